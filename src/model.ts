@@ -1,0 +1,429 @@
+// The vocabulary. Types only (and the few constructors of names), imported by everything, importing nothing.
+// Flow: schedule -> probe -> observation -> opinion -> vote -> quorum verdict -> desired route -> safety ruling -> decision -> publish -> convergence -> page.
+// Units are in names: ...Ms is a duration, ...AtMs an instant of the clock its docstring names, share is thousandths of a service's traffic.
+
+// ---- configuration of the cluster (what `members` in the store holds) ----
+
+export type EndpointName = 'healthz' | 'readyz';
+
+/** How one endpoint is looked at. `url` is `http://`, `https://` or `tcp://`; host names are resolved by the prober's own resolver, never by getaddrinfo. */
+export type ProbeSpec =
+  | {
+      kind: 'http';
+      url: string;
+      /** Inclusive ranges of acceptable status codes. */
+      status: readonly (readonly [number, number])[];
+      /** Text that the first 64 KiB of the body must contain. */
+      bodyIncludes?: string;
+      /** Name to verify and to send in SNI when the URL names an address. */
+      serverName?: string;
+      /** PEM file with the certificate authorities to trust instead of the system's. */
+      caFile?: string;
+    }
+  | { kind: 'tcp'; url: string };
+
+/** `all`: every voting region probes it. `local`: only its pool's own region; gates and advises, never votes. A list: those regions. */
+export type From = 'all' | 'local' | readonly string[];
+
+export interface TargetConfig {
+  name: string;
+  from: From;
+  healthz?: ProbeSpec;
+  readyz?: ProbeSpec;
+}
+
+export interface PoolConfig {
+  name: string;
+  /** The failure domain: everything of a region dies together. */
+  region: string;
+  /** Relative share when everything is healthy; 0 is a standby. */
+  weight: number;
+  /** Fewest targets that must be up; default half, rounded up. */
+  minUp: number;
+  /** What users are sent to: IPv4 or IPv6 addresses. */
+  answers: readonly string[];
+  targets: readonly TargetConfig[];
+}
+
+export type Mode = 'observe' | 'advise' | 'auto';
+
+export interface ConvergeConfig {
+  /** `host:port` of every authoritative server. */
+  authoritative: readonly string[];
+  /** `host:port` of recursive resolvers that stand for users. */
+  resolvers: readonly string[];
+  /** A request made to each resolved address; its reply must name the region in header `x-region`. */
+  request?: { port: number; path: string };
+}
+
+export interface ServiceConfig {
+  /** The name users resolve, without the trailing dot. Also the service's identity. */
+  name: string;
+  mode: Mode;
+  /** Name of an entry of `providers` in the replica's file. */
+  provider: string;
+  ttlS: number;
+  steering: { kind: string };
+  allDown: 'hold' | 'configured';
+  pools: readonly PoolConfig[];
+  converge: ConvergeConfig;
+}
+
+export interface RegionConfig {
+  name: string;
+  /** Has a vote. A region without targets that votes is a witness. */
+  vote: boolean;
+  /** May coordinate: holds provider credentials. */
+  coordinator: boolean;
+  /** URLs (`http`, `https`, `tcp`) that should answer while this region's own uplink works. */
+  anchors: readonly string[];
+}
+
+export interface Policy {
+  /** Each endpoint of each target is probed this often by every vantage. */
+  intervalMs: number;
+  timeoutMs: number;
+  connectTimeoutMs: number;
+  /** A probe pending this long raises suspicion before it fails. */
+  suspectAfterMs: number;
+  /** Consecutive faults for a DOWN opinion; null: 5, 4, 3 for a quorum of 1, 2, 3 or more. */
+  faults: number | null;
+  /** Least time between the first and the last of those faults. */
+  faultSpanMs: number;
+  /** Longest a burst of confirmation probes runs. */
+  burstMs: number;
+  /** Oldest evidence that still counts. */
+  freshMs: number;
+  beatMs: number;
+  /** Up this long by majority, with no DOWN vote, before traffic returns. Doubles per drain. */
+  recoveryHoldMs: number;
+  /** Thousandths of the configured share at each stage of the return; the last is 1000. */
+  ramp: readonly number[];
+  rampStepMs: number;
+  /** At most one new region is drained per this span. */
+  pacingMs: number;
+  /** One confirmation span: how long a drain waits for a receiver that is itself suspect. */
+  receiverWaitMs: number;
+  /** Drains within this window double the hold and lead to the latch. */
+  flapWindowMs: number;
+  /** This many drains within the window latch the pool out until a human acts. 0: never. */
+  latchAfter: number;
+  /** `unready` longer than this pages. */
+  unreadyPageMs: number;
+  leaseMs: number;
+  renewMs: number;
+  /** Safety rules by kind, with their settings. */
+  safety: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+export interface ClusterConfig {
+  name: string;
+  /** Counted up by every apply; votes name the version they cover. */
+  version: number;
+  regions: readonly RegionConfig[];
+  services: readonly ServiceConfig[];
+  policy: Policy;
+  goals: { detectionMs: number; convergenceMs: number };
+}
+
+// ---- names ----
+
+/** `service/pool/target`, unique in the cluster. */
+export type TargetId = string;
+/** `service/pool/target#healthz`. */
+export type EndpointKey = string;
+
+export const targetId = (service: string, pool: string, target: string): TargetId => `${service}/${pool}/${target}`;
+export const endpointKey = (target: TargetId, endpoint: EndpointName): EndpointKey => `${target}#${endpoint}`;
+export const poolKey = (service: string, pool: string): string => `${service}/${pool}`;
+
+// ---- the vantage's side ----
+
+export type FaultReason = 'refused' | 'timeout' | 'reset' | 'dns' | 'tls' | 'status' | 'body' | 'protocol' | 'unreachable';
+
+/** One look. `nothing` is our own trouble (late, paused, no address ever resolved) and never counts against the target. */
+export type Outcome =
+  | { saw: 'ok'; tookMs: number }
+  | { saw: 'fault'; reason: FaultReason; tookMs: number; detail: string }
+  | { saw: 'nothing'; detail: string };
+
+export interface Observation {
+  key: EndpointKey;
+  /** Monotonic start of the probe. */
+  startedAtMs: number;
+  outcome: Outcome;
+}
+
+export type Self = { state: 'ok' } | { state: 'abstain'; because: string };
+
+/** `vote/<region>/<replica>`: changes rarely; guarded by every decision that counts it. Lists are sorted. */
+export interface Vote {
+  boot: string;
+  /** Rises with every change of the content within a boot. */
+  seq: number;
+  configVersion: number;
+  self: Self;
+  /** Replicas among which this region shares its targets; absent means up only from the target's owner. */
+  peers: readonly string[];
+  /** Targets whose /healthz has k faults in a row. */
+  down: readonly TargetId[];
+  /** Targets whose /readyz has k faults in a row. */
+  unready: readonly TargetId[];
+  /** Targets still within warm-up. */
+  unknown: readonly TargetId[];
+}
+
+export interface Suspicion {
+  /** Age, at the time of writing, of the start of the first failed probe of the current streak. */
+  firstFaultAgeMs: number;
+  /** Age of the start of the last good look; null if there was none since boot. */
+  lastOkAgeMs: number | null;
+  faults: number;
+  reason: FaultReason | 'pending';
+}
+
+/** `beat/<region>/<replica>`: heartbeat and hints, never guarded. */
+export interface Beat {
+  boot: string;
+  /** The vote this beat keeps fresh. */
+  seq: number;
+  n: number;
+  configVersion: number;
+  suspects: Readonly<Record<EndpointKey, Suspicion>>;
+  loopDelayMs: number;
+  wallMs: number;
+}
+
+// ---- the coordinator's side ----
+
+export type Verdict = 'up' | 'unready' | 'down' | 'suspect' | 'unknown';
+
+/** What one region says of one endpoint. */
+export type Ballot = 'up' | 'down' | 'unknown' | 'abstain' | 'silent';
+
+export interface EndpointTally {
+  key: EndpointKey;
+  verdict: 'up' | 'down' | 'unknown';
+  down: number;
+  up: number;
+  /** Configured voters of this target. */
+  electorate: number;
+  needs: number;
+  ballots: Readonly<Record<string, Ballot>>;
+  /** At least `needs` regions are in a streak of faults, whether or not it is k long yet. */
+  suspectAtQuorum: boolean;
+  /** Cluster time of the start of the first failed probe seen by any region now in a streak; null if none. */
+  firstFaultAtMs: number | null;
+  /** Cluster time of the last good look by any region that has doubts; null if none. */
+  lastOkAtMs: number | null;
+}
+
+export interface TargetTally {
+  target: TargetId;
+  verdict: Verdict;
+  endpoints: Readonly<Partial<Record<EndpointName, EndpointTally>>>;
+}
+
+export interface PoolTally {
+  service: string;
+  pool: string;
+  region: string;
+  /** `out`: fewer than minUp targets can be up. `unknown` moves nothing. */
+  verdict: 'up' | 'out' | 'unknown';
+  /** Worst reason among the targets that count against it. */
+  cause: Verdict;
+  up: number;
+  total: number;
+  minUp: number;
+  suspectAtQuorum: boolean;
+  anyDownVote: boolean;
+  /** A `local` target is down: traffic does not return here by itself. */
+  gate: 'open' | 'closed';
+  firstFaultAtMs: number | null;
+  lastOkAtMs: number | null;
+  targets: readonly TargetTally[];
+}
+
+/** Thousandths per pool; sums to 1000; never empty. */
+export type Route = Readonly<Record<string, number>>;
+
+export type HoldName =
+  | 'all-down'
+  | 'floor'
+  | 'pacing'
+  | 'receiver'
+  | 'blast-radius'
+  | 'freeze'
+  | 'last-pool'
+  | 'advise'
+  | 'latched'
+  | 'recovery'
+  | 'rule';
+
+export interface PoolMemory {
+  /** `in` carries its share; `out` none; `returning` climbs the ramp. */
+  state: 'in' | 'out' | 'returning';
+  /** What took it out. */
+  by: 'health' | 'override' | null;
+  /** Cluster time of the last change of state. */
+  sinceAtMs: number;
+  /** Cluster time at which a quorum first held it out, in the current outage. */
+  outAtMs: number | null;
+  /** Cluster time since which the conditions of return have held. */
+  upAtMs: number | null;
+  stage: number;
+  stageAtMs: number;
+  /** Cluster times of the automatic drains within the flap window. */
+  drainsAtMs: readonly number[];
+  latched: boolean;
+  /** The wanted move that is being held, by name; null when nothing is held. */
+  hold: HoldName | null;
+  /** Cause told in a page already, so that each is told once. */
+  told: readonly string[];
+}
+
+export interface ServiceRouting {
+  /** v of the decision that last changed the route: the fence of every provider write. */
+  fence: number;
+  mode: Mode;
+  route: Route;
+  because: string;
+  pools: Readonly<Record<string, PoolMemory>>;
+}
+
+/** `routing`: all of the coordinator's memory. */
+export interface Routing {
+  /** Counted up by one with every decision; also its audit key. */
+  v: number;
+  epoch: number;
+  nonce: string;
+  /** Cluster time of the commit. Never goes backwards. */
+  atMs: number;
+  membersVersion: number;
+  because: string;
+  /** Cluster times at which each region was last newly drained by automation. */
+  regionDrainsAtMs: Readonly<Record<string, number>>;
+  services: Readonly<Record<string, ServiceRouting>>;
+}
+
+export interface Leader {
+  region: string;
+  replica: string;
+  boot: string;
+  epoch: number;
+  /** Counted up by every renewal. */
+  n: number;
+  nonce: string;
+  released: boolean;
+}
+
+export interface OverrideScope {
+  region?: string;
+  service?: string;
+  pool?: string;
+}
+
+export interface Override {
+  id: string;
+  /** `drain` sends no traffic; `freeze` holds the route; `stop` ends every provider write while detection goes on. */
+  kind: 'drain' | 'freeze' | 'stop';
+  scope: OverrideScope;
+  reason: string;
+  owner: string;
+  createdAtMs: number;
+  expiresAtMs: number;
+}
+
+/** `override`: one document, so that no decision can miss one of them. */
+export interface Overrides {
+  version: number;
+  nonce: string;
+  items: readonly Override[];
+}
+
+/** `incident/<id>`: one region's outage or one service's hold, with the measured times. All instants are cluster time. */
+export interface Incident {
+  id: string;
+  kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
+  region: string;
+  services: readonly string[];
+  because: string;
+  /** v of the decision that opened it. */
+  v: number;
+  epoch: number;
+  /** Start of the first failed probe. */
+  t0AtMs: number | null;
+  /** Last good look by any vantage: detection lies in [t3 - t0, t3 - t0Last]. */
+  t0LastAtMs: number | null;
+  /** First suspicion seen by the coordinator. */
+  t1AtMs: number | null;
+  t2AtMs: number | null;
+  t3AtMs: number;
+  /** Per service: provider acknowledged, all authoritative servers answer, users land on it. */
+  published: Readonly<Record<string, { t4AtMs?: number; t5AtMs?: number; t6AtMs?: number; because?: string }>>;
+  /** Regions whose vantage was alive at t3: the population of t6. */
+  witnesses: readonly string[];
+  closedAtMs: number | null;
+  nonce: string;
+}
+
+/** `seen/<region>/<replica>`: what a vantage sees of convergence. Ages, not instants. */
+export interface Seen {
+  boot: string;
+  configVersion: number;
+  services: Readonly<
+    Record<
+      string,
+      {
+        fence: number;
+        /** Age of the moment from which every authoritative server answered the route of this fence; null: not yet. */
+        authoritativeAgeMs: number | null;
+        /** Age of the moment from which resolvers and requests landed on it; null: not yet. */
+        landedAgeMs: number | null;
+        because: string;
+      }
+    >
+  >;
+}
+
+export type Severity = 'critical' | 'warning' | 'info';
+
+/** `outbox/<id>`: a page whose cause is committed. Delivered at least once; `dedupKey` is stable. */
+export interface Page {
+  id: string;
+  dedupKey: string;
+  type: string;
+  severity: Severity;
+  /** The one sentence. */
+  summary: string;
+  detail: Readonly<Record<string, unknown>>;
+  /** Cluster time. */
+  atMs: number;
+  v: number;
+  /** Channels that accepted it. */
+  delivered: readonly string[];
+  nonce: string;
+}
+
+/** `audit/<v>`: what a decision rested on. */
+export interface Audit {
+  v: number;
+  epoch: number;
+  atMs: number;
+  by: string;
+  because: string;
+  wouldChange: string;
+  changes: readonly { service: string; before: Route; after: Route; because: string }[];
+  holds: readonly { service: string; pool: string; hold: HoldName; because: string }[];
+  votes: Readonly<Record<string, unknown>>;
+  /** SHA-256 of the previous record's JSON; empty for the first. */
+  prevHash: string;
+}
+
+/** `applied/<provider>/<service>`: what the provider last acknowledged. */
+export interface AppliedRecord {
+  fence: number;
+  atMs: number;
+  outcome: 'applied' | 'frozen' | 'failing' | 'drift';
+  because: string;
+}
