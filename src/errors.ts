@@ -1,0 +1,46 @@
+// The catalogue of errors a user can meet. Codes are stable and documented in src/README.md (a test holds the two together).
+// The world going wrong is a Fault with a code; our own impossible states are assertions, and those stop the process.
+
+interface ErrorKind {
+  /** Exit code of a command that ends with it. 78: configuration (sysexits). */
+  exit: number;
+  /** Status of an HTTP reply that carries it. */
+  http: number;
+  title: string;
+}
+
+export const ERRORS = {
+  ERR_USAGE: { exit: 2, http: 400, title: 'The command line is not understood' },
+  ERR_CONFIG: { exit: 78, http: 422, title: 'The configuration is not accepted' },
+  ERR_CONFIG_READ: { exit: 78, http: 500, title: 'A configuration file cannot be read' },
+  ERR_SECRET: { exit: 78, http: 500, title: 'A secret file cannot be used' },
+  ERR_STORE_LOCKED: { exit: 1, http: 503, title: 'Another process serves this store file' },
+  ERR_STORE_FILE: { exit: 1, http: 503, title: 'The store file cannot be used' },
+  ERR_STORE_UNREACHABLE: { exit: 1, http: 503, title: 'The store does not answer' },
+  ERR_LISTEN: { exit: 1, http: 500, title: 'An address cannot be listened on' },
+  ERR_DNS: { exit: 1, http: 502, title: 'A DNS exchange failed' },
+  ERR_TSIG: { exit: 1, http: 502, title: 'A signed DNS reply cannot be trusted' },
+  ERR_PROVIDER: { exit: 1, http: 502, title: 'A provider refused or did not answer' },
+  ERR_UNAUTHORIZED: { exit: 1, http: 401, title: 'The bearer token is missing or wrong' },
+  ERR_BAD_REQUEST: { exit: 1, http: 400, title: 'The request is not understood' },
+  ERR_NOT_FOUND: { exit: 1, http: 404, title: 'There is no such thing' },
+  ERR_TOO_LARGE: { exit: 1, http: 413, title: 'The request is too large' },
+  ERR_STALE: { exit: 4, http: 412, title: 'The record changed since it was read' },
+  ERR_UNDECIDED: { exit: 1, http: 503, title: 'Nobody knows whether the write happened' },
+  ERR_DEMO: { exit: 1, http: 500, title: 'The demo did not meet its goals' },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Something in the world went wrong. `message` says what, where, found, expected and what to do, and never holds a secret. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The text of anything thrown, for logs and reasons. */
+export const errorText = (error: unknown): string => (error instanceof Error ? error.message || error.name : String(error));
