@@ -1,42 +1,38 @@
-// The text form of a fence, and the hash of a state: one spelling for every provider, so that two adapters never disagree about a record.
-// Only `fence` orders writers; epoch, writer, nonce and hash identify them. A text that is not exactly of this form is nobody's fence: null.
+// The record that orders writers, as text beside the records it guards: TXT `_tidegate.<name>`, or the description of an object.
+// Only `fence` orders; epoch, writer and nonce say whose it is, hash says what was meant. The parser accepts exactly what the formatter
+// writes, so that a compare on the text is a compare on the meaning; anything else is somebody else's text. Pure.
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { Fence } from './provider.ts';
 
-const FORM =
-  /^v=1;fence=(0|[1-9]\d{0,15});epoch=(0|[1-9]\d{0,15});writer=([!-:<-~]{1,128});nonce=([0-9A-Za-z-]{1,64});hash=([0-9a-f]{1,64})$/;
+/** Limits keep the text within one DNS character string (255 bytes). */
+const FIELDS = /^v=1;fence=(0|[1-9]\d{0,15});epoch=(0|[1-9]\d{0,15});writer=([\w./:-]{1,100});nonce=([\w-]{1,40});hash=([0-9a-f]{1,32})$/;
 
-/** One line of printable ASCII, at most 343 characters. Throws when a field cannot be written so that `parseFence` gives it back. */
+/** Owner name of the fence record of a service, without trailing dot. */
+export const fenceName = (service: string): string => `_tidegate.${service}`;
+
+/** In: a fence whose fields fit the text form; anything else is our bug. Out: at most 255 ASCII bytes. */
 export const formatFence = (fence: Fence): string => {
   const text = `v=1;fence=${fence.v};epoch=${fence.epoch};writer=${fence.writer};nonce=${fence.nonce};hash=${fence.hash}`;
-  if (parseFence(text) === null) {
-    throw new Error(
-      `fence: "${text}" cannot be written; v and epoch are whole numbers, writer is 1 to 128 printable characters without ";", nonce letters and digits, hash lower-case hex`,
-    );
-  }
+  assert(parseFence(text) !== null, `a fence that its own parser refuses: ${text}`);
   return text;
 };
 
-/** null: not a fence record of version 1. */
+/** null: not a fence of ours, character by character. */
 export const parseFence = (text: string): Fence | null => {
-  const match = FORM.exec(text);
+  const match = FIELDS.exec(text);
   if (match === null) return null;
-  const [, v, epoch, writer, nonce, hash] = match;
-  if (!Number.isSafeInteger(Number(v)) || !Number.isSafeInteger(Number(epoch))) return null;
-  return { v: Number(v), epoch: Number(epoch), writer: writer ?? '', nonce: nonce ?? '', hash: hash ?? '' };
+  const [, v, epoch, writer, nonce, hash] = match as unknown as [string, string, string, string, string, string];
+  const fence: Fence = { v: Number(v), epoch: Number(epoch), writer, nonce, hash };
+  return Number.isSafeInteger(fence.v) && Number.isSafeInteger(fence.epoch) ? fence : null;
 };
 
-/** JSON with the keys of every object sorted, so that equal states have equal texts. */
-const canonical = (value: unknown): string =>
+/** Same native state, same hash: 16 hex digits of SHA-256 over JSON with sorted keys. Arrays keep their order: sort what has none. */
+export const stateHash = (state: unknown): string => createHash('sha256').update(canonicalJson(state)).digest('hex').slice(0, 16);
+
+const canonicalJson = (value: unknown): string =>
   JSON.stringify(value, (_key, inner: unknown) =>
     inner !== null && typeof inner === 'object' && !Array.isArray(inner)
       ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
       : inner,
   );
-
-/** 32 hex digits that depend on the content of a JSON value, not on the order of its keys. */
-export const stateHash = (state: unknown): string =>
-  createHash('sha256')
-    .update(canonical(state) ?? 'undefined')
-    .digest('hex')
-    .slice(0, 32);
