@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Fence } from './provider.ts';
 
 /** Limits keep the text within one DNS character string (255 bytes). */
-const FIELDS = /^v=1;fence=(0|[1-9]\d{0,15});epoch=(0|[1-9]\d{0,15});writer=([\w./:-]{1,100});nonce=([\w-]{1,40});hash=([0-9a-f]{1,32})$/;
+const FIELDS = /^v=1;fence=(0|[1-9]\d{0,15});epoch=(0|[1-9]\d{0,15});writer=([!-:<-~]{1,100});nonce=([\w-]{1,40});hash=([0-9a-f]{1,32})$/;
 
 /** Owner name of the fence record of a service, without trailing dot. */
 export const fenceName = (service: string): string => `_tidegate.${service}`;
@@ -14,7 +14,7 @@ export const fenceName = (service: string): string => `_tidegate.${service}`;
 /** In: a fence whose fields fit the text form; anything else is our bug. Out: at most 255 ASCII bytes. */
 export const formatFence = (fence: Fence): string => {
   const text = `v=1;fence=${fence.v};epoch=${fence.epoch};writer=${fence.writer};nonce=${fence.nonce};hash=${fence.hash}`;
-  assert(parseFence(text) !== null, `a fence that its own parser refuses: ${text}`);
+  assert(parseFence(text) !== null, `this fence cannot be written so that it reads back the same: ${text}`);
   return text;
 };
 
@@ -27,8 +27,8 @@ export const parseFence = (text: string): Fence | null => {
   return Number.isSafeInteger(fence.v) && Number.isSafeInteger(fence.epoch) ? fence : null;
 };
 
-/** Same native state, same hash: 16 hex digits of SHA-256 over JSON with sorted keys. Arrays keep their order: sort what has none. */
-export const stateHash = (state: unknown): string => createHash('sha256').update(canonicalJson(state)).digest('hex').slice(0, 16);
+/** Same native state, same hash: 32 hex digits of SHA-256 over JSON with sorted keys. Arrays keep their order: sort what has none. */
+export const stateHash = (state: unknown): string => createHash('sha256').update(canonicalJson(state)).digest('hex').slice(0, 32);
 
 const canonicalJson = (value: unknown): string =>
   JSON.stringify(value, (_key, inner: unknown) =>
