@@ -24,9 +24,14 @@ export const ERRORS = {
   ERR_UNAUTHORIZED: { exit: 1, http: 401, title: 'The bearer token is missing or wrong' },
   ERR_BAD_REQUEST: { exit: 1, http: 400, title: 'The request is not understood' },
   ERR_NOT_FOUND: { exit: 1, http: 404, title: 'There is no such thing' },
+  ERR_METHOD: { exit: 1, http: 405, title: 'This path does not offer that method' },
+  ERR_LIMIT: { exit: 1, http: 409, title: 'A stated limit is reached' },
+  ERR_MEDIA_TYPE: { exit: 1, http: 415, title: 'The body must be JSON' },
   ERR_TOO_LARGE: { exit: 1, http: 413, title: 'The request is too large' },
   ERR_STALE: { exit: 4, http: 412, title: 'The record changed since it was read' },
   ERR_UNDECIDED: { exit: 1, http: 503, title: 'Nobody knows whether the write happened' },
+  ERR_STOPPING: { exit: 1, http: 503, title: 'This process is stopping' },
+  ERR_INTERNAL: { exit: 1, http: 500, title: 'Something is wrong inside; the log has it' },
   ERR_DEMO: { exit: 1, http: 500, title: 'The demo did not meet its goals' },
 } as const satisfies Record<string, ErrorKind>;
 

@@ -102,6 +102,18 @@ const loopDelay = (): LoopDelay => {
 
 export const realPorts = (): Ports => ({ clock, timers, random, net: realNet, loopDelay });
 
+/** An instant (ms since 1970) as ISO 8601 text; one that no calendar has, as the bare number. */
+export const isoTime = (atMs: number): string => (Math.abs(atMs) <= 8.64e15 ? new Date(atMs).toISOString() : String(atMs));
+
+/** An instant as the object some libraries want. Reads no clock; it is here so that nothing else needs the name. */
+export const dateOf = (atMs: number): Date => new Date(atMs);
+
+/** An HTTP or ISO date as ms since 1970; null when it is neither. */
+export const parseTime = (text: string): number | null => {
+  const atMs = Date.parse(text);
+  return Number.isNaN(atMs) ? null : atMs;
+};
+
 /** Resolves after `ms`, or rejects with the signal's reason when it aborts first. */
 export const sleep = (timers: Timers, ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
