@@ -1,0 +1,180 @@
+// Metrics: what this process measured, in Prometheus' text form, one prefix and base units. Recorders take our units (ms) and convert here.
+// The goals (30 s to detect, 60 s to converge) are exact bucket edges, so that "within the goal" is a division and not an estimate.
+// Gauges about targets, routes and overrides are filled when scraped from the last state handed in: what left the configuration leaves the scrape.
+// Labels are bounded: beyond a stated number of label sets a counter counts into `other`. Ignores the clock: instants are arguments.
+import { Counter, exponentialBuckets, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import type { FaultReason, Overrides, PoolTally, ProbeSpec, Routing, Verdict } from './model.ts';
+
+const DETECTION_EDGES_S = [1, 2, 4, 6, 8, 10, 12, 15, 18, 21, 25, 30, 45, 60];
+const CONVERGENCE_EDGES_S = [2, 5, 10, 15, 20, 30, 40, 50, 60, 75, 90, 120, 300];
+/** 5 ms to 10.24 s: from a neighbour in the rack to five times the default deadline. */
+const PROBE_EDGES_S = exponentialBuckets(0.005, 2, 12);
+const LATENESS_EDGES_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+const STORE_EDGES_S = exponentialBuckets(0.001, 2, 13);
+const LABEL_SETS_MAX = 5_000;
+const VERDICTS: readonly Verdict[] = ['up', 'unready', 'down', 'suspect', 'unknown'];
+const OVERRIDE_KINDS = ['drain', 'freeze', 'stop'] as const;
+
+/** What the gauges show. Kept by reference, read at the next scrape. */
+export interface MetricsState {
+  tallies: readonly PoolTally[];
+  routing: Routing | null;
+  overrides: Overrides | null;
+  /** Cluster time; expired overrides are not counted as active. */
+  nowMs: number;
+}
+
+export interface Metrics {
+  /** One finished probe. `tookMs` null when nothing was sent. */
+  probe(result: {
+    kind: ProbeSpec['kind'];
+    service: string;
+    pool: string;
+    outcome: 'ok' | 'nothing' | FaultReason;
+    tookMs: number | null;
+  }): void;
+  /** How late a probe started against its schedule. */
+  probeLateness(lateMs: number): void;
+  abstaining(yes: boolean): void;
+  state(state: MetricsState): void;
+  /** t3 - t0 of an incident. */
+  detection(tookMs: number): void;
+  /** t6 - t3 of one service of an incident. */
+  convergence(tookMs: number): void;
+  takeover(): void;
+  coordinator(yes: boolean): void;
+  /** The coordinator's loop went round at `wallMs`: the dead-man's switch. */
+  coordinatorTick(wallMs: number): void;
+  decision(kind: string): void;
+  providerWrite(provider: string, outcome: string): void;
+  page(channel: string, outcome: string): void;
+  storeRequest(op: 'get' | 'txn', tookMs: number): void;
+  storeError(op: 'get' | 'txn', kind: 'definite' | 'ambiguous' | 'timeout'): void;
+  /** Text for `GET /metrics`. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** Lets the first 5,000 label sets pass and folds the rest into `other`. */
+const bounded = (): ((...labels: string[]) => string[]) => {
+  const known = new Set<string>();
+  return (...labels) => {
+    const id = JSON.stringify(labels);
+    if (known.has(id)) return labels;
+    if (known.size >= LABEL_SETS_MAX) return labels.map(() => 'other');
+    known.add(id);
+    return labels;
+  };
+};
+
+const counter = (registers: Registry[], name: string, help: string, labelNames: string[]): ((...labels: string[]) => void) => {
+  const metric = new Counter({ name: `tidegate_${name}`, help, labelNames, registers });
+  const fold = bounded();
+  return (...labels) => metric.labels(...fold(...labels)).inc();
+};
+
+const histogram = (
+  registers: Registry[],
+  name: string,
+  help: string,
+  buckets: number[],
+  labelNames: string[] = [],
+): ((tookMs: number, ...labels: string[]) => void) => {
+  const metric = new Histogram({ name: `tidegate_${name}_seconds`, help, buckets, labelNames, registers });
+  // A measurement below zero is an artefact of two clocks; it took no time that anybody could use.
+  return (tookMs, ...labels) => {
+    if (Number.isFinite(tookMs)) metric.labels(...labels).observe(Math.max(0, tookMs) / 1000);
+  };
+};
+
+/** The gauges that describe the cluster as this replica last saw it. */
+const stateGauges = (registers: Registry[], current: () => MetricsState): void => {
+  new Gauge({
+    name: 'tidegate_target_verdict',
+    help: '1 for the verdict that the quorum holds of a target, 0 for the others',
+    labelNames: ['service', 'pool', 'target', 'verdict'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { service, pool, targets } of current().tallies)
+        for (const { target, verdict } of targets) {
+          const name = target.slice(`${service}/${pool}/`.length);
+          for (const one of VERDICTS) this.labels(service, pool, name, one).set(one === verdict ? 1 : 0);
+        }
+    },
+  });
+  new Gauge({
+    name: 'tidegate_route_share',
+    help: 'Decided share of a pool in its service, 0 to 1',
+    labelNames: ['service', 'pool'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [service, { route }] of Object.entries(current().routing?.services ?? {}))
+        for (const [pool, share] of Object.entries(route)) this.labels(service, pool).set(share / 1000);
+    },
+  });
+  new Gauge({
+    name: 'tidegate_override_active',
+    help: 'Overrides of operators in force, by kind',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      const { overrides, nowMs } = current();
+      for (const kind of OVERRIDE_KINDS)
+        this.labels(kind).set((overrides?.items ?? []).filter((item) => item.kind === kind && item.expiresAtMs > nowMs).length);
+    },
+  });
+};
+
+const flag = (registers: Registry[], name: string, help: string): ((yes: boolean) => void) => {
+  const metric = new Gauge({ name: `tidegate_${name}`, help, registers });
+  metric.set(0);
+  return (yes) => metric.set(yes ? 1 : 0);
+};
+
+/** A fresh registry and its recorders; nothing is registered globally. `version` is the program's. */
+export const createMetrics = (version = 'unknown'): Metrics => {
+  const registry = new Registry();
+  const into = [registry];
+  let state: MetricsState = { tallies: [], routing: null, overrides: null, nowMs: 0 };
+  stateGauges(into, () => state);
+
+  const info = new Gauge({ name: 'tidegate_build_info', help: 'Always 1', labelNames: ['version', 'node'], registers: into });
+  info.labels(version, process.version).set(1);
+  const takeovers = new Counter({ name: 'tidegate_takeover_total', help: 'Terms of coordination this replica began', registers: into });
+  const lastTick = new Gauge({
+    name: 'tidegate_coordinator_last_tick_timestamp_seconds',
+    help: 'Wall clock of the last round of the coordinator here; 0 if it never was one',
+    registers: into,
+  });
+  const probeSeconds = histogram(into, 'probe_duration', 'Start of a probe to its outcome', PROBE_EDGES_S, ['kind']);
+  const probeResults = counter(into, 'probe_results_total', 'Finished probes', ['service', 'pool', 'outcome']);
+
+  return {
+    probe({ kind, service, pool, outcome, tookMs }) {
+      probeResults(service, pool, outcome);
+      if (tookMs !== null) probeSeconds(tookMs, kind);
+    },
+    probeLateness: histogram(into, 'probe_start_lateness', 'Start of a probe against its schedule', LATENESS_EDGES_S),
+    abstaining: flag(into, 'vantage_abstaining', '1 while this replica withholds its vote'),
+    state(next) {
+      state = next;
+    },
+    detection: histogram(into, 'detection_duration', 'First failed probe to the committed decision', DETECTION_EDGES_S),
+    convergence: histogram(into, 'convergence_duration', 'Committed decision to users landing on the new route', CONVERGENCE_EDGES_S),
+    takeover: () => takeovers.inc(),
+    coordinator: flag(into, 'coordinator', '1 while this replica coordinates'),
+    coordinatorTick: (wallMs) => lastTick.set(wallMs / 1000),
+    decision: counter(into, 'decisions_total', 'Committed decisions', ['kind']),
+    providerWrite: counter(into, 'provider_writes_total', 'Writes sent to providers', ['provider', 'outcome']),
+    page: counter(into, 'pages_total', 'Attempts to deliver a page', ['channel', 'outcome']),
+    storeRequest: (
+      (seconds) => (op, tookMs) =>
+        seconds(tookMs, op)
+    )(histogram(into, 'store_request_duration', 'Requests to the store', STORE_EDGES_S, ['op'])),
+    storeError: counter(into, 'store_errors_total', 'Requests to the store that failed', ['op', 'kind']),
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+};
