@@ -1,0 +1,152 @@
+// What an operator may order, and what is wrong with an order: shape, then names against the cluster's configuration, all problems at once. Pure.
+// Ignores whether the order is wise: the core obeys or holds, and says why.
+import { z } from 'zod';
+import type { ClusterConfig, Override, OverrideScope } from '../model.ts';
+
+/** A wrong place in a body: JSON pointer and sentence. */
+export interface BodyProblem {
+  pointer: string;
+  detail: string;
+}
+
+export type Parsed<T> = { ok: true; value: T } | { ok: false; problems: readonly BodyProblem[] };
+
+/** What PUT /v1/overrides/:id orders; the instants are added when it is committed. */
+export type OverrideInput = Pick<Override, 'id' | 'kind' | 'scope' | 'reason' | 'owner'> & { ttlMs: number };
+
+export const TTL_DEFAULT_MS = 4 * 3_600_000;
+export const TTL_MIN_MS = 1_000;
+/** A week: an order that has to stand for longer belongs in the configuration. */
+export const TTL_MAX_MS = 7 * 86_400_000;
+export const REASON_CHARS_MAX = 500;
+const NAME_CHARS_MAX = 253;
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `90s`, `15m`, `4h`, `2d` in ms; null when it is none of these. */
+const durationMs = (text: string): number | null => {
+  const [, amount, unit] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(text.trim()) ?? [];
+  return amount === undefined || unit === undefined ? null : Number(amount) * UNIT_MS[unit]!;
+};
+
+// Orders are printed in terminals and pages: no control characters, so that none can rewrite the line around it.
+const line = (charsMax: number): z.ZodType<string> =>
+  z
+    .string()
+    .trim()
+    .min(1, 'must not be empty')
+    .max(charsMax, `must have at most ${charsMax} characters`)
+    .regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'must be one line without control characters');
+
+const ttlText = z.string().transform((text, context) => {
+  const ms = durationMs(text);
+  if (ms === null)
+    context.addIssue({ code: 'custom', message: `expected a duration such as 90s, 15m, 4h or 2d, found "${text.slice(0, 40)}"` });
+  return ms ?? TTL_DEFAULT_MS;
+});
+
+const BODY = z.strictObject({
+  kind: z.enum(['drain', 'freeze', 'stop']),
+  scope: z.strictObject({
+    region: line(NAME_CHARS_MAX).optional(),
+    service: line(NAME_CHARS_MAX).optional(),
+    pool: line(NAME_CHARS_MAX).optional(),
+  }),
+  reason: line(REASON_CHARS_MAX),
+  owner: line(100),
+  ttl: ttlText.optional(),
+  ttlMs: z.int().optional(),
+});
+
+const pointerOf = (path: readonly PropertyKey[]): string =>
+  path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+
+/** Number of single-character edits between two short names. */
+const editsBetween = (a: string, b: string): number => {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1)
+      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length]!;
+};
+
+const meant = (name: string, candidates: readonly string[]): string => {
+  const near = candidates
+    .map((candidate) => ({ candidate, edits: editsBetween(name.slice(0, 64), candidate.slice(0, 64)) }))
+    .filter(({ edits }) => edits <= Math.max(2, Math.floor(name.length / 4)))
+    .sort((a, b) => a.edits - b.edits)[0];
+  if (near !== undefined) return `; did you mean "${near.candidate}"?`;
+  return candidates.length === 0 ? '' : `; known: ${candidates.slice(0, 10).join(', ')}${candidates.length > 10 ? ', …' : ''}`;
+};
+
+const PROPERTIES_AT: Readonly<Record<string, readonly string[]>> = {
+  '': Object.keys(BODY.shape),
+  '/scope': Object.keys(BODY.shape.scope.shape),
+};
+
+const shapeProblems = (issue: z.core.$ZodIssue): BodyProblem[] => {
+  const pointer = pointerOf(issue.path);
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.slice(0, 20).map((key) => ({
+      pointer: `${pointer}${pointerOf([key.slice(0, 64)])}`,
+      detail: `is not a property that is understood here${meant(key, PROPERTIES_AT[pointer] ?? [])}`,
+    }));
+  return [{ pointer, detail: issue.message }];
+};
+
+const unknownName = (pointer: string, what: string, name: string, candidates: readonly string[]): BodyProblem[] =>
+  candidates.includes(name) ? [] : [{ pointer, detail: `no ${what} is called "${name.slice(0, 80)}"${meant(name, candidates)}` }];
+
+const scopeProblems = (kind: Override['kind'], scope: OverrideScope, cluster: ClusterConfig): BodyProblem[] => {
+  const problems: BodyProblem[] = [];
+  const services = cluster.services.map((service) => service.name);
+  const regions = cluster.regions.map((region) => region.name);
+  if (scope.region !== undefined) problems.push(...unknownName('/scope/region', 'region', scope.region, regions));
+  if (scope.service !== undefined) problems.push(...unknownName('/scope/service', 'service', scope.service, services));
+  const service = cluster.services.find((each) => each.name === scope.service);
+  if (scope.pool !== undefined && scope.service === undefined)
+    problems.push({ pointer: '/scope/pool', detail: 'a pool is named together with its service; add scope.service' });
+  if (scope.pool !== undefined && service !== undefined) {
+    const pools = service.pools.map((pool) => pool.name);
+    problems.push(...unknownName('/scope/pool', `pool of ${service.name}`, scope.pool, pools));
+  }
+  if (scope.pool !== undefined && scope.region !== undefined)
+    problems.push({ pointer: '/scope', detail: 'a pool already names its region; give region, or service and pool' });
+  if (kind === 'drain' && scope.region === undefined && scope.pool === undefined)
+    problems.push({
+      pointer: '/scope',
+      detail: 'a drain needs a region, or a service and a pool; draining everything leaves users nowhere to go',
+    });
+  return problems;
+};
+
+const ttlProblems = (body: z.output<typeof BODY>): BodyProblem[] => {
+  if (body.ttl !== undefined && body.ttlMs !== undefined) return [{ pointer: '/ttlMs', detail: 'give ttl or ttlMs, not both' }];
+  const pointer = body.ttlMs === undefined ? '/ttl' : '/ttlMs';
+  const ttlMs = body.ttlMs ?? body.ttl ?? TTL_DEFAULT_MS;
+  return ttlMs >= TTL_MIN_MS && ttlMs <= TTL_MAX_MS
+    ? []
+    : [{ pointer, detail: 'must be between 1 s and 7 d; what has to stand longer belongs in the configuration' }];
+};
+
+/** Understands the body of PUT /v1/overrides/:id, or says everything that is wrong with it. */
+export const parseOverride = (id: string, body: unknown, cluster: ClusterConfig): Parsed<OverrideInput> => {
+  const idProblems = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(id)
+    ? []
+    : [{ pointer: '', detail: 'the id in the path must be 1 to 64 of A-Z a-z 0-9 _ - and start with a letter or digit' }];
+  const shaped = BODY.safeParse(body);
+  if (!shaped.success) return { ok: false, problems: [...idProblems, ...shaped.error.issues.flatMap(shapeProblems)] };
+  const { kind, reason, owner, ttl, ttlMs } = shaped.data;
+  const { region, service, pool } = shaped.data.scope;
+  const scope: OverrideScope = {
+    ...(region === undefined ? {} : { region }),
+    ...(service === undefined ? {} : { service }),
+    ...(pool === undefined ? {} : { pool }),
+  };
+  const problems = [...idProblems, ...scopeProblems(kind, scope, cluster), ...ttlProblems(shaped.data)];
+  if (problems.length > 0) return { ok: false, problems };
+  return { ok: true, value: { id, kind, scope, reason, owner, ttlMs: Math.round(ttlMs ?? ttl ?? TTL_DEFAULT_MS) } };
+};

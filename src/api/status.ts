@@ -1,0 +1,251 @@
+// The document behind GET /v1/status: what this replica knows, said so that a human can see why. Pure; plain data in, JSON out.
+// Everything configured appears, also what nobody has looked at yet; what is known of things no longer configured does not.
+// Ballots come from the tallies that decide; the votes themselves add the reason and the age. Ignores freshness rules: whoever tallies owns them.
+import { whyOut } from '../decide/explain.ts';
+import type {
+  AppliedRecord,
+  ClusterConfig,
+  EndpointTally,
+  HoldName,
+  Incident,
+  Leader,
+  Override,
+  Overrides,
+  PoolConfig,
+  PoolMemory,
+  PoolTally,
+  Routing,
+  ServiceConfig,
+  ServiceRouting,
+  TargetConfig,
+  TargetTally,
+  Verdict,
+  Vote,
+} from '../model.ts';
+import { poolKey, targetId } from '../model.ts';
+import { type HeardVote, known, type Matrix, matrixOf, own } from './matrix.ts';
+import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from './timings.ts';
+
+export interface SelfStatus {
+  region: string;
+  replica: string;
+  boot: string;
+  role: 'coordinator' | 'standby';
+  epoch: number;
+  canVote: boolean;
+  canDecide: boolean;
+  /** Why, in a sentence, when one of them is false. */
+  because: string;
+}
+
+export interface StatusInput {
+  cluster: ClusterConfig;
+  routing: Routing | null;
+  overrides: Overrides | null;
+  votes: readonly HeardVote[];
+  /** With every target listed, also those nobody mentions. */
+  tallies: readonly PoolTally[];
+  incidents: readonly Incident[];
+  /** By service. */
+  applied: Readonly<Record<string, AppliedRecord>>;
+  leader: Leader | null;
+  self: SelfStatus;
+  /** Cluster time. */
+  nowMs: number;
+}
+
+export interface TargetStatus {
+  id: string;
+  name: string;
+  verdict: Verdict;
+  endpoints: Readonly<Record<string, Pick<EndpointTally, 'verdict' | 'down' | 'up' | 'electorate' | 'needs' | 'ballots'>>>;
+}
+
+export interface PoolStatus {
+  name: string;
+  region: string;
+  /** Thousandths now and when all is well; null before the first decision. */
+  share: number | null;
+  configuredShare: number;
+  verdict: PoolTally['verdict'];
+  cause: Verdict;
+  up: number;
+  total: number;
+  minUp: number;
+  gate: PoolTally['gate'];
+  memory: PoolMemory | null;
+  because: string;
+  targets: readonly TargetStatus[];
+}
+
+export interface ServiceStatus {
+  name: string;
+  mode: ServiceConfig['mode'];
+  provider: string;
+  ttlS: number;
+  route: ServiceRouting['route'] | null;
+  fence: number | null;
+  because: string;
+  applied: AppliedRecord | null;
+  pools: readonly PoolStatus[];
+}
+
+export interface StatusDocument {
+  cluster: { name: string; version: number; goals: ClusterConfig['goals'] };
+  clusterTimeMs: number;
+  self: SelfStatus;
+  /** Who coordinates, as far as this replica has seen. */
+  coordinator: { region: string; replica: string; epoch: number; released: boolean } | null;
+  decision: { v: number; epoch: number; atMs: number; because: string } | null;
+  services: readonly ServiceStatus[];
+  holds: readonly { service: string; pool: string; hold: HoldName; because: string }[];
+  votes: {
+    vantages: readonly { region: string; replica: string; boot: string; ageMs: number | null; configVersion: number; self: Vote['self'] }[];
+    matrix: Matrix;
+  };
+  overrides: { version: number; items: readonly (Override & { active: boolean; leftMs: number })[] };
+  /** Newest first, at most 50. */
+  incidents: readonly (Incident & { detection: DetectionTiming; convergence: ConvergenceTiming })[];
+}
+
+const INCIDENTS_MAX = 50;
+
+/** What a hold means, for readers who meet its name for the first time; the sentence with the numbers is the service's `because`. */
+const holdMeans = (hold: HoldName): string => {
+  switch (hold) {
+    case 'all-down':
+      return 'every pool looks down; our probes or a shared cause are suspect, so the last route stays';
+    case 'floor':
+      return 'automation has drained as many pools of this service as it may';
+    case 'pacing':
+      return 'another region was drained a moment ago; one new region at a time';
+    case 'receiver':
+      return 'nobody who could take its traffic is beyond doubt';
+    case 'freeze':
+      return 'an operator froze the route';
+    case 'latched':
+      return 'it was drained too often; an operator must release it';
+    default:
+      return `safety rule ${hold.slice('rule:'.length)} refused the move`;
+  }
+};
+
+const targetStatus = (service: string, pool: string, target: TargetConfig, tally: TargetTally | undefined): TargetStatus => ({
+  id: targetId(service, pool, target.name),
+  name: target.name,
+  verdict: tally?.verdict ?? 'unknown',
+  endpoints: Object.fromEntries(
+    Object.entries(tally?.endpoints ?? {}).map(([name, { verdict, down, up, electorate, needs, ballots }]) => [
+      name,
+      { verdict, down, up, electorate, needs, ballots },
+    ]),
+  ),
+});
+
+const poolBecause = (tally: PoolTally | undefined, hold: HoldName | null, nowMs: number): string => {
+  const held = hold === null ? '' : `; held (${hold}): ${holdMeans(hold)}`;
+  if (tally === undefined) return `not counted yet${held}`;
+  const gate = tally.gate === 'closed' ? '; its region says a local target is down' : '';
+  const count = `${tally.up} of ${tally.total} targets up (needs ${tally.minUp})`;
+  return `${tally.cause === 'up' ? count : whyOut(tally.region, tally.cause, tally, nowMs)}${gate}${held}`;
+};
+
+const poolStatus = (
+  service: ServiceConfig,
+  pool: PoolConfig,
+  tally: PoolTally | undefined,
+  routing: ServiceRouting | undefined,
+  nowMs: number,
+): PoolStatus => {
+  const weights = service.pools.reduce((sum, each) => sum + each.weight, 0);
+  const memory = (routing && own(routing.pools, pool.name)) ?? null;
+  return {
+    name: pool.name,
+    region: pool.region,
+    share: (routing && own(routing.route, pool.name)) ?? null,
+    configuredShare: weights > 0 ? Math.round((1000 * pool.weight) / weights) : 0,
+    verdict: tally?.verdict ?? 'unknown',
+    cause: tally?.cause ?? 'unknown',
+    up: tally?.up ?? 0,
+    total: tally?.total ?? pool.targets.length,
+    minUp: pool.minUp,
+    gate: tally?.gate ?? 'open',
+    memory,
+    because: poolBecause(tally, memory?.hold ?? null, nowMs),
+    targets: pool.targets.map((target) =>
+      targetStatus(
+        service.name,
+        pool.name,
+        target,
+        tally?.targets.find((each) => each.target === targetId(service.name, pool.name, target.name)),
+      ),
+    ),
+  };
+};
+
+const serviceStatus = (input: StatusInput, tallies: ReadonlyMap<string, PoolTally>, service: ServiceConfig): ServiceStatus => {
+  const routing = input.routing === null ? undefined : own(input.routing.services, service.name);
+  return {
+    name: service.name,
+    mode: service.mode,
+    provider: service.provider,
+    ttlS: service.ttlS,
+    route: routing?.route ?? null,
+    fence: routing?.fence ?? null,
+    because: routing?.because ?? 'nothing has been decided yet',
+    applied: own(input.applied, service.name) ?? null,
+    pools: service.pools.map((pool) => poolStatus(service, pool, tallies.get(poolKey(service.name, pool.name)), routing, input.nowMs)),
+  };
+};
+
+const holdsOf = (services: readonly ServiceStatus[]): StatusDocument['holds'] =>
+  services.flatMap((service) =>
+    service.pools.flatMap(({ name, memory }) =>
+      memory === null || memory.hold === null
+        ? []
+        : [{ service: service.name, pool: name, hold: memory.hold, because: holdMeans(memory.hold) }],
+    ),
+  );
+
+/** Total: an answer for every input, of JSON types only. */
+export const statusDocument = (input: StatusInput): StatusDocument => {
+  const { cluster, routing, overrides, leader, nowMs } = input;
+  const tallies = new Map(input.tallies.map((tally) => [poolKey(tally.service, tally.pool), tally]));
+  const services = cluster.services.map((service) => serviceStatus(input, tallies, service));
+  return {
+    cluster: { name: cluster.name, version: cluster.version, goals: cluster.goals },
+    clusterTimeMs: nowMs,
+    self: input.self,
+    coordinator: leader && { region: leader.region, replica: leader.replica, epoch: leader.epoch, released: leader.released },
+    decision: routing && { v: routing.v, epoch: routing.epoch, atMs: routing.atMs, because: routing.because },
+    services,
+    holds: holdsOf(services),
+    votes: {
+      vantages: input.votes.map(({ region, replica, vote, ageMs }) => ({
+        region,
+        replica,
+        boot: vote.boot,
+        ageMs: known(ageMs),
+        configVersion: vote.configVersion,
+        self: vote.self,
+      })),
+      matrix: matrixOf(cluster, input.votes, tallies),
+    },
+    overrides: {
+      version: overrides?.version ?? 0,
+      items: (overrides?.items ?? []).map((item) => ({
+        ...item,
+        active: nowMs < item.expiresAtMs,
+        leftMs: Math.max(0, item.expiresAtMs - nowMs),
+      })),
+    },
+    incidents: input.incidents
+      .toSorted((a, b) => b.t3AtMs - a.t3AtMs)
+      .slice(0, INCIDENTS_MAX)
+      .map((incident) => ({
+        ...incident,
+        detection: detectionOf(incident, cluster.goals),
+        convergence: convergenceOf(incident, cluster.goals, nowMs),
+      })),
+  };
+};
