@@ -247,18 +247,8 @@ export interface PoolTally {
 /** Thousandths per pool; sums to 1000; never empty. */
 export type Route = Readonly<Record<string, number>>;
 
-export type HoldName =
-  | 'all-down'
-  | 'floor'
-  | 'pacing'
-  | 'receiver'
-  | 'blast-radius'
-  | 'freeze'
-  | 'last-pool'
-  | 'advise'
-  | 'latched'
-  | 'recovery'
-  | 'rule';
+/** Why a wanted move is not made: every pool is down, half of them are out, too soon after another region, nobody to receive, a freeze, latched out, a safety rule. */
+export type HoldName = 'all-down' | 'floor' | 'pacing' | 'receiver' | 'freeze' | 'latched' | `rule:${string}`;
 
 export interface PoolMemory {
   /** `in` carries its share; `out` none; `returning` climbs the ramp. */
@@ -273,6 +263,10 @@ export interface PoolMemory {
   upAtMs: number | null;
   stage: number;
   stageAtMs: number;
+  /** Thousandths of its targets that count as up: lowered at once, raised after the recovery hold. */
+  scale: number;
+  /** Cluster time since which more targets have been up than `scale` says. */
+  scaleUpAtMs: number | null;
   /** Cluster times of the automatic drains within the flap window. */
   drainsAtMs: readonly number[];
   latched: boolean;
@@ -283,8 +277,10 @@ export interface PoolMemory {
 }
 
 export interface ServiceRouting {
-  /** v of the decision that last changed the route: the fence of every provider write. */
+  /** v of the decision that last changed the route: the fence of every provider write. 0: not decided yet, nothing is written. */
   fence: number;
+  /** Cluster time at which this service was first configured. */
+  sinceAtMs: number;
   mode: Mode;
   route: Route;
   because: string;
@@ -303,6 +299,10 @@ export interface Routing {
   because: string;
   /** Cluster times at which each region was last newly drained by automation. */
   regionDrainsAtMs: Readonly<Record<string, number>>;
+  /** SHA-256 of this decision's audit record, the link of the next one. */
+  auditHash: string;
+  /** Open incidents: subject (a region, or `hold/<name>`) to incident id. */
+  open: Readonly<Record<string, string>>;
   services: Readonly<Record<string, ServiceRouting>>;
 }
 

@@ -1,0 +1,13 @@
+// The tables of policies: what may be named in the configuration, and the only registration there is.
+import type { SafetyRule, SteeringPolicy } from './policy.ts';
+import { blastRadius } from './safety/blast-radius.ts';
+import { lastPool } from './safety/last-pool.ts';
+import { priority } from './steering/priority.ts';
+import { weighted } from './steering/weighted.ts';
+
+export const steering = { weighted, priority } as const satisfies Record<string, SteeringPolicy>;
+
+export const safety = { 'last-pool': lastPool, 'blast-radius': blastRadius } as const satisfies Record<string, SafetyRule>;
+
+export const steeringOf = (kind: string): SteeringPolicy | undefined => Object.entries(steering).find(([name]) => name === kind)?.[1];
+export const safetyOf = (kind: string): SafetyRule | undefined => Object.entries(safety).find(([name]) => name === kind)?.[1];

@@ -1,0 +1,123 @@
+// Sentences. A decision carries the one sentence with the numbers that page, API, dashboard and scenario file print; nobody else words it.
+import type { EndpointTally, PoolTally, Verdict } from '../model.ts';
+import type { Happening, ServiceStory } from './story.ts';
+
+const seconds = (ms: number): string => (ms < 0 ? '0' : ms < 9_950 ? (ms / 1000).toFixed(1) : String(Math.round(ms / 1000)));
+const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
+
+/** The endpoint whose votes speak loudest against this pool. */
+export const evidenceOf = (tally: PoolTally): EndpointTally | undefined =>
+  tally.targets
+    .filter((t) => t.verdict !== 'up')
+    .flatMap((t) => Object.values(t.endpoints))
+    .toSorted((a, b) => Number(b.verdict === 'down') - Number(a.verdict === 'down') || b.down - a.down || a.up - b.up)[0];
+
+/** `eu-west down: 3 of 4 vantages (needs 3), first fault 6.1 s ago`. */
+export const whyOut = (region: string, cause: Verdict, tally: PoolTally, nowMs: number): string => {
+  const e = evidenceOf(tally);
+  if (e === undefined) return `${region} ${cause}`;
+  const since = e.firstFaultAtMs === null ? '' : `, first fault ${seconds(nowMs - e.firstFaultAtMs)} s ago`;
+  const targets = tally.total > 1 ? `, ${tally.up} of ${tally.total} targets up (needs ${tally.minUp})` : '';
+  return `${region} ${cause}: ${e.down} of ${e.electorate} vantages (needs ${e.needs})${since}${targets}`;
+};
+
+/** What would have changed the outcome, in votes. */
+export const counterfactual = (stories: readonly ServiceStory[]): string => {
+  const drained = stories.flatMap((s) => s.happenings).find((h) => h.kind === 'drained');
+  if (drained !== undefined) {
+    const e = evidenceOf(drained.tally);
+    if (e === undefined) return '';
+    const fewer = e.down - e.needs + 1;
+    return `with ${plural(fewer, 'DOWN vote')} fewer (${e.down} cast, needs ${e.needs} of ${e.electorate}) ${drained.region} would have kept its traffic`;
+  }
+  const held = stories.flatMap((s) => s.happenings).find((h) => h.kind === 'held');
+  return held === undefined ? '' : `without the hold "${held.hold}" ${held.region} would have been drained now`;
+};
+
+const groupKey = (h: Happening): string => {
+  switch (h.kind) {
+    case 'drained':
+      return `drained ${h.region} ${h.cause}`;
+    case 'held':
+    case 'freed':
+      return `${h.kind} ${h.hold} ${h.hold === 'all-down' ? '' : h.region}`;
+    case 'ordered':
+      return `ordered ${h.override.id}`;
+    case 'stage':
+      return `stage ${h.region} ${h.stage} ${h.restarted}`;
+    default:
+      return `${h.kind} ${h.region}`;
+  }
+};
+
+/** Happenings that are one fact to a human: fifty services of one region are told once. */
+export const grouped = (happenings: readonly Happening[]): readonly (readonly Happening[])[] => [
+  ...Map.groupBy(happenings, groupKey).values(),
+];
+
+const who = (group: readonly Happening[]): string => {
+  const services = [...new Set(group.map((h) => h.service))];
+  return services.length <= 2 ? services.join(', ') : `${services.length} services`;
+};
+
+/** One sentence for a group of like happenings. */
+export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: readonly number[], nowMs: number): string => {
+  const h = group[0];
+  if (h === undefined) return '';
+  switch (h.kind) {
+    case 'drained':
+      return `${whyOut(h.region, h.cause, h.tally, nowMs)}; traffic leaves${h.latched ? `; latched out after ${h.drains} drains until a human acts` : ''}`;
+    case 'held':
+      return h.hold === 'all-down'
+        ? `hold-all-down: no pool of ${who(group)} is up; our probes or a shared cause are suspect, the last route stays`
+        : holdSentence(h, who(group), nowMs);
+    case 'freed':
+      return `${h.region}: hold ${h.hold} ended`;
+    case 'returning':
+      return `${h.region} up for ${seconds(h.holdMs)} s with no vantage against; returns with ${(ramp[0] ?? 1000) / 10} %`;
+    case 'stage':
+      return h.restarted
+        ? `${h.region} in doubt again: back to ${(ramp[h.stage] ?? 1000) / 10} %`
+        : `${h.region} still up after ${seconds(stepMs)} s: ${(ramp[h.stage] ?? 1000) / 10} %`;
+    case 'returned':
+      return h.early ? `${h.region} is up and takes traffic at once: nobody else can` : `${h.region} carries its full share again`;
+    case 'scaled':
+      return `${h.region}: ${h.tally.up} of ${h.tally.total} targets up, share scaled to ${h.scale / 10} %`;
+    case 'ordered':
+      return `${h.region} drained by ${h.override.owner}: ${h.override.reason}`;
+    case 'released':
+      return `${h.region}: the drain by a human ended`;
+    case 'set-aside':
+      return `${h.region}: the drain by a human is set aside, because every other pool is down`;
+    case 'suspect':
+      return `${h.region} suspect: /healthz fails at a quorum while /readyz answers; no traffic moves`;
+    case 'unready-long':
+      return `${h.region} unready for ${seconds(h.forMs)} s`;
+  }
+};
+
+const holdSentence = (h: Happening & { kind: 'held' }, services: string, nowMs: number): string => {
+  const why = whyOut(h.region, h.tally.cause, h.tally, nowMs);
+  switch (h.hold) {
+    case 'floor':
+      return `hold-floor: ${why}, but half of the pools of ${services} are drained already`;
+    case 'pacing':
+      return `hold-pacing: ${why}, but another region was drained a moment ago; one new region at a time`;
+    case 'receiver':
+      return `hold-receiver: ${why}, but nobody who could take its traffic is beyond doubt`;
+    case 'freeze':
+      return `hold-freeze: ${h.region} of ${services} would move, but a human has frozen it`;
+    case 'latched':
+      return `hold-latched: ${h.region} is up again, but was drained too often; a human must release it (place a drain on it and remove it)`;
+    case 'all-down':
+      return `hold-all-down: no pool of ${services} is up`;
+    default:
+      return `hold-${h.hold}: ${why}, refused by a safety rule`;
+  }
+};
+
+/** `web: eu-west 500 -> 0, us-east 500 -> 1000`. */
+export const shift = (story: ServiceStory): string => {
+  const pools = story.service.pools.map((p) => p.name).filter((p) => (story.before[p] ?? 0) !== (story.after[p] ?? 0));
+  return `${story.service.name}: ${pools.map((p) => `${p} ${story.before[p] ?? 0} -> ${story.after[p] ?? 0}`).join(', ')}`;
+};

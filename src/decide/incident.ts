@@ -1,0 +1,238 @@
+// Incidents and pages of a decision: one incident per region that falls, however many services it takes along; one per kind of hold that needs a human.
+// A page is keyed by its incident, so that repeats and the resolution find the first one. Who is woken, and how, is src/paging's subject.
+import type { ClusterConfig, Incident, Page, PoolTally, Routing, Severity } from '../model.ts';
+import { grouped, sentenceOf, shift } from './explain.ts';
+import type { Happening, ServiceStory } from './story.ts';
+
+export interface Telling {
+  cluster: ClusterConfig;
+  stories: readonly ServiceStory[];
+  tallies: readonly PoolTally[];
+  /** Open incidents, as read. */
+  incidents: readonly Incident[];
+  open: Routing['open'];
+  /** Regions whose vantage speaks now: the population of t6. */
+  witnesses: readonly string[];
+  v: number;
+  epoch: number;
+  nonce: string;
+  nowMs: number;
+}
+
+export interface Told {
+  incidents: readonly Incident[];
+  open: Routing['open'];
+  pages: readonly Page[];
+}
+
+type Kind = Incident['kind'];
+
+/** The subject of the incident a happening belongs to; null: it opens none. */
+const subjectOf = (h: Happening): { subject: string; kind: Kind } | null => {
+  if (h.kind === 'drained') return { subject: h.region, kind: h.cause === 'down' ? 'region-down' : 'region-unready' };
+  if (h.kind === 'held' && h.hold === 'all-down') return { subject: 'hold/all-down', kind: 'all-down' };
+  if (h.kind === 'held' && h.hold !== 'pacing' && h.hold !== 'latched') return { subject: `hold/${h.hold}/${h.region}`, kind: 'held' };
+  return null;
+};
+
+const severityOf = (h: Happening): Severity => {
+  switch (h.kind) {
+    case 'drained':
+      return h.cause === 'down' || h.latched ? 'critical' : 'info';
+    case 'held':
+      return h.hold === 'all-down' || h.hold === 'floor' || h.hold === 'receiver' ? 'critical' : h.hold === 'pacing' ? 'info' : 'warning';
+    case 'set-aside':
+      return 'critical';
+    case 'suspect':
+    case 'unready-long':
+      return 'warning';
+    default:
+      return 'info';
+  }
+};
+
+/** Happenings a human hears of. Ramp stages, freed holds and scaling are in the audit. */
+const isTold = (h: Happening): boolean =>
+  h.kind !== 'stage' && h.kind !== 'freed' && h.kind !== 'scaled' && h.kind !== 'returning' && !(h.kind === 'held' && h.hold === 'pacing');
+
+/** Incidents opened, grown, upgraded and closed by these stories, and the pages that go with them. `observe` services page nobody. */
+export const tell = (telling: Telling): Told => {
+  const happenings = telling.stories.flatMap((s) => s.happenings);
+  const book = new Map(telling.incidents.filter((i) => i.closedAtMs === null).map((i) => [i.id, i]));
+  const open: Record<string, string> = { ...telling.open };
+  const written = new Map<string, Incident>();
+  const pages: Page[] = [];
+  const write = (incident: Incident): void => {
+    book.set(incident.id, incident);
+    written.set(incident.id, incident);
+  };
+  for (const group of grouped(happenings)) {
+    const h = group[0];
+    if (h === undefined) continue;
+    const about = subjectOf(h);
+    const sentence = sentence1(telling, group);
+    if (about !== null) {
+      const known = book.get(open[about.subject] ?? '');
+      const incident =
+        known === undefined ? opened(telling, about, group, sentence) : grown(known, about.kind, group, sentence, telling.nonce);
+      open[about.subject] = incident.id;
+      write(incident);
+    }
+    const loud = group.filter((g) => g.mode !== 'observe');
+    const first = loud[0];
+    if (first !== undefined && isTold(first))
+      pages.push(pageOf(telling, loud, first, sentence, open[about?.subject ?? first.region] ?? null));
+  }
+  for (const incident of upgrades(telling, open, book)) {
+    write(incident);
+    pages.push(notice(telling, incident, 'region.down', 'critical', `${incident.region} is down, not only unready`));
+  }
+  for (const [subject, id] of Object.entries(open)) {
+    const incident = book.get(id);
+    if (incident !== undefined && isLasting(telling, subject)) continue;
+    delete open[subject];
+    if (incident === undefined) continue;
+    const closed: Incident = { ...incident, closedAtMs: telling.nowMs, nonce: telling.nonce };
+    write(closed);
+    if (loudService(telling, incident)) pages.push(notice(telling, closed, 'incident.resolved', 'info', resolution(closed)));
+  }
+  return { incidents: [...written.values()], open, pages };
+};
+
+const sentence1 = (t: Telling, group: readonly Happening[]): string =>
+  sentenceOf(group, t.cluster.policy.rampStepMs, t.cluster.policy.ramp, t.nowMs);
+
+const opened = (t: Telling, about: { subject: string; kind: Kind }, group: readonly Happening[], because: string): Incident => {
+  const first = (pick: (tally: PoolTally) => number | null, better: (a: number, b: number) => number): number | null =>
+    group.map((h) => pick(h.tally)).reduce<number | null>((best, at) => (at === null ? best : best === null ? at : better(best, at)), null);
+  const t0AtMs = first((tally) => tally.firstFaultAtMs, Math.min);
+  return {
+    id: `${t.v}-${about.subject.replaceAll('/', '-')}`,
+    kind: about.kind,
+    region: about.subject.startsWith('hold/') ? (about.kind === 'all-down' ? '*' : (group[0]?.region ?? '*')) : about.subject,
+    services: servicesOf(group),
+    because,
+    v: t.v,
+    epoch: t.epoch,
+    t0AtMs,
+    t0LastAtMs: first((tally) => tally.lastOkAtMs, Math.max),
+    t1AtMs: t0AtMs === null ? null : Math.min(t.nowMs, t0AtMs + t.cluster.policy.suspectAfterMs),
+    t2AtMs: Math.min(...group.map((h) => outAt(t, h))),
+    t3AtMs: t.nowMs,
+    published: {},
+    witnesses: t.witnesses,
+    closedAtMs: null,
+    nonce: t.nonce,
+  };
+};
+
+/** Instant at which a quorum first held this pool out. */
+const outAt = (t: Telling, h: Happening): number => {
+  const story = t.stories.find((s) => s.service.name === h.service);
+  return story?.outAtMs[h.pool] ?? t.nowMs;
+};
+
+const servicesOf = (group: readonly Happening[]): string[] => [...new Set(group.map((h) => h.service))].sort();
+
+const grown = (incident: Incident, kind: Kind, group: readonly Happening[], because: string, nonce: string): Incident => ({
+  ...incident,
+  kind: kind === 'region-down' ? kind : incident.kind,
+  services: [...new Set([...incident.services, ...servicesOf(group)])].sort(),
+  because: incident.kind === 'region-unready' && kind === 'region-down' ? because : incident.because,
+  nonce,
+});
+
+/** A region drained as unready whose /healthz now fails at a quorum too: the incident gets worse, the route stays. */
+const upgrades = (t: Telling, open: Readonly<Record<string, string>>, book: ReadonlyMap<string, Incident>): readonly Incident[] =>
+  Object.entries(open).flatMap(([subject, id]): Incident[] => {
+    const incident = book.get(id);
+    if (incident?.kind !== 'region-unready') return [];
+    const down = t.tallies.some((tally) => tally.region === subject && tally.verdict === 'out' && tally.cause === 'down');
+    return down ? [{ ...incident, kind: 'region-down', nonce: t.nonce }] : [];
+  });
+
+/** Would `tell` upgrade or close anything although no pool moved? The one reason to decide without a change of memory. */
+export const hasOverdueNews = (t: Pick<Telling, 'tallies' | 'incidents' | 'open' | 'stories'>): boolean =>
+  t.incidents.some(
+    (i) =>
+      i.closedAtMs === null &&
+      ((i.kind === 'region-unready' &&
+        t.tallies.some((tally) => tally.region === i.region && tally.verdict === 'out' && tally.cause === 'down')) ||
+        Object.entries(t.open).some(([subject, id]) => id === i.id && !isLasting(t, subject))),
+  );
+
+const isLasting = (t: Pick<Telling, 'stories'>, subject: string): boolean =>
+  t.stories.some((s) =>
+    Object.entries(s.memories).some(([pool, memory]) => {
+      const region = s.service.pools.find((p) => p.name === pool)?.region;
+      if (subject === 'hold/all-down') return memory.hold === 'all-down';
+      if (subject.startsWith('hold/')) return `hold/${memory.hold}/${region}` === subject;
+      return region === subject && ((memory.state === 'out' && memory.by === 'health') || memory.state === 'returning');
+    }),
+  );
+
+const loudService = (t: Telling, incident: Incident): boolean =>
+  t.stories.some((s) => incident.services.includes(s.service.name) && s.mode !== 'observe');
+
+const resolution = (incident: Incident): string => {
+  const lastedS = Math.round(((incident.closedAtMs ?? incident.t3AtMs) - incident.t3AtMs) / 1000);
+  return incident.kind === 'region-down' || incident.kind === 'region-unready'
+    ? `${incident.region} carries its full share again, ${lastedS} s after it was drained`
+    : `${incident.kind === 'all-down' ? 'hold-all-down' : 'hold'} ended after ${lastedS} s`;
+};
+
+const pageOf = (t: Telling, group: readonly Happening[], h: Happening, sentence: string, incident: string | null): Page => {
+  const advice = group.every((g) => g.mode === 'advise') && (h.kind === 'drained' || h.kind === 'returned');
+  const moved = t.stories.filter((s) => s.moved && group.some((g) => g.service === s.service.name)).map(shift);
+  const shown = moved.length > 5 ? [...moved.slice(0, 5), `and ${moved.length - 5} more`] : moved;
+  const summary = [advice ? `advice, nothing was written: ${sentence}` : sentence, ...shown].join('; ');
+  return page(t, advice ? `advice.${h.kind}` : typeOf(h), severityOf(h), summary, incident ?? `${h.kind}-${h.region}`, {
+    services: servicesOf(group),
+    region: h.region,
+    changes: moved,
+  });
+};
+
+const typeOf = (h: Happening): string => {
+  switch (h.kind) {
+    case 'drained':
+      return 'region.drained';
+    case 'held':
+      return `service.hold_${h.hold.replace(/[^a-z]/g, '_')}`;
+    case 'ordered':
+      return 'override.obeyed';
+    case 'released':
+      return 'override.ended';
+    case 'set-aside':
+      return 'override.set_aside';
+    default:
+      return `region.${h.kind.replace('-', '_')}`;
+  }
+};
+
+const notice = (t: Telling, incident: Incident, type: string, severity: Severity, summary: string): Page =>
+  page(t, type, severity, summary, incident.id, { services: incident.services, region: incident.region });
+
+/** A page about something that is no happening of a pool (an expired override, a missed goal). Same keys, same form. */
+export const page = (
+  t: Pick<Telling, 'cluster' | 'v' | 'nonce' | 'nowMs'>,
+  type: string,
+  severity: Severity,
+  summary: string,
+  key: string,
+  detail: Readonly<Record<string, unknown>>,
+): Page => {
+  const slug = `${type}-${key}`.replace(/[^A-Za-z0-9_-]/g, '_');
+  return {
+    id: `${t.v}-${slug}`,
+    dedupKey: `tidegate/${t.cluster.name}/${key}`,
+    type,
+    severity,
+    summary,
+    detail,
+    atMs: t.nowMs,
+    v: t.v,
+    delivered: [],
+    nonce: t.nonce,
+  };
+};

@@ -1,0 +1,153 @@
+// One pool's memory and how it moves: in -> out -> returning (up the ramp) -> in. Pure; returns the same object when nothing changed, so that
+// a step without news costs no decision. Whether a drain may happen is decided elsewhere (drains.ts); this file only remembers.
+import type { HoldName, Policy, PoolConfig, PoolMemory, PoolTally } from '../model.ts';
+
+/** A pool under consideration. */
+export interface Seat {
+  config: PoolConfig;
+  tally: PoolTally;
+  memory: PoolMemory;
+}
+
+/** Longest recovery hold that doubling leads to, unless the configured one is longer. */
+const HOLD_MAX_MS = 30 * 60_000;
+
+export const newMemory = (state: PoolMemory['state'], nowMs: number): PoolMemory => ({
+  state,
+  by: state === 'out' ? 'health' : null,
+  sinceAtMs: nowMs,
+  outAtMs: null,
+  upAtMs: null,
+  stage: 0,
+  stageAtMs: nowMs,
+  scale: 1000,
+  scaleUpAtMs: null,
+  drainsAtMs: [],
+  latched: false,
+  hold: null,
+  told: [],
+});
+
+/** `memory` with `fields`, or `memory` itself when they change nothing. */
+export const patch = (memory: PoolMemory, fields: Partial<PoolMemory>): PoolMemory => {
+  const current: Readonly<Record<string, unknown>> = { ...memory };
+  return Object.entries(fields).some(([key, value]) => current[key] !== value) ? { ...memory, ...fields } : memory;
+};
+
+/** Recovery hold in ms after `drains` automatic drains within the flap window: doubles with each. */
+export const recoveryHoldMs = (policy: Policy, drains: number): number =>
+  Math.min(policy.recoveryHoldMs * 2 ** Math.max(0, drains - 1), Math.max(HOLD_MAX_MS, policy.recoveryHoldMs));
+
+/** Thousandths of its configured share that a pool may carry now. */
+export const factorOf = (memory: PoolMemory, policy: Policy): number => {
+  switch (memory.state) {
+    case 'out':
+      return 0;
+    case 'in':
+      return memory.scale;
+    case 'returning':
+      return Math.max(1, Math.round(((policy.ramp[memory.stage] ?? 1000) * memory.scale) / 1000));
+  }
+};
+
+export const drainedByHealth = (memory: PoolMemory, policy: Policy, nowMs: number): PoolMemory => {
+  const drainsAtMs = [...memory.drainsAtMs.filter((at) => nowMs - at < policy.flapWindowMs), nowMs];
+  const latched = memory.latched || (policy.latchAfter > 0 && drainsAtMs.length >= policy.latchAfter);
+  return { ...memory, state: 'out', by: 'health', sinceAtMs: nowMs, upAtMs: null, drainsAtMs, latched, hold: null, told: [] };
+};
+
+export const drainedByOverride = (memory: PoolMemory, nowMs: number): PoolMemory =>
+  memory.state === 'out' && memory.by === 'override'
+    ? patch(memory, { hold: null })
+    : { ...memory, state: 'out', by: 'override', sinceAtMs: nowMs, upAtMs: null, hold: null };
+
+/** A human acted on this pool, so flap counts and the latch are forgotten; traffic returns up the ramp, or after recovery if it is not up. */
+export const releasedByOverride = (seat: Seat, nowMs: number): PoolMemory => {
+  const clean: PoolMemory = { ...seat.memory, drainsAtMs: [], latched: false, hold: null, told: [], sinceAtMs: nowMs };
+  return isSound(seat)
+    ? { ...clean, state: 'returning', by: null, stage: 0, stageAtMs: nowMs }
+    : { ...clean, state: 'out', by: 'health', upAtMs: null };
+};
+
+/** Straight back at full share: the alternative is leaving traffic on a pool that is down. */
+export const yielded = (memory: PoolMemory, nowMs: number): PoolMemory => ({
+  ...memory,
+  state: 'in',
+  by: null,
+  sinceAtMs: nowMs,
+  outAtMs: null,
+  upAtMs: null,
+  hold: null,
+  told: [],
+});
+
+/** Nothing speaks against traffic: up at quorum, no vantage in doubt for k probes, no closed gate. */
+export const isSound = ({ tally }: Seat): boolean => tally.verdict === 'up' && !tally.anyDownVote && tally.gate === 'open';
+
+/** First instant of the present outage by quorum; cleared once a quorum says up. */
+export const withOutage = (seat: Seat, nowMs: number): PoolMemory => {
+  const { memory, tally } = seat;
+  if (tally.verdict === 'out') return patch(memory, { outAtMs: memory.outAtMs ?? nowMs });
+  // The wish to drain ends with the verdict; a hold that stood in its way ends with it.
+  if (tally.verdict === 'up' && memory.state !== 'out') return patch(memory, { outAtMs: null, hold: null });
+  return memory;
+};
+
+/** Return of a drained pool and its climb up the ramp. `held`: automation is frozen, so nothing moves up. */
+export const withRecovery = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: number): PoolMemory => {
+  const { memory } = seat;
+  switch (memory.state) {
+    case 'in':
+      return memory;
+    case 'out':
+      return memory.by === 'health' ? awaitReturn(seat, policy, held, nowMs) : memory;
+    case 'returning':
+      return climb(seat, policy, held, nowMs);
+  }
+};
+
+const awaitReturn = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: number): PoolMemory => {
+  const { memory } = seat;
+  if (!isSound(seat)) return patch(memory, { upAtMs: null, hold: null });
+  const upAtMs = memory.upAtMs ?? nowMs;
+  if (memory.latched) return patch(memory, { upAtMs, hold: 'latched' });
+  if (nowMs - upAtMs < recoveryHoldMs(policy, memory.drainsAtMs.length)) return patch(memory, { upAtMs });
+  if (held !== null) return patch(memory, { upAtMs, hold: held });
+  return {
+    ...memory,
+    state: 'returning',
+    by: null,
+    sinceAtMs: nowMs,
+    outAtMs: null,
+    upAtMs: null,
+    stage: 0,
+    stageAtMs: nowMs,
+    hold: null,
+    told: [],
+  };
+};
+
+const climb = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: number): PoolMemory => {
+  const { memory, tally } = seat;
+  // Any doubt starts the ramp again; while it lasts, the first stage's time does not run.
+  if (tally.anyDownVote)
+    return memory.stage === 0 && nowMs - memory.stageAtMs < policy.rampStepMs / 2 ? memory : patch(memory, { stage: 0, stageAtMs: nowMs });
+  if (!isSound(seat) || nowMs - memory.stageAtMs < policy.rampStepMs) return memory;
+  if (held !== null) return patch(memory, { hold: held });
+  const stage = memory.stage + 1;
+  if (stage >= policy.ramp.length - 1)
+    return { ...memory, state: 'in', by: null, sinceAtMs: nowMs, stage: 0, stageAtMs: nowMs, hold: null };
+  return { ...memory, stage, stageAtMs: nowMs, hold: null };
+};
+
+/** Share of the targets that are up: lowered at once, raised only after it has been higher for the recovery hold, so that flapping targets move no route. */
+export const withScale = (seat: Seat, policy: Policy, nowMs: number): PoolMemory => {
+  const { memory, tally } = seat;
+  if (tally.verdict !== 'up' || tally.total === 0) return memory;
+  const scale = Math.round((tally.up * 1000) / tally.total);
+  if (scale < memory.scale) return patch(memory, { scale, scaleUpAtMs: null });
+  if (scale === memory.scale) return patch(memory, { scaleUpAtMs: null });
+  const scaleUpAtMs = memory.scaleUpAtMs ?? nowMs;
+  if (nowMs - scaleUpAtMs < policy.recoveryHoldMs) return patch(memory, { scaleUpAtMs });
+  return patch(memory, { scale, scaleUpAtMs: null });
+};

@@ -1,0 +1,87 @@
+// What a decision did, as facts: the difference between the memory before and after it. Sentences, incidents and pages are all told from this one list,
+// so that they cannot disagree.
+import type { HoldName, Mode, Override, PoolMemory, PoolTally, Route, ServiceConfig, Verdict } from '../model.ts';
+import type { Bench } from './bench.ts';
+import type { Seat } from './pool.ts';
+
+interface Subject {
+  service: string;
+  mode: Mode;
+  pool: string;
+  region: string;
+  tally: PoolTally;
+}
+
+export type Happening = Subject &
+  (
+    | { kind: 'drained'; cause: Verdict; latched: boolean; drains: number }
+    | { kind: 'held'; hold: HoldName }
+    | { kind: 'freed'; hold: HoldName }
+    | { kind: 'returning'; holdMs: number }
+    | { kind: 'stage'; stage: number; restarted: boolean }
+    | { kind: 'returned'; early: boolean }
+    | { kind: 'scaled'; scale: number }
+    | { kind: 'ordered'; override: Override }
+    | { kind: 'released' }
+    | { kind: 'set-aside' }
+    | { kind: 'suspect' }
+    | { kind: 'unready-long'; forMs: number }
+  );
+
+export interface ServiceStory {
+  service: ServiceConfig;
+  mode: Mode;
+  before: Route;
+  after: Route;
+  /** The route differs, or is decided for the first time. */
+  moved: boolean;
+  started: boolean;
+  /** Some pool's memory, or the mode, differs from the last record. */
+  changed: boolean;
+  memories: Readonly<Record<string, PoolMemory>>;
+  /** Per pool: since when a quorum has held it out. */
+  outAtMs: Readonly<Record<string, number | null>>;
+  happenings: readonly Happening[];
+}
+
+/** Facts about one pool. `order` is the drain override on it, if any. */
+export const happeningsOf = (
+  bench: Bench,
+  before: PoolMemory | undefined,
+  seat: Seat,
+  order: Override | undefined,
+  nowMs: number,
+): readonly Happening[] => {
+  const { memory: after, tally, config } = seat;
+  const subject: Subject = { service: bench.service.name, mode: bench.mode, pool: config.name, region: config.region, tally };
+  if (before === undefined || before === after) return [];
+  const list: Happening[] = [];
+  if (before.state !== after.state || before.by !== after.by) list.push(...moves(subject, before, after, tally, order, nowMs));
+  else if (after.state === 'returning' && before.stageAtMs !== after.stageAtMs)
+    list.push({ ...subject, kind: 'stage', stage: after.stage, restarted: after.stage <= before.stage });
+  if (before.scale !== after.scale) list.push({ ...subject, kind: 'scaled', scale: after.scale });
+  if (before.hold !== after.hold && after.hold !== null) list.push({ ...subject, kind: 'held', hold: after.hold });
+  if (before.hold !== null && after.hold === null && after.state !== 'out') list.push({ ...subject, kind: 'freed', hold: before.hold });
+  if (after.told.includes('suspect') && !before.told.includes('suspect')) list.push({ ...subject, kind: 'suspect' });
+  if (after.told.includes('unready-long') && !before.told.includes('unready-long'))
+    list.push({ ...subject, kind: 'unready-long', forMs: nowMs - (after.outAtMs ?? nowMs) });
+  return list;
+};
+
+const moves = (
+  subject: Subject,
+  before: PoolMemory,
+  after: PoolMemory,
+  tally: PoolTally,
+  order: Override | undefined,
+  nowMs: number,
+): readonly Happening[] => {
+  if (after.state === 'out' && after.by === 'override')
+    return order === undefined ? [] : [{ ...subject, kind: 'ordered', override: order }];
+  if (before.by === 'override' && after.state !== 'in') return [{ ...subject, kind: 'released' }];
+  if (after.told.includes('set-aside') && !before.told.includes('set-aside')) return [{ ...subject, kind: 'set-aside' }];
+  if (after.state === 'out')
+    return [{ ...subject, kind: 'drained', cause: tally.cause, latched: after.latched, drains: after.drainsAtMs.length }];
+  if (after.state === 'returning') return [{ ...subject, kind: 'returning', holdMs: nowMs - (before.upAtMs ?? nowMs) }];
+  return [{ ...subject, kind: 'returned', early: before.state === 'out' }];
+};

@@ -1,0 +1,100 @@
+// Opinion: what one vantage believes of one endpoint. k faults in a row, started over at least a span, make it down; one success clears it.
+// Results of pipelined probes arrive out of order, so everything is ordered by when a probe started, never by when it ended.
+// Ignores slow degradation (gray failure): that is another rule's subject.
+import type { FaultReason, Outcome } from '../model.ts';
+
+export interface Opinion {
+  /** Monotonic starts of the faults since the last success, ascending; at most FAULTS_KEPT newest, the first is kept apart. */
+  faultsAtMs: readonly number[];
+  faults: number;
+  firstFaultAtMs: number | null;
+  reason: FaultReason | 'pending' | null;
+  lastOkAtMs: number | null;
+  /** Start of a probe that has been pending for too long. */
+  pendingAtMs: number | null;
+  /** Valid looks since boot, counted up to the warm-up. */
+  looks: number;
+  state: 'unknown' | 'up' | 'down';
+}
+
+export interface OpinionRule {
+  /** Faults in a row that make it down. Also the warm-up: fewer looks than this claim nothing. */
+  k: number;
+  /** Least time between the starts of the first and the last of those k faults. */
+  spanMs: number;
+}
+
+/** More than any k in use; bounds the memory of a streak that lasts for days. */
+const FAULTS_KEPT = 16;
+
+export const freshOpinion: Opinion = {
+  faultsAtMs: [],
+  faults: 0,
+  firstFaultAtMs: null,
+  reason: null,
+  lastOkAtMs: null,
+  pendingAtMs: null,
+  looks: 0,
+  state: 'unknown',
+};
+
+/** In a streak of faults, or with a probe pending for too long. */
+export const isSuspect = (o: Opinion): boolean => o.faults > 0 || o.pendingAtMs !== null;
+
+const settle = (o: Opinion, rule: OpinionRule): Opinion => {
+  const last = o.faultsAtMs.slice(-rule.k);
+  const first = last[0];
+  const newest = last.at(-1);
+  const down = last.length === rule.k && first !== undefined && newest !== undefined && newest - first >= rule.spanMs;
+  const state = down ? 'down' : o.state === 'down' && o.faults > 0 ? 'down' : o.looks >= rule.k ? 'up' : 'unknown';
+  return { ...o, state };
+};
+
+/** The opinion after one look that started at `startedAtMs` (this vantage's monotonic clock). `nothing` leaves it as it was. */
+export const afterLook = (o: Opinion, startedAtMs: number, outcome: Outcome, rule: OpinionRule): Opinion => {
+  const pendingAtMs = o.pendingAtMs !== null && o.pendingAtMs <= startedAtMs ? null : o.pendingAtMs;
+  switch (outcome.saw) {
+    case 'nothing':
+      return pendingAtMs === o.pendingAtMs ? o : { ...o, pendingAtMs };
+    case 'ok': {
+      const later = o.faultsAtMs.filter((at) => at > startedAtMs);
+      const looks = Math.min(o.looks + 1, rule.k);
+      const lastOkAtMs = Math.max(o.lastOkAtMs ?? startedAtMs, startedAtMs);
+      const next = {
+        ...o,
+        pendingAtMs,
+        looks,
+        lastOkAtMs,
+        faultsAtMs: later,
+        faults: later.length,
+        firstFaultAtMs: later[0] ?? null,
+        reason: later.length > 0 ? o.reason : null,
+      };
+      // A success clears: what was down is up again unless enough later faults stand on their own.
+      return settle({ ...next, state: o.state === 'down' ? 'up' : o.state }, rule);
+    }
+    case 'fault': {
+      if (o.lastOkAtMs !== null && startedAtMs <= o.lastOkAtMs) return pendingAtMs === o.pendingAtMs ? o : { ...o, pendingAtMs };
+      const faultsAtMs = [...o.faultsAtMs, startedAtMs].sort((a, b) => a - b).slice(-FAULTS_KEPT);
+      const firstFaultAtMs = Math.min(o.firstFaultAtMs ?? startedAtMs, startedAtMs);
+      return settle(
+        {
+          ...o,
+          pendingAtMs,
+          looks: Math.min(o.looks + 1, rule.k),
+          faultsAtMs,
+          faults: o.faults + 1,
+          firstFaultAtMs,
+          reason: outcome.reason,
+        },
+        rule,
+      );
+    }
+  }
+};
+
+/** The opinion once a probe that started at `startedAtMs` has been pending for longer than the suspicion threshold. */
+export const afterPending = (o: Opinion, startedAtMs: number): Opinion => {
+  if (o.lastOkAtMs !== null && startedAtMs <= o.lastOkAtMs) return o;
+  return { ...o, pendingAtMs: Math.min(o.pendingAtMs ?? startedAtMs, startedAtMs), reason: o.reason ?? 'pending' };
+};

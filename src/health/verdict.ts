@@ -1,0 +1,32 @@
+// The verdict table: from what a quorum says of each endpoint to what a target is, and from targets to their pool.
+// /readyz alone drains (the process says it cannot serve); /healthz alone is suspect and moves nothing; both are down.
+import type { Verdict } from '../model.ts';
+
+type EndpointVerdict = 'up' | 'down' | 'unknown';
+
+/** Verdict of a target. An endpoint that is not configured is undefined; with one endpoint the target is judged by it. */
+export const targetVerdict = (healthz: EndpointVerdict | undefined, readyz: EndpointVerdict | undefined): Verdict => {
+  if (healthz === undefined) return readyz ?? 'unknown';
+  if (readyz === undefined) return healthz;
+  if (healthz === 'down') return readyz === 'down' ? 'down' : 'suspect';
+  if (readyz === 'down') return 'unready';
+  return healthz === 'up' && readyz === 'up' ? 'up' : 'unknown';
+};
+
+/** Does this verdict count against its pool's `minUp`? `suspect` serves; `unknown` decides nothing. */
+export const counts = (verdict: Verdict): 'up' | 'out' | 'unknown' => {
+  switch (verdict) {
+    case 'up':
+    case 'suspect':
+      return 'up';
+    case 'down':
+    case 'unready':
+      return 'out';
+    case 'unknown':
+      return 'unknown';
+  }
+};
+
+/** A pool is up with `minUp` targets up, out when it could not have as many even if all unknown ones were up, else unknown. */
+export const poolVerdict = (up: number, unknown: number, minUp: number): 'up' | 'out' | 'unknown' =>
+  up >= minUp ? 'up' : up + unknown < minUp ? 'out' : 'unknown';
