@@ -1,0 +1,60 @@
+// From one linearizable read of the store to the snapshot that the core decides on. The only place that knows how records become evidence.
+
+import type { Heard } from '../health/quorum.ts';
+import type { Beat, ClusterConfig, Incident, Leader, Overrides, Routing, Vote } from '../model.ts';
+import type { KeyValue, Read } from '../store/store.ts';
+import { KEYS, placeOf } from './keys.ts';
+import type { RevisionClock } from './revision-clock.ts';
+
+/** What a coordinator sees at one revision. `mods` has every key read; a missing key has mod 0. */
+export interface Sight {
+  rev: number;
+  cluster: ClusterConfig | null;
+  leader: Leader | null;
+  routing: Routing | null;
+  overrides: Overrides | null;
+  heard: readonly Heard[];
+  incidents: readonly Incident[];
+  mod(key: string): number;
+  has(prefix: string): readonly KeyValue[];
+}
+
+export const SIGHT_QUERY = {
+  keys: [KEYS.members, KEYS.leader, KEYS.routing, KEYS.override],
+  prefixes: ['vote/', 'beat/', 'incident/', 'seen/', 'applied/'],
+} as const;
+
+/** The same cluster object for the same revision of `members`, so that what is worked out per configuration is worked out once. */
+export type ClusterCache = { mod: number; cluster: ClusterConfig | null };
+
+export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cache: ClusterCache): Sight => {
+  const byKey = new Map(read.kvs.map((kv) => [kv.key, kv]));
+  const value = <T>(key: string): T | null => (byKey.get(key)?.value as T | undefined) ?? null;
+  const members = byKey.get(KEYS.members);
+  if (members === undefined) Object.assign(cache, { mod: 0, cluster: null });
+  else if (cache.mod !== members.mod) Object.assign(cache, { mod: members.mod, cluster: members.value as ClusterConfig });
+  const votes = read.kvs.filter((kv) => kv.key.startsWith('vote/'));
+  const heard = votes.map((kv): Heard => {
+    const { region, replica } = placeOf(kv.key);
+    const beat = byKey.get(`beat/${region}/${replica}`);
+    return {
+      region,
+      replica,
+      key: kv.key,
+      vote: kv.value as Vote,
+      beat: (beat?.value as Beat | undefined) ?? null,
+      ageMs: beat === undefined ? Number.POSITIVE_INFINITY : clock.ageMs(beat.mod, nowMonoMs),
+    };
+  });
+  return {
+    rev: read.rev,
+    cluster: cache.cluster,
+    leader: value<Leader>(KEYS.leader),
+    routing: value<Routing>(KEYS.routing),
+    overrides: value<Overrides>(KEYS.override),
+    heard,
+    incidents: read.kvs.filter((kv) => kv.key.startsWith('incident/')).map((kv) => kv.value as Incident),
+    mod: (key) => byKey.get(key)?.mod ?? 0,
+    has: (prefix) => read.kvs.filter((kv) => kv.key.startsWith(prefix)),
+  };
+};

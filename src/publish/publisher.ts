@@ -1,0 +1,302 @@
+// The publisher: makes each provider serve the committed route. Level-triggered: it compares and writes until they agree, after every decision and every
+// half minute, so a lost trigger costs time, never truth. Every outside write is preceded by a guarded renewal that began at most a second ago,
+// and carries the fence that the provider compares in the same transaction. Only a coordinator's term may run it.
+import { stateHash } from '../../providers/fence.ts';
+import type { Applied, Change, Fence, Provider } from '../../providers/provider.ts';
+import type { Term } from '../coordinate/coordinator.ts';
+import { appliedKey, outboxKey } from '../coordinate/keys.ts';
+import type { Sight } from '../coordinate/read.ts';
+import { page } from '../decide/incident.ts';
+import { activeOverrides, stopOn } from '../decide/override.ts';
+import { errorText } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { AppliedRecord, ClusterConfig, Page, Routing, Severity } from '../model.ts';
+import { type Ports, type Timer, withDeadline } from '../ports.ts';
+import type { Op } from '../store/store.ts';
+import { desiredOf, type Step, stepFor, type Wanted, writable } from './plan.ts';
+
+export interface PublisherOptions {
+  ports: Ports;
+  log: Log;
+  writer: string;
+  providers: ReadonlyMap<string, Provider>;
+  /** What the store says now, and the right to act on it. */
+  sight: () => Sight | null;
+  term: () => Term | null;
+  /** First byte of a write towards a provider left this process; for measuring. */
+  onWrite: (provider: string, outcome: Applied['outcome'] | 'refused') => void;
+  /** t4: the provider acknowledged this fence. */
+  onApplied: (service: string, fence: number, atMs: number) => void;
+  abdicate: (because: string) => Promise<void>;
+}
+
+export interface Publisher {
+  /** A route was committed: publish now. */
+  publish(routing: Routing): void;
+  stop(): Promise<void>;
+}
+
+/** One provider call, reading or writing. */
+export const PROVIDER_TIMEOUT_MS = 3000;
+const REASSERT_MS = 30_000;
+const RETRY_MS = 1000;
+/** This many failures in a row, or this long without success, and another region should try. */
+const FAILURES_MAX = 3;
+const FAILING_MAX_MS = 10_000;
+
+interface Lane {
+  failures: number;
+  failingSinceMs: number | null;
+  running: boolean;
+  again: boolean;
+  timer: Timer | null;
+  /** Problems already paged, so that each is told once while it lasts. */
+  told: Set<string>;
+}
+
+export const createPublisher = (options: PublisherOptions): Publisher => {
+  const { ports, log } = options;
+  const lanes = new Map<string, Lane>(
+    [...options.providers.keys()].map((name) => [
+      name,
+      { failures: 0, failingSinceMs: null, running: false, again: false, timer: null, told: new Set() },
+    ]),
+  );
+  const stopped = new AbortController();
+  const work = new Set<Promise<void>>();
+  let newest: Routing | null = null;
+
+  /** The newest committed route this process knows: its own last commit is never older than what it last read. */
+  const current = (): { routing: Routing; cluster: ClusterConfig; sight: Sight } | null => {
+    const sight = options.sight();
+    if (sight?.cluster == null) return null;
+    const routing = newest !== null && newest.v > (sight.routing?.v ?? 0) ? newest : sight.routing;
+    return routing === null || routing === undefined ? null : { routing, cluster: sight.cluster, sight };
+  };
+
+  const run = (name: string): void => {
+    const lane = lanes.get(name);
+    if (lane === undefined || stopped.signal.aborted) return;
+    if (lane.running) {
+      lane.again = true;
+      return;
+    }
+    lane.running = true;
+    lane.again = false;
+    lane.timer?.cancel();
+    const job = turn(name, lane)
+      .catch((error) => {
+        log.error('publish.broken', { provider: name, because: errorText(error) });
+        return RETRY_MS;
+      })
+      .then((nextMs) => {
+        lane.running = false;
+        if (stopped.signal.aborted) return;
+        if (lane.again) run(name);
+        else lane.timer = ports.timers.after(nextMs, () => run(name));
+      });
+    work.add(job);
+    void job.finally(() => work.delete(job));
+  };
+
+  /** One comparison and at most one round of writes. Out: ms until the next. */
+  const turn = async (name: string, lane: Lane): Promise<number> => {
+    const provider = options.providers.get(name);
+    const term = options.term();
+    const now = current();
+    if (provider === undefined || term === null || now === null) return RETRY_MS;
+    const wanted = wantedOf(name, now, term);
+    if (wanted.length === 0) return REASSERT_MS;
+    try {
+      const back = await withDeadline(
+        ports.timers,
+        PROVIDER_TIMEOUT_MS,
+        `read from ${name}`,
+        (signal) =>
+          provider.read(
+            wanted.map((w) => w.desired),
+            signal,
+          ),
+        stopped.signal,
+      );
+      const steps = wanted.map((w) => stepFor(w, back.get(w.desired.service), provider.quantise));
+      await report(name, lane, steps, term, now);
+      const undone = await write(name, provider, lane, steps, term);
+      if (undone !== null) return failed(name, lane, undone);
+      lane.failures = 0;
+      lane.failingSinceMs = null;
+      // After a write the result is read back at once: an acknowledgement is a claim, what is served is a fact.
+      return steps.some((s) => s.kind === 'write') ? RETRY_MS : REASSERT_MS;
+    } catch (error) {
+      return failed(name, lane, errorText(error));
+    }
+  };
+
+  const wantedOf = (name: string, now: NonNullable<ReturnType<typeof current>>, term: Term): readonly Wanted[] => {
+    const active = activeOverrides(now.sight.overrides, term.nowMs());
+    return writable(now.cluster, now.routing.services, name)
+      .filter(({ service }) => stopOn(active, service) === undefined)
+      .map(({ service, routing }) => {
+        const desired = desiredOf(service, routing);
+        const applied = now.sight.has(appliedKey(name, service.name))[0]?.value as AppliedRecord | undefined;
+        const fence: Fence = {
+          v: routing.fence,
+          epoch: term.epoch,
+          writer: options.writer,
+          nonce: ports.random.hex(8),
+          hash: stateHash(desired),
+        };
+        return { desired, fence, acknowledged: applied?.fence ?? null };
+      });
+  };
+
+  const write = async (name: string, provider: Provider, lane: Lane, steps: readonly Step[], term: Term): Promise<string | null> => {
+    const changes = steps.flatMap((s) => (s.kind === 'write' ? [s.change] : []));
+    const first = changes.length === 0 ? null : await attempt(name, provider, changes, term);
+    if (first === null || first.outcome === 'applied') {
+      if (changes.length > 0) lane.told.clear();
+      await acknowledge(
+        name,
+        [
+          ...changes.map((c) => ({ service: c.desired.service, fence: c.fence.v })),
+          ...steps.flatMap((s) => (s.kind === 'done' ? [{ service: s.service, fence: s.fence }] : [])),
+        ],
+        term,
+      );
+      return null;
+    }
+    // A batch is all or nothing; one service in conflict or refused must not keep the others waiting.
+    if (changes.length > 1 && (first.outcome === 'conflict' || first.outcome === 'fatal'))
+      return await split(name, provider, changes, term);
+    return first.because;
+  };
+
+  const split = async (name: string, provider: Provider, changes: readonly Change[], term: Term): Promise<string | null> => {
+    let undone: string | null = null;
+    for (const change of changes) {
+      const result = await attempt(name, provider, [change], term);
+      if (result.outcome === 'applied') await acknowledge(name, [{ service: change.desired.service, fence: change.fence.v }], term);
+      else undone ??= result.because;
+    }
+    return undone;
+  };
+
+  const attempt = async (name: string, provider: Provider, changes: readonly Change[], term: Term): Promise<Applied> => {
+    // The right to act is proved anew right before each call; without it nothing leaves this process.
+    if (!(await term.renew())) {
+      options.onWrite(name, 'refused');
+      return { outcome: 'conflict', because: 'this process no longer holds the leader record' };
+    }
+    const result = await withDeadline(
+      ports.timers,
+      PROVIDER_TIMEOUT_MS,
+      `write to ${name}`,
+      (signal) => provider.apply(changes, signal),
+      stopped.signal,
+    ).catch((error): Applied => ({ outcome: 'undecided', because: errorText(error) }));
+    options.onWrite(name, result.outcome);
+    log.info('publish.write', {
+      provider: name,
+      outcome: result.outcome,
+      services: changes.map((c) => c.desired.service),
+      fence: Math.max(...changes.map((c) => c.fence.v)),
+      ...(result.outcome === 'applied' ? {} : { because: result.because }),
+    });
+    return result;
+  };
+
+  /** Records t4 of what was not recorded yet. */
+  const acknowledge = async (name: string, served: readonly { service: string; fence: number }[], term: Term): Promise<void> => {
+    const sight = options.sight();
+    const ops: Op[] = [];
+    for (const { service, fence } of served) {
+      const key = appliedKey(name, service);
+      const known = sight?.has(key)[0]?.value as AppliedRecord | undefined;
+      if (known?.fence === fence && known.outcome === 'applied') continue;
+      const atMs = term.nowMs();
+      ops.push({ put: key, value: { fence, atMs, outcome: 'applied', because: `fence ${fence} acknowledged` } satisfies AppliedRecord });
+      options.onApplied(service, fence, atMs);
+    }
+    if (ops.length > 0) await term.commit([], ops);
+  };
+
+  const failed = (name: string, lane: Lane, because: string): number => {
+    lane.failures++;
+    lane.failingSinceMs ??= ports.clock.monoMs();
+    log.warn('publish.failed', { provider: name, failures: lane.failures, because });
+    if (lane.failures >= FAILURES_MAX || ports.clock.monoMs() - lane.failingSinceMs > FAILING_MAX_MS) {
+      lane.failures = 0;
+      lane.failingSinceMs = null;
+      void tellOnce(
+        name,
+        lane,
+        'provider.failing',
+        'critical',
+        `provider ${name} could not be written from ${options.writer}: ${because}; another region should try`,
+      ).then(() => options.abdicate(`provider ${name}: ${because}`));
+    }
+    return RETRY_MS;
+  };
+
+  const report = async (
+    name: string,
+    lane: Lane,
+    steps: readonly Step[],
+    term: Term,
+    now: NonNullable<ReturnType<typeof current>>,
+  ): Promise<void> => {
+    for (const s of steps) {
+      if (s.kind === 'ahead') {
+        // Our knowledge may be the stale one: only a fence beyond the newest committed route means lost history.
+        if (s.fence <= now.routing.v) continue;
+        await tellOnce(
+          name,
+          lane,
+          'provider.ahead',
+          'critical',
+          `frozen: ${s.because}; nothing is written for it until a human adopts the provider's state`,
+        );
+        await term.commit(
+          [],
+          [
+            {
+              put: appliedKey(name, s.service),
+              value: { fence: s.fence, atMs: term.nowMs(), outcome: 'frozen', because: s.because } satisfies AppliedRecord,
+            },
+          ],
+        );
+      }
+      if (s.kind === 'write' && s.why === 'drift')
+        await tellOnce(name, lane, 'provider.drift', 'warning', `drift: ${s.because}; re-asserted`);
+      if (s.kind === 'write' && s.why === 'fence-lost') await tellOnce(name, lane, 'provider.fence_lost', 'warning', s.because);
+    }
+  };
+
+  const tellOnce = async (name: string, lane: Lane, type: string, severity: Severity, summary: string): Promise<void> => {
+    const now = current();
+    const term = options.term();
+    if (now === null || term === null || lane.told.has(`${type} ${summary}`)) return;
+    lane.told.add(`${type} ${summary}`);
+    const nowMs = term.nowMs();
+    const told: Page = {
+      ...page({ cluster: now.cluster, v: now.routing.v, nonce: ports.random.hex(8), nowMs }, type, severity, summary, `provider-${name}`, {
+        provider: name,
+      }),
+      id: `${now.routing.v}-${type}-${name}-${nowMs}`.replace(/[^A-Za-z0-9_-]/g, '_'),
+    };
+    await term.commit([], [{ put: outboxKey(told.id), value: told }]);
+  };
+
+  for (const name of lanes.keys()) run(name);
+  return {
+    publish(routing) {
+      if (newest === null || routing.v > newest.v) newest = routing;
+      for (const name of lanes.keys()) run(name);
+    },
+    async stop() {
+      stopped.abort(new Error('stopping'));
+      for (const lane of lanes.values()) lane.timer?.cancel();
+      await Promise.allSettled([...work]);
+    },
+  };
+};
