@@ -1,13 +1,11 @@
 // The provider that writes to the builtin DNS server. Shares are served exactly, and the server compares the fence text it was read with
 // in the same step as it writes, so fencing is conditional. One request per read and one per batch; retry belongs to the caller.
-import assert from 'node:assert/strict';
 import { Agent, request } from 'undici';
 import { errorText, Fault } from '../../src/errors.ts';
 import type { Ports } from '../../src/ports.ts';
-import { formatFence, parseFence } from '../fence.ts';
 import type { Applied, Capabilities, Change, Provider, ProviderModule, ProviderService, ReadBack } from '../provider.ts';
+import { quantise, readBackOf, swapOf } from './convert.ts';
 import { problemShape, type SwapRequest, servicesShape } from './wire.ts';
-import type { ZonePool, ZoneService } from './zone.ts';
 
 export interface BuiltinConfig {
   kind: 'builtin';
@@ -25,13 +23,8 @@ const can: Capabilities = { fencing: 'conditional', weights: 'exact', ttlFloorS:
 const CONNECTIONS_MAX = 4;
 /** A thousand services of the largest size would exceed it; such a zone is not what this server is for. */
 const REPLY_BYTES_MAX = 4 * 1024 * 1024;
-/** A request line with more names than this is replaced by asking for the whole zone. */
-const NAMES_MAX = 100;
-
-/** What was read of a service: the text to compare with. */
-interface Token {
-  fenceText: string | null;
-}
+/** Node takes 16 KiB of request head; a longer list of names is replaced by asking for the whole zone. */
+const NAMES_CHARS_MAX = 8192;
 
 interface Reply {
   status: number;
@@ -52,7 +45,7 @@ export const builtin: ProviderModule<BuiltinConfig> = {
     const readToken = (): string => secret(config.tokenFile);
     return {
       can,
-      quantise: sharesWanted,
+      quantise,
       read: async (services, signal) => readBack(call, readToken(), config.zone, services, signal),
       apply: (changes, signal) => apply(call, readToken, changes, signal),
       close: () => agent.destroy(),
@@ -67,8 +60,8 @@ const readBack = async (
   services: readonly ProviderService[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, ReadBack>> => {
-  const names = services.map(({ service }) => service);
-  const query = names.length > NAMES_MAX ? '' : `?names=${names.map(encodeURIComponent).join(',')}`;
+  const names = services.map(({ service }) => encodeURIComponent(service)).join(',');
+  const query = names.length > NAMES_CHARS_MAX ? '' : `?names=${names}`;
   const { status, body } = await call(`/zone/v1/services${query}`, token, signal);
   if (status !== 200) throw new Fault('ERR_PROVIDER', `builtin dns: read answered ${explained(status, body)}`);
   const found = servicesShape.safeParse(jsonOf(body));
@@ -77,39 +70,12 @@ const readBack = async (
   if (found.data.zone !== zone)
     throw new Fault('ERR_PROVIDER', `builtin dns: the server holds the zone ${found.data.zone}, expected ${zone}`);
   const served = new Map(found.data.services.map((service) => [service.name, service]));
-  return new Map(services.map((service) => [service.service, seenOf(service, served.get(service.service))]));
+  return new Map(services.map((service) => [service.service, readBackOf(service, served.get(service.service))]));
 };
 
-const NOT_SERVED: ReadBack = { fence: null, shares: null, foreign: [], token: { fenceText: null } satisfies Token };
-
-const seenOf = ({ service, pools }: ProviderService, served: ZoneService | undefined): ReadBack => {
-  if (served === undefined) return NOT_SERVED;
-  const fence = parseFence(served.fence);
-  if (fence === null) {
-    throw new Fault(
-      'ERR_PROVIDER',
-      `builtin dns: ${service} carries the fence "${served.fence}", which Tidegate never writes; find out who did`,
-    );
-  }
-  const configured = new Set(pools.flatMap(({ answers }) => answers));
-  const foreign = served.pools
-    .filter(({ share }) => share > 0)
-    .flatMap(({ answers }) => answers.filter((answer) => !configured.has(answer)));
-  const shares = Object.fromEntries(pools.map(({ pool, answers }) => [pool, shareOf(served.pools, pool, answers)]));
-  return { fence, shares, foreign: [...new Set(foreign)], token: { fenceText: served.fence } satisfies Token };
-};
-
-/** A pool's share counts only while it is served with all of the configured addresses. */
-const shareOf = (served: readonly ZonePool[], pool: string, answers: readonly string[]): number => {
-  const found = served.find((each) => each.pool === pool);
-  return found !== undefined && answers.every((answer) => found.answers.includes(answer)) ? found.share : 0;
-};
-
-const sharesWanted = ({ pools }: ProviderService): Record<string, number> =>
-  Object.fromEntries(pools.map(({ pool, share }) => [pool, share]));
-
+/** Judged before any call: a lower fence never goes over a higher one, however fresh the read that found it. */
 const apply = async (call: Call, readToken: () => string, changes: readonly Change[], signal: AbortSignal): Promise<Applied> => {
-  refuseBugs(changes);
+  const swap = swapOf(changes);
   const behind = changes.find(({ fence, previous }) => previous.fence !== null && previous.fence.v > fence.v);
   if (behind !== undefined) {
     return {
@@ -125,32 +91,9 @@ const apply = async (call: Call, readToken: () => string, changes: readonly Chan
     return { outcome: 'fatal', because: `builtin dns: ${errorText(error)}` };
   }
   try {
-    return outcomeOf(await call('/zone/v1/swap', token, signal, { changes: changes.map(changeOf) }));
+    return outcomeOf(await call('/zone/v1/swap', token, signal, swap));
   } catch (error) {
     return { outcome: 'undecided', because: `builtin dns: ${errorText(error)}` };
-  }
-};
-
-const changeOf = ({ desired, fence, previous }: Change): SwapRequest['changes'][number] => ({
-  service: {
-    name: desired.service,
-    ttlS: desired.ttlS,
-    pools: desired.pools.map(({ pool, share, answers }) => ({ pool, share, answers: [...answers] })),
-    fence: formatFence(fence),
-  },
-  ifFence: (previous.token as Token).fenceText,
-});
-
-/** The caller's mistakes, caught before anything leaves: they would be bugs of ours, not states of the world. */
-const refuseBugs = (changes: readonly Change[]): void => {
-  const names = changes.map(({ desired }) => desired.service);
-  for (const { desired } of changes) {
-    const served = desired.pools.filter(({ share }) => share > 0);
-    assert(
-      served.length > 0 && served.every(({ answers }) => answers.length > 0),
-      `${desired.service}: a pool with a share and no address, or an empty route`,
-    );
-    assert(names.indexOf(desired.service) === names.lastIndexOf(desired.service), `${desired.service}: named twice in one batch`);
   }
 };
 

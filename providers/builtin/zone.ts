@@ -2,6 +2,7 @@
 // Values are immutable, so a query in flight always sees one whole zone. Ignores the wire format (answer.ts) and who may write (control.ts).
 // pure
 import { isDeepStrictEqual } from 'node:util';
+import { familyOf as addressVersion } from '../../src/dns/address.ts';
 import { fenceName } from '../fence.ts';
 
 export interface ZonePool {
@@ -54,15 +55,13 @@ const TTL_S_MAX = 86_400;
 /** 253 less `_tidegate.`. */
 const NAME_CHARS_MAX = 243;
 const NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
-const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
 export type Family = 'A' | 'AAAA';
 
-/** null: not an address. */
+/** The record type that carries an address; null: not an address. */
 export const familyOf = (address: string): Family | null => {
-  if (IPV4.test(address)) return 'A';
-  // The URL parser is the one validator of IPv6 that needs no socket module; it refuses scopes, which DNS cannot carry.
-  return /^[0-9a-fA-F:.]{2,45}$/.test(address) && URL.canParse(`http://[${address}]/`) ? 'AAAA' : null;
+  const version = addressVersion(address);
+  return version === null ? null : version === 4 ? 'A' : 'AAAA';
 };
 
 /** `nsAddress`: where this server can be asked; an unspecified address (0.0.0.0, ::) is not published. Throws on a name that is none. */

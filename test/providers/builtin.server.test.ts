@@ -282,15 +282,15 @@ describe('provider', () => {
   });
   const fence = { v: 1, epoch: 1, writer: 'eu-west/a', nonce: 'n1', hash: 'ff' };
 
-  test('two hundred services are written in one batch and read in one request', async () => {
+  test('a thousand services are written in one batch and read in one request', async () => {
     await using server = await startBuiltin();
     const provider = open(server.controlPort);
-    const all = Array.from({ length: 200 }, (_, n) => desired(n));
+    const all = Array.from({ length: 1000 }, (_, n) => desired(n));
     const before = await provider.read(all, patience());
     const changes = all.map((each) => ({ desired: each, fence, previous: before.get(each.service)! }));
     expect(await provider.apply(changes, patience())).toEqual({ outcome: 'applied' });
     const after = await provider.read(all, patience());
-    expect(after.size).toBe(200);
+    expect(after.size).toBe(1000);
     for (const back of after.values()) expect(back).toMatchObject({ fence, shares: { eu: 750, us: 250 }, foreign: [] });
     expect((await server.control('/zone/v1/services?names=')).body).toMatchObject({ serial: 2 });
     await provider.close();
