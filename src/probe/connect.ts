@@ -52,7 +52,8 @@ export const endByError = (look: Look, error: unknown, otherwise: FaultReason, w
   const code = codeOf(error);
   if (OURS.has(code)) look.nothing(`${code} at ${where}: our own limits or network`);
   else if (REASONS[code] !== undefined) look.fault(REASONS[code], `${code} at ${where}`);
-  else look.fault(otherwise, `${errorText(error)} at ${where}`);
+  // OpenSSL's own messages are source locations; their code is readable.
+  else look.fault(otherwise, `${code.startsWith('ERR_SSL_') ? code : errorText(error)} at ${where}`);
 };
 
 /** The address a URL's host spells, without brackets; null when it is a name. URL parsing has already made every IPv4 form dotted. */
@@ -69,11 +70,10 @@ const addressesOf = async (look: Look, context: ProbeContext, host: string): Pro
   try {
     resolved = await context.resolve(host);
   } catch (error) {
-    look.nothing(`no address was ever resolved for ${host}: ${errorText(error)}`);
-    return null;
+    resolved = { addresses: [], stale: errorText(error) };
   }
   if (resolved.addresses.length === 0) {
-    look.fault('dns', `${host} has no address any more${resolved.stale === null ? '' : `: ${resolved.stale}`}`);
+    look.nothing(`no address was ever resolved for ${host}: ${resolved.stale ?? 'no records'}`);
     return null;
   }
   if (resolved.stale !== null) look.note = ` (last good address: ${resolved.stale})`;

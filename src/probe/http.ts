@@ -1,6 +1,7 @@
 // One GET on a fresh connection, judged by its status and, where asked, by a text in the first 64 KiB of its body. A redirect is an answer like any other
 // and is not followed; a content encoding is not decoded. undici reads HTTP (its llhttp is strict and maintained), and nothing else: the connection is
 // made before, and its own timeouts, which run on a coarse wheel and not at all while connecting, are off. The deadline of the look covers everything.
+// Strict to a fault: undici refuses a `100 Continue` that nobody asked for ("bad response"), which RFC 9110 15.2 would let a client skip.
 import type { Socket } from 'node:net';
 import { Client, type Dispatcher, errors } from 'undici';
 import type { ProbeSpec } from '../model.ts';
@@ -57,7 +58,7 @@ const judge = (look: Look, spec: HttpSpec, where: string): Dispatcher.DispatchHa
     onResponseEnd: judgeBody,
     onResponseError(_controller, error) {
       if (error instanceof errors.HeadersOverflowError) look.fault('protocol', `the head exceeds ${HEAD_BYTES_MAX} bytes`);
-      else endByError(look, error, 'protocol', where);
+      else endByError(look, error, 'protocol', `${where}, waiting for the ${look.stage}`);
     },
   };
 };

@@ -5,15 +5,15 @@ import type { Outcome, ProbeSpec } from '../model.ts';
 import type { Ports } from '../ports.ts';
 
 export interface Resolved {
-  /** IP literals, in the order to try them. Empty: the name was known once and the answer now is that it has no address. */
+  /** IP literals, in the order to try them. Empty: none is known and none ever was, which is our trouble and not the target's. */
   addresses: readonly string[];
-  /** Why these are the last good addresses and not fresh ones; null when they are fresh. */
+  /** Why these are the last good addresses, or none; null when they are the current answer. */
   stale: string | null;
 }
 
 export interface ProbeContext {
   ports: Pick<Ports, 'clock' | 'timers' | 'net'>;
-  /** Addresses of a host name. Rejects when none was ever learned: that is our trouble, not the target's. */
+  /** Addresses of a host name. A rejection counts as no address. */
   resolve(host: string): Promise<Resolved>;
   /** Limit of the whole look: names, connecting, TLS, head and body together. */
   timeoutMs: number;
