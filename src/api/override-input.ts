@@ -1,6 +1,8 @@
 // What an operator may order, and what is wrong with an order: shape, then names against the cluster's configuration, all problems at once. Pure.
 // Ignores whether the order is wise: the core obeys or holds, and says why.
 import { z } from 'zod';
+import { parseDuration } from '../config/fields.ts';
+import { didYouMean, list } from '../config/words.ts';
 import type { ClusterConfig, Override, OverrideScope } from '../model.ts';
 
 /** A wrong place in a body: JSON pointer and sentence. */
@@ -21,14 +23,6 @@ export const TTL_MAX_MS = 7 * 86_400_000;
 export const REASON_CHARS_MAX = 500;
 const NAME_CHARS_MAX = 253;
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `90s`, `15m`, `4h`, `2d` in ms; null when it is none of these. */
-const durationMs = (text: string): number | null => {
-  const [, amount, unit] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(text.trim()) ?? [];
-  return amount === undefined || unit === undefined ? null : Number(amount) * UNIT_MS[unit]!;
-};
-
 // Orders are printed in terminals and pages: no control characters, so that none can rewrite the line around it.
 const line = (charsMax: number): z.ZodType<string> =>
   z
@@ -39,9 +33,9 @@ const line = (charsMax: number): z.ZodType<string> =>
     .regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'must be one line without control characters');
 
 const ttlText = z.string().transform((text, context) => {
-  const ms = durationMs(text);
+  const ms = parseDuration(text.trim());
   if (ms === null)
-    context.addIssue({ code: 'custom', message: `expected a duration such as 90s, 15m, 4h or 2d, found "${text.slice(0, 40)}"` });
+    context.addIssue({ code: 'custom', message: `expected a duration such as 90s, 15m or 4h, found "${text.slice(0, 40)}"` });
   return ms ?? TTL_DEFAULT_MS;
 });
 
@@ -61,26 +55,8 @@ const BODY = z.strictObject({
 const pointerOf = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 
-/** Number of single-character edits between two short names. */
-const editsBetween = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1)
-      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
-};
-
-const meant = (name: string, candidates: readonly string[]): string => {
-  const near = candidates
-    .map((candidate) => ({ candidate, edits: editsBetween(name.slice(0, 64), candidate.slice(0, 64)) }))
-    .filter(({ edits }) => edits <= Math.max(2, Math.floor(name.length / 4)))
-    .sort((a, b) => a.edits - b.edits)[0];
-  if (near !== undefined) return `; did you mean "${near.candidate}"?`;
-  return candidates.length === 0 ? '' : `; known: ${candidates.slice(0, 10).join(', ')}${candidates.length > 10 ? ', …' : ''}`;
-};
+/** `; did you mean "x"?`, or the names there are. */
+const meant = (name: string, candidates: readonly string[]): string => `; ${didYouMean(name, candidates, `known: ${list(candidates)}`)}`;
 
 const PROPERTIES_AT: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(BODY.shape),
@@ -129,7 +105,7 @@ const ttlProblems = (body: z.output<typeof BODY>): BodyProblem[] => {
   const ttlMs = body.ttlMs ?? body.ttl ?? TTL_DEFAULT_MS;
   return ttlMs >= TTL_MIN_MS && ttlMs <= TTL_MAX_MS
     ? []
-    : [{ pointer, detail: 'must be between 1 s and 7 d; what has to stand longer belongs in the configuration' }];
+    : [{ pointer, detail: 'must be from 1s to 168h; what has to stand longer belongs in the configuration' }];
 };
 
 /** Understands the body of PUT /v1/overrides/:id, or says everything that is wrong with it. */

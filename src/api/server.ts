@@ -1,0 +1,165 @@
+// The HTTP server of a replica: limits, headers, errors and stopping. What it offers is in src/api/routes.ts.
+// Loopback by default, plain HTTP: whoever exposes it puts a proxy with TLS in front. Stopping answers what is in flight and never waits for idle
+// connections: the framework's close alone would wait for keep-alive ones until their idle timeout.
+import type { Socket } from 'node:net';
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import { errorText, Fault } from '../errors.ts';
+import { registerSecret } from '../log.ts';
+import type { Ports, Timer } from '../ports.ts';
+import { PROBLEM_TYPE, problemOf, refusal } from './problem.ts';
+import { addRoutes, type RouteOptions } from './routes.ts';
+
+export interface ApiOptions extends Pick<RouteOptions, 'view' | 'submit' | 'metrics' | 'log' | 'token'> {
+  ports: Ports;
+  /** Address to listen on. */
+  host: string;
+  /** 0: any free one. */
+  port: number;
+}
+
+export interface Api {
+  readonly port: number;
+  /** Refuses new connections, answers requests in flight for at most `graceMs`, then cuts. Safe to call again. */
+  close(graceMs?: number): Promise<void>;
+}
+
+const BODY_BYTES_MAX = 64 * 1024;
+const HEADER_BYTES_MAX = 16 * 1024;
+const HEADERS_MS = 5_000;
+const REQUEST_MS = 10_000;
+const IDLE_MS = 15_000;
+const KEEP_ALIVE_MS = 5_000;
+const CONNECTIONS_MAX = 256;
+const REQUESTS_PER_CONNECTION_MAX = 1_000;
+const GRACE_MS = 4_000;
+const REAP_EVERY_MS = 50;
+
+/** Nothing here is a page: no script, frame, guess of a type, cache or cookie. */
+const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+};
+
+/** What never became a request (bad syntax, too many headers, too slow) is answered on the bare socket. */
+const answerBareSocket = (error: Error & { code?: string }, socket: Socket, requestId: string): void => {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const body = JSON.stringify(refusal(status, requestId));
+  const head = `HTTP/1.1 ${status} ${status}\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`;
+  socket.end(head + body);
+};
+
+const sendProblem = (reply: FastifyReply, error: unknown, requestId: string): FastifyReply => {
+  const told = problemOf(error, requestId);
+  if (told.status === 401) void reply.header('www-authenticate', 'Bearer realm="tidegate"');
+  return reply.code(told.status).headers(SECURITY_HEADERS).type(PROBLEM_TYPE).send(told);
+};
+
+/** The server before it listens; tests inject requests into it. */
+export const buildApp = (options: ApiOptions, stopping: () => boolean = () => false): FastifyInstance => {
+  const { ports, log } = options;
+  const requestId = (): string => ports.random.hex(8);
+  if (options.token !== null) registerSecret(options.token);
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_MS,
+    connectionTimeout: IDLE_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxRequestsPerSocket: REQUESTS_PER_CONNECTION_MAX,
+    // A probe that reaches us while we stop is answered by us, and truthfully.
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+    requestIdHeader: false,
+    genReqId: requestId,
+    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_MS, connectionsCheckingInterval: 1_000 },
+    // Errors before routing, such as a malformed URL. The type of its reply is generic over every server there is; ours is the plain one.
+    frameworkErrors: (error, request, reply) => sendProblem(reply as unknown as FastifyReply, error, request.id),
+    clientErrorHandler: (error, socket) => answerBareSocket(error, socket, requestId()),
+  });
+  app.server.maxConnections = CONNECTIONS_MAX;
+
+  app.removeAllContentTypeParsers();
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // Clients name a type without sending a body; which body is needed, each path says itself.
+    if (body === '') done(null, undefined);
+    else parseJson(request, String(body), done);
+  });
+
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
+  });
+  app.setNotFoundHandler((request, reply) => reply.code(404).type(PROBLEM_TYPE).send(refusal(404, request.id)));
+  app.setErrorHandler((error, request, reply) => {
+    const { status, code } = problemOf(error, request.id);
+    const fields = { requestId: request.id, method: request.method, status, code };
+    if (status === 500) log.error('api.failed', { ...fields, error });
+    else log.debug('api.refused', { ...fields, because: errorText(error) });
+    return sendProblem(reply, error, request.id);
+  });
+
+  addRoutes(app, { ...options, stopping, baseUrl: () => baseUrl(options.host, portOf(app) ?? options.port) });
+  return app;
+};
+
+const portOf = (app: FastifyInstance): number | null => {
+  const address = app.server.address();
+  return typeof address === 'object' && address !== null ? address.port : null;
+};
+
+const baseUrl = (host: string, port: number): string => {
+  if (host === '0.0.0.0' || host === '::') return `http://127.0.0.1:${port}`;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+};
+
+/** Calls `reap` every 50 ms until cancelled. */
+const every = (ports: Ports, reap: () => void): Timer => {
+  let timer: Timer;
+  const arm = (): void => {
+    timer = ports.timers.after(REAP_EVERY_MS, () => {
+      reap();
+      arm();
+    });
+  };
+  arm();
+  return { cancel: () => timer.cancel() };
+};
+
+/** Listens, or throws ERR_LISTEN. */
+export const createApi = async (options: ApiOptions): Promise<Api> => {
+  const { ports, host, port } = options;
+  let closing: Promise<void> | null = null;
+  const app = buildApp(options, () => closing !== null);
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    await app.close();
+    throw new Fault('ERR_LISTEN', `the API cannot listen on ${host}:${port}: ${errorText(error)}; free it or change api.listen`, {
+      cause: error,
+    });
+  }
+  const shut = async (graceMs: number): Promise<void> => {
+    const reaping = every(ports, () => app.server.closeIdleConnections());
+    const cut = ports.timers.after(graceMs, () => app.server.closeAllConnections());
+    try {
+      await app.close();
+    } finally {
+      reaping.cancel();
+      cut.cancel();
+    }
+  };
+  return {
+    port: portOf(app) ?? port,
+    close(graceMs = GRACE_MS) {
+      closing ??= shut(graceMs);
+      return closing;
+    },
+  };
+};

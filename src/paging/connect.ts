@@ -1,0 +1,76 @@
+// How a webhook reaches its receiver: addresses from our own resolver (never getaddrinfo), sockets from the ports, TLS verified against the URL's name.
+// Tries the addresses in turn until one connects. Ignores retry: one page, one try, under the caller's signal.
+import type { Socket } from 'node:net';
+import type { buildConnector } from 'undici';
+import type { Ports } from '../ports.ts';
+import type { ChannelContext } from './channel.ts';
+
+const ADDRESSES_MAX = 4;
+/** So that a dead first address leaves time for a second within the delivery's deadline. */
+const CONNECT_MS = 3_000;
+
+const isLiteral = (host: string): boolean => host.includes(':') || /^\d+\.\d+\.\d+\.\d+$/.test(host);
+
+/** With a code as the system's errors have: codes are safe to log, texts may quote. */
+const coded = (code: string, text: string): Error => Object.assign(new Error(text), { code });
+
+interface Destination {
+  host: string;
+  port: number;
+  /** Name to verify and to send in SNI; null: no TLS. An address is verified as such and not sent. */
+  tlsName: string | null;
+}
+
+const open = (ports: Ports, address: string, { port, tlsName }: Destination, signal: AbortSignal): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    const socket =
+      tlsName === null
+        ? ports.net.tcp({ host: address, port })
+        : ports.net.tls({ host: address, port, ...(isLiteral(tlsName) ? {} : { servername: tlsName }), ALPNProtocols: ['http/1.1'] });
+    const fail = (error: Error): void => {
+      settle();
+      // A destroyed socket may still report; nobody listens for it any more.
+      socket.on('error', () => undefined);
+      socket.destroy();
+      reject(error);
+    };
+    const onAbort = (): void => fail(coded('ECONNABORTED', 'aborted'));
+    const timer = ports.timers.after(CONNECT_MS, () => fail(coded('ETIMEDOUT', `no connection within ${CONNECT_MS} ms`)));
+    const settle = (): void => {
+      timer.cancel();
+      signal.removeEventListener('abort', onAbort);
+      socket.removeListener('error', fail);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('error', fail);
+    socket.once(tlsName === null ? 'connect' : 'secureConnect', () => {
+      settle();
+      resolve(socket);
+    });
+  });
+
+/** For undici's `connect`. Ends with the last address's error when none connects. */
+export const connector = ({ ports, resolve }: Pick<ChannelContext, 'ports' | 'resolve'>, signal: AbortSignal): buildConnector.connector => {
+  const connect = async (destination: Destination): Promise<Socket> => {
+    const { host } = destination;
+    const addresses = isLiteral(host) ? [host] : (await resolve(host, signal)).addresses.slice(0, ADDRESSES_MAX);
+    let failure: unknown = coded('ENOTFOUND', `no address is known for ${host}`);
+    for (const address of addresses) {
+      if (signal.aborted) break;
+      try {
+        return await open(ports, address, destination, signal);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  };
+  return ({ hostname, port, protocol }, callback) => {
+    const host = hostname.replace(/^\[|\]$/g, '');
+    const secure = protocol === 'https:';
+    connect({ host, port: Number(port) || (secure ? 443 : 80), tlsName: secure ? host : null }).then(
+      (socket) => callback(null, socket),
+      (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), null),
+    );
+  };
+};
