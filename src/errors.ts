@@ -16,6 +16,7 @@ export const ERRORS = {
   ERR_SECRET: { exit: 78, http: 500, title: 'A secret file cannot be used' },
   ERR_STORE_LOCKED: { exit: 1, http: 503, title: 'Another process serves this store file' },
   ERR_STORE_FILE: { exit: 1, http: 503, title: 'The store file cannot be used' },
+  ERR_STORE_REPLACED: { exit: 1, http: 409, title: 'The store is not the one this instance knew' },
   ERR_STORE_UNREACHABLE: { exit: 1, http: 503, title: 'The store does not answer' },
   ERR_LISTEN: { exit: 1, http: 500, title: 'An address cannot be listened on' },
   ERR_DNS: { exit: 1, http: 502, title: 'A DNS exchange failed' },
