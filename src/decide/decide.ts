@@ -249,6 +249,7 @@ const becauseOf = (c: Composing): string => {
   return quietBecause(c);
 };
 
+
 /** A change of memory that moved nothing and held nothing: an outage mark, the start of a recovery hold. */
 const quietBecause = (c: Composing): string => {
   for (const s of c.stories)
@@ -261,7 +262,8 @@ const quietBecause = (c: Composing): string => {
         return `${region} in doubt again before its recovery hold ended`;
       if (was.outAtMs !== null && memory.outAtMs === null) return `${region} no longer held out by a quorum`;
     }
-  return 'memory updated; nothing moves';
+  const told = c.tallies.find((t) => t.verdict === 'out' && t.cause === 'down' && c.before.open[t.region] !== undefined);
+  return told === undefined ? 'memory updated; nothing moves' : `${told.region} is down, not only unready; its traffic has left already`;
 };
 
 const serviceRouting = (s: ServiceStory, prior: ServiceRouting | undefined, because: string, v: number, nowMs: number): ServiceRouting => ({

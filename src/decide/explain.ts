@@ -12,6 +12,13 @@ export const evidenceOf = (tally: PoolTally): EndpointTally | undefined =>
     .flatMap((t) => Object.values(t.endpoints))
     .toSorted((a, b) => Number(b.verdict === 'down') - Number(a.verdict === 'down') || b.down - a.down || a.up - b.up)[0];
 
+/**
+ * What takes a pool out, as told. /readyz often reaches the quorum a moment before /healthz does; with /healthz failing at as many vantages the
+ * region is down, not unready, although the last confirmation is still on its way.
+ */
+export const causeOf = (tally: PoolTally): Verdict =>
+  tally.cause === 'unready' && tally.targets.some((t) => t.verdict === 'unready' && t.endpoints.healthz?.suspectAtQuorum === true) ? 'down' : tally.cause;
+
 /** `eu-west down: 3 of 4 vantages (needs 3), first fault 6.1 s ago`. */
 export const whyOut = (region: string, cause: Verdict, tally: PoolTally, nowMs: number): string => {
   const e = evidenceOf(tally);
@@ -97,7 +104,7 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
 };
 
 const holdSentence = (h: Happening & { kind: 'held' }, services: string, nowMs: number): string => {
-  const why = whyOut(h.region, h.tally.cause, h.tally, nowMs);
+  const why = whyOut(h.region, causeOf(h.tally), h.tally, nowMs);
   switch (h.hold) {
     case 'floor':
       return `hold-floor: ${why}, but half of the pools of ${services} are drained already`;

@@ -51,9 +51,9 @@ const severityOf = (h: Happening): Severity => {
   }
 };
 
-/** Happenings a human hears of. Ramp stages, freed holds and scaling are in the audit. */
+/** Happenings a human hears of. Ramp stages, freed holds and scaling are in the audit; a full return is told by the incident that it closes. */
 const isTold = (h: Happening): boolean =>
-  h.kind !== 'stage' && h.kind !== 'freed' && h.kind !== 'scaled' && h.kind !== 'returning' && !(h.kind === 'held' && h.hold === 'pacing');
+  h.kind !== 'stage' && h.kind !== 'freed' && h.kind !== 'scaled' && h.kind !== 'returning' && !(h.kind === 'returned' && !h.early) && !(h.kind === 'held' && h.hold === 'pacing');
 
 /** Incidents opened, grown, upgraded and closed by these stories, and the pages that go with them. `observe` services page nobody. */
 export const tell = (telling: Telling): Told => {

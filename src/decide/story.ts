@@ -2,6 +2,7 @@
 // so that they cannot disagree.
 import type { HoldName, Mode, Override, PoolMemory, PoolTally, Route, ServiceConfig, Verdict } from '../model.ts';
 import type { Bench } from './bench.ts';
+import { causeOf } from './explain.ts';
 import type { Seat } from './pool.ts';
 
 interface Subject {
@@ -81,7 +82,7 @@ const moves = (
   if (before.by === 'override' && after.state !== 'in') return [{ ...subject, kind: 'released' }];
   if (after.told.includes('set-aside') && !before.told.includes('set-aside')) return [{ ...subject, kind: 'set-aside' }];
   if (after.state === 'out')
-    return [{ ...subject, kind: 'drained', cause: tally.cause, latched: after.latched, drains: after.drainsAtMs.length }];
+    return [{ ...subject, kind: 'drained', cause: causeOf(tally), latched: after.latched, drains: after.drainsAtMs.length }];
   if (after.state === 'returning') return [{ ...subject, kind: 'returning', holdMs: nowMs - (before.upAtMs ?? nowMs) }];
   return [{ ...subject, kind: 'returned', early: before.state === 'out' }];
 };

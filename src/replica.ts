@@ -1,0 +1,111 @@
+// One running replica: a vantage that votes, a candidate that may coordinate, a publisher that acts while it does. Wires rooms together and holds what they
+// share; opens nothing itself, so that scenario files and the simulator run this very code on virtual time.
+import type { Provider } from '../providers/provider.ts';
+import { type Coordinator, createCoordinator, type Role, type Term } from './coordinate/coordinator.ts';
+import type { Sight } from './coordinate/read.ts';
+import type { Decision } from './decide/decide.ts';
+import type { SelfFacts } from './health/abstain.ts';
+import type { Log } from './log.ts';
+import type { ClusterConfig, EndpointKey, Outcome, ProbeSpec, Vote } from './model.ts';
+import type { Ports } from './ports.ts';
+import { createVantage, type Vantage } from './probe/vantage.ts';
+import { createPublisher } from './publish/publisher.ts';
+import type { Store } from './store/store.ts';
+
+export interface ReplicaOptions {
+  ports: Ports;
+  store: Store;
+  log: Log;
+  region: string;
+  replica: string;
+  /** Made anew at every start. */
+  boot: string;
+  /** By the names the configuration uses. Without any, this replica votes but does not coordinate. */
+  providers: ReadonlyMap<string, Provider>;
+  look: (spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal) => Promise<Outcome>;
+  events?: Partial<ReplicaEvents>;
+}
+
+export interface ReplicaEvents {
+  look(key: EndpointKey, spec: ProbeSpec, outcome: Outcome, lateByMs: number): void;
+  vote(vote: Vote): void;
+  sight(sight: Sight, nowMs: number): void;
+  decision(next: NonNullable<Decision['next']>): void;
+  role(role: Role): void;
+  write(provider: string, outcome: string): void;
+  /** The coordinator's duties after each turn: measuring convergence, housekeeping. */
+  turn(sight: Sight, nowMs: number, term: Term): Promise<void>;
+}
+
+export interface Replica {
+  readonly coordinator: Coordinator;
+  readonly vantage: Vantage;
+  facts(facts: SelfFacts): void;
+  /** Stops probing, publishes nothing more, gives the leader record up. Nothing committed is lost. */
+  stop(): Promise<void>;
+}
+
+export const createReplica = (options: ReplicaOptions): Replica => {
+  const { ports, store, log, region, replica, boot, providers, events = {} } = options;
+  const vantage = createVantage({
+    ports,
+    store,
+    log,
+    region,
+    replica,
+    boot,
+    look: options.look,
+    onLook: (key, spec, outcome, lateByMs) => events.look?.(key, spec, outcome, lateByMs),
+    onVote: (vote) => events.vote?.(vote),
+  });
+  const mayCoordinate = (): boolean => {
+    const cluster = coordinator.lastSight()?.cluster;
+    return providers.size > 0 && cluster?.regions.some((r) => r.name === region && r.coordinator) === true;
+  };
+  const coordinator: Coordinator = createCoordinator({
+    ports,
+    store,
+    log,
+    region,
+    replica,
+    boot,
+    candidate: mayCoordinate,
+    onSight(sight, nowMs) {
+      if (sight.cluster !== null) vantage.configure(sight.cluster);
+      events.sight?.(sight, nowMs);
+    },
+    onDecision(next) {
+      log.info('decision', { v: next.routing.v, because: next.routing.because, changes: next.audit.changes.map((c) => c.because) });
+      publisher.publish(next.routing);
+      events.decision?.(next);
+    },
+    onRole(role) {
+      log.info('role', { ...role });
+      const sight = coordinator.lastSight();
+      if (role.role === 'coordinator' && sight?.routing != null) publisher.publish(sight.routing);
+      events.role?.(role);
+    },
+    onTurn: (sight, nowMs, term) => events.turn?.(sight, nowMs, term) ?? Promise.resolve(),
+  });
+  const publisher = createPublisher({
+    ports,
+    log,
+    writer: `${region}/${replica}/${boot}`,
+    providers,
+    sight: () => coordinator.lastSight(),
+    term: () => coordinator.term(),
+    onWrite: (provider, outcome) => events.write?.(provider, outcome),
+    onApplied: (service, fence, atMs) => log.info('publish.acknowledged', { service, fence, atMs }),
+    abdicate: (because) => coordinator.abdicate(because),
+  });
+  return {
+    coordinator,
+    vantage,
+    facts: (facts) => vantage.facts(facts),
+    async stop() {
+      await vantage.stop();
+      await publisher.stop();
+      await coordinator.stop();
+    },
+  };
+};

@@ -1,0 +1,43 @@
+// A provider in memory with a conditional fence: what the real ones do, without a wire. A fake, used by scenarios, the simulator and virtual-time benches.
+import { formatFence } from '../providers/fence.ts';
+import type { Applied, Change, Fence, Provider, ProviderService, ReadBack } from '../providers/provider.ts';
+
+export interface Served {
+  fence: Fence;
+  shares: Readonly<Record<string, number>>;
+}
+
+export interface MemoryZone {
+  services: Map<string, Served>;
+  /** Called for every change of what is served. */
+  onServed: (service: string, served: Served) => void;
+}
+
+const exact = (service: ProviderService): Record<string, number> => Object.fromEntries(service.pools.map((p) => [p.pool, p.share]));
+
+export const memoryProvider = (zone: MemoryZone): Provider => ({
+  can: { fencing: 'conditional', weights: 'exact', ttlFloorS: 1, checkedOn: '2026-11-22' },
+  async read(services) {
+    return new Map(
+      services.map((s): [string, ReadBack] => {
+        const served = zone.services.get(s.service);
+        return [s.service, { fence: served?.fence ?? null, shares: served?.shares ?? null, foreign: [], token: null }];
+      }),
+    );
+  },
+  async apply(changes: readonly Change[]): Promise<Applied> {
+    for (const { desired, previous } of changes) {
+      const now = zone.services.get(desired.service)?.fence;
+      const expected = previous.fence === null ? '' : formatFence(previous.fence);
+      if ((now === undefined ? '' : formatFence(now)) !== expected) return { outcome: 'conflict', because: `${desired.service} carries another fence` };
+    }
+    for (const { desired, fence } of changes) {
+      const served = { fence, shares: exact(desired) };
+      zone.services.set(desired.service, served);
+      zone.onServed(desired.service, served);
+    }
+    return { outcome: 'applied' };
+  },
+  quantise: exact,
+  close: async () => undefined,
+});
