@@ -18,6 +18,7 @@ export type Responder = (packet: Buffer, over: 'udp' | 'tcp') => Buffer | null;
 
 export interface DnsListener {
   port: number;
+  /** May be called again. */
   close(): Promise<void>;
 }
 
@@ -27,7 +28,14 @@ export const listenDns = async (ports: Ports, host: string, port: number, respon
     const udp = await bindUdp(ports, host, port, respond);
     try {
       const tcp = await bindTcp(ports, host, udp.address().port, respond);
-      return { port: udp.address().port, close: () => Promise.all([closed(udp), tcp.close()]).then(() => undefined) };
+      let closing: Promise<void> | null = null;
+      return {
+        port: udp.address().port,
+        close: () => {
+          closing ??= Promise.all([closed(udp), tcp.close()]).then(() => undefined);
+          return closing;
+        },
+      };
     } catch (error) {
       await closed(udp);
       if (port !== 0 || attempt === PORT_TRIES_MAX) throw error;

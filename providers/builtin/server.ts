@@ -24,7 +24,7 @@ export interface BuiltinOptions {
 export interface BuiltinServer {
   dnsPort: number;
   controlPort: number;
-  /** Drops what is in flight; a writer so cut off reads back. */
+  /** Drops what is in flight; a writer so cut off reads back. May be called again. */
   close(): Promise<void>;
 }
 

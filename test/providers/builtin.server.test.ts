@@ -162,13 +162,14 @@ describe('DNS', () => {
     await Promise.all(ends);
   });
 
-  test('close ends open connections and frees both ports', async () => {
+  test('close ends open connections, frees both ports, and may be called again', async () => {
     const server = await startBuiltin();
     const socket = net.connect(server.dnsPort, '127.0.0.1');
     const end = ended(socket);
     await new Promise<void>((resolve) => socket.once('connect', () => resolve()));
-    await server.close();
+    await Promise.all([server.close(), server.close()]);
     await end;
+    await server.close();
     const again = await serveBuiltin({
       ports: realPorts(),
       zoneName: ZONE,
