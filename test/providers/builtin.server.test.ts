@@ -343,6 +343,31 @@ describe('provider', () => {
     await refused.close();
   });
 
+  test('a write given up while it was still connecting is not sent when the connection comes at last', async () => {
+    await using server = await startBuiltin();
+    const real = realPorts();
+    const slow: net.Socket[] = [];
+    let late = true;
+    const tcp: typeof real.net.tcp = (to) => {
+      if (!late) return real.net.tcp(to);
+      const socket = new net.Socket();
+      slow.push(socket);
+      return socket;
+    };
+    const config = { kind: 'builtin' as const, zone: ZONE, control: { host: '127.0.0.1', port: server.controlPort }, tokenFile: 'token' };
+    const provider = builtin.open(config, { ports: { ...real, net: { ...real.net, tcp } }, secret: () => TOKEN });
+    const change = { desired: desired(0), fence, previous: { fence: null, shares: null, foreign: [], token: { fenceText: null } } };
+    expect(await provider.apply([change], AbortSignal.timeout(50))).toMatchObject({ outcome: 'undecided' });
+    expect(slow.length).toBe(1);
+    // The next read waits for the same connection, so when it is answered an earlier write would have been carried out.
+    const read = provider.read([desired(0)], patience());
+    late = false;
+    for (const socket of slow) socket.connect(server.controlPort, '127.0.0.1');
+    expect([...(await read).values()]).toMatchObject([{ fence: null }]);
+    expect((await server.control('/zone/v1/services')).body).toMatchObject({ serial: 1, services: [] });
+    await provider.close();
+  });
+
   test('the zone of another server, a refused service and an unreadable token are for a human', async () => {
     await using server = await startBuiltin();
     const change = {
