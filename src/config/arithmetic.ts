@@ -1,0 +1,184 @@
+// The longest time that detection and convergence may take, worked out from the configuration, and whether the goals can be met. Pure.
+// The case: a pool's region dies without a word at the worst moment, and its own vantage and the coordinator die with it. Probes are dropped, not
+// refused, so every one of them runs into its timeout. The store survives. Hints between vantages are left out: they only make it faster.
+// Not in it, since they are wanted delays: pacing of a second region, waiting for a receiver, an override.
+import { electorateOf, VOTERS_MIN } from '../health/electorate.ts';
+import { confirmEveryMs, faultsFor, quorumOf } from '../health/timing.ts';
+import type { ClusterConfig, Policy, PoolConfig, ServiceConfig, TargetConfig } from '../model.ts';
+import type { Finding } from './problem.ts';
+import { list, plural, say, spell } from './words.ts';
+
+/** A probe that starts later than this counts as nothing, so a look that counts is at most this late. */
+const LATE_MS = 250;
+/** One write or linearizable read of the store over 250 ms round trips with 1 % loss, 99th percentile. */
+const STORE_MS = 1000;
+/** The coordinator and those who watch it read at least this often. */
+const LOOP_MS = 500;
+/** Random wait of a campaign, so that candidates do not collide. */
+const CAMPAIGN_MS = 300;
+/** Deadline of one write at a provider; a second attempt follows a conflict or a lost reply. */
+const WRITE_MS = 3000;
+/** Until every authoritative server of the zone answers what the first one was told. */
+const VISIBLE_MS = 5000;
+
+export interface Step {
+  ms: number;
+  what: string;
+}
+
+export interface Sum {
+  totalMs: number;
+  steps: readonly Step[];
+}
+
+/** Worst cases of one service. `detection` is null when nothing can be decided automatically; `never` says why a death goes unanswered. */
+export interface WorstCase {
+  service: string;
+  detection: Sum | null;
+  never: string | null;
+  convergence: Sum;
+}
+
+const sum = (steps: readonly Step[]): Sum => ({ totalMs: steps.reduce((total, { ms }) => total + ms, 0), steps });
+
+/** From the suspicion to the start of the probe that completes the opinion, in ms. The burst starts with the suspicion and looks at every endpoint. */
+const confirmationMs = (policy: Policy, faults: number, endpoints: number): number => {
+  const everyMs = confirmEveryMs(policy);
+  // With one endpoint the suspicious probe is itself the first fault; with two it may have been the other endpoint's.
+  if (endpoints > 1) return everyMs * Math.max(faults - 1, Math.ceil(policy.faultSpanMs / everyMs));
+  return everyMs * Math.max(faults - 2, Math.ceil((policy.faultSpanMs - policy.suspectAfterMs) / everyMs), 0);
+};
+
+/** Until the votes of a quorum are in the store. Every surviving vantage has looked within one gap, whatever the stagger. */
+const votesIn = (policy: Policy, target: TargetConfig, needs: number): Sum => {
+  const endpoints = target.healthz && target.readyz ? 2 : 1;
+  const faults = faultsFor(policy, needs);
+  return sum([
+    {
+      ms: policy.intervalMs / endpoints,
+      what: `until the next look (interval ${say(policy.intervalMs)}, ${plural(endpoints, 'endpoint')})`,
+    },
+    { ms: LATE_MS, what: 'lateness of a probe' },
+    { ms: policy.suspectAfterMs, what: 'pending until suspected' },
+    {
+      ms: confirmationMs(policy, faults, endpoints),
+      what: `${plural(faults, 'fault')}, a probe every ${say(confirmEveryMs(policy))}, at least ${say(policy.faultSpanMs)} apart`,
+    },
+    { ms: policy.timeoutMs, what: 'timeout of the last one' },
+    { ms: STORE_MS, what: 'vote written' },
+  ]);
+};
+
+/** Until another region coordinates. */
+const takeoverIn = (policy: Policy): Sum =>
+  sum([
+    { ms: LOOP_MS + STORE_MS, what: 'last renewal seen by the others' },
+    { ms: policy.leaseMs, what: 'lease' },
+    { ms: CAMPAIGN_MS, what: 'random wait of a candidate' },
+    { ms: STORE_MS, what: 'campaign written' },
+  ]);
+
+const COMMIT: readonly Step[] = [
+  { ms: LOOP_MS, what: 'coordinator reads' },
+  { ms: STORE_MS, what: 'decision committed' },
+];
+
+const longest = (sums: readonly Sum[]): Sum | null =>
+  sums.reduce<Sum | null>((worst, each) => (worst === null || each.totalMs > worst.totalMs ? each : worst), null);
+
+/** Targets of a pool that a quorum can judge, with the votes they need. */
+const judgedOf = (cluster: ClusterConfig, service: ServiceConfig, pool: PoolConfig): readonly { target: TargetConfig; needs: number }[] =>
+  pool.targets.flatMap((target) => {
+    const voters = electorateOf(cluster, service.name, pool.name, target.name).length;
+    return voters < VOTERS_MIN ? [] : [{ target, needs: quorumOf(voters) }];
+  });
+
+const detectionOf = (cluster: ClusterConfig, service: ServiceConfig): Sum | null => {
+  const { policy } = cluster;
+  const judged = service.pools.flatMap((pool) => judgedOf(cluster, service, pool));
+  const votes = longest(judged.map(({ target, needs }) => votesIn(policy, target, needs)));
+  if (votes === null) return null;
+  const ready = longest([votes, takeoverIn(policy)]) ?? votes;
+  return sum([...ready.steps, ...COMMIT]);
+};
+
+/** A region that has a pool and the only coordinator cannot be answered for. */
+const neverOf = (cluster: ClusterConfig, service: ServiceConfig): string | null => {
+  const coordinators = cluster.regions.filter(({ coordinator }) => coordinator).map(({ name }) => name);
+  const [only] = coordinators;
+  if (coordinators.length !== 1 || !service.pools.some(({ region }) => region === only)) return null;
+  return `${only} holds a pool and the only coordinator: when it dies nobody decides`;
+};
+
+const convergenceOf = (cluster: ClusterConfig, service: ServiceConfig): Sum =>
+  sum([
+    { ms: STORE_MS, what: 'guard before the write' },
+    { ms: 2 * WRITE_MS, what: `provider write, two attempts of ${say(WRITE_MS)}` },
+    { ms: VISIBLE_MS, what: 'all authoritative servers answer it' },
+    { ms: service.ttlS * 1000, what: 'TTL in the resolvers' },
+    { ms: cluster.policy.intervalMs, what: 'next look of the vantages' },
+  ]);
+
+export const worstCaseOf = (cluster: ClusterConfig, service: ServiceConfig): WorstCase => ({
+  service: service.name,
+  detection: detectionOf(cluster, service),
+  never: neverOf(cluster, service),
+  convergence: convergenceOf(cluster, service),
+});
+
+/** Worst cases with the same numbers as one, so that fifty services do not print fifty sums. In configured order. */
+export const worstCaseGroups = (cluster: ClusterConfig): readonly { worst: WorstCase; services: readonly string[] }[] => {
+  const worst = cluster.services.map((service) => worstCaseOf(cluster, service));
+  const groups = Map.groupBy(worst, ({ service: _, ...numbers }) => JSON.stringify(numbers));
+  return [...groups.values()].flatMap((same) =>
+    same[0] === undefined ? [] : [{ worst: same[0], services: same.map(({ service }) => service) }],
+  );
+};
+
+const inWords = ({ totalMs, steps }: Sum): string => `${say(totalMs)} = ${steps.map(({ ms, what }) => `${say(ms)} ${what}`).join(' + ')}`;
+
+/** What to lower, and to what, so that the sum fits: the largest sensible step first. */
+const detectionCure = (cluster: ClusterConfig, { totalMs, steps }: Sum): string => {
+  const { policy, goals } = cluster;
+  const raise = `raise goals.detection to ${spell(Math.ceil(totalMs / 1000) * 1000)}`;
+  const overMs = totalMs - goals.detectionMs;
+  if (steps.some(({ what }) => what === 'lease')) {
+    const leaseMs = Math.floor((policy.leaseMs - overMs) / 100) * 100;
+    return leaseMs >= 3 * policy.renewMs
+      ? `lower policy.lease to ${spell(leaseMs)} or ${raise}`
+      : `lower policy.renew and policy.lease, or ${raise}`;
+  }
+  const gapMs = steps[0]?.ms ?? 0;
+  const intervalMs = Math.floor(((gapMs - overMs) * (policy.intervalMs / gapMs)) / 100) * 100;
+  if (intervalMs >= policy.timeoutMs) return `lower policy.interval to ${spell(intervalMs)} or ${raise}`;
+  return `lower policy.timeout, policy.faults or policy.faultSpan, or ${raise}`;
+};
+
+/** Goals that cannot be met, with the numbers and what to change. */
+export const goalFindings = (cluster: ClusterConfig): Finding[] => {
+  const { goals } = cluster;
+  return worstCaseGroups(cluster).flatMap(({ worst, services }): Finding[] => {
+    const findings: Finding[] = [];
+    const at = cluster.services.findIndex(({ name }) => name === worst.service);
+    const auto = cluster.services.some(({ name, mode }) => mode === 'auto' && services.includes(name));
+    const who = list(services, 3);
+    if (worst.never !== null && worst.detection !== null && auto) {
+      const message = `found no bound for the detection of ${who} (${worst.never}), expected ${say(goals.detectionMs)} at worst; let a second region coordinate`;
+      findings.push({ path: ['cluster', 'regions'], at: 'value', message });
+    }
+    if (worst.detection !== null && worst.detection.totalMs > goals.detectionMs) {
+      const cure = detectionCure(cluster, worst.detection);
+      const message = `found ${inWords(worst.detection)} until a dead region of ${who} is detected, expected ${say(goals.detectionMs)} at worst; ${cure}`;
+      findings.push({ path: ['cluster', 'goals', 'detection'], at: 'value', message });
+    }
+    if (worst.convergence.totalMs > goals.convergenceMs) {
+      const { totalMs } = worst.convergence;
+      const ttlMs = Math.floor(((cluster.services[at]?.ttlS ?? 0) * 1000 - (totalMs - goals.convergenceMs)) / 1000) * 1000;
+      const raise = `raise goals.convergence to ${spell(Math.ceil(totalMs / 1000) * 1000)}`;
+      const cure = ttlMs >= 1000 ? `lower ttl to ${spell(ttlMs)} or ${raise}` : raise;
+      const message = `found ${inWords(worst.convergence)} until users of ${who} have left, expected ${say(goals.convergenceMs)} at worst; ${cure}`;
+      findings.push({ path: ['cluster', 'services', at, 'ttl'], at: 'value', message });
+    }
+    return findings;
+  });
+};

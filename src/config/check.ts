@@ -1,0 +1,258 @@
+// Relations between the parts of a configuration: names that must exist, numbers that must fit one another, pools that could never serve. Pure.
+// Works on whatever parts of a file are sound, so that one run finds every problem; says nothing that would only echo a broken part.
+
+import { confirmEveryMs, faultsFor } from '../health/timing.ts';
+import type { ClusterConfig, Policy, PoolConfig, ServiceConfig } from '../model.ts';
+import { VALUE_BYTES_MAX } from '../store/store.ts';
+import type { SpanName } from './defaults.ts';
+import { type Finding, type Path, showPath } from './problem.ts';
+import type { ReplicaConfig } from './schema.ts';
+import { didYouMean, list, spell } from './words.ts';
+
+/** The sound parts of a file. */
+export interface Draft {
+  region: string | null;
+  /** null when the file has none, or nothing of it is sound. */
+  cluster: ClusterConfig | null;
+  providers: ReplicaConfig['providers'];
+  /** Is anything at, under or above this place broken? Then nothing is concluded from it. */
+  broken(path: Path): boolean;
+}
+
+const finding = (path: Path, message: string, at: Finding['at'] = 'value'): Finding => ({ path, at, message });
+
+/** The second and later of equal names. */
+const duplicates = (what: string, names: readonly string[], pathOf: (index: number) => Path): Finding[] =>
+  names.flatMap((name, i) =>
+    names.indexOf(name) === i
+      ? []
+      : [finding(pathOf(i), `found a second ${what} "${name}", expected each once; rename or remove one of them`)],
+  );
+
+const unknown = (what: string, name: string, known: readonly string[], otherwise: string): string =>
+  `found "${name}", expected a ${what}: ${list(known)}; ${didYouMean(name, known, otherwise)}`;
+
+const AT = ['cluster'] as const;
+
+const regionsOf = (draft: Draft, cluster: ClusterConfig): Finding[] => {
+  const names = cluster.regions.map(({ name }) => name);
+  const whole = !draft.broken([...AT, 'regions']);
+  const findings = duplicates('region', names, (i) => [...AT, 'regions', i, 'name']);
+  if (whole && draft.region !== null && !names.includes(draft.region)) {
+    findings.push(finding(['region'], unknown('region of the cluster', draft.region, names, 'declare it under cluster.regions')));
+  }
+  if (whole && !cluster.regions.some(({ coordinator }) => coordinator)) {
+    findings.push(
+      finding([...AT, 'regions'], 'found no region with "coordinator: true", expected at least one; nobody could decide anything'),
+    );
+  }
+  if (whole && !cluster.regions.some(({ vote }) => vote)) {
+    findings.push(finding([...AT, 'regions'], 'found no region with "vote: true", expected at least three; nobody would see anything'));
+  }
+  return findings;
+};
+
+/** Regions that pools and targets name. */
+const placesOf = (draft: Draft, cluster: ClusterConfig, pool: PoolConfig, at: Path): Finding[] => {
+  const names = cluster.regions.map(({ name }) => name);
+  const findings: Finding[] = [];
+  if (!names.includes(pool.region) && !draft.broken([...at, 'region'])) {
+    const otherwise = pool.region === pool.name ? 'say which one with "region: …"' : 'declare it under cluster.regions';
+    findings.push(
+      finding([...at, pool.region === pool.name ? 'name' : 'region'], unknown('region of the cluster', pool.region, names, otherwise)),
+    );
+  }
+  for (const [t, target] of pool.targets.entries()) {
+    if (typeof target.from === 'string') continue;
+    for (const [i, region] of target.from.entries()) {
+      const path = [...at, 'targets', t, 'from', i];
+      if (!names.includes(region))
+        findings.push(finding(path, unknown('region of the cluster', region, names, 'declare it under cluster.regions')));
+    }
+    findings.push(...duplicates('region', target.from, (i) => [...at, 'targets', t, 'from', i]));
+  }
+  return findings;
+};
+
+const poolFindings = (draft: Draft, cluster: ClusterConfig, pool: PoolConfig, at: Path): Finding[] => {
+  const findings = duplicates(
+    'target',
+    pool.targets.map(({ name }) => name),
+    (t) => [...at, 'targets', t, 'name'],
+  );
+  for (const [t, target] of pool.targets.entries()) {
+    if (target.healthz || target.readyz || draft.broken([...at, 'targets', t])) continue;
+    findings.push(
+      finding([...at, 'targets', t], `found target "${target.name}" without an endpoint, expected healthz, readyz or both; add one`),
+    );
+  }
+  if (!draft.broken([...at, 'targets'])) {
+    const judged = pool.targets.filter(({ from }) => from !== 'local').length;
+    if (judged === 0) {
+      const message =
+        'found only local targets, which have no vote, expected at least one that other regions see; write "from: all" for one';
+      findings.push(finding([...at, 'targets'], message));
+    } else if (pool.minUp > judged) {
+      const message = `found ${pool.minUp}, expected at most ${judged}, the number of targets with a vote; lower it, or the pool is never up`;
+      findings.push(finding([...at, 'minUp'], message));
+    }
+  }
+  if (!draft.broken([...AT, 'regions'])) findings.push(...placesOf(draft, cluster, pool, at));
+  return findings;
+};
+
+/** No address answers for two pools: a drain of one would leave the other's traffic there. */
+const answersOf = (service: ServiceConfig, at: Path): Finding[] => {
+  const owners = new Map<string, string>();
+  return service.pools.flatMap((pool, p) =>
+    pool.answers.flatMap((answer, a) => {
+      const owner = owners.get(answer);
+      if (owner === undefined) owners.set(answer, pool.name);
+      return owner === undefined
+        ? []
+        : [
+            finding(
+              [...at, 'pools', p, 'answers', a],
+              `found ${answer} a second time (pool "${owner}" has it), expected each answer once in a service; remove one`,
+            ),
+          ];
+    }),
+  );
+};
+
+const providerOf = (draft: Draft, cluster: ClusterConfig, service: ServiceConfig, at: Path): Finding[] => {
+  if (draft.broken(['providers'])) return [];
+  const names = Object.keys(draft.providers);
+  const provider = names.includes(service.provider) ? draft.providers[service.provider] : undefined;
+  if (provider === undefined) {
+    // A region that may not coordinate needs no credentials, so its file may name no provider at all.
+    const coordinates = cluster.regions.some(({ name, coordinator }) => name === draft.region && coordinator);
+    if (names.length === 0 && !coordinates) return [];
+    return [finding([...at, 'provider'], unknown('provider of this file', service.provider, names, 'declare it under providers'))];
+  }
+  if (service.name === provider.zone || service.name.endsWith(`.${provider.zone}`)) return [];
+  const message = `found "${service.name}", expected a name in the zone ${provider.zone} of provider "${service.provider}"; rename it or choose another provider`;
+  return [finding([...at, 'name'], message)];
+};
+
+const serviceFindings = (draft: Draft, cluster: ClusterConfig, service: ServiceConfig, at: Path): Finding[] => {
+  const findings = [
+    ...duplicates(
+      'pool',
+      service.pools.map(({ name }) => name),
+      (p) => [...at, 'pools', p, 'name'],
+    ),
+    ...service.pools.flatMap((pool, p) => poolFindings(draft, cluster, pool, [...at, 'pools', p])),
+    ...answersOf(service, at),
+    ...providerOf(draft, cluster, service, at),
+  ];
+  if (!draft.broken([...at, 'pools']) && service.pools.every(({ weight }) => weight === 0)) {
+    findings.push(
+      finding([...at, 'pools'], 'found weight 0 in every pool, expected at least one above 0; give the pool that serves normally a weight'),
+    );
+  }
+  return findings;
+};
+
+interface Relation {
+  of: SpanName;
+  holds: boolean;
+  found: number;
+  expected: string;
+  todo: string;
+}
+
+/** How the numbers of a policy must fit one another. */
+const relationsOf = (policy: Policy): readonly Relation[] => {
+  const { intervalMs, timeoutMs, connectTimeoutMs, suspectAfterMs, burstMs, freshMs, beatMs, leaseMs, renewMs, faultSpanMs } = policy;
+  const confirmMs = Math.max(faultSpanMs, (faultsFor(policy, 1) - 1) * confirmEveryMs(policy));
+  return [
+    {
+      of: 'timeout',
+      holds: timeoutMs <= intervalMs,
+      found: timeoutMs,
+      expected: `at most the interval (${spell(intervalMs)}), so that looks at one endpoint do not pile up`,
+      todo: 'lower timeout or raise interval',
+    },
+    {
+      of: 'connectTimeout',
+      holds: connectTimeoutMs <= timeoutMs,
+      found: connectTimeoutMs,
+      expected: `at most the timeout (${spell(timeoutMs)}), which covers the whole probe`,
+      todo: 'lower connectTimeout or raise timeout',
+    },
+    {
+      of: 'suspectAfter',
+      holds: suspectAfterMs < timeoutMs,
+      found: suspectAfterMs,
+      expected: `less than the timeout (${spell(timeoutMs)}), or it would never come first`,
+      todo: 'lower suspectAfter or raise timeout',
+    },
+    {
+      of: 'burst',
+      holds: burstMs >= confirmMs,
+      found: burstMs,
+      expected: `at least ${spell(confirmMs)}, which the faults of one opinion take at one probe every ${spell(confirmEveryMs(policy))}`,
+      todo: 'raise burst or lower faults and faultSpan',
+    },
+    {
+      of: 'fresh',
+      holds: freshMs > 2 * beatMs,
+      found: freshMs,
+      expected: `more than two beats (2 × ${spell(beatMs)}), so that one lost write silences nobody`,
+      todo: 'raise fresh or lower beat',
+    },
+    {
+      of: 'lease',
+      holds: leaseMs >= 3 * renewMs,
+      found: leaseMs,
+      expected: `at least three renewals (3 × ${spell(renewMs)}), so that one lost write does not change the coordinator`,
+      todo: 'raise lease or lower renew',
+    },
+  ];
+};
+
+const policyFindings = (policy: Policy): Finding[] => {
+  const at = [...AT, 'policy'];
+  const findings = relationsOf(policy)
+    .filter(({ holds }) => !holds)
+    .map(({ of, found, expected, todo }) => finding([...at, of], `found ${of} ${spell(found)}, expected ${expected}; ${todo}`));
+  const { ramp } = policy;
+  const fall = ramp.findIndex((stage, i) => i > 0 && stage <= (ramp[i - 1] ?? 0));
+  if (fall !== -1)
+    findings.push(
+      finding([...at, 'ramp', fall], 'found a stage that is not above the one before, expected rising stages; put them in order'),
+    );
+  if (ramp.at(-1) !== 1000) {
+    findings.push(
+      finding([...at, 'ramp', ramp.length - 1], `found ${(ramp.at(-1) ?? 0) / 10}% as the last stage, expected 100%; add 100% at the end`),
+    );
+  }
+  return findings;
+};
+
+/** Every relation that does not hold, in no particular order. */
+export const checkDraft = (draft: Draft): Finding[] => {
+  const { cluster } = draft;
+  if (cluster === null) return [];
+  const names = cluster.services.map(({ name }) => name);
+  const bytes = JSON.stringify(cluster).length;
+  return [
+    ...regionsOf(draft, cluster),
+    ...duplicates('service', names, (i) => [...AT, 'services', i, 'name']),
+    ...cluster.services.flatMap((service, i) => serviceFindings(draft, cluster, service, [...AT, 'services', i])),
+    ...(draft.broken([...AT, 'policy']) ? [] : policyFindings(cluster.policy)),
+    ...(bytes <= VALUE_BYTES_MAX
+      ? []
+      : [finding(AT, `found ${bytes} bytes once written out, expected at most ${VALUE_BYTES_MAX}; split the cluster in two`)]),
+  ];
+};
+
+/** What keeps a replica out of a cluster that it took from its store; empty when it may join. The file itself has been accepted. */
+export const joinProblems = (replica: Pick<ReplicaConfig, 'region' | 'providers'>, cluster: ClusterConfig): readonly string[] => {
+  const draft: Draft = { region: replica.region, cluster, providers: replica.providers, broken: () => false };
+  return [
+    ...regionsOf(draft, cluster),
+    ...cluster.services.flatMap((service, i) => providerOf(draft, cluster, service, [...AT, 'services', i])),
+  ].map(({ path, message }) => `${showPath(path)}: ${message}`);
+};

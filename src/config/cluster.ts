@@ -1,0 +1,193 @@
+// The part of the file that all replicas share, and what it becomes: regions, services, policy, goals.
+// Judges each value by itself; relations between values are check.ts. Defaults of the policy are in defaults.ts.
+import { z } from 'zod';
+import { safety, steering } from '../../policies/index.ts';
+import type { ClusterConfig, PoolConfig, ProbeSpec, ServiceConfig, TargetConfig } from '../model.ts';
+import { FAULTS, GOALS, LATCH_AFTER, policyOf, SAFETY, SPANS, type Span, TTL_S } from './defaults.ts';
+import {
+  answer,
+  dnsName,
+  duration,
+  hostPortText,
+  name,
+  percent,
+  present,
+  probeUrl,
+  statusRange,
+  ttlSeconds,
+  urlPath,
+  whole,
+} from './fields.ts';
+
+/** A path in the file as an absolute one. */
+export type PathField = z.ZodType<string, string>;
+
+// Limits of lists: far above what one cluster needs, and low enough that a generated file gone wrong is refused rather than run.
+const REGIONS_MAX = 64;
+const SERVICES_MAX = 1000;
+const POOLS_MAX = 64;
+const TARGETS_MAX = 256;
+const LIST_MAX = 64;
+
+export const few = <T extends z.ZodType>(item: T, max = LIST_MAX) => z.array(item).max(max);
+const some = <T extends z.ZodType>(item: T, max = LIST_MAX) => few(item, max).min(1);
+
+// ---- cluster ----
+
+const ENDPOINT = 'an address, or a map with url and what to expect there; write it like http://192.0.2.10:8080/healthz';
+const BODY = 'a text of 1 to 1024 characters that a good reply contains; write it in quotes';
+
+const endpointObject = (path: PathField) =>
+  z
+    .strictObject(
+      {
+        url: probeUrl,
+        status: some(statusRange).optional(),
+        bodyIncludes: z.string({ error: BODY }).min(1, { error: BODY }).max(1024, { error: BODY }).optional(),
+        serverName: dnsName.optional(),
+        caFile: path.optional(),
+      },
+      { error: (issue) => (issue.code === 'invalid_type' ? ENDPOINT : undefined) },
+    )
+    .transform((given, context): ProbeSpec => {
+      const { url, status, bodyIncludes, serverName, caFile } = given;
+      const only = (key: string, scheme: string): void =>
+        context.addIssue({ code: 'custom', path: [key], message: `no such key with this url; remove it, or use an ${scheme} url` });
+      const tcp = url.startsWith('tcp:');
+      if (tcp && status) only('status', 'http:// or https://');
+      if (tcp && bodyIncludes !== undefined) only('bodyIncludes', 'http:// or https://');
+      if (!url.startsWith('https:') && serverName !== undefined) only('serverName', 'https://');
+      if (!url.startsWith('https:') && caFile !== undefined) only('caFile', 'https://');
+      if (tcp) return { kind: 'tcp', url };
+      return { kind: 'http', url, status: status ?? [[200, 299]], ...present({ bodyIncludes, serverName, caFile }) };
+    });
+
+/** A URL alone is an endpoint with nothing else said. */
+const endpoint = (path: PathField) =>
+  z.preprocess((given) => (typeof given === 'object' && given !== null ? given : { url: given }), endpointObject(path));
+
+const FROM = 'all, local or a list of regions; write all when every region should vote';
+const from = z.union([z.enum(['all', 'local']), some(name, REGIONS_MAX)], { error: FROM });
+
+const target = (path: PathField) =>
+  z
+    .strictObject({ name, from: from.default('all'), healthz: endpoint(path).optional(), readyz: endpoint(path).optional() })
+    .transform((given): TargetConfig => present(given));
+
+const pool = (path: PathField) =>
+  z
+    .strictObject({
+      name,
+      region: name.optional(),
+      weight: whole(0, 10_000).default(1),
+      minUp: whole(1, TARGETS_MAX).optional(),
+      answers: some(answer),
+      targets: some(target(path), TARGETS_MAX),
+    })
+    .transform(({ region, minUp, ...given }): PoolConfig => {
+      // Local targets have no vote, so they are no part of the half either.
+      const judged = given.targets.filter((each) => each.from !== 'local').length;
+      return { ...given, region: region ?? given.name, minUp: minUp ?? Math.max(1, Math.ceil(judged / 2)) };
+    });
+
+const service = (path: PathField) =>
+  z
+    .strictObject({
+      name: dnsName,
+      mode: z.enum(['observe', 'advise', 'auto']).default('observe'),
+      provider: name,
+      ttl: ttlSeconds.default(TTL_S),
+      steering: z.enum(Object.keys(steering) as [string, ...string[]]).default('weighted'),
+      allDown: z.enum(['hold', 'configured']).default('hold'),
+      pools: some(pool(path), POOLS_MAX),
+      converge: z
+        .strictObject({
+          authoritative: few(hostPortText).default([]),
+          resolvers: few(hostPortText).default([]),
+          request: z.strictObject({ port: whole(1, 65_535), path: urlPath }).optional(),
+        })
+        .default({ authoritative: [], resolvers: [] }),
+    })
+    .transform(({ ttl, steering, converge, ...given }): ServiceConfig => {
+      return { ...given, ttlS: ttl, steering: { kind: steering }, converge: present(converge) };
+    });
+
+const region = z.strictObject({
+  name,
+  vote: z.boolean().default(true),
+  coordinator: z.boolean().default(true),
+  anchors: few(probeUrl).default([]),
+});
+
+const span = (given: Span) => duration(given).optional();
+
+/** The settings of one safety rule: its own defaults say which exist. `windowMs` is spelt `window: 60s`. */
+const settings = (defaults: Readonly<Record<string, number>>) => {
+  const spelling = (key: string): string => (key.endsWith('Ms') ? key.slice(0, -2) : key);
+  const shape = Object.keys(defaults).map((key) => [
+    spelling(key),
+    (key.endsWith('Ms') ? duration({ minMs: 0, maxMs: SPANS.flapWindow.maxMs }) : whole(0, 1_000_000)).optional(),
+  ]);
+  return z
+    .strictObject(Object.fromEntries(shape) as Record<string, z.ZodOptional<z.ZodType<number>>>)
+    .transform((given) => Object.fromEntries(Object.entries(defaults).map(([key, value]) => [key, given[spelling(key)] ?? value])));
+};
+
+/** Rules that are named are set as said; those on by default stay on, since a cluster without them could empty a name. */
+const rules = z
+  .strictObject(
+    Object.fromEntries(Object.entries(safety).map(([kind, rule]) => [kind, settings(rule.defaults).optional()])) as Record<
+      string,
+      z.ZodOptional<ReturnType<typeof settings>>
+    >,
+  )
+  .transform((given) => {
+    const named = Object.entries(given).flatMap(([kind, set]) => (set === undefined ? [] : [[kind, set] as const]));
+    return { ...SAFETY, ...Object.fromEntries(named) };
+  });
+
+const AUTO = `auto, or a whole number from ${FAULTS.min} to ${FAULTS.max}; auto is right unless you measured otherwise`;
+
+const policy = z
+  .strictObject({
+    interval: span(SPANS.interval),
+    timeout: span(SPANS.timeout),
+    connectTimeout: span(SPANS.connectTimeout),
+    suspectAfter: span(SPANS.suspectAfter),
+    faults: z.union([z.literal('auto').transform(() => null), whole(FAULTS.min, FAULTS.max)], { error: AUTO }).optional(),
+    faultSpan: span(SPANS.faultSpan),
+    burst: span(SPANS.burst),
+    fresh: span(SPANS.fresh),
+    beat: span(SPANS.beat),
+    recoveryHold: span(SPANS.recoveryHold),
+    ramp: some(percent, 20).optional(),
+    rampStep: span(SPANS.rampStep),
+    pacing: span(SPANS.pacing),
+    receiverWait: span(SPANS.receiverWait),
+    flapWindow: span(SPANS.flapWindow),
+    latchAfter: whole(LATCH_AFTER.min, LATCH_AFTER.max).optional(),
+    unreadyPage: span(SPANS.unreadyPage),
+    lease: span(SPANS.lease),
+    renew: span(SPANS.renew),
+    safety: rules.optional(),
+  })
+  .transform(policyOf);
+
+const goal = duration({ minMs: 1000, maxMs: 3_600_000 });
+
+const goals = z.strictObject({ detection: goal.optional(), convergence: goal.optional() }).transform(({ detection, convergence }) => ({
+  detectionMs: detection ?? GOALS.detectionMs,
+  convergenceMs: convergence ?? GOALS.convergenceMs,
+}));
+
+/** The shape of `cluster`, key by key, so that its sound parts can still be checked when others are broken. */
+export const clusterShape = (path: PathField) => ({
+  name,
+  version: whole(0, Number.MAX_SAFE_INTEGER).default(0),
+  goals: goals.default(GOALS),
+  regions: some(region, REGIONS_MAX),
+  policy: policy.default(policyOf({})),
+  services: few(service(path), SERVICES_MAX),
+});
+
+export const clusterSchema = (path: PathField): z.ZodType<ClusterConfig> => z.strictObject(clusterShape(path));

@@ -1,0 +1,184 @@
+// The kinds of single values in the file: how each is spelt, what it becomes, and the sentence for a value that is none.
+// Every message of a schema is the rest of a sentence that starts with `found …, expected `: what was expected, then what to do.
+import { z } from 'zod';
+import { spell } from './words.ts';
+
+/** `host` is an IP literal. */
+export interface HostPort {
+  host: string;
+  port: number;
+}
+
+/** A text that `parse` turns into something, or refuses by returning null. */
+const text = <T>(wanted: string, parse: (text: string) => T | null) =>
+  z.string({ error: wanted }).transform((value, context): T => {
+    const parsed = parse(value);
+    if (parsed !== null) return parsed;
+    context.addIssue({ code: 'custom', message: wanted });
+    return z.NEVER;
+  });
+
+const matching = (wanted: string, fits: (text: string) => boolean) => text(wanted, (value) => (fits(value) ? value : null));
+
+/** Without the keys that are undefined: an absent key stays absent. */
+export const present = <T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+
+// ---- names ----
+
+const NAME = /^(?=.*[a-z])[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/;
+
+/** Regions, replicas, pools, targets, providers: parts of store keys, so no slash and no `#`. `constructor` would name a method of every JavaScript map. */
+export const name = matching(
+  'a name of a-z, 0-9, ".", "_" and "-", at most 63 long, with a letter in it; rename it',
+  (value) => NAME.test(value) && value !== 'constructor',
+);
+
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+/** The fence record lies at `_tidegate.<name>`, which must fit a DNS name of 253 characters too. */
+const DNS_NAME_MAX = 253 - '_tidegate.'.length;
+
+export const dnsName = matching(
+  'a DNS name in lower case without the final dot; write it like web.example.com',
+  (value) => value.length <= DNS_NAME_MAX && value.split('.').every((label) => LABEL.test(label)),
+);
+
+// ---- numbers ----
+
+/** A whole number in a range. */
+export const whole = (min: number, max: number) => {
+  const wanted = `a whole number from ${min} to ${max}; write one`;
+  return z.number({ error: wanted }).int({ error: wanted }).min(min, { error: wanted }).max(max, { error: wanted });
+};
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** `500ms`, `2.5s`, `10m`, `4h` in ms; null when it is no such text or no whole number of milliseconds. */
+export const parseDuration = (value: string): number | null => {
+  const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$/.exec(value);
+  if (match === null) return null;
+  const ms = Number(match[1]) * (UNITS[match[2] ?? ''] ?? Number.NaN);
+  const rounded = Math.round(ms);
+  return Math.abs(ms - rounded) < 1e-6 ? rounded : null;
+};
+
+/** A duration in ms within a range. */
+export const duration = ({ minMs, maxMs }: { minMs: number; maxMs: number }) =>
+  text(`a duration from ${spell(minMs)} to ${spell(maxMs)}; write a number with its unit: 500ms, 5s, 10m or 4h`, (value) => {
+    const ms = parseDuration(value);
+    return ms !== null && ms >= minMs && ms <= maxMs ? ms : null;
+  });
+
+const TTL_MAX_S = 3600;
+
+/** A duration in whole seconds, as DNS counts. */
+export const ttlSeconds = text(`a duration in whole seconds from 1s to ${spell(TTL_MAX_S * 1000)}; write it like 30s`, (value) => {
+  const ms = parseDuration(value);
+  return ms !== null && ms % 1000 === 0 && ms >= 1000 && ms <= TTL_MAX_S * 1000 ? ms / 1000 : null;
+});
+
+/** `50%` in thousandths. */
+export const percent = text('a percentage from 0.1% to 100%; write it like 50%', (value) => {
+  const match = /^(\d{1,3}(?:\.\d)?)%$/.exec(value);
+  const thousandths = match === null ? 0 : Math.round(Number(match[1]) * 10);
+  return thousandths >= 1 && thousandths <= 1000 ? thousandths : null;
+});
+
+// ---- addresses ----
+
+const isIpv4 = (value: string): boolean =>
+  /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/.test(value) && value.split('.').every((part) => Number(part) <= 255);
+
+/** The canonical text of an IP address (RFC 5952 for IPv6), or null. */
+export const canonicalIp = (value: string): string | null => {
+  if (isIpv4(value)) return value;
+  if (!/^[0-9a-fA-F:.]{2,45}$/.test(value) || !URL.canParse(`http://[${value}]/`)) return null;
+  return new URL(`http://[${value}]/`).hostname.slice(1, -1);
+};
+
+/** An address that users can be sent to. */
+export const answer = text('an IPv4 or IPv6 address that users can reach; write it like 192.0.2.10', (value) => {
+  const ip = canonicalIp(value);
+  return ip === '0.0.0.0' || ip === '::' ? null : ip;
+});
+
+const parseHostPort = (value: string): HostPort | null => {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value);
+  const host = canonicalIp(match?.[1] ?? match?.[2] ?? '');
+  const port = Number(match?.[3]);
+  // Brackets are for IPv6 and IPv6 only.
+  if (host === null || port > 65_535 || host.includes(':') !== (match?.[1] !== undefined)) return null;
+  return { host, port };
+};
+
+const ADDRESS = 'an IP address and a port; write it like 127.0.0.1:7700 or [::1]:7700';
+
+/** Where this process listens: port 0 lets the system choose. */
+export const listen = text(ADDRESS, parseHostPort);
+
+const reachable = (value: string): HostPort | null => {
+  const parsed = parseHostPort(value);
+  return parsed?.port === 0 ? null : parsed;
+};
+
+/** Where somebody else listens. */
+export const hostPort = text(ADDRESS, reachable);
+
+export const showHostPort = ({ host, port }: HostPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+/** The same, kept as canonical text. */
+export const hostPortText = text(ADDRESS, (value) => {
+  const parsed = reachable(value);
+  return parsed === null ? null : showHostPort(parsed);
+});
+
+const parseUrl = (value: string, schemes: readonly string[]): URL | null => {
+  // `tcp:` is parsed by the rules of `http:`, which validate the host.
+  const scheme = schemes.find((candidate) => value.startsWith(`${candidate}://`));
+  if (scheme === undefined || value.length > 2048 || /[\s\\]/.test(value)) return null;
+  const webText = scheme === 'tcp' ? `http${value.slice(3)}` : value;
+  if (!URL.canParse(webText)) return null;
+  const url = new URL(webText);
+  if (url.username !== '' || url.password !== '' || url.hash !== '') return null;
+  const bare = url.pathname === '/' && url.search === '';
+  if (scheme === 'tcp' && (!bare || !/:\d+\/?$/.test(value))) return null;
+  return url;
+};
+
+/** What a probe or an anchor looks at, as written. */
+export const probeUrl = matching(
+  'an http://, https:// or tcp://host:port address without user, password or fragment; write it like http://192.0.2.10:8080/healthz',
+  (value) => parseUrl(value, ['http', 'https', 'tcp']) !== null,
+);
+
+/** The other end of a replica's store: scheme, host and port only. */
+export const storeUrl = text('the address of a serving replica, without path; write it like http://127.0.0.1:7710', (value) => {
+  const url = parseUrl(value, ['http', 'https']);
+  return url !== null && url.pathname === '/' && url.search === '' ? url.origin : null;
+});
+
+export const webhookUrl = matching(
+  'an http:// or https:// address without user or password; a signature made with secretFile is what proves who sent it',
+  (value) => parseUrl(value, ['http', 'https']) !== null,
+);
+
+/** The path of a request, with its query. */
+export const urlPath = matching('a path; write it like /healthz', (value) => /^\/[\x21-\x7e]{0,1023}$/.test(value));
+
+// ---- status codes ----
+
+const STATUS = 'status codes from 100 to 599; write a number like 204 or a range like 200-299';
+const code = whole(100, 599);
+
+/** `204` or `200-299` as an inclusive range. */
+export const statusRange = z.union(
+  [
+    code.transform((status): [number, number] => [status, status]),
+    text(STATUS, (value): [number, number] | null => {
+      const match = /^(\d{3})-(\d{3})$/.exec(value);
+      const [from, to] = [Number(match?.[1]), Number(match?.[2])];
+      return from >= 100 && to <= 599 && from <= to ? [from, to] : null;
+    }),
+  ],
+  { error: STATUS },
+);

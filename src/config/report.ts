@@ -1,0 +1,84 @@
+// What `tidegate check --config F` prints about an accepted file: who votes, how long the worst case takes, what is lawful but hardly meant. Pure.
+// Written for somebody who was woken up: numbers first, equal things once, nothing that scrolls away.
+import type { ClusterConfig } from '../model.ts';
+import { type Sum, worstCaseGroups } from './arithmetic.ts';
+import { type ElectorateGroup, electorateGroups } from './electorate.ts';
+import { showHostPort } from './fields.ts';
+import { type Problem, renderProblem } from './problem.ts';
+import type { ReplicaConfig } from './schema.ts';
+import { list, plural, say } from './words.ts';
+
+/** Most services named in one line. */
+const NAMED_MAX = 3;
+
+const replicaLines = (config: ReplicaConfig): string[] => {
+  const { store, providers, cluster } = config;
+  const served = store.kind === 'embedded' && store.serve ? `, served at ${showHostPort(store.serve)}` : '';
+  const where = store.kind === 'embedded' ? `embedded, ${store.file}${served}` : `remote, ${store.url}`;
+  const names = Object.entries(providers).map(([name, { kind, zone }]) => `${name} (${kind}, zone ${zone})`);
+  return [
+    `replica    ${config.region}/${config.replica}, api at ${showHostPort(config.api)}`,
+    `store      ${where}`,
+    `providers  ${list(names)}`,
+    `cluster    ${cluster === null || store.kind === 'remote' ? 'taken from the store, and checked when the replica joins' : clusterLine(cluster)}`,
+  ];
+};
+
+const clusterLine = ({ name, regions, services }: ClusterConfig): string => {
+  const votes = regions.filter(({ vote }) => vote).length;
+  const coordinators = regions.filter(({ coordinator }) => coordinator).length;
+  const modes = (['auto', 'advise', 'observe'] as const)
+    .map((mode) => ({ mode, n: services.filter((service) => service.mode === mode).length }))
+    .filter(({ n }) => n > 0)
+    .map(({ mode, n }) => `${n} ${mode}`);
+  const pools = services.flatMap((service) => service.pools);
+  const targets = pools.reduce((n, pool) => n + pool.targets.length, 0);
+  const of = `${plural(regions.length, 'region')} (${votes} vote, ${coordinators} may coordinate)`;
+  return `${name}: ${of}, ${plural(services.length, 'service')}${modes.length === 0 ? '' : ` (${modes.join(', ')})`}, ${plural(pools.length, 'pool')}, ${plural(targets, 'target')}`;
+};
+
+const electorateLines = (group: ElectorateGroup): string[] => {
+  const { voters, needs, spare, advisesOnly, targets, services } = group;
+  const head = `  ${plural(targets, 'target')} of ${list(services, NAMED_MAX)}`;
+  if (voters.length === 0)
+    return [head, '    no voters: seen from their own region only; they hold a return back and advise, and move nothing'];
+  const who = `    ${plural(voters.length, 'voter')}: ${list(voters, 20)}`;
+  const rule = advisesOnly
+    ? 'advises only: nothing moves by itself with fewer than 3'
+    : `${needs} must agree; ${plural(spare, 'voter')} may be lost, a dead region's own included`;
+  return [head, who, `    ${rule}`];
+};
+
+const sumLines = (name: string, { totalMs, steps }: Sum, goalMs: number): string[] => [
+  `    ${name.padEnd(12)}${say(totalMs).padStart(8)}  (goal ${say(goalMs)})`,
+  ...steps.map(({ ms, what }) => `      ${say(ms).padStart(18)}  ${what}`),
+];
+
+const arithmeticLines = (cluster: ClusterConfig): string[] =>
+  worstCaseGroups(cluster).flatMap(({ worst, services }) => [
+    `  ${list(services, NAMED_MAX)}`,
+    ...(worst.detection === null
+      ? ['    detection    never by itself: too few voters']
+      : sumLines('detection', worst.detection, cluster.goals.detectionMs)),
+    ...(worst.detection === null || worst.never === null ? [] : [`    but ${worst.never}`]),
+    ...sumLines('convergence', worst.convergence, cluster.goals.convergenceMs),
+  ]);
+
+/** The text that `check` prints for an accepted file, ending in a newline. */
+export const report = (config: ReplicaConfig, warnings: readonly Problem[]): string => {
+  const { cluster, store, file } = config;
+  const lines = [`${file}: accepted, ${plural(warnings.length, 'warning')}`, ...warnings.map(renderProblem), '', ...replicaLines(config)];
+  // Beside a remote store the section is not used, and numbers about it would mislead.
+  if (cluster !== null && store.kind === 'embedded') {
+    lines.push('', 'Electorates', ...electorateGroups(cluster).flatMap(electorateLines), '');
+    lines.push('Worst case: a region dies silently at the worst moment, its vantage and the coordinator with it; the store survives');
+    lines.push(...arithmeticLines(cluster));
+    if (store.kind === 'embedded')
+      lines.push('', 'The store lives in this process: while it is down nothing moves, and routes stay as they are.');
+  }
+  return `${lines.join('\n')}\n`;
+};
+
+/** The text that `check` and a refused start or reload print: every problem, then the count. Ends in a newline. */
+export const reportProblems = (problems: readonly Problem[]): string =>
+  `${[...problems.map(renderProblem), plural(problems.length, 'problem')].join('\n')}\n`;
