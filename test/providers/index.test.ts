@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { openProvider, providers } from '../../providers/index.ts';
+import { realPorts } from '../../src/ports.ts';
+
+test('every line of the table is the adapter of that name, with dated facts', async () => {
+  for (const [kind, load] of Object.entries(providers)) {
+    const adapter = await load();
+    expect(adapter.kind).toBe(kind);
+    expect(adapter.can.checkedOn).toMatch(/^\d{4}-\d{2}-\d{2}$/);
+    expect(adapter.can.ttlFloorS).toBeGreaterThanOrEqual(0);
+  }
+});
+
+test('a configuration opens the adapter that its kind names, without asking anything of the network', async () => {
+  const address = { host: '127.0.0.1', port: 9 };
+  const context = { ports: realPorts(), secret: () => 'c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==' };
+  const builtin = await openProvider({ kind: 'builtin', zone: 'example.test', control: address, tokenFile: 'token' }, context);
+  expect(builtin.can).toBe((await providers.builtin()).can);
+  await builtin.close();
+  const key = { name: 'tidegate.', algorithm: 'hmac-sha256' as const, secretFile: 'key' };
+  const rfc2136 = await openProvider({ kind: 'rfc2136', zone: 'example.test', server: address, key }, context);
+  expect(rfc2136.can).toBe((await providers.rfc2136()).can);
+  await rfc2136.close();
+});
