@@ -84,8 +84,9 @@ type Secured = { context: SecureContext; serverName: string | undefined };
 
 const securedBy = (context: ProbeContext, to: Destination): Secured | null => {
   if (to.secure === undefined) return null;
-  // SNI carries names only (RFC 6066 3); without one Node verifies the certificate against the address.
-  const serverName = to.secure.serverName ?? (literalOf(to.host) === null ? to.host : undefined);
+  // SNI carries names only, without the final dot (RFC 6066 3); without one Node verifies the certificate against the address.
+  const name = to.secure.serverName ?? to.host;
+  const serverName = literalOf(name) === null ? name.replace(/\.$/, '') : undefined;
   return { context: context.tlsContext(to.secure.caFile), serverName };
 };
 

@@ -10,8 +10,9 @@ export const tcp: ProbeKind<TcpSpec> = {
   kind: 'tcp',
   probe: (spec, context, signal) =>
     look(context, signal, async (look) => {
-      const url = new URL(spec.url);
-      const socket = await connect(look, context, { host: url.hostname, port: Number(url.port) });
+      // Parsed by the rules of http, as the configuration does: only so are hosts made canonical. Its default port is then left out.
+      const url = new URL(`http${spec.url.slice('tcp'.length)}`);
+      const socket = await connect(look, context, { host: url.hostname, port: Number(url.port || 80) });
       if (socket !== null) look.ok();
     }),
 };

@@ -107,6 +107,8 @@ export interface LookOptions {
   connectTimeoutMs?: number;
   resolve?: (host: string) => Promise<Resolved>;
   signal?: AbortSignal;
+  /** Opens sockets in place of the real port. */
+  tcp?: () => net.Socket;
 }
 
 export interface Looked {
@@ -151,7 +153,7 @@ export const lookAt = async (spec: ProbeSpec, options: LookOptions = {}): Promis
           };
         },
       },
-      net: { ...ports.net, tcp: (o) => remember(ports.net.tcp(o)), tls: (o) => remember(ports.net.tls(o)) },
+      net: { ...ports.net, tcp: (o) => remember(options.tcp?.() ?? ports.net.tcp(o)), tls: (o) => remember(ports.net.tls(o)) },
     },
     resolve: options.resolve ?? (() => Promise.reject(new Error('no resolver in this test'))),
     timeoutMs,
