@@ -7,7 +7,8 @@
 // - A timer that throws ends `advance` with that error. Calling `advance` from within itself is refused.
 // - A process (`spawn`) has its own clocks, timers, randomness and loop delay. Its monotonic clock starts at a number of its own, so that comparing
 //   instants of two processes fails loudly. `pause` is SIGSTOP or a blocked loop: clocks go on, timers wait; `resume` runs the overdue ones late, in
-//   due order, at the next advance, and `loopDelay` then tells how long the longest pause was. `kill` drops all its timers for ever. Promises belong to no process: deliver a message by a timer of the RECEIVER.
+//   due order, at the next advance, and `loopDelay` then tells how long the longest pause was. `kill` drops all its timers for ever.
+//   Promises belong to no process: deliver a message by a timer of the RECEIVER.
 // - The virtual's own ports are those of a process that starts at 0 and wall time `startWallMs`; use it for the world itself.
 import type { LoopDelay, Ports, Random, Timer } from '../src/ports.ts';
 
