@@ -233,6 +233,8 @@ export interface PoolTally {
   /** Worst reason among the targets that count against it. */
   cause: Verdict;
   up: number;
+  /** Targets of which no quorum says anything. */
+  unknown: number;
   total: number;
   minUp: number;
   suspectAtQuorum: boolean;
@@ -247,8 +249,11 @@ export interface PoolTally {
 /** Thousandths per pool; sums to 1000; never empty. */
 export type Route = Readonly<Record<string, number>>;
 
-/** Why a wanted move is not made: every pool is down, half of them are out, too soon after another region, nobody to receive, a freeze, latched out, a safety rule. */
-export type HoldName = 'all-down' | 'floor' | 'pacing' | 'receiver' | 'freeze' | 'latched' | `rule:${string}`;
+/**
+ * Why a wanted move is not made: every pool is down; half of them are out; too soon after another region; who could receive is being confirmed; nobody
+ * can receive; a freeze; latched out; a safety rule.
+ */
+export type HoldName = 'all-down' | 'floor' | 'pacing' | 'confirming' | 'receiver' | 'freeze' | 'latched' | `rule:${string}`;
 
 export interface PoolMemory {
   /** `in` carries its share; `out` none; `returning` climbs the ramp. */

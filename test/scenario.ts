@@ -63,7 +63,9 @@ const duration = (text: string): number => {
 const words = (line: string): { named: Readonly<Record<string, string>>; rest: readonly string[] } => {
   const because = line.split(' because ');
   const parts = (because[0] ?? '').split(/\s+/).filter((w) => w !== '');
-  const named = Object.fromEntries(parts.filter((w) => w.includes('=')).map((w): [string, string] => [w.slice(0, w.indexOf('=')), w.slice(w.indexOf('=') + 1)]));
+  const named = Object.fromEntries(
+    parts.filter((w) => w.includes('=')).map((w): [string, string] => [w.slice(0, w.indexOf('=')), w.slice(w.indexOf('=') + 1)]),
+  );
   if (because[1] !== undefined) named.because = because[1];
   return { named, rest: parts.filter((w) => !w.includes('=')) };
 };
@@ -71,10 +73,24 @@ const words = (line: string): { named: Readonly<Record<string, string>>; rest: r
 const POLICY_NUMBERS: readonly (keyof Policy)[] = ['latchAfter', 'faults'];
 
 const clusterFrom = (named: Readonly<Record<string, string>>, version: number): ClusterConfig => {
-  const { regions = 'a,b,c', services, count, weights, steering = 'weighted', mode = 'auto', targets = '1', alldown = 'hold', vote, ...policy } = named;
+  const {
+    regions = 'a,b,c',
+    services,
+    count,
+    weights,
+    steering = 'weighted',
+    mode = 'auto',
+    targets = '1',
+    alldown = 'hold',
+    vote,
+    ...policy
+  } = named;
   const names = regions.split(',');
   const list = weights?.split(',').map(Number) ?? names.map(() => 1);
-  const wanted = count === undefined ? (services ?? 'web').split(',') : Array.from({ length: Number(count) }, (_, i) => `svc-${String(i + 1).padStart(2, '0')}`);
+  const wanted =
+    count === undefined
+      ? (services ?? 'web').split(',')
+      : Array.from({ length: Number(count) }, (_, i) => `svc-${String(i + 1).padStart(2, '0')}`);
   const pooled = names.filter((_, i) => (list[i] ?? -1) >= 0);
   const service = (name: string): ServiceConfig =>
     serviceOf(names, {
@@ -90,7 +106,12 @@ const clusterFrom = (named: Readonly<Record<string, string>>, version: number): 
   ]);
   const cluster = clusterOf(names, [], Object.fromEntries(overrides));
   const voters = vote?.split(',') ?? names;
-  return { ...cluster, version, regions: cluster.regions.map((r) => ({ ...r, vote: voters.includes(r.name) })), services: wanted.map(service) };
+  return {
+    ...cluster,
+    version,
+    regions: cluster.regions.map((r) => ({ ...r, vote: voters.includes(r.name) })),
+    services: wanted.map(service),
+  };
 };
 
 const routeText = (route: Route): string =>
@@ -159,7 +180,9 @@ class Player {
         ...(m.latched ? [`${pool} latched`] : []),
         ...(m.by === 'override' ? [`${pool} drained by a human`] : []),
       ]);
-      this.#out.push(`          ${name} ${routeText(s.route)}${holds.length > 0 ? `  (${holds.join(', ')})` : ''}  fence ${s.fence} ${s.mode}`);
+      this.#out.push(
+        `          ${name} ${routeText(s.route)}${holds.length > 0 ? `  (${holds.join(', ')})` : ''}  fence ${s.fence} ${s.mode}`,
+      );
     }
   }
 
@@ -203,9 +226,13 @@ class Player {
         return this.world.process(region)?.resume();
       }
       case 'step-wall':
-        return this.world.process(region)?.stepWall((args[1]?.startsWith('-') === true ? -1 : 1) * duration((args[1] ?? '1h').replace('-', '')));
+        return this.world
+          .process(region)
+          ?.stepWall((args[1]?.startsWith('-') === true ? -1 : 1) * duration((args[1] ?? '1h').replace('-', '')));
       case 'order': {
-        const scope: OverrideScope = Object.fromEntries(Object.entries(named).filter(([key]) => ['region', 'service', 'pool'].includes(key)));
+        const scope: OverrideScope = Object.fromEntries(
+          Object.entries(named).filter(([key]) => ['region', 'service', 'pool'].includes(key)),
+        );
         return this.world.order(region, args[1] as 'drain', scope, duration(named.ttl ?? '4h'), 'alice', named.because ?? 'no reason');
       }
       case 'revoke':

@@ -3,7 +3,19 @@
 import { policyOf } from '../src/config/defaults.ts';
 import { KEYS } from '../src/coordinate/keys.ts';
 import type { Log } from '../src/log.ts';
-import type { ClusterConfig, EndpointName, Outcome, Override, OverrideScope, Overrides, Page, PoolConfig, ProbeSpec, Routing, ServiceConfig } from '../src/model.ts';
+import type {
+  ClusterConfig,
+  EndpointName,
+  Outcome,
+  Override,
+  OverrideScope,
+  Overrides,
+  Page,
+  PoolConfig,
+  ProbeSpec,
+  Routing,
+  ServiceConfig,
+} from '../src/model.ts';
 import { type Ports, sleep } from '../src/ports.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
 import { openEmbedded } from '../src/store/embedded.ts';
@@ -37,10 +49,20 @@ interface Place {
 
 export const START_WALL_MS = Date.UTC(2026, 10, 22, 3, 12);
 
-export const silentLog: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => silentLog };
+export const silentLog: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silentLog,
+};
 
 /** A cluster in which every pool has one target with both endpoints, in the region of the same name. */
-export const clusterOf = (regions: readonly string[], services: readonly Partial<ServiceConfig>[], policy: Partial<ClusterConfig['policy']> = {}): ClusterConfig => ({
+export const clusterOf = (
+  regions: readonly string[],
+  services: readonly Partial<ServiceConfig>[],
+  policy: Partial<ClusterConfig['policy']> = {},
+): ClusterConfig => ({
   name: 'test',
   version: 1,
   regions: regions.map((name) => ({ name, vote: true, coordinator: true, anchors: [] })),
@@ -94,7 +116,10 @@ export class World {
     this.cluster = options.cluster;
     this.virtual = createVirtual({ startWallMs: START_WALL_MS, seed: this.#options.seed });
     this.store = openEmbedded({ file: ':memory:', ports: { random: seededRandom(`store ${this.#options.seed}`) } });
-    this.zone = { services: new Map(), onServed: (service, served) => events.served?.(this.virtual.now(), service, served.shares, served.fence.v) };
+    this.zone = {
+      services: new Map(),
+      onServed: (service, served) => events.served?.(this.virtual.now(), service, served.shares, served.fence.v),
+    };
     this.#watchPages();
   }
 
@@ -143,7 +168,12 @@ export class World {
       providers: new Map([['memory', memoryProvider(this.zone)]]),
       look: (spec, cluster, signal) => this.#look(region, process.ports, spec, cluster, signal),
       events: {
-        decision: (next) => this.#events.decision?.(this.virtual.now(), next.routing, next.audit.changes.map((c) => c.because)),
+        decision: (next) =>
+          this.#events.decision?.(
+            this.virtual.now(),
+            next.routing,
+            next.audit.changes.map((c) => c.because),
+          ),
         role: (role) => {
           if (role.role === 'coordinator') this.#events.role?.(this.virtual.now(), region, role.epoch);
         },
@@ -182,14 +212,19 @@ export class World {
   /** How the endpoints of a region's targets answer. `target` 1-based; absent: all of them. */
   health(region: string, endpoints: readonly EndpointName[], health: Health, target?: number): void {
     for (const endpoint of endpoints) this.#health.set(`${region}${target === undefined ? '' : `-${target}`} ${endpoint}`, health);
-    if (target === undefined) for (const key of this.#health.keys()) if (key.startsWith(`${region}-`) && endpoints.some((e) => key.endsWith(e))) this.#health.delete(key);
+    if (target === undefined)
+      for (const key of this.#health.keys())
+        if (key.startsWith(`${region}-`) && endpoints.some((e) => key.endsWith(e))) this.#health.delete(key);
   }
 
   async #look(from: string, ports: Ports, spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal): Promise<Outcome> {
     const url = new URL(spec.url);
     const endpoint = url.pathname.slice(1);
     const region = url.hostname.slice(0, url.hostname.lastIndexOf('-'));
-    const health = this.#blind.has(from) && region !== from ? 'hang' : (this.#health.get(`${url.hostname} ${endpoint}`) ?? this.#health.get(`${region} ${endpoint}`) ?? 'ok');
+    const health =
+      this.#blind.has(from) && region !== from
+        ? 'hang'
+        : (this.#health.get(`${url.hostname} ${endpoint}`) ?? this.#health.get(`${region} ${endpoint}`) ?? 'ok');
     const tookMs = health === 'hang' ? cluster.policy.timeoutMs : this.#options.lookMs;
     await sleep(ports.timers, tookMs, signal).catch(() => undefined);
     switch (health) {
@@ -228,8 +263,16 @@ export class World {
       get clusterId() {
         return store.clusterId;
       },
-      get: (query) => call(() => store.get(query), () => new StoreDefiniteError('cut off')),
-      txn: (txn) => call(() => store.txn(txn), () => new StoreAmbiguousError('cut off')),
+      get: (query) =>
+        call(
+          () => store.get(query),
+          () => new StoreDefiniteError('cut off'),
+        ),
+      txn: (txn) =>
+        call(
+          () => store.txn(txn),
+          () => new StoreAmbiguousError('cut off'),
+        ),
       watch: (prefix, onEvent) => {
         let open = true;
         const watch = store.watch(prefix, (event) => {
@@ -250,7 +293,10 @@ export class World {
 
   /** Places an override as the API would: guarded, with cluster time. */
   async order(id: string, kind: Override['kind'], scope: OverrideScope, ttlMs: number, owner: string, reason: string): Promise<void> {
-    await this.#edit((items, nowMs) => [...items.filter((o) => o.id !== id), { id, kind, scope, reason, owner, createdAtMs: nowMs, expiresAtMs: nowMs + ttlMs }]);
+    await this.#edit((items, nowMs) => [
+      ...items.filter((o) => o.id !== id),
+      { id, kind, scope, reason, owner, createdAtMs: nowMs, expiresAtMs: nowMs + ttlMs },
+    ]);
   }
 
   async revoke(id: string): Promise<void> {

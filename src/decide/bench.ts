@@ -23,8 +23,6 @@ export interface Bench {
   /** What the last decision said; null for a service new to the configuration. */
   before: ServiceRouting | null;
   seats: readonly Seat[];
-  /** Overrides that cannot be obeyed because nobody would be left. */
-  refused: readonly Override[];
 }
 
 /** How long a new service waits for its first verdicts before it takes the unknown pools as in. */
@@ -42,7 +40,6 @@ export const newBench = (
   policy,
   mode,
   before,
-  refused: [],
   seats: service.pools.flatMap((config): Seat[] => {
     const tally = tallies.find((t) => t.pool === config.name);
     if (tally === undefined) return [];
@@ -85,19 +82,29 @@ export const withOverrides = (bench: Bench, active: readonly Override[], nowMs: 
   let next = bench;
   for (const seat of bench.seats) {
     const order = drainOn(active, bench.service, seat.config);
-    if (order === undefined) {
-      if (seat.memory.by === 'override') next = setMemory(next, seat.config.name, releasedByOverride(seat, nowMs));
-    } else if (setAside(seat.memory)) next = { ...next, refused: [...next.refused, order] };
-    else if (seat.memory.by === 'override' || canSpare(next, seat))
-      next = setMemory(next, seat.config.name, drainedByOverride(seat.memory, nowMs));
-    else next = { ...next, refused: [...next.refused, order] };
+    next = setMemory(next, seat.config.name, order === undefined ? unordered(seat, nowMs) : ordered(next, seat, nowMs));
   }
   return next;
 };
 
-/** An order to drain was set aside earlier because nobody else was left. It stays so until the order ends, instead of flapping. */
+/** Tags of orders that are not obeyed: one set aside because nobody else is left, or one that would leave nobody. */
 const SET_ASIDE = 'set-aside';
-const setAside = (memory: PoolMemory): boolean => memory.state !== 'out' && memory.told.includes(SET_ASIDE);
+const REFUSED = 'refused';
+
+const unordered = (seat: Seat, nowMs: number): PoolMemory => {
+  if (seat.memory.by === 'override') return releasedByOverride(seat, nowMs);
+  const told = seat.memory.told.filter((tag) => tag !== SET_ASIDE && tag !== REFUSED);
+  return told.length === seat.memory.told.length ? seat.memory : patch(seat.memory, { told });
+};
+
+const ordered = (bench: Bench, seat: Seat, nowMs: number): PoolMemory => {
+  const { memory } = seat;
+  if (memory.by === 'override') return drainedByOverride(memory, nowMs);
+  // Once set aside it stays so until the order ends, instead of flapping with the health of the others.
+  if (memory.told.includes(SET_ASIDE)) return memory;
+  if (canSpare(bench, seat)) return drainedByOverride(memory, nowMs);
+  return memory.told.includes(REFUSED) ? memory : patch(memory, { told: [...memory.told, REFUSED] });
+};
 
 /** Somebody else can serve: not known to be out, and not itself drained by a human. */
 const canSpare = (bench: Bench, seat: Seat): boolean =>

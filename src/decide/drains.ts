@@ -40,12 +40,12 @@ const floorOf = (bench: Bench): number => Math.ceil(bench.seats.length / 2);
 
 const lacksReceiver = (bench: Bench, seat: Seat, nowMs: number): HoldName | null => {
   const others = bench.seats.filter((s) => s.config.name !== seat.config.name);
+  if (others.every((s) => s.tally.verdict === 'out')) return 'all-down';
   const receivers = others.filter((s) => s.tally.verdict === 'up');
-  if (receivers.length === 0) return others.every((s) => s.tally.verdict === 'out') ? 'all-down' : 'receiver';
   if (receivers.some((s) => !s.tally.suspectAtQuorum)) return null;
   // Everybody who could receive is in doubt too. One confirmation span tells a shared cause from a single one.
-  const waitedMs = nowMs - (seat.memory.outAtMs ?? nowMs);
-  return waitedMs < bench.policy.receiverWaitMs ? 'receiver' : null;
+  if (nowMs - (seat.memory.outAtMs ?? nowMs) < bench.policy.receiverWaitMs) return 'confirming';
+  return receivers.length > 0 ? null : 'receiver';
 };
 
 export interface Drained {

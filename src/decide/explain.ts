@@ -17,7 +17,9 @@ export const evidenceOf = (tally: PoolTally): EndpointTally | undefined =>
  * region is down, not unready, although the last confirmation is still on its way.
  */
 export const causeOf = (tally: PoolTally): Verdict =>
-  tally.cause === 'unready' && tally.targets.some((t) => t.verdict === 'unready' && t.endpoints.healthz?.suspectAtQuorum === true) ? 'down' : tally.cause;
+  tally.cause === 'unready' && tally.targets.some((t) => t.verdict === 'unready' && t.endpoints.healthz?.suspectAtQuorum === true)
+    ? 'down'
+    : tally.cause;
 
 /** `eu-west down: 3 of 4 vantages (needs 3), first fault 6.1 s ago`. */
 export const whyOut = (region: string, cause: Verdict, tally: PoolTally, nowMs: number): string => {
@@ -49,7 +51,8 @@ const groupKey = (h: Happening): string => {
     case 'freed':
       return `${h.kind} ${h.hold} ${h.hold === 'all-down' ? '' : h.region}`;
     case 'ordered':
-      return `ordered ${h.override.id}`;
+    case 'refused':
+      return `${h.kind} ${h.override.id} ${h.region}`;
     case 'stage':
       return `stage ${h.region} ${h.stage} ${h.restarted}`;
     default:
@@ -75,9 +78,7 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
     case 'drained':
       return `${whyOut(h.region, h.cause, h.tally, nowMs)}; traffic leaves${h.latched ? `; latched out after ${h.drains} drains until a human acts` : ''}`;
     case 'held':
-      return h.hold === 'all-down'
-        ? `hold-all-down: no pool of ${who(group)} is up; our probes or a shared cause are suspect, the last route stays`
-        : holdSentence(h, who(group), nowMs);
+      return holdSentence(h, who(group), nowMs);
     case 'freed':
       return `${h.region}: hold ${h.hold} ended`;
     case 'returning':
@@ -96,6 +97,8 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
       return `${h.region}: the drain by a human ended`;
     case 'set-aside':
       return `${h.region}: the drain by a human is set aside, because every other pool is down`;
+    case 'refused':
+      return `${h.region}: the drain by ${h.override.owner} is not obeyed (${h.override.id}), because no other pool of ${who(group)} can serve`;
     case 'suspect':
       return `${h.region} suspect: /healthz fails at a quorum while /readyz answers; no traffic moves`;
     case 'unready-long':
@@ -111,15 +114,17 @@ const holdSentence = (h: Happening & { kind: 'held' }, services: string, nowMs: 
     case 'pacing':
       return `hold-pacing: ${why}, but another region was drained a moment ago; one new region at a time`;
     case 'receiver':
-      return `hold-receiver: ${why}, but nobody who could take its traffic is beyond doubt`;
+      return `hold-receiver: ${why}, but nobody is up to take its traffic`;
     case 'freeze':
       return `hold-freeze: ${h.region} of ${services} would move, but a human has frozen it`;
     case 'latched':
       return `hold-latched: ${h.region} is up again, but was drained too often; a human must release it (place a drain on it and remove it)`;
     case 'all-down':
-      return `hold-all-down: no pool of ${services} is up`;
+      return `hold-all-down: no pool of ${services} is up; our probes or a shared cause are suspect, ${h.failOpen ? 'the configured route is served' : 'the last route stays'}`;
+    case 'confirming':
+      return `hold-confirming: ${why}, but everybody who could take its traffic is in doubt too; one confirmation span decides`;
     default:
-      return `hold-${h.hold}: ${why}, refused by a safety rule`;
+      return `hold-${h.hold}: ${why}; ${h.refusal ?? 'refused by a safety rule'}`;
   }
 };
 

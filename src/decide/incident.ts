@@ -1,6 +1,6 @@
 // Incidents and pages of a decision: one incident per region that falls, however many services it takes along; one per kind of hold that needs a human.
 // A page is keyed by its incident, so that repeats and the resolution find the first one. Who is woken, and how, is src/paging's subject.
-import type { ClusterConfig, Incident, Page, PoolTally, Routing, Severity } from '../model.ts';
+import type { ClusterConfig, HoldName, Incident, Page, PoolTally, Routing, Severity } from '../model.ts';
 import { grouped, sentenceOf, shift } from './explain.ts';
 import type { Happening, ServiceStory } from './story.ts';
 
@@ -27,11 +27,14 @@ export interface Told {
 
 type Kind = Incident['kind'];
 
+/** Holds that end by themselves within a span that nobody could act in. */
+const QUIET_HOLDS: ReadonlySet<HoldName> = new Set(['pacing', 'confirming']);
+
 /** The subject of the incident a happening belongs to; null: it opens none. */
 const subjectOf = (h: Happening): { subject: string; kind: Kind } | null => {
   if (h.kind === 'drained') return { subject: h.region, kind: h.cause === 'down' ? 'region-down' : 'region-unready' };
   if (h.kind === 'held' && h.hold === 'all-down') return { subject: 'hold/all-down', kind: 'all-down' };
-  if (h.kind === 'held' && h.hold !== 'pacing' && h.hold !== 'latched') return { subject: `hold/${h.hold}/${h.region}`, kind: 'held' };
+  if (h.kind === 'held' && !QUIET_HOLDS.has(h.hold) && h.hold !== 'latched') return { subject: `hold/${h.hold}/${h.region}`, kind: 'held' };
   return null;
 };
 
@@ -40,9 +43,10 @@ const severityOf = (h: Happening): Severity => {
     case 'drained':
       return h.cause === 'down' || h.latched ? 'critical' : 'info';
     case 'held':
-      return h.hold === 'all-down' || h.hold === 'floor' || h.hold === 'receiver' ? 'critical' : h.hold === 'pacing' ? 'info' : 'warning';
+      return h.hold === 'all-down' || h.hold === 'floor' || h.hold === 'receiver' ? 'critical' : 'warning';
     case 'set-aside':
       return 'critical';
+    case 'refused':
     case 'suspect':
     case 'unready-long':
       return 'warning';
@@ -53,7 +57,12 @@ const severityOf = (h: Happening): Severity => {
 
 /** Happenings a human hears of. Ramp stages, freed holds and scaling are in the audit; a full return is told by the incident that it closes. */
 const isTold = (h: Happening): boolean =>
-  h.kind !== 'stage' && h.kind !== 'freed' && h.kind !== 'scaled' && h.kind !== 'returning' && !(h.kind === 'returned' && !h.early) && !(h.kind === 'held' && h.hold === 'pacing');
+  h.kind !== 'stage' &&
+  h.kind !== 'freed' &&
+  h.kind !== 'scaled' &&
+  h.kind !== 'returning' &&
+  !(h.kind === 'returned' && !h.early) &&
+  !(h.kind === 'held' && QUIET_HOLDS.has(h.hold));
 
 /** Incidents opened, grown, upgraded and closed by these stories, and the pages that go with them. `observe` services page nobody. */
 export const tell = (telling: Telling): Told => {
@@ -167,7 +176,7 @@ const isLasting = (t: Pick<Telling, 'stories'>, subject: string): boolean =>
       const region = s.service.pools.find((p) => p.name === pool)?.region;
       if (subject === 'hold/all-down') return memory.hold === 'all-down';
       if (subject.startsWith('hold/')) return `hold/${memory.hold}/${region}` === subject;
-      return region === subject && ((memory.state === 'out' && memory.by === 'health') || memory.state === 'returning');
+      return region === subject && memory.state !== 'in';
     }),
   );
 
@@ -184,7 +193,7 @@ const resolution = (incident: Incident): string => {
 const pageOf = (t: Telling, group: readonly Happening[], h: Happening, sentence: string, incident: string | null): Page => {
   const advice = group.every((g) => g.mode === 'advise') && (h.kind === 'drained' || h.kind === 'returned');
   const moved = t.stories.filter((s) => s.moved && group.some((g) => g.service === s.service.name)).map(shift);
-  const shown = moved.length > 5 ? [...moved.slice(0, 5), `and ${moved.length - 5} more`] : moved;
+  const shown = moved.length > 3 ? [...moved.slice(0, 2), `and ${moved.length - 2} more`] : moved;
   const summary = [advice ? `advice, nothing was written: ${sentence}` : sentence, ...shown].join('; ');
   return page(t, advice ? `advice.${h.kind}` : typeOf(h), severityOf(h), summary, incident ?? `${h.kind}-${h.region}`, {
     services: servicesOf(group),
@@ -205,6 +214,8 @@ const typeOf = (h: Happening): string => {
       return 'override.ended';
     case 'set-aside':
       return 'override.set_aside';
+    case 'refused':
+      return 'override.refused';
     default:
       return `region.${h.kind.replace('-', '_')}`;
   }

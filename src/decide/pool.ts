@@ -144,9 +144,11 @@ const climb = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: number)
 export const withScale = (seat: Seat, policy: Policy, nowMs: number): PoolMemory => {
   const { memory, tally } = seat;
   if (tally.verdict !== 'up' || tally.total === 0) return memory;
+  // Targets of unknown health take nothing away and give nothing back.
+  const most = Math.round(((tally.up + tally.unknown) * 1000) / tally.total);
   const scale = Math.round((tally.up * 1000) / tally.total);
-  if (scale < memory.scale) return patch(memory, { scale, scaleUpAtMs: null });
-  if (scale === memory.scale) return patch(memory, { scaleUpAtMs: null });
+  if (most < memory.scale) return patch(memory, { scale: most, scaleUpAtMs: null });
+  if (scale <= memory.scale) return patch(memory, { scaleUpAtMs: null });
   const scaleUpAtMs = memory.scaleUpAtMs ?? nowMs;
   if (nowMs - scaleUpAtMs < policy.recoveryHoldMs) return patch(memory, { scaleUpAtMs });
   return patch(memory, { scale, scaleUpAtMs: null });

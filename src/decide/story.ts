@@ -16,7 +16,7 @@ interface Subject {
 export type Happening = Subject &
   (
     | { kind: 'drained'; cause: Verdict; latched: boolean; drains: number }
-    | { kind: 'held'; hold: HoldName }
+    | { kind: 'held'; hold: HoldName; failOpen: boolean; refusal: string | null }
     | { kind: 'freed'; hold: HoldName }
     | { kind: 'returning'; holdMs: number }
     | { kind: 'stage'; stage: number; restarted: boolean }
@@ -25,6 +25,7 @@ export type Happening = Subject &
     | { kind: 'ordered'; override: Override }
     | { kind: 'released' }
     | { kind: 'set-aside' }
+    | { kind: 'refused'; override: Override }
     | { kind: 'suspect' }
     | { kind: 'unready-long'; forMs: number }
   );
@@ -45,12 +46,13 @@ export interface ServiceStory {
   happenings: readonly Happening[];
 }
 
-/** Facts about one pool. `order` is the drain override on it, if any. */
+/** Facts about one pool. `order` is the drain override on it, `refusal` the sentence of the safety rule that held it, if any. */
 export const happeningsOf = (
   bench: Bench,
   before: PoolMemory | undefined,
   seat: Seat,
   order: Override | undefined,
+  refusal: string | null,
   nowMs: number,
 ): readonly Happening[] => {
   const { memory: after, tally, config } = seat;
@@ -61,8 +63,11 @@ export const happeningsOf = (
   else if (after.state === 'returning' && before.stageAtMs !== after.stageAtMs)
     list.push({ ...subject, kind: 'stage', stage: after.stage, restarted: after.stage <= before.stage });
   if (before.scale !== after.scale) list.push({ ...subject, kind: 'scaled', scale: after.scale });
-  if (before.hold !== after.hold && after.hold !== null) list.push({ ...subject, kind: 'held', hold: after.hold });
+  if (before.hold !== after.hold && after.hold !== null)
+    list.push({ ...subject, kind: 'held', hold: after.hold, failOpen: bench.service.allDown === 'configured', refusal });
   if (before.hold !== null && after.hold === null && after.state !== 'out') list.push({ ...subject, kind: 'freed', hold: before.hold });
+  if (after.told.includes('refused') && !before.told.includes('refused') && order !== undefined)
+    list.push({ ...subject, kind: 'refused', override: order });
   if (after.told.includes('suspect') && !before.told.includes('suspect')) list.push({ ...subject, kind: 'suspect' });
   if (after.told.includes('unready-long') && !before.told.includes('unready-long'))
     list.push({ ...subject, kind: 'unready-long', forMs: nowMs - (after.outAtMs ?? nowMs) });

@@ -205,6 +205,7 @@ const tallyPool = (chamber: Chamber, place: Place, full: boolean): PoolTally => 
     verdict: poolVerdict(up, unknown, place.pool.minUp),
     cause: WORST.find((v) => verdicts.has(v)) ?? (unknown > 0 ? 'unknown' : 'up'),
     up,
+    unknown,
     total,
     minUp: place.pool.minUp,
     // The pool is suspect when it would be out if what is suspect at a quorum turned out to be down.
