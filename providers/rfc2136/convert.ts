@@ -1,0 +1,130 @@
+// Between a decided route and plain A and AAAA sets, where an address is either served or not. A pool is in when its share is at least half of
+// the configured one; in a set all addresses are equal, so what is served splits by the number of addresses, both families together.
+// Reading back and promising use the same arithmetic, so drift is a plain comparison. Ignores TTLs of what is served. Pure.
+import assert from 'node:assert/strict';
+import { addressBytes, canonicalAddress } from '../../src/dns/address.ts';
+import type { Answer, Reply } from '../../src/dns/codec.ts';
+import type { Prerequisite, Update } from '../../src/dns/update.ts';
+import { canonicalName, TYPE, txtBytes } from '../../src/dns/wire.ts';
+import { fenceName, formatFence, parseFence } from '../fence.ts';
+import type { Change, ProviderService, ReadBack } from '../provider.ts';
+
+type Pool = ProviderService['pools'][number];
+
+/** Pools that are served. Never empty for a route that is not: when no share reaches half, those with the largest part of theirs are in. */
+export const poolsIn = (service: ProviderService): readonly Pool[] => {
+  const carrying = service.pools.filter((pool) => pool.share > 0 && pool.answers.length > 0);
+  const half = carrying.filter((pool) => pool.share * 2 >= pool.configuredShare);
+  if (half.length > 0) return half;
+  // Here every configured share is above twice the share, so it is positive.
+  const most = Math.max(...carrying.map((pool) => pool.share / pool.configuredShare));
+  return carrying.filter((pool) => pool.share / pool.configuredShare === most);
+};
+
+/** Canonical, sorted, each once. */
+export const addressesOf = (pools: readonly Pool[]): readonly string[] =>
+  [...new Set(pools.flatMap((pool) => pool.answers).map(addressOf))].sort();
+
+const addressOf = (text: string): string => {
+  const address = canonicalAddress(text);
+  assert(address !== null, `answer "${text}" is not an IP address; the configuration should not have let it pass`);
+  return address;
+};
+
+/**
+ * Thousandths per pool as `served` splits them, all pools named. Sums to 1000 when every pool is served whole or not at all; a pool of which
+ * only some addresses are served has less than its part, and then the sum falls short. null: nothing of the service is served.
+ */
+export const sharesOf = (service: ProviderService, served: readonly string[]): Record<string, number> | null => {
+  const counts = service.pools.map((pool) => {
+    const own = addressesOf([pool]);
+    return { pool: pool.pool, served: own.filter((address) => served.includes(address)).length, all: own.length };
+  });
+  const whole = counts.filter((count) => count.served > 0).reduce((sum, count) => sum + count.all, 0);
+  if (whole === 0) return null;
+  // Rounding the running sum, not each part, keeps the total.
+  let before = 0;
+  const shares: Record<string, number> = {};
+  for (const count of counts) {
+    const after = before + count.served;
+    shares[count.pool] = Math.round((after * 1000) / whole) - Math.round((before * 1000) / whole);
+    before = after;
+  }
+  return shares;
+};
+
+/** What `sharesOf` will read once the route is served. In: a route that is not empty. */
+export const quantise = (service: ProviderService): Record<string, number> => {
+  const shares = sharesOf(service, addressesOf(poolsIn(service)));
+  assert(shares !== null, `${service.service}: an empty route; no pool has both a share and an address`);
+  return shares;
+};
+
+/** The old fence must be exactly there, or, for the first write, no fence at all. */
+export const prerequisiteOf = ({ desired, previous }: Change): Prerequisite => {
+  const name = fenceName(desired.service);
+  return previous.fence === null
+    ? { rule: 'absent', name, type: TYPE.TXT }
+    : { rule: 'exactly', name, type: TYPE.TXT, data: [txtBytes(formatFence(previous.fence))] };
+};
+
+/** Replaces fence and addresses of one service. The server leaves out what does not change, so repeating it changes nothing. */
+export const updatesOf = ({ desired, fence }: Change): Update[] => {
+  const { service, ttlS } = desired;
+  const guard = fenceName(service);
+  const addresses = addressesOf(poolsIn(desired));
+  assert(addresses.length > 0, `${service}: an empty route; no pool has both a share and an address`);
+  return [
+    { act: 'delete', name: guard, type: TYPE.TXT },
+    { act: 'add', name: guard, type: TYPE.TXT, ttlS: FENCE_TTL_S, data: txtBytes(formatFence(fence)) },
+    { act: 'delete', name: service, type: TYPE.A },
+    { act: 'delete', name: service, type: TYPE.AAAA },
+    ...addresses.map((address): Update => {
+      const data = addressBytes(address)!;
+      return { act: 'add', name: service, type: data.length === 4 ? TYPE.A : TYPE.AAAA, ttlS, data };
+    }),
+  ];
+};
+
+/** Nobody but us asks for it, and we ask the server itself. */
+const FENCE_TTL_S = 60;
+
+/** In: the server's replies for the fence's TXT, and A and AAAA of the service. */
+export const readBackOf = (service: ProviderService, replies: { fence: Reply; a: Reply; aaaa: Reply }): ReadBack => {
+  const texts = valuesAt(replies.fence, fenceName(service.service), 'TXT');
+  // More than one record, or one that is not ours to the letter, is no fence: a write that requires absence will be refused, which is right.
+  const fence = texts.length === 1 ? parseFence(texts[0]!) : null;
+  const served = [...valuesAt(replies.a, service.service, 'A'), ...valuesAt(replies.aaaa, service.service, 'AAAA')];
+  const own = addressesOf(service.pools);
+  const aliases = [replies.a, replies.aaaa].flatMap((reply) => valuesAt(reply, service.service, 'CNAME'));
+  return {
+    fence,
+    shares: sharesOf(service, served),
+    foreign: [
+      ...served.filter((address) => !own.includes(address)),
+      ...[...new Set(aliases)].map((alias) => `${ALIAS}${alias}`),
+      ...(fence === null ? texts.map((text) => `TXT ${JSON.stringify(text)}`) : []),
+    ],
+    token: null,
+  };
+};
+
+const ALIAS = 'CNAME ';
+
+/** An alias shadows addresses: the server would drop ours without a word (RFC 2136 3.4.2.2). null: there is none. */
+export const aliasIn = (back: ReadBack): string | null => back.foreign.find((value) => value.startsWith(ALIAS)) ?? null;
+
+/** The values of one type at exactly this name, a TXT as one text. */
+const valuesAt = (reply: Reply, name: string, type: 'A' | 'AAAA' | 'CNAME' | 'TXT'): string[] =>
+  reply.answers.filter((answer) => answer.name === canonicalName(name) && answer.type === type).map(valueText);
+
+const valueText = (answer: Answer): string => {
+  switch (answer.type) {
+    case 'TXT':
+      return answer.data.join('');
+    case 'SOA':
+      return answer.data.mname;
+    default:
+      return answer.data;
+  }
+};

@@ -1,0 +1,101 @@
+// Runs a real server of the system under a test: starts it in a directory of its own, waits until it answers, and leaves nothing behind.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const START_MS_MAX = 20_000;
+const POLL_MS = 25;
+
+export interface RunningServer extends AsyncDisposable {
+  /** Where its files are; removed at the end. */
+  dir: string;
+  /** SIGSTOP, SIGCONT, or a way to die. */
+  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGTERM' | 'SIGKILL'): void;
+  /** Kills it and waits until it is gone. Its files stay until disposal. */
+  kill(): Promise<void>;
+}
+
+export const workDir = (name: string): string => mkdtempSync(join(tmpdir(), `tidegate-${name}-`));
+
+/** A port of 127.0.0.1 that was free for both TCP and UDP a moment ago. */
+export const freePort = async (): Promise<number> => {
+  for (;;) {
+    const tcp = createServer().listen(0, '127.0.0.1');
+    await once(tcp, 'listening');
+    const address = tcp.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const udp = createSocket('udp4');
+    const free = await new Promise<boolean>((resolve) => {
+      udp.once('error', () => resolve(false));
+      udp.bind(port, '127.0.0.1', () => resolve(true));
+    });
+    udp.close();
+    tcp.close();
+    await once(tcp, 'close');
+    if (free) return port;
+  }
+};
+
+/** `answers` must tell this server from another that took its port. Rejects with the end of the log when the server dies or never answers. */
+export const runServer = async (options: {
+  command: string;
+  args: readonly string[];
+  dir: string;
+  logFile: string;
+  answers: () => Promise<boolean>;
+}): Promise<RunningServer> => {
+  const { command, args, dir, logFile, answers } = options;
+  // Debian keeps servers where a plain user's PATH does not look.
+  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin` };
+  const child = spawn(command, args, { cwd: dir, env, stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-4000);
+  });
+  const gone = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(`ended with ${code ?? signal}`));
+  });
+  const killWithUs = (): void => void child.kill('SIGKILL');
+  process.once('exit', killWithUs);
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await gone;
+    process.removeListener('exit', killWithUs);
+  };
+  const dispose = async (): Promise<void> => {
+    await kill();
+    rmSync(dir, { recursive: true, force: true });
+  };
+  const failure = await answering(child, gone, answers);
+  if (failure !== null) {
+    const text = `${command} ${args.join(' ')}: ${failure}\n${said}\n${tail(logFile)}`;
+    await dispose();
+    throw new Error(text);
+  }
+  return { dir, signal: (name) => void child.kill(name), kill, [Symbol.asyncDispose]: dispose };
+};
+
+/** null once it answers; otherwise what happened instead. */
+const answering = async (child: ChildProcess, gone: Promise<string>, answers: () => Promise<boolean>): Promise<string | null> => {
+  const giveUpAtMs = performance.now() + START_MS_MAX;
+  while (performance.now() < giveUpAtMs) {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return await gone;
+    if (await answers().catch(() => false)) return null;
+    await delay(POLL_MS);
+  }
+  return `no answer within ${START_MS_MAX} ms`;
+};
+
+const tail = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8').slice(-4000);
+  } catch {
+    return `(no log at ${file})`;
+  }
+};
