@@ -30,7 +30,7 @@ const line = (charsMax: number): z.ZodType<string> =>
     .trim()
     .min(1, 'must not be empty')
     .max(charsMax, `must have at most ${charsMax} characters`)
-    .regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'must be one line without control characters');
+    .regex(/^[^\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/u, 'must be one line without control characters');
 
 const ttlText = z.string().transform((text, context) => {
   const ms = parseDuration(text.trim());
@@ -39,13 +39,15 @@ const ttlText = z.string().transform((text, context) => {
   return ms ?? TTL_DEFAULT_MS;
 });
 
+const KIND = z.enum(['drain', 'freeze', 'stop']);
+const SCOPE = z.strictObject({
+  region: line(NAME_CHARS_MAX).optional(),
+  service: line(NAME_CHARS_MAX).optional(),
+  pool: line(NAME_CHARS_MAX).optional(),
+});
 const BODY = z.strictObject({
-  kind: z.enum(['drain', 'freeze', 'stop']),
-  scope: z.strictObject({
-    region: line(NAME_CHARS_MAX).optional(),
-    service: line(NAME_CHARS_MAX).optional(),
-    pool: line(NAME_CHARS_MAX).optional(),
-  }),
+  kind: KIND,
+  scope: SCOPE,
   reason: line(REASON_CHARS_MAX),
   owner: line(100),
   ttl: ttlText.optional(),
@@ -60,7 +62,7 @@ const meant = (name: string, candidates: readonly string[]): string => `; ${didY
 
 const PROPERTIES_AT: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(BODY.shape),
-  '/scope': Object.keys(BODY.shape.scope.shape),
+  '/scope': Object.keys(SCOPE.shape),
 };
 
 const shapeProblems = (issue: z.core.$ZodIssue): BodyProblem[] => {
@@ -108,21 +110,28 @@ const ttlProblems = (body: z.output<typeof BODY>): BodyProblem[] => {
     : [{ pointer, detail: 'must be from 1s to 168h; what has to stand longer belongs in the configuration' }];
 };
 
+const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+const idProblems = (id: string): BodyProblem[] =>
+  ID.test(id) ? [] : [{ pointer: '', detail: 'the id in the path must be 1 to 64 of A-Z a-z 0-9 _ - and start with a letter or digit' }];
+
+/** Names are checked as far as the body can be read, so that a mistake elsewhere does not hide them. */
+const namesIn = (body: unknown, cluster: ClusterConfig): BodyProblem[] => {
+  const readable = z.object({ kind: KIND, scope: SCOPE }).safeParse(body);
+  return readable.success ? scopeProblems(readable.data.kind, scopeOf(readable.data.scope), cluster) : [];
+};
+
+const scopeOf = ({ region, service, pool }: z.output<typeof SCOPE>): OverrideScope => ({
+  ...(region === undefined ? {} : { region }),
+  ...(service === undefined ? {} : { service }),
+  ...(pool === undefined ? {} : { pool }),
+});
+
 /** Understands the body of PUT /v1/overrides/:id, or says everything that is wrong with it. */
 export const parseOverride = (id: string, body: unknown, cluster: ClusterConfig): Parsed<OverrideInput> => {
-  const idProblems = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(id)
-    ? []
-    : [{ pointer: '', detail: 'the id in the path must be 1 to 64 of A-Z a-z 0-9 _ - and start with a letter or digit' }];
   const shaped = BODY.safeParse(body);
-  if (!shaped.success) return { ok: false, problems: [...idProblems, ...shaped.error.issues.flatMap(shapeProblems)] };
-  const { kind, reason, owner, ttl, ttlMs } = shaped.data;
-  const { region, service, pool } = shaped.data.scope;
-  const scope: OverrideScope = {
-    ...(region === undefined ? {} : { region }),
-    ...(service === undefined ? {} : { service }),
-    ...(pool === undefined ? {} : { pool }),
-  };
-  const problems = [...idProblems, ...scopeProblems(kind, scope, cluster), ...ttlProblems(shaped.data)];
-  if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, value: { id, kind, scope, reason, owner, ttlMs: Math.round(ttlMs ?? ttl ?? TTL_DEFAULT_MS) } };
+  const shape = shaped.success ? ttlProblems(shaped.data) : shaped.error.issues.flatMap(shapeProblems);
+  const problems = [...idProblems(id), ...shape, ...namesIn(body, cluster)];
+  if (!shaped.success || problems.length > 0) return { ok: false, problems };
+  const { kind, scope, reason, owner, ttl, ttlMs } = shaped.data;
+  return { ok: true, value: { id, kind, scope: scopeOf(scope), reason, owner, ttlMs: ttlMs ?? ttl ?? TTL_DEFAULT_MS } };
 };

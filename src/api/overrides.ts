@@ -2,6 +2,7 @@
 // with 200 is never lost. All orders are one document, so that no decision can miss one; two operators writing different ids do not disagree, so a
 // lost race is judged again, a few times. Expired orders are left in place: the decision that ends one takes it out.
 
+import { KEYS } from '../coordinate/keys.ts';
 import { Fault } from '../errors.ts';
 import type { Override, Overrides } from '../model.ts';
 import { DeadlineError, type Ports, withDeadline } from '../ports.ts';
@@ -27,12 +28,11 @@ export interface OverrideWriterOptions {
   clusterNowMs: () => number;
 }
 
-export const OVERRIDE_KEY = 'override';
 export const OVERRIDES_MAX = 200;
 const ATTEMPTS_MAX = 5;
-const STORE_MS = 2_000;
+const STORE_MS = 1_500;
 /** All tries together: an answer leaves before a stopping process gives up on open requests. */
-const COMMIT_MS = 4_000;
+const COMMIT_MS = 3_000;
 
 export const etagOf = (version: number): string => `"${version}"`;
 
@@ -65,7 +65,7 @@ export const createOverrideWriter = ({ store, ports, clusterNowMs }: OverrideWri
     withDeadline(ports.timers, Math.round(Math.max(1, Math.min(STORE_MS, untilMs - ports.clock.monoMs()))), what, work);
 
   const read = async (untilMs: number): Promise<Document> => {
-    const { kvs } = await bounded('reading the overrides', untilMs, (signal) => store.get({ keys: [OVERRIDE_KEY] }, signal));
+    const { kvs } = await bounded('reading the overrides', untilMs, (signal) => store.get({ keys: [KEYS.override] }, signal));
     const [record] = kvs;
     // The record is written only here and by decisions, both of this type.
     const current = (record?.value as Overrides | undefined) ?? { version: 0, nonce: '', items: [] };
@@ -76,8 +76,7 @@ export const createOverrideWriter = ({ store, ports, clusterNowMs }: OverrideWri
     const next: Overrides = { version: document.current.version + 1, nonce: ports.random.hex(12), items };
     try {
       const { ok } = await bounded('writing the overrides', untilMs, (signal) =>
-        // biome-ignore lint/suspicious/noThenProperty: the word of the store port.
-        store.txn({ if: [{ key: OVERRIDE_KEY, mod: document.mod }], then: [{ put: OVERRIDE_KEY, value: next }] }, signal),
+        store.txn({ if: [{ key: KEYS.override, mod: document.mod }], then: [{ put: KEYS.override, value: next }] }, signal),
       );
       return ok ? 'committed' : 'lost';
     } catch (error) {

@@ -56,7 +56,10 @@ export const refusal = (status: number, requestId: string): Problem | null => {
 
 /** The problem that tells a client of anything thrown while serving it. */
 export const problemOf = (error: unknown, requestId: string): Problem => {
-  if (error instanceof BodyFault) return { ...problem(error.code, error.message, requestId), errors: error.problems };
+  if (error instanceof BodyFault) {
+    const errors = error.problems.map(({ pointer, detail }) => ({ pointer: maskText(pointer), detail: maskText(detail) }));
+    return { ...problem(error.code, error.message, requestId), errors };
+  }
   if (error instanceof Fault) return problem(error.code, error.message, requestId);
   const status = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;
   return refusal(status, requestId) ?? problem('ERR_INTERNAL', 'the log has the cause under this requestId', requestId);

@@ -70,6 +70,8 @@ export interface PoolStatus {
   verdict: PoolTally['verdict'];
   cause: Verdict;
   up: number;
+  /** Targets that nobody can speak for. */
+  unknown: number;
   total: number;
   minUp: number;
   gate: PoolTally['gate'];
@@ -167,6 +169,7 @@ const poolStatus = (
     verdict: tally?.verdict ?? 'unknown',
     cause: tally?.cause ?? 'unknown',
     up: tally?.up ?? 0,
+    unknown: tally?.unknown ?? pool.targets.length,
     total: tally?.total ?? pool.targets.length,
     minUp: pool.minUp,
     gate: tally?.gate ?? 'open',

@@ -3,6 +3,7 @@
 // times) may be lost at any moment. Normally only the coordinator delivers; when two do, receivers see a repeat of an id.
 // Wakes on changes, when a retry is due, and every 5 s in any case. Ignores who is paged and why: that was decided before.
 import assert from 'node:assert/strict';
+import { outboxKey } from '../coordinate/keys.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -12,7 +13,7 @@ import { type KeyValue, type Store, StoreDefiniteError } from '../store/store.ts
 import type { Channel, Delivery } from './channel.ts';
 import { byAge, EVERYBODY, isPage, isSettled, removals, retryDelayMs } from './retention.ts';
 
-export const OUTBOX_PREFIX = 'outbox/';
+const OUTBOX_PREFIX = outboxKey('');
 const SWEEP_MS = 5_000;
 const STORE_MS = 5_000;
 /** Behind the channel's own deadline: no channel can hold a place for ever. */
@@ -59,7 +60,7 @@ interface Entry {
 }
 
 const entryOf = ({ key, mod, value }: KeyValue): Entry | null =>
-  isPage(value) && key === `${OUTBOX_PREFIX}${value.id}` ? { key, mod, page: value } : null;
+  isPage(value) && key === outboxKey(value.id) ? { key, mod, page: value } : null;
 
 export const createOutbox = (options: OutboxOptions): Outbox => {
   const { store, ports, channels, log, metrics, isLeader = () => true, nowMs = () => ports.clock.wallMs() } = options;
@@ -102,7 +103,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
 
   /** Records who has accepted a page, and that nobody is left once that is so. A write in doubt is read back: the mark itself is the evidence. */
   const mark = async (id: string): Promise<void> => {
-    const key = `${OUTBOX_PREFIX}${id}`;
+    const key = outboxKey(id);
     for (let tries = 0; tries < MARK_TRIES_MAX; tries += 1) {
       const { kvs } = await inStore('reading a page', (signal) => store.get({ keys: [key] }, signal));
       const entry = kvs[0] === undefined ? null : entryOf(kvs[0]);
@@ -115,7 +116,6 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
       if (delivered.length === page.delivered.length) return;
       const value: Page = { ...page, delivered, nonce: ports.random.hex(12) };
       const written = await inStore('marking a page', (signal) =>
-        // biome-ignore lint/suspicious/noThenProperty: the word of the store port.
         store.txn({ if: [{ key, mod }], then: [{ put: key, value }] }, signal),
       ).catch((error: unknown) => {
         if (error instanceof StoreDefiniteError || stopping.signal.aborted) throw error;
@@ -130,7 +130,6 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     const doomed = entries.filter(({ page }) => pages.includes(page));
     if (doomed.length === 0) return false;
     const { ok } = await inStore('removing pages', (signal) =>
-      // biome-ignore lint/suspicious/noThenProperty: the word of the store port.
       store.txn({ if: doomed.map(({ key, mod }) => ({ key, mod })), then: doomed.map(({ key }) => ({ del: key })) }, signal),
     );
     return ok;

@@ -1,0 +1,136 @@
+// A small cluster, what the API looks at, and a store whose transactions can be made to go wrong.
+
+import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
+import type { ApiView } from '../../src/api/routes.ts';
+import { type ApiOptions, buildApp } from '../../src/api/server.ts';
+import { type StatusInput, statusDocument } from '../../src/api/status.ts';
+import { policyOf } from '../../src/config/defaults.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import type { ClusterConfig, ServiceConfig } from '../../src/model.ts';
+import { realPorts } from '../../src/ports.ts';
+import { openEmbedded } from '../../src/store/embedded.ts';
+import type { Store, TxnResult } from '../../src/store/store.ts';
+import { type RecordingLog, recordingLog } from '../recording-log.ts';
+
+export const NOW_MS = Date.UTC(2026, 10, 22, 3, 12);
+export const TOKEN = 'operator-token-0123456789abcdef';
+export const REGIONS = ['eu-west', 'us-east', 'ap-south'];
+
+const service = (name: string): ServiceConfig => ({
+  name,
+  mode: 'auto',
+  provider: 'local',
+  ttlS: 10,
+  steering: { kind: 'weighted' },
+  allDown: 'hold',
+  pools: REGIONS.map((region) => ({
+    name: region,
+    region,
+    weight: 1,
+    minUp: 1,
+    answers: ['192.0.2.1'],
+    targets: [
+      { name: 'app', from: 'all', healthz: { kind: 'tcp', url: 'tcp://192.0.2.1:1' }, readyz: { kind: 'tcp', url: 'tcp://192.0.2.1:2' } },
+    ],
+  })),
+  converge: { authoritative: [], resolvers: [] },
+});
+
+export const cluster: ClusterConfig = {
+  name: 'test',
+  version: 3,
+  regions: REGIONS.map((name) => ({ name, vote: true, coordinator: true, anchors: [] })),
+  services: [service('web.example.test'), service('api.example.test')],
+  policy: policyOf({}),
+  goals: { detectionMs: 30_000, convergenceMs: 60_000 },
+};
+
+export const statusInput = (given: Partial<StatusInput> = {}): StatusInput => ({
+  cluster,
+  routing: null,
+  overrides: null,
+  votes: [],
+  tallies: [],
+  incidents: [],
+  applied: {},
+  leader: null,
+  self: {
+    region: 'eu-west',
+    replica: 'a',
+    boot: 'b1',
+    role: 'standby',
+    epoch: 0,
+    canVote: true,
+    canDecide: false,
+    because: 'another region coordinates',
+  },
+  nowMs: NOW_MS,
+  ...given,
+});
+
+export const viewOf = (given: Partial<ApiView> = {}): ApiView => ({
+  status: () => statusDocument(statusInput()),
+  ready: () => ({ ok: true, why: 'configured and listening' }),
+  cluster: () => cluster,
+  clusterNowMs: () => NOW_MS,
+  ...given,
+});
+
+/** What happens to the next transactions, first to last; afterwards all is well. */
+export type Trouble = (run: () => Promise<TxnResult>) => Promise<TxnResult>;
+
+export const troubled = (store: Store, troubles: Trouble[]): Store => ({
+  clusterId: store.clusterId,
+  get: (query, signal) => store.get(query, signal),
+  txn: (txn, signal) => {
+    const trouble = troubles.shift();
+    return trouble === undefined ? store.txn(txn, signal) : trouble(() => store.txn(txn, signal));
+  },
+  watch: (prefix, onEvent) => store.watch(prefix, onEvent),
+  close: () => store.close(),
+});
+
+/** Writes a record whatever was there. */
+export const putRecord = async (store: Store, key: string, value: unknown): Promise<void> => {
+  await store.txn({ if: [], then: [{ put: key, value }] });
+};
+
+export interface Opened {
+  app: ReturnType<typeof buildApp>;
+  options: ApiOptions;
+  submit: OverrideWriter;
+  store: Store;
+  log: RecordingLog;
+  troubles: Trouble[];
+  close(): Promise<void>;
+}
+
+/** An API over an in-memory store; `inject` needs no socket. */
+export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolean): Opened => {
+  const ports = realPorts();
+  const troubles: Trouble[] = [];
+  const embedded = openEmbedded({ file: ':memory:', ports });
+  const store = troubled(embedded, troubles);
+  const log = recordingLog();
+  const submit = createOverrideWriter({ store, ports, clusterNowMs: () => NOW_MS });
+  const options: ApiOptions = {
+    ports,
+    log,
+    metrics: createMetrics('test'),
+    host: '127.0.0.1',
+    port: 0,
+    token: TOKEN,
+    view: viewOf(),
+    submit,
+    ...given,
+  };
+  const app = buildApp(options, stopping);
+  const close = async (): Promise<void> => {
+    await app.close();
+    await embedded.close();
+  };
+  return { app, options, submit, store, log, troubles, close };
+};
+
+export const AUTHORIZED = { authorization: `Bearer ${TOKEN}` };
+export const DRAIN = { kind: 'drain', scope: { region: 'eu-west' }, reason: 'maintenance', owner: 'ana' };

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest';
+import { createMetrics } from '../src/metrics.ts';
+import type { PoolTally } from '../src/model.ts';
+
+/** Value of a sample by its full name with labels; NaN when it is not there. */
+const sample = (text: string, name: string): number =>
+  Number(
+    text
+      .split('\n')
+      .find((line) => line.startsWith(`${name} `))
+      ?.slice(name.length + 1) ?? Number.NaN,
+  );
+
+const tally = (target: string, verdict: 'up' | 'down'): PoolTally => ({
+  service: 'web',
+  pool: 'eu',
+  region: 'eu',
+  verdict: 'up',
+  cause: 'up',
+  up: 1,
+  unknown: 0,
+  total: 1,
+  minUp: 1,
+  suspectAtQuorum: false,
+  anyDownVote: false,
+  gate: 'open',
+  firstFaultAtMs: null,
+  lastOkAtMs: null,
+  targets: [{ target, verdict, endpoints: {} }],
+});
+
+describe('histograms', () => {
+  test('count exactly at the goals: 30 s of detection and 60 s of convergence are bucket edges', async () => {
+    const metrics = createMetrics();
+    for (const ms of [29_999, 30_000, 30_001]) metrics.detection(ms);
+    for (const ms of [59_999, 60_000, 60_001]) metrics.convergence(ms);
+    const text = await metrics.text();
+    expect(sample(text, 'tidegate_detection_duration_seconds_bucket{le="30"}')).toBe(2);
+    expect(sample(text, 'tidegate_convergence_duration_seconds_bucket{le="60"}')).toBe(2);
+  });
+
+  test('take milliseconds and show seconds, and are not broken by what is no duration', async () => {
+    const metrics = createMetrics();
+    metrics.storeRequest('txn', 250);
+    metrics.storeRequest('txn', -5);
+    metrics.storeRequest('txn', Number.NaN);
+    const text = await metrics.text();
+    expect(sample(text, 'tidegate_store_request_duration_seconds_sum{op="txn"}')).toBeCloseTo(0.25);
+    expect(sample(text, 'tidegate_store_request_duration_seconds_count{op="txn"}')).toBe(2);
+  });
+});
+
+describe('gauges of the state', () => {
+  test('show one verdict as 1 and the others as 0, and forget what left the configuration', async () => {
+    const metrics = createMetrics();
+    const show = (tallies: readonly PoolTally[]) => metrics.state({ tallies, routing: null, overrides: null, nowMs: 0 });
+    show([tally('web/eu/a', 'down')]);
+    const before = await metrics.text();
+    expect(sample(before, 'tidegate_target_verdict{service="web",pool="eu",target="a",verdict="down"}')).toBe(1);
+    expect(sample(before, 'tidegate_target_verdict{service="web",pool="eu",target="a",verdict="up"}')).toBe(0);
+    show([tally('web/eu/b', 'up')]);
+    const after = await metrics.text();
+    expect(after).not.toContain('target="a"');
+    expect(sample(after, 'tidegate_target_verdict{service="web",pool="eu",target="b",verdict="up"}')).toBe(1);
+  });
+
+  test('count overrides in force, not those that have expired', async () => {
+    const metrics = createMetrics();
+    const item = { kind: 'drain', scope: { region: 'eu' }, reason: 'r', owner: 'o', createdAtMs: 0 } as const;
+    const items = [
+      { ...item, id: 'a', expiresAtMs: 10 },
+      { ...item, id: 'b', expiresAtMs: 1_000 },
+    ];
+    metrics.state({ tallies: [], routing: null, overrides: { version: 1, nonce: '', items }, nowMs: 500 });
+    const text = await metrics.text();
+    expect(sample(text, 'tidegate_override_active{kind="drain"}')).toBe(1);
+    expect(sample(text, 'tidegate_override_active{kind="stop"}')).toBe(0);
+  });
+});
+
+describe('labels', () => {
+  test('stay bounded: past the limit new ones are counted as other', async () => {
+    const metrics = createMetrics();
+    for (let i = 0; i < 6_000; i += 1) metrics.page(`channel-${i}`, 'sent');
+    const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith('tidegate_pages_total{'));
+    expect(lines).toHaveLength(5_001);
+    expect(lines.at(-1)).toBe('tidegate_pages_total{channel="other",outcome="other"} 1000');
+  });
+
+  test('every metric has the prefix, help, and a name in base units', async () => {
+    const text = await createMetrics('1.2.3').text();
+    const names = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
+    expect(names.length).toBeGreaterThanOrEqual(18);
+    for (const [, name, type] of names) {
+      expect(name).toMatch(/^tidegate_/);
+      expect(name, name).not.toMatch(/_(ms|milliseconds|percent)(_|$)/);
+      if (type === 'histogram') expect(name).toMatch(/_seconds$/);
+      if (type === 'counter') expect(name).toMatch(/_total$/);
+      expect(text).toContain(`# HELP ${name} `);
+    }
+    expect(text).toContain(`tidegate_build_info{version="1.2.3",node="${process.version}"} 1`);
+  });
+});
