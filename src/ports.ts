@@ -35,6 +35,8 @@ export interface Net {
   tls(options: tls.ConnectionOptions): tls.TLSSocket;
   udp(family: 'udp4' | 'udp6'): dgram.Socket;
   listenTcp(onConnection: (socket: net.Socket) => void): net.Server;
+  /** Authorities to trust: those of a PEM text, or the system's. */
+  secureContext(caPem?: string): tls.SecureContext;
 }
 
 export interface LoopDelay {
@@ -84,6 +86,7 @@ const realNet: Net = {
   tls: (options) => tls.connect(options),
   udp: (family) => dgram.createSocket({ type: family }),
   listenTcp: (onConnection) => net.createServer(onConnection),
+  secureContext: (caPem) => tls.createSecureContext(caPem === undefined ? {} : { ca: caPem }),
 };
 
 const loopDelay = (): LoopDelay => {

@@ -156,7 +156,7 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
         clock: { monoMs: () => monoStartMs + nowMs, wallMs: () => Math.floor(wallOffsetMs + nowMs) },
         timers: { after: (ms, fn) => after(owner, ms, fn) },
         random: seededRandom(`${options.seed}/${name}`),
-        net: { tcp: noSockets, tls: noSockets, udp: noSockets, listenTcp: noSockets },
+        net: { tcp: noSockets, tls: noSockets, udp: noSockets, listenTcp: noSockets, secureContext: noSockets },
         loopDelay: () => loopDelay(owner),
       },
       stepWall(ms) {

@@ -30,7 +30,7 @@ const NAME = /^(?=.*[a-z])[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/;
 
 /** Regions, replicas, pools, targets, providers: parts of store keys, so no slash and no `#`. `constructor` would name a method of every JavaScript map. */
 export const name = matching(
-  'a name of a-z, 0-9, ".", "_" and "-", at most 63 long, with a letter in it; rename it',
+  'a name of a-z, 0-9, ".", "_" and "-", at most 63 long, with a letter in it; write one like eu-west',
   (value) => NAME.test(value) && value !== 'constructor',
 );
 
@@ -41,6 +41,12 @@ const DNS_NAME_MAX = 253 - '_tidegate.'.length;
 export const dnsName = matching(
   'a DNS name in lower case without the final dot; write it like web.example.com',
   (value) => value.length <= DNS_NAME_MAX && value.split('.').every((label) => LABEL.test(label)),
+);
+
+/** A TSIG key's name: a DNS name that by custom may hold underscores. */
+export const keyName = matching(
+  "the key's name in lower case without the final dot, as the server has it; write it like tidegate-key",
+  (value) => value.length <= 253 && /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(value) && !value.includes('..'),
 );
 
 // ---- numbers ----
@@ -102,7 +108,7 @@ export const answer = text('an IPv4 or IPv6 address that users can reach; write 
   return ip === '0.0.0.0' || ip === '::' ? null : ip;
 });
 
-const parseHostPort = (value: string): HostPort | null => {
+export const parseHostPort = (value: string): HostPort | null => {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value);
   const host = canonicalIp(match?.[1] ?? match?.[2] ?? '');
   const port = Number(match?.[3]);

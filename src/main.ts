@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+// The command line, and the only place that builds real ports. Data goes to stdout, everything else to stderr; exit codes are those of src/errors.ts.
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { loadConfig } from './config/load.ts';
+import { report, reportProblems } from './config/report.ts';
+import type { ReplicaConfig } from './config/schema.ts';
+import { ERRORS, errorText, Fault } from './errors.ts';
+import { createLog } from './log.ts';
+import { realPorts } from './ports.ts';
+
+const USAGE_EXIT = 2;
+
+const version = (): string => {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : 'unknown';
+};
+
+/** A checked configuration, or the report of everything wrong with it and the end of the process. */
+const configOrExit = (path: string): ReplicaConfig => {
+  const loaded = loadConfig(path);
+  if (loaded.ok) return loaded.config;
+  process.stderr.write(reportProblems(loaded.problems));
+  process.exit(ERRORS.ERR_CONFIG.exit);
+};
+
+const check = (options: { config: string }): void => {
+  const loaded = loadConfig(options.config);
+  if (loaded.ok) process.stdout.write(report(loaded.config, loaded.warnings));
+  else configOrExit(options.config);
+};
+
+const serve = async (options: { config: string }): Promise<void> => {
+  const config = configOrExit(options.config);
+  const ports = realPorts();
+  const log = createLog({ level: config.log.level, clock: ports.clock });
+  // Slow to load, and `check` does not need it.
+  const service = await import('./serve.ts');
+  const running = await service.serve(config, { ports, log, version: version() });
+  let stopping = false;
+  const stop = async (signal: string): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    log.info('stopping', { signal });
+    const inTime = await service.stopWithin(ports, running);
+    log.info('stopped', { inTime });
+    process.exit(inTime ? 0 : 1);
+  };
+  process.on('SIGTERM', () => void stop('SIGTERM'));
+  process.on('SIGINT', () => void stop('SIGINT'));
+  process.on('SIGHUP', () => {
+    running.reload().then(
+      ({ ok, said }) => (ok ? log.info('config.reloaded', { said }) : log.error('config.refused', { because: said, running: 'unchanged' })),
+      (error: unknown) => log.error('config.refused', { because: errorText(error), running: 'unchanged' }),
+    );
+  });
+};
+
+const demo = async (options: { fast?: boolean; stay?: boolean; json?: boolean }): Promise<void> => {
+  const { runDemo } = await import('./drill/demo.ts');
+  process.exitCode = await runDemo({
+    ports: realPorts(),
+    fast: options.fast === true,
+    stay: options.stay === true,
+    json: options.json === true,
+    version: version(),
+  });
+};
+
+const demoRegion = async (options: { config: string; appHost: string; appPort: string }): Promise<void> => {
+  const { runRegion } = await import('./drill/region.ts');
+  await runRegion({
+    ports: realPorts(),
+    config: configOrExit(options.config),
+    appHost: options.appHost,
+    appPort: Number(options.appPort),
+    version: version(),
+  });
+};
+
+const program = new Command('tidegate')
+  .description('Global health-routing control plane: regional probers, a quorum, fenced writes, measured convergence.')
+  .version(version())
+  .showSuggestionAfterError()
+  .showHelpAfterError('(tidegate --help lists the commands)')
+  .exitOverride();
+
+program
+  .command('serve')
+  .description('run this replica until SIGTERM; SIGHUP reloads the file')
+  .requiredOption('-c, --config <file>', 'configuration file')
+  .action(serve);
+program
+  .command('check')
+  .description('judge a configuration file: electorates, worst cases, every problem at its place')
+  .requiredOption('-c, --config <file>', 'configuration file')
+  .action(check);
+program
+  .command('demo')
+  .description('three regions on this machine: one dies with its coordinator, returns; then a vantage goes blind')
+  .option('--fast', '1 s probes and short holds: within a minute')
+  .option('--stay', 'leave it running and print what to try')
+  .option('--json', 'the last line of stdout is one JSON object')
+  .action(demo);
+program
+  .command('demo-region', { hidden: true })
+  .requiredOption('-c, --config <file>')
+  .requiredOption('--app-host <host>')
+  .requiredOption('--app-port <port>')
+  .action(demoRegion);
+
+const fail = (error: unknown): void => {
+  if (error instanceof CommanderError) {
+    // Help and version are no failure; commander has printed the rest.
+    process.exitCode = error.exitCode === 0 ? 0 : USAGE_EXIT;
+    return;
+  }
+  const code = error instanceof Fault ? error.code : null;
+  process.stderr.write(`tidegate: ${code === null ? '' : `${code} `}${errorText(error)}\n`);
+  process.exitCode = code === null ? 1 : ERRORS[code].exit;
+};
+
+await program.parseAsync().catch(fail);

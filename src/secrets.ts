@@ -1,0 +1,47 @@
+// Secrets live in files and nowhere else. Reading one registers it, so that no log line can carry it; errors name the file, never its content.
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { errorText, Fault } from './errors.ts';
+import { registerSecret } from './log.ts';
+import type { Random } from './ports.ts';
+
+const SECRET_BYTES_MAX = 8 * 1024;
+const SECRET_CHARS_MIN = 8;
+const TOKEN_BYTES = 24;
+
+/** Content of a secret file, trimmed. Throws Fault ERR_SECRET when it cannot be read, is open to other users, is empty or far too long. */
+export const readSecret = (path: string): string => {
+  try {
+    const { mode, size } = statSync(path);
+    if ((mode & 0o077) !== 0)
+      throw new Fault(
+        'ERR_SECRET',
+        `${path}: other users can read it (mode ${(mode & 0o777).toString(8)}), expected 600; run chmod 600 on it`,
+      );
+    if (size > SECRET_BYTES_MAX)
+      throw new Fault(
+        'ERR_SECRET',
+        `${path}: ${size} bytes, expected at most ${SECRET_BYTES_MAX}; name the file that holds only the secret`,
+      );
+    const text = readFileSync(path, 'utf8').trim();
+    if (text.length < SECRET_CHARS_MIN)
+      throw new Fault('ERR_SECRET', `${path}: ${text.length} characters, expected at least ${SECRET_CHARS_MIN}; write the secret into it`);
+    registerSecret(text);
+    return text;
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault('ERR_SECRET', `${path}: ${errorText(error)}; create the file with mode 600`, { cause: error });
+  }
+};
+
+/** Like readSecret, but a file that is missing is made with fresh randomness: for tokens that only this cluster's own parts share. */
+export const ensureSecret = (path: string, random: Random): string => {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(path, `${random.hex(TOKEN_BYTES)}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST'))
+      throw new Fault('ERR_SECRET', `${path}: ${errorText(error)}; the folder must be writable`, { cause: error });
+  }
+  return readSecret(path);
+};

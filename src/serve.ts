@@ -1,0 +1,348 @@
+// The service of one replica, from a checked configuration to something that runs: opens what the configuration names, in order, and closes it in reverse.
+// Knows no policy and no protocol; src/replica.ts wires the core, this file gives it real adapters.
+import { readFileSync } from 'node:fs';
+import { serveBuiltin } from '../providers/builtin/server.ts';
+import { openProvider } from '../providers/index.ts';
+import type { Provider } from '../providers/provider.ts';
+import { createOverrideWriter } from './api/overrides.ts';
+import { createApi } from './api/server.ts';
+import { type StatusDocument, statusDocument } from './api/status.ts';
+import { parseHostPort } from './config/fields.ts';
+import { reloadConfig } from './config/reload.ts';
+import type { ReplicaConfig } from './config/schema.ts';
+import { createConvergeDuties } from './converge/duties.ts';
+import { createConvergeWatcher } from './converge/watcher.ts';
+import { applyMembers } from './coordinate/members.ts';
+import type { Sight } from './coordinate/read.ts';
+import { serversOf } from './dns/resolv-conf.ts';
+import { createResolver } from './dns/resolver.ts';
+import { errorText } from './errors.ts';
+import { isFresh, tally } from './health/quorum.ts';
+import type { Log } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import type { AppliedRecord, ClusterConfig } from './model.ts';
+import { CHANNELS } from './paging/index.ts';
+import { createOutbox } from './paging/outbox.ts';
+import { type Ports, sleep } from './ports.ts';
+import { probe } from './probe/index.ts';
+import { type ProbeContext, userAgentOf } from './probe/kind.ts';
+import { type SelfCheck, startSelfCheck } from './probe/selfcheck.ts';
+import { createReplica } from './replica.ts';
+import { ensureSecret, readSecret } from './secrets.ts';
+import { openEmbedded } from './store/embedded.ts';
+import { connectStore } from './store/remote.ts';
+import { serveStore } from './store/serve.ts';
+import type { Store } from './store/store.ts';
+
+export interface Running {
+  apiPort: number;
+  boot: string;
+  /** Judges and takes the file anew. Out: sentences about what happened; `ok` false: nothing changed. */
+  reload(): Promise<{ ok: boolean; said: readonly string[] }>;
+  /** Within five seconds; what was committed stays committed, undelivered pages stay in the outbox. */
+  stop(): Promise<void>;
+}
+
+export interface ServeContext {
+  ports: Ports;
+  log: Log;
+  version: string;
+}
+
+type Close = () => Promise<unknown> | unknown;
+
+const ANCHOR_TIMEOUT_MS = 1500;
+
+/** Starts everything. Throws a Fault, with everything opened so far closed again. */
+export const serve = async (initial: ReplicaConfig, { ports, log, version }: ServeContext): Promise<Running> => {
+  const closing: Close[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closing.reverse().splice(0))
+      await Promise.resolve(close()).catch((error: unknown) => log.warn('stop', { because: errorText(error) }));
+  };
+  try {
+    return await start(initial, { ports, log, version }, closing, closeAll);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+};
+
+const openStore = async (config: ReplicaConfig, ports: Ports, closing: Close[]): Promise<Store> => {
+  if (config.store.kind === 'remote') {
+    const store = connectStore({ url: config.store.url, token: readSecret(config.store.tokenFile), ports });
+    closing.push(() => store.close());
+    return store;
+  }
+  const store = openEmbedded({ file: config.store.file, ports });
+  closing.push(() => store.close());
+  const { serve: lent } = config.store;
+  if (lent !== undefined) {
+    const served = await serveStore({ store, host: lent.host, port: lent.port, token: ensureSecret(lent.tokenFile, ports.random), ports });
+    closing.push(() => served.close());
+  }
+  return store;
+};
+
+const openProviders = async (
+  config: ReplicaConfig,
+  { ports, log }: ServeContext,
+  closing: Close[],
+): Promise<ReadonlyMap<string, Provider>> => {
+  const opened = new Map<string, Provider>();
+  for (const [name, entry] of Object.entries(config.providers)) {
+    if (entry.kind === 'builtin' && entry.serve !== undefined) {
+      const token = ensureSecret(entry.tokenFile, ports.random);
+      const server = await serveBuiltin({ ports, zoneName: entry.zone, dns: entry.serve.dns, control: entry.control, token, log });
+      closing.push(() => server.close());
+    }
+    const provider = await openProvider(entry, { ports, secret: readSecret });
+    closing.push(() => provider.close());
+    opened.set(name, provider);
+  }
+  return opened;
+};
+
+/** How this process looks at things: names through its own resolver, trust from files, read once. */
+const lookContext = (
+  config: ReplicaConfig,
+  { ports, version }: ServeContext,
+  closing: Close[],
+): Omit<ProbeContext, 'timeoutMs' | 'connectTimeoutMs'> => {
+  const servers = config.dns.resolvers.length > 0 ? config.dns.resolvers.map(parseServer) : serversOf(readQuietly('/etc/resolv.conf'));
+  const resolver = createResolver({ ports, servers });
+  closing.push(() => resolver.close());
+  const contexts = new Map<string, ReturnType<Ports['net']['secureContext']>>();
+  return {
+    ports,
+    resolve: (host) => resolver.resolve(host),
+    userAgent: userAgentOf(version, config.region),
+    tlsContext(caFile = '') {
+      const known = contexts.get(caFile);
+      if (known !== undefined) return known;
+      const made = ports.net.secureContext(caFile === '' ? undefined : readFileSync(caFile, 'utf8'));
+      contexts.set(caFile, made);
+      return made;
+    },
+  };
+};
+
+const parseServer = (text: string): { host: string; port: number } => parseHostPort(text) ?? { host: '127.0.0.1', port: 53 };
+
+const readQuietly = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+};
+
+const start = async (initial: ReplicaConfig, context: ServeContext, closing: Close[], closeAll: () => Promise<void>): Promise<Running> => {
+  const { ports, log, version } = context;
+  const { region, replica: name } = initial;
+  const boot = ports.random.hex(8);
+  let config = initial;
+  let stopping = false;
+  const store = await openStore(config, ports, closing);
+  const providers = await openProviders(config, context, closing);
+  const looking = lookContext(config, context, closing);
+  const metrics = createMetrics(version);
+  const channels = [
+    CHANNELS.log({ name: 'log' }, channelContext()),
+    ...config.paging.webhooks.map((hook) => CHANNELS.webhook(hook, channelContext())),
+  ];
+  function channelContext() {
+    return { ports, log, secret: readSecret, resolve: looking.resolve as Parameters<(typeof CHANNELS)['webhook']>[1]['resolve'] };
+  }
+
+  const duties = createConvergeDuties({ log, detection: metrics.detection, convergence: metrics.convergence });
+  const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
+  closing.push(() => watcher.stop());
+
+  const replica = createReplica({
+    ports,
+    store,
+    log,
+    region,
+    replica: name,
+    boot,
+    providers,
+    look: (spec, cluster, signal) =>
+      probe(spec, { ...looking, timeoutMs: cluster.policy.timeoutMs, connectTimeoutMs: cluster.policy.connectTimeoutMs }, signal),
+    events: {
+      look(key, spec, outcome, lateByMs) {
+        const [service = '', pool = ''] = key.split('/');
+        metrics.probe({
+          kind: spec.kind,
+          service,
+          pool,
+          outcome: outcome.saw === 'fault' ? outcome.reason : outcome.saw,
+          tookMs: outcome.saw === 'nothing' ? null : outcome.tookMs,
+        });
+        metrics.probeLateness(lateByMs);
+      },
+      vote: (vote) => metrics.abstaining(vote.self.state === 'abstain'),
+      sight(sight, nowMs) {
+        if (sight.cluster === null) return;
+        selfCheck(sight.cluster);
+        metrics.state({
+          tallies: tally(sight.cluster, sight.heard, nowMs, true),
+          routing: sight.routing,
+          overrides: sight.overrides,
+          nowMs,
+        });
+        if (sight.routing !== null) watcher.update({ cluster: sight.cluster, routing: sight.routing });
+      },
+      decision: (next) => metrics.decision(next.audit.changes.length > 0 ? 'route' : next.audit.holds.length > 0 ? 'hold' : 'memory'),
+      role(role) {
+        metrics.coordinator(role.role === 'coordinator');
+        if (role.role !== 'coordinator') return;
+        metrics.takeover();
+        outbox.wake();
+      },
+      write: (provider, outcome) => metrics.providerWrite(provider, outcome),
+      turn(sight, nowMs, term) {
+        metrics.coordinatorTick(ports.clock.wallMs());
+        return duties.turn(sight, nowMs, term);
+      },
+    },
+  });
+  closing.push(() => replica.stop());
+
+  // Anchors come with the cluster's configuration, and change with it.
+  let checking: { anchors: string; check: SelfCheck } | null = null;
+  const selfCheck = (cluster: ClusterConfig): void => {
+    const anchors = cluster.regions.find((r) => r.name === region)?.anchors ?? [];
+    if (stopping || checking?.anchors === anchors.join(' ')) return;
+    void checking?.check.stop();
+    checking = {
+      anchors: anchors.join(' '),
+      check: startSelfCheck({
+        ports,
+        anchors,
+        context: { ...looking, timeoutMs: ANCHOR_TIMEOUT_MS, connectTimeoutMs: ANCHOR_TIMEOUT_MS },
+        onFacts: (facts) => replica.facts(facts),
+      }),
+    };
+  };
+  closing.push(() => checking?.check.stop());
+
+  const outbox = createOutbox({
+    store,
+    ports,
+    channels,
+    log,
+    metrics,
+    isLeader: () => replica.coordinator.role().role === 'coordinator',
+    nowMs: () => replica.coordinator.nowMs(),
+  });
+  closing.push(() => outbox.close(2000));
+
+  const api = await createApi({
+    ports,
+    log,
+    metrics,
+    host: config.api.host,
+    port: config.api.port,
+    token: ensureSecret(config.api.tokenFile, ports.random),
+    submit: createOverrideWriter({ store, ports, clusterNowMs: () => replica.coordinator.nowMs() }),
+    view: {
+      status: () => statusOf(replica.coordinator.lastSight()),
+      ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),
+      cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
+      clusterNowMs: () => replica.coordinator.nowMs(),
+    },
+  });
+  closing.push(() => api.close(2000));
+
+  const statusOf = (sight: Sight | null): StatusDocument | null => {
+    const cluster = sight?.cluster ?? null;
+    if (sight === null || cluster === null) return null;
+    const nowMs = replica.coordinator.nowMs();
+    const vote = replica.vantage.vote();
+    const role = replica.coordinator.role();
+    const canVote = vote !== null && vote.self.state === 'ok' && cluster.regions.some((r) => r.name === region && r.vote);
+    const fresh = new Set(sight.heard.filter((h) => isFresh(h, cluster) && h.vote.self.state === 'ok').map((h) => h.region));
+    const voters = cluster.regions.filter((r) => r.vote).length;
+    const canDecide = fresh.size * 2 > voters;
+    const because =
+      vote?.self.state === 'abstain'
+        ? vote.self.because
+        : canDecide
+          ? ''
+          : `${fresh.size} of ${voters} vantages speak, a majority is needed`;
+    return statusDocument({
+      cluster,
+      routing: sight.routing,
+      overrides: sight.overrides,
+      votes: sight.heard.map((h) => ({
+        region: h.region,
+        replica: h.replica,
+        vote: h.vote,
+        ageMs: h.ageMs,
+        ...(h.beat === null ? {} : { beat: h.beat }),
+      })),
+      tallies: tally(cluster, sight.heard, nowMs, true),
+      incidents: sight.incidents,
+      applied: Object.fromEntries(
+        sight.has('applied/').map((kv) => [kv.key.slice(kv.key.indexOf('/', 'applied/'.length) + 1), kv.value as AppliedRecord]),
+      ),
+      leader: sight.leader,
+      self: { region, replica: name, boot, role: role.role, epoch: role.epoch, canVote, canDecide, because },
+      nowMs,
+    });
+  };
+
+  const configure = async (cluster: ClusterConfig): Promise<{ ok: boolean; said: readonly string[] }> => {
+    const applied = await applyMembers(store, cluster);
+    if (applied.outcome === 'refused') return { ok: false, said: applied.because };
+    replica.coordinator.wake();
+    return {
+      ok: true,
+      said: [applied.outcome === 'applied' ? `configuration ${applied.version} applied` : `configuration ${applied.version} unchanged`],
+    };
+  };
+  if (config.cluster !== null && config.store.kind === 'embedded') {
+    const { ok, said } = await configure(config.cluster);
+    // A file that was refused must not keep the service away in an outage: what the store holds goes on, and says so.
+    if (ok) log.info('config.applied', { said });
+    else log.error('config.refused', { because: said, running: 'the configuration in the store' });
+  }
+  log.info('serving', {
+    region,
+    replica: name,
+    boot,
+    api: `${config.api.host}:${api.port}`,
+    store: config.store.kind,
+    providers: [...providers.keys()],
+  });
+
+  let stopped: Promise<void> | null = null;
+  return {
+    apiPort: api.port,
+    boot,
+    async reload() {
+      const judged = reloadConfig(config, replica.coordinator.lastSight()?.routing ?? null);
+      if (!judged.ok) return { ok: false, said: judged.because };
+      const result =
+        judged.config.cluster === null || judged.config.store.kind !== 'embedded'
+          ? { ok: true, said: ['accepted'] }
+          : await configure(judged.config.cluster);
+      if (result.ok) config = judged.config;
+      return result;
+    },
+    stop() {
+      stopping = true;
+      stopped ??= closeAll();
+      return stopped;
+    },
+  };
+};
+
+/** Ends the process's work when it takes longer than it may. */
+export const STOP_MS = 5000;
+export const stopWithin = async (ports: Ports, running: Running): Promise<boolean> => {
+  let done = false;
+  await Promise.race([running.stop().then(() => (done = true)), sleep(ports.timers, STOP_MS)]);
+  return done;
+};
