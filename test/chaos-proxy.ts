@@ -48,7 +48,8 @@ const listen = (server: net.Server, port: number): Promise<number> =>
     });
   });
 
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** Does not keep the process: a reply delayed past the end of a test is nobody's. */
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());
 
 export const startChaosProxy = async (toPort: number): Promise<ChaosProxy> => {
   let target = toPort;

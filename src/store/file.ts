@@ -42,14 +42,14 @@ export const forgetHolder = (file: string): void => {
   }
 };
 
-export const DAMAGED = 'it is damaged; keep a copy, then restore a backup or move it away and adopt the providers’ state';
+export const DAMAGED = 'it is damaged; keep a copy, then restore a backup or move it away and adopt what the providers serve';
 const NO_ACCESS = 'this process must be able to read and write the file and to create files beside it; correct the owner or the mode';
 
 const REMEDY: Readonly<Record<number, string>> = {
   [SQLITE.notadb]: 'it is not a SQLite file; name another file, or move this one away to start an empty store',
   [SQLITE.corrupt]: DAMAGED,
   [SQLITE.full]: 'its disk is full; make space and start again',
-  [SQLITE.ioerr]: 'its disk reports an error; look at the kernel’s log and at free space, then start again',
+  [SQLITE.ioerr]: 'its disk reports an error; look at the log of the kernel and at free space, then start again',
 };
 
 /** The fault for what went wrong while opening `file`. */

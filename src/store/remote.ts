@@ -207,7 +207,7 @@ class RemoteStore implements Store {
     this.#frozen ??= new Fault(
       'ERR_STORE_REPLACED',
       `${this.#origin}: the store was replaced or restored from an older copy (${found}); this instance writes nothing to it. ` +
-        'Find out why, adopt the providers’ state, then start this instance again',
+        'Find out why, adopt what the providers serve, then start this instance again',
     );
     return this.#frozen;
   }

@@ -73,7 +73,7 @@ const bearerCheck = (token: string) => {
   const wanted = digest(`Bearer ${token}`);
   return async (request: FastifyRequest): Promise<void> => {
     if (!timingSafeEqual(digest(request.headers.authorization ?? ''), wanted))
-      throw new Refusal('ERR_UNAUTHORIZED', 'Authorization: Bearer with the token of the store’s tokenFile is needed');
+      throw new Refusal('ERR_UNAUTHORIZED', 'Authorization: Bearer with the token in store.serve.tokenFile is needed');
   };
 };
 
@@ -147,7 +147,7 @@ const serveWatches = (app: FastifyInstance, store: Store, timers: Timers): void 
   app.get<{ Querystring: { prefix?: string } }>(WATCH_PATH, async (request, reply) => {
     const { prefix = '' } = request.query;
     accept(getRequest, { prefixes: [prefix] }, checkedQuery);
-    if (streams.size >= WATCHES_MAX) throw new Refusal('ERR_TOO_LARGE', `${WATCHES_MAX} watches are open, which is the most`);
+    if (streams.size >= WATCHES_MAX) throw new Refusal('ERR_STORE_UNREACHABLE', `${WATCHES_MAX} watches are open, which is the most`);
     stream(prefix, reply);
   });
   app.addHook('preClose', async () => {
@@ -174,7 +174,7 @@ const closeWithin = async (app: FastifyInstance, timers: Timers): Promise<void> 
 /** Serves `store` until closed. Rejects with Fault ERR_LISTEN when the address cannot be had, ERR_SECRET when the token is empty. */
 export const serveStore = async ({ store, host, port, token, ports }: ServeOptions): Promise<ServedStore> => {
   if (token === '')
-    throw new Fault('ERR_SECRET', 'the store’s token is empty: anybody on this machine could write; put a random text into its file');
+    throw new Fault('ERR_SECRET', 'store.serve.tokenFile is empty: anybody on this machine could write; put a random text into it');
   // A key named __proto__ inside a value is data here: JSON.parse keeps it as such, and nothing is merged.
   const app = Fastify({
     bodyLimit: BODY_BYTES_MAX,
@@ -190,7 +190,7 @@ export const serveStore = async ({ store, host, port, token, ports }: ServeOptio
     return reply.code(body.status).type('application/problem+json').send(body);
   });
   app.setNotFoundHandler(async (request) => {
-    throw new Refusal('ERR_NOT_FOUND', `${request.method} ${request.url} is not part of the store’s interface`);
+    throw new Refusal('ERR_NOT_FOUND', `${request.method} ${request.url} is not part of the store's interface`);
   });
   serveRecords(app, store);
   serveWatches(app, store, ports.timers);

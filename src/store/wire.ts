@@ -21,7 +21,6 @@ export const getRequest = z.strictObject({
 
 export const txnRequest = z.strictObject({
   if: z.array(z.strictObject({ key: z.string(), mod: z.int().nonnegative() })),
-  // biome-ignore lint/suspicious/noThenProperty: `then` is the word of the store port.
   then: z.array(z.union([z.strictObject({ put: z.string(), value: z.unknown() }), z.strictObject({ del: z.string() })])),
   else: keys.exactOptional(),
   expect: expectation.exactOptional(),

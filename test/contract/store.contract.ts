@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noThenProperty: `then` is the word of the store port.
 // What every engine behind the store port must do. Each claim is checked through two clients of the same data, which an engine that lives in one
 // process may make the same object.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

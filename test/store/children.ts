@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 export interface Child<Line> {
   readonly process: ChildProcess;
   readonly lines: readonly Line[];
-  /** The first line, or the first after those already here, that `wanted` accepts. Rejects when the child ends before. */
+  /** The first line, of those already here or to come, that `wanted` accepts. Rejects when the child ends without one. */
   until(wanted: (line: Line) => boolean): Promise<Line>;
   /** Sends the signal and waits for the end. */
   kill(signal: NodeJS.Signals): Promise<void>;
@@ -32,8 +32,11 @@ export const startChild = <Line>(command: string, args: readonly string[], optio
   });
   const until = (wanted: (line: Line) => boolean): Promise<Line> =>
     new Promise((resolve, reject) => {
+      // A child may print tens of thousands of lines: each is looked at once.
+      let looked = 0;
       const look = (): void => {
-        const line = lines.find(wanted);
+        let line: Line | undefined;
+        for (; looked < lines.length && line === undefined; looked++) if (wanted(lines[looked] as Line)) line = lines[looked];
         if (line === undefined && !over) return;
         waiters.delete(look);
         if (line === undefined) reject(new Error(`the child ended after ${JSON.stringify(lines.slice(-3))}`));

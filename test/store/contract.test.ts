@@ -2,11 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { vi } from 'vitest';
 import { realPorts } from '../../src/ports.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import { connectStore } from '../../src/store/remote.ts';
 import { serveStore } from '../../src/store/serve.ts';
 import { storeContract } from '../contract/store.contract.ts';
+
+// The machine that runs the tests may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 const ports = realPorts();
 
@@ -29,7 +33,6 @@ storeContract('remote, two clients', async () => {
   const token = 'secret-of-the-contract';
   const embedded = openEmbedded({ file: ':memory:', ports });
   const served = await serveStore({ store: embedded, host: '127.0.0.1', port: 0, token, ports });
-  // Generous: the machine that runs the tests may be busy.
   const connect = () => connectStore({ url: `http://127.0.0.1:${served.port}`, token, ports, timeoutMs: 20_000 });
   const [store, store2] = [connect(), connect()];
   const close = async (): Promise<void> => {

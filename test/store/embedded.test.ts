@@ -1,16 +1,18 @@
-// biome-ignore-all lint/suspicious/noThenProperty: `then` is the word of the store port.
 // The embedded engine beyond the contract: it equals a dumb model, survives restarts, refuses what is not its file, and lives on when space runs out.
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Fault } from '../../src/errors.ts';
 import { realPorts } from '../../src/ports.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import type { KeyValue, Store, Txn, TxnResult } from '../../src/store/store.ts';
 import { StoreDefiniteError } from '../../src/store/store.ts';
+
+// The machine that runs the tests may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 const ports = realPorts();
 let directory: string;

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noThenProperty: `then` is the word of the store port.
 // A process of its own around a store file, for the tests that stop or kill it. Speaks JSON lines on stdout.
 //   hold FILE      opens the file and keeps it
 //   stream FILE    opens it and counts one record up for ever; prints each acknowledged count

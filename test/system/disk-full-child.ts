@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noThenProperty: `then` is the word of the store port.
 // Fills the disk under a store, makes space again, and prints what the store said at each step, one JSON object per line.
 //   disk-full-child.ts DIRECTORY MEANS
 // MEANS: `ballast` frees a file on the same disk; `limit` lifts this process's limit on file sizes; `flush` makes no space, but has writes of the
