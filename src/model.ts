@@ -346,6 +346,19 @@ export interface Overrides {
   items: readonly Override[];
 }
 
+/** How a drained service's new route reached its users. */
+export interface Published {
+  /** The decision that drained this service, when it came after the incident's own. */
+  t3AtMs?: number;
+  t4AtMs?: number;
+  t5AtMs?: number;
+  t6AtMs?: number;
+  /** Why the goal was missed; present once that has been paged. */
+  because?: string;
+  /** Why convergence is not measured: nothing is written, or nothing is configured that could see it. */
+  unmeasured?: string;
+}
+
 /** `incident/<id>`: one region's outage or one service's hold, with the measured times. All instants are cluster time. */
 export interface Incident {
   id: string;
@@ -365,7 +378,7 @@ export interface Incident {
   t2AtMs: number | null;
   t3AtMs: number;
   /** Per service: provider acknowledged, all authoritative servers answer, users land on it. */
-  published: Readonly<Record<string, { t4AtMs?: number; t5AtMs?: number; t6AtMs?: number; because?: string }>>;
+  published: Readonly<Record<string, Published>>;
   /** Regions whose vantage was alive at t3: the population of t6. */
   witnesses: readonly string[];
   closedAtMs: number | null;

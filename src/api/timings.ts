@@ -1,7 +1,7 @@
 // What an incident's stamps say about the goals: detection as an interval, convergence per service and in all. Pure.
 // Detection is t3 - t0, where t0 is the start of the first failed probe; the outage itself began somewhere after the last good look, so the upper
 // bound is t3 - (last good look). Convergence is t6 - t3. A missing stamp is said to be missing; nothing is estimated.
-import type { ClusterConfig, Incident } from '../model.ts';
+import type { ClusterConfig, Incident, Published } from '../model.ts';
 
 export type Judgement = 'met' | 'missed' | 'pending' | 'unmeasured';
 
@@ -16,7 +16,7 @@ export interface DetectionTiming {
 
 export interface ServiceTiming {
   service: string;
-  /** t4, t5 and t6 after t3. */
+  /** t4, t5 and t6 after the decision that drained this service. */
   acknowledgedMs: number | null;
   authoritativeMs: number | null;
   convergedMs: number | null;
@@ -43,28 +43,45 @@ export const detectionOf = (incident: Incident, goals: ClusterConfig['goals']): 
   return { ms, atMostMs: before(incident.t0LastAtMs), goalMs: goals.detectionMs, judgement };
 };
 
+const stampsOf = (incident: Incident, service: string): Published =>
+  (Object.hasOwn(incident.published, service) ? incident.published[service] : undefined) ?? {};
+
+/** Cluster time of the decision that drained this service: one that failed later than its region's first has its own. */
+export const decidedAtMs = (incident: Incident, service: string): number => stampsOf(incident, service).t3AtMs ?? incident.t3AtMs;
+
 const serviceTiming = (incident: Incident, service: string): ServiceTiming => {
-  const stamps = Object.hasOwn(incident.published, service) ? incident.published[service] : undefined;
+  const stamps = stampsOf(incident, service);
+  const t3AtMs = decidedAtMs(incident, service);
   return {
     service,
-    acknowledgedMs: since(incident.t3AtMs, stamps?.t4AtMs),
-    authoritativeMs: since(incident.t3AtMs, stamps?.t5AtMs),
-    convergedMs: since(incident.t3AtMs, stamps?.t6AtMs),
-    because: stamps?.because ?? null,
+    acknowledgedMs: since(t3AtMs, stamps.t4AtMs),
+    authoritativeMs: since(t3AtMs, stamps.t5AtMs),
+    convergedMs: since(t3AtMs, stamps.t6AtMs),
+    because: stamps.unmeasured ?? stamps.because ?? null,
   };
 };
+
+/** Only a drained region's traffic has somewhere to go; a hold moves nothing. */
+export const moves = (incident: Incident): boolean => incident.kind === 'region-down' || incident.kind === 'region-unready';
 
 /** `nowMs` is cluster time: a goal that has passed is missed before the last stamp is in. */
 export const convergenceOf = (incident: Incident, goals: ClusterConfig['goals'], nowMs: number): ConvergenceTiming => {
   const goalMs = goals.convergenceMs;
   const services = incident.services.map((service) => serviceTiming(incident, service));
-  const waitingFor = services.filter((timing) => timing.convergedMs === null).map((timing) => timing.service);
-  const complete = services.length > 0 && waitingFor.length === 0;
-  const ms = complete ? Math.max(...services.map((timing) => timing.convergedMs ?? 0)) : null;
+  const measured = moves(incident) ? services.filter(({ service }) => stampsOf(incident, service).unmeasured === undefined) : [];
+  const waiting = measured.filter((timing) => timing.convergedMs === null);
+  const ms = measured.length > 0 && waiting.length === 0 ? Math.max(...measured.map((timing) => timing.convergedMs ?? 0)) : null;
   const unfinished = (): Judgement => {
-    // An incident that never was to move anything (no services), or ended before users were seen on the new route, has no convergence.
-    if (services.length === 0 || incident.closedAtMs !== null) return 'unmeasured';
-    return nowMs - incident.t3AtMs > goalMs ? 'missed' : 'pending';
+    // An incident of which nothing can be seen to move, or that ended before users were seen on the new route, has no convergence.
+    if (measured.length === 0 || incident.closedAtMs !== null) return 'unmeasured';
+    const late = waiting.some(({ service }) => nowMs - decidedAtMs(incident, service) > goalMs);
+    return late || measured.some((timing) => (timing.convergedMs ?? 0) > goalMs) ? 'missed' : 'pending';
   };
-  return { ms, goalMs, judgement: ms === null ? unfinished() : ms <= goalMs ? 'met' : 'missed', waitingFor, services };
+  return {
+    ms,
+    goalMs,
+    judgement: ms === null ? unfinished() : ms <= goalMs ? 'met' : 'missed',
+    waitingFor: waiting.map((timing) => timing.service),
+    services,
+  };
 };

@@ -16,6 +16,8 @@ export interface Sight {
   heard: readonly Heard[];
   incidents: readonly Incident[];
   mod(key: string): number;
+  /** Upper bound of a record's age at this read in ms; Infinity when nothing bounds it. */
+  ageMs(key: string): number;
   has(prefix: string): readonly KeyValue[];
 }
 
@@ -55,6 +57,10 @@ export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cac
     heard,
     incidents: read.kvs.filter((kv) => kv.key.startsWith('incident/')).map((kv) => kv.value as Incident),
     mod: (key) => byKey.get(key)?.mod ?? 0,
+    ageMs: (key) => {
+      const found = byKey.get(key);
+      return found === undefined ? Number.POSITIVE_INFINITY : clock.ageMs(found.mod, nowMonoMs);
+    },
     has: (prefix) => read.kvs.filter((kv) => kv.key.startsWith(prefix)),
   };
 };
