@@ -148,13 +148,15 @@ const nameAt = (message: Buffer, start: number): { name: string; next: number } 
 
 /** Lower-case; what is not printable or would be read as structure is escaped in the way of zone files, so different names stay different. */
 const labelText = (label: Buffer): string =>
-  label
-    .toString('latin1')
-    .toLowerCase()
-    .replace(/[^!-~]|[.\\]/g, (char) => (char === '.' || char === '\\' ? `\\${char}` : `\\${String(char.charCodeAt(0)).padStart(3, '0')}`));
+  asciiLower(label.toString('latin1')).replace(/[^!-~]|[.\\]/g, (char) =>
+    char === '.' || char === '\\' ? `\\${char}` : `\\${String(char.charCodeAt(0)).padStart(3, '0')}`,
+  );
 
 /** The name we use everywhere: lower-case, without the dot at the end; the root is ".". */
-export const canonicalName = (name: string): string => name.toLowerCase().replace(/(?<=.)\.$/, '');
+export const canonicalName = (name: string): string => asciiLower(name).replace(/(?<=[^.])\.$/, '');
+
+/** DNS folds the case of ASCII letters and of nothing else (RFC 4343). */
+const asciiLower = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
 /** Lower-case, uncompressed. Throws Fault ERR_DNS for what is not a name of printable labels. */
 export const nameBytes = (name: string): Buffer => {
