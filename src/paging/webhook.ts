@@ -57,7 +57,7 @@ export const bodyOf = (page: Page): string => {
     v: page.v,
     detail: fitting(page.detail),
   };
-  const type = clipped(page.type.replaceAll(/[^A-Za-z0-9_.]/g, '_'), 200);
+  const type = page.type.slice(0, 200).replaceAll(/[^A-Za-z0-9_.]/g, '_');
   const event = { type, timestamp: isoTime(page.atMs), data };
   const body = JSON.stringify(event);
   return Buffer.byteLength(body) <= BODY_BYTES_MAX ? body : JSON.stringify({ ...event, data: { ...data, detail: { cut: ['detail'] } } });

@@ -167,7 +167,7 @@ describe('reads', () => {
   });
 });
 
-describe('whatever is sent', () => {
+describe('whatever is sent', { timeout: 60_000 }, () => {
   const methods = fc.constantFrom('GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS' as const);
   const paths = fc.oneof(
     fc.constantFrom('/healthz', '/v1/status', '/v1/overrides', '/v1/overrides/a', '/v1/overrides/', '/metrics'),

@@ -54,7 +54,7 @@ const timed = async (work: Promise<unknown>): Promise<number> => {
   return performance.now() - startMs;
 };
 
-describe('close', () => {
+describe('close', { timeout: 30_000 }, () => {
   test('answers the order in flight, although a keep-alive connection idles, and then is done at once', async () => {
     expect((await request('GET', '/healthz')).status).toBe(200);
     expect(Object.keys(agent.freeSockets)).toHaveLength(1);
@@ -64,7 +64,7 @@ describe('close', () => {
     const { arrived, open } = door();
     const reply = request('PUT', '/v1/overrides/a', DRAIN);
     await arrived;
-    const closing = timed(api.close());
+    const closing = timed(api.close(60_000));
     open();
     expect((await reply).status).toBe(200);
     expect(await closing).toBeLessThan(STOP_MS);
