@@ -1,0 +1,167 @@
+// The coordinator's part of measuring: at every turn it writes what is new about open incidents, pages once when the goal to converge was missed, feeds
+// the histograms, and keeps the store from growing without end. Everything it must not forget is in the incident; what it keeps in memory only spares
+// work. A commit that was refused is simply tried at the next turn, from a newer sight. Leaves `seen/`, `vote/` and `beat/` of silent replicas alone.
+import { moves } from '../api/timings.ts';
+import type { Term } from '../coordinate/coordinator.ts';
+import { appliedKey, auditKey, incidentKey, outboxKey, placeOf } from '../coordinate/keys.ts';
+import type { Sight } from '../coordinate/read.ts';
+import { page } from '../decide/incident.ts';
+import type { Log } from '../log.ts';
+import type { AppliedRecord, Incident, Page, Seen } from '../model.ts';
+import type { Op } from '../store/store.ts';
+import { type Evidence, goalsOf, lateServices, measure, whyWaiting } from './measure.ts';
+
+export interface ConvergeDutiesOptions {
+  log: Log;
+  /** t3 - t0 of an incident, ms. */
+  detection: (tookMs: number) => void;
+  /** t6 - t3 of one service of an incident, ms. */
+  convergence: (tookMs: number) => void;
+}
+
+export interface ConvergeDuties {
+  /** Once per turn of a term: at most one commit. `nowMs` in cluster time. */
+  turn(sight: Sight, nowMs: number, term: Term): Promise<void>;
+}
+
+/** Incidents written in one turn; the rest waits half a second. */
+const INCIDENTS_PER_TURN = 16;
+const CLOSED_KEPT = 100;
+export const AUDITS_KEPT = 10_000;
+/** Records deleted in one turn. */
+const PRUNED_PER_TURN = 64;
+const SERVICES_NAMED_MAX = 3;
+
+export const createConvergeDuties = ({ log, detection, convergence }: ConvergeDutiesOptions): ConvergeDuties => {
+  /** Open incidents whose detection was counted, or is another coordinator's to count. */
+  const counted = new Set<string>();
+  /** Audit records up to this v are gone. */
+  let auditsPrunedTo = 0;
+
+  const countDetections = (sight: Sight, epoch: number): void => {
+    const open = sight.incidents.filter((incident) => incident.closedAtMs === null && moves(incident));
+    for (const id of counted) if (!open.some((incident) => incident.id === id)) counted.delete(id);
+    for (const incident of open) {
+      if (counted.has(incident.id)) continue;
+      counted.add(incident.id);
+      const { detectionMs } = goalsOf(incident, { detectionMs: 0, convergenceMs: 0 }, incident.t3AtMs);
+      if (incident.epoch === epoch && detectionMs !== null) detection(detectionMs);
+    }
+  };
+
+  const countLandings = (before: Incident, after: Incident): void => {
+    for (const [service, stamps] of Object.entries(after.published)) {
+      if (stamps.t6AtMs === undefined || before.published[service]?.t6AtMs !== undefined) continue;
+      const tookMs = stamps.t6AtMs - (stamps.t3AtMs ?? after.t3AtMs);
+      log.info('converge.measured', { incident: after.id, service, ...stamps, tookMs });
+      // Nothing had to move: a zero would only flatter the histogram.
+      if (tookMs > 0) convergence(tookMs);
+    }
+  };
+
+  const measureOpen = async (sight: Sight, evidence: Evidence, nowMs: number, term: Term): Promise<boolean> => {
+    const nonce = `${term.epoch}-${nowMs}`;
+    const changes = sight.incidents
+      .filter((incident) => incident.closedAtMs === null)
+      .flatMap((before) => {
+        const change = changeOf(before, evidence, nowMs, nonce);
+        return change === null ? [] : [{ before, ...change }];
+      })
+      .slice(0, INCIDENTS_PER_TURN);
+    if (changes.length === 0) return false;
+    const conditions = changes.map(({ after }) => ({ key: incidentKey(after.id), mod: sight.mod(incidentKey(after.id)) }));
+    const ops = changes.flatMap(({ after, missed }): Op[] => [
+      { put: incidentKey(after.id), value: after },
+      ...(missed === null ? [] : [{ put: outboxKey(missed.id), value: missed }]),
+    ]);
+    if (!(await term.commit(conditions, ops))) return true;
+    for (const { before, after, missed } of changes) {
+      countLandings(before, after);
+      if (missed !== null) log.warn('converge.missed', { incident: after.id, because: missed.summary });
+    }
+    return true;
+  };
+
+  const prune = async (sight: Sight, term: Term): Promise<void> => {
+    const closed = sight.incidents.filter((incident) => incident.closedAtMs !== null);
+    const old = closed.toSorted((a, b) => (b.closedAtMs ?? 0) - (a.closedAtMs ?? 0)).slice(CLOSED_KEPT, CLOSED_KEPT + PRUNED_PER_TURN);
+    const conditions = old.map(({ id }) => ({ key: incidentKey(id), mod: sight.mod(incidentKey(id)) }));
+    const upTo = (sight.routing?.v ?? 0) - AUDITS_KEPT;
+    // Deleted by their numbers, unread, half a batch at a time: so whoever takes over repeats what the last coordinator may have left undone.
+    const audits = old.length > 0 || upTo - auditsPrunedTo < PRUNED_PER_TURN / 2 ? [] : lastNumbers(upTo, PRUNED_PER_TURN);
+    const ops = [...old.map(({ id }): Op => ({ del: incidentKey(id) })), ...audits.map((v): Op => ({ del: auditKey(v) }))];
+    if (ops.length === 0 || !(await term.commit(conditions, ops))) return;
+    if (audits.length > 0) auditsPrunedTo = upTo;
+    log.info('store.pruned', { incidents: old.length, audits: audits.length });
+  };
+
+  return {
+    async turn(sight, nowMs, term) {
+      countDetections(sight, term.epoch);
+      const evidence = evidenceOf(sight);
+      if (evidence !== null && (await measureOpen(sight, evidence, nowMs, term))) return;
+      await prune(sight, term);
+    },
+  };
+};
+
+const lastNumbers = (upTo: number, count: number): readonly number[] =>
+  Array.from({ length: Math.min(count, upTo) }, (_, index) => upTo - index);
+
+/** What a sight says of convergence; null before the first configuration and decision. */
+export const evidenceOf = (sight: Sight): Evidence | null => {
+  const { cluster, routing } = sight;
+  if (cluster === null || routing === null) return null;
+  const records = new Map(sight.has('applied/').map(({ key, value }) => [key, value as AppliedRecord]));
+  const applied = cluster.services.flatMap((service): [string, AppliedRecord][] => {
+    const record = records.get(appliedKey(service.provider, service.name));
+    return record === undefined ? [] : [[service.name, record]];
+  });
+  const spokeAgeMs: Record<string, number> = {};
+  for (const { region, ageMs } of sight.heard) spokeAgeMs[region] = Math.min(spokeAgeMs[region] ?? Number.POSITIVE_INFINITY, ageMs);
+  return {
+    cluster,
+    routing,
+    applied: Object.fromEntries(applied),
+    seen: sight.has('seen/').map(({ key, value }) => ({ ...placeOf(key), seen: value as Seen, ageMs: sight.ageMs(key) })),
+    spokeAgeMs,
+  };
+};
+
+interface Change {
+  after: Incident;
+  /** The one page of a missed goal. */
+  missed: Page | null;
+}
+
+const changeOf = (before: Incident, evidence: Evidence, nowMs: number, nonce: string): Change | null => {
+  const measured = measure(before, evidence, nowMs);
+  const now = measured ?? before;
+  const late = moves(now) ? lateServices(now, evidence, nowMs).filter((service) => now.published[service]?.because === undefined) : [];
+  if (measured === null && late.length === 0) return null;
+  const reasons = late.map((service) => [service, whyWaiting(now, service, evidence, nowMs)] as const);
+  const marked = reasons.map(([service, because]) => [service, { ...now.published[service], because }] as const);
+  const after: Incident = { ...now, published: { ...now.published, ...Object.fromEntries(marked) }, nonce };
+  // One incident is one page, however many of its services are late, and whenever.
+  const told = Object.values(before.published).some((stamps) => stamps.because !== undefined);
+  return { after, missed: late.length === 0 || told ? null : missedPage(after, reasons, evidence, nowMs, nonce) };
+};
+
+const missedPage = (
+  incident: Incident,
+  reasons: readonly (readonly [string, string])[],
+  { cluster, routing }: Evidence,
+  nowMs: number,
+  nonce: string,
+): Page => {
+  const goalS = Math.round(cluster.goals.convergenceMs / 1000);
+  const shown = reasons.slice(0, SERVICES_NAMED_MAX).map(([service, because]) => `${service}: ${because}`);
+  const more = reasons.length > SERVICES_NAMED_MAX ? [`and ${reasons.length - SERVICES_NAMED_MAX} more services`] : [];
+  const summary = `${incident.region}: traffic is not seen to have left within ${goalS} s of the decision; ${[...shown, ...more].join('; ')}`;
+  return page({ cluster, v: routing.v, nonce, nowMs }, 'convergence.missed', 'critical', summary, incident.id, {
+    region: incident.region,
+    services: reasons.map(([service]) => service),
+    goalMs: cluster.goals.convergenceMs,
+    t3AtMs: incident.t3AtMs,
+  });
+};
