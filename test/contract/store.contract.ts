@@ -1,7 +1,7 @@
 // What every engine behind the store port must do. Each claim is checked through two clients of the same data, which an engine that lives in one
 // process may make the same object.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { KEY_BYTES_MAX } from '../../src/store/limits.ts';
+import { KEY_BYTES_MAX, READ_BYTES_MAX } from '../../src/store/limits.ts';
 import type { Op, Store, WatchEvent } from '../../src/store/store.ts';
 import { StoreDefiniteError, TXN_ITEMS_MAX, VALUE_BYTES_MAX } from '../../src/store/store.ts';
 
@@ -287,6 +287,16 @@ export const storeContract = (name: string, open: () => Promise<OpenedStore>): v
         await expect(store2.get({ keys })).rejects.toBeInstanceOf(StoreDefiniteError);
       });
 
+      test('a read of more than the most bytes is refused, as a read and as the answer to a refused transaction, and harms nothing after it', async () => {
+        const keys = Array.from({ length: READ_BYTES_MAX / VALUE_BYTES_MAX + 1 }, (_, i) => `big${i}`);
+        for (const key of keys) await put(store, key, json(VALUE_BYTES_MAX));
+        await expect(store2.get({ prefixes: ['big'] })).rejects.toBeInstanceOf(StoreDefiniteError);
+        const refused = store2.txn({ if: [{ key: 'big0', mod: 0 }], then: [{ put: 'a', value: 1 }], else: keys });
+        await expect(refused).rejects.toBeInstanceOf(StoreDefiniteError);
+        expect((await store2.get({ keys: keys.slice(1) })).kvs).toHaveLength(keys.length - 1);
+        expect((await put(store2, 'after', 1)).rev).toBe(keys.length + (await modOf(store, 'big0')));
+      });
+
       test('the largest value, the longest key and the most operations are accepted', async () => {
         const key = 'k'.repeat(KEY_BYTES_MAX);
         await put(store2, key, json(VALUE_BYTES_MAX));
@@ -367,10 +377,13 @@ export const storeContract = (name: string, open: () => Promise<OpenedStore>): v
         const closed = listen(store2, 'w/');
         const other = listen(store2, 'w/');
         await Promise.all([established(store, closed, 'w/a'), established(store, other, 'w/b')]);
-        closed.close();
-        closed.close();
+        // What is under way while it is closed is not told either.
         const heard = closed.seen.length;
-        const { rev } = await put(store, 'w/a', 1);
+        const writing = put(store2, 'w/a', 1);
+        closed.close();
+        closed.close();
+        await writing;
+        const { rev } = await put(store, 'w/a', 2);
         await other.until(() => sawRev(other.seen, rev));
         expect(closed.seen).toHaveLength(heard);
         other.close();

@@ -252,22 +252,24 @@ describe('the end', () => {
       },
     };
     await served.close();
-    served = await start(slow);
+    // The hard end after two seconds never comes here: without the sweep the idle connections would stay for 72 s.
+    const patient: Ports = {
+      ...ports,
+      timers: { after: (ms, fn, options) => (ms === 2000 ? { cancel: () => {} } : ports.timers.after(ms, fn, options)) },
+    };
+    served = await start(slow, patient);
     const idle = await post('get', '{}');
     await idle.text();
     const stream = await fetch(url('watch'), { headers: bearer });
     const streamed = stream.text();
     const writing = post('txn', '{"if":[],"then":[{"put":"a","value":1}]}');
     await running;
-    const startedAtMs = ports.clock.monoMs();
     const closing = served.close();
     expect(served.close()).toBe(closing);
     expect(await streamed).toBe('{"kind":"hello"}\n');
     release();
     expect(await (await writing).json()).toMatchObject({ ok: true, rev: 1 });
     await closing;
-    // Without the sweep it would be the 72 s of idle keep-alive connections.
-    expect(ports.clock.monoMs() - startedAtMs).toBeLessThan(10_000);
     await expect(post('get', '{}')).rejects.toThrow();
     expect((await store.get({})).rev).toBe(1);
   });
