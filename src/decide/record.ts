@@ -6,7 +6,7 @@ import type { Decision, Snapshot } from './decide.ts';
 import { counterfactual, grouped, sentenceOf, shift } from './explain.ts';
 import { page, tell } from './incident.ts';
 import { activeOverrides, stopOn } from './override.ts';
-import type { ServiceStory } from './story.ts';
+import type { Happening, ServiceStory } from './story.ts';
 
 export interface Composing {
   snapshot: Snapshot;
@@ -135,12 +135,21 @@ const serviceRouting = (s: ServiceStory, prior: ServiceRouting | undefined, beca
 /** Largest number of endpoints whose ballots an audit record repeats; the rest is in the votes. */
 const BALLOTS_MAX = 32;
 
+const ballotsOf = (happenings: readonly Happening[]): Readonly<Record<string, unknown>> => {
+  const ballots: Record<string, unknown> = {};
+  let n = 0;
+  for (const { tally } of happenings)
+    for (const { endpoints } of tally.targets)
+      for (const e of Object.values(endpoints)) {
+        if (n++ === BALLOTS_MAX) return ballots;
+        ballots[e.key] = e.ballots;
+      }
+  return ballots;
+};
+
 const auditOf = (c: Composing, because: string): Audit => {
   const happenings = c.stories.flatMap((s) => s.happenings);
-  const ballots = happenings
-    .flatMap((h) => h.tally.targets.flatMap((t) => Object.values(t.endpoints)))
-    .slice(0, BALLOTS_MAX)
-    .map((e) => [e.key, e.ballots]);
+  const ballots = ballotsOf(happenings);
   return {
     v: c.v,
     epoch: c.snapshot.epoch,
@@ -160,7 +169,7 @@ const auditOf = (c: Composing, because: string): Audit => {
         self: h.vote.self,
         ageMs: Number.isFinite(h.ageMs) ? Math.round(h.ageMs) : null,
       })),
-      ballots: Object.fromEntries(ballots),
+      ballots,
     },
     prevHash: c.before.auditHash,
   };

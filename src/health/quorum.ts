@@ -42,11 +42,21 @@ export const isFresh = (heard: Heard, cluster: ClusterConfig): boolean =>
   heard.beat.seq === heard.vote.seq &&
   heard.vote.configVersion === cluster.version;
 
+const ENDPOINTS: readonly EndpointName[] = ['healthz', 'readyz'];
+
+/** A target with what is asked about it at every turn: names are joined and electorates looked up once. */
+interface Seen {
+  id: TargetId;
+  keys: Readonly<Partial<Record<EndpointName, EndpointKey>>>;
+  voters: readonly string[];
+}
+
 interface Place {
   service: ServiceConfig;
   pool: PoolConfig;
-  voting: readonly { target: TargetConfig; id: TargetId; voters: readonly string[] }[];
-  gates: readonly { target: TargetConfig; id: TargetId }[];
+  voting: readonly Seen[];
+  /** `local` targets: they gate and advise, never vote. */
+  gates: readonly Seen[];
 }
 
 const places = new WeakMap<ClusterConfig, readonly Place[]>();
@@ -55,33 +65,25 @@ const places = new WeakMap<ClusterConfig, readonly Place[]>();
 const placesOf = (cluster: ClusterConfig): readonly Place[] => {
   let list = places.get(cluster);
   if (list === undefined) {
-    list = cluster.services.flatMap((service) =>
-      service.pools.map((pool): Place => {
-        const named = pool.targets.map((target) => ({ target, id: targetId(service.name, pool.name, target.name) }));
-        return {
-          service,
-          pool,
-          voting: named
-            .filter(({ target }) => target.from !== 'local')
-            .map((n) => ({ ...n, voters: electorateOf(cluster, service.name, pool.name, n.target.name) })),
-          gates: named.filter(({ target }) => target.from === 'local'),
-        };
-      }),
-    );
+    list = cluster.services.flatMap((service) => service.pools.map((pool) => placeOf(cluster, service, pool)));
     places.set(cluster, list);
   }
   return list;
 };
 
-/** What the fresh votes say, indexed so that a quiet target costs one look. */
-interface Chamber {
-  nowMs: number;
-  regions: ReadonlyMap<string, readonly Speaker[]>;
-  /** Regions whose every replica is silent or abstains, with which of the two. */
-  mute: ReadonlyMap<string, 'abstain' | 'silent'>;
-  /** Every target that any vote or beat mentions. */
-  mentioned: ReadonlySet<TargetId>;
-}
+const placeOf = (cluster: ClusterConfig, service: ServiceConfig, pool: PoolConfig): Place => {
+  const seen = (target: TargetConfig): Seen => {
+    const id = targetId(service.name, pool.name, target.name);
+    const keys = Object.fromEntries(ENDPOINTS.filter((e) => target[e] !== undefined).map((e) => [e, endpointKey(id, e)]));
+    return { id, keys, voters: target.from === 'local' ? [pool.region] : electorateOf(cluster, service.name, pool.name, target.name) };
+  };
+  return {
+    service,
+    pool,
+    voting: pool.targets.filter((t) => t.from !== 'local').map(seen),
+    gates: pool.targets.filter((t) => t.from === 'local').map(seen),
+  };
+};
 
 interface Speaker {
   ageMs: number;
@@ -91,84 +93,197 @@ interface Speaker {
   unknown: ReadonlySet<TargetId>;
 }
 
+/** Codes of one region's say about one endpoint; `up` is 0, so that only what is mentioned has to be counted. */
+const DOWN = 1;
+const UNKNOWN = 2;
+
+/** What the regions say of one target's endpoints: the codes of all regions as one number in base 3. Most targets share a handful of them. */
+type Says = Record<EndpointName, number>;
+
+/** What is known of one endpoint's doubts, from the beats. */
+interface Doubt {
+  regions: Set<string>;
+  firstFaultAtMs: number;
+  lastOkAtMs: number | null;
+}
+
+/** What the fresh votes say, indexed so that a quiet target costs one look and a mentioned one no more than a few. */
+interface Chamber {
+  nowMs: number;
+  regions: ReadonlyMap<string, readonly Speaker[]>;
+  /** Regions whose every replica is silent or abstains, with which of the two. */
+  mute: ReadonlyMap<string, 'abstain' | 'silent'>;
+  /** Place of each region in the numbers of `says`. */
+  digits: ReadonlyMap<string, number>;
+  /** Every target that any vote or beat mentions. */
+  says: ReadonlyMap<TargetId, Says>;
+  doubts: ReadonlyMap<EndpointKey, Doubt>;
+  /** Counts per electorate and number, worked out once. */
+  counted: Map<readonly string[], Map<number, Counted>>;
+}
+
+interface Counted {
+  verdict: EndpointTally['verdict'];
+  down: number;
+  up: number;
+  needs: number;
+  ballots: Readonly<Record<string, Ballot>>;
+}
+
+/** Votes change rarely and are looked at twice a second: their lists are indexed once per vote. */
+const lists = new WeakMap<Vote, Pick<Speaker, EndpointName | 'unknown'>>();
+
+const listsOf = (vote: Vote): Pick<Speaker, EndpointName | 'unknown'> => {
+  let made = lists.get(vote);
+  if (made === undefined) {
+    made = { healthz: new Set(vote.down), readyz: new Set(vote.unready), unknown: new Set(vote.unknown) };
+    lists.set(vote, made);
+  }
+  return made;
+};
+
 const assemble = (cluster: ClusterConfig, heard: readonly Heard[], nowMs: number): Chamber => {
   const regions = new Map<string, Speaker[]>();
   const mute = new Map<string, 'abstain' | 'silent'>();
-  const mentioned = new Set<TargetId>();
   for (const h of heard) {
     if (!isFresh(h, cluster) || h.beat === null) continue;
     if (h.vote.self.state === 'abstain') {
       mute.set(h.region, 'abstain');
       continue;
     }
-    const speaker: Speaker = {
-      ageMs: h.ageMs,
-      beat: h.beat,
-      healthz: new Set(h.vote.down),
-      readyz: new Set(h.vote.unready),
-      unknown: new Set(h.vote.unknown),
-    };
-    for (const id of [...h.vote.down, ...h.vote.unready, ...h.vote.unknown]) mentioned.add(id);
-    for (const key of Object.keys(h.beat.suspects)) mentioned.add(key.slice(0, key.lastIndexOf('#')));
+    const speaker: Speaker = { ageMs: h.ageMs, beat: h.beat, ...listsOf(h.vote) };
     regions.set(h.region, [...(regions.get(h.region) ?? []), speaker]);
   }
-  return { nowMs, regions, mute, mentioned };
+  const digits = new Map(cluster.regions.map((r, i) => [r.name, 3 ** i]));
+  return { nowMs, regions, mute, digits, says: saysOf(regions, digits), doubts: doubtsOf(regions, nowMs), counted: new Map() };
 };
 
-const ballotOf = (chamber: Chamber, region: string, id: TargetId, endpoint: EndpointName): Ballot => {
-  const speakers = chamber.regions.get(region);
-  if (speakers === undefined) return chamber.mute.get(region) ?? 'silent';
-  const informed = speakers.filter((s) => !s.unknown.has(id) || s[endpoint].has(id));
-  if (informed.length === 0) return 'unknown';
-  return informed.every((s) => s[endpoint].has(id)) ? 'down' : 'up';
+const saysOf = (regions: ReadonlyMap<string, readonly Speaker[]>, digits: ReadonlyMap<string, number>): ReadonlyMap<TargetId, Says> => {
+  const says = new Map<TargetId, Says>();
+  const of = (id: TargetId): Says => {
+    let entry = says.get(id);
+    if (entry === undefined) {
+      entry = { healthz: 0, readyz: 0 };
+      says.set(id, entry);
+    }
+    return entry;
+  };
+  for (const [region, speakers] of regions) {
+    const digit = digits.get(region) ?? 0;
+    for (const { beat } of speakers) for (const key in beat.suspects) of(key.slice(0, key.lastIndexOf('#')));
+    const [only] = speakers;
+    if (speakers.length === 1 && only !== undefined) {
+      for (const id of only.healthz) of(id).healthz += digit * DOWN;
+      for (const id of only.readyz) of(id).readyz += digit * DOWN;
+      for (const id of only.unknown) {
+        if (!only.healthz.has(id)) of(id).healthz += digit * UNKNOWN;
+        if (!only.readyz.has(id)) of(id).readyz += digit * UNKNOWN;
+      }
+      continue;
+    }
+    for (const id of new Set(speakers.flatMap((s) => [...s.healthz, ...s.readyz, ...s.unknown]))) {
+      of(id).healthz += digit * codeOf(speakers, id, 'healthz');
+      of(id).readyz += digit * codeOf(speakers, id, 'readyz');
+    }
+  }
+  return says;
+};
+
+/** One region's say: any replica that looked and says up makes it up, all that looked must say down for down. */
+const codeOf = (speakers: readonly Speaker[], id: TargetId, endpoint: EndpointName): number => {
+  let informed = false;
+  for (const s of speakers) {
+    if (s[endpoint].has(id)) informed = true;
+    else if (!s.unknown.has(id)) return 0;
+  }
+  return informed ? DOWN : UNKNOWN;
+};
+
+const doubtsOf = (regions: ReadonlyMap<string, readonly Speaker[]>, nowMs: number): ReadonlyMap<EndpointKey, Doubt> => {
+  const doubts = new Map<EndpointKey, Doubt>();
+  for (const [region, speakers] of regions)
+    for (const { beat, ageMs } of speakers)
+      for (const [key, suspicion] of Object.entries(beat.suspects)) {
+        // Ages grow by the time since the beat was written, of which only an upper bound is known: t0 errs towards earlier.
+        const firstFaultAtMs = nowMs - suspicion.firstFaultAgeMs - ageMs;
+        const lastOkAtMs = suspicion.lastOkAgeMs === null ? null : nowMs - suspicion.lastOkAgeMs - ageMs;
+        const known = doubts.get(key);
+        if (known === undefined) doubts.set(key, { regions: new Set([region]), firstFaultAtMs, lastOkAtMs });
+        else {
+          known.regions.add(region);
+          known.firstFaultAtMs = Math.min(known.firstFaultAtMs, firstFaultAtMs);
+          known.lastOkAtMs = latest(known.lastOkAtMs, lastOkAtMs);
+        }
+      }
+  return doubts;
 };
 
 const latest = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.max(a, b));
 const earliest = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.min(a, b));
 
-const tallyEndpoint = (chamber: Chamber, id: TargetId, endpoint: EndpointName, voters: readonly string[]): EndpointTally => {
-  const key: EndpointKey = endpointKey(id, endpoint);
+/** The ballots of an electorate when the regions say `code`. */
+const count = (chamber: Chamber, voters: readonly string[], code: number): Counted => {
+  let codes = chamber.counted.get(voters);
+  if (codes === undefined) {
+    codes = new Map();
+    chamber.counted.set(voters, codes);
+  }
+  let counted = codes.get(code);
+  if (counted === undefined) {
+    counted = countAnew(chamber, voters, code);
+    codes.set(code, counted);
+  }
+  return counted;
+};
+
+const countAnew = (chamber: Chamber, voters: readonly string[], code: number): Counted => {
   const ballots: Record<string, Ballot> = {};
-  const tally = { down: 0, up: 0, suspecting: 0 };
-  let firstFaultAtMs: number | null = null;
-  let lastOkAtMs: number | null = null;
+  let down = 0;
+  let up = 0;
   for (const region of voters) {
-    const ballot = ballotOf(chamber, region, id, endpoint);
+    const say = Math.floor(code / (chamber.digits.get(region) ?? 1)) % 3;
+    const ballot: Ballot = chamber.regions.has(region)
+      ? say === DOWN
+        ? 'down'
+        : say === UNKNOWN
+          ? 'unknown'
+          : 'up'
+      : (chamber.mute.get(region) ?? 'silent');
     ballots[region] = ballot;
-    if (ballot === 'down') tally.down++;
-    if (ballot === 'up') tally.up++;
-    let suspecting = ballot === 'down';
-    for (const { beat, ageMs } of chamber.regions.get(region) ?? []) {
-      const suspicion = beat.suspects[key];
-      if (suspicion === undefined) continue;
-      suspecting = true;
-      // Ages grow by the time since the beat was written, of which only an upper bound is known: t0 errs towards earlier.
-      firstFaultAtMs = earliest(firstFaultAtMs, chamber.nowMs - suspicion.firstFaultAgeMs - ageMs);
-      if (suspicion.lastOkAgeMs !== null) lastOkAtMs = latest(lastOkAtMs, chamber.nowMs - suspicion.lastOkAgeMs - ageMs);
-    }
-    if (suspecting) tally.suspecting++;
+    if (ballot === 'down') down++;
+    if (ballot === 'up') up++;
   }
   const needs = quorumOf(voters.length);
-  const verdict = tally.down >= needs ? 'down' : tally.up >= needs ? 'up' : 'unknown';
+  return { verdict: down >= needs ? 'down' : up >= needs ? 'up' : 'unknown', down, up, needs, ballots };
+};
+
+const tallyEndpoint = (chamber: Chamber, key: EndpointKey, code: number, voters: readonly string[]): EndpointTally => {
+  const { verdict, down, up, needs, ballots } = count(chamber, voters, code);
+  const doubt = chamber.doubts.get(key);
+  let suspecting = down;
+  if (doubt !== undefined && down < needs)
+    for (const region of voters) if (ballots[region] !== 'down' && doubt.regions.has(region)) suspecting++;
   return {
     key,
     verdict,
-    down: tally.down,
-    up: tally.up,
+    down,
+    up,
     electorate: voters.length,
     needs,
     ballots,
-    suspectAtQuorum: tally.suspecting >= needs,
-    firstFaultAtMs,
-    lastOkAtMs,
+    suspectAtQuorum: suspecting >= needs,
+    firstFaultAtMs: doubt?.firstFaultAtMs ?? null,
+    lastOkAtMs: doubt?.lastOkAtMs ?? null,
   };
 };
 
-const ENDPOINTS: readonly EndpointName[] = ['healthz', 'readyz'];
+const ALL_UP: Says = { healthz: 0, readyz: 0 };
 
-const tallyTarget = (chamber: Chamber, target: TargetConfig, id: TargetId, voters: readonly string[]): TargetTally => {
+const tallyTarget = (chamber: Chamber, { id, keys, voters }: Seen): TargetTally => {
+  const says = chamber.says.get(id) ?? ALL_UP;
   const endpoints: Partial<Record<EndpointName, EndpointTally>> = {};
-  for (const endpoint of ENDPOINTS) if (target[endpoint] !== undefined) endpoints[endpoint] = tallyEndpoint(chamber, id, endpoint, voters);
+  if (keys.healthz !== undefined) endpoints.healthz = tallyEndpoint(chamber, keys.healthz, says.healthz, voters);
+  if (keys.readyz !== undefined) endpoints.readyz = tallyEndpoint(chamber, keys.readyz, says.readyz, voters);
   return { target: id, verdict: targetVerdict(endpoints.healthz?.verdict, endpoints.readyz?.verdict), endpoints };
 };
 
@@ -180,47 +295,58 @@ const WORST: readonly Verdict[] = ['down', 'unready', 'unknown', 'suspect', 'up'
 
 const tallyPool = (chamber: Chamber, place: Place, full: boolean): PoolTally => {
   const targets: TargetTally[] = [];
-  let up = 0;
-  let unknown = 0;
-  for (const { target, id, voters } of place.voting) {
-    if (!full && !chamber.mentioned.has(id)) {
-      if (quietVerdict(chamber, voters) === 'up') up++;
-      else unknown++;
+  const verdicts = new Set<Verdict>();
+  const n = { up: 0, unknown: 0, suspects: 0 };
+  let anyDownVote = false;
+  let firstFaultAtMs: number | null = null;
+  let lastOkAtMs: number | null = null;
+  for (const seen of place.voting) {
+    if (!full && !chamber.says.has(seen.id)) {
+      if (quietVerdict(chamber, seen.voters) === 'up') n.up++;
+      else n.unknown++;
       continue;
     }
-    const tally = tallyTarget(chamber, target, id, voters);
+    const tally = tallyTarget(chamber, seen);
     targets.push(tally);
+    verdicts.add(tally.verdict);
     const side = counts(tally.verdict);
-    if (side === 'up') up++;
-    if (side === 'unknown') unknown++;
+    if (side === 'up') n.up++;
+    if (side === 'unknown') n.unknown++;
+    let suspect = false;
+    for (const endpoint of ENDPOINTS) {
+      const e = tally.endpoints[endpoint];
+      if (e === undefined) continue;
+      suspect ||= e.suspectAtQuorum;
+      anyDownVote ||= e.down > 0;
+      firstFaultAtMs = earliest(firstFaultAtMs, e.firstFaultAtMs);
+      lastOkAtMs = latest(lastOkAtMs, e.lastOkAtMs);
+    }
+    if (suspect) n.suspects++;
   }
-  const endpoints = targets.flatMap((t) => Object.values(t.endpoints));
   const total = place.voting.length;
-  const verdicts = new Set<Verdict>(targets.map((t) => t.verdict));
-  const suspects = targets.filter((t) => Object.values(t.endpoints).some((e) => e.suspectAtQuorum)).length;
   return {
     service: place.service.name,
     pool: place.pool.name,
     region: place.pool.region,
-    verdict: poolVerdict(up, unknown, place.pool.minUp),
-    cause: WORST.find((v) => verdicts.has(v)) ?? (unknown > 0 ? 'unknown' : 'up'),
-    up,
-    unknown,
+    verdict: poolVerdict(n.up, n.unknown, place.pool.minUp),
+    cause: WORST.find((v) => verdicts.has(v)) ?? (n.unknown > 0 ? 'unknown' : 'up'),
+    up: n.up,
+    unknown: n.unknown,
     total,
     minUp: place.pool.minUp,
     // The pool is suspect when it would be out if what is suspect at a quorum turned out to be down.
-    suspectAtQuorum: total - suspects < place.pool.minUp,
-    anyDownVote: endpoints.some((e) => e.down > 0),
-    gate: place.gates.some(({ target, id }) => gateClosed(chamber, place.pool.region, target, id)) ? 'closed' : 'open',
-    firstFaultAtMs: endpoints.reduce<number | null>((at, e) => earliest(at, e.firstFaultAtMs), null),
-    lastOkAtMs: endpoints.reduce<number | null>((at, e) => latest(at, e.lastOkAtMs), null),
+    suspectAtQuorum: total - n.suspects < place.pool.minUp,
+    anyDownVote,
+    gate: place.gates.some((seen) => gateClosed(chamber, seen)) ? 'closed' : 'open',
+    firstFaultAtMs,
+    lastOkAtMs,
     targets,
   };
 };
 
-const gateClosed = (chamber: Chamber, region: string, target: TargetConfig, id: TargetId): boolean =>
-  chamber.mentioned.has(id) &&
-  ENDPOINTS.some((endpoint) => target[endpoint] !== undefined && ballotOf(chamber, region, id, endpoint) === 'down');
+/** A `local` target that its own region holds down. It never votes; it keeps traffic from returning by itself. */
+const gateClosed = (chamber: Chamber, seen: Seen): boolean =>
+  chamber.says.has(seen.id) && Object.values(tallyTarget(chamber, seen).endpoints).some((e) => e.down > 0);
 
 /**
  * Tallies of every pool, in configured order. In: the votes of one read with bounds of their ages, cluster time in ms.
@@ -231,12 +357,20 @@ export const tally = (cluster: ClusterConfig, heard: readonly Heard[], nowMs: nu
   return placesOf(cluster).map((place) => tallyPool(chamber, place, full));
 };
 
-/** Smallest electorate among a pool's voting targets: automatic moves need at least three voters. */
-export const leastElectorate = (cluster: ClusterConfig, service: string): number =>
-  placesOf(cluster)
-    .filter((p) => p.service.name === service)
-    .flatMap((p) => p.voting.map((v) => v.voters.length))
-    .reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+const least = new WeakMap<ClusterConfig, ReadonlyMap<string, number>>();
+
+/** Smallest electorate among a service's voting targets: automatic moves need at least three voters. Infinity for a service without targets. */
+export const leastElectorate = (cluster: ClusterConfig, service: string): number => {
+  let known = least.get(cluster);
+  if (known === undefined) {
+    const byService = Map.groupBy(placesOf(cluster), (p) => p.service.name);
+    known = new Map(
+      [...byService].map(([name, list]) => [name, Math.min(...list.map((p) => Math.min(...p.voting.map((v) => v.voters.length))))]),
+    );
+    least.set(cluster, known);
+  }
+  return known.get(service) ?? Number.POSITIVE_INFINITY;
+};
 
 /** Keys of the fresh votes that any of these tallies counted with one of `ballots`: what a decision that rests on them must guard. */
 export const votesBehind = (
@@ -246,9 +380,15 @@ export const votesBehind = (
   ballots: readonly Ballot[],
 ): readonly string[] => {
   const regions = new Set<string>();
-  for (const t of tallies)
-    for (const target of t.targets)
-      for (const e of Object.values(target.endpoints))
-        for (const [region, ballot] of Object.entries(e.ballots)) if (ballots.includes(ballot)) regions.add(region);
+  // Like ballots are one object, so each is looked at once.
+  const seen = new Set<EndpointTally['ballots']>();
+  for (const { targets } of tallies)
+    for (const { endpoints } of targets)
+      for (const endpoint of ENDPOINTS) {
+        const cast = endpoints[endpoint]?.ballots;
+        if (cast === undefined || seen.has(cast)) continue;
+        seen.add(cast);
+        for (const [region, ballot] of Object.entries(cast)) if (ballots.includes(ballot)) regions.add(region);
+      }
   return heard.filter((h) => regions.has(h.region) && isFresh(h, cluster)).map((h) => h.key);
 };

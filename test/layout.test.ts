@@ -1,0 +1,289 @@
+// The structure, held by a test: who may import whom, what only the ports may touch, no dead files, no undocumented error, a lockfile that installs
+// everywhere. Reads imports as text: every import in this project is a plain literal.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { expect, test } from 'vitest';
+import { ERRORS } from '../src/errors.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+
+const filesUnder = (folder: string): readonly string[] =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => join(folder, file))
+    .sort();
+
+const PRODUCTION = ['src', 'providers', 'policies'].flatMap(filesUnder);
+const TESTS = filesUnder('test');
+
+const textOf = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+
+/** Source without comments; strings stay, since an import is one. */
+const codeOf = (file: string): string =>
+  textOf(file)
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/(^|[^:'"`])\/\/[^\n]*/g, '$1');
+
+interface Import {
+  from: string;
+  /** Path within the project, or the name of a package or built-in. */
+  to: string;
+  typeOnly: boolean;
+}
+
+const importsOf = (file: string): readonly Import[] => {
+  const code = codeOf(file);
+  const resolve = (specifier: string): string => (specifier.startsWith('.') ? normalize(join(dirname(file), specifier)) : specifier);
+  const statics = [...code.matchAll(/(?:^|\n)\s*(?:import|export)\s+(type\s)?([^;'"]*?from\s+)?['"]([^'"]+)['"]/g)];
+  const dynamics = [...code.matchAll(/import\(\s*['"]([^'"]+)['"]\s*\)/g)];
+  return [
+    ...statics.map((m) => ({ from: file, to: resolve(m[3] ?? ''), typeOnly: m[1] !== undefined || isAllTypes(m[2] ?? '') })),
+    ...dynamics.map((m) => ({ from: file, to: resolve(m[1] ?? ''), typeOnly: false })),
+  ];
+};
+
+/** `{ type A, type B } from`: nothing is left of it at run time. */
+const isAllTypes = (clause: string): boolean => {
+  const names =
+    /\{([^}]*)\}/
+      .exec(clause)?.[1]
+      ?.split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '') ?? [];
+  return names.length > 0 && names.every((name) => name.startsWith('type '));
+};
+
+const GRAPH: readonly Import[] = PRODUCTION.flatMap(importsOf);
+
+const show = (imports: readonly Import[]): readonly string[] => imports.map((i) => `${i.from} -> ${i.to}`);
+
+// ---- the graph ----
+
+/** No clock, no randomness, no IO, and nothing imported that has them. */
+const PURE_ROOMS = ['src/health/', 'src/decide/', 'policies/'];
+const PURE_FILES = [
+  'src/model.ts',
+  'src/publish/plan.ts',
+  'src/converge/landing.ts',
+  'src/converge/measure.ts',
+  'src/api/timings.ts',
+  'src/config/defaults.ts',
+  'src/config/arithmetic.ts',
+  'src/config/words.ts',
+  'src/dns/address.ts',
+];
+const isPure = (file: string): boolean => PURE_ROOMS.some((room) => file.startsWith(room)) || PURE_FILES.includes(file);
+
+test('pure modules import only pure modules', () => {
+  const wrong = GRAPH.filter((i) => isPure(i.from) && !i.typeOnly && !isPure(i.to) && i.to !== 'node:assert');
+  expect(show(wrong)).toEqual([]);
+});
+
+test('the pure rooms and files are there', () => {
+  for (const file of PURE_FILES) expect(existsSync(join(ROOT, file)), file).toBe(true);
+  for (const room of PURE_ROOMS)
+    expect(
+      PRODUCTION.some((file) => file.startsWith(room)),
+      room,
+    ).toBe(true);
+});
+
+const pluginOf = (file: string): string | null => {
+  const provider = /^providers\/([^/]+)\//.exec(file);
+  if (provider !== null) return `providers/${provider[1]}`;
+  const policy = /^policies\/(steering|safety)\/([^/]+)\.ts$/.exec(file);
+  return policy === null ? null : `policies/${policy[1]}/${policy[2]}`;
+};
+
+test('plug-ins import their contract, never one another', () => {
+  const wrong = GRAPH.filter((i) => pluginOf(i.from) !== null && pluginOf(i.to) !== null && pluginOf(i.from) !== pluginOf(i.to));
+  expect(show(wrong)).toEqual([]);
+});
+
+/** `from` never imports `to`; why. */
+const FORBIDDEN: readonly { from: RegExp; to: RegExp; why: string }[] = [
+  { from: /^src\/decide\//, to: /^src\/publish\//, why: 'deciding knows nothing of publishing' },
+  { from: /^src\/api\//, to: /^(providers\/|src\/publish\/)/, why: 'the API submits inputs and reads state; it never calls a provider' },
+  {
+    from: /^providers\//,
+    to: /^src\/(decide|coordinate|publish|api|paging|probe|health|store|config)\//,
+    why: 'an adapter converts and calls, nothing else',
+  },
+  { from: /^policies\//, to: /^(providers\/|src\/(?!model\.ts))/, why: 'a policy knows the vocabulary only' },
+  {
+    from: /^src\/(probe|store|dns)\//,
+    to: /^src\/(decide|publish|api|paging|converge)\//,
+    why: 'probing, storing and resolving serve the deciders, not the other way round',
+  },
+  { from: /^src\/(?!main\.ts)/, to: /^src\/main\.ts$/, why: 'the composition root is imported by nobody' },
+];
+
+test('rooms keep to their side of the walls', () => {
+  for (const { from, to, why } of FORBIDDEN)
+    expect(show(GRAPH.filter((i) => from.test(i.from) && to.test(i.to) && !i.typeOnly)), why).toEqual([]);
+});
+
+// ---- ambient things ----
+
+/** What is banned outside the ports, and what to use instead. */
+const AMBIENT: readonly { pattern: RegExp; instead: string }[] = [
+  { pattern: /\bDate\.now\b|\bnew Date\(\s*\)|\bDate\(\s*\)/, instead: 'ports.clock.wallMs()' },
+  { pattern: /\bperformance\s*\./, instead: 'ports.clock.monoMs()' },
+  { pattern: /\bprocess\.hrtime\b|\bprocess\.uptime\b/, instead: 'ports.clock.monoMs()' },
+  { pattern: /\b(setTimeout|setInterval|setImmediate)\s*\(/, instead: 'ports.timers.after' },
+  { pattern: /\bMath\.random\b|\brandomBytes\b|\brandomUUID\b|\brandomInt\b|\bgetRandomValues\b/, instead: 'ports.random' },
+  { pattern: /\bAbortSignal\.timeout\b/, instead: 'withDeadline of src/ports.ts' },
+  { pattern: /(^|[^.\w])fetch\s*\(/, instead: 'undici with ports.net' },
+];
+const SOCKET_MODULES = new Set([
+  'node:net',
+  'node:tls',
+  'node:dgram',
+  'node:http',
+  'node:https',
+  'node:http2',
+  'node:dns',
+  'node:dns/promises',
+  'node:timers',
+  'node:timers/promises',
+  'node:perf_hooks',
+]);
+const DOORS = ['src/ports.ts', 'src/main.ts'];
+
+test('time, randomness and sockets come in through the ports only', () => {
+  const found = PRODUCTION.filter((file) => !DOORS.includes(file)).flatMap((file) =>
+    AMBIENT.filter(({ pattern }) => pattern.test(codeOf(file))).map(
+      ({ pattern, instead }) => `${file}: ${pattern.exec(codeOf(file))?.[0]?.trim()}: use ${instead}`,
+    ),
+  );
+  expect(found).toEqual([]);
+  expect(show(GRAPH.filter((i) => !DOORS.includes(i.from) && !i.typeOnly && SOCKET_MODULES.has(i.to)))).toEqual([]);
+});
+
+test('the ban sees what it bans', () => {
+  const samples = [
+    'Date.now()',
+    'new Date()',
+    'performance.now()',
+    'setTimeout(f, 1)',
+    'Math.random()',
+    'randomBytes(4)',
+    'AbortSignal.timeout(5)',
+    ' fetch(url)',
+  ];
+  for (const sample of samples)
+    expect(
+      AMBIENT.some(({ pattern }) => pattern.test(sample)),
+      sample,
+    ).toBe(true);
+  expect(AMBIENT.some(({ pattern }) => pattern.test('new Date(wallMs).toISOString(); timers.after(5)'))).toBe(false);
+});
+
+// ---- nothing dead, nothing stray ----
+
+const reachable = (starts: readonly string[], graph: readonly Import[]): ReadonlySet<string> => {
+  const seen = new Set<string>(starts);
+  const queue = [...starts];
+  for (let file = queue.pop(); file !== undefined; file = queue.pop())
+    for (const { to } of graph.filter((i) => i.from === file)) {
+      if (seen.has(to)) continue;
+      seen.add(to);
+      queue.push(to);
+    }
+  return seen;
+};
+
+test('every production file is reached from the command line', () => {
+  const alive = reachable(['src/main.ts'], GRAPH);
+  expect(PRODUCTION.filter((file) => !alive.has(file))).toEqual([]);
+});
+
+test('every file of the tests is a test, or used by one', () => {
+  const graph = [...GRAPH, ...TESTS.flatMap(importsOf)];
+  const starts = [...TESTS.filter((file) => file.endsWith('.test.ts')), 'test/run.ts', 'test/vitest.config.ts', 'test/bench/bench.ts'];
+  // A test may start a file as a process of its own instead of importing it.
+  const named = TESTS.filter((file) => TESTS.some((other) => other !== file && textOf(other).includes(`${file.split('/').at(-1)}'`)));
+  const alive = reachable([...starts, ...named], graph);
+  expect(TESTS.filter((file) => !alive.has(file))).toEqual([]);
+});
+
+test('the top level holds what the owner wants and nothing else', () => {
+  const allowed = [
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'src',
+    'providers',
+    'policies',
+    'deploy',
+    'test',
+    'Dockerfile',
+    'README.md',
+    'CHANGELOG.md',
+    'LICENSE',
+    'node_modules',
+  ];
+  const found = readdirSync(ROOT).filter((entry) => !entry.startsWith('.') && !allowed.includes(entry));
+  expect(found).toEqual([]);
+});
+
+test('no default exports, no barrels: an index is a table', () => {
+  const defaults = PRODUCTION.filter((file) => /\bexport default\b/.test(codeOf(file)));
+  const barrels = PRODUCTION.filter((file) => /export \* from/.test(codeOf(file)));
+  expect([...defaults, ...barrels]).toEqual([]);
+});
+
+// ---- documents ----
+
+test('every error code is documented and used', () => {
+  const manual = textOf('src/README.md');
+  const code = PRODUCTION.filter((file) => file !== 'src/errors.ts')
+    .map(codeOf)
+    .join('\n');
+  expect(Object.keys(ERRORS).filter((name) => !manual.includes(`\`${name}\``))).toEqual([]);
+  expect(Object.keys(ERRORS).filter((name) => !code.includes(`'${name}'`))).toEqual([]);
+});
+
+test('every folder of the top level has a manual for its reader', () => {
+  for (const folder of ['src', 'providers', 'policies', 'deploy', 'test'])
+    expect(existsSync(join(ROOT, folder, 'README.md')), folder).toBe(true);
+});
+
+test('every npm script that a document names exists', () => {
+  const { scripts }: { scripts: Record<string, string> } = JSON.parse(textOf('package.json'));
+  const documents = ['README.md', 'src/README.md', 'test/README.md', 'deploy/README.md', 'providers/README.md', 'policies/README.md'];
+  const named = documents.flatMap((file) => [...textOf(file).matchAll(/npm run ([a-z:]+)/g)].map((m) => ({ file, script: m[1] ?? '' })));
+  expect(named.length).toBeGreaterThan(5);
+  expect(named.filter(({ script }) => scripts[script] === undefined)).toEqual([]);
+});
+
+test('every dependency has its line of why in the README', () => {
+  const {
+    dependencies,
+    devDependencies,
+    optionalDependencies,
+  }: Record<string, Record<string, string>> = JSON.parse(textOf('package.json'));
+  const readme = textOf('README.md');
+  const names = [...Object.keys(dependencies ?? {}), ...Object.keys(devDependencies ?? {})];
+  expect(names.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+  expect(Object.keys(optionalDependencies ?? {}).length).toBe(4);
+});
+
+// ---- the lockfile ----
+
+// npm drops optional packages that a registry lacks from the lockfile without a word, and `npm ci` elsewhere then refuses the whole file.
+test('every optional dependency that the lockfile mentions has an entry of its own', () => {
+  const { packages }: { packages: Record<string, { optionalDependencies?: Record<string, string>; resolved?: string }> } = JSON.parse(
+    textOf('package-lock.json'),
+  );
+  const names = new Set(Object.keys(packages).map((path) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)));
+  const wanted = Object.entries(packages).flatMap(([path, entry]) =>
+    Object.keys(entry.optionalDependencies ?? {}).map((name) => ({ path, name })),
+  );
+  expect(wanted.length).toBeGreaterThan(10);
+  expect(wanted.filter(({ name }) => !names.has(name))).toEqual([]);
+});
+
+test('the lockfile names no registry host', () => {
+  expect(textOf('package-lock.json')).not.toMatch(/"resolved":\s*"https?:/);
+});
