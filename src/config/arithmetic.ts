@@ -58,29 +58,29 @@ const votesIn = (policy: Policy, target: TargetConfig, needs: number): Sum => {
       ms: policy.intervalMs / endpoints,
       what: `until the next look (interval ${say(policy.intervalMs)}, ${plural(endpoints, 'endpoint')})`,
     },
-    { ms: LATE_MS, what: 'lateness of a probe' },
-    { ms: policy.suspectAfterMs, what: 'pending until suspected' },
+    { ms: LATE_MS, what: 'late start of a probe' },
+    { ms: policy.suspectAfterMs, what: 'pending before suspicion' },
     {
       ms: confirmationMs(policy, faults, endpoints),
-      what: `${plural(faults, 'fault')}, a probe every ${say(confirmEveryMs(policy))}, at least ${say(policy.faultSpanMs)} apart`,
+      what: `confirmation (${plural(faults, 'fault')}, one per ${say(confirmEveryMs(policy))}, over at least ${say(policy.faultSpanMs)})`,
     },
-    { ms: policy.timeoutMs, what: 'timeout of the last one' },
-    { ms: STORE_MS, what: 'vote written' },
+    { ms: policy.timeoutMs, what: 'timeout of the last probe' },
+    { ms: STORE_MS, what: 'write of the vote' },
   ]);
 };
 
 /** Until another region coordinates. */
 const takeoverIn = (policy: Policy): Sum =>
   sum([
-    { ms: LOOP_MS + STORE_MS, what: 'last renewal seen by the others' },
+    { ms: LOOP_MS + STORE_MS, what: 'sight of the last renewal' },
     { ms: policy.leaseMs, what: 'lease' },
     { ms: CAMPAIGN_MS, what: 'random wait of a candidate' },
-    { ms: STORE_MS, what: 'campaign written' },
+    { ms: STORE_MS, what: 'campaign' },
   ]);
 
 const COMMIT: readonly Step[] = [
-  { ms: LOOP_MS, what: 'coordinator reads' },
-  { ms: STORE_MS, what: 'decision committed' },
+  { ms: LOOP_MS, what: 'read of the votes' },
+  { ms: STORE_MS, what: 'commit of the decision' },
 ];
 
 const longest = (sums: readonly Sum[]): Sum | null =>
@@ -113,8 +113,8 @@ const neverOf = (cluster: ClusterConfig, service: ServiceConfig): string | null 
 const convergenceOf = (cluster: ClusterConfig, service: ServiceConfig): Sum =>
   sum([
     { ms: STORE_MS, what: 'guard before the write' },
-    { ms: 2 * WRITE_MS, what: `provider write, two attempts of ${say(WRITE_MS)}` },
-    { ms: VISIBLE_MS, what: 'all authoritative servers answer it' },
+    { ms: 2 * WRITE_MS, what: `provider (two attempts of ${say(WRITE_MS)})` },
+    { ms: VISIBLE_MS, what: `spread to the zone's other servers` },
     { ms: service.ttlS * 1000, what: 'TTL in the resolvers' },
     { ms: cluster.policy.intervalMs, what: 'next look of the vantages' },
   ]);
@@ -135,7 +135,7 @@ export const worstCaseGroups = (cluster: ClusterConfig): readonly { worst: Worst
   );
 };
 
-const inWords = ({ totalMs, steps }: Sum): string => `${say(totalMs)} = ${steps.map(({ ms, what }) => `${say(ms)} ${what}`).join(' + ')}`;
+const inWords = ({ steps }: Sum): string => `(${steps.map(({ ms, what }) => `${say(ms)} ${what}`).join(' + ')})`;
 
 /** What to lower, and to what, so that the sum fits: the largest sensible step first. */
 const detectionCure = (cluster: ClusterConfig, { totalMs, steps }: Sum): string => {
@@ -154,6 +154,16 @@ const detectionCure = (cluster: ClusterConfig, { totalMs, steps }: Sum): string 
   return `lower policy.timeout, policy.faults or policy.faultSpan, or ${raise}`;
 };
 
+const convergenceCure = ({ policy, goals }: ClusterConfig, ttlS: number, totalMs: number): string => {
+  const raise = `raise goals.convergence to ${spell(Math.ceil(totalMs / 1000) * 1000)}`;
+  const overMs = totalMs - goals.convergenceMs;
+  const ttlMs = Math.floor((ttlS * 1000 - overMs) / 1000) * 1000;
+  if (ttlMs >= 1000) return `lower ttl to ${spell(ttlMs)} or ${raise}`;
+  return policy.intervalMs - overMs >= policy.timeoutMs
+    ? `lower policy.interval to ${spell(policy.intervalMs - overMs)} or ${raise}`
+    : raise;
+};
+
 /** Goals that cannot be met, with the numbers and what to change. */
 export const goalFindings = (cluster: ClusterConfig): Finding[] => {
   const { goals } = cluster;
@@ -168,15 +178,13 @@ export const goalFindings = (cluster: ClusterConfig): Finding[] => {
     }
     if (worst.detection !== null && worst.detection.totalMs > goals.detectionMs) {
       const cure = detectionCure(cluster, worst.detection);
-      const message = `found ${inWords(worst.detection)} until a dead region of ${who} is detected, expected ${say(goals.detectionMs)} at worst; ${cure}`;
+      const message = `found ${say(worst.detection.totalMs)} until a dead region of ${who} is detected ${inWords(worst.detection)}, expected ${say(goals.detectionMs)} at worst; ${cure}`;
       findings.push({ path: ['cluster', 'goals', 'detection'], at: 'value', message });
     }
     if (worst.convergence.totalMs > goals.convergenceMs) {
       const { totalMs } = worst.convergence;
-      const ttlMs = Math.floor(((cluster.services[at]?.ttlS ?? 0) * 1000 - (totalMs - goals.convergenceMs)) / 1000) * 1000;
-      const raise = `raise goals.convergence to ${spell(Math.ceil(totalMs / 1000) * 1000)}`;
-      const cure = ttlMs >= 1000 ? `lower ttl to ${spell(ttlMs)} or ${raise}` : raise;
-      const message = `found ${inWords(worst.convergence)} until users of ${who} have left, expected ${say(goals.convergenceMs)} at worst; ${cure}`;
+      const cure = convergenceCure(cluster, cluster.services[at]?.ttlS ?? 0, totalMs);
+      const message = `found ${say(totalMs)} until users of ${who} have left ${inWords(worst.convergence)}, expected ${say(goals.convergenceMs)} at worst; ${cure}`;
       findings.push({ path: ['cluster', 'services', at, 'ttl'], at: 'value', message });
     }
     return findings;

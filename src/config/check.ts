@@ -30,7 +30,7 @@ const duplicates = (what: string, names: readonly string[], pathOf: (index: numb
   );
 
 const unknown = (what: string, name: string, known: readonly string[], otherwise: string): string =>
-  `found "${name}", expected a ${what}: ${list(known)}; ${didYouMean(name, known, otherwise)}`;
+  `found "${name}", expected a ${what}: ${list([...new Set(known)])}; ${didYouMean(name, known, otherwise)}`;
 
 const AT = ['cluster'] as const;
 

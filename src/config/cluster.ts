@@ -8,6 +8,7 @@ import {
   answer,
   dnsName,
   duration,
+  filePath,
   hostPortText,
   name,
   percent,
@@ -18,9 +19,6 @@ import {
   urlPath,
   whole,
 } from './fields.ts';
-
-/** A path in the file as an absolute one. */
-export type PathField = z.ZodType<string, string>;
 
 // Limits of lists: far above what one cluster needs, and low enough that a generated file gone wrong is refused rather than run.
 const REGIONS_MAX = 64;
@@ -37,80 +35,75 @@ const some = <T extends z.ZodType>(item: T, max = LIST_MAX) => few(item, max).mi
 const ENDPOINT = 'an address, or a map with url and what to expect there; write it like http://192.0.2.10:8080/healthz';
 const BODY = 'a text of 1 to 1024 characters that a good reply contains; write it in quotes';
 
-const endpointObject = (path: PathField) =>
-  z
-    .strictObject(
-      {
-        url: probeUrl,
-        status: some(statusRange).optional(),
-        bodyIncludes: z.string({ error: BODY }).min(1, { error: BODY }).max(1024, { error: BODY }).optional(),
-        serverName: dnsName.optional(),
-        caFile: path.optional(),
-      },
-      { error: (issue) => (issue.code === 'invalid_type' ? ENDPOINT : undefined) },
-    )
-    .transform((given, context): ProbeSpec => {
-      const { url, status, bodyIncludes, serverName, caFile } = given;
-      const only = (key: string, scheme: string): void =>
-        context.addIssue({ code: 'custom', path: [key], message: `no such key with this url; remove it, or use an ${scheme} url` });
-      const tcp = url.startsWith('tcp:');
-      if (tcp && status) only('status', 'http:// or https://');
-      if (tcp && bodyIncludes !== undefined) only('bodyIncludes', 'http:// or https://');
-      if (!url.startsWith('https:') && serverName !== undefined) only('serverName', 'https://');
-      if (!url.startsWith('https:') && caFile !== undefined) only('caFile', 'https://');
-      if (tcp) return { kind: 'tcp', url };
-      return { kind: 'http', url, status: status ?? [[200, 299]], ...present({ bodyIncludes, serverName, caFile }) };
-    });
+const endpointObject = z
+  .strictObject(
+    {
+      url: probeUrl,
+      status: some(statusRange).optional(),
+      bodyIncludes: z.string({ error: BODY }).min(1, { error: BODY }).max(1024, { error: BODY }).optional(),
+      serverName: dnsName.optional(),
+      caFile: filePath.optional(),
+    },
+    { error: (issue) => (issue.code === 'invalid_type' ? ENDPOINT : undefined) },
+  )
+  .transform((given, context): ProbeSpec => {
+    const { url, status, bodyIncludes, serverName, caFile } = given;
+    const only = (key: string, scheme: string): void =>
+      context.addIssue({ code: 'custom', path: [key], message: `nothing here with this url; remove it, or use an ${scheme} url` });
+    const tcp = url.startsWith('tcp:');
+    if (tcp && status) only('status', 'http:// or https://');
+    if (tcp && bodyIncludes !== undefined) only('bodyIncludes', 'http:// or https://');
+    if (!url.startsWith('https:') && serverName !== undefined) only('serverName', 'https://');
+    if (!url.startsWith('https:') && caFile !== undefined) only('caFile', 'https://');
+    if (tcp) return { kind: 'tcp', url };
+    return { kind: 'http', url, status: status ?? [[200, 299]], ...present({ bodyIncludes, serverName, caFile }) };
+  });
 
 /** A URL alone is an endpoint with nothing else said. */
-const endpoint = (path: PathField) =>
-  z.preprocess((given) => (typeof given === 'object' && given !== null ? given : { url: given }), endpointObject(path));
+const endpoint = z.preprocess((given) => (typeof given === 'object' && given !== null ? given : { url: given }), endpointObject);
 
 const FROM = 'all, local or a list of regions; write all when every region should vote';
 const from = z.union([z.enum(['all', 'local']), some(name, REGIONS_MAX)], { error: FROM });
 
-const target = (path: PathField) =>
-  z
-    .strictObject({ name, from: from.default('all'), healthz: endpoint(path).optional(), readyz: endpoint(path).optional() })
-    .transform((given): TargetConfig => present(given));
+const target = z
+  .strictObject({ name, from: from.default('all'), healthz: endpoint.optional(), readyz: endpoint.optional() })
+  .transform((given): TargetConfig => present(given));
 
-const pool = (path: PathField) =>
-  z
-    .strictObject({
-      name,
-      region: name.optional(),
-      weight: whole(0, 10_000).default(1),
-      minUp: whole(1, TARGETS_MAX).optional(),
-      answers: some(answer),
-      targets: some(target(path), TARGETS_MAX),
-    })
-    .transform(({ region, minUp, ...given }): PoolConfig => {
-      // Local targets have no vote, so they are no part of the half either.
-      const judged = given.targets.filter((each) => each.from !== 'local').length;
-      return { ...given, region: region ?? given.name, minUp: minUp ?? Math.max(1, Math.ceil(judged / 2)) };
-    });
+const pool = z
+  .strictObject({
+    name,
+    region: name.optional(),
+    weight: whole(0, 10_000).default(1),
+    minUp: whole(1, TARGETS_MAX).optional(),
+    answers: some(answer),
+    targets: some(target, TARGETS_MAX),
+  })
+  .transform(({ region, minUp, ...given }): PoolConfig => {
+    // Local targets have no vote, so they are no part of the half either.
+    const judged = given.targets.filter((each) => each.from !== 'local').length;
+    return { ...given, region: region ?? given.name, minUp: minUp ?? Math.max(1, Math.ceil(judged / 2)) };
+  });
 
-const service = (path: PathField) =>
-  z
-    .strictObject({
-      name: dnsName,
-      mode: z.enum(['observe', 'advise', 'auto']).default('observe'),
-      provider: name,
-      ttl: ttlSeconds.default(TTL_S),
-      steering: z.enum(Object.keys(steering) as [string, ...string[]]).default('weighted'),
-      allDown: z.enum(['hold', 'configured']).default('hold'),
-      pools: some(pool(path), POOLS_MAX),
-      converge: z
-        .strictObject({
-          authoritative: few(hostPortText).default([]),
-          resolvers: few(hostPortText).default([]),
-          request: z.strictObject({ port: whole(1, 65_535), path: urlPath }).optional(),
-        })
-        .default({ authoritative: [], resolvers: [] }),
-    })
-    .transform(({ ttl, steering, converge, ...given }): ServiceConfig => {
-      return { ...given, ttlS: ttl, steering: { kind: steering }, converge: present(converge) };
-    });
+const service = z
+  .strictObject({
+    name: dnsName,
+    mode: z.enum(['observe', 'advise', 'auto']).default('observe'),
+    provider: name,
+    ttl: ttlSeconds.default(TTL_S),
+    steering: z.enum(Object.keys(steering) as [string, ...string[]]).default('weighted'),
+    allDown: z.enum(['hold', 'configured']).default('hold'),
+    pools: some(pool, POOLS_MAX),
+    converge: z
+      .strictObject({
+        authoritative: few(hostPortText).default([]),
+        resolvers: few(hostPortText).default([]),
+        request: z.strictObject({ port: whole(1, 65_535), path: urlPath }).optional(),
+      })
+      .default({ authoritative: [], resolvers: [] }),
+  })
+  .transform(({ ttl, steering, converge, ...given }): ServiceConfig => {
+    return { ...given, ttlS: ttl, steering: { kind: steering }, converge: present(converge) };
+  });
 
 const region = z.strictObject({
   name,
@@ -181,13 +174,13 @@ const goals = z.strictObject({ detection: goal.optional(), convergence: goal.opt
 }));
 
 /** The shape of `cluster`, key by key, so that its sound parts can still be checked when others are broken. */
-export const clusterShape = (path: PathField) => ({
+export const clusterShape = {
   name,
   version: whole(0, Number.MAX_SAFE_INTEGER).default(0),
   goals: goals.default(GOALS),
   regions: some(region, REGIONS_MAX),
   policy: policy.default(policyOf({})),
-  services: few(service(path), SERVICES_MAX),
-});
+  services: few(service, SERVICES_MAX),
+};
 
-export const clusterSchema = (path: PathField): z.ZodType<ClusterConfig> => z.strictObject(clusterShape(path));
+export const clusterSchema: z.ZodType<ClusterConfig> = z.strictObject(clusterShape);

@@ -171,6 +171,11 @@ export const webhookUrl = matching(
 /** The path of a request, with its query. */
 export const urlPath = matching('a path; write it like /healthz', (value) => /^\/[\x21-\x7e]{0,1023}$/.test(value));
 
+const FILE = 'the path of a file, relative to this one; write it like ../secrets/token';
+
+/** As written; withPaths of schema.ts makes it absolute. */
+export const filePath = matching(FILE, (value) => value.length >= 1 && value.length <= 1024 && !value.includes('\0'));
+
 // ---- status codes ----
 
 const STATUS = 'status codes from 100 to 599; write a number like 204 or a range like 200-299';

@@ -18,7 +18,7 @@ const TYPES: Readonly<Record<string, string>> = {
 
 const oneOf = (values: readonly unknown[], input: unknown): string => {
   const names = values.map(String);
-  return `${list(names)}; ${didYouMean(typeof input === 'string' ? input : '', names, names.length === 1 ? 'write it' : 'write one of them')}`;
+  return `${names.length === 1 ? '' : 'one of '}${list(names)}; ${didYouMean(typeof input === 'string' ? input : '', names, names.length === 1 ? 'write it' : 'write one of them')}`;
 };
 
 /** Names a map may hold: those of its schema. Only a raw issue still knows its schema. */
@@ -57,7 +57,9 @@ interface Flat {
 
 const valueAt = (root: unknown, path: Path): unknown =>
   path.reduce<unknown>((value, step) => {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
+    // A value written short stands for the map that the schema sees.
+    if (typeof value !== 'object' || value === null) return value;
+    if (!Object.hasOwn(value, step)) return undefined;
     return (value as Record<string | number, unknown>)[step];
   }, root);
 
@@ -73,15 +75,28 @@ const flatten = (issue: Issue, prefix: Path): Flat[] => {
   return [{ path, message: issue.message, keys: [], named: false }];
 };
 
+/** Known keys that a wrong one may stand for: the nearest spellings, or the file instead of the secret itself. */
+const meantBy = (key: string, known: readonly string[]): { secret: boolean; names: readonly string[] } => {
+  const names = nearest(key, known);
+  if (names.length > 0) return { secret: false, names };
+  if (known.includes(`${key}File`)) return { secret: true, names: [`${key}File`] };
+  return isSecretKey(key) ? { secret: true, names: known.filter((name) => name.endsWith('File')) } : { secret: false, names };
+};
+
 const unknownKey = (path: Path, key: string, known: readonly string[]): Finding => {
-  const asFile =
-    known.find((name) => name === `${key}File`) ?? (isSecretKey(key) ? known.find((name) => name.endsWith('File')) : undefined);
-  const found = `found the unknown key ${shown(key, [])}`;
-  const message =
-    asFile !== undefined || isSecretKey(key)
-      ? `found the secret "${key}" in the file itself, expected none; give a file: ${asFile ?? `${key}File`}`
-      : `${found}, expected ${list(known, 30)}; ${didYouMean(key, known, 'remove it')}`;
+  const { secret, names } = meantBy(key, known);
+  const message = secret
+    ? `found the secret ${shown(key, [])} in the file itself, expected none; give a file: ${names[0] ?? `${key}File`}`
+    : `found the unknown key ${shown(key, [])}, expected ${known.length > 1 ? 'one of ' : ''}${list(known, 30)}; ${didYouMean(key, known, 'remove it')}`;
   return { path: [...path, key], at: 'key', message };
+};
+
+/** Where `kind` is missing the schema cannot tell which keys are known, so a misspelt `kind` is looked for here. */
+const misspeltKind = (flat: Flat, root: unknown): Flat[] => {
+  const map = flat.path.slice(0, -1);
+  if (flat.path.at(-1) !== 'kind' || valueAt(root, flat.path) !== undefined) return [flat];
+  const keys = nearest('kind', Object.keys(Object(valueAt(root, map))));
+  return keys.length === 0 ? [flat] : [flat, { path: map, message: 'kind', keys, named: false }];
 };
 
 /** Issues as sentences, and the places from which nothing can be concluded. */
@@ -92,7 +107,7 @@ export interface Judged {
 
 /** Every issue as a sentence at its place. A missing key whose misspelling is reported beside it is not reported again. */
 export const judged = (error: z.core.$ZodError, root: unknown): Judged => {
-  const flat = error.issues.flatMap((issue) => flatten(issue, []));
+  const flat = error.issues.flatMap((issue) => flatten(issue, [])).flatMap((each) => misspeltKind(each, root));
   const known = (message: string): string[] => message.split(' ').filter((key) => key !== '');
   const findings = flat.flatMap(({ path, message, keys, named }): Finding[] => {
     if (keys.length > 0) return keys.map((key) => unknownKey(path, key, known(message)));
@@ -100,7 +115,7 @@ export const judged = (error: z.core.$ZodError, root: unknown): Judged => {
     return [{ path, at: named ? 'key' : 'value', message: `found ${shown(value, named ? [] : path)}, expected ${message}` }];
   });
   const meant = flat.flatMap(({ path, keys, message }) =>
-    keys.flatMap((key) => nearest(key, known(message)).map((name): Path => [...path, name])),
+    keys.flatMap((key) => meantBy(key, known(message)).names.map((name): Path => [...path, name])),
   );
   const misspelt = new Set(meant.map((path) => JSON.stringify(path)));
   return {

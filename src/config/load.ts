@@ -8,10 +8,10 @@ import type { ClusterConfig } from '../model.ts';
 import { goalFindings } from './arithmetic.ts';
 import { checkDraft, type Draft } from './check.ts';
 import { clusterShape } from './cluster.ts';
-import { policyOf } from './defaults.ts';
+import { GOALS, policyOf } from './defaults.ts';
 import { judged, salvage, wanted } from './issues.ts';
 import { type Finding, type Path, type Problem, showPath, sorted } from './problem.ts';
-import { pathIn, type ReplicaConfig, replicaSchema, replicaShape } from './schema.ts';
+import { type ReplicaConfig, replicaSchema, replicaShape, withPaths } from './schema.ts';
 import { warningsOf } from './warnings.ts';
 import { readYaml, type Source } from './yaml.ts';
 
@@ -49,7 +49,7 @@ const isMap = (value: unknown): value is Record<string, unknown> => typeof value
 const within = (outer: Path, inner: Path): boolean => outer.length <= inner.length && outer.every((step, i) => step === inner[i]);
 
 /** The draft of a file that the schema refused: section by section, each without its broken parts. */
-const draftOf = (root: unknown, folder: string, broken: readonly Path[]): { draft: Draft; origin: (path: Path) => Path } => {
+const draftOf = (root: unknown, broken: readonly Path[]): { draft: Draft; origin: (path: Path) => Path } => {
   const origins: { at: Path; origin: (path: Path) => Path }[] = [];
   const part = <T>(schema: z.ZodType<T>, value: unknown, at: Path, otherwise: T): T => {
     const sound = value === undefined ? null : salvage(schema, value);
@@ -62,11 +62,10 @@ const draftOf = (root: unknown, folder: string, broken: readonly Path[]): { draf
     return owner === undefined ? path : [...owner.at, ...owner.origin(path.slice(owner.at.length))];
   };
   const map = isMap(root) ? root : {};
-  const shape = replicaShape(folder);
   const draft: Draft = {
-    region: part<string | null>(shape.region, map.region, ['region'], null),
-    providers: part<ReplicaConfig['providers']>(shape.providers, map.providers, ['providers'], {}),
-    cluster: isMap(map.cluster) ? clusterOf(map.cluster, folder, part) : null,
+    region: part<string | null>(replicaShape.region, map.region, ['region'], null),
+    providers: part<ReplicaConfig['providers']>(replicaShape.providers, map.providers, ['providers'], {}),
+    cluster: isMap(map.cluster) ? clusterOf(map.cluster, part) : null,
     broken: (path) => broken.some((place) => within(origin(path), place) || within(place, origin(path))),
   };
   return { draft, origin };
@@ -74,15 +73,14 @@ const draftOf = (root: unknown, folder: string, broken: readonly Path[]): { draf
 
 type Part = <T>(schema: z.ZodType<T>, value: unknown, at: Path, otherwise: T) => T;
 
-const clusterOf = (map: Record<string, unknown>, folder: string, part: Part): ClusterConfig => {
-  const shape = clusterShape(pathIn(folder));
-  const { goals, policy } = { goals: shape.goals.parse(undefined), policy: policyOf({}) };
+const clusterOf = (map: Record<string, unknown>, part: Part): ClusterConfig => {
+  const shape = clusterShape;
   return {
     name: part(shape.name, map.name, ['cluster', 'name'], ''),
     version: 0,
-    goals: part(shape.goals, map.goals, ['cluster', 'goals'], goals),
+    goals: part(shape.goals, map.goals, ['cluster', 'goals'], GOALS),
     regions: part<ClusterConfig['regions']>(shape.regions, map.regions, ['cluster', 'regions'], []),
-    policy: part(shape.policy, map.policy, ['cluster', 'policy'], policy),
+    policy: part(shape.policy, map.policy, ['cluster', 'policy'], policyOf({})),
     services: part<ClusterConfig['services']>(shape.services, map.services, ['cluster', 'services'], []),
   };
 };
@@ -90,14 +88,13 @@ const clusterOf = (map: Record<string, unknown>, folder: string, part: Part): Cl
 // ---- the whole ----
 
 const judge = (source: Source, file: string): { config: ReplicaConfig | null; findings: readonly Finding[] } => {
-  const folder = dirname(resolve(file));
-  const parsed = replicaSchema(folder).safeParse(source.value, { error: wanted });
+  const parsed = replicaSchema.safeParse(source.value, { error: wanted });
   if (!parsed.success) {
     const { findings, broken } = judged(parsed.error, source.value);
-    const { draft, origin } = draftOf(source.value, folder, broken);
+    const { draft, origin } = draftOf(source.value, broken);
     return { config: null, findings: [...findings, ...checkDraft(draft).map((found) => ({ ...found, path: origin(found.path) }))] };
   }
-  const { cluster = null, ...rest } = parsed.data;
+  const { cluster = null, ...rest } = withPaths(parsed.data, dirname(resolve(file)));
   const config: ReplicaConfig = { file: resolve(file), ...rest, cluster };
   const findings = checkDraft({ ...config, broken: () => false });
   if (cluster === null && config.store.kind === 'embedded') {

@@ -56,7 +56,7 @@ const isSecretPath = (path: Path): boolean => {
 /** What stands at this place, in a form that may be printed and logged. */
 export const shown = (value: unknown, path: Path): string => {
   if (value === undefined || value === null) return 'nothing';
-  if (Array.isArray(value)) return 'a list';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (typeof value === 'object') return 'a map';
   if (isSecretPath(path)) return 'a value (not shown)';
   if (typeof value !== 'string') return String(value);

@@ -3,8 +3,20 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { ClusterConfig } from '../model.ts';
-import { clusterSchema, few, type PathField } from './cluster.ts';
-import { dnsName, type HostPort, hostPort, hostPortText, listen, name, present, storeUrl, webhookUrl } from './fields.ts';
+import { clusterSchema, few } from './cluster.ts';
+import {
+  dnsName,
+  filePath,
+  type HostPort,
+  hostPort,
+  hostPortText,
+  keyName,
+  listen,
+  name,
+  present,
+  storeUrl,
+  webhookUrl,
+} from './fields.ts';
 
 export interface BuiltinConfig {
   kind: 'builtin';
@@ -44,74 +56,72 @@ export interface ReplicaConfig {
   cluster: ClusterConfig | null;
 }
 
-const FILE = 'the path of a file, relative to this one; write it like ../secrets/token';
+/**
+ * A value of the schema with the paths in it made absolute, from `folder`. What ends in `File` names a file, and nothing else does:
+ * the rule by which secrets are told from their files as well.
+ */
+export const withPaths = <T>(value: T, folder: string): T => {
+  const walk = (each: unknown, key: string): unknown => {
+    if (typeof each === 'string') return key === 'file' || key.endsWith('File') ? resolve(folder, each) : each;
+    if (Array.isArray(each)) return each.map((item) => walk(item, ''));
+    if (typeof each !== 'object' || each === null) return each;
+    return Object.fromEntries(Object.entries(each).map(([name, item]) => [name, walk(item, name)]));
+  };
+  return walk(value, '') as T;
+};
 
-/** A path relative to the configuration's own folder, made absolute. */
-export const pathIn = (folder: string): PathField =>
-  z
-    .string({ error: FILE })
-    .min(1, { error: FILE })
-    .max(1024, { error: FILE })
-    .transform((path) => resolve(folder, path));
+const embedded = z.strictObject({
+  kind: z.literal('embedded'),
+  file: filePath,
+  serve: z
+    .strictObject({ listen, tokenFile: filePath })
+    .transform(({ listen, tokenFile }) => ({ ...listen, tokenFile }))
+    .optional(),
+});
 
-const embedded = (path: PathField) =>
-  z.strictObject({
-    kind: z.literal('embedded'),
-    file: path,
-    serve: z
-      .strictObject({ listen, tokenFile: path })
-      .transform(({ listen, tokenFile }) => ({ ...listen, tokenFile }))
-      .optional(),
-  });
+const remote = z.strictObject({ kind: z.literal('remote'), url: storeUrl, tokenFile: filePath });
 
-const remote = (path: PathField) => z.strictObject({ kind: z.literal('remote'), url: storeUrl, tokenFile: path });
-
-const builtin = (path: PathField) =>
-  z.strictObject({
-    kind: z.literal('builtin'),
-    zone: dnsName,
-    control: listen,
-    tokenFile: path,
-    serve: z.strictObject({ dns: listen }).optional(),
-  });
+const builtin = z.strictObject({
+  kind: z.literal('builtin'),
+  zone: dnsName,
+  control: listen,
+  tokenFile: filePath,
+  serve: z.strictObject({ dns: listen }).optional(),
+});
 
 const KEY = 'a map with name, algorithm and secretFile; keep the secret itself in a file of its own';
 
-const rfc2136 = (path: PathField) =>
-  z.strictObject({
-    kind: z.literal('rfc2136'),
-    zone: dnsName,
-    server: hostPort,
-    key: z.strictObject(
-      { name: dnsName, algorithm: z.enum(['hmac-sha256', 'hmac-sha512']), secretFile: path },
-      { error: (issue) => (issue.code === 'invalid_type' ? KEY : undefined) },
-    ),
-  });
+const rfc2136 = z.strictObject({
+  kind: z.literal('rfc2136'),
+  zone: dnsName,
+  server: hostPort,
+  key: z.strictObject(
+    { name: keyName, algorithm: z.enum(['hmac-sha256', 'hmac-sha512']), secretFile: filePath },
+    { error: (issue) => (issue.code === 'invalid_type' ? KEY : undefined) },
+  ),
+});
 
-/** The shape of the file, key by key, so that its sound parts can still be checked when others are broken. `folder` is the file's own. */
-export const replicaShape = (folder: string) => {
-  const path = pathIn(folder);
-  return {
-    region: name,
-    replica: name,
-    api: z
-      .strictObject({ listen: listen.default({ host: '127.0.0.1', port: 7700 }), tokenFile: path })
-      .transform(({ listen, tokenFile }) => ({ ...listen, tokenFile })),
-    store: z.discriminatedUnion('kind', [embedded(path), remote(path)]).transform((given): StoreConfig => present(given) as StoreConfig),
-    dns: z.strictObject({ resolvers: few(hostPortText).default([]) }).default({ resolvers: [] }),
-    providers: z
-      .record(
-        name,
-        z.discriminatedUnion('kind', [builtin(path), rfc2136(path)]).transform((given) => present(given) as BuiltinConfig | Rfc2136Config),
-      )
-      .default({}),
-    paging: z
-      .strictObject({ webhooks: few(z.strictObject({ name, url: webhookUrl, secretFile: path })).default([]) })
-      .default({ webhooks: [] }),
-    log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).default({ level: 'info' }),
-    cluster: clusterSchema(path).optional(),
-  };
+/** The shape of the file, key by key, so that its sound parts can still be checked when others are broken. */
+export const replicaShape = {
+  region: name,
+  replica: name,
+  api: z
+    .strictObject({ listen: listen.default({ host: '127.0.0.1', port: 7700 }), tokenFile: filePath })
+    .transform(({ listen, tokenFile }) => ({ ...listen, tokenFile })),
+  store: z.discriminatedUnion('kind', [embedded, remote]).transform((given): StoreConfig => present(given) as StoreConfig),
+  dns: z.strictObject({ resolvers: few(hostPortText).default([]) }).default({ resolvers: [] }),
+  providers: z
+    .record(
+      name,
+      z.discriminatedUnion('kind', [builtin, rfc2136]).transform((given) => present(given) as BuiltinConfig | Rfc2136Config),
+    )
+    .default({}),
+  paging: z
+    .strictObject({ webhooks: few(z.strictObject({ name, url: webhookUrl, secretFile: filePath })).default([]) })
+    .default({ webhooks: [] }),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).default({ level: 'info' }),
+  cluster: clusterSchema.optional(),
 };
 
-/** The whole file. */
-export const replicaSchema = (folder: string) => z.strictObject(replicaShape(folder));
+/** The whole file, with paths as they are written. */
+export const replicaSchema = z.strictObject(replicaShape);

@@ -12,8 +12,11 @@ import {
   Lexer,
   LineCounter,
   type Node,
+  type Pair,
   parseDocument,
   visit,
+  type YAMLMap,
+  type YAMLParseError,
 } from 'yaml';
 import type { Path } from './problem.ts';
 
@@ -51,6 +54,9 @@ export interface YamlRead {
   complaints: readonly Complaint[];
 }
 
+const TOO_DEEP = `found values nested too deeply, expected at most ${DEPTH_MAX} levels; look for brackets that never close`;
+const UNCLOSED = 'found a quote that never closes, expected its pair; close it, or use the other kind of quotes around it';
+
 /** What the parser's codes mean to somebody who has just edited a file. */
 const GRAMMAR: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'found a tab as indentation, expected spaces; replace the tab by spaces',
@@ -64,20 +70,21 @@ const GRAMMAR: Readonly<Record<string, string>> = {
   BAD_DQ_ESCAPE: 'found a backslash escape that does not exist, expected one of YAML; double the backslash or use single quotes',
   KEY_OVER_1024_CHARS: 'found a key of more than 1024 characters, expected a short one; a missing line break is the usual cause',
   MULTIPLE_ANCHORS: 'found two anchors on one value, expected one; remove one',
-  RESOURCE_EXHAUSTION: `found values nested too deeply, expected at most ${DEPTH_MAX} levels; look for brackets that never close`,
+  RESOURCE_EXHAUSTION: TOO_DEEP,
 };
 
 const grammar = (code: string): string =>
   GRAMMAR[code] ??
   `found text that is not YAML (${code.toLowerCase()}), expected "key: value"; put texts with special characters in quotes`;
 
-/** Offset of the first token nested deeper than the limit, or null. Looks at tokens only, so that no text can exhaust the stack. */
-const tooDeep = (text: string): number | null => {
+/** What the tokens show before anything recurses: the offset of the first one nested too deeply, and of a quote that never closes. */
+const scan = (text: string): { deep: number | null; unclosed: number | null } => {
   let offset = 0;
   let brackets = 0;
   let indicators = 0;
   let lineStart = true;
   let plain = false;
+  let unclosed: number | null = null;
   for (const token of new Lexer().lex(text)) {
     const type: ReturnType<typeof CST.tokenType> = plain ? null : CST.tokenType(token);
     plain = type === 'scalar';
@@ -87,12 +94,13 @@ const tooDeep = (text: string): number | null => {
     else if (type === 'flow-map-end' || type === 'flow-seq-end') brackets--;
     else if (type === 'seq-item-ind' || type === 'explicit-key-ind' || type === 'map-value-ind') indicators++;
     else if (type === 'newline') indicators = 0;
+    else if (/^(double|single)-quoted/.test(type ?? '') && (token.length === 1 || !token.endsWith(token[0] ?? ''))) unclosed = offset;
     const wide = lineStart && type === 'space' && token.length > INDENT_MAX;
-    if (wide || brackets > DEPTH_MAX || indicators > 2 * DEPTH_MAX) return offset;
+    if (wide || brackets > DEPTH_MAX || indicators > 2 * DEPTH_MAX) return { deep: offset, unclosed: null };
     lineStart = type === 'newline';
     offset += token.length;
   }
-  return null;
+  return { deep: null, unclosed };
 };
 
 interface Conversion {
@@ -111,9 +119,10 @@ const toValue = (state: Conversion, given: Node | null, path: Path): unknown => 
   };
   if (--state.left < 0 || path.length > DEPTH_MAX) {
     state.exhausted = true;
-    return refuse(
-      `found more than ${path.length > DEPTH_MAX ? `${DEPTH_MAX} levels` : `${VALUES_MAX} values`} once aliases are expanded, expected fewer; remove nested aliases`,
-    );
+    const found = path.length > DEPTH_MAX ? `${DEPTH_MAX} levels` : `${VALUES_MAX} values`;
+    const message = `found more than ${found} once aliases are expanded, expected fewer; look for an alias that contains itself or other aliases`;
+    state.complain(given.range?.[0] ?? 0, path.slice(0, 1), message);
+    return null;
   }
   const node = isAlias(given) ? state.targets.get(given) : given;
   if (node === undefined) return refuse('found an alias without its anchor, expected "&name" before "*name"; add the anchor');
@@ -157,6 +166,23 @@ const aliasTargets = (document: Document.Parsed): ReadonlyMap<Alias, Node> => {
   return targets;
 };
 
+/** The errors that are not echoes: those about tabs when there are any, else the first of each stretch of text. */
+const firstErrors = (errors: readonly YAMLParseError[]): readonly YAMLParseError[] => {
+  const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT');
+  return (tabs.length > 0 ? tabs : errors).filter(({ pos }, i, all) => pos[0] !== all[i - 1]?.pos[0]).slice(0, GRAMMAR_MAX);
+};
+
+const indexes = new WeakMap<YAMLMap, ReadonlyMap<unknown, Pair>>();
+
+/** The pairs of a map by key, the first of equal keys; indexed once, since every problem of a large map looks its place up here. */
+const pairsOf = (map: YAMLMap): ReadonlyMap<unknown, Pair> => {
+  const known = indexes.get(map);
+  if (known) return known;
+  const index = new Map(map.items.toReversed().map((pair) => [isScalar(pair.key) ? pair.key.value : undefined, pair]));
+  indexes.set(map, index);
+  return index;
+};
+
 /** Walks as far as the file goes; what is missing is placed at the key (or the list entry) that should hold it. */
 const placeOf = (root: Node | null, targets: ReadonlyMap<Alias, Node>, path: Path, at: 'key' | 'value'): { offset: number; path: Path } => {
   let node = root;
@@ -164,7 +190,7 @@ const placeOf = (root: Node | null, targets: ReadonlyMap<Alias, Node>, path: Pat
   for (const [i, step] of path.entries()) {
     const here = node !== null && isAlias(node) ? (targets.get(node) ?? null) : node;
     if (isMap(here)) {
-      const pair = here.items.find(({ key }) => isScalar(key) && key.value === step);
+      const pair = pairsOf(here).get(step);
       if (pair === undefined) return { offset, path };
       offset = (isNode(pair.key) && pair.key.range?.[0]) || 0;
       node = isNode(pair.value) ? pair.value : null;
@@ -187,15 +213,15 @@ export const readYaml = (text: string): YamlRead => {
     const { line, col } = lines.linePos(offset);
     complaints.push({ line: Math.max(1, line), column: Math.max(1, col), path, message });
   };
-  const deep = tooDeep(text);
-  if (deep !== null) {
+  const { deep, unclosed } = scan(text);
+  if (deep !== null || unclosed !== null) {
     lines.addNewLine(0);
     for (let i = text.indexOf('\n'); i !== -1; i = text.indexOf('\n', i + 1)) lines.addNewLine(i + 1);
-    complain(deep, [], grammar('RESOURCE_EXHAUSTION'));
+    complain(deep ?? unclosed ?? 0, [], deep !== null ? TOO_DEEP : UNCLOSED);
     return { source: null, complaints };
   }
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, version: '1.2' });
-  for (const error of document.errors.slice(0, GRAMMAR_MAX)) complain(error.pos[0], [], grammar(error.code));
+  for (const { code, pos } of firstErrors(document.errors)) complain(pos[0], [], grammar(code));
   const { explicit, version } = document.directives.yaml;
   if (explicit === true && version !== '1.2')
     complain(0, [], 'found a %YAML directive, expected none: this file is YAML 1.2; remove the line');
