@@ -162,6 +162,12 @@ describe('a service', () => {
     expect(api).toMatchObject({ route: null, fence: null, because: 'nothing has been decided yet' });
   });
 
+  test('may be called like something every object has', () => {
+    const named = { ...cluster, services: [{ ...cluster.services[0]!, name: 'constructor' }] };
+    const [service] = statusDocument(statusInput({ cluster: named, routing })).services;
+    expect(service).toMatchObject({ name: 'constructor', route: null, fence: null, applied: null });
+  });
+
   test('shows what the provider acknowledged and who coordinates', () => {
     const applied = { [SERVICE]: { fence: 6, atMs: NOW_MS, outcome: 'failing', because: 'timeout' } } as const;
     const leader = { region: 'us-east', replica: 'b', boot: 'x', epoch: 2, n: 9, nonce: 'n', released: false };
@@ -228,6 +234,14 @@ describe('an incident against the goals', () => {
     const both = incident({ published: { ...half.published, 'api.example.test': { t6AtMs: 69_500 } } });
     expect(convergenceOf(both, cluster.goals, 99_999)).toMatchObject({ ms: 60_000, judgement: 'met', waitingFor: [] });
     expect(convergenceOf(incident({ closedAtMs: 12_000 }), cluster.goals, 12_000).judgement).toBe('unmeasured');
+  });
+
+  test('count each service from the decision that drained it, and leave out what cannot be seen', () => {
+    const published = { [SERVICE]: { t3AtMs: 20_000, t6AtMs: 30_000 }, 'api.example.test': { unmeasured: 'no resolver is configured' } };
+    expect(convergenceOf(incident({ published }), cluster.goals, 40_000)).toMatchObject({ ms: 10_000, judgement: 'met', waitingFor: [] });
+    const blind = { [SERVICE]: published['api.example.test'], 'api.example.test': published['api.example.test'] };
+    expect(convergenceOf(incident({ published: blind }), cluster.goals, 999_999).judgement).toBe('unmeasured');
+    expect(convergenceOf(incident({ kind: 'all-down' }), cluster.goals, 999_999).judgement).toBe('unmeasured');
   });
 
   test('are listed newest first, at most fifty', () => {

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createMetrics, type Metrics } from '../../src/metrics.ts';
 import type { Channel } from '../../src/paging/channel.ts';
 import { createOutbox, type Outbox, type OutboxOptions } from '../../src/paging/outbox.ts';
+import { sleep } from '../../src/ports.ts';
 import { StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { createVirtual, type Virtual, type VirtualProcess } from '../virtual.ts';
@@ -91,6 +92,17 @@ describe('a page', () => {
     const text = await metrics.text();
     expect(text).toContain('tidegate_pages_total{channel="oncall",outcome="retry"} 3');
     expect(text).toContain('tidegate_pages_total{channel="oncall",outcome="sent"} 1');
+  });
+
+  test('that fails late is tried again as soon as its time has come, not at the next sweep', async () => {
+    oncall.next.push(async () => {
+      await sleep(virtual.ports.timers, 500);
+      return { sent: false, retry: true, because: 'slow to fail' };
+    });
+    await pages.put(pageOf('a'));
+    start();
+    await virtual.advance(500 + 2_400 + 2);
+    expect(times(oncall)).toHaveLength(2);
   });
 
   test('is tried again no sooner than the receiver asks, but never later than a quarter of an hour', async () => {
