@@ -2,6 +2,7 @@
 // the configured one; in a set all addresses are equal, so what is served splits by the number of addresses, both families together.
 // Reading back and promising use the same arithmetic, so drift is a plain comparison. Ignores TTLs of what is served. Pure.
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { addressBytes, canonicalAddress } from '../../src/dns/address.ts';
 import type { Answer, Reply } from '../../src/dns/codec.ts';
 import type { Prerequisite, Update } from '../../src/dns/update.ts';
@@ -68,12 +69,14 @@ export const prerequisiteOf = ({ desired, previous }: Change): Prerequisite => {
     : { rule: 'exactly', name, type: TYPE.TXT, data: [txtBytes(formatFence(previous.fence))] };
 };
 
-/** Replaces fence and addresses of one service. The server leaves out what does not change, so repeating it changes nothing. */
-export const updatesOf = ({ desired, fence }: Change): Update[] => {
+/** Replaces fence and addresses of one service; nothing when all of it is there already, as some servers count up the serial even then. */
+export const updatesOf = ({ desired, fence, previous }: Change): Update[] => {
   const { service, ttlS } = desired;
   const guard = fenceName(service);
   const addresses = addressesOf(poolsIn(desired));
   assert(addresses.length > 0, `${service}: an empty route; no pool has both a share and an address`);
+  const there = { fence, shares: quantise(desired), foreign: [], token: previous.token };
+  if (isDeepStrictEqual(previous, there)) return [];
   return [
     { act: 'delete', name: guard, type: TYPE.TXT },
     { act: 'add', name: guard, type: TYPE.TXT, ttlS: FENCE_TTL_S, data: txtBytes(formatFence(fence)) },

@@ -158,11 +158,11 @@ const refusal = ({ desired, fence, previous }: Change): Applied | null => {
 const outcomeOf = (where: string, key: TsigKey, reply: Buffer, verified: Verified, atS: number): Applied => {
   const rcode = rcodeName(readHeader(reply).rcode);
   const error = verified.ok ? verified.error : verified.claim;
-  // A server that does not know the key cannot sign its refusal. Believing a forged one costs an alarm, no write.
+  // A server that does not know the key cannot sign its refusal (Knot 3.2 says the same when its acl forbids a name). Believing a forged one costs an alarm, no write.
   if (rcode === 'NOTAUTH' && error === 'BADKEY') {
     return {
       outcome: 'fatal',
-      because: `${where}: the server does not know the ${key.algorithm} key "${key.name}" (BADKEY); compare name and algorithm`,
+      because: `${where}: the server does not take the ${key.algorithm} key "${key.name}" (BADKEY); compare name, algorithm and what the key may change`,
     };
   }
   if (!verified.ok) {

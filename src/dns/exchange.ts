@@ -6,7 +6,7 @@ import { errorText, Fault } from '../errors.ts';
 import { DeadlineError, type Ports, withDeadline } from '../ports.ts';
 import { familyOf } from './address.ts';
 import { type AskType, decodeReply, encodeQuery, type Reply, repliesTo } from './codec.ts';
-import { MESSAGE_BYTES_MAX, readHeader, u16Bytes } from './wire.ts';
+import { readHeader, u16Bytes } from './wire.ts';
 
 export interface DnsServer {
   /** An IP literal. */
@@ -150,15 +150,23 @@ const overTcp = ({ ports, server }: ExchangeOptions, packets: readonly Buffer[],
 
 /** Cuts a stream into messages by their two bytes of length. Holds at most one unfinished message of 64 KiB beside the chunk. */
 export const frames = (onMessage: (message: Buffer) => void): ((chunk: Buffer) => void) => {
-  let rest: Buffer = Buffer.alloc(0);
+  let chunks: Buffer[] = [];
+  let held = 0;
+  let needed = 2;
   return (chunk) => {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    while (rest.length >= 2) {
-      const length = rest.readUInt16BE(0);
-      if (rest.length < 2 + length) break;
-      onMessage(rest.subarray(2, 2 + length));
-      rest = rest.subarray(2 + length);
+    chunks.push(chunk);
+    held += chunk.length;
+    // Joined only when something is whole, so that a server which sends byte by byte costs no more than one that does not.
+    while (held >= needed) {
+      let all = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+      needed = 2 + all.readUInt16BE(0);
+      if (held >= needed) {
+        onMessage(all.subarray(2, needed));
+        all = all.subarray(needed);
+        needed = 2;
+      }
+      chunks = [all];
+      held = all.length;
     }
-    assert(rest.length <= 2 + MESSAGE_BYTES_MAX, 'an unfinished message is never longer than its length allows');
   };
 };

@@ -96,19 +96,19 @@ const withRecord = (message: Buffer, record: TsigRecord): Buffer => {
   return whole;
 };
 
-/** Splits a message into what was signed and the signature; null: there is none. Throws Fault ERR_DNS when it is malformed or misplaced. */
+/** Splits a message into what was signed and the signature; null: there is none. Throws Fault: ERR_DNS for a malformed message, ERR_TSIG for a malformed or misplaced signature. */
 const split = (message: Buffer): { bare: Buffer; record: TsigRecord } | null => {
   const { records } = readEnvelope(message);
   const at = records.findIndex((record) => record.type === TYPE.TSIG);
   if (at < 0) return null;
   const found = records[at]!;
   if (at !== records.length - 1 || found.section !== 3 || found.class !== CLASS.ANY || found.ttlS !== 0) {
-    throw new Fault('ERR_DNS', 'a DNS message with a signature that is not its last record, or not of class ANY and TTL 0');
+    throw new Fault('ERR_TSIG', 'a DNS message with a signature that is not its last record, or not of class ANY and TTL 0');
   }
   const read = reader(message, found.dataAt);
   const [algorithm, timeS, fudgeS, mac] = [read.name(), read.u48(), read.u16(), read.bytes(read.u16())];
   const [originalId, error, other] = [read.u16(), read.u16(), read.bytes(read.u16())];
-  if (read.at() !== message.length) throw new Fault('ERR_DNS', 'a DNS message whose signature is longer or shorter than its parts');
+  if (read.at() !== message.length) throw new Fault('ERR_TSIG', 'a DNS message whose signature is longer or shorter than its parts');
   const bare = Buffer.from(message.subarray(0, found.startsAt));
   bare.writeUInt16BE(originalId, 0);
   bare.writeUInt16BE(message.readUInt16BE(10) - 1, 10);
@@ -120,7 +120,7 @@ const errorName = (code: number): TsigError =>
 
 /**
  * Checks key, then MAC, then time (the order of RFC 8945 5.2). `requestMac` when verifying a reply. Never throws on what the peer sent
- * unless it is malformed (Fault ERR_DNS).
+ * unless it is malformed (Fault ERR_DNS, ERR_TSIG).
  */
 export const verify = (message: Buffer, key: TsigKey, nowS: number, requestMac?: Buffer): Verified => {
   const parts = split(message);

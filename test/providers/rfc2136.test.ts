@@ -276,6 +276,27 @@ describe('the meaning of replies', () => {
   });
 });
 
+describe('what is there already', () => {
+  const there: ReadBack = { fence, shares: quantise(service), foreign: [], token: null };
+  test('is only compared: the update carries the prerequisite and no change', async () => {
+    await using server = await startFakeDns(({ request }) => [signedReply(request, 0)]);
+    expect(await open(server).apply([{ desired: service, fence, previous: there }], patience())).toEqual({ outcome: 'applied' });
+    expect(decodeUpdate(server.asked[0]!.request)).toMatchObject({ prerequisites: [{ rule: 'exactly' }], updates: [] });
+  });
+
+  test('is written again when anything differs: the nonce, a share, a foreign value', async () => {
+    await using server = await startFakeDns(({ request }) => [signedReply(request, 0)]);
+    const others = [
+      { ...there, fence: { ...fence, nonce: 'other' } },
+      { ...there, shares: { a: 1000, b: 0 } },
+      { ...there, shares: null },
+      { ...there, foreign: ['192.0.2.9'] },
+    ];
+    for (const previous of others) await open(server).apply([{ desired: service, fence, previous }], patience());
+    expect(server.asked.map(({ request }) => decodeUpdate(request).updates.length)).toEqual([6, 6, 6, 6]);
+  });
+});
+
 describe('reading', () => {
   test('an answer without authority, or an error, is not taken for an empty zone', async () => {
     for (const [what, why] of [

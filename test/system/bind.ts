@@ -69,6 +69,8 @@ ${keyText(operator)}
 options {
   directory "${dir}"; pid-file "${dir}/named.pid"; session-keyfile "${dir}/session.key"; managed-keys-directory "${dir}";
   listen-on port ${port} { ${host}; }; listen-on-v6 { none; };
+  // By default ten connections may wait; the eleventh of a burst then starts over a second later.
+  tcp-listen-queue 100;
   recursion no; dnssec-validation no; notify no; allow-transfer { ${host}; }; minimal-responses yes;
 };
 logging { channel here { file "${logFile}"; severity info; }; category default { here; }; };
