@@ -64,13 +64,13 @@ const published = (incident: Incident, service: string, evidence: Evidence, nowM
   // What held before the decision took no time after it: a pool without a share has no users to bring away.
   const t3AtMs = before.t3AtMs ?? incident.t3AtMs;
   const set = Object.entries(instants).filter(([, atMs]) => atMs !== null);
-  return { ...before, ...Object.fromEntries(set.map(([key, atMs]) => [key, Math.max(t3AtMs, atMs ?? t3AtMs)])) };
+  return { ...before, ...Object.fromEntries(set.map(([key, atMs]) => [key, Math.round(Math.max(t3AtMs, atMs ?? t3AtMs))])) };
 };
 
 /** A service that joined the incident later has a decision of its own; its instant is known exactly only while that is the newest. */
 const firstSight = (incident: Incident, routing: Routing, service: ServiceRouting | undefined, nowMs: number): Published => {
   if (service === undefined || service.fence <= incident.v) return {};
-  return { t3AtMs: routing.v === service.fence ? routing.atMs : nowMs };
+  return { t3AtMs: Math.max(incident.t3AtMs, routing.v === service.fence ? routing.atMs : nowMs) };
 };
 
 /** A sentence, or null when convergence can be measured. */
