@@ -11,7 +11,7 @@ import { type Ports, sleep } from '../ports.ts';
 import { type Op, type Store, StoreAmbiguousError, type TxnResult } from '../store/store.ts';
 import { createClusterTime } from './cluster-time.ts';
 import { auditKey, incidentKey, KEYS, outboxKey } from './keys.ts';
-import { type ClusterCache, SIGHT_QUERY, type Sight, sightOf } from './read.ts';
+import { type RecordCache, SIGHT_QUERY, type Sight, sightOf } from './read.ts';
 import { createRevisionClock } from './revision-clock.ts';
 
 export interface CoordinatorOptions {
@@ -71,7 +71,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   const { ports, store, log } = options;
   const revisions = createRevisionClock();
   const time = createClusterTime();
-  const cache: ClusterCache = { mod: 0, cluster: null };
+  const cache: RecordCache = new Map();
   const stopped = new AbortController();
   let wakeUp: (() => void) | null = null;
   let woken = false;

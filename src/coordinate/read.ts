@@ -26,16 +26,24 @@ export const SIGHT_QUERY = {
   prefixes: ['vote/', 'beat/', 'incident/', 'seen/', 'applied/'],
 } as const;
 
-/** The same cluster object for the same revision of `members`, so that what is worked out per configuration is worked out once. */
-export type ClusterCache = { mod: number; cluster: ClusterConfig | null };
+/** The same object for the same revision of `members` and of each vote, so that what is worked out per configuration or vote is worked out once. */
+export type RecordCache = Map<string, KeyValue>;
 
-export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cache: ClusterCache): Sight => {
-  const byKey = new Map(read.kvs.map((kv) => [kv.key, kv]));
+const isKept = (key: string): boolean => key === KEYS.members || key.startsWith('vote/');
+
+/** The record as first read at this revision. */
+const kept = (kv: KeyValue, cache: RecordCache): KeyValue => {
+  if (!isKept(kv.key)) return kv;
+  const known = cache.get(kv.key);
+  if (known?.mod === kv.mod) return known;
+  cache.set(kv.key, kv);
+  return kv;
+};
+
+export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cache: RecordCache): Sight => {
+  const byKey = new Map(read.kvs.map((kv) => [kv.key, kept(kv, cache)]));
   const value = <T>(key: string): T | null => (byKey.get(key)?.value as T | undefined) ?? null;
-  const members = byKey.get(KEYS.members);
-  if (members === undefined) Object.assign(cache, { mod: 0, cluster: null });
-  else if (cache.mod !== members.mod) Object.assign(cache, { mod: members.mod, cluster: members.value as ClusterConfig });
-  const votes = read.kvs.filter((kv) => kv.key.startsWith('vote/'));
+  const votes = [...byKey.values()].filter((kv) => kv.key.startsWith('vote/'));
   const heard = votes.map((kv): Heard => {
     const { region, replica } = placeOf(kv.key);
     const beat = byKey.get(`beat/${region}/${replica}`);
@@ -50,7 +58,7 @@ export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cac
   });
   return {
     rev: read.rev,
-    cluster: cache.cluster,
+    cluster: value<ClusterConfig>(KEYS.members),
     leader: value<Leader>(KEYS.leader),
     routing: value<Routing>(KEYS.routing),
     overrides: value<Overrides>(KEYS.override),
