@@ -1,13 +1,26 @@
 // The votes matrix: what each region says of each target, with the reason and the age. Pure.
 // Where a tally exists its ballots are shown, since they are what decides; local targets and everything before the first count are read off the votes.
 import { vantagesOf } from '../health/electorate.ts';
-import type { Ballot, ClusterConfig, PoolConfig, PoolTally, TargetConfig, TargetTally, Vote } from '../model.ts';
-import { poolKey, targetId } from '../model.ts';
+import type {
+  Ballot,
+  Beat,
+  ClusterConfig,
+  EndpointKey,
+  PoolConfig,
+  PoolTally,
+  TargetConfig,
+  TargetId,
+  TargetTally,
+  Vote,
+} from '../model.ts';
+import { endpointKey, poolKey, targetId } from '../model.ts';
 
 export interface HeardVote {
   region: string;
   replica: string;
   vote: Vote;
+  /** Its heartbeat, which knows the reasons. */
+  beat?: Beat;
   /** Upper bound of the vote's age in ms; Infinity when nothing bounds it. */
   ageMs: number;
 }
@@ -54,16 +67,31 @@ const stateByBallots = (tally: TargetTally, region: string): CellState | null =>
   return health === 'unknown' || ready === 'unknown' ? 'unknown' : 'up';
 };
 
-const cellBecause = (state: CellState, votes: readonly HeardVote[], ageMs: number | null): string => {
+/** What the region's heartbeats say against one endpoint: `refused, 4 faults, first 6.1 s ago`; null when nothing. */
+const doubtOf = (votes: readonly HeardVote[], key: EndpointKey): string | null => {
+  for (const { beat, ageMs } of votes) {
+    const doubt = beat && own(beat.suspects, key);
+    if (doubt && Number.isFinite(ageMs)) {
+      const faults = `${doubt.faults} fault${doubt.faults === 1 ? '' : 's'}`;
+      return `${doubt.reason}, ${faults}, first ${seconds(doubt.firstFaultAgeMs + ageMs)} ago`;
+    }
+  }
+  return null;
+};
+
+const cellBecause = (state: CellState, votes: readonly HeardVote[], target: TargetId, ageMs: number | null): string => {
+  const doubts = (['healthz', 'readyz'] as const).flatMap((endpoint) => {
+    const doubt = doubtOf(votes, endpointKey(target, endpoint));
+    return doubt === null ? [] : [`/${endpoint} ${doubt}`];
+  });
   switch (state) {
     case 'up':
-      return 'answers';
+      return doubts.length === 0 ? 'answers' : `answers, but ${doubts.join('; ')}`;
     case 'down':
-      return 'consecutive faults of /healthz';
     case 'unready':
-      return 'consecutive faults of /readyz';
+      return doubts.join('; ') || `consecutive faults of ${state === 'down' ? '/healthz' : '/readyz'}`;
     case 'unknown':
-      return 'has not looked often enough since it started';
+      return ['has not looked often enough since it started', ...doubts].join('; ');
     case 'abstain':
       for (const { vote } of votes) if (vote.self.state === 'abstain') return vote.self.because;
       return 'abstains';
@@ -83,7 +111,7 @@ export const matrixOf = (cluster: ClusterConfig, heard: readonly HeardVote[], ta
       const ageMs = votes.length === 0 ? null : known(Math.min(...votes.map((heard) => heard.ageMs)));
       const fresh = votes.filter((each) => each.ageMs <= cluster.policy.freshMs);
       const state = (tally && stateByBallots(tally, region)) ?? stateByVotes(fresh, id);
-      return { state, because: cellBecause(state, votes, ageMs), ageMs };
+      return { state, because: cellBecause(state, votes, id, ageMs), ageMs };
     };
     return Object.fromEntries(vantagesOf(cluster, pool, target).map((region) => [region, cellOf(region)]));
   };

@@ -115,11 +115,14 @@ const pathsOf = (options: RouteOptions): readonly Path[] => {
 /** Registers every path with every method: those it offers, and a 405 with `Allow` for the others, before any body is read. */
 export const addRoutes = (app: FastifyInstance, options: RouteOptions): void => {
   const guard = createGuard(options.token);
+  const mayWrite = async (request: FastifyRequest): Promise<void> => {
+    guard(request.headers.authorization);
+    if (options.stopping()) throw new Fault('ERR_STOPPING', 'nothing was written: send it to another replica');
+  };
   for (const { url, reads, writes = {} } of pathsOf(options)) {
     const offered: HTTPMethods[] = [...(reads ? (['GET', 'HEAD'] as const) : []), ...(Object.keys(writes) as ('PUT' | 'DELETE')[])];
     if (reads) app.route({ method: ['GET', 'HEAD'], url, handler: reads });
-    for (const [method, handler] of Object.entries(writes))
-      app.route({ method, url, onRequest: async (request) => guard(request.headers.authorization), handler });
+    for (const [method, handler] of Object.entries(writes)) app.route({ method, url, onRequest: mayWrite, handler });
     app.route({
       method: app.supportedMethods.filter((method) => !offered.includes(method as HTTPMethods)) as HTTPMethods[],
       url,

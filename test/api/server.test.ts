@@ -134,7 +134,7 @@ describe('reads', () => {
     expect(reply.body).toContain('tidegate_convergence_duration_seconds_bucket{le="60"} 0');
   });
 
-  test('/readyz is not ready when the view says so, and when stopping; /healthz stays', async () => {
+  test('/readyz is not ready when the view says so, and when stopping, when no order is taken either; /healthz stays', async () => {
     const unready = openApi({ view: viewOf({ ready: () => ({ ok: false, why: 'no configuration yet' }) }) });
     expect((await unready.app.inject('/readyz')).json()).toEqual({ status: 'fail', because: 'no configuration yet' });
     expect((await unready.app.inject('/readyz')).statusCode).toBe(503);
@@ -142,6 +142,9 @@ describe('reads', () => {
     const stopping = openApi({}, () => true);
     expect((await stopping.app.inject('/readyz')).statusCode).toBe(503);
     expect((await stopping.app.inject('/healthz')).statusCode).toBe(200);
+    const order = await stopping.app.inject({ method: 'PUT', url: '/v1/overrides/a', headers: AUTHORIZED, payload: DRAIN });
+    expect(order.statusCode).toBe(503);
+    expect(order.json()).toMatchObject({ code: 'ERR_STOPPING', detail: 'nothing was written: send it to another replica' });
     await stopping.close();
   });
 

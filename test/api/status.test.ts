@@ -97,6 +97,21 @@ describe('the matrix', () => {
     });
   });
 
+  test('gives the reason and the age of the faults where a heartbeat knows them', () => {
+    const suspects = {
+      [`${EU_APP}#healthz`]: { firstFaultAgeMs: 6_000, lastOkAgeMs: null, faults: 4, reason: 'refused' },
+      [`${EU_APP}#readyz`]: { firstFaultAgeMs: 900, lastOkAgeMs: null, faults: 1, reason: 'timeout' },
+    } as const;
+    const beat = { boot: 'b', seq: 1, n: 1, configVersion: 3, suspects, loopDelayMs: 0, wallMs: 0 };
+    const tallies = [euTally(endpoint({ 'us-east': 'down', 'ap-south': 'up' }), endpoint({ 'us-east': 'up', 'ap-south': 'up' }))];
+    const votes = ['us-east', 'ap-south'].map((region) => ({ region, replica: 'a', vote: vote(), beat, ageMs: 100 }));
+    const row = statusDocument(statusInput({ tallies, votes })).votes.matrix[EU_APP];
+    expect(row?.['us-east']?.because).toBe('/healthz refused, 4 faults, first 6.1 s ago; /readyz timeout, 1 fault, first 1.0 s ago');
+    expect(row?.['ap-south']?.because).toBe(
+      'answers, but /healthz refused, 4 faults, first 6.1 s ago; /readyz timeout, 1 fault, first 1.0 s ago',
+    );
+  });
+
   test.each([
     ['down', 'up', 'down'],
     ['up', 'down', 'unready'],
@@ -251,7 +266,7 @@ describe('an incident against the goals', () => {
   });
 });
 
-describe('for any state', () => {
+describe('for any state', { timeout: 30_000 }, () => {
   const names = fc.oneof(
     fc.constantFrom(SERVICE, 'api.example.test', ...REGIONS, EU_APP, 'constructor', '__proto__', 'toString'),
     fc.string(),
