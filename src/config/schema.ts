@@ -2,6 +2,8 @@
 // Judges each value by itself: relations between them are check.ts. The shared part is cluster.ts, the spellings of single values fields.ts.
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import type { BuiltinConfig } from '../../providers/builtin/index.ts';
+import type { Rfc2136Config } from '../../providers/rfc2136/index.ts';
 import type { ClusterConfig } from '../model.ts';
 import { clusterSchema, few } from './cluster.ts';
 import {
@@ -17,23 +19,6 @@ import {
   storeUrl,
   webhookUrl,
 } from './fields.ts';
-
-export interface BuiltinConfig {
-  kind: 'builtin';
-  zone: string;
-  /** Where fenced writes go. */
-  control: HostPort;
-  tokenFile: string;
-  /** This replica runs the server. */
-  serve?: { dns: HostPort };
-}
-
-export interface Rfc2136Config {
-  kind: 'rfc2136';
-  zone: string;
-  server: HostPort;
-  key: { name: string; algorithm: 'hmac-sha256' | 'hmac-sha512'; secretFile: string };
-}
 
 export type StoreConfig =
   | { kind: 'embedded'; file: string; serve?: HostPort & { tokenFile: string } }
