@@ -1,0 +1,59 @@
+// What the authoritative server answers, asked directly again and again: twenty questions a look, so that an address without a share is seen to be
+// absent and not only missed. Ignores what ought to be answered; that is the reader's subject.
+import { follow } from '../dns/codec.ts';
+import { type DnsServer, query } from '../dns/exchange.ts';
+import { type Ports, sleep } from '../ports.ts';
+
+export const SAMPLES = 20;
+const QUERY_MS = 1000;
+
+/** One look. Instants are monotonic. */
+export interface AnswerLook {
+  startedAtMs: number;
+  atMs: number;
+  /** Questions that were answered, of SAMPLES. */
+  answered: number;
+  addresses: ReadonlySet<string>;
+}
+
+export interface AnswerWatch {
+  close(): Promise<void>;
+}
+
+export interface AnswerWatchOptions {
+  ports: Ports;
+  server: DnsServer;
+  name: string;
+  /** From the end of one look to the start of the next. */
+  everyMs: number;
+  onLook(look: AnswerLook): void;
+}
+
+export const watchAnswers = ({ ports, server, name, everyMs, onLook }: AnswerWatchOptions): AnswerWatch => {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const ask = async (): Promise<readonly string[]> =>
+    follow(await query({ ports, server, name, type: 'A', recursionDesired: false, timeoutMs: QUERY_MS, signal }), name, 'A').addresses;
+
+  const look = async (): Promise<AnswerLook> => {
+    const startedAtMs = ports.clock.monoMs();
+    const replies = await Promise.all(Array.from({ length: SAMPLES }, () => ask().catch(() => null)));
+    const answered = replies.filter((reply) => reply !== null);
+    return { startedAtMs, atMs: ports.clock.monoMs(), answered: answered.length, addresses: new Set(answered.flat()) };
+  };
+
+  const life = (async () => {
+    while (!signal.aborted) {
+      const seen = await look();
+      if (signal.aborted) return;
+      onLook(seen);
+      await sleep(ports.timers, everyMs, signal).catch(() => {});
+    }
+  })();
+  return {
+    close() {
+      stopping.abort(new Error('the demo ends'));
+      return life;
+    },
+  };
+};

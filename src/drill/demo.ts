@@ -1,0 +1,134 @@
+// `npm run demo`: opens the rooms, plays the story, prints what was measured, and leaves nothing behind: no process, no folder, whatever happened.
+// Exit code 0 only if the goals were met and nothing moved that should have stayed.
+
+import { GOALS } from '../config/defaults.ts';
+import { errorText } from '../errors.ts';
+import type { Ports } from '../ports.ts';
+import { killAll, lastWords } from './child.ts';
+import { type Outcome, outcomeOf } from './measure.ts';
+import { createNarrator, type Narrator } from './narrator.ts';
+import { introduction, whatToTry } from './programme.ts';
+import { openRooms, type Rooms, removeFolders } from './rooms.ts';
+import { FAST_PACE, PACE, type Pace } from './scene.ts';
+import { createStage } from './stage.ts';
+import { createStory, type Story } from './story.ts';
+import { renderOutcome, renderTimeline } from './timeline.ts';
+
+export interface DemoOptions {
+  ports: Ports;
+  fast: boolean;
+  /** Leave it running until interrupted. */
+  stay: boolean;
+  /** The last line of stdout is the outcome as JSON; everything else goes to stderr. */
+  json: boolean;
+  version: string;
+}
+
+/** What a shell reports for a process ended by SIGINT. */
+const INTERRUPTED_EXIT = 130;
+
+class Interrupted extends Error {}
+
+/** Runs the whole demo. Out: the exit code. Throws nothing that the world does; Ctrl-C ends it early, cleanly. */
+export const runDemo = async ({ ports, fast, stay, json, version }: DemoOptions): Promise<number> => {
+  const out = json ? process.stderr : process.stdout;
+  const narrator = createNarrator(ports, out, process.env.NO_COLOR !== undefined && process.env.NO_COLOR !== '');
+  const ending = interruption();
+  const pace = fast ? FAST_PACE : PACE;
+  narrator.text(introduction(version, pace, fast, narrator.paper));
+  const { outcome, interrupted } = await perform({ ports, pace, narrator, ending, stay });
+  ending.close();
+  if (json) process.stdout.write(`${JSON.stringify(jsonOf(outcome))}\n`);
+  if (interrupted) return INTERRUPTED_EXIT;
+  return outcome.ok ? 0 : 1;
+};
+
+/** Members in the order in which the README lists them. */
+const jsonOf = ({ ok, failed, detectionMs, detectionUpperMs, takeoverMs, convergenceMs, falseDrains, goals }: Outcome): object => ({
+  ok,
+  failed,
+  detectionMs,
+  detectionUpperMs,
+  takeoverMs,
+  convergenceMs,
+  falseDrains,
+  goals,
+});
+
+interface Ending {
+  signal: AbortSignal;
+  abort(reason: Error): void;
+  close(): void;
+}
+
+/** Signals, and a reader of our output that has gone, end the demo; the process's own end takes what is left along. */
+const interruption = (): Ending => {
+  const controller = new AbortController();
+  const onSignal = (signal: string): void => controller.abort(new Interrupted(`interrupted by ${signal}`));
+  const onPipe = (): void => controller.abort(new Interrupted('interrupted: nobody reads the output any more'));
+  const onExit = (): void => {
+    killAll();
+    removeFolders();
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', onPipe);
+  process.on('exit', onExit);
+  return {
+    signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
+    close() {
+      for (const signal of signals) process.off(signal, onSignal);
+    },
+  };
+};
+
+interface Performance {
+  ports: Ports;
+  pace: Pace;
+  narrator: Narrator;
+  ending: Ending;
+  stay: boolean;
+}
+
+const perform = async ({ ports, pace, narrator, ending, stay }: Performance): Promise<{ outcome: Outcome; interrupted: boolean }> => {
+  const failed: string[] = [];
+  let rooms: Rooms;
+  try {
+    rooms = await openRooms(ports, pace);
+  } catch (error) {
+    const outcome = outcomeOf(null, 0, GOALS, [errorText(error)]);
+    narrator.text(renderOutcome(outcome, narrator.paper));
+    return { outcome, interrupted: false };
+  }
+  const stage = createStage({ ports, rooms, pace, narrator, signal: ending.signal });
+  let over = false;
+  const story: Story = createStory({
+    ports,
+    rooms,
+    pace,
+    narrator,
+    stage,
+    signal: ending.signal,
+    onCrash(region, how) {
+      narrator.line({ who: region, text: `its process ended (${how})`, tone: 'bad' });
+      stage.setAlive(region, false);
+      if (!over) ending.abort(new Error(`${region} ended by itself (${how})${lastWords(rooms.logFile(region))}`));
+    },
+  });
+  await story.play().catch((error: unknown) => failed.push(errorText(error)));
+  over = true;
+  const interrupted = ending.signal.reason instanceof Interrupted;
+  const course = stage.course();
+  if (course !== null) narrator.text(renderTimeline(course, narrator.paper));
+  const outcome = outcomeOf(course, stage.falseDrains(), rooms.cluster.goals, failed);
+  narrator.text(renderOutcome(outcome, narrator.paper));
+  if (stay && !ending.signal.aborted) {
+    narrator.text(whatToTry(rooms, story.children(), narrator.paper));
+    await new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve(), { once: true }));
+  }
+  await story.close();
+  await stage.close();
+  await rooms.close();
+  return { outcome, interrupted };
+};

@@ -1,0 +1,82 @@
+// What the demo stands on, as data: three regions on loopback addresses, one service, the numbers of the default run and of the fast one.
+// Spelt as an operator would spell it in a file and read through the same schema, so that every default is the product's own. Opens nothing.
+import { stringify } from 'yaml';
+import { clusterSchema } from '../config/cluster.ts';
+import type { ClusterConfig } from '../model.ts';
+
+/** Where users look. */
+export const ZONE = 'example.test';
+export const SERVICE = `web.${ZONE}`;
+export const PROVIDER = 'local';
+export const REPLICA = 'a';
+
+export interface Place {
+  region: string;
+  /** Of its app, and what users are answered. */
+  address: string;
+}
+
+export const PLACES: readonly Place[] = [
+  { region: 'eu-west', address: '127.0.1.1' },
+  { region: 'us-east', address: '127.0.1.2' },
+  { region: 'ap-south', address: '127.0.1.3' },
+];
+
+/** The numbers that differ from the product's defaults, or that the story waits for. */
+export interface Pace {
+  intervalMs: number;
+  holdMs: number;
+  stepMs: number;
+  ttlS: number;
+  users: number;
+  /** From the start of one visit of a user to the next. */
+  visitEveryMs: number;
+}
+
+/** Default thresholds and probes. Holds and steps of a minute would make a long film. */
+export const PACE: Pace = { intervalMs: 5000, holdMs: 10_000, stepMs: 10_000, ttlS: 10, users: 6, visitEveryMs: 500 };
+export const FAST_PACE: Pace = { intervalMs: 1000, holdMs: 2000, stepMs: 2000, ttlS: 2, users: 6, visitEveryMs: 250 };
+
+/** Ports of the parent process, all on 127.0.0.1, and the one of every app. */
+export interface Doors {
+  store: number;
+  dns: number;
+  control: number;
+  app: number;
+}
+
+/** What a region looks at to know that its own uplink works: two doors of the parent. */
+export const anchorsOf = (doors: Doors): readonly string[] => [`tcp://127.0.0.1:${doors.dns}`, `tcp://127.0.0.1:${doors.control}`];
+
+/** The cluster's configuration: three regions that vote, one service in `auto`, thresholds by default. */
+export const clusterOf = (pace: Pace, doors: Doors): ClusterConfig =>
+  clusterSchema.parse({
+    name: 'demo',
+    regions: PLACES.map(({ region }) => ({ name: region, anchors: anchorsOf(doors) })),
+    policy: { interval: `${pace.intervalMs}ms`, recoveryHold: `${pace.holdMs}ms`, rampStep: `${pace.stepMs}ms` },
+    services: [
+      {
+        name: SERVICE,
+        mode: 'auto',
+        provider: PROVIDER,
+        ttl: `${pace.ttlS}s`,
+        steering: 'weighted',
+        pools: PLACES.map(({ region, address }) => ({
+          name: region,
+          answers: [address],
+          targets: [{ name: 'app', healthz: `http://${address}:${doors.app}/healthz`, readyz: `http://${address}:${doors.app}/readyz` }],
+        })),
+        converge: { authoritative: [`127.0.0.1:${doors.dns}`], request: { port: doors.app, path: '/' } },
+      },
+    ],
+  });
+
+/** One region's configuration file. Token files are named relative to it. */
+export const regionFile = (region: string, doors: Doors): string =>
+  `# Made by the demo for ${region}; gone when it ends.\n${stringify({
+    region,
+    replica: REPLICA,
+    api: { listen: '127.0.0.1:0', tokenFile: 'operator.token' },
+    store: { kind: 'remote', url: `http://127.0.0.1:${doors.store}`, tokenFile: 'store.token' },
+    providers: { [PROVIDER]: { kind: 'builtin', zone: ZONE, control: `127.0.0.1:${doors.control}`, tokenFile: 'dns.token' } },
+  })}`;
