@@ -9,8 +9,6 @@ import { ERRORS, errorText, Fault } from './errors.ts';
 import { createLog } from './log.ts';
 import { realPorts } from './ports.ts';
 
-const USAGE_EXIT = 2;
-
 const version = (): string => {
   const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : 'unknown';
@@ -112,7 +110,7 @@ program
 const fail = (error: unknown): void => {
   if (error instanceof CommanderError) {
     // Help and version are no failure; commander has printed the rest.
-    process.exitCode = error.exitCode === 0 ? 0 : USAGE_EXIT;
+    process.exitCode = error.exitCode === 0 ? 0 : ERRORS.ERR_USAGE.exit;
     return;
   }
   const code = error instanceof Fault ? error.code : null;

@@ -250,10 +250,10 @@ export interface PoolTally {
 export type Route = Readonly<Record<string, number>>;
 
 /**
- * Why a wanted move is not made: every pool is down; half of them are out; too soon after another region; who could receive is being confirmed; nobody
- * can receive; a freeze; latched out; a safety rule.
+ * Why a wanted move is not made: every pool is down; every pool was down a moment ago; half of them are out; too soon after another region; who could
+ * receive is being confirmed; nobody can receive; a freeze; latched out; a safety rule.
  */
-export type HoldName = 'all-down' | 'floor' | 'pacing' | 'confirming' | 'receiver' | 'freeze' | 'latched' | `rule:${string}`;
+export type HoldName = 'all-down' | 'settling' | 'floor' | 'pacing' | 'confirming' | 'receiver' | 'freeze' | 'latched' | `rule:${string}`;
 
 export interface PoolMemory {
   /** `in` carries its share; `out` none; `returning` climbs the ramp. */
@@ -418,7 +418,7 @@ export interface Page {
   /** Cluster time. */
   atMs: number;
   v: number;
-  /** Channels that accepted it. */
+  /** Channels that accepted it; `*` when nobody is left to tell. */
   delivered: readonly string[];
   nonce: string;
 }

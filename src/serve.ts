@@ -30,6 +30,7 @@ import { type SelfCheck, startSelfCheck } from './probe/selfcheck.ts';
 import { createReplica } from './replica.ts';
 import { ensureSecret, readSecret } from './secrets.ts';
 import { openEmbedded } from './store/embedded.ts';
+import { measuredStore } from './store/measured.ts';
 import { connectStore } from './store/remote.ts';
 import { serveStore } from './store/serve.ts';
 import type { Store } from './store/store.ts';
@@ -52,13 +53,18 @@ export interface ServeContext {
 type Close = () => Promise<unknown> | unknown;
 
 const ANCHOR_TIMEOUT_MS = 1500;
+/** An order in doubt is answered within this. */
+const API_GRACE_MS = 3300;
+const OUTBOX_GRACE_MS = 3000;
 
 /** Starts everything. Throws a Fault, with everything opened so far closed again. */
 export const serve = async (initial: ReplicaConfig, { ports, log, version }: ServeContext): Promise<Running> => {
   const closing: Close[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of closing.reverse().splice(0))
-      await Promise.resolve(close()).catch((error: unknown) => log.warn('stop', { because: errorText(error) }));
+      await Promise.resolve()
+        .then(close)
+        .catch((error: unknown) => log.warn('stop', { because: errorText(error) }));
   };
   try {
     return await start(initial, { ports, log, version }, closing, closeAll);
@@ -143,10 +149,10 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
   const boot = ports.random.hex(8);
   let config = initial;
   let stopping = false;
-  const store = await openStore(config, ports, closing);
+  const metrics = createMetrics(version);
+  const store = measuredStore(await openStore(config, ports, closing), metrics, ports.clock);
   const providers = await openProviders(config, context, closing);
   const looking = lookContext(config, context, closing);
-  const metrics = createMetrics(version);
   const channels = [
     CHANNELS.log({ name: 'log' }, channelContext()),
     ...config.paging.webhooks.map((hook) => CHANNELS.webhook(hook, channelContext())),
@@ -182,15 +188,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
         metrics.probeLateness(lateByMs);
       },
       vote: (vote) => metrics.abstaining(vote.self.state === 'abstain'),
-      sight(sight, nowMs) {
+      sight(sight) {
         if (sight.cluster === null) return;
         selfCheck(sight.cluster);
-        metrics.state({
-          tallies: tally(sight.cluster, sight.heard, nowMs, true),
-          routing: sight.routing,
-          overrides: sight.overrides,
-          nowMs,
-        });
         if (sight.routing !== null) watcher.update({ cluster: sight.cluster, routing: sight.routing });
       },
       decision: (next) => metrics.decision(next.audit.changes.length > 0 ? 'route' : next.audit.holds.length > 0 ? 'hold' : 'memory'),
@@ -236,7 +236,6 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
     isLeader: () => replica.coordinator.role().role === 'coordinator',
     nowMs: () => replica.coordinator.nowMs(),
   });
-  closing.push(() => outbox.close(2000));
 
   const api = await createApi({
     ports,
@@ -253,7 +252,25 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
       clusterNowMs: () => replica.coordinator.nowMs(),
     },
   });
-  closing.push(() => api.close(2000));
+  // Both may have work under way that deserves its end: an order in doubt, a page on its way.
+  closing.push(() => Promise.all([api.close(API_GRACE_MS), outbox.close(OUTBOX_GRACE_MS)]));
+
+  // Worked out at a scrape, not at every turn: with thousands of targets the full tally is not free.
+  metrics.state({
+    get tallies() {
+      const sight = replica.coordinator.lastSight();
+      return sight?.cluster == null ? [] : tally(sight.cluster, sight.heard, replica.coordinator.nowMs(), true);
+    },
+    get routing() {
+      return replica.coordinator.lastSight()?.routing ?? null;
+    },
+    get overrides() {
+      return replica.coordinator.lastSight()?.overrides ?? null;
+    },
+    get nowMs() {
+      return replica.coordinator.nowMs();
+    },
+  });
 
   const statusOf = (sight: Sight | null): StatusDocument | null => {
     const cluster = sight?.cluster ?? null;
