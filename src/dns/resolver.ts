@@ -47,8 +47,8 @@ const IDLE_MS = 600_000;
 export const NAMES_MAX = 10_000;
 const TIMEOUT_MS = 1_000;
 
-/** Questions under way at once, over all names. */
-const IN_FLIGHT_MAX = 100;
+/** Names looked up at once, by two questions each; the others wait their turn. */
+export const LOOKUPS_MAX = 100;
 
 type Family = 'A' | 'AAAA';
 
@@ -79,7 +79,7 @@ export const createResolver = ({ ports, servers, timeoutMs = TIMEOUT_MS, ask = q
   /** Least recently used first. */
   const entries = new Map<string, Entry>();
   const closing = new AbortController();
-  const turn = turns(IN_FLIGHT_MAX);
+  const turn = turns(LOOKUPS_MAX);
   let preferred = 0;
 
   /** Asks servers in turn, beginning with the last that worked; a lone server is asked twice, as a datagram may be lost. */

@@ -121,6 +121,14 @@ describe('replies', () => {
     expect([canonicalName('A.b.'), canonicalName('.'), canonicalName('a.b')]).toEqual(['a.b', '.', 'a.b']);
   });
 
+  test('a name is at most 255 bytes, pointers followed', () => {
+    const label63 = `3f${'61'.repeat(63)}`;
+    const name = (bytes: string, at = 0): string => reader(hex(bytes), at).name();
+    expect(name(`${label63.repeat(3)} 3d${'61'.repeat(61)} 00`)).toHaveLength(253);
+    expect(() => name(`${label63.repeat(3)} 3e${'61'.repeat(62)} 00`)).toThrow('longer than 255 bytes');
+    expect(() => name(`${label63.repeat(3)} 00 ${label63} c000`, 193)).toThrow('longer than 255 bytes');
+  });
+
   test('a record whose data is longer or shorter than its type allows is a Fault', () => {
     const record = (type: string, length: string, data: string): Buffer =>
       hex(`1234 8180 0000 0001 0000 0000 00 ${type} 0001 00000001 ${length} ${data}`);

@@ -229,6 +229,14 @@ describe('over TCP', () => {
     }
   });
 
+  test('the same reply twice does not stand for two replies', () =>
+    withServer(
+      (asked) => (asked.n === 1 ? [good(asked), good(asked)] : []),
+      async (options) => {
+        await expect(exchangeAll({ ...options, packets: [web(1), web(2)] })).rejects.toThrow('something that was not asked');
+      },
+    ));
+
   test('a stream is cut into the same messages however it arrives', () => {
     const messages = [Buffer.from('a'), Buffer.alloc(0), Buffer.alloc(65_535, 7), Buffer.from('end')];
     const stream = Buffer.concat(messages.map(framed));

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { Reply } from '../../src/dns/codec.ts';
 import type { QueryOptions } from '../../src/dns/exchange.ts';
 import { serversOf } from '../../src/dns/resolv-conf.ts';
-import { ATTEMPTS_MAX, createResolver, NAMES_MAX, type Resolver } from '../../src/dns/resolver.ts';
+import { ATTEMPTS_MAX, createResolver, LOOKUPS_MAX, NAMES_MAX, type Resolver } from '../../src/dns/resolver.ts';
 import { Fault } from '../../src/errors.ts';
-import { realPorts } from '../../src/ports.ts';
+import { realPorts, sleep } from '../../src/ports.ts';
 import { createVirtual } from '../virtual.ts';
 import { addresses, replyTo, startFakeDns } from './fake-dns.ts';
 
@@ -133,6 +133,26 @@ describe('memory', () => {
     expect(time.pendingTimers()).toBe(NAMES_MAX);
   });
 
+  test('a thousand new names are looked up a hundred at a time', async () => {
+    const time = createVirtual({ startWallMs: 0, seed: 1 });
+    let under = 0;
+    let most = 0;
+    const ask = async (): Promise<Reply> => {
+      most = Math.max(most, ++under);
+      await sleep(time.ports.timers, 100);
+      under--;
+      throw timeout;
+    };
+    const resolver = createResolver({ ports: time.ports, servers: [{ host: '192.0.2.53', port: 53 }], ask });
+    const all = Promise.all(Array.from({ length: 1_000 }, (_, n) => resolver.resolve(`n${n}.test`)));
+    const atMs = await time.advanceUntil(() => under === 0, 60_000);
+    resolver.close();
+    await time.advance(0);
+    expect(most).toBe(2 * LOOKUPS_MAX);
+    expect(atMs).toBeGreaterThanOrEqual(2_000);
+    expect(await all).toHaveLength(1_000);
+  });
+
   test('closing leaves no timer, and memory still answers', async () => {
     const { look, set, resolver, time, asked } = story();
     set(ok(60, '192.0.2.1'));
@@ -185,6 +205,22 @@ describe('last good', () => {
     }
     const atS = asked.filter(({ type }) => type === 'A').map(({ atMs }) => atMs / 1000);
     expect(atS).toEqual([0, 1, 3, 7, 15, 31, 61, 91]);
+  });
+
+  test('a good answer forgives: the next failure is retried after 1 s again', async () => {
+    const { look, set, asked, time } = story();
+    set(rcode('SERVFAIL'));
+    await look();
+    await time.advance(14_000);
+    set(ok(10, '192.0.2.1'));
+    await time.advance(1_000);
+    set(rcode('SERVFAIL'));
+    const before = asked.length;
+    await time.advance(8_000);
+    expect(asked.length).toBeGreaterThan(before);
+    const failed = asked.length;
+    await time.advance(1_000);
+    expect(asked.length).toBeGreaterThan(failed);
   });
 
   test('one family failing does not take away the other, nor its own last good addresses', async () => {
