@@ -98,7 +98,7 @@ export const createConvergeDuties = ({ log, detection, convergence }: ConvergeDu
   return {
     async turn(sight, nowMs, term) {
       countDetections(sight, term.epoch);
-      const evidence = evidenceOf(sight);
+      const evidence = sight.incidents.some((incident) => incident.closedAtMs === null && moves(incident)) ? evidenceOf(sight) : null;
       if (evidence !== null && (await measureOpen(sight, evidence, nowMs, term))) return;
       await prune(sight, term);
     },

@@ -152,6 +152,8 @@ export interface FakeNet {
   cached(resolver: string, addresses: readonly string[]): void;
   /** Region that answers at an address; null: nobody does. */
   answering: Map<string, string | null>;
+  /** Status of every answer to a request. */
+  status: number;
   /** Questions asked so far, per server. */
   asked: Map<string, number>;
   /** Most questions under way at once. */
@@ -188,6 +190,7 @@ export const fakeNet = (virtual: Virtual): FakeNet => {
       cached.set(resolver, { addresses, untilMs: virtual.now() + (net.caches.get(resolver)?.ttlMs ?? 0) });
     },
     answering: new Map(REGIONS.map((region) => [addressOf(region), region])),
+    status: 200,
     asked: new Map(),
     mostAtOnce: 0,
     async dnsQuery({ server, name, type, timeoutMs, signal }) {
@@ -210,7 +213,7 @@ export const fakeNet = (virtual: Virtual): FakeNet => {
       const region = net.answering.get(address) ?? null;
       await sleep(virtual.ports.timers, region === null ? timeoutMs : DELAY_MS, signal);
       if (region === null) throw new Error(`GET ${address} port 80: no answer within ${timeoutMs} ms`);
-      return { status: 200, region };
+      return { status: net.status, region };
     },
   };
   return net;

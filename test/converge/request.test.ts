@@ -78,8 +78,37 @@ test('nobody listening, a silent server, and one that hangs up each end with a w
   await expect(get(closed.port)).rejects.toThrow('ECONNREFUSED');
   await using silent = await listening(net.createServer());
   await expect(get(silent.port, { timeoutMs: 100 })).rejects.toThrow(`GET 127.0.0.1 port ${silent.port}: no answer within 100 ms`);
-  await using rude = await listening(net.createServer((socket) => socket.end()));
+  let accepted = 0;
+  const hangUp = (socket: net.Socket): void => {
+    accepted += 1;
+    socket.destroy();
+  };
+  await using rude = await listening(net.createServer(hangUp));
   await expect(get(rude.port)).rejects.toThrow();
+  expect(accepted).toBe(1);
+});
+
+test('a connection that ends before the request is sent is not made anew', async () => {
+  await using server = await serving((_, response) => response.writeHead(200).end());
+  const ports = realPorts();
+  let opened = 0;
+  const tcp: typeof ports.net.tcp = (options) => {
+    opened += 1;
+    const socket = ports.net.tcp(options);
+    socket.once('connect', () => socket.destroy());
+    return socket;
+  };
+  const asked = httpGet({
+    ports: { ...ports, net: { ...ports.net, tcp } },
+    address: '127.0.0.1',
+    port: server.port,
+    path: '/',
+    host: 'web.example.test',
+    timeoutMs: 5_000,
+    signal: new AbortController().signal,
+  });
+  await expect(asked).rejects.toThrow();
+  expect(opened).toBe(1);
 });
 
 test('the signal ends it at once', async () => {

@@ -188,6 +188,31 @@ describe('a drain', () => {
   });
 });
 
+test('an error page of the right region is no landing', async () => {
+  const { virtual, net, show, seen, landings } = stage();
+  for (const ns of [NS1, NS2]) net.serves.set(ns, AFTER);
+  net.status = 503;
+  show(shown(7));
+  await virtual.advance(6_000);
+  expect((await seen()).because).toMatch(/request to 192\.0\.2\.[23]: (us-east|ap-south) answered 503/);
+  expect(landings).toEqual([]);
+  net.status = 200;
+  await landed(virtual, landings);
+});
+
+test('a round that was under way when the route moved on tells nothing of either route', async () => {
+  const { virtual, net, show, landings } = stage();
+  for (const ns of [NS1, NS2]) net.serves.set(ns, AFTER);
+  show(shown(7));
+  // The second round, which would prove it, begins at 500 ms and takes 10.
+  await virtual.advance(505);
+  show(shown(8));
+  await virtual.advance(400);
+  expect(landings).toEqual([]);
+  await landed(virtual, landings);
+  expect(landings).toEqual([`${WEB} 8`]);
+});
+
 describe('what is not configured is not measured, and said', () => {
   test('without authoritative servers there is no t5', async () => {
     const { virtual, net, show, seen, landings } = stage([serviceOf({ ttlS: 5, converge: { authoritative: [] } })]);
@@ -247,6 +272,19 @@ describe('after landing', () => {
     const healed = await seen();
     expect(healed.because).toBe('landed');
     expect(healed.authoritativeAgeMs).toBeLessThan(3_000);
+  });
+
+  test('drift long after landing is looked into at once, not at the pace of what never landed', async () => {
+    const { virtual, net, log, show, landings } = stage();
+    for (const ns of [NS1, NS2]) net.serves.set(ns, AFTER);
+    show(shown(7));
+    await landed(virtual, landings);
+    await virtual.advance(3_600_000);
+    net.serves.set(NS2, BEFORE);
+    await virtual.advanceUntil(() => log.of('converge.drift').length > 0, 60_000);
+    const before = net.asked.get(RESOLVER) ?? 0;
+    await virtual.advance(10_000);
+    expect((net.asked.get(RESOLVER) ?? 0) - before).toBeGreaterThanOrEqual(19);
   });
 
   test('a strange answer of a resolver is drift', async () => {

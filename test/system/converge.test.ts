@@ -8,7 +8,7 @@ import { createConvergeDuties } from '../../src/converge/duties.ts';
 import { createConvergeWatcher } from '../../src/converge/watcher.ts';
 import type { Term } from '../../src/coordinate/coordinator.ts';
 import { appliedKey, incidentKey, KEYS, seenKey } from '../../src/coordinate/keys.ts';
-import { type ClusterCache, SIGHT_QUERY, sightOf } from '../../src/coordinate/read.ts';
+import { type RecordCache, SIGHT_QUERY, sightOf } from '../../src/coordinate/read.ts';
 import { createRevisionClock } from '../../src/coordinate/revision-clock.ts';
 import { query } from '../../src/dns/exchange.ts';
 import { serveApp } from '../../src/drill/app.ts';
@@ -99,7 +99,7 @@ const start = async ({ more = [] as readonly string[] } = {}) => {
 
   // The coordinator's turns, on the real store: what it reads, and a term that nobody contests.
   const revisions = createRevisionClock();
-  const cache: ClusterCache = { mod: 0, cluster: null };
+  const cache: RecordCache = new Map();
   const duties = createConvergeDuties({ log, detection: () => undefined, convergence: () => undefined });
   const term: Term = {
     epoch: 1,
