@@ -117,6 +117,10 @@ const holdMeans = (hold: HoldName): string => {
   switch (hold) {
     case 'all-down':
       return 'every pool looks down; our probes or a shared cause are suspect, so the last route stays';
+    case 'settling':
+      return 'every pool looked down a moment ago; one more look at everything decides';
+    case 'confirming':
+      return 'whoever could take its traffic is in doubt too; one confirmation span decides';
     case 'floor':
       return 'automation has drained as many pools of this service as it may';
     case 'pacing':

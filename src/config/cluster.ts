@@ -2,6 +2,7 @@
 // Judges each value by itself; relations between values are check.ts. Defaults of the policy are in defaults.ts.
 import { z } from 'zod';
 import { safety, steering } from '../../policies/index.ts';
+import { REGIONS_MAX } from '../health/quorum.ts';
 import type { ClusterConfig, PoolConfig, ProbeSpec, ServiceConfig, TargetConfig } from '../model.ts';
 import { FAULTS, GOALS, LATCH_AFTER, policyOf, SAFETY, SPANS, type Span, TTL_S } from './defaults.ts';
 import {
@@ -21,7 +22,6 @@ import {
 } from './fields.ts';
 
 // Limits of lists: far above what one cluster needs, and low enough that a generated file gone wrong is refused rather than run.
-const REGIONS_MAX = 64;
 const SERVICES_MAX = 1000;
 const POOLS_MAX = 64;
 const TARGETS_MAX = 256;

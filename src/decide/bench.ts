@@ -79,10 +79,11 @@ export const started = (bench: Bench, nowMs: number): Bench => {
 
 /** Drains that humans ordered and drains that ended. The last pool that can serve stays, whoever orders otherwise. */
 export const withOverrides = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
+  const frozen = freezeOn(active, bench.service) !== undefined;
   let next = bench;
   for (const seat of bench.seats) {
     const order = drainOn(active, bench.service, seat.config);
-    next = setMemory(next, seat.config.name, order === undefined ? unordered(seat, nowMs) : ordered(next, seat, nowMs));
+    next = setMemory(next, seat.config.name, order === undefined ? unordered(seat, frozen, nowMs) : ordered(next, seat, nowMs));
   }
   return next;
 };
@@ -91,8 +92,9 @@ export const withOverrides = (bench: Bench, active: readonly Override[], nowMs: 
 const SET_ASIDE = 'set-aside';
 const REFUSED = 'refused';
 
-const unordered = (seat: Seat, nowMs: number): PoolMemory => {
-  if (seat.memory.by === 'override') return releasedByOverride(seat, nowMs);
+const unordered = (seat: Seat, frozen: boolean, nowMs: number): PoolMemory => {
+  // An order that runs out under a freeze would move the route; it ends with the freeze.
+  if (seat.memory.by === 'override') return frozen ? patch(seat.memory, { hold: 'freeze' }) : releasedByOverride(seat, nowMs);
   const told = seat.memory.told.filter((tag) => tag !== SET_ASIDE && tag !== REFUSED);
   return told.length === seat.memory.told.length ? seat.memory : patch(seat.memory, { told });
 };
@@ -106,9 +108,14 @@ const ordered = (bench: Bench, seat: Seat, nowMs: number): PoolMemory => {
   return memory.told.includes(REFUSED) ? memory : patch(memory, { told: [...memory.told, REFUSED] });
 };
 
-/** Somebody else can serve: not known to be out, and not itself drained by a human. */
+/** Somebody else can serve and is not itself drained by a human: up by quorum, or carrying and not known to be out. */
 const canSpare = (bench: Bench, seat: Seat): boolean =>
-  bench.seats.some((s) => s.config.name !== seat.config.name && s.tally.verdict !== 'out' && s.memory.by !== 'override');
+  bench.seats.some(
+    (s) =>
+      s.config.name !== seat.config.name &&
+      s.memory.by !== 'override' &&
+      (s.tally.verdict === 'up' || (s.tally.verdict === 'unknown' && s.memory.state !== 'out')),
+  );
 
 /** Everything that moves without a drain: outage marks, returns, ramp, scale. */
 export const withTime = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
@@ -134,17 +141,47 @@ export const withReserve = (bench: Bench, nowMs: number): Bench => {
   return setMemory(bench, seat.config.name, seat.memory.by === 'override' ? { ...memory, told: [SET_ASIDE] } : memory);
 };
 
-export const hasReserve = (bench: Bench): boolean => reserves(bench).some((s) => s.memory.by !== 'override');
+/** Reserves that automation may call back: not those a human drained. */
+export const reservesLeft = (bench: Bench): number => reserves(bench).filter((s) => s.memory.by !== 'override').length;
 
-export const carries = (bench: Bench): boolean => bench.seats.some((s) => factorOf(s.memory, bench.policy) > 0);
+/** Pools that may carry something now. */
+const carriersOf = (bench: Bench): readonly Seat[] => bench.seats.filter((s) => factorOf(s.memory, bench.policy) > 0);
 
-/** The route of the present memory; the configured one when asked to fail open. */
+export const carries = (bench: Bench): boolean => carriersOf(bench).length > 0;
+
+/** With all traffic on pools that a quorum holds out, one that is up stops waiting; to bring it back takes nobody's turn. */
+export const relieved = (bench: Bench, active: readonly Override[], nowMs: number): Bench =>
+  freezeOn(active, bench.service) === undefined && reservesLeft(bench) > 0 && carriersOf(bench).every((s) => s.tally.verdict === 'out')
+    ? withReserve(bench, nowMs)
+    : bench;
+
+/** Tag of pools that are served as configured because none of them has been up for long. */
+export const FAIL_OPEN = 'fail-open';
+
+export const isFailOpen = (bench: Bench): boolean =>
+  bench.service.allDown === 'configured' && bench.seats.some((s) => s.memory.told.includes(FAIL_OPEN));
+
+/**
+ * Fails open after a pacing span without any pool up, and ends it as soon as a quorum says one is: silence is no reason for either. The span keeps
+ * targets that flap from moving the route faster than anything else may.
+ */
+export const withFailOpen = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
+  if (freezeOn(active, bench.service) !== undefined) return bench;
+  const isOver = bench.service.allDown !== 'configured' || bench.seats.some((s) => s.tally.verdict === 'up');
+  const isDue =
+    bench.seats.every((s) => s.tally.verdict === 'out') &&
+    carriersOf(bench).every((s) => s.memory.outAtMs !== null && nowMs - s.memory.outAtMs >= bench.policy.pacingMs);
+  const open = !isOver && (isFailOpen(bench) || isDue);
+  return eachSeat(bench, ({ memory }) => {
+    if (memory.told.includes(FAIL_OPEN) === open) return memory;
+    return patch(memory, { told: open ? [...memory.told, FAIL_OPEN] : memory.told.filter((tag) => tag !== FAIL_OPEN) });
+  });
+};
+
+/** The route of the present memory. */
 export const routeOf = (bench: Bench): Route => {
   const policy = steeringOf(bench.service.steering.kind);
   if (policy === undefined)
     throw new Error(`steering ${bench.service.steering.kind} is not in the table although the configuration was checked`);
   return policy.steer(bench.seats.map((s) => ({ pool: s.config.name, weight: s.config.weight, factor: factorOf(s.memory, bench.policy) })));
 };
-
-export const holdAll = (bench: Bench, hold: HoldName): Bench =>
-  eachSeat(bench, (s) => (s.memory.state !== 'out' && s.tally.verdict === 'out' ? patch(s.memory, { hold }) : s.memory));

@@ -17,13 +17,27 @@ import {
   type ServiceConfig,
   type ServiceRouting,
 } from '../model.ts';
-import { type Bench, carries, isKnown, newBench, routeOf, setMemory, started, withOverrides, withReserve, withTime } from './bench.ts';
+import {
+  type Bench,
+  carries,
+  isFailOpen,
+  isKnown,
+  newBench,
+  relieved,
+  routeOf,
+  setMemory,
+  started,
+  withFailOpen,
+  withOverrides,
+  withReserve,
+  withTime,
+} from './bench.ts';
 import { withDrains } from './drains.ts';
 import { hasOverdueNews } from './incident.ts';
 import { activeOverrides, drainOn, expiredOverrides, stopOn } from './override.ts';
 import { newMemory, patch } from './pool.ts';
 import { compose } from './record.ts';
-import { happeningsOf, type ServiceStory } from './story.ts';
+import { type Happening, happeningsOf, type ServiceStory } from './story.ts';
 
 /** One linearizable read, as data. */
 export interface Snapshot {
@@ -67,7 +81,9 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
     .map((b) => withTold(withTime(withOverrides(started(b, nowMs), active, nowMs), active, nowMs), nowMs));
   const drained = withDrains(known, active, before, nowMs);
   const v = before.v + 1;
-  const settled = new Map(drained.benches.map((b) => [b.service.name, carried(b, nowMs)]));
+  const settled = new Map(
+    drained.benches.map((b) => [b.service.name, withFailOpen(relieved(carried(b, nowMs), active, nowMs), active, nowMs)]),
+  );
   const stories = benches.map((b) => storyOf(b, settled.get(b.service.name), active, drained.refusals, nowMs));
   const expired = expiredOverrides(snapshot.overrides, nowMs);
   const changed =
@@ -159,8 +175,7 @@ const storyOf = (
 ): ServiceStory => {
   const prior = bench.before;
   const final = settled ?? bench;
-  const failOpen = settled !== undefined && bench.service.allDown === 'configured' && settled.seats.every((s) => s.tally.verdict === 'out');
-  const after = settled === undefined || failOpen ? configuredRoute(bench, nowMs) : routeOf(settled);
+  const after = settled === undefined || isFailOpen(settled) ? configuredRoute(final, nowMs) : routeOf(settled);
   const before = prior?.route ?? {};
   const pools = bench.service.pools.map((p) => p.name);
   const isStart = settled !== undefined && (prior === null || prior.fence === 0);
@@ -198,13 +213,19 @@ const storyOf = (
   };
 };
 
-const configuredRoute = (bench: Bench, nowMs: number): ServiceRouting['route'] =>
-  routeOf({ ...bench, seats: bench.seats.map((s) => ({ ...s, memory: newMemory('in', nowMs) })) });
+/** The route with every pool in, except those a human drained, as long as that leaves any. */
+const configuredRoute = (bench: Bench, nowMs: number): ServiceRouting['route'] => {
+  const free = bench.seats.some((s) => s.memory.by !== 'override');
+  const seats = bench.seats.map((s) => (free && s.memory.by === 'override' ? s : { ...s, memory: newMemory('in', nowMs) }));
+  return routeOf({ ...bench, seats });
+};
+
+const RETURNS: ReadonlySet<string> = new Set<Happening['kind']>(['returning', 'stage', 'returned', 'released']);
 
 /** Votes a decision rests on. A drain rests on DOWN votes; a return on everybody's, since none may be DOWN. */
 const usesOf = (snapshot: Snapshot, stories: readonly ServiceStory[], tallies: readonly PoolTally[]): readonly string[] => {
   const moved = stories.filter((s) => s.moved && !s.started).flatMap((s) => s.happenings);
-  const returning = moved.some((h) => h.kind === 'returning' || h.kind === 'stage' || h.kind === 'returned' || h.kind === 'released');
+  const returning = moved.some((h) => RETURNS.has(h.kind) || (h.kind === 'scaled' && h.raised));
   if (returning) return snapshot.heard.filter((h) => isFresh(h, snapshot.cluster)).map((h) => h.key);
   const touched = tallies.filter((t) => moved.some((h) => h.service === t.service && h.pool === t.pool));
   return votesBehind(snapshot.cluster, snapshot.heard, touched, ['down']);

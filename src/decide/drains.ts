@@ -1,8 +1,8 @@
 // Drains by automation: which of the pools that a quorum holds out may leave now. Service by service first (a receiver, the floor, a freeze), then over
 // all services together, since pacing and blast radius count regions: everything of one region moves in one decision, one new region per span.
 import { safetyOf } from '../../policies/index.ts';
-import type { HoldName, Override, Policy, Route, Routing } from '../model.ts';
-import { type Bench, carries, hasReserve, routeOf, setMemory, withReserve } from './bench.ts';
+import type { HoldName, Override, Policy, PoolMemory, Route, Routing } from '../model.ts';
+import { type Bench, carries, reservesLeft, routeOf, setMemory, withReserve } from './bench.ts';
 import { freezeOn } from './override.ts';
 import { drainedByHealth, patch, type Seat } from './pool.ts';
 
@@ -17,14 +17,15 @@ interface Wish {
 /** Pools that a quorum holds out and that still carry traffic, each with what stands in the way within its own service. */
 const wishesOf = (bench: Bench, active: readonly Override[], nowMs: number): readonly Wish[] => {
   const frozen = freezeOn(active, bench.service) !== undefined;
-  let out = bench.seats.filter((s) => s.memory.state === 'out' && s.memory.by === 'health').length;
+  // Each reserve that can be called back makes room for one more.
+  let room = floorOf(bench) - drainedIn(bench) + reservesLeft(bench);
   return bench.seats
     .filter((s) => s.memory.state !== 'out' && s.tally.verdict === 'out')
     .map((seat) => {
       const hold: HoldName | null = frozen
         ? 'freeze'
-        : (lacksReceiver(bench, seat, nowMs) ?? (out >= floorOf(bench) && !hasReserve(bench) ? 'floor' : null));
-      if (hold === null) out++;
+        : (lacksReceiver(bench, seat, nowMs) ?? (room <= 0 && isServed(bench) ? 'floor' : null));
+      if (hold === null) room--;
       return {
         service: bench.service.name,
         pool: seat.config.name,
@@ -38,15 +39,28 @@ const wishesOf = (bench: Bench, active: readonly Override[], nowMs: number): rea
 /** Automation drains at most half of the pools of a service, rounded up. By count, not by share: 100/0 must be able to fail over. */
 const floorOf = (bench: Bench): number => Math.ceil(bench.seats.length / 2);
 
+const drainedIn = (bench: Bench): number => bench.seats.filter((s) => s.memory.state === 'out' && s.memory.by === 'health').length;
+
+/** Somebody who is not held out carries some of the traffic. The floor yields where nobody does: it must not keep all of it on the dead. */
+const isServed = (bench: Bench): boolean => {
+  const route: Route = carries(bench) ? routeOf(bench) : {};
+  return bench.seats.some((s) => s.tally.verdict !== 'out' && (route[s.config.name] ?? 0) > 0);
+};
+
 const lacksReceiver = (bench: Bench, seat: Seat, nowMs: number): HoldName | null => {
   const others = bench.seats.filter((s) => s.config.name !== seat.config.name);
   if (others.every((s) => s.tally.verdict === 'out')) return 'all-down';
+  const outMs = nowMs - (seat.memory.outAtMs ?? nowMs);
+  if (seat.memory.hold === 'all-down' || (seat.memory.hold === 'settling' && outMs < settleMs(bench.policy))) return 'settling';
   const receivers = others.filter((s) => s.tally.verdict === 'up');
   if (receivers.some((s) => !s.tally.suspectAtQuorum)) return null;
   // Everybody who could receive is in doubt too. One confirmation span tells a shared cause from a single one.
-  if (nowMs - (seat.memory.outAtMs ?? nowMs) < bench.policy.receiverWaitMs) return 'confirming';
+  if (outMs < bench.policy.receiverWaitMs) return 'confirming';
   return receivers.length > 0 ? null : 'receiver';
 };
+
+/** When a shared cause ends, one pool is seen up before the others. Long enough for every vantage to look at everything once more. */
+const settleMs = (policy: Policy): number => policy.intervalMs + policy.receiverWaitMs;
 
 export interface Drained {
   benches: readonly Bench[];
@@ -59,26 +73,26 @@ export interface Drained {
 
 /** Grants the wishes that may be granted now and names the hold of every other. */
 export const withDrains = (benches: readonly Bench[], active: readonly Override[], routing: Routing, nowMs: number): Drained => {
-  const wishes = benches.flatMap((bench) => wishesOf(bench, active, nowMs));
-  if (wishes.length === 0) return { benches, regions: [], regionDrainsAtMs: routing.regionDrainsAtMs, refusals: {} };
-  const open = openRegions(benches, routing, nowMs);
-  const wanted = [...new Set(wishes.filter((w) => w.hold === null).map((w) => w.region))];
-  const fresh = pickRegion(
-    wishes,
-    wanted.filter((region) => !open.has(region)),
-    routing,
-    benches[0]?.policy,
+  const wishes = new Map(benches.map((bench) => [bench, wishesOf(bench, active, nowMs)]));
+  if ([...wishes.values()].every((w) => w.length === 0))
+    return { benches, regions: [], regionDrainsAtMs: routing.regionDrainsAtMs, refusals: {} };
+  const acting = benches.filter((b) => b.mode === 'auto');
+  const together = paceOf(
+    acting,
+    [...wishes].flatMap(([bench, w]) => (bench.mode === 'auto' ? w : [])),
+    routing.regionDrainsAtMs,
     nowMs,
   );
-  const granted = new Set([...wanted.filter((region) => open.has(region)), ...(fresh === null ? [] : [fresh])]);
   const refusals: Record<string, string> = {};
   const drained = new Set<string>();
   const next = benches.map((bench) => {
-    const mine = wishes.filter((w) => w.service === bench.service.name);
+    const mine = wishes.get(bench) ?? [];
     if (mine.length === 0) return bench;
-    const paced = mine.map((w): Wish => (w.hold === null && !granted.has(w.region) ? { ...w, hold: 'pacing' } : w));
-    const judged = judge(bench, paced, routing, refusals, nowMs);
-    for (const w of judged) if (w.hold === null && bench.mode === 'auto' && !open.has(w.region)) drained.add(w.region);
+    // A service that only advises keeps to the same rules by itself: its advice is what would have happened, and it takes nobody's turn.
+    const pace = bench.mode === 'auto' ? together : paceOf([bench], mine, lastDrains(bench), nowMs);
+    const paced = mine.map((w): Wish => (w.hold === null && !pace.granted.has(w.region) ? { ...w, hold: 'pacing' } : w));
+    const judged = judge(bench, paced, pace, { ...routing, regionDrainsAtMs: pace.drainsAtMs }, refusals, nowMs);
+    for (const w of judged) if (w.hold === null && bench.mode === 'auto' && !pace.open.has(w.region)) drained.add(w.region);
     return grant(bench, judged, nowMs);
   });
   const stamped = Object.fromEntries([...drained].map((region) => [region, nowMs]));
@@ -90,34 +104,51 @@ export const withDrains = (benches: readonly Bench[], active: readonly Override[
   };
 };
 
-/** Regions that are drained already, or were newly drained within the span: more of the same region is not a new region. */
-const openRegions = (benches: readonly Bench[], routing: Routing, nowMs: number): ReadonlySet<string> => {
+/** Which regions may move now. */
+interface Pace {
+  /** Drained already, or newly drained within the span: more of the same region is not a new region. */
+  open: ReadonlySet<string>;
+  /** Open ones that ask, and the one new region whose turn it is. */
+  granted: ReadonlySet<string>;
+  drainsAtMs: Readonly<Record<string, number>>;
+}
+
+const paceOf = (benches: readonly Bench[], wishes: readonly Wish[], drainsAtMs: Readonly<Record<string, number>>, nowMs: number): Pace => {
   const pacingMs = benches[0]?.policy.pacingMs ?? 0;
-  const recent = Object.entries(routing.regionDrainsAtMs).filter(([, atMs]) => nowMs - atMs < pacingMs);
-  const out = benches
-    .filter((b) => b.mode === 'auto')
-    .flatMap((b) => b.seats.filter((s) => s.memory.state === 'out' && s.memory.by === 'health' && s.tally.verdict === 'out'));
-  return new Set([...recent.map(([region]) => region), ...out.map((s) => s.config.region)]);
+  const recent = Object.keys(drainsAtMs).filter((region) => nowMs - (drainsAtMs[region] ?? 0) < pacingMs);
+  const out = benches.flatMap((b) =>
+    b.seats.filter((s) => s.memory.state === 'out' && s.memory.by === 'health' && s.tally.verdict === 'out').map((s) => s.config.region),
+  );
+  const open = new Set([...recent, ...out]);
+  const asking = wishes.filter((w) => w.hold === null);
+  const turn = recent.length > 0 ? [] : mostAtRisk(asking.filter((w) => !open.has(w.region)));
+  return { open, granted: new Set([...asking.map((w) => w.region).filter((region) => open.has(region)), ...turn]), drainsAtMs };
 };
 
-/** The one new region that may go now: most traffic at risk first, then by name. Null: another went too recently, or none asks. */
-const pickRegion = (
-  wishes: readonly Wish[],
-  candidates: readonly string[],
-  routing: Routing,
-  policy: Policy | undefined,
-  nowMs: number,
-): string | null => {
-  const pacingMs = policy?.pacingMs ?? 0;
-  if (Object.values(routing.regionDrainsAtMs).some((atMs) => nowMs - atMs < pacingMs)) return null;
-  const atRisk = (region: string): number =>
-    wishes.filter((w) => w.region === region && w.hold === null).reduce((sum, w) => sum + w.share, 0);
-  return candidates.toSorted((a, b) => atRisk(b) - atRisk(a) || (a < b ? -1 : 1))[0] ?? null;
+/** The one new region that goes first: most traffic at risk, then by name. None if nobody asks. */
+const mostAtRisk = (asking: readonly Wish[]): readonly string[] => {
+  const shares = new Map<string, number>();
+  for (const w of asking) shares.set(w.region, (shares.get(w.region) ?? 0) + w.share);
+  return [...shares]
+    .sort(([a, atRiskA], [b, atRiskB]) => atRiskB - atRiskA || (a < b ? -1 : 1))
+    .slice(0, 1)
+    .map(([region]) => region);
+};
+
+/** When each region was last drained in this service alone. */
+const lastDrains = (bench: Bench): Readonly<Record<string, number>> => {
+  const last: Record<string, number> = {};
+  for (const { config, memory } of bench.seats) {
+    const atMs = memory.drainsAtMs.at(-1);
+    if (atMs !== undefined) last[config.region] = Math.max(last[config.region] ?? 0, atMs);
+  }
+  return last;
 };
 
 const judge = (
   bench: Bench,
   wishes: readonly Wish[],
+  pace: Pace,
   routing: Routing,
   refusals: Record<string, string>,
   nowMs: number,
@@ -126,11 +157,12 @@ const judge = (
   if (going.length === 0) return wishes;
   const after = routeOf(grant(bench, wishes, nowMs));
   const before: Route = bench.before?.route ?? {};
+  const drains = [...new Set(going.map((w) => w.region).filter((region) => !pace.open.has(region)))];
   for (const [kind, settings] of Object.entries(bench.policy.safety)) {
     const rule = safetyOf(kind);
     if (rule === undefined) continue;
     const numbers = { ...rule.defaults, ...numbersOf(settings) };
-    const ruling = rule.judge({ service: bench.service, before, after, drains: going.map((w) => w.region) }, routing, numbers, nowMs);
+    const ruling = rule.judge({ service: bench.service, before, after, drains }, routing, numbers, nowMs);
     if (ruling.allow) continue;
     for (const w of going) refusals[`${w.service}/${w.pool}`] = ruling.because;
     return wishes.map((w): Wish => (w.hold === null ? { ...w, hold: `rule:${kind}` } : w));
@@ -146,10 +178,15 @@ const grant = (bench: Bench, wishes: readonly Wish[], nowMs: number): Bench => {
   for (const wish of wishes) {
     const seat = next.seats.find((s) => s.config.name === wish.pool);
     if (seat === undefined) continue;
-    const memory = wish.hold === null ? drainedByHealth(seat.memory, bench.policy, nowMs) : patch(seat.memory, { hold: wish.hold });
+    const memory = wish.hold === null ? drainedByHealth(seat.memory, bench.policy, nowMs) : held(seat.memory, wish.hold, nowMs);
     next = setMemory(next, wish.pool, memory);
   }
-  const drained = next.seats.filter((s) => s.memory.state === 'out' && s.memory.by === 'health').length;
-  // Nobody left, or more out than the floor allows although one of them is up again: the reserve comes back at once.
-  return !carries(next) || (drained > floorOf(next) && hasReserve(next)) ? withReserve(next, nowMs) : next;
+  if (!carries(next)) next = withReserve(next, nowMs);
+  // More out than the floor allows although some of them are up again: as many come back at once.
+  while (drainedIn(next) > floorOf(next) && reservesLeft(next) > 0) next = withReserve(next, nowMs);
+  return next;
 };
+
+/** The outage is counted anew once not everybody is down: while everybody was, nobody believed it. */
+const held = (memory: PoolMemory, hold: HoldName, nowMs: number): PoolMemory =>
+  patch(memory, hold === 'settling' && memory.hold !== 'settling' ? { hold, outAtMs: nowMs } : { hold });

@@ -55,6 +55,8 @@ const groupKey = (h: Happening): string => {
       return `${h.kind} ${h.override.id} ${h.region}`;
     case 'stage':
       return `stage ${h.region} ${h.stage} ${h.restarted}`;
+    case 'failed-open':
+      return h.kind;
     default:
       return `${h.kind} ${h.region}`;
   }
@@ -99,6 +101,8 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
       return `${h.region}: the drain by a human is set aside, because every other pool is down`;
     case 'refused':
       return `${h.region}: the drain by ${h.override.owner} is not obeyed (${h.override.id}), because no other pool of ${who(group)} can serve`;
+    case 'failed-open':
+      return `no pool of ${who(group)} has been up for ${seconds(h.afterMs)} s: the configured route is served`;
     case 'suspect':
       return `${h.region} suspect: /healthz fails at a quorum while /readyz answers; no traffic moves`;
     case 'unready-long':
@@ -120,7 +124,9 @@ const holdSentence = (h: Happening & { kind: 'held' }, services: string, nowMs: 
     case 'latched':
       return `hold-latched: ${h.region} is up again, but was drained too often; a human must release it (place a drain on it and remove it)`;
     case 'all-down':
-      return `hold-all-down: no pool of ${services} is up; our probes or a shared cause are suspect, ${h.failOpen ? 'the configured route is served' : 'the last route stays'}`;
+      return `hold-all-down: no pool of ${services} is up; our probes or a shared cause are suspect, the last route stays${h.failOpen ? ' for now' : ''}`;
+    case 'settling':
+      return `hold-settling: ${why}, but everybody was down a moment ago; one more look at everything decides`;
     case 'confirming':
       return `hold-confirming: ${why}, but everybody who could take its traffic is in doubt too; one confirmation span decides`;
     default:

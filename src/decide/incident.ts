@@ -28,7 +28,7 @@ export interface Told {
 type Kind = Incident['kind'];
 
 /** Holds that end by themselves within a span that nobody could act in. */
-const QUIET_HOLDS: ReadonlySet<HoldName> = new Set(['pacing', 'confirming']);
+const QUIET_HOLDS: ReadonlySet<HoldName> = new Set(['pacing', 'confirming', 'settling']);
 
 /** The subject of the incident a happening belongs to; null: it opens none. */
 const subjectOf = (h: Happening): { subject: string; kind: Kind } | null => {
@@ -45,6 +45,7 @@ const severityOf = (h: Happening): Severity => {
     case 'held':
       return h.hold === 'all-down' || h.hold === 'floor' || h.hold === 'receiver' ? 'critical' : 'warning';
     case 'set-aside':
+    case 'failed-open':
       return 'critical';
     case 'refused':
     case 'suspect':
@@ -90,11 +91,12 @@ export const tell = (telling: Telling): Told => {
     const loud = group.filter((g) => g.mode !== 'observe');
     const first = loud[0];
     if (first !== undefined && isTold(first))
-      pages.push(pageOf(telling, loud, first, sentence, open[about?.subject ?? first.region] ?? null));
+      pages.push(pageOf(telling, loud, first, sentence, open[about?.subject ?? topicOf(first)] ?? null));
   }
   for (const incident of upgrades(telling, open, book)) {
     write(incident);
-    pages.push(notice(telling, incident, 'region.down', 'critical', `${incident.region} is down, not only unready`));
+    if (loudService(telling, incident))
+      pages.push(notice(telling, incident, 'region.down', 'critical', `${incident.region} is down, not only unready`));
   }
   for (const [subject, id] of Object.entries(open)) {
     const incident = book.get(id);
@@ -105,8 +107,21 @@ export const tell = (telling: Telling): Told => {
     write(closed);
     if (loudService(telling, incident)) pages.push(notice(telling, closed, 'incident.resolved', 'info', resolution(closed)));
   }
-  return { incidents: [...written.values()], open, pages };
+  return { incidents: [...written.values()], open, pages: distinct(pages) };
 };
+
+/** Pages under ids of their own: several groups of one decision may tell the same kind of news of the same incident, and no key is written twice. */
+const distinct = (pages: readonly Page[]): readonly Page[] => {
+  const seen = new Map<string, number>();
+  return pages.map((p) => {
+    const n = (seen.get(p.id) ?? 0) + 1;
+    seen.set(p.id, n);
+    return n === 1 ? p : { ...p, id: `${p.id}.${n}` };
+  });
+};
+
+/** The subject of the incident that news without one of its own belongs to. */
+const topicOf = (h: Happening): string => (h.kind === 'failed-open' ? 'hold/all-down' : h.region);
 
 const sentence1 = (t: Telling, group: readonly Happening[]): string =>
   sentenceOf(group, t.cluster.policy.rampStepMs, t.cluster.policy.ramp, t.nowMs);
@@ -216,6 +231,8 @@ const typeOf = (h: Happening): string => {
       return 'override.set_aside';
     case 'refused':
       return 'override.refused';
+    case 'failed-open':
+      return 'service.failed_open';
     default:
       return `region.${h.kind.replace('-', '_')}`;
   }

@@ -127,11 +127,17 @@ const awaitReturn = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: n
   };
 };
 
+/** Some vantage says down while a majority speaks: without one nothing moves, not even back down the ramp. */
+const isDoubted = ({ tally }: Seat): boolean =>
+  tally.anyDownVote && tally.targets.some((t) => Object.values(t.endpoints).some((e) => e.down > 0 && e.down + e.up >= e.needs));
+
 const climb = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: number): PoolMemory => {
-  const { memory, tally } = seat;
+  const { memory } = seat;
   // Any doubt starts the ramp again; while it lasts, the first stage's time does not run.
-  if (tally.anyDownVote)
+  if (isDoubted(seat)) {
+    if (held !== null && memory.stage > 0) return patch(memory, { hold: held });
     return memory.stage === 0 && nowMs - memory.stageAtMs < policy.rampStepMs / 2 ? memory : patch(memory, { stage: 0, stageAtMs: nowMs });
+  }
   if (!isSound(seat) || nowMs - memory.stageAtMs < policy.rampStepMs) return memory;
   if (held !== null) return patch(memory, { hold: held });
   const stage = memory.stage + 1;

@@ -1,7 +1,7 @@
 // What a decision did, as facts: the difference between the memory before and after it. Sentences, incidents and pages are all told from this one list,
 // so that they cannot disagree.
 import type { HoldName, Mode, Override, PoolMemory, PoolTally, Route, ServiceConfig, Verdict } from '../model.ts';
-import type { Bench } from './bench.ts';
+import { type Bench, FAIL_OPEN } from './bench.ts';
 import { causeOf } from './explain.ts';
 import type { Seat } from './pool.ts';
 
@@ -21,11 +21,12 @@ export type Happening = Subject &
     | { kind: 'returning'; holdMs: number }
     | { kind: 'stage'; stage: number; restarted: boolean }
     | { kind: 'returned'; early: boolean }
-    | { kind: 'scaled'; scale: number }
+    | { kind: 'scaled'; scale: number; raised: boolean }
     | { kind: 'ordered'; override: Override }
     | { kind: 'released' }
     | { kind: 'set-aside' }
     | { kind: 'refused'; override: Override }
+    | { kind: 'failed-open'; afterMs: number }
     | { kind: 'suspect' }
     | { kind: 'unready-long'; forMs: number }
   );
@@ -62,12 +63,14 @@ export const happeningsOf = (
   if (before.state !== after.state || before.by !== after.by) list.push(...moves(subject, before, after, tally, order, nowMs));
   else if (after.state === 'returning' && before.stageAtMs !== after.stageAtMs)
     list.push({ ...subject, kind: 'stage', stage: after.stage, restarted: after.stage <= before.stage });
-  if (before.scale !== after.scale) list.push({ ...subject, kind: 'scaled', scale: after.scale });
+  if (before.scale !== after.scale) list.push({ ...subject, kind: 'scaled', scale: after.scale, raised: after.scale > before.scale });
   if (before.hold !== after.hold && after.hold !== null)
     list.push({ ...subject, kind: 'held', hold: after.hold, failOpen: bench.service.allDown === 'configured', refusal });
   if (before.hold !== null && after.hold === null && after.state !== 'out') list.push({ ...subject, kind: 'freed', hold: before.hold });
   if (after.told.includes('refused') && !before.told.includes('refused') && order !== undefined)
     list.push({ ...subject, kind: 'refused', override: order });
+  if (after.told.includes(FAIL_OPEN) && !before.told.includes(FAIL_OPEN))
+    list.push({ ...subject, kind: 'failed-open', afterMs: bench.policy.pacingMs });
   if (after.told.includes('suspect') && !before.told.includes('suspect')) list.push({ ...subject, kind: 'suspect' });
   if (after.told.includes('unready-long') && !before.told.includes('unready-long'))
     list.push({ ...subject, kind: 'unready-long', forMs: nowMs - (after.outAtMs ?? nowMs) });

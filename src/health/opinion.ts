@@ -18,14 +18,14 @@ export interface Opinion {
 }
 
 export interface OpinionRule {
-  /** Faults in a row that make it down. Also the warm-up: fewer looks than this claim nothing. */
+  /** Least faults in a row that make it down. Also the warm-up: fewer looks than this claim nothing. */
   k: number;
-  /** Least time between the starts of the first and the last of those k faults. */
+  /** Least time between the starts of the first and the last fault of the streak. */
   spanMs: number;
 }
 
-/** More than any k in use; bounds the memory of a streak that lasts for days. */
-const FAULTS_KEPT = 16;
+/** More than any k that a configuration may ask for; bounds the memory of a streak that lasts for days. */
+const FAULTS_KEPT = 32;
 
 export const freshOpinion: Opinion = {
   faultsAtMs: [],
@@ -41,12 +41,13 @@ export const freshOpinion: Opinion = {
 /** In a streak of faults, or with a probe pending for too long. */
 export const isSuspect = (o: Opinion): boolean => o.faults > 0 || o.pendingAtMs !== null;
 
+/** Judged by the whole streak, not by its last k: a fault more, from a scheduled look amid a burst, must never make it less down. */
 const settle = (o: Opinion, rule: OpinionRule): Opinion => {
-  const last = o.faultsAtMs.slice(-rule.k);
-  const first = last[0];
-  const newest = last.at(-1);
-  const down = last.length === rule.k && first !== undefined && newest !== undefined && newest - first >= rule.spanMs;
-  const state = down ? 'down' : o.state === 'down' && o.faults > 0 ? 'down' : o.looks >= rule.k ? 'up' : 'unknown';
+  const newest = o.faultsAtMs.at(-1);
+  const spanMs = newest === undefined || o.firstFaultAtMs === null ? 0 : newest - o.firstFaultAtMs;
+  const down = o.faults > 0 && (o.state === 'down' || (o.faults >= rule.k && spanMs >= rule.spanMs));
+  // Nobody is called up who has never been seen well, however many looks there were.
+  const state = down ? 'down' : o.looks >= rule.k && o.lastOkAtMs !== null ? 'up' : 'unknown';
   return { ...o, state };
 };
 

@@ -93,6 +93,9 @@ interface Speaker {
   unknown: ReadonlySet<TargetId>;
 }
 
+/** Most regions whose say fits one whole number exactly: 3 to this power is below 2 to the 53rd. The configuration holds to it. */
+export const REGIONS_MAX = 32;
+
 /** Codes of one region's say about one endpoint; `up` is 0, so that only what is mentioned has to be counted. */
 const DOWN = 1;
 const UNKNOWN = 2;
@@ -303,7 +306,10 @@ const tallyPool = (chamber: Chamber, place: Place, full: boolean): PoolTally => 
   for (const seen of place.voting) {
     if (!full && !chamber.says.has(seen.id)) {
       if (quietVerdict(chamber, seen.voters) === 'up') n.up++;
-      else n.unknown++;
+      else {
+        n.unknown++;
+        verdicts.add('unknown');
+      }
       continue;
     }
     const tally = tallyTarget(chamber, seen);
@@ -329,7 +335,7 @@ const tallyPool = (chamber: Chamber, place: Place, full: boolean): PoolTally => 
     pool: place.pool.name,
     region: place.pool.region,
     verdict: poolVerdict(n.up, n.unknown, place.pool.minUp),
-    cause: WORST.find((v) => verdicts.has(v)) ?? (n.unknown > 0 ? 'unknown' : 'up'),
+    cause: WORST.find((v) => verdicts.has(v)) ?? 'up',
     up: n.up,
     unknown: n.unknown,
     total,

@@ -180,13 +180,17 @@ const believe = (own: Own, watched: Watched, next: Opinion, nowMs: number): Own 
 
 const hinted = (own: Own, from: string, key: EndpointKey, nowMs: number): Own => {
   const watched = find(own, key);
-  if (watched === undefined || own.bursts.get(watched.target)?.warm === false) return own;
+  if (watched === undefined || own.bursts.get(watched.target)?.warm === false || isDoubted(own, watched.target)) return own;
   const guard = `${from} ${watched.target}`;
   const last = own.hintedAtMs.get(guard);
   if (last !== undefined && nowMs - last < HINT_EVERY_MS) return own;
   own.hintedAtMs.set(guard, nowMs);
   return startBurst(own, watched.target, false, nowMs);
 };
+
+/** This vantage suspects the target itself: it has had its own burst, and a peer's hint is no news during a long outage. */
+const isDoubted = (own: Own, target: TargetId): boolean =>
+  (targets(own.rules).get(target) ?? []).some((w) => isSuspect(opinionOf(own, w.key)));
 
 const startBurst = (own: Own, target: TargetId, warm: boolean, nowMs: number): Own => {
   if (own.bursts.get(target)?.warm === false) return own;
@@ -229,7 +233,8 @@ const fire = (own: Own, nowMs: number): EndpointKey[] => {
     if (nowMs >= burst.untilMs || endpoints.every((w) => quiet(opinionOf(own, w.key), burst))) own.bursts.delete(target);
     else if (nowMs >= burst.nextAtMs) {
       for (const w of endpoints) probes.push(w.key);
-      own.bursts.set(target, { ...burst, nextAtMs: Math.max(burst.nextAtMs + own.rules.confirmEveryMs, nowMs) });
+      // From now, not from when it was due: after a late wake-up two looks at one instant would count as two faults.
+      own.bursts.set(target, { ...burst, nextAtMs: nowMs + own.rules.confirmEveryMs });
     }
   }
   return probes;
@@ -271,11 +276,14 @@ const voteOf = (
 
 const speak = (own: Own, probes: readonly EndpointKey[], nowMs: number): VantageStep => {
   const self = judgeSelf(own.facts, own.alone, own.catchingUpUntilMs - nowMs);
-  const changed = own.vote.seq === 0 || own.news || !sameSelf(own.vote.self, self);
-  const vote = changed ? voteOf(own.boot, own.vote.seq + 1, own.replica, own.rules, own.opinions, self) : own.vote;
+  const wanted =
+    own.news || !sameSelf(own.vote.self, self) ? voteOf(own.boot, own.vote.seq + 1, own.replica, own.rules, own.opinions, self) : own.vote;
+  const changed = own.vote.seq === 0 || (wanted !== own.vote && !sameContent(own.vote, wanted));
+  const vote = changed ? wanted : own.vote;
   const due =
     changed || nowMs - own.beatAtMs >= own.rules.beatMs || (own.beatDue && nowMs - own.beatAtMs >= BEAT_GAP_MS) || own.beatN === 0;
-  const spoken: Own = due ? { ...own, vote, beatN: own.beatN + 1, beatAtMs: nowMs, beatDue: false, news: false } : { ...own, vote };
+  const told: Own = { ...own, vote, news: false };
+  const spoken: Own = due ? { ...told, beatN: own.beatN + 1, beatAtMs: nowMs, beatDue: false } : told;
   return {
     own: spoken,
     probes,
@@ -290,6 +298,17 @@ const nextWake = (own: Own): number => {
   for (const burst of own.bursts.values()) atMs = Math.min(atMs, burst.nextAtMs, burst.untilMs);
   return atMs;
 };
+
+/** An endpoint may change sides without a change of what its target is said to be; every decision guards votes, so a new sequence has a price. */
+const sameContent = (a: Vote, b: Vote): boolean =>
+  a.configVersion === b.configVersion &&
+  sameSelf(a.self, b.self) &&
+  sameList(a.peers, b.peers) &&
+  sameList(a.down, b.down) &&
+  sameList(a.unready, b.unready) &&
+  sameList(a.unknown, b.unknown);
+
+const sameList = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((item, i) => item === b[i]);
 
 /** The same state for the same kind of reason: figures inside the sentence change with every look and are no news. */
 const sameSelf = (a: Self, b: Self): boolean =>
