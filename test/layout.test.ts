@@ -66,7 +66,7 @@ const PURE_FILES = [
   'src/publish/plan.ts',
   'src/converge/landing.ts',
   'src/converge/measure.ts',
-  'src/api/timings.ts',
+  'src/converge/timings.ts',
   'src/config/defaults.ts',
   'src/config/arithmetic.ts',
   'src/config/words.ts',

@@ -1,6 +1,8 @@
 // The document behind GET /v1/status: what this replica knows, said so that a human can see why. Pure; plain data in, JSON out.
 // Everything configured appears, also what nobody has looked at yet; what is known of things no longer configured does not.
 // Ballots come from the tallies that decide; the votes themselves add the reason and the age. Ignores freshness rules: whoever tallies owns them.
+
+import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from '../converge/timings.ts';
 import { whyOut } from '../decide/explain.ts';
 import type {
   AppliedRecord,
@@ -24,7 +26,6 @@ import type {
 } from '../model.ts';
 import { poolKey, targetId } from '../model.ts';
 import { type HeardVote, known, type Matrix, matrixOf, own } from './matrix.ts';
-import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from './timings.ts';
 
 export interface SelfStatus {
   region: string;

@@ -1,7 +1,7 @@
 // The coordinator's part of measuring: at every turn it writes what is new about open incidents, pages once when the goal to converge was missed, feeds
 // the histograms, and keeps the store from growing without end. Everything it must not forget is in the incident; what it keeps in memory only spares
 // work. A commit that was refused is simply tried at the next turn, from a newer sight. Leaves `seen/`, `vote/` and `beat/` of silent replicas alone.
-import { moves } from '../api/timings.ts';
+
 import type { Term } from '../coordinate/coordinator.ts';
 import { appliedKey, auditKey, incidentKey, outboxKey, placeOf } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
@@ -10,6 +10,7 @@ import type { Log } from '../log.ts';
 import type { AppliedRecord, Incident, Page, Seen } from '../model.ts';
 import type { Op } from '../store/store.ts';
 import { type Evidence, goalsOf, lateServices, measure, whyWaiting } from './measure.ts';
+import { moves } from './timings.ts';
 
 export interface ConvergeDutiesOptions {
   log: Log;

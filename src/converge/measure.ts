@@ -3,10 +3,11 @@
 // route that still drains the region brings its users away just as well, and the older one will never be seen again. An older fence is not believed,
 // since nobody remembers what its route was. Vantages report ages; the bound of the record's own age is added, so an instant errs by at most one read
 // of the coordinator, and towards earlier. Ignores the goals: src/api/timings.ts holds instants against them. Pure.
-import { convergenceOf, decidedAtMs, detectionOf, type Judgement, moves } from '../api/timings.ts';
+
 import { quorumOf } from '../health/timing.ts';
 import type { AppliedRecord, ClusterConfig, Incident, Published, Routing, Seen, ServiceConfig, ServiceRouting } from '../model.ts';
 import { measurable } from './landing.ts';
+import { convergenceOf, decidedAtMs, detectionOf, type Judgement, moves } from './timings.ts';
 
 export interface Report {
   region: string;

@@ -1,7 +1,7 @@
 // The demo's figures: from instants on one monotonic clock, the parent's, to durations and a judgement. Pure.
 // Detection runs from the kill to the instant at which the parent, whose store it is, saw the decision committed. Its upper bound, from the last good
 // look of any vantage, is Tidegate's own figure. Convergence runs from the decision until no answer names the dead region and every user has left it.
-import { convergenceOf, detectionOf } from '../api/timings.ts';
+import { convergenceOf, detectionOf } from '../converge/timings.ts';
 import { plural } from '../config/words.ts';
 import type { ClusterConfig, Incident } from '../model.ts';
 

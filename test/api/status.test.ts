@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type StatusInput, statusDocument } from '../../src/api/status.ts';
-import { convergenceOf, detectionOf } from '../../src/api/timings.ts';
+import { convergenceOf, detectionOf } from '../../src/converge/timings.ts';
 import type { EndpointTally, HoldName, Incident, PoolMemory, PoolTally, Vote } from '../../src/model.ts';
 import { targetId } from '../../src/model.ts';
 import { cluster, NOW_MS, REGIONS, statusInput } from './fixture.ts';
