@@ -248,9 +248,9 @@ describe('rfc2136 on BIND 9', { timeout: TEST_MS }, () => {
     const late = changeTo(drainedWeb, 2, previous);
     bind.signal('SIGSTOP');
     const startedAtMs = performance.now();
-    expect(await provider.apply([late], AbortSignal.timeout(300))).toMatchObject({ outcome: 'undecided' });
+    expect(await provider.apply([late], AbortSignal.timeout(1_500))).toMatchObject({ outcome: 'undecided' });
     await expect(provider.read([web], AbortSignal.timeout(300))).rejects.toThrow();
-    // Far below the adapter's own 30 s; above the 600 ms by what a busy machine may need.
+    // Far below the adapter's own 30 s; above the 1.8 s by what a busy machine may need.
     expect(performance.now() - startedAtMs).toBeLessThan(10_000);
     bind.signal('SIGCONT');
     // The kernel had taken the request: the server carries it out now, or never.
