@@ -75,14 +75,16 @@ export const afterLook = (o: Opinion, startedAtMs: number, outcome: Outcome, rul
       return settle({ ...next, state: o.state === 'down' ? 'up' : o.state }, rule);
     }
     case 'fault': {
-      if (o.lastOkAtMs !== null && startedAtMs <= o.lastOkAtMs) return pendingAtMs === o.pendingAtMs ? o : { ...o, pendingAtMs };
+      const looks = Math.min(o.looks + 1, rule.k);
+      // Seen well since: a look all the same, but no doubt.
+      if (o.lastOkAtMs !== null && startedAtMs <= o.lastOkAtMs) return settle({ ...o, pendingAtMs, looks }, rule);
       const faultsAtMs = [...o.faultsAtMs, startedAtMs].sort((a, b) => a - b).slice(-FAULTS_KEPT);
       const firstFaultAtMs = Math.min(o.firstFaultAtMs ?? startedAtMs, startedAtMs);
       return settle(
         {
           ...o,
           pendingAtMs,
-          looks: Math.min(o.looks + 1, rule.k),
+          looks,
           faultsAtMs,
           faults: o.faults + 1,
           firstFaultAtMs,
