@@ -9,9 +9,10 @@ export const priority: SteeringPolicy = {
     const amounts = new Map(pools.map((p) => [p.pool, 0]));
     let left = 1;
     for (const p of pools) {
-      const amount = (left * p.factor) / 1000;
+      // A whole pool takes all of it, to the last bit: what rounding leaves over must not reach those behind it, least of all below zero.
+      const amount = p.factor >= 1000 ? left : (left * p.factor) / 1000;
       amounts.set(p.pool, amount);
-      left -= amount;
+      left = Math.max(0, left - amount);
     }
     // Nobody is whole: the first that can serve at all takes the rest.
     const first = pools.find((p) => p.factor > 0);

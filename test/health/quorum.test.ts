@@ -3,7 +3,16 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Heard, isFresh, leastElectorate, REGIONS_MAX, tally, votesBehind } from '../../src/health/quorum.ts';
 import { counts, poolVerdict, targetVerdict } from '../../src/health/verdict.ts';
-import { type Ballot, type ClusterConfig, type EndpointName, endpointKey, type From, type PoolTally, targetId } from '../../src/model.ts';
+import {
+  type Ballot,
+  type ClusterConfig,
+  type EndpointName,
+  endpointKey,
+  type From,
+  type PoolTally,
+  targetId,
+  type Vote,
+} from '../../src/model.ts';
 import { clusterOf, poolOf, serviceOf } from '../world.ts';
 import { heardFrom, type Says, suspicion } from './votes.ts';
 
@@ -333,15 +342,16 @@ const clusters: fc.Arbitrary<ClusterConfig> = fc
 
 const chamberOf = (base: ClusterConfig): fc.Arbitrary<readonly Heard[]> => {
   const ids = base.services.flatMap((s) => s.pools.flatMap((p) => p.targets.map((t) => targetId(s.name, p.name, t.name))));
-  const some = fc.subarray(ids);
+  const some: fc.Arbitrary<readonly string[]> = fc.subarray(ids);
+  const none: fc.Arbitrary<readonly string[]> = fc.constant([]);
   const says = fc.record({
     region: fc.constantFrom(...base.regions.map((r) => r.name), 'gone'),
     replica: fc.constantFrom('a', 'b', 'c'),
-    self: fc.constantFrom<Says['self']>({ state: 'ok' }, { state: 'ok' }, { state: 'ok' }, { state: 'abstain', because: 'x' }),
-    down: fc.oneof(fc.constant([]), some),
-    unready: fc.oneof(fc.constant([]), some),
-    unknown: fc.oneof(fc.constant([]), fc.constant([]), some),
-    suspected: fc.oneof(fc.constant([]), some),
+    self: fc.constantFrom<Vote['self']>({ state: 'ok' }, { state: 'ok' }, { state: 'ok' }, { state: 'abstain', because: 'x' }),
+    down: fc.oneof(none, some),
+    unready: fc.oneof(none, some),
+    unknown: fc.oneof(none, none, some),
+    suspected: fc.oneof(none, some),
     ageMs: fc.constantFrom(0, 500, 8000, 8001, Number.POSITIVE_INFINITY),
     seq: fc.constantFrom(1, 1, 1, 1, 2),
     configVersion: fc.constantFrom(7, 7, 7, 7, 6),
