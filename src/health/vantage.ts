@@ -63,6 +63,8 @@ export type VantageInput =
   | { kind: 'others'; votes: readonly { region: string; vote: Vote }[] }
   | { kind: 'self'; facts: SelfFacts }
   | { kind: 'rules'; rules: VantageRules }
+  /** This process did not run when it wanted to. Before anything else is heard or said: its beliefs are as old as its sleep was long. */
+  | { kind: 'late' }
   | { kind: 'tick' };
 
 export interface VantageStep {
@@ -125,6 +127,8 @@ const listen = (own: Own, input: VantageInput, nowMs: number): Own => {
       return { ...own, facts: input.facts };
     case 'rules':
       return adopt(own, input.rules);
+    case 'late':
+      return caughtOut(own, nowMs);
     case 'tick':
       return own;
   }
@@ -155,9 +159,11 @@ const targets = (rules: VantageRules): ReadonlyMap<TargetId, readonly Watched[]>
 const find = (own: Own, key: EndpointKey): Watched | undefined => index(own.rules).get(key);
 const opinionOf = (own: Own, key: EndpointKey): Opinion => own.opinions.get(key) ?? freshOpinion;
 
+/** One interval to look at everything once more before this vantage speaks again. */
+const caughtOut = (own: Own, nowMs: number): Own => ({ ...own, catchingUpUntilMs: nowMs + own.rules.intervalMs });
+
 const look = (own: Own, observation: Observation, late: boolean, nowMs: number): Own => {
-  // One interval to look at everything once more before this vantage speaks again.
-  const awake = late ? { ...own, catchingUpUntilMs: nowMs + own.rules.intervalMs } : own;
+  const awake = late ? caughtOut(own, nowMs) : own;
   const watched = find(awake, observation.key);
   if (watched === undefined) return awake;
   return believe(

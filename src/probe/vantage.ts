@@ -116,6 +116,8 @@ export const createVantage = (options: VantageOptions): Vantage => {
   let runner: Runner | null = null;
   let specs: ReadonlyMap<EndpointKey, ProbeSpec> = new Map();
   let timer: Timer | null = null;
+  /** When this process wants to run next at the latest. */
+  let wakeAtMs = Number.POSITIVE_INFINITY;
   let stopping = false;
   let loopDelayMs = 0;
   let unsentVote: Vote | null = null;
@@ -127,7 +129,13 @@ export const createVantage = (options: VantageOptions): Vantage => {
 
   const feed = (input: VantageInput): void => {
     if (own === null || stopping) return;
-    const step = observe(own, input, mono());
+    // Whatever wakes a process that stood still comes before its timers: it must not repeat, as if it were fresh, what it believed before.
+    if (mono() - wakeAtMs > LATE_MS) take(own, { kind: 'late' });
+    take(own, input);
+  };
+
+  const take = (before: Own, input: VantageInput): void => {
+    const step = observe(before, input, mono());
     own = step.own;
     for (const key of step.probes) runner?.probeNow(key);
     if (step.vote !== undefined) {
@@ -143,6 +151,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
 
   const arm = (atMs: number): void => {
     timer?.cancel();
+    wakeAtMs = Math.max(atMs, mono());
     timer = ports.timers.after(Math.max(1, atMs - mono()), () => feed({ kind: 'tick' }));
   };
 
