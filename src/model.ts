@@ -353,6 +353,8 @@ export interface Published {
   t4AtMs?: number;
   t5AtMs?: number;
   t6AtMs?: number;
+  /** The curve behind t6: when users were seen to land, by vantage. */
+  landedAtMs?: Readonly<Record<string, number>>;
   /** Why the goal was missed; present once that has been paged. */
   because?: string;
   /** Why convergence is not measured: nothing is written, or nothing is configured that could see it. */

@@ -2,7 +2,7 @@
 // Which fence counts: the newest, as long as its route gives the pools that are out no share. It may be newer than the incident's own decision: a later
 // route that still drains the region brings its users away just as well, and the older one will never be seen again. An older fence is not believed,
 // since nobody remembers what its route was. Vantages report ages; the bound of the record's own age is added, so an instant errs by at most one read
-// of the coordinator, and towards earlier. Ignores the goals: src/api/timings.ts holds instants against them. Pure.
+// of the coordinator, and towards earlier. Ignores the goals: timings.ts holds instants against them. Pure.
 
 import { quorumOf } from '../health/timing.ts';
 import type { AppliedRecord, ClusterConfig, Incident, Published, Routing, Seen, ServiceConfig, ServiceRouting } from '../model.ts';
@@ -45,7 +45,10 @@ export const measure = (incident: Incident, evidence: Evidence, nowMs: number): 
 
 const STAMPS = ['t3AtMs', 't4AtMs', 't5AtMs', 't6AtMs', 'because', 'unmeasured'] as const;
 
-const isSame = (a: Published, b: Published): boolean => STAMPS.every((key) => a[key] === b[key]);
+const landings = (p: Published): number => Object.keys(p.landedAtMs ?? {}).length;
+
+/** An instant of the curve, once there, never moves; so their number tells. */
+const isSame = (a: Published, b: Published): boolean => STAMPS.every((key) => a[key] === b[key]) && landings(a) === landings(b);
 
 const published = (incident: Incident, service: string, evidence: Evidence, nowMs: number): Published => {
   const config = evidence.cluster.services.find((each) => each.name === service);
@@ -64,9 +67,27 @@ const published = (incident: Incident, service: string, evidence: Evidence, nowM
   };
   // What held before the decision took no time after it: a pool without a share has no users to bring away.
   const t3AtMs = before.t3AtMs ?? incident.t3AtMs;
-  const set = Object.entries(instants).filter(([, atMs]) => atMs !== null);
-  return { ...before, ...Object.fromEntries(set.map(([key, atMs]) => [key, Math.round(Math.max(t3AtMs, atMs ?? t3AtMs))])) };
+  const afterT3 = (atMs: number): number => Math.round(Math.max(t3AtMs, atMs));
+  const set = Object.entries(instants).flatMap(([key, atMs]) => (atMs === null ? [] : [[key, afterT3(atMs)] as const]));
+  const landedAtMs = { ...curve(incident, evidence, service, routing.fence, nowMs, afterT3), ...before.landedAtMs };
+  return { ...before, ...Object.fromEntries(set), ...(Object.keys(landedAtMs).length > 0 ? { landedAtMs } : {}) };
 };
+
+/** When users landed as each vantage alive at t3 sees it: those that have seen it. */
+const curve = (
+  incident: Incident,
+  evidence: Evidence,
+  service: string,
+  fence: number,
+  nowMs: number,
+  afterT3: (atMs: number) => number,
+): Record<string, number> =>
+  Object.fromEntries(
+    population(incident, evidence, nowMs).flatMap((region) => {
+      const atMs = regionAtMs(evidence.seen, region, service, fence, 'landedAgeMs', nowMs);
+      return atMs === null ? [] : [[region, afterT3(atMs)] as const];
+    }),
+  );
 
 /** A service that joined the incident later has a decision of its own; its instant is known exactly only while that is the newest. */
 const firstSight = (incident: Incident, routing: Routing, service: ServiceRouting | undefined, nowMs: number): Published => {

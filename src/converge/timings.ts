@@ -20,6 +20,8 @@ export interface ServiceTiming {
   acknowledgedMs: number | null;
   authoritativeMs: number | null;
   convergedMs: number | null;
+  /** The curve behind t6: after how long each vantage saw users land, soonest first. */
+  landed: readonly { region: string; ms: number }[];
   because: string | null;
 }
 
@@ -57,6 +59,9 @@ const serviceTiming = (incident: Incident, service: string): ServiceTiming => {
     acknowledgedMs: since(t3AtMs, stamps.t4AtMs),
     authoritativeMs: since(t3AtMs, stamps.t5AtMs),
     convergedMs: since(t3AtMs, stamps.t6AtMs),
+    landed: Object.entries(stamps.landedAtMs ?? {})
+      .map(([region, atMs]) => ({ region, ms: Math.max(0, atMs - t3AtMs) }))
+      .sort((a, b) => a.ms - b.ms),
     because: stamps.unmeasured ?? stamps.because ?? null,
   };
 };

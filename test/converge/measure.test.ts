@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Evidence, goalsOf, lateServices, measure, population, type Report, whyWaiting } from '../../src/converge/measure.ts';
+import { convergenceOf } from '../../src/converge/timings.ts';
 import type { AppliedRecord, Incident, Mode, Published, Route, Seen } from '../../src/model.ts';
 import { ALL, clusterOf, incidentOf, NO_EU, REGIONS, routingOf, serviceOf } from './fixture.ts';
 
@@ -44,9 +45,11 @@ const evidenceOf = (given: Partial<Evidence> & { fence?: number; route?: Route; 
   };
 };
 
+/** The instants of a service, without the curve behind t6. */
 const stamps = (incident: Incident | null, service = WEB): Published => {
   expect(incident).not.toBeNull();
-  return incident?.published[service] ?? {};
+  const { landedAtMs: _, ...rest } = incident?.published[service] ?? {};
+  return rest;
 };
 const everybody = (entries: Seen['services'], ageMs?: number): Report[] => REGIONS.map((region) => reportOf(region, entries, ageMs));
 
@@ -72,10 +75,16 @@ describe('the instants', () => {
     const first = measure(incidentOf(), evidenceOf({ seen }), T3 + 9_000);
     expect(stamps(first)).toEqual({ t5AtMs: T3 + 6_000 });
     const later = [...seen.slice(0, 2), reportOf('ap-south', { [WEB]: entry(7, 5_000, 500) }, 0)];
-    expect(stamps(measure(first ?? incidentOf(), evidenceOf({ seen: later }), T3 + 10_000))).toEqual({
-      t5AtMs: T3 + 6_000,
-      t6AtMs: T3 + 9_500,
-    });
+    const second = measure(first ?? incidentOf(), evidenceOf({ seen: later }), T3 + 10_000);
+    expect(stamps(second)).toEqual({ t5AtMs: T3 + 6_000, t6AtMs: T3 + 9_500 });
+    // The curve: each vantage's own instant, kept from when it was first known.
+    expect(first?.published[WEB]?.landedAtMs).toEqual({ 'eu-west': T3 + 7_000, 'us-east': T3 + 8_000 });
+    expect(second?.published[WEB]?.landedAtMs).toEqual({ 'eu-west': T3 + 7_000, 'us-east': T3 + 8_000, 'ap-south': T3 + 9_500 });
+    expect(convergenceOf(second ?? incidentOf(), { detectionMs: 30_000, convergenceMs: 60_000 }, T3 + 10_000).services[0]?.landed).toEqual([
+      { region: 'eu-west', ms: 7_000 },
+      { region: 'us-east', ms: 8_000 },
+      { region: 'ap-south', ms: 9_500 },
+    ]);
   });
 
   test('of one replica that has not seen it keep its region waiting, unless nothing bounds its record any more', () => {
@@ -286,6 +295,7 @@ describe('whatever is reported', () => {
             if (is[key] !== undefined) expect(is[key]).toBeGreaterThanOrEqual(T3);
             if (is[key] !== undefined && key !== 't4AtMs') expect(is[key]).toBeLessThanOrEqual(nowMs);
           }
+          for (const [region, atMs] of Object.entries(was.landedAtMs ?? {})) expect(is.landedAtMs?.[region]).toBe(atMs);
           expect(measure(next, evidence, nowMs)).toBeNull();
           incident = next;
         }
