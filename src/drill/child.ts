@@ -39,20 +39,21 @@ export const startChild = async (options: ChildOptions): Promise<Child> => {
   const { ports, region, configFile, logFile, app, startMs, onEnd } = options;
   const log = openSync(logFile, 'a', 0o600);
   const args = [MAIN, 'demo-region', '--config', configFile, '--app-host', app.host, '--app-port', String(app.port)];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', log, log, 'ipc'] });
+  // In a group of its own, so that Ctrl-C in a terminal reaches the parent alone, which ends its regions itself.
+  const child = spawn(process.execPath, args, { stdio: ['ignore', log, log, 'ipc'], detached: true });
   closeSync(log);
-  alive.add(child);
   let asked = false;
   const gone = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(errorText(error)));
     child.once('exit', (code, signal) => resolve(signal ?? `exit ${code}`));
   });
-  void gone.then(() => alive.delete(child));
   const kill = async (): Promise<void> => {
     asked = true;
     child.kill('SIGKILL');
     await gone;
   };
+  alive.add(kill);
+  void gone.then(() => alive.delete(kill));
   try {
     const apiPort = await withDeadline(ports.timers, startMs, `${region} starting`, () => Promise.race([readiness(child), dying(gone)]));
     void gone.then((how) => onEnd(how, asked));
@@ -86,9 +87,10 @@ export const lastWords = (logFile: string): string => {
   }
 };
 
-const alive = new Set<ChildProcess>();
+/** How to kill each process that was started and is not gone, whether or not it came up. */
+const alive = new Set<() => Promise<void>>();
 
-/** For the very end of this process, when nothing can be awaited any more. */
-export const killAll = (): void => {
-  for (const child of alive) child.kill('SIGKILL');
+/** Kills every region, also those still starting. The signals are sent before this returns, so it serves at the very end of this process too. */
+export const killAll = async (): Promise<void> => {
+  await Promise.all([...alive].map((kill) => kill()));
 };

@@ -67,7 +67,7 @@ const interruption = (): Ending => {
   const onSignal = (signal: string): void => controller.abort(new Interrupted(`interrupted by ${signal}`));
   const onPipe = (): void => controller.abort(new Interrupted('interrupted: nobody reads the output any more'));
   const onExit = (): void => {
-    killAll();
+    void killAll();
     removeFolders();
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -116,7 +116,7 @@ const perform = async ({ ports, pace, narrator, ending, stay }: Performance): Pr
       if (!over) ending.abort(new Error(`${region} ended by itself (${how})${lastWords(rooms.logFile(region))}`));
     },
   });
-  await story.play().catch((error: unknown) => failed.push(errorText(error)));
+  await story.play().catch((error: unknown) => failed.push(errorText(ending.signal.aborted ? ending.signal.reason : error)));
   over = true;
   const interrupted = ending.signal.reason instanceof Interrupted;
   const course = stage.course();
@@ -124,11 +124,13 @@ const perform = async ({ ports, pace, narrator, ending, stay }: Performance): Pr
   const outcome = outcomeOf(course, stage.falseDrains(), rooms.cluster.goals, failed);
   narrator.text(renderOutcome(outcome, narrator.paper));
   if (stay && !ending.signal.aborted) {
+    narrator.act('Left running until Ctrl-C. To try');
     narrator.text(whatToTry(rooms, story.children(), narrator.paper));
     await new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve(), { once: true }));
   }
-  await story.close();
+  // The audience leaves first: what it would see of the end is no part of the story.
   await stage.close();
+  await killAll();
   await rooms.close();
   return { outcome, interrupted };
 };

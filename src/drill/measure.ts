@@ -1,8 +1,9 @@
 // The demo's figures: from instants on one monotonic clock, the parent's, to durations and a judgement. Pure.
 // Detection runs from the kill to the instant at which the parent, whose store it is, saw the decision committed. Its upper bound, from the last good
 // look of any vantage, is Tidegate's own figure. Convergence runs from the decision until no answer names the dead region and every user has left it.
-import { convergenceOf, detectionOf } from '../converge/timings.ts';
+
 import { plural } from '../config/words.ts';
+import { convergenceOf, detectionOf } from '../converge/timings.ts';
 import type { ClusterConfig, Incident } from '../model.ts';
 
 /** Monotonic instants of one failover; null: not seen. */
@@ -83,10 +84,10 @@ export const figuresOf = (course: Course | null): Figures => {
   };
 };
 
-const ownFiguresOf = (incident: Incident, goals: ClusterConfig['goals']): OwnFigures => ({
-  detectionMs: detectionOf(incident, goals).ms,
-  convergenceMs: convergenceOf(incident, goals, incident.t3AtMs).ms,
-});
+export const ownFiguresOf = ({ incident }: Pick<Course, 'incident'>, goals: ClusterConfig['goals']): OwnFigures | null =>
+  incident === null
+    ? null
+    : { detectionMs: detectionOf(incident, goals).ms, convergenceMs: convergenceOf(incident, goals, incident.t3AtMs).ms };
 
 /** `failed`: sentences about waits that were not rewarded. Goals are judged here. */
 export const outcomeOf = (
@@ -111,6 +112,6 @@ export const outcomeOf = (
     ...figures,
     falseDrains,
     goals,
-    own: course === null || course.incident === null ? null : ownFiguresOf(course.incident, goals),
+    own: course === null ? null : ownFiguresOf(course, goals),
   };
 };

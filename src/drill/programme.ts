@@ -4,7 +4,7 @@ import { say } from '../config/words.ts';
 import type { Child } from './child.ts';
 import type { Rooms } from './rooms.ts';
 import { type Pace, PLACES, SERVICE } from './scene.ts';
-import { fold, type Paper, paint, renderHead } from './timeline.ts';
+import { fold, type Paper, paint } from './timeline.ts';
 
 export const introduction = (version: string, pace: Pace, fast: boolean, paper: Paper): string => {
   const probes = fast
@@ -34,6 +34,5 @@ export const whatToTry = (rooms: Rooms, children: readonly Child[], paper: Paper
     '# logs and configuration',
     `ls ${rooms.folder}`,
   ];
-  const shown = lines.map((line) => `   ${line.startsWith('#') ? paint(line, 'quiet', paper) : line}\n`).join('');
-  return `${renderHead('Left running until Ctrl-C. To try', paper)}${shown}`;
+  return lines.map((line) => `   ${line.startsWith('#') ? paint(line, 'quiet', paper) : line}\n`).join('');
 };

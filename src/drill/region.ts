@@ -27,9 +27,9 @@ export interface RegionOptions {
 
 /** Starts the region; it runs until the process ends. Throws what `serve` and `serveApp` throw. */
 export const runRegion = async ({ ports, config, appHost, appPort, version }: RegionOptions): Promise<void> => {
-  // Ctrl-C in a terminal reaches every process of it; the parent ends its regions itself, and nobody outlives it.
-  process.on('SIGINT', () => {});
+  // Nobody outlives the parent, not even when it dies while this process still starts.
   process.on('disconnect', () => process.exit(1));
+  if (process.connected === false) process.exit(1);
   const log = createLog({ level: config.log.level, clock: ports.clock });
   const uplink = createUplink(ports.net, sparedBy(config, appHost));
   process.on('message', (message: unknown) => {

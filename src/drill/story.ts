@@ -7,6 +7,7 @@ import { sleep } from '../ports.ts';
 import { type Child, startChild } from './child.ts';
 import { STEP_MS } from './client.ts';
 import { settledAtMs, whereabouts } from './crowd.ts';
+import { ownFiguresOf } from './measure.ts';
 import type { Narrator } from './narrator.ts';
 import type { Rooms } from './rooms.ts';
 import { type Pace, PLACES, SERVICE } from './scene.ts';
@@ -29,7 +30,6 @@ export interface Story {
   play(): Promise<void>;
   /** Regions that run now. */
   children(): readonly Child[];
-  close(): Promise<void>;
 }
 
 /** From the start of a process to a region that answers; generous, since the machine may be busy. */
@@ -117,7 +117,14 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
     const settled = await stage.until(LONG_MS, `not every user had left ${dead} for good`, () => settledSince(dead, killedAtMs));
     stage.settle(settled);
     tell('users', `${dead} is left for good, every answer that named it has expired: ${whereText(whereabouts(diaries()))}`, 'good');
+    // Its vantages saw the users leave as well; only without the region among them is that the figure of this outage.
+    await stage.until(LONG_MS, `Tidegate did not measure how long users took to leave ${dead}`, () => ownConvergenceMs());
     return dead;
+  };
+
+  const ownConvergenceMs = (): number | null => {
+    const course = stage.course();
+    return course === null ? null : (ownFiguresOf(course, rooms.cluster.goals)?.convergenceMs ?? null);
   };
 
   /** Once no cache can hold an older answer: when the last user had settled. */
@@ -175,9 +182,6 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
       const dead = await death();
       await returning(dead);
       await blindness(dead);
-    },
-    async close() {
-      await Promise.all([...children.values()].map((child) => child.kill()));
     },
   };
 };
