@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { loadConfig } from './config/load.ts';
+import type { Problem } from './config/problem.ts';
 import { report, reportProblems } from './config/report.ts';
 import type { ReplicaConfig } from './config/schema.ts';
 import { ERRORS, errorText, Fault } from './errors.ts';
@@ -15,43 +16,49 @@ const version = (): string => {
 };
 
 /** A checked configuration, or the report of everything wrong with it and the end of the process. */
-const configOrExit = (path: string): ReplicaConfig => {
+const configOrExit = (path: string): { config: ReplicaConfig; warnings: readonly Problem[] } => {
   const loaded = loadConfig(path);
-  if (loaded.ok) return loaded.config;
+  if (loaded.ok) return loaded;
   process.stderr.write(reportProblems(loaded.problems));
   process.exit(ERRORS.ERR_CONFIG.exit);
 };
 
 const check = (options: { config: string }): void => {
-  const loaded = loadConfig(options.config);
-  if (loaded.ok) process.stdout.write(report(loaded.config, loaded.warnings));
-  else configOrExit(options.config);
+  const { config, warnings } = configOrExit(options.config);
+  process.stdout.write(report(config, warnings));
 };
 
 const serve = async (options: { config: string }): Promise<void> => {
-  const config = configOrExit(options.config);
+  const { config, warnings } = configOrExit(options.config);
   const ports = realPorts();
   const log = createLog({ level: config.log.level, clock: ports.clock });
   // Slow to load, and `check` does not need it.
   const service = await import('./serve.ts');
-  const running = await service.serve(config, { ports, log, version: version() });
+  service.warn(log, warnings);
+  const starting = service.serve(config, { ports, log, version: version() });
   let stopping = false;
   const stop = async (signal: string): Promise<void> => {
     if (stopping) return;
     stopping = true;
     log.info('stopping', { signal });
-    const inTime = await service.stopWithin(ports, running);
+    const inTime = await service.stopWithin(ports, await starting);
     log.info('stopped', { inTime });
     process.exit(inTime ? 0 : 1);
   };
-  process.on('SIGTERM', () => void stop('SIGTERM'));
-  process.on('SIGINT', () => void stop('SIGINT'));
-  process.on('SIGHUP', () => {
-    running.reload().then(
-      ({ ok, said }) => (ok ? log.info('config.reloaded', { said }) : log.error('config.refused', { because: said, running: 'unchanged' })),
-      (error: unknown) => log.error('config.refused', { because: errorText(error), running: 'unchanged' }),
-    );
-  });
+  const reload = async (): Promise<void> => {
+    const { ok, said } = await (await starting).reload();
+    if (ok) log.info('config.reloaded', { said });
+    else log.error('config.refused', { because: said, running: 'unchanged' });
+  };
+  // From the first moment on: a signal that comes while the service starts must neither end it in mid-start nor be lost.
+  const failedToStart = (): void => undefined;
+  process.on('SIGTERM', () => void stop('SIGTERM').catch(failedToStart));
+  process.on('SIGINT', () => void stop('SIGINT').catch(failedToStart));
+  process.on(
+    'SIGHUP',
+    () => void reload().catch((error: unknown) => log.error('config.refused', { because: errorText(error), running: 'unchanged' })),
+  );
+  await starting;
 };
 
 const demo = async (options: { fast?: boolean; stay?: boolean; json?: boolean }): Promise<void> => {
@@ -69,7 +76,7 @@ const demoRegion = async (options: { config: string; appHost: string; appPort: s
   const { runRegion } = await import('./drill/region.ts');
   await runRegion({
     ports: realPorts(),
-    config: configOrExit(options.config),
+    config: configOrExit(options.config).config,
     appHost: options.appHost,
     appPort: Number(options.appPort),
     version: version(),

@@ -6,21 +6,21 @@ import { openProvider } from '../providers/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import { createOverrideWriter } from './api/overrides.ts';
 import { createApi } from './api/server.ts';
-import { type StatusDocument, statusDocument } from './api/status.ts';
+import { statusNow, talliesNow, type Viewing } from './api/view.ts';
+import { joinProblems } from './config/check.ts';
 import { parseHostPort } from './config/fields.ts';
+import { type Problem, renderProblem } from './config/problem.ts';
 import { reloadConfig } from './config/reload.ts';
 import type { ReplicaConfig } from './config/schema.ts';
 import { createConvergeDuties } from './converge/duties.ts';
 import { createConvergeWatcher } from './converge/watcher.ts';
 import { applyMembers } from './coordinate/members.ts';
-import type { Sight } from './coordinate/read.ts';
 import { serversOf } from './dns/resolv-conf.ts';
 import { createResolver } from './dns/resolver.ts';
 import { errorText } from './errors.ts';
-import { isFresh, tally } from './health/quorum.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
-import type { AppliedRecord, ClusterConfig } from './model.ts';
+import type { ClusterConfig } from './model.ts';
 import { CHANNELS } from './paging/index.ts';
 import { createOutbox } from './paging/outbox.ts';
 import { type Ports, sleep } from './ports.ts';
@@ -56,6 +56,11 @@ const ANCHOR_TIMEOUT_MS = 1500;
 /** An order in doubt is answered within this. */
 const API_GRACE_MS = 3300;
 const OUTBOX_GRACE_MS = 3000;
+
+/** What is lawful in a file but hardly meant. */
+export const warn = (log: Log, warnings: readonly Problem[]): void => {
+  for (const warning of warnings) log.warn('config.warning', { because: renderProblem(warning) });
+};
 
 /** Starts everything. Throws a Fault, with everything opened so far closed again. */
 export const serve = async (initial: ReplicaConfig, { ports, log, version }: ServeContext): Promise<Running> => {
@@ -161,6 +166,25 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
     return { ports, log, secret: readSecret, resolve: looking.resolve as Parameters<(typeof CHANNELS)['webhook']>[1]['resolve'] };
   }
 
+  /** When the store last answered. */
+  let seenAtMs = 0;
+  const viewed = <T>(view: (viewing: Viewing) => T): T | null => {
+    const { coordinator, vantage } = replica;
+    const sight = coordinator.lastSight();
+    if (sight === null) return null;
+    const seenAgoMs = ports.clock.monoMs() - seenAtMs;
+    return view({
+      sight,
+      seenAgoMs,
+      region,
+      replica: name,
+      boot,
+      role: coordinator.role(),
+      vote: vantage.vote(),
+      nowMs: coordinator.nowMs(),
+    });
+  };
+
   const duties = createConvergeDuties({ log, detection: metrics.detection, convergence: metrics.convergence });
   const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
   closing.push(() => watcher.stop());
@@ -189,7 +213,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
       },
       vote: (vote) => metrics.abstaining(vote.self.state === 'abstain'),
       sight(sight) {
+        seenAtMs = ports.clock.monoMs();
         if (sight.cluster === null) return;
+        joined(sight.cluster);
         selfCheck(sight.cluster);
         if (sight.routing !== null) watcher.update({ cluster: sight.cluster, routing: sight.routing });
       },
@@ -208,6 +234,15 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
     },
   });
   closing.push(() => replica.stop());
+
+  // A cluster taken from a store was checked against another replica's file: what does not fit this one is said once per version.
+  let joinedVersion = 0;
+  const joined = (cluster: ClusterConfig): void => {
+    if (config.store.kind !== 'remote' || joinedVersion === cluster.version) return;
+    joinedVersion = cluster.version;
+    const because = joinProblems(config, cluster);
+    if (because.length > 0) log.warn('cluster.unfit', { file: config.file, version: cluster.version, because });
+  };
 
   // Anchors come with the cluster's configuration, and change with it.
   let checking: { anchors: string; check: SelfCheck } | null = null;
@@ -246,7 +281,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
     token: ensureSecret(config.api.tokenFile, ports.random),
     submit: createOverrideWriter({ store, ports, clusterNowMs: () => replica.coordinator.nowMs() }),
     view: {
-      status: () => statusOf(replica.coordinator.lastSight()),
+      status: () => viewed(statusNow),
       ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),
       cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
       clusterNowMs: () => replica.coordinator.nowMs(),
@@ -258,8 +293,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
   // Worked out at a scrape, not at every turn: with thousands of targets the full tally is not free.
   metrics.state({
     get tallies() {
-      const sight = replica.coordinator.lastSight();
-      return sight?.cluster == null ? [] : tally(sight.cluster, sight.heard, replica.coordinator.nowMs(), true);
+      return viewed(talliesNow) ?? [];
     },
     get routing() {
       return replica.coordinator.lastSight()?.routing ?? null;
@@ -271,44 +305,6 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
       return replica.coordinator.nowMs();
     },
   });
-
-  const statusOf = (sight: Sight | null): StatusDocument | null => {
-    const cluster = sight?.cluster ?? null;
-    if (sight === null || cluster === null) return null;
-    const nowMs = replica.coordinator.nowMs();
-    const vote = replica.vantage.vote();
-    const role = replica.coordinator.role();
-    const canVote = vote !== null && vote.self.state === 'ok' && cluster.regions.some((r) => r.name === region && r.vote);
-    const fresh = new Set(sight.heard.filter((h) => isFresh(h, cluster) && h.vote.self.state === 'ok').map((h) => h.region));
-    const voters = cluster.regions.filter((r) => r.vote).length;
-    const canDecide = fresh.size * 2 > voters;
-    const because =
-      vote?.self.state === 'abstain'
-        ? vote.self.because
-        : canDecide
-          ? ''
-          : `${fresh.size} of ${voters} vantages speak, a majority is needed`;
-    return statusDocument({
-      cluster,
-      routing: sight.routing,
-      overrides: sight.overrides,
-      votes: sight.heard.map((h) => ({
-        region: h.region,
-        replica: h.replica,
-        vote: h.vote,
-        ageMs: h.ageMs,
-        ...(h.beat === null ? {} : { beat: h.beat }),
-      })),
-      tallies: tally(cluster, sight.heard, nowMs, true),
-      incidents: sight.incidents,
-      applied: Object.fromEntries(
-        sight.has('applied/').map((kv) => [kv.key.slice(kv.key.indexOf('/', 'applied/'.length) + 1), kv.value as AppliedRecord]),
-      ),
-      leader: sight.leader,
-      self: { region, replica: name, boot, role: role.role, epoch: role.epoch, canVote, canDecide, because },
-      nowMs,
-    });
-  };
 
   const configure = async (cluster: ClusterConfig): Promise<{ ok: boolean; said: readonly string[] }> => {
     const applied = await applyMembers(store, cluster);
@@ -334,19 +330,28 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
     providers: [...providers.keys()],
   });
 
+  const reload = async (): Promise<{ ok: boolean; said: readonly string[] }> => {
+    const judged = reloadConfig(config, replica.coordinator.lastSight()?.routing ?? null);
+    if (!judged.ok) return { ok: false, said: judged.because };
+    warn(log, judged.warnings);
+    const result =
+      judged.config.cluster === null || judged.config.store.kind !== 'embedded'
+        ? { ok: true, said: ['accepted'] }
+        : await configure(judged.config.cluster);
+    if (result.ok) config = judged.config;
+    return result;
+  };
+  // One after the other: of two at once, the older file could come last.
+  let reloading: Promise<unknown> = Promise.resolve();
+
   let stopped: Promise<void> | null = null;
   return {
     apiPort: api.port,
     boot,
-    async reload() {
-      const judged = reloadConfig(config, replica.coordinator.lastSight()?.routing ?? null);
-      if (!judged.ok) return { ok: false, said: judged.because };
-      const result =
-        judged.config.cluster === null || judged.config.store.kind !== 'embedded'
-          ? { ok: true, said: ['accepted'] }
-          : await configure(judged.config.cluster);
-      if (result.ok) config = judged.config;
-      return result;
+    reload() {
+      const next = reloading.then(reload);
+      reloading = next.catch(() => undefined);
+      return next;
     },
     stop() {
       stopping = true;

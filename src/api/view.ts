@@ -1,0 +1,84 @@
+// What this replica can say now, from the last read of the store that succeeded. While the store is out of reach that read grows old: so do all votes
+// in it, until none counts. Decides nothing; whether a vote counts is src/health's rule. Pure.
+import type { Role } from '../coordinate/coordinator.ts';
+import type { Sight } from '../coordinate/read.ts';
+import { type Heard, isFresh } from '../health/chamber.ts';
+import { tally } from '../health/quorum.ts';
+import type { AppliedRecord, ClusterConfig, PoolTally, Vote } from '../model.ts';
+import { type SelfStatus, type StatusDocument, statusDocument } from './status.ts';
+
+export interface Viewing {
+  sight: Sight;
+  /** Since that read, by this process's own clock. */
+  seenAgoMs: number;
+  region: string;
+  replica: string;
+  boot: string;
+  role: Role;
+  /** As this replica means it now, whether or not it could be written. */
+  vote: Vote | null;
+  /** Cluster time. */
+  nowMs: number;
+}
+
+const aged = ({ sight, seenAgoMs }: Viewing): readonly Heard[] =>
+  seenAgoMs <= 0 ? sight.heard : sight.heard.map((h) => ({ ...h, ageMs: h.ageMs + seenAgoMs }));
+
+/** Every target's count as it stands now; empty before a cluster is known. */
+export const talliesNow = (viewing: Viewing): readonly PoolTally[] =>
+  viewing.sight.cluster === null ? [] : tally(viewing.sight.cluster, aged(viewing), viewing.nowMs, true);
+
+const seconds = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(1)} s` : 'longer than anybody here remembers');
+
+/** Why this replica's vote does not count, as a sentence; empty when it does. */
+const whyMute = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard[]): string => {
+  const { region, replica, boot, vote, seenAgoMs } = viewing;
+  if (vote?.self.state === 'abstain') return vote.self.because;
+  if (seenAgoMs > cluster.policy.freshMs)
+    return `the store has not answered for ${seconds(seenAgoMs)}: from here nothing can be voted or decided`;
+  if (!cluster.regions.some((r) => r.name === region && r.vote)) return `${region} has no vote in this cluster`;
+  const written = heard.find((h) => h.region === region && h.replica === replica);
+  if (written === undefined || written.vote.boot !== boot) return 'the store has no vote of this replica since it started';
+  if (written.vote.configVersion !== cluster.version)
+    return `its vote covers configuration ${written.vote.configVersion}, the cluster is at ${cluster.version}`;
+  return isFresh(written, cluster) ? '' : `the store has not taken its vote for ${seconds(written.ageMs)}`;
+};
+
+const selfOf = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard[]): SelfStatus => {
+  const { region, replica, boot, role } = viewing;
+  const mute = whyMute(viewing, cluster, heard);
+  const speaking = new Set(heard.filter((h) => isFresh(h, cluster) && h.vote.self.state === 'ok').map((h) => h.region));
+  const voters = cluster.regions.filter((r) => r.vote);
+  const speakers = voters.filter(({ name }) => speaking.has(name)).length;
+  const canDecide = speakers * 2 > voters.length;
+  const because = mute !== '' || canDecide ? mute : `${speakers} of ${voters.length} vantages speak, a majority is needed`;
+  return { region, replica, boot, role: role.role, epoch: role.epoch, canVote: mute === '', canDecide, because };
+};
+
+/** null: no cluster configuration is known yet. */
+export const statusNow = (viewing: Viewing): StatusDocument | null => {
+  const { sight, nowMs } = viewing;
+  const { cluster } = sight;
+  if (cluster === null) return null;
+  const heard = aged(viewing);
+  return statusDocument({
+    cluster,
+    routing: sight.routing,
+    overrides: sight.overrides,
+    votes: heard.map((h) => ({
+      region: h.region,
+      replica: h.replica,
+      vote: h.vote,
+      ageMs: h.ageMs,
+      ...(h.beat === null ? {} : { beat: h.beat }),
+    })),
+    tallies: talliesNow(viewing),
+    incidents: sight.incidents,
+    applied: Object.fromEntries(
+      sight.has('applied/').map((kv) => [kv.key.slice(kv.key.indexOf('/', 'applied/'.length) + 1), kv.value as AppliedRecord]),
+    ),
+    leader: sight.leader,
+    self: selfOf(viewing, cluster, heard),
+    nowMs,
+  });
+};
