@@ -1,0 +1,64 @@
+// A real receiver of pages: takes them over HTTP, checks each signature with the reference library, and keeps what came.
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import { Webhook } from 'standardwebhooks';
+
+export interface Received {
+  id: string;
+  type: string;
+  summary: string;
+  body: Readonly<Record<string, unknown>>;
+}
+
+export interface Receiver extends AsyncDisposable {
+  url: string;
+  /** From now on signatures must be of this secret. Before, nothing is accepted. */
+  trust(secret: string): void;
+  /** Accepted, in order. */
+  readonly received: readonly Received[];
+  /** Turned away since the signature was wrong. */
+  readonly refused: readonly string[];
+}
+
+const textOf = async (request: IncomingMessage): Promise<string> => {
+  let text = '';
+  for await (const chunk of request) text += String(chunk);
+  return text;
+};
+
+export const startReceiver = async (): Promise<Receiver> => {
+  const received: Received[] = [];
+  const refused: string[] = [];
+  let secret: string | null = null;
+  const server = createServer((request, reply) => {
+    void textOf(request).then((text) => {
+      if (secret === null) return void reply.writeHead(503).end();
+      try {
+        const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
+        new Webhook(secret).verify(text, headers);
+        const body = JSON.parse(text) as { type: string; data: { summary: string } };
+        received.push({ id: headers['webhook-id'] ?? '', type: body.type, summary: body.data.summary, body });
+        reply.writeHead(204).end();
+      } catch (error) {
+        refused.push(String(error));
+        reply.writeHead(401).end();
+      }
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    url: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}/pages`,
+    trust: (given) => {
+      secret = given;
+    },
+    received,
+    refused,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+};
