@@ -3,7 +3,7 @@
 import type { Provider } from '../providers/provider.ts';
 import { type Coordinator, createCoordinator, type Role, type Term } from './coordinate/coordinator.ts';
 import type { Sight } from './coordinate/read.ts';
-import type { Decision } from './decide/decide.ts';
+import type { Decision } from './decide/snapshot.ts';
 import type { SelfFacts } from './health/abstain.ts';
 import type { Log } from './log.ts';
 import type { ClusterConfig, EndpointKey, Outcome, ProbeSpec, Vote } from './model.ts';

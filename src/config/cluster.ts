@@ -2,7 +2,7 @@
 // Judges each value by itself; relations between values are check.ts. Defaults of the policy are in defaults.ts.
 import { z } from 'zod';
 import { safety, steering } from '../../policies/index.ts';
-import { REGIONS_MAX } from '../health/quorum.ts';
+import { REGIONS_MAX } from '../health/chamber.ts';
 import type { ClusterConfig, PoolConfig, ProbeSpec, ServiceConfig, TargetConfig } from '../model.ts';
 import { FAULTS, GOALS, LATCH_AFTER, policyOf, SAFETY, SPANS, type Span, TTL_S } from './defaults.ts';
 import {

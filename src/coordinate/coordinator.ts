@@ -2,9 +2,10 @@
 // record coordinates; its staleness is judged on each candidate's own monotonic clock, and no safety hangs on it: every write is guarded.
 // An ambiguous transaction is never repeated; the next read shows whether it happened.
 import { createHash } from 'node:crypto';
-import { type Decision, decide } from '../decide/decide.ts';
+import { decide } from '../decide/decide.ts';
+import type { Decision } from '../decide/snapshot.ts';
 import { errorText } from '../errors.ts';
-import { isFresh } from '../health/quorum.ts';
+import { isFresh } from '../health/chamber.ts';
 import type { Log } from '../log.ts';
 import type { Incident, Leader, Routing } from '../model.ts';
 import { type Ports, sleep } from '../ports.ts';

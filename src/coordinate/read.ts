@@ -1,6 +1,6 @@
 // From one linearizable read of the store to the snapshot that the core decides on. The only place that knows how records become evidence.
 
-import type { Heard } from '../health/quorum.ts';
+import type { Heard } from '../health/chamber.ts';
 import type { Beat, ClusterConfig, Incident, Leader, Overrides, Routing, Vote } from '../model.ts';
 import type { KeyValue, Read } from '../store/store.ts';
 import { KEYS, placeOf } from './keys.ts';

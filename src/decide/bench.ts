@@ -8,7 +8,9 @@ import {
   factorOf,
   newMemory,
   patch,
+  REFUSED,
   releasedByOverride,
+  SET_ASIDE,
   type Seat,
   withOutage,
   withRecovery,
@@ -87,10 +89,6 @@ export const withOverrides = (bench: Bench, active: readonly Override[], nowMs: 
   }
   return next;
 };
-
-/** Tags of orders that are not obeyed: one set aside because nobody else is left, or one that would leave nobody. */
-const SET_ASIDE = 'set-aside';
-const REFUSED = 'refused';
 
 const unordered = (seat: Seat, frozen: boolean, nowMs: number): PoolMemory => {
   // An order that runs out under a freeze would move the route; it ends with the freeze.

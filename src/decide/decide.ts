@@ -1,16 +1,13 @@
 // The centre of the program: from one read of the store to the next decision. Pure and total. Everything it remembers is in the routing record, so
 // a takeover forgets nothing; holds, freezes and latches are decisions whose route is unchanged. The shell turns `uses` into guards and commits.
 
+import { isFresh } from '../health/chamber.ts';
 import { VOTERS_MIN } from '../health/electorate.ts';
-import { type Heard, isFresh, leastElectorate, tally, votesBehind } from '../health/quorum.ts';
+import { leastElectorate, tally, votesBehind } from '../health/quorum.ts';
 import {
-  type Audit,
   type ClusterConfig,
-  type Incident,
   type Mode,
   type Override,
-  type Overrides,
-  type Page,
   type PoolTally,
   poolKey,
   type Routing,
@@ -37,37 +34,8 @@ import { hasOverdueNews } from './incident.ts';
 import { activeOverrides, drainOn, expiredOverrides, stopOn } from './override.ts';
 import { newMemory, patch } from './pool.ts';
 import { compose } from './record.ts';
+import type { Decision, Snapshot } from './snapshot.ts';
 import { type Happening, happeningsOf, type ServiceStory } from './story.ts';
-
-/** One linearizable read, as data. */
-export interface Snapshot {
-  cluster: ClusterConfig;
-  routing: Routing | null;
-  overrides: Overrides | null;
-  heard: readonly Heard[];
-  /** Open incidents. */
-  incidents: readonly Incident[];
-  epoch: number;
-  /** `region/replica` of the coordinator. */
-  by: string;
-  /** Fresh randomness: identifies what this decision writes. */
-  nonce: string;
-}
-
-export interface Decision {
-  /** Absent: nothing to decide. */
-  next?: {
-    routing: Routing;
-    /** Present when overrides expired: the document without them. */
-    overrides?: Overrides;
-    incidents: readonly Incident[];
-    pages: readonly Page[];
-    audit: Audit;
-  };
-  /** Keys of the votes this rests on; leader, routing, override and members are always guarded. */
-  uses: readonly string[];
-  tallies: readonly PoolTally[];
-}
 
 /** In: one snapshot, cluster time in ms. Out: the next decision, or none. Deterministic; throws only on broken invariants. */
 export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
@@ -78,12 +46,10 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
   const benches = seatAll(snapshot, before, tallies, active, nowMs);
   const known = benches
     .filter((b) => isKnown(b, nowMs))
-    .map((b) => withTold(withTime(withOverrides(started(b, nowMs), active, nowMs), active, nowMs), nowMs));
+    .map((b) => withTold(relieved(withTime(withOverrides(started(b, nowMs), active, nowMs), active, nowMs), active, nowMs), nowMs));
   const drained = withDrains(known, active, before, nowMs);
   const v = before.v + 1;
-  const settled = new Map(
-    drained.benches.map((b) => [b.service.name, withFailOpen(relieved(carried(b, nowMs), active, nowMs), active, nowMs)]),
-  );
+  const settled = new Map(drained.benches.map((b) => [b.service.name, withFailOpen(carried(b, nowMs), active, nowMs)]));
   const stories = benches.map((b) => storyOf(b, settled.get(b.service.name), active, drained.refusals, nowMs));
   const expired = expiredOverrides(snapshot.overrides, nowMs);
   const changed =

@@ -181,6 +181,7 @@ const grant = (bench: Bench, wishes: readonly Wish[], nowMs: number): Bench => {
     const memory = wish.hold === null ? drainedByHealth(seat.memory, bench.policy, nowMs) : held(seat.memory, wish.hold, nowMs);
     next = setMemory(next, wish.pool, memory);
   }
+  if (wishes.every((w) => w.hold !== null)) return next;
   if (!carries(next)) next = withReserve(next, nowMs);
   // More out than the floor allows although some of them are up again: as many come back at once.
   while (drainedIn(next) > floorOf(next) && reservesLeft(next) > 0) next = withReserve(next, nowMs);

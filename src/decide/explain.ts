@@ -1,4 +1,5 @@
 // Sentences. A decision carries the one sentence with the numbers that page, API, dashboard and scenario file print; nobody else words it.
+import { causeOf } from '../health/verdict.ts';
 import type { EndpointTally, PoolTally, Verdict } from '../model.ts';
 import type { Happening, ServiceStory } from './story.ts';
 
@@ -11,15 +12,6 @@ export const evidenceOf = (tally: PoolTally): EndpointTally | undefined =>
     .filter((t) => t.verdict !== 'up')
     .flatMap((t) => Object.values(t.endpoints))
     .toSorted((a, b) => Number(b.verdict === 'down') - Number(a.verdict === 'down') || b.down - a.down || a.up - b.up)[0];
-
-/**
- * What takes a pool out, as told. /readyz often reaches the quorum a moment before /healthz does; with /healthz failing at as many vantages the
- * region is down, not unready, although the last confirmation is still on its way.
- */
-export const causeOf = (tally: PoolTally): Verdict =>
-  tally.cause === 'unready' && tally.targets.some((t) => t.verdict === 'unready' && t.endpoints.healthz?.suspectAtQuorum === true)
-    ? 'down'
-    : tally.cause;
 
 /** `eu-west down: 3 of 4 vantages (needs 3), first fault 6.1 s ago`. */
 export const whyOut = (region: string, cause: Verdict, tally: PoolTally, nowMs: number): string => {

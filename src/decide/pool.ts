@@ -28,6 +28,13 @@ export const newMemory = (state: PoolMemory['state'], nowMs: number): PoolMemory
   told: [],
 });
 
+/** Tags of orders that are not obeyed: one set aside because nobody else is left, or one that would leave nobody. */
+export const SET_ASIDE = 'set-aside';
+export const REFUSED = 'refused';
+
+/** What stays told through a change of state: a refusal, as long as its order stands. */
+const stillTold = (memory: PoolMemory): readonly string[] => memory.told.filter((tag) => tag === REFUSED);
+
 /** `memory` with `fields`, or `memory` itself when they change nothing. */
 export const patch = (memory: PoolMemory, fields: Partial<PoolMemory>): PoolMemory => {
   const current: Readonly<Record<string, unknown>> = { ...memory };
@@ -53,7 +60,17 @@ export const factorOf = (memory: PoolMemory, policy: Policy): number => {
 export const drainedByHealth = (memory: PoolMemory, policy: Policy, nowMs: number): PoolMemory => {
   const drainsAtMs = [...memory.drainsAtMs.filter((at) => nowMs - at < policy.flapWindowMs), nowMs];
   const latched = memory.latched || (policy.latchAfter > 0 && drainsAtMs.length >= policy.latchAfter);
-  return { ...memory, state: 'out', by: 'health', sinceAtMs: nowMs, upAtMs: null, drainsAtMs, latched, hold: null, told: [] };
+  return {
+    ...memory,
+    state: 'out',
+    by: 'health',
+    sinceAtMs: nowMs,
+    upAtMs: null,
+    drainsAtMs,
+    latched,
+    hold: null,
+    told: stillTold(memory),
+  };
 };
 
 export const drainedByOverride = (memory: PoolMemory, nowMs: number): PoolMemory =>
@@ -78,7 +95,7 @@ export const yielded = (memory: PoolMemory, nowMs: number): PoolMemory => ({
   outAtMs: null,
   upAtMs: null,
   hold: null,
-  told: [],
+  told: stillTold(memory),
 });
 
 /** Nothing speaks against traffic: up at quorum, no vantage in doubt for k probes, no closed gate. */
@@ -123,7 +140,7 @@ const awaitReturn = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: n
     stage: 0,
     stageAtMs: nowMs,
     hold: null,
-    told: [],
+    told: stillTold(memory),
   };
 };
 

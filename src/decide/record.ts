@@ -1,11 +1,11 @@
 // The records of a decision: the routing record, its audit, the incidents and pages, all told from the same stories. Pure.
 
-import { isFresh } from '../health/quorum.ts';
+import { isFresh } from '../health/chamber.ts';
 import type { Audit, Override, Overrides, PoolTally, Routing, ServiceRouting } from '../model.ts';
-import type { Decision, Snapshot } from './decide.ts';
 import { counterfactual, grouped, sentenceOf, shift } from './explain.ts';
 import { page, tell } from './incident.ts';
 import { activeOverrides, stopOn } from './override.ts';
+import type { Decision, Snapshot } from './snapshot.ts';
 import type { Happening, ServiceStory } from './story.ts';
 
 export interface Composing {

@@ -1,8 +1,8 @@
 // What a decision did, as facts: the difference between the memory before and after it. Sentences, incidents and pages are all told from this one list,
 // so that they cannot disagree.
+import { causeOf } from '../health/verdict.ts';
 import type { HoldName, Mode, Override, PoolMemory, PoolTally, Route, ServiceConfig, Verdict } from '../model.ts';
 import { type Bench, FAIL_OPEN } from './bench.ts';
-import { causeOf } from './explain.ts';
 import type { Seat } from './pool.ts';
 
 interface Subject {

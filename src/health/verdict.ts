@@ -1,6 +1,6 @@
 // The verdict table: from what a quorum says of each endpoint to what a target is, and from targets to their pool.
 // /readyz alone drains (the process says it cannot serve); /healthz alone is suspect and moves nothing; both are down.
-import type { Verdict } from '../model.ts';
+import type { PoolTally, Verdict } from '../model.ts';
 
 type EndpointVerdict = 'up' | 'down' | 'unknown';
 
@@ -30,3 +30,12 @@ export const counts = (verdict: Verdict): 'up' | 'out' | 'unknown' => {
 /** A pool is up with `minUp` targets up, out when it could not have as many even if all unknown ones were up, else unknown. */
 export const poolVerdict = (up: number, unknown: number, minUp: number): 'up' | 'out' | 'unknown' =>
   up >= minUp ? 'up' : up + unknown < minUp ? 'out' : 'unknown';
+
+/**
+ * What takes a pool out, as told. /readyz often reaches the quorum a moment before /healthz does; with /healthz failing at as many vantages the
+ * region is down, not unready, although the last confirmation is still on its way.
+ */
+export const causeOf = (tally: PoolTally): Verdict =>
+  tally.cause === 'unready' && tally.targets.some((t) => t.verdict === 'unready' && t.endpoints.healthz?.suspectAtQuorum === true)
+    ? 'down'
+    : tally.cause;

@@ -1,7 +1,8 @@
 // What one turn of the core costs: tally and decide over many targets and five vantages, while a fifth of the targets is down (the expensive case) and
 // while nothing is. The reference parses the same votes from JSON, which every real turn must do anyway.
-import { decide, type Snapshot } from '../../src/decide/decide.ts';
-import type { Heard } from '../../src/health/quorum.ts';
+import { decide } from '../../src/decide/decide.ts';
+import type { Snapshot } from '../../src/decide/snapshot.ts';
+import type { Heard } from '../../src/health/chamber.ts';
 import type { ClusterConfig, EndpointKey, Routing, Suspicion } from '../../src/model.ts';
 import { endpointKey, targetId } from '../../src/model.ts';
 import { clusterOf, poolOf, serviceOf } from '../world.ts';

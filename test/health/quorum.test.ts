@@ -1,7 +1,8 @@
 // Quorum over vantages: counted against the voters configured, and against a dumb twin that asks every region about every target.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Heard, isFresh, leastElectorate, REGIONS_MAX, tally, votesBehind } from '../../src/health/quorum.ts';
+import { type Heard, isFresh, REGIONS_MAX } from '../../src/health/chamber.ts';
+import { leastElectorate, tally, votesBehind } from '../../src/health/quorum.ts';
 import { counts, poolVerdict, targetVerdict } from '../../src/health/verdict.ts';
 import {
   type Ballot,

@@ -1,5 +1,5 @@
 // Votes as one read of the store shows them, made by hand: fresh and sound unless said otherwise.
-import type { Heard } from '../../src/health/quorum.ts';
+import type { Heard } from '../../src/health/chamber.ts';
 import type { Beat, ClusterConfig, EndpointKey, Suspicion, Vote } from '../../src/model.ts';
 
 export interface Says {

@@ -1,0 +1,33 @@
+// What the core decides on, and what it answers: plain data on both sides. Pure.
+import type { Heard } from '../health/chamber.ts';
+import type { Audit, ClusterConfig, Incident, Overrides, Page, PoolTally, Routing } from '../model.ts';
+
+/** One linearizable read, as data. */
+export interface Snapshot {
+  cluster: ClusterConfig;
+  routing: Routing | null;
+  overrides: Overrides | null;
+  heard: readonly Heard[];
+  /** Open incidents. */
+  incidents: readonly Incident[];
+  epoch: number;
+  /** `region/replica` of the coordinator. */
+  by: string;
+  /** Fresh randomness: identifies what this decision writes. */
+  nonce: string;
+}
+
+export interface Decision {
+  /** Absent: nothing to decide. */
+  next?: {
+    routing: Routing;
+    /** Present when overrides expired: the document without them. */
+    overrides?: Overrides;
+    incidents: readonly Incident[];
+    pages: readonly Page[];
+    audit: Audit;
+  };
+  /** Keys of the votes this rests on; leader, routing, override and members are always guarded. */
+  uses: readonly string[];
+  tallies: readonly PoolTally[];
+}
