@@ -54,7 +54,10 @@ export interface Coordinator {
   term(): Term | null;
   /** Something changed: look again now. */
   wake(): void;
-  /** Gives the record up after repeated provider failure, and stays out for a minute. */
+  /**
+   * Gives the record up after repeated provider failure, and lets the others go first for a minute. Nothing happens when no other region may
+   * coordinate, or less than a minute after the last time: whoever cannot write still decides, and if all tried in vain somebody has to.
+   */
   abdicate(because: string): Promise<void>;
   /** Ends the loop; releases the record so that nobody has to wait for it to go stale. */
   stop(): Promise<void>;
@@ -150,10 +153,12 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   const mayCampaign = (s: Sight): boolean => {
     const mod = s.mod(KEYS.leader);
     if (watched === null || watched.mod !== mod) watched = { mod, sinceMs: mono() };
-    if (!options.candidate() || mono() < bannedUntilMs || s.cluster === null) return false;
-    if (s.leader?.released === true) return true;
+    if (!options.candidate() || s.cluster === null) return false;
+    const unclaimedMs = mono() - watched.sinceMs;
+    // Every other candidate has had its turn by then.
+    if (mono() < bannedUntilMs) return unclaimedMs >= 2 * leaseMs(s);
     // A missing record has been missing for as long as we have looked; whoever comes first wins the transaction.
-    return s.leader === null || mono() - watched.sinceMs >= leaseMs(s);
+    return s.leader === null || s.leader.released || unclaimedMs >= leaseMs(s);
   };
 
   const campaign = async (s: Sight): Promise<void> => {
@@ -331,6 +336,8 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     term: () => (held === null ? null : term),
     wake,
     async abdicate(because) {
+      const others = sight?.cluster?.regions.some((r) => r.coordinator && r.name !== options.region) === true;
+      if (!others || mono() < bannedUntilMs) return;
       bannedUntilMs = mono() + ABDICATED_MS;
       log.error('coordinator.abdicated', { because });
       await release();
