@@ -56,7 +56,7 @@ export interface Coordinator {
   wake(): void;
   /**
    * Gives the record up after repeated provider failure, and lets the others go first for a minute. Nothing happens when no other region may
-   * coordinate, or less than a minute after the last time: whoever cannot write still decides, and if all tried in vain somebody has to.
+   * coordinate, or within 20 s of the last time: whoever cannot write still decides, and when all have tried in vain somebody has to.
    */
   abdicate(because: string): Promise<void>;
   /** Ends the loop; releases the record so that nobody has to wait for it to go stale. */
@@ -67,7 +67,10 @@ const TICK_MS = 500;
 /** Watch events closer than this are one. */
 const COALESCE_MS = 10;
 const CAMPAIGN_SPREAD_MS = 300;
+/** So long after giving up, a process lets others go first, by this much: a preference, no safety hangs on it. */
 const ABDICATED_MS = 60_000;
+const YIELD_MS = 2000;
+const ABDICATE_EVERY_MS = 20_000;
 /** Prefixes whose changes are evidence; others (our own bookkeeping) do not wake the loop. */
 const WAKING = ['vote/', 'beat/', KEYS.override, KEYS.members];
 
@@ -81,7 +84,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   let woken = false;
   let held: { epoch: number; leader: Leader; mod: number; renewedAtMs: number } | null = null;
   let watched: { mod: number; sinceMs: number } | null = null;
-  let bannedUntilMs = 0;
+  let abdicatedAtMs = Number.NEGATIVE_INFINITY;
   let role: Role = { role: 'standby', epoch: 0 };
   let sight: Sight | null = null;
   let started = false;
@@ -141,24 +144,24 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
 
   // ---- campaign ----
 
-  const isMine = (leader: Leader | null): boolean =>
-    leader !== null &&
-    leader.region === options.region &&
-    leader.replica === options.replica &&
-    leader.boot === options.boot &&
-    !leader.released;
+  const isOwn = (leader: Leader | null): leader is Leader =>
+    leader !== null && leader.region === options.region && leader.replica === options.replica && leader.boot === options.boot;
+  const isMine = (leader: Leader | null): boolean => isOwn(leader) && !leader.released;
 
   const leaseMs = (s: Sight): number => s.cluster?.policy.leaseMs ?? 6000;
+
+  /** How long the record has to stand unchanged before this process wants it. Whoever gave up yields, and most of all who did so last. */
+  const patienceMs = (s: Sight): number => {
+    // A missing record has been missing for as long as we have looked; whoever comes first wins the transaction.
+    const lapseMs = s.leader === null || s.leader.released ? 0 : leaseMs(s);
+    if (mono() - abdicatedAtMs >= ABDICATED_MS) return lapseMs;
+    return lapseMs + YIELD_MS * (isOwn(s.leader) ? 2 : 1);
+  };
 
   const mayCampaign = (s: Sight): boolean => {
     const mod = s.mod(KEYS.leader);
     if (watched === null || watched.mod !== mod) watched = { mod, sinceMs: mono() };
-    if (!options.candidate() || s.cluster === null) return false;
-    const unclaimedMs = mono() - watched.sinceMs;
-    // Every other candidate has had its turn by then.
-    if (mono() < bannedUntilMs) return unclaimedMs >= 2 * leaseMs(s);
-    // A missing record has been missing for as long as we have looked; whoever comes first wins the transaction.
-    return s.leader === null || s.leader.released || unclaimedMs >= leaseMs(s);
+    return options.candidate() && s.cluster !== null && mono() - watched.sinceMs >= patienceMs(s);
   };
 
   const campaign = async (s: Sight): Promise<void> => {
@@ -337,8 +340,8 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     wake,
     async abdicate(because) {
       const others = sight?.cluster?.regions.some((r) => r.coordinator && r.name !== options.region) === true;
-      if (!others || mono() < bannedUntilMs) return;
-      bannedUntilMs = mono() + ABDICATED_MS;
+      if (!others || mono() - abdicatedAtMs < ABDICATE_EVERY_MS) return;
+      abdicatedAtMs = mono();
       log.error('coordinator.abdicated', { because });
       await release();
       setRole({ role: 'standby', epoch: role.epoch });
