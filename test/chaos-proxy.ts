@@ -8,6 +8,8 @@ type Rule =
   | { kind: 'delay'; replyMs: number }
   /** Requests pass; of the replies only the first bytes, counted per connection from now on. */
   | { kind: 'drop-replies'; afterBytes: number; then: 'silence' | 'reset' }
+  /** Requests pass; what answers one that holds this text is swallowed, and its connection reset. */
+  | { kind: 'lose-replies'; to: string }
   /** Connections are accepted and nothing ever passes. */
   | { kind: 'blackhole' };
 
@@ -16,6 +18,8 @@ interface Pair {
   server: net.Socket;
   replyBytes: number;
   damaged: boolean;
+  /** The next reply answers a request whose replies are lost. */
+  losing: boolean;
   /** Replies leave in order, however their delays differ. */
   tail: Promise<void>;
 }
@@ -26,6 +30,8 @@ export interface ChaosProxy {
   retarget(port: number): void;
   delay(replyMs: number): void;
   dropReplies(afterBytes: number, then: 'silence' | 'reset'): void;
+  /** Requests are served, but of those that hold `text` nobody hears. */
+  loseReplies(text: string): void;
   blackhole(): void;
   /** Ends every open connection with RST; new ones follow the rule. */
   reset(): void;
@@ -69,6 +75,7 @@ export const startChaosProxy = async (toPort: number): Promise<ChaosProxy> => {
   };
   const onRequest = (pair: Pair, chunk: Buffer): void => {
     requestBytes += chunk.length;
+    if (rule.kind === 'lose-replies') pair.losing = chunk.includes(rule.to);
     if (rule.kind === 'blackhole') pair.damaged = true;
     else pair.server.write(chunk);
   };
@@ -89,6 +96,10 @@ export const startChaosProxy = async (toPort: number): Promise<ChaosProxy> => {
         if (rule.then === 'reset') drop(pair);
         return;
       }
+      case 'lose-replies':
+        if (pair.losing) drop(pair);
+        else send(chunk);
+        return;
       case 'pass':
       case 'delay': {
         const due = rule.kind === 'delay' ? wait(rule.replyMs) : Promise.resolve();
@@ -99,7 +110,14 @@ export const startChaosProxy = async (toPort: number): Promise<ChaosProxy> => {
   };
   const onConnection = (client: net.Socket): void => {
     accepted += 1;
-    const pair: Pair = { client, server: net.connect(target, '127.0.0.1'), replyBytes: 0, damaged: false, tail: Promise.resolve() };
+    const pair: Pair = {
+      client,
+      server: net.connect(target, '127.0.0.1'),
+      replyBytes: 0,
+      damaged: false,
+      losing: false,
+      tail: Promise.resolve(),
+    };
     pairs.add(pair);
     for (const socket of [pair.client, pair.server]) {
       socket.setNoDelay(true);
@@ -135,6 +153,7 @@ export const startChaosProxy = async (toPort: number): Promise<ChaosProxy> => {
     },
     delay: (replyMs) => setRule({ kind: 'delay', replyMs }),
     dropReplies: (afterBytes, then) => setRule({ kind: 'drop-replies', afterBytes, then }),
+    loseReplies: (to) => setRule({ kind: 'lose-replies', to }),
     blackhole: () => setRule({ kind: 'blackhole' }),
     reset: () => {
       for (const pair of [...pairs]) drop(pair);
