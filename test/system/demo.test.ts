@@ -146,3 +146,17 @@ test('when it is killed itself its regions die with it', { timeout: RUN_MS }, as
   await demo.ended;
   await expect.poll(() => regions.filter(isAlive), { timeout: 30_000 }).toEqual([]);
 });
+
+test('a region that ends by itself ends the demo, with its name and the end of its log', { timeout: RUN_MS }, async () => {
+  const demo = start('--fast', '--json');
+  await demo.saw(UP, 3);
+  const [first = 0] = pidsIn(demo.stderr());
+  process.kill(first, 'SIGTERM');
+  expect(await demo.ended).toBe(1);
+  const { ok, failed }: { ok: boolean; failed: string[] } = JSON.parse(demo.stdout());
+  expect(ok).toBe(false);
+  expect(failed.length).toBe(1);
+  expect(failed[0]).toMatch(/^[a-z-]+ ended by itself \(SIGTERM\); its log ends: /);
+  expect(pidsIn(demo.stderr()).filter(isAlive)).toEqual([]);
+  expect(readdirSync(folder)).toEqual([]);
+});
