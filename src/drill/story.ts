@@ -111,6 +111,10 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
     stage.setAlive(dead, false);
     tell(dead, `kill -9 ${child.pid}`, 'bad');
     await child.kill();
+    tell(
+      'demo',
+      `its lease of ${say(rooms.cluster.policy.leaseMs)} has to run out before another may decide; the others look and vote meanwhile`,
+    );
     await stage.until(LONG_MS, `nobody took over from ${dead}`, () => stage.course()?.takenOverAtMs ?? null);
     await stage.until(LONG_MS, `no decision drained ${dead}`, () => stage.course()?.decidedAtMs ?? null);
     await stage.until(LONG_MS, `${dead} was not gone from the answers`, () => stage.course()?.answeredAtMs ?? null);
