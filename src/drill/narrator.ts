@@ -20,7 +20,8 @@ export interface Narrator {
 }
 
 export const paperFor = (out: Out, noColour: boolean): Paper => ({
-  width: Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, out.columns ?? WIDTH_MAX)),
+  // Some pseudo-terminals claim to have no columns at all.
+  width: Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, out.columns || WIDTH_MAX)),
   colour: out.isTTY === true && !noColour,
 });
 

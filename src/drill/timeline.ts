@@ -41,6 +41,11 @@ export const fold = (text: string, room: number): readonly string[] => {
   return [...lines, line];
 };
 
+const paragraph = (text: string, tone: Tone, indent: number, paper: Paper): string =>
+  fold(text, paper.width - indent)
+    .map((part) => `${' '.repeat(indent)}${paint(part, tone, paper)}\n`)
+    .join('');
+
 const WHO = 8;
 const MARGIN = '   ';
 const STAMP = 6;
@@ -116,16 +121,18 @@ interface Mark {
   what: string;
 }
 
-const BAR_MIN = 12;
+/** Columns of the scale. */
+const BAR_MIN = 6;
 const BAR_MAX = 40;
-const LEGEND = 46;
+/** Columns around it: name, stamp, and the longest legend. */
+const AROUND = 53;
 
 /** The failover to scale, t0 to t6, in seconds since the kill. */
 export const renderTimeline = (course: Course, paper: Paper): string => {
   const { dead, heir } = course;
   const marks: readonly Mark[] = [
     { name: '', atMs: course.killedAtMs, what: `kill -9 of ${dead}` },
-    { name: 't0', atMs: firstFaultAtMs(course), what: 'first look that failed, at the earliest' },
+    { name: 't0', atMs: firstFaultAtMs(course), what: 'first failed look, at the earliest' },
     { name: 't1', atMs: course.suspectedAtMs, what: 'first suspicion' },
     { name: 't2', atMs: course.quorumAtMs, what: 'quorum of votes' },
     { name: '', atMs: course.takenOverAtMs, what: `takeover by ${heir ?? 'another region'}` },
@@ -135,7 +142,7 @@ export const renderTimeline = (course: Course, paper: Paper): string => {
     { name: 't6', atMs: course.settledAtMs, what: 'every user elsewhere, for good' },
   ];
   const lastMs = Math.max(...marks.map(({ atMs }) => atMs ?? course.killedAtMs)) - course.killedAtMs;
-  const room = Math.min(BAR_MAX, Math.max(BAR_MIN, paper.width - LEGEND));
+  const room = Math.min(BAR_MAX, Math.max(BAR_MIN, paper.width - AROUND));
   const rows = [...marks]
     .sort((a, b) => (a.atMs ?? Number.POSITIVE_INFINITY) - (b.atMs ?? Number.POSITIVE_INFINITY))
     .map(({ name, atMs, what }) => {
@@ -148,23 +155,24 @@ export const renderTimeline = (course: Course, paper: Paper): string => {
   return `${renderHead('Timeline, in seconds since the kill', paper)}${rows.join('')}`;
 };
 
+/** Columns before a note beside its figure, and before one that has to go below it. */
+const FIGURE = 52;
+const NOTE = 17;
+
 const figure = (what: string, ms: number | null, goalMs: number | null, note: string, paper: Paper): string => {
   const shown = ms === null ? 'not measured' : say(ms);
   const judged = goalMs === null ? '' : `goal ${say(goalMs)}: ${ms === null ? 'unknown' : ms <= goalMs ? 'met' : 'missed'}`;
   const tone: Tone = goalMs === null ? 'quiet' : ms !== null && ms <= goalMs ? 'good' : 'bad';
-  return `   ${what.padEnd(12)}  ${shown.padStart(12)}   ${paint(judged.padEnd(18), tone, paper)}  ${paint(note, 'quiet', paper)}\n`;
+  const head = `   ${what.padEnd(12)}  ${shown.padStart(12)}   ${paint(judged.padEnd(18), tone, paper)}`;
+  const fits = FIGURE + note.length <= paper.width;
+  return fits ? `${head}  ${paint(note, 'quiet', paper)}\n` : `${head}\n${paragraph(note, 'quiet', NOTE, paper)}`;
 };
 
 const ownLine = ({ detectionMs, convergenceMs }: OwnFigures, paper: Paper): string => {
   const shown = (ms: number | null): string => (ms === null ? 'not measured' : say(ms));
   const text = `detection ${shown(detectionMs)} (from the first failed look), convergence ${shown(convergenceMs)}`;
-  return `   ${paint(`Tidegate's own figures: ${text}`, 'quiet', paper)}\n`;
+  return paragraph(`Tidegate's own figures: ${text}`, 'quiet', MARGIN.length, paper);
 };
-
-const failure = (sentence: string, paper: Paper): string =>
-  fold(`failed: ${sentence}`, paper.width - MARGIN.length)
-    .map((part) => `${MARGIN}${paint(part, 'bad', paper)}\n`)
-    .join('');
 
 /** What was measured against the goals, and every failure in a sentence. */
 export const renderOutcome = (outcome: Outcome, paper: Paper): string => {
@@ -178,7 +186,7 @@ export const renderOutcome = (outcome: Outcome, paper: Paper): string => {
     `   ${'false drains'.padEnd(12)}  ${String(outcome.falseDrains).padStart(12)}\n`,
     ...(own === null ? [] : [ownLine(own, paper)]),
     ...(outcome.failed.length > 0 ? ['\n'] : []),
-    ...outcome.failed.map((sentence) => failure(sentence, paper)),
+    ...outcome.failed.map((sentence) => paragraph(`failed: ${sentence}`, 'bad', MARGIN.length, paper)),
     ...(outcome.ok ? [`\n${paint('   Goals met, and nothing moved that should have stayed.', 'good', paper)}\n`] : []),
   ].join('');
 };

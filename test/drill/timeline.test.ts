@@ -19,6 +19,7 @@ test('a line has its second, who and what; a long one goes on below its text', (
     '                     word word word word word word word word word word word end',
     '',
   ]);
+  expect(paperFor({ write: () => {}, columns: 0 }, false).width).toBe(120);
   for (const line of long.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
 });
 
@@ -97,16 +98,25 @@ const course = {
 test('the timeline is in order of time, to scale, from the kill to the last user', () => {
   expect(renderTimeline(course, PAPER)).toBe(`
 Timeline, in seconds since the kill
-           0.00  ●                                   kill -9 of eu-west
-   t0      0.10  ●                                   first look that failed, at the earliest
-   t1      0.20  ·●                                  first suspicion
-   t2      3.00  ··········●                         quorum of votes
-           6.00  ····················●               takeover by us-east
-   t3      6.10  ····················●               decision committed
-   t4      6.15  ····················●               DNS acknowledged
-   t5      6.30  ·····················●              20 answers of 20 without eu-west
-   t6     10.00  ·································●  every user elsewhere, for good
+           0.00  ●                            kill -9 of eu-west
+   t0      0.10  ●                            first failed look, at the earliest
+   t1      0.20  ·●                           first suspicion
+   t2      3.00  ········●                    quorum of votes
+           6.00  ················●            takeover by us-east
+   t3      6.10  ················●            decision committed
+   t4      6.15  ················●            DNS acknowledged
+   t5      6.30  ················●            20 answers of 20 without eu-west
+   t6     10.00  ··························●  every user elsewhere, for good
 `);
+});
+
+test('nothing is wider than the terminal, down to sixty columns', () => {
+  for (const width of [60, 80, 120]) {
+    const text =
+      renderTimeline({ ...course, heir: 'ap-south' }, { ...PAPER, width }) +
+      renderOutcome(outcomeOf(course, 0, GOALS, []), { ...PAPER, width });
+    for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(width);
+  }
 });
 
 test('what was not seen is said last and has no place on the scale', () => {
@@ -118,7 +128,7 @@ test('what was not seen is said last and has no place on the scale', () => {
 });
 
 test('the figures stand against their goals, and every failure is a sentence', () => {
-  const good = renderOutcome(outcomeOf(course, 0, GOALS, []), PAPER);
+  const good = renderOutcome(outcomeOf(course, 0, GOALS, []), { ...PAPER, width: 120 });
   expect(good).toMatch(/detection +6\.1 s +goal 30 s: met +kill to decision, at most 7\.5 s after the last good look/);
   expect(good).toMatch(/takeover +6 s/);
   expect(good).toMatch(/convergence +3\.9 s +goal 60 s: met/);
