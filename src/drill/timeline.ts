@@ -163,9 +163,9 @@ const figure = (what: string, ms: number | null, goalMs: number | null, note: st
   const shown = ms === null ? 'not measured' : say(ms);
   const judged = goalMs === null ? '' : `goal ${say(goalMs)}: ${ms === null ? 'unknown' : ms <= goalMs ? 'met' : 'missed'}`;
   const tone: Tone = goalMs === null ? 'quiet' : ms !== null && ms <= goalMs ? 'good' : 'bad';
-  const head = `   ${what.padEnd(12)}  ${shown.padStart(12)}   ${paint(judged.padEnd(18), tone, paper)}`;
   const fits = FIGURE + note.length <= paper.width;
-  return fits ? `${head}  ${paint(note, 'quiet', paper)}\n` : `${head}\n${paragraph(note, 'quiet', NOTE, paper)}`;
+  const head = `   ${what.padEnd(12)}  ${shown.padStart(12)}   ${paint(fits ? judged.padEnd(18) : judged, tone, paper)}`;
+  return fits ? `${head}  ${paint(note, 'quiet', paper)}\n` : `${head.trimEnd()}\n${paragraph(note, 'quiet', NOTE, paper)}`;
 };
 
 const ownLine = ({ detectionMs, convergenceMs }: OwnFigures, paper: Paper): string => {
