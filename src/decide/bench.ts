@@ -82,11 +82,10 @@ export const started = (bench: Bench, nowMs: number): Bench => {
 /** Drains that humans ordered and drains that ended. The last pool that can serve stays, whoever orders otherwise. */
 export const withOverrides = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
   const frozen = freezeOn(active, bench.service) !== undefined;
-  let next = bench;
-  for (const seat of bench.seats) {
-    const order = drainOn(active, bench.service, seat.config);
-    next = setMemory(next, seat.config.name, order === undefined ? unordered(seat, frozen, nowMs) : ordered(next, seat, nowMs));
-  }
+  const isOrdered = (seat: Seat): boolean => drainOn(active, bench.service, seat.config) !== undefined;
+  // Those set free first: one of them may be what lets another order be obeyed.
+  let next = eachSeat(bench, (seat) => (isOrdered(seat) ? seat.memory : unordered(seat, frozen, nowMs)));
+  for (const seat of bench.seats) if (isOrdered(seat)) next = setMemory(next, seat.config.name, ordered(next, seat, nowMs));
   return next;
 };
 

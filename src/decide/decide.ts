@@ -8,6 +8,7 @@ import {
   type ClusterConfig,
   type Mode,
   type Override,
+  type PoolMemory,
   type PoolTally,
   poolKey,
   type Routing,
@@ -32,7 +33,7 @@ import {
 import { withDrains } from './drains.ts';
 import { hasOverdueNews } from './incident.ts';
 import { activeOverrides, drainOn, expiredOverrides, stopOn } from './override.ts';
-import { newMemory, patch } from './pool.ts';
+import { isSame, newMemory, patch, SET_ASIDE } from './pool.ts';
 import { compose } from './record.ts';
 import type { Decision, Snapshot } from './snapshot.ts';
 import { type Happening, happeningsOf, type ServiceStory } from './story.ts';
@@ -44,12 +45,10 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
   const before = routing ?? blank(cluster, nowMs);
   const active = activeOverrides(snapshot.overrides, nowMs);
   const benches = seatAll(snapshot, before, tallies, active, nowMs);
-  const known = benches
-    .filter((b) => isKnown(b, nowMs))
-    .map((b) => withTold(relieved(withTime(withOverrides(started(b, nowMs), active, nowMs), active, nowMs), active, nowMs), nowMs));
+  const known = benches.filter((b) => isKnown(b, nowMs)).map((b) => stepped(b, active, nowMs));
   const drained = withDrains(known, active, before, nowMs);
   const v = before.v + 1;
-  const settled = new Map(drained.benches.map((b) => [b.service.name, withFailOpen(carried(b, nowMs), active, nowMs)]));
+  const settled = new Map(drained.benches.map((b) => [b.service.name, remembered(withTold(withFailOpen(b, active, nowMs), nowMs))]));
   const stories = benches.map((b) => storyOf(b, settled.get(b.service.name), active, drained.refusals, nowMs));
   const expired = expiredOverrides(snapshot.overrides, nowMs);
   const changed =
@@ -106,6 +105,13 @@ const seatAll = (
   );
 };
 
+/** A service through everything that concerns it alone. */
+const stepped = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
+  const ordered = withOverrides(started(bench, nowMs), active, nowMs);
+  const aged = withTime(carried(ordered, nowMs), active, nowMs);
+  return relieved(aged, active, nowMs);
+};
+
 /** Causes that are told once: /healthz failing alone, and unready for too long. */
 const withTold = (bench: Bench, nowMs: number): Bench => {
   let next = bench;
@@ -121,15 +127,30 @@ const withTold = (bench: Bench, nowMs: number): Bench => {
   return next;
 };
 
-/** Never empty: if nobody carries anything, the reserve comes back; without one, everything configured does. */
+/** Never empty: if nobody carries anything, the reserve comes back; without one, everything that no human drained; if that is nothing, everything. */
 const carried = (bench: Bench, nowMs: number): Bench => {
   if (carries(bench)) return bench;
   const reserved = withReserve(bench, nowMs);
   if (carries(reserved)) return reserved;
+  const free = bench.seats.some((s) => s.memory.by !== 'override');
+  const back = (memory: PoolMemory): PoolMemory => ({ ...newMemory('in', nowMs), told: memory.told, drainsAtMs: memory.drainsAtMs });
   return {
     ...bench,
-    seats: bench.seats.map((s) => ({ ...s, memory: { ...newMemory('in', nowMs), told: s.memory.told, drainsAtMs: s.memory.drainsAtMs } })),
+    seats: bench.seats.map((s) => {
+      if (s.memory.by !== 'override') return { ...s, memory: back(s.memory) };
+      return free ? s : { ...s, memory: { ...back(s.memory), told: [SET_ASIDE] } };
+    }),
   };
+};
+
+/** The memory of before wherever nothing is different after all: what is cleared and set again in one step is no news. */
+const remembered = (bench: Bench): Bench => {
+  const { before } = bench;
+  if (before === null) return bench;
+  return bench.seats.reduce((next, { config, memory }) => {
+    const known = before.pools[config.name];
+    return known !== undefined && isSame(known, memory) ? setMemory(next, config.name, known) : next;
+  }, bench);
 };
 
 const storyOf = (

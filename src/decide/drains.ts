@@ -14,25 +14,23 @@ interface Wish {
   hold: HoldName | null;
 }
 
-/** Pools that a quorum holds out and that still carry traffic, each with what stands in the way within its own service. */
+/** Pools that a quorum holds out and that still carry traffic, the largest share first, each with what stands in the way within its own service. */
 const wishesOf = (bench: Bench, active: readonly Override[], nowMs: number): readonly Wish[] => {
+  const asking = bench.seats.filter((s) => s.memory.state !== 'out' && s.tally.verdict === 'out');
+  if (asking.length === 0) return [];
   const frozen = freezeOn(active, bench.service) !== undefined;
-  // Each reserve that can be called back makes room for one more.
-  let room = floorOf(bench) - drainedIn(bench) + reservesLeft(bench);
-  return bench.seats
-    .filter((s) => s.memory.state !== 'out' && s.tally.verdict === 'out')
+  const route: Route = carries(bench) ? routeOf(bench) : {};
+  const shareOf = (seat: Seat): number => route[seat.config.name] ?? 0;
+  // The service as it would be if every wish so far were granted.
+  let granted = bench;
+  return asking
+    .sort((a, b) => shareOf(b) - shareOf(a))
     .map((seat) => {
       const hold: HoldName | null = frozen
         ? 'freeze'
-        : (lacksReceiver(bench, seat, nowMs) ?? (room <= 0 && isServed(bench) ? 'floor' : null));
-      if (hold === null) room--;
-      return {
-        service: bench.service.name,
-        pool: seat.config.name,
-        region: seat.config.region,
-        share: bench.before?.route[seat.config.name] ?? 0,
-        hold,
-      };
+        : (lacksReceiver(bench, seat, nowMs) ?? (isAtFloor(granted) && isServed(granted) ? 'floor' : null));
+      if (hold === null) granted = setMemory(granted, seat.config.name, drainedByHealth(seat.memory, bench.policy, nowMs));
+      return { service: bench.service.name, pool: seat.config.name, region: seat.config.region, share: shareOf(seat), hold };
     });
 };
 
@@ -40,6 +38,9 @@ const wishesOf = (bench: Bench, active: readonly Override[], nowMs: number): rea
 const floorOf = (bench: Bench): number => Math.ceil(bench.seats.length / 2);
 
 const drainedIn = (bench: Bench): number => bench.seats.filter((s) => s.memory.state === 'out' && s.memory.by === 'health').length;
+
+/** Each reserve that can be called back makes room for one more. */
+const isAtFloor = (bench: Bench): boolean => drainedIn(bench) - reservesLeft(bench) >= floorOf(bench);
 
 /** Somebody who is not held out carries some of the traffic. The floor yields where nobody does: it must not keep all of it on the dead. */
 const isServed = (bench: Bench): boolean => {
@@ -92,7 +93,7 @@ export const withDrains = (benches: readonly Bench[], active: readonly Override[
     const pace = bench.mode === 'auto' ? together : paceOf([bench], mine, lastDrains(bench), nowMs);
     const paced = mine.map((w): Wish => (w.hold === null && !pace.granted.has(w.region) ? { ...w, hold: 'pacing' } : w));
     const judged = judge(bench, paced, pace, { ...routing, regionDrainsAtMs: pace.drainsAtMs }, refusals, nowMs);
-    for (const w of judged) if (w.hold === null && bench.mode === 'auto' && !pace.open.has(w.region)) drained.add(w.region);
+    for (const w of judged) if (w.hold === null && bench.mode === 'auto' && !pace.out.has(w.region)) drained.add(w.region);
     return grant(bench, judged, nowMs);
   });
   const stamped = Object.fromEntries([...drained].map((region) => [region, nowMs]));
@@ -106,9 +107,9 @@ export const withDrains = (benches: readonly Bench[], active: readonly Override[
 
 /** Which regions may move now. */
 interface Pace {
-  /** Drained already, or newly drained within the span: more of the same region is not a new region. */
-  open: ReadonlySet<string>;
-  /** Open ones that ask, and the one new region whose turn it is. */
+  /** Drained already and still held out: more of such a region is no new drain. */
+  out: ReadonlySet<string>;
+  /** Those among them that ask, a region drained within the span whose pools have come back, and the one new region whose turn it is. */
   granted: ReadonlySet<string>;
   drainsAtMs: Readonly<Record<string, number>>;
 }
@@ -122,7 +123,11 @@ const paceOf = (benches: readonly Bench[], wishes: readonly Wish[], drainsAtMs: 
   const open = new Set([...recent, ...out]);
   const asking = wishes.filter((w) => w.hold === null);
   const turn = recent.length > 0 ? [] : mostAtRisk(asking.filter((w) => !open.has(w.region)));
-  return { open, granted: new Set([...asking.map((w) => w.region).filter((region) => open.has(region)), ...turn]), drainsAtMs };
+  return {
+    out: new Set(out),
+    granted: new Set([...asking.map((w) => w.region).filter((region) => open.has(region)), ...turn]),
+    drainsAtMs,
+  };
 };
 
 /** The one new region that goes first: most traffic at risk, then by name. None if nobody asks. */
@@ -157,7 +162,7 @@ const judge = (
   if (going.length === 0) return wishes;
   const after = routeOf(grant(bench, wishes, nowMs));
   const before: Route = bench.before?.route ?? {};
-  const drains = [...new Set(going.map((w) => w.region).filter((region) => !pace.open.has(region)))];
+  const drains = [...new Set(going.map((w) => w.region).filter((region) => !pace.out.has(region)))];
   for (const [kind, settings] of Object.entries(bench.policy.safety)) {
     const rule = safetyOf(kind);
     if (rule === undefined) continue;

@@ -41,6 +41,16 @@ export const patch = (memory: PoolMemory, fields: Partial<PoolMemory>): PoolMemo
   return Object.entries(fields).some(([key, value]) => current[key] !== value) ? { ...memory, ...fields } : memory;
 };
 
+/** The same content, whatever the objects. Both come from this file, so they have the same fields. */
+export const isSame = (a: PoolMemory, b: PoolMemory): boolean => {
+  if (a === b) return true;
+  const other: Readonly<Record<string, unknown>> = { ...b };
+  return Object.entries(a).every(([key, value]) => {
+    const there = other[key];
+    return Array.isArray(value) && Array.isArray(there) ? value.join() === there.join() : value === there;
+  });
+};
+
 /** Recovery hold in ms after `drains` automatic drains within the flap window: doubles with each. */
 export const recoveryHoldMs = (policy: Policy, drains: number): number =>
   Math.min(policy.recoveryHoldMs * 2 ** Math.max(0, drains - 1), Math.max(HOLD_MAX_MS, policy.recoveryHoldMs));
@@ -149,10 +159,11 @@ const isDoubted = ({ tally }: Seat): boolean =>
   tally.anyDownVote && tally.targets.some((t) => Object.values(t.endpoints).some((e) => e.down > 0 && e.down + e.up >= e.needs));
 
 const climb = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: number): PoolMemory => {
-  const { memory } = seat;
+  const { memory, tally } = seat;
   // Any doubt starts the ramp again; while it lasts, the first stage's time does not run.
   if (isDoubted(seat)) {
     if (held !== null && memory.stage > 0) return patch(memory, { hold: held });
+    if (memory.stage === 0 && tally.verdict === 'out') return memory;
     return memory.stage === 0 && nowMs - memory.stageAtMs < policy.rampStepMs / 2 ? memory : patch(memory, { stage: 0, stageAtMs: nowMs });
   }
   if (!isSound(seat) || nowMs - memory.stageAtMs < policy.rampStepMs) return memory;
