@@ -1,7 +1,10 @@
 // The store out of reach, or its disk full: what is cannot be changed, everybody says so, and it goes on when the store does.
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { startCluster } from './cluster.ts';
 import { REGIONS } from './cluster-config.ts';
+import { workDir } from './server.ts';
 import { until } from './until.ts';
 
 test('two replicas cut from the store: nothing moves although a region dies, all say so and stay ready, and vote again when it heals', {
@@ -14,8 +17,9 @@ test('two replicas cut from the store: nothing moves although a region dies, all
   await cluster.wire('ap-south').store.cut();
   const selves = () => Promise.all(REGIONS.map(async (region) => (await cluster.replica(region).status())?.self));
   await until('everybody says that nothing can be decided', async () => (await selves()).every((self) => self?.canDecide === false));
-  for (const self of await selves()) expect(self?.because).not.toBe('');
-  for (const self of (await selves()).slice(1)) expect(self).toMatchObject({ canVote: false, because: expect.stringContaining('store') });
+  const [first, ...others] = await selves();
+  expect(first?.because).not.toBe('');
+  for (const self of others) expect(self).toMatchObject({ canVote: false, because: expect.stringMatching(/^the store has not/) });
 
   await cluster.killApp('ap-south');
   const sees = async (): Promise<boolean> => {
@@ -34,5 +38,50 @@ test('two replicas cut from the store: nothing moves although a region dies, all
   await until('everybody can vote and decide again', async () =>
     (await selves()).every((self) => self?.canVote === true && self.canDecide && self.because === ''),
   );
+  await cluster.expectSound();
+});
+
+/** Takes what is left of a disk. */
+const fill = (file: string): void => {
+  for (let bytes = 1 << 20; bytes >= 1; bytes = bytes === 4096 ? 1 : bytes >> 1)
+    try {
+      for (;;) writeFileSync(file, Buffer.alloc(bytes), { flag: 'a' });
+    } catch {
+      // This size does not fit any more: on with a smaller one.
+    }
+};
+
+test('the disk under the store is full while a region dies: the decision waits, everybody lives and says so, and the drain follows', {
+  timeout: 180_000,
+}, async () => {
+  // A disk of the first replica's own, in a mount namespace that ends with it.
+  const disk = workDir('disk');
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rmSync(disk, { recursive: true, force: true }));
+  const own = process.getuid?.() === 0 ? ['-m'] : ['-U', '-r', '-m'];
+  const mounted = 'mount -t tmpfs -o size=12m,mode=700 tidegate "$0" && exec "$@"';
+  await using cluster = await startCluster({ storeFolder: disk, wrapFirst: ['unshare', ...own, 'sh', '-c', mounted, disk] });
+  const before = await cluster.routing();
+  const ballast = join(`/proc/${cluster.replica('eu-west').pid}/root`, disk, 'ballast');
+  fill(ballast);
+  await until('a refused write', () =>
+    cluster
+      .replica('eu-west')
+      .lines('vantage.write')
+      .some(({ because }) => String(because).includes('make space on its disk')),
+  );
+  await cluster.killRegion('ap-south');
+  const left = ['eu-west', 'us-east'] as const;
+  for (const region of left) {
+    const says = async (): Promise<boolean> =>
+      (await cluster.replica(region).status())?.self.because.startsWith('the store has not taken its vote') === true;
+    await until(`${region} says that its votes are not taken`, says);
+    expect((await cluster.replica(region).get('/readyz')).status).toBe(200);
+  }
+  expect((await cluster.routing()).v).toBe(before.v);
+  expect(await cluster.answers()).toEqual(REGIONS);
+
+  rmSync(ballast);
+  await cluster.untilServed('the drain', (route) => route['ap-south'] === 0);
   await cluster.expectSound();
 });

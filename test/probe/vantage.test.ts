@@ -1,0 +1,115 @@
+// A vantage as it runs, on virtual time: what it writes to the store when its process stood still.
+import { expect, test } from 'vitest';
+import type { Beat, Outcome, Vote } from '../../src/model.ts';
+import { createVantage } from '../../src/probe/vantage.ts';
+import { openEmbedded } from '../../src/store/embedded.ts';
+import type { Store } from '../../src/store/store.ts';
+import { cluster } from '../api/fixture.ts';
+import { recordingLog } from '../recording-log.ts';
+import { createVirtual } from '../virtual.ts';
+
+/** A beat that was written, with the vote it keeps fresh. */
+interface Word {
+  beat: Beat;
+  vote: Vote;
+}
+
+/** Everything that was said, in order. */
+const overheard = (store: Store): { store: Store; words: Word[] } => {
+  const words: Word[] = [];
+  let vote: Vote | undefined;
+  const listening: Store = {
+    clusterId: store.clusterId,
+    get: (query) => store.get(query),
+    async txn(txn) {
+      const result = await store.txn(txn);
+      for (const op of result.ok ? txn.then : []) {
+        if ('put' in op && op.put.startsWith('vote/')) vote = op.value as Vote;
+        if ('put' in op && op.put.startsWith('beat/') && vote !== undefined) words.push({ beat: op.value as Beat, vote });
+      }
+      return result;
+    },
+    watch: (prefix, onEvent) => store.watch(prefix, onEvent),
+    close: () => store.close(),
+  };
+  return { store: listening, words };
+};
+
+const start = async () => {
+  const virtual = createVirtual({ startWallMs: Date.UTC(2026, 10, 22), seed: 7 });
+  const process = virtual.spawn('eu-west');
+  const { store, words } = overheard(openEmbedded({ file: ':memory:', ports: virtual.ports }));
+  let outcome: Outcome = { saw: 'ok', tookMs: 5 };
+  const vantage = createVantage({
+    ports: process.ports,
+    store,
+    log: recordingLog(),
+    region: 'eu-west',
+    replica: 'a',
+    boot: 'b1',
+    look: () => new Promise((resolve) => process.ports.timers.after(5, () => resolve(outcome))),
+    onLook: () => undefined,
+    onVote: () => undefined,
+  });
+  // It beats ten times as often as it looks: what wakes it is nearly always a beat.
+  vantage.configure({ ...cluster, policy: { ...cluster.policy, beatMs: 500 } });
+  await virtual.advanceUntil(() => words.at(-1)?.vote.unknown.length === 0, 30_000);
+  return {
+    virtual,
+    process,
+    words,
+    see: (next: Outcome) => {
+      outcome = next;
+    },
+    async [Symbol.asyncDispose]() {
+      const stopped = vantage.stop();
+      await virtual.advance(1000);
+      await stopped;
+      await store.close();
+    },
+  };
+};
+
+test.each([1000, 5000, 60_000])(
+  'after standing still for %i ms it never repeats its old vote, and abstains for one interval',
+  async (stillMs) => {
+    await using it = await start();
+    const { virtual, process, words, see } = it;
+    for (let offsetMs = 0; offsetMs < 5; offsetMs++) {
+      await virtual.advance(20_000 + 97 * offsetMs);
+      const old = words.at(-1);
+      const heard = words.length;
+      expect(old?.vote.self).toEqual({ state: 'ok' });
+      process.pause();
+      await virtual.advance(stillMs);
+      expect(words.length).toBe(heard);
+      process.resume();
+      await virtual.advance(cluster.policy.intervalMs - 10);
+      const first = words.slice(heard);
+      expect(first.length).toBeGreaterThan(5);
+      for (const { beat, vote } of first) {
+        expect(beat.seq).toBeGreaterThan(old?.vote.seq ?? 0);
+        expect(vote.self).toMatchObject({ state: 'abstain', because: expect.stringContaining('paused') });
+      }
+    }
+    // What changed while it stood still is in its first vote afterwards.
+    process.pause();
+    see({ saw: 'fault', reason: 'refused', tookMs: 1, detail: '' });
+    await virtual.advance(stillMs);
+    process.resume();
+    await virtual.advanceUntil(() => words.at(-1)?.vote.self.state === 'ok', 30_000);
+    expect(words.at(-1)?.vote.down).toHaveLength(6);
+  },
+);
+
+test('a timer that is a little late is no pause', async () => {
+  await using it = await start();
+  const { virtual, process, words } = it;
+  for (let i = 0; i < 20; i++) {
+    process.pause();
+    await virtual.advance(200);
+    process.resume();
+    await virtual.advance(1000);
+  }
+  expect(words.every(({ vote }) => vote.self.state === 'ok')).toBe(true);
+});
