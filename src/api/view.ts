@@ -33,9 +33,9 @@ const seconds = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).to
 /** Why this replica's vote does not count, as a sentence; empty when it does. */
 const whyMute = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard[]): string => {
   const { region, replica, boot, vote, seenAgoMs } = viewing;
-  if (vote?.self.state === 'abstain') return vote.self.because;
   if (seenAgoMs > cluster.policy.freshMs)
     return `the store has not answered for ${seconds(seenAgoMs)}: from here nothing can be voted or decided`;
+  if (vote?.self.state === 'abstain') return vote.self.because;
   if (!cluster.regions.some((r) => r.name === region && r.vote)) return `${region} has no vote in this cluster`;
   const written = heard.find((h) => h.region === region && h.replica === replica);
   if (written === undefined || written.vote.boot !== boot) return 'the store has no vote of this replica since it started';
