@@ -29,7 +29,8 @@ export const memoryProvider = (zone: MemoryZone): Provider => ({
     for (const { desired, previous } of changes) {
       const now = zone.services.get(desired.service)?.fence;
       const expected = previous.fence === null ? '' : formatFence(previous.fence);
-      if ((now === undefined ? '' : formatFence(now)) !== expected) return { outcome: 'conflict', because: `${desired.service} carries another fence` };
+      if ((now === undefined ? '' : formatFence(now)) !== expected)
+        return { outcome: 'conflict', because: `${desired.service} carries another fence` };
     }
     for (const { desired, fence } of changes) {
       const served = { fence, shares: exact(desired) };

@@ -1,0 +1,117 @@
+// A publisher on virtual time: a cluster of two services behind one provider that can be told to fail, and a term that records what is committed.
+import type { Change, Provider } from '../../providers/provider.ts';
+import type { Term } from '../../src/coordinate/coordinator.ts';
+import type { Sight } from '../../src/coordinate/read.ts';
+import type { AppliedRecord, ClusterConfig, Override, Page, Routing } from '../../src/model.ts';
+import { createPublisher } from '../../src/publish/publisher.ts';
+import type { KeyValue, Op } from '../../src/store/store.ts';
+import { type MemoryZone, memoryProvider } from '../memory-provider.ts';
+import { createVirtual } from '../virtual.ts';
+import { clusterOf, silentLog } from '../world.ts';
+
+export const SERVICES = ['web', 'api'];
+
+export const routingOf = (v: number, fences: Readonly<Record<string, number>>, share = 0, mode: 'auto' | 'advise' = 'auto'): Routing => ({
+  v,
+  epoch: 1,
+  nonce: '',
+  atMs: 0,
+  membersVersion: 1,
+  because: '',
+  regionDrainsAtMs: {},
+  auditHash: '',
+  open: {},
+  services: Object.fromEntries(
+    Object.entries(fences).map(([name, fence]) => [
+      name,
+      { fence, sinceAtMs: 0, mode, route: { a: 1000 - share, b: share }, because: '', pools: {} },
+    ]),
+  ),
+});
+
+/** `at` is how things stand when the publisher starts, which looks at once. */
+export const publishing = (
+  change: (provider: Provider) => Provider = (p) => p,
+  at: { holdsOffice?: boolean; overrides?: Override[] } = {},
+) => {
+  const virtual = createVirtual({ startWallMs: 0, seed: 'publish' });
+  const zone: MemoryZone = { services: new Map(), onServed: () => undefined };
+  const calls = { reads: 0, writes: [] as (readonly Change[])[] };
+  const inner = memoryProvider(zone);
+  const counted: Provider = {
+    ...inner,
+    read: (services, signal) => {
+      calls.reads++;
+      return inner.read(services, signal);
+    },
+    apply: (changes, signal) => {
+      calls.writes.push(changes);
+      return inner.apply(changes, signal);
+    },
+  };
+  const cluster: ClusterConfig = clusterOf(
+    ['a', 'b'],
+    SERVICES.map((name) => ({ name })),
+  );
+  const state = {
+    routing: routingOf(2, { web: 1, api: 2 }),
+    overrides: at.overrides ?? [],
+    holdsOffice: at.holdsOffice ?? true,
+    renews: true,
+  };
+  const records = new Map<string, KeyValue>();
+  const abdications: string[] = [];
+  const outcomes: string[] = [];
+  const acknowledged: string[] = [];
+  let rev = 0;
+  const term: Term = {
+    epoch: 1,
+    renew: async () => state.renews,
+    async commit(_conditions, ops: readonly Op[]) {
+      if (!state.renews) return false;
+      rev++;
+      for (const op of ops) if ('put' in op) records.set(op.put, { key: op.put, value: op.value, mod: rev });
+      return true;
+    },
+    nowMs: () => virtual.now(),
+  };
+  const sight = (): Sight => ({
+    rev,
+    cluster,
+    leader: null,
+    routing: state.routing,
+    overrides: { version: 1, nonce: '', items: state.overrides },
+    heard: [],
+    incidents: [],
+    mod: (key) => records.get(key)?.mod ?? 0,
+    ageMs: () => 0,
+    has: (prefix) => [...records.values()].filter((kv) => kv.key.startsWith(prefix)),
+  });
+  const publisher = createPublisher({
+    ports: virtual.ports,
+    log: silentLog,
+    writer: 'a/a/boot',
+    providers: new Map([['memory', change(counted)]]),
+    sight,
+    term: () => (state.holdsOffice ? term : null),
+    onWrite: (_provider, outcome) => outcomes.push(outcome),
+    onApplied: (service, fence) => acknowledged.push(`${service} ${fence}`),
+    abdicate: async (because) => {
+      abdications.push(because);
+      state.holdsOffice = false;
+    },
+  });
+  return {
+    virtual,
+    zone,
+    calls,
+    state,
+    publisher,
+    abdications,
+    outcomes,
+    acknowledged,
+    pages: (): readonly Page[] => [...records.values()].filter((kv) => kv.key.startsWith('outbox/')).map((kv) => kv.value as Page),
+    applied: (service: string): AppliedRecord | undefined => records.get(`applied/memory/${service}`)?.value as AppliedRecord | undefined,
+    fenceOf: (service: string): number | undefined => zone.services.get(service)?.fence.v,
+  };
+};
