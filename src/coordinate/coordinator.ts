@@ -83,6 +83,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   let wakeUp: (() => void) | null = null;
   let woken = false;
   let held: { epoch: number; leader: Leader; mod: number; renewedAtMs: number } | null = null;
+  let inDoubt: { next: NonNullable<Decision['next']>; decision: Decision } | null = null;
   let watched: { mod: number; sinceMs: number } | null = null;
   let abdicatedAtMs = Number.NEGATIVE_INFINITY;
   let role: Role = { role: 'standby', epoch: 0 };
@@ -193,6 +194,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   const leaveOffice = (because: string): void => {
     if (held !== null) log.warn('coordinator.lost', { epoch: held.epoch, because });
     held = null;
+    inDoubt = null;
     watched = null;
     setRole({ role: 'standby', epoch: sight?.leader?.epoch ?? role.epoch });
   };
@@ -279,12 +281,18 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
         'decide',
       ),
     );
-    // Refused means thrown away: the world has moved on, and the next read decides afresh.
-    if (!done) {
-      woken = true;
-      return;
-    }
-    options.onDecision({ ...next, routing }, decision);
+    // Refused means thrown away: the world has moved on, and the next read decides afresh. In doubt, the next reads tell.
+    inDoubt = done ? null : { next: { ...next, routing }, decision };
+    if (done) options.onDecision({ ...next, routing }, decision);
+    else woken = true;
+  };
+
+  /** A commit whose reply was lost is found by its nonce, as late as it may have happened: what follows a decision must not wait for the next one. */
+  const findDoubted = (s: Sight): void => {
+    if (inDoubt === null || s.routing?.nonce !== inDoubt.next.routing.nonce) return;
+    const { next, decision } = inDoubt;
+    inDoubt = null;
+    options.onDecision(next, decision);
   };
 
   const step = async (): Promise<void> => {
@@ -297,8 +305,10 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
       time.start(seen.routing?.atMs ?? 0, [ports.clock.wallMs()], mono());
     }
     options.onSight(seen, nowMs());
-    if (held !== null) await turn(seen);
-    else {
+    if (held !== null) {
+      findDoubted(seen);
+      await turn(seen);
+    } else {
       setRole({ role: 'standby', epoch: seen.leader?.epoch ?? 0 });
       if (mayCampaign(seen)) {
         await campaign(seen);
