@@ -275,8 +275,9 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
   const tellOnce = async (name: string, lane: Lane, type: string, severity: Severity, summary: string): Promise<void> => {
     const now = current();
     const term = options.term();
-    if (now === null || term === null || lane.told.has(`${type} ${summary}`)) return;
-    lane.told.add(`${type} ${summary}`);
+    const news = `${type} ${summary}`;
+    if (now === null || term === null || lane.told.has(news)) return;
+    lane.told.add(news);
     const nowMs = term.nowMs();
     const told: Page = {
       ...page({ cluster: now.cluster, v: now.routing.v, nonce: ports.random.hex(8), nowMs }, type, severity, summary, `provider-${name}`, {
@@ -284,7 +285,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
       }),
       id: `${now.routing.v}-${type}-${name}-${nowMs}`.replace(/[^A-Za-z0-9_-]/g, '_'),
     };
-    await term.commit([], [{ put: outboxKey(told.id), value: told }]);
+    if (!(await term.commit([], [{ put: outboxKey(told.id), value: told }]))) lane.told.delete(news);
   };
 
   for (const name of lanes.keys()) run(name);
