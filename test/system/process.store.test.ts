@@ -41,6 +41,29 @@ test('two replicas cut from the store: nothing moves although a region dies, all
   await cluster.expectSound();
 });
 
+test('the reply to a decision is lost: it is found in the store and published at once, not by the next routine look', {
+  timeout: 120_000,
+}, async () => {
+  await using cluster = await startCluster({ coordinators: ['us-east', 'ap-south'] });
+  const coordinator = await cluster.coordinator();
+  const replica = cluster.replica(coordinator);
+  await until('the publisher at rest until its next routine look', () => {
+    const [written] = replica.lines('publish.acknowledged');
+    return written !== undefined && Date.now() - Date.parse(String(written.time)) > 2500;
+  });
+  const { store } = cluster.wire(coordinator);
+  store.loseReplies('"audit/');
+  await cluster.killApp('eu-west');
+  await until('the decision in the store', async () => (await cluster.route())['eu-west'] === 0);
+  await store.heal();
+  await cluster.untilServed('it', (route) => route['eu-west'] === 0, 15_000);
+  expect(replica.lines('store.txn').filter(({ what, ambiguous }) => what === 'decide' && ambiguous === true).length).toBeGreaterThan(0);
+  const last = (await cluster.routing()).v;
+  const told = REGIONS.flatMap((region) => cluster.replica(region).lines('decision')).map(({ v }) => Number(v));
+  expect(told.sort((a, b) => a - b)).toEqual(Array.from({ length: last }, (_, i) => i + 1));
+  await cluster.expectSound();
+});
+
 /** Takes what is left of a disk. */
 const fill = (file: string): void => {
   for (let bytes = 1 << 20; bytes >= 1; bytes = bytes === 4096 ? 1 : bytes >> 1)
