@@ -29,7 +29,8 @@ const wishesOf = (bench: Bench, active: readonly Override[], nowMs: number): rea
       const hold: HoldName | null = frozen
         ? 'freeze'
         : (lacksReceiver(bench, seat, nowMs) ?? (isAtFloor(granted) && isServed(granted) ? 'floor' : null));
-      if (hold === null) granted = setMemory(granted, seat.config.name, drainedByHealth(seat.memory, bench.policy, nowMs));
+      if (hold === null)
+        granted = withReserves(setMemory(granted, seat.config.name, drainedByHealth(seat.memory, bench.policy, nowMs)), nowMs);
       return { service: bench.service.name, pool: seat.config.name, region: seat.config.region, share: shareOf(seat), hold };
     });
 };
@@ -117,9 +118,7 @@ interface Pace {
 const paceOf = (benches: readonly Bench[], wishes: readonly Wish[], drainsAtMs: Readonly<Record<string, number>>, nowMs: number): Pace => {
   const pacingMs = benches[0]?.policy.pacingMs ?? 0;
   const recent = Object.keys(drainsAtMs).filter((region) => nowMs - (drainsAtMs[region] ?? 0) < pacingMs);
-  const out = benches.flatMap((b) =>
-    b.seats.filter((s) => s.memory.state === 'out' && s.memory.by === 'health' && s.tally.verdict === 'out').map((s) => s.config.region),
-  );
+  const out = benches.flatMap((b) => b.seats.filter((s) => isStillOut(b, s)).map((s) => s.config.region));
   const open = new Set([...recent, ...out]);
   const asking = wishes.filter((w) => w.hold === null);
   const turn = recent.length > 0 ? [] : mostAtRisk(asking.filter((w) => !open.has(w.region)));
@@ -129,6 +128,10 @@ const paceOf = (benches: readonly Bench[], wishes: readonly Wish[], drainsAtMs: 
     drainsAtMs,
   };
 };
+
+/** Out before this decision, too: a service that has just started without a pool is no drain of its region. */
+const isStillOut = (bench: Bench, { config, memory, tally }: Seat): boolean =>
+  memory.state === 'out' && memory.by === 'health' && tally.verdict === 'out' && bench.before?.pools[config.name]?.state === 'out';
 
 /** The one new region that goes first: most traffic at risk, then by name. None if nobody asks. */
 const mostAtRisk = (asking: readonly Wish[]): readonly string[] => {
@@ -186,9 +189,12 @@ const grant = (bench: Bench, wishes: readonly Wish[], nowMs: number): Bench => {
     const memory = wish.hold === null ? drainedByHealth(seat.memory, bench.policy, nowMs) : held(seat.memory, wish.hold, nowMs);
     next = setMemory(next, wish.pool, memory);
   }
-  if (wishes.every((w) => w.hold !== null)) return next;
-  if (!carries(next)) next = withReserve(next, nowMs);
-  // More out than the floor allows although some of them are up again: as many come back at once.
+  return wishes.every((w) => w.hold !== null) ? next : withReserves(next, nowMs);
+};
+
+/** After a drain: a reserve if nobody is left, and if more are out than the floor allows, as many of those that are up again as there are. */
+const withReserves = (bench: Bench, nowMs: number): Bench => {
+  let next = carries(bench) ? bench : withReserve(bench, nowMs);
   while (drainedIn(next) > floorOf(next) && reservesLeft(next) > 0) next = withReserve(next, nowMs);
   return next;
 };
