@@ -41,8 +41,8 @@ export interface Replica {
   readonly coordinator: Coordinator;
   readonly vantage: Vantage;
   facts(facts: SelfFacts): void;
-  /** Stops probing, publishes nothing more, gives the leader record up. Nothing committed is lost. */
-  stop(): Promise<void>;
+  /** Stops probing and publishing at once; gives the leader record up when `first` has ended, since that may be work of the coordinator. */
+  stop(first?: Promise<unknown>): Promise<void>;
 }
 
 export const createReplica = (options: ReplicaOptions): Replica => {
@@ -102,10 +102,11 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     coordinator,
     vantage,
     facts: (facts) => vantage.facts(facts),
-    async stop() {
-      await vantage.stop();
-      await publisher.stop();
+    async stop(first) {
+      const silent = Promise.all([vantage.stop(), publisher.stop()]);
+      await first;
       await coordinator.stop();
+      await silent;
     },
   };
 };

@@ -52,10 +52,17 @@ export interface ServeContext {
 
 type Close = () => Promise<unknown> | unknown;
 
+/** What has work under way ends first and all at once, or one that hangs would take the time of the others; what is open then closes in reverse. */
+interface Ends {
+  working: Close[];
+  open: Close[];
+}
+
 const ANCHOR_TIMEOUT_MS = 1500;
 /** An order in doubt is answered within this. */
 const API_GRACE_MS = 3300;
-const OUTBOX_GRACE_MS = 3000;
+/** A page on its way gets this long; then the leader record is given up, so that another region delivers it. */
+const OUTBOX_GRACE_MS = 2000;
 
 /** What is lawful in a file but hardly meant. */
 export const warn = (log: Log, warnings: readonly Problem[]): void => {
@@ -64,51 +71,52 @@ export const warn = (log: Log, warnings: readonly Problem[]): void => {
 
 /** Starts everything. Throws a Fault, with everything opened so far closed again. */
 export const serve = async (initial: ReplicaConfig, { ports, log, version }: ServeContext): Promise<Running> => {
-  const closing: Close[] = [];
-  const closeAll = async (): Promise<void> => {
-    for (const close of closing.reverse().splice(0))
-      await Promise.resolve()
-        .then(close)
-        .catch((error: unknown) => log.warn('stop', { because: errorText(error) }));
+  const ends: Ends = { working: [], open: [] };
+  const quietly = async (close: Close): Promise<void> => {
+    try {
+      await close();
+    } catch (error) {
+      log.warn('stop', { because: errorText(error) });
+    }
+  };
+  const endAll = async (): Promise<void> => {
+    await Promise.all(ends.working.splice(0).map(quietly));
+    for (const close of ends.open.reverse().splice(0)) await quietly(close);
   };
   try {
-    return await start(initial, { ports, log, version }, closing, closeAll);
+    return await start(initial, { ports, log, version }, ends, endAll);
   } catch (error) {
-    await closeAll();
+    await endAll();
     throw error;
   }
 };
 
-const openStore = async (config: ReplicaConfig, ports: Ports, closing: Close[]): Promise<Store> => {
+const openStore = async (config: ReplicaConfig, ports: Ports, ends: Ends): Promise<Store> => {
   if (config.store.kind === 'remote') {
     const store = connectStore({ url: config.store.url, token: readSecret(config.store.tokenFile), ports });
-    closing.push(() => store.close());
+    ends.open.push(() => store.close());
     return store;
   }
   const store = openEmbedded({ file: config.store.file, ports });
-  closing.push(() => store.close());
+  ends.open.push(() => store.close());
   const { serve: lent } = config.store;
   if (lent !== undefined) {
     const served = await serveStore({ store, host: lent.host, port: lent.port, token: ensureSecret(lent.tokenFile, ports.random), ports });
-    closing.push(() => served.close());
+    ends.working.push(() => served.close());
   }
   return store;
 };
 
-const openProviders = async (
-  config: ReplicaConfig,
-  { ports, log }: ServeContext,
-  closing: Close[],
-): Promise<ReadonlyMap<string, Provider>> => {
+const openProviders = async (config: ReplicaConfig, { ports, log }: ServeContext, ends: Ends): Promise<ReadonlyMap<string, Provider>> => {
   const opened = new Map<string, Provider>();
   for (const [name, entry] of Object.entries(config.providers)) {
     if (entry.kind === 'builtin' && entry.serve !== undefined) {
       const token = ensureSecret(entry.tokenFile, ports.random);
       const server = await serveBuiltin({ ports, zoneName: entry.zone, dns: entry.serve.dns, control: entry.control, token, log });
-      closing.push(() => server.close());
+      ends.open.push(() => server.close());
     }
     const provider = await openProvider(entry, { ports, secret: readSecret });
-    closing.push(() => provider.close());
+    ends.open.push(() => provider.close());
     opened.set(name, provider);
   }
   return opened;
@@ -118,11 +126,11 @@ const openProviders = async (
 const lookContext = (
   config: ReplicaConfig,
   { ports, version }: ServeContext,
-  closing: Close[],
+  ends: Ends,
 ): Omit<ProbeContext, 'timeoutMs' | 'connectTimeoutMs'> => {
   const servers = config.dns.resolvers.length > 0 ? config.dns.resolvers.map(parseServer) : serversOf(readQuietly('/etc/resolv.conf'));
   const resolver = createResolver({ ports, servers });
-  closing.push(() => resolver.close());
+  ends.open.push(() => resolver.close());
   const contexts = new Map<string, ReturnType<Ports['net']['secureContext']>>();
   return {
     ports,
@@ -148,16 +156,16 @@ const readQuietly = (path: string): string => {
   }
 };
 
-const start = async (initial: ReplicaConfig, context: ServeContext, closing: Close[], closeAll: () => Promise<void>): Promise<Running> => {
+const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, endAll: () => Promise<void>): Promise<Running> => {
   const { ports, log, version } = context;
   const { region, replica: name } = initial;
   const boot = ports.random.hex(8);
   let config = initial;
   let stopping = false;
   const metrics = createMetrics(version);
-  const store = measuredStore(await openStore(config, ports, closing), metrics, ports.clock);
-  const providers = await openProviders(config, context, closing);
-  const looking = lookContext(config, context, closing);
+  const store = measuredStore(await openStore(config, ports, ends), metrics, ports.clock);
+  const providers = await openProviders(config, context, ends);
+  const looking = lookContext(config, context, ends);
   const channels = [
     CHANNELS.log({ name: 'log' }, channelContext()),
     ...config.paging.webhooks.map((hook) => CHANNELS.webhook(hook, channelContext())),
@@ -187,7 +195,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
 
   const duties = createConvergeDuties({ log, detection: metrics.detection, convergence: metrics.convergence });
   const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
-  closing.push(() => watcher.stop());
+  ends.working.push(() => watcher.stop());
 
   const replica = createReplica({
     ports,
@@ -233,7 +241,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
       },
     },
   });
-  closing.push(() => replica.stop());
+
+  let deliveries = async (): Promise<void> => undefined;
+  ends.working.push(() => replica.stop(deliveries()));
 
   // A cluster taken from a store was checked against another replica's file: what does not fit this one is said once per version.
   let joinedVersion = 0;
@@ -260,7 +270,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
       }),
     };
   };
-  closing.push(() => checking?.check.stop());
+  ends.working.push(() => checking?.check.stop());
 
   const outbox = createOutbox({
     store,
@@ -271,6 +281,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
     isLeader: () => replica.coordinator.role().role === 'coordinator',
     nowMs: () => replica.coordinator.nowMs(),
   });
+  deliveries = () => outbox.close(OUTBOX_GRACE_MS);
 
   const api = await createApi({
     ports,
@@ -287,8 +298,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
       clusterNowMs: () => replica.coordinator.nowMs(),
     },
   });
-  // Both may have work under way that deserves its end: an order in doubt, a page on its way.
-  closing.push(() => Promise.all([api.close(API_GRACE_MS), outbox.close(OUTBOX_GRACE_MS)]));
+  ends.working.push(() => api.close(API_GRACE_MS));
 
   // Worked out at a scrape, not at every turn: with thousands of targets the full tally is not free.
   metrics.state({
@@ -355,7 +365,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, closing: Clo
     },
     stop() {
       stopping = true;
-      stopped ??= closeAll();
+      stopped ??= endAll();
       return stopped;
     },
   };

@@ -64,6 +64,8 @@ export interface Coordinator {
 }
 
 const TICK_MS = 500;
+/** The last turn and giving the record up take this long at most: a store out of reach must not keep the process. */
+const STOP_MS = 1000;
 /** Watch events closer than this are one. */
 const COALESCE_MS = 10;
 const CAMPAIGN_SPREAD_MS = 300;
@@ -80,6 +82,8 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   const time = createClusterTime();
   const cache: RecordCache = new Map();
   const stopped = new AbortController();
+  /** Ends transactions that take longer than stopping may. */
+  const cut = new AbortController();
   let wakeUp: (() => void) | null = null;
   let woken = false;
   let held: { epoch: number; leader: Leader; mod: number; renewedAtMs: number } | null = null;
@@ -122,7 +126,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
 
   const txn = async (conditions: readonly { key: string; mod: number }[], then: readonly Op[], what: string): Promise<TxnResult | null> => {
     try {
-      return await store.txn({ if: conditions, then });
+      return await store.txn({ if: conditions, then }, cut.signal);
     } catch (error) {
       // Definite or ambiguous, the next read tells; it is never sent again.
       log.warn('store.txn', { what, ambiguous: error instanceof StoreAmbiguousError, because: errorText(error) });
@@ -133,12 +137,12 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   const look = async (): Promise<Sight | null> => {
     const sentAtMs = mono();
     try {
-      const read = await store.get(SIGHT_QUERY);
+      const read = await store.get(SIGHT_QUERY, stopped.signal);
       const arrivedAtMs = mono();
       revisions.sample(sentAtMs, arrivedAtMs, read.rev, ports.clock.wallMs());
       return sightOf(read, revisions, arrivedAtMs, cache);
     } catch (error) {
-      log.warn('store.get', { because: errorText(error) });
+      if (!stopped.signal.aborted) log.warn('store.get', { because: errorText(error) });
       return null;
     }
   };
@@ -260,7 +264,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     );
     if (decision.next !== undefined) await commit(s, decision, decision.next);
     else if (mono() - held.renewedAtMs >= s.cluster.policy.renewMs) await term.renew();
-    if (held !== null) await options.onTurn(s, at, term);
+    if (held !== null && !stopped.signal.aborted) await options.onTurn(s, at, term);
   };
 
   const commit = async (s: Sight, decision: Decision, next: NonNullable<Decision['next']>): Promise<void> => {
@@ -357,11 +361,13 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
       setRole({ role: 'standby', epoch: role.epoch });
     },
     async stop() {
-      stopped.abort();
+      stopped.abort(new Error('stopping'));
       watch.close();
       wake();
-      await loop;
-      await release();
+      const ended = loop.then(release);
+      const patience = ports.timers.after(STOP_MS, () => cut.abort(new Error('stopping')));
+      await ended;
+      patience.cancel();
     },
   };
 };

@@ -119,6 +119,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
   /** When this process wants to run next at the latest. */
   let wakeAtMs = Number.POSITIVE_INFINITY;
   let stopping = false;
+  const stopped = new AbortController();
   let loopDelayMs = 0;
   let unsentVote: Vote | null = null;
   let unsentBeat: Beat | null = null;
@@ -173,21 +174,20 @@ export const createVantage = (options: VantageOptions): Vantage => {
     try {
       mods ??= await readMods();
       const then: Op[] = [...(vote === null ? [] : [{ put: myVote, value: vote }]), { put: myBeat, value: beat }];
-      const result = await store.txn({
-        if: [
-          { key: myVote, mod: mods.vote },
-          { key: myBeat, mod: mods.beat },
-        ],
-        then,
-      });
+      const conditions = [
+        { key: myVote, mod: mods.vote },
+        { key: myBeat, mod: mods.beat },
+      ];
+      const result = await store.txn({ if: conditions, then }, stopped.signal);
       if (!result.ok) throw new Error('our own records changed since we wrote them');
       mods = { vote: vote === null ? mods.vote : result.rev, beat: result.rev };
     } catch (error) {
       // In doubt or refused: learn the revisions again and write the newest content. Until then this vantage goes stale, which is safe.
       mods = null;
       unsentVote ??= vote;
+      if (stopping) return;
       log.warn('vantage.write', { because: errorText(error) });
-      if (!stopping) ports.timers.after(WRITE_RETRY_MS, () => retry(beat));
+      ports.timers.after(WRITE_RETRY_MS, () => retry(beat));
     }
   };
 
@@ -199,7 +199,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
   };
 
   const readMods = async (): Promise<{ vote: number; beat: number }> => {
-    const { kvs } = await store.get({ keys: [myVote, myBeat] });
+    const { kvs } = await store.get({ keys: [myVote, myBeat] }, stopped.signal);
     const mod = (key: string): number => kvs.find((kv) => kv.key === key)?.mod ?? 0;
     return { vote: mod(myVote), beat: mod(myBeat) };
   };
@@ -217,7 +217,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
     }
     listening = true;
     try {
-      const { kvs } = await store.get({ keys: [KEYS.members], prefixes: ['beat/', 'vote/'] });
+      const { kvs } = await store.get({ keys: [KEYS.members], prefixes: ['beat/', 'vote/'] }, stopped.signal);
       const members = kvs.find((kv) => kv.key === KEYS.members);
       if (members !== undefined) configure(members.value as ClusterConfig);
       const fresh = new Set<string>();
@@ -237,7 +237,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
         .map((kv) => ({ region: placeOf(kv.key).region, vote: kv.value as Vote }));
       feed({ kind: 'others', votes });
     } catch (error) {
-      log.warn('vantage.listen', { because: errorText(error) });
+      if (!stopping) log.warn('vantage.listen', { because: errorText(error) });
     } finally {
       listening = false;
       if (listenAgain && !stopping) {
@@ -319,6 +319,8 @@ export const createVantage = (options: VantageOptions): Vantage => {
     vote: () => own?.vote ?? null,
     async stop() {
       stopping = true;
+      // A beat under way is of no more use to anybody.
+      stopped.abort(new Error('stopping'));
       watch.close();
       timer?.cancel();
       slow?.cancel();

@@ -50,9 +50,25 @@ interface Lane {
   running: boolean;
   again: boolean;
   timer: Timer | null;
-  /** Problems already paged, so that each is told once while it lasts. */
+  /** Problems already paged, `type subject`, so that each is told once while it lasts. */
   told: Set<string>;
 }
+
+/** A renewal proves the right to write to calls that begin within this span of it. */
+const PROOF_MS = 1000;
+/** Renewals tried for one call; a store that answers so slowly is no ground to act from. */
+const PROOFS_MAX = 2;
+
+/** What can be wrong with one service at its provider. */
+const PROBLEMS = ['provider.ahead', 'provider.drift', 'provider.fence_lost'] as const;
+
+const problem = (type: string, subject: string): string => `${type} ${subject}`;
+
+const problemOf = (step: Step): (typeof PROBLEMS)[number] | null => {
+  if (step.kind === 'ahead') return 'provider.ahead';
+  if (step.kind === 'done' || step.why === 'behind') return null;
+  return step.why === 'drift' ? 'provider.drift' : 'provider.fence_lost';
+};
 
 export const createPublisher = (options: PublisherOptions): Publisher => {
   const { ports, log } = options;
@@ -66,12 +82,20 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
   const work = new Set<Promise<void>>();
   let newest: Routing | null = null;
 
-  /** The newest committed route this process knows: its own last commit is never older than what it last read. */
+  /**
+   * The newest committed route this process knows: its own last commit is never older than what it last read. Null until the route was decided for the
+   * configuration in force: shares of pools that came or went in between would be nobody's.
+   */
   const current = (): { routing: Routing; cluster: ClusterConfig; sight: Sight } | null => {
     const sight = options.sight();
     if (sight?.cluster == null) return null;
     const routing = newest !== null && newest.v > (sight.routing?.v ?? 0) ? newest : sight.routing;
-    return routing === null || routing === undefined ? null : { routing, cluster: sight.cluster, sight };
+    return routing == null || routing.membersVersion !== sight.cluster.version ? null : { routing, cluster: sight.cluster, sight };
+  };
+
+  const appliedTo = (sight: Sight | null, name: string, service: string): AppliedRecord | undefined => {
+    const key = appliedKey(name, service);
+    return sight?.has(key).find((kv) => kv.key === key)?.value as AppliedRecord | undefined;
   };
 
   const run = (name: string): void => {
@@ -120,11 +144,12 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
         stopped.signal,
       );
       const steps = wanted.map((w) => stepFor(w, back.get(w.desired.service), provider.quantise));
-      await report(name, lane, steps, term, now);
+      await report(name, lane, steps, term);
       const undone = await write(name, provider, lane, steps, term);
       if (undone !== null) return failed(name, lane, undone);
       lane.failures = 0;
       lane.failingSinceMs = null;
+      lane.told.delete(problem('provider.failing', name));
       // After a write the result is read back at once: an acknowledgement is a claim, what is served is a fact.
       return steps.some((s) => s.kind === 'write') ? RETRY_MS : REASSERT_MS;
     } catch (error) {
@@ -138,7 +163,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
       .filter(({ service }) => stopOn(active, service) === undefined)
       .map(({ service, routing }) => {
         const desired = desiredOf(service, routing);
-        const applied = now.sight.has(appliedKey(name, service.name))[0]?.value as AppliedRecord | undefined;
+        const applied = appliedTo(now.sight, name, service.name);
         const fence: Fence = {
           v: routing.fence,
           epoch: term.epoch,
@@ -154,7 +179,6 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     const changes = steps.flatMap((s) => (s.kind === 'write' ? [s.change] : []));
     const first = changes.length === 0 ? null : await attempt(name, provider, changes, term);
     if (first === null || first.outcome === 'applied') {
-      if (changes.length > 0) lane.told.clear();
       await acknowledge(
         name,
         [
@@ -181,11 +205,22 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     return undone;
   };
 
+  /** The right to act is proved anew right before each call; without it nothing leaves this process. Null: proved, a moment ago. */
+  const provenRight = async (term: Term): Promise<string | null> => {
+    for (let n = 0; n < PROOFS_MAX; n++) {
+      const begunAtMs = ports.clock.monoMs();
+      if (!(await term.renew())) return 'this process no longer holds the leader record';
+      // A renewal that took longer, or a process that slept after it, proves nothing about now.
+      if (ports.clock.monoMs() - begunAtMs <= PROOF_MS) return null;
+    }
+    return `the leader record could not be renewed within ${PROOF_MS} ms, ${PROOFS_MAX} times in a row`;
+  };
+
   const attempt = async (name: string, provider: Provider, changes: readonly Change[], term: Term): Promise<Applied> => {
-    // The right to act is proved anew right before each call; without it nothing leaves this process.
-    if (!(await term.renew())) {
+    const refusal = await provenRight(term);
+    if (refusal !== null) {
       options.onWrite(name, 'refused');
-      return { outcome: 'conflict', because: 'this process no longer holds the leader record' };
+      return { outcome: 'conflict', because: refusal };
     }
     const result = await withDeadline(
       ports.timers,
@@ -211,7 +246,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     const ops: Op[] = [];
     for (const { service, fence } of served) {
       const key = appliedKey(name, service);
-      const known = sight?.has(key)[0]?.value as AppliedRecord | undefined;
+      const known = appliedTo(sight, name, service);
       if (known?.fence === fence && known.outcome === 'applied') continue;
       const atMs = term.nowMs();
       ops.push({ put: key, value: { fence, atMs, outcome: 'applied', because: `fence ${fence} acknowledged` } satisfies AppliedRecord });
@@ -221,6 +256,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
   };
 
   const failed = (name: string, lane: Lane, because: string): number => {
+    if (stopped.signal.aborted) return RETRY_MS;
     lane.failures++;
     lane.failingSinceMs ??= ports.clock.monoMs();
     log.warn('publish.failed', { provider: name, failures: lane.failures, because });
@@ -231,6 +267,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
         name,
         lane,
         'provider.failing',
+        name,
         'critical',
         `provider ${name} could not be written from ${options.writer}: ${because}; another region should try`,
       ).then(() => options.abdicate(`provider ${name}: ${because}`));
@@ -238,52 +275,47 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     return RETRY_MS;
   };
 
-  const report = async (
-    name: string,
-    lane: Lane,
-    steps: readonly Step[],
-    term: Term,
-    now: NonNullable<ReturnType<typeof current>>,
-  ): Promise<void> => {
+  /** Tells each problem of each service once while it lasts, and forgets those that are over. */
+  const report = async (name: string, lane: Lane, steps: readonly Step[], term: Term): Promise<void> => {
     for (const s of steps) {
-      if (s.kind === 'ahead') {
-        // Our knowledge may be the stale one: only a fence beyond the newest committed route means lost history.
-        if (s.fence <= now.routing.v) continue;
-        await tellOnce(
-          name,
-          lane,
-          'provider.ahead',
-          'critical',
-          `frozen: ${s.because}; nothing is written for it until a human adopts the provider's state`,
-        );
-        await term.commit(
-          [],
-          [
-            {
-              put: appliedKey(name, s.service),
-              value: { fence: s.fence, atMs: term.nowMs(), outcome: 'frozen', because: s.because } satisfies AppliedRecord,
-            },
-          ],
-        );
-      }
-      if (s.kind === 'write' && s.why === 'drift')
-        await tellOnce(name, lane, 'provider.drift', 'warning', `drift: ${s.because}; re-asserted`);
-      if (s.kind === 'write' && s.why === 'fence-lost') await tellOnce(name, lane, 'provider.fence_lost', 'warning', s.because);
+      const type = problemOf(s);
+      for (const other of PROBLEMS) if (other !== type) lane.told.delete(problem(other, s.service));
+      if (type === null) continue;
+      const ahead = s.kind === 'ahead';
+      const sentence = ahead
+        ? `frozen: ${s.because}; nothing is written for it until a human adopts the provider's state`
+        : s.kind === 'write' && type === 'provider.drift'
+          ? `drift: ${s.because}; re-asserted`
+          : s.kind === 'write'
+            ? s.because
+            : '';
+      // Only the coordinator can commit a page, so whoever tells that a provider is ahead knows the newest route there is.
+      await tellOnce(name, lane, type, s.service, ahead ? 'critical' : 'warning', sentence);
+      if (ahead) await freeze(name, s.service, s.fence, s.because, term);
     }
   };
 
-  const tellOnce = async (name: string, lane: Lane, type: string, severity: Severity, summary: string): Promise<void> => {
+  const freeze = async (name: string, service: string, fence: number, because: string, term: Term): Promise<void> => {
+    const known = appliedTo(options.sight(), name, service);
+    if (known?.outcome === 'frozen' && known.fence === fence) return;
+    const record: AppliedRecord = { fence, atMs: term.nowMs(), outcome: 'frozen', because };
+    await term.commit([], [{ put: appliedKey(name, service), value: record }]);
+  };
+
+  const tellOnce = async (name: string, lane: Lane, type: string, subject: string, severity: Severity, summary: string): Promise<void> => {
     const now = current();
     const term = options.term();
-    const news = `${type} ${summary}`;
+    const news = problem(type, subject);
     if (now === null || term === null || lane.told.has(news)) return;
     lane.told.add(news);
     const nowMs = term.nowMs();
+    const key = subject === name ? `provider-${name}` : `provider-${name}-${subject}`;
     const told: Page = {
-      ...page({ cluster: now.cluster, v: now.routing.v, nonce: ports.random.hex(8), nowMs }, type, severity, summary, `provider-${name}`, {
+      ...page({ cluster: now.cluster, v: now.routing.v, nonce: ports.random.hex(8), nowMs }, type, severity, summary, key, {
         provider: name,
+        ...(subject === name ? {} : { services: [subject] }),
       }),
-      id: `${now.routing.v}-${type}-${name}-${nowMs}`.replace(/[^A-Za-z0-9_-]/g, '_'),
+      id: `${now.routing.v}-${type}-${name}-${subject}-${nowMs}`.replace(/[^A-Za-z0-9_-]/g, '_'),
     };
     if (!(await term.commit([], [{ put: outboxKey(told.id), value: told }]))) lane.told.delete(news);
   };
