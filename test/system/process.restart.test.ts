@@ -1,6 +1,6 @@
 // Replicas that end and come back, and one that should not have been started: nothing moves that should not, nothing is lost, everybody ends in time.
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Cluster, startCluster } from './cluster.ts';
@@ -81,4 +81,49 @@ test('a second instance on the same store file refuses with a sentence, also whi
   await cluster.untilServed('the first decides and serves', (route) => route['ap-south'] === 0);
   expect(await cluster.answers()).toEqual(REGIONS.slice(0, 2));
   await cluster.expectSound();
+});
+
+/** Accepts connections and never says anything. */
+const startMute = async (): Promise<{ url: string } & AsyncDisposable> => {
+  const server = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    url: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}/`,
+    async [Symbol.asyncDispose]() {
+      server.close();
+    },
+  };
+};
+
+test('a replica ends within its five seconds although its store, its provider, a webhook, and those who ask it all hang', {
+  timeout: 120_000,
+}, async () => {
+  await using mute = await startMute();
+  await using cluster = await startCluster({ coordinators: ['us-east', 'ap-south'], webhookUrl: mute.url });
+  const coordinator = await cluster.coordinator();
+  await cluster.killApp('eu-west');
+  await cluster.untilServed('eu-west drained', (route) => route['eu-west'] === 0);
+
+  const asked = [
+    [cluster.doors.api[coordinator], 'PUT /v1/overrides/x'],
+    [cluster.doors.api['eu-west'], 'PUT /v1/overrides/x'],
+    [cluster.doors.store, 'POST /store/v1/txn'],
+    [cluster.doors.control, 'POST /zone/v1/swap'],
+  ] as const;
+  const { store, control } = cluster.wire(coordinator);
+  store.blackhole();
+  control.blackhole();
+  for (const [port, line] of asked) {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write(
+      `${line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${cluster.operatorToken}\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{`,
+    );
+  }
+  await until('attempts under way', () => cluster.replica(coordinator).lines('store.get').length > 0);
+  for (const region of [coordinator, 'eu-west'] as const) {
+    expect(await cluster.stop(region)).toEqual({ code: 0, signal: null });
+    expect(cluster.replica(region).lines('stopped')).toMatchObject([{ inTime: true }]);
+  }
 });
