@@ -22,22 +22,38 @@ export interface RunningServer extends AsyncDisposable {
 
 export const workDir = (name: string): string => mkdtempSync(join(tmpdir(), `tidegate-${name}-`));
 
-/** A port of 127.0.0.1 that was free for both TCP and UDP a moment ago. */
-export const freePort = async (): Promise<number> => {
-  for (;;) {
-    const tcp = createServer().listen(0, '127.0.0.1');
-    await once(tcp, 'listening');
-    const address = tcp.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    const udp = createSocket('udp4');
-    const free = await new Promise<boolean>((resolve) => {
-      udp.once('error', () => resolve(false));
-      udp.bind(port, '127.0.0.1', () => resolve(true));
+// Below the range that outgoing connections take their ports from: a port found there could be taken by any probe before the server listens on it.
+const PORT_MIN = 12_000;
+const PORT_MAX = 31_999;
+const given = new Set<number>();
+
+const isFree = async (port: number): Promise<boolean> => {
+  const tcp = createServer();
+  const udp = createSocket('udp4');
+  const bound = (bind: (done: () => void) => void, socket: { once(event: 'error', listener: () => void): unknown }): Promise<boolean> =>
+    new Promise((resolve) => {
+      socket.once('error', () => resolve(false));
+      bind(() => resolve(true));
     });
-    udp.close();
+  const [tcpFree, udpFree] = [
+    await bound((done) => tcp.listen(port, '127.0.0.1', done), tcp),
+    await bound((done) => udp.bind(port, '127.0.0.1', done), udp),
+  ];
+  udp.close();
+  if (tcpFree) {
     tcp.close();
     await once(tcp, 'close');
-    if (free) return port;
+  }
+  return tcpFree && udpFree;
+};
+
+/** A port of 127.0.0.1 that was free for both TCP and UDP a moment ago, and that this process has not given out before. */
+export const freePort = async (): Promise<number> => {
+  for (;;) {
+    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port)) return port;
   }
 };
 
