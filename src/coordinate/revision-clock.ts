@@ -27,9 +27,13 @@ export const createRevisionClock = (): RevisionClock => {
   return {
     sample(sentAtMs, arrivedAtMs, rev, wallMs) {
       const slipMs = last === null ? 0 : Math.abs(wallMs - last.wallMs - (arrivedAtMs - last.monoMs));
-      // A stepped wall clock looks the same as a suspend; both only cost a few seconds of silence.
-      if (slipMs > SUSPEND_MS) samples = [];
       last = { monoMs: arrivedAtMs, wallMs };
+      // A stepped wall clock looks the same as a suspend; both only cost a few seconds of silence. This read may have been under way meanwhile, so that
+      // it was sent longer ago than the monotonic clock says: it goes too.
+      if (slipMs > SUSPEND_MS) {
+        samples = [];
+        return;
+      }
       if (arrivedAtMs - sentAtMs > SLOW_READ_MS) return;
       const newest = samples.at(-1);
       // Nothing was written since the last sample: it can be moved forward in time, which bounds later writes more tightly.

@@ -1,7 +1,7 @@
 // The plan: decided routes against what the provider serves now -> what to write, what to leave, what to be alarmed by. Pure.
 // Only the fence orders writers. A provider that is ahead of the store is never "corrected": either this process is stale or the store lost history.
 import type { Change, Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
-import type { ClusterConfig, ServiceConfig, ServiceRouting } from '../model.ts';
+import type { ClusterConfig, ServiceConfig, ServiceRouting, Severity } from '../model.ts';
 
 /** A decided service as its provider should serve it. */
 export const desiredOf = (service: ServiceConfig, routing: ServiceRouting): ProviderService => {
@@ -62,6 +62,25 @@ export const stepFor = (wanted: Wanted, back: ReadBack | undefined, quantise: Pr
   return drift === null ? { kind: 'done', service, fence: fence.v } : { kind: 'write', service, change, why: 'drift', because: drift };
 };
 
+/** What a human should hear of a step; null: nothing out of the ordinary. */
+export interface News {
+  type: string;
+  severity: Severity;
+  summary: string;
+}
+
+export const newsOf = (step: Step): News | null => {
+  if (step.kind === 'ahead') {
+    // Only the coordinator can commit a page, so whoever tells this knows the newest route there is: the store has lost history.
+    const summary = `frozen: ${step.because}; nothing is written for it until a human adopts the provider's state`;
+    return { type: 'provider.ahead', severity: 'critical', summary };
+  }
+  if (step.kind === 'done' || step.why === 'behind') return null;
+  return step.why === 'drift'
+    ? { type: 'provider.drift', severity: 'warning', summary: `drift: ${step.because}; re-asserted` }
+    : { type: 'provider.fence_lost', severity: 'warning', summary: step.because };
+};
+
 /** How what is served differs from what was decided, after the rounding this provider does; null: it does not. */
 export const driftOf = (desired: ProviderService, back: ReadBack, quantise: Provider['quantise']): string | null => {
   const expected = quantise(desired);
@@ -72,7 +91,11 @@ export const driftOf = (desired: ProviderService, back: ReadBack, quantise: Prov
   return parts.length === 0 ? null : `${desired.service}: ${parts.join(', ')}`;
 };
 
-/** Services of one provider that are to be written at all: decided, in auto. */
+/** The last door: a route that none of the configured pools has a share of would leave the name without answers. */
+const isServed = (service: ServiceConfig, routing: ServiceRouting): boolean =>
+  service.pools.some((pool) => (routing.route[pool.name] ?? 0) > 0);
+
+/** Services of one provider that are to be written at all: decided, in auto, and served by somebody. */
 export const writable = (
   cluster: ClusterConfig,
   services: Readonly<Record<string, ServiceRouting>>,
@@ -80,7 +103,11 @@ export const writable = (
 ): readonly { service: ServiceConfig; routing: ServiceRouting }[] =>
   cluster.services.flatMap((service) => {
     const routing = services[service.name];
-    return service.provider === provider && routing !== undefined && routing.fence > 0 && routing.mode === 'auto'
+    return service.provider === provider &&
+      routing !== undefined &&
+      routing.fence > 0 &&
+      routing.mode === 'auto' &&
+      isServed(service, routing)
       ? [{ service, routing }]
       : [];
   });

@@ -4,16 +4,16 @@
 import { stateHash } from '../../providers/fence.ts';
 import type { Applied, Change, Fence, Provider } from '../../providers/provider.ts';
 import type { Term } from '../coordinate/coordinator.ts';
-import { appliedKey, outboxKey } from '../coordinate/keys.ts';
+import { appliedKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
-import { page } from '../decide/incident.ts';
 import { activeOverrides, stopOn } from '../decide/override.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { AppliedRecord, ClusterConfig, Page, Routing, Severity } from '../model.ts';
+import type { AppliedRecord, ClusterConfig, Routing } from '../model.ts';
 import { type Ports, type Timer, withDeadline } from '../ports.ts';
 import type { Op } from '../store/store.ts';
-import { desiredOf, type Step, stepFor, type Wanted, writable } from './plan.ts';
+import { desiredOf, newsOf, type Step, stepFor, type Wanted, writable } from './plan.ts';
+import { createTold } from './told.ts';
 
 export interface PublisherOptions {
   ports: Ports;
@@ -50,8 +50,6 @@ interface Lane {
   running: boolean;
   again: boolean;
   timer: Timer | null;
-  /** Problems already paged, `type subject`, so that each is told once while it lasts. */
-  told: Set<string>;
 }
 
 /** A renewal proves the right to write to calls that begin within this span of it. */
@@ -59,24 +57,10 @@ const PROOF_MS = 1000;
 /** Renewals tried for one call; a store that answers so slowly is no ground to act from. */
 const PROOFS_MAX = 2;
 
-/** What can be wrong with one service at its provider. */
-const PROBLEMS = ['provider.ahead', 'provider.drift', 'provider.fence_lost'] as const;
-
-const problem = (type: string, subject: string): string => `${type} ${subject}`;
-
-const problemOf = (step: Step): (typeof PROBLEMS)[number] | null => {
-  if (step.kind === 'ahead') return 'provider.ahead';
-  if (step.kind === 'done' || step.why === 'behind') return null;
-  return step.why === 'drift' ? 'provider.drift' : 'provider.fence_lost';
-};
-
 export const createPublisher = (options: PublisherOptions): Publisher => {
   const { ports, log } = options;
   const lanes = new Map<string, Lane>(
-    [...options.providers.keys()].map((name) => [
-      name,
-      { failures: 0, failingSinceMs: null, running: false, again: false, timer: null, told: new Set() },
-    ]),
+    [...options.providers.keys()].map((name) => [name, { failures: 0, failingSinceMs: null, running: false, again: false, timer: null }]),
   );
   const stopped = new AbortController();
   const work = new Set<Promise<void>>();
@@ -92,6 +76,8 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     const routing = newest !== null && newest.v > (sight.routing?.v ?? 0) ? newest : sight.routing;
     return routing == null || routing.membersVersion !== sight.cluster.version ? null : { routing, cluster: sight.cluster, sight };
   };
+
+  const told = createTold({ ports, now: current, term: options.term });
 
   const appliedTo = (sight: Sight | null, name: string, service: string): AppliedRecord | undefined => {
     const key = appliedKey(name, service);
@@ -144,12 +130,12 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
         stopped.signal,
       );
       const steps = wanted.map((w) => stepFor(w, back.get(w.desired.service), provider.quantise));
-      await report(name, lane, steps, term);
-      const undone = await write(name, provider, lane, steps, term);
+      await report(name, steps, term);
+      const undone = await write(name, provider, steps, term);
       if (undone !== null) return failed(name, lane, undone);
       lane.failures = 0;
       lane.failingSinceMs = null;
-      lane.told.delete(problem('provider.failing', name));
+      await told.say(name, null, null);
       // After a write the result is read back at once: an acknowledgement is a claim, what is served is a fact.
       return steps.some((s) => s.kind === 'write') ? RETRY_MS : REASSERT_MS;
     } catch (error) {
@@ -175,7 +161,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
       });
   };
 
-  const write = async (name: string, provider: Provider, lane: Lane, steps: readonly Step[], term: Term): Promise<string | null> => {
+  const write = async (name: string, provider: Provider, steps: readonly Step[], term: Term): Promise<string | null> => {
     const changes = steps.flatMap((s) => (s.kind === 'write' ? [s.change] : []));
     const first = changes.length === 0 ? null : await attempt(name, provider, changes, term);
     if (first === null || first.outcome === 'applied') {
@@ -263,61 +249,27 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     if (lane.failures >= FAILURES_MAX || ports.clock.monoMs() - lane.failingSinceMs > FAILING_MAX_MS) {
       lane.failures = 0;
       lane.failingSinceMs = null;
-      void tellOnce(
-        name,
-        lane,
-        'provider.failing',
-        name,
-        'critical',
-        `provider ${name} could not be written from ${options.writer}: ${because}; another region should try`,
-      ).then(() => options.abdicate(`provider ${name}: ${because}`));
+      const summary = `provider ${name} could not be written from ${options.writer}: ${because}; another region should try`;
+      void told
+        .say(name, null, { type: 'provider.failing', severity: 'critical', summary })
+        .then(() => options.abdicate(`provider ${name}: ${because}`));
     }
     return RETRY_MS;
   };
 
   /** Tells each problem of each service once while it lasts, and forgets those that are over. */
-  const report = async (name: string, lane: Lane, steps: readonly Step[], term: Term): Promise<void> => {
+  const report = async (name: string, steps: readonly Step[], term: Term): Promise<void> => {
     for (const s of steps) {
-      const type = problemOf(s);
-      for (const other of PROBLEMS) if (other !== type) lane.told.delete(problem(other, s.service));
-      if (type === null) continue;
-      const ahead = s.kind === 'ahead';
-      const sentence = ahead
-        ? `frozen: ${s.because}; nothing is written for it until a human adopts the provider's state`
-        : s.kind === 'write' && type === 'provider.drift'
-          ? `drift: ${s.because}; re-asserted`
-          : s.kind === 'write'
-            ? s.because
-            : '';
-      // Only the coordinator can commit a page, so whoever tells that a provider is ahead knows the newest route there is.
-      await tellOnce(name, lane, type, s.service, ahead ? 'critical' : 'warning', sentence);
-      if (ahead) await freeze(name, s.service, s.fence, s.because, term);
+      await told.say(name, s.service, newsOf(s));
+      if (s.kind === 'ahead') await freeze(name, s, term);
     }
   };
 
-  const freeze = async (name: string, service: string, fence: number, because: string, term: Term): Promise<void> => {
+  const freeze = async (name: string, { service, fence, because }: Step & { kind: 'ahead' }, term: Term): Promise<void> => {
     const known = appliedTo(options.sight(), name, service);
     if (known?.outcome === 'frozen' && known.fence === fence) return;
     const record: AppliedRecord = { fence, atMs: term.nowMs(), outcome: 'frozen', because };
     await term.commit([], [{ put: appliedKey(name, service), value: record }]);
-  };
-
-  const tellOnce = async (name: string, lane: Lane, type: string, subject: string, severity: Severity, summary: string): Promise<void> => {
-    const now = current();
-    const term = options.term();
-    const news = problem(type, subject);
-    if (now === null || term === null || lane.told.has(news)) return;
-    lane.told.add(news);
-    const nowMs = term.nowMs();
-    const key = subject === name ? `provider-${name}` : `provider-${name}-${subject}`;
-    const told: Page = {
-      ...page({ cluster: now.cluster, v: now.routing.v, nonce: ports.random.hex(8), nowMs }, type, severity, summary, key, {
-        provider: name,
-        ...(subject === name ? {} : { services: [subject] }),
-      }),
-      id: `${now.routing.v}-${type}-${name}-${subject}-${nowMs}`.replace(/[^A-Za-z0-9_-]/g, '_'),
-    };
-    if (!(await term.commit([], [{ put: outboxKey(told.id), value: told }]))) lane.told.delete(news);
   };
 
   for (const name of lanes.keys()) run(name);

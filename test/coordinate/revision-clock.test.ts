@@ -51,13 +51,34 @@ describe('the revision clock', () => {
       const clock = createRevisionClock();
       clock.sample(0, 10, 5, 10);
       clock.sample(500, 510, 5, 510 + wallMs);
-      expect(clock.ageMs(6, 600)).toBe(100);
-      const other = createRevisionClock();
-      other.sample(0, 10, 5, 10);
-      other.sample(500, 510, 9, 510 + wallMs);
-      // The sample from before is gone: nothing bounds what was written between the two.
-      expect(other.ageMs(7, 600)).toBe(Number.POSITIVE_INFINITY);
+      expect(clock.ageMs(6, 600)).toBe(Number.POSITIVE_INFINITY);
+      clock.sample(1000, 1010, 9, 1010 + wallMs);
+      // The samples from before are gone: nothing bounds what was written in between.
+      expect(clock.ageMs(7, 1100)).toBe(Number.POSITIVE_INFINITY);
+      expect(clock.ageMs(10, 1100)).toBe(100);
     }
+  });
+
+  test('a read that was under way during a suspend bounds nothing: the monotonic clock did not see how long ago it was sent', () => {
+    const clock = createRevisionClock();
+    clock.sample(0, 10, 5, 10);
+    // Sent at 500, then an hour of sleep that the monotonic clock misses, then the reply of before.
+    clock.sample(500, 600, 5, 3_600_600);
+    clock.sample(1000, 1010, 6, 3_601_010);
+    expect(clock.ageMs(6, 1100)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('the ring is bounded, and what left it bounds nothing', () => {
+    const clock = createRevisionClock();
+    for (let i = 0; i < 1000; i++) clock.sample(i * 500, i * 500 + 10, i + 1, i * 500 + 10);
+    expect(clock.ageMs(1000, 500_000)).toBe(500_000 - 998 * 500);
+    expect(clock.ageMs(2, 500_000)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('reads that see no write move the last sample on, which bounds the next write more tightly', () => {
+    const clock = createRevisionClock();
+    for (let i = 0; i < 10; i++) clock.sample(i * 500, i * 500 + 10, 5, i * 500 + 10);
+    expect(clock.ageMs(6, 5000)).toBe(500);
   });
 });
 

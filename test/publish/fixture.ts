@@ -32,7 +32,7 @@ export const routingOf = (v: number, fences: Readonly<Record<string, number>>, s
 /** `at` is how things stand when the publisher starts, which looks at once. */
 export const publishing = (
   change: (provider: Provider) => Provider = (p) => p,
-  at: { holdsOffice?: boolean; overrides?: Override[] } = {},
+  at: { holdsOffice?: boolean; overrides?: Override[]; services?: readonly string[]; routing?: Routing } = {},
 ) => {
   const virtual = createVirtual({ startWallMs: 0, seed: 'publish' });
   const zone: MemoryZone = { services: new Map(), onServed: () => undefined };
@@ -51,13 +51,17 @@ export const publishing = (
   };
   const cluster: ClusterConfig = clusterOf(
     ['a', 'b'],
-    SERVICES.map((name) => ({ name })),
+    (at.services ?? SERVICES).map((name) => ({ name })),
   );
   const state = {
-    routing: routingOf(2, { web: 1, api: 2 }),
+    cluster,
+    routing: at.routing ?? routingOf(2, { web: 1, api: 2 }),
     overrides: at.overrides ?? [],
     holdsOffice: at.holdsOffice ?? true,
     renews: true,
+    /** Whether transactions beside renewals go through. */
+    commits: true,
+    renew: async (): Promise<boolean> => state.renews,
   };
   const records = new Map<string, KeyValue>();
   const abdications: string[] = [];
@@ -66,9 +70,9 @@ export const publishing = (
   let rev = 0;
   const term: Term = {
     epoch: 1,
-    renew: async () => state.renews,
+    renew: () => state.renew(),
     async commit(_conditions, ops: readonly Op[]) {
-      if (!state.renews) return false;
+      if (!state.renews || !state.commits) return false;
       rev++;
       for (const op of ops) if ('put' in op) records.set(op.put, { key: op.put, value: op.value, mod: rev });
       return true;
@@ -77,7 +81,7 @@ export const publishing = (
   };
   const sight = (): Sight => ({
     rev,
-    cluster,
+    cluster: state.cluster,
     leader: null,
     routing: state.routing,
     overrides: { version: 1, nonce: '', items: state.overrides },

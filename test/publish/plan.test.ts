@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Fence, ProviderService, ReadBack } from '../../providers/provider.ts';
-import { desiredOf, driftOf, stepFor, writable } from '../../src/publish/plan.ts';
+import { desiredOf, driftOf, newsOf, stepFor, writable } from '../../src/publish/plan.ts';
 import { clusterOf } from '../world.ts';
 import { routingOf } from './fixture.ts';
 
@@ -60,4 +60,25 @@ test('only decided services in auto are written, and only by their own provider'
   expect(names(routingOf(3, { web: 0 }))).toEqual([]);
   expect(names(routingOf(3, { web: 3 }, 0, 'advise'))).toEqual([]);
   expect(names(routingOf(3, { web: 3 }), 'other')).toEqual([]);
+});
+
+test('a route without traffic on any configured pool is never written', () => {
+  const gone = routingOf(3, { web: 3 });
+  const web = gone.services.web!;
+  expect(writable(cluster, { web: { ...web, route: { gone: 1000 } } }, 'memory')).toEqual([]);
+  expect(writable(cluster, { web: { ...web, route: { a: 0, b: 0 } } }, 'memory')).toEqual([]);
+  expect(writable(cluster, { web: { ...web, route: { a: 1, gone: 999 } } }, 'memory')).toHaveLength(1);
+});
+
+test.each([
+  ['first write', undefined, null, null],
+  ['an older fence', back(6), 6, null],
+  ['nothing to do', back(7), 7, null],
+  ['drift', back(7, { a: 0, b: 1000 }), 7, { type: 'provider.drift', severity: 'warning' }],
+  ['the fence is gone', back(null), 6, { type: 'provider.fence_lost', severity: 'warning' }],
+  ['ahead', back(8), 7, { type: 'provider.ahead', severity: 'critical' }],
+])('of a step, humans hear what is out of the ordinary: %s', (_claim, b, acknowledged, expected) => {
+  const news = newsOf(step(b, acknowledged));
+  if (expected === null) expect(news).toBeNull();
+  else expect(news).toMatchObject(expected);
 });
