@@ -15,6 +15,7 @@ export interface Draft {
   /** null when the file has none, or nothing of it is sound. */
   cluster: ClusterConfig | null;
   providers: ReplicaConfig['providers'];
+  paging: ReplicaConfig['paging'];
   /** Is anything at, under or above this place broken? Then nothing is concluded from it. */
   broken(path: Path): boolean;
 }
@@ -231,10 +232,21 @@ const policyFindings = (policy: Policy): Finding[] => {
   return findings;
 };
 
+/** Each channel's mark on a delivered page is its name. */
+const pagingOf = ({ paging }: Draft): Finding[] => {
+  const names = paging.webhooks.map(({ name }) => name);
+  const at = (i: number): Path => ['paging', 'webhooks', i, 'name'];
+  const reserved = 'found "log", expected another name, since the log itself is a channel of that name; rename this webhook';
+  return [...duplicates('webhook', names, at), ...names.flatMap((name, i) => (name === 'log' ? [finding(at(i), reserved)] : []))];
+};
+
 /** Every relation that does not hold, in no particular order. */
-export const checkDraft = (draft: Draft): Finding[] => {
-  const { cluster } = draft;
-  if (cluster === null) return [];
+export const checkDraft = (draft: Draft): Finding[] => [
+  ...pagingOf(draft),
+  ...(draft.cluster === null ? [] : clusterFindings(draft, draft.cluster)),
+];
+
+const clusterFindings = (draft: Draft, cluster: ClusterConfig): Finding[] => {
   const names = cluster.services.map(({ name }) => name);
   const bytes = JSON.stringify(cluster).length;
   return [
@@ -250,7 +262,7 @@ export const checkDraft = (draft: Draft): Finding[] => {
 
 /** What keeps a replica out of a cluster that it took from its store; empty when it may join. The file itself has been accepted. */
 export const joinProblems = (replica: Pick<ReplicaConfig, 'region' | 'providers'>, cluster: ClusterConfig): readonly string[] => {
-  const draft: Draft = { region: replica.region, cluster, providers: replica.providers, broken: () => false };
+  const draft: Draft = { region: replica.region, cluster, providers: replica.providers, paging: { webhooks: [] }, broken: () => false };
   return [
     ...regionsOf(draft, cluster),
     ...cluster.services.flatMap((service, i) => providerOf(draft, cluster, service, [...AT, 'services', i])),

@@ -65,6 +65,7 @@ const draftOf = (root: unknown, broken: readonly Path[]): { draft: Draft; origin
   const draft: Draft = {
     region: part<string | null>(replicaShape.region, map.region, ['region'], null),
     providers: part<ReplicaConfig['providers']>(replicaShape.providers, map.providers, ['providers'], {}),
+    paging: part<ReplicaConfig['paging']>(replicaShape.paging, map.paging, ['paging'], { webhooks: [] }),
     cluster: isMap(map.cluster) ? clusterOf(map.cluster, part) : null,
     broken: (path) => broken.some((place) => within(origin(path), place) || within(place, origin(path))),
   };
