@@ -20,7 +20,9 @@ test('both paces are configurations that check would accept, goals included', ()
     for (const { region } of PLACES) {
       const loaded = parseConfig(regionFile(region, DOORS), `/demo/${region}.yaml`);
       if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-      expect(checkDraft({ region, cluster, providers: loaded.config.providers, paging: { webhooks: [] }, broken: () => false })).toEqual([]);
+      expect(checkDraft({ region, cluster, providers: loaded.config.providers, paging: { webhooks: [] }, broken: () => false })).toEqual(
+        [],
+      );
     }
   }
 });
