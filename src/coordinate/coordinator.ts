@@ -33,6 +33,9 @@ export interface CoordinatorOptions {
   onTurn: (sight: Sight, nowMs: number, term: Term) => Promise<void>;
 }
 
+/** What became of a transaction of the holder. */
+type Guarded = 'done' | 'refused' | 'unknown';
+
 export type Role = { role: 'coordinator'; epoch: number } | { role: 'standby'; epoch: number };
 
 /** The right to act, to be proved again by `renew` right before each outside write. */
@@ -92,10 +95,13 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   let abdicatedAtMs = Number.NEGATIVE_INFINITY;
   let role: Role = { role: 'standby', epoch: 0 };
   let sight: Sight | null = null;
-  let started = false;
+  /** What cluster time rests on: this machine's wall clock alone, or the vantages' and the store's. */
+  let timed: 'no' | 'alone' | 'together' = 'no';
+  /** A campaign whose outcome is not known. */
+  let candidacy: Leader | null = null;
 
   const mono = (): number => ports.clock.monoMs();
-  const nowMs = (): number => (started ? time.nowMs(mono()) : Math.round(ports.clock.wallMs()));
+  const nowMs = (): number => (timed === 'no' ? Math.round(ports.clock.wallMs()) : time.nowMs(mono()));
 
   const wake = (): void => {
     woken = true;
@@ -181,18 +187,36 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
       released: false,
     };
     const result = await txn([{ key: KEYS.leader, mod: s.mod(KEYS.leader) }], [{ put: KEYS.leader, value: leader }], 'campaign');
-    if (result?.ok !== true) return;
-    takeOffice(s, leader, result.rev);
-    log.info('coordinator.took_over', { epoch: leader.epoch, from: s.leader === null ? null : `${s.leader.region}/${s.leader.replica}` });
+    candidacy = result === null ? leader : null;
+    if (result?.ok === true) takeOffice(s, leader, result.rev);
   };
 
   const takeOffice = (s: Sight, leader: Leader, mod: number): void => {
-    const cluster = s.cluster;
-    const walls = cluster === null ? [] : s.heard.filter((h) => isFresh(h, cluster)).map((h) => h.beat?.wallMs ?? 0);
-    time.start(s.routing?.atMs ?? 0, walls.length > 0 ? walls : [ports.clock.wallMs()], mono());
-    started = true;
+    startTime(s);
+    candidacy = null;
     held = { epoch: leader.epoch, leader, mod, renewedAtMs: mono() };
     setRole({ role: 'coordinator', epoch: leader.epoch });
+    log.info('coordinator.took_over', { epoch: leader.epoch });
+  };
+
+  /** A campaign whose reply was lost is found by its nonce; to wait for its own record to go stale would cost a lease. */
+  const findCandidacy = (s: Sight): void => {
+    if (candidacy !== null && s.leader?.nonce === candidacy.nonce) takeOffice(s, s.leader, s.mod(KEYS.leader));
+  };
+
+  const wallsOf = ({ cluster, heard }: Sight): readonly number[] =>
+    cluster === null ? [] : heard.filter((h) => isFresh(h, cluster)).map((h) => h.beat?.wallMs ?? 0);
+
+  const startTime = (s: Sight): void => {
+    const walls = wallsOf(s);
+    time.start(s.routing?.atMs ?? 0, walls.length > 0 ? walls : [ports.clock.wallMs()], mono());
+    timed = walls.length > 0 ? 'together' : 'alone';
+  };
+
+  /** A standby shows the vantages' time as soon as it hears any, moved on by its own clock, and is never behind the newest stamp. */
+  const keepTime = (s: Sight): void => {
+    const isBehind = nowMs() < (s.routing?.atMs ?? 0);
+    if (timed === 'no' || isBehind || (timed === 'alone' && wallsOf(s).length > 0)) startTime(s);
   };
 
   const leaveOffice = (because: string): void => {
@@ -207,25 +231,24 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
 
   const renewal = (leader: Leader): Leader => ({ ...leader, n: leader.n + 1, nonce: ports.random.hex(8) });
 
-  const guarded = async (conditions: readonly { key: string; mod: number }[], ops: readonly Op[], what: string): Promise<boolean> => {
+  const guarded = async (conditions: readonly { key: string; mod: number }[], ops: readonly Op[], what: string): Promise<Guarded> => {
     const office = held;
-    if (office === null) return false;
+    if (office === null) return 'refused';
     const leader = renewal(office.leader);
     const result = await txn([{ key: KEYS.leader, mod: office.mod }, ...conditions], [...ops, { put: KEYS.leader, value: leader }], what);
-    if (result?.ok !== true || held !== office) {
-      // Refused or in doubt: the next read says who holds the record.
-      return false;
-    }
+    // In doubt or refused: the next read says who holds the record.
+    if (result === null) return 'unknown';
+    if (!result.ok || held !== office) return 'refused';
     held = { ...office, leader, mod: result.rev, renewedAtMs: mono() };
-    return true;
+    return 'done';
   };
 
   const term: Term = {
     get epoch() {
       return held?.epoch ?? 0;
     },
-    renew: () => serially(() => guarded([], [], 'renew')),
-    commit: (conditions, ops) => serially(() => guarded(conditions, ops, 'commit')),
+    renew: () => serially(async () => (await guarded([], [], 'renew')) === 'done'),
+    commit: (conditions, ops) => serially(async () => (await guarded(conditions, ops, 'commit')) === 'done'),
     nowMs,
   };
 
@@ -286,9 +309,10 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
       ),
     );
     // Refused means thrown away: the world has moved on, and the next read decides afresh. In doubt, the next reads tell.
-    inDoubt = done ? null : { next: { ...next, routing }, decision };
-    if (done) options.onDecision({ ...next, routing }, decision);
-    else woken = true;
+    inDoubt = done === 'unknown' ? { next: { ...next, routing }, decision } : null;
+    if (done === 'done') options.onDecision({ ...next, routing }, decision);
+    // A store that could not take it is not asked again at once: it may be full, or gone.
+    if (done === 'refused') woken = true;
   };
 
   /** A commit whose reply was lost is found by its nonce, as late as it may have happened: what follows a decision must not wait for the next one. */
@@ -304,10 +328,8 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     if (seen === null || stopped.signal.aborted) return;
     sight = seen;
     if (held !== null && !(await serially(async () => confirmOffice(seen)))) leaveOffice('another instance holds the leader record');
-    if (held === null && !started) {
-      // Standbys show the time of the newest stamp, moved on by their own clock.
-      time.start(seen.routing?.atMs ?? 0, [ports.clock.wallMs()], mono());
-    }
+    if (held === null) findCandidacy(seen);
+    if (held === null) keepTime(seen);
     options.onSight(seen, nowMs());
     if (held !== null) {
       findDoubted(seen);

@@ -118,7 +118,7 @@ interface Pace {
 const paceOf = (benches: readonly Bench[], wishes: readonly Wish[], drainsAtMs: Readonly<Record<string, number>>, nowMs: number): Pace => {
   const pacingMs = benches[0]?.policy.pacingMs ?? 0;
   const recent = Object.keys(drainsAtMs).filter((region) => nowMs - (drainsAtMs[region] ?? 0) < pacingMs);
-  const out = benches.flatMap((b) => b.seats.filter((s) => isStillOut(b, s)).map((s) => s.config.region));
+  const out = benches.flatMap((b) => b.seats.filter(isStillOut).map((s) => s.config.region));
   const open = new Set([...recent, ...out]);
   const asking = wishes.filter((w) => w.hold === null);
   const turn = recent.length > 0 ? [] : mostAtRisk(asking.filter((w) => !open.has(w.region)));
@@ -129,9 +129,9 @@ const paceOf = (benches: readonly Bench[], wishes: readonly Wish[], drainsAtMs: 
   };
 };
 
-/** Out before this decision, too: a service that has just started without a pool is no drain of its region. */
-const isStillOut = (bench: Bench, { config, memory, tally }: Seat): boolean =>
-  memory.state === 'out' && memory.by === 'health' && tally.verdict === 'out' && bench.before?.pools[config.name]?.state === 'out';
+/** Drained by automation and still held out. A pool that its service started without is no drain of its region, and opens nothing. */
+const isStillOut = ({ memory, tally }: Seat): boolean =>
+  memory.state === 'out' && memory.by === 'health' && tally.verdict === 'out' && memory.drainsAtMs.length > 0;
 
 /** The one new region that goes first: most traffic at risk, then by name. None if nobody asks. */
 const mostAtRisk = (asking: readonly Wish[]): readonly string[] => {
