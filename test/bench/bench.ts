@@ -32,7 +32,7 @@ const cell = (value: unknown): string =>
 
 const table = (rows: readonly object[]): string => {
   const names = Object.keys(rows[0] ?? {});
-  const lines = [names, ...rows.map((row) => Object.values(row).map(cell))];
+  const lines = [names, ...rows.map((row) => names.map((name) => cell((row as Record<string, unknown>)[name] ?? '')))];
   const widths = names.map((_, i) => Math.max(...lines.map((line) => (line[i] ?? '').length)));
   return lines
     .map((line) => line.map((text, i) => (i === 0 ? text.padEnd(widths[i] ?? 0) : text.padStart(widths[i] ?? 0))).join('  '))
