@@ -11,7 +11,7 @@ import { busy, clusters, health, type Moment, PACING_MS, play, quiet, REGIONS, S
 /** For a longer hunt than every run of the suite affords. */
 const MORE = Number(process.env.TIDEGATE_MORE_RUNS ?? 1);
 
-const runs = (busyOrQuiet: fc.Arbitrary<readonly Moment[]>, check: () => (step: Step) => void, numRuns = 120 * MORE): void => {
+const runs = (busyOrQuiet: fc.Arbitrary<readonly Moment[]>, check: () => (step: Step) => void, numRuns = 60 * MORE): void => {
   fc.assert(
     fc.property(clusters, busyOrQuiet, (cluster, moments) => {
       play(cluster, moments, check());
@@ -210,7 +210,7 @@ describe('whatever happens', () => {
           expect(council.decide(heard)).toEqual(twice);
         }
       }),
-      { numRuns: 40 * MORE },
+      { numRuns: 30 * MORE },
     );
   });
 
@@ -242,7 +242,7 @@ describe('whatever happens', () => {
           expect(p.summary).not.toBe('');
         }
       }),
-      { numRuns: 80 * MORE },
+      { numRuns: 30 * MORE },
     );
   });
 
@@ -276,7 +276,7 @@ describe('whatever happens', () => {
         const silent = { ...cluster, services: cluster.services.map((s) => ({ ...s, mode: 'observe' as const })) };
         expect(play(silent, moments, () => undefined).pages).toEqual([]);
       }),
-      { numRuns: 60 * MORE },
+      { numRuns: 30 * MORE },
     );
   });
 
@@ -324,7 +324,7 @@ describe('no-flap', () => {
           expect(moves).toBeLessThanOrEqual(Math.ceil(allowed));
         }
       }),
-      { numRuns: 150 * MORE },
+      { numRuns: 75 * MORE },
     );
   });
 
