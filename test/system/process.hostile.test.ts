@@ -96,7 +96,7 @@ test('replicas killed at random while an application flaps: the audit has no gap
   for (let round = 0; round < 10; round++) {
     const { v } = await cluster.routing();
     // In the middle of things: right after the next decision, if there is one soon.
-    await until('a decision', async () => (await cluster.routing()).v > v, 3000).catch(() => undefined);
+    await until('a decision', async () => (await cluster.routing()).v > v, 2000).catch(() => undefined);
     const victim = pick(REGIONS);
     await cluster.replica(victim).end('SIGKILL');
     await cluster.start(victim);
