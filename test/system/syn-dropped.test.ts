@@ -49,12 +49,9 @@ afterAll(async () => {
     server.kill('SIGKILL');
     await gone;
   }
-  try {
-    ip('netns', 'del', space);
-  } finally {
-    // The namespace lives on for a moment after its name; the pair of interfaces should not.
-    if (ip('-br', 'link').includes(near)) ip('link', 'del', near);
-  }
+  // The pair goes first: once the namespace is gone, the kernel takes its interfaces away at a moment of its own.
+  if (ip('-br', 'link').includes(near)) ip('link', 'del', near);
+  ip('netns', 'del', space);
 });
 
 const specs: readonly ProbeSpec[] = [
