@@ -352,6 +352,20 @@ describe('pacing', () => {
     expect(council.route('api').b).toBe(0);
   });
 
+  test('a service that starts without a region opens it for nobody: the others wait their turn', () => {
+    const web = clusterWith([1, 1, 1, 1]).services;
+    const council = seated(clusterOf(FIVE, [...web, { name: 'api', pools: [poolOf('b', 1, 1), poolOf('e', 1, 4)] }]));
+    const base = council.cluster;
+    council.cluster = { ...base, version: 2, services: web };
+    council.see({ dead: ['a'] }, 1000);
+    council.cluster = { ...base, version: 3 };
+    council.see({ dead: ['a', 'b'] }, 1000);
+    expect(council.memory('b', 'api').state).toBe('out');
+    expect(council.memory('b')).toMatchObject({ state: 'in', hold: 'pacing' });
+    council.watch({ dead: ['a', 'b'] }, 10_000);
+    expect(council.memory('b')).toMatchObject({ state: 'in', hold: 'pacing' });
+  });
+
   test('and for no blast radius, however late: it is no new region', () => {
     const council = seated(clusterOf(FIVE, [{}, { name: 'api' }]));
     const target = (service: string, pool: string) => targetId(service, pool, 'app');

@@ -335,8 +335,9 @@ describe('orders of humans', () => {
   test('a pool nobody can tell of and that carries nothing is no reason to drain the last that does', () => {
     const council = without(clusterWith([1, 1]));
     council.order('works', 'drain', { pool: 'a' });
-    council.watch({ unknown: ['b'] }, 5 * MIN);
+    council.watch({ unknown: ['a', 'b'] }, 5 * MIN);
     expect(council.route()).toEqual({ a: 1000, b: 0 });
+    expect(council.told()).toEqual(['override.refused']);
     expect(council.audits.length).toBeLessThan(10);
   });
 

@@ -91,6 +91,8 @@ describe('a write in doubt', () => {
       apply: async (changes, signal): Promise<Applied> =>
         lost-- > 0 ? { outcome: 'undecided', because: 'lost' } : inner.apply(changes, signal),
     }));
+    await p.virtual.advance(500);
+    expect([p.acknowledged, p.applied('web')]).toEqual([[], undefined]);
     await p.virtual.advance(10_000);
     expect([p.calls.writes.length, p.fenceOf('web')]).toEqual([1, 1]);
     await p.publisher.stop();
