@@ -1,5 +1,8 @@
 // Cluster time: what the coordinator stamps. At the start of a term the later of the last stamp and the median wall clock of those who speak;
 // then only this process's monotonic clock, so that a stepped wall clock changes nothing. Never backwards.
+import { isFresh } from '../health/chamber.ts';
+import type { Clock } from '../ports.ts';
+import type { Sight } from './read.ts';
 
 export interface ClusterTime {
   /** Starts a term. `lastStampAtMs`: the newest stamp in the store; `wallsMs`: wall stamps of fresh beats, own wall clock if there are none. */
@@ -19,5 +22,37 @@ export const createClusterTime = (): ClusterTime => {
       base = { clusterMs: Math.max(lastStampAtMs, median(wallsMs)), monoMs };
     },
     nowMs: (monoMs) => Math.round(base.clusterMs + Math.max(0, monoMs - base.monoMs)),
+  };
+};
+
+/** Cluster time as one process keeps it, in office and as a standby. */
+export interface Timekeeper {
+  /** A term begins. */
+  begin(sight: Sight): void;
+  /** What a standby has read: it shows the vantages' time as soon as it hears any, and is never behind the newest stamp. */
+  keep(sight: Sight): void;
+  /** Wall clock before the first sight. */
+  nowMs(): number;
+}
+
+export const createTimekeeper = (clock: Clock): Timekeeper => {
+  const time = createClusterTime();
+  /** What it rests on: nothing yet, this machine's wall clock alone, or those of all who speak. */
+  let rests: 'no' | 'alone' | 'together' = 'no';
+  const wallsOf = ({ cluster, heard }: Sight): readonly number[] =>
+    cluster === null ? [] : heard.filter((h) => isFresh(h, cluster)).map((h) => h.beat?.wallMs ?? 0);
+  const nowMs = (): number => (rests === 'no' ? Math.round(clock.wallMs()) : time.nowMs(clock.monoMs()));
+  const begin = (sight: Sight): void => {
+    const walls = wallsOf(sight);
+    time.start(sight.routing?.atMs ?? 0, walls.length > 0 ? walls : [clock.wallMs()], clock.monoMs());
+    rests = walls.length > 0 ? 'together' : 'alone';
+  };
+  return {
+    begin,
+    keep(sight) {
+      const isBehind = nowMs() < (sight.routing?.atMs ?? 0);
+      if (rests === 'no' || isBehind || (rests === 'alone' && wallsOf(sight).length > 0)) begin(sight);
+    },
+    nowMs,
   };
 };

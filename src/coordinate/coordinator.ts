@@ -5,12 +5,11 @@ import { createHash } from 'node:crypto';
 import { decide } from '../decide/decide.ts';
 import type { Decision } from '../decide/snapshot.ts';
 import { errorText } from '../errors.ts';
-import { isFresh } from '../health/chamber.ts';
 import type { Log } from '../log.ts';
 import type { Incident, Leader, Routing } from '../model.ts';
 import { type Ports, sleep } from '../ports.ts';
 import { type Op, type Store, StoreAmbiguousError, type TxnResult } from '../store/store.ts';
-import { createClusterTime } from './cluster-time.ts';
+import { createTimekeeper } from './cluster-time.ts';
 import { auditKey, incidentKey, KEYS, outboxKey } from './keys.ts';
 import { type RecordCache, SIGHT_QUERY, type Sight, sightOf } from './read.ts';
 import { createRevisionClock } from './revision-clock.ts';
@@ -82,7 +81,7 @@ const WAKING = ['vote/', 'beat/', KEYS.override, KEYS.members];
 export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   const { ports, store, log } = options;
   const revisions = createRevisionClock();
-  const time = createClusterTime();
+  const time = createTimekeeper(ports.clock);
   const cache: RecordCache = new Map();
   const stopped = new AbortController();
   /** Ends transactions that take longer than stopping may. */
@@ -95,13 +94,10 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   let abdicatedAtMs = Number.NEGATIVE_INFINITY;
   let role: Role = { role: 'standby', epoch: 0 };
   let sight: Sight | null = null;
-  /** What cluster time rests on: this machine's wall clock alone, or the vantages' and the store's. */
-  let timed: 'no' | 'alone' | 'together' = 'no';
   /** A campaign whose outcome is not known. */
   let candidacy: Leader | null = null;
 
   const mono = (): number => ports.clock.monoMs();
-  const nowMs = (): number => (timed === 'no' ? Math.round(ports.clock.wallMs()) : time.nowMs(mono()));
 
   const wake = (): void => {
     woken = true;
@@ -192,7 +188,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   };
 
   const takeOffice = (s: Sight, leader: Leader, mod: number): void => {
-    startTime(s);
+    time.begin(s);
     candidacy = null;
     held = { epoch: leader.epoch, leader, mod, renewedAtMs: mono() };
     setRole({ role: 'coordinator', epoch: leader.epoch });
@@ -202,21 +198,6 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   /** A campaign whose reply was lost is found by its nonce; to wait for its own record to go stale would cost a lease. */
   const findCandidacy = (s: Sight): void => {
     if (candidacy !== null && s.leader?.nonce === candidacy.nonce) takeOffice(s, s.leader, s.mod(KEYS.leader));
-  };
-
-  const wallsOf = ({ cluster, heard }: Sight): readonly number[] =>
-    cluster === null ? [] : heard.filter((h) => isFresh(h, cluster)).map((h) => h.beat?.wallMs ?? 0);
-
-  const startTime = (s: Sight): void => {
-    const walls = wallsOf(s);
-    time.start(s.routing?.atMs ?? 0, walls.length > 0 ? walls : [ports.clock.wallMs()], mono());
-    timed = walls.length > 0 ? 'together' : 'alone';
-  };
-
-  /** A standby shows the vantages' time as soon as it hears any, moved on by its own clock, and is never behind the newest stamp. */
-  const keepTime = (s: Sight): void => {
-    const isBehind = nowMs() < (s.routing?.atMs ?? 0);
-    if (timed === 'no' || isBehind || (timed === 'alone' && wallsOf(s).length > 0)) startTime(s);
   };
 
   const leaveOffice = (because: string): void => {
@@ -249,7 +230,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     },
     renew: () => serially(async () => (await guarded([], [], 'renew')) === 'done'),
     commit: (conditions, ops) => serially(async () => (await guarded(conditions, ops, 'commit')) === 'done'),
-    nowMs,
+    nowMs: time.nowMs,
   };
 
   // Renewals of this process must not race each other: each guards on the revision that the last one made.
@@ -271,7 +252,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
 
   const turn = async (s: Sight): Promise<void> => {
     if (s.cluster === null || held === null) return;
-    const at = nowMs();
+    const at = time.nowMs();
     const decision = decide(
       {
         cluster: s.cluster,
@@ -329,8 +310,8 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     sight = seen;
     if (held !== null && !(await serially(async () => confirmOffice(seen)))) leaveOffice('another instance holds the leader record');
     if (held === null) findCandidacy(seen);
-    if (held === null) keepTime(seen);
-    options.onSight(seen, nowMs());
+    if (held === null) time.keep(seen);
+    options.onSight(seen, time.nowMs());
     if (held !== null) {
       findDoubted(seen);
       await turn(seen);
@@ -369,7 +350,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   };
 
   return {
-    nowMs,
+    nowMs: time.nowMs,
     role: () => role,
     lastSight: () => sight,
     term: () => (held === null ? null : term),
