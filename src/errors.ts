@@ -18,6 +18,8 @@ export const ERRORS = {
   ERR_STORE_FILE: { exit: 1, http: 503, title: 'The store file cannot be used' },
   ERR_STORE_REPLACED: { exit: 1, http: 409, title: 'The store is not the one this instance knew' },
   ERR_STORE_UNREACHABLE: { exit: 1, http: 503, title: 'The store does not answer' },
+  ERR_STORE_DENIED: { exit: 77, http: 503, title: 'The store refuses these credentials' },
+  ERR_NAME_TAKEN: { exit: 1, http: 409, title: 'Another process runs under this region and replica name' },
   ERR_LISTEN: { exit: 1, http: 500, title: 'An address cannot be listened on' },
   ERR_DNS: { exit: 1, http: 502, title: 'A DNS exchange failed' },
   ERR_TSIG: { exit: 1, http: 502, title: 'A signed DNS reply cannot be trusted' },

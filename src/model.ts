@@ -77,6 +77,8 @@ export interface RegionConfig {
   coordinator: boolean;
   /** URLs (`http`, `https`, `tcp`) that should answer while this region's own uplink works. */
   anchors: readonly string[];
+  /** Ed25519 public keys (base64url of the 32 bytes), at most two so that they can be rotated. With any, only votes and beats signed by one of them count. */
+  keys?: readonly string[];
 }
 
 export interface Policy {
@@ -159,9 +161,13 @@ export type Self = { state: 'ok' } | { state: 'abstain'; because: string };
 /** `vote/<region>/<replica>`: changes rarely; guarded by every decision that counts it. Lists are sorted. */
 export interface Vote {
   boot: string;
+  /** Taken by compare-and-write from `boot/<region>/<replica>`: rises with every start under this name. Absent from 0.1 replicas. */
+  bootN?: number;
   /** Rises with every change of the content within a boot. */
   seq: number;
   configVersion: number;
+  /** Hash of the configuration it covers: two of the same version never mix. Absent from 0.1 replicas. */
+  configHash?: string;
   self: Self;
   /** Replicas among which this region shares its targets; absent means up only from the target's owner. */
   peers: readonly string[];
@@ -171,6 +177,8 @@ export interface Vote {
   unready: readonly TargetId[];
   /** Targets still within warm-up. */
   unknown: readonly TargetId[];
+  /** Ed25519 by the region's key, base64url; over cluster, place and every other field. */
+  signature?: string;
 }
 
 export interface Suspicion {
@@ -185,13 +193,27 @@ export interface Suspicion {
 /** `beat/<region>/<replica>`: heartbeat and hints, never guarded. */
 export interface Beat {
   boot: string;
+  bootN?: number;
   /** The vote this beat keeps fresh. */
   seq: number;
   n: number;
   configVersion: number;
+  configHash?: string;
+  /** Newest revision of the store that the writer had seen: an old record that somebody writes again shows its age by it. */
+  asOfRev?: number;
   suspects: Readonly<Record<EndpointKey, Suspicion>>;
   loopDelayMs: number;
   wallMs: number;
+  signature?: string;
+}
+
+/** `boot/<region>/<replica>`: who speaks under this name, and the how manieth. */
+export interface Boot {
+  n: number;
+  boot: string;
+  nonce: string;
+  /** It stopped in good order: the next one need not wait to see that it is gone. */
+  stopped: boolean;
 }
 
 // ---- the coordinator's side ----
@@ -253,7 +275,18 @@ export type Route = Readonly<Record<string, number>>;
  * Why a wanted move is not made: every pool is down; every pool was down a moment ago; half of them are out; too soon after another region; who could
  * receive is being confirmed; nobody can receive; a freeze; latched out; a safety rule.
  */
-export type HoldName = 'all-down' | 'settling' | 'floor' | 'pacing' | 'confirming' | 'receiver' | 'freeze' | 'latched' | `rule:${string}`;
+export type HoldName =
+  | 'all-down'
+  | 'settling'
+  | 'floor'
+  | 'pacing'
+  | 'confirming'
+  | 'receiver'
+  | 'freeze'
+  /** Its provider carries a newer or a manual fence: nothing is decided for it until a human adopts or acknowledges what is served. */
+  | 'frozen'
+  | 'latched'
+  | `rule:${string}`;
 
 export interface PoolMemory {
   /** `in` carries its share; `out` none; `returning` climbs the ramp. */
@@ -444,6 +477,27 @@ export interface Audit {
 export interface AppliedRecord {
   fence: number;
   atMs: number;
-  outcome: 'applied' | 'frozen' | 'failing' | 'drift';
+  /** `frozen`: the provider is ahead of the store; `manual`: a human wrote it by break-glass. Neither is written until adopted or acknowledged. */
+  outcome: 'applied' | 'frozen' | 'manual' | 'failing' | 'drift';
   because: string;
+}
+
+/** `adopted`: a human has looked at a store that was replaced or restored, and taken what the providers serve as the truth. */
+export interface Adopted {
+  nonce: string;
+  /** Rises with every adoption: the later of the wall clock and the last one plus 1. */
+  atMs: number;
+  by: string;
+  reason: string;
+}
+
+/** `audit/config-<version>`: who changed the cluster's configuration, and how. */
+export interface ConfigAudit {
+  version: number;
+  hash: string;
+  atMs: number;
+  by: string;
+  reason: string;
+  /** One line per changed value. */
+  diff: readonly string[];
 }
