@@ -1,39 +1,28 @@
 // The service of one replica, from a checked configuration to something that runs: opens what the configuration names, in order, and closes it in reverse.
 // Knows no policy and no protocol; src/replica.ts wires the core, this file gives it real adapters.
-import { readFileSync } from 'node:fs';
-import { serveBuiltin } from '../providers/builtin/server.ts';
-import { openProvider } from '../providers/index.ts';
-import type { Provider } from '../providers/provider.ts';
 import { createOverrideWriter } from './api/overrides.ts';
 import { createApi } from './api/server.ts';
 import { statusNow, talliesNow, type Viewing } from './api/view.ts';
 import { joinProblems } from './config/check.ts';
-import { parseHostPort } from './config/fields.ts';
 import { type Problem, renderProblem } from './config/problem.ts';
 import { reloadConfig } from './config/reload.ts';
 import type { ReplicaConfig } from './config/schema.ts';
 import { createConvergeDuties } from './converge/duties.ts';
 import { createConvergeWatcher } from './converge/watcher.ts';
 import { applyMembers } from './coordinate/members.ts';
-import { serversOf } from './dns/resolv-conf.ts';
-import { createResolver } from './dns/resolver.ts';
 import { errorText } from './errors.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import type { ClusterConfig } from './model.ts';
+import { type Close, type Ends, lookContext, openProviders, openStore, type ServeContext } from './open.ts';
 import { CHANNELS } from './paging/index.ts';
 import { createOutbox } from './paging/outbox.ts';
 import { type Ports, sleep } from './ports.ts';
 import { probe } from './probe/index.ts';
-import { type ProbeContext, userAgentOf } from './probe/kind.ts';
 import { type SelfCheck, startSelfCheck } from './probe/selfcheck.ts';
 import { createReplica } from './replica.ts';
 import { ensureSecret, readSecret } from './secrets.ts';
-import { openEmbedded } from './store/embedded.ts';
 import { measuredStore } from './store/measured.ts';
-import { connectStore } from './store/remote.ts';
-import { serveStore } from './store/serve.ts';
-import type { Store } from './store/store.ts';
 
 export interface Running {
   apiPort: number;
@@ -42,20 +31,6 @@ export interface Running {
   reload(): Promise<{ ok: boolean; said: readonly string[] }>;
   /** Within five seconds; what was committed stays committed, undelivered pages stay in the outbox. */
   stop(): Promise<void>;
-}
-
-export interface ServeContext {
-  ports: Ports;
-  log: Log;
-  version: string;
-}
-
-type Close = () => Promise<unknown> | unknown;
-
-/** What has work under way ends first and all at once, or one that hangs would take the time of the others; what is open then closes in reverse. */
-interface Ends {
-  working: Close[];
-  open: Close[];
 }
 
 const ANCHOR_TIMEOUT_MS = 1500;
@@ -88,71 +63,6 @@ export const serve = async (initial: ReplicaConfig, { ports, log, version }: Ser
   } catch (error) {
     await endAll();
     throw error;
-  }
-};
-
-const openStore = async (config: ReplicaConfig, ports: Ports, ends: Ends): Promise<Store> => {
-  if (config.store.kind === 'remote') {
-    const store = connectStore({ url: config.store.url, token: readSecret(config.store.tokenFile), ports });
-    ends.open.push(() => store.close());
-    return store;
-  }
-  const store = openEmbedded({ file: config.store.file, ports });
-  ends.open.push(() => store.close());
-  const { serve: lent } = config.store;
-  if (lent !== undefined) {
-    const served = await serveStore({ store, host: lent.host, port: lent.port, token: ensureSecret(lent.tokenFile, ports.random), ports });
-    ends.working.push(() => served.close());
-  }
-  return store;
-};
-
-const openProviders = async (config: ReplicaConfig, { ports, log }: ServeContext, ends: Ends): Promise<ReadonlyMap<string, Provider>> => {
-  const opened = new Map<string, Provider>();
-  for (const [name, entry] of Object.entries(config.providers)) {
-    if (entry.kind === 'builtin' && entry.serve !== undefined) {
-      const token = ensureSecret(entry.tokenFile, ports.random);
-      const server = await serveBuiltin({ ports, zoneName: entry.zone, dns: entry.serve.dns, control: entry.control, token, log });
-      ends.open.push(() => server.close());
-    }
-    const provider = await openProvider(entry, { ports, secret: readSecret });
-    ends.open.push(() => provider.close());
-    opened.set(name, provider);
-  }
-  return opened;
-};
-
-/** How this process looks at things: names through its own resolver, trust from files, read once. */
-const lookContext = (
-  config: ReplicaConfig,
-  { ports, version }: ServeContext,
-  ends: Ends,
-): Omit<ProbeContext, 'timeoutMs' | 'connectTimeoutMs'> => {
-  const servers = config.dns.resolvers.length > 0 ? config.dns.resolvers.map(parseServer) : serversOf(readQuietly('/etc/resolv.conf'));
-  const resolver = createResolver({ ports, servers });
-  ends.open.push(() => resolver.close());
-  const contexts = new Map<string, ReturnType<Ports['net']['secureContext']>>();
-  return {
-    ports,
-    resolve: (host) => resolver.resolve(host),
-    userAgent: userAgentOf(version, config.region),
-    tlsContext(caFile = '') {
-      const known = contexts.get(caFile);
-      if (known !== undefined) return known;
-      const made = ports.net.secureContext(caFile === '' ? undefined : readFileSync(caFile, 'utf8'));
-      contexts.set(caFile, made);
-      return made;
-    },
-  };
-};
-
-const parseServer = (text: string): { host: string; port: number } => parseHostPort(text) ?? { host: '127.0.0.1', port: 53 };
-
-const readQuietly = (path: string): string => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
   }
 };
 

@@ -1,0 +1,101 @@
+// Opens what a replica's configuration names: its store, its providers, its way of looking at things. Whatever is opened says how it ends.
+// Decides nothing; src/serve.ts puts the parts together, and the commands that work without a service open only what they need.
+import { readFileSync } from 'node:fs';
+import { serveBuiltin } from '../providers/builtin/server.ts';
+import { openProvider } from '../providers/index.ts';
+import type { Provider } from '../providers/provider.ts';
+import { parseHostPort } from './config/fields.ts';
+import type { ReplicaConfig } from './config/schema.ts';
+import { serversOf } from './dns/resolv-conf.ts';
+import { createResolver } from './dns/resolver.ts';
+import type { Log } from './log.ts';
+import type { Ports } from './ports.ts';
+import { type ProbeContext, userAgentOf } from './probe/kind.ts';
+import { ensureSecret, readSecret } from './secrets.ts';
+import { openEmbedded } from './store/embedded.ts';
+import { connectStore } from './store/remote.ts';
+import { serveStore } from './store/serve.ts';
+import type { Store } from './store/store.ts';
+
+export interface ServeContext {
+  ports: Ports;
+  log: Log;
+  version: string;
+}
+
+export type Close = () => Promise<unknown> | unknown;
+
+/** What has work under way ends first and all at once, or one that hangs would take the time of the others; what is open then closes in reverse. */
+export interface Ends {
+  working: Close[];
+  open: Close[];
+}
+
+export const openStore = async (config: ReplicaConfig, ports: Ports, ends: Ends): Promise<Store> => {
+  if (config.store.kind === 'remote') {
+    const store = connectStore({ url: config.store.url, token: readSecret(config.store.tokenFile), ports });
+    ends.open.push(() => store.close());
+    return store;
+  }
+  const store = openEmbedded({ file: config.store.file, ports });
+  ends.open.push(() => store.close());
+  const { serve: lent } = config.store;
+  if (lent !== undefined) {
+    const served = await serveStore({ store, host: lent.host, port: lent.port, token: ensureSecret(lent.tokenFile, ports.random), ports });
+    ends.working.push(() => served.close());
+  }
+  return store;
+};
+
+export const openProviders = async (
+  config: ReplicaConfig,
+  { ports, log }: ServeContext,
+  ends: Ends,
+): Promise<ReadonlyMap<string, Provider>> => {
+  const opened = new Map<string, Provider>();
+  for (const [name, entry] of Object.entries(config.providers)) {
+    if (entry.kind === 'builtin' && entry.serve !== undefined) {
+      const token = ensureSecret(entry.tokenFile, ports.random);
+      const server = await serveBuiltin({ ports, zoneName: entry.zone, dns: entry.serve.dns, control: entry.control, token, log });
+      ends.open.push(() => server.close());
+    }
+    const provider = await openProvider(entry, { ports, secret: readSecret });
+    ends.open.push(() => provider.close());
+    opened.set(name, provider);
+  }
+  return opened;
+};
+
+/** How this process looks at things: names through its own resolver, trust from files, read once. */
+export const lookContext = (
+  config: ReplicaConfig,
+  { ports, version }: ServeContext,
+  ends: Ends,
+): Omit<ProbeContext, 'timeoutMs' | 'connectTimeoutMs'> => {
+  const servers = config.dns.resolvers.length > 0 ? config.dns.resolvers.map(parseServer) : serversOf(readQuietly('/etc/resolv.conf'));
+  const resolver = createResolver({ ports, servers });
+  ends.open.push(() => resolver.close());
+  const contexts = new Map<string, ReturnType<Ports['net']['secureContext']>>();
+  return {
+    ports,
+    resolve: (host) => resolver.resolve(host),
+    userAgent: userAgentOf(version, config.region),
+    tlsContext(caFile = '') {
+      const known = contexts.get(caFile);
+      if (known !== undefined) return known;
+      const made = ports.net.secureContext(caFile === '' ? undefined : readFileSync(caFile, 'utf8'));
+      contexts.set(caFile, made);
+      return made;
+    },
+  };
+};
+
+const parseServer = (text: string): { host: string; port: number } => parseHostPort(text) ?? { host: '127.0.0.1', port: 53 };
+
+const readQuietly = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+};
