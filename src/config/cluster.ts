@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { safety, steering } from '../../policies/index.ts';
 import { REGIONS_MAX } from '../health/chamber.ts';
-import type { ClusterConfig, PoolConfig, ProbeSpec, ServiceConfig, TargetConfig } from '../model.ts';
+import type { ClusterConfig, PoolConfig, ProbeSpec, RegionConfig, ServiceConfig, TargetConfig } from '../model.ts';
 import { FAULTS, GOALS, LATCH_AFTER, policyOf, SAFETY, SPANS, type Span, TTL_S } from './defaults.ts';
 import {
   answer,
@@ -15,6 +15,7 @@ import {
   percent,
   present,
   probeUrl,
+  publicKey,
   statusRange,
   ttlSeconds,
   urlPath,
@@ -105,12 +106,18 @@ const service = z
     return { ...given, ttlS: ttl, steering: { kind: steering }, converge: present(converge) };
   });
 
-const region = z.strictObject({
-  name,
-  vote: z.boolean().default(true),
-  coordinator: z.boolean().default(true),
-  anchors: few(probeUrl).default([]),
-});
+/** The one in use and the next: a rotation needs no third. */
+const KEYS_MAX = 2;
+
+const region = z
+  .strictObject({
+    name,
+    vote: z.boolean().default(true),
+    coordinator: z.boolean().default(true),
+    anchors: few(probeUrl).default([]),
+    keys: few(publicKey, KEYS_MAX).optional(),
+  })
+  .transform((given): RegionConfig => present(given));
 
 const span = (given: Span) => duration(given).optional();
 

@@ -1,6 +1,7 @@
 // The kinds of single values in the file: how each is spelt, what it becomes, and the sentence for a value that is none.
 // Every message of a schema is the rest of a sentence that starts with `found …, expected `: what was expected, then what to do.
 import { z } from 'zod';
+import { isPublicKey } from '../coordinate/signing.ts';
 import { spell } from './words.ts';
 
 /** `host` is an IP literal. */
@@ -162,6 +163,39 @@ export const storeUrl = text('the address of a serving replica, without path; wr
   const url = parseUrl(value, ['http', 'https']);
   return url !== null && url.pathname === '/' && url.search === '' ? url.origin : null;
 });
+
+const isLoopbackHost = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+
+/** One member of etcd as `scheme://host:port`. Plain http reaches this machine only, since whoever listens in between could read and write the store. */
+export const etcdEndpoint = text(
+  'the client address of an etcd member as https://name:port without path; write it like https://etcd-1.example.net:2379 (http:// for this machine only)',
+  (value) => {
+    const url = parseUrl(value, ['http', 'https']);
+    // The parser drops a port that is the scheme's own, and a member's port is never left unsaid.
+    const port = /:(\d+)\/?$/.exec(value)?.[1];
+    if (url === null || url.pathname !== '/' || url.search !== '' || port === undefined || Number(port) === 0) return null;
+    if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) return null;
+    return `${url.protocol}//${url.hostname}:${Number(port)}`;
+  },
+);
+
+/** Is this endpoint on the machine itself? */
+export const isLocalEndpoint = (endpoint: string): boolean => isLoopbackHost(new URL(endpoint).hostname);
+
+/** Every key of the store starts with it; the longest key and it must fit the store's limit together. */
+export const storePrefix = matching(
+  'a text of printable characters that starts and ends with "/", at most 128 long; write it like /tidegate/prod/',
+  (value) => value.length <= 128 && /^\/(?:[!-~]*\/)?$/.test(value) && !value.includes('//'),
+);
+
+export const userName = matching('a user name of printable characters without spaces, at most 128 long; write it like eu-west', (value) =>
+  /^[!-~]{1,128}$/.test(value),
+);
+
+export const publicKey = matching(
+  'an Ed25519 public key as 43 characters of base64url; write the line that tidegate keygen prints',
+  isPublicKey,
+);
 
 export const webhookUrl = matching(
   'an http:// or https:// address without user or password; a signature made with secretFile is what proves who sent it',

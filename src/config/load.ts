@@ -9,6 +9,7 @@ import { goalFindings } from './arithmetic.ts';
 import { checkDraft, type Draft } from './check.ts';
 import { clusterShape } from './cluster.ts';
 import { GOALS, policyOf } from './defaults.ts';
+import { present } from './fields.ts';
 import { judged, salvage, wanted } from './issues.ts';
 import { type Finding, type Path, type Problem, showPath, sorted } from './problem.ts';
 import { type ReplicaConfig, replicaSchema, replicaShape, withPaths } from './schema.ts';
@@ -96,7 +97,7 @@ const judge = (source: Source, file: string): { config: ReplicaConfig | null; fi
     return { config: null, findings: [...findings, ...checkDraft(draft).map((found) => ({ ...found, path: origin(found.path) }))] };
   }
   const { cluster = null, ...rest } = withPaths(parsed.data, dirname(resolve(file)));
-  const config: ReplicaConfig = { file: resolve(file), ...rest, cluster };
+  const config: ReplicaConfig = { file: resolve(file), ...present(rest), cluster };
   const findings = checkDraft({ ...config, broken: () => false });
   if (cluster === null && config.store.kind === 'embedded') {
     const message = 'found nothing, expected the cluster section, which the embedded store takes from this file; add it';

@@ -11,16 +11,23 @@ import { list, plural, say } from './words.ts';
 /** Most services named in one line. */
 const NAMED_MAX = 3;
 
+const storeLine = (store: ReplicaConfig['store']): string => {
+  if (store.kind === 'embedded') return `embedded, ${store.file}${store.serve ? `, served at ${showHostPort(store.serve)}` : ''}`;
+  if (store.kind === 'remote') return `remote, ${store.url}`;
+  const proof = [store.tls?.certFile === undefined ? '' : 'client certificate', store.user === undefined ? '' : `user ${store.user.name}`];
+  const who = proof.filter((part) => part !== '').join(' and ');
+  return `etcd, ${list(store.endpoints, 16)}; keys under ${store.prefix}; ${who === '' ? 'nobody proves who they are' : who}; ${say(store.timeoutMs)} per call`;
+};
+
 const replicaLines = (config: ReplicaConfig): string[] => {
-  const { store, providers, cluster } = config;
-  const served = store.kind === 'embedded' && store.serve ? `, served at ${showHostPort(store.serve)}` : '';
-  const where = store.kind === 'embedded' ? `embedded, ${store.file}${served}` : `remote, ${store.url}`;
+  const { store, providers, cluster, signing } = config;
   const names = Object.entries(providers).map(([name, { kind, zone }]) => `${name} (${kind}, zone ${zone})`);
   return [
     `replica    ${config.region}/${config.replica}, api at ${showHostPort(config.api)}`,
-    `store      ${where}`,
+    `store      ${storeLine(store)}`,
+    ...(signing === undefined ? [] : [`signing    votes, with the key in ${signing.keyFile}`]),
     `providers  ${list(names)}`,
-    `cluster    ${cluster === null || store.kind === 'remote' ? 'taken from the store, and checked when the replica joins' : clusterLine(cluster)}`,
+    `cluster    ${cluster === null || store.kind !== 'embedded' ? 'taken from the store, and checked when the replica joins' : clusterLine(cluster)}`,
   ];
 };
 

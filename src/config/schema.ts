@@ -8,6 +8,8 @@ import type { ClusterConfig } from '../model.ts';
 import { clusterSchema, few } from './cluster.ts';
 import {
   dnsName,
+  duration,
+  etcdEndpoint,
   filePath,
   type HostPort,
   hostPort,
@@ -16,13 +18,26 @@ import {
   listen,
   name,
   present,
+  storePrefix,
   storeUrl,
+  userName,
   webhookUrl,
 } from './fields.ts';
 
 export type StoreConfig =
   | { kind: 'embedded'; file: string; serve?: HostPort & { tokenFile: string } }
-  | { kind: 'remote'; url: string; tokenFile: string };
+  | { kind: 'remote'; url: string; tokenFile: string }
+  | {
+      kind: 'etcd';
+      /** `scheme://host:port` of members, the nearest first. */
+      endpoints: readonly string[];
+      /** Starts and ends with a slash. */
+      prefix: string;
+      tls?: { caFile: string; certFile?: string; keyFile?: string };
+      user?: { name: string; passwordFile: string };
+      /** Deadline of one call. */
+      timeoutMs: number;
+    };
 
 /** One replica's file. Paths are absolute, durations in ms. */
 export interface ReplicaConfig {
@@ -35,9 +50,12 @@ export interface ReplicaConfig {
   /** `host:port` of resolvers for names of targets; none: those of /etc/resolv.conf. */
   dns: { resolvers: readonly string[] };
   providers: Readonly<Record<string, BuiltinConfig | Rfc2136Config>>;
-  paging: { webhooks: readonly { name: string; url: string; secretFile: string }[] };
+  /** What signs this region's votes. Without it they are unsigned. */
+  signing?: { keyFile: string };
+  /** `spoolFile`: pages that this replica tells by itself while the store does not answer. */
+  paging: { webhooks: readonly { name: string; url: string; secretFile: string }[]; spoolFile?: string };
   log: { level: 'debug' | 'info' | 'warn' | 'error' };
-  /** null: a remote store has it. */
+  /** null: the store has it. */
   cluster: ClusterConfig | null;
 }
 
@@ -66,6 +84,27 @@ const embedded = z.strictObject({
 
 const remote = z.strictObject({ kind: z.literal('remote'), url: storeUrl, tokenFile: filePath });
 
+/** Members of one cluster are three or five; more endpoints than this is a list gone wrong. */
+const ENDPOINTS_MAX = 16;
+/** The same for every replica whatever else its file says: a prefix guessed from another section would split a cluster in two. */
+const PREFIX = '/tidegate/default/';
+const ETCD_TIMEOUT = { defaultMs: 1500, minMs: 200, maxMs: 10_000 } as const;
+
+const PAIR = 'certFile and keyFile together, since one proves nothing without the other; add the missing one or remove both';
+
+const etcd = z.strictObject({
+  kind: z.literal('etcd'),
+  endpoints: few(etcdEndpoint, ENDPOINTS_MAX).min(1),
+  prefix: storePrefix.default(PREFIX),
+  tls: z
+    .strictObject({ caFile: filePath, certFile: filePath.optional(), keyFile: filePath.optional() })
+    .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), { error: PAIR })
+    .transform(present)
+    .optional(),
+  user: z.strictObject({ name: userName, passwordFile: filePath }).optional(),
+  timeout: duration(ETCD_TIMEOUT).default(ETCD_TIMEOUT.defaultMs),
+});
+
 const builtin = z.strictObject({
   kind: z.literal('builtin'),
   zone: dnsName,
@@ -93,7 +132,11 @@ export const replicaShape = {
   api: z
     .strictObject({ listen: listen.default({ host: '127.0.0.1', port: 7700 }), tokenFile: filePath })
     .transform(({ listen, tokenFile }) => ({ ...listen, tokenFile })),
-  store: z.discriminatedUnion('kind', [embedded, remote]).transform((given): StoreConfig => present(given) as StoreConfig),
+  store: z.discriminatedUnion('kind', [embedded, remote, etcd]).transform((given): StoreConfig => {
+    if (given.kind !== 'etcd') return present(given) as StoreConfig;
+    const { timeout, ...rest } = given;
+    return present({ ...rest, timeoutMs: timeout });
+  }),
   dns: z.strictObject({ resolvers: few(hostPortText).default([]) }).default({ resolvers: [] }),
   providers: z
     .record(
@@ -101,8 +144,13 @@ export const replicaShape = {
       z.discriminatedUnion('kind', [builtin, rfc2136]).transform((given) => present(given) as BuiltinConfig | Rfc2136Config),
     )
     .default({}),
+  signing: z.strictObject({ keyFile: filePath }).optional(),
   paging: z
-    .strictObject({ webhooks: few(z.strictObject({ name, url: webhookUrl, secretFile: filePath })).default([]) })
+    .strictObject({
+      webhooks: few(z.strictObject({ name, url: webhookUrl, secretFile: filePath })).default([]),
+      spoolFile: filePath.optional(),
+    })
+    .transform(present)
     .default({ webhooks: [] }),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).default({ level: 'info' }),
   cluster: clusterSchema.optional(),

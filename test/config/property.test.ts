@@ -16,8 +16,16 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const SLOW = { timeout: 120_000 };
 
 const FULL = fixture('full.yaml');
-// The remote store's keys are not in a file with an embedded one.
-const TEXTS = [FULL, FULL.replace(/kind: embedded\n.*\n.*\n/, 'kind: remote\n  url: http://127.0.0.1:7710\n  tokenFile: t\n')];
+const ETCD = `kind: etcd
+  endpoints: ['https://etcd-1.example:2379', 'https://etcd-2.example:2379', 'https://etcd-3.example:2379']
+  prefix: /tidegate/full/
+  tls: { caFile: ca.pem, certFile: client.pem, keyFile: client.key }
+  user: { name: eu-west, passwordFile: secrets/etcd }
+  timeout: 2s
+`;
+// A file has one store; its other kinds have keys of their own.
+const withStore = (store: string): string => FULL.replace(/kind: embedded\n.*\n.*\n/, store);
+const TEXTS = [FULL, withStore('kind: remote\n  url: http://127.0.0.1:7710\n  tokenFile: t\n'), withStore(ETCD)];
 
 interface Piece {
   start: number;
