@@ -317,6 +317,8 @@ export interface PoolMemory {
 export interface ServiceRouting {
   /** v of the decision that last changed the route: the fence of every provider write. 0: not decided yet, nothing is written. */
   fence: number;
+  /** Nonce of that decision: tells it from another history's decision of the same number. Absent from 0.1 records. */
+  nonce?: string;
   /** Cluster time at which this service was first configured. */
   sinceAtMs: number;
   mode: Mode;
@@ -476,6 +478,9 @@ export interface Audit {
 /** `applied/<provider>/<service>`: what the provider last acknowledged. */
 export interface AppliedRecord {
   fence: number;
+  /** Nonce and hash of that fence as the provider carries it: which write it was. Absent from 0.1 records. */
+  nonce?: string;
+  hash?: string;
   atMs: number;
   /** `frozen`: the provider is ahead of the store; `manual`: a human wrote it by break-glass. Neither is written until adopted or acknowledged. */
   outcome: 'applied' | 'frozen' | 'manual' | 'failing' | 'drift';

@@ -2,7 +2,7 @@
 // Drains are wishes here; which of them happen is settled over all services (drains.ts), because pacing counts regions.
 import { steeringOf } from '../../policies/index.ts';
 import type { HoldName, Mode, Override, Policy, PoolMemory, PoolTally, Route, ServiceConfig, ServiceRouting } from '../model.ts';
-import { drainOn, freezeOn } from './override.ts';
+import { drainOn } from './override.ts';
 import {
   drainedByOverride,
   factorOf,
@@ -22,10 +22,15 @@ export interface Bench {
   service: ServiceConfig;
   policy: Policy;
   mode: Mode;
+  /** Why nothing of it may move by itself; null: nothing stands in the way. */
+  still: Still | null;
   /** What the last decision said; null for a service new to the configuration. */
   before: ServiceRouting | null;
   seats: readonly Seat[];
 }
+
+/** `freeze`: a human ordered it. `frozen`: its provider is not ours to write, so not even orders move it. */
+export type Still = 'freeze' | 'frozen';
 
 /** How long a new service waits for its first verdicts before it takes the unknown pools as in. */
 export const FIRST_VERDICT_MS = 30_000;
@@ -34,6 +39,7 @@ export const newBench = (
   service: ServiceConfig,
   policy: Policy,
   mode: Mode,
+  still: Still | null,
   before: ServiceRouting | null,
   tallies: readonly PoolTally[],
   nowMs: number,
@@ -41,6 +47,7 @@ export const newBench = (
   service,
   policy,
   mode,
+  still,
   before,
   seats: service.pools.flatMap((config): Seat[] => {
     const tally = tallies.find((t) => t.pool === config.name);
@@ -81,17 +88,16 @@ export const started = (bench: Bench, nowMs: number): Bench => {
 
 /** Drains that humans ordered and drains that ended. The last pool that can serve stays, whoever orders otherwise. */
 export const withOverrides = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
-  const frozen = freezeOn(active, bench.service) !== undefined;
   const isOrdered = (seat: Seat): boolean => drainOn(active, bench.service, seat.config) !== undefined;
   // Those set free first: one of them may be what lets another order be obeyed.
-  let next = eachSeat(bench, (seat) => (isOrdered(seat) ? seat.memory : unordered(seat, frozen, nowMs)));
+  let next = eachSeat(bench, (seat) => (isOrdered(seat) ? seat.memory : unordered(seat, bench.still, nowMs)));
   for (const seat of bench.seats) if (isOrdered(seat)) next = setMemory(next, seat.config.name, ordered(next, seat, nowMs));
   return next;
 };
 
-const unordered = (seat: Seat, frozen: boolean, nowMs: number): PoolMemory => {
+const unordered = (seat: Seat, still: Still | null, nowMs: number): PoolMemory => {
   // An order that runs out under a freeze would move the route; it ends with the freeze.
-  if (seat.memory.by === 'override') return frozen ? patch(seat.memory, { hold: 'freeze' }) : releasedByOverride(seat, nowMs);
+  if (seat.memory.by === 'override') return still !== null ? patch(seat.memory, { hold: still }) : releasedByOverride(seat, nowMs);
   const told = seat.memory.told.filter((tag) => tag !== SET_ASIDE && tag !== REFUSED);
   return told.length === seat.memory.told.length ? seat.memory : patch(seat.memory, { told });
 };
@@ -101,7 +107,7 @@ const ordered = (bench: Bench, seat: Seat, nowMs: number): PoolMemory => {
   if (memory.by === 'override') return drainedByOverride(memory, nowMs);
   // Once set aside it stays so until the order ends, instead of flapping with the health of the others.
   if (memory.told.includes(SET_ASIDE)) return memory;
-  if (canSpare(bench, seat)) return drainedByOverride(memory, nowMs);
+  if (bench.still !== 'frozen' && canSpare(bench, seat)) return drainedByOverride(memory, nowMs);
   return memory.told.includes(REFUSED) ? memory : patch(memory, { told: [...memory.told, REFUSED] });
 };
 
@@ -115,8 +121,8 @@ const canSpare = (bench: Bench, seat: Seat): boolean =>
   );
 
 /** Everything that moves without a drain: outage marks, returns, ramp, scale. */
-export const withTime = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
-  const held: HoldName | null = freezeOn(active, bench.service) === undefined ? null : 'freeze';
+export const withTime = (bench: Bench, nowMs: number): Bench => {
+  const held: HoldName | null = bench.still;
   const marked = eachSeat(bench, (s) => withOutage(s, nowMs));
   const recovered = eachSeat(marked, (s) => withRecovery(s, bench.policy, held, nowMs));
   return held === null ? eachSeat(recovered, (s) => withScale(s, bench.policy, nowMs)) : recovered;
@@ -147,8 +153,8 @@ const carriersOf = (bench: Bench): readonly Seat[] => bench.seats.filter((s) => 
 export const carries = (bench: Bench): boolean => carriersOf(bench).length > 0;
 
 /** With all traffic on pools that a quorum holds out, one that is up stops waiting; to bring it back takes nobody's turn. */
-export const relieved = (bench: Bench, active: readonly Override[], nowMs: number): Bench =>
-  freezeOn(active, bench.service) === undefined && reservesLeft(bench) > 0 && carriersOf(bench).every((s) => s.tally.verdict === 'out')
+export const relieved = (bench: Bench, nowMs: number): Bench =>
+  bench.still === null && reservesLeft(bench) > 0 && carriersOf(bench).every((s) => s.tally.verdict === 'out')
     ? withReserve(bench, nowMs)
     : bench;
 
@@ -162,8 +168,8 @@ export const isFailOpen = (bench: Bench): boolean =>
  * Fails open after a pacing span without any pool up, and ends it as soon as a quorum says one is: silence is no reason for either. The span keeps
  * targets that flap from moving the route faster than anything else may.
  */
-export const withFailOpen = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
-  if (freezeOn(active, bench.service) !== undefined) return bench;
+export const withFailOpen = (bench: Bench, nowMs: number): Bench => {
+  if (bench.still !== null) return bench;
   const isOver = bench.service.allDown !== 'configured' || bench.seats.some((s) => s.tally.verdict === 'up');
   const isDue =
     bench.seats.every((s) => s.tally.verdict === 'out') &&

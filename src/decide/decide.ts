@@ -23,6 +23,7 @@ import {
   newBench,
   relieved,
   routeOf,
+  type Still,
   setMemory,
   started,
   withFailOpen,
@@ -32,8 +33,8 @@ import {
 } from './bench.ts';
 import { withDrains } from './drains.ts';
 import { hasOverdueNews } from './incident.ts';
-import { activeOverrides, drainOn, expiredOverrides, stopOn } from './override.ts';
-import { isSame, newMemory, patch, SET_ASIDE } from './pool.ts';
+import { activeOverrides, drainOn, expiredOverrides, freezeOn, stopOn } from './override.ts';
+import { factorOf, isSame, newMemory, patch, SET_ASIDE } from './pool.ts';
 import { compose } from './record.ts';
 import type { Decision, Snapshot } from './snapshot.ts';
 import { type Happening, happeningsOf, type ServiceStory } from './story.ts';
@@ -46,9 +47,9 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
   const active = activeOverrides(snapshot.overrides, nowMs);
   const benches = seatAll(snapshot, before, tallies, active, nowMs);
   const known = benches.filter((b) => isKnown(b, nowMs)).map((b) => stepped(b, active, nowMs));
-  const drained = withDrains(known, active, before, nowMs);
+  const drained = withDrains(known, before, nowMs);
   const v = before.v + 1;
-  const settled = new Map(drained.benches.map((b) => [b.service.name, remembered(withTold(withFailOpen(b, active, nowMs), nowMs))]));
+  const settled = new Map(drained.benches.map((b) => [b.service.name, remembered(withTold(withFailOpen(b, nowMs), nowMs))]));
   const stories = benches.map((b) => storyOf(b, settled.get(b.service.name), active, drained.refusals, nowMs));
   const expired = expiredOverrides(snapshot.overrides, nowMs);
   const changed =
@@ -93,23 +94,24 @@ const seatAll = (
   nowMs: number,
 ): readonly Bench[] => {
   const byService = Map.groupBy(tallies, (t) => t.service);
-  return snapshot.cluster.services.map((service) =>
-    newBench(
-      service,
-      snapshot.cluster.policy,
-      effectiveMode(snapshot.cluster, service, active),
-      before.services[service.name] ?? null,
-      byService.get(service.name) ?? [],
-      nowMs,
-    ),
-  );
+  return snapshot.cluster.services.map((service) => {
+    const mode = effectiveMode(snapshot.cluster, service, active);
+    const still = stillOf(snapshot, service, mode, active);
+    const known = before.services[service.name] ?? null;
+    return newBench(service, snapshot.cluster.policy, mode, still, known, byService.get(service.name) ?? [], nowMs);
+  });
+};
+
+/** Whoever writes nothing cannot be at odds with its provider: advice goes on whatever is served. */
+const stillOf = (snapshot: Snapshot, service: ServiceConfig, mode: Mode, active: readonly Override[]): Still | null => {
+  if (mode === 'auto' && snapshot.frozen?.includes(service.name) === true) return 'frozen';
+  return freezeOn(active, service) === undefined ? null : 'freeze';
 };
 
 /** A service through everything that concerns it alone. */
 const stepped = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
   const ordered = withOverrides(started(bench, nowMs), active, nowMs);
-  const aged = withTime(carried(ordered, nowMs), active, nowMs);
-  return relieved(aged, active, nowMs);
+  return relieved(withTime(carried(ordered, nowMs), nowMs), nowMs);
 };
 
 /** Causes that are told once: /healthz failing alone, and unready for too long. */
@@ -162,7 +164,10 @@ const storyOf = (
 ): ServiceStory => {
   const prior = bench.before;
   const final = settled ?? bench;
-  const after = settled === undefined || isFailOpen(settled) ? configuredRoute(final, nowMs) : routeOf(settled);
+  const after =
+    settled === undefined
+      ? configuredRoute(final, nowMs)
+      : (keptRoute(settled) ?? (isFailOpen(settled) ? configuredRoute(final, nowMs) : routeOf(settled)));
   const before = prior?.route ?? {};
   const pools = bench.service.pools.map((p) => p.name);
   const isStart = settled !== undefined && (prior === null || prior.fence === 0);
@@ -198,6 +203,19 @@ const storyOf = (
           ),
         ),
   };
+};
+
+/**
+ * Held still, what is served stays to the last thousandth while no share of it was ordered elsewhere: a human may have adopted a route that no memory of
+ * pools would lead to. null: the route follows from the memory.
+ */
+const keptRoute = ({ before, still, seats, policy }: Bench): ServiceRouting['route'] | null => {
+  if (still === null || before === null || before.fence === 0) return null;
+  const isKept = ({ config, memory }: Bench['seats'][number]): boolean => {
+    const known = before.pools[config.name];
+    return known !== undefined && factorOf(known, policy) === factorOf(memory, policy);
+  };
+  return seats.length === Object.keys(before.route).length && seats.every(isKept) ? before.route : null;
 };
 
 /** The route with every pool in, except those a human drained, as long as that leaves any. */

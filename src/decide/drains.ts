@@ -1,9 +1,8 @@
 // Drains by automation: which of the pools that a quorum holds out may leave now. Service by service first (a receiver, the floor, a freeze), then over
 // all services together, since pacing and blast radius count regions: everything of one region moves in one decision, one new region per span.
 import { safetyOf } from '../../policies/index.ts';
-import type { HoldName, Override, Policy, PoolMemory, Route, Routing } from '../model.ts';
+import type { HoldName, Policy, PoolMemory, Route, Routing } from '../model.ts';
 import { type Bench, carries, reservesLeft, routeOf, setMemory, withReserve } from './bench.ts';
-import { freezeOn } from './override.ts';
 import { drainedByHealth, patch, type Seat } from './pool.ts';
 
 interface Wish {
@@ -15,10 +14,9 @@ interface Wish {
 }
 
 /** Pools that a quorum holds out and that still carry traffic, the largest share first, each with what stands in the way within its own service. */
-const wishesOf = (bench: Bench, active: readonly Override[], nowMs: number): readonly Wish[] => {
+const wishesOf = (bench: Bench, nowMs: number): readonly Wish[] => {
   const asking = bench.seats.filter((s) => s.memory.state !== 'out' && s.tally.verdict === 'out');
   if (asking.length === 0) return [];
-  const frozen = freezeOn(active, bench.service) !== undefined;
   const route: Route = carries(bench) ? routeOf(bench) : {};
   const shareOf = (seat: Seat): number => route[seat.config.name] ?? 0;
   // The service as it would be if every wish so far were granted.
@@ -26,9 +24,8 @@ const wishesOf = (bench: Bench, active: readonly Override[], nowMs: number): rea
   return asking
     .sort((a, b) => shareOf(b) - shareOf(a))
     .map((seat) => {
-      const hold: HoldName | null = frozen
-        ? 'freeze'
-        : (lacksReceiver(bench, seat, nowMs) ?? (isAtFloor(granted) && isServed(granted) ? 'floor' : null));
+      const hold: HoldName | null =
+        bench.still ?? lacksReceiver(bench, seat, nowMs) ?? (isAtFloor(granted) && isServed(granted) ? 'floor' : null);
       if (hold === null)
         granted = withReserves(setMemory(granted, seat.config.name, drainedByHealth(seat.memory, bench.policy, nowMs)), nowMs);
       return { service: bench.service.name, pool: seat.config.name, region: seat.config.region, share: shareOf(seat), hold };
@@ -74,8 +71,8 @@ export interface Drained {
 }
 
 /** Grants the wishes that may be granted now and names the hold of every other. */
-export const withDrains = (benches: readonly Bench[], active: readonly Override[], routing: Routing, nowMs: number): Drained => {
-  const wishes = new Map(benches.map((bench) => [bench, wishesOf(bench, active, nowMs)]));
+export const withDrains = (benches: readonly Bench[], routing: Routing, nowMs: number): Drained => {
+  const wishes = new Map(benches.map((bench) => [bench, wishesOf(bench, nowMs)]));
   if ([...wishes.values()].every((w) => w.length === 0))
     return { benches, regions: [], regionDrainsAtMs: routing.regionDrainsAtMs, refusals: {} };
   const acting = benches.filter((b) => b.mode === 'auto');

@@ -43,8 +43,9 @@ const groupKey = (h: Happening): string => {
     case 'freed':
       return `${h.kind} ${h.hold} ${h.hold === 'all-down' ? '' : h.region}`;
     case 'ordered':
-    case 'refused':
       return `${h.kind} ${h.override.id} ${h.region}`;
+    case 'refused':
+      return `${h.kind} ${h.override.id} ${h.region} ${h.frozen}`;
     case 'stage':
       return `stage ${h.region} ${h.stage} ${h.restarted}`;
     case 'failed-open':
@@ -92,7 +93,7 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
     case 'set-aside':
       return `${h.region}: the drain by a human is set aside, because every other pool is down`;
     case 'refused':
-      return `${h.region}: the drain by ${h.override.owner} is not obeyed (${h.override.id}), because no other pool of ${who(group)} can serve`;
+      return `${h.region}: the drain by ${h.override.owner} is not obeyed (${h.override.id}), because ${h.frozen ? `${who(group)} is frozen: ${FROZEN}` : `no other pool of ${who(group)} can serve`}`;
     case 'failed-open':
       return `no pool of ${who(group)} has been up for ${seconds(h.afterMs)} s: the configured route is served`;
     case 'suspect':
@@ -101,6 +102,13 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
       return `${h.region} unready for ${seconds(h.forMs)} s`;
   }
 };
+
+const FROZEN =
+  "its provider carries a fence that is newer than the store, or a human's; see what it serves, then run `tidegate adopt` or `tidegate ack`";
+
+/** Why a pool that is held would leave or come back. */
+const whyMoves = (h: Happening & { kind: 'held' }, nowMs: number): string =>
+  h.tally.verdict === 'out' ? whyOut(h.region, causeOf(h.tally), h.tally, nowMs) : `${h.region} is up again`;
 
 const holdSentence = (h: Happening & { kind: 'held' }, services: string, nowMs: number): string => {
   const why = whyOut(h.region, causeOf(h.tally), h.tally, nowMs);
@@ -113,6 +121,8 @@ const holdSentence = (h: Happening & { kind: 'held' }, services: string, nowMs: 
       return `hold-receiver: ${why}, but nobody is up to take its traffic`;
     case 'freeze':
       return `hold-freeze: ${h.region} of ${services} would move, but a human has frozen it`;
+    case 'frozen':
+      return `hold-frozen: ${whyMoves(h, nowMs)}, but nothing of ${services} moves: ${FROZEN}`;
     case 'latched':
       return `hold-latched: ${h.region} is up again, but was drained too often; a human must release it (place a drain on it and remove it)`;
     case 'all-down':

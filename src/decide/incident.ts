@@ -43,6 +43,7 @@ const severityOf = (h: Happening): Severity => {
     case 'drained':
       return h.cause === 'down' || h.latched ? 'critical' : 'info';
     case 'held':
+      if (h.hold === 'frozen') return h.tally.verdict === 'out' ? 'critical' : 'warning';
       return h.hold === 'all-down' || h.hold === 'floor' || h.hold === 'receiver' ? 'critical' : 'warning';
     case 'set-aside':
     case 'failed-open':

@@ -162,7 +162,7 @@ const climb = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: number)
   const { memory, tally } = seat;
   // Any doubt starts the ramp again; while it lasts, the first stage's time does not run.
   if (isDoubted(seat)) {
-    if (held !== null && memory.stage > 0) return patch(memory, { hold: held });
+    if (held !== null) return memory.stage > 0 ? patch(memory, { hold: held }) : memory;
     if (memory.stage === 0 && tally.verdict === 'out') return memory;
     return memory.stage === 0 && nowMs - memory.stageAtMs < policy.rampStepMs / 2 ? memory : patch(memory, { stage: 0, stageAtMs: nowMs });
   }

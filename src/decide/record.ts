@@ -2,6 +2,7 @@
 
 import { isFresh } from '../health/chamber.ts';
 import type { Audit, Override, Overrides, PoolTally, Routing, ServiceRouting } from '../model.ts';
+import { FAIL_OPEN } from './bench.ts';
 import { counterfactual, grouped, sentenceOf, shift } from './explain.ts';
 import { page, tell } from './incident.ts';
 import { activeOverrides, stopOn } from './override.ts';
@@ -38,7 +39,7 @@ export const compose = (c: Composing): NonNullable<Decision['next']> => {
   });
   const because = becauseOf(c);
   const services = Object.fromEntries(
-    stories.map((s) => [s.service.name, serviceRouting(s, before.services[s.service.name], because, v, nowMs)]),
+    stories.map((s) => [s.service.name, serviceRouting(s, before.services[s.service.name], because, v, nonce, nowMs)]),
   );
   const pages = [
     ...told.pages,
@@ -85,13 +86,27 @@ const becauseOf = (c: Composing): string => {
   const facts = grouped(c.stories.flatMap((s) => s.happenings)).map((g) => sentenceOf(g, policy.rampStepMs, policy.ramp, c.nowMs));
   const begun = c.stories.filter((s) => s.started).map((s) => s.service.name);
   const expired = c.expired.map((o) => `override ${o.id} expired`);
-  const all = [...facts, ...modes(c), ...expired];
+  const all = [...facts, ...modes(c), ...realigned(c), ...expired];
   if (begun.length > 0) all.push(`first verdicts of ${begun.length <= 3 ? begun.join(', ') : `${begun.length} services`}: routes decided`);
   if (all.length > 0) return all.join('; ');
   if (c.before.v === 0) return `cluster ${c.snapshot.cluster.name} configured; waiting for first verdicts`;
   if (c.before.membersVersion !== c.snapshot.cluster.version) return `configuration ${c.snapshot.cluster.version} took effect`;
   return quietBecause(c);
 };
+
+/** Services whose adopted route is not held any more: shares go back to what the configuration and their pools' memory ask for. */
+const realigned = (c: Composing): readonly string[] => {
+  if (c.before.membersVersion !== c.snapshot.cluster.version) return [];
+  const names = c.stories
+    .filter((s) => s.moved && !s.started && s.happenings.length === 0 && !endsFailOpen(c, s))
+    .map((s) => s.service.name);
+  return names.length === 0 ? [] : [`shares of ${names.length <= 3 ? names.join(', ') : `${names.length} services`} as configured again`];
+};
+
+const endsFailOpen = (c: Composing, s: ServiceStory): boolean =>
+  Object.entries(c.before.services[s.service.name]?.pools ?? {}).some(
+    ([pool, was]) => was.told.includes(FAIL_OPEN) && s.memories[pool]?.told.includes(FAIL_OPEN) !== true,
+  );
 
 /** Services whose effective mode changed, and who is behind it. */
 const modes = (c: Composing): readonly string[] => {
@@ -123,8 +138,16 @@ const quietBecause = (c: Composing): string => {
   return told === undefined ? 'memory updated; nothing moves' : `${told.region} is down, not only unready; its traffic has left already`;
 };
 
-const serviceRouting = (s: ServiceStory, prior: ServiceRouting | undefined, because: string, v: number, nowMs: number): ServiceRouting => ({
+const serviceRouting = (
+  s: ServiceStory,
+  prior: ServiceRouting | undefined,
+  because: string,
+  v: number,
+  nonce: string,
+  nowMs: number,
+): ServiceRouting => ({
   fence: s.moved ? v : (prior?.fence ?? 0),
+  ...(s.moved ? { nonce } : prior?.nonce === undefined ? {} : { nonce: prior.nonce }),
   sinceAtMs: prior?.sinceAtMs ?? nowMs,
   mode: s.mode,
   route: s.after,

@@ -8,6 +8,8 @@ export interface Snapshot {
   routing: Routing | null;
   overrides: Overrides | null;
   heard: readonly Heard[];
+  /** Services whose provider carries a fence that is newer than the store, or a human's: nothing of them is decided until that is adopted or acknowledged. */
+  frozen?: readonly string[];
   /** Open incidents. */
   incidents: readonly Incident[];
   epoch: number;

@@ -25,7 +25,7 @@ export type Happening = Subject &
     | { kind: 'ordered'; override: Override }
     | { kind: 'released' }
     | { kind: 'set-aside' }
-    | { kind: 'refused'; override: Override }
+    | { kind: 'refused'; override: Override; frozen: boolean }
     | { kind: 'failed-open'; afterMs: number }
     | { kind: 'suspect' }
     | { kind: 'unready-long'; forMs: number }
@@ -68,7 +68,7 @@ export const happeningsOf = (
     list.push({ ...subject, kind: 'held', hold: after.hold, failOpen: bench.service.allDown === 'configured', refusal });
   if (before.hold !== null && after.hold === null && after.state !== 'out') list.push({ ...subject, kind: 'freed', hold: before.hold });
   if (after.told.includes('refused') && !before.told.includes('refused') && order !== undefined)
-    list.push({ ...subject, kind: 'refused', override: order });
+    list.push({ ...subject, kind: 'refused', override: order, frozen: bench.still === 'frozen' });
   if (after.told.includes(FAIL_OPEN) && !before.told.includes(FAIL_OPEN))
     list.push({ ...subject, kind: 'failed-open', afterMs: bench.policy.pacingMs });
   if (after.told.includes('suspect') && !before.told.includes('suspect')) list.push({ ...subject, kind: 'suspect' });

@@ -52,6 +52,8 @@ export class Council {
   nowMs = START;
   routing: Routing | null = null;
   overrides: Overrides | null = null;
+  /** Services whose provider is at odds with the store. */
+  frozen: readonly string[] = [];
   readonly incidents = new Map<string, Incident>();
   readonly audits: Audit[] = [];
   readonly pages: Page[] = [];
@@ -94,6 +96,7 @@ export class Council {
       routing: this.routing,
       overrides: this.overrides,
       heard,
+      frozen: this.frozen,
       incidents: [...this.incidents.values()].filter((i) => i.closedAtMs === null),
       epoch: this.epoch,
       by: 'a/a',

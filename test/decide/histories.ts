@@ -71,6 +71,7 @@ type Event =
   | { kind: 'voice'; region: string; voice: 'speaks' | 'silent' | 'abstains' }
   | { kind: 'order'; order: 'drain' | 'freeze' | 'stop'; pool: string | null; ttlMs: number }
   | { kind: 'revoke'; n: number }
+  | { kind: 'provider'; frozen: readonly string[] }
   | { kind: 'apply'; weight: number; pool: string };
 
 export interface Moment {
@@ -106,6 +107,11 @@ const orders: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ kind: fc.constant('revoke' as const), n: fc.nat(9) }),
 );
 
+const provider: fc.Arbitrary<Event> = fc.record({
+  kind: fc.constant('provider' as const),
+  frozen: fc.oneof(fc.constant<string[]>([]), fc.subarray(['s0', 's1', 's2'])),
+});
+
 const applies: fc.Arbitrary<Event> = fc.record({
   kind: fc.constant('apply' as const),
   weight: fc.constantFrom(0, 1, 5),
@@ -124,6 +130,17 @@ export const busy = momentsOf(
     { weight: 10, arbitrary: health },
     { weight: 4, arbitrary: voice },
     { weight: 2, arbitrary: orders },
+    { weight: 1, arbitrary: applies },
+  ),
+);
+
+/** Everything at once, with providers that get ahead of the store and are adopted again. */
+export const frozen = momentsOf(
+  fc.oneof(
+    { weight: 10, arbitrary: health },
+    { weight: 3, arbitrary: voice },
+    { weight: 2, arbitrary: orders },
+    { weight: 3, arbitrary: provider },
     { weight: 1, arbitrary: applies },
   ),
 );
@@ -157,6 +174,9 @@ export class Stage {
       case 'revoke':
         this.touched = true;
         council.revoke(`o${event.n}`);
+        return;
+      case 'provider':
+        council.frozen = event.frozen;
         return;
       case 'apply':
         this.touched = true;
