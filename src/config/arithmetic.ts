@@ -6,12 +6,24 @@ import { electorateOf, VOTERS_MIN } from '../health/electorate.ts';
 import { confirmEveryMs, faultsFor, quorumOf } from '../health/timing.ts';
 import type { ClusterConfig, Policy, PoolConfig, ServiceConfig, TargetConfig } from '../model.ts';
 import type { Finding } from './problem.ts';
+import type { StoreConfig } from './schema.ts';
 import { list, plural, say, spell } from './words.ts';
 
 /** A probe that starts later than this counts as nothing, so a look that counts is at most this late. */
 const LATE_MS = 250;
-/** One write or linearizable read of the store over 250 ms round trips with 1 % loss, 99th percentile. */
-const STORE_MS = 1000;
+/** How long one write or linearizable read of the store takes at worst. `of` says in the printed sums where that number comes from. */
+export interface Pace {
+  storeMs: number;
+  of: string;
+}
+
+/** Over 250 ms round trips with 1 % loss, 99th percentile. */
+export const USUAL_PACE: Pace = { storeMs: 1000, of: '' };
+
+/** A call of etcd ends at its deadline, and what did not come through by then is done again. */
+export const paceOf = (store: StoreConfig): Pace =>
+  store.kind === 'etcd' ? { storeMs: store.timeoutMs, of: ' (store.timeout)' } : USUAL_PACE;
+
 /** The coordinator and those who watch it read at least this often. */
 const LOOP_MS = 500;
 /** Random wait of a campaign, so that candidates do not collide. */
@@ -50,7 +62,7 @@ const confirmationMs = (policy: Policy, faults: number, endpoints: number): numb
 };
 
 /** Until the votes of a quorum are in the store. Every surviving vantage has looked within one gap, whatever the stagger. */
-const votesIn = (policy: Policy, target: TargetConfig, needs: number): Sum => {
+const votesIn = (policy: Policy, target: TargetConfig, needs: number, { storeMs, of }: Pace): Sum => {
   const endpoints = target.healthz && target.readyz ? 2 : 1;
   const faults = faultsFor(policy, needs);
   return sum([
@@ -65,22 +77,22 @@ const votesIn = (policy: Policy, target: TargetConfig, needs: number): Sum => {
       what: `confirmation (${plural(faults, 'fault')}, one per ${say(confirmEveryMs(policy))}, over at least ${say(policy.faultSpanMs)})`,
     },
     { ms: policy.timeoutMs, what: 'timeout of the last probe' },
-    { ms: STORE_MS, what: 'write of the vote' },
+    { ms: storeMs, what: `write of the vote${of}` },
   ]);
 };
 
 /** Until another region coordinates. */
-const takeoverIn = (policy: Policy): Sum =>
+const takeoverIn = (policy: Policy, { storeMs, of }: Pace): Sum =>
   sum([
-    { ms: LOOP_MS + STORE_MS, what: 'sight of the last renewal' },
+    { ms: LOOP_MS + storeMs, what: `sight of the last renewal${of === '' ? '' : ` (${say(LOOP_MS)} and store.timeout)`}` },
     { ms: policy.leaseMs, what: 'lease' },
     { ms: CAMPAIGN_MS, what: 'random wait of a candidate' },
-    { ms: STORE_MS, what: 'campaign' },
+    { ms: storeMs, what: `campaign${of}` },
   ]);
 
-const COMMIT: readonly Step[] = [
+const commitIn = ({ storeMs, of }: Pace): readonly Step[] => [
   { ms: LOOP_MS, what: 'read of the votes' },
-  { ms: STORE_MS, what: 'commit of the decision' },
+  { ms: storeMs, what: `commit of the decision${of}` },
 ];
 
 const longest = (sums: readonly Sum[]): Sum | null =>
@@ -93,13 +105,13 @@ const judgedOf = (cluster: ClusterConfig, service: ServiceConfig, pool: PoolConf
     return voters < VOTERS_MIN ? [] : [{ target, needs: quorumOf(voters) }];
   });
 
-const detectionOf = (cluster: ClusterConfig, service: ServiceConfig): Sum | null => {
+const detectionOf = (cluster: ClusterConfig, service: ServiceConfig, pace: Pace): Sum | null => {
   const { policy } = cluster;
   const judged = service.pools.flatMap((pool) => judgedOf(cluster, service, pool));
-  const votes = longest(judged.map(({ target, needs }) => votesIn(policy, target, needs)));
+  const votes = longest(judged.map(({ target, needs }) => votesIn(policy, target, needs, pace)));
   if (votes === null) return null;
-  const ready = longest([votes, takeoverIn(policy)]) ?? votes;
-  return sum([...ready.steps, ...COMMIT]);
+  const ready = longest([votes, takeoverIn(policy, pace)]) ?? votes;
+  return sum([...ready.steps, ...commitIn(pace)]);
 };
 
 /** A region that has a pool and the only coordinator cannot be answered for. */
@@ -110,25 +122,28 @@ const neverOf = (cluster: ClusterConfig, service: ServiceConfig): string | null 
   return `${only} holds a pool and the only coordinator: when it dies nobody decides`;
 };
 
-const convergenceOf = (cluster: ClusterConfig, service: ServiceConfig): Sum =>
+const convergenceOf = (cluster: ClusterConfig, service: ServiceConfig, { storeMs, of }: Pace): Sum =>
   sum([
-    { ms: STORE_MS, what: 'guard before the write' },
+    { ms: storeMs, what: `guard before the write${of}` },
     { ms: 2 * WRITE_MS, what: `provider (two attempts of ${say(WRITE_MS)})` },
     { ms: VISIBLE_MS, what: `spread to the zone's other servers` },
     { ms: service.ttlS * 1000, what: 'TTL in the resolvers' },
     { ms: cluster.policy.intervalMs, what: 'next look of the vantages' },
   ]);
 
-export const worstCaseOf = (cluster: ClusterConfig, service: ServiceConfig): WorstCase => ({
+export const worstCaseOf = (cluster: ClusterConfig, service: ServiceConfig, pace = USUAL_PACE): WorstCase => ({
   service: service.name,
-  detection: detectionOf(cluster, service),
+  detection: detectionOf(cluster, service, pace),
   never: neverOf(cluster, service),
-  convergence: convergenceOf(cluster, service),
+  convergence: convergenceOf(cluster, service, pace),
 });
 
 /** Worst cases with the same numbers as one, so that fifty services do not print fifty sums. In configured order. */
-export const worstCaseGroups = (cluster: ClusterConfig): readonly { worst: WorstCase; services: readonly string[] }[] => {
-  const worst = cluster.services.map((service) => worstCaseOf(cluster, service));
+export const worstCaseGroups = (
+  cluster: ClusterConfig,
+  pace = USUAL_PACE,
+): readonly { worst: WorstCase; services: readonly string[] }[] => {
+  const worst = cluster.services.map((service) => worstCaseOf(cluster, service, pace));
   const groups = Map.groupBy(worst, ({ service: _, ...numbers }) => JSON.stringify(numbers));
   return [...groups.values()].flatMap((same) =>
     same[0] === undefined ? [] : [{ worst: same[0], services: same.map(({ service }) => service) }],
@@ -165,9 +180,9 @@ const convergenceCure = ({ policy, goals }: ClusterConfig, ttlS: number, totalMs
 };
 
 /** Goals that cannot be met, with the numbers and what to change. */
-export const goalFindings = (cluster: ClusterConfig): Finding[] => {
+export const goalFindings = (cluster: ClusterConfig, pace = USUAL_PACE): Finding[] => {
   const { goals } = cluster;
-  return worstCaseGroups(cluster).flatMap(({ worst, services }): Finding[] => {
+  return worstCaseGroups(cluster, pace).flatMap(({ worst, services }): Finding[] => {
     const findings: Finding[] = [];
     const at = cluster.services.findIndex(({ name }) => name === worst.service);
     const auto = cluster.services.some(({ name, mode }) => mode === 'auto' && services.includes(name));

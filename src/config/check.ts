@@ -5,8 +5,9 @@ import { confirmEveryMs, faultsFor } from '../health/timing.ts';
 import type { ClusterConfig, Policy, PoolConfig, ServiceConfig } from '../model.ts';
 import { VALUE_BYTES_MAX } from '../store/store.ts';
 import type { SpanName } from './defaults.ts';
-import { type Finding, type Path, showPath } from './problem.ts';
+import { duplicates, type Finding, finding, type Path, showPath } from './problem.ts';
 import type { ReplicaConfig } from './schema.ts';
+import { accessFindings, keyFindings, memberFindings } from './trust.ts';
 import { didYouMean, list, spell } from './words.ts';
 
 /** The sound parts of a file. */
@@ -14,21 +15,16 @@ export interface Draft {
   region: string | null;
   /** null when the file has none, or nothing of it is sound. */
   cluster: ClusterConfig | null;
-  providers: ReplicaConfig['providers'];
+  /** null when nothing of it is sound, and for a cluster's file. */
+  store: ReplicaConfig['store'] | null;
+  /** Does this replica sign? null: nobody knows. */
+  signs: boolean | null;
+  /** null: a cluster's file has none. */
+  providers: ReplicaConfig['providers'] | null;
   paging: ReplicaConfig['paging'];
   /** Is anything at, under or above this place broken? Then nothing is concluded from it. */
   broken(path: Path): boolean;
 }
-
-const finding = (path: Path, message: string, at: Finding['at'] = 'value'): Finding => ({ path, at, message });
-
-/** The second and later of equal names. */
-const duplicates = (what: string, names: readonly string[], pathOf: (index: number) => Path): Finding[] =>
-  names.flatMap((name, i) =>
-    names.indexOf(name) === i
-      ? []
-      : [finding(pathOf(i), `found a second ${what} "${name}", expected each once; rename or remove one of them`)],
-  );
 
 const unknown = (what: string, name: string, known: readonly string[], otherwise: string): string =>
   `found "${name}", expected a ${what}: ${list([...new Set(known)])}; ${didYouMean(name, known, otherwise)}`;
@@ -122,15 +118,14 @@ const answersOf = (service: ServiceConfig, at: Path): Finding[] => {
 };
 
 const providerOf = (draft: Draft, cluster: ClusterConfig, service: ServiceConfig, at: Path): Finding[] => {
-  if (draft.broken(['providers'])) return [];
+  if (draft.providers === null || draft.broken(['providers'])) return [];
   const names = Object.keys(draft.providers);
+  const own = cluster.regions.find(({ name }) => name === draft.region);
+  // A region that may not coordinate holds no credentials.
+  if (own?.coordinator === false || (own === undefined && names.length === 0)) return [];
   const provider = names.includes(service.provider) ? draft.providers[service.provider] : undefined;
-  if (provider === undefined) {
-    // A region that may not coordinate needs no credentials, so its file may name no provider at all.
-    const coordinates = cluster.regions.some(({ name, coordinator }) => name === draft.region && coordinator);
-    if (names.length === 0 && !coordinates) return [];
+  if (provider === undefined)
     return [finding([...at, 'provider'], unknown('provider of this file', service.provider, names, 'declare it under providers'))];
-  }
   if (service.name === provider.zone || service.name.endsWith(`.${provider.zone}`)) return [];
   const message = `found "${service.name}", expected a name in the zone ${provider.zone} of provider "${service.provider}"; rename it or choose another provider`;
   return [finding([...at, 'name'], message)];
@@ -240,17 +235,12 @@ const pagingOf = ({ paging }: Draft): Finding[] => {
   return [...duplicates('webhook', names, at), ...names.flatMap((name, i) => (name === 'log' ? [finding(at(i), reserved)] : []))];
 };
 
-/** Every relation that does not hold, in no particular order. */
-export const checkDraft = (draft: Draft): Finding[] => [
-  ...pagingOf(draft),
-  ...(draft.cluster === null ? [] : clusterFindings(draft, draft.cluster)),
-];
-
 const clusterFindings = (draft: Draft, cluster: ClusterConfig): Finding[] => {
   const names = cluster.services.map(({ name }) => name);
   const bytes = JSON.stringify(cluster).length;
   return [
     ...regionsOf(draft, cluster),
+    ...memberFindings(draft, cluster),
     ...duplicates('service', names, (i) => [...AT, 'services', i, 'name']),
     ...cluster.services.flatMap((service, i) => serviceFindings(draft, cluster, service, [...AT, 'services', i])),
     ...(draft.broken([...AT, 'policy']) ? [] : policyFindings(cluster.policy)),
@@ -260,11 +250,28 @@ const clusterFindings = (draft: Draft, cluster: ClusterConfig): Finding[] => {
   ];
 };
 
+/** Every relation within the shared part that does not hold, and between it and what else the draft has. In no particular order. */
+export const checkCluster = (draft: Draft): Finding[] => (draft.cluster === null ? [] : clusterFindings(draft, draft.cluster));
+
+/** Every relation of a replica's file that does not hold, in no particular order. */
+export const checkDraft = (draft: Draft): Finding[] => [...pagingOf(draft), ...accessFindings(draft), ...checkCluster(draft)];
+
+/** What a replica brings to the cluster that it takes from its store. */
+export interface Joining extends Pick<ReplicaConfig, 'region' | 'providers'> {
+  signing?: ReplicaConfig['signing'];
+  /** Of its signing key, once that has been read. */
+  publicKey?: string;
+}
+
 /** What keeps a replica out of a cluster that it took from its store; empty when it may join. The file itself has been accepted. */
-export const joinProblems = (replica: Pick<ReplicaConfig, 'region' | 'providers'>, cluster: ClusterConfig): readonly string[] => {
-  const draft: Draft = { region: replica.region, cluster, providers: replica.providers, paging: { webhooks: [] }, broken: () => false };
+export const joinProblems = (replica: Joining, cluster: ClusterConfig): readonly string[] => {
+  const { region, providers } = replica;
+  const signs = replica.signing !== undefined || replica.publicKey !== undefined;
+  const draft: Draft = { region, store: null, signs, providers, paging: { webhooks: [] }, cluster, broken: () => false };
   return [
     ...regionsOf(draft, cluster),
+    ...memberFindings(draft, cluster),
+    ...keyFindings(region, replica.publicKey ?? null, cluster),
     ...cluster.services.flatMap((service, i) => providerOf(draft, cluster, service, [...AT, 'services', i])),
   ].map(({ path, message }) => `${showPath(path)}: ${message}`);
 };

@@ -1,22 +1,37 @@
-// Reads a configuration file: text, then shape, then relations, then whether it can meet its own goals. Every problem in one run, each at its place.
-// Only loadConfig touches the disk; parseConfig is what it does with the text.
+// Reads a configuration file: text to values with places, and the verdict of judge.ts as problems, each at its line and column, all in one run.
+// Only loadConfig and loadCluster touch the disk; parseConfig is what is done with the text.
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import type { z } from 'zod';
 import { errorText } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
-import { goalFindings } from './arithmetic.ts';
-import { checkDraft, type Draft } from './check.ts';
-import { clusterShape } from './cluster.ts';
-import { GOALS, policyOf } from './defaults.ts';
-import { present } from './fields.ts';
-import { judged, salvage, wanted } from './issues.ts';
-import { type Finding, type Path, type Problem, showPath, sorted } from './problem.ts';
-import { type ReplicaConfig, replicaSchema, replicaShape, withPaths } from './schema.ts';
-import { warningsOf } from './warnings.ts';
+import { type Pace, USUAL_PACE } from './arithmetic.ts';
+import { judgeCluster, judgeReplica, type Verdict } from './judge.ts';
+import { type Finding, type Problem, showPath, sorted } from './problem.ts';
+import type { ReplicaConfig } from './schema.ts';
 import { readYaml, type Source } from './yaml.ts';
 
-export type Loaded = { ok: true; config: ReplicaConfig; warnings: Problem[] } | { ok: false; problems: Problem[] };
+interface Refused {
+  ok: false;
+  problems: Problem[];
+}
+
+interface Accepted<T> {
+  ok: true;
+  value: T;
+  warnings: Problem[];
+  placed(finding: Finding): Problem;
+}
+
+export type Loaded =
+  | {
+      ok: true;
+      config: ReplicaConfig;
+      warnings: Problem[];
+      /** Where something that was found later stands in the file. */
+      placed(finding: Finding): Problem;
+    }
+  | Refused;
+
+export type LoadedCluster = { ok: true; cluster: ClusterConfig; warnings: Problem[] } | Refused;
 
 /** Largest file. Fifty services need about 50 KiB. */
 export const FILE_BYTES_MAX = 1024 * 1024;
@@ -34,77 +49,13 @@ const atStart = (file: string, message: string, code: Problem['code'] = 'ERR_CON
   message,
 });
 
-const refused = (problems: readonly Problem[]): Loaded => {
+const refused = (problems: readonly Problem[]): Refused => {
   const all = sorted(problems);
   if (all.length <= PROBLEMS_MAX) return { ok: false, problems: all };
   const shown = all.slice(0, PROBLEMS_MAX);
   const last = shown.at(-1) ?? atStart('', '');
   const message = `found ${all.length - PROBLEMS_MAX} more problems after this one, expected none; mend these first`;
   return { ok: false, problems: [...shown, { ...last, path: '', message }] };
-};
-
-// ---- the sound parts of a broken file ----
-
-const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const within = (outer: Path, inner: Path): boolean => outer.length <= inner.length && outer.every((step, i) => step === inner[i]);
-
-/** The draft of a file that the schema refused: section by section, each without its broken parts. */
-const draftOf = (root: unknown, broken: readonly Path[]): { draft: Draft; origin: (path: Path) => Path } => {
-  const origins: { at: Path; origin: (path: Path) => Path }[] = [];
-  const part = <T>(schema: z.ZodType<T>, value: unknown, at: Path, otherwise: T): T => {
-    const sound = value === undefined ? null : salvage(schema, value);
-    if (sound === null) return otherwise;
-    origins.push({ at, origin: sound.origin });
-    return sound.value;
-  };
-  const origin = (path: Path): Path => {
-    const owner = origins.find(({ at }) => within(at, path));
-    return owner === undefined ? path : [...owner.at, ...owner.origin(path.slice(owner.at.length))];
-  };
-  const map = isMap(root) ? root : {};
-  const draft: Draft = {
-    region: part<string | null>(replicaShape.region, map.region, ['region'], null),
-    providers: part<ReplicaConfig['providers']>(replicaShape.providers, map.providers, ['providers'], {}),
-    paging: part<ReplicaConfig['paging']>(replicaShape.paging, map.paging, ['paging'], { webhooks: [] }),
-    cluster: isMap(map.cluster) ? clusterOf(map.cluster, part) : null,
-    broken: (path) => broken.some((place) => within(origin(path), place) || within(place, origin(path))),
-  };
-  return { draft, origin };
-};
-
-type Part = <T>(schema: z.ZodType<T>, value: unknown, at: Path, otherwise: T) => T;
-
-const clusterOf = (map: Record<string, unknown>, part: Part): ClusterConfig => {
-  const shape = clusterShape;
-  return {
-    name: part(shape.name, map.name, ['cluster', 'name'], ''),
-    version: 0,
-    goals: part(shape.goals, map.goals, ['cluster', 'goals'], GOALS),
-    regions: part<ClusterConfig['regions']>(shape.regions, map.regions, ['cluster', 'regions'], []),
-    policy: part(shape.policy, map.policy, ['cluster', 'policy'], policyOf({})),
-    services: part<ClusterConfig['services']>(shape.services, map.services, ['cluster', 'services'], []),
-  };
-};
-
-// ---- the whole ----
-
-const judge = (source: Source, file: string): { config: ReplicaConfig | null; findings: readonly Finding[] } => {
-  const parsed = replicaSchema.safeParse(source.value, { error: wanted });
-  if (!parsed.success) {
-    const { findings, broken } = judged(parsed.error, source.value);
-    const { draft, origin } = draftOf(source.value, broken);
-    return { config: null, findings: [...findings, ...checkDraft(draft).map((found) => ({ ...found, path: origin(found.path) }))] };
-  }
-  const { cluster = null, ...rest } = withPaths(parsed.data, dirname(resolve(file)));
-  const config: ReplicaConfig = { file: resolve(file), ...present(rest), cluster };
-  const findings = checkDraft({ ...config, broken: () => false });
-  if (cluster === null && config.store.kind === 'embedded') {
-    const message = 'found nothing, expected the cluster section, which the embedded store takes from this file; add it';
-    findings.push({ path: ['cluster'], at: 'key', message });
-  }
-  // The arithmetic of a configuration that contradicts itself would only confuse.
-  return { config, findings: findings.length > 0 || cluster === null ? findings : goalFindings(cluster) };
 };
 
 /** What is wrong with the text before anybody tries to read it as YAML. */
@@ -116,8 +67,7 @@ const textProblem = (text: string): string | null => {
 
 const tooLarge = `found more than ${FILE_BYTES_MAX} bytes, expected at most that; this is hardly the right file`;
 
-/** Judges the text of a configuration file. `file` names it in messages, and its folder is what relative paths start from. Throws nothing, does no IO. */
-export const parseConfig = (text: string, file: string): Loaded => {
+const parsed = <T>(text: string, file: string, judge: (source: Source) => Verdict<T>): Accepted<T> | Refused => {
   const early = textProblem(text);
   if (early !== null) return refused([atStart(file, early)]);
   const { source, complaints } = readYaml(text);
@@ -130,12 +80,26 @@ export const parseConfig = (text: string, file: string): Loaded => {
     const place = source.locate(path, at);
     return { code: 'ERR_CONFIG', file, line: place.line, column: place.column, path: showPath(place.path), message };
   };
-  const { config, findings } = judge(source, file);
+  const { value, findings, warnings } = judge(source);
   // What the YAML reader refused reads as nothing here, and that needs no second complaint.
   const told = new Set(problems.map(({ path }) => path));
   problems.push(...findings.map(placed).filter(({ path, message }) => !told.has(path) || !message.startsWith('found nothing')));
-  if (config === null || problems.length > 0) return refused(problems);
-  return { ok: true, config, warnings: sorted(warningsOf(config).map(placed)) };
+  if (value === null || problems.length > 0) return refused(problems);
+  return { ok: true, value, warnings: sorted(warnings.map(placed)), placed };
+};
+
+/** Judges the text of a replica's file. `file` names it in messages, and its folder is what relative paths start from. Throws nothing, does no IO. */
+export const parseConfig = (text: string, file: string): Loaded => {
+  const result = parsed(text, file, (source) => judgeReplica(source, file));
+  if (!result.ok) return result;
+  const { value: config, warnings, placed } = result;
+  return { ok: true, config, warnings, placed };
+};
+
+/** Judges the cluster section of a text that holds only that, or a whole replica's file. `pace` is that of the store it is meant for. Throws nothing. */
+export const parseCluster = (text: string, file: string, pace: Pace = USUAL_PACE): LoadedCluster => {
+  const result = parsed(text, file, (source) => judgeCluster(source, pace));
+  return result.ok ? { ok: true, cluster: result.value, warnings: result.warnings } : result;
 };
 
 /** At most one byte more than the limit; throws what the system says. Opened without blocking: a pipe without a writer would hang the process. */
@@ -164,19 +128,31 @@ const decode = (bytes: Buffer): string | { line: number; column: number } => {
   return { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1 };
 };
 
-/** Reads and judges a configuration file. Throws nothing: what cannot be read is a problem too. */
-export const loadConfig = (path: string): Loaded => {
+/** The text of the file at `path`, or why there is none. */
+const textOf = (path: string): string | Refused => {
   let bytes: Buffer | string;
   try {
     bytes = readFile(path);
   } catch (error) {
-    const message = `found no readable file (${errorText(error)}), expected a configuration; check --config and the permissions`;
+    const message = `found no readable file (${errorText(error)}), expected a configuration; check the path and the permissions`;
     return refused([atStart(path, message, 'ERR_CONFIG_READ')]);
   }
   if (typeof bytes === 'string') return refused([atStart(path, bytes, 'ERR_CONFIG_READ')]);
   if (bytes.length > FILE_BYTES_MAX) return refused([atStart(path, tooLarge)]);
   const text = decode(bytes);
-  if (typeof text === 'string') return parseConfig(text, path);
+  if (typeof text === 'string') return text;
   const message = 'found bytes that are not UTF-8, expected UTF-8 text; save the file as UTF-8';
   return refused([{ ...atStart(path, message), ...text }]);
+};
+
+/** Reads and judges a replica's file. Throws nothing: what cannot be read is a problem too. */
+export const loadConfig = (path: string): Loaded => {
+  const text = textOf(path);
+  return typeof text === 'string' ? parseConfig(text, path) : text;
+};
+
+/** Reads a file and judges the cluster section in it, as `apply` writes it to a store of this pace. Throws nothing. */
+export const loadCluster = (path: string, pace: Pace): LoadedCluster => {
+  const text = textOf(path);
+  return typeof text === 'string' ? parseCluster(text, path, pace) : text;
 };

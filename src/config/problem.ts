@@ -24,6 +24,16 @@ export interface Finding {
   message: string;
 }
 
+export const finding = (path: Path, message: string, at: Finding['at'] = 'value'): Finding => ({ path, at, message });
+
+/** The second and later of equal names. */
+export const duplicates = (what: string, names: readonly string[], pathOf: (index: number) => Path): Finding[] =>
+  names.flatMap((name, i) =>
+    names.indexOf(name) === i
+      ? []
+      : [finding(pathOf(i), `found a second ${what} "${name}", expected each once; rename or remove one of them`)],
+  );
+
 /** `file:line:column path: found …, expected …; what to do`. */
 export const renderProblem = (problem: Problem): string => {
   const place = `${problem.file}:${problem.line}:${problem.column}`;

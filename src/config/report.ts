@@ -1,7 +1,7 @@
 // What `tidegate check --config F` prints about an accepted file: who votes, how long the worst case takes, what is lawful but hardly meant. Pure.
 // Written for somebody who was woken up: numbers first, equal things once, nothing that scrolls away.
-import type { ClusterConfig } from '../model.ts';
-import { type Sum, worstCaseGroups } from './arithmetic.ts';
+import type { ClusterConfig, RegionConfig } from '../model.ts';
+import { type Pace, paceOf, type Sum, worstCaseGroups } from './arithmetic.ts';
 import { type ElectorateGroup, electorateGroups } from './electorate.ts';
 import { showHostPort } from './fields.ts';
 import { type Problem, renderProblem } from './problem.ts';
@@ -61,8 +61,8 @@ const sumLines = (name: string, { totalMs, steps }: Sum, goalMs: number): string
   ...steps.map(({ ms, what }) => `      ${say(ms).padStart(18)}  ${what}`),
 ];
 
-const arithmeticLines = (cluster: ClusterConfig): string[] =>
-  worstCaseGroups(cluster).flatMap(({ worst, services }) => [
+const arithmeticLines = (cluster: ClusterConfig, pace: Pace): string[] =>
+  worstCaseGroups(cluster, pace).flatMap(({ worst, services }) => [
     `  ${list(services, NAMED_MAX)}`,
     ...(worst.detection === null
       ? ['    detection    never by itself: too few voters']
@@ -71,17 +71,44 @@ const arithmeticLines = (cluster: ClusterConfig): string[] =>
     ...sumLines('convergence', worst.convergence, cluster.goals.convergenceMs),
   ]);
 
+const roleOf = ({ services }: ClusterConfig, { name, vote, coordinator, keys = [] }: RegionConfig): string => {
+  const served = services.filter(({ pools }) => pools.some(({ region }) => region === name)).map((service) => service.name);
+  const duty = served.length > 0 ? `serves ${list(served, NAMED_MAX)}` : vote ? 'witness: votes, no pools' : 'looks on: no vote, no pools';
+  const more = [served.length > 0 && !vote ? 'no vote' : '', coordinator ? 'coordinator' : '', keys.length > 0 ? 'signs' : ''];
+  return [duty, ...more.filter((part) => part !== '')].join('; ');
+};
+
+const regionLines = (cluster: ClusterConfig): string[] => {
+  const width = Math.max(...cluster.regions.map(({ name }) => name.length));
+  return cluster.regions.map((region) => `  ${region.name.padEnd(width)}  ${roleOf(cluster, region)}`);
+};
+
+export const electorateReport = (cluster: ClusterConfig): readonly string[] => electorateGroups(cluster).flatMap(electorateLines);
+
+export const worstCaseReport = (cluster: ClusterConfig, pace: Pace): readonly string[] => [
+  'Worst case: a region dies silently at the worst moment, its vantage and the coordinator with it; the store survives',
+  ...arithmeticLines(cluster, pace),
+];
+
+/** What a cluster's configuration means: who does what, who votes, how long the worst case takes. */
+export const clusterReport = (cluster: ClusterConfig, pace: Pace): readonly string[] => [
+  'Regions',
+  ...regionLines(cluster),
+  '',
+  'Electorates',
+  ...electorateReport(cluster),
+  '',
+  ...worstCaseReport(cluster, pace),
+];
+
 /** The text that `check` prints for an accepted file, ending in a newline. */
 export const report = (config: ReplicaConfig, warnings: readonly Problem[]): string => {
   const { cluster, store, file } = config;
   const lines = [`${file}: accepted, ${plural(warnings.length, 'warning')}`, ...warnings.map(renderProblem), '', ...replicaLines(config)];
-  // Beside a remote store the section is not used, and numbers about it would mislead.
+  // Beside a store of another kind the section is not used, and numbers about it would mislead.
   if (cluster !== null && store.kind === 'embedded') {
-    lines.push('', 'Electorates', ...electorateGroups(cluster).flatMap(electorateLines), '');
-    lines.push('Worst case: a region dies silently at the worst moment, its vantage and the coordinator with it; the store survives');
-    lines.push(...arithmeticLines(cluster));
-    if (store.kind === 'embedded')
-      lines.push('', 'The store lives in this process: while it is down nothing moves, and routes stay as they are.');
+    lines.push('', ...clusterReport(cluster, paceOf(store)));
+    lines.push('', 'The store lives in this process: while it is down nothing moves, and routes stay as they are.');
   }
   return `${lines.join('\n')}\n`;
 };

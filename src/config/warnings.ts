@@ -2,11 +2,13 @@
 
 import type { ClusterConfig, ServiceConfig } from '../model.ts';
 import { electorateGroups } from './electorate.ts';
-import type { Finding, Path } from './problem.ts';
+import { type Finding, finding, type Path } from './problem.ts';
 import type { ReplicaConfig } from './schema.ts';
 import { list, plural } from './words.ts';
 
-const warning = (path: Path, message: string): Finding => ({ path, at: 'value', message });
+const REGIONS: Path = ['cluster', 'regions'];
+
+const warning = (path: Path, message: string): Finding => finding(path, message);
 
 /** Targets whose electorate is too small to act. */
 const electorateWarnings = (cluster: ClusterConfig): Finding[] =>
@@ -98,18 +100,63 @@ const listenWarnings = ({ api, store }: ReplicaConfig): Finding[] => {
     );
 };
 
-/** Every warning, in no particular order. */
-export const warningsOf = (config: ReplicaConfig): Finding[] => {
-  const { cluster, store } = config;
-  const findings = listenWarnings(config);
-  if (cluster === null) return findings;
-  if (store.kind === 'remote') {
-    findings.push(
-      warning(
-        ['cluster'],
-        'found a cluster section beside a remote store, expected none; it is not used, the cluster is what the store holds',
-      ),
-    );
-  }
-  return [...findings, ...electorateWarnings(cluster), ...anchorWarnings(cluster), ...serviceWarnings(cluster), ...mutes(cluster)];
+/** Who signs protects only if all do: a forged majority is made of those who do not. */
+const keyWarnings = ({ regions }: ClusterConfig): Finding[] => {
+  const voters = regions.filter(({ vote }) => vote);
+  const bare = voters.filter(({ keys = [] }) => keys.length === 0).map(({ name }) => name);
+  if (bare.length === 0 || bare.length === voters.length) return [];
+  const at = regions.findIndex(({ name }) => name === bare[0]);
+  const message = `found no keys for ${list(bare)} beside regions that sign, expected keys for every voter; whoever can write the store can vote as ${list(bare)}`;
+  return [warning([...REGIONS, at], message)];
 };
+
+/** Memory without a majority to spare, votes that anybody may forge, pages that a restart forgets. */
+const etcdWarnings = ({ store, signing, paging }: ReplicaConfig): Finding[] => {
+  if (store.kind !== 'etcd') return [];
+  const { endpoints, tls, user } = store;
+  const findings: Finding[] = [];
+  if (endpoints.length % 2 === 0) {
+    const message = `found ${endpoints.length} endpoints, expected 3 or 5 members: an even one more makes the majority larger and no loss bearable; add or remove a member`;
+    findings.push(warning(['store', 'endpoints'], message));
+  }
+  if (tls !== undefined && tls.certFile === undefined && user === undefined) {
+    const message = 'found no certFile and no user, expected one of them; the store lets in whoever reaches it';
+    findings.push(warning(['store', 'tls'], message));
+  }
+  if (signing === undefined) {
+    const message =
+      'found nothing, expected signing.keyFile; without it whoever can write the store can vote for this region. Make a key with tidegate keygen';
+    findings.push({ path: ['signing'], at: 'key', message });
+  }
+  if (paging.spoolFile === undefined) {
+    const message =
+      'found nothing, expected a file; without it pages that this replica has to tell by itself, while the store has no majority, are lost when it restarts';
+    findings.push({ path: ['paging', 'spoolFile'], at: 'key', message });
+  }
+  return findings;
+};
+
+const unusedCluster = ({ store }: ReplicaConfig): Finding[] => {
+  if (store.kind === 'embedded') return [];
+  const todo =
+    store.kind === 'etcd'
+      ? 'it is not used, the cluster is what the store holds, and `tidegate apply -f` writes it there; keep it in a file of its own'
+      : 'it is not used, the cluster is what the store holds';
+  return [warning(['cluster'], `found a cluster section beside a store of kind ${store.kind}, expected none; ${todo}`)];
+};
+
+/** Every warning about the part that all replicas share, in no particular order. */
+export const clusterWarnings = (cluster: ClusterConfig): Finding[] => [
+  ...electorateWarnings(cluster),
+  ...anchorWarnings(cluster),
+  ...keyWarnings(cluster),
+  ...serviceWarnings(cluster),
+  ...mutes(cluster),
+];
+
+/** Every warning about a replica's file, in no particular order. */
+export const warningsOf = (config: ReplicaConfig): Finding[] => [
+  ...listenWarnings(config),
+  ...etcdWarnings(config),
+  ...(config.cluster === null ? [] : [...unusedCluster(config), ...clusterWarnings(config.cluster)]),
+];

@@ -1,0 +1,112 @@
+// Whether the files that a configuration names are there and hold what they should, as `check` looks at them: what is missing may be made later, so it
+// is a warning; a signing key of another region is a problem. Reads files; never repeats what is in them.
+import { closeSync, openSync, statSync } from 'node:fs';
+import { publicKeyOf } from '../coordinate/signing.ts';
+import { errorText } from '../errors.ts';
+import type { ClusterConfig, ProbeSpec } from '../model.ts';
+import { readSecret } from '../secrets.ts';
+import { type Loaded, loadConfig } from './load.ts';
+import { type Finding, finding, type Path, sorted } from './problem.ts';
+import type { ReplicaConfig } from './schema.ts';
+import { keyFindings } from './trust.ts';
+
+interface Named {
+  path: Path;
+  file: string;
+  /** Others may read it. */
+  open: boolean;
+  /** Made at the first start when it is missing. */
+  made: boolean;
+}
+
+const secret = (path: Path, file: string, made = false): Named => ({ path, file, open: false, made });
+const readable = (path: Path, file: string): Named => ({ path, file, open: true, made: false });
+
+const storeFiles = ({ store }: ReplicaConfig): Named[] => {
+  const at = (...steps: string[]): Path => ['store', ...steps];
+  if (store.kind === 'embedded') return store.serve === undefined ? [] : [secret(at('serve', 'tokenFile'), store.serve.tokenFile, true)];
+  if (store.kind === 'remote') return [secret(at('tokenFile'), store.tokenFile)];
+  const { tls, user } = store;
+  return [
+    ...(tls === undefined ? [] : [readable(at('tls', 'caFile'), tls.caFile)]),
+    ...(tls?.certFile === undefined ? [] : [readable(at('tls', 'certFile'), tls.certFile)]),
+    ...(tls?.keyFile === undefined ? [] : [secret(at('tls', 'keyFile'), tls.keyFile)]),
+    ...(user === undefined ? [] : [secret(at('user', 'passwordFile'), user.passwordFile)]),
+  ];
+};
+
+const probeFiles = ({ services }: ClusterConfig): Named[] => {
+  const of = (path: Path, spec: ProbeSpec | undefined): Named[] =>
+    spec?.kind === 'http' && spec.caFile !== undefined ? [readable([...path, 'caFile'], spec.caFile)] : [];
+  return services.flatMap(({ pools }, s) =>
+    pools.flatMap(({ targets }, p) =>
+      targets.flatMap(({ healthz, readyz }, t) => {
+        const path = ['cluster', 'services', s, 'pools', p, 'targets', t];
+        return [...of([...path, 'healthz'], healthz), ...of([...path, 'readyz'], readyz)];
+      }),
+    ),
+  );
+};
+
+const filesOf = (config: ReplicaConfig): Named[] => [
+  secret(['api', 'tokenFile'], config.api.tokenFile, true),
+  ...storeFiles(config),
+  ...Object.entries(config.providers).map(([name, provider]) =>
+    provider.kind === 'rfc2136'
+      ? secret(['providers', name, 'key', 'secretFile'], provider.key.secretFile)
+      : secret(['providers', name, 'tokenFile'], provider.tokenFile, provider.serve !== undefined),
+  ),
+  ...(config.signing === undefined ? [] : [secret(['signing', 'keyFile'], config.signing.keyFile)]),
+  ...config.paging.webhooks.map(({ secretFile }, i) => secret(['paging', 'webhooks', i, 'secretFile'], secretFile)),
+  ...(config.cluster === null ? [] : probeFiles(config.cluster)),
+];
+
+const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
+
+/** What stands against using this file when the replica starts, or null. */
+const troubleOf = ({ file, open, made }: Named): string | null => {
+  try {
+    const stat = statSync(file);
+    if (!stat.isFile()) return `found something that is no file at ${file}, expected a file; check the path`;
+    closeSync(openSync(file, 'r'));
+    if (open || (stat.mode & 0o077) === 0) return null;
+    return `found ${file} open to other users (mode ${(stat.mode & 0o777).toString(8)}), expected 600; run chmod 600 on it, or the replica does not start`;
+  } catch (error) {
+    if (!isMissing(error)) return `found no readable file (${errorText(error)}), expected one; check its owner and the folders above it`;
+    if (made) return null;
+    return `found no file ${file}, expected it before the replica starts; create it${open ? '' : ' with mode 600'}`;
+  }
+};
+
+/** The public key of the signing key, or null when its file cannot be used yet, which troubleOf tells. */
+const ownKey = ({ signing }: ReplicaConfig, named: readonly Finding[]): string | null | Finding => {
+  if (signing === undefined || named.some(({ path }) => path[0] === 'signing')) return null;
+  try {
+    return publicKeyOf(readSecret(signing.keyFile), signing.keyFile);
+  } catch (error) {
+    const message = `found a file that cannot be used (${errorText(error)}), expected an Ed25519 private key; make one with tidegate keygen`;
+    return finding(['signing', 'keyFile'], message);
+  }
+};
+
+/** Looks at every file that an accepted configuration names. */
+export const fileFindings = (config: ReplicaConfig): { problems: readonly Finding[]; warnings: readonly Finding[] } => {
+  const warnings = filesOf(config).flatMap((named) => {
+    const trouble = troubleOf(named);
+    return trouble === null ? [] : [finding(named.path, trouble)];
+  });
+  const key = ownKey(config, warnings);
+  if (key !== null && typeof key !== 'string') return { problems: [key], warnings };
+  // With a store of another kind the section is not used; what the store holds is compared when the replica joins.
+  const cluster = config.store.kind === 'embedded' ? config.cluster : null;
+  return { problems: cluster === null ? [] : keyFindings(config.region, key, cluster), warnings };
+};
+
+/** Reads and judges a replica's file together with the files it names, as `check` does. Throws nothing. */
+export const examineConfig = (path: string): Loaded => {
+  const loaded = loadConfig(path);
+  if (!loaded.ok) return loaded;
+  const { problems, warnings } = fileFindings(loaded.config);
+  if (problems.length > 0) return { ok: false, problems: sorted(problems.map(loaded.placed)) };
+  return { ...loaded, warnings: sorted([...loaded.warnings, ...warnings.map(loaded.placed)]) };
+};
