@@ -37,6 +37,8 @@ export interface StartOptions {
   configFile: string;
   logFile: string;
   apiPort: number;
+  /** 127.0.0.1 unless said. */
+  apiHost?: string;
   /** Runs it inside something else: command and arguments that go before node's. */
   wrap?: readonly string[];
 }
@@ -57,7 +59,7 @@ process.once('exit', () => {
 });
 
 /** Starts it and returns at once. */
-export const spawnReplica = ({ configFile, logFile, apiPort, wrap = [] }: StartOptions): ReplicaProcess => {
+export const spawnReplica = ({ configFile, logFile, apiPort, apiHost = '127.0.0.1', wrap = [] }: StartOptions): ReplicaProcess => {
   const [out, err] = [openSync(logFile, 'w'), openSync(`${logFile}.err`, 'w')];
   const [command = '', ...args] = [...wrap, process.execPath, MAIN, 'serve', '--config', configFile];
   const child = spawn(command, args, { stdio: ['ignore', out, err] });
@@ -72,7 +74,7 @@ export const spawnReplica = ({ configFile, logFile, apiPort, wrap = [] }: StartO
     () => running.delete(child),
     () => running.delete(child),
   );
-  const get = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${apiPort}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) });
+  const get = (path: string): Promise<Response> => fetch(`http://${apiHost}:${apiPort}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) });
   return {
     pid: child.pid ?? 0,
     ended,

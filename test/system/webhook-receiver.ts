@@ -26,7 +26,14 @@ const textOf = async (request: IncomingMessage): Promise<string> => {
   return text;
 };
 
-export const startReceiver = async (): Promise<Receiver> => {
+export interface ReceiverOptions {
+  /** An IP literal; 127.0.0.1 and any free port unless said. */
+  host?: string;
+  port?: number;
+  onReceived?(page: Received): void;
+}
+
+export const startReceiver = async ({ host = '127.0.0.1', port = 0, onReceived }: ReceiverOptions = {}): Promise<Receiver> => {
   const received: Received[] = [];
   const refused: string[] = [];
   let secret: string | null = null;
@@ -37,7 +44,9 @@ export const startReceiver = async (): Promise<Receiver> => {
         const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
         new Webhook(secret).verify(text, headers);
         const body = JSON.parse(text) as { type: string; data: { summary: string } };
-        received.push({ id: headers['webhook-id'] ?? '', type: body.type, summary: body.data.summary, body });
+        const page = { id: headers['webhook-id'] ?? '', type: body.type, summary: body.data.summary, body };
+        received.push(page);
+        onReceived?.(page);
         reply.writeHead(204).end();
       } catch (error) {
         refused.push(String(error));
@@ -45,11 +54,11 @@ export const startReceiver = async (): Promise<Receiver> => {
       }
     });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, host);
   await once(server, 'listening');
   const address = server.address();
   return {
-    url: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}/pages`,
+    url: `http://${host}:${typeof address === 'object' && address !== null ? address.port : 0}/pages`,
     trust: (given) => {
       secret = given;
     },
