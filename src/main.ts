@@ -61,11 +61,12 @@ const serve = async (options: { config: string }): Promise<void> => {
   await starting;
 };
 
-const demo = async (options: { fast?: boolean; stay?: boolean; json?: boolean }): Promise<void> => {
+const demo = async (options: { fast?: boolean; cluster?: boolean; stay?: boolean; json?: boolean }): Promise<void> => {
   const { runDemo } = await import('./drill/demo.ts');
   process.exitCode = await runDemo({
     ports: realPorts(),
     fast: options.fast === true,
+    cluster: options.cluster === true,
     stay: options.stay === true,
     json: options.json === true,
     version: version(),
@@ -104,6 +105,7 @@ program
   .command('demo')
   .description('three regions on this machine: one dies with its coordinator, returns; then a vantage goes blind')
   .option('--fast', '1 s probes and short holds: within a minute')
+  .option('--cluster', 'the store is a real etcd with a member in each region; the one that leads dies too')
   .option('--stay', 'leave it running and print what to try')
   .option('--json', 'the last line of stdout is one JSON object')
   .action(demo);

@@ -52,8 +52,7 @@ export const startChild = async (options: ChildOptions): Promise<Child> => {
     child.kill('SIGKILL');
     await gone;
   };
-  alive.add(kill);
-  void gone.then(() => alive.delete(kill));
+  void gone.then(mortal(kill));
   try {
     const apiPort = await withDeadline(ports.timers, startMs, `${region} starting`, () => Promise.race([readiness(child), dying(gone)]));
     void gone.then((how) => onEnd(how, asked));
@@ -90,7 +89,13 @@ export const lastWords = (logFile: string): string => {
 /** How to kill each process that was started and is not gone, whether or not it came up. */
 const alive = new Set<() => Promise<void>>();
 
-/** Kills every region, also those still starting. The signals are sent before this returns, so it serves at the very end of this process too. */
+/** From now on `killAll` reaches this process too. Out: to be called when it is gone. */
+export const mortal = (kill: () => Promise<void>): (() => void) => {
+  alive.add(kill);
+  return () => void alive.delete(kill);
+};
+
+/** Kills every process of the demo, also those still starting. The signals are sent before this returns, so it serves at the very end of this process too. */
 export const killAll = async (): Promise<void> => {
   await Promise.all([...alive].map((kill) => kill()));
 };

@@ -8,7 +8,7 @@ import { killAll, lastWords } from './child.ts';
 import { type Outcome, outcomeOf } from './measure.ts';
 import { createNarrator, type Narrator } from './narrator.ts';
 import { introduction, whatToTry } from './programme.ts';
-import { openRooms, type Rooms, removeFolders } from './rooms.ts';
+import { type OpenStoreRoom, openRooms, type Rooms, removeFolders } from './rooms.ts';
 import { FAST_PACE, PACE, type Pace } from './scene.ts';
 import { createStage } from './stage.ts';
 import { createStory, type Story } from './story.ts';
@@ -17,6 +17,8 @@ import { renderOutcome, renderTimeline } from './timeline.ts';
 export interface DemoOptions {
   ports: Ports;
   fast: boolean;
+  /** The store is a real etcd with a member in each region, and the member that leads dies with the coordinator. */
+  cluster: boolean;
   /** Leave it running until interrupted. */
   stay: boolean;
   /** The last line of stdout is the outcome as JSON; everything else goes to stderr. */
@@ -30,13 +32,13 @@ const INTERRUPTED_EXIT = 130;
 class Interrupted extends Error {}
 
 /** Runs the whole demo. Out: the exit code. Throws nothing that the world does; Ctrl-C ends it early, cleanly. */
-export const runDemo = async ({ ports, fast, stay, json, version }: DemoOptions): Promise<number> => {
+export const runDemo = async ({ ports, fast, cluster, stay, json, version }: DemoOptions): Promise<number> => {
   const out = json ? process.stderr : process.stdout;
   const narrator = createNarrator(ports, out, process.env.NO_COLOR !== undefined && process.env.NO_COLOR !== '');
   const ending = interruption();
   const pace = fast ? FAST_PACE : PACE;
-  narrator.text(introduction(version, pace, fast, narrator.paper));
-  const { outcome, interrupted } = await perform({ ports, pace, narrator, ending, stay });
+  narrator.text(introduction({ version, pace, fast, cluster }, narrator.paper));
+  const { outcome, interrupted } = await perform({ ports, pace, cluster, narrator, ending, stay });
   ending.close();
   if (json) process.stdout.write(`${JSON.stringify(jsonOf(outcome))}\n`);
   if (interrupted) return INTERRUPTED_EXIT;
@@ -86,23 +88,39 @@ const interruption = (): Ending => {
 interface Performance {
   ports: Ports;
   pace: Pace;
+  cluster: boolean;
   narrator: Narrator;
   ending: Ending;
   stay: boolean;
 }
 
-const perform = async ({ ports, pace, narrator, ending, stay }: Performance): Promise<{ outcome: Outcome; interrupted: boolean }> => {
+const perform = async ({
+  ports,
+  pace,
+  cluster,
+  narrator,
+  ending,
+  stay,
+}: Performance): Promise<{ outcome: Outcome; interrupted: boolean }> => {
   const failed: string[] = [];
+  let over = false;
+  const end = (because: string): void => {
+    if (!over) ending.abort(new Error(because));
+  };
+  const etcd: OpenStoreRoom = async (folder) => {
+    const { openEtcdRoom } = await import('./etcd.ts');
+    const tell = (text: string): void => narrator.line({ who: 'demo', text, tone: 'plain' });
+    return openEtcdRoom({ ports, folder, pace, tell, onCrash: (region, how) => end(`the etcd of ${region} ended by itself (${how})`) });
+  };
   let rooms: Rooms;
   try {
-    rooms = await openRooms(ports, pace);
+    rooms = await openRooms(ports, pace, cluster ? etcd : undefined);
   } catch (error) {
     const outcome = outcomeOf(null, 0, GOALS, [errorText(error)]);
     narrator.text(renderOutcome(outcome, narrator.paper));
     return { outcome, interrupted: false };
   }
   const stage = createStage({ ports, rooms, pace, narrator, signal: ending.signal });
-  let over = false;
   const story: Story = createStory({
     ports,
     rooms,
@@ -113,7 +131,7 @@ const perform = async ({ ports, pace, narrator, ending, stay }: Performance): Pr
     onCrash(region, how) {
       narrator.line({ who: region, text: `its process ended (${how})`, tone: 'bad' });
       stage.setAlive(region, false);
-      if (!over) ending.abort(new Error(`${region} ended by itself (${how})${lastWords(rooms.logFile(region))}`));
+      end(`${region} ended by itself (${how})${lastWords(rooms.logFile(region))}`);
     },
   });
   await story.play().catch((error: unknown) => failed.push(errorText(ending.signal.aborted ? ending.signal.reason : error)));

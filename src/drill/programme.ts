@@ -6,12 +6,20 @@ import type { Rooms } from './rooms.ts';
 import { type Pace, PLACES, SERVICE } from './scene.ts';
 import { fold, type Paper, paint } from './timeline.ts';
 
-export const introduction = (version: string, pace: Pace, fast: boolean, paper: Paper): string => {
+export interface Bill {
+  version: string;
+  pace: Pace;
+  fast: boolean;
+  /** The store is an etcd with a member in each region. */
+  cluster: boolean;
+}
+
+export const introduction = ({ version, pace, fast, cluster }: Bill, paper: Paper): string => {
   const probes = fast
     ? `Fast: probes every ${say(pace.intervalMs)} instead of 5 s`
     : `Probes every ${say(pace.intervalMs)} and thresholds by default`;
   const paragraphs = [
-    `Three regions on this machine, each a process with its own Tidegate instance and a small app; ${pace.users} users reach ${SERVICE} by DNS.`,
+    `Three regions on this machine, each with its own Tidegate instance${cluster ? ', a member of the etcd that is the store,' : ''} and a small app; ${pace.users} users reach ${SERVICE} by DNS.`,
     `${probes}; recovery hold ${say(pace.holdMs)} and ramp steps of ${say(pace.stepMs)} instead of a minute, TTL ${pace.ttlS} s. Takes about ${fast ? 'forty seconds' : 'a minute and a half'}.`,
   ];
   return `${paint(`Tidegate ${version} demo`, 'head', paper)}\n${paragraphs.flatMap((text) => fold(text, paper.width)).join('\n')}\n`;
@@ -29,10 +37,12 @@ export const whatToTry = (rooms: Rooms, children: readonly Child[], paper: Paper
     '# drain a region by hand for two minutes; DELETE takes it back',
     `curl -X PUT -H "Authorization: Bearer $(cat ${rooms.folder}/operator.token)" -H 'Content-Type: application/json' \\`,
     `  -d '${order}' http://127.0.0.1:${first?.apiPort ?? 0}/v1/overrides/try`,
-    '# kill a region, app and Tidegate; nothing restarts it',
-    ...children.map(({ region, pid }) => `kill -9 ${pid}   # ${region}`),
+    `# kill a region, app and Tidegate${rooms.members === null ? '' : ' and its member of the store'}; nothing restarts it`,
+    ...children.map(({ region, pid }) => `kill -9 ${[pid, ...pidOfMember(rooms, region)].join(' ')}   # ${region}`),
     '# logs and configuration',
     `ls ${rooms.folder}`,
   ];
   return lines.map((line) => `   ${line.startsWith('#') ? paint(line, 'quiet', paper) : line}\n`).join('');
 };
+
+const pidOfMember = ({ members }: Rooms, region: string): readonly number[] => (members === null ? [] : [members.of(region).pid]);

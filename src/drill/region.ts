@@ -45,6 +45,8 @@ export const runRegion = async ({ ports, config, appHost, appPort, version }: Re
 
 /** A region without an uplink still reaches itself; and the demo spares its way to the store, or nobody could hear that it abstains. */
 const sparedBy = (config: ReplicaConfig, appHost: string): ((host: string, port: number) => boolean) => {
-  const store = config.store.kind === 'remote' ? new URL(config.store.url) : null;
-  return (host, port) => host === appHost || (store !== null && host === store.hostname && port === Number(store.port));
+  const { store } = config;
+  const urls = store.kind === 'remote' ? [store.url] : store.kind === 'etcd' ? store.endpoints : [];
+  const spared = new Set(urls.map((url) => new URL(url).host));
+  return (host, port) => host === appHost || spared.has(`${host}:${port}`);
 };

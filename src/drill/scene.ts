@@ -31,15 +31,35 @@ export interface Pace {
   users: number;
   /** From the start of one visit of a user to the next. */
   visitEveryMs: number;
+  /** Of an etcd that holds the store: how often its leader speaks, and how long its silence is borne. */
+  heartbeatMs: number;
+  electionMs: number;
 }
 
 /** Default thresholds and probes. Holds and steps of a minute would make a long film. */
-export const PACE: Pace = { intervalMs: 5000, holdMs: 10_000, stepMs: 10_000, ttlS: 10, users: 6, visitEveryMs: 500 };
-export const FAST_PACE: Pace = { intervalMs: 1000, holdMs: 2000, stepMs: 2000, ttlS: 2, users: 6, visitEveryMs: 250 };
+export const PACE: Pace = {
+  intervalMs: 5000,
+  holdMs: 10_000,
+  stepMs: 10_000,
+  ttlS: 10,
+  users: 6,
+  visitEveryMs: 500,
+  heartbeatMs: 150,
+  electionMs: 1500,
+};
+export const FAST_PACE: Pace = {
+  intervalMs: 1000,
+  holdMs: 2000,
+  stepMs: 2000,
+  ttlS: 2,
+  users: 6,
+  visitEveryMs: 250,
+  heartbeatMs: 100,
+  electionMs: 1000,
+};
 
 /** Ports of the parent process, all on 127.0.0.1, and the one of every app. */
 export interface Doors {
-  store: number;
   dns: number;
   control: number;
   app: number;
@@ -71,12 +91,12 @@ export const clusterOf = (pace: Pace, doors: Doors): ClusterConfig =>
     ],
   });
 
-/** One region's configuration file. Token files are named relative to it. */
-export const regionFile = (region: string, doors: Doors): string =>
+/** One region's configuration file. Token files are named relative to it; `store` is what stands under that name. */
+export const regionFile = (region: string, doors: Doors, store: object): string =>
   `# Made by the demo for ${region}; gone when it ends.\n${stringify({
     region,
     replica: REPLICA,
     api: { listen: '127.0.0.1:0', tokenFile: 'operator.token' },
-    store: { kind: 'remote', url: `http://127.0.0.1:${doors.store}`, tokenFile: 'store.token' },
+    store,
     providers: { [PROVIDER]: { kind: 'builtin', zone: ZONE, control: `127.0.0.1:${doors.control}`, tokenFile: 'dns.token' } },
   })}`;

@@ -4,7 +4,7 @@
 import { errorText, Fault } from '../errors.ts';
 import { quorumOf } from '../health/timing.ts';
 import type { Route, ServiceRouting } from '../model.ts';
-import type { Ports } from '../ports.ts';
+import type { Ports, Timer } from '../ports.ts';
 import { withDeadline } from '../ports.ts';
 import { type AnswerLook, SAMPLES, watchAnswers } from './answers.ts';
 import { type Crowd, gatherCrowd, whereabouts } from './crowd.ts';
@@ -47,6 +47,8 @@ export interface StageOptions {
   signal: AbortSignal;
 }
 
+/** The store is looked at this often at least. */
+const READ_EVERY_MS = 500;
 /** From the end of one look at the answers to the start of the next. */
 const LOOK_EVERY_MS = 250;
 /** Users lose a region one after the other, as their caches bring them there: told once per so many visits. */
@@ -81,6 +83,8 @@ export const createStage = ({ ports, rooms, pace, narrator, signal }: StageOptio
 
   let reading = false;
   let readAgain = false;
+  /** What the last read failed with; told once until one succeeds. */
+  let trouble: string | null = null;
   const read = async (): Promise<void> => {
     if (reading) {
       readAgain = true;
@@ -89,14 +93,24 @@ export const createStage = ({ ports, rooms, pace, narrator, signal }: StageOptio
     reading = true;
     do {
       readAgain = false;
-      const next = viewOf(await rooms.store.get(VIEW_QUERY));
-      const seen = sightings(view, next);
-      view = next;
-      for (const sighting of seen) take(sighting);
-      if (following) followVotes();
-      changed();
+      await readOnce().catch(tellTrouble);
     } while (readAgain);
     reading = false;
+  };
+
+  const readOnce = async (): Promise<void> => {
+    const next = viewOf(await rooms.store.get(VIEW_QUERY));
+    trouble = null;
+    const seen = sightings(view, next);
+    view = next;
+    for (const sighting of seen) take(sighting);
+    if (following) followVotes();
+    changed();
+  };
+
+  const tellTrouble = (error: unknown): void => {
+    if (trouble === null) narrator.line({ who: 'store', text: errorText(error), tone: 'bad' });
+    trouble = errorText(error);
   };
 
   const take = (sighting: Sighting): void => {
@@ -128,10 +142,14 @@ export const createStage = ({ ports, rooms, pace, narrator, signal }: StageOptio
     if (most >= quorumOf(PLACES.length)) note({ quorumAtMs: mono() });
   };
 
-  const watch = rooms.store.watch(
-    '',
-    () => void read().catch((error: unknown) => narrator.line({ who: 'store', text: errorText(error), tone: 'bad' })),
-  );
+  const watch = rooms.store.watch('', () => void read());
+  // The watch is a hint, and silent while the store elects.
+  let tick: Timer | null = null;
+  const readAnyway = (): void => {
+    void read();
+    tick = ports.timers.after(READ_EVERY_MS, readAnyway);
+  };
+  readAnyway();
 
   // ---- the answers ----
 
@@ -240,6 +258,7 @@ export const createStage = ({ ports, rooms, pace, narrator, signal }: StageOptio
     },
     async close() {
       watch.close();
+      tick?.cancel();
       await Promise.all([answers.close(), crowd?.close()]);
     },
   };

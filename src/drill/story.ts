@@ -42,6 +42,7 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
   const mono = (): number => ports.clock.monoMs();
   const tell = (who: string, text: string, tone: 'plain' | 'bad' | 'good' | 'strong' = 'plain'): void => narrator.line({ who, text, tone });
 
+  const { members } = rooms;
   const start = async ({ region, address }: (typeof PLACES)[number]): Promise<void> => {
     const child = await startChild({
       ports,
@@ -58,7 +59,8 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
     signal.throwIfAborted();
     children.set(region, child);
     stage.setAlive(region, true);
-    tell(region, `up: pid ${child.pid}, app ${address}:${rooms.doors.app}, API 127.0.0.1:${child.apiPort}`);
+    const etcd = members === null ? '' : `, etcd ${members.of(region).address} (pid ${members.of(region).pid})`;
+    tell(region, `up: pid ${child.pid}, app ${address}:${rooms.doors.app}, API 127.0.0.1:${child.apiPort}${etcd}`);
   };
 
   const childOf = (region: string): Child => {
@@ -71,7 +73,7 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
 
   const opening = async (): Promise<void> => {
     narrator.act('Three regions come up');
-    tell('demo', `store on 127.0.0.1:${rooms.doors.store}, DNS on 127.0.0.1:${rooms.doors.dns}; this process neither votes nor decides`);
+    tell('demo', `${rooms.where}, DNS on 127.0.0.1:${rooms.doors.dns}; this process neither votes nor decides`);
     await Promise.all(PLACES.map(start));
     await rooms.configure();
     tell('demo', `configuration applied: ${PLACES.length} regions vote, 2 must agree; ${SERVICE} is steered automatically`);
@@ -102,18 +104,18 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
       return leader !== undefined && whereabouts(diaries()).has(leader) ? leader : null;
     });
     const child = childOf(dead);
+    await members?.lead(dead);
     const there = whereabouts(diaries()).get(dead) ?? 0;
-    narrator.act(
-      `Act one: ${dead} dies, its app and the Tidegate instance that coordinates. ${plural(there, 'user')} of ${pace.users} there`,
-    );
+    const what = members === null ? 'its app and' : 'its app, the etcd member that leads the store and';
+    narrator.act(`Act one: ${dead} dies, ${what} the Tidegate instance that coordinates. ${plural(there, 'user')} of ${pace.users} there`);
     const killedAtMs = mono();
     stage.follow(dead, killedAtMs);
     stage.setAlive(dead, false);
-    tell(dead, `kill -9 ${child.pid}`, 'bad');
-    await child.kill();
+    tell(dead, `kill -9 ${[child.pid, ...(members === null ? [] : [members.of(dead).pid])].join(' ')}`, 'bad');
+    await Promise.all([child.kill(), members?.kill(dead)]);
     tell(
       'demo',
-      `its lease of ${say(rooms.cluster.policy.leaseMs)} has to run out before another may decide; the others look and vote meanwhile`,
+      `${members === null ? 'its' : 'the other two members elect who leads the store; then its'} lease of ${say(rooms.cluster.policy.leaseMs)} has to run out before another may decide; the others look and vote meanwhile`,
     );
     await stage.until(LONG_MS, `nobody took over from ${dead}`, () => stage.course()?.takenOverAtMs ?? null);
     await stage.until(LONG_MS, `no decision drained ${dead}`, () => stage.course()?.decidedAtMs ?? null);
@@ -145,6 +147,10 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
   const returning = async (dead: string): Promise<void> => {
     narrator.act(`${dead} comes back: up for ${say(pace.holdMs)} first, then 10 %, 50 %, 100 % of its share, ${say(pace.stepMs)} each`);
     const place = PLACES.find(({ region }) => region === dead);
+    if (members !== null) {
+      await members.start(dead);
+      tell(dead, 'its etcd member is back on the data it left');
+    }
     if (place !== undefined) await start(place);
     const patienceMs = LONG_MS + pace.holdMs + 3 * pace.stepMs;
     await stage.until(patienceMs, `${dead} did not get its full share back`, () => stage.service()?.pools[dead]?.state === 'in');

@@ -29,14 +29,14 @@ interface Row {
   timesFaster: number;
 }
 
-interface Kind {
+export interface Kind {
   name: string;
   health: Health;
   /** The region's own replica dies with it, the coordinator too if it is there. */
   losesReplica: 'no' | 'yes' | 'coordinator';
 }
 
-const KINDS: readonly Kind[] = [
+export const KINDS: readonly Kind[] = [
   { name: 'silent drop, replica too', health: 'hang', losesReplica: 'yes' },
   { name: 'silent drop, coordinator too', health: 'hang', losesReplica: 'coordinator' },
   { name: 'connection refused', health: 'refuse', losesReplica: 'no' },
@@ -48,12 +48,13 @@ const REGIONS = ['a', 'b', 'c'];
 /** One checker, one look every 5 s, three failures in a row, the same timeout. `phaseMs`: from the fault to its next look. */
 const threeStrikesMs = (phaseMs: number, health: Health): number => phaseMs + 2 * 5000 + (health === 'hang' ? 2000 : 20);
 
-const trial = async (kind: Kind, seed: number): Promise<{ ms: number; referenceMs: number }> => {
+/** One fault on virtual time: until the committed decision, and what three strikes would have needed. */
+export const trial = async (kind: Kind, seed: number, regions = REGIONS): Promise<{ ms: number; referenceMs: number }> => {
   const random = seededRandom(`detection ${seed}`);
   let decidedAtMs: number | null = null;
   let faultAtMs = Number.POSITIVE_INFINITY;
   const world = new World(
-    { cluster: clusterOf(REGIONS, [{}]), seed, storeDelayMs: 5 + Math.floor(random.unit() * 50) },
+    { cluster: clusterOf(regions, [{}]), seed, storeDelayMs: 5 + Math.floor(random.unit() * 50) },
     {
       decision: (atMs, _routing, changes) => (decidedAtMs = atMs >= faultAtMs && changes.length > 0 ? (decidedAtMs ?? atMs) : decidedAtMs),
     },
@@ -61,7 +62,8 @@ const trial = async (kind: Kind, seed: number): Promise<{ ms: number; referenceM
   try {
     await world.start();
     await world.run(WARM_MS + random.unit() * 5000);
-    const victim = kind.losesReplica === 'coordinator' ? (world.coordinator() ?? 'a') : (REGIONS[Math.floor(random.unit() * 3)] ?? 'a');
+    const victim =
+      kind.losesReplica === 'coordinator' ? (world.coordinator() ?? 'a') : (regions[Math.floor(random.unit() * regions.length)] ?? 'a');
     faultAtMs = world.now();
     world.health(victim, ['healthz', 'readyz'], kind.health);
     if (kind.losesReplica !== 'no') world.kill(victim);

@@ -5,7 +5,8 @@ import { policyOf } from '../../src/config/defaults.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { clusterOf, type Doors, FAST_PACE, PACE, PLACES, regionFile } from '../../src/drill/scene.ts';
 
-const DOORS: Doors = { store: 7710, dns: 7753, control: 7720, app: 8080 };
+const DOORS: Doors = { dns: 7753, control: 7720, app: 8080 };
+const REMOTE = { kind: 'remote', url: 'http://127.0.0.1:7710', tokenFile: 'store.token' };
 
 test('the default demo has the default policy but for the hold and the steps', () => {
   const { policy } = clusterOf(PACE, DOORS);
@@ -18,7 +19,7 @@ test('both paces are configurations that check would accept, goals included', ()
     const cluster = clusterOf(pace, DOORS);
     expect(goalFindings(cluster)).toEqual([]);
     for (const { region } of PLACES) {
-      const loaded = parseConfig(regionFile(region, DOORS), `/demo/${region}.yaml`);
+      const loaded = parseConfig(regionFile(region, DOORS, REMOTE), `/demo/${region}.yaml`);
       if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
       expect(checkDraft({ region, cluster, providers: loaded.config.providers, paging: { webhooks: [] }, broken: () => false })).toEqual(
         [],
@@ -28,7 +29,7 @@ test('both paces are configurations that check would accept, goals included', ()
 });
 
 test('a region joins by its own file: secrets by name, nothing of the cluster in it', () => {
-  const loaded = parseConfig(regionFile('eu-west', DOORS), '/demo/eu-west.yaml');
+  const loaded = parseConfig(regionFile('eu-west', DOORS, REMOTE), '/demo/eu-west.yaml');
   expect(loaded).toMatchObject({
     ok: true,
     config: {

@@ -1,0 +1,188 @@
+// One member of an etcd as a process on loopback: started, asked how it is, handed the leadership, killed. It dies with the process that started it,
+// however that one ends. Asks through etcd's JSON gateway, a connection per question; records never go this way.
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { z } from 'zod';
+import { errorText, Fault } from '../errors.ts';
+import { type Ports, sleep, withDeadline } from '../ports.ts';
+import { lastWords, mortal } from './child.ts';
+
+export interface MemberOptions {
+  /** Path of etcd. */
+  program: string;
+  name: string;
+  dataDir: string;
+  logFile: string;
+  /** Ports on 127.0.0.1. */
+  clientPort: number;
+  peerPort: number;
+  /** Where the others reach it, when that is not `peerPort` itself. */
+  peerUrl?: string;
+  /** `name=peer URL` of every member, by commas. */
+  ring: string;
+  heartbeatMs: number;
+  electionMs: number;
+  /** More flags. */
+  flags?: readonly string[];
+  /** The process is gone; `asked`: by `kill`. */
+  onEnd(how: string, asked: boolean): void;
+}
+
+export interface Member {
+  name: string;
+  pid: number;
+  clientPort: number;
+  logFile: string;
+  /** SIGKILL. Resolves when the process is gone. */
+  kill(): Promise<void>;
+}
+
+export const LOOPBACK = '127.0.0.1';
+export const loopbackUrl = (port: number): string => `http://${LOOPBACK}:${port}`;
+
+/** Becomes etcd; what it leaves in the background ends it when the process that holds the other end of descriptor 3 is gone. */
+const GUARDED = '( read _ <&3; kill -9 $$ ) & exec "$@" 3<&-';
+
+export const startMember = (options: MemberOptions): Member => {
+  const { program, name, dataDir, logFile, clientPort, peerPort, onEnd } = options;
+  const flags = {
+    name,
+    'data-dir': dataDir,
+    'listen-client-urls': loopbackUrl(clientPort),
+    'advertise-client-urls': loopbackUrl(clientPort),
+    'listen-peer-urls': loopbackUrl(peerPort),
+    'initial-advertise-peer-urls': options.peerUrl ?? loopbackUrl(peerPort),
+    'initial-cluster': options.ring,
+    'initial-cluster-token': options.ring,
+    'heartbeat-interval': String(options.heartbeatMs),
+    'election-timeout': String(options.electionMs),
+  };
+  const args = [...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`), '--pre-vote', ...(options.flags ?? [])];
+  const log = openSync(logFile, 'a', 0o600);
+  // In a group of its own: Ctrl-C in a terminal reaches the parent alone, and one signal ends the member with its guard.
+  const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', program, ...args], {
+    stdio: ['ignore', log, log, 'pipe'],
+    env: environment(),
+    detached: true,
+  });
+  closeSync(log);
+  let asked = false;
+  const signal = (): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // Nobody of the group is left.
+    }
+  };
+  const gone = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(errorText(error)));
+    child.once('exit', (code, sent) => resolve(sent ?? `exit ${code}`));
+  });
+  const kill = async (): Promise<void> => {
+    asked = true;
+    signal();
+    await gone;
+  };
+  const forget = mortal(kill);
+  void gone.then((how) => {
+    // The guard outlives a member that ends by itself.
+    signal();
+    forget();
+    onEnd(how, asked);
+  });
+  return { name, pid: child.pid ?? 0, clientPort, logFile, kill };
+};
+
+/** Ours without what etcd would take for settings of its own. Debian's refuses 64-bit ARM unless it is told that this is meant. */
+const environment = (): NodeJS.ProcessEnv => ({
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ETCD'))),
+  ...(process.arch === 'arm64' ? { ETCD_UNSUPPORTED_ARCH: 'arm64' } : {}),
+});
+
+// ---- questions ----
+
+const ASK_MS = 2000;
+const LOOK_EVERY_MS = 50;
+const REPLY_CHARS_MAX = 64 * 1024;
+/** From the start of a process to a member that takes part; generous, since the machine may be busy. */
+const START_MS = 60_000;
+const LEAD_MS = 10_000;
+
+type Asking = Pick<Ports, 'net' | 'timers'>;
+
+const statusSchema = z.object({ header: z.object({ member_id: z.string() }), leader: z.string().default('0') });
+const healthSchema = z.object({ health: z.string() });
+
+/** Resolves when the member answers and knows a leader. Throws Fault ERR_DEMO with the end of its log. */
+export const memberReady = async (ports: Asking, { name, clientPort, logFile }: Omit<Member, 'kill'>): Promise<void> => {
+  const isWell = async (): Promise<boolean> => healthSchema.parse(await ask(ports, clientPort, 'GET', '/health')).health === 'true';
+  try {
+    await withDeadline(ports.timers, START_MS, `the etcd of ${name} starting`, (signal) => until(ports, isWell, signal));
+  } catch (error) {
+    throw new Fault('ERR_DEMO', `${errorText(error)}${lastWords(logFile)}`, { cause: error });
+  }
+};
+
+const statusOf = async (ports: Asking, clientPort: number): Promise<{ id: string; leader: string }> => {
+  const { header, leader } = statusSchema.parse(await ask(ports, clientPort, 'POST', '/v3/maintenance/status'));
+  return { id: header.member_id, leader };
+};
+
+/** The member that leads; null while there is none, or when nobody answers. */
+export const leaderOf = async <M extends { clientPort: number }>(ports: Asking, members: readonly M[]): Promise<M | null> => {
+  const answers = await Promise.all(
+    members.map(async (member) => ({ member, status: await statusOf(ports, member.clientPort).catch(() => null) })),
+  );
+  return answers.find(({ status }) => status !== null && status.id === status.leader)?.member ?? null;
+};
+
+/** Hands the leadership to `heir`. Throws Fault ERR_DEMO when it does not lead within a few seconds. */
+export const handOver = async <M extends { name: string; clientPort: number }>(
+  ports: Asking,
+  members: readonly M[],
+  heir: M,
+): Promise<void> => {
+  const leads = async (): Promise<boolean> => {
+    const leader = await leaderOf(ports, members);
+    if (leader === heir) return true;
+    if (leader === null) return false;
+    const { id } = await statusOf(ports, heir.clientPort);
+    await ask(ports, leader.clientPort, 'POST', '/v3/maintenance/transfer-leadership', { targetID: id });
+    return false;
+  };
+  try {
+    await withDeadline(ports.timers, LEAD_MS, `the etcd of ${heir.name} becoming leader`, (signal) => until(ports, leads, signal));
+  } catch (error) {
+    throw new Fault('ERR_DEMO', errorText(error), { cause: error });
+  }
+};
+
+const until = async (ports: Asking, holds: () => Promise<boolean>, signal: AbortSignal): Promise<void> => {
+  while (!(await holds().catch(() => false))) await sleep(ports.timers, LOOK_EVERY_MS, signal);
+};
+
+/** One question, HTTP/1.0 so that the end of the connection is the end of the reply. Rejects when there is no JSON in time. */
+const ask = (ports: Asking, port: number, method: 'GET' | 'POST', path: string, body: object = {}): Promise<unknown> =>
+  withDeadline(ports.timers, ASK_MS, `${method} ${path}`, (signal) => {
+    const text = method === 'POST' ? JSON.stringify(body) : '';
+    const head = `${method} ${path} HTTP/1.0\r\nhost: ${LOOPBACK}\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n`;
+    return new Promise((resolve, reject) => {
+      const socket = ports.net.tcp({ host: LOOPBACK, port });
+      let reply = '';
+      signal.addEventListener('abort', () => socket.destroy(), { once: true });
+      socket.once('connect', () => socket.write(head + text));
+      socket.setEncoding('utf8');
+      socket.on('data', (chunk: string) => {
+        reply += chunk;
+        if (reply.length > REPLY_CHARS_MAX) socket.destroy(new Error(`more than ${REPLY_CHARS_MAX} characters in reply`));
+      });
+      socket.once('error', reject);
+      socket.once('close', () => {
+        try {
+          resolve(JSON.parse(reply.slice(reply.indexOf('\r\n\r\n') + 4)));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  });
