@@ -15,6 +15,8 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/usr/sbin/nft', name: 'nftables' },
   { file: '/sbin/ip', name: 'iproute2' },
   { file: '/usr/bin/openssl', name: 'openssl' },
+  { file: '/usr/bin/etcd', name: 'etcd-server' },
+  { file: '/usr/bin/etcdctl', name: 'etcd-client' },
 ];
 
 /** Debian starts a daemon when it is installed, unless this file says no. */

@@ -1,0 +1,258 @@
+// etcd as the store. Decides what a call's outcome means: a transaction is sent at most once, and certain is only what etcd's own words make certain.
+// Reads are linearizable, made of one transaction, and may be asked of a second member while the first keeps us waiting.
+// A store that was replaced or lost revisions is frozen by src/store/identity.ts until a human adopts it.
+import { Metadata, status } from '@grpc/grpc-js';
+import { KEYS } from '../../coordinate/keys.ts';
+import { errorText, Fault } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { Adopted } from '../../model.ts';
+import { DeadlineError, type Ports, withDeadline } from '../../ports.ts';
+import { type Before, createIdentity } from '../identity.ts';
+import { checkedQuery, encodeTxn, READ_BYTES_MAX } from '../limits.ts';
+import type { KeyValue, Query, Read, Store, Txn, TxnResult, Watch, WatchEvent } from '../store.ts';
+import { StoreAmbiguousError, StoreDefiniteError } from '../store.ts';
+import { type Endpoint, parseEndpoints, type ResolveName, type TlsTexts } from './endpoint.ts';
+import { follow } from './feed.ts';
+import { firstAnswer } from './hedge.ts';
+import { CallError, type Link } from './link.ts';
+import {
+  loadProtocol,
+  parsedRecords,
+  positionOf,
+  readRequest,
+  recordsOf,
+  type TxnReply,
+  type TxnRequest,
+  writeRequest,
+} from './protocol.ts';
+import { meaningOf } from './refusal.ts';
+import { createRoster, type Member, type Roster } from './roster.ts';
+
+export interface EtcdOptions {
+  /** `https://host:port`, own region's first; `http://` to loopback only. */
+  endpoints: readonly string[];
+  /** Before every key on the wire; ends with `/`. */
+  prefix: string;
+  tls?: TlsTexts;
+  user?: { name: string; password: string };
+  /** For a whole call: connection, request and reply. */
+  timeoutMs: number;
+  ports: Ports;
+  log?: Log;
+  /** Needed when an endpoint is a host name: names are never resolved by getaddrinfo. */
+  resolve?: ResolveName;
+}
+
+/** The member is well, and what it said is for the asker to hear. */
+const isAnswer = (error: unknown): boolean =>
+  error instanceof Fault || (error instanceof CallError && !['member', 'unknown'].includes(meaningOf(error.code, error.message).cause));
+
+class EtcdStore implements Store {
+  readonly #ports: Ports;
+  readonly #log: Log | undefined;
+  readonly #prefix: string;
+  readonly #timeoutMs: number;
+  readonly #protocol = loadProtocol();
+  readonly #identity = createIdentity();
+  readonly #roster: Roster;
+  readonly #closed = new AbortController();
+  readonly #watchers = new Set<(event: WatchEvent) => void>();
+  readonly #where: string;
+
+  constructor({ prefix, timeoutMs, ports, log }: EtcdOptions, endpoints: readonly Endpoint[]) {
+    this.#ports = ports;
+    this.#log = log;
+    this.#prefix = prefix;
+    this.#timeoutMs = timeoutMs;
+    this.#where = `etcd ${prefix}`;
+    this.#roster = createRoster({
+      ports,
+      log,
+      endpoints,
+      timeoutMs,
+      identify: async (link, signal) => {
+        await this.#readOver(null, link, { keys: [], prefixes: [] }, signal).catch((error: unknown) => {
+          if (!isAnswer(error)) throw error;
+        });
+      },
+    });
+  }
+
+  get clusterId(): string {
+    return this.#identity.clusterId();
+  }
+
+  async get(query: Query, signal?: AbortSignal): Promise<Read> {
+    const wanted = checkedQuery(query);
+    this.#checkOpen(signal);
+    try {
+      return await withDeadline(this.#ports.timers, this.#timeoutMs, this.#where, (within) => this.#read(wanted, within), signal);
+    } catch (error) {
+      throw this.#failed(error, true);
+    }
+  }
+
+  async txn(txn: Txn, signal?: AbortSignal): Promise<TxnResult> {
+    const ops = encodeTxn(txn);
+    this.#checkOpen(signal);
+    this.#checkFrozen();
+    const request = writeRequest(this.#prefix, txn, ops, KEYS.adopted);
+    let sentTo: Member | null = null;
+    const work = async (within: AbortSignal): Promise<TxnResult> => {
+      const member = await this.#roster.anyGood(within);
+      this.#checkFrozen();
+      const link = member.link();
+      if (link === null || link.lost.aborted) throw new StoreDefiniteError(`${member.name}: the connection was lost`);
+      sentTo = member;
+      const before = this.#identity.before();
+      const reply = await this.#send(member, link, request, within);
+      this.#learn(reply, before, undefined);
+      const { rev } = positionOf(reply.header);
+      return { ok: reply.succeeded === true, rev, kvs: reply.succeeded === true ? [] : this.#records(reply) };
+    };
+    try {
+      return await withDeadline(this.#ports.timers, this.#timeoutMs, this.#where, work, signal);
+    } catch (error) {
+      if (error instanceof DeadlineError) (sentTo as Member | null)?.blame(errorText(error));
+      throw this.#failed(error, sentTo === null);
+    }
+  }
+
+  watch(prefix: string, onEvent: (event: WatchEvent) => void): Watch {
+    checkedQuery({ prefixes: [prefix] });
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, this.#closed.signal]);
+    const tell = (event: WatchEvent): void => {
+      // Later, so that a listener that throws is heard as its own fault, not taken for a broken stream.
+      queueMicrotask(() => {
+        if (!signal.aborted) onEvent(event);
+      });
+    };
+    this.#watchers.add(tell);
+    void follow({
+      ports: this.#ports,
+      log: this.#log,
+      roster: this.#roster,
+      base: this.#prefix,
+      prefix,
+      signal,
+      begin: (member, onReply, onEnd) => {
+        const link = member.link();
+        if (link === null) throw new Error(`${member.name}: the connection was lost`);
+        return link.stream(this.#protocol.watch, this.#metadata(), onReply, onEnd);
+      },
+      tell,
+    });
+    return {
+      close: () => {
+        this.#watchers.delete(tell);
+        stop.abort();
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#watchers.clear();
+    this.#closed.abort();
+    this.#roster.close();
+  }
+
+  #checkOpen(signal: AbortSignal | undefined): void {
+    if (this.#closed.signal.aborted) throw new StoreDefiniteError(`${this.#where}: the store is closed`);
+    if (signal?.aborted) throw new StoreDefiniteError(`${this.#where}: called off before it began`, { cause: signal.reason });
+  }
+
+  #checkFrozen(): void {
+    const because = this.#identity.frozen();
+    if (because === null) return;
+    throw new Fault(
+      'ERR_STORE_REPLACED',
+      `${this.#where}: the store was replaced or restored from an older copy (${because}); nothing is read from it or written to it. ` +
+        'Find out why, then run `tidegate adopt`',
+    );
+  }
+
+  #metadata(): Metadata {
+    const metadata = new Metadata();
+    // A member that knows no leader refuses at once, for certain, instead of keeping us waiting in doubt.
+    metadata.set('hasleader', 'true');
+    return metadata;
+  }
+
+  async #send(member: Member | null, link: Link, request: TxnRequest, signal: AbortSignal): Promise<TxnReply> {
+    try {
+      const reply = await link.ask(this.#protocol.txn, request, this.#metadata(), signal);
+      member?.praise();
+      return reply;
+    } catch (error) {
+      if (error instanceof CallError && meaningOf(error.code, error.message).cause === 'member') member?.blame(errorText(error));
+      throw error;
+    }
+  }
+
+  #read(wanted: Required<Query>, signal: AbortSignal): Promise<Read> {
+    return firstAnswer({
+      timers: this.#ports.timers,
+      roster: this.#roster,
+      patienceMs: this.#timeoutMs / 2,
+      isFinal: isAnswer,
+      ask: async (member, within) => {
+        const link = member.link();
+        if (link === null) throw new CallError(status.UNAVAILABLE, `${member.name}: the connection was lost`);
+        return this.#readOver(member, link, wanted, within);
+      },
+      signal,
+    });
+  }
+
+  async #readOver(member: Member | null, link: Link, wanted: Required<Query>, signal: AbortSignal): Promise<Read> {
+    const before = this.#identity.before();
+    const request = readRequest(this.#prefix, wanted, KEYS.adopted);
+    const reply = await this.#send(member, link, request, signal);
+    const records = this.#records(reply);
+    const adopted = records.find(({ key }) => key === KEYS.adopted);
+    this.#learn(reply, before, (adopted?.value as Adopted | undefined) ?? null);
+    const asked = wanted.keys.includes(KEYS.adopted) || wanted.prefixes.some((p) => KEYS.adopted.startsWith(p));
+    return { rev: positionOf(reply.header).rev, kvs: asked ? records : records.filter((record) => record !== adopted) };
+  }
+
+  #records(reply: TxnReply): readonly KeyValue[] {
+    const raw = recordsOf(this.#prefix, reply);
+    const bytes = raw.reduce((sum, { json }) => sum + json.length, 0);
+    if (bytes > READ_BYTES_MAX)
+      throw new StoreDefiniteError(`${this.#where}: more than ${READ_BYTES_MAX} bytes match; ask for fewer keys at a time`);
+    return parsedRecords(raw, ({ key, mod }) =>
+      this.#log?.error('etcd.record', { key, mod, because: 'its value is not JSON: another program wrote it; it is treated as missing' }),
+    );
+  }
+
+  /** Throws when the reply shows another store, or an earlier point of this one. */
+  #learn(reply: TxnReply, before: Before, adopted: Adopted | null | undefined): void {
+    const judged = this.#identity.learn(positionOf(reply.header), before, adopted);
+    if (judged === 'late') throw new Error('answered before the store was adopted');
+    if (judged === 'frozen') {
+      this.#checkFrozen();
+      return;
+    }
+    if (judged !== 'adopted') return;
+    this.#log?.warn('etcd.adopted', { by: adopted?.by, reason: adopted?.reason, clusterId: this.clusterId });
+    for (const tell of this.#watchers) tell({ kind: 'resync' });
+  }
+
+  /** What a failed call rejects with. `certain`: nothing was sent, or nothing could be changed by it. */
+  #failed(error: unknown, certain: boolean): Error {
+    if (error instanceof Fault || error instanceof StoreDefiniteError) return error;
+    const meaning = error instanceof CallError ? meaningOf(error.code, error.message) : null;
+    const Kind = certain || meaning?.certain ? StoreDefiniteError : StoreAmbiguousError;
+    const details = [errorText(error), meaning?.advice ?? '', this.#roster.complaints()].filter((text) => text !== '');
+    return new Kind(`${this.#where}: ${details.join('; ')}`, { cause: error });
+  }
+}
+
+/**
+ * Returns at once, whether or not a member is there; `clusterId` is empty until the first answer. Throws Fault ERR_CONFIG for an endpoint, certificate or
+ * key that cannot be used. Once the store proves to be another one, or to have lost revisions, every call rejects with Fault ERR_STORE_REPLACED until a
+ * record `adopted` newer than the one known appears; then it goes on, and every watcher is told `resync`.
+ */
+export const openEtcd = (options: EtcdOptions): Store =>
+  new EtcdStore(options, parseEndpoints(options.endpoints, options.tls, options.resolve));

@@ -1,0 +1,141 @@
+// One connection to one etcd member, from its making to its end. A link never connects again by itself: so whoever holds it knows that the server behind it
+// is the process it has spoken to before. Nothing is ever sent twice: the library's retries are off.
+import { type ChannelCredentials, Client, connectivityState, type Metadata, type MethodDefinition } from '@grpc/grpc-js';
+import { READ_BYTES_MAX } from '../limits.ts';
+
+/** Values plus as much again for keys and framing. */
+const REPLY_BYTES_MAX = 2 * READ_BYTES_MAX;
+/** etcd cuts off who pings more often than every 5 s, and who pings without a call under way. */
+const KEEPALIVE_MS = 10_000;
+const KEEPALIVE_TIMEOUT_MS = 3000;
+/** One large read must not wait for a round trip per 64 KiB. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+
+export interface LinkOptions {
+  /** IP literal. */
+  address: string;
+  port: number;
+  /** What the server calls itself: sent as authority, and with TLS as SNI. */
+  authority: string;
+  serverName?: string;
+  credentials: ChannelCredentials;
+}
+
+/** A call that ended without a reply. */
+export class CallError extends Error {
+  readonly code: number;
+  constructor(code: number, details: string) {
+    super(details);
+    this.code = code;
+  }
+}
+
+export interface Stream<Req> {
+  send(request: Req): void;
+  close(): void;
+}
+
+export interface Link {
+  /** Aborts when the connection has ended. */
+  readonly lost: AbortSignal;
+  /** Rejects with CallError, or with the signal's reason. */
+  ask<Req, Res>(method: MethodDefinition<Req, Res>, request: Req, metadata: Metadata, signal: AbortSignal): Promise<Res>;
+  /** `onEnd` is called once, when the stream has ended for whatever reason but `close`. */
+  stream<Req, Res>(
+    method: MethodDefinition<Req, Res>,
+    metadata: Metadata,
+    onReply: (reply: Res) => void,
+    onEnd: (error: Error) => void,
+  ): Stream<Req>;
+  close(): void;
+}
+
+/** Begins to connect; a failure to do so is what the first call rejects with. */
+export const openLink = ({ address, port, authority, serverName, credentials }: LinkOptions): Link => {
+  const target = address.includes(':') ? `ipv6:[${address}]:${port}` : `ipv4:${address}:${port}`;
+  const client = new Client(target, credentials, {
+    'grpc.default_authority': authority,
+    ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
+    'grpc.enable_retries': 0,
+    'grpc.service_config_disable_resolution': 1,
+    'grpc.enable_http_proxy': 0,
+    'grpc.enable_channelz': 0,
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.initial_reconnect_backoff_ms': 200,
+    'grpc.max_reconnect_backoff_ms': 2000,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    'grpc.max_receive_message_length': REPLY_BYTES_MAX,
+    'grpc-node.flow_control_window': WINDOW_BYTES,
+  });
+  const channel = client.getChannel();
+  const ended = new AbortController();
+  const close = (): void => {
+    if (ended.signal.aborted) return;
+    ended.abort(new Error('the connection has ended'));
+    client.close();
+  };
+  let wasReady = false;
+  const follow = (): void => {
+    const state = channel.getConnectivityState(false);
+    if (state === connectivityState.READY) wasReady = true;
+    else if (wasReady || state === connectivityState.SHUTDOWN) {
+      close();
+      return;
+    }
+    channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, (error) => {
+      if (!error && !ended.signal.aborted) follow();
+    });
+  };
+  follow();
+
+  return {
+    lost: ended.signal,
+    ask: (method, request, metadata, signal) =>
+      new Promise((resolve, reject) => {
+        if (signal.aborted || ended.signal.aborted) {
+          reject(signal.aborted ? signal.reason : ended.signal.reason);
+          return;
+        }
+        const cancel = (): void => call.cancel();
+        const call = client.makeUnaryRequest(
+          method.path,
+          method.requestSerialize,
+          method.responseDeserialize,
+          request,
+          metadata,
+          (error, reply) => {
+            signal.removeEventListener('abort', cancel);
+            if (error) reject(signal.aborted ? signal.reason : new CallError(error.code, error.details));
+            else resolve(reply as NonNullable<typeof reply>);
+          },
+        );
+        signal.addEventListener('abort', cancel, { once: true });
+      }),
+    stream(method, metadata, onReply, onEnd) {
+      const call = client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, metadata);
+      let open = true;
+      const end = (error: Error): void => {
+        if (!open) return;
+        open = false;
+        call.cancel();
+        onEnd(error);
+      };
+      call.on('data', (reply) => {
+        if (open) onReply(reply);
+      });
+      call.on('error', end);
+      call.on('end', () => end(new Error('the member ended the stream')));
+      return {
+        send: (request) => {
+          if (open) call.write(request);
+        },
+        close() {
+          open = false;
+          call.cancel();
+        },
+      };
+    },
+    close,
+  };
+};

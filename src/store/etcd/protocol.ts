@@ -1,0 +1,141 @@
+// etcd's messages as this client uses them: what is asked, in the store's words, becomes a request, and a reply becomes records again.
+// Decides how keys are prefixed and that every read is linearizable. Ignores sockets and failures.
+import { join } from 'node:path';
+import type { MethodDefinition } from '@grpc/grpc-js';
+import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
+import type { Position } from '../identity.ts';
+import { type EncodedOp, KEY_AFTER } from '../limits.ts';
+import type { KeyValue, Query, Txn } from '../store.ts';
+
+interface RequestOp {
+  request_range?: { key: Buffer; range_end?: Buffer };
+  request_put?: { key: Buffer; value: Buffer };
+  request_delete_range?: { key: Buffer };
+}
+
+export interface TxnRequest {
+  compare: readonly { result: 'EQUAL'; target: 'MOD'; key: Buffer; mod_revision: number }[];
+  success: readonly RequestOp[];
+  failure: readonly RequestOp[];
+}
+
+/** As the decoder leaves it: a field that is zero or empty is missing. */
+export interface Header {
+  cluster_id?: string;
+  revision?: string;
+  raft_term?: string;
+}
+
+export interface TxnReply {
+  header?: Header;
+  succeeded?: boolean;
+  responses: readonly { response_range?: { kvs: readonly { key?: Buffer; mod_revision?: string; value?: Buffer }[] } }[];
+}
+
+export interface WatchRequest {
+  create_request?: { key: Buffer; range_end: Buffer };
+  progress_request?: Record<string, never>;
+}
+
+export interface WatchReply {
+  header?: Header;
+  created?: boolean;
+  canceled?: boolean;
+  compact_revision?: string;
+  cancel_reason?: string;
+  events: readonly { kv?: { key?: Buffer; mod_revision?: string } }[];
+}
+
+export interface Protocol {
+  txn: MethodDefinition<TxnRequest, TxnReply>;
+  watch: MethodDefinition<WatchRequest, WatchReply>;
+  authenticate: MethodDefinition<{ name: string; password: string }, { token?: string }>;
+}
+
+/** Reads our own .proto; the same at every call. */
+export const loadProtocol = (): Protocol => {
+  const definition = loadSync(join(import.meta.dirname, 'etcd.proto'), { keepCase: true, longs: String, enums: String, arrays: true });
+  const method = <Req, Res>(service: string, name: string): MethodDefinition<Req, Res> =>
+    (definition[`etcdserverpb.${service}`] as ServiceDefinition)[name] as unknown as MethodDefinition<Req, Res>;
+  return { txn: method('KV', 'Txn'), watch: method('Watch', 'Watch'), authenticate: method('Auth', 'Authenticate') };
+};
+
+export const positionOf = (header: Header | undefined): Position => ({
+  clusterId: header?.cluster_id ?? '',
+  rev: Number(header?.revision ?? 0),
+  term: Number(header?.raft_term ?? 0),
+});
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+/** The half-open range of all keys with this prefix that the store's limits allow. */
+export const rangeOf = (prefix: string): { key: Buffer; range_end: Buffer } => ({
+  key: bytes(prefix),
+  range_end: bytes(prefix + KEY_AFTER),
+});
+
+const rangeOp = (key: string): RequestOp => ({ request_range: { key: bytes(key) } });
+
+/**
+ * A read of all keys and prefixes at one revision. etcd answers a transaction of no operations from one member's memory, without asking the others;
+ * `always` is a key that is read each time, so that there is none.
+ */
+export const readRequest = (prefix: string, { keys, prefixes }: Required<Query>, always: string): TxnRequest => ({
+  compare: [],
+  success: [...prefixes.map((p) => ({ request_range: rangeOf(prefix + p) })), ...[...keys, always].map((key) => rangeOp(prefix + key))],
+  failure: [],
+});
+
+/** `always` as for a read: a transaction that writes nothing must ask a majority all the same. */
+export const writeRequest = (prefix: string, txn: Txn, ops: readonly EncodedOp[], always: string): TxnRequest => ({
+  compare: txn.if.map(({ key, mod }) => ({ result: 'EQUAL', target: 'MOD', key: bytes(prefix + key), mod_revision: mod })),
+  success: [
+    ...ops.map(({ key, json }) =>
+      json === null
+        ? { request_delete_range: { key: bytes(prefix + key) } }
+        : { request_put: { key: bytes(prefix + key), value: Buffer.from(json) } },
+    ),
+    ...(ops.length === 0 ? [rangeOp(prefix + always)] : []),
+  ],
+  failure: (txn.else ?? []).map((key) => rangeOp(prefix + key)),
+});
+
+/** A record as it came: `json` is not parsed yet. */
+export interface RawRecord {
+  key: string;
+  json: Buffer;
+  mod: number;
+}
+
+/** The records of a reply, each once, in the order of keys, without the prefix. */
+export const recordsOf = (prefix: string, reply: TxnReply): readonly RawRecord[] => {
+  const found = new Map<string, RawRecord>();
+  for (const { response_range } of reply.responses)
+    for (const { key, value, mod_revision } of response_range?.kvs ?? []) {
+      const name = (key?.toString('latin1') ?? '').slice(prefix.length);
+      if (!found.has(name)) found.set(name, { key: name, json: value ?? Buffer.alloc(0), mod: Number(mod_revision) });
+    }
+  return [...found.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+};
+
+/** Parsed records; `onBad` hears of each that is not JSON, which is left out. */
+export const parsedRecords = (raw: readonly RawRecord[], onBad: (record: RawRecord) => void): readonly KeyValue[] =>
+  raw.flatMap((record) => {
+    try {
+      return [{ key: record.key, value: JSON.parse(record.json.toString('utf8')) as unknown, mod: record.mod }];
+    } catch {
+      onBad(record);
+      return [];
+    }
+  });
+
+/** The keys that changed, by revision, in order. */
+export const changesOf = (prefix: string, reply: WatchReply): readonly { rev: number; keys: readonly string[] }[] => {
+  const byRev = new Map<number, Set<string>>();
+  for (const { kv } of reply.events) {
+    const rev = Number(kv?.mod_revision ?? 0);
+    const keys = byRev.get(rev) ?? new Set();
+    byRev.set(rev, keys.add((kv?.key?.toString('latin1') ?? '').slice(prefix.length)));
+  }
+  return [...byRev].sort(([a], [b]) => a - b).map(([rev, keys]) => ({ rev, keys: [...keys] }));
+};
