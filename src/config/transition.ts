@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { electorateOf, VOTERS_MIN, votersOf } from '../health/electorate.ts';
 import type { ClusterConfig, Routing, ServiceConfig } from '../model.ts';
 import type { ReplicaConfig } from './schema.ts';
-import { list } from './words.ts';
+import { list, plural } from './words.ts';
 
 export interface Refusal {
   /** As in `cluster.services.web.example.test`: names, since the two files need not have the same indexes. */
@@ -33,30 +33,39 @@ const moved = (service: ServiceConfig, next: ServiceConfig): Refusal[] =>
     return [{ path: `cluster.services.${service.name}.pools.${pool.name}.region`, message }];
   });
 
-const changed = (before: readonly string[], after: readonly string[]): { gone: readonly string[]; come: readonly string[] } => ({
-  gone: before.filter((name) => !after.includes(name)),
-  come: after.filter((name) => !before.includes(name)),
-});
+/** One voter each, the joining ones first, so that no step has fewer voters than both ends. */
+const stepsOf = (before: readonly string[], after: readonly string[]): readonly string[] => [
+  ...after.filter((name) => !before.includes(name)).map((name) => `${name} joins`),
+  ...before.filter((name) => !after.includes(name)).map((name) => `${name} leaves`),
+];
 
 /** One voter at a time, so that every quorum of before overlaps every quorum of after. An electorate that only advised may change freely. */
 const tooMany = (before: readonly string[], after: readonly string[]): string | null => {
-  const { gone, come } = changed(before, after);
-  if (before.length < VOTERS_MIN || gone.length + come.length <= 1) return null;
-  const found = [gone.length > 0 ? `${list(gone)} leaving` : '', come.length > 0 ? `${list(come)} joining` : ''].filter(
-    (part) => part !== '',
+  const steps = stepsOf(before, after);
+  if (before.length < VOTERS_MIN || steps.length <= 1) return null;
+  const one = list(
+    steps.map((step, i) => `(${i + 1}) ${step}`),
+    STEPS_MAX,
   );
-  const [first] = [...come, ...gone];
-  return `found ${found.join(' and ')} the voters at once, expected one change at a time; apply this for ${first} alone, wait until every voter reports the new version, then go on`;
+  return `found ${steps.length} changes of the voters at once, expected one change at a time; apply each alone: ${one}; after each, wait until every voter reports the new version`;
 };
 
-const electorates = (previous: ClusterConfig, next: ClusterConfig): Refusal[] => {
-  const cluster = tooMany(votersOf(previous), votersOf(next));
+/** Fewer voters than can decide. */
+const tooFew = (before: readonly string[], after: readonly string[]): string | null => {
+  // None at all is another kind of target, which never voted on purpose.
+  if (before.length < VOTERS_MIN || after.length === 0 || after.length >= VOTERS_MIN) return null;
+  const message = `found ${plural(after.length, 'voter')} left of ${before.length} (${list(after)}), expected at least ${VOTERS_MIN}: with fewer nothing moves by itself`;
+  return `${message}; let another region join first, such as a witness, or apply with --allow-advise-only if that is meant`;
+};
+
+const electorates = (previous: ClusterConfig, next: ClusterConfig, refuse: typeof tooMany): Refusal[] => {
+  const cluster = refuse(votersOf(previous), votersOf(next));
   if (cluster !== null) return [{ path: 'cluster.regions', message: cluster }];
   const perTarget = next.services.flatMap((service) =>
     service.pools.flatMap((pool) =>
       pool.targets.flatMap((target): Refusal[] => {
         const before = electorateOf(previous, service.name, pool.name, target.name);
-        const message = tooMany(before, electorateOf(next, service.name, pool.name, target.name));
+        const message = refuse(before, electorateOf(next, service.name, pool.name, target.name));
         return message === null
           ? []
           : [{ path: `cluster.services.${service.name}.pools.${pool.name}.targets.${target.name}.from`, message }];
@@ -68,22 +77,47 @@ const electorates = (previous: ClusterConfig, next: ClusterConfig): Refusal[] =>
 
 /** Most refusals of one kind: a list of fifty targets is one mistake. */
 const REFUSALS_MAX = 20;
+const STEPS_MAX = 20;
+
+/** A file of another cluster is the likelier reason, and the worse one. */
+const renamed = (previous: ClusterConfig, next: ClusterConfig): Refusal[] => {
+  const message = `found "${next.name}", expected "${previous.name}", the cluster that this store holds; name the file of that cluster, or keep ${next.name} under a store.prefix of its own`;
+  return previous.name === next.name ? [] : [{ path: 'cluster.name', message }];
+};
+
+/** What a change may do although it is hardly ever meant. */
+export interface Allowance {
+  /** Fewer voters than can decide: the cluster then only advises and pages. */
+  adviseOnly: boolean;
+  /** Another name of the cluster. */
+  rename: boolean;
+}
+
+/** A replica with a store of its own is told both by its own file, which it has been started with. */
+export const OWN_FILE: Allowance = { adviseOnly: true, rename: true };
 
 /** What forbids going from `previous` to `next` while `routing` is published; empty when nothing does. */
-export const checkTransition = (previous: ClusterConfig, next: ClusterConfig, routing: Routing | null): readonly Refusal[] => {
+export const checkTransition = (
+  previous: ClusterConfig,
+  next: ClusterConfig,
+  routing: Routing | null,
+  allow: Allowance = OWN_FILE,
+): readonly Refusal[] => {
   const kept = previous.services.flatMap((service) => {
     const after = next.services.find(({ name }) => name === service.name);
     return after === undefined ? [] : [{ service, after }];
   });
   return [
+    ...(allow.rename ? [] : renamed(previous, next)),
     ...(routing === null ? [] : kept.flatMap(({ service, after }) => carried(service, after, routing))),
     ...kept.flatMap(({ service, after }) => moved(service, after)),
-    ...electorates(previous, next),
+    ...electorates(previous, next, tooMany),
+    ...(allow.adviseOnly ? [] : electorates(previous, next, tooFew)),
   ];
 };
 
 /** Sections whose change a running process cannot take up, because sockets, identities and credentials hang on them. */
-const FIXED = ['region', 'replica', 'api', 'store', 'dns', 'providers', 'paging', 'log'] as const;
+const FIXED = ['region', 'replica', 'api', 'store', 'dns', 'providers', 'signing', 'paging', 'log'] as const;
 
 /** What in a replica's own part of the file changed and needs a restart; empty when only the cluster did. */
 export const needsRestart = (previous: ReplicaConfig, next: ReplicaConfig): readonly Refusal[] =>

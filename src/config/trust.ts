@@ -27,7 +27,9 @@ export const accessFindings = ({ store, broken }: Draft): Finding[] => {
 };
 
 const credentialFindings = ({ providers, broken }: Draft, { name, coordinator }: RegionConfig): Finding[] => {
-  const [first] = Object.keys(providers ?? {});
+  // Whoever runs the built-in server is the provider, and has no use for credentials.
+  const held = Object.entries(providers ?? {}).filter(([, provider]) => provider.kind !== 'builtin' || provider.serve === undefined);
+  const first = held[0]?.[0];
   if (coordinator || first === undefined || broken(['providers'])) return [];
   const message = `found "${first}" in ${name}, which is no coordinator, expected no provider: only coordinator regions hold provider credentials; remove it and its secrets, or write "coordinator: true" for ${name}`;
   return [finding(['providers', first], message, 'key')];

@@ -1,47 +1,173 @@
 // The cluster's configuration in the store: written by compare-and-write, counted up by every change, refused when it would take the ground from under
-// the route that carries traffic now.
+// the route that carries traffic now. Each change leaves a record of who made it, in the same transaction. Racing writers: one wins each version.
+// Whether a configuration is right in itself was judged by src/config before it comes here.
 import { isDeepStrictEqual } from 'node:util';
-import { checkTransition, renderRefusal } from '../config/transition.ts';
-import { Fault } from '../errors.ts';
-import type { ClusterConfig, Routing } from '../model.ts';
+import { diffCluster } from '../config/diff.ts';
+import { type Allowance, checkTransition, OWN_FILE, renderRefusal } from '../config/transition.ts';
+import { errorText, Fault } from '../errors.ts';
+import { configHash } from '../health/config-hash.ts';
+import type { ClusterConfig, ConfigAudit, Routing } from '../model.ts';
+import { type Ports, realPorts, sleep } from '../ports.ts';
 import { type Store, StoreAmbiguousError } from '../store/store.ts';
-import { KEYS } from './keys.ts';
+import { configAuditKey, KEYS } from './keys.ts';
+
+/** What the store holds, read at one revision. */
+export interface Members {
+  /** null: no configuration was ever written. */
+  cluster: ClusterConfig | null;
+  mod: number;
+  routing: Routing | null;
+  routingMod: number;
+}
+
+/** What the wanted configuration means for the one in the store. */
+export interface Plan {
+  /** `refused`: one sentence per reason in `because`. */
+  kind: 'unchanged' | 'refused' | 'change';
+  because: readonly string[];
+  /** As it would be stored, with the version it would get. */
+  next: ClusterConfig;
+  diff: readonly string[];
+}
+
+/** Who changes the configuration, and why. */
+export interface ApplyOrder {
+  ports: Pick<Ports, 'clock' | 'random' | 'timers'>;
+  by: string;
+  reason: string;
+  allow?: Allowance;
+  /** What the one who orders has looked at: another configuration than this is not written over. */
+  seen?: Members;
+}
 
 export type AppliedMembers =
   | { outcome: 'unchanged' | 'applied'; version: number }
-  | { outcome: 'refused'; because: readonly string[]; version: number };
+  | { outcome: 'refused'; because: readonly string[]; version: number }
+  /** Only with `seen`: another version came in between, and nothing was written. */
+  | { outcome: 'overtaken'; version: number };
 
-/** Tries before giving up to a concurrent writer. */
-const ATTEMPTS_MAX = 3;
+/** With a nonce, so that a writer left in doubt finds its own record. */
+export type WrittenAudit = ConfigAudit & { nonce: string };
 
-/** Makes `wanted` the cluster's configuration. Its own version number is ignored: the store counts. Throws what the store throws. */
-export const applyMembers = async (store: Store, wanted: ClusterConfig): Promise<AppliedMembers> => {
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const { kvs } = await store.get({ keys: [KEYS.members, KEYS.routing] });
-    const record = kvs.find((kv) => kv.key === KEYS.members);
-    const current = record?.value as ClusterConfig | undefined;
-    const routing = kvs.find((kv) => kv.key === KEYS.routing);
-    const version = (current?.version ?? 0) + 1;
-    // Compared as the store would give it back: optional fields that are absent and undefined are the same.
-    const next = JSON.parse(JSON.stringify({ ...wanted, version })) as ClusterConfig;
-    if (current !== undefined && isDeepStrictEqual({ ...next, version: current.version }, current))
-      return { outcome: 'unchanged', version: current.version };
-    const refusals = current === undefined ? [] : checkTransition(current, next, (routing?.value as Routing | undefined) ?? null);
-    if (refusals.length > 0) return { outcome: 'refused', because: refusals.map(renderRefusal), version: current?.version ?? 0 };
-    try {
-      const conditions = [
-        { key: KEYS.members, mod: record?.mod ?? 0 },
-        { key: KEYS.routing, mod: routing?.mod ?? 0 },
-      ];
-      const result = await store.txn({ if: conditions, then: [{ put: KEYS.members, value: next }] });
-      if (result.ok) return { outcome: 'applied', version };
-    } catch (error) {
-      // In doubt: the next read shows whether it happened, by its content.
-      if (!(error instanceof StoreAmbiguousError)) throw error;
-    }
-  }
-  throw new Fault(
-    'ERR_STALE',
-    `the cluster configuration changed ${ATTEMPTS_MAX} times while it was being written; look at what else applies one, and try again`,
-  );
+/** Tries before giving up to concurrent writers, or to a store that does not answer. */
+const ATTEMPTS_MAX = 4;
+/** Before a store that gave no answer is asked what happened. */
+const PAUSE_MS = 250;
+
+/** Throws what the store throws. */
+export const readMembers = async (store: Store): Promise<Members> => {
+  const { kvs } = await store.get({ keys: [KEYS.members, KEYS.routing] });
+  const members = kvs.find(({ key }) => key === KEYS.members);
+  const routing = kvs.find(({ key }) => key === KEYS.routing);
+  return {
+    cluster: (members?.value as ClusterConfig | undefined) ?? null,
+    mod: members?.mod ?? 0,
+    routing: (routing?.value as Routing | undefined) ?? null,
+    routingMod: routing?.mod ?? 0,
+  };
 };
+
+/** Who wrote this version; null for one from before there were such records. Throws what the store throws. */
+export const readConfigAudit = async (store: Store, version: number): Promise<WrittenAudit | null> =>
+  ((await store.get({ keys: [configAuditKey(version)] })).kvs[0]?.value as WrittenAudit | undefined) ?? null;
+
+/** What it would mean to make `wanted` the configuration. Its own version number is ignored: the store counts. Pure. */
+export const planMembers = ({ cluster, routing }: Members, wanted: ClusterConfig, allow: Allowance = OWN_FILE): Plan => {
+  // Compared as the store would give it back: optional fields that are absent and undefined are the same.
+  const next = JSON.parse(JSON.stringify({ ...wanted, version: (cluster?.version ?? 0) + 1 })) as ClusterConfig;
+  if (cluster !== null && isDeepStrictEqual({ ...next, version: cluster.version }, cluster))
+    return { kind: 'unchanged', because: [], next: cluster, diff: [] };
+  const because = cluster === null ? [] : checkTransition(cluster, next, routing, allow).map(renderRefusal);
+  return { kind: because.length > 0 ? 'refused' : 'change', because, next, diff: diffCluster(cluster, next) };
+};
+
+/** A replica that takes up its own file. */
+const unnamed = (): ApplyOrder => ({ ports: realPorts(), by: 'a replica', reason: 'its own file' });
+
+/** A write whose reply was lost: while `members` still has the revision `mod` it may come true. */
+interface Doubt {
+  version: number;
+  mod: number;
+  because: unknown;
+}
+
+/**
+ * Makes `wanted` the cluster's configuration. Throws what the store throws while it is certain that nothing was written, Fault ERR_UNDECIDED when nobody
+ * knows, Fault ERR_STALE when others kept coming first.
+ */
+export const applyMembers = async (store: Store, wanted: ClusterConfig, order: ApplyOrder = unnamed()): Promise<AppliedMembers> => {
+  const { ports, allow, seen } = order;
+  // One for all attempts: whichever of them comes true, even late, is found as our own.
+  const nonce = ports.random.hex(8);
+  let doubt: Doubt | null = null;
+  for (let attempt = 0; ; attempt++) {
+    let now: Members | null = null;
+    try {
+      now = attempt === 0 && seen !== undefined ? seen : await readMembers(store);
+      if (doubt !== null && (await readConfigAudit(store, doubt.version))?.nonce === nonce)
+        return { outcome: 'applied', version: doubt.version };
+      if (doubt !== null && now.mod !== doubt.mod) doubt = null;
+    } catch (error) {
+      if (doubt === null) throw error;
+    }
+    if (attempt === ATTEMPTS_MAX) break;
+    if (now !== null) {
+      const plan = planMembers(now, wanted, allow);
+      const version = now.cluster?.version ?? 0;
+      if (plan.kind === 'unchanged') return { outcome: 'unchanged', version };
+      if (seen !== undefined && seen.mod !== now.mod) return { outcome: 'overtaken', version };
+      if (plan.kind === 'refused') return { outcome: 'refused', because: plan.because, version };
+      try {
+        if (await write(store, now, plan, order, nonce)) return { outcome: 'applied', version: plan.next.version };
+      } catch (error) {
+        if (error instanceof StoreAmbiguousError) doubt = { version: plan.next.version, mod: now.mod, because: error };
+        else if (doubt === null) throw error;
+      }
+    }
+    if (doubt !== null) await sleep(ports.timers, PAUSE_MS);
+  }
+  throw doubt === null ? stale() : undecided(doubt);
+};
+
+/** True iff it was written. */
+const write = async (
+  store: Store,
+  now: Members,
+  { next, diff }: Plan,
+  { ports, by, reason }: ApplyOrder,
+  nonce: string,
+): Promise<boolean> => {
+  const audit: WrittenAudit = {
+    version: next.version,
+    hash: configHash(next),
+    atMs: Math.round(ports.clock.wallMs()),
+    by,
+    reason,
+    diff,
+    nonce,
+  };
+  const { ok } = await store.txn({
+    if: [
+      { key: KEYS.members, mod: now.mod },
+      { key: KEYS.routing, mod: now.routingMod },
+    ],
+    then: [
+      { put: KEYS.members, value: next },
+      { put: configAuditKey(next.version), value: audit },
+    ],
+  });
+  return ok;
+};
+
+const stale = (): Fault =>
+  new Fault(
+    'ERR_STALE',
+    `the cluster configuration or the route changed ${ATTEMPTS_MAX} times while it was being written; nothing was written. Look at what else applies one, and try again`,
+  );
+
+const undecided = ({ version, because }: Doubt): Fault =>
+  new Fault(
+    'ERR_UNDECIDED',
+    `nobody knows whether version ${version} of the cluster configuration was written (${errorText(because)}); apply the same again once the store answers: it says "unchanged" when it was`,
+    { cause: because },
+  );

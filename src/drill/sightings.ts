@@ -39,7 +39,8 @@ export const viewOf = ({ kvs }: Pick<Read, 'kvs'>): View => {
     routing: one<Routing>('routing'),
     votes: new Map(all<Vote>('vote/')),
     beats: new Map(all<Beat>('beat/')),
-    audits: all<Audit>('audit/').map(([, audit]) => audit),
+    // Beside the decisions lie the changes of the configuration, under names of their own.
+    audits: all<Audit>('audit/').flatMap(([name, audit]) => (name.startsWith('config-') ? [] : [audit])),
     incidents: all<Incident>('incident/').map(([, incident]) => incident),
     applied: all<AppliedRecord>('applied/').map(([, applied]) => applied),
   };

@@ -82,14 +82,16 @@ describe('voters change one at a time', () => {
     expect(checkTransition(without(five, 'w1'), five, null)).toEqual([]);
   });
 
-  test('two may neither leave nor join at once, and an exchange is two', () => {
+  test('two may neither leave nor join at once, and an exchange is two; the refusal has the steps in an order that never lacks voters', () => {
     const [left, ...more] = checkTransition(five, without(five, 'w1', 'w2'), null);
     expect(more).toEqual([]);
-    expect(left?.message).toContain('found w1, w2 leaving the voters at once');
+    expect(left?.message).toContain('found 2 changes of the voters at once, expected one change at a time');
+    expect(left?.message).toContain(
+      'apply each alone: (1) w1 leaves, (2) w2 leaves; after each, wait until every voter reports the new version',
+    );
     expect(checkTransition(without(five, 'w1', 'w2'), five, null)).toHaveLength(1);
     const [exchange] = checkTransition(without(five, 'w2'), without(five, 'w1'), null);
-    expect(exchange?.message).toContain('found w1 leaving and w2 joining the voters at once');
-    expect(exchange?.message).toContain('apply this for w2 alone');
+    expect(exchange?.message).toContain('apply each alone: (1) w2 joins, (2) w1 leaves;');
   });
 
   test('a region that stays without its vote has left the voters', () => {
@@ -112,6 +114,45 @@ describe('voters change one at a time', () => {
     expect(checkTransition(five, listed('eu-west', 'us-east', 'ap-south', 'w1'), null)).toEqual([]);
     const [refusal] = checkTransition(five, listed('eu-west', 'us-east', 'ap-south'), null);
     expect(refusal?.path).toBe('cluster.services.web.example.test.pools.eu-west.targets.app.from');
+  });
+});
+
+describe('what only an explicit word allows', () => {
+  const strict = { adviseOnly: false, rename: false };
+  const three = without(five, 'w1', 'w2');
+  const two = without(three, 'ap-south');
+
+  test('a cluster that can decide does not shrink to one that only advises', () => {
+    const [refusal, ...more] = checkTransition(three, two, null, strict);
+    expect(more).toEqual([]);
+    expect(refusal).toMatchObject({ path: 'cluster.regions' });
+    expect(refusal?.message).toContain('found 2 voters left of 3 (eu-west, us-east), expected at least 3');
+    expect(refusal?.message).toContain('--allow-advise-only');
+    expect(checkTransition(three, two, null, { ...strict, adviseOnly: true })).toEqual([]);
+    // From two to one nothing is lost that was there.
+    expect(checkTransition(two, without(two, 'us-east'), null, strict)).toEqual([]);
+  });
+
+  test("one target's list does not either, under its name; to become local is another role, and allowed", () => {
+    const first = (from: 'local' | string[]): ClusterConfig => {
+      const changed = structuredClone(three) as unknown as { services: { pools: { targets: { from: unknown }[] }[] }[] };
+      for (const target of changed.services[0]?.pools[0]?.targets ?? []) target.from = from;
+      return changed as unknown as ClusterConfig;
+    };
+    const [refusal, ...more] = checkTransition(three, first(['eu-west', 'us-east']), null, strict);
+    expect(more).toEqual([]);
+    expect(refusal?.path).toBe('cluster.services.web.example.test.pools.eu-west.targets.app.from');
+    expect(checkTransition({ ...three }, first('local'), null, strict).map(({ message }) => message)).toEqual([
+      expect.stringContaining('found 3 changes of the voters at once'),
+    ]);
+  });
+
+  test('another name is another cluster, unless it is the own file of a replica with a store of its own', () => {
+    const other = { ...three, name: 'staging' };
+    const [refusal, ...more] = checkTransition(three, other, null, strict);
+    expect(more).toEqual([]);
+    expect(refusal).toMatchObject({ path: 'cluster.name', message: expect.stringContaining('found "staging", expected "fixture"') });
+    expect(checkTransition(three, other, null)).toEqual([]);
   });
 });
 

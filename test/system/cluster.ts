@@ -195,7 +195,8 @@ const start = async (options: ClusterOptions, stack: AsyncDisposableStack): Prom
     const text = reply.answers.flatMap((answer) => (answer.type === 'TXT' ? [answer.data.join('')] : []))[0];
     return text === undefined ? null : parseFence(text);
   };
-  const audits = async (): Promise<Audit[]> => (await store.get({ prefixes: ['audit/'] })).kvs.map((kv) => kv.value as Audit);
+  const audits = async (): Promise<Audit[]> =>
+    (await store.get({ prefixes: ['audit/'] })).kvs.filter(({ key }) => !key.startsWith('audit/config-')).map((kv) => kv.value as Audit);
 
   const seen = watchFence(fence);
   stack.defer(() => seen.stop());
