@@ -1,7 +1,7 @@
 // The record that orders writers, as text beside the records it guards: TXT `_tidegate.<name>`, or the description of an object.
 // Only `fence` orders; epoch, writer and nonce say whose it is, hash says what was meant. The parser accepts exactly what the formatter
 // writes, so that a compare on the text is a compare on the meaning; anything else is somebody else's text. Pure.
-import assert from 'node:assert/strict';
+import assert from 'node:assert';
 import { createHash } from 'node:crypto';
 import type { Fence } from './provider.ts';
 
@@ -17,6 +17,14 @@ export const formatFence = (fence: Fence): string => {
   assert(parseFence(text) !== null, `this fence cannot be written so that it reads back the same: ${text}`);
   return text;
 };
+
+/** What begins the `writer` of a fence that a human set by hand, without a coordinator; the rest says who. */
+const MANUAL = 'manual/';
+
+/** In: a human's name. Out: the `writer` of the fence they set, as the text form allows it. */
+export const manualWriter = (owner: string): string => `${MANUAL}${owner.replace(/[^!-:<-~]/g, '_').slice(0, 100 - MANUAL.length)}`;
+
+export const isManual = (fence: Fence): boolean => fence.writer.startsWith(MANUAL);
 
 /** null: not a fence of ours, character by character. */
 export const parseFence = (text: string): Fence | null => {

@@ -64,6 +64,7 @@ const PURE_ROOMS = ['src/health/', 'src/decide/', 'policies/'];
 const PURE_FILES = [
   'src/model.ts',
   'src/publish/plan.ts',
+  'providers/fence.ts',
   'src/converge/landing.ts',
   'src/converge/measure.ts',
   'src/converge/timings.ts',

@@ -1,6 +1,7 @@
-// A provider in memory with a conditional fence: what the real ones do, without a wire. A fake, used by scenarios, the simulator and virtual-time benches.
+// A provider in memory: what the real ones do, without a wire. A fake, used by scenarios, the simulator and virtual-time benches. By default it compares the
+// fence in the same step as it writes; `marker` keeps a fence and does not compare it, `none` keeps no fence at all.
 import { formatFence } from '../providers/fence.ts';
-import type { Applied, Change, Fence, Provider, ProviderService, ReadBack } from '../providers/provider.ts';
+import type { Applied, Capabilities, Change, Fence, Provider, ProviderService, ReadBack } from '../providers/provider.ts';
 
 export interface Served {
   fence: Fence;
@@ -15,18 +16,21 @@ export interface MemoryZone {
 
 const exact = (service: ProviderService): Record<string, number> => Object.fromEntries(service.pools.map((p) => [p.pool, p.share]));
 
-export const memoryProvider = (zone: MemoryZone): Provider => ({
-  can: { fencing: 'conditional', weights: 'exact', ttlFloorS: 1, checkedOn: '2026-11-22' },
+export const memoryProvider = (zone: MemoryZone, fencing: Capabilities['fencing'] = 'conditional'): Provider => ({
+  can: { fencing, weights: 'exact', ttlFloorS: 1, checkedOn: '2026-11-22' },
   async read(services) {
     return new Map(
       services.map((s): [string, ReadBack] => {
         const served = zone.services.get(s.service);
-        return [s.service, { fence: served?.fence ?? null, shares: served?.shares ?? null, foreign: [], token: null }];
+        return [
+          s.service,
+          { fence: fencing === 'none' ? null : (served?.fence ?? null), shares: served?.shares ?? null, foreign: [], token: null },
+        ];
       }),
     );
   },
   async apply(changes: readonly Change[]): Promise<Applied> {
-    for (const { desired, previous } of changes) {
+    for (const { desired, previous } of fencing === 'conditional' ? changes : []) {
       const now = zone.services.get(desired.service)?.fence;
       const expected = previous.fence === null ? '' : formatFence(previous.fence);
       if ((now === undefined ? '' : formatFence(now)) !== expected)

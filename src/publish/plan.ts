@@ -1,7 +1,9 @@
 // The plan: decided routes against what the provider serves now -> what to write, what to leave, what to be alarmed by. Pure.
 // Only the fence orders writers. A provider that is ahead of the store is never "corrected": either this process is stale or the store lost history.
+// What a human wrote by hand stays until a human acknowledges it, whatever its number.
+import { isManual } from '../../providers/fence.ts';
 import type { Change, Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
-import type { ClusterConfig, ServiceConfig, ServiceRouting, Severity } from '../model.ts';
+import type { AppliedRecord, ClusterConfig, ServiceConfig, ServiceRouting, Severity } from '../model.ts';
 
 /** A decided service as its provider should serve it. */
 export const desiredOf = (service: ServiceConfig, routing: ServiceRouting): ProviderService => {
@@ -21,45 +23,92 @@ export const desiredOf = (service: ServiceConfig, routing: ServiceRouting): Prov
 
 export type Step =
   | { kind: 'write'; service: string; change: Change; why: 'behind' | 'drift' | 'fence-lost'; because: string }
-  | { kind: 'done'; service: string; fence: number }
-  /** The provider carries a newer fence than the store knows. */
-  | { kind: 'ahead'; service: string; fence: number; because: string };
+  | { kind: 'done'; service: string; fence: Fence }
+  /** The provider carries a fence that this store's history did not make. */
+  | { kind: 'ahead'; service: string; fence: Fence; because: string }
+  /** The provider carries the fence of a human that nobody has acknowledged yet. */
+  | { kind: 'manual'; service: string; fence: Fence; because: string };
 
 export interface Wanted {
   desired: ProviderService;
   fence: Fence;
-  /** Fence that the provider acknowledged last, as the store knows it; null: never written. */
-  acknowledged: number | null;
+  /** What the store last recorded of this service at this provider; null: never written. */
+  applied: AppliedRecord | null;
 }
 
+/** Nonce of a fence: whose decision it is, and which write of it. In: the decision's nonce, if its record has one, and fresh randomness. */
+export const nonceOf = (decision: string | undefined, fresh: string): string =>
+  decision !== undefined && /^\w{1,24}$/.test(decision) ? `${decision}-${fresh}` : fresh;
+
+/** The decision a fence names; null: it was written by a release that did not say. */
+const decisionOf = (fence: Fence): string | null => {
+  const end = fence.nonce.lastIndexOf('-');
+  return end < 0 ? null : fence.nonce.slice(0, end);
+};
+
+/** Equal numbers of two histories: a store that was restored and counted up to what the provider carries. */
+const isOtherDecision = (a: Fence, b: Fence): boolean => {
+  const [one, other] = [decisionOf(a), decisionOf(b)];
+  return one !== null && other !== null && one !== other;
+};
+
+/** The record speaks of this very write. Records of 0.1 have no nonce. */
+const isAbout = (applied: AppliedRecord | null, fence: Fence): applied is AppliedRecord =>
+  applied !== null && applied.fence === fence.v && (applied.nonce === undefined || applied.nonce === fence.nonce);
+
+const isSettled = (applied: AppliedRecord | null, fence: Fence): boolean =>
+  isAbout(applied, fence) && applied.nonce !== undefined && applied.outcome === 'applied';
+
+/** Why the fence that the provider carries must not be written over; null: it may. */
+const barrier = ({ desired: { service }, fence, applied }: Wanted, carried: Fence): (Step & { kind: 'ahead' | 'manual' }) | null => {
+  if (isManual(carried) && !isSettled(applied, carried)) {
+    const because = `${carried.writer} wrote ${service} by hand (fence ${carried.v})`;
+    return { kind: 'manual', service, fence: carried, because };
+  }
+  const ahead = (because: string): Step & { kind: 'ahead' } => ({ kind: 'ahead', service, fence: carried, because });
+  if (carried.v > fence.v) return ahead(`the provider carries fence ${carried.v} of ${service}, the store knows ${fence.v}`);
+  if (carried.v === fence.v && isOtherDecision(carried, fence))
+    return ahead(`the provider carries fence ${carried.v} of ${service}, but of another decision than the store's: the store lost history`);
+  // Once frozen it stays so, even if a decision that was under way has passed its number since.
+  if (isAbout(applied, carried) && (applied.outcome === 'frozen' || applied.outcome === 'manual'))
+    return ahead(`the provider still carries fence ${carried.v} of ${service}, which the store did not make`);
+  return null;
+};
+
 /** What to do about one service. `back` is what the provider serves; undefined if it did not say. */
-export const stepFor = (wanted: Wanted, back: ReadBack | undefined, quantise: Provider['quantise']): Step => {
-  const { desired, fence } = wanted;
+export const stepFor = (wanted: Wanted, back: ReadBack | undefined, provider: Pick<Provider, 'can' | 'quantise'>): Step => {
+  const { desired, fence, applied } = wanted;
   const service = desired.service;
   const previous: ReadBack = back ?? { fence: null, shares: null, foreign: [], token: null };
-  const change: Change = { desired, fence, previous };
-  if (previous.fence === null) {
-    return wanted.acknowledged === null
-      ? { kind: 'write', service, change, why: 'behind', because: 'first write' }
-      : {
-          kind: 'write',
-          service,
-          change,
-          why: 'fence-lost',
-          because: `the fence record of ${service} is gone (last written ${wanted.acknowledged}); it is created anew`,
-        };
+  const write = (why: (Step & { kind: 'write' })['why'], because: string): Step => ({
+    kind: 'write',
+    service,
+    change: { desired, fence, previous },
+    why,
+    because,
+  });
+  const drift = driftOf(desired, previous, provider.quantise);
+  if (provider.can.fencing === 'none') {
+    // Nothing there says whose it is: what is served is all there is to compare.
+    if (drift === null) return { kind: 'done', service, fence };
+    return applied?.outcome === 'applied' && applied.fence === fence.v ? write('drift', drift) : write('behind', `fence ${fence.v}`);
   }
-  if (previous.fence.v > fence.v)
-    return {
-      kind: 'ahead',
-      service,
-      fence: previous.fence.v,
-      because: `the provider carries fence ${previous.fence.v} of ${service}, the store knows ${fence.v}`,
-    };
-  if (previous.fence.v < fence.v)
-    return { kind: 'write', service, change, why: 'behind', because: `fence ${previous.fence.v} -> ${fence.v}` };
-  const drift = driftOf(desired, previous, quantise);
-  return drift === null ? { kind: 'done', service, fence: fence.v } : { kind: 'write', service, change, why: 'drift', because: drift };
+  const carried = previous.fence;
+  if (carried === null) {
+    return applied === null
+      ? write('behind', 'first write')
+      : write('fence-lost', `the fence record of ${service} is gone (last written ${applied.fence}); it is created anew`);
+  }
+  const barred = barrier(wanted, carried);
+  if (barred !== null) return barred;
+  if (carried.v < fence.v) {
+    return applied?.outcome === 'applied' && carried.v < applied.fence
+      ? write('drift', `${service} went back to fence ${carried.v} after ${applied.fence} was acknowledged`)
+      : write('behind', `fence ${carried.v} -> ${fence.v}`);
+  }
+  if (drift !== null) return write('drift', drift);
+  // The same decision with another content that read-back does not show: a configured TTL, say.
+  return carried.hash === fence.hash ? { kind: 'done', service, fence: carried } : write('behind', `${service} was configured anew`);
 };
 
 /** What a human should hear of a step; null: nothing out of the ordinary. */
@@ -72,8 +121,12 @@ export interface News {
 export const newsOf = (step: Step): News | null => {
   if (step.kind === 'ahead') {
     // Only the coordinator can commit a page, so whoever tells this knows the newest route there is: the store has lost history.
-    const summary = `frozen: ${step.because}; nothing is written for it until a human adopts the provider's state`;
+    const summary = `frozen: ${step.because}; nothing is written for it until a human adopts the provider's state (tidegate adopt)`;
     return { type: 'provider.ahead', severity: 'critical', summary };
+  }
+  if (step.kind === 'manual') {
+    const summary = `frozen: ${step.because}; automation leaves it alone until a human acknowledges that (tidegate ack)`;
+    return { type: 'provider.manual', severity: 'critical', summary };
   }
   if (step.kind === 'done' || step.why === 'behind') return null;
   return step.why === 'drift'

@@ -1,18 +1,19 @@
 // The publisher: makes each provider serve the committed route. Level-triggered: it compares and writes until they agree, after every decision and every
 // half minute, so a lost trigger costs time, never truth. Every outside write is preceded by a guarded renewal that began at most a second ago,
-// and carries the fence that the provider compares in the same transaction. Only a coordinator's term may run it.
+// made for the orders of humans as they were read, and carries the fence that the provider compares. Only a coordinator's term may run it.
 import { stateHash } from '../../providers/fence.ts';
 import type { Applied, Change, Fence, Provider } from '../../providers/provider.ts';
 import type { Term } from '../coordinate/coordinator.ts';
-import { appliedKey } from '../coordinate/keys.ts';
+import { KEYS } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import { activeOverrides, stopOn } from '../decide/override.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { AppliedRecord, ClusterConfig, Routing } from '../model.ts';
+import type { ClusterConfig, Routing } from '../model.ts';
 import { type Ports, type Timer, withDeadline } from '../ports.ts';
-import type { Op } from '../store/store.ts';
-import { desiredOf, newsOf, type Step, stepFor, type Wanted, writable } from './plan.ts';
+import { createAppliedBook } from './applied.ts';
+import { createLateWrites } from './late.ts';
+import { desiredOf, newsOf, nonceOf, type Step, stepFor, type Wanted, writable } from './plan.ts';
 import { createTold } from './told.ts';
 
 export interface PublisherOptions {
@@ -40,6 +41,8 @@ export interface Publisher {
 export const PROVIDER_TIMEOUT_MS = 3000;
 const REASSERT_MS = 30_000;
 const RETRY_MS = 1000;
+/** A human who adopts or acknowledges what is served should not wait for the next routine look. */
+const FROZEN_LOOK_MS = 5000;
 /** This many failures in a row, or this long without success, and another region should try. */
 const FAILURES_MAX = 3;
 const FAILING_MAX_MS = 10_000;
@@ -64,25 +67,27 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
   );
   const stopped = new AbortController();
   const work = new Set<Promise<void>>();
+  const late = createLateWrites(ports.clock, PROVIDER_TIMEOUT_MS);
+  const book = createAppliedBook({ sight: options.sight, onApplied: options.onApplied });
   let newest: Routing | null = null;
+  /** The store's last adoption as `newest` was committed: what came before the next one is another history. */
+  let adopted: string | null | undefined;
 
   /**
    * The newest committed route this process knows: its own last commit is never older than what it last read. Null until the route was decided for the
    * configuration in force: shares of pools that came or went in between would be nobody's.
    */
   const current = (): { routing: Routing; cluster: ClusterConfig; sight: Sight } | null => {
-    const sight = options.sight();
+    const sight: (Sight & { adopted?: { nonce: string } | null }) | null = options.sight();
     if (sight?.cluster == null) return null;
+    const adoption = sight.adopted?.nonce ?? null;
+    if (adopted !== undefined && adopted !== adoption) newest = null;
+    adopted = adoption;
     const routing = newest !== null && newest.v > (sight.routing?.v ?? 0) ? newest : sight.routing;
     return routing == null || routing.membersVersion !== sight.cluster.version ? null : { routing, cluster: sight.cluster, sight };
   };
 
   const told = createTold({ ports, now: current, term: options.term });
-
-  const appliedTo = (sight: Sight | null, name: string, service: string): AppliedRecord | undefined => {
-    const key = appliedKey(name, service);
-    return sight?.has(key).find((kv) => kv.key === key)?.value as AppliedRecord | undefined;
-  };
 
   const run = (name: string): void => {
     const lane = lanes.get(name);
@@ -129,15 +134,19 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
           ),
         stopped.signal,
       );
-      const steps = wanted.map((w) => stepFor(w, back.get(w.desired.service), provider.quantise));
+      const steps = wanted.map((w) => stepFor(w, back.get(w.desired.service), provider));
       await report(name, steps, term);
-      const undone = await write(name, provider, steps, term);
+      const isWriting = steps.some((s) => s.kind === 'write');
+      const waitMs = late.waitMs(provider, term);
+      const undone = await write(name, provider, waitMs > 0 ? steps.filter((s) => s.kind !== 'write') : steps, now.sight, term);
       if (undone !== null) return failed(name, lane, undone);
       lane.failures = 0;
       lane.failingSinceMs = null;
       await told.say(name, null, null);
+      if (isWriting && waitMs > 0) return waitMs;
       // After a write the result is read back at once: an acknowledgement is a claim, what is served is a fact.
-      return steps.some((s) => s.kind === 'write') ? RETRY_MS : REASSERT_MS;
+      if (isWriting) return RETRY_MS;
+      return Math.min(steps.every((s) => s.kind === 'done') ? REASSERT_MS : FROZEN_LOOK_MS, late.nextLookMs(name));
     } catch (error) {
       return failed(name, lane, errorText(error));
     }
@@ -149,26 +158,25 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
       .filter(({ service }) => stopOn(active, service) === undefined)
       .map(({ service, routing }) => {
         const desired = desiredOf(service, routing);
-        const applied = appliedTo(now.sight, name, service.name);
         const fence: Fence = {
           v: routing.fence,
           epoch: term.epoch,
           writer: options.writer,
-          nonce: ports.random.hex(8),
+          nonce: nonceOf(routing.nonce, ports.random.hex(4)),
           hash: stateHash(desired),
         };
-        return { desired, fence, acknowledged: applied?.fence ?? null };
+        return { desired, fence, applied: book.of(name, service.name) };
       });
   };
 
-  const write = async (name: string, provider: Provider, steps: readonly Step[], term: Term): Promise<string | null> => {
+  const write = async (name: string, provider: Provider, steps: readonly Step[], sight: Sight, term: Term): Promise<string | null> => {
     const changes = steps.flatMap((s) => (s.kind === 'write' ? [s.change] : []));
-    const first = changes.length === 0 ? null : await attempt(name, provider, changes, term);
+    const first = changes.length === 0 ? null : await attempt(name, provider, changes, sight, term);
     if (first === null || first.outcome === 'applied') {
-      await acknowledge(
+      await book.acknowledge(
         name,
         [
-          ...changes.map((c) => ({ service: c.desired.service, fence: c.fence.v })),
+          ...changes.map((c) => ({ service: c.desired.service, fence: c.fence })),
           ...steps.flatMap((s) => (s.kind === 'done' ? [{ service: s.service, fence: s.fence }] : [])),
         ],
         term,
@@ -177,33 +185,37 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     }
     // A batch is all or nothing; one service in conflict or refused must not keep the others waiting.
     if (changes.length > 1 && (first.outcome === 'conflict' || first.outcome === 'fatal'))
-      return await split(name, provider, changes, term);
+      return await split(name, provider, changes, sight, term);
     return first.because;
   };
 
-  const split = async (name: string, provider: Provider, changes: readonly Change[], term: Term): Promise<string | null> => {
+  const split = async (name: string, provider: Provider, changes: readonly Change[], sight: Sight, term: Term): Promise<string | null> => {
     let undone: string | null = null;
     for (const change of changes) {
-      const result = await attempt(name, provider, [change], term);
-      if (result.outcome === 'applied') await acknowledge(name, [{ service: change.desired.service, fence: change.fence.v }], term);
+      const result = await attempt(name, provider, [change], sight, term);
+      if (result.outcome === 'applied') await book.acknowledge(name, [{ service: change.desired.service, fence: change.fence }], term);
       else undone ??= result.because;
     }
     return undone;
   };
 
-  /** The right to act is proved anew right before each call; without it nothing leaves this process. Null: proved, a moment ago. */
-  const provenRight = async (term: Term): Promise<string | null> => {
+  /**
+   * The right to act is proved anew right before each call; without it nothing leaves this process. Guarded on the orders as they were read, so that
+   * nothing is written any more once a stop is in the store. Null: proved, a moment ago.
+   */
+  const provenRight = async (sight: Sight, term: Term): Promise<string | null> => {
+    const orders = { key: KEYS.override, mod: sight.mod(KEYS.override) };
     for (let n = 0; n < PROOFS_MAX; n++) {
       const begunAtMs = ports.clock.monoMs();
-      if (!(await term.renew())) return 'this process no longer holds the leader record';
+      if (!(await term.commit([orders], []))) return 'the leader record or the orders of humans have changed since they were read';
       // A renewal that took longer, or a process that slept after it, proves nothing about now.
       if (ports.clock.monoMs() - begunAtMs <= PROOF_MS) return null;
     }
     return `the leader record could not be renewed within ${PROOF_MS} ms, ${PROOFS_MAX} times in a row`;
   };
 
-  const attempt = async (name: string, provider: Provider, changes: readonly Change[], term: Term): Promise<Applied> => {
-    const refusal = await provenRight(term);
+  const attempt = async (name: string, provider: Provider, changes: readonly Change[], sight: Sight, term: Term): Promise<Applied> => {
+    const refusal = await provenRight(sight, term);
     if (refusal !== null) {
       options.onWrite(name, 'refused');
       return { outcome: 'conflict', because: refusal };
@@ -215,6 +227,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
       (signal) => provider.apply(changes, signal),
       stopped.signal,
     ).catch((error): Applied => ({ outcome: 'undecided', because: errorText(error) }));
+    late.wrote(name, provider);
     options.onWrite(name, result.outcome);
     log.info('publish.write', {
       provider: name,
@@ -224,21 +237,6 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
       ...(result.outcome === 'applied' ? {} : { because: result.because }),
     });
     return result;
-  };
-
-  /** Records t4 of what was not recorded yet. */
-  const acknowledge = async (name: string, served: readonly { service: string; fence: number }[], term: Term): Promise<void> => {
-    const sight = options.sight();
-    const ops: Op[] = [];
-    for (const { service, fence } of served) {
-      const key = appliedKey(name, service);
-      const known = appliedTo(sight, name, service);
-      if (known?.fence === fence && known.outcome === 'applied') continue;
-      const atMs = term.nowMs();
-      ops.push({ put: key, value: { fence, atMs, outcome: 'applied', because: `fence ${fence} acknowledged` } satisfies AppliedRecord });
-      options.onApplied(service, fence, atMs);
-    }
-    if (ops.length > 0) await term.commit([], ops);
   };
 
   const failed = (name: string, lane: Lane, because: string): number => {
@@ -261,15 +259,8 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
   const report = async (name: string, steps: readonly Step[], term: Term): Promise<void> => {
     for (const s of steps) {
       await told.say(name, s.service, newsOf(s));
-      if (s.kind === 'ahead') await freeze(name, s, term);
+      if (s.kind === 'ahead' || s.kind === 'manual') await book.freeze(name, s, term);
     }
-  };
-
-  const freeze = async (name: string, { service, fence, because }: Step & { kind: 'ahead' }, term: Term): Promise<void> => {
-    const known = appliedTo(options.sight(), name, service);
-    if (known?.outcome === 'frozen' && known.fence === fence) return;
-    const record: AppliedRecord = { fence, atMs: term.nowMs(), outcome: 'frozen', because };
-    await term.commit([], [{ put: appliedKey(name, service), value: record }]);
   };
 
   for (const name of lanes.keys()) run(name);

@@ -1,11 +1,14 @@
 // A publisher on virtual time: a cluster of two services behind one provider that can be told to fail, and a term that records what is committed.
-import type { Change, Provider } from '../../providers/provider.ts';
+
+import { expect } from 'vitest';
+import type { Capabilities, Change, Fence, Provider } from '../../providers/provider.ts';
 import type { Term } from '../../src/coordinate/coordinator.ts';
+import { KEYS } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
-import type { AppliedRecord, ClusterConfig, Override, Page, Routing } from '../../src/model.ts';
+import type { Adopted, AppliedRecord, ClusterConfig, Override, Page, Routing } from '../../src/model.ts';
 import { createPublisher } from '../../src/publish/publisher.ts';
 import type { KeyValue, Op } from '../../src/store/store.ts';
-import { type MemoryZone, memoryProvider } from '../memory-provider.ts';
+import { type MemoryZone, memoryProvider, type Served } from '../memory-provider.ts';
 import { createVirtual } from '../virtual.ts';
 import { clusterOf, silentLog } from '../world.ts';
 
@@ -32,12 +35,18 @@ export const routingOf = (v: number, fences: Readonly<Record<string, number>>, s
 /** `at` is how things stand when the publisher starts, which looks at once. */
 export const publishing = (
   change: (provider: Provider) => Provider = (p) => p,
-  at: { holdsOffice?: boolean; overrides?: Override[]; services?: readonly string[]; routing?: Routing } = {},
+  at: {
+    holdsOffice?: boolean;
+    overrides?: Override[];
+    services?: readonly string[];
+    routing?: Routing;
+    fencing?: Capabilities['fencing'];
+  } = {},
 ) => {
   const virtual = createVirtual({ startWallMs: 0, seed: 'publish' });
   const zone: MemoryZone = { services: new Map(), onServed: () => undefined };
   const calls = { reads: 0, writes: [] as (readonly Change[])[] };
-  const inner = memoryProvider(zone);
+  const inner = memoryProvider(zone, at.fencing);
   const counted: Provider = {
     ...inner,
     read: (services, signal) => {
@@ -57,6 +66,12 @@ export const publishing = (
     cluster,
     routing: at.routing ?? routingOf(2, { web: 1, api: 2 }),
     overrides: at.overrides ?? [],
+    /** Revision of the orders in the store, and what the last read showed of them; null: all of it. */
+    overridesMod: 1,
+    lastSeen: null as { overrides: Override[]; mod: number } | null,
+    adopted: null as Adopted | null,
+    heldSinceMs: undefined as number | undefined,
+    epoch: 1,
     holdsOffice: at.holdsOffice ?? true,
     renews: true,
     /** Whether transactions beside renewals go through. */
@@ -68,10 +83,17 @@ export const publishing = (
   const outcomes: string[] = [];
   const acknowledged: string[] = [];
   let rev = 0;
-  const term: Term = {
-    epoch: 1,
+  const term: Term & { heldSinceMs?: number | undefined } = {
+    get epoch() {
+      return state.epoch;
+    },
+    get heldSinceMs() {
+      return state.heldSinceMs;
+    },
     renew: () => state.renew(),
-    async commit(_conditions, ops: readonly Op[]) {
+    async commit(conditions, ops: readonly Op[]) {
+      if (conditions.some(({ key, mod }) => key === KEYS.override && mod !== state.overridesMod)) return false;
+      if (ops.length === 0) return state.renew();
       if (!state.renews || !state.commits) return false;
       rev++;
       for (const op of ops) if ('put' in op) records.set(op.put, { key: op.put, value: op.value, mod: rev });
@@ -84,10 +106,13 @@ export const publishing = (
     cluster: state.cluster,
     leader: null,
     routing: state.routing,
-    overrides: { version: 1, nonce: '', items: state.overrides },
+    overrides: { version: 1, nonce: '', items: state.lastSeen?.overrides ?? state.overrides },
+    adopted: state.adopted,
     heard: [],
+    refused: [],
     incidents: [],
-    mod: (key) => records.get(key)?.mod ?? 0,
+    frozen: [],
+    mod: (key) => (key === KEYS.override ? (state.lastSeen?.mod ?? state.overridesMod) : (records.get(key)?.mod ?? 0)),
     ageMs: () => 0,
     has: (prefix) => [...records.values()].filter((kv) => kv.key.startsWith(prefix)),
   });
@@ -97,7 +122,7 @@ export const publishing = (
     writer: 'a/a/boot',
     providers: new Map([['memory', change(counted)]]),
     sight,
-    term: () => (state.holdsOffice ? term : null),
+    term: () => (state.holdsOffice ? (term as Term) : null),
     onWrite: (_provider, outcome) => outcomes.push(outcome),
     onApplied: (service, fence) => acknowledged.push(`${service} ${fence}`),
     abdicate: async (because) => {
@@ -105,9 +130,19 @@ export const publishing = (
       state.holdsOffice = false;
     },
   });
+  const served = (service: string): Served => zone.services.get(service) ?? expect.fail(`${service} is not served`);
   return {
     virtual,
     zone,
+    served,
+    /** Somebody else changes what the provider carries. */
+    meddle: (service: string, fence: Partial<Fence>, shares?: Served['shares']): void => {
+      const now = served(service);
+      zone.services.set(service, { fence: { ...now.fence, ...fence }, shares: shares ?? now.shares });
+    },
+    put: (key: string, value: unknown): void => {
+      records.set(key, { key, value, mod: ++rev });
+    },
     calls,
     state,
     publisher,
