@@ -5,7 +5,7 @@ import type { Ports } from '../ports.ts';
 import { openEtcd } from '../store/etcd/index.ts';
 import { lastWords } from './child.ts';
 import { ensureEtcd } from './install.ts';
-import { handOver, LOOPBACK, loopbackUrl, type Member, memberReady, startMember } from './member.ts';
+import { electedOf, handOver, LOOPBACK, loopbackUrl, type Member, memberReady, startMember } from './member.ts';
 import { freePort } from './port.ts';
 import { type Pace, PLACES } from './scene.ts';
 import type { StoreRoom } from './store-room.ts';
@@ -75,6 +75,7 @@ export const openEtcdRoom = async ({ ports, folder, pace, tell, onCrash }: EtcdO
         start: (region) => memberReady(ports, launch(region)),
         kill: (region) => memberOf(region).kill(),
         lead: (region) => handOver(ports, [...members.values()], memberOf(region)),
+        leader: async () => (await electedOf(ports, [...members.values()])).name,
       },
       async close() {
         await store.close();

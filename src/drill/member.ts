@@ -106,7 +106,8 @@ const LOOK_EVERY_MS = 50;
 const REPLY_CHARS_MAX = 64 * 1024;
 /** From the start of a process to a member that takes part; generous, since the machine may be busy. */
 const START_MS = 60_000;
-const LEAD_MS = 10_000;
+/** For an election, also a split one. */
+const LEAD_MS = 20_000;
 
 type Asking = Pick<Ports, 'net' | 'timers'>;
 
@@ -136,6 +137,16 @@ export const leaderOf = async <M extends { clientPort: number }>(ports: Asking, 
   return answers.find(({ status }) => status !== null && status.id === status.leader)?.member ?? null;
 };
 
+/** The member that leads, as soon as one does. Throws Fault ERR_DEMO when that takes longer than a few seconds. */
+export const electedOf = async <M extends { clientPort: number }>(ports: Asking, members: readonly M[]): Promise<M> => {
+  let elected: M | null = null;
+  await soon(ports, 'a leader of the etcd', async () => {
+    elected = await leaderOf(ports, members);
+    return elected !== null;
+  });
+  return elected as unknown as M;
+};
+
 /** Hands the leadership to `heir`. Throws Fault ERR_DEMO when it does not lead within a few seconds. */
 export const handOver = async <M extends { name: string; clientPort: number }>(
   ports: Asking,
@@ -150,8 +161,12 @@ export const handOver = async <M extends { name: string; clientPort: number }>(
     await ask(ports, leader.clientPort, 'POST', '/v3/maintenance/transfer-leadership', { targetID: id });
     return false;
   };
+  await soon(ports, `the etcd of ${heir.name} becoming leader`, leads);
+};
+
+const soon = async (ports: Asking, what: string, holds: () => Promise<boolean>): Promise<void> => {
   try {
-    await withDeadline(ports.timers, LEAD_MS, `the etcd of ${heir.name} becoming leader`, (signal) => until(ports, leads, signal));
+    await withDeadline(ports.timers, LEAD_MS, what, (signal) => until(ports, holds, signal));
   } catch (error) {
     throw new Fault('ERR_DEMO', errorText(error), { cause: error });
   }

@@ -58,7 +58,8 @@ export const openRooms = async (
     ensureSecret(join(folder, 'operator.token'), ports.random);
     for (const { region } of PLACES) writeFileSync(configFile(region), regionFile(region, doors, entry(region)), { mode: 0o600 });
     const cluster = clusterOf(pace, doors);
-    const configure = async (): Promise<void> => void (await applyMembers(store, cluster));
+    const configure = async (): Promise<void> =>
+      void (await applyMembers(store, cluster, { ports, by: 'demo', reason: 'the story begins' }));
     return {
       folder,
       store,

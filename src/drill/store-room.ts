@@ -28,6 +28,8 @@ export interface StoreMembers {
   kill(region: string): Promise<void>;
   /** Makes the region's member the leader of the store. Throws Fault ERR_DEMO when it is not within a few seconds. */
   lead(region: string): Promise<void>;
+  /** Region of the member that leads. Throws Fault ERR_DEMO when there is none within a few seconds. */
+  leader(): Promise<string>;
 }
 
 const LOOPBACK = '127.0.0.1';

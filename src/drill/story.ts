@@ -113,10 +113,9 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
     stage.setAlive(dead, false);
     tell(dead, `kill -9 ${[child.pid, ...(members === null ? [] : [members.of(dead).pid])].join(' ')}`, 'bad');
     await Promise.all([child.kill(), members?.kill(dead)]);
-    tell(
-      'demo',
-      `${members === null ? 'its' : 'the other two members elect who leads the store; then its'} lease of ${say(rooms.cluster.policy.leaseMs)} has to run out before another may decide; the others look and vote meanwhile`,
-    );
+    const lapse = `lease of ${say(rooms.cluster.policy.leaseMs)} has to run out before another may decide; the others look and vote meanwhile`;
+    tell('demo', members === null ? `its ${lapse}` : `the two members left elect a leader of the store; the coordinator's ${lapse}`);
+    if (members !== null) tell(await members.leader(), 'its etcd member leads the store now');
     await stage.until(LONG_MS, `nobody took over from ${dead}`, () => stage.course()?.takenOverAtMs ?? null);
     await stage.until(LONG_MS, `no decision drained ${dead}`, () => stage.course()?.decidedAtMs ?? null);
     await stage.until(LONG_MS, `${dead} was not gone from the answers`, () => stage.course()?.answeredAtMs ?? null);

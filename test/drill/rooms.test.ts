@@ -1,19 +1,20 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { openRooms } from '../../src/drill/rooms.ts';
 import { PACE, PLACES } from '../../src/drill/scene.ts';
 import { type Ports, realPorts } from '../../src/ports.ts';
 
 test('the rooms hold a file for each region that only its owner can read, and nothing of them is left', async () => {
   const rooms = await openRooms(realPorts(), PACE);
+  onTestFinished(() => rooms.close());
   const files = readdirSync(rooms.folder);
   for (const file of files.filter((name) => name.endsWith('.token') || name.endsWith('.yaml')))
     expect(statSync(join(rooms.folder, file)).mode & 0o077, file).toBe(0);
   expect(PLACES.every(({ region }) => existsSync(rooms.configFile(region)))).toBe(true);
   expect((await rooms.store.get({ prefixes: [''] })).kvs).toEqual([]);
   await rooms.configure();
-  expect((await rooms.store.get({ prefixes: [''] })).kvs.map(({ key }) => key)).toEqual(['members']);
+  expect((await rooms.store.get({ prefixes: [''] })).kvs.map(({ key }) => key)).toEqual(['audit/config-0000000001', 'members']);
   await rooms.close();
   expect(existsSync(rooms.folder)).toBe(false);
 });

@@ -7,6 +7,12 @@ import { clusterOf, type Doors, FAST_PACE, PACE, PLACES, regionFile } from '../.
 
 const DOORS: Doors = { dns: 7753, control: 7720, app: 8080 };
 const REMOTE = { kind: 'remote', url: 'http://127.0.0.1:7710', tokenFile: 'store.token' };
+const ETCD = {
+  kind: 'etcd',
+  endpoints: ['http://127.0.0.1:21001', 'http://127.0.0.1:21002'],
+  prefix: '/tidegate/demo/',
+  timeout: '1500ms',
+};
 
 test('the default demo has the default policy but for the hold and the steps', () => {
   const { policy } = clusterOf(PACE, DOORS);
@@ -14,17 +20,17 @@ test('the default demo has the default policy but for the hold and the steps', (
   expect(policy.intervalMs).toBe(5000);
 });
 
-test('both paces are configurations that check would accept, goals included', () => {
+test('both paces are configurations that check would accept, goals included, with either store', () => {
   for (const pace of [PACE, FAST_PACE]) {
     const cluster = clusterOf(pace, DOORS);
     expect(goalFindings(cluster)).toEqual([]);
-    for (const { region } of PLACES) {
-      const loaded = parseConfig(regionFile(region, DOORS, REMOTE), `/demo/${region}.yaml`);
-      if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-      expect(checkDraft({ region, cluster, providers: loaded.config.providers, paging: { webhooks: [] }, broken: () => false })).toEqual(
-        [],
-      );
-    }
+    for (const entry of [REMOTE, ETCD])
+      for (const { region } of PLACES) {
+        const loaded = parseConfig(regionFile(region, DOORS, entry), `/demo/${region}.yaml`);
+        if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+        const { store, providers, paging } = loaded.config;
+        expect(checkDraft({ region, cluster, store, signs: false, providers, paging, broken: () => false })).toEqual([]);
+      }
   }
 });
 

@@ -118,6 +118,54 @@ test('the fast demo meets its goals, says so in one object, and leaves no proces
   expect(readdirSync(folder)).toEqual([]);
 });
 
+const MEMBER = /\(pid (\d+)\)/g;
+const membersIn = (text: string): readonly number[] => [...text.matchAll(MEMBER)].map((match) => Number(match[1]));
+
+test('on a real etcd the coordinator dies with the member that leads the store; the same object, and nothing stays', {
+  timeout: RUN_MS,
+}, async () => {
+  const demo = start('--fast', '--json', '--cluster');
+  const code = await demo.ended;
+  const story = demo.stderr();
+  const object: Record<string, unknown> = JSON.parse(demo.stdout());
+  expect(object, story).toMatchObject({ ok: true, failed: [], falseDrains: 0 });
+  expect(code).toBe(0);
+  expect(Object.keys(object)).toEqual([
+    'ok',
+    'failed',
+    'detectionMs',
+    'detectionUpperMs',
+    'takeoverMs',
+    'convergenceMs',
+    'falseDrains',
+    'goals',
+  ]);
+  expect(object.takeoverMs).toBeGreaterThan(1000);
+  expect(object.detectionMs).toBeGreaterThanOrEqual(Number(object.takeoverMs));
+  // One signal for the region and one for its member, and both start again.
+  const [, dead = '', region = '', member = ''] = /(\S+) +kill -9 (\d+) (\d+)/.exec(story) ?? [];
+  expect(story).toMatch(new RegExp(`${dead} +up: pid ${region}, .*\\(pid ${member}\\)`));
+  expect(story).toMatch(new RegExp(`Act one: ${dead} dies, its app, the etcd member that leads`));
+  expect(story).toMatch(/its etcd member leads the store now/);
+  expect(story).toMatch(/its etcd member is back on the data it left/);
+  for (const pids of [pidsIn(story), membersIn(story)]) {
+    expect(new Set(pids).size).toBe(4);
+    expect(pids.filter(isAlive)).toEqual([]);
+  }
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('killed itself, it takes the members of its etcd along', { timeout: RUN_MS }, async () => {
+  const demo = start('--fast', '--json', '--cluster');
+  await demo.saw(UP, 3);
+  const members = membersIn(demo.stderr());
+  expect(members.length).toBe(3);
+  expect(members.filter(isAlive)).toEqual(members);
+  demo.process.kill('SIGKILL');
+  await demo.ended;
+  await expect.poll(() => members.filter(isAlive), { timeout: 30_000 }).toEqual([]);
+});
+
 test('interrupted, it ends at once with the object of a failure, no process and no file', { timeout: RUN_MS }, async () => {
   const demo = start('--fast', '--json');
   await demo.saw(UP, 1);
