@@ -3,11 +3,10 @@
 // Ignores what cannot be known: a store restored while nobody who remembered it was running.
 import type { Adopted } from '../model.ts';
 
-/** Where a reply stands in the history of one cluster. `term` never falls either; engines without elections say 0. */
+/** Where a reply stands in the history of one cluster. */
 export interface Position {
   clusterId: string;
   rev: number;
-  term: number;
 }
 
 type AdoptedMark = Pick<Adopted, 'nonce' | 'atMs'>;
@@ -34,7 +33,7 @@ export interface Identity {
   learn(at: Position, before: Before, adopted: AdoptedMark | null | undefined): Judgement;
 }
 
-const show = ({ clusterId, rev, term }: Position): string => `cluster ${clusterId} at revision ${rev}, term ${term}`;
+const show = ({ clusterId, rev }: Position): string => `cluster ${clusterId} at revision ${rev}`;
 
 export const createIdentity = (): Identity => {
   let era = 0;
@@ -68,9 +67,8 @@ export const createIdentity = (): Identity => {
       if (because !== null) return adopted != null && isNew(adopted) ? adopt(at, adopted) : 'frozen';
       if (known !== null && at.clusterId !== known.clusterId) return freeze(`cluster ${known.clusterId}`, at);
       const least = before.known;
-      if (least !== null && (at.rev < least.rev || at.term < least.term))
-        return freeze(`revision ${least.rev} or later and term ${least.term} or later`, at);
-      known = { clusterId: at.clusterId, rev: Math.max(at.rev, known?.rev ?? 0), term: Math.max(at.term, known?.term ?? 0) };
+      if (least !== null && at.rev < least.rev) return freeze(`revision ${least.rev} or later`, at);
+      known = { clusterId: at.clusterId, rev: Math.max(at.rev, known?.rev ?? 0) };
       if (adopted !== undefined && at.rev >= (mark?.rev ?? 0)) mark = { adopted, rev: at.rev };
       return 'ok';
     },

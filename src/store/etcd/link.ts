@@ -1,6 +1,7 @@
 // One connection to one etcd member, from its making to its end. A link never connects again by itself: so whoever holds it knows that the server behind it
 // is the process it has spoken to before. Nothing is ever sent twice: the library's retries are off.
-import { type ChannelCredentials, Client, connectivityState, type Metadata, type MethodDefinition } from '@grpc/grpc-js';
+import type { Socket } from 'node:net';
+import { ChannelCredentials, Client, connectivityState, type Metadata, type MethodDefinition, status } from '@grpc/grpc-js';
 import { READ_BYTES_MAX } from '../limits.ts';
 
 /** Values plus as much again for keys and framing. */
@@ -50,30 +51,71 @@ export interface Link {
   close(): void;
 }
 
+type Connector = ReturnType<ChannelCredentials['_createSecureConnector']>;
+
+/**
+ * Credentials that keep hold of the socket they are used on: closing a channel of the library ends no connection that has stopped answering, and a member
+ * that is stopped or cut off would collect them.
+ */
+class Held extends ChannelCredentials {
+  readonly #inner: ChannelCredentials;
+  readonly #onSocket: (socket: Socket) => void;
+  constructor(inner: ChannelCredentials, onSocket: (socket: Socket) => void) {
+    super();
+    this.#inner = inner;
+    this.#onSocket = onSocket;
+  }
+  override _isSecure(): boolean {
+    return this.#inner._isSecure();
+  }
+  override _equals(other: ChannelCredentials): boolean {
+    return this === other;
+  }
+  override _createSecureConnector(...args: Parameters<ChannelCredentials['_createSecureConnector']>): Connector {
+    const inner = this.#inner._createSecureConnector(...args);
+    return {
+      connect: (socket) => {
+        this.#onSocket(socket);
+        return inner.connect(socket);
+      },
+      waitForReady: () => inner.waitForReady(),
+      getCallCredentials: () => inner.getCallCredentials(),
+      destroy: () => inner.destroy(),
+    };
+  }
+}
+
+const channelOptions = ({ authority, serverName }: LinkOptions) => ({
+  'grpc.default_authority': authority,
+  ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
+  'grpc.enable_retries': 0,
+  'grpc.service_config_disable_resolution': 1,
+  'grpc.enable_http_proxy': 0,
+  'grpc.enable_channelz': 0,
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.initial_reconnect_backoff_ms': 200,
+  'grpc.max_reconnect_backoff_ms': 2000,
+  'grpc.keepalive_time_ms': KEEPALIVE_MS,
+  'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+  'grpc.max_receive_message_length': REPLY_BYTES_MAX,
+  'grpc-node.flow_control_window': WINDOW_BYTES,
+});
+
 /** Begins to connect; a failure to do so is what the first call rejects with. */
-export const openLink = ({ address, port, authority, serverName, credentials }: LinkOptions): Link => {
+export const openLink = (options: LinkOptions): Link => {
+  const { address, port, credentials } = options;
   const target = address.includes(':') ? `ipv6:[${address}]:${port}` : `ipv4:${address}:${port}`;
-  const client = new Client(target, credentials, {
-    'grpc.default_authority': authority,
-    ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
-    'grpc.enable_retries': 0,
-    'grpc.service_config_disable_resolution': 1,
-    'grpc.enable_http_proxy': 0,
-    'grpc.enable_channelz': 0,
-    'grpc.use_local_subchannel_pool': 1,
-    'grpc.initial_reconnect_backoff_ms': 200,
-    'grpc.max_reconnect_backoff_ms': 2000,
-    'grpc.keepalive_time_ms': KEEPALIVE_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-    'grpc.max_receive_message_length': REPLY_BYTES_MAX,
-    'grpc-node.flow_control_window': WINDOW_BYTES,
-  });
-  const channel = client.getChannel();
   const ended = new AbortController();
+  const held = new Held(credentials, (socket) => {
+    if (ended.signal.aborted) socket.destroy();
+    else ended.signal.addEventListener('abort', () => socket.destroy(), { once: true });
+  });
+  const client = new Client(target, held, channelOptions(options));
+  const channel = client.getChannel();
   const close = (): void => {
     if (ended.signal.aborted) return;
-    ended.abort(new Error('the connection has ended'));
     client.close();
+    ended.abort(new CallError(status.UNAVAILABLE, 'the connection has ended'));
   };
   let wasReady = false;
   const follow = (): void => {
@@ -88,54 +130,64 @@ export const openLink = ({ address, port, authority, serverName, credentials }: 
     });
   };
   follow();
+  return { lost: ended.signal, ask: (...call) => ask(client, ended.signal, ...call), stream: (...call) => stream(client, ...call), close };
+};
 
+/** A call under way when its connection ends is ended by the library, in its own words. */
+const ask = <Req, Res>(
+  client: Client,
+  lost: AbortSignal,
+  method: MethodDefinition<Req, Res>,
+  request: Req,
+  metadata: Metadata,
+  signal: AbortSignal,
+): Promise<Res> =>
+  new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    lost.throwIfAborted();
+    const cancel = (): void => call.cancel();
+    const call = client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      metadata,
+      (error, reply) => {
+        signal.removeEventListener('abort', cancel);
+        if (error) reject(signal.aborted ? signal.reason : new CallError(error.code, error.details));
+        else resolve(reply as NonNullable<typeof reply>);
+      },
+    );
+    signal.addEventListener('abort', cancel, { once: true });
+  });
+
+const stream = <Req, Res>(
+  client: Client,
+  method: MethodDefinition<Req, Res>,
+  metadata: Metadata,
+  onReply: (reply: Res) => void,
+  onEnd: (error: Error) => void,
+): Stream<Req> => {
+  const call = client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, metadata);
+  let open = true;
+  const end = (error: Error): void => {
+    if (!open) return;
+    open = false;
+    call.cancel();
+    onEnd(error);
+  };
+  call.on('data', (reply: Res) => {
+    if (open) onReply(reply);
+  });
+  call.on('error', end);
+  call.on('end', () => end(new Error('the member ended the stream')));
   return {
-    lost: ended.signal,
-    ask: (method, request, metadata, signal) =>
-      new Promise((resolve, reject) => {
-        if (signal.aborted || ended.signal.aborted) {
-          reject(signal.aborted ? signal.reason : ended.signal.reason);
-          return;
-        }
-        const cancel = (): void => call.cancel();
-        const call = client.makeUnaryRequest(
-          method.path,
-          method.requestSerialize,
-          method.responseDeserialize,
-          request,
-          metadata,
-          (error, reply) => {
-            signal.removeEventListener('abort', cancel);
-            if (error) reject(signal.aborted ? signal.reason : new CallError(error.code, error.details));
-            else resolve(reply as NonNullable<typeof reply>);
-          },
-        );
-        signal.addEventListener('abort', cancel, { once: true });
-      }),
-    stream(method, metadata, onReply, onEnd) {
-      const call = client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, metadata);
-      let open = true;
-      const end = (error: Error): void => {
-        if (!open) return;
-        open = false;
-        call.cancel();
-        onEnd(error);
-      };
-      call.on('data', (reply) => {
-        if (open) onReply(reply);
-      });
-      call.on('error', end);
-      call.on('end', () => end(new Error('the member ended the stream')));
-      return {
-        send: (request) => {
-          if (open) call.write(request);
-        },
-        close() {
-          open = false;
-          call.cancel();
-        },
-      };
+    send: (request) => {
+      if (open) call.write(request);
     },
-    close,
+    close() {
+      open = false;
+      call.cancel();
+    },
   };
 };

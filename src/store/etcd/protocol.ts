@@ -23,7 +23,6 @@ export interface TxnRequest {
 export interface Header {
   cluster_id?: string;
   revision?: string;
-  raft_term?: string;
 }
 
 export interface TxnReply {
@@ -63,7 +62,6 @@ export const loadProtocol = (): Protocol => {
 export const positionOf = (header: Header | undefined): Position => ({
   clusterId: header?.cluster_id ?? '',
   rev: Number(header?.revision ?? 0),
-  term: Number(header?.raft_term ?? 0),
 });
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
