@@ -1,10 +1,12 @@
-// From one linearizable read of the store to the snapshot that the core decides on. The only place that knows how records become evidence.
+// From one linearizable read of the store to the snapshot that the core decides on. The only place that knows how records become evidence; which of them
+// count is trust.ts.
 
 import type { Heard } from '../health/chamber.ts';
-import type { Beat, ClusterConfig, Incident, Leader, Overrides, Routing, Vote } from '../model.ts';
+import type { Adopted, AppliedRecord, ClusterConfig, Incident, Leader, Overrides, Routing } from '../model.ts';
 import type { KeyValue, Read } from '../store/store.ts';
-import { KEYS, placeOf } from './keys.ts';
+import { appliedKey, beatKey, KEYS, placeOf, voteKey } from './keys.ts';
 import type { RevisionClock } from './revision-clock.ts';
+import { createTrust, type Refusal, type Trust } from './trust.ts';
 
 /** What a coordinator sees at one revision. `mods` has every key read; a missing key has mod 0. */
 export interface Sight {
@@ -13,8 +15,13 @@ export interface Sight {
   leader: Leader | null;
   routing: Routing | null;
   overrides: Overrides | null;
+  adopted: Adopted | null;
   heard: readonly Heard[];
+  /** Votes and beats that are not counted, and why. A vote that is not is missing from `heard`; a beat that is not makes its vote silent. */
+  refused: readonly Refusal[];
   incidents: readonly Incident[];
+  /** Services whose provider carries a newer or a manual fence, sorted. */
+  frozen: readonly string[];
   mod(key: string): number;
   /** Upper bound of a record's age at this read in ms; Infinity when nothing bounds it. */
   ageMs(key: string): number;
@@ -22,7 +29,7 @@ export interface Sight {
 }
 
 export const SIGHT_QUERY = {
-  keys: [KEYS.members, KEYS.leader, KEYS.routing, KEYS.override],
+  keys: [KEYS.members, KEYS.leader, KEYS.routing, KEYS.override, KEYS.adopted],
   prefixes: ['vote/', 'beat/', 'incident/', 'seen/', 'applied/'],
 } as const;
 
@@ -40,30 +47,65 @@ const kept = (kv: KeyValue, cache: RecordCache): KeyValue => {
   return kv;
 };
 
-export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cache: RecordCache): Sight => {
-  const byKey = new Map(read.kvs.map((kv) => [kv.key, kept(kv, cache)]));
-  const value = <T>(key: string): T | null => (byKey.get(key)?.value as T | undefined) ?? null;
-  const votes = [...byKey.values()].filter((kv) => kv.key.startsWith('vote/'));
-  const heard = votes.map((kv): Heard => {
+const UNSIGNED: readonly string[] = [];
+
+/** What the replicas say, as far as it counts. */
+const hear = (
+  byKey: ReadonlyMap<string, KeyValue>,
+  cluster: ClusterConfig | null,
+  clock: RevisionClock,
+  nowMonoMs: number,
+  trust: Trust,
+): Pick<Sight, 'heard' | 'refused'> => {
+  const keysOf = new Map(cluster?.regions.map((r) => [r.name, r.keys ?? UNSIGNED]));
+  const { freshMs = 0, beatMs = 0 } = cluster?.policy ?? {};
+  const heard: Heard[] = [];
+  const refused: Refusal[] = [];
+  for (const kv of byKey.values()) {
+    if (!kv.key.startsWith('vote/')) continue;
     const { region, replica } = placeOf(kv.key);
-    const beat = byKey.get(`beat/${region}/${replica}`);
-    return {
-      region,
-      replica,
-      key: kv.key,
-      vote: kv.value as Vote,
-      beat: (beat?.value as Beat | undefined) ?? null,
-      ageMs: beat === undefined ? Number.POSITIVE_INFINITY : clock.ageMs(beat.mod, nowMonoMs),
-    };
-  });
+    if (kv.key !== voteKey(region, replica)) {
+      refused.push({ key: kv.key, because: 'its key names no region and replica' });
+      continue;
+    }
+    const beat = byKey.get(beatKey(region, replica));
+    const place = { cluster: cluster?.name ?? '', region, replica };
+    const keys = keysOf.get(region) ?? UNSIGNED;
+    const credible = trust.weigh({ place, keys, vote: kv, beat, knowledgeMaxMs: freshMs + beatMs }, clock, nowMonoMs);
+    refused.push(...credible.refused);
+    if (credible.vote === null) continue;
+    const ageMs = credible.beat === null || beat === undefined ? Number.POSITIVE_INFINITY : clock.ageMs(beat.mod, nowMonoMs);
+    heard.push({ region, replica, key: kv.key, vote: credible.vote, beat: credible.beat, ageMs });
+  }
+  return { heard, refused };
+};
+
+/** Services that must not be decided: their provider, as configured now, serves what this store does not know, or what a human wrote. */
+const frozenOf = (byKey: ReadonlyMap<string, KeyValue>, cluster: ClusterConfig | null): readonly string[] =>
+  (cluster?.services ?? [])
+    .filter(({ name, provider }) => {
+      const outcome = (byKey.get(appliedKey(provider, name))?.value as AppliedRecord | undefined)?.outcome;
+      return outcome === 'frozen' || outcome === 'manual';
+    })
+    .map(({ name }) => name)
+    .sort();
+
+/** `cache` and `trust` belong to one reader of one store; both may be new at each call, which only costs time and the memory of what was heard before. */
+export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cache: RecordCache, trust: Trust = createTrust()): Sight => {
+  const byKey = new Map(read.kvs.map((kv) => [kv.key, kept(kv, cache)]));
+  for (const key of cache.keys()) if (!byKey.has(key)) cache.delete(key);
+  const value = <T>(key: string): T | null => (byKey.get(key)?.value as T | undefined) ?? null;
+  const cluster = value<ClusterConfig>(KEYS.members);
   return {
     rev: read.rev,
-    cluster: value<ClusterConfig>(KEYS.members),
+    cluster,
     leader: value<Leader>(KEYS.leader),
     routing: value<Routing>(KEYS.routing),
     overrides: value<Overrides>(KEYS.override),
-    heard,
+    adopted: value<Adopted>(KEYS.adopted),
+    ...hear(byKey, cluster, clock, nowMonoMs, trust),
     incidents: read.kvs.filter((kv) => kv.key.startsWith('incident/')).map((kv) => kv.value as Incident),
+    frozen: frozenOf(byKey, cluster),
     mod: (key) => byKey.get(key)?.mod ?? 0,
     ageMs: (key) => {
       const found = byKey.get(key);

@@ -1,56 +1,83 @@
 // Freshness without wall clocks: a record with revision m was certainly written after any read that was sent before and still saw a revision below m.
-// So its age is at most "now minus the sending of the latest such read". Notices nothing itself; the coordinator feeds it one sample per read.
+// So its age is at most "now minus the sending of the latest such read". Notices nothing itself; who reads the store feeds it one sample per read.
+// Suspends, and history that the store lost, only ever make it know less.
+
+/** The same moment by both clocks of this machine. */
+export interface Instant {
+  monoMs: number;
+  wallMs: number;
+}
 
 interface Sample {
-  sentAtMs: number;
   rev: number;
+  /** Latest sending of a read that saw this revision: every later one was written after it. */
+  sentAtMs: number;
+  /** First arrival of a read that saw this revision: it and every earlier one was written before it. */
+  knownAtMs: number;
+  /** How far the wall clock was ahead of the monotonic one at the sending. */
+  leadMs: number;
 }
 
 /** Reads slower than this say too little about time. */
 const SLOW_READ_MS = 2000;
-/** At two reads a second this spans more than any freshness limit in use. */
-const SAMPLES_MAX = 64;
-/** Wall and monotonic clock apart by more than this between two samples: the machine was suspended. */
+/** Samples closer than this are thinned out, the newest apart: a busy store must not shorten what is remembered. */
+const SPACING_MS = 250;
+/** With the spacing: at least 64 s, more than any freshness limit in use. */
+const SAMPLES_MAX = 256;
+/** Wall and monotonic clock apart by more than this since a sample: the machine was suspended, once or in many small bits. */
 const SUSPEND_MS = 2000;
 
 export interface RevisionClock {
-  /** One linearizable read: own monotonic instants of sending and arrival, the revision it saw, and the wall clock at arrival. */
-  sample(sentAtMs: number, arrivedAtMs: number, rev: number, wallMs: number): void;
-  /** Upper bound of the age in ms of a record whose last write has revision `mod`; Infinity when no sample bounds it. */
-  ageMs(mod: number, nowMs: number): number;
+  /** One linearizable read: the instants of sending and arrival, and the revision it saw. */
+  sample(sent: Instant, arrived: Instant, rev: number): void;
+  /** Upper bound of the age in ms of what was written at revision `rev`; Infinity when no sample bounds it. Own monotonic clock. */
+  ageMs(rev: number, nowMs: number): number;
+  /** Lower bound of the same; 0 when no sample bounds it. */
+  leastAgeMs(rev: number, nowMs: number): number;
   clear(): void;
 }
 
+const leadOf = ({ monoMs, wallMs }: Instant): number => wallMs - monoMs;
+
 export const createRevisionClock = (): RevisionClock => {
   let samples: Sample[] = [];
-  let last: { monoMs: number; wallMs: number } | null = null;
+
+  /** A stepped wall clock looks the same as a suspend; both only cost a few seconds of silence. */
+  const forgetBefore = (leadMs: number): void => {
+    if (samples.some((s) => Math.abs(s.leadMs - leadMs) > SUSPEND_MS))
+      samples = samples.filter((s) => Math.abs(s.leadMs - leadMs) <= SUSPEND_MS);
+  };
+
+  const push = (sample: Sample): void => {
+    const [older, newest] = samples.slice(-2);
+    if (older !== undefined && newest !== undefined && newest.sentAtMs - older.sentAtMs < SPACING_MS) samples.pop();
+    samples.push(sample);
+    if (samples.length > SAMPLES_MAX) samples.shift();
+  };
+
   return {
-    sample(sentAtMs, arrivedAtMs, rev, wallMs) {
-      const slipMs = last === null ? 0 : Math.abs(wallMs - last.wallMs - (arrivedAtMs - last.monoMs));
-      last = { monoMs: arrivedAtMs, wallMs };
-      // A stepped wall clock looks the same as a suspend; both only cost a few seconds of silence. This read may have been under way meanwhile, so that
-      // it was sent longer ago than the monotonic clock says: it goes too.
-      if (slipMs > SUSPEND_MS) {
-        samples = [];
-        return;
-      }
-      if (arrivedAtMs - sentAtMs > SLOW_READ_MS) return;
+    sample(sent, arrived, rev) {
+      // The store lost history: the same revisions will be given out again.
+      if (rev < (samples.at(-1)?.rev ?? 0)) samples = [];
       const newest = samples.at(-1);
-      // Nothing was written since the last sample: it can be moved forward in time, which bounds later writes more tightly.
-      if (newest !== undefined && newest.rev === rev) newest.sentAtMs = Math.max(newest.sentAtMs, sentAtMs);
-      else samples.push({ sentAtMs, rev });
-      if (samples.length > SAMPLES_MAX) samples.shift();
-    },
-    ageMs(mod, nowMs) {
-      for (let i = samples.length - 1; i >= 0; i--) {
-        const s = samples[i];
-        if (s !== undefined && s.rev < mod) return nowMs - s.sentAtMs;
+      if (arrived.monoMs - sent.monoMs <= SLOW_READ_MS) {
+        // Nothing was written since the last sample: it can be moved forward in time, which bounds later writes more tightly.
+        if (newest?.rev === rev) Object.assign(newest, { sentAtMs: Math.max(newest.sentAtMs, sent.monoMs), leadMs: leadOf(sent) });
+        else push({ rev, sentAtMs: sent.monoMs, knownAtMs: arrived.monoMs, leadMs: leadOf(sent) });
       }
-      return Number.POSITIVE_INFINITY;
+      // This one too, if the machine stood still while it was under way: it was sent longer ago than the monotonic clock says.
+      forgetBefore(leadOf(arrived));
+    },
+    ageMs(rev, nowMs) {
+      const before = samples.findLast((s) => s.rev < rev);
+      return before === undefined ? Number.POSITIVE_INFINITY : nowMs - before.sentAtMs;
+    },
+    leastAgeMs(rev, nowMs) {
+      const first = samples.find((s) => s.rev >= rev);
+      return first === undefined ? 0 : Math.max(0, nowMs - first.knownAtMs);
     },
     clear() {
       samples = [];
-      last = null;
     },
   };
 };

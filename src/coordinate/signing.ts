@@ -1,6 +1,6 @@
 // Who says it: votes and beats signed with Ed25519 by their region's key, so that a stolen store password cannot speak for other regions. A signature
 // covers the kind of record, the cluster, the place it is written to and every field, also those that this version does not know.
-// Knows nothing of freshness: whether a genuine record is an old one that somebody wrote again is replay.ts.
+// Knows nothing of freshness: whether a genuine record is an old one that somebody wrote again is trust.ts.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto';
 import { Fault } from '../errors.ts';
 

@@ -27,7 +27,7 @@ const viewing = (given: Partial<Viewing> & { speaking?: readonly string[]; writt
       { key: `beat/${region}/a`, value: beat, mod: 2 },
     ]),
   ];
-  const clock = { sample: () => undefined, ageMs: () => 500, clear: () => undefined };
+  const clock = { sample: () => undefined, ageMs: () => 500, leastAgeMs: () => 0, clear: () => undefined };
   return {
     sight: sightOf({ rev: 2, kvs }, clock, 0, new Map()),
     seenAgoMs: 0,

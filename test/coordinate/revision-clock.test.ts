@@ -1,84 +1,249 @@
+// How old the records of the store are: what is said of an age against the truth, whatever reads, clocks, suspends and lost histories do.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createClusterTime, median } from '../../src/coordinate/cluster-time.ts';
-import { createRevisionClock } from '../../src/coordinate/revision-clock.ts';
+import { createRevisionClock, type RevisionClock } from '../../src/coordinate/revision-clock.ts';
+
+/** A read by clocks that agree. */
+const sample = (clock: RevisionClock, sentAtMs: number, arrivedAtMs: number, rev: number, wallAheadMs = 0): void =>
+  clock.sample({ monoMs: sentAtMs, wallMs: sentAtMs + wallAheadMs }, { monoMs: arrivedAtMs, wallMs: arrivedAtMs + wallAheadMs }, rev);
+
+/** What happens to a reader and its store, one after the other. */
+type Event =
+  | { kind: 'pass'; ms: number }
+  | { kind: 'write' }
+  | { kind: 'read'; thereMs: number; backMs: number; writes: number }
+  /** The machine stands still: time passes, the monotonic clock does not, the wall clock catches up. */
+  | { kind: 'suspend'; ms: number; duringRead: boolean }
+  | { kind: 'step'; ms: number }
+  /** The store is replaced by a copy that lacks this many revisions. */
+  | { kind: 'regress'; by: number };
+
+interface World {
+  clock: RevisionClock;
+  /** True time, ms. */
+  nowMs: number;
+  monoMs: number;
+  wallMs: number;
+  rev: number;
+  /** True time of each revision's write. */
+  writtenAtMs: Map<number, number>;
+}
+
+const ANY: fc.Arbitrary<Event> = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.nat(900) }) },
+  { weight: 5, arbitrary: fc.constant({ kind: 'write' as const }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ kind: fc.constant('read' as const), thereMs: fc.nat(1500), backMs: fc.nat(1500), writes: fc.nat(3) }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('suspend' as const), ms: fc.nat(60_000), duringRead: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('suspend' as const), ms: fc.nat(1900), duringRead: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('step' as const), ms: fc.integer({ min: -60_000, max: 60_000 }) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('regress' as const), by: fc.nat(4) }) },
+);
+
+/** A wall clock that is set back by as much as the machine stood still hides it from everybody: not in one history. */
+const EVENTS = fc.oneof(
+  ...(['step', 'suspend'] as const).map((without) =>
+    fc.array(
+      ANY.filter((e) => e.kind !== without),
+      { minLength: 10, maxLength: 120 },
+    ),
+  ),
+);
+
+/** Runs the events; `check` after each read. `rate`: how fast both clocks of the reader run. */
+const run = (events: readonly Event[], rate: number, check: (world: World) => void): void => {
+  const world: World = { clock: createRevisionClock(), nowMs: 0, monoMs: 77_000, wallMs: 0, rev: 0, writtenAtMs: new Map() };
+  const pass = (ms: number): void => {
+    world.nowMs += ms;
+    world.monoMs += ms * rate;
+    world.wallMs += ms * rate;
+  };
+  const suspend = (ms: number): void => {
+    world.nowMs += ms;
+    world.wallMs += ms * rate;
+  };
+  const write = (): void => {
+    world.rev++;
+    world.writtenAtMs.set(world.rev, world.nowMs);
+  };
+  let asleepMs = 0;
+  for (const event of events) {
+    if (event.kind === 'pass') pass(event.ms);
+    else if (event.kind === 'write') write();
+    else if (event.kind === 'step') world.wallMs += event.ms;
+    else if (event.kind === 'suspend') {
+      if (event.duringRead) asleepMs = event.ms;
+      else suspend(event.ms);
+    } else if (event.kind === 'regress') {
+      const to = Math.max(0, world.rev - event.by);
+      for (let rev = to + 1; rev <= world.rev; rev++) world.writtenAtMs.delete(rev);
+      // What reads the store notices a regress by itself only if it has seen more; the shell notices the rest by the adoption.
+      if (to < world.rev) world.clock.clear();
+      world.rev = to;
+    } else {
+      const sent = { monoMs: world.monoMs, wallMs: world.wallMs };
+      pass(event.thereMs);
+      const seen = world.rev;
+      for (let n = 0; n < event.writes; n++) write();
+      suspend(asleepMs);
+      asleepMs = 0;
+      pass(event.backMs);
+      world.clock.sample(sent, { monoMs: world.monoMs, wallMs: world.wallMs }, seen);
+      check({ ...world, rev: seen });
+    }
+  }
+};
 
 describe('the revision clock', () => {
-  test('bounds a record by the latest read that was sent before it existed', () => {
+  test('bounds a record by the latest read that was sent before it existed, and by the first that has seen it', () => {
     const clock = createRevisionClock();
-    clock.sample(0, 10, 5, 10);
-    clock.sample(500, 510, 7, 510);
+    sample(clock, 0, 10, 5);
+    sample(clock, 500, 510, 7);
     expect(clock.ageMs(5, 1000)).toBe(Number.POSITIVE_INFINITY);
     expect(clock.ageMs(6, 1000)).toBe(1000);
     expect(clock.ageMs(8, 1000)).toBe(500);
+    expect(clock.leastAgeMs(5, 1000)).toBe(990);
+    expect(clock.leastAgeMs(6, 1000)).toBe(490);
+    expect(clock.leastAgeMs(8, 1000)).toBe(0);
   });
 
-  test('never says younger than it is, whatever the delays of reads and writes', () => {
-    const event = fc.record({ gapMs: fc.nat(900), write: fc.boolean(), thereMs: fc.nat(400), backMs: fc.nat(400) });
+  test('never says younger than it is, whatever reads, clock rates, suspends, steps and lost histories do', () => {
+    let bounded = 0;
     fc.assert(
-      fc.property(fc.array(event, { minLength: 5, maxLength: 60 }), (events) => {
-        const clock = createRevisionClock();
-        const writtenAtMs = new Map<number, number>();
-        let nowMs = 0;
-        let rev = 0;
-        for (const e of events) {
-          nowMs += e.gapMs;
-          if (e.write) {
-            rev++;
-            writtenAtMs.set(rev, nowMs);
-            continue;
+      fc.property(EVENTS, fc.double({ min: 0.95, max: 1.05, noNaN: true }), (events, rate) => {
+        run(events, rate, ({ clock, nowMs, monoMs, writtenAtMs, rev }) => {
+          for (const [mod, atMs] of writtenAtMs) {
+            if (mod > rev) continue;
+            const boundMs = clock.ageMs(mod, monoMs);
+            if (boundMs < Number.POSITIVE_INFINITY) bounded++;
+            // A clock that is slow says too little by its rate, and up to two seconds of standing still go unnoticed.
+            expect(boundMs / rate + 2000 / rate).toBeGreaterThanOrEqual(nowMs - atMs - 1e-3);
           }
-          const sentAtMs = nowMs;
-          nowMs += e.thereMs;
-          const seen = rev;
-          nowMs += e.backMs;
-          clock.sample(sentAtMs, nowMs, seen, nowMs);
-          for (const [mod, atMs] of writtenAtMs) if (mod <= seen) expect(clock.ageMs(mod, nowMs)).toBeGreaterThanOrEqual(nowMs - atMs);
-        }
+        });
+      }),
+      { numRuns: 400 },
+    );
+    expect(bounded).toBeGreaterThan(5000);
+  });
+
+  test('with clocks that run true and a machine that never stands still it is right to the millisecond, on both sides', () => {
+    const calm = ANY.filter((e) => e.kind === 'pass' || e.kind === 'write' || e.kind === 'read');
+    fc.assert(
+      fc.property(fc.array(calm, { minLength: 10, maxLength: 120 }), (events) => {
+        run(events, 1, ({ clock, nowMs, monoMs, writtenAtMs, rev }) => {
+          for (const [mod, atMs] of writtenAtMs) {
+            if (mod > rev) continue;
+            expect(clock.ageMs(mod, monoMs)).toBeGreaterThanOrEqual(nowMs - atMs);
+            expect(clock.leastAgeMs(mod, monoMs)).toBeLessThanOrEqual(nowMs - atMs);
+          }
+        });
       }),
       { numRuns: 300 },
     );
   });
 
+  test('says at most the spacing of the reads and their delay more than it is, however busy the store', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 5, max: 600 }),
+        fc.integer({ min: 1, max: 400 }),
+        fc.integer({ min: 1, max: 400 }),
+        fc.integer({ min: 3, max: 700 }),
+        (everyMs, thereMs, backMs, writeEveryMs) => {
+          const clock = createRevisionClock();
+          // Reads follow one another, each `everyMs` after the last arrived; the store is written all the time.
+          const revAt = (ms: number): number => Math.floor(ms / writeEveryMs);
+          let nowMs = 0;
+          const spanMs = everyMs + thereMs + backMs;
+          let seen = 0;
+          while (nowMs < 15_000) {
+            const sentAtMs = nowMs + everyMs;
+            seen = revAt(sentAtMs + thereMs);
+            nowMs += spanMs;
+            sample(clock, sentAtMs, nowMs, seen);
+          }
+          // Everything younger than 10 s, which is what freshness asks about.
+          for (let mod = Math.max(1, revAt(nowMs - 10_000)); mod <= seen; mod++) {
+            const truthMs = nowMs - mod * writeEveryMs;
+            expect(clock.ageMs(mod, nowMs)).toBeGreaterThanOrEqual(truthMs);
+            // Thinned out to a quarter of a second.
+            expect(clock.ageMs(mod, nowMs)).toBeLessThanOrEqual(truthMs + 250 + spanMs + thereMs);
+          }
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
   test('a read slower than two seconds bounds nothing', () => {
     const clock = createRevisionClock();
-    clock.sample(0, 2001, 5, 2001);
+    sample(clock, 0, 2001, 5);
     expect(clock.ageMs(6, 3000)).toBe(Number.POSITIVE_INFINITY);
   });
 
   test('a machine that was suspended, or whose wall clock stepped, starts afresh', () => {
     for (const wallMs of [60_000, -60_000]) {
       const clock = createRevisionClock();
-      clock.sample(0, 10, 5, 10);
-      clock.sample(500, 510, 5, 510 + wallMs);
-      expect(clock.ageMs(6, 600)).toBe(Number.POSITIVE_INFINITY);
-      clock.sample(1000, 1010, 9, 1010 + wallMs);
-      // The samples from before are gone: nothing bounds what was written in between.
-      expect(clock.ageMs(7, 1100)).toBe(Number.POSITIVE_INFINITY);
-      expect(clock.ageMs(10, 1100)).toBe(100);
+      sample(clock, 0, 10, 5);
+      sample(clock, 500, 510, 8, wallMs);
+      // The sample from before is gone: nothing bounds what was written in between.
+      expect(clock.ageMs(7, 600)).toBe(Number.POSITIVE_INFINITY);
+      expect(clock.ageMs(9, 600)).toBe(100);
     }
   });
 
-  test('a read that was under way during a suspend bounds nothing: the monotonic clock did not see how long ago it was sent', () => {
+  test('many small suspends add up: none of them is long, and together they make the old samples worthless', () => {
     const clock = createRevisionClock();
-    clock.sample(0, 10, 5, 10);
-    // Sent at 500, then an hour of sleep that the monotonic clock misses, then the reply of before.
-    clock.sample(500, 600, 5, 3_600_600);
-    clock.sample(1000, 1010, 6, 3_601_010);
-    expect(clock.ageMs(6, 1100)).toBe(Number.POSITIVE_INFINITY);
+    // Every half second of its own time the machine stands still for 1.5 s.
+    for (let n = 0; n < 20; n++) sample(clock, n * 500, n * 500 + 10, n + 1, n * 1500);
+    const nowMs = 19 * 500 + 10;
+    // Revision 12 was written 16 s ago, of which the monotonic clock has seen 4.5 s.
+    expect(clock.ageMs(12, nowMs)).toBe(Number.POSITIVE_INFINITY);
+    expect(clock.ageMs(20, nowMs)).toBeLessThan(600);
   });
 
-  test('the ring is bounded, and what left it bounds nothing', () => {
+  test('a read that was under way during a suspend bounds nothing: the monotonic clock did not see how long ago it was sent', () => {
+    for (const isFirst of [true, false]) {
+      const clock = createRevisionClock();
+      if (!isFirst) sample(clock, 0, 10, 5);
+      // Sent at 500, then an hour of sleep that the monotonic clock misses, then the reply of before.
+      clock.sample({ monoMs: 500, wallMs: 500 }, { monoMs: 600, wallMs: 3_600_600 }, 5);
+      sample(clock, 1000, 1010, 6, 3_600_000);
+      expect(clock.ageMs(6, 1100)).toBe(Number.POSITIVE_INFINITY);
+    }
+  });
+
+  test('a revision that goes backwards makes every sample worthless: the same numbers will mean other records', () => {
     const clock = createRevisionClock();
-    for (let i = 0; i < 1000; i++) clock.sample(i * 500, i * 500 + 10, i + 1, i * 500 + 10);
-    expect(clock.ageMs(1000, 500_000)).toBe(500_000 - 998 * 500);
+    sample(clock, 0, 10, 100);
+    sample(clock, 500, 510, 120);
+    sample(clock, 1000, 1010, 90);
+    expect(clock.ageMs(110, 1100)).toBe(100);
+    expect(clock.leastAgeMs(110, 1100)).toBe(0);
+    expect(clock.ageMs(90, 1100)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('remembers a minute at least, however often it is fed, and no more than its ring', () => {
+    for (const everyMs of [10, 100, 500]) {
+      const clock = createRevisionClock();
+      for (let n = 0; n < 100_000 / everyMs; n++) sample(clock, n * everyMs, n * everyMs + 1, n + 1);
+      const rev = 45_000 / everyMs;
+      expect(clock.ageMs(rev, 100_000)).toBeGreaterThanOrEqual(100_000 - 45_000);
+      expect(clock.ageMs(rev, 100_000)).toBeLessThanOrEqual(100_000 - 45_000 + 250 + 2 * everyMs);
+    }
+    const clock = createRevisionClock();
+    for (let n = 0; n < 1000; n++) sample(clock, n * 500, n * 500 + 10, n + 1);
     expect(clock.ageMs(2, 500_000)).toBe(Number.POSITIVE_INFINITY);
   });
 
   test('reads that see no write move the last sample on, which bounds the next write more tightly', () => {
     const clock = createRevisionClock();
-    for (let i = 0; i < 10; i++) clock.sample(i * 500, i * 500 + 10, 5, i * 500 + 10);
+    for (let i = 0; i < 10; i++) sample(clock, i * 500, i * 500 + 10, 5);
     expect(clock.ageMs(6, 5000)).toBe(500);
+    expect(clock.leastAgeMs(5, 5000)).toBe(4990);
   });
 });
 

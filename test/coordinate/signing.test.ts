@@ -219,13 +219,12 @@ describe('a key', () => {
       [spki, 'no private key'],
       ['hunter2 hunter2', 'no private key'],
     ] as const) {
-      const thrown = (() => {
-        try {
-          createSigner(pem, '/etc/tidegate/signing.pem');
-        } catch (error) {
-          return error;
-        }
-      })();
+      let thrown: unknown;
+      try {
+        createSigner(pem, '/etc/tidegate/signing.pem');
+      } catch (error) {
+        thrown = error;
+      }
       expect(thrown).toBeInstanceOf(Fault);
       const { code, message } = thrown as Fault;
       expect(code).toBe('ERR_SECRET');

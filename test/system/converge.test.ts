@@ -108,11 +108,12 @@ const start = async ({ more = [] as readonly string[] } = {}) => {
     commit: async (conditions, ops) => (await store.txn({ if: conditions, then: ops })).ok,
   };
   const turn = async (): Promise<void> => {
-    const sentAtMs = ports.clock.monoMs();
+    const instant = () => ({ monoMs: ports.clock.monoMs(), wallMs: ports.clock.wallMs() });
+    const sent = instant();
     const read = await store.get(SIGHT_QUERY);
-    const arrivedAtMs = ports.clock.monoMs();
-    revisions.sample(sentAtMs, arrivedAtMs, read.rev, ports.clock.wallMs());
-    const sight = sightOf(read, revisions, arrivedAtMs, cache);
+    const arrived = instant();
+    revisions.sample(sent, arrived, read.rev);
+    const sight = sightOf(read, revisions, arrived.monoMs, cache);
     const heard = REGIONS.map((region) => ({ region, replica: 'a', key: '', vote: {} as never, beat: null, ageMs: 0 }));
     await duties.turn({ ...sight, heard }, nowMs(), term);
   };
