@@ -1,7 +1,7 @@
 // etcd as the store. Decides what a call's outcome means: a transaction is sent at most once, and certain is only what etcd's own words make certain.
 // Reads are linearizable, made of one transaction, and may be asked of a second member while the first keeps us waiting.
 // A store that was replaced or lost revisions is frozen by src/store/identity.ts until a human adopts it.
-import { Metadata, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { KEYS } from '../../coordinate/keys.ts';
 import { errorText, Fault } from '../../errors.ts';
 import type { Log } from '../../log.ts';
@@ -15,6 +15,7 @@ import { type Endpoint, parseEndpoints, type ResolveName, type TlsTexts } from '
 import { follow } from './feed.ts';
 import { firstAnswer } from './hedge.ts';
 import { CallError, type Link } from './link.ts';
+import { createPassport, isTokenRefused, type Passport, type User } from './passport.ts';
 import {
   loadProtocol,
   parsedRecords,
@@ -34,13 +35,22 @@ export interface EtcdOptions {
   /** Before every key on the wire; ends with `/`. */
   prefix: string;
   tls?: TlsTexts;
-  user?: { name: string; password: string };
+  user?: User;
   /** For a whole call: connection, request and reply. */
   timeoutMs: number;
   ports: Ports;
   log?: Log;
   /** Needed when an endpoint is a host name: names are never resolved by getaddrinfo. */
   resolve?: ResolveName;
+}
+
+/** Keys named in a refusal at most. */
+const NAMED_MAX = 5;
+
+/** What a call asked for. */
+interface Wanted {
+  reads: readonly string[];
+  writes: readonly string[];
 }
 
 /** The member is well, and what it said is for the asker to hear. */
@@ -54,26 +64,31 @@ class EtcdStore implements Store {
   readonly #timeoutMs: number;
   readonly #protocol = loadProtocol();
   readonly #identity = createIdentity();
+  readonly #passport: Passport;
   readonly #roster: Roster;
   readonly #closed = new AbortController();
   readonly #watchers = new Set<(event: WatchEvent) => void>();
   readonly #where: string;
 
-  constructor({ prefix, timeoutMs, ports, log }: EtcdOptions, endpoints: readonly Endpoint[]) {
+  constructor({ prefix, timeoutMs, ports, log, user, tls }: EtcdOptions, endpoints: readonly Endpoint[]) {
     this.#ports = ports;
     this.#log = log;
     this.#prefix = prefix;
     this.#timeoutMs = timeoutMs;
     this.#where = `etcd ${prefix}`;
+    this.#passport = createPassport(this.#protocol.authenticate, user, tls?.certPem, log);
     this.#roster = createRoster({
       ports,
       log,
       endpoints,
       timeoutMs,
       identify: async (link, signal) => {
-        await this.#readOver(null, link, { keys: [], prefixes: [] }, signal).catch((error: unknown) => {
+        try {
+          await this.#passport.ready(link, signal);
+          await this.#readOver(null, link, { keys: [], prefixes: [] }, signal);
+        } catch (error) {
           if (!isAnswer(error)) throw error;
-        });
+        }
       },
     });
   }
@@ -88,7 +103,7 @@ class EtcdStore implements Store {
     try {
       return await withDeadline(this.#ports.timers, this.#timeoutMs, this.#where, (within) => this.#read(wanted, within), signal);
     } catch (error) {
-      throw this.#failed(error, true);
+      throw this.#failed(error, true, { reads: [...wanted.keys, ...wanted.prefixes], writes: [] });
     }
   }
 
@@ -114,7 +129,10 @@ class EtcdStore implements Store {
       return await withDeadline(this.#ports.timers, this.#timeoutMs, this.#where, work, signal);
     } catch (error) {
       if (error instanceof DeadlineError) (sentTo as Member | null)?.blame(errorText(error));
-      throw this.#failed(error, sentTo === null);
+      throw this.#failed(error, sentTo === null, {
+        reads: [...txn.if.map(({ key }) => key), ...(txn.else ?? [])],
+        writes: ops.map(({ key }) => key),
+      });
     }
   }
 
@@ -139,7 +157,8 @@ class EtcdStore implements Store {
       begin: (member, onReply, onEnd) => {
         const link = member.link();
         if (link === null) throw new Error(`${member.name}: the connection was lost`);
-        return link.stream(this.#protocol.watch, this.#metadata(), onReply, onEnd);
+        const metadata = this.#passport.metadata();
+        return link.stream(this.#protocol.watch, metadata, onReply, onEnd);
       },
       tell,
     });
@@ -172,20 +191,17 @@ class EtcdStore implements Store {
     );
   }
 
-  #metadata(): Metadata {
-    const metadata = new Metadata();
-    // A member that knows no leader refuses at once, for certain, instead of keeping us waiting in doubt.
-    metadata.set('hasleader', 'true');
-    return metadata;
-  }
-
+  /** One exchange. What it says of the member is noted. */
   async #send(member: Member | null, link: Link, request: TxnRequest, signal: AbortSignal): Promise<TxnReply> {
+    const metadata = this.#passport.metadata();
     try {
-      const reply = await link.ask(this.#protocol.txn, request, this.#metadata(), signal);
+      const reply = await link.ask(this.#protocol.txn, request, metadata, signal);
       member?.praise();
       return reply;
     } catch (error) {
       if (error instanceof CallError && meaningOf(error.code, error.message).cause === 'member') member?.blame(errorText(error));
+      // For the next call; whether this one may be sent again is for the caller to say.
+      if (isTokenRefused(error)) await this.#passport.renew(link, metadata, signal).catch(() => undefined);
       throw error;
     }
   }
@@ -208,7 +224,11 @@ class EtcdStore implements Store {
   async #readOver(member: Member | null, link: Link, wanted: Required<Query>, signal: AbortSignal): Promise<Read> {
     const before = this.#identity.before();
     const request = readRequest(this.#prefix, wanted, KEYS.adopted);
-    const reply = await this.#send(member, link, request, signal);
+    const send = () => this.#send(member, link, request, signal);
+    const reply = await send().catch((error: unknown) => {
+      if (!isTokenRefused(error)) throw error;
+      return send();
+    });
     const records = this.#records(reply);
     const adopted = records.find(({ key }) => key === KEYS.adopted);
     this.#learn(reply, before, (adopted?.value as Adopted | undefined) ?? null);
@@ -240,12 +260,26 @@ class EtcdStore implements Store {
   }
 
   /** What a failed call rejects with. `certain`: nothing was sent, or nothing could be changed by it. */
-  #failed(error: unknown, certain: boolean): Error {
+  #failed(error: unknown, certain: boolean, wanted: Wanted): Error {
     if (error instanceof Fault || error instanceof StoreDefiniteError) return error;
     const meaning = error instanceof CallError ? meaningOf(error.code, error.message) : null;
     const Kind = certain || meaning?.certain ? StoreDefiniteError : StoreAmbiguousError;
-    const details = [errorText(error), meaning?.advice ?? '', this.#roster.complaints()].filter((text) => text !== '');
-    return new Kind(`${this.#where}: ${details.join('; ')}`, { cause: error });
+    const isDenied = meaning?.cause === 'denied';
+    const details = [errorText(error), isDenied ? this.#denied(wanted) : '', meaning?.advice ?? '', this.#roster.complaints()];
+    const text = `${this.#where}: ${details.filter((detail) => detail !== '').join('; ')}`;
+    return new Kind(text, { cause: isDenied ? new Fault('ERR_STORE_DENIED', text, { cause: error }) : error });
+  }
+
+  #denied({ reads, writes }: Wanted): string {
+    const list = (what: string, keys: readonly string[]): string =>
+      keys.length === 0
+        ? ''
+        : `${what} ${keys
+            .slice(0, NAMED_MAX)
+            .map((key) => this.#prefix + key)
+            .join(', ')}${keys.length > NAMED_MAX ? ', …' : ''}`;
+    const needs = [list('read', reads), list('write', writes)].filter((text) => text !== '').join(' and ');
+    return `${this.#passport.holder} lacks a grant to ${needs || 'read'}; deploy/etcd/grants.sh prints what each role needs`;
   }
 }
 

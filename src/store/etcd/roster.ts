@@ -9,6 +9,8 @@ import type { Link } from './link.ts';
 /** Set aside for this long at first, doubling. */
 const ASIDE_FIRST_MS = 200;
 const ASIDE_LAST_MS = 5000;
+/** A member that speaks, if only to say that it has no leader, is asked again this soon at the latest. */
+const ASIDE_SPEAKING_MS = 500;
 /** Good for this long: earlier failures are forgotten. */
 const FORGET_MS = 30_000;
 /** A connection that nobody used for this long is tried, so that a dead one is found before it is needed. */
@@ -74,8 +76,7 @@ export const createRoster = ({ ports, log, endpoints, identify, timeoutMs }: Ros
       },
       blame: (why) => {
         if (!good) return;
-        because = why;
-        good = false;
+        setGood(false, why);
         trouble?.();
       },
     };
@@ -113,34 +114,44 @@ export const createRoster = ({ ports, log, endpoints, identify, timeoutMs }: Ros
         else sound.lost.addEventListener('abort', done, { once: true });
       });
 
-    const turn = async (): Promise<void> => {
-      try {
+    const setGood = (next: boolean, why: string): void => {
+      if (good && !next) log?.warn('etcd.member.aside', { member: name, because: why });
+      if (!good && next) log?.info('etcd.member.good', { member: name });
+      if (!next) because = why;
+      const isChange = good !== next;
+      good = next;
+      if (isChange) changed();
+    };
+
+    /** Good for as long as it lasts; ends when there is a reason to set it aside, which is in `because`. */
+    const serve = async (): Promise<void> => {
+      for (;;) {
         await attempt();
-        if (!good) log?.info('etcd.member.good', { member: name });
-        const goodSinceMs = clock.monoMs();
-        usedAtMs = goodSinceMs;
-        const wasGood = good;
-        good = true;
-        if (!wasGood) changed();
-        await untilDoubted(link!);
-        if (clock.monoMs() - goodSinceMs >= FORGET_MS) failures = 0;
-        // Only idle: look again without setting it aside.
-        if (good && !link!.lost.aborted) return;
-        if (link!.lost.aborted) {
-          because = good ? 'the connection was lost' : because;
+        usedAtMs = clock.monoMs();
+        setGood(true, '');
+        const sound = link!;
+        await untilDoubted(sound);
+        if (sound.lost.aborted) {
           link = null;
+          setGood(false, 'the connection was lost');
         }
+        // Only idle: read through it once more.
+        if (!good) return;
+      }
+    };
+
+    const turn = async (): Promise<void> => {
+      const sinceMs = clock.monoMs();
+      try {
+        await serve();
       } catch (error) {
         link?.close();
         link = null;
-        because = errorText(error);
+        setGood(false, errorText(error));
       }
-      const wasGood = good;
-      good = false;
-      failures += 1;
-      if (wasGood || failures === 1) log?.warn('etcd.member.aside', { member: name, because });
-      changed();
-      const asideMs = Math.min(ASIDE_FIRST_MS * 2 ** (failures - 1), ASIDE_LAST_MS);
+      failures = clock.monoMs() - sinceMs >= FORGET_MS ? 1 : failures + 1;
+      const lastMs = because.includes('etcdserver:') ? ASIDE_SPEAKING_MS : ASIDE_LAST_MS;
+      const asideMs = Math.min(ASIDE_FIRST_MS * 2 ** Math.min(failures - 1, 10), lastMs);
       await sleep(timers, asideMs * (0.75 + random.unit() / 2), closed.signal).catch(() => undefined);
     };
 
