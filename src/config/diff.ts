@@ -5,17 +5,21 @@ import type { ClusterConfig } from '../model.ts';
 import { list, spell } from './words.ts';
 
 /** Longest piece of one value in a line. */
-const VALUE_MAX = 200;
+const VALUE_MAX = 120;
 /** Most lines: more is another cluster, and nobody reads it. */
-export const LINES_MAX = 1000;
+export const LINES_MAX = 500;
 
 const clip = (text: string): string => (text.length > VALUE_MAX ? `${text.slice(0, VALUE_MAX)}…` : text);
+
+/** As JSON, without what follows the ? of an address: a probe's may hold a token. */
+const shown = (value: unknown): string =>
+  clip(JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'string' ? inner.replace(/(:\/\/[^?]*)\?.*$/s, '$1?…') : inner)));
 
 /** A key and a value as the file spells them: `intervalMs: 5000` is `interval: 5s` there. */
 const spelt = (key: string, value: unknown): { key: string; text: string } => {
   if (/[a-z]Ms$/.test(key) && typeof value === 'number') return { key: key.slice(0, -2), text: spell(value) };
   if (key === 'ttlS' && typeof value === 'number') return { key: 'ttl', text: spell(value * 1000) };
-  return { key, text: value === undefined ? 'nothing' : clip(JSON.stringify(value)) };
+  return { key, text: value === undefined ? 'nothing' : shown(value) };
 };
 
 const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -29,7 +33,7 @@ const isNamed = (value: unknown): value is Named => isMap(value) && typeof value
 const isNamedList = (value: unknown): value is readonly Named[] => Array.isArray(value) && value.every(isNamed);
 
 const ofMaps = (before: Readonly<Record<string, unknown>>, after: Readonly<Record<string, unknown>>, at: string): readonly string[] =>
-  [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((key) => ofValues(before[key], after[key], at, key));
+  [...new Set([...Object.keys(after), ...Object.keys(before)])].flatMap((key) => ofValues(before[key], after[key], at, key));
 
 const ofLists = (before: readonly Named[], after: readonly Named[], at: string): readonly string[] => {
   const [old, now] = [before.map(({ name }) => name), after.map(({ name }) => name)];
@@ -40,9 +44,7 @@ const ofLists = (before: readonly Named[], after: readonly Named[], at: string):
     ...after.flatMap((entry) => {
       const known = before.find(({ name }) => name === entry.name);
       const { name, ...content } = entry;
-      return known === undefined
-        ? [`${at}/${name}: added ${clip(JSON.stringify(content))}`]
-        : ofMaps({ ...known }, { ...entry }, `${at}/${name}`);
+      return known === undefined ? [`${at}/${name}: added ${shown(content)}`] : ofMaps({ ...known }, { ...entry }, `${at}/${name}`);
     }),
     ...(moved ? [`${at}: order ${list(old, 20)} -> ${list(now, 20)}`] : []),
   ];

@@ -78,7 +78,8 @@ const roleOf = ({ services }: ClusterConfig, { name, vote, coordinator, keys = [
   return [duty, ...more.filter((part) => part !== '')].join('; ');
 };
 
-const regionLines = (cluster: ClusterConfig): string[] => {
+/** Who does what. */
+export const regionReport = (cluster: ClusterConfig): string[] => {
   const width = Math.max(...cluster.regions.map(({ name }) => name.length));
   return cluster.regions.map((region) => `  ${region.name.padEnd(width)}  ${roleOf(cluster, region)}`);
 };
@@ -93,7 +94,7 @@ export const worstCaseReport = (cluster: ClusterConfig, pace: Pace): readonly st
 /** What a cluster's configuration means: who does what, who votes, how long the worst case takes. */
 export const clusterReport = (cluster: ClusterConfig, pace: Pace): readonly string[] => [
   'Regions',
-  ...regionLines(cluster),
+  ...regionReport(cluster),
   '',
   'Electorates',
   ...electorateReport(cluster),

@@ -1,0 +1,50 @@
+// The store that a replica's file names, opened for a command that runs beside the service or without it. Starts nothing that serves.
+import type { ReplicaConfig } from '../config/schema.ts';
+import { Fault } from '../errors.ts';
+import { createLog } from '../log.ts';
+import { type Ends, lookContext, openEtcdStore } from '../open.ts';
+import type { Ports } from '../ports.ts';
+import { readSecret } from '../secrets.ts';
+import { openEmbedded } from '../store/embedded.ts';
+import { connectStore } from '../store/remote.ts';
+import type { Store } from '../store/store.ts';
+
+/** Where a command says things: data on `out`, all else on `err`. */
+export interface Saying {
+  out(text: string): void;
+  err(text: string): void;
+}
+
+/** Only one process can have the file: a serving one is asked by its own means. */
+const openOwnFile = (file: string, ports: Ports): Store => {
+  try {
+    return openEmbedded({ file, ports });
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'ERR_STORE_LOCKED') throw error;
+    const todo =
+      'change the cluster section of its own file and send it SIGHUP; or give it store.serve, and name here a file with a store of kind remote';
+    throw new Fault('ERR_STORE_LOCKED', `${file}: a running replica serves this store file; ${todo}`, { cause: error });
+  }
+};
+
+/** Opens the store; whoever asked closes it. Throws Fault when the file or a secret cannot be used; a store out of reach shows at the first call. */
+export const openCommandStore = async ({ store, ...config }: ReplicaConfig, ports: Ports): Promise<Store> => {
+  if (store.kind === 'embedded') return openOwnFile(store.file, ports);
+  if (store.kind === 'remote') return connectStore({ url: store.url, token: readSecret(store.tokenFile), ports });
+  const ends: Ends = { working: [], open: [] };
+  const log = createLog({ level: 'silent', clock: ports.clock });
+  const looking = lookContext({ ...config, store }, { ports, log, version: '' }, ends);
+  const opened = await openEtcdStore(store, { ports, log }, looking.resolve);
+  return {
+    get clusterId() {
+      return opened.clusterId;
+    },
+    get: (query, signal) => opened.get(query, signal),
+    txn: (txn, signal) => opened.txn(txn, signal),
+    watch: (prefix, onEvent) => opened.watch(prefix, onEvent),
+    async close() {
+      await opened.close();
+      for (const close of ends.open) await close();
+    },
+  };
+};
