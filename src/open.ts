@@ -8,6 +8,7 @@ import { parseHostPort } from './config/fields.ts';
 import type { ReplicaConfig } from './config/schema.ts';
 import { serversOf } from './dns/resolv-conf.ts';
 import { createResolver } from './dns/resolver.ts';
+import { errorText, Fault } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Ports } from './ports.ts';
 import { type ProbeContext, userAgentOf } from './probe/kind.ts';
@@ -23,6 +24,8 @@ export interface ServeContext {
   version: string;
 }
 
+export type Resolve = ProbeContext['resolve'];
+
 export type Close = () => Promise<unknown> | unknown;
 
 /** What has work under way ends first and all at once, or one that hangs would take the time of the others; what is open then closes in reverse. */
@@ -31,7 +34,51 @@ export interface Ends {
   open: Close[];
 }
 
-export const openStore = async (config: ReplicaConfig, ports: Ports, ends: Ends): Promise<Store> => {
+type EtcdConfig = Extract<ReplicaConfig['store'], { kind: 'etcd' }>;
+
+/** Loaded only when configured: the protocol is heavy. Throws Fault ERR_SECRET or ERR_CONFIG_READ for files that cannot be used. */
+export const openEtcdStore = async (
+  config: EtcdConfig,
+  { ports, log }: Pick<ServeContext, 'ports' | 'log'>,
+  resolve: Resolve,
+): Promise<Store> => {
+  const { tls, user } = config;
+  const { openEtcd } = await import('./store/etcd/index.ts');
+  return openEtcd({
+    endpoints: config.endpoints,
+    prefix: config.prefix,
+    timeoutMs: config.timeoutMs,
+    ports,
+    log,
+    resolve,
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            caPem: readText(tls.caFile),
+            ...(tls.certFile === undefined ? {} : { certPem: readText(tls.certFile) }),
+            ...(tls.keyFile === undefined ? {} : { keyPem: readSecret(tls.keyFile) }),
+          },
+        }),
+    ...(user === undefined ? {} : { user: { name: user.name, password: readSecret(user.passwordFile) } }),
+  });
+};
+
+const readText = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Fault('ERR_CONFIG_READ', `${path}: ${errorText(error)}; the store's certificates must be there`, { cause: error });
+  }
+};
+
+export const openStore = async (config: ReplicaConfig, context: ServeContext, resolve: Resolve, ends: Ends): Promise<Store> => {
+  const { ports } = context;
+  if (config.store.kind === 'etcd') {
+    const store = await openEtcdStore(config.store, context, resolve);
+    ends.open.push(() => store.close());
+    return store;
+  }
   if (config.store.kind === 'remote') {
     const store = connectStore({ url: config.store.url, token: readSecret(config.store.tokenFile), ports });
     ends.open.push(() => store.close());

@@ -73,9 +73,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   let config = initial;
   let stopping = false;
   const metrics = createMetrics(version);
-  const store = measuredStore(await openStore(config, ports, ends), metrics, ports.clock);
-  const providers = await openProviders(config, context, ends);
   const looking = lookContext(config, context, ends);
+  const store = measuredStore(await openStore(config, context, looking.resolve, ends), metrics, ports.clock);
+  const providers = await openProviders(config, context, ends);
   const channels = [
     CHANNELS.log({ name: 'log' }, channelContext()),
     ...config.paging.webhooks.map((hook) => CHANNELS.webhook(hook, channelContext())),
