@@ -9,7 +9,7 @@ import type { Sight } from '../coordinate/read.ts';
 import { activeOverrides, stopOn } from '../decide/override.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { ClusterConfig, Routing } from '../model.ts';
+import type { ClusterConfig, Routing, ServiceConfig } from '../model.ts';
 import { type Ports, type Timer, withDeadline } from '../ports.ts';
 import { createAppliedBook } from './applied.ts';
 import { createLateWrites } from './late.ts';
@@ -59,6 +59,9 @@ interface Lane {
 const PROOF_MS = 1000;
 /** Renewals tried for one call; a store that answers so slowly is no ground to act from. */
 const PROOFS_MAX = 2;
+/** What was read is no longer so: no failure, and soon read again. */
+const CHANGED = 'the leader record or the orders of humans have changed since they were read';
+const LOOK_AGAIN_MS = 200;
 
 export const createPublisher = (options: PublisherOptions): Publisher => {
   const { ports, log } = options;
@@ -138,7 +141,8 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
       await report(name, steps, term);
       const isWriting = steps.some((s) => s.kind === 'write');
       const waitMs = late.waitMs(provider, term);
-      const undone = await write(name, provider, waitMs > 0 ? steps.filter((s) => s.kind !== 'write') : steps, now.sight, term);
+      const undone = await write(name, provider, waitMs > 0 ? steps.filter((s) => s.kind !== 'write') : steps, term);
+      if (undone === CHANGED) return LOOK_AGAIN_MS;
       if (undone !== null) return failed(name, lane, undone);
       lane.failures = 0;
       lane.failingSinceMs = null;
@@ -169,9 +173,9 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
       });
   };
 
-  const write = async (name: string, provider: Provider, steps: readonly Step[], sight: Sight, term: Term): Promise<string | null> => {
+  const write = async (name: string, provider: Provider, steps: readonly Step[], term: Term): Promise<string | null> => {
     const changes = steps.flatMap((s) => (s.kind === 'write' ? [s.change] : []));
-    const first = changes.length === 0 ? null : await attempt(name, provider, changes, sight, term);
+    const first = changes.length === 0 ? null : await attempt(name, provider, changes, term);
     if (first === null || first.outcome === 'applied') {
       await book.acknowledge(
         name,
@@ -185,14 +189,14 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     }
     // A batch is all or nothing; one service in conflict or refused must not keep the others waiting.
     if (changes.length > 1 && (first.outcome === 'conflict' || first.outcome === 'fatal'))
-      return await split(name, provider, changes, sight, term);
+      return await split(name, provider, changes, term);
     return first.because;
   };
 
-  const split = async (name: string, provider: Provider, changes: readonly Change[], sight: Sight, term: Term): Promise<string | null> => {
+  const split = async (name: string, provider: Provider, changes: readonly Change[], term: Term): Promise<string | null> => {
     let undone: string | null = null;
     for (const change of changes) {
-      const result = await attempt(name, provider, [change], sight, term);
+      const result = await attempt(name, provider, [change], term);
       if (result.outcome === 'applied') await book.acknowledge(name, [{ service: change.desired.service, fence: change.fence }], term);
       else undone ??= result.because;
     }
@@ -200,22 +204,28 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
   };
 
   /**
-   * The right to act is proved anew right before each call; without it nothing leaves this process. Guarded on the orders as they were read, so that
+   * The right to act is proved anew right before each call; without it nothing leaves this process. Guarded on the orders as they were read last, so that
    * nothing is written any more once a stop is in the store. Null: proved, a moment ago.
    */
-  const provenRight = async (sight: Sight, term: Term): Promise<string | null> => {
-    const orders = { key: KEYS.override, mod: sight.mod(KEYS.override) };
+  const provenRight = async (services: readonly string[], term: Term): Promise<string | null> => {
+    const sight = options.sight();
+    const active = activeOverrides(sight?.overrides ?? null, term.nowMs());
+    const isStopped = (service: ServiceConfig): boolean => services.includes(service.name) && stopOn(active, service) !== undefined;
+    if (sight?.cluster == null || sight.cluster.services.some(isStopped)) return CHANGED;
     for (let n = 0; n < PROOFS_MAX; n++) {
       const begunAtMs = ports.clock.monoMs();
-      if (!(await term.commit([orders], []))) return 'the leader record or the orders of humans have changed since they were read';
+      if (!(await term.commit([{ key: KEYS.override, mod: sight.mod(KEYS.override) }], []))) return CHANGED;
       // A renewal that took longer, or a process that slept after it, proves nothing about now.
       if (ports.clock.monoMs() - begunAtMs <= PROOF_MS) return null;
     }
     return `the leader record could not be renewed within ${PROOF_MS} ms, ${PROOFS_MAX} times in a row`;
   };
 
-  const attempt = async (name: string, provider: Provider, changes: readonly Change[], sight: Sight, term: Term): Promise<Applied> => {
-    const refusal = await provenRight(sight, term);
+  const attempt = async (name: string, provider: Provider, changes: readonly Change[], term: Term): Promise<Applied> => {
+    const refusal = await provenRight(
+      changes.map((c) => c.desired.service),
+      term,
+    );
     if (refusal !== null) {
       options.onWrite(name, 'refused');
       return { outcome: 'conflict', because: refusal };
