@@ -57,29 +57,30 @@ paging:
  */
 export const clusterText = (wan: Wan, keys: Readonly<Record<Region, string>>): string => {
   const anchors = `[tcp://${wan.address(PROVIDER, HOST.dns)}:53, http://${wan.address(PROVIDER, HOST.app)}:${APP_PORT}/]`;
-  return `name: ${CLUSTER}
-regions:
-${REGIONS.map((region) => `  - { name: ${region}, coordinator: ${COORDINATORS.some((each) => each === region)}, anchors: ${anchors}, keys: [${keys[region]}] }`).join('\n')}
-policy:
-  recoveryHold: 3s
-  ramp: [100%]
-  rampStep: 1s
-  pacing: 1s
-  flapWindow: 1m
-  latchAfter: 0
-  safety: { blast-radius: { regions: 1, window: 1s } }
-services:
-  - name: ${SERVICE}
-    mode: auto
-    provider: dns
-    ttl: ${TTL_S}s
-    pools:
+  return `cluster:
+  name: ${CLUSTER}
+  regions:
+${REGIONS.map((region) => `    - { name: ${region}, coordinator: ${COORDINATORS.some((each) => each === region)}, anchors: ${anchors}, keys: [${keys[region]}] }`).join('\n')}
+  policy:
+    recoveryHold: 3s
+    ramp: [100%]
+    rampStep: 1s
+    pacing: 1s
+    flapWindow: 1m
+    latchAfter: 0
+    safety: { blast-radius: { regions: 1, window: 1s } }
+  services:
+    - name: ${SERVICE}
+      mode: auto
+      provider: dns
+      ttl: ${TTL_S}s
+      pools:
 ${SERVING.map((region) => {
   const url = `http://${answerOf(wan, region)}:${APP_PORT}`;
-  return `      - { name: ${region}, answers: [${answerOf(wan, region)}], targets: [{ name: app, healthz: ${url}/healthz, readyz: ${url}/readyz }] }`;
+  return `        - { name: ${region}, answers: [${answerOf(wan, region)}], targets: [{ name: app, healthz: ${url}/healthz, readyz: ${url}/readyz }] }`;
 }).join('\n')}
-    converge:
-      authoritative: [${wan.address(PROVIDER, HOST.dns)}:53]
-      request: { port: ${APP_PORT}, path: / }
+      converge:
+        authoritative: [${wan.address(PROVIDER, HOST.dns)}:53]
+        request: { port: ${APP_PORT}, path: / }
 `;
 };

@@ -6,7 +6,7 @@ import { startReceiver } from '../webhook-receiver.ts';
 export type Order = { app: 'up' } | { app: 'down' } | { app: 'health'; healthz: boolean; readyz: boolean };
 export type Report =
   | { report: 'done' }
-  | { report: 'page'; id: string; type: string; summary: string; body: Readonly<Record<string, unknown>> };
+  | { report: 'page'; page: { id: string; type: string; summary: string; detail: Readonly<Record<string, unknown>> } };
 
 const [region = '', appHost = '', appPort = '', pagesHost = '', pagesPort = '', secret = ''] = process.argv.slice(2);
 
@@ -25,7 +25,10 @@ const obey = async (order: Order): Promise<void> => {
 const receiver = await startReceiver({
   host: pagesHost,
   port: Number(pagesPort),
-  onReceived: ({ id, type, summary, body }) => say({ report: 'page', id, type, summary, body }),
+  onReceived({ type, summary, body }) {
+    const { id, detail } = body.data as { id: string; detail: Readonly<Record<string, unknown>> };
+    say({ report: 'page', page: { id, type, summary, detail } });
+  },
 });
 receiver.trust(secret);
 await obey({ app: 'up' });

@@ -1,0 +1,124 @@
+// Regions that die, and networks that only look as if one had.
+import { expect } from 'vitest';
+import type { Moment } from './chronicle.ts';
+import { REGIONS, type Region, SERVICE, SERVING } from './files.ts';
+import type { Row } from './table.ts';
+import { isolate, type World } from './world.ts';
+
+/** Far above what anything takes: a case that needs it has failed, and says so. */
+export const PATIENCE_MS = 60_000;
+const GOAL_DETECTION_MS = 30_000;
+const GOAL_CONVERGENCE_MS = 60_000;
+/** Beats of every vantage in which a wrong move would have come: longer than a dead region takes to be drained. */
+const QUIET_BEATS = 6;
+
+export const without = (region: Region): readonly Region[] => SERVING.filter((each) => each !== region);
+export const shareOf = ({ routing }: Moment, region: Region): number => routing?.services[SERVICE]?.route[region] ?? -1;
+export const fenceOf = (world: World): number => world.chronicle.latest?.routing?.services[SERVICE]?.fence ?? 0;
+
+/** Waits for the drain, then until users everywhere (but in `unseen`) have left. `sinceMs`: when it broke. */
+export const expectDrain = async (world: World, region: Region, sinceMs: number, unseen: readonly Region[] = []): Promise<Partial<Row>> => {
+  const drained = await world.chronicle.next(`${region} drained`, (moment) => shareOf(moment, region) === 0, PATIENCE_MS);
+  await world.served(
+    REGIONS.filter((each) => !unseen.includes(each)),
+    without(region),
+    PATIENCE_MS,
+  );
+  const found = { detectionMs: drained.atMs - sinceMs, convergenceMs: performance.now() - drained.atMs };
+  expect(found.detectionMs).toBeLessThan(GOAL_DETECTION_MS);
+  expect(found.convergenceMs).toBeLessThan(GOAL_CONVERGENCE_MS);
+  return found;
+};
+
+/** Until each of these replicas has spoken so many times more. */
+export const beatsPass = async (world: World, replicas: readonly string[], count = QUIET_BEATS): Promise<void> => {
+  const seen = new Map(replicas.map((name) => [name, new Set<number>()]));
+  await world.chronicle.next(
+    `${count} beats of ${replicas.join()}`,
+    ({ beats }) => {
+      for (const [name, mods] of seen) mods.add(beats.get(name) ?? 0);
+      return [...seen.values()].every((mods) => mods.size > count);
+    },
+    PATIENCE_MS,
+  );
+};
+
+/** Everything of the region that coordinates dies, with the leading member of etcd in it. */
+export const regionKilled = async (world: World, row: Row): Promise<void> => {
+  const leader = world.chronicle.latest?.leader;
+  const region = leader?.region as Region;
+  await world.leadEtcd(region);
+  const epoch = world.chronicle.latest?.leader?.epoch ?? 0;
+  world.truth.break(region);
+  const atMs = performance.now();
+  await world.killRegion(region);
+  const taken = await world.chronicle.next('another coordinator', (moment) => (moment.leader?.epoch ?? 0) > epoch, PATIENCE_MS);
+  row.takeoverMs = taken.atMs - atMs;
+  Object.assign(row, await expectDrain(world, region, atMs, [region]));
+  row.note = `${region}, with the coordinator and the leading etcd member`;
+};
+
+/** No packet in or out; everything inside lives, and sees only itself. */
+export const regionCutOff = async (world: World, row: Row): Promise<void> => {
+  const region = SERVING.find((each) => each !== world.chronicle.latest?.leader?.region) as Region;
+  const from = world.paged.length;
+  world.truth.break(region);
+  const atMs = performance.now();
+  await world.cut(isolate(region));
+  Object.assign(row, await expectDrain(world, region, atMs, [region]));
+  // From within it looks as if all the others had died: it must not act on that, and must say what it believes to those next to it.
+  const [replica] = world.replicasOf(region);
+  expect(replica?.process.lines('coordinator.took_over').length).toBe(0);
+  const told = await world.untilPaged(
+    `${region} tells its own people`,
+    ({ region: at, type }) => at === region && type === 'store.lost',
+    from,
+  );
+  expect(told.summary).toContain('nothing can be decided');
+  row.note = `${region}; it pages its own people`;
+};
+
+const nothingMoves = async (world: World, speakers: readonly string[]): Promise<void> => {
+  const before = fenceOf(world);
+  await beatsPass(world, speakers);
+  expect(fenceOf(world)).toBe(before);
+  expect((await world.fence())?.v).toBe(before);
+};
+
+/** Both ways between one region and two others; everybody else sees everybody. */
+export const partlyCut = async (world: World, row: Row): Promise<void> => {
+  const pairs = [
+    ['r1', 'r2'],
+    ['r1', 'r3'],
+  ] as const;
+  await world.cut(
+    pairs.flatMap(([from, to]) => [
+      { from, to },
+      { from: to, to: from },
+    ]),
+  );
+  await doubted(world, ['r2', 'r3']);
+  await nothingMoves(world, ['r2/a', 'r3/a', 'r4/a', 'r5/a']);
+  row.note = 'r1 from r2 and r3; nothing moved';
+};
+
+/** One region's packets to another are lost; the way back is fine. */
+export const oneWay = async (world: World, row: Row): Promise<void> => {
+  await world.cut([{ from: 'r1', to: 'r2' }]);
+  await doubted(world, ['r2']);
+  await nothingMoves(world, ['r2/a', 'r3/a', 'r4/a', 'r5/a']);
+  row.note = 'r1 to r2; nothing moved';
+};
+
+/** Until somebody votes against one of them, or says why he keeps his vote: then the cut has been felt. */
+const doubted = async (world: World, regions: readonly Region[]): Promise<void> => {
+  const targets = regions.map((region) => `${SERVICE}/${region}/app`);
+  await world.chronicle.next(
+    `doubts about ${regions.join()}`,
+    ({ votes }) =>
+      [...votes.values()].some(
+        ({ self, down, unready }) => self.state === 'abstain' || [...down, ...unready].some((target) => targets.includes(target)),
+      ),
+    PATIENCE_MS,
+  );
+};

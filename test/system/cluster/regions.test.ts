@@ -1,0 +1,98 @@
+// The proof on real servers: five regions, each with its own network, etcd member, application, DNS and replica, and what happens when they fail.
+// One world for all cases, mended between them; one line of a table for each.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expectExplained } from '../judge.ts';
+import { oneWay, PATIENCE_MS, partlyCut, regionCutOff, regionKilled } from './deaths.ts';
+import { conflictingOrders, stopEverything } from './orders.ts';
+import { keepPace, type Pace } from './pace.ts';
+import { majorityLost, rollingRestart } from './stores.ts';
+import { HEAD, line, type Row } from './table.ts';
+import { holderAndLeaderKilled, holderAsleep, holderKilled } from './takeovers.ts';
+import { whyNoWan } from './wan.ts';
+import { startWorld, type World } from './world.ts';
+
+const WORLD_MS = 120_000;
+const CASE_MS = 240_000;
+
+const why = whyNoWan();
+if (why !== null && process.env.CI !== undefined) throw new Error(`five regions need a network of their own: ${why}`);
+if (why !== null) process.stdout.write(`five regions are skipped: ${why}\n`);
+
+let world: World;
+let pace: Pace;
+const rows: Row[] = [];
+
+beforeAll(async () => {
+  if (why !== null) return;
+  world = await startWorld();
+  pace = keepPace(world.wan, world.chronicle);
+  process.stdout.write(`round trips of ${world.rttMs.map((ms) => ms.toFixed(0)).join(', ')} ms\n`);
+}, WORLD_MS);
+
+afterAll(async () => {
+  if (rows.length > 0) process.stdout.write(`\n${table()}\n`);
+  pace?.stop();
+  await world?.[Symbol.asyncDispose]();
+}, WORLD_MS);
+
+const table = (): string => [HEAD, ...rows.map(line)].join('\n');
+
+/** `paused`: replicas that the case keeps from running, so that their own words about that say nothing of this machine. */
+const prove = (what: string, tell: (world: World, row: Row) => Promise<void>): void => {
+  test.skipIf(why !== null)(
+    what,
+    async () => {
+      await world.whole();
+      const from = world.chronicle.latest?.routing?.v ?? 0;
+      const row: Row = { what, wrongMoves: 0, note: '' };
+      pace.begin();
+      const failed = await tell(world, row).then(
+        () => null,
+        (error: unknown) => ({ error }),
+      );
+      const slow = pace.tooSlow();
+      if (slow !== null) row.note = `host too slow: ${slow}`;
+      else if (failed !== null) row.note = 'FAILED';
+      const wrong = world.truth.wrongMoves((await world.audits()).filter(({ v }) => v > from));
+      row.wrongMoves = wrong.length;
+      rows.push(row);
+      process.stdout.write(`${line(row)}\n`);
+      if (slow !== null) throw new Error(`host too slow: ${slow}`, { cause: failed?.error });
+      if (failed !== null) throw failed.error;
+      expect(wrong).toEqual([]);
+      expect(world.backwards()).toEqual([]);
+    },
+    CASE_MS,
+  );
+};
+
+prove('a region killed', regionKilled);
+prove('a region cut off from all', regionCutOff);
+prove('a region cut off from some', partlyCut);
+prove('packets lost one way', oneWay);
+prove('the coordinator killed', holderKilled);
+prove('the coordinator and the leading etcd member killed', holderAndLeaderKilled);
+prove('the coordinator asleep', holderAsleep);
+prove('the majority of etcd lost while a region dies', majorityLost);
+prove('a rolling restart', rollingRestart);
+prove('conflicting orders at once', conflictingOrders);
+prove('everything stopped by one order', stopEverything);
+
+test.skipIf(why !== null)(
+  'the whole history is explained, and no page was lost',
+  async () => {
+    await world.whole();
+    const audits = await world.audits();
+    const routing = (await world.store.get({ keys: ['routing'] })).kvs[0]?.value;
+    expectExplained(audits, routing as Parameters<typeof expectExplained>[1]);
+    expect(world.truth.wrongMoves(audits)).toEqual([]);
+    expect(world.backwards()).toEqual([]);
+    for (const { id, summary } of world.chronicle.pages.values())
+      await world.untilPaged(`delivery of ${id}: ${summary}`, (page) => page.id === id, 0);
+    if (process.env.RECORD === '1' && rows.every(({ note }) => note !== 'FAILED' && !note.startsWith('host')))
+      writeFileSync(join(import.meta.dirname, 'RESULT.md'), `${table()}\n`);
+  },
+  CASE_MS + PATIENCE_MS,
+);

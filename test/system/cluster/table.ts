@@ -1,0 +1,20 @@
+// What the cases found, one line each, as text that is also Markdown.
+export interface Row {
+  what: string;
+  detectionMs?: number;
+  takeoverMs?: number;
+  convergenceMs?: number;
+  wrongMoves: number;
+  note: string;
+}
+
+const seconds = (ms: number | undefined): string => (ms === undefined ? '' : (ms / 1000).toFixed(1));
+
+export const line = ({ what, detectionMs, takeoverMs, convergenceMs, wrongMoves, note }: Row): string =>
+  `| ${[what, seconds(detectionMs), seconds(takeoverMs), seconds(convergenceMs), wrongMoves, note].join(' | ')} |`;
+
+export const HEAD = `| case | detection s | takeover s | convergence s | wrong moves | |
+| --- | --- | --- | --- | --- | --- |`;
+
+export const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? Number.NaN;
