@@ -1,8 +1,10 @@
 // What the fresh votes say, in a form that costs little to ask: the regions' says about an endpoint are one number in base 3, and like numbers are
-// counted once. A region has one vote however many replicas it runs: any replica that looked and says up makes it up, all that looked must say down
-// for down. Silence and abstention are no evidence. Knows no targets and no pools; src/health/quorum.ts asks.
+// counted once. A region has one vote however many replicas it runs: about each target the word of its one owner (shares.ts). Silence and abstention are
+// no evidence. Knows no targets and no pools; src/health/quorum.ts asks.
 import type { Ballot, Beat, ClusterConfig, EndpointKey, EndpointName, EndpointTally, TargetId, Vote } from '../model.ts';
-import { quorumOf } from './timing.ts';
+import { configHash } from './config-hash.ts';
+import { type Shares, sharesOf } from './shares.ts';
+import { goneAfterMs, quorumOf } from './timing.ts';
 
 /** A replica's vote as one read of the store shows it. */
 export interface Heard {
@@ -16,15 +18,21 @@ export interface Heard {
   ageMs: number;
 }
 
-/** Fresh: its beat is young enough and names the same boot, sequence and configuration. */
+/** Fresh: its beat is young enough and names the same boot, sequence and configuration. Replicas of 0.1 name neither boot number nor hash. */
 export const isFresh = (heard: Heard, cluster: ClusterConfig): boolean =>
   heard.ageMs <= cluster.policy.freshMs &&
   heard.beat !== null &&
   heard.beat.boot === heard.vote.boot &&
+  heard.beat.bootN === heard.vote.bootN &&
   heard.beat.seq === heard.vote.seq &&
-  heard.vote.configVersion === cluster.version;
+  heard.vote.configVersion === cluster.version &&
+  (heard.vote.configHash === undefined || heard.vote.configHash === configHash(cluster));
 
 interface Speaker {
+  replica: string;
+  peers: readonly string[];
+  /** A replica of 0.1: it knows no siblings and looks at everything. */
+  old: boolean;
   ageMs: number;
   beat: Beat;
   healthz: ReadonlySet<TargetId>;
@@ -34,6 +42,12 @@ interface Speaker {
 
 /** Most regions whose say fits one whole number exactly: 3 to this power is below 2 to the 53rd. The configuration holds to it. */
 export const REGIONS_MAX = 32;
+
+/** The replicas of a region that speak, and how they share its targets; null: each looks at everything. */
+interface Voice {
+  speakers: readonly Speaker[];
+  shares: Shares | null;
+}
 
 /** Codes of one region's say about one endpoint; `up` is 0, so that only what is mentioned has to be counted. */
 const DOWN = 1;
@@ -52,7 +66,7 @@ interface Doubt {
 /** What the fresh votes say, indexed so that a quiet target costs one look and a mentioned one no more than a few. */
 export interface Chamber {
   nowMs: number;
-  regions: ReadonlyMap<string, readonly Speaker[]>;
+  regions: ReadonlyMap<string, Voice>;
   /** Regions whose every replica is silent or abstains, with which of the two. */
   mute: ReadonlyMap<string, 'abstain' | 'silent'>;
   /** Place of each region in the numbers of `says`. */
@@ -85,7 +99,7 @@ const listsOf = (vote: Vote): Pick<Speaker, EndpointName | 'unknown'> => {
 };
 
 export const assemble = (cluster: ClusterConfig, heard: readonly Heard[], nowMs: number): Chamber => {
-  const regions = new Map<string, Speaker[]>();
+  const speaking = new Map<string, Speaker[]>();
   const mute = new Map<string, 'abstain' | 'silent'>();
   for (const h of heard) {
     if (!isFresh(h, cluster) || h.beat === null) continue;
@@ -93,14 +107,33 @@ export const assemble = (cluster: ClusterConfig, heard: readonly Heard[], nowMs:
       mute.set(h.region, 'abstain');
       continue;
     }
-    const speaker: Speaker = { ageMs: h.ageMs, beat: h.beat, ...listsOf(h.vote) };
-    regions.set(h.region, [...(regions.get(h.region) ?? []), speaker]);
+    const { peers, bootN } = h.vote;
+    const speaker: Speaker = { replica: h.replica, peers, old: bootN === undefined, ageMs: h.ageMs, beat: h.beat, ...listsOf(h.vote) };
+    const others = speaking.get(h.region);
+    if (others === undefined) speaking.set(h.region, [speaker]);
+    else others.push(speaker);
   }
+  const regions = new Map([...speaking].map(([region, speakers]): [string, Voice] => [region, voiceOf(cluster, speakers)]));
   const digits = new Map(cluster.regions.map((r, i) => [r.name, 3 ** i]));
   return { nowMs, regions, mute, digits, says: saysOf(regions, digits), doubts: doubtsOf(regions, nowMs), counted: new Map() };
 };
 
-const saysOf = (regions: ReadonlyMap<string, readonly Speaker[]>, digits: ReadonlyMap<string, number>): ReadonlyMap<TargetId, Says> => {
+const voiceOf = (cluster: ClusterConfig, speakers: readonly Speaker[]): Voice => {
+  const [only] = speakers;
+  if (speakers.length === 1 && only?.peers.length === 1 && only.peers[0] === only.replica) return { speakers, shares: null };
+  if (speakers.every((s) => s.old)) return { speakers, shares: null };
+  const present = speakers.filter((s) => !isGone(s, speakers, goneAfterMs(cluster.policy)));
+  return { speakers: present, shares: sharesOf(cluster, present) };
+};
+
+/**
+ * Dead for its siblings although its last word still counts as fresh: a beat is missing, and a sibling that is heard no longer shares with it. Either
+ * alone proves nothing: a store that stands still makes everybody look old, and who has just come is on nobody's list.
+ */
+const isGone = (one: Speaker, speakers: readonly Speaker[], goneMs: number): boolean =>
+  one.ageMs > goneMs && speakers.some((s) => s.ageMs <= goneMs && !s.peers.includes(one.replica));
+
+const saysOf = (regions: ReadonlyMap<string, Voice>, digits: ReadonlyMap<string, number>): ReadonlyMap<TargetId, Says> => {
   const says = new Map<TargetId, Says>();
   const of = (id: TargetId): Says => {
     let entry = says.get(id);
@@ -110,28 +143,45 @@ const saysOf = (regions: ReadonlyMap<string, readonly Speaker[]>, digits: Readon
     }
     return entry;
   };
-  for (const [region, speakers] of regions) {
+  for (const [region, { speakers, shares }] of regions) {
     const digit = digits.get(region) ?? 0;
-    for (const { beat } of speakers) for (const key in beat.suspects) of(key.slice(0, key.lastIndexOf('#')));
-    const [only] = speakers;
-    if (speakers.length === 1 && only !== undefined) {
-      for (const id of only.healthz) of(id).healthz += digit * DOWN;
-      for (const id of only.readyz) of(id).readyz += digit * DOWN;
-      for (const id of only.unknown) {
-        if (!only.healthz.has(id)) of(id).healthz += digit * UNKNOWN;
-        if (!only.readyz.has(id)) of(id).readyz += digit * UNKNOWN;
+    for (const speaker of speakers)
+      for (const key in speaker.beat.suspects) {
+        const id = targetOf(key);
+        if (isHeard(shares, speaker, id)) of(id);
+      }
+    if (shares === null && speakers.length > 1) {
+      for (const id of new Set(speakers.flatMap((s) => [...s.healthz, ...s.readyz, ...s.unknown]))) {
+        of(id).healthz += digit * codeOf(speakers, id, 'healthz');
+        of(id).readyz += digit * codeOf(speakers, id, 'readyz');
       }
       continue;
     }
-    for (const id of new Set(speakers.flatMap((s) => [...s.healthz, ...s.readyz, ...s.unknown]))) {
-      of(id).healthz += digit * codeOf(speakers, id, 'healthz');
-      of(id).readyz += digit * codeOf(speakers, id, 'readyz');
+    for (const speaker of speakers) {
+      const { healthz, readyz, unknown } = speaker;
+      for (const id of healthz) if (isHeard(shares, speaker, id)) of(id).healthz += digit * DOWN;
+      for (const id of readyz) if (isHeard(shares, speaker, id)) of(id).readyz += digit * DOWN;
+      for (const id of unknown) {
+        if (!isHeard(shares, speaker, id)) continue;
+        if (!healthz.has(id)) of(id).healthz += digit * UNKNOWN;
+        if (!readyz.has(id)) of(id).readyz += digit * UNKNOWN;
+      }
+    }
+    for (const id of shares?.orphans ?? []) {
+      of(id).healthz += digit * UNKNOWN;
+      of(id).readyz += digit * UNKNOWN;
     }
   }
   return says;
 };
 
-/** One region's say: any replica that looked and says up makes it up, all that looked must say down for down. */
+const targetOf = (key: EndpointKey): TargetId => key.slice(0, key.lastIndexOf('#'));
+
+/** A mention by who does not own the target is no say. */
+const isHeard = (shares: Shares | null, { replica }: Speaker, id: TargetId): boolean =>
+  shares === null || shares.speakerFor(id) === replica;
+
+/** The say of a region whose replicas are all of 0.1, each looking at everything: any replica that looked and says up makes it up, all that looked must say down for down. */
 const codeOf = (speakers: readonly Speaker[], id: TargetId, endpoint: EndpointName): number => {
   let informed = false;
   for (const s of speakers) {
@@ -141,11 +191,13 @@ const codeOf = (speakers: readonly Speaker[], id: TargetId, endpoint: EndpointNa
   return informed ? DOWN : UNKNOWN;
 };
 
-const doubtsOf = (regions: ReadonlyMap<string, readonly Speaker[]>, nowMs: number): ReadonlyMap<EndpointKey, Doubt> => {
+const doubtsOf = (regions: ReadonlyMap<string, Voice>, nowMs: number): ReadonlyMap<EndpointKey, Doubt> => {
   const doubts = new Map<EndpointKey, Doubt>();
-  for (const [region, speakers] of regions)
-    for (const { beat, ageMs } of speakers)
-      for (const [key, suspicion] of Object.entries(beat.suspects)) {
+  for (const [region, { speakers, shares }] of regions)
+    for (const speaker of speakers)
+      for (const [key, suspicion] of Object.entries(speaker.beat.suspects)) {
+        if (!isHeard(shares, speaker, targetOf(key))) continue;
+        const { ageMs } = speaker;
         // Ages grow by the time since the beat was written, of which only an upper bound is known: t0 errs towards earlier.
         const firstFaultAtMs = nowMs - suspicion.firstFaultAgeMs - ageMs;
         const lastOkAtMs = suspicion.lastOkAgeMs === null ? null : nowMs - suspicion.lastOkAgeMs - ageMs;

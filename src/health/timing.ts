@@ -16,3 +16,9 @@ export const faultsFor = (policy: Pick<Policy, 'faults'>, quorum: number): numbe
   if (quorum <= 1) return 5;
   return quorum === 2 ? 4 : 3;
 };
+
+/**
+ * A replica that has not been heard for so long is taken for gone by its siblings, in ms: a beat and a fifth. Counted only while the store answers, so
+ * that a store that elects a leader makes nobody look dead.
+ */
+export const goneAfterMs = (policy: Pick<Policy, 'beatMs'>): number => Math.round(1.2 * policy.beatMs);

@@ -1,46 +1,48 @@
 // The vantage machine: observations in; vote, beat and probes to make now out. Pure: time is an argument, the shell owns clocks, sockets and the store.
 // Suspicion (a fault, or a probe pending too long) starts a burst of confirmation probes of both endpoints of the target, here and, through the beat,
-// in every other vantage. Ignores who else runs in the region: one replica owns all of its region's targets until replicas share them.
-import type { Beat, EndpointKey, EndpointName, Observation, Self, Suspicion, TargetId, Vote } from '../model.ts';
+// in every other vantage. The replicas of a region share its targets: this one looks at what it owns among its `peers`, and says nothing of the rest.
+// Who is a peer is the shell's finding (src/probe/siblings.ts).
+import type { Beat, EndpointKey, Observation, Self, TargetId, Vote } from '../model.ts';
 import { judgeSelf, type Loneliness, type SelfFacts } from './abstain.ts';
-import { afterLook, afterPending, freshOpinion, isSuspect, type Opinion, type OpinionRule } from './opinion.ts';
-
-/** What this vantage looks at, from the cluster configuration. */
-export interface Watched {
-  key: EndpointKey;
-  target: TargetId;
-  endpoint: EndpointName;
-  rule: OpinionRule;
-  /** The target's pool is in this vantage's own region. */
-  home: boolean;
-}
-
-export interface VantageRules {
-  configVersion: number;
-  watched: readonly Watched[];
-  /** Span between confirmation probes of one endpoint. */
-  confirmEveryMs: number;
-  burstMs: number;
-  intervalMs: number;
-  beatMs: number;
-}
+import { afterLook, afterPending, freshOpinion, isSuspect, type Opinion } from './opinion.ts';
+import { beatOf, sameContent, sameList, sameSelf, voteOf } from './speech.ts';
+import { endpointsOf, shareOf, targetsOf, type VantageRules, type Watched } from './watched.ts';
 
 interface Burst {
   startedAtMs: number;
   nextAtMs: number;
   untilMs: number;
+  everyMs: number;
   /** A warm-up burst ends with enough looks, a confirmation burst with a success of each endpoint. */
   warm: boolean;
 }
 
+/** Why this vantage keeps its vote although it is sound. */
+interface Restraint {
+  /** Two configurations claim the same version, or an older one has taken the newer one's place. */
+  conflict: string | null;
+  /** A sibling of 0.1: it knows no siblings and speaks for the whole region, as long as it does. */
+  elder: string | null;
+  /** It has just started beside siblings that speak: they do so until it has looked at its share, or until this instant. */
+  joiningUntilMs: number | null;
+}
+
 /**
- * Everything a vantage remembers; `rules` is the configuration it was made for. `observe` consumes the value it is given: its maps are
+ * Everything a vantage remembers; `rules` is what it owns of the configuration it was made for. `observe` consumes the value it is given: its maps are
  * changed in place, because a copy of ten thousand opinions per look would cost more than the probe.
  */
 export interface Own {
   boot: string;
   replica: string;
+  /** Among whom the targets are shared, sorted; always with this replica. */
+  peers: readonly string[];
+  /** What the region looks at. */
+  all: VantageRules;
   rules: VantageRules;
+  /** It has been told once who else there is. */
+  acquainted: boolean;
+  restraint: Restraint;
+  spellOut: boolean;
   opinions: Map<EndpointKey, Opinion>;
   bursts: Map<TargetId, Burst>;
   /** Last burst a peer's hint has caused: amplification guard. Key `region target`. */
@@ -56,11 +58,24 @@ export interface Own {
   beatDue: boolean;
 }
 
+/** Who else runs in this region, as the shell finds. */
+export interface Company {
+  /** Replicas among which the targets are shared, sorted, this one among them. */
+  peers: readonly string[];
+  /** A replica of 0.1 that speaks for the whole region. */
+  elder: string | null;
+  /** A replica of 0.1 runs somewhere, and may be the one that counts. */
+  spellOut: boolean;
+}
+
 export type VantageInput =
   | { kind: 'look'; observation: Observation; late: boolean }
   | { kind: 'pending'; key: EndpointKey; startedAtMs: number }
   | { kind: 'hints'; from: string; keys: readonly EndpointKey[] }
   | { kind: 'others'; votes: readonly { region: string; vote: Vote }[] }
+  | { kind: 'company'; company: Company }
+  /** Why the configuration held is in doubt; null: it no longer is. */
+  | { kind: 'conflict'; because: string | null }
   | { kind: 'self'; facts: SelfFacts }
   | { kind: 'rules'; rules: VantageRules }
   /** This process did not run when it wanted to. Before anything else is heard or said: its beliefs are as old as its sleep was long. */
@@ -83,25 +98,31 @@ export interface VantageStep {
 const HINT_EVERY_MS = 30_000;
 /** Beats on new suspicions are at least this far apart. */
 const BEAT_GAP_MS = 200;
-/** A beat names at most this many suspects, the oldest first: it must stay small when a region of thousands dies. */
-const SUSPECTS_MAX = 256;
+/** Looks at a target that has just been gained come this much faster than confirmations: it may be spoken for within a second. */
+const GAINED_PACE = 0.35;
+/** Gained targets start to warm up so many at a time: a share of a thousand must not be looked at in one instant. */
+const GAINED_AT_ONCE = 25;
+const GAINED_EVERY_MS = 100;
 
-export const newOwn = (boot: string, replica: string, rules: VantageRules, nowMs: number): Own => ({
-  boot,
-  replica,
-  rules,
-  opinions: new Map(),
-  bursts: new Map(),
-  hintedAtMs: new Map(),
-  news: true,
-  facts: null,
-  alone: { downOnlyHere: 0, others: 0, peers: 0 },
-  catchingUpUntilMs: 0,
-  vote: voteOf(boot, 0, replica, rules, new Map(), { state: 'ok' }),
-  beatN: 0,
-  beatAtMs: nowMs,
-  beatDue: true,
-});
+export const newOwn = (boot: string, replica: string, rules: VantageRules, nowMs: number): Own => {
+  const speaking = { boot, peers: [replica], rules, all: rules, opinions: new Map<EndpointKey, Opinion>(), spellOut: false };
+  return {
+    ...speaking,
+    replica,
+    acquainted: false,
+    restraint: { conflict: null, elder: null, joiningUntilMs: null },
+    bursts: new Map(),
+    hintedAtMs: new Map(),
+    news: true,
+    facts: null,
+    alone: { downOnlyHere: 0, others: 0, peers: 0 },
+    catchingUpUntilMs: 0,
+    vote: voteOf(speaking, 0, { state: 'ok' }),
+    beatN: 0,
+    beatAtMs: nowMs,
+    beatDue: true,
+  };
+};
 
 /** One step of the vantage. Total: every input has an answer; unknown keys are ignored (a configuration may just have changed). */
 export const observe = (own: Own, input: VantageInput, nowMs: number): VantageStep => {
@@ -126,7 +147,11 @@ const listen = (own: Own, input: VantageInput, nowMs: number): Own => {
     case 'self':
       return { ...own, facts: input.facts };
     case 'rules':
-      return adopt(own, input.rules);
+      return adopt({ ...own, all: input.rules }, shareOf(input.rules, own.peers, own.replica));
+    case 'company':
+      return acquaint(own, input.company, nowMs);
+    case 'conflict':
+      return { ...own, restraint: { ...own.restraint, conflict: input.because } };
     case 'late':
       return caughtOut(own, nowMs);
     case 'tick':
@@ -134,29 +159,7 @@ const listen = (own: Own, input: VantageInput, nowMs: number): Own => {
   }
 };
 
-const byKey = new WeakMap<VantageRules, ReadonlyMap<EndpointKey, Watched>>();
-const byTarget = new WeakMap<VantageRules, ReadonlyMap<TargetId, readonly Watched[]>>();
-
-/** Index of a rules value, made once for each: rules are immutable. */
-const index = (rules: VantageRules): ReadonlyMap<EndpointKey, Watched> => {
-  let map = byKey.get(rules);
-  if (map === undefined) {
-    map = new Map(rules.watched.map((w) => [w.key, w]));
-    byKey.set(rules, map);
-  }
-  return map;
-};
-
-const targets = (rules: VantageRules): ReadonlyMap<TargetId, readonly Watched[]> => {
-  let map = byTarget.get(rules);
-  if (map === undefined) {
-    map = Map.groupBy(rules.watched, (w) => w.target);
-    byTarget.set(rules, map);
-  }
-  return map;
-};
-
-const find = (own: Own, key: EndpointKey): Watched | undefined => index(own.rules).get(key);
+const find = (own: Own, key: EndpointKey): Watched | undefined => endpointsOf(own.rules).get(key);
 const opinionOf = (own: Own, key: EndpointKey): Opinion => own.opinions.get(key) ?? freshOpinion;
 
 /** One interval to look at everything once more before this vantage speaks again. */
@@ -196,19 +199,19 @@ const hinted = (own: Own, from: string, key: EndpointKey, nowMs: number): Own =>
 
 /** This vantage suspects the target itself: it has had its own burst, and a peer's hint is no news during a long outage. */
 const isDoubted = (own: Own, target: TargetId): boolean =>
-  (targets(own.rules).get(target) ?? []).some((w) => isSuspect(opinionOf(own, w.key)));
+  (targetsOf(own.rules).get(target) ?? []).some((w) => isSuspect(opinionOf(own, w.key)));
 
 const startBurst = (own: Own, target: TargetId, warm: boolean, nowMs: number): Own => {
   if (own.bursts.get(target)?.warm === false) return own;
   // A confirmation burst looks at once; a warm-up burst has just looked.
   const nextAtMs = warm ? nowMs + own.rules.confirmEveryMs : nowMs;
-  own.bursts.set(target, { startedAtMs: nowMs, nextAtMs, untilMs: nowMs + own.rules.burstMs, warm });
+  own.bursts.set(target, { startedAtMs: nowMs, nextAtMs, untilMs: nowMs + own.rules.burstMs, everyMs: own.rules.confirmEveryMs, warm });
   return own;
 };
 
 const loneliness = (own: Own, votes: readonly { vote: Vote }[]): Loneliness => {
   const heldDown = new Set(votes.flatMap(({ vote }) => [...vote.down, ...vote.unready]));
-  const others = [...targets(own.rules)].filter(([, endpoints]) => endpoints[0]?.home === false).map(([target]) => target);
+  const others = [...targetsOf(own.rules)].filter(([, endpoints]) => endpoints[0]?.home === false).map(([target]) => target);
   const here = new Set([...own.vote.down, ...own.vote.unready]);
   return {
     others: others.length,
@@ -217,17 +220,64 @@ const loneliness = (own: Own, votes: readonly { vote: Vote }[]): Loneliness => {
   };
 };
 
+/** New rules, or another share of them: what is no longer owned is forgotten at once. */
 const adopt = (own: Own, rules: VantageRules): Own => {
-  const kept = index(rules);
+  const kept = endpointsOf(rules);
   return {
     ...own,
     rules,
     opinions: new Map([...own.opinions].filter(([key]) => kept.has(key))),
-    bursts: new Map([...own.bursts].filter(([target]) => targets(rules).has(target))),
+    bursts: new Map([...own.bursts].filter(([target]) => targetsOf(rules).has(target))),
     hintedAtMs: new Map(),
     news: true,
     beatDue: true,
   };
+};
+
+// ---- company ----
+
+const acquaint = (own: Own, { peers, elder, spellOut }: Company, nowMs: number): Own => {
+  const { restraint } = own;
+  const isNew = !own.acquainted && peers.length > 1;
+  const joiningUntilMs = peers.length === 1 ? null : isNew ? nowMs + 2 * own.rules.intervalMs : restraint.joiningUntilMs;
+  const next: Own = {
+    ...own,
+    acquainted: true,
+    spellOut,
+    news: own.news || spellOut !== own.spellOut,
+    restraint: { ...restraint, elder, joiningUntilMs },
+  };
+  if (sameList(peers, own.peers)) return next;
+  const sharing = adopt({ ...next, peers }, shareOf(own.all, peers, own.replica));
+  const before = targetsOf(own.rules);
+  const gained = [...targetsOf(sharing.rules).keys()].filter((target) => isNew || !before.has(target));
+  return warmUp(sharing, gained, nowMs);
+};
+
+/** Looks at gained targets at once and often: until each has had its k looks, nobody speaks for them. */
+const warmUp = (own: Own, gained: readonly TargetId[], nowMs: number): Own => {
+  for (const [i, target] of gained.entries()) {
+    const startedAtMs = nowMs + Math.floor(i / GAINED_AT_ONCE) * GAINED_EVERY_MS;
+    const everyMs = Math.round(GAINED_PACE * own.rules.confirmEveryMs);
+    own.bursts.set(target, { startedAtMs, nextAtMs: startedAtMs, untilMs: startedAtMs + own.rules.burstMs, everyMs, warm: true });
+  }
+  return own;
+};
+
+const isWarm = (own: Own): boolean => own.rules.watched.every((w) => opinionOf(own, w.key).state !== 'unknown');
+
+/** Its siblings need not speak for it any longer. */
+const joined = (own: Own, nowMs: number): Own => {
+  const { joiningUntilMs } = own.restraint;
+  if (joiningUntilMs === null || (nowMs < joiningUntilMs && !(own.news && isWarm(own)))) return own;
+  return { ...own, restraint: { ...own.restraint, joiningUntilMs: null } };
+};
+
+const restrained = ({ conflict, elder, joiningUntilMs }: Restraint): Self | null => {
+  if (conflict !== null) return { state: 'abstain', because: conflict };
+  if (elder !== null) return { state: 'abstain', because: `${elder}, a replica of 0.1, speaks for the whole region until it is replaced` };
+  if (joiningUntilMs !== null) return { state: 'abstain', because: 'just started: its siblings speak until it has looked at its share' };
+  return null;
 };
 
 // ---- bursts ----
@@ -235,12 +285,12 @@ const adopt = (own: Own, rules: VantageRules): Own => {
 const fire = (own: Own, nowMs: number): EndpointKey[] => {
   const probes: EndpointKey[] = [];
   for (const [target, burst] of own.bursts) {
-    const endpoints = targets(own.rules).get(target) ?? [];
+    const endpoints = targetsOf(own.rules).get(target) ?? [];
     if (nowMs >= burst.untilMs || endpoints.every((w) => quiet(opinionOf(own, w.key), burst))) own.bursts.delete(target);
     else if (nowMs >= burst.nextAtMs) {
       for (const w of endpoints) probes.push(w.key);
       // From now, not from when it was due: after a late wake-up two looks at one instant would count as two faults.
-      own.bursts.set(target, { ...burst, nextAtMs: nowMs + own.rules.confirmEveryMs });
+      own.bursts.set(target, { ...burst, nextAtMs: nowMs + burst.everyMs });
     }
   }
   return probes;
@@ -252,38 +302,10 @@ const quiet = (o: Opinion, burst: Burst): boolean =>
 
 // ---- speaking ----
 
-const voteOf = (
-  boot: string,
-  seq: number,
-  replica: string,
-  rules: VantageRules,
-  opinions: ReadonlyMap<EndpointKey, Opinion>,
-  self: Self,
-): Vote => {
-  const down = new Set<TargetId>();
-  const unready = new Set<TargetId>();
-  const unknown = new Set<TargetId>();
-  for (const w of rules.watched) {
-    const state = opinions.get(w.key)?.state ?? 'unknown';
-    if (state === 'unknown') unknown.add(w.target);
-    else if (state === 'down') (w.endpoint === 'healthz' ? down : unready).add(w.target);
-  }
-  return {
-    boot,
-    seq,
-    configVersion: rules.configVersion,
-    self,
-    peers: [replica],
-    down: [...down].sort(),
-    unready: [...unready].sort(),
-    unknown: [...unknown].sort(),
-  };
-};
-
-const speak = (own: Own, probes: readonly EndpointKey[], nowMs: number): VantageStep => {
-  const self = judgeSelf(own.facts, own.alone, own.catchingUpUntilMs - nowMs);
-  const wanted =
-    own.news || !sameSelf(own.vote.self, self) ? voteOf(own.boot, own.vote.seq + 1, own.replica, own.rules, own.opinions, self) : own.vote;
+const speak = (heard: Own, probes: readonly EndpointKey[], nowMs: number): VantageStep => {
+  const own = joined(heard, nowMs);
+  const self = restrained(own.restraint) ?? judgeSelf(own.facts, own.alone, own.catchingUpUntilMs - nowMs);
+  const wanted = own.news || !sameSelf(own.vote.self, self) ? voteOf(own, own.vote.seq + 1, self) : own.vote;
   const changed = own.vote.seq === 0 || (wanted !== own.vote && !sameContent(own.vote, wanted));
   const vote = changed ? wanted : own.vote;
   const due =
@@ -294,53 +316,14 @@ const speak = (own: Own, probes: readonly EndpointKey[], nowMs: number): Vantage
     own: spoken,
     probes,
     ...(changed ? { vote } : {}),
-    ...(due ? { beat: (loopDelayMs: number, wallMs: number) => beatOf(spoken, nowMs, loopDelayMs, wallMs) } : {}),
+    ...(due ? { beat: (loopDelayMs: number, wallMs: number) => beatOf(spoken, vote.seq, spoken.beatN, nowMs, loopDelayMs, wallMs) } : {}),
     wakeAtMs: nextWake(spoken),
   };
 };
 
 const nextWake = (own: Own): number => {
   let atMs = own.beatAtMs + (own.beatDue ? BEAT_GAP_MS : own.rules.beatMs);
+  if (own.restraint.joiningUntilMs !== null) atMs = Math.min(atMs, own.restraint.joiningUntilMs);
   for (const burst of own.bursts.values()) atMs = Math.min(atMs, burst.nextAtMs, burst.untilMs);
   return atMs;
-};
-
-/** An endpoint may change sides without a change of what its target is said to be; every decision guards votes, so a new sequence has a price. */
-const sameContent = (a: Vote, b: Vote): boolean =>
-  a.configVersion === b.configVersion &&
-  sameSelf(a.self, b.self) &&
-  sameList(a.peers, b.peers) &&
-  sameList(a.down, b.down) &&
-  sameList(a.unready, b.unready) &&
-  sameList(a.unknown, b.unknown);
-
-const sameList = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((item, i) => item === b[i]);
-
-/** The same state for the same kind of reason: figures inside the sentence change with every look and are no news. */
-const sameSelf = (a: Self, b: Self): boolean =>
-  a.state === b.state && (a.state === 'ok' || b.state === 'ok' || a.because.replace(/\d+/g, '') === b.because.replace(/\d+/g, ''));
-
-const beatOf = (own: Own, nowMs: number, loopDelayMs: number, wallMs: number): Beat => {
-  const suspects = [...own.opinions]
-    .filter(([, o]) => isSuspect(o))
-    .map(([key, o]): [EndpointKey, Suspicion] => [
-      key,
-      {
-        firstFaultAgeMs: Math.round(nowMs - Math.min(o.firstFaultAtMs ?? nowMs, o.pendingAtMs ?? nowMs)),
-        lastOkAgeMs: o.lastOkAtMs === null ? null : Math.round(nowMs - o.lastOkAtMs),
-        faults: o.faults,
-        reason: o.reason ?? 'pending',
-      },
-    ])
-    .sort(([, a], [, b]) => b.firstFaultAgeMs - a.firstFaultAgeMs)
-    .slice(0, SUSPECTS_MAX);
-  return {
-    boot: own.boot,
-    seq: own.vote.seq,
-    n: own.beatN,
-    configVersion: own.rules.configVersion,
-    suspects: Object.fromEntries(suspects),
-    loopDelayMs: Math.round(loopDelayMs),
-    wallMs: Math.round(wallMs),
-  };
 };

@@ -1,29 +1,22 @@
-// A region's prober as it runs: the schedule and the runner feed the pure vantage machine; its votes and beats go to the store; the other regions' beats
-// come back as hints. Decides nothing itself. Every write concerns this replica's own two records.
-
-import { beatKey, KEYS, placeOf, voteKey } from '../coordinate/keys.ts';
-import { errorText } from '../errors.ts';
+// A region's prober as it runs: the schedule and the runner feed the pure vantage machine with looks at what this replica owns; its votes and beats go to
+// the store (voice.ts), the others' come back as hints (ears.ts), and its siblings decide with it who owns what (siblings.ts). Decides nothing itself.
+import type { Signer } from '../coordinate/signing.ts';
 import type { SelfFacts } from '../health/abstain.ts';
-import { electorateOf, VOTERS_MIN, vantagesOf } from '../health/electorate.ts';
-import { confirmEveryMs, faultsFor, quorumOf } from '../health/timing.ts';
-import { newOwn, type Own, observe, type VantageInput, type VantageRules, type Watched } from '../health/vantage.ts';
+import { configHash } from '../health/config-hash.ts';
+import { VOTERS_MIN } from '../health/electorate.ts';
+import { goneAfterMs } from '../health/timing.ts';
+import { type Company, newOwn, type Own, observe, type VantageInput } from '../health/vantage.ts';
+import type { VantageRules } from '../health/watched.ts';
 import type { Log } from '../log.ts';
-import {
-  type Beat,
-  type ClusterConfig,
-  type EndpointKey,
-  type EndpointName,
-  endpointKey,
-  type Outcome,
-  type ProbeSpec,
-  type TargetId,
-  targetId,
-  type Vote,
-} from '../model.ts';
+import type { ClusterConfig, EndpointKey, Outcome, ProbeSpec, Vote } from '../model.ts';
 import type { Ports, Timer } from '../ports.ts';
-import type { Op, Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
+import { createEars } from './ears.ts';
 import { createRunner, type Runner } from './runner.ts';
-import { originOf, phaseMs } from './schedule.ts';
+import { originOf } from './schedule.ts';
+import { createSiblings } from './siblings.ts';
+import { createVoice } from './voice.ts';
+import { rulesOf, type Watching, watchedBy } from './watching.ts';
 
 export interface VantageOptions {
   ports: Ports;
@@ -32,101 +25,62 @@ export interface VantageOptions {
   region: string;
   replica: string;
   boot: string;
+  /** Signs votes and beats; without one they go unsigned. */
+  signer?: Signer | null;
   /** One look with the policy's deadlines. Never rejects for what the world does. */
   look: (spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal) => Promise<Outcome>;
   /** Every finished look, for metrics. */
   onLook: (key: EndpointKey, spec: ProbeSpec, outcome: Outcome, lateByMs: number) => void;
   onVote: (vote: Vote) => void;
+  /** Another process speaks under this region and replica: this one is mute from now on, and has no business to run. */
+  onNameTaken?: (because: string) => void;
+  /** The store holds other content under the version held here, or an older version: this vantage abstains until that ends. Once per conflict. */
+  onConfigConflict?: (because: string) => void;
 }
 
 export interface Vantage {
-  /** Takes a configuration; the same version again changes nothing. */
-  configure(cluster: ClusterConfig): void;
+  /**
+   * Takes a configuration read at revision `rev` of the store. The one that is held already changes nothing, and so does one read before it. Another
+   * content under the same version is refused, and so is a lower version: the vantage keeps what it has, and abstains.
+   */
+  configure(cluster: ClusterConfig, rev?: number): void;
   /** Facts of a self-check. */
   facts(facts: SelfFacts): void;
   vote(): Vote | null;
+  /** Tells the others that this replica stops, so that they need not wait to see it gone. */
   stop(): Promise<void>;
 }
 
-interface Watching extends Watched {
-  spec: ProbeSpec;
-  phaseMs: number;
-}
-
-const ENDPOINTS: readonly EndpointName[] = ['healthz', 'readyz'];
 /** Probes in flight over all targets; far above what a schedule needs, far below the descriptor limit. */
 const IN_FLIGHT_MAX = 4000;
 /** A start later than this makes the look invalid. */
 const LATE_MS = 250;
-const WRITE_RETRY_MS = 500;
-
-/** What this region looks at, with phases that spread targets evenly and stagger the vantages. Pure. */
-export const watchedBy = (cluster: ClusterConfig, region: string): readonly Watching[] =>
-  cluster.services.flatMap((service) =>
-    service.pools.flatMap((pool) =>
-      pool.targets.flatMap((target): Watching[] => {
-        const vantages = vantagesOf(cluster, pool, target);
-        const vantageIndex = vantages.indexOf(region);
-        if (vantageIndex < 0) return [];
-        const id: TargetId = targetId(service.name, pool.name, target.name);
-        const voters = electorateOf(cluster, service.name, pool.name, target.name).length;
-        const k = faultsFor(cluster.policy, quorumOf(Math.max(voters, 1)));
-        const endpoints = ENDPOINTS.filter((e) => target[e] !== undefined);
-        return endpoints.flatMap((endpoint, index): Watching[] => {
-          const spec = target[endpoint];
-          if (spec === undefined) return [];
-          return [
-            {
-              key: endpointKey(id, endpoint),
-              target: id,
-              endpoint,
-              home: pool.region === region,
-              rule: { k, spanMs: cluster.policy.faultSpanMs },
-              spec,
-              phaseMs: phaseMs({
-                target: id,
-                vantageIndex,
-                vantages: vantages.length,
-                endpointIndex: index === 0 ? 0 : 1,
-                endpoints: endpoints.length === 1 ? 1 : 2,
-                intervalMs: cluster.policy.intervalMs,
-              }),
-            },
-          ];
-        });
-      }),
-    ),
-  );
-
-const rulesOf = (cluster: ClusterConfig, watched: readonly Watching[]): VantageRules => ({
-  configVersion: cluster.version,
-  watched,
-  confirmEveryMs: confirmEveryMs(cluster.policy),
-  burstMs: cluster.policy.burstMs,
-  intervalMs: cluster.policy.intervalMs,
-  beatMs: cluster.policy.beatMs,
-});
 
 export const createVantage = (options: VantageOptions): Vantage => {
-  const { ports, store, log } = options;
-  const myVote = voteKey(options.region, options.replica);
-  const myBeat = beatKey(options.region, options.replica);
+  const { ports, store, log, region, replica, boot } = options;
   let cluster: ClusterConfig | null = null;
+  /** Revision at which the configuration held was last seen in the store. */
+  let clusterRev = 0;
+  let conflict: string | null = null;
+  /** Events may have been missed, the store may be another: what contradicts the configuration held is judged by the next own read. */
+  let unsure = false;
   let own: Own | null = null;
   let runner: Runner | null = null;
-  let specs: ReadonlyMap<EndpointKey, ProbeSpec> = new Map();
+  /** What the runner was given. */
+  let scheduled: VantageRules | null = null;
+  let watched: ReadonlyMap<EndpointKey, Watching> = new Map();
   let timer: Timer | null = null;
   /** When this process wants to run next at the latest. */
   let wakeAtMs = Number.POSITIVE_INFINITY;
   let stopping = false;
-  const stopped = new AbortController();
   let loopDelayMs = 0;
-  let unsentVote: Vote | null = null;
-  let unsentBeat: Beat | null = null;
-  let writing: Promise<void> | null = null;
-  let mods: { vote: number; beat: number } | null = null;
+  let seenRev = 0;
+  let company: Company = { peers: [replica], elder: null, spellOut: false };
 
   const mono = (): number => ports.clock.monoMs();
+  const saw = (rev: number): void => {
+    seenRev = Math.max(seenRev, rev);
+  };
 
   const feed = (input: VantageInput): void => {
     if (own === null || stopping) return;
@@ -138,15 +92,10 @@ export const createVantage = (options: VantageOptions): Vantage => {
   const take = (before: Own, input: VantageInput): void => {
     const step = observe(before, input, mono());
     own = step.own;
+    schedule(own.rules);
     for (const key of step.probes) runner?.probeNow(key);
-    if (step.vote !== undefined) {
-      unsentVote = step.vote;
-      options.onVote(step.vote);
-    }
-    if (step.beat !== undefined) {
-      unsentBeat = step.beat(loopDelayMs, ports.clock.wallMs());
-      flush();
-    }
+    if (step.vote !== undefined) options.onVote(step.vote);
+    if (step.beat !== undefined) voice.say(step.vote ?? null, step.beat(loopDelayMs, ports.clock.wallMs()));
     arm(step.wakeAtMs);
   };
 
@@ -156,134 +105,134 @@ export const createVantage = (options: VantageOptions): Vantage => {
     timer = ports.timers.after(Math.max(1, atMs - mono()), () => feed({ kind: 'tick' }));
   };
 
-  // ---- writing: one transaction at a time, always the newest content, guarded so that a late write of ours cannot undo a newer one ----
-
-  const flush = (): void => {
-    writing ??= write().finally(() => {
-      writing = null;
-      if (unsentBeat !== null && !stopping) flush();
-    });
+  /** The runner looks at what is owned, and at nothing else. */
+  const schedule = (rules: VantageRules): void => {
+    if (rules === scheduled || runner === null) return;
+    scheduled = rules;
+    runner.setEntries(rules.watched.map(({ key }) => ({ key, phaseMs: watched.get(key)?.phaseMs ?? 0 })));
   };
 
-  const write = async (): Promise<void> => {
-    const vote = unsentVote;
-    const beat = unsentBeat;
-    if (beat === null) return;
-    unsentVote = null;
-    unsentBeat = null;
-    try {
-      mods ??= await readMods();
-      const then: Op[] = [...(vote === null ? [] : [{ put: myVote, value: vote }]), { put: myBeat, value: beat }];
-      const conditions = [
-        { key: myVote, mod: mods.vote },
-        { key: myBeat, mod: mods.beat },
-      ];
-      const result = await store.txn({ if: conditions, then }, stopped.signal);
-      if (!result.ok) throw new Error('our own records changed since we wrote them');
-      mods = { vote: vote === null ? mods.vote : result.rev, beat: result.rev };
-    } catch (error) {
-      // In doubt or refused: learn the revisions again and write the newest content. Until then this vantage goes stale, which is safe.
-      mods = null;
-      unsentVote ??= vote;
-      if (stopping) return;
-      log.warn('vantage.write', { because: errorText(error) });
-      ports.timers.after(WRITE_RETRY_MS, () => retry(beat));
-    }
-  };
-
-  const retry = (beat: Beat): void => {
-    if (stopping || own === null) return;
-    unsentBeat ??= { ...beat, seq: own.vote.seq };
-    unsentVote ??= own.vote;
-    flush();
-  };
-
-  const readMods = async (): Promise<{ vote: number; beat: number }> => {
-    const { kvs } = await store.get({ keys: [myVote, myBeat] }, stopped.signal);
-    const mod = (key: string): number => kvs.find((kv) => kv.key === key)?.mod ?? 0;
-    return { vote: mod(myVote), beat: mod(myBeat) };
-  };
-
-  // ---- the others: hints for bursts, and votes to compare our own with ----
-
-  let listening = false;
-  let listenAgain = false;
-  const heardAt = new Map<string, { mod: number; atMs: number }>();
-
-  const listen = async (): Promise<void> => {
-    if (listening) {
-      listenAgain = true;
-      return;
-    }
-    listening = true;
-    try {
-      const { kvs } = await store.get({ keys: [KEYS.members], prefixes: ['beat/', 'vote/'] }, stopped.signal);
-      const members = kvs.find((kv) => kv.key === KEYS.members);
-      if (members !== undefined) configure(members.value as ClusterConfig);
-      const fresh = new Set<string>();
-      for (const kv of kvs) {
-        if (!kv.key.startsWith('beat/') || placeOf(kv.key).region === options.region) continue;
-        const beat = kv.value as Beat;
-        const known = heardAt.get(kv.key);
-        if (known?.mod !== kv.mod) {
-          heardAt.set(kv.key, { mod: kv.mod, atMs: mono() });
-          // The first sight of a beat may be old; only one that changed while we watched is a hint.
-          if (known !== undefined) feed({ kind: 'hints', from: placeOf(kv.key).region, keys: Object.keys(beat.suspects) });
-        }
-        if (mono() - (heardAt.get(kv.key)?.atMs ?? 0) <= (cluster?.policy.freshMs ?? 0)) fresh.add(kv.key.slice('beat/'.length));
-      }
-      const votes = kvs
-        .filter((kv) => kv.key.startsWith('vote/') && fresh.has(kv.key.slice('vote/'.length)))
-        .map((kv) => ({ region: placeOf(kv.key).region, vote: kv.value as Vote }));
-      feed({ kind: 'others', votes });
-    } catch (error) {
-      if (!stopping) log.warn('vantage.listen', { because: errorText(error) });
-    } finally {
-      listening = false;
-      if (listenAgain && !stopping) {
-        listenAgain = false;
-        void listen();
-      }
-    }
-  };
-
-  const isForeign = (key: string): boolean =>
-    (key.startsWith('beat/') || key.startsWith('vote/')) && placeOf(key).region !== options.region;
-  const watch = store.watch('', (event) => {
-    if (event.kind === 'resync' || event.keys.some((key) => key === KEYS.members || isForeign(key))) void listen();
+  const voice = createVoice({
+    ports,
+    store,
+    log,
+    region,
+    replica,
+    boot,
+    goneMs: () => (cluster === null ? Number.POSITIVE_INFINITY : goneAfterMs(cluster.policy)),
+    cluster: () => cluster?.name ?? '',
+    signer: options.signer ?? null,
+    saw,
+    seenRev: () => seenRev,
+    onNameTaken: (because) => options.onNameTaken?.(because),
   });
-  // The watch is a hint: a slow look makes sure that silence of the watch is not taken for silence of the others.
-  let slow: Timer | null = null;
-  const lookAgain = (): void => {
-    void listen();
-    slow = ports.timers.after(cluster?.policy.beatMs ?? 2500, lookAgain);
-  };
-  lookAgain();
 
-  const configure = (next: ClusterConfig): void => {
-    if (stopping || (cluster !== null && cluster.version === next.version)) return;
-    const watched = watchedBy(next, options.region);
-    const cadenceChanged =
-      cluster === null ||
-      cluster.policy.intervalMs !== next.policy.intervalMs ||
-      cluster.policy.timeoutMs !== next.policy.timeoutMs ||
-      cluster.policy.suspectAfterMs !== next.policy.suspectAfterMs;
+  const meet = (next: Partial<Company>): void => {
+    company = { ...company, ...next };
+    feed({ kind: 'company', company });
+  };
+
+  const siblings = createSiblings({
+    ports,
+    store,
+    log,
+    region,
+    replica,
+    cluster: () => cluster,
+    saw,
+    onCompany(found) {
+      meet(found);
+      // Not a word before it knows whom it shares with: two that claim everything would silence each other.
+      voice.open();
+    },
+  });
+
+  const ears = createEars({
+    ports,
+    store,
+    log,
+    region,
+    cluster: () => cluster,
+    saw,
+    onMembers(members, rev) {
+      unsure = false;
+      configure(members, rev);
+    },
+    onAdopted() {
+      cluster = null;
+      clusterRev = 0;
+      seenRev = 0;
+    },
+    onHints: (from, keys) => feed({ kind: 'hints', from, keys }),
+    onOthers: (votes) => feed({ kind: 'others', votes }),
+    onElders(spellOut) {
+      if (spellOut !== company.spellOut) meet({ spellOut });
+    },
+  });
+
+  const watch = store.watch('', (event) => {
+    if (event.kind === 'resync') unsure = true;
+    if (event.kind === 'resync' || event.keys.some(ears.concerns)) ears.listen();
+    if (event.kind === 'resync' || event.keys.some(siblings.isSibling)) siblings.look();
+  });
+
+  /** Why `next` cannot take the place of what is held; null: it can. */
+  const objection = (held: ClusterConfig, next: ClusterConfig): string | null => {
+    if (next.version > held.version || (next.version === held.version && configHash(next) === configHash(held))) return null;
+    const [here, there] = [held, next].map((c) => `version ${c.version} with content ${configHash(c)}`);
+    const advice =
+      next.version === held.version ? 'votes on two contents of one version are never mixed' : 'the store seems to have lost a newer one';
+    return `this replica holds configuration ${here}, the store ${there}: ${advice}; apply a configuration with a higher version`;
+  };
+
+  const dispute = (because: string | null): void => {
+    const before = conflict;
+    conflict = because;
+    if (because === before) return;
+    feed({ kind: 'conflict', because });
+    if (because === null) return;
+    log.error('vantage.config_conflict', { because });
+    if (before === null) options.onConfigConflict?.(because);
+  };
+
+  const configure = (next: ClusterConfig, rev = Number.POSITIVE_INFINITY): void => {
+    if (stopping || next === cluster) return;
+    const held = cluster;
+    if (held !== null) {
+      // Two rooms read the store: what one has read earlier may arrive later.
+      if (rev < clusterRev) return;
+      const because = objection(held, next);
+      if (because !== null && unsure) return;
+      if (because !== null || next.version === held.version) {
+        dispute(because);
+        return;
+      }
+    }
+    dispute(null);
+    if (Number.isFinite(rev)) clusterRev = rev;
+    hold(held, next);
+  };
+
+  const hold = (held: ClusterConfig | null, next: ClusterConfig): void => {
+    const list = watchedBy(next, region);
     cluster = next;
-    specs = new Map(watched.map((w) => [w.key, w.spec]));
-    const rules = rulesOf(next, watched);
-    if (own === null) own = newOwn(options.boot, options.replica, rules, mono());
-    if (cadenceChanged) {
+    watched = new Map(list.map((w) => [w.key, w]));
+    const rules = rulesOf(next, list);
+    own ??= newOwn(boot, replica, rules, mono());
+    const cadence = ({ policy }: ClusterConfig): string => [policy.intervalMs, policy.timeoutMs, policy.suspectAfterMs].join();
+    if (runner === null || held === null || cadence(held) !== cadence(next)) {
       void runner?.stop();
       runner = start(next);
+      scheduled = null;
     }
-    runner?.setEntries(watched.map((w) => ({ key: w.key, phaseMs: w.phaseMs })));
     log.info('vantage.configured', {
       version: next.version,
-      endpoints: watched.length,
+      endpoints: list.length,
       voters: next.regions.filter((r) => r.vote).length,
       needed: VOTERS_MIN,
     });
     feed({ kind: 'rules', rules });
+    siblings.look();
   };
 
   const start = (config: ClusterConfig): Runner => {
@@ -298,11 +247,11 @@ export const createVantage = (options: VantageOptions): Vantage => {
       originMonoMs: originOf(mono(), ports.clock.wallMs(), intervalMs),
       concurrencyMax: IN_FLIGHT_MAX,
       probe: async (key, _startedAtMs, signal) => {
-        const spec = specs.get(key);
+        const spec = watched.get(key)?.spec;
         return spec === undefined ? { saw: 'nothing', detail: 'no longer configured' } : options.look(spec, config, signal);
       },
       onObservation: (observation, lateByMs) => {
-        const spec = specs.get(observation.key);
+        const spec = watched.get(observation.key)?.spec;
         if (spec !== undefined) options.onLook(observation.key, spec, observation.outcome, lateByMs);
         feed({ kind: 'look', observation, late: lateByMs > LATE_MS });
       },
@@ -319,13 +268,11 @@ export const createVantage = (options: VantageOptions): Vantage => {
     vote: () => own?.vote ?? null,
     async stop() {
       stopping = true;
-      // A beat under way is of no more use to anybody.
-      stopped.abort(new Error('stopping'));
       watch.close();
+      ears.stop();
+      siblings.stop();
       timer?.cancel();
-      slow?.cancel();
-      await runner?.stop();
-      await writing;
+      await Promise.all([runner?.stop(), voice.stop()]);
     },
   };
 };

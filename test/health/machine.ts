@@ -1,5 +1,6 @@
 // The vantage machine on a hand-cranked clock: probes it asks for are answered by a function, ticks come when it wants them, everything it says is kept.
-import { newOwn, type Own, observe, type VantageInput, type VantageRules, type Watched } from '../../src/health/vantage.ts';
+import { newOwn, type Own, observe, type VantageInput } from '../../src/health/vantage.ts';
+import type { VantageRules, Watched } from '../../src/health/watched.ts';
 import { type Beat, type EndpointKey, type EndpointName, endpointKey, type Outcome, targetId, type Vote } from '../../src/model.ts';
 
 export const ok: Outcome = { saw: 'ok', tookMs: 20 };

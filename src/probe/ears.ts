@@ -1,0 +1,120 @@
+// What this replica hears of the others: the cluster's configuration, other regions' suspicions as hints for bursts, and their votes to compare its own
+// with. Everything here is a hint or a copy; nothing is counted.
+import { KEYS, placeOf } from '../coordinate/keys.ts';
+import { errorText } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Adopted, Beat, ClusterConfig, EndpointKey, Vote } from '../model.ts';
+import type { Ports, Timer } from '../ports.ts';
+import type { KeyValue, Read, Store } from '../store/store.ts';
+
+export interface EarsOptions {
+  ports: Ports;
+  store: Store;
+  log: Log;
+  region: string;
+  /** The configuration held, for its cadence. */
+  cluster: () => ClusterConfig | null;
+  saw: (rev: number) => void;
+  onMembers: (cluster: ClusterConfig, rev: number) => void;
+  /** A human has adopted a store that was replaced: what was known of the old one counts no more. */
+  onAdopted: () => void;
+  onHints: (from: string, keys: readonly EndpointKey[]) => void;
+  onOthers: (votes: readonly { region: string; vote: Vote }[]) => void;
+  /** Does a replica of 0.1 run anywhere? */
+  onElders: (some: boolean) => void;
+}
+
+export interface Ears {
+  /** Something changed: reads now. */
+  listen(): void;
+  /** Is this a key whose change is worth a look? */
+  concerns(key: string): boolean;
+  stop(): void;
+}
+
+export const createEars = (options: EarsOptions): Ears => {
+  const { ports, store, log, region } = options;
+  const stopped = new AbortController();
+  let listening = false;
+  let listenAgain = false;
+  /** The same object for the same revision: what is worked out per configuration is worked out once. */
+  let members: KeyValue | null = null;
+  let adoptedNonce: string | null | undefined;
+  let heardAt: ReadonlyMap<string, { mod: number; atMs: number }> = new Map();
+
+  const mono = (): number => ports.clock.monoMs();
+
+  const listen = async (): Promise<void> => {
+    if (listening) {
+      listenAgain = true;
+      return;
+    }
+    listening = true;
+    try {
+      const read = await store.get({ keys: [KEYS.members, KEYS.adopted], prefixes: ['beat/', 'vote/'] }, stopped.signal);
+      options.saw(read.rev);
+      if (!stopped.signal.aborted) hear(read);
+    } catch (error) {
+      if (!stopped.signal.aborted) log.warn('vantage.listen', { because: errorText(error) });
+    } finally {
+      listening = false;
+      if (listenAgain && !stopped.signal.aborted) {
+        listenAgain = false;
+        void listen();
+      }
+    }
+  };
+
+  const hear = ({ rev, kvs }: Read): void => {
+    const adopted = kvs.find((kv) => kv.key === KEYS.adopted)?.value as Adopted | undefined;
+    const nonce = adopted?.nonce ?? null;
+    if (adoptedNonce !== undefined && nonce !== adoptedNonce) {
+      members = null;
+      options.onAdopted();
+    }
+    adoptedNonce = nonce;
+    const found = kvs.find((kv) => kv.key === KEYS.members);
+    if (found !== undefined) {
+      if (members?.mod !== found.mod) members = found;
+      options.onMembers(members.value as ClusterConfig, rev);
+    }
+    const beats = kvs.filter((kv) => kv.key.startsWith('beat/'));
+    const before = heardAt;
+    heardAt = new Map(
+      beats.map((kv) => [kv.key, before.get(kv.key)?.mod === kv.mod ? before.get(kv.key)! : { mod: kv.mod, atMs: mono() }]),
+    );
+    const fresh = beats.filter((kv) => mono() - (heardAt.get(kv.key)?.atMs ?? 0) <= (options.cluster()?.policy.freshMs ?? 0));
+    options.onElders(fresh.some((kv) => (kv.value as Beat).bootN === undefined));
+    for (const kv of beats) {
+      // The first sight of a beat may be old; only one that changed while we watched is a hint.
+      const known = before.get(kv.key);
+      const from = placeOf(kv.key).region;
+      if (from !== region && known !== undefined && known.mod !== kv.mod) options.onHints(from, Object.keys((kv.value as Beat).suspects));
+    }
+    const speaking = new Set(fresh.map((kv) => kv.key.slice('beat/'.length)));
+    const votes = kvs
+      .filter((kv) => kv.key.startsWith('vote/') && placeOf(kv.key).region !== region && speaking.has(kv.key.slice('vote/'.length)))
+      .map((kv) => ({ region: placeOf(kv.key).region, vote: kv.value as Vote }));
+    options.onOthers(votes);
+  };
+
+  // The watch is a hint: a slow look makes sure that silence of the watch is not taken for silence of the others.
+  let slow: Timer | null = null;
+  const lookAgain = (): void => {
+    void listen();
+    slow = ports.timers.after(options.cluster()?.policy.beatMs ?? 2500, lookAgain);
+  };
+  lookAgain();
+
+  return {
+    listen: () => void listen(),
+    concerns: (key) =>
+      key === KEYS.members ||
+      key === KEYS.adopted ||
+      ((key.startsWith('beat/') || key.startsWith('vote/')) && placeOf(key).region !== region),
+    stop() {
+      stopped.abort(new Error('stopping'));
+      slow?.cancel();
+    },
+  };
+};
