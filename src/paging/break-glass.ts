@@ -1,0 +1,24 @@
+// The command that takes a region out by hand when nothing can be decided, with the shares that would do it, from the last known route. Pure: it is text
+// for a human, who judges; nothing here is run.
+import { steeringOf } from '../../policies/index.ts';
+import { toShares } from '../../policies/shares.ts';
+import type { Route, ServiceConfig } from '../model.ts';
+
+/**
+ * The route without the pools of `out`: the others keep their proportions; when none of them carries anything (a standby), all others are steered anew.
+ * Null when no other pool is left.
+ */
+export const routeWithout = (service: ServiceConfig, route: Route, out: ReadonlySet<string>): Route | null => {
+  const left = service.pools.filter((pool) => !out.has(pool.name));
+  if (left.length === 0) return null;
+  const carried = new Map(service.pools.map(({ name }) => [name, out.has(name) ? 0 : (route[name] ?? 0)]));
+  if ([...carried.values()].some((share) => share > 0)) return toShares(carried);
+  const seats = service.pools.map(({ name, weight }) => ({ pool: name, weight, factor: out.has(name) ? 0 : 1000 }));
+  return steeringOf(service.steering.kind)?.steer(seats) ?? null;
+};
+
+/** FILE is the replica's file on whichever machine the human sits at. */
+export const breakGlass = (service: ServiceConfig, route: Route): string => {
+  const shares = service.pools.map(({ name }) => `${name}=${route[name] ?? 0}`).join(',');
+  return `tidegate route set --break-glass -c FILE --service ${service.name} --shares ${shares}`;
+};
