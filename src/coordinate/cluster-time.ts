@@ -39,8 +39,13 @@ export const createTimekeeper = (clock: Clock): Timekeeper => {
   const time = createClusterTime();
   /** What it rests on: nothing yet, this machine's wall clock alone, or those of all who speak. */
   let rests: 'no' | 'alone' | 'together' = 'no';
-  const wallsOf = ({ cluster, heard }: Sight): readonly number[] =>
-    cluster === null ? [] : heard.filter((h) => isFresh(h, cluster)).map((h) => h.beat?.wallMs ?? 0);
+  /** One clock per region, as it has one vote: many replicas of one must not set the time of all. */
+  const wallsOf = ({ cluster, heard }: Sight): readonly number[] => {
+    if (cluster === null) return [];
+    const names = new Set(cluster.regions.map((r) => r.name));
+    const fresh = heard.filter((h) => names.has(h.region) && isFresh(h, cluster));
+    return [...Map.groupBy(fresh, (h) => h.region).values()].map((replicas) => median(replicas.map((h) => h.beat?.wallMs ?? 0)));
+  };
   const nowMs = (): number => (rests === 'no' ? Math.round(clock.wallMs()) : time.nowMs(clock.monoMs()));
   const begin = (sight: Sight): void => {
     const walls = wallsOf(sight);

@@ -40,7 +40,7 @@ export const createLooker = ({ ports, store, log }: { ports: Ports; store: Store
 
   const tell = ({ refused, mod }: Sight): void => {
     const present = new Map(refused.map((refusal) => [`${refusal.key} ${mod(refusal.key)} ${refusal.because}`, refusal]));
-    for (const [name, refusal] of present) if (!told.has(name)) log.warn('vote.refused', { ...refusal });
+    for (const [name, refusal] of present) if (!told.has(name)) log.warn('vote.refused', { record: refusal.key, because: refusal.because });
     told = new Set(present.keys());
   };
 

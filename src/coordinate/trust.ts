@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Beat, Vote } from '../model.ts';
 import type { KeyValue } from '../store/store.ts';
 import type { RevisionClock } from './revision-clock.ts';
-import { createVerifier, type SignedKind, type SignedPlace } from './signing.ts';
+import { createVerifier, type SignedKind, type SignedPlace, type Verifier } from './signing.ts';
 
 /** Why a record in the store is not counted. */
 export interface Refusal {
@@ -73,8 +73,7 @@ interface Heard {
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
-export const createTrust = (): Trust => {
-  const verifier = createVerifier();
+export const createTrust = (verifier: Verifier = createVerifier()): Trust => {
   const judged = new Map<string, { mod: number; keys: readonly string[]; because: string | null }>();
   const heard = new Map<string, Heard>();
 
