@@ -79,7 +79,7 @@ const flatten = (issue: Issue, prefix: Path): Flat[] => {
 const meantBy = (key: string, known: readonly string[]): { secret: boolean; names: readonly string[] } => {
   const names = nearest(key, known);
   if (names.length > 0) return { secret: false, names };
-  if (known.includes(`${key}File`)) return { secret: true, names: [`${key}File`] };
+  if (known.includes(`${key}File`)) return { secret: isSecretKey(key), names: [`${key}File`] };
   return isSecretKey(key) ? { secret: true, names: known.filter((name) => name.endsWith('File')) } : { secret: false, names };
 };
 
@@ -87,7 +87,7 @@ const unknownKey = (path: Path, key: string, known: readonly string[]): Finding 
   const { secret, names } = meantBy(key, known);
   const message = secret
     ? `found the secret ${shown(key, [])} in the file itself, expected none; give a file: ${names[0] ?? `${key}File`}`
-    : `found the unknown key ${shown(key, [])}, expected ${known.length > 1 ? 'one of ' : ''}${list(known, 30)}; ${didYouMean(key, known, 'remove it')}`;
+    : `found the unknown key ${shown(key, [])}, expected ${known.length > 1 ? 'one of ' : ''}${list(known, 30)}; ${didYouMean(key, known, names[0] === undefined ? 'remove it' : `did you mean "${names[0]}"?`)}`;
   return { path: [...path, key], at: 'key', message };
 };
 
@@ -105,9 +105,21 @@ export interface Judged {
   broken: Path[];
 }
 
+/** Of several about one value the first: a text where a list belongs is not too long a list as well. Unknown keys of one map are all told. */
+const firsts = (flat: readonly Flat[]): readonly Flat[] => {
+  const seen = new Set<string>();
+  return flat.filter(({ path, keys }) => {
+    const place = JSON.stringify(path);
+    if (keys.length > 0) return true;
+    const first = !seen.has(place);
+    seen.add(place);
+    return first;
+  });
+};
+
 /** Every issue as a sentence at its place. A missing key whose misspelling is reported beside it is not reported again. */
 export const judged = (error: z.core.$ZodError, root: unknown): Judged => {
-  const flat = error.issues.flatMap((issue) => flatten(issue, [])).flatMap((each) => misspeltKind(each, root));
+  const flat = firsts(error.issues.flatMap((issue) => flatten(issue, []))).flatMap((each) => misspeltKind(each, root));
   const known = (message: string): string[] => message.split(' ').filter((key) => key !== '');
   const findings = flat.flatMap(({ path, message, keys, named }): Finding[] => {
     if (keys.length > 0) return keys.map((key) => unknownKey(path, key, known(message)));

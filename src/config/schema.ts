@@ -90,16 +90,22 @@ const ENDPOINTS_MAX = 16;
 const PREFIX = '/tidegate/default/';
 const ETCD_TIMEOUT = { defaultMs: 1500, minMs: 200, maxMs: 10_000 } as const;
 
-const PAIR = 'certFile and keyFile together, since one proves nothing without the other; add the missing one or remove both';
-
 const etcd = z.strictObject({
   kind: z.literal('etcd'),
   endpoints: few(etcdEndpoint, ENDPOINTS_MAX).min(1),
   prefix: storePrefix.default(PREFIX),
   tls: z
     .strictObject({ caFile: filePath, certFile: filePath.optional(), keyFile: filePath.optional() })
-    .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), { error: PAIR })
-    .transform(present)
+    .transform((given, context) => {
+      const pair = (has: 'certFile' | 'keyFile', lacks: 'certFile' | 'keyFile'): void => {
+        if (given[has] === undefined || given[lacks] !== undefined) return;
+        const message = `${lacks} beside it, since one proves nothing without the other; add ${lacks}, or remove this`;
+        context.addIssue({ code: 'custom', path: [has], message });
+      };
+      pair('certFile', 'keyFile');
+      pair('keyFile', 'certFile');
+      return present(given);
+    })
     .optional(),
   user: z.strictObject({ name: userName, passwordFile: filePath }).optional(),
   timeout: duration(ETCD_TIMEOUT).default(ETCD_TIMEOUT.defaultMs),
