@@ -1,6 +1,6 @@
 // What one vantage's own vote says of whole regions, when there is nobody to count votes with: by the same table and the same minUp as the quorum's
-// tallies, over the pools that carry traffic by the last known route. An abstaining vantage believes nothing, and no replica speaks of targets that are
-// another's. Pure.
+// tallies, over the pools that carry traffic by the last known route. An abstaining vantage believes nothing. Where a region's replicas share its targets,
+// each has only its share to judge by, since the others' words come through the store: it takes the share for the whole, and says so. Pure.
 import { vantagesOf } from '../health/electorate.ts';
 import { ownerOf } from '../health/owner.ts';
 import { counts, poolVerdict, targetVerdict } from '../health/verdict.ts';
@@ -53,6 +53,8 @@ interface PoolLook {
   pool: PoolConfig;
   says: 'up' | 'out' | 'unknown';
   looks: readonly Look[];
+  /** Targets that this replica does not look at. */
+  elsewhere: number;
 }
 
 /** Votes change rarely and are asked about every target. */
@@ -68,15 +70,15 @@ const listsOf = (vote: Vote): Readonly<Record<EndpointName | 'unknown', Readonly
 };
 
 const lookAt = (eyes: Eyes, service: ServiceConfig, pool: PoolConfig, target: TargetConfig): Look | null => {
-  const { vote, region } = eyes;
-  if (target.from === 'local' || !vantagesOf(eyes.cluster, pool, target).includes(region)) return null;
+  const { vote } = eyes;
   const id = targetId(service.name, pool.name, target.name);
+  if (ownerOf(id, vote.peers) !== eyes.replica) return null;
   const endpoints = ENDPOINTS.filter((endpoint) => target[endpoint] !== undefined);
   const told = listsOf(vote);
   const say = (endpoint: EndpointName): 'up' | 'down' | 'unknown' | undefined => {
     if (target[endpoint] === undefined) return undefined;
     if (told[endpoint].has(id)) return 'down';
-    return told.unknown.has(id) || ownerOf(id, vote.peers) !== eyes.replica ? 'unknown' : 'up';
+    return told.unknown.has(id) ? 'unknown' : 'up';
   };
   const ages = endpoints.flatMap((endpoint) => eyes.firstFaultAgeMs(endpointKey(id, endpoint)) ?? []);
   return {
@@ -87,9 +89,12 @@ const lookAt = (eyes: Eyes, service: ServiceConfig, pool: PoolConfig, target: Ta
 };
 
 const lookAtPool = (eyes: Eyes, service: ServiceConfig, pool: PoolConfig): PoolLook => {
-  const looks = pool.targets.flatMap((target) => lookAt(eyes, service, pool, target) ?? []);
+  const voting = pool.targets.filter((target) => target.from !== 'local' && vantagesOf(eyes.cluster, pool, target).includes(eyes.region));
+  const looks = voting.flatMap((target) => lookAt(eyes, service, pool, target) ?? []);
   const side = (wanted: 'up' | 'unknown'): number => looks.filter(({ verdict }) => counts(verdict) === wanted).length;
-  return { service, pool, says: looks.length === 0 ? 'unknown' : poolVerdict(side('up'), side('unknown'), pool.minUp), looks };
+  const minUp = Math.ceil((pool.minUp * looks.length) / Math.max(1, voting.length));
+  const says = looks.length === 0 ? 'unknown' : poolVerdict(side('up'), side('unknown'), minUp);
+  return { service, pool, says, looks, elsewhere: voting.length - looks.length };
 };
 
 /** Where a service's traffic goes by the last known route; before the first decision, where it is configured to go. */
@@ -104,7 +109,9 @@ const sentence = (held: readonly PoolLook[]): string => {
   const what = both ? 'both endpoints of ' : isDown ? '' : '/readyz of ';
   const ages = out.flatMap(({ firstFaultAgeMs }) => firstFaultAgeMs ?? []);
   const since = ages.length === 0 ? '' : `, first fault ${Math.round(Math.max(...ages) / 1000)} s ago`;
-  return `${what}${out.length} of ${looks.length} target${looks.length === 1 ? '' : 's'}${since}`;
+  const elsewhere = held.reduce((sum, p) => sum + p.elsewhere, 0);
+  const share = elsewhere === 0 ? '' : `, this replica's share of ${looks.length + elsewhere}`;
+  return `${what}${out.length} of ${looks.length} target${looks.length === 1 ? '' : 's'}${share}${since}`;
 };
 
 /** One belief per region that has pools, in configured order; none from a vantage that abstains. Services in `observe` page nobody and are left out. */

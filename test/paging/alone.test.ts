@@ -1,5 +1,6 @@
 // What a region says when the store does not answer, as tables of facts and news.
 import { describe, expect, test } from 'vitest';
+import { ownerOf } from '../../src/health/owner.ts';
 import type { ClusterConfig, Routing, Vote } from '../../src/model.ts';
 import { type Facts, lasted, type News, newsOf, type OpenSubject } from '../../src/paging/alone.ts';
 import { routeWithout } from '../../src/paging/break-glass.ts';
@@ -153,6 +154,18 @@ describe('a store that does not answer', () => {
     expect(news[1]?.summary).toContain('both endpoints of 5 of 6 targets');
     expect(news[1]?.summary).toContain('(and 1 more, see detail)');
     expect(news[1]?.detail).toMatchObject({ down: 'eu', services: ['web', 'api'], region: 'ap', replica: 'a' });
+  });
+
+  test('is judged by the share of a replica that looks at some of the targets only', () => {
+    const names = ['ap', 'eu', 'us'];
+    const cluster = clusterOf(names, [{ pools: names.map((region, i) => poolOf(region, 1, i, 9)) }]);
+    const peers = ['a', 'b'];
+    const mine = Array.from({ length: 9 }, (_, i) => `web/eu/app-${i + 1}`).filter((id) => ownerOf(id, peers) === 'a');
+    expect(mine.length).toBeGreaterThan(1);
+    expect(mine.length).toBeLessThan(8);
+    const page = (down: readonly string[]) => newsOf(factsOf({ cluster, vote: voteOf({ peers, down, unready: down }) }))[1]?.summary;
+    expect(page(mine)).toContain(`both endpoints of ${mine.length} of ${mine.length} targets, this replica's share of 9`);
+    expect(page(mine.slice(0, 1))).toBeUndefined();
   });
 
   test('opens fifty subjects at most, and none that has to rest', () => {
