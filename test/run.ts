@@ -1,9 +1,9 @@
 // `npm test`, `npm run test:unit`, `npm run test:system [-- NAME]`: makes sure the servers that the tests talk to are there, runs vitest, and ends with one
-// line `N passed, N failed`. Skips are printed with their reason and counted; with CI set there may be none.
+// line `N passed, N failed`. Skips are printed with their reason and counted; with CI set there may be none. Suites that take many minutes run by name only.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -15,9 +15,13 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/usr/sbin/nft', name: 'nftables' },
   { file: '/sbin/ip', name: 'iproute2' },
   { file: '/usr/bin/openssl', name: 'openssl' },
+  { file: '/usr/bin/python3', name: 'python3' },
   { file: '/usr/bin/etcd', name: 'etcd-server' },
   { file: '/usr/bin/etcdctl', name: 'etcd-client' },
 ];
+
+/** Suites with a folder of their own, by name: `npm run test:system -- cluster`. */
+const HEAVY: ReadonlyMap<string, string> = new Map([['cluster', join('test', 'system', 'cluster')]]);
 
 /** Debian starts a daemon when it is installed, unless this file says no. */
 const POLICY = '/usr/sbin/policy-rc.d';
@@ -119,7 +123,10 @@ const main = (): void => {
   const [kind = 'all', ...names] = process.argv.slice(2);
   const all = testFiles('test');
   const isSystem = (file: string): boolean => file.startsWith(join('test', 'system'));
-  const chosen = all.filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
+  const isHeavy = (file: string): boolean => [...HEAVY.values()].some((folder) => dirname(file) === folder);
+  const isNamed = (file: string, name: string): boolean =>
+    HEAVY.has(name) ? dirname(file) === HEAVY.get(name) : file.includes(name) && !isHeavy(file);
+  const chosen = all.filter((file) => (names.length === 0 ? !isHeavy(file) : names.some((name) => isNamed(file, name))));
   if (chosen.length === 0) {
     say(`no test file matches ${names.join(', ')}`);
     process.exit(2);
