@@ -141,9 +141,18 @@ class EtcdStore implements Store {
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, this.#closed.signal]);
     const tell = (event: WatchEvent): void => {
-      // Later, so that a listener that throws is heard as its own fault, not taken for a broken stream.
+      // Later, so that nobody runs inside the writer's call or the stream's.
       queueMicrotask(() => {
-        if (!signal.aborted) onEvent(event);
+        if (signal.aborted) return;
+        try {
+          onEvent(event);
+        } catch (error) {
+          this.#log?.error('etcd.watch.listener', {
+            prefix,
+            because: errorText(error),
+            stack: error instanceof Error ? error.stack : undefined,
+          });
+        }
       });
     };
     this.#watchers.add(tell);

@@ -9,7 +9,7 @@ import type { Link } from './link.ts';
 /** Set aside for this long at first, doubling. */
 const ASIDE_FIRST_MS = 200;
 const ASIDE_LAST_MS = 5000;
-/** A member that speaks, if only to say that it has no leader, is asked again this soon at the latest. */
+/** A member that speaks, if only to say that it has no leader or to end the connection, is asked again this soon at the latest. */
 const ASIDE_SPEAKING_MS = 500;
 /** Good for this long: earlier failures are forgotten. */
 const FORGET_MS = 30_000;
@@ -142,16 +142,18 @@ export const createRoster = ({ ports, log, endpoints, identify, timeoutMs }: Ros
 
     const turn = async (): Promise<void> => {
       const sinceMs = clock.monoMs();
+      let speaks = false;
       try {
         await serve();
+        speaks = link === null;
       } catch (error) {
         link?.close();
         link = null;
         setGood(false, errorText(error));
+        speaks = because.includes('etcdserver:');
       }
       failures = clock.monoMs() - sinceMs >= FORGET_MS ? 1 : failures + 1;
-      const lastMs = because.includes('etcdserver:') ? ASIDE_SPEAKING_MS : ASIDE_LAST_MS;
-      const asideMs = Math.min(ASIDE_FIRST_MS * 2 ** Math.min(failures - 1, 10), lastMs);
+      const asideMs = Math.min(ASIDE_FIRST_MS * 2 ** Math.min(failures - 1, 10), speaks ? ASIDE_SPEAKING_MS : ASIDE_LAST_MS);
       await sleep(timers, asideMs * (0.75 + random.unit() / 2), closed.signal).catch(() => undefined);
     };
 
