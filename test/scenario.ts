@@ -1,14 +1,19 @@
 // Scenario files: stories that a human reviews in a minute. A block is commands, a line `----`, and everything that happened: decisions with their
 // sentence, what the provider then served, pages. `UPDATE=1` rewrites the outputs; commit a rewrite only if you understand each changed line.
 //
-//   cluster regions=a,b,c [services=web,api] [count=50] [weights=100,0,0] [steering=priority] [mode=advise] [targets=4] [alldown=configured] [key=value of the policy, durations]
+//   cluster regions=a,b,c [services=web,api] [count=50] [weights=100,0,0] [steering=priority] [mode=advise] [targets=4] [alldown=configured] [replicas=2,1] [old=a/a] [key=value of the policy, durations]
 //   run 60s                          time passes
-//   kill a / boot a                  the region's replica (its targets live on); `lose a` / `restore a`: targets and replica together
+//   kill a / boot a                  the region's replicas (its targets live on), `a/b`: one of them; `lose a` / `restore a`: targets and replicas together
+//   stop a/b                         the replica stops in good order
 //   hang|refuse|error|ok a [healthz|readyz] [target=2]
 //   flap a readyz up=1s down=1s for=10m
 //   blind a / sight a                looks from a at other regions get no answer
 //   cut a / heal a                   a reaches the store no more
 //   pause a 60s                      SIGSTOP for that long
+//   stall 2s                         the store answers nobody, as while it elects a leader
+//   tamper a / untamper a            a reads other content under the same version of the configuration
+//   listen a 10s                     that time passes, and what a says of how many targets is told whenever it changes
+//   ballots                          what each region says now of how many targets
 //   step-wall a 1h                   its wall clock jumps
 //   order ID drain|freeze|stop [region=a] [service=web] [pool=a] ttl=10m because words
 //   revoke ID
@@ -16,6 +21,7 @@
 //   show                             routes and holds now
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseDuration } from '../src/config/fields.ts';
+import { tally } from '../src/health/quorum.ts';
 import type { ClusterConfig, EndpointName, OverrideScope, Policy, Route, ServiceConfig } from '../src/model.ts';
 import { clusterOf, type Health, poolOf, serviceOf, World } from './world.ts';
 
@@ -83,6 +89,8 @@ const clusterFrom = (named: Readonly<Record<string, string>>, version: number): 
     targets = '1',
     alldown = 'hold',
     vote,
+    replicas: _replicas,
+    old: _old,
     ...policy
   } = named;
   const names = regions.split(',');
@@ -147,7 +155,12 @@ class Player {
   async #begin(named: Readonly<Record<string, string>>): Promise<void> {
     this.#named = named;
     this.#world = new World(
-      { cluster: clusterFrom(named, 1), seed: 1 },
+      {
+        cluster: clusterFrom(named, 1),
+        seed: 1,
+        replicas: (named.replicas ?? '1').split(',').map(Number),
+        old: named.old?.split(',') ?? [],
+      },
       {
         decision: (atMs, routing) => this.#say(atMs, `decision ${routing.v}: ${routing.because}`),
         page: (atMs, p) => this.#say(atMs, `  page ${p.severity} ${p.type}: ${p.summary}`),
@@ -156,7 +169,9 @@ class Player {
           this.#served.atMs = atMs;
           this.#served.texts.push(`${service} ${routeText(shares)}`);
         },
-        role: (atMs, region, epoch) => this.#say(atMs, `${region} coordinates (epoch ${epoch})`),
+        role: (atMs, who, epoch) => this.#say(atMs, `${who} coordinates (epoch ${epoch})`),
+        nameTaken: (atMs, who, because) => this.#say(atMs, `${who} may not speak: ${because}`),
+        configConflict: (atMs, who, because) => this.#say(atMs, `${who} abstains: ${because}`),
       },
     );
     await this.#world.start();
@@ -186,6 +201,41 @@ class Player {
     }
   }
 
+  /** What each region says, by the last read of whoever coordinates. */
+  #ballots(): ReadonlyMap<string, Readonly<Record<string, number>>> {
+    const sight = this.world.replica(this.world.coordinatorPlace() ?? '')?.coordinator.lastSight();
+    const counts = new Map<string, Record<string, number>>();
+    if (sight?.cluster == null) return counts;
+    for (const { targets } of tally(sight.cluster, sight.heard, 0, true))
+      for (const { endpoints } of targets)
+        for (const [region, ballot] of Object.entries(endpoints.healthz?.ballots ?? {})) {
+          const of = counts.get(region) ?? {};
+          of[ballot] = (of[ballot] ?? 0) + 1;
+          counts.set(region, of);
+        }
+    return counts;
+  }
+
+  #says(region: string): string {
+    const said = Object.entries(this.#ballots().get(region) ?? {}).map(([ballot, n]) => `${ballot} of ${n}`);
+    return `${region} says ${said.length === 0 ? 'nothing' : said.sort().join(', ')}`;
+  }
+
+  async #listen(region: string, ms: number): Promise<void> {
+    const endMs = this.world.now() + ms;
+    let last = this.#says(region);
+    while (this.world.now() < endMs) {
+      await this.world.run(100);
+      if (this.#says(region) !== last) this.#say(this.world.now(), this.#says(region));
+      last = this.#says(region);
+    }
+  }
+
+  #tamper(region: string): void {
+    const { cluster } = this.world;
+    this.world.tamper(region, { ...cluster, goals: { ...cluster.goals, detectionMs: cluster.goals.detectionMs + 1 } });
+  }
+
   async command(line: string): Promise<void> {
     const { named, rest } = words(line);
     const [verb = '', ...args] = rest;
@@ -199,6 +249,19 @@ class Player {
         return this.world.kill(region);
       case 'boot':
         return this.world.boot(region);
+      case 'stop':
+        return this.world.stop(region);
+      case 'stall':
+        return this.world.stall(duration(region));
+      case 'tamper':
+        return this.#tamper(region);
+      case 'untamper':
+        return this.world.tamper(region, null);
+      case 'listen':
+        return this.#listen(region, duration(args[1] ?? '10s'));
+      case 'ballots':
+        for (const { name } of this.world.cluster.regions) this.#out.push(`          ${this.#says(name)}`);
+        return;
       case 'lose':
         this.world.health(region, ['healthz', 'readyz'], 'hang');
         return this.world.kill(region);

@@ -1,7 +1,7 @@
 // A world on virtual time: regions with replicas of the production code, targets that can be made ill, one store with delays, one provider.
 // Scenario files, virtual-time benches and, later, the simulator's faults stand on it. Deterministic for a seed.
 import { policyOf } from '../src/config/defaults.ts';
-import { KEYS } from '../src/coordinate/keys.ts';
+import { KEYS, placeOf } from '../src/coordinate/keys.ts';
 import type { Log } from '../src/log.ts';
 import type {
   ClusterConfig,
@@ -19,7 +19,7 @@ import type {
 import { type Ports, sleep } from '../src/ports.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
 import { openEmbedded } from '../src/store/embedded.ts';
-import { type Store, StoreAmbiguousError, StoreDefiniteError } from '../src/store/store.ts';
+import { type Read, type Store, StoreAmbiguousError, StoreDefiniteError } from '../src/store/store.ts';
 import { type MemoryZone, memoryProvider } from './memory-provider.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from './virtual.ts';
 
@@ -32,16 +32,25 @@ export interface WorldOptions {
   storeDelayMs?: number;
   /** A look at a healthy target takes this long. */
   lookMs?: number;
+  /** How many replicas each region runs, in configured order; the last number stands for the rest. They are named a, b, c. */
+  replicas?: readonly number[];
+  /** Replicas (`region/replica`) that run as 0.1 did: they write none of the new fields and know no siblings. */
+  old?: readonly string[];
 }
 
 export interface WorldEvents {
   decision(atMs: number, routing: Routing, changes: readonly string[]): void;
   page(atMs: number, page: Page): void;
   served(atMs: number, service: string, shares: Readonly<Record<string, number>>, v: number): void;
-  role(atMs: number, region: string, epoch: number): void;
+  /** `who`: the region, or `region/replica` where it runs several. */
+  role(atMs: number, who: string, epoch: number): void;
+  nameTaken(atMs: number, who: string, because: string): void;
+  configConflict(atMs: number, who: string, because: string): void;
 }
 
 interface Place {
+  region: string;
+  name: string;
   process: VirtualProcess;
   replica: Replica;
   cut: boolean;
@@ -97,6 +106,42 @@ export const poolOf = (region: string, weight: number, index: number, targets = 
   })),
 });
 
+/** A client of the store gives up after so long. */
+const CLIENT_PATIENCE_MS = 1500;
+
+/** The store as a replica of 0.1 uses it: no boot records, none of the newer fields, no look at its own region's other replicas. */
+const asOld = (store: Store, region: string, replica: string): Store => {
+  const isBoot = (key: string): boolean => key.startsWith('boot/');
+  const isSibling = (key: string): boolean => placeOf(key).region === region && placeOf(key).replica !== replica;
+  const isPlain = (value: unknown): object => {
+    const { bootN, configHash, asOfRev, ...rest } = value as Record<string, unknown>;
+    return rest;
+  };
+  return {
+    get clusterId() {
+      return store.clusterId;
+    },
+    async get(query) {
+      const { rev, kvs } = await store.get(query);
+      const asksForName = query.keys?.some(isBoot) === true;
+      const asksForSiblings = query.prefixes?.some(isBoot) === true;
+      return {
+        rev,
+        kvs: kvs.filter(({ key }) => !isBoot(key) && !(asksForName && query.keys?.length === 2) && !(asksForSiblings && isSibling(key))),
+      };
+    },
+    async txn(txn) {
+      const then = txn.then
+        .filter((op) => !('put' in op && isBoot(op.put)))
+        .map((op) => ('put' in op && /^(vote|beat)\//.test(op.put) ? { ...op, value: isPlain(op.value) } : op));
+      if (then.length === 0) return { ok: true, rev: 0, kvs: [] };
+      return store.txn({ ...txn, if: txn.if.filter(({ key }) => !isBoot(key)), then });
+    },
+    watch: (prefix, onEvent) => store.watch(prefix, onEvent),
+    close: () => store.close(),
+  };
+};
+
 export class World {
   readonly virtual: Virtual;
   readonly zone: MemoryZone;
@@ -108,10 +153,19 @@ export class World {
   /** `region-1 healthz` -> how it answers. */
   readonly #health = new Map<string, Health>();
   readonly #blind = new Set<string>();
+  /** What a region reads as the cluster's configuration, when that is not what the store holds. */
+  readonly #tampered = new Map<string, ClusterConfig>();
+  #stalledUntilMs = 0;
   #boots = 0;
 
   constructor(options: WorldOptions, events: Partial<WorldEvents> = {}) {
-    this.#options = { seed: options.seed ?? 1, storeDelayMs: options.storeDelayMs ?? 20, lookMs: options.lookMs ?? 20 };
+    this.#options = {
+      seed: options.seed ?? 1,
+      storeDelayMs: options.storeDelayMs ?? 20,
+      lookMs: options.lookMs ?? 20,
+      replicas: options.replicas ?? [1],
+      old: options.old ?? [],
+    };
     this.#events = events;
     this.cluster = options.cluster;
     this.virtual = createVirtual({ startWallMs: START_WALL_MS, seed: this.#options.seed });
@@ -147,23 +201,47 @@ export class World {
     await this.store.txn({ if: [{ key: KEYS.members, mod: kvs[0]?.mod ?? 0 }], then: [{ put: KEYS.members, value: cluster }] });
   }
 
-  /** Configures the cluster and starts a replica in every region. */
+  /** Configures the cluster and starts the replicas of every region. */
   async start(): Promise<void> {
     await this.apply(this.cluster);
     for (const region of this.cluster.regions) this.boot(region.name);
   }
 
-  boot(region: string): void {
+  /** Names of a region's replicas as `region/replica`. */
+  placesOf(region: string): readonly string[] {
+    const { replicas } = this.#options;
+    const index = this.cluster.regions.findIndex((r) => r.name === region);
+    const count = replicas[Math.min(index, replicas.length - 1)] ?? 1;
+    return Array.from({ length: count }, (_, i) => `${region}/${String.fromCharCode(97 + i)}`);
+  }
+
+  /** The places that `where` names: one replica, or all of a region. */
+  #at(where: string): readonly string[] {
+    return where.includes('/') ? [where] : this.placesOf(where);
+  }
+
+  #label(name: string): string {
+    const [region = ''] = name.split('/');
+    return this.placesOf(region).length === 1 ? region : name;
+  }
+
+  boot(where: string): void {
+    for (const name of this.#at(where)) this.#bootOne(name);
+  }
+
+  #bootOne(name: string): void {
+    const [region = '', replica = ''] = name.split('/');
     this.#boots++;
     const process = this.virtual.spawn(`${region} ${this.#boots}`);
-    const place: Place = { process, cut: false, replica: undefined as unknown as Replica };
-    this.#places.set(region, place);
+    const place: Place = { region, name, process, cut: false, replica: undefined as unknown as Replica };
+    this.#places.set(name, place);
+    const remote = this.#remote(place);
     place.replica = createReplica({
       ports: { ...process.ports },
-      store: this.#remote(place),
+      store: this.#options.old.includes(name) ? asOld(remote, region, replica) : remote,
       log: silentLog,
       region,
-      replica: 'a',
+      replica,
       boot: process.ports.random.hex(4),
       providers: new Map([['memory', memoryProvider(this.zone)]]),
       look: (spec, cluster, signal) => this.#look(region, process.ports, spec, cluster, signal),
@@ -175,33 +253,71 @@ export class World {
             next.audit.changes.map((c) => c.because),
           ),
         role: (role) => {
-          if (role.role === 'coordinator') this.#events.role?.(this.virtual.now(), region, role.epoch);
+          if (role.role === 'coordinator') this.#events.role?.(this.virtual.now(), this.#label(name), role.epoch);
         },
+        nameTaken: (because) => this.#events.nameTaken?.(this.virtual.now(), name, because),
+        configConflict: (because) => this.#events.configConflict?.(this.virtual.now(), this.#label(name), because),
       },
     });
   }
 
   /** The replica is gone without a word. */
-  kill(region: string): void {
-    this.#places.get(region)?.process.kill();
-    this.#places.delete(region);
+  kill(where: string): void {
+    for (const name of this.#at(where)) {
+      this.#places.get(name)?.process.kill();
+      this.#places.delete(name);
+    }
   }
 
-  replica(region: string): Replica | undefined {
-    return this.#places.get(region)?.replica;
+  /** The replica stops in good order. */
+  async stop(where: string): Promise<void> {
+    for (const name of this.#at(where)) {
+      const place = this.#places.get(name);
+      if (place === undefined) continue;
+      let over = false;
+      void place.replica.stop().then(() => {
+        over = true;
+      });
+      await this.virtual.advanceUntil(() => over, 10_000);
+      this.kill(name);
+    }
   }
 
-  process(region: string): VirtualProcess | undefined {
-    return this.#places.get(region)?.process;
+  /** A region's first replica, or the one named. */
+  replica(where: string): Replica | undefined {
+    return this.#places.get(this.#at(where)[0] ?? '')?.replica;
   }
 
+  process(where: string): VirtualProcess | undefined {
+    return this.#places.get(this.#at(where)[0] ?? '')?.process;
+  }
+
+  /** Region of the replica that coordinates. */
   coordinator(): string | null {
-    return [...this.#places].find(([, p]) => p.replica.coordinator.role().role === 'coordinator')?.[0] ?? null;
+    return [...this.#places.values()].find((p) => p.replica.coordinator.role().role === 'coordinator')?.region ?? null;
   }
 
-  cut(region: string, cut: boolean): void {
-    const place = this.#places.get(region);
-    if (place !== undefined) place.cut = cut;
+  /** The replica that coordinates, as `region/replica`. */
+  coordinatorPlace(): string | null {
+    return [...this.#places.values()].find((p) => p.replica.coordinator.role().role === 'coordinator')?.name ?? null;
+  }
+
+  cut(where: string, cut: boolean): void {
+    for (const name of this.#at(where)) {
+      const place = this.#places.get(name);
+      if (place !== undefined) place.cut = cut;
+    }
+  }
+
+  /** The store answers nobody for so long, as while it elects a leader; calls under way wait, for as long as a client does. */
+  stall(ms: number): void {
+    this.#stalledUntilMs = this.virtual.now() + ms;
+  }
+
+  /** This region reads another configuration than the store holds; null: what it holds. */
+  tamper(region: string, cluster: ClusterConfig | null): void {
+    if (cluster === null) this.#tampered.delete(region);
+    else this.#tampered.set(region, cluster);
   }
 
   blind(region: string, blind: boolean): void {
@@ -250,6 +366,11 @@ export class World {
         throw lost();
       }
       await sleep(virtual.ports.timers, delayMs);
+      const stalledMs = this.#stalledUntilMs - virtual.now();
+      if (stalledMs > 0) {
+        await sleep(virtual.ports.timers, Math.min(stalledMs, CLIENT_PATIENCE_MS));
+        if (stalledMs > CLIENT_PATIENCE_MS) throw lost();
+      }
       const result = await work().then(
         (value) => ({ value }),
         (error: unknown) => ({ error }),
@@ -265,7 +386,7 @@ export class World {
       },
       get: (query) =>
         call(
-          () => store.get(query),
+          async () => this.#read(place, await store.get(query)),
           () => new StoreDefiniteError('cut off'),
         ),
       txn: (txn) =>
@@ -289,6 +410,12 @@ export class World {
       },
       close: async () => undefined,
     };
+  }
+
+  #read(place: Place, read: Read): Read {
+    const other = this.#tampered.get(place.region);
+    if (other === undefined) return read;
+    return { ...read, kvs: read.kvs.map((kv) => (kv.key === KEYS.members ? { ...kv, value: other, mod: kv.mod + 1 } : kv)) };
   }
 
   /** Places an override as the API would: guarded, with cluster time. */

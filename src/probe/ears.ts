@@ -71,6 +71,7 @@ export const createEars = (options: EarsOptions): Ears => {
     if (adoptedNonce !== undefined && nonce !== adoptedNonce) {
       members = null;
       options.onAdopted();
+      options.saw(rev);
     }
     adoptedNonce = nonce;
     const found = kvs.find((kv) => kv.key === KEYS.members);

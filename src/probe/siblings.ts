@@ -111,7 +111,9 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
     // Of a word that was heard before, only the age is new; what it covers is asked again, since the configuration held here may have changed.
     const isGood = covers(beat, cluster) && (!isNews || isGenuine(name, beat, vote, cluster));
     const hasStopped = boot?.stopped === true && boot.boot === beat.boot;
-    const silentMs = before === undefined ? 0 : provedMs === null ? 0 : before.silentMs + provedMs;
+    // A store that stood still gives everybody their time anew, but who was gone before it did stays gone until it is heard again.
+    const isGone = before !== undefined && before.silentMs > goneAfterMs(cluster.policy);
+    const silentMs = before === undefined || (provedMs === null && !isGone) ? 0 : before.silentMs + (provedMs ?? 0);
     return {
       mod: kv.mod,
       // One that covers another configuration has as long to follow as one that is silent.
