@@ -2,6 +2,8 @@
 // The command line, and the only place that builds real ports. Data goes to stdout, everything else to stderr; exit codes are those of src/errors.ts.
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import type { ApplyOptions } from './command/apply.ts';
+import type { KeygenOptions } from './command/keygen.ts';
 import { loadConfig } from './config/load.ts';
 import type { Problem } from './config/problem.ts';
 import { report, reportProblems } from './config/report.ts';
@@ -35,16 +37,21 @@ const serve = async (options: { config: string }): Promise<void> => {
   // Slow to load, and `check` does not need it.
   const service = await import('./serve.ts');
   service.warn(log, warnings);
-  const starting = service.serve(config, { ports, log, version: version() });
   let stopping = false;
-  const stop = async (signal: string): Promise<void> => {
+  const end = async (why: Record<string, unknown>, exit: number): Promise<void> => {
     if (stopping) return;
     stopping = true;
-    log.info('stopping', { signal });
+    log.info('stopping', why);
     const inTime = await service.stopWithin(ports, await starting);
     log.info('stopped', { inTime });
-    process.exit(inTime ? 0 : 1);
+    process.exit(inTime ? exit : 1);
   };
+  const stop = (signal: string): Promise<void> => end({ signal }, 0);
+  const onFatal = (fault: Fault): void => {
+    log.error('fatal', { code: fault.code, because: fault.message });
+    void end({ fault: fault.code }, ERRORS[fault.code].exit);
+  };
+  const starting = service.serve(config, { ports, log, version: version(), onFatal });
   const reload = async (): Promise<void> => {
     const { ok, said } = await (await starting).reload();
     if (ok) log.info('config.reloaded', { said });
@@ -84,6 +91,21 @@ const demoRegion = async (options: { config: string; appHost: string; appPort: s
   });
 };
 
+const say = {
+  out: (text: string): void => void process.stdout.write(text),
+  err: (text: string): void => void process.stderr.write(text),
+};
+
+const apply = async (options: ApplyOptions): Promise<void> => {
+  const command = await import('./command/apply.ts');
+  process.exitCode = await command.apply(options, { ports: realPorts(), ...say });
+};
+
+const keygen = async (options: KeygenOptions): Promise<void> => {
+  const command = await import('./command/keygen.ts');
+  process.exitCode = command.keygen(options, say);
+};
+
 const program = new Command('tidegate')
   .description('Global health-routing control plane: regional probers, a quorum, fenced writes, measured convergence.')
   .version(version())
@@ -101,6 +123,22 @@ program
   .description('judge a configuration file: electorates, worst cases, every problem at its place')
   .requiredOption('-c, --config <file>', 'configuration file')
   .action(check);
+program
+  .command('apply')
+  .description('make the cluster section of a file the configuration of the cluster: says what changes, refuses what is unsafe')
+  .requiredOption('-c, --config <file>', "a replica's file: which store, and how to reach it")
+  .requiredOption('-f, --file <file>', 'a file with a cluster section')
+  .option('--dry-run', 'say what would change and write nothing')
+  .option('--reason <text>', 'recorded beside the change')
+  .option('--owner <name>', 'recorded as its author')
+  .option('--allow-advise-only', 'let a cluster that can decide become one that only advises')
+  .option('--json', 'one object on stdout')
+  .action(apply);
+program
+  .command('keygen')
+  .description("make the key that signs a region's votes; prints the public half")
+  .requiredOption('-o, --out <file>', 'where the private half goes; never over an older file')
+  .action(keygen);
 program
   .command('demo')
   .description('three regions on this machine: one dies with its coordinator, returns; then a vantage goes blind')

@@ -22,6 +22,8 @@ export interface ServeContext {
   ports: Ports;
   log: Log;
   version: string;
+  /** Called when this process must not go on: for one, another speaks under its name. */
+  onFatal?: (fault: Fault) => void;
 }
 
 export type Resolve = ProbeContext['resolve'];

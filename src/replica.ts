@@ -3,6 +3,7 @@
 import type { Provider } from '../providers/provider.ts';
 import { type Coordinator, createCoordinator, type Role, type Term } from './coordinate/coordinator.ts';
 import type { Sight } from './coordinate/read.ts';
+import type { Signer } from './coordinate/signing.ts';
 import type { Decision } from './decide/snapshot.ts';
 import type { SelfFacts } from './health/abstain.ts';
 import type { Log } from './log.ts';
@@ -20,6 +21,8 @@ export interface ReplicaOptions {
   replica: string;
   /** Made anew at every start. */
   boot: string;
+  /** Signs this region's votes and beats; without it they go unsigned. */
+  signer?: Signer | null;
   /** By the names the configuration uses. Without any, this replica votes but does not coordinate. */
   providers: ReadonlyMap<string, Provider>;
   look: (spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal) => Promise<Outcome>;
@@ -28,6 +31,10 @@ export interface ReplicaOptions {
 
 export interface ReplicaEvents {
   look(key: EndpointKey, spec: ProbeSpec, outcome: Outcome, lateByMs: number): void;
+  /** Another process speaks under this region and replica: this one is mute and has no business to run. */
+  nameTaken(because: string): void;
+  /** The store has other content under the configuration version held here: this vantage abstains meanwhile. */
+  configConflict(because: string): void;
   vote(vote: Vote): void;
   sight(sight: Sight, nowMs: number): void;
   decision(next: NonNullable<Decision['next']>): void;
@@ -54,9 +61,12 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     region,
     replica,
     boot,
+    signer: options.signer ?? null,
     look: options.look,
     onLook: (key, spec, outcome, lateByMs) => events.look?.(key, spec, outcome, lateByMs),
     onVote: (vote) => events.vote?.(vote),
+    onNameTaken: (because) => events.nameTaken?.(because),
+    onConfigConflict: (because) => events.configConflict?.(because),
   });
   const mayCoordinate = (): boolean => {
     const cluster = coordinator.lastSight()?.cluster;
@@ -71,7 +81,7 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     boot,
     candidate: mayCoordinate,
     onSight(sight, nowMs) {
-      if (sight.cluster !== null) vantage.configure(sight.cluster);
+      if (sight.cluster !== null) vantage.configure(sight.cluster, sight.rev);
       events.sight?.(sight, nowMs);
     },
     onDecision(next) {

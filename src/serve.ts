@@ -10,13 +10,15 @@ import type { ReplicaConfig } from './config/schema.ts';
 import { createConvergeDuties } from './converge/duties.ts';
 import { createConvergeWatcher } from './converge/watcher.ts';
 import { applyMembers } from './coordinate/members.ts';
-import { errorText } from './errors.ts';
+import { createSigner } from './coordinate/signing.ts';
+import { errorText, Fault } from './errors.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import type { ClusterConfig } from './model.ts';
 import { type Close, type Ends, lookContext, openProviders, openStore, type ServeContext } from './open.ts';
 import { CHANNELS } from './paging/index.ts';
 import { createOutbox } from './paging/outbox.ts';
+import { createReporter } from './paging/report.ts';
 import { type Ports, sleep } from './ports.ts';
 import { probe } from './probe/index.ts';
 import { type SelfCheck, startSelfCheck } from './probe/selfcheck.ts';
@@ -107,6 +109,17 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
   ends.working.push(() => watcher.stop());
 
+  const reporter = createReporter({
+    store,
+    ports,
+    log,
+    region,
+    replica: name,
+    cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
+    nowMs: () => replica.coordinator.nowMs(),
+  });
+  ends.working.push(() => reporter.stop());
+
   const replica = createReplica({
     ports,
     store,
@@ -114,6 +127,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     region,
     replica: name,
     boot,
+    signer: config.signing === undefined ? null : createSigner(readSecret(config.signing.keyFile), config.signing.keyFile),
     providers,
     look: (spec, cluster, signal) =>
       probe(spec, { ...looking, timeoutMs: cluster.policy.timeoutMs, connectTimeoutMs: cluster.policy.connectTimeoutMs }, signal),
@@ -129,6 +143,14 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
         });
         metrics.probeLateness(lateByMs);
       },
+      nameTaken: (because) => context.onFatal?.(new Fault('ERR_NAME_TAKEN', because)),
+      configConflict: (because) =>
+        void reporter.tell({
+          type: 'config.conflict',
+          severity: 'critical',
+          subject: `config-conflict-${region}-${name}`,
+          summary: because,
+        }),
       vote: (vote) => metrics.abstaining(vote.self.state === 'abstain'),
       sight(sight) {
         seenAtMs = ports.clock.monoMs();
@@ -227,7 +249,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   });
 
   const configure = async (cluster: ClusterConfig): Promise<{ ok: boolean; said: readonly string[] }> => {
-    const applied = await applyMembers(store, cluster);
+    const applied = await applyMembers(store, cluster, { ports, by: `${region}/${name}`, reason: `file ${config.file}` });
     if (applied.outcome === 'refused') return { ok: false, said: applied.because };
     replica.coordinator.wake();
     return {
