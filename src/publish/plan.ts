@@ -60,7 +60,7 @@ const isSettled = (applied: AppliedRecord | null, fence: Fence): boolean =>
   isAbout(applied, fence) && applied.nonce !== undefined && applied.outcome === 'applied';
 
 /** Why the fence that the provider carries must not be written over; null: it may. */
-const barrier = ({ desired: { service }, fence, applied }: Wanted, carried: Fence): (Step & { kind: 'ahead' | 'manual' }) | null => {
+export const barrier = ({ desired: { service }, fence, applied }: Wanted, carried: Fence): (Step & { kind: 'ahead' | 'manual' }) | null => {
   if (isManual(carried) && !isSettled(applied, carried)) {
     const because = `${carried.writer} wrote ${service} by hand (fence ${carried.v})`;
     return { kind: 'manual', service, fence: carried, because };
