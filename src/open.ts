@@ -7,7 +7,7 @@ import type { Provider } from '../providers/provider.ts';
 import { parseHostPort } from './config/fields.ts';
 import type { ReplicaConfig } from './config/schema.ts';
 import { serversOf } from './dns/resolv-conf.ts';
-import { createResolver } from './dns/resolver.ts';
+import { createResolver, type Resolver } from './dns/resolver.ts';
 import { errorText, Fault } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Ports } from './ports.ts';
@@ -26,7 +26,10 @@ export interface ServeContext {
   onFatal?: (fault: Fault) => void;
 }
 
-export type Resolve = ProbeContext['resolve'];
+export type Resolve = Resolver['resolve'];
+
+/** What a look needs but its deadlines. */
+export type Looking = Omit<ProbeContext, 'timeoutMs' | 'connectTimeoutMs' | 'resolve'> & { resolve: Resolve };
 
 export type Close = () => Promise<unknown> | unknown;
 
@@ -117,17 +120,17 @@ export const openProviders = async (
 
 /** How this process looks at things: names through its own resolver, trust from files, read once. */
 export const lookContext = (
-  config: ReplicaConfig,
-  { ports, version }: ServeContext,
+  config: Omit<ReplicaConfig, 'store'>,
+  { ports, version }: Pick<ServeContext, 'ports' | 'version'>,
   ends: Ends,
-): Omit<ProbeContext, 'timeoutMs' | 'connectTimeoutMs'> => {
+): Looking => {
   const servers = config.dns.resolvers.length > 0 ? config.dns.resolvers.map(parseServer) : serversOf(readQuietly('/etc/resolv.conf'));
   const resolver = createResolver({ ports, servers });
   ends.open.push(() => resolver.close());
   const contexts = new Map<string, ReturnType<Ports['net']['secureContext']>>();
   return {
     ports,
-    resolve: (host) => resolver.resolve(host),
+    resolve: (host, signal) => resolver.resolve(host, signal),
     userAgent: userAgentOf(version, config.region),
     tlsContext(caFile = '') {
       const known = contexts.get(caFile);

@@ -9,6 +9,7 @@ import { reloadConfig } from './config/reload.ts';
 import type { ReplicaConfig } from './config/schema.ts';
 import { createConvergeDuties } from './converge/duties.ts';
 import { createConvergeWatcher } from './converge/watcher.ts';
+import { beatKey } from './coordinate/keys.ts';
 import { applyMembers } from './coordinate/members.ts';
 import { createSigner } from './coordinate/signing.ts';
 import { errorText, Fault } from './errors.ts';
@@ -16,9 +17,7 @@ import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import type { ClusterConfig } from './model.ts';
 import { type Close, type Ends, lookContext, openProviders, openStore, type ServeContext } from './open.ts';
-import { CHANNELS } from './paging/index.ts';
-import { createOutbox } from './paging/outbox.ts';
-import { createReporter } from './paging/report.ts';
+import { openDesk } from './paging/desk.ts';
 import { type Ports, sleep } from './ports.ts';
 import { probe } from './probe/index.ts';
 import { type SelfCheck, startSelfCheck } from './probe/selfcheck.ts';
@@ -39,7 +38,7 @@ const ANCHOR_TIMEOUT_MS = 1500;
 /** An order in doubt is answered within this. */
 const API_GRACE_MS = 3300;
 /** A page on its way gets this long; then the leader record is given up, so that another region delivers it. */
-const OUTBOX_GRACE_MS = 2000;
+const DESK_GRACE_MS = 2000;
 
 /** What is lawful in a file but hardly meant. */
 export const warn = (log: Log, warnings: readonly Problem[]): void => {
@@ -78,16 +77,13 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   const looking = lookContext(config, context, ends);
   const store = measuredStore(await openStore(config, context, looking.resolve, ends), metrics, ports.clock);
   const providers = await openProviders(config, context, ends);
-  const channels = [
-    CHANNELS.log({ name: 'log' }, channelContext()),
-    ...config.paging.webhooks.map((hook) => CHANNELS.webhook(hook, channelContext())),
-  ];
-  function channelContext() {
-    return { ports, log, secret: readSecret, resolve: looking.resolve as Parameters<(typeof CHANNELS)['webhook']>[1]['resolve'] };
-  }
-
   /** When the store last answered. */
-  let seenAtMs = 0;
+  let seenAtMs = Number.NEGATIVE_INFINITY;
+  /** A store that answers but takes nothing (it is full, say) is as good as lost: then this replica's own beat grows old in it. */
+  const storeAgeMs = (): number => {
+    const beatAgeMs = replica.coordinator.lastSight()?.ageMs(beatKey(region, name)) ?? 0;
+    return Math.max(ports.clock.monoMs() - seenAtMs, Number.isFinite(beatAgeMs) ? beatAgeMs : 0);
+  };
   const viewed = <T>(view: (viewing: Viewing) => T): T | null => {
     const { coordinator, vantage } = replica;
     const sight = coordinator.lastSight();
@@ -109,16 +105,26 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
   ends.working.push(() => watcher.stop());
 
-  const reporter = createReporter({
-    store,
+  const desk = await openDesk({
+    paging: config.paging,
     ports,
     log,
+    metrics,
+    store,
     region,
     replica: name,
-    cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
-    nowMs: () => replica.coordinator.nowMs(),
+    secret: readSecret,
+    resolve: looking.resolve,
+    ...(config.cluster === null ? {} : { clusterName: config.cluster.name }),
+    knows: {
+      cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
+      routing: () => replica.coordinator.lastSight()?.routing ?? null,
+      vote: () => replica.vantage.vote(),
+      isCoordinator: () => replica.coordinator.role().role === 'coordinator',
+      nowMs: () => replica.coordinator.nowMs(),
+      storeAgeMs,
+    },
   });
-  ends.working.push(() => reporter.stop());
 
   const replica = createReplica({
     ports,
@@ -145,12 +151,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       },
       nameTaken: (because) => context.onFatal?.(new Fault('ERR_NAME_TAKEN', because)),
       configConflict: (because) =>
-        void reporter.tell({
-          type: 'config.conflict',
-          severity: 'critical',
-          subject: `config-conflict-${region}-${name}`,
-          summary: because,
-        }),
+        desk.report({ type: 'config.conflict', severity: 'critical', subject: `config-conflict-${region}-${name}`, summary: because }),
       vote: (vote) => metrics.abstaining(vote.self.state === 'abstain'),
       sight(sight) {
         seenAtMs = ports.clock.monoMs();
@@ -164,7 +165,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
         metrics.coordinator(role.role === 'coordinator');
         if (role.role !== 'coordinator') return;
         metrics.takeover();
-        outbox.wake();
+        desk.inOffice();
       },
       write: (provider, outcome) => metrics.providerWrite(provider, outcome),
       turn(sight, nowMs, term) {
@@ -174,8 +175,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     },
   });
 
-  let deliveries = async (): Promise<void> => undefined;
-  ends.working.push(() => replica.stop(deliveries()));
+  ends.working.push(() => replica.stop(desk.close(DESK_GRACE_MS)));
 
   // A cluster taken from a store was checked against another replica's file: what does not fit this one is said once per version.
   let joinedVersion = 0;
@@ -203,17 +203,6 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     };
   };
   ends.working.push(() => checking?.check.stop());
-
-  const outbox = createOutbox({
-    store,
-    ports,
-    channels,
-    log,
-    metrics,
-    isLeader: () => replica.coordinator.role().role === 'coordinator',
-    nowMs: () => replica.coordinator.nowMs(),
-  });
-  deliveries = () => outbox.close(OUTBOX_GRACE_MS);
 
   const api = await createApi({
     ports,

@@ -1,0 +1,80 @@
+// The desk of one replica: everything that pages, through the same channels. The outbox delivers what decisions committed, while this replica coordinates;
+// reports are what it has to tell by itself; direct pages are for when the store does not answer.
+import type { Resolver } from '../dns/resolver.ts';
+import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { ClusterConfig, Routing, Vote } from '../model.ts';
+import type { Ports } from '../ports.ts';
+import type { Store } from '../store/store.ts';
+import { createDirectPages } from './direct.ts';
+import { CHANNELS, type ChannelConfigs } from './index.ts';
+import { createOutbox } from './outbox.ts';
+import { createReporter, type Report } from './report.ts';
+import { fileDisk, memoryDisk, openSpool } from './spool.ts';
+
+export interface DeskOptions {
+  paging: { webhooks: readonly ChannelConfigs['webhook'][]; spoolFile?: string };
+  ports: Ports;
+  log: Log;
+  metrics: Metrics;
+  store: Store;
+  region: string;
+  replica: string;
+  secret: (path: string) => string;
+  resolve: Resolver['resolve'];
+  /** What the cluster is called before the store has told, if this replica's file does. */
+  clusterName?: string;
+  /** What this replica knows now; asked each time. */
+  knows: {
+    cluster(): ClusterConfig | null;
+    routing(): Routing | null;
+    vote(): Vote | null;
+    isCoordinator(): boolean;
+    /** Cluster time. */
+    nowMs(): number;
+    /** Since the store last answered and took what this replica writes; Infinity: never. */
+    storeAgeMs(): number;
+  };
+}
+
+export interface Desk {
+  report(report: Report): void;
+  /** This replica coordinates now: look at the outbox at once. */
+  inOffice(): void;
+  /** Lets deliveries under way end for `graceMs`; what is left stays in the outbox or the spool. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Throws Fault ERR_SECRET for a channel's secret that cannot be used. */
+export const openDesk = async ({ paging, knows, ...options }: DeskOptions): Promise<Desk> => {
+  const { ports, log, metrics, store, region, replica } = options;
+  const channels = [CHANNELS.log({ name: 'log' }, options), ...paging.webhooks.map((hook) => CHANNELS.webhook(hook, options))];
+  const disk = paging.spoolFile === undefined ? memoryDisk() : fileDisk(paging.spoolFile);
+  const spool = await openSpool({ disk, ports, log });
+  const outbox = createOutbox({ store, ports, channels, log, metrics, isLeader: knows.isCoordinator, nowMs: knows.nowMs });
+  const reporter = createReporter({ store, ports, log, region, replica, cluster: knows.cluster, nowMs: knows.nowMs });
+  const direct = createDirectPages({
+    ports,
+    log,
+    channels,
+    spool,
+    region,
+    replica,
+    store,
+    metrics,
+    storeAgeMs: knows.storeAgeMs,
+    belief: knows.vote,
+    cluster: knows.cluster,
+    routing: knows.routing,
+    nowMs: knows.nowMs,
+    ...(options.clusterName === undefined ? {} : { clusterName: options.clusterName }),
+  });
+  return {
+    report: (report) => void reporter.tell(report),
+    inOffice: () => outbox.wake(),
+    async close(graceMs) {
+      reporter.stop();
+      await Promise.all([outbox.close(graceMs), direct.close(graceMs)]);
+    },
+  };
+};
