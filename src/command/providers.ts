@@ -1,0 +1,48 @@
+// The providers that a replica's file names, opened for a command: only those that are asked for, and none of the servers that a replica would start.
+import { openProvider } from '../../providers/index.ts';
+import type { Provider } from '../../providers/provider.ts';
+import type { ReplicaConfig } from '../config/schema.ts';
+import { list } from '../config/words.ts';
+import { Fault } from '../errors.ts';
+import type { Ports } from '../ports.ts';
+import { readSecret } from '../secrets.ts';
+
+export interface OpenedProviders {
+  /** Throws Fault ERR_CONFIG when the file does not name it, ERR_SECRET when its credentials cannot be used. */
+  provider(name: string): Promise<Provider>;
+  close(): Promise<void>;
+}
+
+export const openedProviders = (config: Pick<ReplicaConfig, 'file' | 'providers'>, ports: Ports): OpenedProviders => {
+  const opened = new Map<string, Provider>();
+  return {
+    async provider(name) {
+      const known = opened.get(name);
+      if (known !== undefined) return known;
+      const entry = config.providers[name];
+      if (entry === undefined) {
+        const names = list(Object.keys(config.providers));
+        throw new Fault(
+          'ERR_CONFIG',
+          `${config.file}: found the providers ${names}, expected ${name} among them; use the file of a region that writes there`,
+        );
+      }
+      const provider = await openProvider(entry, { ports, secret: readSecret });
+      opened.set(name, provider);
+      return provider;
+    },
+    async close() {
+      await Promise.all([...opened.values()].map((provider) => provider.close()));
+    },
+  };
+};
+
+/** Longest text that is shown in one line. */
+const WORDS_MAX = 500;
+
+/** A sentence of a human as it is recorded and paged. Throws Fault ERR_USAGE for one that is empty, too long or not one line. */
+export const oneLine = (option: string, given: string): string => {
+  const text = given.trim();
+  if (text.length >= 1 && text.length <= WORDS_MAX && !/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u.test(text)) return text;
+  throw new Fault('ERR_USAGE', `${option}: expected 1 to ${WORDS_MAX} characters in one line`);
+};
