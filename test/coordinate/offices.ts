@@ -13,6 +13,8 @@ import { clusterOf, silentLog } from '../world.ts';
 export const START_MS = Date.UTC(2026, 10, 22, 3, 12);
 /** How long a client waits for the store. */
 const TIMEOUT_MS = 1500;
+/** The oldest look that a decision may rest on when it is sent. */
+const SIGHT_MAX_MS = 500;
 
 /** Chances of each mishap per request; the rest goes well. */
 export interface Noise {
@@ -26,6 +28,7 @@ export const QUIET: Noise = { lostRequest: 0, lostReply: 0, lateCommit: 0, defin
 
 interface Office {
   region: string;
+  replica: string;
   boot: string;
   process: VirtualProcess;
   coordinator: Coordinator;
@@ -33,6 +36,9 @@ interface Office {
   roles: Role[];
   cut: boolean;
   noise: Noise;
+  /** When its last look arrived, by the world's clock. */
+  lookedAtMs: number;
+  restored: number;
 }
 
 export interface Commit {
@@ -52,7 +58,7 @@ const violations = (was: { leader: Leader | null; routing: Routing | null }, off
   if (
     leader !== undefined &&
     leader.epoch === was.leader?.epoch &&
-    (was.leader.region !== office.region || was.leader.boot !== office.boot)
+    (was.leader.region !== office.region || was.leader.replica !== office.replica || was.leader.boot !== office.boot)
   )
     found.push(`${office.region} wrote in the epoch of ${was.leader.region}`);
   const routing = put<Routing>(KEYS.routing);
@@ -70,6 +76,17 @@ const violations = (was: { leader: Leader | null; routing: Routing | null }, off
   return found;
 };
 
+export interface OfficesOptions {
+  regions?: readonly string[];
+  /** Candidates per region, named a, b, …; the first is known by its region's name, the others as `region/b`. */
+  replicas?: number;
+  seed?: number;
+  cluster?: ClusterConfig;
+  /** There and back; by default 10 to 130 ms. */
+  rttMs?: number;
+  store?: Store;
+}
+
 export class Offices {
   readonly virtual: Virtual;
   readonly store: Store;
@@ -86,22 +103,29 @@ export class Offices {
   /** Runs right before a transaction reaches the store. */
   onArrival: (region: string, txn: Txn) => Promise<void> = async () => undefined;
   transactions = 0;
+  /** The store elects a leader: what arrives is never answered. */
+  electing = false;
   readonly #offices = new Map<string, Office>();
+  readonly #replicas: readonly string[];
+  readonly #rttMs: number | undefined;
   #boots = 0;
   #beats = 0;
 
-  constructor(options: { regions?: readonly string[]; seed?: number; cluster?: ClusterConfig } = {}) {
+  constructor(options: OfficesOptions = {}) {
     const { regions = ['a', 'b', 'c'], seed = 1 } = options;
+    this.#replicas = ['a', 'b', 'c', 'd'].slice(0, options.replicas ?? 1);
+    this.#rttMs = options.rttMs;
     this.random = seededRandom(`offices ${seed}`);
     this.virtual = createVirtual({ startWallMs: START_MS, seed });
-    this.store = openEmbedded({ file: ':memory:', ports: { random: seededRandom(`store ${seed}`) } });
+    this.store = options.store ?? openEmbedded({ file: ':memory:', ports: { random: seededRandom(`store ${seed}`) } });
     this.cluster = options.cluster ?? clusterOf(regions, [{}], { recoveryHoldMs: 5000, rampStepMs: 2000, pacingMs: 5000, safety: {} });
   }
 
   async start(skewMs: (region: string) => number = () => 0, noise: Noise = QUIET): Promise<void> {
     await this.store.txn({ if: [], then: [{ put: KEYS.members, value: this.cluster }] });
     this.#beat();
-    for (const { name } of this.cluster.regions) this.boot(name, skewMs(name), noise);
+    for (const { name } of this.cluster.regions)
+      for (const replica of this.#replicas) this.boot(replica === 'a' ? name : `${name}/${replica}`, skewMs(name), noise);
   }
 
   #beat(): void {
@@ -110,6 +134,7 @@ export class Offices {
   }
 
   async #vote(): Promise<void> {
+    if (this.electing) return;
     this.#beats++;
     const lists = this.cluster.services.flatMap((s) =>
       s.pools.filter((p) => this.dead.has(p.name)).flatMap((p) => p.targets.map((t) => `${s.name}/${p.name}/${t.name}`)),
@@ -146,32 +171,39 @@ export class Offices {
     }
   }
 
-  boot(region: string, skewMs = 0, noise: Noise = QUIET, candidate: () => boolean = () => true): void {
+  boot(name: string, skewMs = 0, noise: Noise = QUIET, candidate: () => boolean = () => true): void {
+    const [region = '', replica = 'a'] = name.split('/');
     const boot = `boot-${++this.#boots}`;
-    const process = this.virtual.spawn(`${region} ${boot}`, { wallSkewMs: skewMs });
+    const process = this.virtual.spawn(`${name} ${boot}`, { wallSkewMs: skewMs });
     const office: Office = {
       region,
+      replica,
       boot,
       process,
       announced: [],
       roles: [],
       cut: false,
       noise,
+      lookedAtMs: 0,
+      restored: 0,
       coordinator: undefined as unknown as Coordinator,
     };
-    this.#offices.set(region, office);
+    this.#offices.set(name, office);
     office.coordinator = createCoordinator({
       ports: process.ports,
       store: this.#remote(office),
       log: silentLog,
       region,
-      replica: 'a',
+      replica,
       boot,
       candidate,
       onSight: () => undefined,
       onDecision: (next) => office.announced.push(next.routing.v),
       onRole: (role) => office.roles.push(role),
       onTurn: async () => undefined,
+      onRestored: () => {
+        office.restored++;
+      },
     });
   }
 
@@ -184,7 +216,11 @@ export class Offices {
   }
 
   holder(): string | null {
-    return [...this.#offices.values()].find((o) => o.coordinator.role().role === 'coordinator')?.region ?? null;
+    return [...this.#offices].find(([, o]) => o.coordinator.role().role === 'coordinator')?.[0] ?? null;
+  }
+
+  roles(): readonly Role[] {
+    return [...this.#offices.values()].map((o) => o.coordinator.role());
   }
 
   kill(region: string): void {
@@ -222,7 +258,9 @@ export class Offices {
     const { store, virtual, random } = this;
     const world = virtual.ports.timers;
     const own = office.process.ports.timers;
-    const delay = (): Promise<void> => sleep(world, 5 + random.unit() * 60);
+    const delay = (): Promise<void> => sleep(world, this.#rttMs === undefined ? 5 + random.unit() * 60 : this.#rttMs / 2);
+    /** Waits for the rest of the client's patience. */
+    const expire = (sentAtMs: number): Promise<void> => sleep(own, Math.max(1, sentAtMs + TIMEOUT_MS - virtual.now()));
     const pick = (): keyof Noise | null => {
       let x = random.unit();
       for (const kind of ['lostRequest', 'lostReply', 'lateCommit', 'definite'] as const) {
@@ -235,20 +273,26 @@ export class Offices {
       get clusterId() {
         return store.clusterId;
       },
-      async get(query): Promise<Read> {
+      get: async (query): Promise<Read> => {
+        const sentAtMs = virtual.now();
         const mishap = office.cut ? 'lostRequest' : pick();
         await delay();
-        if (mishap === 'lostRequest' || mishap === 'definite') {
-          await sleep(own, TIMEOUT_MS);
+        if (mishap === 'lostRequest' || mishap === 'definite' || this.electing) {
+          await expire(sentAtMs);
           throw new StoreDefiniteError('no answer');
         }
         const read = await store.get(query);
         await delay();
         await sleep(own, 1);
+        office.lookedAtMs = virtual.now();
         return read;
       },
       txn: async (txn): Promise<TxnResult> => {
+        const sentAtMs = virtual.now();
         this.transactions++;
+        const isDecision = txn.then.some((op) => 'put' in op && op.put === KEYS.routing);
+        if (isDecision && sentAtMs - office.lookedAtMs > SIGHT_MAX_MS)
+          this.violations.push(`${office.region} decides on what it saw ${sentAtMs - office.lookedAtMs} ms ago`);
         for (const op of txn.then)
           if ('put' in op && op.put === KEYS.leader) {
             const { nonce } = op.value as Leader;
@@ -257,18 +301,18 @@ export class Offices {
         const mishap = office.cut ? 'lostRequest' : pick();
         if (mishap === 'definite') throw new StoreDefiniteError('refused');
         await delay();
-        if (mishap === 'lostRequest') {
-          await sleep(own, TIMEOUT_MS);
+        if (mishap === 'lostRequest' || this.electing) {
+          await expire(sentAtMs);
           throw new StoreAmbiguousError('no answer');
         }
         if (mishap === 'lateCommit') {
           world.after(TIMEOUT_MS + random.unit() * 20_000, () => void this.#commit(office, txn));
-          await sleep(own, TIMEOUT_MS);
+          await expire(sentAtMs);
           throw new StoreAmbiguousError('no answer');
         }
         const result = await this.#commit(office, txn);
         if (mishap === 'lostReply') {
-          await sleep(own, TIMEOUT_MS);
+          await expire(sentAtMs);
           throw new StoreAmbiguousError('no answer');
         }
         await delay();

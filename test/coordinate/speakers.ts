@@ -85,12 +85,13 @@ export class Speaker {
 
 export class Hall {
   readonly virtual = createVirtual({ startWallMs: Date.UTC(2026, 10, 22), seed: 1 });
-  readonly store: Store = openEmbedded({ file: ':memory:', ports: { random: seededRandom('hall') } });
+  readonly store: Store;
   readonly log = recordingLog();
   cluster: ClusterConfig;
   readonly speakers: readonly Speaker[];
 
-  constructor(options: { keys?: Readonly<Record<string, readonly string[]>> } = {}) {
+  constructor(options: { keys?: Readonly<Record<string, readonly string[]>>; store?: Store } = {}) {
+    this.store = options.store ?? openEmbedded({ file: ':memory:', ports: { random: seededRandom('hall') } });
     const keys = options.keys ?? Object.fromEntries(REGIONS.map((name) => [name, [publicKey(name)]]));
     const plain = clusterOf(REGIONS, [{}]);
     this.cluster = {
