@@ -1,5 +1,7 @@
-// `npm run bench -- detection|publish|probe|decide [--json]`: prints a table beside a reference measured in the same run. Machines differ: read the
-// ratios and the medians. Exit 1 when a stated goal is missed.
+// `npm run bench -- [detection|publish|probe|decide|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
+import { parseArgs } from 'node:util';
+import { benchCoordination } from './coordination.ts';
 import { benchDecide } from './decide.ts';
 import { benchDetection } from './detection.ts';
 import { benchProbe } from './probe.ts';
@@ -9,9 +11,18 @@ export interface Bench {
   goals: Readonly<Record<string, number>>;
   met: boolean;
   rows: readonly object[];
+  /** More tables, of other columns. */
+  tables?: readonly (readonly object[])[];
 }
 
-const BENCHES: Readonly<Record<string, { says: string; run: () => Promise<Bench> }>> = {
+export interface BenchOptions {
+  /** A minute at most: to see that it works. */
+  quick: boolean;
+  /** Instead of the bench's own number. */
+  trials: number | null;
+}
+
+const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptions) => Promise<Bench> }>> = {
   detection: {
     says: 'From the fault to the committed decision at default settings, three vantages; reference: one vantage, three strikes every 5 s',
     run: benchDetection,
@@ -24,14 +35,19 @@ const BENCHES: Readonly<Record<string, { says: string; run: () => Promise<Bench>
     says: 'The probe engine at 1,000 probes/s; reference: bare sockets',
     run: async () => ({ ...(await benchProbe()) }) as unknown as Bench,
   },
+  coordination: {
+    says: 'Many regions deciding as one, on a real etcd; references: three strikes, a lock of etcd itself, the same records flat out',
+    run: benchCoordination,
+  },
   decide: { says: 'One decision over many targets and five vantages; reference: JSON.parse of the same votes', run: benchDecide },
 };
 
 const cell = (value: unknown): string =>
   typeof value === 'number' ? (Number.isInteger(value) ? String(value) : value.toFixed(value < 10 ? 2 : 1)) : String(value);
 
+/** Columns in the order in which rows name them first. */
 const table = (rows: readonly object[]): string => {
-  const names = Object.keys(rows[0] ?? {});
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const lines = [names, ...rows.map((row) => names.map((name) => cell((row as Record<string, unknown>)[name] ?? '')))];
   const widths = names.map((_, i) => Math.max(...lines.map((line) => (line[i] ?? '').length)));
   return lines
@@ -40,9 +56,12 @@ const table = (rows: readonly object[]): string => {
 };
 
 const main = async (): Promise<void> => {
-  const args = process.argv.slice(2);
-  const json = args.includes('--json');
-  const names = args.filter((arg) => !arg.startsWith('--'));
+  const { values, positionals: names } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: 'boolean' }, quick: { type: 'boolean' }, trials: { type: 'string' } },
+  });
+  const json = values.json === true;
+  const options: BenchOptions = { quick: values.quick === true, trials: values.trials === undefined ? null : Number(values.trials) };
   const unknown = names.filter((name) => BENCHES[name] === undefined);
   if (unknown.length > 0) {
     process.stderr.write(`no bench named ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}\n`);
@@ -53,11 +72,11 @@ const main = async (): Promise<void> => {
     const bench = BENCHES[name];
     if (bench === undefined) continue;
     process.stderr.write(`${name}: ${bench.says}\n`);
-    const result = await bench.run();
+    const result = await bench.run(options);
     results[name] = result;
     if (!json)
       process.stdout.write(
-        `\n${name} (${bench.says})\n${table(result.rows)}\ngoals ${JSON.stringify(result.goals)} ${result.met ? 'met' : 'MISSED'}\n`,
+        `\n${name} (${bench.says})\n${[result.rows, ...(result.tables ?? [])].map(table).join('\n\n')}\ngoals ${JSON.stringify(result.goals)} ${result.met ? 'met' : 'MISSED'}\n`,
       );
   }
   if (json) process.stdout.write(`${JSON.stringify(results)}\n`);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureEtcd } from '../../../src/drill/install.ts';
-import { handOver, leaderOf, LOOPBACK, loopbackUrl, type Member, memberReady, startMember } from '../../../src/drill/member.ts';
+import { handOver, LOOPBACK, leaderOf, loopbackUrl, type Member, memberReady, startMember } from '../../../src/drill/member.ts';
 import { freePort } from '../../../src/drill/port.ts';
 import { realPorts } from '../../../src/ports.ts';
 import { openEtcd } from '../../../src/store/etcd/index.ts';
@@ -17,7 +17,7 @@ export type Site = (typeof SITES)[number];
 const HEARTBEAT_MS = 150;
 export const ELECTION_MS = 1500;
 const TIMEOUT_MS = 1500;
-const PREFIX = '/tidegate/bench/';
+export const PREFIX = '/tidegate/bench/';
 
 export interface Ring {
   /** A client in this site, as production opens it. */
