@@ -119,7 +119,7 @@ export const openProviders = async (
 };
 
 /** How this process looks at things: names through its own resolver, trust from files, read once. */
-export const lookContext = (config: ReplicaConfig, { ports, version }: Pick<ServeContext, 'ports' | 'version'>, ends: Ends): Looking => {
+export const lookContext = (config: ReplicaConfig, { ports, version }: ServeContext, ends: Ends): Looking => {
   const servers = config.dns.resolvers.length > 0 ? config.dns.resolvers.map(parseServer) : serversOf(readQuietly('/etc/resolv.conf'));
   const resolver = createResolver({ ports, servers });
   ends.open.push(() => resolver.close());
