@@ -2,8 +2,11 @@
 // The command line, and the only place that builds real ports. Data goes to stdout, everything else to stderr; exit codes are those of src/errors.ts.
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import type { AckOptions } from './command/ack.ts';
+import type { AdoptOptions } from './command/adopt.ts';
 import type { ApplyOptions } from './command/apply.ts';
 import type { KeygenOptions } from './command/keygen.ts';
+import type { RouteSetOptions, RouteShowOptions } from './command/route.ts';
 import { loadConfig } from './config/load.ts';
 import type { Problem } from './config/problem.ts';
 import { report, reportProblems } from './config/report.ts';
@@ -96,14 +99,36 @@ const say = {
   err: (text: string): void => void process.stderr.write(text),
 };
 
-const apply = async (options: ApplyOptions): Promise<void> => {
-  const command = await import('./command/apply.ts');
-  process.exitCode = await command.apply(options, { ports: realPorts(), ...say });
+/** What the commands that work beside the service are given. Nobody to ask: no terminal. */
+const desk = () => ({ ports: realPorts(), ...say, confirm: process.stdin.isTTY === true ? confirm : null });
+
+const confirm = async (question: string): Promise<boolean> => {
+  const { createInterface } = await import('node:readline/promises');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return (await terminal.question(`${question} [y/N] `)).trim().toLowerCase() === 'y';
+  } finally {
+    terminal.close();
+  }
 };
 
+const apply = async (options: ApplyOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/apply.ts')).apply(options, desk());
+};
 const keygen = async (options: KeygenOptions): Promise<void> => {
-  const command = await import('./command/keygen.ts');
-  process.exitCode = command.keygen(options, say);
+  process.exitCode = (await import('./command/keygen.ts')).keygen(options, say);
+};
+const adopt = async (options: AdoptOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/adopt.ts')).adopt(options, desk());
+};
+const ack = async (options: AckOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/ack.ts')).ack(options, desk());
+};
+const routeShow = async (options: RouteShowOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/route.ts')).routeShow(options, desk());
+};
+const routeSet = async (options: RouteSetOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/route.ts')).routeSet(options, desk());
 };
 
 const program = new Command('tidegate')
@@ -139,6 +164,57 @@ program
   .description("make the key that signs a region's votes; prints the public half")
   .requiredOption('-o, --out <file>', 'where the private half goes; never over an older file')
   .action(keygen);
+
+const CONFIG = ['-c, --config <file>', "a replica's file: its store, its providers and their credentials"] as const;
+const SERVICES = ['-s, --service <names...>', 'only these services'] as const;
+const REASON = ['--reason <text>', 'why; it is recorded'] as const;
+const OWNER = ['--owner <name>', 'who; it is recorded'] as const;
+const JSON_OUT = ['--json', 'one object on stdout'] as const;
+program
+  .command('adopt')
+  .description('after a store was restored or replaced: take what the providers serve as the truth, and let everybody go on')
+  .requiredOption(...CONFIG)
+  .requiredOption(...REASON)
+  .requiredOption(...OWNER)
+  .option(...SERVICES)
+  .option('--dry-run', 'say what would be adopted and write nothing')
+  .option(...JSON_OUT)
+  .action(adopt);
+program
+  .command('ack')
+  .description('after a route was set by hand: record it, and let automation go on from it')
+  .requiredOption(...CONFIG)
+  .requiredOption('-s, --service <names...>', 'the services whose route you have looked at')
+  .requiredOption(...REASON)
+  .requiredOption(...OWNER)
+  .option('--hold <duration>', 'freeze the route for so long, e.g. 4h, so that automation does not undo it')
+  .option('--journal <file>', 'what `route set` wrote on the machine it ran on, to be kept in the audit')
+  .option('--dry-run', 'say what would be recorded and write nothing')
+  .option(...JSON_OUT)
+  .action(ack);
+const route = program.command('route').description('what the providers serve, with no store and no running Tidegate');
+const CLUSTER = ['-f, --file <file>', "a file with the cluster section, when the replica's own has none"] as const;
+route
+  .command('show')
+  .description('what the providers serve now, and whose fence it carries')
+  .requiredOption(...CONFIG)
+  .option(...CLUSTER)
+  .option(...SERVICES)
+  .option(...JSON_OUT)
+  .action(routeShow);
+route
+  .command('set')
+  .description('break-glass: write a route straight to the provider; automation leaves it alone until `ack`')
+  .requiredOption(...CONFIG)
+  .option(...CLUSTER)
+  .requiredOption('-s, --service <name>', 'the service')
+  .requiredOption('--share <pool=percent...>', 'percent of each pool, together 100; pools that are not named get nothing')
+  .requiredOption(...REASON)
+  .requiredOption(...OWNER)
+  .option('--break-glass', 'yes, past the store and everything it guards')
+  .option('-y, --yes', 'do not ask')
+  .option(...JSON_OUT)
+  .action(routeSet);
 program
   .command('demo')
   .description('three regions on this machine: one dies with its coordinator, returns; then a vantage goes blind')
