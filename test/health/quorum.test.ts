@@ -70,7 +70,7 @@ describe('who counts', () => {
     );
   });
 
-  test('replicas of one region are one vote: any that says up makes it up, all must say down', () => {
+  test('replicas of 0.1 in one region are one vote: any that says up makes it up, all must say down', () => {
     const replicas = (...says: readonly Says[]): readonly Heard[] =>
       says.map((s, i) => heardFrom(cluster, 'a', { ...s, replica: `r${i}` }));
     const ballot = (heard: readonly Heard[]): Ballot | undefined =>

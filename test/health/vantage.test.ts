@@ -1,6 +1,7 @@
 // The vantage machine: bursts, hints, beats, warm-up, abstention, and a vote whose sequence rises only with its content.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { ownerOf } from '../../src/health/owner.ts';
 import type { Vote } from '../../src/model.ts';
 import { fault, id, key, Machine, nothing, ok, rulesOf, warm, watching } from './machine.ts';
 
@@ -340,6 +341,166 @@ describe('abstention', () => {
     const m = lonely(5);
     m.feed({ kind: 'others', votes: [{ region: 'us', vote: voteOf() }] });
     expect(m.vote.down).toHaveLength(5);
+  });
+});
+
+describe('company', () => {
+  const names = Array.from({ length: 24 }, (_, i) => `t${i}`);
+  const all = rulesOf(watching(names));
+  const AB = ['a', 'b'];
+  const ids = names.map((t) => id(t)).sort();
+  const mine = ids.filter((target) => ownerOf(target, AB) === 'a');
+  const theirs = ids.filter((target) => ownerOf(target, AB) === 'b');
+  const meet = (m: Machine, peers: readonly string[], elder: string | null = null, spellOut = false): void =>
+    m.feed({ kind: 'company', company: { peers, elder, spellOut } });
+  /** A machine that shares with b, knows its share and has nothing in its logs. */
+  const sharing = (): Machine => {
+    const m = warm(all);
+    meet(m, ['a']);
+    meet(m, AB);
+    for (const list of [m.probes, m.votes, m.beats]) list.length = 0;
+    return m;
+  };
+
+  test('what a sibling owns is forgotten at once, and looked at no more', () => {
+    const m = warm(all);
+    m.answer = () => fault;
+    for (const name of names) m.look(key(name), fault);
+    m.runTo(m.nowMs + 3000);
+    expect(m.vote.down).toHaveLength(24);
+    m.answer = () => undefined;
+    m.probes.length = 0;
+    meet(m, ['a']);
+    meet(m, AB);
+    expect(m.vote).toMatchObject({ peers: AB, down: mine, unknown: [], self: { state: 'ok' } });
+    expect(Object.keys(m.beats.at(-1)?.beat.suspects ?? {}).sort()).toEqual(mine.flatMap((t) => [`${t}#healthz`, `${t}#readyz`]).sort());
+    m.runTo(m.nowMs + 2000);
+    expect(m.probes.every((p) => mine.some((t) => p.key.startsWith(`${t}#`)))).toBe(true);
+    m.look(`${theirs[0]}#healthz`, fault);
+    expect(m.vote.down).toEqual(mine);
+  });
+
+  test('a gained share is unknown until it has had its looks, and gets them within a second', () => {
+    const m = sharing();
+    m.answer = () => ok;
+    meet(m, ['a']);
+    expect(m.votes[0]?.vote).toMatchObject({ peers: ['a'], unknown: theirs });
+    m.runTo(m.nowMs + 1000);
+    expect(m.vote.unknown).toEqual([]);
+    expect(m.probes.every((p) => theirs.some((t) => p.key.startsWith(`${t}#`)))).toBe(true);
+    expect(m.probed(`${theirs[0]}#healthz`)).toEqual([20_000, 20_350, 20_700]);
+  });
+
+  test('a gained target is not held down before the streak is as long as the rule asks', () => {
+    const m = sharing();
+    m.answer = () => fault;
+    meet(m, ['a']);
+    m.runTo(m.nowMs + 1990);
+    expect(m.vote).toMatchObject({ down: [], unknown: theirs });
+    m.runTo(m.nowMs + 200);
+    expect(m.vote).toMatchObject({ down: theirs, unready: theirs, unknown: [] });
+  });
+
+  test('a large share is not looked at in one instant', () => {
+    const many = Array.from({ length: 1000 }, (_, i) => `t${i}`);
+    const m = warm(rulesOf(watching(many)));
+    meet(m, ['a']);
+    meet(m, AB);
+    m.probes.length = 0;
+    m.answer = () => ok;
+    meet(m, ['a']);
+    m.runTo(m.nowMs + 10_000);
+    expect(m.vote.unknown).toEqual([]);
+    const perTick = [...Map.groupBy(m.probes, (p) => Math.floor(p.atMs / 100)).values()].map((list) => list.length);
+    expect(Math.max(...perTick)).toBeLessThanOrEqual(250);
+  });
+
+  test('what it does not watch or no longer owns is not probed for a hint', () => {
+    const m = sharing();
+    m.feed({ kind: 'hints', from: 'eu', keys: theirs.map((t) => `${t}#healthz`) });
+    expect(m.probes).toEqual([]);
+  });
+
+  test('started beside siblings, it leaves them the floor until it has looked at its share, and hurries', () => {
+    const m = new Machine(all);
+    m.answer = () => ok;
+    meet(m, AB);
+    expect(m.vote.self).toEqual({ state: 'abstain', because: 'just started: its siblings speak until it has looked at its share' });
+    m.runTo(1000);
+    expect(m.vote).toMatchObject({ self: { state: 'ok' }, peers: AB, unknown: [] });
+  });
+
+  test('started beside siblings, it speaks after two intervals whatever it could not look at, and at once when they are gone', () => {
+    const m = new Machine(all);
+    meet(m, AB);
+    m.runTo(9900);
+    expect(m.vote.self.state).toBe('abstain');
+    m.runTo(10_000);
+    expect(m.vote).toMatchObject({ self: { state: 'ok' }, unknown: mine });
+    const alone = new Machine(all);
+    meet(alone, AB);
+    meet(alone, ['a']);
+    expect(alone.vote).toMatchObject({ self: { state: 'ok' }, peers: ['a'] });
+  });
+
+  test('who knows its share already never leaves the floor to a newcomer', () => {
+    const m = warm(all);
+    meet(m, ['a']);
+    meet(m, AB);
+    expect(m.votes.every(({ vote }) => vote.self.state === 'ok')).toBe(true);
+  });
+
+  test('a sibling of 0.1 speaks for the whole region, as long as it does', () => {
+    const m = warm(all);
+    meet(m, ['a'], 'b');
+    expect(m.vote.self).toEqual({ state: 'abstain', because: 'b, a replica of 0.1, speaks for the whole region until it is replaced' });
+    meet(m, ['a']);
+    expect(m.vote).toMatchObject({ self: { state: 'ok' }, unknown: [] });
+  });
+
+  test('while somebody of 0.1 may count, what it does not own is spelt out as unknown', () => {
+    const m = sharing();
+    meet(m, AB, null, true);
+    expect(m.vote.unknown).toEqual(theirs);
+    meet(m, AB);
+    expect(m.vote.unknown).toEqual([]);
+  });
+
+  test('a new configuration is shared as the last one was', () => {
+    const m = sharing();
+    m.feed({ kind: 'rules', rules: rulesOf(watching([...names, 'new']), { configVersion: 2, configHash: 'abc' }) });
+    const isMine = ownerOf(id('new'), AB) === 'a';
+    expect(m.vote).toMatchObject({ configVersion: 2, configHash: 'abc', peers: AB, unknown: isMine ? [id('new')] : [] });
+    expect(m.beats.at(-1)?.beat.configHash).toBe('abc');
+  });
+
+  test('a conflict about the configuration keeps it from voting until it ends', () => {
+    const m = warm(one);
+    m.feed({ kind: 'conflict', because: 'two contents' });
+    expect(m.vote.self).toEqual({ state: 'abstain', because: 'two contents' });
+    m.feed({ kind: 'conflict', because: null });
+    expect(m.vote.self).toEqual({ state: 'ok' });
+  });
+
+  test('whoever comes and goes, a vote mentions only what its own peers make it own', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.subarray(['b', 'c', 'd']), fc.integer({ min: 0, max: 4000 }), fc.constantFrom(ok, fault)), { maxLength: 30 }),
+        (history) => {
+          const m = new Machine(all);
+          for (const [others, waitMs, outcome] of history) {
+            m.answer = () => outcome;
+            meet(m, ['a', ...others]);
+            m.runTo(m.nowMs + waitMs);
+          }
+          for (const { vote } of m.votes) {
+            const owned = names.map((t) => id(t)).filter((target) => ownerOf(target, vote.peers) === 'a');
+            for (const target of [...vote.down, ...vote.unready, ...vote.unknown]) expect(owned).toContain(target);
+          }
+        },
+      ),
+      { numRuns: 100 },
+    );
   });
 });
 

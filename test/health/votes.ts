@@ -12,6 +12,13 @@ export interface Says {
   configVersion?: number;
   ageMs?: number;
   boot?: string;
+  /** Among whom it shares; alone unless said. */
+  peers?: readonly string[];
+  /** Absent: a replica of 0.1. */
+  bootN?: number;
+  /** Of the beat, when it differs from the vote's. */
+  beatBootN?: number;
+  configHash?: string;
   /** Of the beat; the vote has 1. */
   seq?: number;
   beat?: null;
@@ -29,20 +36,23 @@ export const suspicion = (fields: Partial<Suspicion> = {}): Suspicion => ({
 export const heardFrom = (cluster: Pick<ClusterConfig, 'version'>, region: string, says: Says = {}): Heard => {
   const { replica = 'a', self = { state: 'ok' }, down = [], unready = [], unknown = [], suspects = {}, ageMs = 500 } = says;
   const configVersion = says.configVersion ?? cluster.version;
-  const beat: Beat | null =
-    says.beat === null
-      ? null
-      : { boot: says.boot ?? 'boot', seq: says.seq ?? 1, n: 9, configVersion, suspects, loopDelayMs: 0, wallMs: 1_800_000_000_000 };
+  const hash = says.configHash === undefined ? {} : { configHash: says.configHash };
+  const number = says.bootN === undefined ? {} : { bootN: says.bootN };
+  const beatNumber = says.beatBootN === undefined ? number : { bootN: says.beatBootN };
+  const spoken = { seq: says.seq ?? 1, n: 9, configVersion, suspects, loopDelayMs: 0, wallMs: 1_800_000_000_000 };
+  const beat: Beat | null = says.beat === null ? null : { boot: says.boot ?? 'boot', ...beatNumber, ...hash, ...spoken };
   return {
     region,
     replica,
     key: `vote/${region}/${replica}`,
     vote: {
       boot: 'boot',
+      ...number,
       seq: 1,
       configVersion,
+      ...hash,
       self,
-      peers: [replica],
+      peers: says.peers ?? [replica],
       down: [...down].sort(),
       unready: [...unready].sort(),
       unknown: [...unknown].sort(),
