@@ -17,8 +17,8 @@ export const routeWithout = (service: ServiceConfig, route: Route, out: Readonly
   return steeringOf(service.steering.kind)?.steer(seats) ?? null;
 };
 
-/** FILE is the replica's file on whichever machine the human sits at. */
+/** Shares in percent, as the command takes them. FILE is a replica's file, CLUSTER the one that was applied, wherever the human sits. */
 export const breakGlass = (service: ServiceConfig, route: Route): string => {
-  const shares = service.pools.map(({ name }) => `${name}=${route[name] ?? 0}`).join(',');
-  return `tidegate route set --break-glass -c FILE --service ${service.name} --shares ${shares}`;
+  const shares = service.pools.map(({ name }) => `${name}=${(route[name] ?? 0) / 10}`).join(' ');
+  return `tidegate route set --break-glass -c FILE -f CLUSTER --service ${service.name} --share ${shares} --reason WHY --owner YOU`;
 };

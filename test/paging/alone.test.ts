@@ -41,7 +41,7 @@ describe('a store that does not answer', () => {
     });
     expect(lost?.summary).toBe(
       'ap/a: the store has not answered for 11 s; nothing can be decided and routes stay as decided (v 7); this region sees every region that carries traffic up; ' +
-        'break-glass, should a region have to leave: tidegate route set --break-glass -c FILE --service web --shares ap=334,eu=333,us=333',
+        'break-glass, should a region have to leave: tidegate route set --break-glass -c FILE -f CLUSTER --service web --share ap=33.4 eu=33.3 us=33.3 --reason WHY --owner YOU',
     );
     expect(newsOf(factsOf({ open: openOf('store') }))).toEqual([]);
   });
@@ -54,7 +54,7 @@ describe('a store that does not answer', () => {
     expect(eu).toMatchObject({ subject: 'down/eu', severity: 'critical', dedupKey: 'direct-test-down-eu', type: 'belief.down' });
     expect(eu?.summary).toBe(
       'ap/a: we alone see eu down (both endpoints of 1 of 1 target, first fault 12 s ago); cannot act: the store has no majority here; ' +
-        'break-glass: tidegate route set --break-glass -c FILE --service web --shares ap=501,eu=0,us=499',
+        'break-glass: tidegate route set --break-glass -c FILE -f CLUSTER --service web --share ap=50.1 eu=0 us=49.9 --reason WHY --owner YOU',
     );
     expect(said(newsOf({ ...facts, open: openOf('store', 'down/eu') }))).toEqual([]);
   });
