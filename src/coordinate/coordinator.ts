@@ -32,8 +32,6 @@ export interface CoordinatorOptions {
   onRole: (role: Role) => void;
   /** Cluster time and the holder's duties after the decision, at every turn of a term: measuring, housekeeping. Bounded by the caller. */
   onTurn: (sight: Sight, nowMs: number, term: Term) => Promise<void>;
-  /** Before `onSight` of the first read of a store that lost history or was adopted: whatever is remembered of it by revision or version is void. */
-  onRestored?: () => void;
 }
 
 export interface Coordinator {
@@ -152,7 +150,6 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     const looked = await looker.look(stopped.signal);
     if (looked === null || stopped.signal.aborted) return;
     sight = looked.sight;
-    if (looked.restored) options.onRestored?.();
     office.see(looked);
     const term = office.term();
     if (term === null || looked.restored) inDoubt = null;

@@ -340,27 +340,37 @@ describe('cluster time', () => {
 });
 
 describe('chaos', () => {
+  const NOISE = { lostRequest: 0.05, lostReply: 0.08, lateCommit: 0.06, definite: 0.05 };
+
   const chaos = async (seed: number): Promise<{ decisions: number; takeovers: number }> => {
-    const offices = new Offices({ regions: ['a', 'b', 'c'], seed });
+    const replicas = 1 + (seed % 2);
+    const offices = new Offices({ regions: ['a', 'b', 'c'], seed, replicas });
     const { random, virtual } = offices;
-    const names = offices.cluster.regions.map((r) => r.name);
-    await offices.start(() => (random.unit() - 0.5) * 7_200_000, { lostRequest: 0.05, lostReply: 0.08, lateCommit: 0.06, definite: 0.05 });
+    const names = offices.cluster.regions.flatMap((r) => (replicas === 1 ? [r.name] : [r.name, `${r.name}/b`]));
+    await offices.start(() => (random.unit() - 0.5) * 7_200_000, NOISE);
     for (let n = 0; n < 40; n++) {
-      const region = names[Math.floor(random.unit() * names.length)] ?? 'a';
+      const name = names[Math.floor(random.unit() * names.length)] ?? 'a';
       const act = random.unit();
       if (act < 0.3) offices.dead.has('b') ? offices.dead.delete('b') : offices.dead.add('b');
-      else if (act < 0.45) offices.of(region).cut = !offices.of(region).cut;
+      else if (act < 0.45) offices.of(name).cut = !offices.of(name).cut;
       else if (act < 0.6) {
-        const { process } = offices.of(region);
+        const { process } = offices.of(name);
         process.pause();
         virtual.ports.timers.after(random.unit() * 25_000, () => process.resume());
       } else if (act < 0.7) {
-        offices.kill(region);
-        offices.boot(region, (random.unit() - 0.5) * 7_200_000, { lostRequest: 0.05, lostReply: 0.08, lateCommit: 0.06, definite: 0.05 });
-      } else if (act < 0.75) offices.of(region).process.stepWall((random.unit() - 0.5) * 600_000);
-      else if (act < 0.8) void offices.of(region).coordinator.abdicate('chaos');
+        offices.kill(name);
+        offices.boot(name, (random.unit() - 0.5) * 7_200_000, NOISE);
+      } else if (act < 0.75) offices.of(name).process.stepWall((random.unit() - 0.5) * 600_000);
+      else if (act < 0.8) void offices.of(name).coordinator.abdicate('chaos');
+      else if (act < 0.85) {
+        offices.electing = true;
+        virtual.ports.timers.after(500 + random.unit() * 5000, () => {
+          offices.electing = false;
+        });
+      }
       await virtual.advance(random.unit() * 8000);
     }
+    offices.electing = false;
     // Peace: whatever happened, somebody coordinates and the route fits the world.
     offices.noise(QUIET);
     for (const name of names) {

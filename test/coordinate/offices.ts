@@ -7,8 +7,9 @@ import type { Audit, ClusterConfig, Leader, Routing } from '../../src/model.ts';
 import { type Random, sleep } from '../../src/ports.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import { type Read, type Store, StoreAmbiguousError, StoreDefiniteError, type Txn, type TxnResult } from '../../src/store/store.ts';
+import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from '../virtual.ts';
-import { clusterOf, silentLog } from '../world.ts';
+import { clusterOf } from '../world.ts';
 
 export const START_MS = Date.UTC(2026, 10, 22, 3, 12);
 /** How long a client waits for the store. */
@@ -27,6 +28,8 @@ export interface Noise {
 export const QUIET: Noise = { lostRequest: 0, lostReply: 0, lateCommit: 0, definite: 0 };
 
 interface Office {
+  /** The region, or `region/replica` for all but the first. */
+  name: string;
   region: string;
   replica: string;
   boot: string;
@@ -38,11 +41,12 @@ interface Office {
   noise: Noise;
   /** When its last look arrived, by the world's clock. */
   lookedAtMs: number;
-  restored: number;
+  log: RecordingLog;
 }
 
 export interface Commit {
   atMs: number;
+  /** Name of the office. */
   region: string;
   routing: Routing | null;
 }
@@ -176,6 +180,7 @@ export class Offices {
     const boot = `boot-${++this.#boots}`;
     const process = this.virtual.spawn(`${name} ${boot}`, { wallSkewMs: skewMs });
     const office: Office = {
+      name,
       region,
       replica,
       boot,
@@ -185,14 +190,14 @@ export class Offices {
       cut: false,
       noise,
       lookedAtMs: 0,
-      restored: 0,
+      log: recordingLog(),
       coordinator: undefined as unknown as Coordinator,
     };
     this.#offices.set(name, office);
     office.coordinator = createCoordinator({
       ports: process.ports,
       store: this.#remote(office),
-      log: silentLog,
+      log: office.log,
       region,
       replica,
       boot,
@@ -201,9 +206,6 @@ export class Offices {
       onDecision: (next) => office.announced.push(next.routing.v),
       onRole: (role) => office.roles.push(role),
       onTurn: async () => undefined,
-      onRestored: () => {
-        office.restored++;
-      },
     });
   }
 
@@ -250,7 +252,7 @@ export class Offices {
     if (!result.ok) return result;
     this.violations.push(...violations(was, office, txn));
     const routing = txn.then.flatMap((op) => ('put' in op && op.put === KEYS.routing ? [op.value as Routing] : []))[0] ?? null;
-    this.commits.push({ atMs: this.virtual.now(), region: office.region, routing });
+    this.commits.push({ atMs: this.virtual.now(), region: office.name, routing });
     return result;
   }
 

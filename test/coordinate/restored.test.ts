@@ -150,7 +150,7 @@ describe('a coordinator', () => {
       const since = offices.commits.length;
       await backup.restore();
       await offices.virtual.advance(1500);
-      for (const name of names) expect(offices.of(name).restored).toBe(1);
+      for (const name of names) expect(offices.of(name).log.of('store.restored')).toHaveLength(1);
       expect(offices.of(holder).coordinator.term()).toBeNull();
       // Nobody has written on the strength of the other history.
       expect(offices.commits.slice(since)).toEqual([]);
@@ -178,7 +178,7 @@ describe('a coordinator', () => {
     expect((await leader(offices)).nonce).toBe(nonce);
     await backup.restore();
     await offices.virtual.advance(10_000);
-    expect(offices.of(holder).restored).toBe(1);
+    expect(offices.of(holder).log.of('store.restored')).toHaveLength(1);
     expect(offices.holder()).toBe(holder);
     expect((await leader(offices)).epoch).toBe(epoch);
     expect(offices.of(holder).roles.filter((r) => r.role === 'standby' && r.epoch === epoch)).toEqual([]);
@@ -204,7 +204,7 @@ describe('a coordinator', () => {
     const { epoch } = await leader(offices);
     await offices.store.txn({ if: [], then: [{ put: KEYS.adopted, value: adoption('one') }] });
     await offices.virtual.advance(15_000);
-    for (const name of names) expect(offices.of(name).restored).toBe(1);
+    for (const name of names) expect(offices.of(name).log.of('store.restored')).toHaveLength(1);
     expect(offices.holder()).toBe(holder);
     expect((await leader(offices)).epoch).toBe(epoch);
     finish(offices);

@@ -1,8 +1,9 @@
 // How old the records of the store are: what is said of an age against the truth, whatever reads, clocks, suspends and lost histories do.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createClusterTime, median } from '../../src/coordinate/cluster-time.ts';
+import { createClusterTime, createTimekeeper, median } from '../../src/coordinate/cluster-time.ts';
 import { createRevisionClock, type RevisionClock } from '../../src/coordinate/revision-clock.ts';
+import { Hall, Speaker, signerOf } from './speakers.ts';
 
 /** A read by clocks that agree. */
 const sample = (clock: RevisionClock, sentAtMs: number, arrivedAtMs: number, rev: number, wallAheadMs = 0): void =>
@@ -265,5 +266,24 @@ describe('cluster time', () => {
 
   test('the median of an even number is the lower middle, of none zero', () => {
     expect([median([4, 1, 3, 2]), median([]), median([7])]).toEqual([2, 0, 7]);
+  });
+});
+
+describe('the time that a process keeps', () => {
+  test('is that of the regions, one clock each, however many replicas one of them runs', async () => {
+    const hall = new Hall();
+    await hall.configure();
+    const { clock } = hall.virtual.ports;
+    const atMs = clock.wallMs();
+    // Forty replicas of region a, and some of a region that nobody configured, say it is next year.
+    const liars = Array.from({ length: 40 }, (_, i) => new Speaker(hall, i % 2 === 0 ? 'a' : 'nowhere', `r${i}`, signerOf('a')));
+    for (const liar of liars) liar.clockAheadMs = 31_536_000_000;
+    const reader = hall.reader();
+    await hall.pass(10_000, [reader], [...hall.speakers, ...liars]);
+    const { sight } = await hall.look(reader);
+    expect(sight.heard.length).toBeGreaterThan(40);
+    const time = createTimekeeper(clock);
+    time.begin(sight);
+    expect(Math.abs(time.nowMs() - atMs - 10_000)).toBeLessThan(3000);
   });
 });

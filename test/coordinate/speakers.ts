@@ -34,6 +34,7 @@ export class Speaker {
   n = 0;
   asOfRev = 0;
   down: readonly TargetId[] = [];
+  clockAheadMs = 0;
   readonly #hall: Hall;
 
   constructor(hall: Hall, region: string, replica: string, signer: Signer | null) {
@@ -65,7 +66,14 @@ export class Speaker {
       configHash: configHash(cluster),
     };
     const vote: Vote = { ...common, self: { state: 'ok' }, peers: [this.replica], down: this.down, unready: this.down, unknown: [] };
-    const beat: Beat = { ...common, n: this.n, asOfRev: this.asOfRev, suspects: {}, loopDelayMs: 0, wallMs: virtual.ports.clock.wallMs() };
+    const beat: Beat = {
+      ...common,
+      n: this.n,
+      asOfRev: this.asOfRev,
+      suspects: {},
+      loopDelayMs: 0,
+      wallMs: virtual.ports.clock.wallMs() + this.clockAheadMs,
+    };
     return { vote: this.signed('vote', vote), beat: this.signed('beat', beat) };
   }
 
