@@ -52,8 +52,8 @@ export interface EtcdCluster {
   ctl(...args: string[]): Promise<string>;
   /** Saves the data of the first running member into a file. */
   save(file: string): Promise<void>;
-  /** Kills all members and starts them anew on the data of that file, at the same addresses. */
-  restore(file: string): Promise<void>;
+  /** Kills all members and starts them anew on the data of that file, at the same addresses. With another token it is another cluster. */
+  restore(file: string, token?: string): Promise<void>;
   /** The last lines that a member said. */
   said(member: number): string;
   close(): Promise<void>;
@@ -124,6 +124,7 @@ class Cluster implements EtcdCluster {
   /** Whether root has to prove himself already. */
   #isGuarded = false;
   #restores = 0;
+  #token = 'tests';
 
   constructor(options: EtcdOptions, places: readonly Place[]) {
     this.#options = options;
@@ -156,7 +157,7 @@ class Cluster implements EtcdCluster {
 
   #initial(): readonly string[] {
     const all = this.#places.map(({ peer }, m) => `m${m}=${peer}`).join(',');
-    return ['--initial-cluster', all, '--initial-cluster-token', this.folder];
+    return ['--initial-cluster', all, '--initial-cluster-token', this.#token];
   }
 
   #spawn(i: number): void {
@@ -283,7 +284,8 @@ class Cluster implements EtcdCluster {
     );
   }
 
-  async restore(file: string): Promise<void> {
+  async restore(file: string, token = this.#token): Promise<void> {
+    this.#token = token;
     await Promise.all(this.#members().map((i) => this.kill(i)));
     this.#restores += 1;
     for (const i of this.#members()) {

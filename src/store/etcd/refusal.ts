@@ -16,7 +16,6 @@ export interface Meaning {
 
 interface Rule extends Meaning {
   says: RegExp;
-  code?: status;
 }
 
 const rule = (says: RegExp, certain: boolean, cause: Cause, advice = ''): Rule => ({ says, certain, cause, advice });
@@ -27,12 +26,7 @@ const RULES: readonly Rule[] = [
   rule(/too many operations in txn request/, true, 'limit', 'start every etcd member with --max-txn-ops=1024'),
   rule(/duplicate key given in txn request|key is not provided|value is provided|invalid sort option/, true, 'request'),
   // Raft's own limit, checked before the proposal; and the server's limit for a message, checked before it is decoded.
-  rule(
-    /etcdserver: request is too large|trying to send message larger than max/,
-    true,
-    'limit',
-    'start every etcd member with --max-request-bytes=8388608',
-  ),
+  rule(/etcdserver: request is too large/, true, 'limit', 'start every etcd member with --max-request-bytes=8388608'),
   // grpc-js uses nearly the same words of a reply. Only records make a reply large, and only a refused transaction returns records.
   rule(
     /received message larger than max/i,
@@ -46,7 +40,7 @@ const RULES: readonly Rule[] = [
   // Refused before the proposal while applying lags behind.
   rule(/etcdserver: too many requests/, true, 'unknown'),
   // Who asks is checked before the proposal and once more when it is applied; both refuse the whole transaction.
-  rule(/etcdserver: (invalid auth token|revision of auth store is old|auth(entication)? token is expired)/, true, 'token'),
+  rule(/etcdserver: (invalid auth token|revision of auth store is old)/, true, 'token'),
   rule(/etcdserver: permission denied/, true, 'denied'),
   rule(
     /etcdserver: user name is empty/,
@@ -64,10 +58,10 @@ const RULES: readonly Rule[] = [
     'compact and defragment the members, run `etcdctl alarm disarm`, and raise --quota-backend-bytes if the keys really need it',
   ),
   // Proposed: it may be in the log of a majority already, or get there.
-  rule(/etcdserver: (request timed out|leader changed|server stopped|request cancelled)/, false, 'member'),
+  rule(/etcdserver: (request timed out|leader changed|server stopped|request canceled)/, false, 'member'),
 ];
 
-/** `text` is the status message of a failed call; `sent` false when the call never reached a connection. */
+/** `code` and `text` are the gRPC status and message of a call that failed after it was handed to a connection. */
 export const meaningOf = (code: number, text: string): Meaning => {
   const found = RULES.find(({ says }) => says.test(text));
   if (found) return { certain: found.certain, cause: found.cause, advice: found.advice };
