@@ -48,7 +48,7 @@ const tell = (result: AdoptionResult, { kind, dryRun }: AdoptionRequest): { text
   const done = kind === 'adopt' ? 'adopted' : 'acknowledged';
   const closing = dryRun
     ? `nothing was written: this would be decision ${result.v} of ${result.cluster}`
-    : `${done}: decision ${result.v} of ${result.cluster}; its coordinator now writes it, and automation goes on from there`;
+    : `${done}: decision ${result.v} of ${result.cluster}; ${result.services.length === 0 ? 'replicas that stopped trusting the store go on' : 'its coordinator now writes it, and automation goes on from there'}`;
   const lines = [
     ...(result.services.length === 0 ? [nothing] : result.services.flatMap(serviceLines)),
     ...result.holds.map((o) => `freeze ${o.id} holds ${o.scope.service} until it expires or is deleted`),
