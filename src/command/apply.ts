@@ -13,7 +13,7 @@ import { ERRORS, Fault } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
 import { isoTime, type Ports } from '../ports.ts';
 import { readSecret } from '../secrets.ts';
-import type { Store } from '../store/store.ts';
+import { type Store, StoreDefiniteError } from '../store/store.ts';
 import { type Told, tell, tellProblems } from './apply-text.ts';
 import { openCommandStore, type Saying } from './open.ts';
 
@@ -56,11 +56,13 @@ const userName = (): string => {
   }
 };
 
-/** Why the replica whose file shows the way to the store would not fit into what is applied. It need not: it may be the file of a desk. */
+/** Why the replica whose file shows the way to the store would not fit into what is applied. A file without key and credentials is that of a desk. */
 const misfits = (config: ReplicaConfig, cluster: ClusterConfig): readonly string[] =>
-  joinProblems({ ...config, ...publicKeyOfReplica(config) }, cluster).map(
-    (problem) => `${config.file}: this replica would not fit: ${problem}`,
-  );
+  config.signing === undefined && Object.keys(config.providers).length === 0
+    ? []
+    : joinProblems({ ...config, ...publicKeyOfReplica(config) }, cluster).map(
+        (problem) => `${config.file}: this replica would not fit: ${problem}`,
+      );
 
 const publicKeyOfReplica = ({ signing }: ReplicaConfig): { publicKey?: string } => {
   try {
@@ -130,6 +132,17 @@ const work = async (store: Store, given: Work): Promise<Told> => {
   return result.outcome === 'refused' ? { ...then, because: result.because } : then;
 };
 
+/** What the store refuses or does not answer, with what that means here. */
+const certain = async (working: Promise<Told>): Promise<Told> => {
+  try {
+    return await working;
+  } catch (error) {
+    if (!(error instanceof StoreDefiniteError)) throw error;
+    const message = `${error.message}; nothing was written. Is the store up, with a majority, and reachable from here?`;
+    throw new Fault('ERR_STORE_UNREACHABLE', message, { cause: error });
+  }
+};
+
 const problems = (found: readonly Problem[], { json }: ApplyOptions, { out, err }: Saying): number => {
   const { text, data } = tellProblems(found);
   if (json === true) out(data);
@@ -156,7 +169,7 @@ export const apply = async (options: ApplyOptions, context: ApplyContext): Promi
   const allow: Allowance = { adviseOnly: options.allowAdviseOnly === true, rename: false };
   const store = await (context.open ?? openCommandStore)(config, ports);
   try {
-    const result = await work(store, { ports, pace, cluster, warnings, dryRun: options.dryRun === true, by, reason, allow });
+    const result = await certain(work(store, { ports, pace, cluster, warnings, dryRun: options.dryRun === true, by, reason, allow }));
     const { text, data, to } = tell(result, options.file);
     if (options.json === true) context.out(data);
     else context[to](text);

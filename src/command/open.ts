@@ -27,6 +27,9 @@ const openOwnFile = (file: string, ports: Ports): Store => {
   }
 };
 
+/** A human waits longer than a replica may: connecting and an election fit in. */
+const PATIENCE_MS = 5000;
+
 /** Opens the store; whoever asked closes it. Throws Fault when the file or a secret cannot be used; a store out of reach shows at the first call. */
 export const openCommandStore = async ({ store, ...config }: ReplicaConfig, ports: Ports): Promise<Store> => {
   if (store.kind === 'embedded') return openOwnFile(store.file, ports);
@@ -34,7 +37,7 @@ export const openCommandStore = async ({ store, ...config }: ReplicaConfig, port
   const ends: Ends = { working: [], open: [] };
   const log = createLog({ level: 'silent', clock: ports.clock });
   const looking = lookContext({ ...config, store }, { ports, log, version: '' }, ends);
-  const opened = await openEtcdStore(store, { ports, log }, looking.resolve);
+  const opened = await openEtcdStore({ ...store, timeoutMs: Math.max(store.timeoutMs, PATIENCE_MS) }, { ports, log }, looking.resolve);
   return {
     get clusterId() {
       return opened.clusterId;

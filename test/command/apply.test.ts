@@ -366,7 +366,7 @@ describe('a store in trouble', () => {
 
   test('a refusal is certain and thrown on', async () => {
     using desk = openDesk();
-    await expect(desk.apply(BASE, {}, failing(desk.store, new StoreDefiniteError('no leader')))).rejects.toThrow('no leader');
+    await expect(desk.apply(BASE, {}, failing(desk.store, new StoreDefiniteError('no leader')))).rejects.toThrow('no leader; nothing was written');
   });
 
   test('the store is closed whatever happens', async () => {
@@ -379,7 +379,7 @@ describe('a store in trouble', () => {
     const { apply } = await import('../../src/command/apply.ts');
     const given = { config: desk.path('replica.yaml'), file: desk.put('cluster.yaml', BASE) };
     const context = { ports: realPorts(), out: () => undefined, err: () => undefined, open };
-    await expect(apply(given, context)).rejects.toThrow('no leader');
+    await expect(apply(given, context)).rejects.toThrow('no leader; nothing was written');
     expect(await apply({ ...given, dryRun: true }, context)).toBe(0);
     expect(closed).toBe(2);
   });

@@ -3,7 +3,10 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { FILE_BYTES_MAX, loadConfig, parseConfig } from '../../src/config/load.ts';
+import { paceOf } from '../../src/config/arithmetic.ts';
+import { joinProblems } from '../../src/config/check.ts';
+import { examineConfig } from '../../src/config/files.ts';
+import { FILE_BYTES_MAX, loadCluster, loadConfig, parseConfig } from '../../src/config/load.ts';
 import { renderProblem } from '../../src/config/problem.ts';
 import { accepted, EXAMPLES, expectFile, FIXTURES, fixture, fixtures, goodWith, problemsOf } from './files.ts';
 
@@ -47,6 +50,48 @@ describe('examples', () => {
       expect(cluster).toBeNull();
     }
     expect(serving.cluster?.regions.map(({ name }) => name)).toEqual([serving, ...joining].map(({ region }) => region));
+  });
+});
+
+describe('the example of many regions', () => {
+  const ETCD = join(EXAMPLES, 'etcd');
+  const replicas = ['eu-west', 'us-east', 'witness'].map((name) => {
+    const loaded = loadConfig(join(ETCD, `${name}.yaml`));
+    if (!loaded.ok) throw new Error(loaded.problems.map(renderProblem).join('\n'));
+    return { name, ...loaded };
+  });
+  const loaded = loadCluster(join(ETCD, 'cluster.yaml'), paceOf(replicas[0]?.config.store ?? expect.fail('no replica')));
+  const cluster = loaded.ok ? loaded.cluster : expect.fail('no cluster');
+
+  test('every file is accepted without a warning, and it has a file per region and the shared part', () => {
+    expect([...replicas.flatMap(({ warnings }) => warnings), ...(loaded.ok ? loaded.warnings : [])].map(renderProblem)).toEqual([]);
+    expect(cluster.regions.map(({ name }) => name)).toEqual(replicas.map(({ name }) => name));
+    expect(readdirSync(ETCD).sort()).toEqual(['cluster.yaml', ...replicas.map(({ name }) => `${name}.yaml`)].sort());
+  });
+
+  test('each replica fits the cluster, finds the same store, and asks its own region first', () => {
+    for (const { name, config } of replicas) {
+      expect(joinProblems(config, cluster)).toEqual([]);
+      const { store } = config;
+      if (store.kind !== 'etcd') throw new Error(name);
+      expect(store).toMatchObject({ prefix: '/tidegate/prod/', timeoutMs: 1500 });
+      expect(store.endpoints[0]).toContain(name);
+      expect(store.endpoints.toSorted()).toEqual(replicas.map((each) => `https://etcd-${each.name}.example.net:2379`).sort());
+    }
+  });
+
+  test('the witness votes, and holds no credentials', () => {
+    const witness = replicas.find(({ name }) => name === 'witness');
+    expect(witness?.config.providers).toEqual({});
+    expect(cluster.regions.find(({ name }) => name === 'witness')).toMatchObject({ vote: true, coordinator: false });
+    expect(cluster.services.flatMap(({ pools }) => pools).some(({ region }) => region === 'witness')).toBe(false);
+  });
+
+  test('files that are not there yet are warnings', () => {
+    for (const { name } of replicas) {
+      const examined = examineConfig(join(ETCD, `${name}.yaml`));
+      expect(examined.ok && examined.warnings.length).toBeGreaterThan(0);
+    }
   });
 });
 
