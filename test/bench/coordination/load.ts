@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serveBuiltin } from '../../../providers/builtin/server.ts';
-import type { ClusterConfig, Routing } from '../../../src/model.ts';
+import type { ClusterConfig, Routing, Vote } from '../../../src/model.ts';
 import { realPorts, sleep } from '../../../src/ports.ts';
 import { ensureSecret } from '../../../src/secrets.ts';
 import type { Store } from '../../../src/store/store.ts';
@@ -114,6 +114,13 @@ const rawRow = async (store: Store, regions: number) => {
 
 // ---- the cluster ----
 
+/** Why voters abstain, when they do: on a machine with too little to give, all that is measured here is the machine. */
+const silenced = async (store: Store): Promise<string> => {
+  const { kvs } = await store.get({ prefixes: ['vote/'] });
+  const reasons = kvs.map(({ value }) => (value as Vote).self).flatMap((self) => (self.state === 'abstain' ? [self.because] : []));
+  return `${reasons.length} of ${kvs.length} voters abstain${reasons[0] === undefined ? '' : ` (${reasons[0]})`}`;
+};
+
 const clusterFor = (regions: readonly string[], targetPort: number): ClusterConfig => {
   const pools = regions.map((region, index) => {
     const pool = poolOf(region, 1, index, Math.floor((TARGETS + index) / regions.length));
@@ -194,6 +201,7 @@ export const measureLoad = async (regionCount: number, ms: number) => {
     targets.silence(victim);
     voters.at(-1)?.die();
     const drained = await drainedWithin(Math.max(ms, DRAIN_MS));
+    const why = drained ? 'yes' : `NO: ${await silenced(store)}`;
     const left = ms - (ports.clock.monoMs() - quiet.atMs);
     if (left > 0) await pause(left);
     const dying = await count(ring, voters, replica.cpuS());
@@ -204,7 +212,7 @@ export const measureLoad = async (regionCount: number, ms: number) => {
       quietCpuSPerMin: perMinute(start, quiet),
       regionDiesCpuSPerMin: perMinute(quiet, dying),
       rssMB: replica.rssMB(),
-      drained: drained ? 'yes' : 'NO',
+      drained: why,
     };
     await replica.kill();
     await Promise.all(voters.splice(0).map((voter) => voter.stop()));
