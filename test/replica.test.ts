@@ -111,9 +111,15 @@ describe('whatever is killed, cut, paused and blinded', () => {
   const story = async (seed: number): Promise<number> => {
     const regions = ['a', 'b', 'c', 'd', 'e'];
     const policy = { recoveryHoldMs: 10_000, rampStepMs: 3000, pacingMs: 10_000 };
-    const { world, served } = watched({ cluster: clusterOf(regions, [{}, { name: 'api', steering: { kind: 'priority' } }], policy), seed });
+    const cluster = clusterOf(regions, [{}, { name: 'api', steering: { kind: 'priority' } }], policy);
+    // Every other story has regions with several replicas, of which some are hit alone.
+    const { world, served } = watched({ cluster, seed, replicas: seed % 2 === 1 ? [1] : [2, 1, 3, 1] });
     const random = seededRandom(`story ${seed}`);
     const pick = (): string => regions[Math.floor(random.unit() * regions.length)] ?? 'a';
+    const placeIn = (region: string): string => {
+      const places = world.placesOf(region);
+      return places.length === 1 || random.unit() < 0.4 ? region : (places[Math.floor(random.unit() * places.length)] ?? region);
+    };
     await world.start();
     await world.run(15_000);
     for (let n = 0; n < 25; n++) {
@@ -122,12 +128,13 @@ describe('whatever is killed, cut, paused and blinded', () => {
       if (act < 0.3) world.health(region, ['healthz', 'readyz'], random.unit() < 0.5 ? 'hang' : 'refuse');
       else if (act < 0.5) world.health(region, ['healthz', 'readyz'], 'ok');
       else if (act < 0.6) {
-        world.kill(region);
-        world.boot(region);
-      } else if (act < 0.75) world.cut(region, random.unit() < 0.5);
+        const place = placeIn(region);
+        world.kill(place);
+        world.boot(place);
+      } else if (act < 0.75) world.cut(placeIn(region), random.unit() < 0.5);
       else if (act < 0.85) world.blind(region, random.unit() < 0.5);
       else {
-        const process = world.process(region);
+        const process = world.process(placeIn(region));
         process?.pause();
         world.virtual.ports.timers.after(random.unit() * 20_000, () => process?.resume());
       }
@@ -136,7 +143,7 @@ describe('whatever is killed, cut, paused and blinded', () => {
     for (const region of regions) {
       world.cut(region, false);
       world.blind(region, false);
-      world.process(region)?.resume();
+      for (const place of world.placesOf(region)) world.process(place)?.resume();
       world.health(region, ['healthz', 'readyz'], 'ok');
     }
     await world.run(120_000);

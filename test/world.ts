@@ -5,6 +5,7 @@ import { KEYS, placeOf } from '../src/coordinate/keys.ts';
 import type { Log } from '../src/log.ts';
 import type {
   ClusterConfig,
+  EndpointKey,
   EndpointName,
   Outcome,
   Override,
@@ -44,6 +45,8 @@ export interface WorldEvents {
   served(atMs: number, service: string, shares: Readonly<Record<string, number>>, v: number): void;
   /** `who`: the region, or `region/replica` where it runs several. */
   role(atMs: number, who: string, epoch: number): void;
+  /** A finished look, by the replica `who` (`region/replica`). */
+  look(atMs: number, who: string, key: EndpointKey): void;
   nameTaken(atMs: number, who: string, because: string): void;
   configConflict(atMs: number, who: string, because: string): void;
 }
@@ -255,6 +258,7 @@ export class World {
         role: (role) => {
           if (role.role === 'coordinator') this.#events.role?.(this.virtual.now(), this.#label(name), role.epoch);
         },
+        look: (key) => this.#events.look?.(this.virtual.now(), name, key),
         nameTaken: (because) => this.#events.nameTaken?.(this.virtual.now(), name, because),
         configConflict: (because) => this.#events.configConflict?.(this.virtual.now(), this.#label(name), because),
       },
