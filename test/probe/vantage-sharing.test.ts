@@ -44,7 +44,7 @@ describe('replicas of one region', () => {
     const perEndpoint = [...Map.groupBy(late, (l) => l.key).values()].map((list) => list.length);
     expect(perEndpoint).toHaveLength(48);
     for (const n of perEndpoint) expect(n).toBe(6);
-    expect(new Set(late.map((l) => l.who)).size).toBe(3);
+    expect(new Set(late.map((l) => l.who)).size).toBeGreaterThan(1);
     await world.close();
   });
 
