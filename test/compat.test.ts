@@ -123,6 +123,8 @@ describe('a record that 0.1 wrote', () => {
     const fence = { v: applied.fence, epoch: 1, writer: 'us-east/a/81904e24', nonce: '0123456789abcdef', hash: 'same' };
     const back = { fence, shares: provider.quantise(desired), foreign: [], token: null };
     expect(stepFor({ desired, fence: { ...fence, nonce: 'cafe-01' }, applied }, back, provider).kind).toBe('done');
+    const frozen: AppliedRecord = { ...applied, outcome: 'frozen' };
+    expect(stepFor({ desired, fence: { ...fence, v: fence.v + 1 }, applied: frozen }, back, provider).kind).toBe('ahead');
     const evidence = evidenceOf(sightAt(fresh));
     expect(evidence?.seen).toHaveLength(1);
     const incident = OLD.incident.value as Incident;
