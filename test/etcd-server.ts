@@ -50,6 +50,8 @@ export interface EtcdCluster {
   leader(): Promise<number>;
   /** Runs etcdctl, as root, against the members that run; resolves with its output. */
   ctl(...args: string[]): Promise<string>;
+  /** What etcdctl needs in its environment to speak to this cluster as root by certificate. */
+  ctlEnv(): Readonly<Record<string, string>>;
   /** Saves the data of the first running member into a file. */
   save(file: string): Promise<void>;
   /** Kills all members and starts them anew on the data of that file, at the same addresses. With another token it is another cluster. */
@@ -273,6 +275,13 @@ class Cluster implements EtcdCluster {
       this.#members().filter((i) => this.#runs(i)),
       args,
     );
+  }
+
+  ctlEnv(): Readonly<Record<string, string>> {
+    const endpoints = { ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: this.endpoints.join(',') };
+    if (this.#tls === null) return endpoints;
+    const { authority, root } = this.#tls;
+    return { ...endpoints, ETCDCTL_CACERT: authority.caFile, ETCDCTL_CERT: root.certFile, ETCDCTL_KEY: root.keyFile };
   }
 
   async save(file: string): Promise<void> {

@@ -30,7 +30,7 @@ const holderOf = (user: User | undefined, certPem: string | undefined): string =
   const name = certPem === undefined ? null : commonName(certPem);
   return name === null
     ? 'no user (neither a client certificate with a CN nor a user and a password)'
-    : `user ${name}, the CN of the client certificate`;
+    : `user ${name}, the CN of the client certificate,`;
 };
 
 export const createPassport = (
