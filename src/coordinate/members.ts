@@ -7,7 +7,7 @@ import { type Allowance, checkTransition, OWN_FILE, renderRefusal } from '../con
 import { errorText, Fault } from '../errors.ts';
 import { configHash } from '../health/config-hash.ts';
 import type { ClusterConfig, ConfigAudit, Routing } from '../model.ts';
-import { type Ports, realPorts, sleep } from '../ports.ts';
+import { type Ports, sleep } from '../ports.ts';
 import { type Store, StoreAmbiguousError } from '../store/store.ts';
 import { configAuditKey, KEYS } from './keys.ts';
 
@@ -81,9 +81,6 @@ export const planMembers = ({ cluster, routing }: Members, wanted: ClusterConfig
   return { kind: because.length > 0 ? 'refused' : 'change', because, next, diff: diffCluster(cluster, next) };
 };
 
-/** A replica that takes up its own file. */
-const unnamed = (): ApplyOrder => ({ ports: realPorts(), by: 'a replica', reason: 'its own file' });
-
 /** A write whose reply was lost: while `members` still has the revision `mod` it may come true. */
 interface Doubt {
   version: number;
@@ -95,7 +92,7 @@ interface Doubt {
  * Makes `wanted` the cluster's configuration. Throws what the store throws while it is certain that nothing was written, Fault ERR_UNDECIDED when nobody
  * knows, Fault ERR_STALE when others kept coming first.
  */
-export const applyMembers = async (store: Store, wanted: ClusterConfig, order: ApplyOrder = unnamed()): Promise<AppliedMembers> => {
+export const applyMembers = async (store: Store, wanted: ClusterConfig, order: ApplyOrder): Promise<AppliedMembers> => {
   const { ports, allow, seen } = order;
   // One for all attempts: whichever of them comes true, even late, is found as our own.
   const nonce = ports.random.hex(8);

@@ -86,7 +86,7 @@ describe('applying a configuration', () => {
   test('two at once are both applied, one after the other, each counted', async () => {
     const store = opened();
     await applyMembers(store, base, order());
-    const outcomes = await Promise.all([applyMembers(store, weighted(2), order()), applyMembers(store, weighted(3))]);
+    const outcomes = await Promise.all([applyMembers(store, weighted(2), order('alice')), applyMembers(store, weighted(3), order('bob'))]);
     expect(outcomes.map((o) => o.outcome)).toEqual(['applied', 'applied']);
     expect(new Set(outcomes.map((o) => o.version))).toEqual(new Set([2, 3]));
     expect((await membersOf(store))?.version).toBe(3);
