@@ -2,7 +2,7 @@
 // The harness owns the world behind the provider: each test gets a fresh one in which nothing was ever written.
 // Drains are whole (a pool gets nothing), so the claims hold for `exact` and `onOff` weights alike.
 import { describe, expect, test } from 'vitest';
-import { stateHash } from '../../providers/fence.ts';
+import { isManual, manualWriter, stateHash } from '../../providers/fence.ts';
 import type { Capabilities, Change, Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
 
 export interface ProviderHarness extends AsyncDisposable {
@@ -84,6 +84,25 @@ export const providerContract = (name: string, makeHarness: () => Promise<Provid
         const back = await readOne(h.provider(), service);
         expect(back).toMatchObject({ fence, shares: h.provider().quantise(desired), foreign: [] });
         expect(back.fence?.hash).toBe(stateHash(desired));
+      }
+    });
+
+    test('the fence of a human, and the longest there is, come back to the letter', async ({ skip }) => {
+      await using h = await makeHarness();
+      skip(h.can.fencing === 'none', 'keeps no fence');
+      const [service] = h.services;
+      const provider = h.provider();
+      const longest = { epoch: Number.MAX_SAFE_INTEGER, nonce: 'n'.repeat(40), hash: 'f'.repeat(32) };
+      for (const [v, fields] of [
+        [8, { writer: manualWriter('Åsa O’Hara; on call'), nonce: 'byhand' }],
+        [9_007_199_254_740_990, { ...longest, writer: `${manualWriter('x')}${'y'.repeat(40)}` }],
+      ] as const) {
+        const change = changeTo(drained(service), v, await readOne(provider, service));
+        const fence: Fence = { ...change.fence, ...fields };
+        expect(await provider.apply([{ ...change, fence }], patience())).toEqual({ outcome: 'applied' });
+        const back = await readOne(h.provider(), service);
+        expect(back.fence).toEqual(fence);
+        expect(isManual(fence)).toBe(true);
       }
     });
 

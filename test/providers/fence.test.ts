@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatFence, parseFence, stateHash } from '../../providers/fence.ts';
+import { formatFence, isManual, manualWriter, parseFence, stateHash } from '../../providers/fence.ts';
 
 const fences = fc.record({
   v: fc.nat(),
@@ -16,6 +16,18 @@ test('a fence is read back as it was written', () => {
       expect(parseFence(formatFence(fence))).toEqual(fence);
     }),
   );
+});
+
+test('whoever sets a route by hand is named in a fence that can be written, and known by it', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (owner) => {
+      const fence = { v: 1, epoch: 1, writer: manualWriter(owner), nonce: 'n', hash: 'f' };
+      expect(parseFence(formatFence(fence))).toEqual(fence);
+      expect(isManual(fence)).toBe(true);
+    }),
+  );
+  expect(manualWriter('alice@example.test')).toBe('manual/alice@example.test');
+  expect(isManual({ v: 1, epoch: 1, writer: 'manually/a/b', nonce: 'n', hash: 'f' })).toBe(false);
 });
 
 test('the written form is the documented one', () => {
