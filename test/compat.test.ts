@@ -9,7 +9,7 @@ import { evidenceOf } from '../src/converge/duties.ts';
 import { measure } from '../src/converge/measure.ts';
 import { createConvergeWatcher } from '../src/converge/watcher.ts';
 import { KEYS } from '../src/coordinate/keys.ts';
-import { applyMembers } from '../src/coordinate/members.ts';
+import { planMembers, readMembers } from '../src/coordinate/members.ts';
 import { type Sight, sightOf } from '../src/coordinate/read.ts';
 import type { RevisionClock } from '../src/coordinate/revision-clock.ts';
 import { decide } from '../src/decide/decide.ts';
@@ -156,7 +156,10 @@ describe('a record that 0.1 wrote', () => {
   });
 
   test('is a configuration that need not be written anew, and a document of orders that takes one more', async () => {
-    expect(await applyMembers(store, cluster)).toEqual({ outcome: 'unchanged', version: cluster.version });
+    expect(await applyMembers(store, cluster, { ports: time.ports, by: 'x', reason: 'x' })).toEqual({
+      outcome: 'unchanged',
+      version: cluster.version,
+    });
     const writer = createOverrideWriter({ store, ports: time.ports, clusterNowMs: () => START_WALL_MS });
     const [there] = (await writer.listOverrides()).items;
     expect(there).toMatchObject({ id: 'drain-us', kind: 'drain', owner: 'ops' });
