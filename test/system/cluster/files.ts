@@ -28,6 +28,21 @@ export const answerOf = (wan: Wan, region: Region): string => wan.address(region
 const endpoints = (region: Region): readonly string[] =>
   [region, ...REGIONS.filter((each) => each !== region)].map((each) => `https://${etcdName(each)}:${ETCD_PORT}`);
 
+const storeText = (region: Region, user: string): string => `store:
+  kind: etcd
+  endpoints: [${endpoints(region).join(', ')}]
+  prefix: ${PREFIX}
+  tls: { caFile: pki/ca.pem, certFile: pki/${user}.pem, keyFile: pki/${user}.key }
+  timeout: 1500ms`;
+
+/** What an operator has on a machine in the region, to apply the cluster's part. */
+export const operatorText = (wan: Wan, region: Region, user: string): string => `region: ${region}
+replica: ${user}
+api: { tokenFile: operator.token }
+${storeText(region, user)}
+dns: { resolvers: [${wan.address(region, HOST.resolver)}:53] }
+`;
+
 /** The part of the file that is one replica's own. Paths are relative to the folder of the run. */
 export const replicaText = (wan: Wan, replica: ReplicaName, key: ZoneKey): string => {
   const region = regionOf(replica);
@@ -36,12 +51,7 @@ export const replicaText = (wan: Wan, replica: ReplicaName, key: ZoneKey): strin
   return `region: ${region}
 replica: ${replica.slice(3)}
 api: { listen: ${main}:${apiPort(replica)}, tokenFile: operator.token }
-store:
-  kind: etcd
-  endpoints: [${endpoints(region).join(', ')}]
-  prefix: ${PREFIX}
-  tls: { caFile: pki/ca.pem, certFile: pki/${region}.pem, keyFile: pki/${region}.key }
-  timeout: 1500ms
+${storeText(region, region)}
 dns: { resolvers: [${wan.address(region, HOST.resolver)}:53] }
 signing: { keyFile: ${region}.sign }
 providers: ${credentials ? `{ dns: { kind: rfc2136, zone: ${ZONE}, server: ${wan.address(PROVIDER, HOST.dns)}:53, key: { name: ${key.name}, algorithm: hmac-sha256, secretFile: dns.secret } } }` : '{}'}

@@ -3,10 +3,10 @@ import type { Chronicle } from './chronicle.ts';
 import type { Wan } from './wan.ts';
 
 export interface Pace {
-  /** A case begins. `paused`: replicas that the case itself will keep from running. */
-  begin(paused?: readonly string[]): void;
-  /** Why the machine was too slow since then; null: it was not. */
-  tooSlow(): string | null;
+  /** A case begins. */
+  begin(): void;
+  /** Why the machine was too slow since then; null: it was not. `asleep`: replicas that the case itself kept from running. */
+  tooSlow(asleep?: readonly string[]): string | null;
   stop(): void;
 }
 
@@ -16,14 +16,16 @@ const ROUTER_MS = 250;
 /** So many slow seconds are too many. */
 const SECONDS_MAX = 3;
 const TICK_MS = 100;
+/** Loading and compiling block a process for a moment. */
+const STARTING_MS = 10_000;
 /** A vantage that says this of itself did not run when it should have. Those that have just started are excused. */
 const BY_LOAD = /event loop late|paused or overloaded/;
 
-export const keepPace = (wan: Wan, chronicle: Chronicle): Pace => {
+/** `startedAtMs`: of the replica of that name. */
+export const keepPace = (wan: Wan, chronicle: Chronicle, startedAtMs: (replica: string) => number): Pace => {
   let ownMs: number[] = [];
   let routerMs: number[] = [];
   let beganAtMs = performance.now();
-  let paused: readonly string[] = [];
   let lastMs = performance.now();
   let worstMs = 0;
   let ticks = 0;
@@ -40,20 +42,20 @@ export const keepPace = (wan: Wan, chronicle: Chronicle): Pace => {
   const told = (who: string, late: readonly number[]): string =>
     `${who} was late by up to ${Math.round(Math.max(...late))} ms in ${late.length} seconds`;
   return {
-    begin(names = []) {
-      paused = names;
+    begin() {
       ownMs = [];
       wan.lateMs();
       routerMs = [];
       beganAtMs = performance.now();
     },
-    tooSlow() {
+    tooSlow(asleep = []) {
       routerMs.push(...wan.lateMs());
       const [own, router] = [slow(ownMs, OWN_MS), slow(routerMs, ROUTER_MS)];
       if (own.length >= SECONDS_MAX) return told('the test', own);
       if (router.length >= SECONDS_MAX) return told('the network', router);
       const silent = chronicle.abstentions.filter(
-        ({ atMs, replica, because }) => atMs >= beganAtMs && BY_LOAD.test(because) && !paused.includes(replica),
+        ({ atMs, replica, because }) =>
+          atMs >= beganAtMs && BY_LOAD.test(because) && !asleep.includes(replica) && atMs - startedAtMs(replica) > STARTING_MS,
       );
       const [first] = silent;
       return first === undefined ? null : `${first.replica} abstained: ${first.because}`;

@@ -101,6 +101,8 @@ export const sitePart = ({ wan, region }: Place, secret: string, onPage: (page: 
 export interface ReplicaPart extends Part {
   readonly name: ReplicaName;
   readonly region: Region;
+  /** When the present process, or the last one, was started. */
+  readonly startedAtMs: number;
   readonly process: ReplicaProcess;
   /** Every process that has run under this name, the present one last. */
   readonly lives: readonly ReplicaProcess[];
@@ -114,6 +116,7 @@ export const replicaPart = (place: Place, name: ReplicaName): ReplicaPart => {
   const file = name.replace('/', '');
   const lives: ReplicaProcess[] = [];
   let alive = false;
+  let startedAtMs = 0;
   const current = (): ReplicaProcess => {
     const found = lives.at(-1);
     if (found === undefined) throw new Error(`${name} was never started`);
@@ -126,12 +129,16 @@ export const replicaPart = (place: Place, name: ReplicaName): ReplicaPart => {
     get alive() {
       return alive;
     },
+    get startedAtMs() {
+      return startedAtMs;
+    },
     get process() {
       return current();
     },
     async start() {
       if (alive) return;
       alive = true;
+      startedAtMs = performance.now();
       const options = { configFile: join(folder, `${file}.yaml`), logFile: join(folder, `${file}-${lives.length + 1}.log`) };
       try {
         lives.push(

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectExplained } from '../judge.ts';
 import { oneWay, PATIENCE_MS, partlyCut, regionCutOff, regionKilled } from './deaths.ts';
+import type { ReplicaName } from './files.ts';
 import { conflictingOrders, stopEverything } from './orders.ts';
 import { keepPace, type Pace } from './pace.ts';
 import { majorityLost, rollingRestart } from './stores.ts';
@@ -27,7 +28,7 @@ const rows: Row[] = [];
 beforeAll(async () => {
   if (why !== null) return;
   world = await startWorld();
-  pace = keepPace(world.wan, world.chronicle);
+  pace = keepPace(world.wan, world.chronicle, (name) => world.replica(name as ReplicaName).startedAtMs);
   process.stdout.write(`round trips of ${world.rttMs.map((ms) => ms.toFixed(0)).join(', ')} ms\n`);
 }, WORLD_MS);
 
@@ -39,7 +40,6 @@ afterAll(async () => {
 
 const table = (): string => [HEAD, ...rows.map(line)].join('\n');
 
-/** `paused`: replicas that the case keeps from running, so that their own words about that say nothing of this machine. */
 const prove = (what: string, tell: (world: World, row: Row) => Promise<void>): void => {
   test.skipIf(why !== null)(
     what,
@@ -52,7 +52,7 @@ const prove = (what: string, tell: (world: World, row: Row) => Promise<void>): v
         () => null,
         (error: unknown) => ({ error }),
       );
-      const slow = pace.tooSlow();
+      const slow = pace.tooSlow(row.asleep);
       if (slow !== null) row.note = `host too slow: ${slow}`;
       else if (failed !== null) row.note = 'FAILED';
       const wrong = world.truth.wrongMoves((await world.audits()).filter(({ v }) => v > from));
@@ -81,7 +81,7 @@ prove('conflicting orders at once', conflictingOrders);
 prove('everything stopped by one order', stopEverything);
 
 test.skipIf(why !== null)(
-  'the whole history is explained, and no page was lost',
+  'the whole history is explained and linearizable, and no page was lost',
   async () => {
     await world.whole();
     const audits = await world.audits();
@@ -91,6 +91,13 @@ test.skipIf(why !== null)(
     expect(world.backwards()).toEqual([]);
     for (const { id, summary } of world.chronicle.pages.values())
       await world.untilPaged(`delivery of ${id}: ${summary}`, (page) => page.id === id, 0);
+    const { count, backwards } = world.people.reads();
+    expect(backwards).toEqual([]);
+    const judged = world.orders.judge();
+    expect(judged.operations).toBeGreaterThan(100);
+    process.stdout.write(
+      `${audits.length} decisions, ${world.chronicle.pages.size} pages, ${judged.operations} operations on orders (${judged.unknown} in doubt) and ${count} reads\n`,
+    );
     if (process.env.RECORD === '1' && rows.every(({ note }) => note !== 'FAILED' && !note.startsWith('host')))
       writeFileSync(join(import.meta.dirname, 'RESULT.md'), `${table()}\n`);
   },

@@ -6,6 +6,8 @@ export interface Row {
   convergenceMs?: number;
   wrongMoves: number;
   note: string;
+  /** Replicas that the case kept from running, so that their own words about that say nothing of this machine. */
+  asleep?: readonly string[];
 }
 
 const seconds = (ms: number | undefined): string => (ms === undefined ? '' : (ms / 1000).toFixed(1));

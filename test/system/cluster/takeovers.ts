@@ -102,6 +102,7 @@ export const holderAsleep = async (world: World, row: Row): Promise<void> => {
   row.detectionMs = decided.atMs - brokeAtMs;
   const asleepAtMs = Date.now();
   holder.process.signal('SIGSTOP');
+  row.asleep = [holder.name];
   try {
     row.takeoverMs = (await tookOver(world, epoch)) - asleepAtMs;
     const servedFence = await until('the drain served by another', async () => {

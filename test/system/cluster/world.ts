@@ -7,10 +7,6 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseFence } from '../../../providers/fence.ts';
 import type { Fence } from '../../../providers/provider.ts';
-import { USUAL_PACE } from '../../../src/config/arithmetic.ts';
-import { loadCluster } from '../../../src/config/load.ts';
-import { renderProblem } from '../../../src/config/problem.ts';
-import { applyMembers } from '../../../src/coordinate/members.ts';
 import { createSigner } from '../../../src/coordinate/signing.ts';
 import { query } from '../../../src/dns/exchange.ts';
 import type { Audit } from '../../../src/model.ts';
@@ -18,9 +14,10 @@ import { realPorts } from '../../../src/ports.ts';
 import { openEtcd } from '../../../src/store/etcd/index.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { watchFence } from '../judge.ts';
+import { MAIN } from '../replica-process.ts';
 import { workDir } from '../server.ts';
 import { until } from '../until.ts';
-import { limitAccess } from './access.ts';
+import { limitAccess, OPERATOR } from './access.ts';
 import { type Chronicle, keepChronicle } from './chronicle.ts';
 import {
   APP_PORT,
@@ -28,6 +25,7 @@ import {
   apiPort,
   clusterText,
   FENCE,
+  operatorText,
   PREFIX,
   REGIONS,
   REPLICAS,
@@ -38,6 +36,7 @@ import {
   SERVICE,
   SERVING,
 } from './files.ts';
+import { type Orders, type People, recordOrders, startPeople } from './history.ts';
 import {
   memberPart,
   type Paged,
@@ -61,6 +60,7 @@ const DELAY_MS = 50;
 const JITTER_MS = 2;
 const WHOLE_MS = 90_000;
 const ANSWER_MS = 5000;
+const COMMAND_MS_MAX = 30_000;
 
 export interface World extends AsyncDisposable {
   readonly folder: string;
@@ -68,7 +68,8 @@ export interface World extends AsyncDisposable {
   readonly store: Store;
   readonly chronicle: Chronicle;
   readonly truth: Truth;
-  readonly operatorToken: string;
+  readonly orders: Orders;
+  readonly people: People;
   readonly zoneKey: { name: string; secret: string };
   /** In order of arrival, at whichever receiver. */
   readonly paged: readonly Paged[];
@@ -135,11 +136,12 @@ const signingKeys = (folder: string): Record<Region, string> =>
     }),
   ) as Record<Region, string>;
 
-/** The shared part, into the store as `tidegate apply` would put it. */
-const applyCluster = async (folder: string, store: Store): Promise<void> => {
-  const loaded = loadCluster(join(folder, 'cluster.yaml'), USUAL_PACE);
-  if (!loaded.ok) throw new Error(loaded.problems.map(renderProblem).join('\n'));
-  await applyMembers(store, loaded.cluster);
+/** The shared part, into the store as an operator puts it there. */
+const applyCluster = async (wan: Wan, folder: string): Promise<void> => {
+  writeFileSync(join(folder, 'operator.yaml'), operatorText(wan, REGIONS[0], OPERATOR));
+  const [first = '', ...args] = [...wan.inside(REGIONS[0]), process.execPath, MAIN, 'apply'];
+  const files = ['--config', join(folder, 'operator.yaml'), '--file', join(folder, 'cluster.yaml')];
+  await run(first, [...args, ...files, '--reason', 'a new world', '--owner', OPERATOR], { timeout: COMMAND_MS_MAX });
 };
 
 const CONNECT = `import socket, sys, time
@@ -171,7 +173,7 @@ const build = async (stack: AsyncDisposableStack): Promise<World> => {
   const authority = await createAuthority(join(folder, 'pki'));
   await Promise.all([
     ...REGIONS.map((region) => authority.issue(`member-${region}`, [`DNS:${etcdName(region)}`, `IP:${wan.address(region, HOST.main)}`])),
-    ...['root', ...REGIONS].map((user) => authority.issue(user, [])),
+    ...['root', OPERATOR, ...REGIONS].map((user) => authority.issue(user, [])),
   ]);
   const zoneKey = { name: 'tidegate', secret: secretFile(join(folder, 'dns.secret'), randomBytes(32).toString('base64')) };
   const operatorToken = secretFile(join(folder, 'operator.token'), randomBytes(20).toString('hex'));
@@ -220,15 +222,20 @@ const build = async (stack: AsyncDisposableStack): Promise<World> => {
 
   // ---- Tidegate ----
   const pki = (file: string): string => readFileSync(join(folder, 'pki', file), 'utf8');
-  const store = openEtcd({
-    endpoints: REGIONS.map((region) => `https://${wan.address(region, HOST.main)}:${ETCD_PORT}`),
-    prefix: PREFIX,
-    tls: { caPem: pki('ca.pem'), certPem: pki('root.pem'), keyPem: pki('root.key') },
-    timeoutMs: 2000,
-    ports,
-  });
-  stack.defer(() => store.close());
-  await applyCluster(folder, store);
+  /** A client outside every region that prefers the member of one. */
+  const openStore = (first: Region): Store => {
+    const store = openEtcd({
+      endpoints: [first, ...REGIONS.filter((each) => each !== first)].map((each) => `https://${wan.address(each, HOST.main)}:${ETCD_PORT}`),
+      prefix: PREFIX,
+      tls: { caPem: pki('ca.pem'), certPem: pki('root.pem'), keyPem: pki('root.key') },
+      timeoutMs: 2000,
+      ports,
+    });
+    stack.defer(() => store.close());
+    return store;
+  };
+  const store = openStore('r1');
+  await applyCluster(wan, folder);
   const cut = (cuts: readonly Cut[]): Promise<void> => wan.shape({ delayMs: DELAY_MS, jitterMs: JITTER_MS, cuts });
   await cut([]);
   const chronicle = keepChronicle(store);
@@ -315,13 +322,17 @@ const build = async (stack: AsyncDisposableStack): Promise<World> => {
   };
   await whole();
 
+  const api: World['api'] = (name, path, init) =>
+    fetch(`http://${wan.address(regionOf(name), HOST.main)}:${apiPort(name)}${path}`, { signal: AbortSignal.timeout(ANSWER_MS), ...init });
+  const orders = recordOrders(api, operatorToken);
   return {
     folder,
     wan,
     store,
     chronicle,
     truth,
-    operatorToken,
+    orders,
+    people: startPeople(orders, [openStore('r2'), openStore('r4')], stack),
     zoneKey,
     paged,
     untilPaged: (what, fits, from) => until(what, () => paged.slice(from).find(fits)),
