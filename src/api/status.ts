@@ -130,6 +130,8 @@ const holdMeans = (hold: HoldName): string => {
       return 'nobody who could take its traffic is beyond doubt';
     case 'freeze':
       return 'an operator froze the route';
+    case 'frozen':
+      return 'its provider carries a fence that is newer than the store, or set by hand; tidegate adopt or tidegate ack ends that';
     case 'latched':
       return 'it was drained too often; an operator must release it';
     default:

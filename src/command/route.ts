@@ -176,7 +176,7 @@ const setWith = async ({ options, context, files: { config, cluster }, providers
     context.err('this provider keeps no fence: a coordinator at work will not see that a human set this; place a stop first\n');
   if (options.yes !== true) {
     if (context.confirm === null) throw new Fault('ERR_USAGE', 'nobody to ask; add --yes to write it');
-    if (!(await context.confirm(`Write this to ${service.provider}? [y/N] `))) {
+    if (!(await context.confirm(`Write this to ${service.provider}?`))) {
       context.err('nothing was written\n');
       return ERRORS.ERR_USAGE.exit;
     }

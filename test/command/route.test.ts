@@ -117,7 +117,7 @@ test('a human is asked, and may think better of it', async () => {
   expect(await hands.set({}, answer(false))).toMatchObject({ exit: 2, stdout: '' });
   expect((await hands.show()).stdout).toContain('served  nothing');
   expect((await hands.set({}, answer(true))).exit).toBe(0);
-  expect(asked).toEqual(['Write this to dns? [y/N] ', 'Write this to dns? [y/N] ']);
+  expect(asked).toEqual(['Write this to dns?', 'Write this to dns?']);
   await expect(hands.set({ yes: false })).rejects.toEqual(fault('ERR_USAGE', 'add --yes'));
 });
 
