@@ -9,7 +9,7 @@ import { evidenceOf } from '../src/converge/duties.ts';
 import { measure } from '../src/converge/measure.ts';
 import { createConvergeWatcher } from '../src/converge/watcher.ts';
 import { KEYS } from '../src/coordinate/keys.ts';
-import { planMembers, readMembers } from '../src/coordinate/members.ts';
+import { applyMembers } from '../src/coordinate/members.ts';
 import { type Sight, sightOf } from '../src/coordinate/read.ts';
 import type { RevisionClock } from '../src/coordinate/revision-clock.ts';
 import { decide } from '../src/decide/decide.ts';
