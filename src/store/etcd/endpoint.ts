@@ -90,7 +90,7 @@ const parseEndpoint = (text: string, tls: TlsTexts | undefined, resolve: Resolve
         address,
         port,
         authority: `${url.hostname}:${port}`,
-        ...(isTls ? { serverName: isName ? host : NAME_FOR_ADDRESSES } : {}),
+        ...(isTls && !isName ? { serverName: NAME_FOR_ADDRESSES } : {}),
         credentials: creds,
       });
     },

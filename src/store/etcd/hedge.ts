@@ -24,7 +24,8 @@ export const firstAnswer = <T>({ timers, roster, patienceMs, ask, isFinal, signa
     /** With who is being asked, whether he has kept us waiting. */
     const running = new Map<Member, boolean>();
     let asked = 0;
-    let seeking = false;
+    /** Ends the search for another member. */
+    let seeking: AbortController | null = null;
     let patience: Timer | null = null;
 
     const settle = (): void => {
@@ -48,10 +49,12 @@ export const firstAnswer = <T>({ timers, roster, patienceMs, ask, isFinal, signa
       else void another();
     };
     const another = async (): Promise<void> => {
-      if (seeking || asked >= ASKED_MAX) return;
-      seeking = true;
+      seeking?.abort();
+      if (asked >= ASKED_MAX) return;
+      const search = new AbortController();
+      seeking = search;
       try {
-        const member = await roster.anyGood(within, new Set(running.keys()));
+        const member = await roster.anyGood(AbortSignal.any([within, search.signal]), running);
         asked += 1;
         running.set(member, false);
         patience?.cancel();
@@ -64,9 +67,7 @@ export const firstAnswer = <T>({ timers, roster, patienceMs, ask, isFinal, signa
           (error) => onFailure(member, error),
         );
       } catch (error) {
-        if (running.size === 0) fail(error);
-      } finally {
-        seeking = false;
+        if (!search.signal.aborted && running.size === 0) fail(error);
       }
     };
     void another();

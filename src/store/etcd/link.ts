@@ -1,7 +1,15 @@
 // One connection to one etcd member, from its making to its end. A link never connects again by itself: so whoever holds it knows that the server behind it
 // is the process it has spoken to before. Nothing is ever sent twice: the library's retries are off.
-import type { Socket } from 'node:net';
-import { ChannelCredentials, Client, connectivityState, type Metadata, type MethodDefinition, status } from '@grpc/grpc-js';
+import {
+  type ChannelCredentials,
+  type ChannelOptions,
+  Client,
+  connectivityState,
+  experimental,
+  type Metadata,
+  type MethodDefinition,
+  status,
+} from '@grpc/grpc-js';
 import { READ_BYTES_MAX } from '../limits.ts';
 
 /** Values plus as much again for keys and framing. */
@@ -16,7 +24,7 @@ export interface LinkOptions {
   /** IP literal. */
   address: string;
   port: number;
-  /** What the server calls itself: sent as authority, and with TLS as SNI. */
+  /** `host:port` as configured: the name that TLS verifies, unless `serverName` says another. */
   authority: string;
   serverName?: string;
   credentials: ChannelCredentials;
@@ -51,42 +59,36 @@ export interface Link {
   close(): void;
 }
 
-type Connector = ReturnType<ChannelCredentials['_createSecureConnector']>;
+/** Scheme of our targets, and the option that carries their socket's address. */
+const SCHEME = 'tidegate';
+const ADDRESS = 'tidegate.address';
 
 /**
- * Credentials that keep hold of the socket they are used on: closing a channel of the library ends no connection that has stopped answering, and a member
- * that is stopped or cut off would collect them.
+ * Hands the library the one address, with a signal that destroys the socket made to it. Without it nothing would: the library closes no connection that is
+ * still being made, nor one that has stopped answering, and a member that is cut off would collect them, and keep a command from ending.
  */
-class Held extends ChannelCredentials {
-  readonly #inner: ChannelCredentials;
-  readonly #onSocket: (socket: Socket) => void;
-  constructor(inner: ChannelCredentials, onSocket: (socket: Socket) => void) {
-    super();
-    this.#inner = inner;
-    this.#onSocket = onSocket;
+class GivenAddress implements experimental.Resolver {
+  readonly #listener: experimental.ResolverListener;
+  readonly #address: experimental.SubchannelAddress;
+  #told = false;
+  constructor(_target: unknown, listener: experimental.ResolverListener, options: ChannelOptions) {
+    this.#listener = listener;
+    this.#address = options[ADDRESS] as experimental.SubchannelAddress;
   }
-  override _isSecure(): boolean {
-    return this.#inner._isSecure();
+  updateResolution(): void {
+    if (this.#told) return;
+    this.#told = true;
+    process.nextTick(() => this.#listener(experimental.statusOrFromValue([{ addresses: [this.#address] }]), {}, null, ''));
   }
-  override _equals(other: ChannelCredentials): boolean {
-    return this === other;
+  destroy(): void {
+    this.#told = false;
   }
-  override _createSecureConnector(...args: Parameters<ChannelCredentials['_createSecureConnector']>): Connector {
-    const inner = this.#inner._createSecureConnector(...args);
-    return {
-      connect: (socket) => {
-        this.#onSocket(socket);
-        return inner.connect(socket);
-      },
-      waitForReady: () => inner.waitForReady(),
-      getCallCredentials: () => inner.getCallCredentials(),
-      destroy: () => inner.destroy(),
-    };
+  static getDefaultAuthority(target: experimental.GrpcUri): string {
+    return target.path;
   }
 }
 
-const channelOptions = ({ authority, serverName }: LinkOptions) => ({
-  'grpc.default_authority': authority,
+const channelOptions = ({ serverName }: LinkOptions): ChannelOptions => ({
   ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
   'grpc.enable_retries': 0,
   'grpc.service_config_disable_resolution': 1,
@@ -103,14 +105,13 @@ const channelOptions = ({ authority, serverName }: LinkOptions) => ({
 
 /** Begins to connect; a failure to do so is what the first call rejects with. */
 export const openLink = (options: LinkOptions): Link => {
-  const { address, port, credentials } = options;
-  const target = address.includes(':') ? `ipv6:[${address}]:${port}` : `ipv4:${address}:${port}`;
+  const { address: host, port, authority, credentials } = options;
   const ended = new AbortController();
-  const held = new Held(credentials, (socket) => {
-    if (ended.signal.aborted) socket.destroy();
-    else ended.signal.addEventListener('abort', () => socket.destroy(), { once: true });
+  experimental.registerResolver(SCHEME, GivenAddress);
+  const client = new Client(`${SCHEME}:${authority}`, credentials, {
+    ...channelOptions(options),
+    [ADDRESS]: { host, port, signal: ended.signal },
   });
-  const client = new Client(target, held, channelOptions(options));
   const channel = client.getChannel();
   const close = (): void => {
     if (ended.signal.aborted) return;

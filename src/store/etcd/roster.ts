@@ -28,11 +28,14 @@ export interface Member {
   blame(because: string): void;
 }
 
+/** Members that do not count. */
+export type Excluded = Pick<ReadonlySet<Member>, 'has'>;
+
 export interface Roster {
   /** The first good member that is not in `except`; null when there is none now. */
-  good(except?: ReadonlySet<Member>): Member | null;
+  good(except?: Excluded): Member | null;
   /** Waits for a good member. Rejects with the signal's reason. */
-  anyGood(signal: AbortSignal, except?: ReadonlySet<Member>): Promise<Member>;
+  anyGood(signal: AbortSignal, except?: Excluded): Promise<Member>;
   /** Why none is good, by member. */
   complaints(): string;
   /** Called at each change of who is good. */
@@ -165,7 +168,7 @@ export const createRoster = ({ ports, log, endpoints, identify, timeoutMs }: Ros
     return member;
   });
 
-  const good = (except?: ReadonlySet<Member>): Member | null => members.find((m) => m.good() && !except?.has(m)) ?? null;
+  const good = (except?: Excluded): Member | null => members.find((m) => m.good() && !except?.has(m)) ?? null;
 
   return {
     good,
