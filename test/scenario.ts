@@ -11,6 +11,7 @@
 //   cut a / heal a                   a reaches the store no more
 //   pause a 60s                      SIGSTOP for that long
 //   stall 2s                         the store answers nobody, as while it elects a leader
+//   unaware a/b / aware a/b          the replica sees nothing of its siblings
 //   tamper a / untamper a            a reads other content under the same version of the configuration
 //   listen a 10s                     that time passes, and what a says of how many targets is told whenever it changes
 //   ballots                          what each region says now of how many targets
@@ -253,6 +254,9 @@ class Player {
         return this.world.stop(region);
       case 'stall':
         return this.world.stall(duration(region));
+      case 'unaware':
+      case 'aware':
+        return this.world.unaware(region, verb === 'unaware');
       case 'tamper':
         return this.#tamper(region);
       case 'untamper':

@@ -20,8 +20,9 @@ import type {
 import { type Ports, sleep } from '../src/ports.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
 import { openEmbedded } from '../src/store/embedded.ts';
-import { type Read, type Store, StoreAmbiguousError, StoreDefiniteError } from '../src/store/store.ts';
+import { type Query, type Read, type Store, StoreAmbiguousError, StoreDefiniteError } from '../src/store/store.ts';
 import { type MemoryZone, memoryProvider } from './memory-provider.ts';
+import { asOld, isForSiblings } from './old-replica.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from './virtual.ts';
 
 export type Health = 'ok' | 'refuse' | 'hang' | 'error';
@@ -112,39 +113,6 @@ export const poolOf = (region: string, weight: number, index: number, targets = 
 /** A client of the store gives up after so long. */
 const CLIENT_PATIENCE_MS = 1500;
 
-/** The store as a replica of 0.1 uses it: no boot records, none of the newer fields, no look at its own region's other replicas. */
-const asOld = (store: Store, region: string, replica: string): Store => {
-  const isBoot = (key: string): boolean => key.startsWith('boot/');
-  const isSibling = (key: string): boolean => placeOf(key).region === region && placeOf(key).replica !== replica;
-  const isPlain = (value: unknown): object => {
-    const { bootN, configHash, asOfRev, ...rest } = value as Record<string, unknown>;
-    return rest;
-  };
-  return {
-    get clusterId() {
-      return store.clusterId;
-    },
-    async get(query) {
-      const { rev, kvs } = await store.get(query);
-      const asksForName = query.keys?.some(isBoot) === true;
-      const asksForSiblings = query.prefixes?.some(isBoot) === true;
-      return {
-        rev,
-        kvs: kvs.filter(({ key }) => !isBoot(key) && !(asksForName && query.keys?.length === 2) && !(asksForSiblings && isSibling(key))),
-      };
-    },
-    async txn(txn) {
-      const then = txn.then
-        .filter((op) => !('put' in op && isBoot(op.put)))
-        .map((op) => ('put' in op && /^(vote|beat)\//.test(op.put) ? { ...op, value: isPlain(op.value) } : op));
-      if (then.length === 0) return { ok: true, rev: 0, kvs: [] };
-      return store.txn({ ...txn, if: txn.if.filter(({ key }) => !isBoot(key)), then });
-    },
-    watch: (prefix, onEvent) => store.watch(prefix, onEvent),
-    close: () => store.close(),
-  };
-};
-
 export class World {
   readonly virtual: Virtual;
   readonly zone: MemoryZone;
@@ -156,6 +124,8 @@ export class World {
   /** `region-1 healthz` -> how it answers. */
   readonly #health = new Map<string, Health>();
   readonly #blind = new Set<string>();
+  /** Replicas that do not see their siblings' records. */
+  readonly #unaware = new Set<string>();
   /** What a region reads as the cluster's configuration, when that is not what the store holds. */
   readonly #tampered = new Map<string, ClusterConfig>();
   #stalledUntilMs = 0;
@@ -324,6 +294,12 @@ export class World {
     else this.#tampered.set(region, cluster);
   }
 
+  /** The replica sees nothing of its siblings, as it would if it were wrong about who they are. */
+  unaware(place: string, unaware: boolean): void {
+    if (unaware) this.#unaware.add(place);
+    else this.#unaware.delete(place);
+  }
+
   blind(region: string, blind: boolean): void {
     if (blind) this.#blind.add(region);
     else this.#blind.delete(region);
@@ -390,7 +366,7 @@ export class World {
       },
       get: (query) =>
         call(
-          async () => this.#read(place, await store.get(query)),
+          async () => this.#read(place, query, await store.get(query)),
           () => new StoreDefiniteError('cut off'),
         ),
       txn: (txn) =>
@@ -416,10 +392,17 @@ export class World {
     };
   }
 
-  #read(place: Place, read: Read): Read {
+  /** What a place reads, with what was done to its sight. */
+  #read(place: Place, query: Query, read: Read): Read {
     const other = this.#tampered.get(place.region);
-    if (other === undefined) return read;
-    return { ...read, kvs: read.kvs.map((kv) => (kv.key === KEYS.members ? { ...kv, value: other, mod: kv.mod + 1 } : kv)) };
+    const isHidden = (key: string): boolean =>
+      this.#unaware.has(place.name) && isForSiblings(query) && placeOf(key).region === place.region && !key.endsWith(`/${place.name}`);
+    if (other === undefined && !this.#unaware.has(place.name)) return read;
+    const kvs = read.kvs.filter((kv) => !isHidden(kv.key));
+    return {
+      ...read,
+      kvs: kvs.map((kv) => (kv.key === KEYS.members && other !== undefined ? { ...kv, value: other, mod: kv.mod + 1 } : kv)),
+    };
   }
 
   /** Places an override as the API would: guarded, with cluster time. */

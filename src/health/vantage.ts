@@ -2,9 +2,10 @@
 // Suspicion (a fault, or a probe pending too long) starts a burst of confirmation probes of both endpoints of the target, here and, through the beat,
 // in every other vantage. The replicas of a region share its targets: this one looks at what it owns among its `peers`, and says nothing of the rest.
 // Who is a peer is the shell's finding (src/probe/siblings.ts).
-import type { Beat, EndpointKey, Observation, Self, TargetId, Vote } from '../model.ts';
+import type { Beat, EndpointKey, Observation, TargetId, Vote } from '../model.ts';
 import { judgeSelf, type Loneliness, type SelfFacts } from './abstain.ts';
 import { afterLook, afterPending, freshOpinion, isSuspect, type Opinion } from './opinion.ts';
+import { type Restraint, restrained, UNRESTRAINED } from './restraint.ts';
 import { beatOf, sameContent, sameList, sameSelf, voteOf } from './speech.ts';
 import { endpointsOf, shareOf, targetsOf, type VantageRules, type Watched } from './watched.ts';
 
@@ -15,16 +16,6 @@ interface Burst {
   everyMs: number;
   /** A warm-up burst ends with enough looks, a confirmation burst with a success of each endpoint. */
   warm: boolean;
-}
-
-/** Why this vantage keeps its vote although it is sound. */
-interface Restraint {
-  /** Two configurations claim the same version, or an older one has taken the newer one's place. */
-  conflict: string | null;
-  /** A sibling of 0.1: it knows no siblings and speaks for the whole region, as long as it does. */
-  elder: string | null;
-  /** It has just started beside siblings that speak: they do so until it has looked at its share, or until this instant. */
-  joiningUntilMs: number | null;
 }
 
 /**
@@ -110,7 +101,7 @@ export const newOwn = (boot: string, replica: string, rules: VantageRules, nowMs
     ...speaking,
     replica,
     acquainted: false,
-    restraint: { conflict: null, elder: null, joiningUntilMs: null },
+    restraint: UNRESTRAINED,
     bursts: new Map(),
     hintedAtMs: new Map(),
     news: true,
@@ -271,13 +262,6 @@ const joined = (own: Own, nowMs: number): Own => {
   const { joiningUntilMs } = own.restraint;
   if (joiningUntilMs === null || (nowMs < joiningUntilMs && !(own.news && isWarm(own)))) return own;
   return { ...own, restraint: { ...own.restraint, joiningUntilMs: null } };
-};
-
-const restrained = ({ conflict, elder, joiningUntilMs }: Restraint): Self | null => {
-  if (conflict !== null) return { state: 'abstain', because: conflict };
-  if (elder !== null) return { state: 'abstain', because: `${elder}, a replica of 0.1, speaks for the whole region until it is replaced` };
-  if (joiningUntilMs !== null) return { state: 'abstain', because: 'just started: its siblings speak until it has looked at its share' };
-  return null;
 };
 
 // ---- bursts ----

@@ -32,6 +32,13 @@ export interface Ears {
   stop(): void;
 }
 
+/** Whatever another region has written: only what has the right shape is heard, and nothing makes this one deaf to the rest. */
+const suspectsIn = (beat: unknown): readonly EndpointKey[] => Object.keys((beat as Partial<Beat> | null)?.suspects ?? {});
+const isVote = (vote: unknown): boolean => {
+  const { down, unready } = (vote ?? {}) as Partial<Vote>;
+  return Array.isArray(down) && Array.isArray(unready);
+};
+
 export const createEars = (options: EarsOptions): Ears => {
   const { ports, store, log, region } = options;
   const stopped = new AbortController();
@@ -85,16 +92,17 @@ export const createEars = (options: EarsOptions): Ears => {
       beats.map((kv) => [kv.key, before.get(kv.key)?.mod === kv.mod ? before.get(kv.key)! : { mod: kv.mod, atMs: mono() }]),
     );
     const fresh = beats.filter((kv) => mono() - (heardAt.get(kv.key)?.atMs ?? 0) <= (options.cluster()?.policy.freshMs ?? 0));
-    options.onElders(fresh.some((kv) => (kv.value as Beat).bootN === undefined));
+    options.onElders(fresh.some((kv) => (kv.value as Partial<Beat> | null)?.bootN === undefined));
     for (const kv of beats) {
       // The first sight of a beat may be old; only one that changed while we watched is a hint.
       const known = before.get(kv.key);
       const from = placeOf(kv.key).region;
-      if (from !== region && known !== undefined && known.mod !== kv.mod) options.onHints(from, Object.keys((kv.value as Beat).suspects));
+      if (from !== region && known !== undefined && known.mod !== kv.mod) options.onHints(from, suspectsIn(kv.value));
     }
     const speaking = new Set(fresh.map((kv) => kv.key.slice('beat/'.length)));
     const votes = kvs
       .filter((kv) => kv.key.startsWith('vote/') && placeOf(kv.key).region !== region && speaking.has(kv.key.slice('vote/'.length)))
+      .filter((kv) => isVote(kv.value))
       .map((kv) => ({ region: placeOf(kv.key).region, vote: kv.value as Vote }));
     options.onOthers(votes);
   };

@@ -119,7 +119,7 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
       // One that covers another configuration has as long to follow as one that is silent.
       silentMs: isGood && isNews ? 0 : before === undefined && !isGood ? Number.POSITIVE_INFINITY : silentMs,
       old: beat.bootN === undefined,
-      speaks: !hasStopped && vote?.boot === beat.boot && vote.self.state === 'ok',
+      speaks: !hasStopped && vote?.boot === beat.boot && vote.self?.state === 'ok',
     };
   };
 

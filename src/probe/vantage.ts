@@ -196,7 +196,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
   };
 
   const configure = (next: ClusterConfig, rev = Number.POSITIVE_INFINITY): void => {
-    if (stopping || next === cluster) return;
+    if (stopping || (next === cluster && conflict === null)) return;
     const held = cluster;
     if (held !== null) {
       // Two rooms read the store: what one has read earlier may arrive later.

@@ -128,6 +128,13 @@ describe('beside replicas of 0.1', () => {
     for (const [id, ballot] of ballots(heard)) expect(ballot, id).toBe(ofA.includes(id) ? 'down' : 'unknown');
   });
 
+  test('replicas that share and spell out what they do not own are counted right by the rule of 0.1', () => {
+    const heard = [old('a', { peers: AB, down: ofA, unknown: ofB }), old('b', { peers: AB, unknown: ofA })];
+    expect(counted(heard)).toEqual({ down: ofA.length, up: ofB.length });
+    // Without it, 0.1 would take the silence of who does not look for a good word.
+    expect(counted([old('a', { peers: AB, down: ofA }), old('b', { peers: AB })])).toEqual({ up: 24 });
+  });
+
   test('one that abstains leaves everything to the one of 0.1', () => {
     expect(counted([old('a', { down: ofB }), eu('b', ['b'], { self: { state: 'abstain', because: 'elder' } })])).toEqual({
       up: ofA.length,

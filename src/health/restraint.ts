@@ -1,0 +1,22 @@
+// Why a vantage that is sound keeps its vote all the same: somebody else speaks for it, or what it holds is in doubt. Whether it is sound is abstain.ts.
+// Pure.
+import type { Self } from '../model.ts';
+
+export interface Restraint {
+  /** Two configurations claim the same version, or an older one has taken the newer one's place. */
+  conflict: string | null;
+  /** A sibling of 0.1: it knows no siblings and speaks for the whole region, as long as it does. */
+  elder: string | null;
+  /** It has just started beside siblings that speak: they do so until it has looked at its share, or until this instant. */
+  joiningUntilMs: number | null;
+}
+
+export const UNRESTRAINED: Restraint = { conflict: null, elder: null, joiningUntilMs: null };
+
+/** The abstention it asks for; null: none. */
+export const restrained = ({ conflict, elder, joiningUntilMs }: Restraint): Self | null => {
+  if (conflict !== null) return { state: 'abstain', because: conflict };
+  if (elder !== null) return { state: 'abstain', because: `${elder}, a replica of 0.1, speaks for the whole region until it is replaced` };
+  if (joiningUntilMs !== null) return { state: 'abstain', because: 'just started: its siblings speak until it has looked at its share' };
+  return null;
+};
