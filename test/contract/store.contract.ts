@@ -16,6 +16,12 @@ const modOf = async (store: Store, key: string): Promise<number> => (await store
 const put = (store: Store, key: string, value: unknown) => store.txn({ if: [], then: [{ put: key, value }] });
 const keysUnder = async (store: Store, ...prefixes: string[]) => (await store.get({ prefixes })).kvs.map(({ key }) => key);
 
+/** Data that what serves it may leave and find again. */
+export interface RestartableStore extends OpenedStore {
+  /** Ends what serves the data, harshly where it is a process, and starts it again; resolves with clients of it, which may be the same ones. */
+  restart(): Promise<{ store: Store; store2: Store }>;
+}
+
 /** Resolves with the first event that `wanted` accepts; `seen` holds all so far. */
 const listen = (store: Store, prefix: string) => {
   const seen: WatchEvent[] = [];
@@ -103,6 +109,36 @@ export const storeContract = (name: string, open: () => Promise<OpenedStore>): v
           ],
         });
         expect((await store.get({ prefixes: [''] })).kvs).toEqual(refused.kvs);
+      });
+
+      test('records come back from a refused transaction only, and only those of else', async () => {
+        const { rev } = await put(store, 'a', 1);
+        const conditions = [{ key: 'a', mod: rev }];
+        expect((await store2.txn({ if: conditions, then: [], else: ['a'] })).kvs).toEqual([]);
+        expect((await store2.txn({ if: conditions, then: [{ put: 'b', value: 1 }], else: ['a', 'b'] })).kvs).toEqual([]);
+        const refused = [{ key: 'a', mod: 0 }];
+        expect((await store2.txn({ if: refused, then: [{ put: 'b', value: 2 }] })).kvs).toEqual([]);
+        expect((await store2.txn({ if: refused, then: [], else: [] })).kvs).toEqual([]);
+        expect((await store2.txn({ if: refused, then: [], else: ['none'] })).kvs).toEqual([]);
+        expect((await store2.txn({ if: refused, then: [], else: ['a'] })).kvs).toEqual([{ key: 'a', value: 1, mod: rev }]);
+      });
+
+      test('a transaction of conditions alone says whether they hold now, whoever asks', async () => {
+        for (let i = 0; i < 20; i++) {
+          const [writer, asker] = i % 2 === 0 ? [store, store2] : [store2, store];
+          const { rev } = await put(writer, 'a', i);
+          expect(await asker.txn({ if: [{ key: 'a', mod: rev }], then: [] })).toMatchObject({ ok: true, rev });
+          expect(await asker.txn({ if: [{ key: 'a', mod: rev - 1 }], then: [] })).toMatchObject({ ok: false, rev });
+          expect((await asker.get({})).rev).toBe(rev);
+        }
+      });
+
+      test('as many conditions as a transaction may have are all looked at', async () => {
+        const conditions = Array.from({ length: TXN_ITEMS_MAX - 1 }, (_, i) => ({ key: `k${i}`, mod: 0 }));
+        const claim = () => store.txn({ if: conditions, then: [{ put: 'claimed', value: 1 }] });
+        expect((await claim()).ok).toBe(true);
+        await put(store2, `k${TXN_ITEMS_MAX - 2}`, 1);
+        expect((await claim()).ok).toBe(false);
       });
 
       test('conditions may cover keys that the transaction does not write', async () => {
@@ -411,6 +447,38 @@ export const storeContract = (name: string, open: () => Promise<OpenedStore>): v
         expect(store.clusterId).not.toBe('');
         expect(store2.clusterId).toBe(store.clusterId);
       });
+    });
+  });
+};
+
+/** What an engine keeps over the end of its process. */
+export const restartContract = (name: string, open: () => Promise<RestartableStore>): void => {
+  describe(`store contract: ${name}`, () => {
+    test('what was acknowledged survives the end of what serves it, under the same name and revisions', async () => {
+      const opened = await open();
+      const { store } = opened;
+      const { rev } = await store.txn({
+        if: [],
+        then: [
+          { put: 'a', value: { nonce: 'n' } },
+          { put: 'b', value: 1 },
+        ],
+      });
+      const known = store.clusterId;
+      const again = await opened.restart();
+      expect(await again.store.get({ keys: ['a', 'b'] })).toEqual({
+        rev,
+        kvs: [
+          { key: 'a', value: { nonce: 'n' }, mod: rev },
+          { key: 'b', value: 1, mod: rev },
+        ],
+      });
+      expect(again.store.clusterId).toBe(known);
+      expect(await again.store2.txn({ if: [{ key: 'a', mod: rev }], then: [{ put: 'a', value: 2 }] })).toMatchObject({
+        ok: true,
+        rev: rev + 1,
+      });
+      await opened.close();
     });
   });
 };

@@ -7,7 +7,7 @@ import { realPorts } from '../../src/ports.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import { connectStore } from '../../src/store/remote.ts';
 import { serveStore } from '../../src/store/serve.ts';
-import { storeContract } from '../contract/store.contract.ts';
+import { restartContract, storeContract } from '../contract/store.contract.ts';
 
 // The machine that runs the tests may be busy.
 vi.setConfig({ testTimeout: 60_000 });
@@ -19,15 +19,23 @@ storeContract('embedded, in memory', async () => {
   return { store, store2: store, close: () => store.close() };
 });
 
-storeContract('embedded, in a file', async () => {
+const inFile = async () => {
   const directory = mkdtempSync(join(tmpdir(), 'tidegate-store-'));
-  const store = openEmbedded({ file: join(directory, 'store.sqlite'), ports });
+  const open = () => openEmbedded({ file: join(directory, 'store.sqlite'), ports });
+  let store = open();
+  const restart = async () => {
+    await store.close();
+    store = open();
+    return { store, store2: store };
+  };
   const close = async (): Promise<void> => {
     await store.close();
     rmSync(directory, { recursive: true });
   };
-  return { store, store2: store, close };
-});
+  return { store, store2: store, restart, close };
+};
+storeContract('embedded, in a file', inFile);
+restartContract('embedded, in a file', inFile);
 
 storeContract('remote, two clients', async () => {
   const token = 'secret-of-the-contract';

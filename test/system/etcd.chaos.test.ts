@@ -1,4 +1,6 @@
 // The etcd store over a wire that loses, delays and cuts: what a call claims must be true, nothing happens twice, and another member takes over soon.
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { realPorts } from '../../src/ports.ts';
 import { openEtcd } from '../../src/store/etcd/index.ts';
@@ -226,6 +228,29 @@ describe('etcd’s own limits', () => {
     await expect(full).rejects.toThrow('--quota-backend-bytes');
     expect((await store.get({ keys: ['big'] })).kvs).toHaveLength(1);
   });
+});
+
+test.skipIf(process.getuid?.() !== 0)('a closed store keeps no process waiting for a member that drops packets', () => {
+  // In a network namespace of its own, which ends with the process.
+  const script = `
+    const { openEtcd } = await import('./src/store/etcd/index.ts');
+    const { realPorts } = await import('./src/ports.ts');
+    const store = openEtcd({ endpoints: ['http://127.0.0.1:2379'], prefix: '/x/', timeoutMs: 500, ports: realPorts() });
+    const because = await store.get({}).catch((error) => error.name + ': ' + error.message);
+    await store.close();
+    console.log(because);`;
+  const drop = "nft 'table inet t { chain c { type filter hook input priority 0; tcp dport 2379 drop; }; }'";
+  const said = execFileSync(
+    'unshare',
+    ['--net', 'sh', '-c', `ip link set lo up && ${drop} && exec "$0" --input-type=module -e "$1"`, process.execPath, script],
+    {
+      cwd: join(import.meta.dirname, '../..'),
+      encoding: 'utf8',
+      // The kernel would try for two minutes.
+      timeout: 30_000,
+    },
+  );
+  expect(said).toMatch(/StoreDefiniteError: .*no answer within 500 ms/);
 });
 
 describe('three members', () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, vi } from 'vitest';
 import { realPorts } from '../../src/ports.ts';
 import { openEtcd } from '../../src/store/etcd/index.ts';
-import { storeContract } from '../contract/store.contract.ts';
+import { restartContract, storeContract } from '../contract/store.contract.ts';
 import { type EtcdCluster, startEtcd } from '../etcd-server.ts';
 
 // The machine that runs the tests may be busy.
@@ -17,12 +17,18 @@ beforeAll(async () => {
 });
 afterAll(() => etcd.close());
 
-storeContract('etcd, two clients', async () => {
+const twoClients = async () => {
   const prefix = `/contract/${opened++}/`;
   const open = () => openEtcd({ endpoints: etcd.endpoints, prefix, timeoutMs: 20_000, ports });
   const [store, store2] = [open(), open()];
   const close = async (): Promise<void> => {
     await Promise.all([store.close(), store2.close()]);
   };
-  return { store, store2, close };
-});
+  const restart = async () => {
+    await etcd.restart(0);
+    return { store, store2 };
+  };
+  return { store, store2, restart, close };
+};
+storeContract('etcd, two clients', twoClients);
+restartContract('etcd, two clients', twoClients);
