@@ -12,22 +12,32 @@ export interface Moment {
   beats: ReadonlyMap<string, number>;
 }
 
+export interface Abstention {
+  replica: string;
+  because: string;
+  fromMs: number;
+  toMs: number;
+}
+
 export interface Chronicle {
   readonly latest: Moment | null;
   /** Every page that was ever seen in the outbox, as last seen. */
   readonly pages: ReadonlyMap<string, Page>;
-  /** Every reason to abstain, by replica, with its instant. */
-  readonly abstentions: readonly { atMs: number; replica: string; because: string }[];
+  /** Every time a replica kept its vote, from when it was seen to when it was last seen. */
+  readonly abstentions: readonly Abstention[];
   /** The first moment from now on that `fits`. Rejects at the deadline with the last moment. */
   next(what: string, fits: (moment: Moment) => boolean, withinMs: number): Promise<Moment>;
   stop(): Promise<void>;
 }
 
 const ROUND_MS = 250;
+/** Two beats. */
+const SILENT_MS = 5000;
 
 export const keepChronicle = (store: Store): Chronicle => {
   const pages = new Map<string, Page>();
-  const abstentions: { atMs: number; replica: string; because: string }[] = [];
+  const abstentions: Abstention[] = [];
+  const spoke = new Map<string, { mod: number | undefined; atMs: number }>();
   const listeners = new Set<(moment: Moment) => void>();
   let latest: Moment | null = null;
   let stopping = false;
@@ -41,12 +51,16 @@ export const keepChronicle = (store: Store): Chronicle => {
     const value = <T>(key: string): T | null => (kvs.find((kv) => kv.key === key)?.value as T | undefined) ?? null;
     for (const { key, value: page } of under('outbox/')) pages.set(key, page as Page);
     const votes = new Map(under('vote/').map(({ key, value: vote }) => [key.slice('vote/'.length), vote as Vote]));
-    for (const [replica, { self }] of votes) {
-      const before = latest?.votes.get(replica)?.self;
-      if (self.state === 'abstain' && !(before?.state === 'abstain' && before.because === self.because))
-        abstentions.push({ atMs, replica, because: self.because });
-    }
     const beats = new Map(under('beat/').map(({ key, mod }) => [key.slice('beat/'.length), mod]));
+    for (const [replica, { self }] of votes) {
+      if (spoke.get(replica)?.mod !== beats.get(replica)) spoke.set(replica, { mod: beats.get(replica), atMs });
+      // The last vote of a dead replica stays as it was.
+      if (self.state !== 'abstain' || atMs - (spoke.get(replica)?.atMs ?? 0) > SILENT_MS) continue;
+      const last = abstentions.findLast((each) => each.replica === replica);
+      // It kept its vote in the moment before as well: it has lasted.
+      if (last !== undefined && last.toMs === latest?.atMs) last.toMs = atMs;
+      else abstentions.push({ replica, because: self.because, fromMs: atMs, toMs: atMs });
+    }
     latest = { atMs, routing: value('routing'), leader: value('leader'), votes, beats };
     for (const listener of listeners) listener(latest);
   };

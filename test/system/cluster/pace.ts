@@ -20,6 +20,10 @@ const TICK_MS = 100;
 const STARTING_MS = 10_000;
 /** A vantage that says this of itself did not run when it should have. Those that have just started are excused. */
 const BY_LOAD = /event loop late|paused or overloaded/;
+/** One that keeps its vote for a moment is what the others are for. For longer, or two at once, and the count is another one. */
+const ABSTAINED_MS = 10_000;
+
+const regionOf = (replica: string): string => replica.split('/')[0] ?? replica;
 
 /** `startedAtMs`: of the replica of that name. */
 export const keepPace = (wan: Wan, chronicle: Chronicle, startedAtMs: (replica: string) => number): Pace => {
@@ -54,11 +58,15 @@ export const keepPace = (wan: Wan, chronicle: Chronicle, startedAtMs: (replica: 
       if (own.length >= SECONDS_MAX) return told('the test', own);
       if (router.length >= SECONDS_MAX) return told('the network', router);
       const silent = chronicle.abstentions.filter(
-        ({ atMs, replica, because }) =>
-          atMs >= beganAtMs && BY_LOAD.test(because) && !asleep.includes(replica) && atMs - startedAtMs(replica) > STARTING_MS,
+        ({ fromMs, replica, because }) =>
+          fromMs >= beganAtMs && BY_LOAD.test(because) && !asleep.includes(replica) && fromMs - startedAtMs(replica) > STARTING_MS,
       );
-      const [first] = silent;
-      return first === undefined ? null : `${first.replica} abstained: ${first.because}`;
+      const long = silent.find(({ fromMs, toMs }) => toMs - fromMs > ABSTAINED_MS);
+      if (long !== undefined) return `${long.replica} abstained for ${Math.round((long.toMs - long.fromMs) / 1000)} s: ${long.because}`;
+      const together = silent.find((one) =>
+        silent.some((other) => regionOf(other.replica) !== regionOf(one.replica) && other.fromMs <= one.toMs && other.toMs >= one.fromMs),
+      );
+      return together === undefined ? null : `several vantages abstained at once, ${together.replica}: ${together.because}`;
     },
     stop: () => clearInterval(timer),
   };
