@@ -138,8 +138,9 @@ const certain = async (working: Promise<Told>): Promise<Told> => {
     return await working;
   } catch (error) {
     if (!(error instanceof StoreDefiniteError)) throw error;
-    const message = `${error.message}; nothing was written. Is the store up, with a majority, and reachable from here?`;
-    throw new Fault('ERR_STORE_UNREACHABLE', message, { cause: error });
+    // A store that names its reason, such as credentials that lack a grant, gives it as the cause.
+    const code = error.cause instanceof Fault ? error.cause.code : 'ERR_STORE_UNREACHABLE';
+    throw new Fault(code, `${error.message}; nothing was written`, { cause: error });
   }
 };
 

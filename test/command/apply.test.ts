@@ -366,7 +366,17 @@ describe('a store in trouble', () => {
 
   test('a refusal is certain and thrown on', async () => {
     using desk = openDesk();
-    await expect(desk.apply(BASE, {}, failing(desk.store, new StoreDefiniteError('no leader')))).rejects.toThrow('no leader; nothing was written');
+    await expect(desk.apply(BASE, {}, failing(desk.store, new StoreDefiniteError('no leader')))).rejects.toThrow(
+      'no leader; nothing was written',
+    );
+  });
+
+  test('credentials that lack a grant are told as such', async () => {
+    using desk = openDesk();
+    const denied = new StoreDefiniteError('permission denied', { cause: new Fault('ERR_STORE_DENIED', 'permission denied') });
+    await expect(desk.apply(BASE, {}, failing(desk.store, denied))).rejects.toSatisfy(
+      (error) => error instanceof Fault && error.code === 'ERR_STORE_DENIED' && error.message.endsWith('nothing was written'),
+    );
   });
 
   test('the store is closed whatever happens', async () => {
