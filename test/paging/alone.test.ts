@@ -168,6 +168,14 @@ describe('a store that does not answer', () => {
     expect(page(mine.slice(0, 1))).toBeUndefined();
   });
 
+  test('counts no target that has no vote', () => {
+    const local = { ...poolOf('ap', 1, 0).targets[0]!, name: 'db', from: 'local' as const };
+    const pools = ['ap', 'eu', 'us'].map((region, i) => poolOf(region, 1, i));
+    const cluster = clusterOf(['ap', 'eu', 'us'], [{ pools: pools.map((pool) => ({ ...pool, targets: [...pool.targets, local] })) }]);
+    const news = newsOf(factsOf({ cluster, vote: voteOf({ down: ['web/ap/app'], unready: ['web/ap/app'] }) }));
+    expect(news[1]?.summary).toContain('ap down (both endpoints of 1 of 1 target)');
+  });
+
   test('opens fifty subjects at most, and none that has to rest', () => {
     const names = Array.from({ length: 60 }, (_, i) => `r${i}`);
     const cluster = clusterOf(names, [{}]);
@@ -219,6 +227,11 @@ describe('what is over', () => {
       detail: { incident: '8-eu', v: 8 },
     });
     expect(end?.summary).toBe('ap/a: eu carries no traffic since decision v 8: incident 8-eu takes over');
+  });
+
+  test('without a store nothing is handed over: what was decided meanwhile is not known here', () => {
+    const routing = routingOf({ web: { ap: 500, eu: 0, us: 500 } });
+    expect(newsOf(factsOf({ open: openOf('store', 'down/eu'), vote: EU_DOWN, routing }))).toEqual([]);
   });
 
   test('a region that is configured no more is taken back too', () => {

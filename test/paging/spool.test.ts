@@ -55,6 +55,7 @@ test("the file is its owner's only, also when it was not before", async () => {
   await spool.add([entry('ap.1')]);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   chmodSync(path, 0o644);
+  writeFileSync(`${path}.new`, '', { mode: 0o644 });
   await reopen();
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
@@ -89,6 +90,26 @@ test.each([
   expect(ids(spool)).toEqual(['ap.1']);
   expect(log.of('spool.unreadable')[0]?.fields).toMatchObject({ lines: 2 });
   expect(readFileSync(path, 'utf8')).not.toContain(junk);
+});
+
+test('a line that is there twice, late or not, changes nothing', async () => {
+  const first = await reopen();
+  await first.add([entry('ap.1')]);
+  const line = readFileSync(path, 'utf8');
+  await first.told('ap.1', 'oncall');
+  writeFileSync(path, `${readFileSync(path, 'utf8')}${line}`);
+  expect((await reopen()).pages()[0]?.page.delivered).toEqual(['oncall']);
+});
+
+test('each loss of the store counts its own pages', async () => {
+  const spool = await reopen();
+  await spool.add([entry('ap.1'), entry('ap.2', 'down/eu')]);
+  await spool.adopt(['ap.1', 'ap.2']);
+  expect(spool.adopted()).toBe(2);
+  await spool.add([entry('ap.3', 'store', true), entry('ap.4')]);
+  await spool.adopt(['ap.3', 'ap.4']);
+  expect(spool.adopted()).toBe(2);
+  expect((await reopen()).adopted()).toBe(2);
 });
 
 test('a folder that cannot be written is said, and pages are kept in memory', async () => {
