@@ -5,13 +5,13 @@ import { decide } from '../decide/decide.ts';
 import type { Decision } from '../decide/snapshot.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Incident, Routing } from '../model.ts';
+import type { ClusterConfig, Routing } from '../model.ts';
 import { type Ports, sleep } from '../ports.ts';
-import type { Op, Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import { createTimekeeper } from './cluster-time.ts';
 import { auditKey, incidentKey, KEYS, outboxKey } from './keys.ts';
 import { createLooker, type Looked } from './look.ts';
-import { createOffice, type Role, type Term } from './office.ts';
+import { createOffice, type Draft, type Role, type Term } from './office.ts';
 import type { Sight } from './read.ts';
 
 export type { Role, Term } from './office.ts';
@@ -53,7 +53,7 @@ export interface Coordinator {
 }
 
 const TICK_MS = 500;
-/** A decision on a look that arrived longer ago is not sent: the store is looked at again. */
+/** A decision on a look that arrived longer ago is not sent: the store is looked at again, and it is decided afresh. */
 const SIGHT_MAX_MS = 500;
 /** The last turn and giving the record up take this long at most: a store out of reach must not keep the process. */
 const STOP_MS = 1000;
@@ -61,6 +61,31 @@ const STOP_MS = 1000;
 const COALESCE_MS = 10;
 /** Prefixes whose changes are evidence; others (our own bookkeeping) do not wake the loop. */
 const WAKING = ['vote/', 'beat/', KEYS.override, KEYS.members, KEYS.adopted];
+
+/** A decision with the transaction that makes it true. */
+interface Drafted extends Draft {
+  next: NonNullable<Decision['next']>;
+  decision: Decision;
+}
+
+/** Decision, audit record, incidents and pages in one transaction, on the condition that nothing it rests on has changed. */
+const draftOf = (s: Sight, decision: Decision, next: NonNullable<Decision['next']>): Drafted => {
+  const auditHash = createHash('sha256').update(JSON.stringify(next.audit)).digest('hex');
+  const routing: Routing = { ...next.routing, auditHash };
+  const guards = [KEYS.routing, KEYS.override, KEYS.members, ...decision.uses, ...next.incidents.map((i) => incidentKey(i.id))];
+  return {
+    decision,
+    next: { ...next, routing },
+    conditions: guards.map((key) => ({ key, mod: s.mod(key) })),
+    ops: [
+      { put: KEYS.routing, value: routing },
+      { put: auditKey(routing.v), value: next.audit },
+      ...next.incidents.map((i) => ({ put: incidentKey(i.id), value: i })),
+      ...next.pages.map((p) => ({ put: outboxKey(p.id), value: p })),
+      ...(next.overrides === undefined ? [] : [{ put: KEYS.override, value: next.overrides }]),
+    ],
+  };
+};
 
 export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   const { ports, store, log } = options;
@@ -70,7 +95,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   const stopped = new AbortController();
   let wakeUp: (() => void) | null = null;
   let woken = false;
-  let inDoubt: { next: NonNullable<Decision['next']>; decision: Decision } | null = null;
+  let inDoubt: Drafted | null = null;
   let sight: Sight | null = null;
 
   const wake = (): void => {
@@ -96,12 +121,23 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     woken = false;
   };
 
-  const turn = async ({ sight: s, arrivedAtMs }: Looked, term: Term): Promise<void> => {
-    if (s.cluster === null) return;
-    const at = time.nowMs();
+  /** Looks at the store, and takes in what it shows. null: it did not answer, or this process stops. */
+  const look = async (): Promise<Looked | null> => {
+    const looked = await looker.look(stopped.signal);
+    if (looked === null || stopped.signal.aborted) return null;
+    sight = looked.sight;
+    office.see(looked);
+    const term = office.term();
+    if (term === null || looked.restored) inDoubt = null;
+    if (term === null) time.keep(sight);
+    options.onSight(sight, time.nowMs());
+    return looked;
+  };
+
+  const judge = (s: Sight, cluster: ClusterConfig, term: Term): Drafted | null => {
     const decision = decide(
       {
-        cluster: s.cluster,
+        cluster,
         routing: s.routing,
         overrides: s.overrides,
         heard: s.heard,
@@ -111,29 +147,35 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
         by: `${options.region}/${options.replica}`,
         nonce: ports.random.hex(8),
       },
-      at,
+      time.nowMs(),
     );
-    if (decision.next !== undefined) await commit(s, decision, decision.next, arrivedAtMs + SIGHT_MAX_MS);
+    return decision.next === undefined ? null : draftOf(s, decision, decision.next);
+  };
+
+  const judgeAgain = async (): Promise<Drafted | null> => {
+    const looked = await look();
+    const term = office.term();
+    return looked?.sight.cluster == null || term === null ? null : judge(looked.sight, looked.sight.cluster, term);
+  };
+
+  const turn = async ({ sight: s, arrivedAtMs }: Looked, term: Term): Promise<void> => {
+    if (s.cluster === null) return;
+    const at = time.nowMs();
+    const drafted = judge(s, s.cluster, term);
+    if (drafted !== null) await commit(drafted, arrivedAtMs + SIGHT_MAX_MS);
     else if (office.sinceRenewalMs() >= s.cluster.policy.renewMs) await term.renew();
     if (office.term() !== null && !stopped.signal.aborted) await options.onTurn(s, at, term);
   };
 
-  const commit = async (s: Sight, decision: Decision, next: NonNullable<Decision['next']>, untilMs: number): Promise<void> => {
-    const auditHash = createHash('sha256').update(JSON.stringify(next.audit)).digest('hex');
-    const routing: Routing = { ...next.routing, auditHash };
-    const guards = [KEYS.routing, KEYS.override, KEYS.members, ...decision.uses, ...next.incidents.map((i: Incident) => incidentKey(i.id))];
-    const ops: Op[] = [
-      { put: KEYS.routing, value: routing },
-      { put: auditKey(routing.v), value: next.audit },
-      ...next.incidents.map((i): Op => ({ put: incidentKey(i.id), value: i })),
-      ...next.pages.map((p): Op => ({ put: outboxKey(p.id), value: p })),
-      ...(next.overrides === undefined ? [] : [{ put: KEYS.override, value: next.overrides }]),
-    ];
-    const conditions = guards.map((key) => ({ key, mod: s.mod(key) }));
-    const done = await office.act(conditions, ops, 'decide', untilMs);
+  const commit = async (first: Drafted, untilMs: number): Promise<void> => {
+    let drafted: Drafted | null = first;
+    const done = await office.act(async () => {
+      if (ports.clock.monoMs() > untilMs) drafted = await judgeAgain();
+      return drafted;
+    }, 'decide');
     // Refused means thrown away: the world has moved on, and the next read decides afresh. In doubt, the next reads tell.
-    inDoubt = done === 'unknown' ? { next: { ...next, routing }, decision } : null;
-    if (done === 'done') options.onDecision({ ...next, routing }, decision);
+    inDoubt = done === 'unknown' ? drafted : null;
+    if (done === 'done' && drafted !== null) options.onDecision(drafted.next, drafted.decision);
     // A store that could not take it is not asked again at once: it may be full, or gone.
     if (done === 'refused') woken = true;
   };
@@ -147,18 +189,13 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   };
 
   const step = async (): Promise<void> => {
-    const looked = await looker.look(stopped.signal);
-    if (looked === null || stopped.signal.aborted) return;
-    sight = looked.sight;
-    office.see(looked);
+    const looked = await look();
+    if (looked === null) return;
     const term = office.term();
-    if (term === null || looked.restored) inDoubt = null;
-    if (term === null) time.keep(sight);
-    options.onSight(sight, time.nowMs());
     if (term !== null) {
-      findDoubted(sight);
+      findDoubted(looked.sight);
       await turn(looked, term);
-    } else if (await office.stand(sight)) woken = true;
+    } else if (await office.stand(looked.sight)) woken = true;
   };
 
   const loop = (async () => {

@@ -24,6 +24,12 @@ export interface Term {
 
 export type Condition = { key: string; mod: number };
 
+/** What is to be written, and under which conditions beside the leader record's. */
+export interface Draft {
+  conditions: readonly Condition[];
+  ops: readonly Op[];
+}
+
 /** What became of a transaction of the holder: `unknown` may have happened or happen yet, `refused` did and will not. */
 export type Guarded = 'done' | 'refused' | 'unknown';
 
@@ -52,8 +58,8 @@ export interface Office {
   see(looked: Looked): void;
   /** Campaigns if this process may and the record has stood for long enough. True: the office is won. */
   stand(sight: Sight): Promise<boolean>;
-  /** A guarded transaction that goes before all that wait, as long as it can be sent by `untilMs` of the monotonic clock. It renews. */
-  act(conditions: readonly Condition[], ops: readonly Op[], what: string, untilMs: number): Promise<Guarded>;
+  /** A guarded transaction that goes before all that wait, drafted when its turn has come; null: there is nothing to write after all. It renews. */
+  act(draft: () => Promise<Draft | null>, what: string): Promise<Guarded>;
   /** Since the record was last written by this term, ms. */
   sinceRenewalMs(): number;
   abdicate(because: string): Promise<void>;
@@ -148,14 +154,9 @@ export const createOffice = (options: OfficeOptions): Office => {
     }
   };
 
-  const guarded = async (
-    conditions: readonly Condition[],
-    ops: readonly Op[],
-    what: string,
-    untilMs = Number.POSITIVE_INFINITY,
-  ): Promise<Guarded> => {
+  const guarded = async ({ conditions, ops }: Draft, what: string): Promise<Guarded> => {
     const office = held;
-    if (office === null || mono() > untilMs) return 'refused';
+    if (office === null) return 'refused';
     const leader: Leader = { ...office.leader, n: office.leader.n + 1, nonce: ports.random.hex(8) };
     const result = await write(leader, [{ key: KEYS.leader, mod: office.mod }, ...conditions], ops, what);
     // In doubt or refused: the next look says who holds the record.
@@ -169,8 +170,8 @@ export const createOffice = (options: OfficeOptions): Office => {
     get epoch() {
       return held?.epoch ?? 0;
     },
-    renew: () => serially(async () => (await guarded([], [], 'renew')) === 'done'),
-    commit: (conditions, ops) => serially(async () => (await guarded(conditions, ops, 'commit')) === 'done'),
+    renew: () => serially(async () => (await guarded({ conditions: [], ops: [] }, 'renew')) === 'done'),
+    commit: (conditions, ops) => serially(async () => (await guarded({ conditions, ops }, 'commit')) === 'done'),
     nowMs: options.nowMs,
   };
 
@@ -282,7 +283,11 @@ export const createOffice = (options: OfficeOptions): Office => {
     term: () => (held === null ? null : term),
     see,
     stand,
-    act: (conditions, ops, what, untilMs) => serially(() => guarded(conditions, ops, what, untilMs), true),
+    act: (draft, what) =>
+      serially(async () => {
+        const drafted = await draft();
+        return drafted === null ? 'refused' : guarded(drafted, what);
+      }, true),
     sinceRenewalMs: () => (held === null ? 0 : mono() - held.renewedAtMs),
     async abdicate(because) {
       if (!others || mono() - abdicatedAtMs < ABDICATE_EVERY_MS) return;

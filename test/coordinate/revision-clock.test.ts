@@ -275,8 +275,8 @@ describe('the time that a process keeps', () => {
     await hall.configure();
     const { clock } = hall.virtual.ports;
     const atMs = clock.wallMs();
-    // Forty replicas of region a, and some of a region that nobody configured, say it is next year.
-    const liars = Array.from({ length: 40 }, (_, i) => new Speaker(hall, i % 2 === 0 ? 'a' : 'nowhere', `r${i}`, signerOf('a')));
+    // Forty replicas of region a, and some of regions that nobody configured, say it is next year.
+    const liars = Array.from({ length: 40 }, (_, i) => new Speaker(hall, i % 2 === 0 ? 'a' : `nowhere-${i}`, `r${i}`, signerOf('a')));
     for (const liar of liars) liar.clockAheadMs = 31_536_000_000;
     const reader = hall.reader();
     await hall.pass(10_000, [reader], [...hall.speakers, ...liars]);
