@@ -223,7 +223,7 @@ export const createDirectPages = (options: DirectOptions): DirectPages => {
       tick();
     });
   };
-  tick();
+  arm();
 
   return {
     async close(graceMs = GRACE_MS) {
