@@ -25,6 +25,9 @@ export interface Looker {
   saw(rev: number): void;
 }
 
+/** Refusals told per look: somebody who floods the store with forgeries must not flood every log, too. */
+const TOLD_MAX = 20;
+
 export const createLooker = ({ ports, store, log }: { ports: Ports; store: Store; log: Log }): Looker => {
   const revisions = createRevisionClock();
   const cache: RecordCache = new Map();
@@ -40,7 +43,9 @@ export const createLooker = ({ ports, store, log }: { ports: Ports; store: Store
 
   const tell = ({ refused, mod }: Sight): void => {
     const present = new Map(refused.map((refusal) => [`${refusal.key} ${mod(refusal.key)} ${refusal.because}`, refusal]));
-    for (const [name, refusal] of present) if (!told.has(name)) log.warn('vote.refused', { record: refusal.key, because: refusal.because });
+    const news = [...present].filter(([name]) => !told.has(name)).map(([, refusal]) => refusal);
+    for (const { key, because } of news.slice(0, TOLD_MAX)) log.warn('vote.refused', { record: key, because });
+    if (news.length > TOLD_MAX) log.warn('vote.refused', { more: news.length - TOLD_MAX });
     told = new Set(present.keys());
   };
 

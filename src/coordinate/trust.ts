@@ -143,7 +143,7 @@ export const createTrust = (verifier: Verifier = createVerifier()): Trust => {
       const isAgain = isOld && clock.ageMs(beatKv.mod, nowMs) <= knowledgeMaxMs;
       return mute(
         isAgain
-          ? `its writer had seen revision ${asOfRev} last, which is older than ${seconds(knowledgeMaxMs)}: an old beat was written again`
+          ? `its writer had seen revision ${asOfRev} last, which is older than ${seconds(knowledgeMaxMs)}: somebody wrote an old beat again, or its writer slept`
           : undefined,
       );
     },
