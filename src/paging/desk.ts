@@ -3,14 +3,14 @@
 import type { Resolver } from '../dns/resolver.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import type { ClusterConfig, Routing, Vote } from '../model.ts';
+import type { ClusterConfig, EndpointKey, Routing, Vote } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import { createDirectPages } from './direct.ts';
 import { CHANNELS, type ChannelConfigs } from './index.ts';
 import { createOutbox } from './outbox.ts';
 import { createReporter, type Report } from './report.ts';
-import { fileDisk, memoryDisk, openSpool } from './spool.ts';
+import { fileDisk, memoryDisk, openSpool, type Spool } from './spool.ts';
 
 export interface DeskOptions {
   paging: { webhooks: readonly ChannelConfigs['webhook'][]; spoolFile?: string };
@@ -22,6 +22,8 @@ export interface DeskOptions {
   replica: string;
   secret: (path: string) => string;
   resolve: Resolver['resolve'];
+  /** Where pages of a region alone are kept. */
+  spool: Spool;
   /** What the cluster is called before the store has told, if this replica's file does. */
   clusterName?: string;
   /** What this replica knows now; asked each time. */
@@ -34,6 +36,8 @@ export interface DeskOptions {
     nowMs(): number;
     /** Since the store last answered and took what this replica writes; Infinity: never. */
     storeAgeMs(): number;
+    /** Age in ms of the start of the endpoint's current streak of faults here; null: none. Absent: pages do not say. */
+    firstFaultAgeMs?(key: EndpointKey): number | null;
   };
 }
 
@@ -45,12 +49,14 @@ export interface Desk {
   close(graceMs: number): Promise<void>;
 }
 
-/** Throws Fault ERR_SECRET for a channel's secret that cannot be used. */
-export const openDesk = async ({ paging, knows, ...options }: DeskOptions): Promise<Desk> => {
+/** The spool of a replica's file; in memory only when none is configured. */
+export const spoolOf = ({ spoolFile }: DeskOptions['paging'], ports: Ports, log: Log): Promise<Spool> =>
+  openSpool({ disk: spoolFile === undefined ? memoryDisk() : fileDisk(spoolFile), ports, log });
+
+/** What it `knows` is asked from now on. Throws Fault ERR_SECRET for a channel's secret that cannot be used. */
+export const createDesk = ({ paging, knows, spool, ...options }: DeskOptions): Desk => {
   const { ports, log, metrics, store, region, replica } = options;
   const channels = [CHANNELS.log({ name: 'log' }, options), ...paging.webhooks.map((hook) => CHANNELS.webhook(hook, options))];
-  const disk = paging.spoolFile === undefined ? memoryDisk() : fileDisk(paging.spoolFile);
-  const spool = await openSpool({ disk, ports, log });
   const outbox = createOutbox({ store, ports, channels, log, metrics, isLeader: knows.isCoordinator, nowMs: knows.nowMs });
   const reporter = createReporter({ store, ports, log, region, replica, cluster: knows.cluster, nowMs: knows.nowMs });
   const direct = createDirectPages({
@@ -67,6 +73,7 @@ export const openDesk = async ({ paging, knows, ...options }: DeskOptions): Prom
     cluster: knows.cluster,
     routing: knows.routing,
     nowMs: knows.nowMs,
+    ...(knows.firstFaultAgeMs === undefined ? {} : { firstFaultAgeMs: knows.firstFaultAgeMs }),
     ...(options.clusterName === undefined ? {} : { clusterName: options.clusterName }),
   });
   return {
