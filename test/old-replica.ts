@@ -5,7 +5,7 @@ import type { Query, Store } from '../src/store/store.ts';
 
 const isBoot = (key: string): boolean => key.startsWith('boot/');
 /** A replica's look at its own region. */
-export const isForSiblings = (query: Query): boolean => query.prefixes?.some(isBoot) === true;
+export const isForSiblings = (query: Query): boolean => query.prefixes?.some((prefix) => /^beat\/./.test(prefix)) === true;
 
 /** The store as a replica of 0.1 uses it: no boot records, none of the newer fields, no look at its own region's other replicas. */
 export const asOld = (store: Store, region: string, replica: string): Store => {

@@ -1,14 +1,14 @@
-// Who else runs in this region: the replicas among which its targets are shared. A sibling is one whose beats come, that does not abstain, has not stopped,
-// and covers the configuration held here. It is gone after a beat and a fifth of silence, counted only while the store answers (silence.ts), or at once
-// when it says so. Reads its own region's records only; what follows from company is the vantage machine's.
-import { beatKey, bootKey, placeOf, voteKey } from '../coordinate/keys.ts';
+// Who else runs in this region: the replicas among which its targets are shared. A sibling is one whose beats come, that does not abstain (one that has
+// stopped does), and covers the configuration held here. It is gone after a beat and a fifth of silence, counted only while the store answers
+// (silence.ts), or at once when it says so. Reads its own region's records only; what follows from company is the vantage machine's.
+import { beatKey, placeOf, voteKey } from '../coordinate/keys.ts';
 import { createVerifier } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import { configHash } from '../health/config-hash.ts';
 import { goneAfterMs } from '../health/timing.ts';
 import type { Company } from '../health/vantage.ts';
 import type { Log } from '../log.ts';
-import type { Beat, Boot, ClusterConfig, Vote } from '../model.ts';
+import type { Beat, ClusterConfig, Vote } from '../model.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { KeyValue, Store } from '../store/store.ts';
 import { LISTEN_EVERY_MS, silenceProved } from './silence.ts';
@@ -47,8 +47,8 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
   const { ports, store, log, region, replica } = options;
   const verifier = createVerifier();
   const stopped = new AbortController();
-  const prefixes = [beatKey(region, ''), voteKey(region, ''), bootKey(region, '')];
-  const own = new Set([beatKey(region, replica), voteKey(region, replica), bootKey(region, replica)]);
+  const prefixes = [beatKey(region, ''), voteKey(region, '')];
+  const own = new Set([beatKey(region, replica), voteKey(region, replica)]);
   let known: ReadonlyMap<string, Sibling> = new Map();
   let lastSentAtMs: number | null = null;
   let timer: Timer | null = null;
@@ -105,12 +105,10 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
     const name = placeOf(kv.key).replica;
     const beat = kv.value as Beat;
     const vote = records.get(voteKey(region, name))?.value as Vote | undefined;
-    const boot = records.get(bootKey(region, name))?.value as Boot | undefined;
     const before = known.get(name);
     const isNews = before?.mod !== kv.mod;
     // Of a word that was heard before, only the age is new; what it covers is asked again, since the configuration held here may have changed.
     const isGood = covers(beat, cluster) && (!isNews || isGenuine(name, beat, vote, cluster));
-    const hasStopped = boot?.stopped === true && boot.boot === beat.boot;
     // A store that stood still gives everybody their time anew, but who was gone before it did stays gone until it is heard again.
     const isGone = before !== undefined && before.silentMs > goneAfterMs(cluster.policy);
     const silentMs = before === undefined || (provedMs === null && !isGone) ? 0 : before.silentMs + (provedMs ?? 0);
@@ -119,7 +117,7 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
       // One that covers another configuration has as long to follow as one that is silent.
       silentMs: isGood && isNews ? 0 : before === undefined && !isGood ? Number.POSITIVE_INFINITY : silentMs,
       old: beat.bootN === undefined,
-      speaks: !hasStopped && vote?.boot === beat.boot && vote.self?.state === 'ok',
+      speaks: vote?.boot === beat.boot && vote.self?.state === 'ok',
     };
   };
 

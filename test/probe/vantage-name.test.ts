@@ -193,6 +193,17 @@ describe('a name', () => {
     expect(first.taken[0]).toContain('boot boot-2 is start 2');
   });
 
+  test('is lost as soon as another has taken it, before that one has said a word', async () => {
+    await using w = await world();
+    const one = w.start();
+    await w.virtual.advance(20_000);
+    const { kvs } = await w.store.get({ keys: [BEAT] });
+    await w.store.txn({ if: [], then: [{ put: BOOT, value: { n: 2, boot: 'another', nonce: 'x', stopped: false } }] });
+    await w.virtual.advance(10_000);
+    expect((await w.store.get({ keys: [BEAT] })).kvs[0]?.mod).toBe(kvs[0]?.mod);
+    expect(one.taken).toHaveLength(1);
+  });
+
   test('taken in doubt is found by reading it back', async () => {
     await using w = await world();
     let lost = 0;
@@ -285,13 +296,14 @@ describe('a configuration', () => {
     const one = w.start();
     await w.virtual.advance(20_000);
     await put(w, other);
-    await put(w, { ...other, name: cluster.name });
-    expect(one.conflicts).toHaveLength(1);
-    expect(one.conflicts[0]).toContain(configHash(cluster));
-    expect(one.conflicts[0]).toContain(configHash(other));
+    const first = one.conflicts[0];
+    await put(w, { ...other, goals: { ...other.goals, detectionMs: 2 } });
+    expect(one.conflicts).toEqual([first]);
+    expect(first).toContain(configHash(cluster));
+    expect(first).toContain(configHash(other));
     expect(await w.read<Vote>(VOTE)).toMatchObject({
       configHash: configHash(cluster),
-      self: { state: 'abstain', because: one.conflicts[0] },
+      self: { state: 'abstain' },
     });
     await put(w, { ...other, version: 2 });
     expect(await w.read<Vote>(VOTE)).toMatchObject({ configVersion: 2, self: { state: 'ok' } });
