@@ -18,6 +18,10 @@ export const formatFence = (fence: Fence): string => {
   return text;
 };
 
+const FENCE_END = 9_000_000_000_000_000;
+/** Whether a fence may be counted on from: no coordinator will ever come near the end of the numbers, a typing human may. */
+export const canFollow = (v: number): boolean => v < FENCE_END;
+
 /** What begins the `writer` of a fence that a human set by hand, without a coordinator; the rest says who. */
 const MANUAL = 'manual/';
 

@@ -1,6 +1,6 @@
 // The transaction of an adoption: reads the store and what the providers serve, and writes the new decision, its audit, what each provider acknowledged and
 // who ordered it, all at once and only over what was looked at. Works beside a running cluster and beside one whose replicas have stopped trusting the store.
-import { isManual } from '../../providers/fence.ts';
+import { canFollow, isManual } from '../../providers/fence.ts';
 import type { Provider, ProviderService } from '../../providers/provider.ts';
 import { appliedKey, auditKey, KEYS, outboxKey } from '../coordinate/keys.ts';
 import { page } from '../decide/incident.ts';
@@ -9,6 +9,7 @@ import type { Adopted, AppliedRecord, ClusterConfig, Override, Overrides, Page, 
 import { DeadlineError, type Ports, withDeadline } from '../ports.ts';
 import { type KeyValue, type Op, type Store, StoreAmbiguousError, type Txn } from '../store/store.ts';
 import { type AdoptedRouting, type AdoptedService, adoptRouting, isAstray, type Served } from './adopt.ts';
+import { endless } from './break-glass.ts';
 import { desiredOf } from './plan.ts';
 
 export interface AdoptionRequest {
@@ -124,6 +125,7 @@ const toAdopt = (known: Known, request: AdoptionRequest, read: ReadonlyMap<strin
     const served = read.get(service.name);
     if (served === undefined) continue;
     const { fence } = served.back;
+    if (fence !== null && !canFollow(fence.v)) throw endless(service.name, fence.v);
     if (request.kind === 'ack' && (fence === null || !isManual(fence))) {
       const carries = fence === null ? 'no fence' : `fence ${fence.v} by ${fence.writer}`;
       throw new Fault(

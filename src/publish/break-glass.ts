@@ -1,6 +1,6 @@
 // A route set by hand, without store and coordinator: read, judge, write once with a fence that says so, and read back what is served. Automation that sees
 // the fence keeps its hands off the service until a human acknowledges it. Nothing is ever repeated here: what is in doubt is shown, and a human decides.
-import { formatFence, manualWriter, stateHash } from '../../providers/fence.ts';
+import { canFollow, fenceName, manualWriter, stateHash } from '../../providers/fence.ts';
 import type { Applied, Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
 import { errorText, Fault } from '../errors.ts';
 import type { Route, ServiceConfig } from '../model.ts';
@@ -78,6 +78,13 @@ export interface HandPlan {
   willServe: Readonly<Record<string, number>>;
 }
 
+/** A number that nothing can be counted on from: somebody who is no Tidegate wrote it. */
+export const endless = (service: string, v: number): Fault =>
+  new Fault(
+    'ERR_PROVIDER',
+    `${service} carries fence ${v}, and there is hardly a number above it; no Tidegate wrote that: delete the record ${fenceName(service)} by hand, then run this again`,
+  );
+
 /** What would be written. Throws Fault ERR_PROVIDER when the provider cannot be read, or its fence cannot be followed. */
 export const planByHand = async (context: HandContext, service: ServiceConfig, route: Route, owner: string): Promise<HandPlan> => {
   const desired = byHand(service, route);
@@ -89,7 +96,7 @@ export const planByHand = async (context: HandContext, service: ServiceConfig, r
     nonce: context.ports.random.hex(8),
     hash: stateHash(desired),
   };
-  formatFence(fence);
+  if (!canFollow(fence.v)) throw endless(service.name, fence.v - 1);
   return { desired, before, fence, willServe: context.provider.quantise(desired) };
 };
 

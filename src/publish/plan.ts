@@ -90,8 +90,9 @@ export const stepFor = (wanted: Wanted, back: ReadBack | undefined, provider: Pi
   const drift = driftOf(desired, previous, provider.quantise);
   if (provider.can.fencing === 'none') {
     // Nothing there says whose it is: what is served is all there is to compare.
-    if (drift === null) return { kind: 'done', service, fence };
-    return applied?.outcome === 'applied' && applied.fence === fence.v ? write('drift', drift) : write('behind', `fence ${fence.v}`);
+    const known = applied?.outcome === 'applied' && applied.fence === fence.v ? applied : null;
+    if (drift === null) return { kind: 'done', service, fence: { ...fence, nonce: known?.nonce ?? fence.nonce } };
+    return known === null ? write('behind', `fence ${fence.v}`) : write('drift', drift);
   }
   const carried = previous.fence;
   if (carried === null) {

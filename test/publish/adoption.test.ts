@@ -107,14 +107,14 @@ describe('a route set by hand while the cluster is at work', () => {
     const world = await town();
     await world.byHand('web', { a: 900, b: 100 });
     await world.virtual.advance(35_000);
-    const { v, holds } = await world.adopt({ kind: 'ack', services: ['web'], holdMs: 600_000 });
+    const { v, holds } = await world.adopt({ kind: 'ack', services: ['web'], holdMs: 120_000 });
     expect(holds).toMatchObject([{ id: 'ack-web', kind: 'freeze', scope: { service: 'web' }, owner: 'alice' }]);
     await world.virtual.advance(20_000);
     expect(world.served('web')).toMatchObject({ shares: { a: 900, b: 100 }, fence: { v } });
     expect(world.served('web').fence.writer).not.toMatch(/^manual/);
-    await world.virtual.advance(500_000);
+    await world.virtual.advance(80_000);
     expect(world.served('web').shares).toEqual({ a: 900, b: 100 });
-    await world.virtual.advance(300_000);
+    await world.virtual.advance(100_000);
     expect(world.served('web').shares).toEqual({ a: 500, b: 500 });
     expect((await recordOf<Overrides>(world.store, KEYS.override))?.items).toEqual([]);
   });
@@ -308,7 +308,7 @@ describe('one adoption', () => {
   });
 
   test('is refused for what is not there', async () => {
-    const { store, run } = await desk();
+    const { store, zone, run } = await desk();
     await expect(run({ services: ['nope'] })).rejects.toMatchObject({
       code: 'ERR_USAGE',
       message: expect.stringContaining('known: web, api'),
@@ -316,6 +316,12 @@ describe('one adoption', () => {
     await expect(run({ kind: 'ack', services: ['web'] })).rejects.toMatchObject({
       code: 'ERR_USAGE',
       message: expect.stringContaining('fence 70 by b/a/lost, which no human set by hand'),
+    });
+    const web = zone.services.get('web') ?? expect.fail('web');
+    zone.services.set('web', { ...web, fence: { ...web.fence, v: Number.MAX_SAFE_INTEGER } });
+    await expect(run()).rejects.toMatchObject({
+      code: 'ERR_PROVIDER',
+      message: expect.stringContaining('delete the record _tidegate.web'),
     });
     await store.txn({ if: [], then: [{ del: KEYS.members }] });
     await expect(run()).rejects.toMatchObject({ code: 'ERR_CONFIG' });

@@ -140,6 +140,8 @@ export const publishing = (
       const now = served(service);
       zone.services.set(service, { fence: { ...now.fence, ...fence }, shares: shares ?? now.shares });
     },
+    /** Revision of the last transaction that wrote something. */
+    stored: () => ({ rev }),
     put: (key: string, value: unknown): void => {
       records.set(key, { key, value, mod: ++rev });
     },

@@ -58,6 +58,17 @@ describe.each(['marker', 'none'] as const)('a provider with fencing "%s"', (fenc
     }
   });
 
+  test('that serves what was decided is recorded once', async () => {
+    const p = taken();
+    await p.virtual.advance(10_000);
+    const known = p.applied('web');
+    expect(known).toMatchObject({ fence: 2, outcome: 'applied' });
+    const { rev } = p.stored();
+    await p.virtual.advance(300_000);
+    expect([p.applied('web'), p.stored().rev]).toEqual([known, rev]);
+    await p.publisher.stop();
+  });
+
   test('is read back 5 s and 30 s after each write', async () => {
     const p = taken();
     await p.virtual.advance(5100);
