@@ -21,15 +21,17 @@ const version = (): string => {
 };
 
 /** A checked configuration, or the report of everything wrong with it and the end of the process. */
-const configOrExit = (path: string): { config: ReplicaConfig; warnings: readonly Problem[] } => {
-  const loaded = loadConfig(path);
+const configOrExit = (path: string, load = loadConfig): { config: ReplicaConfig; warnings: readonly Problem[] } => {
+  const loaded = load(path);
   if (loaded.ok) return loaded;
   process.stderr.write(reportProblems(loaded.problems));
   process.exit(ERRORS.ERR_CONFIG.exit);
 };
 
-const check = (options: { config: string }): void => {
-  const { config, warnings } = configOrExit(options.config);
+/** Also looks at the files that the configuration names: `check` is run where it will serve. */
+const check = async (options: { config: string }): Promise<void> => {
+  const { examineConfig } = await import('./config/files.ts');
+  const { config, warnings } = configOrExit(options.config, examineConfig);
   process.stdout.write(report(config, warnings));
 };
 

@@ -36,6 +36,8 @@ export interface Metrics {
   /** How late a probe started against its schedule. */
   probeLateness(lateMs: number): void;
   abstaining(yes: boolean): void;
+  /** Records of votes in the store that are not counted. */
+  votesRefused(count: number): void;
   state(state: MetricsState): void;
   /** t3 - t0 of an incident. */
   detection(tookMs: number): void;
@@ -127,6 +129,12 @@ const stateGauges = (registers: Registry[], current: () => MetricsState): void =
   });
 };
 
+const gauge = (registers: Registry[], name: string, help: string): ((value: number) => void) => {
+  const metric = new Gauge({ name: `tidegate_${name}`, help, registers });
+  metric.set(0);
+  return (value) => metric.set(value);
+};
+
 const flag = (registers: Registry[], name: string, help: string): ((yes: boolean) => void) => {
   const metric = new Gauge({ name: `tidegate_${name}`, help, registers });
   metric.set(0);
@@ -157,6 +165,7 @@ export const createMetrics = (version = 'unknown'): Metrics => {
       if (tookMs !== null) probeSeconds(tookMs, kind);
     },
     probeLateness: histogram(into, 'probe_start_lateness', 'Start of a probe against its schedule', LATENESS_EDGES_S),
+    votesRefused: gauge(into, 'votes_refused', 'Records of votes that this replica does not count: unsigned, forged or replayed'),
     abstaining: flag(into, 'vantage_abstaining', '1 while this replica withholds its vote'),
     state(next) {
       state = next;

@@ -503,6 +503,7 @@ export interface ConfigAudit {
   atMs: number;
   by: string;
   reason: string;
+  nonce: string;
   /** One line per changed value. */
   diff: readonly string[];
 }

@@ -9,15 +9,16 @@ import { reloadConfig } from './config/reload.ts';
 import type { ReplicaConfig } from './config/schema.ts';
 import { createConvergeDuties } from './converge/duties.ts';
 import { createConvergeWatcher } from './converge/watcher.ts';
-import { beatKey } from './coordinate/keys.ts';
+import { beatKey, placeOf } from './coordinate/keys.ts';
 import { applyMembers } from './coordinate/members.ts';
+import type { Sight } from './coordinate/read.ts';
 import { createSigner } from './coordinate/signing.ts';
 import { errorText, Fault } from './errors.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import type { ClusterConfig } from './model.ts';
 import { type Close, type Ends, lookContext, openProviders, openStore, type ServeContext } from './open.ts';
-import { openDesk } from './paging/desk.ts';
+import { createDesk, spoolOf } from './paging/desk.ts';
 import { type Ports, sleep } from './ports.ts';
 import { probe } from './probe/index.ts';
 import { type SelfCheck, startSelfCheck } from './probe/selfcheck.ts';
@@ -105,27 +106,8 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
   ends.working.push(() => watcher.stop());
 
-  const desk = await openDesk({
-    paging: config.paging,
-    ports,
-    log,
-    metrics,
-    store,
-    region,
-    replica: name,
-    secret: readSecret,
-    resolve: looking.resolve,
-    ...(config.cluster === null ? {} : { clusterName: config.cluster.name }),
-    knows: {
-      cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
-      routing: () => replica.coordinator.lastSight()?.routing ?? null,
-      vote: () => replica.vantage.vote(),
-      isCoordinator: () => replica.coordinator.role().role === 'coordinator',
-      nowMs: () => replica.coordinator.nowMs(),
-      storeAgeMs,
-    },
-  });
-
+  const signer = config.signing === undefined ? null : createSigner(readSecret(config.signing.keyFile), config.signing.keyFile);
+  const spool = await spoolOf(config.paging, ports, log);
   const replica = createReplica({
     ports,
     store,
@@ -133,7 +115,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     region,
     replica: name,
     boot,
-    signer: config.signing === undefined ? null : createSigner(readSecret(config.signing.keyFile), config.signing.keyFile),
+    signer,
     providers,
     look: (spec, cluster, signal) =>
       probe(spec, { ...looking, timeoutMs: cluster.policy.timeoutMs, connectTimeoutMs: cluster.policy.connectTimeoutMs }, signal),
@@ -155,7 +137,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       vote: (vote) => metrics.abstaining(vote.self.state === 'abstain'),
       sight(sight) {
         seenAtMs = ports.clock.monoMs();
+        metrics.votesRefused(sight.refused.length);
         if (sight.cluster === null) return;
+        doubted(sight);
         joined(sight.cluster);
         selfCheck(sight.cluster);
         if (sight.routing !== null) watcher.update({ cluster: sight.cluster, routing: sight.routing });
@@ -175,14 +159,47 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     },
   });
 
+  const desk = createDesk({
+    spool,
+    paging: config.paging,
+    ports,
+    log,
+    metrics,
+    store,
+    region,
+    replica: name,
+    secret: readSecret,
+    resolve: looking.resolve,
+    ...(config.cluster === null ? {} : { clusterName: config.cluster.name }),
+    knows: {
+      cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
+      routing: () => replica.coordinator.lastSight()?.routing ?? null,
+      vote: () => replica.vantage.vote(),
+      isCoordinator: () => replica.coordinator.role().role === 'coordinator',
+      nowMs: () => replica.coordinator.nowMs(),
+      storeAgeMs,
+    },
+  });
   ends.working.push(() => replica.stop(desk.close(DESK_GRACE_MS)));
+
+  // Whoever coordinates says it, once per region: somebody writes votes that are not its own, or a replica signs with a key that nobody knows.
+  const doubted = ({ refused }: Sight): void => {
+    if (replica.coordinator.role().role !== 'coordinator') return;
+    for (const { key, because } of refused)
+      desk.report({
+        type: 'vote.refused',
+        severity: 'warning',
+        subject: `vote-refused-${placeOf(key).region}`,
+        summary: `${key} is not counted: ${because}`,
+      });
+  };
 
   // A cluster taken from a store was checked against another replica's file: what does not fit this one is said once per version.
   let joinedVersion = 0;
   const joined = (cluster: ClusterConfig): void => {
-    if (config.store.kind !== 'remote' || joinedVersion === cluster.version) return;
+    if (config.store.kind === 'embedded' || joinedVersion === cluster.version) return;
     joinedVersion = cluster.version;
-    const because = joinProblems(config, cluster);
+    const because = joinProblems({ ...config, ...(signer === null ? {} : { publicKey: signer.publicKey }) }, cluster);
     if (because.length > 0) log.warn('cluster.unfit', { file: config.file, version: cluster.version, because });
   };
 

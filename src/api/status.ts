@@ -44,6 +44,8 @@ export interface StatusInput {
   routing: Routing | null;
   overrides: Overrides | null;
   votes: readonly HeardVote[];
+  /** Records that are not counted, and why: unsigned, forged, replayed. */
+  refused?: readonly { key: string; because: string }[];
   /** With every target listed, also those nobody mentions. */
   tallies: readonly PoolTally[];
   incidents: readonly Incident[];
@@ -105,6 +107,7 @@ export interface StatusDocument {
   votes: {
     vantages: readonly { region: string; replica: string; boot: string; ageMs: number | null; configVersion: number; self: Vote['self'] }[];
     matrix: Matrix;
+    refused: readonly { key: string; because: string }[];
   };
   overrides: { version: number; items: readonly (Override & { active: boolean; leftMs: number })[] };
   /** Newest first, at most 50. */
@@ -240,6 +243,7 @@ export const statusDocument = (input: StatusInput): StatusDocument => {
         self: vote.self,
       })),
       matrix: matrixOf(cluster, input.votes, tallies),
+      refused: input.refused ?? [],
     },
     overrides: {
       version: overrides?.version ?? 0,

@@ -3,6 +3,7 @@
 import type { Role } from '../coordinate/coordinator.ts';
 import type { Sight } from '../coordinate/read.ts';
 import { type Heard, isFresh } from '../health/chamber.ts';
+import { configHash } from '../health/config-hash.ts';
 import { tally } from '../health/quorum.ts';
 import type { AppliedRecord, ClusterConfig, PoolTally, Vote } from '../model.ts';
 import { type SelfStatus, type StatusDocument, statusDocument } from './status.ts';
@@ -41,6 +42,8 @@ const whyMute = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard
   if (written === undefined || written.vote.boot !== boot) return 'the store has no vote of this replica since it started';
   if (written.vote.configVersion !== cluster.version)
     return `its vote covers configuration ${written.vote.configVersion}, the cluster is at ${cluster.version}`;
+  if (written.vote.configHash !== undefined && written.vote.configHash !== configHash(cluster))
+    return `its vote covers another configuration ${cluster.version} (${written.vote.configHash}) than the store has (${configHash(cluster)})`;
   return isFresh(written, cluster) ? '' : `the store has not taken its vote for ${seconds(written.ageMs)}`;
 };
 
@@ -72,6 +75,7 @@ export const statusNow = (viewing: Viewing): StatusDocument | null => {
       ageMs: h.ageMs,
       ...(h.beat === null ? {} : { beat: h.beat }),
     })),
+    refused: sight.refused,
     tallies: talliesNow(viewing),
     incidents: sight.incidents,
     applied: Object.fromEntries(

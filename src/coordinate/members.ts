@@ -46,9 +46,6 @@ export type AppliedMembers =
   /** Only with `seen`: another version came in between, and nothing was written. */
   | { outcome: 'overtaken'; version: number };
 
-/** With a nonce, so that a writer left in doubt finds its own record. */
-export type WrittenAudit = ConfigAudit & { nonce: string };
-
 /** Tries before giving up to concurrent writers, or to a store that does not answer. */
 const ATTEMPTS_MAX = 4;
 /** Before a store that gave no answer is asked what happened. */
@@ -68,8 +65,8 @@ export const readMembers = async (store: Store): Promise<Members> => {
 };
 
 /** Who wrote this version; null for one from before there were such records. Throws what the store throws. */
-export const readConfigAudit = async (store: Store, version: number): Promise<WrittenAudit | null> =>
-  ((await store.get({ keys: [configAuditKey(version)] })).kvs[0]?.value as WrittenAudit | undefined) ?? null;
+export const readConfigAudit = async (store: Store, version: number): Promise<ConfigAudit | null> =>
+  ((await store.get({ keys: [configAuditKey(version)] })).kvs[0]?.value as ConfigAudit | undefined) ?? null;
 
 /** What it would mean to make `wanted` the configuration. Its own version number is ignored: the store counts. Pure. */
 export const planMembers = ({ cluster, routing }: Members, wanted: ClusterConfig, allow: Allowance = OWN_FILE): Plan => {
@@ -134,7 +131,7 @@ const write = async (
   { ports, by, reason }: ApplyOrder,
   nonce: string,
 ): Promise<boolean> => {
-  const audit: WrittenAudit = {
+  const audit: ConfigAudit = {
     version: next.version,
     hash: configHash(next),
     atMs: Math.round(ports.clock.wallMs()),

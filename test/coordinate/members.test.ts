@@ -2,14 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { configAuditKey, KEYS } from '../../src/coordinate/keys.ts';
-import {
-  type AppliedMembers,
-  type ApplyOrder,
-  applyMembers,
-  readConfigAudit,
-  readMembers,
-  type WrittenAudit,
-} from '../../src/coordinate/members.ts';
+import { type AppliedMembers, type ApplyOrder, applyMembers, readConfigAudit, readMembers } from '../../src/coordinate/members.ts';
 import { Fault } from '../../src/errors.ts';
 import { configHash } from '../../src/health/config-hash.ts';
 import type { ClusterConfig, Routing } from '../../src/model.ts';
@@ -188,9 +181,9 @@ describe('applying a configuration', () => {
 });
 
 /** Every record of a change, in order, with what the store holds. */
-const chainOf = async (store: Store): Promise<{ cluster: ClusterConfig | undefined; audits: readonly WrittenAudit[] }> => {
+const chainOf = async (store: Store): Promise<{ cluster: ClusterConfig | undefined; audits: readonly ConfigAudit[] }> => {
   const { kvs } = await store.get({ keys: [KEYS.members], prefixes: ['audit/'] });
-  const audits = kvs.filter(({ key }) => key.startsWith('audit/')).map(({ value }) => value as WrittenAudit);
+  const audits = kvs.filter(({ key }) => key.startsWith('audit/')).map(({ value }) => value as ConfigAudit);
   return { cluster: kvs.find(({ key }) => key === KEYS.members)?.value as ClusterConfig | undefined, audits };
 };
 
