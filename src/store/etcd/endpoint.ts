@@ -28,12 +28,20 @@ const refuse = (text: string, expected: string): never => {
   throw new Fault('ERR_CONFIG', `store.endpoints: found ${JSON.stringify(text)}, expected ${expected}`);
 };
 
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || (familyOf(host) === 4 && host.startsWith('127.'));
+
+/** The library takes a text without a single certificate for no authority at all, and then trusts nobody, which shows only when it connects. */
+const checkAuthorities = (pem: string): void => {
+  const found = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (found.length === 0) throw new Error('no certificate in the authorities');
+  for (const one of found) new X509Certificate(one);
+};
 
 const secure = ({ caPem, certPem, keyPem }: TlsTexts, host: string): ChannelCredentials => {
   const pem = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text));
   const isAddress = familyOf(host) !== null;
   try {
+    if (caPem !== undefined) checkAuthorities(caPem);
     return credentials.createSsl(pem(caPem), pem(keyPem), pem(certPem), {
       // The library would check the name it sent as SNI.
       ...(isAddress ? { checkServerIdentity: (_name: string, { raw }: { raw: Buffer }) => checkAddress(host, raw) } : {}),
@@ -65,8 +73,9 @@ const parseEndpoint = (text: string, tls: TlsTexts | undefined, resolve: Resolve
   if (url.username !== '' || url.password !== '')
     return refuse(`${url.protocol}//***@${url.host}`, 'no user name in it: name it in store.user');
   const host = url.hostname.replace(/[[\]]/g, '');
-  const port = Number(url.port || 2379);
   const isTls = url.protocol === 'https:';
+  // The parser drops a port that is the scheme's own.
+  const port = Number(url.port || (/:(443|80)\/?$/.test(text) ? (isTls ? 443 : 80) : 2379));
   if (!isTls && !isLoopback(host)) return refuse(text, 'https://: plain http goes to loopback only');
   const isName = familyOf(host) === null;
   const isLocal = host === 'localhost';
