@@ -15,7 +15,7 @@ import { type Endpoint, parseEndpoints, type ResolveName, type TlsTexts } from '
 import { follow } from './feed.ts';
 import { firstAnswer } from './hedge.ts';
 import { CallError, type Link } from './link.ts';
-import { createPassport, isTokenRefused, type Passport, type User } from './passport.ts';
+import { createPassport, isTokenRefused, lacks, type Passport, type User, type Wanted } from './passport.ts';
 import {
   loadProtocol,
   parsedRecords,
@@ -42,15 +42,6 @@ export interface EtcdOptions {
   log?: Log;
   /** Needed when an endpoint is a host name: names are never resolved by getaddrinfo. */
   resolve?: ResolveName;
-}
-
-/** Keys named in a refusal at most. */
-const NAMED_MAX = 5;
-
-/** What a call asked for. */
-interface Wanted {
-  reads: readonly string[];
-  writes: readonly string[];
 }
 
 /** The member is well, and what it said is for the asker to hear. */
@@ -220,7 +211,7 @@ class EtcdStore implements Store {
       timers: this.#ports.timers,
       roster: this.#roster,
       patienceMs: this.#timeoutMs / 2,
-      isFinal: isAnswer,
+      isFinal: (error) => isAnswer(error) || error instanceof StoreDefiniteError,
       ask: async (member, within) => {
         const link = member.link();
         if (link === null) throw new CallError(status.UNAVAILABLE, `${member.name}: the connection was lost`);
@@ -257,11 +248,12 @@ class EtcdStore implements Store {
 
   /** Throws when the reply shows another store, or an earlier point of this one. */
   #learn(reply: TxnReply, before: Before, adopted: Adopted | null | undefined): void {
+    const wasFrozen = this.#identity.frozen() !== null;
     const judged = this.#identity.learn(positionOf(reply.header), before, adopted);
     if (judged === 'late') throw new Error('answered before the store was adopted');
     if (judged === 'frozen') {
+      if (!wasFrozen) this.#log?.error('etcd.replaced', { prefix: this.#prefix, because: this.#identity.frozen() });
       this.#checkFrozen();
-      return;
     }
     if (judged !== 'adopted') return;
     this.#log?.warn('etcd.adopted', { by: adopted?.by, reason: adopted?.reason, clusterId: this.clusterId });
@@ -274,21 +266,14 @@ class EtcdStore implements Store {
     const meaning = error instanceof CallError ? meaningOf(error.code, error.message) : null;
     const Kind = certain || meaning?.certain ? StoreDefiniteError : StoreAmbiguousError;
     const isDenied = meaning?.cause === 'denied';
-    const details = [errorText(error), isDenied ? this.#denied(wanted) : '', meaning?.advice ?? '', this.#roster.complaints()];
+    const details = [
+      errorText(error),
+      isDenied ? lacks(this.#passport.holder, this.#prefix, wanted) : '',
+      meaning?.advice ?? '',
+      this.#roster.complaints(),
+    ];
     const text = `${this.#where}: ${details.filter((detail) => detail !== '').join('; ')}`;
     return new Kind(text, { cause: isDenied ? new Fault('ERR_STORE_DENIED', text, { cause: error }) : error });
-  }
-
-  #denied({ reads, writes }: Wanted): string {
-    const list = (what: string, keys: readonly string[]): string =>
-      keys.length === 0
-        ? ''
-        : `${what} ${keys
-            .slice(0, NAMED_MAX)
-            .map((key) => this.#prefix + key)
-            .join(', ')}${keys.length > NAMED_MAX ? ', …' : ''}`;
-    const needs = [list('read', reads), list('write', writes)].filter((text) => text !== '').join(' and ');
-    return `${this.#passport.holder} lacks a grant to ${needs || 'read'}; deploy/etcd/grants.sh prints what each role needs`;
   }
 }
 
@@ -297,5 +282,12 @@ class EtcdStore implements Store {
  * key that cannot be used. Once the store proves to be another one, or to have lost revisions, every call rejects with Fault ERR_STORE_REPLACED until a
  * record `adopted` newer than the one known appears; then it goes on, and every watcher is told `resync`.
  */
-export const openEtcd = (options: EtcdOptions): Store =>
-  new EtcdStore(options, parseEndpoints(options.endpoints, options.tls, options.resolve));
+export const openEtcd = (options: EtcdOptions): Store => {
+  const { prefix, endpoints, tls, resolve } = options;
+  if (!/^[!-~]*\/$/.test(prefix))
+    throw new Fault(
+      'ERR_CONFIG',
+      `store.prefix: found ${JSON.stringify(prefix)}, expected printable ASCII that ends with a slash, such as /tidegate/prod/`,
+    );
+  return new EtcdStore(options, parseEndpoints(endpoints, tls, resolve));
+};

@@ -81,3 +81,22 @@ export const createPassport = (
 /** Another token may help: the one sent is unknown, or none was sent. */
 export const isTokenRefused = (error: unknown): boolean =>
   error instanceof CallError && (meaningOf(error.code, error.message).cause === 'token' || /user name is empty/.test(error.message));
+
+/** Keys named in a refusal at most. */
+const NAMED_MAX = 5;
+
+/** What a call asked for. */
+export interface Wanted {
+  reads: readonly string[];
+  writes: readonly string[];
+}
+
+/** The sentence for a refused permission; etcd does not say which key it minded. */
+export const lacks = (holder: string, prefix: string, { reads, writes }: Wanted): string => {
+  const list = (what: string, keys: readonly string[]): string => {
+    const named = keys.slice(0, NAMED_MAX).map((key) => prefix + key);
+    return `${what} ${named.join(', ')}${keys.length > NAMED_MAX ? ', …' : ''}`;
+  };
+  const needs = [reads.length > 0 ? list('read', reads) : '', writes.length > 0 ? list('write', writes) : ''].filter((text) => text !== '');
+  return `${holder} lacks a grant to ${needs.join(' and ') || 'read'}; deploy/etcd/grants.sh prints what each role needs`;
+};

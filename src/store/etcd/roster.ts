@@ -84,6 +84,14 @@ export const createRoster = ({ ports, log, endpoints, identify, timeoutMs }: Ros
       },
     };
 
+    /** A link that comes too late is not kept. */
+    const opened = async (signal: AbortSignal): Promise<Link> => {
+      const made = await open(signal);
+      if (signal.aborted) made.close();
+      signal.throwIfAborted();
+      return made;
+    };
+
     /** Connects when needed and reads; throws what stands in the way. */
     const attempt = (): Promise<void> =>
       withDeadline(
@@ -91,7 +99,7 @@ export const createRoster = ({ ports, log, endpoints, identify, timeoutMs }: Ros
         timeoutMs,
         name,
         async (signal) => {
-          link ??= await open(signal);
+          link ??= await opened(signal);
           await identify(link, signal);
         },
         closed.signal,
