@@ -5,7 +5,7 @@ import { configAuditKey, KEYS } from '../../src/coordinate/keys.ts';
 import { type AppliedMembers, type ApplyOrder, applyMembers, readConfigAudit, readMembers } from '../../src/coordinate/members.ts';
 import { Fault } from '../../src/errors.ts';
 import { configHash } from '../../src/health/config-hash.ts';
-import type { ClusterConfig, Routing } from '../../src/model.ts';
+import type { ClusterConfig, ConfigAudit, Routing } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import { type Store, StoreAmbiguousError, StoreDefiniteError, type Txn } from '../../src/store/store.ts';
