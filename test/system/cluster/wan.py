@@ -2,7 +2,8 @@
 
 Arguments: short names. The first line says "ready RUN NET": the n-th is namespace RUN-NAME and has NET.n.1, .10, .53 and .54; the caller's own
 namespace is the last, without delay. Standard input is the lever: each line is a JSON object that replaces the matrix, {"delay": ms, "jitter": ms, "pairs":
-{"1-2": {"delay": ms, "loss": 0.1, "cut": true}}}, and is answered with "set". Each second says how late the worst packet was delivered.
+{"1-2": {"delay": ms, "loss": 0.1, "cut": true, "over": bytes}}}, and is answered with "set"; packets over so many bytes are lost, and each loss is
+said. Each second says how late the worst packet was delivered.
 The end of standard input ends everything: the processes within, then the namespaces.
 """
 import ctypes, fcntl, heapq, json, os, random, select, shutil, signal, struct, subprocess, sys, time
@@ -122,6 +123,9 @@ def route(ends):
                 if to not in ends:
                     continue
                 pair = matrix.get("pairs", {}).get(f"{source}-{to}", {})
+                if len(packet) > pair.get("over", MTU):
+                    print("oversize", flush=True)
+                    continue
                 if pair.get("cut") or random.random() < pair.get("loss", 0):
                     continue
                 near = observer in (source, to)

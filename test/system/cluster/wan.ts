@@ -17,6 +17,8 @@ export interface Matrix {
   jitterMs: number;
   /** One way each. */
   cuts: readonly Cut[];
+  /** Only packets of up to so many bytes pass: a path whose smallest link nobody tells the sender of. */
+  narrow?: readonly (Cut & { bytes: number })[];
 }
 
 export interface Wan extends AsyncDisposable {
@@ -28,6 +30,8 @@ export interface Wan extends AsyncDisposable {
   inside(name: string): readonly string[];
   /** Resolves when the router has taken it. */
   shape(matrix: Matrix): Promise<void>;
+  /** Packets lost for their size since the start. */
+  readonly oversize: number;
   /** How late the worst packet of each second was, since the last call. */
   lateMs(): readonly number[];
 }
@@ -52,6 +56,7 @@ export const startWan = async (names: readonly string[]): Promise<Wan> => {
   const lines = createInterface({ input: router.stdout });
   const waiting: (() => void)[] = [];
   let late: number[] = [];
+  let oversize = 0;
   const ready = new Promise<readonly string[]>((resolve, reject) => {
     router.once('error', reject);
     router.once('exit', (code) => reject(new Error(`wan.py ended with ${code}`)));
@@ -59,6 +64,7 @@ export const startWan = async (names: readonly string[]): Promise<Wan> => {
       const [word, ...rest] = line.split(' ');
       if (word === 'ready') resolve(rest);
       else if (word === 'set') waiting.shift()?.();
+      else if (word === 'oversize') oversize += 1;
       else if (word === 'late') late = [...late, Number(rest[0])].slice(-LATE_SECONDS_KEPT);
     });
   });
@@ -72,8 +78,15 @@ export const startWan = async (names: readonly string[]): Promise<Wan> => {
     net,
     address: (name, last) => `${net}.${number(name)}.${last}`,
     inside: (name) => ['/sbin/ip', 'netns', 'exec', `${run}-${name}`],
-    async shape({ delayMs, jitterMs, cuts }) {
-      const pairs = Object.fromEntries(cuts.map(({ from, to }) => [`${number(from)}-${number(to)}`, { cut: true, delay: delayMs }]));
+    get oversize() {
+      return oversize;
+    },
+    async shape({ delayMs, jitterMs, cuts, narrow = [] }) {
+      const pair = ({ from, to }: Cut): string => `${number(from)}-${number(to)}`;
+      const pairs = Object.fromEntries([
+        ...cuts.map((each) => [pair(each), { cut: true }]),
+        ...narrow.map((each) => [pair(each), { delay: delayMs, over: each.bytes }]),
+      ]);
       const taken = new Promise<void>((resolve) => void waiting.push(resolve));
       router.stdin.write(`${JSON.stringify({ delay: delayMs, jitter: jitterMs, pairs })}\n`);
       await taken;

@@ -51,7 +51,7 @@ import {
 import { createAuthority } from './pki.ts';
 import { ETCD_PORT, etcdName, HOST, memberIds, memberState, moveLeader, type Place, PROVIDER, startPrimary } from './servers.ts';
 import { createTruth, type Truth } from './truth.ts';
-import { type Cut, startWan, type Wan } from './wan.ts';
+import { type Cut, type Matrix, startWan, type Wan } from './wan.ts';
 
 const run = promisify(execFile);
 
@@ -70,7 +70,6 @@ export interface World extends AsyncDisposable {
   readonly truth: Truth;
   readonly orders: Orders;
   readonly people: People;
-  readonly zoneKey: { name: string; secret: string };
   /** In order of arrival, at whichever receiver. */
   readonly paged: readonly Paged[];
   /** The first page after `from` of `paged` that `fits`, once it is there. */
@@ -86,8 +85,10 @@ export interface World extends AsyncDisposable {
   etcdLeader(): Promise<Region | undefined>;
   /** Makes that region's member lead. */
   leadEtcd(region: Region): Promise<void>;
-  /** Replaces the cuts. */
-  cut(cuts: readonly Cut[]): Promise<void>;
+  /** Replaces the cuts, and the paths that only small packets pass. */
+  cut(cuts: readonly Cut[], narrow?: Matrix['narrow']): Promise<void>;
+  /** What the provider's server has said so far. */
+  providerLog(): string;
   /** SIGKILL to everything in the region, and no packet in or out. */
   killRegion(region: Region): Promise<void>;
   /** Mends everything, and resolves when every part of the world is as it was at first. */
@@ -236,7 +237,7 @@ const build = async (stack: AsyncDisposableStack): Promise<World> => {
   };
   const store = openStore('r1');
   await applyCluster(wan, folder);
-  const cut = (cuts: readonly Cut[]): Promise<void> => wan.shape({ delayMs: DELAY_MS, jitterMs: JITTER_MS, cuts });
+  const cut: World['cut'] = (cuts, narrow = []) => wan.shape({ delayMs: DELAY_MS, jitterMs: JITTER_MS, cuts, narrow });
   await cut([]);
   const chronicle = keepChronicle(store);
   stack.defer(() => chronicle.stop());
@@ -333,7 +334,6 @@ const build = async (stack: AsyncDisposableStack): Promise<World> => {
     truth,
     orders,
     people: startPeople(orders, [openStore('r2'), openStore('r4')], stack),
-    zoneKey,
     paged,
     untilPaged: (what, fits, from) => until(what, () => paged.slice(from).find(fits)),
     rttMs: await roundTripsMs(wan),
@@ -355,6 +355,7 @@ const build = async (stack: AsyncDisposableStack): Promise<World> => {
       await quorate();
     },
     cut,
+    providerLog: () => readFileSync(join(folder, 'primary', 'named.log'), 'utf8'),
     async killRegion(region) {
       await Promise.all([cut(isolate(region)), ...partsOf(region).map((part) => part.kill())]);
     },
