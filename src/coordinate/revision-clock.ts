@@ -20,9 +20,10 @@ interface Sample {
 
 /** Reads slower than this say too little about time. */
 const SLOW_READ_MS = 2000;
-/** Samples closer than this are thinned out, the newest apart: a busy store must not shorten what is remembered. */
+/** The newest samples are kept as they come; of those before only one per span: a busy store must not shorten what is remembered. */
+const EXACT = 64;
 const SPACING_MS = 250;
-/** With the spacing: at least 64 s, more than any freshness limit in use. */
+/** With the spacing: at least 48 s, more than any freshness limit in use. */
 const SAMPLES_MAX = 256;
 /** Wall and monotonic clock apart by more than this since a sample: the machine was suspended, once or in many small bits. */
 const SUSPEND_MS = 2000;
@@ -49,9 +50,9 @@ export const createRevisionClock = (): RevisionClock => {
   };
 
   const push = (sample: Sample): void => {
-    const [older, newest] = samples.slice(-2);
-    if (older !== undefined && newest !== undefined && newest.sentAtMs - older.sentAtMs < SPACING_MS) samples.pop();
     samples.push(sample);
+    const [before, leaving] = samples.slice(-EXACT - 2, -EXACT);
+    if (before !== undefined && leaving !== undefined && leaving.sentAtMs - before.sentAtMs < SPACING_MS) samples.splice(-EXACT - 1, 1);
     if (samples.length > SAMPLES_MAX) samples.shift();
   };
 
