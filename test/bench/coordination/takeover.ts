@@ -161,9 +161,9 @@ export const measureTakeover = async (trials: number, references: number) => {
         p99S: quantile(ms, 0.99) / 1000,
         maxS: Math.max(...ms) / 1000,
         leaseS,
-        etcdLockP50S: quantile(lockMs, 0.5) / 1000,
-        etcdLockMaxS: Math.max(...lockMs) / 1000,
-        locks: `${lockMs.length} of ${lockMs.length + lockLost}`,
+        etcdLockP50S: lockMs.length === 0 ? '' : quantile(lockMs, 0.5) / 1000,
+        etcdLockMaxS: lockMs.length === 0 ? '' : Math.max(...lockMs) / 1000,
+        locksTaken: `${lockMs.length} of ${lockMs.length + lockLost}`,
       };
     }),
   );
