@@ -72,6 +72,9 @@ const PURE_FILES = [
   'src/config/arithmetic.ts',
   'src/config/words.ts',
   'src/dns/address.ts',
+  'src/paging/alone.ts',
+  'src/paging/belief.ts',
+  'src/paging/break-glass.ts',
 ];
 const isPure = (file: string): boolean => PURE_ROOMS.some((room) => file.startsWith(room)) || PURE_FILES.includes(file);
 

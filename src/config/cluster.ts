@@ -16,6 +16,7 @@ import {
   present,
   probeUrl,
   publicKey,
+  regionName,
   statusRange,
   ttlSeconds,
   urlPath,
@@ -111,7 +112,7 @@ const KEYS_MAX = 2;
 
 const region = z
   .strictObject({
-    name,
+    name: regionName,
     vote: z.boolean().default(true),
     coordinator: z.boolean().default(true),
     anchors: few(probeUrl).default([]),

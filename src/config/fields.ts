@@ -35,6 +35,12 @@ export const name = matching(
   (value) => NAME.test(value) && value !== 'constructor',
 );
 
+/** A dot ends a region's name in the store's keys (`outbox/eu.…`), and what a region may write there is granted by prefix: so none within. */
+export const regionName = matching(
+  'a name of a-z, 0-9, "_" and "-", at most 63 long, with a letter in it and without dots; write one like eu-west',
+  (value) => NAME.test(value) && value !== 'constructor' && !value.includes('.'),
+);
+
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** The fence record lies at `_tidegate.<name>`, which must fit a DNS name of 253 characters too. */
 const DNS_NAME_MAX = 253 - '_tidegate.'.length;

@@ -18,6 +18,7 @@ import {
   listen,
   name,
   present,
+  regionName,
   storePrefix,
   storeUrl,
   userName,
@@ -133,7 +134,7 @@ const rfc2136 = z.strictObject({
 
 /** The shape of the file, key by key, so that its sound parts can still be checked when others are broken. */
 export const replicaShape = {
-  region: name,
+  region: regionName,
   replica: name,
   api: z
     .strictObject({ listen: listen.default({ host: '127.0.0.1', port: 7700 }), tokenFile: filePath })

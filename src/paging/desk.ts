@@ -37,7 +37,8 @@ export interface DeskOptions {
     /** Since the store last answered and took what this replica writes; Infinity: never. */
     storeAgeMs(): number;
     /** Age in ms of the start of the endpoint's current streak of faults here; null: none. Absent: pages do not say. */
-    firstFaultAgeMs?(key: EndpointKey): number | null;
+    /** Of this vantage's own looks. */
+    firstFaultAgeMs(key: EndpointKey): number | null;
   };
 }
 
@@ -73,7 +74,7 @@ export const createDesk = ({ paging, knows, spool, ...options }: DeskOptions): D
     cluster: knows.cluster,
     routing: knows.routing,
     nowMs: knows.nowMs,
-    ...(knows.firstFaultAgeMs === undefined ? {} : { firstFaultAgeMs: knows.firstFaultAgeMs }),
+    firstFaultAgeMs: knows.firstFaultAgeMs,
     ...(options.clusterName === undefined ? {} : { clusterName: options.clusterName }),
   });
   return {

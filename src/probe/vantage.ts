@@ -47,6 +47,8 @@ export interface Vantage {
   /** Facts of a self-check. */
   facts(facts: SelfFacts): void;
   vote(): Vote | null;
+  /** Age in ms of the start of the first failed probe of the endpoint's current streak; null: none. */
+  firstFaultAgeMs(key: EndpointKey): number | null;
   /** Tells the others that this replica stops, so that they need not wait to see it gone. */
   stop(): Promise<void>;
 }
@@ -266,6 +268,10 @@ export const createVantage = (options: VantageOptions): Vantage => {
       feed({ kind: 'self', facts });
     },
     vote: () => own?.vote ?? null,
+    firstFaultAgeMs(key) {
+      const firstFaultAtMs = own?.opinions.get(key)?.firstFaultAtMs ?? null;
+      return firstFaultAtMs === null ? null : mono() - firstFaultAtMs;
+    },
     async stop() {
       stopping = true;
       watch.close();
