@@ -81,7 +81,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
    * configuration in force: shares of pools that came or went in between would be nobody's.
    */
   const current = (): { routing: Routing; cluster: ClusterConfig; sight: Sight } | null => {
-    const sight: (Sight & { adopted?: { nonce: string } | null }) | null = options.sight();
+    const sight = options.sight();
     if (sight?.cluster == null) return null;
     const adoption = sight.adopted?.nonce ?? null;
     if (adopted !== undefined && adopted !== adoption) newest = null;
