@@ -269,6 +269,20 @@ describe('what is written', () => {
     expect(verifier.isGenuine('vote', place, { ...vote, bootN: 2 }, [publicKey])).toBe(false);
   });
 
+  test('by a sibling counts in a region with keys only when one of them signed it', async () => {
+    const { privatePem, publicKey } = newKeyPair();
+    const keyed = { ...cluster, version: 2, regions: cluster.regions.map((r) => (r.name === REGION ? { ...r, keys: [publicKey] } : r)) };
+    await using w = await world();
+    await w.store.txn({ if: [], then: [{ put: KEYS.members, value: keyed }] });
+    const signer = createSigner(privatePem);
+    w.start({ signer });
+    w.start({ replica: 'b', signer });
+    w.start({ replica: 'c', signer: createSigner(newKeyPair().privatePem) });
+    w.start({ replica: 'd' });
+    await w.virtual.advance(20_000);
+    for (const replica of ['a', 'b']) expect((await w.read<Vote>(voteKey(REGION, replica)))?.peers).toEqual(['a', 'b']);
+  });
+
   test('is stopped within its limit by a store that does not answer', async () => {
     await using w = await world();
     let deaf = false;
