@@ -17,7 +17,7 @@ const CERTAIN: readonly (readonly [number, string, string])[] = [
   [status.PERMISSION_DENIED, 'etcdserver: permission denied', 'denied'],
   [status.INVALID_ARGUMENT, 'etcdserver: user name is empty', 'denied'],
   [status.INVALID_ARGUMENT, 'etcdserver: authentication failed, invalid user ID or password', 'denied'],
-  [status.UNIMPLEMENTED, 'unknown service etcdserverpb.KV', 'request'],
+  [status.UNIMPLEMENTED, 'unknown service etcdserverpb.KV', 'member'],
 ];
 
 const IN_DOUBT: readonly (readonly [number, string])[] = [
@@ -42,6 +42,7 @@ const IN_DOUBT: readonly (readonly [number, string])[] = [
   // A proxy in between says it, not etcd: nobody knows what is behind it.
   [status.PERMISSION_DENIED, 'Received HTTP status code 403'],
   [status.UNAUTHENTICATED, 'Received HTTP status code 401'],
+  [status.UNIMPLEMENTED, 'Received HTTP status code 404'],
   [status.UNKNOWN, ''],
 ];
 

@@ -269,7 +269,11 @@ describe('three members', () => {
     const [own, ...others] = (await followerFirst()) as [number, ...number[]];
     const proxy = closing(await startChaosProxy(portOf(etcd.endpoints[own]!)));
     const endpoints = [local(proxy), ...others.map((i) => etcd.endpoints[i]!)];
-    const store = closing(openEtcd({ endpoints, prefix: newPrefix(), timeoutMs: TIMEOUT_MS, ports }));
+    const log = keptLog();
+    const store = closing(openEtcd({ endpoints, prefix: newPrefix(), timeoutMs: TIMEOUT_MS, ports, log }));
+    const seen: WatchEvent[] = [];
+    store.watch('', (event) => seen.push(event));
+    const resyncs = (): number => seen.filter(({ kind }) => kind === 'resync').length;
     await store.txn({ if: [], then: [{ put: 'a', value: 1 }] });
     const throughOwn = async (): Promise<boolean> => {
       const before = proxy.requestBytes;
@@ -277,6 +281,8 @@ describe('three members', () => {
       return proxy.requestBytes - before > 250;
     };
     await eventually('calls go through the own member', throughOwn);
+    await eventually('the watch is up', () => resyncs() > 0);
+    const resyncsBefore = resyncs();
     proxy.blackhole();
     const startedAt = performance.now();
     expect(await readValue(store, 'a')).toBe(1);
@@ -286,8 +292,12 @@ describe('three members', () => {
       `read ${Math.round(readMs)} ms, read and transaction ${Math.round(performance.now() - startedAt)} ms after the black hole began`,
     );
     expect(readMs).toBeLessThan(2000);
+    await eventually('the watch goes on elsewhere', () => resyncs() > resyncsBefore);
     await proxy.heal();
     await eventually('calls go through the own member again', throughOwn);
+    await eventually('the watch comes back too', () =>
+      log.lines.some(({ fields }) => fields.because === `${local(proxy)} is better` && fields.member !== local(proxy)),
+    );
   });
 
   test('the leader stops without a word: reads and transactions go on within nine seconds', async () => {

@@ -37,7 +37,7 @@ export const follow = async (options: FeedOptions): Promise<void> => {
       const because = await stream(options, member, () => {
         waitMs = RETRY_FIRST_MS;
       });
-      if (!signal.aborted) log?.warn('etcd.watch', { prefix, member: member.name, because });
+      if (!signal.aborted) log?.info('etcd.watch', { prefix, member: member.name, because });
     } catch (error) {
       if (!signal.aborted) log?.warn('etcd.watch', { prefix, because: errorText(error) });
     }

@@ -92,7 +92,7 @@ class EtcdStore implements Store {
     const wanted = checkedQuery(query);
     this.#checkOpen(signal);
     try {
-      return await withDeadline(this.#ports.timers, this.#timeoutMs, this.#where, (within) => this.#read(wanted, within), signal);
+      return await withDeadline(this.#ports.timers, this.#timeoutMs, 'a read', (within) => this.#read(wanted, within), signal);
     } catch (error) {
       throw this.#failed(error, true, { reads: [...wanted.keys, ...wanted.prefixes], writes: [] });
     }
@@ -117,7 +117,7 @@ class EtcdStore implements Store {
       return { ok: reply.succeeded === true, rev, kvs: reply.succeeded === true ? [] : this.#records(reply) };
     };
     try {
-      return await withDeadline(this.#ports.timers, this.#timeoutMs, this.#where, work, signal);
+      return await withDeadline(this.#ports.timers, this.#timeoutMs, 'a transaction', work, signal);
     } catch (error) {
       if (error instanceof DeadlineError) (sentTo as Member | null)?.blame(errorText(error));
       throw this.#failed(error, sentTo === null, {

@@ -40,6 +40,7 @@ export const createPassport = (
   log: Log | undefined,
 ): Passport => {
   let token = '';
+  const isWarned = false;
   let asking: Promise<void> | null = null;
 
   const trade = async (link: Link, { name, password }: User, signal: AbortSignal): Promise<void> => {
@@ -49,9 +50,10 @@ export const createPassport = (
     } catch (error) {
       // Everybody may do everything then; to stop because of it would help nobody.
       if (!(error instanceof CallError && /authentication is not enabled/.test(error.message))) throw error;
-      log?.warn('etcd.auth', {
-        because: 'store.user is configured, but authentication is not enabled in etcd: whoever reaches it may write',
-      });
+      if (!isWarned)
+        log?.warn('etcd.auth', {
+          because: 'store.user is configured, but authentication is not enabled in etcd: whoever reaches it may write',
+        });
     }
   };
   const obtain = (link: Link, signal: AbortSignal): Promise<void> => {

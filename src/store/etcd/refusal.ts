@@ -65,8 +65,8 @@ const RULES: readonly Rule[] = [
 export const meaningOf = (code: number, text: string): Meaning => {
   const found = RULES.find(({ says }) => says.test(text));
   if (found) return { certain: found.certain, cause: found.cause, advice: found.advice };
-  // The server does not know the method: it is no etcd, or one before 3.4.
-  if (code === status.UNIMPLEMENTED) return { certain: true, cause: 'request', advice: 'etcd 3.4 or later is needed behind this endpoint' };
+  // No etcd answers there, or one before 3.4: another member may be one. What a proxy says in its own words proves nothing.
+  if (code === status.UNIMPLEMENTED) return { certain: !/HTTP status/.test(text), cause: 'member', advice: '' };
   return {
     certain: false,
     cause: code === status.UNAVAILABLE || code === status.CANCELLED || code === status.INTERNAL ? 'member' : 'unknown',

@@ -14,7 +14,7 @@ const ASIDE_SPEAKING_MS = 500;
 /** Good for this long: earlier failures are forgotten. */
 const FORGET_MS = 30_000;
 /** A connection that nobody used for this long is tried, so that a dead one is found before it is needed. */
-const IDLE_MS = 5000;
+const IDLE_MS = 10_000;
 
 export interface Member {
   readonly name: string;
@@ -97,7 +97,7 @@ export const createRoster = ({ ports, log, endpoints, identify, timeoutMs }: Ros
       withDeadline(
         timers,
         timeoutMs,
-        name,
+        'a first read',
         async (signal) => {
           link ??= await opened(signal);
           await identify(link, signal);
