@@ -1,7 +1,9 @@
 // Regions that die, and networks that only look as if one had.
 import { expect } from 'vitest';
+import { until } from '../until.ts';
 import type { Moment } from './chronicle.ts';
 import { REGIONS, type Region, SERVICE, SERVING } from './files.ts';
+import type { ReplicaPart } from './parts.ts';
 import type { Row } from './table.ts';
 import { isolate, type World } from './world.ts';
 
@@ -61,21 +63,26 @@ export const regionKilled = async (world: World, row: Row): Promise<void> => {
 /** No packet in or out; everything inside lives, and sees only itself. */
 export const regionCutOff = async (world: World, row: Row): Promise<void> => {
   const region = SERVING.find((each) => each !== world.chronicle.latest?.leader?.region) as Region;
+  const [replica] = world.replicasOf(region) as [ReplicaPart];
+  const terms = replica.process.lines('role').filter(({ role }) => role === 'coordinator').length;
   const from = world.paged.length;
   world.truth.break(region);
   const atMs = performance.now();
   await world.cut(isolate(region));
   Object.assign(row, await expectDrain(world, region, atMs, [region]));
-  // From within it looks as if all the others had died: it must not act on that, and must say what it believes to those next to it.
-  const [replica] = world.replicasOf(region);
-  expect(replica?.process.lines('coordinator.took_over').length).toBe(0);
+  // From within it looks as if all the others had died: it keeps its vote, decides nothing, and says so to those next to it.
+  await until(`${region} keeping its vote`, async () => {
+    const reply = await world.api(replica.name, '/metrics');
+    return /^tidegate_vantage_abstaining 1$/m.test(await reply.text());
+  });
+  expect(replica.process.lines('role').filter(({ role }) => role === 'coordinator').length).toBe(terms);
   const told = await world.untilPaged(
     `${region} tells its own people`,
     ({ region: at, type }) => at === region && type === 'store.lost',
     from,
   );
   expect(told.summary).toContain('nothing can be decided');
-  row.note = `${region}; it pages its own people`;
+  row.note = `${region}; it keeps its vote and pages its own people`;
 };
 
 const nothingMoves = async (world: World, speakers: readonly string[]): Promise<void> => {

@@ -1,7 +1,7 @@
 // The servers of a region, Debian's own: an etcd member, a secondary of the zone and a resolver; and the provider's primary. Each in its namespace, on
 // addresses of its own, so that ports are the usual ones.
 import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { AskType } from '../../../src/dns/codec.ts';
@@ -237,5 +237,3 @@ export const memberIds = async (place: Place): Promise<ReadonlyMap<string, strin
     }),
   );
 };
-
-export const removeRoom = (folder: string): void => rmSync(folder, { recursive: true, force: true });

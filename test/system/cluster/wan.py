@@ -1,14 +1,14 @@
 """A wide-area network in one process: network namespaces joined by TUN devices, and between every two of them delay, jitter, loss and cuts, each way apart.
 
-Arguments: short names. The first line says "ready RUN NET": the n-th is namespace RUN-NAME and has NET.n.1, .10, .53 and .54; the caller's own
+Arguments: the run's folder, or - for none, and short names. The first line says "ready RUN NET": the n-th is namespace RUN-NAME and has NET.n.1, .10, .53 and .54; the caller's own
 namespace is the last, without delay. Standard input is the lever: each line is a JSON object that replaces the matrix, {"delay": ms, "jitter": ms, "pairs":
 {"1-2": {"delay": ms, "loss": 0.1, "cut": true, "over": bytes}}}, and is answered with "set"; packets over so many bytes are lost, and each loss is
 said. Each second says how late the worst packet was delivered.
-The end of standard input ends everything: the processes within, then the namespaces.
+The end of standard input ends everything: the processes within, the namespaces, the folder.
 """
 import ctypes, fcntl, heapq, json, os, random, select, shutil, signal, struct, subprocess, sys, time
 
-RUN, NAMES = f"tg{os.getpid()}", sys.argv[1:]
+RUN, FOLDER, NAMES = f"tg{os.getpid()}", sys.argv[1], sys.argv[2:]
 CLONE_NEWNET, TUNSETIFF, IFF_TUN_NO_PI, MTU = 0x40000000, 0x400454CA, 0x1001, 1400
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -147,3 +147,5 @@ try:
 finally:
     for name in NAMES:
         remove(f"{RUN}-{name}")
+    if FOLDER != "-":
+        shutil.rmtree(FOLDER, ignore_errors=True)

@@ -1,5 +1,5 @@
 // The regions' network: one namespace each, joined by the router wan.py, which this starts and steers. Needs root and /dev/net/tun.
-// The router ends, and takes every namespace and all that runs in them with it, when this process does, however it ends.
+// The router ends, and takes every namespace, all that runs in them and the files of the run with it, when this process does, however it ends.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -47,8 +47,9 @@ export const whyNoWan = (): string | null => {
 const LATE_SECONDS_KEPT = 3600;
 const END_MS_MAX = 10_000;
 
-export const startWan = async (names: readonly string[]): Promise<Wan> => {
-  const router = spawn('/usr/bin/python3', [join(import.meta.dirname, 'wan.py'), ...names], {
+/** `folder`: removed at the end as well; null: none is. */
+export const startWan = async (names: readonly string[], folder: string | null): Promise<Wan> => {
+  const router = spawn('/usr/bin/python3', [join(import.meta.dirname, 'wan.py'), folder ?? '-', ...names], {
     // Of its own session, so that what ends the tests from a terminal does not end it before it has cleaned up.
     detached: true,
     stdio: ['pipe', 'pipe', 'inherit'],

@@ -2,7 +2,7 @@
 // outside: the store through its members, the answers of every server of DNS, the landings on applications, the pages at every region's receiver.
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseFence } from '../../../providers/fence.ts';
@@ -164,8 +164,7 @@ const build = async (stack: AsyncDisposableStack): Promise<World> => {
   process.setMaxListeners(100);
   const ports = realPorts();
   const folder = workDir('regions');
-  if (process.env.KEEP === undefined) stack.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const wan = await startWan([...REGIONS, PROVIDER]);
+  const wan = await startWan([...REGIONS, PROVIDER], process.env.KEEP === undefined ? folder : null);
   stack.use(wan);
   const place = (region: string): Place => ({ wan, folder, region });
 
