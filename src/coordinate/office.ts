@@ -271,11 +271,13 @@ export const createOffice = (options: OfficeOptions): Office => {
   const release = (): Promise<void> =>
     serially(async () => {
       const office = held;
-      held = null;
       if (office === null) return;
+      // At once: by the time the reply comes this process may be in office again.
+      held = null;
+      sent.clear();
+      setRole({ role: 'standby', epoch: office.epoch });
       const leader: Leader = { ...office.leader, released: true, n: office.leader.n + 1, nonce: ports.random.hex(8) };
       await write(leader, [{ key: KEYS.leader, mod: office.mod }], [], 'release');
-      sent.clear();
     });
 
   return {
@@ -294,7 +296,6 @@ export const createOffice = (options: OfficeOptions): Office => {
       abdicatedAtMs = mono();
       log.error('coordinator.abdicated', { because });
       await release();
-      setRole({ role: 'standby', epoch: role.epoch });
     },
     release,
     stop: () => stopped.abort(new Error('stopping')),

@@ -223,6 +223,7 @@ describe('giving up', () => {
     void offices.of(old).coordinator.abdicate('no credentials');
     await offices.virtual.advance(1);
     expect(offices.of(old).coordinator.term()).toBeNull();
+    expect(offices.holder()).toBeNull();
     const tookMs = await offices.virtual.advanceUntil(() => offices.holder() !== null && offices.holder() !== old, 5000);
     expect(tookMs).toBeLessThan(1500);
     await offices.virtual.advance(60_000);
@@ -369,6 +370,11 @@ describe('chaos', () => {
         });
       }
       await virtual.advance(random.unit() * 8000);
+      // Nobody says to coordinate who may not act, or the other way round.
+      for (const each of names) {
+        const { coordinator } = offices.of(each);
+        expect(coordinator.term() !== null).toBe(coordinator.role().role === 'coordinator');
+      }
     }
     offices.electing = false;
     // Peace: whatever happened, somebody coordinates and the route fits the world.
