@@ -43,6 +43,9 @@ interface Sibling {
   speaks: boolean;
 }
 
+/** A store that is slow to answer is left alone for so long between two looks. */
+const LISTEN_GAP_MS = 100;
+
 export const createSiblings = (options: SiblingsOptions): Siblings => {
   const { ports, store, log, region, replica } = options;
   const verifier = createVerifier();
@@ -50,7 +53,9 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
   const prefixes = [beatKey(region, ''), voteKey(region, '')];
   const own = new Set([beatKey(region, replica), voteKey(region, replica)]);
   let known: ReadonlyMap<string, Sibling> = new Map();
+  /** Of the last look that succeeded, and of the last one begun. */
   let lastSentAtMs: number | null = null;
+  let begunAtMs = 0;
   let timer: Timer | null = null;
   let looking = false;
   let lookAgain = false;
@@ -64,8 +69,9 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
     }
     looking = true;
     timer?.cancel();
+    const sentAtMs = ports.clock.monoMs();
+    begunAtMs = sentAtMs;
     try {
-      const sentAtMs = ports.clock.monoMs();
       const { rev, kvs } = await store.get({ prefixes }, stopped.signal);
       options.saw(rev);
       if (!stopped.signal.aborted) meet(kvs, options.cluster() ?? cluster, silenceProved(lastSentAtMs, sentAtMs));
@@ -87,7 +93,8 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
     }
     const goneMs = goneAfterMs(cluster.policy);
     const isAlone = ![...known.values()].some((s) => s.silentMs <= goneMs);
-    timer = ports.timers.after(isAlone ? cluster.policy.beatMs : LISTEN_EVERY_MS, () => void look());
+    const tookMs = ports.clock.monoMs() - begunAtMs;
+    timer = ports.timers.after(isAlone ? cluster.policy.beatMs : Math.max(LISTEN_GAP_MS, LISTEN_EVERY_MS - tookMs), () => void look());
   };
 
   const meet = (kvs: readonly KeyValue[], cluster: ClusterConfig, provedMs: number | null): void => {

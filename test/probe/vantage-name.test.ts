@@ -7,7 +7,7 @@ import { configHash } from '../../src/health/config-hash.ts';
 import type { Beat, Boot, ClusterConfig, Vote } from '../../src/model.ts';
 import { createVantage, type Vantage, type VantageOptions } from '../../src/probe/vantage.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
-import { type Store, StoreAmbiguousError, type Txn } from '../../src/store/store.ts';
+import { type Store, StoreAmbiguousError, type Txn, type WatchEvent } from '../../src/store/store.ts';
 import { recordingLog } from '../recording-log.ts';
 import { createVirtual, type VirtualProcess } from '../virtual.ts';
 import { clusterOf } from '../world.ts';
@@ -18,6 +18,8 @@ const cluster: ClusterConfig = clusterOf(['eu', 'us', 'ap'], [{}]);
 
 interface Started {
   vantage: Vantage;
+  /** Its store's watch tells it this. */
+  tell: (event: WatchEvent) => void;
   process: VirtualProcess;
   taken: string[];
   conflicts: string[];
@@ -39,14 +41,17 @@ const world = async () => {
       await after(null);
       return after(await (bend === undefined ? store.txn(wanted) : bend(wanted, (txn) => store.txn(txn))));
     };
+    const one: Started = { process, taken: [], conflicts: [], tell: () => undefined, vantage: undefined as unknown as Vantage };
     const remote: Store = {
       clusterId: store.clusterId,
       get: async (query) => after(await store.get(query)),
       txn,
-      watch: (prefix, onEvent) => store.watch(prefix, (event) => process.ports.timers.after(5, () => onEvent(event))),
+      watch(prefix, onEvent) {
+        one.tell = onEvent;
+        return store.watch(prefix, (event) => process.ports.timers.after(5, () => onEvent(event)));
+      },
       close: async () => undefined,
     };
-    const one: Started = { process, taken: [], conflicts: [], vantage: undefined as unknown as Vantage };
     one.vantage = createVantage({
       ports: process.ports,
       store: remote,
@@ -348,6 +353,25 @@ describe('a configuration', () => {
         { put: KEYS.adopted, value: adopted },
       ],
     });
+    await w.virtual.advance(5000);
+    expect(one.conflicts).toEqual([]);
+    expect(await w.read<Vote>(VOTE)).toMatchObject({ configVersion: 1, self: { state: 'ok' } });
+  });
+
+  test('that contradicts the one held is not judged before its own look, when the store may be another', async () => {
+    await using w = await world();
+    await put(w, { ...cluster, version: 5 });
+    const one = w.start();
+    await w.virtual.advance(20_000);
+    const then = [
+      { put: KEYS.members, value: cluster },
+      { put: KEYS.adopted, value: { nonce: 'n2', atMs: 2, by: 'alice', reason: 'restored' } },
+    ];
+    const { rev } = await w.store.txn({ if: [], then });
+    one.tell({ kind: 'resync' });
+    // The coordinator beside it has read first.
+    one.vantage.configure(cluster, rev);
+    expect(one.conflicts).toEqual([]);
     await w.virtual.advance(5000);
     expect(one.conflicts).toEqual([]);
     expect(await w.read<Vote>(VOTE)).toMatchObject({ configVersion: 1, self: { state: 'ok' } });
