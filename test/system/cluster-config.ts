@@ -1,5 +1,7 @@
 // The configuration files of a cluster on one machine, as text: what an operator would write, with fast looks and short holds.
 
+import type { Store } from '../../src/store/store.ts';
+
 export const REGIONS = ['eu-west', 'us-east', 'ap-south'] as const;
 export type Region = (typeof REGIONS)[number];
 /** Serves the store and the zone. */
@@ -17,6 +19,8 @@ export interface ClusterOptions {
   webhookUrl?: string;
   /** Folder of the store file; beside the rest unless said. */
   storeFolder?: string;
+  /** The `store` section of every replica, instead of one that the first serves; whoever starts the cluster has opened `store` itself. */
+  etcd?: { section: string; store: Store };
   /** Command that the first replica runs in. */
   wrapFirst?: readonly string[];
 }
@@ -48,18 +52,20 @@ const FAST: Readonly<Record<string, string>> = {
 export const replicaText = (
   region: Region,
   doors: Places,
-  { webhookUrl, storeFolder }: ClusterOptions,
+  { webhookUrl, storeFolder, etcd }: ClusterOptions,
   wire: { store: number; control: number } | undefined,
 ): string => `region: ${region}
 replica: a
 api: { listen: 127.0.0.1:${doors.api[region]}, tokenFile: operator.token }
 store:
 ${
-  wire === undefined
-    ? `  kind: embedded
+  etcd !== undefined
+    ? etcd.section
+    : wire === undefined
+      ? `  kind: embedded
   file: ${storeFolder ?? '.'}/store.sqlite
   serve: { listen: 127.0.0.1:${doors.store}, tokenFile: store.token }`
-    : `  kind: remote
+      : `  kind: remote
   url: http://127.0.0.1:${wire.store}
   tokenFile: store.token`
 }

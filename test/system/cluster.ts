@@ -1,12 +1,14 @@
 // A whole cluster on one machine: three regions, each with a small real application and a replica in a process of its own. The first serves the store
 // and the builtin DNS zone; the others reach both through a wire each that can be cut. Starts in order, waits until the first route is served.
 // Its audit and the fences that users could see are judged at the end of every story.
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { fenceName, parseFence } from '../../providers/fence.ts';
 import type { Fence } from '../../providers/provider.ts';
@@ -19,7 +21,7 @@ import type { Store } from '../../src/store/store.ts';
 import { type ChaosProxy, startChaosProxy } from '../chaos-proxy.ts';
 import { ADDRESS, type ClusterOptions, clusterText, FIRST, type Places, REGIONS, type Region, replicaText, WEB } from './cluster-config.ts';
 import { expectExplained, watchFence } from './judge.ts';
-import { type End, type ReplicaProcess, startReplica } from './replica-process.ts';
+import { type End, MAIN, type ReplicaProcess, startReplica } from './replica-process.ts';
 import { workDir } from './server.ts';
 import { PATIENCE_MS, until } from './until.ts';
 
@@ -108,6 +110,10 @@ const secretFile = (path: string, text: string): string => {
   return text;
 };
 
+/** Runs a command of the program; resolves with its stdout, rejects with its stderr. */
+export const tidegate = async (...args: string[]): Promise<string> =>
+  (await promisify(execFile)(process.execPath, [MAIN, ...args], { timeout: PATIENCE_MS })).stdout;
+
 export const startCluster = async (options: ClusterOptions = {}): Promise<Cluster> => {
   const stack = new AsyncDisposableStack();
   try {
@@ -151,9 +157,14 @@ const start = async (options: ClusterOptions, stack: AsyncDisposableStack): Prom
   const read = (region: Region): string => readFileSync(configFile(region), 'utf8');
   for (const region of REGIONS) {
     const wire = wires.get(region);
-    const cluster = region === FIRST ? clusterText(options, doors) : '';
+    const cluster = region === FIRST && options.etcd === undefined ? clusterText(options, doors) : '';
     const own = replicaText(region, doors, options, wire && { store: wire.store.port, control: wire.control.port });
     writeFileSync(configFile(region), `${own}${cluster}`);
+  }
+
+  if (options.etcd !== undefined) {
+    writeFileSync(join(folder, 'cluster.yaml'), clusterText(options, doors));
+    await tidegate('apply', '-c', configFile(FIRST), '-f', join(folder, 'cluster.yaml'));
   }
 
   const replicas = new Map<Region, ReplicaProcess>();
@@ -173,7 +184,7 @@ const start = async (options: ClusterOptions, stack: AsyncDisposableStack): Prom
   await startOne(FIRST);
   await Promise.all(REGIONS.filter((region) => region !== FIRST).map(startOne));
 
-  const store = connectStore({ url: `http://127.0.0.1:${doors.store}`, token: storeToken, ports, timeoutMs: 5000 });
+  const store = options.etcd?.store ?? connectStore({ url: `http://127.0.0.1:${doors.store}`, token: storeToken, ports, timeoutMs: 5000 });
   stack.defer(() => store.close());
 
   const replica = (region: Region): ReplicaProcess => {
