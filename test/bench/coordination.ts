@@ -9,7 +9,7 @@ const GOAL_DETECTION_P99_MS = 10_000;
 const GOAL_TAKEOVER_P99_MS = 9000;
 
 /** Trials by number of regions, of takeovers, of the reference's; and the span over which load is counted. */
-const FULL = { detection: { 3: 60, 5: 60, 9: 30, 20: 12 }, takeovers: 20, locks: 5, loadMs: 20_000, sizes: [3, 20] };
+const FULL = { detection: { 3: 60, 5: 40, 9: 16, 20: 6 }, takeovers: 20, locks: 4, loadMs: 15_000, sizes: [3, 20] };
 const QUICK = { detection: { 3: 10, 9: 2 }, takeovers: 1, locks: 0, loadMs: 8000, sizes: [3] };
 
 const note = (text: string): void => void process.stderr.write(`coordination: ${text}\n`);
