@@ -138,9 +138,9 @@ export const createTrust = (verifier: Verifier = createVerifier()): Trust => {
       if (because !== null) return mute(because);
       const asOfRev = beat.asOfRev ?? 0;
       if (clock.ageMs(asOfRev, nowMs) <= knowledgeMaxMs) return { vote, beat, refused: [] };
-      // Too old, or from before anything that this process has read. Only a record that is itself fresh must have been written again by somebody.
-      const isOld = clock.leastAgeMs(asOfRev, nowMs) > knowledgeMaxMs;
-      const isAgain = isOld && clock.ageMs(beatKv.mod, nowMs) <= knowledgeMaxMs;
+      // Too old, or from before anything that this process has read. What was too old already when it was written must have been written again by
+      // somebody; the last beat of a replica that fell silent only grows old.
+      const isAgain = clock.leastAgeMs(asOfRev, nowMs) - clock.ageMs(beatKv.mod, nowMs) > knowledgeMaxMs;
       return mute(
         isAgain
           ? `its writer had seen revision ${asOfRev} last, which is older than ${seconds(knowledgeMaxMs)}: somebody wrote an old beat again, or its writer slept`

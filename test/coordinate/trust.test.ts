@@ -156,6 +156,16 @@ describe('a record written again', () => {
     expect((await hall.refused(reader))['beat/a/a']).toMatch(/somebody wrote an old beat again/);
   });
 
+  test('is nothing that the last beat of a replica that fell silent is taken for', async () => {
+    const { hall, reader } = await gathered();
+    const others = hall.speakers.filter((s) => s !== hall.speaker('a'));
+    for (let n = 0; n < 150; n++) {
+      await hall.pass(100, [reader], others);
+      expect(await hall.refused(reader)).toEqual({});
+    }
+    expect(await hall.fresh(reader)).toEqual(['b/a', 'c/a']);
+  });
+
   test('from a history that the store has lost counts never', async () => {
     const { hall, reader } = await gathered();
     const a = hall.speaker('a');
