@@ -47,13 +47,13 @@ export const warn = (log: Log, warnings: readonly Problem[]): void => {
 };
 
 /** Starts everything. Throws a Fault, with everything opened so far closed again. */
-export const serve = async (initial: ReplicaConfig, { ports, log, version }: ServeContext): Promise<Running> => {
+export const serve = async (initial: ReplicaConfig, context: ServeContext): Promise<Running> => {
   const ends: Ends = { working: [], open: [] };
   const quietly = async (close: Close): Promise<void> => {
     try {
       await close();
     } catch (error) {
-      log.warn('stop', { because: errorText(error) });
+      context.log.warn('stop', { because: errorText(error) });
     }
   };
   const endAll = async (): Promise<void> => {
@@ -61,7 +61,7 @@ export const serve = async (initial: ReplicaConfig, { ports, log, version }: Ser
     for (const close of ends.open.reverse().splice(0)) await quietly(close);
   };
   try {
-    return await start(initial, { ports, log, version }, ends, endAll);
+    return await start(initial, context, ends, endAll);
   } catch (error) {
     await endAll();
     throw error;
