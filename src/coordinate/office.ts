@@ -20,6 +20,8 @@ export interface Term {
   /** A transaction guarded on the leader record as this term last wrote it. */
   commit(conditions: readonly Condition[], ops: readonly Op[]): Promise<boolean>;
   nowMs(): number;
+  /** Monotonic instant at which this process took office. */
+  heldSinceMs: number;
 }
 
 export type Condition = { key: string; mod: number };
@@ -89,6 +91,7 @@ const DOUBTS_MAX = 32;
 
 interface Held {
   epoch: number;
+  sinceMs: number;
   leader: Leader;
   mod: number;
   renewedAtMs: number;
@@ -170,6 +173,9 @@ export const createOffice = (options: OfficeOptions): Office => {
     get epoch() {
       return held?.epoch ?? 0;
     },
+    get heldSinceMs() {
+      return held?.sinceMs ?? mono();
+    },
     renew: () => serially(async () => (await guarded({ conditions: [], ops: [] }, 'renew')) === 'done'),
     commit: (conditions, ops) => serially(async () => (await guarded({ conditions, ops }, 'commit')) === 'done'),
     nowMs: options.nowMs,
@@ -180,7 +186,7 @@ export const createOffice = (options: OfficeOptions): Office => {
   const take = (sight: Sight, leader: Leader, mod: number): void => {
     options.onTerm(sight);
     sent.clear();
-    held = { epoch: leader.epoch, leader, mod, renewedAtMs: mono() };
+    held = { epoch: leader.epoch, sinceMs: mono(), leader, mod, renewedAtMs: mono() };
     setRole({ role: 'coordinator', epoch: leader.epoch });
     log.info('coordinator.took_over', { epoch: leader.epoch });
   };

@@ -1,6 +1,7 @@
 // What this replica hears of the others: the cluster's configuration, other regions' suspicions as hints for bursts, and their votes to compare its own
 // with. Everything here is a hint or a copy; nothing is counted.
 import { KEYS, placeOf } from '../coordinate/keys.ts';
+import { createVerifier } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Adopted, Beat, ClusterConfig, EndpointKey, Vote } from '../model.ts';
@@ -32,6 +33,9 @@ export interface Ears {
   stop(): void;
 }
 
+/** Records whose signature is known to be right or wrong: more than the replicas of a cluster write. */
+const JUDGED_MAX = 4096;
+
 /** Whatever another region has written: only what has the right shape is heard, and nothing makes this one deaf to the rest. */
 const suspectsIn = (beat: unknown): readonly EndpointKey[] => Object.keys((beat as Partial<Beat> | null)?.suspects ?? {});
 const isVote = (vote: unknown): boolean => {
@@ -48,6 +52,9 @@ export const createEars = (options: EarsOptions): Ears => {
   let members: KeyValue | null = null;
   let adoptedNonce: string | null | undefined;
   let heardAt: ReadonlyMap<string, { mod: number; atMs: number }> = new Map();
+
+  const verifier = createVerifier();
+  const judged = new Map<string, { mod: number; keys: readonly string[]; genuine: boolean }>();
 
   const mono = (): number => ports.clock.monoMs();
 
@@ -72,6 +79,22 @@ export const createEars = (options: EarsOptions): Ears => {
     }
   };
 
+  /** In a region with keys only what is signed by one of them is heard: a forgery could make others burst, or doubt themselves. Asked once per record. */
+  const isGenuine = ({ key, mod, value }: KeyValue): boolean => {
+    const kind = key.startsWith('beat/') ? 'beat' : key.startsWith('vote/') ? 'vote' : null;
+    if (kind === null) return false;
+    const { region: from, replica } = placeOf(key);
+    const cluster = options.cluster();
+    const keys = cluster?.regions.find((r) => r.name === from)?.keys ?? [];
+    if (cluster === null || keys.length === 0) return true;
+    const known = judged.get(key);
+    if (known?.mod === mod && known.keys === keys) return known.genuine;
+    if (judged.size >= JUDGED_MAX) judged.clear();
+    const genuine = verifier.isGenuine(kind, { cluster: cluster.name, region: from, replica }, value, keys);
+    judged.set(key, { mod, keys, genuine });
+    return genuine;
+  };
+
   const hear = ({ rev, kvs }: Read): void => {
     const adopted = kvs.find((kv) => kv.key === KEYS.adopted)?.value as Adopted | undefined;
     const nonce = adopted?.nonce ?? null;
@@ -86,7 +109,8 @@ export const createEars = (options: EarsOptions): Ears => {
       if (members?.mod !== found.mod) members = found;
       options.onMembers(members.value as ClusterConfig, rev);
     }
-    const beats = kvs.filter((kv) => kv.key.startsWith('beat/'));
+    const genuine = kvs.filter(isGenuine);
+    const beats = genuine.filter((kv) => kv.key.startsWith('beat/'));
     const before = heardAt;
     heardAt = new Map(
       beats.map((kv) => [kv.key, before.get(kv.key)?.mod === kv.mod ? before.get(kv.key)! : { mod: kv.mod, atMs: mono() }]),
@@ -100,7 +124,7 @@ export const createEars = (options: EarsOptions): Ears => {
       if (from !== region && known !== undefined && known.mod !== kv.mod) options.onHints(from, suspectsIn(kv.value));
     }
     const speaking = new Set(fresh.map((kv) => kv.key.slice('beat/'.length)));
-    const votes = kvs
+    const votes = genuine
       .filter((kv) => kv.key.startsWith('vote/') && placeOf(kv.key).region !== region && speaking.has(kv.key.slice('vote/'.length)))
       .filter((kv) => isVote(kv.value))
       .map((kv) => ({ region: placeOf(kv.key).region, vote: kv.value as Vote }));

@@ -10,25 +10,19 @@ const LOCK_DELAY_EXTRA_MS = 2000;
 /** Moments after a write at which it is read back. */
 const READ_BACK_AFTER_MS = [5000, 30_000];
 
-/** A term, and when it began by this process's monotonic clock. */
-type Office = Term & { heldSinceMs?: number };
-
 export interface LateWrites {
   /** ms until this term may write to this provider; 0: now. */
-  waitMs(provider: Provider, term: Office): number;
+  waitMs(provider: Provider, term: Term): number;
   wrote(name: string, provider: Provider): void;
   /** ms until the next look that an earlier write asks for; Infinity: none does. */
   nextLookMs(name: string): number;
 }
 
 export const createLateWrites = (clock: Clock, callTimeoutMs: number): LateWrites => {
-  let office = { epoch: Number.NaN, sinceMs: 0 };
   const looksAtMs = new Map<string, readonly number[]>();
   return {
     waitMs({ can }, term) {
-      // Whoever does not hear when the term began counts from its first look at it, which is later.
-      if (office.epoch !== term.epoch) office = { epoch: term.epoch, sinceMs: term.heldSinceMs ?? clock.monoMs() };
-      return can.fencing === 'conditional' ? 0 : Math.max(0, office.sinceMs + callTimeoutMs + LOCK_DELAY_EXTRA_MS - clock.monoMs());
+      return can.fencing === 'conditional' ? 0 : Math.max(0, term.heldSinceMs + callTimeoutMs + LOCK_DELAY_EXTRA_MS - clock.monoMs());
     },
     wrote(name, { can }) {
       if (can.fencing !== 'conditional')

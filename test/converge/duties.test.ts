@@ -28,6 +28,7 @@ const stage = (names: readonly string[] = [WEB]) => {
     get epoch() {
       return state.epoch;
     },
+    heldSinceMs: 0,
     renew: async () => true,
     nowMs: () => 0,
     async commit(conditions, ops) {

@@ -83,12 +83,15 @@ export const publishing = (
   const outcomes: string[] = [];
   const acknowledged: string[] = [];
   let rev = 0;
-  const term: Term & { heldSinceMs?: number | undefined } = {
+  const begun = new Map<number, number>();
+  const term: Term = {
     get epoch() {
       return state.epoch;
     },
     get heldSinceMs() {
-      return state.heldSinceMs;
+      const { epoch, heldSinceMs } = state;
+      if (!begun.has(epoch)) begun.set(epoch, virtual.ports.clock.monoMs());
+      return heldSinceMs ?? begun.get(epoch) ?? 0;
     },
     renew: () => state.renew(),
     async commit(conditions, ops: readonly Op[]) {

@@ -103,6 +103,7 @@ const start = async ({ more = [] as readonly string[] } = {}) => {
   const duties = createConvergeDuties({ log, detection: () => undefined, convergence: () => undefined });
   const term: Term = {
     epoch: 1,
+    heldSinceMs: 0,
     renew: async () => true,
     nowMs,
     commit: async (conditions, ops) => (await store.txn({ if: conditions, then: ops })).ok,
