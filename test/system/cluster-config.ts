@@ -16,6 +16,8 @@ export interface ClusterOptions {
   /** Regions that may coordinate; all unless said. */
   coordinators?: readonly Region[];
   weights?: Readonly<Partial<Record<Region, number>>>;
+  /** URLs by which a region tells that its own uplink works. */
+  anchors?: Readonly<Partial<Record<Region, readonly string[]>>>;
   webhookUrl?: string;
   /** Folder of the store file; beside the rest unless said. */
   storeFolder?: string;
@@ -81,10 +83,13 @@ paging:
 `;
 
 /** The part that all replicas share. */
-export const clusterText = ({ policy = {}, coordinators, weights = {} }: ClusterOptions, { dns, app }: Places): string => `cluster:
+export const clusterText = (
+  { policy = {}, coordinators, weights = {}, anchors = {} }: ClusterOptions,
+  { dns, app }: Places,
+): string => `cluster:
   name: local
   regions:
-${REGIONS.map((region) => `    - { name: ${region}, coordinator: ${coordinators?.includes(region) ?? true} }`).join('\n')}
+${REGIONS.map((region) => `    - { name: ${region}, coordinator: ${coordinators?.includes(region) ?? true}, anchors: [${(anchors[region] ?? []).join(', ')}] }`).join('\n')}
   policy:
 ${Object.entries({ ...FAST, ...policy })
   .map(([name, value]) => `    ${name}: ${value}`)
