@@ -36,14 +36,14 @@ import { hasOverdueNews } from './incident.ts';
 import { activeOverrides, drainOn, expiredOverrides, freezeOn, stopOn } from './override.ts';
 import { factorOf, isSame, newMemory, patch, SET_ASIDE } from './pool.ts';
 import { compose } from './record.ts';
-import type { Decision, Snapshot } from './snapshot.ts';
+import { blankRouting, type Decision, type Snapshot } from './snapshot.ts';
 import { type Happening, happeningsOf, type ServiceStory } from './story.ts';
 
 /** In: one snapshot, cluster time in ms. Out: the next decision, or none. Deterministic; throws only on broken invariants. */
 export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
   const { cluster, routing } = snapshot;
   const tallies = tally(cluster, snapshot.heard, nowMs);
-  const before = routing ?? blank(cluster, nowMs);
+  const before = routing ?? blankRouting(cluster, nowMs);
   const active = activeOverrides(snapshot.overrides, nowMs);
   const benches = seatAll(snapshot, before, tallies, active, nowMs);
   const known = benches.filter((b) => isKnown(b, nowMs)).map((b) => stepped(b, active, nowMs));
@@ -66,19 +66,6 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
     tallies,
   };
 };
-
-const blank = (cluster: ClusterConfig, nowMs: number): Routing => ({
-  v: 0,
-  epoch: 0,
-  nonce: '',
-  atMs: nowMs,
-  membersVersion: cluster.version,
-  because: '',
-  regionDrainsAtMs: {},
-  auditHash: '',
-  open: {},
-  services: {},
-});
 
 /** With fewer than three voters the death of one region takes the majority along: such a service advises at most. So does one that a human stopped. */
 const effectiveMode = (cluster: ClusterConfig, service: ServiceConfig, active: readonly Override[]): Mode =>

@@ -33,3 +33,17 @@ export interface Decision {
   uses: readonly string[];
   tallies: readonly PoolTally[];
 }
+
+/** The record before the first decision. */
+export const blankRouting = (cluster: ClusterConfig, nowMs: number): Routing => ({
+  v: 0,
+  epoch: 0,
+  nonce: '',
+  atMs: nowMs,
+  membersVersion: cluster.version,
+  because: '',
+  regionDrainsAtMs: {},
+  auditHash: '',
+  open: {},
+  services: {},
+});

@@ -5,6 +5,7 @@ import { steeringOf } from '../../policies/index.ts';
 import { toShares } from '../../policies/shares.ts';
 import type { Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
 import { factorOf, newMemory } from '../decide/pool.ts';
+import { blankRouting } from '../decide/snapshot.ts';
 import type { AppliedRecord, Audit, ClusterConfig, Policy, PoolConfig, PoolMemory, Route, Routing, ServiceConfig } from '../model.ts';
 import { barrier, desiredOf, nonceOf } from './plan.ts';
 
@@ -124,19 +125,6 @@ const blankService = (nowMs: number): Routing['services'][string] => ({
   pools: {},
 });
 
-const blank = (cluster: ClusterConfig, nowMs: number): Routing => ({
-  v: 0,
-  epoch: 0,
-  nonce: '',
-  atMs: nowMs,
-  membersVersion: cluster.version,
-  because: '',
-  regionDrainsAtMs: {},
-  auditHash: '',
-  open: {},
-  services: {},
-});
-
 /** Is there anything about this service that the store does not know? What its provider is merely behind with, normal publishing brings. */
 export const isAstray = (
   service: ServiceConfig,
@@ -162,7 +150,7 @@ export const routeText = (route: Readonly<Record<string, number>> | null): strin
  */
 export const adoptRouting = (adopting: Adopting): AdoptedRouting => {
   const { cluster, served, nowMs, by, because, nonce } = adopting;
-  const before = adopting.routing ?? blank(cluster, nowMs);
+  const before = adopting.routing ?? blankRouting(cluster, nowMs);
   const fences = [...(adopting.otherFences ?? []), ...[...served.values()].map(({ back }) => back.fence?.v ?? 0)];
   const v = Math.max(before.v, ...Object.values(before.services).map((s) => s.fence), ...fences) + 1;
   const services: Record<string, Routing['services'][string]> = { ...before.services };
