@@ -1,5 +1,5 @@
 // The store contract over real etcd: two clients of one member, each test under a prefix of its own.
-import { afterAll, beforeAll, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { realPorts } from '../../src/ports.ts';
 import { openEtcd } from '../../src/store/etcd/index.ts';
 import { restartContract, storeContract } from '../contract/store.contract.ts';
@@ -32,3 +32,38 @@ const twoClients = async () => {
 };
 storeContract('etcd, two clients', twoClients);
 restartContract('etcd, two clients', twoClients);
+
+test('a large record that a read names crosses the wire once per revision, and every read has it as it is', async () => {
+  const { store, store2, close } = await twoClients();
+  const sentBytes = async (): Promise<number> => {
+    const metrics = await (await fetch(`${etcd.endpoints[0]}/metrics`)).text();
+    return Number(/^etcd_network_client_grpc_sent_bytes_total (\S+)$/m.exec(metrics)?.[1]);
+  };
+  try {
+    const text = 'x'.repeat(200_000);
+    const read = async () => (await store.get({ keys: ['members', 'small'], prefixes: ['vote/'] })).kvs;
+    await store2.txn({
+      if: [],
+      then: [
+        { put: 'members', value: { n: 1, text } },
+        { put: 'small', value: 1 },
+        { put: 'vote/a', value: 1 },
+      ],
+    });
+    const first = await read();
+    const before = await sentBytes();
+    for (let i = 0; i < 20; i++) expect(await read()).toEqual(first);
+    expect((await sentBytes()) - before).toBeLessThan(text.length);
+    // Whatever else changes is seen at once, and so is the record itself: changed, deleted, made anew.
+    await store2.txn({ if: [], then: [{ put: 'vote/a', value: 2 }] });
+    expect((await read()).map(({ value }) => value)).toEqual([{ n: 1, text }, 1, 2]);
+    await store2.txn({ if: [], then: [{ put: 'members', value: { n: 2, text } }] });
+    expect((await read())[0]?.value).toEqual({ n: 2, text });
+    await store2.txn({ if: [], then: [{ del: 'members' }] });
+    expect((await read()).map(({ key }) => key)).toEqual(['small', 'vote/a']);
+    await store2.txn({ if: [], then: [{ put: 'members', value: { n: 3, text } }] });
+    expect((await read())[0]?.value).toEqual({ n: 3, text });
+  } finally {
+    await close();
+  }
+});

@@ -48,6 +48,9 @@ export interface EtcdOptions {
 const isAnswer = (error: unknown): boolean =>
   error instanceof Fault || (error instanceof CallError && !['member', 'unknown'].includes(meaningOf(error.code, error.message).cause));
 
+/** A record of this size that a read names is fetched once per revision, not once per read: `members` of a large cluster above all. */
+const LARGE_BYTES = 4096;
+
 class EtcdStore implements Store {
   readonly #ports: Ports;
   readonly #log: Log | undefined;
@@ -55,6 +58,8 @@ class EtcdStore implements Store {
   readonly #timeoutMs: number;
   readonly #protocol = loadProtocol();
   readonly #identity = createIdentity();
+  /** Large records as last read. A read that finds one unchanged is spared its bytes. */
+  readonly #large = new Map<string, KeyValue>();
   readonly #passport: Passport;
   readonly #roster: Roster;
   readonly #closed = new AbortController();
@@ -223,33 +228,40 @@ class EtcdStore implements Store {
 
   async #readOver(member: Member | null, link: Link, wanted: Required<Query>, signal: AbortSignal): Promise<Read> {
     const before = this.#identity.before();
-    const request = readRequest(this.#prefix, wanted, KEYS.adopted);
+    const known = wanted.keys.flatMap((key) => this.#large.get(key) ?? []);
+    const request = readRequest(this.#prefix, wanted, KEYS.adopted, known);
     const send = () => this.#send(member, link, request, signal);
     const reply = await send().catch((error: unknown) => {
       if (!isTokenRefused(error)) throw error;
       return send();
     });
-    const records = this.#records(reply);
+    const fresh = this.#records(reply, new Set(wanted.keys));
+    const records = reply.succeeded === true && known.length > 0 ? [...fresh, ...known].sort((a, b) => (a.key < b.key ? -1 : 1)) : fresh;
     const adopted = records.find(({ key }) => key === KEYS.adopted);
     this.#learn(reply, before, (adopted?.value as Adopted | undefined) ?? null);
     const asked = wanted.keys.includes(KEYS.adopted) || wanted.prefixes.some((p) => KEYS.adopted.startsWith(p));
     return { rev: positionOf(reply.header).rev, kvs: asked ? records : records.filter((record) => record !== adopted) };
   }
 
-  #records(reply: TxnReply): readonly KeyValue[] {
+  #records(reply: TxnReply, named: ReadonlySet<string> = new Set()): readonly KeyValue[] {
     const raw = recordsOf(this.#prefix, reply);
     const bytes = raw.reduce((sum, { json }) => sum + json.length, 0);
     if (bytes > READ_BYTES_MAX)
       throw new StoreDefiniteError(`${this.#where}: more than ${READ_BYTES_MAX} bytes match; ask for fewer keys at a time`);
-    return parsedRecords(raw, ({ key, mod }) =>
+    const parsed = parsedRecords(raw, ({ key, mod }) =>
       this.#log?.error('etcd.record', { key, mod, because: 'its value is not JSON: another program wrote it; it is treated as missing' }),
     );
+    const large = new Set(raw.filter(({ json }) => json.length >= LARGE_BYTES).map(({ key }) => key));
+    for (const record of parsed) if (named.has(record.key) && large.has(record.key)) this.#large.set(record.key, record);
+    return parsed;
   }
 
   /** Throws when the reply shows another store, or an earlier point of this one. */
   #learn(reply: TxnReply, before: Before, adopted: Adopted | null | undefined): void {
     const wasFrozen = this.#identity.frozen() !== null;
     const judged = this.#identity.learn(positionOf(reply.header), before, adopted);
+    // Another history: the same revision may stand for another record there.
+    if (judged === 'frozen' || judged === 'adopted') this.#large.clear();
     if (judged === 'late') throw new Error('answered before the store was adopted');
     if (judged === 'frozen') {
       if (!wasFrozen) this.#log?.error('etcd.replaced', { prefix: this.#prefix, because: this.#identity.frozen() });

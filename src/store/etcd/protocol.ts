@@ -76,13 +76,23 @@ const rangeOp = (key: string): RequestOp => ({ request_range: { key: bytes(key) 
 
 /**
  * A read of all keys and prefixes at one revision. etcd answers a transaction of no operations from one member's memory, without asking the others;
- * `always` is a key that is read each time, so that there is none.
+ * `always` is a key that is read each time, so that there is none. Records in `known` are left out when none of them has changed: then it succeeds.
  */
-export const readRequest = (prefix: string, { keys, prefixes }: Required<Query>, always: string): TxnRequest => ({
-  compare: [],
-  success: [...prefixes.map((p) => ({ request_range: rangeOf(prefix + p) })), ...[...keys, always].map((key) => rangeOp(prefix + key))],
-  failure: [],
-});
+export const readRequest = (
+  prefix: string,
+  { keys, prefixes }: Required<Query>,
+  always: string,
+  known: readonly KeyValue[] = [],
+): TxnRequest => {
+  const spared = new Set(known.map(({ key }) => key));
+  const ranges = prefixes.map((p) => ({ request_range: rangeOf(prefix + p) }));
+  const all = [...keys, always];
+  return {
+    compare: known.map(({ key, mod }) => ({ result: 'EQUAL', target: 'MOD', key: bytes(prefix + key), mod_revision: mod })),
+    success: [...ranges, ...all.filter((key) => !spared.has(key)).map((key) => rangeOp(prefix + key))],
+    failure: known.length === 0 ? [] : [...ranges, ...all.map((key) => rangeOp(prefix + key))],
+  };
+};
 
 /** `always` as for a read: a transaction that writes nothing must ask a majority all the same. */
 export const writeRequest = (prefix: string, txn: Txn, ops: readonly EncodedOp[], always: string): TxnRequest => ({
