@@ -82,6 +82,7 @@ export const regionCutOff = async (world: World, row: Row): Promise<void> => {
     from,
   );
   expect(told.summary).toContain('nothing can be decided');
+  row.late = world.replicasOf(region).map(({ name }) => name);
   row.note = `${region}; it keeps its vote and pages its own people`;
 };
 
@@ -106,6 +107,7 @@ export const partlyCut = async (world: World, row: Row): Promise<void> => {
   );
   await doubted(world, ['r2', 'r3']);
   await nothingMoves(world, ['r2/a', 'r3/a', 'r4/a', 'r5/a']);
+  row.late = ['r1/a', 'r2/a', 'r2/b', 'r3/a'];
   row.note = 'r1 from r2 and r3; nothing moved';
 };
 
@@ -114,6 +116,7 @@ export const oneWay = async (world: World, row: Row): Promise<void> => {
   await world.cut([{ from: 'r1', to: 'r2' }]);
   await doubted(world, ['r2']);
   await nothingMoves(world, ['r2/a', 'r3/a', 'r4/a', 'r5/a']);
+  row.late = ['r1/a', 'r2/a', 'r2/b'];
   row.note = 'r1 to r2; nothing moved';
 };
 

@@ -35,6 +35,7 @@ export const majorityLost = async (world: World, row: Row): Promise<void> => {
     await world.untilPaged(`${region} takes it back`, (page) => page.type === 'store.resolved' && page.detail.region === region, from);
   const adopted = [...world.chronicle.pages.values()].filter(({ type }) => type === 'store.lost');
   expect(new Set(adopted.map(({ detail }) => detail.region))).toEqual(new Set(REGIONS));
+  row.late = REPLICAS;
   row.note = 'every region paged its belief; nothing moved until the majority was back (detection from then)';
 };
 
@@ -59,5 +60,5 @@ export const rollingRestart = async (world: World, row: Row): Promise<void> => {
   const raised = [...world.chronicle.pages.values()].filter((page) => !known.has(`outbox/${page.id}`));
   expect(raised.length).toBeGreaterThan(0);
   for (const { id, summary } of raised) await world.untilPaged(`delivery of ${id}: ${summary}`, (page) => page.id === id, 0);
-  row.note = `${REPLICAS.length} replicas, twice; nothing moved, ${raised.length} pages delivered`;
+  row.note = `${REPLICAS.length} replicas, twice; nothing moved; pages raised meanwhile and delivered: ${raised.length}`;
 };

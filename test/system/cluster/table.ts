@@ -8,6 +8,8 @@ export interface Row {
   note: string;
   /** Replicas that the case kept from running, so that their own words about that say nothing of this machine. */
   asleep?: readonly string[];
+  /** Replicas whose words the case held up on their way for longer than evidence may be old. */
+  late?: readonly string[];
 }
 
 const seconds = (ms: number | undefined): string => (ms === undefined ? '' : (ms / 1000).toFixed(1));
