@@ -130,6 +130,10 @@ export const beliefsOf = (eyes: Eyes): readonly Belief[] => {
   });
 };
 
-/** Pools of a service that the own vote holds out, whether or not they carry anything: nobody should be sent there. */
+/** Pools of a service that the own vote holds out, whether or not they carry anything: nobody should be sent there. None for a vantage that abstains. */
 export const poolsOut = (eyes: Eyes, service: ServiceConfig): ReadonlySet<string> =>
-  new Set(service.pools.filter((pool) => lookAtPool(eyes, service, pool).says === 'out').map(({ name }) => name));
+  new Set(
+    eyes.vote.self.state === 'abstain'
+      ? []
+      : service.pools.filter((pool) => lookAtPool(eyes, service, pool).says === 'out').map(({ name }) => name),
+  );

@@ -59,6 +59,12 @@ describe('a store that does not answer', () => {
     expect(said(newsOf({ ...facts, open: openOf('store', 'down/eu') }))).toEqual([]);
   });
 
+  test('advises to take nobody out while this vantage abstains: what it holds down may be its own uplink', () => {
+    const [store] = newsOf(factsOf({ vote: { ...EU_DOWN, self: { state: 'abstain', because: '3 of 4 anchors unreachable' } } }));
+    expect(store?.summary).toContain('break-glass, should a region have to leave: ');
+    expect(store?.summary).not.toMatch(/=0( |$)/);
+  });
+
   test.each<{ name: string; given: Partial<Facts>; wanted: string[]; words: string }>([
     {
       name: 'before any configuration was read',
