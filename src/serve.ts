@@ -186,7 +186,8 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   // Whoever coordinates says it, once per region: somebody writes votes that are not its own, or a replica signs with a key that nobody knows.
   const doubted = ({ refused }: Sight): void => {
     if (replica.coordinator.role().role !== 'coordinator') return;
-    for (const { key, because } of refused)
+    // One that its writer had signed, but that came late, may have been under way while a partition lasted: it is not counted, and that is in the status.
+    for (const { key, because } of refused.filter((each) => each.isForged))
       desk.report({
         type: 'vote.refused',
         severity: 'warning',

@@ -65,7 +65,7 @@ const hear = (
     if (!kv.key.startsWith('vote/')) continue;
     const { region, replica } = placeOf(kv.key);
     if (kv.key !== voteKey(region, replica)) {
-      refused.push({ key: kv.key, because: 'its key names no region and replica' });
+      refused.push({ key: kv.key, because: 'its key names no region and replica', isForged: true });
       continue;
     }
     const beat = byKey.get(beatKey(region, replica));

@@ -11,6 +11,8 @@ import { createVerifier, type SignedKind, type SignedPlace, type Verifier } from
 export interface Refusal {
   key: string;
   because: string;
+  /** Not signed by its region, or of no shape. Else it is genuine but old: written again by somebody, or long under way. */
+  isForged: boolean;
 }
 
 /** A replica's two records as they were read, and what is asked of them. */
@@ -122,16 +124,16 @@ export const createTrust = (verifier: Verifier = createVerifier()): Trust => {
   return {
     weigh({ place, keys, vote: voteKv, beat: beatKv, knowledgeMaxMs }, clock, nowMs) {
       const falseVote = whyFalse('vote', voteKv, place, keys);
-      if (falseVote !== null) return { vote: null, beat: null, refused: [{ key: voteKv.key, because: falseVote }] };
+      if (falseVote !== null) return { vote: null, beat: null, refused: [{ key: voteKv.key, because: falseVote, isForged: true }] };
       const vote = voteKv.value as Vote;
-      const mute = (because?: string): Credible => ({
+      const mute = (because?: string, isForged = false): Credible => ({
         vote,
         beat: null,
-        refused: because === undefined || beatKv === undefined ? [] : [{ key: beatKv.key, because }],
+        refused: because === undefined || beatKv === undefined ? [] : [{ key: beatKv.key, because, isForged }],
       });
       if (beatKv === undefined) return mute();
       const falseBeat = whyFalse('beat', beatKv, place, keys);
-      if (falseBeat !== null) return mute(falseBeat);
+      if (falseBeat !== null) return mute(falseBeat, true);
       const beat = beatKv.value as Beat;
       if (keys.length === 0) return { vote, beat, refused: [] };
       const because = whyNoBeatOf(vote, beat, beatKv.mod) ?? whyReplayed(beat, place);

@@ -20,12 +20,16 @@ export interface Loneliness {
 /** Event loop lateness (99th percentile) above which results are this process's trouble. */
 export const LOOP_DELAY_MAX_MS = 200;
 
+/** Most of what answers while the uplink works does not. */
+export const isCutOff = ({ anchorsConfigured, anchorsUnreachable }: SelfFacts): boolean =>
+  anchorsConfigured > 0 && anchorsUnreachable.length * 2 > anchorsConfigured;
+
 /** In: facts of the last self-check, what the others say, and how long this process is still catching up (ms, <= 0: not at all). */
 export const judgeSelf = (facts: SelfFacts | null, alone: Loneliness, catchingUpMs: number): Self => {
   if (catchingUpMs > 0) return { state: 'abstain', because: 'probes started late: this process was paused or overloaded' };
   if (facts !== null && facts.loopDelayP99Ms > LOOP_DELAY_MAX_MS)
     return { state: 'abstain', because: `event loop late by ${Math.round(facts.loopDelayP99Ms)} ms (limit ${LOOP_DELAY_MAX_MS} ms)` };
-  if (facts !== null && facts.anchorsConfigured > 0 && facts.anchorsUnreachable.length * 2 > facts.anchorsConfigured)
+  if (facts !== null && isCutOff(facts))
     return {
       state: 'abstain',
       because: `${facts.anchorsUnreachable.length} of ${facts.anchorsConfigured} anchors unreachable: the uplink here is suspect`,

@@ -3,7 +3,7 @@
 // in every other vantage. The replicas of a region share its targets: this one looks at what it owns among its `peers`, and says nothing of the rest.
 // Who is a peer is the shell's finding (src/probe/siblings.ts).
 import type { Beat, EndpointKey, Observation, TargetId, Vote } from '../model.ts';
-import { judgeSelf, type Loneliness, type SelfFacts } from './abstain.ts';
+import { isCutOff, judgeSelf, type Loneliness, type SelfFacts } from './abstain.ts';
 import { afterLook, afterPending, freshOpinion, isSuspect, type Opinion } from './opinion.ts';
 import { type Restraint, restrained, UNRESTRAINED } from './restraint.ts';
 import { beatOf, sameContent, sameList, sameSelf, voteOf } from './speech.ts';
@@ -136,7 +136,7 @@ const listen = (own: Own, input: VantageInput, nowMs: number): Own => {
     case 'others':
       return { ...own, alone: loneliness(own, input.votes) };
     case 'self':
-      return { ...own, facts: input.facts };
+      return checked(own, input.facts, nowMs);
     case 'rules':
       return adopt({ ...own, all: input.rules }, shareOf(input.rules, own.peers, own.replica));
     case 'company':
@@ -155,6 +155,12 @@ const opinionOf = (own: Own, key: EndpointKey): Opinion => own.opinions.get(key)
 
 /** One interval to look at everything once more before this vantage speaks again. */
 const caughtOut = (own: Own, nowMs: number): Own => ({ ...own, catchingUpUntilMs: nowMs + own.rules.intervalMs });
+
+/** When the uplink comes back, a majority may have been cut off together: what each believes of the others is as old as the cut. */
+const checked = (own: Own, facts: SelfFacts, nowMs: number): Own => {
+  const isBack = own.facts !== null && isCutOff(own.facts) && !isCutOff(facts);
+  return isBack ? { ...own, facts, restraint: { ...own.restraint, healingUntilMs: nowMs + own.rules.intervalMs } } : { ...own, facts };
+};
 
 const look = (own: Own, observation: Observation, late: boolean, nowMs: number): Own => {
   const awake = late ? caughtOut(own, nowMs) : own;
@@ -288,7 +294,7 @@ const quiet = (o: Opinion, burst: Burst): boolean =>
 
 const speak = (heard: Own, probes: readonly EndpointKey[], nowMs: number): VantageStep => {
   const own = joined(heard, nowMs);
-  const self = restrained(own.restraint) ?? judgeSelf(own.facts, own.alone, own.catchingUpUntilMs - nowMs);
+  const self = restrained(own.restraint, nowMs) ?? judgeSelf(own.facts, own.alone, own.catchingUpUntilMs - nowMs);
   const wanted = own.news || !sameSelf(own.vote.self, self) ? voteOf(own, own.vote.seq + 1, self) : own.vote;
   const changed = own.vote.seq === 0 || (wanted !== own.vote && !sameContent(own.vote, wanted));
   const vote = changed ? wanted : own.vote;
@@ -307,6 +313,8 @@ const speak = (heard: Own, probes: readonly EndpointKey[], nowMs: number): Vanta
 
 const nextWake = (own: Own): number => {
   let atMs = own.beatAtMs + (own.beatDue ? BEAT_GAP_MS : own.rules.beatMs);
+  const { healingUntilMs } = own.restraint;
+  if (healingUntilMs !== null && healingUntilMs > own.beatAtMs) atMs = Math.min(atMs, healingUntilMs);
   if (own.restraint.joiningUntilMs !== null) atMs = Math.min(atMs, own.restraint.joiningUntilMs);
   for (const burst of own.bursts.values()) atMs = Math.min(atMs, burst.nextAtMs, burst.untilMs);
   return atMs;

@@ -265,7 +265,12 @@ describe('abstention', () => {
     expect(m.vote.self.state).toBe('ok');
     m.feed({ kind: 'self', facts: { ...facts, anchorsUnreachable: ['x', 'y'] } });
     expect(m.vote.self).toEqual({ state: 'abstain', because: '2 of 3 anchors unreachable: the uplink here is suspect' });
+    // What it came to believe while it was cut off is as old as the cut: it looks at everything once more before it votes.
     m.feed({ kind: 'self', facts });
+    expect(m.vote.self).toEqual({ state: 'abstain', because: expect.stringContaining('gone a moment ago') });
+    m.runTo(m.nowMs + 4900);
+    expect(m.vote.self.state).toBe('abstain');
+    m.runTo(m.nowMs + 200);
     expect(m.vote.self.state).toBe('ok');
   });
 

@@ -126,7 +126,7 @@ export const createRoster = ({ ports, log, endpoints, identify, timeoutMs }: Ros
       });
 
     const setGood = (next: boolean, why: string): void => {
-      if (good && !next) log?.warn('etcd.member.aside', { member: name, because: why });
+      if (good && !next && !closed.signal.aborted) log?.warn('etcd.member.aside', { member: name, because: why });
       if (!good && next) log?.info('etcd.member.good', { member: name });
       if (!next) because = why;
       const isChange = good !== next;
