@@ -134,3 +134,19 @@ const doubted = async (world: World, regions: readonly Region[]): Promise<void> 
     PATIENCE_MS,
   );
 };
+
+/** Of all packets between regions, both ways: a look loses one of its own in about every tenth case. */
+const LOSS = 0.03;
+
+/** A bad day everywhere moves nothing, and does not hide the death of a region's application. */
+export const lossEverywhere = async (world: World, row: Row): Promise<void> => {
+  const region = 'r4';
+  await world.cut([], [], LOSS);
+  await nothingMoves(world, ['r1/a', 'r2/a', 'r3/a', 'r4/a', 'r5/a']);
+  world.truth.break(region);
+  const atMs = performance.now();
+  await world.site(region).order({ app: 'down' });
+  Object.assign(row, await expectDrain(world, region, atMs));
+  row.late = REGIONS.map((each) => `${each}/a`);
+  row.note = `${100 * LOSS} % of all packets lost: nothing moved until the application of ${region} died`;
+};

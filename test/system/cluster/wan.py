@@ -1,7 +1,7 @@
 """A wide-area network in one process: network namespaces joined by TUN devices, and between every two of them delay, jitter, loss and cuts, each way apart.
 
 Arguments: the run's folder, or - for none, and short names. The first line says "ready RUN NET": the n-th is namespace RUN-NAME and has NET.n.1, .10, .53 and .54; the caller's own
-namespace is the last, without delay. Standard input is the lever: each line is a JSON object that replaces the matrix, {"delay": ms, "jitter": ms, "pairs":
+namespace is the last, without delay. Standard input is the lever: each line is a JSON object that replaces the matrix, {"delay": ms, "jitter": ms, "loss": part, "pairs":
 {"1-2": {"delay": ms, "loss": 0.1, "cut": true, "over": bytes}}}, and is answered with "set"; packets over so many bytes are lost, and each loss is
 said. Each second says how late the worst packet was delivered.
 The end of standard input ends everything: the processes within, the namespaces, the folder.
@@ -126,9 +126,9 @@ def route(ends):
                 if len(packet) > pair.get("over", MTU):
                     print("oversize", flush=True)
                     continue
-                if pair.get("cut") or random.random() < pair.get("loss", 0):
-                    continue
                 near = observer in (source, to)
+                if pair.get("cut") or random.random() < pair.get("loss", 0 if near else matrix.get("loss", 0)):
+                    continue
                 delay = 0 if near else pair.get("delay", matrix.get("delay", 0)) + random.uniform(0, matrix.get("jitter", 0))
                 count += 1
                 last[source, to] = max(last.get((source, to), 0), arrived + delay / 1000)

@@ -15,6 +15,8 @@ export interface Matrix {
   /** Between any two namespaces, one way. */
   delayMs: number;
   jitterMs: number;
+  /** Part of all packets between any two that is lost; 0 unless said. */
+  loss?: number;
   /** One way each. */
   cuts: readonly Cut[];
   /** Only packets of up to so many bytes pass: a path whose smallest link nobody tells the sender of. */
@@ -82,14 +84,14 @@ export const startWan = async (names: readonly string[], folder: string | null):
     get oversize() {
       return oversize;
     },
-    async shape({ delayMs, jitterMs, cuts, narrow = [] }) {
+    async shape({ delayMs, jitterMs, loss = 0, cuts, narrow = [] }) {
       const pair = ({ from, to }: Cut): string => `${number(from)}-${number(to)}`;
       const pairs = Object.fromEntries([
         ...cuts.map((each) => [pair(each), { cut: true }]),
         ...narrow.map((each) => [pair(each), { delay: delayMs, over: each.bytes }]),
       ]);
       const taken = new Promise<void>((resolve) => void waiting.push(resolve));
-      router.stdin.write(`${JSON.stringify({ delay: delayMs, jitter: jitterMs, pairs })}\n`);
+      router.stdin.write(`${JSON.stringify({ delay: delayMs, jitter: jitterMs, loss, pairs })}\n`);
       await taken;
     },
     lateMs() {

@@ -86,7 +86,7 @@ export interface World extends AsyncDisposable {
   /** Makes that region's member lead. */
   leadEtcd(region: Region): Promise<void>;
   /** Replaces the cuts, and the paths that only small packets pass. */
-  cut(cuts: readonly Cut[], narrow?: Matrix['narrow']): Promise<void>;
+  cut(cuts: readonly Cut[], narrow?: Matrix['narrow'], loss?: number): Promise<void>;
   /** What the provider's server has said so far. */
   providerLog(): string;
   /** SIGKILL to everything in the region, and no packet in or out. */
@@ -236,7 +236,7 @@ const build = async (stack: AsyncDisposableStack): Promise<World> => {
   };
   const store = openStore('r1');
   await applyCluster(wan, folder);
-  const cut: World['cut'] = (cuts, narrow = []) => wan.shape({ delayMs: DELAY_MS, jitterMs: JITTER_MS, cuts, narrow });
+  const cut: World['cut'] = (cuts, narrow = [], loss = 0) => wan.shape({ delayMs: DELAY_MS, jitterMs: JITTER_MS, loss, cuts, narrow });
   await cut([]);
   const chronicle = keepChronicle(store);
   stack.defer(() => chronicle.stop());
