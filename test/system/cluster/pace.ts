@@ -1,5 +1,6 @@
 // Whether this machine kept up. A case that it was too slow for proves nothing either way, so it fails by that name: neither passed nor tried again.
 import type { Chronicle } from './chronicle.ts';
+import { REGIONS } from './files.ts';
 import type { Wan } from './wan.ts';
 
 export interface Pace {
@@ -20,8 +21,9 @@ const TICK_MS = 100;
 const STARTING_MS = 10_000;
 /** A vantage that says this of itself did not run when it should have. Those that have just started are excused. */
 const BY_LOAD = /event loop late|paused or overloaded/;
-/** One that keeps its vote for a moment is what the others are for. For longer, or two at once, and the count is another one. */
+/** One that keeps its vote for a moment is what the others are for. For longer, or so many at once that no quorum is left, and nothing could have moved. */
 const ABSTAINED_MS = 10_000;
+const MUTE_REGIONS_MAX = REGIONS.length - (Math.floor(REGIONS.length / 2) + 1);
 
 const regionOf = (replica: string): string => replica.split('/')[0] ?? replica;
 
@@ -63,10 +65,11 @@ export const keepPace = (wan: Wan, chronicle: Chronicle, startedAtMs: (replica: 
       );
       const long = silent.find(({ fromMs, toMs }) => toMs - fromMs > ABSTAINED_MS);
       if (long !== undefined) return `${long.replica} abstained for ${Math.round((long.toMs - long.fromMs) / 1000)} s: ${long.because}`;
-      const together = silent.find((one) =>
-        silent.some((other) => regionOf(other.replica) !== regionOf(one.replica) && other.fromMs <= one.toMs && other.toMs >= one.fromMs),
-      );
-      return together === undefined ? null : `several vantages abstained at once, ${together.replica}: ${together.because}`;
+      const muteWith = (one: (typeof silent)[number]): number =>
+        new Set(silent.filter((other) => other.fromMs <= one.toMs && other.toMs >= one.fromMs).map(({ replica }) => regionOf(replica)))
+          .size;
+      const together = silent.find((one) => muteWith(one) > MUTE_REGIONS_MAX);
+      return together === undefined ? null : `no quorum was left, ${together.replica}: ${together.because}`;
     },
     stop: () => clearInterval(timer),
   };
