@@ -45,6 +45,8 @@ export const createVoice = (options: VoiceOptions): Voice => {
   let mods: { vote: number; beat: number } | null = null;
   let state: 'closed' | 'open' | 'silenced' = 'closed';
   let writing: Promise<void> | null = null;
+  /** One for all writes that failed: each with a row of retries of its own would be a storm upon a store that is ill. */
+  let again: Timer | null = null;
 
   const silence = (because: string): void => {
     if (state === 'silenced') return;
@@ -124,11 +126,12 @@ export const createVoice = (options: VoiceOptions): Voice => {
       if (stopped.signal.aborted) return;
       unsent = { ...unsent, vote: true };
       log.warn('vantage.write', { because: errorText(error) });
-      ports.timers.after(WRITE_RETRY_MS, retry);
+      again ??= ports.timers.after(WRITE_RETRY_MS, retry);
     }
   };
 
   const retry = (): void => {
+    again = null;
     unsent = { vote: true, beat: true };
     flush();
   };
@@ -184,6 +187,7 @@ export const createVoice = (options: VoiceOptions): Voice => {
     async stop() {
       // A beat under way is of no more use to anybody.
       stopped.abort(new Error('stopping'));
+      again?.cancel();
       await writing;
       const mine = name;
       if (mine === null || state !== 'open') return;

@@ -7,7 +7,7 @@ import { configHash } from '../../src/health/config-hash.ts';
 import type { Beat, Boot, ClusterConfig, Vote } from '../../src/model.ts';
 import { createVantage, type Vantage, type VantageOptions } from '../../src/probe/vantage.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
-import { type Store, StoreAmbiguousError, type Txn, type WatchEvent } from '../../src/store/store.ts';
+import { type Store, StoreAmbiguousError, StoreDefiniteError, type Txn, type WatchEvent } from '../../src/store/store.ts';
 import { recordingLog } from '../recording-log.ts';
 import { createVirtual, type VirtualProcess } from '../virtual.ts';
 import { clusterOf } from '../world.ts';
@@ -388,4 +388,24 @@ describe('a configuration', () => {
     expect(one.conflicts).toEqual([]);
     expect(await w.read<Vote>(VOTE)).toMatchObject({ configVersion: 2, self: { state: 'ok' } });
   });
+});
+
+test('a store that is full for a minute is asked no more often than one retry and the due beats come to, and heard again at once when it is not', async () => {
+  await using w = await world();
+  let full = false;
+  let asked = 0;
+  w.start({}, async (txn, really) => {
+    if (!full) return really(txn);
+    asked++;
+    throw new StoreDefiniteError('no space');
+  });
+  await w.virtual.advance(5000);
+  full = true;
+  await w.virtual.advance(60_000);
+  // Two retries a second, and a beat every 2.5 s: each write that fails must not begin a row of retries of its own.
+  expect(asked).toBeGreaterThan(60);
+  expect(asked).toBeLessThan(160);
+  full = false;
+  const before = (await w.read<Beat>(BEAT))?.n ?? 0;
+  expect(await w.until(async () => ((await w.read<Beat>(BEAT))?.n ?? 0) > before, 5000)).toBeLessThan(1000);
 });
