@@ -15,7 +15,8 @@ export interface OpenSubject {
 }
 
 export type StoreState =
-  | { state: 'silent'; forMs: number; everAnswered: boolean }
+  /** Not a word from it, or not a word of ours taken. `complaint`: its last reason, as far as one was given. */
+  | { state: 'silent'; forMs: number; everAnswered: boolean; complaint: string | null }
   /** `adopted`: pages of this outage that are in the outbox now. */
   | { state: 'answers'; adopted: number }
   /** Not asked for long enough to say anything. */
@@ -45,6 +46,8 @@ export interface News extends Pick<Page, 'type' | 'severity' | 'summary' | 'deta
 
 /** Subjects open at once. */
 export const OPEN_MAX = 50;
+/** Characters of the store's own words. */
+const COMPLAINT_MAX = 300;
 /** Commands and names in one page: the rest is counted. */
 const SHOWN_MAX = 20;
 
@@ -127,9 +130,9 @@ const storeLost = (facts: Facts, store: StoreState & { state: 'silent' }, eyes: 
     facts.routing === null
       ? 'nothing has been read of the routes, and they stay as they are'
       : `routes stay as decided (v ${facts.routing.v})`;
-  const silence = store.everAnswered
-    ? `has not answered for ${lasted(store.forMs)}`
-    : `has not answered since this process started, ${lasted(store.forMs)} ago`;
+  const since = store.everAnswered ? `for ${lasted(store.forMs)}` : `since this process started, ${lasted(store.forMs)} ago`;
+  const silence =
+    store.complaint === null ? `has not answered ${since}` : `has failed ${since} (${store.complaint.slice(0, COMPLAINT_MAX)})`;
   const seen = seenHere(facts, beliefs);
   return begin(facts, 'store', facts.nowMs - store.forMs, {
     type: 'store.lost',
@@ -145,7 +148,7 @@ const heldDown = (facts: Facts, eyes: Eyes | null, belief: Belief): News | null 
   return begin(facts, `down/${belief.region}`, facts.nowMs, {
     type: 'belief.down',
     severity: 'critical',
-    summary: `we alone see ${belief.region} down (${belief.because}); cannot act: the store has no majority here; break-glass: ${firstOf(commands)}`,
+    summary: `we alone see ${belief.region} down (${belief.because}); cannot act without the store; break-glass: ${firstOf(commands)}`,
     detail: {
       down: belief.region,
       because: belief.because,

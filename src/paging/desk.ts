@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ClusterConfig, EndpointKey, Routing, Vote } from '../model.ts';
 import type { Ports } from '../ports.ts';
-import type { Store } from '../store/store.ts';
+import type { MeasuredStore } from '../store/measured.ts';
 import { createDirectPages } from './direct.ts';
 import { CHANNELS, type ChannelConfigs } from './index.ts';
 import { createOutbox } from './outbox.ts';
@@ -17,7 +17,7 @@ export interface DeskOptions {
   ports: Ports;
   log: Log;
   metrics: Metrics;
-  store: Store;
+  store: MeasuredStore;
   region: string;
   replica: string;
   secret: (path: string) => string;
@@ -70,6 +70,7 @@ export const createDesk = ({ paging, knows, spool, ...options }: DeskOptions): D
     store,
     metrics,
     storeAgeMs: knows.storeAgeMs,
+    complaint: () => store.complaint(),
     belief: knows.vote,
     cluster: knows.cluster,
     routing: knows.routing,

@@ -39,6 +39,8 @@ export interface DirectOptions {
   store: Store;
   /** Since the last successful linearizable read of this process, in ms; Infinity before the first. */
   storeAgeMs: () => number;
+  /** Why the store failed last; absent: nobody knows. */
+  complaint?: () => string | null;
   /** This vantage's own vote. */
   belief: () => Vote | null;
   /** As last read. */
@@ -79,7 +81,9 @@ export const createDirectPages = (options: DirectOptions): DirectPages => {
     if (ageMs < LOST_MS) return { state: 'answers', adopted: spool.adopted() };
     const watchedMs = mono() - watchingSinceMs;
     const isLost = watchedMs >= (everAnswered ? LOST_MS : LOST_AT_START_MS);
-    return isLost ? { state: 'silent', forMs: everAnswered ? ageMs : mono() - startedAtMs, everAnswered } : { state: 'unclear' };
+    return isLost
+      ? { state: 'silent', forMs: everAnswered ? ageMs : mono() - startedAtMs, everAnswered, complaint: options.complaint?.() ?? null }
+      : { state: 'unclear' };
   };
 
   // ---- saying ----

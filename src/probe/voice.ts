@@ -5,7 +5,7 @@ import { beatKey, bootKey, voteKey } from '../coordinate/keys.ts';
 import type { Signer } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { Beat, Boot, Vote } from '../model.ts';
-import { withDeadline } from '../ports.ts';
+import { type Timer, withDeadline } from '../ports.ts';
 import type { Op, Read } from '../store/store.ts';
 import { type NameOptions, takeName } from './name.ts';
 

@@ -1,14 +1,24 @@
-// A store whose requests are timed and whose failures are counted. Changes nothing else about it.
+// A store whose requests are timed and whose failures are counted, and which remembers what it complained of last. Changes nothing else about it.
+import { errorText } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Clock } from '../ports.ts';
 import { type Store, StoreAmbiguousError, StoreDefiniteError } from './store.ts';
 
-export const measuredStore = (store: Store, metrics: Pick<Metrics, 'storeRequest' | 'storeError'>, clock: Clock): Store => {
+export interface MeasuredStore extends Store {
+  /** Why the last write failed, or else the last read; null when neither did. */
+  complaint(): string | null;
+}
+
+export const measuredStore = (store: Store, metrics: Pick<Metrics, 'storeRequest' | 'storeError'>, clock: Clock): MeasuredStore => {
+  const complaints: { get: string | null; txn: string | null } = { get: null, txn: null };
   const timed = async <T>(op: 'get' | 'txn', work: () => Promise<T>): Promise<T> => {
     const startedAtMs = clock.monoMs();
     try {
-      return await work();
+      const result = await work();
+      complaints[op] = null;
+      return result;
     } catch (error) {
+      complaints[op] = errorText(error);
       metrics.storeError(
         op,
         error instanceof StoreAmbiguousError ? 'ambiguous' : error instanceof StoreDefiniteError ? 'definite' : 'timeout',
@@ -26,5 +36,6 @@ export const measuredStore = (store: Store, metrics: Pick<Metrics, 'storeRequest
     txn: (txn, signal) => timed('txn', () => store.txn(txn, signal)),
     watch: (prefix, onEvent) => store.watch(prefix, onEvent),
     close: () => store.close(),
+    complaint: () => complaints.txn ?? complaints.get,
   };
 };

@@ -14,7 +14,7 @@ const factsOf = (given: Partial<Facts> = {}): Facts => ({
   cluster: cluster3,
   routing: routingOf({ web: { ap: 334, eu: 333, us: 333 } }),
   vote: voteOf(),
-  store: { state: 'silent', forMs: 11_000, everAnswered: true },
+  store: { state: 'silent', forMs: 11_000, everAnswered: true, complaint: null },
   open: new Map(),
   mayOpen: () => true,
   firstFaultAgeMs: () => null,
@@ -46,6 +46,16 @@ describe('a store that does not answer', () => {
     expect(newsOf(factsOf({ open: openOf('store') }))).toEqual([]);
   });
 
+  test('or answers and takes nothing says its reason: a full one wants something else than a lost one', () => {
+    const complaint = 'etcd /tidegate/prod/: database space exceeded; compact and defragment the members';
+    const [lost] = newsOf(factsOf({ store: { state: 'silent', forMs: 11_000, everAnswered: true, complaint } }));
+    expect(lost?.summary).toMatch(
+      /^ap\/a: the store has failed for 11 s \(etcd .*: database space exceeded; compact and defragment the members\); nothing can/,
+    );
+    const [long] = newsOf(factsOf({ store: { state: 'silent', forMs: 11_000, everAnswered: false, complaint: 'x'.repeat(5000) } }));
+    expect(long?.summary.length).toBeLessThan(1000);
+  });
+
   test('lets each region that the own vote holds down be told once, with the command that takes it out', () => {
     const facts = factsOf({ vote: EU_DOWN, firstFaultAgeMs: (key) => (key === 'web/eu/app#readyz' ? 12_400 : 11_000) });
     const [lost, eu, ...more] = newsOf(facts);
@@ -53,7 +63,7 @@ describe('a store that does not answer', () => {
     expect(lost?.summary).toContain('this region sees eu down; break-glass: tidegate route set');
     expect(eu).toMatchObject({ subject: 'down/eu', severity: 'critical', dedupKey: 'direct-test-down-eu', type: 'belief.down' });
     expect(eu?.summary).toBe(
-      'ap/a: we alone see eu down (both endpoints of 1 of 1 target, first fault 12 s ago); cannot act: the store has no majority here; ' +
+      'ap/a: we alone see eu down (both endpoints of 1 of 1 target, first fault 12 s ago); cannot act without the store; ' +
         'break-glass: tidegate route set --break-glass -c FILE -f CLUSTER --service web --share ap=50.1 eu=0 us=49.9 --reason WHY --owner YOU',
     );
     expect(said(newsOf({ ...facts, open: openOf('store', 'down/eu') }))).toEqual([]);
@@ -68,7 +78,13 @@ describe('a store that does not answer', () => {
   test.each<{ name: string; given: Partial<Facts>; wanted: string[]; words: string }>([
     {
       name: 'before any configuration was read',
-      given: { cluster: null, routing: null, vote: null, name: null, store: { state: 'silent', forMs: 31_000, everAnswered: false } },
+      given: {
+        cluster: null,
+        routing: null,
+        vote: null,
+        name: null,
+        store: { state: 'silent', forMs: 31_000, everAnswered: false, complaint: null },
+      },
       wanted: ['begin store store.lost'],
       words: 'since this process started, 31 s ago',
     },

@@ -22,5 +22,11 @@ test('every request is timed, and a failure is counted by its kind and passed on
   };
   await expect(store.txn({ if: [], then: [] })).rejects.toThrow(StoreAmbiguousError);
   expect(seen.slice(2)).toEqual(['txn ambiguous', 'txn 5']);
+  // What it complained of is remembered until that kind of request succeeds again.
+  await store.get({ keys: ['a'] });
+  expect(store.complaint()).toBe('lost');
+  inner.txn = async () => ({ ok: true, rev: 1, kvs: [] });
+  await store.txn({ if: [], then: [] });
+  expect(store.complaint()).toBeNull();
   await store.close();
 });
