@@ -26,7 +26,6 @@ export const conflictingOrders = async (world: World, row: Row): Promise<void> =
   const { orders, people } = world;
   const contenders = ['r1/a', 'r4/a'] as const;
   const wins = { 'r1/a': 0, 'r4/a': 0 };
-  let inDoubt = 0;
   await people.pause();
   for (let round = 0; round < ROUNDS; round++) {
     const version = (await orders.read('r3/a'))?.version ?? -1;
@@ -34,12 +33,6 @@ export const conflictingOrders = async (world: World, row: Row): Promise<void> =
       contenders.map((at) => orders.put(at, 'conflict', { kind: 'drain', scope: HARMLESS, reason: `contest ${round} at ${at}` }, version)),
     );
     const outcomes = answers.map(({ outcome }) => outcome);
-    // "Nobody knows" is a true answer too, and names no winner: that round is another's to prove.
-    if (outcomes.includes('unknown')) {
-      expect(outcomes.filter((outcome) => outcome === 'done').length).toBeLessThan(2);
-      inDoubt += 1;
-      continue;
-    }
     expect(outcomes.toSorted()).toEqual(['done', 'stale']);
     const winner = contenders[outcomes.indexOf('done')] ?? 'r1/a';
     wins[winner] += 1;
@@ -47,7 +40,6 @@ export const conflictingOrders = async (world: World, row: Row): Promise<void> =
     expect(now?.version).toBe(version + 1);
     expect(now?.items.find(({ id }) => id === 'conflict')?.reason).toBe(`contest ${round} at ${winner}`);
   }
-  expect(inDoubt).toBeLessThan(ROUNDS / 2);
   await surely('the contest over', () => orders.remove('r5/a', 'conflict'));
   people.resume();
   row.note = `${ROUNDS} rounds, one winner each (r1 ${wins['r1/a']}, r4 ${wins['r4/a']}); both answers true`;
