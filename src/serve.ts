@@ -192,7 +192,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
         type: 'vote.refused',
         severity: 'warning',
         subject: `vote-refused-${placeOf(key).region}`,
-        summary: `${key} is not counted: ${because}`,
+        summary: `${key} is not counted: ${because}; nothing rests on it. Either a replica there has the wrong signing key, or somebody writes what is not theirs: look at that replica, then who holds the store's credentials`,
       });
   };
 

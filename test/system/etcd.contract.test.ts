@@ -2,7 +2,9 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { realPorts } from '../../src/ports.ts';
 import { openEtcd } from '../../src/store/etcd/index.ts';
+import type { WatchEvent } from '../../src/store/store.ts';
 import { restartContract, storeContract } from '../contract/store.contract.ts';
+import { eventually, keptLog } from '../etcd-fixture.ts';
 import { type EtcdCluster, startEtcd } from '../etcd-server.ts';
 
 // The machine that runs the tests may be busy.
@@ -65,5 +67,45 @@ test('a large record that a read names crosses the wire once per revision, and e
     expect((await read())[0]?.value).toEqual({ n: 3, text });
   } finally {
     await close();
+  }
+});
+
+test('a history that was compacted away is missed by nobody: watches go on, and one that begins anew is told to look', async () => {
+  const { store, store2, restart, close } = await twoClients();
+  const told: WatchEvent[] = [];
+  const watch = store.watch('', (event) => told.push(event));
+  const hears = async (key: string): Promise<void> => {
+    await eventually(`a change of ${key}`, async () => {
+      await store2.txn({ if: [], then: [{ put: key, value: 1 }] });
+      return told.some((event) => event.kind === 'changed' && event.keys.includes(key));
+    });
+  };
+  try {
+    await hears('a');
+    const { rev } = await store2.get({});
+    await etcd.ctl('compact', String(rev));
+    await hears('b');
+    expect((await store.get({ prefixes: [''] })).kvs.map(({ key }) => key)).toEqual(['a', 'b']);
+    const before = told.length;
+    await restart();
+    await eventually('a resync', () => told.slice(before).some(({ kind }) => kind === 'resync'));
+    await hears('c');
+  } finally {
+    watch.close();
+    await close();
+  }
+});
+
+test('what another program wrote is said once, by its full name, and read around', async () => {
+  const log = keptLog();
+  const store = openEtcd({ endpoints: etcd.endpoints, prefix: '/strange/', timeoutMs: 20_000, ports, log });
+  try {
+    await store.txn({ if: [], then: [{ put: 'vote/a', value: 1 }] });
+    await etcd.ctl('put', '/strange/vote/b', 'garbage{');
+    for (let i = 0; i < 5; i++) expect((await store.get({ prefixes: ['vote/'] })).kvs.map(({ key }) => key)).toEqual(['vote/a']);
+    const said = log.lines.filter(({ event }) => event === 'etcd.record');
+    expect(said).toMatchObject([{ fields: { record: '/strange/vote/b' } }]);
+  } finally {
+    await store.close();
   }
 });

@@ -51,6 +51,8 @@ const isAnswer = (error: unknown): boolean =>
 /** A record of this size that a read names is fetched once per revision, not once per read: `members` of a large cluster above all. */
 const LARGE_BYTES = 4096;
 
+const STRANGE_MAX = 1000;
+
 class EtcdStore implements Store {
   readonly #ports: Ports;
   readonly #log: Log | undefined;
@@ -60,6 +62,8 @@ class EtcdStore implements Store {
   readonly #identity = createIdentity();
   /** Large records as last read. A read that finds one unchanged is spared its bytes. */
   readonly #large = new Map<string, KeyValue>();
+  /** Revisions of records that are not ours, so that each is said once and not at every read. */
+  readonly #strange = new Map<string, number>();
   readonly #passport: Passport;
   readonly #roster: Roster;
   readonly #closed = new AbortController();
@@ -248,9 +252,14 @@ class EtcdStore implements Store {
     const bytes = raw.reduce((sum, { json }) => sum + json.length, 0);
     if (bytes > READ_BYTES_MAX)
       throw new StoreDefiniteError(`${this.#where}: more than ${READ_BYTES_MAX} bytes match; ask for fewer keys at a time`);
-    const parsed = parsedRecords(raw, ({ key, mod }) =>
-      this.#log?.error('etcd.record', { key, mod, because: 'its value is not JSON: another program wrote it; it is treated as missing' }),
-    );
+    const parsed = parsedRecords(raw, ({ key, mod }) => {
+      if (this.#strange.get(key) === mod) return;
+      if (this.#strange.size >= STRANGE_MAX) this.#strange.clear();
+      this.#strange.set(key, mod);
+      const because =
+        'its value is not JSON: another program wrote it; it is treated as missing. Remove it, and find out who may write here';
+      this.#log?.error('etcd.record', { record: this.#prefix + key, mod, because });
+    });
     const large = new Set(raw.filter(({ json }) => json.length >= LARGE_BYTES).map(({ key }) => key));
     for (const record of parsed) if (named.has(record.key) && large.has(record.key)) this.#large.set(record.key, record);
     return parsed;
