@@ -189,16 +189,6 @@ describe('one member behind a bad wire', () => {
     expect(acknowledged).toBeGreaterThan(100);
     console.log(`acknowledged ${acknowledged}, ambiguous ${ambiguous}, certainly not ${certain}, counter ${final}`);
   });
-
-  test('a record that is not JSON is left out, with a line in the log', async () => {
-    const prefix = newPrefix();
-    const log = keptLog();
-    const store = closing(openEtcd({ endpoints: etcd.endpoints, prefix, timeoutMs: TIMEOUT_MS, ports, log }));
-    await store.txn({ if: [], then: [{ put: 'good', value: 1 }] });
-    await etcd.ctl('put', `${prefix}bad`, '{not json');
-    expect((await store.get({ prefixes: [''] })).kvs.map(({ key }) => key)).toEqual(['good']);
-    expect(log.lines.find(({ event }) => event === 'etcd.record')?.fields.key).toBe('bad');
-  });
 });
 
 describe('etcd’s own limits', () => {
