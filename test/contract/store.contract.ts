@@ -250,7 +250,8 @@ export const storeContract = (name: string, open: () => Promise<OpenedStore>): v
         await put(store, 'a', value);
         value.list.push(2);
         const read = (await store.get({ keys: ['a'] })).kvs[0]?.value as typeof value;
-        read.list.push(3);
+        // An engine may also hand out what nobody can change.
+        if (!Object.isFrozen(read.list)) read.list.push(3);
         expect((await store.get({ keys: ['a'] })).kvs[0]?.value).toEqual({ list: [1] });
       });
     });

@@ -8,6 +8,7 @@ import { openEmbedded } from '../../src/store/embedded.ts';
 import { connectStore } from '../../src/store/remote.ts';
 import { serveStore } from '../../src/store/serve.ts';
 import { restartContract, storeContract } from '../contract/store.contract.ts';
+import { createMemoryStore } from '../memory-store.ts';
 
 // The machine that runs the tests may be busy.
 vi.setConfig({ testTimeout: 60_000 });
@@ -16,6 +17,11 @@ const ports = realPorts();
 
 storeContract('embedded, in memory', async () => {
   const store = openEmbedded({ file: ':memory:', ports });
+  return { store, store2: store, close: () => store.close() };
+});
+
+storeContract('the fake in memory', async () => {
+  const store = createMemoryStore({ random: ports.random });
   return { store, store2: store, close: () => store.close() };
 });
 
