@@ -6,7 +6,12 @@ import type { Applied, Capabilities, Change, Fence, Provider, ProviderService, R
 export interface Served {
   fence: Fence;
   shares: Readonly<Record<string, number>>;
+  /** Somebody has removed the fence's record; `fence` is what it was. */
+  fenceless?: true;
 }
+
+/** The fence as the provider carries it; null: there is none. */
+export const carriedBy = (served: Served | undefined): Fence | null => (served === undefined || served.fenceless ? null : served.fence);
 
 export interface MemoryZone {
   services: Map<string, Served>;
@@ -24,16 +29,16 @@ export const memoryProvider = (zone: MemoryZone, fencing: Capabilities['fencing'
         const served = zone.services.get(s.service);
         return [
           s.service,
-          { fence: fencing === 'none' ? null : (served?.fence ?? null), shares: served?.shares ?? null, foreign: [], token: null },
+          { fence: fencing === 'none' ? null : carriedBy(served), shares: served?.shares ?? null, foreign: [], token: null },
         ];
       }),
     );
   },
   async apply(changes: readonly Change[]): Promise<Applied> {
     for (const { desired, previous } of fencing === 'conditional' ? changes : []) {
-      const now = zone.services.get(desired.service)?.fence;
+      const now = carriedBy(zone.services.get(desired.service));
       const expected = previous.fence === null ? '' : formatFence(previous.fence);
-      if ((now === undefined ? '' : formatFence(now)) !== expected)
+      if ((now === null ? '' : formatFence(now)) !== expected)
         return { outcome: 'conflict', because: `${desired.service} carries another fence` };
     }
     for (const { desired, fence } of changes) {

@@ -2,29 +2,43 @@
 // sentence, what the provider then served, pages. `UPDATE=1` rewrites the outputs; commit a rewrite only if you understand each changed line.
 //
 //   cluster regions=a,b,c [services=web,api] [count=50] [weights=100,0,0] [steering=priority] [mode=advise] [targets=4] [alldown=configured] [replicas=2,1] [old=a/a] [key=value of the policy, durations]
+//           [seed=7] [whole=yes] [anchors=2] [signed=yes] [fencing=marker] [delay=5ms..80ms] [lost=0.01] [late=0.01] [provider=20ms..300ms] [rate=0.05] [skew=2s]
 //   run 60s                          time passes
 //   kill a / boot a                  the region's replicas (its targets live on), `a/b`: one of them; `lose a` / `restore a`: targets and replicas together
+//   crash a in=5                     right before the fifth thing it would do from now on
 //   stop a/b                         the replica stops in good order
-//   hang|refuse|error|ok a [healthz|readyz] [target=2]
+//   twin a/a                         a second process under the same name
+//   hang|refuse|error|slow|ok a [healthz|readyz] [target=2]
+//   gray a 0.3 [target=2]            so many looks fail, at random
 //   flap a readyz up=1s down=1s for=10m
-//   blind a / sight a                looks from a at other regions get no answer
-//   cut a / heal a                   a reaches the store no more
-//   pause a 60s                      SIGSTOP for that long
+//   blind a / sight a                looks from a at other regions, and at its anchors, get no answer
+//   way a b cut / way a b open       looks from a at b get no answer
+//   cut a [out|in] / heal a          a reaches the store no more; only its calls, only the answers
+//   egress a cut / egress a open     a reaches neither the provider nor a sink
+//   pause a 60s                      SIGSTOP for that long; `freeze a` / `thaw a` for as long as it takes
 //   stall 2s                         the store answers nobody, as while it elects a leader
+//   weather lost=0.1 late=0.05 delay=5ms..300ms
 //   unaware a/b / aware a/b          the replica sees nothing of its siblings
 //   tamper a / untamper a            a reads other content under the same version of the configuration
+//   provider lost=0.5 twice=0.1      so many calls go wrong in that way (world/zone.ts has the ways); `provider calm`
+//   stranger web fence=gone          somebody edits what is served: `fence=1000000000`, `shares=a:1000`
+//   sink one fail                    a sink of pages: ok, fail, hang, mute (takes them and does not answer)
+//   backup / rewind                  the store is kept; is what was kept
 //   listen a 10s                     that time passes, and what a says of how many targets is told whenever it changes
 //   ballots                          what each region says now of how many targets
 //   step-wall a 1h                   its wall clock jumps
-//   order ID drain|freeze|stop [region=a] [service=web] [pool=a] ttl=10m because words
-//   revoke ID
-//   apply key=value ...              a new configuration version (same keys as cluster)
+//   order ID drain|freeze|stop [region=a] [service=web] [pool=a] ttl=10m [via=a] because words
+//   revoke ID [via=a]
+//   apply key=value ... [via=a]      a new configuration version (same keys as cluster)
+//   adopt via=a                      what the provider serves becomes the route
 //   show                             routes and holds now
 import { readFileSync, writeFileSync } from 'node:fs';
-import { parseDuration } from '../src/config/fields.ts';
 import { tally } from '../src/health/quorum.ts';
-import type { ClusterConfig, EndpointName, OverrideScope, Policy, Route, ServiceConfig } from '../src/model.ts';
-import { clusterOf, type Health, poolOf, serviceOf, World } from './world.ts';
+import type { EndpointName, Override, OverrideScope, Route } from '../src/model.ts';
+import { type Health, type SinkMode, World, type WorldEvents } from './world.ts';
+import { clusterFrom, duration, optionsFrom, spanOf } from './world/line.ts';
+import type { Cut } from './world/wire.ts';
+import { TROUBLES } from './world/zone.ts';
 
 interface Block {
   commands: readonly string[];
@@ -37,6 +51,7 @@ interface Scenario {
 }
 
 const SEPARATOR = '----';
+
 
 export const parseScenario = (text: string): Scenario => {
   const lines = text.split('\n');
@@ -60,12 +75,6 @@ export const parseScenario = (text: string): Scenario => {
 const render = (scenario: Scenario): string =>
   [...scenario.header, ...scenario.blocks.flatMap((b) => [...b.commands, SEPARATOR, ...b.expected, ''])].join('\n');
 
-const duration = (text: string): number => {
-  const ms = parseDuration(text);
-  if (ms === null) throw new Error(`"${text}" is no duration such as 500ms, 5s, 10m`);
-  return ms;
-};
-
 /** `a=1 b=2 words` -> named values and the rest. */
 const words = (line: string): { named: Readonly<Record<string, string>>; rest: readonly string[] } => {
   const because = line.split(' because ');
@@ -77,52 +86,6 @@ const words = (line: string): { named: Readonly<Record<string, string>>; rest: r
   return { named, rest: parts.filter((w) => !w.includes('=')) };
 };
 
-const POLICY_NUMBERS: readonly (keyof Policy)[] = ['latchAfter', 'faults'];
-
-const clusterFrom = (named: Readonly<Record<string, string>>, version: number): ClusterConfig => {
-  const {
-    regions = 'a,b,c',
-    services,
-    count,
-    weights,
-    steering = 'weighted',
-    mode = 'auto',
-    targets = '1',
-    alldown = 'hold',
-    vote,
-    replicas: _replicas,
-    old: _old,
-    ...policy
-  } = named;
-  const names = regions.split(',');
-  const list = weights?.split(',').map(Number) ?? names.map(() => 1);
-  const wanted =
-    count === undefined
-      ? (services ?? 'web').split(',')
-      : Array.from({ length: Number(count) }, (_, i) => `svc-${String(i + 1).padStart(2, '0')}`);
-  const pooled = names.filter((_, i) => (list[i] ?? -1) >= 0);
-  const service = (name: string): ServiceConfig =>
-    serviceOf(names, {
-      name,
-      mode: mode as ServiceConfig['mode'],
-      steering: { kind: steering },
-      allDown: alldown as ServiceConfig['allDown'],
-      pools: pooled.map((region, i) => poolOf(region, list[names.indexOf(region)] ?? 1, i, Number(targets))),
-    });
-  const overrides = Object.entries(policy).map(([key, value]): [string, number] => [
-    POLICY_NUMBERS.includes(key as keyof Policy) ? key : `${key}Ms`,
-    POLICY_NUMBERS.includes(key as keyof Policy) ? Number(value) : duration(value),
-  ]);
-  const cluster = clusterOf(names, [], Object.fromEntries(overrides));
-  const voters = vote?.split(',') ?? names;
-  return {
-    ...cluster,
-    version,
-    regions: cluster.regions.map((r) => ({ ...r, vote: voters.includes(r.name) })),
-    services: wanted.map(service),
-  };
-};
-
 const routeText = (route: Route): string =>
   Object.entries(route)
     .map(([pool, share]) => `${pool}=${share}`)
@@ -131,15 +94,45 @@ const routeText = (route: Route): string =>
 /** Same facts of many services in one line. */
 const many = (texts: readonly string[]): string => (texts.length <= 2 ? texts.join('; ') : `${texts[0]}; and ${texts.length - 1} more`);
 
-class Player {
+/** Every event of both. */
+const both = (a: Partial<WorldEvents>, b: Partial<WorldEvents>): Partial<WorldEvents> => {
+  const events: Record<string, unknown> = { ...a };
+  for (const [name, second] of Object.entries(b)) {
+    const first = events[name] as ((...args: unknown[]) => void) | undefined;
+    events[name] = (...args: unknown[]): void => {
+      first?.(...args);
+      (second as (...args: unknown[]) => void)(...args);
+    };
+  }
+  return events;
+};
+
+export class Player {
+  readonly #observe: ((world: () => World) => Partial<WorldEvents>) | null;
   #world: World | null = null;
   #named: Readonly<Record<string, string>> = {};
   #out: string[] = [];
   #served: { atMs: number; texts: string[] } = { atMs: -1, texts: [] };
 
+  /** `observe`: who else wants to hear of what happens. */
+  constructor(observe: ((world: () => World) => Partial<WorldEvents>) | null = null) {
+    this.#observe = observe;
+  }
+
   get world(): World {
     if (this.#world === null) throw new Error('the first command is `cluster`');
     return this.#world;
+  }
+
+  /** Adds a line of the story's outcome. */
+  say(text: string): void {
+    this.#say(this.world.now(), text);
+  }
+
+  /** The lines since the last call. */
+  told(): readonly string[] {
+    this.#flushServed();
+    return this.#out.splice(0);
   }
 
   #say(atMs: number, text: string): void {
@@ -155,26 +148,21 @@ class Player {
 
   async #begin(named: Readonly<Record<string, string>>): Promise<void> {
     this.#named = named;
-    this.#world = new World(
-      {
-        cluster: clusterFrom(named, 1),
-        seed: 1,
-        replicas: (named.replicas ?? '1').split(',').map(Number),
-        old: named.old?.split(',') ?? [],
+    const options = optionsFrom(named);
+    const told: Partial<WorldEvents> = {
+      decision: (atMs, routing) => this.#say(atMs, `decision ${routing.v}: ${routing.because}`),
+      page: (atMs, p) => this.#say(atMs, `  page ${p.severity} ${p.type}: ${p.summary}`),
+      served: (atMs, service, shares) => {
+        if (this.#served.atMs !== atMs) this.#flushServed();
+        this.#served.atMs = atMs;
+        this.#served.texts.push(`${service} ${routeText(shares)}`);
       },
-      {
-        decision: (atMs, routing) => this.#say(atMs, `decision ${routing.v}: ${routing.because}`),
-        page: (atMs, p) => this.#say(atMs, `  page ${p.severity} ${p.type}: ${p.summary}`),
-        served: (atMs, service, shares) => {
-          if (this.#served.atMs !== atMs) this.#flushServed();
-          this.#served.atMs = atMs;
-          this.#served.texts.push(`${service} ${routeText(shares)}`);
-        },
-        role: (atMs, who, epoch) => this.#say(atMs, `${who} coordinates (epoch ${epoch})`),
-        nameTaken: (atMs, who, because) => this.#say(atMs, `${who} may not speak: ${because}`),
-        configConflict: (atMs, who, because) => this.#say(atMs, `${who} abstains: ${because}`),
-      },
-    );
+      role: (atMs, who, epoch) => this.#say(atMs, `${who} coordinates (epoch ${epoch})`),
+      nameTaken: (atMs, who, because) => this.#say(atMs, `${who} may not speak: ${because}`),
+      configConflict: (atMs, who, because) => this.#say(atMs, `${who} abstains: ${because}`),
+      denied: (atMs, what, because) => this.#say(atMs, `  ${what}: ${because}`),
+    };
+    this.#world = new World(options, this.#observe === null ? told : both(told, this.#observe(() => this.world)));
     await this.#world.start();
   }
 
@@ -237,6 +225,36 @@ class Player {
     this.world.tamper(region, { ...cluster, goals: { ...cluster.goals, detectionMs: cluster.goals.detectionMs + 1 } });
   }
 
+  #weather({ delay, lost, late }: Readonly<Record<string, string>>): void {
+    const { wire } = this.world;
+    wire.weather = {
+      delayMs: delay === undefined ? wire.weather.delayMs : spanOf(delay),
+      lost: lost === undefined ? wire.weather.lost : Number(lost),
+      late: late === undefined ? wire.weather.late : Number(late),
+    };
+  }
+
+  #provider(word: string, named: Readonly<Record<string, string>>): void {
+    if (word === 'calm') this.world.zone.calm();
+    for (const trouble of TROUBLES) if (named[trouble] !== undefined) this.world.zone.trouble(trouble, Number(named[trouble]));
+  }
+
+  #stranger(service: string, { fence, shares }: Readonly<Record<string, string>>): void {
+    this.world.zone.edit(service, (served) => {
+      if (fence === 'gone') return { ...served, fenceless: true };
+      if (fence !== undefined) return { ...served, fence: { ...served.fence, v: Number(fence), writer: 'stranger', nonce: 'stranger' } };
+      const edited = (shares ?? '').split(',').map((each): [string, number] => [each.split(':')[0] ?? '', Number(each.split(':')[1] ?? 0)]);
+      return { ...served, shares: Object.fromEntries(edited) };
+    });
+  }
+
+  #order(id: string, kind: Override['kind'], named: Readonly<Record<string, string>>): void | Promise<void> {
+    const scope: OverrideScope = Object.fromEntries(Object.entries(named).filter(([key]) => ['region', 'service', 'pool'].includes(key)));
+    const [ttlMs, reason] = [duration(named.ttl ?? '4h'), named.because ?? 'no reason'];
+    if (named.via === undefined) return this.world.order(id, kind, scope, ttlMs, 'alice', reason);
+    this.world.orderVia(named.via, { id, kind, scope, ttlMs, owner: 'alice', reason });
+  }
+
   async command(line: string): Promise<void> {
     const { named, rest } = words(line);
     const [verb = '', ...args] = rest;
@@ -275,6 +293,7 @@ class Player {
       case 'hang':
       case 'refuse':
       case 'error':
+      case 'slow':
       case 'ok': {
         const endpoints = args[1] === undefined ? (['healthz', 'readyz'] as const) : [args[1] as EndpointName];
         return this.world.health(region, endpoints, verb as Health, named.target === undefined ? undefined : Number(named.target));
@@ -285,8 +304,37 @@ class Player {
       case 'sight':
         return this.world.blind(region, verb === 'blind');
       case 'cut':
+        return this.world.cut(region, (args[1] ?? 'both') as Cut);
       case 'heal':
-        return this.world.cut(region, verb === 'cut');
+        return this.world.cut(region, false);
+      case 'gray':
+        return this.world.ground.gray(region, Number(args[1] ?? 0.3), named.target === undefined ? undefined : Number(named.target));
+      case 'way':
+        return this.world.ground.way(region, args[1] ?? '', args[2] === 'cut');
+      case 'egress':
+        return this.world.egress(region, args[1] === 'open');
+      case 'crash':
+        return this.world.crash(region, Number(named.in ?? 1));
+      case 'twin':
+        return this.world.twin(region);
+      case 'freeze':
+        return this.world.process(region)?.pause();
+      case 'thaw':
+        return this.world.process(region)?.resume();
+      case 'weather':
+        return this.#weather(named);
+      case 'provider':
+        return this.#provider(region, named);
+      case 'stranger':
+        return this.#stranger(region, named);
+      case 'sink':
+        return this.world.sink(region, args[1] as SinkMode);
+      case 'backup':
+        return this.world.backup();
+      case 'rewind':
+        return this.world.rewind();
+      case 'adopt':
+        return this.world.adoptVia(named.via ?? 'a');
       case 'pause': {
         this.world.process(region)?.pause();
         await this.world.run(duration(args[1] ?? '1s'));
@@ -296,17 +344,15 @@ class Player {
         return this.world
           .process(region)
           ?.stepWall((args[1]?.startsWith('-') === true ? -1 : 1) * duration((args[1] ?? '1h').replace('-', '')));
-      case 'order': {
-        const scope: OverrideScope = Object.fromEntries(
-          Object.entries(named).filter(([key]) => ['region', 'service', 'pool'].includes(key)),
-        );
-        return this.world.order(region, args[1] as 'drain', scope, duration(named.ttl ?? '4h'), 'alice', named.because ?? 'no reason');
-      }
+      case 'order':
+        return this.#order(region, args[1] as Override['kind'], named);
       case 'revoke':
-        return this.world.revoke(region);
+        return named.via === undefined ? this.world.revoke(region) : this.world.revokeVia(named.via, region);
       case 'apply': {
-        this.#named = { ...this.#named, ...named };
-        return this.world.apply(clusterFrom(this.#named, this.world.cluster.version + 1));
+        const { via, ...changes } = named;
+        this.#named = { ...this.#named, ...changes };
+        const next = clusterFrom(this.#named, this.world.cluster.version + 1);
+        return via === undefined ? this.world.apply(next) : this.world.applyVia(via, next);
       }
       case 'show':
         return this.#show();
@@ -317,10 +363,7 @@ class Player {
 
   async block(block: Block): Promise<readonly string[]> {
     for (const line of block.commands) await this.command(line);
-    this.#flushServed();
-    const out = this.#out;
-    this.#out = [];
-    return out;
+    return this.told();
   }
 
   async close(): Promise<void> {

@@ -1,31 +1,45 @@
-// A world on virtual time: regions with replicas of the production code, targets that can be made ill, one store with delays, one provider.
-// Scenario files, virtual-time benches and, later, the simulator's faults stand on it. Deterministic for a seed.
+// A world on virtual time: regions with replicas of the production code, targets that can be made ill, one store with wires to it, one provider, and the
+// people who give orders. Scenario files, the simulator and virtual-time benches stand on it. Deterministic for a seed. What goes wrong below the replicas
+// is world/ground.ts (targets and ways), world/wire.ts (calls) and world/zone.ts (the provider).
+import { createPrivateKey } from 'node:crypto';
+import { createOverrideWriter } from '../src/api/overrides.ts';
 import { policyOf } from '../src/config/defaults.ts';
+import { createConvergeDuties } from '../src/converge/duties.ts';
 import { KEYS, placeOf } from '../src/coordinate/keys.ts';
+import { applyMembers } from '../src/coordinate/members.ts';
+import { createSigner, type Signer } from '../src/coordinate/signing.ts';
+import { Fault } from '../src/errors.ts';
 import type { Log } from '../src/log.ts';
 import type {
   ClusterConfig,
   EndpointKey,
   EndpointName,
-  Outcome,
   Override,
   OverrideScope,
   Overrides,
   Page,
   PoolConfig,
-  ProbeSpec,
   Routing,
   ServiceConfig,
 } from '../src/model.ts';
-import { type Ports, sleep } from '../src/ports.ts';
+import type { Channel, Delivery } from '../src/paging/channel.ts';
+import { createDirectPages } from '../src/paging/direct.ts';
+import { createOutbox } from '../src/paging/outbox.ts';
+import { memoryDisk, openSpool, type Spool } from '../src/paging/spool.ts';
+import type { Random } from '../src/ports.ts';
+import { startSelfCheck } from '../src/probe/selfcheck.ts';
+import { runAdoption } from '../src/publish/adoption.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
-import { openEmbedded } from '../src/store/embedded.ts';
-import { type Query, type Read, type Store, StoreAmbiguousError, StoreDefiniteError } from '../src/store/store.ts';
-import { type MemoryZone, memoryProvider } from './memory-provider.ts';
+import { type Query, type Read, type Store, StoreAmbiguousError, StoreDefiniteError, type WatchEvent } from '../src/store/store.ts';
+import type { Served } from './memory-provider.ts';
+import { type Commit, createMemoryStore, type MemoryStore, type Snapshot } from './memory-store.ts';
 import { asOld, isForSiblings } from './old-replica.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from './virtual.ts';
+import { Ground, type Health } from './world/ground.ts';
+import { type Caller, type Cut, hearsNothing, type Weather, Wire } from './world/wire.ts';
+import { type Writing, Zone } from './world/zone.ts';
 
-export type Health = 'ok' | 'refuse' | 'hang' | 'error';
+export type { Health } from './world/ground.ts';
 
 export interface WorldOptions {
   cluster: ClusterConfig;
@@ -38,26 +52,74 @@ export interface WorldOptions {
   replicas?: readonly number[];
   /** Replicas (`region/replica`) that run as 0.1 did: they write none of the new fields and know no siblings. */
   old?: readonly string[];
+  /** Loss and lateness of calls to the store; absent: each way takes `storeDelayMs` and nothing is lost. */
+  weather?: Weather;
+  fencing?: 'conditional' | 'marker' | 'none';
+  /** One way to the provider, ms: from, to; absent: it answers at once, and does nothing wrong. */
+  providerDelayMs?: readonly [number, number];
+  /** Processes run all that the service runs beside its core: measuring, paging through two sinks, looks at their anchors. */
+  whole?: boolean;
+  /** Clocks differ: monotonic ones run up to this much too fast or too slow (0.05: 5 %), wall clocks are up to so many ms wrong. */
+  clocks?: { rate: number; skewMs: number };
+  /** Votes and beats are signed, and only signed ones count. */
+  signed?: boolean;
+}
+
+/** Who made a change of the store: a process and when it sent it, or nobody (the hand of the test itself). */
+export interface Author {
+  /** `region/replica`. */
+  place: string;
+  region: string;
+  boot: string;
+  sentAtMs: number;
+}
+
+/** A human's order that was answered with yes. */
+export interface Acked {
+  id: string;
+  /** null: it was taken back. */
+  override: Override | null;
+  version: number;
 }
 
 export interface WorldEvents {
   decision(atMs: number, routing: Routing, changes: readonly string[]): void;
   page(atMs: number, page: Page): void;
   served(atMs: number, service: string, shares: Readonly<Record<string, number>>, v: number): void;
+  /** Every change of what the provider serves, whoever made it. */
+  serving(service: string, before: Served | null, after: Served | null, how: 'write' | 'stranger'): void;
+  /** A write leaves a process for the provider. */
+  writing(writing: Writing): void;
+  /** Every transaction that changed the store, at its instant. */
+  commit(commit: Commit, author: Author | null): void;
+  /** The store is another, older one from now on. */
+  rewound(): void;
+  acked(acked: Acked): void;
+  /** A sink has accepted a page, whether or not the sender heard of it. */
+  delivered(sink: string, page: Page): void;
   /** `who`: the region, or `region/replica` where it runs several. */
   role(atMs: number, who: string, epoch: number): void;
   /** A finished look, by the replica `who` (`region/replica`). */
   look(atMs: number, who: string, key: EndpointKey): void;
   nameTaken(atMs: number, who: string, because: string): void;
   configConflict(atMs: number, who: string, because: string): void;
+  /** Something a human tried and was not told yes. */
+  denied(atMs: number, what: string, because: string): void;
 }
 
-interface Place {
+export type SinkMode = 'ok' | 'fail' | 'hang' | 'mute';
+
+interface Place extends Caller {
   region: string;
   name: string;
-  process: VirtualProcess;
+  boot: string;
   replica: Replica;
-  cut: boolean;
+  store: Store;
+  egress: boolean;
+  /** Events of the store were lost on their way: its watches begin anew when it is heard again. */
+  missed: boolean;
+  watches: Set<(event: WatchEvent) => void>;
+  ends: (() => Promise<unknown> | void)[];
 }
 
 export const START_WALL_MS = Date.UTC(2026, 10, 22, 3, 12);
@@ -112,47 +174,82 @@ export const poolOf = (region: string, weight: number, index: number, targets = 
 
 /** A client of the store gives up after so long. */
 const CLIENT_PATIENCE_MS = 1500;
+/** What comes before the 32 bytes of an Ed25519 private key in DER (RFC 8410). */
+const ED25519_DER = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+/** A private key as PEM, the same for the same stream. */
+const seededKey = (random: Random): string =>
+  createPrivateKey({ key: Buffer.concat([ED25519_DER, Buffer.from(random.hex(32), 'hex')]), format: 'der', type: 'pkcs8' })
+    .export({ type: 'pkcs8', format: 'pem' })
+    .toString();
+
+const ANCHOR_TIMEOUT_MS = 1500;
+const SINKS = ['one', 'two'] as const;
 
 export class World {
   readonly virtual: Virtual;
-  readonly zone: MemoryZone;
-  readonly store: Store;
+  readonly zone: Zone;
+  readonly ground: Ground;
+  readonly wire: Wire;
+  readonly store: MemoryStore;
   cluster: ClusterConfig;
-  readonly #options: Required<Omit<WorldOptions, 'cluster'>>;
+  readonly #options: WorldOptions;
   readonly #events: Partial<WorldEvents>;
   readonly #places = new Map<string, Place>();
-  /** `region-1 healthz` -> how it answers. */
-  readonly #health = new Map<string, Health>();
-  readonly #blind = new Set<string>();
   /** Replicas that do not see their siblings' records. */
   readonly #unaware = new Set<string>();
   /** What a region reads as the cluster's configuration, when that is not what the store holds. */
   readonly #tampered = new Map<string, ClusterConfig>();
-  #stalledUntilMs = 0;
+  readonly #sinks = new Map<string, SinkMode>(SINKS.map((name) => [name, 'ok']));
+  readonly #spools = new Map<string, Spool>();
+  readonly #signers = new Map<string, Signer>();
+  #author: Author | null = null;
+  #backup: Snapshot | null = null;
   #boots = 0;
 
   constructor(options: WorldOptions, events: Partial<WorldEvents> = {}) {
-    this.#options = {
-      seed: options.seed ?? 1,
-      storeDelayMs: options.storeDelayMs ?? 20,
-      lookMs: options.lookMs ?? 20,
-      replicas: options.replicas ?? [1],
-      old: options.old ?? [],
-    };
+    const seed = options.seed ?? 1;
+    const delayMs = options.storeDelayMs ?? 20;
+    this.#options = options;
     this.#events = events;
-    this.cluster = options.cluster;
-    this.virtual = createVirtual({ startWallMs: START_WALL_MS, seed: this.#options.seed });
-    this.store = openEmbedded({ file: ':memory:', ports: { random: seededRandom(`store ${this.#options.seed}`) } });
-    this.zone = {
-      services: new Map(),
-      onServed: (service, served) => events.served?.(this.virtual.now(), service, served.shares, served.fence.v),
-    };
+    this.cluster = options.signed === true ? this.#withKeys(options.cluster) : options.cluster;
+    this.virtual = createVirtual({ startWallMs: START_WALL_MS, seed });
+    const { virtual } = this;
+    const random = (what: string) => seededRandom(`${what} ${seed}`);
+    this.store = createMemoryStore({ random: random('store') });
+    this.store.onCommit((commit) => this.#events.commit?.(commit, this.#author));
+    this.ground = new Ground({ nowMs: () => virtual.now(), random: random('ground'), lookMs: options.lookMs ?? 20 });
+    this.wire = new Wire({
+      virtual,
+      random: random('wire'),
+      weather: options.weather ?? { delayMs: [delayMs, delayMs], lost: 0, late: 0 },
+    });
+    this.zone = new Zone({
+      virtual,
+      random: random('zone'),
+      fencing: options.fencing ?? 'conditional',
+      delayMs: options.providerDelayMs ?? null,
+      onWriting: (writing) => events.writing?.(writing),
+      onServed: (service, before, after, how) => {
+        events.serving?.(service, before, after, how);
+        if (after !== null && how === 'write') events.served?.(virtual.now(), service, after.shares, after.fence.v);
+      },
+    });
     this.#watchPages();
   }
 
   /** Ms since the start of the world. */
   now(): number {
     return this.virtual.now();
+  }
+
+  #withKeys(cluster: ClusterConfig): ClusterConfig {
+    const regions = cluster.regions.map((region) => {
+      const signer = createSigner(seededKey(seededRandom(`key ${region.name} ${this.#options.seed ?? 1}`)));
+      this.#signers.set(region.name, signer);
+      return { ...region, keys: [signer.publicKey] };
+    });
+    return { ...cluster, regions };
   }
 
   #watchPages(): void {
@@ -168,6 +265,7 @@ export class World {
     });
   }
 
+  /** Writes a configuration, by the hand of the test itself. */
   async apply(cluster: ClusterConfig): Promise<void> {
     this.cluster = cluster;
     const { kvs } = await this.store.get({ keys: [KEYS.members] });
@@ -182,7 +280,7 @@ export class World {
 
   /** Names of a region's replicas as `region/replica`. */
   placesOf(region: string): readonly string[] {
-    const { replicas } = this.#options;
+    const { replicas = [1] } = this.#options;
     const index = this.cluster.regions.findIndex((r) => r.name === region);
     const count = replicas[Math.min(index, replicas.length - 1)] ?? 1;
     return Array.from({ length: count }, (_, i) => `${region}/${String.fromCharCode(97 + i)}`);
@@ -193,32 +291,60 @@ export class World {
     return where.includes('/') ? [where] : this.placesOf(where);
   }
 
+  #placesAt(where: string): readonly Place[] {
+    return this.#at(where).flatMap((name) => this.#places.get(name) ?? []);
+  }
+
   #label(name: string): string {
     const [region = ''] = name.split('/');
     return this.placesOf(region).length === 1 ? region : name;
   }
 
+  // ---- processes ----
+
+  /** Starts what does not run. */
   boot(where: string): void {
-    for (const name of this.#at(where)) this.#bootOne(name);
+    for (const name of this.#at(where)) if (!this.#places.has(name)) this.#bootOne(name, name);
   }
 
-  #bootOne(name: string): void {
+  /** A second process under the same name. */
+  twin(place: string): void {
+    this.#bootOne(place, `${place}'`);
+  }
+
+  #bootOne(name: string, key: string): void {
     const [region = '', replica = ''] = name.split('/');
     this.#boots++;
-    const process = this.virtual.spawn(`${region} ${this.#boots}`);
-    const place: Place = { region, name, process, cut: false, replica: undefined as unknown as Replica };
-    this.#places.set(name, place);
+    const { clocks } = this.#options;
+    const drawn = seededRandom(`clocks ${this.#options.seed ?? 1} ${this.#boots}`);
+    const off = (most: number): number => (2 * drawn.unit() - 1) * most;
+    const process = this.virtual.spawn(
+      `${region} ${this.#boots}`,
+      clocks === undefined ? {} : { rate: 1 + off(clocks.rate), wallSkewMs: Math.round(off(clocks.skewMs)) },
+    );
+    const place = { region, name, process, cut: 'no', egress: true, missed: false, watches: new Set(), ends: [] } as unknown as Place;
+    this.#places.set(key, place);
     const remote = this.#remote(place);
+    place.boot = process.ports.random.hex(4);
+    place.store = this.#options.old?.includes(name) === true ? asOld(remote, region, replica) : remote;
+    const { ports } = process;
+    const duties = createConvergeDuties({ log: silentLog, detection: () => undefined, convergence: () => undefined });
+    let heardAtMs = Number.NEGATIVE_INFINITY;
     place.replica = createReplica({
-      ports: { ...process.ports },
-      store: this.#options.old.includes(name) ? asOld(remote, region, replica) : remote,
+      ports: { ...ports },
+      store: place.store,
       log: silentLog,
       region,
       replica,
-      boot: process.ports.random.hex(4),
-      providers: new Map([['memory', memoryProvider(this.zone)]]),
-      look: (spec, cluster, signal) => this.#look(region, process.ports, spec, cluster, signal),
+      boot: place.boot,
+      signer: this.#signers.get(region) ?? null,
+      providers: new Map([['memory', this.zone.seenFrom(place)]]),
+      look: (spec, cluster, signal) => this.ground.look(region, ports, spec, cluster, signal),
       events: {
+        sight: () => {
+          heardAtMs = ports.clock.monoMs();
+        },
+        turn: (sight, nowMs, term) => (this.#options.whole === true ? duties.turn(sight, nowMs, term) : Promise.resolve()),
         decision: (next) =>
           this.#events.decision?.(
             this.virtual.now(),
@@ -228,19 +354,92 @@ export class World {
         role: (role) => {
           if (role.role === 'coordinator') this.#events.role?.(this.virtual.now(), this.#label(name), role.epoch);
         },
-        look: (key) => this.#events.look?.(this.virtual.now(), name, key),
-        nameTaken: (because) => this.#events.nameTaken?.(this.virtual.now(), name, because),
+        look: (endpoint) => this.#events.look?.(this.virtual.now(), name, endpoint),
+        nameTaken: (because) => {
+          this.#events.nameTaken?.(this.virtual.now(), name, because);
+          // As the service does: it has no business to run.
+          if (this.#options.whole === true) this.#end(key);
+        },
         configConflict: (because) => this.#events.configConflict?.(this.virtual.now(), this.#label(name), because),
       },
     });
+    if (this.#options.whole === true) void this.#equip(place, () => ports.clock.monoMs() - heardAtMs);
+  }
+
+  /** What a process of the service runs beside its core. */
+  async #equip(place: Place, storeAgeMs: () => number): Promise<void> {
+    const { replica, region, name, store } = place;
+    const { ports } = place.process;
+    const { coordinator, vantage } = replica;
+    const common = { ports, log: silentLog, store, channels: SINKS.map((sink) => this.#channel(place, sink)) };
+    const nowMs = (): number => coordinator.nowMs();
+    const outbox = createOutbox({
+      ...common,
+      metrics: { page: () => undefined },
+      isLeader: () => coordinator.role().role === 'coordinator',
+      nowMs,
+    });
+    // Its file outlives the process.
+    const spool = this.#spools.get(name) ?? (await openSpool({ disk: memoryDisk(), ports, log: silentLog }));
+    this.#spools.set(name, spool);
+    const direct = createDirectPages({
+      ...common,
+      spool,
+      region,
+      replica: name.slice(region.length + 1),
+      storeAgeMs,
+      belief: () => vantage.vote(),
+      cluster: () => coordinator.lastSight()?.cluster ?? null,
+      routing: () => coordinator.lastSight()?.routing ?? null,
+      nowMs,
+    });
+    const anchors = this.cluster.regions.find((r) => r.name === region)?.anchors ?? [];
+    const check = startSelfCheck({
+      ports,
+      anchors,
+      context: { timeoutMs: ANCHOR_TIMEOUT_MS } as Parameters<typeof startSelfCheck>[0]['context'],
+      onFacts: (facts) => replica.facts(facts),
+      look: (_spec, context, signal) => this.ground.anchor(region, ports, context.timeoutMs, signal),
+    });
+    place.ends.push(
+      () => outbox.close(0),
+      () => direct.close(0),
+      () => check.stop(),
+    );
+  }
+
+  #channel(place: Place, sink: (typeof SINKS)[number]): Channel {
+    return {
+      name: sink,
+      deliver: async (page): Promise<Delivery> => {
+        const mode = this.#sinks.get(sink) ?? 'ok';
+        if (mode === 'hang' || !place.egress) return new Promise(() => undefined);
+        if (mode === 'fail') return { sent: false, retry: true, because: '500' };
+        this.#events.delivered?.(sink, page);
+        if (mode === 'mute') return new Promise(() => undefined);
+        return { sent: true, receipt: 'ok' };
+      },
+    };
+  }
+
+  /** Accepts pages; refuses them for now; does not answer; or takes them and does not answer. */
+  sink(name: string, mode: SinkMode): void {
+    this.#sinks.set(name, mode);
+  }
+
+  #end(key: string): void {
+    this.#places.get(key)?.process.kill();
+    this.#places.delete(key);
   }
 
   /** The replica is gone without a word. */
   kill(where: string): void {
-    for (const name of this.#at(where)) {
-      this.#places.get(name)?.process.kill();
-      this.#places.delete(name);
-    }
+    for (const name of this.#at(where)) this.#end(name);
+  }
+
+  /** The replica is gone right before the `n`-th thing that it would do from now on. */
+  crash(where: string, n: number): void {
+    for (const name of this.#at(where)) this.#places.get(name)?.process.crashAfter(n, () => this.#places.delete(name));
   }
 
   /** The replica stops in good order. */
@@ -249,43 +448,67 @@ export class World {
       const place = this.#places.get(name);
       if (place === undefined) continue;
       let over = false;
-      void place.replica.stop().then(() => {
+      const stopping = Promise.all([place.replica.stop(), ...place.ends.map((end) => end())]);
+      void stopping.then(() => {
         over = true;
       });
-      await this.virtual.advanceUntil(() => over, 10_000);
-      this.kill(name);
+      await this.virtual.advanceUntil(() => over || this.#places.get(name) !== place, 30_000);
+      if (this.#places.get(name) === place) this.kill(name);
     }
   }
 
   /** A region's first replica, or the one named. */
   replica(where: string): Replica | undefined {
-    return this.#places.get(this.#at(where)[0] ?? '')?.replica;
+    return this.#placesAt(where)[0]?.replica;
   }
 
   process(where: string): VirtualProcess | undefined {
-    return this.#places.get(this.#at(where)[0] ?? '')?.process;
+    return this.#placesAt(where)[0]?.process;
+  }
+
+  /** Cluster time as who coordinates has it; without one, as an exact clock would. */
+  clusterNowMs(): number {
+    return this.#holder()?.replica.coordinator.nowMs() ?? START_WALL_MS + this.virtual.now();
+  }
+
+  #holder(): Place | undefined {
+    return [...this.#places.values()].find((p) => p.replica.coordinator.role().role === 'coordinator');
   }
 
   /** Region of the replica that coordinates. */
   coordinator(): string | null {
-    return [...this.#places.values()].find((p) => p.replica.coordinator.role().role === 'coordinator')?.region ?? null;
+    return this.#holder()?.region ?? null;
   }
 
   /** The replica that coordinates, as `region/replica`. */
   coordinatorPlace(): string | null {
-    return [...this.#places.values()].find((p) => p.replica.coordinator.role().role === 'coordinator')?.name ?? null;
+    return this.#holder()?.name ?? null;
   }
 
-  cut(where: string, cut: boolean): void {
-    for (const name of this.#at(where)) {
-      const place = this.#places.get(name);
-      if (place !== undefined) place.cut = cut;
+  /** Who runs, as `region/replica`. */
+  running(): readonly string[] {
+    return [...this.#places.values()].map(({ name }) => name);
+  }
+
+  // ---- what goes wrong ----
+
+  cut(where: string, cut: boolean | Cut): void {
+    for (const place of this.#placesAt(where)) {
+      place.cut = cut === true ? 'both' : cut === false ? 'no' : cut;
+      if (hearsNothing(place) || !place.missed) continue;
+      place.missed = false;
+      for (const tell of place.watches) this.wire.toCaller(place, () => tell({ kind: 'resync' }));
     }
+  }
+
+  /** Whether a region's processes reach the provider and the sinks of pages. */
+  egress(where: string, open: boolean): void {
+    for (const place of this.#placesAt(where)) place.egress = open;
   }
 
   /** The store answers nobody for so long, as while it elects a leader; calls under way wait, for as long as a client does. */
   stall(ms: number): void {
-    this.#stalledUntilMs = this.virtual.now() + ms;
+    this.wire.stall(ms);
   }
 
   /** This region reads another configuration than the store holds; null: what it holds. */
@@ -301,65 +524,32 @@ export class World {
   }
 
   blind(region: string, blind: boolean): void {
-    if (blind) this.#blind.add(region);
-    else this.#blind.delete(region);
+    this.ground.blind(region, blind);
   }
 
   /** How the endpoints of a region's targets answer. `target` 1-based; absent: all of them. */
   health(region: string, endpoints: readonly EndpointName[], health: Health, target?: number): void {
-    for (const endpoint of endpoints) this.#health.set(`${region}${target === undefined ? '' : `-${target}`} ${endpoint}`, health);
-    if (target === undefined)
-      for (const key of this.#health.keys())
-        if (key.startsWith(`${region}-`) && endpoints.some((e) => key.endsWith(e))) this.#health.delete(key);
+    this.ground.health(region, endpoints, health, target);
   }
 
-  async #look(from: string, ports: Ports, spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal): Promise<Outcome> {
-    const url = new URL(spec.url);
-    const endpoint = url.pathname.slice(1);
-    const region = url.hostname.slice(0, url.hostname.lastIndexOf('-'));
-    const health =
-      this.#blind.has(from) && region !== from
-        ? 'hang'
-        : (this.#health.get(`${url.hostname} ${endpoint}`) ?? this.#health.get(`${region} ${endpoint}`) ?? 'ok');
-    const tookMs = health === 'hang' ? cluster.policy.timeoutMs : this.#options.lookMs;
-    await sleep(ports.timers, tookMs, signal).catch(() => undefined);
-    switch (health) {
-      case 'ok':
-        return { saw: 'ok', tookMs };
-      case 'refuse':
-        return { saw: 'fault', reason: 'refused', tookMs, detail: 'refused' };
-      case 'hang':
-        return { saw: 'fault', reason: 'timeout', tookMs, detail: 'no answer' };
-      case 'error':
-        return { saw: 'fault', reason: 'status', tookMs, detail: '503' };
-    }
+  /** Keeps what the store holds now. */
+  backup(): void {
+    this.#backup = this.store.snapshot();
   }
 
-  /** The store as seen from a place: with delays, and silent when the place is cut off. */
+  /** The store as it was kept last, with its older revision. Nothing happens before the first backup. */
+  rewind(): void {
+    if (this.#backup === null) return;
+    this.store.restore(this.#backup, 'same');
+    this.#events.rewound?.();
+  }
+
+  // ---- the store as a place sees it ----
+
   #remote(place: Place): Store {
-    const { store, virtual } = this;
-    const delayMs = this.#options.storeDelayMs;
-    const call = async <T>(work: () => Promise<T>, lost: () => Error): Promise<T> => {
-      const ports = place.process.ports;
-      if (place.cut) {
-        await sleep(ports.timers, 1500);
-        throw lost();
-      }
-      await sleep(virtual.ports.timers, delayMs);
-      const stalledMs = this.#stalledUntilMs - virtual.now();
-      if (stalledMs > 0) {
-        await sleep(virtual.ports.timers, Math.min(stalledMs, CLIENT_PATIENCE_MS));
-        if (stalledMs > CLIENT_PATIENCE_MS) throw lost();
-      }
-      const result = await work().then(
-        (value) => ({ value }),
-        (error: unknown) => ({ error }),
-      );
-      await sleep(ports.timers, place.cut ? 1500 : delayMs);
-      if (place.cut) throw lost();
-      if ('error' in result) throw result.error;
-      return result.value;
-    };
+    const { store } = this;
+    const call = <T>(work: () => Promise<T>, lost: () => Error): Promise<T> => this.wire.call(place, CLIENT_PATIENCE_MS, work, lost);
+    const signed = (sentAtMs: number): Author => ({ place: place.name, region: place.region, boot: place.boot, sentAtMs });
     return {
       get clusterId() {
         return store.clusterId;
@@ -369,21 +559,32 @@ export class World {
           async () => this.#read(place, query, await store.get(query)),
           () => new StoreDefiniteError('cut off'),
         ),
-      txn: (txn) =>
-        call(
-          () => store.txn(txn),
+      txn: (txn) => {
+        const author = signed(this.virtual.now());
+        return call(
+          () => {
+            this.#author = author;
+            const done = store.txn(txn);
+            this.#author = null;
+            return done;
+          },
           () => new StoreAmbiguousError('cut off'),
-        ),
+        );
+      },
       watch: (prefix, onEvent) => {
         let open = true;
+        const tell = (event: WatchEvent): void => {
+          if (open && !hearsNothing(place)) onEvent(event);
+        };
         const watch = store.watch(prefix, (event) => {
-          place.process.ports.timers.after(delayMs, () => {
-            if (open && !place.cut) onEvent(event);
-          });
+          if (hearsNothing(place)) place.missed = true;
+          else this.wire.toCaller(place, () => tell(event));
         });
+        place.watches.add(tell);
         return {
           close() {
             open = false;
+            place.watches.delete(tell);
             watch.close();
           },
         };
@@ -395,15 +596,17 @@ export class World {
   /** What a place reads, with what was done to its sight. */
   #read(place: Place, query: Query, read: Read): Read {
     const other = this.#tampered.get(place.region);
+    if (other === undefined && !this.#unaware.has(place.name)) return read;
     const isHidden = (key: string): boolean =>
       this.#unaware.has(place.name) && isForSiblings(query) && placeOf(key).region === place.region && !key.endsWith(`/${place.name}`);
-    if (other === undefined && !this.#unaware.has(place.name)) return read;
     const kvs = read.kvs.filter((kv) => !isHidden(kv.key));
     return {
       ...read,
       kvs: kvs.map((kv) => (kv.key === KEYS.members && other !== undefined ? { ...kv, value: other, mod: kv.mod + 1 } : kv)),
     };
   }
+
+  // ---- people ----
 
   /** Places an override as the API would: guarded, with cluster time. */
   async order(id: string, kind: Override['kind'], scope: OverrideScope, ttlMs: number, owner: string, reason: string): Promise<void> {
@@ -424,6 +627,52 @@ export class World {
     const nowMs = START_WALL_MS + this.virtual.now();
     const next: Overrides = { version: doc.version + 1, nonce: this.virtual.ports.random.hex(4), items: change(doc.items, nowMs) };
     await this.store.txn({ if: [{ key: KEYS.override, mod: current?.mod ?? 0 }], then: [{ put: KEYS.override, value: next }] });
+  }
+
+  /** What a human tries at a region's API: whatever comes of it is told by the events, and nobody waits for it. */
+  #human(via: string, what: string, work: (place: Place) => Promise<void>): void {
+    const place = this.#placesAt(via)[0];
+    const denied = (because: string): void => this.#events.denied?.(this.virtual.now(), what, because);
+    if (place === undefined) denied(`nothing runs in ${via}`);
+    else work(place).catch((error: unknown) => denied(error instanceof Fault ? `${error.code}: ${error.message}` : String(error)));
+  }
+
+  #writer({ store, process, replica }: Place): ReturnType<typeof createOverrideWriter> {
+    return createOverrideWriter({ store, ports: process.ports, clusterNowMs: () => replica.coordinator.nowMs() });
+  }
+
+  /** An order at the API of a region. */
+  orderVia(via: string, input: Parameters<ReturnType<typeof createOverrideWriter>['putOverride']>[0]): void {
+    this.#human(via, `order ${input.id}`, async (place) => {
+      const { override, version } = await this.#writer(place).putOverride(input, null);
+      this.#events.acked?.({ id: input.id, override, version });
+    });
+  }
+
+  revokeVia(via: string, id: string): void {
+    this.#human(via, `revoke ${id}`, async (place) => {
+      const { version } = await this.#writer(place).deleteOverride(id, null);
+      this.#events.acked?.({ id, override: null, version });
+    });
+  }
+
+  /** `tidegate apply` from a region's network. */
+  applyVia(via: string, cluster: ClusterConfig): void {
+    this.#human(via, 'apply', async ({ store, process }) => {
+      const applied = await applyMembers(store, cluster, { ports: process.ports, by: via, reason: 'simulated' });
+      if (applied.outcome === 'refused') throw new Error(applied.because.join('; '));
+      this.cluster = { ...cluster, version: applied.version };
+    });
+  }
+
+  /** `tidegate adopt` from a region's network: what the provider serves becomes the route. */
+  adoptVia(via: string): void {
+    this.#human(via, 'adopt', async (place) => {
+      await runAdoption(
+        { ports: place.process.ports, store: place.store, provider: async () => this.zone.seenFrom(place) },
+        { kind: 'adopt', services: [], owner: 'alice', reason: 'simulated', dryRun: false, holdMs: null, journal: [] },
+      );
+    });
   }
 
   async routing(): Promise<Routing | null> {

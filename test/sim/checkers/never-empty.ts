@@ -1,0 +1,67 @@
+// No route is empty, none names what is not configured, and none leaves all traffic on what a majority holds down while another pool is up.
+import { KEYS } from '../../../src/coordinate/keys.ts';
+import type { ClusterConfig, Overrides, Route } from '../../../src/model.ts';
+import { type Checker, type Decided, isOut, type Scene, votersIn, votesIn } from '../checker.ts';
+
+const SUM = 1000;
+/** Votes younger than this speak. */
+const SPEAKING_MS = 4000;
+
+const wrongWith = (route: Route): string | null => {
+  const shares = Object.values(route);
+  if (shares.some((share) => !Number.isInteger(share) || share < 0)) return 'has a share that is none';
+  const sum = shares.reduce((a, b) => a + b, 0);
+  return sum === SUM ? null : `sums to ${sum}`;
+};
+
+/** A human or the provider holds the service still. */
+const isStill = (scene: Scene, service: string): boolean => {
+  const overrides = scene.records.get(KEYS.override)?.value as Overrides | undefined;
+  const applied = [...scene.records].some(
+    ([key, { value }]) => key.startsWith('applied/') && key.endsWith(`/${service}`) && ['frozen', 'manual'].includes(String((value as { outcome?: unknown }).outcome)),
+  );
+  return applied || (overrides?.items ?? []).some((o) => o.kind !== 'drain' || o.scope.service === undefined || o.scope.service === service);
+};
+
+const judgeRelief = (scene: Scene, { before, after }: Decided, blame: (sentence: string) => void): void => {
+  const cluster: ClusterConfig = scene.cluster();
+  const speaking = new Set(votesIn(scene).filter((v) => scene.nowMs() - v.beatAtMs <= SPEAKING_MS).map((v) => v.region));
+  if (votersIn(cluster).filter((region) => speaking.has(region)).length < votersIn(cluster).length) return;
+  for (const service of cluster.services) {
+    const now = after.services[service.name];
+    if (now === undefined || now.mode !== 'auto' || now.fence !== after.v || (before?.services[service.name]?.fence ?? 0) === 0) continue;
+    if (isStill(scene, service.name)) continue;
+    const carrying = service.pools.filter((p) => (now.route[p.name] ?? 0) > 0);
+    const others = service.pools.filter((p) => (now.route[p.name] ?? 0) === 0 && !isMentioned(scene, service.name, p.name));
+    if (others.length > 0 && carrying.every((p) => isOut(scene, service, p)))
+      blame(`decision ${after.v} leaves all of ${service.name} on ${carrying.map((p) => p.name).join(', ')}, which are out; ${others.map((p) => p.name).join(', ')} is up`);
+  }
+};
+
+/** Some vote says something of it that is not "up". */
+const isMentioned = (scene: Scene, service: string, pool: string): boolean =>
+  votesIn(scene).some(({ vote }) => [...vote.down, ...vote.unready, ...vote.unknown].some((t) => t.startsWith(`${service}/${pool}/`)));
+
+export const neverEmpty: Checker = {
+  name: 'never-empty',
+  says: 'no route is empty, or all on what is down while another is up; routes fit the configuration in force',
+  watch(scene, blame) {
+    return {
+      decided(decided) {
+        const { after, adopted } = decided;
+        for (const [service, { route, fence }] of Object.entries(after.services)) {
+          const wrong = fence === 0 ? null : wrongWith(route);
+          if (wrong !== null) blame(`decision ${after.v}: the route of ${service} ${wrong}`);
+        }
+        const { version } = scene.cluster();
+        if (!adopted && after.membersVersion !== version)
+          blame(`decision ${after.v} is made for configuration ${after.membersVersion}, in force is ${version}`);
+        if (!adopted) judgeRelief(scene, decided, blame);
+      },
+      serving(service, _before, after, how) {
+        const wrong = how === 'write' && after !== null ? wrongWith(after.shares) : null;
+        if (wrong !== null) blame(`what is served of ${service} ${wrong}`);
+      },
+    };
+  },
+};

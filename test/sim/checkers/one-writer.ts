@@ -1,0 +1,58 @@
+// The provider's fence only grows where the provider compares it; who writes has proved its right a moment ago; and where nothing compares, no two regions
+// write within the time that a late call of the first may take.
+import { KEYS } from '../../../src/coordinate/keys.ts';
+import type { Overrides } from '../../../src/model.ts';
+import type { Checker } from '../checker.ts';
+
+/** A renewal is worth a second by a clock that runs 5 % slow. */
+const PROOF_MS = 1000 / 0.95;
+/** Call timeout plus lock-delay less what the last holder's proof may outlive its office, by clocks that run 5 % fast. */
+const APART_MS = 3500;
+
+const decisionOf = (nonce: string): string => nonce.slice(0, Math.max(0, nonce.lastIndexOf('-')));
+
+export const oneWriter: Checker = {
+  name: 'one-writer',
+  says: 'fences only grow; writes follow a proof of right; none after a stop; none close to another region’s where nothing compares',
+  watch(scene, blame) {
+    const provedAtMs = new Map<string, number>();
+    /** When each stop order came into the store, by id. */
+    const stops = new Map<string, { atMs: number; covers: (service: string) => boolean }>();
+    const lastWrites = new Map<string, { place: string; atMs: number }>();
+    return {
+      commit(commit, author) {
+        if (author !== null && commit.after(KEYS.leader)?.mod === commit.rev) provedAtMs.set(`${author.place}`, author.sentAtMs);
+        const orders = commit.after(KEYS.override);
+        if (orders === undefined || orders.mod !== commit.rev) return;
+        const items = (orders.value as Overrides).items.filter((o) => o.kind === 'stop');
+        for (const id of stops.keys()) if (!items.some((o) => o.id === id)) stops.delete(id);
+        for (const { id, scope } of items)
+          if (!stops.has(id))
+            stops.set(id, { atMs: scene.nowMs(), covers: (service) => scope.service === undefined || scope.service === service });
+      },
+      writing({ place, startedAtMs, changes }) {
+        const proved = provedAtMs.get(place) ?? Number.NEGATIVE_INFINITY;
+        if (startedAtMs - proved > PROOF_MS + 1)
+          blame(`${place} writes ${Math.round(startedAtMs - proved)} ms after it last proved its right`);
+        for (const { desired } of changes) {
+          for (const [id, stop] of stops)
+            if (stop.covers(desired.service) && startedAtMs - stop.atMs > PROOF_MS + 1)
+              blame(`${place} writes ${desired.service} ${Math.round(startedAtMs - stop.atMs)} ms after order ${id} stopped it`);
+          const last = lastWrites.get(desired.service);
+          if (scene.world.zone.fencing !== 'conditional' && last !== undefined && last.place !== place && startedAtMs - last.atMs < APART_MS)
+            blame(`${place} writes ${desired.service} ${Math.round(startedAtMs - last.atMs)} ms after ${last.place} did, and nothing compares fences`);
+          lastWrites.set(desired.service, { place, atMs: startedAtMs });
+        }
+      },
+      serving(service, before, after, how) {
+        if (how !== 'write' || before === null || before.fenceless || after === null || scene.world.zone.fencing !== 'conditional') return;
+        const [from, to] = [before.fence, after.fence];
+        if (to.v < from.v || (to.v === from.v && decisionOf(to.nonce) !== decisionOf(from.nonce)))
+          blame(`${service}: fence ${to.v} of ${to.writer} takes the place of fence ${from.v} of ${from.writer}`);
+      },
+      rewound() {
+        stops.clear();
+      },
+    };
+  },
+};

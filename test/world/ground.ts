@@ -1,0 +1,137 @@
+// The ground under a simulated cluster: how every endpoint really answers, which ways from a region are broken, and since when. Votes and decisions never
+// see this file; checkers compare what was decided with it. Deterministic for its random stream.
+import type { ClusterConfig, EndpointName, Outcome, ProbeSpec } from '../../src/model.ts';
+import { type Ports, type Random, sleep } from '../../src/ports.ts';
+
+/** `slow`: an answer that takes longer than the suspicion threshold and comes before the timeout. */
+export type Health = 'ok' | 'refuse' | 'hang' | 'error' | 'slow';
+
+export interface GroundOptions {
+  nowMs: () => number;
+  random: Random;
+  /** A look at a healthy target takes this long. */
+  lookMs: number;
+}
+
+/** Since when something has been as it is, and when it was last otherwise. */
+interface Track {
+  broken: boolean;
+  changedAtMs: number;
+}
+
+const NEVER: Track = { broken: false, changedAtMs: Number.NEGATIVE_INFINITY };
+
+export class Ground {
+  readonly #options: GroundOptions;
+  /** `a healthz` of all of a region's targets, `a-1 healthz` of one -> how it answers. */
+  readonly #health = new Map<string, Health>();
+  /** `a` or `a-1` -> fraction of looks that fail all the same. */
+  readonly #gray = new Map<string, number>();
+  /** `from to`: the way of looks between two regions; `from` alone: its uplink. */
+  readonly #ways = new Map<string, Track>();
+  /** When the targets of a region were last anything but well. */
+  readonly #ill = new Map<string, Track>();
+
+  constructor(options: GroundOptions) {
+    this.#options = options;
+  }
+
+  /** How the endpoints of a region's targets answer. `target` 1-based; absent: all of them. */
+  health(region: string, endpoints: readonly EndpointName[], health: Health, target?: number): void {
+    for (const endpoint of endpoints) this.#health.set(`${region}${target === undefined ? '' : `-${target}`} ${endpoint}`, health);
+    if (target === undefined)
+      for (const key of this.#health.keys())
+        if (key.startsWith(`${region}-`) && endpoints.some((e) => key.endsWith(e))) this.#health.delete(key);
+    this.#note(region);
+  }
+
+  /** This fraction of the looks at a region's targets (or at one of them) fails, at random. 0: none. */
+  gray(region: string, fraction: number, target?: number): void {
+    const name = target === undefined ? region : `${region}-${target}`;
+    if (fraction === 0) this.#gray.delete(name);
+    else this.#gray.set(name, fraction);
+    this.#note(region);
+  }
+
+  #note(region: string): void {
+    const isOf = (key: string): boolean => key.split(' ')[0] === region || key.startsWith(`${region}-`);
+    const broken = [...this.#health].some(([key, health]) => isOf(key) && health !== 'ok') || [...this.#gray.keys()].some(isOf);
+    this.#ill.set(region, { broken, changedAtMs: this.#options.nowMs() });
+  }
+
+  /** Looks from this region at any other, and at its anchors, get no answer. */
+  blind(region: string, blind: boolean): void {
+    this.#ways.set(region, { broken: blind, changedAtMs: this.#options.nowMs() });
+  }
+
+  /** Looks from one region at another get no answer. */
+  way(from: string, to: string, broken: boolean): void {
+    this.#ways.set(`${from} ${to}`, { broken, changedAtMs: this.#options.nowMs() });
+  }
+
+  /** All of the region's targets have answered every look that reached them for the last `ms`. */
+  wasWell(region: string, ms: number): boolean {
+    return this.#wasSo(this.#ill.get(region) ?? NEVER, ms);
+  }
+
+  /** Every target of the region has failed every look for the last `ms`. */
+  isDead(region: string): boolean {
+    return (['healthz', 'readyz'] as const).every((e) => ['hang', 'refuse', 'error'].includes(this.#health.get(`${region} ${e}`) ?? 'ok'));
+  }
+
+  /** Looks from one region at another have all arrived for the last `ms`. */
+  wasOpen(from: string, to: string, ms: number): boolean {
+    const ways = from === to ? [] : [from, `${from} ${to}`];
+    return ways.every((name) => this.#wasSo(this.#ways.get(name) ?? NEVER, ms));
+  }
+
+  /** The region's uplink has been broken for at least `ms`. */
+  isBlindFor(region: string, ms: number): boolean {
+    const { broken, changedAtMs } = this.#ways.get(region) ?? NEVER;
+    return broken && this.#options.nowMs() - changedAtMs >= ms;
+  }
+
+  #wasSo({ broken, changedAtMs }: Track, ms: number): boolean {
+    return !broken && this.#options.nowMs() - changedAtMs >= ms;
+  }
+
+  #isBroken(from: string, to: string | null): boolean {
+    return this.#ways.get(from)?.broken === true || (to !== null && this.#ways.get(`${from} ${to}`)?.broken === true);
+  }
+
+  #healthOf(from: string, host: string, endpoint: string): Health {
+    const region = host.slice(0, host.lastIndexOf('-'));
+    if (region !== from && this.#isBroken(from, region)) return 'hang';
+    const fraction = this.#gray.get(host) ?? this.#gray.get(region) ?? 0;
+    if (fraction > 0 && this.#options.random.unit() < fraction) return 'error';
+    return this.#health.get(`${host} ${endpoint}`) ?? this.#health.get(`${region} ${endpoint}`) ?? 'ok';
+  }
+
+  /** One look from a region, on the clock of the process that looks. */
+  async look(from: string, ports: Ports, spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal): Promise<Outcome> {
+    const { hostname, pathname } = new URL(spec.url);
+    const health = this.#healthOf(from, hostname, pathname.slice(1));
+    const { timeoutMs, suspectAfterMs } = cluster.policy;
+    const tookMs = health === 'hang' ? timeoutMs : health === 'slow' ? (suspectAfterMs + timeoutMs) / 2 : this.#options.lookMs;
+    await sleep(ports.timers, tookMs, signal).catch(() => undefined);
+    switch (health) {
+      case 'ok':
+      case 'slow':
+        return { saw: 'ok', tookMs };
+      case 'refuse':
+        return { saw: 'fault', reason: 'refused', tookMs, detail: 'refused' };
+      case 'hang':
+        return { saw: 'fault', reason: 'timeout', tookMs, detail: 'no answer' };
+      case 'error':
+        return { saw: 'fault', reason: 'status', tookMs, detail: '503' };
+    }
+  }
+
+  /** One look at an anchor: it answers while the region's uplink works. */
+  async anchor(from: string, ports: Ports, timeoutMs: number, signal: AbortSignal): Promise<Outcome> {
+    const broken = this.#isBroken(from, null);
+    const tookMs = broken ? timeoutMs : this.#options.lookMs;
+    await sleep(ports.timers, tookMs, signal).catch(() => undefined);
+    return broken ? { saw: 'fault', reason: 'timeout', tookMs, detail: 'no answer' } : { saw: 'ok', tookMs };
+  }
+}
