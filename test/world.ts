@@ -19,9 +19,9 @@ import type {
 } from '../src/model.ts';
 import { type Ports, sleep } from '../src/ports.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
-import { openEmbedded } from '../src/store/embedded.ts';
 import { type Query, type Read, type Store, StoreAmbiguousError, StoreDefiniteError } from '../src/store/store.ts';
 import { type MemoryZone, memoryProvider } from './memory-provider.ts';
+import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import { asOld, isForSiblings } from './old-replica.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from './virtual.ts';
 
@@ -116,7 +116,7 @@ const CLIENT_PATIENCE_MS = 1500;
 export class World {
   readonly virtual: Virtual;
   readonly zone: MemoryZone;
-  readonly store: Store;
+  readonly store: MemoryStore;
   cluster: ClusterConfig;
   readonly #options: Required<Omit<WorldOptions, 'cluster'>>;
   readonly #events: Partial<WorldEvents>;
@@ -142,7 +142,7 @@ export class World {
     this.#events = events;
     this.cluster = options.cluster;
     this.virtual = createVirtual({ startWallMs: START_WALL_MS, seed: this.#options.seed });
-    this.store = openEmbedded({ file: ':memory:', ports: { random: seededRandom(`store ${this.#options.seed}`) } });
+    this.store = createMemoryStore({ random: seededRandom(`store ${this.#options.seed}`) });
     this.zone = {
       services: new Map(),
       onServed: (service, served) => events.served?.(this.virtual.now(), service, served.shares, served.fence.v),
