@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
 import { sleep, withDeadline } from '../src/ports.ts';
 import { createVirtual, seededRandom } from './virtual.ts';
 
@@ -123,4 +124,113 @@ test('an error thrown by a timer ends the advance; advancing within an advance i
   });
   await advance(10);
   expect(String(refusal)).toContain('advance was called from within advance');
+});
+
+test('chains of process.nextTick and promises are run to their end, too, whoever asks for the advance', async () => {
+  const { ports, advance, now } = virtual();
+  const endedAtMs: number[] = [];
+  ports.timers.after(5, async () => {
+    for (let i = 0; i < 100; i += 1) await new Promise<void>((resolve) => process.nextTick(() => process.nextTick(resolve)));
+    endedAtMs.push(now());
+  });
+  ports.timers.after(6, () => {});
+  // From a promise's callback, and from a tick.
+  await Promise.resolve().then(() => advance(5));
+  await new Promise((resolve) => process.nextTick(() => resolve(advance(5))));
+  expect(endedAtMs).toEqual([5]);
+  expect(now()).toBe(10);
+});
+
+describe('a clock that runs at a rate of its own', () => {
+  test('shows its own time, sets its own timers, and leaves the wall clock alone', async () => {
+    const world = virtual();
+    const [fast, slow] = [world.spawn('fast', { rate: 1.05 }), world.spawn('slow', { rate: 0.95 })];
+    const started = [fast, slow].map(({ ports }) => ports.clock.monoMs());
+    const ran: string[] = [];
+    fast.ports.timers.after(1050, () => ran.push(`fast@${Math.round(world.now())}`));
+    slow.ports.timers.after(950, () => ran.push(`slow@${Math.round(world.now())}`));
+    slow.ports.timers.after(1000, () => ran.push(`slow@${Math.round(world.now())}`));
+    world.ports.timers.after(1010, () => ran.push(`world@${world.now()}`));
+    await world.advance(100_000);
+    expect(ran.toSorted()).toEqual(['fast@1000', 'slow@1000', 'slow@1053', 'world@1010']);
+    expect([fast, slow].map(({ ports }, i) => Math.round(ports.clock.monoMs() - (started[i] ?? 0)))).toEqual([105_000, 95_000]);
+    expect([fast, slow].map(({ ports }) => ports.clock.wallMs())).toEqual([1_700_000_100_000, 1_700_000_100_000]);
+  });
+
+  test('is never behind what a timer has waited for, to the last bit', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.double({ min: 0.95, max: 1.05, noNaN: true }),
+        fc.array(fc.double({ min: 0, max: 5000, noNaN: true }), { minLength: 1, maxLength: 20 }),
+        async (rate, waitsMs) => {
+          const world = virtual();
+          const { clock, timers } = world.spawn('one', { rate }).ports;
+          let next = 0;
+          const again = (): void => {
+            const waitMs = waitsMs[next++];
+            if (waitMs === undefined) return;
+            const untilMs = clock.monoMs() + Math.max(1, waitMs);
+            timers.after(waitMs, () => {
+              expect(clock.monoMs()).toBeGreaterThanOrEqual(untilMs);
+              expect(clock.monoMs()).toBeLessThan(untilMs + 0.001);
+              again();
+            });
+          };
+          again();
+          await world.advance(200_000);
+          expect(next).toBe(waitsMs.length + 1);
+        },
+      ),
+    );
+  });
+
+  test('tells its loop delay in its own time', async () => {
+    const world = virtual();
+    const slow = world.spawn('slow', { rate: 0.95 });
+    const delay = slow.ports.loopDelay();
+    slow.pause();
+    await world.advance(1000);
+    slow.resume();
+    expect(delay.p99Ms()).toBe(950);
+  });
+});
+
+describe('a crash', () => {
+  test('comes in place of the n-th timer from now, at its instant, and nothing runs after it', async () => {
+    const world = virtual();
+    const one = world.spawn('one');
+    const ran: string[] = [];
+    const every = (name: string, ms: number): void => {
+      one.ports.timers.after(ms, () => {
+        ran.push(`${name}@${world.now()}`);
+        every(name, ms);
+      });
+    };
+    one.ports.timers.after(15, () => ran.push('cancelled')).cancel();
+    every('a', 10);
+    every('b', 25);
+    await world.advance(10);
+    one.crashAfter(3, () => {
+      ran.push(`crash@${world.now()}`);
+      one.ports.timers.after(1, () => ran.push('after its death'));
+    });
+    await world.advance(1000);
+    expect(ran).toEqual(['a@10', 'a@20', 'b@25', 'crash@30']);
+    expect(world.pendingTimers()).toBe(0);
+  });
+
+  test('counts timers that come late after a pause, and the last word holds', async () => {
+    const world = virtual();
+    const one = world.spawn('one');
+    const ran: number[] = [];
+    for (let n = 1; n <= 5; n++) one.ports.timers.after(n, () => ran.push(n));
+    one.crashAfter(1);
+    one.crashAfter(4);
+    one.pause();
+    await world.advance(100);
+    one.resume();
+    await world.advance(0);
+    expect(ran).toEqual([1, 2, 3]);
+    expect(() => one.crashAfter(0)).toThrow('a whole number from 1');
+  });
 });

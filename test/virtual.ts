@@ -6,8 +6,9 @@
 //   (files, sockets, setImmediate, workers) is NOT waited for and has no place here; synchronous IO such as node:sqlite is fine.
 // - A timer that throws ends `advance` with that error. Calling `advance` from within itself is refused.
 // - A process (`spawn`) has its own clocks, timers, randomness and loop delay. Its monotonic clock starts at a number of its own, so that comparing
-//   instants of two processes fails loudly. `pause` is SIGSTOP or a blocked loop: clocks go on, timers wait; `resume` runs the overdue ones late, in
-//   due order, at the next advance, and `loopDelay` then tells how long the longest pause was. `kill` drops all its timers for ever.
+//   instants of two processes fails loudly. `rate` is how fast that clock runs, and with it its timers, which are never early by it; wall clocks run true.
+//   `pause` is SIGSTOP or a blocked loop: clocks go on, timers wait; `resume` runs the overdue ones late, in due order, at the next advance, and
+//   `loopDelay` then tells how long the longest pause was. `kill` drops all its timers for ever, `crashAfter` does so in place of one of them.
 //   Promises belong to no process: deliver a message by a timer of the RECEIVER.
 // - The virtual's own ports are those of a process that starts at 0 and wall time `startWallMs`; use it for the world itself.
 import type { LoopDelay, Ports, Random, Timer } from '../src/ports.ts';
@@ -19,6 +20,11 @@ export interface VirtualProcess {
   pause(): void;
   resume(): void;
   kill(): void;
+  /**
+   * The process is killed in place of running its n-th next timer from now, at that timer's instant; then `onCrash` runs. Overdue timers count, cancelled
+   * ones do not. A new call takes the place of an earlier one.
+   */
+  crashAfter(n: number, onCrash?: () => void): void;
 }
 
 export interface Virtual extends VirtualProcess {
@@ -28,18 +34,13 @@ export interface Virtual extends VirtualProcess {
   advance(ms: number): Promise<void>;
   /** Advances timer by timer until `done()` holds; answers the ms it took, or throws after `limitMs`. */
   advanceUntil(done: () => boolean, limitMs: number): Promise<number>;
-  /** `name` seeds its randomness and the start of its monotonic clock; `wallSkewMs` is how far its wall clock is ahead. */
-  spawn(name: string, options?: { wallSkewMs?: number }): VirtualProcess;
+  /**
+   * `name` seeds its randomness and the start of its monotonic clock; `wallSkewMs` is how far its wall clock is ahead. `rate`: ms of its monotonic clock
+   * per ms of virtual time, 1 by default.
+   */
+  spawn(name: string, options?: { wallSkewMs?: number; rate?: number }): VirtualProcess;
   /** Timers still to run, of all processes: a test of stopping asserts 0. */
   pendingTimers(): number;
-}
-
-interface Entry {
-  readonly dueMs: number;
-  readonly order: number;
-  readonly owner: Owner;
-  readonly fn: () => void;
-  state: 'waiting' | 'cancelled' | 'done';
 }
 
 interface Owner {
@@ -48,6 +49,41 @@ interface Owner {
   /** Timers that came due during a pause. */
   overdue: Entry[];
   delays: Set<{ worstMs: number }>;
+  crash: { timersLeft: number; onCrash: () => void } | null;
+}
+
+/** A timer on the agenda; it is also what its setter holds to cancel it. A cancelled one stays on the agenda until it would be due. */
+class Entry implements Timer {
+  readonly dueMs: number;
+  readonly order: number;
+  readonly owner: Owner;
+  readonly #fn: () => void;
+  readonly #count: { waiting: number };
+  #isWaiting = true;
+
+  constructor(dueMs: number, order: number, owner: Owner, fn: () => void, count: { waiting: number }) {
+    this.dueMs = dueMs;
+    this.order = order;
+    this.owner = owner;
+    this.#fn = fn;
+    this.#count = count;
+    count.waiting++;
+  }
+
+  get isWaiting(): boolean {
+    return this.#isWaiting;
+  }
+
+  cancel(): void {
+    if (!this.#isWaiting) return;
+    this.#isWaiting = false;
+    this.#count.waiting--;
+  }
+
+  run(): void {
+    this.cancel();
+    this.#fn();
+  }
 }
 
 const before = (a: Entry, b: Entry): boolean => a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order);
@@ -101,11 +137,23 @@ export const seededRandom = (seed: string): Random => {
   return { unit, hex: (n) => Array.from({ length: n }, byte).join('') };
 };
 
-/** One tick of process.nextTick comes after ALL pending promise work, chains included; the further rounds are for code that itself uses nextTick. */
-const SETTLE_ROUNDS = 3;
-const settle = async (): Promise<void> => {
-  for (let round = 0; round < SETTLE_ROUNDS; round += 1) await new Promise<void>((resolve) => process.nextTick(resolve));
-};
+/**
+ * Runs all that is pending of process.nextTick and promises, and all that follows from it, to its end before it returns. No documented function does: Node
+ * itself calls this one after each callback. An await of process.nextTick per timer costs more than most timers do, and waits for one round only.
+ */
+const { _tickCallback: settle } = process as unknown as { _tickCallback: () => void };
+
+/** Calls `work` outside of any promise's callback: inside of one, Node runs no other. */
+const fromTick = <T>(work: () => T): Promise<T> =>
+  new Promise((resolve, reject) => {
+    process.nextTick(() => {
+      try {
+        resolve(work());
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
 
 const noSockets = (): never => {
   throw new Error('virtual ports have no sockets: hand in a fake of what would open one');
@@ -113,27 +161,10 @@ const noSockets = (): never => {
 
 export const createVirtual = (options: { startWallMs: number; seed: number | string }): Virtual => {
   const agenda = new Agenda();
+  const count = { waiting: 0 };
   let nowMs = 0;
   let order = 0;
-  let waiting = 0;
   let advancing = false;
-
-  const finish = (entry: Entry, state: 'cancelled' | 'done'): void => {
-    if (entry.state !== 'waiting') return;
-    entry.state = state;
-    waiting -= 1;
-  };
-
-  const after = (owner: Owner, ms: number, fn: () => void): Timer => {
-    if (!Number.isFinite(ms)) throw new Error(`a timer was set for ${ms} ms`);
-    order += 1;
-    const entry: Entry = { dueMs: nowMs + Math.max(1, ms), order, owner, fn, state: owner.state === 'dead' ? 'cancelled' : 'waiting' };
-    if (entry.state === 'waiting') {
-      waiting += 1;
-      agenda.push(entry);
-    }
-    return { cancel: () => finish(entry, 'cancelled') };
-  };
 
   const loopDelay = (owner: Owner): LoopDelay => {
     const delay = { worstMs: 0 };
@@ -148,13 +179,29 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
     };
   };
 
-  const createProcess = (name: string, monoStartMs: number, wallSkewMs: number): VirtualProcess => {
-    const owner: Owner = { state: 'running', pausedAtMs: 0, overdue: [], delays: new Set() };
+  const createProcess = (name: string, monoStartMs: number, wallSkewMs: number, rate: number): VirtualProcess => {
+    const owner: Owner = { state: 'running', pausedAtMs: 0, overdue: [], delays: new Set(), crash: null };
     let wallOffsetMs = options.startWallMs + wallSkewMs;
+    const monoAt = (atMs: number): number => monoStartMs + atMs * rate;
+
+    const after = (ms: number, fn: () => void): Timer => {
+      if (!Number.isFinite(ms)) throw new Error(`a timer was set for ${ms} ms`);
+      const waitMs = Math.max(1, ms);
+      const wantedMonoMs = monoAt(nowMs) + waitMs;
+      let dueMs = nowMs + waitMs / rate;
+      // Sums of fractions are rounded: a hair later, until the clock shows the whole wait.
+      for (let hairMs = 2 ** -24; monoAt(dueMs) < wantedMonoMs; hairMs *= 2) dueMs += hairMs;
+      order += 1;
+      const entry = new Entry(dueMs, order, owner, fn, count);
+      if (owner.state === 'dead') entry.cancel();
+      else agenda.push(entry);
+      return entry;
+    };
+
     return {
       ports: {
-        clock: { monoMs: () => monoStartMs + nowMs, wallMs: () => Math.floor(wallOffsetMs + nowMs) },
-        timers: { after: (ms, fn) => after(owner, ms, fn) },
+        clock: { monoMs: () => monoAt(nowMs), wallMs: () => Math.floor(wallOffsetMs + nowMs) },
+        timers: { after },
         random: seededRandom(`${options.seed}/${name}`),
         net: { tcp: noSockets, tls: noSockets, udp: noSockets, listenTcp: noSockets, secureContext: noSockets },
         loopDelay: () => loopDelay(owner),
@@ -170,25 +217,47 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
       resume() {
         if (owner.state !== 'paused') return;
         owner.state = 'running';
-        for (const delay of owner.delays) delay.worstMs = Math.max(delay.worstMs, nowMs - owner.pausedAtMs);
+        const pausedMs = (nowMs - owner.pausedAtMs) * rate;
+        for (const delay of owner.delays) delay.worstMs = Math.max(delay.worstMs, pausedMs);
         for (const entry of owner.overdue.splice(0)) agenda.push(entry);
       },
-      kill() {
-        owner.state = 'dead';
-        for (const entry of owner.overdue.splice(0)) finish(entry, 'cancelled');
+      kill: () => kill(owner),
+      crashAfter(n, onCrash = () => undefined) {
+        if (!Number.isInteger(n) || n < 1) throw new Error(`a crash after ${n} timers: a whole number from 1 is needed`);
+        owner.crash = { timersLeft: n, onCrash };
       },
     };
   };
 
+  const kill = (owner: Owner): void => {
+    owner.state = 'dead';
+    owner.crash = null;
+    for (const entry of owner.overdue.splice(0)) entry.cancel();
+  };
+
+  /** Whether the process died in place of running this timer. */
+  const crashed = (owner: Owner): boolean => {
+    const { crash } = owner;
+    if (crash === null) return false;
+    crash.timersLeft -= 1;
+    if (crash.timersLeft > 0) return false;
+    kill(owner);
+    crash.onCrash();
+    return true;
+  };
+
+  /** The next timer runs, or leaves the agenda for another reason. */
   const take = (entry: Entry): void => {
     agenda.pop();
-    if (entry.state !== 'waiting') return;
-    if (entry.owner.state === 'paused') entry.owner.overdue.push(entry);
-    else if (entry.owner.state === 'dead') finish(entry, 'cancelled');
+    if (!entry.isWaiting) return;
+    const { owner } = entry;
+    if (owner.state === 'paused') owner.overdue.push(entry);
+    else if (owner.state === 'dead') entry.cancel();
     else {
       nowMs = Math.max(nowMs, entry.dueMs);
-      finish(entry, 'done');
-      entry.fn();
+      if (crashed(owner)) entry.cancel();
+      else entry.run();
+      settle();
     }
   };
 
@@ -197,24 +266,24 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
     if (advancing) throw new Error('advance was called from within advance; set a timer instead');
     advancing = true;
     try {
-      await settle();
-      for (;;) {
-        if (done()) return true;
-        const next = agenda.peek();
-        if (next === undefined || next.dueMs > untilMs) break;
-        const ran = next.state === 'waiting' && next.owner.state === 'running';
-        take(next);
-        if (ran) await settle();
-      }
-      nowMs = untilMs;
-      return done();
+      return await fromTick(() => {
+        settle();
+        for (;;) {
+          if (done()) return true;
+          const next = agenda.peek();
+          if (next === undefined || next.dueMs > untilMs) break;
+          take(next);
+        }
+        nowMs = untilMs;
+        return done();
+      });
     } finally {
       advancing = false;
     }
   };
 
   return {
-    ...createProcess('world', 0, 0),
+    ...createProcess('world', 0, 0, 1),
     now: () => nowMs,
     async advance(ms) {
       await run(nowMs + ms, () => false);
@@ -226,8 +295,8 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
     },
     spawn(name, spawned) {
       const monoStartMs = Math.floor(seededRandom(`${options.seed}/${name}/mono`).unit() * 1e9);
-      return createProcess(name, monoStartMs, spawned?.wallSkewMs ?? 0);
+      return createProcess(name, monoStartMs, spawned?.wallSkewMs ?? 0, spawned?.rate ?? 1);
     },
-    pendingTimers: () => waiting,
+    pendingTimers: () => count.waiting,
   };
 };

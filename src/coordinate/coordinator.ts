@@ -109,14 +109,17 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   });
 
   /** Resolves at the next tick or wake-up, whichever is first. */
-  const pause = async (ms: number): Promise<void> => {
+  const pause = async (): Promise<void> => {
     if (!woken) {
-      const controller = new AbortController();
-      wakeUp = () => controller.abort();
-      if (stopped.signal.aborted) return;
-      await sleep(ports.timers, ms, controller.signal).catch(() => undefined);
+      await new Promise<void>((resolve) => {
+        const tick = ports.timers.after(TICK_MS, resolve);
+        wakeUp = () => {
+          tick.cancel();
+          resolve();
+        };
+      });
       wakeUp = null;
-      if (woken && !stopped.signal.aborted) await sleep(ports.timers, COALESCE_MS).catch(() => undefined);
+      if (woken && !stopped.signal.aborted) await sleep(ports.timers, COALESCE_MS);
     }
     woken = false;
   };
@@ -206,7 +209,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
         // A broken invariant of the core: nothing was written, the last route stays, and somebody has to see it.
         log.error('coordinator.step', { because: errorText(error), stack: error instanceof Error ? error.stack : undefined });
       }
-      await pause(TICK_MS);
+      await pause();
     }
   })();
 

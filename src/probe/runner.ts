@@ -45,14 +45,14 @@ export interface Runner {
 export const IN_FLIGHT_MAX = 4;
 /** A round missed by more than this is skipped without a look; a shorter delay still looks, so that a slow minute is not blind. */
 const SKIP_AFTER_MS = 1000;
-/** How often the runner feels its own pulse. A gap between beats longer than this and `lateMs` is a stall. */
+/** How often the runner feels its own pulse while looks are in flight. A gap between beats longer than this and `lateMs` is a stall. */
 const PULSE_MS = 100;
 
-/** Notices when this process did not run: SIGSTOP, a blocked event loop, a starved machine. */
+/** Notices when this process did not run while it looked: SIGSTOP, a blocked event loop, a starved machine. */
 const createPulse = (ports: RunnerOptions['ports'], lateMs: number) => {
   let beatAtMs = ports.clock.monoMs();
   let stall = { endedAtMs: Number.NEGATIVE_INFINITY, ms: 0 };
-  let timer: Timer;
+  let timer: Timer | null = null;
   const feel = (): void => {
     const nowMs = ports.clock.monoMs();
     const ms = nowMs - beatAtMs - PULSE_MS;
@@ -63,15 +63,24 @@ const createPulse = (ports: RunnerOptions['ports'], lateMs: number) => {
     feel();
     timer = ports.timers.after(PULSE_MS, beat, { background: true });
   };
-  beat();
   return {
-    feel,
-    /** Ms this process was stalled at some time since `sinceMs`; 0: not at all. */
+    /** A look starts: what stood still before does not concern it. */
+    start(): void {
+      if (timer === null) {
+        beatAtMs = ports.clock.monoMs();
+        beat();
+      } else feel();
+    },
+    /** Ms this process was stalled at some time since `sinceMs`, when a look started; 0: not at all. */
     stalledMs(sinceMs: number): number {
       feel();
       return stall.endedAtMs > sinceMs ? stall.ms : 0;
     },
-    stop: () => timer.cancel(),
+    /** Nothing is in flight. */
+    stop(): void {
+      timer?.cancel();
+      timer = null;
+    },
   };
 };
 
@@ -108,6 +117,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
   const fly = async (key: EndpointKey, dueAtMs: number): Promise<void> => {
     const startedAtMs = ports.clock.monoMs();
     const startLateMs = startedAtMs - dueAtMs;
+    pulse.start();
     const suspicion = ports.timers.after(options.suspectAfterMs, () => {
       const trusted = startLateMs <= lateMs && pulse.stalledMs(startedAtMs) === 0;
       if (trusted && !stopped.signal.aborted && keys.has(key)) options.onPending(key, startedAtMs);
@@ -123,7 +133,10 @@ export const createRunner = (options: RunnerOptions): Runner => {
       const left = (flights.get(key) ?? 1) - 1;
       if (left > 0) flights.set(key, left);
       else flights.delete(key);
-      if (inFlight === 0) for (const landed of landings) landed();
+      if (inFlight === 0) {
+        pulse.stop();
+        for (const landed of landings) landed();
+      }
     }
     weigh(key, startedAtMs, startLateMs, outcome);
   };
@@ -141,7 +154,6 @@ export const createRunner = (options: RunnerOptions): Runner => {
   };
 
   const startAllDue = (): void => {
-    pulse.feel();
     const nowMs = ports.clock.monoMs();
     const due = ring.due(lookedAtMs, nowMs);
     lookedAtMs = nowMs;
@@ -171,7 +183,6 @@ export const createRunner = (options: RunnerOptions): Runner => {
     inFlight: () => inFlight,
     stop() {
       stopped.abort();
-      pulse.stop();
       timer?.cancel();
       return inFlight === 0 ? Promise.resolve() : new Promise((resolve) => landings.add(resolve));
     },

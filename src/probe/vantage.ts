@@ -102,9 +102,14 @@ export const createVantage = (options: VantageOptions): Vantage => {
   };
 
   const arm = (atMs: number): void => {
+    // Most inputs change nothing of when to wake next.
+    if (timer !== null && atMs === wakeAtMs) return;
     timer?.cancel();
     wakeAtMs = Math.max(atMs, mono());
-    timer = ports.timers.after(Math.max(1, atMs - mono()), () => feed({ kind: 'tick' }));
+    timer = ports.timers.after(Math.max(1, atMs - mono()), () => {
+      timer = null;
+      feed({ kind: 'tick' });
+    });
   };
 
   /** The runner looks at what is owned, and at nothing else. */
