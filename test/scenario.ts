@@ -5,7 +5,7 @@
 //           [seed=7] [whole=yes] [anchors=2] [signed=yes] [fencing=marker] [delay=5ms..80ms] [lost=0.01] [late=0.01] [provider=20ms..300ms] [rate=0.05] [skew=2s]
 //   run 60s                          time passes
 //   kill a / boot a                  the region's replicas (its targets live on), `a/b`: one of them; `lose a` / `restore a`: targets and replicas together
-//   crash a in=5                     right before the fifth thing it would do from now on
+//   crash a in=5                     right before the fifth thing it would do from now on; `in=off`: no more
 //   stop a/b                         the replica stops in good order
 //   twin a/a                         a second process under the same name
 //   hang|refuse|error|slow|ok a [healthz|readyz] [target=2]
@@ -35,10 +35,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tally } from '../src/health/quorum.ts';
 import type { EndpointName, Override, OverrideScope, Route } from '../src/model.ts';
-import { type Health, type SinkMode, World, type WorldEvents } from './world.ts';
 import { clusterFrom, duration, optionsFrom, spanOf } from './world/line.ts';
 import type { Cut } from './world/wire.ts';
 import { TROUBLES } from './world/zone.ts';
+import { type Health, type SinkMode, World, type WorldEvents } from './world.ts';
 
 interface Block {
   commands: readonly string[];
@@ -51,7 +51,6 @@ interface Scenario {
 }
 
 const SEPARATOR = '----';
-
 
 export const parseScenario = (text: string): Scenario => {
   const lines = text.split('\n');
@@ -162,7 +161,15 @@ export class Player {
       configConflict: (atMs, who, because) => this.#say(atMs, `${who} abstains: ${because}`),
       denied: (atMs, what, because) => this.#say(atMs, `  ${what}: ${because}`),
     };
-    this.#world = new World(options, this.#observe === null ? told : both(told, this.#observe(() => this.world)));
+    this.#world = new World(
+      options,
+      this.#observe === null
+        ? told
+        : both(
+            told,
+            this.#observe(() => this.world),
+          ),
+    );
     await this.#world.start();
   }
 
@@ -314,7 +321,7 @@ export class Player {
       case 'egress':
         return this.world.egress(region, args[1] === 'open');
       case 'crash':
-        return this.world.crash(region, Number(named.in ?? 1));
+        return this.world.crash(region, named.in === 'off' ? Number.MAX_SAFE_INTEGER : Number(named.in ?? 1));
       case 'twin':
         return this.world.twin(region);
       case 'freeze':

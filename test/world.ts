@@ -11,6 +11,7 @@ import { createSigner, type Signer } from '../src/coordinate/signing.ts';
 import { Fault } from '../src/errors.ts';
 import type { Log } from '../src/log.ts';
 import type {
+  Adopted,
   ClusterConfig,
   EndpointKey,
   EndpointName,
@@ -30,7 +31,16 @@ import type { Random } from '../src/ports.ts';
 import { startSelfCheck } from '../src/probe/selfcheck.ts';
 import { runAdoption } from '../src/publish/adoption.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
-import { type Query, type Read, type Store, StoreAmbiguousError, StoreDefiniteError, type WatchEvent } from '../src/store/store.ts';
+import { type Before, createIdentity } from '../src/store/identity.ts';
+import {
+  type Query,
+  type Read,
+  type Store,
+  StoreAmbiguousError,
+  StoreDefiniteError,
+  type Watch,
+  type WatchEvent,
+} from '../src/store/store.ts';
 import type { Served } from './memory-provider.ts';
 import { type Commit, createMemoryStore, type MemoryStore, type Snapshot } from './memory-store.ts';
 import { asOld, isForSiblings } from './old-replica.ts';
@@ -205,6 +215,8 @@ export class World {
   readonly #signers = new Map<string, Signer>();
   #author: Author | null = null;
   #backup: Snapshot | null = null;
+  /** The record as the store holds it. */
+  #adopted: Adopted | null = null;
   #boots = 0;
 
   constructor(options: WorldOptions, events: Partial<WorldEvents> = {}) {
@@ -217,7 +229,10 @@ export class World {
     const { virtual } = this;
     const random = (what: string) => seededRandom(`${what} ${seed}`);
     this.store = createMemoryStore({ random: random('store') });
-    this.store.onCommit((commit) => this.#events.commit?.(commit, this.#author));
+    this.store.onCommit((commit) => {
+      this.#adopted = (commit.after(KEYS.adopted)?.value as Adopted | undefined) ?? null;
+      this.#events.commit?.(commit, this.#author);
+    });
     this.ground = new Ground({ nowMs: () => virtual.now(), random: random('ground'), lookMs: options.lookMs ?? 20 });
     this.wire = new Wire({
       virtual,
@@ -541,27 +556,45 @@ export class World {
   rewind(): void {
     if (this.#backup === null) return;
     this.store.restore(this.#backup, 'same');
+    this.#adopted = (this.#backup.records.get(KEYS.adopted)?.kv.value as Adopted | undefined) ?? null;
     this.#events.rewound?.();
   }
 
   // ---- the store as a place sees it ----
 
+  /** As a client of etcd shows it: with delays, in doubt, and frozen once it proves to be another or an older one, until a human adopts it. */
   #remote(place: Place): Store {
     const { store } = this;
+    const identity = createIdentity();
     const call = <T>(work: () => Promise<T>, lost: () => Error): Promise<T> => this.wire.call(place, CLIENT_PATIENCE_MS, work, lost);
-    const signed = (sentAtMs: number): Author => ({ place: place.name, region: place.region, boot: place.boot, sentAtMs });
+    const checkFrozen = (): void => {
+      const because = identity.frozen();
+      if (because !== null) throw new Fault('ERR_STORE_REPLACED', because);
+    };
+    const learn = (rev: number, before: Before, adopted: Adopted | null | undefined): void => {
+      const judged = identity.learn({ clusterId: store.clusterId, rev }, before, adopted);
+      if (judged === 'late') throw new StoreDefiniteError('answered before the store was adopted');
+      if (judged === 'frozen') checkFrozen();
+      if (judged === 'adopted') for (const tell of place.watches) this.wire.toCaller(place, () => tell({ kind: 'resync' }));
+    };
     return {
       get clusterId() {
-        return store.clusterId;
+        return identity.clusterId();
       },
-      get: (query) =>
-        call(
-          async () => this.#read(place, query, await store.get(query)),
+      get: async (query) => {
+        const before = identity.before();
+        const { read, adopted } = await call(
+          async () => ({ adopted: this.#adopted, read: this.#read(place, query, await store.get(query)) }),
           () => new StoreDefiniteError('cut off'),
-        ),
-      txn: (txn) => {
-        const author = signed(this.virtual.now());
-        return call(
+        );
+        learn(read.rev, before, adopted);
+        return read;
+      },
+      txn: async (txn) => {
+        checkFrozen();
+        const before = identity.before();
+        const author = { place: place.name, region: place.region, boot: place.boot, sentAtMs: this.virtual.now() };
+        const result = await call(
           () => {
             this.#author = author;
             const done = store.txn(txn);
@@ -570,26 +603,30 @@ export class World {
           },
           () => new StoreAmbiguousError('cut off'),
         );
+        learn(result.rev, before, undefined);
+        return result;
       },
-      watch: (prefix, onEvent) => {
-        let open = true;
-        const tell = (event: WatchEvent): void => {
-          if (open && !hearsNothing(place)) onEvent(event);
-        };
-        const watch = store.watch(prefix, (event) => {
-          if (hearsNothing(place)) place.missed = true;
-          else this.wire.toCaller(place, () => tell(event));
-        });
-        place.watches.add(tell);
-        return {
-          close() {
-            open = false;
-            place.watches.delete(tell);
-            watch.close();
-          },
-        };
-      },
+      watch: (prefix, onEvent) => this.#watch(place, prefix, onEvent),
       close: async () => undefined,
+    };
+  }
+
+  #watch(place: Place, prefix: string, onEvent: (event: WatchEvent) => void): Watch {
+    let open = true;
+    const tell = (event: WatchEvent): void => {
+      if (open && !hearsNothing(place)) onEvent(event);
+    };
+    const watch = this.store.watch(prefix, (event) => {
+      if (hearsNothing(place)) place.missed = true;
+      else this.wire.toCaller(place, () => tell(event));
+    });
+    place.watches.add(tell);
+    return {
+      close() {
+        open = false;
+        place.watches.delete(tell);
+        watch.close();
+      },
     };
   }
 
@@ -669,7 +706,8 @@ export class World {
   adoptVia(via: string): void {
     this.#human(via, 'adopt', async (place) => {
       await runAdoption(
-        { ports: place.process.ports, store: place.store, provider: async () => this.zone.seenFrom(place) },
+        // A process of its own, which knew no other store.
+        { ports: place.process.ports, store: this.#remote(place), provider: async () => this.zone.seenFrom(place) },
         { kind: 'adopt', services: [], owner: 'alice', reason: 'simulated', dryRun: false, holdMs: null, journal: [] },
       );
     });

@@ -5,8 +5,8 @@ import { KEYS, placeOf } from '../../src/coordinate/keys.ts';
 import type { ClusterConfig, PoolConfig, Routing, ServiceConfig, Vote } from '../../src/model.ts';
 import type { Served } from '../memory-provider.ts';
 import type { Commit } from '../memory-store.ts';
-import type { Acked, Author, World } from '../world.ts';
 import type { Writing } from '../world/zone.ts';
+import type { Acked, Author, World } from '../world.ts';
 
 /** A record as the store holds it, with the instant of its last write. */
 export interface Kept {

@@ -33,7 +33,9 @@ export const boundedBlast: Checker = {
           if (recent.some((r) => r.region === region) || wasOut(region)) continue;
           recent.push({ region, atMs: after.atMs });
           if (recent.length > limit)
-            blame(`decision ${after.v} drains ${region}: ${recent.map((r) => r.region).join(', ')} within ${windowMs / 1000} s (limit ${limit})`);
+            blame(
+              `decision ${after.v} drains ${region}: ${recent.map((r) => r.region).join(', ')} within ${windowMs / 1000} s (limit ${limit})`,
+            );
         }
       },
       rewound() {

@@ -52,7 +52,9 @@ export const explained: Checker = {
         const route = decidedRoutes.get(`${service} ${after.fence.v} ${decision}`);
         if (route === undefined) blame(`${service} is served with fence ${after.fence.v}, which nobody decided`);
         else if (!same(after.shares, route))
-          blame(`${service} is served as ${JSON.stringify(after.shares)} with fence ${after.fence.v}, decided was ${JSON.stringify(route)}`);
+          blame(
+            `${service} is served as ${JSON.stringify(after.shares)} with fence ${after.fence.v}, decided was ${JSON.stringify(route)}`,
+          );
       },
     };
   },

@@ -18,14 +18,23 @@ const wrongWith = (route: Route): string | null => {
 const isStill = (scene: Scene, service: string): boolean => {
   const overrides = scene.records.get(KEYS.override)?.value as Overrides | undefined;
   const applied = [...scene.records].some(
-    ([key, { value }]) => key.startsWith('applied/') && key.endsWith(`/${service}`) && ['frozen', 'manual'].includes(String((value as { outcome?: unknown }).outcome)),
+    ([key, { value }]) =>
+      key.startsWith('applied/') &&
+      key.endsWith(`/${service}`) &&
+      ['frozen', 'manual'].includes(String((value as { outcome?: unknown }).outcome)),
   );
-  return applied || (overrides?.items ?? []).some((o) => o.kind !== 'drain' || o.scope.service === undefined || o.scope.service === service);
+  return (
+    applied || (overrides?.items ?? []).some((o) => o.kind !== 'drain' || o.scope.service === undefined || o.scope.service === service)
+  );
 };
 
 const judgeRelief = (scene: Scene, { before, after }: Decided, blame: (sentence: string) => void): void => {
   const cluster: ClusterConfig = scene.cluster();
-  const speaking = new Set(votesIn(scene).filter((v) => scene.nowMs() - v.beatAtMs <= SPEAKING_MS).map((v) => v.region));
+  const speaking = new Set(
+    votesIn(scene)
+      .filter((v) => scene.nowMs() - v.beatAtMs <= SPEAKING_MS)
+      .map((v) => v.region),
+  );
   if (votersIn(cluster).filter((region) => speaking.has(region)).length < votersIn(cluster).length) return;
   for (const service of cluster.services) {
     const now = after.services[service.name];
@@ -34,7 +43,9 @@ const judgeRelief = (scene: Scene, { before, after }: Decided, blame: (sentence:
     const carrying = service.pools.filter((p) => (now.route[p.name] ?? 0) > 0);
     const others = service.pools.filter((p) => (now.route[p.name] ?? 0) === 0 && !isMentioned(scene, service.name, p.name));
     if (others.length > 0 && carrying.every((p) => isOut(scene, service, p)))
-      blame(`decision ${after.v} leaves all of ${service.name} on ${carrying.map((p) => p.name).join(', ')}, which are out; ${others.map((p) => p.name).join(', ')} is up`);
+      blame(
+        `decision ${after.v} leaves all of ${service.name} on ${carrying.map((p) => p.name).join(', ')}, which are out; ${others.map((p) => p.name).join(', ')} is up`,
+      );
   }
 };
 

@@ -52,7 +52,9 @@ export const noMinorityAction: Checker = {
         if (decided.adopted) return;
         for (const move of drainsOf(scene, decided)) {
           if (!isOut(scene, move.service, move.pool))
-            blame(`decision ${decided.after.v} drains ${move.service.name}/${move.pool.name}, which no majority of ${votersIn(scene.cluster()).length} holds out`);
+            blame(
+              `decision ${decided.after.v} drains ${move.service.name}/${move.pool.name}, which no majority of ${votersIn(scene.cluster()).length} holds out`,
+            );
           else judgeEvidence(scene, decided, move, blame);
           judgeTruth(scene, decided, move, blame);
         }

@@ -39,8 +39,15 @@ export const oneWriter: Checker = {
             if (stop.covers(desired.service) && startedAtMs - stop.atMs > PROOF_MS + 1)
               blame(`${place} writes ${desired.service} ${Math.round(startedAtMs - stop.atMs)} ms after order ${id} stopped it`);
           const last = lastWrites.get(desired.service);
-          if (scene.world.zone.fencing !== 'conditional' && last !== undefined && last.place !== place && startedAtMs - last.atMs < APART_MS)
-            blame(`${place} writes ${desired.service} ${Math.round(startedAtMs - last.atMs)} ms after ${last.place} did, and nothing compares fences`);
+          if (
+            scene.world.zone.fencing !== 'conditional' &&
+            last !== undefined &&
+            last.place !== place &&
+            startedAtMs - last.atMs < APART_MS
+          )
+            blame(
+              `${place} writes ${desired.service} ${Math.round(startedAtMs - last.atMs)} ms after ${last.place} did, and nothing compares fences`,
+            );
           lastWrites.set(desired.service, { place, atMs: startedAtMs });
         }
       },

@@ -53,7 +53,8 @@ export const overrideDurable: Checker = {
         for (const o of lost(after.atMs)) blame(`decision ${after.v} is committed without ${o.id}, which was acknowledged`);
         if (adopted) return;
         const over = items.find((o) => o.expiresAtMs <= after.atMs);
-        if (over !== undefined) blame(`decision ${after.v} leaves ${over.id} in force, which ended ${after.atMs - over.expiresAtMs} ms ago`);
+        if (over !== undefined)
+          blame(`decision ${after.v} leaves ${over.id} in force, which ended ${after.atMs - over.expiresAtMs} ms ago`);
         judgeObedience(
           scene,
           decided,
@@ -67,7 +68,8 @@ export const overrideDurable: Checker = {
       end() {
         const atMs = scene.world.clusterNowMs();
         for (const o of lost(atMs)) blame(`${o.id} is gone, which was acknowledged and had ${o.expiresAtMs - atMs} ms to run`);
-        for (const o of itemsNow()) if (atMs - o.expiresAtMs > END_MS) blame(`${o.id} ended ${atMs - o.expiresAtMs} ms ago and is still in force`);
+        for (const o of itemsNow())
+          if (atMs - o.expiresAtMs > END_MS) blame(`${o.id} ended ${atMs - o.expiresAtMs} ms ago and is still in force`);
       },
     };
   },

@@ -1,0 +1,283 @@
+// Everything that can go wrong in a simulated world, as lines of a story: what begins it, how long it lasts, and what ends it. A seed draws which of them
+// exist in its world at all. One row per fault; a new one needs no more than its row.
+import type { Draw } from './draw.ts';
+
+/** What is there for a fault to happen to. */
+export interface Site {
+  regions: readonly string[];
+  /** `region/replica`. */
+  places: readonly string[];
+  services: readonly string[];
+  /** Of each region: how many targets its pool has. */
+  targets: number;
+  weights: readonly number[];
+  /** For names of orders. */
+  count: () => number;
+}
+
+export interface Occurrence {
+  begin: readonly string[];
+  /** Absent: it is over at once. */
+  lastsMs?: number;
+  end?: readonly string[];
+}
+
+export interface Fault {
+  /** Relative frequency in worlds that have it. */
+  weight: number;
+  draw(draw: Draw, site: Site): Occurrence;
+}
+
+const s = (ms: number): string => `${ms}ms`;
+
+const lasting = (draw: Draw, lowMs: number, highMs: number, begin: readonly string[], end: readonly string[]): Occurrence => ({
+  begin,
+  lastsMs: draw.span(lowMs, highMs),
+  end,
+});
+
+const BOTH = ['healthz', 'readyz'] as const;
+
+/** Regions that do not come to a majority. */
+const minority = (draw: Draw, { regions }: Site): readonly string[] =>
+  draw.some(regions, draw.whole(1, Math.max(1, Math.ceil(regions.length / 2) - 1)));
+
+export const FAULTS: Readonly<Record<string, Fault>> = {
+  // ---- processes ----
+  'replica-killed': {
+    weight: 3,
+    draw(draw, { places }) {
+      const place = draw.pick(places);
+      return lasting(draw, 500, 40_000, [`kill ${place}`], [`boot ${place}`]);
+    },
+  },
+  'replica-crashes': {
+    weight: 4,
+    draw(draw, { places }) {
+      const place = draw.pick(places);
+      return lasting(draw, 2000, 30_000, [`crash ${place} in=${draw.whole(1, 300)}`], [`boot ${place}`]);
+    },
+  },
+  'replica-paused': {
+    weight: 4,
+    draw(draw, { places }) {
+      const place = draw.pick(places);
+      return lasting(draw, 300, 45_000, [`freeze ${place}`], [`thaw ${place}`]);
+    },
+  },
+  'replica-restarted': {
+    weight: 2,
+    draw(draw, { places }) {
+      const place = draw.pick(places);
+      return { begin: [`stop ${place}`, `boot ${place}`] };
+    },
+  },
+  'name-taken-twice': { weight: 1, draw: (draw, { places }) => ({ begin: [`twin ${draw.pick(places)}`] }) },
+  'wall-clock-steps': {
+    weight: 2,
+    draw(draw, { places }) {
+      const by = draw.pick(['1h', '-1h', '3s', '-3s', '26h']);
+      return { begin: [`step-wall ${draw.pick(places)} ${by}`] };
+    },
+  },
+  // ---- regions and targets ----
+  'region-lost': {
+    weight: 4,
+    draw(draw, { regions }) {
+      const region = draw.pick(regions);
+      return lasting(draw, 5000, 120_000, [`lose ${region}`], [`restore ${region}`]);
+    },
+  },
+  'targets-die': {
+    weight: 5,
+    draw(draw, { regions }) {
+      const region = draw.pick(regions);
+      return lasting(draw, 1500, 90_000, [`${draw.pick(['hang', 'refuse', 'error'])} ${region}`], [`ok ${region}`]);
+    },
+  },
+  'endpoint-dies': {
+    weight: 3,
+    draw(draw, { regions }) {
+      const [region, endpoint] = [draw.pick(regions), draw.pick(BOTH)];
+      return lasting(draw, 1500, 60_000, [`error ${region} ${endpoint}`], [`ok ${region} ${endpoint}`]);
+    },
+  },
+  'one-target-dies': {
+    weight: 2,
+    draw(draw, { regions, targets }) {
+      const [region, target] = [draw.pick(regions), draw.whole(1, targets)];
+      return lasting(
+        draw,
+        1500,
+        60_000,
+        [`refuse ${region} healthz target=${target}`, `refuse ${region} readyz target=${target}`],
+        [`ok ${region}`],
+      );
+    },
+  },
+  'targets-slow': {
+    weight: 2,
+    draw(draw, { regions }) {
+      const region = draw.pick(regions);
+      return lasting(draw, 3000, 60_000, [`slow ${region}`], [`ok ${region}`]);
+    },
+  },
+  'targets-gray': {
+    weight: 2,
+    draw(draw, { regions }) {
+      const region = draw.pick(regions);
+      return lasting(draw, 5000, 90_000, [`gray ${region} ${draw.pick([0.05, 0.2, 0.5])}`], [`gray ${region} 0`]);
+    },
+  },
+  'several-die-at-once': {
+    weight: 2,
+    draw(draw, { regions }) {
+      const some = draw.some(regions, draw.whole(2, regions.length));
+      const how = draw.pick(['hang', 'refuse']);
+      return lasting(
+        draw,
+        3000,
+        60_000,
+        some.map((r) => `${how} ${r}`),
+        some.map((r) => `ok ${r}`),
+      );
+    },
+  },
+  // ---- what vantages see ----
+  'uplink-broken': {
+    weight: 3,
+    draw(draw, { regions }) {
+      const region = draw.pick(regions);
+      return lasting(draw, 2000, 60_000, [`blind ${region}`], [`sight ${region}`]);
+    },
+  },
+  'uplinks-broken-alike': {
+    weight: 1,
+    draw(draw, site) {
+      const some = draw.chance(0.7) ? minority(draw, site) : draw.some(site.regions, site.regions.length - 1);
+      return lasting(
+        draw,
+        2000,
+        40_000,
+        some.map((r) => `blind ${r}`),
+        some.map((r) => `sight ${r}`),
+      );
+    },
+  },
+  'way-broken': {
+    weight: 3,
+    draw(draw, { regions }) {
+      const [from = '', to = ''] = draw.some(regions, 2);
+      return lasting(draw, 2000, 90_000, [`way ${from} ${to} cut`], [`way ${from} ${to} open`]);
+    },
+  },
+  // ---- the store ----
+  'cut-from-store': {
+    weight: 4,
+    draw(draw, { places }) {
+      const place = draw.pick(places);
+      return lasting(draw, 500, 45_000, [`cut ${place} ${draw.pick(['both', 'both', 'out', 'in'])}`], [`heal ${place}`]);
+    },
+  },
+  partition: {
+    weight: 3,
+    draw(draw, site) {
+      const cut = minority(draw, site);
+      const rest = site.regions.filter((r) => !cut.includes(r));
+      const ways = cut.flatMap((a) => rest.flatMap((b) => [`${a} ${b}`, `${b} ${a}`]));
+      return lasting(
+        draw,
+        3000,
+        60_000,
+        [...cut.map((r) => `cut ${r}`), ...ways.map((w) => `way ${w} cut`)],
+        [...cut.map((r) => `heal ${r}`), ...ways.map((w) => `way ${w} open`)],
+      );
+    },
+  },
+  'store-stalls': { weight: 3, draw: (draw) => ({ begin: [`stall ${s(draw.span(300, 20_000))}`] }) },
+  'store-storm': {
+    weight: 2,
+    draw: (draw) =>
+      lasting(
+        draw,
+        3000,
+        40_000,
+        [`weather lost=${draw.pick([0.05, 0.2, 0.4])} late=${draw.pick([0, 0.05, 0.2])}`],
+        ['weather lost=0.005 late=0.005'],
+      ),
+  },
+  'store-rewound': {
+    weight: 1,
+    draw: (draw, { regions }) => lasting(draw, 4000, 60_000, ['backup'], ['rewind', 'run 8s', `adopt via=${draw.pick(regions)}`]),
+  },
+  // ---- the provider ----
+  'provider-troubled': {
+    weight: 5,
+    draw(draw) {
+      const ways = draw.some(['throttle', 'lost', 'unanswered', 'late', 'twice', 'stale', 'lie', 'forget'], draw.whole(1, 3));
+      return lasting(
+        draw,
+        3000,
+        60_000,
+        [`provider ${ways.map((w) => `${w}=${draw.pick([0.1, 0.4, 0.9])}`).join(' ')}`],
+        [`provider ${ways.map((w) => `${w}=0`).join(' ')}`],
+      );
+    },
+  },
+  'provider-out-of-reach': {
+    weight: 2,
+    draw(draw, { regions }) {
+      const region = draw.pick(regions);
+      return lasting(draw, 3000, 60_000, [`egress ${region} cut`], [`egress ${region} open`]);
+    },
+  },
+  'stranger-edits': {
+    weight: 2,
+    draw(draw, { services, regions }) {
+      const edit = draw.chance(0.5) ? 'fence=gone' : `shares=${draw.pick(regions)}:1000`;
+      return { begin: [`stranger ${draw.pick(services)} ${edit}`] };
+    },
+  },
+  'stranger-takes-fence': {
+    weight: 0.5,
+    draw: (draw, { services, regions }) =>
+      lasting(draw, 5000, 40_000, [`stranger ${draw.pick(services)} fence=1000000000`], [`adopt via=${draw.pick(regions)}`]),
+  },
+  // ---- people ----
+  'order-given': {
+    weight: 5,
+    draw(draw, { regions, services, count }) {
+      const kind = draw.pick(['drain', 'drain', 'drain', 'freeze', 'stop']);
+      const id = `o${count()}`;
+      const scope = kind === 'drain' ? `region=${draw.pick(regions)}` : draw.chance(0.5) ? `service=${draw.pick(services)}` : '';
+      const order = `order ${id} ${kind} ${scope} ttl=${s(draw.span(3000, 90_000))} via=${draw.pick(regions)} because chance`;
+      return draw.chance(0.5) ? { begin: [order] } : lasting(draw, 1000, 60_000, [order], [`revoke ${id} via=${draw.pick(regions)}`]);
+    },
+  },
+  'orders-conflict': {
+    weight: 2,
+    draw(draw, { regions, count }) {
+      return {
+        begin: draw
+          .some(regions, 3)
+          .map(
+            (via) => `order o${count()} drain region=${draw.pick(regions)} ttl=${s(draw.span(5000, 60_000))} via=${via} because conflict`,
+          ),
+      };
+    },
+  },
+  'configuration-applied': {
+    weight: 2,
+    draw(draw, { regions, weights }) {
+      const changed = weights.map((w) => (w > 0 && draw.chance(0.5) ? draw.whole(1, 5) : w));
+      return { begin: [`apply weights=${changed.join()} via=${draw.pick(regions)}`] };
+    },
+  },
+  'sink-fails': {
+    weight: 3,
+    draw(draw) {
+      const sink = draw.pick(['one', 'two']);
+      return lasting(draw, 2000, 90_000, [`sink ${sink} ${draw.pick(['fail', 'hang', 'mute'])}`], [`sink ${sink} ok`]);
+    },
+  },
+};

@@ -1,0 +1,189 @@
+// What happens in the world of a seed, drawn before anything runs: how many regions, replicas and services, which faults exist there at all (a swarm: worlds
+// with few kinds of faults find what worlds with all of them hide), when each occurs, and how it is mended. A plan is lines of a story, so that it can be
+// read, shrunk and kept as one.
+import { seededRandom } from '../virtual.ts';
+import { duration } from '../world/line.ts';
+import { createDraw, type Draw } from './draw.ts';
+import { FAULTS, type Occurrence, type Site } from './faults.ts';
+
+/** One occurrence. Leaving it out leaves out its end too. */
+export interface Item {
+  fault: string;
+  atMs: number;
+  begin: readonly string[];
+  endAtMs: number | null;
+  end: readonly string[];
+}
+
+export interface Plan {
+  seed: number;
+  /** The story's first line. */
+  cluster: string;
+  site: Pick<Site, 'regions' | 'places' | 'services'>;
+  items: readonly Item[];
+  /** Every fault has ended by then. */
+  calmAtMs: number;
+  /** Region that dies when everything is well again; null: none. */
+  lastDeath: string | null;
+  signed: boolean;
+}
+
+/** What a caller may force upon every plan, to look at one thing longer. */
+export interface Wishes {
+  faults?: readonly string[];
+  fencing?: 'conditional' | 'marker' | 'none';
+  signed?: boolean;
+  policy?: string;
+  regions?: number;
+}
+
+/** Before the first fault: names taken, first looks, first route. */
+const START_MS = 25_000;
+/** One kind of fault in so many exists in a world. */
+const EXISTS = 0.3;
+const SIGNED = 0.05;
+
+const REGIONS = 'abcdefghijklmnopqrst';
+
+const sizeOf = (draw: Draw): number => {
+  const n = draw.unit();
+  if (n < 0.4) return 3;
+  if (n < 0.9) return 5;
+  return draw.pick([1, 2, 4, 7]);
+};
+
+/** Fast policies see more of the life of a pool in the same time. */
+const POLICIES = [
+  'recoveryHold=8s rampStep=3s pacing=10s flapWindow=5m',
+  'recoveryHold=15s rampStep=5s pacing=20s flapWindow=10m latchAfter=2',
+  'recoveryHold=10s rampStep=2s pacing=10s interval=2s timeout=1s',
+  '',
+];
+
+const weightsOf = (draw: Draw, regions: readonly string[]): readonly number[] => {
+  const kind = draw.unit();
+  if (kind < 0.5) return regions.map(() => 1);
+  if (kind < 0.75) return regions.map((_, i) => (i === 0 ? 100 : 0));
+  return regions.map(() => draw.whole(1, 4));
+};
+
+export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
+  const draw = createDraw(seededRandom(`plan ${seed}`));
+  const regions = [...REGIONS].slice(0, wishes.regions ?? sizeOf(draw));
+  const replicas = draw.chance(0.75) ? [1] : regions.map(() => draw.whole(1, 2));
+  const services = draw.chance(0.7) ? ['web'] : ['web', 'api'];
+  const targets = draw.pick([1, 1, 1, 2]);
+  const weights = weightsOf(draw, regions);
+  const signed = wishes.signed ?? draw.chance(SIGNED);
+  const fencing = wishes.fencing ?? draw.pick(['conditional', 'conditional', 'conditional', 'marker', 'none']);
+  const delays = draw.pick(['1ms..10ms', '20ms..60ms', '5ms..150ms', '80ms..180ms']);
+  const minutes = draw.whole(3, 6);
+  const cluster = [
+    `cluster regions=${regions.join()} services=${services.join()} weights=${weights.join()} targets=${targets} replicas=${replicas.join()}`,
+    `seed=${seed} whole=yes anchors=${draw.pick([0, 2, 3])} delay=${delays} lost=${draw.pick([0, 0, 0.005, 0.02])} late=${draw.pick([0, 0.005])}`,
+    `provider=${draw.pick(['5ms..50ms', '50ms..400ms', '200ms..1500ms'])} fencing=${fencing} rate=${draw.pick([0, 0.02, 0.05])} skew=${draw.pick(['0ms', '1s', '20s'])}`,
+    wishes.policy ?? draw.pick(POLICIES),
+    draw.chance(0.1) ? 'alldown=configured' : '',
+    signed ? 'signed=yes' : '',
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+  let orders = 0;
+  const places = regions.flatMap((r, i) =>
+    Array.from({ length: replicas[Math.min(i, replicas.length - 1)] ?? 1 }, (_, n) => `${r}/${'ab'[n]}`),
+  );
+  const site: Site = { regions, places, services, targets, weights, count: () => ++orders };
+  const calmAtMs = START_MS + minutes * 60_000;
+  return {
+    seed,
+    cluster,
+    site: { regions, places, services },
+    items: itemsOf(draw, site, wishes, calmAtMs),
+    calmAtMs,
+    // With fewer than three voters nothing moves by itself.
+    lastDeath: regions.length >= 3 && draw.chance(0.7) ? draw.pick(regions) : null,
+    signed,
+  };
+};
+
+const itemsOf = (draw: Draw, site: Site, { faults }: Wishes, calmAtMs: number): readonly Item[] => {
+  const names = Object.keys(FAULTS);
+  const exists = faults ?? names.filter(() => draw.chance(EXISTS));
+  const rows = (exists.length === 0 ? ['targets-die'] : exists).flatMap((name) => {
+    const fault = FAULTS[name];
+    return fault === undefined || (site.regions.length < 2 && /way|alike|several|partition/.test(name)) ? [] : [{ name, fault }];
+  });
+  const sum = rows.reduce((total, { fault }) => total + fault.weight, 0);
+  const next = (): (typeof rows)[number] | undefined => {
+    let left = draw.unit() * sum;
+    return rows.find(({ fault }) => {
+      left -= fault.weight;
+      return left < 0;
+    });
+  };
+  const everyMs = draw.span(4000, 25_000);
+  const items: Item[] = [];
+  for (let atMs = START_MS; ; ) {
+    atMs += Math.round(-Math.log(1 - draw.unit()) * everyMs);
+    if (atMs >= calmAtMs - 1000) return items;
+    const row = next();
+    if (row === undefined) return items;
+    items.push(itemOf(row.name, atMs, row.fault.draw(draw, site), calmAtMs));
+  }
+};
+
+const itemOf = (fault: string, atMs: number, { begin, lastsMs = 0, end = [] }: Occurrence, calmAtMs: number): Item => ({
+  fault,
+  atMs,
+  begin,
+  endAtMs: end.length === 0 ? null : Math.min(atMs + lastsMs, calmAtMs),
+  end,
+});
+
+/** What must be said once more when all is over: faults overlap, and the end of one is not the end of another of its kind. */
+export const mended = ({ site, items }: Pick<Plan, 'site' | 'items'>): readonly string[] => {
+  const said = items.flatMap((item) => [...item.begin, ...item.end]);
+  const has = (...verbs: readonly string[]): boolean => said.some((line) => verbs.includes(line.split(' ')[0] ?? ''));
+  const adopts = said.find((line) => line.startsWith('adopt '));
+  const orders = said.flatMap((line) => (line.startsWith('order ') ? [line.split(' ')[1] ?? ''] : []));
+  return [
+    ...site.places.flatMap((p) => [...(has('freeze') ? [`thaw ${p}`] : []), ...(has('cut') ? [`heal ${p}`] : [])]),
+    ...site.regions.flatMap((r) => [
+      ...(has('hang', 'refuse', 'error', 'slow', 'lose') ? [`ok ${r}`] : []),
+      ...(has('gray') ? [`gray ${r} 0`] : []),
+      ...(has('blind') ? [`sight ${r}`] : []),
+      ...(has('egress') ? [`egress ${r} open`] : []),
+    ]),
+    ...(has('way') ? site.regions.flatMap((a) => site.regions.filter((b) => a !== b).map((b) => `way ${a} ${b} open`)) : []),
+    ...(has('weather') ? ['weather lost=0 late=0'] : []),
+    ...(has('provider') ? ['provider calm'] : []),
+    ...(has('sink') ? ['sink one ok', 'sink two ok'] : []),
+    ...(has('crash') ? site.places.map((p) => `crash ${p} in=off`) : []),
+    ...(has('kill', 'crash', 'lose', 'stop', 'twin') ? site.regions.map((r) => `boot ${r}`) : []),
+    ...(adopts === undefined ? [] : ['run 20s', adopts]),
+    ...(orders.length === 0 ? [] : ['run 15s', ...orders.map((id) => `revoke ${id}`)]),
+  ];
+};
+
+/** The plan as the lines of a story, in order of time, with the time that passes between them. */
+export const linesOf = (plan: Plan): readonly string[] => {
+  const moments = plan.items.flatMap((item, order) => [
+    { atMs: item.atMs, order, lines: item.begin },
+    ...(item.endAtMs === null ? [] : [{ atMs: item.endAtMs, order, lines: item.end }]),
+  ]);
+  moments.sort((a, b) => a.atMs - b.atMs || a.order - b.order);
+  const lines = [plan.cluster];
+  let nowMs = 0;
+  const until = (atMs: number): void => {
+    if (atMs > nowMs) lines.push(`run ${atMs - nowMs}ms`);
+    nowMs = Math.max(nowMs, atMs);
+  };
+  for (const { atMs, lines: said } of moments) {
+    until(atMs);
+    lines.push(...said);
+    for (const line of said) if (line.startsWith('run ')) nowMs += duration(line.slice(4));
+  }
+  until(plan.calmAtMs);
+  lines.push(...mended(plan));
+  return lines;
+};

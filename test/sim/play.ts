@@ -1,0 +1,226 @@
+// Plays a plan under the eyes of all checkers: first everything goes wrong and nothing bad may happen (safety), then everything is mended and what is good
+// must happen in time (liveness). One plan plays the same way every time, bit by bit.
+import { createHash } from 'node:crypto';
+import { KEYS } from '../../src/coordinate/keys.ts';
+import type { ClusterConfig, Overrides, PoolMemory, Routing, ServiceConfig } from '../../src/model.ts';
+import { Player } from '../scenario.ts';
+import type { World, WorldEvents } from '../world.ts';
+import { type Checker, decidedIn, type Kept, type Scene, type Watch } from './checker.ts';
+import { CHECKERS } from './checkers.ts';
+import { linesOf, type Plan } from './plan.ts';
+
+export interface Violation {
+  invariant: string;
+  atMs: number;
+  because: string;
+}
+
+export interface Played {
+  violations: readonly Violation[];
+  /** Hash of everything that was committed and served: equal for equal runs. */
+  digest: string;
+  simulatedMs: number;
+  regionHours: number;
+  faults: number;
+  decisions: number;
+  takeovers: number;
+  commits: number;
+  /** From the last death to the decision that drains it, ms; null: there was none. */
+  detectionMs: number | null;
+  /** Everything that happened, as a story tells it; with the lines that made it happen. */
+  told: readonly string[];
+}
+
+/** Violations kept of one plan: what follows the first is mostly its consequence. */
+const KEPT_MAX = 20;
+/** After everything was mended, until what must happen has happened: fresh votes, an election, retries of the provider and of pages. */
+const RECOVER_MS = 90_000;
+const DEATH_SETTLES_MS = 12_000;
+
+class Watching {
+  readonly violations: Violation[] = [];
+  readonly records = new Map<string, Kept>();
+  readonly watches: readonly Watch[];
+  readonly #hash = createHash('sha256');
+  readonly #world: () => World;
+  readonly counts = { decisions: 0, takeovers: 0, commits: 0 };
+
+  constructor(world: () => World, checkers: readonly Checker[]) {
+    this.#world = world;
+    const { records } = this;
+    const scene: Scene = {
+      get world() {
+        return world();
+      },
+      nowMs: () => world().now(),
+      records,
+      cluster: () => records.get(KEYS.members)?.value as ClusterConfig,
+    };
+    this.watches = checkers.map(({ name, watch }) => watch(scene, (because) => this.blame(name, because)));
+  }
+
+  blame(invariant: string, because: string): void {
+    if (this.violations.length < KEPT_MAX) this.violations.push({ invariant, atMs: this.#world().now(), because });
+  }
+
+  digest(): string {
+    return this.#hash.copy().digest('hex').slice(0, 16);
+  }
+
+  #note(...parts: readonly unknown[]): void {
+    this.#hash.update(`${this.#world().now()} ${parts.join(' ')}\n`);
+  }
+
+  events(): Partial<WorldEvents> {
+    const each = (tell: (watch: Watch) => void): void => this.watches.forEach(tell);
+    return {
+      commit: (commit, author) => {
+        const atMs = this.#world().now();
+        this.counts.commits++;
+        this.#note(commit.rev, author?.place, author?.sentAtMs, commit.txn.then.length);
+        for (const op of commit.txn.then) {
+          const key = 'put' in op ? op.put : op.del;
+          const now = commit.after(key);
+          if (now === undefined) this.records.delete(key);
+          else this.records.set(key, { value: now.value, mod: now.mod, atMs });
+        }
+        each((w) => w.commit?.(commit, author));
+        const decided = decidedIn(commit, author);
+        if (decided === null) return;
+        this.counts.decisions++;
+        this.#note('decided', decided.after.v, decided.after.auditHash);
+        each((w) => w.decided?.(decided));
+      },
+      serving: (service, before, after, how) => {
+        this.#note('serving', service, after?.fence.v, JSON.stringify(after?.shares));
+        each((w) => w.serving?.(service, before, after, how));
+      },
+      writing: (writing) => each((w) => w.writing?.(writing)),
+      acked: (acked) => each((w) => w.acked?.(acked)),
+      delivered: (_sink, page) => each((w) => w.delivered?.(page.id)),
+      role: () => this.counts.takeovers++,
+      rewound: () => {
+        this.records.clear();
+        for (const [key, { kv }] of this.#world().store.snapshot().records)
+          this.records.set(key, { value: kv.value, mod: kv.mod, atMs: Number.NEGATIVE_INFINITY });
+        each((w) => w.rewound?.());
+      },
+    };
+  }
+
+  revoking(id: string): void {
+    for (const w of this.watches) w.revoking?.(id);
+  }
+
+  end(): void {
+    for (const w of this.watches) w.end?.();
+  }
+}
+
+export const play = async (plan: Plan, checkers: readonly Checker[] = CHECKERS): Promise<Played> => {
+  let watching: Watching | null = null;
+  const player = new Player((world) => {
+    watching = new Watching(world, checkers);
+    return watching.events();
+  });
+  const told: string[] = [];
+  const eyes = (): Watching => watching as unknown as Watching;
+  const say = async (line: string): Promise<void> => {
+    told.push(...player.told(), `> ${line}`);
+    if (line.startsWith('revoke ')) eyes().revoking(line.split(' ')[1] ?? '');
+    await player.command(line);
+  };
+  try {
+    for (const line of linesOf(plan)) await say(line);
+    const detectionMs = await recover(plan, player.world, eyes(), say);
+    told.push(...player.told());
+    const { violations, counts } = eyes();
+    const simulatedMs = player.world.now();
+    return {
+      violations,
+      digest: eyes().digest(),
+      simulatedMs,
+      regionHours: (simulatedMs * plan.site.regions.length) / 3_600_000,
+      faults: plan.items.length,
+      ...counts,
+      detectionMs,
+      told,
+    };
+  } finally {
+    await player.close();
+  }
+};
+
+// ---- liveness ----
+
+const recover = async (plan: Plan, world: World, eyes: Watching, say: (line: string) => Promise<void>): Promise<number | null> => {
+  const live = (because: string): void => eyes.blame('live', because);
+  await say(`run ${RECOVER_MS}ms`);
+  judgeAgreement(world, eyes, live);
+  const detectionMs = plan.lastDeath === null ? null : await judgeDeath(plan.lastDeath, world, eyes, say, live);
+  if (plan.lastDeath !== null) judgeAgreement(world, eyes, live);
+  eyes.end();
+  return detectionMs;
+};
+
+const routingOf = (eyes: Watching): Routing | null => (eyes.records.get(KEYS.routing)?.value as Routing | undefined) ?? null;
+const clusterOf = (eyes: Watching): ClusterConfig => eyes.records.get(KEYS.members)?.value as ClusterConfig;
+
+/** Somebody coordinates, and what is served is what was decided. */
+const judgeAgreement = (world: World, eyes: Watching, live: (because: string) => void): void => {
+  if (world.coordinator() === null) live('nobody coordinates');
+  const routing = routingOf(eyes);
+  if (routing === null) {
+    live('nothing was decided');
+    return;
+  }
+  for (const service of clusterOf(eyes).services) {
+    const decided = routing.services[service.name];
+    const served = world.zone.services.get(service.name);
+    if (decided === undefined || decided.mode !== 'auto') continue;
+    if (served === undefined) live(`${service.name} is not served`);
+    else if (service.pools.some((p) => (served.shares[p.name] ?? 0) !== (decided.route[p.name] ?? 0)))
+      live(`${service.name} is served as ${JSON.stringify(served.shares)}, decided is ${JSON.stringify(decided.route)}`);
+  }
+};
+
+const isHeldBy = (eyes: Watching, kinds: readonly string[]): boolean => {
+  const items = (eyes.records.get(KEYS.override)?.value as Overrides | undefined)?.items ?? [];
+  return items.some((o) => kinds.includes(o.kind));
+};
+
+/** Could take traffic if another region of the service died: is up, and nobody ordered otherwise. */
+const canReceive = (memory: PoolMemory | undefined): boolean => memory !== undefined && memory.by !== 'override';
+
+/** A region dies, its replicas with it; its traffic must leave within the goals, and the pacing if somebody has just left. */
+const judgeDeath = async (
+  region: string,
+  world: World,
+  eyes: Watching,
+  say: (line: string) => Promise<void>,
+  live: (because: string) => void,
+): Promise<number | null> => {
+  const { goals, policy, services } = clusterOf(eyes);
+  const isLatched = services.some((s) => Object.values(routingOf(eyes)?.services[s.name]?.pools ?? {}).some((m) => m.latched));
+  const before = routingOf(eyes);
+  const carries = (s: ServiceConfig, routing: Routing | null): boolean => (routing?.services[s.name]?.route[region] ?? 0) > 0;
+  const concerned = services.filter(
+    (s) =>
+      before?.services[s.name]?.mode === 'auto' &&
+      carries(s, before) &&
+      s.pools.some((p) => p.region !== region && canReceive(before.services[s.name]?.pools[p.name])),
+  );
+  if (isHeldBy(eyes, ['freeze', 'stop', 'drain'])) return null;
+  const diedAtMs = world.now();
+  await say(`lose ${region}`);
+  const limitMs = goals.detectionMs + policy.pacingMs;
+  const left = (): readonly ServiceConfig[] => concerned.filter((s) => carries(s, routingOf(eyes)));
+  while (left().length > 0 && world.now() - diedAtMs < limitMs) await world.run(250);
+  const detectionMs = world.now() - diedAtMs;
+  for (const s of left())
+    live(`${region} is dead and ${s.name} is still sent there after ${detectionMs} ms${isLatched ? ' (something is latched)' : ''}`);
+  await say(`run ${DEATH_SETTLES_MS}ms`);
+  for (const s of concerned)
+    if ((world.zone.services.get(s.name)?.shares[region] ?? 0) > 0) live(`${s.name} is still served from ${region}, which is dead`);
+  return concerned.length === 0 || left().length > 0 ? null : detectionMs;
+};
