@@ -194,6 +194,9 @@ const seededKey = (random: Random): string =>
     .toString();
 
 const ANCHOR_TIMEOUT_MS = 1500;
+/** What stops takes this long at most. */
+const STOP_MS = 5000;
+const STOP_STEP_MS = 10;
 const SINKS = ['one', 'two'] as const;
 
 export class World {
@@ -205,7 +208,7 @@ export class World {
   cluster: ClusterConfig;
   readonly #options: WorldOptions;
   readonly #events: Partial<WorldEvents>;
-  readonly #places = new Map<string, Place>();
+  readonly #places = new Set<Place>();
   /** Replicas that do not see their siblings' records. */
   readonly #unaware = new Set<string>();
   /** What a region reads as the cluster's configuration, when that is not what the store holds. */
@@ -307,7 +310,8 @@ export class World {
   }
 
   #placesAt(where: string): readonly Place[] {
-    return this.#at(where).flatMap((name) => this.#places.get(name) ?? []);
+    const names = this.#at(where);
+    return [...this.#places].filter((place) => names.includes(place.name));
   }
 
   #label(name: string): string {
@@ -319,15 +323,15 @@ export class World {
 
   /** Starts what does not run. */
   boot(where: string): void {
-    for (const name of this.#at(where)) if (!this.#places.has(name)) this.#bootOne(name, name);
+    for (const name of this.#at(where)) if (this.#placesAt(name).length === 0) this.#bootOne(name);
   }
 
   /** A second process under the same name. */
   twin(place: string): void {
-    this.#bootOne(place, `${place}'`);
+    this.#bootOne(place);
   }
 
-  #bootOne(name: string, key: string): void {
+  #bootOne(name: string): void {
     const [region = '', replica = ''] = name.split('/');
     this.#boots++;
     const { clocks } = this.#options;
@@ -338,7 +342,7 @@ export class World {
       clocks === undefined ? {} : { rate: 1 + off(clocks.rate), wallSkewMs: Math.round(off(clocks.skewMs)) },
     );
     const place = { region, name, process, cut: 'no', egress: true, missed: false, watches: new Set(), ends: [] } as unknown as Place;
-    this.#places.set(key, place);
+    this.#places.add(place);
     const remote = this.#remote(place);
     place.boot = process.ports.random.hex(4);
     place.store = this.#options.old?.includes(name) === true ? asOld(remote, region, replica) : remote;
@@ -373,7 +377,7 @@ export class World {
         nameTaken: (because) => {
           this.#events.nameTaken?.(this.virtual.now(), name, because);
           // As the service does: it has no business to run.
-          if (this.#options.whole === true) this.#end(key);
+          if (this.#options.whole === true) this.#end(place);
         },
         configConflict: (because) => this.#events.configConflict?.(this.virtual.now(), this.#label(name), because),
       },
@@ -442,33 +446,32 @@ export class World {
     this.#sinks.set(name, mode);
   }
 
-  #end(key: string): void {
-    this.#places.get(key)?.process.kill();
-    this.#places.delete(key);
+  #end(place: Place): void {
+    place.process.kill();
+    this.#places.delete(place);
   }
 
   /** The replica is gone without a word. */
   kill(where: string): void {
-    for (const name of this.#at(where)) this.#end(name);
+    for (const place of this.#placesAt(where)) this.#end(place);
   }
 
   /** The replica is gone right before the `n`-th thing that it would do from now on. */
   crash(where: string, n: number): void {
-    for (const name of this.#at(where)) this.#places.get(name)?.process.crashAfter(n, () => this.#places.delete(name));
+    for (const place of this.#placesAt(where)) place.process.crashAfter(n, () => this.#places.delete(place));
   }
 
-  /** The replica stops in good order. */
+  /** The replica stops in good order, or is killed if that takes too long. */
   async stop(where: string): Promise<void> {
-    for (const name of this.#at(where)) {
-      const place = this.#places.get(name);
-      if (place === undefined) continue;
+    for (const place of this.#placesAt(where)) {
       let over = false;
-      const stopping = Promise.all([place.replica.stop(), ...place.ends.map((end) => end())]);
-      void stopping.then(() => {
+      void Promise.all([place.replica.stop(), ...place.ends.map((end) => end())]).then(() => {
         over = true;
       });
-      await this.virtual.advanceUntil(() => over || this.#places.get(name) !== place, 30_000);
-      if (this.#places.get(name) === place) this.kill(name);
+      const untilMs = this.virtual.now() + STOP_MS;
+      const isOver = (): boolean => over || !this.#places.has(place) || this.virtual.now() >= untilMs;
+      while (!isOver()) await this.virtual.advance(STOP_STEP_MS);
+      this.#end(place);
     }
   }
 
@@ -487,7 +490,7 @@ export class World {
   }
 
   #holder(): Place | undefined {
-    return [...this.#places.values()].find((p) => p.replica.coordinator.role().role === 'coordinator');
+    return [...this.#places].find((p) => p.replica.coordinator.role().role === 'coordinator');
   }
 
   /** Region of the replica that coordinates. */
@@ -502,7 +505,7 @@ export class World {
 
   /** Who runs, as `region/replica`. */
   running(): readonly string[] {
-    return [...this.#places.values()].map(({ name }) => name);
+    return [...this.#places].map(({ name }) => name);
   }
 
   // ---- what goes wrong ----
@@ -723,7 +726,7 @@ export class World {
   }
 
   async close(): Promise<void> {
-    for (const place of this.#places.values()) place.process.kill();
+    for (const place of this.#places) place.process.kill();
     this.#places.clear();
     await this.store.close();
   }

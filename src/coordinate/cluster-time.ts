@@ -31,6 +31,8 @@ export interface Timekeeper {
   begin(sight: Sight): void;
   /** What a standby has read: it shows the vantages' time as soon as it hears any, and is never behind the newest stamp. */
   keep(sight: Sight): void;
+  /** What a holder has read. A human's adoption is stamped by another clock, and may be ahead of its own. */
+  catchUp(sight: Sight): void;
   /** Wall clock before the first sight. */
   nowMs(): number;
 }
@@ -52,11 +54,14 @@ export const createTimekeeper = (clock: Clock): Timekeeper => {
     time.start(sight.routing?.atMs ?? 0, walls.length > 0 ? walls : [clock.wallMs()], clock.monoMs());
     rests = walls.length > 0 ? 'together' : 'alone';
   };
+  const isBehind = (sight: Sight): boolean => nowMs() < (sight.routing?.atMs ?? 0);
   return {
     begin,
     keep(sight) {
-      const isBehind = nowMs() < (sight.routing?.atMs ?? 0);
-      if (rests === 'no' || isBehind || (rests === 'alone' && wallsOf(sight).length > 0)) begin(sight);
+      if (rests === 'no' || isBehind(sight) || (rests === 'alone' && wallsOf(sight).length > 0)) begin(sight);
+    },
+    catchUp(sight) {
+      if (isBehind(sight)) begin(sight);
     },
     nowMs,
   };

@@ -133,6 +133,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     const term = office.term();
     if (term === null || looked.restored) inDoubt = null;
     if (term === null) time.keep(sight);
+    else time.catchUp(sight);
     options.onSight(sight, time.nowMs());
     return looked;
   };

@@ -35,7 +35,11 @@ export interface Played {
 const KEPT_MAX = 20;
 /** After everything was mended, until what must happen has happened: fresh votes, an election, retries of the provider and of pages. */
 const RECOVER_MS = 90_000;
-const DEATH_SETTLES_MS = 12_000;
+/** Of the goal to converge, what caches and the next looks take: the rest is the provider's and ours. */
+const CACHES_MS = 15_000;
+/** For the last pages to leave. */
+const PAGES_MS = 20_000;
+const STEP_MS = 250;
 
 class Watching {
   readonly violations: Violation[] = [];
@@ -156,9 +160,10 @@ export const play = async (plan: Plan, checkers: readonly Checker[] = CHECKERS):
 const recover = async (plan: Plan, world: World, eyes: Watching, say: (line: string) => Promise<void>): Promise<number | null> => {
   const live = (because: string): void => eyes.blame('live', because);
   await say(`run ${RECOVER_MS}ms`);
-  judgeAgreement(world, eyes, live);
+  await judgeAgreement(world, eyes, live);
   const detectionMs = plan.lastDeath === null ? null : await judgeDeath(plan.lastDeath, world, eyes, say, live);
-  if (plan.lastDeath !== null) judgeAgreement(world, eyes, live);
+  if (plan.lastDeath !== null) await judgeAgreement(world, eyes, live);
+  await say(`run ${PAGES_MS}ms`);
   eyes.end();
   return detectionMs;
 };
@@ -166,22 +171,34 @@ const recover = async (plan: Plan, world: World, eyes: Watching, say: (line: str
 const routingOf = (eyes: Watching): Routing | null => (eyes.records.get(KEYS.routing)?.value as Routing | undefined) ?? null;
 const clusterOf = (eyes: Watching): ClusterConfig => eyes.records.get(KEYS.members)?.value as ClusterConfig;
 
-/** Somebody coordinates, and what is served is what was decided. */
-const judgeAgreement = (world: World, eyes: Watching, live: (because: string) => void): void => {
-  if (world.coordinator() === null) live('nobody coordinates');
+/** Time passes until it is so, or for as long as it may take. */
+const within = async (world: World, limitMs: number, isSo: () => boolean): Promise<boolean> => {
+  const endMs = world.now() + limitMs;
+  while (!isSo() && world.now() < endMs) await world.run(STEP_MS);
+  return isSo();
+};
+
+/** How what is served differs from what was decided. */
+const differences = (world: World, eyes: Watching): readonly string[] => {
   const routing = routingOf(eyes);
-  if (routing === null) {
-    live('nothing was decided');
-    return;
-  }
-  for (const service of clusterOf(eyes).services) {
+  if (routing === null) return ['nothing was decided'];
+  return clusterOf(eyes).services.flatMap((service) => {
     const decided = routing.services[service.name];
     const served = world.zone.services.get(service.name);
-    if (decided === undefined || decided.mode !== 'auto') continue;
-    if (served === undefined) live(`${service.name} is not served`);
-    else if (service.pools.some((p) => (served.shares[p.name] ?? 0) !== (decided.route[p.name] ?? 0)))
-      live(`${service.name} is served as ${JSON.stringify(served.shares)}, decided is ${JSON.stringify(decided.route)}`);
-  }
+    if (decided === undefined || decided.mode !== 'auto') return [];
+    if (served === undefined) return [`${service.name} is not served`];
+    return service.pools.every((p) => (served.shares[p.name] ?? 0) === (decided.route[p.name] ?? 0))
+      ? []
+      : [`${service.name} is served as ${JSON.stringify(served.shares)}, decided is ${JSON.stringify(decided.route)}`];
+  });
+};
+
+/** Somebody coordinates, and what is served is what was decided. */
+const judgeAgreement = async (world: World, eyes: Watching, live: (because: string) => void): Promise<void> => {
+  const limitMs = clusterOf(eyes).goals.convergenceMs - CACHES_MS;
+  if (!(await within(world, limitMs, () => world.coordinator() !== null))) live('nobody coordinates');
+  if (!(await within(world, limitMs, () => differences(world, eyes).length === 0)))
+    for (const each of differences(world, eyes)) live(`${each}, for ${limitMs / 1000} s`);
 };
 
 const isHeldBy = (eyes: Watching, kinds: readonly string[]): boolean => {
@@ -213,14 +230,12 @@ const judgeDeath = async (
   if (isHeldBy(eyes, ['freeze', 'stop', 'drain'])) return null;
   const diedAtMs = world.now();
   await say(`lose ${region}`);
-  const limitMs = goals.detectionMs + policy.pacingMs;
   const left = (): readonly ServiceConfig[] => concerned.filter((s) => carries(s, routingOf(eyes)));
-  while (left().length > 0 && world.now() - diedAtMs < limitMs) await world.run(250);
+  await within(world, goals.detectionMs + policy.pacingMs, () => left().length === 0);
   const detectionMs = world.now() - diedAtMs;
-  for (const s of left())
-    live(`${region} is dead and ${s.name} is still sent there after ${detectionMs} ms${isLatched ? ' (something is latched)' : ''}`);
-  await say(`run ${DEATH_SETTLES_MS}ms`);
-  for (const s of concerned)
-    if ((world.zone.services.get(s.name)?.shares[region] ?? 0) > 0) live(`${s.name} is still served from ${region}, which is dead`);
+  for (const s of left()) live(`${region} is dead and ${s.name} is still sent there after ${detectionMs} ms${isLatched ? ' (something is latched)' : ''}`);
+  const served = (): readonly ServiceConfig[] => concerned.filter((s) => (world.zone.services.get(s.name)?.shares[region] ?? 0) > 0);
+  if (!(await within(world, goals.convergenceMs - CACHES_MS, () => served().length === 0)))
+    for (const s of served()) live(`${s.name} is still served from ${region}, which is dead`);
   return concerned.length === 0 || left().length > 0 ? null : detectionMs;
 };
