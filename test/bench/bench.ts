@@ -1,9 +1,10 @@
-// `npm run bench -- [detection|publish|probe|decide|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [detection|false-drains|publish|probe|decide|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchCoordination } from './coordination.ts';
 import { benchDecide } from './decide.ts';
 import { benchDetection } from './detection.ts';
+import { benchFalseDrains } from './false-drains.ts';
 import { benchProbe } from './probe.ts';
 import { benchPublish } from './publish.ts';
 
@@ -27,6 +28,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
     says: 'From the fault to the committed decision at default settings, three vantages; reference: one vantage, three strikes every 5 s',
     run: benchDetection,
   },
+  'false-drains': {
+    says: 'Drains of a target that is well, per year, on lossy paths: the production machines beside a formula and beside the design arithmetic',
+    run: benchFalseDrains,
+  },
   publish: {
     says: 'From the acknowledged commit to the first byte at the provider; reference: connecting and writing one byte, nothing else',
     run: benchPublish,
@@ -42,8 +47,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   decide: { says: 'One decision over many targets and five vantages; reference: JSON.parse of the same votes', run: benchDecide },
 };
 
-const cell = (value: unknown): string =>
-  typeof value === 'number' ? (Number.isInteger(value) ? String(value) : value.toFixed(value < 10 ? 2 : 1)) : String(value);
+const cell = (value: unknown): string => {
+  if (typeof value !== 'number' || Number.isInteger(value)) return String(value);
+  return Math.abs(value) < 0.005 ? value.toExponential(1) : value.toFixed(value < 10 ? 2 : 1);
+};
 
 /** Columns in the order in which rows name them first. */
 const table = (rows: readonly object[]): string => {
