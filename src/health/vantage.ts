@@ -7,7 +7,7 @@ import { isCutOff, judgeSelf, type Loneliness, type SelfFacts } from './abstain.
 import { afterLook, afterPending, freshOpinion, isSuspect, type Opinion } from './opinion.ts';
 import { type Restraint, restrained, UNRESTRAINED } from './restraint.ts';
 import { beatOf, sameContent, sameList, sameSelf, voteOf } from './speech.ts';
-import { endpointsOf, shareOf, targetsOf, type VantageRules, type Watched } from './watched.ts';
+import { endpointsOf, othersOf, shareOf, targetsOf, type VantageRules, type Watched } from './watched.ts';
 
 interface Burst {
   startedAtMs: number;
@@ -208,11 +208,11 @@ const startBurst = (own: Own, target: TargetId, warm: boolean, nowMs: number): O
 
 const loneliness = (own: Own, votes: readonly { vote: Vote }[]): Loneliness => {
   const heldDown = new Set(votes.flatMap(({ vote }) => [...vote.down, ...vote.unready]));
-  const others = [...targetsOf(own.rules)].filter(([, endpoints]) => endpoints[0]?.home === false).map(([target]) => target);
+  const others = othersOf(own.rules);
   const here = new Set([...own.vote.down, ...own.vote.unready]);
   return {
-    others: others.length,
-    downOnlyHere: others.filter((target) => here.has(target) && !heldDown.has(target)).length,
+    others: others.size,
+    downOnlyHere: [...here].filter((target) => others.has(target) && !heldDown.has(target)).length,
     peers: votes.length,
   };
 };
