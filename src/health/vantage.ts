@@ -300,7 +300,7 @@ const speak = (heard: Own, probes: readonly EndpointKey[], nowMs: number): Vanta
   const vote = changed ? wanted : own.vote;
   const due =
     changed || nowMs - own.beatAtMs >= own.rules.beatMs || (own.beatDue && nowMs - own.beatAtMs >= BEAT_GAP_MS) || own.beatN === 0;
-  const told: Own = { ...own, vote, news: false };
+  const told: Own = own.news || changed ? { ...own, vote, news: false } : own;
   const spoken: Own = due ? { ...told, beatN: own.beatN + 1, beatAtMs: nowMs, beatDue: false } : told;
   return {
     own: spoken,
