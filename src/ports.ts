@@ -120,19 +120,23 @@ export const parseTime = (text: string): number | null => {
 /** Resolves after `ms`, or rejects with the signal's reason when it aborts first. */
 export const sleep = (timers: Timers, ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
-    if (signal?.aborted) {
+    if (signal === undefined) {
+      timers.after(ms, resolve);
+      return;
+    }
+    if (signal.aborted) {
       reject(signal.reason);
       return;
     }
     const onAbort = (): void => {
       timer.cancel();
-      reject(signal?.reason);
+      reject(signal.reason);
     };
     const timer = timers.after(ms, () => {
-      signal?.removeEventListener('abort', onAbort);
+      signal.removeEventListener('abort', onAbort);
       resolve();
     });
-    signal?.addEventListener('abort', onAbort, { once: true });
+    signal.addEventListener('abort', onAbort, { once: true });
   });
 
 export class DeadlineError extends Error {

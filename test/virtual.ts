@@ -120,6 +120,9 @@ class Agenda {
   }
 }
 
+/** `00` to `ff`. */
+const BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 /** Deterministic stream of numbers in [0, 1): mulberry32 over an FNV-1a hash of the seed's text. Not for secrets. */
 export const seededRandom = (seed: string): Random => {
   let state = 0x811c9dc5;
@@ -130,11 +133,12 @@ export const seededRandom = (seed: string): Random => {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-  const byte = (): string =>
-    Math.floor(unit() * 256)
-      .toString(16)
-      .padStart(2, '0');
-  return { unit, hex: (n) => Array.from({ length: n }, byte).join('') };
+  const hex = (n: number): string => {
+    let digits = '';
+    for (let i = 0; i < n; i += 1) digits += BYTES[Math.floor(unit() * 256)];
+    return digits;
+  };
+  return { unit, hex };
 };
 
 /**

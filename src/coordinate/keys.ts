@@ -11,8 +11,15 @@ export const incidentKey = (id: string): string => `incident/${id}`;
 export const outboxKey = (id: string): string => `outbox/${id}`;
 export const appliedKey = (provider: string, service: string): string => `applied/${provider}/${service}`;
 
-/** `vote/eu-west/a` -> region and replica. */
+/** `vote/eu-west/a` -> region and replica. Asked of every vote and beat at every read, hence without a list of the parts. */
 export const placeOf = (key: string): { region: string; replica: string } => {
-  const [, region = '', replica = ''] = key.split('/');
-  return { region, replica };
+  const [region, afterRegion] = partFrom(key, key.indexOf('/'));
+  return { region, replica: partFrom(key, afterRegion)[0] };
+};
+
+/** The part of a key behind the slash at `at`, and where the next slash is; -1: none. */
+const partFrom = (key: string, at: number): [string, number] => {
+  if (at < 0) return ['', -1];
+  const next = key.indexOf('/', at + 1);
+  return [key.slice(at + 1, next < 0 ? key.length : next), next];
 };

@@ -42,6 +42,7 @@ export const createLooker = ({ ports, store, log }: { ports: Ports; store: Store
   const now = (): Instant => ({ monoMs: ports.clock.monoMs(), wallMs: ports.clock.wallMs() });
 
   const tell = ({ refused, mod }: Sight): void => {
+    if (refused.length === 0 && told.size === 0) return;
     const present = new Map(refused.map((refusal) => [`${refusal.key} ${mod(refusal.key)} ${refusal.because}`, refusal]));
     const news = [...present].filter(([name]) => !told.has(name)).map(([, refusal]) => refusal);
     for (const { key, because } of news.slice(0, TOLD_MAX)) log.warn('vote.refused', { record: key, because });

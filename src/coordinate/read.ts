@@ -92,7 +92,8 @@ const frozenOf = (byKey: ReadonlyMap<string, KeyValue>, cluster: ClusterConfig |
 
 /** `cache` and `trust` belong to one reader of one store; both may be new at each call, which only costs time and the memory of what was heard before. */
 export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cache: RecordCache, trust: Trust = createTrust()): Sight => {
-  const byKey = new Map(read.kvs.map((kv) => [kv.key, kept(kv, cache)]));
+  const byKey = new Map<string, KeyValue>();
+  for (const kv of read.kvs) byKey.set(kv.key, kept(kv, cache));
   for (const key of cache.keys()) if (!byKey.has(key)) cache.delete(key);
   const value = <T>(key: string): T | null => (byKey.get(key)?.value as T | undefined) ?? null;
   const cluster = value<ClusterConfig>(KEYS.members);

@@ -38,20 +38,31 @@ export interface RevisionClock {
   clear(): void;
 }
 
+/** Of no sample. */
+const NO_LEADS = { leastMs: Number.POSITIVE_INFINITY, mostMs: Number.NEGATIVE_INFINITY };
+
 const leadOf = ({ monoMs, wallMs }: Instant): number => wallMs - monoMs;
 
 export const createRevisionClock = (): RevisionClock => {
   let samples: Sample[] = [];
+  /** The leads of all samples lie between these: mostly there is nothing to forget, and that is seen without asking each. */
+  let leads = NO_LEADS;
+
+  const reckon = (leadMs: number): void => {
+    leads = { leastMs: Math.min(leads.leastMs, leadMs), mostMs: Math.max(leads.mostMs, leadMs) };
+  };
 
   /** A stepped wall clock looks the same as a suspend; both only cost a few seconds of silence. */
   const forgetBefore = (leadMs: number): void => {
-    if (samples.some((s) => Math.abs(s.leadMs - leadMs) > SUSPEND_MS))
-      samples = samples.filter((s) => Math.abs(s.leadMs - leadMs) <= SUSPEND_MS);
+    if (leadMs - leads.leastMs <= SUSPEND_MS && leads.mostMs - leadMs <= SUSPEND_MS) return;
+    samples = samples.filter((s) => Math.abs(s.leadMs - leadMs) <= SUSPEND_MS);
+    leads = NO_LEADS;
+    for (const s of samples) reckon(s.leadMs);
   };
 
   const push = (sample: Sample): void => {
     samples.push(sample);
-    const [before, leaving] = samples.slice(-EXACT - 2, -EXACT);
+    const [before, leaving] = [samples.at(-EXACT - 2), samples.at(-EXACT - 1)];
     if (before !== undefined && leaving !== undefined && leaving.sentAtMs - before.sentAtMs < SPACING_MS) samples.splice(-EXACT - 1, 1);
     if (samples.length > SAMPLES_MAX) samples.shift();
   };
@@ -65,6 +76,7 @@ export const createRevisionClock = (): RevisionClock => {
         // Nothing was written since the last sample: it can be moved forward in time, which bounds later writes more tightly.
         if (newest?.rev === rev) Object.assign(newest, { sentAtMs: Math.max(newest.sentAtMs, sent.monoMs), leadMs: leadOf(sent) });
         else push({ rev, sentAtMs: sent.monoMs, knownAtMs: arrived.monoMs, leadMs: leadOf(sent) });
+        reckon(leadOf(sent));
       }
       // This one too, if the machine stood still while it was under way: it was sent longer ago than the monotonic clock says.
       forgetBefore(leadOf(arrived));

@@ -63,13 +63,14 @@ export const setMemory = (bench: Bench, pool: string, memory: PoolMemory): Bench
   seats: bench.seats.map((s) => (s.config.name === pool && s.memory !== memory ? { ...s, memory } : s)),
 });
 
-const eachSeat = (bench: Bench, step: (seat: Seat) => PoolMemory): Bench => ({
-  ...bench,
-  seats: bench.seats.map((seat) => {
+/** `bench` itself when no memory changes: most steps of most turns change none. */
+const eachSeat = (bench: Bench, step: (seat: Seat) => PoolMemory): Bench => {
+  const seats = bench.seats.map((seat) => {
     const memory = step(seat);
     return memory === seat.memory ? seat : { ...seat, memory };
-  }),
-});
+  });
+  return seats.every((seat, i) => seat === bench.seats[i]) ? bench : { ...bench, seats };
+};
 
 /** Its first verdicts are in, or have been waited for long enough. Until then the service has no route of its own (fence 0). */
 export const isKnown = (bench: Bench, nowMs: number): boolean =>

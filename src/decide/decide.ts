@@ -49,6 +49,7 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
   const known = benches.filter((b) => isKnown(b, nowMs)).map((b) => stepped(b, active, nowMs));
   const drained = withDrains(known, before, nowMs);
   const v = before.v + 1;
+  const configured = new Set(cluster.services.map((service) => service.name));
   const settled = new Map(drained.benches.map((b) => [b.service.name, remembered(withTold(withFailOpen(b, nowMs), nowMs))]));
   const stories = benches.map((b) => storyOf(b, settled.get(b.service.name), active, drained.refusals, nowMs));
   const expired = expiredOverrides(snapshot.overrides, nowMs);
@@ -57,7 +58,7 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
     routing.membersVersion !== cluster.version ||
     expired.length > 0 ||
     stories.some((s) => s.moved || s.changed) ||
-    Object.keys(before.services).some((name) => !benches.some((b) => b.service.name === name)) ||
+    Object.keys(before.services).some((name) => !configured.has(name)) ||
     hasOverdueNews({ tallies, incidents: snapshot.incidents, open: before.open, stories });
   if (!changed) return { uses: [], tallies };
   return {
@@ -138,7 +139,7 @@ const remembered = (bench: Bench): Bench => {
   if (before === null) return bench;
   return bench.seats.reduce((next, { config, memory }) => {
     const known = before.pools[config.name];
-    return known !== undefined && isSame(known, memory) ? setMemory(next, config.name, known) : next;
+    return known !== undefined && known !== memory && isSame(known, memory) ? setMemory(next, config.name, known) : next;
   }, bench);
 };
 

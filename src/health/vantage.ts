@@ -7,7 +7,7 @@ import { isCutOff, judgeSelf, type Loneliness, type SelfFacts } from './abstain.
 import { afterLook, afterPending, freshOpinion, isSuspect, type Opinion } from './opinion.ts';
 import { type Restraint, restrained, UNRESTRAINED } from './restraint.ts';
 import { beatOf, sameContent, sameList, sameSelf, voteOf } from './speech.ts';
-import { endpointsOf, shareOf, targetsOf, type VantageRules, type Watched } from './watched.ts';
+import { endpointsOf, othersOf, shareOf, targetsOf, type VantageRules, type Watched } from './watched.ts';
 
 interface Burst {
   startedAtMs: number;
@@ -208,11 +208,11 @@ const startBurst = (own: Own, target: TargetId, warm: boolean, nowMs: number): O
 
 const loneliness = (own: Own, votes: readonly { vote: Vote }[]): Loneliness => {
   const heldDown = new Set(votes.flatMap(({ vote }) => [...vote.down, ...vote.unready]));
-  const others = [...targetsOf(own.rules)].filter(([, endpoints]) => endpoints[0]?.home === false).map(([target]) => target);
+  const others = othersOf(own.rules);
   const here = new Set([...own.vote.down, ...own.vote.unready]);
   return {
-    others: others.length,
-    downOnlyHere: others.filter((target) => here.has(target) && !heldDown.has(target)).length,
+    others: others.size,
+    downOnlyHere: [...here].filter((target) => others.has(target) && !heldDown.has(target)).length,
     peers: votes.length,
   };
 };
@@ -300,7 +300,7 @@ const speak = (heard: Own, probes: readonly EndpointKey[], nowMs: number): Vanta
   const vote = changed ? wanted : own.vote;
   const due =
     changed || nowMs - own.beatAtMs >= own.rules.beatMs || (own.beatDue && nowMs - own.beatAtMs >= BEAT_GAP_MS) || own.beatN === 0;
-  const told: Own = { ...own, vote, news: false };
+  const told: Own = own.news || changed ? { ...own, vote, news: false } : own;
   const spoken: Own = due ? { ...told, beatN: own.beatN + 1, beatAtMs: nowMs, beatDue: false } : told;
   return {
     own: spoken,

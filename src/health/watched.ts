@@ -28,6 +28,7 @@ export interface VantageRules {
 
 const byKey = new WeakMap<VantageRules, ReadonlyMap<EndpointKey, Watched>>();
 const byTarget = new WeakMap<VantageRules, ReadonlyMap<TargetId, readonly Watched[]>>();
+const abroad = new WeakMap<VantageRules, ReadonlySet<TargetId>>();
 
 export const endpointsOf = (rules: VantageRules): ReadonlyMap<EndpointKey, Watched> => {
   let map = byKey.get(rules);
@@ -45,6 +46,16 @@ export const targetsOf = (rules: VantageRules): ReadonlyMap<TargetId, readonly W
     byTarget.set(rules, map);
   }
   return map;
+};
+
+/** The targets of other regions. */
+export const othersOf = (rules: VantageRules): ReadonlySet<TargetId> => {
+  let set = abroad.get(rules);
+  if (set === undefined) {
+    set = new Set(rules.watched.filter((w) => !w.home).map((w) => w.target));
+    abroad.set(rules, set);
+  }
+  return set;
 };
 
 /** What `replica` owns of it when the targets are shared among `peers`. */

@@ -33,8 +33,13 @@ export interface Ears {
   stop(): void;
 }
 
+const QUERY = { keys: [KEYS.members, KEYS.adopted], prefixes: ['beat/', 'vote/'] } as const;
+
 /** Records whose signature is known to be right or wrong: more than the replicas of a cluster write. */
 const JUDGED_MAX = 4096;
+
+/** `beat/eu-west/a` -> `vote/eu-west/a`. */
+const voteOfBeat = (key: string): string => `vote/${key.slice('beat/'.length)}`;
 
 /** Whatever another region has written: only what has the right shape is heard, and nothing makes this one deaf to the rest. */
 const suspectsIn = (beat: unknown): readonly EndpointKey[] => Object.keys((beat as Partial<Beat> | null)?.suspects ?? {});
@@ -65,7 +70,7 @@ export const createEars = (options: EarsOptions): Ears => {
     }
     listening = true;
     try {
-      const read = await store.get({ keys: [KEYS.members, KEYS.adopted], prefixes: ['beat/', 'vote/'] }, stopped.signal);
+      const read = await store.get(QUERY, stopped.signal);
       options.saw(read.rev);
       if (!stopped.signal.aborted) hear(read);
     } catch (error) {
@@ -80,9 +85,7 @@ export const createEars = (options: EarsOptions): Ears => {
   };
 
   /** In a region with keys only what is signed by one of them is heard: a forgery could make others burst, or doubt themselves. Asked once per record. */
-  const isGenuine = ({ key, mod, value }: KeyValue): boolean => {
-    const kind = key.startsWith('beat/') ? 'beat' : key.startsWith('vote/') ? 'vote' : null;
-    if (kind === null) return false;
+  const isGenuine = (kind: 'beat' | 'vote', { key, mod, value }: KeyValue): boolean => {
     const { region: from, replica } = placeOf(key);
     const cluster = options.cluster();
     const keys = cluster?.regions.find((r) => r.name === from)?.keys ?? [];
@@ -109,24 +112,28 @@ export const createEars = (options: EarsOptions): Ears => {
       if (members?.mod !== found.mod) members = found;
       options.onMembers(members.value as ClusterConfig, rev);
     }
-    const genuine = kvs.filter(isGenuine);
-    const beats = genuine.filter((kv) => kv.key.startsWith('beat/'));
+    const beats = kvs.filter((kv) => kv.key.startsWith('beat/') && isGenuine('beat', kv));
     const before = heardAt;
+    const nowMs = mono();
     heardAt = new Map(
-      beats.map((kv) => [kv.key, before.get(kv.key)?.mod === kv.mod ? before.get(kv.key)! : { mod: kv.mod, atMs: mono() }]),
+      beats.map(({ key, mod }) => {
+        const known = before.get(key);
+        return [key, known?.mod === mod ? known : { mod, atMs: nowMs }];
+      }),
     );
-    const fresh = beats.filter((kv) => mono() - (heardAt.get(kv.key)?.atMs ?? 0) <= (options.cluster()?.policy.freshMs ?? 0));
+    const freshMs = options.cluster()?.policy.freshMs ?? 0;
+    const fresh = beats.filter(({ key }) => nowMs - (heardAt.get(key)?.atMs ?? 0) <= freshMs);
     options.onElders(fresh.some((kv) => (kv.value as Partial<Beat> | null)?.bootN === undefined));
-    for (const kv of beats) {
+    for (const { key, mod, value } of beats) {
       // The first sight of a beat may be old; only one that changed while we watched is a hint.
-      const known = before.get(kv.key);
-      const from = placeOf(kv.key).region;
-      if (from !== region && known !== undefined && known.mod !== kv.mod) options.onHints(from, suspectsIn(kv.value));
+      const known = before.get(key);
+      if (known === undefined || known.mod === mod) continue;
+      const from = placeOf(key).region;
+      if (from !== region) options.onHints(from, suspectsIn(value));
     }
-    const speaking = new Set(fresh.map((kv) => kv.key.slice('beat/'.length)));
-    const votes = genuine
-      .filter((kv) => kv.key.startsWith('vote/') && placeOf(kv.key).region !== region && speaking.has(kv.key.slice('vote/'.length)))
-      .filter((kv) => isVote(kv.value))
+    const speaking = new Set(fresh.map(({ key }) => voteOfBeat(key)));
+    const votes = kvs
+      .filter((kv) => speaking.has(kv.key) && placeOf(kv.key).region !== region && isVote(kv.value) && isGenuine('vote', kv))
       .map((kv) => ({ region: placeOf(kv.key).region, vote: kv.value as Vote }));
     options.onOthers(votes);
   };

@@ -88,7 +88,9 @@ export const createRing = <E extends Scheduled>(unsorted: readonly E[], interval
       if (entries.length === 0) return [];
       const end = positionAfter(nowMs);
       const start = Math.max(positionAfter(afterMs), end - entries.length);
-      return Array.from({ length: Math.max(0, end - start) }, (_, i) => at(start + i));
+      const list: Due<E>[] = [];
+      for (let position = start; position < end; position++) list.push(at(position));
+      return list;
     },
     nextDueMs: (nowMs) => (entries.length === 0 ? null : at(positionAfter(nowMs)).dueAtMs),
   };

@@ -50,7 +50,7 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
   const { ports, store, log, region, replica } = options;
   const verifier = createVerifier();
   const stopped = new AbortController();
-  const prefixes = [beatKey(region, ''), voteKey(region, '')];
+  const query = { prefixes: [beatKey(region, ''), voteKey(region, '')] };
   const own = new Set([beatKey(region, replica), voteKey(region, replica)]);
   let known: ReadonlyMap<string, Sibling> = new Map();
   /** Of the last look that succeeded, and of the last one begun. */
@@ -72,7 +72,7 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
     const sentAtMs = ports.clock.monoMs();
     begunAtMs = sentAtMs;
     try {
-      const { rev, kvs } = await store.get({ prefixes }, stopped.signal);
+      const { rev, kvs } = await store.get(query, stopped.signal);
       options.saw(rev);
       if (!stopped.signal.aborted) meet(kvs, options.cluster() ?? cluster, silenceProved(lastSentAtMs, sentAtMs));
       lastSentAtMs = sentAtMs;
@@ -141,7 +141,7 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
 
   return {
     look: () => void look(),
-    isSibling: (key) => prefixes.some((prefix) => key.startsWith(prefix)) && !own.has(key),
+    isSibling: (key) => query.prefixes.some((prefix) => key.startsWith(prefix)) && !own.has(key),
     stop() {
       stopped.abort(new Error('stopping'));
       timer?.cancel();
