@@ -24,6 +24,8 @@
 //   stranger web fence=gone          somebody edits what is served: `fence=1000000000`, `shares=a:1000`
 //   sink one fail                    a sink of pages: ok, fail, hang, mute (takes them and does not answer)
 //   backup / rewind                  the store is kept; is what was kept
+//   forge a b                        somebody writes votes of a without its key: all of b is down
+//   record a / replay a              what a says is kept; is written again, as it was
 //   listen a 10s                     that time passes, and what a says of how many targets is told whenever it changes
 //   ballots                          what each region says now of how many targets
 //   step-wall a 1h                   its wall clock jumps
@@ -286,6 +288,12 @@ export class Player {
         return this.#tamper(region);
       case 'untamper':
         return this.world.tamper(region, null);
+      case 'forge':
+        return this.world.forge(region, args[1] ?? '');
+      case 'record':
+        return this.world.record(region);
+      case 'replay':
+        return this.world.replay(region);
       case 'listen':
         return this.#listen(region, duration(args[1] ?? '10s'));
       case 'ballots':

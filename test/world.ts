@@ -12,6 +12,7 @@ import { Fault } from '../src/errors.ts';
 import type { Log } from '../src/log.ts';
 import type {
   Adopted,
+  Beat,
   ClusterConfig,
   EndpointKey,
   EndpointName,
@@ -22,6 +23,7 @@ import type {
   PoolConfig,
   Routing,
   ServiceConfig,
+  Vote,
 } from '../src/model.ts';
 import type { Channel, Delivery } from '../src/paging/channel.ts';
 import { createDirectPages } from '../src/paging/direct.ts';
@@ -33,6 +35,7 @@ import { runAdoption } from '../src/publish/adoption.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
 import { type Before, createIdentity } from '../src/store/identity.ts';
 import {
+  type KeyValue,
   type Query,
   type Read,
   type Store,
@@ -218,6 +221,7 @@ export class World {
   readonly #signers = new Map<string, Signer>();
   #author: Author | null = null;
   #backup: Snapshot | null = null;
+  readonly #recorded = new Map<string, readonly KeyValue[]>();
   /** The record as the store holds it. */
   #adopted: Adopted | null = null;
   #boots = 0;
@@ -561,6 +565,32 @@ export class World {
     this.store.restore(this.#backup, 'same');
     this.#adopted = (this.#backup.records.get(KEYS.adopted)?.kv.value as Adopted | undefined) ?? null;
     this.#events.rewound?.();
+  }
+
+  /** Somebody with the store's password writes, in the name of a region's replicas, that all targets of `victim` are down; he has no key to sign with. */
+  async forge(region: string, victim: string): Promise<void> {
+    const { kvs } = await this.store.get({ prefixes: [`vote/${region}/`, `beat/${region}/`] });
+    const targets = this.cluster.services.flatMap((s) =>
+      s.pools.filter((p) => p.region === victim).flatMap((p) => p.targets.map((t) => `${s.name}/${p.name}/${t.name}`)),
+    );
+    const ops = kvs.map(({ key, value }) => {
+      const record = value as Vote & Beat;
+      const claims = key.startsWith('vote/')
+        ? { self: { state: 'ok' }, down: targets, unready: targets, unknown: [] }
+        : { n: record.n + 1 };
+      return { put: key, value: { ...record, seq: record.seq + 1, ...claims } };
+    });
+    if (ops.length > 0) await this.store.txn({ if: [], then: ops });
+  }
+
+  /** Keeps what a region's replicas say now, for somebody to write it again. */
+  async record(region: string): Promise<void> {
+    this.#recorded.set(region, (await this.store.get({ prefixes: [`vote/${region}/`, `beat/${region}/`] })).kvs);
+  }
+
+  async replay(region: string): Promise<void> {
+    const then = (this.#recorded.get(region) ?? []).map(({ key, value }) => ({ put: key, value }));
+    if (then.length > 0) await this.store.txn({ if: [], then });
   }
 
   // ---- the store as a place sees it ----

@@ -25,6 +25,8 @@ export interface Occurrence {
 export interface Fault {
   /** Relative frequency in worlds that have it. */
   weight: number;
+  /** Nothing but signatures holds it off, so unsigned worlds do not have it. */
+  onlySigned?: true;
   draw(draw: Draw, site: Site): Occurrence;
 }
 
@@ -209,6 +211,31 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   'store-rewound': {
     weight: 1,
     draw: (draw, { regions }) => lasting(draw, 4000, 60_000, ['backup'], ['rewind', 'run 8s', `adopt via=${draw.pick(regions)}`]),
+  },
+  // ---- thieves of the store's password; only signatures keep them out ----
+  'votes-forged': {
+    weight: 1,
+    onlySigned: true,
+    draw(draw, { regions }) {
+      const victim = draw.pick(regions);
+      const liars = regions.filter((r) => r !== victim);
+      const once = liars.map((r) => `forge ${r} ${victim}`);
+      return { begin: Array.from({ length: draw.whole(2, 12) }, () => [...once, `run ${s(draw.span(100, 1500))}`]).flat() };
+    },
+  },
+  'votes-replayed': {
+    weight: 1,
+    onlySigned: true,
+    draw(draw, { regions }) {
+      const victim = draw.pick(regions);
+      const again = regions.filter((r) => r !== victim).map((r) => `replay ${r}`);
+      const record = [`hang ${victim}`, 'run 9s', ...regions.map((r) => `record ${r}`), `ok ${victim}`];
+      return {
+        begin: record,
+        lastsMs: draw.span(40_000, 80_000),
+        end: Array.from({ length: draw.whole(2, 10) }, () => [...again, `run ${s(draw.span(100, 1200))}`]).flat(),
+      };
+    },
   },
   // ---- the provider ----
   'provider-troubled': {

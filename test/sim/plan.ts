@@ -35,13 +35,15 @@ export interface Wishes {
   signed?: boolean;
   policy?: string;
   regions?: number;
+  /** Of faults, per world. */
+  minutes?: number;
 }
 
 /** Before the first fault: names taken, first looks, first route. */
 const START_MS = 25_000;
 /** One kind of fault in so many exists in a world. */
-const EXISTS = 0.3;
-const SIGNED = 0.05;
+export const EXISTS = 0.3;
+export const SIGNED = 0.05;
 
 const REGIONS = 'abcdefghijklmnopqrst';
 
@@ -77,7 +79,7 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   const signed = wishes.signed ?? draw.chance(SIGNED);
   const fencing = wishes.fencing ?? draw.pick(['conditional', 'conditional', 'conditional', 'marker', 'none']);
   const delays = draw.pick(['1ms..10ms', '20ms..60ms', '5ms..150ms', '80ms..180ms']);
-  const minutes = draw.whole(3, 6);
+  const minutes = wishes.minutes ?? draw.whole(3, 6);
   const cluster = [
     `cluster regions=${regions.join()} services=${services.join()} weights=${weights.join()} targets=${targets} replicas=${replicas.join()}`,
     `seed=${seed} whole=yes anchors=${draw.pick([0, 2, 3])} delay=${delays} lost=${draw.pick([0, 0, 0.005, 0.02])} late=${draw.pick([0, 0.005])}`,
@@ -98,7 +100,7 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
     seed,
     cluster,
     site: { regions, places, services },
-    items: itemsOf(draw, site, wishes, calmAtMs),
+    items: itemsOf(draw, site, signed, wishes, calmAtMs),
     calmAtMs,
     // With fewer than three voters nothing moves by itself.
     lastDeath: regions.length >= 3 && draw.chance(0.7) ? draw.pick(regions) : null,
@@ -106,12 +108,14 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   };
 };
 
-const itemsOf = (draw: Draw, site: Site, { faults }: Wishes, calmAtMs: number): readonly Item[] => {
+const itemsOf = (draw: Draw, site: Site, signed: boolean, { faults }: Wishes, calmAtMs: number): readonly Item[] => {
   const names = Object.keys(FAULTS);
   const exists = faults ?? names.filter(() => draw.chance(EXISTS));
   const rows = (exists.length === 0 ? ['targets-die'] : exists).flatMap((name) => {
     const fault = FAULTS[name];
-    return fault === undefined || (site.regions.length < 2 && /way|alike|several|partition/.test(name)) ? [] : [{ name, fault }];
+    const isPossible =
+      fault !== undefined && (signed || !fault.onlySigned) && (site.regions.length > 1 || !/way|alike|several|partition/.test(name));
+    return isPossible ? [{ name, fault }] : [];
   });
   const sum = rows.reduce((total, { fault }) => total + fault.weight, 0);
   const next = (): (typeof rows)[number] | undefined => {

@@ -121,7 +121,13 @@ class Watching {
   }
 }
 
-export const play = async (plan: Plan, checkers: readonly Checker[] = CHECKERS): Promise<Played> => {
+export interface PlayOptions {
+  checkers?: readonly Checker[];
+  /** What follows the first violation is of no interest. */
+  untilFirst?: boolean;
+}
+
+export const play = async (plan: Plan, { checkers = CHECKERS, untilFirst = false }: PlayOptions = {}): Promise<Played> => {
   let watching: Watching | null = null;
   const player = new Player((world) => {
     watching = new Watching(world, checkers);
@@ -135,8 +141,9 @@ export const play = async (plan: Plan, checkers: readonly Checker[] = CHECKERS):
     await player.command(line);
   };
   try {
-    for (const line of linesOf(plan)) await say(line);
-    const detectionMs = await recover(plan, player.world, eyes(), say);
+    const isOver = (): boolean => untilFirst && eyes().violations.length > 0;
+    for (const line of linesOf(plan)) if (watching === null || !isOver()) await say(line);
+    const detectionMs = isOver() ? null : await recover(plan, player.world, eyes(), say);
     told.push(...player.told());
     const { violations, counts } = eyes();
     const simulatedMs = player.world.now();
@@ -233,7 +240,8 @@ const judgeDeath = async (
   const left = (): readonly ServiceConfig[] => concerned.filter((s) => carries(s, routingOf(eyes)));
   await within(world, goals.detectionMs + policy.pacingMs, () => left().length === 0);
   const detectionMs = world.now() - diedAtMs;
-  for (const s of left()) live(`${region} is dead and ${s.name} is still sent there after ${detectionMs} ms${isLatched ? ' (something is latched)' : ''}`);
+  for (const s of left())
+    live(`${region} is dead and ${s.name} is still sent there after ${detectionMs} ms${isLatched ? ' (something is latched)' : ''}`);
   const served = (): readonly ServiceConfig[] => concerned.filter((s) => (world.zone.services.get(s.name)?.shares[region] ?? 0) > 0);
   if (!(await within(world, goals.convergenceMs - CACHES_MS, () => served().length === 0)))
     for (const s of served()) live(`${s.name} is still served from ${region}, which is dead`);

@@ -1,7 +1,7 @@
 // The ground under a simulated cluster: how every endpoint really answers, which ways from a region are broken, and since when. Votes and decisions never
 // see this file; checkers compare what was decided with it. Deterministic for its random stream.
 import type { ClusterConfig, EndpointName, Outcome, ProbeSpec } from '../../src/model.ts';
-import { type Ports, type Random, sleep } from '../../src/ports.ts';
+import type { Ports, Random } from '../../src/ports.ts';
 
 /** `slow`: an answer that takes longer than the suspicion threshold and comes before the timeout. */
 export type Health = 'ok' | 'refuse' | 'hang' | 'error' | 'slow';
@@ -21,8 +21,21 @@ interface Track {
 
 const NEVER: Track = { broken: false, changedAtMs: Number.NEGATIVE_INFINITY };
 
+/** After `ms`, or at once when nobody waits for it any more. Most looks end long before anybody asks. */
+const passed = ({ timers }: Ports, ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const end = (): void => {
+      timer.cancel();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = timers.after(ms, end);
+    signal.addEventListener('abort', end);
+  });
+
 export class Ground {
   readonly #options: GroundOptions;
+  readonly #addresses = new WeakMap<ProbeSpec, { host: string; endpoint: string }>();
   /** `a healthz` of all of a region's targets, `a-1 healthz` of one -> how it answers. */
   readonly #health = new Map<string, Health>();
   /** `a` or `a-1` -> fraction of looks that fail all the same. */
@@ -107,13 +120,23 @@ export class Ground {
     return this.#health.get(`${host} ${endpoint}`) ?? this.#health.get(`${region} ${endpoint}`) ?? 'ok';
   }
 
+  #addressOf(spec: ProbeSpec): { host: string; endpoint: string } {
+    let address = this.#addresses.get(spec);
+    if (address === undefined) {
+      const { hostname, pathname } = new URL(spec.url);
+      address = { host: hostname, endpoint: pathname.slice(1) };
+      this.#addresses.set(spec, address);
+    }
+    return address;
+  }
+
   /** One look from a region, on the clock of the process that looks. */
   async look(from: string, ports: Ports, spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal): Promise<Outcome> {
-    const { hostname, pathname } = new URL(spec.url);
-    const health = this.#healthOf(from, hostname, pathname.slice(1));
+    const { host, endpoint } = this.#addressOf(spec);
+    const health = this.#healthOf(from, host, endpoint);
     const { timeoutMs, suspectAfterMs } = cluster.policy;
     const tookMs = health === 'hang' ? timeoutMs : health === 'slow' ? (suspectAfterMs + timeoutMs) / 2 : this.#options.lookMs;
-    await sleep(ports.timers, tookMs, signal).catch(() => undefined);
+    await passed(ports, tookMs, signal);
     switch (health) {
       case 'ok':
       case 'slow':
@@ -131,7 +154,7 @@ export class Ground {
   async anchor(from: string, ports: Ports, timeoutMs: number, signal: AbortSignal): Promise<Outcome> {
     const broken = this.#isBroken(from, null);
     const tookMs = broken ? timeoutMs : this.#options.lookMs;
-    await sleep(ports.timers, tookMs, signal).catch(() => undefined);
+    await passed(ports, tookMs, signal);
     return broken ? { saw: 'fault', reason: 'timeout', tookMs, detail: 'no answer' } : { saw: 'ok', tookMs };
   }
 }

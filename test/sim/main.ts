@@ -1,0 +1,240 @@
+// `npm run sim`: worlds of the production code on virtual time in which everything goes wrong, watched by checkers of every invariant; then the same with
+// each guard of the production code taken away, which the checkers must notice. The same seed plays the same way, bit by bit.
+//
+//   npm run sim                       300 seeds, then every mutation
+//   npm run sim -- --seeds 10000      so many seeds   [--from N]   [--no-mutations]
+//   npm run sim -- --seed 7 --trace   one seed, told as a story
+//   npm run sim -- --mutation leader  one mutation    [--seed N --trace to see a seed of it]
+//   --json                            the last line is one object
+//
+// Exit 1 when an invariant was broken or a mutation was not noticed.
+import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { quantile } from '../bench/numbers.ts';
+import { CHECKERS } from './checkers.ts';
+import { FAULTS } from './faults.ts';
+import { MUTATIONS } from './mutations.ts';
+import { EXISTS, planOf, SIGNED } from './plan.ts';
+import { play, type Violation } from './play.ts';
+import { asStory, shrink } from './shrink.ts';
+import { isBad, type Line } from './worker.ts';
+
+/** A mutation must be noticed within so many seeds. */
+const MUTANT_SEEDS = 60;
+const SEEDS = 300;
+const SHRUNK_MAX = 3;
+
+const out = (text: string): void => void process.stdout.write(`${text}\n`);
+
+const workers = availableParallelism();
+
+/** Runs a worker; each line as it comes. */
+const run = async (args: readonly number[], mutation: string | null, onLine: (line: Line) => void): Promise<void> => {
+  const imports = mutation === null ? [] : ['--import', join(import.meta.dirname, 'mutate.ts')];
+  const child = spawn(process.execPath, [...imports, join(import.meta.dirname, 'worker.ts'), ...args.map(String)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...(mutation === null ? {} : { SIM_MUTATION: mutation }) },
+  });
+  const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  for await (const text of createInterface({ input: child.stdout })) onLine(JSON.parse(text) as Line);
+  const code = await ended;
+  if (code !== 0) throw new Error(`a worker ended with ${code}`);
+};
+
+// ---- seeds ----
+
+const violationsOf = (line: Line): readonly Violation[] =>
+  'thrown' in line ? [{ invariant: 'thrown', atMs: 0, because: line.thrown }] : line.played.violations;
+
+const tell = async (bad: readonly Line[]): Promise<void> => {
+  for (const line of bad.slice(0, SHRUNK_MAX)) {
+    const [first] = violationsOf(line);
+    if (first === undefined) continue;
+    out(`\nseed ${line.seed} breaks ${first.invariant} at ${(first.atMs / 1000).toFixed(1)} s: ${first.because}`);
+    if (first.invariant === 'thrown') continue;
+    const small = await shrink(planOf(line.seed), first.invariant);
+    out(`The smallest story found, for test/scenarios (${small.items.length} of ${planOf(line.seed).items.length} occurrences):\n`);
+    out(await asStory(small, `${first.invariant}: ${first.because}`));
+  }
+};
+
+interface SeedsSummary {
+  seeds: number;
+  simulatedHours: number;
+  regionHours: number;
+  faults: number;
+  decisions: number;
+  takeovers: number;
+  violations: number;
+  deaths: number;
+  detectionP50S: number;
+  detectionP99S: number;
+  regionHoursPerCpuS: number;
+  regionHoursPerCpuSAt5: number;
+}
+
+const playSeeds = async (from: number, count: number): Promise<SeedsSummary> => {
+  const lines: Line[] = [];
+  const step = Math.min(workers, count);
+  const onLine = (line: Line): void => {
+    lines.push(line);
+    if (isBad(line)) out(`seed ${line.seed}: ${violationsOf(line).length} violations, first ${violationsOf(line)[0]?.invariant}`);
+    else if (lines.length % 100 === 0) process.stderr.write(`${lines.length} of ${count} seeds\n`);
+  };
+  await Promise.all(Array.from({ length: step }, (_, i) => run([from + i, from + count - 1, step], null, onLine)));
+  const played = lines.flatMap((line) =>
+    'played' in line ? [{ ...line.played, cpuS: line.cpuS, regions: planOf(line.seed).site.regions.length }] : [],
+  );
+  const sum = (pick: (p: (typeof played)[number]) => number, some = played): number => some.reduce((total, p) => total + pick(p), 0);
+  const detections = played.flatMap((p) => p.detectionMs ?? []);
+  const five = played.filter((p) => p.regions === 5);
+  const bad = lines.filter(isBad).sort((a, b) => a.seed - b.seed);
+  const summary: SeedsSummary = {
+    seeds: lines.length,
+    simulatedHours: sum((p) => p.simulatedMs) / 3_600_000,
+    regionHours: sum((p) => p.regionHours),
+    faults: sum((p) => p.faults),
+    decisions: sum((p) => p.decisions),
+    takeovers: sum((p) => p.takeovers),
+    violations: bad.reduce((total, line) => total + violationsOf(line).length, 0),
+    deaths: detections.length,
+    detectionP50S: detections.length === 0 ? 0 : quantile(detections, 0.5) / 1000,
+    detectionP99S: detections.length === 0 ? 0 : quantile(detections, 0.99) / 1000,
+    regionHoursPerCpuS:
+      sum((p) => p.regionHours) /
+      Math.max(
+        1e-9,
+        sum((p) => p.cpuS),
+      ),
+    regionHoursPerCpuSAt5:
+      sum((p) => p.regionHours, five) /
+      Math.max(
+        1e-9,
+        sum((p) => p.cpuS, five),
+      ),
+  };
+  await tell(bad);
+  return summary;
+};
+
+// ---- mutations ----
+
+interface Mutant {
+  mutation: string;
+  caughtAtSeed: number | null;
+  by: string;
+}
+
+const playMutation = async (mutation: string): Promise<Mutant> => {
+  let caught: Line | null = null;
+  await run([1, MUTANT_SEEDS, 1], mutation, (line) => {
+    if (isBad(line)) caught ??= line;
+  });
+  const line = caught as Line | null;
+  return { mutation, caughtAtSeed: line?.seed ?? null, by: line === null ? 'NOT NOTICED' : (violationsOf(line)[0]?.invariant ?? '') };
+};
+
+const playMutations = async (names: readonly string[]): Promise<readonly Mutant[]> => {
+  const waiting = [...names];
+  const done: Mutant[] = [];
+  const lane = async (): Promise<void> => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      const mutant = await playMutation(name);
+      done.push(mutant);
+      out(
+        `  without ${name.padEnd(16)} ${mutant.caughtAtSeed === null ? 'NOT NOTICED' : `noticed by ${mutant.by} at seed ${mutant.caughtAtSeed}`}   (${MUTATIONS[name]?.says})`,
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: workers }, lane));
+  return done;
+};
+
+// ---- the command ----
+
+const preface = (from: number, count: number): void => {
+  out(`SEED=${from}${count > 1 ? `..${from + count - 1}` : ''}`);
+  const sum = Object.values(FAULTS).reduce((total, { weight }) => total + weight, 0);
+  out(`each kind of fault exists in ${EXISTS * 100} % of the worlds; signatures in ${SIGNED * 100} %; of all occurrences:`);
+  const rows = Object.entries(FAULTS).map(([name, { weight }]) => `${name} ${((weight / sum) * 100).toFixed(1)} %`);
+  out(`  ${rows.join(', ')}`);
+  out(`watched by ${CHECKERS.map(({ name }) => name).join(', ')}, live`);
+};
+
+/** One seed as a story, without or with a guard. */
+const trace = async (seed: number, mutation: string | undefined): Promise<boolean> => {
+  if (mutation !== undefined) {
+    process.env.SIM_MUTATION = mutation;
+    await import('./mutate.ts');
+  }
+  const wishes = mutation === undefined ? {} : { minutes: 2, ...MUTATIONS[mutation]?.wishes };
+  const { told, violations } = await play(planOf(seed, wishes), { untilFirst: mutation !== undefined });
+  out(told.join('\n'));
+  for (const v of violations) out(`VIOLATION at ${(v.atMs / 1000).toFixed(1)} s: ${v.invariant}: ${v.because}`);
+  return violations.length === 0;
+};
+
+const main = async (): Promise<boolean> => {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string' },
+      from: { type: 'string' },
+      seed: { type: 'string' },
+      trace: { type: 'boolean' },
+      mutation: { type: 'string' },
+      'no-mutations': { type: 'boolean' },
+      json: { type: 'boolean' },
+    },
+  });
+  const { mutation } = values;
+  if (mutation !== undefined && MUTATIONS[mutation] === undefined) {
+    process.stderr.write(`no mutation named ${mutation}; there are ${Object.keys(MUTATIONS).join(', ')}\n`);
+    process.exit(2);
+  }
+  const numbers = [values.seeds, values.from, values.seed].filter((text) => text !== undefined);
+  if (numbers.some((text) => !/^[1-9]\d{0,8}$/.test(text))) {
+    process.stderr.write('seeds are whole numbers from 1\n');
+    process.exit(2);
+  }
+  const from = Number(values.seed ?? values.from ?? process.env.SEED ?? 1);
+  if (values.trace === true) return trace(from, mutation);
+  const onlyMutations = mutation !== undefined;
+  const count = values.seed !== undefined ? 1 : Number(values.seeds ?? SEEDS);
+  if (!onlyMutations) preface(from, count);
+  const summary = onlyMutations ? null : await playSeeds(from, count);
+  if (summary !== null) {
+    const { seeds, simulatedHours, regionHours, faults, decisions, takeovers, violations } = summary;
+    out(
+      `${seeds} seeds, ${simulatedHours.toFixed(1)} h of ${regionHours.toFixed(1)} region-hours, ${faults} faults, ${decisions} decisions, ${takeovers} takeovers: ${violations} violations`,
+    );
+    out(
+      `${summary.deaths} clean deaths at the end: detection p50 ${summary.detectionP50S.toFixed(1)} s, p99 ${summary.detectionP99S.toFixed(1)} s; ${summary.regionHoursPerCpuS.toFixed(2)} region-hours per CPU second (5 regions: ${summary.regionHoursPerCpuSAt5.toFixed(2)})`,
+    );
+  }
+  const skips = values['no-mutations'] === true || values.seed !== undefined;
+  const mutants = onlyMutations ? await playMutations([mutation]) : skips ? [] : await playMutations(Object.keys(MUTATIONS));
+  const caught = mutants.filter((m) => m.caughtAtSeed !== null).length;
+  if (mutants.length > 0) out(`${caught} of ${mutants.length} missing guards noticed within ${MUTANT_SEEDS} seeds`);
+  if (values.json === true) {
+    const { seeds = 0, simulatedHours = 0, faults = 0, decisions = 0, takeovers = 0, violations = 0, ...rest } = summary ?? {};
+    out(
+      JSON.stringify({
+        seeds,
+        simulatedHours,
+        faults,
+        decisions,
+        takeovers,
+        violations,
+        mutations: mutants.length,
+        mutationsCaught: caught,
+        ...rest,
+      }),
+    );
+  }
+  return (summary?.violations ?? 0) === 0 && caught === mutants.length;
+};
+
+process.exitCode = (await main()) ? 0 : 1;
