@@ -21,6 +21,8 @@ const tally = (target: string, verdict: 'up' | 'down'): PoolTally => ({
   unknown: 0,
   total: 1,
   minUp: 1,
+  gray: 0,
+  nearGray: 0,
   suspectAtQuorum: false,
   anyDownVote: false,
   gate: 'open',

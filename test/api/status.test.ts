@@ -45,6 +45,8 @@ const euTally = (healthz: EndpointTally, readyz: EndpointTally): PoolTally => ({
   unknown: 0,
   total: 1,
   minUp: 1,
+  gray: 0,
+  nearGray: 0,
   suspectAtQuorum: true,
   anyDownVote: true,
   gate: 'open',
