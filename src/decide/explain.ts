@@ -118,7 +118,9 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
         h.acceptable,
       )}; ${group.some((each) => each.kind === 'gray' && each.cut) ? 'its share is cut' : 'nothing moved'}`;
     case 'gray-over':
-      return `${h.region} no longer gray: its errors are within what is acceptable`;
+      return h.acceptable === null
+        ? `${h.region} no longer gray: nobody looks for it any more`
+        : `${h.region} no longer gray: too few vantages see more errors than ${h.acceptable / 10} %`;
     case 'unready-long':
       return `${h.region} unready for ${seconds(h.forMs)} s`;
   }

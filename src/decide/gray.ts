@@ -17,9 +17,20 @@ export const isStillGray = (seat: Seat): boolean =>
 const canCarry = (seat: Seat): boolean =>
   seat.memory.state === 'in' && seat.tally.verdict === 'up' && !seat.tally.suspectAtQuorum && grayTargets(seat) === 0;
 
-/** Thousandths of a target's part of the share to take away, summed over the gray ones; 0 while every other pool is gray, out or in doubt as well. */
-export const cutOf = (bench: Bench, seat: Seat): number => {
+/** What is taken from a pool for its gray targets: thousandths of a target's part of the share, summed over them. */
+export interface Cut {
+  /** For those that a quorum calls gray now: lowers the share. */
+  now: number;
+  /** For those that count as gray still: as long as they do, nothing of it is given back. */
+  still: number;
+}
+
+const NO_CUT: Cut = { now: 0, still: 0 };
+
+/** Nothing unless the cluster asks for it, and nothing while every other pool is gray, out or in doubt as well. */
+export const cutOf = (bench: Bench, seat: Seat): Cut => {
   const cut = bench.policy.gray?.cut ?? 0;
-  if (cut === 0 || grayTargets(seat) === 0) return 0;
-  return bench.seats.some((other) => other.config.name !== seat.config.name && canCarry(other)) ? cut * grayTargets(seat) : 0;
+  if (cut === 0 || grayTargets(seat) === 0) return NO_CUT;
+  const isCarried = bench.seats.some((other) => other.config.name !== seat.config.name && canCarry(other));
+  return isCarried ? { now: cut * seat.tally.gray, still: cut * grayTargets(seat) } : NO_CUT;
 };

@@ -1,6 +1,8 @@
 // One pool's memory and how it moves: in -> out -> returning (up the ramp) -> in. Pure; returns the same object when nothing changed, so that
 // a step without news costs no decision. Whether a drain may happen is decided elsewhere (drains.ts); this file only remembers.
+
 import type { HoldName, Policy, PoolConfig, PoolMemory, PoolTally } from '../model.ts';
+import type { Cut } from './gray.ts';
 
 /** A pool under consideration. */
 export interface Seat {
@@ -180,15 +182,15 @@ const climb = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: number)
 };
 
 /**
- * Share of the targets that are up, without what is cut for gray ones (thousandths of a target): lowered at once, raised only after it has been higher for
+ * Share of the targets that are up, without what is cut for gray ones: lowered at once, raised only after it has been higher for
  * the recovery hold, so that flapping targets move no route. Never nothing: that would be a drain.
  */
-export const withScale = (seat: Seat, policy: Policy, cut: number, nowMs: number): PoolMemory => {
+export const withScale = (seat: Seat, policy: Policy, cut: Cut, nowMs: number): PoolMemory => {
   const { memory, tally } = seat;
   if (tally.verdict !== 'up' || tally.total === 0) return memory;
   // Targets of unknown health take nothing away and give nothing back.
-  const scaleOf = (targets: number): number => Math.max(1, Math.round((targets * 1000 - cut) / tally.total));
-  const [most, scale] = [scaleOf(tally.up + tally.unknown), scaleOf(tally.up)];
+  const scaleOf = (targets: number, less: number): number => Math.max(1, Math.round((targets * 1000 - less) / tally.total));
+  const [most, scale] = [scaleOf(tally.up + tally.unknown, cut.now), scaleOf(tally.up, cut.still)];
   if (most < memory.scale) return patch(memory, { scale: most, scaleUpAtMs: null });
   if (scale <= memory.scale) return patch(memory, { scaleUpAtMs: null });
   const scaleUpAtMs = memory.scaleUpAtMs ?? nowMs;

@@ -32,7 +32,7 @@ export type Happening = Subject &
     | { kind: 'suspect' }
     /** `acceptable`: errors in thousandths that would not have been told. */
     | { kind: 'gray'; acceptable: number; cut: boolean }
-    | { kind: 'gray-over' }
+    | { kind: 'gray-over'; acceptable: number | null }
     | { kind: 'unready-long'; forMs: number }
   );
 
@@ -69,7 +69,9 @@ export const happeningsOf = (
   if (before.state !== after.state || before.by !== after.by) list.push(...moves(subject, before, after, tally, order, nowMs));
   else if (after.state === 'returning' && before.stageAtMs !== after.stageAtMs)
     list.push({ ...subject, kind: 'stage', stage: after.stage, restarted: after.stage <= before.stage });
-  if (before.scale !== after.scale) list.push({ ...subject, kind: 'scaled', scale: after.scale, raised: after.scale > before.scale, gray: cut > 0 ? tally.nearGray : 0 });
+  const raised = after.scale > before.scale;
+  if (before.scale !== after.scale)
+    list.push({ ...subject, kind: 'scaled', scale: after.scale, raised, gray: cut.now > 0 && !raised ? tally.gray : 0 });
   if (before.hold !== after.hold && after.hold !== null)
     list.push({ ...subject, kind: 'held', hold: after.hold, failOpen: bench.service.allDown === 'configured', refusal });
   if (before.hold !== null && after.hold === null && after.state !== 'out') list.push({ ...subject, kind: 'freed', hold: before.hold });
@@ -79,8 +81,9 @@ export const happeningsOf = (
     list.push({ ...subject, kind: 'failed-open', afterMs: bench.policy.pacingMs });
   if (after.told.includes('suspect') && !before.told.includes('suspect')) list.push({ ...subject, kind: 'suspect' });
   if (after.told.includes(GRAY) && !before.told.includes(GRAY))
-    list.push({ ...subject, kind: 'gray', acceptable: bench.policy.gray?.acceptable ?? 0, cut: after.scale < before.scale && cut > 0 });
-  if (before.told.includes(GRAY) && !after.told.includes(GRAY)) list.push({ ...subject, kind: 'gray-over' });
+    list.push({ ...subject, kind: 'gray', acceptable: bench.policy.gray?.acceptable ?? 0, cut: after.scale < before.scale && cut.now > 0 });
+  if (before.told.includes(GRAY) && !after.told.includes(GRAY))
+    list.push({ ...subject, kind: 'gray-over', acceptable: bench.policy.gray?.acceptable ?? null });
   if (after.told.includes('unready-long') && !before.told.includes('unready-long'))
     list.push({ ...subject, kind: 'unready-long', forMs: nowMs - (after.outAtMs ?? nowMs) });
   return list;

@@ -31,7 +31,10 @@ export const NOT_GRAY: Gray = { evidence: 0, gray: false };
 const OUTAGE_SPAN = 0.75;
 
 /** The weights of a fault and a success at these rates (thousandths), in nats. Rates above 0 and below 1000, the rejectable one the higher. */
-export const grayWeights = ({ acceptable, rejectable }: Pick<GrayPolicy, 'acceptable' | 'rejectable'>): { perFault: number; perOk: number } => ({
+export const grayWeights = ({
+  acceptable,
+  rejectable,
+}: Pick<GrayPolicy, 'acceptable' | 'rejectable'>): { perFault: number; perOk: number } => ({
   perFault: Math.log(rejectable / acceptable),
   perOk: Math.log((1000 - rejectable) / (1000 - acceptable)),
 });
