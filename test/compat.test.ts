@@ -75,7 +75,7 @@ describe('a record that 0.1 wrote', () => {
         .filter((file) => !file.startsWith('decision-'))
         .sort(),
     ).toEqual(KINDS.map((kind) => `${kind}.json`).sort());
-    for (const field of ['bootN', 'configHash', 'signature', 'asOfRev']) {
+    for (const field of ['bootN', 'configHash', 'signature', 'asOfRev', 'gray']) {
       expect(OLD.vote.value).not.toHaveProperty(field);
       expect(OLD.beat.value).not.toHaveProperty(field);
     }

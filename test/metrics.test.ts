@@ -66,6 +66,12 @@ describe('gauges of the state', () => {
     expect(sample(after, 'tidegate_target_verdict{service="web",pool="eu",target="b",verdict="up"}')).toBe(1);
   });
 
+  test('count the gray targets of each pool', async () => {
+    const metrics = createMetrics();
+    metrics.state({ tallies: [{ ...tally('web/eu/a', 'up'), gray: 2 }], routing: null, overrides: null, nowMs: 0 });
+    expect(sample(await metrics.text(), 'tidegate_pool_gray_targets{service="web",pool="eu"}')).toBe(2);
+  });
+
   test('count overrides in force, not those that have expired', async () => {
     const metrics = createMetrics();
     const item = { kind: 'drain', scope: { region: 'eu' }, reason: 'r', owner: 'o', createdAtMs: 0 } as const;
