@@ -1,9 +1,10 @@
-// `npm run bench -- [detection|publish|probe|decide|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [detection|publish|probe|decide|gray|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchCoordination } from './coordination.ts';
 import { benchDecide } from './decide.ts';
 import { benchDetection } from './detection.ts';
+import { benchGray } from './gray.ts';
 import { benchProbe } from './probe.ts';
 import { benchPublish } from './publish.ts';
 
@@ -34,6 +35,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   probe: {
     says: 'The probe engine at 1,000 probes/s; reference: bare sockets',
     run: async () => ({ ...(await benchProbe()) }) as unknown as Bench,
+  },
+  gray: {
+    says: 'Errors now and then: how soon they are noticed against false alarms; references: research, and three faults in a row',
+    run: benchGray,
   },
   coordination: {
     says: 'Many regions deciding as one, on a real etcd; references: three strikes, a lock of etcd itself, the same records flat out',
