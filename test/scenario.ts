@@ -6,6 +6,7 @@
 //   kill a / boot a                  the region's replicas (its targets live on), `a/b`: one of them; `lose a` / `restore a`: targets and replicas together
 //   stop a/b                         the replica stops in good order
 //   hang|refuse|error|ok a [healthz|readyz] [target=2]
+//   gray a 0.3 [healthz|readyz] [target=2]  this fraction of looks fails
 //   flap a readyz up=1s down=1s for=10m
 //   blind a / sight a                looks from a at other regions get no answer
 //   cut a / heal a                   a reaches the store no more
@@ -278,6 +279,10 @@ class Player {
       case 'ok': {
         const endpoints = args[1] === undefined ? (['healthz', 'readyz'] as const) : [args[1] as EndpointName];
         return this.world.health(region, endpoints, verb as Health, named.target === undefined ? undefined : Number(named.target));
+      }
+      case 'gray': {
+        const endpoints = args[2] === undefined ? (['healthz', 'readyz'] as const) : [args[2] as EndpointName];
+        return this.world.health(region, endpoints, Number(args[1]), named.target === undefined ? undefined : Number(named.target));
       }
       case 'flap':
         return this.#flap(region, args[1] as EndpointName, named);

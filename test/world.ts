@@ -17,7 +17,7 @@ import type {
   Routing,
   ServiceConfig,
 } from '../src/model.ts';
-import { type Ports, sleep } from '../src/ports.ts';
+import { type Ports, type Random, sleep } from '../src/ports.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
 import { openEmbedded } from '../src/store/embedded.ts';
 import { type Query, type Read, type Store, StoreAmbiguousError, StoreDefiniteError } from '../src/store/store.ts';
@@ -25,7 +25,8 @@ import { type MemoryZone, memoryProvider } from './memory-provider.ts';
 import { asOld, isForSiblings } from './old-replica.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from './virtual.ts';
 
-export type Health = 'ok' | 'refuse' | 'hang' | 'error';
+/** A number: this fraction of looks ends in an error. */
+export type Health = 'ok' | 'refuse' | 'hang' | 'error' | number;
 
 export interface WorldOptions {
   cluster: ClusterConfig;
@@ -128,6 +129,8 @@ export class World {
   readonly #unaware = new Set<string>();
   /** What a region reads as the cluster's configuration, when that is not what the store holds. */
   readonly #tampered = new Map<string, ClusterConfig>();
+  /** Decides which looks a fraction of errors hits. */
+  readonly #chance: Random;
   #stalledUntilMs = 0;
   #boots = 0;
 
@@ -140,6 +143,7 @@ export class World {
       old: options.old ?? [],
     };
     this.#events = events;
+    this.#chance = seededRandom(`chance ${this.#options.seed}`);
     this.cluster = options.cluster;
     this.virtual = createVirtual({ startWallMs: START_WALL_MS, seed: this.#options.seed });
     this.store = openEmbedded({ file: ':memory:', ports: { random: seededRandom(`store ${this.#options.seed}`) } });
@@ -317,10 +321,11 @@ export class World {
     const url = new URL(spec.url);
     const endpoint = url.pathname.slice(1);
     const region = url.hostname.slice(0, url.hostname.lastIndexOf('-'));
-    const health =
+    const answers =
       this.#blind.has(from) && region !== from
         ? 'hang'
         : (this.#health.get(`${url.hostname} ${endpoint}`) ?? this.#health.get(`${region} ${endpoint}`) ?? 'ok');
+    const health = typeof answers !== 'number' ? answers : this.#chance.unit() < answers ? 'error' : 'ok';
     const tookMs = health === 'hang' ? cluster.policy.timeoutMs : this.#options.lookMs;
     await sleep(ports.timers, tookMs, signal).catch(() => undefined);
     switch (health) {
