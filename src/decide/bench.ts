@@ -126,7 +126,7 @@ export const withTime = (bench: Bench, nowMs: number): Bench => {
   const held: HoldName | null = bench.still;
   const marked = eachSeat(bench, (s) => withOutage(s, nowMs));
   const recovered = eachSeat(marked, (s) => withRecovery(s, bench.policy, held, nowMs));
-  return held === null ? eachSeat(recovered, (s) => withScale(s, bench.policy, cutOf(recovered, s), nowMs)) : recovered;
+  return held === null ? eachSeat(recovered, (s) => withScale(s, bench.policy, cutOf(recovered, s, nowMs), nowMs)) : recovered;
 };
 
 /** Pools that hold back although a quorum says up: the least doubtful first. Those a human drained come last of all. */

@@ -65,7 +65,7 @@ export const happeningsOf = (
   const subject: Subject = { service: bench.service.name, mode: bench.mode, pool: config.name, region: config.region, tally };
   if (before === undefined || before === after) return [];
   const list: Happening[] = [];
-  const cut = cutOf(bench, seat);
+  const cut = cutOf(bench, seat, nowMs);
   if (before.state !== after.state || before.by !== after.by) list.push(...moves(subject, before, after, tally, order, nowMs));
   else if (after.state === 'returning' && before.stageAtMs !== after.stageAtMs)
     list.push({ ...subject, kind: 'stage', stage: after.stage, restarted: after.stage <= before.stage });
