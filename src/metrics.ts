@@ -106,6 +106,16 @@ const stateGauges = (registers: Registry[], current: () => MetricsState): void =
     },
   });
   new Gauge({
+    name: 'tidegate_pool_gray_targets',
+    help: 'Targets of a pool that answer, but fail more often than is acceptable, by quorum',
+    labelNames: ['service', 'pool'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { service, pool, gray } of current().tallies) this.labels(service, pool).set(gray);
+    },
+  });
+  new Gauge({
     name: 'tidegate_route_share',
     help: 'Decided share of a pool in its service, 0 to 1',
     labelNames: ['service', 'pool'],

@@ -81,6 +81,18 @@ export interface RegionConfig {
   keys?: readonly string[];
 }
 
+/** When an endpoint that answers, but not always, is gray, and what follows. Rates and the cut are thousandths. */
+export interface GrayPolicy {
+  /** Errors that nobody minds. */
+  acceptable: number;
+  /** Errors that are to be noticed soonest. */
+  rejectable: number;
+  /** How much likelier the rejectable rate must be than the acceptable one, as a logarithm (nats). */
+  threshold: number;
+  /** Taken from the share of what is gray; 0: a page, and nothing moves. */
+  cut: number;
+}
+
 export interface Policy {
   /** Each endpoint of each target is probed this often by every vantage. */
   intervalMs: number;
@@ -114,6 +126,8 @@ export interface Policy {
   unreadyPageMs: number;
   leaseMs: number;
   renewMs: number;
+  /** null: gray failures are not looked for. Absent from 0.1 records, and then it is off too. */
+  gray?: GrayPolicy | null;
   /** Safety rules by kind, with their settings. */
   safety: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -177,6 +191,8 @@ export interface Vote {
   unready: readonly TargetId[];
   /** Targets still within warm-up. */
   unknown: readonly TargetId[];
+  /** Endpoints that fail more often than is acceptable, whether or not they answer now. Absent when there are none, and from 0.1 replicas. */
+  gray?: readonly EndpointKey[];
   /** Ed25519 by the region's key, base64url; over cluster, place and every other field. */
   signature?: string;
 }
@@ -240,9 +256,20 @@ export interface EndpointTally {
   lastOkAtMs: number | null;
 }
 
+/** What the voters say of a target's error rate. */
+export interface GrayTally {
+  /** Regions that say gray of any of its endpoints, in configured order; at `needs` of them it is. */
+  regions: readonly string[];
+  endpoints: readonly EndpointName[];
+  electorate: number;
+  needs: number;
+}
+
 export interface TargetTally {
   target: TargetId;
   verdict: Verdict;
+  /** Absent when nobody says so, and for a target that is out: it has its own verdict. */
+  gray?: GrayTally;
   endpoints: Readonly<Partial<Record<EndpointName, EndpointTally>>>;
 }
 
@@ -259,6 +286,9 @@ export interface PoolTally {
   unknown: number;
   total: number;
   minUp: number;
+  /** Targets that are gray by quorum, and those that are or lack no more than one region of it. */
+  gray: number;
+  nearGray: number;
   suspectAtQuorum: boolean;
   anyDownVote: boolean;
   /** A `local` target is down: traffic does not return here by itself. */

@@ -14,8 +14,20 @@ import { type Sight, sightOf } from '../src/coordinate/read.ts';
 import type { RevisionClock } from '../src/coordinate/revision-clock.ts';
 import { decide } from '../src/decide/decide.ts';
 import type { Decision } from '../src/decide/snapshot.ts';
+import type { Heard } from '../src/health/chamber.ts';
+import { tally } from '../src/health/quorum.ts';
 import { createMetrics } from '../src/metrics.ts';
-import type { AppliedRecord, ClusterConfig, Incident, Leader, Page, Routing } from '../src/model.ts';
+import {
+  type AppliedRecord,
+  type Beat,
+  type ClusterConfig,
+  endpointKey,
+  type Incident,
+  type Leader,
+  type Page,
+  type Routing,
+  type Vote,
+} from '../src/model.ts';
 import { createOutbox } from '../src/paging/outbox.ts';
 import { isPage } from '../src/paging/retention.ts';
 import { desiredOf, stepFor } from '../src/publish/plan.ts';
@@ -75,7 +87,7 @@ describe('a record that 0.1 wrote', () => {
         .filter((file) => !file.startsWith('decision-'))
         .sort(),
     ).toEqual(KINDS.map((kind) => `${kind}.json`).sort());
-    for (const field of ['bootN', 'configHash', 'signature', 'asOfRev']) {
+    for (const field of ['bootN', 'configHash', 'signature', 'asOfRev', 'gray']) {
       expect(OLD.vote.value).not.toHaveProperty(field);
       expect(OLD.beat.value).not.toHaveProperty(field);
     }
@@ -93,6 +105,24 @@ describe('a record that 0.1 wrote', () => {
     expect(sight.overrides).toEqual(OLD.override.value);
     expect(sight.incidents).toEqual([OLD.incident.value]);
     expect([sight.frozen, sight.adopted]).toEqual([[], null]);
+  });
+
+  test('calls nobody gray, and beside replicas of today it counts as one that does not', () => {
+    const id = 'web.example.test/eu-west/app-1';
+    const today = ['eu-west', 'ap-south', 'witness'].map((region) => {
+      const vote: Vote = { ...(OLD.vote.value as Vote), down: [], unready: [], unknown: [], gray: [endpointKey(id, 'readyz')] };
+      return { region, replica: 'a', key: `vote/${region}/a`, vote, beat: OLD.beat.value as Beat, ageMs: 100 };
+    });
+    const old = sightAt(fresh).heard.map((h) => ({ ...h, vote: { ...h.vote, down: [], unready: [], unknown: [] } }));
+    const grayOf = (heard: readonly Heard[]): unknown => tally(cluster, heard, 0, true)[0]?.targets[0]?.gray;
+    expect(OLD.vote.value).not.toHaveProperty('gray');
+    expect(grayOf(old)).toBeUndefined();
+    expect(grayOf([...old, ...today])).toMatchObject({
+      regions: ['eu-west', 'ap-south', 'witness'],
+      endpoints: ['readyz'],
+      electorate: 4,
+      needs: 3,
+    });
   });
 
   test('is what the status shows', () => {

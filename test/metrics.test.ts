@@ -21,6 +21,8 @@ const tally = (target: string, verdict: 'up' | 'down'): PoolTally => ({
   unknown: 0,
   total: 1,
   minUp: 1,
+  gray: 0,
+  nearGray: 0,
   suspectAtQuorum: false,
   anyDownVote: false,
   gate: 'open',
@@ -62,6 +64,12 @@ describe('gauges of the state', () => {
     const after = await metrics.text();
     expect(after).not.toContain('target="a"');
     expect(sample(after, 'tidegate_target_verdict{service="web",pool="eu",target="b",verdict="up"}')).toBe(1);
+  });
+
+  test('count the gray targets of each pool', async () => {
+    const metrics = createMetrics();
+    metrics.state({ tallies: [{ ...tally('web/eu/a', 'up'), gray: 2 }], routing: null, overrides: null, nowMs: 0 });
+    expect(sample(await metrics.text(), 'tidegate_pool_gray_targets{service="web",pool="eu"}')).toBe(2);
   });
 
   test('count overrides in force, not those that have expired', async () => {

@@ -11,7 +11,7 @@ export const isForSiblings = (query: Query): boolean => query.prefixes?.some((pr
 export const asOld = (store: Store, region: string, replica: string): Store => {
   const isSibling = (key: string): boolean => placeOf(key).region === region && placeOf(key).replica !== replica;
   const plain = (value: unknown): object => {
-    const { bootN, configHash, asOfRev, ...rest } = value as Record<string, unknown>;
+    const { bootN, configHash, asOfRev, gray, ...rest } = value as Record<string, unknown>;
     return rest;
   };
   return {

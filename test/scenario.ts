@@ -9,7 +9,7 @@
 //   stop a/b                         the replica stops in good order
 //   twin a/a                         a second process under the same name
 //   hang|refuse|error|slow|ok a [healthz|readyz] [target=2]
-//   gray a 0.3 [target=2]            so many looks fail, at random
+//   gray a 0.3 [healthz|readyz] [target=2]  so many looks fail, at random
 //   flap a readyz up=1s down=1s for=10m
 //   blind a / sight a                looks from a at other regions, and at its anchors, get no answer
 //   way a b cut / way a b open       looks from a at b get no answer
@@ -322,8 +322,10 @@ export class Player {
         return this.world.cut(region, (args[1] ?? 'both') as Cut);
       case 'heal':
         return this.world.cut(region, false);
-      case 'gray':
-        return this.world.ground.gray(region, Number(args[1] ?? 0.3), named.target === undefined ? undefined : Number(named.target));
+      case 'gray': {
+        const endpoints = args[2] === undefined ? (['healthz', 'readyz'] as const) : [args[2] as EndpointName];
+        return this.world.health(region, endpoints, Number(args[1]), named.target === undefined ? undefined : Number(named.target));
+      }
       case 'way':
         return this.world.ground.way(region, args[1] ?? '', args[2] === 'cut');
       case 'egress':

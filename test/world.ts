@@ -132,7 +132,7 @@ interface Place extends Caller {
   /** Events of the store were lost on their way: its watches begin anew when it is heard again. */
   missed: boolean;
   watches: Set<(event: WatchEvent) => void>;
-  ends: (() => Promise<unknown> | void)[];
+  ends: (() => Promise<unknown>)[];
 }
 
 export const START_WALL_MS = Date.UTC(2026, 10, 22, 3, 12);
@@ -240,7 +240,7 @@ export class World {
       this.#adopted = (commit.after(KEYS.adopted)?.value as Adopted | undefined) ?? null;
       this.#events.commit?.(commit, this.#author);
     });
-    this.ground = new Ground({ nowMs: () => virtual.now(), random: random('ground'), lookMs: options.lookMs ?? 20 });
+    this.ground = new Ground({ nowMs: () => virtual.now(), random: random('chance'), lookMs: options.lookMs ?? 20 });
     this.wire = new Wire({
       virtual,
       random: random('wire'),

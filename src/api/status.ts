@@ -3,11 +3,12 @@
 // Ballots come from the tallies that decide; the votes themselves add the reason and the age. Ignores freshness rules: whoever tallies owns them.
 
 import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from '../converge/timings.ts';
-import { whyOut } from '../decide/explain.ts';
+import { whyGray, whyOut } from '../decide/explain.ts';
 import type {
   AppliedRecord,
   ClusterConfig,
   EndpointTally,
+  GrayTally,
   HoldName,
   Incident,
   Leader,
@@ -61,6 +62,8 @@ export interface TargetStatus {
   id: string;
   name: string;
   verdict: Verdict;
+  /** What its voters say of its error rate; null when none of them minds. */
+  gray: GrayTally | null;
   endpoints: Readonly<Record<string, Pick<EndpointTally, 'verdict' | 'down' | 'up' | 'electorate' | 'needs' | 'ballots'>>>;
 }
 
@@ -77,6 +80,8 @@ export interface PoolStatus {
   unknown: number;
   total: number;
   minUp: number;
+  /** Targets that are gray by quorum. */
+  gray: number;
   gate: PoolTally['gate'];
   memory: PoolMemory | null;
   because: string;
@@ -146,6 +151,7 @@ const targetStatus = (service: string, pool: string, target: TargetConfig, tally
   id: targetId(service, pool, target.name),
   name: target.name,
   verdict: tally?.verdict ?? 'unknown',
+  gray: tally?.gray ?? null,
   endpoints: Object.fromEntries(
     Object.entries(tally?.endpoints ?? {}).map(([name, { verdict, down, up, electorate, needs, ballots }]) => [
       name,
@@ -154,12 +160,13 @@ const targetStatus = (service: string, pool: string, target: TargetConfig, tally
   ),
 });
 
-const poolBecause = (tally: PoolTally | undefined, hold: HoldName | null, nowMs: number): string => {
+const poolBecause = (tally: PoolTally | undefined, hold: HoldName | null, acceptable: number, nowMs: number): string => {
   const held = hold === null ? '' : `; held (${hold}): ${holdMeans(hold)}`;
   if (tally === undefined) return `not counted yet${held}`;
   const gate = tally.gate === 'closed' ? '; its region says a local target is down' : '';
   const count = `${tally.up} of ${tally.total} targets up (needs ${tally.minUp})`;
-  return `${tally.cause === 'up' ? count : whyOut(tally.region, tally.cause, tally, nowMs)}${gate}${held}`;
+  const gray = tally.gray === 0 ? '' : `; ${whyGray(tally.region, [tally], acceptable)}`;
+  return `${tally.cause === 'up' ? count : whyOut(tally.region, tally.cause, tally, nowMs)}${gray}${gate}${held}`;
 };
 
 const poolStatus = (
@@ -167,6 +174,7 @@ const poolStatus = (
   pool: PoolConfig,
   tally: PoolTally | undefined,
   routing: ServiceRouting | undefined,
+  acceptable: number,
   nowMs: number,
 ): PoolStatus => {
   const weights = service.pools.reduce((sum, each) => sum + each.weight, 0);
@@ -182,9 +190,10 @@ const poolStatus = (
     unknown: tally?.unknown ?? pool.targets.length,
     total: tally?.total ?? pool.targets.length,
     minUp: pool.minUp,
+    gray: tally?.gray ?? 0,
     gate: tally?.gate ?? 'open',
     memory,
-    because: poolBecause(tally, memory?.hold ?? null, nowMs),
+    because: poolBecause(tally, memory?.hold ?? null, acceptable, nowMs),
     targets: pool.targets.map((target) =>
       targetStatus(
         service.name,
@@ -198,6 +207,7 @@ const poolStatus = (
 
 const serviceStatus = (input: StatusInput, tallies: ReadonlyMap<string, PoolTally>, service: ServiceConfig): ServiceStatus => {
   const routing = input.routing === null ? undefined : own(input.routing.services, service.name);
+  const acceptable = input.cluster.policy.gray?.acceptable ?? 0;
   return {
     name: service.name,
     mode: service.mode,
@@ -207,7 +217,9 @@ const serviceStatus = (input: StatusInput, tallies: ReadonlyMap<string, PoolTall
     fence: routing?.fence ?? null,
     because: routing?.because ?? 'nothing has been decided yet',
     applied: own(input.applied, service.name) ?? null,
-    pools: service.pools.map((pool) => poolStatus(service, pool, tallies.get(poolKey(service.name, pool.name)), routing, input.nowMs)),
+    pools: service.pools.map((pool) =>
+      poolStatus(service, pool, tallies.get(poolKey(service.name, pool.name)), routing, acceptable, input.nowMs),
+    ),
   };
 };
 

@@ -1,8 +1,9 @@
 // Relations between the parts of a configuration: names that must exist, numbers that must fit one another, pools that could never serve. Pure.
 // Works on whatever parts of a file are sound, so that one run finds every problem; says nothing that would only echo a broken part.
 
+import { grayWeights } from '../health/gray.ts';
 import { confirmEveryMs, faultsFor } from '../health/timing.ts';
-import type { ClusterConfig, Policy, PoolConfig, ServiceConfig } from '../model.ts';
+import type { ClusterConfig, GrayPolicy, Policy, PoolConfig, ServiceConfig } from '../model.ts';
 import { VALUE_BYTES_MAX } from '../store/store.ts';
 import type { SpanName } from './defaults.ts';
 import { duplicates, type Finding, finding, type Path, showPath } from './problem.ts';
@@ -208,12 +209,27 @@ const relationsOf = (policy: Policy): readonly Relation[] => {
   ];
 };
 
+/** Rates in the wrong order tell nothing apart, and a threshold that one fault reaches pages for every lost packet. */
+const grayFindings = (gray: GrayPolicy): Finding[] => {
+  const at = [...AT, 'policy', 'gray'];
+  const { acceptable, rejectable, threshold } = gray;
+  if (rejectable <= acceptable) {
+    const message = `found rejectable ${rejectable / 10}%, expected more than acceptable (${acceptable / 10}%), or nothing tells the two apart; raise rejectable or lower acceptable`;
+    return [finding([...at, 'rejectable'], message)];
+  }
+  const least = Math.floor(grayWeights(gray).perFault) + 1;
+  if (threshold >= least) return [];
+  const message = `found threshold ${threshold}, expected at least ${least}, or a single fault is called gray (it adds ${grayWeights(gray).perFault.toFixed(1)}); raise threshold`;
+  return [finding([...at, 'threshold'], message)];
+};
+
 const policyFindings = (policy: Policy): Finding[] => {
   const at = [...AT, 'policy'];
   const findings = relationsOf(policy)
     .filter(({ holds }) => !holds)
     .map(({ of, found, expected, todo }) => finding([...at, of], `found ${of} ${spell(found)}, expected ${expected}; ${todo}`));
-  const { ramp } = policy;
+  const { ramp, gray } = policy;
+  if (gray !== undefined && gray !== null) findings.push(...grayFindings(gray));
   const fall = ramp.findIndex((stage, i) => i > 0 && stage <= (ramp[i - 1] ?? 0));
   if (fall !== -1)
     findings.push(

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { safety, steering } from '../../policies/index.ts';
 import { REGIONS_MAX } from '../health/chamber.ts';
 import type { ClusterConfig, PoolConfig, ProbeSpec, RegionConfig, ServiceConfig, TargetConfig } from '../model.ts';
-import { FAULTS, GOALS, LATCH_AFTER, policyOf, SAFETY, SPANS, type Span, TTL_S } from './defaults.ts';
+import { FAULTS, GOALS, GRAY_LIMITS, grayOf, LATCH_AFTER, policyOf, SAFETY, SPANS, type Span, TTL_S } from './defaults.ts';
 import {
   answer,
   dnsName,
@@ -13,6 +13,7 @@ import {
   hostPortText,
   name,
   percent,
+  percentOf,
   present,
   probeUrl,
   publicKey,
@@ -149,6 +150,23 @@ const rules = z
 
 const AUTO = `auto, or a whole number from ${FAULTS.min} to ${FAULTS.max}; auto is right unless you measured otherwise`;
 
+const GRAY_MAP = 'off, or a map with acceptable, rejectable, threshold and cut; leave it out for the defaults';
+
+const grayMap = z
+  .strictObject(
+    {
+      acceptable: percentOf(GRAY_LIMITS.acceptable, '1%').optional(),
+      rejectable: percentOf(GRAY_LIMITS.rejectable, '30%').optional(),
+      threshold: whole(GRAY_LIMITS.threshold.min, GRAY_LIMITS.threshold.max).optional(),
+      cut: percentOf(GRAY_LIMITS.cut, '50%').optional(),
+    },
+    { error: (issue) => (issue.code === 'invalid_type' ? GRAY_MAP : undefined) },
+  )
+  .nullable();
+
+/** `off` is null; a key without a value is a mistake. */
+const gray = z.preprocess((given) => (given === 'off' ? null : (given ?? 'nothing')), grayMap).transform(grayOf);
+
 const policy = z
   .strictObject({
     interval: span(SPANS.interval),
@@ -170,6 +188,7 @@ const policy = z
     unreadyPage: span(SPANS.unreadyPage),
     lease: span(SPANS.lease),
     renew: span(SPANS.renew),
+    gray: gray.optional(),
     safety: rules.optional(),
   })
   .transform(policyOf);

@@ -1,7 +1,7 @@
 // Every number of the policy that a cluster may leave out: spelling in the file, default, range and reason, in one place.
 // Fast cadences (an interval under 5 s) shrink what must fit between two looks; everything else keeps its number.
 import { confirmEveryMs } from '../health/timing.ts';
-import type { Policy } from '../model.ts';
+import type { GrayPolicy, Policy } from '../model.ts';
 
 export interface Span {
   defaultMs: number;
@@ -44,6 +44,25 @@ export type SpanName = keyof typeof SPANS;
 /** Not durations. */
 export const LATCH_AFTER = { default: 4, min: 0, max: 100, why: 'three returns may be bad luck, the fourth is a pattern' } as const;
 export const FAULTS = { min: 1, max: 20, why: 'auto asks each vantage for more the fewer vantages must agree' } as const;
+/** Rates in thousandths. One error in a hundred is the network's; at one in three users have noticed. How 12 was chosen: `npm run bench -- gray`. */
+export const GRAY: GrayPolicy = { acceptable: 10, rejectable: 300, threshold: 12, cut: 0 };
+/** `cut` leaves a tenth: all of it would be a drain, which takes a verdict. */
+export const GRAY_LIMITS = {
+  acceptable: { min: 1, max: 500 },
+  rejectable: { min: 2, max: 990 },
+  threshold: { min: 2, max: 100 },
+  cut: { min: 0, max: 900 },
+} as const;
+/** What the file gave of it; `off` is null. */
+export const grayOf = (given: { [name in keyof GrayPolicy]?: number | undefined } | null | undefined): GrayPolicy | null =>
+  given === null
+    ? null
+    : {
+        acceptable: given?.acceptable ?? GRAY.acceptable,
+        rejectable: given?.rejectable ?? GRAY.rejectable,
+        threshold: given?.threshold ?? GRAY.threshold,
+        cut: given?.cut ?? GRAY.cut,
+      };
 /** A tenth shows whether it works, half whether it carries, then everything. */
 export const RAMP: readonly number[] = [100, 500, 1000];
 /** Somebody always serves, and automation takes at most one region a minute. */
@@ -57,6 +76,8 @@ export type GivenPolicy = { [name in SpanName]?: number | undefined } & {
   faults?: number | null | undefined;
   ramp?: readonly number[] | undefined;
   latchAfter?: number | undefined;
+  /** null: off. */
+  gray?: GrayPolicy | null | undefined;
   safety?: Policy['safety'] | undefined;
 };
 
@@ -86,6 +107,7 @@ export const policyOf = (given: GivenPolicy): Policy => {
     unreadyPageMs: span('unreadyPage'),
     leaseMs: span('lease'),
     renewMs: span('renew'),
+    gray: given.gray === undefined ? GRAY : given.gray,
     safety: given.safety ?? SAFETY,
   };
 };

@@ -90,12 +90,16 @@ export const ttlSeconds = text(`a duration in whole seconds from 1s to ${spell(T
   return ms !== null && ms % 1000 === 0 && ms >= 1000 && ms <= TTL_MAX_S * 1000 ? ms / 1000 : null;
 });
 
-/** `50%` in thousandths. */
-export const percent = text('a percentage from 0.1% to 100%; write it like 50%', (value) => {
-  const match = /^(\d{1,3}(?:\.\d)?)%$/.exec(value);
-  const thousandths = match === null ? 0 : Math.round(Number(match[1]) * 10);
-  return thousandths >= 1 && thousandths <= 1000 ? thousandths : null;
-});
+/** `50%` in thousandths, from `min` to `max` of them. `like`: the example in the sentence. */
+export const percentOf = ({ min, max }: { min: number; max: number }, like: string) =>
+  text(`a percentage from ${min / 10}% to ${max / 10}%; write it like ${like}`, (value) => {
+    const match = /^(\d{1,3}(?:\.\d)?)%$/.exec(value);
+    const thousandths = match === null ? -1 : Math.round(Number(match[1]) * 10);
+    return thousandths >= min && thousandths <= max ? thousandths : null;
+  });
+
+/** A share. */
+export const percent = percentOf({ min: 1, max: 1000 }, '50%');
 
 // ---- addresses ----
 

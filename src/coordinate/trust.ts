@@ -50,6 +50,7 @@ const SHAPES = {
     down: texts,
     unready: texts,
     unknown: texts,
+    gray: texts.optional(),
   }),
   beat: z.looseObject({
     ...spoken,

@@ -2,6 +2,7 @@
 // Drains are wishes here; which of them happen is settled over all services (drains.ts), because pacing counts regions.
 import { steeringOf } from '../../policies/index.ts';
 import type { HoldName, Mode, Override, Policy, PoolMemory, PoolTally, Route, ServiceConfig, ServiceRouting } from '../model.ts';
+import { cutOf } from './gray.ts';
 import { drainOn } from './override.ts';
 import {
   drainedByOverride,
@@ -126,7 +127,7 @@ export const withTime = (bench: Bench, nowMs: number): Bench => {
   const held: HoldName | null = bench.still;
   const marked = eachSeat(bench, (s) => withOutage(s, nowMs));
   const recovered = eachSeat(marked, (s) => withRecovery(s, bench.policy, held, nowMs));
-  return held === null ? eachSeat(recovered, (s) => withScale(s, bench.policy, nowMs)) : recovered;
+  return held === null ? eachSeat(recovered, (s) => withScale(s, bench.policy, cutOf(recovered, s, nowMs), nowMs)) : recovered;
 };
 
 /** Pools that hold back although a quorum says up: the least doubtful first. Those a human drained come last of all. */

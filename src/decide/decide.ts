@@ -3,7 +3,7 @@
 
 import { isFresh } from '../health/chamber.ts';
 import { VOTERS_MIN } from '../health/electorate.ts';
-import { leastElectorate, tally, votesBehind } from '../health/quorum.ts';
+import { leastElectorate, tally, votesBehind, votesCallingGray } from '../health/quorum.ts';
 import {
   type ClusterConfig,
   type Mode,
@@ -32,9 +32,10 @@ import {
   withTime,
 } from './bench.ts';
 import { withDrains } from './drains.ts';
+import { isStillGray } from './gray.ts';
 import { hasOverdueNews } from './incident.ts';
 import { activeOverrides, drainOn, expiredOverrides, freezeOn, stopOn } from './override.ts';
-import { factorOf, isSame, newMemory, patch, SET_ASIDE } from './pool.ts';
+import { factorOf, GRAY, isSame, newMemory, patch, SET_ASIDE } from './pool.ts';
 import { compose } from './record.ts';
 import { blankRouting, type Decision, type Snapshot } from './snapshot.ts';
 import { type Happening, happeningsOf, type ServiceStory } from './story.ts';
@@ -102,14 +103,16 @@ const stepped = (bench: Bench, active: readonly Override[], nowMs: number): Benc
   return relieved(withTime(carried(ordered, nowMs), nowMs), nowMs);
 };
 
-/** Causes that are told once: /healthz failing alone, and unready for too long. */
+/** Causes that are told once: /healthz failing alone, errors now and then, and unready for too long. */
 const withTold = (bench: Bench, nowMs: number): Bench => {
   let next = bench;
-  for (const { config, memory, tally: t } of bench.seats) {
-    const told = memory.told.filter((tag) => tag !== 'suspect' && tag !== 'unready-long');
+  for (const seat of bench.seats) {
+    const { config, memory, tally: t } = seat;
+    const told = memory.told.filter((tag) => tag !== 'suspect' && tag !== GRAY && tag !== 'unready-long');
     // During a real outage /readyz is only a moment behind: doubt about it is no proof that /healthz fails alone.
     const alone = t.targets.some((x) => x.verdict === 'suspect' && x.endpoints.readyz?.down === 0 && !x.endpoints.readyz.suspectAtQuorum);
     if (t.cause === 'suspect' && (alone || memory.told.includes('suspect'))) told.push('suspect');
+    if (isStillGray(seat)) told.push(GRAY);
     const unreadyMs = memory.outAtMs === null ? 0 : nowMs - memory.outAtMs;
     if (memory.state === 'out' && t.cause === 'unready' && unreadyMs >= bench.policy.unreadyPageMs) told.push('unready-long');
     if (told.join() !== memory.told.join()) next = setMemory(next, config.name, patch(memory, { told }));
@@ -215,11 +218,13 @@ const configuredRoute = (bench: Bench, nowMs: number): ServiceRouting['route'] =
 
 const RETURNS: ReadonlySet<string> = new Set<Happening['kind']>(['returning', 'stage', 'returned', 'released']);
 
-/** Votes a decision rests on. A drain rests on DOWN votes; a return on everybody's, since none may be DOWN. */
+/** Votes a decision rests on. A drain rests on DOWN votes, a cut on those that say gray; a return on everybody's, since none may be DOWN. */
 const usesOf = (snapshot: Snapshot, stories: readonly ServiceStory[], tallies: readonly PoolTally[]): readonly string[] => {
   const moved = stories.filter((s) => s.moved && !s.started).flatMap((s) => s.happenings);
   const returning = moved.some((h) => RETURNS.has(h.kind) || (h.kind === 'scaled' && h.raised));
   if (returning) return snapshot.heard.filter((h) => isFresh(h, snapshot.cluster)).map((h) => h.key);
   const touched = tallies.filter((t) => moved.some((h) => h.service === t.service && h.pool === t.pool));
-  return votesBehind(snapshot.cluster, snapshot.heard, touched, ['down']);
+  const down = votesBehind(snapshot.cluster, snapshot.heard, touched, ['down']);
+  const gray = moved.some((h) => h.kind === 'scaled' && h.gray > 0) ? votesCallingGray(snapshot.cluster, snapshot.heard, touched) : [];
+  return [...new Set([...down, ...gray])];
 };

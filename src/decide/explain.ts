@@ -22,6 +22,19 @@ export const whyOut = (region: string, cause: Verdict, tally: PoolTally, nowMs: 
   return `${region} ${cause}: ${e.down} of ${e.electorate} vantages (needs ${e.needs})${since}${targets}`;
 };
 
+/**
+ * `eu-west gray: 2 of 3 vantages (needs 2) see more errors than 1 % on web/eu-west/app /readyz`, of the first target that most regions call gray. null: none
+ * does. `acceptable` in thousandths.
+ */
+export const whyGray = (region: string, tallies: readonly PoolTally[], acceptable: number): string | null => {
+  const all = tallies.flatMap(({ targets }) => targets.flatMap(({ target, gray }) => (gray === undefined ? [] : [{ target, ...gray }])));
+  const worst = all.toSorted((a, b) => b.regions.length - a.regions.length)[0];
+  if (worst === undefined) return null;
+  const alike = all.filter((g) => g.regions.length >= g.needs).length - 1;
+  const where = `${worst.target} ${worst.endpoints.map((e) => `/${e}`).join(' and ')}${alike > 0 ? ` and ${plural(alike, 'target')} more` : ''}`;
+  return `${region} gray: ${worst.regions.length} of ${worst.electorate} vantages (needs ${worst.needs}) see more errors than ${acceptable / 10} % on ${where}`;
+};
+
 /** What would have changed the outcome, in votes. */
 export const counterfactual = (stories: readonly ServiceStory[]): string => {
   const drained = stories.flatMap((s) => s.happenings).find((h) => h.kind === 'drained');
@@ -85,7 +98,7 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
     case 'returned':
       return h.early ? `${h.region} is up and takes traffic at once: nobody else can` : `${h.region} carries its full share again`;
     case 'scaled':
-      return `${h.region}: ${h.tally.up} of ${h.tally.total} targets up, share scaled to ${h.scale / 10} %`;
+      return `${h.region}: ${h.tally.up} of ${h.tally.total} targets up${h.gray > 0 ? `, ${h.gray} gray` : ''}, share scaled to ${h.scale / 10} %`;
     case 'ordered':
       return `${h.region} drained by ${h.override.owner}: ${h.override.reason}`;
     case 'released':
@@ -98,6 +111,16 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
       return `no pool of ${who(group)} has been up for ${seconds(h.afterMs)} s: the configured route is served`;
     case 'suspect':
       return `${h.region} suspect: /healthz fails at a quorum while /readyz answers; no traffic moves`;
+    case 'gray':
+      return `${whyGray(
+        h.region,
+        group.map((each) => each.tally),
+        h.acceptable,
+      )}; ${group.some((each) => each.kind === 'gray' && each.cut) ? 'its share is cut' : 'nothing moved'}`;
+    case 'gray-over':
+      return h.acceptable === null
+        ? `${h.region} no longer gray: nobody looks for it any more`
+        : `${h.region} no longer gray: too few vantages see more errors than ${h.acceptable / 10} %`;
     case 'unready-long':
       return `${h.region} unready for ${seconds(h.forMs)} s`;
   }

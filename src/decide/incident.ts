@@ -50,6 +50,7 @@ const severityOf = (h: Happening): Severity => {
       return 'critical';
     case 'refused':
     case 'suspect':
+    case 'gray':
     case 'unready-long':
       return 'warning';
     default:
@@ -121,8 +122,12 @@ const distinct = (pages: readonly Page[]): readonly Page[] => {
   });
 };
 
-/** The subject of the incident that news without one of its own belongs to. */
-const topicOf = (h: Happening): string => (h.kind === 'failed-open' ? 'hold/all-down' : h.region);
+/** The subject of the incident that news without one of its own belongs to. Gray is none's: it may begin before an outage and end long after it. */
+const topicOf = (h: Happening): string =>
+  h.kind === 'failed-open' ? 'hold/all-down' : h.kind === 'gray' || h.kind === 'gray-over' ? `gray/${h.region}` : h.region;
+
+/** The key of news that belongs to no incident; what ends it has the same. */
+const keyOf = (h: Happening): string => `${h.kind === 'gray-over' ? 'gray' : h.kind}-${h.region}`;
 
 const sentence1 = (t: Telling, group: readonly Happening[]): string =>
   sentenceOf(group, t.cluster.policy.rampStepMs, t.cluster.policy.ramp, t.nowMs);
@@ -211,7 +216,7 @@ const pageOf = (t: Telling, group: readonly Happening[], h: Happening, sentence:
   const moved = t.stories.filter((s) => s.moved && group.some((g) => g.service === s.service.name)).map(shift);
   const shown = moved.length > 3 ? [...moved.slice(0, 2), `and ${moved.length - 2} more`] : moved;
   const summary = [advice ? `advice, nothing was written: ${sentence}` : sentence, ...shown].join('; ');
-  return page(t, advice ? `advice.${h.kind}` : typeOf(h), severityOf(h), summary, incident ?? `${h.kind}-${h.region}`, {
+  return page(t, advice ? `advice.${h.kind}` : typeOf(h), severityOf(h), summary, incident ?? keyOf(h), {
     services: servicesOf(group),
     region: h.region,
     changes: moved,
@@ -234,6 +239,10 @@ const typeOf = (h: Happening): string => {
       return 'override.refused';
     case 'failed-open':
       return 'service.failed_open';
+    case 'gray':
+      return 'target.gray';
+    case 'gray-over':
+      return 'target.gray_over';
     default:
       return `region.${h.kind.replace('-', '_')}`;
   }

@@ -1,6 +1,8 @@
 // One pool's memory and how it moves: in -> out -> returning (up the ramp) -> in. Pure; returns the same object when nothing changed, so that
 // a step without news costs no decision. Whether a drain may happen is decided elsewhere (drains.ts); this file only remembers.
+
 import type { HoldName, Policy, PoolConfig, PoolMemory, PoolTally } from '../model.ts';
+import type { Cut } from './gray.ts';
 
 /** A pool under consideration. */
 export interface Seat {
@@ -32,8 +34,11 @@ export const newMemory = (state: PoolMemory['state'], nowMs: number): PoolMemory
 export const SET_ASIDE = 'set-aside';
 export const REFUSED = 'refused';
 
-/** What stays told through a change of state: a refusal, as long as its order stands. */
-const stillTold = (memory: PoolMemory): readonly string[] => memory.told.filter((tag) => tag === REFUSED);
+/** Tag of pools with gray targets. */
+export const GRAY = 'gray';
+
+/** What stays told through a change of state: a refusal, as long as its order stands, and gray, until a quorum has seen it end. */
+const stillTold = (memory: PoolMemory): readonly string[] => memory.told.filter((tag) => tag === REFUSED || tag === GRAY);
 
 /** `memory` with `fields`, or `memory` itself when they change nothing. */
 export const patch = (memory: PoolMemory, fields: Partial<PoolMemory>): PoolMemory => {
@@ -88,9 +93,11 @@ export const drainedByOverride = (memory: PoolMemory, nowMs: number): PoolMemory
     ? patch(memory, { hold: null })
     : { ...memory, state: 'out', by: 'override', sinceAtMs: nowMs, upAtMs: null, hold: null };
 
+const stillGray = (memory: PoolMemory): readonly string[] => memory.told.filter((tag) => tag === GRAY);
+
 /** A human acted on this pool, so flap counts and the latch are forgotten; traffic returns up the ramp, or after recovery if it is not up. */
 export const releasedByOverride = (seat: Seat, nowMs: number): PoolMemory => {
-  const clean: PoolMemory = { ...seat.memory, drainsAtMs: [], latched: false, hold: null, told: [], sinceAtMs: nowMs };
+  const clean: PoolMemory = { ...seat.memory, drainsAtMs: [], latched: false, hold: null, told: stillGray(seat.memory), sinceAtMs: nowMs };
   return isSound(seat)
     ? { ...clean, state: 'returning', by: null, stage: 0, stageAtMs: nowMs }
     : { ...clean, state: 'out', by: 'health', upAtMs: null };
@@ -174,13 +181,16 @@ const climb = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: number)
   return { ...memory, stage, stageAtMs: nowMs, hold: null };
 };
 
-/** Share of the targets that are up: lowered at once, raised only after it has been higher for the recovery hold, so that flapping targets move no route. */
-export const withScale = (seat: Seat, policy: Policy, nowMs: number): PoolMemory => {
+/**
+ * Share of the targets that are up, without what is cut for gray ones: lowered at once, raised only after it has been higher for
+ * the recovery hold, so that flapping targets move no route. Never nothing: that would be a drain.
+ */
+export const withScale = (seat: Seat, policy: Policy, cut: Cut, nowMs: number): PoolMemory => {
   const { memory, tally } = seat;
   if (tally.verdict !== 'up' || tally.total === 0) return memory;
   // Targets of unknown health take nothing away and give nothing back.
-  const most = Math.round(((tally.up + tally.unknown) * 1000) / tally.total);
-  const scale = Math.round((tally.up * 1000) / tally.total);
+  const scaleOf = (targets: number, less: number): number => Math.max(1, Math.round((targets * 1000 - less) / tally.total));
+  const [most, scale] = [scaleOf(tally.up + tally.unknown, cut.now), scaleOf(tally.up, cut.still)];
   if (most < memory.scale) return patch(memory, { scale: most, scaleUpAtMs: null });
   if (scale <= memory.scale) return patch(memory, { scaleUpAtMs: null });
   const scaleUpAtMs = memory.scaleUpAtMs ?? nowMs;

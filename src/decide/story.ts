@@ -3,7 +3,8 @@
 import { causeOf } from '../health/verdict.ts';
 import type { HoldName, Mode, Override, PoolMemory, PoolTally, Route, ServiceConfig, Verdict } from '../model.ts';
 import { type Bench, FAIL_OPEN } from './bench.ts';
-import type { Seat } from './pool.ts';
+import { cutOf } from './gray.ts';
+import { GRAY, type Seat } from './pool.ts';
 
 interface Subject {
   service: string;
@@ -21,13 +22,17 @@ export type Happening = Subject &
     | { kind: 'returning'; holdMs: number }
     | { kind: 'stage'; stage: number; restarted: boolean }
     | { kind: 'returned'; early: boolean }
-    | { kind: 'scaled'; scale: number; raised: boolean }
+    /** `gray`: so many of its targets are gray, and cost it some of its share. */
+    | { kind: 'scaled'; scale: number; raised: boolean; gray: number }
     | { kind: 'ordered'; override: Override }
     | { kind: 'released' }
     | { kind: 'set-aside' }
     | { kind: 'refused'; override: Override; frozen: boolean }
     | { kind: 'failed-open'; afterMs: number }
     | { kind: 'suspect' }
+    /** `acceptable`: errors in thousandths that would not have been told. */
+    | { kind: 'gray'; acceptable: number; cut: boolean }
+    | { kind: 'gray-over'; acceptable: number | null }
     | { kind: 'unready-long'; forMs: number }
   );
 
@@ -60,10 +65,13 @@ export const happeningsOf = (
   const subject: Subject = { service: bench.service.name, mode: bench.mode, pool: config.name, region: config.region, tally };
   if (before === undefined || before === after) return [];
   const list: Happening[] = [];
+  const cut = cutOf(bench, seat, nowMs);
   if (before.state !== after.state || before.by !== after.by) list.push(...moves(subject, before, after, tally, order, nowMs));
   else if (after.state === 'returning' && before.stageAtMs !== after.stageAtMs)
     list.push({ ...subject, kind: 'stage', stage: after.stage, restarted: after.stage <= before.stage });
-  if (before.scale !== after.scale) list.push({ ...subject, kind: 'scaled', scale: after.scale, raised: after.scale > before.scale });
+  const raised = after.scale > before.scale;
+  if (before.scale !== after.scale)
+    list.push({ ...subject, kind: 'scaled', scale: after.scale, raised, gray: cut.now > 0 && !raised ? tally.gray : 0 });
   if (before.hold !== after.hold && after.hold !== null)
     list.push({ ...subject, kind: 'held', hold: after.hold, failOpen: bench.service.allDown === 'configured', refusal });
   if (before.hold !== null && after.hold === null && after.state !== 'out') list.push({ ...subject, kind: 'freed', hold: before.hold });
@@ -72,6 +80,10 @@ export const happeningsOf = (
   if (after.told.includes(FAIL_OPEN) && !before.told.includes(FAIL_OPEN))
     list.push({ ...subject, kind: 'failed-open', afterMs: bench.policy.pacingMs });
   if (after.told.includes('suspect') && !before.told.includes('suspect')) list.push({ ...subject, kind: 'suspect' });
+  if (after.told.includes(GRAY) && !before.told.includes(GRAY))
+    list.push({ ...subject, kind: 'gray', acceptable: bench.policy.gray?.acceptable ?? 0, cut: after.scale < before.scale && cut.now > 0 });
+  if (before.told.includes(GRAY) && !after.told.includes(GRAY))
+    list.push({ ...subject, kind: 'gray-over', acceptable: bench.policy.gray?.acceptable ?? null });
   if (after.told.includes('unready-long') && !before.told.includes('unready-long'))
     list.push({ ...subject, kind: 'unready-long', forMs: nowMs - (after.outAtMs ?? nowMs) });
   return list;

@@ -2,6 +2,7 @@
 // counted once. A region has one vote however many replicas it runs: about each target the word of its one owner (shares.ts). Silence and abstention are
 // no evidence. Knows no targets and no pools; src/health/quorum.ts asks.
 import type { Ballot, Beat, ClusterConfig, EndpointKey, EndpointName, EndpointTally, TargetId, Vote } from '../model.ts';
+import { endpointKey } from '../model.ts';
 import { configHash } from './config-hash.ts';
 import { type Shares, sharesOf } from './shares.ts';
 import { goneAfterMs, quorumOf } from './timing.ts';
@@ -38,6 +39,7 @@ interface Speaker {
   healthz: ReadonlySet<TargetId>;
   readyz: ReadonlySet<TargetId>;
   unknown: ReadonlySet<TargetId>;
+  gray: readonly EndpointKey[];
 }
 
 /** Most regions whose say fits one whole number exactly: 3 to this power is below 2 to the 53rd. The configuration holds to it. */
@@ -74,6 +76,8 @@ export interface Chamber {
   /** Every target that any vote or beat mentions. */
   says: ReadonlyMap<TargetId, Says>;
   doubts: ReadonlyMap<EndpointKey, Doubt>;
+  /** Which regions call which endpoints of a target gray; only of targets of which any does. */
+  gray: ReadonlyMap<TargetId, ReadonlyMap<string, ReadonlySet<EndpointName>>>;
   /** Counts per electorate and number, worked out once. */
   counted: Map<readonly string[], Map<number, Counted>>;
 }
@@ -108,14 +112,16 @@ export const assemble = (cluster: ClusterConfig, heard: readonly Heard[], nowMs:
       continue;
     }
     const { peers, bootN } = h.vote;
-    const speaker: Speaker = { replica: h.replica, peers, old: bootN === undefined, ageMs: h.ageMs, beat: h.beat, ...listsOf(h.vote) };
+    const { replica, ageMs, beat } = h;
+    const speaker: Speaker = { replica, peers, old: bootN === undefined, ageMs, beat, gray: h.vote.gray ?? [], ...listsOf(h.vote) };
     const others = speaking.get(h.region);
     if (others === undefined) speaking.set(h.region, [speaker]);
     else others.push(speaker);
   }
   const regions = new Map([...speaking].map(([region, speakers]): [string, Voice] => [region, voiceOf(cluster, speakers)]));
   const digits = new Map(cluster.regions.map((r, i) => [r.name, 3 ** i]));
-  return { nowMs, regions, mute, digits, says: saysOf(regions, digits), doubts: doubtsOf(regions, nowMs), counted: new Map() };
+  const gray = grayOf(regions);
+  return { nowMs, regions, mute, digits, says: saysOf(regions, digits, gray), doubts: doubtsOf(regions, nowMs), gray, counted: new Map() };
 };
 
 const voiceOf = (cluster: ClusterConfig, speakers: readonly Speaker[]): Voice => {
@@ -133,7 +139,11 @@ const voiceOf = (cluster: ClusterConfig, speakers: readonly Speaker[]): Voice =>
 const isGone = (one: Speaker, speakers: readonly Speaker[], goneMs: number): boolean =>
   one.ageMs > goneMs && speakers.some((s) => s.ageMs <= goneMs && !s.peers.includes(one.replica));
 
-const saysOf = (regions: ReadonlyMap<string, Voice>, digits: ReadonlyMap<string, number>): ReadonlyMap<TargetId, Says> => {
+const saysOf = (
+  regions: ReadonlyMap<string, Voice>,
+  digits: ReadonlyMap<string, number>,
+  gray: Chamber['gray'],
+): ReadonlyMap<TargetId, Says> => {
   const says = new Map<TargetId, Says>();
   const of = (id: TargetId): Says => {
     let entry = says.get(id);
@@ -143,6 +153,7 @@ const saysOf = (regions: ReadonlyMap<string, Voice>, digits: ReadonlyMap<string,
     }
     return entry;
   };
+  for (const id of gray.keys()) of(id);
   for (const [region, { speakers, shares }] of regions) {
     const digit = digits.get(region) ?? 0;
     for (const speaker of speakers)
@@ -176,6 +187,21 @@ const saysOf = (regions: ReadonlyMap<string, Voice>, digits: ReadonlyMap<string,
 };
 
 const targetOf = (key: EndpointKey): TargetId => key.slice(0, key.lastIndexOf('#'));
+const ENDPOINTS: readonly EndpointName[] = ['healthz', 'readyz'];
+
+const grayOf = (regions: ReadonlyMap<string, Voice>): Chamber['gray'] => {
+  const gray = new Map<TargetId, Map<string, Set<EndpointName>>>();
+  for (const [region, { speakers, shares }] of regions)
+    for (const speaker of speakers)
+      for (const key of speaker.gray) {
+        const id = targetOf(key);
+        const endpoint = ENDPOINTS.find((e) => key === endpointKey(id, e));
+        if (endpoint === undefined || !isHeard(shares, speaker, id)) continue;
+        const said = gray.get(id) ?? new Map<string, Set<EndpointName>>();
+        gray.set(id, said.set(region, (said.get(region) ?? new Set()).add(endpoint)));
+      }
+  return gray;
+};
 
 /** A mention by who does not own the target is no say. */
 const isHeard = (shares: Shares | null, { replica }: Speaker, id: TargetId): boolean =>

@@ -1,6 +1,6 @@
 // Opinion: what one vantage believes of one endpoint. k faults in a row, started over at least a span, make it down; one success clears it.
 // Results of pipelined probes arrive out of order, so everything is ordered by when a probe started, never by when it ended.
-// Ignores slow degradation (gray failure): that is another rule's subject.
+// Ignores slow degradation (gray failure): that is gray.ts.
 import type { FaultReason, Outcome } from '../model.ts';
 
 export interface Opinion {

@@ -6,6 +6,7 @@ import type {
   EndpointKey,
   EndpointName,
   EndpointTally,
+  GrayTally,
   PoolConfig,
   PoolTally,
   ServiceConfig,
@@ -90,8 +91,23 @@ const tallyTarget = (chamber: Chamber, { id, keys, voters }: Seen): TargetTally 
   const endpoints: Partial<Record<EndpointName, EndpointTally>> = {};
   if (keys.healthz !== undefined) endpoints.healthz = tallyEndpoint(chamber, keys.healthz, says.healthz, voters);
   if (keys.readyz !== undefined) endpoints.readyz = tallyEndpoint(chamber, keys.readyz, says.readyz, voters);
-  return { target: id, verdict: targetVerdict(endpoints.healthz?.verdict, endpoints.readyz?.verdict), endpoints };
+  const verdict = targetVerdict(endpoints.healthz?.verdict, endpoints.readyz?.verdict);
+  const gray = counts(verdict) === 'out' ? null : tallyGray(chamber, id, voters);
+  return { target: id, verdict, ...(gray === null ? {} : { gray }), endpoints };
 };
+
+/** What the target's own voters say of its errors; null when none of them minds. */
+const tallyGray = (chamber: Chamber, id: TargetId, voters: readonly string[]): GrayTally | null => {
+  const said = chamber.gray.get(id);
+  const regions = said === undefined ? [] : voters.filter((region) => said.has(region));
+  if (regions.length === 0) return null;
+  const endpoints = ENDPOINTS.filter((endpoint) => regions.some((region) => said?.get(region)?.has(endpoint) === true));
+  return { regions, endpoints, electorate: voters.length, needs: quorumOf(voters.length) };
+};
+
+/** By quorum, or with no more than one region missing from it. */
+const isGray = ({ gray }: TargetTally): boolean => gray !== undefined && gray.regions.length >= gray.needs;
+const isNearGray = ({ gray }: TargetTally): boolean => gray !== undefined && gray.regions.length >= gray.needs - 1;
 
 /** A target nobody mentions: up if enough of its voters speak at all. */
 const quietVerdict = (chamber: Chamber, voters: readonly string[]): 'up' | 'unknown' =>
@@ -102,7 +118,7 @@ const WORST: readonly Verdict[] = ['down', 'unready', 'unknown', 'suspect', 'up'
 const tallyPool = (chamber: Chamber, place: Place, full: boolean): PoolTally => {
   const targets: TargetTally[] = [];
   const verdicts = new Set<Verdict>();
-  const n = { up: 0, unknown: 0, suspects: 0 };
+  const n = { up: 0, unknown: 0, suspects: 0, gray: 0, nearGray: 0 };
   let anyDownVote = false;
   let firstFaultAtMs: number | null = null;
   let lastOkAtMs: number | null = null;
@@ -121,6 +137,8 @@ const tallyPool = (chamber: Chamber, place: Place, full: boolean): PoolTally => 
     const side = counts(tally.verdict);
     if (side === 'up') n.up++;
     if (side === 'unknown') n.unknown++;
+    if (isGray(tally)) n.gray++;
+    if (isNearGray(tally)) n.nearGray++;
     let suspect = false;
     for (const endpoint of ENDPOINTS) {
       const e = tally.endpoints[endpoint];
@@ -143,6 +161,8 @@ const tallyPool = (chamber: Chamber, place: Place, full: boolean): PoolTally => 
     unknown: n.unknown,
     total,
     minUp: place.pool.minUp,
+    gray: n.gray,
+    nearGray: n.nearGray,
     // The pool is suspect when it would be out if what is suspect at a quorum turned out to be down.
     suspectAtQuorum: total - n.suspects < place.pool.minUp,
     anyDownVote,
@@ -199,5 +219,11 @@ export const votesBehind = (
         seen.add(cast);
         for (const [region, ballot] of Object.entries(cast)) if (ballots.includes(ballot)) regions.add(region);
       }
+  return heard.filter((h) => regions.has(h.region) && isFresh(h, cluster)).map((h) => h.key);
+};
+
+/** Keys of the fresh votes that call any target of these tallies gray: what a decision that takes share from them must guard. */
+export const votesCallingGray = (cluster: ClusterConfig, heard: readonly Heard[], tallies: readonly PoolTally[]): readonly string[] => {
+  const regions = new Set(tallies.flatMap(({ targets }) => targets.flatMap(({ gray }) => gray?.regions ?? [])));
   return heard.filter((h) => regions.has(h.region) && isFresh(h, cluster)).map((h) => h.key);
 };

@@ -1,6 +1,7 @@
 // What a vantage says, from what it believes: the vote, whose sequence rises only with its content, and the beat that keeps it fresh. Boot number,
 // newest revision seen and signature are added by who writes them down (src/probe/voice.ts). Pure.
 import type { Beat, EndpointKey, Self, Suspicion, TargetId, Vote } from '../model.ts';
+import type { Gray } from './gray.ts';
 import { isSuspect, type Opinion } from './opinion.ts';
 import { targetsOf, type VantageRules } from './watched.ts';
 
@@ -13,6 +14,7 @@ export interface Speaking {
   /** What its region looks at. */
   all: VantageRules;
   opinions: ReadonlyMap<EndpointKey, Opinion>;
+  gray: ReadonlyMap<EndpointKey, Gray>;
   /** Name what it does not own as unknown: who counts may be of 0.1, and take what a vote does not mention for up. */
   spellOut: boolean;
 }
@@ -25,6 +27,7 @@ export const voteOf = (own: Speaking, seq: number, self: Self): Vote => {
   const down = new Set<TargetId>();
   const unready = new Set<TargetId>();
   const unknown = new Set<TargetId>();
+  const gray = rules.watched.map((w) => w.key).filter((key) => own.gray.get(key)?.gray === true);
   for (const w of rules.watched) {
     const state = own.opinions.get(w.key)?.state ?? 'unknown';
     if (state === 'unknown') unknown.add(w.target);
@@ -44,6 +47,7 @@ export const voteOf = (own: Speaking, seq: number, self: Self): Vote => {
     down: [...down].sort(),
     unready: [...unready].sort(),
     unknown: [...unknown].sort(),
+    ...(gray.length === 0 ? {} : { gray: gray.sort() }),
   };
 };
 
@@ -55,7 +59,8 @@ export const sameContent = (a: Vote, b: Vote): boolean =>
   sameList(a.peers, b.peers) &&
   sameList(a.down, b.down) &&
   sameList(a.unready, b.unready) &&
-  sameList(a.unknown, b.unknown);
+  sameList(a.unknown, b.unknown) &&
+  sameList(a.gray ?? [], b.gray ?? []);
 
 export const sameList = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((item, i) => item === b[i]);

@@ -4,6 +4,7 @@
 // Who is a peer is the shell's finding (src/probe/siblings.ts).
 import type { Beat, EndpointKey, Observation, TargetId, Vote } from '../model.ts';
 import { isCutOff, judgeSelf, type Loneliness, type SelfFacts } from './abstain.ts';
+import { afterLookAmid, type Gray, NOT_GRAY } from './gray.ts';
 import { afterLook, afterPending, freshOpinion, isSuspect, type Opinion } from './opinion.ts';
 import { type Restraint, restrained, UNRESTRAINED } from './restraint.ts';
 import { beatOf, sameContent, sameList, sameSelf, voteOf } from './speech.ts';
@@ -35,6 +36,8 @@ export interface Own {
   restraint: Restraint;
   spellOut: boolean;
   opinions: Map<EndpointKey, Opinion>;
+  /** Only what something is held against. */
+  gray: Map<EndpointKey, Gray>;
   bursts: Map<TargetId, Burst>;
   /** Last burst a peer's hint has caused: amplification guard. Key `region target`. */
   hintedAtMs: Map<string, number>;
@@ -60,7 +63,8 @@ export interface Company {
 }
 
 export type VantageInput =
-  | { kind: 'look'; observation: Observation; late: boolean }
+  /** `scheduled`: it was its turn; else it was made for a reason. */
+  | { kind: 'look'; observation: Observation; late: boolean; scheduled: boolean }
   | { kind: 'pending'; key: EndpointKey; startedAtMs: number }
   | { kind: 'hints'; from: string; keys: readonly EndpointKey[] }
   | { kind: 'others'; votes: readonly { region: string; vote: Vote }[] }
@@ -96,7 +100,8 @@ const GAINED_AT_ONCE = 25;
 const GAINED_EVERY_MS = 100;
 
 export const newOwn = (boot: string, replica: string, rules: VantageRules, nowMs: number): Own => {
-  const speaking = { boot, peers: [replica], rules, all: rules, opinions: new Map<EndpointKey, Opinion>(), spellOut: false };
+  const [opinions, gray] = [new Map<EndpointKey, Opinion>(), new Map<EndpointKey, Gray>()];
+  const speaking = { boot, peers: [replica], rules, all: rules, opinions, gray, spellOut: false };
   return {
     ...speaking,
     replica,
@@ -126,7 +131,7 @@ export const observe = (own: Own, input: VantageInput, nowMs: number): VantageSt
 const listen = (own: Own, input: VantageInput, nowMs: number): Own => {
   switch (input.kind) {
     case 'look':
-      return look(own, input.observation, input.late, nowMs);
+      return look(own, input.observation, input, nowMs);
     case 'pending': {
       const watched = find(own, input.key);
       return watched === undefined ? own : believe(own, watched, afterPending(opinionOf(own, input.key), input.startedAtMs), nowMs);
@@ -162,16 +167,25 @@ const checked = (own: Own, facts: SelfFacts, nowMs: number): Own => {
   return isBack ? { ...own, facts, restraint: { ...own.restraint, healingUntilMs: nowMs + own.rules.intervalMs } } : { ...own, facts };
 };
 
-const look = (own: Own, observation: Observation, late: boolean, nowMs: number): Own => {
+const look = (own: Own, observation: Observation, { late, scheduled }: { late: boolean; scheduled: boolean }, nowMs: number): Own => {
   const awake = late ? caughtOut(own, nowMs) : own;
-  const watched = find(awake, observation.key);
+  const { key, startedAtMs, outcome } = observation;
+  const watched = find(awake, key);
   if (watched === undefined) return awake;
-  return believe(
-    awake,
-    watched,
-    afterLook(opinionOf(awake, observation.key), observation.startedAtMs, observation.outcome, watched.rule),
-    nowMs,
-  );
+  const before = opinionOf(awake, key);
+  const judged = scheduled ? rated(awake, observation, before) : awake;
+  return believe(judged, watched, afterLook(before, startedAtMs, outcome, watched.rule), nowMs);
+};
+
+/** What a scheduled look says of the endpoint's error rate. A vantage that doubts itself holds nothing against others meanwhile. */
+const rated = (own: Own, { key, startedAtMs, outcome }: Observation, before: Opinion): Own => {
+  const rule = own.rules.gray;
+  if (rule === undefined || own.vote.self.state !== 'ok') return own;
+  const held = own.gray.get(key) ?? NOT_GRAY;
+  const next = afterLookAmid(held, before, startedAtMs, outcome.saw, rule);
+  if (next.evidence > 0) own.gray.set(key, next);
+  else own.gray.delete(key);
+  return next.gray === held.gray ? own : { ...own, news: true };
 };
 
 const believe = (own: Own, watched: Watched, next: Opinion, nowMs: number): Own => {
@@ -224,6 +238,7 @@ const adopt = (own: Own, rules: VantageRules): Own => {
     ...own,
     rules,
     opinions: new Map([...own.opinions].filter(([key]) => kept.has(key))),
+    gray: new Map(rules.gray === undefined ? [] : [...own.gray].filter(([key]) => kept.has(key))),
     bursts: new Map([...own.bursts].filter(([target]) => targetsOf(rules).has(target))),
     hintedAtMs: new Map(),
     news: true,

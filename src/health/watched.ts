@@ -1,6 +1,7 @@
 // What a vantage looks at, indexed: by endpoint, by target, and the part of it that one replica owns. Rules never change once they are made, so each is
 // indexed once. Pure.
 import type { EndpointKey, EndpointName, TargetId } from '../model.ts';
+import type { GrayRule } from './gray.ts';
 import type { OpinionRule } from './opinion.ts';
 import { ownerOf } from './owner.ts';
 
@@ -19,6 +20,8 @@ export interface VantageRules {
   /** Of the whole configuration, as votes name it. */
   configHash?: string;
   watched: readonly Watched[];
+  /** Absent: nobody asks for gray failures. */
+  gray?: GrayRule;
   /** Span between confirmation probes of one endpoint. */
   confirmEveryMs: number;
   burstMs: number;

@@ -24,8 +24,11 @@ export interface RunnerOptions {
   originMonoMs: number;
   /** One look. Resolves for anything the world does; a rejection is a bug and is left to stop the process. `signal` aborts when the runner stops. */
   probe(key: EndpointKey, startedAtMs: number, signal: AbortSignal): Promise<Outcome>;
-  /** `lateByMs`: how far this process was behind, at the start of the look or during it. Above `lateMs` it was, and should mistrust itself. */
-  onObservation(observation: Observation, lateByMs: number): void;
+  /**
+   * `lateByMs`: how far this process was behind, at the start of the look or during it. Above `lateMs` it was, and should mistrust itself. `scheduled`: the
+   * look was made because it was due; else somebody asked for it.
+   */
+  onObservation(observation: Observation, lateByMs: number, scheduled: boolean): void;
   onPending(key: EndpointKey, startedAtMs: number): void;
   /** Most looks in flight, over all keys. One that is due beyond it is not made and reported as `nothing`, a round late. */
   concurrencyMax: number;
@@ -84,6 +87,13 @@ const createPulse = (ports: RunnerOptions['ports'], lateMs: number) => {
   };
 };
 
+/** A look to be made: when it should have begun, and whether the schedule or somebody's suspicion asked for it. */
+interface Wanted {
+  key: EndpointKey;
+  dueAtMs: number;
+  scheduled: boolean;
+}
+
 export const createRunner = (options: RunnerOptions): Runner => {
   const { ports, intervalMs, timeoutMs, lateMs, probe } = options;
   const pulse = createPulse(ports, lateMs);
@@ -96,27 +106,29 @@ export const createRunner = (options: RunnerOptions): Runner => {
   let lookedAtMs = ports.clock.monoMs();
   let timer: Timer | null = null;
 
-  const report = (observation: Observation, lateByMs: number): void => {
-    if (!stopped.signal.aborted && keys.has(observation.key)) options.onObservation(observation, lateByMs);
+  const report = ({ key, scheduled }: Wanted, startedAtMs: number, outcome: Outcome, lateByMs: number): void => {
+    if (!stopped.signal.aborted && keys.has(key)) options.onObservation({ key, startedAtMs, outcome }, lateByMs, scheduled);
   };
-  const reportNothing = (key: EndpointKey, startedAtMs: number, detail: string, lateByMs: number): void =>
-    report({ key, startedAtMs, outcome: { saw: 'nothing', detail } }, lateByMs);
+  const reportNothing = (wanted: Wanted, startedAtMs: number, detail: string, lateByMs: number): void =>
+    report(wanted, startedAtMs, { saw: 'nothing', detail }, lateByMs);
 
   /** What a look that has just ended is worth. */
-  const weigh = (key: EndpointKey, startedAtMs: number, startLateMs: number, outcome: Outcome): void => {
+  const weigh = (wanted: Wanted, startedAtMs: number, outcome: Outcome): void => {
+    const startLateMs = startedAtMs - wanted.dueAtMs;
     const overMs = ports.clock.monoMs() - startedAtMs - timeoutMs;
     const stalledMs = pulse.stalledMs(startedAtMs);
-    if (startLateMs > lateMs) reportNothing(key, startedAtMs, `started ${Math.round(startLateMs)} ms late`, startLateMs);
-    else if (outcome.saw !== 'fault') report({ key, startedAtMs, outcome }, startLateMs);
+    if (startLateMs > lateMs) reportNothing(wanted, startedAtMs, `started ${Math.round(startLateMs)} ms late`, startLateMs);
+    else if (outcome.saw !== 'fault') report(wanted, startedAtMs, outcome, startLateMs);
     else if (stalledMs > 0)
-      reportNothing(key, startedAtMs, `this process stood still for ${Math.round(stalledMs)} ms meanwhile`, stalledMs);
-    else if (overMs > lateMs) reportNothing(key, startedAtMs, `ended ${Math.round(overMs)} ms after its deadline`, overMs);
-    else report({ key, startedAtMs, outcome }, startLateMs);
+      reportNothing(wanted, startedAtMs, `this process stood still for ${Math.round(stalledMs)} ms meanwhile`, stalledMs);
+    else if (overMs > lateMs) reportNothing(wanted, startedAtMs, `ended ${Math.round(overMs)} ms after its deadline`, overMs);
+    else report(wanted, startedAtMs, outcome, startLateMs);
   };
 
-  const fly = async (key: EndpointKey, dueAtMs: number): Promise<void> => {
+  const fly = async (wanted: Wanted): Promise<void> => {
+    const { key } = wanted;
     const startedAtMs = ports.clock.monoMs();
-    const startLateMs = startedAtMs - dueAtMs;
+    const startLateMs = startedAtMs - wanted.dueAtMs;
     pulse.start();
     const suspicion = ports.timers.after(options.suspectAfterMs, () => {
       const trusted = startLateMs <= lateMs && pulse.stalledMs(startedAtMs) === 0;
@@ -138,19 +150,20 @@ export const createRunner = (options: RunnerOptions): Runner => {
         for (const landed of landings) landed();
       }
     }
-    weigh(key, startedAtMs, startLateMs, outcome);
+    weigh(wanted, startedAtMs, outcome);
   };
 
-  const start = (key: EndpointKey, dueAtMs: number): void => {
-    if ((flights.get(key) ?? 0) >= IN_FLIGHT_MAX) return;
-    if (inFlight < options.concurrencyMax) void fly(key, dueAtMs);
-    else reportNothing(key, dueAtMs, `${inFlight} looks in flight, the limit here`, intervalMs);
+  const start = (wanted: Wanted): void => {
+    if ((flights.get(wanted.key) ?? 0) >= IN_FLIGHT_MAX) return;
+    if (inFlight < options.concurrencyMax) void fly(wanted);
+    else reportNothing(wanted, wanted.dueAtMs, `${inFlight} looks in flight, the limit here`, intervalMs);
   };
 
   const startDue = ({ entry, dueAtMs }: Due<Entry>): void => {
     const lateByMs = ports.clock.monoMs() - dueAtMs;
-    if (lateByMs > SKIP_AFTER_MS) reportNothing(entry.key, dueAtMs, `skipped: ${Math.round(lateByMs)} ms late`, lateByMs);
-    else start(entry.key, dueAtMs);
+    const wanted: Wanted = { key: entry.key, dueAtMs, scheduled: true };
+    if (lateByMs > SKIP_AFTER_MS) reportNothing(wanted, dueAtMs, `skipped: ${Math.round(lateByMs)} ms late`, lateByMs);
+    else start(wanted);
   };
 
   const startAllDue = (): void => {
@@ -178,7 +191,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
       arm();
     },
     probeNow(key) {
-      if (keys.has(key) && !stopped.signal.aborted) start(key, ports.clock.monoMs());
+      if (keys.has(key) && !stopped.signal.aborted) start({ key, dueAtMs: ports.clock.monoMs(), scheduled: false });
     },
     inFlight: () => inFlight,
     stop() {

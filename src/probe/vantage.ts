@@ -257,10 +257,10 @@ export const createVantage = (options: VantageOptions): Vantage => {
         const spec = watched.get(key)?.spec;
         return spec === undefined ? { saw: 'nothing', detail: 'no longer configured' } : options.look(spec, config, signal);
       },
-      onObservation: (observation, lateByMs) => {
+      onObservation: (observation, lateByMs, scheduled) => {
         const spec = watched.get(observation.key)?.spec;
         if (spec !== undefined) options.onLook(observation.key, spec, observation.outcome, lateByMs);
-        feed({ kind: 'look', observation, late: lateByMs > LATE_MS });
+        feed({ kind: 'look', observation, late: lateByMs > LATE_MS, scheduled });
       },
       onPending: (key, startedAtMs) => feed({ kind: 'pending', key, startedAtMs }),
     });

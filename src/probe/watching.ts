@@ -2,6 +2,7 @@
 // Pure.
 import { configHash } from '../health/config-hash.ts';
 import { electorateOf, vantagesOf } from '../health/electorate.ts';
+import { grayRuleOf } from '../health/gray.ts';
 import { confirmEveryMs, faultsFor, quorumOf } from '../health/timing.ts';
 import type { VantageRules, Watched } from '../health/watched.ts';
 import { type ClusterConfig, type EndpointName, endpointKey, type ProbeSpec, type TargetId, targetId } from '../model.ts';
@@ -52,12 +53,16 @@ export const watchedBy = (cluster: ClusterConfig, region: string): readonly Watc
     ),
   );
 
-export const rulesOf = (cluster: ClusterConfig, watched: readonly Watching[]): VantageRules => ({
-  configVersion: cluster.version,
-  configHash: configHash(cluster),
-  watched,
-  confirmEveryMs: confirmEveryMs(cluster.policy),
-  burstMs: cluster.policy.burstMs,
-  intervalMs: cluster.policy.intervalMs,
-  beatMs: cluster.policy.beatMs,
-});
+export const rulesOf = (cluster: ClusterConfig, watched: readonly Watching[]): VantageRules => {
+  const gray = grayRuleOf(cluster.policy);
+  return {
+    configVersion: cluster.version,
+    configHash: configHash(cluster),
+    watched,
+    ...(gray === null ? {} : { gray }),
+    confirmEveryMs: confirmEveryMs(cluster.policy),
+    burstMs: cluster.policy.burstMs,
+    intervalMs: cluster.policy.intervalMs,
+    beatMs: cluster.policy.beatMs,
+  };
+};

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type StatusInput, statusDocument } from '../../src/api/status.ts';
+import { GRAY } from '../../src/config/defaults.ts';
 import { convergenceOf, detectionOf } from '../../src/converge/timings.ts';
 import type { EndpointTally, HoldName, Incident, PoolMemory, PoolTally, Vote } from '../../src/model.ts';
 import { targetId } from '../../src/model.ts';
@@ -45,6 +46,8 @@ const euTally = (healthz: EndpointTally, readyz: EndpointTally): PoolTally => ({
   unknown: 0,
   total: 1,
   minUp: 1,
+  gray: 0,
+  nearGray: 0,
   suspectAtQuorum: true,
   anyDownVote: true,
   gate: 'open',
@@ -134,6 +137,22 @@ describe('the matrix', () => {
     expect(REGIONS.map((region) => row?.[region]?.state)).toEqual(['unready', 'unknown', 'silent']);
     expect(row?.['ap-south']?.ageMs).toBeNull();
   });
+});
+
+test('a gray pool says so, with the numbers, and its target who says it', () => {
+  const gray = { regions: ['us-east', 'ap-south'], endpoints: ['readyz'], electorate: 3, needs: 2 } as const;
+  const up = { verdict: 'up', cause: 'up', up: 1, gray: 1, nearGray: 1, anyDownVote: false, suspectAtQuorum: false } as const;
+  const tallies: readonly PoolTally[] = [
+    { ...euTally(endpoint({}), endpoint({})), ...up, targets: [{ target: EU_APP, verdict: 'up', gray, endpoints: {} }] },
+  ];
+  const input = statusInput({ tallies });
+  const rated = { ...input, cluster: { ...input.cluster, policy: { ...input.cluster.policy, gray: GRAY } } };
+  const pool = statusDocument(rated).services[0]?.pools[0];
+  expect(pool).toMatchObject({ gray: 1, verdict: 'up', targets: [{ gray }] });
+  expect(pool?.because).toBe(
+    `1 of 1 targets up (needs 1); eu-west gray: 2 of 3 vantages (needs 2) see more errors than 1 % on ${EU_APP} /readyz`,
+  );
+  expect(statusDocument(statusInput({})).services[0]?.pools[0]).toMatchObject({ gray: 0, targets: [{ gray: null }] });
 });
 
 describe('a service', () => {

@@ -1,10 +1,11 @@
-// `npm run bench -- [detection|false-drains|publish|probe|decide|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [detection|false-drains|gray|publish|probe|decide|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchCoordination } from './coordination.ts';
 import { benchDecide } from './decide.ts';
 import { benchDetection } from './detection.ts';
 import { benchFalseDrains } from './false-drains.ts';
+import { benchGray } from './gray.ts';
 import { benchProbe } from './probe.ts';
 import { benchPublish } from './publish.ts';
 
@@ -43,6 +44,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   coordination: {
     says: 'Many regions deciding as one, on a real etcd; references: three strikes, a lock of etcd itself, the same records flat out',
     run: benchCoordination,
+  },
+  gray: {
+    says: 'Errors now and then: how soon they are noticed against false alarms; references: research, and three faults in a row',
+    run: benchGray,
   },
   decide: { says: 'One decision over many targets and five vantages; reference: JSON.parse of the same votes', run: benchDecide },
 };

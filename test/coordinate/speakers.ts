@@ -34,6 +34,8 @@ export class Speaker {
   n = 0;
   asOfRev = 0;
   down: readonly TargetId[] = [];
+  /** As it would stand in the vote; absent from it when undefined. */
+  gray: unknown;
   clockAheadMs = 0;
   readonly #hall: Hall;
 
@@ -65,7 +67,9 @@ export class Speaker {
       configVersion: cluster.version,
       configHash: configHash(cluster),
     };
-    const vote: Vote = { ...common, self: { state: 'ok' }, peers: [this.replica], down: this.down, unready: this.down, unknown: [] };
+    const gray = this.gray === undefined ? {} : { gray: this.gray as readonly string[] };
+    const said = { peers: [this.replica], down: this.down, unready: this.down, unknown: [], ...gray };
+    const vote: Vote = { ...common, self: { state: 'ok' }, ...said };
     const beat: Beat = {
       ...common,
       n: this.n,

@@ -58,6 +58,23 @@ describe('a region with keys', () => {
     expect(await hall.fresh(reader)).toEqual(ALL);
   });
 
+  test('may call endpoints gray, signed like all else, or say nothing of it; what is no list is no vote', async () => {
+    const { hall, reader } = await gathered();
+    for (const s of hall.speakers.slice(0, 2)) s.gray = ['web/b/app#readyz'];
+    await hall.pass(3000, [reader]);
+    const grayOnB = async (): Promise<number | undefined> =>
+      tally(hall.cluster, (await hall.look(reader)).sight.heard, hall.virtual.ports.clock.wallMs()).find((p) => p.pool === 'b')?.gray;
+    expect([await hall.fresh(reader), await grayOnB()]).toEqual([ALL, 1]);
+    const { gray: _, ...without } = hall.speaker('a').pair().vote;
+    await hall.put('a', 'a', { vote: without });
+    expect(await hall.refused(reader)).toEqual({ 'vote/a/a': 'it is not signed by a key of a' });
+    for (const wrong of ['web/b/app#readyz', [1], null]) {
+      hall.speaker('a').gray = wrong;
+      await hall.put('a', 'a', hall.speaker('a').pair());
+      expect(await hall.refused(reader)).toEqual({ 'vote/a/a': 'it is no vote' });
+    }
+  });
+
   test('does not keep fresh what it no longer says: a forged beat makes its vote silent', async () => {
     const { hall, reader } = await gathered();
     const { beat } = hall.speaker('a').pair();

@@ -38,6 +38,8 @@ export interface Scene {
   /** In a streak that is not long enough yet. */
   doubted?: readonly string[];
   unknown?: readonly string[];
+  /** /readyz fails now and then. */
+  gray?: readonly string[];
   /** The regions that see this; all by default. The others see everything well. */
   by?: readonly string[];
   silent?: readonly string[];
@@ -80,6 +82,7 @@ export class Council {
           down: [...of(scene.dead), ...of(scene.suspect)],
           unready: [...of(scene.dead), ...of(scene.unready)],
           unknown: of(scene.unknown),
+          gray: of(scene.gray).map((t) => endpointKey(t, 'readyz')),
           suspects: Object.fromEntries(
             of(scene.doubted).flatMap((t) => [
               [endpointKey(t, 'healthz'), suspicion({ faults: 1 })],

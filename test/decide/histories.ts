@@ -1,5 +1,6 @@
 // Random histories for decide(): clusters, what their vantages see and say, what humans order, and the player that feeds each result back.
 import fc from 'fast-check';
+import { GRAY } from '../../src/config/defaults.ts';
 import type { decide } from '../../src/decide/decide.ts';
 import type { Heard } from '../../src/health/chamber.ts';
 import { tally } from '../../src/health/quorum.ts';
@@ -54,9 +55,13 @@ const serviceFrom = (name: string, s: Shape): ServiceConfig =>
   });
 
 export const clusters: fc.Arbitrary<ClusterConfig> = fc
-  .record({ voters: fc.integer({ min: 3, max: 6 }), services: fc.array(shapes, { minLength: 1, maxLength: 3 }) })
-  .map(({ voters, services }) => {
-    const base = clusterOf(REGIONS, [], policy);
+  .record({
+    voters: fc.integer({ min: 3, max: 6 }),
+    services: fc.array(shapes, { minLength: 1, maxLength: 3 }),
+    cut: fc.constantFrom(0, 0, 500, 900),
+  })
+  .map(({ voters, services, cut }) => {
+    const base = clusterOf(REGIONS, [], { ...policy, gray: { ...GRAY, cut } });
     return {
       ...base,
       regions: base.regions.map((r, i) => ({ ...r, vote: i < voters })),
@@ -64,7 +69,7 @@ export const clusters: fc.Arbitrary<ClusterConfig> = fc
     };
   });
 
-type Health = 'ok' | 'dead' | 'unready' | 'suspect' | 'doubted' | 'unknown';
+type Health = 'ok' | 'dead' | 'unready' | 'suspect' | 'gray' | 'doubted' | 'unknown';
 
 type Event =
   | { kind: 'health'; pool: string; health: Health; by: readonly string[] }
@@ -87,7 +92,7 @@ const someRegions = fc.oneof(
 export const health: fc.Arbitrary<Event> = fc.record({
   kind: fc.constant('health' as const),
   pool: fc.constantFrom(...REGIONS),
-  health: fc.constantFrom<Health>('ok', 'ok', 'ok', 'dead', 'dead', 'unready', 'suspect', 'doubted', 'unknown'),
+  health: fc.constantFrom<Health>('ok', 'ok', 'ok', 'dead', 'dead', 'unready', 'suspect', 'gray', 'doubted', 'unknown'),
   by: someRegions,
 });
 
@@ -200,6 +205,7 @@ export class Stage {
         down: of('dead', 'suspect'),
         unready: of('dead', 'unready'),
         unknown: of('unknown'),
+        gray: of('gray').map((t) => `${t}#readyz`),
         suspects: Object.fromEntries(
           doubts.map((k) => [k, { firstFaultAgeMs: 900, lastOkAgeMs: 1900, faults: 1, reason: 'timeout' as const }]),
         ),

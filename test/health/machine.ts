@@ -62,8 +62,8 @@ export class Machine {
     }
   }
 
-  look(probed: EndpointKey, outcome: Outcome, late = false): void {
-    this.feed({ kind: 'look', observation: { key: probed, startedAtMs: this.nowMs, outcome }, late });
+  look(probed: EndpointKey, outcome: Outcome, late = false, scheduled = false): void {
+    this.feed({ kind: 'look', observation: { key: probed, startedAtMs: this.nowMs, outcome }, late, scheduled });
   }
 
   /** Runs to `toMs`, with a tick whenever the machine wants one. */
@@ -87,7 +87,7 @@ export class Machine {
       const half: EndpointName = (at / (intervalMs / 2)) % 2 === 0 ? 'healthz' : 'readyz';
       for (const w of watched) {
         const outcome = w.endpoint === half ? this.answer(w.key) : undefined;
-        if (outcome !== undefined) this.look(w.key, outcome);
+        if (outcome !== undefined) this.look(w.key, outcome, false, true);
       }
     }
     this.runTo(endMs);

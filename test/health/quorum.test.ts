@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Heard, isFresh, REGIONS_MAX } from '../../src/health/chamber.ts';
-import { leastElectorate, tally, votesBehind } from '../../src/health/quorum.ts';
+import { ownerOf } from '../../src/health/owner.ts';
+import { leastElectorate, tally, votesBehind, votesCallingGray } from '../../src/health/quorum.ts';
 import { counts, poolVerdict, targetVerdict } from '../../src/health/verdict.ts';
 import {
   type Ballot,
@@ -100,6 +101,78 @@ describe('who counts', () => {
     const narrow = { ...cluster, services: [serviceOf(REGIONS, { pools })] };
     expect(poolB({ a: gone, b: gone }, narrow).verdict).toBe('out');
     expect(poolB({ d: gone, e: gone }, narrow).verdict).toBe('up');
+  });
+});
+
+describe('gray', () => {
+  const ready = endpointKey(app, 'readyz');
+  const errs: Says = { gray: [ready] };
+
+  test.each([
+    ['three of five', { a: errs, b: errs, c: errs }, 1, 1],
+    ['two of five: one is missing', { a: errs, b: errs }, 0, 1],
+    ['one of five', { a: errs }, 0, 0],
+    ['two of two that speak: silence lowers no bar', { a: errs, b: errs, c: 'silent', d: 'silent', e: 'silent' }, 0, 1],
+    ['abstention counts nothing', { a: errs, b: errs, c: { ...errs, self: { state: 'abstain', because: 'x' } } }, 0, 1],
+    ['nor does an old vote', { a: errs, b: errs, c: { ...errs, ageMs: 8001 } }, 0, 1],
+    ['what is out has its own verdict', { a: { ...gone, ...errs }, b: { ...gone, ...errs }, c: { ...gone, ...errs } }, 0, 0],
+    ['one spell of being down there takes no vote away', { a: { ...gone, ...errs }, b: errs, c: errs }, 1, 1],
+    ['what is no endpoint is nothing', { a: { gray: [`${app}#x`, app, ''] }, b: { gray: [`${app}#x`] }, c: { gray: [app] } }, 0, 0],
+  ] as const)('%s', (_, says, gray, nearGray) => {
+    expect(poolB(says)).toMatchObject({ gray, nearGray });
+  });
+
+  test('moves no verdict, and names who says it of which endpoints', () => {
+    const t = poolB({ a: errs, c: { gray: [ready, endpointKey(app, 'healthz')] }, d: errs });
+    expect(t).toMatchObject({ verdict: 'up', cause: 'up', up: 1, suspectAtQuorum: false, anyDownVote: false });
+    expect(t.targets[0]?.gray).toEqual({ regions: ['a', 'c', 'd'], endpoints: ['healthz', 'readyz'], electorate: 5, needs: 3 });
+    expect(poolB({}).targets[0]).not.toHaveProperty('gray');
+  });
+
+  test('counts voters of the target only, and of a region what the owner says', () => {
+    const office = { ...cluster, regions: cluster.regions.map((r) => ({ ...r, vote: r.name !== 'e' })) };
+    expect(poolB({ c: errs, d: errs, e: errs }, office)).toMatchObject({ gray: 0, nearGray: 1 });
+    const peers = ['x', 'y'];
+    const saying = (who: (owner: string) => string): readonly Heard[] =>
+      ['a', 'b', 'c'].flatMap((region) =>
+        peers.map((replica) =>
+          heardFrom(cluster, region, { replica, peers, bootN: 1, ...(who(ownerOf(app, peers)) === replica ? errs : {}) }),
+        ),
+      );
+    const grayOf = (heard: readonly Heard[]): number | undefined => tally(cluster, heard, NOW).find((t) => t.pool === 'b')?.gray;
+    expect(grayOf(saying((owner) => owner))).toBe(1);
+    expect(grayOf(saying((owner) => (owner === 'x' ? 'y' : 'x')))).toBe(0);
+  });
+
+  test('the votes to guard are those that say it', () => {
+    const heard = allSay({ a: errs, b: errs, d: errs, e: { ...errs, ageMs: 9000 } });
+    const touched = tally(cluster, heard, NOW).filter((t) => t.pool === 'b');
+    expect(votesCallingGray(cluster, heard, touched)).toEqual(['vote/a/a', 'vote/b/a', 'vote/d/a']);
+    expect(
+      votesCallingGray(
+        cluster,
+        heard,
+        tally(cluster, heard, NOW).filter((t) => t.pool === 'a'),
+      ),
+    ).toEqual([]);
+  });
+
+  test('one vote more never makes anything less gray', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom(errs, {}, abstains, 'silent' as const), { minLength: 5, maxLength: 5 }),
+        fc.nat(4),
+        (says, at) => {
+          const count = (list: typeof says): readonly number[] => {
+            const { gray, nearGray } = poolB(Object.fromEntries(REGIONS.map((r, i) => [r, list[i] as Says | 'silent'])));
+            return [gray, nearGray];
+          };
+          const [before, more] = [count(says), count(says.map((s, i) => (i === at ? errs : s)))];
+          expect(more[0]).toBeGreaterThanOrEqual(before[0] ?? 0);
+          expect(more[1]).toBeGreaterThanOrEqual(before[1] ?? 0);
+        },
+      ),
+    );
   });
 });
 

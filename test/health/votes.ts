@@ -8,6 +8,8 @@ export interface Says {
   down?: readonly string[];
   unready?: readonly string[];
   unknown?: readonly string[];
+  /** Endpoints; absent from the vote when there are none. */
+  gray?: readonly string[];
   suspects?: Readonly<Record<EndpointKey, Suspicion>>;
   configVersion?: number;
   ageMs?: number;
@@ -56,6 +58,7 @@ export const heardFrom = (cluster: Pick<ClusterConfig, 'version'>, region: strin
       down: [...down].sort(),
       unready: [...unready].sort(),
       unknown: [...unknown].sort(),
+      ...(says.gray === undefined || says.gray.length === 0 ? {} : { gray: [...says.gray].sort() }),
     },
     beat,
     ageMs,

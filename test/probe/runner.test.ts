@@ -56,6 +56,17 @@ test('each entry is looked at once per interval at its phase, for hours, without
   expect(seen.every(({ saw, lateByMs }) => saw === 'ok' && lateByMs === 0)).toBe(true);
 });
 
+test('a look says whether it was due or asked for', async () => {
+  const told: string[] = [];
+  const { world, runner } = start([{ key: 'a', phaseMs: 1000 }], {
+    onObservation: ({ key }, _, scheduled) => told.push(`${key} ${scheduled}`),
+  });
+  await world.advance(2000);
+  runner.probeNow('a');
+  await world.advance(5000);
+  expect(told).toEqual(['a true', 'a false', 'a true']);
+});
+
 test('a look pending longer than the suspicion threshold is told once, before it ends', async () => {
   const { world, pending, seen } = start([{ key: 'a', phaseMs: 100 }], { takesMs: 1500, outcome: () => REFUSED });
   await world.advance(1099);

@@ -128,7 +128,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     weight: 2,
     draw(draw, { regions }) {
       const region = draw.pick(regions);
-      return lasting(draw, 5000, 90_000, [`gray ${region} ${draw.pick([0.05, 0.2, 0.5])}`], [`gray ${region} 0`]);
+      return lasting(draw, 5000, 90_000, [`gray ${region} ${draw.pick([0.05, 0.2, 0.5])}`], [`ok ${region}`]);
     },
   },
   'several-die-at-once': {

@@ -153,8 +153,7 @@ export const mended = ({ site, items }: Pick<Plan, 'site' | 'items'>): readonly 
   return [
     ...site.places.flatMap((p) => [...(has('freeze') ? [`thaw ${p}`] : []), ...(has('cut') ? [`heal ${p}`] : [])]),
     ...site.regions.flatMap((r) => [
-      ...(has('hang', 'refuse', 'error', 'slow', 'lose') ? [`ok ${r}`] : []),
-      ...(has('gray') ? [`gray ${r} 0`] : []),
+      ...(has('hang', 'refuse', 'error', 'slow', 'gray', 'lose') ? [`ok ${r}`] : []),
       ...(has('blind') ? [`sight ${r}`] : []),
       ...(has('egress') ? [`egress ${r} open`] : []),
     ]),

@@ -3,8 +3,9 @@
 import type { ClusterConfig, EndpointName, Outcome, ProbeSpec } from '../../src/model.ts';
 import type { Ports, Random } from '../../src/ports.ts';
 
-/** `slow`: an answer that takes longer than the suspicion threshold and comes before the timeout. */
-export type Health = 'ok' | 'refuse' | 'hang' | 'error' | 'slow';
+/** `slow`: an answer that takes longer than the suspicion threshold and comes before the timeout. A number: this fraction of looks
+ * ends in an error. */
+export type Health = 'ok' | 'refuse' | 'hang' | 'error' | 'slow' | number;
 
 export interface GroundOptions {
   nowMs: () => number;
@@ -38,8 +39,6 @@ export class Ground {
   readonly #addresses = new WeakMap<ProbeSpec, { host: string; endpoint: string }>();
   /** `a healthz` of all of a region's targets, `a-1 healthz` of one -> how it answers. */
   readonly #health = new Map<string, Health>();
-  /** `a` or `a-1` -> fraction of looks that fail all the same. */
-  readonly #gray = new Map<string, number>();
   /** `from to`: the way of looks between two regions; `from` alone: its uplink. */
   readonly #ways = new Map<string, Track>();
   /** When the targets of a region were last anything but well. */
@@ -58,17 +57,9 @@ export class Ground {
     this.#note(region);
   }
 
-  /** This fraction of the looks at a region's targets (or at one of them) fails, at random. 0: none. */
-  gray(region: string, fraction: number, target?: number): void {
-    const name = target === undefined ? region : `${region}-${target}`;
-    if (fraction === 0) this.#gray.delete(name);
-    else this.#gray.set(name, fraction);
-    this.#note(region);
-  }
-
   #note(region: string): void {
     const isOf = (key: string): boolean => key.split(' ')[0] === region || key.startsWith(`${region}-`);
-    const broken = [...this.#health].some(([key, health]) => isOf(key) && health !== 'ok') || [...this.#gray.keys()].some(isOf);
+    const broken = [...this.#health].some(([key, health]) => isOf(key) && health !== 'ok');
     this.#ill.set(region, { broken, changedAtMs: this.#options.nowMs() });
   }
 
@@ -89,7 +80,7 @@ export class Ground {
 
   /** Every target of the region has failed every look for the last `ms`. */
   isDead(region: string): boolean {
-    return (['healthz', 'readyz'] as const).every((e) => ['hang', 'refuse', 'error'].includes(this.#health.get(`${region} ${e}`) ?? 'ok'));
+    return (['healthz', 'readyz'] as const).every((e) => ['hang', 'refuse', 'error'].includes(String(this.#health.get(`${region} ${e}`))));
   }
 
   /** Looks from one region at another have all arrived for the last `ms`. */
@@ -112,12 +103,12 @@ export class Ground {
     return this.#ways.get(from)?.broken === true || (to !== null && this.#ways.get(`${from} ${to}`)?.broken === true);
   }
 
-  #healthOf(from: string, host: string, endpoint: string): Health {
+  #healthOf(from: string, host: string, endpoint: string): Exclude<Health, number> {
     const region = host.slice(0, host.lastIndexOf('-'));
     if (region !== from && this.#isBroken(from, region)) return 'hang';
-    const fraction = this.#gray.get(host) ?? this.#gray.get(region) ?? 0;
-    if (fraction > 0 && this.#options.random.unit() < fraction) return 'error';
-    return this.#health.get(`${host} ${endpoint}`) ?? this.#health.get(`${region} ${endpoint}`) ?? 'ok';
+    const health = this.#health.get(`${host} ${endpoint}`) ?? this.#health.get(`${region} ${endpoint}`) ?? 'ok';
+    if (typeof health !== 'number') return health;
+    return this.#options.random.unit() < health ? 'error' : 'ok';
   }
 
   #addressOf(spec: ProbeSpec): { host: string; endpoint: string } {

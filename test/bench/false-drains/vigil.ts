@@ -250,7 +250,9 @@ export class Vigil {
     // The runner arms its suspicion before the look, so at the same instant it comes first.
     if (fails && failMs >= cluster.policy.suspectAfterMs)
       this.#after(cluster.policy.suspectAfterMs, () => this.#feed(seat, { kind: 'pending', key, startedAtMs }));
-    this.#after(fails ? failMs : okMs, () => this.#feed(seat, { kind: 'look', observation: { key, startedAtMs, outcome }, late: false }));
+    // Gray failures are another bench's: no look counts as scheduled here.
+    const observation = { key, startedAtMs, outcome };
+    this.#after(fails ? failMs : okMs, () => this.#feed(seat, { kind: 'look', observation, late: false, scheduled: false }));
   }
 
   #say(seat: Seat, vote: Vote, beat: Beat): void {
