@@ -218,9 +218,14 @@ const configuredRoute = (bench: Bench, nowMs: number): ServiceRouting['route'] =
 
 const RETURNS: ReadonlySet<string> = new Set<Happening['kind']>(['returning', 'stage', 'returned', 'released']);
 
-/** Votes a decision rests on. A drain rests on DOWN votes, a cut on those that say gray; a return on everybody's, since none may be DOWN. */
+const isMove = ({ kind }: Happening): boolean => kind === 'drained' || RETURNS.has(kind);
+
+/**
+ * Votes a decision rests on. A drain rests on DOWN votes, a cut on those that say gray; a return on everybody's, since none may be DOWN. Also that of a
+ * standby, whose share stays 0: it is counted, paced and latched like any other.
+ */
 const usesOf = (snapshot: Snapshot, stories: readonly ServiceStory[], tallies: readonly PoolTally[]): readonly string[] => {
-  const moved = stories.filter((s) => s.moved && !s.started).flatMap((s) => s.happenings);
+  const moved = stories.filter((s) => !s.started).flatMap((s) => (s.moved ? s.happenings : s.happenings.filter(isMove)));
   const returning = moved.some((h) => RETURNS.has(h.kind) || (h.kind === 'scaled' && h.raised));
   if (returning) return snapshot.heard.filter((h) => isFresh(h, snapshot.cluster)).map((h) => h.key);
   const touched = tallies.filter((t) => moved.some((h) => h.service === t.service && h.pool === t.pool));

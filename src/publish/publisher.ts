@@ -71,7 +71,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
   const stopped = new AbortController();
   const work = new Set<Promise<void>>();
   const late = createLateWrites(ports.clock, PROVIDER_TIMEOUT_MS);
-  const book = createAppliedBook({ sight: options.sight, onApplied: options.onApplied });
+  const book = createAppliedBook({ onApplied: options.onApplied });
   let newest: Routing | null = null;
   /** The store's last adoption as `newest` was committed: what came before the next one is another history. */
   let adopted: string | null | undefined;
@@ -138,10 +138,10 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
         stopped.signal,
       );
       const steps = wanted.map((w) => stepFor(w, back.get(w.desired.service), provider));
-      await report(name, steps, term);
+      await report(name, steps, term, now.sight);
       const isWriting = steps.some((s) => s.kind === 'write');
       const waitMs = late.waitMs(provider, term);
-      const undone = await write(name, provider, waitMs > 0 ? steps.filter((s) => s.kind !== 'write') : steps, term);
+      const undone = await write(name, provider, waitMs > 0 ? steps.filter((s) => s.kind !== 'write') : steps, term, now.sight);
       if (undone === CHANGED) return LOOK_AGAIN_MS;
       if (undone !== null) return failed(name, lane, undone);
       lane.failures = 0;
@@ -169,15 +169,16 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
           nonce: nonceOf(routing.nonce, ports.random.hex(4)),
           hash: stateHash(desired),
         };
-        return { desired, fence, applied: book.of(name, service.name) };
+        return { desired, fence, applied: book.of(now.sight, name, service.name) };
       });
   };
 
-  const write = async (name: string, provider: Provider, steps: readonly Step[], term: Term): Promise<string | null> => {
+  const write = async (name: string, provider: Provider, steps: readonly Step[], term: Term, seen: Sight): Promise<string | null> => {
     const changes = steps.flatMap((s) => (s.kind === 'write' ? [s.change] : []));
     const first = changes.length === 0 ? null : await attempt(name, provider, changes, term);
     if (first === null || first.outcome === 'applied') {
       await book.acknowledge(
+        seen,
         name,
         [
           ...changes.map((c) => ({ service: c.desired.service, fence: c.fence })),
@@ -189,15 +190,16 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     }
     // A batch is all or nothing; one service in conflict or refused must not keep the others waiting.
     if (changes.length > 1 && (first.outcome === 'conflict' || first.outcome === 'fatal'))
-      return await split(name, provider, changes, term);
+      return await split(name, provider, changes, term, seen);
     return first.because;
   };
 
-  const split = async (name: string, provider: Provider, changes: readonly Change[], term: Term): Promise<string | null> => {
+  const split = async (name: string, provider: Provider, changes: readonly Change[], term: Term, seen: Sight): Promise<string | null> => {
     let undone: string | null = null;
     for (const change of changes) {
       const result = await attempt(name, provider, [change], term);
-      if (result.outcome === 'applied') await book.acknowledge(name, [{ service: change.desired.service, fence: change.fence }], term);
+      if (result.outcome === 'applied')
+        await book.acknowledge(seen, name, [{ service: change.desired.service, fence: change.fence }], term);
       else undone ??= result.because;
     }
     return undone;
@@ -266,10 +268,10 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
   };
 
   /** Tells each problem of each service once while it lasts, and forgets those that are over. */
-  const report = async (name: string, steps: readonly Step[], term: Term): Promise<void> => {
+  const report = async (name: string, steps: readonly Step[], term: Term, seen: Sight): Promise<void> => {
     for (const s of steps) {
       await told.say(name, s.service, newsOf(s));
-      if (s.kind === 'ahead' || s.kind === 'manual') await book.freeze(name, s, term);
+      if (s.kind === 'ahead' || s.kind === 'manual') await book.freeze(seen, name, s, term);
     }
   };
 

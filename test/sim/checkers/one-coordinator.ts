@@ -23,7 +23,8 @@ export const oneCoordinator: Checker = {
           holders.set(to.epoch, to.boot);
         }
         for (const op of commit.txn.then) {
-          if (!('put' in op) || !op.put.startsWith('vote/')) continue;
+          // Thieves write what they like.
+          if (author === null || !('put' in op) || !op.put.startsWith('vote/')) continue;
           const { boot, bootN = 0 } = op.value as Vote;
           const last = speakers.get(op.put);
           if (last !== undefined && (bootN < last.bootN || (bootN === last.bootN && bootN > 0 && boot !== last.boot)))
