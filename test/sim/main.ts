@@ -20,7 +20,7 @@ import { MUTATIONS } from './mutations.ts';
 import { EXISTS, planOf, SIGNED } from './plan.ts';
 import { play, type Violation } from './play.ts';
 import { asStory, shrink } from './shrink.ts';
-import { isBad, type Line } from './worker.ts';
+import { isBad, type Line, wishesLike } from './worker.ts';
 
 /** A mutation must be noticed within so many seeds. */
 const MUTANT_SEEDS = 60;
@@ -31,12 +31,22 @@ const out = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const workers = availableParallelism();
 
+/** What a worker plays: worlds in which a guard is needed, with or without it. */
+interface Setting {
+  like: string;
+  mutated: boolean;
+}
+
 /** Runs a worker; each line as it comes. */
-const run = async (args: readonly number[], mutation: string | null, onLine: (line: Line) => void): Promise<void> => {
-  const imports = mutation === null ? [] : ['--import', join(import.meta.dirname, 'mutate.ts')];
+const run = async (args: readonly number[], setting: Setting | null, onLine: (line: Line) => void): Promise<void> => {
+  const imports = setting?.mutated === true ? ['--import', join(import.meta.dirname, 'mutate.ts')] : [];
   const child = spawn(process.execPath, [...imports, join(import.meta.dirname, 'worker.ts'), ...args.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...(mutation === null ? {} : { SIM_MUTATION: mutation }) },
+    env: {
+      ...process.env,
+      ...(setting === null ? {} : { SIM_LIKE: setting.like }),
+      ...(setting?.mutated === true ? { SIM_MUTATION: setting.like } : {}),
+    },
   });
   const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
   for await (const text of createInterface({ input: child.stdout })) onLine(JSON.parse(text) as Line);
@@ -125,16 +135,24 @@ const playSeeds = async (from: number, count: number): Promise<SeedsSummary> => 
 interface Mutant {
   mutation: string;
   caughtAtSeed: number | null;
+  /** What noticed it, or why it does not count. */
   by: string;
 }
 
+/** Without the guard some seed must break an invariant, and that very seed must break none with it. */
 const playMutation = async (mutation: string): Promise<Mutant> => {
-  let caught: Line | null = null;
-  await run([1, MUTANT_SEEDS, 1], mutation, (line) => {
-    if (isBad(line)) caught ??= line;
-  });
-  const line = caught as Line | null;
-  return { mutation, caughtAtSeed: line?.seed ?? null, by: line === null ? 'NOT NOTICED' : (violationsOf(line)[0]?.invariant ?? '') };
+  const found: Line[] = [];
+  const keep = (line: Line): void => {
+    if (isBad(line)) found.push(line);
+  };
+  await run([1, MUTANT_SEEDS, 1], { like: mutation, mutated: true }, keep);
+  const [caught] = found.splice(0);
+  if (caught === undefined) return { mutation, caughtAtSeed: null, by: 'NOT NOTICED' };
+  await run([caught.seed, caught.seed, 1], { like: mutation, mutated: false }, keep);
+  const by = violationsOf(caught)[0]?.invariant ?? '';
+  return found.length > 0
+    ? { mutation, caughtAtSeed: null, by: `NOT NOTICED: seed ${caught.seed} breaks ${by} with the guard, too` }
+    : { mutation, caughtAtSeed: caught.seed, by };
 };
 
 const playMutations = async (names: readonly string[]): Promise<readonly Mutant[]> => {
@@ -145,7 +163,7 @@ const playMutations = async (names: readonly string[]): Promise<readonly Mutant[
       const mutant = await playMutation(name);
       done.push(mutant);
       out(
-        `  without ${name.padEnd(16)} ${mutant.caughtAtSeed === null ? 'NOT NOTICED' : `noticed by ${mutant.by} at seed ${mutant.caughtAtSeed}`}   (${MUTATIONS[name]?.says})`,
+        `  without ${name.padEnd(16)} ${mutant.caughtAtSeed === null ? mutant.by : `noticed by ${mutant.by} at seed ${mutant.caughtAtSeed}`}   (${MUTATIONS[name]?.says})`,
       );
     }
   };
@@ -170,8 +188,7 @@ const trace = async (seed: number, mutation: string | undefined): Promise<boolea
     process.env.SIM_MUTATION = mutation;
     await import('./mutate.ts');
   }
-  const wishes = mutation === undefined ? {} : { minutes: 2, ...MUTATIONS[mutation]?.wishes };
-  const { told, violations } = await play(planOf(seed, wishes), { untilFirst: mutation !== undefined });
+  const { told, violations } = await play(planOf(seed, wishesLike(mutation)), { untilFirst: mutation !== undefined });
   out(told.join('\n'));
   for (const v of violations) out(`VIOLATION at ${(v.atMs / 1000).toFixed(1)} s: ${v.invariant}: ${v.because}`);
   return violations.length === 0;

@@ -14,6 +14,9 @@ export interface Mutation {
   wishes?: Wishes;
 }
 
+/** Much happens to a pool in little time. */
+const FAST = 'recoveryHold=4s rampStep=1s pacing=5s flapWindow=1m latchAfter=0';
+
 const PROCESSES = ['replica-killed', 'replica-paused', 'cut-from-store', 'store-stalls', 'store-storm'];
 
 export const MUTATIONS: Readonly<Record<string, Mutation>> = {
@@ -50,7 +53,12 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'vote-config': {
     says: 'a vote on another version of the configuration does not count',
     edits: [['src/health/chamber.ts', 'heard.vote.configVersion === cluster.version &&', '']],
-    wishes: { faults: ['configuration-applied', 'targets-die', 'cut-from-store', 'replica-paused', 'several-die-at-once'] },
+    wishes: {
+      faults: ['configuration-applied', 'configuration-applied', 'endpoint-dies', 'targets-die'],
+      everyMs: 3000,
+      minutes: 4,
+      policy: FAST,
+    },
   },
   'revision-clock': {
     says: 'age is counted from the sending of the read that did not see it, not from its arrival',
@@ -123,7 +131,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
         'if (carried.v < 0 && isOtherDecision(carried, fence))',
       ],
     ],
-    wishes: { faults: ['store-rewound', 'targets-die', 'endpoint-dies'], fencing: 'conditional' },
+    wishes: { faults: ['store-rewound', 'endpoint-dies'], fencing: 'conditional', everyMs: 4000, minutes: 4, policy: FAST },
   },
   frozen: {
     says: 'nothing is decided for a service whose provider serves what the store does not know',
@@ -144,7 +152,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'stop-order': {
     says: 'nothing is written once a stop is in the store',
     edits: [['src/publish/publisher.ts', '[{ key: KEYS.override, mod: sight.mod(KEYS.override) }], [])', '[], [])']],
-    wishes: { faults: ['order-given', 'orders-conflict', 'targets-die', 'provider-troubled', 'endpoint-dies'] },
+    wishes: { faults: ['order-given', 'orders-conflict', 'endpoint-dies'], everyMs: 2000, minutes: 4, policy: FAST },
   },
   'lock-delay': {
     says: 'a new holder waits until a late write of the last one must have ended, where nothing compares fences',
@@ -168,7 +176,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   name: {
     says: 'nobody speaks under a name that another process has taken',
     edits: [['src/probe/voice.ts', '        { key: bootAt, mod: ready.boot },\n', '']],
-    wishes: { faults: ['replica-paused', 'name-taken-twice', 'replica-killed', 'cut-from-store', 'targets-die'] },
+    wishes: { faults: ['replica-paused', 'name-taken-twice', 'store-storm'], everyMs: 3000, minutes: 4 },
   },
   hold: {
     says: 'a pool returns only after its hold',

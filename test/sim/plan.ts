@@ -37,6 +37,8 @@ export interface Wishes {
   regions?: number;
   /** Of faults, per world. */
   minutes?: number;
+  /** Mean span between two occurrences. */
+  everyMs?: number;
 }
 
 /** Before the first fault: names taken, first looks, first route. */
@@ -108,9 +110,9 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   };
 };
 
-const itemsOf = (draw: Draw, site: Site, signed: boolean, { faults }: Wishes, calmAtMs: number): readonly Item[] => {
+const itemsOf = (draw: Draw, site: Site, signed: boolean, wishes: Wishes, calmAtMs: number): readonly Item[] => {
   const names = Object.keys(FAULTS);
-  const exists = faults ?? names.filter(() => draw.chance(EXISTS));
+  const exists = wishes.faults ?? names.filter(() => draw.chance(EXISTS));
   const rows = (exists.length === 0 ? ['targets-die'] : exists).flatMap((name) => {
     const fault = FAULTS[name];
     const isPossible =
@@ -125,7 +127,7 @@ const itemsOf = (draw: Draw, site: Site, signed: boolean, { faults }: Wishes, ca
       return left < 0;
     });
   };
-  const everyMs = draw.span(4000, 25_000);
+  const everyMs = wishes.everyMs ?? draw.span(4000, 25_000);
   const items: Item[] = [];
   for (let atMs = START_MS; ; ) {
     atMs += Math.round(-Math.log(1 - draw.unit()) * everyMs);

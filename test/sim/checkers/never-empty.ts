@@ -7,6 +7,11 @@ const SUM = 1000;
 /** Votes younger than this speak. */
 const SPEAKING_MS = 4000;
 
+/** A coordinator that has just begun, or learnt that the store is another, has yet to hear fresh votes. */
+const HEARD_MS = 6000;
+/** Beyond the pacing: confirmation, and a turn of whoever takes over. */
+const GRACE_MS = 20_000;
+
 const wrongWith = (route: Route): string | null => {
   const shares = Object.values(route);
   if (shares.some((share) => !Number.isInteger(share) || share < 0)) return 'has a share that is none';
@@ -28,25 +33,34 @@ const isStill = (scene: Scene, service: string): boolean => {
   );
 };
 
-const judgeRelief = (scene: Scene, { before, after }: Decided, blame: (sentence: string) => void): void => {
+/** Holds that end by themselves: pacing, and the receiver's confirmation. */
+const isPassing = (hold: string | null | undefined): boolean => hold != null && PASSING.has(hold);
+const PASSING: ReadonlySet<string> = new Set(['pacing', 'rule:blast-radius', 'confirming', 'settling']);
+
+/** Services whose traffic is all on what is out, although another pool is up, with the sentence. */
+const stuck = (
+  scene: Scene,
+  { before, after }: Decided,
+): readonly { service: string; passing: boolean; pools: number; because: string }[] => {
   const cluster: ClusterConfig = scene.cluster();
   const speaking = new Set(
     votesIn(scene)
       .filter((v) => scene.nowMs() - v.beatAtMs <= SPEAKING_MS)
       .map((v) => v.region),
   );
-  if (votersIn(cluster).filter((region) => speaking.has(region)).length < votersIn(cluster).length) return;
-  for (const service of cluster.services) {
+  if (votersIn(cluster).filter((region) => speaking.has(region)).length < votersIn(cluster).length) return [];
+  return cluster.services.flatMap((service) => {
     const now = after.services[service.name];
-    if (now === undefined || now.mode !== 'auto' || now.fence !== after.v || (before?.services[service.name]?.fence ?? 0) === 0) continue;
-    if (isStill(scene, service.name)) continue;
+    if (now === undefined || now.mode !== 'auto' || (before?.services[service.name]?.fence ?? 0) === 0) return [];
+    if (isStill(scene, service.name)) return [];
     const carrying = service.pools.filter((p) => (now.route[p.name] ?? 0) > 0);
     const others = service.pools.filter((p) => (now.route[p.name] ?? 0) === 0 && !isMentioned(scene, service.name, p.name));
-    if (others.length > 0 && carrying.every((p) => isOut(scene, service, p)))
-      blame(
-        `decision ${after.v} leaves all of ${service.name} on ${carrying.map((p) => p.name).join(', ')}, which are out; ${others.map((p) => p.name).join(', ')} is up`,
-      );
-  }
+    if (others.length === 0 || !carrying.every((p) => isOut(scene, service, p))) return [];
+    const names = (pools: typeof carrying): string => pools.map((p) => p.name).join(', ');
+    const because = `decision ${after.v} leaves all of ${service.name} on ${names(carrying)}, which are out; ${names(others)} is up`;
+    const passing = carrying.some((p) => isPassing(now.pools[p.name]?.hold));
+    return [{ service: service.name, passing, pools: carrying.length, because }];
+  });
 };
 
 /** Some vote says something of it that is not "up". */
@@ -57,6 +71,19 @@ export const neverEmpty: Checker = {
   name: 'never-empty',
   says: 'no route is empty, or all on what is down while another is up; routes fit the configuration in force',
   watch(scene, blame) {
+    /** Since when each service has been stuck behind holds that pass. */
+    const sinceMs = new Map<string, number>();
+    const judgeRelief = (decided: Decided): void => {
+      const found = stuck(scene, decided);
+      for (const service of sinceMs.keys()) if (!found.some((f) => f.service === service)) sinceMs.delete(service);
+      for (const { service, passing, pools, because } of found) {
+        const since = sinceMs.get(service) ?? scene.nowMs();
+        sinceMs.set(service, since);
+        const forMs = scene.nowMs() - since;
+        const limitMs = passing ? pools * scene.cluster().policy.pacingMs + GRACE_MS : HEARD_MS;
+        if (forMs > limitMs) blame(`${because}, for ${Math.round(forMs)} ms`);
+      }
+    };
     return {
       decided(decided) {
         const { after, adopted } = decided;
@@ -67,7 +94,7 @@ export const neverEmpty: Checker = {
         const { version } = scene.cluster();
         if (!adopted && after.membersVersion !== version)
           blame(`decision ${after.v} is made for configuration ${after.membersVersion}, in force is ${version}`);
-        if (!adopted) judgeRelief(scene, decided, blame);
+        if (!adopted) judgeRelief(decided);
       },
       serving(service, _before, after, how) {
         const wrong = how === 'write' && after !== null ? wrongWith(after.shares) : null;

@@ -21,7 +21,7 @@ const judgeObedience = (scene: Scene, decided: Decided, items: readonly Override
       const memory = after.services[service.name]?.pools[pool.name];
       if (memory === undefined || (after.services[service.name]?.fence ?? 0) === 0) continue;
       const order = items.find((o) => o.kind === 'drain' && covers(o, service, pool));
-      if (order !== undefined && memory.by !== 'override' && !EXCUSES.some((tag) => memory.told.includes(tag)))
+      if (order !== undefined && memory.state !== 'out' && !EXCUSES.some((tag) => memory.told.includes(tag)))
         blame(`decision ${after.v} does not obey ${order.id}: ${service.name}/${pool.name} is ${memory.state}`);
     }
   for (const { service, pool } of drainsOf(scene, decided)) {
