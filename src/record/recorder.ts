@@ -1,0 +1,390 @@
+// The flight recorder of one replica: what it saw, believed and decided, as lines for a later replay. Whoever tells it something waits for nothing: a
+// line goes into a bounded queue, and a timer takes the queue to disk. What does not fit is dropped, counted and said. A disk that fails turns the
+// recorder off for a minute; then a new file begins with the whole state, as every file does, so that each can be read without those before it.
+
+import type { Sight } from '../coordinate/read.ts';
+import { errorText } from '../errors.ts';
+import { LOOP_DELAY_MAX_MS, type SelfFacts } from '../health/abstain.ts';
+import type { Heard } from '../health/chamber.ts';
+import { configHash } from '../health/config-hash.ts';
+import type { VantageInput } from '../health/vantage.ts';
+import type { Log } from '../log.ts';
+import type { AppliedRecord, Beat, Routing, Vote } from '../model.ts';
+import { isoTime, type Ports, type Timer, withDeadline } from '../ports.ts';
+import { type Fact, FORMAT, type RecordedBeat, type RecordedLook, type RecordedWord, renderLine, withoutQueries } from './lines.ts';
+
+/** Where the files of one recorder lie, and nobody else's. */
+export interface RecordDisk {
+  /** Oldest first. */
+  list(): Promise<readonly { name: string; bytes: number }[]>;
+  /** Appends one compressed piece that can be read by itself; makes the file if need be. Out: bytes on disk. */
+  append(name: string, text: string): Promise<number>;
+  remove(name: string): Promise<void>;
+}
+
+export interface RecorderOptions {
+  ports: Pick<Ports, 'clock' | 'timers'>;
+  log: Log;
+  disk: RecordDisk;
+  region: string;
+  replica: string;
+  boot: string;
+  version: string;
+  /** All files together; the oldest go first. */
+  maxBytes: number;
+  /** One file. */
+  fileBytes: number;
+  /** Record every look of this vantage too. */
+  observations: boolean;
+  clusterNowMs: () => number;
+  /** Lines that were dropped, for a metric. */
+  onDropped: (lines: number) => void;
+}
+
+export interface Recorder {
+  /** After every read of the store. `leads`: this replica coordinates, and decides on it. */
+  sight(sight: Sight, nowMs: number, leads: boolean): void;
+  /** What the vantage takes in. */
+  input(input: VantageInput): void;
+  /** Anything else that is worth a line. */
+  note(fact: Fact): void;
+  /** Writes what is queued, within the given time. */
+  stop(): Promise<void>;
+}
+
+const FLUSH_MS = 5_000;
+/** A file is closed at this age, so that the cap deletes little at a time and a folder shows when what was. */
+const FILE_AGE_MS = 3_600_000;
+/** Text that waits for the disk; a minute of a large cluster in trouble. */
+const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
+/** A disk that hangs must not hold a piece for ever. */
+const DISK_MS = 10_000;
+const RETRY_MS = 60_000;
+const STOP_MS = 2_000;
+
+/** A queue of text with a limit; what is beyond it is counted. */
+const createQueue = () => {
+  let lines: string[] = [];
+  let bytes = 0;
+  let dropped = 0;
+  return {
+    /** False: there was no room. */
+    push(line: string): boolean {
+      if (bytes + line.length > QUEUE_BYTES_MAX) {
+        dropped += 1;
+        return false;
+      }
+      lines.push(line);
+      bytes += line.length;
+      return true;
+    },
+    take(): { text: string; count: number } {
+      const taken = { text: lines.join(''), count: lines.length };
+      lines = [];
+      bytes = 0;
+      return taken;
+    },
+    lost(count: number): void {
+      dropped += count;
+    },
+    /** Since the last call of this. */
+    dropped(): number {
+      const count = dropped;
+      dropped = 0;
+      return count;
+    },
+  };
+};
+
+// ---- what is new ----
+
+const beatOf = ({ boot, bootN, seq, n, wallMs, suspects }: Beat): RecordedBeat => ({
+  boot,
+  ...(bootN === undefined ? {} : { bootN }),
+  seq,
+  n,
+  wallMs,
+  suspects,
+});
+
+const unsigned = ({ signature: _, ...vote }: Vote): Vote => vote;
+
+interface Known {
+  vote: Vote;
+  beat: Beat | null;
+  /** Cluster time at which the beat was written, at the earliest; null when nothing bounds it. */
+  bornAtMs: number | null;
+}
+
+const isSameVote = (a: Vote, b: Vote): boolean =>
+  a === b || (a.boot === b.boot && a.seq === b.seq && a.configVersion === b.configVersion && a.configHash === b.configHash);
+
+const isSameBeat = (a: Beat | null, b: Beat | null): boolean =>
+  a === b || (a !== null && b !== null && a.boot === b.boot && a.bootN === b.bootN && a.n === b.n && a.seq === b.seq);
+
+/** What a recorder has told of the store, so that only differences are told. */
+const createMemory = () => {
+  let words = new Map<string, Known>();
+  let frozen = '';
+  let decision = { v: -1, nonce: '' };
+  let config = '';
+  let overrides: number | null = null;
+  const applied = new Map<string, number>();
+
+  const wordsOf = (heard: readonly Heard[], nowMs: number): { heard: RecordedWord[]; gone: string[] } => {
+    const next = new Map<string, Known>();
+    const news: RecordedWord[] = [];
+    for (const h of heard) {
+      const at = `${h.region}/${h.replica}`;
+      const bornAtMs = Number.isFinite(h.ageMs) ? Math.round(nowMs - h.ageMs) : null;
+      const before = words.get(at);
+      next.set(at, { vote: h.vote, beat: h.beat, bornAtMs });
+      const sameVote = before !== undefined && isSameVote(before.vote, h.vote);
+      const sameBeat = before !== undefined && isSameBeat(before.beat, h.beat);
+      if (sameVote && sameBeat && before.bornAtMs === bornAtMs) continue;
+      news.push({
+        at,
+        ageMs: bornAtMs === null ? null : Math.round(nowMs) - bornAtMs,
+        ...(sameVote ? {} : { vote: unsigned(h.vote) }),
+        ...(sameBeat ? {} : { beat: h.beat === null ? null : beatOf(h.beat) }),
+      });
+    }
+    const gone = [...words.keys()].filter((at) => !next.has(at));
+    words = next;
+    return { heard: news, gone };
+  };
+
+  return {
+    /** As if nothing had been told: the next sight says everything. */
+    forget(): void {
+      words = new Map();
+      frozen = '';
+      decision = { v: -1, nonce: '' };
+      config = '';
+      overrides = null;
+      applied.clear();
+    },
+    /** The lines of one sight, in the order in which they are to be read: what was decided comes before what is decided on next. */
+    factsOf(sight: Sight, nowMs: number, leads: boolean): readonly Fact[] {
+      const { cluster, routing } = sight;
+      if (cluster === null) return [];
+      const facts: Fact[] = [];
+      const hash = configHash(cluster);
+      if (`${cluster.version} ${hash}` !== config) facts.push({ kind: 'config', cluster: withoutQueries(cluster), hash });
+      config = `${cluster.version} ${hash}`;
+      if (routing !== null && (routing.v !== decision.v || routing.nonce !== decision.nonce)) {
+        facts.push(decided(sight, routing));
+        decision = routing;
+      }
+      const mod = sight.mod('override');
+      if (mod !== overrides) facts.push({ kind: 'overrides', overrides: sight.overrides });
+      overrides = mod;
+      for (const { key, value, mod } of sight.has('applied/')) {
+        if (applied.get(key) === mod) continue;
+        applied.set(key, mod);
+        const [, provider = '', service = ''] = key.split('/');
+        facts.push({ kind: 'applied', provider, service, applied: value as AppliedRecord });
+      }
+      const { heard, gone } = wordsOf(sight.heard, nowMs);
+      const isFrozenNews = sight.frozen.join() !== frozen;
+      frozen = sight.frozen.join();
+      // A coordinator's look is a moment at which it decided, whether or not anything was new; a standby's is not.
+      if (leads || heard.length > 0 || gone.length > 0 || isFrozenNews)
+        facts.push({
+          kind: 'sight',
+          ...(leads ? { leads } : {}),
+          ...(heard.length > 0 ? { heard } : {}),
+          ...(gone.length > 0 ? { gone } : {}),
+          ...(isFrozenNews ? { frozen: sight.frozen } : {}),
+        });
+      return facts;
+    },
+  };
+};
+
+const decided = (sight: Sight, routing: Routing): Fact => ({
+  kind: 'decision',
+  routing,
+  incidents: sight.incidents.filter((incident) => incident.closedAtMs === null),
+});
+
+/** What a vantage took in, as a line; null: it can be told from other lines, or moves no opinion. */
+const factOf = (input: VantageInput, nowMonoMs: number): Fact | null => {
+  switch (input.kind) {
+    case 'look': {
+      const { key, startedAtMs, outcome } = input.observation;
+      const look: RecordedLook =
+        outcome.saw === 'nothing'
+          ? { saw: 'nothing' }
+          : outcome.saw === 'ok'
+            ? { saw: 'ok', tookMs: Math.round(outcome.tookMs) }
+            : { saw: 'fault', reason: outcome.reason, tookMs: Math.round(outcome.tookMs) };
+      return { kind: 'look', key, ageMs: Math.round(nowMonoMs - startedAtMs), ...(input.late ? { late: true } : {}), look };
+    }
+    case 'pending':
+      return { kind: 'pending', key: input.key, ageMs: Math.round(nowMonoMs - input.startedAtMs) };
+    case 'self':
+      return selfFact(input.facts);
+    case 'company':
+      return { kind: 'company', company: input.company };
+    case 'conflict':
+      return { kind: 'conflict', because: input.because };
+    case 'late':
+      return { kind: 'late' };
+    case 'hints':
+    case 'others':
+    case 'rules':
+    case 'tick':
+      return null;
+  }
+};
+
+const selfFact = ({ anchorsConfigured, anchorsUnreachable, loopDelayP99Ms }: SelfFacts): Fact & { kind: 'self' } => ({
+  kind: 'self',
+  anchorsConfigured,
+  anchorsUnreachable: withoutQueries(anchorsUnreachable),
+  // How far below the limit a loop is late is told every two seconds and changes nothing.
+  loopDelayP99Ms: loopDelayP99Ms > LOOP_DELAY_MAX_MS ? Math.round(loopDelayP99Ms) : 0,
+});
+
+// ---- the recorder ----
+
+/** `20261122T031207123Z`: sorts as it reads. */
+const stamp = (wallMs: number): string => isoTime(wallMs).replace(/[-:.]/g, '');
+
+interface OpenFile {
+  name: string;
+  bytes: number;
+  openedAtMs: number;
+}
+
+export const createRecorder = (options: RecorderOptions): Recorder => {
+  const { ports, log, disk, region, replica, boot } = options;
+  const queue = createQueue();
+  const memory = createMemory();
+  /** Of the vantage: said again at the start of each file. */
+  const standing = new Map<'company' | 'self', Fact>();
+  /** null: nothing is recorded, for there is no state yet, or no disk. */
+  let file: OpenFile | null = null;
+  let offUntilMs = Number.NEGATIVE_INFINITY;
+  let isOffTold = false;
+  let isDropTold = false;
+  let lastSight: { sight: Sight; atMs: number } | null = null;
+  let timer: Timer | null = null;
+  let working: Promise<void> | null = null;
+  let stopping = false;
+
+  const mono = (): number => ports.clock.monoMs();
+
+  const write = (fact: Fact, atMs = options.clusterNowMs()): void => {
+    if (file === null) {
+      // Off: nobody would ever read it, and the next file begins with the whole state.
+      if (isOffTold) queue.lost(1);
+    } else if (!queue.push(renderLine(atMs, fact)) && !isDropTold) {
+      isDropTold = true;
+      log.warn('record.dropping', { because: `more than ${QUEUE_BYTES_MAX} bytes wait for the disk; lines are dropped and counted` });
+    }
+  };
+
+  const makeRoom = async (): Promise<void> => {
+    const files = await disk.list();
+    let bytes = files.reduce((sum, each) => sum + each.bytes, 0);
+    for (const { name, bytes: size } of files) {
+      // The file that comes is part of the cap.
+      if (bytes + options.fileBytes <= options.maxBytes) break;
+      await disk.remove(name);
+      bytes -= size;
+    }
+  };
+
+  /** Begins a file: who writes it, then everything as it stands. */
+  const begin = (): void => {
+    file = { name: `${region}+${replica}+${stamp(ports.clock.wallMs())}.ndjson.gz`, bytes: 0, openedAtMs: mono() };
+    memory.forget();
+    write({ kind: 'header', format: FORMAT, tidegate: options.version, region, replica, boot });
+    const dropped = queue.dropped();
+    if (dropped > 0) {
+      options.onDropped(dropped);
+      write({ kind: 'dropped', lines: dropped });
+    }
+    for (const fact of standing.values()) write(fact);
+    if (lastSight !== null) for (const fact of memory.factsOf(lastSight.sight, lastSight.atMs, false)) write(fact, lastSight.atMs);
+  };
+
+  const append = async (to: OpenFile, text: string): Promise<void> => {
+    if (text !== '') to.bytes += await withDeadline(ports.timers, DISK_MS, `writing ${to.name}`, () => disk.append(to.name, text));
+  };
+
+  const isDone = ({ bytes, openedAtMs }: OpenFile): boolean => bytes >= options.fileBytes || mono() - openedAtMs >= FILE_AGE_MS;
+
+  const flush = async (): Promise<void> => {
+    const open = file;
+    let taken = 0;
+    try {
+      if (open === null || isDone(open)) {
+        await withDeadline(ports.timers, DISK_MS, 'making room for a recording', makeRoom);
+        const rest = queue.take();
+        taken = rest.count;
+        begin();
+        if (open !== null) await append(open, rest.text);
+      }
+      const { text, count } = queue.take();
+      taken = count;
+      if (file !== null) await append(file, text);
+      if (isOffTold) log.info('record.on', { file: file?.name });
+      isOffTold = false;
+    } catch (error) {
+      queue.lost(taken + queue.take().count);
+      // Its end may be half a piece: nothing is appended to it.
+      file = null;
+      offUntilMs = mono() + RETRY_MS;
+      if (!isOffTold) log.error('record.off', { because: errorText(error), againInMs: RETRY_MS });
+      isOffTold = true;
+    }
+  };
+
+  /** One at a time. */
+  const work = async (): Promise<void> => {
+    if (working !== null || lastSight === null || mono() < offUntilMs) return working ?? undefined;
+    working = flush();
+    await working;
+    working = null;
+  };
+
+  const arm = (): void => {
+    timer = ports.timers.after(FLUSH_MS, () => void work().then(() => (stopping ? undefined : arm())), { background: true });
+  };
+  arm();
+
+  return {
+    sight(sight, nowMs, leads) {
+      if (sight.cluster === null || stopping) return;
+      lastSight = { sight, atMs: nowMs };
+      if (file !== null) for (const fact of memory.factsOf(sight, nowMs, leads)) write(fact, nowMs);
+      else if (isOffTold) queue.lost(1);
+      // The first file begins with this, at once.
+      else void work();
+    },
+    input(input) {
+      const fact = options.observations && !stopping ? factOf(input, mono()) : null;
+      if (fact === null) return;
+      if (fact.kind === 'company' || fact.kind === 'self') {
+        if (JSON.stringify(fact) === JSON.stringify(standing.get(fact.kind))) return;
+        standing.set(fact.kind, fact);
+      }
+      write(fact);
+    },
+    note: (fact) => {
+      if (!stopping) write(fact);
+    },
+    async stop() {
+      stopping = true;
+      timer?.cancel();
+      const last = async (): Promise<void> => {
+        await working;
+        await work();
+      };
+      await withDeadline(ports.timers, STOP_MS, 'closing the recording', last).catch(() => undefined);
+    },
+  };
+};
