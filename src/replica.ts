@@ -6,6 +6,7 @@ import type { Sight } from './coordinate/read.ts';
 import type { Signer } from './coordinate/signing.ts';
 import type { Decision } from './decide/snapshot.ts';
 import type { SelfFacts } from './health/abstain.ts';
+import type { VantageInput } from './health/vantage.ts';
 import type { Log } from './log.ts';
 import type { ClusterConfig, EndpointKey, Outcome, ProbeSpec, Vote } from './model.ts';
 import type { Ports } from './ports.ts';
@@ -36,6 +37,8 @@ export interface ReplicaEvents {
   /** The store has other content under the configuration version held here: this vantage abstains meanwhile. */
   configConflict(because: string): void;
   vote(vote: Vote): void;
+  /** What the vantage takes in: for a recording. */
+  input(input: VantageInput): void;
   sight(sight: Sight, nowMs: number): void;
   decision(next: NonNullable<Decision['next']>): void;
   role(role: Role): void;
@@ -65,6 +68,7 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     look: options.look,
     onLook: (key, spec, outcome, lateByMs) => events.look?.(key, spec, outcome, lateByMs),
     onVote: (vote) => events.vote?.(vote),
+    onInput: (input) => events.input?.(input),
     onNameTaken: (because) => events.nameTaken?.(because),
     onConfigConflict: (because) => events.configConflict?.(because),
   });

@@ -2,6 +2,8 @@
 // Scenario files, virtual-time benches and, later, the simulator's faults stand on it. Deterministic for a seed.
 import { policyOf } from '../src/config/defaults.ts';
 import { KEYS, placeOf } from '../src/coordinate/keys.ts';
+import type { Sight } from '../src/coordinate/read.ts';
+import type { VantageInput } from '../src/health/vantage.ts';
 import type { Log } from '../src/log.ts';
 import type {
   ClusterConfig,
@@ -48,6 +50,9 @@ export interface WorldEvents {
   role(atMs: number, who: string, epoch: number): void;
   /** A finished look, by the replica `who` (`region/replica`). */
   look(atMs: number, who: string, key: EndpointKey): void;
+  /** What the replica `who` reads of the store, in cluster time, and whether it coordinates. */
+  sight(who: string, sight: Sight, nowMs: number, leads: boolean): void;
+  input(who: string, input: VantageInput): void;
   nameTaken(atMs: number, who: string, because: string): void;
   configConflict(atMs: number, who: string, because: string): void;
 }
@@ -229,6 +234,8 @@ export class World {
           if (role.role === 'coordinator') this.#events.role?.(this.virtual.now(), this.#label(name), role.epoch);
         },
         look: (key) => this.#events.look?.(this.virtual.now(), name, key),
+        sight: (sight, nowMs) => this.#events.sight?.(name, sight, nowMs, place.replica?.coordinator.role().role === 'coordinator'),
+        input: (input) => this.#events.input?.(name, input),
         nameTaken: (because) => this.#events.nameTaken?.(this.virtual.now(), name, because),
         configConflict: (because) => this.#events.configConflict?.(this.virtual.now(), this.#label(name), because),
       },

@@ -307,8 +307,8 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
       options.onDropped(dropped);
       write({ kind: 'dropped', lines: dropped });
     }
-    for (const fact of standing.values()) write(fact);
     if (lastSight !== null) for (const fact of memory.factsOf(lastSight.sight, lastSight.atMs, false)) write(fact, lastSight.atMs);
+    for (const fact of standing.values()) write(fact);
   };
 
   const append = async (to: OpenFile, text: string): Promise<void> => {
