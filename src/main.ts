@@ -6,6 +6,7 @@ import type { AckOptions } from './command/ack.ts';
 import type { AdoptOptions } from './command/adopt.ts';
 import type { ApplyOptions } from './command/apply.ts';
 import type { KeygenOptions } from './command/keygen.ts';
+import type { ReplayOptions } from './command/replay.ts';
 import type { RouteSetOptions, RouteShowOptions } from './command/route.ts';
 import { loadConfig } from './config/load.ts';
 import type { Problem } from './config/problem.ts';
@@ -133,6 +134,10 @@ const routeSet = async (options: RouteSetOptions): Promise<void> => {
   process.exitCode = await (await import('./command/route.ts')).routeSet(options, desk());
 };
 
+const replay = async (options: ReplayOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/replay.ts')).replay(options, say);
+};
+
 const program = new Command('tidegate')
   .description('Global health-routing control plane: regional probers, a quorum, fenced writes, measured convergence.')
   .version(version())
@@ -217,6 +222,13 @@ route
   .option('-y, --yes', 'do not ask')
   .option(...JSON_OUT)
   .action(routeSet);
+program
+  .command('replay')
+  .description('what a recording would have been decided under another configuration: which moves, when, and how that differs')
+  .requiredOption('--record <paths...>', 'recordings, or folders of them')
+  .option('--config <file>', 'a file with a cluster section; without one, only what was recorded is replayed')
+  .option(...JSON_OUT)
+  .action(replay);
 program
   .command('demo')
   .description('three regions on this machine: one dies with its coordinator, returns; then a vantage goes blind')

@@ -52,6 +52,8 @@ export interface Metrics {
   page(channel: string, outcome: string): void;
   storeRequest(op: 'get' | 'txn', tookMs: number): void;
   storeError(op: 'get' | 'txn', kind: 'definite' | 'ambiguous' | 'timeout'): void;
+  /** Lines that a recording lacks: no room in the queue, or no disk. */
+  recordDropped(lines: number): void;
   /** Text for `GET /metrics`. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -156,6 +158,7 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     help: 'Wall clock of the last round of the coordinator here; 0 if it never was one',
     registers: into,
   });
+  const dropped = new Counter({ name: 'tidegate_record_dropped_total', help: 'Lines that the recording lacks', registers: into });
   const probeSeconds = histogram(into, 'probe_duration', 'Start of a probe to its outcome', PROBE_EDGES_S, ['kind']);
   const probeResults = counter(into, 'probe_results_total', 'Finished probes', ['service', 'pool', 'outcome']);
 
@@ -183,6 +186,7 @@ export const createMetrics = (version = 'unknown'): Metrics => {
         seconds(tookMs, op)
     )(histogram(into, 'store_request_duration', 'Requests to the store', STORE_EDGES_S, ['op'])),
     storeError: counter(into, 'store_errors_total', 'Requests to the store that failed', ['op', 'kind']),
+    recordDropped: (lines) => dropped.inc(lines),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };

@@ -22,6 +22,8 @@ import { createDesk, spoolOf } from './paging/desk.ts';
 import { type Ports, sleep } from './ports.ts';
 import { probe } from './probe/index.ts';
 import { type SelfCheck, startSelfCheck } from './probe/selfcheck.ts';
+import { fileRecordDisk } from './record/files.ts';
+import { createRecorder, type Recorder } from './record/recorder.ts';
 import { createReplica } from './replica.ts';
 import { ensureSecret, readSecret } from './secrets.ts';
 import { measuredStore } from './store/measured.ts';
@@ -108,6 +110,22 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
 
   const signer = config.signing === undefined ? null : createSigner(readSecret(config.signing.keyFile), config.signing.keyFile);
   const spool = await spoolOf(config.paging, ports, log);
+  const recorder: Recorder | null =
+    config.record === undefined
+      ? null
+      : createRecorder({
+          ...config.record,
+          ports,
+          log,
+          disk: fileRecordDisk(config.record.folder, region, name),
+          region,
+          replica: name,
+          boot,
+          version,
+          clusterNowMs: () => replica.coordinator.nowMs(),
+          onDropped: metrics.recordDropped,
+        });
+  ends.open.push(() => recorder?.stop());
   const replica = createReplica({
     ports,
     store,
@@ -135,8 +153,10 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       configConflict: (because) =>
         desk.report({ type: 'config.conflict', severity: 'critical', subject: `config-conflict-${region}-${name}`, summary: because }),
       vote: (vote) => metrics.abstaining(vote.self.state === 'abstain'),
-      sight(sight) {
+      input: (input) => recorder?.input(input),
+      sight(sight, nowMs) {
         seenAtMs = ports.clock.monoMs();
+        recorder?.sight(sight, nowMs, replica.coordinator.role().role === 'coordinator');
         metrics.votesRefused(sight.refused.length);
         if (sight.cluster === null) return;
         doubted(sight);

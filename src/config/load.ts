@@ -3,7 +3,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errorText } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
-import { type Pace, USUAL_PACE } from './arithmetic.ts';
+import { type Pace, paceOf, USUAL_PACE } from './arithmetic.ts';
 import { judgeCluster, judgeReplica, type Verdict } from './judge.ts';
 import { type Finding, type Problem, showPath, sorted } from './problem.ts';
 import type { ReplicaConfig } from './schema.ts';
@@ -145,10 +145,15 @@ const textOf = (path: string): string | Refused => {
   return refused([{ ...atStart(path, message), ...text }]);
 };
 
-/** Reads and judges a replica's file. Throws nothing: what cannot be read is a problem too. */
+/** Reads and judges a replica's file, and that of its shadow. Throws nothing: what cannot be read is a problem too. */
 export const loadConfig = (path: string): Loaded => {
   const text = textOf(path);
-  return typeof text === 'string' ? parseConfig(text, path) : text;
+  const loaded = typeof text === 'string' ? parseConfig(text, path) : text;
+  if (!loaded.ok || loaded.config.shadow === undefined) return loaded;
+  const { config, warnings, placed } = loaded;
+  const shadow = loadCluster(loaded.config.shadow.file, paceOf(config.store));
+  if (!shadow.ok) return shadow;
+  return { ok: true, config: { ...config, shadow: { ...loaded.config.shadow, cluster: shadow.cluster } }, warnings, placed };
 };
 
 /** Reads a file and judges the cluster section in it, as `apply` writes it to a store of this pace. Throws nothing. */

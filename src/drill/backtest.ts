@@ -96,6 +96,8 @@ interface Source {
   config: { cluster: ClusterConfig; hash: string } | null;
   words: Map<string, Word>;
   frozen: readonly string[];
+  /** Nobody coordinated. */
+  vacant: boolean;
   overrides: Overrides | null;
   sightAtMs: number;
   /** Under the configuration of then, to be checked, and under the other one. */
@@ -112,6 +114,7 @@ const newSource = (by: string): Source => ({
   config: null,
   words: new Map(),
   frozen: [],
+  vacant: false,
   overrides: null,
   sightAtMs: Number.NEGATIVE_INFINITY,
   then: null,
@@ -139,6 +142,7 @@ const hear = (source: Source, line: RecordLine & { kind: 'sight' }): readonly Vo
     if (vote !== undefined && at === source.by) own.push(vote);
   }
   if (line.frozen !== undefined) source.frozen = line.frozen;
+  if (line.vacant !== undefined) source.vacant = line.vacant;
   return own;
 };
 
@@ -356,7 +360,8 @@ export const createBacktest = (wanted: ClusterConfig | null): Backtest => {
     const heard = heardAt(source, nowMs);
     advance(runs.then, runs.then.translate(heard), source, nowMs);
     advance(runs.next, reheard(heard, runs.next, nowMs), source, nowMs);
-    runs.check.tick(heard, source, nowMs);
+    // While nobody coordinated, nothing could be decided in life.
+    if (!source.vacant) runs.check.tick(heard, source, nowMs);
   };
 
   /** Time passes between two lines: holds end, ramps climb, silence grows. */
@@ -433,6 +438,7 @@ export const createBacktest = (wanted: ClusterConfig | null): Backtest => {
         case 'header':
           source.words = new Map();
           source.frozen = [];
+          source.vacant = false;
           return;
         case 'config':
           source.config = { cluster: line.cluster, hash: line.hash };

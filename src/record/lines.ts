@@ -45,8 +45,11 @@ type Kinds =
   /** The newest decision with the incidents open after it. Its own instant is `routing.atMs`; the line's is when this replica saw it. */
   | { kind: 'decision'; routing: Routing; incidents: readonly Incident[] }
   | { kind: 'overrides'; overrides: Overrides | null }
-  /** One read of the store. `leads`: this replica coordinated and decided on it. Words and frozen services only where they differ from before. */
-  | { kind: 'sight'; leads?: true; heard?: readonly RecordedWord[]; gone?: readonly string[]; frozen?: readonly string[] }
+  /**
+   * One read of the store. `leads`: this replica coordinated and decided on it. Words, frozen services and whether nobody coordinated (`vacant`) only
+   * where they differ from before.
+   */
+  | { kind: 'sight'; leads?: true; heard?: readonly RecordedWord[]; gone?: readonly string[]; frozen?: readonly string[]; vacant?: boolean }
   /** What this replica's vantage took in. `ageMs`: since the start of the probe. */
   | { kind: 'look'; key: EndpointKey; ageMs: number; late?: true; look: RecordedLook }
   | { kind: 'pending'; key: EndpointKey; ageMs: number }
@@ -220,6 +223,7 @@ const line = z.discriminatedUnion('kind', [
     heard: z.array(word).optional(),
     gone: texts.optional(),
     frozen: texts.optional(),
+    vacant: z.boolean().optional(),
   }),
   z.looseObject({ kind: z.literal('look'), atMs: ms, key: text, ageMs: ms, late: z.literal(true).optional(), look }),
   z.looseObject({ kind: z.literal('pending'), atMs: ms, key: text, ageMs: ms }),

@@ -2,6 +2,7 @@
 // line goes into a bounded queue, and a timer takes the queue to disk. What does not fit is dropped, counted and said. A disk that fails turns the
 // recorder off for a minute; then a new file begins with the whole state, as every file does, so that each can be read without those before it.
 
+import { KEYS } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import { errorText } from '../errors.ts';
 import { LOOP_DELAY_MAX_MS, type SelfFacts } from '../health/abstain.ts';
@@ -126,6 +127,7 @@ const isSameBeat = (a: Beat | null, b: Beat | null): boolean =>
 const createMemory = () => {
   let words = new Map<string, Known>();
   let frozen = '';
+  let vacant = false;
   let decision = { v: -1, nonce: '' };
   let config = '';
   let overrides: number | null = null;
@@ -159,6 +161,7 @@ const createMemory = () => {
     forget(): void {
       words = new Map();
       frozen = '';
+      vacant = false;
       decision = { v: -1, nonce: '' };
       config = '';
       overrides = null;
@@ -176,7 +179,7 @@ const createMemory = () => {
         facts.push(decided(sight, routing));
         decision = routing;
       }
-      const mod = sight.mod('override');
+      const mod = sight.mod(KEYS.override);
       if (mod !== overrides) facts.push({ kind: 'overrides', overrides: sight.overrides });
       overrides = mod;
       for (const { key, value, mod } of sight.has('applied/')) {
@@ -188,19 +191,26 @@ const createMemory = () => {
       const { heard, gone } = wordsOf(sight.heard, nowMs);
       const isFrozenNews = sight.frozen.join() !== frozen;
       frozen = sight.frozen.join();
+      const isVacantNews = isVacant(sight, leads) !== vacant;
+      vacant = isVacant(sight, leads);
       // A coordinator's look is a moment at which it decided, whether or not anything was new; a standby's is not.
-      if (leads || heard.length > 0 || gone.length > 0 || isFrozenNews)
+      if (leads || heard.length > 0 || gone.length > 0 || isFrozenNews || isVacantNews)
         facts.push({
           kind: 'sight',
           ...(leads ? { leads } : {}),
           ...(heard.length > 0 ? { heard } : {}),
           ...(gone.length > 0 ? { gone } : {}),
           ...(isFrozenNews ? { frozen: sight.frozen } : {}),
+          ...(isVacantNews ? { vacant } : {}),
         });
       return facts;
     },
   };
 };
+
+/** Nobody coordinates, as far as a standby sees: two renewals are missing. */
+const isVacant = (sight: Sight, leads: boolean): boolean =>
+  !leads && (sight.leader?.released !== false || sight.ageMs(KEYS.leader) > 2 * (sight.cluster?.policy.renewMs ?? 0));
 
 const decided = (sight: Sight, routing: Routing): Fact => ({
   kind: 'decision',

@@ -67,20 +67,7 @@ describe('the recorded configuration', () => {
     }
   });
 
-  type Trouble =
-    | 'kill'
-    | 'refuse'
-    | 'hang'
-    | 'error'
-    | 'ok'
-    | 'blind'
-    | 'sight'
-    | 'cut'
-    | 'heal'
-    | 'boot'
-    | 'drain'
-    | 'revoke'
-    | 'apply';
+  type Trouble = 'kill' | 'refuse' | 'hang' | 'error' | 'ok' | 'blind' | 'sight' | 'cut' | 'heal' | 'boot' | 'drain' | 'revoke' | 'apply';
   const troubles: readonly Trouble[] = [
     'refuse',
     'hang',
