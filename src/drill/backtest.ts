@@ -406,7 +406,8 @@ export const createBacktest = (wanted: ClusterConfig | null): Backtest => {
     }
     if (lead !== source) return;
     reconfigure(config);
-    if (line.atMs > tickAtMs || sights === 0) tick(source, line.atMs);
+    // A standby's clock may have been ahead of the one that coordinates next.
+    tick(source, Math.max(line.atMs, tickAtMs));
   };
 
   const onInput = (source: Source, line: RecordLine): void => {

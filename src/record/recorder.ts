@@ -63,16 +63,26 @@ const DISK_MS = 10_000;
 const RETRY_MS = 60_000;
 const STOP_MS = 2_000;
 
-/** A queue of text with a limit; what is beyond it is counted. */
-const createQueue = () => {
+/** A queue of text with a limit; what is lost, for want of room or of a disk, is counted until a file says so. */
+const createQueue = (onLost: (lines: number) => void) => {
   let lines: string[] = [];
   let bytes = 0;
-  let dropped = 0;
+  let lost = 0;
+  const lose = (count: number): void => {
+    lost += count;
+    if (count > 0) onLost(count);
+  };
   return {
+    lose,
+    lost: () => lost,
+    /** A file says so now. */
+    told(count: number): void {
+      lost -= count;
+    },
     /** False: there was no room. */
     push(line: string): boolean {
       if (bytes + line.length > QUEUE_BYTES_MAX) {
-        dropped += 1;
+        lose(1);
         return false;
       }
       lines.push(line);
@@ -84,15 +94,6 @@ const createQueue = () => {
       lines = [];
       bytes = 0;
       return taken;
-    },
-    lost(count: number): void {
-      dropped += count;
-    },
-    /** Since the last call of this. */
-    dropped(): number {
-      const count = dropped;
-      dropped = 0;
-      return count;
     },
   };
 };
@@ -270,7 +271,7 @@ interface OpenFile {
 
 export const createRecorder = (options: RecorderOptions): Recorder => {
   const { ports, log, disk, region, replica, boot } = options;
-  const queue = createQueue();
+  const queue = createQueue(options.onDropped);
   const memory = createMemory();
   /** Of the vantage: said again at the start of each file. */
   const standing = new Map<'company' | 'self', Fact>();
@@ -289,7 +290,7 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
   const write = (fact: Fact, atMs = options.clusterNowMs()): void => {
     if (file === null) {
       // Off: nobody would ever read it, and the next file begins with the whole state.
-      if (isOffTold) queue.lost(1);
+      if (isOffTold) queue.lose(1);
     } else if (!queue.push(renderLine(atMs, fact)) && !isDropTold) {
       isDropTold = true;
       log.warn('record.dropping', { because: `more than ${QUEUE_BYTES_MAX} bytes wait for the disk; lines are dropped and counted` });
@@ -312,11 +313,7 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
     file = { name: `${region}+${replica}+${stamp(ports.clock.wallMs())}.ndjson.gz`, bytes: 0, openedAtMs: mono() };
     memory.forget();
     write({ kind: 'header', format: FORMAT, tidegate: options.version, region, replica, boot });
-    const dropped = queue.dropped();
-    if (dropped > 0) {
-      options.onDropped(dropped);
-      write({ kind: 'dropped', lines: dropped });
-    }
+    if (queue.lost() > 0) write({ kind: 'dropped', lines: queue.lost() });
     if (lastSight !== null) for (const fact of memory.factsOf(lastSight.sight, lastSight.atMs, false)) write(fact, lastSight.atMs);
     for (const fact of standing.values()) write(fact);
   };
@@ -330,21 +327,24 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
   const flush = async (): Promise<void> => {
     const open = file;
     let taken = 0;
+    let told = 0;
     try {
       if (open === null || isDone(open)) {
         await withDeadline(ports.timers, DISK_MS, 'making room for a recording', makeRoom);
         const rest = queue.take();
         taken = rest.count;
+        told = queue.lost();
         begin();
         if (open !== null) await append(open, rest.text);
       }
       const { text, count } = queue.take();
       taken = count;
       if (file !== null) await append(file, text);
+      queue.told(told);
       if (isOffTold) log.info('record.on', { file: file?.name });
       isOffTold = false;
     } catch (error) {
-      queue.lost(taken + queue.take().count);
+      queue.lose(taken + queue.take().count);
       // Its end may be half a piece: nothing is appended to it.
       file = null;
       offUntilMs = mono() + RETRY_MS;
@@ -371,7 +371,7 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
       if (sight.cluster === null || stopping) return;
       lastSight = { sight, atMs: nowMs };
       if (file !== null) for (const fact of memory.factsOf(sight, nowMs, leads)) write(fact, nowMs);
-      else if (isOffTold) queue.lost(1);
+      else if (isOffTold) queue.lose(1);
       // The first file begins with this, at once.
       else void work();
     },
