@@ -13,6 +13,7 @@ import { beatKey, placeOf } from './coordinate/keys.ts';
 import { applyMembers } from './coordinate/members.ts';
 import type { Sight } from './coordinate/read.ts';
 import { createSigner } from './coordinate/signing.ts';
+import { createShadow, type Shadow } from './drill/shadow.ts';
 import { errorText, Fault } from './errors.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
@@ -42,6 +43,9 @@ const ANCHOR_TIMEOUT_MS = 1500;
 const API_GRACE_MS = 3300;
 /** A page on its way gets this long; then the leader record is given up, so that another region delivers it. */
 const DESK_GRACE_MS = 2000;
+
+const shadowOf = ({ shadow }: ReplicaConfig): Parameters<Shadow['use']>[0] =>
+  shadow === undefined || shadow.cluster === null ? null : { file: shadow.file, cluster: shadow.cluster };
 
 /** What is lawful in a file but hardly meant. */
 export const warn = (log: Log, warnings: readonly Problem[]): void => {
@@ -100,6 +104,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       boot,
       role: coordinator.role(),
       vote: vantage.vote(),
+      shadow: shadow.status(),
       nowMs: coordinator.nowMs(),
     });
   };
@@ -126,6 +131,15 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
           onDropped: metrics.recordDropped,
         });
   ends.open.push(() => recorder?.stop());
+  const shadow = createShadow({
+    log,
+    onMoves: metrics.shadowMoves,
+    onChange(diverging) {
+      metrics.shadowDiverging(diverging.length);
+      recorder?.note({ kind: 'shadow', diverging: diverging.map(({ service, live, shadow }) => ({ service, live, shadow })) });
+    },
+  });
+  shadow.use(shadowOf(config));
   const replica = createReplica({
     ports,
     store,
@@ -167,13 +181,16 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       decision: (next) => metrics.decision(next.audit.changes.length > 0 ? 'route' : next.audit.holds.length > 0 ? 'hold' : 'memory'),
       role(role) {
         metrics.coordinator(role.role === 'coordinator');
+        shadow.rest();
         if (role.role !== 'coordinator') return;
         metrics.takeover();
         desk.inOffice();
       },
       write: (provider, outcome) => metrics.providerWrite(provider, outcome),
+      observed: (provider, service, shares) => recorder?.note({ kind: 'observed', provider, service, shares }),
       turn(sight, nowMs, term) {
         metrics.coordinatorTick(ports.clock.wallMs());
+        shadow.turn(sight, nowMs);
         return duties.turn(sight, nowMs, term);
       },
     },
@@ -308,7 +325,10 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       judged.config.cluster === null || judged.config.store.kind !== 'embedded'
         ? { ok: true, said: ['accepted'] }
         : await configure(judged.config.cluster);
-    if (result.ok) config = judged.config;
+    if (result.ok) {
+      config = judged.config;
+      shadow.use(shadowOf(config));
+    }
     return result;
   };
   // One after the other: of two at once, the older file could come last.
