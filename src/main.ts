@@ -10,7 +10,7 @@ import type { PromoteOptions } from './command/promote.ts';
 import type { ReplayOptions } from './command/replay.ts';
 import type { ReportOptions } from './command/report.ts';
 import type { RouteSetOptions, RouteShowOptions } from './command/route.ts';
-import { loadConfig } from './config/load.ts';
+import { loadConfig, loadServed } from './config/load.ts';
 import type { Problem } from './config/problem.ts';
 import { report, reportProblems } from './config/report.ts';
 import type { ReplicaConfig } from './config/schema.ts';
@@ -39,7 +39,7 @@ const check = async (options: { config: string }): Promise<void> => {
 };
 
 const serve = async (options: { config: string }): Promise<void> => {
-  const { config, warnings } = configOrExit(options.config);
+  const { config, warnings } = configOrExit(options.config, loadServed);
   const ports = realPorts();
   const log = createLog({ level: config.log.level, clock: ports.clock });
   // Slow to load, and `check` does not need it.

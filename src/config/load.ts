@@ -145,10 +145,15 @@ const textOf = (path: string): string | Refused => {
   return refused([{ ...atStart(path, message), ...text }]);
 };
 
-/** Reads and judges a replica's file, and that of its shadow. Throws nothing: what cannot be read is a problem too. */
+/** Reads and judges a replica's file. Throws nothing: what cannot be read is a problem too. */
 export const loadConfig = (path: string): Loaded => {
   const text = textOf(path);
-  const loaded = typeof text === 'string' ? parseConfig(text, path) : text;
+  return typeof text === 'string' ? parseConfig(text, path) : text;
+};
+
+/** As loadConfig, with its shadow's file: for who serves, reloads or checks it. What works without a running replica must not fail for want of that. */
+export const loadServed = (path: string): Loaded => {
+  const loaded = loadConfig(path);
   if (!loaded.ok || loaded.config.shadow === undefined) return loaded;
   const { config, warnings, placed } = loaded;
   const shadow = loadCluster(loaded.config.shadow.file, paceOf(config.store));

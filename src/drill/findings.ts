@@ -207,6 +207,9 @@ const observationOf = (observed: Observed | undefined, fromAtMs: number, nowMs: 
     };
   if (observed.sinceAtMs > fromAtMs + LOOK_OLD_MS)
     return { looks: false, because: `what its provider serves is read only since ${day(nowMs - observed.sinceAtMs)}` };
+  const last = observed.changes.at(-1);
+  if (last?.shares === null)
+    return { looks: false, because: 'its provider serves nothing of this service, so there was nothing to compare with' };
   return { looks: true, because: '' };
 };
 
