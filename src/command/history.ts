@@ -48,7 +48,7 @@ export const readHistory = async (store: Store, sinceAtMs: number, wallMs: numbe
     );
   const audits = await readBack<Audit>(store, auditKey, routing.v, sinceAtMs);
   const configs = await readBack<ConfigAudit>(store, configAuditKey, cluster.version, sinceAtMs);
-  const observed = await store.get({ keys: cluster.services.map((s) => observedKey(s.provider, s.name)) });
+  const observed = await store.get({ prefixes: ['observed/'] });
   const oldest = audits.found.at(-1);
   const because = oldest?.v === 1 ? 'the cluster was first configured then' : 'the store keeps no older decisions';
   return {

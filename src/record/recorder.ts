@@ -61,7 +61,7 @@ const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
 /** A disk that hangs must not hold a piece for ever. */
 const DISK_MS = 10_000;
 const RETRY_MS = 60_000;
-const STOP_MS = 2_000;
+const STOP_MS = 1_000;
 
 /** A queue of text with a limit; what is lost, for want of room or of a disk, is counted until a file says so. */
 const createQueue = (onLost: (lines: number) => void) => {
@@ -284,8 +284,20 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
   let timer: Timer | null = null;
   let working: Promise<void> | null = null;
   let stopping = false;
+  let isBroken = false;
 
   const mono = (): number => ports.clock.monoMs();
+
+  /** Whoever tells something is in the middle of probing or deciding: our own mistake must cost the recording and nothing else. */
+  const safely = (tell: () => void): void => {
+    if (stopping || isBroken) return;
+    try {
+      tell();
+    } catch (error) {
+      isBroken = true;
+      log.error('record.broken', { because: errorText(error), stack: error instanceof Error ? error.stack : undefined });
+    }
+  };
 
   const write = (fact: Fact, atMs = options.clusterNowMs()): void => {
     if (file === null) {
@@ -312,6 +324,7 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
   const begin = (): void => {
     file = { name: `${region}+${replica}+${stamp(ports.clock.wallMs())}.ndjson.gz`, bytes: 0, openedAtMs: mono() };
     memory.forget();
+    isDropTold = false;
     write({ kind: 'header', format: FORMAT, tidegate: options.version, region, replica, boot });
     if (queue.lost() > 0) write({ kind: 'dropped', lines: queue.lost() });
     if (lastSight !== null) for (const fact of memory.factsOf(lastSight.sight, lastSight.atMs, false)) write(fact, lastSight.atMs);
@@ -366,27 +379,29 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
   };
   arm();
 
+  const onSight: Recorder['sight'] = (sight, nowMs, leads) => {
+    if (sight.cluster === null) return;
+    lastSight = { sight, atMs: nowMs };
+    if (file !== null) for (const fact of memory.factsOf(sight, nowMs, leads)) write(fact, nowMs);
+    else if (isOffTold) queue.lose(1);
+    // The first file begins with this, at once.
+    else void work();
+  };
+
+  const onInput: Recorder['input'] = (input) => {
+    const fact = options.observations ? factOf(input, mono()) : null;
+    if (fact === null) return;
+    if (fact.kind === 'company' || fact.kind === 'self') {
+      if (JSON.stringify(fact) === JSON.stringify(standing.get(fact.kind))) return;
+      standing.set(fact.kind, fact);
+    }
+    write(fact);
+  };
+
   return {
-    sight(sight, nowMs, leads) {
-      if (sight.cluster === null || stopping) return;
-      lastSight = { sight, atMs: nowMs };
-      if (file !== null) for (const fact of memory.factsOf(sight, nowMs, leads)) write(fact, nowMs);
-      else if (isOffTold) queue.lose(1);
-      // The first file begins with this, at once.
-      else void work();
-    },
-    input(input) {
-      const fact = options.observations && !stopping ? factOf(input, mono()) : null;
-      if (fact === null) return;
-      if (fact.kind === 'company' || fact.kind === 'self') {
-        if (JSON.stringify(fact) === JSON.stringify(standing.get(fact.kind))) return;
-        standing.set(fact.kind, fact);
-      }
-      write(fact);
-    },
-    note: (fact) => {
-      if (!stopping) write(fact);
-    },
+    sight: (sight, nowMs, leads) => safely(() => onSight(sight, nowMs, leads)),
+    input: (input) => safely(() => onInput(input)),
+    note: (fact) => safely(() => write(fact)),
     async stop() {
       stopping = true;
       timer?.cancel();

@@ -72,6 +72,25 @@ describe('on disk', () => {
     expect((await tape.world.routing())?.v).toBeGreaterThan(1);
   });
 
+  test('more than the queue holds is dropped, counted and said once; and what breaks the recorder breaks nothing else', async () => {
+    let dropped = 0;
+    const tape = tapedWorld({ cluster: clusterOf(REGIONS, [{}]) }, ['a/a'], { onDropped: (n) => (dropped += n) });
+    await tape.world.start();
+    await tape.world.run(10_000);
+    const recorder = tape.recorder('a/a')!;
+    const fact = { kind: 'conflict' as const, because: 'x'.repeat(4000) };
+    for (let i = 0; i < 2500; i++) recorder.note(fact);
+    expect(dropped).toBeGreaterThan(100);
+    expect(tape.log.of('record.dropping')).toHaveLength(1);
+    const endless: Record<string, unknown> = {};
+    endless.self = endless;
+    recorder.note(endless as never);
+    recorder.note(endless as never);
+    expect(tape.log.of('record.broken')).toHaveLength(1);
+    await tape.world.run(10_000);
+    expect(tape.world.coordinator()).not.toBeNull();
+  });
+
   test('real files are their owner’s, and a piece cut off by a crash costs only itself', async () => {
     const disk = fileRecordDisk(join(folder, 'crash'), 'a', 'a');
     expect(await disk.list()).toEqual([]);

@@ -3,7 +3,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { parseLine, type RecordLine } from '../../src/record/lines.ts';
 import { createRecorder, type RecordDisk, type Recorder, type RecorderOptions } from '../../src/record/recorder.ts';
 import { recordingLog } from '../recording-log.ts';
-import { silentLog, World, type WorldEvents, type WorldOptions } from '../world.ts';
+import { World, type WorldEvents, type WorldOptions } from '../world.ts';
 
 export interface MemoryDisk extends RecordDisk {
   files: Map<string, Buffer>;
@@ -50,6 +50,7 @@ export interface TapedWorld {
   /** By `region/replica`. */
   disks: ReadonlyMap<string, MemoryDisk>;
   log: ReturnType<typeof recordingLog>;
+  recorder(name: string): Recorder | undefined;
   /** Writes what is queued. */
   stop(): Promise<void>;
 }
@@ -102,6 +103,7 @@ export const tapedWorld = (
     world,
     disks,
     log,
+    recorder: (name) => recorders.get(name),
     async stop() {
       let done = false;
       void Promise.all([...recorders.values()].map((r) => r.stop())).then(() => {
@@ -111,5 +113,3 @@ export const tapedWorld = (
     },
   };
 };
-
-export { silentLog };
