@@ -81,6 +81,8 @@ const PURE_FILES = [
   'src/drill/findings.ts',
   'src/drill/moves.ts',
   'src/drill/rerun.ts',
+  'src/drill/run.ts',
+  'src/drill/source.ts',
 ];
 const isPure = (file: string): boolean => PURE_ROOMS.some((room) => file.startsWith(room)) || PURE_FILES.includes(file);
 

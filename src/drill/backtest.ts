@@ -1,14 +1,14 @@
 // The backtest: a recording's evidence through the production core, on the recording's time, under the configuration of then and under another one. Both
 // run freely from the first recorded decision, so that they differ by their configuration alone; a third run is set right by every recorded decision and
 // says how far the recording can be trusted to reproduce what was really decided. Lines come in the order of their instants. Pure.
-
-import { newUnderstudy, step, strangers, translator, type Understudy } from '../decide/understudy.ts';
-import type { Heard } from '../health/chamber.ts';
-import { isFresh } from '../health/chamber.ts';
-import type { Beat, ClusterConfig, Overrides, Policy, Routing, Vote } from '../model.ts';
-import type { RecordedBeat, RecordLine } from '../record/lines.ts';
-import { type Move, SAME_TIME_MS } from './moves.ts';
-import { createRerun, inputOf, type Rerun, thresholdsOf } from './rerun.ts';
+import { strangers, translator } from '../decide/understudy.ts';
+import { type Heard, isFresh } from '../health/chamber.ts';
+import type { ClusterConfig, Policy } from '../model.ts';
+import type { RecordLine } from '../record/lines.ts';
+import type { Move } from './moves.ts';
+import { createRerun, inputOf, thresholdsOf } from './rerun.ts';
+import { advance, createChecker, newRun, type Run, type Start, type TrustResult } from './run.ts';
+import { hear, heardAt, newSource, type Source } from './source.ts';
 
 /** How one recorder's votes come into the run under the other configuration. */
 export type Votes =
@@ -26,22 +26,6 @@ export interface RecorderResult {
   /** Of its own votes in the recording, those that its recorded looks reproduce. */
   votes: { checked: number; same: number };
   use: Votes;
-}
-
-export interface TrustResult {
-  /** Recorded decisions that were compared. */
-  checked: number;
-  /** Same routes and holds, at the same time. */
-  same: number;
-  /** Same routes and holds, but made later in life than the evidence allowed: nobody coordinated, or the store was slow. */
-  late: number;
-  lateMaxMs: number;
-  /** Decisions that the recording skips. */
-  unseen: number;
-  /** The others. */
-  differing: number;
-  /** The first of them. */
-  different: readonly { v: number; atMs: number; because: string; expected: string }[];
 }
 
 export interface Side {
@@ -81,180 +65,6 @@ const FILL_MAX = 1200;
 /** Whose sights decide changes when they stop for so long. */
 const LEAD_LOST_MS = 5_000;
 const OTHERS_EVERY_MS = 1_000;
-const DIFFERENT_MAX = 50;
-
-// ---- one recorder's sight ----
-
-interface Word {
-  vote: Vote;
-  beat: Beat | null;
-  bornAtMs: number | null;
-}
-
-interface Source {
-  by: string;
-  config: { cluster: ClusterConfig; hash: string } | null;
-  words: Map<string, Word>;
-  frozen: readonly string[];
-  /** Nobody coordinated. */
-  vacant: boolean;
-  overrides: Overrides | null;
-  sightAtMs: number;
-  /** Under the configuration of then, to be checked, and under the other one. */
-  then: Rerun | null;
-  next: Rerun | null;
-  looks: number;
-  othersAtMs: number;
-  checked: number;
-  same: number;
-}
-
-const newSource = (by: string): Source => ({
-  by,
-  config: null,
-  words: new Map(),
-  frozen: [],
-  vacant: false,
-  overrides: null,
-  sightAtMs: Number.NEGATIVE_INFINITY,
-  then: null,
-  next: null,
-  looks: 0,
-  othersAtMs: 0,
-  checked: 0,
-  same: 0,
-});
-
-const beatFrom = (beat: RecordedBeat, vote: Vote): Beat => ({ ...beat, configVersion: vote.configVersion, loopDelayMs: 0 });
-
-/** Takes in what is new of the others' words; answers own votes that changed. */
-const hear = (source: Source, line: RecordLine & { kind: 'sight' }): readonly Vote[] => {
-  const own: Vote[] = [];
-  for (const at of line.gone ?? []) source.words.delete(at);
-  for (const { at, ageMs, vote, beat } of line.heard ?? []) {
-    const before = source.words.get(at);
-    const now = vote ?? before?.vote;
-    // The vote itself was dropped: nothing is known of this replica until it votes anew.
-    if (now === undefined) continue;
-    const kept = before?.beat ?? null;
-    const next = beat === undefined ? kept : beat === null ? null : beatFrom(beat, now);
-    source.words.set(at, { vote: now, beat: next, bornAtMs: ageMs === null ? null : line.atMs - ageMs });
-    if (vote !== undefined && at === source.by) own.push(vote);
-  }
-  if (line.frozen !== undefined) source.frozen = line.frozen;
-  if (line.vacant !== undefined) source.vacant = line.vacant;
-  return own;
-};
-
-const heardAt = (source: Source, nowMs: number): readonly Heard[] =>
-  [...source.words].map(([at, { vote, beat, bornAtMs }]) => {
-    const [region = '', replica = ''] = at.split('/');
-    const ageMs = bornAtMs === null ? Number.POSITIVE_INFINITY : Math.max(0, nowMs - bornAtMs);
-    return { region, replica, key: `vote/${at}`, vote, beat, ageMs };
-  });
-
-// ---- one policy's run ----
-
-interface Run {
-  understudy: Understudy;
-  translate: (heard: readonly Heard[]) => readonly Heard[];
-  moves: Move[];
-  holds: Record<string, number>;
-}
-
-const newRun = (cluster: ClusterConfig, source: NonNullable<Source['config']>, start: Start): Run => ({
-  understudy: newUnderstudy(cluster, start.routing, start.incidents),
-  translate: translator(source, cluster),
-  moves: [],
-  holds: {},
-});
-
-type Start = Pick<RecordLine & { kind: 'decision' }, 'routing' | 'incidents'> | { routing: null; incidents: readonly [] };
-
-const advance = (run: Run, heard: readonly Heard[], source: Source, nowMs: number): Routing | null => {
-  const { understudy, next } = step(run.understudy, { heard, overrides: source.overrides, frozen: source.frozen }, nowMs);
-  const before = run.understudy.routing;
-  run.understudy = understudy;
-  if (next === null) return null;
-  for (const { service, after, because } of next.audit.changes) {
-    // The first route of a service is where it starts, no move.
-    if ((before?.services[service]?.fence ?? 0) === 0) continue;
-    run.moves.push({ atMs: nowMs, service, change: because, after, because: next.routing.because });
-  }
-  for (const { hold } of next.audit.holds) run.holds[hold] = (run.holds[hold] ?? 0) + 1;
-  return next.routing;
-};
-
-// ---- trust ----
-
-const substance = ({ services }: Routing): string =>
-  JSON.stringify(
-    Object.entries(services)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, { route, pools }]) => [
-        name,
-        Object.entries(route).sort(([a], [b]) => (a < b ? -1 : 1)),
-        Object.entries(pools)
-          .map(([pool, { state, hold }]) => [pool, state, hold])
-          .sort(([a], [b]) => ((a ?? '') < (b ?? '') ? -1 : 1)),
-      ]),
-  );
-
-/** Follows what was really decided, and is set right by it. */
-const createChecker = (run: Run) => {
-  const trust = {
-    checked: 0,
-    same: 0,
-    late: 0,
-    lateMaxMs: 0,
-    unseen: 0,
-    differing: 0,
-    different: [] as TrustResult['different'][number][],
-  };
-  let predicted: Routing[] = [];
-  let pending: (RecordLine & { kind: 'decision' }) | null = null;
-  let lastV = run.understudy.routing?.v ?? 0;
-
-  const judge = ({ routing, incidents }: RecordLine & { kind: 'decision' }): void => {
-    const isLike = (p: Routing): boolean => substance(p) === substance(routing);
-    // A commit that was refused is decided again with what has come since: then two steps here are one in life, under the first one's number.
-    const expected = predicted.findLast((p) => p.v === routing.v && isLike(p)) ?? predicted.findLast(isLike) ?? predicted.at(-1) ?? null;
-    trust.checked += 1;
-    trust.unseen += Math.max(0, routing.v - lastV - 1);
-    lastV = routing.v;
-    const lateMs = routing.atMs - (expected?.atMs ?? routing.atMs);
-    if (expected === null || !isLike(expected)) {
-      trust.differing += 1;
-      const instead = expected?.because ?? 'nothing to decide';
-      if (trust.different.length < DIFFERENT_MAX)
-        trust.different.push({ v: routing.v, atMs: routing.atMs, because: routing.because, expected: instead });
-    } else if (Math.abs(lateMs) <= SAME_TIME_MS) trust.same += 1;
-    else {
-      trust.late += 1;
-      trust.lateMaxMs = Math.max(trust.lateMaxMs, Math.abs(lateMs));
-    }
-    run.understudy = { ...newUnderstudy(run.understudy.cluster, routing, incidents), expired: run.understudy.expired };
-    predicted = [];
-  };
-
-  return {
-    trust,
-    run,
-    /** A recorded decision. One that the evidence so far does not lead to may rest on the very next look. */
-    decided(line: RecordLine & { kind: 'decision' }): void {
-      if (pending !== null) judge(pending);
-      pending = null;
-      if ((run.understudy.routing?.v ?? 0) >= line.routing.v) judge(line);
-      else pending = line;
-    },
-    tick(heard: readonly Heard[], source: Source, nowMs: number): void {
-      const next = advance(run, run.translate(heard), source, nowMs);
-      if (next !== null) predicted.push(next);
-      if (pending !== null) judge(pending);
-      pending = null;
-    },
-  };
-};
 
 // ---- notes ----
 
@@ -352,16 +162,18 @@ export const createBacktest = (wanted: ClusterConfig | null): Backtest => {
     });
   };
 
-  const tick = (source: Source, nowMs: number): void => {
+  /** One look. A standby's clock may have been ahead of the one that coordinates next: the free runs, which never go back, wait until it catches up. */
+  const tick = (source: Source, atMs: number, leads = false): void => {
     if (runs === null) return;
+    const nowMs = Math.max(atMs, tickAtMs);
     tickAtMs = nowMs;
     sights += 1;
     for (const each of sources.values()) for (const rerun of [each.then, each.next]) rerun?.take({ kind: 'tick' }, nowMs);
-    const heard = heardAt(source, nowMs);
+    const heard = heardAt(source, atMs);
     advance(runs.then, runs.then.translate(heard), source, nowMs);
     advance(runs.next, reheard(heard, runs.next, nowMs), source, nowMs);
     // While nobody coordinated, nothing could be decided in life.
-    if (!source.vacant) runs.check.tick(heard, source, nowMs);
+    if (!source.vacant) runs.check.tick(heard, source, leads ? atMs : nowMs, leads);
   };
 
   /** Time passes between two lines: holds end, ramps climb, silence grows. */
@@ -406,8 +218,7 @@ export const createBacktest = (wanted: ClusterConfig | null): Backtest => {
     }
     if (lead !== source) return;
     reconfigure(config);
-    // A standby's clock may have been ahead of the one that coordinates next.
-    tick(source, Math.max(line.atMs, tickAtMs));
+    tick(source, line.atMs, line.leads === true);
   };
 
   const onInput = (source: Source, line: RecordLine): void => {

@@ -34,6 +34,14 @@ const withPolicy = (cluster: ClusterConfig, policy: Partial<Policy>): ClusterCon
   policy: { ...cluster.policy, ...policy },
 });
 
+const CLUSTER = clusterOf(REGIONS, [{}]);
+let shared: Promise<TapedWorld> | null = null;
+/** One outage, recorded everywhere with all looks; played once. */
+const sharedOutage = (): Promise<TapedWorld> => {
+  shared ??= outage(CLUSTER, ALL);
+  return shared;
+};
+
 /** Dies at one minute, is well again at two, watched until ten. */
 const outage = async (cluster: ClusterConfig, who: readonly string[], observations = true): Promise<TapedWorld> => {
   const tape = tapedWorld({ cluster }, who, { observations });
@@ -49,7 +57,7 @@ const outage = async (cluster: ClusterConfig, who: readonly string[], observatio
 
 describe('the recorded configuration', () => {
   test('a death and a return are reproduced to the millisecond, and votes by their looks', async () => {
-    const tape = await outage(clusterOf(REGIONS, [{}]), ALL);
+    const tape = await sharedOutage();
     const real = (await tape.world.routing())!;
     const result = replayed(tape, null);
     expect(result.trust).toMatchObject({ late: 0, unseen: 0, different: [] });
@@ -63,7 +71,7 @@ describe('the recorded configuration', () => {
   });
 
   test('one recorder is enough, whether or not it coordinated', async () => {
-    const tape = await outage(clusterOf(REGIONS, [{}]), ALL);
+    const tape = await sharedOutage();
     for (const by of ALL) {
       const { trust, silent } = replayed(tape, null, [by]);
       expect(trust).toMatchObject({ unseen: 0, different: [] });
@@ -147,15 +155,15 @@ describe('the recorded configuration', () => {
           expect(differences(result).filter((line) => !line.startsWith('same'))).toEqual([]);
         await tape.world.close();
       }),
-      { numRuns: 6, endOnFailure: true },
+      { numRuns: 8, endOnFailure: true },
     );
   });
 });
 
 describe('another configuration', () => {
   test('a longer recovery hold brings the traffic back later, and nothing else differs', async () => {
-    const cluster = clusterOf(REGIONS, [{}]);
-    const tape = await outage(cluster, ALL);
+    const cluster = CLUSTER;
+    const tape = await sharedOutage();
     const result = replayed(tape, withPolicy(cluster, { recoveryHoldMs: cluster.policy.recoveryHoldMs + 30_000 }));
     const rows = sideBySide(result.recorded.moves, result.next.moves);
     expect(rows.map(differenceOf)).toEqual(['same', ...rows.slice(1).map(() => 'later')]);
@@ -166,8 +174,8 @@ describe('another configuration', () => {
   });
 
   test('more faults are wanted: the votes are made anew from the looks, and the drain comes later', async () => {
-    const cluster = clusterOf(REGIONS, [{}]);
-    const tape = await outage(cluster, ALL);
+    const cluster = CLUSTER;
+    const tape = await sharedOutage();
     const result = replayed(tape, withPolicy(cluster, { faults: 8 }));
     const [drain] = sideBySide(result.recorded.moves, result.next.moves);
     expect(drain?.change).toBe('web: a 334 -> 500, b 333 -> 0, c 333 -> 500');
@@ -184,8 +192,8 @@ describe('another configuration', () => {
   });
 
   test('a policy that never lets a region go, and targets that nobody looked at then', async () => {
-    const cluster = clusterOf(REGIONS, [{}]);
-    const tape = await outage(cluster, ALL);
+    const cluster = CLUSTER;
+    const tape = await sharedOutage();
     const bold = withPolicy(cluster, { safety: { 'last-pool': {}, 'blast-radius': { regions: 0, windowMs: 60_000 } } });
     const held = replayed(tape, bold);
     expect(held.next.moves).toEqual([]);
