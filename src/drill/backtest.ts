@@ -184,8 +184,28 @@ export const createBacktest = (wanted: ClusterConfig | null): Backtest => {
     for (let atMs = tickAtMs + everyMs; atMs < untilMs; atMs += everyMs) tick(source, Math.round(atMs));
   };
 
+  const decided = (line: RecordLine & { kind: 'decision' }): void => {
+    const { routing } = line;
+    // Every recorder tells it, and each of its files begins with it.
+    if (routing.v < seen.v || (routing.v === seen.v && routing.nonce === seen.nonce)) return;
+    seen = routing;
+    if (runs === null) start = line;
+    else runs.check.decided(line);
+  };
+
+  /** While the one that coordinated recorded, its own lines say what was decided between which of its looks; others hear of it sooner or later. */
+  const onDecision = (source: Source, line: RecordLine & { kind: 'decision' }): void => {
+    if (lead !== null && lead !== source && lead.leads && line.atMs - lead.sightAtMs <= LEAD_LOST_MS) source.told = line;
+    else decided(line);
+  };
+
   const choose = (source: Source, leads: boolean): void => {
-    if (leads || lead === null || source.sightAtMs - lead.sightAtMs > LEAD_LOST_MS) lead = source;
+    source.leads = leads;
+    if (lead === source || (!leads && lead !== null && source.sightAtMs - lead.sightAtMs <= LEAD_LOST_MS)) return;
+    lead = source;
+    // What it told while another led may be all that is left of that one's last decision.
+    if (source.told !== null) decided(source.told);
+    source.told = null;
   };
 
   /** Tells the vantages what the others say, as their ears would. */
@@ -234,15 +254,6 @@ export const createBacktest = (wanted: ClusterConfig | null): Backtest => {
     for (const rerun of [source.then, source.next]) rerun?.take(input, line.atMs);
   };
 
-  const onDecision = (line: RecordLine & { kind: 'decision' }): void => {
-    const { routing } = line;
-    // Every recorder tells it, and each of its files begins with it.
-    if (routing.v < seen.v || (routing.v === seen.v && routing.nonce === seen.nonce)) return;
-    seen = routing;
-    if (runs === null) start = line;
-    else runs.check.decided(line);
-  };
-
   return {
     take(by, line) {
       const source = sourceOf(by);
@@ -260,7 +271,7 @@ export const createBacktest = (wanted: ClusterConfig | null): Backtest => {
           source.overrides = line.overrides;
           return;
         case 'decision':
-          return onDecision(line);
+          return onDecision(source, line);
         case 'sight':
           return onSight(source, line);
         case 'dropped':

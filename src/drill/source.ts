@@ -19,6 +19,10 @@ export interface Source {
   vacant: boolean;
   overrides: Overrides | null;
   sightAtMs: number;
+  /** It coordinated at its last sight. */
+  leads: boolean;
+  /** The newest decision that it told while another recorder led. */
+  told: (RecordLine & { kind: 'decision' }) | null;
   /** Under the configuration of then, to be checked, and under the other one. */
   then: Rerun | null;
   next: Rerun | null;
@@ -36,6 +40,8 @@ export const newSource = (by: string): Source => ({
   vacant: false,
   overrides: null,
   sightAtMs: Number.NEGATIVE_INFINITY,
+  leads: false,
+  told: null,
   then: null,
   next: null,
   looks: 0,
