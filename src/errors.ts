@@ -35,6 +35,8 @@ export const ERRORS = {
   ERR_UNDECIDED: { exit: 1, http: 503, title: 'Nobody knows whether the write happened' },
   ERR_STOPPING: { exit: 1, http: 503, title: 'This process is stopping' },
   ERR_INTERNAL: { exit: 1, http: 500, title: 'Something is wrong inside; the log has it' },
+  ERR_RECORD: { exit: 1, http: 400, title: 'A recording cannot be read' },
+  ERR_NOT_CLEAN: { exit: 1, http: 409, title: 'The report of the service is not clean' },
   ERR_DEMO: { exit: 1, http: 500, title: 'The demo did not meet its goals' },
 } as const satisfies Record<string, ErrorKind>;
 

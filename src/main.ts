@@ -6,8 +6,11 @@ import type { AckOptions } from './command/ack.ts';
 import type { AdoptOptions } from './command/adopt.ts';
 import type { ApplyOptions } from './command/apply.ts';
 import type { KeygenOptions } from './command/keygen.ts';
+import type { PromoteOptions } from './command/promote.ts';
+import type { ReplayOptions } from './command/replay.ts';
+import type { ReportOptions } from './command/report.ts';
 import type { RouteSetOptions, RouteShowOptions } from './command/route.ts';
-import { loadConfig } from './config/load.ts';
+import { loadConfig, loadServed } from './config/load.ts';
 import type { Problem } from './config/problem.ts';
 import { report, reportProblems } from './config/report.ts';
 import type { ReplicaConfig } from './config/schema.ts';
@@ -36,7 +39,7 @@ const check = async (options: { config: string }): Promise<void> => {
 };
 
 const serve = async (options: { config: string }): Promise<void> => {
-  const { config, warnings } = configOrExit(options.config);
+  const { config, warnings } = configOrExit(options.config, loadServed);
   const ports = realPorts();
   const log = createLog({ level: config.log.level, clock: ports.clock });
   // Slow to load, and `check` does not need it.
@@ -133,6 +136,17 @@ const routeSet = async (options: RouteSetOptions): Promise<void> => {
   process.exitCode = await (await import('./command/route.ts')).routeSet(options, desk());
 };
 
+const replay = async (options: ReplayOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/replay.ts')).replay(options, say);
+};
+
+const reportServices = async (options: ReportOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/report.ts')).report(options, desk());
+};
+const promote = async (options: PromoteOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/promote.ts')).promote(options, desk());
+};
+
 const program = new Command('tidegate')
   .description('Global health-routing control plane: regional probers, a quorum, fenced writes, measured convergence.')
   .version(version())
@@ -217,6 +231,38 @@ route
   .option('-y, --yes', 'do not ask')
   .option(...JSON_OUT)
   .action(routeSet);
+program
+  .command('replay')
+  .description('what a recording would have been decided under another configuration: which moves, when, and how that differs')
+  .requiredOption('--record <paths...>', 'recordings, or folders of them')
+  .option('--config <file>', 'a file with a cluster section; without one, only what was recorded is replayed')
+  .option(...JSON_OUT)
+  .action(replay);
+const SINCE = ['--since <duration>', 'how far back, e.g. 14d', '14d'] as const;
+program
+  .command('report')
+  .description(
+    'what services in observe and advise would have done, beside what their providers really did; what stands against promoting them',
+  )
+  .requiredOption(...CONFIG)
+  .option('-s, --service <name>', 'only this one')
+  .option(...SINCE)
+  .option(...JSON_OUT)
+  .action(reportServices);
+program
+  .command('promote')
+  .description('let a service advise or act, if its report is clean')
+  .requiredOption(...CONFIG)
+  .requiredOption('-s, --service <name>', 'the service')
+  .requiredOption('--to <mode>', 'advise or auto')
+  .option(...SINCE)
+  .option('--despite <text>', 'why, although the report is not clean; it is recorded')
+  .option(...REASON)
+  .option('--owner <name>', 'recorded as its author')
+  .option('-y, --yes', 'do not ask')
+  .option('--dry-run', 'say what would change and write nothing')
+  .option(...JSON_OUT)
+  .action(promote);
 program
   .command('demo')
   .description('three regions on this machine: one dies with its coordinator, returns; then a vantage goes blind')

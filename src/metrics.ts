@@ -52,6 +52,11 @@ export interface Metrics {
   page(channel: string, outcome: string): void;
   storeRequest(op: 'get' | 'txn', tookMs: number): void;
   storeError(op: 'get' | 'txn', kind: 'definite' | 'ambiguous' | 'timeout'): void;
+  /** Lines that a recording lacks: no room in the queue, or no disk. */
+  recordDropped(lines: number): void;
+  /** Services whose route the shadow's policy would have otherwise; and moves it would have made. */
+  shadowDiverging(services: number): void;
+  shadowMoves(moves: number): void;
   /** Text for `GET /metrics`. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -166,6 +171,12 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     help: 'Wall clock of the last round of the coordinator here; 0 if it never was one',
     registers: into,
   });
+  const dropped = new Counter({ name: 'tidegate_record_dropped_total', help: 'Lines that the recording lacks', registers: into });
+  const shadowMoves = new Counter({
+    name: 'tidegate_shadow_moves_total',
+    help: 'Moves that the shadow policy would have made',
+    registers: into,
+  });
   const probeSeconds = histogram(into, 'probe_duration', 'Start of a probe to its outcome', PROBE_EDGES_S, ['kind']);
   const probeResults = counter(into, 'probe_results_total', 'Finished probes', ['service', 'pool', 'outcome']);
 
@@ -193,6 +204,9 @@ export const createMetrics = (version = 'unknown'): Metrics => {
         seconds(tookMs, op)
     )(histogram(into, 'store_request_duration', 'Requests to the store', STORE_EDGES_S, ['op'])),
     storeError: counter(into, 'store_errors_total', 'Requests to the store that failed', ['op', 'kind']),
+    recordDropped: (lines) => dropped.inc(lines),
+    shadowDiverging: gauge(into, 'shadow_services_diverging', 'Services whose route would be another under the shadow policy'),
+    shadowMoves: (moves) => shadowMoves.inc(moves),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };

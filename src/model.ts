@@ -517,6 +517,24 @@ export interface AppliedRecord {
   because: string;
 }
 
+/** What a provider was seen to serve of a service from one look on. `shares` null: nothing, or it did not answer, which `because` says. */
+export interface ObservedChange {
+  atMs: number;
+  /** The look before, which still showed what was served then; null: there was none. */
+  afterAtMs: number | null;
+  shares: Route | null;
+  because?: string;
+}
+
+/** `observed/<provider>/<service>`: what serves the users of a service that Tidegate decides and does not write. Cluster time. */
+export interface Observed {
+  sinceAtMs: number;
+  /** The newest look that is known of; refreshed every ten minutes. */
+  lookedAtMs: number;
+  /** Oldest first, the newest fifty. */
+  changes: readonly ObservedChange[];
+}
+
 /** `adopted`: a human has looked at a store that was replaced or restored, and taken what the providers serve as the truth. */
 export interface Adopted {
   nonce: string;

@@ -6,10 +6,12 @@ import type { Sight } from './coordinate/read.ts';
 import type { Signer } from './coordinate/signing.ts';
 import type { Decision } from './decide/snapshot.ts';
 import type { SelfFacts } from './health/abstain.ts';
+import type { VantageInput } from './health/vantage.ts';
 import type { Log } from './log.ts';
-import type { ClusterConfig, EndpointKey, Outcome, ProbeSpec, Vote } from './model.ts';
+import type { ClusterConfig, EndpointKey, Outcome, ProbeSpec, Route, Vote } from './model.ts';
 import type { Ports } from './ports.ts';
 import { createVantage, type Vantage } from './probe/vantage.ts';
+import { createObserver } from './publish/observed.ts';
 import { createPublisher } from './publish/publisher.ts';
 import type { Store } from './store/store.ts';
 
@@ -36,10 +38,14 @@ export interface ReplicaEvents {
   /** The store has other content under the configuration version held here: this vantage abstains meanwhile. */
   configConflict(because: string): void;
   vote(vote: Vote): void;
+  /** What the vantage takes in: for a recording. */
+  input(input: VantageInput): void;
   sight(sight: Sight, nowMs: number): void;
   decision(next: NonNullable<Decision['next']>): void;
   role(role: Role): void;
   write(provider: string, outcome: string): void;
+  /** A provider serves something else of a service that is not written; null: nothing, or it does not answer. */
+  observed(provider: string, service: string, shares: Route | null): void;
   /** The coordinator's duties after each turn: measuring convergence, housekeeping. */
   turn(sight: Sight, nowMs: number, term: Term): Promise<void>;
 }
@@ -65,6 +71,7 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     look: options.look,
     onLook: (key, spec, outcome, lateByMs) => events.look?.(key, spec, outcome, lateByMs),
     onVote: (vote) => events.vote?.(vote),
+    onInput: (input) => events.input?.(input),
     onNameTaken: (because) => events.nameTaken?.(because),
     onConfigConflict: (because) => events.configConflict?.(because),
   });
@@ -108,12 +115,21 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     onApplied: (service, fence, atMs) => log.info('publish.acknowledged', { service, fence, atMs }),
     abdicate: (because) => coordinator.abdicate(because),
   });
+  const observer = createObserver({
+    ports,
+    log,
+    store,
+    providers,
+    sight: () => coordinator.lastSight(),
+    term: () => coordinator.term(),
+    onChange: (provider, service, shares) => events.observed?.(provider, service, shares),
+  });
   return {
     coordinator,
     vantage,
     facts: (facts) => vantage.facts(facts),
     async stop(first) {
-      const silent = Promise.all([vantage.stop(), publisher.stop()]);
+      const silent = Promise.all([vantage.stop(), publisher.stop(), observer.stop()]);
       await first;
       await coordinator.stop();
       await silent;

@@ -13,6 +13,7 @@ import { beatKey, placeOf } from './coordinate/keys.ts';
 import { applyMembers } from './coordinate/members.ts';
 import type { Sight } from './coordinate/read.ts';
 import { createSigner } from './coordinate/signing.ts';
+import { createShadow, type Shadow } from './drill/shadow.ts';
 import { errorText, Fault } from './errors.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
@@ -22,6 +23,8 @@ import { createDesk, spoolOf } from './paging/desk.ts';
 import { type Ports, sleep } from './ports.ts';
 import { probe } from './probe/index.ts';
 import { type SelfCheck, startSelfCheck } from './probe/selfcheck.ts';
+import { fileRecordDisk } from './record/files.ts';
+import { createRecorder, type Recorder } from './record/recorder.ts';
 import { createReplica } from './replica.ts';
 import { ensureSecret, readSecret } from './secrets.ts';
 import { measuredStore } from './store/measured.ts';
@@ -40,6 +43,9 @@ const ANCHOR_TIMEOUT_MS = 1500;
 const API_GRACE_MS = 3300;
 /** A page on its way gets this long; then the leader record is given up, so that another region delivers it. */
 const DESK_GRACE_MS = 2000;
+
+const shadowOf = ({ shadow }: ReplicaConfig): Parameters<Shadow['use']>[0] =>
+  shadow === undefined || shadow.cluster === null ? null : { file: shadow.file, cluster: shadow.cluster };
 
 /** What is lawful in a file but hardly meant. */
 export const warn = (log: Log, warnings: readonly Problem[]): void => {
@@ -98,6 +104,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       boot,
       role: coordinator.role(),
       vote: vantage.vote(),
+      shadow: shadow.status(),
       nowMs: coordinator.nowMs(),
     });
   };
@@ -108,6 +115,31 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
 
   const signer = config.signing === undefined ? null : createSigner(readSecret(config.signing.keyFile), config.signing.keyFile);
   const spool = await spoolOf(config.paging, ports, log);
+  const recorder: Recorder | null =
+    config.record === undefined
+      ? null
+      : createRecorder({
+          ...config.record,
+          ports,
+          log,
+          disk: fileRecordDisk(config.record.folder, region, name),
+          region,
+          replica: name,
+          boot,
+          version,
+          clusterNowMs: () => replica.coordinator.nowMs(),
+          onDropped: metrics.recordDropped,
+        });
+  ends.open.push(() => recorder?.stop());
+  const shadow = createShadow({
+    log,
+    onMoves: metrics.shadowMoves,
+    onChange(diverging) {
+      metrics.shadowDiverging(diverging.length);
+      recorder?.note({ kind: 'shadow', diverging: diverging.map(({ service, live, shadow }) => ({ service, live, shadow })) });
+    },
+  });
+  shadow.use(shadowOf(config));
   const replica = createReplica({
     ports,
     store,
@@ -135,8 +167,10 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       configConflict: (because) =>
         desk.report({ type: 'config.conflict', severity: 'critical', subject: `config-conflict-${region}-${name}`, summary: because }),
       vote: (vote) => metrics.abstaining(vote.self.state === 'abstain'),
-      sight(sight) {
+      input: (input) => recorder?.input(input),
+      sight(sight, nowMs) {
         seenAtMs = ports.clock.monoMs();
+        recorder?.sight(sight, nowMs, replica.coordinator.role().role === 'coordinator');
         metrics.votesRefused(sight.refused.length);
         if (sight.cluster === null) return;
         doubted(sight);
@@ -147,13 +181,16 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       decision: (next) => metrics.decision(next.audit.changes.length > 0 ? 'route' : next.audit.holds.length > 0 ? 'hold' : 'memory'),
       role(role) {
         metrics.coordinator(role.role === 'coordinator');
+        shadow.rest();
         if (role.role !== 'coordinator') return;
         metrics.takeover();
         desk.inOffice();
       },
       write: (provider, outcome) => metrics.providerWrite(provider, outcome),
+      observed: (provider, service, shares) => recorder?.note({ kind: 'observed', provider, service, shares }),
       turn(sight, nowMs, term) {
         metrics.coordinatorTick(ports.clock.wallMs());
+        shadow.turn(sight, nowMs);
         return duties.turn(sight, nowMs, term);
       },
     },
@@ -288,7 +325,10 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       judged.config.cluster === null || judged.config.store.kind !== 'embedded'
         ? { ok: true, said: ['accepted'] }
         : await configure(judged.config.cluster);
-    if (result.ok) config = judged.config;
+    if (result.ok) {
+      config = judged.config;
+      shadow.use(shadowOf(config));
+    }
     return result;
   };
   // One after the other: of two at once, the older file could come last.

@@ -75,6 +75,14 @@ const PURE_FILES = [
   'src/paging/alone.ts',
   'src/paging/belief.ts',
   'src/paging/break-glass.ts',
+  'src/probe/schedule.ts',
+  'src/probe/watching.ts',
+  'src/drill/backtest.ts',
+  'src/drill/findings.ts',
+  'src/drill/moves.ts',
+  'src/drill/rerun.ts',
+  'src/drill/run.ts',
+  'src/drill/source.ts',
 ];
 const isPure = (file: string): boolean => PURE_ROOMS.some((room) => file.startsWith(room)) || PURE_FILES.includes(file);
 

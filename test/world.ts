@@ -7,8 +7,10 @@ import { policyOf } from '../src/config/defaults.ts';
 import { createConvergeDuties } from '../src/converge/duties.ts';
 import { KEYS, placeOf } from '../src/coordinate/keys.ts';
 import { applyMembers } from '../src/coordinate/members.ts';
+import type { Sight } from '../src/coordinate/read.ts';
 import { createSigner, type Signer } from '../src/coordinate/signing.ts';
 import { Fault } from '../src/errors.ts';
+import type { VantageInput } from '../src/health/vantage.ts';
 import type { Log } from '../src/log.ts';
 import type {
   Adopted,
@@ -114,6 +116,9 @@ export interface WorldEvents {
   role(atMs: number, who: string, epoch: number): void;
   /** A finished look, by the replica `who` (`region/replica`). */
   look(atMs: number, who: string, key: EndpointKey): void;
+  /** What the replica `who` reads of the store, in cluster time, and whether it coordinates. */
+  sight(who: string, sight: Sight, nowMs: number, leads: boolean): void;
+  input(who: string, input: VantageInput): void;
   nameTaken(atMs: number, who: string, because: string): void;
   configConflict(atMs: number, who: string, because: string): void;
   /** Something a human tried and was not told yes. */
@@ -364,9 +369,11 @@ export class World {
       providers: new Map([['memory', this.zone.seenFrom(place)]]),
       look: (spec, cluster, signal) => this.ground.look(region, ports, spec, cluster, signal),
       events: {
-        sight: () => {
+        sight: (sight, nowMs) => {
           heardAtMs = ports.clock.monoMs();
+          this.#events.sight?.(name, sight, nowMs, place.replica?.coordinator.role().role === 'coordinator');
         },
+        input: (input) => this.#events.input?.(name, input),
         turn: (sight, nowMs, term) => (this.#options.whole === true ? duties.turn(sight, nowMs, term) : Promise.resolve()),
         decision: (next) =>
           this.#events.decision?.(

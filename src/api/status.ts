@@ -4,6 +4,7 @@
 
 import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from '../converge/timings.ts';
 import { whyGray, whyOut } from '../decide/explain.ts';
+import type { ShadowStatus } from '../drill/shadow.ts';
 import type {
   AppliedRecord,
   ClusterConfig,
@@ -54,6 +55,8 @@ export interface StatusInput {
   applied: Readonly<Record<string, AppliedRecord>>;
   leader: Leader | null;
   self: SelfStatus;
+  /** The second policy, if this replica has one. */
+  shadow?: ShadowStatus | null;
   /** Cluster time. */
   nowMs: number;
 }
@@ -114,6 +117,8 @@ export interface StatusDocument {
     matrix: Matrix;
     refused: readonly { key: string; because: string }[];
   };
+  /** Absent: this replica has none. */
+  shadow?: ShadowStatus;
   overrides: { version: number; items: readonly (Override & { active: boolean; leftMs: number })[] };
   /** Newest first, at most 50. */
   incidents: readonly (Incident & { detection: DetectionTiming; convergence: ConvergenceTiming })[];
@@ -257,6 +262,7 @@ export const statusDocument = (input: StatusInput): StatusDocument => {
       matrix: matrixOf(cluster, input.votes, tallies),
       refused: input.refused ?? [],
     },
+    ...(input.shadow == null ? {} : { shadow: input.shadow }),
     overrides: {
       version: overrides?.version ?? 0,
       items: (overrides?.items ?? []).map((item) => ({

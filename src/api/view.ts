@@ -2,6 +2,7 @@
 // in it, until none counts. Decides nothing; whether a vote counts is src/health's rule. Pure.
 import type { Role } from '../coordinate/coordinator.ts';
 import type { Sight } from '../coordinate/read.ts';
+import type { ShadowStatus } from '../drill/shadow.ts';
 import { type Heard, isFresh } from '../health/chamber.ts';
 import { configHash } from '../health/config-hash.ts';
 import { tally } from '../health/quorum.ts';
@@ -18,6 +19,7 @@ export interface Viewing {
   role: Role;
   /** As this replica means it now, whether or not it could be written. */
   vote: Vote | null;
+  shadow?: ShadowStatus | null;
   /** Cluster time. */
   nowMs: number;
 }
@@ -83,6 +85,7 @@ export const statusNow = (viewing: Viewing): StatusDocument | null => {
     ),
     leader: sight.leader,
     self: selfOf(viewing, cluster, heard),
+    shadow: viewing.shadow ?? null,
     nowMs,
   });
 };

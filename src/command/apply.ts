@@ -48,7 +48,7 @@ const words = (option: string, given: string): string => {
   throw new Fault('ERR_USAGE', `${option}: expected 1 to ${WORDS_MAX} characters in one line; write it shorter`);
 };
 
-const userName = (): string => {
+export const userName = (): string => {
   try {
     return userInfo().username;
   } catch {
@@ -73,7 +73,7 @@ const publicKeyOfReplica = ({ signing }: ReplicaConfig): { publicKey?: string } 
   }
 };
 
-const ownFileWarning = ({ store, file }: ReplicaConfig): readonly string[] =>
+export const ownFileWarning = ({ store, file }: ReplicaConfig): readonly string[] =>
   store.kind === 'embedded'
     ? [`${file}: found an embedded store; the replica that serves it takes its cluster section from its own file again when it starts`]
     : [];

@@ -23,6 +23,7 @@ export interface Draft {
   /** null: a cluster's file has none. */
   providers: ReplicaConfig['providers'] | null;
   paging: ReplicaConfig['paging'];
+  record?: ReplicaConfig['record'];
   /** Is anything at, under or above this place broken? Then nothing is concluded from it. */
   broken(path: Path): boolean;
 }
@@ -251,6 +252,13 @@ const pagingOf = ({ paging }: Draft): Finding[] => {
   return [...duplicates('webhook', names, at), ...names.flatMap((name, i) => (name === 'log' ? [finding(at(i), reserved)] : []))];
 };
 
+/** With fewer than two files the cap would delete what was recorded a moment ago. */
+const recordOf = ({ record }: Draft): Finding[] => {
+  if (record === undefined || record.maxBytes >= 2 * record.fileBytes) return [];
+  const message = `found ${record.maxBytes}, expected at least twice fileBytes (${record.fileBytes}), so that a full file can stay; raise it or lower fileBytes`;
+  return [finding(['record', 'maxBytes'], message)];
+};
+
 const clusterFindings = (draft: Draft, cluster: ClusterConfig): Finding[] => {
   const names = cluster.services.map(({ name }) => name);
   const bytes = JSON.stringify(cluster).length;
@@ -270,7 +278,12 @@ const clusterFindings = (draft: Draft, cluster: ClusterConfig): Finding[] => {
 export const checkCluster = (draft: Draft): Finding[] => (draft.cluster === null ? [] : clusterFindings(draft, draft.cluster));
 
 /** Every relation of a replica's file that does not hold, in no particular order. */
-export const checkDraft = (draft: Draft): Finding[] => [...pagingOf(draft), ...accessFindings(draft), ...checkCluster(draft)];
+export const checkDraft = (draft: Draft): Finding[] => [
+  ...pagingOf(draft),
+  ...recordOf(draft),
+  ...accessFindings(draft),
+  ...checkCluster(draft),
+];
 
 /** What a replica brings to the cluster that it takes from its store. */
 export interface Joining extends Pick<ReplicaConfig, 'region' | 'providers'> {

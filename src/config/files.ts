@@ -5,7 +5,7 @@ import { publicKeyOf } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { ClusterConfig, ProbeSpec } from '../model.ts';
 import { readSecret } from '../secrets.ts';
-import { type Loaded, loadConfig } from './load.ts';
+import { type Loaded, loadServed } from './load.ts';
 import { type Finding, finding, type Path, sorted } from './problem.ts';
 import type { ReplicaConfig } from './schema.ts';
 import { keyFindings } from './trust.ts';
@@ -104,7 +104,7 @@ export const fileFindings = (config: ReplicaConfig): { problems: readonly Findin
 
 /** Reads and judges a replica's file together with the files it names, as `check` does. Throws nothing. */
 export const examineConfig = (path: string): Loaded => {
-  const loaded = loadConfig(path);
+  const loaded = loadServed(path);
   if (!loaded.ok) return loaded;
   const { problems, warnings } = fileFindings(loaded.config);
   if (problems.length > 0) return { ok: false, problems: sorted(problems.map(loaded.placed)) };

@@ -3,7 +3,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errorText } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
-import { type Pace, USUAL_PACE } from './arithmetic.ts';
+import { type Pace, paceOf, USUAL_PACE } from './arithmetic.ts';
 import { judgeCluster, judgeReplica, type Verdict } from './judge.ts';
 import { type Finding, type Problem, showPath, sorted } from './problem.ts';
 import type { ReplicaConfig } from './schema.ts';
@@ -149,6 +149,16 @@ const textOf = (path: string): string | Refused => {
 export const loadConfig = (path: string): Loaded => {
   const text = textOf(path);
   return typeof text === 'string' ? parseConfig(text, path) : text;
+};
+
+/** As loadConfig, with its shadow's file: for who serves, reloads or checks it. What works without a running replica must not fail for want of that. */
+export const loadServed = (path: string): Loaded => {
+  const loaded = loadConfig(path);
+  if (!loaded.ok || loaded.config.shadow === undefined) return loaded;
+  const { config, warnings, placed } = loaded;
+  const shadow = loadCluster(loaded.config.shadow.file, paceOf(config.store));
+  if (!shadow.ok) return shadow;
+  return { ok: true, config: { ...config, shadow: { ...loaded.config.shadow, cluster: shadow.cluster } }, warnings, placed };
 };
 
 /** Reads a file and judges the cluster section in it, as `apply` writes it to a store of this pace. Throws nothing. */

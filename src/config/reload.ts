@@ -1,6 +1,6 @@
 // The reload of a running replica's file: load, check, compare with what runs, and only then hand out the new one. All or nothing.
 import type { Routing } from '../model.ts';
-import { loadConfig } from './load.ts';
+import { loadServed } from './load.ts';
 import { type Problem, renderProblem } from './problem.ts';
 import type { ReplicaConfig } from './schema.ts';
 import { checkTransition, needsRestart, renderRefusal } from './transition.ts';
@@ -12,7 +12,7 @@ export type Reloaded =
 
 /** Judges the file that `current` came from anew. `routing`: the last committed record, null when there is none yet. Changes nothing; the caller swaps. */
 export const reloadConfig = (current: ReplicaConfig, routing: Routing | null): Reloaded => {
-  const loaded = loadConfig(current.file);
+  const loaded = loadServed(current.file);
   if (!loaded.ok) return { ok: false, because: loaded.problems.map(renderProblem) };
   const { config, warnings } = loaded;
   const refusals = [

@@ -20,13 +20,17 @@ const storeLine = (store: ReplicaConfig['store']): string => {
 };
 
 const replicaLines = (config: ReplicaConfig): string[] => {
-  const { store, providers, cluster, signing } = config;
+  const { store, providers, cluster, signing, record, shadow } = config;
   const names = Object.entries(providers).map(([name, { kind, zone }]) => `${name} (${kind}, zone ${zone})`);
   return [
     `replica    ${config.region}/${config.replica}, api at ${showHostPort(config.api)}`,
     `store      ${storeLine(store)}`,
     ...(signing === undefined ? [] : [`signing    votes, with the key in ${signing.keyFile}`]),
     `providers  ${list(names)}`,
+    ...(record === undefined
+      ? []
+      : [`record     ${record.folder}, at most ${record.maxBytes} bytes, ${record.observations ? 'with' : 'without'} looks`]),
+    ...(shadow === undefined ? [] : [`shadow     ${shadow.file}, asked and never obeyed`]),
     `cluster    ${cluster === null || store.kind !== 'embedded' ? 'taken from the store, and checked when the replica joins' : clusterLine(cluster)}`,
   ];
 };

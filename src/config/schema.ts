@@ -23,6 +23,7 @@ import {
   storeUrl,
   userName,
   webhookUrl,
+  whole,
 } from './fields.ts';
 
 export type StoreConfig =
@@ -40,6 +41,16 @@ export type StoreConfig =
       timeoutMs: number;
     };
 
+export interface RecordConfig {
+  folder: string;
+  /** All files together. */
+  maxBytes: number;
+  /** One file. */
+  fileBytes: number;
+  /** Every look of this vantage too, without which a replay cannot try other thresholds. */
+  observations: boolean;
+}
+
 /** One replica's file. Paths are absolute, durations in ms. */
 export interface ReplicaConfig {
   /** The file itself. */
@@ -56,17 +67,21 @@ export interface ReplicaConfig {
   /** `spoolFile`: pages that this replica tells by itself while the store does not answer. */
   paging: { webhooks: readonly { name: string; url: string; secretFile: string }[]; spoolFile?: string };
   log: { level: 'debug' | 'info' | 'warn' | 'error' };
+  /** What this replica sees and decides, as files for `tidegate replay`. Absent: nothing is recorded. */
+  record?: RecordConfig;
+  /** A second policy that is asked beside the live one and never obeyed. `cluster` null: its file was not read yet. */
+  shadow?: { file: string; cluster: ClusterConfig | null };
   /** null: the store has it. */
   cluster: ClusterConfig | null;
 }
 
 /**
- * A value of the schema with the paths in it made absolute, from `folder`. What ends in `File` names a file, and nothing else does:
+ * A value of the schema with the paths in it made absolute, from `folder`. What ends in `File` names a file (and `folder` a folder), and nothing else does:
  * the rule by which secrets are told from their files as well.
  */
 export const withPaths = <T>(value: T, folder: string): T => {
   const walk = (each: unknown, key: string): unknown => {
-    if (typeof each === 'string') return key === 'file' || key.endsWith('File') ? resolve(folder, each) : each;
+    if (typeof each === 'string') return key === 'file' || key === 'folder' || key.endsWith('File') ? resolve(folder, each) : each;
     if (Array.isArray(each)) return each.map((item) => walk(item, ''));
     if (typeof each !== 'object' || each === null) return each;
     return Object.fromEntries(Object.entries(each).map(([name, item]) => [name, walk(item, name)]));
@@ -132,6 +147,15 @@ const rfc2136 = z.strictObject({
   ),
 });
 
+const MIB = 1024 * 1024;
+
+const record = z.strictObject({
+  folder: filePath,
+  maxBytes: whole(MIB, 1024 * 1024 * MIB).default(256 * MIB),
+  fileBytes: whole(64 * 1024, 1024 * MIB).default(8 * MIB),
+  observations: z.boolean().default(true),
+});
+
 /** The shape of the file, key by key, so that its sound parts can still be checked when others are broken. */
 export const replicaShape = {
   region: regionName,
@@ -160,6 +184,11 @@ export const replicaShape = {
     .transform(present)
     .default({ webhooks: [] }),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).default({ level: 'info' }),
+  record: record.optional(),
+  shadow: z
+    .strictObject({ file: filePath })
+    .transform(({ file }): NonNullable<ReplicaConfig['shadow']> => ({ file, cluster: null }))
+    .optional(),
   cluster: clusterSchema.optional(),
 };
 

@@ -10,6 +10,7 @@ export const configAuditKey = (version: number): string => `audit/config-${Strin
 export const incidentKey = (id: string): string => `incident/${id}`;
 export const outboxKey = (id: string): string => `outbox/${id}`;
 export const appliedKey = (provider: string, service: string): string => `applied/${provider}/${service}`;
+export const observedKey = (provider: string, service: string): string => `observed/${provider}/${service}`;
 
 /** `vote/eu-west/a` -> region and replica. Asked of every vote and beat at every read, hence without a list of the parts. */
 export const placeOf = (key: string): { region: string; replica: string } => {

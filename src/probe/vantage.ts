@@ -32,6 +32,8 @@ export interface VantageOptions {
   /** Every finished look, for metrics. */
   onLook: (key: EndpointKey, spec: ProbeSpec, outcome: Outcome, lateByMs: number) => void;
   onVote: (vote: Vote) => void;
+  /** Everything the machine takes in, before it does: for a recording. */
+  onInput?: (input: VantageInput) => void;
   /** Another process speaks under this region and replica: this one is mute from now on, and has no business to run. */
   onNameTaken?: (because: string) => void;
   /** The store holds other content under the version held here, or an older version: this vantage abstains until that ends. Once per conflict. */
@@ -92,6 +94,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
   };
 
   const take = (before: Own, input: VantageInput): void => {
+    options.onInput?.(input);
     const step = observe(before, input, mono());
     own = step.own;
     schedule(own.rules);
