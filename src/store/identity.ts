@@ -38,21 +38,38 @@ const show = ({ clusterId, rev }: Position): string => `cluster ${clusterId} at 
 export const createIdentity = (): Identity => {
   let era = 0;
   let known: Position | null = null;
-  /** The adoption last read while all was well; only a later one ends a freeze. */
+  /** The adoption last read while all was well: it ends no freeze, and none of before does. */
   let mark: { adopted: AdoptedMark | null; rev: number } | null = null;
+  /** What the store showed while frozen: an adoption that comes after it was made since, whatever the clock of the one who made it. */
+  let shown: { at: Position; adopted: AdoptedMark | null } | null = null;
   let because: string | null = null;
 
-  const isNew = (adopted: AdoptedMark | null | undefined): boolean =>
-    adopted != null && adopted.nonce !== mark?.adopted?.nonce && adopted.atMs > (mark?.adopted?.atMs ?? Number.NEGATIVE_INFINITY);
+  const isLater = (adopted: AdoptedMark, than: AdoptedMark | null | undefined): boolean =>
+    adopted.nonce !== than?.nonce && adopted.atMs > (than?.atMs ?? Number.NEGATIVE_INFINITY);
 
-  const freeze = (expected: string, at: Position): Judgement => {
+  const isSince = (at: Position, adopted: AdoptedMark): boolean =>
+    shown !== null && at.clusterId === shown.at.clusterId && at.rev > shown.at.rev && isLater(adopted, shown.adopted);
+
+  const isNew = (at: Position, adopted: AdoptedMark): boolean =>
+    isLater(adopted, mark?.adopted) || (isSince(at, adopted) && adopted.nonce !== mark?.adopted?.nonce);
+
+  /** While frozen: looks for the adoption. A reply that was overtaken by a later one shows nothing new. */
+  const whileFrozen = (at: Position, adopted: AdoptedMark | null): Judgement => {
+    if (adopted !== null && isNew(at, adopted)) return adopt(at, adopted);
+    if (shown === null || at.clusterId !== shown.at.clusterId || at.rev >= shown.at.rev) shown = { at, adopted };
+    return 'frozen';
+  };
+
+  const freeze = (expected: string, at: Position, adopted: AdoptedMark | null | undefined): Judgement => {
     because = `expected ${expected}; this is ${show(at)}`;
+    shown = adopted === undefined ? null : { at, adopted };
     return 'frozen';
   };
 
   const adopt = (at: Position, adopted: AdoptedMark): Judgement => {
     era += 1;
     because = null;
+    shown = null;
     known = at;
     mark = { adopted, rev: at.rev };
     return 'adopted';
@@ -64,10 +81,10 @@ export const createIdentity = (): Identity => {
     before: () => ({ era, known }),
     learn(at, before, adopted) {
       if (before.era !== era) return 'late';
-      if (because !== null) return adopted != null && isNew(adopted) ? adopt(at, adopted) : 'frozen';
-      if (known !== null && at.clusterId !== known.clusterId) return freeze(`cluster ${known.clusterId}`, at);
+      if (because !== null) return adopted === undefined ? 'frozen' : whileFrozen(at, adopted);
+      if (known !== null && at.clusterId !== known.clusterId) return freeze(`cluster ${known.clusterId}`, at, adopted);
       const least = before.known;
-      if (least !== null && at.rev < least.rev) return freeze(`revision ${least.rev} or later`, at);
+      if (least !== null && at.rev < least.rev) return freeze(`revision ${least.rev} or later`, at, adopted);
       known = { clusterId: at.clusterId, rev: Math.max(at.rev, known?.rev ?? 0) };
       if (adopted !== undefined && at.rev >= (mark?.rev ?? 0)) mark = { adopted, rev: at.rev };
       return 'ok';

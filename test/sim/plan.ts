@@ -165,7 +165,7 @@ export const mended = ({ site, items }: Pick<Plan, 'site' | 'items'>): readonly 
     ...(has('sink') ? ['sink one ok', 'sink two ok'] : []),
     ...(has('crash') ? site.places.map((p) => `crash ${p} in=off`) : []),
     ...(has('kill', 'crash', 'lose', 'stop', 'twin') ? site.regions.map((r) => `boot ${r}`) : []),
-    ...(adopts === undefined ? [] : ['run 20s', adopts]),
+    ...(adopts === undefined ? [] : site.regions.flatMap((r) => ['run 10s', `adopt via=${r}`])),
     ...(orders.length === 0 ? [] : ['run 15s', ...orders.map((id) => `revoke ${id}`)]),
   ];
 };

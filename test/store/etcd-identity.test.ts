@@ -90,6 +90,25 @@ describe('a store that is another', () => {
     expect(identity.learn(at(6, 'c2'), identity.before(), adopted('new', 1001))).toBe('frozen');
   });
 
+  test('an adoption that appears while it is frozen ends it, though the clock of who made it is an hour behind (simulator, seed 335)', () => {
+    const identity = createIdentity();
+    identity.learn(at(50), identity.before(), adopted('second', 9_000_000));
+    // The restored copy is of before the second adoption.
+    expect(identity.learn(at(10), identity.before(), adopted('first', 1000))).toBe('frozen');
+    expect(identity.learn(at(11), identity.before(), adopted('first', 1000))).toBe('frozen');
+    expect(identity.learn(at(12), identity.before(), adopted('third', 1001))).toBe('adopted');
+    expect(identity.frozen()).toBeNull();
+  });
+
+  test('restored once more while frozen, to a copy with an older adoption or to another cluster, it stays frozen', () => {
+    const identity = createIdentity();
+    identity.learn(at(50), identity.before(), adopted('second', 9000));
+    identity.learn(at(30), identity.before(), adopted('first', 1000));
+    expect(identity.learn(at(20), identity.before(), adopted('zeroth', 500))).toBe('frozen');
+    expect(identity.learn(at(29), identity.before(), adopted('none', 1))).toBe('frozen');
+    expect(identity.learn(at(40, 'c2'), identity.before(), adopted('other', 2000))).toBe('frozen');
+  });
+
   test('with no adoption known, the first one that appears ends it', () => {
     const identity = createIdentity();
     identity.learn(at(50), identity.before(), null);
