@@ -56,7 +56,13 @@ export const createIdentity = (): Identity => {
   /** While frozen: looks for the adoption. A reply that was overtaken by a later one shows nothing new. */
   const whileFrozen = (at: Position, adopted: AdoptedMark | null): Judgement => {
     if (adopted !== null && isNew(at, adopted)) return adopt(at, adopted);
-    if (shown === null || at.clusterId !== shown.at.clusterId || at.rev >= shown.at.rev) shown = { at, adopted };
+    if (shown === null || at.clusterId !== shown.at.clusterId) shown = { at, adopted };
+    // The latest of all that it has shown: a copy that is put back once more may show an older one.
+    else
+      shown = {
+        at: at.rev > shown.at.rev ? at : shown.at,
+        adopted: adopted !== null && isLater(adopted, shown.adopted) ? adopted : shown.adopted,
+      };
     return 'frozen';
   };
 
