@@ -212,6 +212,20 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     weight: 1,
     draw: (draw, { regions }) => lasting(draw, 4000, 60_000, ['backup'], ['rewind', 'run 8s', `adopt via=${draw.pick(regions)}`]),
   },
+  // Nobody who remembers the store runs when it is put back.
+  'store-rewound-cold': {
+    weight: 0.5,
+    draw(draw, { regions }) {
+      const all = (verb: string): readonly string[] => regions.map((r) => `${verb} ${r}`);
+      return lasting(
+        draw,
+        4000,
+        60_000,
+        ['backup'],
+        [...all('kill'), 'rewind', ...all('boot'), 'run 15s', `adopt via=${draw.pick(regions)}`],
+      );
+    },
+  },
   // ---- thieves of the store's password; only signatures keep them out ----
   'votes-forged': {
     weight: 1,
@@ -298,6 +312,14 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     draw(draw, { regions, weights }) {
       const changed = weights.map((w) => (w > 0 && draw.chance(0.5) ? draw.whole(1, 5) : w));
       return { begin: [`apply weights=${changed.join()} via=${draw.pick(regions)}`] };
+    },
+  },
+  'configuration-differs': {
+    weight: 1,
+    draw(draw, { regions }) {
+      const region = draw.pick(regions);
+      const anew = [`kill ${region}`, `boot ${region}`];
+      return lasting(draw, 10_000, 60_000, [`tamper ${region}`, ...anew], [`untamper ${region}`, ...anew]);
     },
   },
   'sink-fails': {

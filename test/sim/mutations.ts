@@ -51,14 +51,12 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     edits: [['src/health/chamber.ts', 'heard.ageMs <= cluster.policy.freshMs &&', '']],
   },
   'vote-config': {
-    says: 'a vote on another version of the configuration does not count',
-    edits: [['src/health/chamber.ts', 'heard.vote.configVersion === cluster.version &&', '']],
-    wishes: {
-      faults: ['configuration-applied', 'configuration-applied', 'endpoint-dies', 'targets-die'],
-      everyMs: 3000,
-      minutes: 4,
-      policy: FAST,
-    },
+    says: 'a vote on another configuration, or on other content under its version, does not count',
+    edits: [
+      ['src/health/chamber.ts', 'heard.vote.configVersion === cluster.version &&', ''],
+      ['src/health/chamber.ts', '(heard.vote.configHash === undefined || heard.vote.configHash === configHash(cluster))', 'true'],
+    ],
+    wishes: { faults: ['configuration-differs', 'targets-die', 'endpoint-dies'], everyMs: 5000 },
   },
   'revision-clock': {
     says: 'age is counted from the sending of the read that did not see it, not from its arrival',
@@ -131,7 +129,13 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
         'if (carried.v < 0 && isOtherDecision(carried, fence))',
       ],
     ],
-    wishes: { faults: ['store-rewound', 'endpoint-dies'], fencing: 'conditional', everyMs: 4000, minutes: 4, policy: FAST },
+    wishes: {
+      faults: ['store-rewound-cold', 'endpoint-dies', 'order-given'],
+      fencing: 'conditional',
+      everyMs: 4000,
+      minutes: 4,
+      policy: FAST,
+    },
   },
   frozen: {
     says: 'nothing is decided for a service whose provider serves what the store does not know',
@@ -147,7 +151,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   proof: {
     says: 'the right to write is proved right before each write',
     edits: [['src/publish/publisher.ts', 'if (ports.clock.monoMs() - begunAtMs <= PROOF_MS) return null;', 'return null;']],
-    wishes: { faults: ['replica-paused', 'targets-die', 'store-storm', 'endpoint-dies'] },
+    wishes: { faults: ['replica-paused', 'store-storm', 'order-given', 'endpoint-dies'], everyMs: 2500, policy: FAST },
   },
   'stop-order': {
     says: 'nothing is written once a stop is in the store',
@@ -158,7 +162,9 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     says: 'a new holder waits until a late write of the last one must have ended, where nothing compares fences',
     edits: [['src/publish/late.ts', "can.fencing === 'conditional' ? 0 : Math.max(", "can.fencing !== '' ? 0 : Math.max("]],
     wishes: {
-      faults: ['provider-out-of-reach', 'provider-troubled', 'replica-restarted', 'targets-die', 'endpoint-dies'],
+      faults: ['provider-out-of-reach', 'provider-troubled', 'replica-restarted', 'order-given'],
+      everyMs: 2500,
+      policy: FAST,
       fencing: 'none',
     },
   },
@@ -175,7 +181,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   name: {
     says: 'nobody speaks under a name that another process has taken',
-    edits: [['src/probe/voice.ts', '        { key: bootAt, mod: ready.boot },\n', '']],
+    edits: [['src/probe/voice.ts', 'store.txn({ if: conditions, then }', 'store.txn({ if: conditions.slice(9), then }']],
     wishes: { faults: ['replica-paused', 'name-taken-twice', 'store-storm'], everyMs: 3000, minutes: 4 },
   },
   hold: {

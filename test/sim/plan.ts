@@ -157,6 +157,7 @@ export const mended = ({ site, items }: Pick<Plan, 'site' | 'items'>): readonly 
     ...site.regions.flatMap((r) => [
       ...(has('hang', 'refuse', 'error', 'slow', 'gray', 'lose') ? [`ok ${r}`] : []),
       ...(has('blind') ? [`sight ${r}`] : []),
+      ...(has('tamper') ? [`untamper ${r}`, `kill ${r}`, `boot ${r}`] : []),
       ...(has('egress') ? [`egress ${r} open`] : []),
     ]),
     ...(has('way') ? site.regions.flatMap((a) => site.regions.filter((b) => a !== b).map((b) => `way ${a} ${b} open`)) : []),

@@ -46,6 +46,7 @@ class Watching {
   readonly records = new Map<string, Kept>();
   readonly watches: readonly Watch[];
   readonly #hash = createHash('sha256');
+  #backup: ReadonlyMap<string, Kept> = new Map();
   readonly #world: () => World;
   readonly counts = { decisions: 0, takeovers: 0, commits: 0 };
 
@@ -105,11 +106,15 @@ class Watching {
       role: () => this.counts.takeovers++,
       rewound: () => {
         this.records.clear();
-        for (const [key, { kv }] of this.#world().store.snapshot().records)
-          this.records.set(key, { value: kv.value, mod: kv.mod, atMs: Number.NEGATIVE_INFINITY });
+        for (const [key, kept] of this.#backup) this.records.set(key, kept);
         each((w) => w.rewound?.());
       },
     };
+  }
+
+  /** The store is kept as it is now, with the true age of everything in it. */
+  backedUp(): void {
+    this.#backup = new Map(this.records);
   }
 
   revoking(id: string): void {
@@ -137,6 +142,7 @@ export const play = async (plan: Plan, { checkers = CHECKERS, untilFirst = false
   const eyes = (): Watching => watching as unknown as Watching;
   const say = async (line: string): Promise<void> => {
     told.push(...player.told(), `> ${line}`);
+    if (line === 'backup') eyes().backedUp();
     if (line.startsWith('revoke ')) eyes().revoking(line.split(' ')[1] ?? '');
     await player.command(line);
   };
