@@ -109,14 +109,14 @@ const both = (a: Partial<WorldEvents>, b: Partial<WorldEvents>): Partial<WorldEv
 };
 
 export class Player {
-  readonly #observe: ((world: () => World) => Partial<WorldEvents>) | null;
+  readonly #observe: Observe | null;
   #world: World | null = null;
   #named: Readonly<Record<string, string>> = {};
   #out: string[] = [];
   #served: { atMs: number; texts: string[] } = { atMs: -1, texts: [] };
 
   /** `observe`: who else wants to hear of what happens. */
-  constructor(observe: ((world: () => World) => Partial<WorldEvents>) | null = null) {
+  constructor(observe: Observe | null = null) {
     this.#observe = observe;
   }
 
@@ -388,10 +388,13 @@ export class Player {
   }
 }
 
+/** Who else wants to hear of what happens in a story's world. */
+export type Observe = (world: () => World) => Partial<WorldEvents>;
+
 /** Plays one file. Out: the text as it should read; equal to the file's if nothing changed. */
-export const playScenario = async (text: string): Promise<string> => {
+export const playScenario = async (text: string, observe: Observe | null = null): Promise<string> => {
   const scenario = parseScenario(text);
-  const player = new Player();
+  const player = new Player(observe);
   try {
     const blocks: Block[] = [];
     for (const block of scenario.blocks) blocks.push({ commands: block.commands, expected: await player.block(block) });
@@ -401,9 +404,13 @@ export const playScenario = async (text: string): Promise<string> => {
   }
 };
 
-export const playFile = async (path: string, update: boolean): Promise<{ actual: string; expected: string }> => {
+export const playFile = async (
+  path: string,
+  update: boolean,
+  observe: Observe | null = null,
+): Promise<{ actual: string; expected: string }> => {
   const expected = readFileSync(path, 'utf8');
-  const actual = await playScenario(expected);
+  const actual = await playScenario(expected, observe);
   if (update && actual !== expected) writeFileSync(path, actual);
   return { actual, expected: update ? actual : expected };
 };

@@ -1,8 +1,10 @@
-// Every story in test/scenarios, played on virtual time against what its file says. UPDATE=1 rewrites the files.
+// Every story in test/scenarios, played on virtual time against what its file says, under the eyes of the simulator's checkers. UPDATE=1 rewrites the files.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseScenario, playFile, playScenario } from './scenario.ts';
+import { CHECKERS } from './sim/checkers.ts';
+import { Watching } from './sim/play.ts';
 
 const FOLDER = join(import.meta.dirname, 'scenarios');
 const files = readdirSync(FOLDER).filter((f) => f.endsWith('.txt'));
@@ -14,8 +16,13 @@ test('there are at least twenty-five stories', () => {
 
 for (const file of files)
   test(`story ${file.slice(0, -'.txt'.length)}`, { timeout: 60_000 }, async () => {
-    const { actual, expected } = await playFile(join(FOLDER, file), update);
+    let watching: Watching | null = null;
+    const { actual, expected } = await playFile(join(FOLDER, file), update, (world) => {
+      watching = new Watching(world, CHECKERS);
+      return watching.events();
+    });
     expect(actual).toBe(expected);
+    expect((watching as Watching | null)?.violations).toEqual([]);
   });
 
 test('the same story plays the same way twice', { timeout: 60_000 }, async () => {

@@ -236,7 +236,7 @@ export class World {
     const delayMs = options.storeDelayMs ?? 20;
     this.#options = options;
     this.#events = events;
-    this.cluster = options.signed === true ? this.#withKeys(options.cluster) : options.cluster;
+    this.cluster = this.#withKeys(options.cluster);
     this.virtual = createVirtual({ startWallMs: START_WALL_MS, seed });
     const { virtual } = this;
     const random = (what: string) => seededRandom(`${what} ${seed}`);
@@ -270,13 +270,15 @@ export class World {
     return this.virtual.now();
   }
 
+  /** With the public keys of all regions, whose private ones are made when they are first needed. */
   #withKeys(cluster: ClusterConfig): ClusterConfig {
-    const regions = cluster.regions.map((region) => {
-      const signer = createSigner(seededKey(seededRandom(`key ${region.name} ${this.#options.seed ?? 1}`)));
-      this.#signers.set(region.name, signer);
-      return { ...region, keys: [signer.publicKey] };
-    });
-    return { ...cluster, regions };
+    if (this.#options.signed !== true) return cluster;
+    const signerOf = (region: string): Signer => {
+      const signer = this.#signers.get(region) ?? createSigner(seededKey(seededRandom(`key ${region} ${this.#options.seed ?? 1}`)));
+      this.#signers.set(region, signer);
+      return signer;
+    };
+    return { ...cluster, regions: cluster.regions.map((r) => ({ ...r, keys: [signerOf(r.name).publicKey] })) };
   }
 
   #watchPages(): void {
@@ -293,7 +295,8 @@ export class World {
   }
 
   /** Writes a configuration, by the hand of the test itself. */
-  async apply(cluster: ClusterConfig): Promise<void> {
+  async apply(wanted: ClusterConfig): Promise<void> {
+    const cluster = this.#withKeys(wanted);
     this.cluster = cluster;
     const { kvs } = await this.store.get({ keys: [KEYS.members] });
     await this.store.txn({ if: [{ key: KEYS.members, mod: kvs[0]?.mod ?? 0 }], then: [{ put: KEYS.members, value: cluster }] });
@@ -734,7 +737,8 @@ export class World {
   }
 
   /** `tidegate apply` from a region's network. */
-  applyVia(via: string, cluster: ClusterConfig): void {
+  applyVia(via: string, wanted: ClusterConfig): void {
+    const cluster = this.#withKeys(wanted);
     this.#human(via, 'apply', async ({ store, process }) => {
       const applied = await applyMembers(store, cluster, { ports: process.ports, by: via, reason: 'simulated' });
       if (applied.outcome === 'refused') throw new Error(applied.because.join('; '));

@@ -25,6 +25,9 @@ export const createClusterTime = (): ClusterTime => {
   };
 };
 
+/** Fewer clocks than this have no majority of right ones when one is wrong. */
+const CLOCKS_MIN = 3;
+
 /** Cluster time as one process keeps it, in office and as a standby. */
 export interface Timekeeper {
   /** A term begins. */
@@ -51,7 +54,9 @@ export const createTimekeeper = (clock: Clock): Timekeeper => {
   const nowMs = (): number => (rests === 'no' ? Math.round(clock.wallMs()) : time.nowMs(clock.monoMs()));
   const begin = (sight: Sight): void => {
     const walls = wallsOf(sight);
-    time.start(sight.routing?.atMs ?? 0, walls.length > 0 ? walls : [clock.wallMs()], clock.monoMs());
+    // Few clocks do not outvote one that is an hour behind: what this process has kept since it heard more of them counts as well.
+    const kept = rests === 'together' && walls.length < CLOCKS_MIN ? nowMs() : 0;
+    time.start(Math.max(sight.routing?.atMs ?? 0, kept), walls.length > 0 ? walls : [clock.wallMs()], clock.monoMs());
     rests = walls.length > 0 ? 'together' : 'alone';
   };
   const isBehind = (sight: Sight): boolean => nowMs() < (sight.routing?.atMs ?? 0);

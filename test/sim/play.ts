@@ -41,7 +41,8 @@ const CACHES_MS = 15_000;
 const PAGES_MS = 20_000;
 const STEP_MS = 250;
 
-class Watching {
+/** All checkers on one world: hand its `events` to the player, read its `violations`. */
+export class Watching {
   readonly violations: Violation[] = [];
   readonly records = new Map<string, Kept>();
   readonly watches: readonly Watch[];

@@ -20,11 +20,12 @@ export const boundedBlast: Checker = {
         for (const { service, pool } of moves)
           if (service.pools.every((p) => isOut(scene, service, p)))
             blame(`decision ${after.v} drains ${service.name}/${pool.name} while every pool of ${service.name} is out`);
+        // A service that a human puts back into auto brings along what it was advised: that is the human's order, and no new drain.
         const wasOut = (region: string): boolean =>
           cluster.services.some((s) =>
             s.pools.some((p) => {
               const memory = before?.services[s.name]?.pools[p.name];
-              const isAuto = before?.services[s.name]?.mode === 'auto';
+              const isAuto = after.services[s.name]?.mode === 'auto';
               return p.region === region && isAuto && memory?.state === 'out' && memory.by === 'health' && memory.drainsAtMs.length > 0;
             }),
           );
