@@ -3,7 +3,7 @@
 import type { Provider } from '../providers/provider.ts';
 import { type Coordinator, createCoordinator, type Role, type Term } from './coordinate/coordinator.ts';
 import type { Sight } from './coordinate/read.ts';
-import type { Signer } from './coordinate/signing.ts';
+import { createVerifier, type Signer, type Verifier } from './coordinate/signing.ts';
 import type { Decision } from './decide/snapshot.ts';
 import type { SelfFacts } from './health/abstain.ts';
 import type { VantageInput } from './health/vantage.ts';
@@ -25,6 +25,8 @@ export interface ReplicaOptions {
   boot: string;
   /** Signs this region's votes and beats; without it they go unsigned. */
   signer?: Signer | null;
+  /** Verifies what others have signed, for all who read here; absent: one of its own. */
+  verifier?: Verifier;
   /** By the names the configuration uses. Without any, this replica votes but does not coordinate. */
   providers: ReadonlyMap<string, Provider>;
   look: (spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal) => Promise<Outcome>;
@@ -59,7 +61,7 @@ export interface Replica {
 }
 
 export const createReplica = (options: ReplicaOptions): Replica => {
-  const { ports, store, log, region, replica, boot, providers, events = {} } = options;
+  const { ports, store, log, region, replica, boot, providers, verifier = createVerifier(), events = {} } = options;
   const vantage = createVantage({
     ports,
     store,
@@ -68,6 +70,7 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     replica,
     boot,
     signer: options.signer ?? null,
+    verifier,
     look: options.look,
     onLook: (key, spec, outcome, lateByMs) => events.look?.(key, spec, outcome, lateByMs),
     onVote: (vote) => events.vote?.(vote),
@@ -86,6 +89,7 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     region,
     replica,
     boot,
+    verifier,
     candidate: mayCoordinate,
     onSight(sight, nowMs) {
       if (sight.cluster !== null) vantage.configure(sight.cluster, sight.rev);

@@ -51,6 +51,7 @@ import { type Commit, createMemoryStore, type MemoryStore, type Snapshot } from 
 import { asOld, isForSiblings } from './old-replica.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from './virtual.ts';
 import { Ground, type Health } from './world/ground.ts';
+import { rememberingVerifier } from './world/verifier.ts';
 import { type Caller, type Cut, hearsNothing, type Weather, Wire } from './world/wire.ts';
 import { type Writing, Zone } from './world/zone.ts';
 
@@ -224,6 +225,7 @@ export class World {
   readonly #sinks = new Map<string, SinkMode>(SINKS.map((name) => [name, 'ok']));
   readonly #spools = new Map<string, Spool>();
   readonly #signers = new Map<string, Signer>();
+  readonly #verifier = rememberingVerifier();
   #author: Author | null = null;
   #backup: Snapshot | null = null;
   readonly #recorded = new Map<string, readonly KeyValue[]>();
@@ -369,6 +371,7 @@ export class World {
       replica,
       boot: place.boot,
       signer: this.#signers.get(region) ?? null,
+      verifier: this.#verifier,
       providers: new Map([['memory', this.zone.seenFrom(place)]]),
       look: (spec, cluster, signal) => this.ground.look(region, ports, spec, cluster, signal),
       events: {

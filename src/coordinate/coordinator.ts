@@ -13,6 +13,7 @@ import { auditKey, incidentKey, KEYS, outboxKey } from './keys.ts';
 import { createLooker, type Looked } from './look.ts';
 import { createOffice, type Draft, type Role, type Term } from './office.ts';
 import type { Sight } from './read.ts';
+import type { Verifier } from './signing.ts';
 
 export type { Role, Term } from './office.ts';
 
@@ -23,6 +24,8 @@ export interface CoordinatorOptions {
   region: string;
   replica: string;
   boot: string;
+  /** Verifies what others have signed; absent: one of its own. */
+  verifier?: Verifier;
   /** May this region coordinate? Asked at each campaign. */
   candidate: () => boolean;
   /** After every read, by holder and standby alike. */
@@ -90,7 +93,7 @@ const draftOf = (s: Sight, decision: Decision, next: NonNullable<Decision['next'
 export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   const { ports, store, log } = options;
   const time = createTimekeeper(ports.clock);
-  const looker = createLooker({ ports, store, log });
+  const looker = createLooker(options);
   const office = createOffice({ ...options, onTerm: time.begin, saw: looker.saw, nowMs: time.nowMs });
   const stopped = new AbortController();
   let wakeUp: (() => void) | null = null;

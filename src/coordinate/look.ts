@@ -7,6 +7,7 @@ import type { Store } from '../store/store.ts';
 import { KEYS } from './keys.ts';
 import { type RecordCache, SIGHT_QUERY, type Sight, sightOf } from './read.ts';
 import { createRevisionClock, type Instant } from './revision-clock.ts';
+import { createVerifier, type Verifier } from './signing.ts';
 import { createTrust } from './trust.ts';
 
 export interface Looked {
@@ -28,10 +29,18 @@ export interface Looker {
 /** Refusals told per look: somebody who floods the store with forgeries must not flood every log, too. */
 const TOLD_MAX = 20;
 
-export const createLooker = ({ ports, store, log }: { ports: Ports; store: Store; log: Log }): Looker => {
+export interface LookerOptions {
+  ports: Ports;
+  store: Store;
+  log: Log;
+  /** Verifies what others have signed; absent: one of its own. */
+  verifier?: Verifier;
+}
+
+export const createLooker = ({ ports, store, log, verifier = createVerifier() }: LookerOptions): Looker => {
   const revisions = createRevisionClock();
   const cache: RecordCache = new Map();
-  const trust = createTrust();
+  const trust = createTrust(verifier);
   let highestRev = 0;
   /** Nonce of the adoption known; undefined before the first look. */
   let adoption: string | null | undefined;

@@ -1,7 +1,7 @@
 // What this replica hears of the others: the cluster's configuration, other regions' suspicions as hints for bursts, and their votes to compare its own
 // with. Everything here is a hint or a copy; nothing is counted.
 import { KEYS, placeOf } from '../coordinate/keys.ts';
-import { createVerifier } from '../coordinate/signing.ts';
+import { createVerifier, type Verifier } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Adopted, Beat, ClusterConfig, EndpointKey, Vote } from '../model.ts';
@@ -13,6 +13,8 @@ export interface EarsOptions {
   store: Store;
   log: Log;
   region: string;
+  /** Verifies what others have signed; absent: one of its own. */
+  verifier?: Verifier;
   /** The configuration held, for its cadence. */
   cluster: () => ClusterConfig | null;
   saw: (rev: number) => void;
@@ -49,7 +51,7 @@ const isVote = (vote: unknown): boolean => {
 };
 
 export const createEars = (options: EarsOptions): Ears => {
-  const { ports, store, log, region } = options;
+  const { ports, store, log, region, verifier = createVerifier() } = options;
   const stopped = new AbortController();
   let listening = false;
   let listenAgain = false;
@@ -58,7 +60,6 @@ export const createEars = (options: EarsOptions): Ears => {
   let adoptedNonce: string | null | undefined;
   let heardAt: ReadonlyMap<string, { mod: number; atMs: number }> = new Map();
 
-  const verifier = createVerifier();
   const judged = new Map<string, { mod: number; keys: readonly string[]; genuine: boolean }>();
 
   const mono = (): number => ports.clock.monoMs();

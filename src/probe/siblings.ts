@@ -2,7 +2,7 @@
 // stopped does), and covers the configuration held here. It is gone after a beat and a fifth of silence, counted only while the store answers
 // (silence.ts), or at once when it says so. Reads its own region's records only; what follows from company is the vantage machine's.
 import { beatKey, placeOf, voteKey } from '../coordinate/keys.ts';
-import { createVerifier } from '../coordinate/signing.ts';
+import type { Verifier } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import { configHash } from '../health/config-hash.ts';
 import { goneAfterMs } from '../health/timing.ts';
@@ -19,6 +19,7 @@ export interface SiblingsOptions {
   log: Log;
   region: string;
   replica: string;
+  verifier: Verifier;
   /** The configuration held; null: none yet, and nobody shares anything. */
   cluster: () => ClusterConfig | null;
   saw: (rev: number) => void;
@@ -47,8 +48,7 @@ interface Sibling {
 const LISTEN_GAP_MS = 100;
 
 export const createSiblings = (options: SiblingsOptions): Siblings => {
-  const { ports, store, log, region, replica } = options;
-  const verifier = createVerifier();
+  const { ports, store, log, region, replica, verifier } = options;
   const stopped = new AbortController();
   const query = { prefixes: [beatKey(region, ''), voteKey(region, '')] };
   const own = new Set([beatKey(region, replica), voteKey(region, replica)]);

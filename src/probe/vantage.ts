@@ -1,6 +1,6 @@
 // A region's prober as it runs: the schedule and the runner feed the pure vantage machine with looks at what this replica owns; its votes and beats go to
 // the store (voice.ts), the others' come back as hints (ears.ts), and its siblings decide with it who owns what (siblings.ts). Decides nothing itself.
-import type { Signer } from '../coordinate/signing.ts';
+import { createVerifier, type Signer, type Verifier } from '../coordinate/signing.ts';
 import type { SelfFacts } from '../health/abstain.ts';
 import { configHash } from '../health/config-hash.ts';
 import { VOTERS_MIN } from '../health/electorate.ts';
@@ -27,6 +27,8 @@ export interface VantageOptions {
   boot: string;
   /** Signs votes and beats; without one they go unsigned. */
   signer?: Signer | null;
+  /** Verifies what others have signed; absent: one of its own. */
+  verifier?: Verifier;
   /** One look with the policy's deadlines. Never rejects for what the world does. */
   look: (spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal) => Promise<Outcome>;
   /** Every finished look, for metrics. */
@@ -61,7 +63,7 @@ const IN_FLIGHT_MAX = 4000;
 const LATE_MS = 250;
 
 export const createVantage = (options: VantageOptions): Vantage => {
-  const { ports, store, log, region, replica, boot } = options;
+  const { ports, store, log, region, replica, boot, verifier = createVerifier() } = options;
   let cluster: ClusterConfig | null = null;
   /** Revision at which the configuration held was last seen in the store. */
   let clusterRev = 0;
@@ -148,6 +150,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
     log,
     region,
     replica,
+    verifier,
     cluster: () => cluster,
     saw,
     onCompany(found) {
@@ -162,6 +165,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
     store,
     log,
     region,
+    verifier,
     cluster: () => cluster,
     saw,
     onMembers(members, rev) {
