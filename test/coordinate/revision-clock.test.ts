@@ -286,4 +286,38 @@ describe('the time that a process keeps', () => {
     time.begin(sight);
     expect(Math.abs(time.nowMs() - atMs - 10_000)).toBeLessThan(3000);
   });
+
+  test('never runs behind a stamp that a holder reads: a human adopts with another clock (simulator, seed 26)', async () => {
+    const hall = new Hall();
+    await hall.configure();
+    const { clock } = hall.virtual.ports;
+    const reader = hall.reader();
+    await hall.pass(10_000, [reader]);
+    const { sight } = await hall.look(reader);
+    const time = createTimekeeper(clock);
+    time.begin(sight);
+    const ahead = time.nowMs() + 3_600_000;
+    time.catchUp({ ...sight, routing: { atMs: ahead } as NonNullable<typeof sight.routing> });
+    expect(time.nowMs()).toBe(ahead);
+    await hall.pass(2000, [reader]);
+    time.catchUp(sight);
+    expect(time.nowMs()).toBe(ahead + 2000);
+  });
+
+  test('of a term that hears two clocks, one of them an hour behind, is the time that was kept before (simulator, seed 78)', async () => {
+    const hall = new Hall();
+    await hall.configure();
+    const { clock } = hall.virtual.ports;
+    const reader = hall.reader();
+    await hall.pass(10_000, [reader]);
+    const time = createTimekeeper(clock);
+    time.keep((await hall.look(reader)).sight);
+    const keptMs = time.nowMs();
+    const [one, two] = hall.speakers;
+    if (one === undefined || two === undefined) throw new Error('the hall has three speakers');
+    one.clockAheadMs = -3_600_000;
+    await hall.pass(20_000, [reader], [one, two]);
+    time.begin((await hall.look(reader)).sight);
+    expect(time.nowMs() - keptMs).toBe(20_000);
+  });
 });

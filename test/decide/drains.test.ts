@@ -79,6 +79,14 @@ describe('a drain', () => {
     expect([...uses].sort()).toEqual(['vote/a/a', 'vote/b/a', 'vote/c/a']);
   });
 
+  test('so does that of a standby, whose share stays nothing (simulator, seed 111)', () => {
+    const names = ['a', 'b', 'c'];
+    const council = seated(clusterOf(names, [{ pools: names.map((name, i) => poolOf(name, i === 0 ? 100 : 0, i)) }]));
+    const { uses, next } = council.see({ dead: ['b'], by: ['a', 'c'] });
+    expect(next?.routing.services.web?.pools.b).toMatchObject({ state: 'out', by: 'health' });
+    expect([...uses].sort()).toEqual(['vote/a/a', 'vote/c/a']);
+  });
+
   test('the first fault and the last good look become the incident, in cluster time', () => {
     const council = seated(three);
     const app = targetId('web', 'b', 'app');

@@ -1,0 +1,84 @@
+// The simulator itself: the same seed plays the same way, every fault can be played, every missing guard has its text, what is found is made small. A few
+// seeds run here with every change; three hundred, and each missing guard, in CI (`npm run sim`).
+import { describe, expect, test } from 'vitest';
+import { Player } from '../scenario.ts';
+import { seededRandom } from '../virtual.ts';
+import { createDraw } from './draw.ts';
+import { FAULTS, type Site } from './faults.ts';
+import { mutated } from './mutate.ts';
+import { MUTATIONS } from './mutations.ts';
+import { linesOf, planOf } from './plan.ts';
+import { play } from './play.ts';
+import { asStory, shrink } from './shrink.ts';
+
+const SITE: Site = {
+  regions: ['a', 'b', 'c'],
+  places: ['a/a', 'b/a', 'c/a'],
+  services: ['web'],
+  targets: 2,
+  weights: [1, 1, 1],
+  count: () => 1,
+};
+
+describe('a seed', () => {
+  test('plays the same way twice, bit by bit', { timeout: 60_000 }, async () => {
+    const [one, two] = [await play(planOf(4)), await play(planOf(4))];
+    expect(two).toEqual(one);
+    expect(one.decisions).toBeGreaterThan(0);
+  });
+
+  test('is another world than the next one', () => {
+    expect(planOf(5)).not.toEqual(planOf(4));
+    expect(planOf(4)).toEqual(planOf(4));
+  });
+
+  test.each([1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008])('%i breaks no invariant', { timeout: 60_000 }, async (seed) => {
+    const { violations, told } = await play(planOf(seed));
+    expect(violations, told.join('\n')).toEqual([]);
+  });
+
+  test('is told in the words of a story, and played from them again', { timeout: 60_000 }, async () => {
+    const plan = { ...planOf(1001), lastDeath: null };
+    const story = await asStory(plan, 'none: nothing was found');
+    expect(story.startsWith('# Found by the simulator, seed 1001: none')).toBe(true);
+    for (const line of linesOf(plan)) expect(story).toContain(line);
+    expect(story).toMatch(/decision \d+: /);
+  });
+});
+
+describe('a fault', () => {
+  test.each(Object.keys(FAULTS))('%s is lines that a story understands, and is over in the end', { timeout: 60_000 }, async (name) => {
+    const draw = createDraw(seededRandom(`fault ${name}`));
+    const player = new Player();
+    await player.command('cluster regions=a,b,c targets=2 whole=yes anchors=2 provider=5ms..50ms signed=yes');
+    await player.command('run 10s');
+    for (let n = 0; n < 3; n++) {
+      const { begin, end = [] } = FAULTS[name]!.draw(draw, SITE);
+      for (const line of [...begin, 'run 2s', ...end, 'run 2s']) await player.command(line);
+    }
+    await player.close();
+  });
+});
+
+describe('a missing guard', () => {
+  test.each(Object.keys(MUTATIONS))('%s is the text of the code that has it, changed', (name) => {
+    const sources = mutated(name);
+    expect(sources.size).toBeGreaterThan(0);
+  });
+
+  test('whose text is gone, or is there twice, is no mutation', () => {
+    expect(() => mutated('nothing')).toThrow(/no mutation named nothing; there are leader, /);
+  });
+});
+
+describe('what is found', () => {
+  test('is made as small as still breaks the invariant', async () => {
+    const plan = planOf(3);
+    const culprits = [plan.items[2]!, plan.items[9]!];
+    const breaks = async (smaller: typeof plan): Promise<boolean> => culprits.every((item) => smaller.items.includes(item));
+    const small = await shrink(plan, 'some', breaks);
+    expect(small.items).toEqual(culprits);
+    expect(small.lastDeath).toBeNull();
+    expect(small.calmAtMs).toBeLessThanOrEqual(plan.calmAtMs);
+  });
+});
