@@ -128,7 +128,9 @@ describe('the recorded configuration', () => {
     }
   };
 
-  test('whatever happens: every recorded decision is reproduced, and the same policy under another name differs nowhere', async () => {
+  test('whatever happens: every recorded decision is reproduced, and the same policy under another name differs nowhere', {
+    timeout: 180_000,
+  }, async () => {
     const story = fc.array(
       fc.record({ what: fc.constantFrom(...troubles), region: fc.constantFrom(...REGIONS), waitMs: fc.integer({ min: 500, max: 40_000 }) }),
       { minLength: 6, maxLength: 14 },

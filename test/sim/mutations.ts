@@ -17,6 +17,9 @@ export interface Mutation {
 /** Much happens to a pool in little time. */
 const FAST = 'recoveryHold=4s rampStep=1s pacing=5s flapWindow=1m latchAfter=0';
 
+/** Votes grow old, while what they speak of comes and goes. */
+const SILENT = ['cut-from-store', 'replica-killed', 'targets-die', 'endpoint-dies', 'several-die-at-once'];
+
 const PROCESSES = ['replica-killed', 'replica-paused', 'cut-from-store', 'store-stalls', 'store-storm'];
 
 export const MUTATIONS: Readonly<Record<string, Mutation>> = {
@@ -49,6 +52,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'vote-fresh': {
     says: 'evidence that has grown old does not count',
     edits: [['src/health/chamber.ts', 'heard.ageMs <= cluster.policy.freshMs &&', '']],
+    wishes: { faults: SILENT, everyMs: 4000, policy: FAST },
   },
   'vote-config': {
     says: 'a vote on another configuration, or on other content under its version, does not count',
@@ -59,8 +63,9 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     wishes: { faults: ['configuration-differs', 'targets-die', 'endpoint-dies'], everyMs: 5000 },
   },
   'revision-clock': {
-    says: 'age is counted from the sending of the read that did not see it, not from its arrival',
+    says: 'a record is as old as the last read that did not see it, however new it is to this process',
     edits: [['src/coordinate/revision-clock.ts', 'nowMs - before.sentAtMs', 'nowMs - nowMs']],
+    wishes: { faults: SILENT, everyMs: 4000, policy: FAST },
   },
   abstention: {
     says: 'a vantage that doubts itself has no vote',
