@@ -624,14 +624,20 @@ export class World {
       get clusterId() {
         return identity.clusterId();
       },
-      get: async (query) => {
+      get: (query) => {
         const before = identity.before();
-        const { read, adopted } = await call(
-          async () => ({ adopted: this.#adopted, read: this.#read(place, query, await store.get(query)) }),
+        let adopted: Adopted | null = null;
+        const answered = call(
+          () => {
+            adopted = this.#adopted;
+            return store.get(query).then((read) => this.#read(place, query, read));
+          },
           () => new StoreDefiniteError('cut off'),
         );
-        learn(read.rev, before, adopted);
-        return read;
+        return answered.then((read) => {
+          learn(read.rev, before, adopted);
+          return read;
+        });
       },
       txn: async (txn) => {
         checkFrozen();
