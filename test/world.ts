@@ -51,7 +51,7 @@ import { type Commit, createMemoryStore, type MemoryStore, type Snapshot } from 
 import { asOld, isForSiblings } from './old-replica.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from './virtual.ts';
 import { Ground, type Health } from './world/ground.ts';
-import { rememberingVerifier } from './world/verifier.ts';
+import { createNotary } from './world/notary.ts';
 import { type Caller, type Cut, hearsNothing, type Weather, Wire } from './world/wire.ts';
 import { type Writing, Zone } from './world/zone.ts';
 
@@ -225,7 +225,7 @@ export class World {
   readonly #sinks = new Map<string, SinkMode>(SINKS.map((name) => [name, 'ok']));
   readonly #spools = new Map<string, Spool>();
   readonly #signers = new Map<string, Signer>();
-  readonly #verifier = rememberingVerifier();
+  readonly #notary = createNotary();
   #author: Author | null = null;
   #backup: Snapshot | null = null;
   readonly #recorded = new Map<string, readonly KeyValue[]>();
@@ -274,7 +274,7 @@ export class World {
 
   #withKeys(cluster: ClusterConfig): ClusterConfig {
     const regions = cluster.regions.map((region) => {
-      const signer = createSigner(seededKey(seededRandom(`key ${region.name} ${this.#options.seed ?? 1}`)));
+      const signer = this.#notary.witness(createSigner(seededKey(seededRandom(`key ${region.name} ${this.#options.seed ?? 1}`))));
       this.#signers.set(region.name, signer);
       return { ...region, keys: [signer.publicKey] };
     });
@@ -368,7 +368,7 @@ export class World {
       replica,
       boot: place.boot,
       signer: this.#signers.get(region) ?? null,
-      verifier: this.#verifier,
+      verifier: this.#notary.verifier,
       providers: new Map([['memory', this.zone.seenFrom(place)]]),
       look: (spec, cluster, signal) => this.ground.look(region, ports, spec, cluster, signal),
       events: {
