@@ -71,7 +71,7 @@ const byKey = (a: StoredRecord, b: StoredRecord): number => (a.kv.key < b.kv.key
 
 const deepFreeze = <T>(value: T): T => {
   if (typeof value !== 'object' || value === null) return value;
-  for (const part of Object.values(value)) deepFreeze(part);
+  for (const part of Object.values(value)) if (typeof part === 'object') deepFreeze(part);
   return Object.freeze(value);
 };
 
@@ -79,7 +79,8 @@ class InMemory implements MemoryStore {
   #clusterId: string;
   readonly #random: Pick<Random, 'hex'>;
   #rev = 0;
-  #buckets = new Map<string, Bucket>();
+  /** In the order of their names. */
+  #buckets: ReadonlyMap<string, Bucket> = new Map();
   /** The last read of each query object. */
   #reads = new WeakMap<Query, Read>();
   readonly #watchers = new Set<Watcher>();
@@ -155,7 +156,8 @@ class InMemory implements MemoryStore {
     let bucket = this.#buckets.get(name);
     if (bucket === undefined) {
       bucket = { name, records: new Map(), sorted: null, rev: this.#rev };
-      this.#buckets.set(name, bucket);
+      const buckets = [...this.#buckets.values(), bucket].sort((a, b) => (a.name < b.name ? -1 : 1));
+      this.#buckets = new Map(buckets.map((each) => [each.name, each]));
     }
     return bucket;
   }
@@ -178,20 +180,25 @@ class InMemory implements MemoryStore {
   }
 
   #read({ keys, prefixes }: Required<Query>): readonly KeyValue[] {
-    const found = new Set<StoredRecord>();
-    for (const prefix of prefixes)
-      for (const bucket of this.#bucketsUnder(prefix)) {
-        bucket.sorted ??= [...bucket.records.values()].sort(byKey);
-        for (const record of bucket.sorted) if (record.kv.key.startsWith(prefix)) found.add(record);
+    const found: KeyValue[] = [];
+    let bytes = 0;
+    // Whatever is in a bucket sorts before whatever is in the next.
+    for (const bucket of this.#buckets.values()) {
+      const isWhole = prefixes.some((prefix) => bucket.name.startsWith(prefix));
+      const inner = isWhole ? [] : prefixes.filter((prefix) => prefix.startsWith(bucket.name));
+      const single = isWhole ? [] : keys.filter((key) => bucket.records.has(key));
+      if (!isWhole && inner.length === 0 && single.length === 0) continue;
+      bucket.sorted ??= [...bucket.records.values()].sort(byKey);
+      for (const record of bucket.sorted) {
+        const { key } = record.kv;
+        if (!isWhole && !single.includes(key) && !inner.some((prefix) => key.startsWith(prefix))) continue;
+        found.push(record.kv);
+        bytes += record.bytes;
       }
-    for (const key of keys) {
-      const record = this.#find(key);
-      if (record !== undefined) found.add(record);
     }
-    const sorted = [...found].sort(byKey);
-    if (sorted.reduce((sum, { bytes }) => sum + bytes, 0) > READ_BYTES_MAX)
+    if (bytes > READ_BYTES_MAX)
       throw new StoreDefiniteError(`the store in memory: more than ${READ_BYTES_MAX} bytes match; ask for fewer keys at a time`);
-    return Object.freeze(sorted.map(({ kv }) => kv));
+    return Object.freeze(found);
   }
 
   #commit(txn: Txn, changes: readonly EncodedOp[]): void {

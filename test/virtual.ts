@@ -52,22 +52,24 @@ interface Owner {
   crash: { timersLeft: number; onCrash: () => void } | null;
 }
 
-/** A timer on the agenda; it is also what its setter holds to cancel it. A cancelled one stays on the agenda until it would be due. */
+/** A timer; it is also what its setter holds to cancel it. A cancelled one leaves the agenda at once: most timers are patience that is not needed. */
 class Entry implements Timer {
   readonly dueMs: number;
   readonly order: number;
   readonly owner: Owner;
   readonly #fn: () => void;
-  readonly #count: { waiting: number };
+  readonly #agenda: Agenda;
+  /** Its place on the agenda; -1: not there. */
+  at = -1;
   #isWaiting = true;
 
-  constructor(dueMs: number, order: number, owner: Owner, fn: () => void, count: { waiting: number }) {
+  constructor(dueMs: number, order: number, owner: Owner, fn: () => void, agenda: Agenda) {
     this.dueMs = dueMs;
     this.order = order;
     this.owner = owner;
     this.#fn = fn;
-    this.#count = count;
-    count.waiting++;
+    this.#agenda = agenda;
+    agenda.waiting++;
   }
 
   get isWaiting(): boolean {
@@ -77,7 +79,8 @@ class Entry implements Timer {
   cancel(): void {
     if (!this.#isWaiting) return;
     this.#isWaiting = false;
-    this.#count.waiting--;
+    this.#agenda.waiting--;
+    if (this.at >= 0) this.#agenda.remove(this);
   }
 
   run(): void {
@@ -90,33 +93,58 @@ const before = (a: Entry, b: Entry): boolean => a.dueMs < b.dueMs || (a.dueMs ==
 
 /** Binary heap by due time, then order of setting. */
 class Agenda {
-  #heap: Entry[] = [];
+  readonly #heap: Entry[] = [];
+  /** Timers still to run, those of paused processes included. */
+  waiting = 0;
+
   peek(): Entry | undefined {
     return this.#heap[0];
   }
+
   push(entry: Entry): void {
+    this.#rise(entry, this.#heap.push(entry) - 1);
+  }
+
+  remove(entry: Entry): void {
+    const { at } = entry;
+    entry.at = -1;
+    const last = this.#heap.pop()!;
+    if (last === entry) return;
+    const up = this.#heap[(at - 1) >> 1];
+    if (up !== undefined && before(last, up)) this.#rise(last, at);
+    else this.#sink(last, at);
+  }
+
+  /** Puts `entry` at `from`, or above. */
+  #rise(entry: Entry, from: number): void {
     const heap = this.#heap;
-    let at = heap.push(entry) - 1;
+    let at = from;
     while (at > 0) {
       const up = (at - 1) >> 1;
-      if (before(heap[up]!, entry)) break;
-      heap[at] = heap[up]!;
+      const above = heap[up]!;
+      if (before(above, entry)) break;
+      heap[at] = above;
+      above.at = at;
       at = up;
     }
     heap[at] = entry;
+    entry.at = at;
   }
-  pop(): void {
+
+  /** Puts `entry` at `from`, or below. */
+  #sink(entry: Entry, from: number): void {
     const heap = this.#heap;
-    const last = heap.pop()!;
-    if (heap.length === 0) return;
-    let at = 0;
-    for (let child = 1; child < heap.length; child = 2 * at + 1) {
+    let at = from;
+    for (let child = 2 * at + 1; child < heap.length; child = 2 * at + 1) {
       if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child += 1;
-      if (before(last, heap[child]!)) break;
-      heap[at] = heap[child]!;
+      const below = heap[child]!;
+      if (before(entry, below)) break;
+      heap[at] = below;
+      below.at = at;
       at = child;
     }
-    heap[at] = last;
+    heap[at] = entry;
+    entry.at = at;
   }
 }
 
@@ -165,7 +193,6 @@ const noSockets = (): never => {
 
 export const createVirtual = (options: { startWallMs: number; seed: number | string }): Virtual => {
   const agenda = new Agenda();
-  const count = { waiting: 0 };
   let nowMs = 0;
   let order = 0;
   let advancing = false;
@@ -196,7 +223,7 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
       // Sums of fractions are rounded: a hair later, until the clock shows the whole wait.
       for (let hairMs = 2 ** -24; monoAt(dueMs) < wantedMonoMs; hairMs *= 2) dueMs += hairMs;
       order += 1;
-      const entry = new Entry(dueMs, order, owner, fn, count);
+      const entry = new Entry(dueMs, order, owner, fn, agenda);
       if (owner.state === 'dead') entry.cancel();
       else agenda.push(entry);
       return entry;
@@ -223,7 +250,7 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
         owner.state = 'running';
         const pausedMs = (nowMs - owner.pausedAtMs) * rate;
         for (const delay of owner.delays) delay.worstMs = Math.max(delay.worstMs, pausedMs);
-        for (const entry of owner.overdue.splice(0)) agenda.push(entry);
+        for (const entry of owner.overdue.splice(0)) if (entry.isWaiting) agenda.push(entry);
       },
       kill: () => kill(owner),
       crashAfter(n, onCrash = () => undefined) {
@@ -252,8 +279,7 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
 
   /** The next timer runs, or leaves the agenda for another reason. */
   const take = (entry: Entry): void => {
-    agenda.pop();
-    if (!entry.isWaiting) return;
+    agenda.remove(entry);
     const { owner } = entry;
     if (owner.state === 'paused') owner.overdue.push(entry);
     else if (owner.state === 'dead') entry.cancel();
@@ -301,6 +327,6 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
       const monoStartMs = Math.floor(seededRandom(`${options.seed}/${name}/mono`).unit() * 1e9);
       return createProcess(name, monoStartMs, spawned?.wallSkewMs ?? 0, spawned?.rate ?? 1);
     },
-    pendingTimers: () => count.waiting,
+    pendingTimers: () => agenda.waiting,
   };
 };

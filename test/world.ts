@@ -51,7 +51,7 @@ import { type Commit, createMemoryStore, type MemoryStore, type Snapshot } from 
 import { asOld, isForSiblings } from './old-replica.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from './virtual.ts';
 import { Ground, type Health } from './world/ground.ts';
-import { rememberingVerifier } from './world/verifier.ts';
+import { createNotary } from './world/notary.ts';
 import { type Caller, type Cut, hearsNothing, type Weather, Wire } from './world/wire.ts';
 import { type Writing, Zone } from './world/zone.ts';
 
@@ -225,7 +225,7 @@ export class World {
   readonly #sinks = new Map<string, SinkMode>(SINKS.map((name) => [name, 'ok']));
   readonly #spools = new Map<string, Spool>();
   readonly #signers = new Map<string, Signer>();
-  readonly #verifier = rememberingVerifier();
+  readonly #notary = createNotary();
   #author: Author | null = null;
   #backup: Snapshot | null = null;
   readonly #recorded = new Map<string, readonly KeyValue[]>();
@@ -276,7 +276,9 @@ export class World {
   #withKeys(cluster: ClusterConfig): ClusterConfig {
     if (this.#options.signed !== true) return cluster;
     const signerOf = (region: string): Signer => {
-      const signer = this.#signers.get(region) ?? createSigner(seededKey(seededRandom(`key ${region} ${this.#options.seed ?? 1}`)));
+      const known = this.#signers.get(region);
+      if (known !== undefined) return known;
+      const signer = this.#notary.witness(createSigner(seededKey(seededRandom(`key ${region} ${this.#options.seed ?? 1}`))));
       this.#signers.set(region, signer);
       return signer;
     };
@@ -371,7 +373,7 @@ export class World {
       replica,
       boot: place.boot,
       signer: this.#signers.get(region) ?? null,
-      verifier: this.#verifier,
+      verifier: this.#notary.verifier,
       providers: new Map([['memory', this.zone.seenFrom(place)]]),
       look: (spec, cluster, signal) => this.ground.look(region, ports, spec, cluster, signal),
       events: {
@@ -627,14 +629,20 @@ export class World {
       get clusterId() {
         return identity.clusterId();
       },
-      get: async (query) => {
+      get: (query) => {
         const before = identity.before();
-        const { read, adopted } = await call(
-          async () => ({ adopted: this.#adopted, read: this.#read(place, query, await store.get(query)) }),
+        let adopted: Adopted | null = null;
+        const answered = call(
+          () => {
+            adopted = this.#adopted;
+            return store.get(query).then((read) => this.#read(place, query, read));
+          },
           () => new StoreDefiniteError('cut off'),
         );
-        learn(read.rev, before, adopted);
-        return read;
+        return answered.then((read) => {
+          learn(read.rev, before, adopted);
+          return read;
+        });
       },
       txn: async (txn) => {
         checkFrozen();

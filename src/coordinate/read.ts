@@ -33,16 +33,43 @@ export const SIGHT_QUERY = {
   prefixes: ['vote/', 'beat/', 'incident/', 'seen/', 'applied/'],
 } as const;
 
+/** The records of a read, in order. Which of them are kept from an earlier read, and which count, is the reader's own. */
+interface Contents {
+  byKey: ReadonlyMap<string, KeyValue>;
+  votes: readonly { kv: KeyValue; region: string; replica: string; beat: KeyValue | undefined; hasPlace: boolean }[];
+  incidents: readonly Incident[];
+}
+
+const contentsOf = (kvs: readonly KeyValue[]): Contents => {
+  const byKey = new Map(kvs.map((kv) => [kv.key, kv]));
+  const votes = kvs
+    .filter(({ key }) => key.startsWith('vote/'))
+    .map((kv) => {
+      const { region, replica } = placeOf(kv.key);
+      return { kv, region, replica, beat: byKey.get(beatKey(region, replica)), hasPlace: kv.key === voteKey(region, replica) };
+    });
+  return { byKey, votes, incidents: kvs.filter(({ key }) => key.startsWith('incident/')).map(({ value }) => value as Incident) };
+};
+
+/** A store may hand out the same list as long as nothing in it has changed: then it is put in order once. */
+const known = new WeakMap<readonly KeyValue[], Contents>();
+
+const contents = (kvs: readonly KeyValue[]): Contents => {
+  let found = known.get(kvs);
+  if (found === undefined) {
+    found = contentsOf(kvs);
+    known.set(kvs, found);
+  }
+  return found;
+};
+
 /** The same object for the same revision of `members` and of each vote, so that what is worked out per configuration or vote is worked out once. */
 export type RecordCache = Map<string, KeyValue>;
 
-const isKept = (key: string): boolean => key === KEYS.members || key.startsWith('vote/');
-
 /** The record as first read at this revision. */
 const kept = (kv: KeyValue, cache: RecordCache): KeyValue => {
-  if (!isKept(kv.key)) return kv;
-  const known = cache.get(kv.key);
-  if (known?.mod === kv.mod) return known;
+  const before = cache.get(kv.key);
+  if (before?.mod === kv.mod) return before;
   cache.set(kv.key, kv);
   return kv;
 };
@@ -51,7 +78,8 @@ const UNSIGNED: readonly string[] = [];
 
 /** What the replicas say, as far as it counts. */
 const hear = (
-  byKey: ReadonlyMap<string, KeyValue>,
+  votes: Contents['votes'],
+  cache: RecordCache,
   cluster: ClusterConfig | null,
   clock: RevisionClock,
   nowMonoMs: number,
@@ -61,17 +89,15 @@ const hear = (
   const { freshMs = 0, beatMs = 0 } = cluster?.policy ?? {};
   const heard: Heard[] = [];
   const refused: Refusal[] = [];
-  for (const kv of byKey.values()) {
-    if (!kv.key.startsWith('vote/')) continue;
-    const { region, replica } = placeOf(kv.key);
-    if (kv.key !== voteKey(region, replica)) {
+  for (const { kv, region, replica, beat, hasPlace } of votes) {
+    if (!hasPlace) {
       refused.push({ key: kv.key, because: 'its key names no region and replica', isForged: true });
       continue;
     }
-    const beat = byKey.get(beatKey(region, replica));
+    const vote = kept(kv, cache);
     const place = { cluster: cluster?.name ?? '', region, replica };
     const keys = keysOf.get(region) ?? UNSIGNED;
-    const credible = trust.weigh({ place, keys, vote: kv, beat, knowledgeMaxMs: freshMs + beatMs }, clock, nowMonoMs);
+    const credible = trust.weigh({ place, keys, vote, beat, knowledgeMaxMs: freshMs + beatMs }, clock, nowMonoMs);
     refused.push(...credible.refused);
     if (credible.vote === null) continue;
     const ageMs = credible.beat === null || beat === undefined ? Number.POSITIVE_INFINITY : clock.ageMs(beat.mod, nowMonoMs);
@@ -92,11 +118,11 @@ const frozenOf = (byKey: ReadonlyMap<string, KeyValue>, cluster: ClusterConfig |
 
 /** `cache` and `trust` belong to one reader of one store; both may be new at each call, which only costs time and the memory of what was heard before. */
 export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cache: RecordCache, trust: Trust = createTrust()): Sight => {
-  const byKey = new Map<string, KeyValue>();
-  for (const kv of read.kvs) byKey.set(kv.key, kept(kv, cache));
+  const { byKey, votes, incidents } = contents(read.kvs);
   for (const key of cache.keys()) if (!byKey.has(key)) cache.delete(key);
   const value = <T>(key: string): T | null => (byKey.get(key)?.value as T | undefined) ?? null;
-  const cluster = value<ClusterConfig>(KEYS.members);
+  const members = byKey.get(KEYS.members);
+  const cluster = members === undefined ? null : (kept(members, cache).value as ClusterConfig);
   return {
     rev: read.rev,
     cluster,
@@ -104,8 +130,8 @@ export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cac
     routing: value<Routing>(KEYS.routing),
     overrides: value<Overrides>(KEYS.override),
     adopted: value<Adopted>(KEYS.adopted),
-    ...hear(byKey, cluster, clock, nowMonoMs, trust),
-    incidents: read.kvs.filter((kv) => kv.key.startsWith('incident/')).map((kv) => kv.value as Incident),
+    ...hear(votes, cache, cluster, clock, nowMonoMs, trust),
+    incidents,
     frozen: frozenOf(byKey, cluster),
     mod: (key) => byKey.get(key)?.mod ?? 0,
     ageMs: (key) => {

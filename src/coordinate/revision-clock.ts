@@ -49,7 +49,8 @@ export const createRevisionClock = (): RevisionClock => {
   let leads = NO_LEADS;
 
   const reckon = (leadMs: number): void => {
-    leads = { leastMs: Math.min(leads.leastMs, leadMs), mostMs: Math.max(leads.mostMs, leadMs) };
+    if (leadMs < leads.leastMs || leadMs > leads.mostMs)
+      leads = { leastMs: Math.min(leads.leastMs, leadMs), mostMs: Math.max(leads.mostMs, leadMs) };
   };
 
   /** A stepped wall clock looks the same as a suspend; both only cost a few seconds of silence. */
@@ -74,16 +75,20 @@ export const createRevisionClock = (): RevisionClock => {
       const newest = samples.at(-1);
       if (arrived.monoMs - sent.monoMs <= SLOW_READ_MS) {
         // Nothing was written since the last sample: it can be moved forward in time, which bounds later writes more tightly.
-        if (newest?.rev === rev) Object.assign(newest, { sentAtMs: Math.max(newest.sentAtMs, sent.monoMs), leadMs: leadOf(sent) });
-        else push({ rev, sentAtMs: sent.monoMs, knownAtMs: arrived.monoMs, leadMs: leadOf(sent) });
+        if (newest?.rev === rev) {
+          newest.sentAtMs = Math.max(newest.sentAtMs, sent.monoMs);
+          newest.leadMs = leadOf(sent);
+        } else push({ rev, sentAtMs: sent.monoMs, knownAtMs: arrived.monoMs, leadMs: leadOf(sent) });
         reckon(leadOf(sent));
       }
       // This one too, if the machine stood still while it was under way: it was sent longer ago than the monotonic clock says.
       forgetBefore(leadOf(arrived));
     },
     ageMs(rev, nowMs) {
-      const before = samples.findLast((s) => s.rev < rev);
-      return before === undefined ? Number.POSITIVE_INFINITY : nowMs - before.sentAtMs;
+      // Asked of every record at every read, mostly of the newest.
+      let at = samples.length - 1;
+      while (at >= 0 && (samples[at]?.rev ?? 0) >= rev) at--;
+      return nowMs - (samples[at]?.sentAtMs ?? Number.NEGATIVE_INFINITY);
     },
     leastAgeMs(rev, nowMs) {
       const first = samples.find((s) => s.rev >= rev);

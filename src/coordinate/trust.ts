@@ -62,6 +62,19 @@ const SHAPES = {
   }),
 } as const;
 
+/** Whether a record has the shape of its kind, by the record: several readers may be handed the same. */
+const shaped: Record<SignedKind, WeakMap<object, boolean>> = { vote: new WeakMap(), beat: new WeakMap() };
+
+const hasShape = (kind: SignedKind, value: unknown): boolean => {
+  if (typeof value !== 'object' || value === null) return false;
+  let has = shaped[kind].get(value);
+  if (has === undefined) {
+    has = SHAPES[kind].safeParse(value).success;
+    shaped[kind].set(value, has);
+  }
+  return has;
+};
+
 /** Records whose judgement is kept: far more than the replicas of a cluster write. */
 const JUDGED_MAX = 4096;
 /** Replicas whose last word is kept. */
@@ -81,7 +94,7 @@ export const createTrust = (verifier: Verifier = createVerifier()): Trust => {
   const heard = new Map<string, Heard>();
 
   const judge = (kind: SignedKind, { value }: KeyValue, place: SignedPlace, keys: readonly string[]): string | null => {
-    if (!SHAPES[kind].safeParse(value).success) return `it is no ${kind}`;
+    if (!hasShape(kind, value)) return `it is no ${kind}`;
     if (keys.length === 0 || verifier.isGenuine(kind, place, value, keys)) return null;
     return `it is not signed by a key of ${place.region}`;
   };

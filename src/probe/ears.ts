@@ -87,10 +87,11 @@ export const createEars = (options: EarsOptions): Ears => {
 
   /** In a region with keys only what is signed by one of them is heard: a forgery could make others burst, or doubt themselves. Asked once per record. */
   const isGenuine = (kind: 'beat' | 'vote', { key, mod, value }: KeyValue): boolean => {
-    const { region: from, replica } = placeOf(key);
     const cluster = options.cluster();
-    const keys = cluster?.regions.find((r) => r.name === from)?.keys ?? [];
-    if (cluster === null || keys.length === 0) return true;
+    if (cluster === null) return true;
+    const { region: from, replica } = placeOf(key);
+    const keys = cluster.regions.find((r) => r.name === from)?.keys ?? [];
+    if (keys.length === 0) return true;
     const known = judged.get(key);
     if (known?.mod === mod && known.keys === keys) return known.genuine;
     if (judged.size >= JUDGED_MAX) judged.clear();
@@ -113,29 +114,35 @@ export const createEars = (options: EarsOptions): Ears => {
       if (members?.mod !== found.mod) members = found;
       options.onMembers(members.value as ClusterConfig, rev);
     }
-    const beats = kvs.filter((kv) => kv.key.startsWith('beat/') && isGenuine('beat', kv));
-    const before = heardAt;
     const nowMs = mono();
-    heardAt = new Map(
-      beats.map(({ key, mod }) => {
-        const known = before.get(key);
-        return [key, known?.mod === mod ? known : { mod, atMs: nowMs }];
-      }),
-    );
     const freshMs = options.cluster()?.policy.freshMs ?? 0;
-    const fresh = beats.filter(({ key }) => nowMs - (heardAt.get(key)?.atMs ?? 0) <= freshMs);
-    options.onElders(fresh.some((kv) => (kv.value as Partial<Beat> | null)?.bootN === undefined));
-    for (const { key, mod, value } of beats) {
+    const heardNow = new Map<string, { mod: number; atMs: number }>();
+    const changed: KeyValue[] = [];
+    const speaking = new Set<string>();
+    let elders = false;
+    for (const kv of kvs) {
+      if (!kv.key.startsWith('beat/') || !isGenuine('beat', kv)) continue;
+      const known = heardAt.get(kv.key);
+      const heard = known?.mod === kv.mod ? known : { mod: kv.mod, atMs: nowMs };
+      heardNow.set(kv.key, heard);
       // The first sight of a beat may be old; only one that changed while we watched is a hint.
-      const known = before.get(key);
-      if (known === undefined || known.mod === mod) continue;
+      if (known !== undefined && known !== heard) changed.push(kv);
+      if (nowMs - heard.atMs > freshMs) continue;
+      speaking.add(voteOfBeat(kv.key));
+      elders ||= (kv.value as Partial<Beat> | null)?.bootN === undefined;
+    }
+    heardAt = heardNow;
+    options.onElders(elders);
+    for (const { key, value } of changed) {
       const from = placeOf(key).region;
       if (from !== region) options.onHints(from, suspectsIn(value));
     }
-    const speaking = new Set(fresh.map(({ key }) => voteOfBeat(key)));
-    const votes = kvs
-      .filter((kv) => speaking.has(kv.key) && placeOf(kv.key).region !== region && isVote(kv.value) && isGenuine('vote', kv))
-      .map((kv) => ({ region: placeOf(kv.key).region, vote: kv.value as Vote }));
+    const votes: { region: string; vote: Vote }[] = [];
+    for (const kv of kvs) {
+      if (!speaking.has(kv.key)) continue;
+      const from = placeOf(kv.key).region;
+      if (from !== region && isVote(kv.value) && isGenuine('vote', kv)) votes.push({ region: from, vote: kv.value as Vote });
+    }
     options.onOthers(votes);
   };
 

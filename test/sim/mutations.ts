@@ -64,7 +64,13 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'revision-clock': {
     says: 'a record is as old as the last read that did not see it, however new it is to this process',
-    edits: [['src/coordinate/revision-clock.ts', 'nowMs - before.sentAtMs', 'nowMs - nowMs']],
+    edits: [
+      [
+        'src/coordinate/revision-clock.ts',
+        'return nowMs - (samples[at]?.sentAtMs ?? Number.NEGATIVE_INFINITY);',
+        'return at < 0 ? Number.POSITIVE_INFINITY : 0;',
+      ],
+    ],
     wishes: { faults: SILENT, everyMs: 4000, policy: FAST },
   },
   abstention: {

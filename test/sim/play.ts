@@ -46,7 +46,8 @@ export class Watching {
   readonly violations: Violation[] = [];
   readonly records = new Map<string, Kept>();
   readonly watches: readonly Watch[];
-  readonly #hash = createHash('sha256');
+  /** What the digest is of. */
+  readonly #notes: string[] = [];
   #backup: ReadonlyMap<string, Kept> = new Map();
   readonly #world: () => World;
   readonly counts = { decisions: 0, takeovers: 0, commits: 0 };
@@ -70,11 +71,11 @@ export class Watching {
   }
 
   digest(): string {
-    return this.#hash.copy().digest('hex').slice(0, 16);
+    return createHash('sha256').update(this.#notes.join('')).digest('hex').slice(0, 16);
   }
 
   #note(...parts: readonly unknown[]): void {
-    this.#hash.update(`${this.#world().now()} ${parts.join(' ')}\n`);
+    this.#notes.push(`${this.#world().now()} ${parts.join(' ')}\n`);
   }
 
   events(): Partial<WorldEvents> {

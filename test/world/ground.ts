@@ -22,16 +22,31 @@ interface Track {
 
 const NEVER: Track = { broken: false, changedAtMs: Number.NEGATIVE_INFINITY };
 
+/** What is to end when a signal aborts: to listen to it anew for each look would cost more than the look. */
+const waiting = new WeakMap<AbortSignal, Set<() => void>>();
+
+const waitingFor = (signal: AbortSignal): Set<() => void> => {
+  const known = waiting.get(signal);
+  if (known !== undefined) return known;
+  const ends = new Set<() => void>();
+  waiting.set(signal, ends);
+  signal.addEventListener('abort', () => {
+    for (const end of ends) end();
+  });
+  return ends;
+};
+
 /** After `ms`, or at once when nobody waits for it any more. Most looks end long before anybody asks. */
 const passed = ({ timers }: Ports, ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
+    const ends = waitingFor(signal);
     const end = (): void => {
       timer.cancel();
-      signal.removeEventListener('abort', end);
+      ends.delete(end);
       resolve();
     };
     const timer = timers.after(ms, end);
-    signal.addEventListener('abort', end);
+    ends.add(end);
   });
 
 export class Ground {

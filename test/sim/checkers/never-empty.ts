@@ -80,7 +80,9 @@ export const neverEmpty: Checker = {
         const since = sinceMs.get(service) ?? scene.nowMs();
         sinceMs.set(service, since);
         const forMs = scene.nowMs() - since;
-        const limitMs = passing ? pools * scene.cluster().policy.pacingMs + GRACE_MS : HEARD_MS;
+        const { pacingMs, safety } = scene.cluster().policy;
+        const spanMs = Math.max(pacingMs, Number(safety['blast-radius']?.windowMs ?? 0));
+        const limitMs = passing ? pools * spanMs + GRACE_MS : HEARD_MS;
         if (forMs > limitMs) blame(`${because}, for ${Math.round(forMs)} ms`);
       }
     };
