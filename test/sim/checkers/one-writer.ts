@@ -1,7 +1,7 @@
 // The provider's fence only grows where the provider compares it; who writes has proved its right a moment ago; and where nothing compares, no two regions
-// write within the time that a late call of the first may take.
+// write within the time that a late call of the first may take. What is frozen is not decided until a human has looked.
 import { KEYS } from '../../../src/coordinate/keys.ts';
-import type { Overrides } from '../../../src/model.ts';
+import type { AppliedRecord, Overrides } from '../../../src/model.ts';
 import type { Checker } from '../checker.ts';
 
 /** A renewal is worth a second by a clock that runs 5 % slow. */
@@ -9,11 +9,14 @@ const PROOF_MS = 1000 / 0.95;
 /** Call timeout plus lock-delay less what the last holder's proof may outlive its office, by clocks that run 5 % fast. */
 const APART_MS = 3500;
 
+/** A freeze of so long ago has been seen by whoever decides. */
+const SEEN_MS = 2500;
+
 const decisionOf = (nonce: string): string => nonce.slice(0, Math.max(0, nonce.lastIndexOf('-')));
 
 export const oneWriter: Checker = {
   name: 'one-writer',
-  says: 'fences only grow; writes follow a proof of right; none after a stop; none close to another region’s where nothing compares',
+  says: 'fences only grow; writes follow a proof of right; none after a stop or a freeze; none close to another’s where nothing compares',
   watch(scene, blame) {
     const provedAtMs = new Map<string, number>();
     /** When each stop order came into the store, by id. */
@@ -49,6 +52,16 @@ export const oneWriter: Checker = {
               `${place} writes ${desired.service} ${Math.round(startedAtMs - last.atMs)} ms after ${last.place} did, and nothing compares fences`,
             );
           lastWrites.set(desired.service, { place, atMs: startedAtMs });
+        }
+      },
+      decided({ before, after, adopted }) {
+        for (const [key, { value, atMs }] of adopted ? [] : scene.records) {
+          const { outcome } = value as Partial<AppliedRecord>;
+          if (!key.startsWith('applied/') || (outcome !== 'frozen' && outcome !== 'manual') || scene.nowMs() - atMs < SEEN_MS) continue;
+          const service = key.slice(key.lastIndexOf('/') + 1);
+          const [was, is] = [before?.services[service], after.services[service]];
+          if (was?.mode === 'auto' && is?.mode === 'auto' && was.fence > 0 && is.fence !== was.fence)
+            blame(`decision ${after.v} moves ${service}, which is ${outcome}`);
         }
       },
       serving(service, before, after, how) {
