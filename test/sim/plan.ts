@@ -53,7 +53,8 @@ const sizeOf = (draw: Draw): number => {
   const n = draw.unit();
   if (n < 0.4) return 3;
   if (n < 0.9) return 5;
-  return draw.pick([1, 2, 4, 7]);
+  if (n < 0.985) return draw.pick([1, 2, 4, 7]);
+  return draw.pick([9, 9, 20]);
 };
 
 /** Fast policies see more of the life of a pool in the same time. */
@@ -81,7 +82,8 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   const signed = wishes.signed ?? draw.chance(SIGNED);
   const fencing = wishes.fencing ?? draw.pick(['conditional', 'conditional', 'conditional', 'marker', 'none']);
   const delays = draw.pick(['1ms..10ms', '20ms..60ms', '5ms..150ms', '80ms..180ms']);
-  const minutes = wishes.minutes ?? draw.whole(3, 6);
+  // What costs the square of its regions is looked at for less long.
+  const minutes = wishes.minutes ?? (regions.length > 7 ? 2 : draw.whole(3, 6));
   const cluster = [
     `cluster regions=${regions.join()} services=${services.join()} weights=${weights.join()} targets=${targets} replicas=${replicas.join()}`,
     `seed=${seed} whole=yes anchors=${draw.pick([0, 2, 3])} delay=${delays} lost=${draw.pick([0, 0, 0.005, 0.02])} late=${draw.pick([0, 0.005])}`,
