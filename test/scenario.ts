@@ -289,11 +289,11 @@ export class Player {
       case 'untamper':
         return this.world.tamper(region, null);
       case 'forge':
-        return this.world.forge(region, args[1] ?? '');
+        return this.world.thief.forge(region, args[1] ?? '');
       case 'record':
-        return this.world.record(region);
+        return this.world.thief.record(region);
       case 'replay':
-        return this.world.replay(region);
+        return this.world.thief.replay(region);
       case 'listen':
         return this.#listen(region, duration(args[1] ?? '10s'));
       case 'ballots':

@@ -3,7 +3,6 @@
 // is world/ground.ts (targets and ways), world/wire.ts (calls) and world/zone.ts (the provider).
 import { createPrivateKey } from 'node:crypto';
 import { createOverrideWriter } from '../src/api/overrides.ts';
-import { policyOf } from '../src/config/defaults.ts';
 import { createConvergeDuties } from '../src/converge/duties.ts';
 import { KEYS, placeOf } from '../src/coordinate/keys.ts';
 import { applyMembers } from '../src/coordinate/members.ts';
@@ -11,22 +10,7 @@ import type { Sight } from '../src/coordinate/read.ts';
 import { createSigner, type Signer } from '../src/coordinate/signing.ts';
 import { Fault } from '../src/errors.ts';
 import type { VantageInput } from '../src/health/vantage.ts';
-import type { Log } from '../src/log.ts';
-import type {
-  Adopted,
-  Beat,
-  ClusterConfig,
-  EndpointKey,
-  EndpointName,
-  Override,
-  OverrideScope,
-  Overrides,
-  Page,
-  PoolConfig,
-  Routing,
-  ServiceConfig,
-  Vote,
-} from '../src/model.ts';
+import type { Adopted, ClusterConfig, EndpointKey, EndpointName, Override, OverrideScope, Overrides, Page, Routing } from '../src/model.ts';
 import type { Channel, Delivery } from '../src/paging/channel.ts';
 import { createDirectPages } from '../src/paging/direct.ts';
 import { createOutbox } from '../src/paging/outbox.ts';
@@ -35,26 +19,21 @@ import type { Random } from '../src/ports.ts';
 import { startSelfCheck } from '../src/probe/selfcheck.ts';
 import { runAdoption } from '../src/publish/adoption.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
-import { type Before, createIdentity } from '../src/store/identity.ts';
-import {
-  type KeyValue,
-  type Query,
-  type Read,
-  type Store,
-  StoreAmbiguousError,
-  StoreDefiniteError,
-  type Watch,
-  type WatchEvent,
-} from '../src/store/store.ts';
+import type { Query, Read, Store } from '../src/store/store.ts';
 import type { Served } from './memory-provider.ts';
 import { type Commit, createMemoryStore, type MemoryStore, type Snapshot } from './memory-store.ts';
 import { asOld, isForSiblings } from './old-replica.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from './virtual.ts';
+import { type Author, type Client, clientOf } from './world/client.ts';
+import { START_WALL_MS, silentLog } from './world/clusters.ts';
 import { Ground, type Health } from './world/ground.ts';
 import { createNotary } from './world/notary.ts';
-import { type Caller, type Cut, hearsNothing, type Weather, Wire } from './world/wire.ts';
+import { Thief } from './world/thief.ts';
+import { type Cut, hearsNothing, type Weather, Wire } from './world/wire.ts';
 import { type Writing, Zone } from './world/zone.ts';
 
+export type { Author } from './world/client.ts';
+export { clusterOf, poolOf, START_WALL_MS, serviceOf, silentLog } from './world/clusters.ts';
 export type { Health } from './world/ground.ts';
 
 export interface WorldOptions {
@@ -79,15 +58,6 @@ export interface WorldOptions {
   clocks?: { rate: number; skewMs: number };
   /** Votes and beats are signed, and only signed ones count. */
   signed?: boolean;
-}
-
-/** Who made a change of the store: a process and when it sent it, or nobody (the hand of the test itself). */
-export interface Author {
-  /** `region/replica`. */
-  place: string;
-  region: string;
-  boot: string;
-  sentAtMs: number;
 }
 
 /** A human's order that was answered with yes. */
@@ -128,71 +98,13 @@ export interface WorldEvents {
 
 export type SinkMode = 'ok' | 'fail' | 'hang' | 'mute';
 
-interface Place extends Caller {
-  region: string;
-  name: string;
-  boot: string;
+interface Place extends Client {
   replica: Replica;
   store: Store;
   egress: boolean;
-  /** Events of the store were lost on their way: its watches begin anew when it is heard again. */
-  missed: boolean;
-  watches: Set<(event: WatchEvent) => void>;
   ends: (() => Promise<unknown>)[];
 }
 
-export const START_WALL_MS = Date.UTC(2026, 10, 22, 3, 12);
-
-export const silentLog: Log = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silentLog,
-};
-
-/** A cluster in which every pool has one target with both endpoints, in the region of the same name. */
-export const clusterOf = (
-  regions: readonly string[],
-  services: readonly Partial<ServiceConfig>[],
-  policy: Partial<ClusterConfig['policy']> = {},
-): ClusterConfig => ({
-  name: 'test',
-  version: 1,
-  regions: regions.map((name) => ({ name, vote: true, coordinator: true, anchors: [] })),
-  services: services.map((s) => serviceOf(regions, s)),
-  policy: { ...policyOf({}), ...policy },
-  goals: { detectionMs: 30_000, convergenceMs: 60_000 },
-});
-
-export const serviceOf = (regions: readonly string[], s: Partial<ServiceConfig>): ServiceConfig => ({
-  name: 'web',
-  mode: 'auto',
-  provider: 'memory',
-  ttlS: 10,
-  steering: { kind: 'weighted' },
-  allDown: 'hold',
-  pools: regions.map((region, i) => poolOf(region, 1, i)),
-  converge: { authoritative: [], resolvers: [] },
-  ...s,
-});
-
-export const poolOf = (region: string, weight: number, index: number, targets = 1): PoolConfig => ({
-  name: region,
-  region,
-  weight,
-  minUp: Math.ceil(targets / 2),
-  answers: [`192.0.2.${index + 1}`],
-  targets: Array.from({ length: targets }, (_, i) => ({
-    name: targets === 1 ? 'app' : `app-${i + 1}`,
-    from: 'all' as const,
-    healthz: { kind: 'http' as const, url: `http://${region}-${i + 1}/healthz`, status: [[200, 299]] as const },
-    readyz: { kind: 'http' as const, url: `http://${region}-${i + 1}/readyz`, status: [[200, 299]] as const },
-  })),
-});
-
-/** A client of the store gives up after so long. */
-const CLIENT_PATIENCE_MS = 1500;
 /** What comes before the 32 bytes of an Ed25519 private key in DER (RFC 8410). */
 const ED25519_DER = Buffer.from('302e020100300506032b657004220420', 'hex');
 
@@ -214,6 +126,7 @@ export class World {
   readonly ground: Ground;
   readonly wire: Wire;
   readonly store: MemoryStore;
+  readonly thief: Thief;
   cluster: ClusterConfig;
   readonly #options: WorldOptions;
   readonly #events: Partial<WorldEvents>;
@@ -228,7 +141,6 @@ export class World {
   readonly #notary = createNotary();
   #author: Author | null = null;
   #backup: Snapshot | null = null;
-  readonly #recorded = new Map<string, readonly KeyValue[]>();
   /** The record as the store holds it. */
   #adopted: Adopted | null = null;
   #boots = 0;
@@ -264,6 +176,7 @@ export class World {
         if (after !== null && how === 'write') events.served?.(virtual.now(), service, after.shares, after.fence.v);
       },
     });
+    this.thief = new Thief(this.store, () => this.cluster);
     this.#watchPages();
   }
 
@@ -359,7 +272,7 @@ export class World {
     );
     const place = { region, name, process, cut: 'no', egress: true, missed: false, watches: new Set(), ends: [] } as unknown as Place;
     this.#places.add(place);
-    const remote = this.#remote(place);
+    const remote = this.#client(place);
     place.boot = process.ports.random.hex(4);
     place.store = this.#options.old?.includes(name) === true ? asOld(remote, region, replica) : remote;
     const { ports } = process;
@@ -582,106 +495,19 @@ export class World {
     this.#events.rewound?.();
   }
 
-  /** Somebody with the store's password writes, in the name of a region's replicas, that all targets of `victim` are down; he has no key to sign with. */
-  async forge(region: string, victim: string): Promise<void> {
-    const { kvs } = await this.store.get({ prefixes: [`vote/${region}/`, `beat/${region}/`] });
-    const targets = this.cluster.services.flatMap((s) =>
-      s.pools.filter((p) => p.region === victim).flatMap((p) => p.targets.map((t) => `${s.name}/${p.name}/${t.name}`)),
-    );
-    const ops = kvs.map(({ key, value }) => {
-      const record = value as Vote & Beat;
-      const claims = key.startsWith('vote/')
-        ? { self: { state: 'ok' }, down: targets, unready: targets, unknown: [] }
-        : { n: record.n + 1 };
-      return { put: key, value: { ...record, seq: record.seq + 1, ...claims } };
-    });
-    if (ops.length > 0) await this.store.txn({ if: [], then: ops });
-  }
-
-  /** Keeps what a region's replicas say now, for somebody to write it again. */
-  async record(region: string): Promise<void> {
-    this.#recorded.set(region, (await this.store.get({ prefixes: [`vote/${region}/`, `beat/${region}/`] })).kvs);
-  }
-
-  async replay(region: string): Promise<void> {
-    const then = (this.#recorded.get(region) ?? []).map(({ key, value }) => ({ put: key, value }));
-    if (then.length > 0) await this.store.txn({ if: [], then });
-  }
-
   // ---- the store as a place sees it ----
 
-  /** As a client of etcd shows it: with delays, in doubt, and frozen once it proves to be another or an older one, until a human adopts it. */
-  #remote(place: Place): Store {
-    const { store } = this;
-    const identity = createIdentity();
-    const call = <T>(work: () => Promise<T>, lost: () => Error): Promise<T> => this.wire.call(place, CLIENT_PATIENCE_MS, work, lost);
-    const checkFrozen = (): void => {
-      const because = identity.frozen();
-      if (because !== null) throw new Fault('ERR_STORE_REPLACED', because);
-    };
-    const learn = (rev: number, before: Before, adopted: Adopted | null | undefined): void => {
-      const judged = identity.learn({ clusterId: store.clusterId, rev }, before, adopted);
-      if (judged === 'late') throw new StoreDefiniteError('answered before the store was adopted');
-      if (judged === 'frozen') checkFrozen();
-      if (judged === 'adopted') for (const tell of place.watches) this.wire.toCaller(place, () => tell({ kind: 'resync' }));
-    };
-    return {
-      get clusterId() {
-        return identity.clusterId();
+  #client(place: Place): Store {
+    return clientOf(place, {
+      store: this.store,
+      wire: this.wire,
+      nowMs: () => this.virtual.now(),
+      adopted: () => this.#adopted,
+      seen: (query, read) => this.#read(place, query, read),
+      writing: (author) => {
+        this.#author = author;
       },
-      get: (query) => {
-        const before = identity.before();
-        let adopted: Adopted | null = null;
-        const answered = call(
-          () => {
-            adopted = this.#adopted;
-            return store.get(query).then((read) => this.#read(place, query, read));
-          },
-          () => new StoreDefiniteError('cut off'),
-        );
-        return answered.then((read) => {
-          learn(read.rev, before, adopted);
-          return read;
-        });
-      },
-      txn: async (txn) => {
-        checkFrozen();
-        const before = identity.before();
-        const author = { place: place.name, region: place.region, boot: place.boot, sentAtMs: this.virtual.now() };
-        const result = await call(
-          () => {
-            this.#author = author;
-            const done = store.txn(txn);
-            this.#author = null;
-            return done;
-          },
-          () => new StoreAmbiguousError('cut off'),
-        );
-        learn(result.rev, before, undefined);
-        return result;
-      },
-      watch: (prefix, onEvent) => this.#watch(place, prefix, onEvent),
-      close: async () => undefined,
-    };
-  }
-
-  #watch(place: Place, prefix: string, onEvent: (event: WatchEvent) => void): Watch {
-    let open = true;
-    const tell = (event: WatchEvent): void => {
-      if (open && !hearsNothing(place)) onEvent(event);
-    };
-    const watch = this.store.watch(prefix, (event) => {
-      if (hearsNothing(place)) place.missed = true;
-      else this.wire.toCaller(place, () => tell(event));
     });
-    place.watches.add(tell);
-    return {
-      close() {
-        open = false;
-        place.watches.delete(tell);
-        watch.close();
-      },
-    };
   }
 
   /** What a place reads, with what was done to its sight. */
@@ -762,7 +588,7 @@ export class World {
     this.#human(via, 'adopt', async (place) => {
       await runAdoption(
         // A process of its own, which knew no other store.
-        { ports: place.process.ports, store: this.#remote(place), provider: async () => this.zone.seenFrom(place) },
+        { ports: place.process.ports, store: this.#client(place), provider: async () => this.zone.seenFrom(place) },
         { kind: 'adopt', services: [], owner: 'alice', reason: 'simulated', dryRun: false, holdMs: null, journal: [] },
       );
     });

@@ -1,0 +1,123 @@
+// The store as a process of a simulated cluster sees it, which is as a client of etcd shows it: with delays, in doubt, told of changes as long as it hears
+// them, and frozen once it proves to be another or an older one, until a human adopts it.
+import { Fault } from '../../src/errors.ts';
+import type { Adopted } from '../../src/model.ts';
+import { type Before, createIdentity } from '../../src/store/identity.ts';
+import {
+  type Query,
+  type Read,
+  type Store,
+  StoreAmbiguousError,
+  StoreDefiniteError,
+  type Watch,
+  type WatchEvent,
+} from '../../src/store/store.ts';
+import type { MemoryStore } from '../memory-store.ts';
+import { type Caller, hearsNothing, type Wire } from './wire.ts';
+
+/** Who made a change of the store: a process and when it sent it, or nobody (the hand of the test itself). */
+export interface Author {
+  /** `region/replica`. */
+  place: string;
+  region: string;
+  boot: string;
+  sentAtMs: number;
+}
+
+/** The process, and what it has missed. */
+export interface Client extends Caller {
+  name: string;
+  region: string;
+  boot: string;
+  /** Events of the store were lost on their way: its watches begin anew when it is heard again. */
+  missed: boolean;
+  watches: Set<(event: WatchEvent) => void>;
+}
+
+export interface ClientOptions {
+  store: MemoryStore;
+  wire: Wire;
+  nowMs: () => number;
+  /** The record as the store holds it. */
+  adopted: () => Adopted | null;
+  /** What the process sees of a read. */
+  seen: (query: Query, read: Read) => Read;
+  /** Who writes now; null: nobody any more. */
+  writing: (author: Author | null) => void;
+}
+
+/** A client of the store gives up after so long. */
+const PATIENCE_MS = 1500;
+
+const watch = (client: Client, { store, wire }: ClientOptions, prefix: string, onEvent: (event: WatchEvent) => void): Watch => {
+  let open = true;
+  const tell = (event: WatchEvent): void => {
+    if (open && !hearsNothing(client)) onEvent(event);
+  };
+  const watching = store.watch(prefix, (event) => {
+    if (hearsNothing(client)) client.missed = true;
+    else wire.toCaller(client, () => tell(event));
+  });
+  client.watches.add(tell);
+  return {
+    close() {
+      open = false;
+      client.watches.delete(tell);
+      watching.close();
+    },
+  };
+};
+
+export const clientOf = (client: Client, options: ClientOptions): Store => {
+  const { store, wire } = options;
+  const identity = createIdentity();
+  const call = <T>(work: () => Promise<T>, lost: () => Error): Promise<T> => wire.call(client, PATIENCE_MS, work, lost);
+  const checkFrozen = (): void => {
+    const because = identity.frozen();
+    if (because !== null) throw new Fault('ERR_STORE_REPLACED', because);
+  };
+  const learn = (rev: number, before: Before, adopted: Adopted | null | undefined): void => {
+    const judged = identity.learn({ clusterId: store.clusterId, rev }, before, adopted);
+    if (judged === 'late') throw new StoreDefiniteError('answered before the store was adopted');
+    if (judged === 'frozen') checkFrozen();
+    if (judged === 'adopted') for (const tell of client.watches) wire.toCaller(client, () => tell({ kind: 'resync' }));
+  };
+  return {
+    get clusterId() {
+      return identity.clusterId();
+    },
+    get: (query) => {
+      const before = identity.before();
+      let adopted: Adopted | null = null;
+      const answered = call(
+        () => {
+          adopted = options.adopted();
+          return store.get(query).then((read) => options.seen(query, read));
+        },
+        () => new StoreDefiniteError('cut off'),
+      );
+      return answered.then((read) => {
+        learn(read.rev, before, adopted);
+        return read;
+      });
+    },
+    txn: async (txn) => {
+      checkFrozen();
+      const before = identity.before();
+      const author = { place: client.name, region: client.region, boot: client.boot, sentAtMs: options.nowMs() };
+      const result = await call(
+        () => {
+          options.writing(author);
+          const done = store.txn(txn);
+          options.writing(null);
+          return done;
+        },
+        () => new StoreAmbiguousError('cut off'),
+      );
+      learn(result.rev, before, undefined);
+      return result;
+    },
+    watch: (prefix, onEvent) => watch(client, options, prefix, onEvent),
+    close: async () => undefined,
+  };
+};
