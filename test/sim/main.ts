@@ -260,4 +260,6 @@ const main = async (): Promise<boolean> => {
   return (summary?.violations ?? 0) === 0 && caught === mutants.length;
 };
 
+// Whoever reads only the first lines has closed the pipe.
+process.stdout.on('error', () => process.exit(1));
 process.exitCode = (await main()) ? 0 : 1;
