@@ -2,13 +2,12 @@
 // Replicas that stopped trusting the store begin again once they see the record it writes. Shows before and after; `--dry-run` writes nothing.
 import { loadConfig } from '../config/load.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
-import { ERRORS } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import { routeText } from '../publish/adopt.ts';
 import { type AdoptionRequest, type AdoptionResult, runAdoption } from '../publish/adoption.ts';
 import type { Store } from '../store/store.ts';
-import { tellProblems } from './apply-text.ts';
 import { openCommandStore, type Saying } from './open.ts';
+import { sayProblems } from './problems.ts';
 import { oneLine, openedProviders } from './providers.ts';
 
 export interface AdoptOptions {
@@ -69,12 +68,7 @@ export const adoptWith = async (
   context: AdoptContext,
 ): Promise<number> => {
   const loaded = loadConfig(options.config);
-  if (!loaded.ok) {
-    const { text, data } = tellProblems(loaded.problems);
-    if (options.json === true) context.out(data);
-    else context.err(text);
-    return ERRORS.ERR_CONFIG.exit;
-  }
+  if (!loaded.ok) return sayProblems(loaded.problems, options.json, context);
   const { ports } = context;
   const providers = openedProviders(loaded.config, ports);
   try {

@@ -1,7 +1,6 @@
 // What `tidegate apply` prints: what changes, who then votes, how long the worst case takes, and what came of it; as text or as one object. Pure.
 import type { Pace } from '../config/arithmetic.ts';
-import { type Problem, renderProblem } from '../config/problem.ts';
-import { electorateReport, regionReport, reportProblems, worstCaseReport } from '../config/report.ts';
+import { electorateReport, regionReport, worstCaseReport } from '../config/report.ts';
 import { plural } from '../config/words.ts';
 import type { ClusterConfig } from '../model.ts';
 
@@ -72,9 +71,3 @@ export const tell = (told: Told, file: string): { text: string; data: string; to
     to: outcome === 'refused' || outcome === 'overtaken' ? 'err' : 'out',
   };
 };
-
-/** A file that is not accepted, with every problem at its place. */
-export const tellProblems = (problems: readonly Problem[]): { text: string; data: string } => ({
-  text: reportProblems(problems),
-  data: `${JSON.stringify({ outcome: 'not-accepted', because: problems.map(renderProblem) })}\n`,
-});

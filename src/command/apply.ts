@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { type Pace, paceOf } from '../config/arithmetic.ts';
 import { joinProblems } from '../config/check.ts';
 import { loadCluster, loadConfig } from '../config/load.ts';
-import { type Problem, renderProblem } from '../config/problem.ts';
+import { renderProblem } from '../config/problem.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import type { Allowance } from '../config/transition.ts';
 import { applyMembers, type Members, type Plan, planMembers, readConfigAudit, readMembers } from '../coordinate/members.ts';
@@ -14,8 +14,9 @@ import type { ClusterConfig } from '../model.ts';
 import { isoTime, type Ports } from '../ports.ts';
 import { readSecret } from '../secrets.ts';
 import { type Store, StoreDefiniteError } from '../store/store.ts';
-import { type Told, tell, tellProblems } from './apply-text.ts';
+import { type Told, tell } from './apply-text.ts';
 import { openCommandStore, type Saying } from './open.ts';
+import { sayProblems } from './problems.ts';
 
 export interface ApplyOptions {
   /** A replica's file: which store, and how to reach it. */
@@ -144,13 +145,6 @@ const certain = async (working: Promise<Told>): Promise<Told> => {
   }
 };
 
-const problems = (found: readonly Problem[], { json }: ApplyOptions, { out, err }: Saying): number => {
-  const { text, data } = tellProblems(found);
-  if (json === true) out(data);
-  else err(text);
-  return ERRORS.ERR_CONFIG.exit;
-};
-
 /**
  * Applies a file. Exit codes: 0 applied, unchanged or only planned; 78 when the file or the change is not accepted; 4 when another version came in
  * between, with nothing written. Throws Fault and what the store throws.
@@ -160,11 +154,11 @@ export const apply = async (options: ApplyOptions, context: ApplyContext): Promi
   const by = words('--owner', options.owner ?? userName());
   const reason = words('--reason', options.reason ?? `file ${options.file}`);
   const replica = loadConfig(options.config);
-  if (!replica.ok) return problems(replica.problems, options, context);
+  if (!replica.ok) return sayProblems(replica.problems, options.json, context);
   const { config } = replica;
   const pace = paceOf(config.store);
   const wanted = loadCluster(options.file, pace);
-  if (!wanted.ok) return problems(wanted.problems, options, context);
+  if (!wanted.ok) return sayProblems(wanted.problems, options.json, context);
   const { cluster } = wanted;
   const warnings = [...wanted.warnings.map(renderProblem), ...misfits(config, cluster), ...ownFileWarning(config)];
   const allow: Allowance = { adviseOnly: options.allowAdviseOnly === true, rename: false };

@@ -9,8 +9,9 @@ import { ERRORS, Fault } from '../errors.ts';
 import type { ClusterConfig, Mode } from '../model.ts';
 import type { Store } from '../store/store.ts';
 import { ownFileWarning, userName } from './apply.ts';
-import { type Told, tell, tellProblems } from './apply-text.ts';
+import { type Told, tell } from './apply-text.ts';
 import { openCommandStore } from './open.ts';
+import { sayProblems } from './problems.ts';
 import { oneLine } from './providers.ts';
 import { type ReportContext, reportOn, serviceNamed, sinceMs } from './report.ts';
 import { findingsLines } from './report-text.ts';
@@ -138,12 +139,7 @@ export const promote = async (options: PromoteOptions, context: PromoteContext):
   const by = oneLine('--owner', options.owner ?? userName());
   const despite = options.despite === undefined ? null : oneLine('--despite', options.despite);
   const loaded = loadConfig(options.config);
-  if (!loaded.ok) {
-    const { text, data } = tellProblems(loaded.problems);
-    if (options.json === true) context.out(data);
-    else context.err(text);
-    return ERRORS.ERR_CONFIG.exit;
-  }
+  if (!loaded.ok) return sayProblems(loaded.problems, options.json, context);
   const { config } = loaded;
   const store = await (context.open ?? openCommandStore)(config, context.ports);
   try {

@@ -4,10 +4,10 @@ import { USUAL_PACE } from '../config/arithmetic.ts';
 import { loadCluster } from '../config/load.ts';
 import { renderProblem } from '../config/problem.ts';
 import { createBacktest } from '../drill/backtest.ts';
-import { ERRORS, Fault } from '../errors.ts';
+import { Fault } from '../errors.ts';
 import { merged, recordFiles } from '../record/files.ts';
-import { tellProblems } from './apply-text.ts';
 import type { Saying } from './open.ts';
+import { sayProblems } from './problems.ts';
 import { tellReplay } from './replay-text.ts';
 
 export interface ReplayOptions {
@@ -22,12 +22,7 @@ export interface ReplayOptions {
 /** Replays. Exit codes: 0, or 78 when the configuration is not accepted. Throws Fault ERR_RECORD for what is no recording, with file and line. */
 export const replay = async (options: ReplayOptions, { out, err }: Saying): Promise<number> => {
   const wanted = options.config === undefined ? null : loadCluster(options.config, USUAL_PACE);
-  if (wanted !== null && !wanted.ok) {
-    const { text, data } = tellProblems(wanted.problems);
-    if (options.json === true) out(data);
-    else err(text);
-    return ERRORS.ERR_CONFIG.exit;
-  }
+  if (wanted !== null && !wanted.ok) return sayProblems(wanted.problems, options.json, { out, err });
   const files = await recordFiles(options.record);
   const backtest = createBacktest(wanted?.cluster ?? null);
   for await (const { by, line } of merged(files)) backtest.take(by, line);

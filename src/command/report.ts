@@ -5,13 +5,13 @@ import { loadConfig } from '../config/load.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { list } from '../config/words.ts';
 import { type Findings, findingsOf } from '../drill/findings.ts';
-import { ERRORS, Fault } from '../errors.ts';
+import { Fault } from '../errors.ts';
 import type { ClusterConfig, ServiceConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { Store } from '../store/store.ts';
-import { tellProblems } from './apply-text.ts';
 import { readHistory } from './history.ts';
 import { openCommandStore, type Saying } from './open.ts';
+import { sayProblems } from './problems.ts';
 import { tellReport } from './report-text.ts';
 
 export interface ReportOptions {
@@ -70,12 +70,7 @@ export const reportOn = async (store: Store, wallMs: number, service: string | u
 export const report = async (options: ReportOptions, { ports, out, err, open = openCommandStore }: ReportContext): Promise<number> => {
   const spanMs = sinceMs(options.since);
   const loaded = loadConfig(options.config);
-  if (!loaded.ok) {
-    const { text, data } = tellProblems(loaded.problems);
-    if (options.json === true) out(data);
-    else err(text);
-    return ERRORS.ERR_CONFIG.exit;
-  }
+  if (!loaded.ok) return sayProblems(loaded.problems, options.json, { out, err });
   const store = await open(loaded.config, ports);
   try {
     const { cluster, findings } = await reportOn(store, ports.clock.wallMs(), options.service, spanMs);

@@ -5,7 +5,6 @@ import { isManual } from '../../providers/fence.ts';
 import type { ReadBack } from '../../providers/provider.ts';
 import { paceOf } from '../config/arithmetic.ts';
 import { loadCluster, loadConfig } from '../config/load.ts';
-import type { Problem } from '../config/problem.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { list } from '../config/words.ts';
 import { ERRORS, errorText, Fault } from '../errors.ts';
@@ -13,8 +12,8 @@ import type { ClusterConfig, ServiceConfig } from '../model.ts';
 import { isoTime, type Ports } from '../ports.ts';
 import { routeText } from '../publish/adopt.ts';
 import { byHand, type HandPlan, planByHand, readServed, routeFrom, setByHand } from '../publish/break-glass.ts';
-import { tellProblems } from './apply-text.ts';
 import type { Saying } from './open.ts';
+import { sayProblems } from './problems.ts';
 import { type OpenedProviders, oneLine, openedProviders } from './providers.ts';
 
 export interface RouteShowOptions {
@@ -51,21 +50,14 @@ interface Files {
   cluster: ClusterConfig;
 }
 
-const refused = (problems: readonly Problem[], json: boolean | undefined, { out, err }: Saying): number => {
-  const { text, data } = tellProblems(problems);
-  if (json === true) out(data);
-  else err(text);
-  return ERRORS.ERR_CONFIG.exit;
-};
-
 /** Both files, or the exit code of having said what is wrong with them. */
 const filesOf = (options: { config: string; file?: string; json?: boolean }, context: Saying): Files | number => {
   const loaded = loadConfig(options.config);
-  if (!loaded.ok) return refused(loaded.problems, options.json, context);
+  if (!loaded.ok) return sayProblems(loaded.problems, options.json, context);
   const { config } = loaded;
   if (options.file !== undefined) {
     const wanted = loadCluster(options.file, paceOf(config.store));
-    return wanted.ok ? { config, cluster: wanted.cluster } : refused(wanted.problems, options.json, context);
+    return wanted.ok ? { config, cluster: wanted.cluster } : sayProblems(wanted.problems, options.json, context);
   }
   if (config.cluster === null)
     throw new Fault('ERR_USAGE', `${config.file} has no cluster section; name the file that was applied with --file`);
