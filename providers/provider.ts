@@ -1,6 +1,8 @@
 // The contract of a provider: what serves users' names, and how a decided route gets there.
 // An adapter is thin and dull: it converts and calls once. Retry, deadlines and the fence's meaning belong to src/publish.
+import type { Fetch } from '../src/http.ts';
 import type { Ports } from '../src/ports.ts';
+import type { Store } from '../src/store/store.ts';
 
 /** A service as a provider sees it. Shares are thousandths and sum to 1000. */
 export interface ProviderService {
@@ -38,7 +40,8 @@ export interface Change {
 }
 
 export type Applied =
-  | { outcome: 'applied' }
+  /** Acknowledged. `receipt`: the provider goes on working on it, and `settle` says how that ended. */
+  | { outcome: 'applied'; receipt?: string }
   /** Somebody else's fence was there; nothing of the batch was written. */
   | { outcome: 'conflict'; because: string }
   /** Nobody knows; always followed by `read`. */
@@ -50,9 +53,28 @@ export interface Capabilities {
   /** `conditional`: the fence is compared by the provider in the same transaction. `marker`: read, compare, write, verify. */
   fencing: 'conditional' | 'marker' | 'none';
   weights: 'exact' | 'onOff';
+  /** Most services of one `apply`; 1: nothing there changes two services in one transaction. */
+  batchMax: number;
+  /** Pools are served by their addresses. False: by objects that its configuration names, and `answers` may be empty. */
+  servesAnswers: boolean;
   ttlFloorS: number;
   /** When these facts were last checked. */
   checkedOn: string;
+}
+
+export type Settled =
+  | { state: 'settled' }
+  | { state: 'pending' }
+  /** It was taken back, or not carried out; what is served must be read. */
+  | { state: 'failed'; because: string };
+
+/** An object of the vendor's that we write to, and nothing else of it than `fields`. */
+export interface Owned {
+  /** As its owner would look for it: `record web.example.com A "eu-west"`. */
+  object: string;
+  fields: readonly string[];
+  /** The Terraform resource that usually declares it, and the arguments it must ignore from now on. */
+  terraform?: { resource: string; ignoreChanges: readonly string[]; note?: string };
 }
 
 export interface Provider {
@@ -61,14 +83,53 @@ export interface Provider {
   read(services: readonly ProviderService[], signal: AbortSignal): Promise<ReadonlyMap<string, ReadBack>>;
   /** One batch, all or nothing. Rejects only on bugs. */
   apply(changes: readonly Change[], signal: AbortSignal): Promise<Applied>;
+  /** How an acknowledged write goes on. Throws on transport errors. Absent: an acknowledgement is the end. */
+  settle?(receipt: string, signal: AbortSignal): Promise<Settled>;
+  /** What it writes of the vendor's objects for these services. Pure. */
+  owns(services: readonly ProviderService[]): readonly Owned[];
   /** What the route will look like once served: `onOff` providers cannot serve exact shares. Pure. */
   quantise(service: ProviderService): Readonly<Record<string, number>>;
   close(): Promise<void>;
 }
 
+/** What an adapter may use of this process. */
+export interface ProviderContext {
+  ports: Ports;
+  /** Text of a secret's file. Throws Fault ERR_SECRET. */
+  secret: (path: string) => string;
+  /** For a vendor's library: our own resolver and sockets, no retry, no redirect. */
+  fetch: Fetch;
+  /** For what is published through our own store. Absent where a command works without one. */
+  store?: Store;
+}
+
 export interface ProviderModule<C> {
   kind: string;
+  /** Of a provider that its configuration does not make another; `Provider.can` is what counts. */
   can: Capabilities;
   /** Does no IO. `config` has been validated; secrets are read through `secret(path)`. */
-  open(config: C, context: { ports: Ports; secret: (path: string) => string }): Provider;
+  open(config: C, context: ProviderContext): Provider;
+}
+
+// ---- import: what is there before Tidegate ----
+
+/** What a read-only look at the vendor found. */
+export interface Inventory {
+  services: readonly FoundService[];
+  /** What looks like routing but cannot be owned, and why. */
+  refused: readonly { what: string; because: string }[];
+}
+
+export interface FoundService {
+  service: string;
+  /** null: not a DNS answer of ours (proxied), or automatic. */
+  ttlS: number | null;
+  /** `weight` as `pools[].weight` of the configuration would say it. */
+  pools: readonly { pool: string; weight: number; answers: readonly string[] }[];
+  /** What stands under `providers.<name>.services.<service>`; null: nothing is needed there. */
+  objects: unknown;
+  /** What a human should know before `auto`. */
+  notes: readonly string[];
+  /** A sentence: what the first write with a fence creates or changes. */
+  firstFence: string;
 }

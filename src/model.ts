@@ -40,7 +40,7 @@ export interface PoolConfig {
   weight: number;
   /** Fewest targets that must be up; default half, rounded up. */
   minUp: number;
-  /** What users are sent to: IPv4 or IPv6 addresses. */
+  /** What users are sent to: IPv4 or IPv6 addresses. Empty where the provider serves pools as objects of its own. */
   answers: readonly string[];
   targets: readonly TargetConfig[];
 }

@@ -9,6 +9,7 @@ import type { ReplicaConfig } from './config/schema.ts';
 import { serversOf } from './dns/resolv-conf.ts';
 import { createResolver, type Resolver } from './dns/resolver.ts';
 import { errorText, Fault } from './errors.ts';
+import { createHttp } from './http.ts';
 import type { Log } from './log.ts';
 import type { Ports } from './ports.ts';
 import { type ProbeContext, userAgentOf } from './probe/kind.ts';
@@ -102,26 +103,34 @@ export const openStore = async (config: ReplicaConfig, context: ServeContext, re
 export const openProviders = async (
   config: ReplicaConfig,
   { ports, log }: ServeContext,
+  { resolve, store }: { resolve: Resolve; store: Store },
   ends: Ends,
 ): Promise<ReadonlyMap<string, Provider>> => {
   const opened = new Map<string, Provider>();
+  const http = createHttp({ ports, resolve });
+  ends.open.push(() => http.close());
   for (const [name, entry] of Object.entries(config.providers)) {
     if (entry.kind === 'builtin' && entry.serve !== undefined) {
       const token = ensureSecret(entry.tokenFile, ports.random);
       const server = await serveBuiltin({ ports, zoneName: entry.zone, dns: entry.serve.dns, control: entry.control, token, log });
       ends.open.push(() => server.close());
     }
-    const provider = await openProvider(entry, { ports, secret: readSecret });
+    const provider = await openProvider(entry, { ports, secret: readSecret, fetch: http.fetch, store });
     ends.open.push(() => provider.close());
     opened.set(name, provider);
   }
   return opened;
 };
 
+/** Names by the servers that the file gives, or by the machine's. */
+export const openResolver = ({ dns }: Pick<ReplicaConfig, 'dns'>, ports: Ports): Resolver => {
+  const servers = dns.resolvers.length > 0 ? dns.resolvers.map(parseServer) : serversOf(readQuietly('/etc/resolv.conf'));
+  return createResolver({ ports, servers });
+};
+
 /** How this process looks at things: names through its own resolver, trust from files, read once. */
 export const lookContext = (config: ReplicaConfig, { ports, version }: ServeContext, ends: Ends): Looking => {
-  const servers = config.dns.resolvers.length > 0 ? config.dns.resolvers.map(parseServer) : serversOf(readQuietly('/etc/resolv.conf'));
-  const resolver = createResolver({ ports, servers });
+  const resolver = openResolver(config, ports);
   ends.open.push(() => resolver.close());
   const contexts = new Map<string, ReturnType<Ports['net']['secureContext']>>();
   return {

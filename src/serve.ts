@@ -83,7 +83,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   const metrics = createMetrics(version);
   const looking = lookContext(config, context, ends);
   const store = measuredStore(await openStore(config, context, looking.resolve, ends), metrics, ports.clock);
-  const providers = await openProviders(config, context, ends);
+  const providers = await openProviders(config, context, { resolve: looking.resolve, store }, ends);
   /** When the store last answered. */
   let seenAtMs = Number.NEGATIVE_INFINITY;
   /** A store that answers but takes nothing (it is full, say) is as good as lost: then this replica's own beat grows old in it. */

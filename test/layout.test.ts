@@ -65,6 +65,7 @@ const PURE_FILES = [
   'src/model.ts',
   'src/publish/plan.ts',
   'providers/fence.ts',
+  'providers/rounding.ts',
   'src/converge/landing.ts',
   'src/converge/measure.ts',
   'src/converge/timings.ts',

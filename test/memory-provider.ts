@@ -22,7 +22,7 @@ export interface MemoryZone {
 const exact = (service: ProviderService): Record<string, number> => Object.fromEntries(service.pools.map((p) => [p.pool, p.share]));
 
 export const memoryProvider = (zone: MemoryZone, fencing: Capabilities['fencing'] = 'conditional'): Provider => ({
-  can: { fencing, weights: 'exact', ttlFloorS: 1, checkedOn: '2026-11-22' },
+  can: { fencing, weights: 'exact', batchMax: 1000, servesAnswers: true, ttlFloorS: 1, checkedOn: '2026-11-22' },
   async read(services) {
     return new Map(
       services.map((s): [string, ReadBack] => {
@@ -49,5 +49,6 @@ export const memoryProvider = (zone: MemoryZone, fencing: Capabilities['fencing'
     return { outcome: 'applied' };
   },
   quantise: exact,
+  owns: () => [],
   close: async () => undefined,
 });

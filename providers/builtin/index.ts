@@ -3,7 +3,7 @@
 import { Agent, request } from 'undici';
 import { errorText, Fault } from '../../src/errors.ts';
 import type { Ports } from '../../src/ports.ts';
-import type { Applied, Capabilities, Change, Provider, ProviderModule, ProviderService, ReadBack } from '../provider.ts';
+import type { Applied, Capabilities, Change, Provider, ProviderContext, ProviderModule, ProviderService, ReadBack } from '../provider.ts';
 import { quantise, readBackOf, swapOf } from './convert.ts';
 import { problemShape, type SwapRequest, servicesShape } from './wire.ts';
 
@@ -18,7 +18,14 @@ export interface BuiltinConfig {
   serve?: { dns: { host: string; port: number } };
 }
 
-const can: Capabilities = { fencing: 'conditional', weights: 'exact', ttlFloorS: 0, checkedOn: '2026-11-22' };
+const can: Capabilities = {
+  fencing: 'conditional',
+  weights: 'exact',
+  batchMax: 1000,
+  servesAnswers: true,
+  ttlFloorS: 0,
+  checkedOn: '2026-11-22',
+};
 
 const CONNECTIONS_MAX = 4;
 /** A thousand services of the largest size would exceed it; such a zone is not what this server is for. */
@@ -33,10 +40,10 @@ interface Reply {
 
 type Call = (path: string, token: string, signal: AbortSignal, body?: SwapRequest) => Promise<Reply>;
 
-export const builtin: ProviderModule<BuiltinConfig> = {
+export const builtin = {
   kind: 'builtin',
   can,
-  open(config, { ports, secret }): Provider {
+  open(config: BuiltinConfig, { ports, secret }: Pick<ProviderContext, 'ports' | 'secret'>): Provider {
     const agent = new Agent({ connect: connector(ports, config.control), connections: CONNECTIONS_MAX, maxResponseSize: REPLY_BYTES_MAX });
     const { host, port } = config.control;
     const origin = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -48,10 +55,11 @@ export const builtin: ProviderModule<BuiltinConfig> = {
       quantise,
       read: async (services, signal) => readBack(call, readToken(), config.zone, services, signal),
       apply: (changes, signal) => apply(call, readToken, changes, signal),
+      owns: (services) => services.map(({ service }) => ({ object: `service ${service}`, fields: ['fence', 'ttl', 'pools'] })),
       close: () => agent.destroy(),
     };
   },
-};
+} satisfies ProviderModule<BuiltinConfig>;
 
 const readBack = async (
   call: Call,

@@ -9,18 +9,13 @@ import type { Prerequisite, Update } from '../../src/dns/update.ts';
 import { canonicalName, TYPE, txtBytes } from '../../src/dns/wire.ts';
 import { fenceName, formatFence, parseFence } from '../fence.ts';
 import type { Change, ProviderService, ReadBack } from '../provider.ts';
+import { poolsIn as poolsThatAreIn } from '../rounding.ts';
 
 type Pool = ProviderService['pools'][number];
 
-/** Pools that are served. Never empty for a route that is not: when no share reaches half, those with the largest part of theirs are in. */
-export const poolsIn = (service: ProviderService): readonly Pool[] => {
-  const carrying = service.pools.filter((pool) => pool.share > 0 && pool.answers.length > 0);
-  const half = carrying.filter((pool) => pool.share * 2 >= pool.configuredShare);
-  if (half.length > 0) return half;
-  // Here every configured share is above twice the share, so it is positive.
-  const most = Math.max(...carrying.map((pool) => pool.share / pool.configuredShare));
-  return carrying.filter((pool) => pool.share / pool.configuredShare === most);
-};
+/** Pools that are served: those that the rounding has in, among those with an address. */
+export const poolsIn = (service: ProviderService): readonly Pool[] =>
+  poolsThatAreIn(service.pools.filter(({ answers }) => answers.length > 0));
 
 /** Canonical, sorted, each once. */
 export const addressesOf = (pools: readonly Pool[]): readonly string[] =>

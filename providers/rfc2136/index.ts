@@ -11,7 +11,17 @@ import { rcodeName, readHeader } from '../../src/dns/wire.ts';
 import { errorText, Fault } from '../../src/errors.ts';
 import type { Ports } from '../../src/ports.ts';
 import { fenceName } from '../fence.ts';
-import type { Applied, Capabilities, Change, Provider, ProviderModule, ProviderService, ReadBack } from '../provider.ts';
+import type {
+  Applied,
+  Capabilities,
+  Change,
+  Owned,
+  Provider,
+  ProviderContext,
+  ProviderModule,
+  ProviderService,
+  ReadBack,
+} from '../provider.ts';
 import { aliasIn, prerequisiteOf, quantise, readBackOf, updatesOf } from './convert.ts';
 
 export interface Rfc2136Config {
@@ -22,15 +32,22 @@ export interface Rfc2136Config {
   key: { name: string; algorithm: TsigAlgorithm; secretFile: string };
 }
 
-const can: Capabilities = { fencing: 'conditional', weights: 'onOff', ttlFloorS: 1, checkedOn: '2026-11-22' };
+const can: Capabilities = {
+  fencing: 'conditional',
+  weights: 'onOff',
+  batchMax: 80,
+  servesAnswers: true,
+  ttlFloorS: 1,
+  checkedOn: '2026-11-22',
+};
 
 /** Behind the caller's signal, which is shorter; so that no call hangs if it is forgotten. */
 const EXCHANGE_MS_MAX = 30_000;
 
-export const rfc2136: ProviderModule<Rfc2136Config> = {
+export const rfc2136 = {
   kind: 'rfc2136',
   can,
-  open(config, { ports, secret }) {
+  open(config: Rfc2136Config, { ports, secret }: Pick<ProviderContext, 'ports' | 'secret'>): Provider {
     const { zone, server } = config;
     if (familyOf(server.host) === null) {
       throw new Fault('ERR_CONFIG', `provider of zone ${zone}: server.host "${server.host}" must be an IP address, not a name`);
@@ -41,10 +58,25 @@ export const rfc2136: ProviderModule<Rfc2136Config> = {
       quantise,
       read: (services, signal) => readAll(ports, server, services, signal),
       apply: (changes, signal) => applyAll(ports, { zone, server, key }, changes, signal),
+      owns: (services) => services.flatMap(ownedOf),
       close: async () => {},
-    } satisfies Provider;
+    };
   },
-};
+} satisfies ProviderModule<Rfc2136Config>;
+
+const ownedOf = ({ service }: ProviderService): readonly Owned[] => [
+  {
+    object: `record ${service} A`,
+    fields: ['ttl', 'values'],
+    terraform: { resource: 'dns_a_record_set', ignoreChanges: ['addresses', 'ttl'] },
+  },
+  {
+    object: `record ${service} AAAA`,
+    fields: ['ttl', 'values'],
+    terraform: { resource: 'dns_aaaa_record_set', ignoreChanges: ['addresses', 'ttl'] },
+  },
+  { object: `record ${fenceName(service)} TXT`, fields: ["the whole record, which is Tidegate's alone"] },
+];
 
 // ---- reading ----
 

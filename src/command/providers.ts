@@ -4,8 +4,11 @@ import type { Provider } from '../../providers/provider.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { list } from '../config/words.ts';
 import { Fault } from '../errors.ts';
+import { createHttp } from '../http.ts';
+import { openResolver } from '../open.ts';
 import type { Ports } from '../ports.ts';
 import { readSecret } from '../secrets.ts';
+import type { Store } from '../store/store.ts';
 
 export interface OpenedProviders {
   /** Throws Fault ERR_CONFIG when the file does not name it, ERR_SECRET when its credentials cannot be used. */
@@ -13,8 +16,14 @@ export interface OpenedProviders {
   close(): Promise<void>;
 }
 
-export const openedProviders = (config: Pick<ReplicaConfig, 'file' | 'providers'>, ports: Ports): OpenedProviders => {
+export const openedProviders = (
+  config: Pick<ReplicaConfig, 'file' | 'providers' | 'dns'>,
+  ports: Ports,
+  store?: Store,
+): OpenedProviders => {
   const opened = new Map<string, Provider>();
+  const resolver = openResolver(config, ports);
+  const http = createHttp({ ports, resolve: (host, signal) => resolver.resolve(host, signal) });
   return {
     async provider(name) {
       const known = opened.get(name);
@@ -27,12 +36,19 @@ export const openedProviders = (config: Pick<ReplicaConfig, 'file' | 'providers'
           `${config.file}: found the providers ${names}, expected ${name} among them; use the file of a region that writes there`,
         );
       }
-      const provider = await openProvider(entry, { ports, secret: readSecret });
+      const provider = await openProvider(entry, {
+        ports,
+        secret: readSecret,
+        fetch: http.fetch,
+        ...(store === undefined ? {} : { store }),
+      });
       opened.set(name, provider);
       return provider;
     },
     async close() {
       await Promise.all([...opened.values()].map((provider) => provider.close()));
+      await http.close();
+      resolver.close();
     },
   };
 };

@@ -7,6 +7,7 @@ import type { ClusterConfig, GrayPolicy, Policy, PoolConfig, ServiceConfig } fro
 import { VALUE_BYTES_MAX } from '../store/store.ts';
 import type { SpanName } from './defaults.ts';
 import { duplicates, type Finding, finding, type Path, showPath } from './problem.ts';
+import { shapeOf } from './providers/index.ts';
 import type { ReplicaConfig } from './schema.ts';
 import { accessFindings, keyFindings, memberFindings } from './trust.ts';
 import { didYouMean, list, spell } from './words.ts';
@@ -128,9 +129,8 @@ const providerOf = (draft: Draft, cluster: ClusterConfig, service: ServiceConfig
   const provider = names.includes(service.provider) ? draft.providers[service.provider] : undefined;
   if (provider === undefined)
     return [finding([...at, 'provider'], unknown('provider of this file', service.provider, names, 'declare it under providers'))];
-  if (service.name === provider.zone || service.name.endsWith(`.${provider.zone}`)) return [];
-  const message = `found "${service.name}", expected a name in the zone ${provider.zone} of provider "${service.provider}"; rename it or choose another provider`;
-  return [finding([...at, 'name'], message)];
+  const misfit = shapeOf(provider).misfit(provider, service, service.provider);
+  return misfit === null || draft.broken([...at, ...misfit.at]) ? [] : [finding([...at, ...misfit.at], misfit.message)];
 };
 
 const serviceFindings = (draft: Draft, cluster: ClusterConfig, service: ServiceConfig, at: Path): Finding[] => {

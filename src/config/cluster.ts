@@ -78,7 +78,7 @@ const pool = z
     region: name.optional(),
     weight: whole(0, 10_000).default(1),
     minUp: whole(1, TARGETS_MAX).optional(),
-    answers: some(answer),
+    answers: few(answer).default([]),
     targets: some(target, TARGETS_MAX),
   })
   .transform(({ region, minUp, ...given }): PoolConfig => {

@@ -2,19 +2,15 @@
 // Judges each value by itself: relations between them are check.ts. The shared part is cluster.ts, the spellings of single values fields.ts.
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import type { BuiltinConfig } from '../../providers/builtin/index.ts';
-import type { Rfc2136Config } from '../../providers/rfc2136/index.ts';
+import type { ProviderConfig } from '../../providers/index.ts';
 import type { ClusterConfig } from '../model.ts';
 import { clusterSchema, few } from './cluster.ts';
 import {
-  dnsName,
   duration,
   etcdEndpoint,
   filePath,
   type HostPort,
-  hostPort,
   hostPortText,
-  keyName,
   listen,
   name,
   present,
@@ -25,6 +21,7 @@ import {
   webhookUrl,
   whole,
 } from './fields.ts';
+import { providerEntry } from './providers/index.ts';
 
 export type StoreConfig =
   | { kind: 'embedded'; file: string; serve?: HostPort & { tokenFile: string } }
@@ -61,7 +58,7 @@ export interface ReplicaConfig {
   store: StoreConfig;
   /** `host:port` of resolvers for names of targets; none: those of /etc/resolv.conf. */
   dns: { resolvers: readonly string[] };
-  providers: Readonly<Record<string, BuiltinConfig | Rfc2136Config>>;
+  providers: Readonly<Record<string, ProviderConfig>>;
   /** What signs this region's votes. Without it they are unsigned. */
   signing?: { keyFile: string };
   /** `spoolFile`: pages that this replica tells by itself while the store does not answer. */
@@ -127,26 +124,6 @@ const etcd = z.strictObject({
   timeout: duration(ETCD_TIMEOUT).default(ETCD_TIMEOUT.defaultMs),
 });
 
-const builtin = z.strictObject({
-  kind: z.literal('builtin'),
-  zone: dnsName,
-  control: listen,
-  tokenFile: filePath,
-  serve: z.strictObject({ dns: listen }).optional(),
-});
-
-const KEY = 'a map with name, algorithm and secretFile; keep the secret itself in a file of its own';
-
-const rfc2136 = z.strictObject({
-  kind: z.literal('rfc2136'),
-  zone: dnsName,
-  server: hostPort,
-  key: z.strictObject(
-    { name: keyName, algorithm: z.enum(['hmac-sha256', 'hmac-sha512']), secretFile: filePath },
-    { error: (issue) => (issue.code === 'invalid_type' ? KEY : undefined) },
-  ),
-});
-
 const MIB = 1024 * 1024;
 
 const record = z.strictObject({
@@ -169,12 +146,7 @@ export const replicaShape = {
     return present({ ...rest, timeoutMs: timeout });
   }),
   dns: z.strictObject({ resolvers: few(hostPortText).default([]) }).default({ resolvers: [] }),
-  providers: z
-    .record(
-      name,
-      z.discriminatedUnion('kind', [builtin, rfc2136]).transform((given) => present(given) as BuiltinConfig | Rfc2136Config),
-    )
-    .default({}),
+  providers: z.record(name, providerEntry).default({}),
   signing: z.strictObject({ keyFile: filePath }).optional(),
   paging: z
     .strictObject({

@@ -5,12 +5,12 @@
 import { createHash } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import { Client, type Dispatcher } from 'undici';
+import { connector } from '../connect.ts';
 import { Fault } from '../errors.ts';
 import { registerSecret } from '../log.ts';
 import type { Page } from '../model.ts';
 import { dateOf, isoTime, type Ports, parseTime, withDeadline } from '../ports.ts';
 import type { Channel, ChannelContext, Delivery } from './channel.ts';
-import { connector } from './connect.ts';
 
 const DEADLINE_MS = 10_000;
 /** The specification asks for less than 20 kB. */

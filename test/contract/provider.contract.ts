@@ -21,14 +21,32 @@ export interface ProviderHarness extends AsyncDisposable {
   intruder(): Provider;
   /** How the world may go wrong; leave out what cannot be arranged. */
   faults?: {
-    /** The next request is carried out and its reply is lost on the way back. */
+    /** The next changing request is carried out and its reply is lost on the way back. */
     loseNextReply(): void;
+    /** From now on requests are taken and never answered. */
+    hang?(): void;
+    /** The next changing request is refused for a part of it that the world does not like. */
+    refusePart?(): void;
+  };
+  /** Changing requests that reached the world so far. */
+  changes?(): number;
+  /** The vendor's limit on requests, and a world with many services. */
+  quota?: {
+    services: readonly ProviderService[];
+    /** Of all requests, by the vendor's documents. */
+    perMinute: number;
+    /** All requests that reached the world so far. */
+    requests(): number;
   };
 }
 
 const RACERS = 16;
 const ROUNDS = 20;
 const TEST_MS = 60_000;
+
+/** Routine looks at a provider, and the part of its quota that they may use. */
+const ROUTINE_PER_MINUTE = 2;
+const ROUTINE_PART = 0.2;
 
 /** A signal that a slow shared machine does not reach. */
 const patience = (): AbortSignal => AbortSignal.timeout(TEST_MS);
@@ -63,7 +81,7 @@ const changeTo = (desired: ProviderService, v: number, previous: ReadBack, write
 /** Reads, then writes with fence `v`; the story's setup, so it must succeed. */
 const establish = async (provider: Provider, desired: ProviderService, v: number): Promise<Change> => {
   const change = changeTo(desired, v, await readOne(provider, desired));
-  expect(await provider.apply([change], patience())).toEqual({ outcome: 'applied' });
+  expect(await provider.apply([change], patience())).toMatchObject({ outcome: 'applied' });
   return change;
 };
 
@@ -99,7 +117,7 @@ export const providerContract = (name: string, makeHarness: () => Promise<Provid
       ] as const) {
         const change = changeTo(drained(service), v, await readOne(provider, service));
         const fence: Fence = { ...change.fence, ...fields };
-        expect(await provider.apply([{ ...change, fence }], patience())).toEqual({ outcome: 'applied' });
+        expect(await provider.apply([{ ...change, fence }], patience())).toMatchObject({ outcome: 'applied' });
         const back = await readOne(h.provider(), service);
         expect(back.fence).toEqual(fence);
         expect(isManual(fence)).toBe(true);
@@ -171,6 +189,7 @@ export const providerContract = (name: string, makeHarness: () => Promise<Provid
 
     test('one conflicting service leaves the whole batch unwritten', async ({ skip }) => {
       await using h = await makeHarness();
+      skip(h.can.batchMax < 2, 'one service a write');
       skip(h.can.fencing !== 'conditional', 'needs conditional fencing');
       const [one, two] = h.services;
       await establish(h.provider(), one, 1);
@@ -185,12 +204,13 @@ export const providerContract = (name: string, makeHarness: () => Promise<Provid
       }
     });
 
-    test('a batch changes all of its services and no other', async () => {
+    test('a batch changes all of its services and no other', async ({ skip }) => {
       await using h = await makeHarness();
+      skip(h.can.batchMax < 2, 'one service a write');
       const [one, two] = h.services;
       const start = await h.provider().read(h.services, patience());
       const both = h.services.map((service) => changeTo(service, 1, start.get(service.service)!));
-      expect(await h.provider().apply(both, patience())).toEqual({ outcome: 'applied' });
+      expect(await h.provider().apply(both, patience())).toMatchObject({ outcome: 'applied' });
       await establish(h.provider(), drained(one), 2);
       const found = await h.provider().read(h.services, patience());
       expect(found.get(one.service)).toMatchObject({ fence: { v: 2 }, shares: h.provider().quantise(drained(one)) });
@@ -203,8 +223,10 @@ export const providerContract = (name: string, makeHarness: () => Promise<Provid
       const { desired, fence } = await establish(h.provider(), service, 1);
       const before = await h.snapshot();
       const previous = await readOne(h.provider(), service);
-      expect(await h.provider().apply([{ desired, fence, previous }], patience())).toEqual({ outcome: 'applied' });
+      const changesBefore = h.changes?.() ?? 0;
+      expect(await h.provider().apply([{ desired, fence, previous }], patience())).toMatchObject({ outcome: 'applied' });
       expect(await h.snapshot()).toBe(before);
+      expect(h.changes?.() ?? 0).toBe(changesBefore);
     });
 
     test('an empty route is refused as a bug before any call, and so is a batch that names a service twice', async () => {
@@ -215,7 +237,7 @@ export const providerContract = (name: string, makeHarness: () => Promise<Provid
       const previous = await readOne(h.provider(), service);
       const nobody: ProviderService = { ...service, pools: service.pools.map((pool) => ({ ...pool, share: 0 })) };
       const nowhere: ProviderService = { ...service, pools: service.pools.map((pool) => ({ ...pool, answers: [] })) };
-      for (const empty of [nobody, nowhere, { ...service, pools: [] }]) {
+      for (const empty of [nobody, ...(h.can.servesAnswers ? [nowhere] : []), { ...service, pools: [] }]) {
         await expect(h.provider().apply([changeTo(empty, 2, previous)], patience())).rejects.toThrow(/empty/i);
       }
       const twice = [changeTo(service, 2, previous), changeTo(drained(service), 2, previous)];
@@ -245,6 +267,56 @@ export const providerContract = (name: string, makeHarness: () => Promise<Provid
       h.faults?.loseNextReply();
       expect(await writer.apply([change], patience())).toMatchObject({ outcome: 'undecided' });
       expect(await readOne(writer, service)).toMatchObject({ fence: change.fence, shares: writer.quantise(change.desired) });
+    });
+
+    test('a part that is refused leaves nothing of the write', async ({ skip }) => {
+      await using h = await makeHarness();
+      skip(h.faults?.refusePart === undefined, 'the harness cannot refuse a part');
+      const start = await h.provider().read(h.services, patience());
+      const changes = h.services.slice(0, h.can.batchMax).map((service) => changeTo(service, 1, start.get(service.service)!));
+      const before = await h.snapshot();
+      h.faults?.refusePart?.();
+      expect(['fatal', 'undecided']).toContain((await h.provider().apply(changes, patience())).outcome);
+      expect(await h.snapshot()).toBe(before);
+    });
+
+    test('a server that hangs is left at the deadline: a write is undecided, a read throws, and neither tells a secret', async ({
+      skip,
+    }) => {
+      await using h = await makeHarness();
+      skip(h.faults?.hang === undefined, 'the harness cannot hang');
+      const [service] = h.services;
+      const writer = h.provider();
+      await establish(writer, service, 1);
+      const previous = await readOne(writer, service);
+      h.faults?.hang?.();
+      const late = await writer.apply([changeTo(drained(service), 2, previous)], AbortSignal.timeout(300));
+      expect(late).toMatchObject({ outcome: 'undecided' });
+      const failure = await writer.read([service], AbortSignal.timeout(300)).then(() => 'nothing was thrown', String);
+      expect(failure).not.toBe('nothing was thrown');
+      for (const secret of h.secrets) expect(`${JSON.stringify(late)} ${failure}`).not.toContain(secret);
+    });
+
+    test('routine looks at many services stay within their part of the quota', async ({ skip }) => {
+      await using h = await makeHarness();
+      const { quota } = h;
+      skip(quota === undefined, 'the vendor has no quota');
+      if (quota === undefined) return;
+      expect(quota.services.length).toBeGreaterThanOrEqual(200);
+      const before = quota.requests();
+      expect((await h.provider().read(quota.services, patience())).size).toBe(quota.services.length);
+      const each = quota.requests() - before;
+      expect(each * ROUTINE_PER_MINUTE).toBeLessThanOrEqual(quota.perMinute * ROUTINE_PART);
+    });
+
+    test('what it owns is named, with the fields it writes', async () => {
+      await using h = await makeHarness();
+      const owned = h.provider().owns(h.services);
+      expect(owned.length).toBeGreaterThan(0);
+      for (const { object, fields } of owned) {
+        expect(object).toMatch(/\S/);
+        expect(fields.length).toBeGreaterThan(0);
+      }
     });
 
     test('a signal that has already aborted ends a write undecided and a read with an error, and writes nothing', async () => {

@@ -13,7 +13,11 @@ test('every line of the table is the adapter of that name, with dated facts', as
 
 test('a configuration opens the adapter that its kind names, without asking anything of the network', async () => {
   const address = { host: '127.0.0.1', port: 9 };
-  const context = { ports: realPorts(), secret: () => 'c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==' };
+  const context = {
+    ports: realPorts(),
+    fetch: () => Promise.reject(new Error('asked')),
+    secret: () => 'c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==',
+  };
   const builtin = await openProvider({ kind: 'builtin', zone: 'example.test', control: address, tokenFile: 'token' }, context);
   expect(builtin.can).toBe((await providers.builtin()).can);
   await builtin.close();

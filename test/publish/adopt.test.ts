@@ -14,6 +14,8 @@ const FENCE: Fence = { v: 41, epoch: 9, writer: 'b/a/lost', nonce: 'lost-1', has
 const can = (weights: Capabilities['weights']): Capabilities => ({
   fencing: 'conditional',
   weights,
+  batchMax: 1000,
+  servesAnswers: true,
   ttlFloorS: 1,
   checkedOn: '2026-11-22',
 });

@@ -18,7 +18,10 @@ const back = (v: number | null, shares: Record<string, number> | null = quantise
   foreign,
   token: null,
 });
-const PROVIDER = { quantise, can: { fencing: 'conditional', weights: 'exact', ttlFloorS: 1, checkedOn: '2026-11-22' } } as const;
+const PROVIDER = {
+  quantise,
+  can: { fencing: 'conditional', weights: 'exact', batchMax: 1000, servesAnswers: true, ttlFloorS: 1, checkedOn: '2026-11-22' },
+} as const;
 const applied = (v: number, fields: Partial<AppliedRecord> = {}): AppliedRecord => ({
   fence: v,
   atMs: 0,

@@ -55,7 +55,7 @@ test('a route set by hand stays until it is acknowledged, whatever dies; then au
   const store = openEmbedded({ file: ':memory:', ports });
   const dead = new Set<string>();
   const entry = loaded.config.providers.bind ?? expect.fail('provider');
-  const provider = await openProvider(entry, { ports, secret: readSecret });
+  const provider = await openProvider(entry, { ports, secret: readSecret, fetch: () => Promise.reject(new Error('no vendor here')) });
   const replicas = REGIONS.map((region) =>
     createReplica({
       ports,

@@ -1,9 +1,17 @@
-// How a webhook reaches its receiver: addresses from our own resolver (never getaddrinfo), sockets from the ports, TLS verified against the URL's name.
-// Tries the addresses in turn until one connects. Ignores retry: one page, one try, under the caller's signal.
+// How a library's HTTP client reaches a host: addresses from our own resolver (never getaddrinfo), sockets from the ports, TLS verified against the URL's name.
+// Tries the addresses in turn until one connects. No retry: one request, one try, under the caller's signal where the client is made for one request.
 import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
 import type { buildConnector } from 'undici';
-import type { Ports } from '../ports.ts';
-import type { ChannelContext } from './channel.ts';
+import type { Resolver } from './dns/resolver.ts';
+import type { Ports } from './ports.ts';
+
+export interface Reaching {
+  ports: Ports;
+  resolve: Resolver['resolve'];
+  /** Authorities to trust instead of the system's. */
+  trust?: SecureContext;
+}
 
 const ADDRESSES_MAX = 4;
 /** So that a dead first address leaves time for a second within the delivery's deadline. */
@@ -21,12 +29,19 @@ interface Destination {
   tlsName: string | null;
 }
 
-const open = (ports: Ports, address: string, { port, tlsName }: Destination, signal: AbortSignal): Promise<Socket> =>
+const open = ({ ports, trust }: Reaching, address: string, { port, tlsName }: Destination, signal: AbortSignal): Promise<Socket> =>
   new Promise((resolve, reject) => {
     const socket =
       tlsName === null
         ? ports.net.tcp({ host: address, port })
-        : ports.net.tls({ host: address, port, ...(isLiteral(tlsName) ? {} : { servername: tlsName }), ALPNProtocols: ['http/1.1'] });
+        : ports.net.tls({
+            host: address,
+            port,
+            ...(isLiteral(tlsName) ? {} : { servername: tlsName }),
+            ...(trust === undefined ? {} : { secureContext: trust }),
+            rejectUnauthorized: true,
+            ALPNProtocols: ['http/1.1'],
+          });
     const fail = (error: Error): void => {
       settle();
       // A destroyed socket may still report; nobody listens for it any more.
@@ -49,8 +64,11 @@ const open = (ports: Ports, address: string, { port, tlsName }: Destination, sig
     });
   });
 
-/** For undici's `connect`. Ends with the last address's error when none connects. */
-export const connector = ({ ports, resolve }: Pick<ChannelContext, 'ports' | 'resolve'>, signal: AbortSignal): buildConnector.connector => {
+const NEVER = new AbortController().signal;
+
+/** For undici's `connect`. Ends with the last address's error when none connects. `signal`: of a client made for one request. */
+export const connector = (reaching: Reaching, signal: AbortSignal = NEVER): buildConnector.connector => {
+  const { resolve } = reaching;
   const connect = async (destination: Destination): Promise<Socket> => {
     const { host } = destination;
     const addresses = isLiteral(host) ? [host] : (await resolve(host, signal)).addresses.slice(0, ADDRESSES_MAX);
@@ -58,7 +76,7 @@ export const connector = ({ ports, resolve }: Pick<ChannelContext, 'ports' | 're
     for (const address of addresses) {
       if (signal.aborted) break;
       try {
-        return await open(ports, address, destination, signal);
+        return await open(reaching, address, destination, signal);
       } catch (error) {
         failure = error;
       }

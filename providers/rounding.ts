@@ -1,0 +1,64 @@
+// From thousandths to what a vendor can say: whole units of its own scale, or in and out. Shared by the adapters; pure.
+import assert from 'node:assert';
+
+interface Share {
+  pool: string;
+  /** Thousandths. */
+  share: number;
+  configuredShare: number;
+}
+
+/**
+ * Whole units that sum to `total`, by largest remainder; ties go to the earlier pool. Who has a share keeps at least one unit and who has none gets none, so
+ * that a pool in its first stage of return is not lost to rounding, nor a drained one found again. In: a route that is not empty; `total` at least the pools.
+ */
+export const wholeUnits = (pools: readonly Share[], total: number): ReadonlyMap<string, number> => {
+  const carrying = pools.filter(({ share }) => share > 0);
+  const sum = carrying.reduce((all, { share }) => all + share, 0);
+  assert(sum > 0, 'an empty route; no pool has a share');
+  assert(total >= carrying.length, `${total} units cannot be told apart among ${carrying.length} pools`);
+  const exact = carrying.map(({ pool, share }) => ({ pool, exact: (share * total) / sum }));
+  const units = new Map(exact.map(({ pool, exact }) => [pool, Math.max(1, Math.floor(exact))]));
+  const given = (): number => [...units.values()].reduce((all, each) => all + each, 0);
+  const byRemainder = exact.toSorted((a, b) => b.exact - Math.floor(b.exact) - (a.exact - Math.floor(a.exact)));
+  for (let at = 0; given() < total; at = (at + 1) % byRemainder.length) {
+    const { pool } = byRemainder[at]!;
+    units.set(pool, units.get(pool)! + 1);
+  }
+  // Only who was lifted to one unit made it too many; the largest can spare it.
+  while (given() > total) {
+    const [largest] = [...units].reduce((a, b) => (b[1] > a[1] ? b : a));
+    units.set(largest, units.get(largest)! - 1);
+  }
+  return new Map(pools.map(({ pool }) => [pool, units.get(pool) ?? 0]));
+};
+
+/** Units read back as thousandths that sum to 1000, by the same rule; null: all are zero. */
+export const thousandthsOf = (units: ReadonlyMap<string, number>): Readonly<Record<string, number>> | null => {
+  const sum = [...units.values()].reduce((all, each) => all + each, 0);
+  if (sum === 0) return null;
+  let [before, running] = [0, 0];
+  // Rounding the running sum, not each part, keeps the total.
+  return Object.fromEntries(
+    [...units].map(([pool, each]) => {
+      running += each;
+      const upTo = Math.round((running * 1000) / sum);
+      const share = upTo - before;
+      before = upTo;
+      return [pool, share];
+    }),
+  );
+};
+
+/**
+ * Where a pool is served or not: in while its share is at least half of its configured one, a standby with any share. Never empty for a route that is
+ * not: when no share reaches half, those with the largest part of theirs are in.
+ */
+export const poolsIn = <P extends Share>(pools: readonly P[]): readonly P[] => {
+  const carrying = pools.filter(({ share }) => share > 0);
+  const half = carrying.filter(({ share, configuredShare }) => share * 2 >= configuredShare);
+  if (half.length > 0) return half;
+  // Here every configured share is above twice the share, so it is positive.
+  const most = Math.max(...carrying.map(({ share, configuredShare }) => share / configuredShare));
+  return carrying.filter(({ share, configuredShare }) => share / configuredShare === most);
+};

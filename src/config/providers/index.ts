@@ -1,0 +1,17 @@
+// The table of providers as the configuration sees them: one line each, the same kinds as providers/index.ts. Loads no vendor's library.
+import { z } from 'zod';
+import type { ProviderConfig } from '../../../providers/index.ts';
+import { builtin } from './builtin.ts';
+import { rfc2136 } from './rfc2136.ts';
+import type { ProviderShape } from './shape.ts';
+
+const shapes: { readonly [K in ProviderConfig['kind']]: ProviderShape<Extract<ProviderConfig, { kind: K }>> } = { builtin, rfc2136 };
+
+/** The shape for an entry. */
+export const shapeOf = (entry: ProviderConfig): ProviderShape<ProviderConfig> => shapes[entry.kind] as ProviderShape<ProviderConfig>;
+
+/** One entry of `providers`. */
+export const providerEntry = z.discriminatedUnion(
+  'kind',
+  Object.values(shapes).map(({ schema }) => schema) as unknown as [z.core.$ZodTypeDiscriminable],
+) as unknown as z.ZodType<ProviderConfig>;

@@ -1,0 +1,55 @@
+// HTTP towards the outside for libraries that take a `fetch`: names from our own resolver (never getaddrinfo), sockets from the ports, TLS verified.
+// No retry and no redirect: whoever calls decides what a lost reply means. Replies are held to a size; time is the caller's signal.
+import { Agent, type RequestInit, type Response, fetch as undiciFetch } from 'undici';
+import { connector, type Reaching } from './connect.ts';
+import type { Ports } from './ports.ts';
+
+export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
+
+export interface Http {
+  fetch: Fetch;
+  close(): Promise<void>;
+}
+
+/** A vendor's list of a thousand records is far below this. */
+const REPLY_BYTES_MAX = 32 * 1024 * 1024;
+/** Connections to one host; a failover of many services at once shares them. */
+const CONNECTIONS_MAX = 16;
+/** A vendor's edge closes idle connections after a minute or more; ours go first, so that no write meets a closing one. */
+const KEEP_ALIVE_MS = 10_000;
+
+export interface HttpOptions {
+  ports: Ports;
+  resolve: Reaching['resolve'];
+  /** PEM text of the authorities to trust instead of the system's. */
+  caPem?: string;
+}
+
+export const createHttp = ({ ports, resolve, caPem }: HttpOptions): Http => {
+  const agent = new Agent({
+    connect: connector({ ports, resolve, ...(caPem === undefined ? {} : { trust: ports.net.secureContext(caPem) }) }),
+    connections: CONNECTIONS_MAX,
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    maxResponseSize: REPLY_BYTES_MAX,
+    allowH2: false,
+  });
+  return {
+    fetch: (url, init = {}) => abortable(undiciFetch(url, { ...init, dispatcher: agent, redirect: 'manual' }), init.signal ?? null),
+    close: () => agent.destroy(),
+  };
+};
+
+/** undici looks at the signal only once the request is on a socket (its issue 386); a caller's deadline must end the wait for one too. */
+const abortable = <T>(work: Promise<T>, signal: AbortSignal | null): Promise<T> =>
+  signal === null
+    ? work
+    : new Promise((resolve, reject) => {
+        const onAbort = (): void => reject(signal.reason);
+        if (signal.aborted) onAbort();
+        signal.addEventListener('abort', onAbort, { once: true });
+        work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+      });
