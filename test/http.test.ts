@@ -1,0 +1,108 @@
+// HTTP for vendors' libraries: whose resolver, whose trust, whose deadline, and what is never done behind the caller's back.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import net, { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { createHttp, type Http } from '../src/http.ts';
+import { realPorts } from '../src/ports.ts';
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.reverse().splice(0)) await close();
+});
+
+const listening = async (server: net.Server): Promise<number> => {
+  const sockets = new Set<net.Socket>();
+  server.on('connection', (socket) => sockets.add(socket));
+  server.on('secureConnection', (socket) => sockets.add(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closing.push(() => {
+    for (const socket of sockets) socket.destroy();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return (server.address() as AddressInfo).port;
+};
+
+const client = (asked: string[] = [], caPem?: string): Http => {
+  const made = createHttp({
+    ports: realPorts(),
+    resolve: async (host) => {
+      asked.push(host);
+      return { addresses: ['127.0.0.1'], stale: null, ageMs: 0 };
+    },
+    ...(caPem === undefined ? {} : { caPem }),
+  });
+  closing.push(() => made.close());
+  return made;
+};
+
+const within = (ms: number): AbortSignal => AbortSignal.timeout(ms);
+
+test('names go to our resolver, and the host is the name', async () => {
+  const port = await listening(http.createServer((request, reply) => reply.end(request.headers.host)));
+  const asked: string[] = [];
+  const reply = await client(asked).fetch(`http://api.vendor.test:${port}/`, { signal: within(5000) });
+  expect(await reply.text()).toBe(`api.vendor.test:${port}`);
+  expect(asked).toEqual(['api.vendor.test']);
+});
+
+test('a redirect is handed to the caller and not followed, so that no credential travels', async () => {
+  let visits = 0;
+  const port = await listening(
+    http.createServer((_, reply) => {
+      visits++;
+      reply.writeHead(302, { location: '/elsewhere' }).end();
+    }),
+  );
+  const reply = await client().fetch(`http://127.0.0.1:${port}/`, { signal: within(5000), headers: { authorization: 'Bearer x' } });
+  await reply.text();
+  expect([reply.status, visits]).toEqual([302, 1]);
+});
+
+test('a reset is an error and is not tried again', async () => {
+  let connections = 0;
+  const port = await listening(
+    net.createServer((socket) => {
+      connections++;
+      socket.once('data', () => socket.resetAndDestroy());
+    }),
+  );
+  await expect(client().fetch(`http://127.0.0.1:${port}/`, { signal: within(5000) })).rejects.toThrow();
+  expect(connections).toBe(1);
+});
+
+test.each([
+  ['takes the request and never answers', (socket: net.Socket) => void socket.resume()],
+  ['answers half a head', (socket: net.Socket) => void socket.write('HTTP/1.1 200 OK\r\nx')],
+])('a server that %s is left when the signal says so', async (_, behave) => {
+  const port = await listening(net.createServer(behave));
+  const startedAtMs = performance.now();
+  await expect(client().fetch(`http://127.0.0.1:${port}/`, { signal: within(200) })).rejects.toThrow();
+  expect(performance.now() - startedAtMs).toBeLessThan(3000);
+});
+
+test('a signal that has aborted already ends the call without a connection', async () => {
+  let connections = 0;
+  const port = await listening(net.createServer(() => void connections++));
+  await expect(client().fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.abort(new Error('over')) })).rejects.toThrow(/over/);
+  expect(connections).toBe(0);
+});
+
+test('TLS is verified against the name, and trusts what it is given only', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tidegate-http-'));
+  closing.push(() => rmSync(folder, { recursive: true }));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
+  const names = ['-subj', '/CN=api.vendor.test', '-addext', 'subjectAltName=DNS:api.vendor.test', '-keyout', key, '-out', cert];
+  execFileSync('openssl', [...args, ...names], { stdio: 'ignore' });
+  const pem = readFileSync(cert, 'utf8');
+  const port = await listening(https.createServer({ key: readFileSync(key), cert: pem }, (_, reply) => reply.end('ok')));
+  const trusting = client([], pem);
+  expect(await (await trusting.fetch(`https://api.vendor.test:${port}/`, { signal: within(5000) })).text()).toBe('ok');
+  await expect(trusting.fetch(`https://other.vendor.test:${port}/`, { signal: within(5000) })).rejects.toThrow();
+  await expect(client().fetch(`https://api.vendor.test:${port}/`, { signal: within(5000) })).rejects.toThrow();
+});
