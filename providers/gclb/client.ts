@@ -1,9 +1,10 @@
 // The vendor's client library on our own HTTP: its requests leave through the context's fetch, so names go through our resolver and the caller's signal
 // ends them. Bodies go out and come in as JSON, untouched: the library drops every field that is newer than itself, and what is dropped from an array would
 // be dropped at the vendor. No retry anywhere: what a lost reply means is for the caller to find out.
+import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { v1 } from '@google-cloud/compute';
-import { type AuthClient, ExternalAccountClient, gaxios, JWT, OAuth2Client } from 'google-auth-library';
+import { type AuthClient, gaxios, IdentityPoolClient, JWT, OAuth2Client } from 'google-auth-library';
 import type { RequestInit } from 'undici';
 import { z } from 'zod';
 import { errorText, Fault } from '../../src/errors.ts';
@@ -226,10 +227,7 @@ const authClientFrom = (options: ClientOptions, via: gaxios.Gaxios): AuthClient 
   const expected = 'the JSON of a service account key, or of an external account with credential_source.file or .url';
   if (!found.success) throw new Fault('ERR_SECRET', `${path}: found something else, expected ${expected}; name such a file`);
   if (found.data.type === 'service_account') return keyClient(found.data, via);
-  const { type: _, ...account } = found.data;
-  const client = ExternalAccountClient.fromJSON({ ...account, type: 'external_account', scopes: [SCOPE], transporter: via } as never);
-  if (client === null) throw new Fault('ERR_SECRET', `${path}: found an external account of an unknown form, expected ${expected}`);
-  return client;
+  return externalClient(found.data, via);
 };
 
 /** Signs its tokens itself: no token server that could be out of reach when it matters. */
@@ -242,6 +240,15 @@ const keyClient = (key: z.infer<typeof keyShape>, via: gaxios.Gaxios): AuthClien
     transporter: via,
   });
   client.useJWTAccessWithScope = true;
+  return client;
+};
+
+/** The library has no way to give its token exchange a transport: it is put there, or the exchange would resolve names by itself. */
+const externalClient = ({ type: _, ...account }: z.infer<typeof externalShape>, via: gaxios.Gaxios): AuthClient => {
+  const client = new IdentityPoolClient({ ...account, scopes: [SCOPE], transporter: via } as never);
+  const exchange: unknown = Reflect.get(client, 'stsCredential');
+  assert(typeof exchange === 'object' && exchange !== null && 'transporter' in exchange, 'this release of the library keeps it elsewhere');
+  exchange.transporter = via;
   return client;
 };
 

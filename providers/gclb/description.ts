@@ -2,8 +2,8 @@
 import { formatFence, parseFence } from '../fence.ts';
 import type { Fence } from '../provider.ts';
 
-/** A word that looks like a fence, with the space before it. */
-const WORD = /\s*v=1;fence=\S*/g;
+/** A word that looks like a fence, with the one space before it that we put there. */
+const WORD = / ?v=1;fence=\S*/g;
 /** What the vendor documents for descriptions of its other compute resources; for these two it documents nothing. */
 export const DESCRIPTION_CHARS_MAX = 2048;
 

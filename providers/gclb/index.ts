@@ -169,7 +169,9 @@ const getEach = async (
       if (reply.status === 404) return [];
       signal.throwIfAborted();
       if (!isSuccess(reply)) throw new Fault('ERR_PROVIDER', readFailure(where, reply, ports.clock.wallMs()));
-      return [[name, understood(objectShape, where, reply.body)] as const];
+      const object = understood(objectShape, where, reply.body);
+      if (object.name !== name) throw new Fault('ERR_PROVIDER', `${where}: "${object.name}" is not understood; is this the vendor's API?`);
+      return [[name, object] as const];
     }),
   );
   return new Map(found.flat());

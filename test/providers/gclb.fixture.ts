@@ -148,8 +148,8 @@ export interface Wire extends AsyncDisposable {
   hang(): void;
   /** A value that the vendor does not allow, in the middle of the next changing request. */
   refusePart(): void;
-  /** The next changing request is answered so, and does not reach the vendor. */
-  answerNext(status: number, body: unknown): void;
+  /** The next request of this method is answered so, and does not reach the vendor. null: its connection is cut. */
+  answerNext(method: string, answer: { status: number; body: unknown } | null): void;
 }
 
 const spoiled = (body: string): string => {
@@ -171,7 +171,7 @@ const parsed = (text: string): unknown => {
 
 export const startWire = async (upstream: string): Promise<Wire> => {
   let [losing, hanging, spoiling] = [false, false, false];
-  let answer: { status: number; body: unknown } | null = null;
+  let next: { method: string; answer: { status: number; body: unknown } | null } | null = null;
   const exchanges: Exchange[] = [];
   const server = http.createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -182,11 +182,16 @@ export const startWire = async (upstream: string): Promise<Wire> => {
     const body = changing && spoiling ? spoiled(text) : text;
     if (changing) spoiling = false;
     const { pathname, search } = new URL(request.url ?? '/', upstream);
-    if (changing && answer !== null) {
-      const given = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
-      response.writeHead(answer.status, { 'content-type': typeof answer.body === 'string' ? 'text/html' : 'application/json' }).end(given);
-      exchanges.push({ method: 'PATCH', path: pathname, query: search, request: parsed(text), status: answer.status, reply: answer.body });
-      answer = null;
+    if (next?.method === request.method) {
+      const { answer } = next!;
+      next = null;
+      if (answer === null) {
+        request.socket.destroy();
+        return;
+      }
+      const isText = typeof answer.body === 'string';
+      response.writeHead(answer.status, { 'content-type': isText ? 'text/html' : 'application/json' });
+      response.end(isText ? answer.body : JSON.stringify(answer.body));
       return;
     }
     const reply = await fetch(`${upstream}${request.url}`, {
@@ -226,8 +231,8 @@ export const startWire = async (upstream: string): Promise<Wire> => {
     refusePart: () => {
       spoiling = true;
     },
-    answerNext: (status, body) => {
-      answer = { status, body };
+    answerNext: (method, answer) => {
+      next = { method, answer };
     },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
