@@ -112,9 +112,16 @@ export const urlMapConfig = (services: readonly ProviderService[], endpoint: str
 const ajv = new Ajv({ strict: false, allErrors: true });
 ajv.addSchema(fixtureOf('compute-v1.schema.json'), 'compute');
 
+const validators = new Map<string, ReturnType<typeof ajv.compile>>();
+const validatorOf = (definition: string) => {
+  const known = validators.get(definition) ?? ajv.compile({ $ref: `compute#/definitions/${definition}` });
+  validators.set(definition, known);
+  return known;
+};
+
 /** Problems of a body by one definition of the vendor's schema; empty: it fits. */
 export const problemsBySchema = (definition: string, body: unknown): readonly string[] => {
-  const validate = ajv.compile({ $ref: `compute#/definitions/${definition}` });
+  const validate = validatorOf(definition);
   return validate(body) ? [] : (validate.errors ?? []).map(({ instancePath, message }) => `${definition}${instancePath}: ${message}`);
 };
 
