@@ -78,7 +78,7 @@ const outcomeOf = (where: string, refusal: Refusal, wallMs: number): Applied => 
 
 const todo = (status: number): string => {
   if (status === 401) return 'compare the credentials, and the clock of this host';
-  if (status === 403) return 'grant the role of deploy/iam/gclb.yaml to this account';
+  if (status === 403) return 'grant this account the role of deploy/iam/gclb-*.yaml for the mode';
   if (status === 404) return 'compare project and names in the configuration';
   return 'correct the configuration or the object';
 };

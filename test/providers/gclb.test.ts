@@ -70,7 +70,7 @@ const MEANING: Readonly<Record<string, { outcome: Applied['outcome']; because: R
   'not-found': { outcome: 'fatal', because: /404 notFound: .*compare project and names/, read: null },
   forbidden: {
     outcome: 'fatal',
-    because: /403 forbidden: Required 'compute\.backendServices\.update'.*deploy\/iam\/gclb\.yaml/,
+    because: /403 forbidden: Required 'compute\.backendServices\.update'.*deploy\/iam\/gclb-/,
     read: /403/,
   },
   'backend-error': { outcome: 'undecided', because: /503 backendError: Backend Error/, read: /503/ },
