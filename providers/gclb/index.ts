@@ -215,9 +215,13 @@ const apply = async (writer: Writer, changes: readonly Change[], signal: AbortSi
   const names = changes.map(({ desired }) => desired.service);
   assert(changes.length > 0, 'an empty batch');
   assert(new Set(names).size === names.length, `a batch that names a service twice: ${names.join(', ')}`);
+  for (const { desired } of changes) writer.mode.quantise(desired);
   const [change] = changes as readonly [Change];
-  assert(changes.length === 1, `${changes.length} services in one write; nothing here changes two objects in one transaction`);
-  writer.mode.quantise(change.desired);
+  if (changes.length > 1)
+    return {
+      outcome: 'fatal',
+      because: `${changes.length} services in one write, and nothing here changes two objects in one transaction`,
+    };
   return applyOne(writer, change, signal);
 };
 

@@ -313,6 +313,19 @@ describe('a write leaves alone what is not ours', { timeout: TEST_MS }, () => {
     expect((await readOne(told, web)).foreign).toEqual([]);
   });
 
+  test('two services in one write are refused unsent: whoever sent them can send them one by one', async () => {
+    const api = serviceOf('api', 2);
+    await using world = await startWorld({ backendServices: [backendServiceOf(web), backendServiceOf(api)] });
+    const provider = world.open(capacityConfig([web, api], world.wire.url));
+    const found = await provider.read([web, api], patience());
+    const both = [web, api].map((service) => changeTo(service, 1, found.get(service.service)!));
+    expect(await provider.apply(both, patience())).toMatchObject({
+      outcome: 'fatal',
+      because: expect.stringMatching(/^2 services in one write/),
+    });
+    expect(world.standIn.calls().every(({ method }) => method === 'GET')).toBe(true);
+  });
+
   test('one object that is missing or cannot be used is told by its own write, and the others are served', async () => {
     const [api, gone, internal, ingress] = [serviceOf('api', 2), serviceOf('gone', 2), serviceOf('internal', 2), serviceOf('ingress', 2)];
     const all = [web, api, gone, internal, ingress];
