@@ -48,13 +48,19 @@ const probeFiles = ({ services }: ClusterConfig): Named[] => {
   );
 };
 
+/** Every file that an entry names, wherever in it: what ends in `File` names one. */
+const secretsOf = (path: Path, value: unknown, made: boolean): Named[] =>
+  typeof value !== 'object' || value === null
+    ? []
+    : Object.entries(value).flatMap(([key, each]) =>
+        typeof each === 'string' && key.endsWith('File') ? [secret([...path, key], each, made)] : secretsOf([...path, key], each, made),
+      );
+
 const filesOf = (config: ReplicaConfig): Named[] => [
   secret(['api', 'tokenFile'], config.api.tokenFile, true),
   ...storeFiles(config),
-  ...Object.entries(config.providers).map(([name, provider]) =>
-    provider.kind === 'rfc2136'
-      ? secret(['providers', name, 'key', 'secretFile'], provider.key.secretFile)
-      : secret(['providers', name, 'tokenFile'], provider.tokenFile, provider.serve !== undefined),
+  ...Object.entries(config.providers).flatMap(([name, provider]) =>
+    secretsOf(['providers', name], provider, provider.kind === 'builtin' && provider.serve !== undefined),
   ),
   ...(config.signing === undefined ? [] : [secret(['signing', 'keyFile'], config.signing.keyFile)]),
   ...config.paging.webhooks.map(({ secretFile }, i) => secret(['paging', 'webhooks', i, 'secretFile'], secretFile)),

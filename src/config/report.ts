@@ -19,9 +19,13 @@ const storeLine = (store: ReplicaConfig['store']): string => {
   return `etcd, ${list(store.endpoints, 16)}; keys under ${store.prefix}; ${who === '' ? 'nobody proves who they are' : who}; ${say(store.timeoutMs)} per call`;
 };
 
+/** Where its objects lie. */
+const scopeOf = (entry: ReplicaConfig['providers'][string]): string =>
+  entry.kind === 'gclb' ? `project ${entry.project}, mode ${entry.mode}` : `zone ${entry.zone}`;
+
 const replicaLines = (config: ReplicaConfig): string[] => {
   const { store, providers, cluster, signing, record, shadow } = config;
-  const names = Object.entries(providers).map(([name, { kind, zone }]) => `${name} (${kind}, zone ${zone})`);
+  const names = Object.entries(providers).map(([name, entry]) => `${name} (${entry.kind}, ${scopeOf(entry)})`);
   return [
     `replica    ${config.region}/${config.replica}, api at ${showHostPort(config.api)}`,
     `store      ${storeLine(store)}`,
