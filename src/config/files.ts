@@ -54,7 +54,7 @@ const filesOf = (config: ReplicaConfig): Named[] => [
   ...Object.entries(config.providers).map(([name, provider]) =>
     provider.kind === 'rfc2136'
       ? secret(['providers', name, 'key', 'secretFile'], provider.key.secretFile)
-      : secret(['providers', name, 'tokenFile'], provider.tokenFile, provider.serve !== undefined),
+      : secret(['providers', name, 'tokenFile'], provider.tokenFile, provider.kind === 'builtin' && provider.serve !== undefined),
   ),
   ...(config.signing === undefined ? [] : [secret(['signing', 'keyFile'], config.signing.keyFile)]),
   ...config.paging.webhooks.map(({ secretFile }, i) => secret(['paging', 'webhooks', i, 'secretFile'], secretFile)),
