@@ -60,8 +60,8 @@ const readAll = async (
     const one =
       balancers.get(target.loadBalancerId) ?? (isWhole ? null : existing(await getBalancer(config, client, target, 'look', signal)));
     const back = readBackOf(service, target, one);
-    const sheds = one === null || pools === null ? [] : wrongSheds(service, target, one, pools).map(shedText);
-    found.set(service.service, { ...back, foreign: [...back.foreign, ...sheds] });
+    const sheds = one === null || pools === null || back.shares === null ? [] : wrongSheds(service, back.shares, target, one, pools);
+    found.set(service.service, { ...back, foreign: [...back.foreign, ...sheds.map(shedText)] });
   }
   return found;
 };
@@ -120,7 +120,7 @@ const applyOne = async (config: BalancerConfig, client: Client, changes: readonl
   if (edited.outcome !== 'applied' || config.sessions === 'keep' || config.accountId === undefined) return edited;
   const pools = await listPools(client, config.accountId, signal);
   if (!pools.ok) return outcomeOf(pools);
-  const sheds = wrongSheds(desired, target, got.result, pools.result);
+  const sheds = wrongSheds(desired, quantise(desired), target, got.result, pools.result);
   return (await shed(client, config.accountId, target.loadBalancerId, sheds, signal)) ?? edited;
 };
 

@@ -8,9 +8,16 @@ import type { Client } from './client.ts';
 import type { BalancerService } from './config.ts';
 import { type Balancer, type Pool, pool as poolShape, reference } from './shapes.ts';
 
-/** What a pool should shed, in percent of its sessions: gradual while a ramp is, everything once drained. Pure. */
-export const shedPercent = ({ share, configuredShare }: ProviderService['pools'][number]): number =>
-  share === 0 ? 100 : Math.max(0, Math.round(100 - (share * 100) / Math.max(share, configuredShare)));
+/** A share that rounding to Cloudflare's steps took is no share lost: less than one step of 10 thousandths. */
+const STEP = 10;
+
+/**
+ * What a pool should shed, in percent of its sessions: gradual while a ramp is, everything once drained. `share`: as the weights serve it. Pure.
+ */
+export const shedPercent = ({ share, configuredShare }: { share: number; configuredShare: number }): number => {
+  if (share === 0) return 100;
+  return share + STEP > configuredShare ? 0 : Math.round(100 - (share * 100) / configuredShare);
+};
 
 interface Shed {
   pool: string;
@@ -20,10 +27,11 @@ interface Shed {
 }
 
 /**
- * Pools that shed something else than they should. The fallback pool is left alone: it takes everybody when nothing else is healthy. Pure.
+ * Pools that shed something else than their served share asks for. The fallback pool is left alone: it takes everybody when nothing else is healthy. Pure.
  */
 export const wrongSheds = (
   service: ProviderService,
+  shares: Readonly<Record<string, number>>,
   target: BalancerService,
   { fallback_pool }: Balancer,
   pools: readonly Pool[],
@@ -31,7 +39,7 @@ export const wrongSheds = (
   service.pools.flatMap((each) => {
     const id = target.pools[each.pool];
     const found = pools.find((candidate) => candidate.id === id);
-    const percent = shedPercent(each);
+    const percent = shedPercent({ share: shares[each.pool] ?? 0, configuredShare: each.configuredShare });
     if (id === undefined || found === undefined || id === fallback_pool || shedsNow(found) === percent) return [];
     return [{ pool: each.pool, id, found, percent }];
   });
