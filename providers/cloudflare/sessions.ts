@@ -4,6 +4,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Applied, ProviderService } from '../provider.ts';
+import { thousandthsOf } from '../rounding.ts';
 import type { Client } from './client.ts';
 import type { BalancerService } from './config.ts';
 import { type Balancer, type Pool, pool as poolShape, reference } from './shapes.ts';
@@ -35,14 +36,17 @@ export const wrongSheds = (
   target: BalancerService,
   { fallback_pool }: Balancer,
   pools: readonly Pool[],
-): readonly Shed[] =>
-  service.pools.flatMap((each) => {
+): readonly Shed[] => {
+  // Among our own: what a stranger takes is for the weights to take back.
+  const own = thousandthsOf(new Map(Object.entries(shares))) ?? {};
+  return service.pools.flatMap((each) => {
     const id = target.pools[each.pool];
     const found = pools.find((candidate) => candidate.id === id);
-    const percent = shedPercent({ share: shares[each.pool] ?? 0, configuredShare: each.configuredShare });
+    const percent = shedPercent({ share: own[each.pool] ?? 0, configuredShare: each.configuredShare });
     if (id === undefined || found === undefined || id === fallback_pool || shedsNow(found) === percent) return [];
     return [{ pool: each.pool, id, found, percent }];
   });
+};
 
 const shedsNow = ({ load_shedding }: Pool): number => load_shedding?.session_percent ?? 0;
 
