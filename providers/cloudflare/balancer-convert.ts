@@ -29,10 +29,10 @@ export const readBackOf = (service: ProviderService, target: BalancerService, fo
     return { fence: null, shares: null, foreign: [gone], token: { obstacles: [`${gone}; compare its id with the dashboard`] } };
   }
   const { fence, broken } = splitDescription(found.description ?? '');
-  const obstacles = obstaclesOf(service, target, found);
+  const obstacles = obstaclesOf(service, found);
   const token: BalancerToken = { obstacles: obstacles.map(({ because }) => because) };
-  const strangers = strangersOf(target, found).map((id) => `pool ${id}`);
-  const foreign = [...strangers, ...obstacles.flatMap(({ seen }) => (seen === null ? [] : [seen])), ...(broken ? ['an edited fence'] : [])];
+  const strangers = strangersOf(service, target, found).map((id) => `pool ${id}`);
+  const foreign = [...strangers, ...obstacles.map(({ seen }) => seen), ...(broken ? ['an edited fence'] : [])];
   return { fence, shares: found.enabled === false ? null : sharesOf(service, target, found), foreign, token };
 };
 
@@ -41,7 +41,7 @@ const sharesOf = (service: ProviderService, target: BalancerService, found: Bala
   // Whole numbers, so that a sum has no dust of binary fractions.
   const weight = (id: string): number => Math.round(weightOf(found, id) * 1e6);
   const ours = service.pools.map(({ pool }): [string, number] => [pool, weight(target.pools[pool] ?? '')]);
-  const others = strangersOf(target, found).map((id): [string, number] => [`\0${id}`, weight(id)]);
+  const others = strangersOf(service, target, found).map((id): [string, number] => [`\0${id}`, weight(id)]);
   if (ours.every(([, each]) => each === 0)) return null;
   const all = thousandthsOf(new Map([...ours, ...others])) ?? {};
   return Object.fromEntries(ours.map(([pool]) => [pool, all[pool] ?? 0]));
@@ -52,22 +52,23 @@ const weightOf = ({ default_pools, random_steering }: Balancer, id: string): num
   (default_pools ?? []).includes(id) ? (random_steering?.pool_weights?.[id] ?? random_steering?.default_weight ?? 1) : 0;
 
 /** Pools that take traffic and are none of ours. */
-const strangersOf = (target: BalancerService, found: Balancer): readonly string[] =>
-  [...new Set(found.default_pools ?? [])].filter((id) => !Object.values(target.pools).includes(id) && weightOf(found, id) > 0);
+const strangersOf = ({ pools }: ProviderService, target: BalancerService, found: Balancer): readonly string[] => {
+  const own = pools.map(({ pool }) => target.pools[pool]);
+  return [...new Set(found.default_pools ?? [])].filter((id) => !own.includes(id) && weightOf(found, id) > 0);
+};
 
 // ---- what would make the weights mean nothing ----
 
-/** `seen`: as what is foreign; null: it differs from the route already, or is no route at all. */
 interface Obstacle {
   because: string;
-  seen: string | null;
+  /** As what is foreign. */
+  seen: string;
 }
 
-const obstaclesOf = (service: ProviderService, target: BalancerService, found: Balancer): readonly Obstacle[] => {
+const obstaclesOf = ({ service }: ProviderService, found: Balancer): readonly Obstacle[] => {
   const obstacles: Obstacle[] = [];
-  const add = (because: string, seen: string | null): void => void obstacles.push({ because, seen });
-  if (found.name !== service.service)
-    add(`it serves "${found.name}"; give the service the id of its own load balancer`, `the name ${found.name}`);
+  const add = (because: string, seen: string): void => void obstacles.push({ because, seen });
+  if (found.name !== service) add(`it serves "${found.name}"; give the service the id of its own load balancer`, `the name ${found.name}`);
   if (found.enabled === false) add('it is disabled; enable it', 'disabled');
   const policy = found.steering_policy ?? '';
   if (!WEIGHING.includes(policy))
@@ -76,13 +77,17 @@ const obstaclesOf = (service: ProviderService, target: BalancerService, found: B
     add(`its rule "${nameOf(rule)}" sends requests past the weights; remove or disable the rule`, `rule "${nameOf(rule)}"`);
   for (const set of (found.pool_sets ?? []).filter(({ disabled }) => disabled !== true))
     add(`its pool set "${nameOf(set)}" is used instead of the weights; remove or disable the pool set`, `pool set "${nameOf(set)}"`);
-  for (const { pool, share } of service.pools) {
-    const id = target.pools[pool];
-    if (id === undefined) add(`pool "${pool}" has no id in the configuration; add it under services`, null);
-    else if (share > 0 && !(found.default_pools ?? []).includes(id))
-      add(`pool "${pool}" (${id}) is not among its default_pools; add it there`, null);
-  }
   return obstacles;
+};
+
+/** Pools that this route sends somebody to, and this load balancer nobody. */
+const unreachable = ({ pools }: ProviderService, target: BalancerService, { default_pools }: Balancer): string | null => {
+  for (const { pool, share } of pools) {
+    const id = target.pools[pool];
+    if (id === undefined) return `pool "${pool}" has no id in the configuration; add it under services`;
+    if (share > 0 && !(default_pools ?? []).includes(id)) return `pool "${pool}" (${id}) is not among its default_pools; add it there`;
+  }
+  return null;
 };
 
 /** Overrides that leave the choice of a pool as it is. */
@@ -140,13 +145,15 @@ export const editOf = ({ desired, fence, previous }: Change, target: BalancerSer
   const description = splitDescription(found?.description ?? '');
   const [obstacle] = (now.token as BalancerToken).obstacles;
   if (found === null || obstacle !== undefined) return { kind: 'fatal', because: obstacle ?? 'it is not there' };
+  const nowhere = unreachable(desired, target, found);
+  if (nowhere !== null) return { kind: 'fatal', because: nowhere };
   if (description.broken)
     return { kind: 'fatal', because: 'somebody edited our part of its description; remove all of "[tidegate …]" there' };
   if (!isDeepStrictEqual(now.fence, previous.fence) && !isDeepStrictEqual(now.fence, fence))
     return { kind: 'conflict', because: `it carries ${fenceText(now.fence)}, and ${fenceText(previous.fence)} was read` };
   const body: BalancerBody = {};
   if (!isDeepStrictEqual(now.fence, fence)) body.description = joinDescription(description.human, fence);
-  if (!isDeepStrictEqual(now.shares, quantise(desired)) || strangersOf(target, found).length > 0)
+  if (!isDeepStrictEqual(now.shares, quantise(desired)) || strangersOf(desired, target, found).length > 0)
     body.random_steering = steeringOf(target, found, units);
   return Object.keys(body).length === 0 ? { kind: 'nothing' } : { kind: 'send', body };
 };
