@@ -2,7 +2,6 @@
 // looked at in the reply; what a late writer may still do is healed by src/publish, which waits after a takeover and looks again.
 import assert from 'node:assert/strict';
 import { z } from 'zod';
-import { Fault } from '../../src/errors.ts';
 import type { Applied, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
 import { type BalancerToken, editOf, quantise, readBackOf } from './balancer-convert.ts';
 import { type Called, type Client, resultOf } from './client.ts';
@@ -18,15 +17,19 @@ export const openBalancers = (config: BalancerConfig, client: Client): Omit<Prov
   close: async () => {},
 });
 
-const targetOf = ({ services }: BalancerConfig, service: string): BalancerService => {
-  const target = services[service];
-  if (target === undefined)
-    throw new Fault('ERR_PROVIDER', `${service} is not under services of its provider; name its load balancer and pools there`);
-  return target;
+const NOT_NAMED = 'no load balancer is named for it; add it under services of its provider';
+/** A service that the cluster has and this replica's file does not know yet must not keep the others from being read. */
+const UNMAPPED: ReadBack = {
+  fence: null,
+  shares: null,
+  foreign: ['no load balancer'],
+  token: { obstacles: [NOT_NAMED] } satisfies BalancerToken,
 };
 
 const ownedOf = (config: BalancerConfig, { service }: ProviderService): readonly Owned[] => {
-  const { loadBalancerId, pools } = targetOf(config, service);
+  const target = config.services[service];
+  if (target === undefined) return [];
+  const { loadBalancerId, pools } = target;
   const note = 'put the text of description you want in place once, by hand; Tidegate keeps it and adds its fence behind';
   return [
     {
@@ -51,12 +54,16 @@ const readAll = async (
   services: readonly ProviderService[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, ReadBack>> => {
-  const targets = services.map((service) => ({ service, target: targetOf(config, service.service) }));
   const [listed, pools] = await Promise.all([listBalancers(client, config.zoneId, signal), sheddingPools(config, client, signal)]);
   const balancers = new Map(resultOf(listed).map((each) => [each.id, each]));
   const isWhole = listed.ok && listed.pages <= 1;
   const found = new Map<string, ReadBack>();
-  for (const { service, target } of targets) {
+  for (const service of services) {
+    const target = config.services[service.service];
+    if (target === undefined) {
+      found.set(service.service, UNMAPPED);
+      continue;
+    }
     const one =
       balancers.get(target.loadBalancerId) ?? (isWhole ? null : existing(await getBalancer(config, client, target, 'look', signal)));
     const back = readBackOf(service, target, one);
@@ -94,7 +101,7 @@ const getBalancer = (
   });
 
 const sheddingPools = async (config: BalancerConfig, client: Client, signal: AbortSignal): Promise<readonly Pool[] | null> =>
-  config.sessions === 'keep' || config.accountId === undefined ? null : resultOf(await listPools(client, config.accountId, signal));
+  config.sessions === 'keep' || config.accountId === undefined ? null : resultOf(await listPools(client, config.accountId, 'look', signal));
 
 // ---- writing ----
 
@@ -108,20 +115,22 @@ const applyOne = async (config: BalancerConfig, client: Client, changes: readonl
   const { desired, fence, previous } = change;
   const target = config.services[desired.service];
   const where = `load balancer of ${desired.service}`;
-  if (target === undefined) return { outcome: 'fatal', because: `${where}: not under services of its provider; name it there` };
+  if (target === undefined) return { outcome: 'fatal', because: `${where}: ${NOT_NAMED}` };
   if (previous.fence !== null && previous.fence.v > fence.v)
     return { outcome: 'conflict', because: `${where}: fence ${previous.fence.v} is served, ours is ${fence.v}` };
   // Seen at the look right before: nothing needs to be asked again to refuse.
   const [obstacle] = (previous.token as BalancerToken | null)?.obstacles ?? [];
   if (obstacle !== undefined) return { outcome: 'fatal', because: `${where}: ${obstacle}` };
-  const got = await getBalancer(config, client, target, 'change', signal);
+  const [got, pools] = await Promise.all([
+    getBalancer(config, client, target, 'change', signal),
+    config.sessions === 'keep' || config.accountId === undefined ? null : listPools(client, config.accountId, 'change', signal),
+  ]);
   if (!got.ok) return outcomeOf(got);
   const edited = await edit(config, client, change, target, got.result, signal);
-  if (edited.outcome !== 'applied' || config.sessions === 'keep' || config.accountId === undefined) return edited;
-  const pools = await listPools(client, config.accountId, signal);
+  if (edited.outcome !== 'applied' || pools === null) return edited;
   if (!pools.ok) return outcomeOf(pools);
   const sheds = wrongSheds(desired, quantise(desired), target, got.result, pools.result);
-  return (await shed(client, config.accountId, target.loadBalancerId, sheds, signal)) ?? edited;
+  return (await shed(client, config.accountId!, target.loadBalancerId, sheds, signal)) ?? edited;
 };
 
 const outcomeOf = (refused: Extract<Called<unknown>, { ok: false }>): Applied => ({

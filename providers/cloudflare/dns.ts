@@ -2,14 +2,13 @@
 // deletes a record that is gone leaves nothing is documented and not yet seen by us on a real zone, so by default (`fencing: marker`) the fences are
 // looked at once more right before each write, and a late writer is waited for. With `fencing: conditional` the batch alone decides.
 import assert from 'node:assert/strict';
-import { z } from 'zod';
 import { errorText, Fault } from '../../src/errors.ts';
 import { fenceName } from '../fence.ts';
 import type { Applied, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
 import { type Client, resultOf } from './client.ts';
 import { BATCH_RECORDS, type RecordsConfig } from './config.ts';
 import { type Batch, batchOf, isSameFence, joined, quantise, type RecordsToken, readBackOf, recordsOf } from './dns-convert.ts';
-import { batchReply, type DnsRecord, record } from './shapes.ts';
+import { batchReply, type DnsRecord, records } from './shapes.ts';
 
 export const openRecords = (config: RecordsConfig, client: Client): Omit<Provider, 'can'> => ({
   quantise,
@@ -45,16 +44,16 @@ export const listRecords = async (
   signal: AbortSignal,
   use: 'look' | 'change' = 'look',
 ): Promise<readonly DnsRecord[]> => {
-  const records: DnsRecord[] = [];
+  const found: DnsRecord[] = [];
   for (let page = 1, pages = 1; page <= pages; page++) {
     const called = await client.call({
       use,
       what: `records of zone ${zoneId}`,
-      shape: z.array(record),
+      shape: records,
       signal,
       make: (sdk, options) => sdk.dns.records.list({ zone_id: zoneId, ...filter, per_page: PAGE, page, order: 'name' }, options),
     });
-    records.push(...resultOf(called));
+    found.push(...resultOf(called));
     pages = called.ok ? called.pages : 1;
     if (pages > PAGES_MAX)
       throw new Fault(
@@ -62,11 +61,11 @@ export const listRecords = async (
         `zone ${zoneId} has more than ${PAGE * PAGES_MAX} records, too many to look at every half minute; give the services a zone of their own`,
       );
   }
-  return records;
+  return found;
 };
 
-const backsOf = (services: readonly ProviderService[], records: readonly DnsRecord[]): ReadonlyMap<string, ReadBack> => {
-  const byName = Map.groupBy(records, ({ name }) => name.toLowerCase());
+const backsOf = (services: readonly ProviderService[], found: readonly DnsRecord[]): ReadonlyMap<string, ReadBack> => {
+  const byName = Map.groupBy(found, ({ name }) => name.toLowerCase());
   return new Map(services.map((service) => [service.service, readBackOf(service, (name) => byName.get(name) ?? [])]));
 };
 
@@ -80,13 +79,13 @@ const applyAll = async (config: RecordsConfig, client: Client, changes: readonly
   const where = `batch for ${some(names)} in zone ${config.zone}`;
   const refused = changes.map(refusal).find((outcome) => outcome !== null);
   if (refused !== undefined) return refused;
-  const records = recordsOf(batch);
-  if (records === 0) return { outcome: 'applied' };
+  const size = recordsOf(batch);
+  if (size === 0) return { outcome: 'applied' };
   const max = BATCH_RECORDS[config.plan];
-  if (records > max)
+  if (size > max)
     return {
       outcome: 'fatal',
-      because: `${where}: it changes ${records} records, at most ${max} with plan "${config.plan}"; nothing was sent`,
+      because: `${where}: it changes ${size} records, at most ${max} with plan "${config.plan}"; nothing was sent`,
     };
   const stale = config.fencing === 'conditional' ? null : await staleness(config, client, changes, signal);
   return stale ?? send(config, client, where, batch, signal);

@@ -25,10 +25,10 @@ export const inventory = (
 const balancersFound = async (config: BalancerConfig, client: Client, signal: AbortSignal): Promise<Inventory> => {
   const { accountId } = config;
   const balancers = resultOf(await listBalancers(client, config.zoneId, signal));
-  const pools = accountId === undefined ? [] : resultOf(await listPools(client, accountId, signal));
+  const pools = accountId === undefined ? [] : resultOf(await listPools(client, accountId, 'look', signal));
   const users = new Map<string, readonly string[]>();
   for (const id of accountId === undefined ? [] : new Set(balancers.flatMap(({ default_pools }) => default_pools ?? [])))
-    users.set(id, balancersUsing(resultOf(await listReferences(client, accountId!, id, signal))));
+    users.set(id, balancersUsing(resultOf(await listReferences(client, accountId!, id, 'look', signal))));
   const seen = balancers.map((each) => balancerFound(each, pools, users));
   return {
     services: seen.flatMap((each) => ('pools' in each ? [each] : [])),

@@ -53,10 +53,10 @@ const shedsNow = ({ load_shedding }: Pool): number => load_shedding?.session_per
 export const shedText = ({ pool, found, percent }: Shed): string =>
   `pool ${pool} sheds ${shedsNow(found)} % of its sessions instead of ${percent} %`;
 
-/** All of the account's. Its shape is checked for the pools of ours only by their ids. */
-export const listPools = (client: Client, accountId: string, signal: AbortSignal) =>
+/** All of the account's. */
+export const listPools = (client: Client, accountId: string, use: 'look' | 'change', signal: AbortSignal) =>
   client.call({
-    use: 'look',
+    use,
     what: `pools of account ${accountId}`,
     shape: z.array(poolShape),
     signal,
@@ -96,9 +96,9 @@ export const shed = async (
   return null;
 };
 
-export const listReferences = (client: Client, accountId: string, id: string, signal: AbortSignal) =>
+export const listReferences = (client: Client, accountId: string, id: string, use: 'look' | 'change', signal: AbortSignal) =>
   client.call({
-    use: 'look',
+    use,
     what: `what uses pool ${id}`,
     shape: z.array(reference),
     signal,
@@ -112,7 +112,7 @@ const othersOf = async (
   { pool, id }: Shed,
   signal: AbortSignal,
 ): Promise<Applied | null> => {
-  const used = await listReferences(client, accountId, id, signal);
+  const used = await listReferences(client, accountId, id, 'change', signal);
   if (!used.ok) return { outcome: used.is === 'fatal' ? 'fatal' : 'undecided', because: used.because };
   const other = used.result.find(({ resource_type, resource_id }) => resource_type === 'load_balancer' && resource_id !== own);
   if (other === undefined) return null;

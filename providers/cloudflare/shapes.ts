@@ -66,6 +66,14 @@ export const record = z.object({
 });
 export type DnsRecord = z.infer<typeof record>;
 
+const USED: readonly string[] = ['A', 'AAAA', 'CNAME', 'TXT'];
+
+/** Of a list only the types that matter here: a record of a kind that is new to us is nobody's trouble. */
+export const records = z
+  .array(z.looseObject({ type: z.string() }))
+  .transform((all) => all.filter(({ type }) => USED.includes(type)))
+  .pipe(z.array(record));
+
 export const batchReply = z.object({
   deletes: z.array(z.unknown()).nullish(),
   patches: z.array(record).nullish(),

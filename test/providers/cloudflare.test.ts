@@ -407,6 +407,21 @@ describe('load balancers', () => {
     expect(await readOne(provider)).toMatchObject({ shares: { 'eu-west': 0, 'us-east': 1000 }, foreign: [] });
   });
 
+  test('a service that the configuration does not know yet is refused by itself and hides no other', async () => {
+    await using world = await balanced();
+    const provider = world.open(world.balancerConfig());
+    const fresh = { ...web, service: `new.${ZONE}` };
+    const found = await provider.read([fresh, web], patience());
+    expect(found.get(web.service)).toMatchObject({ foreign: [] });
+    const previous = found.get(fresh.service)!;
+    for (const known of [previous, { fence: null, shares: null, foreign: [], token: null }])
+      expect(await provider.apply([{ desired: fresh, fence: fenceOf(1, fresh), previous: known }], patience())).toMatchObject({
+        outcome: 'fatal',
+        because: expect.stringContaining('add it under services'),
+      });
+    expect(provider.owns([fresh])).toEqual([]);
+  });
+
   test('two services in one write are our bug: two load balancers cannot be changed together', async () => {
     await using world = await balanced();
     const api = { ...web, service: `api.${ZONE}` };
@@ -659,6 +674,16 @@ describe('records', () => {
     });
     expect(changesOf(world)).toEqual([]);
     expect(await provider.apply(changes.slice(0, provider.can.batchMax), patience())).toEqual({ outcome: 'applied' });
+  });
+
+  test('records of other and of unknown kinds are nobody’s trouble', async () => {
+    await using world = await startWorld();
+    world.standIn.record({ name: web.service, type: 'MX', content: 'mail.tide.test', ttl: 60 });
+    world.standIn.byHand(({ records }) => void records.push({ id: 'x', name: web.service, type: 'FUTURE' } as never));
+    const context = world.context();
+    const provider = cloudflare.open(world.recordsConfig(), { ...context, fetch: context.fetch });
+    expect(await readOne(provider)).toEqual(expect.objectContaining({ fence: null, shares: null, foreign: [] }));
+    await established(provider, web, 1);
   });
 
   test('text of a TXT record is read quoted, in parts, escaped or bare', () => {
