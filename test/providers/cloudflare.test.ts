@@ -15,6 +15,7 @@ import { fenceName, formatFence, stateHash } from '../../providers/fence.ts';
 import type { Applied, Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
 import type { Fetch } from '../../src/http.ts';
 import { realPorts } from '../../src/ports.ts';
+import { stepFor, type Wanted } from '../../src/publish/plan.ts';
 import { type CloudflareWorld, FIXTURES, startWorld, TOKEN, ZONE } from './cloudflare.fixture.ts';
 
 const patience = (): AbortSignal => AbortSignal.timeout(30_000);
@@ -368,6 +369,22 @@ describe('load balancers', () => {
     await established(provider, web, 1);
     await established(provider, drained, 2);
     expect(await readOne(provider)).toMatchObject({ foreign: [], shares: { 'eu-west': 0, 'us-east': 1000 } });
+  });
+
+  test('a late write of a holder that lost its office is seen at the next look, and mended by the next write', async () => {
+    await using world = await balanced();
+    const provider = world.open(world.balancerConfig());
+    await established(provider, web, 3);
+    const old = structuredClone(world.standIn.state().balancers[0]!);
+    await established(provider, drained, 4);
+    const mine = (await readOne(provider)).fence!;
+    balancer({ description: old.description, random_steering: old.random_steering })(world);
+    const wanted = { desired: drained, fence: fenceOf(4, drained), applied: { fence: 4, nonce: mine.nonce, outcome: 'applied' as const } };
+    const step = stepFor(wanted as Wanted, await readOne(provider), provider);
+    expect(step).toMatchObject({ kind: 'write', why: 'drift', because: expect.stringContaining('went back to fence 3 after 4') });
+    if (step.kind !== 'write') return;
+    expect(await provider.apply([step.change], patience())).toEqual({ outcome: 'applied' });
+    expect(stepFor(wanted as Wanted, await readOne(provider), provider)).toMatchObject({ kind: 'done' });
   });
 
   test('a pool outside default_pools is refused while it should serve, and does not hinder its own drain', async () => {
