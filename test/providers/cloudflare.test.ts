@@ -679,6 +679,15 @@ describe('records', () => {
     expect(changesOf(world)).toHaveLength(before);
   });
 
+  test('a reply that shows less than the batch is undecided', async () => {
+    await using world = await startWorld();
+    const provider = world.open(world.recordsConfig());
+    const previous = await readOne(provider);
+    world.standIn.answerNext({ status: 200, body: { result: { posts: [] }, success: true, errors: [], messages: [] } });
+    const applied = await provider.apply([{ desired: web, fence: fenceOf(1, web), previous }], patience());
+    expect(applied).toMatchObject({ outcome: 'undecided', because: expect.stringContaining('shows 0/0/0 records') });
+  });
+
   test('more records than the plan takes in one batch are refused unsent, with the number', async () => {
     await using world = await startWorld();
     const provider = world.open(world.recordsConfig());
