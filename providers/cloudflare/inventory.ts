@@ -29,12 +29,16 @@ const balancersFound = async (config: BalancerConfig, client: Client, signal: Ab
   const users = new Map<string, readonly string[]>();
   for (const id of accountId === undefined ? [] : new Set(balancers.flatMap(({ default_pools }) => default_pools ?? [])))
     users.set(id, balancersUsing(resultOf(await listReferences(client, accountId!, id, 'look', signal))));
-  const seen = balancers.map((each) => balancerFound(each, pools, users));
+  const seen = balancers.map((each) => balancerFound(config, each, pools, users));
   return {
     services: seen.flatMap((each) => ('pools' in each ? [each] : [])),
     refused: seen.flatMap((each) => ('because' in each ? [each] : [])),
   };
 };
+
+/** An entry is of one sort, since its TTLs count or do not. */
+const otherwise = ({ proxied }: CloudflareConfig, found: boolean): readonly string[] =>
+  proxied === found ? [] : [`it is ${found ? '' : 'not '}proxied; import it into an entry with proxied: ${found}`];
 
 const balancersUsing = (
   references: readonly { resource_type?: string | undefined; resource_name?: string | undefined }[],
@@ -42,6 +46,7 @@ const balancersUsing = (
   references.flatMap(({ resource_type, resource_name }) => (resource_type === 'load_balancer' ? [resource_name ?? '?'] : []));
 
 const balancerFound = (
+  config: BalancerConfig,
   found: Balancer,
   pools: readonly Pool[],
   users: ReadonlyMap<string, readonly string[]>,
@@ -57,6 +62,7 @@ const balancerFound = (
   };
   const back = readBackOf(asService, target, found);
   const obstacles = [
+    ...otherwise(config, found.proxied === true),
     ...(back.token as BalancerToken).obstacles,
     ...(ids.length < 2 ? ['it has fewer than two default_pools, so there is nothing to choose'] : []),
     ...(back.shares === null && found.enabled !== false ? ['all of its weights are 0'] : []),
@@ -122,6 +128,10 @@ const notesOf = (
 
 // ---- records ----
 
+/** A `ttl` of 1, and what it means for records that are not proxied (developers.cloudflare.com/dns/manage-dns-records/reference/ttl). */
+const AUTOMATIC = 1;
+const AUTOMATIC_S = 300;
+
 const recordsFound = async (config: RecordsConfig, client: Client, signal: AbortSignal): Promise<Inventory> => {
   const records = await listRecords(client, config.zoneId, {}, signal);
   const byName = Map.groupBy(records, ({ name }) => name.toLowerCase());
@@ -146,21 +156,23 @@ const setFound = (
   if (!/^[a-z0-9.-]+$/.test(name)) return { what, because: 'the name holds a wildcard or an underscore; a service is one plain name' };
   const proxied = addresses.filter((each) => each.proxied === true).length;
   if (proxied > 0 && proxied < addresses.length) return { what, because: 'some are proxied and some are not; make them alike' };
+  const [other] = otherwise(config, proxied > 0);
+  if (other !== undefined) return { what, because: other.replace('it is', 'they are').replace('import it', 'import them') };
   const contents = addresses.map(({ content }) => canonicalAddress(content ?? ''));
   if (contents.includes(null)) return { what, because: 'a record without a plain address (private routing?)' };
   const answers = [...new Set(contents as readonly string[])].sort();
   const ttls = [...new Set(addresses.map(({ ttl }) => ttl))];
   const names = uniqueNames(answers.map((address) => `ip-${address}`));
-  const isAutomatic = ttls.includes(1);
+  const isAutomatic = ttls.includes(AUTOMATIC);
   return {
     service: name,
-    ttlS: proxied > 0 || isAutomatic ? null : Math.max(...ttls),
+    ttlS: proxied > 0 ? null : Math.max(...ttls.map((ttl) => (ttl === AUTOMATIC ? AUTOMATIC_S : ttl))),
     pools: answers.map((answer, at) => ({ pool: names[at]!, weight: 1, answers: [answer] })),
     objects: null,
     notes: [
       'one pool for each address; join those of one region into one pool',
-      ...(proxied > 0 ? ['proxied: users follow without waiting for a TTL; set proxied: true'] : []),
-      ...(isAutomatic && proxied === 0 ? ['the TTL is automatic (300 s); the first write sets that of the service'] : []),
+      ...(proxied > 0 ? ['proxied: users follow without waiting for a TTL'] : []),
+      ...(isAutomatic && proxied === 0 ? ['the TTL is automatic, which is 300 s; the first write sets that of the service'] : []),
       ...(ttls.length > 1 ? [`found TTLs ${ttls.join(', ')}; the first write makes them alike`] : []),
       ...(hasFence ? [`${fenceName(name)} exists: it has been Tidegate's, or somebody else's`] : []),
       'a load balancer of the same name would hide these records; look for one',

@@ -81,8 +81,14 @@ describe('import of load balancers', () => {
       pools[1]!.enabled = false;
     });
     world.standIn.balancer({ name: `shop.${ZONE}`, default_pools: [ids[0]!], steering_policy: 'random' });
-    const found = await look(world, world.balancerConfig());
-    expect(found.refused).toEqual([{ what: expect.stringContaining(`shop.${ZONE}`), because: expect.stringContaining('fewer than two') }]);
+    expect((await look(world, world.balancerConfig())).refused[0]).toMatchObject({
+      what: expect.stringContaining(web.service),
+      because: 'it is not proxied; import it into an entry with proxied: false',
+    });
+    const found = await look(world, world.balancerConfig({ proxied: false }));
+    expect(found.refused).toEqual([
+      { what: expect.stringContaining(`shop.${ZONE}`), because: expect.stringMatching(/it is proxied; .*proxied: true; .*fewer than two/) },
+    ]);
     const [service] = found.services;
     expect(service).toMatchObject({
       ttlS: 30,
@@ -151,7 +157,7 @@ describe('import of records', () => {
     expect(world.problems).toEqual([]);
   });
 
-  test('proxied and automatic records have no TTL; mixed ones, wildcards and what is no address are refused', async () => {
+  test('proxied records have no TTL and an entry of their own; mixed ones and wildcards are refused', async () => {
     await using world = await startWorld();
     const two = (name: string, over: object, first: object = {}): void => {
       world.standIn.record({ name: `${name}.${ZONE}`, type: 'A', content: '192.0.2.1', ...over, ...first });
@@ -161,19 +167,16 @@ describe('import of records', () => {
     two('automatic', { ttl: 1 });
     two('mixed', { ttl: 1 }, { proxied: true });
     two('*', { ttl: 60 });
-    const found = await look(world, world.recordsConfig());
-    expect(found.services.map(({ service, ttlS }) => [service, ttlS])).toEqual([
-      [`proxied.${ZONE}`, null],
-      [`automatic.${ZONE}`, null],
-    ]);
-    expect(found.services.map(({ notes }) => notes.join())).toEqual([
-      expect.stringContaining('set proxied: true'),
-      expect.stringContaining('the TTL is automatic'),
-    ]);
-    expect(found.refused.map(({ what, because }) => `${what}: ${because}`)).toEqual([
+    const plain = await look(world, world.recordsConfig());
+    expect(plain.services).toMatchObject([{ service: `automatic.${ZONE}`, ttlS: 300 }]);
+    expect(plain.services[0]?.notes.join()).toContain('the TTL is automatic');
+    expect(plain.refused.map(({ what, because }) => `${what}: ${because}`)).toEqual([
+      expect.stringMatching(/proxied.*they are proxied; import them into an entry with proxied: true/),
       expect.stringMatching(/mixed.*make them alike/),
       expect.stringMatching(/\*.*wildcard/),
     ]);
+    const proxied = await look(world, world.recordsConfig({ proxied: true }));
+    expect(proxied.services).toMatchObject([{ service: `proxied.${ZONE}`, ttlS: null }]);
   });
 
   test('what cannot be read is said, and nothing is found', async () => {

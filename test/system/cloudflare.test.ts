@@ -92,7 +92,7 @@ const repertoire = async <C extends CloudflareConfig>(
 const refusals = (judged: readonly Judged[]): readonly Judged[] => judged.filter(({ status }) => status !== 200);
 const kinds = (judged: readonly Judged[]): readonly string[] => [...new Set(judged.map(({ request }) => request))].sort();
 
-describe('prism, with the OpenAPI document of Cloudflare', () => {
+describe('prism, with the OpenAPI document of Cloudflare', { timeout: 120_000 }, () => {
   test('takes every request of load balancer mode: first write, ramp, drain with sessions, a stranger taken out, import', async () => {
     const judged = await repertoire<BalancerConfig>(
       (world) => world.balancerConfig({ sessions: 'shed' }),
