@@ -17,6 +17,8 @@ export interface ClientConfig {
   /** Another address of the API, without the final slash. */
   endpoint?: string;
   tokenFile: string;
+  /** What this process may use of what Cloudflare lets the token's user do. */
+  callsPer5Min: number;
 }
 
 export type Called<T> = { ok: true; result: T; pages: number; total: number | null } | ({ ok: false } & Refused);
@@ -34,7 +36,7 @@ export interface Client {
 
 /** Does no IO but to read the token. Throws Fault ERR_SECRET. */
 export const createClient = (
-  { endpoint = ENDPOINT, tokenFile }: ClientConfig,
+  { endpoint = ENDPOINT, tokenFile, callsPer5Min }: ClientConfig,
   { ports, fetch, secret }: Pick<ProviderContext, 'ports' | 'fetch' | 'secret'>,
 ): Client => {
   const token = secret(tokenFile).trim();
@@ -63,7 +65,7 @@ export const createClient = (
         because: `${what}: ${because.replaceAll(token, '(token)')}`,
       });
       // Nothing was sent, and the next look may find the limit over.
-      const limited = signal.aborted ? null : limiter.refusal(use);
+      const limited = signal.aborted ? null : limiter.refusal(use, callsPer5Min);
       if (limited !== null) return refused('undecided', limited);
       try {
         const response = await make(sdk, { signal }).asResponse();

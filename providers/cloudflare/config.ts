@@ -38,6 +38,8 @@ export interface RecordsConfig extends Zone {
 
 export type CloudflareConfig = BalancerConfig | RecordsConfig;
 
+/** Calls of all tokens of a user together (developers.cloudflare.com/fundamentals/api/reference/limits, 2026-11-22); Enterprise may have more. */
+export const CALLS_PER_5_MIN = 1200;
 /** Seconds that a record which is not proxied is cached at least (OpenAPI of 2026-08-17). */
 export const RECORD_TTL_FLOOR_S = { free: 60, paid: 60, enterprise: 30 } as const;
 /** What a load balancer that is not proxied answers with, unless its owner said otherwise. */

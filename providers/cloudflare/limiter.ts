@@ -2,19 +2,17 @@
 // looks end well before the limit, what changes a route may use all of it, and a 429 stops everything until its time is over. One limiter for each token.
 import { type Ports, parseTime } from '../../src/ports.ts';
 
-/** 1200 calls in 5 minutes for a user's tokens together (developers.cloudflare.com/fundamentals/api/reference/limits, 2026-11-22). */
 const WINDOW_MS = 300_000;
-const CALLS_MAX = 1200;
-/** What routine looks leave alone. */
-const RESERVED = 240;
+/** What routine looks may use of it. */
+const LOOKS_PART = 0.8;
 /** A 429 that does not say how long. */
 const SILENT_STOP_MS = 30_000;
 /** Cloudflare's longest block. */
 const STOP_MS_MAX = 300_000;
 
 export interface Limiter {
-  /** null: go, and this call is counted. Otherwise why not now, and until when. */
-  refusal(use: 'look' | 'change'): string | null;
+  /** `max`: in 5 minutes. null: go, and this call is counted. Otherwise why not now, and until when. */
+  refusal(use: 'look' | 'change', max: number): string | null;
   /** Cloudflare answered 429. Out: how long nothing is sent, in whole seconds. */
   stop(retryAfter: string | null): number;
 }
@@ -24,13 +22,13 @@ export const createLimiter = ({ clock }: Pick<Ports, 'clock'>): Limiter => {
   let stoppedUntilMs = Number.NEGATIVE_INFINITY;
   const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000));
   return {
-    refusal(use) {
+    refusal(use, max) {
       const nowMs = clock.monoMs();
       if (nowMs < stoppedUntilMs)
         return `Cloudflare refuses every call of this token for ${seconds(stoppedUntilMs - nowMs)} s more (429 Too Many Requests); nothing is sent until then. Find what else uses the token or its user's other tokens`;
       calls = calls.filter((atMs) => atMs > nowMs - WINDOW_MS);
-      if (calls.length >= (use === 'look' ? CALLS_MAX - RESERVED : CALLS_MAX))
-        return `${calls.length} calls in the last 5 min, Cloudflare allows ${CALLS_MAX}; the next is sent in ${seconds((calls[0] ?? nowMs) + WINDOW_MS - nowMs)} s`;
+      if (calls.length >= (use === 'look' ? Math.floor(max * LOOKS_PART) : max))
+        return `${calls.length} calls in the last 5 min, callsPer5Min is ${max}; the next is sent in ${seconds((calls[0] ?? nowMs) + WINDOW_MS - nowMs)} s`;
       calls.push(nowMs);
       return null;
     },

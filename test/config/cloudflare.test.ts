@@ -10,7 +10,7 @@ describe('an entry of kind cloudflare', () => {
   test('in both modes, with what is left out', () => {
     const { config, warnings } = accepted(GOOD);
     expect(warnings).toEqual([]);
-    expect(config.providers.edge).toMatchObject({ mode: 'loadBalancer', proxied: true, sessions: 'keep' });
+    expect(config.providers.edge).toMatchObject({ mode: 'loadBalancer', proxied: true, sessions: 'keep', callsPer5Min: 1200 });
     expect(config.providers.edge).not.toHaveProperty('endpoint');
     expect(config.providers.dns).toMatchObject({ mode: 'dns', proxied: false, plan: 'enterprise', fencing: 'marker' });
   });

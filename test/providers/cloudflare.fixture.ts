@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
-import type { BalancerConfig, CloudflareConfig, RecordsConfig } from '../../providers/cloudflare/config.ts';
+import { type BalancerConfig, CALLS_PER_5_MIN, type CloudflareConfig, type RecordsConfig } from '../../providers/cloudflare/config.ts';
 import { cloudflare } from '../../providers/cloudflare/index.ts';
 import type { Provider, ProviderContext, ProviderService } from '../../providers/provider.ts';
 import { type CloudflareOptions, type CloudflareStandIn, standInForCloudflare } from '../../src/drill/stand-ins/cloudflare.ts';
@@ -176,6 +176,7 @@ export const startWorld = async (over: Partial<CloudflareOptions> = {}): Promise
     zoneId: standIn.zoneId,
     endpoint: standIn.url,
     tokenFile: '/secrets/cloudflare.token',
+    callsPer5Min: CALLS_PER_5_MIN,
   });
   return {
     standIn,

@@ -158,6 +158,7 @@ describe('the client', () => {
     zone: ZONE,
     zoneId: '0'.repeat(32),
     tokenFile: 't',
+    callsPer5Min: 1200,
     proxied: false,
     plan: 'free',
     fencing: 'marker',
@@ -251,13 +252,21 @@ describe('the limit on calls', () => {
   test('routine looks leave a part to failovers; what was called five minutes ago no longer counts', () => {
     const { at, clock } = clockAt(0);
     const limiter = createLimiter({ clock });
-    for (let n = 0; n < 960; n++) expect(limiter.refusal('look')).toBeNull();
+    for (let n = 0; n < 960; n++) expect(limiter.refusal('look', 1200)).toBeNull();
     at.ms = 60_000;
-    expect(limiter.refusal('look')).toMatch(/960 calls in the last 5 min.*sent in 240 s/);
-    for (let n = 0; n < 240; n++) expect(limiter.refusal('change')).toBeNull();
-    expect(limiter.refusal('change')).toMatch(/1200 calls/);
+    expect(limiter.refusal('look', 1200)).toMatch(/960 calls in the last 5 min, callsPer5Min is 1200.*sent in 240 s/);
+    for (let n = 0; n < 240; n++) expect(limiter.refusal('change', 1200)).toBeNull();
+    expect(limiter.refusal('change', 1200)).toMatch(/1200 calls/);
     at.ms = 300_000;
-    expect(limiter.refusal('look')).toBeNull();
+    expect(limiter.refusal('look', 1200)).toBeNull();
+  });
+
+  test('callsPer5Min leaves the rest of the limit to others', async () => {
+    await using world = await balanced();
+    const provider = world.open(world.balancerConfig({ callsPer5Min: 60 }));
+    for (let n = 0; n < 48; n++) await readOne(provider);
+    await expect(readOne(provider)).rejects.toThrow(/48 calls in the last 5 min, callsPer5Min is 60/);
+    expect(world.standIn.calls()).toHaveLength(48);
   });
 
   test('Retry-After is obeyed as seconds or a date, and never beyond five minutes', () => {
@@ -267,9 +276,9 @@ describe('the limit on calls', () => {
     expect(limiter.stop(new Date(clock.wallMs() + 90_000).toUTCString())).toBe(90);
     expect(limiter.stop('999999')).toBe(300);
     expect(limiter.stop(null)).toBe(30);
-    expect(limiter.refusal('change')).toMatch(/refuses every call of this token for 300 s more \(429/);
+    expect(limiter.refusal('change', 1200)).toMatch(/refuses every call of this token for 300 s more \(429/);
     at.ms = 300_001;
-    expect(limiter.refusal('change')).toBeNull();
+    expect(limiter.refusal('change', 1200)).toBeNull();
   });
 
   test('a 429 stops every provider with that token, sends nothing until its time is over, and leaves other tokens alone', async () => {

@@ -21,7 +21,7 @@ test('a configuration opens the adapter that its kind names, without asking anyt
   const builtin = await openProvider({ kind: 'builtin', zone: 'example.test', control: address, tokenFile: 'token' }, context);
   expect(builtin.can).toBe((await providers.builtin()).can);
   await builtin.close();
-  const zone = { kind: 'cloudflare' as const, zone: 'example.test', zoneId: '0'.repeat(32), tokenFile: 'token' };
+  const zone = { kind: 'cloudflare' as const, zone: 'example.test', zoneId: '0'.repeat(32), tokenFile: 'token', callsPer5Min: 1200 };
   const records = { ...zone, mode: 'dns' as const, proxied: false, plan: 'free' as const, fencing: 'marker' as const };
   const cloudflare = await openProvider(records, context);
   expect(cloudflare.can).toMatchObject({ weights: 'onOff' });

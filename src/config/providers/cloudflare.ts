@@ -3,12 +3,13 @@ import { z } from 'zod';
 import {
   BALANCER_TTL_S,
   type BalancerConfig,
+  CALLS_PER_5_MIN,
   type CloudflareConfig,
   RECORD_TTL_FLOOR_S,
   type RecordsConfig,
 } from '../../../providers/cloudflare/config.ts';
 import type { ServiceConfig } from '../../model.ts';
-import { dnsName, filePath, isLocalEndpoint, name, present } from '../fields.ts';
+import { dnsName, filePath, isLocalEndpoint, name, present, whole } from '../fields.ts';
 import type { Path } from '../problem.ts';
 import { hasAnswers, inZone, type ProviderShape } from './shape.ts';
 
@@ -23,7 +24,14 @@ const isEndpoint = (value: string): boolean => {
 };
 const endpoint = z.string({ error: ENDPOINT }).refine(isEndpoint, { error: ENDPOINT });
 
-const zone = { kind: z.literal('cloudflare'), zone: dnsName, zoneId: id, endpoint: endpoint.optional(), tokenFile: filePath };
+const zone = {
+  kind: z.literal('cloudflare'),
+  zone: dnsName,
+  zoneId: id,
+  endpoint: endpoint.optional(),
+  tokenFile: filePath,
+  callsPer5Min: whole(60, 100_000).default(CALLS_PER_5_MIN),
+};
 
 const balancerService = z.strictObject({ loadBalancerId: id, pools: z.record(name, id) });
 
