@@ -1,11 +1,13 @@
 // The table of providers: one line each, imported only when a configuration names it, so that an unused vendor's library costs nothing.
 import type { BuiltinConfig } from './builtin/index.ts';
+import type { CloudflareConfig } from './cloudflare/config.ts';
 import type { GclbConfig } from './gclb/index.ts';
 import type { Provider, ProviderContext, ProviderModule } from './provider.ts';
 import type { Rfc2136Config } from './rfc2136/index.ts';
 
 export const providers = {
   builtin: async () => (await import('./builtin/index.ts')).builtin,
+  cloudflare: async () => (await import('./cloudflare/index.ts')).cloudflare,
   gclb: async () => (await import('./gclb/index.ts')).gclb,
   rfc2136: async () => (await import('./rfc2136/index.ts')).rfc2136,
 } as const satisfies Record<string, () => Promise<ProviderModule<never>>>;
@@ -13,7 +15,7 @@ export const providers = {
 export type ProviderKind = keyof typeof providers;
 
 /** One entry of `providers` in a replica's file. */
-export type ProviderConfig = BuiltinConfig | GclbConfig | Rfc2136Config;
+export type ProviderConfig = BuiltinConfig | CloudflareConfig | GclbConfig | Rfc2136Config;
 
 /** Imports the adapter that `config.kind` names and opens it. Throws what the adapter says about its configuration or secret. */
 export const openProvider = async (config: ProviderConfig, context: ProviderContext): Promise<Provider> => {

@@ -21,6 +21,11 @@ test('a configuration opens the adapter that its kind names, without asking anyt
   const builtin = await openProvider({ kind: 'builtin', zone: 'example.test', control: address, tokenFile: 'token' }, context);
   expect(builtin.can).toBe((await providers.builtin()).can);
   await builtin.close();
+  const zone = { kind: 'cloudflare' as const, zone: 'example.test', zoneId: '0'.repeat(32), tokenFile: 'token', callsPer5Min: 1200 };
+  const records = { ...zone, mode: 'dns' as const, proxied: false, plan: 'free' as const, fencing: 'marker' as const };
+  const cloudflare = await openProvider(records, context);
+  expect(cloudflare.can).toMatchObject({ weights: 'onOff' });
+  await cloudflare.close();
   const key = { name: 'tidegate.', algorithm: 'hmac-sha256' as const, secretFile: 'key' };
   const rfc2136 = await openProvider({ kind: 'rfc2136', zone: 'example.test', server: address, key }, context);
   expect(rfc2136.can).toBe((await providers.rfc2136()).can);

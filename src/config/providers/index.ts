@@ -2,11 +2,17 @@
 import { z } from 'zod';
 import type { ProviderConfig } from '../../../providers/index.ts';
 import { builtin } from './builtin.ts';
+import { cloudflare } from './cloudflare.ts';
 import { gclb } from './gclb.ts';
 import { rfc2136 } from './rfc2136.ts';
 import type { ProviderShape } from './shape.ts';
 
-const shapes: { readonly [K in ProviderConfig['kind']]: ProviderShape<Extract<ProviderConfig, { kind: K }>> } = { builtin, gclb, rfc2136 };
+const shapes: { readonly [K in ProviderConfig['kind']]: ProviderShape<Extract<ProviderConfig, { kind: K }>> } = {
+  builtin,
+  cloudflare,
+  gclb,
+  rfc2136,
+};
 
 /** The shape for an entry. */
 export const shapeOf = (entry: ProviderConfig): ProviderShape<ProviderConfig> => shapes[entry.kind] as ProviderShape<ProviderConfig>;
