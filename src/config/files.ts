@@ -48,13 +48,21 @@ const probeFiles = ({ services }: ClusterConfig): Named[] => {
   );
 };
 
+/** Every file that an entry names: its keys end in `File` (shape.ts). */
+const secretsIn = (value: unknown, path: Path): readonly { path: Path; file: string }[] => {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, each]) =>
+    key.endsWith('File') && typeof each === 'string' ? [{ path: [...path, key], file: each }] : secretsIn(each, [...path, key]),
+  );
+};
+
 const filesOf = (config: ReplicaConfig): Named[] => [
   secret(['api', 'tokenFile'], config.api.tokenFile, true),
   ...storeFiles(config),
-  ...Object.entries(config.providers).map(([name, provider]) =>
-    provider.kind === 'rfc2136'
-      ? secret(['providers', name, 'key', 'secretFile'], provider.key.secretFile)
-      : secret(['providers', name, 'tokenFile'], provider.tokenFile, provider.serve !== undefined),
+  ...Object.entries(config.providers).flatMap(([name, provider]) =>
+    secretsIn(provider, ['providers', name]).map(({ path, file }) =>
+      secret(path, file, provider.kind === 'builtin' && provider.serve !== undefined),
+    ),
   ),
   ...(config.signing === undefined ? [] : [secret(['signing', 'keyFile'], config.signing.keyFile)]),
   ...config.paging.webhooks.map(({ secretFile }, i) => secret(['paging', 'webhooks', i, 'secretFile'], secretFile)),

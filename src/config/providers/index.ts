@@ -3,9 +3,14 @@ import { z } from 'zod';
 import type { ProviderConfig } from '../../../providers/index.ts';
 import { builtin } from './builtin.ts';
 import { rfc2136 } from './rfc2136.ts';
+import { route53 } from './route53.ts';
 import type { ProviderShape } from './shape.ts';
 
-const shapes: { readonly [K in ProviderConfig['kind']]: ProviderShape<Extract<ProviderConfig, { kind: K }>> } = { builtin, rfc2136 };
+const shapes: { readonly [K in ProviderConfig['kind']]: ProviderShape<Extract<ProviderConfig, { kind: K }>> } = {
+  builtin,
+  rfc2136,
+  route53,
+};
 
 /** The shape for an entry. */
 export const shapeOf = (entry: ProviderConfig): ProviderShape<ProviderConfig> => shapes[entry.kind] as ProviderShape<ProviderConfig>;
