@@ -82,16 +82,16 @@ const addressOf = (text: string): string => {
 const unitsOf = (mode: Mode, service: ProviderService, slots: readonly Slot[]): ReadonlyMap<string, number> | null => {
   if (mode === 'failover') {
     const primary = primaryOf(service);
-    return slots.some(({ pool }) => pool === primary) ? new Map([[primary, WEIGHT_TOTAL]]) : null;
+    return primary !== null && slots.some(({ pool }) => pool === primary) ? new Map([[primary, WEIGHT_TOTAL]]) : null;
   }
   const pools = service.pools.filter(({ pool }) => slots.some((slot) => slot.pool === pool));
   return pools.some(({ share }) => share > 0) ? wholeUnits(pools, WEIGHT_TOTAL) : null;
 };
 
-/** The pool that stands first: the one with the largest share, of equals the one configured first. In: a route that is not empty. */
-const primaryOf = (service: ProviderService): string => {
-  const most = Math.max(...service.pools.map(({ share }) => share));
-  return service.pools.find(({ share }) => share === most)!.pool;
+/** The pool that stands first: the one with the largest share, of equals the one configured first. null: no pool has any. */
+const primaryOf = (service: ProviderService): string | null => {
+  const most = Math.max(0, ...service.pools.map(({ share }) => share));
+  return most === 0 ? null : (service.pools.find(({ share }) => share === most)?.pool ?? null);
 };
 
 /** All sets of the service, by their keys. Throws for a route that serves nobody. */

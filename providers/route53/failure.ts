@@ -59,6 +59,8 @@ const LATER: Readonly<Record<string, string>> = {
   PriorRequestNotComplete: 'Route 53 still works on an earlier change of this zone; nothing was written',
   Throttling: "the account's rate of requests is used up; nothing was written",
   ThrottlingException: "the account's rate of requests is used up; nothing was written",
+  HealthCheckVersionMismatch: 'somebody changed the check since it was read',
+  ConflictException: 'a safety rule or another change stands against it; nothing was written',
 };
 
 /** `where` begins the sentence. `services`: of the batch, for the names of their fences. */

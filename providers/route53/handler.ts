@@ -19,12 +19,12 @@ type Handler = NonNullable<Route53ClientConfig['requestHandler']>;
 /** Set by fetch itself from the same URL and body; the signature covers what it will say. */
 const FETCH_SETS = new Set(['host', 'content-length']);
 
-export const handlerOver = (fetch: Fetch): Handler => {
+export const handlerOver = (send: Fetch): Handler => {
   const handler = {
     metadata: { handlerProtocol: 'http/1.1' },
     async handle(request: Asked, { abortSignal }: { abortSignal?: AbortSignal } = {}) {
       const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !FETCH_SETS.has(name.toLowerCase())));
-      const reply = await fetch(urlOf(request), {
+      const reply = await send(urlOf(request), {
         method: request.method,
         headers,
         ...(typeof request.body === 'string' || request.body instanceof Uint8Array ? { body: request.body } : {}),

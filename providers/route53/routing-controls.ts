@@ -18,13 +18,20 @@ import { assertBatch, CHECKED_ON, some } from './records.ts';
 import { onOffShares, switchesOf } from './switches.ts';
 import { shaped } from './zone.ts';
 
-const can: Capabilities = {
-  fencing: 'none',
-  weights: 'onOff',
-  batchMax: 10,
-  servesAnswers: false,
-  ttlFloorS: 1,
-  checkedOn: CHECKED_ON,
+/** Most states of one call (AWS, quotas for routing control). */
+const CONTROLS_MAX = 10;
+
+/** A batch fits one call even when every pool of its services moves. */
+const canOf = ({ services }: RoutingControlsConfig): Capabilities => {
+  const most = Math.max(1, ...Object.values(services).map(({ pools }) => Object.keys(pools).length));
+  return {
+    fencing: 'none',
+    weights: 'onOff',
+    batchMax: Math.max(1, Math.floor(CONTROLS_MAX / most)),
+    servesAnswers: false,
+    ttlFloorS: 1,
+    checkedOn: CHECKED_ON,
+  };
 };
 
 /** Of one endpoint: a region that is in trouble must leave time for two more within a provider's call. */
@@ -63,7 +70,7 @@ export const openRoutingControls = (config: RoutingControlsConfig, context: AwsC
     return arn;
   };
   return {
-    can,
+    can: canOf(config),
     quantise: (service) => onOffShares(service, switchesOf(service)),
     read: (services, signal) => readAll(cluster, arnOf, services, signal),
     apply: (changes, signal) => applyAll(cluster, arnOf, changes, signal),

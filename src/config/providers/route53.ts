@@ -73,9 +73,9 @@ export const route53: ProviderShape<Route53Config> = {
   misfit(config, service, called) {
     const outside = inZone(config.zone, service, called);
     if (outside !== null) return outside;
-    return config.mode === 'weighted' || config.mode === 'failover'
-      ? recordsMisfit(config, service, called)
-      : switchMisfit(config, service, called);
+    return config.mode === 'healthChecks' || config.mode === 'routingControls'
+      ? switchMisfit(config, service, called)
+      : recordsMisfit(config, service, called);
   },
   arrival: ({ mode }) =>
     mode === 'routingControls' || mode === 'healthChecks'
