@@ -30,8 +30,12 @@ export interface FaultProxy extends AsyncDisposable {
   passed(): readonly Passed[];
 }
 
-/** `changes`: which requests change anything. */
-export const startFaultProxy = async (to: string, changes: (passed: Passed) => boolean): Promise<FaultProxy> => {
+/** `changes`: which requests change anything. `guard`: what is answered to a request that may not pass. */
+export const startFaultProxy = async (
+  to: string,
+  changes: (passed: Passed) => boolean,
+  guard: (passed: Passed) => Planned | null = () => null,
+): Promise<FaultProxy> => {
   const target = new URL(to);
   const passed: Passed[] = [];
   const planned: { reply: Planned; any: boolean }[] = [];
@@ -49,6 +53,11 @@ export const startFaultProxy = async (to: string, changes: (passed: Passed) => b
     passed.push(each);
     const isChange = changes(each);
     if (hanging) return;
+    const refused = guard(each);
+    if (refused !== null) {
+      answer.writeHead(refused.status, { 'content-type': refused.contentType }).end(refused.body);
+      return;
+    }
     const at = planned.findIndex(({ any }) => any || isChange);
     if (at >= 0) {
       const { status, contentType, body } = planned.splice(at, 1)[0]!.reply;
