@@ -203,10 +203,10 @@ const servedUnits = (
   return sum === 0 ? null : new Map([...units].map(([pool, each]) => [pool, (each * WEIGHT_TOTAL) / sum]));
 };
 
-/** Answers that no pool gives, and types that share differently although the same pools have both. */
+/** Answers that no pool gives, those of weight 0 too, since they answer when all others are unhealthy; and types that share differently although the same pools have both. */
 const foreignIn = (objects: Objects, service: ProviderService, sets: readonly RecordSet[]): readonly string[] => {
   const slots = slotsOf(objects, service);
-  const strange = sets.filter((set) => isServed(set, sets) && (policyOf(set) !== objects.mode || slotServed(slots, set) === null));
+  const strange = sets.filter((set) => policyOf(set) !== objects.mode || slotServed(slots, set) === null);
   const own = (set: RecordSet): readonly string[] => {
     const slot = slots.find(({ type, identifier }) => set.Type === type && set.SetIdentifier === identifier);
     return slot === undefined ? [] : answersOf({ Name: '', Type: slot.type, ...slot.answer });
@@ -218,10 +218,6 @@ const foreignIn = (objects: Objects, service: ProviderService, sets: readonly Re
     ]),
   ];
 };
-
-/** A weight of zero answers nobody, unless all are zero. */
-const isServed = (set: RecordSet, sets: readonly RecordSet[]): boolean =>
-  set.Weight !== 0 || sets.every((each) => each.Type !== set.Type || each.Weight === 0);
 
 const unlikeTypes = (objects: Objects, service: ProviderService, sets: readonly RecordSet[]): readonly string[] => {
   const [v4, v6] = (['A', 'AAAA'] as const).map((type) => servedUnits(objects, service, sets, type));
@@ -274,9 +270,7 @@ const fenceSwap = ({ desired, fence, previous }: Change, old: RecordSet | null):
 const setChanges = (desired: readonly RecordSet[], current: readonly RecordSet[]): readonly SetChange[] => {
   const there = new Map(current.map((set) => [keyOf(set), set]));
   const wanted = new Set(desired.map(keyOf));
-  const types = new Set(desired.map(({ Type }) => Type));
-  // What answers nobody beside ours may stay; alone it would answer everybody.
-  const gone = current.filter((set) => !wanted.has(keyOf(set)) && (set.Weight !== 0 || !types.has(set.Type)));
+  const gone = current.filter((set) => !wanted.has(keyOf(set)));
   const made = desired.flatMap((set): { deleted: RecordSet | null; change: SetChange }[] => {
     const old = there.get(keyOf(set));
     if (old === undefined) return [{ deleted: null, change: { Action: 'CREATE', ResourceRecordSet: set } }];
