@@ -112,6 +112,11 @@ const recordsMisfit = (config: RecordsConfig, service: ServiceConfig, called: st
     const message = `found ${pools.length} pools, expected 2, since provider "${called}" has mode failover: a primary and a secondary; use mode weighted`;
     return { at: ['pools'], message };
   }
+  const deaf = config.mode === 'failover' ? pools.find((pool) => pool.said.alias?.evaluateTargetHealth === false) : undefined;
+  if (deaf !== undefined) {
+    const message = `found the alias of pool "${deaf.name}" at provider "${called}" without evaluateTargetHealth, expected true, since Route 53 asks for it in failover; write true`;
+    return { at: ['pools'], message };
+  }
   return sameIdentifier(pools, called) ?? tooManySets(pools, called) ?? strangePool(config, service, called);
 };
 
