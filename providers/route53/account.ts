@@ -13,6 +13,15 @@ export type AwsContext = Pick<ProviderContext, 'ports' | 'secret' | 'fetch'>;
 const REGION = 'us-east-1';
 const ENDPOINT = 'https://route53.amazonaws.com';
 
+/** Said here so that neither AWS_… variables nor ~/.aws of the machine decide them: one try, our own times, no question to a metadata service. */
+export const FIXED = {
+  maxAttempts: 1,
+  retryMode: 'standard',
+  defaultsMode: 'standard',
+  useFipsEndpoint: false,
+  useDualstackEndpoint: false,
+} as const;
+
 export interface Account {
   /** Rejects with the library's error, the signal's reason, or Fault ERR_SECRET. */
   call<T>(
@@ -62,7 +71,7 @@ export const openAccount = (
     endpoint,
     credentials: credentials.provide,
     requestHandler: handlerOver(context.fetch),
-    maxAttempts: 1,
+    ...FIXED,
   });
   return {
     async call(urgency, signal, make) {

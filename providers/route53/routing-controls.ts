@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { Fault } from '../../src/errors.ts';
 import { type Ports, withDeadline } from '../../src/ports.ts';
 import type { Applied, Capabilities, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
-import { type AwsContext, credentialsFrom } from './account.ts';
+import { type AwsContext, credentialsFrom, FIXED } from './account.ts';
 import type { RoutingControlsConfig } from './config.ts';
 import { failureOf, outcomeOf } from './failure.ts';
 import { handlerOver } from './handler.ts';
@@ -60,7 +60,7 @@ export const openRoutingControls = (config: RoutingControlsConfig, context: AwsC
       endpoint: url,
       credentials: credentials.provide,
       requestHandler: handlerOver(context.fetch),
-      maxAttempts: 1,
+      ...FIXED,
     }),
   }));
   const cluster: Cluster = { ports: context.ports, clients, hidden: credentials.hidden };

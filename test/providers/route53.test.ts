@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { stateHash } from '../../providers/fence.ts';
 import type { Change, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
 import { credentialsOf } from '../../providers/route53/credentials.ts';
@@ -152,6 +152,47 @@ describe('credentials', () => {
       because: expect.stringContaining('aws_access_key_id'),
     });
   });
+});
+
+describe('the machine it runs on', () => {
+  const VARIABLES = {
+    AWS_ACCESS_KEY_ID: 'AKIASOMEBODYELSE',
+    AWS_SECRET_ACCESS_KEY: 'somebody-elses',
+    AWS_PROFILE: 'nobody',
+    AWS_REGION: 'eu-central-1',
+    AWS_ENDPOINT_URL: 'http://127.0.0.1:1',
+    AWS_ENDPOINT_URL_ROUTE_53: 'http://127.0.0.1:1',
+    AWS_USE_FIPS_ENDPOINT: 'true',
+    AWS_USE_DUALSTACK_ENDPOINT: 'true',
+    AWS_MAX_ATTEMPTS: '5',
+    AWS_RETRY_MODE: 'adaptive',
+    AWS_DEFAULTS_MODE: 'auto',
+  };
+
+  test.each(['weighted', 'routingControls'] as const)(
+    '%s: its variables decide nothing, and a request that fails is not repeated',
+    async (mode) => {
+      for (const [name, value] of Object.entries(VARIABLES)) vi.stubEnv(name, value);
+      try {
+        await using world = await startWorld(mode);
+        const writer = world.writer();
+        await establish(writer, web, 1);
+        const change = changeTo(drainedWeb, 2, await readOne(writer, web));
+        const before = world.proxy.passed().length;
+        const refusal = {
+          status: 400,
+          contentType: 'text/xml',
+          body: '<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>',
+        };
+        const json = { status: 409, contentType: 'application/x-amz-json-1.0', body: '{"__type":"ConflictException","message":"again"}' };
+        world.proxy.answerNext(mode === 'weighted' ? refusal : json, 5);
+        expect(await writer.apply([change], patience())).toMatchObject({ outcome: 'undecided' });
+        expect(world.proxy.passed().length - before).toBe(1);
+      } finally {
+        vi.unstubAllEnvs();
+      }
+    },
+  );
 });
 
 describe('the limit of an account', () => {
@@ -358,6 +399,46 @@ describe('healthChecks', () => {
     expect(await writer.apply([changeTo(web, 3, stale)], patience())).toMatchObject({ outcome: 'conflict' });
     expect(world.standIn.snapshot()).toBe(before);
   });
+});
+
+const switched = (checks: (name: string) => string) =>
+  web.pools.map(({ pool: name, answers }) => ({
+    Name: `${web.service}.`,
+    Type: 'A',
+    SetIdentifier: name,
+    Weight: 1,
+    TTL: 30,
+    ResourceRecords: [{ Value: answers[0]! }],
+    HealthCheckId: checks(name),
+  }));
+
+test('healthChecks: users of records that carry the switches follow them', async () => {
+  const seen: unknown[] = [];
+  const zones = [{ id: ZONE_ID, name: ZONE, sets: switched((name) => checkId(web.service, name)) }];
+  await using world = await startWorld('healthChecks', {
+    zones,
+    onServed: ({ name, weights }) => name === web.service && seen.push(weights),
+  });
+  await establish(world.writer(), web, 1);
+  await establish(world.writer(), drainedWeb, 2);
+  await establish(world.writer(), web, 3);
+  expect(seen).toEqual([{ '192.0.2.2': 1 }, { '192.0.2.1': 1, '192.0.2.2': 1 }]);
+});
+
+test('routingControls: users of records whose checks follow the controls follow them too', async () => {
+  const seen: unknown[] = [];
+  const zones = [{ id: ZONE_ID, name: ZONE, sets: switched((name) => `rc-${name}`) }];
+  const healthChecks = Object.fromEntries(
+    web.pools.map(({ pool: name }) => [`rc-${name}`, { Type: 'RECOVERY_CONTROL', RoutingControlArn: controlArn(web.service, name) }]),
+  );
+  await using world = await startWorld('routingControls', {
+    zones,
+    healthChecks,
+    onServed: ({ name, weights }) => name === web.service && seen.push(weights),
+  });
+  await establish(world.writer(), web, 1);
+  await establish(world.writer(), drainedWeb, 2);
+  expect(seen).toEqual([{ '192.0.2.1': 1, '192.0.2.2': 1 }, { '192.0.2.2': 1 }]);
 });
 
 describe('routingControls', () => {
