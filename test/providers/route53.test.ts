@@ -260,6 +260,22 @@ describe('pages', () => {
     });
   });
 
+  test('a page that begins at an identifier with characters of every kind is signed as it is asked', async () => {
+    const last = "US (east) *1'! ~ä+/=&";
+    const sets = [...Array.from({ length: 300 }, (_, n) => `EU ${String(n).padStart(3, '0')}`), last].map((SetIdentifier, n) => ({
+      Name: `${web.service}.`,
+      Type: 'A',
+      SetIdentifier,
+      Weight: 1,
+      TTL: 30,
+      ResourceRecords: [{ Value: `198.51.${Math.floor(n / 250)}.${n % 250}` }],
+    }));
+    await using world = await startWorld('weighted', { zones: [{ id: ZONE_ID, name: ZONE, sets }] });
+    const back = await readOne(world.writer(), web);
+    expect(back.foreign).toHaveLength(301);
+    expect(world.proxy.passed().at(-1)?.url).toContain('identifier=US%20%28east%29%20%2A1%27%21');
+  });
+
   test('pages that go round in circles, or end nowhere, are an error and no endless loop', async () => {
     await using world = await startWorld('weighted');
     const page = (next: string) =>
