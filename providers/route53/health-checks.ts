@@ -71,7 +71,12 @@ export const openHealthChecks = (config: HealthChecksConfig, context: AwsContext
         signal,
       );
       const checks = await allChecks(account, signal);
-      return new Map(services.map((service) => [service.service, readBackOf(service, fenceReadBack(service, sets), idOf, checks)]));
+      return new Map(
+        services.map((service) => [
+          service.service,
+          readBackOf(service, fenceReadBack(service, sets.get(fenceName(service.service)) ?? []), idOf, checks),
+        ]),
+      );
     },
     apply: (changes, signal) => applyOne(zone, idOf, changes, signal),
     settle: (receipt, signal) => settledChange(zone, receipt, signal),

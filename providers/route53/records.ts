@@ -30,12 +30,10 @@ export const openRecords = (config: RecordsConfig, context: AwsContext): Provide
     can: canOf(config.mode),
     quantise: (service) => quantise(objectsOf(service), service),
     async read(services, signal) {
-      const sets = await setsOf(
-        zone,
-        services.flatMap(({ service }) => [service, fenceName(service)]),
-        signal,
-      );
-      return new Map(services.map((service) => [service.service, readBackOf(objectsOf(service), service, sets)]));
+      const names = services.flatMap(({ service }) => [service, fenceName(service)]);
+      const sets = await setsOf(zone, names, signal);
+      const own = ({ service }: ProviderService) => [service, fenceName(service)].flatMap((name) => sets.get(name) ?? []);
+      return new Map(services.map((service) => [service.service, readBackOf(objectsOf(service), service, own(service))]));
     },
     apply: (changes, signal) => applyAll(config, zone, objectsOf, changes, signal),
     settle: (receipt, signal) => settledChange(zone, receipt, signal),

@@ -11,7 +11,7 @@ import { Fault } from '../../src/errors.ts';
 import type { Applied, Settled } from '../provider.ts';
 import type { Account } from './account.ts';
 import { failureOf, outcomeOf } from './failure.ts';
-import { bareName, inOrder, keyOf, type RecordSet, recordSetShape } from './sets.ts';
+import { bareName, inOrder, keyOf, placeOf, type RecordSet, recordSetShape } from './sets.ts';
 
 /** Most sets of one reply; it is also what Route 53 gives by itself. */
 const PAGE = 300;
@@ -91,20 +91,26 @@ async function* pages(
   }
 }
 
-/** Every set of these names, and some of others. One request for each stretch of the zone that holds names near each other. */
-export const setsOf = async (zone: Zone, names: readonly string[], signal: AbortSignal): Promise<readonly RecordSet[]> => {
+/** The sets of each of these names; One request for each stretch of the zone that holds names near each other. */
+export const setsOf = async (
+  zone: Zone,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, readonly RecordSet[]>> => {
   const ordered = names.map(bareName).toSorted(inOrder);
-  if (ordered.length === 0) return [];
-  const found = new Map<string, RecordSet>();
+  const places = ordered.map(placeOf);
+  const found = new Map<string, Map<string, RecordSet>>(ordered.map((name) => [name, new Map()]));
   /** Where the page ended, or at the next name when that lies farther on. */
   const next = (offered: Start): Start | null => {
-    const at = bareName(offered.StartRecordName ?? '');
-    const ahead = ordered.find((name) => inOrder(name, at) >= 0);
-    if (ahead === undefined) return null;
-    return ahead === at ? offered : { StartRecordName: ahead };
+    const place = placeOf(offered.StartRecordName ?? '');
+    const ahead = places.findIndex((each) => each >= place);
+    if (ahead < 0) return null;
+    return places[ahead] === place ? offered : { StartRecordName: ordered[ahead]! };
   };
-  for await (const page of pages(zone, { StartRecordName: ordered[0]! }, signal, next)) for (const set of page) found.set(keyOf(set), set);
-  return [...found.values()];
+  if (ordered.length === 0) return new Map();
+  for await (const page of pages(zone, { StartRecordName: ordered[0]! }, signal, next))
+    for (const set of page) found.get(bareName(set.Name ?? ''))?.set(keyOf(set), set);
+  return new Map([...found].map(([name, sets]) => [name, [...sets.values()]]));
 };
 
 /** The whole zone. */

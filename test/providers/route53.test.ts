@@ -260,6 +260,20 @@ describe('pages', () => {
     });
   });
 
+  test('200 services in a zone as large as it may be are read with a request for each 300 records at most', async () => {
+    const services = Array.from({ length: 200 }, (_, n): ProviderService => ({ ...web, service: `s${n}.${ZONE}` }));
+    const others = Array.from({ length: 9000 }, (_, n) => ({
+      Name: `s${n % 200}-${Math.floor(n / 200)}.${ZONE}.`,
+      Type: 'A',
+      TTL: 60,
+      ResourceRecords: [{ Value: '192.0.2.200' }],
+    }));
+    await using world = await startWorld('weighted', { zones: [{ id: ZONE_ID, name: ZONE, sets: others }] });
+    const found = await world.writer().read(services, patience());
+    expect(found.size).toBe(200);
+    expect(world.proxy.passed().length).toBeLessThanOrEqual(30);
+  });
+
   test('a page that begins at an identifier with characters of every kind is signed as it is asked', async () => {
     const last = "US (east) *1'! ~ä+/=&";
     const sets = [...Array.from({ length: 300 }, (_, n) => `EU ${String(n).padStart(3, '0')}`), last].map((SetIdentifier, n) => ({

@@ -46,6 +46,8 @@ export interface Route53StandIn extends StandIn {
 
 const NAMESPACE = 'https://route53.amazonaws.com/doc/2013-04-01/';
 const ARC_REGIONS = ['us-east-1', 'us-west-2', 'eu-west-1', 'ap-northeast-1', 'ap-southeast-2'];
+/** Types that lead users somewhere. */
+const ANSWERING = new Set(['A', 'AAAA', 'CNAME']);
 const PAGE = 300;
 const CHECKS_PAGE = 100;
 
@@ -130,7 +132,8 @@ export const startRoute53 = async (options: Route53Options): Promise<Route53Stan
     if (refusals.length > 0) throw new Refusal(400, 'InvalidChangeBatch', `[${refusals.join(', ')}]`);
     zone.sets = sets;
     zone.freeAtMs = ports.clock.monoMs() + busyMs;
-    tell(new Set(changes.map(({ ResourceRecordSet: { Name } }) => `${Name.toLowerCase().replace(/\.$/, '')}.`)));
+    const answering = changes.filter(({ ResourceRecordSet: { Type } }) => ANSWERING.has(Type));
+    tell(new Set(answering.map(({ ResourceRecordSet: { Name } }) => `${Name.toLowerCase().replace(/\.$/, '')}.`)));
     const change = `C${ports.random.hex(8).toUpperCase()}`;
     settlesAtMs.set(change, ports.clock.monoMs() + visibleAfterMs);
     return { ChangeInfo: { Id: `/change/${change}`, Status: 'PENDING', SubmittedAt: '2026-11-26T00:00:00Z' } };
@@ -145,11 +148,14 @@ export const startRoute53 = async (options: Route53Options): Promise<Route53Stan
   };
 
   const listSets = (id: string, query: URLSearchParams): unknown => {
-    const sorted = zoneOf(id).sets.toSorted((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
+    const placed = zoneOf(id).sets.map((set) => ({ set, place: placeOf(set) }));
     const name = query.get('name');
     if (name === null && query.has('type')) throw new Refusal(400, 'InvalidInput', 'type needs a name');
     const from = name === null ? '' : placeOf({ Name: name, Type: query.get('type') ?? '', SetIdentifier: query.get('identifier') ?? '' });
-    const rest = sorted.filter((set) => placeOf(set) >= from);
+    const rest = placed
+      .filter(({ place }) => place >= from)
+      .toSorted((a, b) => (a.place < b.place ? -1 : 1))
+      .map(({ set }) => set);
     const size = Math.min(PAGE, Number(query.get('maxitems') ?? PAGE));
     const next = rest[size];
     return {
