@@ -16,6 +16,7 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/sbin/ip', name: 'iproute2' },
   { file: '/usr/bin/openssl', name: 'openssl' },
   { file: '/usr/bin/python3', name: 'python3' },
+  { file: '/usr/share/doc/python3-venv', name: 'python3-venv' },
   { file: '/usr/bin/etcd', name: 'etcd-server' },
   { file: '/usr/bin/etcdctl', name: 'etcd-client' },
 ];

@@ -212,6 +212,29 @@ export const webhookUrl = matching(
   (value) => parseUrl(value, ['http', 'https']) !== null,
 );
 
+/** Another address of a vendor's API. Plain http reaches this machine only: credentials and routes pass there. */
+export const serviceUrl = text(
+  'an https:// address without query or user (http:// for this machine only); write it like https://api.example.net',
+  (value) => {
+    const url = parseUrl(value, ['http', 'https']);
+    if (url === null || url.search !== '' || (url.protocol === 'http:' && !isLoopbackHost(url.hostname))) return null;
+    return value.replace(/\/+$/, '');
+  },
+);
+
+/** What AWS names a hosted zone or a health check by. */
+export const awsId = matching('the id that AWS gave, of letters, digits and hyphens; copy it from there', (value) =>
+  /^[A-Za-z0-9-]{1,64}$/.test(value),
+);
+
+export const awsArn = matching('an ARN; copy it from AWS, it begins with arn:', (value) => /^arn:[A-Za-z0-9:./_-]{1,250}$/.test(value));
+
+/** `#` and a number after it is how further sets of the same pool are called. */
+export const setIdentifier = matching(
+  'a set identifier of 1 to 120 printable characters that does not end in # and a number; write it as Route 53 has it',
+  (value) => /^[ -~]{1,120}$/.test(value) && !/#\d+$/.test(value),
+);
+
 /** The path of a request, with its query. */
 export const urlPath = matching('a path; write it like /healthz', (value) => /^\/[\x21-\x7e]{0,1023}$/.test(value));
 

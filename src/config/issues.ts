@@ -37,8 +37,9 @@ export const wanted = (issue: RawIssue): string => {
   }
   if (issue.code === 'invalid_value') return oneOf(issue.values, issue.input);
   if (issue.code === 'invalid_union' && 'options' in issue && Array.isArray(issue.options)) {
-    const kind = typeof issue.input === 'object' && issue.input !== null && 'kind' in issue.input ? issue.input.kind : undefined;
-    return oneOf(issue.options, kind);
+    // A union tells its members apart by one of their keys: kind, mode.
+    const key = 'discriminator' in issue && typeof issue.discriminator === 'string' ? issue.discriminator : 'kind';
+    return oneOf(issue.options, (issue.input as Readonly<Record<string, unknown>> | null)?.[key]);
   }
   if (issue.code === 'too_small') return `at least ${count(issue.minimum)}; add ${issue.minimum === 1 ? 'one' : 'more'}`;
   if (issue.code === 'too_big') return `at most ${count(issue.maximum)}; remove some`;

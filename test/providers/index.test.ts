@@ -30,4 +30,10 @@ test('a configuration opens the adapter that its kind names, without asking anyt
   const rfc2136 = await openProvider({ kind: 'rfc2136', zone: 'example.test', server: address, key }, context);
   expect(rfc2136.can).toBe((await providers.rfc2136()).can);
   await rfc2136.close();
+  const route53 = await openProvider(
+    { kind: 'route53', mode: 'weighted', zone: 'example.test', hostedZoneId: 'Z1', credentialsFile: 'aws', services: {} },
+    context,
+  );
+  expect(route53.can).toEqual((await providers.route53()).can);
+  await route53.close();
 });
