@@ -5,14 +5,12 @@ import type { GclbConfig } from './gclb/index.ts';
 import type { Provider, ProviderContext, ProviderModule } from './provider.ts';
 import type { Rfc2136Config } from './rfc2136/index.ts';
 import type { Route53Config } from './route53/config.ts';
-import type { Route53Config } from './route53/index.ts';
 
 export const providers = {
   builtin: async () => (await import('./builtin/index.ts')).builtin,
   cloudflare: async () => (await import('./cloudflare/index.ts')).cloudflare,
   gclb: async () => (await import('./gclb/index.ts')).gclb,
   rfc2136: async () => (await import('./rfc2136/index.ts')).rfc2136,
-  route53: async () => (await import('./route53/index.ts')).route53,
   route53: async () => (await import('./route53/index.ts')).route53,
 } as const satisfies Record<string, () => Promise<ProviderModule<never>>>;
 

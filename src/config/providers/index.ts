@@ -5,7 +5,7 @@ import { builtin } from './builtin.ts';
 import { cloudflare } from './cloudflare.ts';
 import { gclb } from './gclb.ts';
 import { rfc2136 } from './rfc2136.ts';
-import { route53, route53 } from './route53.ts';
+import { route53 } from './route53.ts';
 import type { ProviderShape } from './shape.ts';
 
 const shapes: { readonly [K in ProviderConfig['kind']]: ProviderShape<Extract<ProviderConfig, { kind: K }>> } = {
