@@ -1,6 +1,7 @@
 // Whether the files that a configuration names are there and hold what they should, as `check` looks at them: what is missing may be made later, so it
 // is a warning; a signing key of another region is a problem. Reads files; never repeats what is in them.
 import { closeSync, openSync, statSync } from 'node:fs';
+import type { ProviderConfig } from '../../providers/index.ts';
 import { publicKeyOf } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { ClusterConfig, ProbeSpec } from '../model.ts';
@@ -48,14 +49,22 @@ const probeFiles = ({ services }: ClusterConfig): Named[] => {
   );
 };
 
+const providerFiles = (name: string, provider: ProviderConfig): Named[] => {
+  const at = (...steps: string[]): Path => ['providers', name, ...steps];
+  switch (provider.kind) {
+    case 'builtin':
+      return [secret(at('tokenFile'), provider.tokenFile, provider.serve !== undefined)];
+    case 'gate':
+      return [];
+    case 'rfc2136':
+      return [secret(at('key', 'secretFile'), provider.key.secretFile)];
+  }
+};
+
 const filesOf = (config: ReplicaConfig): Named[] => [
   secret(['api', 'tokenFile'], config.api.tokenFile, true),
   ...storeFiles(config),
-  ...Object.entries(config.providers).map(([name, provider]) =>
-    provider.kind === 'rfc2136'
-      ? secret(['providers', name, 'key', 'secretFile'], provider.key.secretFile)
-      : secret(['providers', name, 'tokenFile'], provider.tokenFile, provider.serve !== undefined),
-  ),
+  ...Object.entries(config.providers).flatMap(([name, provider]) => providerFiles(name, provider)),
   ...(config.signing === undefined ? [] : [secret(['signing', 'keyFile'], config.signing.keyFile)]),
   ...config.paging.webhooks.map(({ secretFile }, i) => secret(['paging', 'webhooks', i, 'secretFile'], secretFile)),
   ...(config.cluster === null ? [] : probeFiles(config.cluster)),
