@@ -1,6 +1,6 @@
 // The door of a gate: two paths that strangers may ask, since the vendors' checkers come from everywhere, and nothing else. Answers come from memory; no
 // request can make this process ask anybody, write anything, or list what there is. Plain HTTP: TLS is a proxy's in front.
-import { type FastifyInstance, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { errorText, Fault } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import { isoTime } from '../ports.ts';
@@ -47,6 +47,8 @@ const STATUS: Readonly<Record<Form, { drain: number; keep: number }>> = {
 
 const PATH: Readonly<Record<Form, string>> = { survivor: '/gate/:service/:pool', origin: '/origin/:service/:pool' };
 
+const refuse = (reply: FastifyReply): FastifyReply => reply.code(400).headers(HEADERS).send('no such request\n');
+
 /** The server before it listens; tests inject requests into it. */
 export const gateApp = ({ gate, who, metrics }: Omit<GateServerOptions, 'host' | 'port'>): FastifyInstance => {
   const app = fastify({
@@ -62,12 +64,14 @@ export const gateApp = ({ gate, who, metrics }: Omit<GateServerOptions, 'host' |
     exposeHeadRoutes: false,
     requestIdHeader: false,
     routerOptions: { maxParamLength: NAME_MAX },
+    // A URL that is none. The type of its reply is generic over every server there is; ours is the plain one.
+    frameworkErrors: (_error, _request, reply) => void refuse(reply as unknown as FastifyReply),
     http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_MS, connectionsCheckingInterval: 1000 },
   });
   app.server.maxConnections = CONNECTIONS_MAX;
   app.removeAllContentTypeParsers();
   app.setNotFoundHandler((_request, reply) => reply.code(404).headers(HEADERS).send('no such path\n'));
-  app.setErrorHandler((_error, _request, reply) => reply.code(400).headers(HEADERS).send('no such request\n'));
+  app.setErrorHandler((_error, _request, reply) => refuse(reply));
 
   for (const form of ['survivor', 'origin'] as const)
     app.route<{ Params: { service: string; pool: string } }>({
