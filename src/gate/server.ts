@@ -39,6 +39,10 @@ const HEADERS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
 };
 
+/** What a checker that looks into bodies can tell from any other page, such as a proxy's. */
+const DRAIN = 'tidegate drain\n';
+const KEEP = 'tidegate keep\n';
+
 /** Status of an answer. A survivor gate says by 200 what has to be proved; whatever else a checker may get means nothing to it. */
 const STATUS: Readonly<Record<Form, { drain: number; keep: number }>> = {
   survivor: { drain: 200, keep: 404 },
@@ -90,7 +94,7 @@ export const gateApp = ({ gate, who, metrics }: Omit<GateServerOptions, 'host' |
           .header('x-tidegate-age', ageS === null ? 'never' : ageS.toFixed(1))
           .header('x-tidegate-seen', seenAtMs === null ? 'never' : isoTime(Math.round(seenAtMs)))
           .header('x-tidegate-from', who)
-          .send(drain ? 'drain\n' : 'keep\n');
+          .send(drain ? DRAIN : KEEP);
       },
     });
   return app;

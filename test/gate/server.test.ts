@@ -46,8 +46,9 @@ describe('an answer', () => {
     for (const method of ['GET', 'HEAD'] as const) {
       const reply = await ask(`${form}/${WEB}/${pool}`, method);
       expect(reply.status).toBe(status);
-      expect(reply.body).toBe(method === 'HEAD' ? '' : `${word}\n`);
-      expect(reply.headers['content-length']).toBe(String(word.length + 1));
+      const body = `tidegate ${word}\n`;
+      expect(reply.body).toBe(method === 'HEAD' ? '' : body);
+      expect(reply.headers['content-length']).toBe(String(body.length));
     }
     const counts = `${form === '/gate' ? 'survivor' : 'origin'} ${pool === 'mars' ? 'unknown' : word}`;
     expect(counted).toEqual([counts, counts]);

@@ -8,23 +8,25 @@ import { list, plural, say } from '../words.ts';
 import type { ProviderShape } from './shape.ts';
 
 interface Checker {
-  /** It can be told to poll another address than the one it judges. */
-  pollsElsewhere: boolean;
+  /** Why a survivor gate is not safe with it; null: it is. */
+  unfit: string | null;
   /** Users follow its DNS answers, which resolvers keep. `choice`: it offers both. */
   dns: boolean | 'choice';
   /** The only intervals that it knows, ms. Absent: many. */
   intervals?: readonly number[];
 }
 
+const OWN_ONLY = "polls the pool's own address and no other, where a survivor gate would say nothing once its region is dead";
+
 /** What the vendors' checkers can do; providers/gate/README.md has the settings and where this is written. */
 const ABILITIES: Readonly<Record<CheckerKind, Checker>> = {
-  route53: { pollsElsewhere: true, dns: true, intervals: [10_000, 30_000] },
-  ns1: { pollsElsewhere: true, dns: true },
-  cloudflare: { pollsElsewhere: false, dns: 'choice' },
-  gclb: { pollsElsewhere: false, dns: false },
-  'traffic-manager': { pollsElsewhere: false, dns: true, intervals: [10_000, 30_000] },
-  'front-door': { pollsElsewhere: false, dns: false },
-  other: { pollsElsewhere: true, dns: 'choice' },
+  route53: { unfit: null, dns: true, intervals: [10_000, 30_000] },
+  ns1: { unfit: 'knows no inverted check, and lets no two of them agree: a gate that is dead would drain', dns: true },
+  cloudflare: { unfit: OWN_ONLY, dns: 'choice' },
+  gclb: { unfit: OWN_ONLY, dns: false },
+  'traffic-manager': { unfit: OWN_ONLY, dns: true, intervals: [10_000, 30_000] },
+  'front-door': { unfit: OWN_ONLY, dns: false },
+  other: { unfit: null, dns: 'choice' },
 };
 
 /** With one, a single gate that lags behind or lies would drain a pool. */
@@ -54,10 +56,10 @@ const checker = z
     return { kind, intervalMs: interval, failures, agree, proxied: proxied ?? dns === false };
   });
 
-const fits = ({ form, checker }: Pick<GateConfig, 'form' | 'checker'>, context: z.core.$RefinementCtx): void => {
-  if (form === 'origin' || ABILITIES[checker.kind].pollsElsewhere) return;
-  const message = `origin, since the checker ${checker.kind} polls the pool's own address and no other, where a survivor gate would say nothing once its region is dead; write origin`;
-  context.addIssue({ code: 'custom', path: ['form'], message });
+const fits = ({ form, checker: { kind } }: Pick<GateConfig, 'form' | 'checker'>, context: z.core.$RefinementCtx): void => {
+  const { unfit } = ABILITIES[kind];
+  if (form === 'origin' || unfit === null) return;
+  context.addIssue({ code: 'custom', path: ['form'], message: `origin, since the checker ${kind} ${unfit}; write origin` });
 };
 
 /** A pool that too few others could speak for. `regions` null: nobody knows them. */
