@@ -1,83 +1,10 @@
-// The gate over two engines of the store. Another process's writer is another provider on the same store; a lost reply is a transaction that was carried
-// out and is told as in doubt; a store that hangs, and one that denies, are what a client of etcd makes of them.
-
-import { gate } from '../../providers/gate/index.ts';
-import { GATE_PREFIX, gateKey } from '../../providers/gate/record.ts';
-import { Fault } from '../../src/errors.ts';
+// The gate over two engines of the store; over a real etcd it is in test/system/gate.etcd.test.ts.
 import { realPorts } from '../../src/ports.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
-import { type Store, StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
-import { type ProviderHarness, providerContract } from '../contract/provider.contract.ts';
+import { providerContract } from '../contract/provider.contract.ts';
 import { createMemoryStore } from '../memory-store.ts';
 import { seededRandom } from '../virtual.ts';
-import { GATE, serviceOf } from './gate.fixture.ts';
+import { gateHarness } from './gate.fixture.ts';
 
-const SECRET = 'the-password-of-the-store';
-
-/** Rights as etcd says that they are missing. */
-const denied = (): Promise<never> => {
-  const text = 'permission denied; user nobody lacks a grant to write gate/web.example.test';
-  return Promise.reject(new StoreDefiniteError(text, { cause: new Fault('ERR_STORE_DENIED', text) }));
-};
-
-const harness = async (store: Store): Promise<ProviderHarness> => {
-  let [loses, hangs, refuses, changes, requests] = [false, false, false, 0, 0];
-  const seen: Store = {
-    ...store,
-    clusterId: store.clusterId,
-    watch: (prefix, onEvent) => store.watch(prefix, onEvent),
-    close: async () => undefined,
-    get: (query, signal) => {
-      requests++;
-      return hangs ? new Promise(() => undefined) : store.get(query, signal);
-    },
-    async txn(txn, signal) {
-      requests++;
-      if (hangs) return new Promise(() => undefined);
-      if (txn.then.length > 0) changes++;
-      // One part that no store takes.
-      const sent = refuses ? { ...txn, then: [...txn.then, { put: 'a key with spaces', value: 1 }] } : txn;
-      const done = await store.txn(sent, signal);
-      if (!loses) return done;
-      loses = false;
-      throw new StoreAmbiguousError('no answer within 1500 ms');
-    },
-  };
-  return {
-    can: gate.can,
-    services: [serviceOf('web.example.test'), serviceOf('api.example.test')],
-    provider: () => gate.open(GATE, { store: seen }),
-    intruder: () => gate.open(GATE, { store: { ...seen, clusterId: '', txn: denied } }),
-    secrets: [SECRET],
-    snapshot: async () => JSON.stringify(await store.get({ prefixes: [GATE_PREFIX] })),
-    async plant({ service }) {
-      const [found] = (await store.get({ keys: [gateKey(service)] })).kvs;
-      const record = found?.value as { pools: object };
-      const value = { ...record, pools: { ...record.pools, 'by-hand': { open: true, region: 'nowhere' } } };
-      await store.txn({ if: [], then: [{ put: gateKey(service), value }] });
-      return 'by-hand';
-    },
-    faults: {
-      loseNextReply: () => {
-        loses = true;
-      },
-      refusePart: () => {
-        refuses = true;
-      },
-      hang: () => {
-        hangs = true;
-      },
-    },
-    changes: () => changes,
-    quota: {
-      services: Array.from({ length: 200 }, (_, n) => serviceOf(`s${n}.example.test`)),
-      // A store has none of its own; a look at two hundred gates is one request.
-      perMinute: 10,
-      requests: () => requests,
-    },
-    [Symbol.asyncDispose]: () => store.close(),
-  };
-};
-
-providerContract('gate, store in memory', () => harness(createMemoryStore({ random: seededRandom('gate') })));
-providerContract('gate, embedded store', () => harness(openEmbedded({ file: ':memory:', ports: realPorts() })));
+providerContract('gate, store in memory', async () => gateHarness(createMemoryStore({ random: seededRandom('gate') })));
+providerContract('gate, embedded store', async () => gateHarness(openEmbedded({ file: ':memory:', ports: realPorts() })));

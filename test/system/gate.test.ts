@@ -132,7 +132,7 @@ gate: { listen: 127.0.0.1:${doors.gate.get(region)}, file: ${region}/gate.json }
 const checkerOf = ({ urlOf }: Setting, onDrained: (drained: readonly string[]) => void): HealthChecker =>
   startHealthChecker({
     ports,
-    ask: askOver(undiciFetch),
+    ask: askOver({ fetch: undiciFetch }),
     form: 'survivor',
     name: WEB,
     pools: REGIONS.map((pool) => ({

@@ -2,7 +2,7 @@
 // checker that polls the pool's own address. It knows their rules (polls in a row, how many must agree, everybody drained is nobody drained) and serves users
 // by fixed weights, as records that nobody writes during a failover do. It asks over real HTTP, or whatever it is given. A stand-in: what a vendor's own
 // checkers do beside this (several places that vote, what they take for an answer) is in providers/gate/README.md.
-import type { Fetch } from '../../http.ts';
+import type { Http } from '../../http.ts';
 import { type Ports, type Timer, withDeadline } from '../../ports.ts';
 import type { StandInServed } from './stand-in.ts';
 
@@ -46,9 +46,9 @@ export interface HealthChecker {
 
 /** Over real HTTP: no redirect is followed and no body looked at. */
 export const askOver =
-  (fetch: Fetch): HealthCheckerOptions['ask'] =>
+  (http: Pick<Http, 'fetch'>): HealthCheckerOptions['ask'] =>
   async (url, signal) => {
-    const reply = await fetch(url, { signal });
+    const reply = await http.fetch(url, { signal });
     await reply.body?.cancel();
     return reply.status;
   };
