@@ -226,6 +226,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     replica: name,
     secret: readSecret,
     resolve: looking.resolve,
+    gates: new Set(Object.entries(config.providers).flatMap(([called, { kind }]) => (kind === 'gate' ? [called] : []))),
     ...(config.cluster === null ? {} : { clusterName: config.cluster.name }),
     knows: {
       cluster: () => replica.coordinator.lastSight()?.cluster ?? null,

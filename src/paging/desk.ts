@@ -25,6 +25,8 @@ export interface DeskOptions {
   resolve: Resolver['resolve'];
   /** Where pages of a region alone are kept. */
   spool: Spool;
+  /** Names of providers whose place is the store itself: nobody can write there by hand while it is lost. */
+  gates: ReadonlySet<string>;
   /** What the cluster is called before the store has told, if this replica's file does. */
   clusterName?: string;
   /** What this replica knows now; asked each time. */
@@ -77,6 +79,7 @@ export const createDesk = ({ paging, knows, spool, ...options }: DeskOptions): D
     routing: knows.routing,
     nowMs: knows.nowMs,
     firstFaultAgeMs: knows.firstFaultAgeMs,
+    gates: options.gates,
     ...(options.clusterName === undefined ? {} : { clusterName: options.clusterName }),
   });
   return {
