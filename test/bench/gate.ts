@@ -3,6 +3,7 @@
 // are medians over the turns. On a machine with few cores they compete with who asks, and the 99th percentiles are the scheduler's: compare them, no more.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,11 +15,19 @@ const PER_S = 1600;
 const GOAL_MS = 1;
 const TURN_MS = 1200;
 
-const startServer = async (what: 'floor' | 'gate'): Promise<{ port: number } & AsyncDisposable> => {
+/** CPU of a process so far, ms; the kernel counts in hundredths of a second. */
+const cpuMs = (pid: number): number => {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+};
+
+const startServer = async (what: 'floor' | 'gate'): Promise<{ port: number; pid: number } & AsyncDisposable> => {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'gate-child.ts'), what], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   return {
     port: Number(line.toString()),
+    pid: child.pid ?? 0,
     async [Symbol.asyncDispose]() {
       const gone = once(child, 'exit');
       child.kill('SIGKILL');
@@ -109,35 +118,43 @@ export const benchGate = async ({ quick }: BenchOptions): Promise<Bench> => {
   await using floor = await startServer('floor');
   await using gate = await startServer('gate');
   const sides = [
-    { what: 'bare node http', port: floor.port },
-    { what: 'gate, 500 services', port: gate.port },
+    { what: 'bare node http', port: floor.port, pid: floor.pid },
+    { what: 'gate, 500 services', port: gate.port, pid: gate.pid },
   ];
   const tried = await Promise.all(
-    sides.map(async ({ what, port }) => ({
+    sides.map(async ({ what, port, pid }) => ({
       what,
+      pid,
       lines: await Promise.all(Array.from({ length: CONNECTIONS }, () => connect(port))),
       turns: [] as Turn[],
       flatOut: [] as number[],
+      cpuMs: 0,
+      asked: 0,
     })),
   );
   for (const { lines } of tried) await flatOut(lines, 1000);
   for (let turn = 0; turn < (quick ? 4 : 16); turn++)
     for (const side of tried) {
+      const [cpuBeforeMs, askedBefore] = [cpuMs(side.pid), asked];
       side.turns.push(await paced(side.lines, TURN_MS));
       side.flatOut.push(await flatOut(side.lines, TURN_MS / 4));
+      side.cpuMs += cpuMs(side.pid) - cpuBeforeMs;
+      side.asked += asked - askedBefore;
     }
-  const rows = tried.map(({ what, lines, turns, flatOut }) => {
+  const rows = tried.map(({ what, lines, turns, flatOut, cpuMs, asked }) => {
     for (const line of lines) line.close();
     return {
       what,
       answers: turns.reduce((sum, { tookMs }) => sum + tookMs.length, 0),
       p50Ms: median(turns.map(({ tookMs }) => quantile(tookMs, 0.5))),
       p99Ms: median(turns.map(({ tookMs }) => quantile(tookMs, 0.99))),
+      cpuMsEach: cpuMs / asked,
       drains: turns.reduce((sum, turn) => sum + turn.drains, 0),
       flatOutPerS: Math.round(median(flatOut)),
     };
   });
   const [bare, ours] = rows;
-  const met = bare !== undefined && ours !== undefined && ours.drains > 0 && ours.p50Ms - bare.p50Ms <= GOAL_MS;
-  return { goals: { p50BeyondFloorMs: GOAL_MS }, met, rows };
+  const met =
+    bare !== undefined && ours !== undefined && ours.drains > 0 && ours.p50Ms - bare.p50Ms <= GOAL_MS && ours.cpuMsEach <= GOAL_MS;
+  return { goals: { p50BeyondFloorMs: GOAL_MS, cpuMsEach: GOAL_MS }, met, rows };
 };
