@@ -24,6 +24,14 @@ export interface MetricsState {
   nowMs: number;
 }
 
+export interface GateGauges {
+  /** Since the store last confirmed what is answered; null: it never did. */
+  ageS: number | null;
+  seesStore: boolean;
+  /** Pools that are drained. */
+  drained: number;
+}
+
 export interface Metrics {
   /** One finished probe. `tookMs` null when nothing was sent. */
   probe(result: {
@@ -57,6 +65,10 @@ export interface Metrics {
   /** Services whose route the shadow's policy would have otherwise; and moves it would have made. */
   shadowDiverging(services: number): void;
   shadowMoves(moves: number): void;
+  /** One answer of this replica's gate. */
+  gateRequest(form: 'survivor' | 'origin', answer: 'drain' | 'keep' | 'unknown'): void;
+  /** Asked at each scrape. */
+  gate(state: () => GateGauges): void;
   /** Text for `GET /metrics`. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -144,6 +156,31 @@ const stateGauges = (registers: Registry[], current: () => MetricsState): void =
   });
 };
 
+/** Nothing is exported of a gate that is not there. */
+const gateGauges = (registers: Registry[], current: () => (() => GateGauges) | null): void => {
+  const shown = (name: string, help: string, value: (gate: GateGauges) => number): void => {
+    new Gauge({
+      name: `tidegate_gate_${name}`,
+      help,
+      // Without a label there would be a zero to see where there is no gate.
+      labelNames: ['gate'],
+      registers,
+      collect() {
+        this.reset();
+        const gate = current();
+        if (gate !== null) this.labels('own').set(value(gate()));
+      },
+    });
+  };
+  shown(
+    'age_seconds',
+    'Since the store last confirmed what the gate answers; +Inf: it never did',
+    ({ ageS }) => ageS ?? Number.POSITIVE_INFINITY,
+  );
+  shown('sees_store', '1 while the store answers this gate', ({ seesStore }) => (seesStore ? 1 : 0));
+  shown('drained_pools', 'Pools that the gate says are to be drained', ({ drained }) => drained);
+};
+
 const gauge = (registers: Registry[], name: string, help: string): ((value: number) => void) => {
   const metric = new Gauge({ name: `tidegate_${name}`, help, registers });
   metric.set(0);
@@ -162,6 +199,8 @@ export const createMetrics = (version = 'unknown'): Metrics => {
   const into = [registry];
   let state: MetricsState = { tallies: [], routing: null, overrides: null, nowMs: 0 };
   stateGauges(into, () => state);
+  let gate: (() => GateGauges) | null = null;
+  gateGauges(into, () => gate);
 
   const info = new Gauge({ name: 'tidegate_build_info', help: 'Always 1', labelNames: ['version', 'node'], registers: into });
   info.labels(version, process.version).set(1);
@@ -207,6 +246,10 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     recordDropped: (lines) => dropped.inc(lines),
     shadowDiverging: gauge(into, 'shadow_services_diverging', 'Services whose route would be another under the shadow policy'),
     shadowMoves: (moves) => shadowMoves.inc(moves),
+    gateRequest: counter(into, 'gate_requests_total', 'Answers of the gate', ['form', 'answer']),
+    gate(state) {
+      gate = state;
+    },
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };

@@ -15,8 +15,11 @@ import type { Sight } from './coordinate/read.ts';
 import { createSigner } from './coordinate/signing.ts';
 import { createShadow, type Shadow } from './drill/shadow.ts';
 import { errorText, Fault } from './errors.ts';
+import { gateFile } from './gate/file.ts';
+import { type Gate, openGate } from './gate/gate.ts';
+import { serveGate } from './gate/server.ts';
 import type { Log } from './log.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import type { ClusterConfig } from './model.ts';
 import { type Close, type Ends, lookContext, openProviders, openStore, type ServeContext } from './open.ts';
 import { createDesk, spoolOf } from './paging/desk.ts';
@@ -80,10 +83,22 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   const boot = ports.random.hex(8);
   let config = initial;
   let stopping = false;
+  /** The parts below exist. */
+  let isWired = false;
   const metrics = createMetrics(version);
   const looking = lookContext(config, context, ends);
   const store = measuredStore(await openStore(config, context, looking.resolve, ends), metrics, ports.clock);
   const providers = await openProviders(config, context, { resolve: looking.resolve, store }, ends);
+  /** Found before there is anybody to page. */
+  const gateTroubles = new Map<string, string>();
+  // As early as can be: what polls it should not have to wait for anything else here.
+  const gate = await startGate(config, context, {
+    store,
+    metrics,
+    cluster: () => (isWired ? (replica.coordinator.lastSight()?.cluster ?? null) : null),
+    onTrouble: (subject, because) => void gateTroubles.set(subject, because),
+    ends,
+  });
   /** When the store last answered. */
   let seenAtMs = Number.NEGATIVE_INFINITY;
   /** A store that answers but takes nothing (it is full, say) is as good as lost: then this replica's own beat grows old in it. */
@@ -105,6 +120,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       role: coordinator.role(),
       vote: vantage.vote(),
       shadow: shadow.status(),
+      gate: gate?.status() ?? null,
       nowMs: coordinator.nowMs(),
     });
   };
@@ -173,6 +189,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
         recorder?.sight(sight, nowMs, replica.coordinator.role().role === 'coordinator');
         metrics.votesRefused(sight.refused.length);
         if (sight.cluster === null) return;
+        pageGate();
         doubted(sight);
         joined(sight.cluster);
         selfCheck(sight.cluster);
@@ -196,6 +213,8 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     },
   });
 
+  isWired = true;
+
   const desk = createDesk({
     spool,
     paging: config.paging,
@@ -207,6 +226,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     replica: name,
     secret: readSecret,
     resolve: looking.resolve,
+    gates: new Set(Object.entries(config.providers).flatMap(([called, { kind }]) => (kind === 'gate' ? [called] : []))),
     ...(config.cluster === null ? {} : { clusterName: config.cluster.name }),
     knows: {
       cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
@@ -231,6 +251,12 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
         subject: `vote-refused-${placeOf(key).region}`,
         summary: `${key} is not counted: ${because}; nothing rests on it. Either a replica there has the wrong signing key, or somebody writes what is not theirs: look at that replica, then who holds the store's credentials`,
       });
+  };
+
+  const pageGate = (): void => {
+    for (const [subject, because] of gateTroubles)
+      desk.report({ type: `gate.${subject}`, severity: 'warning', subject: `gate-${subject}-${region}-${name}`, summary: because });
+    gateTroubles.clear();
   };
 
   // A cluster taken from a store was checked against another replica's file: what does not fit this one is said once per version.
@@ -349,6 +375,26 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       return stopped;
     },
   };
+};
+
+/** Opens the gate and its door, if the file has one. Throws Fault ERR_LISTEN. */
+const startGate = async (
+  { gate: config, region, replica }: ReplicaConfig,
+  { ports, log }: ServeContext,
+  { ends, metrics, ...options }: Pick<Parameters<typeof openGate>[0], 'store' | 'cluster' | 'onTrouble'> & { metrics: Metrics; ends: Ends },
+): Promise<Gate | null> => {
+  if (config === undefined) return null;
+  const who = `${region}/${replica}`;
+  const gate = await openGate({ ...options, ports, log, file: gateFile(config.file), who });
+  ends.working.push(() => gate.close());
+  const door = await serveGate({ host: config.host, port: config.port, gate, who, metrics });
+  ends.working.push(() => door.close());
+  metrics.gate(() => {
+    const { ageS, seesStore, drained } = gate.status();
+    return { ageS, seesStore, drained: drained.length };
+  });
+  log.info('gate.serving', { address: `${config.host}:${door.port}`, file: config.file });
+  return gate;
 };
 
 /** Ends the process's work when it takes longer than it may. */

@@ -109,3 +109,23 @@ describe('labels', () => {
     expect(text).toContain(`tidegate_build_info{version="1.2.3",node="${process.version}"} 1`);
   });
 });
+
+test('of a gate: answers by form, its age, whether it sees the store; nothing where there is none', async () => {
+  const metrics = createMetrics();
+  expect(await metrics.text()).not.toMatch(/tidegate_gate_age_seconds\{/);
+  metrics.gateRequest('survivor', 'drain');
+  metrics.gateRequest('survivor', 'drain');
+  metrics.gateRequest('origin', 'keep');
+  let ageS: number | null = null;
+  metrics.gate(() => ({ ageS, seesStore: ageS !== null, drained: 2 }));
+  const never = await metrics.text();
+  expect(never).toContain('tidegate_gate_age_seconds{gate="own"} +Inf');
+  expect(sample(never, 'tidegate_gate_sees_store{gate="own"}')).toBe(0);
+  ageS = 1.5;
+  const text = await metrics.text();
+  expect(sample(text, 'tidegate_gate_requests_total{form="survivor",answer="drain"}')).toBe(2);
+  expect(sample(text, 'tidegate_gate_requests_total{form="origin",answer="keep"}')).toBe(1);
+  expect(sample(text, 'tidegate_gate_age_seconds{gate="own"}')).toBe(1.5);
+  expect(sample(text, 'tidegate_gate_sees_store{gate="own"}')).toBe(1);
+  expect(sample(text, 'tidegate_gate_drained_pools{gate="own"}')).toBe(2);
+});

@@ -12,6 +12,7 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/usr/sbin/named', name: 'bind9' },
   { file: '/usr/bin/dig', name: 'bind9-dnsutils' },
   { file: '/usr/sbin/unbound', name: 'unbound' },
+  { file: '/usr/sbin/nginx', name: 'nginx-light' },
   { file: '/usr/sbin/nft', name: 'nftables' },
   { file: '/sbin/ip', name: 'iproute2' },
   { file: '/usr/bin/openssl', name: 'openssl' },

@@ -2,19 +2,23 @@
 // people who give orders. Scenario files, the simulator and virtual-time benches stand on it. Deterministic for a seed. What goes wrong below the replicas
 // is world/ground.ts (targets and ways), world/wire.ts (calls) and world/zone.ts (the provider).
 import { createPrivateKey } from 'node:crypto';
+import { gate as gateProvider } from '../providers/gate/index.ts';
 import { createOverrideWriter } from '../src/api/overrides.ts';
 import { createConvergeDuties } from '../src/converge/duties.ts';
 import { KEYS, placeOf } from '../src/coordinate/keys.ts';
 import { applyMembers } from '../src/coordinate/members.ts';
 import type { Sight } from '../src/coordinate/read.ts';
 import { createSigner, type Signer } from '../src/coordinate/signing.ts';
+import { memoryDisk } from '../src/disk.ts';
 import { Fault } from '../src/errors.ts';
+import type { GateFile } from '../src/gate/file.ts';
+import { type Gate, openGate } from '../src/gate/gate.ts';
 import type { VantageInput } from '../src/health/vantage.ts';
 import type { Adopted, ClusterConfig, EndpointKey, EndpointName, Override, OverrideScope, Overrides, Page, Routing } from '../src/model.ts';
 import type { Channel, Delivery } from '../src/paging/channel.ts';
 import { createDirectPages } from '../src/paging/direct.ts';
 import { createOutbox } from '../src/paging/outbox.ts';
-import { memoryDisk, openSpool, type Spool } from '../src/paging/spool.ts';
+import { openSpool, type Spool } from '../src/paging/spool.ts';
 import type { Random } from '../src/ports.ts';
 import { startSelfCheck } from '../src/probe/selfcheck.ts';
 import { runAdoption } from '../src/publish/adoption.ts';
@@ -58,6 +62,8 @@ export interface WorldOptions {
   clocks?: { rate: number; skewMs: number };
   /** Votes and beats are signed, and only signed ones count. */
   signed?: boolean;
+  /** Processes have a provider `gates` as well, and serve a gate, whose file outlives them. */
+  gates?: boolean;
 }
 
 /** A human's order that was answered with yes. */
@@ -102,6 +108,7 @@ interface Place extends Client {
   replica: Replica;
   store: Store;
   egress: boolean;
+  gate: Gate | null;
   ends: (() => Promise<unknown>)[];
 }
 
@@ -113,6 +120,26 @@ const seededKey = (random: Random): string =>
   createPrivateKey({ key: Buffer.concat([ED25519_DER, Buffer.from(random.hex(32), 'hex')]), format: 'der', type: 'pkcs8' })
     .export({ type: 'pkcs8', format: 'pem' })
     .toString();
+
+/** As written in the files of all replicas. */
+const GATES = {
+  kind: 'gate',
+  form: 'survivor',
+  checker: { kind: 'route53', intervalMs: 10_000, failures: 3, agree: 2, proxied: false },
+} as const;
+
+const memoryGateFile = (): GateFile => {
+  let text = '';
+  return {
+    read: async () => text,
+    replace: async (next) => {
+      text = next;
+    },
+    setAside: async () => {
+      text = '';
+    },
+  };
+};
 
 const ANCHOR_TIMEOUT_MS = 1500;
 /** What stops takes this long at most. */
@@ -137,6 +164,7 @@ export class World {
   readonly #tampered = new Map<string, ClusterConfig>();
   readonly #sinks = new Map<string, SinkMode>(SINKS.map((name) => [name, 'ok']));
   readonly #spools = new Map<string, Spool>();
+  readonly #gateFiles = new Map<string, GateFile>();
   readonly #signers = new Map<string, Signer>();
   readonly #notary = createNotary();
   #author: Author | null = null;
@@ -270,7 +298,17 @@ export class World {
       `${region} ${this.#boots}`,
       clocks === undefined ? {} : { rate: 1 + off(clocks.rate), wallSkewMs: Math.round(off(clocks.skewMs)) },
     );
-    const place = { region, name, process, cut: 'no', egress: true, missed: false, watches: new Set(), ends: [] } as unknown as Place;
+    const place = {
+      region,
+      name,
+      process,
+      cut: 'no',
+      egress: true,
+      missed: false,
+      watches: new Set(),
+      gate: null,
+      ends: [],
+    } as unknown as Place;
     this.#places.add(place);
     const remote = this.#client(place);
     place.boot = process.ports.random.hex(4);
@@ -287,7 +325,10 @@ export class World {
       boot: place.boot,
       signer: this.#signers.get(region) ?? null,
       verifier: this.#notary.verifier,
-      providers: new Map([['memory', this.zone.seenFrom(place)]]),
+      providers: new Map([
+        ['memory', this.zone.seenFrom(place)],
+        ...(this.#options.gates === true ? [['gates', gateProvider.open(GATES, { store: place.store })] as const] : []),
+      ]),
       look: (spec, cluster, signal) => this.ground.look(region, ports, spec, cluster, signal),
       events: {
         sight: (sight, nowMs) => {
@@ -314,7 +355,21 @@ export class World {
         configConflict: (because) => this.#events.configConflict?.(this.virtual.now(), this.#label(name), because),
       },
     });
+    if (this.#options.gates === true) void this.#openGate(place);
     if (this.#options.whole === true) void this.#equip(place, () => ports.clock.monoMs() - heardAtMs);
+  }
+
+  async #openGate(place: Place): Promise<void> {
+    const file = this.#gateFiles.get(place.name) ?? memoryGateFile();
+    this.#gateFiles.set(place.name, file);
+    const cluster = (): ClusterConfig | null => place.replica.coordinator.lastSight()?.cluster ?? null;
+    place.gate = await openGate({ ports: place.process.ports, store: place.store, log: silentLog, file, who: place.name, cluster });
+    place.ends.push(() => place.gate?.close() ?? Promise.resolve());
+  }
+
+  /** The gate of a region's first replica, or of the one named; undefined: nobody answers there. */
+  gate(where: string): Gate | undefined {
+    return this.#placesAt(where)[0]?.gate ?? undefined;
   }
 
   /** What a process of the service runs beside its core. */

@@ -70,12 +70,12 @@ voter() {
 # Decisions and what follows them. Decisions are numbered: from audit/0 to before audit/: leaves out audit/config-, which belongs to who applies.
 coordinator() {
   voter "$1" "$2"
-  may_write "$1" leader routing incident/ outbox/ applied/ observed/ run/
+  may_write "$1" leader routing incident/ outbox/ applied/ observed/ run/ gate/
   ctl role grant-permission "$1" readwrite "${prefix}audit/0" "${prefix}audit/:"
 }
 
 admin() {
-  may_write "$1" members adopted routing override applied/ audit/ outbox/
+  may_write "$1" members adopted routing override applied/ audit/ outbox/ gate/
 }
 
 for member in $members; do

@@ -5,6 +5,7 @@
 import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from '../converge/timings.ts';
 import { whyGray, whyOut } from '../decide/explain.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
+import type { GateStatus } from '../gate/gate.ts';
 import type {
   AppliedRecord,
   ClusterConfig,
@@ -57,6 +58,8 @@ export interface StatusInput {
   self: SelfStatus;
   /** The second policy, if this replica has one. */
   shadow?: ShadowStatus | null;
+  /** What this replica's gate answers, if it has one. */
+  gate?: GateStatus | null;
   /** Cluster time. */
   nowMs: number;
 }
@@ -119,6 +122,8 @@ export interface StatusDocument {
   };
   /** Absent: this replica has none. */
   shadow?: ShadowStatus;
+  /** Absent: this replica serves no gate. */
+  gate?: GateStatus;
   overrides: { version: number; items: readonly (Override & { active: boolean; leftMs: number })[] };
   /** Newest first, at most 50. */
   incidents: readonly (Incident & { detection: DetectionTiming; convergence: ConvergenceTiming })[];
@@ -263,6 +268,7 @@ export const statusDocument = (input: StatusInput): StatusDocument => {
       refused: input.refused ?? [],
     },
     ...(input.shadow == null ? {} : { shadow: input.shadow }),
+    ...(input.gate == null ? {} : { gate: input.gate }),
     overrides: {
       version: overrides?.version ?? 0,
       items: (overrides?.items ?? []).map((item) => ({

@@ -3,6 +3,7 @@
 import type { Role } from '../coordinate/coordinator.ts';
 import type { Sight } from '../coordinate/read.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
+import type { GateStatus } from '../gate/gate.ts';
 import { type Heard, isFresh } from '../health/chamber.ts';
 import { configHash } from '../health/config-hash.ts';
 import { tally } from '../health/quorum.ts';
@@ -20,6 +21,7 @@ export interface Viewing {
   /** As this replica means it now, whether or not it could be written. */
   vote: Vote | null;
   shadow?: ShadowStatus | null;
+  gate?: GateStatus | null;
   /** Cluster time. */
   nowMs: number;
 }
@@ -86,6 +88,7 @@ export const statusNow = (viewing: Viewing): StatusDocument | null => {
     leader: sight.leader,
     self: selfOf(viewing, cluster, heard),
     shadow: viewing.shadow ?? null,
+    gate: viewing.gate ?? null,
     nowMs,
   });
 };

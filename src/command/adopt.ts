@@ -70,19 +70,19 @@ export const adoptWith = async (
   const loaded = loadConfig(options.config);
   if (!loaded.ok) return sayProblems(loaded.problems, options.json, context);
   const { ports } = context;
-  const providers = openedProviders(loaded.config, ports);
+  const store = await (context.open ?? openCommandStore)(loaded.config, ports);
   try {
-    const store = await (context.open ?? openCommandStore)(loaded.config, ports);
+    const providers = openedProviders(loaded.config, ports, store);
     try {
       const result = await runAdoption({ ports, store, provider: (name) => providers.provider(name) }, request);
       const { text, data } = tell(result, request);
       context.out(options.json === true ? data : text);
       return 0;
     } finally {
-      await store.close();
+      await providers.close();
     }
   } finally {
-    await providers.close();
+    await store.close();
   }
 };
 

@@ -16,11 +16,19 @@ export interface OpenedProviders {
   close(): Promise<void>;
 }
 
+/** `store`: for what is published through it; a function is asked when a provider needs one, and what it opens is closed here. */
 export const openedProviders = (
   config: Pick<ReplicaConfig, 'file' | 'providers' | 'dns'>,
   ports: Ports,
-  store?: Store,
+  store?: Store | (() => Promise<Store>),
 ): OpenedProviders => {
+  let ours: Promise<Store> | null = null;
+  const storeFor = async (kind: string): Promise<Store | undefined> => {
+    if (typeof store !== 'function') return store;
+    if (kind !== 'gate') return undefined;
+    ours ??= store();
+    return ours;
+  };
   const opened = new Map<string, Provider>();
   const resolver = openResolver(config, ports);
   const http = createHttp({ ports, resolve: (host, signal) => resolver.resolve(host, signal) });
@@ -36,11 +44,12 @@ export const openedProviders = (
           `${config.file}: found the providers ${names}, expected ${name} among them; use the file of a region that writes there`,
         );
       }
+      const lent = await storeFor(entry.kind);
       const provider = await openProvider(entry, {
         ports,
         secret: readSecret,
         fetch: http.fetch,
-        ...(store === undefined ? {} : { store }),
+        ...(lent === undefined ? {} : { store: lent }),
       });
       opened.set(name, provider);
       return provider;
@@ -49,6 +58,8 @@ export const openedProviders = (
       await Promise.all([...opened.values()].map((provider) => provider.close()));
       await http.close();
       resolver.close();
+      // One that could not be opened has said so.
+      await ours?.then((opened) => opened.close()).catch(() => undefined);
     },
   };
 };

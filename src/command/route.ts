@@ -12,7 +12,7 @@ import type { ClusterConfig, ServiceConfig } from '../model.ts';
 import { isoTime, type Ports } from '../ports.ts';
 import { routeText } from '../publish/adopt.ts';
 import { byHand, type HandPlan, planByHand, readServed, routeFrom, setByHand } from '../publish/break-glass.ts';
-import type { Saying } from './open.ts';
+import { openCommandStore, type Saying } from './open.ts';
 import { sayProblems } from './problems.ts';
 import { type OpenedProviders, oneLine, openedProviders } from './providers.ts';
 
@@ -43,6 +43,8 @@ export interface RouteContext extends Saying {
   ports: Ports;
   /** Asks the human; null: there is nobody to ask. */
   confirm: ((question: string) => Promise<boolean>) | null;
+  /** Opens the store of a service whose gate lies in it; absent: the one that the file names. */
+  open?: typeof openCommandStore;
 }
 
 interface Files {
@@ -77,6 +79,24 @@ const servedText = ({ shares, fence, foreign }: ReadBack): string => {
 
 const servedData = ({ shares, fence, foreign }: ReadBack) => ({ shares, fence, manual: fence !== null && isManual(fence), foreign });
 
+/** The store is opened for what lies in it, and for nothing else: by hand is for when there is none. */
+const openedFor = (config: ReplicaConfig, { ports, open = openCommandStore }: RouteContext): OpenedProviders =>
+  openedProviders(config, ports, () => open(config, ports));
+
+const WITHOUT_STORE =
+  'a gate lies in the store and cannot be read or set without one: the gates go on answering as they last did. What can be done meanwhile is at the vendor: ' +
+  'drain with its own switch, as "By hand" in providers/gate/README.md says for each';
+
+/** Adds what else can be done when it is the store that is missing. */
+const gateAware = async <T>(config: ReplicaConfig, provider: string, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (config.providers[provider]?.kind !== 'gate' || !(error instanceof Fault)) throw error;
+    throw new Fault(error.code, `${error.message}; ${WITHOUT_STORE}`, { cause: error });
+  }
+};
+
 // ---- show ----
 
 /** Prints what each provider serves. Exit codes: 0, 78 for a file that is not accepted; throws Fault ERR_USAGE, ERR_SECRET, ERR_PROVIDER. */
@@ -86,14 +106,15 @@ export const routeShow = async (options: RouteShowOptions, context: RouteContext
   const { config, cluster } = files;
   const names = options.service ?? [];
   const services = names.length === 0 ? cluster.services : names.map((name) => serviceOf(cluster, name));
-  const providers = openedProviders(config, context.ports);
+  const providers = openedFor(config, context);
   try {
     const found = new Map<string, ReadBack>();
     for (const [name, some] of Map.groupBy(services, (s) => s.provider)) {
-      const hand = { ports: context.ports, provider: await providers.provider(name), name };
-      const read = await readServed(
-        hand,
-        some.map((s) => byHand(s, {})),
+      const read = await gateAware(config, name, async () =>
+        readServed(
+          { ports: context.ports, provider: await providers.provider(name), name },
+          some.map((s) => byHand(s, {})),
+        ),
       );
       for (const [service, back] of read) found.set(service, back);
     }
@@ -160,9 +181,11 @@ const setWith = async ({ options, context, files: { config, cluster }, providers
   const { ports } = context;
   const service = serviceOf(cluster, options.service);
   const route = routeFrom(service, options.share);
-  const provider = await providers.provider(service.provider);
-  const hand = { ports, provider, name: service.provider };
-  const plan = await planByHand(hand, service, route, owner);
+  const { hand, plan } = await gateAware(config, service.provider, async () => {
+    const hand = { ports, provider: await providers.provider(service.provider), name: service.provider };
+    return { hand, plan: await planByHand(hand, service, route, owner) };
+  });
+  const { provider } = hand;
   context.err(planText(service, plan));
   if (provider.can.fencing === 'none')
     context.err('this provider keeps no fence: a coordinator at work will not see that a human set this; place a stop first\n');
@@ -216,7 +239,7 @@ export const routeSet = async (options: RouteSetOptions, context: RouteContext):
   const [owner, reason] = [oneLine('--owner', options.owner), oneLine('--reason', options.reason)];
   const files = filesOf(options, context);
   if (typeof files === 'number') return files;
-  const providers = openedProviders(files.config, context.ports);
+  const providers = openedFor(files.config, context);
   try {
     return await setWith({ options, context, files, providers, reason, owner });
   } finally {

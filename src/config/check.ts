@@ -129,7 +129,8 @@ const providerOf = (draft: Draft, cluster: ClusterConfig, service: ServiceConfig
   const provider = names.includes(service.provider) ? draft.providers[service.provider] : undefined;
   if (provider === undefined)
     return [finding([...at, 'provider'], unknown('provider of this file', service.provider, names, 'declare it under providers'))];
-  const misfit = shapeOf(provider).misfit(provider, service, service.provider);
+  const regions = draft.broken([...AT, 'regions']) ? null : cluster.regions;
+  const misfit = shapeOf(provider).misfit(provider, service, service.provider, regions);
   return misfit === null || draft.broken([...at, ...misfit.at]) ? [] : [finding([...at, ...misfit.at], misfit.message)];
 };
 

@@ -1,6 +1,7 @@
 // Whether the files that a configuration names are there and hold what they should, as `check` looks at them: what is missing may be made later, so it
 // is a warning; a signing key of another region is a problem. Reads files; never repeats what is in them.
 import { closeSync, openSync, statSync } from 'node:fs';
+import type { ProviderConfig } from '../../providers/index.ts';
 import { publicKeyOf } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { ClusterConfig, ProbeSpec } from '../model.ts';

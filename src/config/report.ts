@@ -1,5 +1,6 @@
 // What `tidegate check --config F` prints about an accepted file: who votes, how long the worst case takes, what is lawful but hardly meant. Pure.
 // Written for somebody who was woken up: numbers first, equal things once, nothing that scrolls away.
+import type { ProviderConfig } from '../../providers/index.ts';
 import type { ClusterConfig, RegionConfig } from '../model.ts';
 import { type Pace, paceOf, type Sum, worstCaseGroups } from './arithmetic.ts';
 import { type ElectorateGroup, electorateGroups } from './electorate.ts';
@@ -19,18 +20,27 @@ const storeLine = (store: ReplicaConfig['store']): string => {
   return `etcd, ${list(store.endpoints, 16)}; keys under ${store.prefix}; ${who === '' ? 'nobody proves who they are' : who}; ${say(store.timeoutMs)} per call`;
 };
 
-/** Where its objects lie. */
-const scopeOf = (entry: ReplicaConfig['providers'][string]): string =>
-  entry.kind === 'gclb' ? `project ${entry.project}, mode ${entry.mode}` : `zone ${entry.zone}`;
+/** What it is and where its objects lie. */
+const providerText = (entry: ProviderConfig): string => {
+  switch (entry.kind) {
+    case 'gate':
+      return `gate, ${entry.form} form, polled by ${entry.checker.kind}`;
+    case 'gclb':
+      return `gclb, project ${entry.project}, mode ${entry.mode}`;
+    default:
+      return `${entry.kind}${'zone' in entry ? `, zone ${entry.zone}` : ''}`;
+  }
+};
 
 const replicaLines = (config: ReplicaConfig): string[] => {
-  const { store, providers, cluster, signing, record, shadow } = config;
-  const names = Object.entries(providers).map(([name, entry]) => `${name} (${entry.kind}, ${scopeOf(entry)})`);
+  const { store, providers, cluster, signing, record, shadow, gate } = config;
+  const names = Object.entries(providers).map(([name, entry]) => `${name} (${providerText(entry)})`);
   return [
     `replica    ${config.region}/${config.replica}, api at ${showHostPort(config.api)}`,
     `store      ${storeLine(store)}`,
     ...(signing === undefined ? [] : [`signing    votes, with the key in ${signing.keyFile}`]),
     `providers  ${list(names)}`,
+    ...(gate === undefined ? [] : [`gate       served at ${showHostPort(gate)}, remembered in ${gate.file}`]),
     ...(record === undefined
       ? []
       : [`record     ${record.folder}, at most ${record.maxBytes} bytes, ${record.observations ? 'with' : 'without'} looks`]),

@@ -59,6 +59,8 @@ export interface ReplicaConfig {
   /** `host:port` of resolvers for names of targets; none: those of /etc/resolv.conf. */
   dns: { resolvers: readonly string[] };
   providers: Readonly<Record<string, ProviderConfig>>;
+  /** Serves the gates: what decisions say of pools, to the vendors' checkers. Absent: this replica serves none. */
+  gate?: HostPort & { file: string };
   /** What signs this region's votes. Without it they are unsigned. */
   signing?: { keyFile: string };
   /** `spoolFile`: pages that this replica tells by itself while the store does not answer. */
@@ -147,6 +149,10 @@ export const replicaShape = {
   }),
   dns: z.strictObject({ resolvers: few(hostPortText).default([]) }).default({ resolvers: [] }),
   providers: z.record(name, providerEntry).default({}),
+  gate: z
+    .strictObject({ listen, file: filePath })
+    .transform(({ listen, file }): NonNullable<ReplicaConfig['gate']> => ({ ...listen, file }))
+    .optional(),
   signing: z.strictObject({ keyFile: filePath }).optional(),
   paging: z
     .strictObject({

@@ -136,6 +136,14 @@ const etcdWarnings = ({ store, signing, paging }: ReplicaConfig): Finding[] => {
   return findings;
 };
 
+/** What is written and served by nobody here. */
+const gateWarnings = ({ providers, gate }: ReplicaConfig): Finding[] => {
+  const name = Object.entries(providers).find(([, { kind }]) => kind === 'gate')?.[0];
+  if (name === undefined || gate !== undefined) return [];
+  const message = `found nothing, expected gate.listen and gate.file beside the provider "${name}"; its decisions are written, and checkers that ask this replica hear nothing`;
+  return [{ path: ['gate'], at: 'key', message }];
+};
+
 const unusedCluster = ({ store }: ReplicaConfig): Finding[] => {
   if (store.kind === 'embedded') return [];
   const todo =
@@ -158,5 +166,6 @@ export const clusterWarnings = (cluster: ClusterConfig): Finding[] => [
 export const warningsOf = (config: ReplicaConfig): Finding[] => [
   ...listenWarnings(config),
   ...etcdWarnings(config),
+  ...gateWarnings(config),
   ...(config.cluster === null ? [] : [...unusedCluster(config), ...clusterWarnings(config.cluster)]),
 ];

@@ -1,4 +1,4 @@
-// The keys of the store, in one place.
+// The keys of the store, in one place; but `gate/<service>` is in providers/gate/record.ts, since an adapter writes it.
 export const KEYS = { members: 'members', leader: 'leader', routing: 'routing', override: 'override', adopted: 'adopted' } as const;
 
 export const voteKey = (region: string, replica: string): string => `vote/${region}/${replica}`;

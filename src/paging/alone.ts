@@ -3,7 +3,7 @@
 // every region and replica would choose. Pure; src/paging/direct.ts asks, keeps and sends.
 import type { ClusterConfig, Page, Routing, ServiceConfig, Vote } from '../model.ts';
 import { type Belief, beliefsOf, type Eyes, poolsOut, shareOf } from './belief.ts';
-import { breakGlass, routeWithout } from './break-glass.ts';
+import { breakGlass, gateByHand, routeWithout } from './break-glass.ts';
 
 /** What may be open: that the store is lost, and each region that the own vote holds down. */
 export type Subject = 'store' | `down/${string}`;
@@ -33,6 +33,8 @@ export interface Facts extends Pick<Eyes, 'firstFaultAgeMs'> {
   vote: Vote | null;
   store: StoreState;
   open: ReadonlyMap<string, OpenSubject>;
+  /** Names of providers whose place is the store itself, as far as this replica knows them: no command can write there now. */
+  gates?: ReadonlySet<string>;
   /** False: it was taken back a moment ago, and has to rest. */
   mayOpen: (subject: Subject) => boolean;
   nowMs: number;
@@ -93,7 +95,8 @@ const commandsFor = (facts: Facts, eyes: Eyes, services: readonly ServiceConfig[
   services.flatMap((service) => {
     const route = Object.fromEntries(service.pools.map((pool) => [pool.name, shareOf(facts.routing, service, pool)]));
     const without = routeWithout(service, route, poolsOut(eyes, service));
-    return without === null ? [] : [breakGlass(service, without)];
+    if (without === null) return [];
+    return facts.gates?.has(service.provider) === true ? [gateByHand(service, poolsOut(eyes, service))] : [breakGlass(service, without)];
   });
 
 const firstOf = (commands: readonly string[]): string => {

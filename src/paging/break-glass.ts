@@ -22,3 +22,9 @@ export const breakGlass = (service: ServiceConfig, route: Route): string => {
   const shares = service.pools.map(({ name }) => `${name}=${(route[name] ?? 0) / 10}`).join(' ');
   return `tidegate route set --break-glass -c FILE -f CLUSTER --service ${service.name} --share ${shares} --reason WHY --owner YOU`;
 };
+
+/** For a service whose provider is a gate, which lies in the very store that is missing: no command reaches it. */
+export const gateByHand = (service: ServiceConfig, out: ReadonlySet<string>): string => {
+  const who = out.size === 0 ? 'the pool that has to go' : [...out].join(', ');
+  return `no command: ${service.name} is on gates, which need the store; drain ${who} at the vendor or in front of the gates, by "By hand" in providers/gate/README.md`;
+};

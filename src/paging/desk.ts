@@ -1,5 +1,6 @@
 // The desk of one replica: everything that pages, through the same channels. The outbox delivers what decisions committed, while this replica coordinates;
 // reports are what it has to tell by itself; direct pages are for when the store does not answer.
+import { fileDisk, memoryDisk } from '../disk.ts';
 import type { Resolver } from '../dns/resolver.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -10,7 +11,7 @@ import { createDirectPages } from './direct.ts';
 import { CHANNELS, type ChannelConfigs } from './index.ts';
 import { createOutbox } from './outbox.ts';
 import { createReporter, type Report } from './report.ts';
-import { fileDisk, memoryDisk, openSpool, type Spool } from './spool.ts';
+import { openSpool, type Spool } from './spool.ts';
 
 export interface DeskOptions {
   paging: { webhooks: readonly ChannelConfigs['webhook'][]; spoolFile?: string };
@@ -24,6 +25,8 @@ export interface DeskOptions {
   resolve: Resolver['resolve'];
   /** Where pages of a region alone are kept. */
   spool: Spool;
+  /** Names of providers whose place is the store itself: nobody can write there by hand while it is lost. */
+  gates: ReadonlySet<string>;
   /** What the cluster is called before the store has told, if this replica's file does. */
   clusterName?: string;
   /** What this replica knows now; asked each time. */
@@ -76,6 +79,7 @@ export const createDesk = ({ paging, knows, spool, ...options }: DeskOptions): D
     routing: knows.routing,
     nowMs: knows.nowMs,
     firstFaultAgeMs: knows.firstFaultAgeMs,
+    gates: options.gates,
     ...(options.clusterName === undefined ? {} : { clusterName: options.clusterName }),
   });
   return {

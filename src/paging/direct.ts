@@ -53,6 +53,8 @@ export interface DirectOptions {
   /** Age of the start of the endpoint's current streak of faults here; absent: pages do not say. */
   firstFaultAgeMs?: (key: EndpointKey) => number | null;
   metrics?: Pick<Metrics, 'page'>;
+  /** Names of providers whose place is the store itself. */
+  gates?: ReadonlySet<string>;
 }
 
 export interface DirectPages {
@@ -111,6 +113,7 @@ export const createDirectPages = (options: DirectOptions): DirectPages => {
       vote: options.belief(),
       firstFaultAgeMs: options.firstFaultAgeMs ?? (() => null),
       store: state,
+      ...(options.gates === undefined ? {} : { gates: options.gates }),
       open: spool.open(),
       mayOpen: (subject) => (rests.get(subject)?.untilMs ?? Number.NEGATIVE_INFINITY) <= mono(),
       nowMs: options.nowMs(),

@@ -2,23 +2,13 @@
 // goes on where this one stopped. A line that cannot be read (a crash in mid-write) is skipped and said. When every page is in the outbox and nothing is
 // open any more, the file is emptied. A disk that fails keeps nobody from being paged: what it did not take stays in memory and is written with the next.
 // One process per file: the replica's name is its lock.
-import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import type { Disk } from '../disk.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Page } from '../model.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import type { OpenSubject } from './alone.ts';
 import { isPage } from './retention.ts';
-
-/** The file as the spool needs it. Each promise resolves when the text is safe from a crash of the machine. */
-export interface Disk {
-  /** Empty when there is none. */
-  read(): Promise<string>;
-  append(text: string): Promise<void>;
-  /** All or nothing. */
-  replace(text: string): Promise<void>;
-}
 
 export interface SpooledPage {
   subject: string;
@@ -53,46 +43,8 @@ type Line =
 const PAGES_MAX = 200;
 /** The file is written anew when it has grown past this. */
 const BYTES_MAX = 2 * 1024 * 1024;
-/** A longer file is not ours. */
-const READ_BYTES_MAX = 16 * 1024 * 1024;
 /** A disk that hangs must not keep a page. */
 const DISK_MS = 2_000;
-
-const synced = async (path: string, flags: 'a' | 'w' | 'r', text: string): Promise<void> => {
-  const file = await open(path, flags, 0o600);
-  try {
-    if (text !== '') await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-};
-
-/** Makes the folder if need be. The file is its owner's only. */
-export const fileDisk = (path: string): Disk => ({
-  async read() {
-    try {
-      const bytes = await readFile(path);
-      return bytes.subarray(0, READ_BYTES_MAX).toString('utf8');
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
-      throw error;
-    }
-  },
-  append: (text) => synced(path, 'a', text),
-  async replace(text) {
-    await mkdir(dirname(path), { recursive: true });
-    const beside = `${path}.new`;
-    await synced(beside, 'w', text);
-    // Left over from somebody with other habits.
-    await chmod(beside, 0o600);
-    await rename(beside, path);
-    await synced(dirname(path), 'r', '');
-  },
-});
-
-/** Nothing survives a restart: for replicas without a configured file. */
-export const memoryDisk = (): Disk => ({ read: async () => '', append: async () => undefined, replace: async () => undefined });
 
 const isLine = (value: unknown): value is Line => {
   if (typeof value !== 'object' || value === null || !('kind' in value)) return false;

@@ -349,3 +349,19 @@ describe('for any state', { timeout: 30_000 }, () => {
     );
   });
 });
+
+test('the gate of this replica is shown as it is, and is not there where there is none', () => {
+  const gate = {
+    seesStore: false,
+    ageS: 61.5,
+    seenAtMs: 1,
+    fromFile: true,
+    services: 1,
+    fence: 12,
+    drained: [{ service: 'web', pool: 'eu-west', fence: 12 }],
+    refused: [],
+    fileTrouble: null,
+  };
+  expect(statusDocument({ ...statusInput({}), gate }).gate).toEqual(gate);
+  expect(statusDocument({ ...statusInput({}), gate: null })).not.toHaveProperty('gate');
+});

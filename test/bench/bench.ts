@@ -1,10 +1,11 @@
-// `npm run bench -- [detection|false-drains|gray|publish|probe|decide|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [detection|false-drains|gray|publish|probe|gate|decide|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchCoordination } from './coordination.ts';
 import { benchDecide } from './decide.ts';
 import { benchDetection } from './detection.ts';
 import { benchFalseDrains } from './false-drains.ts';
+import { benchGate } from './gate.ts';
 import { benchGray } from './gray.ts';
 import { benchProbe } from './probe.ts';
 import { benchPublish } from './publish.ts';
@@ -40,6 +41,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   probe: {
     says: 'The probe engine at 1,000 probes/s; reference: bare sockets',
     run: async () => ({ ...(await benchProbe()) }) as unknown as Bench,
+  },
+  gate: {
+    says: 'An answer of a gate at 1,600 polls/s, and flat out; reference: a bare node http server',
+    run: benchGate,
   },
   coordination: {
     says: 'Many regions deciding as one, on a real etcd; references: three strikes, a lock of etcd itself, the same records flat out',

@@ -46,6 +46,17 @@ describe('a store that does not answer', () => {
     expect(newsOf(factsOf({ open: openOf('store') }))).toEqual([]);
   });
 
+  test('names no command for a service on gates, which lie in that store, and says what else there is', () => {
+    const gates = new Set(['memory']);
+    const [lost, eu] = newsOf(factsOf({ vote: EU_DOWN, gates }));
+    const instead =
+      'no command: web is on gates, which need the store; drain eu at the vendor or in front of the gates, by "By hand" in providers/gate/README.md';
+    expect(lost?.summary).toContain(instead);
+    expect(eu?.summary).toContain(instead);
+    expect(newsOf(factsOf({ gates }))[0]?.summary).toContain('drain the pool that has to go at the vendor');
+    expect(newsOf(factsOf({ vote: EU_DOWN, gates: new Set(['other']) }))[1]?.summary).toContain('tidegate route set');
+  });
+
   test('or answers and takes nothing says its reason: a full one wants something else than a lost one', () => {
     const complaint = 'etcd /tidegate/prod/: database space exceeded; compact and defragment the members';
     const [lost] = newsOf(factsOf({ store: { state: 'silent', forMs: 11_000, everAnswered: true, complaint } }));

@@ -1,9 +1,10 @@
 // Regions of production code whose store loses its majority while one of them dies: what each pages by itself, and what becomes of it when the store is
 // back and a decision drains the dead region.
 import { expect, test } from 'vitest';
+import { memoryDisk } from '../../src/disk.ts';
 import type { Page } from '../../src/model.ts';
 import { createDirectPages } from '../../src/paging/direct.ts';
-import { memoryDisk, openSpool } from '../../src/paging/spool.ts';
+import { openSpool } from '../../src/paging/spool.ts';
 import { clusterOf, silentLog, World } from '../world.ts';
 import { scripted } from './fixture.ts';
 

@@ -1,6 +1,7 @@
 // A region of a small cluster with a vote and a route of one's choice, and a disk that can be looked at, for tests of pages without a store.
+
+import type { Disk } from '../../src/disk.ts';
 import type { Route, Routing, Vote } from '../../src/model.ts';
-import type { Disk } from '../../src/paging/spool.ts';
 import { clusterOf } from '../world.ts';
 
 export const cluster3 = clusterOf(['ap', 'eu', 'us'], [{}]);

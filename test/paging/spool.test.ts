@@ -3,7 +3,8 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { fileDisk, memoryDisk, openSpool, type Spool, type SpooledPage } from '../../src/paging/spool.ts';
+import { fileDisk, memoryDisk } from '../../src/disk.ts';
+import { openSpool, type Spool, type SpooledPage } from '../../src/paging/spool.ts';
 import { realPorts } from '../../src/ports.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { pageOf } from './fixture.ts';

@@ -26,6 +26,10 @@ test('a configuration opens the adapter that its kind names, without asking anyt
   const cloudflare = await openProvider(records, context);
   expect(cloudflare.can).toMatchObject({ weights: 'onOff' });
   await cloudflare.close();
+  const checker = { kind: 'route53' as const, intervalMs: 10_000, failures: 3, agree: 2, proxied: false };
+  const gate = await openProvider({ kind: 'gate', form: 'survivor', checker }, context);
+  expect(gate.can).toBe((await providers.gate()).can);
+  await gate.close();
   const key = { name: 'tidegate.', algorithm: 'hmac-sha256' as const, secretFile: 'key' };
   const rfc2136 = await openProvider({ kind: 'rfc2136', zone: 'example.test', server: address, key }, context);
   expect(rfc2136.can).toBe((await providers.rfc2136()).can);

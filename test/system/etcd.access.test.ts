@@ -114,6 +114,7 @@ describe('certificates', () => {
       'members',
       'adopted',
       'applied/dns/x',
+      'gate/web.example.test',
       'audit/0000000001',
       'elsewhere',
     ])
@@ -137,7 +138,18 @@ describe('certificates', () => {
 
   test('a coordinator decides, deletes what is old, and leaves the configuration and its history alone', async () => {
     const eu = open('eu');
-    const keys = ['vote/eu/a', 'leader', 'routing', 'override', 'incident/1', 'outbox/1', 'applied/dns/x', 'run/1', 'audit/0000000001'];
+    const keys = [
+      'vote/eu/a',
+      'leader',
+      'routing',
+      'override',
+      'incident/1',
+      'outbox/1',
+      'applied/dns/x',
+      'run/1',
+      'gate/web.example.test',
+      'audit/0000000001',
+    ];
     const ops: Op[] = keys.map((key) => ({ put: key, value: key }));
     expect((await eu.txn({ if: keys.map((key) => ({ key, mod: 0 })).slice(1, 3), then: ops })).ok).toBe(true);
     expect((await eu.txn({ if: [], then: [{ del: 'audit/0000000001' }, { del: 'incident/1' }, { del: 'outbox/1' }] })).ok).toBe(true);
@@ -147,7 +159,16 @@ describe('certificates', () => {
 
   test('an admin applies and adopts, and does not vote', async () => {
     const operator = open('operator');
-    for (const key of ['members', 'adopted', 'routing', 'override', 'applied/dns/x', 'audit/config-0000000001', 'outbox/2'])
+    for (const key of [
+      'members',
+      'adopted',
+      'routing',
+      'override',
+      'applied/dns/x',
+      'audit/config-0000000001',
+      'outbox/2',
+      'gate/web.example.test',
+    ])
       expect((await put(operator, key)).ok, key).toBe(true);
     for (const key of ['vote/us/a', 'leader', 'boot/us/a']) await expect(put(operator, key), key).rejects.toThrow('permission denied');
   });

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ProviderConfig } from '../../../providers/index.ts';
 import { builtin } from './builtin.ts';
 import { cloudflare } from './cloudflare.ts';
+import { gate } from './gate.ts';
 import { gclb } from './gclb.ts';
 import { rfc2136 } from './rfc2136.ts';
 import { route53 } from './route53.ts';
@@ -11,6 +12,7 @@ import type { ProviderShape } from './shape.ts';
 const shapes: { readonly [K in ProviderConfig['kind']]: ProviderShape<Extract<ProviderConfig, { kind: K }>> } = {
   builtin,
   cloudflare,
+  gate,
   gclb,
   rfc2136,
   route53,

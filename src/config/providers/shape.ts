@@ -1,13 +1,16 @@
 // What the configuration has to know of one kind of provider: how an entry is written, which services it can serve, and how long users take to follow.
 import type { z } from 'zod';
-import type { ServiceConfig } from '../../model.ts';
+import type { RegionConfig, ServiceConfig } from '../../model.ts';
 import type { Path } from '../problem.ts';
 
 export interface ProviderShape<C> {
   /** A strict object with `kind: z.literal(…)`. Paths end in `File` and nothing else does. */
   schema: z.ZodType<C>;
-  /** Why this entry cannot serve this service; null: it can. `at`: where in the service. `called`: the entry's name. */
-  misfit(entry: C, service: ServiceConfig, called: string): { at: Path; message: string } | null;
+  /**
+   * Why this entry cannot serve this service; null: it can. `at`: where in the service. `called`: the entry's name. `regions`: those of the cluster;
+   * null: nobody knows them.
+   */
+  misfit(entry: C, service: ServiceConfig, called: string, regions: readonly RegionConfig[] | null): { at: Path; message: string } | null;
   /** From the provider's acknowledgement until it answers so everywhere, at worst; `ttl`: whether resolvers keep the old answer after that. */
   arrival(entry: C): { visibleMs: number; what: string; ttl: boolean };
 }
