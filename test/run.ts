@@ -16,6 +16,9 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/sbin/ip', name: 'iproute2' },
   { file: '/usr/bin/openssl', name: 'openssl' },
   { file: '/usr/bin/python3', name: 'python3' },
+  { file: '/usr/sbin/pdns_server', name: 'pdns-server' },
+  { file: '/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql', name: 'pdns-backend-sqlite3' },
+  { file: '/usr/bin/sqlite3', name: 'sqlite3' },
   { file: '/usr/bin/etcd', name: 'etcd-server' },
   { file: '/usr/bin/etcdctl', name: 'etcd-client' },
 ];
