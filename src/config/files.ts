@@ -48,13 +48,22 @@ const probeFiles = ({ services }: ClusterConfig): Named[] => {
   );
 };
 
+/** Paths below an entry are the values whose key ends in `File`. Certificates of authorities are no secret. `made`: what is missing is made. */
+const filesIn = (value: unknown, path: Path, made: boolean): Named[] => {
+  if (typeof value === 'string') {
+    const key = String(path.at(-1));
+    if (!key.endsWith('File')) return [];
+    return [key === 'caFile' ? readable(path, value) : secret(path, value, made)];
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => filesIn(inner, [...path, key], made));
+};
+
 const filesOf = (config: ReplicaConfig): Named[] => [
   secret(['api', 'tokenFile'], config.api.tokenFile, true),
   ...storeFiles(config),
-  ...Object.entries(config.providers).map(([name, provider]) =>
-    provider.kind === 'rfc2136'
-      ? secret(['providers', name, 'key', 'secretFile'], provider.key.secretFile)
-      : secret(['providers', name, 'tokenFile'], provider.tokenFile, provider.serve !== undefined),
+  ...Object.entries(config.providers).flatMap(([name, entry]) =>
+    filesIn(entry, ['providers', name], entry.kind === 'builtin' && entry.serve !== undefined),
   ),
   ...(config.signing === undefined ? [] : [secret(['signing', 'keyFile'], config.signing.keyFile)]),
   ...config.paging.webhooks.map(({ secretFile }, i) => secret(['paging', 'webhooks', i, 'secretFile'], secretFile)),

@@ -21,7 +21,7 @@ const storeLine = (store: ReplicaConfig['store']): string => {
 
 const replicaLines = (config: ReplicaConfig): string[] => {
   const { store, providers, cluster, signing, record, shadow } = config;
-  const names = Object.entries(providers).map(([name, { kind, zone }]) => `${name} (${kind}, zone ${zone})`);
+  const names = Object.entries(providers).map(([name, entry]) => `${name} (${entry.kind}${'zone' in entry ? `, zone ${entry.zone}` : ''})`);
   return [
     `replica    ${config.region}/${config.replica}, api at ${showHostPort(config.api)}`,
     `store      ${storeLine(store)}`,

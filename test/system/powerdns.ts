@@ -22,8 +22,8 @@ export interface PowerDns extends RunningServer {
   replace(name: string, type: string, ttlS: number, ...contents: string[]): Promise<void>;
   /** A setting of the zone, as `pdnsutil set-meta`; no values: removes it. */
   setMeta(kind: string, ...values: string[]): Promise<void>;
-  /** The short answer of dig, sorted. */
-  dig(name: string, type: string): Promise<string[]>;
+  /** The short answer of dig, sorted; of so many questions, all their answers. */
+  dig(name: string, type: string, times?: number): Promise<string[]>;
 }
 
 export interface PowerDnsOptions {
@@ -121,8 +121,9 @@ export const startPowerDns = async (options: PowerDnsOptions = {}): Promise<Powe
       await call('PATCH', `/zones/${zone}.`, { rrsets: [{ name: `${name}.`, type, ttl, changetype, records }] });
     },
     setMeta,
-    dig: async (name, type) => {
-      const args = [`@${host}`, '-p', String(port), '+time=5', '+tries=2', name, type, '+short', '+norecurse'];
+    dig: async (name, type, times = 1) => {
+      const questions = Array.from({ length: times }, () => [name, type, '+short', '+norecurse']).flat();
+      const args = [`@${host}`, '-p', String(port), '+time=5', '+tries=2', ...questions];
       const { stdout } = await run('dig', args, { timeout: COMMAND_MS_MAX });
       return stdout
         .trim()

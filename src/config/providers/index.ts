@@ -2,10 +2,15 @@
 import { z } from 'zod';
 import type { ProviderConfig } from '../../../providers/index.ts';
 import { builtin } from './builtin.ts';
+import { powerdns } from './powerdns.ts';
 import { rfc2136 } from './rfc2136.ts';
 import type { ProviderShape } from './shape.ts';
 
-const shapes: { readonly [K in ProviderConfig['kind']]: ProviderShape<Extract<ProviderConfig, { kind: K }>> } = { builtin, rfc2136 };
+const shapes: { readonly [K in ProviderConfig['kind']]: ProviderShape<Extract<ProviderConfig, { kind: K }>> } = {
+  builtin,
+  powerdns,
+  rfc2136,
+};
 
 /** The shape for an entry. */
 export const shapeOf = (entry: ProviderConfig): ProviderShape<ProviderConfig> => shapes[entry.kind] as ProviderShape<ProviderConfig>;
