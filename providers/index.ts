@@ -1,11 +1,13 @@
 // The table of providers: one line each, imported only when a configuration names it, so that an unused vendor's library costs nothing.
 import type { BuiltinConfig } from './builtin/index.ts';
+import type { KubernetesConfig } from './kubernetes/index.ts';
 import type { PowerDnsConfig } from './powerdns/index.ts';
 import type { Provider, ProviderContext, ProviderModule } from './provider.ts';
 import type { Rfc2136Config } from './rfc2136/index.ts';
 
 export const providers = {
   builtin: async () => (await import('./builtin/index.ts')).builtin,
+  kubernetes: async () => (await import('./kubernetes/index.ts')).kubernetes,
   powerdns: async () => (await import('./powerdns/index.ts')).powerdns,
   rfc2136: async () => (await import('./rfc2136/index.ts')).rfc2136,
 } as const satisfies Record<string, () => Promise<ProviderModule<never>>>;
@@ -13,7 +15,7 @@ export const providers = {
 export type ProviderKind = keyof typeof providers;
 
 /** One entry of `providers` in a replica's file. */
-export type ProviderConfig = BuiltinConfig | PowerDnsConfig | Rfc2136Config;
+export type ProviderConfig = BuiltinConfig | KubernetesConfig | PowerDnsConfig | Rfc2136Config;
 
 /** Imports the adapter that `config.kind` names and opens it. Throws what the adapter says about its configuration or secret. */
 export const openProvider = async (config: ProviderConfig, context: ProviderContext): Promise<Provider> => {

@@ -50,6 +50,11 @@ export const dnsName = matching(
   (value) => value.length <= DNS_NAME_MAX && value.split('.').every((label) => LABEL.test(label)),
 );
 
+export const kubernetesName = matching(
+  'a name as Kubernetes has them: a-z, 0-9, "-" and ".", at most 253 long; write one like web-eu',
+  (value) => value.length <= 253 && value.split('.').every((label) => LABEL.test(label)),
+);
+
 /** A TSIG key's name: a DNS name that by custom may hold underscores. */
 export const keyName = matching(
   "the key's name in lower case without the final dot, as the server has it; write it like tidegate-key",

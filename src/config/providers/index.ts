@@ -2,12 +2,14 @@
 import { z } from 'zod';
 import type { ProviderConfig } from '../../../providers/index.ts';
 import { builtin } from './builtin.ts';
+import { kubernetes } from './kubernetes.ts';
 import { powerdns } from './powerdns.ts';
 import { rfc2136 } from './rfc2136.ts';
 import type { ProviderShape } from './shape.ts';
 
 const shapes: { readonly [K in ProviderConfig['kind']]: ProviderShape<Extract<ProviderConfig, { kind: K }>> } = {
   builtin,
+  kubernetes,
   powerdns,
   rfc2136,
 };
