@@ -24,7 +24,10 @@ const SERVERS: readonly { file: string; name: string }[] = [
 ];
 
 /** Suites with a folder of their own, by name: `npm run test:system -- cluster`. */
-const HEAVY: ReadonlyMap<string, string> = new Map([['cluster', join('test', 'system', 'cluster')]]);
+const HEAVY: ReadonlyMap<string, string> = new Map([
+  ['cluster', join('test', 'system', 'cluster')],
+  ['kubernetes', join('test', 'system', 'kubernetes')],
+]);
 
 /** Debian starts a daemon when it is installed, unless this file says no. */
 const POLICY = '/usr/sbin/policy-rc.d';

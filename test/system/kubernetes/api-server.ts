@@ -44,8 +44,8 @@ export interface ApiServer extends AsyncDisposable {
   adminToken: string;
   /** Of the service account prod/tidegate, with no rights but those that a test grants. */
   tidegateToken: string;
-  /** As the administrator. Throws unless the status is 2xx. */
-  call(method: string, path: string, body?: unknown, contentType?: string): Promise<unknown>;
+  /** As the administrator unless a token says otherwise. Throws unless the status is 2xx. */
+  call(method: string, path: string, body?: unknown, contentType?: string, token?: string): Promise<unknown>;
   signal(name: 'SIGSTOP' | 'SIGCONT'): void;
 }
 
@@ -63,11 +63,11 @@ export const startApiServer = async (): Promise<ApiServer> => {
   );
   const url = `https://127.0.0.1:${port}`;
   const agent = new Agent({ connect: { ca: authority.caPem } });
-  const call = async (method: string, path: string, body?: unknown, contentType = 'application/json'): Promise<unknown> => {
+  const call: ApiServer['call'] = async (method, path, body, contentType = 'application/json', token = adminToken) => {
     const response = await fetch(`${url}${path}`, {
       method,
       dispatcher: agent,
-      headers: { authorization: `Bearer ${adminToken}`, 'content-type': contentType },
+      headers: { authorization: `Bearer ${token}`, 'content-type': contentType },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
