@@ -80,15 +80,15 @@ export const refusalOf = (error: unknown): { status: number; message: string } |
 
 // ---- the client ----
 
-const configurationOf = ({ server, token }: Access, fetch: Fetch, signal: AbortSignal): Configuration =>
+const configurationOf = ({ server, token }: Access, reach: Fetch, signal: AbortSignal): Configuration =>
   createConfiguration({
     baseServer: new ServerConfiguration(server, {}),
-    httpApi: wrapHttpLibrary({ send: (request) => send(request, token, fetch, signal) }),
+    httpApi: wrapHttpLibrary({ send: (request) => send(request, token, reach, signal) }),
   });
 
-const send = async (request: RequestContext, token: string, fetch: Fetch, signal: AbortSignal): Promise<ResponseContext> => {
+const send = async (request: RequestContext, token: string, reach: Fetch, signal: AbortSignal): Promise<ResponseContext> => {
   const body = request.getBody();
-  const response = await fetch(request.getUrl(), {
+  const response = await reach(request.getUrl(), {
     method: request.getHttpMethod(),
     headers: { ...request.getHeaders(), authorization: `Bearer ${token}` },
     signal,

@@ -25,4 +25,8 @@ test('a configuration opens the adapter that its kind names, without asking anyt
   const rfc2136 = await openProvider({ kind: 'rfc2136', zone: 'example.test', server: address, key }, context);
   expect(rfc2136.can).toBe((await providers.rfc2136()).can);
   await rfc2136.close();
+  const api = { url: 'http://127.0.0.1:9', keyFile: 'api-key' };
+  const powerdns = await openProvider({ kind: 'powerdns', zone: 'example.test', server: address, key, api }, context);
+  expect(powerdns.can).toBe((await providers.powerdns()).can);
+  await powerdns.close();
 });
