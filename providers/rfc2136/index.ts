@@ -19,7 +19,7 @@ const can: Capabilities = {
   batchMax: 80,
   servesAnswers: true,
   ttlFloorS: 1,
-  checkedOn: '2026-11-22',
+  checkedOn: '2026-11-26',
 };
 
 export const rfc2136 = {
