@@ -48,7 +48,10 @@ export const powerdns = {
     return {
       can,
       quantise,
-      read: (services, signal) => readAll(look, services, signal),
+      read: async (services, signal) => {
+        await requireLua(look, signal);
+        return readAll(look, services, signal);
+      },
       apply: async (changes, signal) => {
         const refused = changes.map(refusal).find((outcome) => outcome !== null);
         if (refused !== undefined) return refused;
@@ -101,17 +104,17 @@ interface Look {
   fetch: Fetch;
 }
 
-/** Questions to the API at once: it answers each on a thread of its own, three by default. */
-const AT_ONCE = 4;
+/** Services asked about at once, with two questions each: the API answers each question on a thread of its own. */
+const AT_ONCE = 2;
 
 /** Throws Fault ERR_PROVIDER, the transport's error or the signal's reason. */
 const readAll = async (look: Look, services: readonly ProviderService[], signal: AbortSignal): Promise<ReadonlyMap<string, ReadBack>> => {
-  await requireLua(look, signal);
   const found = new Map<string, ReadBack>();
   const left = [...services];
   const work = async (): Promise<void> => {
     for (let service = left.shift(); service !== undefined; service = left.shift()) {
-      const [fence, own] = [await setsAt(look, fenceName(service.service), signal), await setsAt(look, service.service, signal)];
+      const names = [fenceName(service.service), service.service] as const;
+      const [fence, own] = await Promise.all([setsAt(look, names[0], signal), setsAt(look, names[1], signal)]);
       found.set(service.service, readBackOf(service, { fence, own }));
     }
   };
