@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, fetch } from 'undici';
 import { createAuthority } from '../../etcd-certificates.ts';
-import { startEtcd } from '../../etcd-server.ts';
+import { type EtcdCluster, startEtcd } from '../../etcd-server.ts';
 import { freePort, runServer, workDir } from '../server.ts';
 
 const SOURCE = join(import.meta.dirname, 'build');
@@ -52,6 +52,15 @@ export interface ApiServer extends AsyncDisposable {
 export const startApiServer = async (): Promise<ApiServer> => {
   const program = built();
   const etcd = await startEtcd();
+  try {
+    return await startOn(program, etcd);
+  } catch (error) {
+    await etcd.close();
+    throw error;
+  }
+};
+
+const startOn = async (program: string, etcd: EtcdCluster): Promise<ApiServer> => {
   const dir = workDir('kubernetes');
   const authority = createAuthority(dir);
   const [serving, accounts] = [authority.issue('kube-apiserver', ['IP:127.0.0.1']), authority.issue('service-accounts')];
