@@ -1,6 +1,6 @@
 // The contract of a provider: what serves users' names, and how a decided route gets there.
 // An adapter is thin and dull: it converts and calls once. Retry, deadlines and the fence's meaning belong to src/publish.
-import type { Fetch } from '../src/http.ts';
+import type { Fetch, Http } from '../src/http.ts';
 import type { Ports } from '../src/ports.ts';
 import type { Store } from '../src/store/store.ts';
 
@@ -99,6 +99,8 @@ export interface ProviderContext {
   secret: (path: string) => string;
   /** For a vendor's library: our own resolver and sockets, no retry, no redirect. */
   fetch: Fetch;
+  /** The same for a server whose certificate a private authority signed: trusts those of the PEM text and no other. Whoever makes one closes it. */
+  httpTrusting?: (caPem: string) => Http;
   /** For what is published through our own store. Absent where a command works without one. */
   store?: Store;
 }

@@ -9,7 +9,7 @@ import type { ReplicaConfig } from './config/schema.ts';
 import { serversOf } from './dns/resolv-conf.ts';
 import { createResolver, type Resolver } from './dns/resolver.ts';
 import { errorText, Fault } from './errors.ts';
-import { createHttp } from './http.ts';
+import { createHttp, type Http } from './http.ts';
 import type { Log } from './log.ts';
 import type { Ports } from './ports.ts';
 import { type ProbeContext, userAgentOf } from './probe/kind.ts';
@@ -115,7 +115,8 @@ export const openProviders = async (
       const server = await serveBuiltin({ ports, zoneName: entry.zone, dns: entry.serve.dns, control: entry.control, token, log });
       ends.open.push(() => server.close());
     }
-    const provider = await openProvider(entry, { ports, secret: readSecret, fetch: http.fetch, store });
+    const httpTrusting = (caPem: string): Http => createHttp({ ports, resolve, caPem });
+    const provider = await openProvider(entry, { ports, secret: readSecret, fetch: http.fetch, httpTrusting, store });
     ends.open.push(() => provider.close());
     opened.set(name, provider);
   }

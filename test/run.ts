@@ -18,12 +18,18 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/usr/bin/openssl', name: 'openssl' },
   { file: '/usr/bin/python3', name: 'python3' },
   { file: '/usr/share/doc/python3-venv', name: 'python3-venv' },
+  { file: '/usr/sbin/pdns_server', name: 'pdns-server' },
+  { file: '/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql', name: 'pdns-backend-sqlite3' },
+  { file: '/usr/bin/sqlite3', name: 'sqlite3' },
   { file: '/usr/bin/etcd', name: 'etcd-server' },
   { file: '/usr/bin/etcdctl', name: 'etcd-client' },
 ];
 
 /** Suites with a folder of their own, by name: `npm run test:system -- cluster`. */
-const HEAVY: ReadonlyMap<string, string> = new Map([['cluster', join('test', 'system', 'cluster')]]);
+const HEAVY: ReadonlyMap<string, string> = new Map([
+  ['cluster', join('test', 'system', 'cluster')],
+  ['kubernetes', join('test', 'system', 'kubernetes')],
+]);
 
 /** Debian starts a daemon when it is installed, unless this file says no. */
 const POLICY = '/usr/sbin/policy-rc.d';

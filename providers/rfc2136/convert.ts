@@ -5,9 +5,10 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { addressBytes, canonicalAddress } from '../../src/dns/address.ts';
 import type { Answer, Reply } from '../../src/dns/codec.ts';
-import type { Prerequisite, Update } from '../../src/dns/update.ts';
-import { canonicalName, TYPE, txtBytes } from '../../src/dns/wire.ts';
-import { fenceName, formatFence, parseFence } from '../fence.ts';
+import type { Update } from '../../src/dns/update.ts';
+import { canonicalName, TYPE } from '../../src/dns/wire.ts';
+import { ALIAS, fenceUpdates } from '../dynamic-update.ts';
+import { fenceName, parseFence } from '../fence.ts';
 import type { Change, ProviderService, ReadBack } from '../provider.ts';
 import { poolsIn as poolsThatAreIn } from '../rounding.ts';
 
@@ -56,25 +57,16 @@ export const quantise = (service: ProviderService): Record<string, number> => {
   return shares;
 };
 
-/** The old fence must be exactly there, or, for the first write, no fence at all. */
-export const prerequisiteOf = ({ desired, previous }: Change): Prerequisite => {
-  const name = fenceName(desired.service);
-  return previous.fence === null
-    ? { rule: 'absent', name, type: TYPE.TXT }
-    : { rule: 'exactly', name, type: TYPE.TXT, data: [txtBytes(formatFence(previous.fence))] };
-};
-
 /** Replaces fence and addresses of one service; nothing when all of it is there already, as some servers count up the serial even then. */
-export const updatesOf = ({ desired, fence, previous }: Change): Update[] => {
+export const updatesOf = (change: Change): readonly Update[] => {
+  const { desired, fence, previous } = change;
   const { service, ttlS } = desired;
-  const guard = fenceName(service);
   const addresses = addressesOf(poolsIn(desired));
   assert(addresses.length > 0, `${service}: an empty route; no pool has both a share and an address`);
   const there = { fence, shares: quantise(desired), foreign: [], token: previous.token };
   if (isDeepStrictEqual(previous, there)) return [];
   return [
-    { act: 'delete', name: guard, type: TYPE.TXT },
-    { act: 'add', name: guard, type: TYPE.TXT, ttlS: FENCE_TTL_S, data: txtBytes(formatFence(fence)) },
+    ...fenceUpdates(change),
     { act: 'delete', name: service, type: TYPE.A },
     { act: 'delete', name: service, type: TYPE.AAAA },
     ...addresses.map((address): Update => {
@@ -83,9 +75,6 @@ export const updatesOf = ({ desired, fence, previous }: Change): Update[] => {
     }),
   ];
 };
-
-/** Nobody but us asks for it, and we ask the server itself. */
-const FENCE_TTL_S = 60;
 
 /** In: the server's replies for the fence's TXT, and A and AAAA of the service. */
 export const readBackOf = (service: ProviderService, replies: { fence: Reply; a: Reply; aaaa: Reply }): ReadBack => {
@@ -106,11 +95,6 @@ export const readBackOf = (service: ProviderService, replies: { fence: Reply; a:
     token: null,
   };
 };
-
-const ALIAS = 'CNAME ';
-
-/** An alias shadows addresses: the server would drop ours without a word (RFC 2136 3.4.2.2). null: there is none. */
-export const aliasIn = (back: ReadBack): string | null => back.foreign.find((value) => value.startsWith(ALIAS)) ?? null;
 
 /** The values of one type at exactly this name, a TXT as one text. */
 const valuesAt = (reply: Reply, name: string, type: 'A' | 'AAAA' | 'CNAME' | 'TXT'): string[] =>

@@ -31,7 +31,8 @@ export const openedProviders = (
   };
   const opened = new Map<string, Provider>();
   const resolver = openResolver(config, ports);
-  const http = createHttp({ ports, resolve: (host, signal) => resolver.resolve(host, signal) });
+  const reaching = { ports, resolve: resolver.resolve };
+  const http = createHttp(reaching);
   return {
     async provider(name) {
       const known = opened.get(name);
@@ -49,6 +50,7 @@ export const openedProviders = (
         ports,
         secret: readSecret,
         fetch: http.fetch,
+        httpTrusting: (caPem) => createHttp({ ...reaching, caPem }),
         ...(lent === undefined ? {} : { store: lent }),
       });
       opened.set(name, provider);

@@ -50,6 +50,11 @@ export const dnsName = matching(
   (value) => value.length <= DNS_NAME_MAX && value.split('.').every((label) => LABEL.test(label)),
 );
 
+export const kubernetesName = matching(
+  'a name as Kubernetes has them: a-z, 0-9, "-" and ".", at most 253 long; write one like web-eu',
+  (value) => value.length <= 253 && value.split('.').every((label) => LABEL.test(label)),
+);
+
 /** A TSIG key's name: a DNS name that by custom may hold underscores. */
 export const keyName = matching(
   "the key's name in lower case without the final dot, as the server has it; write it like tidegate-key",
@@ -198,6 +203,16 @@ export const storePrefix = matching(
   (value) => value.length <= 128 && /^\/(?:[!-~]*\/)?$/.test(value) && !value.includes('//'),
 );
 
+/** An API that takes a secret with each request: https, or plain http on this machine, where nobody listens in between. */
+export const apiUrl = text(
+  'an https:// address without path, or http:// for this machine only; write it like http://127.0.0.1:8081',
+  (value) => {
+    const url = parseUrl(value, ['http', 'https']);
+    if (url === null || url.pathname !== '/' || url.search !== '') return null;
+    return url.protocol === 'https:' || isLoopbackHost(url.hostname) ? url.origin : null;
+  },
+);
+
 export const userName = matching('a user name of printable characters without spaces, at most 128 long; write it like eu-west', (value) =>
   /^[!-~]{1,128}$/.test(value),
 );
@@ -242,6 +257,15 @@ const FILE = 'the path of a file, relative to this one; write it like ../secrets
 
 /** As written; withPaths of schema.ts makes it absolute. */
 export const filePath = matching(FILE, (value) => value.length >= 1 && value.length <= 1024 && !value.includes('\0'));
+
+// ---- keys of DNS servers ----
+
+const TSIG_KEY = 'a map with name, algorithm and secretFile; keep the secret itself in a file of its own';
+
+export const tsigKey = z.strictObject(
+  { name: keyName, algorithm: z.enum(['hmac-sha256', 'hmac-sha512']), secretFile: filePath },
+  { error: (issue) => (issue.code === 'invalid_type' ? TSIG_KEY : undefined) },
+);
 
 // ---- status codes ----
 

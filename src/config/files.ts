@@ -1,7 +1,6 @@
 // Whether the files that a configuration names are there and hold what they should, as `check` looks at them: what is missing may be made later, so it
 // is a warning; a signing key of another region is a problem. Reads files; never repeats what is in them.
 import { closeSync, openSync, statSync } from 'node:fs';
-import type { ProviderConfig } from '../../providers/index.ts';
 import { publicKeyOf } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { ClusterConfig, ProbeSpec } from '../model.ts';
@@ -49,19 +48,22 @@ const probeFiles = ({ services }: ClusterConfig): Named[] => {
   );
 };
 
-/** Every file that an entry names, wherever in it: what ends in `File` names one. */
-const secretsOf = (path: Path, value: unknown, made: boolean): Named[] =>
-  typeof value !== 'object' || value === null
-    ? []
-    : Object.entries(value).flatMap(([key, each]) =>
-        typeof each === 'string' && key.endsWith('File') ? [secret([...path, key], each, made)] : secretsOf([...path, key], each, made),
-      );
+/** Paths below an entry are the values whose key ends in `File`. Certificates of authorities are no secret. `made`: what is missing is made. */
+const filesIn = (value: unknown, path: Path, made: boolean): Named[] => {
+  if (typeof value === 'string') {
+    const key = String(path.at(-1));
+    if (!key.endsWith('File')) return [];
+    return [key === 'caFile' ? readable(path, value) : secret(path, value, made)];
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => filesIn(inner, [...path, key], made));
+};
 
 const filesOf = (config: ReplicaConfig): Named[] => [
   secret(['api', 'tokenFile'], config.api.tokenFile, true),
   ...storeFiles(config),
-  ...Object.entries(config.providers).flatMap(([name, provider]) =>
-    secretsOf(['providers', name], provider, provider.kind === 'builtin' && provider.serve !== undefined),
+  ...Object.entries(config.providers).flatMap(([name, entry]) =>
+    filesIn(entry, ['providers', name], entry.kind === 'builtin' && entry.serve !== undefined),
   ),
   ...(config.signing === undefined ? [] : [secret(['signing', 'keyFile'], config.signing.keyFile)]),
   ...config.paging.webhooks.map(({ secretFile }, i) => secret(['paging', 'webhooks', i, 'secretFile'], secretFile)),

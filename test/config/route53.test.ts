@@ -60,6 +60,6 @@ test.each([
   } as const;
   const given = cases[name];
   const provider = { ...entry(called), services: { [name]: { pools: given.said } } } as unknown as ReturnType<typeof entry>;
-  const misfit = shapeOf(provider).misfit(provider, { name, pools: given.pools } as never, called);
+  const misfit = shapeOf(provider).misfit(provider, { name, pools: given.pools } as never, called, []);
   expect(misfit?.message).toMatch(message);
 });

@@ -40,4 +40,8 @@ test('a configuration opens the adapter that its kind names, without asking anyt
   );
   expect(route53.can).toEqual((await providers.route53()).can);
   await route53.close();
+  const api = { url: 'http://127.0.0.1:9', keyFile: 'api-key' };
+  const powerdns = await openProvider({ kind: 'powerdns', zone: 'example.test', server: address, key, api }, context);
+  expect(powerdns.can).toBe((await providers.powerdns()).can);
+  await powerdns.close();
 });

@@ -1,4 +1,6 @@
 // The rfc2136 provider against a real BIND 9: what RFC 2136 and RFC 8945 promise, asked of the server itself.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { stateHash } from '../../providers/fence.ts';
 import type { Change, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
@@ -121,6 +123,27 @@ describe('rfc2136 on BIND 9', { timeout: TEST_MS }, () => {
       expect(await bind.records()).toBe(before);
     }
     expect(await provider.apply([changeTo(web, 1, nothing)], patience())).toEqual({ outcome: 'applied' });
+  });
+
+  test('the policy of deploy/iam is enough for one service, and with one type less it is not', async () => {
+    const document = readFileSync(join(import.meta.dirname, '../../deploy/iam/rfc2136.md'), 'utf8');
+    const policy = [...document.matchAll(/^ +(grant tidegate .*;)$/gm)].map((match) => match[1]!.replaceAll('example.com', 'tide.test'));
+    expect(policy).toHaveLength(2);
+    {
+      await using bind = await startBind({ policy });
+      expect(await writer(bind).apply([changeTo(web, 1, nothing)], patience())).toEqual({ outcome: 'applied' });
+      expect(await writer(bind).apply([changeTo(api, 1, nothing)], patience())).toMatchObject({ outcome: 'fatal' });
+    }
+    for (const [lacking, left] of [
+      [' A AAAA;', ' A;'],
+      [' A AAAA;', ' AAAA;'],
+      [' TXT;', ' PTR;'],
+    ] as const) {
+      await using bind = await startBind({ policy: policy.map((line) => line.replace(lacking, left)) });
+      const before = await bind.records();
+      expect(await writer(bind).apply([changeTo(web, 1, nothing)], patience()), left).toMatchObject({ outcome: 'fatal' });
+      expect(await bind.records()).toBe(before);
+    }
   });
 
   test('a key the server does not know is fatal, a wrong secret is undecided, and neither writes', async () => {

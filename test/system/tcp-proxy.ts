@@ -7,11 +7,14 @@ export interface TcpProxy extends AsyncDisposable {
   port: number;
   /** The next reply is swallowed and its connection reset; the request has reached the server by then. */
   loseNextReply(): void;
+  /** From now on whatever comes is taken and nothing goes on, in either direction. */
+  hang(): void;
 }
 
 export const startTcpProxy = async (to: { host: string; port: number }): Promise<TcpProxy> => {
   const open = new Set<Socket>();
   let losing = false;
+  let hanging = false;
   const server = createServer((client) => {
     const upstream = connect({ host: to.host, port: to.port });
     for (const socket of [client, upstream]) {
@@ -24,8 +27,11 @@ export const startTcpProxy = async (to: { host: string; port: number }): Promise
         upstream.destroy();
       });
     }
-    client.on('data', (chunk) => upstream.write(chunk));
+    client.on('data', (chunk) => {
+      if (!hanging) upstream.write(chunk);
+    });
     upstream.on('data', (chunk) => {
+      if (hanging) return;
       if (losing) {
         losing = false;
         client.resetAndDestroy();
@@ -40,6 +46,9 @@ export const startTcpProxy = async (to: { host: string; port: number }): Promise
     port: typeof address === 'object' && address !== null ? address.port : 0,
     loseNextReply: () => {
       losing = true;
+    },
+    hang: () => {
+      hanging = true;
     },
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy();

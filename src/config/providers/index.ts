@@ -5,6 +5,8 @@ import { builtin } from './builtin.ts';
 import { cloudflare } from './cloudflare.ts';
 import { gate } from './gate.ts';
 import { gclb } from './gclb.ts';
+import { kubernetes } from './kubernetes.ts';
+import { powerdns } from './powerdns.ts';
 import { rfc2136 } from './rfc2136.ts';
 import { route53 } from './route53.ts';
 import type { ProviderShape } from './shape.ts';
@@ -14,6 +16,8 @@ const shapes: { readonly [K in ProviderConfig['kind']]: ProviderShape<Extract<Pr
   cloudflare,
   gate,
   gclb,
+  kubernetes,
+  powerdns,
   rfc2136,
   route53,
 };

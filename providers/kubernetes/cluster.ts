@@ -1,0 +1,153 @@
+// One cluster's API server as this adapter uses it: get one object, patch one object. The vendor's client makes the requests and reads the replies; they travel
+// over our own resolver and sockets, with the cluster's own authority trusted and no other. A bearer token is the only credential: programs and plug-ins that a
+// kubeconfig may name are not run, and client certificates are not taken.
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import {
+  ApiException,
+  type Configuration,
+  CustomObjectsApi,
+  createConfiguration,
+  KubeConfig,
+  type RequestContext,
+  ResponseContext,
+  ServerConfiguration,
+  wrapHttpLibrary,
+} from '@kubernetes/client-node';
+import { Fault } from '../../src/errors.ts';
+import type { Fetch, Http } from '../../src/http.ts';
+import type { ProviderContext } from '../provider.ts';
+import type { ObjectRef, PatchOp } from './convert.ts';
+
+/** How to reach one cluster. */
+export type ClusterConfig = { kubeconfigFile: string } | { inCluster: true };
+
+export interface Cluster {
+  get(ref: ObjectRef, signal: AbortSignal): Promise<unknown>;
+  /** `isTrial`: everything is judged and nothing is kept. */
+  patch(ref: ObjectRef, ops: readonly PatchOp[], isTrial: boolean, signal: AbortSignal): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+interface Access {
+  server: string;
+  token: string;
+  /** PEM text; null: the system's authorities. */
+  ca: string | null;
+}
+
+type Context = Pick<ProviderContext, 'secret' | 'fetch' | 'httpTrusting'>;
+
+/** Throws Fault ERR_CONFIG or ERR_SECRET for credentials that cannot be used. Files are read again before each call: tokens are replaced while we run. */
+export const openCluster = (name: string, config: ClusterConfig, context: Context): Cluster => {
+  let trusting: { ca: string; http: Http } | null = null;
+  const fetchFor = async ({ ca }: Access): Promise<Fetch> => {
+    if (ca === null) return context.fetch;
+    if (trusting?.ca !== ca) {
+      await trusting?.http.close();
+      if (context.httpTrusting === undefined) throw new Fault('ERR_CONFIG', `cluster ${name}: no private authority can be trusted here`);
+      trusting = { ca, http: context.httpTrusting(ca) };
+    }
+    return trusting.http.fetch;
+  };
+  const api = async (signal: AbortSignal): Promise<CustomObjectsApi> => {
+    const access = accessOf(name, config, context);
+    return new CustomObjectsApi(configurationOf(access, await fetchFor(access), signal) as never);
+  };
+  accessOf(name, config, context);
+  return {
+    get: async (ref, signal) => (await api(signal)).getNamespacedCustomObject(partsOf(ref)),
+    patch: async (ref, ops, isTrial, signal) =>
+      (await api(signal)).patchNamespacedCustomObject({
+        ...partsOf(ref),
+        body: ops,
+        fieldManager: 'tidegate',
+        fieldValidation: 'Strict',
+        ...(isTrial ? { dryRun: 'All' } : {}),
+      }),
+    close: async () => void (await trusting?.http.close()),
+  };
+};
+
+const partsOf = ({ group, version, plural, namespace, name }: ObjectRef) => ({ group, version, plural, namespace, name });
+
+/** Status of a reply that is an error, and the sentence in it. null: it is none of the API server's. */
+export const refusalOf = (error: unknown): { status: number; message: string } | null => {
+  if (!(error instanceof ApiException)) return null;
+  const message = /"message":("(?:[^"\\]|\\.)*")/.exec(String(error.body))?.[1];
+  return { status: error.code, message: message === undefined ? `status ${error.code}` : String(JSON.parse(message)) };
+};
+
+// ---- the client ----
+
+const configurationOf = ({ server, token }: Access, reach: Fetch, signal: AbortSignal): Configuration =>
+  createConfiguration({
+    baseServer: new ServerConfiguration(server, {}),
+    httpApi: wrapHttpLibrary({ send: (request) => send(request, token, reach, signal) }),
+  });
+
+const send = async (request: RequestContext, token: string, reach: Fetch, signal: AbortSignal): Promise<ResponseContext> => {
+  const body = request.getBody();
+  const response = await reach(request.getUrl(), {
+    method: request.getHttpMethod(),
+    headers: { ...request.getHeaders(), authorization: `Bearer ${token}` },
+    signal,
+    ...(typeof body === 'string' ? { body } : {}),
+  });
+  const text = await response.text();
+  return new ResponseContext(response.status, Object.fromEntries(response.headers), {
+    text: async () => text,
+    binary: async () => Buffer.from(text),
+    stream: () => null,
+  });
+};
+
+// ---- credentials ----
+
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+const accessOf = (name: string, config: ClusterConfig, context: Context): Access => {
+  const access = 'inCluster' in config ? ownCluster(name) : fromKubeconfig(name, config.kubeconfigFile, context);
+  const { protocol, hostname } = new URL(access.server);
+  if (protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)) return access;
+  throw new Fault('ERR_CONFIG', `cluster ${name}: its server is ${access.server}; the token goes over https only`);
+};
+
+/** Of the pod that this runs in. The kubelet replaces the token within the hour. */
+const ownCluster = (name: string): Access => {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
+  if (host === undefined || port === undefined)
+    throw new Fault('ERR_CONFIG', `cluster ${name}: inCluster, but this process runs in no pod; name a kubeconfigFile`);
+  const at = host.includes(':') ? `[${host}]` : host;
+  try {
+    const [token, ca] = [readFileSync(`${SERVICE_ACCOUNT}/token`, 'utf8').trim(), readFileSync(`${SERVICE_ACCOUNT}/ca.crt`, 'utf8')];
+    return { server: `https://${at}:${port}`, token, ca };
+  } catch {
+    throw new Fault('ERR_SECRET', `cluster ${name}: no service account in ${SERVICE_ACCOUNT}; let the pod mount its token`);
+  }
+};
+
+const fromKubeconfig = (name: string, file: string, { secret }: Context): Access => {
+  const refuse = (what: string, instead: string): Fault => new Fault('ERR_CONFIG', `cluster ${name}: ${file} ${what}; ${instead}`);
+  const kube = new KubeConfig();
+  try {
+    kube.loadFromString(secret(file));
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    // The parser quotes what it could not read, and that may be the token.
+    throw refuse('is no kubeconfig', 'write one with a current context, its cluster and a user with a token');
+  }
+  const [cluster, user] = [kube.getCurrentCluster(), kube.getCurrentUser()];
+  if (cluster === null || user === null) throw refuse('has no current context with a cluster and a user', 'set current-context');
+  if (cluster.skipTLSVerify) throw refuse('turns off the verification of TLS', 'give the cluster its certificate-authority-data');
+  if (cluster.proxyUrl !== undefined || cluster.tlsServerName !== undefined)
+    throw refuse('names a proxy or another TLS name', 'name the server itself');
+  if (!user.token)
+    throw refuse('has no token for its user', 'use the token of a service account (programs and certificates are not taken)');
+  return { server: cluster.server.replace(/\/$/, ''), token: user.token, ca: authorityOf(cluster, file) };
+};
+
+const authorityOf = ({ caData, caFile }: { caData?: string; caFile?: string }, kubeconfigFile: string): string | null => {
+  if (caData !== undefined) return Buffer.from(caData, 'base64').toString('utf8');
+  return caFile === undefined ? null : readFileSync(resolve(dirname(kubeconfigFile), caFile), 'utf8');
+};

@@ -1,0 +1,275 @@
+// Kubernetes: weights of an HTTPRoute (Gateway API), or one Deployment per pool, perhaps each in a cluster of its own, scaled up and down.
+// Every write is one JSON patch that compares the fence on the object and changes it in the same transaction of the API server. No retry, no timer: those are
+// the publisher's.
+import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import { errorText, Fault } from '../../src/errors.ts';
+import type {
+  Applied,
+  Capabilities,
+  Change,
+  Owned,
+  Provider,
+  ProviderContext,
+  ProviderModule,
+  ProviderService,
+  ReadBack,
+} from '../provider.ts';
+import { type Cluster, type ClusterConfig, openCluster, refusalOf } from './cluster.ts';
+import {
+  blockedBy,
+  type DeploymentEntry,
+  deploymentRef,
+  deploymentShape,
+  deploymentShares,
+  deploymentSteps,
+  deploymentsBack,
+  FENCE_ANNOTATION,
+  type HttpRouteEntry,
+  type ObjectRef,
+  type PatchOp,
+  refText,
+  routeBack,
+  routeOps,
+  routeRef,
+  routeShape,
+  routeShares,
+  textBefore,
+  textOf,
+} from './convert.ts';
+
+export interface KubernetesConfig {
+  kind: 'kubernetes';
+  clusters: Readonly<Record<string, ClusterConfig>>;
+  /** All of one kind: what an entry can do is said once for all of its services. */
+  services: Readonly<Record<string, { httpRoute: HttpRouteEntry } | { deployments: Readonly<Record<string, DeploymentEntry>> }>>;
+}
+
+const httpRoutes: Capabilities = {
+  fencing: 'conditional',
+  weights: 'exact',
+  batchMax: 1,
+  servesAnswers: false,
+  ttlFloorS: 0,
+  checkedOn: '2026-11-26',
+};
+
+const deployments: Capabilities = { ...httpRoutes, weights: 'onOff' };
+
+/** What is asked of the API server at once, over all services of a read. */
+const AT_ONCE = 8;
+
+export const kubernetes = {
+  kind: 'kubernetes',
+  can: httpRoutes,
+  open(config: KubernetesConfig, context: Pick<ProviderContext, 'secret' | 'fetch' | 'httpTrusting'>): Provider {
+    const clusters = new Map(Object.entries(config.clusters).map(([name, entry]) => [name, openCluster(name, entry, context)]));
+    const entryOf = (service: string) => {
+      const entry = config.services[service];
+      assert(entry !== undefined, `${service} is no service of this provider; the configuration should not have let it pass`);
+      return entry;
+    };
+    const clusterOf = ({ cluster }: ObjectRef): Cluster => {
+      const found = clusters.get(cluster);
+      assert(found !== undefined, `cluster ${cluster} is unknown; the configuration should not have let it pass`);
+      return found;
+    };
+    const modeOf = (service: string): Mode => {
+      const entry = entryOf(service);
+      return 'httpRoute' in entry ? routeMode(entry.httpRoute) : deploymentsMode(entry.deployments);
+    };
+    return {
+      can: Object.values(config.services).some((entry) => 'deployments' in entry) ? deployments : httpRoutes,
+      quantise: (service) => modeOf(service.service).quantise(service),
+      read: async (services, signal) => {
+        const found = new Map<string, ReadBack>();
+        const left = [...services];
+        const work = async (): Promise<void> => {
+          for (let service = left.shift(); service !== undefined; service = left.shift())
+            found.set(service.service, await readOne(clusterOf, modeOf(service.service), service, signal));
+        };
+        await Promise.all(Array.from({ length: AT_ONCE }, work));
+        return found;
+      },
+      apply: async (changes, signal) => {
+        const names = changes.map(({ desired }) => desired.service);
+        assert(new Set(names).size === names.length, `a batch that names a service twice: ${names.join(', ')}`);
+        const [change, ...more] = changes;
+        assert(change !== undefined && more.length === 0, `a batch of ${names.length} services, where each is written by itself`);
+        return applyOne(clusterOf, modeOf(change.desired.service), change, signal);
+      },
+      owns: (services) => services.flatMap((service) => modeOf(service.service).owns(service)),
+      close: async () => void (await Promise.all([...clusters.values()].map((cluster) => cluster.close()))),
+    };
+  },
+} satisfies ProviderModule<KubernetesConfig>;
+
+// ---- the two modes ----
+
+interface Write {
+  pool: string;
+  ref: ObjectRef;
+  ops: readonly PatchOp[];
+}
+
+/** How one service is served. */
+interface Mode {
+  quantise(service: ProviderService): Readonly<Record<string, number>>;
+  refs(service: ProviderService): readonly { pool: string; ref: ObjectRef }[];
+  /** In: the bodies in the order of `refs`. Throws for a body that does not fit. */
+  back(service: ProviderService, bodies: readonly unknown[]): ReadBack;
+  writes(change: Change): { checks: readonly Write[]; writes: readonly Write[] };
+  owns(service: ProviderService): readonly Owned[];
+}
+
+const OWN_ANNOTATION = `metadata.annotations["${FENCE_ANNOTATION}"]`;
+
+const routeMode = (entry: HttpRouteEntry): Mode => {
+  const ref = routeRef(entry);
+  return {
+    quantise: routeShares,
+    refs: () => [{ pool: '', ref }],
+    back: (service, [body]) => routeBack(service, entry, routeShape.parse(body)),
+    writes: (change) => ({ checks: [], writes: [{ pool: '', ref, ops: routeOps(change, entry) }] }),
+    owns: () => [
+      {
+        object: refText(ref),
+        fields: [`spec.rules[${entry.rule}].backendRefs[].weight of the pools' backends`, OWN_ANNOTATION],
+        terraform: {
+          resource: 'kubernetes_manifest',
+          ignoreChanges: [],
+          note: `computed_fields = ["spec.rules", ${JSON.stringify(OWN_ANNOTATION)}], since this resource has no finer way`,
+        },
+      },
+    ],
+  };
+};
+
+const deploymentsMode = (entries: Readonly<Record<string, DeploymentEntry>>): Mode => {
+  const refOf = (pool: string): ObjectRef => deploymentRef(entries[pool]!);
+  const withRef = (step: { pool: string; ops: readonly PatchOp[] }): Write => ({ ...step, ref: refOf(step.pool) });
+  return {
+    quantise: deploymentShares,
+    refs: ({ pools }) => pools.map(({ pool }) => ({ pool, ref: refOf(pool) })),
+    back: (service, bodies) =>
+      deploymentsBack(service, entries, new Map(service.pools.map(({ pool }, at) => [pool, deploymentShape.parse(bodies[at])]))),
+    writes: (change) => {
+      const { checks, writes } = deploymentSteps(change, entries);
+      return { checks: checks.map(withRef), writes: writes.map(withRef) };
+    },
+    owns: ({ pools }) =>
+      pools.map(({ pool }) => ({
+        object: refText(refOf(pool)),
+        fields: ['spec.replicas', OWN_ANNOTATION],
+        terraform: {
+          resource: 'kubernetes_deployment_v1',
+          ignoreChanges: ['spec[0].replicas', `metadata[0].annotations["${FENCE_ANNOTATION}"]`],
+        },
+      })),
+  };
+};
+
+// ---- reading ----
+
+type ClusterOf = (ref: ObjectRef) => Cluster;
+
+/** Throws Fault ERR_PROVIDER, the transport's error or the signal's reason. */
+const readOne = async (clusterOf: ClusterOf, mode: Mode, service: ProviderService, signal: AbortSignal): Promise<ReadBack> => {
+  const refs = mode.refs(service);
+  const bodies = await Promise.all(refs.map(({ ref }) => getOne(clusterOf, ref, signal)));
+  try {
+    return mode.back(service, bodies);
+  } catch (error) {
+    const what = error instanceof z.ZodError ? `is not as expected: ${z.prettifyError(error)}` : errorText(error);
+    throw new Fault('ERR_PROVIDER', `${refs.map(({ ref }) => refText(ref)).join(', ')}: ${what}`);
+  }
+};
+
+const getOne = async (clusterOf: ClusterOf, ref: ObjectRef, signal: AbortSignal): Promise<unknown> => {
+  try {
+    return await clusterOf(ref).get(ref, signal);
+  } catch (error) {
+    const refused = refusalOf(error);
+    if (refused === null) throw error;
+    throw new Fault('ERR_PROVIDER', `${refText(ref)}: ${refused.message} (${refused.status})${hintOf(refused.status, 'get')}`);
+  }
+};
+
+const hintOf = (status: number, verb: 'get' | 'patch'): string => {
+  switch (status) {
+    case 401:
+      return '; the token is not taken';
+    case 403:
+      return `; the role must grant ${verb} of this object`;
+    case 404:
+      return '; compare namespace and name, and whether the cluster knows this kind of object';
+    default:
+      return '';
+  }
+};
+
+// ---- writing ----
+
+const applyOne = async (clusterOf: ClusterOf, mode: Mode, change: Change, signal: AbortSignal): Promise<Applied> => {
+  const { desired, fence, previous } = change;
+  const shares = mode.quantise(desired);
+  if (previous.fence !== null && previous.fence.v > fence.v)
+    return { outcome: 'conflict', because: `${desired.service}: fence ${previous.fence.v} is served, ours is ${fence.v}` };
+  if (previous.token === null) return { outcome: 'undecided', because: `${desired.service}: it has not been read yet` };
+  const blocked = blockedBy(previous);
+  if (blocked !== null) return { outcome: 'conflict', because: `${desired.service}: ${blocked} stands where the fence belongs; remove it` };
+  if (isDeepStrictEqual({ ...previous, token: null }, { fence, shares, foreign: [], token: null })) return { outcome: 'applied' };
+  const { checks, writes } = mode.writes(change);
+  // Several objects are several transactions: each is tried first, so that what can be refused is refused before anything is written.
+  for (const check of checks.length > 1 ? checks : []) {
+    const outcome = await patchOne({ clusterOf, previous, isTrial: true }, check, signal);
+    if (outcome.outcome !== 'applied') return outcome;
+  }
+  for (const [at, write] of writes.entries()) {
+    const outcome = await patchOne({ clusterOf, previous, isTrial: false }, write, signal);
+    if (outcome.outcome === 'applied') continue;
+    return at === 0 || outcome.outcome === 'fatal'
+      ? outcome
+      : { outcome: 'undecided', because: `${outcome.because}; ${at} of ${writes.length} steps were written` };
+  }
+  return { outcome: 'applied' };
+};
+
+interface Patching {
+  clusterOf: ClusterOf;
+  previous: ReadBack;
+  isTrial: boolean;
+}
+
+const patchOne = async ({ clusterOf, previous, isTrial }: Patching, { pool, ref, ops }: Write, signal: AbortSignal): Promise<Applied> => {
+  const where = `patch of ${refText(ref)}`;
+  try {
+    await clusterOf(ref).patch(ref, ops, isTrial, signal);
+    return { outcome: 'applied' };
+  } catch (error) {
+    const refused = refusalOf(error);
+    if (refused === null) return { outcome: 'undecided', because: `${where}: ${errorText(error)}` };
+    const { status } = refused;
+    const because = `${where}: ${refused.message} (${status})${hintOf(status, 'patch')}`;
+    if (status === 409 || status === 422) return whoseRefusal({ clusterOf, previous, pool, ref, because, isFatal: status === 422 }, signal);
+    return status === 429 || status >= 500 || status === 408 ? { outcome: 'undecided', because } : { outcome: 'fatal', because };
+  }
+};
+
+/** A patch whose comparison fails is refused with the same status as one that makes an object invalid, so the object itself is asked whose fence it carries. */
+const whoseRefusal = async (
+  asked: { clusterOf: ClusterOf; previous: ReadBack; pool: string; ref: ObjectRef; because: string; isFatal: boolean },
+  signal: AbortSignal,
+): Promise<Applied> => {
+  const { clusterOf, previous, pool, ref, because, isFatal } = asked;
+  try {
+    if (textOf(await clusterOf(ref).get(ref, signal)) !== textBefore(previous, pool))
+      return { outcome: 'conflict', because: `${refText(ref)}: another fence is there; nothing was written` };
+    return isFatal
+      ? { outcome: 'fatal', because }
+      : { outcome: 'undecided', because: `${because}; the object changed since it was read, but not its fence` };
+  } catch (error) {
+    return { outcome: 'undecided', because: `${because}; reading it again: ${errorText(error)}` };
+  }
+};
