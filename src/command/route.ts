@@ -3,8 +3,8 @@
 import { appendFileSync } from 'node:fs';
 import { isManual } from '../../providers/fence.ts';
 import type { ReadBack } from '../../providers/provider.ts';
-import { paceOf } from '../config/arithmetic.ts';
 import { loadCluster, loadConfig } from '../config/load.ts';
+import { paceIn } from '../config/providers/index.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { list } from '../config/words.ts';
 import { ERRORS, errorText, Fault } from '../errors.ts';
@@ -56,7 +56,7 @@ const filesOf = (options: { config: string; file?: string; json?: boolean }, con
   if (!loaded.ok) return sayProblems(loaded.problems, options.json, context);
   const { config } = loaded;
   if (options.file !== undefined) {
-    const wanted = loadCluster(options.file, paceOf(config.store));
+    const wanted = loadCluster(options.file, paceIn(config));
     return wanted.ok ? { config, cluster: wanted.cluster } : sayProblems(wanted.problems, options.json, context);
   }
   if (config.cluster === null)

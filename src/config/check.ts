@@ -3,7 +3,7 @@
 
 import { grayWeights } from '../health/gray.ts';
 import { confirmEveryMs, faultsFor } from '../health/timing.ts';
-import type { ClusterConfig, GrayPolicy, Policy, PoolConfig, ServiceConfig } from '../model.ts';
+import { type ClusterConfig, type GrayPolicy, type Policy, type PoolConfig, pathsOf, type ServiceConfig } from '../model.ts';
 import { VALUE_BYTES_MAX } from '../store/store.ts';
 import type { SpanName } from './defaults.ts';
 import { duplicates, type Finding, finding, type Path, showPath } from './problem.ts';
@@ -126,12 +126,18 @@ const providerOf = (draft: Draft, cluster: ClusterConfig, service: ServiceConfig
   const own = cluster.regions.find(({ name }) => name === draft.region);
   // A region that may not coordinate holds no credentials.
   if (own?.coordinator === false || (own === undefined && names.length === 0)) return [];
-  const provider = names.includes(service.provider) ? draft.providers[service.provider] : undefined;
-  if (provider === undefined)
-    return [finding([...at, 'provider'], unknown('provider of this file', service.provider, names, 'declare it under providers'))];
-  const misfit = shapeOf(provider).misfit(provider, service, service.provider);
-  return misfit === null || draft.broken([...at, ...misfit.at]) ? [] : [finding([...at, ...misfit.at], misfit.message)];
+  const providers = draft.providers;
+  return pathsOf(service).flatMap((name, i) => {
+    const provider = names.includes(name) ? providers[name] : undefined;
+    if (provider === undefined)
+      return [finding(pathAt(service, at, i), unknown('provider of this file', name, names, 'declare it under providers'))];
+    const misfit = shapeOf(provider).misfit(provider, service, name);
+    return misfit === null || draft.broken([...at, ...misfit.at]) ? [] : [finding([...at, ...misfit.at], misfit.message)];
+  });
 };
+
+/** Where the `i`-th path of a service stands: one alone may be written without a list. */
+const pathAt = ({ also }: ServiceConfig, at: Path, i: number): Path => [...at, 'provider', ...(also === undefined ? [] : [i])];
 
 const serviceFindings = (draft: Draft, cluster: ClusterConfig, service: ServiceConfig, at: Path): Finding[] => {
   const findings = [
@@ -142,6 +148,7 @@ const serviceFindings = (draft: Draft, cluster: ClusterConfig, service: ServiceC
     ),
     ...service.pools.flatMap((pool, p) => poolFindings(draft, cluster, pool, [...at, 'pools', p])),
     ...answersOf(service, at),
+    ...duplicates('provider', pathsOf(service), (i) => pathAt(service, at, i)),
     ...providerOf(draft, cluster, service, at),
   ];
   if (!draft.broken([...at, 'pools']) && service.pools.every(({ weight }) => weight === 0)) {

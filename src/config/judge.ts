@@ -3,13 +3,14 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import type { ClusterConfig, PoolConfig, ProbeSpec } from '../model.ts';
-import { goalFindings, type Pace, paceOf } from './arithmetic.ts';
+import { goalFindings, type Pace } from './arithmetic.ts';
 import { checkCluster, checkDraft, type Draft } from './check.ts';
 import { clusterSchema, clusterShape } from './cluster.ts';
 import { GOALS, policyOf } from './defaults.ts';
 import { present } from './fields.ts';
 import { judged, salvage, wanted } from './issues.ts';
 import type { Finding, Path } from './problem.ts';
+import { paceIn } from './providers/index.ts';
 import { type ReplicaConfig, replicaSchema, replicaShape, withPaths } from './schema.ts';
 import { clusterWarnings, warningsOf } from './warnings.ts';
 import type { Source } from './yaml.ts';
@@ -89,7 +90,7 @@ export const judgeReplica = (source: Source, file: string): Verdict<ReplicaConfi
     findings.push({ path: ['cluster'], at: 'key', message });
   }
   // The arithmetic of a configuration that contradicts itself would only confuse.
-  if (findings.length === 0 && cluster !== null) findings.push(...goalFindings(cluster, paceOf(config.store)));
+  if (findings.length === 0 && cluster !== null) findings.push(...goalFindings(cluster, paceIn(config)));
   return { value: config, findings, warnings: warningsOf(config) };
 };
 

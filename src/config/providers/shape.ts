@@ -1,6 +1,7 @@
 // What the configuration has to know of one kind of provider: how an entry is written, which services it can serve, and how long users take to follow.
 import type { z } from 'zod';
 import type { ServiceConfig } from '../../model.ts';
+import type { Arrival } from '../arithmetic.ts';
 import type { Path } from '../problem.ts';
 
 export interface ProviderShape<C> {
@@ -9,7 +10,7 @@ export interface ProviderShape<C> {
   /** Why this entry cannot serve this service; null: it can. `at`: where in the service. `called`: the entry's name. */
   misfit(entry: C, service: ServiceConfig, called: string): { at: Path; message: string } | null;
   /** From the provider's acknowledgement until it answers so everywhere, at worst; `ttl`: whether resolvers keep the old answer after that. */
-  arrival(entry: C): { visibleMs: number; what: string; ttl: boolean };
+  arrival(entry: C): Arrival;
 }
 
 export const inZone = (zone: string, service: ServiceConfig, called: string): { at: Path; message: string } | null => {
