@@ -5,6 +5,7 @@ import { grayWeights } from '../health/gray.ts';
 import { confirmEveryMs, faultsFor } from '../health/timing.ts';
 import { type ClusterConfig, type GrayPolicy, type Policy, type PoolConfig, pathsOf, type ServiceConfig } from '../model.ts';
 import { VALUE_BYTES_MAX } from '../store/store.ts';
+import { type CanaryConfig, canaryService } from './canary.ts';
 import type { SpanName } from './defaults.ts';
 import { duplicates, type Finding, finding, type Path, showPath } from './problem.ts';
 import { shapeOf } from './providers/index.ts';
@@ -23,6 +24,7 @@ export interface Draft {
   signs: boolean | null;
   /** null: a cluster's file has none. */
   providers: ReplicaConfig['providers'] | null;
+  canaries?: ReplicaConfig['canaries'];
   paging: ReplicaConfig['paging'];
   record?: ReplicaConfig['record'];
   /** Is anything at, under or above this place broken? Then nothing is concluded from it. */
@@ -266,6 +268,30 @@ const recordOf = ({ record }: Draft): Finding[] => {
   return [finding(['record', 'maxBytes'], message)];
 };
 
+/** A canary is written like a service and must never be one. */
+const canariesOf = (draft: Draft): Finding[] => {
+  const { canaries = [], cluster } = draft;
+  if (draft.providers === null || draft.broken(['providers'])) return [];
+  const providers = draft.providers;
+  const names = Object.keys(providers);
+  const taken = new Set(cluster?.services.map(({ name }) => name));
+  const one = (canary: CanaryConfig, i: number): Finding[] => {
+    const at = ['canaries', i] as const;
+    if (draft.broken(at)) return [];
+    const provider = names.includes(canary.provider) ? providers[canary.provider] : undefined;
+    if (provider === undefined)
+      return [finding([...at, 'provider'], unknown('provider of this file', canary.provider, names, 'declare it under providers'))];
+    const misfit = shapeOf(provider).misfit(provider, canaryService(canary), canary.provider);
+    const theirs = `found "${canary.service}", which is a service of the cluster, expected a name that no user resolves; give the canary its own`;
+    return [
+      ...(taken.has(canary.service) ? [finding([...at, 'service'], theirs)] : []),
+      ...(misfit === null ? [] : [finding([...at, ...(misfit.at[0] === 'name' ? ['service'] : misfit.at)], misfit.message)]),
+    ];
+  };
+  const perProvider = canaries.map(({ provider }) => provider);
+  return [...canaries.flatMap(one), ...duplicates('canary for', perProvider, (i) => ['canaries', i, 'provider'])];
+};
+
 const clusterFindings = (draft: Draft, cluster: ClusterConfig): Finding[] => {
   const names = cluster.services.map(({ name }) => name);
   const bytes = JSON.stringify(cluster).length;
@@ -288,6 +314,7 @@ export const checkCluster = (draft: Draft): Finding[] => (draft.cluster === null
 export const checkDraft = (draft: Draft): Finding[] => [
   ...pagingOf(draft),
   ...recordOf(draft),
+  ...canariesOf(draft),
   ...accessFindings(draft),
   ...checkCluster(draft),
 ];

@@ -47,6 +47,7 @@ const draftOf = (root: unknown, broken: readonly Path[]): { draft: Draft; origin
     store: part<ReplicaConfig['store'] | null>(replicaShape.store, map.store, ['store'], null),
     signs: map.signing !== undefined,
     providers: part<ReplicaConfig['providers']>(replicaShape.providers, map.providers, ['providers'], {}),
+    canaries: part<ReplicaConfig['canaries']>(replicaShape.canaries, map.canaries, ['canaries'], undefined),
     record: part<ReplicaConfig['record']>(replicaShape.record, map.record, ['record'], undefined),
     paging: part<ReplicaConfig['paging']>(replicaShape.paging, map.paging, ['paging'], { webhooks: [] }),
     cluster: isMap(map.cluster) ? clusterOf(map.cluster, part) : null,

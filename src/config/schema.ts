@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { ProviderConfig } from '../../providers/index.ts';
 import type { ClusterConfig } from '../model.ts';
+import { type CanaryConfig, canarySchema } from './canary.ts';
 import { clusterSchema, few } from './cluster.ts';
 import {
   duration,
@@ -59,6 +60,8 @@ export interface ReplicaConfig {
   /** `host:port` of resolvers for names of targets; none: those of /etc/resolv.conf. */
   dns: { resolvers: readonly string[] };
   providers: Readonly<Record<string, ProviderConfig>>;
+  /** What is written now and then to know that each provider can be. Absent: nothing is. */
+  canaries?: readonly CanaryConfig[];
   /** What signs this region's votes. Without it they are unsigned. */
   signing?: { keyFile: string };
   /** `spoolFile`: pages that this replica tells by itself while the store does not answer. */
@@ -147,6 +150,7 @@ export const replicaShape = {
   }),
   dns: z.strictObject({ resolvers: few(hostPortText).default([]) }).default({ resolvers: [] }),
   providers: z.record(name, providerEntry).default({}),
+  canaries: few(canarySchema).optional(),
   signing: z.strictObject({ keyFile: filePath }).optional(),
   paging: z
     .strictObject({
