@@ -139,12 +139,15 @@ export const createLane = (options: LaneOptions): Lane => {
   const write = async (steps: readonly Step[], term: Term, seen: Sight): Promise<Round> => {
     const round: Round = { undone: new Map(), changed: false };
     const acks = book.acknowledging(seen, name, term);
+    const written: { service: string; fence: Fence }[] = [];
     let isOver = false;
     const send = async ({ changes, proof }: Batch): Promise<readonly Batch[]> => {
       // Without the right to write the rest needs no asking.
       const result = isOver ? ({ outcome: 'refused', because: CHANGED } as const) : await attempt(changes, proof);
       if (result.outcome === 'applied') {
-        acks.add(changes.map(({ desired, fence }) => ({ service: desired.service, fence })));
+        written.push(...changes.map(({ desired, fence }) => ({ service: desired.service, fence })));
+        // What goes in many calls is recorded as it comes; one call is recorded with what was found as decided.
+        if (batches.length > 1) acks.add(written.splice(0));
         return [];
       }
       // A batch is all or nothing; one service in conflict or refused must not keep the others waiting. Somebody wrote meanwhile: a new proof.
@@ -160,7 +163,7 @@ export const createLane = (options: LaneOptions): Lane => {
     const proof = options.rights.group(term);
     const batches = batchesOf(steps, provider.can.batchMax).map((changes) => ({ changes, proof }));
     await inPool(batches, CALLS_MAX, send);
-    acks.add(steps.flatMap((s) => (s.kind === 'done' ? [{ service: s.service, fence: s.fence }] : [])));
+    acks.add([...written, ...steps.flatMap((s) => (s.kind === 'done' ? [{ service: s.service, fence: s.fence }] : []))]);
     await acks.written();
     return round;
   };
