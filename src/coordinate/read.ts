@@ -2,7 +2,16 @@
 // count is trust.ts.
 
 import type { Heard } from '../health/chamber.ts';
-import { type Adopted, type AppliedRecord, type ClusterConfig, type Incident, type Leader, type Overrides, pathsOf, type Routing } from '../model.ts';
+import {
+  type Adopted,
+  type AppliedRecord,
+  type ClusterConfig,
+  type Incident,
+  type Leader,
+  type Overrides,
+  pathsOf,
+  type Routing,
+} from '../model.ts';
 import type { KeyValue, Read } from '../store/store.ts';
 import { appliedKey, beatKey, KEYS, placeOf, voteKey } from './keys.ts';
 import type { RevisionClock } from './revision-clock.ts';

@@ -268,13 +268,7 @@ interface Prepared {
   known: Known;
 }
 
-const prepare = (
-  { ports }: AdoptionContext,
-  known: Known,
-  request: AdoptionRequest,
-  read: Reading,
-  nonce: string,
-): Prepared => {
+const prepare = ({ ports }: AdoptionContext, known: Known, request: AdoptionRequest, read: Reading, nonce: string): Prepared => {
   const picked = toAdopt(known, request, read);
   const wallMs = Math.round(ports.clock.wallMs());
   const nowMs = Math.max(wallMs, (known.routing?.atMs ?? 0) + 1);
