@@ -14,6 +14,8 @@ const PROOFS_MAX = 2;
 export const CHANGED = 'the leader record or the orders of humans have changed since they were read';
 
 export interface Rights {
+  /** Do the orders of humans, as they were read last, allow it to write these? No proof. */
+  allows(services: readonly string[], term: Term): boolean;
   /** Proofs for calls that belong together: each is null when the right is proved, else why nothing may leave. */
   group(term: Term): (services: readonly string[]) => Promise<string | null>;
 }
@@ -48,6 +50,7 @@ export const createRights = ({ ports, sight, others }: RightsOptions): Rights =>
   };
 
   return {
+    allows: (services, term) => allowedAt(services, term) !== null,
     group(term) {
       let proof: { mod: number; epoch: number; begunAtMs: number } | null = null;
       let proving: Promise<string | null> | null = null;

@@ -106,6 +106,8 @@ export const createStanding = (clock: Clock, arrivals: Readonly<Record<string, A
       for (const service of services) troubles.delete(service);
       if (tookMs === null) return;
       of(provider).provenAtMs = clock.monoMs();
+      // What users need went through: whatever grounded the canary is its own.
+      of(provider).canaryFailing = null;
       samplesMs.push(tookMs);
       if (samplesMs.length > SAMPLES_MAX) samplesMs.shift();
     },
