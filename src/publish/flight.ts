@@ -4,6 +4,7 @@
 import { canFollow, fenceName, formatFence, isManual, stateHash } from '../../providers/fence.ts';
 import type { Applied, Fence, Provider, ProviderService, ReadBack, Settled } from '../../providers/provider.ts';
 import { type CanaryConfig, canaryService } from '../config/canary.ts';
+import { serverOf } from '../converge/ask.ts';
 import type { Term } from '../coordinate/coordinator.ts';
 import type { query } from '../dns/exchange.ts';
 import { errorText } from '../errors.ts';
@@ -165,11 +166,6 @@ const settled = async ({ ports, provider, canary, signal }: FlightContext, recei
     if (state.state === 'failed') throw new Grounded('settled', state.because);
   }
   throw new Grounded('settled', `not within ${SETTLE_MS / 1000} s: ${because}`);
-};
-
-const serverOf = (text: string): { host: string; port: number } => {
-  const at = text.lastIndexOf(':');
-  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
 };
 
 /** null: this server answers this fence; else what it does instead. */
