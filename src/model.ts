@@ -53,7 +53,7 @@ export interface ConvergeConfig {
   /** `host:port` of recursive resolvers that stand for users. */
   resolvers: readonly string[];
   /** A request made to each resolved address; its reply must name the region in header `x-region`. */
-  request?: { port: number; path: string };
+  request?: { port: number; path: string; tls?: true };
 }
 
 export interface ServiceConfig {

@@ -104,7 +104,10 @@ const service = z
       .strictObject({
         authoritative: few(hostPortText).default([]),
         resolvers: few(hostPortText).default([]),
-        request: z.strictObject({ port: whole(1, 65_535), path: urlPath }).optional(),
+        request: z
+          .strictObject({ port: whole(1, 65_535), path: urlPath, tls: z.boolean().optional() })
+          .transform(({ tls, ...given }) => (tls === true ? { ...given, tls } : given))
+          .optional(),
       })
       .default({ authoritative: [], resolvers: [] }),
   })

@@ -7,7 +7,7 @@
 import { quorumOf } from '../health/timing.ts';
 import type { ClusterConfig, Incident, Published, Routing, Seen, ServiceConfig, ServiceRouting } from '../model.ts';
 import type { Acknowledgement } from './acknowledged.ts';
-import { measurable } from './landing.ts';
+import { isProxied, measurable } from './landing.ts';
 import { convergenceOf, decidedAtMs, detectionOf, type Judgement, moves } from './timings.ts';
 
 export interface Report {
@@ -101,7 +101,10 @@ const firstSight = (incident: Incident, routing: Routing, service: ServiceRoutin
 const whyUnmeasured = (config: ServiceConfig | undefined, routing: ServiceRouting | undefined): string | null => {
   if (config === undefined || routing === undefined) return 'no longer configured';
   if (routing.mode !== 'auto') return `in ${routing.mode}: nothing is written`;
-  return measurable(config).landing ? null : 'no resolvers and no request configured: nobody sees where users land';
+  if (measurable(config).landing) return null;
+  return isProxied(config)
+    ? 'its pools have no addresses, and resolvers and a request are not both configured: nobody sees where users land'
+    : 'no resolvers and no request configured: nobody sees where users land';
 };
 
 /** The newest route sends nothing to what this incident took out. */
