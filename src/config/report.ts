@@ -2,12 +2,13 @@
 // Written for somebody who was woken up: numbers first, equal things once, nothing that scrolls away.
 import type { ClusterConfig, RegionConfig } from '../model.ts';
 import { type Pace, type Sum, worstCaseGroups } from './arithmetic.ts';
+import type { CanaryConfig } from './canary.ts';
 import { type ElectorateGroup, electorateGroups } from './electorate.ts';
 import { showHostPort } from './fields.ts';
 import { type Problem, renderProblem } from './problem.ts';
 import { paceIn } from './providers/index.ts';
 import type { ReplicaConfig } from './schema.ts';
-import { list, plural, say } from './words.ts';
+import { list, plural, say, spell } from './words.ts';
 
 /** Most services named in one line. */
 const NAMED_MAX = 3;
@@ -20,14 +21,17 @@ const storeLine = (store: ReplicaConfig['store']): string => {
   return `etcd, ${list(store.endpoints, 16)}; keys under ${store.prefix}; ${who === '' ? 'nobody proves who they are' : who}; ${say(store.timeoutMs)} per call`;
 };
 
+const canaryText = ({ provider, service, everyMs }: CanaryConfig): string => `${service} (${provider}, every ${spell(everyMs)})`;
+
 const replicaLines = (config: ReplicaConfig): string[] => {
-  const { store, providers, cluster, signing, record, shadow } = config;
+  const { store, providers, canaries = [], cluster, signing, record, shadow } = config;
   const names = Object.entries(providers).map(([name, { kind, zone }]) => `${name} (${kind}, zone ${zone})`);
   return [
     `replica    ${config.region}/${config.replica}, api at ${showHostPort(config.api)}`,
     `store      ${storeLine(store)}`,
     ...(signing === undefined ? [] : [`signing    votes, with the key in ${signing.keyFile}`]),
     `providers  ${list(names)}`,
+    ...(canaries.length === 0 ? [] : [`canaries   ${list(canaries.map(canaryText))}`]),
     ...(record === undefined
       ? []
       : [`record     ${record.folder}, at most ${record.maxBytes} bytes, ${record.observations ? 'with' : 'without'} looks`]),
