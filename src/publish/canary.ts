@@ -46,8 +46,8 @@ export interface Canaries {
 /** Until somebody has just taken office, or a failover is done. */
 const WAIT_MS = 1000;
 const AGAIN_MS = 30_000;
-/** A new term begins its flights spread over this, whatever their pace. */
-const FIRST_MS = 30_000;
+/** A new term begins its flights spread over this, whatever their pace, and not before a late write of the last holder must have ended. */
+const FIRST_MS = { from: 5000, to: 30_000 } as const;
 /** One lost reply is no news. */
 const FAILURES_MIN = 2;
 const SAMPLES_MAX = 200;
@@ -138,7 +138,7 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     if (right === null) return WAIT_MS;
     if (bird.epoch !== right.epoch) {
       Object.assign(bird, { epoch: right.epoch, failures: 0, atMs: null, ok: null, because: 'not flown yet' });
-      return Math.min(FIRST_MS, bird.canary.everyMs) * ports.random.unit();
+      return FIRST_MS.from + (Math.min(FIRST_MS.to, bird.canary.everyMs) - FIRST_MS.from) * ports.random.unit();
     }
     if (!mayFly(bird, right)) return WAIT_MS;
     const { canary, provider } = bird;
