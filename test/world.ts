@@ -615,7 +615,11 @@ export class World {
     this.#human(via, 'adopt', async (place) => {
       await runAdoption(
         // A process of its own, which knew no other store.
-        { ports: place.process.ports, store: this.#client(place), provider: async (name) => (this.zones.get(name) ?? this.zone).seenFrom(place) },
+        {
+          ports: place.process.ports,
+          store: this.#client(place),
+          provider: async (name) => (this.zones.get(name) ?? this.zone).seenFrom(place),
+        },
         { kind: 'adopt', services: [], owner: 'alice', reason: 'simulated', dryRun: false, holdMs: null, journal: [] },
       );
     });

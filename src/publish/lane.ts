@@ -193,9 +193,10 @@ export const createLane = (options: LaneOptions): Lane => {
     }
     standing.begin(term.epoch);
     const wanted = wantedOf(now, term);
-    isBehind &&= wanted.length > 0;
-    if (wanted.length === 0) return REASSERT_MS;
     const names = wanted.map(({ desired }) => desired.service);
+    standing.only(name, names);
+    isBehind &&= names.length > 0;
+    if (names.length === 0) return REASSERT_MS;
     let steps: readonly Step[];
     try {
       const back = await read(wanted);

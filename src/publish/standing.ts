@@ -31,6 +31,8 @@ export const spreadOf = (samplesMs: readonly number[]): Spread | null => {
 export interface Standing {
   /** What was known of an earlier term is forgotten. */
   begin(epoch: number): void;
+  /** What is known of services that are no longer written there is over. */
+  only(provider: string, services: readonly string[]): void;
   /** These were written, or found written. `tookMs`: until a write was acknowledged; null: nothing was written. */
   worked(provider: string, services: readonly string[], tookMs: number | null): void;
   /** Counts a failed turn of these. Out: those that have failed often or long enough to be told of, and are counted anew from here. */
@@ -100,6 +102,10 @@ export const createStanding = (clock: Clock, arrivals: Readonly<Record<string, A
     begin(now) {
       if (now !== epoch) known = new Map();
       epoch = now;
+    },
+    only(provider, services) {
+      const { troubles, takenBack } = of(provider);
+      for (const some of [troubles, takenBack]) for (const service of some.keys()) if (!services.includes(service)) some.delete(service);
     },
     worked(provider, services, tookMs) {
       const { troubles, samplesMs } = of(provider);

@@ -18,7 +18,24 @@ export const spanOf = (text: string): readonly [number, number] => {
 };
 
 /** Keys of the line that say what the world is like; all others are the configuration's. */
-const WORLDLY = ['replicas', 'old', 'seed', 'whole', 'signed', 'fencing', 'delay', 'lost', 'late', 'provider', 'rate', 'skew', 'paths', 'batch', 'receipts', 'canary'] as const;
+const WORLDLY = [
+  'replicas',
+  'old',
+  'seed',
+  'whole',
+  'signed',
+  'fencing',
+  'delay',
+  'lost',
+  'late',
+  'provider',
+  'rate',
+  'skew',
+  'paths',
+  'batch',
+  'receipts',
+  'canary',
+] as const;
 
 const POLICY_NUMBERS: readonly (keyof Policy)[] = ['latchAfter', 'faults'];
 

@@ -145,7 +145,9 @@ export class Zone implements MemoryZone {
         if (this.#happens('twice')) void there(random.unit() * LATE_MS, () => this.#write(inner, changes));
         return this.#happens('unanswered') ? never() : done;
       },
-      ...(receipts ? { settle: (receipt: string) => (isUnreachable() ? never<Settled>() : there(0, async () => this.#ended(receipt))) } : {}),
+      ...(receipts
+        ? { settle: (receipt: string) => (isUnreachable() ? never<Settled>() : there(0, async () => this.#ended(receipt))) }
+        : {}),
     };
   }
 
