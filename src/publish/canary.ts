@@ -120,7 +120,7 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
       bird.failures = 0;
       bird.because = 'came through';
       log.info('canary.through', { provider, stages });
-      standing.canary(provider, null);
+      standing.canary(provider, null, flown.stages.get('acknowledged'));
       await told.say(provider, null, null, 'canary');
       return everyMs * (1 + JITTER * (2 * ports.random.unit() - 1));
     }

@@ -127,7 +127,7 @@ export const createLane = (options: LaneOptions): Lane => {
       outcome: result.outcome,
       services,
       fence: Math.max(...changes.map((c) => c.fence.v)),
-      tookMs,
+      tookMs: Math.round(tookMs),
       ...(result.outcome === 'applied' ? {} : { because: result.because }),
     });
     if (result.outcome !== 'applied') return result;

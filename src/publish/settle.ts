@@ -55,7 +55,7 @@ export const createSettling = (options: SettleOptions): Settling => {
     one.timer?.cancel();
     const { name, services } = one;
     const tookMs = ports.clock.monoMs() - one.sinceMs;
-    log[ended === 'settled' ? 'info' : 'warn']('publish.settled', { provider: name, services, ended, tookMs, because });
+    log[ended === 'settled' ? 'info' : 'warn']('publish.settled', { provider: name, services, ended, tookMs: Math.round(tookMs), because });
     options.onEnded(name, ended, tookMs);
     if (ended === 'given-up') return;
     const keys = services.map((service) => `${name} ${service}`);

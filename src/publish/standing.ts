@@ -40,8 +40,8 @@ export interface Standing {
   /** What the provider acknowledged it did not carry out: until a later write has settled, its acknowledgements say nothing. */
   tookBack(provider: string, services: readonly string[], because: string): void;
   settled(provider: string, services: readonly string[]): void;
-  /** null: it came through. */
-  canary(provider: string, failing: string | null): void;
+  /** A canary came through (`failing` null; `tookMs` until its write was acknowledged), or did not. */
+  canary(provider: string, failing: string | null, tookMs?: number): void;
   /** Is anything known to fail there? */
   isFailing(provider: string): boolean;
   /** Failures in a row of what fails most. */
@@ -95,7 +95,13 @@ export const createStanding = (clock: Clock, arrivals: Readonly<Record<string, A
 
   const provenAgoMs = (provider: string): number | null => {
     const { provenAtMs } = of(provider);
-    return provenAtMs === null ? null : clock.monoMs() - provenAtMs;
+    return provenAtMs === null ? null : Math.round(clock.monoMs() - provenAtMs);
+  };
+
+  const remember = (provider: string, tookMs: number): void => {
+    const { samplesMs } = of(provider);
+    samplesMs.push(tookMs);
+    if (samplesMs.length > SAMPLES_MAX) samplesMs.shift();
   };
 
   return {
@@ -108,14 +114,13 @@ export const createStanding = (clock: Clock, arrivals: Readonly<Record<string, A
       for (const some of [troubles, takenBack]) for (const service of some.keys()) if (!services.includes(service)) some.delete(service);
     },
     worked(provider, services, tookMs) {
-      const { troubles, samplesMs } = of(provider);
+      const { troubles } = of(provider);
       for (const service of services) troubles.delete(service);
       if (tookMs === null) return;
       of(provider).provenAtMs = clock.monoMs();
       // What users need went through: whatever grounded the canary is its own.
       of(provider).canaryFailing = null;
-      samplesMs.push(tookMs);
-      if (samplesMs.length > SAMPLES_MAX) samplesMs.shift();
+      remember(provider, tookMs);
     },
     failed(provider, services, because) {
       const { troubles } = of(provider);
@@ -133,9 +138,11 @@ export const createStanding = (clock: Clock, arrivals: Readonly<Record<string, A
     settled(provider, services) {
       for (const service of services) of(provider).takenBack.delete(service);
     },
-    canary(provider, failing) {
+    canary(provider, failing, tookMs) {
       of(provider).canaryFailing = failing;
-      if (failing === null) of(provider).provenAtMs = clock.monoMs();
+      if (failing !== null) return;
+      of(provider).provenAtMs = clock.monoMs();
+      if (tookMs !== undefined) remember(provider, tookMs);
     },
     isFailing: (provider) => [...of(provider).troubles.values()].some(({ failing }) => failing !== null),
     failures: (provider) => Math.max(0, ...[...of(provider).troubles.values()].map(({ failures }) => failures)),
