@@ -140,10 +140,10 @@ export const createLane = (options: LaneOptions): Lane => {
     const round: Round = { undone: new Map(), changed: false };
     const acks = book.acknowledging(seen, name, term);
     const written: { service: string; fence: Fence }[] = [];
-    let isOver = false;
+    let refusal: { outcome: 'refused'; because: string } | null = null;
     const send = async ({ changes, proof }: Batch): Promise<readonly Batch[]> => {
       // Without the right to write the rest needs no asking.
-      const result = isOver ? ({ outcome: 'refused', because: CHANGED } as const) : await attempt(changes, proof);
+      const result = refusal ?? (await attempt(changes, proof));
       if (result.outcome === 'applied') {
         written.push(...changes.map(({ desired, fence }) => ({ service: desired.service, fence })));
         // What goes in many calls is recorded as it comes; one call is recorded with what was found as decided.
@@ -155,7 +155,7 @@ export const createLane = (options: LaneOptions): Lane => {
         const again = options.rights.group(term);
         return changes.map((change) => ({ changes: [change], proof: again }));
       }
-      isOver ||= result.outcome === 'refused';
+      if (result.outcome === 'refused') refusal = result;
       round.changed ||= result.because === CHANGED;
       for (const { desired } of changes) round.undone.set(desired.service, result.because);
       return [];
@@ -202,10 +202,11 @@ export const createLane = (options: LaneOptions): Lane => {
       const back = await read(wanted);
       steps = wanted.map((w) => stepFor(w, back.get(w.desired.service), provider));
       isBehind = steps.some((s) => s.kind === 'write');
-      await report(steps, term, now.sight);
       const waitMs = late.waitMs(provider, term);
       const { undone, changed } = await write(waitMs > 0 ? steps.filter((s) => s.kind !== 'write') : steps, term, now.sight);
       if (changed) return LOOK_AGAIN_MS;
+      // Users first: what is told costs a transaction of the store for each service.
+      await report(steps, term, now.sight);
       standing.worked(
         name,
         names.filter((service) => !undone.has(service)),

@@ -28,8 +28,10 @@ export interface Settling {
 
 const POLL_MS = 2000;
 const DEADLINE_MS = 120_000;
-/** Open at once per provider: asking after them must stay a small part of its quota. */
-const OPEN_MAX = 8;
+/** Asked at once per provider: it must stay a small part of its quota. */
+const ASKED_MAX = 8;
+/** Open per provider; a newer one takes the place of the oldest. */
+const OPEN_MAX = 256;
 
 interface Open {
   name: string;
@@ -38,7 +40,7 @@ interface Open {
   receipt: string;
   epoch: number;
   sinceMs: number;
-  timer: Timer | null;
+  askedAtMs: number;
   /** What the last try to ask met. */
   because: string;
 }
@@ -47,12 +49,13 @@ export const createSettling = (options: SettleOptions): Settling => {
   const { ports, log } = options;
   const stopped = new AbortController();
   const open = new Set<Open>();
+  /** The next round of each provider that has something open. */
+  const rounds = new Map<string, Timer>();
   /** Writes taken back since one settled, by provider and service. */
   const takenBack = new Map<string, number>();
 
   const end = (one: Open, ended: Ended, because: string): void => {
     if (!open.delete(one)) return;
-    one.timer?.cancel();
     const { name, services } = one;
     const tookMs = ports.clock.monoMs() - one.sinceMs;
     log[ended === 'settled' ? 'info' : 'warn']('publish.settled', { provider: name, services, ended, tookMs: Math.round(tookMs), because });
@@ -87,18 +90,33 @@ export const createSettling = (options: SettleOptions): Settling => {
     if (settled.state === 'failed') return end(one, 'failed', settled.because);
     one.because = 'error' in settled ? settled.error : 'it is still being worked on';
     if (ports.clock.monoMs() - sinceMs >= DEADLINE_MS) end(one, 'given-up', one.because);
-    else arm(one);
   };
 
-  const arm = (one: Open): void => {
-    one.timer = ports.timers.after(POLL_MS, () => void ask(one));
+  const openAt = (name: string): readonly Open[] => [...open].filter((one) => one.name === name);
+
+  const round = async (name: string): Promise<void> => {
+    const asked = openAt(name)
+      .toSorted((a, b) => a.askedAtMs - b.askedAtMs)
+      .slice(0, ASKED_MAX);
+    for (const one of asked) one.askedAtMs = ports.clock.monoMs();
+    await Promise.all(asked.map(ask));
+    rounds.delete(name);
+    arm(name);
+  };
+
+  const arm = (name: string): void => {
+    if (rounds.has(name) || stopped.signal.aborted || openAt(name).length === 0) return;
+    rounds.set(
+      name,
+      ports.timers.after(POLL_MS, () => void round(name)),
+    );
   };
 
   return {
     watch(name, provider, changes, receipt) {
       const term = options.term();
       if (provider.settle === undefined || term === null || stopped.signal.aborted) return;
-      const [oldest, ...others] = [...open].filter((one) => one.name === name);
+      const [oldest, ...others] = openAt(name);
       if (oldest !== undefined && others.length + 1 >= OPEN_MAX) end(oldest, 'given-up', 'newer writes have taken its place');
       const services = changes.map(({ desired }) => desired.service);
       const one: Open = {
@@ -108,15 +126,15 @@ export const createSettling = (options: SettleOptions): Settling => {
         receipt,
         epoch: term.epoch,
         sinceMs: ports.clock.monoMs(),
-        timer: null,
+        askedAtMs: Number.NEGATIVE_INFINITY,
         because: '',
       };
       open.add(one);
-      arm(one);
+      arm(name);
     },
     stop() {
       stopped.abort(new Error('stopping'));
-      for (const { timer } of open) timer?.cancel();
+      for (const timer of rounds.values()) timer.cancel();
       open.clear();
     },
   };

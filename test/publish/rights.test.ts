@@ -47,6 +47,18 @@ describe('the proof right before a write', () => {
     await p.publisher.stop();
   });
 
+  test('that takes too long each time is a failure for each of many batches, not a change of what was read', async () => {
+    const p = publishing((inner) => inner, { batchMax: 1 });
+    p.state.renew = async () => {
+      await sleep(p.virtual.ports.timers, 1001);
+      return true;
+    };
+    await p.virtual.advance(30_000);
+    expect(p.calls.writes).toEqual([]);
+    expect(p.abdications).toHaveLength(1);
+    await p.publisher.stop();
+  });
+
   test('lost between read and write: nothing leaves, nothing is told', async () => {
     const p = publishing((inner) => ({
       ...inner,
