@@ -29,7 +29,9 @@ test('is written at each and read back from each; the question names them', asyn
     ['dns', 'twin'].map((name) => `${WEB} now serves eu-west 0, us-east 1000; fence 1 by manual/bob, set by hand (${name})\n`).join(''),
   );
   expect((await hands.show()).stdout).toBe(
-    ['dns', 'twin'].map((name) => `${WEB} (provider ${name})\n  served  eu-west 0, us-east 1000; fence 1 by manual/bob, set by hand\n`).join(''),
+    ['dns', 'twin']
+      .map((name) => `${WEB} (provider ${name})\n  served  eu-west 0, us-east 1000; fence 1 by manual/bob, set by hand\n`)
+      .join(''),
   );
   expect(hands.journal().map(({ outcome, provider }) => [outcome, provider])).toEqual([
     ['begun', 'dns'],
