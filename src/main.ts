@@ -220,13 +220,14 @@ route
   .action(routeShow);
 route
   .command('set')
-  .description('break-glass: write a route straight to the provider; automation leaves it alone until `ack`')
+  .description('break-glass: write a route straight to the providers; automation leaves it alone until `ack`')
   .requiredOption(...CONFIG)
   .option(...CLUSTER)
   .requiredOption('-s, --service <name>', 'the service')
   .requiredOption('--share <pool=percent...>', 'percent of each pool, together 100; pools that are not named get nothing')
   .requiredOption(...REASON)
   .requiredOption(...OWNER)
+  .option('--provider <name>', 'only this path of the service; without it, every path')
   .option('--break-glass', 'yes, past the store and everything it guards')
   .option('-y, --yes', 'do not ask')
   .option(...JSON_OUT)

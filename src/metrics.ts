@@ -11,6 +11,9 @@ const CONVERGENCE_EDGES_S = [2, 5, 10, 15, 20, 30, 40, 50, 60, 75, 90, 120, 300]
 const PROBE_EDGES_S = exponentialBuckets(0.005, 2, 12);
 const LATENESS_EDGES_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 const STORE_EDGES_S = exponentialBuckets(0.001, 2, 13);
+/** 5 ms to 5.12 s: the deadline of a write is 3 s. */
+const WRITE_EDGES_S = exponentialBuckets(0.005, 2, 11);
+const SETTLE_EDGES_S = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180];
 const LABEL_SETS_MAX = 5_000;
 const VERDICTS: readonly Verdict[] = ['up', 'unready', 'down', 'suspect', 'unknown'];
 const OVERRIDE_KINDS = ['drain', 'freeze', 'stop'] as const;
@@ -56,7 +59,13 @@ export interface Metrics {
   /** The coordinator's loop went round at `wallMs`: the dead-man's switch. */
   coordinatorTick(wallMs: number): void;
   decision(kind: string): void;
-  providerWrite(provider: string, outcome: string): void;
+  /** `tookMs` counts for what was acknowledged. */
+  providerWrite(provider: string, outcome: string, tookMs?: number): void;
+  /** How an acknowledged write went on; `tookMs` counts for what settled. */
+  providerSettled(provider: string, ended: string, tookMs: number): void;
+  /** A canary reached a stage, `tookMs` after its write began. */
+  canary(provider: string, stage: string, tookMs: number): void;
+  canaryFailed(provider: string, stage: string): void;
   page(channel: string, outcome: string): void;
   storeRequest(op: 'get' | 'txn', tookMs: number): void;
   storeError(op: 'get' | 'txn', kind: 'definite' | 'ambiguous' | 'timeout'): void;
@@ -193,6 +202,32 @@ const flag = (registers: Registry[], name: string, help: string): ((yes: boolean
   return (yes) => metric.set(yes ? 1 : 0);
 };
 
+/** What is written to providers, and how that goes on. */
+const providerMetrics = (into: Registry[]): Pick<Metrics, 'providerWrite' | 'providerSettled' | 'canary' | 'canaryFailed'> => {
+  const writes = counter(into, 'provider_writes_total', 'Writes sent to providers', ['provider', 'outcome']);
+  const seconds = histogram(into, 'provider_write_duration', 'Start of a write to its acknowledgement', WRITE_EDGES_S, ['provider']);
+  const receipts = counter(into, 'provider_receipts_total', 'Acknowledged writes by how they ended', ['provider', 'outcome']);
+  const settled = histogram(into, 'provider_settle', 'Acknowledgement of a write until the provider said it was done', SETTLE_EDGES_S, [
+    'provider',
+  ]);
+  const canary = histogram(into, 'canary', 'Start of a canary write to each of its stages', SETTLE_EDGES_S, ['provider', 'stage']);
+  return {
+    providerWrite(provider, outcome, tookMs) {
+      writes(provider, outcome);
+      if (outcome === 'applied' && tookMs !== undefined) seconds(tookMs, provider);
+    },
+    providerSettled(provider, ended, tookMs) {
+      receipts(provider, ended);
+      if (ended === 'settled') settled(tookMs, provider);
+    },
+    canary: (provider, stage, tookMs) => canary(tookMs, provider, stage),
+    canaryFailed: counter(into, 'canary_failures_total', 'Canaries that did not come through, by the stage they did not reach', [
+      'provider',
+      'stage',
+    ]),
+  };
+};
+
 /** A fresh registry and its recorders; nothing is registered globally. `version` is the program's. */
 export const createMetrics = (version = 'unknown'): Metrics => {
   const registry = new Registry();
@@ -236,7 +271,7 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     coordinator: flag(into, 'coordinator', '1 while this replica coordinates'),
     coordinatorTick: (wallMs) => lastTick.set(wallMs / 1000),
     decision: counter(into, 'decisions_total', 'Committed decisions', ['kind']),
-    providerWrite: counter(into, 'provider_writes_total', 'Writes sent to providers', ['provider', 'outcome']),
+    ...providerMetrics(into),
     page: counter(into, 'pages_total', 'Attempts to deliver a page', ['channel', 'outcome']),
     storeRequest: (
       (seconds) => (op, tookMs) =>

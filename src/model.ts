@@ -53,15 +53,17 @@ export interface ConvergeConfig {
   /** `host:port` of recursive resolvers that stand for users. */
   resolvers: readonly string[];
   /** A request made to each resolved address; its reply must name the region in header `x-region`. */
-  request?: { port: number; path: string };
+  request?: { port: number; path: string; tls?: true };
 }
 
 export interface ServiceConfig {
   /** The name users resolve, without the trailing dot. Also the service's identity. */
   name: string;
   mode: Mode;
-  /** Name of an entry of `providers` in the replica's file. */
+  /** Name of an entry of `providers` in the replica's file: the first path by which a route reaches users. */
   provider: string;
+  /** Further paths, in the order in which their owner trusts them. Each of them is always brought to the decided route. Absent: there is one. */
+  also?: readonly string[];
   ttlS: number;
   steering: { kind: string };
   allDown: 'hold' | 'configured';
@@ -151,6 +153,8 @@ export type EndpointKey = string;
 
 export const targetId = (service: string, pool: string, target: string): TargetId => `${service}/${pool}/${target}`;
 export const endpointKey = (target: TargetId, endpoint: EndpointName): EndpointKey => `${target}#${endpoint}`;
+/** Names of a service's providers, in order. */
+export const pathsOf = ({ provider, also = [] }: Pick<ServiceConfig, 'provider' | 'also'>): readonly string[] => [provider, ...also];
 export const poolKey = (service: string, pool: string): string => `${service}/${pool}`;
 
 // ---- the vantage's side ----
@@ -416,6 +420,8 @@ export interface Published {
   /** The decision that drained this service, when it came after the incident's own. */
   t3AtMs?: number;
   t4AtMs?: number;
+  /** The provider that acknowledged first, where a service has several. */
+  t4By?: string;
   t5AtMs?: number;
   t6AtMs?: number;
   /** The curve behind t6: when users were seen to land, by vantage. */

@@ -1,18 +1,23 @@
 // One running replica: a vantage that votes, a candidate that may coordinate, a publisher that acts while it does. Wires rooms together and holds what they
 // share; opens nothing itself, so that scenario files and the simulator run this very code on virtual time.
 import type { Provider } from '../providers/provider.ts';
+import type { Arrival } from './config/arithmetic.ts';
+import type { CanaryConfig } from './config/canary.ts';
 import { type Coordinator, createCoordinator, type Role, type Term } from './coordinate/coordinator.ts';
 import type { Sight } from './coordinate/read.ts';
 import { createVerifier, type Signer, type Verifier } from './coordinate/signing.ts';
 import type { Decision } from './decide/snapshot.ts';
+import type { query } from './dns/exchange.ts';
 import type { SelfFacts } from './health/abstain.ts';
 import type { VantageInput } from './health/vantage.ts';
 import type { Log } from './log.ts';
 import type { ClusterConfig, EndpointKey, Outcome, ProbeSpec, Route, Vote } from './model.ts';
 import type { Ports } from './ports.ts';
 import { createVantage, type Vantage } from './probe/vantage.ts';
+import { type CanaryState, createCanaries } from './publish/canary.ts';
 import { createObserver } from './publish/observed.ts';
 import { createPublisher } from './publish/publisher.ts';
+import type { Spread, Standing } from './publish/standing.ts';
 import type { Store } from './store/store.ts';
 
 export interface ReplicaOptions {
@@ -29,6 +34,12 @@ export interface ReplicaOptions {
   verifier?: Verifier;
   /** By the names the configuration uses. Without any, this replica votes but does not coordinate. */
   providers: ReadonlyMap<string, Provider>;
+  /** What is written now and then to know that each provider can be. */
+  canaries?: readonly CanaryConfig[];
+  /** For tests in virtual time. */
+  dnsQuery?: typeof query;
+  /** How users follow each provider, as far as that is known. */
+  arrivals?: Readonly<Record<string, Arrival>>;
   look: (spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal) => Promise<Outcome>;
   events?: Partial<ReplicaEvents>;
 }
@@ -45,23 +56,44 @@ export interface ReplicaEvents {
   sight(sight: Sight, nowMs: number): void;
   decision(next: NonNullable<Decision['next']>): void;
   role(role: Role): void;
-  write(provider: string, outcome: string): void;
+  write(provider: string, outcome: string, tookMs: number): void;
+  /** How an acknowledged write went on, `tookMs` after its acknowledgement. */
+  settled(provider: string, ended: string, tookMs: number): void;
+  /** A canary reached a stage, `tookMs` after its write began. */
+  canary(provider: string, stage: string, tookMs: number): void;
+  canaryFailed(provider: string, stage: string): void;
   /** A provider serves something else of a service that is not written; null: nothing, or it does not answer. */
   observed(provider: string, service: string, shares: Route | null): void;
   /** The coordinator's duties after each turn: measuring convergence, housekeeping. */
   turn(sight: Sight, nowMs: number, term: Term): Promise<void>;
 }
 
+/** What the holder of the office knows of its ways out. */
+export interface Paths {
+  ranked: Standing['ranked'];
+  providers(): readonly {
+    name: string;
+    failing: boolean;
+    provenAgoMs: number | null;
+    writes: Spread | null;
+    canary: CanaryState | null;
+  }[];
+}
+
 export interface Replica {
   readonly coordinator: Coordinator;
   readonly vantage: Vantage;
   facts(facts: SelfFacts): void;
+  /** How the providers stand; null while another replica coordinates. */
+  paths(): Paths | null;
   /** Stops probing and publishing at once; gives the leader record up when `first` has ended, since that may be work of the coordinator. */
   stop(first?: Promise<unknown>): Promise<void>;
 }
 
 export const createReplica = (options: ReplicaOptions): Replica => {
   const { ports, store, log, region, replica, boot, providers, verifier = createVerifier(), events = {} } = options;
+  const { canaries = [] } = options;
+  const writer = `${region}/${replica}/${boot}`;
   const vantage = createVantage({
     ports,
     store,
@@ -111,14 +143,41 @@ export const createReplica = (options: ReplicaOptions): Replica => {
   const publisher = createPublisher({
     ports,
     log,
-    writer: `${region}/${replica}/${boot}`,
+    writer,
     providers,
+    ...(options.arrivals === undefined ? {} : { arrivals: options.arrivals }),
+    others: new Set(canaries.map(({ service }) => service)),
     sight: () => coordinator.lastSight(),
     term: () => coordinator.term(),
-    onWrite: (provider, outcome) => events.write?.(provider, outcome),
-    onApplied: (service, fence, atMs) => log.info('publish.acknowledged', { service, fence, atMs }),
+    onWrite: (provider, outcome, tookMs) => events.write?.(provider, outcome, tookMs),
+    onSettled: (provider, ended, tookMs) => events.settled?.(provider, ended, tookMs),
+    onApplied: (service, fence, atMs, provider) => log.info('publish.acknowledged', { service, fence, atMs, provider }),
     abdicate: (because) => coordinator.abdicate(because),
   });
+  const birds = createCanaries({
+    ports,
+    log,
+    writer,
+    providers,
+    canaries,
+    sight: () => coordinator.lastSight(),
+    term: () => coordinator.term(),
+    publisher,
+    onStage: (provider, stage, tookMs) => events.canary?.(provider, stage, tookMs),
+    onFailure: (provider, stage) => events.canaryFailed?.(provider, stage),
+    ...(options.dnsQuery === undefined ? {} : { dnsQuery: options.dnsQuery }),
+  });
+  const paths: Paths = {
+    ranked: publisher.standing.ranked,
+    providers: () =>
+      [...providers.keys()].map((name) => ({
+        name,
+        failing: publisher.standing.isFailing(name),
+        provenAgoMs: publisher.standing.provenAgoMs(name),
+        writes: publisher.standing.spread(name),
+        canary: birds.states().find(({ provider }) => provider === name) ?? null,
+      })),
+  };
   const observer = createObserver({
     ports,
     log,
@@ -132,8 +191,9 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     coordinator,
     vantage,
     facts: (facts) => vantage.facts(facts),
+    paths: () => (coordinator.term() === null ? null : paths),
     async stop(first) {
-      const silent = Promise.all([vantage.stop(), publisher.stop(), observer.stop()]);
+      const silent = Promise.all([vantage.stop(), birds.stop(), publisher.stop(), observer.stop()]);
       await first;
       await coordinator.stop();
       await silent;

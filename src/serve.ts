@@ -5,6 +5,7 @@ import { createApi } from './api/server.ts';
 import { statusNow, talliesNow, type Viewing } from './api/view.ts';
 import { joinProblems } from './config/check.ts';
 import { type Problem, renderProblem } from './config/problem.ts';
+import { paceIn } from './config/providers/index.ts';
 import { reloadConfig } from './config/reload.ts';
 import type { ReplicaConfig } from './config/schema.ts';
 import { createConvergeDuties } from './converge/duties.ts';
@@ -121,6 +122,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       vote: vantage.vote(),
       shadow: shadow.status(),
       gate: gate?.status() ?? null,
+      paths: replica.paths(),
       nowMs: coordinator.nowMs(),
     });
   };
@@ -165,6 +167,8 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     boot,
     signer,
     providers,
+    arrivals: paceIn(config).arrivals ?? {},
+    ...(config.canaries === undefined ? {} : { canaries: config.canaries }),
     look: (spec, cluster, signal) =>
       probe(spec, { ...looking, timeoutMs: cluster.policy.timeoutMs, connectTimeoutMs: cluster.policy.connectTimeoutMs }, signal),
     events: {
@@ -203,7 +207,10 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
         metrics.takeover();
         desk.inOffice();
       },
-      write: (provider, outcome) => metrics.providerWrite(provider, outcome),
+      write: (provider, outcome, tookMs) => metrics.providerWrite(provider, outcome, tookMs),
+      settled: (provider, ended, tookMs) => metrics.providerSettled(provider, ended, tookMs),
+      canary: (provider, stage, tookMs) => metrics.canary(provider, stage, tookMs),
+      canaryFailed: (provider, stage) => metrics.canaryFailed(provider, stage),
       observed: (provider, service, shares) => recorder?.note({ kind: 'observed', provider, service, shares }),
       turn(sight, nowMs, term) {
         metrics.coordinatorTick(ports.clock.wallMs());

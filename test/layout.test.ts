@@ -63,6 +63,8 @@ const show = (imports: readonly Import[]): readonly string[] => imports.map((i) 
 const PURE_ROOMS = ['src/health/', 'src/decide/', 'policies/'];
 const PURE_FILES = [
   'src/model.ts',
+  'src/publish/batches.ts',
+  'src/publish/paths.ts',
   'src/publish/plan.ts',
   'providers/fence.ts',
   'providers/rounding.ts',

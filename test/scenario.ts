@@ -3,6 +3,7 @@
 //
 //   cluster regions=a,b,c [services=web,api] [count=50] [weights=100,0,0] [steering=priority] [mode=advise] [targets=4] [alldown=configured] [replicas=2,1] [old=a/a] [key=value of the policy, durations]
 //           [seed=7] [whole=yes] [anchors=2] [signed=yes] [fencing=marker] [delay=5ms..80ms] [lost=0.01] [late=0.01] [provider=20ms..300ms] [rate=0.05] [skew=2s]
+//           [paths=2] [batch=1] [receipts=yes] [canary=30s]   a second provider; one service a call; writes that settle later; a canary at each provider
 //   run 60s                          time passes
 //   kill a / boot a                  the region's replicas (its targets live on), `a/b`: one of them; `lose a` / `restore a`: targets and replicas together
 //   crash a in=5                     right before the fifth thing it would do from now on; `in=off`: no more
@@ -20,7 +21,7 @@
 //   weather lost=0.1 late=0.05 delay=5ms..300ms
 //   unaware a/b / aware a/b          the replica sees nothing of its siblings
 //   tamper a / untamper a            a reads other content under the same version of the configuration
-//   provider lost=0.5 twice=0.1      so many calls go wrong in that way (world/zone.ts has the ways); `provider calm`
+//   provider lost=0.5 twice=0.1      so many calls go wrong in that way (world/zone.ts has the ways); `provider calm`; `provider second lost=1`
 //   stranger web fence=gone          somebody edits what is served: `fence=1000000000`, `shares=a:1000`
 //   sink one fail                    a sink of pages: ok, fail, hang, mute (takes them and does not answer)
 //   backup / rewind                  the store is kept; is what was kept
@@ -153,10 +154,10 @@ export class Player {
     const told: Partial<WorldEvents> = {
       decision: (atMs, routing) => this.#say(atMs, `decision ${routing.v}: ${routing.because}`),
       page: (atMs, p) => this.#say(atMs, `  page ${p.severity} ${p.type}: ${p.summary}`),
-      served: (atMs, service, shares) => {
+      served: (atMs, service, shares, _v, path) => {
         if (this.#served.atMs !== atMs) this.#flushServed();
         this.#served.atMs = atMs;
-        this.#served.texts.push(`${service} ${routeText(shares)}`);
+        this.#served.texts.push(`${service} ${routeText(shares)}${path === 'memory' ? '' : ` by ${path}`}`);
       },
       role: (atMs, who, epoch) => this.#say(atMs, `${who} coordinates (epoch ${epoch})`),
       nameTaken: (atMs, who, because) => this.#say(atMs, `${who} may not speak: ${because}`),
@@ -243,9 +244,10 @@ export class Player {
     };
   }
 
-  #provider(word: string, named: Readonly<Record<string, string>>): void {
-    if (word === 'calm') this.world.zone.calm();
-    for (const trouble of TROUBLES) if (named[trouble] !== undefined) this.world.zone.trouble(trouble, Number(named[trouble]));
+  #provider(args: readonly string[], named: Readonly<Record<string, string>>): void {
+    const zone = this.world.zones.get(args[0] ?? '') ?? this.world.zone;
+    if (args.includes('calm')) zone.calm();
+    for (const trouble of TROUBLES) if (named[trouble] !== undefined) zone.trouble(trouble, Number(named[trouble]));
   }
 
   #stranger(service: string, { fence, shares }: Readonly<Record<string, string>>): void {
@@ -341,7 +343,7 @@ export class Player {
       case 'weather':
         return this.#weather(named);
       case 'provider':
-        return this.#provider(region, named);
+        return this.#provider(args, named);
       case 'stranger':
         return this.#stranger(region, named);
       case 'sink':

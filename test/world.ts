@@ -4,6 +4,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { gate as gateProvider } from '../providers/gate/index.ts';
 import { createOverrideWriter } from '../src/api/overrides.ts';
+import type { CanaryConfig } from '../src/config/canary.ts';
 import { createConvergeDuties } from '../src/converge/duties.ts';
 import { KEYS, placeOf } from '../src/coordinate/keys.ts';
 import { applyMembers } from '../src/coordinate/members.ts';
@@ -56,6 +57,14 @@ export interface WorldOptions {
   fencing?: 'conditional' | 'marker' | 'none';
   /** One way to the provider, ms: from, to; absent: it answers at once, and does nothing wrong. */
   providerDelayMs?: readonly [number, number];
+  /** Ways to the users of each service: 2 adds a provider `second`. */
+  paths?: 1 | 2;
+  /** Services that one call to a provider may change; absent: all. */
+  batchMax?: number;
+  /** Providers give receipts for what they acknowledge. */
+  receipts?: boolean;
+  /** A canary flies so often at each provider. */
+  canaryMs?: number;
   /** Processes run all that the service runs beside its core: measuring, paging through two sinks, looks at their anchors. */
   whole?: boolean;
   /** Clocks differ: monotonic ones run up to this much too fast or too slow (0.05: 5 %), wall clocks are up to so many ms wrong. */
@@ -77,8 +86,8 @@ export interface Acked {
 export interface WorldEvents {
   decision(atMs: number, routing: Routing, changes: readonly string[]): void;
   page(atMs: number, page: Page): void;
-  served(atMs: number, service: string, shares: Readonly<Record<string, number>>, v: number): void;
-  /** Every change of what the provider serves, whoever made it. */
+  served(atMs: number, service: string, shares: Readonly<Record<string, number>>, v: number, path: string): void;
+  /** Every change of what the first provider serves of the cluster's services, whoever made it. */
   serving(service: string, before: Served | null, after: Served | null, how: 'write' | 'stranger'): void;
   /** A write leaves a process for the provider. */
   writing(writing: Writing): void;
@@ -146,10 +155,14 @@ const ANCHOR_TIMEOUT_MS = 1500;
 const STOP_MS = 5000;
 const STOP_STEP_MS = 10;
 const SINKS = ['one', 'two'] as const;
+const FIRST = 'memory';
+const CANARY = 'canary.test';
 
 export class World {
   readonly virtual: Virtual;
   readonly zone: Zone;
+  /** By name: `memory`, which is `zone`, and `second`. */
+  readonly zones: ReadonlyMap<string, Zone>;
   readonly ground: Ground;
   readonly wire: Wire;
   readonly store: MemoryStore;
@@ -193,17 +206,23 @@ export class World {
       random: random('wire'),
       weather: options.weather ?? { delayMs: [delayMs, delayMs], lost: 0, late: 0 },
     });
-    this.zone = new Zone({
-      virtual,
-      random: random('zone'),
-      fencing: options.fencing ?? 'conditional',
-      delayMs: options.providerDelayMs ?? null,
-      onWriting: (writing) => events.writing?.(writing),
-      onServed: (service, before, after, how) => {
-        events.serving?.(service, before, after, how);
-        if (after !== null && how === 'write') events.served?.(virtual.now(), service, after.shares, after.fence.v);
-      },
-    });
+    const zoneOf = (path: string): Zone =>
+      new Zone({
+        virtual,
+        random: random(path === FIRST ? 'zone' : path),
+        fencing: options.fencing ?? 'conditional',
+        delayMs: options.providerDelayMs ?? null,
+        ...(options.batchMax === undefined ? {} : { batchMax: options.batchMax }),
+        ...(options.receipts === undefined ? {} : { receipts: options.receipts }),
+        onWriting: (writing) => events.writing?.(writing),
+        onServed: (service, before, after, how) => {
+          if (service === CANARY) return;
+          if (path === FIRST) events.serving?.(service, before, after, how);
+          if (after !== null && how === 'write') events.served?.(virtual.now(), service, after.shares, after.fence.v, path);
+        },
+      });
+    this.zones = new Map([FIRST, ...(options.paths === 2 ? ['second'] : [])].map((path) => [path, zoneOf(path)]));
+    this.zone = this.zones.get(FIRST) as Zone;
     this.thief = new Thief(this.store, () => this.cluster);
     this.#watchPages();
   }
@@ -326,9 +345,10 @@ export class World {
       signer: this.#signers.get(region) ?? null,
       verifier: this.#notary.verifier,
       providers: new Map([
-        ['memory', this.zone.seenFrom(place)],
+        ...[...this.zones].map(([path, zone]) => [path, zone.seenFrom(place)] as const),
         ...(this.#options.gates === true ? [['gates', gateProvider.open(GATES, { store: place.store })] as const] : []),
       ]),
+      canaries: this.#canaries(),
       look: (spec, cluster, signal) => this.ground.look(region, ports, spec, cluster, signal),
       events: {
         sight: (sight, nowMs) => {
@@ -370,6 +390,13 @@ export class World {
   /** The gate of a region's first replica, or of the one named; undefined: nobody answers there. */
   gate(where: string): Gate | undefined {
     return this.#placesAt(where)[0]?.gate ?? undefined;
+  }
+
+  #canaries(): readonly CanaryConfig[] {
+    const { canaryMs } = this.#options;
+    const pools = [{ name: 'canary', weight: 1, answers: ['192.0.2.1'] }];
+    const canary = { service: CANARY, everyMs: canaryMs ?? 0, ttlS: 10, pools, authoritative: [], resolvers: [] };
+    return canaryMs === undefined ? [] : [...this.zones.keys()].map((provider) => ({ ...canary, provider }));
   }
 
   /** What a process of the service runs beside its core. */
@@ -643,7 +670,11 @@ export class World {
     this.#human(via, 'adopt', async (place) => {
       await runAdoption(
         // A process of its own, which knew no other store.
-        { ports: place.process.ports, store: this.#client(place), provider: async () => this.zone.seenFrom(place) },
+        {
+          ports: place.process.ports,
+          store: this.#client(place),
+          provider: async (name) => (this.zones.get(name) ?? this.zone).seenFrom(place),
+        },
         { kind: 'adopt', services: [], owner: 'alice', reason: 'simulated', dryRun: false, holdMs: null, journal: [] },
       );
     });

@@ -3,6 +3,7 @@
 // Ballots come from the tallies that decide; the votes themselves add the reason and the age. Ignores freshness rules: whoever tallies owns them.
 
 import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from '../converge/timings.ts';
+import { appliedKey } from '../coordinate/keys.ts';
 import { whyGray, whyOut } from '../decide/explain.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
@@ -27,7 +28,7 @@ import type {
   Verdict,
   Vote,
 } from '../model.ts';
-import { poolKey, targetId } from '../model.ts';
+import { pathsOf, poolKey, targetId } from '../model.ts';
 import { type HeardVote, known, type Matrix, matrixOf, own } from './matrix.ts';
 
 export interface SelfStatus {
@@ -42,6 +43,39 @@ export interface SelfStatus {
   because: string;
 }
 
+/** What a replica that writes knows of its ways out. */
+export interface PathsView {
+  ranked(service: ServiceConfig): { order: readonly string[]; because: string };
+  providers(): readonly ProviderStatus[];
+}
+
+/** How one provider stands, as the coordinator has seen it in its term. Spreads are null while there is too little to say. */
+export interface ProviderStatus {
+  name: string;
+  /** Something that it should serve could not be written for a while. */
+  failing: boolean;
+  /** Since a write was acknowledged, or a canary came through. */
+  provenAgoMs: number | null;
+  /** Of writes until they were acknowledged. */
+  writes: { p50Ms: number; p99Ms: number; count: number } | null;
+  canary: CanaryStatus | null;
+}
+
+export interface CanaryStatus {
+  service: string;
+  /** Cluster time of the last one that ended. */
+  atMs: number | null;
+  ok: boolean | null;
+  because: string;
+  /** From the start of the write: acknowledged, served by the provider's own servers, by resolvers. */
+  stages: Readonly<Record<string, { p50Ms: number; p99Ms: number; count: number } | null>>;
+}
+
+export interface PathStatus {
+  provider: string;
+  applied: AppliedRecord | null;
+}
+
 export interface StatusInput {
   cluster: ClusterConfig;
   routing: Routing | null;
@@ -52,8 +86,11 @@ export interface StatusInput {
   /** With every target listed, also those nobody mentions. */
   tallies: readonly PoolTally[];
   incidents: readonly Incident[];
-  /** By service. */
+  /** By service, of the path whose acknowledgement counts. */
   applied: Readonly<Record<string, AppliedRecord>>;
+  /** Of every path, by key. */
+  records?: ReadonlyMap<string, AppliedRecord>;
+  paths?: PathsView | null;
   leader: Leader | null;
   self: SelfStatus;
   /** The second policy, if this replica has one. */
@@ -98,6 +135,10 @@ export interface ServiceStatus {
   name: string;
   mode: ServiceConfig['mode'];
   provider: string;
+  /** Every path, in configured order. */
+  paths: readonly PathStatus[];
+  /** Which of several it acts through and why; absent from who does not write, and where there is one. */
+  through?: { order: readonly string[]; because: string };
   ttlS: number;
   route: ServiceRouting['route'] | null;
   fence: number | null;
@@ -114,6 +155,8 @@ export interface StatusDocument {
   coordinator: { region: string; replica: string; epoch: number; released: boolean } | null;
   decision: { v: number; epoch: number; atMs: number; because: string } | null;
   services: readonly ServiceStatus[];
+  /** How the providers stand; absent from who does not write. */
+  providers?: readonly ProviderStatus[];
   holds: readonly { service: string; pool: string; hold: HoldName; because: string }[];
   votes: {
     vantages: readonly { region: string; replica: string; boot: string; ageMs: number | null; configVersion: number; self: Vote['self'] }[];
@@ -222,6 +265,11 @@ const serviceStatus = (input: StatusInput, tallies: ReadonlyMap<string, PoolTall
     name: service.name,
     mode: service.mode,
     provider: service.provider,
+    paths: pathsOf(service).map((provider) => ({
+      provider,
+      applied: input.records?.get(appliedKey(provider, service.name)) ?? null,
+    })),
+    ...(input.paths == null || service.also === undefined ? {} : { through: input.paths.ranked(service) }),
     ttlS: service.ttlS,
     route: routing?.route ?? null,
     fence: routing?.fence ?? null,
@@ -254,6 +302,7 @@ export const statusDocument = (input: StatusInput): StatusDocument => {
     coordinator: leader && { region: leader.region, replica: leader.replica, epoch: leader.epoch, released: leader.released },
     decision: routing && { v: routing.v, epoch: routing.epoch, atMs: routing.atMs, because: routing.because },
     services,
+    ...(input.paths == null ? {} : { providers: input.paths.providers() }),
     holds: holdsOf(services),
     votes: {
       vantages: input.votes.map(({ region, replica, vote, ageMs }) => ({

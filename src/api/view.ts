@@ -1,5 +1,6 @@
 // What this replica can say now, from the last read of the store that succeeded. While the store is out of reach that read grows old: so do all votes
 // in it, until none counts. Decides nothing; whether a vote counts is src/health's rule. Pure.
+import { acknowledgements } from '../converge/acknowledged.ts';
 import type { Role } from '../coordinate/coordinator.ts';
 import type { Sight } from '../coordinate/read.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
@@ -8,7 +9,7 @@ import { type Heard, isFresh } from '../health/chamber.ts';
 import { configHash } from '../health/config-hash.ts';
 import { tally } from '../health/quorum.ts';
 import type { AppliedRecord, ClusterConfig, PoolTally, Vote } from '../model.ts';
-import { type SelfStatus, type StatusDocument, statusDocument } from './status.ts';
+import { type PathsView, type SelfStatus, type StatusDocument, statusDocument } from './status.ts';
 
 export interface Viewing {
   sight: Sight;
@@ -22,6 +23,8 @@ export interface Viewing {
   vote: Vote | null;
   shadow?: ShadowStatus | null;
   gate?: GateStatus | null;
+  /** How the providers stand, if this replica writes to them. */
+  paths?: PathsView | null;
   /** Cluster time. */
   nowMs: number;
 }
@@ -68,6 +71,7 @@ export const statusNow = (viewing: Viewing): StatusDocument | null => {
   const { cluster } = sight;
   if (cluster === null) return null;
   const heard = aged(viewing);
+  const records = new Map(sight.has('applied/').map((kv) => [kv.key, kv.value as AppliedRecord]));
   return statusDocument({
     cluster,
     routing: sight.routing,
@@ -82,9 +86,9 @@ export const statusNow = (viewing: Viewing): StatusDocument | null => {
     refused: sight.refused,
     tallies: talliesNow(viewing),
     incidents: sight.incidents,
-    applied: Object.fromEntries(
-      sight.has('applied/').map((kv) => [kv.key.slice(kv.key.indexOf('/', 'applied/'.length) + 1), kv.value as AppliedRecord]),
-    ),
+    applied: acknowledgements(cluster, sight.routing, records),
+    records,
+    paths: viewing.paths ?? null,
     leader: sight.leader,
     self: selfOf(viewing, cluster, heard),
     shadow: viewing.shadow ?? null,

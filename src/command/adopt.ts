@@ -35,6 +35,7 @@ const serviceLines = (s: AdoptionResult['services'][number]): readonly string[] 
   `${s.service} (provider ${s.provider})`,
   `  store    ${routeText(s.before)}`,
   `  served   ${routeText(s.served)}; ${fenceText(s.carried)}`,
+  ...s.others.map((o) => `  besides  ${o.provider} serves ${routeText(o.served)}; ${fenceText(o.carried)}`),
   s.fence === null
     ? '  nothing to adopt; it is decided as a new service'
     : `  ${s.served === null ? 'kept   ' : 'adopted'}  ${routeText(s.after)}; fence ${s.fence}`,
@@ -53,8 +54,17 @@ const tell = (result: AdoptionResult, { kind, dryRun }: AdoptionRequest): { text
     ...result.holds.map((o) => `freeze ${o.id} holds ${o.scope.service} until it expires or is deleted`),
     closing,
   ];
-  const services = result.services.map(({ carried, ...s }) => ({
+  const services = result.services.map(({ carried, others, ...s }) => ({
     ...s,
+    ...(others.length === 0
+      ? {}
+      : {
+          others: others.map((o) => ({
+            provider: o.provider,
+            served: o.served,
+            carried: o.carried === null ? null : { v: o.carried.v, writer: o.carried.writer },
+          })),
+        }),
     carried: carried === null ? null : { v: carried.v, writer: carried.writer },
   }));
   const data = { outcome: dryRun ? 'planned' : done, cluster: result.cluster, v: result.v, services, holds: result.holds };

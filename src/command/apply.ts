@@ -1,10 +1,11 @@
 // `tidegate apply`: makes a file's cluster section the configuration of a cluster. Says first what would change, refuses what is wrong or unsafe with
 // every reason, and writes only over the version it has looked at: who comes second looks again. Rolling back is applying the older file.
 import { userInfo } from 'node:os';
-import { type Pace, paceOf } from '../config/arithmetic.ts';
+import type { Pace } from '../config/arithmetic.ts';
 import { joinProblems } from '../config/check.ts';
 import { loadCluster, loadConfig } from '../config/load.ts';
 import { renderProblem } from '../config/problem.ts';
+import { paceIn } from '../config/providers/index.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import type { Allowance } from '../config/transition.ts';
 import { applyMembers, type Members, type Plan, planMembers, readConfigAudit, readMembers } from '../coordinate/members.ts';
@@ -156,7 +157,7 @@ export const apply = async (options: ApplyOptions, context: ApplyContext): Promi
   const replica = loadConfig(options.config);
   if (!replica.ok) return sayProblems(replica.problems, options.json, context);
   const { config } = replica;
-  const pace = paceOf(config.store);
+  const pace = paceIn(config);
   const wanted = loadCluster(options.file, pace);
   if (!wanted.ok) return sayProblems(wanted.problems, options.json, context);
   const { cluster } = wanted;

@@ -3,7 +3,7 @@
 import { auditKey, configAuditKey, KEYS, observedKey } from '../coordinate/keys.ts';
 import type { History } from '../drill/findings.ts';
 import { Fault } from '../errors.ts';
-import type { Audit, ClusterConfig, ConfigAudit, Incident, Observed, Routing } from '../model.ts';
+import { type Audit, type ClusterConfig, type ConfigAudit, type Incident, type Observed, pathsOf, type Routing } from '../model.ts';
 import type { Store } from '../store/store.ts';
 
 const BATCH = 100;
@@ -59,7 +59,9 @@ export const readHistory = async (store: Store, sinceAtMs: number, wallMs: numbe
     incidents: kvs.filter(({ key }) => key.startsWith('incident/')).map(({ value: incident }) => incident as Incident),
     observed: Object.fromEntries(
       cluster.services.flatMap((s) => {
-        const found = observed.kvs.find(({ key }) => key === observedKey(s.provider, s.name));
+        // The first of its paths that was looked at stands for what its users meet.
+        const kvs = pathsOf(s).flatMap((path) => observed.kvs.filter(({ key }) => key === observedKey(path, s.name)));
+        const [found] = kvs;
         return found === undefined ? [] : [[s.name, found.value as Observed]];
       }),
     ),

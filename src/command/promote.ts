@@ -1,7 +1,7 @@
 // `tidegate promote`: lets a service do more (observe, advise, auto), if its report is clean. The change goes the way of `apply`: shown, checked, written only
 // over the version that was looked at, with a record of who and why. Whoever knows better says so with `--despite`, and that is recorded, too.
-import { paceOf } from '../config/arithmetic.ts';
 import { loadConfig } from '../config/load.ts';
+import { paceIn } from '../config/providers/index.ts';
 import { plural } from '../config/words.ts';
 import { applyMembers, planMembers, readMembers } from '../coordinate/members.ts';
 import type { Findings } from '../drill/findings.ts';
@@ -143,7 +143,7 @@ export const promote = async (options: PromoteOptions, context: PromoteContext):
   const { config } = loaded;
   const store = await (context.open ?? openCommandStore)(config, context.ports);
   try {
-    return await promoteIn(store, { options, context, to, by, despite, warnings: ownFileWarning(config), pace: paceOf(config.store) });
+    return await promoteIn(store, { options, context, to, by, despite, warnings: ownFileWarning(config), pace: paceIn(config) });
   } finally {
     await store.close();
   }

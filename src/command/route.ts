@@ -3,15 +3,15 @@
 import { appendFileSync } from 'node:fs';
 import { isManual } from '../../providers/fence.ts';
 import type { ReadBack } from '../../providers/provider.ts';
-import { paceOf } from '../config/arithmetic.ts';
 import { loadCluster, loadConfig } from '../config/load.ts';
+import { paceIn } from '../config/providers/index.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { list } from '../config/words.ts';
 import { ERRORS, errorText, Fault } from '../errors.ts';
-import type { ClusterConfig, ServiceConfig } from '../model.ts';
+import { type ClusterConfig, pathsOf, type ServiceConfig } from '../model.ts';
 import { isoTime, type Ports } from '../ports.ts';
 import { routeText } from '../publish/adopt.ts';
-import { byHand, type HandPlan, planByHand, readServed, routeFrom, setByHand } from '../publish/break-glass.ts';
+import { byHand, type HandContext, type HandPlan, planByHand, readServed, routeFrom, setByHand } from '../publish/break-glass.ts';
 import { openCommandStore, type Saying } from './open.ts';
 import { sayProblems } from './problems.ts';
 import { type OpenedProviders, oneLine, openedProviders } from './providers.ts';
@@ -30,6 +30,8 @@ export interface RouteSetOptions {
   config: string;
   file?: string;
   service: string;
+  /** Only this path; without it, every path of the service. */
+  provider?: string;
   /** `POOL=PERCENT`; pools that are not named get nothing. */
   share: readonly string[];
   reason: string;
@@ -58,7 +60,7 @@ const filesOf = (options: { config: string; file?: string; json?: boolean }, con
   if (!loaded.ok) return sayProblems(loaded.problems, options.json, context);
   const { config } = loaded;
   if (options.file !== undefined) {
-    const wanted = loadCluster(options.file, paceOf(config.store));
+    const wanted = loadCluster(options.file, paceIn(config));
     return wanted.ok ? { config, cluster: wanted.cluster } : sayProblems(wanted.problems, options.json, context);
   }
   if (config.cluster === null)
@@ -109,22 +111,33 @@ export const routeShow = async (options: RouteShowOptions, context: RouteContext
   const providers = openedFor(config, context);
   try {
     const found = new Map<string, ReadBack>();
-    for (const [name, some] of Map.groupBy(services, (s) => s.provider)) {
-      const read = await gateAware(config, name, async () =>
+    const failures: unknown[] = [];
+    for (const name of new Set(services.flatMap(pathsOf))) {
+      const some = services.filter((service) => pathsOf(service).includes(name));
+      await gateAware(config, name, async () =>
         readServed(
           { ports: context.ports, provider: await providers.provider(name), name },
           some.map((s) => byHand(s, {})),
         ),
+      ).then(
+        (read) => {
+          for (const [service, back] of read) found.set(`${name} ${service}`, back);
+        },
+        // What the others serve is worth knowing all the more.
+        (error: unknown) => failures.push(error),
       );
-      for (const [service, back] of read) found.set(service, back);
     }
-    const rows = services.flatMap(({ name, provider }) => {
-      const back = found.get(name);
-      return back === undefined ? [] : [{ service: name, provider, back }];
-    });
+    const rows = services.flatMap((service) =>
+      pathsOf(service).flatMap((provider) => {
+        const back = found.get(`${provider} ${service.name}`);
+        return back === undefined ? [] : [{ service: service.name, provider, back }];
+      }),
+    );
+    if (rows.length === 0 && failures.length > 0) throw failures[0];
     const text = rows.map(({ service, provider, back }) => `${service} (provider ${provider})\n  served  ${servedText(back)}\n`).join('');
     const data = { services: rows.map(({ service, provider, back }) => ({ service, provider, ...servedData(back) })) };
     context.out(options.json === true ? `${JSON.stringify(data)}\n` : text);
+    if (failures.length > 0) throw failures[0];
     return 0;
   } finally {
     await providers.close();
@@ -148,11 +161,11 @@ const note = (path: string, entry: object, { err }: Saying): void => {
   }
 };
 
-const planText = (service: ServiceConfig, { before, desired, fence, willServe }: HandPlan): string => {
+const planText = (service: ServiceConfig, provider: string, { before, desired, fence, willServe }: HandPlan): string => {
   const after = Object.fromEntries(desired.pools.map((p) => [p.pool, p.share]));
   const rounded = Object.entries(willServe).some(([pool, share]) => after[pool] !== share);
   return [
-    `${service.name} (provider ${service.provider}), shares in thousandths`,
+    `${service.name} (provider ${provider}), shares in thousandths`,
     `  served  ${servedText(before)}`,
     `  set to  ${routeText(after)}; fence ${fence.v} by ${fence.writer}`,
     ...(rounded ? [`  which this provider serves as ${routeText(willServe)}`] : []),
@@ -177,57 +190,107 @@ interface Work {
   owner: string;
 }
 
-const setWith = async ({ options, context, files: { config, cluster }, providers, reason, owner }: Work): Promise<number> => {
-  const { ports } = context;
-  const service = serviceOf(cluster, options.service);
+/** One path of the service, looked at. */
+interface Planned {
+  hand: HandContext;
+  plan: HandPlan;
+}
+
+/** The paths that are to be written: the one that was named, or all. Throws Fault ERR_USAGE for one that is none of the service's. */
+const chosenPaths = (service: ServiceConfig, { provider }: RouteSetOptions): readonly string[] => {
+  const paths = pathsOf(service);
+  if (provider === undefined) return paths;
+  if (!paths.includes(provider)) throw new Fault('ERR_USAGE', `--provider ${provider}: ${service.name} goes by ${list(paths)}`);
+  return [provider];
+};
+
+/** Every path that can be looked at. One that cannot is said and left out, unless it is the only one: in the outage this is for, some path is down. */
+const planAll = async ({ options, context, files, providers, owner }: Work, service: ServiceConfig): Promise<readonly Planned[]> => {
   const route = routeFrom(service, options.share);
-  const { hand, plan } = await gateAware(config, service.provider, async () => {
-    const hand = { ports, provider: await providers.provider(service.provider), name: service.provider };
-    return { hand, plan: await planByHand(hand, service, route, owner) };
-  });
-  const { provider } = hand;
-  context.err(planText(service, plan));
-  if (provider.can.fencing === 'none')
-    context.err('this provider keeps no fence: a coordinator at work will not see that a human set this; place a stop first\n');
-  if (options.yes !== true) {
-    if (context.confirm === null) throw new Fault('ERR_USAGE', 'nobody to ask; add --yes to write it');
-    if (!(await context.confirm(`Write this to ${service.provider}?`))) {
-      context.err('nothing was written\n');
-      return ERRORS.ERR_USAGE.exit;
-    }
+  const planned: Planned[] = [];
+  const failures: unknown[] = [];
+  for (const name of chosenPaths(service, options)) {
+    await gateAware(files.config, name, async (): Promise<Planned> => {
+      const hand = { ports: context.ports, provider: await providers.provider(name), name };
+      return { hand, plan: await planByHand(hand, service, route, owner) };
+    }).then(
+      (path) => planned.push(path),
+      (error: unknown) => failures.push(error),
+    );
   }
-  const journal = journalOf(config.file);
+  if (planned.length === 0) throw failures[0];
+  for (const error of failures) context.err(`left out: ${errorText(error)}\n`);
+  for (const { hand, plan } of planned) {
+    context.err(planText(service, hand.name, plan));
+    if (hand.provider.can.fencing === 'none')
+      context.err('this provider keeps no fence: a coordinator at work will not see that a human set this; place a stop first\n');
+  }
+  return planned;
+};
+
+/** Writes one path and keeps what was done. Out: what it then serves. */
+const setOne = async (
+  { options, context, files, reason, owner }: Work,
+  service: ServiceConfig,
+  { hand, plan }: Planned,
+): Promise<object> => {
   const about = {
     service: service.name,
-    provider: service.provider,
+    provider: hand.name,
     owner,
     reason,
     before: servedData(plan.before),
-    route,
+    route: routeFrom(service, options.share),
     fence: plan.fence,
   };
   const keep = (outcome: string, because?: string): void =>
-    note(journal, { at: isoTime(ports.clock.wallMs()), outcome, ...about, ...(because === undefined ? {} : { because }) }, context);
+    note(
+      journalOf(files.config.file),
+      { at: isoTime(context.ports.clock.wallMs()), outcome, ...about, ...(because === undefined ? {} : { because }) },
+      context,
+    );
   keep('begun');
   try {
     const { after } = await setByHand(hand, plan);
     keep('set');
-    const data = {
-      outcome: 'set',
-      service: service.name,
-      provider: service.provider,
-      route,
-      before: servedData(plan.before),
-      after: servedData(after),
-    };
-    if (options.json === true) context.out(`${JSON.stringify({ ...data, journal })}\n`);
-    else context.out(`${service.name} now serves ${servedText(after)}\n`);
-    context.err(AFTERWARDS(service.name, journal));
-    return 0;
+    if (options.json !== true)
+      context.out(`${service.name} now serves ${servedText(after)}${service.also === undefined ? '' : ` (${hand.name})`}\n`);
+    const { service: name, provider, route, before } = about;
+    return { outcome: 'set', service: name, provider, route, before, after: servedData(after) };
   } catch (error) {
     keep(error instanceof Fault ? error.code : 'failed', errorText(error));
     throw error;
   }
+};
+
+const setWith = async (work: Work): Promise<number> => {
+  const { options, context, files } = work;
+  const service = serviceOf(files.cluster, options.service);
+  const planned = await planAll(work, service);
+  const names = planned.map(({ hand }) => hand.name);
+  if (options.yes !== true) {
+    if (context.confirm === null) throw new Fault('ERR_USAGE', 'nobody to ask; add --yes to write it');
+    if (!(await context.confirm(`Write this to ${list(names)}?`))) {
+      context.err('nothing was written\n');
+      return ERRORS.ERR_USAGE.exit;
+    }
+  }
+  const done: object[] = [];
+  const failures: unknown[] = [];
+  // One after the other, the most trusted first: whatever becomes of one, the others are tried.
+  for (const one of planned)
+    await setOne(work, service, one).then(
+      (told) => done.push(told),
+      (error: unknown) => failures.push(error),
+    );
+  const journal = journalOf(files.config.file);
+  const [first] = done;
+  if (options.json === true && first !== undefined)
+    context.out(`${JSON.stringify({ ...first, journal, ...(done.length === 1 ? {} : { paths: done }) })}\n`);
+  if (first !== undefined) context.err(AFTERWARDS(service.name, journal));
+  for (const error of failures.slice(1)) context.err(`${errorText(error)}\n`);
+  if (failures.length > 0) throw failures[0];
+  return 0;
 };
 
 /**

@@ -4,17 +4,29 @@
 // Not in it, since they are wanted delays: pacing of a second region, waiting for a receiver, an override.
 import { electorateOf, VOTERS_MIN } from '../health/electorate.ts';
 import { confirmEveryMs, faultsFor, quorumOf } from '../health/timing.ts';
-import type { ClusterConfig, Policy, PoolConfig, ServiceConfig, TargetConfig } from '../model.ts';
+import { type ClusterConfig, type Policy, type PoolConfig, pathsOf, type ServiceConfig, type TargetConfig } from '../model.ts';
 import type { Finding } from './problem.ts';
 import type { StoreConfig } from './schema.ts';
 import { list, plural, say, spell } from './words.ts';
 
 /** A probe that starts later than this counts as nothing, so a look that counts is at most this late. */
 const LATE_MS = 250;
-/** How long one write or linearizable read of the store takes at worst. `of` says in the printed sums where that number comes from. */
+
+/** From a provider's acknowledgement until it answers so everywhere, at worst; `ttl`: whether resolvers keep the old answer after that. */
+export interface Arrival {
+  visibleMs: number;
+  what: string;
+  ttl: boolean;
+}
+
+/** How long what surrounds the cluster takes at worst. */
 export interface Pace {
+  /** One write or linearizable read of the store. */
   storeMs: number;
+  /** Where that number comes from, in the printed sums. */
   of: string;
+  /** By the names that services use. A provider that is not here takes as long as a zone with secondaries. */
+  arrivals?: Readonly<Record<string, Arrival>>;
 }
 
 /** Over 250 ms round trips with 1 % loss, 99th percentile. */
@@ -31,7 +43,7 @@ const CAMPAIGN_MS = 300;
 /** Deadline of one write at a provider; a second attempt follows a conflict or a lost reply. */
 const WRITE_MS = 3000;
 /** Until every authoritative server of the zone answers what the first one was told. */
-const VISIBLE_MS = 5000;
+const SECONDARIES: Arrival = { visibleMs: 5000, what: "spread to the zone's other servers", ttl: true };
 
 export interface Step {
   ms: number;
@@ -48,7 +60,10 @@ export interface WorstCase {
   service: string;
   detection: Sum | null;
   never: string | null;
+  /** By the service's first path, which its goal is held against: the one its owner counts on. */
   convergence: Sum;
+  /** By each path, should it be the only one that works; absent where there is one. */
+  paths?: readonly { provider: string; sum: Sum }[];
 }
 
 const sum = (steps: readonly Step[]): Sum => ({ totalMs: steps.reduce((total, { ms }) => total + ms, 0), steps });
@@ -122,21 +137,29 @@ const neverOf = (cluster: ClusterConfig, service: ServiceConfig): string | null 
   return `${only} holds a pool and the only coordinator: when it dies nobody decides`;
 };
 
-const convergenceOf = (cluster: ClusterConfig, service: ServiceConfig, { storeMs, of }: Pace): Sum =>
-  sum([
+const convergenceOf = (cluster: ClusterConfig, service: ServiceConfig, provider: string, { storeMs, of, arrivals = {} }: Pace): Sum => {
+  const { visibleMs, what, ttl } = (Object.hasOwn(arrivals, provider) ? arrivals[provider] : undefined) ?? SECONDARIES;
+  return sum([
     { ms: storeMs, what: `guard before the write${of}` },
     { ms: 2 * WRITE_MS, what: `provider (two attempts of ${say(WRITE_MS)})` },
-    { ms: VISIBLE_MS, what: `spread to the zone's other servers` },
-    { ms: service.ttlS * 1000, what: 'TTL in the resolvers' },
+    { ms: visibleMs, what },
+    ...(ttl ? [{ ms: service.ttlS * 1000, what: TTL }] : []),
     { ms: cluster.policy.intervalMs, what: 'next look of the vantages' },
   ]);
+};
 
-export const worstCaseOf = (cluster: ClusterConfig, service: ServiceConfig, pace = USUAL_PACE): WorstCase => ({
-  service: service.name,
-  detection: detectionOf(cluster, service, pace),
-  never: neverOf(cluster, service),
-  convergence: convergenceOf(cluster, service, pace),
-});
+const TTL = 'TTL in the resolvers';
+
+export const worstCaseOf = (cluster: ClusterConfig, service: ServiceConfig, pace = USUAL_PACE): WorstCase => {
+  const paths = pathsOf(service).map((provider) => ({ provider, sum: convergenceOf(cluster, service, provider, pace) }));
+  return {
+    service: service.name,
+    detection: detectionOf(cluster, service, pace),
+    never: neverOf(cluster, service),
+    convergence: convergenceOf(cluster, service, service.provider, pace),
+    ...(paths.length === 1 ? {} : { paths }),
+  };
+};
 
 /** Worst cases with the same numbers as one, so that fifty services do not print fifty sums. In configured order. */
 export const worstCaseGroups = (
@@ -169,10 +192,10 @@ const detectionCure = (cluster: ClusterConfig, { totalMs, steps }: Sum): string 
   return `lower policy.timeout, policy.faults or policy.faultSpan, or ${raise}`;
 };
 
-const convergenceCure = ({ policy, goals }: ClusterConfig, ttlS: number, totalMs: number): string => {
+const convergenceCure = ({ policy, goals }: ClusterConfig, { totalMs, steps }: Sum): string => {
   const raise = `raise goals.convergence to ${spell(Math.ceil(totalMs / 1000) * 1000)}`;
   const overMs = totalMs - goals.convergenceMs;
-  const ttlMs = Math.floor((ttlS * 1000 - overMs) / 1000) * 1000;
+  const ttlMs = Math.floor(((steps.find(({ what }) => what === TTL)?.ms ?? 0) - overMs) / 1000) * 1000;
   if (ttlMs >= 1000) return `lower ttl to ${spell(ttlMs)} or ${raise}`;
   return policy.intervalMs - overMs >= policy.timeoutMs
     ? `lower policy.interval to ${spell(policy.intervalMs - overMs)} or ${raise}`
@@ -198,8 +221,9 @@ export const goalFindings = (cluster: ClusterConfig, pace = USUAL_PACE): Finding
     }
     if (worst.convergence.totalMs > goals.convergenceMs) {
       const { totalMs } = worst.convergence;
-      const cure = convergenceCure(cluster, cluster.services[at]?.ttlS ?? 0, totalMs);
-      const message = `found ${say(totalMs)} until users of ${who} have left ${inWords(worst.convergence)}, expected ${say(goals.convergenceMs)} at worst; ${cure}`;
+      const cure = convergenceCure(cluster, worst.convergence);
+      const by = worst.paths === undefined ? '' : ` by ${worst.paths[0]?.provider}`;
+      const message = `found ${say(totalMs)} until users of ${who} have left${by} ${inWords(worst.convergence)}, expected ${say(goals.convergenceMs)} at worst; ${cure}`;
       findings.push({ path: ['cluster', 'services', at, 'ttl'], at: 'value', message });
     }
     return findings;

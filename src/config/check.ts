@@ -3,8 +3,9 @@
 
 import { grayWeights } from '../health/gray.ts';
 import { confirmEveryMs, faultsFor } from '../health/timing.ts';
-import type { ClusterConfig, GrayPolicy, Policy, PoolConfig, ServiceConfig } from '../model.ts';
+import { type ClusterConfig, type GrayPolicy, type Policy, type PoolConfig, pathsOf, type ServiceConfig } from '../model.ts';
 import { VALUE_BYTES_MAX } from '../store/store.ts';
+import { type CanaryConfig, canaryService } from './canary.ts';
 import type { SpanName } from './defaults.ts';
 import { duplicates, type Finding, finding, type Path, showPath } from './problem.ts';
 import { shapeOf } from './providers/index.ts';
@@ -23,6 +24,7 @@ export interface Draft {
   signs: boolean | null;
   /** null: a cluster's file has none. */
   providers: ReplicaConfig['providers'] | null;
+  canaries?: ReplicaConfig['canaries'];
   paging: ReplicaConfig['paging'];
   record?: ReplicaConfig['record'];
   /** Is anything at, under or above this place broken? Then nothing is concluded from it. */
@@ -126,13 +128,19 @@ const providerOf = (draft: Draft, cluster: ClusterConfig, service: ServiceConfig
   const own = cluster.regions.find(({ name }) => name === draft.region);
   // A region that may not coordinate holds no credentials.
   if (own?.coordinator === false || (own === undefined && names.length === 0)) return [];
-  const provider = names.includes(service.provider) ? draft.providers[service.provider] : undefined;
-  if (provider === undefined)
-    return [finding([...at, 'provider'], unknown('provider of this file', service.provider, names, 'declare it under providers'))];
+  const providers = draft.providers;
   const regions = draft.broken([...AT, 'regions']) ? null : cluster.regions;
-  const misfit = shapeOf(provider).misfit(provider, service, service.provider, regions);
-  return misfit === null || draft.broken([...at, ...misfit.at]) ? [] : [finding([...at, ...misfit.at], misfit.message)];
+  return pathsOf(service).flatMap((name, i) => {
+    const provider = names.includes(name) ? providers[name] : undefined;
+    if (provider === undefined)
+      return [finding(pathAt(service, at, i), unknown('provider of this file', name, names, 'declare it under providers'))];
+    const misfit = shapeOf(provider).misfit(provider, service, name, regions);
+    return misfit === null || draft.broken([...at, ...misfit.at]) ? [] : [finding([...at, ...misfit.at], misfit.message)];
+  });
 };
+
+/** Where the `i`-th path of a service stands: one alone may be written without a list. */
+const pathAt = ({ also }: ServiceConfig, at: Path, i: number): Path => [...at, 'provider', ...(also === undefined ? [] : [i])];
 
 const serviceFindings = (draft: Draft, cluster: ClusterConfig, service: ServiceConfig, at: Path): Finding[] => {
   const findings = [
@@ -143,6 +151,7 @@ const serviceFindings = (draft: Draft, cluster: ClusterConfig, service: ServiceC
     ),
     ...service.pools.flatMap((pool, p) => poolFindings(draft, cluster, pool, [...at, 'pools', p])),
     ...answersOf(service, at),
+    ...duplicates('provider', pathsOf(service), (i) => pathAt(service, at, i)),
     ...providerOf(draft, cluster, service, at),
   ];
   if (!draft.broken([...at, 'pools']) && service.pools.every(({ weight }) => weight === 0)) {
@@ -260,6 +269,30 @@ const recordOf = ({ record }: Draft): Finding[] => {
   return [finding(['record', 'maxBytes'], message)];
 };
 
+/** A canary is written like a service and must never be one. */
+const canariesOf = (draft: Draft): Finding[] => {
+  const { canaries = [], cluster } = draft;
+  if (draft.providers === null || draft.broken(['providers'])) return [];
+  const providers = draft.providers;
+  const names = Object.keys(providers);
+  const taken = new Set(cluster?.services.map(({ name }) => name));
+  const one = (canary: CanaryConfig, i: number): Finding[] => {
+    const at = ['canaries', i] as const;
+    if (draft.broken(at)) return [];
+    const provider = names.includes(canary.provider) ? providers[canary.provider] : undefined;
+    if (provider === undefined)
+      return [finding([...at, 'provider'], unknown('provider of this file', canary.provider, names, 'declare it under providers'))];
+    const misfit = shapeOf(provider).misfit(provider, canaryService(canary), canary.provider, null);
+    const theirs = `found "${canary.service}", which is a service of the cluster, expected a name that no user resolves; give the canary its own`;
+    return [
+      ...(taken.has(canary.service) ? [finding([...at, 'service'], theirs)] : []),
+      ...(misfit === null ? [] : [finding([...at, ...(misfit.at[0] === 'name' ? ['service'] : misfit.at)], misfit.message)]),
+    ];
+  };
+  const perProvider = canaries.map(({ provider }) => provider);
+  return [...canaries.flatMap(one), ...duplicates('canary for', perProvider, (i) => ['canaries', i, 'provider'])];
+};
+
 const clusterFindings = (draft: Draft, cluster: ClusterConfig): Finding[] => {
   const names = cluster.services.map(({ name }) => name);
   const bytes = JSON.stringify(cluster).length;
@@ -282,6 +315,7 @@ export const checkCluster = (draft: Draft): Finding[] => (draft.cluster === null
 export const checkDraft = (draft: Draft): Finding[] => [
   ...pagingOf(draft),
   ...recordOf(draft),
+  ...canariesOf(draft),
   ...accessFindings(draft),
   ...checkCluster(draft),
 ];

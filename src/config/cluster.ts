@@ -87,11 +87,15 @@ const pool = z
     return { ...given, region: region ?? given.name, minUp: minUp ?? Math.max(1, Math.ceil(judged / 2)) };
   });
 
+/** More ways to the same users than this are a mistake. */
+const PATHS_MAX = 4;
+const PATHS = 'the name of an entry of providers, or a list of such names, the most trusted first; write it like dns or [gate, dns]';
+
 const service = z
   .strictObject({
     name: dnsName,
     mode: z.enum(['observe', 'advise', 'auto']).default('observe'),
-    provider: name,
+    provider: z.union([name, some(name, PATHS_MAX)], { error: PATHS }),
     ttl: ttlSeconds.default(TTL_S),
     steering: z.enum(Object.keys(steering) as [string, ...string[]]).default('weighted'),
     allDown: z.enum(['hold', 'configured']).default('hold'),
@@ -100,12 +104,23 @@ const service = z
       .strictObject({
         authoritative: few(hostPortText).default([]),
         resolvers: few(hostPortText).default([]),
-        request: z.strictObject({ port: whole(1, 65_535), path: urlPath }).optional(),
+        request: z
+          .strictObject({ port: whole(1, 65_535), path: urlPath, tls: z.boolean().optional() })
+          .transform(({ tls, ...given }) => (tls === true ? { ...given, tls } : given))
+          .optional(),
       })
       .default({ authoritative: [], resolvers: [] }),
   })
   .transform(({ ttl, steering, converge, ...given }): ServiceConfig => {
-    return { ...given, ttlS: ttl, steering: { kind: steering }, converge: present(converge) };
+    const [provider = '', ...also] = typeof given.provider === 'string' ? [given.provider] : given.provider;
+    return {
+      ...given,
+      provider,
+      ...(also.length === 0 ? {} : { also }),
+      ttlS: ttl,
+      steering: { kind: steering },
+      converge: present(converge),
+    };
   });
 
 /** The one in use and the next: a rotation needs no third. */

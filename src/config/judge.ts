@@ -3,13 +3,14 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import type { ClusterConfig, PoolConfig, ProbeSpec } from '../model.ts';
-import { goalFindings, type Pace, paceOf } from './arithmetic.ts';
+import { goalFindings, type Pace } from './arithmetic.ts';
 import { checkCluster, checkDraft, type Draft } from './check.ts';
 import { clusterSchema, clusterShape } from './cluster.ts';
 import { GOALS, policyOf } from './defaults.ts';
 import { present } from './fields.ts';
 import { judged, salvage, wanted } from './issues.ts';
 import type { Finding, Path } from './problem.ts';
+import { paceIn } from './providers/index.ts';
 import { type ReplicaConfig, replicaSchema, replicaShape, withPaths } from './schema.ts';
 import { clusterWarnings, warningsOf } from './warnings.ts';
 import type { Source } from './yaml.ts';
@@ -46,6 +47,7 @@ const draftOf = (root: unknown, broken: readonly Path[]): { draft: Draft; origin
     store: part<ReplicaConfig['store'] | null>(replicaShape.store, map.store, ['store'], null),
     signs: map.signing !== undefined,
     providers: part<ReplicaConfig['providers']>(replicaShape.providers, map.providers, ['providers'], {}),
+    canaries: part<ReplicaConfig['canaries']>(replicaShape.canaries, map.canaries, ['canaries'], undefined),
     record: part<ReplicaConfig['record']>(replicaShape.record, map.record, ['record'], undefined),
     paging: part<ReplicaConfig['paging']>(replicaShape.paging, map.paging, ['paging'], { webhooks: [] }),
     cluster: isMap(map.cluster) ? clusterOf(map.cluster, part) : null,
@@ -89,7 +91,7 @@ export const judgeReplica = (source: Source, file: string): Verdict<ReplicaConfi
     findings.push({ path: ['cluster'], at: 'key', message });
   }
   // The arithmetic of a configuration that contradicts itself would only confuse.
-  if (findings.length === 0 && cluster !== null) findings.push(...goalFindings(cluster, paceOf(config.store)));
+  if (findings.length === 0 && cluster !== null) findings.push(...goalFindings(cluster, paceIn(config)));
   return { value: config, findings, warnings: warningsOf(config) };
 };
 

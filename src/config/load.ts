@@ -3,9 +3,10 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errorText } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
-import { type Pace, paceOf, USUAL_PACE } from './arithmetic.ts';
+import { type Pace, USUAL_PACE } from './arithmetic.ts';
 import { judgeCluster, judgeReplica, type Verdict } from './judge.ts';
 import { type Finding, type Problem, showPath, sorted } from './problem.ts';
+import { paceIn } from './providers/index.ts';
 import type { ReplicaConfig } from './schema.ts';
 import { readYaml, type Source } from './yaml.ts';
 
@@ -156,7 +157,7 @@ export const loadServed = (path: string): Loaded => {
   const loaded = loadConfig(path);
   if (!loaded.ok || loaded.config.shadow === undefined) return loaded;
   const { config, warnings, placed } = loaded;
-  const shadow = loadCluster(loaded.config.shadow.file, paceOf(config.store));
+  const shadow = loadCluster(loaded.config.shadow.file, paceIn(config));
   if (!shadow.ok) return shadow;
   return { ok: true, config: { ...config, shadow: { ...loaded.config.shadow, cluster: shadow.cluster } }, warnings, placed };
 };

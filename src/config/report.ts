@@ -2,12 +2,14 @@
 // Written for somebody who was woken up: numbers first, equal things once, nothing that scrolls away.
 import type { ProviderConfig } from '../../providers/index.ts';
 import type { ClusterConfig, RegionConfig } from '../model.ts';
-import { type Pace, paceOf, type Sum, worstCaseGroups } from './arithmetic.ts';
+import { type Pace, type Sum, worstCaseGroups } from './arithmetic.ts';
+import type { CanaryConfig } from './canary.ts';
 import { type ElectorateGroup, electorateGroups } from './electorate.ts';
 import { showHostPort } from './fields.ts';
 import { type Problem, renderProblem } from './problem.ts';
+import { paceIn } from './providers/index.ts';
 import type { ReplicaConfig } from './schema.ts';
-import { list, plural, say } from './words.ts';
+import { list, plural, say, spell } from './words.ts';
 
 /** Most services named in one line. */
 const NAMED_MAX = 3;
@@ -32,8 +34,10 @@ const providerText = (entry: ProviderConfig): string => {
   }
 };
 
+const canaryText = ({ provider, service, everyMs }: CanaryConfig): string => `${service} (${provider}, every ${spell(everyMs)})`;
+
 const replicaLines = (config: ReplicaConfig): string[] => {
-  const { store, providers, cluster, signing, record, shadow, gate } = config;
+  const { store, providers, canaries = [], cluster, signing, record, shadow, gate } = config;
   const names = Object.entries(providers).map(([name, entry]) => `${name} (${providerText(entry)})`);
   return [
     `replica    ${config.region}/${config.replica}, api at ${showHostPort(config.api)}`,
@@ -41,6 +45,7 @@ const replicaLines = (config: ReplicaConfig): string[] => {
     ...(signing === undefined ? [] : [`signing    votes, with the key in ${signing.keyFile}`]),
     `providers  ${list(names)}`,
     ...(gate === undefined ? [] : [`gate       served at ${showHostPort(gate)}, remembered in ${gate.file}`]),
+    ...(canaries.length === 0 ? [] : [`canaries   ${list(canaries.map(canaryText))}`]),
     ...(record === undefined
       ? []
       : [`record     ${record.folder}, at most ${record.maxBytes} bytes, ${record.observations ? 'with' : 'without'} looks`]),
@@ -87,7 +92,12 @@ const arithmeticLines = (cluster: ClusterConfig, pace: Pace): string[] =>
       : sumLines('detection', worst.detection, cluster.goals.detectionMs)),
     ...(worst.detection === null || worst.never === null ? [] : [`    but ${worst.never}`]),
     ...sumLines('convergence', worst.convergence, cluster.goals.convergenceMs),
+    ...(worst.paths === undefined ? [] : [`      ${pathsLine(worst.paths)}`]),
   ]);
+
+/** Only the first path is held against the goal: the others are for the day on which it does not work. */
+const pathsLine = (paths: readonly { provider: string; sum: Sum }[]): string =>
+  `each path alone: ${paths.map(({ provider, sum }) => `by ${provider} ${say(sum.totalMs)}`).join(', ')}; the goal is held against the first`;
 
 const roleOf = ({ services }: ClusterConfig, { name, vote, coordinator, keys = [] }: RegionConfig): string => {
   const served = services.filter(({ pools }) => pools.some(({ region }) => region === name)).map((service) => service.name);
@@ -126,7 +136,7 @@ export const report = (config: ReplicaConfig, warnings: readonly Problem[]): str
   const lines = [`${file}: accepted, ${plural(warnings.length, 'warning')}`, ...warnings.map(renderProblem), '', ...replicaLines(config)];
   // Beside a store of another kind the section is not used, and numbers about it would mislead.
   if (cluster !== null && store.kind === 'embedded') {
-    lines.push('', ...clusterReport(cluster, paceOf(store)));
+    lines.push('', ...clusterReport(cluster, paceIn(config)));
     lines.push('', 'The store lives in this process: while it is down nothing moves, and routes stay as they are.');
   }
   return `${lines.join('\n')}\n`;

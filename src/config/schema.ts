@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { ProviderConfig } from '../../providers/index.ts';
 import type { ClusterConfig } from '../model.ts';
+import { type CanaryConfig, canarySchema } from './canary.ts';
 import { clusterSchema, few } from './cluster.ts';
 import {
   duration,
@@ -61,6 +62,8 @@ export interface ReplicaConfig {
   providers: Readonly<Record<string, ProviderConfig>>;
   /** Serves the gates: what decisions say of pools, to the vendors' checkers. Absent: this replica serves none. */
   gate?: HostPort & { file: string };
+  /** What is written now and then to know that each provider can be. Absent: nothing is. */
+  canaries?: readonly CanaryConfig[];
   /** What signs this region's votes. Without it they are unsigned. */
   signing?: { keyFile: string };
   /** `spoolFile`: pages that this replica tells by itself while the store does not answer. */
@@ -153,6 +156,7 @@ export const replicaShape = {
     .strictObject({ listen, file: filePath })
     .transform(({ listen, file }): NonNullable<ReplicaConfig['gate']> => ({ ...listen, file }))
     .optional(),
+  canaries: few(canarySchema).optional(),
   signing: z.strictObject({ keyFile: filePath }).optional(),
   paging: z
     .strictObject({

@@ -7,7 +7,7 @@ import { type DnsServer, type QueryOptions, type query, serverText } from '../dn
 import { errorText } from '../errors.ts';
 import type { Route, ServiceConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
-import { type Finding, judge, ofFamily } from './landing.ts';
+import { type Finding, isProxied, judge, ofFamily } from './landing.ts';
 
 export interface Asked {
   server: string;
@@ -63,6 +63,7 @@ const familiesOf = (service: ServiceConfig): readonly { family: Family; service:
     .filter(({ service: part }) => part.pools.length > 0);
 
 const askServer = async (context: AskContext, server: string, question: Question): Promise<Asked> => {
+  if (isProxied(question.service)) return askForName(context, server, question);
   const addresses = new Set<string>();
   let finding: Finding = { landed: false, wrong: 'empty', because: 'no pool has an address' };
   for (const { family, service } of familiesOf(question.service)) {
@@ -72,6 +73,17 @@ const askServer = async (context: AskContext, server: string, question: Question
     if (!finding.landed) break;
   }
   return { server, finding, addresses: [...addresses] };
+};
+
+/** Whatever the name resolves to is the provider's: one family will do, and no address is wrong. */
+const askForName = async (context: AskContext, server: string, question: Question): Promise<Asked> => {
+  const families = ['A', 'AAAA'] as const;
+  const found = await Promise.all(families.map((family) => samplesOf(context, serverOf(server), question, family, question.service)));
+  const addresses = [...new Set(found.flatMap(({ samples }) => samples.flat()))];
+  const silent = found.find((answers) => answers.silent !== null)?.silent ?? null;
+  const none: Finding = { landed: false, wrong: 'empty', because: 'answers without an address' };
+  const finding: Finding = addresses.length > 0 ? { landed: true, because: 'answers the name' } : (silent ?? none);
+  return { server, finding, addresses };
 };
 
 interface Answers {

@@ -3,20 +3,32 @@
 // being reached, since a server that stops answering has not changed its answer. Instants are of this process's monotonic clock. Pure.
 import type { Route, ServiceConfig } from '../model.ts';
 import type { Asked } from './ask.ts';
-import { measurable, SAMPLES } from './landing.ts';
+import { dueIn, isProxied, measurable, SAMPLES } from './landing.ts';
 import type { Landing } from './request.ts';
 
-/** One round. null: not asked. */
+/** One round. null, or empty: not asked. */
 export interface Look {
   authoritative: readonly Asked[] | null;
   resolvers: readonly Asked[];
-  request: { address: string; outcome: Landing | { failed: string } } | null;
+  requests: readonly Request[];
+}
+
+interface Request {
+  address: string;
+  outcome: Landing | { failed: string };
 }
 
 /** Good looks in a row. */
 interface Run {
   sinceMs: number;
   rounds: number;
+}
+
+/** Rounds in which every request was served as the route wants it. */
+interface RequestRun extends Run {
+  requests: number;
+  /** Regions that served them. */
+  regions: readonly string[];
 }
 
 export interface Course {
@@ -28,7 +40,7 @@ export interface Course {
   authoritativeSinceMs: number | null;
   landedSinceMs: number | null;
   resolverRuns: Readonly<Record<string, Run>>;
-  requestRun: Run | null;
+  requestRun: RequestRun | null;
   because: string;
 }
 
@@ -95,20 +107,42 @@ const withRuns = (course: Course, look: Look, nowMs: number): Course => ({
       .filter((asked) => asked.finding.landed)
       .map((asked) => [asked.server, longer(course.resolverRuns[asked.server], nowMs)] as const),
   ),
-  requestRun: servedBy(course, look) === null ? null : longer(course.requestRun, nowMs),
+  requestRun: withRequests(course, look, nowMs),
 });
+
+const withRequests = (course: Course, look: Look, nowMs: number): RequestRun | null => {
+  const regions = look.requests.map((request) => servedBy(course, request));
+  if (regions.length === 0 || regions.includes(null)) return null;
+  const { requestRun } = course;
+  return {
+    ...longer(requestRun, nowMs),
+    requests: (requestRun?.requests ?? 0) + regions.length,
+    regions: [...new Set([...(requestRun?.regions ?? []), ...regions.flatMap((region) => region ?? [])])],
+  };
+};
+
+/**
+ * Since when users have landed, as requests show it; null: not yet. Where the answers were looked at themselves, two rounds do. Where requests are all there
+ * is, as many are needed as of answers: what is drained must be absent from all of them, and what has a share worth the name be among them.
+ */
+const requestsSince = (course: Course): number | null => {
+  const { service, route, requestRun: run } = course;
+  if (run === null || run.rounds < ROUNDS_MIN) return null;
+  if (!isProxied(service)) return run.sinceMs;
+  const due = dueIn(service, route, service.pools);
+  return run.requests >= SAMPLES && due.every(({ region }) => run.regions.includes(region)) ? run.sinceMs : null;
+};
 
 const withLanding = (course: Course, look: Look, nowMs: number): Course => {
   const { converge } = course.service;
-  const astray = look.request !== null && 'status' in look.request.outcome && isAstray(course, look.request.outcome);
+  const astray = look.requests.some(({ outcome }) => 'status' in outcome && isAstray(course, outcome));
   if (look.resolvers.some(isAgainst) || astray) return { ...course, landedSinceMs: null };
   if (course.landedSinceMs !== null || !measurable(course.service).landing) return course;
-  const resolvers = converge.resolvers.map((server) => course.resolverRuns[server] ?? null);
+  // Where the provider answers for the name, resolvers only say where to ask.
+  const resolvers = (isProxied(course.service) ? [] : converge.resolvers).map((server) => course.resolverRuns[server] ?? null);
   const starts = [
     ...resolvers.map((run) => (isProof(course, run, nowMs) ? run.sinceMs : null)),
-    ...(converge.request === undefined
-      ? []
-      : [(course.requestRun?.rounds ?? 0) >= ROUNDS_MIN ? (course.requestRun?.sinceMs ?? null) : null]),
+    ...(converge.request === undefined ? [] : [requestsSince(course)]),
     // Without resolvers the authoritative servers stand for them.
     ...(converge.resolvers.length > 0 ? [] : [course.authoritativeSinceMs]),
   ];
@@ -130,10 +164,10 @@ const carriesRegion = (course: Course, region: string): boolean =>
 
 const isAstray = (course: Course, landing: Landing): boolean => landing.region !== null && !carriesRegion(course, landing.region);
 
-/** The region that served this round's request as the route wants it; null: none did. */
-const servedBy = (course: Course, look: Look): string | null => {
-  if (look.request === null || 'failed' in look.request.outcome) return null;
-  const { status, region } = look.request.outcome;
+/** The region that served a request as the route wants it; null: none did. */
+const servedBy = (course: Course, { outcome }: Request): string | null => {
+  if ('failed' in outcome) return null;
+  const { status, region } = outcome;
   return region !== null && status >= 200 && status < 400 && carriesRegion(course, region) ? region : null;
 };
 
@@ -145,27 +179,34 @@ interface Problem {
 const problemsOf = (course: Course, look: Look): readonly Problem[] => [
   ...(look.authoritative ?? []).flatMap((asked) => problemWith('authoritative', asked)),
   ...look.resolvers.flatMap((asked) => problemWith('resolver', asked)),
-  ...requestProblem(course, look),
+  ...requestProblems(course, look),
 ];
 
 const problemWith = (role: string, asked: Asked): readonly Problem[] =>
   asked.finding.landed ? [] : [{ text: `${role} ${asked.server}: ${asked.finding.because}`, against: isAgainst(asked) }];
 
-const requestProblem = (course: Course, look: Look): readonly Problem[] => {
+const requestProblems = (course: Course, look: Look): readonly Problem[] => {
   if (course.service.converge.request === undefined || !measurable(course.service).landing) return [];
-  if (look.request === null) return [{ text: 'request: no address to ask', against: false }];
-  const { address, outcome } = look.request;
+  if (look.requests.length === 0) return [{ text: 'request: no address to ask', against: false }];
+  const found = look.requests.flatMap((request) => requestProblem(course, request));
+  // The same of several requests is said once.
+  return found.filter(({ text }, i) => found.findIndex((other) => other.text === text) === i);
+};
+
+const requestProblem = (course: Course, request: Request): readonly Problem[] => {
+  const { address, outcome } = request;
   if ('failed' in outcome) return [{ text: `request to ${address}: ${outcome.failed}`, against: false }];
   if (outcome.region === null) return [{ text: `request to ${address}: the reply names no region in x-region`, against: false }];
   if (isAstray(course, outcome))
     return [{ text: `request to ${address}: answered by ${outcome.region}, which has no share`, against: true }];
-  if (servedBy(course, look) === null)
+  if (servedBy(course, request) === null)
     return [{ text: `request to ${address}: ${outcome.region} answered ${outcome.status}`, against: false }];
   return [];
 };
 
 const notes = (service: ServiceConfig): readonly string[] => {
   const can = measurable(service);
+  if (isProxied(service)) return can.landing ? [] : ['its pools have no addresses: t6 needs resolvers and a request, and is not measured'];
   return [
     ...(can.authoritative ? [] : ['no authoritative servers configured: t5 is not measured']),
     ...(can.landing ? [] : ['no resolvers and no request configured: t6 is not measured']),

@@ -3,12 +3,13 @@
 // work. A commit that was refused is simply tried at the next turn, from a newer sight. Leaves `seen/`, `vote/` and `beat/` of silent replicas alone.
 
 import type { Term } from '../coordinate/coordinator.ts';
-import { appliedKey, auditKey, incidentKey, outboxKey, placeOf } from '../coordinate/keys.ts';
+import { auditKey, incidentKey, outboxKey, placeOf } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import { page } from '../decide/incident.ts';
 import type { Log } from '../log.ts';
 import type { AppliedRecord, Incident, Page, Seen } from '../model.ts';
 import type { Op } from '../store/store.ts';
+import { acknowledgements } from './acknowledged.ts';
 import { type Evidence, goalsOf, lateServices, measure, whyWaiting } from './measure.ts';
 import { moves } from './timings.ts';
 
@@ -114,16 +115,12 @@ export const evidenceOf = (sight: Sight): Evidence | null => {
   const { cluster, routing } = sight;
   if (cluster === null || routing === null) return null;
   const records = new Map(sight.has('applied/').map(({ key, value }) => [key, value as AppliedRecord]));
-  const applied = cluster.services.flatMap((service): [string, AppliedRecord][] => {
-    const record = records.get(appliedKey(service.provider, service.name));
-    return record === undefined ? [] : [[service.name, record]];
-  });
   const spokeAgeMs: Record<string, number> = {};
   for (const { region, ageMs } of sight.heard) spokeAgeMs[region] = Math.min(spokeAgeMs[region] ?? Number.POSITIVE_INFINITY, ageMs);
   return {
     cluster,
     routing,
-    applied: Object.fromEntries(applied),
+    applied: acknowledgements(cluster, routing, records),
     seen: sight.has('seen/').map(({ key, value }) => ({ ...placeOf(key), seen: value as Seen, ageMs: sight.ageMs(key) })),
     spokeAgeMs,
   };

@@ -31,11 +31,15 @@ export const ofFamily = (service: ServiceConfig, family: 'A' | 'AAAA'): ServiceC
     .filter((pool) => pool.answers.length > 0),
 });
 
+/** Its provider stands between its name and its pools, which have no addresses of their own: only a real request shows where users land. */
+export const isProxied = ({ pools }: Pick<ServiceConfig, 'pools'>): boolean => pools.every(({ answers }) => answers.length === 0);
+
 /** What can be measured of a service at all: without servers to ask there is no t5, without resolvers or requests no t6. */
-export const measurable = ({ converge }: Pick<ServiceConfig, 'converge'>): { authoritative: boolean; landing: boolean } => ({
-  authoritative: converge.authoritative.length > 0,
-  landing: converge.resolvers.length > 0 || (converge.request !== undefined && converge.authoritative.length > 0),
-});
+export const measurable = (service: Pick<ServiceConfig, 'converge' | 'pools'>): { authoritative: boolean; landing: boolean } => {
+  const { authoritative, resolvers, request } = service.converge;
+  if (isProxied(service)) return { authoritative: false, landing: resolvers.length > 0 && request !== undefined };
+  return { authoritative: authoritative.length > 0, landing: resolvers.length > 0 || (request !== undefined && authoritative.length > 0) };
+};
 
 const named = (addresses: readonly string[]): string =>
   addresses.length <= NAMED_MAX
@@ -67,7 +71,8 @@ export const judge = (service: ServiceConfig, route: Route, samples: readonly (r
 
 const anyOf = (answered: ReadonlySet<string>, pool: PoolConfig): boolean => addressesOf([pool]).some((address) => answered.has(address));
 
-const dueIn = (service: ServiceConfig, route: Route, serving: readonly PoolConfig[]): readonly PoolConfig[] => {
+/** Pools of `serving` whose absence would say something. */
+export const dueIn = (service: ServiceConfig, route: Route, serving: readonly PoolConfig[]): readonly PoolConfig[] => {
   const weights = service.pools.reduce((sum, pool) => sum + pool.weight, 0);
   return serving.filter((pool) => {
     const share = route[pool.name] ?? 0;

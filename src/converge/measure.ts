@@ -5,8 +5,9 @@
 // of the coordinator, and towards earlier. Ignores the goals: timings.ts holds instants against them. Pure.
 
 import { quorumOf } from '../health/timing.ts';
-import type { AppliedRecord, ClusterConfig, Incident, Published, Routing, Seen, ServiceConfig, ServiceRouting } from '../model.ts';
-import { measurable } from './landing.ts';
+import type { ClusterConfig, Incident, Published, Routing, Seen, ServiceConfig, ServiceRouting } from '../model.ts';
+import type { Acknowledgement } from './acknowledged.ts';
+import { isProxied, measurable } from './landing.ts';
 import { convergenceOf, decidedAtMs, detectionOf, type Judgement, moves } from './timings.ts';
 
 export interface Report {
@@ -21,8 +22,8 @@ export interface Report {
 export interface Evidence {
   cluster: ClusterConfig;
   routing: Routing;
-  /** By service, of the provider that the service has now. */
-  applied: Readonly<Record<string, AppliedRecord>>;
+  /** By service, of the path whose acknowledgement counts. */
+  applied: Readonly<Record<string, Acknowledgement>>;
   seen: readonly Report[];
   /** Upper bound of the age of the youngest beat of each region. */
   spokeAgeMs: Readonly<Record<string, number>>;
@@ -43,7 +44,7 @@ export const measure = (incident: Incident, evidence: Evidence, nowMs: number): 
   return news.length === 0 ? null : { ...incident, published: { ...incident.published, ...Object.fromEntries(news) } };
 };
 
-const STAMPS = ['t3AtMs', 't4AtMs', 't5AtMs', 't6AtMs', 'because', 'unmeasured'] as const;
+const STAMPS = ['t3AtMs', 't4AtMs', 't4By', 't5AtMs', 't6AtMs', 'because', 'unmeasured'] as const;
 
 const landings = (p: Published): number => Object.keys(p.landedAtMs ?? {}).length;
 
@@ -70,7 +71,8 @@ const published = (incident: Incident, service: string, evidence: Evidence, nowM
   const afterT3 = (atMs: number): number => Math.round(Math.max(t3AtMs, atMs));
   const set = Object.entries(instants).flatMap(([key, atMs]) => (atMs === null ? [] : [[key, afterT3(atMs)] as const]));
   const landedAtMs = { ...curve(incident, evidence, service, routing.fence, nowMs, afterT3), ...before.landedAtMs };
-  return { ...before, ...Object.fromEntries(set), ...(Object.keys(landedAtMs).length > 0 ? { landedAtMs } : {}) };
+  const by = before.t4AtMs === undefined && acknowledgedAtMs !== null && applied?.by !== undefined ? { t4By: applied.by } : {};
+  return { ...before, ...Object.fromEntries(set), ...by, ...(Object.keys(landedAtMs).length > 0 ? { landedAtMs } : {}) };
 };
 
 /** When users landed as each vantage alive at t3 sees it: those that have seen it. */
@@ -99,7 +101,10 @@ const firstSight = (incident: Incident, routing: Routing, service: ServiceRoutin
 const whyUnmeasured = (config: ServiceConfig | undefined, routing: ServiceRouting | undefined): string | null => {
   if (config === undefined || routing === undefined) return 'no longer configured';
   if (routing.mode !== 'auto') return `in ${routing.mode}: nothing is written`;
-  return measurable(config).landing ? null : 'no resolvers and no request configured: nobody sees where users land';
+  if (measurable(config).landing) return null;
+  return isProxied(config)
+    ? 'its pools have no addresses, and resolvers and a request are not both configured: nobody sees where users land'
+    : 'no resolvers and no request configured: nobody sees where users land';
 };
 
 /** The newest route sends nothing to what this incident took out. */

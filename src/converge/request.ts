@@ -16,6 +16,8 @@ export interface RequestOptions {
   address: string;
   port: number;
   path: string;
+  /** Over TLS, with a certificate for `host` that is verified as users' browsers do. Absent: no. */
+  tls?: boolean;
   /** The name that users ask for, sent as Host. */
   host: string;
   /** For connecting, sending and the head of the reply together. */
@@ -29,7 +31,7 @@ const HEAD_BYTES_MAX = 16 * 1024;
 const REGION_CHARS_MAX = 64;
 
 /** Rejects when there is no reply in time, with the system's word for it. */
-export const httpGet: HttpGet = ({ ports, address, port, path, host, timeoutMs, signal }) =>
+export const httpGet: HttpGet = ({ ports, address, port, path, tls = false, host, timeoutMs, signal }) =>
   withDeadline(
     ports.timers,
     timeoutMs,
@@ -37,7 +39,7 @@ export const httpGet: HttpGet = ({ ports, address, port, path, host, timeoutMs, 
     async (inner) => {
       // undici's own limits of time run on a coarse wheel and not at all while connecting: ours is the only one, and destroying ends everything.
       let used = false;
-      const client = new Client(`http://${address.includes(':') ? `[${address}]` : address}:${port}`, {
+      const client = new Client(`${tls ? 'https' : 'http'}://${address.includes(':') ? `[${address}]` : address}:${port}`, {
         allowH2: false,
         headersTimeout: 0,
         bodyTimeout: 0,
@@ -49,13 +51,15 @@ export const httpGet: HttpGet = ({ ports, address, port, path, host, timeoutMs, 
             return;
           }
           used = true;
-          const socket = ports.net.tcp({ host: address, port });
+          const socket = tls
+            ? ports.net.tls({ host: address, port, servername: host, ALPNProtocols: ['http/1.1'] })
+            : ports.net.tcp({ host: address, port });
           const onError = (error: Error): void => connected(error, null);
           const onAbort = (): void => void socket.destroy();
           inner.addEventListener('abort', onAbort, { once: true });
           socket.once('close', () => inner.removeEventListener('abort', onAbort));
           socket.once('error', onError);
-          socket.once('connect', () => {
+          socket.once(tls ? 'secureConnect' : 'connect', () => {
             socket.off('error', onError);
             connected(null, socket);
           });

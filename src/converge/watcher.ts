@@ -6,12 +6,12 @@ import { seenKey } from '../coordinate/keys.ts';
 import { query } from '../dns/exchange.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { ClusterConfig, Routing, Seen } from '../model.ts';
+import type { ClusterConfig, ConvergeConfig, Routing, Seen } from '../model.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import { type AskContext, type Asked, askAll } from './ask.ts';
 import { after, type Course, isDone, type Look, newCourse } from './course.ts';
-import { measurable, SAMPLES } from './landing.ts';
+import { isProxied, measurable, SAMPLES } from './landing.ts';
 import { type HttpGet, httpGet } from './request.ts';
 import { createSeenWriter } from './seen.ts';
 
@@ -45,6 +45,8 @@ const DRIFT_ROUND_MS = 30_000;
 /** A look for drift needs no proof of absence: what it misses now it meets later. */
 const DRIFT_SAMPLES = 5;
 const REQUEST_MS = 2000;
+/** Requests of one round that stand for the samples of a name that its provider answers for. */
+const PROXIED_REQUESTS = 4;
 const REPORT_MS = 5000;
 /** A new coordinator bounds the age of a record only if it is young; a while after landing the record is still repeated often. */
 const REPORT_AFTER_LANDING_MS = 60_000;
@@ -147,26 +149,37 @@ export const createConvergeWatcher = (options: ConvergeWatcherOptions): Converge
     const { authoritative, resolvers } = service.converge;
     const samples = authoritativeSinceMs === null ? SAMPLES : DRIFT_SAMPLES;
     w.round += 1;
-    const asking = askAll(context, authoritative, { service, route, samples, recursive: false });
-    const users = async (): Promise<Pick<Look, 'resolvers' | 'request'>> => {
-      if (resolvers.length === 0) return { resolvers: [], request: await request(w, addressesIn(await asking)) };
+    const asking = askAll(context, isProxied(service) ? [] : authoritative, { service, route, samples, recursive: false });
+    const users = async (): Promise<Pick<Look, 'resolvers' | 'requests'>> => {
+      if (resolvers.length === 0) return { resolvers: [], requests: await requests(w, addressesIn(await asking)) };
       const asked = await askAll(context, resolvers, { service, route, samples: 1, recursive: true });
-      return { resolvers: asked, request: await request(w, addressesIn(asked)) };
+      return { resolvers: asked, requests: await requests(w, addressesIn(asked)) };
     };
     const [asked, rest] = await Promise.all([asking, users()]);
-    return { authoritative: authoritative.length === 0 ? null : asked, ...rest };
+    return { authoritative: asked.length === 0 ? null : asked, ...rest };
   };
 
   const addressesIn = (asked: readonly Asked[]): readonly string[] => [...new Set(asked.flatMap((each) => each.addresses))].sort();
 
-  const request = async (w: Watched, addresses: readonly string[]): Promise<Look['request']> => {
+  /** In turn at the addresses; where one address stands for all pools, several at once. */
+  const requests = async (w: Watched, addresses: readonly string[]): Promise<Look['requests']> => {
     const { service } = w.course;
-    const address = addresses[w.round % addresses.length];
-    if (service.converge.request === undefined || address === undefined) return null;
-    const { port, path } = service.converge.request;
+    const config = service.converge.request;
+    if (config === undefined || addresses.length === 0) return [];
+    const count = isProxied(service) ? PROXIED_REQUESTS : 1;
+    return Promise.all(
+      Array.from({ length: count }, (_, i) => request(service.name, config, addresses[(w.round * count + i) % addresses.length] ?? '')),
+    );
+  };
+
+  const request = async (
+    host: string,
+    config: NonNullable<ConvergeConfig['request']>,
+    address: string,
+  ): Promise<Look['requests'][number]> => {
+    const { port, path, tls = false } = config;
     try {
-      const outcome = await get({ ports, address, port, path, host: service.name, timeoutMs: REQUEST_MS, signal: stopped.signal });
-      return { address, outcome };
+      return { address, outcome: await get({ ports, address, port, path, tls, host, timeoutMs: REQUEST_MS, signal: stopped.signal }) };
     } catch (error) {
       return { address, outcome: { failed: errorText(error) } };
     }

@@ -2,7 +2,16 @@
 // count is trust.ts.
 
 import type { Heard } from '../health/chamber.ts';
-import type { Adopted, AppliedRecord, ClusterConfig, Incident, Leader, Overrides, Routing } from '../model.ts';
+import {
+  type Adopted,
+  type AppliedRecord,
+  type ClusterConfig,
+  type Incident,
+  type Leader,
+  type Overrides,
+  pathsOf,
+  type Routing,
+} from '../model.ts';
 import type { KeyValue, Read } from '../store/store.ts';
 import { appliedKey, beatKey, KEYS, placeOf, voteKey } from './keys.ts';
 import type { RevisionClock } from './revision-clock.ts';
@@ -106,13 +115,15 @@ const hear = (
   return { heard, refused };
 };
 
-/** Services that must not be decided: their provider, as configured now, serves what this store does not know, or what a human wrote. */
+/** Services that must not be decided: one of their providers, as configured now, serves what this store does not know, or what a human wrote. */
 const frozenOf = (byKey: ReadonlyMap<string, KeyValue>, cluster: ClusterConfig | null): readonly string[] =>
   (cluster?.services ?? [])
-    .filter(({ name, provider }) => {
-      const outcome = (byKey.get(appliedKey(provider, name))?.value as AppliedRecord | undefined)?.outcome;
-      return outcome === 'frozen' || outcome === 'manual';
-    })
+    .filter((service) =>
+      pathsOf(service).some((provider) => {
+        const outcome = (byKey.get(appliedKey(provider, service.name))?.value as AppliedRecord | undefined)?.outcome;
+        return outcome === 'frozen' || outcome === 'manual';
+      }),
+    )
     .map(({ name }) => name)
     .sort();
 

@@ -9,10 +9,14 @@ import { blankRouting } from '../decide/snapshot.ts';
 import type { AppliedRecord, Audit, ClusterConfig, Policy, PoolConfig, PoolMemory, Route, Routing, ServiceConfig } from '../model.ts';
 import { barrier, desiredOf, nonceOf } from './plan.ts';
 
-/** What the provider of a service serves now, and how it rounds. */
+/** What a provider of a service serves now, and how it rounds. */
 export interface Served {
   back: ReadBack;
   provider: Pick<Provider, 'can' | 'quantise'>;
+  /** Its name; absent: the service's first. */
+  path?: string;
+  /** What the service's other paths serve, as far as they could be read: they are brought to what is adopted from this one. */
+  others?: readonly Served[];
 }
 
 export interface Adopting {
@@ -34,6 +38,7 @@ export interface Adopting {
 
 export interface AdoptedService {
   service: string;
+  /** The path whose route is adopted. */
   provider: string;
   before: Route | null;
   served: ReadBack['shares'];
@@ -41,6 +46,8 @@ export interface AdoptedService {
   after: Route;
   /** null: nothing is served, and the store knew nothing either: it is decided as a new one. */
   fence: number | null;
+  /** Paths that will be brought to it; `applied` is what ends their frozen state. Empty where there is one path. */
+  others: readonly { provider: string; served: ReadBack['shares']; carried: Fence | null; applied: AppliedRecord | null }[];
 }
 
 export interface AdoptedRouting {
@@ -151,7 +158,8 @@ export const routeText = (route: Readonly<Record<string, number>> | null): strin
 export const adoptRouting = (adopting: Adopting): AdoptedRouting => {
   const { cluster, served, nowMs, by, because, nonce } = adopting;
   const before = adopting.routing ?? blankRouting(cluster, nowMs);
-  const fences = [...(adopting.otherFences ?? []), ...[...served.values()].map(({ back }) => back.fence?.v ?? 0)];
+  const paths = [...served.values()].flatMap((source) => [source, ...(source.others ?? [])]);
+  const fences = [...(adopting.otherFences ?? []), ...paths.map(({ back }) => back.fence?.v ?? 0)];
   const v = Math.max(before.v, ...Object.values(before.services).map((s) => s.fence), ...fences) + 1;
   const services: Record<string, Routing['services'][string]> = { ...before.services };
   const applied = new Map<string, AppliedRecord | null>();
@@ -160,9 +168,22 @@ export const adoptRouting = (adopting: Adopting): AdoptedRouting => {
     if (found === undefined) return [];
     const prior = before.services[service.name];
     const { fence, shares } = found.back;
-    const about = { service: service.name, provider: service.provider, before: prior?.route ?? null, served: shares, carried: fence };
+    const recorded = (carried: Fence | null): AppliedRecord | null => (carried === null ? null : acknowledged(carried, because, nowMs));
+    const about = {
+      service: service.name,
+      provider: found.path ?? service.provider,
+      before: prior?.route ?? null,
+      served: shares,
+      carried: fence,
+      others: (found.others ?? []).map(({ path = service.provider, back }) => ({
+        provider: path,
+        served: back.shares,
+        carried: back.fence,
+        applied: recorded(back.fence),
+      })),
+    };
     const taken = takenFrom(service, prior, found, cluster.policy, nowMs);
-    applied.set(service.name, fence === null ? null : acknowledged(fence, because, nowMs));
+    applied.set(service.name, recorded(fence));
     if (taken === null && (prior === undefined || prior.fence === 0)) return [{ ...about, after: prior?.route ?? {}, fence: null }];
     const kept = prior ?? blankService(nowMs);
     const next = { ...kept, ...(taken ?? {}), fence: v, nonce, because, mode: prior?.mode ?? service.mode };

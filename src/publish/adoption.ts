@@ -5,7 +5,17 @@ import type { Provider, ProviderService } from '../../providers/provider.ts';
 import { appliedKey, auditKey, KEYS, outboxKey } from '../coordinate/keys.ts';
 import { page } from '../decide/incident.ts';
 import { errorText, Fault } from '../errors.ts';
-import type { Adopted, AppliedRecord, ClusterConfig, Override, Overrides, Page, Routing, ServiceConfig } from '../model.ts';
+import {
+  type Adopted,
+  type AppliedRecord,
+  type ClusterConfig,
+  type Override,
+  type Overrides,
+  type Page,
+  pathsOf,
+  type Routing,
+  type ServiceConfig,
+} from '../model.ts';
 import { DeadlineError, type Ports, withDeadline } from '../ports.ts';
 import { type KeyValue, type Op, type Store, StoreAmbiguousError, type Txn } from '../store/store.ts';
 import { type AdoptedRouting, type AdoptedService, adoptRouting, isAstray, type Served } from './adopt.ts';
@@ -99,43 +109,74 @@ const chosen = ({ cluster }: Known, { services }: AdoptionRequest): readonly Ser
 const askFor = (service: ServiceConfig): ProviderService =>
   desiredOf(service, { fence: 0, sinceAtMs: 0, mode: service.mode, route: {}, because: '', pools: {} });
 
-const readAll = async (context: AdoptionContext, services: readonly ServiceConfig[]): Promise<ReadonlyMap<string, Served>> => {
-  const served = new Map<string, Served>();
-  for (const [name, some] of Map.groupBy(services, (s) => s.provider)) {
+/** By service, its paths in configured order. */
+type Reading = ReadonlyMap<string, readonly Served[]>;
+
+/** `ack` names what a human set: there a path that does not answer need not wait for the others' sake. What is recorded of it stays. */
+const readAll = async (context: AdoptionContext, services: readonly ServiceConfig[], kind: AdoptionRequest['kind']): Promise<Reading> => {
+  const failures = new Map<string, Fault>();
+  const backs = new Map<string, { provider: Provider; read: Awaited<ReturnType<Provider['read']>> }>();
+  for (const name of new Set(services.flatMap(pathsOf))) {
     const provider = await context.provider(name);
+    const some = services.filter((service) => pathsOf(service).includes(name)).map(askFor);
     const what = `reading from ${name}`;
-    const read = await withDeadline(context.ports.timers, READ_MS, what, (signal) => provider.read(some.map(askFor), signal)).catch(
+    await withDeadline(context.ports.timers, READ_MS, what, (signal) => provider.read(some, signal)).then(
+      (read) => backs.set(name, { provider, read }),
       (error) => {
         const todo = 'nothing was written; mend the way to it, or name the services of the others with --service';
-        throw new Fault('ERR_PROVIDER', `${what}: ${errorText(error)}; ${todo}`, { cause: error });
+        failures.set(name, new Fault('ERR_PROVIDER', `${what}: ${errorText(error)}; ${todo}`, { cause: error }));
       },
     );
-    for (const { name: service } of some) {
-      const back = read.get(service);
-      if (back !== undefined) served.set(service, { back, provider });
-    }
   }
-  return served;
+  return new Map(
+    services.map((service) => {
+      const paths = pathsOf(service);
+      const known = paths.flatMap((path): Served[] => {
+        const found = backs.get(path);
+        const back = found?.read.get(service.name);
+        return found === undefined || back === undefined ? [] : [{ path, back, provider: found.provider }];
+      });
+      const failure = paths.map((path) => failures.get(path)).find((fault) => fault !== undefined);
+      if (failure !== undefined && (known.length === 0 || kind === 'adopt')) throw failure;
+      return [service.name, known] as const;
+    }),
+  );
 };
 
-/** Those that are to be adopted. Throws when a route is to be acknowledged that no human set. */
-const toAdopt = (known: Known, request: AdoptionRequest, read: ReadonlyMap<string, Served>): ReadonlyMap<string, Served> => {
+const vOf = ({ back }: Served): number => back.fence?.v ?? 0;
+
+/** The path whose route is taken: the newest of these, and of equals the first in order. */
+const newestOf = (paths: readonly Served[]): Served | undefined => paths.toSorted((a, b) => vOf(b) - vOf(a))[0];
+
+/** Of the paths of one service the one to take, with the others; null: none is to be adopted. Throws when a route is to be acknowledged that no human set. */
+const sourceOf = (known: Known, request: AdoptionRequest, service: ServiceConfig, paths: readonly Served[]): Served | null => {
+  const byHand = paths.filter(({ back }) => back.fence !== null && isManual(back.fence));
+  if (request.kind === 'ack' && byHand.length === 0) {
+    const fence = paths[0]?.back.fence ?? null;
+    const carries = fence === null ? 'no fence' : `fence ${fence.v} by ${fence.writer}`;
+    throw new Fault(
+      'ERR_USAGE',
+      `${service.name} carries ${carries}, which no human set by hand: there is nothing to acknowledge; if it is frozen, run tidegate adopt`,
+    );
+  }
+  const astray = paths.filter((served) => {
+    const applied = known.applied.get(appliedKey(served.path ?? service.provider, service.name)) ?? null;
+    return isAstray(service, known.routing?.services[service.name], applied, served);
+  });
+  const asked = request.services.length > 0 ? newestOf(paths) : undefined;
+  const source = request.kind === 'ack' ? newestOf(byHand) : (newestOf(astray) ?? asked);
+  return source === undefined ? null : { ...source, others: paths.filter(({ path }) => path !== source.path) };
+};
+
+/** Those that are to be adopted. */
+const toAdopt = (known: Known, request: AdoptionRequest, read: Reading): ReadonlyMap<string, Served> => {
   const picked = new Map<string, Served>();
   for (const service of known.cluster.services) {
-    const served = read.get(service.name);
-    if (served === undefined) continue;
-    const { fence } = served.back;
-    if (fence !== null && !canFollow(fence.v)) throw endless(service.name, fence.v);
-    if (request.kind === 'ack' && (fence === null || !isManual(fence))) {
-      const carries = fence === null ? 'no fence' : `fence ${fence.v} by ${fence.writer}`;
-      throw new Fault(
-        'ERR_USAGE',
-        `${service.name} carries ${carries}, which no human set by hand: there is nothing to acknowledge; if it is frozen, run tidegate adopt`,
-      );
-    }
-    const applied = known.applied.get(appliedKey(service.provider, service.name)) ?? null;
-    if (request.services.length > 0 || isAstray(service, known.routing?.services[service.name], applied, served))
-      picked.set(service.name, served);
+    const paths = read.get(service.name) ?? [];
+    if (paths.length === 0) continue;
+    for (const { back } of paths) if (back.fence !== null && !canFollow(back.fence.v)) throw endless(service.name, back.fence.v);
+    const source = sourceOf(known, request, service, paths);
+    if (source !== null) picked.set(service.name, source);
   }
   return picked;
 };
@@ -179,21 +220,29 @@ const pagesOf = (known: Known, request: AdoptionRequest, taken: AdoptedRouting, 
   if (told.length === 0 || told.length > PAGES_MAX)
     return [page(about, type, 'info', summary, 'provider', { services: told.map((s) => s.service) })];
   // Under the key of the alarm that each of them ends.
-  return told.map((s) =>
-    page(about, type, 'info', summary, `provider-${s.provider}-${s.service}`, { provider: s.provider, services: [s.service] }),
+  const isClosed = (provider: string, service: string): boolean => {
+    const outcome = known.applied.get(appliedKey(provider, service))?.outcome;
+    return outcome === 'frozen' || outcome === 'manual';
+  };
+  return told.flatMap((s) =>
+    [s.provider, ...s.others.flatMap(({ provider }) => (isClosed(provider, s.service) ? [provider] : []))].map((provider) =>
+      page(about, type, 'info', summary, `provider-${provider}-${s.service}`, { provider, services: [s.service] }),
+    ),
   );
 };
 
 /** What ends the frozen state of each service, as far as it is not recorded already. */
 const appliedOps = (known: Known, taken: AdoptedRouting): readonly Op[] =>
-  taken.services.flatMap(({ service, provider }): Op[] => {
-    const key = appliedKey(provider, service);
-    const [before, record] = [known.applied.get(key), taken.applied.get(service)];
-    if (record == null) return before === undefined ? [] : [{ del: key }];
-    return before?.outcome === 'applied' && before.fence === record.fence && before.nonce === record.nonce
-      ? []
-      : [{ put: key, value: record }];
-  });
+  taken.services.flatMap(({ service, provider, others }) =>
+    [{ provider, applied: taken.applied.get(service) ?? null }, ...others].flatMap(({ provider: path, applied: record }): Op[] => {
+      const key = appliedKey(path, service);
+      const before = known.applied.get(key);
+      if (record === null) return before === undefined ? [] : [{ del: key }];
+      return before?.outcome === 'applied' && before.fence === record.fence && before.nonce === record.nonce
+        ? []
+        : [{ put: key, value: record }];
+    }),
+  );
 
 const keyOf = (op: Op): string => ('put' in op ? op.put : op.del);
 
@@ -219,13 +268,7 @@ interface Prepared {
   known: Known;
 }
 
-const prepare = (
-  { ports }: AdoptionContext,
-  known: Known,
-  request: AdoptionRequest,
-  read: ReadonlyMap<string, Served>,
-  nonce: string,
-): Prepared => {
+const prepare = ({ ports }: AdoptionContext, known: Known, request: AdoptionRequest, read: Reading, nonce: string): Prepared => {
   const picked = toAdopt(known, request, read);
   const wallMs = Math.round(ports.clock.wallMs());
   const nowMs = Math.max(wallMs, (known.routing?.atMs ?? 0) + 1);
@@ -233,7 +276,7 @@ const prepare = (
     cluster: known.cluster,
     routing: known.routing,
     served: picked,
-    otherFences: [...read.values()].map(({ back }) => back.fence?.v ?? 0),
+    otherFences: [...read.values()].flat().map(vOf),
     nowMs,
     by: `${request.kind}/${request.owner}`,
     because: becauseOf(request, [...picked.keys()]),
@@ -286,7 +329,7 @@ export const runAdoption = async (context: AdoptionContext, request: AdoptionReq
     const before = await look(context);
     // A try that seemed lost is found by its nonce. Guarded on what it had read, it cannot happen after another one has.
     if (doubted !== null && before.routing?.nonce === nonce) return finished(doubted);
-    const read = await readAll(context, chosen(before, request));
+    const read = await readAll(context, chosen(before, request), request.kind);
     const known = await look(context);
     // A decision in between may have been published after it was read: look at both again.
     if (GUARDED_ROUTE.some((key) => known.mods.get(key) !== before.mods.get(key))) continue;

@@ -15,14 +15,25 @@ export interface AppliedBook {
   of(seen: Sight, provider: string, service: string): AppliedRecord | null;
   /** Records what is served as decided: t4 of what was not recorded yet. What a human wrote meanwhile stays; the next turn sees it. */
   acknowledge(seen: Sight, provider: string, served: readonly { service: string; fence: Fence }[], term: Term): Promise<void>;
+  /** The same for what is acknowledged bit by bit in one turn: what comes while a transaction is under way goes with the next one. */
+  acknowledging(seen: Sight, provider: string, term: Term): Acknowledging;
   /** Records that the provider is not ours to write for now. */
   freeze(seen: Sight, provider: string, step: Step & { kind: 'ahead' | 'manual' }, term: Term): Promise<void>;
 }
 
+export interface Acknowledging {
+  add(served: readonly { service: string; fence: Fence }[]): void;
+  /** All of it is recorded, or will be found by the next turn. */
+  written(): Promise<void>;
+}
+
 export interface AppliedBookOptions {
   /** t4: the provider acknowledged this fence. */
-  onApplied: (service: string, fence: number, atMs: number) => void;
+  onApplied: (service: string, fence: number, atMs: number, provider: string) => void;
 }
+
+/** A store takes so many operations in a transaction, conditions beside them. */
+const RECORDS_EACH = 60;
 
 const isClosed = (record: AppliedRecord | null): boolean => record?.outcome === 'frozen' || record?.outcome === 'manual';
 
@@ -37,22 +48,47 @@ export const createAppliedBook = ({ onApplied }: AppliedBookOptions): AppliedBoo
     put: appliedKey(provider, service),
     value: { fence: fence.v, nonce: fence.nonce, hash: fence.hash, ...fields } satisfies AppliedRecord,
   });
+  const acknowledge: AppliedBook['acknowledge'] = async (seen, provider, served, term) => {
+    const ops: Op[] = [];
+    const conditions: Condition[] = [];
+    for (const { service, fence } of served) {
+      const known = of(seen, provider, service);
+      const isNews = known?.fence !== fence.v || known.outcome !== 'applied';
+      if (!isNews && known.nonce === fence.nonce) continue;
+      const atMs = isNews ? term.nowMs() : known.atMs;
+      const because = `fence ${fence.v} acknowledged${isClosed(known) ? `; no longer ${known?.outcome}` : ''}`;
+      ops.push(put(provider, service, fence, { atMs, outcome: 'applied', because }));
+      conditions.push(unchanged(seen, appliedKey(provider, service)));
+      if (isNews) onApplied(service, fence.v, atMs, provider);
+    }
+    if (ops.length > 0) await term.commit(conditions, ops);
+  };
   return {
     of,
-    async acknowledge(seen, provider, served, term) {
-      const ops: Op[] = [];
-      const conditions: Condition[] = [];
-      for (const { service, fence } of served) {
-        const known = of(seen, provider, service);
-        const isNews = known?.fence !== fence.v || known.outcome !== 'applied';
-        if (!isNews && known.nonce === fence.nonce) continue;
-        const atMs = isNews ? term.nowMs() : known.atMs;
-        const because = `fence ${fence.v} acknowledged${isClosed(known) ? `; no longer ${known?.outcome}` : ''}`;
-        ops.push(put(provider, service, fence, { atMs, outcome: 'applied', because }));
-        conditions.push(unchanged(seen, appliedKey(provider, service)));
-        if (isNews) onApplied(service, fence.v, atMs);
-      }
-      if (ops.length > 0) await term.commit(conditions, ops);
+    acknowledge,
+    acknowledging(seen, provider, term) {
+      const pending: { service: string; fence: Fence }[] = [];
+      let writing: Promise<void> | null = null;
+      let failure: { error: unknown } | null = null;
+      const writeAll = async (): Promise<void> => {
+        while (pending.length > 0) await acknowledge(seen, provider, pending.splice(0, RECORDS_EACH), term);
+      };
+      return {
+        add(served) {
+          pending.push(...served);
+          writing ??= writeAll()
+            .catch((error: unknown) => {
+              failure ??= { error };
+            })
+            .then(() => {
+              writing = null;
+            });
+        },
+        async written() {
+          while (writing !== null) await writing;
+          if (failure !== null) throw (failure as { error: unknown }).error;
+        },
+      };
     },
     async freeze(seen, provider, { kind, service, fence, because }, term) {
       const outcome = kind === 'manual' ? 'manual' : 'frozen';

@@ -6,11 +6,11 @@ import { observedKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Observed, ObservedChange, Route, ServiceConfig } from '../model.ts';
+import { type Observed, type ObservedChange, pathsOf, type Route, type ServiceConfig } from '../model.ts';
 import { type Ports, sleep, withDeadline } from '../ports.ts';
 import type { KeyValue, Op, Store } from '../store/store.ts';
+import { PROVIDER_TIMEOUT_MS } from './lane.ts';
 import { desiredOf } from './plan.ts';
-import { PROVIDER_TIMEOUT_MS } from './publisher.ts';
 
 export interface ObserverOptions {
   ports: Ports;
@@ -137,7 +137,7 @@ export const createObserver = ({ ports, log, store, providers, sight, term, onCh
       return;
     }
     for (const [name, provider] of providers) {
-      const services = cluster.services.filter((s) => s.mode !== 'auto' && s.provider === name);
+      const services = cluster.services.filter((s) => s.mode !== 'auto' && pathsOf(s).includes(name));
       if (services.length > 0 && !stopped.signal.aborted) await look(name, provider, services, right);
     }
   };

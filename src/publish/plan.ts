@@ -3,7 +3,7 @@
 // What a human wrote by hand stays until a human acknowledges it, whatever its number.
 import { isManual } from '../../providers/fence.ts';
 import type { Change, Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
-import type { AppliedRecord, ClusterConfig, ServiceConfig, ServiceRouting, Severity } from '../model.ts';
+import { type AppliedRecord, type ClusterConfig, pathsOf, type ServiceConfig, type ServiceRouting, type Severity } from '../model.ts';
 
 /** A decided service as its provider should serve it. */
 export const desiredOf = (service: ServiceConfig, routing: ServiceRouting): ProviderService => {
@@ -157,7 +157,7 @@ export const writable = (
 ): readonly { service: ServiceConfig; routing: ServiceRouting }[] =>
   cluster.services.flatMap((service) => {
     const routing = services[service.name];
-    return service.provider === provider &&
+    return pathsOf(service).includes(provider) &&
       routing !== undefined &&
       routing.fence > 0 &&
       routing.mode === 'auto' &&

@@ -3,7 +3,7 @@
 import type { Term } from '../coordinate/coordinator.ts';
 import { outboxKey } from '../coordinate/keys.ts';
 import { page } from '../decide/incident.ts';
-import type { ClusterConfig, Page, Routing } from '../model.ts';
+import type { ClusterConfig, Page, Routing, Severity } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { News } from './plan.ts';
 
@@ -14,23 +14,32 @@ export interface ToldOptions {
 }
 
 export interface Told {
-  /** The state of a service at its provider, or of the provider as a whole (`service` null): news, or null when there is none any more. */
-  say(provider: string, service: string | null, news: News | null): Promise<void>;
+  /**
+   * The state of a service at its provider, or of the provider as a whole (`service` null): news, or null when there is none any more. `topic` keeps apart
+   * what may be wrong with it side by side. The same news that has become worse is told again.
+   */
+  say(provider: string, service: string | null, news: News | null, topic?: string): Promise<void>;
 }
 
+const SEVERITIES: readonly Severity[] = ['info', 'warning', 'critical'];
+
 export const createTold = ({ ports, now, term }: ToldOptions): Told => {
-  /** Type of the problem last told, by provider and service. */
-  const known = new Map<string, string>();
+  /** The problem last told, by provider and service. */
+  const known = new Map<string, News>();
+  const isTold = (subject: string, { type, severity }: News): boolean => {
+    const before = known.get(subject);
+    return before?.type === type && SEVERITIES.indexOf(before.severity) >= SEVERITIES.indexOf(severity);
+  };
   return {
-    async say(provider, service, news) {
-      const subject = service === null ? provider : `${provider}-${service}`;
+    async say(provider, service, news, topic) {
+      const subject = [provider, service, topic].filter((part) => part != null).join('-');
       if (news === null) {
         known.delete(subject);
         return;
       }
       const [at, right] = [now(), term()];
-      if (at === null || right === null || known.get(subject) === news.type) return;
-      known.set(subject, news.type);
+      if (at === null || right === null || isTold(subject, news)) return;
+      known.set(subject, news);
       const nowMs = right.nowMs();
       const about = { cluster: at.cluster, v: at.routing.v, nonce: ports.random.hex(8), nowMs };
       const detail = { provider, ...(service === null ? {} : { services: [service] }) };

@@ -12,7 +12,7 @@ import { accepted, goodWith, problemsOf } from './files.ts';
 const BUILTIN = 'kind: builtin, zone: example.test, control: 127.0.0.1:7720, tokenFile: ./dns.token';
 const SECTION = 'gate: { listen: 0.0.0.0:7780, file: ./gate.json }\n';
 const withGate = (entry: string, section = SECTION): string =>
-  goodWith(BUILTIN, `kind: gate, ${entry}`).replace('cluster:\n', `${section}cluster:\n`);
+  goodWith(BUILTIN, `kind: gate, ${entry}`).replace('cluster:\n', `${section}cluster:\n  goals: { convergence: 3m }\n`);
 const entryOf = (entry: string): GateConfig => {
   const { dns } = accepted(withGate(entry)).config.providers;
   return dns?.kind === 'gate' ? dns : expect.fail('no gate');

@@ -152,6 +152,8 @@ export interface FakeNet {
   cached(resolver: string, addresses: readonly string[]): void;
   /** Region that answers at an address; null: nobody does. */
   answering: Map<string, string | null>;
+  /** Regions that answer in turn at the address of a provider that stands before all of them. */
+  behind: Map<string, readonly string[]>;
   /** Status of every answer to a request. */
   status: number;
   /** Questions asked so far, per server. */
@@ -190,6 +192,7 @@ export const fakeNet = (virtual: Virtual): FakeNet => {
       cached.set(resolver, { addresses, untilMs: virtual.now() + (net.caches.get(resolver)?.ttlMs ?? 0) });
     },
     answering: new Map(REGIONS.map((region) => [addressOf(region), region])),
+    behind: new Map(),
     status: 200,
     asked: new Map(),
     mostAtOnce: 0,
@@ -210,7 +213,10 @@ export const fakeNet = (virtual: Virtual): FakeNet => {
       }
     },
     async httpGet({ address, timeoutMs, signal }) {
-      const region = net.answering.get(address) ?? null;
+      const regions = net.behind.get(address);
+      const turn = turns.get(`behind ${address}`) ?? 0;
+      turns.set(`behind ${address}`, turn + 1);
+      const region = regions?.[turn % regions.length] ?? net.answering.get(address) ?? null;
       await sleep(virtual.ports.timers, region === null ? timeoutMs : DELAY_MS, signal);
       if (region === null) throw new Error(`GET ${address} port 80: no answer within ${timeoutMs} ms`);
       return { status: net.status, region };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRotation } from '../../providers/builtin/rotation.ts';
 import { judge, measurable, ofFamily, SAMPLES } from '../../src/converge/landing.ts';
-import type { Route } from '../../src/model.ts';
+import type { ConvergeConfig, Route } from '../../src/model.ts';
 import { ALL, addressOf, NO_EU, NS1, poolOf, REGIONS, REQUEST, RESOLVER, serviceOf } from './fixture.ts';
 
 const service = serviceOf();
@@ -105,11 +105,24 @@ describe('addresses of two families', () => {
 test('what can be measured follows from what is configured', () => {
   const can = (converge: Parameters<typeof serviceOf>[0]) => measurable(serviceOf(converge));
   expect(can({ converge: { authoritative: [NS1], resolvers: [RESOLVER] } })).toEqual({ authoritative: true, landing: true });
-  const { request: _, ...none } = serviceOf({ converge: { authoritative: [], resolvers: [] } }).converge;
-  expect(measurable({ converge: none })).toEqual({ authoritative: false, landing: false });
-  expect(measurable({ converge: { ...none, authoritative: [NS1] } })).toEqual({ authoritative: true, landing: false });
-  expect(measurable({ converge: { ...none, authoritative: [NS1], request: REQUEST } })).toEqual({ authoritative: true, landing: true });
-  expect(measurable({ converge: { ...none, request: REQUEST } })).toEqual({ authoritative: false, landing: false });
+  const { pools, converge } = serviceOf({ converge: { authoritative: [], resolvers: [] } });
+  const { request: _, ...none } = converge;
+  expect(measurable({ pools, converge: none })).toEqual({ authoritative: false, landing: false });
+  expect(measurable({ pools, converge: { ...none, authoritative: [NS1] } })).toEqual({ authoritative: true, landing: false });
+  expect(measurable({ pools, converge: { ...none, authoritative: [NS1], request: REQUEST } })).toEqual({
+    authoritative: true,
+    landing: true,
+  });
+  expect(measurable({ pools, converge: { ...none, request: REQUEST } })).toEqual({ authoritative: false, landing: false });
+});
+
+test('of a service whose pools have no addresses only real requests tell, and only where there is somebody to resolve its name', () => {
+  const pools = serviceOf().pools.map((pool) => ({ ...pool, answers: [] }));
+  const can = (converge: Partial<ConvergeConfig>) => measurable(serviceOf({ pools, converge }));
+  expect(can({ authoritative: [NS1], resolvers: [RESOLVER] })).toEqual({ authoritative: false, landing: true });
+  expect(can({ authoritative: [NS1], resolvers: [] })).toEqual({ authoritative: false, landing: false });
+  const { request: _, ...none } = serviceOf({ pools }).converge;
+  expect(measurable({ pools, converge: none })).toEqual({ authoritative: false, landing: false });
 });
 
 describe('any route', () => {

@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import net from 'node:net';
 import { expect, test } from 'vitest';
-import { httpGet } from '../../src/converge/request.ts';
-import { realPorts } from '../../src/ports.ts';
+import { httpGet, type RequestOptions } from '../../src/converge/request.ts';
+import { type Ports, realPorts } from '../../src/ports.ts';
+import { makeCertificates } from '../probe/origin.ts';
 
 type Listening = AsyncDisposable & { port: number };
 
@@ -25,7 +28,7 @@ const listening = async (server: net.Server): Promise<Listening> => {
 
 const serving = (reply: (request: IncomingMessage, response: ServerResponse) => void): Promise<Listening> => listening(createServer(reply));
 
-const get = (port: number, given: { timeoutMs?: number; signal?: AbortSignal; address?: string } = {}) =>
+const get = (port: number, given: Partial<RequestOptions> = {}) =>
   httpGet({
     ports: realPorts(),
     address: '127.0.0.1',
@@ -46,6 +49,22 @@ test('asks for the path under the name that users use, and tells status and regi
   expect(await get(server.port)).toEqual({ status: 404, region: 'eu-west' });
   expect(asked).toMatchObject({ url: '/where?am=i', method: 'GET' });
   expect(asked?.headers.host).toBe('web.example.test');
+});
+
+test('over TLS under the name that users use, with a certificate that is verified for it', async () => {
+  using certificates = makeCertificates();
+  await using server = await listening(
+    createTlsServer(certificates.good, (_, response) => response.writeHead(200, { 'x-region': 'eu-west' }).end()),
+  );
+  const ports = realPorts();
+  const trusting: Ports = {
+    ...ports,
+    net: { ...ports.net, tls: (options) => ports.net.tls({ ...options, ca: readFileSync(certificates.caFile) }) },
+  };
+  const { port } = server;
+  expect(await get(port, { ports: trusting, tls: true, host: 'good.test' })).toEqual({ status: 200, region: 'eu-west' });
+  await expect(get(port, { ports: trusting, tls: true, host: 'other.test' })).rejects.toThrow(/altnames/);
+  await expect(get(port, { tls: true, host: 'good.test' })).rejects.toThrow();
 });
 
 test('a reply without the header names no region, and a redirect is not followed', async () => {

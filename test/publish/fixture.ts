@@ -2,10 +2,13 @@
 
 import { expect } from 'vitest';
 import type { Capabilities, Change, Fence, Provider } from '../../providers/provider.ts';
+import type { CanaryConfig } from '../../src/config/canary.ts';
 import type { Term } from '../../src/coordinate/coordinator.ts';
 import { KEYS } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
+import type { query } from '../../src/dns/exchange.ts';
 import type { Adopted, AppliedRecord, ClusterConfig, Override, Page, Routing } from '../../src/model.ts';
+import { createCanaries } from '../../src/publish/canary.ts';
 import { createPublisher } from '../../src/publish/publisher.ts';
 import type { KeyValue, Op } from '../../src/store/store.ts';
 import { type MemoryZone, memoryProvider, type Served } from '../memory-provider.ts';
@@ -41,12 +44,24 @@ export const publishing = (
     services?: readonly string[];
     routing?: Routing;
     fencing?: Capabilities['fencing'];
+    batchMax?: number;
+    /** Further paths of every service, by name, each with a zone of its own. */
+    also?: Readonly<Record<string, (provider: Provider) => Provider>>;
+    canaries?: readonly Partial<CanaryConfig>[];
+    dnsQuery?: typeof query;
   } = {},
 ) => {
   const virtual = createVirtual({ startWallMs: 0, seed: 'publish' });
   const zone: MemoryZone = { services: new Map(), onServed: () => undefined };
   const calls = { reads: 0, writes: [] as (readonly Change[])[] };
-  const inner = memoryProvider(zone, at.fencing);
+  const memory = memoryProvider(zone, at.fencing);
+  const inner: Provider = { ...memory, can: { ...memory.can, batchMax: at.batchMax ?? memory.can.batchMax } };
+  const zones = new Map<string, MemoryZone>([['memory', zone]]);
+  const others = Object.entries(at.also ?? {}).map(([name, changed]): [string, Provider] => {
+    const its: MemoryZone = { services: new Map(), onServed: () => undefined };
+    zones.set(name, its);
+    return [name, changed(memoryProvider(its, at.fencing))];
+  });
   const counted: Provider = {
     ...inner,
     read: (services, signal) => {
@@ -60,7 +75,7 @@ export const publishing = (
   };
   const cluster: ClusterConfig = clusterOf(
     ['a', 'b'],
-    (at.services ?? SERVICES).map((name) => ({ name })),
+    (at.services ?? SERVICES).map((name) => ({ name, ...(at.also === undefined ? {} : { also: Object.keys(at.also) }) })),
   );
   const state = {
     cluster,
@@ -119,19 +134,49 @@ export const publishing = (
     ageMs: () => 0,
     has: (prefix) => [...records.values()].filter((kv) => kv.key.startsWith(prefix)),
   });
-  const publisher = createPublisher({
+  const logged: { event: string; fields: Record<string, unknown> }[] = [];
+  const keep = (event: string, fields: object = {}): void => void logged.push({ event, fields: { ...fields } });
+  const providers = new Map([['memory', change(counted)], ...others]);
+  const canaries = (at.canaries ?? []).map(
+    (canary): CanaryConfig => ({
+      provider: 'memory',
+      service: 'canary.test',
+      everyMs: 60_000,
+      ttlS: 30,
+      pools: [{ name: 'canary', weight: 1, answers: ['192.0.2.1'] }],
+      authoritative: [],
+      resolvers: [],
+      ...canary,
+    }),
+  );
+  const shared = {
     ports: virtual.ports,
-    log: silentLog,
+    log: { ...silentLog, info: keep, warn: keep },
     writer: 'a/a/boot',
-    providers: new Map([['memory', change(counted)]]),
+    providers,
     sight,
     term: () => (state.holdsOffice ? (term as Term) : null),
+  };
+  const ended: string[] = [];
+  const publisher = createPublisher({
+    ...shared,
+    others: new Set(canaries.map(({ service }) => service)),
+    onSettled: (provider, how, tookMs) => ended.push(`${provider} ${how} ${Math.round(tookMs)}`),
     onWrite: (_provider, outcome) => outcomes.push(outcome),
     onApplied: (service, fence) => acknowledged.push(`${service} ${fence}`),
     abdicate: async (because) => {
       abdications.push(because);
       state.holdsOffice = false;
     },
+  });
+  const flown: string[] = [];
+  const birds = createCanaries({
+    ...shared,
+    publisher,
+    canaries,
+    onStage: (provider, stage, tookMs) => flown.push(`${provider} ${stage} ${Math.round(tookMs)}`),
+    onFailure: (provider, stage) => flown.push(`${provider} not ${stage}`),
+    ...(at.dnsQuery === undefined ? {} : { dnsQuery: at.dnsQuery }),
   });
   const served = (service: string): Served => zone.services.get(service) ?? expect.fail(`${service} is not served`);
   return {
@@ -150,12 +195,24 @@ export const publishing = (
     },
     calls,
     state,
-    publisher,
+    publisher: {
+      ...publisher,
+      async stop(): Promise<void> {
+        await Promise.all([birds.stop(), publisher.stop()]);
+      },
+    },
+    birds,
+    flown,
+    /** How receipts ended. */
+    ended,
+    logged,
+    zoneOf: (provider: string): MemoryZone => zones.get(provider) ?? expect.fail(`no provider ${provider}`),
     abdications,
     outcomes,
     acknowledged,
     pages: (): readonly Page[] => [...records.values()].filter((kv) => kv.key.startsWith('outbox/')).map((kv) => kv.value as Page),
-    applied: (service: string): AppliedRecord | undefined => records.get(`applied/memory/${service}`)?.value as AppliedRecord | undefined,
+    applied: (service: string, provider = 'memory'): AppliedRecord | undefined =>
+      records.get(`applied/${provider}/${service}`)?.value as AppliedRecord | undefined,
     fenceOf: (service: string): number | undefined => zone.services.get(service)?.fence.v,
   };
 };

@@ -32,7 +32,7 @@ describe('the proof right before a write', () => {
     await p.publisher.stop();
   });
 
-  test('is asked for anew for each part of a batch that is split', async () => {
+  test('is asked for anew for the parts of a batch that is split, which share it while they begin within a second of it', async () => {
     let renewals = 0;
     const p = publishing((inner) => ({
       ...inner,
@@ -43,7 +43,19 @@ describe('the proof right before a write', () => {
       return true;
     };
     await p.virtual.advance(500);
-    expect([p.fenceOf('web'), p.fenceOf('api'), renewals]).toEqual([1, 2, 3]);
+    expect([p.fenceOf('web'), p.fenceOf('api'), renewals]).toEqual([1, 2, 2]);
+    await p.publisher.stop();
+  });
+
+  test('that takes too long each time is a failure for each of many batches, not a change of what was read', async () => {
+    const p = publishing((inner) => inner, { batchMax: 1 });
+    p.state.renew = async () => {
+      await sleep(p.virtual.ports.timers, 1001);
+      return true;
+    };
+    await p.virtual.advance(30_000);
+    expect(p.calls.writes).toEqual([]);
+    expect(p.abdications).toHaveLength(1);
     await p.publisher.stop();
   });
 

@@ -161,12 +161,18 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   proof: {
     says: 'the right to write is proved right before each write',
-    edits: [['src/publish/publisher.ts', 'if (ports.clock.monoMs() - begunAtMs <= PROOF_MS) return null;', 'return null;']],
+    edits: [
+      [
+        'src/publish/rights.ts',
+        'if (ports.clock.monoMs() - begunAtMs <= PROOF_MS) return { begunAtMs };',
+        'return { begunAtMs: Number.POSITIVE_INFINITY };',
+      ],
+    ],
     wishes: { faults: ['replica-paused', 'store-storm', 'order-given', 'endpoint-dies'], everyMs: 2500, policy: FAST },
   },
   'stop-order': {
     says: 'nothing is written once a stop is in the store',
-    edits: [['src/publish/publisher.ts', '[{ key: KEYS.override, mod: sight.mod(KEYS.override) }], [])', '[], [])']],
+    edits: [['src/publish/rights.ts', '[{ key: KEYS.override, mod }], [])', '[], [])']],
     wishes: { faults: ['order-given', 'orders-conflict', 'endpoint-dies'], everyMs: 2000, minutes: 4, policy: FAST },
   },
   'lock-delay': {

@@ -37,6 +37,8 @@ export interface Wishes {
   regions?: number;
   /** Of faults, per world. */
   minutes?: number;
+  /** How routes reach their users: `paths=2 receipts=yes batch=1 canary=20s`, as far as wanted. */
+  ways?: string;
   /** Mean span between two occurrences. */
   everyMs?: number;
 }
@@ -72,6 +74,26 @@ const weightsOf = (draw: Draw, regions: readonly string[]): readonly number[] =>
   return regions.map(() => draw.whole(1, 4));
 };
 
+/** How routes reach their users. Drawn by itself, so that what else a seed draws does not hang on it. */
+const waysOf = (draw: Draw): string =>
+  [
+    draw.chance(0.2) ? 'paths=2' : '',
+    draw.chance(0.2) ? 'receipts=yes' : '',
+    draw.chance(0.2) ? 'batch=1' : '',
+    draw.chance(0.2) ? 'canary=20s' : '',
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+
+/** The second path has troubles of its own, whatever befalls the first. */
+const secondTroubles = (draw: Draw, calmAtMs: number): readonly Item[] =>
+  Array.from({ length: draw.whole(1, 3) }, () => {
+    const way = draw.pick(['throttle', 'lost', 'unanswered', 'deny', 'forget']);
+    const begin = [`provider second ${way}=${draw.pick([0.4, 0.9, 1])}`];
+    const occurrence = { begin, lastsMs: draw.span(5000, 60_000), end: [`provider second ${way}=0`] };
+    return itemOf('second-path-troubled', START_MS + Math.round(draw.unit() * (calmAtMs - START_MS - 2000)), occurrence, calmAtMs);
+  });
+
 export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   const draw = createDraw(seededRandom(`plan ${seed}`));
   const regions = [...REGIONS].slice(0, wishes.regions ?? sizeOf(draw));
@@ -84,6 +106,8 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   const delays = draw.pick(['1ms..10ms', '20ms..60ms', '5ms..150ms', '80ms..180ms']);
   // What costs the square of its regions is looked at for less long.
   const minutes = wishes.minutes ?? (regions.length > 7 ? 2 : draw.whole(3, 6));
+  const waysDraw = createDraw(seededRandom(`ways ${seed}`));
+  const ways = wishes.ways ?? waysOf(waysDraw);
   const cluster = [
     `cluster regions=${regions.join()} services=${services.join()} weights=${weights.join()} targets=${targets} replicas=${replicas.join()}`,
     `seed=${seed} whole=yes anchors=${draw.pick([0, 2, 3])} delay=${delays} lost=${draw.pick([0, 0, 0.005, 0.02])} late=${draw.pick([0, 0.005])}`,
@@ -91,6 +115,7 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
     wishes.policy ?? draw.pick(POLICIES),
     draw.chance(0.1) ? 'alldown=configured' : '',
     signed ? 'signed=yes' : '',
+    ways,
   ]
     .filter((part) => part !== '')
     .join(' ');
@@ -104,7 +129,10 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
     seed,
     cluster,
     site: { regions, places, services },
-    items: itemsOf(draw, site, signed, wishes, calmAtMs),
+    items: [
+      ...itemsOf(draw, site, signed, wishes, calmAtMs),
+      ...(ways.includes('paths=2') && wishes.faults === undefined ? secondTroubles(waysDraw, calmAtMs) : []),
+    ],
     calmAtMs,
     // With fewer than three voters nothing moves by itself.
     lastDeath: regions.length >= 3 && draw.chance(0.7) ? draw.pick(regions) : null,
@@ -164,7 +192,9 @@ export const mended = ({ site, items }: Pick<Plan, 'site' | 'items'>): readonly 
     ]),
     ...(has('way') ? site.regions.flatMap((a) => site.regions.filter((b) => a !== b).map((b) => `way ${a} ${b} open`)) : []),
     ...(has('weather') ? ['weather lost=0 late=0'] : []),
-    ...(has('provider') ? ['provider calm'] : []),
+    ...(has('provider')
+      ? ['provider calm', ...(said.some((line) => line.startsWith('provider second')) ? ['provider second calm'] : [])]
+      : []),
     ...(has('sink') ? ['sink one ok', 'sink two ok'] : []),
     ...(has('crash') ? site.places.map((p) => `crash ${p} in=off`) : []),
     ...(has('kill', 'crash', 'lose', 'stop', 'twin') ? site.regions.map((r) => `boot ${r}`) : []),

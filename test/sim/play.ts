@@ -2,7 +2,7 @@
 // must happen in time (liveness). One plan plays the same way every time, bit by bit.
 import { createHash } from 'node:crypto';
 import { KEYS } from '../../src/coordinate/keys.ts';
-import type { ClusterConfig, Overrides, PoolMemory, Routing, ServiceConfig } from '../../src/model.ts';
+import { type ClusterConfig, type Overrides, type PoolMemory, pathsOf, type Routing, type ServiceConfig } from '../../src/model.ts';
 import { Player } from '../scenario.ts';
 import type { World, WorldEvents } from '../world.ts';
 import { type Checker, decidedIn, type Kept, type Scene, type Watch } from './checker.ts';
@@ -199,12 +199,14 @@ const differences = (world: World, eyes: Watching): readonly string[] => {
   if (routing === null) return ['nothing was decided'];
   return clusterOf(eyes).services.flatMap((service) => {
     const decided = routing.services[service.name];
-    const served = world.zone.services.get(service.name);
     if (decided === undefined || decided.mode !== 'auto') return [];
-    if (served === undefined) return [`${service.name} is not served`];
-    return service.pools.every((p) => (served.shares[p.name] ?? 0) === (decided.route[p.name] ?? 0))
-      ? []
-      : [`${service.name} is served as ${JSON.stringify(served.shares)}, decided is ${JSON.stringify(decided.route)}`];
+    return pathsOf(service).flatMap((path) => {
+      const served = world.zones.get(path)?.services.get(service.name);
+      if (served === undefined) return [`${service.name} is not served by ${path}`];
+      return service.pools.every((p) => (served.shares[p.name] ?? 0) === (decided.route[p.name] ?? 0))
+        ? []
+        : [`${service.name} is served by ${path} as ${JSON.stringify(served.shares)}, decided is ${JSON.stringify(decided.route)}`];
+    });
   });
 };
 

@@ -18,7 +18,24 @@ export const spanOf = (text: string): readonly [number, number] => {
 };
 
 /** Keys of the line that say what the world is like; all others are the configuration's. */
-const WORLDLY = ['replicas', 'old', 'seed', 'whole', 'signed', 'fencing', 'delay', 'lost', 'late', 'provider', 'rate', 'skew'] as const;
+const WORLDLY = [
+  'replicas',
+  'old',
+  'seed',
+  'whole',
+  'signed',
+  'fencing',
+  'delay',
+  'lost',
+  'late',
+  'provider',
+  'rate',
+  'skew',
+  'paths',
+  'batch',
+  'receipts',
+  'canary',
+] as const;
 
 const POLICY_NUMBERS: readonly (keyof Policy)[] = ['latchAfter', 'faults'];
 
@@ -48,6 +65,7 @@ export const clusterFrom = (named: Named, version: number): ClusterConfig => {
     serviceOf(names, {
       name,
       mode: mode as ServiceConfig['mode'],
+      ...(named.paths === '2' ? { also: ['second'] } : {}),
       steering: { kind: steering },
       allDown: alldown as ServiceConfig['allDown'],
       pools: pooled.map((region, i) => poolOf(region, list[names.indexOf(region)] ?? 1, i, Number(targets))),
@@ -82,6 +100,10 @@ export const optionsFrom = (named: Named): WorldOptions => ({
   ...(named.rate === undefined && named.skew === undefined
     ? {}
     : { clocks: { rate: Number(named.rate ?? 0), skewMs: duration(named.skew ?? '0ms') } }),
+  ...(named.paths === '2' ? { paths: 2 } : {}),
+  ...(named.batch === undefined ? {} : { batchMax: Number(named.batch) }),
+  ...(named.receipts === 'yes' ? { receipts: true } : {}),
+  ...(named.canary === undefined ? {} : { canaryMs: duration(named.canary) }),
   whole: named.whole === 'yes',
   signed: named.signed === 'yes',
 });

@@ -1,13 +1,13 @@
 // A provider of a simulated cluster with everything that real ones do wrong: it throttles, times out before or after it has committed, commits twice,
 // reads stale, lies with a 200, loses what it accepted, and is edited by strangers. A fake; what real providers do is proved on them.
-import type { Applied, Capabilities, Change, Provider, ProviderService } from '../../providers/provider.ts';
+import type { Applied, Capabilities, Change, Provider, ProviderService, Settled } from '../../providers/provider.ts';
 import type { Random } from '../../src/ports.ts';
 import { carriedBy, type MemoryZone, memoryProvider, type Served } from '../memory-provider.ts';
 import type { Virtual } from '../virtual.ts';
 import { type Caller, sendsNothing } from './wire.ts';
 
 /** What may go wrong with a call, each with its probability. */
-export const TROUBLES = ['throttle', 'lost', 'unanswered', 'late', 'twice', 'stale', 'lie', 'forget'] as const;
+export const TROUBLES = ['throttle', 'lost', 'unanswered', 'late', 'twice', 'stale', 'lie', 'forget', 'deny'] as const;
 export type Trouble = (typeof TROUBLES)[number];
 
 /** One write as it leaves a process. */
@@ -21,6 +21,10 @@ export interface ZoneOptions {
   virtual: Virtual;
   random: Random;
   fencing: Capabilities['fencing'];
+  /** Services that one call may change. */
+  batchMax?: number;
+  /** Acknowledged writes settle a while later, or are taken back. */
+  receipts?: boolean;
   /** One way, ms: from, to. null: everything happens at once. */
   delayMs: readonly [number, number] | null;
   onServed: (service: string, before: Served | null, after: Served | null, how: 'write' | 'stranger') => void;
@@ -28,6 +32,7 @@ export interface ZoneOptions {
 }
 
 const LATE_MS = 20_000;
+const SETTLES_MS = 5000;
 const STALE_MS = 20_000;
 /** As many changes of a service as a stale read may show. */
 const KEPT = 50;
@@ -38,6 +43,8 @@ export class Zone implements MemoryZone {
   readonly #troubles = new Map<Trouble, number>();
   /** What was served, oldest first. */
   readonly #past = new Map<string, { untilMs: number; served: Served | null }[]>();
+  /** What became of acknowledged writes, by receipt. */
+  readonly #receipts = new Map<string, 'pending' | 'settled' | 'failed'>();
   #written: Map<string, Served | null> | null = null;
 
   constructor(options: ZoneOptions) {
@@ -90,8 +97,9 @@ export class Zone implements MemoryZone {
 
   /** The provider as one process sees it. */
   seenFrom(place: Caller & { name: string; egress: boolean }): Provider {
-    const inner = memoryProvider(this, this.#options.fencing);
-    const { virtual, random, delayMs } = this.#options;
+    const { virtual, random, delayMs, batchMax, receipts = false } = this.#options;
+    const memory = memoryProvider(this, this.#options.fencing);
+    const inner: Provider = batchMax === undefined ? memory : { ...memory, can: { ...memory.can, batchMax } };
     if (delayMs === null)
       return {
         ...inner,
@@ -122,17 +130,24 @@ export class Zone implements MemoryZone {
         this.#options.onWriting({ place: place.name, startedAtMs: virtual.now(), changes });
         if (isUnreachable() || this.#happens('lost')) return never();
         if (this.#happens('throttle')) return there(0, async () => ({ outcome: 'undecided', because: '429 too many requests' }));
+        if (this.#happens('deny')) return there(0, async () => ({ outcome: 'fatal', because: 'the token has expired' }));
         if (this.#happens('lie')) return there(0, async () => ({ outcome: 'applied' }));
         const lateMs = this.#happens('late') ? random.unit() * LATE_MS : 0;
         const before = changes.map(({ desired }) => [desired.service, this.services.get(desired.service)] as const);
         const done = there(lateMs, async () => {
           const result = await this.#write(inner, changes);
-          if (result.outcome === 'applied' && this.#happens('forget')) this.#forget(before);
-          return result;
+          if (result.outcome !== 'applied') return result;
+          const isForgotten = this.#happens('forget');
+          const receipt = receipts ? this.#promise(isForgotten) : null;
+          if (isForgotten) this.#forget(before, receipt);
+          return receipt === null ? result : { ...result, receipt };
         });
         if (this.#happens('twice')) void there(random.unit() * LATE_MS, () => this.#write(inner, changes));
         return this.#happens('unanswered') ? never() : done;
       },
+      ...(receipts
+        ? { settle: (receipt: string) => (isUnreachable() ? never<Settled>() : there(0, async () => this.#ended(receipt))) }
+        : {}),
     };
   }
 
@@ -141,10 +156,24 @@ export class Zone implements MemoryZone {
     return inner.apply(changes, new AbortController().signal);
   }
 
+  /** A receipt for what is acknowledged now; it settles a while later, unless it `fails`. */
+  #promise(fails: boolean): string {
+    const receipt = `receipt-${this.#receipts.size + 1}`;
+    this.#receipts.set(receipt, 'pending');
+    if (!fails) this.#options.virtual.ports.timers.after(SETTLES_MS, () => this.#receipts.set(receipt, 'settled'));
+    return receipt;
+  }
+
+  #ended(receipt: string): Settled {
+    const state = this.#receipts.get(receipt) ?? 'settled';
+    return state === 'failed' ? { state, because: 'the change was rolled back' } : { state };
+  }
+
   /** What was accepted is gone again, a while later. */
-  #forget(before: readonly (readonly [string, Served | undefined])[]): void {
+  #forget(before: readonly (readonly [string, Served | undefined])[], receipt: string | null): void {
     const { virtual, random } = this.#options;
     virtual.ports.timers.after(1000 + random.unit() * 10_000, () => {
+      if (receipt !== null) this.#receipts.set(receipt, 'failed');
       for (const [service, served] of before) this.edit(service, () => served ?? null);
     });
   }

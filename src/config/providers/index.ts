@@ -1,6 +1,8 @@
 // The table of providers as the configuration sees them: one line each, the same kinds as providers/index.ts. Loads no vendor's library.
 import { z } from 'zod';
 import type { ProviderConfig } from '../../../providers/index.ts';
+import { type Pace, paceOf } from '../arithmetic.ts';
+import type { StoreConfig } from '../schema.ts';
 import { builtin } from './builtin.ts';
 import { cloudflare } from './cloudflare.ts';
 import { gate } from './gate.ts';
@@ -30,3 +32,9 @@ export const providerEntry = z.discriminatedUnion(
   'kind',
   Object.values(shapes).map(({ schema }) => schema) as unknown as [z.core.$ZodTypeDiscriminable],
 ) as unknown as z.ZodType<ProviderConfig>;
+
+/** The pace of what a replica's file names: its store and its providers. */
+export const paceIn = ({ store, providers }: { store: StoreConfig; providers: Readonly<Record<string, ProviderConfig>> }): Pace => ({
+  ...paceOf(store),
+  arrivals: Object.fromEntries(Object.entries(providers).map(([name, entry]) => [name, shapeOf(entry).arrival(entry)])),
+});

@@ -1,6 +1,7 @@
 // What the configuration has to know of one kind of provider: how an entry is written, which services it can serve, and how long users take to follow.
 import type { z } from 'zod';
 import type { RegionConfig, ServiceConfig } from '../../model.ts';
+import type { Arrival } from '../arithmetic.ts';
 import type { Path } from '../problem.ts';
 
 export interface ProviderShape<C> {
@@ -12,7 +13,7 @@ export interface ProviderShape<C> {
    */
   misfit(entry: C, service: ServiceConfig, called: string, regions: readonly RegionConfig[] | null): { at: Path; message: string } | null;
   /** From the provider's acknowledgement until it answers so everywhere, at worst; `ttl`: whether resolvers keep the old answer after that. */
-  arrival(entry: C): { visibleMs: number; what: string; ttl: boolean };
+  arrival(entry: C): Arrival;
 }
 
 export const inZone = (zone: string, service: ServiceConfig, called: string): { at: Path; message: string } | null => {

@@ -1,0 +1,187 @@
+// The canaries of a replica that coordinates: each path is flown every few minutes, never in the way of what is decided, and never past a stop. What would
+// fail tonight (an API, a token, a quota) pages today, once while it lasts. Only the holder of the office flies.
+import type { Provider } from '../../providers/provider.ts';
+import type { CanaryConfig } from '../config/canary.ts';
+import type { Term } from '../coordinate/coordinator.ts';
+import type { Sight } from '../coordinate/read.ts';
+import { query } from '../dns/exchange.ts';
+import { errorText } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { pathsOf } from '../model.ts';
+import { type Ports, sleep } from '../ports.ts';
+import { type Flown, fly, type Stage } from './flight.ts';
+import type { Publisher } from './publisher.ts';
+import { type Spread, spreadOf } from './standing.ts';
+
+export interface CanariesOptions {
+  ports: Ports;
+  log: Log;
+  writer: string;
+  providers: ReadonlyMap<string, Provider>;
+  canaries: readonly CanaryConfig[];
+  sight: () => Sight | null;
+  term: () => Term | null;
+  publisher: Pick<Publisher, 'standing' | 'rights' | 'told' | 'isBusy'>;
+  /** A stage was reached, `tookMs` after the write began. */
+  onStage: (provider: string, stage: Stage, tookMs: number) => void;
+  onFailure: (provider: string, stage: Stage) => void;
+  dnsQuery?: typeof query;
+}
+
+export interface CanaryState {
+  provider: string;
+  service: string;
+  /** Cluster time of the last flight that ended; null: none did in this term. */
+  atMs: number | null;
+  ok: boolean | null;
+  because: string;
+  stages: Readonly<Record<string, Spread | null>>;
+}
+
+export interface Canaries {
+  states(): readonly CanaryState[];
+  stop(): Promise<void>;
+}
+
+/** Until somebody has just taken office, or a failover is done. */
+const WAIT_MS = 1000;
+const AGAIN_MS = 30_000;
+/** A new term begins its flights spread over this, whatever their pace, and not before a late write of the last holder must have ended. */
+const FIRST_MS = { from: 5000, to: 30_000 } as const;
+/** One lost reply is no news. */
+const FAILURES_MIN = 2;
+const SAMPLES_MAX = 200;
+/** Flights at one pace would meet those of others for ever. */
+const JITTER = 0.1;
+
+interface Bird {
+  canary: CanaryConfig;
+  provider: Provider;
+  epoch: number;
+  failures: number;
+  atMs: number | null;
+  ok: boolean | null;
+  because: string;
+  samplesMs: Map<Stage, number[]>;
+}
+
+export const createCanaries = (options: CanariesOptions): Canaries => {
+  const { ports, log, publisher, term } = options;
+  const { standing, rights, told } = publisher;
+  const stopped = new AbortController();
+  const birds = options.canaries.flatMap((canary): Bird[] => {
+    const provider = options.providers.get(canary.provider);
+    const fresh = { epoch: 0, failures: 0, atMs: null, ok: null, because: 'not flown yet', samplesMs: new Map() };
+    return provider === undefined ? [] : [{ canary, provider, ...fresh }];
+  });
+
+  /** May it fly now? A name that has become a service of the cluster is no canary any more; where writes fail already, they are told of and tried anyway. */
+  const mayFly = ({ canary }: Bird, right: Term): boolean => {
+    const cluster = options.sight()?.cluster;
+    if (cluster == null || cluster.services.some(({ name }) => name === canary.service)) return false;
+    return !publisher.isBusy() && !standing.isFailing(canary.provider) && rights.allows([canary.service], right);
+  };
+
+  const remember = (bird: Bird, stages: ReadonlyMap<Stage, number>): void => {
+    for (const [stage, tookMs] of stages) {
+      const samples = bird.samplesMs.get(stage) ?? [];
+      samples.push(tookMs);
+      if (samples.length > SAMPLES_MAX) samples.shift();
+      bird.samplesMs.set(stage, samples);
+      options.onStage(bird.canary.provider, stage, tookMs);
+    }
+  };
+
+  /** Services in auto that have no way left that is not known to fail. */
+  const stuckBy = (name: string): readonly string[] =>
+    (options.sight()?.cluster?.services ?? [])
+      .filter((service) => service.mode === 'auto' && pathsOf(service).includes(name) && standing.isStuck(service))
+      .map((service) => service.name);
+
+  const tell = async (bird: Bird, flown: Flown & { outcome: 'failed' }): Promise<void> => {
+    const { provider } = bird.canary;
+    standing.canary(provider, `its canary: ${flown.because}`);
+    const stuck = stuckBy(provider);
+    const what = `a failover by ${provider} would fail now: its canary ${bird.canary.service} was not ${flown.at === 'read' ? 'read' : flown.at} (${flown.because})`;
+    const whom =
+      stuck.length === 0 ? 'other paths of its services are not known to fail' : `no path of ${stuck.slice(0, 3).join(', ')} is proven`;
+    const severity = stuck.length === 0 ? 'warning' : 'critical';
+    await told.say(provider, null, { type: 'provider.canary_failing', severity, summary: `${what}; ${whom}` }, 'canary');
+  };
+
+  const landed = async (bird: Bird, flown: Flown, right: Term): Promise<number> => {
+    const { provider, everyMs } = bird.canary;
+    if (flown.outcome === 'not-now') return WAIT_MS;
+    bird.atMs = right.nowMs();
+    bird.ok = flown.outcome === 'through';
+    remember(bird, flown.stages);
+    const stages = Object.fromEntries([...flown.stages].map(([stage, ms]) => [stage, Math.round(ms)]));
+    if (flown.outcome === 'through') {
+      bird.failures = 0;
+      bird.because = 'came through';
+      log.info('canary.through', { provider, stages });
+      standing.canary(provider, null, flown.stages.get('acknowledged'));
+      await told.say(provider, null, null, 'canary');
+      return everyMs * (1 + JITTER * (2 * ports.random.unit() - 1));
+    }
+    bird.failures++;
+    bird.because = `not ${flown.at}: ${flown.because}`;
+    log.warn('canary.failed', { provider, at: flown.at, because: flown.because, failures: bird.failures, stages });
+    options.onFailure(provider, flown.at);
+    if (flown.isFinal || bird.failures >= FAILURES_MIN) await tell(bird, flown);
+    return Math.min(AGAIN_MS, everyMs);
+  };
+
+  /** Out: ms until the next try. */
+  const step = async (bird: Bird): Promise<number> => {
+    const right = term();
+    if (right === null) return WAIT_MS;
+    if (bird.epoch !== right.epoch) {
+      Object.assign(bird, { epoch: right.epoch, failures: 0, atMs: null, ok: null, because: 'not flown yet' });
+      return FIRST_MS.from + (Math.min(FIRST_MS.to, bird.canary.everyMs) - FIRST_MS.from) * ports.random.unit();
+    }
+    if (!mayFly(bird, right)) return WAIT_MS;
+    const { canary, provider } = bird;
+    const { isBusy } = publisher;
+    const flown = await fly({
+      ports,
+      writer: options.writer,
+      canary,
+      provider,
+      term: right,
+      rights,
+      isBusy,
+      dnsQuery: options.dnsQuery ?? query,
+      signal: stopped.signal,
+    });
+    // A term that ended meanwhile tells nothing.
+    return stopped.signal.aborted || term()?.epoch !== bird.epoch ? WAIT_MS : landed(bird, flown, right);
+  };
+
+  const loop = async (bird: Bird): Promise<void> => {
+    while (!stopped.signal.aborted) {
+      const waitMs = await step(bird).catch((error: unknown) => {
+        log.error('canary.broken', { provider: bird.canary.provider, because: errorText(error) });
+        return AGAIN_MS;
+      });
+      await sleep(ports.timers, waitMs, stopped.signal).catch(() => undefined);
+    }
+  };
+  const loops = birds.map(loop);
+
+  return {
+    states: () =>
+      birds.map(({ canary, atMs, ok, because, samplesMs }) => ({
+        provider: canary.provider,
+        service: canary.service,
+        atMs,
+        ok,
+        because,
+        stages: Object.fromEntries([...samplesMs].map(([stage, samples]) => [stage, spreadOf(samples)])),
+      })),
+    async stop() {
+      stopped.abort(new Error('stopping'));
+      await Promise.all(loops);
+    },
+  };
+};

@@ -1,0 +1,215 @@
+// Canaries: flown by the holder of the office through the calls of a failover, timed by stages, never in the way, never past a stop; what fails pages once.
+import { describe, expect, test } from 'vitest';
+import { formatFence } from '../../providers/fence.ts';
+import type { Applied, Provider } from '../../providers/provider.ts';
+import type { Reply } from '../../src/dns/codec.ts';
+import type { QueryOptions } from '../../src/dns/exchange.ts';
+import { sleep } from '../../src/ports.ts';
+import { publishing, routingOf } from './fixture.ts';
+
+const fine = (inner: Provider): Provider => inner;
+const NAME = 'canary.test';
+const ONE = { canaries: [{}] };
+
+const only = (changes: readonly { desired: { service: string } }[]): boolean => changes.every(({ desired }) => desired.service === NAME);
+
+/** What befalls writes of the canary only. */
+const grounded =
+  (result: () => Applied | null) =>
+  (inner: Provider): Provider => ({
+    ...inner,
+    apply: async (changes, signal) => (only(changes) ? result() : null) ?? inner.apply(changes, signal),
+  });
+
+describe('a canary', () => {
+  test('is written every now and then with a fence of its own, and read back', async () => {
+    const p = publishing(fine, ONE);
+    await p.virtual.advance(31_000);
+    expect(p.fenceOf(NAME)).toBe(1);
+    await p.virtual.advance(300_000);
+    const flights = p.flown.filter((line) => line === 'memory acknowledged 0').length;
+    expect(flights).toBeGreaterThanOrEqual(5);
+    expect(flights).toBeLessThanOrEqual(7);
+    expect(p.fenceOf(NAME)).toBe(flights);
+    expect(p.pages()).toEqual([]);
+    expect(p.applied(NAME)).toBeUndefined();
+    expect(p.publisher.standing.provenAgoMs('memory')).toBeLessThan(66_000);
+    await p.publisher.stop();
+    expect(p.virtual.pendingTimers()).toBe(0);
+  });
+
+  test('counts on from whatever is carried, so that a new holder is never behind', async () => {
+    const p = publishing(fine, ONE);
+    const fence = { v: 900, epoch: 1, writer: 'b/a/old', nonce: 'n', hash: '0' };
+    p.zone.services.set(NAME, { fence, shares: { canary: 1000 } });
+    await p.virtual.advance(31_000);
+    expect(p.fenceOf(NAME)).toBe(901);
+    await p.publisher.stop();
+  });
+
+  test('is left alone where a human wrote it', async () => {
+    const p = publishing(fine, ONE);
+    p.zone.services.set(NAME, { fence: { v: 9, epoch: 1, writer: 'manual/alice', nonce: 'n', hash: '0' }, shares: { canary: 1000 } });
+    await p.virtual.advance(300_000);
+    expect(p.fenceOf(NAME)).toBe(9);
+    expect(p.pages()).toEqual([]);
+    await p.publisher.stop();
+  });
+
+  test('flies only in office', async () => {
+    const p = publishing(fine, { ...ONE, holdsOffice: false });
+    await p.virtual.advance(300_000);
+    expect(p.zone.services.size).toBe(0);
+    await p.publisher.stop();
+  });
+
+  test.each([{}, { region: 'a' }])('does not fly once a stop of %j is in the store, read or not', async (scope) => {
+    const p = publishing(fine, ONE);
+    await p.virtual.advance(31_000);
+    const seen = p.fenceOf(NAME);
+    p.state.lastSeen = { overrides: [], mod: p.state.overridesMod };
+    p.state.overrides = [{ id: 'x', kind: 'stop', scope, reason: '', owner: 'alice', createdAtMs: 0, expiresAtMs: 1e15 }];
+    p.state.overridesMod++;
+    await p.virtual.advance(200_000);
+    p.state.lastSeen = null;
+    await p.virtual.advance(200_000);
+    expect(p.fenceOf(NAME)).toBe(seen);
+    await p.publisher.stop();
+  });
+
+  test('waits while any service is behind', async () => {
+    let isHeld = false;
+    const p = publishing(
+      (inner) => ({
+        ...inner,
+        async apply(changes, signal) {
+          if (isHeld && !only(changes)) {
+            await sleep(p.virtual.ports.timers, 2900);
+            return { outcome: 'undecided', because: 'slow' };
+          }
+          return inner.apply(changes, signal);
+        },
+      }),
+      ONE,
+    );
+    await p.virtual.advance(31_000);
+    const before = p.fenceOf(NAME);
+    isHeld = true;
+    p.state.routing = routingOf(3, { web: 3, api: 3 });
+    p.publisher.publish(p.state.routing);
+    // Behind, and not known to fail yet.
+    await p.virtual.advance(8000);
+    expect(p.fenceOf(NAME)).toBe(before);
+    await p.publisher.stop();
+  });
+
+  test('that fails twice in a row pages once while it lasts, critical where its services have no other path', async () => {
+    let isDown = true;
+    const p = publishing(
+      grounded(() => (isDown ? { outcome: 'undecided', because: '503' } : null)),
+      ONE,
+    );
+    await p.virtual.advance(31_000);
+    expect(p.pages()).toEqual([]);
+    await p.virtual.advance(300_000);
+    expect(p.pages().map(({ type, severity }) => [type, severity])).toEqual([['provider.canary_failing', 'critical']]);
+    expect(p.pages()[0]?.summary).toBe(
+      'a failover by memory would fail now: its canary canary.test was not acknowledged (503); no path of web, api is proven',
+    );
+    expect(p.abdications).toEqual([]);
+    expect(p.birds.states()[0]).toMatchObject({ ok: false, because: 'not acknowledged: 503' });
+    isDown = false;
+    await p.virtual.advance(120_000);
+    isDown = true;
+    await p.virtual.advance(300_000);
+    expect(p.pages()).toHaveLength(2);
+    await p.publisher.stop();
+  });
+
+  test('that is refused for good pages at once, as a warning where another path works', async () => {
+    const p = publishing(
+      grounded(() => ({ outcome: 'fatal', because: 'the token has expired' })),
+      { ...ONE, also: { dns: fine } },
+    );
+    await p.virtual.advance(31_000);
+    expect(p.pages().map(({ type, severity }) => [type, severity])).toEqual([['provider.canary_failing', 'warning']]);
+    p.state.routing = routingOf(3, { web: 3, api: 2 });
+    p.publisher.publish(p.state.routing);
+    const said = p.logged.findLast(({ event }) => event === 'publish.path');
+    expect(said?.fields).toMatchObject({ service: 'web', path: 'dns' });
+    expect(said?.fields.because).toContain('memory fails (its canary: the token has expired)');
+    await p.publisher.stop();
+  });
+
+  test('that lost a race to another holder has not failed', async () => {
+    const p = publishing(
+      grounded(() => ({ outcome: 'conflict', because: 'another fence' })),
+      ONE,
+    );
+    await p.virtual.advance(200_000);
+    expect([p.pages(), p.flown]).toEqual([[], []]);
+    await p.publisher.stop();
+  });
+
+  test('that was acknowledged and is not there has failed', async () => {
+    const p = publishing(
+      grounded(() => ({ outcome: 'applied' })),
+      ONE,
+    );
+    await p.virtual.advance(100_000);
+    expect(p.pages()[0]?.summary).toContain('it was acknowledged, and is not there');
+    await p.publisher.stop();
+  });
+
+  test('is timed to its receipt, to the servers and to resolvers that had the old answer', async () => {
+    const asked: string[] = [];
+    const since = new Map<string, number>();
+    const dnsQuery = async (options: QueryOptions): Promise<Reply> => {
+      const { host } = options.server;
+      asked.push(`${host} ${options.type} ${options.name} ${options.recursionDesired}`);
+      const served = p.zone.services.get(NAME);
+      // The servers follow after 3 s, the resolver after 20 s.
+      const text = served === undefined ? '' : formatFence(served.fence);
+      if (text !== '' && !since.has(text)) since.set(text, p.virtual.now());
+      const isNew = text !== '' && p.virtual.now() - (since.get(text) ?? 0) >= (host === '198.51.100.1' ? 3000 : 20_000);
+      const answers = isNew ? [{ name: options.name, ttlS: 60, type: 'TXT' as const, data: [text.slice(0, 40), text.slice(40)] }] : [];
+      return { rcode: 'NOERROR', authoritative: true, answers, authorities: [] } as unknown as Reply;
+    };
+    const p = publishing(
+      (inner) => ({
+        ...inner,
+        apply: async (changes, signal) =>
+          ({ ...(await inner.apply(changes, signal)), ...(only(changes) ? { receipt: 'r' } : {}) }) as Applied,
+        settle: async () => ({ state: 'settled' }),
+      }),
+      { canaries: [{ authoritative: ['198.51.100.1:53'], resolvers: ['203.0.113.53:53'] }], dnsQuery },
+    );
+    await p.virtual.advance(58_000);
+    expect(p.flown.map((line) => line.replace(/\d+$/, (ms) => `${Math.round(Number(ms) / 1000)}s`))).toEqual([
+      'memory acknowledged 0s',
+      'memory settled 2s',
+      'memory authoritative 5s',
+      'memory resolver 22s',
+    ]);
+    expect(asked[0]).toBe(`203.0.113.53 TXT _tidegate.${NAME} true`);
+    expect(asked).toContain(`198.51.100.1 TXT _tidegate.${NAME} false`);
+    await p.publisher.stop();
+  });
+
+  test('that no server comes to answer has failed at that stage', async () => {
+    const dnsQuery = async (): Promise<Reply> =>
+      ({ rcode: 'REFUSED', authoritative: false, answers: [], authorities: [] }) as unknown as Reply;
+    const p = publishing(fine, { canaries: [{ authoritative: ['198.51.100.1:53'] }], dnsQuery });
+    await p.virtual.advance(240_000);
+    expect(p.flown).toContain('memory not authoritative');
+    expect(p.pages()[0]?.summary).toContain('not within 60 s: 198.51.100.1:53 answers REFUSED');
+    await p.publisher.stop();
+  });
+
+  test('whose name has become a service of the cluster flies no more', async () => {
+    const p = publishing(fine, { canaries: [{ service: 'web' }] });
+    await p.virtual.advance(300_000);
+    expect([p.fenceOf('web'), p.flown]).toEqual([1, []]);
+    await p.publisher.stop();
+  });
+});
