@@ -6,6 +6,8 @@ import type { AckOptions } from './command/ack.ts';
 import type { AdoptOptions } from './command/adopt.ts';
 import type { ApplyOptions } from './command/apply.ts';
 import type { KeygenOptions } from './command/keygen.ts';
+import type { OwnOptions } from './command/own.ts';
+import type { PlanOptions } from './command/plan.ts';
 import type { PromoteOptions } from './command/promote.ts';
 import type { ReplayOptions } from './command/replay.ts';
 import type { ReportOptions } from './command/report.ts';
@@ -147,6 +149,13 @@ const promote = async (options: PromoteOptions): Promise<void> => {
   process.exitCode = await (await import('./command/promote.ts')).promote(options, desk());
 };
 
+const plan = async (options: PlanOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/plan.ts')).plan(options, desk());
+};
+const own = async (options: OwnOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/own.ts')).own(options, desk());
+};
+
 const program = new Command('tidegate')
   .description('Global health-routing control plane: regional probers, a quorum, fenced writes, measured convergence.')
   .version(version())
@@ -231,6 +240,24 @@ route
   .option('-y, --yes', 'do not ask')
   .option(...JSON_OUT)
   .action(routeSet);
+program
+  .command('plan')
+  .description('what publishing would do now: what is served beside what was decided, a sentence per service; writes nothing')
+  .requiredOption(...CONFIG)
+  .option(...SERVICES)
+  .option('--route-from-config', 'the configured shares instead of the decided ones, without the store: before there is a decision')
+  .option('-f, --file <file>', "with it: a file with the cluster section, when the replica's own has none")
+  .option(...JSON_OUT)
+  .action(plan);
+program
+  .command('own')
+  .description("which of a vendor's objects and fields are written, and no others")
+  .requiredOption(...CONFIG)
+  .option(...CLUSTER)
+  .option(...SERVICES)
+  .option('--terraform', 'the lifecycle blocks that make Terraform ignore them')
+  .option(...JSON_OUT)
+  .action(own);
 program
   .command('replay')
   .description('what a recording would have been decided under another configuration: which moves, when, and how that differs')
