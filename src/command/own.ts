@@ -6,7 +6,7 @@ import { plural } from '../config/words.ts';
 import type { ServiceConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import { byHand } from '../publish/break-glass.ts';
-import { configuredRoute } from '../publish/pending.ts';
+import { configuredRoute, providersOf } from '../publish/pending.ts';
 import { filesOf, serviceOf } from './files.ts';
 import type { Saying } from './open.ts';
 import { type OpenedProviders, openedProviders } from './providers.ts';
@@ -85,13 +85,13 @@ export const own = async (options: OwnOptions, context: OwnContext): Promise<num
   const services = names.length === 0 ? cluster.services : names.map((name) => serviceOf(cluster, name));
   const providers = (context.providers ?? openedProviders)(config, context.ports);
   try {
-    const ownedBy = async (service: ServiceConfig): Promise<OwnedService> => {
-      const { name, provider } = service;
+    const ownedBy = async (service: ServiceConfig, provider: string): Promise<OwnedService> => {
+      const { name } = service;
       const owns = (await providers.provider(provider)).owns([byHand(service, configuredRoute(service))]);
       return { service: name, provider, kind: config.providers[provider]?.kind ?? provider, owns };
     };
     const owned: OwnedService[] = [];
-    for (const service of services) owned.push(await ownedBy(service));
+    for (const service of services) for (const provider of providersOf(service)) owned.push(await ownedBy(service, provider));
     if (options.json === true) context.out(`${JSON.stringify({ services: owned })}\n`);
     else context.out(options.terraform === true ? terraformText(owned) : plainText(owned));
     return 0;

@@ -9,7 +9,17 @@ import { ERRORS, errorText, Fault } from '../errors.ts';
 import type { AppliedRecord, ClusterConfig, Overrides, Routing, ServiceConfig } from '../model.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import { byHand } from '../publish/break-glass.ts';
-import { type Decided, type Look, type Pending, type PendingState, pendingOf, type ReadingProvider, readOnly } from '../publish/pending.ts';
+import {
+  type Decided,
+  type Look,
+  type Pending,
+  type PendingState,
+  pendingOf,
+  placeOf,
+  providersOf,
+  type ReadingProvider,
+  readOnly,
+} from '../publish/pending.ts';
 import type { Store } from '../store/store.ts';
 import { filesOf } from './files.ts';
 import { openCommandStore, type Saying } from './open.ts';
@@ -53,10 +63,12 @@ const decidedIn = async (store: Store, { timers, clock }: Ports): Promise<Decide
     const todo = 'start a replica or run tidegate apply first, or add --route-from-config';
     throw new Fault('ERR_CONFIG', `the store holds no configuration of a cluster; ${todo}`);
   }
-  const applied = cluster.services.flatMap(({ name, provider }): [string, AppliedRecord][] => {
-    const found = value<AppliedRecord>(appliedKey(provider, name));
-    return found === null ? [] : [[name, found]];
-  });
+  const applied = cluster.services.flatMap((service) =>
+    providersOf(service).flatMap((provider): [string, AppliedRecord][] => {
+      const found = value<AppliedRecord>(appliedKey(provider, service.name));
+      return found === null ? [] : [[placeOf(provider, service.name), found]];
+    }),
+  );
   return {
     cluster,
     routing,
@@ -86,11 +98,12 @@ const lookAt = async (
         some.map((s) => byHand(s, {})),
         signal,
       ),
-    ).then((found) => some.map((s) => [s.name, { provider, back: found.get(s.name) }] as const));
+    ).then((found) => some.map((s) => [placeOf(name, s.name), { provider, back: found.get(s.name) }] as const));
   try {
     return await read(services);
   } catch (error) {
-    const failed = (s: ServiceConfig, because: unknown) => [s.name, { because: `cannot be read: ${errorText(because)}` }] as const;
+    const failed = (s: ServiceConfig, because: unknown) =>
+      [placeOf(name, s.name), { because: `cannot be read: ${errorText(because)}` }] as const;
     if (services.length === 1 || services.length > ALONE_MAX) return services.map((s) => failed(s, error));
     const looks = [];
     for (const s of services) looks.push(await read([s]).catch((because: unknown) => [failed(s, because)]));
@@ -104,11 +117,12 @@ const lookAll = async (
   services: readonly ServiceConfig[],
 ): Promise<ReadonlyMap<string, Look>> => {
   const looks = await Promise.all(
-    [...Map.groupBy(services, (s) => s.provider)].map(async ([name, some]) => {
+    [...new Set(services.flatMap(providersOf))].map(async (name) => {
+      const some = services.filter((s) => providersOf(s).includes(name));
       try {
         return await lookAt(ports, name, readOnly(await providers.provider(name)), some);
       } catch (error) {
-        return some.map((s) => [s.name, { because: errorText(error) }] as const);
+        return some.map((s) => [placeOf(name, s.name), { because: errorText(error) }] as const);
       }
     }),
   );

@@ -22,13 +22,22 @@ export interface Decided {
   cluster: ClusterConfig;
   routing: Routing | null;
   overrides: Overrides | null;
-  /** By service, of the provider that it has now. */
+  /** By `placeOf`. */
   applied: ReadonlyMap<string, AppliedRecord>;
   /** Cluster time. */
   nowMs: number;
   /** Take every service as decided with its configured shares: for a cluster that has decided nothing yet. */
   asConfigured: boolean;
 }
+
+/** Names of a service's providers, in order: each is brought to the decided route. */
+export const providersOf = ({ provider, also = [] }: { provider: string; also?: readonly string[] }): readonly string[] => [
+  provider,
+  ...also,
+];
+
+/** A service at one of its providers, as a key. */
+export const placeOf = (provider: string, service: string): string => `${provider}/${service}`;
 
 export type PendingState =
   /** What is served is what was decided. */
@@ -124,10 +133,39 @@ const WHY: Readonly<Record<(Step & { kind: 'write' })['why'], string>> = {
   'fence-lost': ', its fence record is gone',
 };
 
-// ---- one service ----
+// ---- one service at one provider ----
 
-const judged = (service: ServiceConfig, routing: ServiceRouting, look: Extract<Look, { back: unknown }>, decided: Decided): Pending => {
-  const { provider, back } = look;
+/** What is known of it whatever comes of it. */
+type About = Pick<Pending, 'service' | 'provider' | 'mode' | 'served' | 'foreign'> & { from: number | null };
+
+const aboutOf = ({ name, mode }: ServiceConfig, provider: string, back: ReadBack | undefined): About => ({
+  service: name,
+  provider,
+  mode,
+  served: back?.shares ?? null,
+  foreign: back?.foreign ?? [],
+  from: back?.fence?.v ?? null,
+});
+
+const headOf = ({ service, provider }: About): string => `${service} at ${provider}`;
+
+/** Nothing is written, for this reason. */
+const still = ({ from, ...about }: About, state: PendingState, because: string): Pending => ({
+  ...about,
+  state,
+  planned: null,
+  fence: { from, to: from },
+  says: `${about.service} at ${about.provider}: ${because}`,
+  takes: [],
+});
+
+const stepOf = (
+  service: ServiceConfig,
+  routing: ServiceRouting,
+  look: Extract<Look, { back: unknown }>,
+  name: string,
+  decided: Decided,
+) => {
   const desired: ProviderService = desiredOf(service, routing);
   const fence: Fence = {
     v: routing.fence,
@@ -136,67 +174,54 @@ const judged = (service: ServiceConfig, routing: ServiceRouting, look: Extract<L
     nonce: nonceOf(routing.nonce, 'plan'),
     hash: stateHash(desired),
   };
-  const step = stepFor({ desired, fence, applied: decided.applied.get(service.name) ?? null }, back, provider);
-  const planned = provider.quantise(desired);
-  const served = back?.shares ?? null;
-  const from = back?.fence?.v ?? null;
-  const foreign = back?.foreign ?? [];
-  const head = `${service.name} at ${service.provider}`;
-  const about = { service: service.name, provider: service.provider, mode: service.mode, served, foreign, takes: [] };
-  const tail = foreignText(foreign);
-  if (step.kind === 'ahead' || step.kind === 'manual') {
-    const todo = step.kind === 'ahead' ? 'tidegate adopt' : 'tidegate ack';
-    const says = `${head}: frozen: ${step.because}; nothing is written until a human runs ${todo}${tail}`;
-    return { ...about, state: 'frozen', planned: null, fence: { from, to: from }, says };
-  }
-  if (service.mode !== 'auto') {
-    const to = Math.max(routing.fence, from ?? 0);
-    const would = `would write ${changesText(served, planned)} (${fenceText(from, to)})`;
-    const says = `${head}: in ${service.mode}, nothing is written; its first fence ${would}${tail}`;
-    return { ...about, state: 'first-fence', planned, fence: { from, to }, says, takes: provider.owns([desired]) };
-  }
-  if (step.kind === 'done')
-    return {
-      ...about,
-      state: 'unchanged',
-      planned,
-      fence: { from, to: from },
-      says: `${head}: nothing to do, ${routeText(planned)} (${from === null ? 'no fence' : `fence ${from}`})`,
-    };
-  const says = `${head}: ${changesText(served, planned)} (${fenceText(from, routing.fence)}${WHY[step.why]})${tail}`;
-  return { ...about, state: step.why === 'behind' ? 'write' : 'drift', planned, fence: { from, to: routing.fence }, says };
+  const applied = decided.applied.get(placeOf(name, service.name)) ?? null;
+  return { desired, step: stepFor({ desired, fence, applied }, look.back, look.provider) };
 };
 
-/** In: every service of the cluster that was asked for, with what reading it gave. Out: one entry each, in configured order. */
+const judged = (
+  service: ServiceConfig,
+  routing: ServiceRouting,
+  look: Extract<Look, { back: unknown }>,
+  name: string,
+  decided: Decided,
+): Pending => {
+  const { provider, back } = look;
+  const { desired, step } = stepOf(service, routing, look, name, decided);
+  const about = aboutOf(service, name, back);
+  const { from, ...known } = about;
+  const strange = foreignText(about.foreign);
+  if (step.kind === 'ahead' || step.kind === 'manual') {
+    const todo = step.kind === 'ahead' ? 'tidegate adopt' : 'tidegate ack';
+    return still(about, 'frozen', `frozen: ${step.because}; nothing is written until a human runs ${todo}${strange}`);
+  }
+  const planned = provider.quantise(desired);
+  if (service.mode !== 'auto') {
+    const to = Math.max(routing.fence, from ?? 0);
+    const would = `would write ${changesText(about.served, planned)} (${fenceText(from, to)})`;
+    const says = `${headOf(about)}: in ${service.mode}, nothing is written; its first fence ${would}${strange}`;
+    return { ...known, state: 'first-fence', planned, fence: { from, to }, says, takes: provider.owns([desired]) };
+  }
+  if (step.kind === 'done') {
+    const says = `${headOf(about)}: nothing to do, ${routeText(planned)} (${from === null ? 'no fence' : `fence ${from}`})`;
+    return { ...known, state: 'unchanged', planned, fence: { from, to: from }, says, takes: [] };
+  }
+  const says = `${headOf(about)}: ${changesText(about.served, planned)} (${fenceText(from, routing.fence)}${WHY[step.why]})${strange}`;
+  const state = step.why === 'behind' ? 'write' : 'drift';
+  return { ...known, state, planned, fence: { from, to: routing.fence }, says, takes: [] };
+};
+
+/** In: what reading gave, by `placeOf`; services that were not read are left out. Out: one entry per service and provider, in configured order. */
 export const pendingOf = (decided: Decided, looks: ReadonlyMap<string, Look>): readonly Pending[] => {
   const active = activeOverrides(decided.overrides, decided.nowMs);
-  return decided.cluster.services.flatMap((service): Pending[] => {
-    const look = looks.get(service.name);
+  const at = (service: ServiceConfig, provider: string): readonly Pending[] => {
+    const look = looks.get(placeOf(provider, service.name));
     if (look === undefined) return [];
-    const head = `${service.name} at ${service.provider}`;
-    const still = (state: PendingState, because: string): Pending[] => {
-      const back = 'because' in look ? undefined : look.back;
-      const v = back?.fence?.v ?? null;
-      return [
-        {
-          service: service.name,
-          provider: service.provider,
-          mode: service.mode,
-          state,
-          served: back?.shares ?? null,
-          planned: null,
-          fence: { from: v, to: v },
-          foreign: back?.foreign ?? [],
-          says: `${head}: ${because}`,
-          takes: [],
-        },
-      ];
-    };
-    if ('because' in look) return still('unreadable', look.because);
+    if ('because' in look) return [still(aboutOf(service, provider, undefined), 'unreadable', look.because)];
+    const about = aboutOf(service, provider, look.back);
     const stop = stopOn(active, service);
-    if (stop !== undefined) return still('stopped', `nothing is written while stop ${stop.id} is in force (${stop.reason})`);
+    if (stop !== undefined) return [still(about, 'stopped', `nothing is written while stop ${stop.id} is in force (${stop.reason})`)];
     const routing = routingOf(service, decided);
-    if (typeof routing === 'string') return still('undecided', routing);
-    return [judged(service, routing, look, decided)];
-  });
+    return [typeof routing === 'string' ? still(about, 'undecided', routing) : judged(service, routing, look, provider, decided)];
+  };
+  return decided.cluster.services.flatMap((service) => providersOf(service).flatMap((provider) => at(service, provider)));
 };

@@ -209,6 +209,16 @@ test('a service of a provider that this file does not know hides no other', asyn
   await expect(run(hands, { service: ['nope'] })).rejects.toMatchObject({ code: 'ERR_USAGE' });
 });
 
+test('a service of two providers is planned at each of them', async () => {
+  await using hands = await openHands();
+  await decide(hands, 2, { 'eu-west': 500, 'us-east': 500 });
+  const cluster = await clusterIn(hands);
+  await put(hands, KEYS.members, { ...cluster, services: [{ ...cluster.services[0]!, also: ['second'] }] });
+  const { exit, stdout } = await run(hands);
+  expect(stdout).toMatch(new RegExp(`^${WEB} at dns: nothing -> .*\n${WEB} at second: .*expected second among them`));
+  expect(exit).toBe(1);
+});
+
 test('one service that cannot be read alone hides no other', async () => {
   await using hands = await openHands();
   const cluster = await clusterIn(hands);
