@@ -5,6 +5,8 @@ import { Command, CommanderError } from 'commander';
 import type { AckOptions } from './command/ack.ts';
 import type { AdoptOptions } from './command/adopt.ts';
 import type { ApplyOptions } from './command/apply.ts';
+import type { ImportOptions } from './command/import.ts';
+import { type Given, type Importer, importers } from './command/importers.ts';
 import type { KeygenOptions } from './command/keygen.ts';
 import type { OwnOptions } from './command/own.ts';
 import type { PlanOptions } from './command/plan.ts';
@@ -155,6 +157,11 @@ const plan = async (options: PlanOptions): Promise<void> => {
 const own = async (options: OwnOptions): Promise<void> => {
   process.exitCode = await (await import('./command/own.ts')).own(options, desk());
 };
+const importWith =
+  (importer: Importer) =>
+  async (options: ImportOptions & Given): Promise<void> => {
+    process.exitCode = await (await import('./command/import.ts')).importFrom(importer, options, options, desk());
+  };
 
 const program = new Command('tidegate')
   .description('Global health-routing control plane: regional probers, a quorum, fenced writes, measured convergence.')
@@ -258,6 +265,24 @@ program
   .option('--terraform', 'the lifecycle blocks that make Terraform ignore them')
   .option(...JSON_OUT)
   .action(own);
+const imports = program
+  .command('import')
+  .description('a configuration in observe of what a vendor serves today; reads it and changes nothing there');
+for (const [kind, importer] of Object.entries<Importer>(importers)) {
+  const command = imports.command(kind).description(importer.says);
+  for (const { flags, says, required } of importer.options) {
+    if (required === true) command.requiredOption(flags, says);
+    else command.option(flags, says);
+  }
+  command
+    .option('-o, --out <file>', 'where the configuration goes; on stdout unless said')
+    .option('--force', 'over a file that is there')
+    .option('--regions <list>', 'region by pool, e.g. a=eu-west,b=eu-west,*=us-east; a pool is a region of its own unless said')
+    .option('--probe <scheme>', 'how targets are guessed: https, http or http:8080', 'https')
+    .option(...SERVICES)
+    .option(...JSON_OUT)
+    .action(importWith(importer));
+}
 program
   .command('replay')
   .description('what a recording would have been decided under another configuration: which moves, when, and how that differs')
