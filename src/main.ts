@@ -80,12 +80,16 @@ const serve = async (options: { config: string }): Promise<void> => {
   await starting;
 };
 
-const demo = async (options: { fast?: boolean; cluster?: boolean; stay?: boolean; json?: boolean }): Promise<void> => {
-  const { runDemo } = await import('./drill/demo.ts');
+const demo = async (options: { fast?: boolean; cluster?: boolean; stay?: boolean; json?: boolean; provider: string }): Promise<void> => {
+  const [{ runDemo }, { isRoomName, providerRooms }] = await Promise.all([import('./drill/demo.ts'), import('./drill/provider-room.ts')]);
+  const { provider } = options;
+  if (!isRoomName(provider))
+    throw new Fault('ERR_USAGE', `--provider ${provider}: expected one of ${Object.keys(providerRooms).join(', ')}`);
   process.exitCode = await runDemo({
     ports: realPorts(),
     fast: options.fast === true,
     cluster: options.cluster === true,
+    provider,
     stay: options.stay === true,
     json: options.json === true,
     version: version(),
@@ -320,6 +324,7 @@ program
   .description('three regions on this machine: one dies with its coordinator, returns; then a vantage goes blind')
   .option('--fast', '1 s probes and short holds: within a minute')
   .option('--cluster', 'the store is a real etcd with a member in each region; the one that leads dies too')
+  .option('--provider <kind>', 'what serves users: builtin, a real server (rfc2136) or the stand-in of a vendor', 'builtin')
   .option('--stay', 'leave it running and print what to try')
   .option('--json', 'the last line of stdout is one JSON object')
   .action(demo);
