@@ -42,7 +42,7 @@ export interface PlanContext extends Saying {
   /** How the store is opened; as the replica's file says unless said. */
   open?: (config: ReplicaConfig, ports: Ports) => Promise<Store>;
   /** How the providers are opened; as the replica's file says unless said. */
-  providers?: (config: ReplicaConfig, ports: Ports) => OpenedProviders;
+  providers?: typeof openedProviders;
 }
 
 /** Exit code when something would be written: neither nothing to do nor an error. */
@@ -167,43 +167,20 @@ const EXIT = { nothing: 0, pending: PENDING_EXIT, blocked: ERRORS.ERR_NOT_CLEAN.
 
 // ---- the command ----
 
-/** Without a store: everything as configured. A number is the exit code of having said what is wrong with the files. */
-const fromFiles = (options: PlanOptions, context: PlanContext): { config: ReplicaConfig; decided: Decided } | number => {
-  const files = filesOf(options, context);
-  if (typeof files === 'number') return files;
-  const nowMs = Math.round(context.ports.clock.wallMs());
-  return {
-    config: files.config,
-    decided: { cluster: files.cluster, routing: null, overrides: null, applied: new Map(), nowMs, asConfigured: true },
-  };
-};
+interface Work {
+  options: PlanOptions;
+  context: PlanContext;
+  config: ReplicaConfig;
+  decided: Decided;
+  /** For what is published through it; null: there is none. */
+  store: Store | null;
+}
 
-const fromStore = async (options: PlanOptions, context: PlanContext): Promise<{ config: ReplicaConfig; decided: Decided } | number> => {
-  if (options.file !== undefined)
-    throw new Fault('ERR_USAGE', '--file: the store has the cluster; name a file only together with --route-from-config');
-  const loaded = loadConfig(options.config);
-  if (!loaded.ok) return sayProblems(loaded.problems, options.json, context);
-  const store = await (context.open ?? openCommandStore)(loaded.config, context.ports);
-  try {
-    return { config: loaded.config, decided: await decidedIn(store, context.ports) };
-  } finally {
-    await store.close();
-  }
-};
-
-/**
- * Plans. Exit codes: 0 nothing to do, 3 something would be written, 1 something needs a human first (frozen, or not readable), 78 for a file that is not
- * accepted. Throws Fault ERR_USAGE, ERR_CONFIG and what the store throws.
- */
-export const plan = async (options: PlanOptions, context: PlanContext): Promise<number> => {
-  const { ports } = context;
-  const from = options.routeFromConfig === true ? fromFiles(options, context) : await fromStore(options, context);
-  if (typeof from === 'number') return from;
-  const { config, decided } = from;
+const planWith = async ({ options, context, config, decided, store }: Work): Promise<number> => {
   const services = chosen(decided.cluster, options.service);
-  const providers = (context.providers ?? openedProviders)(config, ports);
+  const providers = (context.providers ?? openedProviders)(config, context.ports, store ?? undefined);
   try {
-    const pending = pendingOf(decided, await lookAll(ports, providers, services));
+    const pending = pendingOf(decided, await lookAll(context.ports, providers, services));
     const outcome = outcomeOf(pending);
     const data = { outcome, cluster: decided.cluster.name, v: decided.routing?.v ?? 0, services: pending };
     if (options.json === true) context.out(`${JSON.stringify(data)}\n`);
@@ -213,3 +190,34 @@ export const plan = async (options: PlanOptions, context: PlanContext): Promise<
     await providers.close();
   }
 };
+
+/** Without a store: everything as configured. */
+const fromFiles = async (options: PlanOptions, context: PlanContext): Promise<number> => {
+  const files = filesOf(options, context);
+  if (typeof files === 'number') return files;
+  const { config, cluster } = files;
+  const nowMs = Math.round(context.ports.clock.wallMs());
+  const decided: Decided = { cluster, routing: null, overrides: null, applied: new Map(), nowMs, asConfigured: true };
+  return planWith({ options, context, config, decided, store: null });
+};
+
+const fromStore = async (options: PlanOptions, context: PlanContext): Promise<number> => {
+  if (options.file !== undefined)
+    throw new Fault('ERR_USAGE', '--file: the store has the cluster; name a file only together with --route-from-config');
+  const loaded = loadConfig(options.config);
+  if (!loaded.ok) return sayProblems(loaded.problems, options.json, context);
+  const { config } = loaded;
+  const store = await (context.open ?? openCommandStore)(config, context.ports);
+  try {
+    return await planWith({ options, context, config, decided: await decidedIn(store, context.ports), store });
+  } finally {
+    await store.close();
+  }
+};
+
+/**
+ * Plans. Exit codes: 0 nothing to do, 3 something would be written, 1 something needs a human first (frozen, or not readable), 78 for a file that is not
+ * accepted. Throws Fault ERR_USAGE, ERR_CONFIG and what the store throws.
+ */
+export const plan = (options: PlanOptions, context: PlanContext): Promise<number> =>
+  options.routeFromConfig === true ? fromFiles(options, context) : fromStore(options, context);
