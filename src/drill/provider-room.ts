@@ -11,6 +11,8 @@ export interface ProviderRoom extends Served {
   serving: Serving;
   /** What stands under `providers.local` in a region's file. Files are named relative to the demo's folder. */
   entry(region: string): object;
+  /** More sections of a region's file. */
+  sections?(region: string): object;
   /** Where users resolve names, on 127.0.0.1. */
   dnsPort: number;
   sample: Sample;

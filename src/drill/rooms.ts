@@ -62,7 +62,9 @@ export const openRooms = async (
     const configFile = (region: string): string => join(folder, `${region}.yaml`);
     ensureSecret(join(folder, 'operator.token'), ports.random);
     for (const { region } of PLACES)
-      writeFileSync(configFile(region), regionFile(region, provider.entry(region), entry(region)), { mode: 0o600 });
+      writeFileSync(configFile(region), regionFile(region, provider.entry(region), entry(region), provider.sections?.(region)), {
+        mode: 0o600,
+      });
     const cluster = clusterOf(pace, app, provider);
     const configure = async (): Promise<void> =>
       void (await applyMembers(store, cluster, { ports, by: 'demo', reason: 'the story begins' }));

@@ -91,12 +91,13 @@ export const clusterOf = (pace: Pace, app: number, { anchors, converge, byAddres
     ],
   });
 
-/** One region's configuration file. Token files are named relative to it; `store` and `provider` are what stands there. */
-export const regionFile = (region: string, provider: object, store: object): string =>
+/** One region's configuration file. Token files are named relative to it; `store` and `provider` are what stands there, `more` further sections. */
+export const regionFile = (region: string, provider: object, store: object, more: object = {}): string =>
   `# Made by the demo for ${region}; gone when it ends.\n${stringify({
     region,
     replica: REPLICA,
     api: { listen: '127.0.0.1:0', tokenFile: 'operator.token' },
     store,
     providers: { [PROVIDER]: provider },
+    ...more,
   })}`;

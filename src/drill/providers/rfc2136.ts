@@ -1,25 +1,18 @@
 // The demo on a real BIND 9: one primary zone in the demo's folder that takes updates signed with one key, and answers users itself.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { query } from '../../dns/exchange.ts';
-import { errorText, Fault } from '../../errors.ts';
-import { type Ports, sleep, withDeadline } from '../../ports.ts';
+import { Fault } from '../../errors.ts';
 import { sampleDns } from '../answers.ts';
-import { lastWords } from '../child.ts';
-import { startGuarded } from '../guarded.ts';
 import { onPath } from '../install.ts';
 import { freePort } from '../port.ts';
 import type { OpenProviderRoom } from '../provider-room.ts';
 import { SERVICE, ZONE } from '../scene.ts';
 import { DNS } from '../timeline.ts';
+import { SBIN, startServer } from './server.ts';
 
 const LOOPBACK = '127.0.0.1';
 const KEY = { name: 'tidegate', algorithm: 'hmac-sha256' } as const;
 const SECRET_FILE = 'dns.key';
-const SBIN = ['/usr/sbin', '/usr/local/sbin', '/sbin'];
-/** Generous, since the machine may be busy. */
-const START_MS = 30_000;
-const LOOK_EVERY_MS = 50;
 
 const zoneText = `$TTL 60
 @ SOA ns1 hostmaster 1 7200 600 86400 1
@@ -44,19 +37,6 @@ zone "${ZONE}" { type primary; file "demo.zone"; update-policy {
 }; };
 `;
 
-const isUp = async (ports: Ports, port: number, signal: AbortSignal): Promise<boolean> => {
-  const asked = {
-    ports,
-    server: { host: LOOPBACK, port },
-    name: ZONE,
-    type: 'SOA' as const,
-    timeoutMs: 1000,
-    recursionDesired: false,
-    signal,
-  };
-  return (await query(asked).catch(() => null))?.answers.some(({ type }) => type === 'SOA') === true;
-};
-
 /** Throws Fault ERR_DEMO when there is no BIND here, saying what to install, or it does not come up. */
 export const openBindRoom: OpenProviderRoom = async ({ ports, folder, app, onCrash }) => {
   const program = onPath('named', SBIN);
@@ -71,24 +51,8 @@ export const openBindRoom: OpenProviderRoom = async ({ ports, folder, app, onCra
   writeFileSync(join(folder, SECRET_FILE), `${secret}\n`, { mode: 0o600 });
   writeFileSync(join(folder, 'demo.zone'), zoneText, { mode: 0o600 });
   writeFileSync(conf, confText(folder, port, secret), { mode: 0o600 });
-  let up = false;
-  const named = startGuarded({
-    program,
-    args: ['-f', '-g', '-4', '-n', '1', '-c', conf],
-    logFile,
-    onEnd(how, asked) {
-      if (!asked && up) onCrash(`named ended by itself (${how})${lastWords(logFile)}`);
-    },
-  });
-  try {
-    await withDeadline(ports.timers, START_MS, 'named starting', async (signal) => {
-      while (!(await isUp(ports, port, signal))) await sleep(ports.timers, LOOK_EVERY_MS, signal);
-    });
-  } catch (error) {
-    await named.kill();
-    throw new Fault('ERR_DEMO', `${errorText(error)}${lastWords(logFile)}`, { cause: error });
-  }
-  up = true;
+  const args = ['-f', '-g', '-4', '-n', '1', '-c', conf];
+  const named = await startServer({ ports, name: 'named', program, args, logFile, port, onCrash });
   const server = `${LOOPBACK}:${port}`;
   return {
     where: `a real BIND 9 on ${server} (pid ${named.pid}), written by signed dynamic update`,
