@@ -20,6 +20,7 @@ const FAILOVERS_QUICK = 20;
 const WARM_UP = 5;
 const GOAL_P99_MS = 100;
 const PATIENCE_MS = 10_000;
+const PAUSE_MS = 5;
 
 // ---- the wire ----
 
@@ -195,8 +196,8 @@ const failOver = async (wire: Wire, benched: BenchedProvider, provider: Provider
   try {
     await once(news, 'write', { signal: AbortSignal.timeout(PATIENCE_MS) });
     for (let n = 0; n < times; n++) {
-      // The turn that wrote last ends before the next begins.
-      await sleep(wire.ports.timers, 5);
+      // The turn that wrote last ends before the next begins, and whoever limits itself to the vendor's rate has its whole allowance again.
+      await sleep(wire.ports.timers, benched.pauseMs ?? PAUSE_MS);
       const next = routingFor(benched, routing.v + 1);
       wire.reset();
       const callsBefore = benched.calls?.() ?? 0;

@@ -17,6 +17,8 @@ export interface BenchedProvider extends AsyncDisposable {
   service: ServiceConfig;
   /** Requests that reached it so far; counted at the sockets when it cannot say. */
   calls?: () => number;
+  /** Between failovers, for an adapter that keeps to the vendor's rate. */
+  pauseMs?: number;
 }
 
 export type OpenBenched = (ports: Ports) => Promise<BenchedProvider>;
