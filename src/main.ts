@@ -5,7 +5,11 @@ import { Command, CommanderError } from 'commander';
 import type { AckOptions } from './command/ack.ts';
 import type { AdoptOptions } from './command/adopt.ts';
 import type { ApplyOptions } from './command/apply.ts';
+import type { ImportOptions } from './command/import.ts';
+import { type Given, type Importer, importers } from './command/importers.ts';
 import type { KeygenOptions } from './command/keygen.ts';
+import type { OwnOptions } from './command/own.ts';
+import type { PlanOptions } from './command/plan.ts';
 import type { PromoteOptions } from './command/promote.ts';
 import type { ReplayOptions } from './command/replay.ts';
 import type { ReportOptions } from './command/report.ts';
@@ -76,12 +80,16 @@ const serve = async (options: { config: string }): Promise<void> => {
   await starting;
 };
 
-const demo = async (options: { fast?: boolean; cluster?: boolean; stay?: boolean; json?: boolean }): Promise<void> => {
-  const { runDemo } = await import('./drill/demo.ts');
+const demo = async (options: { fast?: boolean; cluster?: boolean; stay?: boolean; json?: boolean; provider: string }): Promise<void> => {
+  const [{ runDemo }, { isRoomName, providerRooms }] = await Promise.all([import('./drill/demo.ts'), import('./drill/provider-room.ts')]);
+  const { provider } = options;
+  if (!isRoomName(provider))
+    throw new Fault('ERR_USAGE', `--provider ${provider}: expected one of ${Object.keys(providerRooms).join(', ')}`);
   process.exitCode = await runDemo({
     ports: realPorts(),
     fast: options.fast === true,
     cluster: options.cluster === true,
+    provider,
     stay: options.stay === true,
     json: options.json === true,
     version: version(),
@@ -146,6 +154,18 @@ const reportServices = async (options: ReportOptions): Promise<void> => {
 const promote = async (options: PromoteOptions): Promise<void> => {
   process.exitCode = await (await import('./command/promote.ts')).promote(options, desk());
 };
+
+const plan = async (options: PlanOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/plan.ts')).plan(options, desk());
+};
+const own = async (options: OwnOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/own.ts')).own(options, desk());
+};
+const importWith =
+  (importer: Importer) =>
+  async (options: ImportOptions & Given): Promise<void> => {
+    process.exitCode = await (await import('./command/import.ts')).importFrom(importer, options, options, desk());
+  };
 
 const program = new Command('tidegate')
   .description('Global health-routing control plane: regional probers, a quorum, fenced writes, measured convergence.')
@@ -233,6 +253,42 @@ route
   .option(...JSON_OUT)
   .action(routeSet);
 program
+  .command('plan')
+  .description('what publishing would do now: what is served beside what was decided, a sentence per service; writes nothing')
+  .requiredOption(...CONFIG)
+  .option(...SERVICES)
+  .option('--route-from-config', 'the configured shares instead of the decided ones, without the store: before there is a decision')
+  .option('-f, --file <file>', "with it: a file with the cluster section, when the replica's own has none")
+  .option(...JSON_OUT)
+  .action(plan);
+program
+  .command('own')
+  .description("which of a vendor's objects and fields are written, and no others")
+  .requiredOption(...CONFIG)
+  .option(...CLUSTER)
+  .option(...SERVICES)
+  .option('--terraform', 'the lifecycle blocks that make Terraform ignore them')
+  .option(...JSON_OUT)
+  .action(own);
+const imports = program
+  .command('import')
+  .description('a configuration in observe of what a vendor serves today; reads it and changes nothing there');
+for (const [kind, importer] of Object.entries<Importer>(importers)) {
+  const command = imports.command(kind).description(importer.says);
+  for (const { flags, says, required } of importer.options) {
+    if (required === true) command.requiredOption(flags, says);
+    else command.option(flags, says);
+  }
+  command
+    .option('-o, --out <file>', 'where the configuration goes; on stdout unless said')
+    .option('--force', 'over a file that is there')
+    .option('--regions <list>', 'region by pool, e.g. a=eu-west,b=eu-west,*=us-east; a pool is a region of its own unless said')
+    .option('--probe <scheme>', 'how targets are guessed: https, http or http:8080', 'https')
+    .option(...SERVICES)
+    .option(...JSON_OUT)
+    .action(importWith(importer));
+}
+program
   .command('replay')
   .description('what a recording would have been decided under another configuration: which moves, when, and how that differs')
   .requiredOption('--record <paths...>', 'recordings, or folders of them')
@@ -269,6 +325,7 @@ program
   .description('three regions on this machine: one dies with its coordinator, returns; then a vantage goes blind')
   .option('--fast', '1 s probes and short holds: within a minute')
   .option('--cluster', 'the store is a real etcd with a member in each region; the one that leads dies too')
+  .option('--provider <kind>', 'what serves users: builtin, a real server (rfc2136) or the stand-in of a vendor', 'builtin')
   .option('--stay', 'leave it running and print what to try')
   .option('--json', 'the last line of stdout is one JSON object')
   .action(demo);

@@ -3,17 +3,15 @@
 import { appendFileSync } from 'node:fs';
 import { isManual } from '../../providers/fence.ts';
 import type { ReadBack } from '../../providers/provider.ts';
-import { loadCluster, loadConfig } from '../config/load.ts';
-import { paceIn } from '../config/providers/index.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { list } from '../config/words.ts';
 import { ERRORS, errorText, Fault } from '../errors.ts';
-import { type ClusterConfig, pathsOf, type ServiceConfig } from '../model.ts';
+import { pathsOf, type ServiceConfig } from '../model.ts';
 import { isoTime, type Ports } from '../ports.ts';
 import { routeText } from '../publish/adopt.ts';
 import { byHand, type HandContext, type HandPlan, planByHand, readServed, routeFrom, setByHand } from '../publish/break-glass.ts';
+import { type Files, filesOf, serviceOf } from './files.ts';
 import { openCommandStore, type Saying } from './open.ts';
-import { sayProblems } from './problems.ts';
 import { type OpenedProviders, oneLine, openedProviders } from './providers.ts';
 
 export interface RouteShowOptions {
@@ -48,31 +46,6 @@ export interface RouteContext extends Saying {
   /** Opens the store of a service whose gate lies in it; absent: the one that the file names. */
   open?: typeof openCommandStore;
 }
-
-interface Files {
-  config: ReplicaConfig;
-  cluster: ClusterConfig;
-}
-
-/** Both files, or the exit code of having said what is wrong with them. */
-const filesOf = (options: { config: string; file?: string; json?: boolean }, context: Saying): Files | number => {
-  const loaded = loadConfig(options.config);
-  if (!loaded.ok) return sayProblems(loaded.problems, options.json, context);
-  const { config } = loaded;
-  if (options.file !== undefined) {
-    const wanted = loadCluster(options.file, paceIn(config));
-    return wanted.ok ? { config, cluster: wanted.cluster } : sayProblems(wanted.problems, options.json, context);
-  }
-  if (config.cluster === null)
-    throw new Fault('ERR_USAGE', `${config.file} has no cluster section; name the file that was applied with --file`);
-  return { config, cluster: config.cluster };
-};
-
-const serviceOf = ({ services }: ClusterConfig, name: string): ServiceConfig => {
-  const service = services.find((s) => s.name === name);
-  if (service === undefined) throw new Fault('ERR_USAGE', `--service ${name}: the file configures ${list(services.map((s) => s.name))}`);
-  return service;
-};
 
 const servedText = ({ shares, fence, foreign }: ReadBack): string => {
   const by = fence === null ? 'no fence' : `fence ${fence.v} by ${fence.writer}${isManual(fence) ? ', set by hand' : ''}`;

@@ -1,11 +1,24 @@
-// What the authoritative server answers, asked directly again and again: twenty questions a look, so that an address without a share is seen to be
-// absent and not only missed. Ignores what ought to be answered; that is the reader's subject.
+// What users are sent to, asked again and again: twenty questions a look, so that a region without a share is seen to be absent and not only missed. Ignores
+// what ought to be answered; that is the reader's subject.
 import { follow } from '../dns/codec.ts';
 import { type DnsServer, query } from '../dns/exchange.ts';
 import { type Ports, sleep } from '../ports.ts';
+import { PLACES } from './scene.ts';
 
 export const SAMPLES = 20;
 const QUERY_MS = 1000;
+
+/** One question as a user's: the regions that its answer leads to. Rejects when nobody answers. */
+export type Sample = (signal: AbortSignal) => Promise<readonly string[]>;
+
+/** Asks a DNS server for the addresses of a name. */
+export const sampleDns =
+  (ports: Ports, server: DnsServer, name: string): Sample =>
+  async (signal) => {
+    const reply = await query({ ports, server, name, type: 'A', recursionDesired: false, timeoutMs: QUERY_MS, signal });
+    const { addresses } = follow(reply, name, 'A');
+    return PLACES.filter(({ address }) => addresses.includes(address)).map(({ region }) => region);
+  };
 
 /** One look. Instants are monotonic. */
 export interface AnswerLook {
@@ -13,7 +26,7 @@ export interface AnswerLook {
   atMs: number;
   /** Questions that were answered, of SAMPLES. */
   answered: number;
-  addresses: ReadonlySet<string>;
+  regions: ReadonlySet<string>;
 }
 
 export interface AnswerWatch {
@@ -22,24 +35,20 @@ export interface AnswerWatch {
 
 export interface AnswerWatchOptions {
   ports: Ports;
-  server: DnsServer;
-  name: string;
+  sample: Sample;
   /** From the end of one look to the start of the next. */
   everyMs: number;
   onLook(look: AnswerLook): void;
 }
 
-export const watchAnswers = ({ ports, server, name, everyMs, onLook }: AnswerWatchOptions): AnswerWatch => {
+export const watchAnswers = ({ ports, sample, everyMs, onLook }: AnswerWatchOptions): AnswerWatch => {
   const stopping = new AbortController();
   const { signal } = stopping;
-  const ask = async (): Promise<readonly string[]> =>
-    follow(await query({ ports, server, name, type: 'A', recursionDesired: false, timeoutMs: QUERY_MS, signal }), name, 'A').addresses;
-
   const look = async (): Promise<AnswerLook> => {
     const startedAtMs = ports.clock.monoMs();
-    const replies = await Promise.all(Array.from({ length: SAMPLES }, () => ask().catch(() => null)));
+    const replies = await Promise.all(Array.from({ length: SAMPLES }, () => sample(signal).catch(() => null)));
     const answered = replies.filter((reply) => reply !== null);
-    return { startedAtMs, atMs: ports.clock.monoMs(), answered: answered.length, addresses: new Set(answered.flat()) };
+    return { startedAtMs, atMs: ports.clock.monoMs(), answered: answered.length, regions: new Set(answered.flat()) };
   };
 
   const life = (async () => {

@@ -94,40 +94,52 @@ export const createUser = ({ ports, dnsServer, name, appPort, everyMs, onLanding
 };
 
 /** The `x-region` of a 200 reply to `GET /`. Rejects with the reason when there is none within STEP_MS. */
-const regionAt = (ports: Ports, to: { host: string; port: number }, host: string, outer: AbortSignal): Promise<string> => {
-  const where = `http://${to.host}:${to.port}/`;
-  const request = `GET / HTTP/1.1\r\nhost: ${host}\r\nuser-agent: tidegate-demo-user\r\nconnection: close\r\n\r\n`;
-  return withDeadline(
+const regionAt = (ports: Ports, to: Where, host: string, outer: AbortSignal): Promise<string> =>
+  withDeadline(
     ports.timers,
     STEP_MS,
-    where,
-    (signal) =>
-      new Promise((resolve, reject) => {
-        const socket = ports.net.tcp(to);
-        const end = (settle: () => void): void => {
-          settle();
-          socket.destroy();
-        };
-        signal.addEventListener('abort', () => end(() => reject(signal.reason)), { once: true });
-        socket.on('error', (error) => end(() => reject(error)));
-        socket.on('close', () => reject(new Error(`${where}: closed before the head of a reply was complete`)));
-        socket.on('connect', () => socket.write(request));
-        let head = '';
-        socket.on('data', (chunk: Buffer) => {
-          head += chunk.toString('latin1');
-          const length = head.indexOf('\r\n\r\n');
-          if (length < 0 && head.length < HEAD_BYTES_MAX) return;
-          const region = length < 0 ? null : regionIn(head.slice(0, length));
-          end(() =>
-            region === null ? reject(new Error(`${where}: expected 200 with x-region, found "${firstLine(head)}"`)) : resolve(region),
-          );
-        });
-      }),
+    urlOf(to),
+    async (signal) => {
+      const head = await headFrom(ports, to, host, signal);
+      const region = regionIn(head);
+      if (region === null) throw new Error(`${urlOf(to)}: expected 200 with x-region, found "${firstLine(head)}"`);
+      return region;
+    },
     outer,
   );
+
+interface Where {
+  host: string;
+  port: number;
+}
+
+const urlOf = ({ host, port }: Where): string => `http://${host}:${port}/`;
+
+/** The head of the reply to `GET /` on a fresh connection. Rejects when it ends before, with the signal's reason when that aborts. */
+export const headFrom = (ports: Pick<Ports, 'net'>, to: Where, host: string, signal: AbortSignal): Promise<string> => {
+  const request = `GET / HTTP/1.1\r\nhost: ${host}\r\nuser-agent: tidegate-demo-user\r\nconnection: close\r\n\r\n`;
+  return new Promise((resolve, reject) => {
+    const socket = ports.net.tcp(to);
+    const end = (settle: () => void): void => {
+      settle();
+      socket.destroy();
+    };
+    signal.addEventListener('abort', () => end(() => reject(signal.reason)), { once: true });
+    socket.on('error', (error) => end(() => reject(error)));
+    socket.on('close', () => reject(new Error(`${urlOf(to)}: closed before the head of a reply was complete`)));
+    socket.on('connect', () => socket.write(request));
+    let head = '';
+    socket.on('data', (chunk: Buffer) => {
+      head += chunk.toString('latin1');
+      const length = head.indexOf('\r\n\r\n');
+      if (length >= 0) end(() => resolve(head.slice(0, length + 2)));
+      else if (head.length >= HEAD_BYTES_MAX) end(() => reject(new Error(`${urlOf(to)}: the head of the reply never ends`)));
+    });
+  });
 };
 
 const firstLine = (head: string): string => head.slice(0, 100).split('\r\n')[0] ?? '';
 
-const regionIn = (head: string): string | null =>
+/** The region that answered with 200; null: none did. */
+export const regionIn = (head: string): string | null =>
   /^HTTP\/1\.[01] 200[ \r]/.test(head) ? (/\r\nx-region:[ \t]*([\w.-]{1,63})[ \t]*(?:\r|$)/i.exec(head)?.[1] ?? null) : null;

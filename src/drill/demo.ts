@@ -8,6 +8,7 @@ import { killAll, lastWords } from './child.ts';
 import { type Outcome, outcomeOf } from './measure.ts';
 import { createNarrator, type Narrator } from './narrator.ts';
 import { introduction, whatToTry } from './programme.ts';
+import { providerRooms, type RoomName } from './provider-room.ts';
 import { type OpenStoreRoom, openRooms, type Rooms, removeFolders } from './rooms.ts';
 import { FAST_PACE, PACE, type Pace } from './scene.ts';
 import { createStage } from './stage.ts';
@@ -19,6 +20,8 @@ export interface DemoOptions {
   fast: boolean;
   /** The store is a real etcd with a member in each region, and the member that leads dies with the coordinator. */
   cluster: boolean;
+  /** What serves users. */
+  provider: RoomName;
   /** Leave it running until interrupted. */
   stay: boolean;
   /** The last line of stdout is the outcome as JSON; everything else goes to stderr. */
@@ -32,13 +35,13 @@ const INTERRUPTED_EXIT = 130;
 class Interrupted extends Error {}
 
 /** Runs the whole demo. Out: the exit code. Throws nothing that the world does; Ctrl-C ends it early, cleanly. */
-export const runDemo = async ({ ports, fast, cluster, stay, json, version }: DemoOptions): Promise<number> => {
+export const runDemo = async ({ ports, fast, cluster, provider, stay, json, version }: DemoOptions): Promise<number> => {
   const out = json ? process.stderr : process.stdout;
   const narrator = createNarrator(ports, out, process.env.NO_COLOR !== undefined && process.env.NO_COLOR !== '');
   const ending = interruption();
   const pace = fast ? FAST_PACE : PACE;
-  narrator.text(introduction({ version, pace, fast, cluster }, narrator.paper));
-  const { outcome, interrupted } = await perform({ ports, pace, cluster, narrator, ending, stay });
+  narrator.text(introduction({ version, pace, fast, cluster, provider: providerRooms[provider].says }, narrator.paper));
+  const { outcome, interrupted } = await perform({ ports, pace, cluster, provider, narrator, ending, stay });
   ending.close();
   if (json) process.stdout.write(`${JSON.stringify(jsonOf(outcome))}\n`);
   if (interrupted) return INTERRUPTED_EXIT;
@@ -89,6 +92,7 @@ interface Performance {
   ports: Ports;
   pace: Pace;
   cluster: boolean;
+  provider: RoomName;
   narrator: Narrator;
   ending: Ending;
   stay: boolean;
@@ -98,6 +102,7 @@ const perform = async ({
   ports,
   pace,
   cluster,
+  provider,
   narrator,
   ending,
   stay,
@@ -114,7 +119,7 @@ const perform = async ({
   };
   let rooms: Rooms;
   try {
-    rooms = await openRooms(ports, pace, cluster ? etcd : undefined);
+    rooms = await openRooms(ports, pace, { ...(cluster ? { openStoreRoom: etcd } : {}), provider, onCrash: end });
   } catch (error) {
     const outcome = outcomeOf(null, 0, GOALS, [errorText(error)]);
     narrator.text(renderOutcome(outcome, narrator.paper));
@@ -138,7 +143,7 @@ const perform = async ({
   over = true;
   const interrupted = ending.signal.reason instanceof Interrupted;
   const course = stage.course();
-  if (course !== null) narrator.text(renderTimeline(course, narrator.paper));
+  if (course !== null) narrator.text(renderTimeline(course, narrator.paper, rooms.provider.serving));
   const outcome = outcomeOf(course, stage.falseDrains(), rooms.cluster.goals, failed);
   narrator.text(renderOutcome(outcome, narrator.paper));
   if (stay && !ending.signal.aborted) {

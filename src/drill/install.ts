@@ -29,11 +29,9 @@ export const ensureEtcd = async (tell: (text: string) => void): Promise<string> 
   return installed;
 };
 
-const onPath = (name: string): string | null =>
-  (process.env.PATH ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, name))
-    .find((file) => isExecutable(file)) ?? null;
+/** `more`: folders to look into after those of the PATH. */
+export const onPath = (name: string, more: readonly string[] = []): string | null =>
+  [...(process.env.PATH ?? '').split(delimiter), ...more].map((folder) => join(folder, name)).find((file) => isExecutable(file)) ?? null;
 
 const isExecutable = (file: string): boolean => {
   try {

@@ -1,11 +1,10 @@
 // One member of an etcd as a process on loopback: started, asked how it is, handed the leadership, killed. It dies with the process that started it,
 // however that one ends. Asks through etcd's JSON gateway, a connection per question; records never go this way.
-import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { z } from 'zod';
 import { errorText, Fault } from '../errors.ts';
 import { type Ports, sleep, withDeadline } from '../ports.ts';
-import { lastWords, mortal } from './child.ts';
+import { lastWords } from './child.ts';
+import { startGuarded } from './guarded.ts';
 
 export interface MemberOptions {
   /** Path of etcd. */
@@ -40,9 +39,6 @@ export interface Member {
 export const LOOPBACK = '127.0.0.1';
 export const loopbackUrl = (port: number): string => `http://${LOOPBACK}:${port}`;
 
-/** Becomes etcd; what it leaves in the background ends it when the process that holds the other end of descriptor 3 is gone. */
-const GUARDED = '( read _ <&3; kill -9 $$ ) & exec "$@" 3<&-';
-
 export const startMember = (options: MemberOptions): Member => {
   const { program, name, dataDir, logFile, clientPort, peerPort, onEnd } = options;
   const flags = {
@@ -58,39 +54,8 @@ export const startMember = (options: MemberOptions): Member => {
     'election-timeout': String(options.electionMs),
   };
   const args = [...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`), '--pre-vote', ...(options.flags ?? [])];
-  const log = openSync(logFile, 'a', 0o600);
-  // In a group of its own: Ctrl-C in a terminal reaches the parent alone, and one signal ends the member with its guard.
-  const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', program, ...args], {
-    stdio: ['ignore', log, log, 'pipe'],
-    env: environment(),
-    detached: true,
-  });
-  closeSync(log);
-  let asked = false;
-  const signal = (): void => {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    } catch {
-      // Nobody of the group is left.
-    }
-  };
-  const gone = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve(errorText(error)));
-    child.once('exit', (code, sent) => resolve(sent ?? `exit ${code}`));
-  });
-  const kill = async (): Promise<void> => {
-    asked = true;
-    signal();
-    await gone;
-  };
-  const forget = mortal(kill);
-  void gone.then((how) => {
-    // The guard outlives a member that ends by itself.
-    signal();
-    forget();
-    onEnd(how, asked);
-  });
-  return { name, pid: child.pid ?? 0, clientPort, logFile, kill };
+  const guarded = startGuarded({ program, args, logFile, env: environment(), onEnd });
+  return { name, ...guarded, clientPort, logFile };
 };
 
 /** Ours without what etcd would take for settings of its own. Debian's refuses 64-bit ARM unless it is told that this is meant. */

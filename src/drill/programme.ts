@@ -12,14 +12,17 @@ export interface Bill {
   fast: boolean;
   /** The store is an etcd with a member in each region. */
   cluster: boolean;
+  /** What is out of the ordinary about what serves users; empty: nothing. */
+  provider: string;
 }
 
-export const introduction = ({ version, pace, fast, cluster }: Bill, paper: Paper): string => {
+export const introduction = ({ version, pace, fast, cluster, provider }: Bill, paper: Paper): string => {
   const probes = fast
     ? `Fast: probes every ${say(pace.intervalMs)} instead of 5 s`
     : `Probes every ${say(pace.intervalMs)} and thresholds by default`;
   const paragraphs = [
     `Three regions on this machine, each with its own Tidegate instance${cluster ? ', a member of the etcd that is the store,' : ''} and a small app; ${pace.users} users reach ${SERVICE} by DNS.`,
+    ...(provider === '' ? [] : [provider]),
     `${probes}; recovery hold ${say(pace.holdMs)} and ramp steps of ${say(pace.stepMs)} instead of a minute, TTL ${pace.ttlS} s. Takes about ${fast ? 'forty seconds' : 'a minute and a half'}.`,
   ];
   return `${paint(`Tidegate ${version} demo`, 'head', paper)}\n${paragraphs.flatMap((text) => fold(text, paper.width)).join('\n')}\n`;
@@ -31,7 +34,7 @@ export const whatToTry = (rooms: Rooms, children: readonly Child[], paper: Paper
   const order = `{"kind":"drain","scope":{"region":"${PLACES[0]?.region}"},"reason":"trying it","owner":"me","ttl":"2m"}`;
   const lines = [
     '# where users are sent; ask a few times',
-    `dig @127.0.0.1 -p ${rooms.doors.dns} ${SERVICE} +short`,
+    `dig @127.0.0.1 -p ${rooms.provider.dnsPort} ${SERVICE} +short`,
     '# what each region knows, and why',
     ...children.map(({ region, apiPort }) => `curl -s http://127.0.0.1:${apiPort}/v1/status   # ${region}`),
     '# drain a region by hand for two minutes; DELETE takes it back',

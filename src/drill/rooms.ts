@@ -1,20 +1,23 @@
-// What the demo's parent process keeps for its regions: a folder of its own, the store, the builtin DNS server, and a port that is free on every region's
+// What the demo's parent process keeps for its regions: a folder of its own, the store, what serves users, and a port that is free on every region's
 // address. It neither votes nor coordinates. Closed in reverse; the folder goes with it.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { serveBuiltin } from '../../providers/builtin/server.ts';
 import { applyMembers } from '../coordinate/members.ts';
 import type { ClusterConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import { ensureSecret } from '../secrets.ts';
 import { freePort } from './port.ts';
-import { clusterOf, type Doors, type Pace, PLACES, regionFile, ZONE } from './scene.ts';
+import { type ProviderRoom, providerRooms, type RoomName } from './provider-room.ts';
+import { clusterOf, type Pace, PLACES, regionFile } from './scene.ts';
 import { openEmbeddedRoom, type StoreRoom } from './store-room.ts';
 
 export interface Rooms extends Pick<StoreRoom, 'store' | 'where' | 'members'> {
   folder: string;
-  doors: Doors;
+  /** The one port of every region's app. */
+  app: number;
+  /** What serves users. */
+  provider: ProviderRoom;
   /** What `configure` applies; its version is the store's to count. */
   cluster: ClusterConfig;
   /** Gives the cluster its configuration: from then on the regions probe each other. */
@@ -27,18 +30,23 @@ export interface Rooms extends Pick<StoreRoom, 'store' | 'where' | 'members'> {
 /** In a folder, with what it says while it does so. */
 export type OpenStoreRoom = (folder: string) => Promise<StoreRoom>;
 
-const LOOPBACK = '127.0.0.1';
+export interface RoomsOptions {
+  /** In this process unless said. */
+  openStoreRoom?: OpenStoreRoom;
+  /** `builtin` unless said. */
+  provider?: RoomName;
+  /** A process of the provider's ended although nobody asked. */
+  onCrash?: (how: string) => void;
+}
 
 /** Opens everything and writes the configuration of every region. Throws a Fault with everything closed again. */
 export const openRooms = async (
   ports: Ports,
   pace: Pace,
-  openStoreRoom: OpenStoreRoom = (folder) => openEmbeddedRoom(ports, folder),
+  { openStoreRoom = (folder) => openEmbeddedRoom(ports, folder), provider: kind = 'builtin', onCrash = () => {} }: RoomsOptions = {},
 ): Promise<Rooms> => {
-  const app = await freePort(
-    ports,
-    PLACES.map(({ address }) => address),
-  );
+  const { addresses, open } = providerRooms[kind];
+  const app = await freePort(ports, [...PLACES.map(({ address }) => address), ...addresses]);
   const folder = mkdtempSync(join(tmpdir(), 'tidegate-demo-'));
   const closing: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
   folders.add(folder);
@@ -49,15 +57,15 @@ export const openRooms = async (
   try {
     const { store, where, entry, members, close: closeStore } = await openStoreRoom(folder);
     closing.push(closeStore);
-    const any = { host: LOOPBACK, port: 0 };
-    const token = ensureSecret(join(folder, 'dns.token'), ports.random);
-    const dns = await serveBuiltin({ ports, zoneName: ZONE, dns: any, control: any, token });
-    closing.push(() => dns.close());
-    const doors: Doors = { dns: dns.dnsPort, control: dns.controlPort, app };
+    const provider = await (await open())({ ports, folder, pace, app, onCrash });
+    closing.push(() => provider.close());
     const configFile = (region: string): string => join(folder, `${region}.yaml`);
     ensureSecret(join(folder, 'operator.token'), ports.random);
-    for (const { region } of PLACES) writeFileSync(configFile(region), regionFile(region, doors, entry(region)), { mode: 0o600 });
-    const cluster = clusterOf(pace, doors);
+    for (const { region } of PLACES)
+      writeFileSync(configFile(region), regionFile(region, provider.entry(region), entry(region), provider.sections?.(region)), {
+        mode: 0o600,
+      });
+    const cluster = clusterOf(pace, app, provider);
     const configure = async (): Promise<void> =>
       void (await applyMembers(store, cluster, { ports, by: 'demo', reason: 'the story begins' }));
     return {
@@ -65,7 +73,8 @@ export const openRooms = async (
       store,
       where,
       members,
-      doors,
+      app,
+      provider,
       cluster,
       configure,
       configFile,

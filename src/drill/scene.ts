@@ -58,21 +58,21 @@ export const FAST_PACE: Pace = {
   electionMs: 1000,
 };
 
-/** Ports of the parent process, all on 127.0.0.1, and the one of every app. */
-export interface Doors {
-  dns: number;
-  control: number;
-  app: number;
+/** What the rest of the scene has to know of what serves users. */
+export interface Served {
+  /** What a region looks at to know that its own uplink works: doors of the parent. */
+  anchors: readonly string[];
+  /** How Tidegate itself sees that users follow; as the file spells it. */
+  converge: object;
+  /** Users reach regions by their addresses. False: a load balancer is in between. */
+  byAddress: boolean;
 }
 
-/** What a region looks at to know that its own uplink works: two doors of the parent. */
-export const anchorsOf = (doors: Doors): readonly string[] => [`tcp://127.0.0.1:${doors.dns}`, `tcp://127.0.0.1:${doors.control}`];
-
 /** The cluster's configuration: three regions that vote, one service in `auto`, thresholds by default. */
-export const clusterOf = (pace: Pace, doors: Doors): ClusterConfig =>
+export const clusterOf = (pace: Pace, app: number, { anchors, converge, byAddress }: Served): ClusterConfig =>
   clusterSchema.parse({
     name: 'demo',
-    regions: PLACES.map(({ region }) => ({ name: region, anchors: anchorsOf(doors) })),
+    regions: PLACES.map(({ region }) => ({ name: region, anchors })),
     policy: { interval: `${pace.intervalMs}ms`, recoveryHold: `${pace.holdMs}ms`, rampStep: `${pace.stepMs}ms` },
     services: [
       {
@@ -83,20 +83,21 @@ export const clusterOf = (pace: Pace, doors: Doors): ClusterConfig =>
         steering: 'weighted',
         pools: PLACES.map(({ region, address }) => ({
           name: region,
-          answers: [address],
-          targets: [{ name: 'app', healthz: `http://${address}:${doors.app}/healthz`, readyz: `http://${address}:${doors.app}/readyz` }],
+          ...(byAddress ? { answers: [address] } : {}),
+          targets: [{ name: 'app', healthz: `http://${address}:${app}/healthz`, readyz: `http://${address}:${app}/readyz` }],
         })),
-        converge: { authoritative: [`127.0.0.1:${doors.dns}`], request: { port: doors.app, path: '/' } },
+        converge,
       },
     ],
   });
 
-/** One region's configuration file. Token files are named relative to it; `store` is what stands under that name. */
-export const regionFile = (region: string, doors: Doors, store: object): string =>
+/** One region's configuration file. Token files are named relative to it; `store` and `provider` are what stands there, `more` further sections. */
+export const regionFile = (region: string, provider: object, store: object, more: object = {}): string =>
   `# Made by the demo for ${region}; gone when it ends.\n${stringify({
     region,
     replica: REPLICA,
     api: { listen: '127.0.0.1:0', tokenFile: 'operator.token' },
     store,
-    providers: { [PROVIDER]: { kind: 'builtin', zone: ZONE, control: `127.0.0.1:${doors.control}`, tokenFile: 'dns.token' } },
+    providers: { [PROVIDER]: provider },
+    ...more,
   })}`;

@@ -19,7 +19,7 @@ export interface Stage {
   view(): View;
   /** What the store says of the one service; null before the first decision. */
   service(): ServiceRouting | null;
-  /** Regions that the DNS server answers with. */
+  /** Regions that users are sent to. */
   answering(): ReadonlySet<string>;
   crowd(): Crowd | null;
   /** Users arrive. */
@@ -114,7 +114,7 @@ export const createStage = ({ ports, rooms, pace, narrator, signal }: StageOptio
   };
 
   const take = (sighting: Sighting): void => {
-    for (const line of linesOf(sighting)) narrator.line(line);
+    for (const line of linesOf(sighting, rooms.provider.serving)) narrator.line(line);
     if (sighting.kind === 'decision')
       for (const change of sighting.audit.changes) falseDrains += [...alive].filter((pool) => isDrainOf(pool, change)).length;
     if (following && course !== null) followSighting(course, sighting);
@@ -161,32 +161,23 @@ export const createStage = ({ ports, rooms, pace, narrator, signal }: StageOptio
     changed();
   };
 
-  const tellAnswers = ({ addresses, atMs }: AnswerLook): void => {
-    const came = PLACES.filter(({ region, address }) => addresses.has(address) && !answering.has(region)).map(({ region }) => region);
+  const { serving } = rooms.provider;
+  const tellAnswers = ({ regions, atMs }: AnswerLook): void => {
+    const came = PLACES.map(({ region }) => region).filter((region) => regions.has(region) && !answering.has(region));
     // A small share may be missed by twenty questions; only a region without any is told to be gone.
-    const left = PLACES.filter(
-      ({ region, address }) => !addresses.has(address) && answering.has(region) && (service()?.route[region] ?? 0) === 0,
-    ).map(({ region }) => region);
-    if (came.length > 0)
-      narrator.line({ who: 'dns', text: `answers ${came.join(', ')}${answering.size > 0 ? ' too' : ''}`, tone: 'plain' }, atMs);
-    if (left.length > 0)
-      narrator.line({ who: 'dns', text: `not one of ${SAMPLES} answers names ${left.join(' or ')} any more`, tone: 'plain' }, atMs);
+    const left = PLACES.map(({ region }) => region).filter(
+      (region) => !regions.has(region) && answering.has(region) && (service()?.route[region] ?? 0) === 0,
+    );
+    if (came.length > 0) narrator.line({ who: serving.who, text: serving.came(came, answering.size > 0), tone: 'plain' }, atMs);
+    if (left.length > 0) narrator.line({ who: serving.who, text: serving.left(left, SAMPLES), tone: 'plain' }, atMs);
     for (const region of came) answering.add(region);
     for (const region of left) answering.delete(region);
   };
 
-  const followAnswers = (now: Course, { addresses, atMs }: AnswerLook): void => {
-    const address = PLACES.find(({ region }) => region === now.dead)?.address ?? '';
-    note({ answeredAtMs: addresses.has(address) ? null : (now.answeredAtMs ?? atMs) });
-  };
+  const followAnswers = (now: Course, { regions, atMs }: AnswerLook): void =>
+    note({ answeredAtMs: regions.has(now.dead) ? null : (now.answeredAtMs ?? atMs) });
 
-  const answers = watchAnswers({
-    ports,
-    server: { host: '127.0.0.1', port: rooms.doors.dns },
-    name: SERVICE,
-    everyMs: LOOK_EVERY_MS,
-    onLook: takeLook,
-  });
+  const answers = watchAnswers({ ports, sample: rooms.provider.sample, everyMs: LOOK_EVERY_MS, onLook: takeLook });
 
   // ---- the users ----
 
@@ -210,8 +201,8 @@ export const createStage = ({ ports, rooms, pace, narrator, signal }: StageOptio
     open() {
       crowd ??= gatherCrowd({
         ports,
-        dnsPort: rooms.doors.dns,
-        appPort: rooms.doors.app,
+        dnsPort: rooms.provider.dnsPort,
+        appPort: rooms.app,
         users: pace.users,
         visitEveryMs: pace.visitEveryMs,
         spreadMs: pace.ttlS * 1000,

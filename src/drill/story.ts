@@ -43,13 +43,14 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
   const tell = (who: string, text: string, tone: 'plain' | 'bad' | 'good' | 'strong' = 'plain'): void => narrator.line({ who, text, tone });
 
   const { members } = rooms;
+  const { serving } = rooms.provider;
   const start = async ({ region, address }: (typeof PLACES)[number]): Promise<void> => {
     const child = await startChild({
       ports,
       region,
       configFile: rooms.configFile(region),
       logFile: rooms.logFile(region),
-      app: { host: address, port: rooms.doors.app },
+      app: { host: address, port: rooms.app },
       startMs: START_MS,
       onEnd(how, asked) {
         children.delete(region);
@@ -60,7 +61,7 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
     children.set(region, child);
     stage.setAlive(region, true);
     const etcd = members === null ? '' : `, etcd ${members.of(region).address} (pid ${members.of(region).pid})`;
-    tell(region, `up: pid ${child.pid}, app ${address}:${rooms.doors.app}, API 127.0.0.1:${child.apiPort}${etcd}`);
+    tell(region, `up: pid ${child.pid}, app ${address}:${rooms.app}, API 127.0.0.1:${child.apiPort}${etcd}`);
   };
 
   const childOf = (region: string): Child => {
@@ -73,13 +74,17 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
 
   const opening = async (): Promise<void> => {
     narrator.act('Three regions come up');
-    tell('demo', `${rooms.where}, DNS on 127.0.0.1:${rooms.doors.dns}; this process neither votes nor decides`);
+    tell('demo', `${rooms.where}, ${rooms.provider.where}; this process neither votes nor decides`);
     await Promise.all(PLACES.map(start));
     await rooms.configure();
     tell('demo', `configuration applied: ${PLACES.length} regions vote, 2 must agree; ${SERVICE} is steered automatically`);
     await stage.until(LONG_MS, 'nobody became coordinator', () => stage.view().leader);
     await stage.until(LONG_MS, 'no first route was decided', () => (stage.service()?.fence ?? 0) > 0);
-    await stage.until(LONG_MS, 'the DNS server did not answer all three regions', () => stage.answering().size === PLACES.length);
+    await stage.until(
+      LONG_MS,
+      `users were not sent to all three regions by ${serving.name}`,
+      () => stage.answering().size === PLACES.length,
+    );
     stage.open();
     await stage.until(LONG_MS, 'not every user landed', () => isServed());
     tell('users', `all ${pace.users} land: ${whereText(whereabouts(diaries()))}`);
@@ -118,12 +123,13 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
     if (members !== null) tell(await members.leader(), 'its etcd member leads the store now');
     await stage.until(LONG_MS, `nobody took over from ${dead}`, () => stage.course()?.takenOverAtMs ?? null);
     await stage.until(LONG_MS, `no decision drained ${dead}`, () => stage.course()?.decidedAtMs ?? null);
-    await stage.until(LONG_MS, `${dead} was not gone from the answers`, () => stage.course()?.answeredAtMs ?? null);
+    await stage.until(LONG_MS, `${serving.name} still sent users to ${dead}`, () => stage.course()?.answeredAtMs ?? null);
     const settled = await stage.until(LONG_MS, `not every user had left ${dead} for good`, () => settledSince(dead, killedAtMs));
     stage.settle(settled);
     tell('users', `${dead} is left for good, every answer that named it has expired: ${whereText(whereabouts(diaries()))}`, 'good');
     // Its vantages saw the users leave as well; only without the region among them is that the figure of this outage.
-    await stage.until(LONG_MS, `Tidegate did not measure how long users took to leave ${dead}`, () => ownConvergenceMs());
+    if (rooms.provider.measured)
+      await stage.until(LONG_MS, `Tidegate did not measure how long users took to leave ${dead}`, () => ownConvergenceMs());
     return dead;
   };
 
@@ -153,7 +159,7 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
     if (place !== undefined) await start(place);
     const patienceMs = LONG_MS + pace.holdMs + 3 * pace.stepMs;
     await stage.until(patienceMs, `${dead} did not get its full share back`, () => stage.service()?.pools[dead]?.state === 'in');
-    await stage.until(LONG_MS, 'the DNS server did not acknowledge the full route', isPublished);
+    await stage.until(LONG_MS, `${serving.name} did not acknowledge the full route`, isPublished);
     await stage.until(LONG_MS, `no user landed in ${dead} again`, () => whereabouts(diaries()).has(dead));
     tell('users', `land in ${dead} again: ${whereText(whereabouts(diaries()))}`, 'good');
   };

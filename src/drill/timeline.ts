@@ -67,6 +67,36 @@ export const renderHead = (text: string, paper: Paper): string =>
 
 // ---- sightings in words ----
 
+/** How the story speaks of what serves users. */
+export interface Serving {
+  /** As who says a line. */
+  who: string;
+  /** Within a sentence. */
+  name: string;
+  /** Regions that users are sent to from now on. */
+  came(regions: readonly string[], more: boolean): string;
+  /** Regions of which no sample has been seen any more. */
+  left(regions: readonly string[], samples: number): string;
+  gone(region: string): string;
+}
+
+export const DNS: Serving = {
+  who: 'dns',
+  name: 'DNS',
+  came: (regions, more) => `answers ${regions.join(', ')}${more ? ' too' : ''}`,
+  left: (regions, samples) => `not one of ${samples} answers names ${regions.join(' or ')} any more`,
+  gone: (region) => `20 answers of 20 without ${region}`,
+};
+
+/** A load balancer that all users go through. */
+export const BALANCER: Serving = {
+  who: 'lb',
+  name: 'load balancer',
+  came: (regions, more) => `sends visits to ${regions.join(', ')}${more ? ' too' : ''}`,
+  left: (regions, samples) => `not one of ${samples} visits goes to ${regions.join(' or ')} any more`,
+  gone: (region) => `20 visits of 20 without ${region}`,
+};
+
 const routeText = (route: Route): string =>
   Object.entries(route)
     .map(([pool, share]) => `${pool} ${percent(share)}`)
@@ -77,7 +107,7 @@ const percent = (share: number): string => `${share % 10 === 0 ? share / 10 : (s
 const REASONS: Readonly<Record<string, string>> = { pending: 'no answer yet', refused: 'connection refused', unreachable: 'no route' };
 
 /** Lines for one sighting; most are one, a decision has one for its sentence and one for each change of route. */
-export const linesOf = (sighting: Sighting): readonly Line[] => {
+export const linesOf = (sighting: Sighting, serving: Serving = DNS): readonly Line[] => {
   switch (sighting.kind) {
     case 'suspicion':
       return [{ who: sighting.by, text: `suspects ${sighting.of}: ${REASONS[sighting.reason] ?? sighting.reason}`, tone: 'plain' }];
@@ -100,7 +130,7 @@ export const linesOf = (sighting: Sighting): readonly Line[] => {
     case 'leader':
       return [{ who: sighting.region, text: `coordinates now (epoch ${sighting.epoch})`, tone: 'strong' }];
     case 'acknowledged':
-      return [{ who: 'dns', text: `acknowledged fence ${sighting.fence}`, tone: 'plain' }];
+      return [{ who: serving.who, text: `acknowledged fence ${sighting.fence}`, tone: 'plain' }];
     case 'decision': {
       const { by, v, because, wouldChange, changes } = sighting.audit;
       const who = by.split('/')[0] ?? by;
@@ -128,7 +158,7 @@ const BAR_MAX = 40;
 const AROUND = 53;
 
 /** The failover to scale, t0 to t6, in seconds since the kill. */
-export const renderTimeline = (course: Course, paper: Paper): string => {
+export const renderTimeline = (course: Course, paper: Paper, serving: Serving = DNS): string => {
   const { dead, heir } = course;
   const marks: readonly Mark[] = [
     { name: '', atMs: course.killedAtMs, what: `kill -9 of ${dead}` },
@@ -137,8 +167,8 @@ export const renderTimeline = (course: Course, paper: Paper): string => {
     { name: 't2', atMs: course.quorumAtMs, what: 'quorum of votes' },
     { name: '', atMs: course.takenOverAtMs, what: `takeover by ${heir ?? 'another region'}` },
     { name: 't3', atMs: course.decidedAtMs, what: 'decision committed' },
-    { name: 't4', atMs: course.acknowledgedAtMs, what: 'DNS acknowledged' },
-    { name: 't5', atMs: course.answeredAtMs, what: `20 answers of 20 without ${dead}` },
+    { name: 't4', atMs: course.acknowledgedAtMs, what: `${serving.name} acknowledged` },
+    { name: 't5', atMs: course.answeredAtMs, what: serving.gone(dead) },
     { name: 't6', atMs: course.settledAtMs, what: 'every user elsewhere, for good' },
   ];
   const lastMs = Math.max(...marks.map(({ atMs }) => atMs ?? course.killedAtMs)) - course.killedAtMs;

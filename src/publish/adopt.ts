@@ -61,7 +61,8 @@ export interface AdoptedRouting {
 /** The share a pool has of the configured one may differ by this much, in thousandths, from what its memory says: rounding. */
 const ROUNDING = 10;
 
-const steered = (service: ServiceConfig, factor: (pool: PoolConfig) => number): Route => {
+/** Shares by the steering policy of the service. `factor`: thousandths of its weight that a pool carries. */
+export const steered = (service: ServiceConfig, factor: (pool: PoolConfig) => number): Route => {
   const policy = steeringOf(service.steering.kind);
   if (policy === undefined) throw new Error(`steering ${service.steering.kind} is not in the table although the configuration was checked`);
   return policy.steer(service.pools.map((p) => ({ pool: p.name, weight: p.weight, factor: factor(p) })));

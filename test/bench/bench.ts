@@ -1,4 +1,4 @@
-// `npm run bench -- [detection|false-drains|gray|publish|probe|gate|decide|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [detection|false-drains|gray|publish|providers|probe|gate|decide|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchCoordination } from './coordination.ts';
@@ -8,6 +8,7 @@ import { benchFalseDrains } from './false-drains.ts';
 import { benchGate } from './gate.ts';
 import { benchGray } from './gray.ts';
 import { benchProbe } from './probe.ts';
+import { benchProviders } from './providers.ts';
 import { benchPublish } from './publish.ts';
 
 export interface Bench {
@@ -53,6 +54,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   gray: {
     says: 'Errors now and then: how soon they are noticed against false alarms; references: research, and three faults in a row',
     run: benchGray,
+  },
+  providers: {
+    says: "What Tidegate adds to a provider's own time in a failover, by provider; reference: the time of what answers, in the same run",
+    run: benchProviders,
   },
   decide: { says: 'One decision over many targets and five vantages; reference: JSON.parse of the same votes', run: benchDecide },
 };

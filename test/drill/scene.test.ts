@@ -3,9 +3,15 @@ import { goalFindings } from '../../src/config/arithmetic.ts';
 import { checkDraft } from '../../src/config/check.ts';
 import { policyOf } from '../../src/config/defaults.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { clusterOf, type Doors, FAST_PACE, PACE, PLACES, regionFile } from '../../src/drill/scene.ts';
+import { clusterOf, FAST_PACE, PACE, PLACES, regionFile, type Served } from '../../src/drill/scene.ts';
 
-const DOORS: Doors = { dns: 7753, control: 7720, app: 8080 };
+const APP = 8080;
+const SERVED: Served = {
+  anchors: ['tcp://127.0.0.1:7753', 'tcp://127.0.0.1:7720'],
+  converge: { authoritative: ['127.0.0.1:7753'], request: { port: APP, path: '/' } },
+  byAddress: true,
+};
+const PROVIDER = { kind: 'builtin', zone: 'example.test', control: '127.0.0.1:7720', tokenFile: 'dns.token' };
 const REMOTE = { kind: 'remote', url: 'http://127.0.0.1:7710', tokenFile: 'store.token' };
 const ETCD = {
   kind: 'etcd',
@@ -15,18 +21,18 @@ const ETCD = {
 };
 
 test('the default demo has the default policy but for the hold and the steps', () => {
-  const { policy } = clusterOf(PACE, DOORS);
+  const { policy } = clusterOf(PACE, APP, SERVED);
   expect(policy).toEqual({ ...policyOf({}), recoveryHoldMs: 10_000, rampStepMs: 10_000 });
   expect(policy.intervalMs).toBe(5000);
 });
 
 test('both paces are configurations that check would accept, goals included, with either store', () => {
   for (const pace of [PACE, FAST_PACE]) {
-    const cluster = clusterOf(pace, DOORS);
+    const cluster = clusterOf(pace, APP, SERVED);
     expect(goalFindings(cluster)).toEqual([]);
     for (const entry of [REMOTE, ETCD])
       for (const { region } of PLACES) {
-        const loaded = parseConfig(regionFile(region, DOORS, entry), `/demo/${region}.yaml`);
+        const loaded = parseConfig(regionFile(region, PROVIDER, entry), `/demo/${region}.yaml`);
         if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
         const { store, providers, paging } = loaded.config;
         expect(checkDraft({ region, cluster, store, signs: false, providers, paging, broken: () => false })).toEqual([]);
@@ -35,7 +41,7 @@ test('both paces are configurations that check would accept, goals included, wit
 });
 
 test('a region joins by its own file: secrets by name, nothing of the cluster in it', () => {
-  const loaded = parseConfig(regionFile('eu-west', DOORS, REMOTE), '/demo/eu-west.yaml');
+  const loaded = parseConfig(regionFile('eu-west', PROVIDER, REMOTE), '/demo/eu-west.yaml');
   expect(loaded).toMatchObject({
     ok: true,
     config: {
