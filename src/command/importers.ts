@@ -100,6 +100,77 @@ const zonefile: Importer = {
   },
 };
 
-export const importers = { zonefile } as const satisfies Record<string, Importer>;
+/** Without what was not given. */
+const said = (given: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+
+const ENDPOINT: ImportOption = { flags: '--endpoint <url>', says: "instead of the vendor's own, for an emulator" };
+
+const route53: Importer = {
+  says: 'weighted or failover sets of a hosted zone of Amazon Route 53',
+  options: [
+    { flags: '--zone <name>', says: 'the name of the zone', required: true },
+    { flags: '--hosted-zone-id <id>', says: 'its id, Z and letters', required: true },
+    { flags: '--credentials-file <file>', says: 'an AWS ini file; reading needs ListResourceRecordSets', required: true },
+    { flags: '--mode <mode>', says: 'weighted (unless said) or failover' },
+    ENDPOINT,
+  ],
+  called: 'route53',
+  source: ({ zone, hostedZoneId }) => `the hosted zone ${zone} (${hostedZoneId}) of Route 53`,
+  entry: ({ zone, hostedZoneId, credentialsFile, mode = 'weighted', endpoint }) => ({
+    entry: said({ kind: 'route53', mode, zone, hostedZoneId, endpoint, credentialsFile, services: {} }),
+    guesses: {},
+  }),
+  async look(_given, entry, context, signal) {
+    const { route53Inventory } = await import('../../providers/route53/inventory.ts');
+    return route53Inventory(entry as Parameters<typeof route53Inventory>[0], context, signal);
+  },
+};
+
+const cloudflare: Importer = {
+  says: 'load balancers or records of a zone at Cloudflare',
+  options: [
+    { flags: '--zone <name>', says: 'the name of the zone', required: true },
+    { flags: '--zone-id <id>', says: 'its id, 32 digits', required: true },
+    { flags: '--token-file <file>', says: 'an API token; reading needs the scopes of reading only', required: true },
+    { flags: '--mode <mode>', says: 'loadBalancer (unless said) or dns' },
+    { flags: '--account-id <id>', says: 'of the pools; with it their names and other users are known' },
+    { flags: '--plan <plan>', says: 'with dns: free, paid or enterprise' },
+    ENDPOINT,
+  ],
+  called: 'cloudflare',
+  source: ({ zone }) => `the zone ${zone} at Cloudflare`,
+  entry: ({ zone, zoneId, tokenFile, mode = 'loadBalancer', accountId, plan, endpoint }) => ({
+    entry: said({ kind: 'cloudflare', mode, zone, zoneId, accountId, plan, endpoint, tokenFile }),
+    guesses: {},
+  }),
+  async look(_given, entry, context, signal) {
+    const { inventory } = await import('../../providers/cloudflare/inventory.ts');
+    return inventory(entry as Parameters<typeof inventory>[0], context, signal);
+  },
+};
+
+const gclb: Importer = {
+  says: 'global load balancing of a Google Cloud project',
+  options: [
+    { flags: '--project <id>', says: 'the project', required: true },
+    { flags: '--credentials-file <file>', says: 'the key of a service account, or an external account' },
+    { flags: '--credentials <kind>', says: "metadata: the machine's own account" },
+    { flags: '--mode <mode>', says: 'capacity (unless said) or urlMap' },
+    ENDPOINT,
+  ],
+  called: 'gclb',
+  source: ({ project }) => `the project ${project} of Google Cloud`,
+  entry: ({ project, credentialsFile, credentials, mode = 'capacity', endpoint }) => ({
+    entry: said({ kind: 'gclb', mode, project, endpoint, credentialsFile, credentials, services: {} }),
+    guesses: {},
+  }),
+  async look(_given, entry, context, signal) {
+    const { inventory } = await import('../../providers/gclb/inventory.ts');
+    return inventory(entry as Parameters<typeof inventory>[0], context, signal);
+  },
+};
+
+export const importers = { route53, cloudflare, gclb, zonefile } as const satisfies Record<string, Importer>;
 
 export type ImporterKind = keyof typeof importers;

@@ -52,6 +52,31 @@ export const providerRooms = {
     addresses: [],
     open: async () => (await import('./providers/rfc2136.ts')).openBindRoom,
   },
+  route53: {
+    says: 'Users are answered by a stand-in of ours for Amazon Route 53, not by AWS: it replies after 50 ms and serves half a second later.',
+    addresses: [],
+    open: async () => (await import('./providers/route53.ts')).openRoute53Room,
+  },
+  cloudflare: {
+    says: "Users go through a stand-in of ours for Cloudflare's load balancing, not through Cloudflare: it replies after 50 ms and serves half a second later.",
+    addresses: [FRONT],
+    open: async () => (await import('./providers/cloudflare.ts')).openCloudflareRoom,
+  },
+  gclb: {
+    says: "Users go through a stand-in of ours for Google Cloud's load balancing, not through Google: it replies after 50 ms and serves half a second later.",
+    addresses: [FRONT],
+    open: async () => (await import('./providers/gclb.ts')).openGclbRoom,
+  },
+  powerdns: {
+    says: 'Users are answered by a real PowerDNS, by weight: the name is a LUA record.',
+    addresses: [],
+    open: async () => (await import('./providers/powerdns.ts')).openPowerDnsRoom,
+  },
+  gate: {
+    says: "No vendor's API is written: a stand-in of ours for a vendor's health checker polls the gates of the surviving regions every second, and takes a region out of its DNS when both have said so twice.",
+    addresses: [],
+    open: async () => (await import('./providers/gate.ts')).openGateRoom,
+  },
 } as const satisfies Record<string, RoomKind>;
 
 export type RoomName = keyof typeof providerRooms;

@@ -1,12 +1,22 @@
 // The table of what the providers bench runs: an adapter opened as a replica opens it, over ports whose sockets are timed, and the world behind it.
 import { builtin } from '../../../providers/builtin/index.ts';
 import { serveBuiltin } from '../../../providers/builtin/server.ts';
-import type { Provider } from '../../../providers/provider.ts';
+import { cloudflare } from '../../../providers/cloudflare/index.ts';
+import { gclb } from '../../../providers/gclb/index.ts';
+import { powerdns } from '../../../providers/powerdns/index.ts';
+import type { Provider, ProviderContext } from '../../../providers/provider.ts';
 import { rfc2136 } from '../../../providers/rfc2136/index.ts';
+import { route53 } from '../../../providers/route53/index.ts';
 import { clusterSchema } from '../../../src/config/cluster.ts';
+import { standInForCloudflare } from '../../../src/drill/stand-ins/cloudflare.ts';
+import { startGclbStandIn } from '../../../src/drill/stand-ins/gclb.ts';
+import { startRoute53 } from '../../../src/drill/stand-ins/route53.ts';
+import type { StandIn } from '../../../src/drill/stand-ins/stand-in.ts';
+import { createHttp } from '../../../src/http.ts';
 import type { ServiceConfig } from '../../../src/model.ts';
 import { type Ports, realPorts } from '../../../src/ports.ts';
 import { startBind } from '../../system/bind.ts';
+import { startPowerDns } from '../../system/powerdns.ts';
 
 export interface BenchedProvider extends AsyncDisposable {
   name: string;
@@ -87,4 +97,134 @@ const openBind: OpenBenched = async (ports) => {
   };
 };
 
-export const HARNESSES: Readonly<Record<string, OpenBenched>> = { builtin: openBuiltin, rfc2136: openBind };
+// ---- stand-ins ----
+
+/** What an adapter over HTTP is given: our own client over the timed sockets. Stand-ins are reached by address, so nothing is resolved. */
+const httpOver = (ports: Ports) => createHttp({ ports, resolve: async (host) => ({ addresses: [host], stale: null, ageMs: 0 }) });
+
+const onStandIn = (
+  ports: Ports,
+  name: string,
+  standIn: StandIn,
+  secret: string,
+  service: ServiceConfig,
+  open: (context: ProviderContext) => Provider,
+): BenchedProvider => {
+  const http = httpOver(ports);
+  const provider = open({ ports, secret: () => secret, fetch: http.fetch } as ProviderContext);
+  return {
+    name,
+    behind: 'stand-in',
+    provider,
+    service,
+    calls: () => standIn.calls().length,
+    async [Symbol.asyncDispose]() {
+      await provider.close();
+      await http.close();
+      await standIn.close();
+    },
+  };
+};
+
+const ZONE = 'bench.test';
+const NAME = `web.${ZONE}`;
+
+const openRoute53: OpenBenched = async (ports) => {
+  const key = { accessKeyId: 'AKIABENCHBENCHBENCHB', secretAccessKey: 'bench-secret-of-no-value' };
+  const standIn = await startRoute53({ ports: realPorts(), key, zones: [{ id: 'Z0BENCH', name: ZONE }] });
+  const secret = `[default]\naws_access_key_id = ${key.accessKeyId}\naws_secret_access_key = ${key.secretAccessKey}\n`;
+  const config = { kind: 'route53' as const, mode: 'weighted' as const, zone: ZONE, hostedZoneId: 'Z0BENCH', endpoint: standIn.url };
+  const benched = onStandIn(ports, 'route53', standIn, secret, serviceFor(NAME), (context) =>
+    route53.open({ ...config, credentialsFile: '/bench', services: {} }, context),
+  );
+  // Five requests a second for the whole account, which the adapter keeps to by itself; a failover takes two.
+  return { ...benched, pauseMs: 500 };
+};
+
+const openCloudflare: OpenBenched = async (ports) => {
+  const standIn = await standInForCloudflare({ ports: realPorts(), token: TOKEN, zone: ZONE, callsMax: 1_000_000 });
+  const pools = REGIONS.map((region) => [region, standIn.pool({ name: region }).id] as const);
+  const { id } = standIn.balancer({ name: NAME, default_pools: pools.map(([, pool]) => pool) });
+  const services = { [NAME]: { loadBalancerId: id, pools: Object.fromEntries(pools) } };
+  return onStandIn(ports, 'cloudflare', standIn, TOKEN, serviceFor(NAME, false), (context) =>
+    cloudflare.open(
+      {
+        kind: 'cloudflare',
+        mode: 'loadBalancer',
+        zone: ZONE,
+        zoneId: standIn.zoneId,
+        endpoint: standIn.url,
+        tokenFile: '/bench',
+        proxied: true,
+        sessions: 'keep',
+        services,
+      },
+      context,
+    ),
+  );
+};
+
+const openGclb: OpenBenched = async (ports) => {
+  const project = 'bench-project';
+  const group = (region: string): string => `zones/${region}-a/networkEndpointGroups/${region}`;
+  const standIn = await startGclbStandIn({
+    ports: realPorts(),
+    project,
+    quotaPerMinute: 1_000_000,
+    backendServices: [
+      {
+        name: 'web',
+        description: '',
+        loadBalancingScheme: 'EXTERNAL_MANAGED',
+        protocol: 'HTTP',
+        backends: REGIONS.map((region) => ({
+          group: `https://www.googleapis.com/compute/v1/projects/${project}/${group(region)}`,
+          balancingMode: 'RATE',
+          maxRatePerEndpoint: 100,
+          capacityScaler: 1,
+        })),
+      },
+    ],
+  });
+  const pools = Object.fromEntries(REGIONS.map((region) => [region, { groups: [group(region)], capacityScaler: 1 }]));
+  const services = { [NAME]: { backendService: 'web', pools, unmanaged: [] } };
+  return onStandIn(ports, 'gclb', standIn, standIn.credentials, serviceFor(NAME, false), (context) =>
+    gclb.open({ kind: 'gclb', mode: 'capacity', project, endpoint: standIn.url, credentialsFile: '/bench', services }, context),
+  );
+};
+
+const openPowerDns: OpenBenched = async (ports) => {
+  const server = await startPowerDns();
+  const { zone, host, port, key, apiUrl, apiKey } = server;
+  const http = httpOver(ports);
+  const provider = powerdns.open(
+    {
+      kind: 'powerdns',
+      zone,
+      server: { host, port },
+      key: { name: key.name, algorithm: key.algorithm, secretFile: '/key' },
+      api: { url: apiUrl, keyFile: '/api' },
+    },
+    { ports, secret: (path: string) => (path === '/key' ? key.secret : apiKey), fetch: http.fetch } as ProviderContext,
+  );
+  return {
+    name: 'powerdns',
+    behind: 'PowerDNS',
+    provider,
+    service: serviceFor(`web.${zone}`),
+    async [Symbol.asyncDispose]() {
+      await provider.close();
+      await http.close();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+};
+
+export const HARNESSES: Readonly<Record<string, OpenBenched>> = {
+  builtin: openBuiltin,
+  rfc2136: openBind,
+  powerdns: openPowerDns,
+  route53: openRoute53,
+  cloudflare: openCloudflare,
+  gclb: openGclb,
+};

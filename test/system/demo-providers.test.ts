@@ -1,0 +1,65 @@
+// The demo's story with each provider as users run it: on the real servers, and on the stand-ins of the vendors through their own clients.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { providerRooms } from '../../src/drill/provider-room.ts';
+
+const MAIN = join(import.meta.dirname, '../../src/main.ts');
+const RUN_MS = 180_000;
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tidegate-demo-test-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const play = (provider: string): Promise<{ code: number | null; stdout: string; stderr: string }> =>
+  new Promise((resolve) => {
+    const child = spawn(process.execPath, [MAIN, 'demo', '--fast', '--json', '--provider', provider], {
+      env: { ...process.env, TMPDIR: folder },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const said = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const)
+      child[stream].on('data', (chunk: Buffer) => {
+        said[stream] += chunk.toString();
+      });
+    child.once('close', (code) => resolve({ code, ...said }));
+  });
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+// Without one it is demo.test.ts.
+const PROVIDERS = Object.keys(providerRooms).filter((name) => name !== 'builtin');
+
+test.each(PROVIDERS)('%s: goals met, nothing false moved, and no process and no file is left', { timeout: RUN_MS }, async (provider) => {
+  const { code, stdout, stderr } = await play(provider);
+  const object: Record<string, unknown> = JSON.parse(stdout);
+  expect(object, stderr).toMatchObject({ ok: true, failed: [], falseDrains: 0 });
+  expect(code).toBe(0);
+  expect(object.convergenceMs).toBeLessThanOrEqual(60_000);
+  const { says } = providerRooms[provider as keyof typeof providerRooms];
+  // Folded to the width of the paper.
+  expect(stderr.replaceAll(/\s+/g, ' ')).toContain(says);
+  expect(stderr).toMatch(/acknowledged fence \d+/);
+  expect(stderr).toMatch(/carries its full share again/);
+  const pids = [...stderr.matchAll(/pid (\d+)/g)].map((match) => Number(match[1]));
+  expect(pids.length).toBeGreaterThanOrEqual(4);
+  expect(pids.filter(isAlive)).toEqual([]);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('a name that is none is refused with those that are', async () => {
+  const { code, stderr } = await play('bind');
+  expect(code).toBe(2);
+  expect(stderr).toContain('--provider bind: expected one of builtin, rfc2136');
+});
