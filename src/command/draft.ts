@@ -3,11 +3,12 @@
 // A service that no configuration could hold (a wildcard, a name outside the zone) is left out by the verdict of `check` itself, never by a second opinion.
 import { Document, isMap, isScalar, isSeq, type Node, type YAMLMap, type YAMLSeq } from 'yaml';
 import type { FoundService, Inventory } from '../../providers/provider.ts';
-import { paceOf, type Sum, type WorstCase, worstCaseGroups } from '../config/arithmetic.ts';
+import { type Sum, type WorstCase, worstCaseGroups } from '../config/arithmetic.ts';
 import { GOALS, TTL_S } from '../config/defaults.ts';
 import { canonicalIp } from '../config/fields.ts';
 import { parseConfig } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
+import { paceIn } from '../config/providers/index.ts';
 import { list, plural, say, spell } from '../config/words.ts';
 import type { ClusterConfig } from '../model.ts';
 
@@ -284,7 +285,7 @@ export const draftOf = (inventory: Inventory, request: DraftRequest): Drafted =>
   if (!loose.ok) return { ok: false, problems: loose.problems, left };
   const { cluster } = loose.config;
   if (cluster === null) return { ok: false, problems: [], left };
-  const worst = worstCaseGroups(cluster, paceOf(loose.config.store));
+  const worst = worstCaseGroups(cluster, paceIn(loose.config));
   const { goals, comment } = goalsOf(cluster, worst);
   const document = new Document(valuesOf(taken, goals, request));
   document.commentBefore = commentText(headComment(request, worst, left));

@@ -3,10 +3,10 @@
 import type { Owned } from '../../providers/provider.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { plural } from '../config/words.ts';
-import type { ServiceConfig } from '../model.ts';
+import { pathsOf, type ServiceConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import { byHand } from '../publish/break-glass.ts';
-import { configuredRoute, providersOf } from '../publish/pending.ts';
+import { configuredRoute } from '../publish/pending.ts';
 import { filesOf, serviceOf } from './files.ts';
 import type { Saying } from './open.ts';
 import { type OpenedProviders, openedProviders } from './providers.ts';
@@ -91,7 +91,7 @@ export const own = async (options: OwnOptions, context: OwnContext): Promise<num
       return { service: name, provider, kind: config.providers[provider]?.kind ?? provider, owns };
     };
     const owned: OwnedService[] = [];
-    for (const service of services) for (const provider of providersOf(service)) owned.push(await ownedBy(service, provider));
+    for (const service of services) for (const provider of pathsOf(service)) owned.push(await ownedBy(service, provider));
     if (options.json === true) context.out(`${JSON.stringify({ services: owned })}\n`);
     else context.out(options.terraform === true ? terraformText(owned) : plainText(owned));
     return 0;

@@ -6,7 +6,7 @@ import type { ReplicaConfig } from '../config/schema.ts';
 import { list, plural } from '../config/words.ts';
 import { appliedKey, KEYS } from '../coordinate/keys.ts';
 import { ERRORS, errorText, Fault } from '../errors.ts';
-import type { AppliedRecord, ClusterConfig, Overrides, Routing, ServiceConfig } from '../model.ts';
+import { type AppliedRecord, type ClusterConfig, type Overrides, pathsOf, type Routing, type ServiceConfig } from '../model.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import { byHand } from '../publish/break-glass.ts';
 import {
@@ -16,7 +16,6 @@ import {
   type PendingState,
   pendingOf,
   placeOf,
-  providersOf,
   type ReadingProvider,
   readOnly,
 } from '../publish/pending.ts';
@@ -64,7 +63,7 @@ const decidedIn = async (store: Store, { timers, clock }: Ports): Promise<Decide
     throw new Fault('ERR_CONFIG', `the store holds no configuration of a cluster; ${todo}`);
   }
   const applied = cluster.services.flatMap((service) =>
-    providersOf(service).flatMap((provider): [string, AppliedRecord][] => {
+    pathsOf(service).flatMap((provider): [string, AppliedRecord][] => {
       const found = value<AppliedRecord>(appliedKey(provider, service.name));
       return found === null ? [] : [[placeOf(provider, service.name), found]];
     }),
@@ -117,8 +116,8 @@ const lookAll = async (
   services: readonly ServiceConfig[],
 ): Promise<ReadonlyMap<string, Look>> => {
   const looks = await Promise.all(
-    [...new Set(services.flatMap(providersOf))].map(async (name) => {
-      const some = services.filter((s) => providersOf(s).includes(name));
+    [...new Set(services.flatMap(pathsOf))].map(async (name) => {
+      const some = services.filter((s) => pathsOf(s).includes(name));
       try {
         return await lookAt(ports, name, readOnly(await providers.provider(name)), some);
       } catch (error) {
@@ -172,13 +171,13 @@ interface Work {
   context: PlanContext;
   config: ReplicaConfig;
   decided: Decided;
-  /** For what is published through it; null: there is none. */
-  store: Store | null;
+  /** For what is published through it: open already, or opened when one such is met. */
+  store: Store | (() => Promise<Store>);
 }
 
 const planWith = async ({ options, context, config, decided, store }: Work): Promise<number> => {
   const services = chosen(decided.cluster, options.service);
-  const providers = (context.providers ?? openedProviders)(config, context.ports, store ?? undefined);
+  const providers = (context.providers ?? openedProviders)(config, context.ports, store);
   try {
     const pending = pendingOf(decided, await lookAll(context.ports, providers, services));
     const outcome = outcomeOf(pending);
@@ -198,7 +197,7 @@ const fromFiles = async (options: PlanOptions, context: PlanContext): Promise<nu
   const { config, cluster } = files;
   const nowMs = Math.round(context.ports.clock.wallMs());
   const decided: Decided = { cluster, routing: null, overrides: null, applied: new Map(), nowMs, asConfigured: true };
-  return planWith({ options, context, config, decided, store: null });
+  return planWith({ options, context, config, decided, store: () => (context.open ?? openCommandStore)(config, context.ports) });
 };
 
 const fromStore = async (options: PlanOptions, context: PlanContext): Promise<number> => {

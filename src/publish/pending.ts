@@ -3,7 +3,17 @@
 import { stateHash } from '../../providers/fence.ts';
 import type { Fence, Owned, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
 import { activeOverrides, stopOn } from '../decide/override.ts';
-import type { AppliedRecord, ClusterConfig, Mode, Overrides, Route, Routing, ServiceConfig, ServiceRouting } from '../model.ts';
+import {
+  type AppliedRecord,
+  type ClusterConfig,
+  type Mode,
+  type Overrides,
+  pathsOf,
+  type Route,
+  type Routing,
+  type ServiceConfig,
+  type ServiceRouting,
+} from '../model.ts';
 import { routeText, steered } from './adopt.ts';
 import { desiredOf, nonceOf, type Step, stepFor } from './plan.ts';
 
@@ -29,12 +39,6 @@ export interface Decided {
   /** Take every service as decided with its configured shares: for a cluster that has decided nothing yet. */
   asConfigured: boolean;
 }
-
-/** Names of a service's providers, in order: each is brought to the decided route. */
-export const providersOf = ({ provider, also = [] }: { provider: string; also?: readonly string[] }): readonly string[] => [
-  provider,
-  ...also,
-];
 
 /** A service at one of its providers, as a key. */
 export const placeOf = (provider: string, service: string): string => `${provider}/${service}`;
@@ -223,5 +227,5 @@ export const pendingOf = (decided: Decided, looks: ReadonlyMap<string, Look>): r
     const routing = routingOf(service, decided);
     return [typeof routing === 'string' ? still(about, 'undecided', routing) : judged(service, routing, look, provider, decided)];
   };
-  return decided.cluster.services.flatMap((service) => providersOf(service).flatMap((provider) => at(service, provider)));
+  return decided.cluster.services.flatMap((service) => pathsOf(service).flatMap((provider) => at(service, provider)));
 };

@@ -89,4 +89,4 @@ const harness = async (): Promise<ProviderHarness> => {
   };
 };
 
-providerContract('builtin', harness);
+providerContract('builtin', harness, ['hang', 'quota', 'refusedPart']);

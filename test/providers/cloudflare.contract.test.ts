@@ -68,11 +68,13 @@ const strangePool: Plant = ({ standIn }, { service: name }) => {
 const strangeAddress: Plant = ({ standIn }, { service: name }) =>
   standIn.record({ name, type: 'A', content: '198.51.100.9', ttl: 60 }).content;
 
-providerContract('cloudflare load balancers', () => harness((world) => world.balancerConfig(), strangePool));
-providerContract('cloudflare load balancers, sessions shed', () =>
-  harness((world) => world.balancerConfig({ sessions: 'shed' }), strangePool),
+providerContract('cloudflare load balancers', () => harness((world) => world.balancerConfig(), strangePool), ['batch', 'conditional']);
+providerContract(
+  'cloudflare load balancers, sessions shed',
+  () => harness((world) => world.balancerConfig({ sessions: 'shed' }), strangePool),
+  ['batch', 'conditional'],
 );
-providerContract('cloudflare DNS', () => harness((world) => world.recordsConfig(), strangeAddress));
+providerContract('cloudflare DNS', () => harness((world) => world.recordsConfig(), strangeAddress), ['conditional']);
 providerContract('cloudflare DNS, fencing conditional', () =>
   harness((world) => world.recordsConfig({ fencing: 'conditional', plan: 'paid' }), strangeAddress),
 );

@@ -89,6 +89,6 @@ const harness = (mode: ModeUnderTest) => async (): Promise<ProviderHarness> => {
   };
 };
 
-providerContract('gclb, capacity', harness(capacity));
-providerContract('gclb, URL map', harness(mapMode()));
-providerContract('gclb, path matcher of a URL map', harness(mapMode('api')));
+providerContract('gclb, capacity', harness(capacity), ['batch']);
+providerContract('gclb, URL map', harness(mapMode()), ['batch']);
+providerContract('gclb, path matcher of a URL map', harness(mapMode('api')), ['batch']);

@@ -70,5 +70,5 @@ const switches = async (mode: Extract<Mode, 'healthChecks' | 'routingControls'>)
   };
 };
 
-providerContract('route53 healthChecks', () => switches('healthChecks'));
-providerContract('route53 routingControls', () => switches('routingControls'));
+providerContract('route53 healthChecks', () => switches('healthChecks'), ['batch', 'conditional', 'plant', 'refusedPart']);
+providerContract('route53 routingControls', () => switches('routingControls'), ['conditional', 'fence', 'plant', 'quota', 'refusedPart']);

@@ -100,7 +100,7 @@ providerContract('powerdns', async () => {
       await power[Symbol.asyncDispose]();
     },
   };
-});
+}, ['quota', 'refusedPart']);
 
 let nonces = 0;
 const changeTo = (desired: ProviderService, v: number, previous: ReadBack): Change => ({

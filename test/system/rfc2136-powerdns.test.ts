@@ -63,7 +63,7 @@ providerContract('rfc2136 on PowerDNS', async () => {
       await power[Symbol.asyncDispose]();
     },
   };
-});
+}, ['quota', 'refusedPart']);
 
 const nothing: ReadBack = { fence: null, shares: null, foreign: [], token: null };
 const change: Change = {

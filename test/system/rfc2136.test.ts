@@ -79,7 +79,7 @@ providerContract('rfc2136 on BIND 9', async () => {
       await bind[Symbol.asyncDispose]();
     },
   };
-});
+}, ['quota', 'refusedPart']);
 
 let nonces = 0;
 const changeTo = (desired: ProviderService, v: number, previous: ReadBack): Change => ({

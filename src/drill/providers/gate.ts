@@ -22,7 +22,7 @@ export const openGateRoom: OpenProviderRoom = async (options) => {
   const http = createHttp({ ports, resolve: async (host) => ({ addresses: [host], stale: null, ageMs: 0 }) });
   const checker = startHealthChecker({
     ports,
-    ask: askOver(http.fetch),
+    ask: askOver(http),
     form: 'survivor',
     name: SERVICE,
     pools: PLACES.map(({ region, address }) => ({

@@ -161,8 +161,11 @@ const worldOf = async () => ({
   [Symbol.asyncDispose]: clear,
 });
 
-providerContract('kubernetes, an HTTPRoute, on a real API server', () => kubernetesHarness('httpRoute', worldOf));
-providerContract('kubernetes, a Deployment per pool, on a real API server', () => kubernetesHarness('deployments', worldOf));
+providerContract('kubernetes, an HTTPRoute, on a real API server', () => kubernetesHarness('httpRoute', worldOf), ['batch', 'quota']);
+providerContract('kubernetes, a Deployment per pool, on a real API server', () => kubernetesHarness('deployments', worldOf), [
+  'batch',
+  'quota',
+]);
 
 let nonces = 0;
 const changeTo = (desired: ProviderService, v: number, previous: ReadBack): Change => ({
