@@ -272,6 +272,31 @@ test('every npm script that a document names exists', () => {
   expect(named.filter(({ script }) => scripts[script] === undefined)).toEqual([]);
 });
 
+test('a row of a table in a document is one line with both of its ends', () => {
+  const documents = ['.', 'src', 'deploy', 'deploy/etcd', 'test', 'policies', 'providers', ...providerFolders()].map((folder) =>
+    join(folder, 'README.md'),
+  );
+  const broken = documents.flatMap((file) =>
+    withoutCode(textOf(file)).flatMap((line, at) => (line.startsWith('|') && !line.trimEnd().endsWith('|') ? [`${file}:${at + 1}`] : [])),
+  );
+  expect(broken).toEqual([]);
+});
+
+const providerFolders = (): readonly string[] =>
+  readdirSync(join(ROOT, 'providers'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => `providers/${entry.name}`);
+
+/** Lines, those within code fences emptied. */
+const withoutCode = (text: string): readonly string[] => {
+  let inside = false;
+  return text.split('\n').map((line) => {
+    const fence = line.startsWith('```');
+    if (fence) inside = !inside;
+    return inside || fence ? '' : line;
+  });
+};
+
 test('every dependency has its line of why in the README', () => {
   const {
     dependencies,

@@ -1,0 +1,50 @@
+// The manuals' own examples: every entry of `providers` that a README shows is one that the schema takes.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { providers } from '../../providers/index.ts';
+import { canarySchema } from '../../src/config/canary.ts';
+import { providerEntry } from '../../src/config/providers/index.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const MANUALS = [
+  'README.md',
+  'deploy/README.md',
+  'providers/README.md',
+  ...readdirSync(join(ROOT, 'providers'), { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? [`providers/${entry.name}/README.md`] : [],
+  ),
+];
+
+interface Shown {
+  place: string;
+  entry: unknown;
+}
+
+/** Blocks of YAML with a section `providers` or `canaries`, with the line they begin at. */
+const shownIn = (file: string, section: 'providers' | 'canaries'): readonly Shown[] => {
+  const text = readFileSync(join(ROOT, file), 'utf8');
+  return [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].flatMap((match) => {
+    const document: unknown = parse(match[1] ?? '');
+    if (typeof document !== 'object' || document === null || !(section in document)) return [];
+    const found: unknown = (document as Record<string, unknown>)[section];
+    const line = text.slice(0, match.index).split('\n').length;
+    return Object.entries(found as object).map(([name, entry]) => ({ place: `${file}:${line} ${name}`, entry }));
+  });
+};
+
+test.each(['providers', 'canaries'] as const)('every entry of %s that a manual shows is accepted', (section) => {
+  const schema = section === 'providers' ? providerEntry : canarySchema;
+  const problems = MANUALS.flatMap((file) => shownIn(file, section)).flatMap(({ place, entry }) => {
+    const { success, error } = schema.safeParse(entry);
+    return success ? [] : [`${place}: ${error.message}`];
+  });
+  expect(problems).toEqual([]);
+});
+
+test('every kind of provider is shown by its manual', () => {
+  const shown = (kind: string): boolean =>
+    shownIn(`providers/${kind}/README.md`, 'providers').some(({ entry }) => (entry as { kind?: unknown }).kind === kind);
+  expect(Object.keys(providers).filter((kind) => !shown(kind))).toEqual([]);
+});
