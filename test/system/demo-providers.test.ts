@@ -42,15 +42,17 @@ const isAlive = (pid: number): boolean => {
 const PROVIDERS = Object.keys(providerRooms).filter((name) => name !== 'builtin');
 
 test.each(PROVIDERS)('%s: goals met, nothing false moved, and no process and no file is left', { timeout: RUN_MS }, async (provider) => {
+  const { says, behind } = providerRooms[provider as keyof typeof providerRooms];
   const { code, stdout, stderr } = await play(provider);
   const object: Record<string, unknown> = JSON.parse(stdout);
-  expect(object, stderr).toMatchObject({ ok: true, failed: [], falseDrains: 0 });
+  expect(object, stderr).toMatchObject({ ok: true, failed: [], falseDrains: 0, provider, behind });
   expect(code).toBe(0);
   expect(object.convergenceMs).toBeLessThanOrEqual(60_000);
-  const { says } = providerRooms[provider as keyof typeof providerRooms];
   // Folded to the width of the paper.
   expect(stderr.replaceAll(/\s+/g, ' ')).toContain(says);
   expect(stderr).toMatch(/acknowledged fence \d+/);
+  // Tidegate saw for itself that users left, with whatever stands between them and the regions.
+  expect(stderr.replaceAll(/\s+/g, ' ')).toMatch(/own figures: detection .*, convergence [\d.]+ m?s/);
   expect(stderr).toMatch(/carries its full share again/);
   const pids = [...stderr.matchAll(/pid (\d+)/g)].map((match) => Number(match[1]));
   expect(pids.length).toBeGreaterThanOrEqual(4);
