@@ -43,15 +43,20 @@ export const runDemo = async ({ ports, fast, cluster, provider, stay, json, vers
   narrator.text(introduction({ version, pace, fast, cluster, provider: providerRooms[provider].says }, narrator.paper));
   const { outcome, interrupted } = await perform({ ports, pace, cluster, provider, narrator, ending, stay });
   ending.close();
-  if (json) process.stdout.write(`${JSON.stringify(jsonOf(outcome))}\n`);
+  if (json) process.stdout.write(`${JSON.stringify(jsonOf(outcome, provider))}\n`);
   if (interrupted) return INTERRUPTED_EXIT;
   return outcome.ok ? 0 : 1;
 };
 
 /** Members in the order in which the README lists them. */
-const jsonOf = ({ ok, failed, detectionMs, detectionUpperMs, takeoverMs, convergenceMs, falseDrains, goals }: Outcome): object => ({
+const jsonOf = (
+  { ok, failed, detectionMs, detectionUpperMs, takeoverMs, convergenceMs, falseDrains, goals }: Outcome,
+  provider: RoomName,
+): object => ({
   ok,
   failed,
+  provider,
+  behind: providerRooms[provider].behind,
   detectionMs,
   detectionUpperMs,
   takeoverMs,

@@ -16,8 +16,6 @@ export interface ProviderRoom extends Served {
   /** Where users resolve names, on 127.0.0.1. */
   dnsPort: number;
   sample: Sample;
-  /** Tidegate can measure by itself how users follow. */
-  measured: boolean;
   close(): Promise<void>;
 }
 
@@ -37,7 +35,11 @@ export type OpenProviderRoom = (options: ProviderRoomOptions) => Promise<Provide
 /** Of a load balancer that all users go through. */
 export const FRONT = '127.0.1.9';
 
+/** What stands behind the provider's interface: what its users run themselves, or a server of ours that answers as a vendor does. */
+export type Behind = 'real' | 'stand-in';
+
 interface RoomKind {
+  behind: Behind;
   /** What an audience should know before the story: a real server, or a stand-in of ours. Empty: nothing out of the ordinary. */
   says: string;
   /** Loopback addresses that it needs beside those of the regions. */
@@ -46,33 +48,39 @@ interface RoomKind {
 }
 
 export const providerRooms = {
-  builtin: { says: '', addresses: [], open: async () => (await import('./providers/builtin.ts')).openBuiltinRoom },
+  builtin: { behind: 'real', says: '', addresses: [], open: async () => (await import('./providers/builtin.ts')).openBuiltinRoom },
   rfc2136: {
+    behind: 'real',
     says: 'Users are answered by a real BIND 9. It serves an address or does not: a region that returns has no users until it carries half of its share.',
     addresses: [],
     open: async () => (await import('./providers/rfc2136.ts')).openBindRoom,
   },
   route53: {
+    behind: 'stand-in',
     says: 'Users are answered by a stand-in of ours for Amazon Route 53, not by AWS: it replies after 50 ms and serves half a second later.',
     addresses: [],
     open: async () => (await import('./providers/route53.ts')).openRoute53Room,
   },
   cloudflare: {
+    behind: 'stand-in',
     says: "Users go through a stand-in of ours for Cloudflare's load balancing, not through Cloudflare: it replies after 50 ms and serves half a second later.",
     addresses: [FRONT],
     open: async () => (await import('./providers/cloudflare.ts')).openCloudflareRoom,
   },
   gclb: {
+    behind: 'stand-in',
     says: "Users go through a stand-in of ours for Google Cloud's load balancing, not through Google: it replies after 50 ms and serves half a second later.",
     addresses: [FRONT],
     open: async () => (await import('./providers/gclb.ts')).openGclbRoom,
   },
   powerdns: {
+    behind: 'real',
     says: 'Users are answered by a real PowerDNS, by weight: the name is a LUA record.',
     addresses: [],
     open: async () => (await import('./providers/powerdns.ts')).openPowerDnsRoom,
   },
   gate: {
+    behind: 'stand-in',
     says: "No vendor's API is written: a stand-in of ours for a vendor's health checker polls the gates of the surviving regions every second, and takes a region out of its DNS when both have said so twice.",
     addresses: [],
     open: async () => (await import('./providers/gate.ts')).openGateRoom,

@@ -128,8 +128,7 @@ export const createStory = ({ ports, rooms, pace, narrator, stage, signal, onCra
     stage.settle(settled);
     tell('users', `${dead} is left for good, every answer that named it has expired: ${whereText(whereabouts(diaries()))}`, 'good');
     // Its vantages saw the users leave as well; only without the region among them is that the figure of this outage.
-    if (rooms.provider.measured)
-      await stage.until(LONG_MS, `Tidegate did not measure how long users took to leave ${dead}`, () => ownConvergenceMs());
+    await stage.until(LONG_MS, `Tidegate did not measure how long users took to leave ${dead}`, () => ownConvergenceMs());
     return dead;
   };
 

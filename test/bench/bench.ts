@@ -17,6 +17,8 @@ export interface Bench {
   rows: readonly object[];
   /** More tables, of other columns. */
   tables?: readonly (readonly object[])[];
+  /** What a reader of the tables must know. */
+  notes?: readonly string[];
 }
 
 export interface BenchOptions {
@@ -98,7 +100,7 @@ const main = async (): Promise<void> => {
     results[name] = result;
     if (!json)
       process.stdout.write(
-        `\n${name} (${bench.says})\n${[result.rows, ...(result.tables ?? [])].map(table).join('\n\n')}\ngoals ${JSON.stringify(result.goals)} ${result.met ? 'met' : 'MISSED'}\n`,
+        `\n${name} (${bench.says})\n${[result.rows, ...(result.tables ?? [])].map(table).join('\n\n')}${(result.notes ?? []).map((note) => `\n${note}`).join('')}\ngoals ${JSON.stringify(result.goals)} ${result.met ? 'met' : 'MISSED'}\n`,
       );
   }
   if (json) process.stdout.write(`${JSON.stringify(results)}\n`);

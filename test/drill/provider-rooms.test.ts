@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { checkDraft } from '../../src/config/check.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { measurable } from '../../src/converge/landing.ts';
 import { isRoomName, providerRooms, type RoomName } from '../../src/drill/provider-room.ts';
 import { openRooms } from '../../src/drill/rooms.ts';
 import { FAST_PACE, PLACES } from '../../src/drill/scene.ts';
@@ -19,9 +20,12 @@ const STAND_INS = (Object.keys(providerRooms) as RoomName[]).filter((name) => !R
 
 test.each(STAND_INS)('%s says that a stand-in of ours plays, and where', async (provider) => {
   expect(providerRooms[provider].says).toContain('stand-in of ours');
+  expect(providerRooms[provider].behind).toBe('stand-in');
   const rooms = await openRooms(realPorts(), FAST_PACE, { provider });
   onTestFinished(() => rooms.close());
   expect(rooms.provider.where).toMatch(/a stand-in for .*127\.0\.0\.1:\d+/);
+  // Where users land is measured in every room.
+  for (const service of rooms.cluster.services) expect(measurable(service).landing).toBe(true);
   for (const { region } of PLACES) {
     const file = rooms.configFile(region);
     const loaded = parseConfig(readFileSync(file, 'utf8'), file);

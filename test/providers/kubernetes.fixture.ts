@@ -5,11 +5,11 @@ import { fetch as undiciFetch } from 'undici';
 import type { DeploymentEntry, HttpRouteEntry } from '../../providers/kubernetes/convert.ts';
 import { type KubernetesConfig, kubernetes } from '../../providers/kubernetes/index.ts';
 import type { Provider, ProviderService } from '../../providers/provider.ts';
-import { startKubernetesStandIn } from '../../src/drill/stand-ins/kubernetes.ts';
 import type { StandIn } from '../../src/drill/stand-ins/stand-in.ts';
 import { createHttp, type Fetch, type Http } from '../../src/http.ts';
 import { realPorts } from '../../src/ports.ts';
 import type { ProviderHarness } from '../contract/provider.contract.ts';
+import { startKubernetesStandIn } from './kubernetes.stand-in.ts';
 
 export interface ApiWorld extends AsyncDisposable {
   url: string;

@@ -87,6 +87,8 @@ test('the fast demo meets its goals, says so in one object, and leaves no proces
   expect(object, demo.stderr()).toEqual({
     ok: true,
     failed: [],
+    provider: 'builtin',
+    behind: 'real',
     detectionMs: expect.any(Number),
     detectionUpperMs: expect.any(Number),
     takeoverMs: expect.any(Number),
@@ -133,6 +135,8 @@ test('on a real etcd the coordinator dies with the member that leads the store; 
   expect(Object.keys(object)).toEqual([
     'ok',
     'failed',
+    'provider',
+    'behind',
     'detectionMs',
     'detectionUpperMs',
     'takeoverMs',
@@ -174,6 +178,8 @@ test('interrupted, it ends at once with the object of a failure, no process and 
   expect(JSON.parse(demo.stdout())).toEqual({
     ok: false,
     failed: ['interrupted by SIGINT'],
+    provider: 'builtin',
+    behind: 'real',
     detectionMs: null,
     detectionUpperMs: null,
     takeoverMs: null,

@@ -24,7 +24,6 @@ export const openBuiltinRoom: OpenProviderRoom = async ({ ports, folder, app }) 
     converge: { authoritative: [dns], request: { port: app, path: '/' } },
     byAddress: true,
     sample: sampleDns(ports, { host: LOOPBACK, port: dnsPort }, SERVICE),
-    measured: true,
     close,
   };
 };

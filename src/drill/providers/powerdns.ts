@@ -102,7 +102,6 @@ export const openPowerDnsRoom: OpenProviderRoom = async ({ ports, folder, app, o
     converge: { authoritative: [at], request: { port: app, path: '/' } },
     byAddress: true,
     sample: sampleDns(ports, { host: LOOPBACK, port }, SERVICE),
-    measured: true,
     close: () => server.kill(),
   };
 };

@@ -63,7 +63,6 @@ export const openBindRoom: OpenProviderRoom = async ({ ports, folder, app, onCra
     converge: { authoritative: [server], request: { port: app, path: '/' } },
     byAddress: true,
     sample: sampleDns(ports, { host: LOOPBACK, port }, SERVICE),
-    measured: true,
     close: () => named.kill(),
   };
 };

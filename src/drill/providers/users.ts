@@ -17,7 +17,7 @@ export interface Users {
   /** Weights from now on: by address where DNS answers, by region where there is a front. */
   show(weights: Readonly<Record<string, number>>): void;
   /** What the room has of them. */
-  room: Pick<ProviderRoom, 'serving' | 'dnsPort' | 'converge' | 'byAddress' | 'sample' | 'measured'>;
+  room: Pick<ProviderRoom, 'serving' | 'dnsPort' | 'converge' | 'byAddress' | 'sample'>;
   /** Where a region may look to know that its uplink works. */
   anchor: string;
   close(): Promise<void>;
@@ -37,7 +37,6 @@ export const openAnswered = async ({ ports, pace, app }: Options, name: string):
       converge: { authoritative: [dns], request: { port: app, path: '/' } },
       byAddress: true,
       sample: sampleDns(ports, { host: LOOPBACK, port: zone.port }, SERVICE),
-      measured: true,
     },
     anchor: `tcp://${dns}`,
     close: () => zone.close(),
@@ -60,10 +59,10 @@ export const openProxied = async ({ ports, pace, app }: Options, name: string): 
     room: {
       serving: { ...BALANCER, name },
       dnsPort: zone.port,
-      converge: {},
+      // Its one address says nothing of where users land: only what answers a request there does.
+      converge: { resolvers: [`${LOOPBACK}:${zone.port}`], request: { port: app, path: '/' } },
       byAddress: false,
       sample: sampleFront(ports, { host: FRONT, port: app }, SERVICE),
-      measured: false,
     },
     anchor: `tcp://${LOOPBACK}:${zone.port}`,
     async close() {

@@ -1,8 +1,13 @@
 // The table of what the providers bench runs: an adapter opened as a replica opens it, over ports whose sockets are timed, and the world behind it.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { builtin } from '../../../providers/builtin/index.ts';
 import { serveBuiltin } from '../../../providers/builtin/server.ts';
 import { cloudflare } from '../../../providers/cloudflare/index.ts';
+import { gate } from '../../../providers/gate/index.ts';
 import { gclb } from '../../../providers/gclb/index.ts';
+import { kubernetes } from '../../../providers/kubernetes/index.ts';
 import { powerdns } from '../../../providers/powerdns/index.ts';
 import type { Provider, ProviderContext } from '../../../providers/provider.ts';
 import { rfc2136 } from '../../../providers/rfc2136/index.ts';
@@ -15,6 +20,9 @@ import type { StandIn } from '../../../src/drill/stand-ins/stand-in.ts';
 import { createHttp } from '../../../src/http.ts';
 import type { ServiceConfig } from '../../../src/model.ts';
 import { type Ports, realPorts } from '../../../src/ports.ts';
+import { openEmbedded } from '../../../src/store/embedded.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { createObjects, kubeconfigText, routeEntry, standInWorld } from '../../providers/kubernetes.fixture.ts';
 import { startBind } from '../../system/bind.ts';
 import { startPowerDns } from '../../system/powerdns.ts';
 
@@ -31,7 +39,14 @@ export interface BenchedProvider extends AsyncDisposable {
   pauseMs?: number;
 }
 
-export type OpenBenched = (ports: Ports) => Promise<BenchedProvider>;
+/** Where requests are timed. */
+export interface Timed {
+  ports: Ports;
+  /** A request that takes no socket. */
+  exchange<T>(work: () => Promise<T>): Promise<T>;
+}
+
+export type OpenBenched = (timed: Timed) => Promise<BenchedProvider>;
 
 const REGIONS = ['eu-west', 'us-east', 'ap-south'];
 
@@ -60,7 +75,7 @@ export const serviceFor = (name: string, byAddress = true): ServiceConfig => {
 const TOKEN = 'bench-token-of-no-value';
 const LOOPBACK = '127.0.0.1';
 
-const openBuiltin: OpenBenched = async (ports) => {
+const openBuiltin: OpenBenched = async ({ ports }) => {
   const any = { host: LOOPBACK, port: 0 };
   const zone = 'bench.test';
   const server = await serveBuiltin({ ports: realPorts(), zoneName: zone, dns: any, control: any, token: TOKEN });
@@ -78,7 +93,7 @@ const openBuiltin: OpenBenched = async (ports) => {
   };
 };
 
-const openBind: OpenBenched = async (ports) => {
+const openBind: OpenBenched = async ({ ports }) => {
   const bind = await startBind();
   const { zone, host, port, key } = bind;
   const provider = rfc2136.open(
@@ -129,7 +144,7 @@ const onStandIn = (
 const ZONE = 'bench.test';
 const NAME = `web.${ZONE}`;
 
-const openRoute53: OpenBenched = async (ports) => {
+const openRoute53: OpenBenched = async ({ ports }) => {
   const key = { accessKeyId: 'AKIABENCHBENCHBENCHB', secretAccessKey: 'bench-secret-of-no-value' };
   const standIn = await startRoute53({ ports: realPorts(), key, zones: [{ id: 'Z0BENCH', name: ZONE }] });
   const secret = `[default]\naws_access_key_id = ${key.accessKeyId}\naws_secret_access_key = ${key.secretAccessKey}\n`;
@@ -141,7 +156,7 @@ const openRoute53: OpenBenched = async (ports) => {
   return { ...benched, pauseMs: 500 };
 };
 
-const openCloudflare: OpenBenched = async (ports) => {
+const openCloudflare: OpenBenched = async ({ ports }) => {
   const standIn = await standInForCloudflare({ ports: realPorts(), token: TOKEN, zone: ZONE, callsMax: 1_000_000 });
   const pools = REGIONS.map((region) => [region, standIn.pool({ name: region }).id] as const);
   const { id } = standIn.balancer({ name: NAME, default_pools: pools.map(([, pool]) => pool) });
@@ -166,7 +181,7 @@ const openCloudflare: OpenBenched = async (ports) => {
   );
 };
 
-const openGclb: OpenBenched = async (ports) => {
+const openGclb: OpenBenched = async ({ ports }) => {
   const project = 'bench-project';
   const group = (region: string): string => `zones/${region}-a/networkEndpointGroups/${region}`;
   const standIn = await startGclbStandIn({
@@ -195,7 +210,7 @@ const openGclb: OpenBenched = async (ports) => {
   );
 };
 
-const openPowerDns: OpenBenched = async (ports) => {
+const openPowerDns: OpenBenched = async ({ ports }) => {
   const server = await startPowerDns();
   const { zone, host, port, key, apiUrl, apiKey } = server;
   const http = httpOver(ports);
@@ -222,6 +237,63 @@ const openPowerDns: OpenBenched = async (ports) => {
   };
 };
 
+/** The store of our own is what is written: in this process, on a file, and synced. Its time is that of its calls. */
+const openGate: OpenBenched = async ({ exchange }) => {
+  const dir = mkdtempSync(join(tmpdir(), 'tidegate-bench-'));
+  const store = openEmbedded({ file: join(dir, 'store.sqlite'), ports: realPorts() });
+  const seen: Store = {
+    clusterId: store.clusterId,
+    watch: (prefix, onEvent) => store.watch(prefix, onEvent),
+    get: (query, signal) => exchange(() => store.get(query, signal)),
+    txn: (txn, signal) => exchange(() => store.txn(txn, signal)),
+    close: async () => undefined,
+  };
+  return {
+    name: 'gate',
+    behind: 'embedded store',
+    provider: gate.open(
+      { kind: 'gate', form: 'survivor', checker: { kind: 'route53', intervalMs: 10_000, failures: 3, agree: 2, proxied: false } },
+      { store: seen },
+    ),
+    service: serviceFor(NAME),
+    async [Symbol.asyncDispose]() {
+      await store.close();
+      rmSync(dir, { recursive: true });
+    },
+  };
+};
+
+const openKubernetes: OpenBenched = async ({ ports }) => {
+  const world = await standInWorld();
+  const service = serviceFor(NAME, false);
+  const object = { service: NAME, ttlS: service.ttlS, pools: service.pools.map(({ name }) => ({ ...pooled, pool: name, region: name })) };
+  await createObjects(world, 'httpRoute', [object]);
+  const http = httpOver(ports);
+  const provider = kubernetes.open(
+    { kind: 'kubernetes', clusters: { here: { kubeconfigFile: '/bench' } }, services: { [NAME]: { httpRoute: routeEntry(object) } } },
+    {
+      secret: () => kubeconfigText(world),
+      fetch: http.fetch,
+      httpTrusting: () => {
+        throw new Error('no certificate is asked for here');
+      },
+    },
+  );
+  return {
+    name: 'kubernetes',
+    behind: 'stand-in',
+    provider,
+    service,
+    calls: () => world.calls().length,
+    async [Symbol.asyncDispose]() {
+      await provider.close();
+      await http.close();
+      await world[Symbol.asyncDispose]();
+    },
+  };
+};
+const pooled = { share: 0, configuredShare: 0, answers: [] };
+
 export const HARNESSES: Readonly<Record<string, OpenBenched>> = {
   builtin: openBuiltin,
   rfc2136: openBind,
@@ -229,4 +301,6 @@ export const HARNESSES: Readonly<Record<string, OpenBenched>> = {
   route53: openRoute53,
   cloudflare: openCloudflare,
   gclb: openGclb,
+  gate: openGate,
+  kubernetes: openKubernetes,
 };

@@ -4,8 +4,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import Fastify from 'fastify';
 import { z } from 'zod';
-import { type Ports, sleep } from '../../ports.ts';
-import type { StandIn, StandInCall, StandInOptions, StandInServed } from './stand-in.ts';
+import type { StandIn, StandInCall, StandInOptions, StandInServed } from '../../src/drill/stand-ins/stand-in.ts';
+import { type Ports, sleep } from '../../src/ports.ts';
 
 export interface KubernetesOptions extends StandInOptions {
   ports: Pick<Ports, 'timers'>;
