@@ -20,7 +20,8 @@ const openDesk = (edit: (text: string) => string = (text) => text) => {
   const folder = mkdtempSync(join(tmpdir(), 'tidegate-gate-'));
   const config = join(folder, 'replica.yaml');
   const good = readFileSync(join(CONFIGS, 'good.yaml'), 'utf8');
-  writeFileSync(config, edit(good.replace(BUILTIN, GATE).replace('provider: dns', 'mode: auto\n      provider: dns')));
+  const gated = good.replace(BUILTIN, GATE).replace('provider: dns', 'mode: auto\n      provider: dns');
+  writeFileSync(config, edit(gated.replace('cluster:\n', 'cluster:\n  goals: { convergence: 2m }\n')));
   const ports = realPorts();
   const order = { config, service: WEB, reason: 'on fire', owner: 'bob' };
   return {
