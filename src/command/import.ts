@@ -3,6 +3,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, isAbsolute, relative, resolve } from 'node:path';
 import type { Inventory, ProviderContext } from '../../providers/provider.ts';
+import { SERVICES_MAX } from '../config/cluster.ts';
 import { parseHostPort } from '../config/fields.ts';
 import { providerEntry } from '../config/providers/index.ts';
 import { withPaths } from '../config/schema.ts';
@@ -145,7 +146,13 @@ const write = (path: string, text: string, force: boolean): void => {
 
 const overwrites = (path: string): string => `--out ${path}: the file is there; choose another path, or add --force to write over it`;
 
-const tooMany = (found: number): Fault =>
+const tooManyServices = (found: number): Fault =>
+  new Fault(
+    'ERR_USAGE',
+    `${found} names were found that could be services, at most ${SERVICES_MAX} fit into one cluster; name some with --service`,
+  );
+
+const tooManyRegions = (found: number): Fault =>
   new Fault(
     'ERR_USAGE',
     `the pools that were found would make ${found} regions, at most ${REGIONS_MAX} are possible; name theirs with --regions (a=eu-west,*=us-east), or some services with --service`,
@@ -166,10 +173,11 @@ export const importFrom = async (importer: Importer, given: Given, options: Impo
     throw new Fault('ERR_USAGE', wrong.join('; '));
   }
   const inventory = only(await look(importer, given, parsed.data, context), options.service);
+  if (inventory.services.length > SERVICES_MAX) throw tooManyServices(inventory.services.length);
   const source = importer.source(given);
   const file = resolve(out ?? DEFAULT_FILE);
   const named = new Set(inventory.services.flatMap(({ pools }) => pools.map(({ pool }) => regions.get(pool) ?? regions.get('*') ?? pool)));
-  if (named.size > REGIONS_MAX) throw tooMany(named.size);
+  if (named.size > REGIONS_MAX) throw tooManyRegions(named.size);
   const spelled = pathsFor(entry, guesses, dirname(file));
   const drafted = draftOf(inventory, { source, provider: importer.called, entry: spelled, guesses, regions, probe, file });
   if (!drafted.ok) {
