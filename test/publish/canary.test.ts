@@ -212,4 +212,61 @@ describe('a canary', () => {
     expect([p.fenceOf('web'), p.flown]).toEqual([1, []]);
     await p.publisher.stop();
   });
+
+  test.each([
+    ['conflict', () => grounded(() => ({ outcome: 'conflict', because: 'a record of somebody else is there' })), null],
+    ['fence of a human', () => fine, { v: 9, epoch: 1, writer: 'manual/alice', nonce: 'n', hash: '0' }],
+  ] as const)(
+    'that meets a %s does not ask for ever and every second, and somebody hears of it in the end',
+    async (_what, change, fence) => {
+      const p = publishing(change(), { ...ONE, services: [] });
+      if (fence !== null) p.zone.services.set(NAME, { fence, shares: { canary: 1000 } });
+      await p.virtual.advance(300_000);
+      expect(p.calls.reads).toBeGreaterThan(5);
+      expect(p.calls.reads).toBeLessThan(15);
+      expect(p.birds.states()[0]).toMatchObject({ ok: null, because: expect.stringMatching(/somebody else|manual\/alice/) });
+      expect(p.pages()).toEqual([]);
+      await p.virtual.advance(3_600_000);
+      expect(p.pages().map(({ type, severity }) => [type, severity])).toEqual([['provider.canary_failing', 'warning']]);
+      await p.publisher.stop();
+    },
+  );
+
+  test.each([
+    { shares: null, foreign: ['203.0.113.7'] },
+    { shares: { canary: 1000 }, foreign: ['203.0.113.7'] },
+  ])('never takes over a name that answers without a fence of ours: %j', async (there) => {
+    const p = publishing(
+      (inner) => ({
+        ...inner,
+        read: async (services, signal) => {
+          const read = await inner.read(services, signal);
+          return services.some(({ service }) => service === NAME) ? new Map([[NAME, { fence: null, token: null, ...there }]]) : read;
+        },
+      }),
+      ONE,
+    );
+    await p.virtual.advance(900_000);
+    expect(p.calls.writes.some(only)).toBe(false);
+    expect(p.pages()[0]?.summary).toContain('canary.test answers 203.0.113.7');
+    await p.publisher.stop();
+  });
+
+  test('pages again in a later term when others have seen it come through meanwhile', async () => {
+    let isDown = true;
+    const p = publishing(
+      grounded(() => (isDown ? { outcome: 'fatal', because: 'the token has expired' } : null)),
+      ONE,
+    );
+    await p.virtual.advance(31_000);
+    expect(p.pages()).toHaveLength(1);
+    p.state.holdsOffice = false;
+    await p.virtual.advance(3_600_000);
+    p.state.epoch = 3;
+    p.state.holdsOffice = true;
+    await p.virtual.advance(60_000);
+    expect(p.pages()).toHaveLength(2);
+    isDown = false;
+    await p.publisher.stop();
+  });
 });
