@@ -2,15 +2,15 @@
 // known is not drained, and never are all pools of a service.
 import { parseFence } from '../../providers/fence.ts';
 import { type GateRecord, parseGate } from '../../providers/gate/record.ts';
-import type { ClusterConfig } from '../model.ts';
+import type { Adopted, ClusterConfig } from '../model.ts';
 
 /** `survivor`: asked of the other regions' gates. `origin`: asked of the pool's own. */
 export type Form = 'survivor' | 'origin';
 
 /** What is answered from. */
 export interface Known {
-  /** Nonce of the store's last adoption as it was seen: with another one the store begins another history. */
-  adopted: string | null;
+  /** The store's latest adoption that was seen: with a later one the store begins another history. */
+  adopted: Pick<Adopted, 'nonce' | 'atMs'> | null;
   records: ReadonlyMap<string, GateRecord>;
 }
 
@@ -74,18 +74,23 @@ export interface Taken {
 const isSame = (a: ReadonlyMap<string, GateRecord>, b: ReadonlyMap<string, GateRecord>): boolean =>
   a.size === b.size && [...a].every(([service, record]) => JSON.stringify(record) === JSON.stringify(b.get(service)));
 
+/** A store that was put back shows an older adoption, or none: that is no human's doing. */
+const isLater = (adopted: Known['adopted'], than: Known['adopted']): boolean =>
+  adopted !== null && adopted.nonce !== than?.nonce && adopted.atMs > (than?.atMs ?? Number.NEGATIVE_INFINITY);
+
 /**
  * In: what was known, and one linearizable look. A lower fence than the one that is answered means that the store lost history: it is not followed until a
  * human adopts the store, or the decisions have counted past it. A record that is gone was taken away, and drains nothing.
  */
-export const taken = (before: Known, adopted: string | null, look: ReadonlyMap<string, unknown>): Taken => {
+export const taken = (before: Known, adopted: Known['adopted'], look: ReadonlyMap<string, unknown>): Taken => {
+  const isAdopted = isLater(adopted, before.adopted);
   const refused: string[] = [];
   const records = new Map<string, GateRecord>();
   for (const [service, value] of look) {
     const record = parseGate(value);
     const last = before.records.get(service);
     if (record === null) refused.push(`${service}: the store's record is not understood`);
-    else if (adopted === before.adopted && last !== undefined && numberOf(record) < numberOf(last))
+    else if (!isAdopted && last !== undefined && numberOf(record) < numberOf(last))
       refused.push(`${service}: the store has fence ${numberOf(record)}, and ${numberOf(last)} was answered before: it lost history`);
     else {
       records.set(service, record);
@@ -93,5 +98,9 @@ export const taken = (before: Known, adopted: string | null, look: ReadonlyMap<s
     }
     if (last !== undefined) records.set(service, last);
   }
-  return { next: { adopted, records }, isNews: adopted !== before.adopted || !isSame(before.records, records), refused };
+  return {
+    next: { adopted: isAdopted ? adopted : before.adopted, records },
+    isNews: isAdopted || !isSame(before.records, records),
+    refused,
+  };
 };

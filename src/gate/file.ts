@@ -24,7 +24,7 @@ export const gateFile = (path: string): GateFile => ({ ...fileDisk(path), setAsi
 const shape = z.object({
   of: z.string(),
   seenAtMs: z.number(),
-  adopted: z.string().nullable(),
+  adopted: z.object({ nonce: z.string(), atMs: z.number() }).nullable(),
   records: z.record(z.string(), z.unknown()),
 });
 

@@ -164,7 +164,8 @@ export const openGate = async (options: GateOptions): Promise<Gate> => {
         (signal) => store.get(query, signal),
         stopped.signal,
       );
-      const adopted = (kvs.find(({ key }) => key === KEYS.adopted)?.value as Adopted | undefined)?.nonce ?? null;
+      const adoption = kvs.find(({ key }) => key === KEYS.adopted)?.value as Adopted | undefined;
+      const adopted = adoption === undefined ? null : { nonce: adoption.nonce, atMs: adoption.atMs };
       const revisions = kvs.map(({ key, mod, value }) => `${key} ${mod} ${(value as { fence?: unknown } | null)?.fence}`).join();
       // Most looks show nothing new, and a thousand records are not weighed for that while a checker waits for its answer.
       if (revisions === lastRevisions) seenAtMonoMs = startedAtMs;

@@ -86,7 +86,7 @@ test('whatever lies in the store and whatever is configured, never is every pool
 });
 
 describe('a look at the store', () => {
-  const after = (before: Known, value: unknown, adopted: string | null = null) => taken(before, adopted, new Map([[WEB, value]]));
+  const after = (before: Known, value: unknown, adopted: Known['adopted'] = null) => taken(before, adopted, new Map([[WEB, value]]));
 
   test('is followed when its fence is higher or the same', () => {
     const before = known([WEB, NO_EU]);
@@ -101,8 +101,18 @@ describe('a look at the store', () => {
     const not = after(before, old);
     expect(not).toMatchObject({ isNews: false, refused: [expect.stringContaining('fence 3, and 7 was answered before')] });
     expect(not.next.records.get(WEB)).toBe(NO_EU);
-    expect(after(not.next, old, 'adopted').next.records.get(WEB)).toEqual(old);
+    expect(after(not.next, old, { nonce: 'n1', atMs: 1 }).next.records.get(WEB)).toEqual(old);
     expect(after(not.next, record(8, {})).next.records.get(WEB)).toEqual(record(8, {}));
+  });
+
+  test('is not followed back where the store has lost the last adoption, too: that is older, and no human did it now', () => {
+    const before: Known = { ...known([WEB, NO_EU]), adopted: { nonce: 'n2', atMs: 2000 } };
+    for (const adopted of [null, { nonce: 'n1', atMs: 1000 }, before.adopted]) {
+      const not = after(before, record(3, {}), adopted);
+      expect(not).toMatchObject({ isNews: false, refused: [expect.stringContaining('it lost history')], next: before });
+    }
+    const now = after(before, record(3, {}), { nonce: 'n3', atMs: 2001 });
+    expect(now).toMatchObject({ isNews: true, refused: [], next: { adopted: { nonce: 'n3' }, records: new Map([[WEB, record(3, {})]]) } });
   });
 
   test.each([
