@@ -115,14 +115,17 @@ const only = (inventory: Inventory, names: readonly string[] | undefined): Inven
 
 // ---- what is said ----
 
+/** Names are the vendor's, or of a file that anybody may have written: a terminal must not obey them. */
+const plain = (line: string): string => line.replace(/\p{Cc}/gu, '?');
+
 const leftLines = (left: Draft['left']): readonly string[] =>
-  left.length === 0 ? [] : ['left out', ...left.map(({ what, because }) => `  ${what}: ${because}`)];
+  left.length === 0 ? [] : ['left out', ...left.map(({ what, because }) => plain(`  ${what}: ${because}`))];
 
 const takenLines = ({ taken }: Draft): readonly string[] => [
   'taken, in observe',
   ...taken.flatMap(({ service, pools, firstFence }) => [
-    `  ${service}: ${pools.map(({ pool, weight }) => `${pool} ${weight}`).join(', ')}`,
-    `    first fence: ${firstFence}`,
+    plain(`  ${service}: ${pools.map(({ pool, weight }) => `${pool} ${weight}`).join(', ')}`),
+    plain(`    first fence: ${firstFence}`),
   ]),
 ];
 

@@ -219,6 +219,13 @@ test('more regions than a cluster may have are refused with the way out', async 
   expect((await run(many, { regions: 'p0=eu-west,*=us-east' })).exit).toBe(0);
 });
 
+test('nothing of a name that a terminal would obey reaches it', async () => {
+  const { stderr } = await run(
+    fake({ services: [found('web.example.com')], refused: [{ what: '\x1b]0;x\x07a.example.com', because: 'y' }] }),
+  );
+  expect(stderr).toContain('\n  ?]0;x?a.example.com: y\n');
+});
+
 test('more services than one cluster holds, or one file, are refused with the way out', async () => {
   const named = (count: number, pad = ''): Importer =>
     fake(zone(...Array.from({ length: count }, (_, i) => found(`h${i}.example.com`, { notes: [pad] }))));
