@@ -7,14 +7,20 @@ import type { Adopted, ClusterConfig } from '../model.ts';
 /** `survivor`: asked of the other regions' gates. `origin`: asked of the pool's own. */
 export type Form = 'survivor' | 'origin';
 
-/** What is answered from. */
-export interface Known {
-  /** The store's latest adoption that was seen: with a later one the store begins another history. */
+/** Which store, and which of its histories. */
+export interface History {
+  /** Identity of the store; null: none was seen. */
+  clusterId: string | null;
+  /** Its latest adoption that was seen: with a later one the store begins another history. */
   adopted: Pick<Adopted, 'nonce' | 'atMs'> | null;
+}
+
+/** What is answered from. */
+export interface Known extends History {
   records: ReadonlyMap<string, GateRecord>;
 }
 
-export const NOTHING: Known = { adopted: null, records: new Map() };
+export const NOTHING: Known = { clusterId: null, adopted: null, records: new Map() };
 
 export interface Answer {
   drain: boolean;
@@ -75,15 +81,17 @@ const isSame = (a: ReadonlyMap<string, GateRecord>, b: ReadonlyMap<string, GateR
   a.size === b.size && [...a].every(([service, record]) => JSON.stringify(record) === JSON.stringify(b.get(service)));
 
 /** A store that was put back shows an older adoption, or none: that is no human's doing. */
-const isLater = (adopted: Known['adopted'], than: Known['adopted']): boolean =>
+const isLater = (adopted: History['adopted'], than: History['adopted']): boolean =>
   adopted !== null && adopted.nonce !== than?.nonce && adopted.atMs > (than?.atMs ?? Number.NEGATIVE_INFINITY);
 
 /**
  * In: what was known, and one linearizable look. A lower fence than the one that is answered means that the store lost history: it is not followed until a
- * human adopts the store, or the decisions have counted past it. A record that is gone was taken away, and drains nothing.
+ * human adopts the store, or the decisions have counted past it. A record that is gone was taken away, and drains nothing; not so where the store is another
+ * one that nobody has adopted, since that never had it.
  */
-export const taken = (before: Known, adopted: Known['adopted'], look: ReadonlyMap<string, unknown>): Taken => {
+export const taken = (before: Known, { clusterId, adopted }: History, look: ReadonlyMap<string, unknown>): Taken => {
   const isAdopted = isLater(adopted, before.adopted);
+  const isAnother = !isAdopted && before.clusterId !== null && clusterId !== before.clusterId;
   const refused: string[] = [];
   const records = new Map<string, GateRecord>();
   for (const [service, value] of look) {
@@ -98,9 +106,11 @@ export const taken = (before: Known, adopted: Known['adopted'], look: ReadonlyMa
     }
     if (last !== undefined) records.set(service, last);
   }
-  return {
-    next: { adopted: isAdopted ? adopted : before.adopted, records },
-    isNews: isAdopted || !isSame(before.records, records),
-    refused,
-  };
+  for (const [service, last] of isAnother ? before.records : []) {
+    if (look.has(service)) continue;
+    refused.push(`${service}: another store took the place of the one answered from, and has no record of it: it lost history`);
+    records.set(service, last);
+  }
+  const history = isAdopted ? { clusterId, adopted } : { clusterId: isAnother ? before.clusterId : clusterId, adopted: before.adopted };
+  return { next: { ...history, records }, isNews: isAdopted || !isSame(before.records, records), refused };
 };

@@ -60,6 +60,8 @@ const RETRY_MS = 1000;
 const COALESCE_MS = 10;
 /** Beyond this the store counts as lost: a look that failed, and the next. */
 const SEEN_MS = GATE_LOOK_MS + 2 * READ_MS + RETRY_MS;
+/** A page is for people. */
+const REFUSED_SHOWN = 3;
 /** A disk that hangs keeps no answer. */
 const DISK_MS = 2000;
 /** The file says when the store was last seen, though nothing else has changed, at least so often; and what could not be written is tried again. */
@@ -171,7 +173,7 @@ export const openGate = async (options: GateOptions): Promise<Gate> => {
       if (revisions === lastRevisions) seenAtMonoMs = startedAtMs;
       else {
         const records = kvs.filter(({ key }) => key.startsWith(GATE_PREFIX)).map(({ key, value }) => [serviceOfKey(key), value] as const);
-        take(taken(known, adopted, new Map(records)), startedAtMs);
+        take(taken(known, { clusterId: store.clusterId, adopted }, new Map(records)), startedAtMs);
         lastRevisions = revisions;
       }
       if (isBlind) log.info('gate.sees', {});
@@ -191,7 +193,11 @@ export const openGate = async (options: GateOptions): Promise<Gate> => {
     known = next;
     if (not.length > 0 && not.join() !== refused.join()) {
       log.error('gate.refused', { because: not });
-      onTrouble('store', not.join('; '));
+      const more = not.length > REFUSED_SHOWN ? `; and ${not.length - REFUSED_SHOWN} more` : '';
+      onTrouble(
+        'store',
+        `${not.slice(0, REFUSED_SHOWN).join('; ')}${more}; answered as before until the store is adopted (tidegate adopt)`,
+      );
     }
     refused = not;
     if (isNews) log.info('gate.answers', { drained: drainsOf(known, configuredOf(cluster())) });

@@ -10,7 +10,7 @@ import { clusterOf } from '../world.ts';
 
 const record = (v: number, shares: Readonly<Record<string, number>>, service = WEB): GateRecord =>
   recordOf({ desired: serviceOf(service, shares), fence: fenceOf(v, serviceOf(service, shares)) });
-const known = (...records: readonly [string, GateRecord][]): Known => ({ adopted: null, records: new Map(records) });
+const known = (...records: readonly [string, GateRecord][]): Known => ({ clusterId: 'c1', adopted: null, records: new Map(records) });
 const NO_EU = record(7, { 'us-east': 500, 'ap-south': 500 });
 const ALL: Configured = new Map([[WEB, new Set<string>(REGIONS)]]);
 
@@ -75,7 +75,7 @@ test('whatever lies in the store and whatever is configured, never is every pool
     fc.property(fc.array(fc.oneof(anyRecord, fc.anything()), { maxLength: 6 }), configured, (looks, pools) => {
       let state = NOTHING;
       for (const value of looks) {
-        state = taken(state, null, new Map([[WEB, value]])).next;
+        state = taken(state, { clusterId: 'c1', adopted: null }, new Map([[WEB, value]])).next;
         const now: Configured = pools === null ? null : new Map([[WEB, new Set(pools)]]);
         const all = pools ?? Object.keys(state.records.get(WEB)?.pools ?? { p0: 0 });
         expect(all.some((pool) => !answerOf(state, now, WEB, pool).drain)).toBe(true);
@@ -86,7 +86,8 @@ test('whatever lies in the store and whatever is configured, never is every pool
 });
 
 describe('a look at the store', () => {
-  const after = (before: Known, value: unknown, adopted: Known['adopted'] = null) => taken(before, adopted, new Map([[WEB, value]]));
+  const after = (before: Known, value: unknown, adopted: Known['adopted'] = null) =>
+    taken(before, { clusterId: 'c1', adopted }, new Map([[WEB, value]]));
 
   test('is followed when its fence is higher or the same', () => {
     const before = known([WEB, NO_EU]);
@@ -133,6 +134,24 @@ describe('a look at the store', () => {
   });
 
   test('without the record ends the drain: somebody took it away', () => {
-    expect(taken(known([WEB, NO_EU]), null, new Map())).toEqual({ next: NOTHING, isNews: true, refused: [] });
+    const { next, ...rest } = taken(known([WEB, NO_EU]), { clusterId: 'c1', adopted: null }, new Map());
+    expect(rest).toEqual({ isNews: true, refused: [] });
+    expect(next.records.size).toBe(0);
+  });
+
+  test('of another store without the record ends nothing until a human adopts it: it never had it', () => {
+    const before = known([WEB, NO_EU]);
+    const not = taken(before, { clusterId: 'c2', adopted: null }, new Map());
+    expect(not).toEqual({ next: before, isNews: false, refused: [expect.stringContaining('another store took the place')] });
+    expect(taken(not.next, { clusterId: 'c2', adopted: null }, new Map([[WEB, record(8, {})]])).next.records.get(WEB)).toEqual(
+      record(8, {}),
+    );
+    const adopted = { nonce: 'n1', atMs: 1 };
+    expect(taken(not.next, { clusterId: 'c2', adopted }, new Map()).next).toEqual({ clusterId: 'c2', adopted, records: new Map() });
+    expect(taken(NOTHING, { clusterId: 'c2', adopted: null }, new Map()).next).toEqual({
+      clusterId: 'c2',
+      adopted: null,
+      records: new Map(),
+    });
   });
 });

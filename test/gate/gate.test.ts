@@ -258,6 +258,41 @@ describe('a store that lost history', () => {
     await gate.close();
   });
 
+  test('all of it, by a new one in its place: a restart does not end the drain', async () => {
+    const bench = createBench();
+    const empty = bench.store.snapshot();
+    const file = fakeFile();
+    const before = await bench.open(file);
+    await bench.write(2, NO_EU);
+    await bench.virtual.advance(100);
+    await before.close();
+    bench.store.restore(empty, 'new');
+    const gate = await bench.open(file);
+    await bench.virtual.advance(10_000);
+    expect(gate.answer(WEB, 'eu-west')).toEqual({ drain: true, fence: 2 });
+    expect(bench.troubles).toEqual([{ subject: 'store', because: expect.stringContaining('another store took the place') }]);
+    const adopted = { nonce: 'n1', by: 'alice', reason: 'new', atMs: 1 };
+    await bench.store.txn({ if: [], then: [{ put: KEYS.adopted, value: adopted }] });
+    await bench.virtual.advance(10_000);
+    expect(gate.answer(WEB, 'eu-west')).toEqual({ drain: false, fence: null });
+    await gate.close();
+  });
+
+  test('of many services is told in a few words, and with what to do', async () => {
+    const bench = createBench();
+    const empty = bench.store.snapshot();
+    const file = fakeFile();
+    const before = await bench.open(file);
+    for (let n = 1; n <= 50; n++) await bench.write(1, NO_EU, `s${n}.example.test`);
+    await bench.virtual.advance(100);
+    await before.close();
+    bench.store.restore(empty, 'new');
+    const gate = await bench.open(file);
+    await bench.virtual.advance(100);
+    expect(bench.troubles[0]?.because).toMatch(/; and 47 more; answered as before until the store is adopted \(tidegate adopt\)$/);
+    await gate.close();
+  });
+
   test('and does not even have the record: the drain ends, since nobody knows why', async () => {
     const bench = createBench();
     const gate = await bench.open();
