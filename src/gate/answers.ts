@@ -59,9 +59,13 @@ export const answerOf = ({ records }: Known, configured: Configured, service: st
   return { drain: drainedBy(record, pools).has(pool), fence: numberOf(record) };
 };
 
+/** The records that are answered from: a canary's has no reader. */
+export const answering = ({ records }: Known, configured: Configured): readonly GateRecord[] =>
+  [...records].flatMap(([service, record]) => (configured === null || configured.has(service) ? [record] : []));
+
 /** null: nothing is answered from. */
-export const highestFence = ({ records }: Known): number | null =>
-  records.size === 0 ? null : Math.max(...[...records.values()].map(numberOf));
+export const highestFence = (records: readonly GateRecord[]): number | null =>
+  records.length === 0 ? null : Math.max(...records.map(numberOf));
 
 /** Every pool that is drained now. */
 export const drainsOf = ({ records }: Known, configured: Configured): readonly { service: string; pool: string; fence: number }[] =>

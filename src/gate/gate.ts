@@ -7,7 +7,7 @@ import type { Log } from '../log.ts';
 import type { Adopted, ClusterConfig } from '../model.ts';
 import { type Ports, sleep, type Timer, withDeadline } from '../ports.ts';
 import type { Store } from '../store/store.ts';
-import { type Answer, answerOf, configuredOf, drainsOf, highestFence, type Known, NOTHING, taken } from './answers.ts';
+import { type Answer, answering, answerOf, configuredOf, drainsOf, highestFence, type Known, NOTHING, taken } from './answers.ts';
 import { type GateFile, memoryText, readMemory } from './file.ts';
 
 export interface GateOptions {
@@ -237,13 +237,14 @@ export const openGate = async (options: GateOptions): Promise<Gate> => {
     answer: (service, pool) => answerOf(known, configuredOf(cluster()), service, pool),
     age,
     status() {
-      const drained = drainsOf(known, configuredOf(cluster()));
+      const configured = configuredOf(cluster());
+      const records = answering(known, configured);
       return {
         ...age(),
         fromFile: seenAtMonoMs === null && fileSeenAtMs !== null,
-        services: known.records.size,
-        fence: highestFence(known),
-        drained,
+        services: records.length,
+        fence: highestFence(records),
+        drained: drainsOf(known, configured),
         refused,
         fileTrouble,
       };

@@ -4,7 +4,17 @@ import { describe, expect, test } from 'vitest';
 import { formatFence } from '../../providers/fence.ts';
 import { recordOf } from '../../providers/gate/convert.ts';
 import type { GateRecord } from '../../providers/gate/record.ts';
-import { answerOf, type Configured, configuredOf, drainsOf, highestFence, type Known, NOTHING, taken } from '../../src/gate/answers.ts';
+import {
+  answering,
+  answerOf,
+  type Configured,
+  configuredOf,
+  drainsOf,
+  highestFence,
+  type Known,
+  NOTHING,
+  taken,
+} from '../../src/gate/answers.ts';
 import { fenceOf, REGIONS, serviceOf, WEB } from '../providers/gate.fixture.ts';
 import { clusterOf } from '../world.ts';
 
@@ -23,7 +33,7 @@ describe('an answer', () => {
       { drain: false, fence: 7 },
     ]);
     expect(drainsOf(state, ALL)).toEqual([{ service: WEB, pool: 'eu-west', fence: 7 }]);
-    expect(highestFence(state)).toBe(7);
+    expect(highestFence(answering(state, null))).toBe(7);
   });
 
   test.each(['nobody', '__proto__', 'constructor', 'toString', ''])('is keep for a name that is not there: %j', (name) => {

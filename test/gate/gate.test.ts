@@ -54,6 +54,10 @@ describe('following the store', () => {
     await bench.write(1, NO_EU);
     await bench.virtual.advance(20);
     expect(gate.status().drained).toEqual([{ service: WEB, pool: 'eu-west', fence: 1 }]);
+    // A canary's record, which counts by itself.
+    await bench.write(96, {}, 'canary.example.test');
+    await bench.virtual.advance(20);
+    expect(gate.status()).toMatchObject({ services: 1, fence: 1 });
     bench.cluster = clusterOf([...REGIONS], [{ name: 'other.example.test' }]);
     expect(gate.answer(WEB, 'eu-west').drain).toBe(false);
     expect(gate.status().drained).toEqual([]);
