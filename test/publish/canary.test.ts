@@ -77,7 +77,7 @@ describe('a canary', () => {
     await p.publisher.stop();
   });
 
-  test('waits while any service is behind', async () => {
+  test('waits while any service is behind, and where writes are known to fail', async () => {
     let isHeld = false;
     const p = publishing(
       (inner) => ({
@@ -90,16 +90,44 @@ describe('a canary', () => {
           return inner.apply(changes, signal);
         },
       }),
-      ONE,
+      { canaries: [{ everyMs: 2000 }], also: { dns: fine } },
     );
+    const flights = (): number => p.fenceOf(NAME) ?? 0;
     await p.virtual.advance(31_000);
-    const before = p.fenceOf(NAME);
+    const before = flights();
+    await p.virtual.advance(8000);
+    // Or the rest would show nothing.
+    expect(flights()).toBeGreaterThan(before + 2);
     isHeld = true;
     p.state.routing = routingOf(3, { web: 3, api: 3 });
     p.publisher.publish(p.state.routing);
-    // Behind, and not known to fail yet.
+    const held = flights();
+    // Behind, and not known to fail yet; then known to.
     await p.virtual.advance(8000);
-    expect(p.fenceOf(NAME)).toBe(before);
+    expect(flights()).toBe(held);
+    await p.virtual.advance(60_000);
+    expect(p.publisher.standing.isFailing('memory')).toBe(true);
+    expect(flights()).toBe(held);
+    isHeld = false;
+    await p.virtual.advance(10_000);
+    expect(flights()).toBeGreaterThan(held);
+    await p.publisher.stop();
+  });
+
+  test('that was written though its reply was lost has not come through: a failover would meet the same', async () => {
+    const p = publishing(
+      (inner) => ({
+        ...inner,
+        async apply(changes, signal) {
+          const applied = await inner.apply(changes, signal);
+          return only(changes) ? { outcome: 'undecided', because: 'no reply' } : applied;
+        },
+      }),
+      ONE,
+    );
+    await p.virtual.advance(31_000);
+    expect(p.fenceOf(NAME)).toBe(1);
+    expect(p.birds.states()[0]).toMatchObject({ ok: false, because: 'not acknowledged: written, but in doubt: no reply' });
     await p.publisher.stop();
   });
 
