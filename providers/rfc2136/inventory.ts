@@ -20,8 +20,9 @@ export const zoneInventory = (text: string, origin: string, poolNames: ReadonlyM
     return { ok: true, inventory: { services: [], refused: [...refused, { what: `zone ${zone}`, because }] } };
   }
   const services: FoundService[] = [];
+  const around = aroundOf(records, zone);
   for (const [name, own] of Map.groupBy(records, (record) => record.name)) {
-    const found = serviceAt({ name, own, zone, records, named });
+    const found = serviceAt({ name, own, zone, around, named });
     if (found === null) continue;
     if ('because' in found) refused.push(found);
     else services.push(found);
@@ -41,23 +42,50 @@ const isSigned = (records: readonly ZoneRecord[]): boolean =>
 
 const calledOf = (record: ZoneRecord): string => (record.type === 'other' ? record.called : record.type);
 
+/** What is asked of the whole zone for each of its names, gathered once: zones have a hundred thousand. */
+interface Around {
+  /** Names that are delegated to other servers. */
+  cuts: ReadonlySet<string>;
+  /** By name: the records that point there, as `example.com MX`. */
+  users: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Names that have a TXT. */
+  texts: ReadonlySet<string>;
+}
+
+const aroundOf = (records: readonly ZoneRecord[], zone: string): Around => {
+  const users = new Map<string, Set<string>>();
+  for (const record of records)
+    for (const target of targetsOf(record)) {
+      const its = users.get(target) ?? new Set();
+      users.set(target, its.add(`${record.name} ${calledOf(record)}`));
+    }
+  const owners = (type: ZoneRecord['type']): readonly string[] => records.filter((record) => record.type === type).map(({ name }) => name);
+  return { cuts: new Set(owners('NS').filter((name) => name !== zone)), users, texts: new Set(owners('TXT')) };
+};
+
+/** Of a record whose fields are kept as written: whole names only, since what relative ones belong to is not kept. */
+const targetsOf = (record: ZoneRecord): readonly string[] => {
+  if (record.type === 'NS') return [record.data];
+  return record.type === 'other' ? record.data.filter((field) => field.endsWith('.')).map(canonicalName) : [];
+};
+
 interface Name {
   name: string;
   own: readonly ZoneRecord[];
   zone: string;
-  records: readonly ZoneRecord[];
+  around: Around;
   named: ReadonlyMap<string, string>;
 }
 
 /** null: nothing about it is routing. */
-const serviceAt = ({ name, own, zone, records, named }: Name): FoundService | { what: string; because: string } | null => {
+const serviceAt = ({ name, own, zone, around, named }: Name): FoundService | { what: string; because: string } | null => {
   const alias = own.find(({ type }) => type === 'CNAME');
   if (alias?.type === 'CNAME')
     return { what: `${name} CNAME`, because: `it is an alias of ${alias.data}; steer that name, or put addresses in the alias's place` };
   const addresses = own.filter((record) => record.type === 'A' || record.type === 'AAAA');
   const pools = poolsOf([...new Set(addresses.map(({ data }) => data as string))], named);
   if (pools.length < 2) return null;
-  const because = obstacle(name, zone, records);
+  const because = obstacle(name, zone, around);
   if (because !== null) return { what: `${name} ${[...new Set(addresses.map(({ type }) => type))].join(', ')}`, because };
   const ttls = [...new Set(addresses.map(({ ttlS }) => ttlS))].sort((a, b) => a - b);
   return {
@@ -65,8 +93,8 @@ const serviceAt = ({ name, own, zone, records, named }: Name): FoundService | { 
     ttlS: ttls[0]!,
     pools,
     objects: null,
-    notes: [...ttlNotes(ttls), ...familyNotes(pools), ...neighbourNotes(name, own, records)],
-    firstFence: firstFence(name, records),
+    notes: [...ttlNotes(ttls), ...familyNotes(pools), ...neighbourNotes(name, own, around)],
+    firstFence: firstFence(name, around),
   };
 };
 
@@ -85,14 +113,14 @@ const letters = (n: number): string => `${n < 26 ? '' : letters(Math.floor(n / 2
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Why a name with several addresses cannot be steered; null: it can. */
-const obstacle = (name: string, zone: string, records: readonly ZoneRecord[]): string | null => {
+const obstacle = (name: string, zone: string, { cuts }: Around): string | null => {
   if (name !== zone && !name.endsWith(`.${zone}`)) return `it lies outside the zone ${zone}`;
   if (name.startsWith('*.')) return 'a wildcard answers for any name, and no fence can stand beside it; write the names out';
-  const cut = records.find(
-    (record) => record.type === 'NS' && record.name !== zone && (name === record.name || name.endsWith(`.${record.name}`)),
-  );
-  if (cut !== undefined) return `it belongs to ${cut.name}, which is delegated to other servers; look at their zone`;
-  if (!name.split('.').every((label) => LABEL.test(label))) return 'the configuration takes names of a-z, 0-9 and "-" only';
+  const labels = name.split('.');
+  // The one nearest to the zone: what lies below it is not of this zone at all.
+  const cut = labels.map((_, at) => labels.slice(at).join('.')).findLast((above) => cuts.has(above));
+  if (cut !== undefined) return `it belongs to ${cut}, which is delegated to other servers; look at their zone`;
+  if (!labels.every((label) => LABEL.test(label))) return 'the configuration takes names of a-z, 0-9 and "-" only';
   return null;
 };
 
@@ -115,29 +143,18 @@ const familyNotes = (pools: FoundService['pools']): string[] => {
   return families.size === 2 && isApart ? ['IPv4 and IPv6 addresses of one place should be one pool; name the pools by address'] : [];
 };
 
-const neighbourNotes = (name: string, own: readonly ZoneRecord[], records: readonly ZoneRecord[]): string[] => {
+const neighbourNotes = (name: string, own: readonly ZoneRecord[], around: Around): string[] => {
   const others = [...new Set(own.map(calledOf))].filter((type) => type !== 'A' && type !== 'AAAA');
-  const users = [
-    ...new Set(
-      records
-        .filter((record) => (record.type === 'NS' && record.data === name) || (record.type === 'other' && isTarget(record.data, name)))
-        .map((record) => `${record.name} ${calledOf(record)}`),
-    ),
-  ];
+  const users = [...(around.users.get(name) ?? [])];
   return [
     ...(others.length > 0 ? [`other records of the name (${others.join(', ')}) stay untouched`] : []),
     ...(users.length > 0 ? [`it is also the target of ${users.join(', ')}; what is drained there is drained for them too`] : []),
   ];
 };
 
-/** Of a record whose fields are kept as written: whole names only, since what relative ones belong to is not kept. */
-const isTarget = (fields: readonly string[], name: string): boolean =>
-  fields.some((field) => field.endsWith('.') && canonicalName(field) === name);
-
-const firstFence = (name: string, records: readonly ZoneRecord[]): string => {
+const firstFence = (name: string, { texts }: Around): string => {
   const fence = fenceName(name);
-  const isThere = records.some((record) => record.name === fence && record.type === 'TXT');
-  return isThere
+  return texts.has(fence)
     ? `${fence} TXT exists already: a write waits until it is known whose it is`
     : `creates ${fence} TXT, on the condition that there is none, and replaces A and AAAA of ${name} by the same addresses`;
 };

@@ -6,7 +6,7 @@ import type { FoundService, Inventory } from '../../providers/provider.ts';
 import { type Sum, type WorstCase, worstCaseGroups } from '../config/arithmetic.ts';
 import { GOALS, TTL_S } from '../config/defaults.ts';
 import { canonicalIp } from '../config/fields.ts';
-import { parseConfig } from '../config/load.ts';
+import { FILE_BYTES_MAX, parseConfig } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { paceIn } from '../config/providers/index.ts';
 import { list, plural, say, spell } from '../config/words.ts';
@@ -121,9 +121,16 @@ const valuesOf = (taken: readonly FoundService[], goals: GoalTexts, request: Dra
   };
 };
 
+/** The verdict of `check` on a text of these services. One that is too long for it is nobody's mistake: less has to be taken. */
+const verdictOn = (text: string, taken: readonly FoundService[], { file }: DraftRequest): ReturnType<typeof parseConfig> => {
+  if (Buffer.byteLength(text) <= FILE_BYTES_MAX) return parseConfig(text, file);
+  const message = `found more than ${FILE_BYTES_MAX} bytes with ${plural(taken.length, 'service')} written out, expected at most that; name some of them with --service`;
+  return { ok: false, problems: [{ code: 'ERR_CONFIG', file, line: 1, column: 1, path: '', message }] };
+};
+
 /** The file's own verdict on a list of services, with goals that nothing can miss. */
-const judge = (taken: readonly FoundService[], request: DraftRequest) =>
-  parseConfig(new Document(valuesOf(taken, { detection: '1h', convergence: '1h' }, request)).toString(), request.file);
+const judge = (taken: readonly FoundService[], request: DraftRequest): ReturnType<typeof parseConfig> =>
+  verdictOn(new Document(valuesOf(taken, { detection: '1h', convergence: '1h' }, request)).toString(), taken, request);
 
 // ---- goals ----
 
@@ -294,6 +301,6 @@ export const draftOf = (inventory: Inventory, request: DraftRequest): Drafted =>
   const goalsNode = mapAt(document, ['cluster', 'goals']);
   if (goalsNode !== null) goalsNode.flow = true;
   const text = document.toString({ lineWidth: 0 });
-  const final = parseConfig(text, request.file);
+  const final = verdictOn(text, taken, request);
   return final.ok ? { ok: true, draft: { text, cluster, taken, left } } : { ok: false, problems: final.problems, left };
 };

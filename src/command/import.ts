@@ -3,6 +3,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, isAbsolute, relative, resolve } from 'node:path';
 import type { Inventory, ProviderContext } from '../../providers/provider.ts';
+import { SERVICES_MAX } from '../config/cluster.ts';
 import { parseHostPort } from '../config/fields.ts';
 import { providerEntry } from '../config/providers/index.ts';
 import { withPaths } from '../config/schema.ts';
@@ -114,14 +115,17 @@ const only = (inventory: Inventory, names: readonly string[] | undefined): Inven
 
 // ---- what is said ----
 
+/** Names are the vendor's, or of a file that anybody may have written: a terminal must not obey them. */
+const plain = (line: string): string => line.replace(/\p{Cc}/gu, '?');
+
 const leftLines = (left: Draft['left']): readonly string[] =>
-  left.length === 0 ? [] : ['left out', ...left.map(({ what, because }) => `  ${what}: ${because}`)];
+  left.length === 0 ? [] : ['left out', ...left.map(({ what, because }) => plain(`  ${what}: ${because}`))];
 
 const takenLines = ({ taken }: Draft): readonly string[] => [
   'taken, in observe',
   ...taken.flatMap(({ service, pools, firstFence }) => [
-    `  ${service}: ${pools.map(({ pool, weight }) => `${pool} ${weight}`).join(', ')}`,
-    `    first fence: ${firstFence}`,
+    plain(`  ${service}: ${pools.map(({ pool, weight }) => `${pool} ${weight}`).join(', ')}`),
+    plain(`    first fence: ${firstFence}`),
   ]),
 ];
 
@@ -145,7 +149,13 @@ const write = (path: string, text: string, force: boolean): void => {
 
 const overwrites = (path: string): string => `--out ${path}: the file is there; choose another path, or add --force to write over it`;
 
-const tooMany = (found: number): Fault =>
+const tooManyServices = (found: number): Fault =>
+  new Fault(
+    'ERR_USAGE',
+    `${found} names were found that could be services, at most ${SERVICES_MAX} fit into one cluster; name some with --service`,
+  );
+
+const tooManyRegions = (found: number): Fault =>
   new Fault(
     'ERR_USAGE',
     `the pools that were found would make ${found} regions, at most ${REGIONS_MAX} are possible; name theirs with --regions (a=eu-west,*=us-east), or some services with --service`,
@@ -166,10 +176,11 @@ export const importFrom = async (importer: Importer, given: Given, options: Impo
     throw new Fault('ERR_USAGE', wrong.join('; '));
   }
   const inventory = only(await look(importer, given, parsed.data, context), options.service);
+  if (inventory.services.length > SERVICES_MAX) throw tooManyServices(inventory.services.length);
   const source = importer.source(given);
   const file = resolve(out ?? DEFAULT_FILE);
   const named = new Set(inventory.services.flatMap(({ pools }) => pools.map(({ pool }) => regions.get(pool) ?? regions.get('*') ?? pool)));
-  if (named.size > REGIONS_MAX) throw tooMany(named.size);
+  if (named.size > REGIONS_MAX) throw tooManyRegions(named.size);
   const spelled = pathsFor(entry, guesses, dirname(file));
   const drafted = draftOf(inventory, { source, provider: importer.called, entry: spelled, guesses, regions, probe, file });
   if (!drafted.ok) {

@@ -145,7 +145,10 @@ const summary = (pending: readonly Pending[]): string => {
   const parts = COUNTED.map(([state, words]) => ({ n: pending.filter((p) => p.state === state).length, words }))
     .filter(({ n }) => n > 0)
     .map(({ n, words }) => `${n} ${words}`);
-  return `${plural(pending.length, 'service')}${parts.length === 0 ? '' : `: ${parts.join(', ')}`}; nothing was written`;
+  const services = new Set(pending.map(({ service }) => service)).size;
+  const what =
+    services === pending.length ? plural(services, 'service') : `${plural(services, 'service')} by ${plural(pending.length, 'path')}`;
+  return `${what}${parts.length === 0 ? '' : `: ${parts.join(', ')}`}; nothing was written`;
 };
 
 const linesOf = ({ says, takes }: Pending): readonly string[] => [

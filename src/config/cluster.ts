@@ -25,7 +25,7 @@ import {
 } from './fields.ts';
 
 // Limits of lists: far above what one cluster needs, and low enough that a generated file gone wrong is refused rather than run.
-const SERVICES_MAX = 1000;
+export const SERVICES_MAX = 1000;
 const POOLS_MAX = 64;
 const TARGETS_MAX = 256;
 const LIST_MAX = 64;

@@ -54,6 +54,14 @@ class Wrong extends Error {
   }
 }
 
+const SHOWN_MAX = 64;
+
+/** A piece of the text as a problem repeats it: it may be of any length, and of bytes that a terminal obeys. */
+const shown = (text: string): string => {
+  const head = text.slice(0, SHOWN_MAX).replace(/\p{Cc}/gu, '?');
+  return text.length > SHOWN_MAX ? `${head}…` : head;
+};
+
 // ---- from characters to entries ----
 
 interface Token extends Place {
@@ -130,7 +138,7 @@ const readEntry = ({ tokens, isIndented, line, column }: Entry, read: Reading): 
   const type = left.shift();
   if (type === undefined) throw new Wrong(at, 'a record without a type; write A, AAAA, CNAME, TXT, ...');
   if (type.isQuoted || !/^[a-z][a-z0-9-]*$/i.test(type.text))
-    throw new Wrong(type, `"${type.text}" where the record's type belongs; write A, AAAA, CNAME, TXT, ...`);
+    throw new Wrong(type, `"${shown(type.text)}" where the record's type belongs; write A, AAAA, CNAME, TXT, ...`);
   const called = type.text.toUpperCase();
   const data = dataOf(called, left, type, read.origin);
   if (ttlS !== null) read.lastTtlS = ttlS;
@@ -150,13 +158,13 @@ const directive = (tokens: readonly Token[], read: Reading): ZoneRecord | null =
     return { line: first.line, column: first.column, name: read.origin, ttlS: 0, type: 'other', called, data };
   }
   if (called !== '$ORIGIN' && called !== '$TTL')
-    throw new Wrong(first, `"${first.text}" is no directive; there are $ORIGIN, $TTL, $INCLUDE and $GENERATE`);
+    throw new Wrong(first, `"${shown(first.text)}" is no directive; there are $ORIGIN, $TTL, $INCLUDE and $GENERATE`);
   if (argument === undefined || tokens.length > 2)
     throw new Wrong(argument === undefined ? first : tokens[2]!, `${called} takes one value; write one`);
   if (called === '$ORIGIN') read.origin = nameOf(argument, read.origin);
   else {
     const ttlS = secondsOf(argument.text);
-    if (ttlS === null) throw new Wrong(argument, `"${argument.text}" is no time; write seconds, or a number with its unit: 1h`);
+    if (ttlS === null) throw new Wrong(argument, `"${shown(argument.text)}" is no time; write seconds, or a number with its unit: 1h`);
     read.defaultTtlS = ttlS;
   }
   return null;
@@ -202,7 +210,7 @@ const nameOf = (token: Token, origin: string): string => {
   const labels = name === '.' ? [] : labelsOf(name);
   const bad = labels.find((label) => label.length === 0 || label.length > 63);
   if (bad !== undefined || name.length > NAME_MAX)
-    throw new Wrong(token, `"${text}" is no name: labels have 1 to 63 characters, the whole at most ${NAME_MAX}`);
+    throw new Wrong(token, `"${shown(text)}" is no name: labels have 1 to 63 characters, the whole at most ${NAME_MAX}`);
   return name;
 };
 
@@ -217,7 +225,7 @@ type Data<R = ZoneRecord> = R extends ZoneRecord ? Omit<R, keyof Place | 'name' 
 const dataOf = (called: string, fields: readonly Token[], type: Token, origin: string): Data => {
   const exactly = (count: number, what: string): void => {
     const extra = fields[count];
-    if (extra !== undefined) throw new Wrong(extra, `"${extra.text}" after the end of the record; ${called} takes ${what}`);
+    if (extra !== undefined) throw new Wrong(extra, `"${shown(extra.text)}" after the end of the record; ${called} takes ${what}`);
     if (fields.length < count) throw new Wrong(type, `${called} takes ${what}; add it`);
   };
   switch (called) {
@@ -246,7 +254,7 @@ const addressOf = (token: Token, bytes: 4 | 16): string => {
   if (address?.length === bytes) return addressText(address);
   throw new Wrong(
     token,
-    `"${token.text}" is no ${bytes === 4 ? 'IPv4' : 'IPv6'} address; write one like ${bytes === 4 ? '192.0.2.1' : '2001:db8::1'}`,
+    `"${shown(token.text)}" is no ${bytes === 4 ? 'IPv4' : 'IPv6'} address; write one like ${bytes === 4 ? '192.0.2.1' : '2001:db8::1'}`,
   );
 };
 
@@ -266,7 +274,7 @@ const soaOf = (fields: readonly Token[], origin: string): Soa => {
     const token = fields[at]!;
     const value = at === 2 ? (/^\d{1,10}$/.test(token.text) ? Number(token.text) : null) : secondsOf(token.text);
     if (value === null || value > 2 ** 32 - 1)
-      throw new Wrong(token, `"${token.text}" is no ${at === 2 ? 'serial number' : 'time'}; write a number`);
+      throw new Wrong(token, `"${shown(token.text)}" is no ${at === 2 ? 'serial number' : 'time'}; write a number`);
     return value;
   };
   return {

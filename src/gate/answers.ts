@@ -2,19 +2,25 @@
 // known is not drained, and never are all pools of a service.
 import { parseFence } from '../../providers/fence.ts';
 import { type GateRecord, parseGate } from '../../providers/gate/record.ts';
-import type { ClusterConfig } from '../model.ts';
+import type { Adopted, ClusterConfig } from '../model.ts';
 
 /** `survivor`: asked of the other regions' gates. `origin`: asked of the pool's own. */
 export type Form = 'survivor' | 'origin';
 
+/** Which store, and which of its histories. */
+export interface History {
+  /** Identity of the store; null: none was seen. */
+  clusterId: string | null;
+  /** Its latest adoption that was seen: with a later one the store begins another history. */
+  adopted: Pick<Adopted, 'nonce' | 'atMs'> | null;
+}
+
 /** What is answered from. */
-export interface Known {
-  /** Nonce of the store's last adoption as it was seen: with another one the store begins another history. */
-  adopted: string | null;
+export interface Known extends History {
   records: ReadonlyMap<string, GateRecord>;
 }
 
-export const NOTHING: Known = { adopted: null, records: new Map() };
+export const NOTHING: Known = { clusterId: null, adopted: null, records: new Map() };
 
 export interface Answer {
   drain: boolean;
@@ -53,9 +59,13 @@ export const answerOf = ({ records }: Known, configured: Configured, service: st
   return { drain: drainedBy(record, pools).has(pool), fence: numberOf(record) };
 };
 
+/** The records that are answered from: a canary's has no reader. */
+export const answering = ({ records }: Known, configured: Configured): readonly GateRecord[] =>
+  [...records].flatMap(([service, record]) => (configured === null || configured.has(service) ? [record] : []));
+
 /** null: nothing is answered from. */
-export const highestFence = ({ records }: Known): number | null =>
-  records.size === 0 ? null : Math.max(...[...records.values()].map(numberOf));
+export const highestFence = (records: readonly GateRecord[]): number | null =>
+  records.length === 0 ? null : Math.max(...records.map(numberOf));
 
 /** Every pool that is drained now. */
 export const drainsOf = ({ records }: Known, configured: Configured): readonly { service: string; pool: string; fence: number }[] =>
@@ -74,18 +84,25 @@ export interface Taken {
 const isSame = (a: ReadonlyMap<string, GateRecord>, b: ReadonlyMap<string, GateRecord>): boolean =>
   a.size === b.size && [...a].every(([service, record]) => JSON.stringify(record) === JSON.stringify(b.get(service)));
 
+/** A store that was put back shows an older adoption, or none: that is no human's doing. */
+const isLater = (adopted: History['adopted'], than: History['adopted']): boolean =>
+  adopted !== null && adopted.nonce !== than?.nonce && adopted.atMs > (than?.atMs ?? Number.NEGATIVE_INFINITY);
+
 /**
  * In: what was known, and one linearizable look. A lower fence than the one that is answered means that the store lost history: it is not followed until a
- * human adopts the store, or the decisions have counted past it. A record that is gone was taken away, and drains nothing.
+ * human adopts the store, or the decisions have counted past it. A record that is gone was taken away, and drains nothing; not so where the store is another
+ * one that nobody has adopted, since that never had it.
  */
-export const taken = (before: Known, adopted: string | null, look: ReadonlyMap<string, unknown>): Taken => {
+export const taken = (before: Known, { clusterId, adopted }: History, look: ReadonlyMap<string, unknown>): Taken => {
+  const isAdopted = isLater(adopted, before.adopted);
+  const isAnother = !isAdopted && before.clusterId !== null && clusterId !== before.clusterId;
   const refused: string[] = [];
   const records = new Map<string, GateRecord>();
   for (const [service, value] of look) {
     const record = parseGate(value);
     const last = before.records.get(service);
     if (record === null) refused.push(`${service}: the store's record is not understood`);
-    else if (adopted === before.adopted && last !== undefined && numberOf(record) < numberOf(last))
+    else if (!isAdopted && last !== undefined && numberOf(record) < numberOf(last))
       refused.push(`${service}: the store has fence ${numberOf(record)}, and ${numberOf(last)} was answered before: it lost history`);
     else {
       records.set(service, record);
@@ -93,5 +110,11 @@ export const taken = (before: Known, adopted: string | null, look: ReadonlyMap<s
     }
     if (last !== undefined) records.set(service, last);
   }
-  return { next: { adopted, records }, isNews: adopted !== before.adopted || !isSame(before.records, records), refused };
+  for (const [service, last] of isAnother ? before.records : []) {
+    if (look.has(service)) continue;
+    refused.push(`${service}: another store took the place of the one answered from, and has no record of it: it lost history`);
+    records.set(service, last);
+  }
+  const history = isAdopted ? { clusterId, adopted } : { clusterId: isAnother ? before.clusterId : clusterId, adopted: before.adopted };
+  return { next: { ...history, records }, isNews: isAdopted || !isSame(before.records, records), refused };
 };

@@ -24,7 +24,8 @@ export const gateFile = (path: string): GateFile => ({ ...fileDisk(path), setAsi
 const shape = z.object({
   of: z.string(),
   seenAtMs: z.number(),
-  adopted: z.string().nullable(),
+  clusterId: z.string().nullable(),
+  adopted: z.object({ nonce: z.string(), atMs: z.number() }).nullable(),
   records: z.record(z.string(), z.unknown()),
 });
 
@@ -34,7 +35,13 @@ const sumOf = (text: string): string => createHash('sha256').update(text).digest
 
 /** `of`: the replica, as `region/replica`. */
 export const memoryText = ({ known, seenAtMs }: Memory, of: string): string => {
-  const memory = JSON.stringify({ of, seenAtMs, adopted: known.adopted, records: Object.fromEntries(known.records) });
+  const memory = JSON.stringify({
+    of,
+    seenAtMs,
+    clusterId: known.clusterId,
+    adopted: known.adopted,
+    records: Object.fromEntries(known.records),
+  });
   return `${JSON.stringify({ tidegateGate: 1, sum: sumOf(memory), memory })}\n`;
 };
 
@@ -60,5 +67,5 @@ export const readMemory = (text: string, of: string): Memory | string => {
     if (record === null) return `its record of ${service} is not understood`;
     records.set(service, record);
   }
-  return { known: { adopted: inner.data.adopted, records }, seenAtMs: inner.data.seenAtMs };
+  return { known: { clusterId: inner.data.clusterId, adopted: inner.data.adopted, records }, seenAtMs: inner.data.seenAtMs };
 };

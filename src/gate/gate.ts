@@ -7,7 +7,7 @@ import type { Log } from '../log.ts';
 import type { Adopted, ClusterConfig } from '../model.ts';
 import { type Ports, sleep, type Timer, withDeadline } from '../ports.ts';
 import type { Store } from '../store/store.ts';
-import { type Answer, answerOf, configuredOf, drainsOf, highestFence, type Known, NOTHING, taken } from './answers.ts';
+import { type Answer, answering, answerOf, configuredOf, drainsOf, highestFence, type Known, NOTHING, taken } from './answers.ts';
 import { type GateFile, memoryText, readMemory } from './file.ts';
 
 export interface GateOptions {
@@ -60,6 +60,8 @@ const RETRY_MS = 1000;
 const COALESCE_MS = 10;
 /** Beyond this the store counts as lost: a look that failed, and the next. */
 const SEEN_MS = GATE_LOOK_MS + 2 * READ_MS + RETRY_MS;
+/** A page is for people. */
+const REFUSED_SHOWN = 3;
 /** A disk that hangs keeps no answer. */
 const DISK_MS = 2000;
 /** The file says when the store was last seen, though nothing else has changed, at least so often; and what could not be written is tried again. */
@@ -164,13 +166,14 @@ export const openGate = async (options: GateOptions): Promise<Gate> => {
         (signal) => store.get(query, signal),
         stopped.signal,
       );
-      const adopted = (kvs.find(({ key }) => key === KEYS.adopted)?.value as Adopted | undefined)?.nonce ?? null;
+      const adoption = kvs.find(({ key }) => key === KEYS.adopted)?.value as Adopted | undefined;
+      const adopted = adoption === undefined ? null : { nonce: adoption.nonce, atMs: adoption.atMs };
       const revisions = kvs.map(({ key, mod, value }) => `${key} ${mod} ${(value as { fence?: unknown } | null)?.fence}`).join();
       // Most looks show nothing new, and a thousand records are not weighed for that while a checker waits for its answer.
       if (revisions === lastRevisions) seenAtMonoMs = startedAtMs;
       else {
         const records = kvs.filter(({ key }) => key.startsWith(GATE_PREFIX)).map(({ key, value }) => [serviceOfKey(key), value] as const);
-        take(taken(known, adopted, new Map(records)), startedAtMs);
+        take(taken(known, { clusterId: store.clusterId, adopted }, new Map(records)), startedAtMs);
         lastRevisions = revisions;
       }
       if (isBlind) log.info('gate.sees', {});
@@ -190,7 +193,11 @@ export const openGate = async (options: GateOptions): Promise<Gate> => {
     known = next;
     if (not.length > 0 && not.join() !== refused.join()) {
       log.error('gate.refused', { because: not });
-      onTrouble('store', not.join('; '));
+      const more = not.length > REFUSED_SHOWN ? `; and ${not.length - REFUSED_SHOWN} more` : '';
+      onTrouble(
+        'store',
+        `${not.slice(0, REFUSED_SHOWN).join('; ')}${more}; answered as before until the store is adopted (tidegate adopt)`,
+      );
     }
     refused = not;
     if (isNews) log.info('gate.answers', { drained: drainsOf(known, configuredOf(cluster())) });
@@ -230,13 +237,14 @@ export const openGate = async (options: GateOptions): Promise<Gate> => {
     answer: (service, pool) => answerOf(known, configuredOf(cluster()), service, pool),
     age,
     status() {
-      const drained = drainsOf(known, configuredOf(cluster()));
+      const configured = configuredOf(cluster());
+      const records = answering(known, configured);
       return {
         ...age(),
         fromFile: seenAtMonoMs === null && fileSeenAtMs !== null,
-        services: known.records.size,
-        fence: highestFence(known),
-        drained,
+        services: records.length,
+        fence: highestFence(records),
+        drained: drainsOf(known, configured),
         refused,
         fileTrouble,
       };

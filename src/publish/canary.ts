@@ -50,6 +50,10 @@ const AGAIN_MS = 30_000;
 const FIRST_MS = { from: 5000, to: 30_000 } as const;
 /** One lost reply is no news. */
 const FAILURES_MIN = 2;
+/** Two holders may meet, and a human may look at what they wrote; after ten minutes nothing is proven by it. */
+const KEPT_MAX = 20;
+/** Away for so long, this process no longer knows what was told of it. */
+const FORGET_MS = 600_000;
 const SAMPLES_MAX = 200;
 /** Flights at one pace would meet those of others for ever. */
 const JITTER = 0.1;
@@ -59,7 +63,11 @@ interface Bird {
   provider: Provider;
   epoch: number;
   failures: number;
+  /** Flights in a row that met what is somebody else's. */
+  kept: number;
   atMs: number | null;
+  /** By this process's own clock, whatever the term. */
+  landedAtMs: number;
   ok: boolean | null;
   because: string;
   samplesMs: Map<Stage, number[]>;
@@ -71,7 +79,7 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
   const stopped = new AbortController();
   const birds = options.canaries.flatMap((canary): Bird[] => {
     const provider = options.providers.get(canary.provider);
-    const fresh = { epoch: 0, failures: 0, atMs: null, ok: null, because: 'not flown yet', samplesMs: new Map() };
+    const fresh = { epoch: 0, failures: 0, kept: 0, atMs: null, landedAtMs: 0, ok: null, because: 'not flown yet', samplesMs: new Map() };
     return provider === undefined ? [] : [{ canary, provider, ...fresh }];
   });
 
@@ -109,9 +117,22 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     await told.say(provider, null, { type: 'provider.canary_failing', severity, summary: `${what}; ${whom}` }, 'canary');
   };
 
+  const kept = async (bird: Bird, because: string): Promise<number> => {
+    const { provider, service, everyMs } = bird.canary;
+    bird.kept++;
+    bird.because = `not written: ${because}`;
+    log.warn('canary.kept', { provider, because, times: bird.kept });
+    const summary = `nothing is proven of ${provider}: its canary ${service} is not written (${because})`;
+    if (bird.kept >= KEPT_MAX) await told.say(provider, null, { type: 'provider.canary_failing', severity: 'warning', summary }, 'canary');
+    return Math.min(AGAIN_MS, everyMs);
+  };
+
   const landed = async (bird: Bird, flown: Flown, right: Term): Promise<number> => {
     const { provider, everyMs } = bird.canary;
     if (flown.outcome === 'not-now') return WAIT_MS;
+    bird.landedAtMs = ports.clock.monoMs();
+    if (flown.outcome === 'kept') return kept(bird, flown.because);
+    bird.kept = 0;
     bird.atMs = right.nowMs();
     bird.ok = flown.outcome === 'through';
     remember(bird, flown.stages);
@@ -137,7 +158,9 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     const right = term();
     if (right === null) return WAIT_MS;
     if (bird.epoch !== right.epoch) {
-      Object.assign(bird, { epoch: right.epoch, failures: 0, atMs: null, ok: null, because: 'not flown yet' });
+      // Others may have seen it come through since: what fails now is news again. Not so where the office goes round because everything fails.
+      if (ports.clock.monoMs() - bird.landedAtMs > FORGET_MS) await told.say(bird.canary.provider, null, null, 'canary');
+      Object.assign(bird, { epoch: right.epoch, failures: 0, kept: 0, atMs: null, ok: null, because: 'not flown yet' });
       return FIRST_MS.from + (Math.min(FIRST_MS.to, bird.canary.everyMs) - FIRST_MS.from) * ports.random.unit();
     }
     if (!mayFly(bird, right)) return WAIT_MS;

@@ -19,8 +19,10 @@ export type Flown =
   | { outcome: 'through'; stages: ReadonlyMap<Stage, number> }
   /** `isFinal`: a human must act, so that trying again is not worth waiting for. */
   | { outcome: 'failed'; at: Stage; because: string; isFinal: boolean; stages: ReadonlyMap<Stage, number> }
-  /** No failure: it may not be written now, or somebody else wrote it meanwhile. */
-  | { outcome: 'not-now'; because: string };
+  /** No failure: it may not be written now. */
+  | { outcome: 'not-now'; because: string }
+  /** No failure either: what is there is somebody else's, or somebody else wrote it meanwhile. Nothing was proven. */
+  | { outcome: 'kept'; because: string };
 
 export interface FlightContext {
   ports: Ports;
@@ -70,12 +72,15 @@ class Grounded extends Error {
 
 class NotNow extends Error {}
 
+class Kept extends Error {}
+
 export const fly = async (context: FlightContext): Promise<Flown> => {
   const stages = new Map<Stage, number>();
   try {
     await through(context, stages);
     return { outcome: 'through', stages };
   } catch (error) {
+    if (error instanceof Kept) return { outcome: 'kept', because: error.message };
     if (error instanceof NotNow) return { outcome: 'not-now', because: error.message };
     if (error instanceof Grounded) return { outcome: 'failed', at: error.at, because: error.message, isFinal: error.isFinal, stages };
     // Stopping, or a bug: neither says anything of the provider.
@@ -119,8 +124,15 @@ const readBack = async ({ ports, provider, canary, signal }: FlightContext, desi
   return read.get(canary.service) ?? { fence: null, shares: null, foreign: [], token: null };
 };
 
-const fenceAfter = ({ ports, term, writer, canary }: FlightContext, desired: ProviderService, { fence }: ReadBack): Fence => {
-  if (fence !== null && isManual(fence)) throw new NotNow(`${fence.writer} wrote ${canary.service} by hand`);
+const FOREIGN_SHOWN = 3;
+
+const fenceAfter = ({ ports, term, writer, canary }: FlightContext, desired: ProviderService, { fence, foreign }: ReadBack): Fence => {
+  if (fence !== null && isManual(fence)) throw new Kept(`${fence.writer} wrote ${canary.service} by hand`);
+  // A name that was mistyped may be one that users resolve: what nobody of us wrote is not written over for a trial.
+  if (fence === null && foreign.length > 0) {
+    const answers = foreign.slice(0, FOREIGN_SHOWN).join(', ');
+    throw new Kept(`${canary.service} answers ${answers}, and carries no fence of ours; give the canary a name of its own`);
+  }
   const v = (fence?.v ?? 0) + 1;
   if (!canFollow(v))
     throw new Grounded('read', `${canary.service} carries fence ${v - 1}, and there is hardly a number above it; delete it by hand`);
@@ -136,7 +148,7 @@ const written = async (context: FlightContext, desired: ProviderService, fence: 
     (error: unknown): Applied => ({ outcome: 'undecided', because: errorText(error) }),
   );
   signal.throwIfAborted();
-  if (result.outcome === 'conflict') throw new NotNow(result.because);
+  if (result.outcome === 'conflict') throw new Kept(result.because);
   if (result.outcome === 'fatal') throw new Grounded('acknowledged', result.because, true);
   // In doubt, or acknowledged: what is there is a fact.
   const { fence: now } = await readBack(context, desired);

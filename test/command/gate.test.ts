@@ -13,7 +13,7 @@ import { openEmbedded } from '../../src/store/embedded.ts';
 import { CONFIGS, listening } from './fixture.ts';
 
 const WEB = 'web.example.test';
-const GATE = 'kind: gate, form: survivor, checker: { kind: route53, interval: 10s, failures: 3 }';
+const GATE = 'kind: gate, form: survivor, checker: { kind: route53, interval: 10s, failures: 1 }';
 const BUILTIN = 'kind: builtin, zone: example.test, control: 127.0.0.1:7720, tokenFile: ./dns.token';
 
 const openDesk = (edit: (text: string) => string = (text) => text) => {

@@ -219,6 +219,22 @@ test('more regions than a cluster may have are refused with the way out', async 
   expect((await run(many, { regions: 'p0=eu-west,*=us-east' })).exit).toBe(0);
 });
 
+test('nothing of a name that a terminal would obey reaches it', async () => {
+  const { stderr } = await run(
+    fake({ services: [found('web.example.com')], refused: [{ what: '\x1b]0;x\x07a.example.com', because: 'y' }] }),
+  );
+  expect(stderr).toContain('\n  ?]0;x?a.example.com: y\n');
+});
+
+test('more services than one cluster holds, or one file, are refused with the way out', async () => {
+  const named = (count: number, pad = ''): Importer =>
+    fake(zone(...Array.from({ length: count }, (_, i) => found(`h${i}.example.com`, { notes: [pad] }))));
+  await expect(run(named(1001))).rejects.toMatchObject({ code: 'ERR_USAGE', message: expect.stringMatching(/^1001 names .*--service$/) });
+  const { exit, stderr } = await run(named(4, 'x'.repeat(300_000)));
+  expect(exit).toBe(78);
+  expect(stderr).toContain('with 4 services written out, expected at most that; name some of them with --service');
+});
+
 test('what contradicts itself across services is refused with every problem, and nothing is written', async () => {
   const out = join(folder, 'tidegate.yaml');
   const twice = zone(found('web.example.com'), found('web.example.com'), found('api.example.com'), found('api.example.com'));

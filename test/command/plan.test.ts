@@ -216,6 +216,7 @@ test('a service of two providers is planned at each of them', async () => {
   await put(hands, KEYS.members, { ...cluster, services: [{ ...cluster.services[0]!, also: ['second'] }] });
   const { exit, stdout } = await run(hands);
   expect(stdout).toMatch(new RegExp(`^${WEB} at dns: nothing -> .*\n${WEB} at second: .*expected second among them`));
+  expect(stdout).toContain('\n1 service by 2 paths: 1 would be written, 1 not readable; nothing was written\n');
   expect(exit).toBe(1);
 });
 

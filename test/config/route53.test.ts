@@ -1,6 +1,6 @@
 // The file of a replica with every mode of route53.
 import { expect, test } from 'vitest';
-import { shapeOf } from '../../src/config/providers/index.ts';
+import { providerEntry, shapeOf } from '../../src/config/providers/index.ts';
 import { accepted, fixture } from './files.ts';
 
 const { config, warnings } = accepted(fixture('good-route53.yaml'));
@@ -63,3 +63,29 @@ test.each([
   const misfit = shapeOf(provider).misfit(provider, { name, pools: given.pools } as never, called, []);
   expect(misfit?.message).toMatch(message);
 });
+
+test.each([
+  ['healthChecks', 'healthCheckId', '11111111-2222-3333-4444-555555555555', { hostedZoneId: 'Z1' }],
+  [
+    'routingControls',
+    'routingControlArn',
+    'arn:aws:route53-recovery-control::123456789012:controlpanel/abc/routingcontrol/def',
+    { endpoints: [{ region: 'us-east-1', url: 'https://a.example.net/v1' }] },
+  ],
+])(
+  'a switch of mode %s belongs to one pool of one service, or a canary would turn on what a decision turned off',
+  (mode, key, id, more) => {
+    const judge = (services: object) =>
+      providerEntry.safeParse({ kind: 'route53', mode, zone: 'example.test', credentialsFile: '/aws', ...more, services });
+    const at = (value: string) => ({ [key]: value });
+    const other = `${id}x`.replace(/5x$/, '6');
+    expect(judge({ 'web.example.test': { pools: { a: at(id), b: at(other) } } }).error?.issues).toBeUndefined();
+    for (const services of [
+      { 'web.example.test': { pools: { a: at(id) } }, 'canary.example.test': { pools: { canary: at(id) } } },
+      { 'web.example.test': { pools: { a: at(id), b: at(id) } } },
+    ])
+      expect(judge(services).error?.issues.map(({ message }) => message)).toEqual([
+        expect.stringMatching(/^one of its own, since pool "a" of web\.example\.test has this one/),
+      ]);
+  },
+);

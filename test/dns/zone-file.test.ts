@@ -215,4 +215,11 @@ describe('properties', () => {
       { numRuns: 2000 },
     );
   });
+
+  test('is repeated in part and as plain text, however long it is and whatever a terminal would make of it', () => {
+    const [long, strange] = [`${'a'.repeat(100_000)} A 192.0.2.1`, 'web 60 A 192.0.2.\x1b[2J'];
+    const [first, second] = problems(long, strange);
+    expect(first).toBe(`1:1 "${'a'.repeat(64)}…" is no name: labels have 1 to 63 characters, the whole at most 253`);
+    expect(second).toBe('2:10 "192.0.2.?[2J" is no IPv4 address; write one like 192.0.2.1');
+  });
 });

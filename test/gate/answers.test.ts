@@ -4,13 +4,23 @@ import { describe, expect, test } from 'vitest';
 import { formatFence } from '../../providers/fence.ts';
 import { recordOf } from '../../providers/gate/convert.ts';
 import type { GateRecord } from '../../providers/gate/record.ts';
-import { answerOf, type Configured, configuredOf, drainsOf, highestFence, type Known, NOTHING, taken } from '../../src/gate/answers.ts';
+import {
+  answering,
+  answerOf,
+  type Configured,
+  configuredOf,
+  drainsOf,
+  highestFence,
+  type Known,
+  NOTHING,
+  taken,
+} from '../../src/gate/answers.ts';
 import { fenceOf, REGIONS, serviceOf, WEB } from '../providers/gate.fixture.ts';
 import { clusterOf } from '../world.ts';
 
 const record = (v: number, shares: Readonly<Record<string, number>>, service = WEB): GateRecord =>
   recordOf({ desired: serviceOf(service, shares), fence: fenceOf(v, serviceOf(service, shares)) });
-const known = (...records: readonly [string, GateRecord][]): Known => ({ adopted: null, records: new Map(records) });
+const known = (...records: readonly [string, GateRecord][]): Known => ({ clusterId: 'c1', adopted: null, records: new Map(records) });
 const NO_EU = record(7, { 'us-east': 500, 'ap-south': 500 });
 const ALL: Configured = new Map([[WEB, new Set<string>(REGIONS)]]);
 
@@ -23,7 +33,7 @@ describe('an answer', () => {
       { drain: false, fence: 7 },
     ]);
     expect(drainsOf(state, ALL)).toEqual([{ service: WEB, pool: 'eu-west', fence: 7 }]);
-    expect(highestFence(state)).toBe(7);
+    expect(highestFence(answering(state, null))).toBe(7);
   });
 
   test.each(['nobody', '__proto__', 'constructor', 'toString', ''])('is keep for a name that is not there: %j', (name) => {
@@ -75,7 +85,7 @@ test('whatever lies in the store and whatever is configured, never is every pool
     fc.property(fc.array(fc.oneof(anyRecord, fc.anything()), { maxLength: 6 }), configured, (looks, pools) => {
       let state = NOTHING;
       for (const value of looks) {
-        state = taken(state, null, new Map([[WEB, value]])).next;
+        state = taken(state, { clusterId: 'c1', adopted: null }, new Map([[WEB, value]])).next;
         const now: Configured = pools === null ? null : new Map([[WEB, new Set(pools)]]);
         const all = pools ?? Object.keys(state.records.get(WEB)?.pools ?? { p0: 0 });
         expect(all.some((pool) => !answerOf(state, now, WEB, pool).drain)).toBe(true);
@@ -86,7 +96,8 @@ test('whatever lies in the store and whatever is configured, never is every pool
 });
 
 describe('a look at the store', () => {
-  const after = (before: Known, value: unknown, adopted: string | null = null) => taken(before, adopted, new Map([[WEB, value]]));
+  const after = (before: Known, value: unknown, adopted: Known['adopted'] = null) =>
+    taken(before, { clusterId: 'c1', adopted }, new Map([[WEB, value]]));
 
   test('is followed when its fence is higher or the same', () => {
     const before = known([WEB, NO_EU]);
@@ -101,8 +112,18 @@ describe('a look at the store', () => {
     const not = after(before, old);
     expect(not).toMatchObject({ isNews: false, refused: [expect.stringContaining('fence 3, and 7 was answered before')] });
     expect(not.next.records.get(WEB)).toBe(NO_EU);
-    expect(after(not.next, old, 'adopted').next.records.get(WEB)).toEqual(old);
+    expect(after(not.next, old, { nonce: 'n1', atMs: 1 }).next.records.get(WEB)).toEqual(old);
     expect(after(not.next, record(8, {})).next.records.get(WEB)).toEqual(record(8, {}));
+  });
+
+  test('is not followed back where the store has lost the last adoption, too: that is older, and no human did it now', () => {
+    const before: Known = { ...known([WEB, NO_EU]), adopted: { nonce: 'n2', atMs: 2000 } };
+    for (const adopted of [null, { nonce: 'n1', atMs: 1000 }, before.adopted]) {
+      const not = after(before, record(3, {}), adopted);
+      expect(not).toMatchObject({ isNews: false, refused: [expect.stringContaining('it lost history')], next: before });
+    }
+    const now = after(before, record(3, {}), { nonce: 'n3', atMs: 2001 });
+    expect(now).toMatchObject({ isNews: true, refused: [], next: { adopted: { nonce: 'n3' }, records: new Map([[WEB, record(3, {})]]) } });
   });
 
   test.each([
@@ -123,6 +144,24 @@ describe('a look at the store', () => {
   });
 
   test('without the record ends the drain: somebody took it away', () => {
-    expect(taken(known([WEB, NO_EU]), null, new Map())).toEqual({ next: NOTHING, isNews: true, refused: [] });
+    const { next, ...rest } = taken(known([WEB, NO_EU]), { clusterId: 'c1', adopted: null }, new Map());
+    expect(rest).toEqual({ isNews: true, refused: [] });
+    expect(next.records.size).toBe(0);
+  });
+
+  test('of another store without the record ends nothing until a human adopts it: it never had it', () => {
+    const before = known([WEB, NO_EU]);
+    const not = taken(before, { clusterId: 'c2', adopted: null }, new Map());
+    expect(not).toEqual({ next: before, isNews: false, refused: [expect.stringContaining('another store took the place')] });
+    expect(taken(not.next, { clusterId: 'c2', adopted: null }, new Map([[WEB, record(8, {})]])).next.records.get(WEB)).toEqual(
+      record(8, {}),
+    );
+    const adopted = { nonce: 'n1', atMs: 1 };
+    expect(taken(not.next, { clusterId: 'c2', adopted }, new Map()).next).toEqual({ clusterId: 'c2', adopted, records: new Map() });
+    expect(taken(NOTHING, { clusterId: 'c2', adopted: null }, new Map()).next).toEqual({
+      clusterId: 'c2',
+      adopted: null,
+      records: new Map(),
+    });
   });
 });

@@ -13,7 +13,11 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const drained = serviceOf(WEB, { 'us-east': 500, 'ap-south': 500 });
 const MEMORY: Memory = {
-  known: { adopted: 'n1', records: new Map([[WEB, recordOf({ desired: drained, fence: fenceOf(7, drained) })]]) },
+  known: {
+    clusterId: 'c1',
+    adopted: { nonce: 'n1', atMs: 1_600_000_000_000 },
+    records: new Map([[WEB, recordOf({ desired: drained, fence: fenceOf(7, drained) })]]),
+  },
   seenAtMs: 1_700_000_000_000,
 };
 const WHO = 'eu-west/a';

@@ -72,7 +72,9 @@ export const createBench = (): Bench => {
     cluster: null,
     async open(file = fakeFile(), who = 'us-east/a') {
       const seen: Store = {
-        clusterId: '',
+        get clusterId() {
+          return store.clusterId;
+        },
         async get(query) {
           bench.link.reads++;
           if (!bench.link.isUp) throw new Error('cut off');

@@ -54,6 +54,10 @@ describe('following the store', () => {
     await bench.write(1, NO_EU);
     await bench.virtual.advance(20);
     expect(gate.status().drained).toEqual([{ service: WEB, pool: 'eu-west', fence: 1 }]);
+    // A canary's record, which counts by itself.
+    await bench.write(96, {}, 'canary.example.test');
+    await bench.virtual.advance(20);
+    expect(gate.status()).toMatchObject({ services: 1, fence: 1 });
     bench.cluster = clusterOf([...REGIONS], [{ name: 'other.example.test' }]);
     expect(gate.answer(WEB, 'eu-west').drain).toBe(false);
     expect(gate.status().drained).toEqual([]);
@@ -255,6 +259,41 @@ describe('a store that lost history', () => {
     await bench.virtual.advance(10_000);
     expect(gate.answer(WEB, 'eu-west')).toEqual({ drain: false, fence: 1 });
     expect(gate.status().refused).toEqual([]);
+    await gate.close();
+  });
+
+  test('all of it, by a new one in its place: a restart does not end the drain', async () => {
+    const bench = createBench();
+    const empty = bench.store.snapshot();
+    const file = fakeFile();
+    const before = await bench.open(file);
+    await bench.write(2, NO_EU);
+    await bench.virtual.advance(100);
+    await before.close();
+    bench.store.restore(empty, 'new');
+    const gate = await bench.open(file);
+    await bench.virtual.advance(10_000);
+    expect(gate.answer(WEB, 'eu-west')).toEqual({ drain: true, fence: 2 });
+    expect(bench.troubles).toEqual([{ subject: 'store', because: expect.stringContaining('another store took the place') }]);
+    const adopted = { nonce: 'n1', by: 'alice', reason: 'new', atMs: 1 };
+    await bench.store.txn({ if: [], then: [{ put: KEYS.adopted, value: adopted }] });
+    await bench.virtual.advance(10_000);
+    expect(gate.answer(WEB, 'eu-west')).toEqual({ drain: false, fence: null });
+    await gate.close();
+  });
+
+  test('of many services is told in a few words, and with what to do', async () => {
+    const bench = createBench();
+    const empty = bench.store.snapshot();
+    const file = fakeFile();
+    const before = await bench.open(file);
+    for (let n = 1; n <= 50; n++) await bench.write(1, NO_EU, `s${n}.example.test`);
+    await bench.virtual.advance(100);
+    await before.close();
+    bench.store.restore(empty, 'new');
+    const gate = await bench.open(file);
+    await bench.virtual.advance(100);
+    expect(bench.troubles[0]?.because).toMatch(/; and 47 more; answered as before until the store is adopted \(tidegate adopt\)$/);
     await gate.close();
   });
 

@@ -113,3 +113,12 @@ test('a broken file is told by line and column, and nothing is taken from it', (
     problems: [{ line: 3, column: 7, message: expect.stringContaining('no IPv4 address') }],
   });
 });
+
+test('a zone of a hundred thousand records is looked at in the time it takes to read it, not in its square', () => {
+  const text = Array.from(
+    { length: 50_000 },
+    (_, i) => `h${i} A 198.51.${(i >> 8) & 255}.${i & 255}\nh${i} A 203.0.${(i >> 8) & 255}.${i & 255}`,
+  );
+  const { services } = inventory([...text, 'sub NS ns.elsewhere.test.', 'in.sub A 192.0.2.1', 'in.sub A 192.0.2.2'].join('\n'));
+  expect(services).toHaveLength(50_000);
+}, 30_000);

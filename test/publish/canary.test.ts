@@ -77,7 +77,7 @@ describe('a canary', () => {
     await p.publisher.stop();
   });
 
-  test('waits while any service is behind', async () => {
+  test('waits while any service is behind, and where writes are known to fail', async () => {
     let isHeld = false;
     const p = publishing(
       (inner) => ({
@@ -90,16 +90,44 @@ describe('a canary', () => {
           return inner.apply(changes, signal);
         },
       }),
-      ONE,
+      { canaries: [{ everyMs: 2000 }], also: { dns: fine } },
     );
+    const flights = (): number => p.fenceOf(NAME) ?? 0;
     await p.virtual.advance(31_000);
-    const before = p.fenceOf(NAME);
+    const before = flights();
+    await p.virtual.advance(8000);
+    // Or the rest would show nothing.
+    expect(flights()).toBeGreaterThan(before + 2);
     isHeld = true;
     p.state.routing = routingOf(3, { web: 3, api: 3 });
     p.publisher.publish(p.state.routing);
-    // Behind, and not known to fail yet.
+    const held = flights();
+    // Behind, and not known to fail yet; then known to.
     await p.virtual.advance(8000);
-    expect(p.fenceOf(NAME)).toBe(before);
+    expect(flights()).toBe(held);
+    await p.virtual.advance(60_000);
+    expect(p.publisher.standing.isFailing('memory')).toBe(true);
+    expect(flights()).toBe(held);
+    isHeld = false;
+    await p.virtual.advance(10_000);
+    expect(flights()).toBeGreaterThan(held);
+    await p.publisher.stop();
+  });
+
+  test('that was written though its reply was lost has not come through: a failover would meet the same', async () => {
+    const p = publishing(
+      (inner) => ({
+        ...inner,
+        async apply(changes, signal) {
+          const applied = await inner.apply(changes, signal);
+          return only(changes) ? { outcome: 'undecided', because: 'no reply' } : applied;
+        },
+      }),
+      ONE,
+    );
+    await p.virtual.advance(31_000);
+    expect(p.fenceOf(NAME)).toBe(1);
+    expect(p.birds.states()[0]).toMatchObject({ ok: false, because: 'not acknowledged: written, but in doubt: no reply' });
     await p.publisher.stop();
   });
 
@@ -210,6 +238,63 @@ describe('a canary', () => {
     const p = publishing(fine, { canaries: [{ service: 'web' }] });
     await p.virtual.advance(300_000);
     expect([p.fenceOf('web'), p.flown]).toEqual([1, []]);
+    await p.publisher.stop();
+  });
+
+  test.each([
+    ['conflict', () => grounded(() => ({ outcome: 'conflict', because: 'a record of somebody else is there' })), null],
+    ['fence of a human', () => fine, { v: 9, epoch: 1, writer: 'manual/alice', nonce: 'n', hash: '0' }],
+  ] as const)(
+    'that meets a %s does not ask for ever and every second, and somebody hears of it in the end',
+    async (_what, change, fence) => {
+      const p = publishing(change(), { ...ONE, services: [] });
+      if (fence !== null) p.zone.services.set(NAME, { fence, shares: { canary: 1000 } });
+      await p.virtual.advance(300_000);
+      expect(p.calls.reads).toBeGreaterThan(5);
+      expect(p.calls.reads).toBeLessThan(15);
+      expect(p.birds.states()[0]).toMatchObject({ ok: null, because: expect.stringMatching(/somebody else|manual\/alice/) });
+      expect(p.pages()).toEqual([]);
+      await p.virtual.advance(3_600_000);
+      expect(p.pages().map(({ type, severity }) => [type, severity])).toEqual([['provider.canary_failing', 'warning']]);
+      await p.publisher.stop();
+    },
+  );
+
+  test.each([
+    { shares: null, foreign: ['203.0.113.7'] },
+    { shares: { canary: 1000 }, foreign: ['203.0.113.7'] },
+  ])('never takes over a name that answers without a fence of ours: %j', async (there) => {
+    const p = publishing(
+      (inner) => ({
+        ...inner,
+        read: async (services, signal) => {
+          const read = await inner.read(services, signal);
+          return services.some(({ service }) => service === NAME) ? new Map([[NAME, { fence: null, token: null, ...there }]]) : read;
+        },
+      }),
+      ONE,
+    );
+    await p.virtual.advance(900_000);
+    expect(p.calls.writes.some(only)).toBe(false);
+    expect(p.pages()[0]?.summary).toContain('canary.test answers 203.0.113.7');
+    await p.publisher.stop();
+  });
+
+  test('pages again in a later term when others have seen it come through meanwhile', async () => {
+    let isDown = true;
+    const p = publishing(
+      grounded(() => (isDown ? { outcome: 'fatal', because: 'the token has expired' } : null)),
+      ONE,
+    );
+    await p.virtual.advance(31_000);
+    expect(p.pages()).toHaveLength(1);
+    p.state.holdsOffice = false;
+    await p.virtual.advance(3_600_000);
+    p.state.epoch = 3;
+    p.state.holdsOffice = true;
+    await p.virtual.advance(60_000);
+    expect(p.pages()).toHaveLength(2);
+    isDown = false;
     await p.publisher.stop();
   });
 });

@@ -16,6 +16,20 @@ const entry = { kind: z.literal('route53'), zone: dnsName, credentialsFile: file
 const control = { hostedZoneId: awsId, endpoint: serviceUrl.optional() };
 const byPool = <T extends z.ZodType>(pool: T) => z.record(dnsName, z.strictObject({ pools: z.record(name, pool) }));
 
+/** A switch that two pools share is moved by the decision for either; a canary's would turn on what was turned off. */
+const ofOnePool = (services: Readonly<Record<string, { pools: Readonly<Record<string, object>> }>>, context: z.RefinementCtx): void => {
+  const owners = new Map<string, string>();
+  for (const [service, { pools }] of Object.entries(services))
+    for (const [pool, said] of Object.entries(pools))
+      for (const [key, id] of Object.entries(said) as [string, string][]) {
+        const owner = owners.get(id);
+        owners.set(id, owner ?? `pool "${pool}" of ${service}`);
+        if (owner === undefined) continue;
+        const message = `one of its own, since ${owner} has this one; name the one of this pool`;
+        context.addIssue({ code: 'custom', path: [service, 'pools', pool, key], message });
+      }
+};
+
 const alias = z.strictObject({
   name: dnsName,
   hostedZoneId: awsId,
@@ -42,7 +56,12 @@ const records = z
   .transform((given) => present(given));
 
 const healthChecks = z
-  .strictObject({ ...entry, ...control, mode: z.literal('healthChecks'), services: byPool(z.strictObject({ healthCheckId: awsId })) })
+  .strictObject({
+    ...entry,
+    ...control,
+    mode: z.literal('healthChecks'),
+    services: byPool(z.strictObject({ healthCheckId: awsId })).superRefine(ofOnePool),
+  })
   .transform((given) => present(given));
 
 /** ARC gives every cluster five. */
@@ -55,7 +74,7 @@ const routingControls = z.strictObject({
     .array(z.strictObject({ region: name, url: serviceUrl }))
     .min(1)
     .max(ENDPOINTS_MAX),
-  services: byPool(z.strictObject({ routingControlArn: awsArn })),
+  services: byPool(z.strictObject({ routingControlArn: awsArn })).superRefine(ofOnePool),
 });
 
 /** AWS says of changes of records that they reach all of its servers "generally within 60 seconds", and promises no bound. */
