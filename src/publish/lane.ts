@@ -97,8 +97,9 @@ export const createLane = (options: LaneOptions): Lane => {
   /** Counts these, and lets it be known of those that have failed often or long enough. */
   const failed = (undone: ReadonlyMap<string, Undone>): void => {
     if (stopped.aborted) return;
-    const busy = [...undone].filter(([, { busyMs }]) => busyMs !== undefined);
-    for (const some of [busy, [...undone].filter(([, { busyMs }]) => busyMs === undefined)]) {
+    const late = [...undone].filter(([, { isUnderWay }]) => isUnderWay !== true);
+    const busy = late.filter(([, { busyMs }]) => busyMs !== undefined);
+    for (const some of [busy, late.filter(([, { busyMs }]) => busyMs === undefined)]) {
       const [because] = some.map(([, each]) => each.because);
       if (because === undefined) continue;
       const services = some.map(([service]) => service);

@@ -27,8 +27,8 @@ interface Write {
   change: Change;
   why: 'behind' | 'drift' | 'fence-lost';
   because: string;
-  /** An earlier write of it may still be under way: that this one cannot pass now is nobody's fault. */
-  isAfterAnother?: true;
+  /** An earlier write may still be under way, of the same route or of another: that this one cannot pass now is nobody's fault. */
+  after?: 'same' | 'other';
 }
 
 export type Step =
@@ -112,8 +112,8 @@ const untilSettled = ({ fence }: Wanted, unsettled: Unsettled, step: Write): Ste
   const carried = step.change.previous.fence;
   // It shows: what differs came after it.
   if (carried?.v === unsettled.fence && (unsettled.nonce === undefined || carried.nonce === unsettled.nonce)) return step;
-  if (!unsettled.isWatched || unsettled.fence !== fence.v || unsettled.hash !== fence.hash)
-    return { ...step, why: 'behind', isAfterAnother: true };
+  const isSame = unsettled.fence === fence.v && unsettled.hash === fence.hash;
+  if (!unsettled.isWatched || !isSame) return { ...step, why: 'behind', after: isSame ? 'same' : 'other' };
   return { kind: 'settling', service: step.service, because: `fence ${fence.v} is acknowledged and still being carried out` };
 };
 

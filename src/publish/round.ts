@@ -43,6 +43,8 @@ export interface Undone {
   because: string;
   /** The vendor asks for so long a wait, whoever calls. */
   busyMs?: number;
+  /** It meets an earlier write of the same route: nothing is late yet. */
+  isUnderWay?: true;
 }
 
 /** What came of a round; `changed`: what it rested on is no longer so. */
@@ -90,10 +92,14 @@ const attempt = async (options: RoundOptions, { changes, proof }: Batch): Promis
   return result;
 };
 
-/** `isAfterAnother`: as in the step. A conflict is with that other write then, and another region would have it too. */
-const undoneBy = (result: Exclude<Result, { outcome: 'applied' }>, isAfterAnother: boolean): Undone => {
+/** `after`: as in the step. A conflict is with that earlier write then, and another region would have it too. */
+const undoneBy = (result: Exclude<Result, { outcome: 'applied' }>, after: 'same' | 'other' | undefined): Undone => {
   const { outcome, because } = result;
-  if (outcome === 'conflict' && isAfterAnother) return { because, busyMs: RETRY_MS };
+  const isBusy = outcome === 'conflict' || (outcome === 'undecided' && result.busyMs !== undefined);
+  if (after !== undefined && isBusy) {
+    const busyMs = (outcome === 'undecided' ? result.busyMs : undefined) ?? RETRY_MS;
+    return { because, busyMs, ...(after === 'same' ? { isUnderWay: true } : {}) };
+  }
   return outcome === 'undecided' && result.busyMs !== undefined ? { because, busyMs: result.busyMs } : { because };
 };
 
@@ -102,7 +108,7 @@ export const writeRound = async (options: RoundOptions, steps: readonly Step[], 
   const { name, provider, patience } = options;
   const undone = new Map<string, Undone>();
   let changed = false;
-  const second = new Set(steps.flatMap((step) => (step.kind === 'write' && step.isAfterAnother ? [step.service] : [])));
+  const after = new Map(steps.map((step) => [step.service, step.kind === 'write' ? step.after : undefined]));
   const acks = options.book.acknowledging(seen, name, term);
   const written: { service: string; fence: Fence }[] = [];
   let refusal: Extract<Result, { outcome: 'refused' }> | null = null;
@@ -124,7 +130,7 @@ export const writeRound = async (options: RoundOptions, steps: readonly Step[], 
     }
     if (result.outcome === 'refused') refusal = result;
     changed ||= result.because === CHANGED;
-    for (const { desired } of changes) undone.set(desired.service, undoneBy(result, second.has(desired.service)));
+    for (const { desired } of changes) undone.set(desired.service, undoneBy(result, after.get(desired.service)));
     return [];
   };
   const proof = options.rights.group(term);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { stateHash } from '../../providers/fence.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { Unsettled } from '../../src/publish/plan.ts';
-import { newsOf, stepFor } from '../../src/publish/plan.ts';
+import { desiredOf, newsOf, stepFor } from '../../src/publish/plan.ts';
 import { lagging, publishing, routingOf } from './fixture.ts';
 
 let p: ReturnType<typeof publishing>;
@@ -114,6 +114,36 @@ describe('after a takeover', () => {
   ])('what was %s has gone back, and is told', async (_claim, ageMs, settles) => {
     await takenOver(ageMs, settles);
     expect([p.fenceOf('web'), types()]).toEqual([5, ['provider.drift']]);
+    await p.publisher.stop();
+  });
+
+  test('what the predecessor wrote is met by the same write for as long as it takes, and that is no failure', async () => {
+    sent = [];
+    p = publishing(
+      (inner) =>
+        counted({
+          ...inner,
+          apply: async () => ({ outcome: 'conflict', because: 'under way' }),
+          settle: async () => ({ state: 'settled' }),
+        }),
+      { holdsOffice: false },
+    );
+    await p.virtual.advance(1_000_000);
+    p.zone.services.set('web', { fence: { v: 1, epoch: 1, writer: 'x', nonce: 'n', hash: 'a'.repeat(16) }, shares: { a: 0, b: 1000 } });
+    p.state.routing = routingOf(5, { web: 5 });
+    const desired = desiredOf(
+      p.state.cluster.services[0] ?? expect.fail('no service'),
+      p.state.routing.services.web ?? expect.fail('no route'),
+    );
+    const about = { fence: 5, nonce: 'x', hash: stateHash(desired), outcome: 'applied', because: '' };
+    p.put('applied/memory/web', { ...about, atMs: p.virtual.now() - 1000 });
+    p.state.holdsOffice = true;
+    await p.virtual.advance(60_000);
+    expect(sent.length).toBeGreaterThan(50);
+    expect([p.abdications, types()]).toEqual([[], []]);
+    // Beyond the deadline of any receipt it is a failure like another.
+    await p.virtual.advance(70_000);
+    expect([p.abdications.length, types()]).toEqual([1, ['provider.drift', 'provider.failing']]);
     await p.publisher.stop();
   });
 
