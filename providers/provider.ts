@@ -44,8 +44,8 @@ export type Applied =
   | { outcome: 'applied'; receipt?: string }
   /** Somebody else's fence was there; nothing of the batch was written. */
   | { outcome: 'conflict'; because: string }
-  /** Nobody knows; always followed by `read`. */
-  | { outcome: 'undecided'; because: string }
+  /** Nobody knows; always followed by `read`. `busyMs`: the vendor asks for so long a wait, of everybody: another region would meet the same. */
+  | { outcome: 'undecided'; because: string; busyMs?: number }
   /** Will not work until something is changed by a human (credentials, policy, zone). */
   | { outcome: 'fatal'; because: string };
 
@@ -79,7 +79,7 @@ export interface Owned {
 
 export interface Provider {
   readonly can: Capabilities;
-  /** Throws on transport errors; the caller decides about retry. */
+  /** Throws on transport errors; the caller decides about retry. A Fault with `busyMs` as in `Applied`. */
   read(services: readonly ProviderService[], signal: AbortSignal): Promise<ReadonlyMap<string, ReadBack>>;
   /** One batch, all or nothing. Rejects only on bugs. */
   apply(changes: readonly Change[], signal: AbortSignal): Promise<Applied>;

@@ -46,9 +46,12 @@ export type ErrorCode = keyof typeof ERRORS;
 export class Fault extends Error {
   override readonly name = 'Fault';
   readonly code: ErrorCode;
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  /** Whoever asked has to wait so long before asking again, and so has everybody else of the same account. */
+  readonly busyMs: number | undefined;
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; busyMs?: number | undefined }) {
     super(message, options);
     this.code = code;
+    this.busyMs = options?.busyMs;
   }
 }
 

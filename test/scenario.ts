@@ -3,7 +3,7 @@
 //
 //   cluster regions=a,b,c [services=web,api] [count=50] [weights=100,0,0] [steering=priority] [mode=advise] [targets=4] [alldown=configured] [replicas=2,1] [old=a/a] [key=value of the policy, durations]
 //           [seed=7] [whole=yes] [anchors=2] [signed=yes] [fencing=marker] [delay=5ms..80ms] [lost=0.01] [late=0.01] [provider=20ms..300ms] [rate=0.05] [skew=2s]
-//           [paths=2] [batch=1] [receipts=yes] [canary=30s]   a second provider; one service a call; writes that settle later; a canary at each provider
+//           [paths=2] [batch=1] [receipts=yes|late] [canary=30s]   a second provider; one service a call; writes that settle later (`late`: and show then); a canary at each provider
 //   run 60s                          time passes
 //   kill a / boot a                  the region's replicas (its targets live on), `a/b`: one of them; `lose a` / `restore a`: targets and replicas together
 //   crash a in=5                     right before the fifth thing it would do from now on; `in=off`: no more

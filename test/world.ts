@@ -62,7 +62,7 @@ export interface WorldOptions {
   /** Services that one call to a provider may change; absent: all. */
   batchMax?: number;
   /** Providers give receipts for what they acknowledge. */
-  receipts?: boolean;
+  receipts?: boolean | 'late';
   /** A canary flies so often at each provider. */
   canaryMs?: number;
   /** Processes run all that the service runs beside its core: measuring, paging through two sinks, looks at their anchors. */

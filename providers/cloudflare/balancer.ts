@@ -6,6 +6,7 @@ import type { Applied, Change, Owned, Provider, ProviderService, ReadBack } from
 import { type BalancerToken, editOf, quantise, readBackOf } from './balancer-convert.ts';
 import { type Called, type Client, resultOf } from './client.ts';
 import type { BalancerConfig, BalancerService } from './config.ts';
+import { appliedBy } from './replies.ts';
 import { listPools, shed, shedText, wrongSheds } from './sessions.ts';
 import { type Balancer, balancer, type Pool } from './shapes.ts';
 
@@ -125,18 +126,13 @@ const applyOne = async (config: BalancerConfig, client: Client, changes: readonl
     getBalancer(config, client, target, 'change', signal),
     config.sessions === 'keep' || config.accountId === undefined ? null : listPools(client, config.accountId, 'change', signal),
   ]);
-  if (!got.ok) return outcomeOf(got);
+  if (!got.ok) return appliedBy(got);
   const edited = await edit(config, client, change, target, got.result, signal);
   if (edited.outcome !== 'applied' || pools === null) return edited;
-  if (!pools.ok) return outcomeOf(pools);
+  if (!pools.ok) return appliedBy(pools);
   const sheds = wrongSheds(desired, quantise(desired), target, got.result, pools.result);
   return (await shed(client, config.accountId!, target.loadBalancerId, sheds, signal)) ?? edited;
 };
-
-const outcomeOf = (refused: Extract<Called<unknown>, { ok: false }>): Applied => ({
-  outcome: refused.is === 'fatal' ? 'fatal' : 'undecided',
-  because: refused.because,
-});
 
 /** One PATCH with weights and fence together, or none if both are there. */
 const edit = async (
@@ -158,7 +154,7 @@ const edit = async (
     signal,
     make: (sdk, options) => sdk.loadBalancers.edit(target.loadBalancerId, { zone_id: zoneId, ...wanted.body }, options),
   });
-  if (!sent.ok) return outcomeOf(sent);
+  if (!sent.ok) return appliedBy(sent);
   const after = editOf({ ...change, previous: { ...change.previous, fence: change.fence } }, target, sent.result);
   if (after.kind === 'nothing') return { outcome: 'applied' };
   return { outcome: 'undecided', because: `${where}: the reply to the change does not show it; it is read again` };

@@ -58,15 +58,16 @@ export const createClient = (
   });
   return {
     async call({ use, what, shape, signal, make }) {
-      const refused = (is: Refused['is'], because: string, status?: number): { ok: false } & Refused => ({
+      const refused = (is: Refused['is'], because: string, status?: number, busyMs?: number): { ok: false } & Refused => ({
         ok: false,
         is,
         status,
         because: `${what}: ${because.replaceAll(token, '(token)')}`,
+        ...(busyMs === undefined ? {} : { busyMs }),
       });
       // Nothing was sent, and the next look may find the limit over.
       const limited = signal.aborted ? null : limiter.refusal(use, callsPer5Min);
-      if (limited !== null) return refused('undecided', limited);
+      if (limited !== null) return refused('undecided', limited.because, undefined, limited.busyMs);
       try {
         const response = await make(sdk, { signal }).asResponse();
         const text = await response.text();
@@ -85,7 +86,7 @@ export const createClient = (
         const reply = { status: error.status, errors: ERRORS.catch([]).parse(error.errors) };
         if (error.status === 429) {
           const forS = limiter.stop(error.headers?.get('retry-after') ?? null);
-          return refused('undecided', `${replyText(reply)}; Cloudflare takes no call of this token for ${forS} s`, 429);
+          return refused('undecided', `${replyText(reply)}; Cloudflare takes no call of this token for ${forS} s`, 429, forS * 1000);
         }
         return refused(sortReply(reply), replyText(reply), error.status);
       }
@@ -96,7 +97,7 @@ export const createClient = (
 /** The result of a look, or a throw of Fault ERR_PROVIDER that says why there is none. */
 export const resultOf = <T>(called: Called<T>): T => {
   if (called.ok) return called.result;
-  throw new Fault('ERR_PROVIDER', called.because);
+  throw new Fault('ERR_PROVIDER', called.because, { busyMs: called.busyMs });
 };
 
 const ERRORS = z.array(z.object({ code: z.number(), message: z.string() }));

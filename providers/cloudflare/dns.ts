@@ -8,6 +8,7 @@ import type { Applied, Change, Owned, Provider, ProviderService, ReadBack } from
 import { type Client, resultOf } from './client.ts';
 import { BATCH_RECORDS, type RecordsConfig } from './config.ts';
 import { type Batch, batchOf, isSameFence, joined, quantise, type RecordsToken, readBackOf, recordsOf } from './dns-convert.ts';
+import { appliedBy } from './replies.ts';
 import { batchReply, type DnsRecord, records } from './shapes.ts';
 
 export const openRecords = (config: RecordsConfig, client: Client): Omit<Provider, 'can'> => ({
@@ -115,7 +116,8 @@ const staleness = async (
   try {
     fences = await listRecords(client, config.zoneId, { type: 'TXT', name: { startswith: '_tidegate.' } }, signal, 'change');
   } catch (error) {
-    return { outcome: 'undecided', because: errorText(error) };
+    const busyMs = error instanceof Fault ? error.busyMs : undefined;
+    return { outcome: 'undecided', because: errorText(error), ...(busyMs === undefined ? {} : { busyMs }) };
   }
   const now = backsOf(
     changes.map(({ desired }) => desired),
@@ -157,5 +159,5 @@ const send = async (config: RecordsConfig, client: Client, where: string, batch:
     return { outcome: 'conflict', because: `${sent.because}; somebody else wrote since the read, nothing was written` };
   if (sent.is === 'there')
     return { outcome: 'conflict', because: `${sent.because}; somebody else made a record since the read, nothing was written` };
-  return { outcome: sent.is, because: sent.because };
+  return appliedBy(sent);
 };

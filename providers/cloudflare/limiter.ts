@@ -11,8 +11,8 @@ const SILENT_STOP_MS = 30_000;
 const STOP_MS_MAX = 300_000;
 
 export interface Limiter {
-  /** `max`: in 5 minutes. null: go, and this call is counted. Otherwise why not now, and until when. */
-  refusal(use: 'look' | 'change', max: number): string | null;
+  /** `max`: in 5 minutes. null: go, and this call is counted. Otherwise why not now, and for how long. */
+  refusal(use: 'look' | 'change', max: number): { because: string; busyMs: number } | null;
   /** Cloudflare answered 429. Out: how long nothing is sent, in whole seconds. */
   stop(retryAfter: string | null): number;
 }
@@ -24,11 +24,19 @@ export const createLimiter = ({ clock }: Pick<Ports, 'clock'>): Limiter => {
   return {
     refusal(use, max) {
       const nowMs = clock.monoMs();
-      if (nowMs < stoppedUntilMs)
-        return `Cloudflare refuses every call of this token for ${seconds(stoppedUntilMs - nowMs)} s more (429 Too Many Requests); nothing is sent until then. Find what else uses the token or its user's other tokens`;
+      if (nowMs < stoppedUntilMs) {
+        const busyMs = stoppedUntilMs - nowMs;
+        const because = `Cloudflare refuses every call of this token for ${seconds(busyMs)} s more (429 Too Many Requests); nothing is sent until then. Find what else uses the token or its user's other tokens`;
+        return { because, busyMs };
+      }
       calls = calls.filter((atMs) => atMs > nowMs - WINDOW_MS);
-      if (calls.length >= (use === 'look' ? Math.floor(max * LOOKS_PART) : max))
-        return `${calls.length} calls in the last 5 min, callsPer5Min is ${max}; the next is sent in ${seconds((calls[0] ?? nowMs) + WINDOW_MS - nowMs)} s`;
+      if (calls.length >= (use === 'look' ? Math.floor(max * LOOKS_PART) : max)) {
+        const busyMs = (calls[0] ?? nowMs) + WINDOW_MS - nowMs;
+        return {
+          because: `${calls.length} calls in the last 5 min, callsPer5Min is ${max}; the next is sent in ${seconds(busyMs)} s`,
+          busyMs,
+        };
+      }
       calls.push(nowMs);
       return null;
     },

@@ -1,4 +1,5 @@
 // What a refusal of Cloudflare's API means for a write. The code of its envelope says more than the status, and a refusal may come with 200. Pure.
+import type { Applied } from '../provider.ts';
 
 /** A call that did not succeed. `gone`, `there`: nothing was written, since a record named by its id no longer exists, or one to be made does already. */
 export interface Refused {
@@ -6,7 +7,13 @@ export interface Refused {
   /** undefined: there was no reply, or nothing was sent. */
   status: number | undefined;
   because: string;
+  /** For so long nobody's call with this token is taken. */
+  busyMs?: number;
 }
+
+/** What a refusal means for a write that is not a batch of records, and where nothing says what became of it. */
+export const appliedBy = ({ is, because, busyMs }: Refused): Applied =>
+  is === 'fatal' ? { outcome: 'fatal', because } : { outcome: 'undecided', because, ...(busyMs === undefined ? {} : { busyMs }) };
 
 export interface Reply {
   /** undefined: there was no reply. */

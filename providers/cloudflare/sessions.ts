@@ -7,6 +7,7 @@ import type { Applied, ProviderService } from '../provider.ts';
 import { thousandthsOf } from '../rounding.ts';
 import type { Client } from './client.ts';
 import type { BalancerService } from './config.ts';
+import { appliedBy } from './replies.ts';
 import { type Balancer, type Pool, pool as poolShape, reference } from './shapes.ts';
 
 /** A share that rounding to Cloudflare's steps took is no share lost: less than one step of 10 thousandths. */
@@ -89,7 +90,7 @@ export const shed = async (
       signal,
       make: (sdk, options) => sdk.loadBalancers.pools.edit(each.id, { account_id: accountId, load_shedding }, options),
     });
-    if (!sent.ok) return { outcome: sent.is === 'fatal' ? 'fatal' : 'undecided', because: sent.because };
+    if (!sent.ok) return appliedBy(sent);
     if (!isDeepStrictEqual(shedsNow(sent.result), each.percent))
       return { outcome: 'undecided', because: `load shedding of pool "${each.pool}": the reply shows ${shedsNow(sent.result)} %` };
   }
@@ -113,7 +114,7 @@ const othersOf = async (
   signal: AbortSignal,
 ): Promise<Applied | null> => {
   const used = await listReferences(client, accountId, id, 'change', signal);
-  if (!used.ok) return { outcome: used.is === 'fatal' ? 'fatal' : 'undecided', because: used.because };
+  if (!used.ok) return appliedBy(used);
   const other = used.result.find(({ resource_type, resource_id }) => resource_type === 'load_balancer' && resource_id !== own);
   if (other === undefined) return null;
   const because = `pool "${pool}" (${id}) also serves "${other.resource_name ?? other.resource_id}", whose sessions would be shed with it; give the service a pool of its own, or set sessions: keep`;

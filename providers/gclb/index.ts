@@ -168,7 +168,7 @@ const getEach = async (
       const reply = await client.get(name, signal);
       if (reply.status === 404) return [];
       signal.throwIfAborted();
-      if (!isSuccess(reply)) throw new Fault('ERR_PROVIDER', readFailure(where, reply, ports.clock.wallMs()));
+      if (!isSuccess(reply)) throw readFailure(where, reply, ports.clock.wallMs());
       const object = understood(objectShape, where, reply.body);
       if (object.name !== name) throw new Fault('ERR_PROVIDER', `${where}: "${object.name}" is not understood; is this the vendor's API?`);
       return [[name, object] as const];
@@ -184,7 +184,7 @@ const listAll = async (client: ComputeClient, ports: Ports, signal: AbortSignal)
   do {
     const reply = await client.list(pageToken, signal);
     signal.throwIfAborted();
-    if (!isSuccess(reply)) throw new Fault('ERR_PROVIDER', readFailure(where, reply, ports.clock.wallMs()));
+    if (!isSuccess(reply)) throw readFailure(where, reply, ports.clock.wallMs());
     const page = understood(pageShape, where, reply.body);
     for (const object of page.items) found.set(object.name, object);
     assert(page.nextPageToken === undefined || page.nextPageToken !== pageToken, 'a list that does not go on');
@@ -275,7 +275,7 @@ const settle = async ({ client, ports, intents }: Writer, receipt: string, signa
   const reply = await client.operation(receipt, signal);
   signal.throwIfAborted();
   const settled = settledOf(where, reply);
-  if (settled === null) throw new Fault('ERR_PROVIDER', readFailure(where, reply, ports.clock.wallMs()));
+  if (settled === null) throw readFailure(where, reply, ports.clock.wallMs());
   if (settled.state === 'failed') {
     for (const [service, intent] of intents) if (intent.receipt === receipt) intents.delete(service);
   }

@@ -1,6 +1,5 @@
 // What balances load in a project before Tidegate: host names of URL maps, and the backends or weights that their users are spread over. Reads only.
 import { z } from 'zod';
-import { Fault } from '../../src/errors.ts';
 import type { FoundService, Inventory, ProviderContext } from '../provider.ts';
 import { type Collection, openCompute } from './client.ts';
 import { type CapacityPlace, objectShape, shortPath, type UrlMapPlace, understood, type VendorObject } from './convert.ts';
@@ -35,7 +34,7 @@ const everyOf = async (
       const where = `list of ${collection} in project ${project}`;
       const reply = await client.list(pageToken, signal);
       signal.throwIfAborted();
-      if (!isSuccess(reply)) throw new Fault('ERR_PROVIDER', readFailure(where, reply, ports.clock.wallMs()));
+      if (!isSuccess(reply)) throw readFailure(where, reply, ports.clock.wallMs());
       const page = understood(pageShape, where, reply.body);
       found.push(...page.items);
       pageToken = page.nextPageToken === '' ? undefined : page.nextPageToken;

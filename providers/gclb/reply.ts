@@ -1,5 +1,6 @@
 // What the vendor's replies mean: one outcome for each, with a sentence that says what to do. Pure.
 import { z } from 'zod';
+import { Fault } from '../../src/errors.ts';
 import { isoTime } from '../../src/ports.ts';
 import type { Applied, Settled } from '../provider.ts';
 import type { Reply } from './client.ts';
@@ -59,7 +60,9 @@ const isQuota = (refusal: Refusal): boolean =>
   (refusal.status === 403 && /rate limit exceeded|quota exceeded/i.test(refusal.message));
 
 const MINUTE_MS = 60_000;
-const nextMinute = (wallMs: number): string => isoTime(Math.ceil((wallMs + 1) / MINUTE_MS) * MINUTE_MS);
+const nextMinuteMs = (wallMs: number): number => Math.ceil((wallMs + 1) / MINUTE_MS) * MINUTE_MS;
+/** Operations on one object take seconds; whoever wants to change it has to wait for them. */
+const NOT_READY_MS = 2000;
 
 const said = (where: string, { status, reason, message }: Refusal): string =>
   `${where}: ${[status, reason].filter((part) => part !== null && part !== '').join(' ') || 'no answer'}: ${brief(message)}`;
@@ -69,9 +72,13 @@ const outcomeOf = (where: string, refusal: Refusal, wallMs: number): Applied => 
   const { status } = refusal;
   if (status === 412 || has(refusal, 'conditionNotMet'))
     return { outcome: 'conflict', because: `${because}; somebody changed it since it was read` };
-  if (isQuota(refusal))
-    return { outcome: 'undecided', because: `${because}; the project's quota is used up and refilled at ${nextMinute(wallMs)}` };
-  if (isNotReady(refusal)) return { outcome: 'undecided', because: `${because}; an earlier change of it is still under way` };
+  if (isQuota(refusal)) {
+    const refilledMs = nextMinuteMs(wallMs);
+    const hint = `the project's quota is used up and refilled at ${isoTime(refilledMs)}`;
+    return { outcome: 'undecided', because: `${because}; ${hint}`, busyMs: refilledMs - wallMs };
+  }
+  if (isNotReady(refusal))
+    return { outcome: 'undecided', because: `${because}; an earlier change of it is still under way`, busyMs: NOT_READY_MS };
   if (status === null || status === 408 || status === 409 || status >= 500 || status < 400) return { outcome: 'undecided', because };
   return { outcome: 'fatal', because: `${because}; ${todo(status)}` };
 };
@@ -119,9 +126,10 @@ export const settledOf = (where: string, reply: Reply): Settled | null => {
   return refusal === null ? { state: 'settled' } : { state: 'failed', because: said(where, refusal) };
 };
 
-/** The sentence for a read that gave nothing. */
-export const readFailure = (where: string, reply: Reply, wallMs: number): string => {
-  if (isSuccess(reply)) return `${where}: the reply is not understood; is this the vendor's API?`;
+/** For a read that gave nothing. */
+export const readFailure = (where: string, reply: Reply, wallMs: number): Fault => {
+  if (isSuccess(reply)) return new Fault('ERR_PROVIDER', `${where}: the reply is not understood; is this the vendor's API?`);
   const { applied } = appliedOf(where, reply, wallMs);
-  return applied.outcome === 'applied' ? where : applied.because;
+  if (applied.outcome === 'applied') return new Fault('ERR_PROVIDER', where);
+  return new Fault('ERR_PROVIDER', applied.because, { busyMs: applied.outcome === 'undecided' ? applied.busyMs : undefined });
 };

@@ -12,6 +12,14 @@ export interface Failure {
   text: string;
 }
 
+/** For what has no other way to fail than to throw. Neither error nor message holds a secret. `what` begins the sentence. */
+export const faultOf = (what: string, error: unknown, hidden: readonly string[]): Fault => {
+  const failure = failureOf(error, hidden);
+  const { name, status, text } = failure;
+  const message = `route53: ${what}: ${status === null ? '' : `${name} (${status}): `}${text || name}`;
+  return new Fault('ERR_PROVIDER', message, { busyMs: busyMsOf(failure) });
+};
+
 /** What an AWS library throws, as far as it is used. */
 export const failureOf = (error: unknown, hidden: readonly string[]): Failure => {
   const metadata = error instanceof Error && '$metadata' in error ? error.$metadata : undefined;
@@ -63,6 +71,13 @@ const LATER: Readonly<Record<string, string>> = {
   ConflictException: 'a safety rule or another change stands against it; nothing was written',
 };
 
+/** What holds for everybody of the account or zone, and how long to wait. AWS asks for retries that back off and names no span, so these are ours. */
+const BUSY_MS: Readonly<Record<string, number>> = { Throttling: 2000, ThrottlingException: 2000, PriorRequestNotComplete: 1000 };
+
+/** How long the service asks everybody to wait; undefined: it does not. */
+export const busyMsOf = ({ name, status }: Pick<Failure, 'name' | 'status'>): number | undefined =>
+  status !== null && status >= 400 && status < 500 && Object.hasOwn(BUSY_MS, name) ? BUSY_MS[name] : undefined;
+
 /** `where` begins the sentence. `services`: of the batch, for the names of their fences. */
 export const outcomeOf = (where: string, error: unknown, hidden: readonly string[], services: readonly string[]): Failed => {
   if (error instanceof Fault && error.code === 'ERR_SECRET') return { outcome: 'fatal', because: `${where}: ${error.message}` };
@@ -71,7 +86,10 @@ export const outcomeOf = (where: string, error: unknown, hidden: readonly string
   const because = (hint?: string): string => `${where}: ${said}${hint === undefined ? '' : `; ${hint}`}`;
   // A library invents a name for a reply that it cannot read; only what carries a client's status is the service's own word.
   if (status === null || status >= 500 || status < 400) return { outcome: 'undecided', because: because() };
-  if (LATER[name] !== undefined) return { outcome: 'undecided', because: because(LATER[name]) };
+  if (LATER[name] !== undefined) {
+    const busyMs = busyMsOf({ name, status });
+    return { outcome: 'undecided', because: because(LATER[name]), ...(busyMs === undefined ? {} : { busyMs }) };
+  }
   if (name === 'InvalidChangeBatch') return changeRefused(text, because, services);
   if (FATAL[name] !== undefined) return { outcome: 'fatal', because: because(FATAL[name]) };
   return { outcome: status === 403 || status === 404 ? 'fatal' : 'undecided', because: because() };

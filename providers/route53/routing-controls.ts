@@ -12,7 +12,7 @@ import { type Ports, withDeadline } from '../../src/ports.ts';
 import type { Applied, Capabilities, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
 import { type AwsContext, credentialsFrom, FIXED } from './account.ts';
 import type { RoutingControlsConfig } from './config.ts';
-import { failureOf, outcomeOf } from './failure.ts';
+import { failureOf, faultOf, outcomeOf } from './failure.ts';
 import { handlerOver } from './handler.ts';
 import { assertBatch, CHECKED_ON, some } from './records.ts';
 import { onOffShares, switchesOf } from './switches.ts';
@@ -150,8 +150,7 @@ const listed = async (cluster: Cluster, panel: string, signal: AbortSignal): Pro
       client.send(new ListRoutingControlsCommand(request), options),
     ).catch((error: unknown) => {
       if (signal.aborted || error instanceof Fault) throw error;
-      const { name, status, text } = failureOf(error, cluster.hidden());
-      throw new Fault('ERR_PROVIDER', `route53: ${what}: ${status === null ? '' : `${name} (${status}): `}${text || name}`);
+      throw faultOf(what, error, cluster.hidden());
     });
     const page = shaped(pageShape, what, reply);
     found.push(...page.RoutingControls);

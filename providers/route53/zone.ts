@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { Fault } from '../../src/errors.ts';
 import type { Applied, Settled } from '../provider.ts';
 import type { Account } from './account.ts';
-import { failureOf, outcomeOf } from './failure.ts';
+import { failureOf, faultOf, outcomeOf } from './failure.ts';
 import { bareName, inOrder, keyOf, placeOf, type RecordSet, recordSetShape } from './sets.ts';
 
 /** Most sets of one reply; it is also what Route 53 gives by itself. */
@@ -31,18 +31,13 @@ export interface Zone {
   hostedZoneId: string;
 }
 
-const explained = (account: Account, what: string, error: unknown): Fault => {
-  const { name, status, text } = failureOf(error, account.hidden());
-  return new Fault('ERR_PROVIDER', `route53: ${what}: ${status === null ? '' : `${name} (${status}): `}${text || name}`);
-};
-
 /** Runs a read; its errors become Fault ERR_PROVIDER, and neither holds a secret. */
 export const reading = async <T>(account: Account, what: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
   try {
     return await work();
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw signal.aborted ? signal.reason : explained(account, what, error);
+    throw signal.aborted ? signal.reason : faultOf(what, error, account.hidden());
   }
 };
 
@@ -153,6 +148,6 @@ export const settledChange = async (zone: Zone, receipt: string, signal: AbortSi
     if (failureOf(error, []).name === 'NoSuchChange')
       return { state: 'failed', because: `route53: change ${receipt} is not known any more` };
     if (error instanceof Fault) throw error;
-    throw signal.aborted ? signal.reason : explained(zone.account, `GetChange of ${receipt}`, error);
+    throw signal.aborted ? signal.reason : faultOf(`GetChange of ${receipt}`, error, zone.account.hidden());
   }
 };

@@ -7,6 +7,7 @@ import { type ClusterConfig, type GrayPolicy, type Policy, type PoolConfig, path
 import { VALUE_BYTES_MAX } from '../store/store.ts';
 import { type CanaryConfig, canaryService } from './canary.ts';
 import type { SpanName } from './defaults.ts';
+import { sharedObjects } from './objects.ts';
 import { duplicates, type Finding, finding, type Path, showPath } from './problem.ts';
 import { shapeOf } from './providers/index.ts';
 import type { ReplicaConfig } from './schema.ts';
@@ -293,6 +294,9 @@ const canariesOf = (draft: Draft): Finding[] => {
   return [...canaries.flatMap(one), ...duplicates('canary for', perProvider, (i) => ['canaries', i, 'provider'])];
 };
 
+const objectFindings = ({ providers, cluster, broken }: Draft): Finding[] =>
+  providers === null || broken(['providers']) ? [] : sharedObjects(providers, cluster).filter(({ path }) => !broken(path));
+
 const clusterFindings = (draft: Draft, cluster: ClusterConfig): Finding[] => {
   const names = cluster.services.map(({ name }) => name);
   const bytes = JSON.stringify(cluster).length;
@@ -316,6 +320,7 @@ export const checkDraft = (draft: Draft): Finding[] => [
   ...pagingOf(draft),
   ...recordOf(draft),
   ...canariesOf(draft),
+  ...objectFindings(draft),
   ...accessFindings(draft),
   ...checkCluster(draft),
 ];
@@ -336,6 +341,7 @@ export const joinProblems = (replica: Joining, cluster: ClusterConfig): readonly
     ...regionsOf(draft, cluster),
     ...memberFindings(draft, cluster),
     ...keyFindings(region, replica.publicKey ?? null, cluster),
+    ...objectFindings(draft),
     ...cluster.services.flatMap((service, i) => providerOf(draft, cluster, service, [...AT, 'services', i])),
   ].map(({ path, message }) => `${showPath(path)}: ${message}`);
 };

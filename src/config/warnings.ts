@@ -1,5 +1,6 @@
 // What is lawful but hardly meant: said at start and by `check`, refused by nobody. Pure; works on an accepted configuration. Says each thing once.
 
+import { isProxied, measurable } from '../converge/landing.ts';
 import type { ClusterConfig, ServiceConfig } from '../model.ts';
 import { electorateGroups } from './electorate.ts';
 import { type Finding, finding, type Path } from './problem.ts';
@@ -67,6 +68,19 @@ const serviceWarnings = (cluster: ClusterConfig): Finding[] => {
   if (cluster.services.length === 0)
     findings.push(warning(['cluster', 'services'], 'found no service, expected at least one; there is nothing to watch'));
   return findings;
+};
+
+/** Their name tells nobody where users land, so only replies of the pools themselves can. */
+const unmeasuredWarnings = ({ services }: ClusterConfig): Finding[] => {
+  const unmeasured = services.filter((service) => isProxied(service) && !measurable(service).landing);
+  const [first] = unmeasured;
+  if (first === undefined) return [];
+  const names = list(
+    unmeasured.map(({ name }) => name),
+    3,
+  );
+  const message = `found no converge.resolvers with a converge.request for ${names}, expected both, since its pools have no answers of their own; nobody measures when users have moved. Add a request whose reply names its region in the header x-region`;
+  return [warning(['cluster', 'services', services.indexOf(first)], message)];
 };
 
 const mutes = (cluster: ClusterConfig): Finding[] => {
@@ -160,6 +174,7 @@ export const clusterWarnings = (cluster: ClusterConfig): Finding[] => [
   ...keyWarnings(cluster),
   ...serviceWarnings(cluster),
   ...mutes(cluster),
+  ...unmeasuredWarnings(cluster),
 ];
 
 /** Every warning about a replica's file, in no particular order. */

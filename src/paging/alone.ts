@@ -1,7 +1,7 @@
 // What a region says while the store does not answer, and what it takes back afterwards: the list of news for the facts of a moment. Nothing can be
 // decided then and no route moves, so a human has to hear what this vantage sees and which command would act. Each thing is said once, under a key that
 // every region and replica would choose. Pure; src/paging/direct.ts asks, keeps and sends.
-import type { ClusterConfig, Page, Routing, ServiceConfig, Vote } from '../model.ts';
+import { type ClusterConfig, type Page, pathsOf, type Routing, type ServiceConfig, type Vote } from '../model.ts';
 import { type Belief, beliefsOf, type Eyes, poolsOut, shareOf } from './belief.ts';
 import { breakGlass, gateByHand, routeWithout } from './break-glass.ts';
 
@@ -96,7 +96,8 @@ const commandsFor = (facts: Facts, eyes: Eyes, services: readonly ServiceConfig[
     const route = Object.fromEntries(service.pools.map((pool) => [pool.name, shareOf(facts.routing, service, pool)]));
     const without = routeWithout(service, route, poolsOut(eyes, service));
     if (without === null) return [];
-    return facts.gates?.has(service.provider) === true ? [gateByHand(service, poolsOut(eyes, service))] : [breakGlass(service, without)];
+    const reachable = pathsOf(service).filter((path) => facts.gates?.has(path) !== true);
+    return [reachable.length === 0 ? gateByHand(service, poolsOut(eyes, service)) : breakGlass(service, without, reachable)];
   });
 
 const firstOf = (commands: readonly string[]): string => {

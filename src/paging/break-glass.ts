@@ -2,7 +2,7 @@
 // for a human, who judges; nothing here is run.
 import { steeringOf } from '../../policies/index.ts';
 import { toShares } from '../../policies/shares.ts';
-import type { Route, ServiceConfig } from '../model.ts';
+import { pathsOf, type Route, type ServiceConfig } from '../model.ts';
 
 /**
  * The route without the pools of `out`: the others keep their proportions; when none of them carries anything (a standby), all others are steered anew.
@@ -17,13 +17,18 @@ export const routeWithout = (service: ServiceConfig, route: Route, out: Readonly
   return steeringOf(service.steering.kind)?.steer(seats) ?? null;
 };
 
-/** Shares in percent, as the command takes them. FILE is a replica's file, CLUSTER the one that was applied, wherever the human sits. */
-export const breakGlass = (service: ServiceConfig, route: Route): string => {
+/**
+ * Shares in percent, as the command takes them. FILE is a replica's file, CLUSTER the one that was applied, wherever the human sits. `reachable`: paths that
+ * need no store; if only one of several is, it is named, and the command does not wait for those that cannot be written.
+ */
+export const breakGlass = (service: ServiceConfig, route: Route, reachable: readonly string[]): string => {
   const shares = service.pools.map(({ name }) => `${name}=${(route[name] ?? 0) / 10}`).join(' ');
-  return `tidegate route set --break-glass -c FILE -f CLUSTER --service ${service.name} --share ${shares} --reason WHY --owner YOU`;
+  const [path] = reachable;
+  const by = reachable.length === 1 && pathsOf(service).length > 1 ? ` --provider ${path}` : '';
+  return `tidegate route set --break-glass -c FILE -f CLUSTER --service ${service.name}${by} --share ${shares} --reason WHY --owner YOU`;
 };
 
-/** For a service whose provider is a gate, which lies in the very store that is missing: no command reaches it. */
+/** For a service that goes by gates only, which lie in the very store that is missing: no command reaches it. */
 export const gateByHand = (service: ServiceConfig, out: ReadonlySet<string>): string => {
   const who = out.size === 0 ? 'the pool that has to go' : [...out].join(', ');
   return `no command: ${service.name} is on gates, which need the store; drain ${who} at the vendor or in front of the gates, by "By hand" in providers/gate/README.md`;

@@ -6,10 +6,10 @@ import type { Step } from './plan.ts';
 type Write = Step & { kind: 'write' };
 
 /** Users leave a pool by this write. */
-const drains = ({ change: { desired, previous } }: Write): boolean =>
+export const drains = ({ desired, previous }: Change): boolean =>
   desired.pools.some(({ pool, share }) => share === 0 && (previous.shares?.[pool] ?? 0) > 0);
 
-const urgencyOf = (step: Write): number => (step.why !== 'behind' ? 2 : drains(step) ? 0 : 1);
+const urgencyOf = (step: Write): number => (step.why !== 'behind' ? 2 : drains(step.change) ? 0 : 1);
 
 const chunksOf = (steps: readonly Write[], most: number): readonly (readonly Change[])[] =>
   Array.from({ length: Math.ceil(steps.length / most) }, (_, i) => steps.slice(i * most, (i + 1) * most).map(({ change }) => change));

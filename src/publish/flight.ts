@@ -9,9 +9,9 @@ import type { Term } from '../coordinate/coordinator.ts';
 import type { query } from '../dns/exchange.ts';
 import { errorText } from '../errors.ts';
 import { type Ports, sleep, withDeadline } from '../ports.ts';
-import { PROVIDER_TIMEOUT_MS } from './lane.ts';
 import { desiredOf } from './plan.ts';
 import type { Rights } from './rights.ts';
+import { PROVIDER_TIMEOUT_MS } from './round.ts';
 
 export type Stage = 'read' | 'acknowledged' | 'settled' | 'authoritative' | 'resolver';
 

@@ -1,33 +1,29 @@
 // One provider's lane: a turn reads what is served, compares it with what was decided, and writes what differs, once. Turns follow one another, so that
 // this process never has two writes of one service under way there. What fails of one service or batch does not hold up the others.
 import { stateHash } from '../../providers/fence.ts';
-import type { Applied, Change, Fence, Provider } from '../../providers/provider.ts';
+import type { Fence, Provider } from '../../providers/provider.ts';
 import type { Term } from '../coordinate/coordinator.ts';
 import type { Sight } from '../coordinate/read.ts';
 import { activeOverrides, stopOn } from '../decide/override.ts';
-import { errorText } from '../errors.ts';
-import type { Log } from '../log.ts';
-import type { ClusterConfig, Routing } from '../model.ts';
-import { type Ports, withDeadline } from '../ports.ts';
-import type { AppliedBook } from './applied.ts';
-import { batchesOf } from './batches.ts';
-import type { LateWrites } from './late.ts';
-import { desiredOf, newsOf, nonceOf, type Step, stepFor, type Wanted, writable } from './plan.ts';
-import { inPool } from './pool.ts';
-import { CHANGED, type Rights } from './rights.ts';
-import type { Settling } from './settle.ts';
-import type { Standing } from './standing.ts';
+import { errorText, Fault } from '../errors.ts';
+import type { AppliedRecord, ClusterConfig, Routing } from '../model.ts';
+import { withDeadline } from '../ports.ts';
+import { drains } from './batches.ts';
+import { createPatience } from './patience.ts';
+import { desiredOf, newsOf, nonceOf, type Step, stepFor, type Unsettled, type Wanted, writable } from './plan.ts';
+import { PROVIDER_TIMEOUT_MS, RETRY_MS, type RoundOptions, type Undone, writeRound } from './round.ts';
+import { SETTLE_DEADLINE_MS } from './settle.ts';
 import type { Told } from './told.ts';
 
-/** One provider call, reading or writing. */
-export const PROVIDER_TIMEOUT_MS = 3000;
-export const RETRY_MS = 1000;
 const REASSERT_MS = 30_000;
 /** A human who adopts or acknowledges what is served should not wait for the next routine look. */
 const FROZEN_LOOK_MS = 5000;
 const LOOK_AGAIN_MS = 200;
-/** Calls under way at once. */
-const CALLS_MAX = 8;
+/** Bounds of the wait that a busy vendor asks for. In the way of a drain only the vendor's own counts. */
+const BUSY_MIN_MS = 1000;
+const BUSY_MAX_MS = 30_000;
+
+const busyPauseMs = (askedMs: number, leastMs: number): number => Math.min(BUSY_MAX_MS, Math.max(leastMs, askedMs));
 
 /** What is to be published now. */
 export interface Current {
@@ -36,25 +32,13 @@ export interface Current {
   sight: Sight;
 }
 
-export interface LaneOptions {
-  ports: Ports;
-  log: Log;
+export interface LaneOptions extends Omit<RoundOptions, 'patience'> {
   writer: string;
-  /** The name the cluster uses. */
-  name: string;
-  provider: Provider;
   now: () => Current | null;
   term: () => Term | null;
-  rights: Rights;
-  late: LateWrites;
-  book: AppliedBook;
   told: Told;
-  standing: Standing;
-  settling: Settling;
-  onWrite: (provider: string, outcome: Applied['outcome'] | 'refused', tookMs: number) => void;
   /** Services that have failed here often or long enough to be told of. */
   onFailing: (provider: string, services: readonly string[], because: string) => void;
-  stopped: AbortSignal;
 }
 
 export interface Lane {
@@ -64,24 +48,22 @@ export interface Lane {
   isBehind(): boolean;
 }
 
-interface Batch {
-  changes: readonly Change[];
-  /** Shared by the calls that belong together. */
-  proof: ReturnType<Rights['group']>;
-}
-
-/** What came of a round: by service why it is not as decided; `changed`: what it rested on is no longer so. */
-interface Round {
-  undone: Map<string, string>;
-  changed: boolean;
-}
-
 export const createLane = (options: LaneOptions): Lane => {
-  const { ports, log, name, provider, late, book, told, standing, stopped } = options;
+  const { ports, log, name, provider, late, book, told, standing, settling, stopped } = options;
+  const patience = createPatience(ports.clock);
   let isBehind = false;
+
+  /** What an earlier coordinator wrote so lately that it may not show yet; its receipt is not known here. Short terms only: clocks may differ by any span. */
+  const inherited = (applied: AppliedRecord | null, term: Term): Unsettled | null => {
+    const heldForMs = ports.clock.monoMs() - term.heldSinceMs;
+    if (provider.settle === undefined || applied?.outcome !== 'applied' || heldForMs >= SETTLE_DEADLINE_MS) return null;
+    const ageMs = term.nowMs() - applied.atMs;
+    return ageMs > heldForMs && ageMs < SETTLE_DEADLINE_MS ? { ...applied, isWatched: false } : null;
+  };
 
   const wantedOf = ({ cluster, routing, sight }: Current, term: Term): readonly Wanted[] => {
     const active = activeOverrides(sight.overrides, term.nowMs());
+    const watched = settling.unsettled(name);
     return writable(cluster, routing.services, name)
       .filter(({ service }) => stopOn(active, service) === undefined)
       .map(({ service, routing: decided }) => {
@@ -93,7 +75,8 @@ export const createLane = (options: LaneOptions): Lane => {
           nonce: nonceOf(decided.nonce, ports.random.hex(4)),
           hash: stateHash(desired),
         };
-        return { desired, fence, applied: book.of(sight, name, service.name) };
+        const applied = book.of(sight, name, service.name);
+        return { desired, fence, applied, unsettled: watched.get(service.name) ?? inherited(applied, term) };
       });
   };
 
@@ -101,71 +84,6 @@ export const createLane = (options: LaneOptions): Lane => {
     const services = wanted.map(({ desired }) => desired);
     const what = `read from ${name}`;
     return withDeadline(ports.timers, PROVIDER_TIMEOUT_MS, what, (signal) => provider.read(services, signal), stopped);
-  };
-
-  /** One call. `proof` is asked right before it; without it nothing leaves this process. */
-  const attempt = async (
-    changes: readonly Change[],
-    proof: ReturnType<Rights['group']>,
-  ): Promise<Applied | { outcome: 'refused'; because: string }> => {
-    const services = changes.map(({ desired }) => desired.service);
-    const refusal = await proof(services);
-    if (refusal !== null) {
-      options.onWrite(name, 'refused', 0);
-      return { outcome: 'refused', because: refusal };
-    }
-    const begunAtMs = ports.clock.monoMs();
-    const what = `write to ${name}`;
-    const result = await withDeadline(ports.timers, PROVIDER_TIMEOUT_MS, what, (signal) => provider.apply(changes, signal), stopped).catch(
-      (error): Applied => ({ outcome: 'undecided', because: errorText(error) }),
-    );
-    const tookMs = ports.clock.monoMs() - begunAtMs;
-    late.wrote(name, provider);
-    options.onWrite(name, result.outcome, tookMs);
-    log.info('publish.write', {
-      provider: name,
-      outcome: result.outcome,
-      services,
-      fence: Math.max(...changes.map((c) => c.fence.v)),
-      tookMs: Math.round(tookMs),
-      ...(result.outcome === 'applied' ? {} : { because: result.because }),
-    });
-    if (result.outcome !== 'applied') return result;
-    standing.worked(name, services, tookMs);
-    if (result.receipt !== undefined) options.settling.watch(name, provider, changes, result.receipt);
-    return result;
-  };
-
-  const write = async (steps: readonly Step[], term: Term, seen: Sight): Promise<Round> => {
-    const round: Round = { undone: new Map(), changed: false };
-    const acks = book.acknowledging(seen, name, term);
-    const written: { service: string; fence: Fence }[] = [];
-    let refusal: { outcome: 'refused'; because: string } | null = null;
-    const send = async ({ changes, proof }: Batch): Promise<readonly Batch[]> => {
-      // Without the right to write the rest needs no asking.
-      const result = refusal ?? (await attempt(changes, proof));
-      if (result.outcome === 'applied') {
-        written.push(...changes.map(({ desired, fence }) => ({ service: desired.service, fence })));
-        // What goes in many calls is recorded as it comes; one call is recorded with what was found as decided.
-        if (batches.length > 1) acks.add(written.splice(0));
-        return [];
-      }
-      // A batch is all or nothing; one service in conflict or refused must not keep the others waiting. Somebody wrote meanwhile: a new proof.
-      if (changes.length > 1 && (result.outcome === 'conflict' || result.outcome === 'fatal')) {
-        const again = options.rights.group(term);
-        return changes.map((change) => ({ changes: [change], proof: again }));
-      }
-      if (result.outcome === 'refused') refusal = result;
-      round.changed ||= result.because === CHANGED;
-      for (const { desired } of changes) round.undone.set(desired.service, result.because);
-      return [];
-    };
-    const proof = options.rights.group(term);
-    const batches = batchesOf(steps, provider.can.batchMax).map((changes) => ({ changes, proof }));
-    await inPool(batches, CALLS_MAX, send);
-    acks.add([...written, ...steps.flatMap((s) => (s.kind === 'done' ? [{ service: s.service, fence: s.fence }] : []))]);
-    await acks.written();
-    return round;
   };
 
   /** Tells each problem of each service once while it lasts, and forgets those that are over. */
@@ -176,12 +94,59 @@ export const createLane = (options: LaneOptions): Lane => {
     }
   };
 
-  const failed = (services: readonly string[], because: string): number => {
-    if (stopped.aborted) return RETRY_MS;
-    const crossed = standing.failed(name, services, because);
-    log.warn('publish.failed', { provider: name, failures: standing.failures(name), services, because });
-    if (crossed.length > 0) options.onFailing(name, crossed, because);
-    return RETRY_MS;
+  /** Counts these, and lets it be known of those that have failed often or long enough. */
+  const failed = (undone: ReadonlyMap<string, Undone>): void => {
+    if (stopped.aborted) return;
+    const late = [...undone].filter(([, { isUnderWay }]) => isUnderWay !== true);
+    const busy = late.filter(([, { busyMs }]) => busyMs !== undefined);
+    for (const some of [busy, late.filter(([, { busyMs }]) => busyMs === undefined)]) {
+      const [because] = some.map(([, each]) => each.because);
+      if (because === undefined) continue;
+      const services = some.map(([service]) => service);
+      const crossed = standing.failed(name, services, because, some === busy);
+      log.warn('publish.failed', { provider: name, failures: standing.failures(name), services, because });
+      if (crossed.length > 0) options.onFailing(name, crossed, because);
+    }
+  };
+
+  /** Brings what is served to the decided routes, as far as it may. Out: ms until the next turn. */
+  const compare = async (wanted: readonly Wanted[], term: Term, seen: Sight): Promise<number> => {
+    const back = await read(wanted);
+    const steps = wanted.map((w) => stepFor(w, back.get(w.desired.service), provider));
+    for (const { kind, service } of steps) if (kind === 'done') patience.served(service);
+    isBehind = steps.some(({ kind }) => kind === 'write' || kind === 'settling');
+    const waitMs = late.waitMs(provider, term);
+    const isHeld = (step: Step): boolean => step.kind === 'write' && (waitMs > 0 || patience.waitMs(step.change) > 0);
+    const [held, free] = [steps.filter(isHeld), steps.filter((step) => !isHeld(step))];
+    const { undone, changed } = await writeRound({ ...options, patience }, free, term, seen);
+    if (changed) return LOOK_AGAIN_MS;
+    // Users first: what is told costs a transaction of the store for each service.
+    await report(steps, term, seen);
+    const well = steps.filter((step) => !held.includes(step) && !undone.has(step.service));
+    standing.worked(
+      name,
+      well.map(({ service }) => service),
+      null,
+    );
+    failed(undone);
+    if (!standing.isFailing(name)) await told.say(name, null, null);
+    if (waitMs > 0 && held.length > 0) return waitMs;
+    return nextMs(steps, undone);
+  };
+
+  /** What is undone or was just written is looked at soon: an acknowledgement is a claim, what is served is a fact. */
+  const nextMs = (steps: readonly Step[], undone: ReadonlyMap<string, Undone>): number => {
+    const busy = steps.filter(({ service }) => undone.get(service)?.busyMs !== undefined);
+    if (busy.length > 0) {
+      const askedMs = Math.max(...busy.map(({ service }) => undone.get(service)?.busyMs ?? 0));
+      const isDrain = busy.some((step) => step.kind === 'write' && drains(step.change));
+      return busyPauseMs(askedMs, isDrain ? LOOK_AGAIN_MS : BUSY_MIN_MS);
+    }
+    const dueMs = steps.map((step) => {
+      if (step.kind === 'done') return REASSERT_MS;
+      return step.kind === 'write' ? patience.waitMs(step.change) || RETRY_MS : FROZEN_LOOK_MS;
+    });
+    return Math.min(...dueMs, late.nextLookMs(name));
   };
 
   const turn = async (): Promise<number> => {
@@ -197,31 +162,14 @@ export const createLane = (options: LaneOptions): Lane => {
     standing.only(name, names);
     isBehind &&= names.length > 0;
     if (names.length === 0) return REASSERT_MS;
-    let steps: readonly Step[];
     try {
-      const back = await read(wanted);
-      steps = wanted.map((w) => stepFor(w, back.get(w.desired.service), provider));
-      isBehind = steps.some((s) => s.kind === 'write');
-      const waitMs = late.waitMs(provider, term);
-      const { undone, changed } = await write(waitMs > 0 ? steps.filter((s) => s.kind !== 'write') : steps, term, now.sight);
-      if (changed) return LOOK_AGAIN_MS;
-      // Users first: what is told costs a transaction of the store for each service.
-      await report(steps, term, now.sight);
-      standing.worked(
-        name,
-        names.filter((service) => !undone.has(service)),
-        null,
-      );
-      const [because] = undone.values();
-      if (because !== undefined) return failed([...undone.keys()], because);
-      if (!standing.isFailing(name)) await told.say(name, null, null);
-      if (isBehind && waitMs > 0) return waitMs;
+      return await compare(wanted, term, now.sight);
     } catch (error) {
-      return failed(names, errorText(error));
+      const busyMs = error instanceof Fault ? error.busyMs : undefined;
+      const why: Undone = { because: errorText(error), ...(busyMs === undefined ? {} : { busyMs }) };
+      failed(new Map(names.map((service) => [service, why])));
+      return busyMs === undefined ? RETRY_MS : busyPauseMs(busyMs, BUSY_MIN_MS);
     }
-    // After a write the result is read back at once: an acknowledgement is a claim, what is served is a fact.
-    if (isBehind) return RETRY_MS;
-    return Math.min(steps.every((s) => s.kind === 'done') ? REASSERT_MS : FROZEN_LOOK_MS, late.nextLookMs(name));
   };
 
   return { turn, isBehind: () => isBehind };

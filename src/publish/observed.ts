@@ -9,8 +9,8 @@ import type { Log } from '../log.ts';
 import { type Observed, type ObservedChange, pathsOf, type Route, type ServiceConfig } from '../model.ts';
 import { type Ports, sleep, withDeadline } from '../ports.ts';
 import type { KeyValue, Op, Store } from '../store/store.ts';
-import { PROVIDER_TIMEOUT_MS } from './lane.ts';
 import { desiredOf } from './plan.ts';
+import { PROVIDER_TIMEOUT_MS } from './round.ts';
 
 export interface ObserverOptions {
   ports: Ports;

@@ -15,7 +15,7 @@ import {
   type ServiceRouting,
 } from '../model.ts';
 import { routeText, steered } from './adopt.ts';
-import { desiredOf, nonceOf, type Step, stepFor } from './plan.ts';
+import { desiredOf, nonceOf, type Step, stepAsRead } from './plan.ts';
 
 /** A provider that can only be looked at. `readOnly` makes one; there is nothing in it that writes. */
 export type ReadingProvider = Pick<Provider, 'can' | 'read' | 'quantise' | 'owns'>;
@@ -179,7 +179,7 @@ const stepOf = (
     hash: stateHash(desired),
   };
   const applied = decided.applied.get(placeOf(name, service.name)) ?? null;
-  return { desired, step: stepFor({ desired, fence, applied }, look.back, look.provider) };
+  return { desired, step: stepAsRead({ desired, fence, applied }, look.back, look.provider) };
 };
 
 const judged = (

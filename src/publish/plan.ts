@@ -21,19 +21,42 @@ export const desiredOf = (service: ServiceConfig, routing: ServiceRouting): Prov
   };
 };
 
+interface Write {
+  kind: 'write';
+  service: string;
+  change: Change;
+  why: 'behind' | 'drift' | 'fence-lost';
+  because: string;
+  /** An earlier write may still be under way, of the same route or of another: that this one cannot pass now is nobody's fault. */
+  after?: 'same' | 'other';
+}
+
 export type Step =
-  | { kind: 'write'; service: string; change: Change; why: 'behind' | 'drift' | 'fence-lost'; because: string }
+  | Write
   | { kind: 'done'; service: string; fence: Fence }
+  /** Acknowledged as decided, and still being carried out: what is read may be the state before it. */
+  | { kind: 'settling'; service: string; because: string }
   /** The provider carries a fence that this store's history did not make. */
   | { kind: 'ahead'; service: string; fence: Fence; because: string }
   /** The provider carries the fence of a human that nobody has acknowledged yet. */
   | { kind: 'manual'; service: string; fence: Fence; because: string };
+
+export type StepAsRead = Exclude<Step, { kind: 'settling' }>;
+
+/** A write that was acknowledged and may not show yet. */
+export interface Unsettled extends Pick<AppliedRecord, 'nonce' | 'hash'> {
+  fence: number;
+  /** Its receipt is asked after here. Otherwise an earlier coordinator had it, and how it ended is not heard. */
+  isWatched: boolean;
+}
 
 export interface Wanted {
   desired: ProviderService;
   fence: Fence;
   /** What the store last recorded of this service at this provider; null: never written. */
   applied: AppliedRecord | null;
+  /** The last write there, as long as it may not show. Absent: whatever was acknowledged shows. */
+  unsettled?: Unsettled | null;
 }
 
 /** Nonce of a fence: whose decision it is, and which write of it. In: the decision's nonce, if its record has one, and fresh randomness. */
@@ -77,10 +100,29 @@ export const barrier = ({ desired: { service }, fence, applied }: Wanted, carrie
 
 /** What to do about one service. `back` is what the provider serves; undefined if it did not say. */
 export const stepFor = (wanted: Wanted, back: ReadBack | undefined, provider: Pick<Provider, 'can' | 'quantise'>): Step => {
+  const step = stepAsRead(wanted, back, provider);
+  return step.kind === 'write' && wanted.unsettled != null ? untilSettled(wanted, wanted.unsettled, step) : step;
+};
+
+/**
+ * A write that may not show yet explains why the state before it is read: that is nobody's doing and nothing to tell. The same is not written again while its
+ * receipt is asked after; whoever has no receipt writes it, since the write that it took over from may have failed unheard.
+ */
+const untilSettled = ({ fence }: Wanted, unsettled: Unsettled, step: Write): Step => {
+  const carried = step.change.previous.fence;
+  // It shows: what differs came after it.
+  if (carried?.v === unsettled.fence && (unsettled.nonce === undefined || carried.nonce === unsettled.nonce)) return step;
+  const isSame = unsettled.fence === fence.v && unsettled.hash === fence.hash;
+  if (!unsettled.isWatched || !isSame) return { ...step, why: 'behind', after: isSame ? 'same' : 'other' };
+  return { kind: 'settling', service: step.service, because: `fence ${fence.v} is acknowledged and still being carried out` };
+};
+
+/** The same, taking what is read for what is so. */
+export const stepAsRead = (wanted: Wanted, back: ReadBack | undefined, provider: Pick<Provider, 'can' | 'quantise'>): StepAsRead => {
   const { desired, fence, applied } = wanted;
   const service = desired.service;
   const previous: ReadBack = back ?? { fence: null, shares: null, foreign: [], token: null };
-  const write = (why: (Step & { kind: 'write' })['why'], because: string): Step => ({
+  const write = (why: Write['why'], because: string): Write => ({
     kind: 'write',
     service,
     change: { desired, fence, previous },
@@ -129,7 +171,7 @@ export const newsOf = (step: Step): News | null => {
     const summary = `frozen: ${step.because}; automation leaves it alone until a human acknowledges that (tidegate ack)`;
     return { type: 'provider.manual', severity: 'critical', summary };
   }
-  if (step.kind === 'done' || step.why === 'behind') return null;
+  if (step.kind !== 'write' || step.why === 'behind') return null;
   return step.why === 'drift'
     ? { type: 'provider.drift', severity: 'warning', summary: `drift: ${step.because}; re-asserted` }
     : { type: 'provider.fence_lost', severity: 'warning', summary: step.because };

@@ -12,9 +12,10 @@ import type { Log } from '../log.ts';
 import { pathsOf, type Routing } from '../model.ts';
 import type { Ports, Timer } from '../ports.ts';
 import { createAppliedBook } from './applied.ts';
-import { type Current, createLane, type Lane, PROVIDER_TIMEOUT_MS, RETRY_MS } from './lane.ts';
+import { type Current, createLane, type Lane } from './lane.ts';
 import { createLateWrites } from './late.ts';
 import { createRights, type Rights } from './rights.ts';
+import { PROVIDER_TIMEOUT_MS, RETRY_MS } from './round.ts';
 import { createSettling, type Ended } from './settle.ts';
 import { createStanding, type Standing } from './standing.ts';
 import { createTold, type Told } from './told.ts';
@@ -59,6 +60,8 @@ interface Running {
   timer: Timer | null;
 }
 
+const BUSY = 'the vendor asks everybody to wait, so another region would meet the same; find what uses up its limit';
+
 export const createPublisher = (options: PublisherOptions): Publisher => {
   const { ports, log, term } = options;
   const stopped = new AbortController();
@@ -93,16 +96,17 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     const stuck = configured.filter((service) => standing.isStuck(service));
     const found = `provider ${name} could not be written from ${options.writer}: ${because}`;
     const still = configured.filter((service) => !stuck.includes(service));
+    const givesWay = stuck.some(standing.isBetterElsewhere);
     const others = [...new Set(still.flatMap((service) => standing.ranked(service).order.filter((path) => path !== name)))];
     const news =
       stuck.length > 0 || still.length === 0
-        ? { type: 'provider.failing', severity: 'critical' as const, summary: `${found}; another region should try` }
+        ? { type: 'provider.failing', severity: 'critical' as const, summary: `${found}; ${givesWay ? 'another region should try' : BUSY}` }
         : {
             type: 'provider.failing',
             severity: 'warning' as const,
             summary: `${found}; its services go by ${others.join(', ')} meanwhile`,
           };
-    void told.say(name, null, news).then(() => (stuck.length > 0 ? options.abdicate(`provider ${name}: ${because}`) : undefined));
+    void told.say(name, null, news).then(() => (givesWay ? options.abdicate(`provider ${name}: ${because}`) : undefined));
   };
 
   const settling = createSettling({
@@ -113,6 +117,8 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     onEnded: (name, ended, tookMs) => options.onSettled?.(name, ended, tookMs),
     onSettled(name, services) {
       standing.settled(name, services);
+      // As acknowledged, it says; what is served shows now.
+      run(name);
       for (const service of services) void told.say(name, service, null, 'settle');
     },
     onTakenBack(name, services, times, because) {

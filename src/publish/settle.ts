@@ -1,10 +1,11 @@
 // Receipts: what a provider has acknowledged and goes on working on is asked after until it says how that ended. Only this process's own writes, only while
 // it holds the office; each gives up in the end, and a newer one takes the place of the oldest where too many are open.
-import type { Change, Provider } from '../../providers/provider.ts';
+import type { Change, Fence, Provider } from '../../providers/provider.ts';
 import type { Term } from '../coordinate/coordinator.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { type Ports, type Timer, withDeadline } from '../ports.ts';
+import type { Unsettled } from './plan.ts';
 
 export type Ended = 'settled' | 'failed' | 'given-up';
 
@@ -23,11 +24,14 @@ export interface SettleOptions {
 
 export interface Settling {
   watch(name: string, provider: Provider, changes: readonly Change[], receipt: string): void;
+  /** By service: the newest write there whose receipt is open. */
+  unsettled(name: string): ReadonlyMap<string, Unsettled>;
   stop(): void;
 }
 
 const POLL_MS = 2000;
-const DEADLINE_MS = 120_000;
+/** A write that has not settled by then is given up, and what is read is believed. */
+export const SETTLE_DEADLINE_MS = 120_000;
 /** Asked at once per provider: it must stay a small part of its quota. */
 const ASKED_MAX = 8;
 /** Open per provider; a newer one takes the place of the oldest. */
@@ -37,6 +41,7 @@ interface Open {
   name: string;
   provider: Provider;
   services: readonly string[];
+  fences: ReadonlyMap<string, Fence>;
   receipt: string;
   epoch: number;
   sinceMs: number;
@@ -89,7 +94,7 @@ export const createSettling = (options: SettleOptions): Settling => {
     if (settled.state === 'settled') return end(one, 'settled', 'as acknowledged');
     if (settled.state === 'failed') return end(one, 'failed', settled.because);
     one.because = 'error' in settled ? settled.error : 'it is still being worked on';
-    if (ports.clock.monoMs() - sinceMs >= DEADLINE_MS) end(one, 'given-up', one.because);
+    if (ports.clock.monoMs() - sinceMs >= SETTLE_DEADLINE_MS) end(one, 'given-up', one.because);
   };
 
   const openAt = (name: string): readonly Open[] => [...open].filter((one) => one.name === name);
@@ -118,11 +123,11 @@ export const createSettling = (options: SettleOptions): Settling => {
       if (provider.settle === undefined || term === null || stopped.signal.aborted) return;
       const [oldest, ...others] = openAt(name);
       if (oldest !== undefined && others.length + 1 >= OPEN_MAX) end(oldest, 'given-up', 'newer writes have taken its place');
-      const services = changes.map(({ desired }) => desired.service);
       const one: Open = {
         name,
         provider,
-        services,
+        services: changes.map(({ desired }) => desired.service),
+        fences: new Map(changes.map(({ desired, fence }) => [desired.service, fence])),
         receipt,
         epoch: term.epoch,
         sinceMs: ports.clock.monoMs(),
@@ -131,6 +136,15 @@ export const createSettling = (options: SettleOptions): Settling => {
       };
       open.add(one);
       arm(name);
+    },
+    unsettled(name) {
+      const epoch = options.term()?.epoch;
+      const mine = openAt(name).filter((one) => one.epoch === epoch);
+      return new Map(
+        mine.flatMap(({ fences }) =>
+          [...fences].map(([service, { v, nonce, hash }]) => [service, { fence: v, nonce, hash, isWatched: true }] as const),
+        ),
+      );
     },
     stop() {
       stopped.abort(new Error('stopping'));

@@ -35,8 +35,11 @@ export interface Standing {
   only(provider: string, services: readonly string[]): void;
   /** These were written, or found written. `tookMs`: until a write was acknowledged; null: nothing was written. */
   worked(provider: string, services: readonly string[], tookMs: number | null): void;
-  /** Counts a failed turn of these. Out: those that have failed often or long enough to be told of, and are counted anew from here. */
-  failed(provider: string, services: readonly string[], because: string): readonly string[];
+  /**
+   * Counts a failed turn of these. Out: those that have failed often or long enough to be told of, and are counted anew from here. `isBusy`: the vendor asks
+   * everybody to wait, which is a failure only once it lasts.
+   */
+  failed(provider: string, services: readonly string[], because: string, isBusy?: boolean): readonly string[];
   /** What the provider acknowledged it did not carry out: until a later write has settled, its acknowledgements say nothing. */
   tookBack(provider: string, services: readonly string[], because: string): void;
   settled(provider: string, services: readonly string[]): void;
@@ -48,6 +51,8 @@ export interface Standing {
   failures(provider: string): number;
   /** None of its paths works from here. */
   isStuck(service: ServiceConfig): boolean;
+  /** What fails of it fails by more than a vendor that is busy, so another region may do better. */
+  isBetterElsewhere(service: ServiceConfig): boolean;
   /** Its paths, best first. */
   ranked(service: ServiceConfig): RankedPaths;
   /** Of writes until they were acknowledged. */
@@ -56,11 +61,23 @@ export interface Standing {
 }
 
 interface Trouble {
-  failures: number;
+  /** Since when it is not as decided, for whatever reason. */
   sinceMs: number;
+  failures: number;
+  /** The first of these failures; null: there is none. */
+  failedSinceMs: number | null;
   /** null: it has not failed for long enough to count. */
-  failing: string | null;
+  failing: { because: string; isBusy: boolean } | null;
 }
+
+const afterFailure = (known: Trouble | undefined, because: string, isBusy: boolean, nowMs: number): Trouble & { isEnough: boolean } => {
+  const { sinceMs, failures, failedSinceMs, failing } = known ?? { sinceMs: nowMs, failures: 0, failedSinceMs: null, failing: null };
+  const begunMs = isBusy ? sinceMs : (failedSinceMs ?? nowMs);
+  const isEnough = nowMs - begunMs > FAILING_MAX_MS || (!isBusy && failures + 1 >= FAILURES_MAX);
+  if (isEnough) return { sinceMs: nowMs, failures: 0, failedSinceMs: isBusy ? null : nowMs, failing: { because, isBusy }, isEnough };
+  if (isBusy) return { sinceMs, failures, failedSinceMs, failing, isEnough };
+  return { sinceMs, failures: failures + 1, failedSinceMs: begunMs, failing, isEnough };
+};
 
 interface Known {
   provenAtMs: number | null;
@@ -86,7 +103,7 @@ export const createStanding = (clock: Clock, arrivals: Readonly<Record<string, A
   };
 
   const failingText = (provider: string, service: string): string | null =>
-    of(provider).troubles.get(service)?.failing ?? of(provider).takenBack.get(service) ?? of(provider).canaryFailing;
+    of(provider).troubles.get(service)?.failing?.because ?? of(provider).takenBack.get(service) ?? of(provider).canaryFailing;
 
   const usersMs = (provider: string, ttlS: number): number | null => {
     const arrival = Object.hasOwn(arrivals, provider) ? arrivals[provider] : undefined;
@@ -122,13 +139,11 @@ export const createStanding = (clock: Clock, arrivals: Readonly<Record<string, A
       of(provider).canaryFailing = null;
       remember(provider, tookMs);
     },
-    failed(provider, services, because) {
+    failed(provider, services, because, isBusy = false) {
       const { troubles } = of(provider);
-      const nowMs = clock.monoMs();
       return services.filter((service) => {
-        const { failures, sinceMs, failing } = troubles.get(service) ?? { failures: 0, sinceMs: nowMs, failing: null };
-        const isEnough = failures + 1 >= FAILURES_MAX || nowMs - sinceMs > FAILING_MAX_MS;
-        troubles.set(service, isEnough ? { failures: 0, sinceMs: nowMs, failing: because } : { failures: failures + 1, sinceMs, failing });
+        const { isEnough, ...trouble } = afterFailure(troubles.get(service), because, isBusy, clock.monoMs());
+        troubles.set(service, trouble);
         return isEnough;
       });
     },
@@ -147,6 +162,11 @@ export const createStanding = (clock: Clock, arrivals: Readonly<Record<string, A
     isFailing: (provider) => [...of(provider).troubles.values()].some(({ failing }) => failing !== null),
     failures: (provider) => Math.max(0, ...[...of(provider).troubles.values()].map(({ failures }) => failures)),
     isStuck: (service) => pathsOf(service).every((provider) => failingText(provider, service.name) !== null),
+    isBetterElsewhere: (service) =>
+      pathsOf(service).some((provider) => {
+        const failing = of(provider).troubles.get(service.name)?.failing ?? null;
+        return failing === null ? failingText(provider, service.name) !== null : !failing.isBusy;
+      }),
     ranked: (service) =>
       rankPaths(
         pathsOf(service).map(

@@ -57,6 +57,21 @@ describe('a store that does not answer', () => {
     expect(newsOf(factsOf({ vote: EU_DOWN, gates: new Set(['other']) }))[1]?.summary).toContain('tidegate route set');
   });
 
+  test('names the path that needs no store where a service has one beside a gate', () => {
+    const facts = factsOf({ vote: EU_DOWN, gates: new Set(['gate']) });
+    const withAlso = (provider: string, also: readonly string[]): typeof facts => ({
+      ...facts,
+      cluster:
+        facts.cluster === null ? null : { ...facts.cluster, services: facts.cluster.services.map((each) => ({ ...each, provider, also })) },
+    });
+    const commandOf = (provider: string, ...also: string[]): string => newsOf(withAlso(provider, also))[1]?.summary ?? '';
+    expect(commandOf('gate', 'dns')).toContain('--service web --provider dns --share');
+    expect(commandOf('dns', 'gate')).toContain('--service web --provider dns --share');
+    expect(commandOf('dns', 'arc')).toContain('--service web --share');
+    expect(commandOf('gate', 'dns', 'arc')).toContain('--service web --share');
+    expect(newsOf(withAlso('gate', ['gate']))[1]?.summary).toContain('no command: web is on gates');
+  });
+
   test('or answers and takes nothing says its reason: a full one wants something else than a lost one', () => {
     const complaint = 'etcd /tidegate/prod/: database space exceeded; compact and defragment the members';
     const [lost] = newsOf(factsOf({ store: { state: 'silent', forMs: 11_000, everAnswered: true, complaint } }));

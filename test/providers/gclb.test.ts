@@ -162,6 +162,22 @@ describe('what the vendor answers, through its own client library', { timeout: T
     expect(applied).toMatchObject({ outcome, because: expect.stringMatching(because) });
   });
 
+  test.each<[what: string, status: number, body: unknown, leastMs: number | null]>([
+    ['quota', 403, refusal(403, { errors: [{ reason: 'rateLimitExceeded' }] }), 1],
+    ['429', 429, refusal(429, {}), 1],
+    ['an operation under way', 400, refusal(400, { errors: [{ reason: 'resourceNotReady' }] }), 2000],
+    ['a missing permission', 403, refusal(403, { errors: [{ reason: 'forbidden' }] }), null],
+    ['a server in trouble', 503, refusal(503, {}), null],
+  ])('whether everybody has to wait: %s', async (_what, status, body, leastMs) => {
+    const applied = await writeWith(status, body);
+    world.wire.answerNext('GET', { status, body });
+    const failure = await readOne(provider, web).catch((error: unknown) => error);
+    for (const { busyMs } of [applied as { busyMs?: number }, failure as { busyMs?: number }]) {
+      if (leastMs === null) expect(busyMs).toBeUndefined();
+      else expect(busyMs).toSatisfy((ms) => ms >= leastMs && ms <= 60_000);
+    }
+  });
+
   test('a cut connection and a wait that ends are undecided', async () => {
     const previous = await readOne(provider, web);
     world.wire.answerNext('PATCH', null);

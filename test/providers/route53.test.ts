@@ -55,6 +55,15 @@ describe('replies of Route 53 through its own client', () => {
     return action === 'conflict' ? 'conflict' : 'fatal';
   };
 
+  /** What Route 53 says to everybody of the account or zone. */
+  const busyMsIn = ({ body }: Case): number | undefined => {
+    if (/Throttling/.test(body)) return 2000;
+    return /PriorRequestNotComplete/.test(body) ? 1000 : undefined;
+  };
+  test('some of them hold for everybody', () => {
+    expect(new Set(cases.map(busyMsIn))).toEqual(new Set([undefined, 1000, 2000]));
+  });
+
   test.each(cases)('$name', async (given) => {
     await using world = await startWorld('weighted');
     const writer = world.writer();
@@ -70,7 +79,8 @@ describe('replies of Route 53 through its own client', () => {
     const other = await writer.apply([changeTo(api, 1, { fence: null, shares: null, foreign: [], token: null })], patience());
     expect(other.outcome).toBe(expected(given) === 'conflict' ? 'undecided' : expected(given));
     world.proxy.answerNext(reply, 2, true);
-    await expect(writer.read([web], patience())).rejects.toMatchObject({ code: 'ERR_PROVIDER' });
+    await expect(writer.read([web], patience())).rejects.toMatchObject({ code: 'ERR_PROVIDER', busyMs: busyMsIn(given) });
+    expect('busyMs' in outcome ? outcome.busyMs : undefined).toBe(busyMsIn(given));
     await expect(writer.settle?.('C1', patience())).rejects.toMatchObject({ code: 'ERR_PROVIDER' });
     expect(JSON.stringify(outcome)).not.toContain(KEY.sessionToken);
   });

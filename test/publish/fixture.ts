@@ -1,7 +1,7 @@
 // A publisher on virtual time: a cluster of two services behind one provider that can be told to fail, and a term that records what is committed.
 
 import { expect } from 'vitest';
-import type { Capabilities, Change, Fence, Provider } from '../../providers/provider.ts';
+import type { Applied, Capabilities, Change, Fence, Provider } from '../../providers/provider.ts';
 import type { CanaryConfig } from '../../src/config/canary.ts';
 import type { Term } from '../../src/coordinate/coordinator.ts';
 import { KEYS } from '../../src/coordinate/keys.ts';
@@ -34,6 +34,36 @@ export const routingOf = (v: number, fences: Readonly<Record<string, number>>, s
     ]),
   ),
 });
+
+/**
+ * Acknowledges a write at once and carries it out `ms` later, when it is asked after, as the operations of a cloud go; until then the state before it shows,
+ * and another write of the same service comes into conflict.
+ */
+export const lagging =
+  (clock: () => number, ms: number, ends: 'settled' | 'failed' = 'settled') =>
+  (inner: Provider): Provider => {
+    const open = new Map<string, { atMs: number; changes: readonly Change[] }>();
+    let count = 0;
+    return {
+      ...inner,
+      async apply(changes): Promise<Applied> {
+        const busy = [...open.values()].flatMap((one) => one.changes.map(({ desired }) => desired.service));
+        if (changes.some(({ desired }) => busy.includes(desired.service)))
+          return { outcome: 'conflict', because: 'an operation is under way' };
+        const receipt = `operation-${++count}`;
+        open.set(receipt, { atMs: clock() + ms, changes });
+        return { outcome: 'applied', receipt };
+      },
+      async settle(receipt, signal) {
+        const one = open.get(receipt) ?? expect.fail(`no ${receipt}`);
+        if (clock() < one.atMs) return { state: 'pending' };
+        open.delete(receipt);
+        if (ends === 'failed') return { state: 'failed', because: 'the operation failed' };
+        expect((await inner.apply(one.changes, signal)).outcome).toBe('applied');
+        return { state: 'settled' };
+      },
+    };
+  };
 
 /** `at` is how things stand when the publisher starts, which looks at once. */
 export const publishing = (

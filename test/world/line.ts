@@ -102,7 +102,7 @@ export const optionsFrom = (named: Named): WorldOptions => ({
     : { clocks: { rate: Number(named.rate ?? 0), skewMs: duration(named.skew ?? '0ms') } }),
   ...(named.paths === '2' ? { paths: 2 } : {}),
   ...(named.batch === undefined ? {} : { batchMax: Number(named.batch) }),
-  ...(named.receipts === 'yes' ? { receipts: true } : {}),
+  ...(named.receipts === 'yes' ? { receipts: true } : named.receipts === 'late' ? { receipts: 'late' as const } : {}),
   ...(named.canary === undefined ? {} : { canaryMs: duration(named.canary) }),
   whole: named.whole === 'yes',
   signed: named.signed === 'yes',

@@ -23,8 +23,8 @@ export interface ZoneOptions {
   fencing: Capabilities['fencing'];
   /** Services that one call may change. */
   batchMax?: number;
-  /** Acknowledged writes settle a while later, or are taken back. */
-  receipts?: boolean;
+  /** Acknowledged writes settle a while later, or are taken back. `late`: until then reads show what was there before. */
+  receipts?: boolean | 'late';
   /** One way, ms: from, to. null: everything happens at once. */
   delayMs: readonly [number, number] | null;
   onServed: (service: string, before: Served | null, after: Served | null, how: 'write' | 'stranger') => void;
@@ -33,6 +33,7 @@ export interface ZoneOptions {
 
 const LATE_MS = 20_000;
 const SETTLES_MS = 5000;
+const SETTLES_LATE_MS = 20_000;
 const STALE_MS = 20_000;
 /** As many changes of a service as a stale read may show. */
 const KEPT = 50;
@@ -45,6 +46,8 @@ export class Zone implements MemoryZone {
   readonly #past = new Map<string, { untilMs: number; served: Served | null }[]>();
   /** What became of acknowledged writes, by receipt. */
   readonly #receipts = new Map<string, 'pending' | 'settled' | 'failed'>();
+  /** What reads show of services with a write that has not settled, where that is late. */
+  readonly #shown = new Map<string, { receipt: string; served: Served | undefined }>();
   #written: Map<string, Served | null> | null = null;
 
   constructor(options: ZoneOptions) {
@@ -124,7 +127,10 @@ export class Zone implements MemoryZone {
         if (isUnreachable() || this.#happens('lost')) return never();
         if (this.#happens('throttle')) return there(0, () => Promise.reject(new Error('429 too many requests')));
         const stale = this.#happens('stale') ? random.unit() * STALE_MS : 0;
-        return there(0, () => (stale > 0 ? this.#readAsOf(services, stale) : inner.read(services, signal)));
+        return there(0, () => {
+          if (receipts === 'late') return this.#readWith(services, (service) => this.#showing(service));
+          return stale > 0 ? this.#readAsOf(services, stale) : inner.read(services, signal);
+        });
       },
       apply: (changes) => {
         this.#options.onWriting({ place: place.name, startedAtMs: virtual.now(), changes });
@@ -138,14 +144,16 @@ export class Zone implements MemoryZone {
           const result = await this.#write(inner, changes);
           if (result.outcome !== 'applied') return result;
           const isForgotten = this.#happens('forget');
-          const receipt = receipts ? this.#promise(isForgotten) : null;
+          const receipt = receipts === false ? null : this.#promise(isForgotten);
+          if (receipt !== null && receipts === 'late')
+            for (const [service, served] of before) this.#shown.set(service, { receipt, served });
           if (isForgotten) this.#forget(before, receipt);
           return receipt === null ? result : { ...result, receipt };
         });
         if (this.#happens('twice')) void there(random.unit() * LATE_MS, () => this.#write(inner, changes));
         return this.#happens('unanswered') ? never() : done;
       },
-      ...(receipts
+      ...(receipts !== false
         ? { settle: (receipt: string) => (isUnreachable() ? never<Settled>() : there(0, async () => this.#ended(receipt))) }
         : {}),
     };
@@ -160,7 +168,8 @@ export class Zone implements MemoryZone {
   #promise(fails: boolean): string {
     const receipt = `receipt-${this.#receipts.size + 1}`;
     this.#receipts.set(receipt, 'pending');
-    if (!fails) this.#options.virtual.ports.timers.after(SETTLES_MS, () => this.#receipts.set(receipt, 'settled'));
+    const ms = this.#options.receipts === 'late' ? SETTLES_LATE_MS : SETTLES_MS;
+    if (!fails) this.#options.virtual.ports.timers.after(ms, () => this.#receipts.set(receipt, 'settled'));
     return receipt;
   }
 
@@ -180,10 +189,19 @@ export class Zone implements MemoryZone {
 
   async #readAsOf(services: readonly ProviderService[], agoMs: number): ReturnType<Provider['read']> {
     const atMs = this.#options.virtual.now() - agoMs;
-    const seen = (service: string): Served | undefined => {
+    return this.#readWith(services, (service) => {
       const past = this.#past.get(service)?.find(({ untilMs }) => untilMs > atMs);
       return past === undefined ? this.services.get(service) : (past.served ?? undefined);
-    };
+    });
+  }
+
+  /** What a read shows of a service while its last write may be under way. */
+  #showing(service: string): Served | undefined {
+    const shown = this.#shown.get(service);
+    return shown !== undefined && this.#receipts.get(shown.receipt) === 'pending' ? shown.served : this.services.get(service);
+  }
+
+  async #readWith(services: readonly ProviderService[], seen: (service: string) => Served | undefined): ReturnType<Provider['read']> {
     return new Map(
       services.map(({ service }) => {
         const served = seen(service);

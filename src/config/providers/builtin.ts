@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { BuiltinConfig } from '../../../providers/builtin/index.ts';
 import { dnsName, filePath, listen, present } from '../fields.ts';
-import { hasAnswers, inZone, type ProviderShape, SECONDARIES } from './shape.ts';
+import { hasAnswers, inZone, type ProviderShape, recordsAt, SECONDARIES } from './shape.ts';
 
 export const builtin: ProviderShape<BuiltinConfig> = {
   schema: z
@@ -16,4 +16,5 @@ export const builtin: ProviderShape<BuiltinConfig> = {
     .transform((given): BuiltinConfig => present(given)),
   misfit: ({ zone }, service, called) => inZone(zone, service, called) ?? hasAnswers(service, called),
   arrival: () => SECONDARIES,
+  objects: ({ zone, control }, service) => [recordsAt(service, zone, `${control.host}:${control.port}`)],
 };

@@ -99,6 +99,11 @@ export const cloudflare: ProviderShape<CloudflareConfig> = {
     what: mode === 'dns' ? "spread over Cloudflare's name servers" : "spread over Cloudflare's network",
     ttl: !proxied,
   }),
+  objects: (entry, service) => {
+    if (entry.mode === 'dns') return [`the records of ${service} in zone ${entry.zoneId}`];
+    const target = entry.services[service];
+    return target === undefined ? [] : [`load balancer ${target.loadBalancerId}`];
+  },
 };
 
 type Misfit = { at: Path; message: string } | null;

@@ -89,4 +89,5 @@ export const gate: ProviderShape<GateConfig> = {
     what: `the gates' next look (${say(GATE_MS)}) and ${plural(failures, 'poll')} of the checker, one per ${say(intervalMs)}`,
     ttl: !proxied,
   }),
+  objects: (_entry, service) => [`the gate record of ${service}`],
 };

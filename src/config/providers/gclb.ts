@@ -138,4 +138,10 @@ export const gclb: ProviderShape<GclbConfig> = {
   schema: z.discriminatedUnion('mode', [capacity, urlMap]) as unknown as z.ZodType<GclbConfig>,
   misfit,
   arrival: () => FRONT_ENDS,
+  // Whatever the path matcher: its fence lies in the description of the object.
+  objects: ({ project, services }, service) => {
+    const place: CapacityPlace | UrlMapPlace | undefined = services[service];
+    if (place === undefined) return [];
+    return [`${'urlMap' in place ? 'URL map' : 'backend service'} ${objectOf(place)} of project ${project}`];
+  },
 };

@@ -78,6 +78,18 @@ export const kubernetes: ProviderShape<KubernetesConfig> = {
     what: Object.values(services).some((entry) => 'deployments' in entry) ? 'the controllers act' : 'the gateways take the new weights',
     ttl: false,
   }),
+  objects: (entry, service) => {
+    const mapped = entry.services[service];
+    if (mapped === undefined) return [];
+    const [what, objects] = 'httpRoute' in mapped ? ['route', [mapped.httpRoute]] : ['deployment', Object.values(mapped.deployments)];
+    return objects.map(({ cluster, namespace, name }) => `${what} ${namespace}/${name} of ${reachOf(entry, cluster)}`);
+  },
+};
+
+/** As the replica reaches it, since a cluster has whatever name the entry gives it. */
+const reachOf = (entry: KubernetesConfig, cluster: string): string => {
+  const reach = entry.clusters[cluster];
+  return reach !== undefined && 'kubeconfigFile' in reach ? reach.kubeconfigFile : 'the cluster this runs in';
 };
 
 const unmapped = (

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { PowerDnsConfig } from '../../../providers/powerdns/index.ts';
 import { apiUrl, dnsName, filePath, hostPort, tsigKey } from '../fields.ts';
-import { hasAnswers, inZone, type ProviderShape, SECONDARIES } from './shape.ts';
+import { hasAnswers, inZone, type ProviderShape, recordsAt, SECONDARIES } from './shape.ts';
 
 const API = 'a map with url and keyFile; keep the key itself in a file of its own';
 
@@ -16,4 +16,5 @@ export const powerdns: ProviderShape<PowerDnsConfig> = {
   }),
   misfit: ({ zone }, service, called) => inZone(zone, service, called) ?? hasAnswers(service, called),
   arrival: () => SECONDARIES,
+  objects: ({ zone, server }, service) => [recordsAt(service, zone, `${server.host}:${server.port}`)],
 };

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Rfc2136Config } from '../../../providers/rfc2136/index.ts';
 import { dnsName, hostPort, tsigKey } from '../fields.ts';
-import { hasAnswers, inZone, type ProviderShape, SECONDARIES } from './shape.ts';
+import { hasAnswers, inZone, type ProviderShape, recordsAt, SECONDARIES } from './shape.ts';
 
 export const rfc2136: ProviderShape<Rfc2136Config> = {
   schema: z.strictObject({
@@ -13,4 +13,5 @@ export const rfc2136: ProviderShape<Rfc2136Config> = {
   }),
   misfit: ({ zone }, service, called) => inZone(zone, service, called) ?? hasAnswers(service, called),
   arrival: () => SECONDARIES,
+  objects: ({ zone, server }, service) => [recordsAt(service, zone, `${server.host}:${server.port}`)],
 };

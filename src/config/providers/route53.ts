@@ -100,7 +100,18 @@ export const route53: ProviderShape<Route53Config> = {
     mode === 'routingControls' || mode === 'healthChecks'
       ? { visibleMs: SWITCH_MS, what: "reach Route 53's answers through the health check", ttl: true }
       : { visibleMs: RECORDS_MS, what: "spread to all of Route 53's servers (INSYNC)", ttl: true },
+  objects: objectsOf,
 };
+
+/** In every mode but one a fence lies in the zone, beside the records or in place of them. */
+function objectsOf(config: Route53Config, service: string): readonly string[] {
+  const pools = Object.values(config.services[service]?.pools ?? {});
+  if (config.mode === 'routingControls')
+    return Object.values(config.services[service]?.pools ?? {}).map(({ routingControlArn }) => `routing control ${routingControlArn}`);
+  const at = config.endpoint === undefined ? '' : ` at ${config.endpoint}`;
+  const checks = config.mode === 'healthChecks' ? pools.flatMap(({ healthCheckId }) => healthCheckId) : [];
+  return [`the records of ${service} in hosted zone ${config.hostedZoneId}${at}`, ...checks.map((id) => `health check ${id}`)];
+}
 
 const strangePool = (config: Route53Config, service: ServiceConfig, called: string): Misfit => {
   const pools = service.pools.map((pool) => pool.name);

@@ -14,6 +14,8 @@ export interface ProviderShape<C> {
   misfit(entry: C, service: ServiceConfig, called: string, regions: readonly RegionConfig[] | null): { at: Path; message: string } | null;
   /** From the provider's acknowledgement until it answers so everywhere, at worst; `ttl`: whether resolvers keep the old answer after that. */
   arrival(entry: C): Arrival;
+  /** The vendor's objects that it writes for this service, spelt so that the same object has the same text whichever entry names it. Pure. */
+  objects(entry: C, service: string): readonly string[];
 }
 
 export const inZone = (zone: string, service: ServiceConfig, called: string): { at: Path; message: string } | null => {
@@ -29,6 +31,10 @@ export const hasAnswers = (service: ServiceConfig, called: string): { at: Path; 
   const message = `found no answers, expected at least one address, since provider "${called}" serves pools by their addresses; add them`;
   return { at: ['pools', at, 'answers'], message };
 };
+
+/** What a server of a zone that is updated by hand holds for a service. */
+export const recordsAt = (service: string, zone: string, server: string): string =>
+  `the records of ${service} in zone ${zone} at ${server}`;
 
 /** Secondaries of a zone that is served by hand follow a NOTIFY within this. */
 export const SECONDARIES = { visibleMs: 5000, what: "spread to the zone's other servers", ttl: true } as const;
