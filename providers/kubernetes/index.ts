@@ -5,10 +5,12 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { errorText, Fault } from '../../src/errors.ts';
+import { formatFence } from '../fence.ts';
 import type {
   Applied,
   Capabilities,
   Change,
+  Fence,
   Owned,
   Provider,
   ProviderContext,
@@ -223,15 +225,15 @@ const applyOne = async (clusterOf: ClusterOf, mode: Mode, change: Change, signal
   const { checks, writes } = mode.writes(change);
   // Several objects are several transactions: each is tried first, so that what can be refused is refused before anything is written.
   for (const check of checks.length > 1 ? checks : []) {
-    const outcome = await patchOne({ clusterOf, previous, isTrial: true }, check, signal);
+    const outcome = await patchOne({ clusterOf, previous, fence, isTrial: true }, check, signal);
     if (outcome.outcome !== 'applied') return outcome;
   }
   for (const [at, write] of writes.entries()) {
-    const outcome = await patchOne({ clusterOf, previous, isTrial: false }, write, signal);
+    const outcome = await patchOne({ clusterOf, previous, fence, isTrial: false }, write, signal);
     if (outcome.outcome === 'applied') continue;
-    return at === 0 || outcome.outcome === 'fatal'
-      ? outcome
-      : { outcome: 'undecided', because: `${outcome.because}; ${at} of ${writes.length} steps were written` };
+    if (at === 0) return outcome;
+    const because = `${outcome.because}; ${at} of ${writes.length} steps were written`;
+    return { outcome: outcome.outcome === 'fatal' ? 'fatal' : 'undecided', because };
   }
   return { outcome: 'applied' };
 };
@@ -239,21 +241,29 @@ const applyOne = async (clusterOf: ClusterOf, mode: Mode, change: Change, signal
 interface Patching {
   clusterOf: ClusterOf;
   previous: ReadBack;
+  fence: Fence;
   isTrial: boolean;
 }
 
-const patchOne = async ({ clusterOf, previous, isTrial }: Patching, { pool, ref, ops }: Write, signal: AbortSignal): Promise<Applied> => {
+const patchOne = async (
+  { clusterOf, previous, fence, isTrial }: Patching,
+  { pool, ref, ops }: Write,
+  signal: AbortSignal,
+): Promise<Applied> => {
   const where = `patch of ${refText(ref)}`;
   try {
-    await clusterOf(ref).patch(ref, ops, isTrial, signal);
-    return { outcome: 'applied' };
+    // The reply is the object as it is now; something in between could answer for the server.
+    if (textOf(await clusterOf(ref).patch(ref, ops, isTrial, signal)) === formatFence(fence)) return { outcome: 'applied' };
+    return { outcome: 'undecided', because: `${where}: the reply does not show our fence; it is read again` };
   } catch (error) {
     const refused = refusalOf(error);
     if (refused === null) return { outcome: 'undecided', because: `${where}: ${errorText(error)}` };
     const { status } = refused;
     const because = `${where}: ${refused.message} (${status})${hintOf(status, 'patch')}`;
     if (status === 409 || status === 422) return whoseRefusal({ clusterOf, previous, pool, ref, because, isFatal: status === 422 }, signal);
-    return status === 429 || status >= 500 || status === 408 ? { outcome: 'undecided', because } : { outcome: 'fatal', because };
+    return status === 429 || status >= 500 || status === 408 || status < 400
+      ? { outcome: 'undecided', because }
+      : { outcome: 'fatal', because };
   }
 };
 

@@ -285,6 +285,44 @@ describe('a Deployment per pool', () => {
     await Promise.all([slow.close(), quick.close()]);
   });
 
+  test("the highest fence of all Deployments is the service's: a pool configured before the others does not let a lower one in", async () => {
+    await using world = await standInWorld();
+    await createObjects(world, 'deployments', [web]);
+    const provider = openKubernetes({ here: world }, entriesOf(web, 'deployments'));
+    const last = changeTo(web, 7, await readOne(provider, web));
+    expect(await provider.apply([last], patience())).toEqual({ outcome: 'applied' });
+    await world.call('POST', DEPLOYMENTS, deploymentBody('web-ap-south', 0));
+    const more: ProviderService = { ...web, pools: [{ ...web.pools[0]!, pool: 'ap-south', region: 'ap-south' }, ...web.pools] };
+    const grown = openKubernetes({ here: world }, entriesOf(more, 'deployments'));
+    const before = await readOne(grown, more);
+    expect(before.fence).toEqual(last.fence);
+    expect(await grown.apply([changeTo(sharing(more, 1000, 0, 0), 5, before)], patience())).toMatchObject({ outcome: 'conflict' });
+    expect(await readOne(provider, web)).toMatchObject({ fence: last.fence, shares: { 'eu-west': 500, 'us-east': 500 } });
+    const next = changeTo(sharing(more, 1000, 0, 0), 8, before);
+    expect(await grown.apply([next], patience())).toEqual({ outcome: 'applied' });
+    expect(await readOne(grown, more)).toMatchObject({ fence: next.fence, shares: { 'ap-south': 1000 }, foreign: [] });
+    await Promise.all([provider.close(), grown.close()]);
+  });
+
+  test('a step that is refused for good after others were written says how far it came', async () => {
+    await using world = await standInWorld();
+    await createObjects(world, 'deployments', [web]);
+    let isDenied = false;
+    const denying =
+      (fetch: Fetch): Fetch =>
+      async (url, init) =>
+        isDenied && init?.method === 'PATCH' && String(url).includes('us-east') && !String(url).includes('dryRun')
+          ? (new Response('{"message":"no"}', { status: 403, headers: { 'content-type': 'application/json' } }) as never)
+          : fetch(url, init);
+    const provider = openKubernetes({ here: world }, entriesOf(web, 'deployments'), denying);
+    isDenied = true;
+    expect(await provider.apply([changeTo(web, 1, await readOne(provider, web))], patience())).toMatchObject({
+      outcome: 'fatal',
+      because: expect.stringContaining('1 of 2 steps were written'),
+    });
+    await provider.close();
+  });
+
   test('what is owned is named by object, field and Terraform argument', () => {
     const provider = openKubernetes({ here: { url: 'http://127.0.0.1:1', token: 'any-token-at-all' } }, entriesOf(web, 'deployments'));
     expect(provider.can).toMatchObject({ weights: 'onOff', batchMax: 1, servesAnswers: false });
@@ -311,6 +349,11 @@ describe('what the API server says', () => {
     ['too many requests', status(429, 'TooManyRequests'), 'undecided', /429/],
     ['an API server without its etcd', status(500, 'InternalError'), 'undecided', /500/],
     ['a proxy in between', { status: 502, body: '<html>Bad Gateway</html>' }, 'undecided', /status 502/],
+    ['a refusal with a message that is no JSON', { status: 400, body: '{"message":"a \\q"}' }, 'fatal', /status 400/],
+    ['a page of a proxy with 200', { status: 200, body: '<html>Welcome</html>' }, 'undecided', /httproute prod\/web in here/],
+    ['a success that shows no fence of ours', { status: 200, body: '{"metadata":{"resourceVersion":"9"}}' }, 'undecided', /does not show/],
+    ['a success that is no object', { status: 200, body: '{}' }, 'undecided', /httproute prod\/web in here/],
+    ['a redirect', { status: 307, body: '' }, 'undecided', /307/],
     ['a timeout of the server', status(504, 'Timeout'), 'undecided', /504/],
     ['a body it cannot read', status(400, 'BadRequest'), 'fatal', /it said BadRequest/],
     ['an object that changed, by its version', status(409, 'Conflict'), 'undecided', /not its fence/],
@@ -368,6 +411,13 @@ describe('credentials', () => {
   ])('a kubeconfig with %s is refused when it is opened, and no message holds what is in it', (_what, text, because) => {
     expect(() => opened(text)).toThrow(because);
     expect(() => opened(text)).not.toThrow(/a-token-of-some-length/);
+  });
+
+  test('a token that no header can carry is refused, and no message tells it', () => {
+    for (const token of ['a-token-of-some-length\nand more', 'a-token-of-some-length ł'])
+      expect(() => opened(JSON.stringify({ ...good, users: [{ name: 'u', user: { token } }] }))).toThrow(
+        /^(?!.*a-token-of-some-length).*token of its user/,
+      );
   });
 
   test('in no pod, inCluster says so', () => {
