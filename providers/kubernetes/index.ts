@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { errorText, Fault } from '../../src/errors.ts';
+import { type Ports, withDeadline } from '../../src/ports.ts';
 import { formatFence } from '../fence.ts';
 import type {
   Applied,
@@ -18,6 +19,7 @@ import type {
   ProviderService,
   ReadBack,
 } from '../provider.ts';
+import { attempted, readBacksOf, unreadIn } from '../unread.ts';
 import { type Cluster, type ClusterConfig, openCluster, refusalOf } from './cluster.ts';
 import {
   blockedBy,
@@ -61,11 +63,13 @@ const deployments: Capabilities = { ...httpRoutes, weights: 'onOff' };
 
 /** What is asked of the API server at once, over all services of a read. */
 const AT_ONCE = 8;
+/** Of one cluster in one read: one that is gone must leave time for those that are there. */
+const CLUSTER_MS = 1500;
 
 export const kubernetes = {
   kind: 'kubernetes',
   can: httpRoutes,
-  open(config: KubernetesConfig, context: Pick<ProviderContext, 'secret' | 'fetch' | 'httpTrusting'>): Provider {
+  open(config: KubernetesConfig, context: Pick<ProviderContext, 'ports' | 'secret' | 'fetch' | 'httpTrusting'>): Provider {
     const clusters = new Map(Object.entries(config.clusters).map(([name, entry]) => [name, openCluster(name, entry, context)]));
     const entryOf = (service: string) => {
       const entry = config.services[service];
@@ -85,14 +89,17 @@ export const kubernetes = {
       can: Object.values(config.services).some((entry) => 'deployments' in entry) ? deployments : httpRoutes,
       quantise: (service) => modeOf(service.service).quantise(service),
       read: async (services, signal) => {
-        const found = new Map<string, ReadBack>();
-        const left = [...services];
+        const looking = lookingAt(clusterOf, context.ports, signal);
+        const found: Awaited<ReturnType<typeof attempted>>[] = [];
+        const left = [...services.entries()];
         const work = async (): Promise<void> => {
-          for (let service = left.shift(); service !== undefined; service = left.shift())
-            found.set(service.service, await readOne(clusterOf, modeOf(service.service), service, signal));
+          for (let next = left.shift(); next !== undefined; next = left.shift()) {
+            const [at, service] = next;
+            found[at] = await attempted(service, () => readOne(looking, modeOf(service.service), service));
+          }
         };
         await Promise.all(Array.from({ length: AT_ONCE }, work));
-        return found;
+        return readBacksOf(found, signal);
       },
       apply: async (changes, signal) => {
         const names = changes.map(({ desired }) => desired.service);
@@ -175,11 +182,26 @@ const deploymentsMode = (entries: Readonly<Record<string, DeploymentEntry>>): Mo
 // ---- reading ----
 
 type ClusterOf = (ref: ObjectRef) => Cluster;
+type Get = (ref: ObjectRef) => Promise<unknown>;
+
+/** One read of many objects. A cluster that once did not answer in time is not asked again in it. */
+const lookingAt = (clusterOf: ClusterOf, { timers }: Pick<Ports, 'timers'>, signal: AbortSignal): Get => {
+  const silent = new Map<string, unknown>();
+  return async (ref) => {
+    if (silent.has(ref.cluster)) throw silent.get(ref.cluster);
+    return withDeadline(timers, CLUSTER_MS, `cluster ${ref.cluster}`, (inner) => getOne(clusterOf, ref, inner), signal).catch(
+      (error: unknown) => {
+        if (!(error instanceof Fault && error.code === 'ERR_PROVIDER')) silent.set(ref.cluster, error);
+        throw error;
+      },
+    );
+  };
+};
 
 /** Throws Fault ERR_PROVIDER, the transport's error or the signal's reason. */
-const readOne = async (clusterOf: ClusterOf, mode: Mode, service: ProviderService, signal: AbortSignal): Promise<ReadBack> => {
+const readOne = async (get: Get, mode: Mode, service: ProviderService): Promise<ReadBack> => {
   const refs = mode.refs(service);
-  const bodies = await Promise.all(refs.map(({ ref }) => getOne(clusterOf, ref, signal)));
+  const bodies = await Promise.all(refs.map(({ ref }) => get(ref)));
   try {
     return mode.back(service, bodies);
   } catch (error) {
@@ -218,6 +240,8 @@ const applyOne = async (clusterOf: ClusterOf, mode: Mode, change: Change, signal
   const shares = mode.quantise(desired);
   if (previous.fence !== null && previous.fence.v > fence.v)
     return { outcome: 'conflict', because: `${desired.service}: fence ${previous.fence.v} is served, ours is ${fence.v}` };
+  const unread = unreadIn([change]);
+  if (unread !== null) return unread;
   if (previous.token === null) return { outcome: 'undecided', because: `${desired.service}: it has not been read yet` };
   const blocked = blockedBy(previous);
   if (blocked !== null) return { outcome: 'conflict', because: `${desired.service}: ${blocked} stands where the fence belongs; remove it` };

@@ -160,6 +160,7 @@ export const createLane = (options: LaneOptions): Lane => {
       for (const { desired } of changes) round.undone.set(desired.service, result.because);
       return [];
     };
+    for (const s of steps) if (s.kind === 'write' && s.change.previous.unread !== undefined) round.undone.set(s.service, s.because);
     const proof = options.rights.group(term);
     const batches = batchesOf(steps, provider.can.batchMax).map((changes) => ({ changes, proof }));
     await inPool(batches, CALLS_MAX, send);

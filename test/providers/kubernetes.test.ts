@@ -323,6 +323,34 @@ describe('a Deployment per pool', () => {
     await provider.close();
   });
 
+  test('one object that is gone, and a cluster that never answers, keep no other service from being read and written', async () => {
+    await using eu = await standInWorld();
+    await using us = await standInWorld();
+    const gone: ProviderService = { ...web, service: 'gone.tide.test' };
+    await createObjects(eu, 'httpRoute', [web]);
+    await createObjects(us, 'httpRoute', [api]);
+    const services = {
+      [web.service]: { httpRoute: { ...routeEntry(web), cluster: 'eu' } },
+      [gone.service]: { httpRoute: { ...routeEntry(gone), cluster: 'us' } },
+      [api.service]: { httpRoute: { ...routeEntry(api), cluster: 'us' } },
+    };
+    const dead =
+      (fetch: Fetch): Fetch =>
+      (url, init) =>
+        String(url).startsWith(eu.url)
+          ? new Promise((_resolve, reject) => init?.signal?.addEventListener('abort', () => reject(init.signal?.reason), { once: true }))
+          : fetch(url, init);
+    const provider = openKubernetes({ eu, us }, services, dead);
+    const found = await provider.read([web, gone, api], AbortSignal.timeout(3000));
+    expect(found.get(web.service)).toMatchObject({ unread: expect.stringContaining('cluster eu') });
+    expect(found.get(gone.service)).toMatchObject({ unread: expect.stringContaining('not found (404)') });
+    expect(found.get(api.service)?.unread).toBeUndefined();
+    expect(await provider.apply([changeTo(api, 1, found.get(api.service)!)], patience())).toEqual({ outcome: 'applied' });
+    for (const each of [web, gone])
+      expect(await provider.apply([changeTo(each, 1, found.get(each.service)!)], patience())).toMatchObject({ outcome: 'undecided' });
+    await provider.close();
+  });
+
   test('what is owned is named by object, field and Terraform argument', () => {
     const provider = openKubernetes({ here: { url: 'http://127.0.0.1:1', token: 'any-token-at-all' } }, entriesOf(web, 'deployments'));
     expect(provider.can).toMatchObject({ weights: 'onOff', batchMax: 1, servesAnswers: false });

@@ -118,6 +118,22 @@ test('a batch that is refused is split, so that one service in conflict does not
   await p.publisher.stop();
 });
 
+test('a service that could not be read is not written and is told of, and the others go on', async () => {
+  const p = publishing((inner) => ({
+    ...inner,
+    read: async (services, signal) => {
+      const found = new Map(await inner.read(services, signal));
+      const back = found.get('web');
+      return back === undefined ? found : found.set('web', { ...back, unread: 'its cluster is gone' });
+    },
+  }));
+  await p.virtual.advance(15_000);
+  expect([p.fenceOf('web'), p.fenceOf('api')]).toEqual([undefined, 2]);
+  expect(p.calls.writes.flat().map(({ desired }) => desired.service)).not.toContain('web');
+  expect(p.pages()).toMatchObject([{ summary: expect.stringContaining('its cluster is gone') }]);
+  await p.publisher.stop();
+});
+
 describe('a provider that differs', () => {
   test('and is ahead of the store is left alone: frozen, told once', async () => {
     const p = publishing();
