@@ -422,6 +422,25 @@ describe('load balancers', () => {
     expect(changesOf(world).at(-1)?.body).toEqual({ description: expect.any(String) });
   });
 
+  test('what a PATCH replaces whole goes back whole: fields newer than us, and weights of pools that are not among its own', async () => {
+    await using world = await balanced();
+    const elsewhere = world.standIn.pool({ name: 'elsewhere' }).id;
+    world.standIn.byHand(({ balancers }) => {
+      const steering = balancers[0]!.random_steering;
+      balancers[0]!.random_steering = {
+        ...steering,
+        pool_weights: { ...steering.pool_weights, [elsewhere]: 0.3 },
+        newer: 'field',
+      } as never;
+    });
+    await established(world.open(world.balancerConfig()), drained, 1);
+    expect(world.standIn.state().balancers[0]?.random_steering).toMatchObject({
+      default_weight: 1,
+      newer: 'field',
+      pool_weights: { [elsewhere]: 0.3 },
+    });
+  });
+
   test('a pool that left the service is a stranger there, even while the configuration still knows its id', async () => {
     await using world = await balanced();
     const provider = world.open(world.balancerConfig());
@@ -542,6 +561,17 @@ describe('sessions: shed', () => {
       Array(3).fill(['/zones/*/load_balancers/*', '/accounts/*/load_balancers/pools/*']).flat(),
     );
     expect(world.problems).toEqual([]);
+  });
+
+  test('fields and policies newer than us stay where sessions are shed', async () => {
+    const { world, provider, pools } = await shedding();
+    await using _ = world;
+    const newer = { default_percent: 5, default_policy: 'by-weather', newer: 'field' };
+    world.standIn.byHand((state) => {
+      state.pools[0]!.load_shedding = newer;
+    });
+    await established(provider, drained, 1);
+    expect(pools()[0]).toEqual({ ...newer, session_policy: 'hash', session_percent: 100 });
   });
 
   test('what is left over from a failed second write is drift, and mended by the next', async () => {
