@@ -196,12 +196,17 @@ const applyAll = async (cluster: Cluster, arnOf: ArnOf, changes: readonly Change
   const unread = unreadIn(changes);
   if (unread !== null) return unread;
   if (entries.length === 0) return { outcome: 'applied' };
+  const where = `route53: routing controls of ${some(changes)}`;
   try {
     const request = { UpdateRoutingControlStateEntries: entries };
-    await atAnyEndpoint(cluster, signal, (client, options) => client.send(new UpdateRoutingControlStatesCommand(request), options));
-    return { outcome: 'applied' };
+    const reply = await atAnyEndpoint(cluster, signal, (client, options) =>
+      client.send(new UpdateRoutingControlStatesCommand(request), options),
+    );
+    // The reply is an empty object, as many a thing in between could give; AWS puts its number for the request in the head.
+    if (reply.$metadata.requestId !== undefined) return { outcome: 'applied' };
+    return { outcome: 'undecided', because: `${where}: the reply carries no request id of AWS; it is read again` };
   } catch (error) {
-    return outcomeOf(`route53: routing controls of ${some(changes)}`, error, cluster.hidden(), []);
+    return outcomeOf(where, error, cluster.hidden(), []);
   }
 };
 
