@@ -124,6 +124,8 @@ interface Write {
 
 /** How one service is served. */
 interface Mode {
+  /** A write puts right what is foreign. Backends of no pool are left alone. */
+  mendsForeign: boolean;
   quantise(service: ProviderService): Readonly<Record<string, number>>;
   refs(service: ProviderService): readonly { pool: string; ref: ObjectRef }[];
   /** In: the bodies in the order of `refs`. Throws for a body that does not fit. */
@@ -137,6 +139,7 @@ const OWN_ANNOTATION = `metadata.annotations["${FENCE_ANNOTATION}"]`;
 const routeMode = (entry: HttpRouteEntry): Mode => {
   const ref = routeRef(entry);
   return {
+    mendsForeign: false,
     quantise: routeShares,
     refs: () => [{ pool: '', ref }],
     back: (service, [body]) => routeBack(service, entry, routeShape.parse(body)),
@@ -159,6 +162,7 @@ const deploymentsMode = (entries: Readonly<Record<string, DeploymentEntry>>): Mo
   const refOf = (pool: string): ObjectRef => deploymentRef(entries[pool]!);
   const withRef = (step: { pool: string; ops: readonly PatchOp[] }): Write => ({ ...step, ref: refOf(step.pool) });
   return {
+    mendsForeign: true,
     quantise: deploymentShares,
     refs: ({ pools }) => pools.map(({ pool }) => ({ pool, ref: refOf(pool) })),
     back: (service, bodies) =>
@@ -245,7 +249,7 @@ const applyOne = async (clusterOf: ClusterOf, mode: Mode, change: Change, signal
   if (previous.token === null) return { outcome: 'undecided', because: `${desired.service}: it has not been read yet` };
   const blocked = blockedBy(previous);
   if (blocked !== null) return { outcome: 'conflict', because: `${desired.service}: ${blocked} stands where the fence belongs; remove it` };
-  if (isDeepStrictEqual({ ...previous, token: null }, { fence, shares, foreign: [], token: null })) return { outcome: 'applied' };
+  if (isThere(mode, change, shares)) return { outcome: 'applied' };
   const { checks, writes } = mode.writes(change);
   // Several objects are several transactions: each is tried first, so that what can be refused is refused before anything is written.
   for (const check of checks.length > 1 ? checks : []) {
@@ -261,6 +265,13 @@ const applyOne = async (clusterOf: ClusterOf, mode: Mode, change: Change, signal
   }
   return { outcome: 'applied' };
 };
+
+/** The nonce is new with every look, so it is no reason to write: what stays foreign would be one for ever. */
+const isThere = ({ mendsForeign }: Mode, { fence, previous }: Change, shares: ReadBack['shares']): boolean =>
+  previous.fence !== null &&
+  isDeepStrictEqual({ ...previous.fence, nonce: '' }, { ...fence, nonce: '' }) &&
+  isDeepStrictEqual(previous.shares, shares) &&
+  (previous.foreign.length === 0 || !mendsForeign);
 
 interface Patching {
   clusterOf: ClusterOf;

@@ -79,6 +79,8 @@ interface Round {
 export const createLane = (options: LaneOptions): Lane => {
   const { ports, log, name, provider, late, book, told, standing, stopped } = options;
   let isBehind = false;
+  /** Drift that was written against in the last turn, by service. */
+  let drifted: ReadonlyMap<string, string> = new Map();
 
   const wantedOf = ({ cluster, routing, sight }: Current, term: Term): readonly Wanted[] => {
     const active = activeOverrides(sight.overrides, term.nowMs());
@@ -221,7 +223,11 @@ export const createLane = (options: LaneOptions): Lane => {
       return failed(names, errorText(error));
     }
     // After a write the result is read back at once: an acknowledgement is a claim, what is served is a fact.
-    if (isBehind) return RETRY_MS;
+    const writes = steps.filter((s) => s.kind === 'write');
+    const isInVain = writes.every((s) => s.why === 'drift' && drifted.get(s.service) === s.because);
+    drifted = new Map(writes.filter(({ why }) => why === 'drift').map(({ service, because }) => [service, because]));
+    // What a write did not change another one will not: somebody holds it so, or it is not ours to take away.
+    if (isBehind) return isInVain ? FROZEN_LOOK_MS : RETRY_MS;
     return Math.min(steps.every((s) => s.kind === 'done') ? REASSERT_MS : FROZEN_LOOK_MS, late.nextLookMs(name));
   };
 

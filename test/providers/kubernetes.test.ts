@@ -107,6 +107,20 @@ describe('an HTTPRoute', () => {
     await provider.close();
   });
 
+  test('a backend of no pool, which stays, is no reason to write again: the fence is not counted up for it', async () => {
+    await using world = await standInWorld();
+    await createObjects(world, 'httpRoute', [web]);
+    const provider = openKubernetes({ here: world }, entriesOf(web, 'httpRoute'));
+    expect(await provider.apply([changeTo(web, 1, await readOne(provider, web))], patience())).toEqual({ outcome: 'applied' });
+    const op = { op: 'add', path: '/spec/rules/0/backendRefs/-', value: { name: 'canary', port: 8080, weight: 5 } };
+    const before = await world.call('PATCH', `${ROUTES}/web`, [op], JSON_PATCH);
+    const again = changeTo(web, 1, await readOne(provider, web));
+    expect(again.previous.foreign).toEqual(['backend canary weight 5']);
+    expect(await provider.apply([again], patience())).toEqual({ outcome: 'applied' });
+    expect(await world.call('GET', `${ROUTES}/web`)).toEqual(before);
+    await provider.close();
+  });
+
   test('a route that does not fit its entry is an error of reading that says where', () => {
     const bodyOf = (change: (body: ReturnType<typeof routeBody>) => unknown) =>
       routeShape.parse({ ...(change(routeBody(web)) as object), metadata: { resourceVersion: '7' } });

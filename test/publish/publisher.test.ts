@@ -158,6 +158,22 @@ describe('a provider that differs', () => {
     await p.publisher.stop();
   });
 
+  test('and stays so whatever is written is written against every few seconds, not every second', async () => {
+    const p = publishing((inner) => ({
+      ...inner,
+      read: async (services, signal) =>
+        new Map([...(await inner.read(services, signal))].map(([name, back]) => [name, { ...back, foreign: ['backend canary weight 5'] }])),
+    }));
+    await p.virtual.advance(10_000);
+    const [reads, writes] = [p.calls.reads, p.calls.writes.length];
+    await p.virtual.advance(120_000);
+    expect(p.calls.writes.length - writes).toBeLessThanOrEqual(25);
+    expect(p.calls.writes.length - writes).toBeGreaterThan(3);
+    expect(p.calls.reads - reads).toBeLessThanOrEqual(30);
+    expect(p.pages().map(({ type }) => type)).toEqual(['provider.drift', 'provider.drift']);
+    await p.publisher.stop();
+  });
+
   test('because the fence was deleted gets a new one, with a page', async () => {
     const p = publishing();
     await p.virtual.advance(2000);
