@@ -226,8 +226,9 @@ export const createLane = (options: LaneOptions): Lane => {
     const writes = steps.filter((s) => s.kind === 'write');
     const isInVain = writes.every((s) => s.why === 'drift' && drifted.get(s.service) === s.because);
     drifted = new Map(writes.filter(({ why }) => why === 'drift').map(({ service, because }) => [service, because]));
-    // What a write did not change another one will not: somebody holds it so, or it is not ours to take away.
-    if (isBehind) return isInVain ? FROZEN_LOOK_MS : RETRY_MS;
+    // What a write did not change another one will not: somebody holds it so, or it is not ours to take away. Then there is no hurry, and nothing to wait for.
+    isBehind &&= !isInVain;
+    if (isBehind) return RETRY_MS;
     return Math.min(steps.every((s) => s.kind === 'done') ? REASSERT_MS : FROZEN_LOOK_MS, late.nextLookMs(name));
   };
 

@@ -75,6 +75,14 @@ describe('replies of Route 53 through its own client', () => {
     expect(JSON.stringify(outcome)).not.toContain(KEY.sessionToken);
   });
 
+  test('a change that Route 53 does not know any more was taken back, and is not waited for', async () => {
+    await using world = await startWorld('weighted');
+    expect(await world.writer().settle?.('C0STRANDED', patience())).toEqual({
+      state: 'failed',
+      because: expect.stringContaining('C0STRANDED is not known any more'),
+    });
+  });
+
   test('every case has an action that is understood', () => {
     expect(new Set(cases.map(expected))).toEqual(new Set(['conflict', 'undecided', 'fatal']));
     expect(cases.length).toBeGreaterThan(12);

@@ -169,6 +169,7 @@ describe('a provider that differs', () => {
     await p.virtual.advance(120_000);
     expect(p.calls.writes.length - writes).toBeLessThanOrEqual(25);
     expect(p.calls.writes.length - writes).toBeGreaterThan(3);
+
     expect(p.calls.reads - reads).toBeLessThanOrEqual(30);
     expect(p.pages().map(({ type }) => type)).toEqual(['provider.drift', 'provider.drift']);
     await p.publisher.stop();
