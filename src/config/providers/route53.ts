@@ -41,8 +41,30 @@ const records = z
   .strictObject({ ...entry, ...control, mode: z.enum(['weighted', 'failover']), services: byPool(poolRecords).default({}) })
   .transform((given) => present(given));
 
+/** One switch moves one pool of one service, or a decision about one would move the other's users. */
+const ownSwitches = (services: Readonly<Record<string, { pools: Readonly<Record<string, object>> }>>, context: z.RefinementCtx): void => {
+  const owners = new Map<unknown, string>();
+  for (const [service, { pools }] of Object.entries(services))
+    for (const [pool, said] of Object.entries(pools)) {
+      const [[field, value] = ['', null]] = Object.entries(said);
+      const owner = owners.get(value);
+      if (owner !== undefined)
+        context.addIssue({
+          code: 'custom',
+          path: [service, 'pools', pool, field],
+          message: `a switch of its own, since ${owner} has this one; make one for each pool of each service`,
+        });
+      else owners.set(value, `${service} ${pool}`);
+    }
+};
+
 const healthChecks = z
-  .strictObject({ ...entry, ...control, mode: z.literal('healthChecks'), services: byPool(z.strictObject({ healthCheckId: awsId })) })
+  .strictObject({
+    ...entry,
+    ...control,
+    mode: z.literal('healthChecks'),
+    services: byPool(z.strictObject({ healthCheckId: awsId })).superRefine(ownSwitches),
+  })
   .transform((given) => present(given));
 
 /** ARC gives every cluster five. */
@@ -55,7 +77,7 @@ const routingControls = z.strictObject({
     .array(z.strictObject({ region: name, url: serviceUrl }))
     .min(1)
     .max(ENDPOINTS_MAX),
-  services: byPool(z.strictObject({ routingControlArn: awsArn })),
+  services: byPool(z.strictObject({ routingControlArn: awsArn })).superRefine(ownSwitches),
 });
 
 /** AWS says of changes of records that they reach all of its servers "generally within 60 seconds", and promises no bound. */
