@@ -10,6 +10,7 @@ import type { CloudflareConfig, RecordsConfig } from '../../providers/cloudflare
 import { txtText } from '../../providers/cloudflare/dns-convert.ts';
 import { cloudflare } from '../../providers/cloudflare/index.ts';
 import { createLimiter } from '../../providers/cloudflare/limiter.ts';
+import { sortReply } from '../../providers/cloudflare/replies.ts';
 import { shedPercent } from '../../providers/cloudflare/sessions.ts';
 import { fenceName, formatFence, stateHash } from '../../providers/fence.ts';
 import type { Applied, Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
@@ -716,6 +717,37 @@ describe('records', () => {
     const applied = await provider.apply([{ desired: drained, fence: fenceOf(3, drained), previous: stale }], patience());
     expect(applied).toMatchObject({ outcome: 'conflict', because: expect.stringContaining('carries fence 2 of eu-west/a by now') });
     expect(changesOf(world)).toHaveLength(before);
+  });
+
+  test('as a marker, a fence that was made and lost again since the read is seen by its latch, with no changing call', async () => {
+    await using world = await startWorld();
+    const provider = world.open(world.recordsConfig());
+    const loseFence = (): void =>
+      world.standIn.byHand((state) => {
+        state.records = state.records.filter(({ content }) => !content.includes('fence='));
+      });
+    await established(provider, web, 1);
+    loseFence();
+    const stale = await readOne(provider);
+    await established(provider, web, 2);
+    loseFence();
+    const before = changesOf(world).length;
+    const applied = await provider.apply([{ desired: drained, fence: fenceOf(3, drained), previous: stale }], patience());
+    expect(applied).toMatchObject({ outcome: 'conflict', because: expect.stringContaining('carries no fence by now') });
+    expect(changesOf(world)).toHaveLength(before);
+  });
+
+  test('whatever goes wrong on the way, a text that quotes the token is not passed on', async () => {
+    await using world = await startWorld();
+    const fetch: Fetch = () => Promise.reject(new Error(`header "Bearer ${TOKEN}" was not taken`));
+    const provider = cloudflare.open(world.recordsConfig(), { ...world.context(), fetch });
+    const failure = await provider.read([web], patience()).then(() => 'nothing was thrown', String);
+    expect(failure).toMatch(/header "Bearer \(token\)" was not taken/);
+    expect(failure).not.toContain(TOKEN);
+  });
+
+  test.each([408, 409, 429, 500, 503, 200, 302])('a refusal with %i alone settles nothing', (status) => {
+    expect(sortReply({ status, errors: [] })).toBe('undecided');
   });
 
   test('a reply that shows less than the batch is undecided', async () => {
