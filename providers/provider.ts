@@ -30,6 +30,8 @@ export interface ReadBack {
   foreign: readonly string[];
   /** Opaque state the adapter wants back in `apply`. */
   token: unknown;
+  /** Why this service could not be read though others could. The rest then says nothing, and `apply` writes nothing. */
+  unread?: string;
 }
 
 export interface Change {
@@ -79,7 +81,10 @@ export interface Owned {
 
 export interface Provider {
   readonly can: Capabilities;
-  /** Throws on transport errors; the caller decides about retry. A Fault with `busyMs` as in `Applied`. */
+  /**
+   * Throws where nothing could be read; the caller decides about retry. A Fault with `busyMs` as in `Applied`. A service that alone cannot be read says so
+   * (`unread`).
+   */
   read(services: readonly ProviderService[], signal: AbortSignal): Promise<ReadonlyMap<string, ReadBack>>;
   /** One batch, all or nothing. Rejects only on bugs. */
   apply(changes: readonly Change[], signal: AbortSignal): Promise<Applied>;

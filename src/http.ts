@@ -1,6 +1,6 @@
 // HTTP towards the outside for libraries that take a `fetch`: names from our own resolver (never getaddrinfo), sockets from the ports, TLS verified.
 // No retry and no redirect: whoever calls decides what a lost reply means. Replies are held to a size; time is the caller's signal.
-import { Agent, type RequestInit, type Response, fetch as undiciFetch } from 'undici';
+import { Agent, type RequestInit, Response, fetch as undiciFetch } from 'undici';
 import { connector, type Reaching } from './connect.ts';
 import type { Ports } from './ports.ts';
 
@@ -38,9 +38,25 @@ export const createHttp = ({ ports, resolve, caPem }: HttpOptions): Http => {
     allowH2: false,
   });
   return {
-    fetch: (url, init = {}) => abortable(undiciFetch(url, { ...init, dispatcher: agent, redirect: 'manual' }), init.signal ?? null),
+    fetch: async (url, init = {}) =>
+      bounded(await abortable(undiciFetch(url, { ...init, dispatcher: agent, redirect: 'manual' }), init.signal ?? null)),
     close: () => agent.destroy(),
   };
+};
+
+/** The agent counts bytes as they travel; what unpacks to a thousand times as much is counted here. */
+const bounded = (reply: Response): Response => {
+  if (reply.body === null) return reply;
+  let left = REPLY_BYTES_MAX;
+  const count = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, out) {
+      left -= chunk.byteLength;
+      if (left < 0) throw new Error(`the reply is longer than ${REPLY_BYTES_MAX} bytes`);
+      out.enqueue(chunk);
+    },
+  });
+  const { status, statusText, headers } = reply;
+  return new Response(reply.body.pipeThrough(count), { status, statusText, headers });
 };
 
 /** undici looks at the signal only once the request is on a socket (its issue 386); a caller's deadline must end the wait for one too. */

@@ -6,6 +6,7 @@ import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
 import { createHttp, type Http } from '../src/http.ts';
 import { realPorts } from '../src/ports.ts';
@@ -83,6 +84,57 @@ test.each([
   const startedAtMs = performance.now();
   await expect(client().fetch(`http://127.0.0.1:${port}/`, { signal: within(200) })).rejects.toThrow();
   expect(performance.now() - startedAtMs).toBeLessThan(3000);
+});
+
+test('a body that stops in the middle is left when the signal says so', async () => {
+  const port = await listening(net.createServer((socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf')));
+  const reply = await client().fetch(`http://127.0.0.1:${port}/`, { signal: within(300) });
+  await expect(reply.text()).rejects.toThrow();
+});
+
+test.each([
+  ['as it is', (text: Buffer) => ({ body: text, headers: {} })],
+  ['packed small', (text: Buffer) => ({ body: gzipSync(text), headers: { 'content-encoding': 'gzip' } })],
+])('a reply that is far too long, %s, is an error and not read to its end', async (_, pack) => {
+  const { body, headers } = pack(Buffer.alloc(33 * 1024 * 1024, 'a'));
+  const port = await listening(http.createServer((_request, reply) => reply.writeHead(200, headers).end(body)));
+  const reply = await client().fetch(`http://127.0.0.1:${port}/`, { signal: within(20_000) });
+  await expect(reply.text()).rejects.toThrow();
+});
+
+test('a reply of a usual length is whole, packed or not, with its status and headers', async () => {
+  const text = 'tide '.repeat(100_000);
+  const port = await listening(
+    http.createServer((_, reply) => reply.writeHead(201, { 'content-encoding': 'gzip', 'x-left': '7' }).end(gzipSync(text))),
+  );
+  const reply = await client().fetch(`http://127.0.0.1:${port}/`, { signal: within(20_000) });
+  expect([reply.status, reply.headers.get('x-left'), await reply.text()]).toEqual([201, '7', text]);
+});
+
+test('what was given up while its connection was made is not sent later', async () => {
+  const asked: string[] = [];
+  const port = await listening(http.createServer((request, reply) => reply.end(String(asked.push(request.method ?? '')))));
+  const known = Promise.withResolvers<{ addresses: string[]; stale: null; ageMs: number }>();
+  const made = createHttp({ ports: realPorts(), resolve: () => known.promise });
+  closing.push(() => made.close());
+  const url = `http://api.vendor.test:${port}/`;
+  await expect(made.fetch(url, { method: 'PATCH', body: '{}', signal: within(50) })).rejects.toThrow();
+  const next = made.fetch(url, { signal: within(5000) });
+  known.resolve({ addresses: ['127.0.0.1'], stale: null, ageMs: 0 });
+  await (await next).text();
+  await (await made.fetch(url, { signal: within(5000) })).text();
+  expect(asked).toEqual(['GET', 'GET']);
+});
+
+test('closing ends what is open', async () => {
+  const closed = Promise.withResolvers<void>();
+  const port = await listening(
+    http.createServer((_, reply) => reply.end('ok')).on('connection', (socket) => socket.on('close', () => closed.resolve())),
+  );
+  const made = client();
+  await (await made.fetch(`http://127.0.0.1:${port}/`, { signal: within(5000) })).text();
+  await made.close();
+  await closed.promise;
 });
 
 test('a signal that has aborted already ends the call without a connection', async () => {

@@ -158,7 +158,7 @@ export const editOf = ({ desired, fence, previous }: Change, target: BalancerSer
   return Object.keys(body).length === 0 ? { kind: 'nothing' } : { kind: 'send', body };
 };
 
-/** A PATCH replaces `random_steering` whole: all pools of the balancer are in it, and the default weight as it was. */
+/** A PATCH replaces `random_steering` whole: all pools of the balancer are in it, and all else as it was. */
 const steeringOf = (
   target: BalancerService,
   found: Balancer,
@@ -168,8 +168,10 @@ const steeringOf = (
   const others = [...new Set(found.default_pools ?? [])]
     .filter((id) => !ours.some(([own]) => own === id))
     .map((id): [string, number] => [id, 0]);
-  const weight = found.random_steering?.default_weight;
-  return { ...(weight === undefined ? {} : { default_weight: weight }), pool_weights: Object.fromEntries([...ours, ...others]) };
+  return {
+    ...found.random_steering,
+    pool_weights: { ...found.random_steering?.pool_weights, ...Object.fromEntries([...ours, ...others]) },
+  } as NonNullable<BalancerBody['random_steering']>;
 };
 
 const fenceText = (fence: Fence | null): string => (fence === null ? 'no fence' : `fence ${fence.v} of ${fence.writer}`);

@@ -2,6 +2,7 @@
 // its share sheds that part of its sessions: `load_shedding.session_percent`. This is a second object and a second write, after the weights: should it fail,
 // new traffic has moved already, and the next look tries again.
 import { isDeepStrictEqual } from 'node:util';
+import type { PoolEditParams } from 'cloudflare/resources/load-balancers/pools/pools.js';
 import { z } from 'zod';
 import type { Applied, ProviderService } from '../provider.ts';
 import { thousandthsOf } from '../rounding.ts';
@@ -75,14 +76,12 @@ export const shed = async (
   for (const each of sheds) {
     const others = await othersOf(client, accountId, loadBalancerId, each, signal);
     if (others !== null) return others;
-    const { default_percent, default_policy, session_policy } = each.found.load_shedding ?? {};
-    // A PATCH replaces `load_shedding` whole; what is not ours goes back as it was read.
+    // A PATCH replaces `load_shedding` whole; what is not ours goes back as it was read, of a kind that the library does not know, too.
     const load_shedding = {
-      ...(default_percent === undefined ? {} : { default_percent }),
-      ...(default_policy === undefined ? {} : { default_policy }),
-      session_policy: session_policy ?? ('hash' as const),
+      session_policy: 'hash',
+      ...each.found.load_shedding,
       session_percent: each.percent,
-    };
+    } as PoolEditParams['load_shedding'] & {};
     const sent = await client.call({
       use: 'change',
       what: `load shedding of pool "${each.pool}" (${each.id})`,

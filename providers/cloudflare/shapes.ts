@@ -1,4 +1,5 @@
-// What is used of Cloudflare's objects. Anything else they hold is left as it is and never sent back.
+// What is used of Cloudflare's objects. Anything else they hold is left as it is; it is sent back only where a PATCH replaces the whole of what it lies in
+// (`looseObject`).
 import { z } from 'zod';
 
 const override = z.record(z.string(), z.unknown());
@@ -23,7 +24,7 @@ export const balancer = z.object({
   default_pools: z.array(z.string()).nullish(),
   fallback_pool: z.string().nullish(),
   random_steering: z
-    .object({ default_weight: z.number().min(0).optional(), pool_weights: z.record(z.string(), z.number().min(0)).nullish() })
+    .looseObject({ default_weight: z.number().min(0).optional(), pool_weights: z.record(z.string(), z.number().min(0)).nullish() })
     .nullish(),
   rules: z.array(bypass).nullish(),
   /** Since 2026-08; read only, no request of the library may hold it. */
@@ -38,14 +39,7 @@ export const pool = z.object({
   name: z.string(),
   enabled: z.boolean().optional(),
   origins: z.array(z.object({ name: z.string().optional(), address: z.string().optional(), enabled: z.boolean().optional() })).nullish(),
-  load_shedding: z
-    .object({
-      default_percent: z.number().optional(),
-      default_policy: z.enum(['random', 'hash']).optional(),
-      session_percent: z.number().optional(),
-      session_policy: z.enum(['hash']).optional(),
-    })
-    .nullish(),
+  load_shedding: z.looseObject({ session_percent: z.number().optional(), session_policy: z.string().optional() }).nullish(),
 });
 export type Pool = z.infer<typeof pool>;
 

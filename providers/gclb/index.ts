@@ -8,6 +8,7 @@ import type {
   Applied,
   Capabilities,
   Change,
+  Fence,
   Owned,
   Provider,
   ProviderContext,
@@ -63,7 +64,11 @@ export const gclb = {
     return {
       can: mode.can,
       quantise: mode.quantise,
-      read: (services, signal) => readAll(client, mode, ports, services, signal),
+      read: async (services, signal) => {
+        const found = await readAll(client, mode, ports, services, signal);
+        for (const [service, { fence }] of found) forget(writer, service, fence);
+        return found;
+      },
       apply: (changes, signal) => apply(writer, changes, signal),
       settle: (receipt, signal) => settle(writer, receipt, signal),
       owns: (services) => services.map(mode.owned),
@@ -198,6 +203,8 @@ const listAll = async (client: ComputeClient, ports: Ports, signal: AbortSignal)
 /** One write that was meant, as long as nobody knows how it ended: repeated to the letter and with its id, it happens once. */
 interface Intent {
   key: string;
+  /** As `body` has it. */
+  fence: Fence;
   requestId: string;
   body: Readonly<Record<string, unknown>>;
   receipt: string | null;
@@ -257,9 +264,18 @@ const intentOf = ({ ports, intents }: Writer, { desired, fence }: Change, body: 
   const key = JSON.stringify([body.fingerprint, { ...fence, nonce: '' }]);
   const known = intents.get(desired.service);
   if (known?.key === key) return known;
-  const intent: Intent = { key, requestId: uuid(ports), body, receipt: null };
+  const intent: Intent = { key, fence, requestId: uuid(ports), body, receipt: null };
   intents.set(desired.service, intent);
   return intent;
+};
+
+/**
+ * What is seen to be there has happened. Its id must not be used again: a fingerprint is a hash of contents, so whoever puts back what was before gives the next
+ * write of the same decision the same key, and the vendor would take it for a repeat.
+ */
+const forget = ({ intents }: Writer, service: string, seen: Fence | null): void => {
+  const intent = intents.get(service);
+  if (intent !== undefined && seen !== null && seen.v === intent.fence.v && seen.nonce === intent.fence.nonce) intents.delete(service);
 };
 
 /** Version 4 (RFC 9562); the vendor refuses the one of zeros only. */
@@ -269,14 +285,14 @@ const uuid = ({ random }: Ports): string => {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
 };
 
-/** One look. An operation that failed frees its intent: the next write is a new one. */
+/** One look. An operation that has ended frees its intent: the next write is a new one. */
 const settle = async ({ client, ports, intents }: Writer, receipt: string, signal: AbortSignal): Promise<Settled> => {
   const where = `operation ${receipt}`;
   const reply = await client.operation(receipt, signal);
   signal.throwIfAborted();
   const settled = settledOf(where, reply);
   if (settled === null) throw readFailure(where, reply, ports.clock.wallMs());
-  if (settled.state === 'failed') {
+  if (settled.state !== 'pending') {
     for (const [service, intent] of intents) if (intent.receipt === receipt) intents.delete(service);
   }
   return settled;

@@ -14,6 +14,7 @@ import {
   ServerConfiguration,
   wrapHttpLibrary,
 } from '@kubernetes/client-node';
+import { z } from 'zod';
 import { Fault } from '../../src/errors.ts';
 import type { Fetch, Http } from '../../src/http.ts';
 import type { ProviderContext } from '../provider.ts';
@@ -74,8 +75,18 @@ const partsOf = ({ group, version, plural, namespace, name }: ObjectRef) => ({ g
 /** Status of a reply that is an error, and the sentence in it. null: it is none of the API server's. */
 export const refusalOf = (error: unknown): { status: number; message: string } | null => {
   if (!(error instanceof ApiException)) return null;
-  const message = /"message":("(?:[^"\\]|\\.)*")/.exec(String(error.body))?.[1];
-  return { status: error.code, message: message === undefined ? `status ${error.code}` : String(JSON.parse(message)) };
+  const said = statusShape.safeParse(parsedJson(String(error.body)));
+  return { status: error.code, message: said.success ? said.data.message : `status ${error.code}` };
+};
+
+const statusShape = z.object({ message: z.string() });
+
+const parsedJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 };
 
 // ---- the client ----
@@ -144,7 +155,10 @@ const fromKubeconfig = (name: string, file: string, { secret }: Context): Access
     throw refuse('names a proxy or another TLS name', 'name the server itself');
   if (!user.token)
     throw refuse('has no token for its user', 'use the token of a service account (programs and certificates are not taken)');
-  return { server: cluster.server.replace(/\/$/, ''), token: user.token, ca: authorityOf(cluster, file) };
+  // What makes the request would quote a header that it cannot send.
+  if (!/^[\x21-\x7e]+$/.test(user.token.trim()))
+    throw refuse('has more than a token as the token of its user', 'write the token alone, on one line');
+  return { server: cluster.server.replace(/\/$/, ''), token: user.token.trim(), ca: authorityOf(cluster, file) };
 };
 
 const authorityOf = ({ caData, caFile }: { caData?: string; caFile?: string }, kubeconfigFile: string): string | null => {

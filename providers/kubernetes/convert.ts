@@ -195,7 +195,10 @@ export const deploymentShares = (service: ProviderService): Readonly<Record<stri
   return shares;
 };
 
-/** In: every pool's Deployment. The fence is that of the first pool's; the others carry it too. */
+/**
+ * In: every pool's Deployment. The fence is the highest that any carries: a Deployment that has just become a pool's carries none, one that a broken write did not
+ * reach an old one, and neither makes way for a writer that the others would refuse.
+ */
 export const deploymentsBack = (
   service: ProviderService,
   entries: Deployments,
@@ -204,16 +207,19 @@ export const deploymentsBack = (
   const token: DeploymentsToken = Object.fromEntries(
     [...found].map(([pool, { metadata, spec }]) => [pool, { guard: guardOf(metadata), replicas: spec.replicas }]),
   );
-  const [first, ...others] = service.pools.map(({ pool }) => ({ pool, ...token[pool]! }));
-  assert(first !== undefined, `${service.service} has no pools`);
-  const astray = others.filter(({ guard }) => guard.text !== null && guard.text !== first.guard.text && parseFence(guard.text) !== null);
+  const pools = service.pools.map(({ pool }) => ({ pool, ...token[pool]! }));
+  assert(pools.length > 0, `${service.service} has no pools`);
+  const fences = pools.flatMap(({ pool, guard: { text } }) => {
+    const fence = text === null ? null : parseFence(text);
+    return fence === null ? [] : [{ pool, text, fence }];
+  });
+  // Of equal ones that of the earlier pool, which is written first.
+  const highest = fences.toSorted((a, b) => b.fence.v - a.fence.v)[0] ?? null;
+  const astray = fences.filter(({ text }) => text !== highest?.text);
   return {
-    fence: first.guard.text === null ? null : parseFence(first.guard.text),
+    fence: highest?.fence ?? null,
     shares: equalParts(service.pools, (pool) => isIn(token[pool]!, entries[pool]!)),
-    foreign: [
-      ...[first, ...others].flatMap(({ guard }) => foreignText(guard)),
-      ...astray.map(({ pool, guard }) => `fence ${parseFence(guard.text ?? '')?.v} on pool ${pool}`),
-    ],
+    foreign: [...pools.flatMap(({ guard }) => foreignText(guard)), ...astray.map(({ pool, fence }) => `fence ${fence.v} on pool ${pool}`)],
     token,
   };
 };

@@ -5,10 +5,13 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { errorText, Fault } from '../../src/errors.ts';
+import { type Ports, withDeadline } from '../../src/ports.ts';
+import { formatFence } from '../fence.ts';
 import type {
   Applied,
   Capabilities,
   Change,
+  Fence,
   Owned,
   Provider,
   ProviderContext,
@@ -16,6 +19,7 @@ import type {
   ProviderService,
   ReadBack,
 } from '../provider.ts';
+import { attempted, readBacksOf, unreadIn } from '../unread.ts';
 import { type Cluster, type ClusterConfig, openCluster, refusalOf } from './cluster.ts';
 import {
   blockedBy,
@@ -59,11 +63,13 @@ const deployments: Capabilities = { ...httpRoutes, weights: 'onOff' };
 
 /** What is asked of the API server at once, over all services of a read. */
 const AT_ONCE = 8;
+/** Of one cluster in one read: one that is gone must leave time for those that are there. */
+const CLUSTER_MS = 1500;
 
 export const kubernetes = {
   kind: 'kubernetes',
   can: httpRoutes,
-  open(config: KubernetesConfig, context: Pick<ProviderContext, 'secret' | 'fetch' | 'httpTrusting'>): Provider {
+  open(config: KubernetesConfig, context: Pick<ProviderContext, 'ports' | 'secret' | 'fetch' | 'httpTrusting'>): Provider {
     const clusters = new Map(Object.entries(config.clusters).map(([name, entry]) => [name, openCluster(name, entry, context)]));
     const entryOf = (service: string) => {
       const entry = config.services[service];
@@ -83,14 +89,17 @@ export const kubernetes = {
       can: Object.values(config.services).some((entry) => 'deployments' in entry) ? deployments : httpRoutes,
       quantise: (service) => modeOf(service.service).quantise(service),
       read: async (services, signal) => {
-        const found = new Map<string, ReadBack>();
-        const left = [...services];
+        const looking = lookingAt(clusterOf, context.ports, signal);
+        const found: Awaited<ReturnType<typeof attempted>>[] = [];
+        const left = [...services.entries()];
         const work = async (): Promise<void> => {
-          for (let service = left.shift(); service !== undefined; service = left.shift())
-            found.set(service.service, await readOne(clusterOf, modeOf(service.service), service, signal));
+          for (let next = left.shift(); next !== undefined; next = left.shift()) {
+            const [at, service] = next;
+            found[at] = await attempted(service, () => readOne(looking, modeOf(service.service), service));
+          }
         };
         await Promise.all(Array.from({ length: AT_ONCE }, work));
-        return found;
+        return readBacksOf(found, signal);
       },
       apply: async (changes, signal) => {
         const names = changes.map(({ desired }) => desired.service);
@@ -115,6 +124,8 @@ interface Write {
 
 /** How one service is served. */
 interface Mode {
+  /** A write puts right what is foreign. Backends of no pool are left alone. */
+  mendsForeign: boolean;
   quantise(service: ProviderService): Readonly<Record<string, number>>;
   refs(service: ProviderService): readonly { pool: string; ref: ObjectRef }[];
   /** In: the bodies in the order of `refs`. Throws for a body that does not fit. */
@@ -128,6 +139,7 @@ const OWN_ANNOTATION = `metadata.annotations["${FENCE_ANNOTATION}"]`;
 const routeMode = (entry: HttpRouteEntry): Mode => {
   const ref = routeRef(entry);
   return {
+    mendsForeign: false,
     quantise: routeShares,
     refs: () => [{ pool: '', ref }],
     back: (service, [body]) => routeBack(service, entry, routeShape.parse(body)),
@@ -150,6 +162,7 @@ const deploymentsMode = (entries: Readonly<Record<string, DeploymentEntry>>): Mo
   const refOf = (pool: string): ObjectRef => deploymentRef(entries[pool]!);
   const withRef = (step: { pool: string; ops: readonly PatchOp[] }): Write => ({ ...step, ref: refOf(step.pool) });
   return {
+    mendsForeign: true,
     quantise: deploymentShares,
     refs: ({ pools }) => pools.map(({ pool }) => ({ pool, ref: refOf(pool) })),
     back: (service, bodies) =>
@@ -173,11 +186,26 @@ const deploymentsMode = (entries: Readonly<Record<string, DeploymentEntry>>): Mo
 // ---- reading ----
 
 type ClusterOf = (ref: ObjectRef) => Cluster;
+type Get = (ref: ObjectRef) => Promise<unknown>;
+
+/** One read of many objects. A cluster that once did not answer in time is not asked again in it. */
+const lookingAt = (clusterOf: ClusterOf, { timers }: Pick<Ports, 'timers'>, signal: AbortSignal): Get => {
+  const silent = new Map<string, unknown>();
+  return async (ref) => {
+    if (silent.has(ref.cluster)) throw silent.get(ref.cluster);
+    return withDeadline(timers, CLUSTER_MS, `cluster ${ref.cluster}`, (inner) => getOne(clusterOf, ref, inner), signal).catch(
+      (error: unknown) => {
+        if (!(error instanceof Fault && error.code === 'ERR_PROVIDER')) silent.set(ref.cluster, error);
+        throw error;
+      },
+    );
+  };
+};
 
 /** Throws Fault ERR_PROVIDER, the transport's error or the signal's reason. */
-const readOne = async (clusterOf: ClusterOf, mode: Mode, service: ProviderService, signal: AbortSignal): Promise<ReadBack> => {
+const readOne = async (get: Get, mode: Mode, service: ProviderService): Promise<ReadBack> => {
   const refs = mode.refs(service);
-  const bodies = await Promise.all(refs.map(({ ref }) => getOne(clusterOf, ref, signal)));
+  const bodies = await Promise.all(refs.map(({ ref }) => get(ref)));
   try {
     return mode.back(service, bodies);
   } catch (error) {
@@ -216,44 +244,61 @@ const applyOne = async (clusterOf: ClusterOf, mode: Mode, change: Change, signal
   const shares = mode.quantise(desired);
   if (previous.fence !== null && previous.fence.v > fence.v)
     return { outcome: 'conflict', because: `${desired.service}: fence ${previous.fence.v} is served, ours is ${fence.v}` };
+  const unread = unreadIn([change]);
+  if (unread !== null) return unread;
   if (previous.token === null) return { outcome: 'undecided', because: `${desired.service}: it has not been read yet` };
   const blocked = blockedBy(previous);
   if (blocked !== null) return { outcome: 'conflict', because: `${desired.service}: ${blocked} stands where the fence belongs; remove it` };
-  if (isDeepStrictEqual({ ...previous, token: null }, { fence, shares, foreign: [], token: null })) return { outcome: 'applied' };
+  if (isThere(mode, change, shares)) return { outcome: 'applied' };
   const { checks, writes } = mode.writes(change);
   // Several objects are several transactions: each is tried first, so that what can be refused is refused before anything is written.
   for (const check of checks.length > 1 ? checks : []) {
-    const outcome = await patchOne({ clusterOf, previous, isTrial: true }, check, signal);
+    const outcome = await patchOne({ clusterOf, previous, fence, isTrial: true }, check, signal);
     if (outcome.outcome !== 'applied') return outcome;
   }
   for (const [at, write] of writes.entries()) {
-    const outcome = await patchOne({ clusterOf, previous, isTrial: false }, write, signal);
+    const outcome = await patchOne({ clusterOf, previous, fence, isTrial: false }, write, signal);
     if (outcome.outcome === 'applied') continue;
-    return at === 0 || outcome.outcome === 'fatal'
-      ? outcome
-      : { outcome: 'undecided', because: `${outcome.because}; ${at} of ${writes.length} steps were written` };
+    if (at === 0) return outcome;
+    const because = `${outcome.because}; ${at} of ${writes.length} steps were written`;
+    return { outcome: outcome.outcome === 'fatal' ? 'fatal' : 'undecided', because };
   }
   return { outcome: 'applied' };
 };
 
+/** The nonce is new with every look, so it is no reason to write: what stays foreign would be one for ever. */
+const isThere = ({ mendsForeign }: Mode, { fence, previous }: Change, shares: ReadBack['shares']): boolean =>
+  previous.fence !== null &&
+  isDeepStrictEqual({ ...previous.fence, nonce: '' }, { ...fence, nonce: '' }) &&
+  isDeepStrictEqual(previous.shares, shares) &&
+  (previous.foreign.length === 0 || !mendsForeign);
+
 interface Patching {
   clusterOf: ClusterOf;
   previous: ReadBack;
+  fence: Fence;
   isTrial: boolean;
 }
 
-const patchOne = async ({ clusterOf, previous, isTrial }: Patching, { pool, ref, ops }: Write, signal: AbortSignal): Promise<Applied> => {
+const patchOne = async (
+  { clusterOf, previous, fence, isTrial }: Patching,
+  { pool, ref, ops }: Write,
+  signal: AbortSignal,
+): Promise<Applied> => {
   const where = `patch of ${refText(ref)}`;
   try {
-    await clusterOf(ref).patch(ref, ops, isTrial, signal);
-    return { outcome: 'applied' };
+    // The reply is the object as it is now; something in between could answer for the server.
+    if (textOf(await clusterOf(ref).patch(ref, ops, isTrial, signal)) === formatFence(fence)) return { outcome: 'applied' };
+    return { outcome: 'undecided', because: `${where}: the reply does not show our fence; it is read again` };
   } catch (error) {
     const refused = refusalOf(error);
     if (refused === null) return { outcome: 'undecided', because: `${where}: ${errorText(error)}` };
     const { status } = refused;
     const because = `${where}: ${refused.message} (${status})${hintOf(status, 'patch')}`;
     if (status === 409 || status === 422) return whoseRefusal({ clusterOf, previous, pool, ref, because, isFatal: status === 422 }, signal);
-    return status === 429 || status >= 500 || status === 408 ? { outcome: 'undecided', because } : { outcome: 'fatal', because };
+    return status === 429 || status >= 500 || status === 408 || status < 400
+      ? { outcome: 'undecided', because }
+      : { outcome: 'fatal', because };
   }
 };
 

@@ -44,7 +44,7 @@ export const powerdns = {
   can,
   open(config: PowerDnsConfig, { ports, secret, fetch }: Pick<ProviderContext, 'ports' | 'secret' | 'fetch'>): Provider {
     const target = updateTarget(config, secret);
-    const look = { zone: config.zone, url: config.api.url, key: secret(config.api.keyFile).trim(), fetch };
+    const look = { zone: config.zone, url: config.api.url, key: apiKey(secret, config.api.keyFile), fetch };
     return {
       can,
       quantise,
@@ -63,6 +63,14 @@ export const powerdns = {
     };
   },
 } satisfies ProviderModule<PowerDnsConfig>;
+
+/** Throws Fault ERR_SECRET. What no header can carry would be quoted by whoever makes the request. */
+const apiKey = (secret: ProviderContext['secret'], file: string): string => {
+  const key = secret(file).trim();
+  if (!/^[\x21-\x7e]+$/.test(key))
+    throw new Fault('ERR_SECRET', `${file}: expected the key of the PowerDNS API on one line and nothing else`);
+  return key;
+};
 
 const ownedOf = ({ service }: ProviderService): readonly Owned[] => [
   ...(['LUA', 'A', 'AAAA'] as const).map((type) => ({

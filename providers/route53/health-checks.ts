@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { Fault } from '../../src/errors.ts';
 import { fenceName } from '../fence.ts';
 import type { Applied, Capabilities, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
+import { attempted, readBacksOf, unreadIn } from '../unread.ts';
 import { type Account, type AwsContext, openAccount } from './account.ts';
 import type { HealthChecksConfig } from './config.ts';
 import { fenceChanges, fenceReadBack } from './convert.ts';
@@ -71,12 +72,12 @@ export const openHealthChecks = (config: HealthChecksConfig, context: AwsContext
         signal,
       );
       const checks = await allChecks(account, signal);
-      return new Map(
-        services.map((service) => [
-          service.service,
+      const attempts = services.map((service) =>
+        attempted(service, async () =>
           readBackOf(service, fenceReadBack(service, sets.get(fenceName(service.service)) ?? []), idOf, checks),
-        ]),
+        ),
       );
+      return readBacksOf(await Promise.all(attempts), signal);
     },
     apply: (changes, signal) => applyOne(zone, idOf, changes, signal),
     settle: (receipt, signal) => settledChange(zone, receipt, signal),
@@ -149,6 +150,8 @@ const applyOne = async (zone: Zone, idOf: IdOf, changes: readonly Change[], sign
   assert(change !== undefined && changes.length === 1, 'one service at a time, as `can` says');
   const token = change.previous.token as Token | null;
   const where = `route53: health checks of ${some(changes)}`;
+  const unread = unreadIn(changes);
+  if (unread !== null) return unread;
   if (token === null) return { outcome: 'undecided', because: `${where}: they have not been read` };
   const fences = fenceChanges(change, token.fence);
   const fenced: Applied =

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { Fault } from '../../src/errors.ts';
 import { type Ports, withDeadline } from '../../src/ports.ts';
 import type { Applied, Capabilities, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
+import { attempted, readBacksOf, unreadIn } from '../unread.ts';
 import { type AwsContext, credentialsFrom, FIXED } from './account.ts';
 import type { RoutingControlsConfig } from './config.ts';
 import { failureOf, faultOf, outcomeOf } from './failure.ts';
@@ -137,7 +138,10 @@ const readAll = async (
   for (const panel of panels)
     for (const { RoutingControlArn, RoutingControlState } of await listed(cluster, panel, signal))
       states.set(RoutingControlArn, RoutingControlState);
-  return new Map(services.map((service) => [service.service, readBackOf(service, arnOf, states)]));
+  return readBacksOf(
+    await Promise.all(services.map((service) => attempted(service, async () => readBackOf(service, arnOf, states)))),
+    signal,
+  );
 };
 
 const listed = async (cluster: Cluster, panel: string, signal: AbortSignal): Promise<z.infer<typeof pageShape>['RoutingControls']> => {
@@ -188,13 +192,20 @@ const applyAll = async (cluster: Cluster, arnOf: ArnOf, changes: readonly Change
         RoutingControlState: inside.has(pool) ? ('On' as const) : ('Off' as const),
       }));
   });
+  const unread = unreadIn(changes);
+  if (unread !== null) return unread;
   if (entries.length === 0) return { outcome: 'applied' };
+  const where = `route53: routing controls of ${some(changes)}`;
   try {
     const request = { UpdateRoutingControlStateEntries: entries };
-    await atAnyEndpoint(cluster, signal, (client, options) => client.send(new UpdateRoutingControlStatesCommand(request), options));
-    return { outcome: 'applied' };
+    const reply = await atAnyEndpoint(cluster, signal, (client, options) =>
+      client.send(new UpdateRoutingControlStatesCommand(request), options),
+    );
+    // The reply is an empty object, as many a thing in between could give; AWS puts its number for the request in the head.
+    if (reply.$metadata.requestId !== undefined) return { outcome: 'applied' };
+    return { outcome: 'undecided', because: `${where}: the reply carries no request id of AWS; it is read again` };
   } catch (error) {
-    return outcomeOf(`route53: routing controls of ${some(changes)}`, error, cluster.hidden(), []);
+    return outcomeOf(where, error, cluster.hidden(), []);
   }
 };
 

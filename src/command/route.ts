@@ -47,12 +47,19 @@ export interface RouteContext extends Saying {
   open?: typeof openCommandStore;
 }
 
-const servedText = ({ shares, fence, foreign }: ReadBack): string => {
+const servedText = ({ shares, fence, foreign, unread }: ReadBack): string => {
+  if (unread !== undefined) return `nobody knows: ${unread}`;
   const by = fence === null ? 'no fence' : `fence ${fence.v} by ${fence.writer}${isManual(fence) ? ', set by hand' : ''}`;
   return `${routeText(shares)}; ${by}${foreign.length === 0 ? '' : `; strange answers ${list(foreign)}`}`;
 };
 
-const servedData = ({ shares, fence, foreign }: ReadBack) => ({ shares, fence, manual: fence !== null && isManual(fence), foreign });
+const servedData = ({ shares, fence, foreign, unread }: ReadBack) => ({
+  ...(unread === undefined ? {} : { unread }),
+  shares,
+  fence,
+  manual: fence !== null && isManual(fence),
+  foreign,
+});
 
 /** The store is opened for what lies in it, and for nothing else: by hand is for when there is none. */
 const openedFor = (config: ReplicaConfig, { ports, open = openCommandStore }: RouteContext): OpenedProviders =>

@@ -1,7 +1,7 @@
 // The transaction of an adoption: reads the store and what the providers serve, and writes the new decision, its audit, what each provider acknowledged and
 // who ordered it, all at once and only over what was looked at. Works beside a running cluster and beside one whose replicas have stopped trusting the store.
 import { canFollow, isManual } from '../../providers/fence.ts';
-import type { Provider, ProviderService } from '../../providers/provider.ts';
+import type { Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
 import { appliedKey, auditKey, KEYS, outboxKey } from '../coordinate/keys.ts';
 import { page } from '../decide/incident.ts';
 import { errorText, Fault } from '../errors.ts';
@@ -122,10 +122,7 @@ const readAll = async (context: AdoptionContext, services: readonly ServiceConfi
     const what = `reading from ${name}`;
     await withDeadline(context.ports.timers, READ_MS, what, (signal) => provider.read(some, signal)).then(
       (read) => backs.set(name, { provider, read }),
-      (error) => {
-        const todo = 'nothing was written; mend the way to it, or name the services of the others with --service';
-        failures.set(name, new Fault('ERR_PROVIDER', `${what}: ${errorText(error)}; ${todo}`, { cause: error }));
-      },
+      (error) => failures.set(name, new Fault('ERR_PROVIDER', `${what}: ${errorText(error)}; ${TODO}`, { cause: error })),
     );
   }
   return new Map(
@@ -134,14 +131,21 @@ const readAll = async (context: AdoptionContext, services: readonly ServiceConfi
       const known = paths.flatMap((path): Served[] => {
         const found = backs.get(path);
         const back = found?.read.get(service.name);
-        return found === undefined || back === undefined ? [] : [{ path, back, provider: found.provider }];
+        return found === undefined || back === undefined || back.unread !== undefined ? [] : [{ path, back, provider: found.provider }];
       });
-      const failure = paths.map((path) => failures.get(path)).find((fault) => fault !== undefined);
+      const failure = paths
+        .map((path) => failures.get(path) ?? unreadFault(path, backs.get(path)?.read.get(service.name)))
+        .find((fault) => fault !== undefined);
       if (failure !== undefined && (known.length === 0 || kind === 'adopt')) throw failure;
       return [service.name, known] as const;
     }),
   );
 };
+
+const TODO = 'nothing was written; mend the way to it, or name the services of the others with --service';
+
+const unreadFault = (path: string, back: ReadBack | undefined): Fault | undefined =>
+  back?.unread === undefined ? undefined : new Fault('ERR_PROVIDER', `reading from ${path}: ${back.unread}; ${TODO}`);
 
 const vOf = ({ back }: Served): number => back.fence?.v ?? 0;
 

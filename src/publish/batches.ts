@@ -14,9 +14,12 @@ const urgencyOf = (step: Write): number => (step.why !== 'behind' ? 2 : drains(s
 const chunksOf = (steps: readonly Write[], most: number): readonly (readonly Change[])[] =>
   Array.from({ length: Math.ceil(steps.length / most) }, (_, i) => steps.slice(i * most, (i + 1) * most).map(({ change }) => change));
 
-/** Each batch has at most `batchMax` services, and each service is in one of them. */
+/** Each batch has at most `batchMax` services, and each service that could be read is in one of them. */
 export const batchesOf = (steps: readonly Step[], batchMax: number): readonly (readonly Change[])[] => {
-  const writes = steps.filter((step) => step.kind === 'write').sort((a, b) => urgencyOf(a) - urgencyOf(b));
+  const writes = steps
+    .filter((step) => step.kind === 'write')
+    .filter(({ change }) => change.previous.unread === undefined)
+    .sort((a, b) => urgencyOf(a) - urgencyOf(b));
   const decided = writes.filter(({ why }) => why === 'behind');
   const astray = writes.filter(({ why }) => why !== 'behind');
   const most = Math.max(1, batchMax);

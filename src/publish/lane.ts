@@ -114,7 +114,8 @@ export const createLane = (options: LaneOptions): Lane => {
     const back = await read(wanted);
     const steps = wanted.map((w) => stepFor(w, back.get(w.desired.service), provider));
     for (const { kind, service } of steps) if (kind === 'done') patience.served(service);
-    isBehind = steps.some(({ kind }) => kind === 'write' || kind === 'settling');
+    // What came to nothing before, and waits for a human, is no work under way.
+    isBehind = steps.some((step) => step.kind === 'settling' || (step.kind === 'write' && patience.waitMs(step.change) === 0));
     const waitMs = late.waitMs(provider, term);
     const isHeld = (step: Step): boolean => step.kind === 'write' && (waitMs > 0 || patience.waitMs(step.change) > 0);
     const [held, free] = [steps.filter(isHeld), steps.filter((step) => !isHeld(step))];

@@ -1,6 +1,6 @@
 // What the providers serve of services that are decided and not written (observe, advise): read at a slow pace while this replica coordinates, and kept as a
 // short history in the store, so that a report can lay what would have been done beside what really happened. Reads only; never writes to a provider.
-import type { Provider } from '../../providers/provider.ts';
+import type { Provider, ReadBack } from '../../providers/provider.ts';
 import type { Term } from '../coordinate/coordinator.ts';
 import { observedKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
@@ -38,6 +38,9 @@ const FAILURES_MIN = 2;
 /** Only names and answers matter for reading. */
 const askFor = (service: ServiceConfig) =>
   desiredOf(service, { fence: 0, sinceAtMs: 0, mode: service.mode, route: {}, because: '', pools: {} });
+
+const lookOf = (back: ReadBack | undefined): Look =>
+  back?.unread === undefined ? { shares: back?.shares ?? null } : { shares: null, because: `no answer: ${back.unread}` };
 
 const sameShares = (a: Route | null, b: Route | null): boolean => {
   if (a === null || b === null) return a === b;
@@ -90,7 +93,7 @@ export const createObserver = ({ ports, log, store, providers, sight, term, onCh
         stopped.signal,
       );
       failures.delete(name);
-      return new Map(services.map((s) => [s.name, { shares: back.get(s.name)?.shares ?? null }]));
+      return new Map(services.map((s) => [s.name, lookOf(back.get(s.name))]));
     } catch (error) {
       const count = (failures.get(name) ?? 0) + 1;
       failures.set(name, count);

@@ -220,6 +220,8 @@ export const pendingOf = (decided: Decided, looks: ReadonlyMap<string, Look>): r
   const at = (service: ServiceConfig, provider: string): readonly Pending[] => {
     const look = looks.get(placeOf(provider, service.name));
     if (look === undefined) return [];
+    if ('back' in look && look.back?.unread !== undefined)
+      return [still(aboutOf(service, provider, undefined), 'unreadable', look.back.unread)];
     if ('because' in look) return [still(aboutOf(service, provider, undefined), 'unreadable', look.because)];
     const about = aboutOf(service, provider, look.back);
     const stop = stopOn(active, service);

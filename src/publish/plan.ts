@@ -129,6 +129,8 @@ export const stepAsRead = (wanted: Wanted, back: ReadBack | undefined, provider:
     why,
     because,
   });
+  // Nothing is known of its fence: the provider will not write, and says why.
+  if (previous.unread !== undefined) return write('behind', previous.unread);
   const drift = driftOf(desired, previous, provider.quantise);
   if (provider.can.fencing === 'none') {
     // Nothing there says whose it is: what is served is all there is to compare.

@@ -133,6 +133,7 @@ export const writeRound = async (options: RoundOptions, steps: readonly Step[], 
     for (const { desired } of changes) undone.set(desired.service, undoneBy(result, after.get(desired.service)));
     return [];
   };
+  for (const s of steps) if (s.kind === 'write' && s.change.previous.unread !== undefined) undone.set(s.service, { because: s.because });
   const proof = options.rights.group(term);
   const batches = batchesOf(steps, provider.can.batchMax).map((changes) => ({ changes, proof }));
   await inPool(batches, CALLS_MAX, send);

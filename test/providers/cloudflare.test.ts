@@ -10,6 +10,7 @@ import type { CloudflareConfig, RecordsConfig } from '../../providers/cloudflare
 import { txtText } from '../../providers/cloudflare/dns-convert.ts';
 import { cloudflare } from '../../providers/cloudflare/index.ts';
 import { createLimiter } from '../../providers/cloudflare/limiter.ts';
+import { sortReply } from '../../providers/cloudflare/replies.ts';
 import { shedPercent } from '../../providers/cloudflare/sessions.ts';
 import { fenceName, formatFence, stateHash } from '../../providers/fence.ts';
 import type { Applied, Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
@@ -435,6 +436,25 @@ describe('load balancers', () => {
     expect(changesOf(world).at(-1)?.body).toEqual({ description: expect.any(String) });
   });
 
+  test('what a PATCH replaces whole goes back whole: fields newer than us, and weights of pools that are not among its own', async () => {
+    await using world = await balanced();
+    const elsewhere = world.standIn.pool({ name: 'elsewhere' }).id;
+    world.standIn.byHand(({ balancers }) => {
+      const steering = balancers[0]!.random_steering;
+      balancers[0]!.random_steering = {
+        ...steering,
+        pool_weights: { ...steering.pool_weights, [elsewhere]: 0.3 },
+        newer: 'field',
+      } as never;
+    });
+    await established(world.open(world.balancerConfig()), drained, 1);
+    expect(world.standIn.state().balancers[0]?.random_steering).toMatchObject({
+      default_weight: 1,
+      newer: 'field',
+      pool_weights: { [elsewhere]: 0.3 },
+    });
+  });
+
   test('a pool that left the service is a stranger there, even while the configuration still knows its id', async () => {
     await using world = await balanced();
     const provider = world.open(world.balancerConfig());
@@ -555,6 +575,17 @@ describe('sessions: shed', () => {
       Array(3).fill(['/zones/*/load_balancers/*', '/accounts/*/load_balancers/pools/*']).flat(),
     );
     expect(world.problems).toEqual([]);
+  });
+
+  test('fields and policies newer than us stay where sessions are shed', async () => {
+    const { world, provider, pools } = await shedding();
+    await using _ = world;
+    const newer = { default_percent: 5, default_policy: 'by-weather', newer: 'field' };
+    world.standIn.byHand((state) => {
+      state.pools[0]!.load_shedding = newer;
+    });
+    await established(provider, drained, 1);
+    expect(pools()[0]).toEqual({ ...newer, session_policy: 'hash', session_percent: 100 });
   });
 
   test('what is left over from a failed second write is drift, and mended by the next', async () => {
@@ -699,6 +730,37 @@ describe('records', () => {
     const applied = await provider.apply([{ desired: drained, fence: fenceOf(3, drained), previous: stale }], patience());
     expect(applied).toMatchObject({ outcome: 'conflict', because: expect.stringContaining('carries fence 2 of eu-west/a by now') });
     expect(changesOf(world)).toHaveLength(before);
+  });
+
+  test('as a marker, a fence that was made and lost again since the read is seen by its latch, with no changing call', async () => {
+    await using world = await startWorld();
+    const provider = world.open(world.recordsConfig());
+    const loseFence = (): void =>
+      world.standIn.byHand((state) => {
+        state.records = state.records.filter(({ content }) => !content.includes('fence='));
+      });
+    await established(provider, web, 1);
+    loseFence();
+    const stale = await readOne(provider);
+    await established(provider, web, 2);
+    loseFence();
+    const before = changesOf(world).length;
+    const applied = await provider.apply([{ desired: drained, fence: fenceOf(3, drained), previous: stale }], patience());
+    expect(applied).toMatchObject({ outcome: 'conflict', because: expect.stringContaining('carries no fence by now') });
+    expect(changesOf(world)).toHaveLength(before);
+  });
+
+  test('whatever goes wrong on the way, a text that quotes the token is not passed on', async () => {
+    await using world = await startWorld();
+    const fetch: Fetch = () => Promise.reject(new Error(`header "Bearer ${TOKEN}" was not taken`));
+    const provider = cloudflare.open(world.recordsConfig(), { ...world.context(), fetch });
+    const failure = await provider.read([web], patience()).then(() => 'nothing was thrown', String);
+    expect(failure).toMatch(/header "Bearer \(token\)" was not taken/);
+    expect(failure).not.toContain(TOKEN);
+  });
+
+  test.each([408, 409, 429, 500, 503, 200, 302])('a refusal with %i alone settles nothing', (status) => {
+    expect(sortReply({ status, errors: [] })).toBe('undecided');
   });
 
   test('a reply that shows less than the batch is undecided', async () => {

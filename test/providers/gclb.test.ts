@@ -239,6 +239,26 @@ describe('one intent happens once', { timeout: TEST_MS }, () => {
     await expect(provider.settle!('operation-9', patience())).rejects.toThrow(/404 notFound/);
   });
 
+  test.each([true, false])(
+    'what somebody put back to the letter, fingerprint and all, is written again (settled before: %s)',
+    async (isSettled) => {
+      await using world = await startWorld({ backendServices: [backendServiceOf(web)] });
+      const provider = world.open(capacityConfig([web], world.wire.url));
+      const { description, backends } = backendServiceOf(web);
+      const first = changeTo(drainedWeb, 1, await readOne(provider, web));
+      const { fingerprint } = world.standIn.object('backendServices', 'web-bs')!;
+      const { receipt } = (await provider.apply([first], patience())) as { receipt: string };
+      if (isSettled) expect(await provider.settle!(receipt, patience())).toEqual({ state: 'settled' });
+      else expect(await readOne(provider, web)).toMatchObject({ fence: first.fence });
+      // As a plan of Terraform's does that knows nothing of us.
+      world.standIn.change('backendServices', 'web-bs', { description, backends });
+      expect(world.standIn.object('backendServices', 'web-bs')?.fingerprint).toBe(fingerprint);
+      const again = changeTo(drainedWeb, 1, await readOne(provider, web));
+      expect(await provider.apply([again], patience())).toMatchObject({ outcome: 'applied' });
+      expect(await readOne(provider, web)).toMatchObject({ fence: again.fence, shares: provider.quantise(drainedWeb) });
+    },
+  );
+
   test('two changes of one object at a time: the second waits for the first', async () => {
     await using world = await startWorld({ backendServices: [backendServiceOf(web)], operationMs: 60_000 });
     const [one, other] = [world.open(capacityConfig([web], world.wire.url)), world.open(capacityConfig([web], world.wire.url))];

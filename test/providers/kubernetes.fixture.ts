@@ -148,6 +148,7 @@ export const openKubernetes = (
       services,
     },
     {
+      ports,
       secret: (path) => kubeconfigText(worlds[path.slice('/secrets/'.length)]!),
       fetch: wrap(plain.fetch),
       httpTrusting: (caPem): Http => {

@@ -107,6 +107,20 @@ describe('an HTTPRoute', () => {
     await provider.close();
   });
 
+  test('a backend of no pool, which stays, is no reason to write again: the fence is not counted up for it', async () => {
+    await using world = await standInWorld();
+    await createObjects(world, 'httpRoute', [web]);
+    const provider = openKubernetes({ here: world }, entriesOf(web, 'httpRoute'));
+    expect(await provider.apply([changeTo(web, 1, await readOne(provider, web))], patience())).toEqual({ outcome: 'applied' });
+    const op = { op: 'add', path: '/spec/rules/0/backendRefs/-', value: { name: 'canary', port: 8080, weight: 5 } };
+    const before = await world.call('PATCH', `${ROUTES}/web`, [op], JSON_PATCH);
+    const again = changeTo(web, 1, await readOne(provider, web));
+    expect(again.previous.foreign).toEqual(['backend canary weight 5']);
+    expect(await provider.apply([again], patience())).toEqual({ outcome: 'applied' });
+    expect(await world.call('GET', `${ROUTES}/web`)).toEqual(before);
+    await provider.close();
+  });
+
   test('a route that does not fit its entry is an error of reading that says where', () => {
     const bodyOf = (change: (body: ReturnType<typeof routeBody>) => unknown) =>
       routeShape.parse({ ...(change(routeBody(web)) as object), metadata: { resourceVersion: '7' } });
@@ -285,6 +299,72 @@ describe('a Deployment per pool', () => {
     await Promise.all([slow.close(), quick.close()]);
   });
 
+  test("the highest fence of all Deployments is the service's: a pool configured before the others does not let a lower one in", async () => {
+    await using world = await standInWorld();
+    await createObjects(world, 'deployments', [web]);
+    const provider = openKubernetes({ here: world }, entriesOf(web, 'deployments'));
+    const last = changeTo(web, 7, await readOne(provider, web));
+    expect(await provider.apply([last], patience())).toEqual({ outcome: 'applied' });
+    await world.call('POST', DEPLOYMENTS, deploymentBody('web-ap-south', 0));
+    const more: ProviderService = { ...web, pools: [{ ...web.pools[0]!, pool: 'ap-south', region: 'ap-south' }, ...web.pools] };
+    const grown = openKubernetes({ here: world }, entriesOf(more, 'deployments'));
+    const before = await readOne(grown, more);
+    expect(before.fence).toEqual(last.fence);
+    expect(await grown.apply([changeTo(sharing(more, 1000, 0, 0), 5, before)], patience())).toMatchObject({ outcome: 'conflict' });
+    expect(await readOne(provider, web)).toMatchObject({ fence: last.fence, shares: { 'eu-west': 500, 'us-east': 500 } });
+    const next = changeTo(sharing(more, 1000, 0, 0), 8, before);
+    expect(await grown.apply([next], patience())).toEqual({ outcome: 'applied' });
+    expect(await readOne(grown, more)).toMatchObject({ fence: next.fence, shares: { 'ap-south': 1000 }, foreign: [] });
+    await Promise.all([provider.close(), grown.close()]);
+  });
+
+  test('a step that is refused for good after others were written says how far it came', async () => {
+    await using world = await standInWorld();
+    await createObjects(world, 'deployments', [web]);
+    let isDenied = false;
+    const denying =
+      (fetch: Fetch): Fetch =>
+      async (url, init) =>
+        isDenied && init?.method === 'PATCH' && String(url).includes('us-east') && !String(url).includes('dryRun')
+          ? (new Response('{"message":"no"}', { status: 403, headers: { 'content-type': 'application/json' } }) as never)
+          : fetch(url, init);
+    const provider = openKubernetes({ here: world }, entriesOf(web, 'deployments'), denying);
+    isDenied = true;
+    expect(await provider.apply([changeTo(web, 1, await readOne(provider, web))], patience())).toMatchObject({
+      outcome: 'fatal',
+      because: expect.stringContaining('1 of 2 steps were written'),
+    });
+    await provider.close();
+  });
+
+  test('one object that is gone, and a cluster that never answers, keep no other service from being read and written', async () => {
+    await using eu = await standInWorld();
+    await using us = await standInWorld();
+    const gone: ProviderService = { ...web, service: 'gone.tide.test' };
+    await createObjects(eu, 'httpRoute', [web]);
+    await createObjects(us, 'httpRoute', [api]);
+    const services = {
+      [web.service]: { httpRoute: { ...routeEntry(web), cluster: 'eu' } },
+      [gone.service]: { httpRoute: { ...routeEntry(gone), cluster: 'us' } },
+      [api.service]: { httpRoute: { ...routeEntry(api), cluster: 'us' } },
+    };
+    const dead =
+      (fetch: Fetch): Fetch =>
+      (url, init) =>
+        String(url).startsWith(eu.url)
+          ? new Promise((_resolve, reject) => init?.signal?.addEventListener('abort', () => reject(init.signal?.reason), { once: true }))
+          : fetch(url, init);
+    const provider = openKubernetes({ eu, us }, services, dead);
+    const found = await provider.read([web, gone, api], AbortSignal.timeout(3000));
+    expect(found.get(web.service)).toMatchObject({ unread: expect.stringContaining('cluster eu') });
+    expect(found.get(gone.service)).toMatchObject({ unread: expect.stringContaining('not found (404)') });
+    expect(found.get(api.service)?.unread).toBeUndefined();
+    expect(await provider.apply([changeTo(api, 1, found.get(api.service)!)], patience())).toEqual({ outcome: 'applied' });
+    for (const each of [web, gone])
+      expect(await provider.apply([changeTo(each, 1, found.get(each.service)!)], patience())).toMatchObject({ outcome: 'undecided' });
+    await provider.close();
+  });
+
   test('what is owned is named by object, field and Terraform argument', () => {
     const provider = openKubernetes({ here: { url: 'http://127.0.0.1:1', token: 'any-token-at-all' } }, entriesOf(web, 'deployments'));
     expect(provider.can).toMatchObject({ weights: 'onOff', batchMax: 1, servesAnswers: false });
@@ -311,6 +391,11 @@ describe('what the API server says', () => {
     ['too many requests', status(429, 'TooManyRequests'), 'undecided', /429/],
     ['an API server without its etcd', status(500, 'InternalError'), 'undecided', /500/],
     ['a proxy in between', { status: 502, body: '<html>Bad Gateway</html>' }, 'undecided', /status 502/],
+    ['a refusal with a message that is no JSON', { status: 400, body: '{"message":"a \\q"}' }, 'fatal', /status 400/],
+    ['a page of a proxy with 200', { status: 200, body: '<html>Welcome</html>' }, 'undecided', /httproute prod\/web in here/],
+    ['a success that shows no fence of ours', { status: 200, body: '{"metadata":{"resourceVersion":"9"}}' }, 'undecided', /does not show/],
+    ['a success that is no object', { status: 200, body: '{}' }, 'undecided', /httproute prod\/web in here/],
+    ['a redirect', { status: 307, body: '' }, 'undecided', /307/],
     ['a timeout of the server', status(504, 'Timeout'), 'undecided', /504/],
     ['a body it cannot read', status(400, 'BadRequest'), 'fatal', /it said BadRequest/],
     ['an object that changed, by its version', status(409, 'Conflict'), 'undecided', /not its fence/],
@@ -368,6 +453,13 @@ describe('credentials', () => {
   ])('a kubeconfig with %s is refused when it is opened, and no message holds what is in it', (_what, text, because) => {
     expect(() => opened(text)).toThrow(because);
     expect(() => opened(text)).not.toThrow(/a-token-of-some-length/);
+  });
+
+  test('a token that no header can carry is refused, and no message tells it', () => {
+    for (const token of ['a-token-of-some-length\nand more', 'a-token-of-some-length ł'])
+      expect(() => opened(JSON.stringify({ ...good, users: [{ name: 'u', user: { token } }] }))).toThrow(
+        /^(?!.*a-token-of-some-length).*token of its user/,
+      );
   });
 
   test('in no pod, inCluster says so', () => {

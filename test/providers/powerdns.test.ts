@@ -120,11 +120,8 @@ describe('what is read', () => {
   });
 });
 
-test.each([
-  ['no JSON', '<html>', /not PowerDNS/],
-  ['another shape', '[{"kind":1}]', /not PowerDNS.*kind/s],
-])('an API that answers %s is an error that names it and not the key', async (_what, body, because) => {
-  const provider = powerdns.open(
+const opened = (secret: (path: string) => string, fetch: () => Promise<Response>) =>
+  powerdns.open(
     {
       kind: 'powerdns',
       zone: 'tide.test',
@@ -132,14 +129,28 @@ test.each([
       key: { name: 'tidegate', algorithm: 'hmac-sha256', secretFile: 'dns.key' },
       api: { url: 'http://127.0.0.1:9', keyFile: 'api.key' },
     },
-    {
-      ports: realPorts(),
-      secret: () => Buffer.alloc(32, 7).toString('base64'),
-      fetch: async () => new Response(body) as never,
-    },
+    { ports: realPorts(), secret, fetch: fetch as never },
+  );
+const KEY = Buffer.alloc(32, 7).toString('base64');
+
+test.each([
+  ['no JSON', '<html>', /not PowerDNS/],
+  ['another shape', '[{"kind":1}]', /not PowerDNS.*kind/s],
+])('an API that answers %s is an error that names it and not the key', async (_what, body, because) => {
+  const provider = opened(
+    () => KEY,
+    async () => new Response(body),
   );
   const [service] = fc.sample(plans, { numRuns: 1, seed: 5 }) as [ProviderService];
   const failure = await provider.read([service], AbortSignal.timeout(10_000)).then(() => 'nothing', String);
   expect(failure).toMatch(because);
-  expect(failure).not.toContain(Buffer.alloc(32, 7).toString('base64'));
+  expect(failure).not.toContain(KEY);
 });
+
+test.each(['the-api-key\nand more', 'the-api-key ł', ''])(
+  'a key that no header can carry is refused when it is opened, and not told',
+  (key) => {
+    const secret = (path: string): string => (path === 'api.key' ? key : KEY);
+    expect(() => opened(secret, () => Promise.reject(new Error('asked')))).toThrow(/^(?!.*the-api-key).*api\.key: expected the key/);
+  },
+);

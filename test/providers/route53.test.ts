@@ -85,6 +85,14 @@ describe('replies of Route 53 through its own client', () => {
     expect(JSON.stringify(outcome)).not.toContain(KEY.sessionToken);
   });
 
+  test('a change that Route 53 does not know any more was taken back, and is not waited for', async () => {
+    await using world = await startWorld('weighted');
+    expect(await world.writer().settle?.('C0STRANDED', patience())).toEqual({
+      state: 'failed',
+      because: expect.stringContaining('C0STRANDED is not known any more'),
+    });
+  });
+
   test('every case has an action that is understood', () => {
     expect(new Set(cases.map(expected))).toEqual(new Set(['conflict', 'undecided', 'fatal']));
     expect(cases.length).toBeGreaterThan(12);
@@ -404,6 +412,18 @@ describe('healthChecks', () => {
     expect((await readOne(world.writer(), web)).fence).toBeNull();
   });
 
+  test('a check that is gone, or that judges something, keeps no other service from being read and written', async () => {
+    await using world = await startWorld('healthChecks');
+    world.standIn.setCheck(checkId(web.service, 'eu-west'), { Type: 'HTTPS' });
+    const found = await world.writer().read([web, api], patience());
+    expect(found.get(web.service)).toMatchObject({ unread: expect.stringContaining('judges something') });
+    expect(await world.writer().apply([changeTo(web, 1, found.get(web.service)!)], patience())).toMatchObject({
+      outcome: 'undecided',
+      because: expect.stringContaining('judges something'),
+    });
+    expect(await world.writer().apply([changeTo(api, 1, found.get(api.service)!)], patience())).toMatchObject({ outcome: 'applied' });
+  });
+
   test('a writer that stops between fence and switches leaves what the next read shows, and the next write mends', async () => {
     await using world = await startWorld('healthChecks');
     const writer = world.writer();
@@ -514,6 +534,17 @@ describe('routingControls', () => {
     const nothing: ReadBack = { fence: null, shares: null, foreign: [], token: null };
     expect(await intruder.apply([changeTo(web, 1, nothing)], patience())).toMatchObject({ outcome: 'fatal' });
     expect(world.proxy.passed().filter(changesAnything).length - before).toBe(1);
+  });
+
+  test('a control that is gone keeps no other service from being read and written', async () => {
+    await using world = await startWorld('routingControls', {
+      routingControls: Object.fromEntries(api.pools.map(({ pool: name }) => [controlArn(api.service, name), 'Off' as const])),
+    });
+    const found = await world.writer().read([web, api], patience());
+    expect(found.get(web.service)).toMatchObject({ unread: expect.stringContaining('no routing control') });
+    const changes = [web, api].map((each) => changeTo(each, 1, found.get(each.service)!));
+    expect(await world.writer().apply(changes, patience())).toMatchObject({ outcome: 'undecided' });
+    expect(await world.writer().apply(changes.slice(1), patience())).toMatchObject({ outcome: 'applied' });
   });
 
   test('a control that the cluster does not have is an error that names it', async () => {

@@ -36,6 +36,12 @@ describe('a step', () => {
   test.each([
     ['nothing there and never written: the first write', undefined, null, { kind: 'write', why: 'behind', because: 'first write' }],
     ['the fence is gone after it was written: created anew, and told', back(null), 6, { kind: 'write', why: 'fence-lost' }],
+    [
+      'not to be read: nothing is known to be gone, and the provider says why',
+      { ...back(null), unread: 'it is down' },
+      6,
+      { why: 'behind', because: 'it is down' },
+    ],
     ['an older fence: written', back(6), 6, { kind: 'write', why: 'behind', because: 'fence 6 -> 7' }],
     ['the same fence and content: nothing', back(7), 6, { kind: 'done', fence: { v: 7 } }],
     ['the same fence, other shares: drift', back(7, { a: 0, b: 1000 }), 7, { kind: 'write', why: 'drift' }],

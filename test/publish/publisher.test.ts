@@ -118,6 +118,22 @@ test('a batch that is refused is split, so that one service in conflict does not
   await p.publisher.stop();
 });
 
+test('a service that could not be read is not written and is told of, and the others go on', async () => {
+  const p = publishing((inner) => ({
+    ...inner,
+    read: async (services, signal) => {
+      const found = new Map(await inner.read(services, signal));
+      const back = found.get('web');
+      return back === undefined ? found : found.set('web', { ...back, unread: 'its cluster is gone' });
+    },
+  }));
+  await p.virtual.advance(15_000);
+  expect([p.fenceOf('web'), p.fenceOf('api')]).toEqual([undefined, 2]);
+  expect(p.calls.writes.flat().map(({ desired }) => desired.service)).not.toContain('web');
+  expect(p.pages()).toMatchObject([{ summary: expect.stringContaining('its cluster is gone') }]);
+  await p.publisher.stop();
+});
+
 describe('a provider that differs', () => {
   test('and is ahead of the store is left alone: frozen, told once', async () => {
     const p = publishing();
@@ -139,6 +155,23 @@ describe('a provider that differs', () => {
     await p.virtual.advance(40_000);
     expect(p.zone.services.get('web')?.shares).toEqual({ a: 1000, b: 0 });
     expect(p.pages().map((page) => page.type)).toEqual(['provider.drift']);
+    await p.publisher.stop();
+  });
+
+  test('and stays so whatever is written is written against every few seconds, not every second', async () => {
+    const p = publishing((inner) => ({
+      ...inner,
+      read: async (services, signal) =>
+        new Map([...(await inner.read(services, signal))].map(([name, back]) => [name, { ...back, foreign: ['backend canary weight 5'] }])),
+    }));
+    await p.virtual.advance(10_000);
+    const [reads, writes] = [p.calls.reads, p.calls.writes.length];
+    await p.virtual.advance(120_000);
+    expect(p.calls.writes.length - writes).toBeLessThanOrEqual(25);
+    expect(p.calls.writes.length - writes).toBeGreaterThan(3);
+
+    expect(p.calls.reads - reads).toBeLessThanOrEqual(30);
+    expect(p.pages().map(({ type }) => type)).toEqual(['provider.drift', 'provider.drift']);
     await p.publisher.stop();
   });
 

@@ -1,6 +1,6 @@
 // An entry of kind `gclb`.
 import { z } from 'zod';
-import type { CapacityPlace, UrlMapPlace } from '../../../providers/gclb/convert.ts';
+import { backendServicePath, type CapacityPlace, pathIn, type UrlMapPlace } from '../../../providers/gclb/convert.ts';
 import type { GclbConfig } from '../../../providers/gclb/index.ts';
 import type { ServiceConfig } from '../../model.ts';
 import { dnsName, filePath, name, present } from '../fields.ts';
@@ -63,16 +63,22 @@ const CREDENTIALS =
 
 /** Either mode's places, judged alike. */
 interface Given {
+  project: string;
   credentialsFile?: string | undefined;
   credentials?: 'metadata' | undefined;
   services: Readonly<Record<string, CapacityPlace | UrlMapPlace>>;
 }
 
 const objectOf = (place: CapacityPlace | UrlMapPlace): string => ('urlMap' in place ? place.urlMap : place.backendService);
-const partsOf = (place: CapacityPlace | UrlMapPlace): readonly (readonly [path: Path, part: string])[] =>
+/** Whichever way they are written, the same for the same. */
+const partsOf = (project: string, place: CapacityPlace | UrlMapPlace): readonly (readonly [path: Path, part: string])[] =>
   'urlMap' in place
-    ? Object.entries(place.pools).map(([pool, { backendService }]) => [['pools', pool, 'backendService'], backendService] as const)
-    : Object.entries(place.pools).flatMap(([pool, { groups }]) => groups.map((part, at) => [['pools', pool, 'groups', at], part] as const));
+    ? Object.entries(place.pools).map(
+        ([pool, { backendService }]) => [['pools', pool, 'backendService'], backendServicePath(project, backendService)] as const,
+      )
+    : Object.entries(place.pools).flatMap(([pool, { groups }]) =>
+        groups.map((part, at) => [['pools', pool, 'groups', at], pathIn(project, part)] as const),
+      );
 
 /** One fingerprint and one fence belong to one service; one backend to one pool. */
 const judge = (given: Given, context: z.RefinementCtx): void => {
@@ -92,7 +98,7 @@ const judge = (given: Given, context: z.RefinementCtx): void => {
     const pools = Object.keys(place.pools);
     if (pools.length < 2)
       refuse(['services', service, 'pools'], 'at least two pools, since the only backend can never be drained; add one');
-    const parts = partsOf(place);
+    const parts = partsOf(given.project, place);
     for (const { path } of duplicates(
       'backend',
       parts.map(([, part]) => part),

@@ -63,6 +63,18 @@ export const kubernetes: ProviderShape<KubernetesConfig> = {
           say(['services', service], `an object of its own, and ${object} is named for ${other} already; name another`);
         seen.set(object, service);
       }
+      for (const [service, mapped] of Object.entries(entry.services))
+        if ('httpRoute' in mapped)
+          for (const [at, [pool, backend]] of Object.entries(mapped.httpRoute.backends).entries()) {
+            const twin = Object.entries(mapped.httpRoute.backends)
+              .slice(0, at)
+              .find(([, other]) => other === backend)?.[0];
+            if (twin !== undefined)
+              say(
+                ['services', service, 'httpRoute', 'backends', pool],
+                `another backend than that of pool "${twin}"; name the one that this pool is`,
+              );
+          }
     }),
   misfit: (entry, service, called) => {
     const mapped = entry.services[service.name];

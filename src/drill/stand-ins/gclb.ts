@@ -1,9 +1,10 @@
 // A stand-in for the part of Google's Compute API that the gclb provider uses: global backend services, URL maps and their operations. It owns the rules a route
 // can run into: fingerprints compared when a change takes effect, JSON merge patch with arrays replaced whole, capacityScaler 0 or from 0.1 to 1, never 0 at the
 // only backend and never set at scheme INTERNAL, weights to 1000, one change of an object at a time, a request id that makes a repeat harmless, quota as 403.
-import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, verify } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, verify } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { stateHash } from '../../../providers/fence.ts';
 import { isoTime, type Ports, sleep } from '../../ports.ts';
 import type { StandIn, StandInCall, StandInOptions } from './stand-in.ts';
 
@@ -114,17 +115,15 @@ const place = (world: World, collection: Collection, given: Json): void => {
   const name = String(given.name);
   const { project, ports } = world.options;
   const before = world.objects[collection].get(name);
+  const { fingerprint: _, kind: _kind, id: _id, creationTimestamp: _at, selfLink: _link, ...contents } = given;
   const object: Json = {
     ...given,
     kind: KIND[collection],
     id: before?.id ?? String(1_000_000_000_000_000_000n + BigInt(++world.changes)),
     creationTimestamp: before?.creationTimestamp ?? isoTime(ports.clock.wallMs()),
     selfLink: linkOf(project, collection, name),
-    fingerprint: createHash('sha256')
-      .update(`${name} ${++world.changes}`)
-      .digest()
-      .subarray(0, 8)
-      .toString('base64'),
+    // "A hash of the contents stored in this object" (compute.proto): what is put back as it was has its old one.
+    fingerprint: Buffer.from(stateHash(contents), 'hex').subarray(0, 8).toString('base64'),
   };
   world.objects[collection].set(name, object);
   tell(world, collection, before, object);

@@ -300,7 +300,10 @@ export const startRoute53 = async (options: Route53Options): Promise<Route53Stan
     }
     calls.push({ method: request.method, path: `${request.url}#${target}`, body, status });
     if (latencyMs > 0) await new Promise<void>((resolve) => ports.timers.after(latencyMs, resolve));
-    return reply.code(status).header('content-type', 'application/x-amz-json-1.0').send(JSON.stringify(answered));
+    return reply
+      .code(status)
+      .headers({ 'content-type': 'application/x-amz-json-1.0', 'x-amzn-requestid': ports.random.hex(16) })
+      .send(JSON.stringify(answered));
   };
 
   const server = fastify({ logger: false, forceCloseConnections: true });

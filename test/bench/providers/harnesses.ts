@@ -272,6 +272,7 @@ const openKubernetes: OpenBenched = async ({ ports }) => {
   const provider = kubernetes.open(
     { kind: 'kubernetes', clusters: { here: { kubeconfigFile: '/bench' } }, services: { [NAME]: { httpRoute: routeEntry(object) } } },
     {
+      ports,
       secret: () => kubeconfigText(world),
       fetch: http.fetch,
       httpTrusting: () => {
