@@ -121,6 +121,25 @@ describe('an HTTPRoute', () => {
     await provider.close();
   });
 
+  test('an annotation that is no fence of ours blocks every write, and stays', async () => {
+    await using world = await standInWorld();
+    await createObjects(world, 'httpRoute', [web]);
+    const annotations = { 'tidegate.dev/fence': 'hands off' };
+    const before = await world.call(
+      'PATCH',
+      `${ROUTES}/web`,
+      [{ op: 'add', path: '/metadata/annotations', value: annotations }],
+      JSON_PATCH,
+    );
+    const provider = openKubernetes({ here: world }, entriesOf(web, 'httpRoute'));
+    expect(await provider.apply([changeTo(web, 9, await readOne(provider, web))], patience())).toMatchObject({
+      outcome: 'conflict',
+      because: expect.stringContaining('"hands off" stands where the fence belongs'),
+    });
+    expect(await world.call('GET', `${ROUTES}/web`)).toEqual(before);
+    await provider.close();
+  });
+
   test('a route that does not fit its entry is an error of reading that says where', () => {
     const bodyOf = (change: (body: ReturnType<typeof routeBody>) => unknown) =>
       routeShape.parse({ ...(change(routeBody(web)) as object), metadata: { resourceVersion: '7' } });

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatFence } from '../../providers/fence.ts';
-import { LUA_TYPE, quantise, type RecordSet, readBackOf, updatesOf } from '../../providers/powerdns/convert.ts';
+import { LUA_TYPE, quantise, type RecordSet, readBackOf, refusal, updatesOf } from '../../providers/powerdns/convert.ts';
 import { powerdns } from '../../providers/powerdns/index.ts';
 import type { Change, Fence, ProviderService, ReadBack } from '../../providers/provider.ts';
 import { addressText } from '../../src/dns/address.ts';
@@ -118,6 +118,13 @@ describe('what is read', () => {
     };
     expect(readBackOf(web, sets)).toMatchObject({ fence: null, foreign: [`TXT ${JSON.stringify(formatFence(fence))}`, 'TXT "hands off"'] });
   });
+});
+
+test('LUA records of other types, which a write would take along, make it refused', () => {
+  const [service] = fc.sample(plans, { numRuns: 1, seed: 5 }) as [ProviderService];
+  const over = (...foreign: string[]): Change => ({ ...changeOf(service), previous: { ...nothing, foreign } });
+  expect(refusal(over('LUA TXT os.date()'))).toMatchObject({ outcome: 'fatal', because: expect.stringContaining('would be lost') });
+  expect(refusal(over("LUA A ifportup(443, {'192.0.2.99'})", '192.0.2.99'))).toBeNull();
 });
 
 const opened = (secret: (path: string) => string, fetch: () => Promise<Response>) =>

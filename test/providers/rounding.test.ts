@@ -45,3 +45,13 @@ test('somebody is always in, and a pool without a share never is', () => {
     }),
   );
 });
+
+test('a pool at exactly half of its configured share is in, one a thousandth below is out', () => {
+  const at = (share: number) =>
+    poolsIn([
+      { pool: 'a', share, configuredShare: 500 },
+      { pool: 'b', share: 1000 - share, configuredShare: 500 },
+    ]);
+  expect(at(250).map(({ pool }) => pool)).toEqual(['a', 'b']);
+  expect(at(249).map(({ pool }) => pool)).toEqual(['b']);
+});
