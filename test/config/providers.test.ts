@@ -68,14 +68,26 @@ const routes = (a: string, b: string) => ({
 const GROUP = 'zones/europe-west1-b/networkEndpointGroups/web';
 
 test.each<[string, { schema: { safeParse(value: unknown): { success: boolean; error?: { message: string } } } }, object, object, RegExp]>([
-  ['a health check of two pools', route53, checks('c1', 'c2', 'c3'), checks('c1', 'c1', 'c3'), /web\.example\.test a has this one/],
-  ['a health check of two services', route53, checks('c1', 'c2', 'c3'), checks('c1', 'c2', 'c2'), /web\.example\.test b has this one/],
+  [
+    'a health check of two pools',
+    route53,
+    checks('c1', 'c2', 'c3'),
+    checks('c1', 'c1', 'c3'),
+    /pool \\"a\\" of web\.example\.test has this one/,
+  ],
+  [
+    'a health check of two services',
+    route53,
+    checks('c1', 'c2', 'c3'),
+    checks('c1', 'c2', 'c2'),
+    /pool \\"b\\" of web\.example\.test has this one/,
+  ],
   [
     'a routing control of two services',
     route53,
     controls('c1', 'c2', 'c3'),
     controls('c1', 'c2', 'c1'),
-    /web\.example\.test a has this one/,
+    /pool \\"a\\" of web\.example\.test has this one/,
   ],
   ['a backend of two pools', kubernetes, routes('x', 'y'), routes('x', 'x'), /that of pool \\"a\\"/],
   ['a backend service in two spellings', gclb, maps('x', 'y'), maps('x', 'projects/my-project/global/backendServices/x'), /in one pool/],
