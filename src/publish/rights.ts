@@ -33,9 +33,11 @@ export const createRights = ({ ports, sight, others }: RightsOptions): Rights =>
     const seen = sight();
     if (seen?.cluster == null) return null;
     const active = activeOverrides(seen.overrides, term.nowMs());
+    // What no decision speaks of is stopped until the order is out of the store: its end is a decision, however late that comes.
+    const ordered = seen.overrides?.items ?? [];
     const isStopped =
       seen.cluster.services.some((service) => services.includes(service.name) && stopOn(active, service) !== undefined) ||
-      (services.some((name) => others.has(name)) && active.some(({ kind, scope }) => kind === 'stop' && scope.service === undefined));
+      (services.some((name) => others.has(name)) && ordered.some(({ kind, scope }) => kind === 'stop' && scope.service === undefined));
     return isStopped ? null : seen.mod(KEYS.override);
   };
 

@@ -42,7 +42,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   members: {
     says: 'a decision does not pass a change of the configuration by',
     edits: [['src/coordinate/coordinator.ts', 'KEYS.override, KEYS.members, ...decision.uses', 'KEYS.override, ...decision.uses']],
-    wishes: { faults: ['configuration-applied', 'targets-die', 'endpoint-dies', 'order-given'] },
+    wishes: { faults: ['configuration-applied', 'targets-die', 'endpoint-dies', 'order-given'], everyMs: 2000, policy: FAST },
   },
   vote: {
     says: 'a vote that was taken back before the commit does not count',
@@ -168,12 +168,12 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
         'return { begunAtMs: Number.POSITIVE_INFINITY };',
       ],
     ],
-    wishes: { faults: ['replica-paused', 'store-storm', 'order-given', 'endpoint-dies'], everyMs: 2500, policy: FAST },
+    wishes: { faults: ['replica-paused', 'store-storm', 'store-stalls', 'endpoint-dies'], everyMs: 1000, minutes: 4, policy: FAST },
   },
   'stop-order': {
     says: 'nothing is written once a stop is in the store',
     edits: [['src/publish/rights.ts', '[{ key: KEYS.override, mod }], [])', '[], [])']],
-    wishes: { faults: ['order-given', 'orders-conflict', 'endpoint-dies'], everyMs: 2000, minutes: 4, policy: FAST },
+    wishes: { faults: ['order-given', 'endpoint-dies', 'store-stalls'], everyMs: 1000, minutes: 4, policy: FAST },
   },
   'lock-delay': {
     says: 'a new holder waits until a late write of the last one must have ended, where nothing compares fences',
