@@ -1,5 +1,5 @@
-// Cluster time: what the coordinator stamps. At the start of a term the later of the last stamp and the median wall clock of those who speak;
-// then only this process's monotonic clock, so that a stepped wall clock changes nothing. Never backwards.
+// Cluster time: what the coordinator stamps. At the start of a term the later of the last stamp, with what has passed since it was seen, and the median
+// wall clock of those who speak; then only this process's monotonic clock, so that a stepped wall clock changes nothing. Never backwards.
 import { isFresh } from '../health/chamber.ts';
 import type { Clock } from '../ports.ts';
 import type { Sight } from './read.ts';
@@ -44,6 +44,12 @@ export const createTimekeeper = (clock: Clock): Timekeeper => {
   const time = createClusterTime();
   /** What it rests on: nothing yet, this machine's wall clock alone, or those of all who speak. */
   let rests: 'no' | 'alone' | 'together' = 'no';
+  /** The stamp in the store, and when this process first saw it: cluster time is that much later now, whatever wall clocks say. */
+  let stamp = { atMs: 0, seenAtMs: clock.monoMs() };
+  const note = ({ routing }: Sight): void => {
+    const atMs = routing?.atMs ?? 0;
+    if (atMs !== stamp.atMs) stamp = { atMs, seenAtMs: clock.monoMs() };
+  };
   /** One clock per region, as it has one vote: many replicas of one must not set the time of all. */
   const wallsOf = ({ cluster, heard }: Sight): readonly number[] => {
     if (cluster === null) return [];
@@ -53,19 +59,23 @@ export const createTimekeeper = (clock: Clock): Timekeeper => {
   };
   const nowMs = (): number => (rests === 'no' ? Math.round(clock.wallMs()) : time.nowMs(clock.monoMs()));
   const begin = (sight: Sight): void => {
+    note(sight);
     const walls = wallsOf(sight);
     // Few clocks do not outvote one that is an hour behind: what this process has kept since it heard more of them counts as well.
     const kept = rests === 'together' && walls.length < CLOCKS_MIN ? nowMs() : 0;
-    time.start(Math.max(sight.routing?.atMs ?? 0, kept), walls.length > 0 ? walls : [clock.wallMs()], clock.monoMs());
+    const stampedMs = stamp.atMs + clock.monoMs() - stamp.seenAtMs;
+    time.start(Math.max(stampedMs, kept), walls.length > 0 ? walls : [clock.wallMs()], clock.monoMs());
     rests = walls.length > 0 ? 'together' : 'alone';
   };
   const isBehind = (sight: Sight): boolean => nowMs() < (sight.routing?.atMs ?? 0);
   return {
     begin,
     keep(sight) {
+      note(sight);
       if (rests === 'no' || isBehind(sight) || (rests === 'alone' && wallsOf(sight).length > 0)) begin(sight);
     },
     catchUp(sight) {
+      note(sight);
       if (isBehind(sight)) begin(sight);
     },
     nowMs,

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createClusterTime, createTimekeeper, median } from '../../src/coordinate/cluster-time.ts';
+import type { Sight } from '../../src/coordinate/read.ts';
 import { createRevisionClock, type RevisionClock } from '../../src/coordinate/revision-clock.ts';
 import { Hall, Speaker, signerOf } from './speakers.ts';
 
@@ -319,5 +320,20 @@ describe('the time that a process keeps', () => {
     await hall.pass(20_000, [reader], [one, two]);
     time.begin((await hall.look(reader)).sight);
     expect(time.nowMs() - keptMs).toBe(20_000);
+  });
+
+  test('of a term that begins long after a stamp ahead of every clock is that much later than the stamp (simulator, seed 95)', async () => {
+    const hall = new Hall();
+    await hall.configure();
+    const { clock } = hall.virtual.ports;
+    const reader = hall.reader();
+    await hall.pass(10_000, [reader]);
+    const time = createTimekeeper(clock);
+    const stamp = { atMs: clock.wallMs() + 3_600_000 };
+    const stamped = async (): Promise<Sight> => ({ ...(await hall.look(reader)).sight, routing: stamp as NonNullable<Sight['routing']> });
+    time.keep(await stamped());
+    await hall.pass(120_000, [reader]);
+    time.begin(await stamped());
+    expect(time.nowMs()).toBe(stamp.atMs + 120_000);
   });
 });
