@@ -77,6 +77,21 @@ describe('a canary', () => {
     await p.publisher.stop();
   });
 
+  test('a stop that has expired holds it until the decision that ends it has taken it out of the store (simulator, seed 2)', async () => {
+    const p = publishing(fine, ONE);
+    await p.virtual.advance(31_000);
+    const seen = p.fenceOf(NAME);
+    p.state.overrides = [{ id: 'x', kind: 'stop', scope: {}, reason: '', owner: 'alice', createdAtMs: 0, expiresAtMs: 32_000 }];
+    p.state.overridesMod++;
+    await p.virtual.advance(200_000);
+    expect(p.fenceOf(NAME)).toBe(seen);
+    p.state.overrides = [];
+    p.state.overridesMod++;
+    await p.virtual.advance(200_000);
+    expect(p.fenceOf(NAME)).toBeGreaterThan(seen ?? Number.NaN);
+    await p.publisher.stop();
+  });
+
   test('waits while any service is behind, and where writes are known to fail', async () => {
     let isHeld = false;
     const p = publishing(
