@@ -47,7 +47,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   vote: {
     says: 'a vote that was taken back before the commit does not count',
     edits: [['src/coordinate/coordinator.ts', '...decision.uses, ...next.incidents', '...next.incidents']],
-    wishes: { faults: ['targets-die', 'endpoint-dies', 'several-die-at-once', 'store-storm'] },
+    wishes: { faults: ['targets-die', 'endpoint-dies', 'several-die-at-once', 'store-storm'], everyMs: 2000, policy: FAST },
   },
   'vote-fresh': {
     says: 'evidence that has grown old does not count',
@@ -157,7 +157,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
         "snapshot.frozen?.includes('') === true) return 'frozen';",
       ],
     ],
-    wishes: { faults: ['stranger-takes-fence', 'store-rewound', 'targets-die', 'endpoint-dies'] },
+    wishes: { faults: ['stranger-takes-fence', 'store-rewound', 'targets-die', 'endpoint-dies'], everyMs: 2000, minutes: 4, policy: FAST },
   },
   proof: {
     says: 'the right to write is proved right before each write',
