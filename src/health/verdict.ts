@@ -8,7 +8,8 @@ type EndpointVerdict = 'up' | 'down' | 'unknown';
 export const targetVerdict = (healthz: EndpointVerdict | undefined, readyz: EndpointVerdict | undefined): Verdict => {
   if (healthz === undefined) return readyz ?? 'unknown';
   if (readyz === undefined) return healthz;
-  if (healthz === 'down') return readyz === 'down' ? 'down' : 'suspect';
+  // Of /healthz alone nobody can speak who does not know of /readyz: what may be down as a whole must not be called up and given traffic.
+  if (healthz === 'down') return readyz === 'up' ? 'suspect' : readyz;
   if (readyz === 'down') return 'unready';
   return healthz === 'up' && readyz === 'up' ? 'up' : 'unknown';
 };

@@ -12,7 +12,7 @@ describe('verdict of a target', () => {
     ['up', undefined, 'up'],
     ['down', 'up', 'suspect'],
     ['down', 'down', 'down'],
-    ['down', 'unknown', 'suspect'],
+    ['down', 'unknown', 'unknown'],
     ['down', undefined, 'down'],
     ['unknown', 'up', 'unknown'],
     ['unknown', 'down', 'unready'],
