@@ -21,6 +21,8 @@ export const PROVIDER_TIMEOUT_MS = 3000;
 export const RETRY_MS = 1000;
 /** Calls under way at once. */
 const CALLS_MAX = 8;
+/** So many of a batch that was refused for good are tried alone before the others: an expired token refuses them all. */
+const TRIED_ALONE = 2;
 
 export interface RoundOptions {
   ports: Ports;
@@ -119,7 +121,8 @@ export const writeRound = async (options: RoundOptions, steps: readonly Step[], 
     // A batch is all or nothing; one service in conflict or refused must not keep the others waiting. Somebody wrote meanwhile: a new proof.
     if (changes.length > 1 && (result.outcome === 'conflict' || result.outcome === 'fatal')) {
       const again = options.rights.group(term);
-      return changes.map((change) => ({ changes: [change], proof: again }));
+      const alone = changes.map((change) => ({ changes: [change], proof: again }));
+      return result.outcome === 'conflict' ? alone : sifted(alone);
     }
     if (result.outcome !== 'refused') for (const change of changes) patience.tried(change, result.outcome);
     if (result.outcome === 'applied') {
@@ -134,6 +137,16 @@ export const writeRound = async (options: RoundOptions, steps: readonly Step[], 
     return [];
   };
   for (const s of steps) if (s.kind === 'write' && s.change.previous.unread !== undefined) undone.set(s.service, { because: s.because });
+  /** Those still worth a call once the first have been tried. If none of these came through, the others wait for the next round, which goes without them. */
+  const sifted = async (alone: readonly Batch[]): Promise<readonly Batch[]> => {
+    const [first, others] = [alone.slice(0, TRIED_ALONE), alone.slice(TRIED_ALONE)];
+    for (const one of first) await send(one);
+    const reasons = first.map(({ changes: [change] }) => undone.get(change?.desired.service ?? ''));
+    const [because] = reasons;
+    if (because === undefined || reasons.includes(undefined)) return others;
+    for (const { changes } of others) for (const { desired } of changes) undone.set(desired.service, because);
+    return [];
+  };
   const proof = options.rights.group(term);
   const batches = batchesOf(steps, provider.can.batchMax).map((changes) => ({ changes, proof }));
   await inPool(batches, CALLS_MAX, send);

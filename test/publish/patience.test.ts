@@ -235,3 +235,41 @@ const setOffice = (p: World): { stop(): void } => {
     },
   };
 };
+
+describe('a batch that is refused for good', () => {
+  const MANY = Array.from({ length: 60 }, (_, i) => `s${i}.test`);
+  const many = { services: MANY, routing: routingOf(2, Object.fromEntries(MANY.map((name) => [name, 2]))) };
+
+  test('costs a few calls a second when everything is refused, not one for each service', async () => {
+    let calls = 0;
+    const expired = (inner: Provider): Provider => ({
+      ...inner,
+      apply: async () => {
+        calls++;
+        return { outcome: 'fatal', because: 'the token has expired' };
+      },
+    });
+    const p = publishing(expired, { ...many, also: { dns: (inner) => inner } });
+    await p.virtual.advance(30_000);
+    // A turn at the start and one a second: the batch, and two of it alone.
+    expect(calls).toBeLessThanOrEqual(31 * 3);
+    expect(types(p)).toEqual(['provider.failing warning']);
+    expect(p.zoneOf('dns').services.size).toBe(MANY.length);
+    await p.publisher.stop();
+  });
+
+  test('keeps none of the others waiting for long, wherever those that are refused stand in it', async () => {
+    const refused = new Set(['s0.test', 's1.test', 's2.test', 's30.test', 's59.test']);
+    const picky = (inner: Provider): Provider => ({
+      ...inner,
+      apply: async (changes, signal) =>
+        changes.some(({ desired }) => refused.has(desired.service))
+          ? { outcome: 'fatal', because: 'AccessDenied' }
+          : inner.apply(changes, signal),
+    });
+    const p = publishing(picky, { ...many, also: { dns: (inner) => inner } });
+    await p.virtual.advance(5000);
+    expect(p.zoneOf('memory').services.size).toBe(MANY.length - refused.size);
+    await p.publisher.stop();
+  });
+});
