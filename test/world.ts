@@ -396,7 +396,7 @@ export class World {
     const { canaryMs } = this.#options;
     const pools = [{ name: 'canary', weight: 1, answers: ['192.0.2.1'] }];
     const canary = { service: CANARY, everyMs: canaryMs ?? 0, ttlS: 10, pools, authoritative: [], resolvers: [] };
-    return canaryMs === undefined ? [] : [...this.zones.keys()].map((provider) => ({ ...canary, provider }));
+    return canaryMs === undefined ? [] : [...this.zones.keys()].map((provider) => ({ ...canary, provider, path: provider }));
   }
 
   /** What a process of the service runs beside its core. */

@@ -7,8 +7,10 @@ import { TTL_S } from './defaults.ts';
 import { answer, dnsName, duration, hostPortText, name, ttlSeconds, whole } from './fields.ts';
 
 export interface CanaryConfig {
-  /** An entry of `providers`. */
+  /** The entry of `providers` that it is written to: that of its path, or one of its own with a zone apart from the users'. */
   provider: string;
+  /** The entry that it proves, which services name; `for` in the file. */
+  path: string;
   /** Its own name: no service of the cluster. */
   service: string;
   everyMs: number;
@@ -31,6 +33,7 @@ const pool = z.strictObject({ name, weight: whole(0, 10_000).default(1), answers
 export const canarySchema = z
   .strictObject({
     provider: name,
+    for: name.optional(),
     service: dnsName,
     every: duration(EVERY).default(EVERY.defaultMs),
     ttl: ttlSeconds.default(TTL_S),
@@ -38,7 +41,9 @@ export const canarySchema = z
     authoritative: few(hostPortText).default([]),
     resolvers: few(hostPortText).default([]),
   })
-  .transform(({ every, ttl, pools = POOL, ...given }): CanaryConfig => ({ ...given, everyMs: every, ttlS: ttl, pools }));
+  .transform(({ for: path, every, ttl, pools = POOL, ...given }): CanaryConfig => {
+    return { ...given, path: path ?? given.provider, everyMs: every, ttlS: ttl, pools };
+  });
 
 /** The canary as the service that its provider sees. */
 export const canaryService = ({ provider, service, ttlS, pools, authoritative, resolvers }: CanaryConfig): ServiceConfig => ({

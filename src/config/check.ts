@@ -283,6 +283,8 @@ const canariesOf = (draft: Draft): Finding[] => {
     const provider = names.includes(canary.provider) ? providers[canary.provider] : undefined;
     if (provider === undefined)
       return [finding([...at, 'provider'], unknown('provider of this file', canary.provider, names, 'declare it under providers'))];
+    if (!names.includes(canary.path))
+      return [finding([...at, 'for'], unknown('provider of this file', canary.path, names, 'name the one that the canary proves'))];
     const misfit = shapeOf(provider).misfit(provider, canaryService(canary), canary.provider, null);
     const theirs = `found "${canary.service}", which is a service of the cluster, expected a name that no user resolves; give the canary its own`;
     return [
@@ -290,8 +292,11 @@ const canariesOf = (draft: Draft): Finding[] => {
       ...(misfit === null ? [] : [finding([...at, ...(misfit.at[0] === 'name' ? ['service'] : misfit.at)], misfit.message)]),
     ];
   };
-  const perProvider = canaries.map(({ provider }) => provider);
-  return [...canaries.flatMap(one), ...duplicates('canary for', perProvider, (i) => ['canaries', i, 'provider'])];
+  const perPath = canaries.map(({ path }) => path);
+  return [
+    ...canaries.flatMap(one),
+    ...duplicates('canary for', perPath, (i) => ['canaries', i, canaries[i]?.path === canaries[i]?.provider ? 'provider' : 'for']),
+  ];
 };
 
 const objectFindings = ({ providers, cluster, broken }: Draft): Finding[] =>

@@ -34,7 +34,8 @@ const providerText = (entry: ProviderConfig): string => {
   }
 };
 
-const canaryText = ({ provider, service, everyMs }: CanaryConfig): string => `${service} (${provider}, every ${spell(everyMs)})`;
+const canaryText = ({ provider, path, service, everyMs }: CanaryConfig): string =>
+  `${service} (${provider}${path === provider ? '' : ` for ${path}`}, every ${spell(everyMs)})`;
 
 const replicaLines = (config: ReplicaConfig): string[] => {
   const { store, providers, canaries = [], cluster, signing, record, shadow, gate } = config;

@@ -29,6 +29,7 @@ export interface CanariesOptions {
 }
 
 export interface CanaryState {
+  /** The path that it proves. */
   provider: string;
   service: string;
   /** Cluster time of the last flight that ended; null: none did in this term. */
@@ -87,7 +88,7 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
   const mayFly = ({ canary }: Bird, right: Term): boolean => {
     const cluster = options.sight()?.cluster;
     if (cluster == null || cluster.services.some(({ name }) => name === canary.service)) return false;
-    return !publisher.isBusy() && !standing.isFailing(canary.provider) && rights.allows([canary.service], right);
+    return !publisher.isBusy() && !standing.isFailing(canary.path) && rights.allows([canary.service], right);
   };
 
   const remember = (bird: Bird, stages: ReadonlyMap<Stage, number>): void => {
@@ -96,7 +97,7 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
       samples.push(tookMs);
       if (samples.length > SAMPLES_MAX) samples.shift();
       bird.samplesMs.set(stage, samples);
-      options.onStage(bird.canary.provider, stage, tookMs);
+      options.onStage(bird.canary.path, stage, tookMs);
     }
   };
 
@@ -107,28 +108,28 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
       .map((service) => service.name);
 
   const tell = async (bird: Bird, flown: Flown & { outcome: 'failed' }): Promise<void> => {
-    const { provider } = bird.canary;
-    standing.canary(provider, `its canary: ${flown.because}`);
-    const stuck = stuckBy(provider);
-    const what = `a failover by ${provider} would fail now: its canary ${bird.canary.service} was not ${flown.at === 'read' ? 'read' : flown.at} (${flown.because})`;
+    const { path } = bird.canary;
+    standing.canary(path, `its canary: ${flown.because}`);
+    const stuck = stuckBy(path);
+    const what = `a failover by ${path} would fail now: its canary ${bird.canary.service} was not ${flown.at === 'read' ? 'read' : flown.at} (${flown.because})`;
     const whom =
       stuck.length === 0 ? 'other paths of its services are not known to fail' : `no path of ${stuck.slice(0, 3).join(', ')} is proven`;
     const severity = stuck.length === 0 ? 'warning' : 'critical';
-    await told.say(provider, null, { type: 'provider.canary_failing', severity, summary: `${what}; ${whom}` }, 'canary');
+    await told.say(path, null, { type: 'provider.canary_failing', severity, summary: `${what}; ${whom}` }, 'canary');
   };
 
   const kept = async (bird: Bird, because: string): Promise<number> => {
-    const { provider, service, everyMs } = bird.canary;
+    const { path, service, everyMs } = bird.canary;
     bird.kept++;
     bird.because = `not written: ${because}`;
-    log.warn('canary.kept', { provider, because, times: bird.kept });
-    const summary = `nothing is proven of ${provider}: its canary ${service} is not written (${because})`;
-    if (bird.kept >= KEPT_MAX) await told.say(provider, null, { type: 'provider.canary_failing', severity: 'warning', summary }, 'canary');
+    log.warn('canary.kept', { provider: path, because, times: bird.kept });
+    const summary = `nothing is proven of ${path}: its canary ${service} is not written (${because})`;
+    if (bird.kept >= KEPT_MAX) await told.say(path, null, { type: 'provider.canary_failing', severity: 'warning', summary }, 'canary');
     return Math.min(AGAIN_MS, everyMs);
   };
 
   const landed = async (bird: Bird, flown: Flown, right: Term): Promise<number> => {
-    const { provider, everyMs } = bird.canary;
+    const { path, everyMs } = bird.canary;
     if (flown.outcome === 'not-now') return WAIT_MS;
     bird.landedAtMs = ports.clock.monoMs();
     if (flown.outcome === 'kept') return kept(bird, flown.because);
@@ -140,15 +141,15 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     if (flown.outcome === 'through') {
       bird.failures = 0;
       bird.because = 'came through';
-      log.info('canary.through', { provider, stages });
-      standing.canary(provider, null, flown.stages.get('acknowledged'));
-      await told.say(provider, null, null, 'canary');
+      log.info('canary.through', { provider: path, stages });
+      standing.canary(path, null, flown.stages.get('acknowledged'));
+      await told.say(path, null, null, 'canary');
       return everyMs * (1 + JITTER * (2 * ports.random.unit() - 1));
     }
     bird.failures++;
     bird.because = `not ${flown.at}: ${flown.because}`;
-    log.warn('canary.failed', { provider, at: flown.at, because: flown.because, failures: bird.failures, stages });
-    options.onFailure(provider, flown.at);
+    log.warn('canary.failed', { provider: path, at: flown.at, because: flown.because, failures: bird.failures, stages });
+    options.onFailure(path, flown.at);
     if (flown.isFinal || bird.failures >= FAILURES_MIN) await tell(bird, flown);
     return Math.min(AGAIN_MS, everyMs);
   };
@@ -159,7 +160,7 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     if (right === null) return WAIT_MS;
     if (bird.epoch !== right.epoch) {
       // Others may have seen it come through since: what fails now is news again. Not so where the office goes round because everything fails.
-      if (ports.clock.monoMs() - bird.landedAtMs > FORGET_MS) await told.say(bird.canary.provider, null, null, 'canary');
+      if (ports.clock.monoMs() - bird.landedAtMs > FORGET_MS) await told.say(bird.canary.path, null, null, 'canary');
       Object.assign(bird, { epoch: right.epoch, failures: 0, kept: 0, atMs: null, ok: null, because: 'not flown yet' });
       return FIRST_MS.from + (Math.min(FIRST_MS.to, bird.canary.everyMs) - FIRST_MS.from) * ports.random.unit();
     }
@@ -184,7 +185,7 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
   const loop = async (bird: Bird): Promise<void> => {
     while (!stopped.signal.aborted) {
       const waitMs = await step(bird).catch((error: unknown) => {
-        log.error('canary.broken', { provider: bird.canary.provider, because: errorText(error) });
+        log.error('canary.broken', { provider: bird.canary.path, because: errorText(error) });
         return AGAIN_MS;
       });
       await sleep(ports.timers, waitMs, stopped.signal).catch(() => undefined);
@@ -195,7 +196,7 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
   return {
     states: () =>
       birds.map(({ canary, atMs, ok, because, samplesMs }) => ({
-        provider: canary.provider,
+        provider: canary.path,
         service: canary.service,
         atMs,
         ok,

@@ -102,6 +102,7 @@ describe('a canary', () => {
     const [canary] = accepted(canaries('{ provider: dns, service: canary.example.test }')).config.canaries ?? [];
     expect(canary).toEqual({
       provider: 'dns',
+      path: 'dns',
       service: 'canary.example.test',
       everyMs: 300_000,
       ttlS: 30,
@@ -130,6 +131,10 @@ describe('a canary', () => {
     [
       '{ provider: bind, service: canary.example.test }',
       'canaries[0].provider: found "bind", expected a provider of this file: dns, twin, other; declare it under providers',
+    ],
+    [
+      '{ provider: dns, for: twim, service: canary.example.test }',
+      'canaries[0].for: found "twim", expected a provider of this file: dns, twin, other; did you mean "twin"?',
     ],
     [
       '{ provider: dns, service: canary.elsewhere.test }',

@@ -92,6 +92,25 @@ describe('a canary', () => {
     await p.publisher.stop();
   });
 
+  test('in a zone of its own proves the path that it is for: written there, counted and told of here', async () => {
+    let isDenied = false;
+    const own = (inner: Provider): Provider => ({
+      ...inner,
+      apply: async (changes, signal) =>
+        isDenied && only(changes) ? { outcome: 'fatal', because: 'token expired' } : inner.apply(changes, signal),
+    });
+    const p = publishing(fine, { canaries: [{ provider: 'dns', path: 'memory', everyMs: 20_000 }], also: { dns: own } });
+    await p.virtual.advance(60_000);
+    expect([p.zoneOf('dns').services.has(NAME), p.zoneOf('memory').services.has(NAME)]).toEqual([true, false]);
+    expect(p.birds.states()).toMatchObject([{ provider: 'memory', service: NAME, ok: true }]);
+    isDenied = true;
+    await p.virtual.advance(30_000);
+    expect(p.birds.states()).toMatchObject([{ provider: 'memory', ok: false }]);
+    const [page] = p.pages().filter(({ type }) => type === 'provider.canary_failing');
+    expect(page?.summary).toMatch(/^a failover by memory would fail now: its canary canary\.test .*token expired/);
+    await p.publisher.stop();
+  });
+
   test('waits while any service is behind, and where writes are known to fail', async () => {
     let isHeld = false;
     const p = publishing(

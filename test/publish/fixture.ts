@@ -170,6 +170,7 @@ export const publishing = (
   const canaries = (at.canaries ?? []).map(
     (canary): CanaryConfig => ({
       provider: 'memory',
+      path: canary.provider ?? 'memory',
       service: 'canary.test',
       everyMs: 60_000,
       ttlS: 30,
