@@ -2,6 +2,7 @@
 // No retry and no redirect: whoever calls decides what a lost reply means. Replies are held to a size; time is the caller's signal.
 import { Agent, type RequestInit, Response, fetch as undiciFetch } from 'undici';
 import { connector, type Reaching } from './connect.ts';
+import { errorText } from './errors.ts';
 import type { Ports } from './ports.ts';
 
 export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
@@ -38,10 +39,24 @@ export const createHttp = ({ ports, resolve, caPem }: HttpOptions): Http => {
     allowH2: false,
   });
   return {
-    fetch: async (url, init = {}) =>
-      bounded(await abortable(undiciFetch(url, { ...init, dispatcher: agent, redirect: 'manual' }), init.signal ?? null)),
+    fetch: async (url, init = {}) => {
+      const sent = undiciFetch(url, { ...init, dispatcher: agent, redirect: 'manual' });
+      return bounded(
+        await abortable(sent, init.signal ?? null).catch((error: unknown) => {
+          throw plain(url, error);
+        }),
+      );
+    },
     close: () => agent.destroy(),
   };
+};
+
+/** `fetch failed` tells nobody anything: who was asked, and what became of it, with the system's code. */
+const plain = (url: string | URL, error: unknown): unknown => {
+  if (!(error instanceof TypeError && error.cause instanceof Error)) return error;
+  const { code } = error.cause as NodeJS.ErrnoException;
+  const told = new Error(`${new URL(url).host}: ${errorText(error.cause)}`, { cause: error.cause });
+  return code === undefined ? told : Object.assign(told, { code });
 };
 
 /** The agent counts bytes as they travel; what unpacks to a thousand times as much is counted here. */

@@ -64,6 +64,16 @@ test('a redirect is handed to the caller and not followed, so that no credential
   expect([reply.status, visits]).toEqual([302, 1]);
 });
 
+test('nobody at the other end: the message says who was asked and what happened, the code is the system’s', async () => {
+  const server = net.createServer();
+  const port = await listening(server);
+  await new Promise((resolve) => server.close(resolve));
+  await expect(client().fetch(`http://api.vendor.test:${port}/x`, { signal: within(5000) })).rejects.toMatchObject({
+    message: `api.vendor.test:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
+    code: 'ECONNREFUSED',
+  });
+});
+
 test('a reset is an error and is not tried again', async () => {
   let connections = 0;
   const port = await listening(
