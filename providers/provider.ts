@@ -32,6 +32,11 @@ export interface ReadBack {
   token: unknown;
   /** Why this service could not be read though others could. The rest then says nothing, and `apply` writes nothing. */
   unread?: string;
+  /**
+   * What of this service could not be read and is to have no share in the route that was asked for, and why. It is taken as out: the rest is as read and is
+   * written, and this is brought into line once it can be read. Keeps from nothing; a human is told.
+   */
+  leftOut?: string;
 }
 
 export interface Change {

@@ -177,8 +177,12 @@ interface DeploymentState {
   replicas: number;
 }
 
-/** By pool. */
-type DeploymentsToken = Readonly<Record<string, DeploymentState>>;
+interface DeploymentsToken {
+  /** By pool: what could be read. */
+  states: ReadonlyMap<string, DeploymentState>;
+  /** By pool: why it could not. */
+  leftOut: ReadonlyMap<string, string>;
+}
 
 type Deployments = Readonly<Record<string, DeploymentEntry>>;
 
@@ -195,33 +199,61 @@ export const deploymentShares = (service: ProviderService): Readonly<Record<stri
   return shares;
 };
 
+/** A pool that is to be out keeps the others from nothing when it cannot be read. Of a route that says nothing of any pool none can be spared. */
+export const canSpare = (service: ProviderService, pool: string): boolean =>
+  service.pools.some(({ share }) => share > 0) && deploymentShares(service)[pool] === 0;
+
 /**
- * In: every pool's Deployment. The fence is the highest that any carries: a Deployment that has just become a pool's carries none, one that a broken write did not
- * reach an old one, and neither makes way for a writer that the others would refuse.
+ * In: the pools' Deployments, and why those could not be read that are missing, each of which can be spared. They count as out, as the route has it. The fence is
+ * the highest that any carries: a Deployment that has just become a pool's carries none, one that a broken write did not reach an old one, and neither makes way
+ * for a writer that the others would refuse. Throws when none that was read carries one, and one that was not may.
  */
 export const deploymentsBack = (
   service: ProviderService,
   entries: Deployments,
   found: ReadonlyMap<string, z.infer<typeof deploymentShape>>,
+  leftOut: ReadonlyMap<string, string> = new Map(),
 ): ReadBack => {
-  const token: DeploymentsToken = Object.fromEntries(
-    [...found].map(([pool, { metadata, spec }]) => [pool, { guard: guardOf(metadata), replicas: spec.replicas }]),
+  const states = new Map([...found].map(([pool, { metadata, spec }]) => [pool, { guard: guardOf(metadata), replicas: spec.replicas }]));
+  assert(service.pools.length > 0, `${service.service} has no pools`);
+  const fences = [...states].flatMap(
+    ([
+      pool,
+      {
+        guard: { text },
+      },
+    ]) => {
+      const fence = text === null ? null : parseFence(text);
+      return fence === null ? [] : [{ pool, text, fence }];
+    },
   );
-  const pools = service.pools.map(({ pool }) => ({ pool, ...token[pool]! }));
-  assert(pools.length > 0, `${service.service} has no pools`);
-  const fences = pools.flatMap(({ pool, guard: { text } }) => {
-    const fence = text === null ? null : parseFence(text);
-    return fence === null ? [] : [{ pool, text, fence }];
-  });
   // Of equal ones that of the earlier pool, which is written first.
   const highest = fences.toSorted((a, b) => b.fence.v - a.fence.v)[0] ?? null;
   const astray = fences.filter(({ text }) => text !== highest?.text);
+  const foreign = [
+    ...[...states.values()].flatMap(({ guard }) => foreignText(guard)),
+    ...astray.map(({ pool, fence }) => `fence ${fence.v} on pool ${pool}`),
+  ];
+  const missing = [...leftOut].map(([pool, because]) => `pool ${pool}: ${because}`).join('; ');
+  // Whoever wrote last may have written there alone.
+  if (leftOut.size > 0 && fences.length === 0 && foreign.length === 0)
+    throw new Error(
+      `no Deployment that answers carries a fence, and another may, so that nobody knows who wrote last: ${missing}; take that pool out of the configuration if it is gone`,
+    );
   return {
     fence: highest?.fence ?? null,
-    shares: equalParts(service.pools, (pool) => isIn(token[pool]!, entries[pool]!)),
-    foreign: [...pools.flatMap(({ guard }) => foreignText(guard)), ...astray.map(({ pool, fence }) => `fence ${fence.v} on pool ${pool}`)],
-    token,
+    shares: equalParts(service.pools, (pool) => states.has(pool) && isIn(states.get(pool)!, entries[pool]!)),
+    foreign,
+    token: { states, leftOut } satisfies DeploymentsToken,
+    ...(leftOut.size === 0 ? {} : { leftOut: missing }),
   };
+};
+
+/** Why this route cannot be written over what was read: a pool that is to be in was left out. null: it can. */
+export const lackFor = ({ desired, previous }: Change): string | null => {
+  const { leftOut } = previous.token as DeploymentsToken;
+  const lacking = [...leftOut].find(([pool]) => !canSpare(desired, pool));
+  return lacking === undefined ? null : `pool ${lacking[0]} is to be in, and could not be read: ${lacking[1]}`;
 };
 
 /** One patch of one pool's Deployment. */
@@ -230,34 +262,40 @@ export interface Step {
   ops: readonly PatchOp[];
 }
 
+export interface Steps {
+  /** What each Deployment will be asked, to be tried without effect before anything is written. */
+  checks: readonly Step[];
+  /** The patches. Those of a phase in any order or at once, after all of the phase before; the first phase is one patch. */
+  phases: readonly (readonly Step[])[];
+}
+
 /**
- * In: `previous` of `deploymentsBack`. `checks`: what each Deployment will be asked, to be tried without effect before anything is written. `writes`: the patches
- * in their order. The first pool's Deployment goes first, since who has its fence has the service. Then who grows, then who shrinks, so that at no instant fewer
- * pools are in than before or after.
+ * In: `previous` of `deploymentsBack`. The first pool's Deployment goes first, of those that were read, since who has its fence has the service. Then who grows,
+ * then who shrinks, so that at no instant fewer pools are in than before or after. What was left out stays so.
  */
-export const deploymentSteps = (
-  { desired, fence, previous }: Change,
-  entries: Deployments,
-): { checks: readonly Step[]; writes: readonly Step[] } => {
-  const token = previous.token as DeploymentsToken;
+export const deploymentSteps = ({ desired, fence, previous }: Change, entries: Deployments): Steps => {
+  const { states } = previous.token as DeploymentsToken;
   const wanted = deploymentShares(desired);
   const text = formatFence(fence);
-  const plans = desired.pools.map(({ pool }) => {
-    const [state, entry] = [token[pool]!, entries[pool]!];
+  const plans = desired.pools.flatMap(({ pool }) => {
+    const [state, entry] = [states.get(pool), entries[pool]!];
+    if (state === undefined) return [];
     const target = wanted[pool]! > 0 ? entry.replicas : entry.out;
     const isRight = isIn(state, entry) === wanted[pool]! > 0;
     const scale: readonly PatchOp[] = isRight ? [] : [{ op: 'replace', path: '/spec/replicas', value: target }];
-    return { pool, scale, guard: fenceOps(state.guard, text), shrinks: !isRight && target < state.replicas };
+    return [{ pool, scale, guard: fenceOps(state.guard, text), shrinks: !isRight && target < state.replicas }];
   });
   const [first, ...others] = plans;
   assert(first !== undefined, `${desired.service} has no pools`);
   const whole = ({ pool, guard, scale }: (typeof plans)[number]): Step => ({ pool, ops: [...guard, ...scale] });
-  const between = [...others.filter(({ shrinks }) => !shrinks), ...others.filter(({ shrinks }) => shrinks)].map(whole);
+  const growing = others.filter(({ shrinks }) => !shrinks).map(whole);
+  const shrinking = others.filter(({ shrinks }) => shrinks).map(whole);
+  const isTwoStep = first.shrinks && others.length > 0;
   const last: Step = { pool: first.pool, ops: [{ op: 'test', path: FENCE_PATH, value: text }, ...first.scale] };
-  return {
-    checks: plans.map(whole),
-    writes: first.shrinks && between.length > 0 ? [{ pool: first.pool, ops: first.guard }, ...between, last] : [whole(first), ...between],
-  };
+  const phases = isTwoStep
+    ? [[{ pool: first.pool, ops: first.guard }], growing, [...shrinking, last]]
+    : [[whole(first)], growing, shrinking];
+  return { checks: plans.map(whole), phases: phases.filter((phase) => phase.length > 0) };
 };
 
 // ---- both ----
@@ -266,7 +304,7 @@ export const deploymentSteps = (
 const guardsOf = ({ token }: ReadBack): readonly (readonly [pool: string, guard: Guard])[] =>
   'guard' in (token as object)
     ? [['', (token as RouteToken).guard]]
-    : Object.entries(token as DeploymentsToken).map(([pool, { guard }]) => [pool, guard]);
+    : [...(token as DeploymentsToken).states].map(([pool, { guard }]) => [pool, guard]);
 
 /** A text that is no fence of ours blocks every write until a human puts it right, since nobody knows who wrote last. null: there is none. */
 export const blockedBy = (previous: ReadBack): string | null => guardsOf(previous).flatMap(([, guard]) => foreignText(guard))[0] ?? null;

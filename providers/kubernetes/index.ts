@@ -23,6 +23,7 @@ import { attempted, readBacksOf, unreadIn } from '../unread.ts';
 import { type Cluster, type ClusterConfig, openCluster, refusalOf } from './cluster.ts';
 import {
   blockedBy,
+  canSpare,
   type DeploymentEntry,
   deploymentRef,
   deploymentShape,
@@ -31,6 +32,7 @@ import {
   deploymentsBack,
   FENCE_ANNOTATION,
   type HttpRouteEntry,
+  lackFor,
   type ObjectRef,
   type PatchOp,
   refText,
@@ -42,6 +44,7 @@ import {
   textBefore,
   textOf,
 } from './convert.ts';
+import { createSlots, type Slots } from './slots.ts';
 
 export interface KubernetesConfig {
   kind: 'kubernetes';
@@ -61,7 +64,7 @@ const httpRoutes: Capabilities = {
 
 const deployments: Capabilities = { ...httpRoutes, weights: 'onOff' };
 
-/** What is asked of the API server at once, over all services of a read. */
+/** What is asked of one API server at once, over all services of a read; and patches of one write at once. */
 const AT_ONCE = 8;
 /** Of one cluster in one read: one that is gone must leave time for those that are there. */
 const CLUSTER_MS = 1500;
@@ -90,16 +93,8 @@ export const kubernetes = {
       quantise: (service) => modeOf(service.service).quantise(service),
       read: async (services, signal) => {
         const looking = lookingAt(clusterOf, context.ports, signal);
-        const found: Awaited<ReturnType<typeof attempted>>[] = [];
-        const left = [...services.entries()];
-        const work = async (): Promise<void> => {
-          for (let next = left.shift(); next !== undefined; next = left.shift()) {
-            const [at, service] = next;
-            found[at] = await attempted(service, () => readOne(looking, modeOf(service.service), service));
-          }
-        };
-        await Promise.all(Array.from({ length: AT_ONCE }, work));
-        return readBacksOf(found, signal);
+        const reading = services.map((service) => attempted(service, () => modeOf(service.service).read(looking, service)));
+        return readBacksOf(await Promise.all(reading), signal);
       },
       apply: async (changes, signal) => {
         const names = changes.map(({ desired }) => desired.service);
@@ -127,10 +122,12 @@ interface Mode {
   /** A write puts right what is foreign. Backends of no pool are left alone. */
   mendsForeign: boolean;
   quantise(service: ProviderService): Readonly<Record<string, number>>;
-  refs(service: ProviderService): readonly { pool: string; ref: ObjectRef }[];
-  /** In: the bodies in the order of `refs`. Throws for a body that does not fit. */
-  back(service: ProviderService, bodies: readonly unknown[]): ReadBack;
-  writes(change: Change): { checks: readonly Write[]; writes: readonly Write[] };
+  /** Throws Fault ERR_PROVIDER, the transport's error or the signal's reason. */
+  read(get: Get, service: ProviderService): Promise<ReadBack>;
+  /** Why what was read is too little for this change; null: it is enough. */
+  lackFor(change: Change): string | null;
+  /** `phases`: those of a phase go side by side, after all of the phase before. */
+  writes(change: Change): { checks: readonly Write[]; phases: readonly (readonly Write[])[] };
   owns(service: ProviderService): readonly Owned[];
 }
 
@@ -141,9 +138,12 @@ const routeMode = (entry: HttpRouteEntry): Mode => {
   return {
     mendsForeign: false,
     quantise: routeShares,
-    refs: () => [{ pool: '', ref }],
-    back: (service, [body]) => routeBack(service, entry, routeShape.parse(body)),
-    writes: (change) => ({ checks: [], writes: [{ pool: '', ref, ops: routeOps(change, entry) }] }),
+    read: async (get, service) => {
+      const route = await getAs(get, ref, routeShape);
+      return fitting([ref], () => routeBack(service, entry, route));
+    },
+    lackFor: () => null,
+    writes: (change) => ({ checks: [], phases: [[{ pool: '', ref, ops: routeOps(change, entry) }]] }),
     owns: () => [
       {
         object: refText(ref),
@@ -164,12 +164,22 @@ const deploymentsMode = (entries: Readonly<Record<string, DeploymentEntry>>): Mo
   return {
     mendsForeign: true,
     quantise: deploymentShares,
-    refs: ({ pools }) => pools.map(({ pool }) => ({ pool, ref: refOf(pool) })),
-    back: (service, bodies) =>
-      deploymentsBack(service, entries, new Map(service.pools.map(({ pool }, at) => [pool, deploymentShape.parse(bodies[at])]))),
+    read: async (get, service) => {
+      const looks = await Promise.all(service.pools.map(async ({ pool }) => ({ pool, ...(await looked(get, refOf(pool))) })));
+      const missing = looks.flatMap((look) => ('error' in look ? [look] : []));
+      const needed = missing.find(({ pool }) => !canSpare(service, pool));
+      if (needed !== undefined) throw needed.error;
+      const found = new Map(looks.flatMap((look) => ('body' in look ? [[look.pool, look.body] as const] : [])));
+      const leftOut = new Map(missing.map(({ pool, error }) => [pool, errorText(error)]));
+      return fitting(
+        service.pools.map(({ pool }) => refOf(pool)),
+        () => deploymentsBack(service, entries, found, leftOut),
+      );
+    },
+    lackFor,
     writes: (change) => {
-      const { checks, writes } = deploymentSteps(change, entries);
-      return { checks: checks.map(withRef), writes: writes.map(withRef) };
+      const { checks, phases } = deploymentSteps(change, entries);
+      return { checks: checks.map(withRef), phases: phases.map((phase) => phase.map(withRef)) };
     },
     owns: ({ pools }) =>
       pools.map(({ pool }) => ({
@@ -188,29 +198,47 @@ const deploymentsMode = (entries: Readonly<Record<string, DeploymentEntry>>): Mo
 type ClusterOf = (ref: ObjectRef) => Cluster;
 type Get = (ref: ObjectRef) => Promise<unknown>;
 
-/** One read of many objects. A cluster that once did not answer in time is not asked again in it. */
+/** One read of many objects. A cluster that once did not answer in time is not asked again in it, and takes no time from the others. */
 const lookingAt = (clusterOf: ClusterOf, { timers }: Pick<Ports, 'timers'>, signal: AbortSignal): Get => {
   const silent = new Map<string, unknown>();
-  return async (ref) => {
-    if (silent.has(ref.cluster)) throw silent.get(ref.cluster);
-    return withDeadline(timers, CLUSTER_MS, `cluster ${ref.cluster}`, (inner) => getOne(clusterOf, ref, inner), signal).catch(
-      (error: unknown) => {
-        if (!(error instanceof Fault && error.code === 'ERR_PROVIDER')) silent.set(ref.cluster, error);
-        throw error;
-      },
-    );
+  const slots = new Map<string, Slots>();
+  const slotsOf = (cluster: string): Slots => {
+    const known = slots.get(cluster) ?? createSlots(AT_ONCE);
+    slots.set(cluster, known);
+    return known;
   };
+  return async (ref) =>
+    slotsOf(ref.cluster)(async () => {
+      if (silent.has(ref.cluster)) throw silent.get(ref.cluster);
+      return withDeadline(timers, CLUSTER_MS, `cluster ${ref.cluster}`, (inner) => getOne(clusterOf, ref, inner), signal).catch(
+        (error: unknown) => {
+          if (!(error instanceof Fault && error.code === 'ERR_PROVIDER')) silent.set(ref.cluster, error);
+          throw error;
+        },
+      );
+    });
 };
 
-/** Throws Fault ERR_PROVIDER, the transport's error or the signal's reason. */
-const readOne = async (get: Get, mode: Mode, service: ProviderService): Promise<ReadBack> => {
-  const refs = mode.refs(service);
-  const bodies = await Promise.all(refs.map(({ ref }) => get(ref)));
+/** Throws Fault ERR_PROVIDER for a body that is another thing, and what `get` throws. */
+const getAs = async <T>(get: Get, ref: ObjectRef, shape: z.ZodType<T>): Promise<T> => {
+  const body = await get(ref);
+  return fitting([ref], () => shape.parse(body));
+};
+
+/** Never rejects. */
+const looked = (get: Get, ref: ObjectRef): Promise<{ body: z.infer<typeof deploymentShape> } | { error: unknown }> =>
+  getAs(get, ref, deploymentShape).then(
+    (body) => ({ body }),
+    (error: unknown) => ({ error }),
+  );
+
+/** Throws Fault ERR_PROVIDER that names the objects. */
+const fitting = <T>(refs: readonly ObjectRef[], convert: () => T): T => {
   try {
-    return mode.back(service, bodies);
+    return convert();
   } catch (error) {
     const what = error instanceof z.ZodError ? `is not as expected: ${z.prettifyError(error)}` : errorText(error);
-    throw new Fault('ERR_PROVIDER', `${refs.map(({ ref }) => refText(ref)).join(', ')}: ${what}`);
+    throw new Fault('ERR_PROVIDER', `${refs.map(refText).join(', ')}: ${what}`);
   }
 };
 
@@ -247,23 +275,38 @@ const applyOne = async (clusterOf: ClusterOf, mode: Mode, change: Change, signal
   const unread = unreadIn([change]);
   if (unread !== null) return unread;
   if (previous.token === null) return { outcome: 'undecided', because: `${desired.service}: it has not been read yet` };
+  const lack = mode.lackFor(change);
+  if (lack !== null) return { outcome: 'undecided', because: `${desired.service}: ${lack}` };
   const blocked = blockedBy(previous);
   if (blocked !== null) return { outcome: 'conflict', because: `${desired.service}: ${blocked} stands where the fence belongs; remove it` };
   if (isThere(mode, change, shares)) return { outcome: 'applied' };
-  const { checks, writes } = mode.writes(change);
+  const { checks, phases } = mode.writes(change);
+  const patching = (isTrial: boolean) => (write: Write) => patchOne({ clusterOf, previous, fence, isTrial }, write, signal);
   // Several objects are several transactions: each is tried first, so that what can be refused is refused before anything is written.
-  for (const check of checks.length > 1 ? checks : []) {
-    const outcome = await patchOne({ clusterOf, previous, fence, isTrial: true }, check, signal);
-    if (outcome.outcome !== 'applied') return outcome;
-  }
-  for (const [at, write] of writes.entries()) {
-    const outcome = await patchOne({ clusterOf, previous, fence, isTrial: false }, write, signal);
-    if (outcome.outcome === 'applied') continue;
-    if (at === 0) return outcome;
-    const because = `${outcome.because}; ${at} of ${writes.length} steps were written`;
-    return { outcome: outcome.outcome === 'fatal' ? 'fatal' : 'undecided', because };
+  const tried = checks.length > 1 ? await sideBySide(checks, patching(true)) : [];
+  const refused = tried.find(({ outcome }) => outcome !== 'applied');
+  return refused ?? inPhases(phases, patching(false));
+};
+
+/** Who has the object of the first phase has the service: refused there, nothing was written. */
+const inPhases = async (phases: readonly (readonly Write[])[], patch: (write: Write) => Promise<Applied>): Promise<Applied> => {
+  let written = 0;
+  for (const phase of phases) {
+    const outcomes = await sideBySide(phase, patch);
+    written += outcomes.filter(({ outcome }) => outcome === 'applied').length;
+    const failed = outcomes.find((outcome) => outcome.outcome !== 'applied');
+    if (failed === undefined) continue;
+    if (phase === phases[0]) return failed;
+    const because = `${failed.because}; ${written} of ${phases.flat().length} steps were written`;
+    return { outcome: failed.outcome === 'fatal' ? 'fatal' : 'undecided', because };
   }
   return { outcome: 'applied' };
+};
+
+/** None waits for another's outcome. In: `work` that does not reject. */
+const sideBySide = async <T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> => {
+  const slots = createSlots(AT_ONCE);
+  return Promise.all(items.map((item) => slots(() => work(item))));
 };
 
 /** The nonce is new with every look, so it is no reason to write: what stays foreign would be one for ever. */

@@ -18,6 +18,7 @@ import {
   placeOf,
   type ReadingProvider,
   readOnly,
+  routeFor,
 } from '../publish/pending.ts';
 import type { Store } from '../store/store.ts';
 import { filesOf } from './files.ts';
@@ -90,11 +91,12 @@ const lookAt = async (
   name: string,
   provider: ReadingProvider,
   services: readonly ServiceConfig[],
+  decided: Decided,
 ): Promise<readonly (readonly [string, Look])[]> => {
   const read = (some: readonly ServiceConfig[]): Promise<readonly (readonly [string, Look])[]> =>
     withDeadline(timers, READ_MS, `reading from provider ${name}`, (signal) =>
       provider.read(
-        some.map((s) => byHand(s, {})),
+        some.map((s) => byHand(s, routeFor(s, decided))),
         signal,
       ),
     ).then((found) => some.map((s) => [placeOf(name, s.name), { provider, back: found.get(s.name) }] as const));
@@ -114,12 +116,13 @@ const lookAll = async (
   ports: Ports,
   providers: OpenedProviders,
   services: readonly ServiceConfig[],
+  decided: Decided,
 ): Promise<ReadonlyMap<string, Look>> => {
   const looks = await Promise.all(
     [...new Set(services.flatMap(pathsOf))].map(async (name) => {
       const some = services.filter((s) => pathsOf(s).includes(name));
       try {
-        return await lookAt(ports, name, readOnly(await providers.provider(name)), some);
+        return await lookAt(ports, name, readOnly(await providers.provider(name)), some, decided);
       } catch (error) {
         return some.map((s) => [placeOf(name, s.name), { because: errorText(error) }] as const);
       }
@@ -182,7 +185,7 @@ const planWith = async ({ options, context, config, decided, store }: Work): Pro
   const services = chosen(decided.cluster, options.service);
   const providers = (context.providers ?? openedProviders)(config, context.ports, store);
   try {
-    const pending = pendingOf(decided, await lookAll(context.ports, providers, services));
+    const pending = pendingOf(decided, await lookAll(context.ports, providers, services, decided));
     const outcome = outcomeOf(pending);
     const data = { outcome, cluster: decided.cluster.name, v: decided.routing?.v ?? 0, services: pending };
     if (options.json === true) context.out(`${JSON.stringify(data)}\n`);

@@ -47,14 +47,16 @@ export interface RouteContext extends Saying {
   open?: typeof openCommandStore;
 }
 
-const servedText = ({ shares, fence, foreign, unread }: ReadBack): string => {
+const servedText = ({ shares, fence, foreign, unread, leftOut }: ReadBack): string => {
   if (unread !== undefined) return `nobody knows: ${unread}`;
   const by = fence === null ? 'no fence' : `fence ${fence.v} by ${fence.writer}${isManual(fence) ? ', set by hand' : ''}`;
-  return `${routeText(shares)}; ${by}${foreign.length === 0 ? '' : `; strange answers ${list(foreign)}`}`;
+  const strange = foreign.length === 0 ? '' : `; strange answers ${list(foreign)}`;
+  return `${routeText(shares)}; ${by}${strange}${leftOut === undefined ? '' : `; left out: ${leftOut}`}`;
 };
 
-const servedData = ({ shares, fence, foreign, unread }: ReadBack) => ({
+const servedData = ({ shares, fence, foreign, unread, leftOut }: ReadBack) => ({
   ...(unread === undefined ? {} : { unread }),
+  ...(leftOut === undefined ? {} : { leftOut }),
   shares,
   fence,
   manual: fence !== null && isManual(fence),

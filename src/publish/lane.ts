@@ -1,7 +1,7 @@
 // One provider's lane: a turn reads what is served, compares it with what was decided, and writes what differs, once. Turns follow one another, so that
 // this process never has two writes of one service under way there. What fails of one service or batch does not hold up the others.
 import { stateHash } from '../../providers/fence.ts';
-import type { Fence, Provider } from '../../providers/provider.ts';
+import type { Fence, Provider, ReadBack } from '../../providers/provider.ts';
 import type { Term } from '../coordinate/coordinator.ts';
 import type { Sight } from '../coordinate/read.ts';
 import { activeOverrides, stopOn } from '../decide/override.ts';
@@ -10,13 +10,13 @@ import type { AppliedRecord, ClusterConfig, Routing } from '../model.ts';
 import { withDeadline } from '../ports.ts';
 import { drains } from './batches.ts';
 import { createPatience } from './patience.ts';
-import { desiredOf, newsOf, nonceOf, type Step, stepFor, type Unsettled, type Wanted, writable } from './plan.ts';
+import { desiredOf, leftOutNews, newsOf, nonceOf, type Step, stepFor, type Unsettled, type Wanted, writable } from './plan.ts';
 import { PROVIDER_TIMEOUT_MS, RETRY_MS, type RoundOptions, type Undone, writeRound } from './round.ts';
 import { SETTLE_DEADLINE_MS } from './settle.ts';
 import type { Told } from './told.ts';
 
 const REASSERT_MS = 30_000;
-/** A human who adopts or acknowledges what is served should not wait for the next routine look. */
+/** A human who adopts or acknowledges what is served should not wait for the next routine look; nor should what was left out and is back. */
 const FROZEN_LOOK_MS = 5000;
 const LOOK_AGAIN_MS = 200;
 /** Bounds of the wait that a busy vendor asks for. In the way of a drain only the vendor's own counts. */
@@ -52,6 +52,8 @@ export const createLane = (options: LaneOptions): Lane => {
   const { ports, log, name, provider, late, book, told, standing, settling, stopped } = options;
   const patience = createPatience(ports.clock);
   let isBehind = false;
+  /** What the last look had left out, by service. */
+  let leftOut: ReadonlyMap<string, string> = new Map();
 
   /** What an earlier coordinator wrote so lately that it may not show yet; its receipt is not known here. Short terms only: clocks may differ by any span. */
   const inherited = (applied: AppliedRecord | null, term: Term): Unsettled | null => {
@@ -94,6 +96,18 @@ export const createLane = (options: LaneOptions): Lane => {
     }
   };
 
+  /** What was left out at two looks in a row is told of; one may be a reply that was slow. */
+  const reportLeftOut = async (steps: readonly Step[], back: ReadonlyMap<string, ReadBack>): Promise<void> => {
+    const now = new Map([...back].flatMap(([service, { leftOut: what }]) => (what === undefined ? [] : [[service, what] as const])));
+    const before = leftOut;
+    leftOut = now;
+    for (const { service } of steps) {
+      const what = now.get(service);
+      if (what === undefined) await told.say(name, service, null, 'left-out');
+      else if (before.has(service)) await told.say(name, service, leftOutNews(service, what), 'left-out');
+    }
+  };
+
   /** Counts these, and lets it be known of those that have failed often or long enough. */
   const failed = (undone: ReadonlyMap<string, Undone>): void => {
     if (stopped.aborted) return;
@@ -123,6 +137,7 @@ export const createLane = (options: LaneOptions): Lane => {
     if (changed) return LOOK_AGAIN_MS;
     // Users first: what is told costs a transaction of the store for each service.
     await report(steps, term, seen);
+    await reportLeftOut(steps, back);
     const well = steps.filter((step) => !held.includes(step) && !undone.has(step.service));
     standing.worked(
       name,
@@ -144,7 +159,7 @@ export const createLane = (options: LaneOptions): Lane => {
       return busyPauseMs(askedMs, isDrain ? LOOK_AGAIN_MS : BUSY_MIN_MS);
     }
     const dueMs = steps.map((step) => {
-      if (step.kind === 'done') return REASSERT_MS;
+      if (step.kind === 'done') return leftOut.has(step.service) ? FROZEN_LOOK_MS : REASSERT_MS;
       return step.kind === 'write' ? patience.waitMs(step.change) || RETRY_MS : FROZEN_LOOK_MS;
     });
     return Math.min(...dueMs, late.nextLookMs(name));

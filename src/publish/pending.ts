@@ -109,6 +109,12 @@ const routingOf = (service: ServiceConfig, decided: Decided): ServiceRouting | s
   return 'no route was decided yet; start a replica, or add --route-from-config to see the configured one';
 };
 
+/** What to ask the providers for: that route; empty where there is none. */
+export const routeFor = (service: ServiceConfig, decided: Decided): Route => {
+  const routing = routingOf(service, decided);
+  return typeof routing === 'string' ? {} : routing.route;
+};
+
 // ---- sentences ----
 
 const changesText = (served: Route | null, planned: Route): string => {
@@ -130,6 +136,8 @@ const foreignText = (foreign: readonly string[]): string => {
   const more = foreign.length > FOREIGN_SHOWN ? ` and ${foreign.length - FOREIGN_SHOWN} more` : '';
   return foreign.length === 0 ? '' : `; also served, and no pool's: ${foreign.slice(0, FOREIGN_SHOWN).join(', ')}${more}`;
 };
+
+const leftOutText = (back: ReadBack | undefined): string => (back?.leftOut === undefined ? '' : `; left out: ${back.leftOut}`);
 
 const WHY: Readonly<Record<(Step & { kind: 'write' })['why'], string>> = {
   behind: '',
@@ -193,7 +201,7 @@ const judged = (
   const { desired, step } = stepOf(service, routing, look, name, decided);
   const about = aboutOf(service, name, back);
   const { from, ...known } = about;
-  const strange = foreignText(about.foreign);
+  const strange = `${foreignText(about.foreign)}${leftOutText(back)}`;
   if (step.kind === 'ahead' || step.kind === 'manual') {
     const todo = step.kind === 'ahead' ? 'tidegate adopt' : 'tidegate ack';
     return still(about, 'frozen', `frozen: ${step.because}; nothing is written until a human runs ${todo}${strange}`);
@@ -206,7 +214,7 @@ const judged = (
     return { ...known, state: 'first-fence', planned, fence: { from, to }, says, takes: provider.owns([desired]) };
   }
   if (step.kind === 'done') {
-    const says = `${headOf(about)}: nothing to do, ${routeText(planned)} (${from === null ? 'no fence' : `fence ${from}`})`;
+    const says = `${headOf(about)}: nothing to do, ${routeText(planned)} (${from === null ? 'no fence' : `fence ${from}`})${strange}`;
     return { ...known, state: 'unchanged', planned, fence: { from, to: from }, says, takes: [] };
   }
   const says = `${headOf(about)}: ${changesText(about.served, planned)} (${fenceText(from, routing.fence)}${WHY[step.why]})${strange}`;

@@ -179,6 +179,13 @@ export const newsOf = (step: Step): News | null => {
     : { type: 'provider.fence_lost', severity: 'warning', summary: step.because };
 };
 
+/** `leftOut`: as it was read. Beside whatever else is to be told of the service. */
+export const leftOutNews = (service: string, leftOut: string): News => ({
+  type: 'provider.left_out',
+  severity: 'warning',
+  summary: `${service}: ${leftOut}; nothing is to be sent there, so the rest is written without it, and it is brought into line when it can be read again`,
+});
+
 /** How what is served differs from what was decided, after the rounding this provider does; null: it does not. */
 export const driftOf = (desired: ProviderService, back: ReadBack, quantise: Provider['quantise']): string | null => {
   const expected = quantise(desired);

@@ -2,9 +2,10 @@
 // and which credentials are taken. Over stand-ins; what only a real API server can prove is in test/system/kubernetes.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { stateHash } from '../../providers/fence.ts';
+import { formatFence, stateHash } from '../../providers/fence.ts';
 import { openCluster } from '../../providers/kubernetes/cluster.ts';
 import {
+  canSpare,
   deploymentShares,
   deploymentSteps,
   deploymentsBack,
@@ -191,11 +192,15 @@ describe('a Deployment per pool', () => {
       fc.property(
         fc.array(fc.nat(4), { minLength: 3, maxLength: 3 }),
         fc.array(fc.nat(1000), { minLength: 3, maxLength: 3 }),
-        (replicas, shares) => {
+        // Those of a phase in any order.
+        fc.boolean(),
+        (replicas, shares, isReversed) => {
           fc.pre(shares.some((share) => share > 0));
           const desired = sharing(api, ...shares);
           const change = changeTo(desired, 2, stateOf(replicas));
-          const { checks, writes } = deploymentSteps(change, deploymentEntries(api));
+          const { checks, phases } = deploymentSteps(change, deploymentEntries(api));
+          const writes = phases.flatMap((phase) => (isReversed ? phase.toReversed() : phase));
+          expect(phases[0]).toHaveLength(1);
           const counts = new Map(api.pools.map(({ pool }, at) => [pool, replicas[at]!]));
           const inside = (): number => [...counts.values()].filter((count) => count > 0).length;
           const before = inside();
@@ -217,9 +222,56 @@ describe('a Deployment per pool', () => {
     );
   });
 
+  test('whichever pools are left out of those that are to be out, what is written and what is read then agree, and no more pools go out than before or after', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(4), { minLength: 3, maxLength: 3 }),
+        fc.array(fc.constantFrom(0, 100, 500, 1000), { minLength: 3, maxLength: 3 }),
+        fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
+        fc.boolean(),
+        (replicas, shares, silent, isReversed) => {
+          fc.pre(shares.some((share) => share > 0));
+          const desired = sharing(api, ...shares);
+          const leftOut = new Map(
+            api.pools.flatMap(({ pool }, at) => (silent[at] === true && canSpare(desired, pool) ? [[pool, 'it is silent'] as const] : [])),
+          );
+          const isThere = ({ pool }: { pool: string }) => !leftOut.has(pool);
+          const counts = new Map(api.pools.map(({ pool }, at) => [pool, replicas[at]!]));
+          const old = formatFence(changeTo(api, 1, stateOf([0, 0, 0])).fence);
+          const look = (text: string): ReadBack => {
+            const object = (count: number) => ({
+              metadata: { resourceVersion: '7', annotations: { 'tidegate.dev/fence': text } },
+              spec: { replicas: count },
+            });
+            const found = new Map(desired.pools.filter(isThere).map(({ pool }) => [pool, object(counts.get(pool)!)]));
+            return deploymentsBack(desired, deploymentEntries(api), found, leftOut);
+          };
+          const change = changeTo(desired, 2, look(old));
+          const { checks, phases } = deploymentSteps(change, deploymentEntries(api));
+          const inside = (): number => desired.pools.filter((pool) => isThere(pool) && counts.get(pool.pool)! > 0).length;
+          const before = inside();
+          const after = Object.values(deploymentShares(desired)).filter((share) => share > 0).length;
+          for (const { pool, ops } of phases.flatMap((phase) => (isReversed ? phase.toReversed() : phase))) {
+            expect(leftOut.has(pool)).toBe(false);
+            const scaled = ops.find(({ path }) => path === '/spec/replicas');
+            if (scaled !== undefined) counts.set(pool, scaled.value as number);
+            expect(inside()).toBeGreaterThanOrEqual(Math.min(before, after));
+          }
+          expect(checks.map(({ pool }) => pool)).toEqual(desired.pools.filter(isThere).map(({ pool }) => pool));
+          expect(look(formatFence(change.fence))).toMatchObject({ fence: change.fence, shares: deploymentShares(desired), foreign: [] });
+        },
+      ),
+    );
+  });
+
   test('replicas that an autoscaler chose are left alone while the pool stays in', () => {
-    const { writes } = deploymentSteps(changeTo(api, 2, stateOf([7, 1, 3])), deploymentEntries(api));
-    expect(writes.flatMap(({ ops }) => ops).filter(({ path }) => path === '/spec/replicas')).toEqual([]);
+    const { phases } = deploymentSteps(changeTo(api, 2, stateOf([7, 1, 3])), deploymentEntries(api));
+    expect(
+      phases
+        .flat()
+        .flatMap(({ ops }) => ops)
+        .filter(({ path }) => path === '/spec/replicas'),
+    ).toEqual([]);
     expect(stateOf([7, 1, 0]).shares).toEqual({ 'eu-west': 500, 'us-east': 500, 'ap-south': 0 });
   });
 

@@ -134,6 +134,35 @@ test('a service that could not be read is not written and is told of, and the ot
   await p.publisher.stop();
 });
 
+test('what was left out of a service keeps nothing from being written, is told once while it lasts, and is looked for soon', async () => {
+  let isSilent = true;
+  const p = publishing((inner) => ({
+    ...inner,
+    read: async (services, signal) => {
+      const found = new Map(await inner.read(services, signal));
+      const back = found.get('web')!;
+      return isSilent ? found.set('web', { ...back, leftOut: 'pool b: its cluster is gone' }) : found;
+    },
+  }));
+  await p.virtual.advance(20);
+  expect([p.fenceOf('web'), p.fenceOf('api')]).toEqual([1, 2]);
+  // One look may have been a slow reply.
+  expect(p.pages()).toEqual([]);
+  await p.virtual.advance(60_000);
+  expect(p.calls.writes.length).toBe(1);
+  expect(p.pages().map(({ type }) => type)).toEqual(['provider.left_out']);
+  expect(p.pages()).toMatchObject([{ summary: expect.stringContaining('pool b: its cluster is gone') }]);
+  expect(p.applied('web')).toMatchObject({ outcome: 'applied', fence: 1 });
+  isSilent = false;
+  p.zone.services.set('web', { ...p.zone.services.get('web')!, shares: { a: 500, b: 500 } });
+  await p.virtual.advance(5100);
+  expect(p.zone.services.get('web')?.shares).toEqual({ a: 1000, b: 0 });
+  isSilent = true;
+  await p.virtual.advance(60_000);
+  expect(p.pages().map(({ type }) => type)).toEqual(['provider.left_out', 'provider.drift', 'provider.left_out']);
+  await p.publisher.stop();
+});
+
 describe('a provider that differs', () => {
   test('and is ahead of the store is left alone: frozen, told once', async () => {
     const p = publishing();
