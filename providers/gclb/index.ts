@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { z } from 'zod';
 import { errorText, Fault } from '../../src/errors.ts';
 import type { Ports } from '../../src/ports.ts';
+import { assertBatch, behindIn } from '../batch.ts';
 import type {
   Applied,
   Capabilities,
@@ -219,9 +220,7 @@ interface Writer {
 }
 
 const apply = async (writer: Writer, changes: readonly Change[], signal: AbortSignal): Promise<Applied> => {
-  const names = changes.map(({ desired }) => desired.service);
-  assert(changes.length > 0, 'an empty batch');
-  assert(new Set(names).size === names.length, `a batch that names a service twice: ${names.join(', ')}`);
+  assertBatch(changes);
   for (const { desired } of changes) writer.mode.quantise(desired);
   const [change] = changes as readonly [Change];
   if (changes.length > 1)
@@ -234,11 +233,11 @@ const apply = async (writer: Writer, changes: readonly Change[], signal: AbortSi
 
 const applyOne = async (writer: Writer, change: Change, signal: AbortSignal): Promise<Applied> => {
   const { mode, ports } = writer;
-  const { desired, fence, previous } = change;
+  const { desired, previous } = change;
   const { service } = desired;
   const where = `write of ${service} to ${mode.describe(service)}`;
-  if (previous.fence !== null && previous.fence.v > fence.v)
-    return { outcome: 'conflict', because: `${where}: it carries fence ${previous.fence.v}, ours is ${fence.v}` };
+  const behind = behindIn([change]);
+  if (behind !== null) return behind;
   const token = previous.token as Token | null;
   if (token === null) return { outcome: 'undecided', because: `${where}: it was not read before` };
   if (token.unusable !== null) return { outcome: 'fatal', because: `${where}: ${token.unusable}` };

@@ -9,13 +9,13 @@ import {
 import { z } from 'zod';
 import { Fault } from '../../src/errors.ts';
 import { type Ports, withDeadline } from '../../src/ports.ts';
+import { assertBatch, servicesIn } from '../batch.ts';
 import type { Applied, Capabilities, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
 import { attempted, readBacksOf, unreadIn } from '../unread.ts';
 import { type AwsContext, credentialsFrom, FIXED } from './account.ts';
-import type { RoutingControlsConfig } from './config.ts';
+import { CHECKED_ON, type RoutingControlsConfig } from './config.ts';
 import { failureOf, faultOf, outcomeOf } from './failure.ts';
 import { handlerOver } from './handler.ts';
-import { assertBatch, CHECKED_ON, some } from './records.ts';
 import { onOffShares, switchesOf } from './switches.ts';
 import { shaped } from './zone.ts';
 
@@ -195,7 +195,7 @@ const applyAll = async (cluster: Cluster, arnOf: ArnOf, changes: readonly Change
   const unread = unreadIn(changes);
   if (unread !== null) return unread;
   if (entries.length === 0) return { outcome: 'applied' };
-  const where = `route53: routing controls of ${some(changes)}`;
+  const where = `route53: routing controls of ${servicesIn(changes)}`;
   try {
     const request = { UpdateRoutingControlStateEntries: entries };
     const reply = await atAnyEndpoint(cluster, signal, (client, options) =>
