@@ -66,6 +66,7 @@ const PURE_FILES = [
   'src/publish/batches.ts',
   'src/publish/paths.ts',
   'src/publish/plan.ts',
+  'providers/addresses.ts',
   'providers/batch.ts',
   'providers/fence.ts',
   'providers/rounding.ts',

@@ -2,8 +2,8 @@
 // Addresses are compared and sent in their canonical spelling. Ignores TTLs of what is served: the hash in the fence tells those.
 // pure
 import assert from 'node:assert/strict';
-import { canonicalAddress } from '../../src/dns/address.ts';
 import { Fault } from '../../src/errors.ts';
+import { addressOf } from '../addresses.ts';
 import { formatFence, parseFence } from '../fence.ts';
 import type { Change, ProviderService, ReadBack } from '../provider.ts';
 import type { SwapRequest } from './wire.ts';
@@ -18,12 +18,8 @@ interface Token {
 export const quantise = ({ pools }: ProviderService): Record<string, number> =>
   Object.fromEntries(pools.map(({ pool, share }) => [pool, share]));
 
-const addressesOf = (answers: readonly string[]): string[] =>
-  answers.map((answer) => {
-    const address = canonicalAddress(answer);
-    assert(address !== null, `answer "${answer}" is not an IP address; the configuration should not have let it pass`);
-    return address;
-  });
+/** In their order, which is the one they are answered in. */
+const addressesOf = (answers: readonly string[]): string[] => answers.map(addressOf);
 
 /** What the zone holds of a service. Throws Fault ERR_PROVIDER for a fence that nobody here wrote: who did is a question for a human. */
 export const readBackOf = ({ service, pools }: ProviderService, served: ZoneService | undefined): ReadBack => {

@@ -2,12 +2,13 @@
 // deletes a record that is gone leaves nothing is documented and not yet seen by us on a real zone, so by default (`fencing: marker`) the fences are
 // looked at once more right before each write, and a late writer is waited for. With `fencing: conditional` the batch alone decides.
 import { errorText, Fault } from '../../src/errors.ts';
+import { quantise } from '../addresses.ts';
 import { assertBatch, behindIn, servicesIn } from '../batch.ts';
 import { fenceName } from '../fence.ts';
 import type { Applied, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
 import { type Client, resultOf } from './client.ts';
 import { BATCH_RECORDS, type RecordsConfig } from './config.ts';
-import { type Batch, batchOf, isSameFence, joined, quantise, type RecordsToken, readBackOf, recordsOf } from './dns-convert.ts';
+import { type Batch, batchOf, isSameFence, joined, type RecordsToken, readBackOf, recordsOf } from './dns-convert.ts';
 import { appliedBy } from './replies.ts';
 import { batchReply, type DnsRecord, records } from './shapes.ts';
 
