@@ -9,7 +9,7 @@ import { rcodeName, readHeader, TYPE, txtBytes } from '../src/dns/wire.ts';
 import { errorText, Fault } from '../src/errors.ts';
 import type { Ports } from '../src/ports.ts';
 import { assertBatch, behindIn, servicesIn } from './batch.ts';
-import { fenceName, formatFence } from './fence.ts';
+import { FENCE_TTL_S, fenceName, formatFence } from './fence.ts';
 import type { Applied, Change, ProviderContext } from './provider.ts';
 
 export interface DynamicUpdateConfig {
@@ -54,9 +54,6 @@ export const fenceUpdates = ({ desired, fence }: Change): readonly Update[] => {
     { act: 'add', name, type: TYPE.TXT, ttlS: FENCE_TTL_S, data: txtBytes(formatFence(fence)) },
   ];
 };
-
-/** Nobody but us asks for it, and we ask the server itself. */
-const FENCE_TTL_S = 60;
 
 /** An alias shadows what is beside it: the server would drop our records without a word (RFC 2136 3.4.2.2). */
 export const ALIAS = 'CNAME ';

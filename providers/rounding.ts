@@ -62,3 +62,16 @@ export const poolsIn = <P extends Share>(pools: readonly P[]): readonly P[] => {
   const most = Math.max(...carrying.map(({ share, configuredShare }) => share / configuredShare));
   return carrying.filter(({ share, configuredShare }) => share / configuredShare === most);
 };
+
+/** Names of the pools that are in. Throws for an empty route. */
+export const namesIn = ({ service, pools }: { service: string; pools: readonly Share[] }): ReadonlySet<string> => {
+  const inside = new Set(poolsIn(pools).map(({ pool }) => pool));
+  assert(inside.size > 0, `${service}: an empty route; no pool has a share`);
+  return inside;
+};
+
+/** Equal parts in thousandths over the pools that are in, all named: what is said of a route where nothing weighs. null: none is in. */
+export const equalShares = (
+  pools: readonly Pick<Share, 'pool'>[],
+  isIn: (pool: string) => boolean,
+): Readonly<Record<string, number>> | null => thousandthsOf(new Map(pools.map(({ pool }) => [pool, isIn(pool) ? 1 : 0])));

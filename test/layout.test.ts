@@ -69,6 +69,7 @@ const PURE_FILES = [
   'providers/addresses.ts',
   'providers/batch.ts',
   'providers/fence.ts',
+  'providers/pool-names.ts',
   'providers/rounding.ts',
   'src/converge/landing.ts',
   'src/converge/measure.ts',

@@ -4,15 +4,13 @@
 // old names an id that is gone; and a latch that never changes, so that of two first writers one makes a record that is there already. Either ends the batch.
 import { canonicalAddress } from '../../src/dns/address.ts';
 import { addressesOf, addressesServed, sharesOf, typeOf } from '../addresses.ts';
-import { fenceName, formatFence, parseFence } from '../fence.ts';
+import { FENCE_TTL_S, fenceName, formatFence, parseFence } from '../fence.ts';
 import type { Change, Fence, ProviderService, ReadBack } from '../provider.ts';
+import { AUTOMATIC_TTL } from './config.ts';
 import type { DnsRecord } from './shapes.ts';
 
 /** For humans who look at the zone, and what makes a first write conditional. */
 const LATCH = 'tidegate: the record beside this one says who wrote last';
-const FENCE_TTL_S = 60;
-/** `ttl: 1` is Cloudflare's word for automatic, the only one that proxied records take. */
-const AUTOMATIC = 1;
 
 // ---- reading ----
 
@@ -85,7 +83,7 @@ export const batchOf = ({ desired, fence, previous }: Change, proxied: boolean):
   const present = token?.addresses ?? [];
   const wanted = addressesServed(desired);
   const isProxied = present[0]?.proxied ?? proxied;
-  const ttl = isProxied ? AUTOMATIC : desired.ttlS;
+  const ttl = isProxied ? AUTOMATIC_TTL : desired.ttlS;
   const kept = present.filter(
     (each, at) => wanted.includes(textOf(each)) && present.findIndex((other) => textOf(other) === textOf(each)) === at,
   );

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import type { Change as SetChange } from '@aws-sdk/client-route-53';
 import { addressesOf, typeOf } from '../addresses.ts';
-import { fenceName, formatFence, parseFence } from '../fence.ts';
+import { FENCE_TTL_S, fenceName, formatFence, parseFence } from '../fence.ts';
 import type { Change, Fence, ProviderService, ReadBack } from '../provider.ts';
 import { thousandthsOf, wholeUnits } from '../rounding.ts';
 import type { PoolRecords, RecordsConfig } from './config.ts';
@@ -30,8 +30,6 @@ export interface Objects {
 
 /** Weights of one name and type, together: the most that one set can have. */
 const WEIGHT_TOTAL = 255;
-/** Nobody but us asks for it, and we ask the API. */
-const FENCE_TTL_S = 60;
 
 // ---- what should be there ----
 
@@ -134,7 +132,7 @@ export const readBackOf = (objects: Objects, service: ProviderService, listed: r
 
 /** The fence of a service alone, with texts in its place that are none. `token`: for `fenceChanges`. */
 export const fenceReadBack = (
-  { service }: ProviderService,
+  { service }: Pick<ProviderService, 'service'>,
   listed: readonly RecordSet[],
 ): Pick<ReadBack, 'fence' | 'foreign'> & { token: RecordSet | null } => {
   const set = listed.find(({ Name, Type }) => bareName(Name ?? '') === fenceName(service) && Type === 'TXT') ?? null;

@@ -8,13 +8,14 @@ import { Fault } from '../../src/errors.ts';
 import { assertBatch, behindIn, servicesIn } from '../batch.ts';
 import { fenceName } from '../fence.ts';
 import type { Applied, Capabilities, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
+import { namesIn } from '../rounding.ts';
 import { attempted, readBacksOf, unreadIn } from '../unread.ts';
 import { type Account, type AwsContext, openAccount } from './account.ts';
 import { CHECKED_ON, type HealthChecksConfig } from './config.ts';
 import { fenceChanges, fenceReadBack } from './convert.ts';
 import { outcomeOf } from './failure.ts';
 import type { RecordSet } from './sets.ts';
-import { onOffShares, switchesOf } from './switches.ts';
+import { onOffShares } from './switches.ts';
 import { changeSets, reading, setsOf, settledChange, shaped, type Zone } from './zone.ts';
 
 const can: Capabilities = {
@@ -64,7 +65,7 @@ export const openHealthChecks = (config: HealthChecksConfig, context: AwsContext
   };
   return {
     can,
-    quantise: (service) => onOffShares(service, switchesOf(service)),
+    quantise: (service) => onOffShares(service, namesIn(service)),
     async read(services, signal) {
       const sets = await setsOf(
         zone,
@@ -143,7 +144,7 @@ const switchOf = (id: string, pool: string, checks: ReadonlyMap<string, Check>):
 
 const applyOne = async (zone: Zone, idOf: IdOf, changes: readonly Change[], signal: AbortSignal): Promise<Applied> => {
   assertBatch(changes);
-  const inside = changes.map(({ desired }) => switchesOf(desired));
+  const inside = changes.map(({ desired }) => namesIn(desired));
   const behind = behindIn(changes);
   if (behind !== null) return behind;
   const [change] = changes;
