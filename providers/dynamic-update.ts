@@ -1,7 +1,6 @@
 // What the providers that write by signed dynamic update (RFC 2136, RFC 8945) have in common: the fence as a prerequisite and as a record, one message
 // over TCP, and what its reply means. One message carries a whole batch and the server compares every fence in the same transaction.
 // Everything goes over TCP: one path to test, no truncation, nothing to spoof. No retry, no timer: those are the publisher's.
-import assert from 'node:assert/strict';
 import { familyOf } from '../src/dns/address.ts';
 import { type DnsServer, exchange, randomId, serverText } from '../src/dns/exchange.ts';
 import { secretFromText, sign, type TsigAlgorithm, type TsigKey, type Verified, verify } from '../src/dns/tsig.ts';
@@ -9,7 +8,8 @@ import { encodeUpdate, type Prerequisite, type Update } from '../src/dns/update.
 import { rcodeName, readHeader, TYPE, txtBytes } from '../src/dns/wire.ts';
 import { errorText, Fault } from '../src/errors.ts';
 import type { Ports } from '../src/ports.ts';
-import { fenceName, formatFence } from './fence.ts';
+import { assertBatch, behindIn, servicesIn } from './batch.ts';
+import { FENCE_TTL_S, fenceName, formatFence } from './fence.ts';
 import type { Applied, Change, ProviderContext } from './provider.ts';
 
 export interface DynamicUpdateConfig {
@@ -39,7 +39,7 @@ export const updateTarget = ({ zone, server, key }: DynamicUpdateConfig, secret:
 // ---- the message ----
 
 /** The old fence must be exactly there, or, for the first write, no fence at all. Pure. */
-export const prerequisiteOf = ({ desired, previous }: Change): Prerequisite => {
+const prerequisiteOf = ({ desired, previous }: Change): Prerequisite => {
   const name = fenceName(desired.service);
   return previous.fence === null
     ? { rule: 'absent', name, type: TYPE.TXT }
@@ -55,17 +55,14 @@ export const fenceUpdates = ({ desired, fence }: Change): readonly Update[] => {
   ];
 };
 
-/** Nobody but us asks for it, and we ask the server itself. */
-const FENCE_TTL_S = 60;
-
 /** An alias shadows what is beside it: the server would drop our records without a word (RFC 2136 3.4.2.2). */
 export const ALIAS = 'CNAME ';
 
 /** What need not be sent. null: send it. Pure. */
-export const refusal = ({ desired, fence, previous }: Change): Applied | null => {
-  if (previous.fence !== null && previous.fence.v > fence.v) {
-    return { outcome: 'conflict', because: `${desired.service}: fence ${previous.fence.v} is served, ours is ${fence.v}` };
-  }
+const refusal = (change: Change): Applied | null => {
+  const { desired, previous } = change;
+  const behind = behindIn([change]);
+  if (behind !== null) return behind;
   const alias = previous.foreign.find((value) => value.startsWith(ALIAS));
   if (alias !== undefined)
     return { outcome: 'fatal', because: `${desired.service}: the name holds "${alias}"; remove it so that addresses can be served there` };
@@ -85,13 +82,11 @@ export interface Batch {
 /** One update for the whole batch. Rejects for what is a bug of the caller's: an empty route, a service named twice. */
 export const sendUpdate = async (ports: Ports, target: UpdateTarget, batch: Batch, signal: AbortSignal): Promise<Applied> => {
   const { changes } = batch;
-  assert(changes.length > 0, 'an empty batch');
-  const names = changes.map((change) => change.desired.service);
-  assert(new Set(names).size === names.length, `a batch that names a service twice: ${names.join(', ')}`);
+  assertBatch(changes);
   const [prerequisites, updates] = [changes.map(prerequisiteOf), changes.flatMap(batch.updatesOf)];
   const refused = changes.map(refusal).find((outcome) => outcome !== null);
   if (refused !== undefined) return refused;
-  const where = `update of ${someOf(names)} in zone ${target.zone} at ${serverText(target.server)}`;
+  const where = `update of ${servicesIn(changes)} in zone ${target.zone} at ${serverText(target.server)}`;
   let packet: Buffer;
   try {
     packet = encodeUpdate({ id: randomId(ports), zone: target.zone, prerequisites, updates });
@@ -107,11 +102,6 @@ export const sendUpdate = async (ports: Ports, target: UpdateTarget, batch: Batc
     return { outcome: 'undecided', because: `${where}: ${errorText(error)}` };
   }
 };
-
-const NAMED_MAX = 3;
-
-const someOf = (names: readonly string[]): string =>
-  names.length <= NAMED_MAX ? names.join(', ') : `${names.slice(0, NAMED_MAX).join(', ')} and ${names.length - NAMED_MAX} more`;
 
 const nowS = (ports: Ports): number => Math.floor(ports.clock.wallMs() / 1000);
 

@@ -11,6 +11,9 @@ const FIELDS = /^v=1;fence=(0|[1-9]\d{0,15});epoch=(0|[1-9]\d{0,15});writer=([!-
 /** Owner name of the fence record of a service, without trailing dot. */
 export const fenceName = (service: string): string => `_tidegate.${service}`;
 
+/** Of the record. Nobody but us asks for it, and we ask the server itself. */
+export const FENCE_TTL_S = 60;
+
 /** In: a fence whose fields fit the text form; anything else is our bug. Out: at most 255 ASCII bytes. */
 export const formatFence = (fence: Fence): string => {
   const text = `v=1;fence=${fence.v};epoch=${fence.epoch};writer=${fence.writer};nonce=${fence.nonce};hash=${fence.hash}`;

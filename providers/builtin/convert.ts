@@ -2,8 +2,8 @@
 // Addresses are compared and sent in their canonical spelling. Ignores TTLs of what is served: the hash in the fence tells those.
 // pure
 import assert from 'node:assert/strict';
-import { canonicalAddress } from '../../src/dns/address.ts';
 import { Fault } from '../../src/errors.ts';
+import { addressOf } from '../addresses.ts';
 import { formatFence, parseFence } from '../fence.ts';
 import type { Change, ProviderService, ReadBack } from '../provider.ts';
 import type { SwapRequest } from './wire.ts';
@@ -18,12 +18,8 @@ interface Token {
 export const quantise = ({ pools }: ProviderService): Record<string, number> =>
   Object.fromEntries(pools.map(({ pool, share }) => [pool, share]));
 
-const addressesOf = (answers: readonly string[]): string[] =>
-  answers.map((answer) => {
-    const address = canonicalAddress(answer);
-    assert(address !== null, `answer "${answer}" is not an IP address; the configuration should not have let it pass`);
-    return address;
-  });
+/** In their order, which is the one they are answered in. */
+const addressesOf = (answers: readonly string[]): string[] => answers.map(addressOf);
 
 /** What the zone holds of a service. Throws Fault ERR_PROVIDER for a fence that nobody here wrote: who did is a question for a human. */
 export const readBackOf = ({ service, pools }: ProviderService, served: ZoneService | undefined): ReadBack => {
@@ -52,13 +48,8 @@ const shareOf = (served: readonly ZonePool[], pool: string, answers: readonly st
   return found !== undefined && answers.every((answer) => addresses.includes(answer)) ? found.share : 0;
 };
 
-/** One batch as the control address takes it. Throws on a batch that only a bug of ours can have made. */
-export const swapOf = (changes: readonly Change[]): SwapRequest => {
-  const names = changes.map(({ desired }) => desired.service);
-  const twice = names.find((name, at) => names.indexOf(name) !== at);
-  assert(twice === undefined, `${twice}: named twice in one batch`);
-  return { changes: changes.map(changeOf) };
-};
+/** One batch as the control address takes it. Throws for an empty route. */
+export const swapOf = (changes: readonly Change[]): SwapRequest => ({ changes: changes.map(changeOf) });
 
 const changeOf = ({ desired, fence, previous }: Change): SwapRequest['changes'][number] => {
   const served = desired.pools.filter(({ share }) => share > 0);

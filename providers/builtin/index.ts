@@ -3,6 +3,7 @@
 import { Agent, request } from 'undici';
 import { errorText, Fault } from '../../src/errors.ts';
 import type { Ports } from '../../src/ports.ts';
+import { assertBatch, behindIn } from '../batch.ts';
 import type { Applied, Capabilities, Change, Provider, ProviderContext, ProviderModule, ProviderService, ReadBack } from '../provider.ts';
 import { quantise, readBackOf, swapOf } from './convert.ts';
 import { problemShape, type SwapRequest, servicesShape } from './wire.ts';
@@ -81,17 +82,11 @@ const readBack = async (
   return new Map(services.map((service) => [service.service, readBackOf(service, served.get(service.service))]));
 };
 
-/** Judged before any call: a lower fence never goes over a higher one, however fresh the read that found it. */
 const apply = async (call: Call, readToken: () => string, changes: readonly Change[], signal: AbortSignal): Promise<Applied> => {
+  assertBatch(changes);
   const swap = swapOf(changes);
-  const behind = changes.find(({ fence, previous }) => previous.fence !== null && previous.fence.v > fence.v);
-  if (behind !== undefined) {
-    return {
-      outcome: 'conflict',
-      because: `${behind.desired.service} carries fence ${behind.previous.fence?.v}, newer than ${behind.fence.v}`,
-    };
-  }
-  if (changes.length === 0) return { outcome: 'applied' };
+  const behind = behindIn(changes);
+  if (behind !== null) return behind;
   let token: string;
   try {
     token = readToken();

@@ -2,6 +2,7 @@
 // looked at in the reply; what a late writer may still do is healed by src/publish, which waits after a takeover and looks again.
 import assert from 'node:assert/strict';
 import { z } from 'zod';
+import { assertBatch, behindIn } from '../batch.ts';
 import type { Applied, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
 import { type BalancerToken, editOf, quantise, readBackOf } from './balancer-convert.ts';
 import { type Called, type Client, resultOf } from './client.ts';
@@ -107,18 +108,16 @@ const sheddingPools = async (config: BalancerConfig, client: Client, signal: Abo
 // ---- writing ----
 
 const applyOne = async (config: BalancerConfig, client: Client, changes: readonly Change[], signal: AbortSignal): Promise<Applied> => {
-  assert(changes.length > 0, 'an empty batch');
-  const names = changes.map(({ desired }) => desired.service);
-  assert(new Set(names).size === names.length, `a batch that names a service twice: ${names.join(', ')}`);
+  assertBatch(changes);
   for (const { desired } of changes) quantise(desired);
   assert(changes.length === 1, `${changes.length} services in one write, at most 1: two load balancers cannot be changed together`);
   const change = changes[0]!;
-  const { desired, fence, previous } = change;
+  const { desired, previous } = change;
   const target = config.services[desired.service];
   const where = `load balancer of ${desired.service}`;
   if (target === undefined) return { outcome: 'fatal', because: `${where}: ${NOT_NAMED}` };
-  if (previous.fence !== null && previous.fence.v > fence.v)
-    return { outcome: 'conflict', because: `${where}: fence ${previous.fence.v} is served, ours is ${fence.v}` };
+  const behind = behindIn(changes);
+  if (behind !== null) return behind;
   // Seen at the look right before: nothing needs to be asked again to refuse.
   const [obstacle] = (previous.token as BalancerToken | null)?.obstacles ?? [];
   if (obstacle !== undefined) return { outcome: 'fatal', because: `${where}: ${obstacle}` };

@@ -44,5 +44,7 @@ export const CALLS_PER_5_MIN = 1200;
 export const RECORD_TTL_FLOOR_S = { free: 60, paid: 60, enterprise: 30 } as const;
 /** What a load balancer that is not proxied answers with, unless its owner said otherwise. */
 export const BALANCER_TTL_S = 30;
+/** `ttl: 1` is Cloudflare's word for automatic, the only one that proxied records take. */
+export const AUTOMATIC_TTL = 1;
 /** Records in one batch (developers.cloudflare.com/dns/manage-dns-records/how-to/batch-record-changes, 2026-11-22). */
 export const BATCH_RECORDS = { free: 200, paid: 3500, enterprise: 3500 } as const;

@@ -1,22 +1,16 @@
-// Between a decided route and the A and AAAA records of a name at Cloudflare, where an address is either served or not. A pool is in when its share is at
-// least half of the configured one; the addresses that are in share the users equally, both families together. Pure.
+// Between a decided route (addresses.ts) and the A and AAAA records of a name at Cloudflare. Pure.
 //
 // The fence is two TXT records at `_tidegate.<service>`: the fence itself, deleted by its id and made anew with every write, so that a writer whose read is
 // old names an id that is gone; and a latch that never changes, so that of two first writers one makes a record that is there already. Either ends the batch.
-import assert from 'node:assert/strict';
 import { canonicalAddress } from '../../src/dns/address.ts';
-import { fenceName, formatFence, parseFence } from '../fence.ts';
+import { addressesOf, addressesServed, sharesOf, typeOf } from '../addresses.ts';
+import { FENCE_TTL_S, fenceName, formatFence, parseFence } from '../fence.ts';
 import type { Change, Fence, ProviderService, ReadBack } from '../provider.ts';
-import { poolsIn } from '../rounding.ts';
+import { AUTOMATIC_TTL } from './config.ts';
 import type { DnsRecord } from './shapes.ts';
-
-type Pool = ProviderService['pools'][number];
 
 /** For humans who look at the zone, and what makes a first write conditional. */
 const LATCH = 'tidegate: the record beside this one says who wrote last';
-const FENCE_TTL_S = 60;
-/** `ttl: 1` is Cloudflare's word for automatic, the only one that proxied records take. */
-const AUTOMATIC = 1;
 
 // ---- reading ----
 
@@ -40,8 +34,8 @@ export const readBackOf = (service: ProviderService, at: (name: string) => reado
   });
   const strange = texts.filter(({ text }) => text !== LATCH && parseFence(text) === null);
   const only = fences.length === 1 && strange.length === 0 ? fences[0]! : null;
-  const served = addresses.map(({ content }) => canonicalAddress(content ?? '') ?? content ?? '');
-  const own = service.pools.flatMap((pool) => addressesOf([pool]));
+  const served = addresses.map(textOf);
+  const own = addressesOf(service.pools.flatMap(({ answers }) => answers));
   const foreign = [
     ...served.filter((address) => !own.includes(address)),
     ...(alias === undefined ? [] : [`CNAME ${alias.content ?? ''}`]),
@@ -72,45 +66,6 @@ export const txtText = (content: string): string => {
 
 const quoted = (text: string): string => `"${text}"`;
 
-/** Canonical, sorted, each once. */
-export const addressesOf = (pools: readonly Pool[]): readonly string[] =>
-  [...new Set(pools.flatMap(({ answers }) => answers).map(addressOf))].sort();
-
-const addressOf = (text: string): string => {
-  const address = canonicalAddress(text);
-  assert(address !== null, `answer "${text}" is not an IP address; the configuration should not have let it pass`);
-  return address;
-};
-
-/** Thousandths per pool as `served` splits them; a pool of which only some addresses are served has less than its part. null: nothing of it is served. */
-const sharesOf = (service: ProviderService, served: readonly string[]): Record<string, number> | null => {
-  const counts = service.pools.map((pool) => {
-    const own = addressesOf([pool]);
-    return { pool: pool.pool, served: own.filter((address) => served.includes(address)).length, all: own.length };
-  });
-  const whole = counts.filter((count) => count.served > 0).reduce((sum, count) => sum + count.all, 0);
-  if (whole === 0) return null;
-  let running = 0;
-  // Rounding the running sum, not each part, keeps the total.
-  return Object.fromEntries(
-    counts.map((count) => {
-      const before = Math.round((running * 1000) / whole);
-      running += count.served;
-      return [count.pool, Math.round((running * 1000) / whole) - before];
-    }),
-  );
-};
-
-const wantedOf = (service: ProviderService): readonly string[] =>
-  addressesOf(poolsIn(service.pools.filter(({ answers }) => answers.length > 0)));
-
-/** What `readBackOf` will read once the route is served. In: a route that is not empty. */
-export const quantise = (service: ProviderService): Record<string, number> => {
-  const shares = sharesOf(service, wantedOf(service));
-  assert(shares !== null, `${service.service}: an empty route; no pool has both a share and an address`);
-  return shares;
-};
-
 // ---- writing ----
 
 export interface Batch {
@@ -126,10 +81,9 @@ export interface Batch {
 export const batchOf = ({ desired, fence, previous }: Change, proxied: boolean): Batch => {
   const token = previous.token as RecordsToken | null;
   const present = token?.addresses ?? [];
-  const wanted = wantedOf(desired);
-  assert(wanted.length > 0, `${desired.service}: an empty route; no pool has both a share and an address`);
+  const wanted = addressesServed(desired);
   const isProxied = present[0]?.proxied ?? proxied;
-  const ttl = isProxied ? AUTOMATIC : desired.ttlS;
+  const ttl = isProxied ? AUTOMATIC_TTL : desired.ttlS;
   const kept = present.filter(
     (each, at) => wanted.includes(textOf(each)) && present.findIndex((other) => textOf(other) === textOf(each)) === at,
   );
@@ -166,7 +120,6 @@ const withFence = (batch: Batch, service: string, fence: Fence, token: RecordsTo
 };
 
 const textOf = ({ content }: DnsRecord): string => canonicalAddress(content ?? '') ?? content ?? '';
-const typeOf = (address: string): 'A' | 'AAAA' => (address.includes(':') ? 'AAAA' : 'A');
 
 export const recordsOf = ({ deletes, patches, posts }: Batch): number => deletes.length + patches.length + posts.length;
 

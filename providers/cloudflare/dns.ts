@@ -1,13 +1,14 @@
 // Mode `dns`: A and AAAA records. One look is the zone's list, one write is one batch, which Cloudflare documents as one transaction. That a batch which
 // deletes a record that is gone leaves nothing is documented and not yet seen by us on a real zone, so by default (`fencing: marker`) the fences are
 // looked at once more right before each write, and a late writer is waited for. With `fencing: conditional` the batch alone decides.
-import assert from 'node:assert/strict';
 import { errorText, Fault } from '../../src/errors.ts';
+import { quantise } from '../addresses.ts';
+import { assertBatch, behindIn, servicesIn } from '../batch.ts';
 import { fenceName } from '../fence.ts';
 import type { Applied, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
 import { type Client, resultOf } from './client.ts';
 import { BATCH_RECORDS, type RecordsConfig } from './config.ts';
-import { type Batch, batchOf, isSameFence, joined, quantise, type RecordsToken, readBackOf, recordsOf } from './dns-convert.ts';
+import { type Batch, batchOf, isSameFence, joined, type RecordsToken, readBackOf, recordsOf } from './dns-convert.ts';
 import { appliedBy } from './replies.ts';
 import { batchReply, type DnsRecord, records } from './shapes.ts';
 
@@ -73,11 +74,9 @@ const backsOf = (services: readonly ProviderService[], found: readonly DnsRecord
 // ---- writing ----
 
 const applyAll = async (config: RecordsConfig, client: Client, changes: readonly Change[], signal: AbortSignal): Promise<Applied> => {
-  assert(changes.length > 0, 'an empty batch');
-  const names = changes.map(({ desired }) => desired.service);
-  assert(new Set(names).size === names.length, `a batch that names a service twice: ${names.join(', ')}`);
+  assertBatch(changes);
   const batch = joined(changes.map((change) => batchOf(change, config.proxied)));
-  const where = `batch for ${some(names)} in zone ${config.zone}`;
+  const where = `batch for ${servicesIn(changes)} in zone ${config.zone}`;
   const refused = changes.map(refusal).find((outcome) => outcome !== null);
   if (refused !== undefined) return refused;
   const size = recordsOf(batch);
@@ -92,15 +91,11 @@ const applyAll = async (config: RecordsConfig, client: Client, changes: readonly
   return stale ?? send(config, client, where, batch, signal);
 };
 
-const NAMED_MAX = 3;
-
-const some = (names: readonly string[]): string =>
-  names.length <= NAMED_MAX ? names.join(', ') : `${names.slice(0, NAMED_MAX).join(', ')} and ${names.length - NAMED_MAX} more`;
-
 /** What need not be sent. null: send it. */
-const refusal = ({ desired, fence, previous }: Change): Applied | null => {
-  if (previous.fence !== null && previous.fence.v > fence.v)
-    return { outcome: 'conflict', because: `${desired.service}: fence ${previous.fence.v} is served, ours is ${fence.v}` };
+const refusal = (change: Change): Applied | null => {
+  const { desired, previous } = change;
+  const behind = behindIn([change]);
+  if (behind !== null) return behind;
   const obstacle = (previous.token as RecordsToken | null)?.obstacle ?? null;
   return obstacle === null ? null : { outcome: 'fatal', because: `${desired.service}: ${obstacle}` };
 };

@@ -1,11 +1,12 @@
 // What is at Cloudflare before Tidegate: load balancers with their pools and weights, or names with several addresses. Reads only.
 import { canonicalAddress } from '../../src/dns/address.ts';
 import { fenceName } from '../fence.ts';
+import { poolNames } from '../pool-names.ts';
 import type { FoundService, Inventory, ProviderContext, ProviderService } from '../provider.ts';
 import { listBalancers } from './balancer.ts';
 import { type BalancerToken, readBackOf } from './balancer-convert.ts';
 import { type Client, createClient, resultOf } from './client.ts';
-import type { BalancerConfig, BalancerService, CloudflareConfig, RecordsConfig } from './config.ts';
+import { AUTOMATIC_TTL, type BalancerConfig, type BalancerService, type CloudflareConfig, type RecordsConfig } from './config.ts';
 import { listRecords } from './dns.ts';
 import { listPools, listReferences } from './sessions.ts';
 import type { Balancer, DnsRecord, Pool } from './shapes.ts';
@@ -53,7 +54,7 @@ const balancerFound = (
 ): FoundService | Inventory['refused'][number] => {
   const ids = [...new Set(found.default_pools ?? [])];
   const named = new Map(ids.map((id) => [id, pools.find((pool) => pool.id === id)]));
-  const names = uniqueNames(ids.map((id) => named.get(id)?.name ?? `pool-${id.slice(0, 8)}`));
+  const names = poolNames(ids.map((id) => named.get(id)?.name ?? `pool-${id.slice(0, 8)}`));
   const target: BalancerService = { loadBalancerId: found.id, pools: Object.fromEntries(ids.map((id, at) => [names[at]!, id])) };
   const asService: ProviderService = {
     service: found.name,
@@ -128,8 +129,7 @@ const notesOf = (
 
 // ---- records ----
 
-/** A `ttl` of 1, and what it means for records that are not proxied (developers.cloudflare.com/dns/manage-dns-records/reference/ttl). */
-const AUTOMATIC = 1;
+/** What automatic means for records that are not proxied (developers.cloudflare.com/dns/manage-dns-records/reference/ttl). */
 const AUTOMATIC_S = 300;
 
 const recordsFound = async (config: RecordsConfig, client: Client, signal: AbortSignal): Promise<Inventory> => {
@@ -162,11 +162,11 @@ const setFound = (
   if (contents.includes(null)) return { what, because: 'a record without a plain address (private routing?)' };
   const answers = [...new Set(contents as readonly string[])].sort();
   const ttls = [...new Set(addresses.map(({ ttl }) => ttl))];
-  const names = uniqueNames(answers.map((address) => `ip-${address}`));
-  const isAutomatic = ttls.includes(AUTOMATIC);
+  const names = poolNames(answers.map((address) => `ip-${address}`));
+  const isAutomatic = ttls.includes(AUTOMATIC_TTL);
   return {
     service: name,
-    ttlS: proxied > 0 ? null : Math.max(...ttls.map((ttl) => (ttl === AUTOMATIC ? AUTOMATIC_S : ttl))),
+    ttlS: proxied > 0 ? null : Math.max(...ttls.map((ttl) => (ttl === AUTOMATIC_TTL ? AUTOMATIC_S : ttl))),
     pools: answers.map((answer, at) => ({ pool: names[at]!, weight: 1, answers: [answer] })),
     objects: null,
     notes: [
@@ -179,21 +179,4 @@ const setFound = (
     ],
     firstFence: `one batch in zone ${config.zone} makes two TXT records at ${fenceName(name)}; addresses only if they differ`,
   };
-};
-
-/** As the configuration spells names, each once. */
-const uniqueNames = (texts: readonly string[]): readonly string[] => {
-  const taken = new Set<string>();
-  return texts.map((text) => {
-    const plain = text
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9._-]+/g, '-')
-      .replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, '')
-      .slice(0, 50);
-    const base = /[a-z]/.test(plain) ? plain : `pool-${plain}`;
-    let name = base;
-    for (let n = 2; taken.has(name); n++) name = `${base}-${n}`;
-    taken.add(name);
-    return name;
-  });
 };

@@ -2,7 +2,7 @@
 import assert from 'node:assert';
 import { formatFence, parseFence } from '../fence.ts';
 import type { Change, ProviderService, ReadBack } from '../provider.ts';
-import { poolsIn, thousandthsOf } from '../rounding.ts';
+import { equalShares, namesIn } from '../rounding.ts';
 import { type GateRecord, parseGate } from './record.ts';
 
 /** A record as it was read. */
@@ -22,26 +22,17 @@ export const tokenOf = ({ token }: ReadBack): Token => (token as Token | null) ?
 /** What stands in `foreign` for a record that this release does not understand. */
 const STRANGE = 'a record that is not understood';
 
-const openPools = (service: ProviderService): ReadonlySet<string> => {
-  const open = new Set(poolsIn(service.pools).map(({ pool }) => pool));
-  assert(open.size > 0, `${service.service}: an empty route; no pool has a share`);
-  return open;
-};
-
 /** In: a route that is not empty. Out: the record that serves it; at least one pool is open. */
 export const recordOf = ({ desired, fence }: Pick<Change, 'desired' | 'fence'>): GateRecord => {
-  const open = openPools(desired);
+  const open = namesIn(desired);
   const pools = desired.pools.map(({ pool, region }) => [pool, { open: open.has(pool), region }] as const);
   return { v: 1, fence: formatFence(fence), pools: Object.fromEntries(pools) };
 };
 
-const sharesOf = (service: ProviderService, isOpen: (pool: string) => boolean): Readonly<Record<string, number>> | null =>
-  thousandthsOf(new Map(service.pools.map(({ pool }) => [pool, isOpen(pool) ? 1 : 0])));
-
 /** In: a route that is not empty. */
 export const quantise = (service: ProviderService): Readonly<Record<string, number>> => {
-  const open = openPools(service);
-  const shares = sharesOf(service, (pool) => open.has(pool));
+  const open = namesIn(service);
+  const shares = equalShares(service.pools, (pool) => open.has(pool));
   assert(shares !== null, 'no pool is open, though one has a share');
   return shares;
 };
@@ -56,7 +47,7 @@ export const readBackOf = (service: ProviderService, found: Found | undefined): 
   const open = new Set(Object.entries(record.pools).flatMap(([pool, { open }]) => (open ? [pool] : [])));
   return {
     fence: parseFence(record.fence),
-    shares: sharesOf(service, (pool) => open.has(pool)),
+    shares: equalShares(service.pools, (pool) => open.has(pool)),
     // One that is not open serves nobody: a pool that was drained and then left the configuration is nothing strange.
     foreign: [...open].filter((pool) => !known.has(pool)),
     token,

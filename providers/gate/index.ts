@@ -1,9 +1,9 @@
 // The gate: a decision is published where the vendors' health checkers read it, at every replica of every region (src/gate), so that no vendor's API is
 // needed to fail over. Its place is our own store: one transaction writes the records of a whole batch, each guarded on the revision at which it was read.
-import assert from 'node:assert';
 import { isDeepStrictEqual } from 'node:util';
 import { errorText, Fault } from '../../src/errors.ts';
 import type { Store, TxnResult } from '../../src/store/store.ts';
+import { assertBatch, behindIn } from '../batch.ts';
 import type { Applied, Capabilities, Change, Provider, ProviderContext, ProviderModule, ProviderService, ReadBack } from '../provider.ts';
 import { type Found, quantise, readBackOf, recordOf, tokenOf } from './convert.ts';
 import { GATE_PREFIX, gateKey, serviceOfKey } from './record.ts';
@@ -84,22 +84,17 @@ const readAll = async (
 };
 
 const applyAll = async (store: Store | undefined, changes: readonly Change[], signal: AbortSignal): Promise<Applied> => {
-  const names = changes.map(({ desired }) => desired.service);
-  assert(names.length > 0, 'an empty batch');
-  assert(new Set(names).size === names.length, `a batch that names a service twice: ${names.join(', ')}`);
+  assertBatch(changes);
   const writes = changes.map((change) => ({
     key: gateKey(change.desired.service),
     record: recordOf(change),
     token: tokenOf(change.previous),
   }));
   if (store === undefined) return { outcome: 'fatal', because: NO_STORE };
-  if (names.length > BATCH_MAX)
-    return { outcome: 'fatal', because: `gate: ${names.length} services in one transaction: at most ${BATCH_MAX}` };
-  const behind = changes.find(({ fence, previous }) => previous.fence !== null && previous.fence.v > fence.v);
-  if (behind !== undefined) {
-    const { desired, fence, previous } = behind;
-    return { outcome: 'conflict', because: `gate: ${desired.service} carries fence ${previous.fence?.v}, ours is ${fence.v}` };
-  }
+  if (changes.length > BATCH_MAX)
+    return { outcome: 'fatal', because: `gate: ${changes.length} services in one transaction: at most ${BATCH_MAX}` };
+  const behind = behindIn(changes);
+  if (behind !== null) return behind;
   const news = writes.filter(({ record, token }) => !isDeepStrictEqual(record, token.record));
   // Compared even where nothing is written: what is said to be there has to be there.
   const txn = {

@@ -3,7 +3,7 @@
 import assert from 'node:assert';
 import { z } from 'zod';
 import type { Change, ProviderService, ReadBack } from '../provider.ts';
-import { poolsIn, thousandthsOf } from '../rounding.ts';
+import { equalShares, namesIn } from '../rounding.ts';
 import {
   type CapacityPlace,
   type Patch,
@@ -32,9 +32,9 @@ export const describeCapacity = (project: string, { backendService }: CapacityPl
 
 /** Equal parts over the pools that are in: the vendor spreads by distance and capacity, not by shares. In: a route that is not empty. */
 export const quantiseCapacity = (service: ProviderService): Readonly<Record<string, number>> => {
-  const within = new Set(poolsIn(service.pools).map(({ pool }) => pool));
-  const shares = thousandthsOf(new Map(service.pools.map(({ pool }) => [pool, within.has(pool) ? 1 : 0])));
-  assert(shares !== null, `${service.service}: an empty route; no pool has a share`);
+  const within = namesIn(service);
+  const shares = equalShares(service.pools, (pool) => within.has(pool));
+  assert(shares !== null, `${service.service}: no pool is in`);
   return shares;
 };
 
@@ -51,7 +51,7 @@ const sharesOf = (
       return [pool, on / (place.pools[pool]?.groups.length ?? 1)];
     }),
   );
-  const whole = thousandthsOf(new Map([...part].map(([pool, of]) => [pool, of > 0 ? 1 : 0])));
+  const whole = equalShares(service.pools, (pool) => (part.get(pool) ?? 0) > 0);
   return whole === null
     ? null
     : Object.fromEntries([...part].map(([pool, of]) => [pool, Math.floor((whole[pool] ?? 0) * Math.min(1, of))]));
@@ -86,7 +86,7 @@ export const patchCapacity = (project: string, place: CapacityPlace, { desired, 
   const { object } = previous.token as Token & { object: VendorObject };
   const { backends } = understood(shape, what, object);
   const poolOf = ownerOf(project, place);
-  const within = new Set(poolsIn(desired.pools).map(({ pool }) => pool));
+  const within = namesIn(desired);
   const wanted = backends.map((backend): Backend => {
     const pool = poolOf(backend);
     if (pool === null || within.has(pool) === isOn(backend)) return backend;

@@ -1,9 +1,9 @@
 // Google Cloud load balancing. Mode `capacity` drains backends of global backend services, mode `urlMap` sets weights in URL maps; either object's fingerprint
 // is compared by the vendor in the same write, and the fence lies in its description. One object per service, one request per write, no retry.
 import assert from 'node:assert/strict';
-import { z } from 'zod';
 import { errorText, Fault } from '../../src/errors.ts';
 import type { Ports } from '../../src/ports.ts';
+import { assertBatch, behindIn } from '../batch.ts';
 import type {
   Applied,
   Capabilities,
@@ -11,15 +11,15 @@ import type {
   Fence,
   Owned,
   Provider,
-  ProviderContext,
   ProviderModule,
   ProviderService,
   ReadBack,
   Settled,
 } from '../provider.ts';
 import { describeCapacity, patchCapacity, quantiseCapacity, readCapacity } from './capacity.ts';
-import { type ComputeClient, openCompute } from './client.ts';
+import type { ComputeClient } from './client.ts';
 import { type CapacityPlace, objectShape, type Patch, type Token, type UrlMapPlace, understood, type VendorObject } from './convert.ts';
+import { everyObject, type GclbContext, openCollection } from './objects.ts';
 import { appliedOf, isSuccess, readFailure, settledOf } from './reply.ts';
 import { describeUrlMap, patchUrlMap, quantiseUrlMap, readUrlMap } from './url-map.ts';
 
@@ -49,17 +49,10 @@ const urlMapCan: Capabilities = { ...capacityCan, weights: 'exact' };
 export const gclb = {
   kind: 'gclb',
   can: capacityCan,
-  open(config: GclbConfig, { ports, secret, fetch }: Pick<ProviderContext, 'ports' | 'secret' | 'fetch'>): Provider {
-    const { project, endpoint, credentialsFile } = config;
+  open(config: GclbConfig, context: GclbContext): Provider {
+    const { ports } = context;
     const mode = modeOf(config);
-    const client = openCompute({
-      ports,
-      fetch,
-      project,
-      endpoint,
-      collection: config.mode === 'capacity' ? 'backendServices' : 'urlMaps',
-      credentials: credentialsFile === undefined ? null : { text: secret(credentialsFile), path: credentialsFile },
-    });
+    const client = openCollection(config.mode === 'capacity' ? 'backendServices' : 'urlMaps', config, context);
     const writer: Writer = { ports, client, mode, intents: new Map() };
     return {
       can: mode.can,
@@ -146,7 +139,6 @@ const placeIn = <P>(services: Readonly<Record<string, P>>, service: string): P =
 
 /** So many are asked for one by one; more by listing the project, one request for 500 objects. */
 const GETS_MAX = 4;
-const pageShape = z.looseObject({ items: z.array(objectShape).default([]), nextPageToken: z.string().optional() });
 
 /** Throws Fault ERR_PROVIDER, or the signal's reason. An object that is missing or cannot be used is told by its own write, not by everybody's read. */
 const readAll = async (
@@ -182,21 +174,8 @@ const getEach = async (
   return new Map(found.flat());
 };
 
-const listAll = async (client: ComputeClient, ports: Ports, signal: AbortSignal): Promise<ReadonlyMap<string, VendorObject>> => {
-  const found = new Map<string, VendorObject>();
-  const where = 'list of the project';
-  let pageToken: string | undefined;
-  do {
-    const reply = await client.list(pageToken, signal);
-    signal.throwIfAborted();
-    if (!isSuccess(reply)) throw readFailure(where, reply, ports.clock.wallMs());
-    const page = understood(pageShape, where, reply.body);
-    for (const object of page.items) found.set(object.name, object);
-    assert(page.nextPageToken === undefined || page.nextPageToken !== pageToken, 'a list that does not go on');
-    pageToken = page.nextPageToken;
-  } while (pageToken !== undefined && pageToken !== '');
-  return found;
-};
+const listAll = async (client: ComputeClient, ports: Ports, signal: AbortSignal): Promise<ReadonlyMap<string, VendorObject>> =>
+  new Map((await everyObject(client, 'list of the project', ports, signal)).map((object) => [object.name, object]));
 
 // ---- writing ----
 
@@ -219,9 +198,7 @@ interface Writer {
 }
 
 const apply = async (writer: Writer, changes: readonly Change[], signal: AbortSignal): Promise<Applied> => {
-  const names = changes.map(({ desired }) => desired.service);
-  assert(changes.length > 0, 'an empty batch');
-  assert(new Set(names).size === names.length, `a batch that names a service twice: ${names.join(', ')}`);
+  assertBatch(changes);
   for (const { desired } of changes) writer.mode.quantise(desired);
   const [change] = changes as readonly [Change];
   if (changes.length > 1)
@@ -234,11 +211,11 @@ const apply = async (writer: Writer, changes: readonly Change[], signal: AbortSi
 
 const applyOne = async (writer: Writer, change: Change, signal: AbortSignal): Promise<Applied> => {
   const { mode, ports } = writer;
-  const { desired, fence, previous } = change;
+  const { desired, previous } = change;
   const { service } = desired;
   const where = `write of ${service} to ${mode.describe(service)}`;
-  if (previous.fence !== null && previous.fence.v > fence.v)
-    return { outcome: 'conflict', because: `${where}: it carries fence ${previous.fence.v}, ours is ${fence.v}` };
+  const behind = behindIn([change]);
+  if (behind !== null) return behind;
   const token = previous.token as Token | null;
   if (token === null) return { outcome: 'undecided', because: `${where}: it was not read before` };
   if (token.unusable !== null) return { outcome: 'fatal', because: `${where}: ${token.unusable}` };

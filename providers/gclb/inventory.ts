@@ -1,45 +1,30 @@
 // What balances load in a project before Tidegate: host names of URL maps, and the backends or weights that their users are spread over. Reads only.
 import { z } from 'zod';
-import type { FoundService, Inventory, ProviderContext } from '../provider.ts';
-import { type Collection, openCompute } from './client.ts';
-import { type CapacityPlace, objectShape, shortPath, type UrlMapPlace, understood, type VendorObject } from './convert.ts';
+import type { FoundService, Inventory } from '../provider.ts';
+import type { Collection } from './client.ts';
+import { type CapacityPlace, shortPath, type UrlMapPlace, understood, type VendorObject } from './convert.ts';
 import { isMachineText, readDescription } from './description.ts';
 import type { GclbConfig } from './index.ts';
-import { isSuccess, readFailure } from './reply.ts';
+import { everyObject, type GclbContext, openCollection } from './objects.ts';
 
-type Looking = Pick<ProviderContext, 'ports' | 'secret' | 'fetch'>;
 type Refused = Inventory['refused'][number];
 
 /** In: an entry whose `services` may be empty; its mode says what is looked for. Throws Fault ERR_PROVIDER or ERR_SECRET, or the signal's reason. */
-export const inventory = async (config: GclbConfig, context: Looking, signal: AbortSignal): Promise<Inventory> => {
+export const inventory = async (config: GclbConfig, context: GclbContext, signal: AbortSignal): Promise<Inventory> => {
   const urlMaps = await everyOf('urlMaps', config, context, signal);
   const backendServices = config.mode === 'capacity' ? await everyOf('backendServices', config, context, signal) : [];
   return inventoryOf(config, urlMaps, backendServices);
 };
 
-const pageShape = z.looseObject({ items: z.array(objectShape).default([]), nextPageToken: z.string().optional() });
-
 const everyOf = async (
   collection: Collection,
-  { project, endpoint, credentialsFile }: GclbConfig,
-  { ports, fetch, secret }: Looking,
+  config: GclbConfig,
+  context: GclbContext,
   signal: AbortSignal,
 ): Promise<readonly VendorObject[]> => {
-  const credentials = credentialsFile === undefined ? null : { text: secret(credentialsFile), path: credentialsFile };
-  const client = openCompute({ ports, fetch, collection, project, endpoint, credentials });
+  const client = openCollection(collection, config, context);
   try {
-    const found: VendorObject[] = [];
-    let pageToken: string | undefined;
-    do {
-      const where = `list of ${collection} in project ${project}`;
-      const reply = await client.list(pageToken, signal);
-      signal.throwIfAborted();
-      if (!isSuccess(reply)) throw readFailure(where, reply, ports.clock.wallMs());
-      const page = understood(pageShape, where, reply.body);
-      found.push(...page.items);
-      pageToken = page.nextPageToken === '' ? undefined : page.nextPageToken;
-    } while (pageToken !== undefined);
-    return found;
+    return await everyObject(client, `list of ${collection} in project ${config.project}`, context.ports, signal);
   } finally {
     await client.close();
   }

@@ -3,9 +3,9 @@
 // Reading back and promising use the same arithmetic, so drift is a plain comparison. Ignores TTLs of what is served. Pure.
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
-import { canonicalAddress } from '../../src/dns/address.ts';
 import type { Update } from '../../src/dns/update.ts';
 import { TYPE, u16Bytes } from '../../src/dns/wire.ts';
+import { addressesOf, typeOf } from '../addresses.ts';
 import { ALIAS, fenceUpdates } from '../dynamic-update.ts';
 import { parseFence } from '../fence.ts';
 import type { Applied, Change, ProviderService, ReadBack } from '../provider.ts';
@@ -40,24 +40,15 @@ export const quantise = ({ service, pools }: ProviderService): Record<string, nu
 /** What the record of one family says for these shares; null: no pool with a share has an address of it. */
 const codeOf = (family: Family, service: ProviderService, shares: Readonly<Record<string, number>>): string | null => {
   const weighted = service.pools.flatMap((pool) => {
-    const addresses = addressesOf(family, pool.answers);
+    const addresses = addressesIn(family, pool.answers);
     const weight = Math.round(((shares[pool.pool] ?? 0) * WEIGHT_OF_A_THOUSANDTH) / addresses.length);
     return weight > 0 ? addresses.map((address) => `{${weight},'${address}'}`) : [];
   });
   return weighted.length === 0 ? null : `pickwrandom({${weighted.join(',')}})`;
 };
 
-/** Canonical, sorted, each once. */
-const addressesOf = (family: Family, answers: readonly string[]): readonly string[] =>
-  [...new Set(answers.map(addressOf))].filter((address) => familyOf(address) === family).sort();
-
-const familyOf = (address: string): Family => (address.includes(':') ? 'AAAA' : 'A');
-
-const addressOf = (text: string): string => {
-  const address = canonicalAddress(text);
-  assert(address !== null, `answer "${text}" is not an IP address; the configuration should not have let it pass`);
-  return address;
-};
+const addressesIn = (family: Family, answers: readonly string[]): readonly string[] =>
+  addressesOf(answers).filter((address) => typeOf(address) === family);
 
 // ---- writing ----
 
@@ -143,7 +134,7 @@ const sharesOf = (service: ProviderService, contents: readonly string[]): Record
   const found = new Map(contents.flatMap(weightsOf));
   const shares = Object.fromEntries(
     service.pools.map(({ pool, answers }) => {
-      const sums = FAMILIES.map((family) => addressesOf(family, answers).reduce((sum, address) => sum + (found.get(address) ?? 0), 0));
+      const sums = FAMILIES.map((family) => addressesIn(family, answers).reduce((sum, address) => sum + (found.get(address) ?? 0), 0));
       return [pool, Math.round((sums.find((sum) => sum > 0) ?? 0) / WEIGHT_OF_A_THOUSANDTH)];
     }),
   );

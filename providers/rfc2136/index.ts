@@ -4,10 +4,11 @@ import { decodeReply, encodeQuery, type Reply } from '../../src/dns/codec.ts';
 import { type DnsServer, exchangeAll, PIPELINE_MAX, randomId, serverText } from '../../src/dns/exchange.ts';
 import { Fault } from '../../src/errors.ts';
 import type { Ports } from '../../src/ports.ts';
+import { quantise } from '../addresses.ts';
 import { type DynamicUpdateConfig, EXCHANGE_MS_MAX, sendUpdate, updateTarget } from '../dynamic-update.ts';
 import { fenceName } from '../fence.ts';
 import type { Capabilities, Owned, Provider, ProviderContext, ProviderModule, ProviderService, ReadBack } from '../provider.ts';
-import { quantise, readBackOf, updatesOf } from './convert.ts';
+import { readBackOf, updatesOf } from './convert.ts';
 
 export interface Rfc2136Config extends DynamicUpdateConfig {
   kind: 'rfc2136';

@@ -1,5 +1,8 @@
 // What an entry of kind `route53` says once it was judged (src/config/providers/route53.ts). Each mode drives other objects of the same account.
 
+/** When the facts in the capabilities of any mode were last checked. */
+export const CHECKED_ON = '2026-11-26';
+
 export type Route53Config = RecordsConfig | HealthChecksConfig | RoutingControlsConfig;
 
 interface Entry {

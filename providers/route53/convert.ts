@@ -3,15 +3,14 @@
 // drift is a plain comparison. Fields that are not ours (health checks that a human attached) are written back as they were. Pure.
 import assert from 'node:assert/strict';
 import type { Change as SetChange } from '@aws-sdk/client-route-53';
-import { canonicalAddress } from '../../src/dns/address.ts';
-import { fenceName, formatFence, parseFence } from '../fence.ts';
+import { addressesOf, typeOf } from '../addresses.ts';
+import { FENCE_TTL_S, fenceName, formatFence, parseFence } from '../fence.ts';
 import type { Change, Fence, ProviderService, ReadBack } from '../provider.ts';
 import { thousandthsOf, wholeUnits } from '../rounding.ts';
 import type { PoolRecords, RecordsConfig } from './config.ts';
 import { answersOf, bareName, keyOf, policyName, policyOf, quoted, type RecordSet, unquoted } from './sets.ts';
 
 export type Mode = RecordsConfig['mode'];
-type Pool = ProviderService['pools'][number];
 type Type = 'A' | 'AAAA' | 'CNAME';
 const TYPES: readonly Type[] = ['A', 'AAAA', 'CNAME'];
 
@@ -31,8 +30,6 @@ export interface Objects {
 
 /** Weights of one name and type, together: the most that one set can have. */
 const WEIGHT_TOTAL = 255;
-/** Nobody but us asks for it, and we ask the API. */
-const FENCE_TTL_S = 60;
 
 // ---- what should be there ----
 
@@ -57,26 +54,10 @@ const slotsOf = ({ mode, pools }: Objects, service: ProviderService): readonly S
       ResourceRecords: values.map((Value) => ({ Value })),
     });
     if (said.cname !== undefined) return [of('CNAME', valued([said.cname]))];
-    return [...addressesOf(pool)].flatMap(([type, values]) =>
+    return [...Map.groupBy(addressesOf(pool.answers), typeOf)].flatMap(([type, values]) =>
       mode === 'weighted' ? values.map((value, n) => of(type, valued([value]), n)) : [of(type, valued(values))],
     );
   });
-
-/** Canonical, sorted, each once; no entry for a family without any. */
-const addressesOf = ({ answers }: Pool): ReadonlyMap<'A' | 'AAAA', readonly string[]> => {
-  const all = [...new Set(answers.map(addressOf))].toSorted();
-  const families = [
-    ['A', all.filter((address) => !address.includes(':'))],
-    ['AAAA', all.filter((address) => address.includes(':'))],
-  ] as const;
-  return new Map(families.filter(([, values]) => values.length > 0));
-};
-
-const addressOf = (text: string): string => {
-  const address = canonicalAddress(text);
-  assert(address !== null, `answer "${text}" is not an IP address; the configuration should not have let it pass`);
-  return address;
-};
 
 /** Units per pool of one type; null: no pool that carries anything has a set of this type, so there must be none at all. */
 const unitsOf = (mode: Mode, service: ProviderService, slots: readonly Slot[]): ReadonlyMap<string, number> | null => {
@@ -151,7 +132,7 @@ export const readBackOf = (objects: Objects, service: ProviderService, listed: r
 
 /** The fence of a service alone, with texts in its place that are none. `token`: for `fenceChanges`. */
 export const fenceReadBack = (
-  { service }: ProviderService,
+  { service }: Pick<ProviderService, 'service'>,
   listed: readonly RecordSet[],
 ): Pick<ReadBack, 'fence' | 'foreign'> & { token: RecordSet | null } => {
   const set = listed.find(({ Name, Type }) => bareName(Name ?? '') === fenceName(service) && Type === 'TXT') ?? null;

@@ -5,16 +5,17 @@ import assert from 'node:assert/strict';
 import { ListHealthChecksCommand, UpdateHealthCheckCommand } from '@aws-sdk/client-route-53';
 import { z } from 'zod';
 import { Fault } from '../../src/errors.ts';
+import { assertBatch, behindIn, servicesIn } from '../batch.ts';
 import { fenceName } from '../fence.ts';
 import type { Applied, Capabilities, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
+import { namesIn } from '../rounding.ts';
 import { attempted, readBacksOf, unreadIn } from '../unread.ts';
 import { type Account, type AwsContext, openAccount } from './account.ts';
-import type { HealthChecksConfig } from './config.ts';
+import { CHECKED_ON, type HealthChecksConfig } from './config.ts';
 import { fenceChanges, fenceReadBack } from './convert.ts';
 import { outcomeOf } from './failure.ts';
-import { assertBatch, behindIn, CHECKED_ON, some } from './records.ts';
 import type { RecordSet } from './sets.ts';
-import { onOffShares, switchesOf } from './switches.ts';
+import { onOffShares } from './switches.ts';
 import { changeSets, reading, setsOf, settledChange, shaped, type Zone } from './zone.ts';
 
 const can: Capabilities = {
@@ -64,7 +65,7 @@ export const openHealthChecks = (config: HealthChecksConfig, context: AwsContext
   };
   return {
     can,
-    quantise: (service) => onOffShares(service, switchesOf(service)),
+    quantise: (service) => onOffShares(service, namesIn(service)),
     async read(services, signal) {
       const sets = await setsOf(
         zone,
@@ -143,13 +144,13 @@ const switchOf = (id: string, pool: string, checks: ReadonlyMap<string, Check>):
 
 const applyOne = async (zone: Zone, idOf: IdOf, changes: readonly Change[], signal: AbortSignal): Promise<Applied> => {
   assertBatch(changes);
-  const inside = changes.map(({ desired }) => switchesOf(desired));
+  const inside = changes.map(({ desired }) => namesIn(desired));
   const behind = behindIn(changes);
   if (behind !== null) return behind;
   const [change] = changes;
   assert(change !== undefined && changes.length === 1, 'one service at a time, as `can` says');
   const token = change.previous.token as Token | null;
-  const where = `route53: health checks of ${some(changes)}`;
+  const where = `route53: health checks of ${servicesIn(changes)}`;
   const unread = unreadIn(changes);
   if (unread !== null) return unread;
   if (token === null) return { outcome: 'undecided', because: `${where}: they have not been read` };

@@ -1,10 +1,12 @@
 // What a hosted zone routes today, read only: groups of weighted and failover sets as services, what cannot be owned with its reason, and what a human should know.
-import { fenceName, parseFence } from '../fence.ts';
+import { fenceName } from '../fence.ts';
+import { poolNames } from '../pool-names.ts';
 import type { FoundService, Inventory } from '../provider.ts';
 import { wholeUnits } from '../rounding.ts';
 import { type AwsContext, openAccount } from './account.ts';
 import type { PoolRecords, RecordsConfig } from './config.ts';
-import { answersOf, bareName, inOrder, policyName, policyOf, type RecordSet, unquoted } from './sets.ts';
+import { fenceReadBack } from './convert.ts';
+import { answersOf, bareName, inOrder, policyName, policyOf, type RecordSet } from './sets.ts';
 import { allSets } from './zone.ts';
 
 export const route53Inventory = async (
@@ -70,7 +72,7 @@ const serviceOf = (name: string, group: readonly RecordSet[], zone: readonly Rec
   const pools = poolsOf(group, mode);
   const ttls = [...new Set(group.flatMap(({ TTL }) => (TTL === undefined ? [] : [TTL])))].toSorted((a, b) => a - b);
   const objects = Object.fromEntries(pools.map((pool) => [pool.pool, recordsOf(pool)]));
-  const fence = fenceAt(name, zone);
+  const { fence } = fenceReadBack({ service: name }, zone);
   return {
     service: name,
     ttlS: ttls[0] ?? null,
@@ -90,10 +92,9 @@ const serviceOf = (name: string, group: readonly RecordSet[], zone: readonly Rec
 const poolsOf = (group: readonly RecordSet[], mode: 'weighted' | 'failover'): readonly FoundPool[] => {
   const byIdentifier = [...Map.groupBy(group, identifierOf)];
   const areAllZero = mode === 'weighted' && byIdentifier.every(([, sets]) => weightOf(sets) === 0);
-  const taken = new Set<string>();
-  return byIdentifier.map(([identifier, sets]) => {
-    const pool = poolName(identifier, taken);
-    taken.add(pool);
+  const names = poolNames(byIdentifier.map(([identifier]) => identifier));
+  return byIdentifier.map(([identifier, sets], at) => {
+    const pool = names[at]!;
     return { pool, identifier, sets, weight: areAllZero ? 1 : mode === 'weighted' ? weightOf(sets) : primary(sets) ? 1 : 0 };
   });
 };
@@ -103,20 +104,6 @@ const primary = (sets: readonly RecordSet[]): boolean => sets.some(({ Failover }
 /** Of the first type it has: a pool weighs the same in all types, or a note says otherwise. */
 const weightOf = (sets: readonly RecordSet[]): number =>
   sets.filter(({ Type }) => Type === sets[0]?.Type).reduce((sum, { Weight = 0 }) => sum + Weight, 0);
-
-/** As a pool may be called: `EU (west) 1` becomes `eu-west-1`. */
-const poolName = (identifier: string, taken: ReadonlySet<string>): string => {
-  const plain = identifier
-    .toLowerCase()
-    .replace(/[^a-z0-9._-]+/g, '-')
-    .replace(/^[._-]+|[._-]+$/g, '')
-    .slice(0, 50)
-    .replace(/[._-]+$/, '');
-  const name = /[a-z]/.test(plain) ? plain : `pool-${plain}`.replace(/-$/, '');
-  let [free, n] = [name, 2];
-  while (taken.has(free)) free = `${name}-${n++}`;
-  return free;
-};
 
 /** What has to be said of a pool that is not simply its addresses under its own name. */
 const recordsOf = ({ pool, identifier, sets }: FoundPool): PoolRecords => {
@@ -140,11 +127,6 @@ const recordsOf = ({ pool, identifier, sets }: FoundPool): PoolRecords => {
 
 const addressesOf = (sets: readonly RecordSet[]): readonly string[] =>
   sets.filter(({ Type, AliasTarget }) => Type !== 'CNAME' && AliasTarget === undefined).flatMap((set) => answersOf(set));
-
-const fenceAt = (name: string, zone: readonly RecordSet[]) => {
-  const set = zone.find(({ Name = '', Type }) => bareName(Name) === fenceName(name) && Type === 'TXT');
-  return parseFence(unquoted(set?.ResourceRecords?.[0]?.Value ?? ''));
-};
 
 // ---- notes ----
 

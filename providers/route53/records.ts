@@ -1,13 +1,11 @@
 // Mode weighted and failover: record sets of a hosted zone, changed in one batch together with the fences of their services.
-import assert from 'node:assert/strict';
+import { assertBatch, behindIn, servicesIn } from '../batch.ts';
 import { fenceName } from '../fence.ts';
 import type { Applied, Capabilities, Change, Owned, Provider, ProviderService } from '../provider.ts';
 import { type AwsContext, openAccount } from './account.ts';
-import type { RecordsConfig } from './config.ts';
+import { CHECKED_ON, type RecordsConfig } from './config.ts';
 import { blockedBy, changesOf, type Objects, quantise, readBackOf, tooLarge } from './convert.ts';
 import { changeSets, setsOf, settledChange, type Zone } from './zone.ts';
-
-export const CHECKED_ON = '2026-11-26';
 
 /** A service of six addresses and its fence take about 900 of the 32,000 characters of a batch. */
 const BATCH_MAX = 30;
@@ -42,27 +40,6 @@ export const openRecords = (config: RecordsConfig, context: AwsContext): Provide
   };
 };
 
-/** Bugs of ours in a batch: none, or one service twice. */
-export const assertBatch = (changes: readonly Change[]): void => {
-  assert(changes.length > 0, 'an empty batch');
-  const names = changes.map(({ desired }) => desired.service);
-  assert(new Set(names).size === names.length, `a batch that names a service twice: ${names.join(', ')}`);
-};
-
-/** A lower fence never goes over a higher one, however fresh the read that found it. null: none does. */
-export const behindIn = (changes: readonly Change[]): Applied | null => {
-  const behind = changes.find(({ fence, previous }) => previous.fence !== null && previous.fence.v > fence.v);
-  if (behind === undefined) return null;
-  const because = `${behind.desired.service}: fence ${behind.previous.fence?.v} is served, ours is ${behind.fence.v}`;
-  return { outcome: 'conflict', because };
-};
-
-const NAMED_MAX = 3;
-export const some = (changes: readonly Change[]): string => {
-  const names = changes.map(({ desired }) => desired.service);
-  return names.length <= NAMED_MAX ? names.join(', ') : `${names.slice(0, NAMED_MAX).join(', ')} and ${names.length - NAMED_MAX} more`;
-};
-
 const applyAll = async (
   config: RecordsConfig,
   zone: Zone,
@@ -74,7 +51,7 @@ const applyAll = async (
   const batch = changes.flatMap((change) => changesOf(objectsOf(change.desired), change));
   const behind = behindIn(changes);
   if (behind !== null) return behind;
-  const where = `route53: change of ${some(changes)} in zone ${config.hostedZoneId}`;
+  const where = `route53: change of ${servicesIn(changes)} in zone ${config.hostedZoneId}`;
   const blocked = changes.map((change) => blockedBy(config.mode, change)).find((because) => because !== null) ?? tooLarge(batch);
   if (blocked !== null) return { outcome: 'fatal', because: `${where}: ${blocked}` };
   if (batch.length === 0) return { outcome: 'applied' };

@@ -9,14 +9,15 @@ import {
 import { z } from 'zod';
 import { Fault } from '../../src/errors.ts';
 import { type Ports, withDeadline } from '../../src/ports.ts';
+import { assertBatch, servicesIn } from '../batch.ts';
 import type { Applied, Capabilities, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
+import { namesIn } from '../rounding.ts';
 import { attempted, readBacksOf, unreadIn } from '../unread.ts';
 import { type AwsContext, credentialsFrom, FIXED } from './account.ts';
-import type { RoutingControlsConfig } from './config.ts';
+import { CHECKED_ON, type RoutingControlsConfig } from './config.ts';
 import { failureOf, faultOf, outcomeOf } from './failure.ts';
 import { handlerOver } from './handler.ts';
-import { assertBatch, CHECKED_ON, some } from './records.ts';
-import { onOffShares, switchesOf } from './switches.ts';
+import { onOffShares } from './switches.ts';
 import { shaped } from './zone.ts';
 
 /** Most states of one call (AWS, quotas for routing control). */
@@ -72,7 +73,7 @@ export const openRoutingControls = (config: RoutingControlsConfig, context: AwsC
   };
   return {
     can: canOf(config),
-    quantise: (service) => onOffShares(service, switchesOf(service)),
+    quantise: (service) => onOffShares(service, namesIn(service)),
     read: (services, signal) => readAll(cluster, arnOf, services, signal),
     apply: (changes, signal) => applyAll(cluster, arnOf, changes, signal),
     owns: (services) => services.flatMap((service) => service.pools.map(({ pool }) => ownedOf(service, pool, arnOf))),
@@ -183,7 +184,7 @@ const readBackOf = (service: ProviderService, arnOf: ArnOf, states: ReadonlyMap<
 const applyAll = async (cluster: Cluster, arnOf: ArnOf, changes: readonly Change[], signal: AbortSignal): Promise<Applied> => {
   assertBatch(changes);
   const entries = changes.flatMap(({ desired, previous }) => {
-    const inside = switchesOf(desired);
+    const inside = namesIn(desired);
     const seen = previous.token as readonly string[] | null;
     return desired.pools
       .filter(({ pool }) => seen === null || seen.includes(pool) !== inside.has(pool))
@@ -195,7 +196,7 @@ const applyAll = async (cluster: Cluster, arnOf: ArnOf, changes: readonly Change
   const unread = unreadIn(changes);
   if (unread !== null) return unread;
   if (entries.length === 0) return { outcome: 'applied' };
-  const where = `route53: routing controls of ${some(changes)}`;
+  const where = `route53: routing controls of ${servicesIn(changes)}`;
   try {
     const request = { UpdateRoutingControlStateEntries: entries };
     const reply = await atAnyEndpoint(cluster, signal, (client, options) =>

@@ -1,14 +1,7 @@
 // Pools that are in or out by a switch of their own; what they weigh is decided elsewhere, so shares are those configured among the pools that are in. Pure.
 import assert from 'node:assert/strict';
 import type { ProviderService } from '../provider.ts';
-import { poolsIn, thousandthsOf } from '../rounding.ts';
-
-/** Pools whose switch is on once the route is served. Throws for an empty route. */
-export const switchesOf = (service: ProviderService): ReadonlySet<string> => {
-  const inside = poolsIn(service.pools);
-  assert(inside.length > 0, `${service.service}: an empty route; no pool has a share`);
-  return new Set(inside.map(({ pool }) => pool));
-};
+import { thousandthsOf } from '../rounding.ts';
 
 /** In: at least one pool. A standby that is in counts for the least there is. */
 export const onOffShares = (service: ProviderService, inside: ReadonlySet<string>): Readonly<Record<string, number>> => {

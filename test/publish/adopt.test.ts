@@ -1,8 +1,8 @@
 // Adoption, pure: what is served becomes route and memory, numbered above every fence; the core then goes on from it as if it had decided it.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { poolsServed, quantise as quantiseOnOff } from '../../providers/addresses.ts';
 import type { Capabilities, Fence, Provider, ProviderService } from '../../providers/provider.ts';
-import { poolsIn, quantise as quantiseOnOff } from '../../providers/rfc2136/convert.ts';
 import type { ClusterConfig, PoolMemory, Route, Routing } from '../../src/model.ts';
 import { adoptRouting, isAstray, type Served } from '../../src/publish/adopt.ts';
 import { desiredOf } from '../../src/publish/plan.ts';
@@ -268,7 +268,7 @@ test('what is served as the store had decided is adopted without a change of rou
         // Serving as configured because nobody is up is no state of the pools; what a changed configuration asks for has been decided once more.
         if (known === undefined || known.fence === 0 || Object.values(known.pools).some((p) => p.told.includes('fail-open'))) continue;
         const desired = desiredOf(s, known);
-        if (!exact && poolsIn(desired).length !== desired.pools.filter((p) => p.share > 0).length) continue;
+        if (!exact && poolsServed(desired).length !== desired.pools.filter((p) => p.share > 0).length) continue;
         const { routing: after } = adopt(council.cluster, before, { [s.name]: served(provider.quantise(desired), FENCE, provider) });
         seen++;
         if (exact) expect(after.services[s.name]?.route).toEqual(known.route);
