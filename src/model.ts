@@ -359,6 +359,10 @@ export interface ServiceRouting {
   route: Route;
   because: string;
   pools: Readonly<Record<string, PoolMemory>>;
+  /** Changes of the route within the window that safety rules look back on, oldest first: thousandths that moved. Absent: none. */
+  moves?: readonly { atMs: number; moved: number }[];
+  /** Cluster time at which a drill or an outage last proved that its traffic moves. Absent: never. */
+  provenAtMs?: number;
 }
 
 /** `routing`: all of the coordinator's memory. */
@@ -397,15 +401,36 @@ export interface OverrideScope {
   pool?: string;
 }
 
+/**
+ * `drain` sends no traffic; `force-in` takes a pool for up whatever the votes say; `pin` puts shares in place of the configured ones, from which health still
+ * takes; `freeze` holds the route; `evacuate` drains a region in every service and keeps it from coordinating; `stop` ends every provider write while
+ * detection goes on.
+ */
+export type OverrideKind = 'drain' | 'force-in' | 'pin' | 'freeze' | 'evacuate' | 'stop';
+
 export interface Override {
   id: string;
-  /** `drain` sends no traffic; `freeze` holds the route; `stop` ends every provider write while detection goes on. */
-  kind: 'drain' | 'freeze' | 'stop';
+  kind: OverrideKind;
   scope: OverrideScope;
+  /** Of a pin only: thousandths per pool of its service, together 1000. Pools that it does not name get nothing. */
+  weights?: Route;
   reason: string;
   owner: string;
+  /** Who was authenticated when it was ordered. Absent from 0.1 records. */
+  by?: string;
+  ticket?: string;
   createdAtMs: number;
+  /** Not in force before. Absent: at once. */
+  startsAtMs?: number;
   expiresAtMs: number;
+  /** Passes the safety rules that would refuse it. `never-empty` is not one of them. */
+  breakGlass?: true;
+  /** A second person has to agree before it is in force; `by` null: nobody has. Absent: nobody needs to. */
+  approval?: { by: string | null; atMs: number | null };
+  /** An exercise: it wakes nobody, and that it went well is what `drill-fresh` asks for. */
+  drill?: true;
+  /** What has been told of it. Absent: nothing. */
+  told?: readonly ('started' | 'expiring')[];
 }
 
 /** `override`: one document, so that no decision can miss one of them. */
@@ -413,6 +438,24 @@ export interface Overrides {
   version: number;
   nonce: string;
   items: readonly Override[];
+}
+
+/** What somebody measured of a service: its load, and what pools can bear, in one unit of their choice (requests per second, say). */
+export interface Reported {
+  load: number | null;
+  capacity: Readonly<Record<string, number>>;
+  /** Wall time of the report. */
+  atMs: number;
+  /** Wall time from which it no longer counts. */
+  expiresAtMs: number;
+  by: string;
+}
+
+/** `reported`: one document, by service. Advice to the rule `capacity`, which falls back to what is configured. */
+export interface Reports {
+  version: number;
+  nonce: string;
+  services: Readonly<Record<string, Reported>>;
 }
 
 /** How a drained service's new route reached its users. */

@@ -1,5 +1,6 @@
 // The service of one replica, from a checked configuration to something that runs: opens what the configuration names, in order, and closes it in reverse.
 // Knows no policy and no protocol; src/replica.ts wires the core, this file gives it real adapters.
+import { tokenAccess } from './api/auth.ts';
 import { createOverrideWriter } from './api/overrides.ts';
 import { createApi } from './api/server.ts';
 import { statusNow, talliesNow, type Viewing } from './api/view.ts';
@@ -299,7 +300,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     metrics,
     host: config.api.host,
     port: config.api.port,
-    token: ensureSecret(config.api.tokenFile, ports.random),
+    access: tokenAccess(ensureSecret(config.api.tokenFile, ports.random)),
     submit: createOverrideWriter({ store, ports, clusterNowMs: () => replica.coordinator.nowMs() }),
     view: {
       status: () => viewed(statusNow),

@@ -1,15 +1,15 @@
-// The HTTP server of a replica: limits, headers, errors and stopping. What it offers is in src/api/routes.ts.
+// The HTTP server of a replica: limits, headers, errors and stopping. What it offers is in src/api/routes.
 // Loopback by default, plain HTTP: whoever exposes it puts a proxy with TLS in front. Stopping answers what is in flight and never waits for idle
 // connections: the framework's close alone would wait for keep-alive ones until their idle timeout.
 import type { Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { errorText, Fault } from '../errors.ts';
-import { registerSecret } from '../log.ts';
 import type { Ports, Timer } from '../ports.ts';
 import { PROBLEM_TYPE, problemOf, refusal } from './problem.ts';
-import { addRoutes, type RouteOptions } from './routes.ts';
+import { addRoutes, type RouteOptions } from './route.ts';
+import { routesOf } from './routes/index.ts';
 
-export interface ApiOptions extends Pick<RouteOptions, 'view' | 'submit' | 'metrics' | 'log' | 'token'> {
+export interface ApiOptions extends Pick<RouteOptions, 'view' | 'submit' | 'metrics' | 'log' | 'access'> {
   ports: Ports;
   /** Address to listen on. */
   host: string;
@@ -65,7 +65,6 @@ const sendProblem = (reply: FastifyReply, error: unknown, requestId: string): Fa
 export const buildApp = (options: ApiOptions, stopping: () => boolean = () => false): FastifyInstance => {
   const { ports, log } = options;
   const requestId = (): string => ports.random.hex(8);
-  if (options.token !== null) registerSecret(options.token);
   const app = fastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
@@ -105,7 +104,8 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
     return sendProblem(reply, error, request.id);
   });
 
-  addRoutes(app, { ...options, stopping, baseUrl: () => baseUrl(options.host, portOf(app) ?? options.port) });
+  const routing: RouteOptions = { ...options, stopping, baseUrl: () => baseUrl(options.host, portOf(app) ?? options.port) };
+  addRoutes(app, routing, routesOf(routing));
   return app;
 };
 

@@ -1,5 +1,13 @@
 // The keys of the store, in one place; but `gate/<service>` is in providers/gate/record.ts, since an adapter writes it.
-export const KEYS = { members: 'members', leader: 'leader', routing: 'routing', override: 'override', adopted: 'adopted' } as const;
+export const KEYS = {
+  members: 'members',
+  leader: 'leader',
+  routing: 'routing',
+  override: 'override',
+  adopted: 'adopted',
+  reported: 'reported',
+  journal: 'journal',
+} as const;
 
 export const voteKey = (region: string, replica: string): string => `vote/${region}/${replica}`;
 export const beatKey = (region: string, replica: string): string => `beat/${region}/${replica}`;
@@ -7,6 +15,10 @@ export const seenKey = (region: string, replica: string): string => `seen/${regi
 export const bootKey = (region: string, replica: string): string => `boot/${region}/${replica}`;
 export const auditKey = (v: number): string => `audit/${String(v).padStart(10, '0')}`;
 export const configAuditKey = (version: number): string => `audit/config-${String(version).padStart(10, '0')}`;
+/** What humans and machines did beside deciding, counted from 1; the head of the chain is `journal`. */
+export const journalKey = (n: number): string => `journal/${String(n).padStart(10, '0')}`;
+/** How decision `v` reached its providers. */
+export const trailKey = (v: number): string => `trail/${String(v).padStart(10, '0')}`;
 export const incidentKey = (id: string): string => `incident/${id}`;
 export const outboxKey = (id: string): string => `outbox/${id}`;
 export const appliedKey = (provider: string, service: string): string => `applied/${provider}/${service}`;

@@ -1,8 +1,12 @@
 // Overrides: what humans have ordered, as the core sees it. Expiry is explicit: the decision that ends an override writes the document without it.
 import type { Override, Overrides, PoolConfig, ServiceConfig } from '../model.ts';
 
+/** Begun, not over, and agreed to by a second person where one is needed. */
+export const isInForce = (override: Override, nowMs: number): boolean =>
+  nowMs >= (override.startsAtMs ?? 0) && nowMs < override.expiresAtMs && override.approval?.by !== null;
+
 export const activeOverrides = (overrides: Overrides | null, nowMs: number): readonly Override[] =>
-  (overrides?.items ?? []).filter((o) => nowMs < o.expiresAtMs);
+  (overrides?.items ?? []).filter((o) => isInForce(o, nowMs));
 
 export const expiredOverrides = (overrides: Overrides | null, nowMs: number): readonly Override[] =>
   (overrides?.items ?? []).filter((o) => nowMs >= o.expiresAtMs);

@@ -1,7 +1,8 @@
 // A small cluster, what the API looks at, and a store whose transactions can be made to go wrong.
 
+import { tokenAccess } from '../../src/api/auth.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
-import type { ApiView } from '../../src/api/routes.ts';
+import type { ApiView } from '../../src/api/route.ts';
 import { type ApiOptions, buildApp } from '../../src/api/server.ts';
 import { type StatusInput, statusDocument } from '../../src/api/status.ts';
 import { policyOf } from '../../src/config/defaults.ts';
@@ -119,7 +120,7 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
     metrics: createMetrics('test'),
     host: '127.0.0.1',
     port: 0,
-    token: TOKEN,
+    access: tokenAccess(TOKEN),
     view: viewOf(),
     submit,
     ...given,

@@ -1,6 +1,7 @@
 // PUT and DELETE of operators' orders: what is accepted, what is refused with every reason, and that 200 means committed.
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { tokenAccess } from '../../src/api/auth.ts';
 import { OVERRIDES_MAX } from '../../src/api/overrides.ts';
 import { StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
 import { AUTHORIZED, DRAIN, NOW_MS, type Opened, openApi, putRecord, TOKEN } from './fixture.ts';
@@ -279,7 +280,7 @@ describe('the token', () => {
   });
 
   test('that is not configured lets nobody write, also not with an empty one', async () => {
-    const closed = openApi({ token: null });
+    const closed = openApi({ access: tokenAccess(null) });
     const reply = await closed.app.inject({
       method: 'PUT',
       url: '/v1/overrides/a',

@@ -1,0 +1,108 @@
+// What a path of the API is: one row per method and path, in tables under src/api/routes. Registration, methods that are not offered, and who may ask are here.
+
+import type { TLSSocket } from 'node:tls';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods } from 'fastify';
+import { Fault } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { ClusterConfig } from '../model.ts';
+import { type Access, type Caller, demand, type Principal, type Role } from './access.ts';
+import type { OverrideWriter } from './overrides.ts';
+import type { StatusDocument } from './status.ts';
+
+/** What the API may look at. Answers from memory: no call waits for a store, a peer or a provider. */
+export interface ApiView {
+  /** null: no cluster configuration is known yet. */
+  status(): StatusDocument | null;
+  /** Configured and listening; never the store, peers or a quorum. */
+  ready(): { ok: boolean; why: string };
+  cluster(): ClusterConfig | null;
+  clusterNowMs(): number;
+}
+
+export interface RouteOptions {
+  view: ApiView;
+  submit: OverrideWriter;
+  metrics: Pick<Metrics, 'text' | 'contentType'>;
+  log: Log;
+  access: Access;
+  /** True from the first moment of stopping. */
+  stopping: () => boolean;
+  /** Where this API is reached, for the lines that say how to undo. */
+  baseUrl: () => string;
+}
+
+export type ApiRequest = FastifyRequest<{ Params: Record<string, string>; Querystring: Record<string, string | undefined> }>;
+
+export interface ApiRoute {
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  /** Fastify's notation: `/v1/overrides/:id`. */
+  url: string;
+  /** The least role that may ask; null: anybody, unidentified. */
+  needs: Role | null;
+  /** For the OpenAPI document: summary, description, params, querystring, body, response. It documents; bodies are judged by our own parsers. */
+  schema?: FastifySchema & { summary?: string; description?: string; tags?: readonly string[]; operationId?: string };
+  handler(request: ApiRequest, reply: FastifyReply, principal: Principal): Promise<unknown>;
+}
+
+const NOBODY: Principal = { name: 'anonymous', role: 'viewer', services: [], how: 'anonymous' };
+
+const callerOf = (request: FastifyRequest): Caller => {
+  const socket = request.socket as Partial<TLSSocket>;
+  const shown = socket.authorized === true ? socket.getPeerCertificate?.() : undefined;
+  return {
+    authorization: request.headers.authorization,
+    remoteAddress: request.socket.remoteAddress ?? '',
+    certificate:
+      shown?.subject === undefined
+        ? null
+        : { commonName: String(shown.subject.CN ?? ''), altNames: (shown.subjectaltname ?? '').split(', ').filter((name) => name !== '') },
+  };
+};
+
+const principals = new WeakMap<FastifyRequest, Principal>();
+
+/** Registers every path with every method: those it offers, and a 405 with `Allow` for the others, before any body is read. */
+export const addRoutes = (app: FastifyInstance, options: RouteOptions, routes: readonly ApiRoute[]): void => {
+  const admit =
+    ({ needs, method }: ApiRoute) =>
+    async (request: FastifyRequest): Promise<void> => {
+      if (needs === null) return;
+      const principal = await options.access.identify(callerOf(request));
+      demand(principal, needs);
+      if (method !== 'GET' && options.stopping()) throw new Fault('ERR_STOPPING', 'nothing was written: send it to another replica');
+      principals.set(request, principal);
+    };
+  for (const [url, offers] of Map.groupBy(routes, (route) => route.url)) {
+    for (const route of offers)
+      app.route({
+        method: route.method === 'GET' ? ['GET', 'HEAD'] : route.method,
+        url,
+        onRequest: admit(route),
+        ...(route.schema === undefined ? {} : { schema: route.schema }),
+        // What a schema says is said to readers; a body is judged by the parsers of its route, all problems at once.
+        validatorCompiler: () => () => true,
+        serializerCompiler: () => (data) => JSON.stringify(data),
+        handler: (request, reply) => route.handler(request as ApiRequest, reply, principals.get(request) ?? NOBODY),
+      });
+    const offered = offers.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+    app.route({
+      method: app.supportedMethods.filter((method) => !offered.includes(method)) as HTTPMethods[],
+      url,
+      schema: { hide: true } as FastifySchema,
+      onRequest: async (_request, reply) => {
+        void reply.header('allow', offered.join(', '));
+        throw Object.assign(new Error('method not offered'), { statusCode: 405 });
+      },
+      handler: async () => undefined,
+    });
+  }
+};
+
+/** Throws while no configuration is known. */
+export const configured = <T>(value: T | null): T => {
+  if (value === null) throw new Fault('ERR_STORE_UNREACHABLE', 'no cluster configuration is known here yet; it is read from the store');
+  return value;
+};
+
+export const headerOf = (value: string | string[] | undefined): string | null => (value === undefined ? null : String(value));

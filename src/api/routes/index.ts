@@ -1,0 +1,11 @@
+// The table of everything the API offers.
+import type { ApiRoute, RouteOptions } from '../route.ts';
+import { overrideRoutes } from './overrides.ts';
+import { processRoutes } from './process.ts';
+import { statusRoutes } from './status.ts';
+
+export const routesOf = (options: RouteOptions): readonly ApiRoute[] => [
+  ...processRoutes(options),
+  ...statusRoutes(options),
+  ...overrideRoutes(options),
+];
