@@ -9,5 +9,7 @@ export const steering = { weighted, priority } as const satisfies Record<string,
 
 export const safety = { 'last-pool': lastPool, 'blast-radius': blastRadius } as const satisfies Record<string, SafetyRule>;
 
+export type SafetyKind = keyof typeof safety;
+
 export const steeringOf = (kind: string): SteeringPolicy | undefined => Object.entries(steering).find(([name]) => name === kind)?.[1];
 export const safetyOf = (kind: string): SafetyRule | undefined => Object.entries(safety).find(([name]) => name === kind)?.[1];

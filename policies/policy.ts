@@ -1,5 +1,5 @@
 // Contracts of the two kinds of policy. Both are pure and total: no clock, no randomness, an answer for every input.
-import type { Route, Routing, ServiceConfig } from '../src/model.ts';
+import type { ClusterConfig, Refusal, Reports, Route, Routing, ServiceConfig } from '../src/model.ts';
 
 /** A pool as steering sees it. */
 export interface SteerPool {
@@ -17,21 +17,70 @@ export interface SteeringPolicy {
   steer(pools: readonly SteerPool[]): Route;
 }
 
+/** Who wants it: a quorum that holds pools out, pools that come back up, or a human. */
+export type Cause = 'health' | 'return' | 'order';
+
 export interface RouteChange {
   service: ServiceConfig;
   before: Route;
   after: Route;
   /** Regions that this decision newly drains by automation. */
   drains: readonly string[];
+  cause: Cause;
 }
 
-export type Ruling = { allow: true } | { allow: false; because: string; againAtMs: number | null };
+/** A pool as safety rules see it. */
+export interface PoolState {
+  service: string;
+  pool: string;
+  region: string;
+  verdict: 'up' | 'out' | 'unknown';
+  up: number;
+  total: number;
+  /** Thousandths that the configuration gives it when everything is healthy. */
+  configuredShare: number;
+}
+
+/** What there is to judge by. */
+export interface World {
+  cluster: ClusterConfig;
+  /** The last routing record. */
+  routing: Routing;
+  /** Every pool of the cluster. */
+  pools: readonly PoolState[];
+  /** Routes by service as this decision has them so far: rules over several services see what the others just became. */
+  routes: Readonly<Record<string, Route>>;
+  reported: Reports | null;
+}
+
+/** `warn`: allowed, and somebody should know at what price. A refusal carries the numbers. */
+export type Ruling =
+  | { allow: true; warn?: { because: string } }
+  | { allow: false; because: string; againAtMs: number | null; counterfactual: string };
+
+export type Settings = Readonly<Record<string, unknown>>;
 
 export interface SafetyRule {
   kind: string;
   question: string;
-  /** Settings with defaults; unknown keys are refused by `check`. */
-  defaults: Readonly<Record<string, number>>;
-  /** Judges one change. `recent`: the last routing record. Refusals carry the numbers. */
-  judge(change: RouteChange, recent: Routing, settings: Readonly<Record<string, number>>, nowMs: number): Ruling;
+  /** What may follow when it is passed: to pass a `high` one by break-glass takes a second person. */
+  risk: Refusal['risk'];
+  /** `break-glass`: an order that says so passes it. `nobody`: not even that. */
+  passedBy: 'break-glass' | 'nobody';
+  /** What it judges. Others it never sees. */
+  judges: readonly Cause[];
+  /** Used for whatever the settings leave out. What may be set, and how it is spelt, is in src/config/safety.ts. */
+  defaults: Settings;
+  judge(change: RouteChange, world: World, settings: Settings, nowMs: number): Ruling;
 }
+
+/** A rule whose settings have a type: the configuration was checked when it was written, so here they are taken at their word. */
+export const ruleOf = <S extends Readonly<{ [key in keyof S]: unknown }>>(
+  rule: Omit<SafetyRule, 'defaults' | 'judge'> & {
+    defaults: S;
+    judge(change: RouteChange, world: World, settings: S, nowMs: number): Ruling;
+  },
+): SafetyRule => ({
+  ...rule,
+  judge: (change, world, settings, nowMs) => rule.judge(change, world, { ...rule.defaults, ...settings } as S, nowMs),
+});

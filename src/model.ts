@@ -43,6 +43,8 @@ export interface PoolConfig {
   /** What users are sent to: IPv4 or IPv6 addresses. Empty where the provider serves pools as objects of its own. */
   answers: readonly string[];
   targets: readonly TargetConfig[];
+  /** Load that it bears, in the unit of its service's `load`. Absent: nobody said, unless somebody reports it. */
+  capacity?: number;
 }
 
 export type Mode = 'observe' | 'advise' | 'auto';
@@ -68,6 +70,8 @@ export interface ServiceConfig {
   steering: { kind: string };
   allDown: 'hold' | 'configured';
   pools: readonly PoolConfig[];
+  /** Load at its worst hour, in a unit of its owner's choice (requests per second, say). Absent: nobody said, unless somebody reports it. */
+  load?: number;
   converge: ConvergeConfig;
 }
 
@@ -539,6 +543,22 @@ export interface Page {
   nonce: string;
 }
 
+/** Where a safety rule stood in the way of a wanted move. */
+export interface Refusal {
+  service: string;
+  pool: string;
+  /** The rule's kind. */
+  rule: string;
+  /** What may follow when it is passed: of an order that passes a `high` one by break-glass, a second person has to agree. */
+  risk: 'low' | 'high';
+  /** The sentence, with the numbers. */
+  because: string;
+  /** Cluster time from which it would pass if nothing else changes; null: time alone changes nothing. */
+  againAtMs: number | null;
+  /** What would have let it pass. */
+  counterfactual: string;
+}
+
 /** `audit/<v>`: what a decision rested on. */
 export interface Audit {
   v: number;
@@ -548,7 +568,8 @@ export interface Audit {
   because: string;
   wouldChange: string;
   changes: readonly { service: string; before: Route; after: Route; because: string }[];
-  holds: readonly { service: string; pool: string; hold: HoldName; because: string }[];
+  /** `refusal`: of a safety rule; absent from other holds and from 0.1 records. */
+  holds: readonly { service: string; pool: string; hold: HoldName; because: string; refusal?: Refusal }[];
   votes: Readonly<Record<string, unknown>>;
   /** SHA-256 of the previous record's JSON; empty for the first. */
   prevHash: string;

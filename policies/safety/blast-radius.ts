@@ -1,14 +1,15 @@
-// Blast radius: at most so many regions are newly drained by automation within a window, over all services. Counts regions, not traffic.
-import type { SafetyRule } from '../policy.ts';
+// Blast radius: counts regions that automation has newly drained, so that many services falling together count once. Orders by humans are not counted.
+import { ruleOf } from '../policy.ts';
 
-export const blastRadius: SafetyRule = {
+export const blastRadius = ruleOf<{ regions: number; windowMs: number }>({
   kind: 'blast-radius',
   question: 'How many regions may automation drain within a window?',
+  risk: 'high',
+  passedBy: 'break-glass',
+  judges: ['health'],
   defaults: { regions: 1, windowMs: 60_000 },
-  judge({ drains }, recent, settings, nowMs) {
-    const windowMs = settings.windowMs ?? 60_000;
-    const limit = settings.regions ?? 1;
-    const inWindow = Object.entries(recent.regionDrainsAtMs).filter(([, atMs]) => nowMs - atMs < windowMs);
+  judge({ drains }, { routing }, { regions: limit, windowMs }, nowMs) {
+    const inWindow = Object.entries(routing.regionDrainsAtMs).filter(([, atMs]) => nowMs - atMs < windowMs);
     const fresh = drains.filter((region) => !inWindow.some(([known]) => known === region));
     const total = inWindow.length + fresh.length;
     if (fresh.length === 0 || total <= limit) return { allow: true };
@@ -18,6 +19,7 @@ export const blastRadius: SafetyRule = {
       allow: false,
       because: `${total} regions drained within ${windowMs / 1000} s (limit ${limit}): ${[...inWindow.map(([r]) => r), ...fresh].join(', ')}; again in ${waitS} s`,
       againAtMs,
+      counterfactual: `with ${total} regions allowed per window it would have passed now`,
     };
   },
-};
+});

@@ -1,10 +1,10 @@
 // The part of the file that all replicas share, and what it becomes: regions, services, policy, goals.
 // Judges each value by itself; relations between values are check.ts. Defaults of the policy are in defaults.ts.
 import { z } from 'zod';
-import { safety, steering } from '../../policies/index.ts';
+import { steering } from '../../policies/index.ts';
 import { REGIONS_MAX } from '../health/chamber.ts';
 import type { ClusterConfig, PoolConfig, ProbeSpec, RegionConfig, ServiceConfig, TargetConfig } from '../model.ts';
-import { FAULTS, GOALS, GRAY_LIMITS, grayOf, LATCH_AFTER, policyOf, SAFETY, SPANS, type Span, TTL_S } from './defaults.ts';
+import { FAULTS, GOALS, GRAY_LIMITS, grayOf, LATCH_AFTER, policyOf, SPANS, type Span, TTL_S } from './defaults.ts';
 import {
   answer,
   dnsName,
@@ -23,6 +23,7 @@ import {
   urlPath,
   whole,
 } from './fields.ts';
+import { rules } from './safety.ts';
 
 // Limits of lists: far above what one cluster needs, and low enough that a generated file gone wrong is refused rather than run.
 export const SERVICES_MAX = 1000;
@@ -137,31 +138,6 @@ const region = z
   .transform((given): RegionConfig => present(given));
 
 const span = (given: Span) => duration(given).optional();
-
-/** The settings of one safety rule: its own defaults say which exist. `windowMs` is spelt `window: 60s`. */
-const settings = (defaults: Readonly<Record<string, number>>) => {
-  const spelling = (key: string): string => (key.endsWith('Ms') ? key.slice(0, -2) : key);
-  const shape = Object.keys(defaults).map((key) => [
-    spelling(key),
-    (key.endsWith('Ms') ? duration({ minMs: 0, maxMs: SPANS.flapWindow.maxMs }) : whole(0, 1_000_000)).optional(),
-  ]);
-  return z
-    .strictObject(Object.fromEntries(shape) as Record<string, z.ZodOptional<z.ZodType<number>>>)
-    .transform((given) => Object.fromEntries(Object.entries(defaults).map(([key, value]) => [key, given[spelling(key)] ?? value])));
-};
-
-/** Rules that are named are set as said; those on by default stay on, since a cluster without them could empty a name. */
-const rules = z
-  .strictObject(
-    Object.fromEntries(Object.entries(safety).map(([kind, rule]) => [kind, settings(rule.defaults).optional()])) as Record<
-      string,
-      z.ZodOptional<ReturnType<typeof settings>>
-    >,
-  )
-  .transform((given) => {
-    const named = Object.entries(given).flatMap(([kind, set]) => (set === undefined ? [] : [[kind, set] as const]));
-    return { ...SAFETY, ...Object.fromEntries(named) };
-  });
 
 const AUTO = `auto, or a whole number from ${FAULTS.min} to ${FAULTS.max}; auto is right unless you measured otherwise`;
 

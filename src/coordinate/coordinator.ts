@@ -147,6 +147,7 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
         cluster,
         routing: s.routing,
         overrides: s.overrides,
+        reported: s.reported,
         heard: s.heard,
         incidents: s.incidents.filter((i) => i.closedAtMs === null),
         frozen: s.frozen,

@@ -10,6 +10,7 @@ import {
   type Leader,
   type Overrides,
   pathsOf,
+  type Reports,
   type Routing,
 } from '../model.ts';
 import type { KeyValue, Read } from '../store/store.ts';
@@ -25,6 +26,7 @@ export interface Sight {
   routing: Routing | null;
   overrides: Overrides | null;
   adopted: Adopted | null;
+  reported: Reports | null;
   heard: readonly Heard[];
   /** Votes and beats that are not counted, and why. A vote that is not is missing from `heard`; a beat that is not makes its vote silent. */
   refused: readonly Refusal[];
@@ -38,7 +40,7 @@ export interface Sight {
 }
 
 export const SIGHT_QUERY = {
-  keys: [KEYS.members, KEYS.leader, KEYS.routing, KEYS.override, KEYS.adopted],
+  keys: [KEYS.members, KEYS.leader, KEYS.routing, KEYS.override, KEYS.adopted, KEYS.reported],
   prefixes: ['vote/', 'beat/', 'incident/', 'seen/', 'applied/'],
 } as const;
 
@@ -141,6 +143,7 @@ export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cac
     routing: value<Routing>(KEYS.routing),
     overrides: value<Overrides>(KEYS.override),
     adopted: value<Adopted>(KEYS.adopted),
+    reported: value<Reports>(KEYS.reported),
     ...hear(votes, cache, cluster, clock, nowMonoMs, trust),
     incidents,
     frozen: frozenOf(byKey, cluster),

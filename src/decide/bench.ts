@@ -1,6 +1,7 @@
 // A service on the bench: its pools with what is known of each, stepped through the rules that concern this service alone.
 // Drains are wishes here; which of them happen is settled over all services (drains.ts), because pacing counts regions.
 import { steeringOf } from '../../policies/index.ts';
+import type { SteerPool } from '../../policies/policy.ts';
 import type { HoldName, Mode, Override, Policy, PoolMemory, PoolTally, Route, ServiceConfig, ServiceRouting } from '../model.ts';
 import { cutOf } from './gray.ts';
 import { drainOn } from './override.ts';
@@ -183,10 +184,22 @@ export const withFailOpen = (bench: Bench, nowMs: number): Bench => {
   });
 };
 
-/** The route of the present memory. */
-export const routeOf = (bench: Bench): Route => {
-  const policy = steeringOf(bench.service.steering.kind);
-  if (policy === undefined)
-    throw new Error(`steering ${bench.service.steering.kind} is not in the table although the configuration was checked`);
-  return policy.steer(bench.seats.map((s) => ({ pool: s.config.name, weight: s.config.weight, factor: factorOf(s.memory, bench.policy) })));
+const steer = (service: ServiceConfig, pools: readonly SteerPool[]): Route => {
+  const policy = steeringOf(service.steering.kind);
+  if (policy === undefined) throw new Error(`steering ${service.steering.kind} is not in the table although the configuration was checked`);
+  return policy.steer(pools);
 };
+
+/** The route of the present memory. */
+export const routeOf = ({ service, seats, policy }: Bench): Route =>
+  steer(
+    service,
+    seats.map((s) => ({ pool: s.config.name, weight: s.config.weight, factor: factorOf(s.memory, policy) })),
+  );
+
+/** The route with every pool whole. */
+export const configuredRouteOf = (service: ServiceConfig): Route =>
+  steer(
+    service,
+    service.pools.map(({ name, weight }) => ({ pool: name, weight, factor: 1000 })),
+  );

@@ -11,6 +11,7 @@ import {
   type PoolMemory,
   type PoolTally,
   poolKey,
+  type Refusal,
   type Routing,
   type ServiceConfig,
   type ServiceRouting,
@@ -37,6 +38,7 @@ import { hasOverdueNews } from './incident.ts';
 import { activeOverrides, drainOn, expiredOverrides, freezeOn, stopOn } from './override.ts';
 import { factorOf, GRAY, isSame, newMemory, patch, SET_ASIDE } from './pool.ts';
 import { compose } from './record.ts';
+import { worldOf } from './safety.ts';
 import { blankRouting, type Decision, type Snapshot } from './snapshot.ts';
 import { type Happening, happeningsOf, type ServiceStory } from './story.ts';
 
@@ -48,7 +50,7 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
   const active = activeOverrides(snapshot.overrides, nowMs);
   const benches = seatAll(snapshot, before, tallies, active, nowMs);
   const known = benches.filter((b) => isKnown(b, nowMs)).map((b) => stepped(b, active, nowMs));
-  const drained = withDrains(known, before, nowMs);
+  const drained = withDrains(known, worldOf(snapshot, before, tallies), nowMs);
   const v = before.v + 1;
   const configured = new Set(cluster.services.map((service) => service.name));
   const settled = new Map(drained.benches.map((b) => [b.service.name, remembered(withTold(withFailOpen(b, nowMs), nowMs))]));
@@ -61,11 +63,13 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
     stories.some((s) => s.moved || s.changed) ||
     Object.keys(before.services).some((name) => !configured.has(name)) ||
     hasOverdueNews({ tallies, incidents: snapshot.incidents, open: before.open, stories });
-  if (!changed) return { uses: [], tallies };
+  const refusals = Object.values(drained.refusals);
+  if (!changed) return { uses: [], tallies, refusals };
   return {
     next: compose({ snapshot, before, stories, tallies, expired, regionDrainsAtMs: drained.regionDrainsAtMs, v, nowMs }),
     uses: usesOf(snapshot, stories, tallies),
     tallies,
+    refusals,
   };
 };
 
@@ -150,7 +154,7 @@ const storyOf = (
   bench: Bench,
   settled: Bench | undefined,
   active: readonly Override[],
-  refusals: Readonly<Record<string, string>>,
+  refusals: Readonly<Record<string, Refusal>>,
   nowMs: number,
 ): ServiceStory => {
   const prior = bench.before;

@@ -1,9 +1,10 @@
 // Drains by automation: which of the pools that a quorum holds out may leave now. Service by service first (a receiver, the floor, a freeze), then over
 // all services together, since pacing and blast radius count regions: everything of one region moves in one decision, one new region per span.
-import { safetyOf } from '../../policies/index.ts';
-import type { HoldName, Policy, PoolMemory, Route, Routing } from '../model.ts';
+import type { World } from '../../policies/policy.ts';
+import { type HoldName, type Policy, type PoolMemory, poolKey, type Refusal, type Route } from '../model.ts';
 import { type Bench, carries, reservesLeft, routeOf, setMemory, withReserve } from './bench.ts';
 import { drainedByHealth, patch, type Seat } from './pool.ts';
+import { judged as judgedByRules } from './safety.ts';
 
 interface Wish {
   service: string;
@@ -66,12 +67,13 @@ export interface Drained {
   /** Regions newly drained by this decision. */
   regions: readonly string[];
   regionDrainsAtMs: Readonly<Record<string, number>>;
-  /** Sentences of safety rules that refused, by `service/pool`. */
-  refusals: Readonly<Record<string, string>>;
+  /** Safety rules that refused, by `service/pool`. */
+  refusals: Readonly<Record<string, Refusal>>;
 }
 
 /** Grants the wishes that may be granted now and names the hold of every other. */
-export const withDrains = (benches: readonly Bench[], routing: Routing, nowMs: number): Drained => {
+export const withDrains = (benches: readonly Bench[], world: World, nowMs: number): Drained => {
+  const { routing } = world;
   const wishes = new Map(benches.map((bench) => [bench, wishesOf(bench, nowMs)]));
   if ([...wishes.values()].every((w) => w.length === 0))
     return { benches, regions: [], regionDrainsAtMs: routing.regionDrainsAtMs, refusals: {} };
@@ -82,7 +84,7 @@ export const withDrains = (benches: readonly Bench[], routing: Routing, nowMs: n
     routing.regionDrainsAtMs,
     nowMs,
   );
-  const refusals: Record<string, string> = {};
+  const refusals: Record<string, Refusal> = {};
   const drained = new Set<string>();
   const next = benches.map((bench) => {
     const mine = wishes.get(bench) ?? [];
@@ -90,7 +92,7 @@ export const withDrains = (benches: readonly Bench[], routing: Routing, nowMs: n
     // A service that only advises keeps to the same rules by itself: its advice is what would have happened, and it takes nobody's turn.
     const pace = bench.mode === 'auto' ? together : paceOf([bench], mine, lastDrains(bench), nowMs);
     const paced = mine.map((w): Wish => (w.hold === null && !pace.granted.has(w.region) ? { ...w, hold: 'pacing' } : w));
-    const judged = judge(bench, paced, pace, { ...routing, regionDrainsAtMs: pace.drainsAtMs }, refusals, nowMs);
+    const judged = judge(bench, paced, pace, { ...world, routing: { ...routing, regionDrainsAtMs: pace.drainsAtMs } }, refusals, nowMs);
     for (const w of judged) if (w.hold === null && bench.mode === 'auto' && !pace.out.has(w.region)) drained.add(w.region);
     return grant(bench, judged, nowMs);
   });
@@ -154,8 +156,8 @@ const judge = (
   bench: Bench,
   wishes: readonly Wish[],
   pace: Pace,
-  routing: Routing,
-  refusals: Record<string, string>,
+  world: World,
+  refusals: Record<string, Refusal>,
   nowMs: number,
 ): readonly Wish[] => {
   const going = wishes.filter((w) => w.hold === null);
@@ -163,20 +165,11 @@ const judge = (
   const after = routeOf(grant(bench, wishes, nowMs));
   const before: Route = bench.before?.route ?? {};
   const drains = [...new Set(going.map((w) => w.region).filter((region) => !pace.out.has(region)))];
-  for (const [kind, settings] of Object.entries(bench.policy.safety)) {
-    const rule = safetyOf(kind);
-    if (rule === undefined) continue;
-    const numbers = { ...rule.defaults, ...numbersOf(settings) };
-    const ruling = rule.judge({ service: bench.service, before, after, drains }, routing, numbers, nowMs);
-    if (ruling.allow) continue;
-    for (const w of going) refusals[`${w.service}/${w.pool}`] = ruling.because;
-    return wishes.map((w): Wish => (w.hold === null ? { ...w, hold: `rule:${kind}` } : w));
-  }
-  return wishes;
+  const { refusal } = judgedByRules({ service: bench.service, before, after, drains, cause: 'health' }, world, bench.policy.safety, nowMs);
+  if (refusal === null) return wishes;
+  for (const { service, pool } of going) refusals[poolKey(service, pool)] = { service, pool, ...refusal };
+  return wishes.map((w): Wish => (w.hold === null ? { ...w, hold: `rule:${refusal.rule}` } : w));
 };
-
-const numbersOf = (settings: Readonly<Record<string, unknown>>): Record<string, number> =>
-  Object.fromEntries(Object.entries(settings).filter((entry): entry is [string, number] => typeof entry[1] === 'number'));
 
 const grant = (bench: Bench, wishes: readonly Wish[], nowMs: number): Bench => {
   let next = bench;

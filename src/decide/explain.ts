@@ -155,7 +155,7 @@ const holdSentence = (h: Happening & { kind: 'held' }, services: string, nowMs: 
     case 'confirming':
       return `hold-confirming: ${why}, but everybody who could take its traffic is in doubt too; one confirmation span decides`;
     default:
-      return `hold-${h.hold}: ${why}; ${h.refusal ?? 'refused by a safety rule'}`;
+      return `hold-${h.hold}: ${why}; ${h.refusal?.because ?? 'refused by a safety rule'}`;
   }
 };
 

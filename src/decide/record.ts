@@ -183,7 +183,19 @@ const auditOf = (c: Composing, because: string): Audit => {
     changes: c.stories
       .filter((s) => s.moved)
       .map((s) => ({ service: s.service.name, before: s.before, after: s.after, because: shift(s) })),
-    holds: happenings.flatMap((h) => (h.kind === 'held' ? [{ service: h.service, pool: h.pool, hold: h.hold, because: h.hold }] : [])),
+    holds: happenings.flatMap((h) =>
+      h.kind === 'held'
+        ? [
+            {
+              service: h.service,
+              pool: h.pool,
+              hold: h.hold,
+              because: h.refusal?.because ?? h.hold,
+              ...(h.refusal === null ? {} : { refusal: h.refusal }),
+            },
+          ]
+        : [],
+    ),
     votes: {
       heard: c.snapshot.heard.map((h) => ({
         region: h.region,

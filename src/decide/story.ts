@@ -1,7 +1,7 @@
 // What a decision did, as facts: the difference between the memory before and after it. Sentences, incidents and pages are all told from this one list,
 // so that they cannot disagree.
 import { causeOf } from '../health/verdict.ts';
-import type { HoldName, Mode, Override, PoolMemory, PoolTally, Route, ServiceConfig, Verdict } from '../model.ts';
+import type { HoldName, Mode, Override, PoolMemory, PoolTally, Refusal, Route, ServiceConfig, Verdict } from '../model.ts';
 import { type Bench, FAIL_OPEN } from './bench.ts';
 import { cutOf } from './gray.ts';
 import { GRAY, type Seat } from './pool.ts';
@@ -17,7 +17,7 @@ interface Subject {
 export type Happening = Subject &
   (
     | { kind: 'drained'; cause: Verdict; latched: boolean; drains: number }
-    | { kind: 'held'; hold: HoldName; failOpen: boolean; refusal: string | null }
+    | { kind: 'held'; hold: HoldName; failOpen: boolean; refusal: Refusal | null }
     | { kind: 'freed'; hold: HoldName }
     | { kind: 'returning'; holdMs: number }
     | { kind: 'stage'; stage: number; restarted: boolean }
@@ -52,13 +52,13 @@ export interface ServiceStory {
   happenings: readonly Happening[];
 }
 
-/** Facts about one pool. `order` is the drain override on it, `refusal` the sentence of the safety rule that held it, if any. */
+/** Facts about one pool. `order` is the drain override on it, `refusal` that of the safety rule that held it, if any. */
 export const happeningsOf = (
   bench: Bench,
   before: PoolMemory | undefined,
   seat: Seat,
   order: Override | undefined,
-  refusal: string | null,
+  refusal: Refusal | null,
   nowMs: number,
 ): readonly Happening[] => {
   const { memory: after, tally, config } = seat;

@@ -151,6 +151,7 @@ const office = (cluster: ClusterConfig, routing: () => Routing) => {
     routing: routing(),
     overrides: null,
     adopted: null,
+    reported: null,
     heard: [],
     refused: [],
     incidents: [],

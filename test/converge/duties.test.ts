@@ -51,6 +51,7 @@ const stage = (names: readonly string[] = [WEB]) => {
       routing: { ...routing, v: state.v },
       overrides: null,
       adopted: null,
+      reported: null,
       refused: [],
       frozen: [],
       heard: REGIONS.map((region) => ({ region, replica: 'a', key: `vote/${region}/a`, vote: {} as never, beat: null, ageMs: 500 })),
