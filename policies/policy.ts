@@ -1,5 +1,5 @@
 // Contracts of the two kinds of policy. Both are pure and total: no clock, no randomness, an answer for every input.
-import type { ClusterConfig, Refusal, Reports, Route, Routing, ServiceConfig } from '../src/model.ts';
+import type { ClusterConfig, Refusal, Reports, Route, Routing, ServiceConfig, ServiceRouting } from '../src/model.ts';
 
 /** A pool as steering sees it. */
 export interface SteerPool {
@@ -7,6 +7,8 @@ export interface SteerPool {
   weight: number;
   /** 0..1000: how much of its configured share it may carry now (ramp stage times healthy part). 0: out. */
   factor: number;
+  /** By which it takes what nobody with a weight can carry. Absent: like every other. */
+  spare?: number;
 }
 
 export interface SteeringPolicy {
@@ -49,7 +51,7 @@ export interface World {
   /** Every pool of the cluster. */
   pools: readonly PoolState[];
   /** Routes by service as this decision has them so far: rules over several services see what the others just became. */
-  routes: Readonly<Record<string, Route>>;
+  routes: ReadonlyMap<string, Route>;
   reported: Reports | null;
 }
 
@@ -67,20 +69,40 @@ export interface SafetyRule {
   risk: Refusal['risk'];
   /** `break-glass`: an order that says so passes it. `nobody`: not even that. */
   passedBy: 'break-glass' | 'nobody';
+  /** May it hold a drain although all traffic is on pools that are out while another is up? Only what ends by itself soon may. */
+  mayHoldTheDead: boolean;
   /** What it judges. Others it never sees. */
   judges: readonly Cause[];
   /** Used for whatever the settings leave out. What may be set, and how it is spelt, is in src/config/safety.ts. */
   defaults: Settings;
   judge(change: RouteChange, world: World, settings: Settings, nowMs: number): Ruling;
+  /** What it has to say of a service although nothing changes: once per stage, in a page, and in the status. */
+  remind?(service: ServiceConfig, memory: ServiceRouting, settings: Settings, nowMs: number): Reminder | null;
+}
+
+export interface Reminder {
+  stage: string;
+  because: string;
+}
+
+interface TypedRule<S> extends Omit<SafetyRule, 'defaults' | 'judge' | 'remind'> {
+  defaults: S;
+  judge(change: RouteChange, world: World, settings: S, nowMs: number): Ruling;
+  remind?(service: ServiceConfig, memory: ServiceRouting, settings: S, nowMs: number): Reminder | null;
 }
 
 /** A rule whose settings have a type: the configuration was checked when it was written, so here they are taken at their word. */
-export const ruleOf = <S extends Readonly<{ [key in keyof S]: unknown }>>(
-  rule: Omit<SafetyRule, 'defaults' | 'judge'> & {
-    defaults: S;
-    judge(change: RouteChange, world: World, settings: S, nowMs: number): Ruling;
-  },
-): SafetyRule => ({
-  ...rule,
-  judge: (change, world, settings, nowMs) => rule.judge(change, world, { ...rule.defaults, ...settings } as S, nowMs),
-});
+export const ruleOf = <S extends Readonly<{ [key in keyof S]: unknown }>>(rule: TypedRule<S>): SafetyRule => {
+  const whole = (settings: Settings): S => ({ ...rule.defaults, ...settings }) as S;
+  const { remind, ...rest } = rule;
+  return {
+    ...rest,
+    judge: (change, world, settings, nowMs) => rule.judge(change, world, whole(settings), nowMs),
+    ...(remind === undefined
+      ? {}
+      : {
+          remind: (service: ServiceConfig, memory: ServiceRouting, settings: Settings, nowMs: number) =>
+            remind(service, memory, whole(settings), nowMs),
+        }),
+  };
+};

@@ -364,9 +364,31 @@ export interface ServiceRouting {
   because: string;
   pools: Readonly<Record<string, PoolMemory>>;
   /** Changes of the route within the window that safety rules look back on, oldest first: thousandths that moved. Absent: none. */
-  moves?: readonly { atMs: number; moved: number }[];
+  moves?: readonly Moved[];
   /** Cluster time at which a drill or an outage last proved that its traffic moves. Absent: never. */
   provenAtMs?: number;
+  /** Exercises that have moved its traffic and go on. Absent: none. */
+  drills?: readonly string[];
+  /** The pin that it follows. Absent: none. */
+  pin?: Pinned;
+  /** Of a pin that is not obeyed, what stands in its way; told already. Absent: none. */
+  pinHeld?: { id: string; hold: HoldName };
+  /** What safety rules have reminded of, as `rule:stage`. Absent: nothing. */
+  reminded?: readonly string[];
+}
+
+export interface Moved {
+  atMs: number;
+  /** Thousandths. */
+  moved: number;
+  cause: 'health' | 'return' | 'order';
+}
+
+/** `setAside`: nothing that it gives traffic to can carry any, so the configured shares of the others are served. */
+export interface Pinned {
+  id: string;
+  weights: Route;
+  setAside?: true;
 }
 
 /** `routing`: all of the coordinator's memory. */
@@ -434,8 +456,11 @@ export interface Override {
   /** An exercise: it wakes nobody, and that it went well is what `drill-fresh` asks for. */
   drill?: true;
   /** What has been told of it. Absent: nothing. */
-  told?: readonly ('started' | 'expiring')[];
+  told?: readonly OverrideNews[];
 }
+
+/** News of an order that are told once: it began later than it was given, it ends soon, it passes safety rules, a newer one stands in its place. */
+export type OverrideNews = 'started' | 'expiring' | 'break-glass' | 'replaced';
 
 /** `override`: one document, so that no decision can miss one of them. */
 export interface Overrides {

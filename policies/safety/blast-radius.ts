@@ -6,6 +6,7 @@ export const blastRadius = ruleOf<{ regions: number; windowMs: number }>({
   question: 'How many regions may automation drain within a window?',
   risk: 'high',
   passedBy: 'break-glass',
+  mayHoldTheDead: true,
   judges: ['health'],
   defaults: { regions: 1, windowMs: 60_000 },
   judge({ drains }, { routing }, { regions: limit, windowMs }, nowMs) {

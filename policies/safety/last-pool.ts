@@ -6,7 +6,8 @@ export const lastPool = ruleOf<Record<never, never>>({
   question: 'Does anybody still serve after this change?',
   risk: 'high',
   passedBy: 'nobody',
-  judges: ['health', 'return', 'order'],
+  mayHoldTheDead: true,
+  judges: ['health', 'order'],
   defaults: {},
   judge({ service, after }) {
     const carrying = service.pools.filter((p) => (after[p.name] ?? 0) > 0);

@@ -5,16 +5,19 @@ import { toShares } from '../shares.ts';
 
 const isWhole = (p: SteerPool): boolean => p.factor >= 1000;
 const isWeighted = (p: SteerPool): boolean => p.weight > 0;
+const spareOf = (p: SteerPool): number => p.spare ?? 1;
 
 /** Who takes what reduced pools leave over, with the weight each takes it by. The first group that has anybody decides. */
 const takersOf = (usable: readonly SteerPool[]): readonly { pool: string; by: number }[] => {
   const groups = [
     usable.filter((p) => isWhole(p) && isWeighted(p)).map((p) => ({ pool: p.pool, by: p.weight })),
+    usable.filter((p) => isWhole(p)).map((p) => ({ pool: p.pool, by: spareOf(p) })),
     usable.filter((p) => isWhole(p)).map((p) => ({ pool: p.pool, by: 1 })),
     usable.filter((p) => isWeighted(p)).map((p) => ({ pool: p.pool, by: p.weight * p.factor })),
+    usable.map((p) => ({ pool: p.pool, by: spareOf(p) * p.factor })),
     usable.map((p) => ({ pool: p.pool, by: p.factor })),
   ];
-  return groups.find((group) => group.length > 0) ?? [];
+  return groups.find((group) => group.some(({ by }) => by > 0)) ?? [];
 };
 
 export const weighted: SteeringPolicy = {

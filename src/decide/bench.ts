@@ -1,24 +1,23 @@
 // A service on the bench: its pools with what is known of each, stepped through the rules that concern this service alone.
 // Drains are wishes here; which of them happen is settled over all services (drains.ts), because pacing counts regions.
-import { steeringOf } from '../../policies/index.ts';
+import { steering, steeringOf } from '../../policies/index.ts';
 import type { SteerPool } from '../../policies/policy.ts';
-import type { HoldName, Mode, Override, Policy, PoolMemory, PoolTally, Route, ServiceConfig, ServiceRouting } from '../model.ts';
+import type {
+  HoldName,
+  Mode,
+  Override,
+  Pinned,
+  Policy,
+  PoolMemory,
+  PoolTally,
+  Refusal,
+  Route,
+  ServiceConfig,
+  ServiceRouting,
+} from '../model.ts';
 import { cutOf } from './gray.ts';
-import { drainOn } from './override.ts';
-import {
-  drainedByOverride,
-  factorOf,
-  newMemory,
-  patch,
-  REFUSED,
-  releasedByOverride,
-  SET_ASIDE,
-  type Seat,
-  withOutage,
-  withRecovery,
-  withScale,
-  yielded,
-} from './pool.ts';
+import { FORCED, factorOf, newMemory, patch, SET_ASIDE, type Seat, withOutage, withRecovery, withScale, yielded } from './pool.ts';
+import type { Ask } from './safety.ts';
 
 export interface Bench {
   service: ServiceConfig;
@@ -29,7 +28,27 @@ export interface Bench {
   /** What the last decision said; null for a service new to the configuration. */
   before: ServiceRouting | null;
   seats: readonly Seat[];
+  /** The pin that its route follows. */
+  pin: Pinned | null;
+  /** What is ordered, or wanted after an order, and not done: by pool, or `*` for the service. */
+  unmet: Readonly<Record<string, Unmet>>;
+  /** Its route after the orders, and after the returns. Absent: nobody looks back on what moved. */
+  marks?: { ordered: Route; returned: Route };
+  /** Safety rules that let its drains pass at a price. */
+  warnings: readonly { rule: string; because: string }[];
 }
+
+/** In place of a pool's name: the service as a whole. */
+export const SERVICE = '*';
+
+/** `order` null: the end of one, or a return. `why`: nobody else could serve; its provider is not ours to write; a safety rule. */
+export interface Unmet {
+  order: Override | null;
+  why: 'never-empty' | 'frozen' | RuleRefusal;
+}
+
+/** A refusal before it is known whose pools it holds. */
+export type RuleRefusal = Omit<Refusal, 'service' | 'pool'>;
 
 /** `freeze`: a human ordered it. `frozen`: its provider is not ours to write, so not even orders move it. */
 export type Still = 'freeze' | 'frozen';
@@ -51,12 +70,15 @@ export const newBench = (
   mode,
   still,
   before,
+  pin: before?.pin ?? null,
+  unmet: {},
+  warnings: [],
   seats: service.pools.flatMap((config): Seat[] => {
     const tally = tallies.find((t) => t.pool === config.name);
     if (tally === undefined) return [];
     // A pool that joins a running service comes in by the ramp, like one that returns.
     const memory = before?.pools[config.name] ?? newMemory(before === null || before.fence === 0 ? 'in' : 'out', nowMs);
-    return [{ config, tally, memory }];
+    return [{ config, tally, measured: tally, memory }];
   }),
 });
 
@@ -66,7 +88,7 @@ export const setMemory = (bench: Bench, pool: string, memory: PoolMemory): Bench
 });
 
 /** `bench` itself when no memory changes: most steps of most turns change none. */
-const eachSeat = (bench: Bench, step: (seat: Seat) => PoolMemory): Bench => {
+export const eachSeat = (bench: Bench, step: (seat: Seat) => PoolMemory): Bench => {
   const seats = bench.seats.map((seat) => {
     const memory = step(seat);
     return memory === seat.memory ? seat : { ...seat, memory };
@@ -89,33 +111,8 @@ export const started = (bench: Bench, nowMs: number): Bench => {
   );
 };
 
-/** Drains that humans ordered and drains that ended. The last pool that can serve stays, whoever orders otherwise. */
-export const withOverrides = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
-  const isOrdered = (seat: Seat): boolean => drainOn(active, bench.service, seat.config) !== undefined;
-  // Those set free first: one of them may be what lets another order be obeyed.
-  let next = eachSeat(bench, (seat) => (isOrdered(seat) ? seat.memory : unordered(seat, bench.still, nowMs)));
-  for (const seat of bench.seats) if (isOrdered(seat)) next = setMemory(next, seat.config.name, ordered(next, seat, nowMs));
-  return next;
-};
-
-const unordered = (seat: Seat, still: Still | null, nowMs: number): PoolMemory => {
-  // An order that runs out under a freeze would move the route; it ends with the freeze.
-  if (seat.memory.by === 'override') return still !== null ? patch(seat.memory, { hold: still }) : releasedByOverride(seat, nowMs);
-  const told = seat.memory.told.filter((tag) => tag !== SET_ASIDE && tag !== REFUSED);
-  return told.length === seat.memory.told.length ? seat.memory : patch(seat.memory, { told });
-};
-
-const ordered = (bench: Bench, seat: Seat, nowMs: number): PoolMemory => {
-  const { memory } = seat;
-  if (memory.by === 'override') return drainedByOverride(memory, nowMs);
-  // Once set aside it stays so until the order ends, instead of flapping with the health of the others.
-  if (memory.told.includes(SET_ASIDE)) return memory;
-  if (bench.still !== 'frozen' && canSpare(bench, seat)) return drainedByOverride(memory, nowMs);
-  return memory.told.includes(REFUSED) ? memory : patch(memory, { told: [...memory.told, REFUSED] });
-};
-
 /** Somebody else can serve and is not itself drained by a human: up by quorum, or carrying and not known to be out. */
-const canSpare = (bench: Bench, seat: Seat): boolean =>
+export const canSpare = (bench: Bench, seat: Seat): boolean =>
   bench.seats.some(
     (s) =>
       s.config.name !== seat.config.name &&
@@ -123,12 +120,32 @@ const canSpare = (bench: Bench, seat: Seat): boolean =>
       (s.tally.verdict === 'up' || (s.tally.verdict === 'unknown' && s.memory.state !== 'out')),
   );
 
-/** Everything that moves without a drain: outage marks, returns, ramp, scale. */
-export const withTime = (bench: Bench, nowMs: number): Bench => {
-  const held: HoldName | null = bench.still;
+/** Everything that moves without a drain: outage marks, returns, ramp, scale. What moves up is put before the safety rules. */
+export const withTime = (bench: Bench, ask: Ask, nowMs: number): Bench => {
+  const { still, policy } = bench;
   const marked = eachSeat(bench, (s) => withOutage(s, nowMs));
-  const recovered = eachSeat(marked, (s) => withRecovery(s, bench.policy, held, nowMs));
-  return held === null ? eachSeat(recovered, (s) => withScale(s, bench.policy, cutOf(recovered, s, nowMs), nowMs)) : recovered;
+  const recovered = marked.seats.reduce(
+    (next, seat) => raised(next, seat, withRecovery(seat, policy, still, nowMs), (hold) => withRecovery(seat, policy, hold, nowMs), ask),
+    marked,
+  );
+  if (still !== null) return recovered;
+  return recovered.seats.reduce((next, seat) => {
+    // A human's word that it is up is about the whole of it.
+    if (seat.memory.told.includes(FORCED)) return next;
+    const memory = withScale(seat, policy, cutOf(recovered, seat, nowMs), nowMs);
+    return raised(next, seat, memory, (hold) => patch(seat.memory, { hold }), ask);
+  }, recovered);
+};
+
+/** A seat with its next memory, or, where that moves it up and a rule refuses, with the one that `held` leads to. */
+const raised = (bench: Bench, seat: Seat, memory: PoolMemory, held: (hold: HoldName) => PoolMemory, ask: Ask): Bench => {
+  if (memory === seat.memory) return bench;
+  const { name } = seat.config;
+  const next = setMemory(bench, name, memory);
+  if (factorOf(memory, bench.policy) <= factorOf(seat.memory, bench.policy)) return next;
+  const refusal = ask(next, 'return');
+  if (refusal === null) return next;
+  return { ...setMemory(bench, name, held(`rule:${refusal.rule}`)), unmet: { ...bench.unmet, [name]: { order: null, why: refusal } } };
 };
 
 /** Pools that hold back although a quorum says up: the least doubtful first. Those a human drained come last of all. */
@@ -157,9 +174,20 @@ export const carries = (bench: Bench): boolean => carriersOf(bench).length > 0;
 
 /** With all traffic on pools that a quorum holds out, one that is up stops waiting; to bring it back takes nobody's turn. */
 export const relieved = (bench: Bench, nowMs: number): Bench =>
-  bench.still === null && reservesLeft(bench) > 0 && carriersOf(bench).every((s) => s.tally.verdict === 'out')
+  bench.still === null && reservesLeft(bench) > 0 && carriersOf(bench).every((s) => s.measured.verdict === 'out')
     ? withReserve(bench, nowMs)
     : bench;
+
+/** All traffic is on pools that a quorum holds out, whatever was ordered, although another one that no human drained is up. */
+export const isOnTheDead = (bench: Bench): boolean => {
+  if (!carries(bench)) return false;
+  const route = routeOf(bench);
+  const [carrying, others] = [true, false].map((does) => bench.seats.filter((s) => (route[s.config.name] ?? 0) > 0 === does));
+  return (
+    carrying?.every((s) => s.measured.verdict === 'out') === true &&
+    others?.some((s) => s.measured.verdict === 'up' && s.memory.by !== 'override') === true
+  );
+};
 
 /** Tag of pools that are served as configured because none of them has been up for long. */
 export const FAIL_OPEN = 'fail-open';
@@ -191,11 +219,16 @@ const steer = (service: ServiceConfig, pools: readonly SteerPool[]): Route => {
 };
 
 /** The route of the present memory. */
-export const routeOf = ({ service, seats, policy }: Bench): Route =>
-  steer(
-    service,
-    seats.map((s) => ({ pool: s.config.name, weight: s.config.weight, factor: factorOf(s.memory, policy) })),
-  );
+export const routeOf = ({ service, seats, policy, pin }: Bench): Route => {
+  const pools = seats.map(({ config, memory }) => ({ pool: config.name, weight: config.weight, factor: factorOf(memory, policy) }));
+  if (pin === null) return steer(service, pools);
+  // Pinned shares are weights, whatever steers otherwise; configured ones say who takes what none of the pinned pools can carry.
+  return steering.weighted.steer(pools.map((p) => ({ ...p, weight: pin.weights[p.pool] ?? 0, spare: p.weight })));
+};
+
+/** None of the pools that the pin gives traffic to can carry any. */
+export const isPinSetAside = ({ seats, policy, pin }: Bench): boolean =>
+  pin !== null && seats.every(({ config, memory }) => (pin.weights[config.name] ?? 0) === 0 || factorOf(memory, policy) === 0);
 
 /** The route with every pool whole. */
 export const configuredRouteOf = (service: ServiceConfig): Route =>

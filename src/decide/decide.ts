@@ -16,9 +16,11 @@ import {
   type ServiceConfig,
   type ServiceRouting,
 } from '../model.ts';
+import { newsOf } from './announce.ts';
 import {
   type Bench,
   carries,
+  eachSeat,
   isFailOpen,
   isKnown,
   newBench,
@@ -28,19 +30,20 @@ import {
   setMemory,
   started,
   withFailOpen,
-  withOverrides,
   withReserve,
   withTime,
 } from './bench.ts';
 import { withDrains } from './drains.ts';
 import { isStillGray } from './gray.ts';
 import { hasOverdueNews } from './incident.ts';
-import { activeOverrides, drainOn, expiredOverrides, freezeOn, stopOn } from './override.ts';
+import { type Booking, booked, ledgerOf } from './ledger.ts';
+import { withOrders } from './orders.ts';
+import { activeOverrides, freezeOn, stopOn } from './override.ts';
 import { factorOf, GRAY, isSame, newMemory, patch, SET_ASIDE } from './pool.ts';
 import { compose } from './record.ts';
-import { worldOf } from './safety.ts';
+import { type Ask, askOf, remindedOf, worldOf } from './safety.ts';
 import { blankRouting, type Decision, type Snapshot } from './snapshot.ts';
-import { type Happening, happeningsOf, type ServiceStory } from './story.ts';
+import { type Happening, happeningsOf, type ServiceStory, serviceHappeningsOf } from './story.ts';
 
 /** In: one snapshot, cluster time in ms. Out: the next decision, or none. Deterministic; throws only on broken invariants. */
 export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
@@ -49,24 +52,33 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
   const before = routing ?? blankRouting(cluster, nowMs);
   const active = activeOverrides(snapshot.overrides, nowMs);
   const benches = seatAll(snapshot, before, tallies, active, nowMs);
-  const known = benches.filter((b) => isKnown(b, nowMs)).map((b) => stepped(b, active, nowMs));
-  const drained = withDrains(known, worldOf(snapshot, before, tallies), nowMs);
+  const world = worldOf(snapshot, before, tallies);
+  const ask = askOf(world, nowMs);
+  const known = benches
+    .filter((b) => isKnown(b, nowMs))
+    .map((b) => {
+      const next = stepped(b, active, ask, nowMs);
+      // Rules over several services see what the others just became.
+      if (next.seats !== b.seats || next.pin !== b.pin) world.routes.set(b.service.name, routeOf(next));
+      return next;
+    });
+  const drained = withDrains(known, world, nowMs);
   const v = before.v + 1;
   const configured = new Set(cluster.services.map((service) => service.name));
   const settled = new Map(drained.benches.map((b) => [b.service.name, remembered(withTold(withFailOpen(b, nowMs), nowMs))]));
   const stories = benches.map((b) => storyOf(b, settled.get(b.service.name), active, drained.refusals, nowMs));
-  const expired = expiredOverrides(snapshot.overrides, nowMs);
+  const orders = newsOf(snapshot.overrides, stories, nowMs);
   const changed =
     routing === null ||
     routing.membersVersion !== cluster.version ||
-    expired.length > 0 ||
+    orders.length > 0 ||
     stories.some((s) => s.moved || s.changed) ||
     Object.keys(before.services).some((name) => !configured.has(name)) ||
     hasOverdueNews({ tallies, incidents: snapshot.incidents, open: before.open, stories });
-  const refusals = Object.values(drained.refusals);
+  const refusals = stories.flatMap((s) => s.refusals);
   if (!changed) return { uses: [], tallies, refusals };
   return {
-    next: compose({ snapshot, before, stories, tallies, expired, regionDrainsAtMs: drained.regionDrainsAtMs, v, nowMs }),
+    next: compose({ snapshot, before, stories, tallies, orders, regionDrainsAtMs: drained.regionDrainsAtMs, v, nowMs }),
     uses: usesOf(snapshot, stories, tallies),
     tallies,
     refusals,
@@ -102,10 +114,19 @@ const stillOf = (snapshot: Snapshot, service: ServiceConfig, mode: Mode, active:
 };
 
 /** A service through everything that concerns it alone. */
-const stepped = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
-  const ordered = withOverrides(started(bench, nowMs), active, nowMs);
-  return relieved(withTime(carried(ordered, nowMs), nowMs), nowMs);
+const stepped = (bench: Bench, active: readonly Override[], ask: Ask, nowMs: number): Bench => {
+  const ordered = carried(withOrders(started(bench, nowMs), { active, ask, nowMs }), nowMs);
+  const returned = withTime(ordered, ask, nowMs);
+  const marks = bench.policy.safety.velocity === undefined ? {} : { marks: { ordered: routeOf(ordered), returned: routeOf(returned) } };
+  return relieved({ ...withUnmetHolds(returned), ...marks }, nowMs);
 };
+
+/** A rule that keeps an order from being obeyed is its pool's hold, unless that waits for something else. */
+const withUnmetHolds = (bench: Bench): Bench =>
+  eachSeat(bench, ({ memory, config }) => {
+    const why = bench.unmet[config.name]?.why;
+    return why === undefined || typeof why === 'string' || memory.hold !== null ? memory : patch(memory, { hold: `rule:${why.rule}` });
+  });
 
 /** Causes that are told once: /healthz failing alone, errors now and then, and unready for too long. */
 const withTold = (bench: Bench, nowMs: number): Bench => {
@@ -167,6 +188,12 @@ const storyOf = (
   const pools = bench.service.pools.map((p) => p.name);
   const isStart = settled !== undefined && (prior === null || prior.fence === 0);
   const memories = Object.fromEntries(final.seats.map((s) => [s.config.name, s.memory]));
+  const refusalOf = (pool: string): Refusal | null => refusals[poolKey(bench.service.name, pool)] ?? null;
+  const pooled = isStart
+    ? []
+    : final.seats.flatMap((s) => happeningsOf(final, prior?.pools[s.config.name], s, active, refusalOf(s.config.name), nowMs));
+  const known = ledgerOf(prior);
+  const ledger = settled === undefined ? known : booked(settled, known, bookingOf(settled, after, pooled, active, nowMs));
   return {
     service: bench.service,
     mode: bench.mode,
@@ -181,31 +208,54 @@ const storyOf = (
     changed:
       prior === null ||
       prior.mode !== bench.mode ||
+      ledger !== known ||
       Object.keys(prior.pools).length !== final.seats.length ||
       final.seats.some((s) => prior.pools[s.config.name] !== s.memory),
     memories,
     outAtMs: Object.fromEntries(final.seats.map((s) => [s.config.name, s.memory.outAtMs])),
-    happenings: isStart
-      ? []
-      : final.seats.flatMap((s) =>
-          happeningsOf(
-            final,
-            prior?.pools[s.config.name],
-            s,
-            drainOn(active, bench.service, s.config),
-            refusals[poolKey(bench.service.name, s.config.name)] ?? null,
-            nowMs,
-          ),
-        ),
+    ledger,
+    refusals: [...refusedIn(final), ...pools.map(refusalOf).filter((r) => r !== null)],
+    happenings: isStart ? [] : [...pooled, ...serviceHappeningsOf(final, known, ledger, active)],
   };
 };
+
+/** What the ledger has to know of this decision. */
+const bookingOf = (
+  bench: Bench,
+  final: ServiceRouting['route'],
+  happenings: readonly Happening[],
+  active: readonly Override[],
+  nowMs: number,
+): Booking => {
+  const pin = bench.pin === null ? undefined : active.find((o) => o.id === bench.pin?.id && bench.before?.pin?.id !== o.id);
+  const { before, policy, service } = bench;
+  return {
+    marks: { ordered: final, returned: final, ...bench.marks, final },
+    active,
+    obeyed: [
+      ...happenings.flatMap((h) => (h.kind === 'ordered' || h.kind === 'forced' ? [h.override] : [])),
+      ...(pin === undefined ? [] : [pin]),
+    ],
+    hasReturned: happenings.some((h) => h.kind === 'returning' && (before?.pools[h.pool]?.drainsAtMs.length ?? 0) > 0),
+    reminded:
+      before === null || before.fence === 0 ? undefined : remindedOf(service, { ...before, mode: bench.mode }, policy.safety, nowMs),
+    nowMs,
+  };
+};
+
+/** Rules in the way of orders and returns, as they stand now. */
+const refusedIn = (bench: Bench): readonly Refusal[] =>
+  Object.entries(bench.unmet).flatMap(([pool, { why }]) =>
+    typeof why === 'string' ? [] : [{ service: bench.service.name, pool, ...why }],
+  );
 
 /**
  * Held still, what is served stays to the last thousandth while no share of it was ordered elsewhere: a human may have adopted a route that no memory of
  * pools would lead to. null: the route follows from the memory.
  */
-const keptRoute = ({ before, still, seats, policy }: Bench): ServiceRouting['route'] | null => {
+const keptRoute = ({ before, still, seats, policy, pin }: Bench): ServiceRouting['route'] | null => {
   if (still === null || before === null || before.fence === 0) return null;
+  if (pin !== null && JSON.stringify([pin.id, pin.weights]) !== JSON.stringify([before.pin?.id, before.pin?.weights])) return null;
   const isKept = ({ config, memory }: Bench['seats'][number]): boolean => {
     const known = before.pools[config.name];
     return known !== undefined && factorOf(known, policy) === factorOf(memory, policy);

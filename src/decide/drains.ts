@@ -1,8 +1,8 @@
 // Drains by automation: which of the pools that a quorum holds out may leave now. Service by service first (a receiver, the floor, a freeze), then over
 // all services together, since pacing and blast radius count regions: everything of one region moves in one decision, one new region per span.
-import type { World } from '../../policies/policy.ts';
+import type { RouteChange, World } from '../../policies/policy.ts';
 import { type HoldName, type Policy, type PoolMemory, poolKey, type Refusal, type Route } from '../model.ts';
-import { type Bench, carries, reservesLeft, routeOf, setMemory, withReserve } from './bench.ts';
+import { type Bench, carries, isOnTheDead, reservesLeft, routeOf, setMemory, withReserve } from './bench.ts';
 import { drainedByHealth, patch, type Seat } from './pool.ts';
 import { judged as judgedByRules } from './safety.ts';
 
@@ -72,7 +72,7 @@ export interface Drained {
 }
 
 /** Grants the wishes that may be granted now and names the hold of every other. */
-export const withDrains = (benches: readonly Bench[], world: World, nowMs: number): Drained => {
+export const withDrains = (benches: readonly Bench[], world: World & { routes: Map<string, Route> }, nowMs: number): Drained => {
   const { routing } = world;
   const wishes = new Map(benches.map((bench) => [bench, wishesOf(bench, nowMs)]));
   if ([...wishes.values()].every((w) => w.length === 0))
@@ -92,9 +92,18 @@ export const withDrains = (benches: readonly Bench[], world: World, nowMs: numbe
     // A service that only advises keeps to the same rules by itself: its advice is what would have happened, and it takes nobody's turn.
     const pace = bench.mode === 'auto' ? together : paceOf([bench], mine, lastDrains(bench), nowMs);
     const paced = mine.map((w): Wish => (w.hold === null && !pace.granted.has(w.region) ? { ...w, hold: 'pacing' } : w));
-    const judged = judge(bench, paced, pace, { ...world, routing: { ...routing, regionDrainsAtMs: pace.drainsAtMs } }, refusals, nowMs);
+    const { wishes: judged, warnings } = judge(
+      bench,
+      paced,
+      pace,
+      { ...world, routing: { ...routing, regionDrainsAtMs: pace.drainsAtMs } },
+      refusals,
+      nowMs,
+    );
     for (const w of judged) if (w.hold === null && bench.mode === 'auto' && !pace.out.has(w.region)) drained.add(w.region);
-    return grant(bench, judged, nowMs);
+    const granted = grant(bench, judged, nowMs);
+    if (carries(granted)) world.routes.set(bench.service.name, routeOf(granted));
+    return warnings.length === 0 ? granted : { ...granted, warnings };
   });
   const stamped = Object.fromEntries([...drained].map((region) => [region, nowMs]));
   return {
@@ -159,16 +168,17 @@ const judge = (
   world: World,
   refusals: Record<string, Refusal>,
   nowMs: number,
-): readonly Wish[] => {
+): { wishes: readonly Wish[]; warnings: Bench['warnings'] } => {
   const going = wishes.filter((w) => w.hold === null);
-  if (going.length === 0) return wishes;
+  if (going.length === 0) return { wishes, warnings: [] };
   const after = routeOf(grant(bench, wishes, nowMs));
   const before: Route = bench.before?.route ?? {};
   const drains = [...new Set(going.map((w) => w.region).filter((region) => !pace.out.has(region)))];
-  const { refusal } = judgedByRules({ service: bench.service, before, after, drains, cause: 'health' }, world, bench.policy.safety, nowMs);
-  if (refusal === null) return wishes;
+  const change: RouteChange = { service: bench.service, before, after, drains, cause: 'health' };
+  const { refusal, warnings } = judgedByRules(change, world, bench.policy.safety, nowMs, { onTheDead: isOnTheDead(bench) });
+  if (refusal === null) return { wishes, warnings };
   for (const { service, pool } of going) refusals[poolKey(service, pool)] = { service, pool, ...refusal };
-  return wishes.map((w): Wish => (w.hold === null ? { ...w, hold: `rule:${refusal.rule}` } : w));
+  return { wishes: wishes.map((w): Wish => (w.hold === null ? { ...w, hold: `rule:${refusal.rule}` } : w)), warnings: [] };
 };
 
 const grant = (bench: Bench, wishes: readonly Wish[], nowMs: number): Bench => {

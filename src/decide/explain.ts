@@ -1,6 +1,7 @@
 // Sentences. A decision carries the one sentence with the numbers that page, API, dashboard and scenario file print; nobody else words it.
 import { causeOf } from '../health/verdict.ts';
-import type { EndpointTally, PoolTally, Verdict } from '../model.ts';
+import type { EndpointTally, Override, PoolTally, Verdict } from '../model.ts';
+import { SERVICE } from './bench.ts';
 import type { Happening, ServiceStory } from './story.ts';
 
 const seconds = (ms: number): string => (ms < 0 ? '0' : ms < 9_950 ? (ms / 1000).toFixed(1) : String(Math.round(ms / 1000)));
@@ -58,7 +59,17 @@ const groupKey = (h: Happening): string => {
     case 'ordered':
       return `${h.kind} ${h.override.id} ${h.region}`;
     case 'refused':
-      return `${h.kind} ${h.override.id} ${h.region} ${h.frozen}`;
+      return `${h.kind} ${h.override.id} ${h.region} ${typeof h.why === 'string' ? h.why : h.why.because}`;
+    case 'forced':
+      return `${h.kind} ${h.override.id} ${h.region}`;
+    case 'pinned':
+      return `${h.kind} ${h.override.id}`;
+    case 'unpinned':
+    case 'pin-kept':
+    case 'pin-aside':
+      return `${h.kind} ${h.id}`;
+    case 'warned':
+      return `${h.kind} ${h.rule} ${h.because}`;
     case 'stage':
       return `stage ${h.region} ${h.stage} ${h.restarted}`;
     case 'failed-open':
@@ -100,13 +111,27 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
     case 'scaled':
       return `${h.region}: ${h.tally.up} of ${h.tally.total} targets up${h.gray > 0 ? `, ${h.gray} gray` : ''}, share scaled to ${h.scale / 10} %`;
     case 'ordered':
-      return `${h.region} drained by ${h.override.owner}: ${h.override.reason}`;
+      return `${h.region} ${h.override.kind === 'evacuate' ? 'evacuated' : 'drained'} by ${byWhom(h.override)}`;
+    case 'forced':
+      return `${h.region} counts as up by ${byWhom(h.override)}${h.tally.verdict === 'out' ? `; the votes say ${whyOut(h.region, causeOf(h.tally), h.tally, nowMs)}` : ''}`;
+    case 'force-over':
+      return `${h.region}: that it counts as up by a human ended; ${h.tally.verdict === 'out' ? `the votes say ${whyOut(h.region, causeOf(h.tally), h.tally, nowMs)}` : 'it stays in'}`;
+    case 'pinned':
+      return `shares of ${h.service} pinned by ${byWhom(h.override)}${h.instead.length > 0 ? `; it is newer than ${h.instead.join(', ')}` : ''}`;
+    case 'unpinned':
+      return `shares of ${h.service} are no longer pinned (${h.id})`;
+    case 'pin-kept':
+      return `the pin ${h.id} of ${h.service} ended, but its shares stay for now: ${h.refusal.because}`;
+    case 'pin-aside':
+      return `the pin ${h.id} of ${h.service} is set aside: no pool that it gives traffic to can carry any; the others share by their configured weights`;
+    case 'warned':
+      return `${h.rule}: ${h.because}`;
     case 'released':
       return `${h.region}: the drain by a human ended`;
     case 'set-aside':
       return `${h.region}: the drain by a human is set aside, because every other pool is down`;
     case 'refused':
-      return `${h.region}: the drain by ${h.override.owner} is not obeyed (${h.override.id}), because ${h.frozen ? `${who(group)} is frozen: ${FROZEN}` : `no other pool of ${who(group)} can serve`}`;
+      return refusedSentence(h, who(group));
     case 'failed-open':
       return `no pool of ${who(group)} has been up for ${seconds(h.afterMs)} s: the configured route is served`;
     case 'suspect':
@@ -124,6 +149,32 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
     case 'unready-long':
       return `${h.region} unready for ${seconds(h.forMs)} s`;
   }
+};
+
+/** `alice: kernel upgrade (OPS-12)`. */
+const byWhom = ({ owner, by, reason, ticket }: Override): string =>
+  `${owner}${by === undefined || by === owner ? '' : ` (${by})`}: ${reason}${ticket === undefined ? '' : ` (${ticket})`}`;
+
+const NOUNS: Readonly<Record<Override['kind'], string>> = {
+  drain: 'drain',
+  'force-in': 'force-in',
+  pin: 'pin',
+  freeze: 'freeze',
+  evacuate: 'evacuation',
+  stop: 'stop',
+};
+
+const refusedSentence = ({ override, why, region }: Happening & { kind: 'refused' }, services: string): string => {
+  const subject = region === SERVICE ? services : region;
+  const because =
+    why === 'frozen'
+      ? `${services} is frozen: ${FROZEN}`
+      : why === 'never-empty'
+        ? override.kind === 'force-in'
+          ? `all traffic of ${services} would be on pools that a quorum holds down while another is up`
+          : `no other pool of ${services} can serve`
+        : `${why.rule} refuses: ${why.because}; ${why.counterfactual}`;
+  return `${subject}: the ${NOUNS[override.kind]} by ${override.owner} is not obeyed (${override.id}), because ${because}`;
 };
 
 const FROZEN =
@@ -155,7 +206,7 @@ const holdSentence = (h: Happening & { kind: 'held' }, services: string, nowMs: 
     case 'confirming':
       return `hold-confirming: ${why}, but everybody who could take its traffic is in doubt too; one confirmation span decides`;
     default:
-      return `hold-${h.hold}: ${why}; ${h.refusal?.because ?? 'refused by a safety rule'}`;
+      return `hold-${h.hold}: ${whyMoves(h, nowMs)}; ${h.refusal?.because ?? 'refused by a safety rule'}`;
   }
 };
 

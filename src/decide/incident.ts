@@ -1,6 +1,7 @@
 // Incidents and pages of a decision: one incident per region that falls, however many services it takes along; one per kind of hold that needs a human.
 // A page is keyed by its incident, so that repeats and the resolution find the first one. Who is woken, and how, is src/paging's subject.
 import type { ClusterConfig, HoldName, Incident, Page, PoolTally, Routing, Severity } from '../model.ts';
+import { SERVICE } from './bench.ts';
 import { grouped, sentenceOf, shift } from './explain.ts';
 import type { Happening, ServiceStory } from './story.ts';
 
@@ -33,6 +34,7 @@ const QUIET_HOLDS: ReadonlySet<HoldName> = new Set(['pacing', 'confirming', 'set
 /** The subject of the incident a happening belongs to; null: it opens none. */
 const subjectOf = (h: Happening): { subject: string; kind: Kind } | null => {
   if (h.kind === 'drained') return { subject: h.region, kind: h.cause === 'down' ? 'region-down' : 'region-unready' };
+  if (h.kind === 'held' && h.passing) return null;
   if (h.kind === 'held' && h.hold === 'all-down') return { subject: 'hold/all-down', kind: 'all-down' };
   if (h.kind === 'held' && !QUIET_HOLDS.has(h.hold) && h.hold !== 'latched') return { subject: `hold/${h.hold}/${h.region}`, kind: 'held' };
   return null;
@@ -45,10 +47,13 @@ const severityOf = (h: Happening): Severity => {
     case 'held':
       if (h.hold === 'frozen') return h.tally.verdict === 'out' ? 'critical' : 'warning';
       return h.hold === 'all-down' || h.hold === 'floor' || h.hold === 'receiver' ? 'critical' : 'warning';
+    case 'warned':
     case 'set-aside':
+    case 'pin-aside':
     case 'failed-open':
       return 'critical';
     case 'refused':
+      return h.override.drill === true ? 'info' : 'warning';
     case 'suspect':
     case 'gray':
     case 'unready-long':
@@ -65,7 +70,7 @@ const isTold = (h: Happening): boolean =>
   h.kind !== 'scaled' &&
   h.kind !== 'returning' &&
   !(h.kind === 'returned' && !h.early) &&
-  !(h.kind === 'held' && QUIET_HOLDS.has(h.hold));
+  !(h.kind === 'held' && (h.passing || QUIET_HOLDS.has(h.hold)));
 
 /** Incidents opened, grown, upgraded and closed by these stories, and the pages that go with them. `observe` services page nobody. */
 export const tell = (telling: Telling): Told => {
@@ -127,7 +132,22 @@ const topicOf = (h: Happening): string =>
   h.kind === 'failed-open' ? 'hold/all-down' : h.kind === 'gray' || h.kind === 'gray-over' ? `gray/${h.region}` : h.region;
 
 /** The key of news that belongs to no incident; what ends it has the same. */
-const keyOf = (h: Happening): string => `${h.kind === 'gray-over' ? 'gray' : h.kind}-${h.region}`;
+const keyOf = (h: Happening): string => {
+  switch (h.kind) {
+    case 'pinned':
+      return `override-${h.override.id}`;
+    case 'unpinned':
+    case 'pin-kept':
+    case 'pin-aside':
+      return `override-${h.id}`;
+    case 'warned':
+      return `${h.rule}-${h.service}`;
+    case 'refused':
+      return h.region === SERVICE ? `override-${h.override.id}` : `refused-${h.region}`;
+    default:
+      return `${h.kind === 'gray-over' ? 'gray' : h.kind}-${h.region}`;
+  }
+};
 
 const sentence1 = (t: Telling, group: readonly Happening[]): string =>
   sentenceOf(group, t.cluster.policy.rampStepMs, t.cluster.policy.ramp, t.nowMs);
@@ -230,9 +250,18 @@ const typeOf = (h: Happening): string => {
     case 'held':
       return `service.hold_${h.hold.replace(/[^a-z]/g, '_')}`;
     case 'ordered':
+    case 'forced':
+    case 'pinned':
       return 'override.obeyed';
     case 'released':
+    case 'force-over':
+    case 'unpinned':
       return 'override.ended';
+    case 'pin-kept':
+      return 'override.kept';
+    case 'warned':
+      return `${h.rule}.short`;
+    case 'pin-aside':
     case 'set-aside':
       return 'override.set_aside';
     case 'refused':

@@ -7,7 +7,10 @@ import type { Cut } from './gray.ts';
 /** A pool under consideration. */
 export interface Seat {
   config: PoolConfig;
+  /** As it counts: what was measured, or up by an order. */
   tally: PoolTally;
+  /** As a quorum sees it, whatever was ordered. */
+  measured: PoolTally;
   memory: PoolMemory;
 }
 
@@ -33,6 +36,9 @@ export const newMemory = (state: PoolMemory['state'], nowMs: number): PoolMemory
 /** Tags of orders that are not obeyed: one set aside because nobody else is left, or one that would leave nobody. */
 export const SET_ASIDE = 'set-aside';
 export const REFUSED = 'refused';
+
+/** Tag of pools that count as up because a human says so. */
+export const FORCED = 'forced';
 
 /** Tag of pools with gray targets. */
 export const GRAY = 'gray';
@@ -92,6 +98,37 @@ export const drainedByOverride = (memory: PoolMemory, nowMs: number): PoolMemory
   memory.state === 'out' && memory.by === 'override'
     ? patch(memory, { hold: null })
     : { ...memory, state: 'out', by: 'override', sinceAtMs: nowMs, upAtMs: null, hold: null };
+
+/** Up, because a human says so: in at full share at once, and what was counted against it is forgotten. */
+export const forcedIn = (memory: PoolMemory, nowMs: number): PoolMemory =>
+  memory.told.includes(FORCED)
+    ? memory
+    : {
+        ...newMemory('in', memory.state === 'in' ? memory.sinceAtMs : nowMs),
+        stageAtMs: memory.stageAtMs,
+        told: [...memory.told.filter((tag) => tag === GRAY), FORCED],
+      };
+
+/** Of a pool that is in, but not because its traffic went there: it comes up the ramp like one that returns. */
+export const rampedUp = (memory: PoolMemory, nowMs: number): PoolMemory => ({
+  ...memory,
+  state: 'returning',
+  by: null,
+  sinceAtMs: nowMs,
+  stage: 0,
+  stageAtMs: nowMs,
+});
+
+/** Off the ramp, because a human gives it a share of its own. */
+export const offRamp = (memory: PoolMemory, nowMs: number): PoolMemory => ({
+  ...memory,
+  state: 'in',
+  by: null,
+  sinceAtMs: nowMs,
+  stage: 0,
+  stageAtMs: nowMs,
+  hold: null,
+});
 
 const stillGray = (memory: PoolMemory): readonly string[] => memory.told.filter((tag) => tag === GRAY);
 

@@ -1,11 +1,13 @@
 // The records of a decision: the routing record, its audit, the incidents and pages, all told from the same stories. Pure.
 
 import { isFresh } from '../health/chamber.ts';
-import type { Audit, Override, Overrides, PoolTally, Routing, ServiceRouting } from '../model.ts';
+import type { Audit, PoolTally, Routing, ServiceRouting } from '../model.ts';
+import { type OrderNews, orderPages, reminderPages, toldIn } from './announce.ts';
 import { FAIL_OPEN } from './bench.ts';
 import { counterfactual, grouped, sentenceOf, shift } from './explain.ts';
-import { page, tell } from './incident.ts';
+import { tell } from './incident.ts';
 import { activeOverrides, stopOn } from './override.ts';
+import { remindersOf } from './safety.ts';
 import type { Decision, Snapshot } from './snapshot.ts';
 import type { Happening, ServiceStory } from './story.ts';
 
@@ -14,7 +16,8 @@ export interface Composing {
   before: Routing;
   stories: readonly ServiceStory[];
   tallies: readonly PoolTally[];
-  expired: readonly Override[];
+  /** News of orders that are due. */
+  orders: readonly OrderNews[];
   regionDrainsAtMs: Routing['regionDrainsAtMs'];
   v: number;
   nowMs: number;
@@ -41,20 +44,15 @@ export const compose = (c: Composing): NonNullable<Decision['next']> => {
   const services = Object.fromEntries(
     stories.map((s) => [s.service.name, serviceRouting(s, before.services[s.service.name], because, v, nonce, nowMs)]),
   );
-  const pages = [
-    ...told.pages,
-    ...c.expired.map((o) =>
-      page(
-        { cluster, v, nonce, nowMs },
-        'override.expired',
-        'info',
-        `override ${o.id} (${o.kind}) of ${o.owner} expired: ${o.reason}`,
-        `override-${o.id}`,
-        { override: o },
-      ),
-    ),
-  ];
-  const overrides = c.expired.length === 0 ? null : withoutExpired(snapshot.overrides, c.expired, nonce);
+  const about = { cluster, v, nonce, nowMs };
+  const reminders = reminderPages(
+    about,
+    stories,
+    (service) => before.services[service]?.reminded ?? [],
+    (story, reminder) => reminderOf(story, before.services[story.service.name], reminder, c),
+  );
+  const pages = [...told.pages, ...orderPages(about, c.orders), ...reminders];
+  const overrides = toldIn(snapshot.overrides, c.orders, nonce);
   return {
     routing: {
       v,
@@ -75,18 +73,32 @@ export const compose = (c: Composing): NonNullable<Decision['next']> => {
   };
 };
 
-const withoutExpired = (overrides: Overrides | null, expired: readonly Override[], nonce: string): Overrides => ({
-  version: (overrides?.version ?? 0) + 1,
-  nonce,
-  items: (overrides?.items ?? []).filter((o) => !expired.includes(o)),
-});
+/** The sentence of a rule that reminds of something. */
+const reminderOf = (story: ServiceStory, known: ServiceRouting | undefined, reminder: string, c: Composing): string => {
+  const { policy } = c.snapshot.cluster;
+  const all = known === undefined ? [] : remindersOf(story.service, { ...known, mode: story.mode }, policy.safety, c.nowMs);
+  return all.find(({ rule, stage }) => `${rule}:${stage}` === reminder)?.because ?? story.service.name;
+};
+
+const SAID: Readonly<Record<OrderNews['news'], string>> = {
+  started: 'begins',
+  expiring: 'ends soon',
+  'break-glass': 'passes the safety rules',
+  replaced: 'is set aside for a newer one',
+  expired: 'expired',
+};
+
+const isReminded = (c: Composing, s: ServiceStory): boolean =>
+  s.ledger.reminded?.some((each) => c.before.services[s.service.name]?.reminded?.includes(each) !== true) === true;
 
 const becauseOf = (c: Composing): string => {
   const { policy } = c.snapshot.cluster;
   const facts = grouped(c.stories.flatMap((s) => s.happenings)).map((g) => sentenceOf(g, policy.rampStepMs, policy.ramp, c.nowMs));
   const begun = c.stories.filter((s) => s.started).map((s) => s.service.name);
-  const expired = c.expired.map((o) => `override ${o.id} expired`);
-  const all = [...facts, ...modes(c), ...realigned(c), ...expired];
+  const orders = c.orders.map(({ order, news }) => `override ${order.id} ${SAID[news]}`);
+  const reminded = c.stories.filter((s) => s.ledger.reminded !== undefined && isReminded(c, s)).map((s) => s.service.name);
+  const all = [...facts, ...modes(c), ...realigned(c), ...orders];
+  if (reminded.length > 0) all.push(`a drill is due for ${reminded.length <= 3 ? reminded.join(', ') : `${reminded.length} services`}`);
   if (begun.length > 0) all.push(`first verdicts of ${begun.length <= 3 ? begun.join(', ') : `${begun.length} services`}: routes decided`);
   if (all.length > 0) return all.join('; ');
   if (c.before.v === 0) return `cluster ${c.snapshot.cluster.name} configured; waiting for first verdicts`;
@@ -153,6 +165,7 @@ const serviceRouting = (
   route: s.after,
   because: s.moved ? because : (prior?.because ?? because),
   pools: s.memories,
+  ...s.ledger,
 });
 
 /** Largest number of endpoints whose ballots an audit record repeats; the rest is in the votes. */
@@ -170,6 +183,20 @@ const ballotsOf = (happenings: readonly Happening[]): Readonly<Record<string, un
   return ballots;
 };
 
+/** Holds as the audit has them: moves that are held, and orders that a rule or never-empty keeps from being obeyed. */
+const holdsIn = (h: Happening): Audit['holds'] => {
+  const { service, pool } = h;
+  if (h.kind === 'held') {
+    const { hold, refusal } = h;
+    return [
+      { service, pool, hold, because: refusal?.because ?? hold, ...(refusal === null ? {} : { refusal: { service, pool, ...refusal } }) },
+    ];
+  }
+  const why = h.kind === 'refused' ? h.why : h.kind === 'pin-kept' ? h.refusal : null;
+  if (why === null || why === 'never-empty' || why === 'frozen') return [];
+  return [{ service, pool, hold: `rule:${why.rule}`, because: why.because, refusal: { service, pool, ...why } }];
+};
+
 const auditOf = (c: Composing, because: string): Audit => {
   const happenings = c.stories.flatMap((s) => s.happenings);
   const ballots = ballotsOf(happenings);
@@ -183,19 +210,7 @@ const auditOf = (c: Composing, because: string): Audit => {
     changes: c.stories
       .filter((s) => s.moved)
       .map((s) => ({ service: s.service.name, before: s.before, after: s.after, because: shift(s) })),
-    holds: happenings.flatMap((h) =>
-      h.kind === 'held'
-        ? [
-            {
-              service: h.service,
-              pool: h.pool,
-              hold: h.hold,
-              because: h.refusal?.because ?? h.hold,
-              ...(h.refusal === null ? {} : { refusal: h.refusal }),
-            },
-          ]
-        : [],
-    ),
+    holds: happenings.flatMap(holdsIn),
     votes: {
       heard: c.snapshot.heard.map((h) => ({
         region: h.region,

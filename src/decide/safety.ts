@@ -1,12 +1,9 @@
 // The safety rules of the configuration, asked about one change of one service. What they may look at is built here once per decision. Pure.
 import { safetyOf } from '../../policies/index.ts';
-import type { RouteChange, World } from '../../policies/policy.ts';
-import type { Policy, PoolTally, Refusal, Route, ServiceConfig } from '../model.ts';
-import { configuredRouteOf } from './bench.ts';
+import type { Reminder, RouteChange, World } from '../../policies/policy.ts';
+import type { Policy, PoolTally, Route, Routing, ServiceConfig, ServiceRouting } from '../model.ts';
+import { type Bench, carries, configuredRouteOf, type RuleRefusal, routeOf, withReserve } from './bench.ts';
 import type { Snapshot } from './snapshot.ts';
-
-/** A refusal before it is known whose pools it holds. */
-export type RuleRefusal = Omit<Refusal, 'service' | 'pool'>;
 
 export interface Judgement {
   /** The first rule that refuses, in configured order. */
@@ -15,44 +12,55 @@ export interface Judgement {
   warnings: readonly { rule: string; because: string }[];
 }
 
-/** The world of this decision. `routes`: those of before; what is decided since is put over it. */
-export const worldOf = (snapshot: Snapshot, routing: World['routing'], tallies: readonly PoolTally[]): World => {
-  const shares = new Map(snapshot.cluster.services.map((service) => [service.name, configuredRouteOf(service)]));
+/** The world of this decision; `routes` are those of before, to be kept up as services are decided. */
+export const worldOf = (snapshot: Snapshot, routing: Routing, tallies: readonly PoolTally[]): World & { routes: Map<string, Route> } => {
+  let pools: World['pools'] | null = null;
   return {
     cluster: snapshot.cluster,
     routing,
-    pools: tallies.map(({ service, pool, region, verdict, up, total }) => ({
-      service,
-      pool,
-      region,
-      verdict,
-      up,
-      total,
-      configuredShare: shares.get(service)?.[pool] ?? 0,
-    })),
-    routes: Object.fromEntries(Object.entries(routing.services).map(([name, { route }]) => [name, route])),
+    // Most decisions ask no rule that looks at them.
+    get pools() {
+      pools ??= poolsOf(snapshot, tallies);
+      return pools;
+    },
+    routes: new Map(Object.entries(routing.services).map(([name, { route }]) => [name, route])),
     reported: snapshot.reported ?? null,
   };
 };
 
-export const withRoute = (world: World, service: ServiceConfig, route: Route): World => ({
-  ...world,
-  routes: { ...world.routes, [service.name]: route },
-});
+const poolsOf = ({ cluster }: Snapshot, tallies: readonly PoolTally[]): World['pools'] => {
+  const shares = new Map(cluster.services.map((service) => [service.name, configuredRouteOf(service)]));
+  return tallies.map(({ service, pool, region, verdict, up, total }) => ({
+    service,
+    pool,
+    region,
+    verdict,
+    up,
+    total,
+    configuredShare: shares.get(service)?.[pool] ?? 0,
+  }));
+};
 
-/** Asks every configured rule that judges such a change. `breakGlass`: rules that it passes are not asked. */
+interface Asking {
+  /** Rules that it passes are not asked. */
+  breakGlass?: boolean;
+  /** Everything is on pools that are out, and another is up: only what ends by itself soon may hold that. */
+  onTheDead?: boolean;
+}
+
+/** Asks every configured rule that judges such a change. */
 export const judged = (
   change: RouteChange,
   world: World,
   safety: Policy['safety'],
   nowMs: number,
-  breakGlass: boolean = false,
+  { breakGlass = false, onTheDead = false }: Asking = {},
 ): Judgement => {
   const warnings: { rule: string; because: string }[] = [];
   for (const [kind, settings] of Object.entries(safety)) {
     const rule = safetyOf(kind);
     if (rule === undefined || !rule.judges.includes(change.cause)) continue;
-    if (breakGlass && rule.passedBy === 'break-glass') continue;
+    if ((breakGlass && rule.passedBy === 'break-glass') || (onTheDead && !rule.mayHoldTheDead)) continue;
     const ruling = rule.judge(change, world, settings, nowMs);
     if (!ruling.allow) {
       const { because, againAtMs, counterfactual } = ruling;
@@ -62,3 +70,41 @@ export const judged = (
   }
   return { refusal: null, warnings };
 };
+
+/** What the rules have to say of a service although nothing changes, for its status too. */
+export const remindersOf = (
+  service: ServiceConfig,
+  memory: ServiceRouting,
+  safety: Policy['safety'],
+  nowMs: number,
+): readonly (Reminder & { rule: string })[] =>
+  memory.mode !== 'auto'
+    ? []
+    : Object.entries(safety).flatMap(([rule, settings]) => {
+        const reminder = safetyOf(rule)?.remind?.(service, memory, settings, nowMs) ?? null;
+        return reminder === null ? [] : [{ rule, ...reminder }];
+      });
+
+/** The same as it is remembered, once told. */
+export const remindedOf = (...of: Parameters<typeof remindersOf>): ServiceRouting['reminded'] => {
+  const stages = remindersOf(...of).map(({ rule, stage }) => `${rule}:${stage}`);
+  return stages.length === 0 ? undefined : stages;
+};
+
+/** Does a safety rule stand in the way of this service becoming so? null: none does. */
+export type Ask = (bench: Bench, cause: 'order' | 'return', breakGlass?: boolean) => RuleRefusal | null;
+
+const isSameRoute = (a: Route, b: Route): boolean => Object.keys({ ...a, ...b }).every((pool) => (a[pool] ?? 0) === (b[pool] ?? 0));
+
+export const askOf =
+  (world: World, nowMs: number): Ask =>
+  (bench, cause, breakGlass = false) => {
+    const before = bench.before?.route ?? {};
+    if (bench.before === null || bench.before.fence === 0) return null;
+    const served = carries(bench) ? bench : withReserve(bench, nowMs);
+    // What is done when nobody is left is never-empty's business.
+    if (!carries(served)) return null;
+    const after = routeOf(served);
+    if (isSameRoute(before, after)) return null;
+    return judged({ service: bench.service, before, after, drains: [], cause }, world, bench.policy.safety, nowMs, { breakGlass }).refusal;
+  };

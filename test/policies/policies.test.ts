@@ -108,7 +108,7 @@ const worldOf = (routing: Routing): World => ({
   cluster: clusterOf(['a', 'b', 'c'], [service]),
   routing,
   pools: [],
-  routes: {},
+  routes: new Map(),
   reported: null,
 });
 
