@@ -596,8 +596,39 @@ export interface Audit {
   /** `refusal`: of a safety rule; absent from other holds and from 0.1 records. */
   holds: readonly { service: string; pool: string; hold: HoldName; because: string; refusal?: Refusal }[];
   votes: Readonly<Record<string, unknown>>;
+  /** Kinds of the safety rules that were in force. Absent from older records. */
+  rules?: readonly string[];
   /** SHA-256 of the previous record's JSON; empty for the first. */
   prevHash: string;
+}
+
+/** How a service's route reached one of its providers. */
+export interface TrailStep {
+  /** Of the last try; `applied` is final, and later writes of the same decision are not told of. */
+  outcome: 'applied' | 'conflict' | 'undecided' | 'fatal' | 'refused';
+  /** Cluster time at which that try ended. */
+  atMs: number;
+  /** How long that try took. */
+  tookMs: number;
+  tries: number;
+  /** Names that the vendor gave to requests and changes, oldest first: what its support asks for. */
+  requests: readonly string[];
+  /** Empty when it was applied. */
+  because: string;
+  /** `region/replica/boot` that wrote. */
+  by: string;
+  /** How what was acknowledged went on, where the provider says so. */
+  settled?: { ended: 'settled' | 'failed' | 'given-up'; tookMs: number; because: string };
+}
+
+/** `trail/<v>`: how decision `v` reached its providers. Written after the fact, as far as that was possible: evidence for readers, nothing rests on it. */
+export interface Trail {
+  v: number;
+  /** By service, then by provider. */
+  services: Readonly<Record<string, Readonly<Record<string, TrailStep>>>>;
+  /** So many more steps than a record holds. */
+  omitted?: number;
+  nonce: string;
 }
 
 /** `applied/<provider>/<service>`: what the provider last acknowledged. */

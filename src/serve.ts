@@ -1,9 +1,12 @@
 // The service of one replica, from a checked configuration to something that runs: opens what the configuration names, in order, and closes it in reverse.
 // Knows no policy and no protocol; src/replica.ts wires the core, this file gives it real adapters.
+import type { Provider } from '../providers/provider.ts';
 import { tokenAccess } from './api/auth.ts';
+import { createForecaster } from './api/forecaster.ts';
 import { createOverrideWriter } from './api/overrides.ts';
+import { createRecordReader } from './api/record-reader.ts';
 import { createApi } from './api/server.ts';
-import { statusNow, talliesNow, type Viewing } from './api/view.ts';
+import { snapshotNow, statusNow, talliesNow, type Viewing } from './api/view.ts';
 import { joinProblems } from './config/check.ts';
 import { type Problem, renderProblem } from './config/problem.ts';
 import { paceIn } from './config/providers/index.ts';
@@ -15,6 +18,7 @@ import { beatKey, placeOf } from './coordinate/keys.ts';
 import { applyMembers } from './coordinate/members.ts';
 import type { Sight } from './coordinate/read.ts';
 import { createSigner } from './coordinate/signing.ts';
+import type { Snapshot } from './decide/snapshot.ts';
 import { createShadow, type Shadow } from './drill/shadow.ts';
 import { errorText, Fault } from './errors.ts';
 import { gateFile } from './gate/file.ts';
@@ -22,17 +26,19 @@ import { type Gate, openGate } from './gate/gate.ts';
 import { serveGate } from './gate/server.ts';
 import type { Log } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import type { ClusterConfig } from './model.ts';
+import type { ClusterConfig, Route, ServiceConfig } from './model.ts';
 import { type Close, type Ends, lookContext, openProviders, openStore, type ServeContext } from './open.ts';
 import { createDesk, spoolOf } from './paging/desk.ts';
 import { type Ports, sleep } from './ports.ts';
 import { probe } from './probe/index.ts';
 import { type SelfCheck, startSelfCheck } from './probe/selfcheck.ts';
+import { desiredOf } from './publish/plan.ts';
 import { fileRecordDisk } from './record/files.ts';
 import { createRecorder, type Recorder } from './record/recorder.ts';
-import { createReplica } from './replica.ts';
+import { createReplica, type Paths } from './replica.ts';
 import { ensureSecret, readSecret } from './secrets.ts';
 import { measuredStore } from './store/measured.ts';
+import { type ConvergenceHistory, historyOf } from './whatif/history.ts';
 
 export interface Running {
   apiPort: number;
@@ -294,6 +300,22 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   };
   ends.working.push(() => checking?.check.stop());
 
+  const clusterNowMs = (): number => replica.coordinator.nowMs();
+  const snapshot = (): Snapshot | null => viewed(snapshotNow);
+  const whatIf = createForecaster({
+    ports,
+    snapshot,
+    clusterNowMs,
+    knows() {
+      const sight = replica.coordinator.lastSight();
+      return {
+        pace: paceIn(config),
+        ...(sight?.cluster == null ? {} : { history: historyOf(sight.cluster, sight.incidents, canaryTimes(replica.paths())) }),
+        quantise: (provider, service, route) => quantised(providers.get(provider), service, route),
+      };
+    },
+  });
+
   const api = await createApi({
     ports,
     log,
@@ -301,12 +323,15 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     host: config.api.host,
     port: config.api.port,
     access: tokenAccess(ensureSecret(config.api.tokenFile, ports.random)),
-    submit: createOverrideWriter({ store, ports, clusterNowMs: () => replica.coordinator.nowMs() }),
+    submit: createOverrideWriter({ store, ports, clusterNowMs }),
+    snapshot,
+    records: createRecordReader({ store, ports }),
+    whatIf,
     view: {
       status: () => viewed(statusNow),
       ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),
       cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
-      clusterNowMs: () => replica.coordinator.nowMs(),
+      clusterNowMs,
     },
   });
   ends.working.push(() => api.close(API_GRACE_MS));
@@ -383,6 +408,24 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       return stopped;
     },
   };
+};
+
+/** How long canaries took to arrive at resolvers, by provider, as far as this process has flown any. */
+const canaryTimes = (paths: Paths | null): ConvergenceHistory['canaries'] =>
+  Object.fromEntries(
+    (paths?.providers() ?? []).flatMap(({ name, canary }) => {
+      const spread = canary?.stages.resolver ?? null;
+      return spread === null ? [] : [[name, spread] as const];
+    }),
+  );
+
+/** What the provider would serve of a route. An adapter that cannot say so of a service it was not configured for says nothing. */
+const quantised = (provider: Provider | undefined, service: ServiceConfig, route: Route): Route | null => {
+  try {
+    return provider?.quantise(desiredOf(service, { route })) ?? null;
+  } catch {
+    return null;
+  }
 };
 
 /** Opens the gate and its door, if the file has one. Throws Fault ERR_LISTEN. */

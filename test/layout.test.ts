@@ -60,9 +60,10 @@ const show = (imports: readonly Import[]): readonly string[] => imports.map((i) 
 // ---- the graph ----
 
 /** No clock, no randomness, no IO, and nothing imported that has them. */
-const PURE_ROOMS = ['src/health/', 'src/decide/', 'policies/'];
+const PURE_ROOMS = ['src/health/', 'src/decide/', 'src/whatif/', 'policies/'];
 const PURE_FILES = [
   'src/model.ts',
+  'src/api/dossier.ts',
   'src/publish/batches.ts',
   'src/publish/paths.ts',
   'src/publish/plan.ts',

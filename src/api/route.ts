@@ -2,12 +2,15 @@
 
 import type { TLSSocket } from 'node:tls';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods } from 'fastify';
+import type { Snapshot } from '../decide/snapshot.ts';
 import { Fault } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ClusterConfig } from '../model.ts';
 import { type Access, type Caller, demand, type Principal, type Role } from './access.ts';
+import type { Forecaster } from './forecaster.ts';
 import type { OverrideWriter } from './overrides.ts';
+import type { RecordReader } from './record-reader.ts';
 import type { StatusDocument } from './status.ts';
 
 /** What the API may look at. Answers from memory: no call waits for a store, a peer or a provider. */
@@ -23,6 +26,12 @@ export interface ApiView {
 export interface RouteOptions {
   view: ApiView;
   submit: OverrideWriter;
+  /** What the core would decide on now, as this replica saw it last; null: nothing yet. */
+  snapshot: () => Snapshot | null;
+  /** What was written down of decisions. */
+  records: RecordReader;
+  /** What would happen. */
+  whatIf: Forecaster;
   metrics: Pick<Metrics, 'text' | 'contentType'>;
   log: Log;
   access: Access;

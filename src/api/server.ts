@@ -9,7 +9,8 @@ import { PROBLEM_TYPE, problemOf, refusal } from './problem.ts';
 import { addRoutes, type RouteOptions } from './route.ts';
 import { routesOf } from './routes/index.ts';
 
-export interface ApiOptions extends Pick<RouteOptions, 'view' | 'submit' | 'metrics' | 'log' | 'access'> {
+export interface ApiOptions
+  extends Pick<RouteOptions, 'view' | 'submit' | 'snapshot' | 'records' | 'whatIf' | 'metrics' | 'log' | 'access'> {
   ports: Ports;
   /** Address to listen on. */
   host: string;

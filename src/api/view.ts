@@ -2,7 +2,8 @@
 // in it, until none counts. Decides nothing; whether a vote counts is src/health's rule. Pure.
 import { acknowledgements } from '../converge/acknowledged.ts';
 import type { Role } from '../coordinate/coordinator.ts';
-import type { Sight } from '../coordinate/read.ts';
+import { type Sight, snapshotOf } from '../coordinate/read.ts';
+import type { Snapshot } from '../decide/snapshot.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
 import { type Heard, isFresh } from '../health/chamber.ts';
@@ -35,6 +36,14 @@ const aged = ({ sight, seenAgoMs }: Viewing): readonly Heard[] =>
 /** Every target's count as it stands now; empty before a cluster is known. */
 export const talliesNow = (viewing: Viewing): readonly PoolTally[] =>
   viewing.sight.cluster === null ? [] : tally(viewing.sight.cluster, aged(viewing), viewing.nowMs, true);
+
+/** What the core would decide on now, whoever coordinates; null before a cluster is known. Votes grow old with the read. */
+export const snapshotNow = (viewing: Viewing): Snapshot | null => {
+  const { sight, region, replica, role } = viewing;
+  const { leader } = sight;
+  const by = leader === null ? `${region}/${replica}` : `${leader.region}/${leader.replica}`;
+  return snapshotOf(sight, { epoch: role.epoch, by, nonce: 'seen' }, aged(viewing));
+};
 
 const seconds = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(1)} s` : 'longer than anybody here remembers');
 

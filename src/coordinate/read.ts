@@ -1,6 +1,7 @@
 // From one linearizable read of the store to the snapshot that the core decides on. The only place that knows how records become evidence; which of them
 // count is trust.ts.
 
+import type { Snapshot } from '../decide/snapshot.ts';
 import type { Heard } from '../health/chamber.ts';
 import {
   type Adopted,
@@ -155,3 +156,26 @@ export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cac
     has: (prefix) => read.kvs.filter((kv) => kv.key.startsWith(prefix)),
   };
 };
+
+/** What the core would decide on now; null: no cluster is known. `heard`: in place of what was heard at the time of the read. */
+export const snapshotOf = (
+  sight: Sight,
+  who: Pick<Snapshot, 'epoch' | 'by' | 'nonce'>,
+  heard: readonly Heard[] = sight.heard,
+): Snapshot | null =>
+  sight.cluster === null
+    ? null
+    : {
+        cluster: sight.cluster,
+        routing: sight.routing,
+        overrides: sight.overrides,
+        ...reportedOf(sight),
+        heard,
+        frozen: sight.frozen,
+        incidents: sight.incidents.filter(({ closedAtMs }) => closedAtMs === null),
+        ...who,
+      };
+
+/** What was reported of load and capacity, where the read has it. */
+const reportedOf = (sight: Sight & { reported?: Reports | null }): { reported?: Reports | null } =>
+  sight.reported === undefined ? {} : { reported: sight.reported };

@@ -171,16 +171,19 @@ const serviceRouting = (
 /** Largest number of endpoints whose ballots an audit record repeats; the rest is in the votes. */
 const BALLOTS_MAX = 32;
 
-const ballotsOf = (happenings: readonly Happening[]): Readonly<Record<string, unknown>> => {
+/** Who said what of the endpoints behind these, and what was counted from it. */
+const ballotsOf = (happenings: readonly Happening[]): Readonly<Record<'ballots' | 'counts', Readonly<Record<string, unknown>>>> => {
   const ballots: Record<string, unknown> = {};
+  const counts: Record<string, unknown> = {};
   let n = 0;
   for (const { tally } of happenings)
     for (const { endpoints } of tally.targets)
-      for (const e of Object.values(endpoints)) {
-        if (n++ === BALLOTS_MAX) return ballots;
-        ballots[e.key] = e.ballots;
+      for (const { key, ballots: cast, verdict, down, up, electorate, needs, firstFaultAtMs } of Object.values(endpoints)) {
+        if (n++ === BALLOTS_MAX) return { ballots, counts };
+        ballots[key] = cast;
+        counts[key] = { verdict, down, up, electorate, needs, firstFaultAtMs };
       }
-  return ballots;
+  return { ballots, counts };
 };
 
 /** Holds as the audit has them: moves that are held, and orders that a rule or never-empty keeps from being obeyed. */
@@ -199,7 +202,6 @@ const holdsIn = (h: Happening): Audit['holds'] => {
 
 const auditOf = (c: Composing, because: string): Audit => {
   const happenings = c.stories.flatMap((s) => s.happenings);
-  const ballots = ballotsOf(happenings);
   return {
     v: c.v,
     epoch: c.snapshot.epoch,
@@ -219,8 +221,9 @@ const auditOf = (c: Composing, because: string): Audit => {
         self: h.vote.self,
         ageMs: Number.isFinite(h.ageMs) ? Math.round(h.ageMs) : null,
       })),
-      ballots,
+      ...ballotsOf(happenings),
     },
+    rules: Object.keys(c.snapshot.cluster.policy.safety),
     prevHash: c.before.auditHash,
   };
 };

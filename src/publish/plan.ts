@@ -6,7 +6,7 @@ import type { Change, Fence, Provider, ProviderService, ReadBack } from '../../p
 import { type AppliedRecord, type ClusterConfig, pathsOf, type ServiceConfig, type ServiceRouting, type Severity } from '../model.ts';
 
 /** A decided service as its provider should serve it. */
-export const desiredOf = (service: ServiceConfig, routing: ServiceRouting): ProviderService => {
+export const desiredOf = (service: ServiceConfig, routing: Partial<ServiceRouting> & Pick<ServiceRouting, 'route'>): ProviderService => {
   const weights = service.pools.reduce((sum, p) => sum + p.weight, 0);
   return {
     service: service.name,

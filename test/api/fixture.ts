@@ -1,11 +1,14 @@
 // A small cluster, what the API looks at, and a store whose transactions can be made to go wrong.
 
 import { tokenAccess } from '../../src/api/auth.ts';
+import { createForecaster } from '../../src/api/forecaster.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
+import { createRecordReader } from '../../src/api/record-reader.ts';
 import type { ApiView } from '../../src/api/route.ts';
 import { type ApiOptions, buildApp } from '../../src/api/server.ts';
 import { type StatusInput, statusDocument } from '../../src/api/status.ts';
 import { policyOf } from '../../src/config/defaults.ts';
+import type { Snapshot } from '../../src/decide/snapshot.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import type { ClusterConfig, ServiceConfig } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
@@ -114,8 +117,12 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
   const store = troubled(embedded, troubles);
   const log = recordingLog();
   const submit = createOverrideWriter({ store, ports, clusterNowMs: () => NOW_MS });
+  const snapshot = given.snapshot ?? ((): Snapshot | null => null);
   const options: ApiOptions = {
     ports,
+    snapshot,
+    records: createRecordReader({ store, ports }),
+    whatIf: createForecaster({ ports, snapshot, clusterNowMs: () => NOW_MS }),
     log,
     metrics: createMetrics('test'),
     host: '127.0.0.1',

@@ -1,4 +1,4 @@
-// `npm run bench -- [detection|false-drains|gray|publish|providers|probe|gate|decide|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchCoordination } from './coordination.ts';
@@ -10,6 +10,7 @@ import { benchGray } from './gray.ts';
 import { benchProbe } from './probe.ts';
 import { benchProviders } from './providers.ts';
 import { benchPublish } from './publish.ts';
+import { benchWhatIf } from './whatif.ts';
 
 export interface Bench {
   goals: Readonly<Record<string, number>>;
@@ -52,6 +53,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   coordination: {
     says: 'Many regions deciding as one, on a real etcd; references: three strikes, a lock of etcd itself, the same records flat out',
     run: benchCoordination,
+  },
+  whatif: {
+    says: 'A forecast in a cluster of 50 services in five regions, on the core itself, and the longest stretch for which it keeps the event loop',
+    run: benchWhatIf,
   },
   gray: {
     says: 'Errors now and then: how soon they are noticed against false alarms; references: research, and three faults in a row',

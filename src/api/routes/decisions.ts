@@ -1,0 +1,105 @@
+// What was decided, and everything that is known of it.
+import { Fault } from '../../errors.ts';
+import { dossierOf, timed } from '../dossier.ts';
+import { AUDITS_MAX } from '../record-reader.ts';
+import { type ApiRoute, configured, type RouteOptions } from '../route.ts';
+
+const LIMIT_DEFAULT = 20;
+
+/** A whole number of the query or the path; null: it is not there. */
+const wholeOf = (what: string, text: string | undefined, least: number, most: number): number | null => {
+  if (text === undefined) return null;
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new Fault('ERR_BAD_REQUEST', `${what} must be a whole number from ${least} to ${most}, found "${text.slice(0, 40)}"`);
+};
+
+const NUMBERS_MAX = Number.MAX_SAFE_INTEGER;
+const LISTING = {
+  type: 'object',
+  properties: {
+    limit: { type: 'integer', minimum: 1, maximum: AUDITS_MAX, default: LIMIT_DEFAULT },
+    before: { type: 'integer', minimum: 1, description: 'Only those with a smaller number.' },
+  },
+} as const;
+
+export const decisionRoutes = ({ view, snapshot, records }: RouteOptions): readonly ApiRoute[] => [
+  {
+    method: 'GET',
+    url: '/v1/decisions',
+    needs: 'viewer',
+    schema: { operationId: 'listDecisions', summary: 'The last decisions, newest first', tags: ['decisions'], querystring: LISTING },
+    async handler({ query }) {
+      const limit = wholeOf('limit', query.limit, 1, AUDITS_MAX) ?? LIMIT_DEFAULT;
+      const before = wholeOf('before', query.before, 1, NUMBERS_MAX);
+      const newest = configured(snapshot()).routing?.v ?? 0;
+      const from = Math.min(newest, (before ?? Number.POSITIVE_INFINITY) - 1);
+      const numbers = Array.from({ length: Math.max(0, Math.min(limit, from)) }, (_, i) => from - i);
+      const items = (await records.audits(numbers)).map(({ v, atMs, by, because, changes }) => ({ v, atMs, by, because, changes }));
+      const oldest = numbers.at(-1) ?? 1;
+      return { items, before: items.length > 0 && oldest > 1 ? oldest : null };
+    },
+  },
+  {
+    method: 'GET',
+    url: '/v1/decisions/:v',
+    needs: 'viewer',
+    schema: {
+      operationId: 'getDecision',
+      summary: 'Everything that is known of one decision',
+      description:
+        'Evidence and votes, abstentions, rules, what moved, what would have changed it, the measured times against the goals, and how it reached the providers, with their request ids.',
+      tags: ['decisions'],
+      params: { type: 'object', properties: { v: { type: 'integer', minimum: 1 } }, required: ['v'] },
+    },
+    async handler({ params }) {
+      const v = wholeOf('the number of a decision', params.v, 1, NUMBERS_MAX - 1) ?? 1;
+      const found = await records.decision(v);
+      const { audit } = found;
+      if (audit === null) {
+        const newest = snapshot()?.routing?.v ?? 0;
+        const why = v > newest ? `the newest is ${newest}` : 'it is older than what is kept';
+        throw new Fault('ERR_NOT_FOUND', `there is no record of decision ${v}: ${why}; GET /v1/decisions lists them`);
+      }
+      return dossierOf({ ...found, audit }, configured(view.cluster()), view.clusterNowMs());
+    },
+  },
+  {
+    method: 'GET',
+    url: '/v1/incidents',
+    needs: 'viewer',
+    schema: {
+      operationId: 'listIncidents',
+      summary: 'Incidents, newest first, with their measured times',
+      tags: ['decisions'],
+      querystring: { type: 'object', properties: { limit: LISTING.properties.limit } },
+    },
+    async handler({ query }) {
+      const limit = wholeOf('limit', query.limit, 1, AUDITS_MAX) ?? LIMIT_DEFAULT;
+      const { goals } = configured(view.cluster());
+      const all = await records.incidents();
+      return {
+        items: all.slice(0, limit).map((incident) => ({ ...incident, ...timed(incident, goals, view.clusterNowMs()) })),
+        total: all.length,
+      };
+    },
+  },
+  {
+    method: 'GET',
+    url: '/v1/incidents/:id',
+    needs: 'viewer',
+    schema: {
+      operationId: 'getIncident',
+      summary: 'One incident with its measured times',
+      tags: ['decisions'],
+      params: { type: 'object', properties: { id: { type: 'string' } }, required: ['id'] },
+    },
+    async handler({ params }) {
+      const id = params.id ?? '';
+      const incident = /^[\w.*-]{1,256}$/.test(id) ? await records.incident(id) : null;
+      if (incident === null) throw new Fault('ERR_NOT_FOUND', `no incident is called "${id.slice(0, 80)}"; GET /v1/incidents lists them`);
+      const { goals } = configured(view.cluster());
+      return { incident, ...timed(incident, goals, view.clusterNowMs()), decision: `/v1/decisions/${incident.v}` };
+    },
+  },
+];
