@@ -328,7 +328,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   });
 
   const configure = async (cluster: ClusterConfig): Promise<{ ok: boolean; said: readonly string[] }> => {
-    const applied = await applyMembers(store, cluster, { ports, by: `${region}/${name}`, reason: `file ${config.file}` });
+    const applied = await applyMembers(store, cluster, { ports, by: `${region}/${name}`, reason: `file ${config.file}`, how: 'service' });
     if (applied.outcome === 'refused') return { ok: false, said: applied.because };
     replica.coordinator.wake();
     return {
