@@ -4,6 +4,8 @@ import { tokenAccess } from './api/auth.ts';
 import { createOverrideWriter } from './api/overrides.ts';
 import { createApi } from './api/server.ts';
 import { statusNow, talliesNow, type Viewing } from './api/view.ts';
+import { createRefusalJournal } from './audit/refusals.ts';
+import { createAuditDuty } from './audit/retention.ts';
 import { joinProblems } from './config/check.ts';
 import { type Problem, renderProblem } from './config/problem.ts';
 import { paceIn } from './config/providers/index.ts';
@@ -129,6 +131,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   };
 
   const duties = createConvergeDuties({ log, detection: metrics.detection, convergence: metrics.convergence });
+  const auditDuty = createAuditDuty({ store, ports, log });
   const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
   ends.working.push(() => watcher.stop());
 
@@ -216,6 +219,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       turn(sight, nowMs, term) {
         metrics.coordinatorTick(ports.clock.wallMs());
         shadow.turn(sight, nowMs);
+        auditDuty.turn(sight, nowMs, term);
         return duties.turn(sight, nowMs, term);
       },
     },
@@ -294,13 +298,15 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   };
   ends.working.push(() => checking?.check.stop());
 
+  const refusals = createRefusalJournal({ store, ports, log, region, replica: name, nowMs: () => replica.coordinator.nowMs() });
+  ends.working.push(() => refusals.stop());
   const api = await createApi({
     ports,
     log,
     metrics,
     host: config.api.host,
     port: config.api.port,
-    access: tokenAccess(ensureSecret(config.api.tokenFile, ports.random)),
+    access: tokenAccess(ensureSecret(config.api.tokenFile, ports.random), (calls) => refusals.refused(calls)),
     submit: createOverrideWriter({ store, ports, clusterNowMs: () => replica.coordinator.nowMs() }),
     view: {
       status: () => viewed(statusNow),

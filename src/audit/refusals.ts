@@ -1,5 +1,5 @@
-// Credentials that were not accepted, folded into the journal: at most one entry per replica and minute, however many tries there were, so that whoever
-// guesses passwords cannot fill the store. Best effort: an entry that cannot be written is in the log, and nobody who asks waits for it.
+// Credentials that were not accepted, folded into the journal: at most one entry per replica and minute, and one an hour when they go on and on, so that
+// whoever guesses passwords can neither fill the store nor push what others did out of the journal. Best effort: an entry that cannot be written is in the log, and nobody who asks waits for it.
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Ports, Timer } from '../ports.ts';
@@ -34,7 +34,9 @@ export interface RefusalJournal {
 
 /** An attack is seen soon, and its end a minute later. */
 const FIRST_AFTER_MS = 2_000;
-const EVERY_MS = 60_000;
+const EVERY_MIN_MS = 60_000;
+/** The gap doubles up to this while refusals go on, and is a minute again after one without any. */
+const EVERY_MAX_MS = 3_600_000;
 /** Addresses told apart in one entry; the rest counts as `others`. */
 const ADDRESSES_MAX = 50;
 const TEXT_MAX = 120;
@@ -65,6 +67,7 @@ export const foldRefusals = (calls: readonly RefusedCalls[]): readonly RefusedCa
 export const createRefusalJournal = ({ store, ports, log, region, replica, nowMs }: RefusalJournalOptions): RefusalJournal => {
   let waiting: readonly RefusedCalls[] = [];
   let timer: Timer | null = null;
+  let gapMs = EVERY_MIN_MS;
   let writing: Promise<void> = Promise.resolve();
 
   const write = async (): Promise<void> => {
@@ -86,15 +89,19 @@ export const createRefusalJournal = ({ store, ports, log, region, replica, nowMs
       log.warn('audit.unwritten', { because: errorText(error), lost: draft.because }),
     );
   };
-  /** Armed while there is something to write, and for a minute after each entry. */
+  /** Armed while there is something to write, and for a gap after each entry. */
   const arm = (afterMs: number): void => {
     timer = ports.timers.after(
       afterMs,
       () => {
         timer = null;
-        if (waiting.length === 0) return;
+        if (waiting.length === 0) {
+          gapMs = EVERY_MIN_MS;
+          return;
+        }
         writing = write();
-        arm(EVERY_MS);
+        arm(gapMs);
+        gapMs = Math.min(gapMs * 2, EVERY_MAX_MS);
       },
       { background: true },
     );

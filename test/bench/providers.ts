@@ -151,6 +151,7 @@ const office = (cluster: ClusterConfig, routing: () => Routing) => {
     routing: routing(),
     overrides: null,
     adopted: null,
+    journal: null,
     heard: [],
     refused: [],
     incidents: [],

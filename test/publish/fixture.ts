@@ -156,6 +156,7 @@ export const publishing = (
     routing: state.routing,
     overrides: { version: 1, nonce: '', items: state.lastSeen?.overrides ?? state.overrides },
     adopted: state.adopted,
+    journal: null,
     heard: [],
     refused: [],
     incidents: [],
