@@ -7,6 +7,8 @@ import { createOverrideWriter } from './api/overrides.ts';
 import { createRecordReader } from './api/record-reader.ts';
 import { createApi } from './api/server.ts';
 import { snapshotNow, statusNow, talliesNow, type Viewing } from './api/view.ts';
+import { createRefusalJournal } from './audit/refusals.ts';
+import { createAuditDuty } from './audit/retention.ts';
 import { joinProblems } from './config/check.ts';
 import { type Problem, renderProblem } from './config/problem.ts';
 import { paceIn } from './config/providers/index.ts';
@@ -135,6 +137,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   };
 
   const duties = createConvergeDuties({ log, detection: metrics.detection, convergence: metrics.convergence });
+  const auditDuty = createAuditDuty({ store, ports, log });
   const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
   ends.working.push(() => watcher.stop());
 
@@ -222,6 +225,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       turn(sight, nowMs, term) {
         metrics.coordinatorTick(ports.clock.wallMs());
         shadow.turn(sight, nowMs);
+        auditDuty.turn(sight, nowMs, term);
         return duties.turn(sight, nowMs, term);
       },
     },
@@ -316,17 +320,19 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     },
   });
 
+  const refusals = createRefusalJournal({ store, ports, log, region, replica: name, nowMs: () => replica.coordinator.nowMs() });
+  ends.working.push(() => refusals.stop());
   const api = await createApi({
     ports,
     log,
     metrics,
     host: config.api.host,
     port: config.api.port,
-    access: tokenAccess(ensureSecret(config.api.tokenFile, ports.random)),
     submit: createOverrideWriter({ store, ports, clusterNowMs }),
     snapshot,
     records: createRecordReader({ store, ports }),
     whatIf,
+    access: tokenAccess(ensureSecret(config.api.tokenFile, ports.random), (calls) => refusals.refused(calls)),
     view: {
       status: () => viewed(statusNow),
       ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),
@@ -353,7 +359,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   });
 
   const configure = async (cluster: ClusterConfig): Promise<{ ok: boolean; said: readonly string[] }> => {
-    const applied = await applyMembers(store, cluster, { ports, by: `${region}/${name}`, reason: `file ${config.file}` });
+    const applied = await applyMembers(store, cluster, { ports, by: `${region}/${name}`, reason: `file ${config.file}`, how: 'service' });
     if (applied.outcome === 'refused') return { ok: false, said: applied.because };
     replica.coordinator.wake();
     return {

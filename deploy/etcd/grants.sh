@@ -62,20 +62,20 @@ make() {
   ctl role grant-permission "$1" read --prefix=true "$prefix"
 }
 
-# Its own votes, heartbeats, sightings and name; pages it sends by itself; and the orders its API takes.
+# Its own votes, heartbeats, sightings and name; pages it sends by itself; and the orders and reports that its API takes, with their entries in the journal.
 voter() {
-  may_write "$1" "vote/$2/" "beat/$2/" "seen/$2/" "boot/$2/" "outbox/$2." override
+  may_write "$1" "vote/$2/" "beat/$2/" "seen/$2/" "boot/$2/" "outbox/$2." override reported journal journal/
 }
 
 # Decisions and what follows them. Decisions are numbered: from audit/0 to before audit/: leaves out audit/config-, which belongs to who applies.
 coordinator() {
   voter "$1" "$2"
-  may_write "$1" leader routing incident/ outbox/ applied/ observed/ run/ gate/
+  may_write "$1" leader routing incident/ outbox/ applied/ observed/ run/ gate/ trail/ anchor/
   ctl role grant-permission "$1" readwrite "${prefix}audit/0" "${prefix}audit/:"
 }
 
 admin() {
-  may_write "$1" members adopted routing override applied/ audit/ outbox/ gate/
+  may_write "$1" members adopted routing override applied/ audit/ outbox/ gate/ journal journal/
 }
 
 for member in $members; do

@@ -1,9 +1,9 @@
 // The coordinator's part of measuring: at every turn it writes what is new about open incidents, pages once when the goal to converge was missed, feeds
-// the histograms, and keeps the store from growing without end. Everything it must not forget is in the incident; what it keeps in memory only spares
+// the histograms, and keeps incidents from growing without end. Everything it must not forget is in the incident; what it keeps in memory only spares
 // work. A commit that was refused is simply tried at the next turn, from a newer sight. Leaves `seen/`, `vote/` and `beat/` of silent replicas alone.
 
 import type { Term } from '../coordinate/coordinator.ts';
-import { auditKey, incidentKey, outboxKey, placeOf } from '../coordinate/keys.ts';
+import { incidentKey, outboxKey, placeOf } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import { page } from '../decide/incident.ts';
 import type { Log } from '../log.ts';
@@ -29,7 +29,6 @@ export interface ConvergeDuties {
 /** Incidents written in one turn; the rest waits half a second. */
 const INCIDENTS_PER_TURN = 16;
 const CLOSED_KEPT = 100;
-export const AUDITS_KEPT = 10_000;
 /** Records deleted in one turn. */
 const PRUNED_PER_TURN = 64;
 const SERVICES_NAMED_MAX = 3;
@@ -37,8 +36,6 @@ const SERVICES_NAMED_MAX = 3;
 export const createConvergeDuties = ({ log, detection, convergence }: ConvergeDutiesOptions): ConvergeDuties => {
   /** Open incidents whose detection was counted, or is another coordinator's to count. */
   const counted = new Set<string>();
-  /** Audit records up to this v are gone. */
-  let auditsPrunedTo = 0;
 
   const countDetections = (sight: Sight, epoch: number): void => {
     const open = sight.incidents.filter((incident) => incident.closedAtMs === null && moves(incident));
@@ -88,13 +85,15 @@ export const createConvergeDuties = ({ log, detection, convergence }: ConvergeDu
     const closed = sight.incidents.filter((incident) => incident.closedAtMs !== null);
     const old = closed.toSorted((a, b) => (b.closedAtMs ?? 0) - (a.closedAtMs ?? 0)).slice(CLOSED_KEPT, CLOSED_KEPT + PRUNED_PER_TURN);
     const conditions = old.map(({ id }) => ({ key: incidentKey(id), mod: sight.mod(incidentKey(id)) }));
-    const upTo = (sight.routing?.v ?? 0) - AUDITS_KEPT;
-    // Deleted by their numbers, unread, half a batch at a time: so whoever takes over repeats what the last coordinator may have left undone.
-    const audits = old.length > 0 || upTo - auditsPrunedTo < PRUNED_PER_TURN / 2 ? [] : lastNumbers(upTo, PRUNED_PER_TURN);
-    const ops = [...old.map(({ id }): Op => ({ del: incidentKey(id) })), ...audits.map((v): Op => ({ del: auditKey(v) }))];
-    if (ops.length === 0 || !(await term.commit(conditions, ops))) return;
-    if (audits.length > 0) auditsPrunedTo = upTo;
-    log.info('store.pruned', { incidents: old.length, audits: audits.length });
+    if (
+      old.length === 0 ||
+      !(await term.commit(
+        conditions,
+        old.map(({ id }): Op => ({ del: incidentKey(id) })),
+      ))
+    )
+      return;
+    log.info('store.pruned', { incidents: old.length });
   };
 
   return {
@@ -106,9 +105,6 @@ export const createConvergeDuties = ({ log, detection, convergence }: ConvergeDu
     },
   };
 };
-
-const lastNumbers = (upTo: number, count: number): readonly number[] =>
-  Array.from({ length: Math.min(count, upTo) }, (_, index) => upTo - index);
 
 /** What a sight says of convergence; null before the first configuration and decision. */
 export const evidenceOf = (sight: Sight): Evidence | null => {

@@ -17,6 +17,8 @@ export const auditKey = (v: number): string => `audit/${String(v).padStart(10, '
 export const configAuditKey = (version: number): string => `audit/config-${String(version).padStart(10, '0')}`;
 /** What humans and machines did beside deciding, counted from 1; the head of the chain is `journal`. */
 export const journalKey = (n: number): string => `journal/${String(n).padStart(10, '0')}`;
+/** Where old records were removed from `decisions` or `journal`. */
+export const anchorKey = (chain: 'decisions' | 'journal'): string => `anchor/${chain}`;
 /** How decision `v` reached its providers. */
 export const trailKey = (v: number): string => `trail/${String(v).padStart(10, '0')}`;
 export const incidentKey = (id: string): string => `incident/${id}`;

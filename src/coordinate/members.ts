@@ -1,7 +1,10 @@
 // The cluster's configuration in the store: written by compare-and-write, counted up by every change, refused when it would take the ground from under
-// the route that carries traffic now. Each change leaves a record of who made it, in the same transaction. Racing writers: one wins each version.
+// the route that carries traffic now. Each change leaves a record of who made it and an entry in the journal, in the same transaction. Racing writers: one
+// wins each version.
 // Whether a configuration is right in itself was judged by src/config before it comes here.
 import { isDeepStrictEqual } from 'node:util';
+import { canonicalJson, sha256 } from '../audit/canonical.ts';
+import { appendOps, type Head, type How, headOf } from '../audit/journal.ts';
 import { diffCluster } from '../config/diff.ts';
 import { type Allowance, checkTransition, OWN_FILE, renderRefusal } from '../config/transition.ts';
 import { errorText, Fault } from '../errors.ts';
@@ -18,6 +21,8 @@ export interface Members {
   mod: number;
   routing: Routing | null;
   routingMod: number;
+  /** Where the journal ends. */
+  journal: Head;
 }
 
 /** What the wanted configuration means for the one in the store. */
@@ -35,6 +40,8 @@ export interface ApplyOrder {
   ports: Pick<Ports, 'clock' | 'random' | 'timers'>;
   by: string;
   reason: string;
+  /** Absent: by a command, with the store's own credentials. */
+  how?: How;
   allow?: Allowance;
   /** What the one who orders has looked at: another configuration than this is not written over. */
   seen?: Members;
@@ -47,13 +54,18 @@ export type AppliedMembers =
   | { outcome: 'overtaken'; version: number };
 
 /** Tries before giving up to concurrent writers, or to a store that does not answer. */
-const ATTEMPTS_MAX = 4;
+const ATTEMPTS_MAX = 6;
 /** Before a store that gave no answer is asked what happened. */
 const PAUSE_MS = 250;
+/** Records of who changed the configuration: those of the newest versions. Older ones go with the change that makes them old. */
+export const CONFIG_AUDITS_KEPT = 500;
+/** Lines of a change that its journal entry repeats; the record beside it has all. */
+const LINES_TOLD_MAX = 20;
+const LINE_CHARS_MAX = 200;
 
 /** Throws what the store throws. */
 export const readMembers = async (store: Store): Promise<Members> => {
-  const { kvs } = await store.get({ keys: [KEYS.members, KEYS.routing] });
+  const { kvs } = await store.get({ keys: [KEYS.members, KEYS.routing, KEYS.journal] });
   const members = kvs.find(({ key }) => key === KEYS.members);
   const routing = kvs.find(({ key }) => key === KEYS.routing);
   return {
@@ -61,6 +73,7 @@ export const readMembers = async (store: Store): Promise<Members> => {
     mod: members?.mod ?? 0,
     routing: (routing?.value as Routing | undefined) ?? null,
     routingMod: routing?.mod ?? 0,
+    journal: headOf(kvs),
   };
 };
 
@@ -128,7 +141,7 @@ const write = async (
   store: Store,
   now: Members,
   { next, diff }: Plan,
-  { ports, by, reason }: ApplyOrder,
+  { ports, by, reason, how = 'store' }: ApplyOrder,
   nonce: string,
 ): Promise<boolean> => {
   const audit: ConfigAudit = {
@@ -140,14 +153,30 @@ const write = async (
     diff,
     nonce,
   };
+  const { conditions, ops } = appendOps(now.journal, {
+    kind: 'config.applied',
+    by,
+    how,
+    because: `configuration ${next.version}: ${reason}`,
+    detail: {
+      version: next.version,
+      hash: audit.hash,
+      // So that the record beside it, which no chain links, cannot be changed unseen.
+      record: sha256(canonicalJson(audit)),
+      changes: diff.length,
+      diff: diff.slice(0, LINES_TOLD_MAX).map((line) => line.slice(0, LINE_CHARS_MAX)),
+    },
+    atMs: audit.atMs,
+    nonce,
+  });
+  const old = next.version - CONFIG_AUDITS_KEPT;
   const { ok } = await store.txn({
-    if: [
-      { key: KEYS.members, mod: now.mod },
-      { key: KEYS.routing, mod: now.routingMod },
-    ],
+    if: [{ key: KEYS.members, mod: now.mod }, { key: KEYS.routing, mod: now.routingMod }, ...conditions],
     then: [
       { put: KEYS.members, value: next },
       { put: configAuditKey(next.version), value: audit },
+      ...ops,
+      ...(old > 0 ? [{ del: configAuditKey(old) }] : []),
     ],
   });
   return ok;
@@ -156,7 +185,7 @@ const write = async (
 const stale = (): Fault =>
   new Fault(
     'ERR_STALE',
-    `the cluster configuration or the route changed ${ATTEMPTS_MAX} times while it was being written; nothing was written. Look at what else applies one, and try again`,
+    `the cluster configuration, the route or the journal changed ${ATTEMPTS_MAX} times while it was being written; nothing was written. Look at what else applies one, and try again`,
   );
 
 const undecided = ({ version, because }: Doubt): Fault =>

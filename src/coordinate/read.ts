@@ -1,6 +1,7 @@
 // From one linearizable read of the store to the snapshot that the core decides on. The only place that knows how records become evidence; which of them
 // count is trust.ts.
 
+import { isHead, type JournalHead } from '../audit/journal.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
 import type { Heard } from '../health/chamber.ts';
 import {
@@ -28,6 +29,8 @@ export interface Sight {
   overrides: Overrides | null;
   adopted: Adopted | null;
   reported: Reports | null;
+  /** Where the journal ends; null: nothing was entered yet. */
+  journal: JournalHead | null;
   heard: readonly Heard[];
   /** Votes and beats that are not counted, and why. A vote that is not is missing from `heard`; a beat that is not makes its vote silent. */
   refused: readonly Refusal[];
@@ -41,7 +44,7 @@ export interface Sight {
 }
 
 export const SIGHT_QUERY = {
-  keys: [KEYS.members, KEYS.leader, KEYS.routing, KEYS.override, KEYS.adopted, KEYS.reported],
+  keys: [KEYS.members, KEYS.leader, KEYS.routing, KEYS.override, KEYS.adopted, KEYS.reported, KEYS.journal],
   prefixes: ['vote/', 'beat/', 'incident/', 'seen/', 'applied/'],
 } as const;
 
@@ -130,6 +133,8 @@ const frozenOf = (byKey: ReadonlyMap<string, KeyValue>, cluster: ClusterConfig |
     .map(({ name }) => name)
     .sort();
 
+const headIn = (value: unknown): JournalHead | null => (isHead(value) ? { n: value.n, hash: value.hash } : null);
+
 /** `cache` and `trust` belong to one reader of one store; both may be new at each call, which only costs time and the memory of what was heard before. */
 export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cache: RecordCache, trust: Trust = createTrust()): Sight => {
   const { byKey, votes, incidents } = contents(read.kvs);
@@ -145,6 +150,7 @@ export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cac
     overrides: value<Overrides>(KEYS.override),
     adopted: value<Adopted>(KEYS.adopted),
     reported: value<Reports>(KEYS.reported),
+    journal: headIn(byKey.get(KEYS.journal)?.value),
     ...hear(votes, cache, cluster, clock, nowMonoMs, trust),
     incidents,
     frozen: frozenOf(byKey, cluster),

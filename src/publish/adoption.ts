@@ -2,6 +2,7 @@
 // who ordered it, all at once and only over what was looked at. Works beside a running cluster and beside one whose replicas have stopped trusting the store.
 import { canFollow, isManual } from '../../providers/fence.ts';
 import type { Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
+import { appendOps, type Head, headOf } from '../audit/journal.ts';
 import { appliedKey, auditKey, KEYS, outboxKey } from '../coordinate/keys.ts';
 import { page } from '../decide/incident.ts';
 import { errorText, Fault } from '../errors.ts';
@@ -60,6 +61,7 @@ const READ_MS = 10_000;
 /** etcd takes 128 operations in a transaction. What is left over follows in transactions of its own, each guarded by what was read. */
 const APPLIED_EACH = 60;
 const PAGES_MAX = 20;
+const SERVICES_TOLD_MAX = 100;
 const OVERRIDES_MAX = 200;
 
 interface Known {
@@ -69,13 +71,14 @@ interface Known {
   overrides: Overrides | null;
   adopted: Adopted | null;
   applied: ReadonlyMap<string, AppliedRecord>;
+  journal: Head;
 }
 
 const GUARDED_ROUTE = [KEYS.routing, KEYS.members];
 const GUARDED = [...GUARDED_ROUTE, KEYS.leader, KEYS.override, KEYS.adopted];
 
 const look = async ({ ports, store }: AdoptionContext): Promise<Known> => {
-  const query = { keys: GUARDED, prefixes: ['applied/'] };
+  const query = { keys: [...GUARDED, KEYS.journal], prefixes: ['applied/'] };
   const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading the store', (signal) => store.get(query, signal));
   const value = <T>(key: string): T | null => (kvs.find((kv) => kv.key === key)?.value as T | undefined) ?? null;
   const cluster = value<ClusterConfig>(KEYS.members);
@@ -91,6 +94,7 @@ const look = async ({ ports, store }: AdoptionContext): Promise<Known> => {
     overrides: value<Overrides>(KEYS.override),
     adopted: value<Adopted>(KEYS.adopted),
     applied: new Map(kvs.filter((kv) => kv.key.startsWith('applied/')).map((kv) => [kv.key, kv.value as AppliedRecord])),
+    journal: headOf(kvs),
   };
 };
 
@@ -291,6 +295,15 @@ const prepare = ({ ports }: AdoptionContext, known: Known, request: AdoptionRequ
   const { owner: by, reason } = request;
   const adopted: Adopted = { nonce, atMs: Math.max(wallMs, (known.adopted?.atMs ?? 0) + 1), by, reason };
   const applied = appliedOps(known, taken);
+  const journal = appendOps(known.journal, {
+    kind: request.kind === 'adopt' ? 'adopted' : 'acknowledged',
+    by,
+    how: 'store',
+    because: taken.audit.because,
+    detail: { decision: taken.routing.v, services: [...picked.keys()].slice(0, SERVICES_TOLD_MAX), holds: holds.map(({ id }) => id) },
+    atMs: nowMs,
+    nonce,
+  });
   const ops: Op[] = [
     { put: KEYS.routing, value: taken.routing },
     { put: auditKey(taken.routing.v), value: taken.audit },
@@ -298,10 +311,11 @@ const prepare = ({ ports }: AdoptionContext, known: Known, request: AdoptionRequ
     ...(holds.length === 0 ? [] : [{ put: KEYS.override, value: withHolds(known.overrides, holds, nonce) }]),
     ...pagesOf(known, request, taken, nonce, nowMs).map((p): Op => ({ put: outboxKey(p.id), value: p })),
     ...applied.slice(0, APPLIED_EACH),
+    ...journal.ops,
   ];
   return {
     result: { written: !request.dryRun, cluster: known.cluster.name, v: taken.routing.v, services: taken.services, holds },
-    txn: { if: GUARDED.map((key) => ({ key, mod: known.mods.get(key) ?? 0 })), then: ops },
+    txn: { if: [...GUARDED.map((key) => ({ key, mod: known.mods.get(key) ?? 0 })), ...journal.conditions], then: ops },
     rest: applied.slice(APPLIED_EACH),
     known,
   };

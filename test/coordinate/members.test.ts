@@ -96,7 +96,7 @@ describe('applying a configuration', () => {
     await expect(applyMembers(rude, weighted(2), order())).rejects.toSatisfy(
       (error) => error instanceof Fault && error.code === 'ERR_STALE',
     );
-    expect((await membersOf(store))?.services[0]?.pools[0]?.weight).toBe(14);
+    expect((await membersOf(store))?.services[0]?.pools[0]?.weight).toBe(16);
     await store.close();
   });
 

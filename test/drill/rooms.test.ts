@@ -14,7 +14,12 @@ test('the rooms hold a file for each region that only its owner can read, and no
   expect(PLACES.every(({ region }) => existsSync(rooms.configFile(region)))).toBe(true);
   expect((await rooms.store.get({ prefixes: [''] })).kvs).toEqual([]);
   await rooms.configure();
-  expect((await rooms.store.get({ prefixes: [''] })).kvs.map(({ key }) => key)).toEqual(['audit/config-0000000001', 'members']);
+  expect((await rooms.store.get({ prefixes: [''] })).kvs.map(({ key }) => key)).toEqual([
+    'audit/config-0000000001',
+    'journal',
+    'journal/0000000001',
+    'members',
+  ]);
   await rooms.close();
   expect(existsSync(rooms.folder)).toBe(false);
 });

@@ -157,6 +157,7 @@ export const publishing = (
     overrides: { version: 1, nonce: '', items: state.lastSeen?.overrides ?? state.overrides },
     adopted: state.adopted,
     reported: null,
+    journal: null,
     heard: [],
     refused: [],
     incidents: [],
