@@ -1,9 +1,9 @@
 // The service of one replica, from a checked configuration to something that runs: opens what the configuration names, in order, and closes it in reverse.
 // Knows no policy and no protocol; src/replica.ts wires the core, this file gives it real adapters.
-import { tokenAccess } from './api/auth.ts';
 import { createOverrideWriter } from './api/overrides.ts';
 import { createApi } from './api/server.ts';
 import { statusNow, talliesNow, type Viewing } from './api/view.ts';
+import { openAccess } from './auth/open.ts';
 import { joinProblems } from './config/check.ts';
 import { type Problem, renderProblem } from './config/problem.ts';
 import { paceIn } from './config/providers/index.ts';
@@ -31,7 +31,7 @@ import { type SelfCheck, startSelfCheck } from './probe/selfcheck.ts';
 import { fileRecordDisk } from './record/files.ts';
 import { createRecorder, type Recorder } from './record/recorder.ts';
 import { createReplica } from './replica.ts';
-import { ensureSecret, readSecret } from './secrets.ts';
+import { readSecret } from './secrets.ts';
 import { measuredStore } from './store/measured.ts';
 
 export interface Running {
@@ -294,13 +294,24 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   };
   ends.working.push(() => checking?.check.stop());
 
+  const access = openAccess({
+    api: config.api,
+    ports,
+    log,
+    resolve: looking.resolve,
+    clusterName: () => replica.coordinator.lastSight()?.cluster?.name ?? null,
+    onRefusedOnce: metrics.authRefused,
+  });
+  ends.open.push(() => access.close());
   const api = await createApi({
     ports,
     log,
     metrics,
     host: config.api.host,
     port: config.api.port,
-    access: tokenAccess(ensureSecret(config.api.tokenFile, ports.random)),
+    ...(config.api.tls === undefined ? {} : { tls: config.api.tls }),
+    ...(config.api.limits === undefined ? {} : { limits: config.api.limits }),
+    access,
     submit: createOverrideWriter({ store, ports, clusterNowMs: () => replica.coordinator.nowMs() }),
     view: {
       status: () => viewed(statusNow),
@@ -352,6 +363,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   });
 
   const reload = async (): Promise<{ ok: boolean; said: readonly string[] }> => {
+    // Files that are looked at again whatever becomes of the configuration: who is locked out by an old token file is not let in by a mended one.
+    const unread = access.reload();
+    api.lookAtCertificate();
     const judged = reloadConfig(config, replica.coordinator.lastSight()?.routing ?? null);
     if (!judged.ok) return { ok: false, said: judged.because };
     warn(log, judged.warnings);
@@ -363,7 +377,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       config = judged.config;
       shadow.use(shadowOf(config));
     }
-    return result;
+    return unread.length === 0 ? result : { ok: false, said: [...unread, ...result.said] };
   };
   // One after the other: of two at once, the older file could come last.
   let reloading: Promise<unknown> = Promise.resolve();
