@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import type { AckOptions } from './command/ack.ts';
 import type { AdoptOptions } from './command/adopt.ts';
 import type { ApplyOptions } from './command/apply.ts';
+import { addCredentialCommands } from './command/credentials.ts';
 import type { ImportOptions } from './command/import.ts';
 import { type Given, type Importer, importers } from './command/importers.ts';
 import type { KeygenOptions } from './command/keygen.ts';
@@ -200,6 +201,8 @@ program
   .description("make the key that signs a region's votes; prints the public half")
   .requiredOption('-o, --out <file>', 'where the private half goes; never over an older file')
   .action(keygen);
+
+addCredentialCommands(program, desk);
 
 const CONFIG = ['-c, --config <file>', "a replica's file: its store, its providers and their credentials"] as const;
 const SERVICES = ['-s, --service <names...>', 'only these services'] as const;

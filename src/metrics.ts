@@ -74,6 +74,8 @@ export interface Metrics {
   /** Services whose route the shadow's policy would have otherwise; and moves it would have made. */
   shadowDiverging(services: number): void;
   shadowMoves(moves: number): void;
+  /** Credentials that the API did not accept, by what they looked like. */
+  authRefused(how: string): void;
   /** One answer of this replica's gate. */
   gateRequest(form: 'survivor' | 'origin', answer: 'drain' | 'keep' | 'unknown'): void;
   /** Asked at each scrape. */
@@ -281,6 +283,7 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     recordDropped: (lines) => dropped.inc(lines),
     shadowDiverging: gauge(into, 'shadow_services_diverging', 'Services whose route would be another under the shadow policy'),
     shadowMoves: (moves) => shadowMoves.inc(moves),
+    authRefused: counter(into, 'api_auth_refused_total', 'Requests whose credentials were not accepted, by what they looked like', ['how']),
     gateRequest: counter(into, 'gate_requests_total', 'Answers of the gate', ['form', 'answer']),
     gate(state) {
       gate = state;

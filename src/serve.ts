@@ -1,7 +1,6 @@
 // The service of one replica, from a checked configuration to something that runs: opens what the configuration names, in order, and closes it in reverse.
 // Knows no policy and no protocol; src/replica.ts wires the core, this file gives it real adapters.
 import type { Provider } from '../providers/provider.ts';
-import { tokenAccess } from './api/auth.ts';
 import { createForecaster } from './api/forecaster.ts';
 import { createOverrideWriter } from './api/overrides.ts';
 import { createRecordReader } from './api/record-reader.ts';
@@ -9,6 +8,7 @@ import { createApi } from './api/server.ts';
 import { snapshotNow, statusNow, talliesNow, type Viewing } from './api/view.ts';
 import { createRefusalJournal } from './audit/refusals.ts';
 import { createAuditDuty } from './audit/retention.ts';
+import { openAccess } from './auth/open.ts';
 import { joinProblems } from './config/check.ts';
 import { type Problem, renderProblem } from './config/problem.ts';
 import { paceIn } from './config/providers/index.ts';
@@ -38,7 +38,7 @@ import { desiredOf } from './publish/plan.ts';
 import { fileRecordDisk } from './record/files.ts';
 import { createRecorder, type Recorder } from './record/recorder.ts';
 import { createReplica, type Paths } from './replica.ts';
-import { ensureSecret, readSecret } from './secrets.ts';
+import { readSecret } from './secrets.ts';
 import { measuredStore } from './store/measured.ts';
 import { type ConvergenceHistory, historyOf } from './whatif/history.ts';
 
@@ -322,6 +322,16 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
 
   const refusals = createRefusalJournal({ store, ports, log, region, replica: name, nowMs: () => replica.coordinator.nowMs() });
   ends.working.push(() => refusals.stop());
+  const access = openAccess({
+    api: config.api,
+    ports,
+    log,
+    resolve: looking.resolve,
+    clusterName: () => replica.coordinator.lastSight()?.cluster?.name ?? null,
+    onRefused: (calls) => refusals.refused([calls]),
+    onRefusedOnce: metrics.authRefused,
+  });
+  ends.open.push(() => access.close());
   const api = await createApi({
     ports,
     log,
@@ -332,7 +342,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     snapshot,
     records: createRecordReader({ store, ports }),
     whatIf,
-    access: tokenAccess(ensureSecret(config.api.tokenFile, ports.random), (calls) => refusals.refused(calls)),
+    ...(config.api.tls === undefined ? {} : { tls: config.api.tls }),
+    ...(config.api.limits === undefined ? {} : { limits: config.api.limits }),
+    access,
     view: {
       status: () => viewed(statusNow),
       ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),
@@ -383,6 +395,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   });
 
   const reload = async (): Promise<{ ok: boolean; said: readonly string[] }> => {
+    // Files that are looked at again whatever becomes of the configuration: who is locked out by an old token file is not let in by a mended one.
+    const unread = access.reload();
+    api.lookAtCertificate();
     const judged = reloadConfig(config, replica.coordinator.lastSight()?.routing ?? null);
     if (!judged.ok) return { ok: false, said: judged.because };
     warn(log, judged.warnings);
@@ -394,7 +409,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       config = judged.config;
       shadow.use(shadowOf(config));
     }
-    return result;
+    return unread.length === 0 ? result : { ok: false, said: [...unread, ...result.said] };
   };
   // One after the other: of two at once, the older file could come last.
   let reloading: Promise<unknown> = Promise.resolve();

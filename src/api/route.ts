@@ -1,7 +1,8 @@
 // What a path of the API is: one row per method and path, in tables under src/api/routes. Registration, methods that are not offered, and who may ask are here.
 
 import type { TLSSocket } from 'node:tls';
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods, preHandlerAsyncHookHandler } from 'fastify';
+import { addressOf } from '../auth/brakes.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
 import { Fault } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -49,6 +50,13 @@ export interface ApiRoute {
   url: string;
   /** The least role that may ask; null: anybody, unidentified. */
   needs: Role | null;
+  /** Never counted against a caller: probers ask often, and a wrong answer moves traffic. */
+  unlimited?: true;
+  /**
+   * What a credential that is good for one act may do here. `spends`: the act records it as used, in its own transaction. `keeps`: nothing is changed.
+   * Absent: reads keep it, and what writes does not take it, since it could be sent again.
+   */
+  once?: 'spends' | 'keeps';
   /** For the OpenAPI document: summary, description, params, querystring, body, response. It documents; bodies are judged by our own parsers. */
   schema?: FastifySchema & { summary?: string; description?: string; tags?: readonly string[]; operationId?: string };
   handler(request: ApiRequest, reply: FastifyReply, principal: Principal): Promise<unknown>;
@@ -69,16 +77,31 @@ const callerOf = (request: FastifyRequest): Caller => {
   };
 };
 
+/** Runs before the handler; throws ERR_TOO_MANY. */
+export type Limiter = preHandlerAsyncHookHandler;
+export interface Limiters {
+  reads: Limiter;
+  writes: Limiter;
+}
+
+/** Whose requests are counted together: those of one principal, or of one address for who has shown nothing. */
+export const callerKey = (request: FastifyRequest): string => {
+  const { how, name } = principals.get(request) ?? NOBODY;
+  return how === 'anonymous' ? `address ${addressOf(request.socket.remoteAddress ?? '')}` : `${how} ${name}`;
+};
+
 const principals = new WeakMap<FastifyRequest, Principal>();
 
 /** Registers every path with every method: those it offers, and a 405 with `Allow` for the others, before any body is read. */
-export const addRoutes = (app: FastifyInstance, options: RouteOptions, routes: readonly ApiRoute[]): void => {
+export const addRoutes = (app: FastifyInstance, options: RouteOptions, routes: readonly ApiRoute[], limiters: Limiters): void => {
   const admit =
-    ({ needs, method }: ApiRoute) =>
+    ({ needs, method, once }: ApiRoute) =>
     async (request: FastifyRequest): Promise<void> => {
       if (needs === null) return;
       const principal = await options.access.identify(callerOf(request));
       demand(principal, needs);
+      if (principal.once !== undefined && method !== 'GET' && once === undefined)
+        throw new Fault('ERR_FORBIDDEN', 'this takes no break-glass token: it could not be recorded as used here');
       if (method !== 'GET' && options.stopping()) throw new Fault('ERR_STOPPING', 'nothing was written: send it to another replica');
       principals.set(request, principal);
     };
@@ -87,7 +110,7 @@ export const addRoutes = (app: FastifyInstance, options: RouteOptions, routes: r
       app.route({
         method: route.method === 'GET' ? ['GET', 'HEAD'] : route.method,
         url,
-        onRequest: admit(route),
+        onRequest: route.unlimited === true ? admit(route) : [admit(route), route.method === 'GET' ? limiters.reads : limiters.writes],
         ...(route.schema === undefined ? {} : { schema: route.schema }),
         // What a schema says is said to readers; a body is judged by the parsers of its route, all problems at once.
         validatorCompiler: () => () => true,

@@ -1,12 +1,16 @@
 // The HTTP server of a replica: limits, headers, errors and stopping. What it offers is in src/api/routes.
-// Loopback by default, plain HTTP: whoever exposes it puts a proxy with TLS in front. Stopping answers what is in flight and never waits for idle
+// Loopback and plain HTTP by default; whoever exposes it gives it a certificate, or puts a proxy with TLS in front. Stopping answers what is in flight and never waits for idle
 // connections: the framework's close alone would wait for keep-alive ones until their idle timeout.
 import type { Socket } from 'node:net';
-import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import type { Server } from 'node:tls';
+import { fastifyRateLimit } from '@fastify/rate-limit';
+import { type FastifyInstance, type FastifyReply, type FastifyServerOptions, fastify } from 'fastify';
+import { readCertificate, type TlsFiles, watchCertificate } from '../auth/serving-certificate.ts';
+import { type ApiLimits, LIMITS } from '../config/api.ts';
 import { errorText, Fault } from '../errors.ts';
 import type { Ports, Timer } from '../ports.ts';
 import { PROBLEM_TYPE, problemOf, refusal } from './problem.ts';
-import { addRoutes, type RouteOptions } from './route.ts';
+import { addRoutes, callerKey, type RouteOptions } from './route.ts';
 import { routesOf } from './routes/index.ts';
 
 export interface ApiOptions
@@ -16,10 +20,16 @@ export interface ApiOptions
   host: string;
   /** 0: any free one. */
   port: number;
+  /** Absent: plain HTTP. */
+  tls?: TlsFiles;
+  /** Absent: the usual ones. */
+  limits?: ApiLimits;
 }
 
 export interface Api {
   readonly port: number;
+  /** Looks at the files of its certificate now. */
+  lookAtCertificate(): void;
   /** Refuses new connections, answers requests in flight for at most `graceMs`, then cuts. Safe to call again. */
   close(graceMs?: number): Promise<void>;
 }
@@ -34,6 +44,8 @@ const CONNECTIONS_MAX = 256;
 const REQUESTS_PER_CONNECTION_MAX = 1_000;
 const GRACE_MS = 4_000;
 const REAP_EVERY_MS = 50;
+
+const HTTP_LIMITS = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_MS, connectionsCheckingInterval: 1_000 };
 
 /** Nothing here is a page: no script, frame, guess of a type, cache or cookie. */
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
@@ -56,8 +68,40 @@ const answerBareSocket = (error: Error & { code?: string }, socket: Socket, requ
   socket.end(head + body);
 };
 
+/** Callers whose requests are counted; beyond them the one that was silent longest is forgotten. */
+const CALLERS_MAX = 5_000;
+const MINUTE_MS = 60_000;
+
+/** What one caller may ask for in a minute; reads and writes are counted apart, over all routes together. */
+const limitersOf = (app: FastifyInstance, limits: ApiLimits) => {
+  const limiter = (max: number, what: string) =>
+    app.rateLimit({
+      max,
+      timeWindow: MINUTE_MS,
+      keyGenerator: callerKey,
+      errorResponseBuilder: (_request, { ttl }) =>
+        new Fault('ERR_TOO_MANY', `more than ${max} ${what} in a minute from one caller; wait ${Math.ceil(ttl / 1000)} s`, { busyMs: ttl }),
+    });
+  return { reads: limiter(limits.readsPerMinute, 'reads'), writes: limiter(limits.writesPerMinute, 'writes') };
+};
+
+/** TLS to the framework: which one it is, its types do not need to know. A certificate is asked for, and who shows none is asked for a token. */
+const tlsOptions = (files: TlsFiles): FastifyServerOptions => {
+  const certificate = readCertificate(files);
+  const https = {
+    ...certificate,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: HEADERS_MS,
+    ...(certificate.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
+    ...HTTP_LIMITS,
+  };
+  return { https } as FastifyServerOptions;
+};
+
 const sendProblem = (reply: FastifyReply, error: unknown, requestId: string): FastifyReply => {
   const told = problemOf(error, requestId);
+  if (error instanceof Fault && error.busyMs !== undefined && told.status === 429)
+    void reply.header('retry-after', String(Math.ceil(error.busyMs / 1000)));
   if (told.status === 401) void reply.header('www-authenticate', 'Bearer realm="tidegate"');
   return reply.code(told.status).headers(SECURITY_HEADERS).type(PROBLEM_TYPE).send(told);
 };
@@ -78,7 +122,7 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
     exposeHeadRoutes: false,
     requestIdHeader: false,
     genReqId: requestId,
-    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_MS, connectionsCheckingInterval: 1_000 },
+    ...(options.tls === undefined ? { http: HTTP_LIMITS } : tlsOptions(options.tls)),
     // Errors before routing, such as a malformed URL. The type of its reply is generic over every server there is; ours is the plain one.
     frameworkErrors: (error, request, reply) => sendProblem(reply as unknown as FastifyReply, error, request.id),
     clientErrorHandler: (error, socket) => answerBareSocket(error, socket, requestId()),
@@ -105,8 +149,9 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
     return sendProblem(reply, error, request.id);
   });
 
-  const routing: RouteOptions = { ...options, stopping, baseUrl: () => baseUrl(options.host, portOf(app) ?? options.port) };
-  addRoutes(app, routing, routesOf(routing));
+  const routing: RouteOptions = { ...options, stopping, baseUrl: () => baseUrl(options, portOf(app) ?? options.port) };
+  void app.register(fastifyRateLimit, { global: false, cache: CALLERS_MAX, enableDraftSpec: true });
+  app.after(() => addRoutes(app, routing, routesOf(routing), limitersOf(app, options.limits ?? LIMITS)));
   return app;
 };
 
@@ -115,9 +160,10 @@ const portOf = (app: FastifyInstance): number | null => {
   return typeof address === 'object' && address !== null ? address.port : null;
 };
 
-const baseUrl = (host: string, port: number): string => {
-  if (host === '0.0.0.0' || host === '::') return `http://127.0.0.1:${port}`;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+const baseUrl = ({ host, tls }: Pick<ApiOptions, 'host' | 'tls'>, port: number): string => {
+  const scheme = tls === undefined ? 'http' : 'https';
+  if (host === '0.0.0.0' || host === '::') return `${scheme}://127.0.0.1:${port}`;
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 };
 
 /** Calls `reap` every 50 ms until cancelled. */
@@ -133,7 +179,15 @@ const every = (ports: Ports, reap: () => void): Timer => {
   return { cancel: () => timer.cancel() };
 };
 
-/** Listens, or throws ERR_LISTEN. */
+/** New connections meet the new certificate; those that are open keep theirs. */
+const watched = (app: FastifyInstance, { tls, ports, log }: ApiOptions): { look(): void; close(): void } =>
+  tls === undefined
+    ? { look: () => undefined, close: () => undefined }
+    : watchCertificate(tls, ports, log, (certificate) =>
+        (app.server as unknown as Pick<Server, 'setSecureContext'>).setSecureContext({ ...certificate, minVersion: 'TLSv1.2' }),
+      );
+
+/** Listens, or throws ERR_LISTEN; ERR_SECRET when its certificate cannot be used. */
 export const createApi = async (options: ApiOptions): Promise<Api> => {
   const { ports, host, port } = options;
   let closing: Promise<void> | null = null;
@@ -146,7 +200,9 @@ export const createApi = async (options: ApiOptions): Promise<Api> => {
       cause: error,
     });
   }
+  const certificate = watched(app, options);
   const shut = async (graceMs: number): Promise<void> => {
+    certificate.close();
     const reaping = every(ports, () => app.server.closeIdleConnections());
     const cut = ports.timers.after(graceMs, () => app.server.closeAllConnections());
     try {
@@ -158,6 +214,7 @@ export const createApi = async (options: ApiOptions): Promise<Api> => {
   };
   return {
     port: portOf(app) ?? port,
+    lookAtCertificate: certificate.look,
     close(graceMs = GRACE_MS) {
       closing ??= shut(graceMs);
       return closing;

@@ -36,10 +36,16 @@ const writeWhole = (path: string, text: string): void => {
   }
 };
 
+/** Makes an Ed25519 pair: the private half goes to `path`, the public half is returned. Throws Fault ERR_SECRET when the file is there or cannot be written. */
+export const makeKey = (path: string): string => {
+  const { privatePem, publicKey } = newKeyPair();
+  writeWhole(path, privatePem);
+  return publicKey;
+};
+
 /** Makes a key pair. The public key is the only line of stdout. Throws Fault ERR_SECRET when the file is there or cannot be written. Exit code 0. */
 export const keygen = ({ out }: KeygenOptions, say: Saying): number => {
-  const { privatePem, publicKey } = newKeyPair();
-  writeWhole(out, privatePem);
+  const publicKey = makeKey(out);
   say.err(`private key written to ${out}, readable by its owner only: name it as signing.keyFile of every replica of the region\n`);
   say.err(
     `public key, for cluster.regions of that region: keys: [${publicKey}] (a second one while you change keys), then tidegate apply\n`,

@@ -1,6 +1,8 @@
 // Whether the files that a configuration names are there and hold what they should, as `check` looks at them: what is missing may be made later, so it
 // is a warning; a signing key of another region is a problem. Reads files; never repeats what is in them.
 import { closeSync, openSync, statSync } from 'node:fs';
+import { readCertificate } from '../auth/serving-certificate.ts';
+import { readTokenFile } from '../auth/tokens.ts';
 import { publicKeyOf } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { ClusterConfig, ProbeSpec } from '../model.ts';
@@ -59,8 +61,40 @@ const filesIn = (value: unknown, path: Path, made: boolean): Named[] => {
   return Object.entries(value).flatMap(([key, inner]) => filesIn(inner, [...path, key], made));
 };
 
+const apiFiles = ({ api }: ReplicaConfig): Named[] => {
+  const { tls, auth } = api;
+  const at = (...steps: string[]): Path => ['api', ...steps];
+  return [
+    secret(at('tokenFile'), api.tokenFile, true),
+    ...(tls === undefined ? [] : [readable(at('tls', 'certFile'), tls.certFile), secret(at('tls', 'keyFile'), tls.keyFile)]),
+    ...(tls?.clientCaFile === undefined ? [] : [readable(at('tls', 'clientCaFile'), tls.clientCaFile)]),
+    ...(auth?.tokensFile === undefined ? [] : [readable(at('auth', 'tokensFile'), auth.tokensFile)]),
+    ...(auth?.oidc?.caFile === undefined ? [] : [readable(at('auth', 'oidc', 'caFile'), auth.oidc.caFile)]),
+  ];
+};
+
+/** What the files hold of those that let people in, when they are there. */
+const apiFindings = ({ api }: ReplicaConfig, named: readonly Finding[]): Finding[] => {
+  const told = (path: Path): boolean => named.some((each) => each.path.join('.').startsWith(path.join('.')));
+  const findings: Finding[] = [];
+  const tokens: Path = ['api', 'auth', 'tokensFile'];
+  if (api.auth?.tokensFile !== undefined && !told(tokens)) {
+    const read = readTokenFile(api.auth.tokensFile);
+    if ('problems' in read) findings.push(...read.problems.map((problem) => finding(tokens, problem)));
+  }
+  const tls: Path = ['api', 'tls'];
+  if (api.tls !== undefined && !told(tls)) {
+    try {
+      readCertificate(api.tls);
+    } catch (error) {
+      findings.push(finding(tls, `found files that cannot be used (${errorText(error)}), expected a certificate and its key`));
+    }
+  }
+  return findings;
+};
+
 const filesOf = (config: ReplicaConfig): Named[] => [
-  secret(['api', 'tokenFile'], config.api.tokenFile, true),
+  ...apiFiles(config),
   ...storeFiles(config),
   ...Object.entries(config.providers).flatMap(([name, entry]) =>
     filesIn(entry, ['providers', name], entry.kind === 'builtin' && entry.serve !== undefined),
@@ -104,11 +138,12 @@ export const fileFindings = (config: ReplicaConfig): { problems: readonly Findin
     const trouble = troubleOf(named);
     return trouble === null ? [] : [finding(named.path, trouble)];
   });
+  const api = apiFindings(config, warnings);
   const key = ownKey(config, warnings);
-  if (key !== null && typeof key !== 'string') return { problems: [key], warnings };
+  if (key !== null && typeof key !== 'string') return { problems: [...api, key], warnings };
   // With a store of another kind the section is not used; what the store holds is compared when the replica joins.
   const cluster = config.store.kind === 'embedded' ? config.cluster : null;
-  return { problems: cluster === null ? [] : keyFindings(config.region, key, cluster), warnings };
+  return { problems: [...api, ...(cluster === null ? [] : keyFindings(config.region, key, cluster))], warnings };
 };
 
 /** Reads and judges a replica's file together with the files it names, as `check` does. Throws nothing. */

@@ -41,7 +41,7 @@ const replicaLines = (config: ReplicaConfig): string[] => {
   const { store, providers, canaries = [], cluster, signing, record, shadow, gate } = config;
   const names = Object.entries(providers).map(([name, entry]) => `${name} (${providerText(entry)})`);
   return [
-    `replica    ${config.region}/${config.replica}, api at ${showHostPort(config.api)}`,
+    `replica    ${config.region}/${config.replica}, api at ${config.api.tls === undefined ? '' : 'https://'}${showHostPort(config.api)}`,
     `store      ${storeLine(store)}`,
     ...(signing === undefined ? [] : [`signing    votes, with the key in ${signing.keyFile}`]),
     `providers  ${list(names)}`,

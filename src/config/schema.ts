@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { ProviderConfig } from '../../providers/index.ts';
 import type { ClusterConfig } from '../model.ts';
+import { type ApiConfig, apiSchema } from './api.ts';
 import { type CanaryConfig, canarySchema } from './canary.ts';
 import { clusterSchema, few } from './cluster.ts';
 import {
@@ -55,7 +56,7 @@ export interface ReplicaConfig {
   file: string;
   region: string;
   replica: string;
-  api: HostPort & { tokenFile: string };
+  api: ApiConfig;
   store: StoreConfig;
   /** `host:port` of resolvers for names of targets; none: those of /etc/resolv.conf. */
   dns: { resolvers: readonly string[] };
@@ -142,9 +143,7 @@ const record = z.strictObject({
 export const replicaShape = {
   region: regionName,
   replica: name,
-  api: z
-    .strictObject({ listen: listen.default({ host: '127.0.0.1', port: 7700 }), tokenFile: filePath })
-    .transform(({ listen, tokenFile }) => ({ ...listen, tokenFile })),
+  api: apiSchema,
   store: z.discriminatedUnion('kind', [embedded, remote, etcd]).transform((given): StoreConfig => {
     if (given.kind !== 'etcd') return present(given) as StoreConfig;
     const { timeout, ...rest } = given;

@@ -2,6 +2,7 @@
 
 import { isProxied, measurable } from '../converge/landing.ts';
 import type { ClusterConfig, ServiceConfig } from '../model.ts';
+import { isLoopback } from './api.ts';
 import { electorateGroups } from './electorate.ts';
 import { type Finding, finding, type Path } from './problem.ts';
 import type { ReplicaConfig } from './schema.ts';
@@ -100,11 +101,9 @@ const mutes = (cluster: ClusterConfig): Finding[] => {
   return [];
 };
 
-const isLoopback = (host: string): boolean => host.startsWith('127.') || host === '::1';
-
 const listenWarnings = ({ api, store }: ReplicaConfig): Finding[] => {
   const places: readonly [Path, string][] = [
-    [['api', 'listen'], api.host],
+    ...(api.tls === undefined ? [[['api', 'listen'], api.host] as [Path, string]] : []),
     ...(store.kind === 'embedded' && store.serve ? [[['store', 'serve', 'listen'], store.serve.host] as [Path, string]] : []),
   ];
   return places

@@ -1,14 +1,16 @@
 // A small cluster, what the API looks at, and a store whose transactions can be made to go wrong.
 
-import { tokenAccess } from '../../src/api/auth.ts';
+import type { Access } from '../../src/api/access.ts';
 import { createForecaster } from '../../src/api/forecaster.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
 import { createRecordReader } from '../../src/api/record-reader.ts';
 import type { ApiView } from '../../src/api/route.ts';
 import { type ApiOptions, buildApp } from '../../src/api/server.ts';
 import { type StatusInput, statusDocument } from '../../src/api/status.ts';
+import { createAccess } from '../../src/auth/access.ts';
 import { policyOf } from '../../src/config/defaults.ts';
 import type { Snapshot } from '../../src/decide/snapshot.ts';
+import { registerSecret } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import type { ClusterConfig, ServiceConfig } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
@@ -99,6 +101,12 @@ export const putRecord = async (store: Store, key: string, value: unknown): Prom
   await store.txn({ if: [], then: [{ put: key, value }] });
 };
 
+/** Knows the one token of api.tokenFile; who shows nothing may read. */
+export const tokenAccess = (token: string | null, log = recordingLog()): Access => {
+  if (token !== null) registerSecret(token);
+  return createAccess({ ports: realPorts(), log, bootstrap: token, anonymous: 'viewer' });
+};
+
 export interface Opened {
   app: ReturnType<typeof buildApp>;
   options: ApiOptions;
@@ -127,7 +135,7 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
     metrics: createMetrics('test'),
     host: '127.0.0.1',
     port: 0,
-    access: tokenAccess(TOKEN),
+    access: tokenAccess(TOKEN, log),
     view: viewOf(),
     submit,
     ...given,

@@ -1,10 +1,9 @@
 // PUT and DELETE of operators' orders: what is accepted, what is refused with every reason, and that 200 means committed.
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { tokenAccess } from '../../src/api/auth.ts';
 import { OVERRIDES_MAX } from '../../src/api/overrides.ts';
 import { StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
-import { AUTHORIZED, DRAIN, NOW_MS, type Opened, openApi, putRecord, TOKEN } from './fixture.ts';
+import { AUTHORIZED, DRAIN, NOW_MS, type Opened, openApi, putRecord, TOKEN, tokenAccess } from './fixture.ts';
 
 let api: Opened;
 beforeEach(() => {

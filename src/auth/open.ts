@@ -1,0 +1,60 @@
+// Opens everything that a configuration names for telling callers apart, and closes it again.
+import type { Caller, Principal } from '../api/access.ts';
+import { type ApiConfig, anonymousOf } from '../config/api.ts';
+import type { Resolver } from '../dns/resolver.ts';
+import { createHttp } from '../http.ts';
+import type { Log } from '../log.ts';
+import type { Ports } from '../ports.ts';
+import { ensureSecret } from '../secrets.ts';
+import { type AccessOptions, createAccess } from './access.ts';
+import { readGuarded } from './file.ts';
+import { openIssuer } from './issuer.ts';
+import { openTokens } from './tokens.ts';
+
+export interface OpenAccess {
+  identify(caller: Caller): Promise<Principal>;
+  /** Reads the token file now. Sentences about what is wrong with it; empty: it is in use, or there is none. */
+  reload(): readonly string[];
+  close(): Promise<void>;
+}
+
+export interface OpenAccessOptions extends Pick<AccessOptions, 'clusterName' | 'onRefused' | 'onRefusedOnce'> {
+  api: ApiConfig;
+  ports: Ports;
+  log: Log;
+  resolve: Resolver['resolve'];
+}
+
+const CA_BYTES_MAX = 1024 * 1024;
+
+/** Throws Fault ERR_SECRET when the bootstrap token or the issuer's authorities cannot be read; everything else comes and goes while it runs. */
+export const openAccess = ({ api, ports, log, resolve, ...told }: OpenAccessOptions): OpenAccess => {
+  const { tokensFile, oidc, certificates, breakGlassKeys } = api.auth ?? {};
+  const bootstrap = ensureSecret(api.tokenFile, ports.random);
+  const tokens = tokensFile === undefined ? null : openTokens(tokensFile, ports, log);
+  const http =
+    oidc === undefined
+      ? null
+      : createHttp({ ports, resolve, ...(oidc.caFile === undefined ? {} : { caPem: readGuarded(oidc.caFile, CA_BYTES_MAX) }) });
+  const issuer = oidc === undefined || http === null ? null : openIssuer({ config: oidc, ports, log, fetch: http.fetch });
+  const access = createAccess({
+    ports,
+    log,
+    bootstrap,
+    anonymous: anonymousOf(api),
+    ...(tokens === null ? {} : { tokens }),
+    ...(oidc === undefined || issuer === null ? {} : { oidc: { config: oidc, issuer } }),
+    ...(certificates === undefined ? {} : { certificates }),
+    ...(breakGlassKeys === undefined ? {} : { breakGlassKeys }),
+    ...told,
+  });
+  return {
+    identify: access.identify,
+    reload: () => tokens?.reload() ?? [],
+    async close() {
+      access.close();
+      issuer?.close();
+      await http?.close();
+    },
+  };
+};
