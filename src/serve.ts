@@ -2,6 +2,7 @@
 // Knows no policy and no protocol; src/replica.ts wires the core, this file gives it real adapters.
 import { tokenAccess } from './api/auth.ts';
 import { createOverrideWriter } from './api/overrides.ts';
+import { createReportWriter } from './api/reports.ts';
 import { createApi } from './api/server.ts';
 import { statusNow, talliesNow, type Viewing } from './api/view.ts';
 import { joinProblems } from './config/check.ts';
@@ -301,7 +302,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     host: config.api.host,
     port: config.api.port,
     access: tokenAccess(ensureSecret(config.api.tokenFile, ports.random)),
+    version,
     submit: createOverrideWriter({ store, ports, clusterNowMs: () => replica.coordinator.nowMs() }),
+    reports: createReportWriter({ store, ports, clusterNowMs: () => replica.coordinator.nowMs() }),
     view: {
       status: () => viewed(statusNow),
       ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),

@@ -9,7 +9,8 @@ import { PROBLEM_TYPE, problemOf, refusal } from './problem.ts';
 import { addRoutes, type RouteOptions } from './route.ts';
 import { routesOf } from './routes/index.ts';
 
-export interface ApiOptions extends Pick<RouteOptions, 'view' | 'submit' | 'metrics' | 'log' | 'access'> {
+export interface ApiOptions
+  extends Pick<RouteOptions, 'view' | 'submit' | 'reports' | 'metrics' | 'log' | 'access' | 'version' | 'forecast'> {
   ports: Ports;
   /** Address to listen on. */
   host: string;

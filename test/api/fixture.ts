@@ -2,6 +2,7 @@
 
 import { tokenAccess } from '../../src/api/auth.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
+import { createReportWriter } from '../../src/api/reports.ts';
 import type { ApiView } from '../../src/api/route.ts';
 import { type ApiOptions, buildApp } from '../../src/api/server.ts';
 import { type StatusInput, statusDocument } from '../../src/api/status.ts';
@@ -122,7 +123,9 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
     port: 0,
     access: tokenAccess(TOKEN),
     view: viewOf(),
+    version: '0.0.0-test',
     submit,
+    reports: createReportWriter({ store, ports, clusterNowMs: () => NOW_MS }),
     ...given,
   };
   const app = buildApp(options, stopping);
@@ -134,4 +137,4 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
 };
 
 export const AUTHORIZED = { authorization: `Bearer ${TOKEN}` };
-export const DRAIN = { kind: 'drain', scope: { region: 'eu-west' }, reason: 'maintenance', owner: 'ana' };
+export const DRAIN = { kind: 'drain', scope: { region: 'eu-west' }, reason: 'maintenance of the database', owner: 'ana' };

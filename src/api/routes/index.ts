@@ -1,11 +1,12 @@
 // The table of everything the API offers.
 import type { ApiRoute, RouteOptions } from '../route.ts';
+import { openApiRoutes } from './openapi.ts';
 import { overrideRoutes } from './overrides.ts';
 import { processRoutes } from './process.ts';
+import { reportRoutes } from './reports.ts';
 import { statusRoutes } from './status.ts';
 
-export const routesOf = (options: RouteOptions): readonly ApiRoute[] => [
-  ...processRoutes(options),
-  ...statusRoutes(options),
-  ...overrideRoutes(options),
-];
+export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
+  const offered = [...processRoutes(options), ...statusRoutes(options), ...overrideRoutes(options), ...reportRoutes(options)];
+  return [...offered, ...openApiRoutes(options.version, offered)];
+};

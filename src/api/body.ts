@@ -1,0 +1,56 @@
+// How bodies are read: text that is safe to print, durations, and problems by JSON pointer with what may have been meant. Pure.
+import { z } from 'zod';
+import { parseDuration } from '../config/fields.ts';
+import { didYouMean, list } from '../config/words.ts';
+
+/** A wrong place in a body: JSON pointer and sentence. */
+export interface BodyProblem {
+  pointer: string;
+  detail: string;
+}
+
+export type Parsed<T> = { ok: true; value: T } | { ok: false; problems: readonly BodyProblem[] };
+
+// What people write is printed in terminals and pages: no control characters, so that none can rewrite the line around it.
+export const line = (charsMax: number, charsMin = 1): z.ZodType<string, string> =>
+  z
+    .string()
+    .trim()
+    .min(charsMin, charsMin === 1 ? 'must not be empty' : `must have at least ${charsMin} characters`)
+    .max(charsMax, `must have at most ${charsMax} characters`)
+    .regex(/^[^\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/u, 'must be one line without control characters');
+
+/** `90s`, `15m`, `4h` to milliseconds. */
+export const durationText = z.string().transform((text, context) => {
+  const ms = parseDuration(text.trim());
+  if (ms === null)
+    context.addIssue({ code: 'custom', message: `expected a duration such as 90s, 15m or 4h, found "${text.slice(0, 40)}"` });
+  return ms ?? 0;
+});
+
+export const pointerOf = (path: readonly PropertyKey[]): string =>
+  path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+
+/** `; did you mean "x"?`, or the names there are. */
+const meant = (name: string, candidates: readonly string[]): string => `; ${didYouMean(name, candidates, `known: ${list(candidates)}`)}`;
+
+/** What zod found, in our words. `propertiesAt`: names that are understood, by pointer of the object. */
+export const shapeProblems = (issue: z.core.$ZodIssue, propertiesAt: Readonly<Record<string, readonly string[]>>): BodyProblem[] => {
+  const pointer = pointerOf(issue.path);
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.slice(0, 20).map((key) => ({
+      pointer: `${pointer}${pointerOf([key.slice(0, 64)])}`,
+      detail: `is not a property that is understood here${meant(key, propertiesAt[pointer] ?? [])}`,
+    }));
+  return [{ pointer, detail: issue.message }];
+};
+
+export const unknownName = (path: readonly string[], what: string, name: string, candidates: readonly string[]): BodyProblem[] =>
+  candidates.includes(name)
+    ? []
+    : [
+        {
+          pointer: pointerOf(path.map((part) => part.slice(0, 80))),
+          detail: `no ${what} is called "${name.slice(0, 80)}"${meant(name, candidates)}`,
+        },
+      ];
