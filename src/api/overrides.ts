@@ -93,6 +93,8 @@ const isSameOrder = (a: Override, b: Override): boolean => {
   return isDeepStrictEqual(bare(a), bare(b));
 };
 
+const lastsMs = ({ expiresAtMs, startsAtMs, createdAtMs }: Override): number => expiresAtMs - (startsAtMs ?? createdAtMs);
+
 const notFound = (id: string): Fault =>
   new Fault('ERR_NOT_FOUND', `no override is called "${id.slice(0, 64)}"; GET /v1/overrides lists them`);
 
@@ -222,7 +224,7 @@ export const createOverrideWriter = ({ store, ports, clusterNowMs }: OverrideWri
   /** The key's record is gone, or was never kept, but the order that the key makes is there. */
   const alreadyOrdered = (there: Override, order: Override, document: Overrides, act: Act): Committed => {
     const { createdAtMs, expiresAtMs } = there;
-    if (!isSameOrder(there, { ...order, createdAtMs, expiresAtMs })) throw otherBody();
+    if (lastsMs(there) !== lastsMs(order) || !isSameOrder(there, { ...order, createdAtMs, expiresAtMs })) throw otherBody();
     return { ...standing(there, document, act), replayed: true };
   };
 
