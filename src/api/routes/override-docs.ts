@@ -95,9 +95,19 @@ const BODIES = {
   evacuate: { kind: 'evacuate', scope: { region: 'eu-west' }, reason: 'the whole region loses power at six', breakGlass: true },
 };
 
+/** What may be done with what the reply shows. */
+const ORDER_ID = '$response.body#/override/id';
+const WITH_TAG = { id: ORDER_ID, 'header.If-Match': '$response.header.ETag' };
+const LINKS = {
+  look: { operationId: 'getOverride', parameters: { id: ORDER_ID } },
+  end: { operationId: 'deleteOverride', parameters: WITH_TAG },
+  replace: { operationId: 'putOverride', parameters: WITH_TAG },
+  agree: { operationId: 'approveOverride', parameters: WITH_TAG },
+};
+
 const body = json(ref('OverrideOrder'), BODIES);
 const ordered = (description: string, headers: object = ETAG): ReturnType<typeof json> =>
-  json(ref('Ordered'), { ordered: ORDERED }, { description, headers });
+  json(ref('Ordered'), { ordered: ORDERED }, { description, headers, links: LINKS });
 const dry = json(ref('Ordered'), { 'dry run': { ...ORDERED, dryRun: true } }, { description: 'What would follow; nothing was written.' });
 
 export const OVERRIDE_DOCS = {
@@ -170,7 +180,7 @@ export const OVERRIDE_DOCS = {
     params: PARAMS,
     querystring: DRY_RUN,
     headers: { type: 'object', properties: { 'If-Match': IF_MATCH } },
-    response: { 200: ordered('Gone; `undo` says how to put it back.') },
+    response: { 200: json(ref('Ordered'), { ended: ORDERED }, { description: 'Gone; `undo` says how to put it back.', headers: ETAG }) },
     refusals: ['ERR_PRECONDITION', 'ERR_STALE', 'ERR_UNDECIDED'],
   },
   approve: {

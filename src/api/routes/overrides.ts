@@ -23,8 +23,11 @@ const isDryRun = ({ query }: ApiRequest): boolean => {
   return true;
 };
 
-const askedBy = ({ headers, body }: ApiRequest, { name }: Principal): AskedBy => {
-  const key = headerOf(headers['idempotency-key'])?.trim() ?? '';
+/** null: a dry run without a key. */
+const askedBy = ({ headers, body }: ApiRequest, { name }: Principal, dryRun: boolean): AskedBy | null => {
+  const given = headerOf(headers['idempotency-key']);
+  if (given === null && dryRun) return null;
+  const key = given?.trim() ?? '';
   if (key.length < KEY_CHARS.min || key.length > KEY_CHARS.max)
     throw new Fault(
       'ERR_BAD_REQUEST',
@@ -106,7 +109,7 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       async handler(request, reply, principal) {
         const dryRun = isDryRun(request);
         const act = actOf(request, principal, dryRun);
-        const asked = dryRun ? null : askedBy(request, principal);
+        const asked = askedBy(request, principal, dryRun);
         const committed = await order(request, act, asked);
         told('override.put', request, committed, dryRun);
         if (!dryRun) void reply.code(201).header('location', `/v1/overrides/${committed.override.id}`);
@@ -159,10 +162,10 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
     try {
       input = parsed(id, request.body, act);
     } catch (error) {
-      const before = asked === null ? null : await submit.answered(asked).catch(() => null);
+      const before = asked === null || act.dryRun ? null : await submit.answered(asked).catch(() => null);
       if (before === null) throw error;
       return before;
     }
-    return submit.createOverride(input, act, asked);
+    return submit.createOverride(input, act, act.dryRun ? null : asked);
   }
 };
