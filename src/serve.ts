@@ -4,6 +4,7 @@ import type { Provider } from '../providers/provider.ts';
 import { createForecaster } from './api/forecaster.ts';
 import { createOverrideWriter } from './api/overrides.ts';
 import { createRecordReader } from './api/record-reader.ts';
+import { createReportWriter } from './api/reports.ts';
 import { createApi } from './api/server.ts';
 import { snapshotNow, statusNow, talliesNow, type Viewing } from './api/view.ts';
 import { createRefusalJournal } from './audit/refusals.ts';
@@ -345,6 +346,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     ...(config.api.tls === undefined ? {} : { tls: config.api.tls }),
     ...(config.api.limits === undefined ? {} : { limits: config.api.limits }),
     access,
+    version,
+    reports: createReportWriter({ store, ports, clusterNowMs }),
+    forecast: whatIf.atOnce,
     view: {
       status: () => viewed(statusNow),
       ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),

@@ -195,7 +195,14 @@ describe('a record that 0.1 wrote', () => {
     expect(there).toMatchObject({ id: 'drain-us', kind: 'drain', owner: 'ops' });
     const { version } = await writer.putOverride(
       { id: 'other', kind: 'freeze', scope: { service: 'api.example.test' }, reason: 'r', owner: 'o', ttlMs: 60_000 },
-      null,
+      {
+        principal: { name: 'o', role: 'operator', services: null, how: 'token' },
+        cluster,
+        foresee: () => null,
+        dryRun: false,
+        ifMatch: null,
+        ifNoneMatch: null,
+      },
     );
     expect(version).toBe(2);
     expect((await writer.listOverrides()).items.map(({ id }) => id)).toEqual(['drain-us', 'other']);

@@ -256,7 +256,8 @@ test('no default exports, no barrels: an index is a table', () => {
 
 test('every error code is documented and used', () => {
   const manual = textOf('src/README.md');
-  const code = PRODUCTION.filter((file) => file !== 'src/errors.ts')
+  // The client's types name every code; that is no use of it.
+  const code = PRODUCTION.filter((file) => !['src/errors.ts', 'src/client/schema.ts'].includes(file))
     .map(codeOf)
     .join('\n');
   expect(Object.keys(ERRORS).filter((name) => !manual.includes(`\`${name}\``))).toEqual([]);

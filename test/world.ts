@@ -640,17 +640,22 @@ export class World {
     return createOverrideWriter({ store, ports: process.ports, clusterNowMs: () => replica.coordinator.nowMs() });
   }
 
+  #act(ifMatch: string | null): Parameters<ReturnType<typeof createOverrideWriter>['deleteOverride']>[1] {
+    const principal = { name: 'alice', role: 'operator', services: null, how: 'token' } as const;
+    return { principal, cluster: this.cluster, foresee: () => null, dryRun: false, ifMatch, ifNoneMatch: null };
+  }
+
   /** An order at the API of a region. */
   orderVia(via: string, input: Parameters<ReturnType<typeof createOverrideWriter>['putOverride']>[0]): void {
     this.#human(via, `order ${input.id}`, async (place) => {
-      const { override, version } = await this.#writer(place).putOverride(input, null);
+      const { override, version } = await this.#writer(place).putOverride(input, this.#act(null));
       this.#events.acked?.({ id: input.id, override, version });
     });
   }
 
   revokeVia(via: string, id: string): void {
     this.#human(via, `revoke ${id}`, async (place) => {
-      const { version } = await this.#writer(place).deleteOverride(id, null);
+      const { version } = await this.#writer(place).deleteOverride(id, this.#act('*'));
       this.#events.acked?.({ id, override: null, version });
     });
   }

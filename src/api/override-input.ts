@@ -1,104 +1,123 @@
 // What an operator may order, and what is wrong with an order: shape, then names against the cluster's configuration, all problems at once. Pure.
 // Ignores whether the order is wise: the core obeys or holds, and says why.
 import { z } from 'zod';
-import { parseDuration } from '../config/fields.ts';
-import { didYouMean, list } from '../config/words.ts';
 import type { ClusterConfig, Override, OverrideScope } from '../model.ts';
+import { type BodyProblem, durationText, line, type Parsed, shapeProblems, unknownName } from './body.ts';
 
-/** A wrong place in a body: JSON pointer and sentence. */
-export interface BodyProblem {
-  pointer: string;
-  detail: string;
+/** What an order says; the instants are added when it is committed, and who gave it is what the credentials say. */
+export type OverrideInput = Pick<
+  Override,
+  'id' | 'kind' | 'scope' | 'weights' | 'reason' | 'owner' | 'ticket' | 'startsAtMs' | 'breakGlass' | 'drill'
+> & { ttlMs: number };
+
+/** What an order is judged against. */
+export interface OrderContext {
+  cluster: ClusterConfig;
+  /** Cluster time. */
+  nowMs: number;
+  /** Name of whoever is authenticated: the owner, unless the order names another. */
+  principal: string;
 }
-
-export type Parsed<T> = { ok: true; value: T } | { ok: false; problems: readonly BodyProblem[] };
-
-/** What PUT /v1/overrides/:id orders; the instants are added when it is committed. */
-export type OverrideInput = Pick<Override, 'id' | 'kind' | 'scope' | 'reason' | 'owner'> & { ttlMs: number };
 
 export const TTL_DEFAULT_MS = 4 * 3_600_000;
 export const TTL_MIN_MS = 1_000;
 /** A week: an order that has to stand for longer belongs in the configuration. */
 export const TTL_MAX_MS = 7 * 86_400_000;
+export const STARTS_WITHIN_MS = 30 * 86_400_000;
+/** Fewer than this tell the next morning's reader nothing. */
+export const REASON_CHARS_MIN = 10;
 export const REASON_CHARS_MAX = 500;
 const NAME_CHARS_MAX = 253;
+const LABEL_CHARS_MAX = 100;
+const POOLS_MAX = 100;
 
-// Orders are printed in terminals and pages: no control characters, so that none can rewrite the line around it.
-const line = (charsMax: number): z.ZodType<string> =>
-  z
-    .string()
-    .trim()
-    .min(1, 'must not be empty')
-    .max(charsMax, `must have at most ${charsMax} characters`)
-    .regex(/^[^\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/u, 'must be one line without control characters');
-
-const ttlText = z.string().transform((text, context) => {
-  const ms = parseDuration(text.trim());
-  if (ms === null)
-    context.addIssue({ code: 'custom', message: `expected a duration such as 90s, 15m or 4h, found "${text.slice(0, 40)}"` });
-  return ms ?? TTL_DEFAULT_MS;
-});
-
-const KIND = z.enum(['drain', 'freeze', 'stop']);
+const KIND = z.enum(['drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop']);
 const SCOPE = z.strictObject({
   region: line(NAME_CHARS_MAX).optional(),
   service: line(NAME_CHARS_MAX).optional(),
   pool: line(NAME_CHARS_MAX).optional(),
 });
+const WEIGHTS = z.record(
+  z.string().max(NAME_CHARS_MAX),
+  z.int('must be whole thousandths').min(0, 'must be from 0 to 1000').max(1000, 'must be from 0 to 1000'),
+);
 const BODY = z.strictObject({
   kind: KIND,
-  scope: SCOPE,
-  reason: line(REASON_CHARS_MAX),
-  owner: line(100),
-  ttl: ttlText.optional(),
-  ttlMs: z.int().optional(),
+  scope: SCOPE.describe('What it covers; empty: everything. A pool is named together with its service.'),
+  weights: WEIGHTS.optional().describe('Of a pin, and needed there: thousandths per pool of the service, together 1000.'),
+  reason: line(REASON_CHARS_MAX, REASON_CHARS_MIN).describe('What the next morning’s reader should know.'),
+  owner: line(LABEL_CHARS_MAX).optional().describe('Whom to ask about it. Default: the name of the credentials.'),
+  ticket: line(LABEL_CHARS_MAX).optional(),
+  ttl: durationText.optional().describe('How long it stands from its start: 1s to 168h. Default 4h.'),
+  ttlMs: z.int().optional().describe('The same in milliseconds; give one of them.'),
+  startsAt: z.iso
+    .datetime({ offset: true, error: 'expected an instant as in RFC 3339: 2026-11-22T03:12:00Z' })
+    .optional()
+    .describe('Not in force before; at most 30 days ahead. Default: at once.'),
+  breakGlass: z.boolean().optional().describe('Passes the safety rules that would refuse it; never-empty is not one of them. Pages.'),
+  drill: z.boolean().optional().describe('An exercise: it wakes nobody.'),
 });
 
-const pointerOf = (path: readonly PropertyKey[]): string =>
-  path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-
-/** `; did you mean "x"?`, or the names there are. */
-const meant = (name: string, candidates: readonly string[]): string => `; ${didYouMean(name, candidates, `known: ${list(candidates)}`)}`;
+/** The body as JSON Schema. */
+export const ORDER_SCHEMA = { ...z.toJSONSchema(BODY, { io: 'input', unrepresentable: 'any' }), $schema: undefined };
 
 const PROPERTIES_AT: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(BODY.shape),
   '/scope': Object.keys(SCOPE.shape),
 };
 
-const shapeProblems = (issue: z.core.$ZodIssue): BodyProblem[] => {
-  const pointer = pointerOf(issue.path);
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.slice(0, 20).map((key) => ({
-      pointer: `${pointer}${pointerOf([key.slice(0, 64)])}`,
-      detail: `is not a property that is understood here${meant(key, PROPERTIES_AT[pointer] ?? [])}`,
-    }));
-  return [{ pointer, detail: issue.message }];
+/** What each kind has to be given. */
+const NEEDS: Readonly<Record<Override['kind'], (scope: OverrideScope) => string | null>> = {
+  drain: ({ region, pool }) =>
+    region === undefined && pool === undefined
+      ? 'a drain needs a region, or a service and a pool; draining everything leaves users nowhere to go'
+      : null,
+  'force-in': ({ region, pool }) =>
+    region === undefined && pool === undefined ? 'a force-in needs a region, or a service and a pool' : null,
+  pin: ({ service, pool, region }) =>
+    service === undefined || pool !== undefined || region !== undefined
+      ? 'a pin needs a service, and only that: its weights name the pools'
+      : null,
+  evacuate: ({ region, service, pool }) =>
+    region === undefined || service !== undefined || pool !== undefined
+      ? 'an evacuation needs a region, and only that; for one service, drain it'
+      : null,
+  freeze: () => null,
+  stop: () => null,
 };
-
-const unknownName = (pointer: string, what: string, name: string, candidates: readonly string[]): BodyProblem[] =>
-  candidates.includes(name) ? [] : [{ pointer, detail: `no ${what} is called "${name.slice(0, 80)}"${meant(name, candidates)}` }];
 
 const scopeProblems = (kind: Override['kind'], scope: OverrideScope, cluster: ClusterConfig): BodyProblem[] => {
   const problems: BodyProblem[] = [];
   const services = cluster.services.map((service) => service.name);
   const regions = cluster.regions.map((region) => region.name);
-  if (scope.region !== undefined) problems.push(...unknownName('/scope/region', 'region', scope.region, regions));
-  if (scope.service !== undefined) problems.push(...unknownName('/scope/service', 'service', scope.service, services));
+  if (scope.region !== undefined) problems.push(...unknownName(['scope', 'region'], 'region', scope.region, regions));
+  if (scope.service !== undefined) problems.push(...unknownName(['scope', 'service'], 'service', scope.service, services));
   const service = cluster.services.find((each) => each.name === scope.service);
   if (scope.pool !== undefined && scope.service === undefined)
     problems.push({ pointer: '/scope/pool', detail: 'a pool is named together with its service; add scope.service' });
   if (scope.pool !== undefined && service !== undefined) {
     const pools = service.pools.map((pool) => pool.name);
-    problems.push(...unknownName('/scope/pool', `pool of ${service.name}`, scope.pool, pools));
+    problems.push(...unknownName(['scope', 'pool'], `pool of ${service.name}`, scope.pool, pools));
   }
   if (scope.pool !== undefined && scope.region !== undefined)
     problems.push({ pointer: '/scope', detail: 'a pool already names its region; give region, or service and pool' });
-  if (kind === 'drain' && scope.region === undefined && scope.pool === undefined)
-    problems.push({
-      pointer: '/scope',
-      detail: 'a drain needs a region, or a service and a pool; draining everything leaves users nowhere to go',
-    });
+  const lacks = NEEDS[kind](scope);
+  if (lacks !== null) problems.push({ pointer: '/scope', detail: lacks });
   return problems;
+};
+
+const weightProblems = (
+  kind: Override['kind'],
+  weights: Readonly<Record<string, number>> | undefined,
+  pools: readonly string[] | null,
+): BodyProblem[] => {
+  if (kind !== 'pin') return weights === undefined ? [] : [{ pointer: '/weights', detail: `a ${kind} takes no weights; only a pin does` }];
+  if (weights === undefined) return [{ pointer: '/weights', detail: 'a pin needs them: thousandths per pool, together 1000' }];
+  const named = Object.keys(weights);
+  if (named.length > POOLS_MAX) return [{ pointer: '/weights', detail: `may name ${POOLS_MAX} pools` }];
+  const unknown = pools === null ? [] : named.flatMap((pool) => unknownName(['weights', pool], 'pool of the service', pool, pools));
+  const sum = Object.values(weights).reduce((total, each) => total + each, 0);
+  return sum === 1000 ? unknown : [...unknown, { pointer: '/weights', detail: `must sum to 1000 thousandths, these sum to ${sum}` }];
 };
 
 const ttlProblems = (body: z.output<typeof BODY>): BodyProblem[] => {
@@ -110,14 +129,25 @@ const ttlProblems = (body: z.output<typeof BODY>): BodyProblem[] => {
     : [{ pointer, detail: 'must be from 1s to 168h; what has to stand longer belongs in the configuration' }];
 };
 
+const startProblems = (startsAt: string | undefined, nowMs: number): BodyProblem[] => {
+  if (startsAt === undefined) return [];
+  const inMs = Date.parse(startsAt) - nowMs;
+  if (inMs <= 0) return [{ pointer: '/startsAt', detail: 'lies in the past; leave it out to start at once' }];
+  return inMs <= STARTS_WITHIN_MS ? [] : [{ pointer: '/startsAt', detail: 'must be within 30 days' }];
+};
+
 const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
-const idProblems = (id: string): BodyProblem[] =>
+export const idProblems = (id: string): BodyProblem[] =>
   ID.test(id) ? [] : [{ pointer: '', detail: 'the id in the path must be 1 to 64 of A-Z a-z 0-9 _ - and start with a letter or digit' }];
 
 /** Names are checked as far as the body can be read, so that a mistake elsewhere does not hide them. */
 const namesIn = (body: unknown, cluster: ClusterConfig): BodyProblem[] => {
   const readable = z.object({ kind: KIND, scope: SCOPE }).safeParse(body);
-  return readable.success ? scopeProblems(readable.data.kind, scopeOf(readable.data.scope), cluster) : [];
+  if (!readable.success) return [];
+  const { kind, scope } = readable.data;
+  const pools = cluster.services.find(({ name }) => name === scope.service)?.pools.map(({ name }) => name) ?? null;
+  const weighed = z.object({ weights: WEIGHTS.optional() }).safeParse(body);
+  return [...scopeProblems(kind, scopeOf(scope), cluster), ...(weighed.success ? weightProblems(kind, weighed.data.weights, pools) : [])];
 };
 
 const scopeOf = ({ region, service, pool }: z.output<typeof SCOPE>): OverrideScope => ({
@@ -126,12 +156,38 @@ const scopeOf = ({ region, service, pool }: z.output<typeof SCOPE>): OverrideSco
   ...(pool === undefined ? {} : { pool }),
 });
 
-/** Understands the body of PUT /v1/overrides/:id, or says everything that is wrong with it. */
-export const parseOverride = (id: string, body: unknown, cluster: ClusterConfig): Parsed<OverrideInput> => {
+/** Understands the body of an order, or says everything that is wrong with it. */
+export const parseOverride = (id: string, body: unknown, { cluster, nowMs, principal }: OrderContext): Parsed<OverrideInput> => {
   const shaped = BODY.safeParse(body);
-  const shape = shaped.success ? ttlProblems(shaped.data) : shaped.error.issues.flatMap(shapeProblems);
+  const shape = shaped.success
+    ? [...ttlProblems(shaped.data), ...startProblems(shaped.data.startsAt, nowMs)]
+    : shaped.error.issues.flatMap((issue) => shapeProblems(issue, PROPERTIES_AT));
   const problems = [...idProblems(id), ...shape, ...namesIn(body, cluster)];
   if (!shaped.success || problems.length > 0) return { ok: false, problems };
-  const { kind, scope, reason, owner, ttl, ttlMs } = shaped.data;
-  return { ok: true, value: { id, kind, scope: scopeOf(scope), reason, owner, ttlMs: ttlMs ?? ttl ?? TTL_DEFAULT_MS } };
+  const { kind, scope, weights, reason, owner, ticket, ttl, ttlMs, startsAt, breakGlass, drill } = shaped.data;
+  return {
+    ok: true,
+    value: {
+      id,
+      kind,
+      scope: scopeOf(scope),
+      ...(weights === undefined ? {} : { weights }),
+      reason,
+      owner: owner ?? principal,
+      ...(ticket === undefined ? {} : { ticket }),
+      ...(startsAt === undefined ? {} : { startsAtMs: Date.parse(startsAt) }),
+      ...(breakGlass === true ? { breakGlass } : {}),
+      ...(drill === true ? { drill } : {}),
+      ttlMs: ttlMs ?? ttl ?? TTL_DEFAULT_MS,
+    },
+  };
+};
+
+/** The id of an order that came without one: readable, and made from its key, so that one key is one order. Any body will do. */
+export const orderId = (body: unknown, hash: string): string => {
+  const readable = z.object({ kind: KIND, scope: SCOPE }).safeParse(body);
+  if (!readable.success) return `order-${hash.slice(0, 12)}`;
+  const { kind, scope } = readable.data;
+  const about = (scope.pool ?? scope.region ?? scope.service ?? 'all').replaceAll(/[^A-Za-z0-9]+/g, '-').slice(0, 36);
+  return `${kind}-${about}-${hash.slice(0, 12)}`.replaceAll(/--+/g, '-');
 };

@@ -3,7 +3,8 @@
 // Of the framework's errors only the status is kept: their texts quote the request, and a request may hold a secret.
 import { ERRORS, type ErrorCode, Fault } from '../errors.ts';
 import { maskText } from '../log.ts';
-import type { BodyProblem } from './override-input.ts';
+import type { BodyProblem } from './body.ts';
+import type { Refusal } from './foresight.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
@@ -17,6 +18,8 @@ export interface Problem {
   requestId: string;
   /** Everything that is wrong with the body, by JSON pointer. */
   errors?: readonly BodyProblem[];
+  /** The safety rules that refuse it. */
+  refusals?: readonly Refusal[];
 }
 
 /** The body of a request is understood but not accepted. */
@@ -25,6 +28,15 @@ export class BodyFault extends Fault {
   constructor(problems: readonly BodyProblem[]) {
     super('ERR_BAD_REQUEST', `${problems.length === 1 ? 'one thing' : `${problems.length} things`} to correct; see errors`);
     this.problems = problems;
+  }
+}
+
+/** Safety rules stand in the way of an order. */
+export class RefusedFault extends Fault {
+  readonly refusals: readonly Refusal[];
+  constructor(message: string, refusals: readonly Refusal[]) {
+    super('ERR_REFUSED', message);
+    this.refusals = refusals;
   }
 }
 
@@ -60,6 +72,7 @@ export const problemOf = (error: unknown, requestId: string): Problem => {
     const errors = error.problems.map(({ pointer, detail }) => ({ pointer: maskText(pointer), detail: maskText(detail) }));
     return { ...problem(error.code, error.message, requestId), errors };
   }
+  if (error instanceof RefusedFault) return { ...problem(error.code, error.message, requestId), refusals: error.refusals };
   if (error instanceof Fault) return problem(error.code, error.message, requestId);
   const status = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;
   return refusal(status, requestId) ?? problem('ERR_INTERNAL', 'the log has the cause under this requestId', requestId);

@@ -1,7 +1,7 @@
 // What a path of the API is: one row per method and path, in tables under src/api/routes. Registration, methods that are not offered, and who may ask are here.
 
 import type { TLSSocket } from 'node:tls';
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods, preHandlerAsyncHookHandler } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, preHandlerAsyncHookHandler } from 'fastify';
 import { addressOf } from '../auth/brakes.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
 import { Fault } from '../errors.ts';
@@ -10,8 +10,11 @@ import type { Metrics } from '../metrics.ts';
 import type { ClusterConfig } from '../model.ts';
 import { type Access, type Caller, demand, type Principal, type Role } from './access.ts';
 import type { Forecaster } from './forecaster.ts';
+import type { Foresee } from './foresight.ts';
+import type { RouteSchema } from './openapi.ts';
 import type { OverrideWriter } from './overrides.ts';
 import type { RecordReader } from './record-reader.ts';
+import type { ReportWriter } from './reports.ts';
 import type { StatusDocument } from './status.ts';
 
 /** What the API may look at. Answers from memory: no call waits for a store, a peer or a provider. */
@@ -33,11 +36,16 @@ export interface RouteOptions {
   records: RecordReader;
   /** What would happen. */
   whatIf: Forecaster;
+  reports: ReportWriter;
   metrics: Pick<Metrics, 'text' | 'contentType'>;
   log: Log;
   access: Access;
+  /** Of this program. */
+  version: string;
   /** True from the first moment of stopping. */
   stopping: () => boolean;
+  /** What would follow from an order. Absent: nobody here can say. */
+  forecast?: Foresee;
   /** Where this API is reached, for the lines that say how to undo. */
   baseUrl: () => string;
 }
@@ -57,8 +65,8 @@ export interface ApiRoute {
    * Absent: reads keep it, and what writes does not take it, since it could be sent again.
    */
   once?: 'spends' | 'keeps';
-  /** For the OpenAPI document: summary, description, params, querystring, body, response. It documents; bodies are judged by our own parsers. */
-  schema?: FastifySchema & { summary?: string; description?: string; tags?: readonly string[]; operationId?: string };
+  /** For the OpenAPI document. It documents and judges nothing: bodies are judged by the parsers of their routes, all problems at once. */
+  schema?: RouteSchema;
   handler(request: ApiRequest, reply: FastifyReply, principal: Principal): Promise<unknown>;
 }
 
@@ -111,17 +119,12 @@ export const addRoutes = (app: FastifyInstance, options: RouteOptions, routes: r
         method: route.method === 'GET' ? ['GET', 'HEAD'] : route.method,
         url,
         onRequest: route.unlimited === true ? admit(route) : [admit(route), route.method === 'GET' ? limiters.reads : limiters.writes],
-        ...(route.schema === undefined ? {} : { schema: route.schema }),
-        // What a schema says is said to readers; a body is judged by the parsers of its route, all problems at once.
-        validatorCompiler: () => () => true,
-        serializerCompiler: () => (data) => JSON.stringify(data),
         handler: (request, reply) => route.handler(request as ApiRequest, reply, principals.get(request) ?? NOBODY),
       });
     const offered = offers.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
     app.route({
       method: app.supportedMethods.filter((method) => !offered.includes(method)) as HTTPMethods[],
       url,
-      schema: { hide: true } as FastifySchema,
       onRequest: async (_request, reply) => {
         void reply.header('allow', offered.join(', '));
         throw Object.assign(new Error('method not offered'), { statusCode: 405 });

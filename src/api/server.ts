@@ -14,7 +14,10 @@ import { addRoutes, callerKey, type RouteOptions } from './route.ts';
 import { routesOf } from './routes/index.ts';
 
 export interface ApiOptions
-  extends Pick<RouteOptions, 'view' | 'submit' | 'snapshot' | 'records' | 'whatIf' | 'metrics' | 'log' | 'access'> {
+  extends Pick<
+    RouteOptions,
+    'view' | 'submit' | 'reports' | 'snapshot' | 'records' | 'whatIf' | 'metrics' | 'log' | 'access' | 'version' | 'forecast'
+  > {
   ports: Ports;
   /** Address to listen on. */
   host: string;

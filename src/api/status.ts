@@ -30,6 +30,7 @@ import type {
 } from '../model.ts';
 import { pathsOf, poolKey, targetId } from '../model.ts';
 import { type HeardVote, known, type Matrix, matrixOf, own } from './matrix.ts';
+import { type Standing, standingOf } from './standing.ts';
 
 export interface SelfStatus {
   region: string;
@@ -167,7 +168,7 @@ export interface StatusDocument {
   shadow?: ShadowStatus;
   /** Absent: this replica serves no gate. */
   gate?: GateStatus;
-  overrides: { version: number; items: readonly (Override & { active: boolean; leftMs: number })[] };
+  overrides: { version: number; items: readonly (Override & Standing)[] };
   /** Newest first, at most 50. */
   incidents: readonly (Incident & { detection: DetectionTiming; convergence: ConvergenceTiming })[];
 }
@@ -320,11 +321,7 @@ export const statusDocument = (input: StatusInput): StatusDocument => {
     ...(input.gate == null ? {} : { gate: input.gate }),
     overrides: {
       version: overrides?.version ?? 0,
-      items: (overrides?.items ?? []).map((item) => ({
-        ...item,
-        active: nowMs < item.expiresAtMs,
-        leftMs: Math.max(0, item.expiresAtMs - nowMs),
-      })),
+      items: (overrides?.items ?? []).map((item) => ({ ...item, ...standingOf(item, services, nowMs) })),
     },
     incidents: input.incidents
       .toSorted((a, b) => b.t3AtMs - a.t3AtMs)

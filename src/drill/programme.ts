@@ -31,13 +31,13 @@ export const introduction = ({ version, pace, fast, cluster, provider }: Bill, p
 /** Commands that show what the demo does not, until Ctrl-C. */
 export const whatToTry = (rooms: Rooms, children: readonly Child[], paper: Paper): string => {
   const [first] = children;
-  const order = `{"kind":"drain","scope":{"region":"${PLACES[0]?.region}"},"reason":"trying it","owner":"me","ttl":"2m"}`;
+  const order = `{"kind":"drain","scope":{"region":"${PLACES[0]?.region}"},"reason":"trying it out","owner":"me","ttl":"2m"}`;
   const lines = [
     '# where users are sent; ask a few times',
     `dig @127.0.0.1 -p ${rooms.provider.dnsPort} ${SERVICE} +short`,
     '# what each region knows, and why',
     ...children.map(({ region, apiPort }) => `curl -s http://127.0.0.1:${apiPort}/v1/status   # ${region}`),
-    '# drain a region by hand for two minutes; DELETE takes it back',
+    '# drain a region by hand for two minutes; the answer says how to undo it',
     `curl -X PUT -H "Authorization: Bearer $(cat ${rooms.folder}/operator.token)" -H 'Content-Type: application/json' \\`,
     `  -d '${order}' http://127.0.0.1:${first?.apiPort ?? 0}/v1/overrides/try`,
     `# kill a region, app and Tidegate${rooms.members === null ? '' : ' and its member of the store'}; nothing restarts it`,

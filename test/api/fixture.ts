@@ -1,15 +1,18 @@
 // A small cluster, what the API looks at, and a store whose transactions can be made to go wrong.
 
-import type { Access } from '../../src/api/access.ts';
+import type { Access, Principal } from '../../src/api/access.ts';
 import { createForecaster } from '../../src/api/forecaster.ts';
+import type { Foresight, Refusal } from '../../src/api/foresight.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
 import { createRecordReader } from '../../src/api/record-reader.ts';
+import { createReportWriter } from '../../src/api/reports.ts';
 import type { ApiView } from '../../src/api/route.ts';
 import { type ApiOptions, buildApp } from '../../src/api/server.ts';
 import { type StatusInput, statusDocument } from '../../src/api/status.ts';
 import { createAccess } from '../../src/auth/access.ts';
 import { policyOf } from '../../src/config/defaults.ts';
 import type { Snapshot } from '../../src/decide/snapshot.ts';
+import { Fault } from '../../src/errors.ts';
 import { registerSecret } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import type { ClusterConfig, ServiceConfig } from '../../src/model.ts';
@@ -137,7 +140,9 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
     port: 0,
     access: tokenAccess(TOKEN, log),
     view: viewOf(),
+    version: '0.0.0-test',
     submit,
+    reports: createReportWriter({ store, ports, clusterNowMs: () => NOW_MS }),
     ...given,
   };
   const app = buildApp(options, stopping);
@@ -148,5 +153,43 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
   return { app, options, submit, store, log, troubles, close };
 };
 
+/** Everybody is who the bearer token says: `Bearer ana`. */
+export const accessOf = (...principals: readonly Principal[]): Access => ({
+  async identify({ authorization }) {
+    const found = principals.find(({ name }) => authorization === `Bearer ${name}`);
+    if (found === undefined) throw new Fault('ERR_UNAUTHORIZED', 'nobody we know');
+    return found;
+  },
+});
+
+export const principal = (name: string, given: Partial<Principal> = {}): Principal => ({
+  name,
+  role: 'operator',
+  services: null,
+  how: 'token',
+  ...given,
+});
+
+export const foresight = (given: Partial<Foresight> = {}): Foresight => ({
+  steps: [],
+  services: [],
+  refusals: [],
+  holds: [],
+  pages: [],
+  notes: [],
+  ...given,
+});
+
+export const refusal = (given: Partial<Refusal> = {}): Refusal => ({
+  service: 'web.example.test',
+  pool: 'eu-west',
+  rule: 'capacity',
+  risk: 'low',
+  because: 'the others bear 700 of 800',
+  againAtMs: null,
+  counterfactual: 'with a load of 690 it would pass',
+  ...given,
+});
+
 export const AUTHORIZED = { authorization: `Bearer ${TOKEN}` };
-export const DRAIN = { kind: 'drain', scope: { region: 'eu-west' }, reason: 'maintenance', owner: 'ana' };
+export const DRAIN = { kind: 'drain', scope: { region: 'eu-west' }, reason: 'maintenance of the database', owner: 'ana' };

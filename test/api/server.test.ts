@@ -91,8 +91,8 @@ describe('every refusal is a problem', () => {
   test('405 names what the path offers', async () => {
     const reply = await api.app.inject({ method: 'DELETE', url: '/v1/overrides' });
     expect(reply.statusCode).toBe(405);
-    expect(reply.headers.allow).toBe('GET, HEAD');
-    expect((await api.app.inject({ method: 'GET', url: '/v1/overrides/a' })).headers.allow).toBe('PUT, DELETE');
+    expect(reply.headers.allow).toBe('GET, HEAD, POST');
+    expect((await api.app.inject({ method: 'POST', url: '/v1/overrides/a' })).headers.allow).toBe('GET, HEAD, PUT, DELETE');
   });
 
   test('a bug of ours is a 500 without its words; the log has them under the same id', async () => {
@@ -117,7 +117,7 @@ describe('every refusal is a problem', () => {
 
 describe('reads', () => {
   test('need no token and come with headers that forbid caching, framing and guessing', async () => {
-    for (const url of ['/healthz', '/readyz', '/metrics', '/v1/status', '/v1/overrides']) {
+    for (const url of ['/healthz', '/readyz', '/metrics', '/v1/status', '/v1/overrides', '/v1/reports', '/openapi.json']) {
       const reply = await api.app.inject(url);
       expect(reply.statusCode, url).toBe(200);
       expect(reply.headers).toMatchObject({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
@@ -173,13 +173,25 @@ describe('reads', () => {
 describe('whatever is sent', { timeout: 60_000 }, () => {
   const methods = fc.constantFrom('GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS' as const);
   const paths = fc.oneof(
-    fc.constantFrom('/healthz', '/v1/status', '/v1/overrides', '/v1/overrides/a', '/v1/overrides/', '/metrics'),
+    fc.constantFrom(
+      '/healthz',
+      '/v1/status',
+      '/v1/overrides',
+      '/v1/overrides?dryRun=true',
+      '/v1/overrides/a',
+      '/v1/overrides/a/approve',
+      '/v1/overrides/',
+      '/v1/reports/web.example.test',
+      '/metrics',
+    ),
     fc.string({ maxLength: 300 }).map((text) => `/v1/overrides/${text}`),
     fc.webPath().map((path) => path || '/'),
   );
   const orders = fc.record(
     {
-      kind: fc.oneof(fc.constantFrom('drain', 'freeze', 'stop'), fc.anything()),
+      kind: fc.oneof(fc.constantFrom('drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop'), fc.anything()),
+      weights: fc.oneof(fc.constant({ 'eu-west': 1000 }), fc.object()),
+      startsAt: fc.oneof(fc.constant('2026-11-23T00:00:00Z'), fc.string()),
       scope: fc.oneof(fc.record({ region: fc.constantFrom('eu-west', '__proto__') }), fc.object()),
       reason: fc.string(),
       owner: fc.string(),
@@ -195,7 +207,18 @@ describe('whatever is sent', { timeout: 60_000 }, () => {
     orders.map((order) => JSON.stringify(order)),
   );
   const headers = fc.dictionary(
-    fc.constantFrom('if-match', 'content-type', 'x-request-id', 'accept', 'accept-version', 'expect', 'content-encoding', 'cookie'),
+    fc.constantFrom(
+      'if-match',
+      'if-none-match',
+      'idempotency-key',
+      'content-type',
+      'x-request-id',
+      'accept',
+      'accept-version',
+      'expect',
+      'content-encoding',
+      'cookie',
+    ),
     fc.oneof(fc.constantFrom('application/json', '*', '"1"', 'text/plain', '1.x'), fc.string()),
     { maxKeys: 4 },
   );
@@ -316,5 +339,8 @@ test('an order in the store from elsewhere is listed with its version as the tag
   await putRecord(api.store, 'override', { version: 41, nonce: 'n', items: [{ ...DRAIN, id: 'x', createdAtMs: 1, expiresAtMs: 2 }] });
   const reply = await api.app.inject('/v1/overrides');
   expect(reply.headers.etag).toBe('"41"');
-  expect(reply.json()).toEqual({ version: 41, items: [{ ...DRAIN, id: 'x', createdAtMs: 1, expiresAtMs: 2 }] });
+  expect(reply.json()).toMatchObject({
+    version: 41,
+    items: [{ ...DRAIN, id: 'x', createdAtMs: 1, expiresAtMs: 2, active: false, obeyed: false }],
+  });
 });

@@ -78,7 +78,7 @@ describe('close', { timeout: 30_000 }, () => {
     // The connection of a reply that leaves after the server closed is the one that its own closing forgets.
     await refusing();
     open();
-    expect((await reply).status).toBe(200);
+    expect((await reply).status).toBe(201);
     expect(await closing).toBeLessThan(STOP_MS);
     await idleClosed;
     agent.destroy();

@@ -36,9 +36,9 @@ test.each([
       fetch(`http://127.0.0.1:${cluster.doors.api[FIRST]}/v1/overrides/${id}`, {
         method: 'PUT',
         headers: { authorization: `Bearer ${cluster.operatorToken}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ kind: 'drain', scope: { region: 'us-east' }, reason: 'a test', owner: 'test', ttlMs: 600_000 }),
+        body: JSON.stringify({ kind: 'drain', scope: { region: 'us-east' }, reason: 'a test of restoring', owner: 'test', ttlMs: 600_000 }),
       });
-    expect((await drain('after-the-backup')).status).toBe(200);
+    expect((await drain('after-the-backup')).status).toBe(201);
     await cluster.untilServed('us-east drained', (route) => route['us-east'] === 0);
     const served = await cluster.fence();
 

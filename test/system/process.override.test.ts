@@ -14,7 +14,11 @@ interface Answer {
 const order = async (cluster: Cluster, at: Region, method: string, id: string, body?: object, token?: string): Promise<Answer> => {
   const reply = await fetch(`http://127.0.0.1:${cluster.doors.api[at]}/v1/overrides/${id}`, {
     method,
-    headers: { authorization: `Bearer ${token ?? cluster.operatorToken}`, ...(body ? { 'content-type': 'application/json' } : {}) },
+    headers: {
+      authorization: `Bearer ${token ?? cluster.operatorToken}`,
+      ...(method === 'DELETE' ? { 'if-match': '*' } : {}),
+      ...(body ? { 'content-type': 'application/json' } : {}),
+    },
     ...(body ? { body: JSON.stringify(body) } : {}),
     signal: AbortSignal.timeout(20_000),
   });
@@ -42,7 +46,7 @@ test('a drain moves traffic at once and its end is a decision; a freeze holds a 
   expect((await cluster.routing()).v).toBe(fresh.v);
 
   // Whichever replica takes it. The shortest order there is ends by itself.
-  expect(await ask(cluster, 'us-east', 'PUT', 'upgrade', of('drain', 'ap-south', 10_000))).toMatchObject({ status: 200 });
+  expect(await ask(cluster, 'us-east', 'PUT', 'upgrade', of('drain', 'ap-south', 10_000))).toMatchObject({ status: 201 });
   await cluster.untilServed('ap-south drained by order', (route) => route['ap-south'] === 0);
   const drained = (await cluster.audits()).find(({ changes }) => changes[0]?.after['ap-south'] === 0);
   expect(drained?.because).toContain('ana');
@@ -53,7 +57,7 @@ test('a drain moves traffic at once and its end is a decision; a freeze holds a 
   await cluster.untilServed('the return', (route) => (route['ap-south'] ?? 0) > 300);
 
   // Frozen, a region that dies keeps its share, and the hold is named; when the freeze ends, the drain follows.
-  expect(await ask(cluster, 'eu-west', 'PUT', 'hands-off', of('freeze', 'ap-south', 600_000))).toMatchObject({ status: 200 });
+  expect(await ask(cluster, 'eu-west', 'PUT', 'hands-off', of('freeze', 'ap-south', 600_000))).toMatchObject({ status: 201 });
   await cluster.killApp('ap-south');
   const held = async (): Promise<boolean> =>
     (await cluster.replica('eu-west').status())?.holds.some(({ pool, hold }) => pool === 'ap-south' && hold === 'freeze') === true;

@@ -38,10 +38,10 @@ test('a region killed with the coordinator in it loses its traffic, is explained
     fetch(`http://127.0.0.1:${cluster.doors.api[heir]}/v1/overrides/maintenance`, {
       method: 'PUT',
       headers: { authorization: `Bearer ${cluster.operatorToken}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ kind: 'drain', scope: { region: heir }, reason: 'a test', owner: 'test', ttlMs: 600_000 }),
+      body: JSON.stringify({ kind: 'drain', scope: { region: heir }, reason: 'a test of the way back', owner: 'test', ttlMs: 600_000 }),
     });
   // It takes orders as soon as it has read the cluster's configuration from the store.
-  await until('the order taken', async () => (await order()).status === 200);
+  await until('the order taken', async () => (await order()).status === 201);
   await until('the page of the override', () => receiver.received.find(({ type }) => type === 'override.obeyed'));
   const ids = receiver.received.map(({ id }) => id);
   expect(ids).toEqual([...new Set(ids)]);

@@ -32,7 +32,13 @@ test('every replica is restarted while a region is down: no wrong move, no lower
     const idle = await open(cluster, region);
     idle.socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n');
     await until('an answer on a connection that stays open', () => idle.said().includes('"pass"'));
-    const order = JSON.stringify({ kind: 'freeze', scope: { region: 'ap-south' }, reason: 'still open', owner: 'test', ttlMs: 60_000 });
+    const order = JSON.stringify({
+      kind: 'freeze',
+      scope: { region: 'ap-south' },
+      reason: 'the body is still on its way',
+      owner: 'test',
+      ttlMs: 60_000,
+    });
     const flying = await open(cluster, region);
     flying.socket.write(
       `PUT /v1/overrides/${region} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${cluster.operatorToken}\r\n` +
@@ -44,7 +50,7 @@ test('every replica is restarted while a region is down: no wrong move, no lower
     await until('it is stopping', () => cluster.replica(region).lines('stopping').length > 0);
     flying.socket.write(order.slice(10));
     expect(await ending).toEqual({ code: 0, signal: null });
-    expect(flying.said()).toMatch(/^HTTP\/1\.1 200 /m);
+    expect(flying.said()).toMatch(/^HTTP\/1\.1 201 /m);
     expect(cluster.replica(region).lines('stopped')).toMatchObject([{ inTime: true }]);
     await cluster.start(region);
     const [record] = (await cluster.store.get({ keys: ['override'] })).kvs;

@@ -1,15 +1,21 @@
 // The table of everything the API offers.
 import type { ApiRoute, RouteOptions } from '../route.ts';
 import { decisionRoutes } from './decisions.ts';
+import { openApiRoutes } from './openapi.ts';
 import { overrideRoutes } from './overrides.ts';
 import { processRoutes } from './process.ts';
+import { reportRoutes } from './reports.ts';
 import { simulateRoutes } from './simulate.ts';
 import { statusRoutes } from './status.ts';
 
-export const routesOf = (options: RouteOptions): readonly ApiRoute[] => [
-  ...processRoutes(options),
-  ...statusRoutes(options),
-  ...overrideRoutes(options),
-  ...simulateRoutes(options),
-  ...decisionRoutes(options),
-];
+export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
+  const offered = [
+    ...processRoutes(options),
+    ...statusRoutes(options),
+    ...overrideRoutes(options),
+    ...reportRoutes(options),
+    ...simulateRoutes(options),
+    ...decisionRoutes(options),
+  ];
+  return [...offered, ...openApiRoutes(options.version, offered)];
+};

@@ -1,61 +1,171 @@
 // Orders of operators: read from the store, since the entity tag is what a guarded write is compared with; written through the writer.
 import type { FastifyReply } from 'fastify';
+import { Fault } from '../../errors.ts';
 import type { Override } from '../../model.ts';
 import { isoTime } from '../../ports.ts';
-import { parseOverride, TTL_MIN_MS } from '../override-input.ts';
-import { type Committed, etagOf } from '../overrides.ts';
+import type { Principal } from '../access.ts';
+import { fingerprintOf, keyHash } from '../asked.ts';
+import { type OverrideInput, orderId, parseOverride } from '../override-input.ts';
+import { type Act, type AskedBy, type Committed, etagOf, tagOf } from '../overrides.ts';
 import { BodyFault } from '../problem.ts';
-import { type ApiRoute, configured, headerOf, type RouteOptions } from '../route.ts';
+import { type ApiRequest, type ApiRoute, configured, headerOf, type RouteOptions } from '../route.ts';
+import { standingOf } from '../standing.ts';
+import { endLines, putBackLines, type Undo } from '../undo.ts';
+import { OVERRIDE_DOCS } from './override-docs.ts';
 
-/** Text between single quotes of a POSIX shell: nothing in it is special but the quote itself. */
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
-const AUTHORIZATION = '-H "Authorization: Bearer $(cat TOKEN_FILE)"';
+const KEY_CHARS = { min: 8, max: 200 };
 
-export const overrideRoutes = ({ view, submit, log, baseUrl }: RouteOptions): readonly ApiRoute[] => {
-  const answer = (reply: FastifyReply, committed: Committed, undo: string | null): unknown => {
-    void reply.header('etag', etagOf(committed.version));
-    const { override, version } = committed;
-    return { override, version, expiresAt: isoTime(override.expiresAtMs), undo };
+const isDryRun = ({ query }: ApiRequest): boolean => {
+  const { dryRun } = query;
+  if (dryRun === undefined || dryRun === 'false') return false;
+  // A mistake here must not move traffic.
+  if (dryRun !== 'true') throw new Fault('ERR_BAD_REQUEST', 'dryRun is true or false');
+  return true;
+};
+
+/** null: a dry run without a key. */
+const askedBy = ({ headers, body }: ApiRequest, { name }: Principal, dryRun: boolean): AskedBy | null => {
+  const given = headerOf(headers['idempotency-key']);
+  if (given === null && dryRun) return null;
+  const key = given?.trim() ?? '';
+  if (key.length < KEY_CHARS.min || key.length > KEY_CHARS.max)
+    throw new Fault(
+      'ERR_BAD_REQUEST',
+      `send Idempotency-Key: a fresh random text of ${KEY_CHARS.min} to ${KEY_CHARS.max} characters, the same again for a retry; or ?dryRun=true`,
+    );
+  return { hash: keyHash(name, key), fingerprint: fingerprintOf(body) };
+};
+
+export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOptions): readonly ApiRoute[] => {
+  const actOf = (request: ApiRequest, principal: Principal, dryRun: boolean): Act => ({
+    principal,
+    cluster: configured(view.cluster()),
+    foresee: forecast ?? (() => null),
+    dryRun,
+    ifMatch: headerOf(request.headers['if-match']),
+    ifNoneMatch: headerOf(request.headers['if-none-match']),
+  });
+  const parsed = (id: string, body: unknown, { cluster, principal }: Act): OverrideInput => {
+    const result = parseOverride(id, body, { cluster, nowMs: view.clusterNowMs(), principal: principal.name });
+    if (!result.ok) throw new BodyFault(result.problems);
+    return result.value;
   };
-  const told = (event: string, requestId: string, { override, version }: Committed): void =>
-    log.info(event, { requestId, version, override: { ...override } });
-  const putBack = ({ id, kind, scope, reason, owner, expiresAtMs }: Override): string | null => {
-    const ttlMs = Math.round(expiresAtMs - view.clusterNowMs());
-    const body = JSON.stringify({ kind, scope, reason, owner, ttlMs });
-    const line = `curl -X PUT ${AUTHORIZATION} -H 'Content-Type: application/json' -d ${quoted(body)} ${baseUrl()}/v1/overrides/${id}`;
-    return ttlMs >= TTL_MIN_MS ? line : null;
+  const approvalOf = ({ override, needsApproval }: Committed): 'not-needed' | 'needed' | 'given' => {
+    if (override.approval !== undefined) return override.approval.by === null ? 'needed' : 'given';
+    return needsApproval ? 'needed' : 'not-needed';
   };
+  const answer = (reply: FastifyReply, committed: Committed, dryRun: boolean, undo: Undo | null): unknown => {
+    const { override, version, refusals, notes, replayed } = committed;
+    void reply.header('etag', tagOf(override));
+    if (replayed) void reply.header('idempotency-replayed', 'true');
+    return {
+      override,
+      version,
+      expiresAt: isoTime(override.expiresAtMs),
+      dryRun,
+      approval: approvalOf(committed),
+      refusals,
+      undo,
+      forecast: committed.forecast,
+      notes,
+    };
+  };
+  const told = (event: string, request: ApiRequest, { override, version, replayed }: Committed, dryRun: boolean): void => {
+    if (!dryRun && !replayed) log.info(event, { requestId: request.id, version, override: { ...override } });
+  };
+  const standing = (override: Override): ReturnType<typeof standingOf> =>
+    standingOf(override, view.status()?.services ?? [], view.clusterNowMs());
+
   return [
     {
       method: 'GET',
       url: '/v1/overrides',
       needs: 'viewer',
+      schema: OVERRIDE_DOCS.list,
       async handler(_request, reply) {
         const { version, items } = await submit.listOverrides();
-        return reply.header('etag', etagOf(version)).send({ version, items });
+        return reply.header('etag', etagOf(version)).send({ version, items: items.map((item) => ({ ...item, ...standing(item) })) });
+      },
+    },
+    {
+      method: 'GET',
+      url: '/v1/overrides/:id',
+      needs: 'viewer',
+      schema: OVERRIDE_DOCS.get,
+      async handler(request, reply) {
+        const { version, items } = await submit.listOverrides();
+        const id = request.params.id ?? '';
+        const override = items.find((item) => item.id === id);
+        if (override === undefined)
+          throw new Fault('ERR_NOT_FOUND', `no override is called "${id.slice(0, 64)}"; GET /v1/overrides lists them`);
+        return reply.header('etag', tagOf(override)).send({ override, version, ...standing(override) });
+      },
+    },
+    {
+      method: 'POST',
+      url: '/v1/overrides',
+      needs: 'operator',
+      schema: OVERRIDE_DOCS.post,
+      async handler(request, reply, principal) {
+        const dryRun = isDryRun(request);
+        const act = actOf(request, principal, dryRun);
+        const asked = askedBy(request, principal, dryRun);
+        const committed = await order(request, act, asked);
+        told('override.put', request, committed, dryRun);
+        if (!dryRun) void reply.code(201).header('location', `/v1/overrides/${committed.override.id}`);
+        return answer(reply, committed, dryRun, endLines(committed.override, baseUrl()));
       },
     },
     {
       method: 'PUT',
       url: '/v1/overrides/:id',
       needs: 'operator',
-      async handler(request, reply) {
-        const parsed = parseOverride(request.params.id ?? '', request.body, configured(view.cluster()));
-        if (!parsed.ok) throw new BodyFault(parsed.problems);
-        const committed = await submit.putOverride(parsed.value, headerOf(request.headers['if-match']));
-        told('override.put', request.id, committed);
-        return answer(reply, committed, `curl -X DELETE ${AUTHORIZATION} ${baseUrl()}/v1/overrides/${committed.override.id}`);
+      schema: OVERRIDE_DOCS.put,
+      async handler(request, reply, principal) {
+        const dryRun = isDryRun(request);
+        const act = actOf(request, principal, dryRun);
+        const committed = await submit.putOverride(parsed(request.params.id ?? '', request.body, act), act);
+        told('override.put', request, committed, dryRun);
+        if (!dryRun && committed.created) void reply.code(201);
+        return answer(reply, committed, dryRun, endLines(committed.override, baseUrl()));
       },
     },
     {
       method: 'DELETE',
       url: '/v1/overrides/:id',
       needs: 'operator',
-      async handler(request, reply) {
-        const committed = await submit.deleteOverride(request.params.id ?? '', headerOf(request.headers['if-match']));
-        told('override.deleted', request.id, committed);
-        return answer(reply, committed, putBack(committed.override));
+      schema: OVERRIDE_DOCS.delete,
+      async handler(request, reply, principal) {
+        const dryRun = isDryRun(request);
+        const committed = await submit.deleteOverride(request.params.id ?? '', actOf(request, principal, dryRun));
+        told('override.deleted', request, committed, dryRun);
+        return answer(reply, committed, dryRun, putBackLines(committed.override, baseUrl(), view.clusterNowMs()));
+      },
+    },
+    {
+      method: 'POST',
+      url: '/v1/overrides/:id/approve',
+      needs: 'approver',
+      schema: OVERRIDE_DOCS.approve,
+      async handler(request, reply, principal) {
+        const committed = await submit.approveOverride(request.params.id ?? '', actOf(request, principal, false));
+        told('override.approved', request, committed, false);
+        return answer(reply, committed, false, endLines(committed.override, baseUrl()));
       },
     },
   ];
+
+  /** A retry is answered as the first was, also when its body would not be taken any more: its start has passed, say. */
+  async function order(request: ApiRequest, act: Act, asked: AskedBy | null): Promise<Committed> {
+    const id = orderId(request.body, asked?.hash ?? fingerprintOf(request.body));
+    let input: OverrideInput;
+    try {
+      input = parsed(id, request.body, act);
+    } catch (error) {
+      const before = asked === null || act.dryRun ? null : await submit.answered(asked).catch(() => null);
+      if (before === null) throw error;
+      return before;
+    }
+    return submit.createOverride(input, act, act.dryRun ? null : asked);
+  }
 };

@@ -31,7 +31,7 @@ const UNWRITTEN = ['ERR_STORE_UNREACHABLE', 'ERR_STOPPING', 'ERR_STORE_REPLACED'
 
 const answerOf = async (reply: Response): Promise<Answer> => {
   const body = (await reply.json()) as { version?: number; code?: string };
-  if (reply.status === 200 && body.version !== undefined) return { outcome: 'done', version: body.version };
+  if (reply.ok && body.version !== undefined) return { outcome: 'done', version: body.version };
   if (reply.status === 412) return { outcome: 'stale' };
   if (reply.status === 404) return { outcome: 'missing' };
   return { outcome: UNWRITTEN.includes(body.code ?? '') ? 'unwritten' : 'unknown' };
@@ -60,19 +60,30 @@ export const recordOrders = (api: Api, token: string): Orders => {
   };
   const guard = (ifVersion: number | undefined): Record<string, string> =>
     ifVersion === undefined ? {} : { 'if-match': `"${ifVersion}"` };
+  /** To put an order whether or not there is one takes two answers: those that refuse have written nothing. */
+  const whateverIsThere = async (send: (guards: Record<string, string>) => Promise<Response>): Promise<Response> => {
+    for (;;) {
+      const made = await send({});
+      if (made.status !== 428) return made;
+      const replaced = await send({ 'if-match': '*' });
+      if (replaced.status !== 412) return replaced;
+    }
+  };
   const guarded = (ifVersion: number | undefined): object => (ifVersion === undefined ? {} : { ifVersion });
   return {
     put: (at, id, order, ifVersion) =>
-      write('put', at, { id, mark: order.reason, ...guarded(ifVersion) }, () =>
-        api(at, `/v1/overrides/${id}`, {
-          method: 'PUT',
-          headers: { authorization, 'content-type': 'application/json', ...guard(ifVersion) },
-          body: JSON.stringify({ ...order, owner: 'an operator', ttl: '1h' }),
-        }),
-      ),
+      write('put', at, { id, mark: order.reason, ...guarded(ifVersion) }, () => {
+        const send = (guards: Record<string, string>): Promise<Response> =>
+          api(at, `/v1/overrides/${id}`, {
+            method: 'PUT',
+            headers: { authorization, 'content-type': 'application/json', ...guards },
+            body: JSON.stringify({ ...order, owner: 'an operator', ttl: '1h' }),
+          });
+        return ifVersion === undefined ? whateverIsThere(send) : send(guard(ifVersion));
+      }),
     remove: (at, id, ifVersion) =>
       write('delete', at, { id, ...guarded(ifVersion) }, () =>
-        api(at, `/v1/overrides/${id}`, { method: 'DELETE', headers: { authorization, ...guard(ifVersion) } }),
+        api(at, `/v1/overrides/${id}`, { method: 'DELETE', headers: { authorization, 'if-match': '*', ...guard(ifVersion) } }),
       ),
     async read(at) {
       const invokedAtMs = performance.now();
@@ -128,7 +139,7 @@ export const startPeople = (orders: Orders, stores: readonly Store[], stack: Asy
 
   const operate = async (at: ReplicaName, turn: number): Promise<boolean> => {
     const id = IDS[turn % IDS.length] ?? IDS[0];
-    const order: Order = { kind: 'drain', scope: HARMLESS, reason: `${turn} at ${at}` };
+    const order: Order = { kind: 'drain', scope: HARMLESS, reason: `turn ${turn} at ${at}` };
     const known = await orders.read(at);
     if (known === null) return false;
     const ifVersion = turn % 3 === 0 ? {} : { ifVersion: known.version };

@@ -1,0 +1,209 @@
+// The shapes of the OpenAPI document that more than one path speaks of, by name. Plain JSON Schema; a test holds the running server to them.
+import { ERRORS } from '../errors.ts';
+import { type JsonSchema, ref } from './openapi.ts';
+import { ORDER_SCHEMA } from './override-input.ts';
+import { REPORT_SCHEMA } from './report-input.ts';
+
+const TEXT = { type: 'string' } as const;
+const COUNT = { type: 'integer', minimum: 0 } as const;
+const NUMBER = { type: 'number' } as const;
+const FLAG = { type: 'boolean' } as const;
+const AT_MS = { type: 'number', description: 'Milliseconds of cluster time since 1970.' } as const;
+
+export const orNull = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: 'null' }] });
+export const listOf = (items: JsonSchema): JsonSchema => ({ type: 'array', items });
+export const mapOf = (values: JsonSchema): JsonSchema => ({ type: 'object', additionalProperties: values });
+export const oneOfTexts = (...texts: readonly string[]): JsonSchema => ({ type: 'string', enum: texts });
+
+/** Every property is there, but for those in `optional`. */
+export const shape = (properties: Readonly<Record<string, unknown>>, optional: Readonly<Record<string, unknown>> = {}): JsonSchema => ({
+  type: 'object',
+  properties: { ...properties, ...optional },
+  required: Object.keys(properties),
+  additionalProperties: false,
+});
+
+/** As `shape`, with more beside it that is not promised. */
+export const openShape = (...given: Parameters<typeof shape>): JsonSchema => ({ ...shape(...given), additionalProperties: true });
+
+const SCOPE = shape({}, { region: TEXT, service: TEXT, pool: TEXT });
+const ROUTE: JsonSchema = {
+  type: 'object',
+  description: 'Thousandths per pool; together 1000.',
+  additionalProperties: { type: 'integer', minimum: 0, maximum: 1000 },
+};
+
+const OVERRIDE = {
+  id: TEXT,
+  kind: oneOfTexts('drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop'),
+  scope: ref('Scope'),
+  reason: TEXT,
+  owner: TEXT,
+  createdAtMs: AT_MS,
+  expiresAtMs: AT_MS,
+} as const;
+const OVERRIDE_OPTIONAL = {
+  weights: ROUTE,
+  by: { ...TEXT, description: 'Who was authenticated when it was ordered.' },
+  ticket: TEXT,
+  startsAtMs: AT_MS,
+  breakGlass: FLAG,
+  approval: shape({ by: orNull(TEXT), atMs: orNull(AT_MS) }),
+  drill: FLAG,
+  told: listOf(oneOfTexts('started', 'expiring')),
+} as const;
+
+/** Beside an order: what it does now, and what health says of the same pools. */
+const STANDING = {
+  active: { ...FLAG, description: 'Begun, not over, and agreed to where that is needed.' },
+  leftMs: { ...NUMBER, description: 'Until it ends.' },
+  obeyed: { ...FLAG, description: 'What it asks for is so now.' },
+  because: { ...TEXT, description: 'Why it is obeyed, or not.' },
+  measured: listOf(ref('Measured')),
+} as const;
+
+const HOLD = shape({ service: TEXT, pool: TEXT, hold: TEXT, because: TEXT });
+
+/** Members of a schema by name, each referred to as `#/components/schemas/<name>`. */
+export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
+  Problem: openShape(
+    {
+      type: { ...TEXT, description: '`urn:tidegate:error:<code>`' },
+      title: TEXT,
+      status: { type: 'integer', minimum: 400, maximum: 599 },
+      detail: TEXT,
+      code: oneOfTexts(...Object.keys(ERRORS)),
+      requestId: TEXT,
+    },
+    {
+      errors: listOf(shape({ pointer: { ...TEXT, description: 'JSON pointer into the body.' }, detail: TEXT })),
+      refusals: listOf(ref('Refusal')),
+    },
+  ),
+  Route: ROUTE,
+  Scope: SCOPE,
+  OverrideOrder: ORDER_SCHEMA,
+  Override: shape(OVERRIDE, OVERRIDE_OPTIONAL),
+  Measured: shape({
+    service: TEXT,
+    pool: TEXT,
+    region: TEXT,
+    verdict: oneOfTexts('up', 'out', 'unknown'),
+    count: { ...TEXT, description: 'The count behind the verdict, as a sentence.' },
+    share: orNull({ type: 'integer', minimum: 0, maximum: 1000, description: 'Thousandths now; null before the first decision.' }),
+  }),
+  OverrideItem: shape({ ...OVERRIDE, ...STANDING }, OVERRIDE_OPTIONAL),
+  OverrideList: shape({ version: COUNT, items: listOf(ref('OverrideItem')) }),
+  OverrideOne: shape({ override: ref('Override'), version: COUNT, ...STANDING }),
+  Undo: shape({ cli: TEXT, curl: TEXT }),
+  Ordered: shape({
+    override: ref('Override'),
+    version: { ...COUNT, description: 'Of all orders together, once this one stands.' },
+    expiresAt: { type: 'string', format: 'date-time' },
+    dryRun: { ...FLAG, description: 'Nothing was written.' },
+    approval: { ...oneOfTexts('not-needed', 'needed', 'given'), description: '`needed`: not in force before a second person agrees.' },
+    refusals: {
+      ...listOf(ref('Refusal')),
+      description: 'Safety rules in the way: those that break-glass passes, or that a dry run would meet.',
+    },
+    undo: orNull(ref('Undo')),
+    forecast: orNull(ref('Forecast')),
+    notes: listOf(TEXT),
+  }),
+  Refusal: shape({
+    service: TEXT,
+    pool: TEXT,
+    rule: TEXT,
+    risk: oneOfTexts('low', 'high'),
+    because: TEXT,
+    againAtMs: orNull(AT_MS),
+    counterfactual: TEXT,
+  }),
+  Hold: HOLD,
+  Forecast: shape({
+    steps: listOf(
+      shape({
+        afterMs: NUMBER,
+        v: COUNT,
+        because: TEXT,
+        changes: listOf(shape({ service: TEXT, before: ref('Route'), after: ref('Route') })),
+        holds: listOf(ref('Hold')),
+      }),
+    ),
+    services: listOf(
+      shape({
+        service: TEXT,
+        mode: oneOfTexts('observe', 'advise', 'auto'),
+        before: ref('Route'),
+        after: ref('Route'),
+        writes: listOf(shape({ provider: TEXT, before: ref('Route'), after: ref('Route') })),
+        capacity: orNull(
+          shape({ load: NUMBER, capacity: NUMBER, leftPercent: NUMBER, source: oneOfTexts('configured', 'reported'), because: TEXT }),
+        ),
+        converge: orNull(shape({ p50Ms: NUMBER, p99Ms: NUMBER, samples: COUNT, source: oneOfTexts('history', 'worst-case') })),
+      }),
+    ),
+    refusals: listOf(ref('Refusal')),
+    holds: listOf(ref('Hold')),
+    pages: listOf(shape({ severity: oneOfTexts('critical', 'warning', 'info'), type: TEXT, summary: TEXT })),
+    notes: listOf(TEXT),
+  }),
+  Report: REPORT_SCHEMA,
+  Reported: shape({ load: orNull(NUMBER), capacity: mapOf(NUMBER), atMs: AT_MS, expiresAtMs: AT_MS, by: TEXT }),
+  ReportedOne: shape({ service: TEXT, reported: ref('Reported'), version: COUNT }),
+  ReportList: shape({
+    version: COUNT,
+    services: mapOf(
+      shape({ load: orNull(NUMBER), capacity: mapOf(NUMBER), atMs: AT_MS, expiresAtMs: AT_MS, by: TEXT, fresh: FLAG, leftMs: NUMBER }),
+    ),
+  }),
+  Self: openShape({
+    region: TEXT,
+    replica: TEXT,
+    boot: TEXT,
+    role: oneOfTexts('coordinator', 'standby'),
+    epoch: COUNT,
+    canVote: FLAG,
+    canDecide: FLAG,
+    because: TEXT,
+  }),
+  PoolStatus: openShape({
+    name: TEXT,
+    region: TEXT,
+    share: orNull(COUNT),
+    configuredShare: COUNT,
+    verdict: oneOfTexts('up', 'out', 'unknown'),
+    cause: oneOfTexts('up', 'unready', 'down', 'suspect', 'unknown'),
+    up: COUNT,
+    unknown: COUNT,
+    total: COUNT,
+    minUp: COUNT,
+    gray: COUNT,
+    gate: oneOfTexts('open', 'closed'),
+    because: TEXT,
+    targets: listOf(openShape({ id: TEXT, name: TEXT, verdict: oneOfTexts('up', 'unready', 'down', 'suspect', 'unknown') })),
+  }),
+  ServiceStatus: openShape({
+    name: TEXT,
+    mode: oneOfTexts('observe', 'advise', 'auto'),
+    provider: TEXT,
+    ttlS: NUMBER,
+    route: orNull(ref('Route')),
+    fence: orNull(COUNT),
+    because: TEXT,
+    pools: listOf(ref('PoolStatus')),
+  }),
+  Status: openShape({
+    cluster: openShape({ name: TEXT, version: COUNT, goals: shape({ detectionMs: NUMBER, convergenceMs: NUMBER }) }),
+    clusterTimeMs: AT_MS,
+    self: ref('Self'),
+    coordinator: orNull(openShape({ region: TEXT, replica: TEXT, epoch: COUNT, released: FLAG })),
+    decision: orNull(openShape({ v: COUNT, epoch: COUNT, atMs: AT_MS, because: TEXT })),
+    services: listOf(ref('ServiceStatus')),
+    holds: listOf(ref('Hold')),
+    votes: openShape({ vantages: listOf(openShape({ region: TEXT, replica: TEXT, ageMs: orNull(NUMBER) })) }),
+    overrides: ref('OverrideList'),
+    incidents: listOf(openShape({ id: TEXT, kind: TEXT, region: TEXT, because: TEXT, closedAtMs: orNull(AT_MS) })),
+  }),
+  Alive: openShape({ status: oneOfTexts('pass', 'fail') }, { because: TEXT }),
+};

@@ -1,0 +1,611 @@
+// Made from src/api/openapi.json by test/api/openapi.test.ts (UPDATE=1); do not edit. What the API takes and answers, as types, and where each operation is.
+
+export interface Problem {
+  /** `urn:tidegate:error:<code>` */
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code:
+    | 'ERR_USAGE'
+    | 'ERR_CONFIG'
+    | 'ERR_CONFIG_READ'
+    | 'ERR_SECRET'
+    | 'ERR_STORE_LOCKED'
+    | 'ERR_STORE_FILE'
+    | 'ERR_STORE_REPLACED'
+    | 'ERR_STORE_UNREACHABLE'
+    | 'ERR_STORE_DENIED'
+    | 'ERR_NAME_TAKEN'
+    | 'ERR_LISTEN'
+    | 'ERR_DNS'
+    | 'ERR_TSIG'
+    | 'ERR_PROVIDER'
+    | 'ERR_UNAUTHORIZED'
+    | 'ERR_FORBIDDEN'
+    | 'ERR_TOO_MANY'
+    | 'ERR_REFUSED'
+    | 'ERR_APPROVAL'
+    | 'ERR_PRECONDITION'
+    | 'ERR_IDEMPOTENCY'
+    | 'ERR_IN_FLIGHT'
+    | 'ERR_NOT_ACCEPTABLE'
+    | 'ERR_AUDIT'
+    | 'ERR_UNHEALTHY'
+    | 'ERR_TIMEOUT'
+    | 'ERR_BAD_REQUEST'
+    | 'ERR_NOT_FOUND'
+    | 'ERR_METHOD'
+    | 'ERR_LIMIT'
+    | 'ERR_MEDIA_TYPE'
+    | 'ERR_TOO_LARGE'
+    | 'ERR_STALE'
+    | 'ERR_UNDECIDED'
+    | 'ERR_STOPPING'
+    | 'ERR_INTERNAL'
+    | 'ERR_RECORD'
+    | 'ERR_NOT_CLEAN'
+    | 'ERR_DEMO';
+  readonly requestId: string;
+  readonly errors?: readonly {
+    /** JSON pointer into the body. */
+    readonly pointer: string;
+    readonly detail: string;
+  }[];
+  readonly refusals?: readonly Refusal[];
+  readonly [more: string]: unknown;
+}
+
+/** Thousandths per pool; together 1000. */
+export type Route = Readonly<Record<string, number>>;
+
+export interface Scope {
+  readonly region?: string;
+  readonly service?: string;
+  readonly pool?: string;
+}
+
+export interface OverrideOrder {
+  readonly kind: 'drain' | 'force-in' | 'pin' | 'freeze' | 'evacuate' | 'stop';
+  /** What it covers; empty: everything. A pool is named together with its service. */
+  readonly scope: {
+    readonly region?: string;
+    readonly service?: string;
+    readonly pool?: string;
+  };
+  /** Of a pin, and needed there: thousandths per pool of the service, together 1000. */
+  readonly weights?: Readonly<Record<string, number>>;
+  /** What the next morning’s reader should know. */
+  readonly reason: string;
+  /** Whom to ask about it. Default: the name of the credentials. */
+  readonly owner?: string;
+  readonly ticket?: string;
+  /** How long it stands from its start: 1s to 168h. Default 4h. */
+  readonly ttl?: string;
+  /** The same in milliseconds; give one of them. */
+  readonly ttlMs?: number;
+  /** Not in force before; at most 30 days ahead. Default: at once. */
+  readonly startsAt?: string;
+  /** Passes the safety rules that would refuse it; never-empty is not one of them. Pages. */
+  readonly breakGlass?: boolean;
+  /** An exercise: it wakes nobody. */
+  readonly drill?: boolean;
+}
+
+export interface Override {
+  readonly id: string;
+  readonly kind: 'drain' | 'force-in' | 'pin' | 'freeze' | 'evacuate' | 'stop';
+  readonly scope: Scope;
+  readonly reason: string;
+  readonly owner: string;
+  /** Milliseconds of cluster time since 1970. */
+  readonly createdAtMs: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly expiresAtMs: number;
+  /** Thousandths per pool; together 1000. */
+  readonly weights?: Readonly<Record<string, number>>;
+  /** Who was authenticated when it was ordered. */
+  readonly by?: string;
+  readonly ticket?: string;
+  /** Milliseconds of cluster time since 1970. */
+  readonly startsAtMs?: number;
+  readonly breakGlass?: boolean;
+  readonly approval?: {
+    readonly by: string | null;
+    readonly atMs: number | null;
+  };
+  readonly drill?: boolean;
+  readonly told?: readonly ('started' | 'expiring')[];
+}
+
+export interface Measured {
+  readonly service: string;
+  readonly pool: string;
+  readonly region: string;
+  readonly verdict: 'up' | 'out' | 'unknown';
+  /** The count behind the verdict, as a sentence. */
+  readonly count: string;
+  readonly share: number | null;
+}
+
+export interface OverrideItem {
+  readonly id: string;
+  readonly kind: 'drain' | 'force-in' | 'pin' | 'freeze' | 'evacuate' | 'stop';
+  readonly scope: Scope;
+  readonly reason: string;
+  readonly owner: string;
+  /** Milliseconds of cluster time since 1970. */
+  readonly createdAtMs: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly expiresAtMs: number;
+  /** Begun, not over, and agreed to where that is needed. */
+  readonly active: boolean;
+  /** Until it ends. */
+  readonly leftMs: number;
+  /** What it asks for is so now. */
+  readonly obeyed: boolean;
+  /** Why it is obeyed, or not. */
+  readonly because: string;
+  readonly measured: readonly Measured[];
+  /** Thousandths per pool; together 1000. */
+  readonly weights?: Readonly<Record<string, number>>;
+  /** Who was authenticated when it was ordered. */
+  readonly by?: string;
+  readonly ticket?: string;
+  /** Milliseconds of cluster time since 1970. */
+  readonly startsAtMs?: number;
+  readonly breakGlass?: boolean;
+  readonly approval?: {
+    readonly by: string | null;
+    readonly atMs: number | null;
+  };
+  readonly drill?: boolean;
+  readonly told?: readonly ('started' | 'expiring')[];
+}
+
+export interface OverrideList {
+  readonly version: number;
+  readonly items: readonly OverrideItem[];
+}
+
+export interface OverrideOne {
+  readonly override: Override;
+  readonly version: number;
+  /** Begun, not over, and agreed to where that is needed. */
+  readonly active: boolean;
+  /** Until it ends. */
+  readonly leftMs: number;
+  /** What it asks for is so now. */
+  readonly obeyed: boolean;
+  /** Why it is obeyed, or not. */
+  readonly because: string;
+  readonly measured: readonly Measured[];
+}
+
+export interface Undo {
+  readonly cli: string;
+  readonly curl: string;
+}
+
+export interface Ordered {
+  readonly override: Override;
+  /** Of all orders together, once this one stands. */
+  readonly version: number;
+  readonly expiresAt: string;
+  /** Nothing was written. */
+  readonly dryRun: boolean;
+  /** `needed`: not in force before a second person agrees. */
+  readonly approval: 'not-needed' | 'needed' | 'given';
+  /** Safety rules in the way: those that break-glass passes, or that a dry run would meet. */
+  readonly refusals: readonly Refusal[];
+  readonly undo: Undo | null;
+  readonly forecast: Forecast | null;
+  readonly notes: readonly string[];
+}
+
+export interface Refusal {
+  readonly service: string;
+  readonly pool: string;
+  readonly rule: string;
+  readonly risk: 'low' | 'high';
+  readonly because: string;
+  readonly againAtMs: number | null;
+  readonly counterfactual: string;
+}
+
+export interface Hold {
+  readonly service: string;
+  readonly pool: string;
+  readonly hold: string;
+  readonly because: string;
+}
+
+export interface Forecast {
+  readonly steps: readonly {
+    readonly afterMs: number;
+    readonly v: number;
+    readonly because: string;
+    readonly changes: readonly {
+      readonly service: string;
+      readonly before: Route;
+      readonly after: Route;
+    }[];
+    readonly holds: readonly Hold[];
+  }[];
+  readonly services: readonly {
+    readonly service: string;
+    readonly mode: 'observe' | 'advise' | 'auto';
+    readonly before: Route;
+    readonly after: Route;
+    readonly writes: readonly {
+      readonly provider: string;
+      readonly before: Route;
+      readonly after: Route;
+    }[];
+    readonly capacity: {
+      readonly load: number;
+      readonly capacity: number;
+      readonly leftPercent: number;
+      readonly source: 'configured' | 'reported';
+      readonly because: string;
+    } | null;
+    readonly converge: {
+      readonly p50Ms: number;
+      readonly p99Ms: number;
+      readonly samples: number;
+      readonly source: 'history' | 'worst-case';
+    } | null;
+  }[];
+  readonly refusals: readonly Refusal[];
+  readonly holds: readonly Hold[];
+  readonly pages: readonly {
+    readonly severity: 'critical' | 'warning' | 'info';
+    readonly type: string;
+    readonly summary: string;
+  }[];
+  readonly notes: readonly string[];
+}
+
+export interface Report {
+  /** What the whole service bears now, in a unit of your choice. */
+  readonly load?: number;
+  /** What each pool can bear, in the unit of the load. */
+  readonly capacity: Readonly<Record<string, number>>;
+  /** It counts for so long: 10s to 1h. */
+  readonly ttl: string;
+}
+
+export interface Reported {
+  readonly load: number | null;
+  readonly capacity: Readonly<Record<string, number>>;
+  /** Milliseconds of cluster time since 1970. */
+  readonly atMs: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly expiresAtMs: number;
+  readonly by: string;
+}
+
+export interface ReportedOne {
+  readonly service: string;
+  readonly reported: Reported;
+  readonly version: number;
+}
+
+export interface ReportList {
+  readonly version: number;
+  readonly services: Readonly<
+    Record<
+      string,
+      {
+        readonly load: number | null;
+        readonly capacity: Readonly<Record<string, number>>;
+        /** Milliseconds of cluster time since 1970. */
+        readonly atMs: number;
+        /** Milliseconds of cluster time since 1970. */
+        readonly expiresAtMs: number;
+        readonly by: string;
+        readonly fresh: boolean;
+        readonly leftMs: number;
+      }
+    >
+  >;
+}
+
+export interface Self {
+  readonly region: string;
+  readonly replica: string;
+  readonly boot: string;
+  readonly role: 'coordinator' | 'standby';
+  readonly epoch: number;
+  readonly canVote: boolean;
+  readonly canDecide: boolean;
+  readonly because: string;
+  readonly [more: string]: unknown;
+}
+
+export interface PoolStatus {
+  readonly name: string;
+  readonly region: string;
+  readonly share: number | null;
+  readonly configuredShare: number;
+  readonly verdict: 'up' | 'out' | 'unknown';
+  readonly cause: 'up' | 'unready' | 'down' | 'suspect' | 'unknown';
+  readonly up: number;
+  readonly unknown: number;
+  readonly total: number;
+  readonly minUp: number;
+  readonly gray: number;
+  readonly gate: 'open' | 'closed';
+  readonly because: string;
+  readonly targets: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly verdict: 'up' | 'unready' | 'down' | 'suspect' | 'unknown';
+    readonly [more: string]: unknown;
+  }[];
+  readonly [more: string]: unknown;
+}
+
+export interface ServiceStatus {
+  readonly name: string;
+  readonly mode: 'observe' | 'advise' | 'auto';
+  readonly provider: string;
+  readonly ttlS: number;
+  readonly route: Route | null;
+  readonly fence: number | null;
+  readonly because: string;
+  readonly pools: readonly PoolStatus[];
+  readonly [more: string]: unknown;
+}
+
+export interface Status {
+  readonly cluster: {
+    readonly name: string;
+    readonly version: number;
+    readonly goals: {
+      readonly detectionMs: number;
+      readonly convergenceMs: number;
+    };
+    readonly [more: string]: unknown;
+  };
+  /** Milliseconds of cluster time since 1970. */
+  readonly clusterTimeMs: number;
+  readonly self: Self;
+  readonly coordinator: {
+    readonly region: string;
+    readonly replica: string;
+    readonly epoch: number;
+    readonly released: boolean;
+    readonly [more: string]: unknown;
+  } | null;
+  readonly decision: {
+    readonly v: number;
+    readonly epoch: number;
+    /** Milliseconds of cluster time since 1970. */
+    readonly atMs: number;
+    readonly because: string;
+    readonly [more: string]: unknown;
+  } | null;
+  readonly services: readonly ServiceStatus[];
+  readonly holds: readonly Hold[];
+  readonly votes: {
+    readonly vantages: readonly {
+      readonly region: string;
+      readonly replica: string;
+      readonly ageMs: number | null;
+      readonly [more: string]: unknown;
+    }[];
+    readonly [more: string]: unknown;
+  };
+  readonly overrides: OverrideList;
+  readonly incidents: readonly {
+    readonly id: string;
+    readonly kind: string;
+    readonly region: string;
+    readonly because: string;
+    readonly closedAtMs: number | null;
+    readonly [more: string]: unknown;
+  }[];
+  readonly [more: string]: unknown;
+}
+
+export interface Alive {
+  readonly status: 'pass' | 'fail';
+  readonly because?: string;
+  readonly [more: string]: unknown;
+}
+
+export interface Operations {
+  /** This process answers */
+  readonly alive: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: Alive;
+    };
+  };
+  /** Configured and listening; never the store, peers or a quorum */
+  readonly ready: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: Alive;
+    };
+  };
+  /** In the text format of Prometheus */
+  readonly metrics: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: string;
+    };
+  };
+  /** What this replica knows now: health, routes, orders, holds, votes, incidents */
+  readonly getStatus: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: Status;
+    };
+  };
+  /** All orders, and whether each is obeyed */
+  readonly listOverrides: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: OverrideList;
+    };
+  };
+  /** Give an order */
+  readonly createOverride: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: {
+      /** `true`: judges and foretells, writes nothing, answers 200. */
+      readonly dryRun?: 'true' | 'false';
+    };
+    readonly headers: {
+      /** A fresh random text per order. Needed unless this is a dry run. */
+      readonly 'Idempotency-Key'?: string;
+    };
+    readonly body: OverrideOrder;
+    readonly replies: {
+      readonly 200: Ordered;
+      readonly 201: Ordered;
+    };
+  };
+  /** One order, with what health says of the same pools */
+  readonly getOverride: {
+    readonly path: {
+      /** The id of the order. */
+      readonly id: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: OverrideOne;
+    };
+  };
+  /** Give an order under an id of your choice, or replace one */
+  readonly putOverride: {
+    readonly path: {
+      /** The id of the order. */
+      readonly id: string;
+    };
+    readonly query: {
+      /** `true`: judges and foretells, writes nothing, answers 200. */
+      readonly dryRun?: 'true' | 'false';
+    };
+    readonly headers: {
+      /** The entity tag that was read: of this order, or of all of them; `*`: whatever it is. Needed where the order exists. */
+      readonly 'If-Match'?: string;
+      /** `*`: only if no order has this id. */
+      readonly 'If-None-Match'?: '*';
+    };
+    readonly body: OverrideOrder;
+    readonly replies: {
+      readonly 200: Ordered;
+      readonly 201: Ordered;
+    };
+  };
+  /** End an order */
+  readonly deleteOverride: {
+    readonly path: {
+      /** The id of the order. */
+      readonly id: string;
+    };
+    readonly query: {
+      /** `true`: judges and foretells, writes nothing, answers 200. */
+      readonly dryRun?: 'true' | 'false';
+    };
+    readonly headers: {
+      /** The entity tag that was read: of this order, or of all of them; `*`: whatever it is. Needed where the order exists. */
+      readonly 'If-Match'?: string;
+    };
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: Ordered;
+    };
+  };
+  /** Agree to an order that takes a second person */
+  readonly approveOverride: {
+    readonly path: {
+      /** The id of the order. */
+      readonly id: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: {
+      /** The entity tag that was read: of this order, or of all of them; `*`: whatever it is. Needed where the order exists. */
+      readonly 'If-Match'?: string;
+    };
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: Ordered;
+    };
+  };
+  /** What was reported of load and capacity, by service */
+  readonly listReports: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: ReportList;
+    };
+  };
+  /** Report the load of a service and what its pools can bear */
+  readonly putReport: {
+    readonly path: {
+      /** The name of the service. */
+      readonly service: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: Report;
+    readonly replies: {
+      readonly 200: ReportedOne;
+    };
+  };
+  /** This document */
+  readonly openApi: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: {
+        readonly openapi: '3.1.0';
+        readonly paths: Readonly<Record<string, unknown>>;
+      };
+    };
+  };
+}
+
+export type OperationId = keyof Operations;
+
+/** Where each operation is; `{name}` stands for a parameter of the path. */
+export const OPERATIONS = {
+  alive: { method: 'GET', path: '/healthz' },
+  ready: { method: 'GET', path: '/readyz' },
+  metrics: { method: 'GET', path: '/metrics' },
+  getStatus: { method: 'GET', path: '/v1/status' },
+  listOverrides: { method: 'GET', path: '/v1/overrides' },
+  createOverride: { method: 'POST', path: '/v1/overrides' },
+  getOverride: { method: 'GET', path: '/v1/overrides/{id}' },
+  putOverride: { method: 'PUT', path: '/v1/overrides/{id}' },
+  deleteOverride: { method: 'DELETE', path: '/v1/overrides/{id}' },
+  approveOverride: { method: 'POST', path: '/v1/overrides/{id}/approve' },
+  listReports: { method: 'GET', path: '/v1/reports' },
+  putReport: { method: 'PUT', path: '/v1/reports/{service}' },
+  openApi: { method: 'GET', path: '/openapi.json' },
+} as const satisfies Record<OperationId, { method: string; path: string }>;
