@@ -1,9 +1,10 @@
 // The service of one replica, from a checked configuration to something that runs: opens what the configuration names, in order, and closes it in reverse.
 // Knows no policy and no protocol; src/replica.ts wires the core, this file gives it real adapters.
 import { tokenAccess } from './api/auth.ts';
+import type { HealthFacts } from './api/health-detail.ts';
 import { createOverrideWriter } from './api/overrides.ts';
 import { createApi } from './api/server.ts';
-import { statusNow, talliesNow, type Viewing } from './api/view.ts';
+import { fleetNow, statusNow, talliesNow, type Viewing } from './api/view.ts';
 import { joinProblems } from './config/check.ts';
 import { type Problem, renderProblem } from './config/problem.ts';
 import { paceIn } from './config/providers/index.ts';
@@ -11,7 +12,7 @@ import { reloadConfig } from './config/reload.ts';
 import type { ReplicaConfig } from './config/schema.ts';
 import { createConvergeDuties } from './converge/duties.ts';
 import { createConvergeWatcher } from './converge/watcher.ts';
-import { beatKey, placeOf } from './coordinate/keys.ts';
+import { beatKey, KEYS, placeOf } from './coordinate/keys.ts';
 import { applyMembers } from './coordinate/members.ts';
 import type { Sight } from './coordinate/read.ts';
 import { createSigner } from './coordinate/signing.ts';
@@ -125,6 +126,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       gate: gate?.status() ?? null,
       paths: replica.paths(),
       nowMs: coordinator.nowMs(),
+      wallMs: ports.clock.wallMs(),
     });
   };
 
@@ -167,6 +169,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     replica: name,
     boot,
     signer,
+    version,
     providers,
     arrivals: paceIn(config).arrivals ?? {},
     ...(config.canaries === undefined ? {} : { canaries: config.canaries }),
@@ -277,6 +280,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   };
 
   // Anchors come with the cluster's configuration, and change with it.
+  let loopDelayMs: number | null = null;
   let checking: { anchors: string; check: SelfCheck } | null = null;
   const selfCheck = (cluster: ClusterConfig): void => {
     const anchors = cluster.regions.find((r) => r.name === region)?.anchors ?? [];
@@ -288,11 +292,40 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
         ports,
         anchors,
         context: { ...looking, timeoutMs: ANCHOR_TIMEOUT_MS, connectTimeoutMs: ANCHOR_TIMEOUT_MS },
-        onFacts: (facts) => replica.facts(facts),
+        onFacts(facts) {
+          loopDelayMs = facts.loopDelayP99Ms;
+          replica.facts(facts);
+        },
       }),
     };
   };
   ends.working.push(() => checking?.check.stop());
+
+  const healthFacts = (): HealthFacts => {
+    const sight = replica.coordinator.lastSight();
+    const answeredAgoMs = ports.clock.monoMs() - seenAtMs;
+    const age = (key: string): number | null => (sight === null ? null : sight.ageMs(key) + answeredAgoMs);
+    return {
+      version,
+      status: viewed(statusNow),
+      cluster: sight?.cluster ?? null,
+      fleet: viewed(fleetNow),
+      wallMs: ports.clock.wallMs(),
+      store: {
+        kind: config.store.kind,
+        answeredAgoMs,
+        lastTookMs: store.lastTookMs(),
+        beatAgeMs: age(beatKey(region, name)),
+        complaint: store.complaint(),
+        rev: sight?.rev ?? null,
+      },
+      leaderAgeMs: age(KEYS.leader),
+      loopDelayMs,
+      paging: desk.backlog(),
+      recorder: recorder?.standing() ?? null,
+      paths: replica.paths(),
+    };
+  };
 
   const api = await createApi({
     ports,
@@ -307,6 +340,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),
       cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
       clusterNowMs: () => replica.coordinator.nowMs(),
+      health: () => healthFacts(),
     },
   });
   ends.working.push(() => api.close(API_GRACE_MS));
@@ -321,6 +355,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     },
     get overrides() {
       return replica.coordinator.lastSight()?.overrides ?? null;
+    },
+    get versions() {
+      return viewed(fleetNow)?.versions.length ?? 0;
     },
     get nowMs() {
       return replica.coordinator.nowMs();

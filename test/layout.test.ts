@@ -63,6 +63,7 @@ const show = (imports: readonly Import[]): readonly string[] => imports.map((i) 
 const PURE_ROOMS = ['src/health/', 'src/decide/', 'policies/'];
 const PURE_FILES = [
   'src/model.ts',
+  'src/api/health-detail.ts',
   'src/publish/batches.ts',
   'src/publish/paths.ts',
   'src/publish/plan.ts',

@@ -7,6 +7,7 @@ import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ClusterConfig } from '../model.ts';
 import { type Access, type Caller, demand, type Principal, type Role } from './access.ts';
+import type { HealthFacts } from './health-detail.ts';
 import type { OverrideWriter } from './overrides.ts';
 import type { StatusDocument } from './status.ts';
 
@@ -18,6 +19,8 @@ export interface ApiView {
   ready(): { ok: boolean; why: string };
   cluster(): ClusterConfig | null;
   clusterNowMs(): number;
+  /** How everything that this replica depends on stands. */
+  health(): HealthFacts;
 }
 
 export interface RouteOptions {

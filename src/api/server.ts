@@ -4,12 +4,14 @@
 import type { Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { errorText, Fault } from '../errors.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Ports, Timer } from '../ports.ts';
 import { PROBLEM_TYPE, problemOf, refusal } from './problem.ts';
 import { addRoutes, type RouteOptions } from './route.ts';
 import { routesOf } from './routes/index.ts';
 
-export interface ApiOptions extends Pick<RouteOptions, 'view' | 'submit' | 'metrics' | 'log' | 'access'> {
+export interface ApiOptions extends Pick<RouteOptions, 'view' | 'submit' | 'log' | 'access'> {
+  metrics: RouteOptions['metrics'] & Pick<Metrics, 'apiRequest'>;
   ports: Ports;
   /** Address to listen on. */
   host: string;
@@ -33,6 +35,7 @@ const CONNECTIONS_MAX = 256;
 const REQUESTS_PER_CONNECTION_MAX = 1_000;
 const GRACE_MS = 4_000;
 const REAP_EVERY_MS = 50;
+const EVENTS = '/v1/events';
 
 /** Nothing here is a page: no script, frame, guess of a type, cache or cookie. */
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
@@ -94,6 +97,11 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
 
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
+  });
+  // A stream of events lasts as long as its client likes: that is no answer's time.
+  app.addHook('onResponse', async ({ method, is404, routeOptions }, { statusCode: code, elapsedTime: tookMs }) => {
+    const route = is404 ? null : (routeOptions.url ?? null);
+    if (route !== EVENTS) options.metrics.apiRequest({ route, method, code, tookMs });
   });
   app.setNotFoundHandler((request, reply) => reply.code(404).type(PROBLEM_TYPE).send(refusal(404, request.id)));
   app.setErrorHandler((error, request, reply) => {

@@ -7,6 +7,7 @@ import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
 import { type Heard, isFresh } from '../health/chamber.ts';
 import { configHash } from '../health/config-hash.ts';
+import { type Fleet, fleetOf } from '../health/fleet.ts';
 import { tally } from '../health/quorum.ts';
 import type { AppliedRecord, ClusterConfig, PoolTally, Vote } from '../model.ts';
 import { type PathsView, type SelfStatus, type StatusDocument, statusDocument } from './status.ts';
@@ -27,6 +28,8 @@ export interface Viewing {
   paths?: PathsView | null;
   /** Cluster time. */
   nowMs: number;
+  /** What this machine's own clock shows. */
+  wallMs: number;
 }
 
 const aged = ({ sight, seenAgoMs }: Viewing): readonly Heard[] =>
@@ -35,6 +38,11 @@ const aged = ({ sight, seenAgoMs }: Viewing): readonly Heard[] =>
 /** Every target's count as it stands now; empty before a cluster is known. */
 export const talliesNow = (viewing: Viewing): readonly PoolTally[] =>
   viewing.sight.cluster === null ? [] : tally(viewing.sight.cluster, aged(viewing), viewing.nowMs, true);
+
+/** What the replicas that are heard say of themselves; nobody is, before a cluster is known. */
+export const fleetNow = (viewing: Viewing): Fleet =>
+  // The beats' clocks are compared with ours as it was when they were read.
+  fleetOf(viewing.sight.heard, viewing.wallMs - viewing.seenAgoMs, (viewing.sight.cluster?.policy.freshMs ?? 0) - viewing.seenAgoMs);
 
 const seconds = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(1)} s` : 'longer than anybody here remembers');
 

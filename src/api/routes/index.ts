@@ -1,5 +1,6 @@
 // The table of everything the API offers.
 import type { ApiRoute, RouteOptions } from '../route.ts';
+import { healthDetailRoutes } from './health-detail.ts';
 import { overrideRoutes } from './overrides.ts';
 import { processRoutes } from './process.ts';
 import { statusRoutes } from './status.ts';
@@ -8,4 +9,5 @@ export const routesOf = (options: RouteOptions): readonly ApiRoute[] => [
   ...processRoutes(options),
   ...statusRoutes(options),
   ...overrideRoutes(options),
+  ...healthDetailRoutes(options),
 ];
