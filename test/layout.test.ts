@@ -60,7 +60,7 @@ const show = (imports: readonly Import[]): readonly string[] => imports.map((i) 
 // ---- the graph ----
 
 /** No clock, no randomness, no IO, and nothing imported that has them. */
-const PURE_ROOMS = ['src/health/', 'src/decide/', 'policies/'];
+const PURE_ROOMS = ['src/health/', 'src/decide/', 'policies/', 'src/doctor/checks/'];
 const PURE_FILES = [
   'src/model.ts',
   'src/api/health-detail.ts',
@@ -79,6 +79,9 @@ const PURE_FILES = [
   'src/config/arithmetic.ts',
   'src/config/words.ts',
   'src/dns/address.ts',
+  'src/doctor/check.ts',
+  'src/doctor/index.ts',
+  'src/doctor/tools.ts',
   'src/paging/alone.ts',
   'src/paging/belief.ts',
   'src/paging/break-glass.ts',
