@@ -409,12 +409,20 @@ const testPage = (config: ReplicaConfig, ports: Ports): Page => {
   };
 };
 
+const tokenIn = (file: string): string => {
+  try {
+    return readSecret(file);
+  } catch (error) {
+    throw new NotLooked(`its API cannot be asked without a token: ${errorText(error)}`);
+  }
+};
+
 const askReplica = async (http: Http, config: ReplicaConfig, { timers }: Ports): Promise<{ status: string; notes: readonly string[] }> => {
   const { host, port } = config.api;
   const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
   const url = `${'tls' in config.api && config.api.tls !== undefined ? 'https' : 'http'}://${address}:${port}/api/health/detail`;
   const file = 'tokenFile' in config.api && typeof config.api.tokenFile === 'string' ? config.api.tokenFile : null;
-  const authorization = file === null ? {} : { authorization: `Bearer ${readSecret(file)}` };
+  const authorization = file === null ? {} : { authorization: `Bearer ${tokenIn(file)}` };
   const reply = await withDeadline(timers, LOOK_MS, url, (signal) => http.fetch(url, { headers: authorization, signal })).catch(
     (error: unknown) => {
       throw new NotLooked(`no replica of this file answers here: ${errorText(error)}`);

@@ -112,7 +112,11 @@ export const storeChecks: readonly Row[] = [
     todo: 'etcdctl endpoint status --cluster -w table',
     look: (tools) => tools.etcd(),
     judge: ({ members }) => spoken(members).flatMap(spaceOf),
-    ok: ({ members }) => `at most ${Math.round(Math.max(0, ...spoken(members).map((m) => m.dbBytes)) / MIB)} MiB at a member`,
+    ok({ members }) {
+      const largest = Math.round(Math.max(0, ...spoken(members).map((m) => m.dbBytes)) / MIB);
+      const isTold = spoken(members).every(({ quotaBytes }) => quotaBytes !== null);
+      return `at most ${largest} MiB at a member${isTold ? '' : '; etcd before 3.6 does not tell its quota, 2048 MiB were assumed'}`;
+    },
   }),
   row({
     id: 'etcd-versions',
