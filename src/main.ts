@@ -6,6 +6,7 @@ import type { AckOptions } from './command/ack.ts';
 import type { AdoptOptions } from './command/adopt.ts';
 import type { ApplyOptions } from './command/apply.ts';
 import { addCredentialCommands } from './command/credentials.ts';
+import type { DoctorOptions } from './command/doctor.ts';
 import type { ImportOptions } from './command/import.ts';
 import { type Given, type Importer, importers } from './command/importers.ts';
 import type { KeygenOptions } from './command/keygen.ts';
@@ -162,6 +163,9 @@ const plan = async (options: PlanOptions): Promise<void> => {
 const own = async (options: OwnOptions): Promise<void> => {
   process.exitCode = await (await import('./command/own.ts')).own(options, desk());
 };
+const doctor = async (options: DoctorOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/doctor.ts')).doctor(options, { ...desk(), version: version() });
+};
 const importWith =
   (importer: Importer) =>
   async (options: ImportOptions & Given): Promise<void> => {
@@ -298,6 +302,14 @@ program
   .option('--config <file>', 'a file with a cluster section; without one, only what was recorded is replayed')
   .option(...JSON_OUT)
   .action(replay);
+program
+  .command('doctor')
+  .description('check a live installation: clocks, store, grants, credentials, votes, versions, paging, what is stale; says what to fix')
+  .requiredOption(...CONFIG)
+  .option('--security', 'only what somebody could use: keys and certificates that end, open files and doors, unsigned votes, the audit')
+  .option('--send-test', 'send one page, marked as a test, to every webhook')
+  .option(...JSON_OUT)
+  .action(doctor);
 const SINCE = ['--since <duration>', 'how far back, e.g. 14d', '14d'] as const;
 program
   .command('report')

@@ -3,7 +3,8 @@
 // Gauges about targets, routes and overrides are filled when scraped from the last state handed in: what left the configuration leaves the scrape.
 // Labels are bounded: beyond a stated number of label sets a counter counts into `other`. Ignores the clock: instants are arguments.
 import { Counter, exponentialBuckets, Gauge, Histogram, Registry } from '@prometheus-io/client';
-import type { FaultReason, Overrides, PoolTally, ProbeSpec, Routing, Verdict } from './model.ts';
+import { activeOverrides } from './decide/override.ts';
+import type { FaultReason, OverrideKind, Overrides, PoolTally, ProbeSpec, Routing, Verdict } from './model.ts';
 
 const DETECTION_EDGES_S = [1, 2, 4, 6, 8, 10, 12, 15, 18, 21, 25, 30, 45, 60];
 const CONVERGENCE_EDGES_S = [2, 5, 10, 15, 20, 30, 40, 50, 60, 75, 90, 120, 300];
@@ -16,13 +17,18 @@ const WRITE_EDGES_S = exponentialBuckets(0.005, 2, 11);
 const SETTLE_EDGES_S = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180];
 const LABEL_SETS_MAX = 5_000;
 const VERDICTS: readonly Verdict[] = ['up', 'unready', 'down', 'suspect', 'unknown'];
-const OVERRIDE_KINDS = ['drain', 'freeze', 'stop'] as const;
+const OVERRIDE_KINDS = ['drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop'] as const satisfies readonly OverrideKind[];
+/** The goal of an answer, 20 ms, is an edge. */
+const API_EDGES_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+const API_METHODS: readonly string[] = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'];
 
 /** What the gauges show. Kept by reference, read at the next scrape. */
 export interface MetricsState {
   tallies: readonly PoolTally[];
   routing: Routing | null;
   overrides: Overrides | null;
+  /** Versions of the program that replicas run; 1 is well, 0 before any is heard. */
+  versions?: number;
   /** Cluster time; expired overrides are not counted as active. */
   nowMs: number;
 }
@@ -78,6 +84,8 @@ export interface Metrics {
   authRefused(how: string): void;
   /** One answer of this replica's gate. */
   gateRequest(form: 'survivor' | 'origin', answer: 'drain' | 'keep' | 'unknown'): void;
+  /** One answer of the API. `route` as it is registered, null where there is none; `method` and `code` as on the wire. */
+  apiRequest(answer: { route: string | null; method: string; code: number; tookMs: number }): void;
   /** Asked at each scrape. */
   gate(state: () => GateGauges): void;
   /** Text for `GET /metrics`. */
@@ -161,8 +169,45 @@ const stateGauges = (registers: Registry[], current: () => MetricsState): void =
     registers,
     collect() {
       const { overrides, nowMs } = current();
-      for (const kind of OVERRIDE_KINDS)
-        this.labels(kind).set((overrides?.items ?? []).filter((item) => item.kind === kind && item.expiresAtMs > nowMs).length);
+      const active = activeOverrides(overrides, nowMs);
+      for (const kind of OVERRIDE_KINDS) this.labels(kind).set(active.filter((item) => item.kind === kind).length);
+    },
+  });
+  overrideGauges(registers, current);
+  new Gauge({
+    name: 'tidegate_version_skew',
+    help: 'Versions of the program beside the first that replicas heard here run; 0 is well',
+    registers,
+    collect() {
+      this.set(Math.max(0, (current().versions ?? 1) - 1));
+    },
+  });
+};
+
+/** One line per order in force; the store holds 200 at most. No free text of humans is a label. */
+const overrideGauges = (registers: Registry[], current: () => MetricsState): void => {
+  new Gauge({
+    name: 'tidegate_override_active_info',
+    help: 'Always 1; one for each override in force',
+    labelNames: ['id', 'kind', 'region', 'service', 'pool', 'drill'],
+    registers,
+    collect() {
+      this.reset();
+      const { overrides, nowMs } = current();
+      for (const { id, kind, scope, drill } of activeOverrides(overrides, nowMs))
+        this.labels(id, kind, scope.region ?? '', scope.service ?? '', scope.pool ?? '', String(drill === true)).set(1);
+    },
+  });
+  new Gauge({
+    name: 'tidegate_override_expires_timestamp_seconds',
+    help: 'When an override that has not expired will, in cluster time; also of those that have not begun or are not agreed to',
+    labelNames: ['id', 'kind'],
+    registers,
+    collect() {
+      this.reset();
+      const { overrides, nowMs } = current();
+      for (const { id, kind, expiresAtMs } of overrides?.items ?? [])
+        if (expiresAtMs > nowMs) this.labels(id, kind).set(expiresAtMs / 1000);
     },
   });
 };
@@ -230,6 +275,19 @@ const providerMetrics = (into: Registry[]): Pick<Metrics, 'providerWrite' | 'pro
   };
 };
 
+/** Answers of the API. Whatever strangers send makes no label of its own: paths and methods that are not offered are `other`. */
+const apiMetrics = (into: Registry[]): Pick<Metrics, 'apiRequest'> => {
+  const seconds = histogram(into, 'api_request_duration', 'Requests to the API, from their head to the end of the answer', API_EDGES_S, [
+    'route',
+    'method',
+    'code',
+  ]);
+  return {
+    apiRequest: ({ route, method, code, tookMs }) =>
+      seconds(tookMs, route ?? 'other', API_METHODS.includes(method) ? method : 'other', String(code)),
+  };
+};
+
 /** A fresh registry and its recorders; nothing is registered globally. `version` is the program's. */
 export const createMetrics = (version = 'unknown'): Metrics => {
   const registry = new Registry();
@@ -285,6 +343,7 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     shadowMoves: (moves) => shadowMoves.inc(moves),
     authRefused: counter(into, 'api_auth_refused_total', 'Requests whose credentials were not accepted, by what they looked like', ['how']),
     gateRequest: counter(into, 'gate_requests_total', 'Answers of the gate', ['form', 'answer']),
+    ...apiMetrics(into),
     gate(state) {
       gate = state;
     },

@@ -228,6 +228,8 @@ export interface Beat {
   suspects: Readonly<Record<EndpointKey, Suspicion>>;
   loopDelayMs: number;
   wallMs: number;
+  /** The program's own version, so that operators see a rollout that stopped halfway. Absent from who runs 0.2 or older. */
+  version?: string;
   signature?: string;
 }
 

@@ -15,6 +15,8 @@ import type { Ports } from './ports.ts';
 import { type ProbeContext, userAgentOf } from './probe/kind.ts';
 import { ensureSecret, readSecret } from './secrets.ts';
 import { openEmbedded } from './store/embedded.ts';
+import type { EtcdOptions } from './store/etcd/index.ts';
+import type { Inspection } from './store/etcd/inspect.ts';
 import { connectStore } from './store/remote.ts';
 import { serveStore } from './store/serve.ts';
 import type { Store } from './store/store.ts';
@@ -42,15 +44,9 @@ export interface Ends {
 
 type EtcdConfig = Extract<ReplicaConfig['store'], { kind: 'etcd' }>;
 
-/** Loaded only when configured: the protocol is heavy. Throws Fault ERR_SECRET or ERR_CONFIG_READ for files that cannot be used. */
-export const openEtcdStore = async (
-  config: EtcdConfig,
-  { ports, log }: Pick<ServeContext, 'ports' | 'log'>,
-  resolve: Resolve,
-): Promise<Store> => {
+const etcdOptions = (config: EtcdConfig, { ports, log }: Pick<ServeContext, 'ports' | 'log'>, resolve: Resolve): EtcdOptions => {
   const { tls, user } = config;
-  const { openEtcd } = await import('./store/etcd/index.ts');
-  return openEtcd({
+  return {
     endpoints: config.endpoints,
     prefix: config.prefix,
     timeoutMs: config.timeoutMs,
@@ -67,8 +63,19 @@ export const openEtcdStore = async (
           },
         }),
     ...(user === undefined ? {} : { user: { name: user.name, password: readSecret(user.passwordFile) } }),
-  });
+  };
 };
+
+/** Loaded only when configured: the protocol is heavy. Throws Fault ERR_SECRET or ERR_CONFIG_READ for files that cannot be used. */
+export const openEtcdStore = async (config: EtcdConfig, context: Pick<ServeContext, 'ports' | 'log'>, resolve: Resolve): Promise<Store> =>
+  (await import('./store/etcd/index.ts')).openEtcd(etcdOptions(config, context, resolve));
+
+/** What each member says of itself, beside the store: for humans. Throws as `openEtcdStore` does. */
+export const lookIntoEtcd = async (
+  config: EtcdConfig,
+  context: Pick<ServeContext, 'ports' | 'log'>,
+  resolve: Resolve,
+): Promise<Inspection> => (await import('./store/etcd/inspect.ts')).inspectEtcd(etcdOptions(config, context, resolve));
 
 const readText = (path: string): string => {
   try {

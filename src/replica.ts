@@ -30,6 +30,8 @@ export interface ReplicaOptions {
   boot: string;
   /** Signs this region's votes and beats; without it they go unsigned. */
   signer?: Signer | null;
+  /** The program's own, told in beats; absent: they do not say. */
+  version?: string;
   /** Verifies what others have signed, for all who read here; absent: one of its own. */
   verifier?: Verifier;
   /** By the names the configuration uses. Without any, this replica votes but does not coordinate. */
@@ -102,6 +104,7 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     replica,
     boot,
     signer: options.signer ?? null,
+    ...(options.version === undefined ? {} : { version: options.version }),
     verifier,
     look: options.look,
     onLook: (key, spec, outcome, lateByMs) => events.look?.(key, spec, outcome, lateByMs),

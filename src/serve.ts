@@ -2,11 +2,12 @@
 // Knows no policy and no protocol; src/replica.ts wires the core, this file gives it real adapters.
 import type { Provider } from '../providers/provider.ts';
 import { createForecaster } from './api/forecaster.ts';
+import type { HealthFacts } from './api/health-detail.ts';
 import { createOverrideWriter } from './api/overrides.ts';
 import { createRecordReader } from './api/record-reader.ts';
 import { createReportWriter } from './api/reports.ts';
 import { createApi } from './api/server.ts';
-import { snapshotNow, statusNow, talliesNow, type Viewing } from './api/view.ts';
+import { fleetNow, snapshotNow, statusNow, talliesNow, type Viewing } from './api/view.ts';
 import { createRefusalJournal } from './audit/refusals.ts';
 import { createAuditDuty } from './audit/retention.ts';
 import { openAccess } from './auth/open.ts';
@@ -17,7 +18,7 @@ import { reloadConfig } from './config/reload.ts';
 import type { ReplicaConfig } from './config/schema.ts';
 import { createConvergeDuties } from './converge/duties.ts';
 import { createConvergeWatcher } from './converge/watcher.ts';
-import { beatKey, placeOf } from './coordinate/keys.ts';
+import { beatKey, KEYS, placeOf } from './coordinate/keys.ts';
 import { applyMembers } from './coordinate/members.ts';
 import type { Sight } from './coordinate/read.ts';
 import { createSigner } from './coordinate/signing.ts';
@@ -134,6 +135,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       gate: gate?.status() ?? null,
       paths: replica.paths(),
       nowMs: coordinator.nowMs(),
+      wallMs: ports.clock.wallMs(),
     });
   };
 
@@ -177,6 +179,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     replica: name,
     boot,
     signer,
+    version,
     providers,
     arrivals: paceIn(config).arrivals ?? {},
     ...(config.canaries === undefined ? {} : { canaries: config.canaries }),
@@ -288,6 +291,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   };
 
   // Anchors come with the cluster's configuration, and change with it.
+  let loopDelayMs: number | null = null;
   let checking: { anchors: string; check: SelfCheck } | null = null;
   const selfCheck = (cluster: ClusterConfig): void => {
     const anchors = cluster.regions.find((r) => r.name === region)?.anchors ?? [];
@@ -299,7 +303,10 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
         ports,
         anchors,
         context: { ...looking, timeoutMs: ANCHOR_TIMEOUT_MS, connectTimeoutMs: ANCHOR_TIMEOUT_MS },
-        onFacts: (facts) => replica.facts(facts),
+        onFacts(facts) {
+          loopDelayMs = facts.loopDelayP99Ms;
+          replica.facts(facts);
+        },
       }),
     };
   };
@@ -333,6 +340,32 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     onRefusedOnce: metrics.authRefused,
   });
   ends.open.push(() => access.close());
+  const healthFacts = (): HealthFacts => {
+    const sight = replica.coordinator.lastSight();
+    const answeredAgoMs = ports.clock.monoMs() - seenAtMs;
+    const age = (key: string): number | null => (sight === null ? null : sight.ageMs(key) + answeredAgoMs);
+    return {
+      version,
+      status: viewed(statusNow),
+      cluster: sight?.cluster ?? null,
+      fleet: viewed(fleetNow),
+      wallMs: ports.clock.wallMs(),
+      store: {
+        kind: config.store.kind,
+        answeredAgoMs,
+        lastTookMs: store.lastTookMs(),
+        beatAgeMs: age(beatKey(region, name)),
+        complaint: store.complaint(),
+        rev: sight?.rev ?? null,
+      },
+      leaderAgeMs: age(KEYS.leader),
+      loopDelayMs,
+      paging: desk.backlog(),
+      recorder: recorder?.standing() ?? null,
+      paths: replica.paths(),
+    };
+  };
+
   const api = await createApi({
     ports,
     log,
@@ -354,6 +387,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),
       cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
       clusterNowMs,
+      health: () => healthFacts(),
     },
   });
   ends.working.push(() => api.close(API_GRACE_MS));
@@ -368,6 +402,9 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     },
     get overrides() {
       return replica.coordinator.lastSight()?.overrides ?? null;
+    },
+    get versions() {
+      return viewed(fleetNow)?.versions.length ?? 0;
     },
     get nowMs() {
       return replica.coordinator.nowMs();

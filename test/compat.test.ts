@@ -137,6 +137,7 @@ describe('a record that 0.1 wrote', () => {
       role: { role: 'coordinator' as const, epoch: 1 },
       vote: null,
       nowMs,
+      wallMs: nowMs,
     };
     const text = JSON.stringify(statusNow(viewing));
     for (const words of ['5-eu-west', 'drain-us', 'web.example.test', 'api.example.test', (OLD.incident.value as Incident).because])

@@ -60,10 +60,11 @@ const show = (imports: readonly Import[]): readonly string[] => imports.map((i) 
 // ---- the graph ----
 
 /** No clock, no randomness, no IO, and nothing imported that has them. */
-const PURE_ROOMS = ['src/health/', 'src/decide/', 'src/whatif/', 'policies/'];
+const PURE_ROOMS = ['src/health/', 'src/decide/', 'src/whatif/', 'policies/', 'src/doctor/checks/'];
 const PURE_FILES = [
   'src/model.ts',
   'src/api/dossier.ts',
+  'src/api/health-detail.ts',
   'src/publish/batches.ts',
   'src/publish/paths.ts',
   'src/publish/plan.ts',
@@ -79,6 +80,9 @@ const PURE_FILES = [
   'src/config/arithmetic.ts',
   'src/config/words.ts',
   'src/dns/address.ts',
+  'src/doctor/check.ts',
+  'src/doctor/index.ts',
+  'src/doctor/tools.ts',
   'src/paging/alone.ts',
   'src/paging/belief.ts',
   'src/paging/break-glass.ts',

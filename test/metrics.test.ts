@@ -129,3 +129,49 @@ test('of a gate: answers by form, its age, whether it sees the store; nothing wh
   expect(sample(text, 'tidegate_gate_sees_store{gate="own"}')).toBe(1);
   expect(sample(text, 'tidegate_gate_drained_pools{gate="own"}')).toBe(2);
 });
+
+describe('the API', () => {
+  test('is timed by route, method and code; what strangers make up is one label', async () => {
+    const metrics = createMetrics();
+    metrics.apiRequest({ route: '/v1/overrides/:id', method: 'PUT', code: 200, tookMs: 20 });
+    for (let n = 0; n < 50; n++) metrics.apiRequest({ route: null, method: `M${n}`, code: 404, tookMs: 1 });
+    const text = await metrics.text();
+    expect(sample(text, 'tidegate_api_request_duration_seconds_bucket{le="0.02",route="/v1/overrides/:id",method="PUT",code="200"}')).toBe(
+      1,
+    );
+    expect(sample(text, 'tidegate_api_request_duration_seconds_count{route="other",method="other",code="404"}')).toBe(50);
+  });
+});
+
+describe('orders and versions', () => {
+  test('each order in force has its line, each that has not expired its instant', async () => {
+    const metrics = createMetrics();
+    const item = { scope: { region: 'eu' }, reason: 'r', owner: 'o', createdAtMs: 0 } as const;
+    const items = [
+      { ...item, id: 'now', kind: 'evacuate', expiresAtMs: 60_000 },
+      { ...item, id: 'later', kind: 'drain', startsAtMs: 50_000, expiresAtMs: 90_000, drill: true },
+      { ...item, id: 'unagreed', kind: 'pin', approval: { by: null, atMs: null }, expiresAtMs: 90_000 },
+      { ...item, id: 'over', kind: 'drain', expiresAtMs: 5000 },
+    ] as const;
+    metrics.state({ tallies: [], routing: null, overrides: { version: 1, nonce: 'n', items }, nowMs: 10_000 });
+    const text = await metrics.text();
+    expect(text.match(/tidegate_override_active_info\{id="(.*?)"/g)).toEqual(['tidegate_override_active_info{id="now"']);
+    expect(sample(text, 'tidegate_override_active{kind="evacuate"}')).toBe(1);
+    expect(sample(text, 'tidegate_override_active{kind="pin"}')).toBe(0);
+    expect(sample(text, 'tidegate_override_expires_timestamp_seconds{id="now",kind="evacuate"}')).toBe(60);
+    expect(sample(text, 'tidegate_override_expires_timestamp_seconds{id="later",kind="drain"}')).toBe(90);
+    expect(text).not.toContain('id="over"');
+  });
+
+  test('one version is no skew, and neither is none', async () => {
+    const metrics = createMetrics();
+    for (const [versions, skew] of [
+      [0, 0],
+      [1, 0],
+      [3, 2],
+    ] as const) {
+      metrics.state({ tallies: [], routing: null, overrides: null, versions, nowMs: 0 });
+      expect(sample(await metrics.text(), 'tidegate_version_skew')).toBe(skew);
+    }
+  });
+});

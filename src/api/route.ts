@@ -11,6 +11,7 @@ import type { ClusterConfig } from '../model.ts';
 import { type Access, type Caller, demand, type Principal, type Role } from './access.ts';
 import type { Forecaster } from './forecaster.ts';
 import type { Foresee } from './foresight.ts';
+import type { HealthFacts } from './health-detail.ts';
 import type { RouteSchema } from './openapi.ts';
 import type { OverrideWriter } from './overrides.ts';
 import type { RecordReader } from './record-reader.ts';
@@ -25,6 +26,8 @@ export interface ApiView {
   ready(): { ok: boolean; why: string };
   cluster(): ClusterConfig | null;
   clusterNowMs(): number;
+  /** How everything that this replica depends on stands. */
+  health(): HealthFacts;
 }
 
 export interface RouteOptions {

@@ -8,6 +8,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyServerOptions, fas
 import { readCertificate, type TlsFiles, watchCertificate } from '../auth/serving-certificate.ts';
 import { type ApiLimits, LIMITS } from '../config/api.ts';
 import { errorText, Fault } from '../errors.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Ports, Timer } from '../ports.ts';
 import { PROBLEM_TYPE, problemOf, refusal } from './problem.ts';
 import { addRoutes, callerKey, type RouteOptions } from './route.ts';
@@ -16,8 +17,9 @@ import { routesOf } from './routes/index.ts';
 export interface ApiOptions
   extends Pick<
     RouteOptions,
-    'view' | 'submit' | 'reports' | 'snapshot' | 'records' | 'whatIf' | 'metrics' | 'log' | 'access' | 'version' | 'forecast'
+    'view' | 'submit' | 'reports' | 'snapshot' | 'records' | 'whatIf' | 'log' | 'access' | 'version' | 'forecast'
   > {
+  metrics: RouteOptions['metrics'] & Pick<Metrics, 'apiRequest'>;
   ports: Ports;
   /** Address to listen on. */
   host: string;
@@ -47,6 +49,7 @@ const CONNECTIONS_MAX = 256;
 const REQUESTS_PER_CONNECTION_MAX = 1_000;
 const GRACE_MS = 4_000;
 const REAP_EVERY_MS = 50;
+const EVENTS = '/v1/events';
 
 const HTTP_LIMITS = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_MS, connectionsCheckingInterval: 1_000 };
 
@@ -142,6 +145,11 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
 
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
+  });
+  // A stream of events lasts as long as its client likes: that is no answer's time.
+  app.addHook('onResponse', async ({ method, is404, routeOptions }, { statusCode: code, elapsedTime: tookMs }) => {
+    const route = is404 ? null : (routeOptions.url ?? null);
+    if (route !== EVENTS) options.metrics.apiRequest({ route, method, code, tookMs });
   });
   app.setNotFoundHandler((request, reply) => reply.code(404).type(PROBLEM_TYPE).send(refusal(404, request.id)));
   app.setErrorHandler((error, request, reply) => {

@@ -160,7 +160,16 @@ export interface StatusDocument {
   providers?: readonly ProviderStatus[];
   holds: readonly { service: string; pool: string; hold: HoldName; because: string }[];
   votes: {
-    vantages: readonly { region: string; replica: string; boot: string; ageMs: number | null; configVersion: number; self: Vote['self'] }[];
+    vantages: readonly {
+      region: string;
+      replica: string;
+      boot: string;
+      ageMs: number | null;
+      configVersion: number;
+      /** The program that it runs; null: it does not say, or is not heard. */
+      version: string | null;
+      self: Vote['self'];
+    }[];
     matrix: Matrix;
     refused: readonly { key: string; because: string }[];
   };
@@ -306,12 +315,13 @@ export const statusDocument = (input: StatusInput): StatusDocument => {
     ...(input.paths == null ? {} : { providers: input.paths.providers() }),
     holds: holdsOf(services),
     votes: {
-      vantages: input.votes.map(({ region, replica, vote, ageMs }) => ({
+      vantages: input.votes.map(({ region, replica, vote, beat, ageMs }) => ({
         region,
         replica,
         boot: vote.boot,
         ageMs: known(ageMs),
         configVersion: vote.configVersion,
+        version: beat?.version ?? null,
         self: vote.self,
       })),
       matrix: matrixOf(cluster, input.votes, tallies),

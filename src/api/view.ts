@@ -8,6 +8,7 @@ import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
 import { type Heard, isFresh } from '../health/chamber.ts';
 import { configHash } from '../health/config-hash.ts';
+import { type Fleet, fleetOf } from '../health/fleet.ts';
 import { tally } from '../health/quorum.ts';
 import type { AppliedRecord, ClusterConfig, PoolTally, Vote } from '../model.ts';
 import { type PathsView, type SelfStatus, type StatusDocument, statusDocument } from './status.ts';
@@ -28,6 +29,8 @@ export interface Viewing {
   paths?: PathsView | null;
   /** Cluster time. */
   nowMs: number;
+  /** What this machine's own clock shows. */
+  wallMs: number;
 }
 
 const aged = ({ sight, seenAgoMs }: Viewing): readonly Heard[] =>
@@ -44,6 +47,10 @@ export const snapshotNow = (viewing: Viewing): Snapshot | null => {
   const by = leader === null ? `${region}/${replica}` : `${leader.region}/${leader.replica}`;
   return snapshotOf(sight, { epoch: role.epoch, by, nonce: 'seen' }, aged(viewing));
 };
+/** What the replicas that are heard say of themselves; nobody is, before a cluster is known. */
+export const fleetNow = (viewing: Viewing): Fleet =>
+  // The beats' clocks are compared with ours as it was when they were read.
+  fleetOf(viewing.sight.heard, viewing.wallMs - viewing.seenAgoMs, (viewing.sight.cluster?.policy.freshMs ?? 0) - viewing.seenAgoMs);
 
 const seconds = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(1)} s` : 'longer than anybody here remembers');
 

@@ -54,7 +54,7 @@ const READ_MS = 10_000;
 const ALONE_MAX = 50;
 
 /** The store as `plan` needs it. Throws Fault ERR_CONFIG when it holds no cluster, and what the store throws. */
-const decidedIn = async (store: Store, { timers, clock }: Ports): Promise<Decided> => {
+export const decidedIn = async (store: Store, { timers, clock }: Ports): Promise<Decided> => {
   const query = { keys: [KEYS.members, KEYS.routing, KEYS.override], prefixes: ['applied/'] };
   const { kvs } = await withDeadline(timers, STORE_MS, 'reading the store', (signal) => store.get(query, signal));
   const value = <T>(key: string): T | null => (kvs.find((kv) => kv.key === key)?.value as T | undefined) ?? null;
@@ -112,7 +112,7 @@ const lookAt = async (
   }
 };
 
-const lookAll = async (
+export const lookAll = async (
   ports: Ports,
   providers: OpenedProviders,
   services: readonly ServiceConfig[],

@@ -42,6 +42,8 @@ export interface Trust {
 const texts = z.array(z.string());
 const count = z.int().nonnegative();
 const spoken = { boot: z.string(), bootN: count.optional(), seq: count, configVersion: count, signature: z.string().optional() };
+/** Of the version that a replica says it runs: it is shown to humans, and nothing is decided by it. */
+const VERSION_CHARS_MAX = 64;
 const SHAPES = {
   vote: z.looseObject({
     ...spoken,
@@ -59,6 +61,7 @@ const SHAPES = {
     suspects: z.record(z.string(), z.looseObject({ firstFaultAgeMs: z.number(), lastOkAgeMs: z.number().nullable(), faults: z.number() })),
     loopDelayMs: z.number(),
     wallMs: z.number(),
+    version: z.string().max(VERSION_CHARS_MAX).optional(),
   }),
 } as const;
 

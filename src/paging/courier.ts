@@ -39,6 +39,14 @@ export interface Courier {
   keepOnly(ids: ReadonlySet<string>): void;
   /** Time in ms until the next retry is due; Infinity when none waits. */
   nextInMs(): number;
+  /** How the last attempt through each channel ended. */
+  channels(): readonly ChannelStanding[];
+}
+
+export interface ChannelStanding {
+  name: string;
+  /** Why the last attempt failed; null: it did not, or there was none. */
+  failing: string | null;
 }
 
 /** One page on its way through one channel, as this process remembers it. */
@@ -56,6 +64,7 @@ export const createCourier = ({ ports, channels, log, metrics, signal }: Courier
   /** By page, then channel; only pages that somebody is still to be told of. */
   const attempts = new Map<string, Map<string, Attempt>>();
   const sending = new Map<string, number>();
+  const failing = new Map<string, string>();
 
   const attemptOf = (page: Page, channel: Channel): Attempt => {
     const ofPage = attempts.get(page.id) ?? new Map<string, Attempt>();
@@ -70,6 +79,8 @@ export const createCourier = ({ ports, channels, log, metrics, signal }: Courier
   /** Answers whether there is something to mark. */
   const settle = (page: Page, channel: Channel, attempt: Attempt, delivery: Delivery): boolean => {
     const told = { page: page.id, channel: channel.name };
+    if (delivery.sent) failing.delete(channel.name);
+    else failing.set(channel.name, delivery.because);
     if (delivery.sent) {
       attempt.state = 'sent';
       metrics.page(channel.name, 'sent');
@@ -116,6 +127,7 @@ export const createCourier = ({ ports, channels, log, metrics, signal }: Courier
     keepOnly(ids) {
       for (const id of attempts.keys()) if (!ids.has(id)) attempts.delete(id);
     },
+    channels: () => channels.map(({ name }) => ({ name, failing: failing.get(name) ?? null })),
     nextInMs() {
       const now = ports.clock.monoMs();
       const waits = [...attempts.values()].flatMap((ofPage) => [...ofPage.values()]).map(({ dueAtMs }) => dueAtMs - now);

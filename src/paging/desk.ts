@@ -9,7 +9,7 @@ import type { Ports } from '../ports.ts';
 import type { MeasuredStore } from '../store/measured.ts';
 import { createDirectPages } from './direct.ts';
 import { CHANNELS, type ChannelConfigs } from './index.ts';
-import { createOutbox } from './outbox.ts';
+import { type Backlog, createOutbox } from './outbox.ts';
 import { createReporter, type Report } from './report.ts';
 import { openSpool, type Spool } from './spool.ts';
 
@@ -49,6 +49,8 @@ export interface Desk {
   report(report: Report): void;
   /** This replica coordinates now: look at the outbox at once. */
   inOffice(): void;
+  /** How paging stands: what waits in the outbox, and how each channel did last. */
+  backlog(): Backlog;
   /** Lets deliveries under way end for `graceMs`; what is left stays in the outbox or the spool. */
   close(graceMs: number): Promise<void>;
 }
@@ -85,6 +87,7 @@ export const createDesk = ({ paging, knows, spool, ...options }: DeskOptions): D
   return {
     report: (report) => void reporter.tell(report),
     inOffice: () => outbox.wake(),
+    backlog: () => outbox.backlog(),
     async close(graceMs) {
       reporter.stop();
       await Promise.all([outbox.close(graceMs), direct.close(graceMs)]);

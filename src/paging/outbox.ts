@@ -10,7 +10,7 @@ import type { Page } from '../model.ts';
 import { type Ports, sleep, type Timer, withDeadline } from '../ports.ts';
 import { type KeyValue, type Store, StoreDefiniteError } from '../store/store.ts';
 import type { Channel } from './channel.ts';
-import { createCourier } from './courier.ts';
+import { type ChannelStanding, createCourier } from './courier.ts';
 import { byAge, EVERYBODY, isPage, isSettled, removals } from './retention.ts';
 
 const OUTBOX_PREFIX = outboxKey('');
@@ -32,9 +32,18 @@ export interface OutboxOptions {
   nowMs?: () => number;
 }
 
+export interface Backlog {
+  /** Pages that somebody is still to be told of, as of the last look; null: this replica does not look, another coordinates. */
+  pages: number | null;
+  /** Cluster time of the oldest of them. */
+  oldestAtMs: number | null;
+  channels: readonly ChannelStanding[];
+}
+
 export interface Outbox {
   /** Look now: call it when leadership was gained. */
   wake(): void;
+  backlog(): Backlog;
   /** Begins nothing new, lets deliveries under way end for `graceMs`, then aborts them. */
   close(graceMs?: number): Promise<void>;
 }
@@ -58,6 +67,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   const courier = createCourier({ ports, channels, log, metrics, signal: stopping.signal });
   let state: 'idle' | 'looking' | 'look again' | 'closed' = 'idle';
   let timer: Timer | null = null;
+  let waiting: readonly Page[] | null = null;
 
   // ---- the store's side ----
 
@@ -146,9 +156,11 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   };
 
   const look = async (): Promise<void> => {
+    waiting = null;
     if (!isLeader()) return;
     const entries = await read();
     const unsettled = entries.map(({ page }) => page).filter((page) => !isSettled(page));
+    waiting = unsettled;
     courier.keepOnly(new Set(unsettled.map((page) => page.id)));
     for (const page of unsettled) advance(page);
     await tidy(entries);
@@ -185,6 +197,11 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
 
   return {
     wake,
+    backlog: () => ({
+      pages: waiting === null ? null : waiting.length,
+      oldestAtMs: waiting === null || waiting.length === 0 ? null : Math.min(...waiting.map(({ atMs }) => atMs)),
+      channels: courier.channels(),
+    }),
     async close(graceMs = GRACE_MS) {
       state = 'closed';
       watch.close();

@@ -27,6 +27,8 @@ export interface VantageOptions {
   boot: string;
   /** Signs votes and beats; without one they go unsigned. */
   signer?: Signer | null;
+  /** The program's own, told in beats; absent: they do not say. */
+  version?: string;
   /** Verifies what others have signed; absent: one of its own. */
   verifier?: Verifier;
   /** One look with the policy's deadlines. Never rejects for what the world does. */
@@ -134,6 +136,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
     goneMs: () => (cluster === null ? Number.POSITIVE_INFINITY : goneAfterMs(cluster.policy)),
     cluster: () => cluster?.name ?? '',
     signer: options.signer ?? null,
+    ...(options.version === undefined ? {} : { version: options.version }),
     saw,
     seenRev: () => seenRev,
     onNameTaken: (because) => options.onNameTaken?.(because),

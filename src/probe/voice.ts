@@ -13,6 +13,8 @@ export interface VoiceOptions extends NameOptions {
   /** Name of the cluster: signatures cover it. */
   cluster: () => string;
   signer: Signer | null;
+  /** The program's own; absent: beats do not say. */
+  version?: string;
   /** Newest revision of the store that this process has seen. */
   seenRev: () => number;
   /** The name is another's, from the start or since a while: nothing is written any more. */
@@ -63,6 +65,13 @@ export const createVoice = (options: VoiceOptions): Voice => {
   const signed = <T extends Vote | Beat>(kind: 'vote' | 'beat', record: T): T =>
     signer === null ? record : { ...record, signature: signer.sign(kind, { cluster: options.cluster(), region, replica }, record) };
 
+  const beatOf = (content: Beat, bootN: number): Beat => ({
+    ...content,
+    bootN,
+    asOfRev: options.seenRev(),
+    ...(options.version === undefined ? {} : { version: options.version }),
+  });
+
   /** The name, and the revisions of our own records; null when it is another's. */
   const prepared = async (): Promise<{ n: number; boot: number; vote: number; beat: number } | null> => {
     if (name !== null && mods === null) await recall(name);
@@ -110,7 +119,7 @@ export const createVoice = (options: VoiceOptions): Voice => {
       unsent = { vote: false, beat: false };
       const then: Op[] = [
         ...(withVote ? [{ put: voteAt, value: signed('vote', { ...vote, bootN: ready.n }) }] : []),
-        { put: beatAt, value: signed('beat', { ...beat, bootN: ready.n, asOfRev: options.seenRev() }) },
+        { put: beatAt, value: signed('beat', beatOf(beat, ready.n)) },
       ];
       const conditions = [
         { key: bootAt, mod: ready.boot },
@@ -166,7 +175,7 @@ export const createVoice = (options: VoiceOptions): Voice => {
             },
             {
               put: beatAt,
-              value: signed('beat', { ...beat, seq, n: beat.n + 1, bootN: mine.n, asOfRev: options.seenRev(), suspects: {} }),
+              value: signed('beat', beatOf({ ...beat, seq, n: beat.n + 1, suspects: {} }, mine.n)),
             },
           ];
     await store.txn({ if: [{ key: bootAt, mod: mine.mod }], then: [{ put: bootAt, value: record }, ...last] }, signal);

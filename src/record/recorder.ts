@@ -38,6 +38,13 @@ export interface RecorderOptions {
   onDropped: (lines: number) => void;
 }
 
+export interface RecorderStanding {
+  /** False: there is no disk, or our own mistake turned it off. True before there is anything to record. */
+  isOn: boolean;
+  /** Lines that are lost and that no file tells of yet. */
+  lost: number;
+}
+
 export interface Recorder {
   /** After every read of the store. `leads`: this replica coordinates, and decides on it. */
   sight(sight: Sight, nowMs: number, leads: boolean): void;
@@ -45,6 +52,7 @@ export interface Recorder {
   input(input: VantageInput): void;
   /** Anything else that is worth a line. */
   note(fact: Fact): void;
+  standing(): RecorderStanding;
   /** Writes what is queued, within the given time. */
   stop(): Promise<void>;
 }
@@ -236,6 +244,7 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
     sight: (sight, nowMs, leads) => safely(() => onSight(sight, nowMs, leads)),
     input: (input) => safely(() => onInput(input)),
     note: (fact) => safely(() => write(fact)),
+    standing: () => ({ isOn: !isOffTold && !isBroken, lost: queue.lost() }),
     async stop() {
       stopping = true;
       timer?.cancel();

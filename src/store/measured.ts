@@ -7,15 +7,20 @@ import { type Store, StoreAmbiguousError, StoreDefiniteError } from './store.ts'
 export interface MeasuredStore extends Store {
   /** Why the last write failed, or else the last read; null when neither did. */
   complaint(): string | null;
+  /** How long the last read and the last write that were answered took, ms; null: none was yet. */
+  lastTookMs(): { get: number | null; txn: number | null };
 }
 
 export const measuredStore = (store: Store, metrics: Pick<Metrics, 'storeRequest' | 'storeError'>, clock: Clock): MeasuredStore => {
   const complaints: { get: string | null; txn: string | null } = { get: null, txn: null };
+  const tookMs: { get: number | null; txn: number | null } = { get: null, txn: null };
   const timed = async <T>(op: 'get' | 'txn', work: () => Promise<T>): Promise<T> => {
     const startedAtMs = clock.monoMs();
+    let isAnswered = false;
     try {
       const result = await work();
       complaints[op] = null;
+      isAnswered = true;
       return result;
     } catch (error) {
       complaints[op] = errorText(error);
@@ -25,7 +30,9 @@ export const measuredStore = (store: Store, metrics: Pick<Metrics, 'storeRequest
       );
       throw error;
     } finally {
-      metrics.storeRequest(op, clock.monoMs() - startedAtMs);
+      const ms = clock.monoMs() - startedAtMs;
+      metrics.storeRequest(op, ms);
+      if (isAnswered) tookMs[op] = ms;
     }
   };
   return {
@@ -37,5 +44,6 @@ export const measuredStore = (store: Store, metrics: Pick<Metrics, 'storeRequest
     watch: (prefix, onEvent) => store.watch(prefix, onEvent),
     close: () => store.close(),
     complaint: () => complaints.txn ?? complaints.get,
+    lastTookMs: () => ({ ...tookMs }),
   };
 };

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { auditKey, incidentKey, trailKey } from '../../src/coordinate/keys.ts';
 import type { Audit, Trail } from '../../src/model.ts';
 import { type Council, seated } from '../decide/council.ts';
-import { cluster, type Opened, openApi, putRecord } from './fixture.ts';
+import { cluster, type Opened, openApi, putRecord, viewOf } from './fixture.ts';
 
 let opened: Opened;
 let council: Council;
@@ -37,12 +37,7 @@ beforeEach(async () => {
   council.watch({}, 10 * 60_000);
   opened = openApi({
     snapshot: () => council.snapshot(council.heard({})),
-    view: {
-      status: () => null,
-      ready: () => ({ ok: true, why: '' }),
-      cluster: () => cluster,
-      clusterNowMs: () => council.nowMs,
-    },
+    view: viewOf({ status: () => null, cluster: () => cluster, clusterNowMs: () => council.nowMs }),
   });
   for (const audit of council.audits) await putRecord(opened.store, auditKey(audit.v), audit);
   for (const incident of council.incidents.values()) await putRecord(opened.store, incidentKey(incident.id), incident);

@@ -3,6 +3,7 @@
 import type { Access, Principal } from '../../src/api/access.ts';
 import { createForecaster } from '../../src/api/forecaster.ts';
 import type { Foresight, Refusal } from '../../src/api/foresight.ts';
+import type { HealthFacts } from '../../src/api/health-detail.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
 import { createRecordReader } from '../../src/api/record-reader.ts';
 import { createReportWriter } from '../../src/api/reports.ts';
@@ -77,11 +78,27 @@ export const statusInput = (given: Partial<StatusInput> = {}): StatusInput => ({
   ...given,
 });
 
+export const healthFacts = (given: Partial<HealthFacts> = {}): HealthFacts => ({
+  version: '1.0.0',
+  status: statusDocument(statusInput()),
+  cluster,
+  fleet: { versions: [], clocks: [], skewMs: 0 },
+  wallMs: NOW_MS,
+  store: { kind: 'etcd', answeredAgoMs: 100, lastTookMs: { get: 20, txn: 40 }, beatAgeMs: 900, complaint: null, rev: 7 },
+  leaderAgeMs: 1000,
+  loopDelayMs: 2,
+  paging: { pages: null, oldestAtMs: null, channels: [] },
+  recorder: null,
+  paths: null,
+  ...given,
+});
+
 export const viewOf = (given: Partial<ApiView> = {}): ApiView => ({
   status: () => statusDocument(statusInput()),
   ready: () => ({ ok: true, why: 'configured and listening' }),
   cluster: () => cluster,
   clusterNowMs: () => NOW_MS,
+  health: () => healthFacts(),
   ...given,
 });
 

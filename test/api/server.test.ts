@@ -128,6 +128,23 @@ describe('reads', () => {
     expect((await api.app.inject('/nothing')).headers['cache-control']).toBe('no-store');
   });
 
+  test('every answer is timed under its route as registered, and what is no route under one name', async () => {
+    const api = openApi();
+    for (const url of ['/v1/overrides/a', '/v1/overrides/b', '/healthz', '/nowhere', '/elsewhere/x'])
+      await api.app.inject({ url, headers: AUTHORIZED });
+    await api.app.inject({ url: '/healthz', method: 'DELETE' });
+    const counted = [...(await api.options.metrics.text()).matchAll(/request_duration_seconds_count\{(route=.*?)\} (\d+)/g)].map(
+      (m) => `${m[1]} ${m[2]}`,
+    );
+    expect(counted.filter((line) => !line.includes('overrides')).sort()).toEqual([
+      'route="/healthz",method="DELETE",code="405" 1',
+      'route="/healthz",method="GET",code="200" 1',
+      'route="other",method="GET",code="404" 2',
+    ]);
+    expect(counted.filter((line) => line.includes('route="/v1/overrides/:id"'))).toHaveLength(1);
+    await api.close();
+  });
+
   test('/metrics is the text form of the registry', async () => {
     const reply = await api.app.inject('/metrics');
     expect(reply.headers['content-type']).toMatch(/^text\/plain; version=0\.0\.4/);

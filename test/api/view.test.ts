@@ -37,6 +37,7 @@ const viewing = (given: Partial<Viewing> & { speaking?: readonly string[]; writt
     role: { role: 'standby', epoch: 1 },
     vote,
     nowMs: NOW_MS,
+    wallMs: NOW_MS,
     ...more,
   };
 };

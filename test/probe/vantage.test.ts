@@ -35,7 +35,7 @@ const overheard = (store: Store): { store: Store; words: Word[] } => {
   return { store: listening, words };
 };
 
-const start = async () => {
+const start = async (version?: string) => {
   const virtual = createVirtual({ startWallMs: Date.UTC(2026, 10, 22), seed: 7 });
   const process = virtual.spawn('eu-west');
   const { store, words } = overheard(openEmbedded({ file: ':memory:', ports: virtual.ports }));
@@ -47,6 +47,7 @@ const start = async () => {
     region: 'eu-west',
     replica: 'a',
     boot: 'b1',
+    ...(version === undefined ? {} : { version }),
     look: () => new Promise((resolve) => process.ports.timers.after(5, () => resolve(outcome))),
     onLook: () => undefined,
     onVote: () => undefined,
@@ -112,4 +113,17 @@ test('a timer that is a little late is no pause', async () => {
     await virtual.advance(1000);
   }
   expect(words.every(({ vote }) => vote.self.state === 'ok')).toBe(true);
+});
+
+test('every beat says which version of the program wrote it, also the last; without one it says nothing', async () => {
+  const words = await (async () => {
+    await using it = await start('1.2.3');
+    await it.virtual.advance(5000);
+    return it.words;
+  })();
+  expect(words.length).toBeGreaterThan(5);
+  expect(new Set(words.map(({ beat }) => beat.version))).toEqual(new Set(['1.2.3']));
+  expect(words.at(-1)?.vote.self).toMatchObject({ because: 'stopped in good order' });
+  await using silent = await start();
+  expect(silent.words.every(({ beat }) => !('version' in beat))).toBe(true);
 });

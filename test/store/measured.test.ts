@@ -28,5 +28,6 @@ test('every request is timed, and a failure is counted by its kind and passed on
   inner.txn = async () => ({ ok: true, rev: 1, kvs: [] });
   await store.txn({ if: [], then: [] });
   expect(store.complaint()).toBeNull();
+  expect(store.lastTookMs()).toEqual({ get: 5, txn: 5 });
   await store.close();
 });

@@ -1,6 +1,7 @@
 // The table of everything the API offers.
 import type { ApiRoute, RouteOptions } from '../route.ts';
 import { decisionRoutes } from './decisions.ts';
+import { healthDetailRoutes } from './health-detail.ts';
 import { openApiRoutes } from './openapi.ts';
 import { overrideRoutes } from './overrides.ts';
 import { processRoutes } from './process.ts';
@@ -16,6 +17,7 @@ export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
     ...reportRoutes(options),
     ...simulateRoutes(options),
     ...decisionRoutes(options),
+    ...healthDetailRoutes(options),
   ];
   return [...offered, ...openApiRoutes(options.version, offered)];
 };

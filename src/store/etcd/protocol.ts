@@ -45,10 +45,25 @@ export interface WatchReply {
   events: readonly { kv?: { key?: Buffer; mod_revision?: string } }[];
 }
 
+export interface StatusReply {
+  version?: string;
+  dbSize?: string;
+  leader?: string;
+  errors: readonly string[];
+  isLearner?: boolean;
+  dbSizeQuota?: string;
+}
+
+export interface RosterReply {
+  members: readonly { name?: string; clientURLs: readonly string[]; isLearner?: boolean }[];
+}
+
 export interface Protocol {
   txn: MethodDefinition<TxnRequest, TxnReply>;
   watch: MethodDefinition<WatchRequest, WatchReply>;
   authenticate: MethodDefinition<{ name: string; password: string }, { token?: string }>;
+  status: MethodDefinition<Record<string, never>, StatusReply>;
+  roster: MethodDefinition<Record<string, never>, RosterReply>;
 }
 
 /** Reads our own .proto; the same at every call. */
@@ -56,7 +71,13 @@ export const loadProtocol = (): Protocol => {
   const definition = loadSync(join(import.meta.dirname, 'etcd.proto'), { keepCase: true, longs: String, enums: String, arrays: true });
   const method = <Req, Res>(service: string, name: string): MethodDefinition<Req, Res> =>
     (definition[`etcdserverpb.${service}`] as ServiceDefinition)[name] as unknown as MethodDefinition<Req, Res>;
-  return { txn: method('KV', 'Txn'), watch: method('Watch', 'Watch'), authenticate: method('Auth', 'Authenticate') };
+  return {
+    txn: method('KV', 'Txn'),
+    watch: method('Watch', 'Watch'),
+    authenticate: method('Auth', 'Authenticate'),
+    status: method('Maintenance', 'Status'),
+    roster: method('Cluster', 'MemberList'),
+  };
 };
 
 export const positionOf = (header: Header | undefined): Position => ({

@@ -1,0 +1,227 @@
+// The ways out: credentials, quotas, times to live, what was last proven, and the pages that nobody has been told of. Pure.
+import { list, plural, say } from '../../config/words.ts';
+import { pathsOf } from '../../model.ts';
+import { type Finding, fail, type Row, row, warn } from '../check.ts';
+import type { World } from '../tools.ts';
+
+const DAY_MS = 86_400_000;
+/** A path that neither a write nor a canary has proven for so long may have died unseen. */
+const PROVEN_MS = 30 * DAY_MS;
+const DRILL_MS = 90 * DAY_MS;
+const DRILL_SOON_MS = 83 * DAY_MS;
+const PAGE_MS = 300_000;
+
+const days = (ms: number): string => plural(Math.floor(ms / DAY_MS), 'day');
+
+/** Each path of each service that is written: what was acknowledged last. */
+const pathFindings = (world: World, canaries: readonly string[], nowMs: number): readonly Finding[] =>
+  world.cluster.services
+    .filter(({ mode }) => mode === 'auto')
+    .flatMap((service) =>
+      pathsOf(service).flatMap((provider): Finding[] => {
+        const where = `${service.name} at ${provider}`;
+        const applied = world.applied.get(`${provider}/${service.name}`);
+        if (applied === undefined)
+          return [warn(`${where}: nothing was ever written`, 'run a drill, or configure a canary for that provider')];
+        const told = applied.because === '' ? '' : ` (${applied.because})`;
+        if (applied.outcome === 'frozen') return [fail(`${where}: frozen${told}`, 'look with tidegate plan, then run tidegate adopt')];
+        if (applied.outcome === 'manual') return [warn(`${where}: written by hand${told}`, 'when it is over, run tidegate ack')];
+        if (applied.outcome === 'failing')
+          return [fail(`${where}: writes fail${told}`, 'end the cause that it names; tidegate plan tries to read it')];
+        if (applied.outcome === 'drift')
+          return [
+            warn(
+              `${where}: somebody changed what is served${told}`,
+              'find out who else writes there; tidegate own lists what must be left alone',
+            ),
+          ];
+        const ageMs = nowMs - applied.atMs;
+        return ageMs <= PROVEN_MS || canaries.includes(provider)
+          ? []
+          : [warn(`${where}: last proven ${days(ageMs)} ago, by a write`, 'configure a canary for that provider, or run a drill')];
+      }),
+    );
+
+export const wayChecks: readonly Row[] = [
+  row({
+    id: 'credentials',
+    question: 'Do the credentials of each provider open what they must?',
+    todo: 'tidegate plan -c FILE names the service and the reason',
+    look: (tools) => tools.providers(),
+    judge: (looks) =>
+      looks.flatMap(({ provider, unread, services }) =>
+        unread.length === 0
+          ? []
+          : [
+              fail(
+                `${provider}: ${unread.length} of ${plural(services, 'service')} not read: ${list(unread.slice(0, 3).map(({ service, because }) => `${service}: ${because}`))}`,
+                "give its credentials the permissions of the provider's manual, and see that its objects exist",
+              ),
+            ],
+      ),
+    ok: (looks) => list(looks.map(({ provider, services }) => `${provider}: ${plural(services, 'service')} read`)),
+  }),
+  row({
+    id: 'quotas',
+    question: 'Does a provider tell us to slow down?',
+    todo: "see the provider's console for its rate limit",
+    look: (tools) => tools.providers(),
+    judge: (looks) =>
+      looks.flatMap(({ provider, busyMs }) =>
+        busyMs === null
+          ? []
+          : [
+              fail(
+                `${provider} tells to wait ${say(busyMs)}: its quota is used up`,
+                'find out who else uses these credentials, and give Tidegate its own',
+              ),
+            ],
+      ),
+    ok: (looks) => `${list(looks.map(({ provider }) => provider))}: no limit was met; vendors do not tell what is left`,
+  }),
+  row({
+    id: 'ttls',
+    question: 'Do the authoritative servers serve the configured times to live?',
+    todo: 'dig the name at each server of converge.authoritative',
+    look: (tools) => tools.served(),
+    judge: (served) =>
+      served.flatMap(({ service, server, ttlS, wantedS, because }): Finding[] => {
+        if (because !== null)
+          return [
+            warn(
+              `${service} at ${server}: ${because}`,
+              'see that the name is served there, and that converge.authoritative names the right servers',
+            ),
+          ];
+        if (ttlS === null || ttlS === wantedS) return [];
+        const says = `${service} at ${server}: ${ttlS} s, configured ${wantedS} s`;
+        return ttlS > wantedS
+          ? [
+              fail(
+                `${says}: users follow later than was promised`,
+                'find out who else writes that record; the next write of Tidegate sets it',
+              ),
+            ]
+          : [warn(says, 'find out who else writes that record')];
+      }),
+    ok: (served) => `as configured in ${plural(served.length, 'answer')}`,
+  }),
+  row({
+    id: 'paths',
+    question: 'When was each way to the users last proven?',
+    todo: 'tidegate plan -c FILE',
+    look: async (tools) => ({ world: await tools.world(), canaries: tools.config.canaries?.map(({ provider }) => provider) ?? [] }),
+    judge: ({ world, canaries }, { nowMs }) => pathFindings(world, canaries, nowMs),
+    ok: ({ world, canaries }) =>
+      `${plural(world.applied.size, 'path')} acknowledged${canaries.length === 0 ? '' : `; canaries prove ${list(canaries)}`}`,
+  }),
+  row({
+    id: 'drills',
+    question: 'When did a drill or an outage last prove that traffic moves?',
+    todo: 'order a drill',
+    look: (tools) => tools.world(),
+    judge: ({ cluster, routing }, { nowMs }) =>
+      cluster.services
+        .filter(({ mode }) => mode === 'auto')
+        .flatMap(({ name }): Finding[] => {
+          const provenAtMs = routing?.services[name]?.provenAtMs;
+          const todo = 'drain one region of it as a drill in a quiet hour';
+          if (provenAtMs === undefined) return [warn(`${name}: never`, todo)];
+          const ageMs = nowMs - provenAtMs;
+          if (ageMs <= DRILL_SOON_MS) return [];
+          return [warn(`${name}: ${days(ageMs)} ago${ageMs > DRILL_MS ? '' : `; stale in ${days(DRILL_MS - ageMs)}`}`, todo)];
+        }),
+    ok: ({ cluster }) =>
+      `within ${days(DRILL_SOON_MS)} for every service in auto (${cluster.services.filter(({ mode }) => mode === 'auto').length})`,
+  }),
+  row({
+    id: 'pages',
+    question: 'Are there pages that nobody was told of?',
+    todo: 'see the log of the coordinator for page.failed',
+    look: (tools) => tools.world(),
+    judge: ({ pages }, { nowMs }) =>
+      pages
+        .filter(({ delivered, atMs }) => !delivered.includes('*') && nowMs - atMs > PAGE_MS)
+        .slice(0, 5)
+        .map(({ summary, atMs }) =>
+          fail(`for ${say(nowMs - atMs)}: ${summary}`, 'see which channel fails in the log of the coordinator (page.failed)'),
+        ),
+    ok: ({ pages }) => `${plural(pages.length, 'page')} in the outbox, none of them waits`,
+  }),
+  row({
+    id: 'paging-sinks',
+    question: 'Can the paging channels be reached?',
+    todo: 'see the network from here to the channel',
+    async look(tools) {
+      if (tools.config.paging.webhooks.length === 0) return [];
+      return tools.sinks();
+    },
+    judge: (sinks) =>
+      sinks.length === 0
+        ? [warn('no channel but the log', 'configure paging.webhooks: a page that stands in a log wakes nobody')]
+        : sinks.flatMap(({ name, because }) =>
+            because === null
+              ? []
+              : [fail(`${name}: ${because}`, 'see that its address, name and certificate are right, and the way there')],
+          ),
+    ok: (sinks) => `${plural(sinks.length, 'channel')} can be connected to; no page was sent`,
+  }),
+  row({
+    id: 'paging-test',
+    question: 'Does a page arrive?',
+    todo: 'see the receiver for why it refuses',
+    look: (tools) => tools.sendTest(),
+    judge: (sinks) =>
+      sinks.flatMap(({ name, because }) =>
+        because === null ? [] : [fail(`${name}: ${because}`, 'see the secret that is shared with the receiver, and its log')],
+      ),
+    ok: (sinks) => `${plural(sinks.length, 'channel')} accepted a test page: see that a human got it`,
+  }),
+  row({
+    id: 'overrides',
+    question: 'Is an order forgotten, or about to end?',
+    todo: 'GET /v1/overrides',
+    look: (tools) => tools.world(),
+    judge: ({ overrides }, { nowMs }) => (overrides?.items ?? []).flatMap((order) => orderFindings(order, nowMs)),
+    ok: ({ overrides }) => `${plural(overrides?.items.length ?? 0, 'order')}`,
+  }),
+];
+
+type Order = NonNullable<World['overrides']>['items'][number];
+const ENDS_SOON_MS = 30 * 60_000;
+const UNAGREED_MS = 15 * 60_000;
+/** Longer than a shift: whoever ordered it has gone home. */
+const LONG_MS = 12 * 3_600_000;
+const STOPPED_MS = 3_600_000;
+
+const hours = (ms: number): string => (ms < 2 * 3_600_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`);
+
+const orderFindings = ({ id, kind, owner, reason, createdAtMs, startsAtMs, expiresAtMs, approval }: Order, nowMs: number): Finding[] => {
+  const name = `${kind} ${id} of ${owner} (${reason})`;
+  const sinceMs = nowMs - Math.max(createdAtMs, startsAtMs ?? 0);
+  const leftMs = expiresAtMs - nowMs;
+  if (leftMs <= 0)
+    return [warn(`${name} is over and was not ended`, 'a coordinator ends it with its next decision: see that there is one')];
+  if (approval?.by === null)
+    return nowMs - createdAtMs > UNAGREED_MS
+      ? [warn(`${name} waits for a second person for ${hours(nowMs - createdAtMs)}`, 'approve it or delete it')]
+      : [];
+  if (sinceMs < 0) return [];
+  if (kind === 'stop' && sinceMs > STOPPED_MS)
+    return [
+      fail(
+        `${name}: no provider is written for ${hours(sinceMs)}`,
+        'delete it as soon as its reason is gone: nothing fails over meanwhile',
+      ),
+    ];
+  if (sinceMs > LONG_MS)
+    return [
+      warn(
+        `${name} is in force for ${hours(sinceMs)}, ${hours(leftMs)} left`,
+        'is it still wanted? Delete it, or order it anew with a fresh reason',
+      ),
+    ];
+  return leftMs < ENDS_SOON_MS
+    ? [warn(`${name} ends in ${hours(leftMs)}`, 'order it anew if it is still wanted: what it held is planned afresh when it ends')]
+    : [];
+};

@@ -1,0 +1,219 @@
+// Each dependency in each state: what is measured, what is said, and what that makes of the whole. A failover that would still work is no failure.
+import { expect, test } from 'vitest';
+import { type HealthFacts, healthDetail } from '../../src/api/health-detail.ts';
+import { type PathsView, type ProviderStatus, type StatusInput, statusDocument } from '../../src/api/status.ts';
+import type { Override, Vote } from '../../src/model.ts';
+import { isoTime } from '../../src/ports.ts';
+import { AUTHORIZED, cluster, healthFacts, NOW_MS, openApi, REGIONS, statusInput, viewOf } from './fixture.ts';
+
+const vote: Vote = { boot: 'b', seq: 1, configVersion: 3, self: { state: 'ok' }, peers: [], down: [], unready: [], unknown: [] };
+const votes = REGIONS.map((region) => ({ region, replica: 'a', vote, ageMs: 500 }));
+const self = { ...statusInput().self, canDecide: true, because: '' };
+const leader = { region: 'eu-west', replica: 'a', boot: 'b', epoch: 1, n: 1, nonce: 'n', released: false };
+
+const statusOf = (given: Partial<StatusInput> = {}) => statusDocument(statusInput({ votes, self, leader, ...given }));
+const well = (given: Partial<HealthFacts> = {}): HealthFacts => healthFacts({ status: statusOf(), ...given });
+const detail = (given: Partial<HealthFacts> = {}) => healthDetail(well(given), isoTime);
+
+const provider = (given: Partial<ProviderStatus> = {}): ProviderStatus => ({
+  name: 'local',
+  failing: false,
+  provenAgoMs: 60_000,
+  writes: null,
+  canary: null,
+  ...given,
+});
+const pathsOf = (...all: ProviderStatus[]): PathsView => ({ ranked: () => ({ order: [], because: '' }), providers: () => all });
+const clock = (replica: string, leastMs: number) => ({ replica, leastMs, mostMs: leastMs });
+const stop: Override = { id: 'halt', kind: 'stop', scope: {}, reason: 'move', owner: 'ana', createdAtMs: 0, expiresAtMs: NOW_MS + 1 };
+
+test('when all is well every check passes, and each has its instant', () => {
+  const told = detail({ paths: pathsOf(provider()), recorder: { isOn: true, lost: 0 } });
+  expect(told).toMatchObject({ status: 'pass', notes: [], releaseId: '1.0.0', serviceId: 'tidegate' });
+  const all = Object.values(told.checks).flat();
+  expect(all.length).toBeGreaterThan(12);
+  expect(new Set(all.map(({ time }) => time))).toEqual(new Set(['2026-11-22T03:12:00.000Z']));
+  expect(told.checks['provider:provenAgo']).toMatchObject([{ componentId: 'local', observedValue: 60, observedUnit: 's' }]);
+  expect(told.checks['store:responseTime']).toMatchObject([
+    { componentId: 'get', observedValue: 20, observedUnit: 'ms' },
+    { componentId: 'txn', observedValue: 40, observedUnit: 'ms' },
+  ]);
+});
+
+const store = well().store;
+const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given: Partial<HealthFacts>, said: RegExp])[] = [
+  [
+    'store:answeredAgo',
+    'fail',
+    { store: { ...store, answeredAgoMs: 9000, complaint: 'no leader' } },
+    /not answered for 9 s: no leader; routes stay/,
+  ],
+  ['store:answeredAgo', 'fail', { store: { ...store, answeredAgoMs: Number.POSITIVE_INFINITY } }, /has not answered yet/],
+  [
+    'store:beatAge',
+    'fail',
+    { store: { ...store, beatAgeMs: 20_000, complaint: 'NOSPACE' } },
+    /not taken this replica's beat for 20 s: NOSPACE/,
+  ],
+  ['store:beatAge', 'warn', { store: { ...store, beatAgeMs: null } }, /no beat/],
+  ['store:responseTime', 'warn', { store: { ...store, lastTookMs: { get: 10, txn: 1400 } } }, /txn: the last txn took 1.4 s/],
+  ['configuration:version', 'fail', { status: null, cluster: null, fleet: null }, /no cluster configuration is known/],
+  [
+    'configuration:version',
+    'warn',
+    { status: statusOf({ votes: votes.map((v, at) => (at === 1 ? { ...v, vote: { ...vote, configVersion: 2 } } : v)) }) },
+    /us-east\/a \(at 2\)/,
+  ],
+  [
+    'vote:counted',
+    'warn',
+    { status: statusOf({ self: { ...self, canVote: false, because: 'anchors unreachable' } }) },
+    /anchors unreachable/,
+  ],
+  ['vote:regionsSpeaking', 'warn', { status: statusOf({ votes: votes.slice(1) }) }, /2 of 3 vantages speak; not eu-west/],
+  [
+    'vote:regionsSpeaking',
+    'fail',
+    { status: statusOf({ self: { ...self, canDecide: false, because: '1 of 3 vantages speak, a majority is needed' } }) },
+    /1 of 3/,
+  ],
+  [
+    'votes:refused',
+    'warn',
+    { status: statusOf({ refused: [{ key: 'vote/eu-west/a', because: 'not signed' }] }) },
+    /vote\/eu-west\/a: not signed/,
+  ],
+  [
+    'replicas:version',
+    'warn',
+    {
+      fleet: {
+        versions: [
+          { version: '1.1.0', replicas: ['eu/a'] },
+          { version: null, replicas: ['us/a'] },
+        ],
+        clocks: [],
+        skewMs: 0,
+      },
+    },
+    /1\.1\.0 at eu\/a; 0\.2 or older/,
+  ],
+  [
+    'clock:skew',
+    'warn',
+    { fleet: { versions: [], clocks: [clock('eu/a', 0), clock('us/a', 4000)], skewMs: 4000 } },
+    /differ by 4 s at least/,
+  ],
+  ['coordinator:renewedAgo', 'fail', { status: statusOf({ leader: null }) }, /nobody coordinates/],
+  ['coordinator:renewedAgo', 'fail', { status: statusOf({ leader: { ...leader, released: true } }) }, /nobody coordinates/],
+  ['coordinator:renewedAgo', 'warn', { leaderAgeMs: 7000 }, /eu-west\/a has not renewed its term for 7 s/],
+  ['coordinator:renewedAgo', 'fail', { leaderAgeMs: 60_000 }, /60 s/],
+  ['coordinator:renewedAgo', 'warn', { leaderAgeMs: Number.POSITIVE_INFINITY }, /not known yet/],
+  ['provider:failing', 'fail', { paths: pathsOf(provider({ failing: true })) }, /web\.example\.test, api\.example\.test have no other way/],
+  [
+    'provider:canary',
+    'warn',
+    { paths: pathsOf(provider({ canary: { service: 'c', atMs: 1, ok: false, because: 'token expired', stages: {} } })) },
+    /token expired/,
+  ],
+  [
+    'provider:applied',
+    'warn',
+    {
+      status: statusOf({
+        records: new Map([['applied/local/web.example.test', { fence: 1, atMs: 0, outcome: 'frozen', because: 'ahead' }]]),
+      }),
+    },
+    /local\/web\.example\.test: ahead/,
+  ],
+  [
+    'paging:backlog',
+    'warn',
+    { paging: { pages: 2, oldestAtMs: NOW_MS - 90_000, channels: [] } },
+    /2 pages not delivered, the oldest for 90 s/,
+  ],
+  [
+    'paging:channel',
+    'warn',
+    { paging: { pages: 0, oldestAtMs: null, channels: [{ name: 'pager', failing: 'ECONNREFUSED' }] } },
+    /pager: ECONNREFUSED/,
+  ],
+  ['eventLoop:delay', 'warn', { loopDelayMs: 900 }, /900 ms late/],
+  [
+    'gate:age',
+    'warn',
+    {
+      status: statusOf({
+        gate: {
+          seesStore: false,
+          ageS: 90,
+          seenAtMs: 0,
+          fromFile: false,
+          services: 1,
+          fence: 1,
+          drained: [],
+          refused: [],
+          fileTrouble: null,
+        },
+      }),
+    },
+    /does not see the store/,
+  ],
+  ['recorder:on', 'warn', { recorder: { isOn: false, lost: 9 } }, /its disk fails/],
+  [
+    'automation:stopped',
+    'warn',
+    { status: statusOf({ overrides: { version: 1, nonce: 'n', items: [stop] } }) },
+    /stop halt is in force \(move\)/,
+  ],
+];
+
+test.each(TROUBLES)('%s can %s', (name, state, given, said) => {
+  const told = detail(given);
+  expect(told.status).toBe(state);
+  expect(told.checks[name]?.some(({ status }) => status === state)).toBe(true);
+  expect(told.notes.find((note) => note.startsWith(`${state}: ${name}`))).toMatch(said);
+});
+
+test('every kind of check has a trouble here', () => {
+  const kinds = Object.keys(
+    detail({
+      paths: pathsOf(provider({ canary: { service: 'c', atMs: 1, ok: true, because: '', stages: {} } })),
+      recorder: { isOn: true, lost: 0 },
+      paging: { pages: 0, oldestAtMs: null, channels: [{ name: 'log', failing: null }] },
+    }).checks,
+  );
+  const troubled = new Set(TROUBLES.map(([name]) => name));
+  expect(kinds.filter((kind) => !troubled.has(kind) && !['store:revision', 'provider:provenAgo'].includes(kind))).toEqual([]);
+});
+
+test('a provider that fails beside one that works is a warning', () => {
+  const two = { ...cluster, services: cluster.services.map((service) => ({ ...service, also: ['second'] })) };
+  const told = detail({ status: statusOf({ cluster: two }), paths: pathsOf(provider({ failing: true }), provider({ name: 'second' })) });
+  expect(told.status).toBe('warn');
+  expect(told.notes[0]).toContain('its services have other ways');
+});
+
+test('a region without a vote has none to be counted', () => {
+  const told = detail({
+    status: statusOf({ self: { ...self, region: 'witness', canVote: false, because: 'witness has no vote in this cluster' } }),
+  });
+  expect(told.checks['vote:counted']).toMatchObject([{ status: 'pass', output: 'witness has no vote' }]);
+});
+
+test('the path answers 200 for pass and warn and 503 for fail, never from a cache, and /readyz knows nothing of it', async () => {
+  for (const [given, code] of [
+    [{}, 200],
+    [{ loopDelayMs: 900 }, 200],
+    [{ leaderAgeMs: 60_000 }, 503],
+    [{ status: null, cluster: null }, 503],
+  ] as const) {
+    const { app, close } = openApi({ view: viewOf({ health: () => well(given) }) });
+    const reply = await app.inject({ url: '/api/health/detail', headers: AUTHORIZED });
+    expect(reply.statusCode).toBe(code);
+    expect(reply.headers['cache-control']).toBe('no-store');
+    expect(reply.json().status).toMatch(code === 503 ? /fail/ : /pass|warn/);
+    expect((await app.inject({ url: '/readyz' })).statusCode).toBe(200);
+    await close();
+  }
+});

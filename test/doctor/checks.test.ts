@@ -1,0 +1,268 @@
+// Each check on an installation in which all is well, and on ones in which something is not: every finding says what to do.
+import { describe, expect, test } from 'vitest';
+import { runChecks } from '../../src/command/doctor.ts';
+import { NotLooked, type State } from '../../src/doctor/check.ts';
+import { CHECKS } from '../../src/doctor/index.ts';
+import type { Tools } from '../../src/doctor/tools.ts';
+import type { Override, Page } from '../../src/model.ts';
+import { applied, cluster, config, DAY_MS, member, members, NOW_MS, routingOf, toolsOf, WEB, world } from './fixture.ts';
+
+const run = (spoiled: Partial<Tools> = {}) => runChecks(CHECKS, toolsOf(spoiled), () => NOW_MS);
+const inWorld = (given: Parameters<typeof world>[0]): Partial<Tools> => ({ world: async () => world(given) });
+const inEtcd = (...some: ReturnType<typeof member>[]): Partial<Tools> => ({ etcd: async () => ({ members: some, roster: null }) });
+const regionsWith = (change: (region: (typeof cluster.regions)[number], at: number) => object) =>
+  inWorld({ cluster: { ...cluster, regions: cluster.regions.map((region, at) => ({ ...region, ...change(region, at) })) } });
+const heardBut = (change: object) => inWorld({ heard: world().heard.map((h, at) => (at === 1 ? { ...h, ...change } : h)) });
+const order = (given: Partial<Override>): Partial<Tools> =>
+  inWorld({
+    overrides: {
+      version: 1,
+      nonce: 'n',
+      items: [
+        {
+          id: 'o1',
+          kind: 'drain',
+          scope: { region: 'eu-west' },
+          reason: 'move',
+          owner: 'ana',
+          createdAtMs: NOW_MS - 600_000,
+          expiresAtMs: NOW_MS + 4 * 3_600_000,
+          ...given,
+        },
+      ],
+    },
+  });
+const at = (outcome: Parameters<typeof applied>[0]) => inWorld({ applied: new Map([[`local/${WEB}`, applied(outcome)]]) });
+const page: Page = {
+  id: 'p',
+  dedupKey: 'p',
+  type: 't',
+  severity: 'critical',
+  summary: 'eu-west down',
+  detail: {},
+  atMs: NOW_MS - 600_000,
+  v: 1,
+  delivered: ['log'],
+  nonce: 'n',
+};
+const failing = async (): Promise<never> => {
+  throw new Error('no leader');
+};
+
+const TROUBLES: readonly (readonly [id: string, state: State, spoiled: Partial<Tools>, says: RegExp])[] = [
+  ['store', 'fail', { store: failing }, /no leader/],
+  ['store', 'warn', { store: async () => ({ tookMs: [400, 500, 600] }) }, /500 ms at the median/],
+  ['store', 'fail', { store: async () => ({ tookMs: [2000, 2000, 60] }) }, /2 s at the median/],
+  [
+    'grants',
+    'fail',
+    { grants: async () => [{ key: 'routing', because: 'permission denied' }] },
+    /may not write routing: permission denied/,
+  ],
+  ['etcd-members', 'fail', inEtcd(...members.slice(1), member({ because: 'refused' })), /etcd-1.*refused/],
+  ['etcd-members', 'fail', inEtcd(...members.slice(1), member({ leader: '' })), /knows no leader/],
+  ['etcd-members', 'warn', inEtcd(...members.slice(1), member({ leader: '7' })), /different leaders/],
+  ['etcd-members', 'warn', inEtcd(...members.slice(1), member({ isLearner: true })), /learner/],
+  ['etcd-members', 'warn', inEtcd(...members.slice(1)), /2 members/],
+  [
+    'etcd-members',
+    'warn',
+    { etcd: async () => ({ members: members.slice(2), roster: members.map(({ endpoint }) => ({ name: endpoint, isLearner: false })) }) },
+    /names 1 of 3/,
+  ],
+  ['etcd-alarms', 'fail', inEtcd(...members.slice(1), member({ errors: ['memberID:1 alarm:NOSPACE'] })), /NOSPACE/],
+  ['etcd-space', 'fail', inEtcd(...members.slice(1), member({ dbBytes: 2 * 1024 ** 3 })), /2048 MiB of 2048/],
+  ['etcd-space', 'warn', inEtcd(...members.slice(1), member({ dbBytes: 1.7 * 1024 ** 3, quotaBytes: null })), /does not say/],
+  ['etcd-versions', 'warn', inEtcd(...members.slice(1), member({ version: '3.5.1' })), /3\.5\.1 at .*etcd-1/],
+  [
+    'replica',
+    'fail',
+    { replica: async () => ({ status: 'fail', notes: ['fail: coordinator:renewedAgo: nobody coordinates', 'warn: clock:skew: 2 s'] }) },
+    /nobody coordinates/,
+  ],
+  ['configuration', 'fail', inWorld({ unfit: ['providers: dns is missing'] }), /dns is missing/],
+  ['votes', 'warn', heardBut({ isFresh: false }), /us-east: no beat within 4 s; 2 of 3 speak/],
+  ['votes', 'warn', heardBut({ abstains: 'anchors unreachable' }), /us-east abstains: anchors unreachable; 2 of 3/],
+  ['votes', 'fail', inWorld({ heard: [] }), /0 of 3 speak/],
+  ['votes', 'fail', inWorld({ refused: [{ key: 'vote/us-east/a', because: 'it is not signed' }] }), /it is not signed/],
+  ['config-version', 'warn', heardBut({ configVersion: 2 }), /us-east\/a covers version 2, the cluster is at 3/],
+  [
+    'versions',
+    'warn',
+    inWorld({
+      fleet: {
+        versions: [
+          { version: '1.1.0', replicas: ['eu/a'] },
+          { version: '1.0.0', replicas: ['us/a'] },
+        ],
+        clocks: [],
+        skewMs: 0,
+      },
+    }),
+    /1\.1\.0 at eu\/a; 1\.0\.0/,
+  ],
+  [
+    'clocks',
+    'warn',
+    inWorld({ fleet: { versions: [], clocks: [{ replica: 'us/a', leastMs: 4900, mostMs: 5100 }], skewMs: 4000 } }),
+    /4 s at least; against this machine: us\/a 5 s/,
+  ],
+  ['clocks', 'fail', inWorld({ fleet: { versions: [], clocks: [], skewMs: 90_000 } }), /90 s/],
+  [
+    'own-clock',
+    'warn',
+    { anchors: async () => [{ url: 'https://a', because: null, clock: { replica: 'a', leastMs: 3000, mostMs: 4500 } }] },
+    /3 s behind/,
+  ],
+  [
+    'own-clock',
+    'fail',
+    { anchors: async () => [{ url: 'https://a', because: null, clock: { replica: 'a', leastMs: -64_000, mostMs: -63_000 } }] },
+    /63 s ahead of/,
+  ],
+  ['coordinator', 'fail', inWorld({ leader: null }), /nobody holds the office/],
+  ['coordinator', 'fail', inWorld({ leaderAgeMs: Number.POSITIVE_INFINITY }), /longer than was listened/],
+  ['coordinator', 'warn', regionsWith((_, n) => ({ coordinator: n === 0 })), /one region may coordinate/],
+  ['witness', 'fail', regionsWith((_, n) => ({ vote: n < 2 })), /2 voters for 3 serving regions/],
+  ['anchors', 'fail', { anchors: async () => [{ url: 'https://a', because: 'timeout', clock: null }] }, /https:\/\/a: timeout/],
+  [
+    'credentials',
+    'fail',
+    { providers: async () => [{ provider: 'local', services: 2, unread: [{ service: WEB, because: 'answered 401' }], busyMs: null }] },
+    /1 of 2 services not read: .*answered 401/,
+  ],
+  ['quotas', 'fail', { providers: async () => [{ provider: 'local', services: 2, unread: [], busyMs: 30_000 }] }, /wait 30 s/],
+  [
+    'ttls',
+    'fail',
+    { served: async () => [{ service: WEB, server: 's', ttlS: 300, wantedS: 10, because: null }] },
+    /300 s, configured 10 s/,
+  ],
+  ['ttls', 'warn', { served: async () => [{ service: WEB, server: 's', ttlS: 5, wantedS: 10, because: null }] }, /5 s, configured/],
+  ['ttls', 'warn', { served: async () => [{ service: WEB, server: 's', ttlS: null, wantedS: 10, because: 'no answer' }] }, /no answer/],
+  ['paths', 'fail', at({ outcome: 'failing', because: 'token expired' }), /writes fail \(token expired\)/],
+  ['paths', 'fail', at({ outcome: 'frozen' }), /frozen/],
+  ['paths', 'warn', at({ outcome: 'manual' }), /by hand/],
+  ['paths', 'warn', at({ outcome: 'drift' }), /somebody changed/],
+  ['paths', 'warn', at({ atMs: NOW_MS - 40 * DAY_MS }), /40 days ago/],
+  ['paths', 'warn', inWorld({ applied: new Map() }), /nothing was ever written/],
+  ['drills', 'warn', inWorld({ routing: routingOf() }), /never/],
+  ['drills', 'warn', inWorld({ routing: routingOf(NOW_MS - 85 * DAY_MS) }), /stale in 5 days/],
+  ['drills', 'warn', inWorld({ routing: routingOf(NOW_MS - 200 * DAY_MS) }), /200 days ago$/],
+  ['pages', 'fail', inWorld({ pages: [page] }), /600 s: eu-west down/],
+  ['paging-sinks', 'fail', { sinks: async () => [{ name: 'pager', because: 'ECONNREFUSED' }] }, /pager: ECONNREFUSED/],
+  ['paging-sinks', 'warn', { config: { ...config, paging: { webhooks: [] } } }, /no channel but the log/],
+  ['paging-test', 'fail', { sendTest: async () => [{ name: 'pager', because: '401' }] }, /pager: 401/],
+  ['overrides', 'warn', order({ createdAtMs: NOW_MS - 20 * 3_600_000 }), /drain o1 of ana \(move\) is in force for 20 h, 4 h left/],
+  ['overrides', 'warn', order({ expiresAtMs: NOW_MS + 600_000 }), /ends in 10 min/],
+  ['overrides', 'warn', order({ expiresAtMs: NOW_MS - 1 }), /was not ended/],
+  [
+    'overrides',
+    'warn',
+    order({ approval: { by: null, atMs: null }, createdAtMs: NOW_MS - 3_600_000 }),
+    /waits for a second person for 60 min/,
+  ],
+  ['overrides', 'fail', order({ kind: 'stop', createdAtMs: NOW_MS - 3 * 3_600_000 }), /no provider is written for 3 h/],
+  ['sec-expiry', 'warn', { expiring: async () => [{ what: 'certificate', where: 'c', untilMs: NOW_MS + 5 * DAY_MS }] }, /ends in 5 days/],
+  ['sec-expiry', 'fail', { expiring: async () => [{ what: 'token ci', where: 't', untilMs: NOW_MS - 1 }] }, /token ci \(t\) has ended/],
+  [
+    'sec-expiry',
+    'warn',
+    { expiring: async () => [{ what: 'server', where: 'h', untilMs: null, because: 'CERT_HAS_EXPIRED' }] },
+    /CERT_HAS_EXPIRED/,
+  ],
+  ['sec-files', 'fail', { secretFiles: async () => [{ key: 'k', path: '/p', mode: 0o644, folderMode: 0o755 }] }, /has mode 644/],
+  ['sec-files', 'fail', { secretFiles: async () => [{ key: 'k', path: '/p', mode: 0o600, folderMode: 0o777 }] }, /could replace it/],
+  ['sec-files', 'warn', { secretFiles: async () => [{ key: 'k', path: '/p', mode: null, folderMode: null, because: 'ENOENT' }] }, /ENOENT/],
+  [
+    'sec-tls',
+    'fail',
+    { config: { ...config, paging: { webhooks: [{ name: 'p', url: 'http://pages.example.net/', secretFile: '/s' }] } } },
+    /paging\.webhooks\.0\.url: http:\/\/pages/,
+  ],
+  [
+    'sec-store',
+    'fail',
+    { config: { ...config, store: { kind: 'etcd', endpoints: ['https://e:1'], prefix: '/t/', timeoutMs: 1500 } } },
+    /neither a certificate nor a user/,
+  ],
+  [
+    'sec-store',
+    'warn',
+    {
+      config: {
+        ...config,
+        store: { kind: 'etcd', endpoints: ['https://e:1'], prefix: '/t/', timeoutMs: 1500, user: { name: 'u', passwordFile: '/p' } },
+      },
+    },
+    /a password instead/,
+  ],
+  ['sec-votes', 'fail', { publicKey: async () => 'x'.repeat(43) }, /not among those of eu-west/],
+  ['sec-votes', 'warn', regionsWith((_, n) => (n === 1 ? { keys: [] } : {})), /votes of us-east are not signed/],
+  ['sec-webhooks', 'fail', { webhookSecrets: async () => [{ name: 'pager', bytes: 12 }] }, /12 bytes, at least 24/],
+  [
+    'sec-api',
+    'fail',
+    { config: { ...config, api: { ...config.api, host: '0.0.0.0' } } },
+    /listens on 0\.0\.0\.0 and takes tokens in the clear/,
+  ],
+  ['sec-audit', 'fail', { audit: async () => ({ read: 9, broken: ['decision 7 is not what the record after it saw'] }) }, /decision 7/],
+];
+
+describe('an installation in which all is well', () => {
+  test('has nothing to find, says what was seen, and skips only what was not asked for', async () => {
+    const checked = await run();
+    expect(checked.filter(({ state }) => state !== 'ok').map(({ id, state, says }) => `${state} ${id} ${says}`)).toEqual([
+      'skip paging-test no page was sent; --send-test sends one',
+    ]);
+    expect(checked.map(({ id }) => id)).toEqual(CHECKS.map(({ id }) => id));
+    for (const { says } of checked) expect(says).not.toMatch(/undefined|NaN|Infinity/);
+  });
+});
+
+describe('an installation in which something is wrong', () => {
+  test.each(TROUBLES)('%s: %s', async (id, state, spoiled, says) => {
+    const checked = await run(spoiled);
+    const found = checked.filter((each) => each.id === id && each.state === state);
+    expect(found.map((each) => each.says).join('\n')).toMatch(says);
+    for (const each of checked.filter((one) => one.state === 'warn' || one.state === 'fail')) expect(each.todo, each.says).toMatch(/\w{3}/);
+    for (const each of checked) expect(each.says).not.toMatch(/undefined|NaN|Infinity/);
+  });
+
+  test('is found by every check', () => {
+    const spoiled = new Set(TROUBLES.map(([id]) => id));
+    expect(CHECKS.map(({ id }) => id).filter((id) => !spoiled.has(id))).toEqual([]);
+  });
+});
+
+test('ids are given once, and those of security are told by their names', () => {
+  expect(new Set(CHECKS.map(({ id }) => id)).size).toBe(CHECKS.length);
+  for (const { id, security, question } of CHECKS) {
+    expect(security, id).toBe(id.startsWith('sec-'));
+    expect(question).toMatch(/\?$/);
+  }
+});
+
+test('what was not looked at says why, and is no finding; a look that fails is one', async () => {
+  const checked = await run({
+    world: async () => {
+      throw new NotLooked('the store was not read');
+    },
+    audit: failing,
+  });
+  expect(checked.filter(({ state, says }) => state === 'skip' && says === 'the store was not read').length).toBeGreaterThan(8);
+  expect(checked.find(({ id }) => id === 'sec-audit')).toMatchObject({
+    state: 'fail',
+    says: 'no leader',
+    todo: expect.stringContaining('audit verify'),
+  });
+});
+
+test('a canary proves a path that is seldom written', async () => {
+  const old = at({ atMs: NOW_MS - 40 * DAY_MS });
+  const canaries = [{ provider: 'local' }] as unknown as NonNullable<typeof config.canaries>;
+  const one = { ...world().cluster, services: world().cluster.services.slice(0, 1) };
+  const { applied: records } = await (old.world?.() ?? Promise.reject());
+  const checked = await run({ config: { ...config, canaries }, ...inWorld({ applied: records, cluster: one }) });
+  expect(checked.find(({ id }) => id === 'paths')).toMatchObject({ state: 'ok', says: '1 path acknowledged; canaries prove local' });
+});
