@@ -4,8 +4,10 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addBeside } from './cli/beside.ts';
+import { addOperating } from './cli/operating.ts';
 import { addServing } from './cli/serving.ts';
 import type { Shell } from './cli/shell.ts';
+import { colour, plain, safeLines } from './command/desk/text.ts';
 import { ERRORS, errorText, Fault } from './errors.ts';
 import { realPorts } from './ports.ts';
 
@@ -14,26 +16,55 @@ const version = (): string => {
   return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : 'unknown';
 };
 
+/** What a shell reports of a command that ^C ended. */
+const INTERRUPTED = 130;
+
 const say: Shell['say'] = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
 };
 
-const confirm = async (question: string): Promise<boolean> => {
+const ask = async (question: string): Promise<string> => {
   const { createInterface } = await import('node:readline/promises');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  terminal.on('SIGINT', () => {
+    say.err('\nnothing was written\n');
+    process.exit(INTERRUPTED);
+  });
   try {
-    return (await terminal.question(`${question} [y/N] `)).trim().toLowerCase() === 'y';
+    return await terminal.question(question);
   } finally {
     terminal.close();
   }
 };
+const confirm = async (question: string): Promise<boolean> => (await ask(`${question} [y/N] `)).trim().toLowerCase() === 'y';
+
+/** Colour only adds to words: it is left out wherever somebody might not want it. */
+const isColourful = (): boolean =>
+  process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb' && !process.argv.includes('--no-color');
 
 const shell: Shell = {
   version: version(),
   ports: realPorts,
   say,
   desk: () => ({ ports: realPorts(), ...say, confirm: process.stdin.isTTY === true ? confirm : null }),
+  console: () => ({
+    ports: realPorts(),
+    version: shell.version,
+    env: process.env,
+    ...say,
+    ask: process.stdin.isTTY === true && process.stderr.isTTY === true ? ask : null,
+    screen: () => ({ columns: process.stdout.columns ?? 80, rows: process.stdout.rows ?? 24, paint: isColourful() ? colour : plain }),
+    live: process.stderr.isTTY === true && process.env.TERM !== 'dumb',
+    onInterrupt(words) {
+      const end = (): void => {
+        say.err(`\n${safeLines(words())}\n`);
+        process.exit(INTERRUPTED);
+      };
+      process.once('SIGINT', end);
+      return () => void process.removeListener('SIGINT', end);
+    },
+  }),
 };
 
 const program = new Command('tidegate')
@@ -42,6 +73,7 @@ const program = new Command('tidegate')
   .showSuggestionAfterError()
   .showHelpAfterError('(tidegate --help lists the commands)')
   .exitOverride();
+addOperating(program, shell);
 addServing(program, shell);
 addBeside(program, shell);
 
@@ -52,7 +84,7 @@ const fail = (error: unknown): void => {
     return;
   }
   const code = error instanceof Fault ? error.code : null;
-  process.stderr.write(`tidegate: ${code === null ? '' : `${code} `}${errorText(error)}\n`);
+  process.stderr.write(`tidegate: ${code === null ? '' : `${code} `}${safeLines(errorText(error))}\n`);
   process.exitCode = code === null ? 1 : ERRORS[code].exit;
 };
 

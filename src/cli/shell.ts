@@ -1,4 +1,5 @@
 // What the command line hands to a command: the ports, the two streams, a human to ask. Built by src/main.ts only.
+import type { Console } from '../command/desk/session.ts';
 import type { Ports } from '../ports.ts';
 
 export interface Saying {
@@ -16,4 +17,6 @@ export interface Shell {
   say: Saying;
   /** What the commands that work beside the service are given. */
   desk(): Saying & { ports: Ports; confirm: Confirm };
+  /** What the commands that ask the API are given. */
+  console(): Console;
 }
