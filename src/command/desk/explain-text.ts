@@ -5,7 +5,7 @@ import { isInForce } from '../../decide/override.ts';
 import { scopeText, servedState } from './findings.ts';
 import { routeText, type Screen, untilText } from './status-text.ts';
 import type { Subject } from './subject.ts';
-import { bad, type CellText, good, idle, percent, span, table, warn, wrap } from './text.ts';
+import { bad, type CellText, good, idle, roundPercent, span, table, warn, wrap } from './text.ts';
 
 type Pool = Subject['pools'][number]['pool'];
 type Target = Pool['targets'][number];
@@ -26,8 +26,8 @@ const poolRows = ({ pools }: Subject, nowMs: number): readonly (readonly CellTex
   pools.map(({ service, pool }) => [
     `${service.name}/${pool.name}`,
     verdictCell(pool.verdict),
-    `${pool.up}/${pool.total} needs ${pool.minUp}`,
-    pool.share === null ? '-' : `${percent(pool.share)} of ${percent(pool.configuredShare)}`,
+    `${pool.up}/${pool.total}`,
+    pool.share === null ? '-' : `${roundPercent(pool.share)} of ${roundPercent(pool.configuredShare)}`,
     pool.memory === null
       ? '-'
       : `${pool.memory.state}${pool.memory.by === null ? '' : ` (${pool.memory.by})`} ${span(nowMs - pool.memory.sinceAtMs)}`,

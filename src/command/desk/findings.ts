@@ -1,11 +1,12 @@
 // Is anything wrong? Read off one status document, worst first, each in a sentence. Pure.
-// `bad`: users suffer, or nothing could be decided if they did. `warn`: it works, with less to spare. `note`: somebody wanted it so.
+// `bad`: users suffer, or nothing could be decided if they did. `warn`: it works, with less to spare. An order of somebody's is neither.
 import type { StatusDocument } from '../../client/types.ts';
 import { plural } from '../../config/words.ts';
+import { isInForce } from '../../decide/override.ts';
 import { span } from './text.ts';
 
 export interface Finding {
-  level: 'bad' | 'warn' | 'note';
+  level: 'bad' | 'warn';
   text: string;
 }
 
@@ -48,7 +49,10 @@ const ofPools = ({ services }: StatusDocument): readonly Finding[] => {
     const [one] = pools;
     const serves = pools.some(({ pool }) => (pool.share ?? 0) > 0);
     const where = pools.length === 1 ? `${one?.service.name}/${one?.pool.name}` : `${plural(pools.length, 'pool')} of ${region}`;
-    return { level: 'bad' as const, text: `${where} out${serves ? ', and still given traffic' : ''}: ${one?.pool.because}` };
+    return {
+      level: 'bad' as const,
+      text: `${where} out, ${serves ? 'and still given traffic' : 'traffic has left'}: ${one?.pool.because}`,
+    };
   });
 };
 
@@ -68,7 +72,7 @@ export const servedState = ({
   applied,
 }: Service): { state: 'unwritten' | 'behind' | 'applied' | 'wrong'; because: string } => {
   if (mode !== 'auto') return { state: 'unwritten', because: mode };
-  if (applied === null) return { state: 'behind', because: 'not acknowledged yet' };
+  if (applied === null) return { state: 'behind', because: 'not yet' };
   if (applied.outcome !== 'applied') return { state: 'wrong', because: `${applied.outcome}: ${applied.because}` };
   return applied.fence >= (fence ?? 0) ? { state: 'applied', because: '' } : { state: 'behind', because: `v${applied.fence} of v${fence}` };
 };
@@ -97,11 +101,12 @@ const scopeText = (scope: StatusDocument['overrides']['items'][number]['scope'])
 
 export { scopeText };
 
-const ofOrders = ({ overrides }: StatusDocument): readonly Finding[] =>
+/** Those that hold automation back; the others are somebody's wish and no fault. */
+const ofOrders = ({ overrides, clusterTimeMs }: StatusDocument): readonly Finding[] =>
   overrides.items
-    .filter(({ active }) => active)
+    .filter((o) => isInForce(o, clusterTimeMs) && (o.kind === 'stop' || o.kind === 'freeze'))
     .map((o) => ({
-      level: o.kind === 'stop' || o.kind === 'freeze' ? ('warn' as const) : ('note' as const),
+      level: 'warn',
       text: `${o.kind} ${scopeText(o.scope)} for ${span(o.leftMs)} more, by ${o.by ?? o.owner}: ${o.reason}`,
     }));
 
@@ -113,7 +118,7 @@ const ofConvergence = ({ incidents }: StatusDocument): readonly Finding[] =>
       text: `${id} missed its goal of convergence${convergence.waitingFor.length > 0 ? `; waiting for ${list(convergence.waitingFor)}` : ''}`,
     }));
 
-const LEVELS = ['bad', 'warn', 'note'] as const;
+const LEVELS = ['bad', 'warn'] as const;
 
 /** Everything that a human should know, worst first. */
 export const findingsOf = (status: StatusDocument): readonly Finding[] =>

@@ -4,15 +4,18 @@ import type { DecisionItem, Dossier, Forecast, Refusal, WhatIfMatrix } from '../
 import { plural } from '../../config/words.ts';
 import type { Route } from '../../model.ts';
 import { clockTime, type Screen, untilText } from './status-text.ts';
-import { bad, type CellText, fit, good, idle, percent, span, table, took, warn, wrap } from './text.ts';
+import { bad, type CellText, fit, good, idle, percent, roundPercent, span, table, took, warn, wrap } from './text.ts';
 
-/** `eu-west 33.3% -> 0%`, only what differs; `no change`. */
+const pair = (before: number, after: number): string =>
+  roundPercent(before) === roundPercent(after)
+    ? `${percent(before)}->${percent(after)}`
+    : `${roundPercent(before)}->${roundPercent(after)}`;
+
+/** `eu-west 33%->0%`, only what differs; `no change`. */
 export const changeText = (before: Route | null, after: Route): string => {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after)])];
   const moved = names.filter((name) => (before?.[name] ?? 0) !== (after[name] ?? 0));
-  return moved.length === 0
-    ? 'no change'
-    : moved.map((name) => `${name} ${percent(before?.[name] ?? 0)} -> ${percent(after[name] ?? 0)}`).join(', ');
+  return moved.length === 0 ? 'no change' : moved.map((name) => `${name} ${pair(before?.[name] ?? 0, after[name] ?? 0)}`).join(', ');
 };
 
 const capacityCell = (capacity: Forecast['services'][number]['capacity']): CellText => {
@@ -21,12 +24,14 @@ const capacityCell = (capacity: Forecast['services'][number]['capacity']): CellT
   return capacity.leftPercent < 0 ? bad(text) : capacity.leftPercent < 10 ? warn(text) : good(text);
 };
 
-const convergeText = (converge: Forecast['services'][number]['converge']): string =>
-  converge === null
-    ? 'not written'
-    : converge.source === 'history'
-      ? `${took(converge.p50Ms)}, p99 ${took(converge.p99Ms)}`
-      : `${took(converge.p99Ms)} at worst`;
+const convergeText = ({ converge, mode }: Forecast['services'][number]): string =>
+  mode !== 'auto'
+    ? `not written: ${mode}`
+    : converge === null
+      ? 'not written'
+      : converge.source === 'history'
+        ? `${took(converge.p50Ms)}, p99 ${took(converge.p99Ms)}`
+        : `${took(converge.p99Ms)} at worst`;
 
 export const refusalLines = (refusals: readonly Refusal[], nowMs: number, { columns, paint }: Screen): readonly string[] =>
   refusals.flatMap(({ service, pool, rule, risk, because, againAtMs, counterfactual }) => {
@@ -43,7 +48,17 @@ export const forecastLines = (forecast: Forecast, nowMs: number, screen: Screen)
   const { columns, paint } = screen;
   const { steps, services, refusals, holds, pages, notes } = forecast;
   const moved = services.filter(({ before, after }) => changeText(before, after) !== 'no change');
-  const writes = moved.flatMap(({ service, writes: each }) => each.map((write) => ({ service, ...write })));
+  const all = services.flatMap(({ service, before, after, writes: each }) =>
+    each.map((write) => ({ service, ...write, alike: changeText(write.before, write.after) === changeText(before, after) })),
+  );
+  // What a provider serves exactly as decided is said in one line; a table is for what it can only serve otherwise.
+  const writes = all.filter(({ alike }) => !alike);
+  const alike = [
+    ...Map.groupBy(
+      all.filter((write) => write.alike),
+      ({ provider }) => provider,
+    ),
+  ];
   const more = (count: number, what: string): readonly string[] =>
     count > 0 ? [`  and ${plural(count, what)} more (--json has all)`] : [];
   const say = (text: string): readonly string[] => wrap(text, columns - 2).map((line, at) => (at === 0 ? line : `  ${line}`));
@@ -51,19 +66,19 @@ export const forecastLines = (forecast: Forecast, nowMs: number, screen: Screen)
     ...(moved.length === 0
       ? [`no route changes (${plural(services.length, 'service')} looked at)`]
       : table(
-          ['SERVICE', 'MODE', 'CAPACITY', 'USERS THERE IN', 'TRAFFIC'],
+          ['SERVICE', 'CAPACITY', 'USERS THERE IN', 'TRAFFIC'],
           moved
             .slice(0, SHOWN_MAX)
-            .map(({ service, mode, before, after, capacity, converge }) => [
-              service,
-              mode,
-              capacityCell(capacity),
-              convergeText(converge),
-              changeText(before, after),
-            ]),
+            .map((each) => [each.service, capacityCell(each.capacity), convergeText(each), changeText(each.before, each.after)]),
           { ...screen, wraps: true },
         )),
     ...more(moved.length - SHOWN_MAX, 'service'),
+    ...(alike.length === 0
+      ? []
+      : [
+          '',
+          ...say(`written as decided by ${alike.map(([provider, each]) => `${provider} (${plural(each.length, 'service')})`).join(', ')}`),
+        ]),
     ...(writes.length === 0
       ? []
       : [

@@ -2,9 +2,10 @@
 // how open incidents converge. Pure. Lines are shared out so that a normal cluster fits 80 by 24; whatever had to be left out is counted.
 import type { StatusDocument } from '../../client/types.ts';
 import { plural } from '../../config/words.ts';
+import { isInForce } from '../../decide/override.ts';
 import { isoTime } from '../../ports.ts';
 import { type Finding, findingsOf, scopeText, servedState } from './findings.ts';
-import { bad, type CellText, fit, good, idle, type Paint, percent, span, table, took, warn, wrap } from './text.ts';
+import { bad, type CellText, fit, good, idle, type Paint, roundPercent, span, table, took, warn, width, wrap } from './text.ts';
 
 export interface Screen {
   columns: number;
@@ -34,22 +35,24 @@ const findingLines = (findings: readonly Finding[], { columns, paint }: Screen):
   ];
 };
 
-const verdictLine = (findings: readonly Finding[], { paint }: Screen): string => {
+const verdictLine = (status: StatusDocument, findings: readonly Finding[], { paint }: Screen): string => {
   const count = (level: Finding['level']): number => findings.filter((each) => each.level === level).length;
-  if (count('bad') > 0) return paint('bad', `✗ WRONG: ${plural(count('bad'), 'thing')} to look at now`);
-  if (count('warn') > 0) return paint('warn', `! ok, with ${plural(count('warn'), 'warning')}`);
-  return paint('good', '✓ ok: nothing is wrong');
+  const orders = status.overrides.items.filter((o) => isInForce(o, status.clusterTimeMs)).length;
+  const by = orders === 0 ? '' : `; ${plural(orders, 'order')} in force`;
+  if (count('bad') > 0) return paint('bad', `✗ WRONG: ${plural(count('bad'), 'thing')} to look at now${by}`);
+  if (count('warn') > 0) return paint('warn', `! ok, with ${plural(count('warn'), 'warning')}${by}`);
+  return paint('good', `✓ ok: nothing is wrong${by}`);
 };
 
-/** Shares that differ from the configured ones carry those behind them. */
+/** Shares that are less than the configured ones carry those behind them. */
 export const routeText = (service: Service): string =>
   service.route === null
     ? 'nothing decided yet'
     : service.pools
         .map(({ name, share, configuredShare }) =>
-          share === configuredShare || Math.abs((share ?? 0) - configuredShare) <= 1
-            ? `${name} ${percent(share ?? 0)}`
-            : `${name} ${percent(share ?? 0)} (of ${percent(configuredShare)})`,
+          (share ?? 0) >= configuredShare - 1
+            ? `${name} ${roundPercent(share ?? 0)}`
+            : `${name} ${roundPercent(share ?? 0)} (of ${roundPercent(configuredShare)})`,
         )
         .join(', ');
 
@@ -62,7 +65,7 @@ const servedCell = (service: Service): CellText => {
     case 'unwritten':
       return idle(because === 'advise' ? 'advised only' : 'observed only');
     case 'applied':
-      return good(`served v${service.applied?.fence}`);
+      return good(`v${service.applied?.fence}`);
     case 'behind':
       return warn(because);
     case 'wrong':
@@ -79,11 +82,11 @@ const serviceLines = (status: StatusDocument, screen: Screen, room: number): rea
   const shown = sorted.slice(0, sorted.length <= room ? room : Math.max(1, room - 1));
   const rest = sorted.slice(shown.length);
   const well = rest.filter((service) => order(service) === 3).length;
-  const lines = table(
-    ['SERVICE', 'MODE', 'WRITTEN', 'ROUTE'],
-    shown.map((service) => [service.name, service.mode, servedCell(service), routeText(service)]),
-    screen,
-  );
+  const rows = shown.map((service) => [service.name, service.mode, servedCell(service), routeText(service)]);
+  const columns = ['SERVICE', 'MODE', 'WRITTEN', 'ROUTE'];
+  // A long route goes on in the next line where there is room for it.
+  const whole = table(columns, rows, { ...screen, wraps: true });
+  const lines = whole.length + (rest.length > 0 ? 1 : 0) <= room + 1 ? whole : table(columns, rows, screen);
   const restText = `  and ${plural(rest.length, 'service')} more, ${well === rest.length ? 'all' : well} as configured and served`;
   return rest.length === 0 ? lines : [...lines, restText];
 };
@@ -98,7 +101,11 @@ const orderLines = ({ overrides, clusterTimeMs }: StatusDocument, screen: Screen
   };
   const rows = shown.map((o) => [o.id, `${o.kind} ${scopeText(o.scope)}`, state(o), o.by ?? o.owner, o.reason]);
   const more = overrides.items.length - shown.length;
-  return ['', ...table(['OVERRIDE', 'WHAT', 'UNTIL', 'BY', 'REASON'], rows, screen), ...(more > 0 ? [`  and ${more} more`] : [])];
+  return [
+    '',
+    ...table(['OVERRIDE', 'WHAT', 'UNTIL', 'BY', 'REASON'], rows, { ...screen, wraps: rows.length <= 2 }),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
 };
 
 const pathLines = (status: StatusDocument, screen: Screen, room: number): readonly string[] => {
@@ -135,7 +142,7 @@ const incidentLines = ({ incidents, clusterTimeMs }: StatusDocument, screen: Scr
       `${span(clusterTimeMs - t3AtMs)} ago`,
       judged(detection.ms, detection.goalMs, detection.judgement),
       judged(convergence.ms, convergence.goalMs, convergence.judgement),
-      convergence.waitingFor.length === 0 ? '-' : convergence.waitingFor.join(', '),
+      convergence.waitingFor.length === 0 ? '-' : `${convergence.waitingFor.length} of ${plural(services.length, 'service')}`,
     ]);
   const more = open.length - rows.length;
   return [
@@ -153,7 +160,7 @@ const decidedLines = ({ decision, clusterTimeMs }: StatusDocument, { columns }: 
 };
 
 const whoLines = (status: StatusDocument, { columns }: Screen): readonly string[] => {
-  const { coordinator, votes, self } = status;
+  const { coordinator, votes } = status;
   const speaking = new Set(votes.vantages.filter((vantage) => vantage.self.state === 'ok').map(({ region }) => region)).size;
   const regions = new Set([
     ...votes.vantages.map(({ region }) => region),
@@ -161,16 +168,17 @@ const whoLines = (status: StatusDocument, { columns }: Screen): readonly string[
   ]).size;
   const who =
     coordinator === null ? 'nobody coordinates' : `${coordinator.region}/${coordinator.replica} coordinates (term ${coordinator.epoch})`;
-  return [fit(`who        ${who}; ${speaking} of ${regions} vantages speak; asked ${self.region}/${self.replica}`, columns)];
+  return [fit(`who        ${who}; ${speaking} of ${regions} vantages speak`, columns)];
 };
 
 /** The screen, as lines. Give it a document whose texts are clean. */
 export const statusLines = (status: StatusDocument, screen: Screen): readonly string[] => {
   const findings = findingsOf(status);
+  const from = `${clockTime(status.clusterTimeMs)}Z, as ${status.self.region}/${status.self.replica} sees it`;
   const title = `${status.cluster.name}, configuration ${status.cluster.version}`;
   const head = [
-    `${fit(title, screen.columns - 14)}   ${clockTime(status.clusterTimeMs)}Z`,
-    verdictLine(findings, screen),
+    fit(`${fit(title, Math.max(20, screen.columns - width(from) - 3))}   ${from}`, screen.columns),
+    verdictLine(status, findings, screen),
     ...findingLines(findings, screen),
     '',
     ...decidedLines(status, screen),

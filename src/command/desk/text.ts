@@ -159,3 +159,6 @@ export const took = (ms: number): string => (ms < 1000 ? `${Math.round(ms)}ms` :
 
 /** Thousandths as percent: `33.3%`, `50%`, `0%`. */
 export const percent = (thousandths: number): string => `${Math.round(thousandths) / 10}%`;
+/** The same for a screen: `33%`; what is little is never shown as nothing. */
+export const roundPercent = (thousandths: number): string =>
+  thousandths > 0 && thousandths < 10 ? percent(thousandths) : `${Math.round(thousandths / 10)}%`;
