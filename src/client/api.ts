@@ -56,6 +56,8 @@ export const createApi = (exchange: Exchange, key: () => string): Api => {
   const landed = async (id: string, body: OrderBody, why: unknown): Promise<Committed> => {
     const there = await find(id).catch(() => undefined);
     if (there !== undefined && isSameOrder(there, body)) return { override: there, version: (await overrides()).version };
+    if (there !== undefined)
+      throw new Fault('ERR_PRECONDITION', `${id} is another order already, by ${there.by ?? there.owner}: choose another --id`);
     const again = `it was not seen to stand so far: look with tidegate override list, or send it again with --id ${id}, which is safe`;
     throw why instanceof Fault ? new Fault('ERR_UNDECIDED', `${why.message}; ${again}`, { cause: why }) : why;
   };

@@ -137,7 +137,7 @@ const incidentLines = ({ incidents, clusterTimeMs }: StatusDocument, screen: Scr
   }
   const rows = open
     .slice(0, room)
-    .map(({ kind, region, t3AtMs, detection, convergence }) => [
+    .map(({ kind, region, services, t3AtMs, detection, convergence }) => [
       `${kind} ${region}`.trim(),
       `${span(clusterTimeMs - t3AtMs)} ago`,
       judged(detection.ms, detection.goalMs, detection.judgement),
