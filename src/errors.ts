@@ -35,6 +35,7 @@ export const ERRORS = {
   ERR_NOT_ACCEPTABLE: { exit: 1, http: 406, title: 'Nothing is offered in the asked format' },
   ERR_AUDIT: { exit: 1, http: 500, title: 'The audit chain is broken' },
   ERR_UNHEALTHY: { exit: 3, http: 503, title: 'Something is wrong that a human should see' },
+  ERR_UNREACHABLE: { exit: 1, http: 502, title: 'No endpoint of Tidegate answers' },
   ERR_TIMEOUT: { exit: 5, http: 504, title: 'What was waited for did not happen in time' },
   ERR_BAD_REQUEST: { exit: 1, http: 400, title: 'The request is not understood' },
   ERR_NOT_FOUND: { exit: 1, http: 404, title: 'There is no such thing' },

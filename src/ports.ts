@@ -35,8 +35,8 @@ export interface Net {
   tls(options: tls.ConnectionOptions): tls.TLSSocket;
   udp(family: 'udp4' | 'udp6'): dgram.Socket;
   listenTcp(onConnection: (socket: net.Socket) => void): net.Server;
-  /** Authorities to trust: those of a PEM text, or the system's. */
-  secureContext(caPem?: string): tls.SecureContext;
+  /** Authorities to trust: those of a PEM text, or the system's. `own`: what this side shows of itself. */
+  secureContext(caPem?: string, own?: { certPem: string; keyPem: string }): tls.SecureContext;
 }
 
 export interface LoopDelay {
@@ -86,7 +86,11 @@ const realNet: Net = {
   tls: (options) => tls.connect(options),
   udp: (family) => dgram.createSocket({ type: family }),
   listenTcp: (onConnection) => net.createServer(onConnection),
-  secureContext: (caPem) => tls.createSecureContext(caPem === undefined ? {} : { ca: caPem }),
+  secureContext: (caPem, own) =>
+    tls.createSecureContext({
+      ...(caPem === undefined ? {} : { ca: caPem }),
+      ...(own === undefined ? {} : { cert: own.certPem, key: own.keyPem }),
+    }),
 };
 
 const loopDelay = (): LoopDelay => {

@@ -1,0 +1,205 @@
+// Commands that work on the store and the providers themselves, beside the service or without one: what the cluster is, what is served, by hand if need be.
+import type { Command } from 'commander';
+import type { AckOptions } from '../command/ack.ts';
+import type { AdoptOptions } from '../command/adopt.ts';
+import type { ApplyOptions } from '../command/apply.ts';
+import type { DoctorOptions } from '../command/doctor.ts';
+import type { ImportOptions } from '../command/import.ts';
+import { type Given, type Importer, importers } from '../command/importers.ts';
+import type { KeygenOptions } from '../command/keygen.ts';
+import type { OwnOptions } from '../command/own.ts';
+import type { PlanOptions } from '../command/plan.ts';
+import type { PromoteOptions } from '../command/promote.ts';
+import type { ReplayOptions } from '../command/replay.ts';
+import type { ReportOptions } from '../command/report.ts';
+import type { RouteSetOptions, RouteShowOptions } from '../command/route.ts';
+import type { Shell } from './shell.ts';
+
+const CONFIG = ['-c, --config <file>', "a replica's file: its store, its providers and their credentials"] as const;
+const SERVICES = ['-s, --service <names...>', 'only these services'] as const;
+const REASON = ['--reason <text>', 'why; it is recorded'] as const;
+const OWNER = ['--owner <name>', 'who; it is recorded'] as const;
+const JSON_OUT = ['--json', 'one object on stdout'] as const;
+const CLUSTER = ['-f, --file <file>', "a file with the cluster section, when the replica's own has none"] as const;
+const SINCE = ['--since <duration>', 'how far back, e.g. 14d', '14d'] as const;
+
+export const addBeside = (program: Command, shell: Shell): void => {
+  const apply = async (options: ApplyOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/apply.ts')).apply(options, shell.desk());
+  };
+  const keygen = async (options: KeygenOptions): Promise<void> => {
+    process.exitCode = (await import('../command/keygen.ts')).keygen(options, shell.say);
+  };
+  const adopt = async (options: AdoptOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/adopt.ts')).adopt(options, shell.desk());
+  };
+  const ack = async (options: AckOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/ack.ts')).ack(options, shell.desk());
+  };
+  const routeShow = async (options: RouteShowOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/route.ts')).routeShow(options, shell.desk());
+  };
+  const routeSet = async (options: RouteSetOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/route.ts')).routeSet(options, shell.desk());
+  };
+  const replay = async (options: ReplayOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/replay.ts')).replay(options, shell.say);
+  };
+  const reportServices = async (options: ReportOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/report.ts')).report(options, shell.desk());
+  };
+  const promote = async (options: PromoteOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/promote.ts')).promote(options, shell.desk());
+  };
+  const plan = async (options: PlanOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/plan.ts')).plan(options, shell.desk());
+  };
+  const own = async (options: OwnOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/own.ts')).own(options, shell.desk());
+  };
+  const doctor = async (options: DoctorOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/doctor.ts')).doctor(options, { ...shell.desk(), version: shell.version });
+  };
+  const importWith =
+    (importer: Importer) =>
+    async (options: ImportOptions & Given): Promise<void> => {
+      process.exitCode = await (await import('../command/import.ts')).importFrom(importer, options, options, shell.desk());
+    };
+  program
+    .command('apply')
+    .description('make the cluster section of a file the configuration of the cluster: says what changes, refuses what is unsafe')
+    .requiredOption('-c, --config <file>', "a replica's file: which store, and how to reach it")
+    .requiredOption('-f, --file <file>', 'a file with a cluster section')
+    .option('--dry-run', 'say what would change and write nothing')
+    .option('--reason <text>', 'recorded beside the change')
+    .option('--owner <name>', 'recorded as its author')
+    .option('--allow-advise-only', 'let a cluster that can decide become one that only advises')
+    .option('--json', 'one object on stdout')
+    .action(apply);
+  program
+    .command('doctor')
+    .description('check a live installation: clocks, store, grants, credentials, votes, versions, paging, what is stale; says what to fix')
+    .requiredOption(...CONFIG)
+    .option('--security', 'only what somebody could use: keys and certificates that end, open files and doors, unsigned votes, the audit')
+    .option('--send-test', 'send one page, marked as a test, to every webhook')
+    .option(...JSON_OUT)
+    .action(doctor);
+  program
+    .command('keygen')
+    .description("make the key that signs a region's votes; prints the public half")
+    .requiredOption('-o, --out <file>', 'where the private half goes; never over an older file')
+    .action(keygen);
+
+  program
+    .command('adopt')
+    .description('after a store was restored or replaced: take what the providers serve as the truth, and let everybody go on')
+    .requiredOption(...CONFIG)
+    .requiredOption(...REASON)
+    .requiredOption(...OWNER)
+    .option(...SERVICES)
+    .option('--dry-run', 'say what would be adopted and write nothing')
+    .option(...JSON_OUT)
+    .action(adopt);
+  program
+    .command('ack')
+    .description('after a route was set by hand: record it, and let automation go on from it')
+    .requiredOption(...CONFIG)
+    .requiredOption('-s, --service <names...>', 'the services whose route you have looked at')
+    .requiredOption(...REASON)
+    .requiredOption(...OWNER)
+    .option('--hold <duration>', 'freeze the route for so long, e.g. 4h, so that automation does not undo it')
+    .option('--journal <file>', 'what `route set` wrote on the machine it ran on, to be kept in the audit')
+    .option('--dry-run', 'say what would be recorded and write nothing')
+    .option(...JSON_OUT)
+    .action(ack);
+  const route = program.command('route').description('what the providers serve, with no store and no running Tidegate');
+  route
+    .command('show')
+    .description('what the providers serve now, and whose fence it carries')
+    .requiredOption(...CONFIG)
+    .option(...CLUSTER)
+    .option(...SERVICES)
+    .option(...JSON_OUT)
+    .action(routeShow);
+  route
+    .command('set')
+    .description('break-glass: write a route straight to the providers; automation leaves it alone until `ack`')
+    .requiredOption(...CONFIG)
+    .option(...CLUSTER)
+    .requiredOption('-s, --service <name>', 'the service')
+    .requiredOption('--share <pool=percent...>', 'percent of each pool, together 100; pools that are not named get nothing')
+    .requiredOption(...REASON)
+    .requiredOption(...OWNER)
+    .option('--provider <name>', 'only this path of the service; without it, every path')
+    .option('--break-glass', 'yes, past the store and everything it guards')
+    .option('-y, --yes', 'do not ask')
+    .option(...JSON_OUT)
+    .action(routeSet);
+  program
+    .command('plan')
+    .description('what publishing would do now: what is served beside what was decided, a sentence per service; writes nothing')
+    .requiredOption(...CONFIG)
+    .option(...SERVICES)
+    .option('--route-from-config', 'the configured shares instead of the decided ones, without the store: before there is a decision')
+    .option('-f, --file <file>', "with it: a file with the cluster section, when the replica's own has none")
+    .option(...JSON_OUT)
+    .action(plan);
+  program
+    .command('own')
+    .description("which of a vendor's objects and fields are written, and no others")
+    .requiredOption(...CONFIG)
+    .option(...CLUSTER)
+    .option(...SERVICES)
+    .option('--terraform', 'the lifecycle blocks that make Terraform ignore them')
+    .option(...JSON_OUT)
+    .action(own);
+  const imports = program
+    .command('import')
+    .description('a configuration in observe of what a vendor serves today; reads it and changes nothing there');
+  for (const [kind, importer] of Object.entries<Importer>(importers)) {
+    const command = imports.command(kind).description(importer.says);
+    for (const { flags, says, required } of importer.options) {
+      if (required === true) command.requiredOption(flags, says);
+      else command.option(flags, says);
+    }
+    command
+      .option('-o, --out <file>', 'where the configuration goes; on stdout unless said')
+      .option('--force', 'over a file that is there')
+      .option('--regions <list>', 'region by pool, e.g. a=eu-west,b=eu-west,*=us-east; a pool is a region of its own unless said')
+      .option('--probe <scheme>', 'how targets are guessed: https, http or http:8080', 'https')
+      .option(...SERVICES)
+      .option(...JSON_OUT)
+      .action(importWith(importer));
+  }
+  program
+    .command('replay')
+    .description('what a recording would have been decided under another configuration: which moves, when, and how that differs')
+    .requiredOption('--record <paths...>', 'recordings, or folders of them')
+    .option('--config <file>', 'a file with a cluster section; without one, only what was recorded is replayed')
+    .option(...JSON_OUT)
+    .action(replay);
+  program
+    .command('report')
+    .description(
+      'what services in observe and advise would have done, beside what their providers really did; what stands against promoting them',
+    )
+    .requiredOption(...CONFIG)
+    .option('-s, --service <name>', 'only this one')
+    .option(...SINCE)
+    .option(...JSON_OUT)
+    .action(reportServices);
+  program
+    .command('promote')
+    .description('let a service advise or act, if its report is clean')
+    .requiredOption(...CONFIG)
+    .requiredOption('-s, --service <name>', 'the service')
+    .requiredOption('--to <mode>', 'advise or auto')
+    .option(...SINCE)
+    .option('--despite <text>', 'why, although the report is not clean; it is recorded')
+    .option(...REASON)
+    .option('--owner <name>', 'recorded as its author')
+    .option('-y, --yes', 'do not ask')
+    .option('--dry-run', 'say what would change and write nothing')
+    .option(...JSON_OUT)
+    .action(promote);
+};

@@ -1,0 +1,144 @@
+// Commands of whoever is on call: they speak to the API of any region, and need neither the store nor a replica's file.
+import { Argument, type Command, Option } from 'commander';
+import type { EventsOptions, SimulateOptions, StatusOptions, WhyOptions } from '../command/desk/look.ts';
+import type { ConfirmOptions, OrderOptions } from '../command/desk/orders.ts';
+import type { LookOptions } from '../command/desk/session.ts';
+import type { OverrideKind } from '../model.ts';
+import type { Shell } from './shell.ts';
+
+const gather = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+/** How each of them finds the API. */
+const connects = (command: Command): Command =>
+  command
+    .option('--endpoint <url>', 'a region to ask; may be said again, the next is asked when one does not answer', gather)
+    .option('--client <file>', 'endpoints, tokenFile, caFile, certFile, keyFile (default: ~/.config/tidegate/client.yaml)')
+    .option('--token-file <file>', 'the file that holds your token (TIDEGATE_TOKEN_FILE)')
+    .option('--ca <file>', "authorities to trust instead of the system's (PEM)")
+    .option('--cert <file>', 'your certificate (PEM)')
+    .option('--key <file>', 'its key')
+    .option('--plain-http', 'send the token over http although others could read it')
+    .option('--json', 'one object on stdout');
+
+const confirms = (command: Command): Command =>
+  command
+    .option('-y, --yes', 'do not ask')
+    .option('--dry-run', 'say what would happen and write nothing')
+    .option('--wait', 'until it is decided and written; exit code 5 when that takes too long')
+    .option('--timeout <duration>', 'how long to wait', '5m');
+
+const orders = (command: Command): Command =>
+  confirms(connects(command))
+    .requiredOption('--reason <text>', 'why, in at least ten characters; it is recorded and paged')
+    .option('--owner <name>', 'whose order it is; you unless said')
+    .option('--ttl <duration>', 'how long it stands, e.g. 30m; 4h unless said, at most 168h')
+    .option('--ticket <id>', 'where it is tracked')
+    .option('--start <instant>', 'not before, e.g. 2026-11-26T03:00:00Z')
+    .option('--break-glass', 'past the safety rules that would refuse it; pages, and may need a second person')
+    .option('--drill', 'an exercise: wakes nobody')
+    .option('--id <id>', 'its name, to send the same order again after a doubt');
+
+const ORDERS: readonly { kind: OverrideKind; says: string; name: string; wide?: true }[] = [
+  { kind: 'drain', name: '<where>', says: 'send no traffic there' },
+  { kind: 'force-in', name: '<where>', says: 'take it for up, whatever the votes say' },
+  { kind: 'evacuate', name: '<region>', says: 'drain a region in every service and keep it from coordinating' },
+  { kind: 'freeze', name: '[where]', says: 'hold the route as it is', wide: true },
+  { kind: 'stop', name: '[where]', says: 'end every provider write, while detection goes on', wide: true },
+];
+const ENDS: readonly { name: string; kinds: readonly OverrideKind[]; says: string }[] = [
+  { name: 'undrain', kinds: ['drain', 'evacuate'], says: 'end a drain or an evacuation: traffic returns by the ramp' },
+  { name: 'unfreeze', kinds: ['freeze'], says: 'end a freeze' },
+  { name: 'resume', kinds: ['stop'], says: 'end a stop: providers are written again' },
+];
+
+export const addOperating = (program: Command, shell: Shell): void => {
+  const done = async (code: Promise<number>): Promise<void> => {
+    process.exitCode = await code;
+  };
+  const look = () => import('../command/desk/look.ts');
+  const give = () => import('../command/desk/orders.ts');
+  const { console } = shell;
+
+  connects(
+    program
+      .command('status')
+      .description('one screen: is anything wrong, what was decided and why, what is overridden, when was each path last proven'),
+  )
+    .option('-w, --watch', 'again and again')
+    .option('--every <duration>', 'with --watch: how often', '2s')
+    .option('--check', 'exit code 3 when something is wrong')
+    .action(async (options: StatusOptions) => done((await look()).status(options, console())));
+  connects(program.command('explain').description('why it stands as it does: votes, counts, holds, what would change it'))
+    .argument('<name>', 'a service, a region, or a pool as SERVICE/POOL')
+    .action(async (name: string, options: LookOptions) => done((await look()).explain(name, options, console())));
+  connects(program.command('why').description('what a decision rested on, the last one unless said'))
+    .argument('[v]', 'its number')
+    .option('--list', 'the last decisions instead')
+    .option('--limit <n>', 'with --list: how many', '20')
+    .action(async (v: string | undefined, options: WhyOptions) => done((await look()).why(v, options, console())));
+  connects(program.command('matrix').description('what would happen if a region died, for every region')).action(
+    async (options: LookOptions) => done((await look()).matrix(options, console())),
+  );
+  connects(program.command('simulate').description('what would happen; asks the real rules on a copy of the state'))
+    .option('--region-down <region>', 'suppose that it is dead; each of these may be said again', gather)
+    .option('--pool-down <service/pool>', 'suppose that it is dead', gather)
+    .option('--vantage-cut <region>', 'suppose that its prober hears nothing', gather)
+    .option('--override <kind:name>', 'suppose the order, e.g. drain:eu-west', gather)
+    .option('--override-gone <id>', 'suppose that the order has ended', gather)
+    .option('--horizon <duration>', 'how far to look')
+    .action(async (options: SimulateOptions) => done((await look()).simulate(options, console())));
+  connects(program.command('events').description('what happens, as it happens; goes on at the next endpoint when one ends'))
+    .option('--since-id <id>', 'all that came after it first')
+    .option('--types <list>', 'only these, e.g. failover,override.created')
+    .action(async (options: EventsOptions) => done((await look()).events(options, console())));
+
+  for (const { kind, name, says, wide } of ORDERS) {
+    const command = orders(program.command(kind).description(says)).addArgument(
+      new Argument(
+        name,
+        wide === true
+          ? 'a region, a service, or a pool as SERVICE/POOL'
+          : kind === 'evacuate'
+            ? 'its name'
+            : 'a region, or a pool as SERVICE/POOL',
+      ),
+    );
+    if (wide === true) command.option('--all', 'everything');
+    command.action(async (named: string | undefined, options: OrderOptions) => done((await give()).order(kind, named, options, console())));
+  }
+  orders(program.command('pin').description('put shares in place of the configured ones; health still takes from them'))
+    .argument('<service>', 'the service')
+    .argument('<shares...>', 'POOL=PERCENT for each pool, together 100')
+    .action(async (service: string, shares: readonly string[], options: OrderOptions) =>
+      done((await give()).pin(service, shares, options, console())),
+    );
+  for (const { name, kinds, says } of ENDS)
+    confirms(connects(program.command(name).description(says)))
+      .argument('<order>', 'its id, or what it is about')
+      .action(async (named: string, options: ConfirmOptions) => done((await give()).end(kinds, named, options, console())));
+
+  const override = program.command('override').description('orders: those there are, one of them, the second yes, an end');
+  connects(override.command('list').description('orders in force and to come')).action(async (options: LookOptions) =>
+    done((await look()).overrideList(options, console())),
+  );
+  connects(override.command('show').description('one order'))
+    .argument('<id>')
+    .action(async (id: string, options: LookOptions) => done((await look()).overrideShow(id, options, console())));
+  confirms(connects(override.command('approve').description("agree to somebody else's order that needs two")))
+    .argument('<id>')
+    .action(async (id: string, options: ConfirmOptions) => done((await give()).approve(id, options, console())));
+  confirms(connects(override.command('end').description('end an order of any kind')))
+    .argument('<order>', 'its id, or what it is about')
+    .action(async (named: string, options: ConfirmOptions) => done((await give()).end([], named, options, console())));
+
+  program
+    .command('completion')
+    .description('a script that completes commands and options; put it where your shell looks')
+    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .addHelpText(
+      'after',
+      '\n  bash: source <(tidegate completion bash)\n  zsh:  tidegate completion zsh > ~/.zfunc/_tidegate\n  fish: tidegate completion fish > ~/.config/fish/completions/tidegate.fish',
+    )
+    .action(async (kind: 'bash' | 'zsh' | 'fish') => shell.say.out((await import('./completion.ts')).completion(program, kind)));
+  program.addOption(new Option('--no-color', 'no colour; so do NO_COLOR and TERM=dumb'));
+};

@@ -1,0 +1,138 @@
+// The API as functions: one for each thing that a command asks. Orders are written under an id that this side chose, so the same order sent twice, here or in
+// another region, is one order; an end names the version that was read. What may or may not have happened is looked up before anything is said.
+import { Fault } from '../errors.ts';
+import type { Override } from '../model.ts';
+import { type Answer, DoubtFault, type Exchange, faultOf } from './exchange.ts';
+import type {
+  Committed,
+  DecisionItem,
+  Dossier,
+  Forecast,
+  Hypothesis,
+  OrderBody,
+  Overrides,
+  Preview,
+  StatusDocument,
+  WhatIfMatrix,
+} from './types.ts';
+
+export interface Api {
+  status(): Promise<StatusDocument>;
+  overrides(): Promise<Overrides>;
+  /** null: this endpoint is older than previews. Never writes: it is asked in a way that an older server refuses. */
+  preview(body: OrderBody): Promise<Preview | null>;
+  put(id: string, body: OrderBody): Promise<Committed>;
+  /** Ends an order, unless somebody changed it since `seen`. */
+  remove(seen: Override): Promise<Committed>;
+  approve(id: string): Promise<Committed>;
+  /** null: this endpoint is older than forecasts. */
+  simulate(hypotheses: readonly Hypothesis[], horizonMs?: number): Promise<Forecast | null>;
+  matrix(): Promise<WhatIfMatrix>;
+  decisions(limit: number): Promise<{ items: readonly DecisionItem[] }>;
+  decision(v: number): Promise<Dossier>;
+}
+
+/** An order is a part of one document, whose version others raise too. */
+const TRIES_MAX = 5;
+
+const ok = <T>(answer: Answer): T => {
+  if (answer.status >= 200 && answer.status < 300) return answer.body as T;
+  throw faultOf(answer);
+};
+const isOffered = ({ status }: Answer): boolean => status !== 404 && status !== 405 && status !== 501;
+
+const sameScope = (a: Override['scope'], b: Override['scope']): boolean =>
+  a.region === b.region && a.service === b.service && a.pool === b.pool;
+export const isSameOrder = (a: Override, b: Pick<OrderBody, 'kind' | 'scope' | 'reason'>): boolean =>
+  a.kind === b.kind && a.reason === b.reason && sameScope(a.scope, b.scope);
+
+export const createApi = (exchange: Exchange, key: () => string): Api => {
+  const get = async <T>(path: string): Promise<T> => ok<T>(await exchange.ask({ method: 'GET', path }));
+  const overrides = (): Promise<Overrides> => get<Overrides>('/v1/overrides');
+  const find = async (id: string): Promise<Override | undefined> => (await overrides()).items.find((item) => item.id === id);
+  const pathOf = (id: string): string => `/v1/overrides/${encodeURIComponent(id)}`;
+
+  /** After a write of which nobody knows: the order is there, or it has to be said that nobody knows. */
+  const landed = async (id: string, body: OrderBody, why: unknown): Promise<Committed> => {
+    const there = await find(id).catch(() => undefined);
+    if (there !== undefined && isSameOrder(there, body)) return { override: there, version: (await overrides()).version };
+    if (there !== undefined)
+      throw new Fault('ERR_PRECONDITION', `${id} is another order already, by ${there.by ?? there.owner}: choose another --id`);
+    const again = `it was not seen to stand so far: look with tidegate override list, or send it again with --id ${id}, which is safe`;
+    throw why instanceof Fault ? new Fault('ERR_UNDECIDED', `${why.message}; ${again}`, { cause: why }) : why;
+  };
+
+  const removeOnce = async (seen: Override, doubt: boolean): Promise<Committed | 'again' | 'doubt'> => {
+    const { version, items } = await overrides();
+    const there = items.find((item) => item.id === seen.id);
+    if (there === undefined) {
+      if (doubt) return { override: seen, version };
+      throw new Fault('ERR_NOT_FOUND', `the order ${seen.id} has ended meanwhile`);
+    }
+    if (there.createdAtMs !== seen.createdAtMs || there.expiresAtMs !== seen.expiresAtMs)
+      throw new Fault('ERR_STALE', `${seen.id} was changed by ${there.by ?? there.owner} since it was read: look again`);
+    const headers = { 'if-match': `"${version}"` };
+    try {
+      const answer = await exchange.ask({ method: 'DELETE', path: pathOf(seen.id), headers });
+      if (answer.status === 412) return answer.doubt ? 'doubt' : 'again';
+      if (answer.status === 404 && answer.doubt) return { override: seen, version };
+      return ok<Committed>(answer);
+    } catch (error) {
+      if (error instanceof DoubtFault) return 'doubt';
+      throw error;
+    }
+  };
+
+  return {
+    status: () => get('/v1/status'),
+    overrides,
+    matrix: () => get('/v1/matrix'),
+    decisions: (limit) => get(`/v1/decisions?limit=${limit}`),
+    decision: (v) => get(`/v1/decisions/${v}`),
+
+    async preview(body) {
+      // By POST: what is older than previews would take a PUT for the order itself.
+      const answer = await exchange.ask({ method: 'POST', path: '/v1/overrides?dryRun=true', body });
+      return isOffered(answer) ? ok<Preview>(answer) : null;
+    },
+
+    async put(id, body) {
+      try {
+        const answer = await exchange.ask({ method: 'PUT', path: pathOf(id), body, headers: { 'idempotency-key': key() } });
+        // It stands already: the endpoint before this one took it, or an earlier run under the same id did.
+        if (answer.status === 428 || (answer.doubt && (answer.status === 412 || answer.status === 409)))
+          return await landed(id, body, faultOf(answer));
+        return ok<Committed>(answer);
+      } catch (error) {
+        if (error instanceof DoubtFault) return landed(id, body, error);
+        throw error;
+      }
+    },
+
+    async remove(seen) {
+      let doubt = false;
+      for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+        const outcome = await removeOnce(seen, doubt);
+        if (typeof outcome === 'object') return outcome;
+        doubt ||= outcome === 'doubt';
+      }
+      if (doubt) throw new Fault('ERR_UNDECIDED', `nobody knows whether ${seen.id} has ended; look with tidegate override list`);
+      throw new Fault('ERR_STALE', `the orders were changed by others in each of ${TRIES_MAX} tries: send it again`);
+    },
+
+    async approve(id) {
+      for (let tries = 0; ; tries += 1) {
+        const { version } = await overrides();
+        const headers = { 'if-match': `"${version}"`, 'idempotency-key': key() };
+        const answer = await exchange.ask({ method: 'POST', path: `${pathOf(id)}/approve`, headers });
+        if (answer.status !== 412 || tries >= TRIES_MAX) return ok<Committed>(answer);
+      }
+    },
+
+    async simulate(hypotheses, horizonMs) {
+      const body = { hypotheses, ...(horizonMs === undefined ? {} : { horizonMs }) };
+      const answer = await exchange.ask({ method: 'POST', path: '/v1/simulate', body });
+      return isOffered(answer) ? ok<Forecast>(answer) : null;
+    },
+  };
+};

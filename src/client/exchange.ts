@@ -1,0 +1,204 @@
+// One request at a list of endpoints, one region after the other, until one of them knows. What a lost reply means is said, never guessed:
+// `doubt` tells whether an endpoint that did not answer may have acted. Remembers who answered, so that the next request begins there.
+import type { Response } from 'undici';
+import { ERRORS, type ErrorCode, errorText, Fault } from '../errors.ts';
+import type { Fetch } from '../http.ts';
+import { type Ports, withDeadline } from '../ports.ts';
+import type { ClientSettings } from './settings.ts';
+
+/** Longest wait for one endpoint, and for the last one, which nobody stands in for. */
+export const TRY_MS = 4_000;
+export const LAST_TRY_MS = 15_000;
+
+export interface Ask {
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  path: string;
+  body?: unknown;
+  headers?: Readonly<Record<string, string>>;
+}
+
+export interface Answer {
+  status: number;
+  /** JSON, or the text where it is none. */
+  body: unknown;
+  etag: string | null;
+  endpoint: string;
+  /** An endpoint asked before this one may have acted on the request too. */
+  doubt: boolean;
+}
+
+export interface Exchange {
+  /** An answer that is no failure of the server. Throws Fault when no endpoint has one; `doubt` of DoubtFault then says whether it may stand. */
+  ask(ask: Ask): Promise<Answer>;
+  /** A reply to be read as it comes; ends with `signal`. */
+  open(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<{ reply: Response; endpoint: string }>;
+  /** Who answered last. */
+  endpoint(): string;
+  /** Begin at the next endpoint. */
+  skip(): void;
+}
+
+/** Nobody answered, and somebody may have acted. */
+export class DoubtFault extends Fault {}
+
+export interface ExchangeOptions {
+  settings: ClientSettings;
+  fetch: Fetch;
+  ports: Ports;
+  version: string;
+  /** For the human: another endpoint than the first answered, and why. */
+  note: (text: string) => void;
+  tryMs?: number;
+  lastTryMs?: number;
+}
+
+interface Problem {
+  code?: unknown;
+  detail?: unknown;
+  title?: unknown;
+  requestId?: unknown;
+  errors?: unknown;
+}
+
+/** Nothing reached the server. */
+const UNSENT = ['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'ETIMEDOUT'];
+const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '');
+const wasUnsent = (error: unknown): boolean => {
+  const code = codeOf(error);
+  return UNSENT.includes(code) || code.startsWith('ERR_TLS') || code.includes('CERT') || code.startsWith('ERR_SSL');
+};
+
+/** The server says by code that it did nothing. */
+const DID_NOTHING: readonly unknown[] = ['ERR_STORE_UNREACHABLE', 'ERR_STORE_DENIED', 'ERR_STOPPING'];
+
+const problemIn = (body: unknown): Problem => (typeof body === 'object' && body !== null ? body : {});
+const isCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(ERRORS, code);
+
+const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
+  401: 'ERR_UNAUTHORIZED',
+  403: 'ERR_FORBIDDEN',
+  404: 'ERR_NOT_FOUND',
+  405: 'ERR_METHOD',
+  409: 'ERR_REFUSED',
+  412: 'ERR_STALE',
+  428: 'ERR_PRECONDITION',
+  429: 'ERR_TOO_MANY',
+};
+
+/** What a reply that is no success says, as the Fault a command ends with: the server's code and sentence, and everything wrong with the body. */
+export const faultOf = ({ status, body, endpoint }: Pick<Answer, 'status' | 'body' | 'endpoint'>): Fault => {
+  const { code, detail, title, requestId, errors } = problemIn(body);
+  const pointed = (Array.isArray(errors) ? errors : []).slice(0, 20).map((each: { pointer?: unknown; detail?: unknown } | null) => {
+    const place = String(each?.pointer ?? '').slice(0, 100);
+    return `\n  ${place === '' ? '' : `${place}: `}${String(each?.detail ?? '').slice(0, 500)}`;
+  });
+  const said = String(detail ?? title ?? 'no reason given').slice(0, 2000);
+  const request = typeof requestId === 'string' ? `, request ${requestId.slice(0, 64)}` : '';
+  const kind = isCode(code) ? code : (BY_STATUS[status] ?? (status >= 500 ? 'ERR_INTERNAL' : 'ERR_BAD_REQUEST'));
+  return new Fault(kind, `${said}${pointed.join('')} (${endpoint} answered ${status}${request})`);
+};
+
+const bodyOf = async (reply: Response): Promise<unknown> => {
+  const text = await reply.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+};
+
+/** A failure of this endpoint, which another one need not share. */
+const isServersOwn = (status: number): boolean => status >= 500;
+
+export const createExchange = (options: ExchangeOptions): Exchange => {
+  const { settings, fetch, ports, version, note, tryMs = TRY_MS, lastTryMs = LAST_TRY_MS } = options;
+  const { endpoints, token } = settings;
+  let first = 0;
+
+  const headersOf = (extra: Readonly<Record<string, string>>): Record<string, string> => ({
+    accept: 'application/json',
+    'user-agent': `tidegate/${version}`,
+    ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+    ...extra,
+  });
+
+  const one = (endpoint: string, { method, path, body, headers = {} }: Ask, waitMs: number): Promise<Omit<Answer, 'doubt'>> =>
+    withDeadline(ports.timers, waitMs, endpoint, async (signal) => {
+      const reply = await fetch(`${endpoint}${path}`, {
+        method,
+        signal,
+        headers: headersOf({ ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers }),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return { status: reply.status, body: await bodyOf(reply), etag: reply.headers.get('etag'), endpoint };
+    });
+
+  const order = (): readonly string[] => endpoints.map((_, at) => endpoints[(first + at) % endpoints.length] ?? '');
+
+  const settle = (endpoint: string, why: readonly string[]): void => {
+    const at = endpoints.indexOf(endpoint);
+    if (at !== first || why.length > 0) note(`${why.join('; ')}; ${endpoint} answers\n`);
+    first = at;
+  };
+
+  return {
+    endpoint: () => endpoints[first] ?? '',
+    skip: () => {
+      first = (first + 1) % endpoints.length;
+    },
+
+    async ask(ask) {
+      const why: string[] = [];
+      let doubt = false;
+      let said: Fault | null = null;
+      for (const [at, endpoint] of order().entries()) {
+        try {
+          const answer = await one(endpoint, ask, at === endpoints.length - 1 ? lastTryMs : tryMs);
+          if (!isServersOwn(answer.status)) {
+            settle(endpoint, why);
+            return { ...answer, doubt };
+          }
+          said = faultOf(answer);
+          why.push(`${endpoint} answered ${answer.status}`);
+          doubt ||= ask.method !== 'GET' && !DID_NOTHING.includes(problemIn(answer.body).code);
+        } catch (error) {
+          why.push(codeOf(error) === '' ? errorText(error) : `${endpoint}: ${codeOf(error)}`);
+          doubt ||= ask.method !== 'GET' && !wasUnsent(error);
+        }
+      }
+      const told =
+        said === null ? `no endpoint answers: ${why.join('; ')}` : `${said.message}${why.length > 1 ? `; ${why.join('; ')}` : ''}`;
+      if (doubt) throw new DoubtFault('ERR_UNDECIDED', told);
+      throw new Fault(said?.code ?? 'ERR_UNREACHABLE', told);
+    },
+
+    async open(path, headers, signal) {
+      const why: string[] = [];
+      for (const endpoint of order()) {
+        // The deadline is for the head of the reply only; its body goes on until the caller's signal.
+        const whole = new AbortController();
+        const onAbort = (): void => whole.abort(signal.reason);
+        signal.addEventListener('abort', onAbort, { once: true });
+        try {
+          const asked = (): Promise<Response> =>
+            fetch(`${endpoint}${path}`, { method: 'GET', headers: headersOf(headers), signal: whole.signal });
+          const reply = await withDeadline(ports.timers, tryMs, endpoint, asked, signal);
+          if (isServersOwn(reply.status)) {
+            why.push(`${endpoint} answered ${reply.status}`);
+            await reply.body?.cancel();
+            continue;
+          }
+          if (reply.status !== 200) throw faultOf({ status: reply.status, body: await bodyOf(reply), endpoint });
+          settle(endpoint, why);
+          return { reply, endpoint };
+        } catch (error) {
+          whole.abort();
+          signal.removeEventListener('abort', onAbort);
+          if (error instanceof Fault || signal.aborted) throw error;
+          why.push(codeOf(error) === '' ? errorText(error) : `${endpoint}: ${codeOf(error)}`);
+        }
+      }
+      throw new Fault('ERR_UNREACHABLE', `no endpoint answers: ${why.join('; ')}`);
+    },
+  };
+};

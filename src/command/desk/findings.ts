@@ -1,0 +1,127 @@
+// Is anything wrong? Read off one status document, worst first, each in a sentence. Pure.
+// `bad`: users suffer, or nothing could be decided if they did. `warn`: it works, with less to spare. An order of somebody's is neither.
+import type { StatusDocument } from '../../client/types.ts';
+import { plural } from '../../config/words.ts';
+import { isInForce } from '../../decide/override.ts';
+import { span } from './text.ts';
+
+export interface Finding {
+  level: 'bad' | 'warn';
+  text: string;
+}
+
+type Service = StatusDocument['services'][number];
+
+const list = (names: readonly string[], most = 4): string =>
+  names.length <= most ? names.join(', ') : `${names.slice(0, most).join(', ')} and ${names.length - most} more`;
+
+const ofDeciding = (status: StatusDocument): readonly Finding[] => {
+  const { self, coordinator, decision, votes } = status;
+  const findings: Finding[] = [];
+  if (!self.canDecide) findings.push({ level: 'bad', text: `nothing can be decided: ${self.because}` });
+  else if (!self.canVote) findings.push({ level: 'warn', text: `${self.region}/${self.replica} cannot vote: ${self.because}` });
+  if (coordinator === null) findings.push({ level: 'bad', text: 'nobody coordinates' });
+  else if (coordinator.released)
+    findings.push({ level: 'warn', text: `${coordinator.region} has laid down its office, nobody has taken it yet` });
+  if (decision === null) findings.push({ level: 'warn', text: 'nothing has been decided yet' });
+  const speaking = new Set(votes.vantages.filter(({ self: own }) => own.state === 'ok').map(({ region }) => region));
+  const mute = votes.vantages.filter(({ region }) => !speaking.has(region));
+  for (const { region, self: own } of mute.slice(0, 3))
+    findings.push({ level: 'warn', text: `vantage ${region} abstains: ${own.state === 'abstain' ? own.because : 'no reason given'}` });
+  const heard = new Set(votes.vantages.map(({ region }) => region));
+  const silent = [...voters(status)].filter((region) => !heard.has(region));
+  if (silent.length > 0) findings.push({ level: 'warn', text: `no vote from ${list(silent)}` });
+  if (votes.refused.length > 0)
+    findings.push({
+      level: 'bad',
+      text: `${plural(votes.refused.length, 'record')} refused: ${votes.refused[0]?.key}: ${votes.refused[0]?.because}`,
+    });
+  return findings;
+};
+
+/** Regions that look at something: columns of the matrix. */
+export const voters = ({ votes }: StatusDocument): ReadonlySet<string> =>
+  new Set(Object.values(votes.matrix).flatMap((cells) => Object.keys(cells)));
+
+const ofPools = ({ services }: StatusDocument): readonly Finding[] => {
+  const out = services.flatMap((service) => service.pools.filter(({ verdict }) => verdict === 'out').map((pool) => ({ service, pool })));
+  return [...Map.groupBy(out, ({ pool }) => pool.region)].map(([region, pools]) => {
+    const [one] = pools;
+    const serves = pools.some(({ pool }) => (pool.share ?? 0) > 0);
+    const where = pools.length === 1 ? `${one?.service.name}/${one?.pool.name}` : `${plural(pools.length, 'pool')} of ${region}`;
+    return {
+      level: 'bad' as const,
+      text: `${where} out, ${serves ? 'and still given traffic' : 'traffic has left'}: ${one?.pool.because}`,
+    };
+  });
+};
+
+const ofHolds = ({ holds }: StatusDocument): readonly Finding[] =>
+  [...Map.groupBy(holds, ({ hold }) => hold)].map(([hold, held]) => ({
+    level: hold === 'freeze' ? 'warn' : 'bad',
+    text: `held (${hold}): ${list(
+      held.map(({ service, pool }) => `${service}/${pool}`),
+      2,
+    )}: ${held[0]?.because}`,
+  }));
+
+/** What the provider has acknowledged of a service whose route is written. */
+export const servedState = ({
+  mode,
+  fence,
+  applied,
+}: Service): { state: 'unwritten' | 'behind' | 'applied' | 'wrong'; because: string } => {
+  if (mode !== 'auto') return { state: 'unwritten', because: mode };
+  if (applied === null) return { state: 'behind', because: 'not yet' };
+  if (applied.outcome !== 'applied') return { state: 'wrong', because: `${applied.outcome}: ${applied.because}` };
+  return applied.fence >= (fence ?? 0) ? { state: 'applied', because: '' } : { state: 'behind', because: `v${applied.fence} of v${fence}` };
+};
+
+const ofProviders = ({ services, providers = [] }: StatusDocument): readonly Finding[] => {
+  const wrong = services.filter((service) => servedState(service).state === 'wrong');
+  const behind = services.filter((service) => servedState(service).state === 'behind');
+  return [
+    ...wrong
+      .slice(0, 3)
+      .map((service) => ({ level: 'bad' as const, text: `${service.name}: ${service.provider} ${servedState(service).because}` })),
+    ...(behind.length === 0
+      ? []
+      : [{ level: 'warn' as const, text: `on its way to the provider: ${list(behind.map(({ name }) => name))}` }]),
+    ...providers.filter(({ failing }) => failing).map(({ name }) => ({ level: 'bad' as const, text: `provider ${name} takes no writes` })),
+    ...providers
+      .filter(({ canary }) => canary?.ok === false)
+      .map(({ name, canary }) => ({ level: 'warn' as const, text: `canary of ${name} failed: ${canary?.because}` })),
+  ];
+};
+
+const scopeText = (scope: StatusDocument['overrides']['items'][number]['scope']): string =>
+  scope.service !== undefined
+    ? [scope.service, scope.pool ?? scope.region].filter((part) => part !== undefined).join('/')
+    : (scope.region ?? 'everything');
+
+export { scopeText };
+
+/** Those that hold automation back; the others are somebody's wish and no fault. */
+const ofOrders = ({ overrides, clusterTimeMs }: StatusDocument): readonly Finding[] =>
+  overrides.items
+    .filter((o) => isInForce(o, clusterTimeMs) && (o.kind === 'stop' || o.kind === 'freeze'))
+    .map((o) => ({
+      level: 'warn',
+      text: `${o.kind} ${scopeText(o.scope)} for ${span(o.leftMs)} more, by ${o.by ?? o.owner}: ${o.reason}`,
+    }));
+
+const ofConvergence = ({ incidents }: StatusDocument): readonly Finding[] =>
+  incidents
+    .filter(({ closedAtMs, convergence }) => closedAtMs === null && convergence.judgement === 'missed')
+    .map(({ id, convergence }) => ({
+      level: 'bad' as const,
+      text: `${id} missed its goal of convergence${convergence.waitingFor.length > 0 ? `; waiting for ${list(convergence.waitingFor)}` : ''}`,
+    }));
+
+const LEVELS = ['bad', 'warn'] as const;
+
+/** Everything that a human should know, worst first. */
+export const findingsOf = (status: StatusDocument): readonly Finding[] =>
+  [ofDeciding, ofPools, ofHolds, ofProviders, ofConvergence, ofOrders]
+    .flatMap((each) => each(status))
+    .sort((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level));

@@ -1,0 +1,194 @@
+// `tidegate status` as one screen: is anything wrong, what was decided and why, what is overridden and until when, when each path was last proven,
+// how open incidents converge. Pure. Lines are shared out so that a normal cluster fits 80 by 24; whatever had to be left out is counted.
+import type { StatusDocument } from '../../client/types.ts';
+import { plural } from '../../config/words.ts';
+import { isInForce } from '../../decide/override.ts';
+import { isoTime } from '../../ports.ts';
+import { type Finding, findingsOf, scopeText, servedState } from './findings.ts';
+import { bad, type CellText, fit, good, idle, type Paint, roundPercent, span, table, took, warn, width, wrap } from './text.ts';
+
+export interface Screen {
+  columns: number;
+  rows: number;
+  paint: Paint;
+}
+
+type Service = StatusDocument['services'][number];
+
+export const clockTime = (atMs: number): string => isoTime(atMs).slice(11, 19);
+/** `07:12Z`, with the day when it is another one. */
+export const untilText = (atMs: number, nowMs: number): string => {
+  const text = isoTime(atMs);
+  return `${text.slice(0, 10) === isoTime(nowMs).slice(0, 10) ? '' : `${text.slice(5, 10)} `}${text.slice(11, 16)}Z`;
+};
+
+const FINDINGS_MAX = 6;
+
+const findingLines = (findings: readonly Finding[], { columns, paint }: Screen): readonly string[] => {
+  const shown = findings.slice(0, FINDINGS_MAX);
+  const more = findings.length - shown.length;
+  const mark = { bad: '✗', warn: '!', note: '-' } as const;
+  const tone = { bad: 'bad', warn: 'warn', note: 'dim' } as const;
+  return [
+    ...shown.map(({ level, text }) => paint(tone[level], fit(`${mark[level]} ${text}`, columns))),
+    ...(more > 0 ? [`  and ${plural(more, 'more thing')} (--json has all)`] : []),
+  ];
+};
+
+const verdictLine = (status: StatusDocument, findings: readonly Finding[], { paint }: Screen): string => {
+  const count = (level: Finding['level']): number => findings.filter((each) => each.level === level).length;
+  const orders = status.overrides.items.filter((o) => isInForce(o, status.clusterTimeMs)).length;
+  const by = orders === 0 ? '' : `; ${plural(orders, 'order')} in force`;
+  if (count('bad') > 0) return paint('bad', `✗ WRONG: ${plural(count('bad'), 'thing')} to look at now${by}`);
+  if (count('warn') > 0) return paint('warn', `! ok, with ${plural(count('warn'), 'warning')}${by}`);
+  return paint('good', `✓ ok: nothing is wrong${by}`);
+};
+
+/** Shares that are less than the configured ones carry those behind them. */
+export const routeText = (service: Service): string =>
+  service.route === null
+    ? 'nothing decided yet'
+    : service.pools
+        .map(({ name, share, configuredShare }) =>
+          (share ?? 0) >= configuredShare - 1
+            ? `${name} ${roundPercent(share ?? 0)}`
+            : `${name} ${roundPercent(share ?? 0)} (of ${roundPercent(configuredShare)})`,
+        )
+        .join(', ');
+
+export const isAsConfigured = ({ route, pools }: Service): boolean =>
+  route !== null && pools.every(({ share, configuredShare }) => Math.abs((share ?? 0) - configuredShare) <= 1);
+
+const servedCell = (service: Service): CellText => {
+  const { state, because } = servedState(service);
+  switch (state) {
+    case 'unwritten':
+      return idle(because === 'advise' ? 'advised only' : 'observed only');
+    case 'applied':
+      return good(`v${service.applied?.fence}`);
+    case 'behind':
+      return warn(because);
+    case 'wrong':
+      return bad(service.applied?.outcome ?? 'wrong');
+  }
+};
+
+const serviceLines = (status: StatusDocument, screen: Screen, room: number): readonly string[] => {
+  const order = (service: Service): number => {
+    const { state } = servedState(service);
+    return state === 'wrong' ? 0 : !isAsConfigured(service) ? 1 : state === 'behind' ? 2 : 3;
+  };
+  const sorted = status.services.toSorted((a, b) => order(a) - order(b));
+  const shown = sorted.slice(0, sorted.length <= room ? room : Math.max(1, room - 1));
+  const rest = sorted.slice(shown.length);
+  const well = rest.filter((service) => order(service) === 3).length;
+  const rows = shown.map((service) => [service.name, service.mode, servedCell(service), routeText(service)]);
+  const columns = ['SERVICE', 'MODE', 'WRITTEN', 'ROUTE'];
+  // A long route goes on in the next line where there is room for it.
+  const whole = table(columns, rows, { ...screen, wraps: true });
+  const lines = whole.length + (rest.length > 0 ? 1 : 0) <= room + 1 ? whole : table(columns, rows, screen);
+  const restText = `  and ${plural(rest.length, 'service')} more, ${well === rest.length ? 'all' : well} as configured and served`;
+  return rest.length === 0 ? lines : [...lines, restText];
+};
+
+const orderLines = ({ overrides, clusterTimeMs }: StatusDocument, screen: Screen, room: number): readonly string[] => {
+  if (overrides.items.length === 0) return [];
+  const shown = overrides.items.slice(0, room);
+  const state = (o: (typeof overrides.items)[number]): string => {
+    if (o.approval?.by === null) return 'awaits approval';
+    if ((o.startsAtMs ?? 0) > clusterTimeMs) return `from ${untilText(o.startsAtMs ?? 0, clusterTimeMs)}`;
+    return o.active ? `${untilText(o.expiresAtMs, clusterTimeMs)} (${span(o.leftMs)})` : 'over';
+  };
+  const rows = shown.map((o) => [o.id, `${o.kind} ${scopeText(o.scope)}`, state(o), o.by ?? o.owner, o.reason]);
+  const more = overrides.items.length - shown.length;
+  return [
+    '',
+    ...table(['OVERRIDE', 'WHAT', 'UNTIL', 'BY', 'REASON'], rows, { ...screen, wraps: rows.length <= 2 }),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
+};
+
+const pathLines = (status: StatusDocument, screen: Screen, room: number): readonly string[] => {
+  const providers = (status.providers ?? []).slice(0, room);
+  if (providers.length === 0) return [];
+  const rows = providers.map(({ name, failing, provenAgoMs, writes, canary }) => [
+    name,
+    failing ? bad('failing') : provenAgoMs === null ? warn('not proven') : good(`proven ${span(provenAgoMs)} ago`),
+    writes === null ? '-' : `${took(writes.p50Ms)} / ${took(writes.p99Ms)} of ${writes.count}`,
+    canary === null
+      ? 'none'
+      : `${canary.ok === null ? 'none yet' : canary.ok ? 'ok' : 'failed'}${canary.atMs === null ? '' : ` ${span(status.clusterTimeMs - canary.atMs)} ago`}`,
+  ]);
+  return ['', ...table(['PATH', 'STATE', 'WRITES p50/p99', 'CANARY'], rows, screen)];
+};
+
+const judged = (ms: number | null, goalMs: number, judgement: string): CellText => {
+  const text = ms === null ? judgement : `${took(ms)} of ${took(goalMs)}`;
+  return judgement === 'met' ? good(text) : judgement === 'missed' ? bad(ms === null ? `over ${took(goalMs)}` : text) : idle(text);
+};
+
+const incidentLines = ({ incidents, clusterTimeMs }: StatusDocument, screen: Screen, room: number): readonly string[] => {
+  const open = incidents.filter(({ closedAtMs }) => closedAtMs === null);
+  if (open.length === 0) {
+    const [last] = incidents;
+    return last === undefined
+      ? []
+      : ['', fit(`no incident is open; the last, ${last.id}, began ${span(clusterTimeMs - last.t3AtMs)} ago`, screen.columns)];
+  }
+  const rows = open
+    .slice(0, room)
+    .map(({ kind, region, services, t3AtMs, detection, convergence }) => [
+      `${kind} ${region}`.trim(),
+      `${span(clusterTimeMs - t3AtMs)} ago`,
+      judged(detection.ms, detection.goalMs, detection.judgement),
+      judged(convergence.ms, convergence.goalMs, convergence.judgement),
+      convergence.waitingFor.length === 0 ? '-' : `${convergence.waitingFor.length} of ${plural(services.length, 'service')}`,
+    ]);
+  const more = open.length - rows.length;
+  return [
+    '',
+    ...table(['INCIDENT', 'SINCE', 'DETECTED IN', 'CONVERGED IN', 'WAITS FOR'], rows, screen),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
+};
+
+const decidedLines = ({ decision, clusterTimeMs }: StatusDocument, { columns }: Screen): readonly string[] => {
+  if (decision === null) return ['decided    nothing yet'];
+  const text = `v${decision.v}, ${span(clusterTimeMs - decision.atMs)} ago: ${decision.because}`;
+  const lines = wrap(text, columns - 11).slice(0, 3);
+  return lines.map((line, at) => `${at === 0 ? 'decided    ' : '           '}${line}`);
+};
+
+const whoLines = (status: StatusDocument, { columns }: Screen): readonly string[] => {
+  const { coordinator, votes } = status;
+  const speaking = new Set(votes.vantages.filter((vantage) => vantage.self.state === 'ok').map(({ region }) => region)).size;
+  const regions = new Set([
+    ...votes.vantages.map(({ region }) => region),
+    ...Object.values(votes.matrix).flatMap((row) => Object.keys(row)),
+  ]).size;
+  const who =
+    coordinator === null ? 'nobody coordinates' : `${coordinator.region}/${coordinator.replica} coordinates (term ${coordinator.epoch})`;
+  return [fit(`who        ${who}; ${speaking} of ${regions} vantages speak`, columns)];
+};
+
+/** The screen, as lines. Give it a document whose texts are clean. */
+export const statusLines = (status: StatusDocument, screen: Screen): readonly string[] => {
+  const findings = findingsOf(status);
+  const from = `${clockTime(status.clusterTimeMs)}Z, as ${status.self.region}/${status.self.replica} sees it`;
+  const title = `${status.cluster.name}, configuration ${status.cluster.version}`;
+  const head = [
+    fit(`${fit(title, Math.max(20, screen.columns - width(from) - 3))}   ${from}`, screen.columns),
+    verdictLine(status, findings, screen),
+    ...findingLines(findings, screen),
+    '',
+    ...decidedLines(status, screen),
+    ...whoLines(status, screen),
+    '',
+  ];
+  const orders = orderLines(status, screen, 4);
+  const paths = pathLines(status, screen, 4);
+  const incidents = incidentLines(status, screen, 3);
+  // The head of the table and the prompt of the shell have their lines too.
+  const room = Math.max(3, screen.rows - 2 - head.length - orders.length - paths.length - incidents.length);
+  return [...head, ...serviceLines(status, screen, room), ...orders, ...paths, ...incidents];
+};

@@ -1,0 +1,120 @@
+// What a human sees, held to the character: 80 columns, no colour, and nothing of anybody else's that could move a cursor.
+import { expect, test } from 'vitest';
+import { explainLines } from '../../../src/command/desk/explain-text.ts';
+import { findingsOf } from '../../../src/command/desk/findings.ts';
+import { dossierLines, forecastLines, matrixLines } from '../../../src/command/desk/forecast-text.ts';
+import { statusLines } from '../../../src/command/desk/status-text.ts';
+import { subjectNamed } from '../../../src/command/desk/subject.ts';
+import { clean, colour, width } from '../../../src/command/desk/text.ts';
+import { NOW_MS } from '../../api/fixture.ts';
+import { dying, healthy, overridden, paths, SCREEN } from './fixture.ts';
+import { FORECAST, REFUSED } from './forecast.fixture.ts';
+
+const golden = (name: string): string => `golden/${name}.txt`;
+const screen = (lines: readonly string[]): string => `${lines.join('\n')}\n`;
+const HOSTILE = '\u001b[2J\u001b]0;owned\u0007\u202eetis\u2028日本語サービス';
+
+const STATUSES = {
+  healthy,
+  'region-dying': dying,
+  overridden: () => overridden(),
+  'order-to-come': () => overridden({ startsAtMs: NOW_MS + 3_600_000, approval: { by: null, atMs: null } }),
+  'path-failing': () => healthy({ paths: paths(true) }),
+  blind: () =>
+    healthy({
+      self: {
+        region: 'eu-west',
+        replica: 'a',
+        boot: 'b',
+        role: 'standby',
+        epoch: 7,
+        canVote: false,
+        canDecide: false,
+        because: 'the store has not answered for 41.0 s: from here nothing can be voted or decided',
+      },
+      leader: null,
+    }),
+  hostile: () => overridden({ reason: HOSTILE, owner: `x${HOSTILE}`, by: HOSTILE }),
+};
+
+test.each(Object.keys(STATUSES) as (keyof typeof STATUSES)[])('status: %s', async (name) => {
+  const lines = statusLines(clean(STATUSES[name]()), SCREEN);
+  await expect(screen(lines)).toMatchFileSnapshot(golden(`status-${name}`));
+  for (const line of lines) expect(width(line), line).toBeLessThanOrEqual(80);
+  expect(lines.length).toBeLessThanOrEqual(23);
+});
+
+test('a cluster of forty services is one screen too, the odd one first, the rest counted', async () => {
+  const whole = dying();
+  const [web] = whole.services;
+  const many = {
+    ...healthy(),
+    services: [...Array.from({ length: 39 }, (_, at) => ({ ...healthy().services[0]!, name: `s${at}.example.test` })), web!],
+  };
+  const lines = statusLines(many, SCREEN);
+  expect(lines.length).toBeLessThanOrEqual(23);
+  const text = screen(lines);
+  expect(text.indexOf('web.example.test')).toBeLessThan(text.indexOf('s0.example.test'));
+  expect(text).toMatch(/and \d+ services more, all as configured and served/);
+});
+
+test.each(['eu-west', 'web.example.test', 'web.example.test/eu-west'])('explain %s while eu-west dies', async (name) => {
+  const status = dying();
+  const lines = explainLines(status, subjectNamed(status, name), SCREEN);
+  await expect(screen(lines)).toMatchFileSnapshot(golden(`explain-${name.replaceAll('/', '-')}`));
+  for (const line of lines) expect(width(line), line).toBeLessThanOrEqual(80);
+});
+
+test('a forecast, one that a rule refuses, the matrix, a dossier', async () => {
+  await expect(screen(forecastLines(FORECAST, NOW_MS, SCREEN))).toMatchFileSnapshot(golden('forecast'));
+  await expect(screen(forecastLines(REFUSED, NOW_MS, SCREEN))).toMatchFileSnapshot(golden('forecast-refused'));
+  const matrix = {
+    regions: [
+      { region: 'eu-west', forecast: FORECAST },
+      { region: 'us-east', forecast: REFUSED },
+    ],
+  };
+  await expect(screen(matrixLines(matrix, SCREEN))).toMatchFileSnapshot(golden('matrix'));
+  const dossier = {
+    v: 42,
+    epoch: 7,
+    atMs: NOW_MS,
+    by: 'us-east/a',
+    because: 'eu-west down: 2 of 3 vantages (needs 2), first fault 6.1 s ago',
+    wouldChange: 'one vantage fewer saying down: eu-west would have kept its share',
+    changes: FORECAST.steps[0]!.changes,
+    holds: [],
+    votes: { 'us-east/a': { down: ['web.example.test/eu-west/app'] } },
+    times: { detectionMs: 17_800, decisionMs: 200 },
+  };
+  await expect(screen(dossierLines(dossier, SCREEN))).toMatchFileSnapshot(golden('dossier'));
+});
+
+test('whatever a server says, no control character reaches the terminal', () => {
+  const status = clean(overridden({ reason: HOSTILE, owner: HOSTILE, ticket: HOSTILE }));
+  const hostile = { ...status, cluster: { ...status.cluster, name: clean(HOSTILE) } };
+  const all = [...statusLines(hostile, SCREEN), ...explainLines(hostile, subjectNamed(hostile, 'eu-west'), SCREEN)].join('');
+  expect(all).not.toMatch(/[\p{Cc}\u2028\u202e]/u);
+  expect(all).toContain('\\u001b');
+});
+
+test('colour is laid over the same words: without it nothing is missing', () => {
+  for (const make of Object.values(STATUSES)) {
+    const status = clean(make());
+    const plainText = screen(statusLines(status, SCREEN));
+    const painted = screen(statusLines(status, { ...SCREEN, paint: colour }));
+    expect(painted).not.toBe(plainText);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what colour is made of.
+    expect(painted.replace(/\u001b\[\d+m/g, '')).toBe(plainText);
+  }
+});
+
+test('what --check judges: an order is no fault, a region that is out and a replica that cannot decide are', () => {
+  const worst = (status: ReturnType<typeof healthy>): string | undefined => findingsOf(status)[0]?.level;
+  expect(worst(healthy())).toBeUndefined();
+  expect(worst(overridden())).toBeUndefined();
+  expect(worst(overridden({ kind: 'stop' }))).toBe('warn');
+  expect(worst(dying())).toBe('bad');
+  expect(worst(STATUSES.blind())).toBe('bad');
+  expect(worst(STATUSES['path-failing']())).toBe('bad');
+});
