@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import type { AckOptions } from './command/ack.ts';
 import type { AdoptOptions } from './command/adopt.ts';
 import type { ApplyOptions } from './command/apply.ts';
+import type { AuditExportOptions, AuditListOptions, AuditVerifyOptions } from './command/audit.ts';
 import type { ImportOptions } from './command/import.ts';
 import { type Given, type Importer, importers } from './command/importers.ts';
 import type { KeygenOptions } from './command/keygen.ts';
@@ -142,6 +143,16 @@ const routeShow = async (options: RouteShowOptions): Promise<void> => {
 };
 const routeSet = async (options: RouteSetOptions): Promise<void> => {
   process.exitCode = await (await import('./command/route.ts')).routeSet(options, desk());
+};
+
+const auditVerify = async (options: AuditVerifyOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/audit.ts')).auditVerify(options, desk());
+};
+const auditExport = async (options: AuditExportOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/audit.ts')).auditExport(options, desk());
+};
+const auditList = async (options: AuditListOptions): Promise<void> => {
+  process.exitCode = await (await import('./command/audit.ts')).auditList(options, desk());
 };
 
 const replay = async (options: ReplayOptions): Promise<void> => {
@@ -320,6 +331,32 @@ program
   .option('--dry-run', 'say what would change and write nothing')
   .option(...JSON_OUT)
   .action(promote);
+const audit = program
+  .command('audit')
+  .description('the records of every decision and every order: are they whole, take them elsewhere, look');
+audit
+  .command('verify')
+  .description('follow both chains and say what was changed, left out, moved or forged; exit 0 when they are whole')
+  .option('-c, --config <file>', "a replica's file: which store")
+  .option('--file <file>', 'an export instead; with -c, the store has to hold what the export holds')
+  .option(...JSON_OUT)
+  .action(auditVerify);
+audit
+  .command('export')
+  .description('NDJSON, one record a line with its hash, sealed at the end; audit verify --file proves it without the store')
+  .requiredOption(...CONFIG)
+  .option('--since <duration>', 'how far back, e.g. 30d; all there is unless said')
+  .option('-o, --out <file>', 'where it goes; on stdout unless said')
+  .action(auditExport);
+audit
+  .command('list')
+  .description('who did what, and what was decided')
+  .requiredOption(...CONFIG)
+  .option('--since <duration>', 'how far back, e.g. 30d', '7d')
+  .option('--kind <kinds...>', 'only these, e.g. decision override.put config.applied auth.refused')
+  .option('--by <text>', 'only who has this in the name')
+  .option(...JSON_OUT)
+  .action(auditList);
 program
   .command('demo')
   .description('three regions on this machine: one dies with its coordinator, returns; then a vantage goes blind')

@@ -63,6 +63,13 @@ const show = (imports: readonly Import[]): readonly string[] => imports.map((i) 
 const PURE_ROOMS = ['src/health/', 'src/decide/', 'policies/'];
 const PURE_FILES = [
   'src/model.ts',
+  'src/audit/canonical.ts',
+  'src/audit/chain.ts',
+  'src/audit/export-file.ts',
+  'src/audit/journal.ts',
+  'src/audit/lines.ts',
+  'src/audit/verify.ts',
+  'src/coordinate/keys.ts',
   'src/publish/batches.ts',
   'src/publish/paths.ts',
   'src/publish/plan.ts',
