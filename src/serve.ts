@@ -1,9 +1,11 @@
 // The service of one replica, from a checked configuration to something that runs: opens what the configuration names, in order, and closes it in reverse.
 // Knows no policy and no protocol; src/replica.ts wires the core, this file gives it real adapters.
 import { tokenAccess } from './api/auth.ts';
+import { createEventHub } from './api/events.ts';
 import { createOverrideWriter } from './api/overrides.ts';
 import { createApi } from './api/server.ts';
 import { statusNow, talliesNow, type Viewing } from './api/view.ts';
+import { createAuditReader } from './audit/reader.ts';
 import { createRefusalJournal } from './audit/refusals.ts';
 import { createAuditDuty } from './audit/retention.ts';
 import { joinProblems } from './config/check.ts';
@@ -131,6 +133,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   };
 
   const duties = createConvergeDuties({ log, detection: metrics.detection, convergence: metrics.convergence });
+  const events = createEventHub({ ports, log, store, region, replica: name });
   const auditDuty = createAuditDuty({ store, ports, log });
   const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
   ends.working.push(() => watcher.stop());
@@ -195,6 +198,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       sight(sight, nowMs) {
         seenAtMs = ports.clock.monoMs();
         recorder?.sight(sight, nowMs, replica.coordinator.role().role === 'coordinator');
+        events.look(sight, () => viewed(talliesNow) ?? [], nowMs);
         metrics.votesRefused(sight.refused.length);
         if (sight.cluster === null) return;
         pageGate();
@@ -308,6 +312,8 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     port: config.api.port,
     access: tokenAccess(ensureSecret(config.api.tokenFile, ports.random), (calls) => refusals.refused(calls)),
     submit: createOverrideWriter({ store, ports, clusterNowMs: () => replica.coordinator.nowMs() }),
+    audit: createAuditReader({ store, ports }),
+    events,
     view: {
       status: () => viewed(statusNow),
       ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),

@@ -2,11 +2,13 @@
 
 import type { TLSSocket } from 'node:tls';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods } from 'fastify';
+import type { AuditReader } from '../audit/reader.ts';
 import { Fault } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ClusterConfig } from '../model.ts';
 import { type Access, type Caller, demand, type Principal, type Role } from './access.ts';
+import type { EventHub } from './events.ts';
 import type { OverrideWriter } from './overrides.ts';
 import type { StatusDocument } from './status.ts';
 
@@ -23,6 +25,8 @@ export interface ApiView {
 export interface RouteOptions {
   view: ApiView;
   submit: OverrideWriter;
+  audit: AuditReader;
+  events: EventHub;
   metrics: Pick<Metrics, 'text' | 'contentType'>;
   log: Log;
   access: Access;

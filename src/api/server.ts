@@ -9,7 +9,7 @@ import { PROBLEM_TYPE, problemOf, refusal } from './problem.ts';
 import { addRoutes, type RouteOptions } from './route.ts';
 import { routesOf } from './routes/index.ts';
 
-export interface ApiOptions extends Pick<RouteOptions, 'view' | 'submit' | 'metrics' | 'log' | 'access'> {
+export interface ApiOptions extends Pick<RouteOptions, 'view' | 'submit' | 'audit' | 'events' | 'metrics' | 'log' | 'access'> {
   ports: Ports;
   /** Address to listen on. */
   host: string;
@@ -29,7 +29,8 @@ const HEADERS_MS = 5_000;
 const REQUEST_MS = 10_000;
 const IDLE_MS = 15_000;
 const KEEP_ALIVE_MS = 5_000;
-const CONNECTIONS_MAX = 256;
+/** Streams of events, and room for everybody else. */
+const CONNECTIONS_MAX = 1_280;
 const REQUESTS_PER_CONNECTION_MAX = 1_000;
 const GRACE_MS = 4_000;
 const REAP_EVERY_MS = 50;
@@ -95,6 +96,8 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
   });
+  // Streams would never end by themselves, and the server waits for all that is open.
+  app.addHook('preClose', async () => options.events.close());
   app.setNotFoundHandler((request, reply) => reply.code(404).type(PROBLEM_TYPE).send(refusal(404, request.id)));
   app.setErrorHandler((error, request, reply) => {
     const { status, code } = problemOf(error, request.id);

@@ -1,10 +1,12 @@
 // A small cluster, what the API looks at, and a store whose transactions can be made to go wrong.
 
 import { tokenAccess } from '../../src/api/auth.ts';
+import { createEventHub } from '../../src/api/events.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
 import type { ApiView } from '../../src/api/route.ts';
 import { type ApiOptions, buildApp } from '../../src/api/server.ts';
 import { type StatusInput, statusDocument } from '../../src/api/status.ts';
+import { createAuditReader } from '../../src/audit/reader.ts';
 import { policyOf } from '../../src/config/defaults.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import type { ClusterConfig, ServiceConfig } from '../../src/model.ts';
@@ -123,6 +125,8 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
     access: tokenAccess(TOKEN),
     view: viewOf(),
     submit,
+    audit: createAuditReader({ store, ports }),
+    events: createEventHub({ ports, log, store, region: 'eu-west', replica: 'a' }),
     ...given,
   };
   const app = buildApp(options, stopping);
