@@ -17,8 +17,7 @@ export interface EventLimits {
   /** Records kept for replay, in number and in bytes. */
   ring: number;
   ringBytes: number;
-  /** Unsent bytes from which no more records are written to a client, and from which it is dropped. */
-  pauseBytes: number;
+  /** Unsent bytes of what cannot wait from which a client is dropped; records wait in the ring. */
   dropBytes: number;
   heartbeatMs: number;
   /** A stream ends after so long, so that whoever listens shows his credentials again. */
@@ -29,7 +28,6 @@ export const EVENT_LIMITS: EventLimits = {
   clients: 1_000,
   ring: 1_000,
   ringBytes: 4 * 1024 * 1024,
-  pauseBytes: 64 * 1024,
   dropBytes: 256 * 1024,
   heartbeatMs: 15_000,
   lifeMs: 3_600_000,
@@ -80,8 +78,8 @@ interface Client extends Subscription {
   /** Number, within the ring's count, of the record to send next. */
   next: number;
   openedAtMs: number;
-  /** It was behind at the last heartbeat. */
-  wasBehind: boolean;
+  /** Bytes that its socket had taken at the last heartbeat, if it was behind then; else null. */
+  stuckAt: number | null;
 }
 
 const READ_AT_ONCE = 200;
@@ -146,14 +144,14 @@ export const createEventHub = ({ ports, log, store, region, replica, limits: giv
 
   const has = ({ since }: Client, { item }: Kept): boolean => item.number <= (item.chain === 'decisions' ? since.v : since.n);
 
-  /** Sends what the ring has for a client until it is behind by as much as may wait. */
+  /** Sends what the ring has for a client until its buffer is full; it goes on when that is empty. */
   const pump = (client: Client): void => {
     if (client.next < gone) {
       const from = cursorText(client.cursor);
       client.next = gone;
       reset(client, from, 'more happened than is kept here');
     }
-    while (clients.has(client) && client.next < gone + ring.length && client.res.writableLength <= limits.pauseBytes) {
+    while (clients.has(client) && client.next < gone + ring.length && !client.res.writableNeedDrain) {
       const kept = ring[client.next - gone];
       client.next += 1;
       if (kept === undefined || has(client, kept)) continue;
@@ -164,12 +162,14 @@ export const createEventHub = ({ ports, log, store, region, replica, limits: giv
 
   const beat = (): void => {
     for (const client of clients) {
-      const isBehind = client.next < gone + ring.length || client.res.writableLength > limits.pauseBytes;
-      if (isBehind && client.wasBehind) end(client, 'it was not read for too long: come back with Last-Event-ID');
+      const isBehind = client.next < gone + ring.length || client.res.writableNeedDrain;
+      const { bytesWritten = 0, writableLength = 0 } = client.res.socket ?? {};
+      const taken = bytesWritten - writableLength;
+      if (isBehind && client.stuckAt === taken) end(client, 'it was not read for too long: come back with Last-Event-ID');
       else if (ports.clock.monoMs() - client.openedAtMs > limits.lifeMs)
         end(client, 'a stream ends after an hour: come back with Last-Event-ID');
-      else write(client, HEARTBEAT_FRAME);
-      client.wasBehind = isBehind;
+      else if (!isBehind) write(client, HEARTBEAT_FRAME);
+      client.stuckAt = isBehind ? taken : null;
     }
     heartbeat = clients.size > 0 ? ports.timers.after(limits.heartbeatMs, beat, { background: true }) : null;
   };
@@ -300,7 +300,7 @@ export const createEventHub = ({ ports, log, store, region, replica, limits: giv
       admit();
       const { lost, from, ...place } = placeOf(subscription.lastEventId, known);
       const res = answer();
-      const client: Client = { ...subscription, ...place, res, openedAtMs: ports.clock.monoMs(), wasBehind: false };
+      const client: Client = { ...subscription, ...place, res, openedAtMs: ports.clock.monoMs(), stuckAt: null };
       clients.add(client);
       res.once('close', () => clients.delete(client));
       res.on('drain', () => pump(client));

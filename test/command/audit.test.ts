@@ -19,7 +19,7 @@ beforeAll(async () => {
   world = new World({ cluster: clusterOf(REGIONS, [{}]) });
   await world.start();
   await world.run(30_000);
-  world.kill('b');
+  world.health('b', ['healthz', 'readyz'], 'hang');
   await world.run(60_000);
   ports = { ...realPorts(), clock: { monoMs: () => 0, wallMs: () => START_WALL_MS + world.now() } };
   const wanted = { ...world.cluster, services: [serviceOf(REGIONS, { ttlS: 20 })] };
