@@ -155,7 +155,8 @@ const AMBIENT: readonly { pattern: RegExp; instead: string }[] = [
   { pattern: /\bDate\.now\b|\bnew Date\(\s*\)|\bDate\(\s*\)/, instead: 'ports.clock.wallMs()' },
   { pattern: /\bperformance\s*\./, instead: 'ports.clock.monoMs()' },
   { pattern: /\bprocess\.hrtime\b|\bprocess\.uptime\b/, instead: 'ports.clock.monoMs()' },
-  { pattern: /\b(setTimeout|setInterval|setImmediate)\s*\(/, instead: 'ports.timers.after' },
+  // A socket's own limit of silence is no timer of ours.
+  { pattern: /(?<!\bsocket\.)\b(setTimeout|setInterval|setImmediate)\s*\(/, instead: 'ports.timers.after' },
   { pattern: /\bMath\.random\b|\brandomBytes\b|\brandomUUID\b|\brandomInt\b|\bgetRandomValues\b/, instead: 'ports.random' },
   { pattern: /\bAbortSignal\.timeout\b/, instead: 'withDeadline of src/ports.ts' },
   { pattern: /(^|[^.\w])fetch\s*\(/, instead: 'undici with ports.net' },
