@@ -1,6 +1,7 @@
 // The service of one replica, from a checked configuration to something that runs: opens what the configuration names, in order, and closes it in reverse.
 // Knows no policy and no protocol; src/replica.ts wires the core, this file gives it real adapters.
 import type { Provider } from '../providers/provider.ts';
+import { createEventHub } from './api/events.ts';
 import { createForecaster } from './api/forecaster.ts';
 import type { HealthFacts } from './api/health-detail.ts';
 import { createOverrideWriter } from './api/overrides.ts';
@@ -8,6 +9,7 @@ import { createRecordReader } from './api/record-reader.ts';
 import { createReportWriter } from './api/reports.ts';
 import { createApi } from './api/server.ts';
 import { fleetNow, snapshotNow, statusNow, talliesNow, type Viewing } from './api/view.ts';
+import { createAuditReader } from './audit/reader.ts';
 import { createRefusalJournal } from './audit/refusals.ts';
 import { createAuditDuty } from './audit/retention.ts';
 import { openAccess } from './auth/open.ts';
@@ -140,6 +142,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   };
 
   const duties = createConvergeDuties({ log, detection: metrics.detection, convergence: metrics.convergence });
+  const events = createEventHub({ ports, log, store, region, replica: name });
   const auditDuty = createAuditDuty({ store, ports, log });
   const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
   ends.working.push(() => watcher.stop());
@@ -205,6 +208,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
       sight(sight, nowMs) {
         seenAtMs = ports.clock.monoMs();
         recorder?.sight(sight, nowMs, replica.coordinator.role().role === 'coordinator');
+        events.look(sight, () => viewed(talliesNow) ?? [], nowMs);
         metrics.votesRefused(sight.refused.length);
         if (sight.cluster === null) return;
         pageGate();
@@ -382,6 +386,8 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     version,
     reports: createReportWriter({ store, ports, clusterNowMs }),
     forecast: whatIf.atOnce,
+    audit: createAuditReader({ store, ports }),
+    events,
     view: {
       status: () => viewed(statusNow),
       ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),

@@ -2,6 +2,7 @@
 
 import type { TLSSocket } from 'node:tls';
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, preHandlerAsyncHookHandler } from 'fastify';
+import type { AuditReader } from '../audit/reader.ts';
 import { addressOf } from '../auth/brakes.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
 import { Fault } from '../errors.ts';
@@ -9,6 +10,7 @@ import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ClusterConfig } from '../model.ts';
 import { type Access, type Caller, demand, type Principal, type Role } from './access.ts';
+import type { EventHub } from './events.ts';
 import type { Forecaster } from './forecaster.ts';
 import type { Foresee } from './foresight.ts';
 import type { HealthFacts } from './health-detail.ts';
@@ -40,6 +42,8 @@ export interface RouteOptions {
   /** What would happen. */
   whatIf: Forecaster;
   reports: ReportWriter;
+  audit: AuditReader;
+  events: EventHub;
   metrics: Pick<Metrics, 'text' | 'contentType'>;
   log: Log;
   access: Access;

@@ -17,7 +17,7 @@ import { routesOf } from './routes/index.ts';
 export interface ApiOptions
   extends Pick<
     RouteOptions,
-    'view' | 'submit' | 'reports' | 'snapshot' | 'records' | 'whatIf' | 'log' | 'access' | 'version' | 'forecast'
+    'view' | 'submit' | 'reports' | 'snapshot' | 'records' | 'whatIf' | 'log' | 'access' | 'version' | 'forecast' | 'audit' | 'events'
   > {
   metrics: RouteOptions['metrics'] & Pick<Metrics, 'apiRequest'>;
   ports: Ports;
@@ -45,7 +45,8 @@ const HEADERS_MS = 5_000;
 const REQUEST_MS = 10_000;
 const IDLE_MS = 15_000;
 const KEEP_ALIVE_MS = 5_000;
-const CONNECTIONS_MAX = 256;
+/** Streams of events, and room for everybody else. */
+const CONNECTIONS_MAX = 1_280;
 const REQUESTS_PER_CONNECTION_MAX = 1_000;
 const GRACE_MS = 4_000;
 const REAP_EVERY_MS = 50;
@@ -151,6 +152,8 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
     const route = is404 ? null : (routeOptions.url ?? null);
     if (route !== EVENTS) options.metrics.apiRequest({ route, method, code, tookMs });
   });
+  // Streams would never end by themselves, and the server waits for all that is open.
+  app.addHook('preClose', async () => options.events.close());
   app.setNotFoundHandler((request, reply) => reply.code(404).type(PROBLEM_TYPE).send(refusal(404, request.id)));
   app.setErrorHandler((error, request, reply) => {
     const { status, code } = problemOf(error, request.id);

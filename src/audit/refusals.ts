@@ -2,7 +2,7 @@
 // whoever guesses passwords can neither fill the store nor push what others did out of the journal. Best effort: an entry that cannot be written is in the log, and nobody who asks waits for it.
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Ports, Timer } from '../ports.ts';
+import { type Ports, type Timer, withDeadline } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import { append } from './append.ts';
 import type { Draft } from './journal.ts';
@@ -33,6 +33,7 @@ export interface RefusalJournal {
 }
 
 /** An attack is seen soon, and its end a minute later. */
+const STOP_MS = 2_000;
 const FIRST_AFTER_MS = 2_000;
 const EVERY_MIN_MS = 60_000;
 /** The gap doubles up to this while refusals go on, and is a minute again after one without any. */
@@ -114,8 +115,9 @@ export const createRefusalJournal = ({ store, ports, log, region, replica, nowMs
     async stop() {
       timer?.cancel();
       timer = null;
-      await writing;
-      await write();
+      await withDeadline(ports.timers, STOP_MS, 'the last entry', () => writing.then(write)).catch((error: unknown) =>
+        log.warn('audit.unwritten', { because: errorText(error) }),
+      );
     },
   };
 };

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { AckOptions } from '../command/ack.ts';
 import type { AdoptOptions } from '../command/adopt.ts';
 import type { ApplyOptions } from '../command/apply.ts';
+import type { AuditExportOptions, AuditListOptions, AuditVerifyOptions } from '../command/audit.ts';
 import type { DoctorOptions } from '../command/doctor.ts';
 import type { ImportOptions } from '../command/import.ts';
 import { type Given, type Importer, importers } from '../command/importers.ts';
@@ -60,6 +61,15 @@ export const addBeside = (program: Command, shell: Shell): void => {
   const doctor = async (options: DoctorOptions): Promise<void> => {
     process.exitCode = await (await import('../command/doctor.ts')).doctor(options, { ...shell.desk(), version: shell.version });
   };
+  const auditVerify = async (options: AuditVerifyOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/audit.ts')).auditVerify(options, shell.desk());
+  };
+  const auditExport = async (options: AuditExportOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/audit.ts')).auditExport(options, shell.desk());
+  };
+  const auditList = async (options: AuditListOptions): Promise<void> => {
+    process.exitCode = await (await import('../command/audit.ts')).auditList(options, shell.desk());
+  };
   const importWith =
     (importer: Importer) =>
     async (options: ImportOptions & Given): Promise<void> => {
@@ -112,6 +122,32 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option('--dry-run', 'say what would be recorded and write nothing')
     .option(...JSON_OUT)
     .action(ack);
+  const audit = program
+    .command('audit')
+    .description('the records of every decision and every order: are they whole, take them elsewhere, look');
+  audit
+    .command('verify')
+    .description('follow both chains and say what was changed, left out, moved or forged; exit 0 when they are whole')
+    .option('-c, --config <file>', "a replica's file: which store")
+    .option('--file <file>', 'an export instead; with -c, the store has to hold what the export holds')
+    .option(...JSON_OUT)
+    .action(auditVerify);
+  audit
+    .command('export')
+    .description('NDJSON, one record a line with its hash, sealed at the end; audit verify --file proves it without the store')
+    .requiredOption(...CONFIG)
+    .option('--since <duration>', 'how far back, e.g. 30d; all there is unless said')
+    .option('-o, --out <file>', 'where it goes; on stdout unless said')
+    .action(auditExport);
+  audit
+    .command('list')
+    .description('who did what, and what was decided')
+    .requiredOption(...CONFIG)
+    .option('--since <duration>', 'how far back, e.g. 30d', '7d')
+    .option('--kind <kinds...>', 'only these, e.g. decision override.put config.applied auth.refused')
+    .option('--by <text>', 'only who has this in the name')
+    .option(...JSON_OUT)
+    .action(auditList);
   const route = program.command('route').description('what the providers serve, with no store and no running Tidegate');
   route
     .command('show')

@@ -1,6 +1,7 @@
 // A small cluster, what the API looks at, and a store whose transactions can be made to go wrong.
 
 import type { Access, Principal } from '../../src/api/access.ts';
+import { createEventHub } from '../../src/api/events.ts';
 import { createForecaster } from '../../src/api/forecaster.ts';
 import type { Foresight, Refusal } from '../../src/api/foresight.ts';
 import type { HealthFacts } from '../../src/api/health-detail.ts';
@@ -10,6 +11,7 @@ import { createReportWriter } from '../../src/api/reports.ts';
 import type { ApiView } from '../../src/api/route.ts';
 import { type ApiOptions, buildApp } from '../../src/api/server.ts';
 import { type StatusInput, statusDocument } from '../../src/api/status.ts';
+import { createAuditReader } from '../../src/audit/reader.ts';
 import { createAccess } from '../../src/auth/access.ts';
 import { policyOf } from '../../src/config/defaults.ts';
 import type { Snapshot } from '../../src/decide/snapshot.ts';
@@ -160,6 +162,8 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
     version: '0.0.0-test',
     submit,
     reports: createReportWriter({ store, ports, clusterNowMs: () => NOW_MS }),
+    audit: createAuditReader({ store, ports }),
+    events: createEventHub({ ports, log, store, region: 'eu-west', replica: 'a' }),
     ...given,
   };
   const app = buildApp(options, stopping);

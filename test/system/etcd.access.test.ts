@@ -100,7 +100,17 @@ describe('certificates', () => {
 
   test('a region writes what is its own and nothing of another’s; the refusal names user, key and remedy', async () => {
     const us = open('us');
-    for (const key of ['vote/us/a', 'beat/us/a', 'seen/us/a', 'boot/us/a', 'outbox/us.a-1', 'override'])
+    for (const key of [
+      'vote/us/a',
+      'beat/us/a',
+      'seen/us/a',
+      'boot/us/a',
+      'outbox/us.a-1',
+      'override',
+      'reported',
+      'journal',
+      'journal/0000000001',
+    ])
       expect((await put(us, key)).ok, key).toBe(true);
     for (const key of [
       'vote/eu/a',
@@ -116,6 +126,8 @@ describe('certificates', () => {
       'applied/dns/x',
       'gate/web.example.test',
       'audit/0000000001',
+      'trail/0000000001',
+      'anchor/decisions',
       'elsewhere',
     ])
       await expect(put(us, key), key).rejects.toThrow('permission denied');
@@ -149,6 +161,8 @@ describe('certificates', () => {
       'run/1',
       'gate/web.example.test',
       'audit/0000000001',
+      'trail/0000000001',
+      'anchor/decisions',
     ];
     const ops: Op[] = keys.map((key) => ({ put: key, value: key }));
     expect((await eu.txn({ if: keys.map((key) => ({ key, mod: 0 })).slice(1, 3), then: ops })).ok).toBe(true);
@@ -168,6 +182,7 @@ describe('certificates', () => {
       'audit/config-0000000001',
       'outbox/2',
       'gate/web.example.test',
+      'journal/0000000002',
     ])
       expect((await put(operator, key)).ok, key).toBe(true);
     for (const key of ['vote/us/a', 'leader', 'boot/us/a']) await expect(put(operator, key), key).rejects.toThrow('permission denied');

@@ -1,6 +1,8 @@
 // The table of everything the API offers.
 import type { ApiRoute, RouteOptions } from '../route.ts';
+import { auditRoutes } from './audit.ts';
 import { decisionRoutes } from './decisions.ts';
+import { eventRoutes } from './events.ts';
 import { healthDetailRoutes } from './health-detail.ts';
 import { openApiRoutes } from './openapi.ts';
 import { overrideRoutes } from './overrides.ts';
@@ -18,6 +20,8 @@ export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
     ...simulateRoutes(options),
     ...decisionRoutes(options),
     ...healthDetailRoutes(options),
+    ...auditRoutes(options),
+    ...eventRoutes(options),
   ];
   return [...offered, ...openApiRoutes(options.version, offered)];
 };
