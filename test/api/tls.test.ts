@@ -150,6 +150,18 @@ describe('the door', () => {
     expect(performance.now() - started).toBeLessThan(8_000);
   });
 
+  test('closes within its grace, also while somebody is in the middle of a handshake', async () => {
+    await listen();
+    const mute = net.connect(api.port, '127.0.0.1');
+    mute.on('error', () => undefined);
+    await new Promise<void>((resolve) => mute.on('connect', () => resolve()));
+    await ask('/healthz');
+    const started = performance.now();
+    await api.close(300);
+    expect(performance.now() - started).toBeLessThan(1_500);
+    mute.destroy();
+  });
+
   test('takes up a new certificate without a restart; a pair that does not fit changes nothing and is told', async () => {
     await listen();
     const before = (await ask('/healthz')).by;
