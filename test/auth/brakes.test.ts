@@ -83,7 +83,9 @@ describe('a break-glass token', () => {
       { numRuns: 500 },
     );
     expect(() => verifyBreakGlass(`${token}A`, [publicKey], 'test', nowMs)).toThrow();
-    fc.assert(fc.property(fc.string(), (text) => void expect(() => verifyBreakGlass(`tgbg.${text}`, [publicKey], 'test', nowMs)).toThrow()));
+    fc.assert(
+      fc.property(fc.string(), (text) => void expect(() => verifyBreakGlass(`tgbg.${text}`, [publicKey], 'test', nowMs)).toThrow()),
+    );
   });
 
   test.each<[string, object]>([

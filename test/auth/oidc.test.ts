@@ -190,7 +190,15 @@ describe('the keys', () => {
       cacheFile: join(folder, 'f'),
     });
     await expect(untrusting(token)).rejects.toThrow();
-    expect(log.of('auth.oidc.unreachable').length).toBe(6);
+    const because = log.of('auth.oidc.unreachable').map(({ fields }) => String(fields.because));
+    expect(because).toEqual([
+      expect.stringContaining('speaks for another issuer'),
+      expect.stringContaining('names no https:// address of keys'),
+      'a set without a public key to verify with',
+      expect.stringContaining('answered 302, expected 200'),
+      expect.stringContaining('answered more than 262144 bytes'),
+      expect.stringMatching(/certificate/),
+    ]);
   });
 
   test('of an issuer that hangs hold a request up for three seconds at most, and the next not at all', { timeout: 20_000 }, async () => {
