@@ -94,6 +94,9 @@ describe('a secret', () => {
     expect(maskText('Authorization: Bearer abcdef123456')).toBe('Authorization: Bearer ***');
     expect(maskText('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw and more')).toBe('*** and more');
     expect(maskText('https://user:pass@host/path')).toBe('https://***@host/path');
+    expect(maskText(`no tg_${'0a'.repeat(24)}, nor tgbg.eyJhIjoxfQ.c2ln or eyJhbGciOiJub25lIn0.eyJhIjoxfQ.`)).toBe(
+      'no ***, nor *** or ***',
+    );
   });
 
   test('stays masked whatever is around it', () => {

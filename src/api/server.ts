@@ -65,7 +65,9 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 
 /** What never became a request (bad syntax, too many headers, too slow) is answered on the bare socket. */
 const answerBareSocket = (error: Error & { code?: string }, socket: Socket, requestId: string): void => {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // Before a handshake is over there is nobody to answer: the words would wait for its end, and the socket with them.
+  const isShaking = error.code?.startsWith('ERR_SSL') === true || error.code?.startsWith('ERR_TLS') === true;
+  if (error.code === 'ECONNRESET' || isShaking || !socket.writable) {
     socket.destroy();
     return;
   }
@@ -201,11 +203,26 @@ const watched = (app: FastifyInstance, { tls, ports, log }: ApiOptions): { look(
         (app.server as unknown as Pick<Server, 'setSecureContext'>).setSecureContext({ ...certificate, minVersion: 'TLSv1.2' }),
       );
 
+/** What is connected, also what has not said anything yet: the server's own list has those only that are through with their handshake. */
+const connections = (app: FastifyInstance): { cut(): void } => {
+  const open = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  return {
+    cut() {
+      for (const socket of open) socket.destroy();
+    },
+  };
+};
+
 /** Listens, or throws ERR_LISTEN; ERR_SECRET when its certificate cannot be used. */
 export const createApi = async (options: ApiOptions): Promise<Api> => {
   const { ports, host, port } = options;
   let closing: Promise<void> | null = null;
   const app = buildApp(options, () => closing !== null);
+  const connected = connections(app);
   try {
     await app.listen({ host, port });
   } catch (error) {
@@ -218,7 +235,10 @@ export const createApi = async (options: ApiOptions): Promise<Api> => {
   const shut = async (graceMs: number): Promise<void> => {
     certificate.close();
     const reaping = every(ports, () => app.server.closeIdleConnections());
-    const cut = ports.timers.after(graceMs, () => app.server.closeAllConnections());
+    const cut = ports.timers.after(graceMs, () => {
+      app.server.closeAllConnections();
+      connected.cut();
+    });
     try {
       await app.close();
     } finally {

@@ -1,6 +1,6 @@
 // `tidegate token`: who may use the API with a token of their own. The file holds hashes; a token is printed once, when it is made, and is nowhere afterwards.
 // A running replica takes up a change within seconds.
-import { chmodSync, chownSync, closeSync, fsyncSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { ROLES, type Role } from '../api/access.ts';
 import { readGuarded } from '../auth/file.ts';
 import {
@@ -146,6 +146,8 @@ export const tokenRevoke = (name: string, { file }: TokenFileOptions, { err }: S
   const { mode, uid, gid } = statSync(file);
   const beside = `${file}.new`;
   writing(file, () => {
+    // Left by one that was interrupted.
+    rmSync(beside, { force: true });
     write(beside, 'wx', kept);
     chmodSync(beside, mode & 0o777);
     // Another owner's service could not read it any more.

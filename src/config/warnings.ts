@@ -109,7 +109,10 @@ const listenWarnings = ({ api, store }: ReplicaConfig): Finding[] => {
   return places
     .filter(([, host]) => !isLoopback(host))
     .map(([path, host]) =>
-      warning(path, `found ${host}, expected a loopback address; its bearer token travels unencrypted, so put TLS in front of it`),
+      warning(
+        path,
+        `found ${host}, expected a loopback address; bearer tokens travel unencrypted, so ${path[0] === 'api' ? 'give it api.tls, or put' : 'put'} TLS in front of it`,
+      ),
     );
 };
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { examineConfig } from '../../src/config/files.ts';
 import { newKeyPair } from '../../src/coordinate/signing.ts';
+import { createAuthority } from '../etcd-certificates.ts';
 import { fixture, goodWith, problemsOf } from './files.ts';
 
 let folder = '';
@@ -122,6 +123,54 @@ describe('the signing key and the keys of its region', () => {
     expect(examined(text(newKeyPair().publicKey)).said.filter((line) => line.includes('signing'))).toEqual([
       expect.stringContaining('signing.keyFile: found no file'),
     ]);
+  });
+});
+
+describe('files that let people in', () => {
+  const API = goodWith(
+    '  tokenFile: ./operator.token\n',
+    '  tokenFile: ./operator.token\n  tls: { certFile: ./api.pem, keyFile: ./api.key }\n  auth: { tokensFile: ./tokens }\n',
+  );
+  const LINE = `{"name":"a","hash":"${'a'.repeat(64)}","role":"viewer"}`;
+  const pair = (): void => {
+    const { certPem, keyPem } = createAuthority(folder, 'servers').issue('api', ['IP:127.0.0.1']);
+    put('api.pem', certPem, 0o644);
+    put('api.key', keyPem);
+    put('dns.token', SECRET);
+  };
+
+  test('that are missing may come later; those that are there and fit are not mentioned', () => {
+    put('dns.token', SECRET);
+    expect(examined(API)).toEqual({
+      ok: true,
+      said: [
+        '7 api.tls.certFile: found no file ./api.pem, expected it before the replica starts; create it',
+        '7 api.tls.keyFile: found no file ./api.key, expected it before the replica starts; create it with mode 600',
+        '8 api.auth.tokensFile: found no file ./tokens, expected it before the replica starts; create it',
+      ],
+    });
+    pair();
+    put('tokens', LINE);
+    expect(examined(API)).toEqual({ ok: true, said: [] });
+  });
+
+  test('and hold something else are problems, all at once', () => {
+    pair();
+    put('api.key', createAuthority(folder, 'others').issue('api').keyPem);
+    put('tokens', `${SECRET}\n${LINE.replace('viewer', SECRET)}\n`);
+    const { ok, said } = examined(API);
+    expect(ok).toBe(false);
+    expect(said).toEqual([
+      expect.stringMatching(/^7 api\.tls: found files that cannot be used .*the key of another certificate/),
+      expect.stringMatching(/^8 api\.auth\.tokensFile: .*tokens:1: found something that is no JSON object/),
+      expect.stringMatching(/^8 api\.auth\.tokensFile: .*tokens:2: found no such role/),
+    ]);
+  });
+
+  test('a token file that others can write is a problem', () => {
+    pair();
+    put('tokens', LINE, 0o666);
+    expect(examined(API)).toMatchObject({ ok: false, said: [expect.stringContaining('other users can write it (mode 666)')] });
   });
 });
 

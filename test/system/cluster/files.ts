@@ -50,7 +50,7 @@ export const replicaText = (wan: Wan, replica: ReplicaName, key: ZoneKey): strin
   const credentials = COORDINATORS.some((each) => each === region);
   return `region: ${region}
 replica: ${replica.slice(3)}
-api: { listen: ${main}:${apiPort(replica)}, tokenFile: operator.token }
+api: { listen: ${main}:${apiPort(replica)}, tokenFile: operator.token, auth: { anonymous: viewer } }
 ${storeText(region, region)}
 dns: { resolvers: [${wan.address(region, HOST.resolver)}:53] }
 signing: { keyFile: ${region}.sign }
