@@ -8,6 +8,7 @@ import { createOverrideWriter } from './api/overrides.ts';
 import { createRecordReader } from './api/record-reader.ts';
 import { createReportWriter } from './api/reports.ts';
 import { createApi } from './api/server.ts';
+import type { StatusDocument } from './api/status.ts';
 import { fleetNow, snapshotNow, statusNow, talliesNow, type Viewing } from './api/view.ts';
 import { createAuditReader } from './audit/reader.ts';
 import { createRefusalJournal } from './audit/refusals.ts';
@@ -56,6 +57,8 @@ export interface Running {
 }
 
 const ANCHOR_TIMEOUT_MS = 1500;
+/** A status that is told may be this old. */
+const STATUS_MS = 100;
 /** An order in doubt is answered within this. */
 const API_GRACE_MS = 3300;
 /** A page on its way gets this long; then the leader record is given up, so that another region delivers it. */
@@ -344,13 +347,20 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     onRefusedOnce: metrics.authRefused,
   });
   ends.open.push(() => access.close());
+  /** Two hundred askers a second cost as much as ten: a cluster of thousands of targets makes a large document. */
+  let told: { atMs: number; status: StatusDocument | null } | null = null;
+  const status = (): StatusDocument | null => {
+    const nowMs = ports.clock.monoMs();
+    if (told === null || nowMs - told.atMs >= STATUS_MS) told = { atMs: nowMs, status: viewed(statusNow) };
+    return told.status;
+  };
   const healthFacts = (): HealthFacts => {
     const sight = replica.coordinator.lastSight();
     const answeredAgoMs = ports.clock.monoMs() - seenAtMs;
     const age = (key: string): number | null => (sight === null ? null : sight.ageMs(key) + answeredAgoMs);
     return {
       version,
-      status: viewed(statusNow),
+      status: status(),
       cluster: sight?.cluster ?? null,
       fleet: viewed(fleetNow),
       wallMs: ports.clock.wallMs(),
@@ -389,7 +399,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     audit: createAuditReader({ store, ports }),
     events,
     view: {
-      status: () => viewed(statusNow),
+      status,
       ready: () => (stopping ? { ok: false, why: 'stopping' } : { ok: true, why: 'configured and listening' }),
       cluster: () => replica.coordinator.lastSight()?.cluster ?? null,
       clusterNowMs,

@@ -145,7 +145,7 @@ const voteChecks = ({ status, cluster, fleet }: HealthFacts): readonly Group[] =
   const silent = voters.filter((voter) => !speaking.includes(voter)).map(({ name }) => name);
   const count = `${speaking.length} of ${voters.length} vantages speak`;
   const electorate: Told = !self.canDecide
-    ? ['fail', self.because === '' ? `${count}, a majority is needed` : self.because]
+    ? ['fail', `${count}, a majority is needed`]
     : silent.length > 0
       ? ['warn', `${count}; not ${silent.join(', ')}`]
       : ['pass'];

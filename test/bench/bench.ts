@@ -1,6 +1,7 @@
-// `npm run bench -- [detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|api] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
+import { benchApi } from './api.ts';
 import { benchCoordination } from './coordination.ts';
 import { benchDecide } from './decide.ts';
 import { benchDetection } from './detection.ts';
@@ -57,6 +58,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   whatif: {
     says: 'A forecast in a cluster of 50 services in five regions, on the core itself, and the longest stretch for which it keeps the event loop',
     run: benchWhatIf,
+  },
+  api: {
+    says: 'The API at 200 requests/s beside full probing, an order to its decision, and 500 listeners; reference: bare node http and Fastify, same bytes',
+    run: benchApi,
   },
   gray: {
     says: 'Errors now and then: how soon they are noticed against false alarms; references: research, and three faults in a row',

@@ -1,6 +1,16 @@
 // What this replica knows now.
 import { json, ref } from '../openapi.ts';
 import { type ApiRoute, configured, type RouteOptions } from '../route.ts';
+import type { StatusDocument } from '../status.ts';
+
+/** The same document is turned into text once: of a large cluster it is hundreds of kilobytes. */
+const texts = new WeakMap<StatusDocument, string>();
+
+const textOf = (document: StatusDocument): string => {
+  const text = texts.get(document) ?? JSON.stringify(document);
+  texts.set(document, text);
+  return text;
+};
 
 const STATUS = {
   cluster: { name: 'production', version: 12, goals: { detectionMs: 30_000, convergenceMs: 60_000 } },
@@ -35,6 +45,6 @@ export const statusRoutes = ({ view }: RouteOptions): readonly ApiRoute[] => [
       tags: ['status'],
       response: { 200: json(ref('Status'), { quiet: STATUS }) },
     },
-    handler: async () => configured(view.status()),
+    handler: async (_request, reply) => reply.type('application/json; charset=utf-8').send(textOf(configured(view.status()))),
   },
 ];

@@ -1,5 +1,6 @@
 // What operators order: two at once, and everything to stop.
 import { expect } from 'vitest';
+import { quantile } from '../../bench/numbers.ts';
 import { until } from '../until.ts';
 import { beatsPass, expectDrain, fenceOf, PATIENCE_MS, shareOf } from './deaths.ts';
 import { REPLICAS } from './files.ts';
@@ -8,6 +9,9 @@ import type { Row } from './table.ts';
 import type { World } from './world.ts';
 
 const ROUNDS = 6;
+/** Each takes its pool some seconds to come back from. */
+const TIMED = 20;
+const GOAL_OBEYED_MS = 2000;
 
 /** As an operator does who was told that nobody knows: sends it again, which is safe. What is gone then was removed by the order in doubt. */
 const surely = async (what: string, order: () => Promise<Answer>): Promise<void> => {
@@ -65,4 +69,31 @@ export const stopEverything = async (world: World, row: Row): Promise<void> => {
   const { convergenceMs = Number.NaN } = await expectDrain(world, 'r3', allowedAtMs);
   row.convergenceMs = convergenceMs;
   row.note = 'decided and not written; written once it was allowed (convergence from then)';
+};
+
+/**
+ * From an order at a region's API until the decision that obeys it is read from the store, by somebody a round trip away. The goal is told and not asserted:
+ * it is a figure of this machine.
+ */
+export const ordersObeyed = async (world: World, row: Row): Promise<void> => {
+  const { orders, people, chronicle, truth } = world;
+  const tookMs: number[] = [];
+  await people.pause();
+  try {
+    for (let n = 0; n < TIMED; n++) {
+      const [at, region] = n % 2 === 0 ? (['r1/a', 'r3'] as const) : (['r4/a', 'r2'] as const);
+      truth.break(region);
+      const sentAtMs = performance.now();
+      await surely(`order ${n}`, () => orders.put(at, `timed-${n}`, { kind: 'drain', scope: { region }, reason: `timed ${n} at ${at}` }));
+      const decided = await chronicle.next(`the drain of ${region} by order ${n}`, (moment) => shareOf(moment, region) === 0, PATIENCE_MS);
+      tookMs.push(decided.atMs - sentAtMs);
+      await surely(`order ${n} withdrawn`, () => orders.remove(at, `timed-${n}`));
+      await chronicle.next(`${region} back after order ${n}`, (moment) => shareOf(moment, region) > 0, PATIENCE_MS);
+      truth.mend(region);
+    }
+  } finally {
+    people.resume();
+  }
+  const [p50, p99] = [quantile(tookMs, 0.5), quantile(tookMs, 0.99)].map((ms) => (ms / 1000).toFixed(2));
+  row.note = `${TIMED} orders at r1 and r4 until the decision: p50 ${p50} s, p99 ${p99} s (goal ${GOAL_OBEYED_MS / 1000} s); everything else as it was`;
 };

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectExplained } from '../judge.ts';
 import { lossEverywhere, oneWay, PATIENCE_MS, partlyCut, regionCutOff, regionKilled } from './deaths.ts';
 import type { ReplicaName } from './files.ts';
-import { conflictingOrders, stopEverything } from './orders.ts';
+import { conflictingOrders, ordersObeyed, stopEverything } from './orders.ts';
 import { keepPace, type Pace } from './pace.ts';
 import { majorityLost, rollingRestart } from './stores.ts';
 import { HEAD, line, type Row } from './table.ts';
@@ -80,6 +80,7 @@ prove('the majority of etcd lost while a region dies', majorityLost);
 prove('a rolling restart', rollingRestart);
 prove('conflicting orders at once', conflictingOrders);
 prove('everything stopped by one order', stopEverything);
+prove('an order until it is obeyed', ordersObeyed);
 
 test.skipIf(why !== null)(
   'the whole history is explained and linearizable, and no page was lost',

@@ -1,0 +1,400 @@
+// What operators wait for: three replicas as they run in life, with every target probed, asked at 200 requests a second beside floors of the same size; an
+// order until the decision that obeys it; and many clients on the stream of events. Requests are sent when they are due whether or not the last ones have
+// been answered, and timed from then. On a machine with few cores the asker, the replicas and their targets share them: compare with the floors.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../system/server.ts';
+import type { Bench, BenchOptions } from './bench.ts';
+import { type ReplicaProcess, serveTargets, startReplicaProcess } from './coordination/process.ts';
+import { quantile } from './numbers.ts';
+
+const PER_S = 200;
+const GOAL_P99_MS = 20;
+const GOAL_DECISION_P99_MS = 1000;
+const CLIENTS = 500;
+const SERVICES = 50;
+const REGIONS = ['a', 'b', 'c'] as const;
+const TOKEN = 'bench-token-of-no-value-0123456789';
+const START_MS = 60_000;
+
+interface Reply {
+  status: number;
+  body: string;
+  etag: string | undefined;
+}
+
+const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
+
+const ask = (port: number, path: string, method = 'GET', body?: object, headers: Record<string, string> = {}): Promise<Reply> =>
+  new Promise((resolve, reject) => {
+    const sent = http.request(
+      {
+        host: '127.0.0.1',
+        port,
+        path,
+        method,
+        agent,
+        headers: { authorization: `Bearer ${TOKEN}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      },
+      (reply) => {
+        const chunks: Buffer[] = [];
+        reply.on('data', (chunk: Buffer) => chunks.push(chunk));
+        reply.on('end', () => resolve({ status: reply.statusCode ?? 0, body: Buffer.concat(chunks).toString(), etag: reply.headers.etag }));
+      },
+    );
+    sent.on('error', reject);
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+
+// ---- the replicas ----
+
+interface Ring extends AsyncDisposable {
+  replicas: readonly ReplicaProcess[];
+  ports: readonly number[];
+}
+
+const nameOf = (n: number): string => `s${n}.example.test`;
+
+const clusterOf = (targets: number): object => ({
+  name: 'bench',
+  regions: REGIONS.map((name) => ({ name, coordinator: name !== 'c', anchors: [`tcp://127.0.0.1:${targets}`] })),
+  services: Array.from({ length: SERVICES }, (_, n) => ({
+    name: nameOf(n),
+    mode: 'auto',
+    provider: 'dns',
+    pools: REGIONS.map((region, at) => {
+      const url = `http://127.0.0.1:${targets}/${n}-${region}`;
+      return {
+        name: region,
+        answers: [`192.0.2.${at + 1}`],
+        targets: [{ name: 'app', healthz: `${url}/healthz`, readyz: `${url}/readyz` }],
+      };
+    }),
+  })),
+});
+
+/** One with an embedded store that it lends to the two others, as `npm run demo` runs them. */
+const startRing = async (folder: string, targets: number): Promise<Ring> => {
+  const [store, control, dns, ...ports] = await Promise.all(Array.from({ length: 6 }, freePort));
+  const tokenFile = join(folder, 'token');
+  writeFileSync(tokenFile, `${TOKEN}\n`, { mode: 0o600 });
+  const configOf = (region: string, at: number): object => ({
+    region,
+    replica: 'a',
+    api: { listen: `127.0.0.1:${ports[at]}`, tokenFile },
+    store:
+      at === 0
+        ? { kind: 'embedded', file: join(folder, 'store.sqlite'), serve: { listen: `127.0.0.1:${store}`, tokenFile } }
+        : { kind: 'remote', url: `http://127.0.0.1:${store}`, tokenFile },
+    ...(region === 'c'
+      ? {}
+      : {
+          providers: {
+            dns: {
+              kind: 'builtin',
+              zone: 'example.test',
+              control: `127.0.0.1:${control}`,
+              tokenFile,
+              ...(at === 0 ? { serve: { dns: `127.0.0.1:${dns}` } } : {}),
+            },
+          },
+        }),
+    ...(at === 0 ? { cluster: clusterOf(targets) } : {}),
+    log: { level: 'warn' },
+  });
+  const replicas = REGIONS.map((region, at) => {
+    const own = mkdtempSync(join(folder, `${region}-`));
+    return startReplicaProcess(own, configOf(region, at));
+  });
+  return {
+    replicas,
+    ports,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(replicas.map((replica) => replica.kill()));
+    },
+  };
+};
+
+interface Status {
+  decision: { v: number } | null;
+  services: readonly { name: string; route: Readonly<Record<string, number>> | null }[];
+  self: { canDecide: boolean; role: string };
+}
+
+const statusOf = async (port: number): Promise<Status | null> => {
+  const { status, body } = await ask(port, '/v1/status').catch((): Reply => ({ status: 0, body: '', etag: undefined }));
+  return status === 200 ? (JSON.parse(body) as Status) : null;
+};
+
+const untilDeciding = async (port: number): Promise<void> => {
+  const endMs = performance.now() + START_MS;
+  for (;;) {
+    const status = await statusOf(port);
+    if (
+      status?.self.canDecide === true &&
+      status.services.every(({ route }) => route !== null && Object.values(route).every((share) => share > 0))
+    )
+      return;
+    if (performance.now() > endMs) throw new Error(`the replicas do not decide: ${JSON.stringify(status?.self)}`);
+    await delay(200);
+  }
+};
+
+// ---- requests at a pace ----
+
+interface Paced {
+  tookMs: readonly number[];
+  bytes: number;
+  statuses: ReadonlyMap<number, number>;
+}
+
+const paced = async (port: number, path: string, ms: number): Promise<Paced> => {
+  const tookMs: number[] = [];
+  const statuses = new Map<number, number>();
+  let bytes = 0;
+  const startedAtMs = performance.now();
+  const asked: Promise<void>[] = [];
+  for (let n = 0; n < (PER_S * ms) / 1000; n++) {
+    const dueAtMs = startedAtMs + (n * 1000) / PER_S;
+    const waitMs = dueAtMs - performance.now();
+    if (waitMs > 1) await delay(waitMs);
+    asked.push(
+      ask(port, path).then(
+        ({ status, body }) => {
+          tookMs.push(performance.now() - dueAtMs);
+          bytes = Math.max(bytes, body.length);
+          statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        },
+        () => void statuses.set(0, (statuses.get(0) ?? 0) + 1),
+      ),
+    );
+  }
+  await Promise.all(asked);
+  return { tookMs, bytes, statuses };
+};
+
+/** CPU of a process so far, ms; the kernel counts in hundredths of a second. */
+const cpuMs = (pid: number): number => {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+};
+
+const startFloors = async (): Promise<{ http: number; fastify: number; cpuMs: () => number } & AsyncDisposable> => {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'api-floor.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  return {
+    ...(JSON.parse(line.toString()) as { http: number; fastify: number }),
+    cpuMs: () => cpuMs(child.pid ?? 0),
+    async [Symbol.asyncDispose]() {
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
+    },
+  };
+};
+
+const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+const rowOf = (what: string, turns: readonly Paced[], cpuMs: number) => ({
+  what,
+  requests: turns.reduce((sum, { tookMs }) => sum + tookMs.length, 0),
+  bytes: Math.max(...turns.map(({ bytes }) => bytes)),
+  p50Ms: median(turns.map(({ tookMs }) => quantile(tookMs, 0.5))),
+  p99Ms: median(turns.map(({ tookMs }) => quantile(tookMs, 0.99))),
+  maxMs: Math.max(...turns.flatMap(({ tookMs }) => tookMs)),
+  cpuMsEach: cpuMs / turns.reduce((sum, { tookMs }) => sum + tookMs.length, 0),
+  notOk: turns.reduce(
+    (sum, { statuses }) => sum + [...statuses].filter(([status]) => status !== 200).reduce((n, [, count]) => n + count, 0),
+    0,
+  ),
+});
+
+const PATHS = ['/v1/status', '/v1/overrides', '/api/health/detail', '/healthz'] as const;
+
+/** In turns, so that what else the machine does meets all alike. */
+const measureAnswers = async (
+  port: number,
+  replica: ReplicaProcess,
+  turns: number,
+  turnMs: number,
+): Promise<{ rows: ReturnType<typeof rowOf>[]; met: boolean }> => {
+  await using floors = await startFloors();
+  const sizes = new Map<string, number>();
+  for (const path of PATHS) sizes.set(path, (await ask(port, path)).body.length);
+  const [largest, small] = [sizes.get('/v1/status') ?? 0, sizes.get('/healthz') ?? 0];
+  const sides = [
+    { what: `bare node http, ${largest} bytes`, port: floors.http, path: `/${largest}`, cpu: floors.cpuMs },
+    { what: `bare Fastify, ${largest} bytes`, port: floors.fastify, path: `/${largest}`, cpu: floors.cpuMs },
+    { what: `bare Fastify, ${small} bytes`, port: floors.fastify, path: `/${small}`, cpu: floors.cpuMs },
+    ...PATHS.map((path) => ({ what: path, port, path, cpu: () => 1000 * replica.cpuS() })),
+  ].map((side) => ({ ...side, turns: [] as Paced[], cpuMs: 0 }));
+  for (const side of sides) await paced(side.port, side.path, 500);
+  for (let turn = 0; turn < turns; turn++)
+    for (const side of sides) {
+      const before = side.cpu();
+      side.turns.push(await paced(side.port, side.path, turnMs));
+      side.cpuMs += side.cpu() - before;
+    }
+  const rows = sides.map(({ what, turns, cpuMs }) => rowOf(what, turns, cpuMs));
+  return { rows, met: rows.filter(({ what }) => what.startsWith('/')).every(({ p99Ms, notOk }) => p99Ms <= GOAL_P99_MS && notOk === 0) };
+};
+
+// ---- orders ----
+
+const spread = (what: string, ms: readonly number[]) => ({
+  what,
+  n: ms.length,
+  p50Ms: quantile(ms, 0.5),
+  p99Ms: quantile(ms, 0.99),
+  maxMs: Math.max(...ms),
+});
+
+/** Each at a service of its own, so that nobody waits until traffic has returned. Seen by asking again at once, so an answer's time is part of it. */
+const measureOrders = async (port: number, tries: number): Promise<{ rows: ReturnType<typeof spread>[]; met: boolean }> => {
+  const committed: number[] = [];
+  const decided: number[] = [];
+  const asked: number[] = [];
+  for (let n = 0; n < tries; n++) {
+    const service = nameOf(n % SERVICES);
+    const order = { kind: 'drain', scope: { service, pool: 'b' }, reason: 'bench', owner: 'bench', ttl: '1h' };
+    const startedAtMs = performance.now();
+    const { status, body } = await ask(port, `/v1/overrides/bench-${n}`, 'PUT', order);
+    if (status !== 200 && status !== 201) throw new Error(`an order was answered ${status}: ${body.slice(0, 300)}`);
+    committed.push(performance.now() - startedAtMs);
+    for (;;) {
+      const askedAtMs = performance.now();
+      const found = (await statusOf(port))?.services.find(({ name }) => name === service);
+      asked.push(performance.now() - askedAtMs);
+      if (found?.route?.b === 0) break;
+      if (performance.now() - startedAtMs > 20_000) throw new Error(`order ${n} is not decided after 20 s`);
+      await delay(2);
+    }
+    decided.push(performance.now() - startedAtMs);
+    // Not all at the same moment of the coordinator's round.
+    await delay(50 + 37 * (n % 13));
+  }
+  const rows = [
+    spread('order to its commit', committed),
+    spread('order to the decision, as seen in /v1/status', decided),
+    spread('asking /v1/status', asked),
+  ];
+  return { rows, met: quantile(decided, 0.99) <= GOAL_DECISION_P99_MS };
+};
+
+// ---- the stream of events ----
+
+interface Listener {
+  status: number;
+  /** When something new came. */
+  heardAtMs: number[];
+  close(): void;
+}
+
+const listenTo = (port: number): Promise<Listener> =>
+  new Promise((resolve) => {
+    const listener: Listener = { status: 0, heardAtMs: [], close: () => sent.destroy() };
+    const sent = http.request(
+      {
+        host: '127.0.0.1',
+        port,
+        path: '/v1/events',
+        agent: false,
+        headers: { accept: 'text/event-stream', authorization: `Bearer ${TOKEN}` },
+      },
+      (reply) => {
+        listener.status = reply.statusCode ?? 0;
+        reply.on('data', (chunk: Buffer) => {
+          if (chunk.includes('data:')) listener.heardAtMs.push(performance.now());
+        });
+        reply.on('error', () => undefined);
+        resolve(listener);
+      },
+    );
+    sent.on('error', () => resolve(listener));
+    sent.end();
+  });
+
+const measureEvents = async (
+  port: number,
+  replica: ReplicaProcess,
+  clients: number,
+): Promise<{ rows: object[]; note: string; met: boolean }> => {
+  const first = await listenTo(port);
+  first.close();
+  if (first.status === 404) return { rows: [], note: 'events: /v1/events is not there, nothing was measured', met: true };
+  const before = replica.rssMB();
+  const listeners: Listener[] = [];
+  for (let n = 0; n < clients; n += 20)
+    listeners.push(...(await Promise.all(Array.from({ length: Math.min(20, clients - n) }, () => listenTo(port)))));
+  const open = listeners.filter(({ status }) => status === 200);
+  // What is replayed at the start is no news.
+  await delay(1500);
+  const rows: object[] = [];
+  const lateMs: number[] = [];
+  let unheard = 0;
+  for (let n = 0; n < 5; n++) {
+    for (const listener of open) listener.heardAtMs.length = 0;
+    const order = { kind: 'drain', scope: { service: nameOf(n), pool: 'c' }, reason: 'events', owner: 'bench', ttl: '1h' };
+    const startedAtMs = performance.now();
+    await ask(port, `/v1/overrides/events-${n}`, 'PUT', order);
+    await delay(2000);
+    for (const { heardAtMs } of open) {
+      const [atMs] = heardAtMs;
+      if (atMs === undefined) unheard++;
+      else lateMs.push(atMs - startedAtMs);
+    }
+  }
+  const answers = await paced(port, '/v1/status', 3000);
+  rows.push({
+    what: `order to the event, at ${open.length} of ${clients} clients`,
+    n: lateMs.length,
+    p50Ms: quantile(lateMs, 0.5),
+    p99Ms: quantile(lateMs, 0.99),
+    unheard,
+    mbMore: replica.rssMB() - before,
+    statusP99Ms: quantile(answers.tookMs, 0.99),
+  });
+  for (const listener of listeners) listener.close();
+  return {
+    rows,
+    note: open.length === clients ? '' : `events: ${clients - open.length} of ${clients} clients were not let in`,
+    met: open.length === clients && unheard === 0,
+  };
+};
+
+export const benchApi = async ({ quick, trials }: BenchOptions): Promise<Bench> => {
+  const folder = mkdtempSync(join(tmpdir(), 'tidegate-bench-'));
+  const targets = await serveTargets();
+  try {
+    await using ring = await startRing(folder, targets.port);
+    const [port = 0] = ring.ports;
+    const [replica] = ring.replicas;
+    if (replica === undefined) throw new Error('there is no replica');
+    await untilDeciding(port);
+    const [cpuBefore, startedAtMs] = [replica.cpuS(), performance.now()];
+    const answers = await measureAnswers(port, replica, quick ? 2 : 8, quick ? 1500 : 3000);
+    const cpu = (100_000 * (replica.cpuS() - cpuBefore)) / (performance.now() - startedAtMs);
+    const orders = await measureOrders(port, trials ?? (quick ? 10 : 50));
+    const events = await measureEvents(port, replica, quick ? 50 : CLIENTS);
+    return {
+      goals: { answerP99Ms: GOAL_P99_MS, decisionP99Ms: GOAL_DECISION_P99_MS, clients: CLIENTS },
+      met: answers.met && orders.met && events.met,
+      rows: answers.rows,
+      tables: [orders.rows, ...(events.rows.length === 0 ? [] : [events.rows])],
+      notes: [
+        `${PER_S} requests/s to one replica of three that probe ${SERVICES * REGIONS.length} targets at two endpoints each; it used ${cpu.toFixed(0)} % of a CPU meanwhile`,
+        ...(events.note === '' ? [] : [events.note]),
+      ],
+    };
+  } finally {
+    agent.destroy();
+    await targets.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
