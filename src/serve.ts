@@ -174,6 +174,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     boot,
     signer,
     providers,
+    trail: store,
     arrivals: paceIn(config).arrivals ?? {},
     ...(config.canaries === undefined ? {} : { canaries: config.canaries }),
     look: (spec, cluster, signal) =>
