@@ -48,13 +48,18 @@ export interface Change {
 
 export type Applied =
   /** Acknowledged. `receipt`: the provider goes on working on it, and `settle` says how that ended. */
-  | { outcome: 'applied'; receipt?: string }
-  /** Somebody else's fence was there; nothing of the batch was written. */
-  | { outcome: 'conflict'; because: string }
-  /** Nobody knows; always followed by `read`. `busyMs`: the vendor asks for so long a wait, of everybody: another region would meet the same. */
-  | { outcome: 'undecided'; because: string; busyMs?: number }
-  /** Will not work until something is changed by a human (credentials, policy, zone). */
-  | { outcome: 'fatal'; because: string };
+  (
+    | { outcome: 'applied'; receipt?: string }
+    /** Somebody else's fence was there; nothing of the batch was written. */
+    | { outcome: 'conflict'; because: string }
+    /** Nobody knows; always followed by `read`. `busyMs`: the vendor asks for so long a wait, of everybody: another region would meet the same. */
+    | { outcome: 'undecided'; because: string; busyMs?: number }
+    /** Will not work until something is changed by a human (credentials, policy, zone). */
+    | { outcome: 'fatal'; because: string }
+  ) & {
+    /** Names that the vendor gave to what was asked, where it gives any beside the receipt: its support asks for them. */
+    requests?: readonly string[];
+  };
 
 export interface Capabilities {
   /** `conditional`: the fence is compared by the provider in the same transaction. `marker`: read, compare, write, verify. */

@@ -36,6 +36,8 @@ export interface ReplicaOptions {
   verifier?: Verifier;
   /** By the names the configuration uses. Without any, this replica votes but does not coordinate. */
   providers: ReadonlyMap<string, Provider>;
+  /** Where it is written down how decisions reached their providers; absent: nowhere. */
+  trail?: Pick<Store, 'get' | 'txn'>;
   /** What is written now and then to know that each provider can be. */
   canaries?: readonly CanaryConfig[];
   /** For tests in virtual time. */
@@ -148,6 +150,7 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     log,
     writer,
     providers,
+    ...(options.trail === undefined ? {} : { trail: options.trail }),
     ...(options.arrivals === undefined ? {} : { arrivals: options.arrivals }),
     others: new Set(canaries.map(({ service }) => service)),
     sight: () => coordinator.lastSight(),

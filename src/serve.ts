@@ -187,6 +187,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
     signer,
     version,
     providers,
+    trail: store,
     arrivals: paceIn(config).arrivals ?? {},
     ...(config.canaries === undefined ? {} : { canaries: config.canaries }),
     look: (spec, cluster, signal) =>

@@ -7,7 +7,7 @@ import type { Applied, Change, Owned, Provider, ProviderService, ReadBack } from
 import { type BalancerToken, editOf, quantise, readBackOf } from './balancer-convert.ts';
 import { type Called, type Client, resultOf } from './client.ts';
 import type { BalancerConfig, BalancerService } from './config.ts';
-import { appliedBy } from './replies.ts';
+import { appliedBy, requestsOf } from './replies.ts';
 import { listPools, shed, shedText, wrongSheds } from './sessions.ts';
 import { type Balancer, balancer, type Pool } from './shapes.ts';
 
@@ -155,6 +155,6 @@ const edit = async (
   });
   if (!sent.ok) return appliedBy(sent);
   const after = editOf({ ...change, previous: { ...change.previous, fence: change.fence } }, target, sent.result);
-  if (after.kind === 'nothing') return { outcome: 'applied' };
+  if (after.kind === 'nothing') return { outcome: 'applied', ...requestsOf(sent) };
   return { outcome: 'undecided', because: `${where}: the reply to the change does not show it; it is read again` };
 };

@@ -21,7 +21,7 @@ export interface ClientConfig {
   callsPer5Min: number;
 }
 
-export type Called<T> = { ok: true; result: T; pages: number; total: number | null } | ({ ok: false } & Refused);
+export type Called<T> = { ok: true; result: T; pages: number; total: number | null; ray?: string } | ({ ok: false } & Refused);
 
 export interface Client {
   /** `make` is one method of the library. Never throws for what the world did, only for bugs. */
@@ -58,18 +58,21 @@ export const createClient = (
   });
   return {
     async call({ use, what, shape, signal, make }) {
+      let ray: { ray?: string } = {};
       const refused = (is: Refused['is'], because: string, status?: number, busyMs?: number): { ok: false } & Refused => ({
         ok: false,
         is,
         status,
         because: `${what}: ${because.replaceAll(token, '(token)')}`,
         ...(busyMs === undefined ? {} : { busyMs }),
+        ...ray,
       });
       // Nothing was sent, and the next look may find the limit over.
       const limited = signal.aborted ? null : limiter.refusal(use, callsPer5Min);
       if (limited !== null) return refused('undecided', limited.because, undefined, limited.busyMs);
       try {
         const response = await make(sdk, { signal }).asResponse();
+        ray = rayOf(response.headers);
         const text = await response.text();
         const envelope = envelopeOf(text);
         if (envelope === null) return refused('undecided', `${response.status} with a body that is not Cloudflare's`, response.status);
@@ -80,9 +83,10 @@ export const createClient = (
         const parsed = shape.safeParse(envelope.result);
         if (!parsed.success) return refused('undecided', `a reply of another form than documented: ${z.prettifyError(parsed.error)}`);
         const { total_pages: pages, total_count: total } = envelope.result_info ?? {};
-        return { ok: true, result: parsed.data, pages: pages ?? 1, total: total ?? null };
+        return { ok: true, result: parsed.data, pages: pages ?? 1, total: total ?? null, ...ray };
       } catch (error) {
         if (!(error instanceof APIError) || error.status === undefined) return refused('undecided', transportText(error, signal));
+        ray = rayOf(error.headers);
         const reply = { status: error.status, errors: ERRORS.catch([]).parse(error.errors) };
         if (error.status === 429) {
           const forS = limiter.stop(error.headers?.get('retry-after') ?? null);
@@ -92,6 +96,12 @@ export const createClient = (
       }
     },
   };
+};
+
+/** A name that somebody in between made up may be of any length. */
+const rayOf = (headers: Headers | undefined): { ray?: string } => {
+  const ray = headers?.get('cf-ray') ?? null;
+  return ray === null || !/^[\w-]{1,64}$/.test(ray) ? {} : { ray };
 };
 
 /** The result of a look, or a throw of Fault ERR_PROVIDER that says why there is none. */

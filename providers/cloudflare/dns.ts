@@ -9,7 +9,7 @@ import type { Applied, Change, Owned, Provider, ProviderService, ReadBack } from
 import { type Client, resultOf } from './client.ts';
 import { BATCH_RECORDS, type RecordsConfig } from './config.ts';
 import { type Batch, batchOf, isSameFence, joined, type RecordsToken, readBackOf, recordsOf } from './dns-convert.ts';
-import { appliedBy } from './replies.ts';
+import { appliedBy, requestsOf } from './replies.ts';
 import { batchReply, type DnsRecord, records } from './shapes.ts';
 
 export const openRecords = (config: RecordsConfig, client: Client): Omit<Provider, 'can'> => ({
@@ -144,15 +144,24 @@ const send = async (config: RecordsConfig, client: Client, where: string, batch:
     const { deletes, patches, posts } = sent.result;
     const counts = [deletes, patches, posts].map((list) => list?.length ?? 0);
     const whole = counts.join() === [batch.deletes, batch.patches, batch.posts].map((list) => list.length).join();
-    if (whole) return { outcome: 'applied' };
+    if (whole) return { outcome: 'applied', ...requestsOf(sent) };
     return {
       outcome: 'undecided',
       because: `${where}: the reply shows ${counts.join('/')} records deleted, changed, made; it is read again`,
+      ...requestsOf(sent),
     };
   }
   if (sent.is === 'gone')
-    return { outcome: 'conflict', because: `${sent.because}; somebody else wrote since the read, nothing was written` };
+    return {
+      outcome: 'conflict',
+      because: `${sent.because}; somebody else wrote since the read, nothing was written`,
+      ...requestsOf(sent),
+    };
   if (sent.is === 'there')
-    return { outcome: 'conflict', because: `${sent.because}; somebody else made a record since the read, nothing was written` };
+    return {
+      outcome: 'conflict',
+      because: `${sent.because}; somebody else made a record since the read, nothing was written`,
+      ...requestsOf(sent),
+    };
   return appliedBy(sent);
 };

@@ -9,11 +9,19 @@ export interface Refused {
   because: string;
   /** For so long nobody's call with this token is taken. */
   busyMs?: number;
+  /** What Cloudflare called the request. */
+  ray?: string;
 }
 
 /** What a refusal means for a write that is not a batch of records, and where nothing says what became of it. */
-export const appliedBy = ({ is, because, busyMs }: Refused): Applied =>
-  is === 'fatal' ? { outcome: 'fatal', because } : { outcome: 'undecided', because, ...(busyMs === undefined ? {} : { busyMs }) };
+export const appliedBy = ({ is, because, busyMs, ray }: Refused): Applied =>
+  is === 'fatal'
+    ? { outcome: 'fatal', because, ...requestsOf({ ray }) }
+    : { outcome: 'undecided', because, ...(busyMs === undefined ? {} : { busyMs }), ...requestsOf({ ray }) };
+
+/** For whoever asks Cloudflare's support. */
+export const requestsOf = ({ ray }: { ray?: string | undefined }): { requests?: readonly string[] } =>
+  ray === undefined ? {} : { requests: [ray] };
 
 export interface Reply {
   /** undefined: there was no reply. */

@@ -26,7 +26,7 @@ export type ClusterConfig = { kubeconfigFile: string } | { inCluster: true };
 export interface Cluster {
   get(ref: ObjectRef, signal: AbortSignal): Promise<unknown>;
   /** `isTrial`: everything is judged and nothing is kept. */
-  patch(ref: ObjectRef, ops: readonly PatchOp[], isTrial: boolean, signal: AbortSignal): Promise<unknown>;
+  patch(ref: ObjectRef, ops: readonly PatchOp[], isTrial: boolean, signal: AbortSignal, onAuditId?: (id: string) => void): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -51,15 +51,15 @@ export const openCluster = (name: string, config: ClusterConfig, context: Contex
     }
     return trusting.http.fetch;
   };
-  const api = async (signal: AbortSignal): Promise<CustomObjectsApi> => {
+  const api = async (signal: AbortSignal, onAuditId: (id: string) => void = () => undefined): Promise<CustomObjectsApi> => {
     const access = accessOf(name, config, context);
-    return new CustomObjectsApi(configurationOf(access, await fetchFor(access), signal) as never);
+    return new CustomObjectsApi(configurationOf(access, await fetchFor(access), signal, onAuditId) as never);
   };
   accessOf(name, config, context);
   return {
     get: async (ref, signal) => (await api(signal)).getNamespacedCustomObject(partsOf(ref)),
-    patch: async (ref, ops, isTrial, signal) =>
-      (await api(signal)).patchNamespacedCustomObject({
+    patch: async (ref, ops, isTrial, signal, onAuditId) =>
+      (await api(signal, onAuditId)).patchNamespacedCustomObject({
         ...partsOf(ref),
         body: ops,
         fieldManager: 'tidegate',
@@ -91,13 +91,19 @@ const parsedJson = (text: string): unknown => {
 
 // ---- the client ----
 
-const configurationOf = ({ server, token }: Access, reach: Fetch, signal: AbortSignal): Configuration =>
+const configurationOf = ({ server, token }: Access, reach: Fetch, signal: AbortSignal, onAuditId: (id: string) => void): Configuration =>
   createConfiguration({
     baseServer: new ServerConfiguration(server, {}),
-    httpApi: wrapHttpLibrary({ send: (request) => send(request, token, reach, signal) }),
+    httpApi: wrapHttpLibrary({ send: (request) => send(request, token, reach, signal, onAuditId) }),
   });
 
-const send = async (request: RequestContext, token: string, reach: Fetch, signal: AbortSignal): Promise<ResponseContext> => {
+const send = async (
+  request: RequestContext,
+  token: string,
+  reach: Fetch,
+  signal: AbortSignal,
+  onAuditId: (id: string) => void,
+): Promise<ResponseContext> => {
   const body = request.getBody();
   const response = await reach(request.getUrl(), {
     method: request.getHttpMethod(),
@@ -105,6 +111,9 @@ const send = async (request: RequestContext, token: string, reach: Fetch, signal
     signal,
     ...(typeof body === 'string' ? { body } : {}),
   });
+  // The API server's name for the request, under which its audit log has it.
+  const auditId = response.headers.get('audit-id');
+  if (auditId !== null && /^[\w-]{1,64}$/.test(auditId)) onAuditId(auditId);
   const text = await response.text();
   return new ResponseContext(response.status, Object.fromEntries(response.headers), {
     text: async () => text,

@@ -291,17 +291,21 @@ const applyOne = async (clusterOf: ClusterOf, mode: Mode, change: Change, signal
 /** Who has the object of the first phase has the service: refused there, nothing was written. */
 const inPhases = async (phases: readonly (readonly Write[])[], patch: (write: Write) => Promise<Applied>): Promise<Applied> => {
   let written = 0;
+  const requests: string[] = [];
   for (const phase of phases) {
     const outcomes = await sideBySide(phase, patch);
+    requests.push(...outcomes.flatMap((outcome) => outcome.requests ?? []));
     written += outcomes.filter(({ outcome }) => outcome === 'applied').length;
     const failed = outcomes.find((outcome) => outcome.outcome !== 'applied');
     if (failed === undefined) continue;
-    if (phase === phases[0]) return failed;
+    if (phase === phases[0]) return { ...failed, ...named(requests) };
     const because = `${failed.because}; ${written} of ${phases.flat().length} steps were written`;
-    return { outcome: failed.outcome === 'fatal' ? 'fatal' : 'undecided', because };
+    return { outcome: failed.outcome === 'fatal' ? 'fatal' : 'undecided', because, ...named(requests) };
   }
-  return { outcome: 'applied' };
+  return { outcome: 'applied', ...named(requests) };
 };
+
+const named = (requests: readonly string[]): { requests?: readonly string[] } => (requests.length === 0 ? {} : { requests });
 
 /** None waits for another's outcome. In: `work` that does not reject. */
 const sideBySide = async <T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> => {
@@ -323,15 +327,22 @@ interface Patching {
   isTrial: boolean;
 }
 
-const patchOne = async (
+const patchOne = async (patching: Patching, write: Write, signal: AbortSignal): Promise<Applied> => {
+  const requests: string[] = [];
+  const applied = await patchedOne(patching, write, signal, (id) => requests.push(id));
+  return { ...applied, ...named(requests) };
+};
+
+const patchedOne = async (
   { clusterOf, previous, fence, isTrial }: Patching,
   { pool, ref, ops }: Write,
   signal: AbortSignal,
+  onAuditId: (id: string) => void,
 ): Promise<Applied> => {
   const where = `patch of ${refText(ref)}`;
   try {
     // The reply is the object as it is now; something in between could answer for the server.
-    if (textOf(await clusterOf(ref).patch(ref, ops, isTrial, signal)) === formatFence(fence)) return { outcome: 'applied' };
+    if (textOf(await clusterOf(ref).patch(ref, ops, isTrial, signal, onAuditId)) === formatFence(fence)) return { outcome: 'applied' };
     return { outcome: 'undecided', because: `${where}: the reply does not show our fence; it is read again` };
   } catch (error) {
     const refused = refusalOf(error);

@@ -12,6 +12,13 @@ export interface Failure {
   text: string;
 }
 
+/** What AWS called the request; empty: nothing came back that says so. `answered`: a reply, or the error of one. */
+export const requestsOf = (answered: unknown): { requests?: readonly string[] } => {
+  const metadata = typeof answered === 'object' && answered !== null && '$metadata' in answered ? answered.$metadata : undefined;
+  const id = typeof metadata === 'object' && metadata !== null && 'requestId' in metadata ? metadata.requestId : undefined;
+  return typeof id === 'string' && id !== '' ? { requests: [id] } : {};
+};
+
 /** For what has no other way to fail than to throw. Neither error nor message holds a secret. `what` begins the sentence. */
 export const faultOf = (what: string, error: unknown, hidden: readonly string[]): Fault => {
   const failure = failureOf(error, hidden);
@@ -79,7 +86,12 @@ export const busyMsOf = ({ name, status }: Pick<Failure, 'name' | 'status'>): nu
   status !== null && status >= 400 && status < 500 && Object.hasOwn(BUSY_MS, name) ? BUSY_MS[name] : undefined;
 
 /** `where` begins the sentence. `services`: of the batch, for the names of their fences. */
-export const outcomeOf = (where: string, error: unknown, hidden: readonly string[], services: readonly string[]): Failed => {
+export const outcomeOf = (where: string, error: unknown, hidden: readonly string[], services: readonly string[]): Failed => ({
+  ...meaningOf(where, error, hidden, services),
+  ...requestsOf(error),
+});
+
+const meaningOf = (where: string, error: unknown, hidden: readonly string[], services: readonly string[]): Failed => {
   if (error instanceof Fault && error.code === 'ERR_SECRET') return { outcome: 'fatal', because: `${where}: ${error.message}` };
   const { name, status, text } = failureOf(error, hidden);
   const said = status === null ? text || name : `${name} (${status})${text === '' ? '' : `: ${text}`}`;

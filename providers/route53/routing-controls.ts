@@ -15,7 +15,7 @@ import { namesIn } from '../rounding.ts';
 import { attempted, readBacksOf, unreadIn } from '../unread.ts';
 import { type AwsContext, credentialsFrom, FIXED } from './account.ts';
 import { CHECKED_ON, type RoutingControlsConfig } from './config.ts';
-import { failureOf, faultOf, outcomeOf } from './failure.ts';
+import { failureOf, faultOf, outcomeOf, requestsOf } from './failure.ts';
 import { handlerOver } from './handler.ts';
 import { onOffShares } from './switches.ts';
 import { shaped } from './zone.ts';
@@ -203,7 +203,7 @@ const applyAll = async (cluster: Cluster, arnOf: ArnOf, changes: readonly Change
       client.send(new UpdateRoutingControlStatesCommand(request), options),
     );
     // The reply is an empty object, as many a thing in between could give; AWS puts its number for the request in the head.
-    if (reply.$metadata.requestId !== undefined) return { outcome: 'applied' };
+    if (reply.$metadata.requestId !== undefined) return { outcome: 'applied', ...requestsOf(reply) };
     return { outcome: 'undecided', because: `${where}: the reply carries no request id of AWS; it is read again` };
   } catch (error) {
     return outcomeOf(where, error, cluster.hidden(), []);

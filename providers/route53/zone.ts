@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { Fault } from '../../src/errors.ts';
 import type { Applied, Settled } from '../provider.ts';
 import type { Account } from './account.ts';
-import { failureOf, faultOf, outcomeOf } from './failure.ts';
+import { failureOf, faultOf, outcomeOf, requestsOf } from './failure.ts';
 import { bareName, inOrder, keyOf, placeOf, type RecordSet, recordSetShape } from './sets.ts';
 
 /** Most sets of one reply; it is also what Route 53 gives by itself. */
@@ -130,7 +130,8 @@ export const changeSets = async (
     const reply = await zone.account.call('write', signal, (client, options) =>
       client.send(new ChangeResourceRecordSetsCommand(request), options),
     );
-    return { outcome: 'applied', receipt: bareId(shaped(changeShape, 'ChangeResourceRecordSets', reply).ChangeInfo.Id) };
+    const receipt = bareId(shaped(changeShape, 'ChangeResourceRecordSets', reply).ChangeInfo.Id);
+    return { outcome: 'applied', receipt, ...requestsOf(reply) };
   } catch (error) {
     return outcomeOf(where, error, zone.account.hidden(), services);
   }

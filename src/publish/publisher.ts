@@ -11,6 +11,7 @@ import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { pathsOf, type Routing } from '../model.ts';
 import type { Ports, Timer } from '../ports.ts';
+import type { Store } from '../store/store.ts';
 import { createAppliedBook } from './applied.ts';
 import { type Current, createLane, type Lane } from './lane.ts';
 import { createLateWrites } from './late.ts';
@@ -19,12 +20,15 @@ import { PROVIDER_TIMEOUT_MS, RETRY_MS } from './round.ts';
 import { createSettling, type Ended } from './settle.ts';
 import { createStanding, type Standing } from './standing.ts';
 import { createTold, type Told } from './told.ts';
+import { createTrailKeeper } from './trail.ts';
 
 export interface PublisherOptions {
   ports: Ports;
   log: Log;
   writer: string;
   providers: ReadonlyMap<string, Provider>;
+  /** Where it is written down how decisions reached their providers; absent: nowhere. */
+  trail?: Pick<Store, 'get' | 'txn'>;
   /** How users follow each provider, as far as that is known. */
   arrivals?: Readonly<Record<string, Arrival>>;
   /** Names that are written and are no services of the cluster: canaries. */
@@ -109,12 +113,23 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     void told.say(name, null, news).then(() => (givesWay ? options.abdicate(`provider ${name}: ${because}`) : undefined));
   };
 
+  const trail = createTrailKeeper({
+    ports,
+    log,
+    ...(options.trail === undefined ? {} : { store: options.trail }),
+    writer: options.writer,
+    nowMs: () => term()?.nowMs() ?? ports.clock.wallMs(),
+  });
+
   const settling = createSettling({
     ports,
     log,
     term,
     timeoutMs: PROVIDER_TIMEOUT_MS,
-    onEnded: (name, ended, tookMs) => options.onSettled?.(name, ended, tookMs),
+    onEnded(name, ended, tookMs, { fences, because }) {
+      options.onSettled?.(name, ended, tookMs);
+      trail.ended(name, fences, ended, tookMs, because);
+    },
     onSettled(name, services) {
       standing.settled(name, services);
       // As acknowledged, it says; what is served shows now.
@@ -135,7 +150,19 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
 
   // ---- the lanes ----
 
-  const shared = { ports, log, writer: options.writer, now: current, term, rights, told, standing, settling, stopped: stopped.signal };
+  const shared = {
+    ports,
+    log,
+    writer: options.writer,
+    now: current,
+    term,
+    rights,
+    told,
+    standing,
+    settling,
+    trail,
+    stopped: stopped.signal,
+  };
   const late = createLateWrites(ports.clock, PROVIDER_TIMEOUT_MS);
   const book = createAppliedBook({ onApplied: options.onApplied });
   const lanes = new Map<string, Running>(
@@ -196,6 +223,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     async stop() {
       stopped.abort(new Error('stopping'));
       settling.stop();
+      trail.stop();
       for (const { timer } of lanes.values()) timer?.cancel();
       await Promise.allSettled([...work]);
     },

@@ -15,6 +15,7 @@ import { inPool } from './pool.ts';
 import { CHANGED, type Rights } from './rights.ts';
 import type { Settling } from './settle.ts';
 import type { Standing } from './standing.ts';
+import type { TrailKeeper } from './trail.ts';
 
 /** One provider call, reading or writing. */
 export const PROVIDER_TIMEOUT_MS = 3000;
@@ -35,6 +36,7 @@ export interface RoundOptions {
   book: AppliedBook;
   standing: Standing;
   settling: Settling;
+  trail: TrailKeeper;
   patience: Patience;
   onWrite: (provider: string, outcome: Applied['outcome'] | 'refused', tookMs: number) => void;
   stopped: AbortSignal;
@@ -70,7 +72,9 @@ const attempt = async (options: RoundOptions, { changes, proof }: Batch): Promis
   const refusal = await proof(services);
   if (refusal !== null) {
     options.onWrite(name, 'refused', 0);
-    return { outcome: 'refused', because: refusal };
+    const refused: Result = { outcome: 'refused', because: refusal };
+    options.trail.wrote(name, changes, refused, 0);
+    return refused;
   }
   const begunAtMs = ports.clock.monoMs();
   const what = `write to ${name}`;
@@ -80,6 +84,7 @@ const attempt = async (options: RoundOptions, { changes, proof }: Batch): Promis
   const tookMs = ports.clock.monoMs() - begunAtMs;
   options.late.wrote(name, provider);
   options.onWrite(name, result.outcome, tookMs);
+  options.trail.wrote(name, changes, result, tookMs);
   log.info('publish.write', {
     provider: name,
     outcome: result.outcome,

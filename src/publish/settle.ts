@@ -16,7 +16,7 @@ export interface SettleOptions {
   /** One call. */
   timeoutMs: number;
   /** `tookMs`: since the acknowledgement. */
-  onEnded: (provider: string, ended: Ended, tookMs: number) => void;
+  onEnded: (provider: string, ended: Ended, tookMs: number, about: { fences: ReadonlyMap<string, Fence>; because: string }) => void;
   onSettled: (provider: string, services: readonly string[]) => void;
   /** It was taken back, `times` in a row of some service there. */
   onTakenBack: (provider: string, services: readonly string[], times: number, because: string) => void;
@@ -64,7 +64,7 @@ export const createSettling = (options: SettleOptions): Settling => {
     const { name, services } = one;
     const tookMs = ports.clock.monoMs() - one.sinceMs;
     log[ended === 'settled' ? 'info' : 'warn']('publish.settled', { provider: name, services, ended, tookMs: Math.round(tookMs), because });
-    options.onEnded(name, ended, tookMs);
+    options.onEnded(name, ended, tookMs, { fences: one.fences, because });
     if (ended === 'given-up') return;
     const keys = services.map((service) => `${name} ${service}`);
     if (ended === 'settled') {

@@ -157,11 +157,10 @@ export function* forecasting(
     };
     return decide(world, startMs + elapsedMs);
   };
-  const take = (elapsedMs: number, decision: Decision, next: Next): void => {
+  const take = (elapsedMs: number, next: Next): void => {
     told.steps.push(stepOf(elapsedMs, next));
     told.decisions.push(next);
     state = after(state, next);
-    for (const refusal of refusalsOf(decision, next)) told.refusals.set(`${refusal.service}/${refusal.pool} ${refusal.rule}`, refusal);
   };
   const isDone = (): boolean => {
     if (!goOn) told.cut = 'it took longer than a forecast may';
@@ -173,9 +172,10 @@ export function* forecasting(
   let atMs = 0;
   while (by !== null && atMs <= horizonMs && !isDone()) {
     const decision = ask(atMs);
+    for (const refusal of refusalsOf(decision)) told.refusals.set(`${refusal.service}/${refusal.pool} ${refusal.rule}`, refusal);
     goOn = (yield) !== false;
     if (decision.next !== undefined) {
-      take(atMs, decision, decision.next);
+      take(atMs, decision.next);
       atMs += TICK_MS;
       continue;
     }
@@ -224,10 +224,11 @@ const stepOf = (afterMs: number, { routing, audit }: Next): ForecastStep => ({
   holds: audit.holds.map(({ service, pool, hold, because }) => ({ service, pool, hold, because })),
 });
 
-/** What rules refused, as the core says it; a core that only names the hold is taken at that word. */
-const refusalsOf = (decision: Decision, { audit, routing }: Next): readonly ForecastRefusal[] => {
+/** What rules refuse now, as the core says it; a core that only names the hold is taken at that word. */
+const refusalsOf = (decision: Decision): readonly ForecastRefusal[] => {
   const told = (decision as { refusals?: readonly ForecastRefusal[] }).refusals;
-  if (told !== undefined) return told;
+  if (told !== undefined || decision.next === undefined) return told ?? [];
+  const { audit, routing } = decision.next;
   return audit.holds
     .filter(({ hold }) => hold.startsWith('rule:'))
     .map(({ service, pool, hold }) => ({

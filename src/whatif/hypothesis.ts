@@ -139,6 +139,12 @@ const ordersOf = (
 
 const regionOf = (by: string): string => by.split('/')[0] ?? by;
 
+/** An evacuated region lets another one coordinate, if there is one. */
+const evacuationNotes = ({ by }: Snapshot, hypotheses: readonly Hypothesis[]): readonly string[] =>
+  hypotheses.some((h) => h.kind === 'override' && h.override.kind === 'evacuate' && h.override.scope.region === regionOf(by))
+    ? [`${regionOf(by)} coordinates now: evacuated, it lets another region take over`]
+    : [];
+
 /** Who coordinates once these regions are gone. */
 const coordinatorOf = ({ cluster, by }: Snapshot, gone: ReadonlySet<string>): { by: string | null; notes: readonly string[] } => {
   if (!gone.has(regionOf(by))) return { by, notes: [] };
@@ -177,6 +183,6 @@ export const imagine = (snapshot: Snapshot, hypotheses: readonly Hypothesis[]): 
     overrides: orders.overrides,
     by: coordinator.by,
     dead: new Set(pools.map(({ service, pool }) => `${service.name}/${pool.name}`)),
-    notes: [...orders.notes, ...coordinator.notes],
+    notes: [...orders.notes, ...coordinator.notes, ...evacuationNotes(snapshot, hypotheses)],
   };
 };

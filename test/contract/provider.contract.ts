@@ -3,7 +3,7 @@
 // Drains are whole (a pool gets nothing), so the claims hold for `exact` and `onOff` weights alike.
 import { describe, expect, test } from 'vitest';
 import { isManual, manualWriter, stateHash } from '../../providers/fence.ts';
-import type { Capabilities, Change, Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
+import type { Applied, Capabilities, Change, Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
 
 export interface ProviderHarness extends AsyncDisposable {
   can: Capabilities;
@@ -17,6 +17,8 @@ export interface ProviderHarness extends AsyncDisposable {
   plant?(service: ProviderService): Promise<string>;
   /** Anything that must not appear in a message, whole or in part. */
   secrets: readonly string[];
+  /** What this world calls a write that it has acknowledged, receipts included; null: nothing. Absent where that is not known. */
+  requestId?: RegExp | null;
   /** A writer whose credentials are wrong. */
   intruder(): Provider;
   /** How the world may go wrong; leave out what cannot be arranged. */
@@ -85,6 +87,11 @@ const establish = async (provider: Provider, desired: ProviderService, v: number
   return change;
 };
 
+const namesOf = (result: Applied): readonly string[] => [
+  ...(result.requests ?? []),
+  ...(result.outcome === 'applied' && result.receipt !== undefined ? [result.receipt] : []),
+];
+
 /** What is read of a fence that was written: nothing, where none is kept. */
 const kept = ({ can }: ProviderHarness, fence: unknown): unknown => (can.fencing === 'none' ? null : fence);
 
@@ -135,6 +142,19 @@ export const providerContract = (name: string, makeHarness: () => Promise<Provid
         expect(back).toMatchObject({ fence: kept(h, fence), shares: h.provider().quantise(desired), foreign: [] });
         if (h.can.fencing !== 'none') expect(back.fence?.hash).toBe(stateHash(desired));
       }
+    });
+
+    test('an acknowledged write carries the names that the vendor gave it, and a refused one no secret among them', async () => {
+      await using h = await makeHarness();
+      const [service] = h.services;
+      const provider = h.provider();
+      const result = await provider.apply([changeTo(service, 1, await readOne(provider, service))], patience());
+      expect(result.outcome).toBe('applied');
+      const names = namesOf(result);
+      for (const name of names) expect(name).toMatch(h.requestId ?? /^[\x21-\x7e]{1,200}$/);
+      if (h.requestId !== undefined) expect(names.length > 0).toBe(h.requestId !== null);
+      const refused = await h.intruder().apply([changeTo(drained(service), 2, await readOne(provider, service))], patience());
+      for (const name of namesOf(refused)) for (const secret of h.secrets) expect(name).not.toContain(secret);
     });
 
     claim(['fence'], 'the fence of a human, and the longest there is, come back to the letter', async () => {

@@ -68,6 +68,7 @@ const harness = async (): Promise<ProviderHarness> => {
     services: [service('web', [1, 2, 3]), service('api', [11, 12])],
     provider: () => open(TOKEN),
     intruder: () => open('not-the-token-at-all'),
+    requestId: null,
     secrets: [TOKEN, 'not-the-token-at-all'],
     snapshot: async () => JSON.stringify((await server.control('/zone/v1/services')).body),
     async plant({ service: name }) {

@@ -289,7 +289,7 @@ describe('provider', () => {
     const all = Array.from({ length: 1000 }, (_, n) => desired(n));
     const before = await provider.read(all, patience());
     const changes = all.map((each) => ({ desired: each, fence, previous: before.get(each.service)! }));
-    expect(await provider.apply(changes, patience())).toEqual({ outcome: 'applied' });
+    expect(await provider.apply(changes, patience())).toMatchObject({ outcome: 'applied' });
     const after = await provider.read(all, patience());
     expect(after.size).toBe(1000);
     for (const back of after.values()) expect(back).toMatchObject({ fence, shares: { eu: 750, us: 250 }, foreign: [] });

@@ -36,6 +36,7 @@ const harness = async (configOf: (world: CloudflareWorld) => CloudflareConfig, p
     services,
     provider: () => world.open(config),
     intruder: () => world.open(config, INTRUDER),
+    requestId: /^[0-9a-f]{16}-TID$/,
     secrets: [TOKEN, INTRUDER],
     snapshot: async () => JSON.stringify(standIn.state()),
     plant: async (target) => plant(world, target),

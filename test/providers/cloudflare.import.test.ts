@@ -213,7 +213,7 @@ describe('least privilege', () => {
       const desired = { ...web, pools: web.pools.map((pool, n) => ({ ...pool, share: n === 0 ? eu : us })) };
       const previous = (await provider.read([web], patience())).get(web.service)!;
       const fence = { v: at + 1, epoch: 1, writer: 'eu-west/a', nonce: `n${at}`, hash: stateHash(desired) };
-      expect(await provider.apply([{ desired, fence, previous }], patience())).toEqual({ outcome: 'applied' });
+      expect(await provider.apply([{ desired, fence, previous }], patience())).toMatchObject({ outcome: 'applied' });
     }
     expect(world.exchanges.length).toBeGreaterThan(8);
   };

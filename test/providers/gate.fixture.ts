@@ -76,6 +76,7 @@ export const gateHarness = (store: Store): ProviderHarness => {
     services: [serviceOf('web.example.test'), serviceOf('api.example.test')],
     provider: () => gate.open(GATE, { store: seen }),
     intruder: () => gate.open(GATE, { store: { ...seen, clusterId: '', txn: denied } }),
+    requestId: null,
     secrets: [SECRET],
     snapshot: async () => JSON.stringify(await store.get({ prefixes: [GATE_PREFIX] })),
     async plant({ service }) {

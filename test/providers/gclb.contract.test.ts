@@ -80,6 +80,7 @@ const harness = (mode: ModeUnderTest) => async (): Promise<ProviderHarness> => {
       standIn.change(mode.collection, name, patch);
       return named;
     },
+    requestId: /^operation-/,
     secrets: [...keyLines, 'eyJ'],
     intruder: () => world.open(config, wrong),
     faults: wire,

@@ -215,6 +215,7 @@ export const kubernetesHarness = async (mode: ModeName, makeWorld: () => Promise
       await world.call('PATCH', `${ROUTES}/${objectOf(service)}`, [op], JSON_PATCH);
       return 'backend canary weight 5';
     },
+    requestId: /^[\w-]+$/,
     secrets: [world.token, WRONG_TOKEN],
     intruder: () => open(WRONG_TOKEN),
     faults: {

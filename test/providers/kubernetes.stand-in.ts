@@ -89,7 +89,9 @@ export const startKubernetesStandIn = async (options: KubernetesOptions): Promis
   app.addHook('onRequest', async (request) => {
     if (request.headers.authorization !== `Bearer ${token}`) throw new Refusal(401, 'Unauthorized', 'Unauthorized');
   });
-  app.addHook('preHandler', async () => {
+  let asked = 0;
+  app.addHook('preHandler', async (_request, reply) => {
+    void reply.header('audit-id', `audit-${++asked}`);
     if (latencyMs > 0) await sleep(ports.timers, latencyMs);
   });
   app.addHook('onResponse', async (request, reply) => {

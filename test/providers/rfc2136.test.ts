@@ -102,7 +102,7 @@ describe('the meaning of replies', () => {
   test('one write is one signed message over TCP, and what needs no server sends none', async () => {
     await using server = await startFakeDns(({ request }) => [signedReply(request, 0)]);
     const provider = open(server);
-    expect(await provider.apply([change], patience())).toEqual({ outcome: 'applied' });
+    expect(await provider.apply([change], patience())).toMatchObject({ outcome: 'applied' });
     expect(server.asked.map((asked) => asked.over)).toEqual(['tcp']);
     const sent = decodeUpdate(server.asked[0]!.request);
     expect(sent).toMatchObject({ zone: 'tide.test', prerequisites: [{ rule: 'absent', name: '_tidegate.web.tide.test' }] });
@@ -137,7 +137,7 @@ describe('what is there already', () => {
   const there: ReadBack = { fence, shares: quantise(service), foreign: [], token: null };
   test('is only compared: the update carries the prerequisite and no change', async () => {
     await using server = await startFakeDns(({ request }) => [signedReply(request, 0)]);
-    expect(await open(server).apply([{ desired: service, fence, previous: there }], patience())).toEqual({ outcome: 'applied' });
+    expect(await open(server).apply([{ desired: service, fence, previous: there }], patience())).toMatchObject({ outcome: 'applied' });
     expect(decodeUpdate(server.asked[0]!.request)).toMatchObject({ prerequisites: [{ rule: 'exactly' }], updates: [] });
   });
 

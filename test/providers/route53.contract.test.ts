@@ -32,6 +32,7 @@ const records = async (mode: 'weighted' | 'failover'): Promise<ProviderHarness> 
       world.standIn.put(ZONE_ID, value);
       return '198.51.100.9';
     },
+    requestId: /^(C[0-9A-Z]+|[0-9a-f]{32})$/,
     secrets: [KEY.secretAccessKey, KEY.sessionToken, OTHER.secretAccessKey],
     intruder: () => world.writer({ credentials: () => credentialsText(OTHER) }),
     faults: {
@@ -60,6 +61,7 @@ const switches = async (mode: Extract<Mode, 'healthChecks' | 'routingControls'>)
     services: [web, api],
     provider: () => world.writer(),
     snapshot: async () => world.standIn.snapshot(),
+    requestId: /^(C[0-9A-Z]+|[0-9a-f]{32})$/,
     secrets: [KEY.secretAccessKey, KEY.sessionToken, OTHER.secretAccessKey],
     intruder: () => world.writer({ credentials: () => credentialsText(OTHER) }),
     // A cluster is asked again at its next endpoint: only when all five replies are lost is it lost.

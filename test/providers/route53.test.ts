@@ -507,7 +507,7 @@ describe('routingControls', () => {
     const writer = world.writer();
     const previous = await readOne(writer, web);
     for (const region of ['us-east-1', 'us-west-2', 'eu-west-1', 'ap-northeast-1']) world.standIn.cut(region);
-    expect(await writer.apply([changeTo(web, 1, previous)], patience())).toEqual({ outcome: 'applied' });
+    expect(await writer.apply([changeTo(web, 1, previous)], patience())).toMatchObject({ outcome: 'applied' });
     const [call] = world.standIn.calls().filter(({ path }) => path.includes('#Update'));
     expect(call?.path).toContain('/arc/ap-southeast-2/');
   });

@@ -10,7 +10,7 @@ import type { query } from '../../src/dns/exchange.ts';
 import type { Adopted, AppliedRecord, ClusterConfig, Override, Page, Routing } from '../../src/model.ts';
 import { createCanaries } from '../../src/publish/canary.ts';
 import { createPublisher } from '../../src/publish/publisher.ts';
-import type { KeyValue, Op } from '../../src/store/store.ts';
+import type { KeyValue, Op, Store } from '../../src/store/store.ts';
 import { type MemoryZone, memoryProvider, type Served } from '../memory-provider.ts';
 import { createVirtual } from '../virtual.ts';
 import { clusterOf, silentLog } from '../world.ts';
@@ -79,6 +79,8 @@ export const publishing = (
     also?: Readonly<Record<string, (provider: Provider) => Provider>>;
     canaries?: readonly Partial<CanaryConfig>[];
     dnsQuery?: typeof query;
+    /** Where trails go; absent: nowhere. */
+    trail?: Pick<Store, 'get' | 'txn'>;
   } = {},
 ) => {
   const virtual = createVirtual({ startWallMs: 0, seed: 'publish' });
@@ -193,6 +195,7 @@ export const publishing = (
   const ended: string[] = [];
   const publisher = createPublisher({
     ...shared,
+    ...(at.trail === undefined ? {} : { trail: at.trail }),
     others: new Set(canaries.map(({ service }) => service)),
     onSettled: (provider, how, tookMs) => ended.push(`${provider} ${how} ${Math.round(tookMs)}`),
     onWrite: (_provider, outcome) => outcomes.push(outcome),

@@ -71,6 +71,7 @@ providerContract('rfc2136 on BIND 9', async () => {
       await bind.change(`add ${service.service} 30 A 192.0.2.99`);
       return '192.0.2.99';
     },
+    requestId: null,
     secrets: [bind.key.secret, otherSecret, Buffer.from(otherSecret, 'base64').toString('hex')],
     intruder: () => writer(bind, { key: { secret: otherSecret } }),
     faults: proxy,

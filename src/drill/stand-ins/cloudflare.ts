@@ -123,7 +123,10 @@ export const standInForCloudflare = async (options: CloudflareOptions): Promise<
       request.raw.socket.destroy();
       return reply;
     }
-    return reply.code(status).headers(headers).send(body);
+    return reply
+      .code(status)
+      .headers({ 'cf-ray': `${ports.random.hex(8)}-TID`, ...headers })
+      .send(body);
   };
 
   /** What stands before any handler: null lets the request through. */

@@ -233,7 +233,10 @@ export const startRoute53 = async (options: Route53Options): Promise<Route53Stan
     }
     calls.push({ method: request.method, path: request.url, body, status });
     if (latencyMs > 0) await new Promise<void>((resolve) => ports.timers.after(latencyMs, resolve));
-    return reply.code(status).header('content-type', 'text/xml').send(`<?xml version="1.0"?>\n${xml}`);
+    return reply
+      .code(status)
+      .headers({ 'content-type': 'text/xml', 'x-amzn-requestid': ports.random.hex(16) })
+      .send(`<?xml version="1.0"?>\n${xml}`);
   };
 
   // ---- ARC ----
