@@ -92,6 +92,14 @@ const BODIES = {
     reason: 'eu-west runs on half of its machines',
     startsAt: '2026-11-22T04:00:00Z',
   },
+  'force-in': {
+    kind: 'force-in',
+    scope: { service: 'web.example.com', pool: 'eu-west' },
+    reason: 'its health check is broken, the pool is not',
+    ttl: '30m',
+  },
+  freeze: { kind: 'freeze', scope: { service: 'web.example.com' }, reason: 'a release is going on', ttl: '1h' },
+  stop: { kind: 'stop', scope: {}, reason: 'the provider is being moved', owner: 'the night shift' },
   evacuate: { kind: 'evacuate', scope: { region: 'eu-west' }, reason: 'the whole region loses power at six', breakGlass: true },
 };
 
