@@ -24,7 +24,6 @@ const DRY_RUN = {
 const IF_MATCH = {
   type: 'string',
   description: 'The entity tag that was read: of this order, or of all of them; `*`: whatever it is. Needed where the order exists.',
-  examples: ['*'],
 } as const;
 
 const ETAG = { ETag: { schema: { type: 'string' }, description: 'Of what the reply shows; for If-Match.' } };
