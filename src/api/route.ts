@@ -48,6 +48,11 @@ export interface ApiRoute {
   url: string;
   /** The least role that may ask; null: anybody, unidentified. */
   needs: Role | null;
+  /**
+   * What a credential that is good for one act may do here. `spends`: the act records it as used, in its own transaction. `keeps`: nothing is changed.
+   * Absent: reads keep it, and what writes does not take it, since it could be sent again.
+   */
+  once?: 'spends' | 'keeps';
   /** For the OpenAPI document. It documents and judges nothing: bodies are judged by the parsers of their routes, all problems at once. */
   schema?: RouteSchema;
   handler(request: ApiRequest, reply: FastifyReply, principal: Principal): Promise<unknown>;

@@ -204,7 +204,7 @@ describe('a dry run', () => {
     const dry = await ask('POST', '/v1/overrides?dryRun=true', { body: DRAIN });
     expect(dry.statusCode).toBe(200);
     expect(dry.json()).toMatchObject({ dryRun: true, refusals, forecast: { refusals }, approval: 'not-needed' });
-    expect(dry.json().undo.cli).toContain(`tidegate override delete ${dry.json().override.id}`);
+    expect(dry.json().undo.cli).toContain(`tidegate undrain ${dry.json().override.id}`);
     expect((await ask('PUT', '/v1/overrides/a?dryRun=true', { body: DRAIN })).statusCode).toBe(200);
     expect((await ask('PUT', '/v1/overrides/a?dryRun=true', { body: { ...DRAIN, reason: '' } })).statusCode).toBe(400);
     expect((await ask('DELETE', '/v1/overrides/a?dryRun=true')).statusCode).toBe(404);
@@ -349,7 +349,7 @@ describe('a second person', () => {
   test('may be who holds a break-glass credential; that is then used up', async () => {
     await order();
     expect((await approve(ONCE.name)).statusCode).toBe(200);
-    expect((await put('b', FREEZE, { as: ONCE.name })).statusCode).toBe(401);
+    expect((await put('b', FREEZE, { as: ONCE.name })).statusCode).toBe(403);
   });
 });
 
@@ -411,7 +411,7 @@ describe('one transaction', () => {
     expect(first.statusCode, first.body).toBe(201);
     expect(await journal()).toHaveLength(1);
     const again = await put('b', DRAIN, { as: ONCE.name });
-    expect(again.statusCode).toBe(401);
+    expect(again.statusCode).toBe(403);
     expect(again.json().detail).toContain('good for one act');
     expect((await items()).map(({ id }) => id)).toEqual(['a']);
     expect(
@@ -421,7 +421,7 @@ describe('one transaction', () => {
 
   test('of two acts at once with a one-time credential one is done', async () => {
     const replies = await Promise.all(['a', 'b', 'c'].map((id) => put(id, DRAIN, { as: ONCE.name })));
-    expect(replies.map(({ statusCode }) => statusCode).toSorted()).toEqual([201, 401, 401]);
+    expect(replies.map(({ statusCode }) => statusCode).toSorted()).toEqual([201, 403, 403]);
     expect(await items()).toHaveLength(1);
   });
 

@@ -25,24 +25,40 @@ interface Parameter {
 }
 interface Document {
   paths: Record<string, Record<string, { parameters?: Parameter[] }>>;
-  components: { schemas: { OverrideOrder: { properties: Record<string, unknown> } } };
+  components: { schemas: { OverrideOrder: { properties: Record<string, object> } } };
 }
 
 /** With the names of this cluster in place of examples': names made up at random would never get past the first look. */
 const withNames = (text: string): Document => {
   const document = JSON.parse(text.replaceAll('web.example.com', WEB)) as Document;
-  const closed = (properties: Record<string, object>): object => ({
+  const closed = (properties: Record<string, object>, optional: Record<string, object> = {}): object => ({
     type: 'object',
     additionalProperties: false,
     required: Object.keys(properties),
-    properties,
+    properties: { ...properties, ...optional },
   });
   const [region, service] = [{ enum: REGIONS }, { enum: [WEB] }];
-  Object.assign(document.components.schemas.OverrideOrder.properties, {
-    scope: { anyOf: [closed({ region }), closed({ service }), closed({ service, pool: region }), closed({})] },
-    startsAt: { enum: [new Date(Date.now() + 3_600_000).toISOString()] },
-    weights: { enum: [{ 'eu-west': 200, 'us-east': 800 }, { 'us-east': 1000 }, { 'us-east': 1 }] },
-  });
+  const somewhere = [closed({ region }), closed({ service, pool: region })];
+  const {
+    kind: _kind,
+    scope: _scope,
+    weights: _weights,
+    reason = {},
+    ttlMs: _ttlMs,
+    ...others
+  } = document.components.schemas.OverrideOrder.properties;
+  const soon = { enum: [new Date(Date.now() + 3_600_000).toISOString()] };
+  const order = (kind: string, scopes: readonly object[], more: Record<string, object> = {}): object =>
+    closed({ kind: { enum: [kind] }, scope: { anyOf: scopes }, reason, ...more }, { ...others, startsAt: soon });
+  document.components.schemas.OverrideOrder = {
+    anyOf: [
+      order('drain', somewhere),
+      order('force-in', somewhere),
+      order('evacuate', [closed({ region })]),
+      order('pin', [closed({ service })], { weights: { enum: [{ 'eu-west': 200, 'us-east': 800 }, { 'us-east': 1000 }] } }),
+      ...['freeze', 'stop'].map((kind) => order(kind, [...somewhere, closed({ service }), closed({})])),
+    ],
+  } as never;
   return document;
 };
 

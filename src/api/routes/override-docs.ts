@@ -60,7 +60,7 @@ const FORECAST = {
       after: { 'eu-west': 0, 'us-east': 1000 },
       writes: [{ provider: 'dns', before: { 'eu-west': 500, 'us-east': 500 }, after: { 'eu-west': 0, 'us-east': 1000 } }],
       capacity: { load: 800, capacity: 1200, leftPercent: 33, source: 'reported', because: '800 of 1200 that us-east can bear' },
-      converge: { p50Ms: 14_000, p99Ms: 31_000, samples: 12, source: 'history' },
+      converge: { p50Ms: 14_000, p99Ms: 31_000, samples: 12, source: 'history', because: 'of 12 drains in this cluster' },
     },
   ],
   refusals: [],
@@ -76,7 +76,7 @@ const ORDERED = {
   approval: 'not-needed',
   refusals: [],
   undo: {
-    cli: 'tidegate override delete drain-eu-west-1',
+    cli: 'tidegate undrain drain-eu-west-1',
     curl: 'curl -X DELETE -H "Authorization: Bearer $(cat TOKEN_FILE)" -H \'If-Match: *\' https://eu-west.tidegate.example:8443/v1/overrides/drain-eu-west-1',
   },
   forecast: FORECAST,
