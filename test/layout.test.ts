@@ -62,6 +62,8 @@ const show = (imports: readonly Import[]): readonly string[] => imports.map((i) 
 /** No clock, no randomness, no IO, and nothing imported that has them. */
 const PURE_ROOMS = ['src/health/', 'src/decide/', 'policies/'];
 const PURE_FILES = [
+  'src/api/foresight.ts',
+  'src/api/standing.ts',
   'src/model.ts',
   'src/publish/batches.ts',
   'src/publish/paths.ts',
