@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Foresee, Hypothesis, Refusal } from '../../src/api/foresight.ts';
 import { DOCUMENT_BYTES_MAX } from '../../src/api/overrides.ts';
-import { entryHash, type JournalEntry } from '../../src/audit/journal.ts';
+import { appendOps, entryHash, type JournalEntry, readHead } from '../../src/audit/journal.ts';
 import { StoreAmbiguousError } from '../../src/store/store.ts';
 import { accessOf, DRAIN, foresight, NOW_MS, type Opened, openApi, principal, putRecord, refusal } from './fixture.ts';
 
@@ -400,6 +400,25 @@ describe('one transaction', () => {
     expect((await put('mine', DRAIN)).statusCode).toBe(201);
     expect((await items()).map(({ id }) => id)).toEqual(['other', 'mine']);
     expect((await journal()).map(({ n }) => n)).toEqual([1, 2]);
+  });
+
+  test('an entry that somebody else appends in between is not written over', async () => {
+    const { store } = api;
+    api.troubles.push(async (run) => {
+      const { ops } = appendOps(await readHead(store), {
+        kind: 'auth.refused',
+        by: 'eu-west/a',
+        how: 'service',
+        because: 'somebody guesses',
+        detail: {},
+        atMs: NOW_MS,
+        nonce: 'n',
+      });
+      await store.txn({ if: [], then: ops });
+      return run();
+    });
+    expect((await put('mine', DRAIN)).statusCode).toBe(201);
+    expect((await journal()).map(({ kind }) => kind)).toEqual(['auth.refused', 'override.put']);
   });
 
   test('a one-time credential orders once; the same order in doubt is recognised, another is refused', async () => {
