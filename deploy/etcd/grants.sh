@@ -64,7 +64,7 @@ make() {
 
 # Its own votes, heartbeats, sightings and name; pages it sends by itself; and the orders and reports that its API takes, with their entries in the journal.
 voter() {
-  may_write "$1" "vote/$2/" "beat/$2/" "seen/$2/" "boot/$2/" "outbox/$2." override reported journal journal/
+  may_write "$1" "vote/$2/" "beat/$2/" "seen/$2/" "boot/$2/" "outbox/$2." override reported journal journal/ asked asked/ used/
 }
 
 # Decisions and what follows them. Decisions are numbered: from audit/0 to before audit/: leaves out audit/config-, which belongs to who applies.

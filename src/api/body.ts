@@ -23,12 +23,15 @@ export const line = (charsMax: number, charsMin = 1): z.ZodType<string, string> 
     .regex(/^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/, 'must be one line without control characters');
 
 /** `90s`, `15m`, `4h` to milliseconds. */
-export const durationText = z.string().transform((text, context) => {
-  const ms = parseDuration(text.trim());
-  if (ms === null)
-    context.addIssue({ code: 'custom', message: `expected a duration such as 90s, 15m or 4h, found "${text.slice(0, 40)}"` });
-  return ms ?? 0;
-});
+export const durationText = z
+  .string()
+  .meta({ pattern: '^[0-9]{1,9}([.][0-9]{1,3})?(ms|s|m|h)$' })
+  .transform((text, context) => {
+    const ms = parseDuration(text);
+    if (ms === null)
+      context.addIssue({ code: 'custom', message: `expected a duration such as 90s, 15m or 4h, found "${text.slice(0, 40)}"` });
+    return ms ?? 0;
+  });
 
 export const pointerOf = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');

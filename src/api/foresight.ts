@@ -44,7 +44,7 @@ export interface ForecastService {
     source: 'configured' | 'reported';
     because: string;
   } | null;
-  converge: { p50Ms: number; p99Ms: number; samples: number; source: 'history' | 'worst-case' } | null;
+  converge: { p50Ms: number; p99Ms: number; samples: number; source: 'history' | 'worst-case'; because: string } | null;
 }
 
 export interface Foresight {

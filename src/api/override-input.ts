@@ -49,7 +49,7 @@ const BODY = z.strictObject({
   owner: line(LABEL_CHARS_MAX).optional().describe('Whom to ask about it. Default: the name of the credentials.'),
   ticket: line(LABEL_CHARS_MAX).optional(),
   ttl: durationText.optional().describe('How long it stands from its start: 1s to 168h. Default 4h.'),
-  ttlMs: z.int().optional().describe('The same in milliseconds; give one of them.'),
+  ttlMs: z.int().meta({ minimum: TTL_MIN_MS, maximum: TTL_MAX_MS }).optional().describe('The same in milliseconds; give one of them.'),
   startsAt: z.iso
     .datetime({ offset: true, error: 'expected an instant as in RFC 3339: 2026-11-22T03:12:00Z' })
     .optional()

@@ -4,7 +4,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { canonicalJson, sha256 } from '../audit/canonical.ts';
 import { appendOps, type Draft, headOf, JOURNAL_KEYS } from '../audit/journal.ts';
-import { KEYS, usedKey } from '../coordinate/keys.ts';
+import { type Used, usedKey, usedOps } from '../auth/once.ts';
+import { KEYS } from '../coordinate/keys.ts';
 import { Fault } from '../errors.ts';
 import type { ClusterConfig, Override, Overrides } from '../model.ts';
 import type { Ports } from '../ports.ts';
@@ -113,7 +114,7 @@ const guard = ({ ifMatch, ifNoneMatch, dryRun }: Act, { version }: Overrides, th
     throw new Fault('ERR_PRECONDITION', `${there.id} exists: read it, then send its ETag as If-Match, or * to take whatever is there`);
 };
 
-const usedUp = (): Fault => new Fault('ERR_UNAUTHORIZED', 'this credential was good for one act, and has been used');
+const usedUp = (): Fault => new Fault('ERR_FORBIDDEN', 'this credential was good for one act, and has been used');
 
 /** What goes into one transaction beside the order. */
 interface Beside extends Pick<Draft, 'kind' | 'atMs' | 'nonce'> {
@@ -135,7 +136,10 @@ const besideOps = (records: Records, beside: Beside, answer: Committed): { on: s
   const { override, refusals } = answer;
   const detail = { override, ...(refusals.length === 0 ? {} : { refusals }) };
   const { ops } = appendOps(headOf(records.kvs), { kind, by, how, because: beside.because(override), detail, atMs, nonce });
-  const used: Op[] = once === undefined ? [] : [{ put: usedKey(once.id), value: { ...once, by, nonce, atMs } }];
+  const used =
+    once === undefined
+      ? []
+      : usedOps(once, { by, atMs }).ops.map((op) => ('put' in op ? { ...op, value: { ...(op.value as Used), nonce } } : op));
   const kept = asked === null ? [] : askedOps(records, asked.hash, { fingerprint: asked.fingerprint, atMs, answer: bounded(answer) });
   return {
     on: [KEYS.journal, ...(once === undefined ? [] : [usedKey(once.id)]), ...(asked === null ? [] : askedKeys(asked.hash))],
@@ -166,10 +170,11 @@ export const createOverrideWriter = ({ store, ports, clusterNowMs }: OverrideWri
         const document = documentOf(records);
         const before = asked === null ? undefined : askedBefore<Committed>(records, asked.hash, clusterNowMs());
         if (before !== undefined && asked !== null) return { done: replayOf(before, asked) };
-        const used = act.principal.once && records.value<{ nonce?: string }>(usedKey(act.principal.once.id));
+        const used = act.principal.once && records.value<Used & { nonce?: string }>(usedKey(act.principal.once.id));
         if (used !== undefined && used.nonce !== nonce) throw usedUp();
         const next = change(document, doubt);
-        if ('done' in next || act.dryRun) return { done: 'done' in next ? next.done : next.result };
+        // Used by this very act: it was committed, whatever others have done since.
+        if ('done' in next || act.dryRun || used !== undefined) return { done: 'done' in next ? next.done : next.result };
         const value: Overrides = { version: document.version + 1, nonce, items: next.items };
         if (Buffer.byteLength(JSON.stringify(value)) > DOCUMENT_BYTES_MAX)
           throw new Fault('ERR_LIMIT', `all orders together may take ${DOCUMENT_BYTES_MAX / 1024} KiB: delete one first, or write less`);

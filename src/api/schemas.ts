@@ -50,7 +50,7 @@ const OVERRIDE_OPTIONAL = {
   breakGlass: FLAG,
   approval: shape({ by: orNull(TEXT), atMs: orNull(AT_MS) }),
   drill: FLAG,
-  told: listOf(oneOfTexts('started', 'expiring')),
+  told: { ...listOf(TEXT), description: 'News of it that were told.' },
 } as const;
 
 /** Beside an order: what it does now, and what health says of the same pools. */
@@ -140,7 +140,9 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
         capacity: orNull(
           shape({ load: NUMBER, capacity: NUMBER, leftPercent: NUMBER, source: oneOfTexts('configured', 'reported'), because: TEXT }),
         ),
-        converge: orNull(shape({ p50Ms: NUMBER, p99Ms: NUMBER, samples: COUNT, source: oneOfTexts('history', 'worst-case') })),
+        converge: orNull(
+          shape({ p50Ms: NUMBER, p99Ms: NUMBER, samples: COUNT, source: oneOfTexts('history', 'worst-case'), because: TEXT }),
+        ),
       }),
     ),
     refusals: listOf(ref('Refusal')),

@@ -13,11 +13,26 @@ const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 const bare = (text: string): string => (/^[\w.:@/-]+$/.test(text) ? text : quoted(text));
 const AUTHORIZATION = '-H "Authorization: Bearer $(cat TOKEN_FILE)"';
 
+const END: Readonly<Partial<Record<Override['kind'], string>>> = {
+  drain: 'undrain',
+  evacuate: 'undrain',
+  freeze: 'unfreeze',
+  stop: 'resume',
+};
+
 /** `baseUrl`: where this API is reached. */
-export const endLines = ({ id }: Override, baseUrl: string): Undo => ({
-  cli: `tidegate override delete ${id}`,
+export const endLines = ({ id, kind }: Override, baseUrl: string): Undo => ({
+  cli: `tidegate ${END[kind] ?? 'override end'} ${id}`,
   curl: `curl -X DELETE ${AUTHORIZATION} -H 'If-Match: *' ${baseUrl}/v1/overrides/${id}`,
 });
+
+/** As the command line names what an order is about. */
+const whereOf = ({ kind, scope: { region, service, pool }, weights }: Override): string => {
+  if (kind === 'pin')
+    return [bare(service ?? ''), ...Object.entries(weights ?? {}).map(([name, share]) => bare(`${name}=${share / 10}`))].join(' ');
+  if (service !== undefined && pool !== undefined) return bare(`${service}/${pool}`);
+  return bare(region ?? service ?? '--all');
+};
 
 /** null: what was left of it is too short to be ordered again. */
 export const putBackLines = (override: Override, baseUrl: string, nowMs: number): Undo | null => {
@@ -28,18 +43,17 @@ export const putBackLines = (override: Override, baseUrl: string, nowMs: number)
   const startsAt = isToCome ? isoTime(startsAtMs) : undefined;
   const body = JSON.stringify({ kind, scope, weights, reason, owner, ticket, ttlMs, startsAt, breakGlass, drill });
   const options = [
-    ...Object.entries(scope).map(([name, value]) => `--${name} ${bare(String(value))}`),
-    ...Object.entries(weights ?? {}).map(([pool, share]) => `--weight ${bare(`${pool}=${share}`)}`),
+    `--id ${id}`,
     `--reason ${quoted(reason)}`,
     `--owner ${bare(owner)}`,
-    ...(ticket === undefined ? [] : [`--ticket ${bare(ticket)}`]),
     `--ttl ${ttlMs}ms`,
-    ...(startsAt === undefined ? [] : [`--starts-at ${startsAt}`]),
+    ...(ticket === undefined ? [] : [`--ticket ${bare(ticket)}`]),
+    ...(startsAt === undefined ? [] : [`--start ${startsAt}`]),
     ...(breakGlass === true ? ['--break-glass'] : []),
     ...(drill === true ? ['--drill'] : []),
   ];
   return {
-    cli: `tidegate override put ${id} --kind ${kind} ${options.join(' ')}`,
+    cli: `tidegate ${kind} ${whereOf(override)} ${options.join(' ')}`,
     curl: `curl -X PUT ${AUTHORIZATION} -H 'Content-Type: application/json' -d ${quoted(body)} ${baseUrl}/v1/overrides/${id}`,
   };
 };

@@ -115,7 +115,8 @@ export interface Override {
     readonly atMs: number | null;
   };
   readonly drill?: boolean;
-  readonly told?: readonly ('started' | 'expiring')[];
+  /** News of it that were told. */
+  readonly told?: readonly string[];
 }
 
 export interface Measured {
@@ -160,7 +161,8 @@ export interface OverrideItem {
     readonly atMs: number | null;
   };
   readonly drill?: boolean;
-  readonly told?: readonly ('started' | 'expiring')[];
+  /** News of it that were told. */
+  readonly told?: readonly string[];
 }
 
 export interface OverrideList {
@@ -254,6 +256,7 @@ export interface Forecast {
       readonly p99Ms: number;
       readonly samples: number;
       readonly source: 'history' | 'worst-case';
+      readonly because: string;
     } | null;
   }[];
   readonly refusals: readonly Refusal[];

@@ -24,8 +24,6 @@ export const anchorKey = (chain: 'decisions' | 'journal'): string => `anchor/${c
 export const trailKey = (v: number): string => `trail/${String(v).padStart(10, '0')}`;
 /** What a request with this key was answered, by hash of the key; `asked` is the list of those that are kept. */
 export const askedKey = (hash: string): string => `asked/${hash}`;
-/** A credential that is good for one act, once it has been used. */
-export const usedKey = (id: string): string => `used/${id}`;
 export const incidentKey = (id: string): string => `incident/${id}`;
 export const outboxKey = (id: string): string => `outbox/${id}`;
 export const appliedKey = (provider: string, service: string): string => `applied/${provider}/${service}`;

@@ -169,6 +169,16 @@ describe('what is remembered', () => {
     expect(await items()).toHaveLength(1);
   });
 
+  test('is forgotten after a day: with its order gone, the key gives a new one', async () => {
+    const { id } = (await post(DRAIN)).json().override;
+    await api.app.inject({ method: 'DELETE', url: `/v1/overrides/${id}`, headers: { authorization: 'Bearer ana', 'if-match': '*' } });
+    nowMs += ASKED_MS - 1;
+    expect((await post(DRAIN)).headers['idempotency-replayed']).toBe('true');
+    nowMs += 1;
+    expect((await post(DRAIN)).headers['idempotency-replayed']).toBeUndefined();
+    expect(await items()).toHaveLength(1);
+  });
+
   test('is at most a few hundred: the oldest goes, a few in one transaction', async () => {
     const hashes = Array.from({ length: ASKED_MAX + 120 }, (_, i) => `h${i}`);
     for (const hash of hashes) await putRecord(api.store, `asked/${hash}`, { fingerprint: 'f', atMs: NOW_MS - 1000, answer: {} });

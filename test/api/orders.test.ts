@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Foresee, Hypothesis, Refusal } from '../../src/api/foresight.ts';
 import { DOCUMENT_BYTES_MAX } from '../../src/api/overrides.ts';
-import { entryHash, type JournalEntry } from '../../src/audit/journal.ts';
+import { appendOps, entryHash, type JournalEntry, readHead } from '../../src/audit/journal.ts';
 import { StoreAmbiguousError } from '../../src/store/store.ts';
 import { accessOf, DRAIN, foresight, NOW_MS, type Opened, openApi, principal, putRecord, refusal } from './fixture.ts';
 
@@ -204,7 +204,7 @@ describe('a dry run', () => {
     const dry = await ask('POST', '/v1/overrides?dryRun=true', { body: DRAIN });
     expect(dry.statusCode).toBe(200);
     expect(dry.json()).toMatchObject({ dryRun: true, refusals, forecast: { refusals }, approval: 'not-needed' });
-    expect(dry.json().undo.cli).toContain(`tidegate override delete ${dry.json().override.id}`);
+    expect(dry.json().undo.cli).toContain(`tidegate undrain ${dry.json().override.id}`);
     expect((await ask('PUT', '/v1/overrides/a?dryRun=true', { body: DRAIN })).statusCode).toBe(200);
     expect((await ask('PUT', '/v1/overrides/a?dryRun=true', { body: { ...DRAIN, reason: '' } })).statusCode).toBe(400);
     expect((await ask('DELETE', '/v1/overrides/a?dryRun=true')).statusCode).toBe(404);
@@ -349,7 +349,7 @@ describe('a second person', () => {
   test('may be who holds a break-glass credential; that is then used up', async () => {
     await order();
     expect((await approve(ONCE.name)).statusCode).toBe(200);
-    expect((await put('b', FREEZE, { as: ONCE.name })).statusCode).toBe(401);
+    expect((await put('b', FREEZE, { as: ONCE.name })).statusCode).toBe(403);
   });
 });
 
@@ -402,6 +402,25 @@ describe('one transaction', () => {
     expect((await journal()).map(({ n }) => n)).toEqual([1, 2]);
   });
 
+  test('an entry that somebody else appends in between is not written over', async () => {
+    const { store } = api;
+    api.troubles.push(async (run) => {
+      const { ops } = appendOps(await readHead(store), {
+        kind: 'auth.refused',
+        by: 'eu-west/a',
+        how: 'service',
+        because: 'somebody guesses',
+        detail: {},
+        atMs: NOW_MS,
+        nonce: 'n',
+      });
+      await store.txn({ if: [], then: ops });
+      return run();
+    });
+    expect((await put('mine', DRAIN)).statusCode).toBe(201);
+    expect((await journal()).map(({ kind }) => kind)).toEqual(['auth.refused', 'override.put']);
+  });
+
   test('a one-time credential orders once; the same order in doubt is recognised, another is refused', async () => {
     api.troubles.push(async (run) => {
       await run();
@@ -411,7 +430,7 @@ describe('one transaction', () => {
     expect(first.statusCode, first.body).toBe(201);
     expect(await journal()).toHaveLength(1);
     const again = await put('b', DRAIN, { as: ONCE.name });
-    expect(again.statusCode).toBe(401);
+    expect(again.statusCode).toBe(403);
     expect(again.json().detail).toContain('good for one act');
     expect((await items()).map(({ id }) => id)).toEqual(['a']);
     expect(
@@ -421,7 +440,7 @@ describe('one transaction', () => {
 
   test('of two acts at once with a one-time credential one is done', async () => {
     const replies = await Promise.all(['a', 'b', 'c'].map((id) => put(id, DRAIN, { as: ONCE.name })));
-    expect(replies.map(({ statusCode }) => statusCode).toSorted()).toEqual([201, 401, 401]);
+    expect(replies.map(({ statusCode }) => statusCode).toSorted()).toEqual([201, 403, 403]);
     expect(await items()).toHaveLength(1);
   });
 

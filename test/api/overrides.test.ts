@@ -70,7 +70,7 @@ describe('an order', () => {
     expect(reply.json()).toMatchObject({ override: { id: 'a' }, version: 2 });
     const { curl, cli } = reply.json().undo as { curl: string; cli: string };
     expect(curl).toContain(`'{"kind":"drain","scope":{"region":"eu-west"},"reason":"it'\\''s a test","owner":"ana","ttlMs":14400000}'`);
-    expect(cli).toContain(`tidegate override put a --kind drain --region eu-west --reason 'it'\\''s a test' --owner ana --ttl 14400000ms`);
+    expect(cli).toBe(`tidegate drain eu-west --id a --reason 'it'\\''s a test' --owner ana --ttl 14400000ms`);
     expect((await list()).items).toEqual([]);
     expect((await remove('a')).statusCode).toBe(404);
   });

@@ -24,7 +24,6 @@ const DRY_RUN = {
 const IF_MATCH = {
   type: 'string',
   description: 'The entity tag that was read: of this order, or of all of them; `*`: whatever it is. Needed where the order exists.',
-  examples: ['*'],
 } as const;
 
 const ETAG = { ETag: { schema: { type: 'string' }, description: 'Of what the reply shows; for If-Match.' } };
@@ -61,7 +60,7 @@ const FORECAST = {
       after: { 'eu-west': 0, 'us-east': 1000 },
       writes: [{ provider: 'dns', before: { 'eu-west': 500, 'us-east': 500 }, after: { 'eu-west': 0, 'us-east': 1000 } }],
       capacity: { load: 800, capacity: 1200, leftPercent: 33, source: 'reported', because: '800 of 1200 that us-east can bear' },
-      converge: { p50Ms: 14_000, p99Ms: 31_000, samples: 12, source: 'history' },
+      converge: { p50Ms: 14_000, p99Ms: 31_000, samples: 12, source: 'history', because: 'of 12 drains in this cluster' },
     },
   ],
   refusals: [],
@@ -77,7 +76,7 @@ const ORDERED = {
   approval: 'not-needed',
   refusals: [],
   undo: {
-    cli: 'tidegate override delete drain-eu-west-1',
+    cli: 'tidegate undrain drain-eu-west-1',
     curl: 'curl -X DELETE -H "Authorization: Bearer $(cat TOKEN_FILE)" -H \'If-Match: *\' https://eu-west.tidegate.example:8443/v1/overrides/drain-eu-west-1',
   },
   forecast: FORECAST,
@@ -92,6 +91,14 @@ const BODIES = {
     reason: 'eu-west runs on half of its machines',
     startsAt: '2026-11-22T04:00:00Z',
   },
+  'force-in': {
+    kind: 'force-in',
+    scope: { service: 'web.example.com', pool: 'eu-west' },
+    reason: 'its health check is broken, the pool is not',
+    ttl: '30m',
+  },
+  freeze: { kind: 'freeze', scope: { service: 'web.example.com' }, reason: 'a release is going on', ttl: '1h' },
+  stop: { kind: 'stop', scope: {}, reason: 'the provider is being moved', owner: 'the night shift' },
   evacuate: { kind: 'evacuate', scope: { region: 'eu-west' }, reason: 'the whole region loses power at six', breakGlass: true },
 };
 

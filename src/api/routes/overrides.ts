@@ -105,6 +105,7 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       method: 'POST',
       url: '/v1/overrides',
       needs: 'operator',
+      once: 'spends',
       schema: OVERRIDE_DOCS.post,
       async handler(request, reply, principal) {
         const dryRun = isDryRun(request);
@@ -120,6 +121,7 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       method: 'PUT',
       url: '/v1/overrides/:id',
       needs: 'operator',
+      once: 'spends',
       schema: OVERRIDE_DOCS.put,
       async handler(request, reply, principal) {
         const dryRun = isDryRun(request);
@@ -134,6 +136,7 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       method: 'DELETE',
       url: '/v1/overrides/:id',
       needs: 'operator',
+      once: 'spends',
       schema: OVERRIDE_DOCS.delete,
       async handler(request, reply, principal) {
         const dryRun = isDryRun(request);
@@ -146,6 +149,7 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       method: 'POST',
       url: '/v1/overrides/:id/approve',
       needs: 'approver',
+      once: 'spends',
       schema: OVERRIDE_DOCS.approve,
       async handler(request, reply, principal) {
         const committed = await submit.approveOverride(request.params.id ?? '', actOf(request, principal, false));
