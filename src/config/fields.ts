@@ -19,7 +19,7 @@ const text = <T>(wanted: string, parse: (text: string) => T | null) =>
     return z.NEVER;
   });
 
-const matching = (wanted: string, fits: (text: string) => boolean) => text(wanted, (value) => (fits(value) ? value : null));
+export const matching = (wanted: string, fits: (text: string) => boolean) => text(wanted, (value) => (fits(value) ? value : null));
 
 /** Without the keys that are undefined: an absent key stays absent. */
 export const present = <T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
