@@ -1,13 +1,28 @@
 // The tables of policies: what may be named in the configuration, and the only registration there is.
 import type { SafetyRule, SteeringPolicy } from './policy.ts';
+import { assertion } from './safety/assertion.ts';
 import { blastRadius } from './safety/blast-radius.ts';
+import { capacity } from './safety/capacity.ts';
+import { drillFresh } from './safety/drill-fresh.ts';
+import { freezeWindows } from './safety/freeze-windows.ts';
+import { gating } from './safety/gating.ts';
 import { lastPool } from './safety/last-pool.ts';
+import { velocity } from './safety/velocity.ts';
 import { priority } from './steering/priority.ts';
 import { weighted } from './steering/weighted.ts';
 
 export const steering = { weighted, priority } as const satisfies Record<string, SteeringPolicy>;
 
-export const safety = { 'last-pool': lastPool, 'blast-radius': blastRadius } as const satisfies Record<string, SafetyRule>;
+export const safety = {
+  'last-pool': lastPool,
+  'blast-radius': blastRadius,
+  capacity,
+  velocity,
+  'freeze-windows': freezeWindows,
+  assertion,
+  gating,
+  'drill-fresh': drillFresh,
+} as const satisfies Record<string, SafetyRule>;
 
 export type SafetyKind = keyof typeof safety;
 

@@ -3,7 +3,9 @@
 import type { Provider } from '../providers/provider.ts';
 import type { Arrival } from './config/arithmetic.ts';
 import type { CanaryConfig } from './config/canary.ts';
+import { candidacyOf, whyHandOver } from './coordinate/candidacy.ts';
 import { type Coordinator, createCoordinator, type Role, type Term } from './coordinate/coordinator.ts';
+import type { Candidacy } from './coordinate/office.ts';
 import type { Sight } from './coordinate/read.ts';
 import { createVerifier, type Signer, type Verifier } from './coordinate/signing.ts';
 import type { Decision } from './decide/snapshot.ts';
@@ -94,6 +96,9 @@ export interface Replica {
   stop(first?: Promise<unknown>): Promise<void>;
 }
 
+/** Who took the office back because nobody else did keeps it for a while. */
+const HAND_OVER_EVERY_MS = 10 * 60_000;
+
 export const createReplica = (options: ReplicaOptions): Replica => {
   const { ports, store, log, region, replica, boot, providers, verifier = createVerifier(), events = {} } = options;
   const { canaries = [] } = options;
@@ -115,9 +120,14 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     onNameTaken: (because) => events.nameTaken?.(because),
     onConfigConflict: (because) => events.configConflict?.(because),
   });
-  const mayCoordinate = (): boolean => {
-    const cluster = coordinator.lastSight()?.cluster;
-    return providers.size > 0 && cluster?.regions.some((r) => r.name === region && r.coordinator) === true;
+  const candidacy = (): Candidacy => (providers.size === 0 ? 'no' : candidacyOf(coordinator.lastSight(), region, coordinator.nowMs()));
+  let handedOverAtMs = Number.NEGATIVE_INFINITY;
+  /** An evacuated region lets another one coordinate, in good order: when what it decided is written. */
+  const handOver = async (sight: Sight, nowMs: number): Promise<void> => {
+    const because = whyHandOver(sight, region, nowMs);
+    if (because === null || ports.clock.monoMs() - handedOverAtMs < HAND_OVER_EVERY_MS) return;
+    handedOverAtMs = ports.clock.monoMs();
+    await coordinator.abdicate(because);
   };
   const coordinator: Coordinator = createCoordinator({
     ports,
@@ -127,7 +137,7 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     replica,
     boot,
     verifier,
-    candidate: mayCoordinate,
+    candidate: candidacy,
     onSight(sight, nowMs) {
       if (sight.cluster !== null) vantage.configure(sight.cluster, sight.rev);
       events.sight?.(sight, nowMs);
@@ -143,7 +153,10 @@ export const createReplica = (options: ReplicaOptions): Replica => {
       if (role.role === 'coordinator' && sight?.routing != null) publisher.publish(sight.routing);
       events.role?.(role);
     },
-    onTurn: (sight, nowMs, term) => events.turn?.(sight, nowMs, term) ?? Promise.resolve(),
+    async onTurn(sight, nowMs, term) {
+      await events.turn?.(sight, nowMs, term);
+      await handOver(sight, nowMs);
+    },
   });
   const publisher = createPublisher({
     ports,

@@ -30,18 +30,21 @@
 //   listen a 10s                     that time passes, and what a says of how many targets is told whenever it changes
 //   ballots                          what each region says now of how many targets
 //   step-wall a 1h                   its wall clock jumps
-//   order ID drain|freeze|stop [region=a] [service=web] [pool=a] ttl=10m [via=a] because words
+//   order ID drain|force-in|pin|freeze|evacuate|stop [region=a] [service=web] [pool=a] [weights=a:300,b:700] ttl=10m [start=30s] [ticket=T-1] [break-glass] [drill]
+//         [via=a] because words      `approval`: nobody has agreed to it yet, and it needs somebody; `approve ID`: bob does
 //   revoke ID [via=a]
+//   rules JSON                       settings of safety rules, by kind, as the configuration has them; `load` and `capacities` (by pool) of every service beside them
+//   report web load=900 capacity=a:500,b:800 ttl=10m
 //   apply key=value ... [via=a]      a new configuration version (same keys as cluster)
 //   adopt via=a                      what the provider serves becomes the route
 //   show                             routes and holds now
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tally } from '../src/health/quorum.ts';
-import type { EndpointName, Override, OverrideScope, Route } from '../src/model.ts';
+import type { ClusterConfig, EndpointName, Override, OverrideScope, Route } from '../src/model.ts';
 import { clusterFrom, duration, optionsFrom, spanOf } from './world/line.ts';
 import type { Cut } from './world/wire.ts';
 import { TROUBLES } from './world/zone.ts';
-import { type Health, type SinkMode, World, type WorldEvents } from './world.ts';
+import { type Health, type OrderExtras, type SinkMode, World, type WorldEvents } from './world.ts';
 
 interface Block {
   commands: readonly string[];
@@ -92,6 +95,10 @@ const routeText = (route: Route): string =>
   Object.entries(route)
     .map(([pool, share]) => `${pool}=${share}`)
     .join(' ');
+
+/** `a:300,b:700`. */
+const sharesIn = (text: string): Route =>
+  Object.fromEntries(text.split(',').map((each): [string, number] => [each.split(':')[0] ?? '', Number(each.split(':')[1] ?? 0)]));
 
 /** Same facts of many services in one line. */
 const many = (texts: readonly string[]): string => (texts.length <= 2 ? texts.join('; ') : `${texts[0]}; and ${texts.length - 1} more`);
@@ -193,7 +200,9 @@ export class Player {
         ...(m.hold === null ? [] : [`${pool} held: ${m.hold}`]),
         ...(m.latched ? [`${pool} latched`] : []),
         ...(m.by === 'override' ? [`${pool} drained by a human`] : []),
+        ...(m.told.includes('forced') ? [`${pool} in by a human`] : []),
       ]);
+      if (s.pin !== undefined) holds.push(`pinned by ${s.pin.id}${s.pin.setAside === true ? ', set aside' : ''}`);
       this.#out.push(
         `          ${name} ${routeText(s.route)}${holds.length > 0 ? `  (${holds.join(', ')})` : ''}  fence ${s.fence} ${s.mode}`,
       );
@@ -254,16 +263,42 @@ export class Player {
     this.world.zone.edit(service, (served) => {
       if (fence === 'gone') return { ...served, fenceless: true };
       if (fence !== undefined) return { ...served, fence: { ...served.fence, v: Number(fence), writer: 'stranger', nonce: 'stranger' } };
-      const edited = (shares ?? '').split(',').map((each): [string, number] => [each.split(':')[0] ?? '', Number(each.split(':')[1] ?? 0)]);
-      return { ...served, shares: Object.fromEntries(edited) };
+      return { ...served, shares: sharesIn(shares ?? '') };
     });
   }
 
-  #order(id: string, kind: Override['kind'], named: Readonly<Record<string, string>>): void | Promise<void> {
+  #order(id: string, kind: Override['kind'], named: Readonly<Record<string, string>>, flags: readonly string[]): void | Promise<void> {
     const scope: OverrideScope = Object.fromEntries(Object.entries(named).filter(([key]) => ['region', 'service', 'pool'].includes(key)));
     const [ttlMs, reason] = [duration(named.ttl ?? '4h'), named.because ?? 'no reason'];
-    if (named.via === undefined) return this.world.order(id, kind, scope, ttlMs, 'alice', reason);
-    this.world.orderVia(named.via, { id, kind, scope, ttlMs, owner: 'alice', reason });
+    const more: OrderExtras = {
+      ...(named.weights === undefined ? {} : { weights: sharesIn(named.weights) }),
+      ...(named.ticket === undefined ? {} : { ticket: named.ticket }),
+      ...(named.start === undefined ? {} : { startsInMs: duration(named.start) }),
+      ...(flags.includes('break-glass') ? { breakGlass: true as const } : {}),
+      ...(flags.includes('drill') ? { drill: true as const } : {}),
+      ...(flags.includes('approval') ? { approval: { by: null, atMs: null } } : {}),
+    };
+    if (named.via === undefined) return this.world.order(id, kind, scope, ttlMs, 'alice', reason, more);
+    this.world.orderVia(named.via, { id, kind, scope, ttlMs, owner: 'alice', reason }, more);
+  }
+
+  /** The configuration with other safety rules, and with what its services have to bear. */
+  #rules(text: string): Promise<void> {
+    const { load, capacities, ...safety } = JSON.parse(text) as {
+      load?: number;
+      capacities?: Record<string, number>;
+    } & ClusterConfig['policy']['safety'];
+    const { cluster } = this.world;
+    return this.world.apply({
+      ...cluster,
+      version: cluster.version + 1,
+      policy: { ...cluster.policy, safety: { ...cluster.policy.safety, ...safety } },
+      services: cluster.services.map((s) => ({
+        ...s,
+        ...(load === undefined ? {} : { load }),
+        pools: s.pools.map((p) => ({ ...p, ...(capacities?.[p.name] === undefined ? {} : { capacity: capacities[p.name] as number }) })),
+      })),
+    });
   }
 
   async command(line: string): Promise<void> {
@@ -364,7 +399,13 @@ export class Player {
           .process(region)
           ?.stepWall((args[1]?.startsWith('-') === true ? -1 : 1) * duration((args[1] ?? '1h').replace('-', '')));
       case 'order':
-        return this.#order(region, args[1] as Override['kind'], named);
+        return this.#order(region, args[1] as Override['kind'], named, args.slice(2));
+      case 'approve':
+        return this.world.approve(region, 'bob');
+      case 'report':
+        return this.world.report(region, Number(named.load), sharesIn(named.capacity ?? ''), duration(named.ttl ?? '10m'));
+      case 'rules':
+        return this.#rules(line.slice('rules '.length));
       case 'revoke':
         return named.via === undefined ? this.world.revoke(region) : this.world.revokeVia(named.via, region);
       case 'apply': {

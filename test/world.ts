@@ -15,7 +15,19 @@ import { Fault } from '../src/errors.ts';
 import type { GateFile } from '../src/gate/file.ts';
 import { type Gate, openGate } from '../src/gate/gate.ts';
 import type { VantageInput } from '../src/health/vantage.ts';
-import type { Adopted, ClusterConfig, EndpointKey, EndpointName, Override, OverrideScope, Overrides, Page, Routing } from '../src/model.ts';
+import type {
+  Adopted,
+  ClusterConfig,
+  EndpointKey,
+  EndpointName,
+  Override,
+  OverrideScope,
+  Overrides,
+  Page,
+  Reports,
+  Route,
+  Routing,
+} from '../src/model.ts';
 import type { Channel, Delivery } from '../src/paging/channel.ts';
 import { createDirectPages } from '../src/paging/direct.ts';
 import { createOutbox } from '../src/paging/outbox.ts';
@@ -110,6 +122,14 @@ export interface WorldEvents {
   /** Something a human tried and was not told yes. */
   denied(atMs: number, what: string, because: string): void;
 }
+
+/** What an order may say beside who, what and how long. */
+export interface OrderExtras extends Pick<Override, 'weights' | 'ticket' | 'breakGlass' | 'drill' | 'approval'> {
+  startsInMs?: number;
+}
+
+/** What every order says at a region's API. */
+type Ordered = Pick<Override, 'id' | 'kind' | 'scope' | 'owner' | 'reason'> & { ttlMs: number };
 
 export type SinkMode = 'ok' | 'fail' | 'hang' | 'mute';
 
@@ -608,11 +628,41 @@ export class World {
   // ---- people ----
 
   /** Places an override as the API would: guarded, with cluster time. */
-  async order(id: string, kind: Override['kind'], scope: OverrideScope, ttlMs: number, owner: string, reason: string): Promise<void> {
-    await this.#edit((items, nowMs) => [
-      ...items.filter((o) => o.id !== id),
-      { id, kind, scope, reason, owner, createdAtMs: nowMs, expiresAtMs: nowMs + ttlMs },
-    ]);
+  async order(
+    id: string,
+    kind: Override['kind'],
+    scope: OverrideScope,
+    ttlMs: number,
+    owner: string,
+    reason: string,
+    { startsInMs, ...more }: OrderExtras = {},
+  ): Promise<void> {
+    await this.#edit((items, nowMs) => {
+      const beginsAtMs = nowMs + (startsInMs ?? 0);
+      const start = startsInMs === undefined ? {} : { startsAtMs: beginsAtMs };
+      return [
+        ...items.filter((o) => o.id !== id),
+        { id, kind, scope, reason, owner, createdAtMs: nowMs, expiresAtMs: beginsAtMs + ttlMs, ...start, ...more },
+      ];
+    });
+  }
+
+  async approve(id: string, by: string): Promise<void> {
+    await this.#edit((items, nowMs) => items.map((o) => (o.id === id ? { ...o, approval: { by, atMs: nowMs } } : o)));
+  }
+
+  /** What somebody measured of a service. */
+  async report(service: string, load: number, capacity: Route, ttlMs: number): Promise<void> {
+    const { kvs } = await this.store.get({ keys: [KEYS.reported] });
+    const current = kvs[0]?.value as Reports | undefined;
+    const atMs = START_WALL_MS + this.virtual.now();
+    const reported = { load, capacity, atMs, expiresAtMs: atMs + ttlMs, by: 'alice' };
+    const next: Reports = {
+      version: (current?.version ?? 0) + 1,
+      nonce: this.virtual.ports.random.hex(4),
+      services: { ...current?.services, [service]: reported },
+    };
+    await this.store.txn({ if: [{ key: KEYS.reported, mod: kvs[0]?.mod ?? 0 }], then: [{ put: KEYS.reported, value: next }] });
   }
 
   async revoke(id: string): Promise<void> {
@@ -646,9 +696,11 @@ export class World {
   }
 
   /** An order at the API of a region. */
-  orderVia(via: string, input: Parameters<ReturnType<typeof createOverrideWriter>['putOverride']>[0]): void {
+  orderVia(via: string, input: Ordered, { startsInMs, ...more }: OrderExtras = {}): void {
     this.#human(via, `order ${input.id}`, async (place) => {
-      const { override, version } = await this.#writer(place).putOverride(input, this.#act(null));
+      const startsAtMs = startsInMs === undefined ? {} : { startsAtMs: Math.round(place.replica.coordinator.nowMs()) + startsInMs };
+      const order = { ...input, ...more, ...startsAtMs } as Parameters<ReturnType<typeof createOverrideWriter>['putOverride']>[0];
+      const { override, version } = await this.#writer(place).putOverride(order, this.#act(null));
       this.#events.acked?.({ id: input.id, override, version });
     });
   }

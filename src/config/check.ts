@@ -10,6 +10,7 @@ import type { SpanName } from './defaults.ts';
 import { sharedObjects } from './objects.ts';
 import { duplicates, type Finding, finding, type Path, showPath } from './problem.ts';
 import { shapeOf } from './providers/index.ts';
+import { safetyFindings } from './safety.ts';
 import type { ReplicaConfig } from './schema.ts';
 import { accessFindings, keyFindings, memberFindings } from './trust.ts';
 import { didYouMean, list, spell } from './words.ts';
@@ -311,6 +312,7 @@ const clusterFindings = (draft: Draft, cluster: ClusterConfig): Finding[] => {
     ...duplicates('service', names, (i) => [...AT, 'services', i, 'name']),
     ...cluster.services.flatMap((service, i) => serviceFindings(draft, cluster, service, [...AT, 'services', i])),
     ...(draft.broken([...AT, 'policy']) ? [] : policyFindings(cluster.policy)),
+    ...(draft.broken([...AT, 'policy', 'safety']) || draft.broken([...AT, 'services']) ? [] : safetyFindings(cluster)),
     ...(bytes <= VALUE_BYTES_MAX
       ? []
       : [finding(AT, `found ${bytes} bytes once written out, expected at most ${VALUE_BYTES_MAX}; split the cluster in two`)]),

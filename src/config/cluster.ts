@@ -73,19 +73,24 @@ const target = z
   .strictObject({ name, from: from.default('all'), healthz: endpoint.optional(), readyz: endpoint.optional() })
   .transform((given): TargetConfig => present(given));
 
+/** Load, or what bears it, in a unit of the owner's choice. */
+const AMOUNT = 'a number from 0 to 1000000000, in one unit for load and capacity; write it like 1200';
+const amount = z.number({ error: AMOUNT }).min(0, { error: AMOUNT }).max(1e9, { error: AMOUNT });
+
 const pool = z
   .strictObject({
     name,
     region: name.optional(),
     weight: whole(0, 10_000).default(1),
     minUp: whole(1, TARGETS_MAX).optional(),
+    capacity: amount.optional(),
     answers: few(answer).default([]),
     targets: some(target, TARGETS_MAX),
   })
-  .transform(({ region, minUp, ...given }): PoolConfig => {
+  .transform(({ region, minUp, capacity, ...given }): PoolConfig => {
     // Local targets have no vote, so they are no part of the half either.
     const judged = given.targets.filter((each) => each.from !== 'local').length;
-    return { ...given, region: region ?? given.name, minUp: minUp ?? Math.max(1, Math.ceil(judged / 2)) };
+    return { ...given, region: region ?? given.name, minUp: minUp ?? Math.max(1, Math.ceil(judged / 2)), ...present({ capacity }) };
   });
 
 /** More ways to the same users than this are a mistake. */
@@ -101,6 +106,7 @@ const service = z
     steering: z.enum(Object.keys(steering) as [string, ...string[]]).default('weighted'),
     allDown: z.enum(['hold', 'configured']).default('hold'),
     pools: some(pool, POOLS_MAX),
+    load: amount.optional(),
     converge: z
       .strictObject({
         authoritative: few(hostPortText).default([]),
@@ -112,7 +118,7 @@ const service = z
       })
       .default({ authoritative: [], resolvers: [] }),
   })
-  .transform(({ ttl, steering, converge, ...given }): ServiceConfig => {
+  .transform(({ ttl, steering, converge, load, ...given }): ServiceConfig => {
     const [provider = '', ...also] = typeof given.provider === 'string' ? [given.provider] : given.provider;
     return {
       ...given,
@@ -120,6 +126,7 @@ const service = z
       ...(also.length === 0 ? {} : { also }),
       ttlS: ttl,
       steering: { kind: steering },
+      ...present({ load }),
       converge: present(converge),
     };
   });

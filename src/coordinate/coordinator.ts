@@ -11,7 +11,7 @@ import type { Store } from '../store/store.ts';
 import { createTimekeeper } from './cluster-time.ts';
 import { auditKey, incidentKey, KEYS, outboxKey } from './keys.ts';
 import { createLooker, type Looked } from './look.ts';
-import { createOffice, type Draft, type Role, type Term } from './office.ts';
+import { type Candidacy, createOffice, type Draft, type Role, type Term } from './office.ts';
 import type { Sight } from './read.ts';
 import type { Verifier } from './signing.ts';
 
@@ -27,7 +27,7 @@ export interface CoordinatorOptions {
   /** Verifies what others have signed; absent: one of its own. */
   verifier?: Verifier;
   /** May this region coordinate? Asked at each campaign. */
-  candidate: () => boolean;
+  candidate: () => Candidacy;
   /** After every read, by holder and standby alike. */
   onSight: (sight: Sight, nowMs: number) => void;
   /** After a committed decision. */

@@ -42,8 +42,8 @@ export interface OfficeOptions {
   region: string;
   replica: string;
   boot: string;
-  /** May this process coordinate? Asked at each campaign. */
-  candidate: () => boolean;
+  /** May this process coordinate? Asked at each campaign. `last`: only when nobody else has wanted it for a while. */
+  candidate: () => Candidacy;
   /** A term begins, from this sight. */
   onTerm: (sight: Sight) => void;
   onRole: (role: Role) => void;
@@ -51,6 +51,8 @@ export interface OfficeOptions {
   saw: (rev: number) => void;
   nowMs: () => number;
 }
+
+export type Candidacy = 'yes' | 'last' | 'no';
 
 export interface Office {
   role(): Role;
@@ -78,6 +80,8 @@ const CAMPAIGN_SPREAD_MS = 300;
 const ABDICATED_MS = 60_000;
 const YIELD_MS = 2000;
 const ABDICATE_EVERY_MS = 20_000;
+/** Who should not coordinate does so all the same when nobody else has taken the office for so long. */
+const LAST_MS = 20_000;
 /**
  * Before a configuration is known. The lease (`policy.leaseMs`) has to outlast an election of the store: two election timeouts, a renewal and two round
  * trips. 6 s do for an election timeout of 1.5 s (round trips up to 150 ms); with one of 2.5 s (up to 300 ms) 8 s are needed.
@@ -246,18 +250,18 @@ export const createOffice = (options: OfficeOptions): Office => {
    * How long the record has to stand before this process wants it. A missing one has been missing for as long as we have looked: whoever comes first
    * wins. What a region gave up the others take first, then its other replicas, and last who did so: they share its way out.
    */
-  const patienceMs = (sight: Sight, blindMs: number): number => {
+  const patienceMs = (sight: Sight, blindMs: number, candidacy: Candidacy): number => {
     const { leader } = sight;
     const gone = leader === null || leader.released;
-    const base = gone ? 0 : lapseMs(sight, blindMs);
+    const base = (gone ? 0 : lapseMs(sight, blindMs)) + (candidacy === 'last' ? LAST_MS : 0);
     const recently = mono() - abdicatedAtMs < ABDICATED_MS;
     if (recently) return base + YIELD_MS * (leader !== null && isOwn(leader) ? 2 : 1);
     return others && leader?.released === true && isOwnRegion(leader) ? base + YIELD_MS : base;
   };
 
   const stand = async (sight: Sight): Promise<boolean> => {
-    if (held !== null || watched === null || sight.cluster === null || !options.candidate()) return false;
-    if (mono() - watched.sinceMs < patienceMs(sight, watched.blindMs)) return false;
+    const candidacy = held !== null || watched === null || sight.cluster === null ? 'no' : options.candidate();
+    if (watched === null || candidacy === 'no' || mono() - watched.sinceMs < patienceMs(sight, watched.blindMs, candidacy)) return false;
     await sleep(ports.timers, ports.random.unit() * CAMPAIGN_SPREAD_MS, stopped.signal).catch(() => undefined);
     if (stopped.signal.aborted) return false;
     const leader: Leader = {

@@ -81,7 +81,7 @@ const drained = (bench: Bench, seat: Seat, order: Override, { ask, nowMs }: Orde
   if (memory.told.includes(SET_ASIDE)) return bench;
   if (bench.still === 'frozen') return refused(bench, seat, order, 'frozen');
   if (!canSpare(bench, seat)) return refused(bench, seat, order, 'never-empty');
-  const done = setMemory(bench, config.name, drainedByOverride(memory, nowMs));
+  const done = setMemory(bench, config.name, drainedByOverride(without(memory, REFUSED), nowMs));
   const refusal = ask(done, 'order', order.breakGlass === true);
   return refusal === null ? done : refused(bench, seat, order, refusal);
 };

@@ -99,8 +99,9 @@ export const happeningsOf = (
     list.push({ ...subject, kind: 'scaled', scale: after.scale, raised, gray: cut.now > 0 && !raised ? tally.gray : 0 });
   if (wasForced === true && isForced !== true && after.state !== 'out' && !after.told.includes(REFUSED))
     list.push({ ...subject, kind: 'force-over' });
-  // That an order is refused is told by itself.
-  if (before.hold !== after.hold && after.hold !== null && (unmet?.order == null || refusal !== null)) {
+  // That an order is refused is told by itself; that the same rule now holds what is dead is another matter.
+  const isNewHold = before.hold !== after.hold || (refusal !== null && before.outAtMs === null && after.outAtMs !== null);
+  if (isNewHold && after.hold !== null && (unmet?.order == null || refusal !== null)) {
     const rule = refusal ?? (unmet === undefined || typeof unmet.why === 'string' ? null : unmet.why);
     const passing = refusal === null && rule?.againAtMs != null && rule.againAtMs - nowMs <= PASSING_MS;
     list.push({ ...subject, kind: 'held', hold: after.hold, failOpen: bench.service.allDown === 'configured', refusal: rule, passing });
@@ -134,6 +135,8 @@ const moves = (
   if (after.told.includes('set-aside') && !before.told.includes('set-aside')) return [{ ...subject, kind: 'set-aside' }];
   if (after.state === 'out')
     return [{ ...subject, kind: 'drained', cause: causeOf(tally), latched: after.latched, drains: after.drainsAtMs.length }];
+  // It was in, without traffic: what a human had pinned ended, and tells itself.
+  if (after.state === 'returning' && before.state === 'in') return [];
   if (after.state === 'returning') return [{ ...subject, kind: 'returning', holdMs: nowMs - (before.upAtMs ?? nowMs) }];
   return [{ ...subject, kind: 'returned', early: before.state === 'out' }];
 };

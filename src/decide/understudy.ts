@@ -5,7 +5,17 @@
 import type { Heard } from '../health/chamber.ts';
 import { configHash } from '../health/config-hash.ts';
 import { electorateOf } from '../health/electorate.ts';
-import { type ClusterConfig, type Incident, type Overrides, type Routing, type TargetId, targetId, type Vote } from '../model.ts';
+import {
+  type ClusterConfig,
+  type Incident,
+  type Override,
+  type Overrides,
+  type Reports,
+  type Routing,
+  type TargetId,
+  targetId,
+  type Vote,
+} from '../model.ts';
 import { decide } from './decide.ts';
 import type { Decision } from './snapshot.ts';
 
@@ -14,6 +24,8 @@ export interface Evidence {
   heard: readonly Heard[];
   overrides: Overrides | null;
   frozen: readonly string[];
+  /** Absent: nobody measured load or capacity, or a recording does not say. */
+  reported?: Reports | null;
 }
 
 /** A policy and all that it remembers. */
@@ -23,6 +35,8 @@ export interface Understudy {
   incidents: readonly Incident[];
   /** Orders that it has seen expire, as `id@instant`: the document may name them for a while yet. */
   expired: ReadonlySet<string>;
+  /** What it has told of orders, by the same names: it does not write it into them. */
+  told: ReadonlyMap<string, NonNullable<Override['told']>>;
 }
 
 export const newUnderstudy = (cluster: ClusterConfig, routing: Routing | null, incidents: readonly Incident[] = []): Understudy => ({
@@ -30,9 +44,15 @@ export const newUnderstudy = (cluster: ClusterConfig, routing: Routing | null, i
   routing,
   incidents: incidents.filter((i) => i.closedAtMs === null),
   expired: new Set(),
+  told: new Map(),
 });
 
 const nameOf = ({ id, expiresAtMs }: Overrides['items'][number]): string => `${id}@${expiresAtMs}`;
+
+const withTold = (order: Override, told: Understudy['told']): Override => {
+  const mine = told.get(nameOf(order));
+  return mine === undefined ? order : { ...order, told: [...new Set([...(order.told ?? []), ...mine])] };
+};
 
 /** One look at the evidence. `next` null: nothing to decide. Deterministic; consumes nothing. */
 export const step = (
@@ -42,12 +62,16 @@ export const step = (
 ): { understudy: Understudy; next: NonNullable<Decision['next']> | null } => {
   const { cluster, routing } = before;
   const { overrides } = evidence;
-  const open = overrides === null ? null : { ...overrides, items: overrides.items.filter((o) => !before.expired.has(nameOf(o))) };
+  const open =
+    overrides === null
+      ? null
+      : { ...overrides, items: overrides.items.filter((o) => !before.expired.has(nameOf(o))).map((o) => withTold(o, before.told)) };
   const { next } = decide(
     {
       cluster,
       routing,
       overrides: open,
+      reported: evidence.reported ?? null,
       heard: evidence.heard,
       frozen: evidence.frozen,
       incidents: before.incidents,
@@ -59,13 +83,16 @@ export const step = (
   );
   if (next === undefined) return { understudy: before, next: null };
   const incidents = new Map([...before.incidents, ...next.incidents].map((i) => [i.id, i]));
-  const over = (open?.items ?? []).filter((o) => next.overrides !== undefined && !next.overrides.items.includes(o)).map(nameOf);
+  const left = next.overrides?.items;
+  const over = left === undefined ? [] : (open?.items ?? []).map(nameOf).filter((name) => !left.some((o) => nameOf(o) === name));
+  const told = (left ?? []).filter((o) => o.told !== undefined).map((o) => [nameOf(o), o.told ?? []] as const);
   return {
     understudy: {
       cluster,
       routing: next.routing,
       incidents: [...incidents.values()].filter((i) => i.closedAtMs === null),
       expired: over.length === 0 ? before.expired : new Set([...before.expired, ...over]),
+      told: told.length === 0 ? before.told : new Map([...before.told, ...told]),
     },
     next,
   };

@@ -105,7 +105,11 @@ export const createChecker = (run: Run) => {
       trust.late += 1;
       trust.lateMaxMs = Math.max(trust.lateMaxMs, Math.abs(lateMs));
     }
-    run.understudy = { ...newUnderstudy(run.understudy.cluster, routing, incidents), expired: run.understudy.expired };
+    run.understudy = {
+      ...newUnderstudy(run.understudy.cluster, routing, incidents),
+      expired: run.understudy.expired,
+      told: run.understudy.told,
+    };
     anchor = run.understudy;
     predicted = [];
   };

@@ -164,7 +164,8 @@ const overrides = z.looseObject({
   items: z.array(
     z.looseObject({
       id: text,
-      kind: z.enum(['drain', 'freeze', 'stop']),
+      kind: z.enum(['drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop']),
+      weights: z.record(z.string(), z.number()).optional(),
       scope: z.looseObject({ region: text.optional(), service: text.optional(), pool: text.optional() }),
       reason: text,
       owner: text,

@@ -201,7 +201,7 @@ export class Offices {
       region,
       replica,
       boot,
-      candidate,
+      candidate: () => (candidate() ? 'yes' : 'no'),
       onSight: () => undefined,
       onDecision: (next) => office.announced.push(next.routing.v),
       onRole: (role) => office.roles.push(role),

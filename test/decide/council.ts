@@ -146,9 +146,18 @@ export class Council {
     return this.memory(pool, service).hold;
   }
 
-  order(id: string, kind: Override['kind'], scope: OverrideScope, ttlMs = 3_600_000): void {
+  order(id: string, kind: Override['kind'], scope: OverrideScope, ttlMs = 3_600_000, more: Partial<Override> = {}): void {
     const items = (this.overrides?.items ?? []).filter((o) => o.id !== id);
-    const order: Override = { id, kind, scope, reason: 'works', owner: 'alice', createdAtMs: this.nowMs, expiresAtMs: this.nowMs + ttlMs };
+    const order: Override = {
+      id,
+      kind,
+      scope,
+      reason: 'works',
+      owner: 'alice',
+      createdAtMs: this.nowMs,
+      expiresAtMs: this.nowMs + ttlMs,
+      ...more,
+    };
     this.overrides = { version: (this.overrides?.version ?? 0) + 1, nonce: id, items: [...items, order] };
   }
 

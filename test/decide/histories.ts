@@ -4,7 +4,7 @@ import { GRAY } from '../../src/config/defaults.ts';
 import type { decide } from '../../src/decide/decide.ts';
 import type { Heard } from '../../src/health/chamber.ts';
 import { tally } from '../../src/health/quorum.ts';
-import type { ClusterConfig, Mode, Policy, PoolTally, Routing, ServiceConfig } from '../../src/model.ts';
+import type { ClusterConfig, Mode, Policy, PoolTally, Route, Routing, ServiceConfig } from '../../src/model.ts';
 import type { Says } from '../health/votes.ts';
 import { clusterOf, poolOf, serviceOf } from '../world.ts';
 import { Council, type Scene } from './council.ts';
@@ -74,7 +74,8 @@ type Health = 'ok' | 'dead' | 'unready' | 'suspect' | 'gray' | 'doubted' | 'unkn
 type Event =
   | { kind: 'health'; pool: string; health: Health; by: readonly string[] }
   | { kind: 'voice'; region: string; voice: 'speaks' | 'silent' | 'abstains' }
-  | { kind: 'order'; order: 'drain' | 'freeze' | 'stop'; pool: string | null; ttlMs: number }
+  | { kind: 'order'; order: 'drain' | 'freeze' | 'stop' | 'force-in' | 'evacuate'; pool: string | null; ttlMs: number }
+  | { kind: 'pin'; service: string; weights: Route; ttlMs: number }
   | { kind: 'revoke'; n: number }
   | { kind: 'provider'; frozen: readonly string[] }
   | { kind: 'apply'; weight: number; pool: string };
@@ -105,8 +106,14 @@ const voice: fc.Arbitrary<Event> = fc.record({
 const orders: fc.Arbitrary<Event> = fc.oneof(
   fc.record({
     kind: fc.constant('order' as const),
-    order: fc.constantFrom('drain', 'drain', 'freeze', 'stop'),
+    order: fc.constantFrom('drain', 'drain', 'freeze', 'stop', 'force-in', 'evacuate'),
     pool: fc.option(fc.constantFrom(...REGIONS)),
+    ttlMs: fc.integer({ min: 1000, max: 60_000 }),
+  }),
+  fc.record({
+    kind: fc.constant('pin' as const),
+    service: fc.constantFrom('s0', 's1', 's2'),
+    weights: fc.dictionary(fc.constantFrom(...REGIONS), fc.constantFrom(0, 1, 300, 1000), { minKeys: 1, maxKeys: 4 }),
     ttlMs: fc.integer({ min: 1000, max: 60_000 }),
   }),
   fc.record({ kind: fc.constant('revoke' as const), n: fc.nat(9) }),
@@ -174,7 +181,16 @@ export class Stage {
         return;
       case 'order':
         this.touched = true;
-        council.order(`o${this.#orders++ % 10}`, event.order, event.pool === null ? {} : { pool: event.pool }, event.ttlMs);
+        council.order(
+          `o${this.#orders++ % 10}`,
+          event.order,
+          event.order === 'evacuate' ? { region: event.pool ?? 'a' } : event.pool === null ? {} : { pool: event.pool },
+          event.ttlMs,
+        );
+        return;
+      case 'pin':
+        this.touched = true;
+        council.order(`o${this.#orders++ % 10}`, 'pin', { service: event.service }, event.ttlMs, { weights: event.weights });
         return;
       case 'revoke':
         this.touched = true;

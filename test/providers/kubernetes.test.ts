@@ -102,7 +102,9 @@ describe('an HTTPRoute', () => {
     const moved = await world.call('PATCH', `${ROUTES}/web`, ops, JSON_PATCH);
     expect(await provider.apply([changeTo(sharing(web, 0, 1000), 2, previous)], patience())).toMatchObject({ outcome: 'fatal' });
     expect(await world.call('GET', `${ROUTES}/web`)).toEqual(moved);
-    expect(await provider.apply([changeTo(sharing(web, 0, 1000), 2, await readOne(provider, web))], patience())).toMatchObject({ outcome: 'applied' });
+    expect(await provider.apply([changeTo(sharing(web, 0, 1000), 2, await readOne(provider, web))], patience())).toMatchObject({
+      outcome: 'applied',
+    });
     await provider.close();
   });
 

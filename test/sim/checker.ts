@@ -2,7 +2,7 @@
 // the provider serves, what humans were answered, and the ground truth; it never asks the code under test for its opinion. Checkers keep their own copy of
 // what they judge by, so that a mutation of the code cannot blind them.
 import { KEYS, placeOf } from '../../src/coordinate/keys.ts';
-import type { ClusterConfig, PoolConfig, Routing, ServiceConfig, Vote } from '../../src/model.ts';
+import type { ClusterConfig, Override, Overrides, PoolConfig, Routing, ServiceConfig, Vote } from '../../src/model.ts';
 import type { Served } from '../memory-provider.ts';
 import type { Commit } from '../memory-store.ts';
 import type { Writing } from '../world/zone.ts';
@@ -124,4 +124,22 @@ export const decidedIn = (commit: Commit, author: Author | null): Decided | null
     after: routing.value as Routing,
     adopted,
   };
+};
+
+// ---- an independent reading of the orders ----
+
+export const ordersIn = ({ records }: Scene, atMs: number): readonly Override[] =>
+  ((records.get(KEYS.override)?.value as Overrides | undefined)?.items ?? []).filter(
+    (o) => atMs < o.expiresAtMs && atMs >= (o.startsAtMs ?? 0) && (o.approval === undefined || o.approval.by !== null),
+  );
+
+export const concerns = ({ scope }: Override, service: ServiceConfig, pool: PoolConfig): boolean =>
+  (scope.service === undefined || scope.service === service.name) &&
+  (scope.pool === undefined || scope.pool === pool.name) &&
+  (scope.region === undefined || scope.region === pool.region);
+
+/** A human says that it is up, and none that it should be empty. */
+export const isForced = (orders: readonly Override[], service: ServiceConfig, pool: PoolConfig): boolean => {
+  const mine = orders.filter((o) => concerns(o, service, pool));
+  return mine.some((o) => o.kind === 'force-in') && !mine.some((o) => o.kind === 'drain' || o.kind === 'evacuate');
 };

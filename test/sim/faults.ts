@@ -44,6 +44,23 @@ const BOTH = ['healthz', 'readyz'] as const;
 const minority = (draw: Draw, { regions }: Site): readonly string[] =>
   draw.some(regions, draw.whole(1, Math.max(1, Math.ceil(regions.length / 2) - 1)));
 
+/** What an order of this kind is about. */
+const scopeOf = (draw: Draw, kind: string, regions: readonly string[], services: readonly string[]): string => {
+  switch (kind) {
+    case 'drain':
+    case 'evacuate':
+      return `region=${draw.pick(regions)}`;
+    case 'force-in':
+      return draw.chance(0.6) ? `region=${draw.pick(regions)}` : `service=${draw.pick(services)}`;
+    case 'pin': {
+      const pinned = draw.some(regions, draw.whole(1, regions.length));
+      return `service=${draw.pick(services)} weights=${pinned.map((r) => `${r}:${draw.whole(1, 1000)}`).join()}`;
+    }
+    default:
+      return draw.chance(0.5) ? `service=${draw.pick(services)}` : '';
+  }
+};
+
 export const FAULTS: Readonly<Record<string, Fault>> = {
   // ---- processes ----
   'replica-killed': {
@@ -288,10 +305,12 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   'order-given': {
     weight: 5,
     draw(draw, { regions, services, count }) {
-      const kind = draw.pick(['drain', 'drain', 'drain', 'freeze', 'stop']);
+      const kind = draw.pick(['drain', 'drain', 'drain', 'freeze', 'stop', 'force-in', 'force-in', 'pin', 'pin', 'evacuate']);
       const id = `o${count()}`;
-      const scope = kind === 'drain' ? `region=${draw.pick(regions)}` : draw.chance(0.5) ? `service=${draw.pick(services)}` : '';
-      const order = `order ${id} ${kind} ${scope} ttl=${s(draw.span(3000, 90_000))} via=${draw.pick(regions)} because chance`;
+      const scope = scopeOf(draw, kind, regions, services);
+      // A stop is watched from the moment at which it is in the store.
+      const start = kind !== 'stop' && draw.chance(0.2) ? ` start=${s(draw.span(1000, 20_000))}` : '';
+      const order = `order ${id} ${kind} ${scope}${start} ttl=${s(draw.span(3000, 90_000))} via=${draw.pick(regions)} because chance`;
       return draw.chance(0.5) ? { begin: [order] } : lasting(draw, 1000, 60_000, [order], [`revoke ${id} via=${draw.pick(regions)}`]);
     },
   },

@@ -109,8 +109,12 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     says: 'a service is never left without a pool that carries, whatever is ordered or dies',
     // Two layers: orders are refused before, and a reserve comes back after.
     edits: [
-      ['src/decide/bench.ts', "if (bench.still !== 'frozen' && canSpare(bench, seat))", "if (bench.still !== 'frozen')"],
-      ['src/decide/decide.ts', 'withTime(carried(ordered, nowMs), nowMs)', 'withTime(ordered, nowMs)'],
+      ['src/decide/orders.ts', "if (!canSpare(bench, seat)) return refused(bench, seat, order, 'never-empty');", ''],
+      [
+        'src/decide/decide.ts',
+        'carried(withOrders(started(bench, nowMs), { active, ask, nowMs }), nowMs)',
+        'withOrders(started(bench, nowMs), { active, ask, nowMs })',
+      ],
     ],
     wishes: { faults: ['order-given', 'orders-conflict', 'targets-die', 'region-lost'] },
   },

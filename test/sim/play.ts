@@ -244,7 +244,7 @@ const judgeDeath = async (
       carries(s, before) &&
       s.pools.some((p) => p.region !== region && canReceive(before.services[s.name]?.pools[p.name])),
   );
-  if (isHeldBy(eyes, ['freeze', 'stop', 'drain'])) return null;
+  if (isHeldBy(eyes, ['freeze', 'stop', 'drain', 'evacuate', 'force-in', 'pin'])) return null;
   const diedAtMs = world.now();
   await say(`lose ${region}`);
   const left = (): readonly ServiceConfig[] => concerned.filter((s) => carries(s, routingOf(eyes)));

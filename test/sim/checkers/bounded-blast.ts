@@ -1,5 +1,5 @@
 // No more regions are drained in the window than configured, and when everything looks down nothing is.
-import { type Checker, drainsOf, isOut } from '../checker.ts';
+import { type Checker, drainsOf, isForced, isOut, ordersIn } from '../checker.ts';
 
 export const boundedBlast: Checker = {
   name: 'bounded-blast',
@@ -17,8 +17,10 @@ export const boundedBlast: Checker = {
         const windowMs = Math.max(pacingMs, Number(rule?.windowMs ?? 0));
         const limit = rule === undefined ? 1 : Math.max(1, Number(rule.regions ?? 1));
         const moves = drainsOf(scene, decided).filter(({ service }) => after.services[service.name]?.mode === 'auto');
+        // Who counts as up by an order can receive.
+        const orders = ordersIn(scene, after.atMs);
         for (const { service, pool } of moves)
-          if (service.pools.every((p) => isOut(scene, service, p)))
+          if (service.pools.every((p) => isOut(scene, service, p) && !isForced(orders, service, p)))
             blame(`decision ${after.v} drains ${service.name}/${pool.name} while every pool of ${service.name} is out`);
         // A service that a human puts back into auto brings along what it was advised: that is the human's order, and no new drain.
         const wasOut = (region: string): boolean =>

@@ -1,7 +1,7 @@
 // No route is empty, none names what is not configured, and none leaves all traffic on what a majority holds down while another pool is up.
 import { KEYS } from '../../../src/coordinate/keys.ts';
 import type { ClusterConfig, Overrides, Route } from '../../../src/model.ts';
-import { type Checker, type Decided, isOut, type Scene, votersIn, votesIn } from '../checker.ts';
+import { type Checker, type Decided, isForced, isOut, ordersIn, type Scene, votersIn, votesIn } from '../checker.ts';
 
 const SUM = 1000;
 /** Votes younger than this speak. */
@@ -29,7 +29,10 @@ const isStill = (scene: Scene, service: string): boolean => {
       ['frozen', 'manual'].includes(String((value as { outcome?: unknown }).outcome)),
   );
   return (
-    applied || (overrides?.items ?? []).some((o) => o.kind !== 'drain' || o.scope.service === undefined || o.scope.service === service)
+    applied ||
+    (overrides?.items ?? []).some(
+      (o) => (o.kind === 'freeze' || o.kind === 'stop') && (o.scope.service === undefined || o.scope.service === service),
+    )
   );
 };
 
@@ -54,7 +57,13 @@ const stuck = (
     if (now === undefined || now.mode !== 'auto' || (before?.services[service.name]?.fence ?? 0) === 0) return [];
     if (isStill(scene, service.name)) return [];
     const carrying = service.pools.filter((p) => (now.route[p.name] ?? 0) > 0);
-    const others = service.pools.filter((p) => (now.route[p.name] ?? 0) === 0 && !isMentioned(scene, service.name, p.name));
+    const orders = ordersIn(scene, after.atMs);
+    // Who is drained by a human gives way to who is put in by one.
+    const isHumans = carrying.some((p) => isForced(orders, service, p));
+    const others = service.pools.filter(
+      (p) =>
+        (now.route[p.name] ?? 0) === 0 && !isMentioned(scene, service.name, p.name) && !(isHumans && now.pools[p.name]?.by === 'override'),
+    );
     if (others.length === 0 || !carrying.every((p) => isOut(scene, service, p))) return [];
     const names = (pools: typeof carrying): string => pools.map((p) => p.name).join(', ');
     const because = `decision ${after.v} leaves all of ${service.name} on ${names(carrying)}, which are out; ${names(others)} is up`;

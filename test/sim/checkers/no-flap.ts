@@ -14,7 +14,8 @@ export const noFlap: Checker = {
     const step = (name: string, was: PoolMemory, is: PoolMemory, atMs: number): void => {
       const { recoveryHoldMs, flapWindowMs, latchAfter } = scene.cluster().policy;
       const past = (drains.get(name) ?? []).filter((at) => atMs - at < flapWindowMs);
-      if (was.by === 'override' || is.by === 'override') drains.delete(name);
+      const isHumans = [was, is].some((m) => m.by === 'override' || m.told.includes('forced'));
+      if (isHumans) drains.delete(name);
       else if (was.state !== 'out' && is.state === 'out') drains.set(name, [...past, atMs]);
       else if (was.state === 'out' && is.state === 'returning') {
         const last = past.at(-1);

@@ -1,33 +1,54 @@
 // An acknowledged order is never lost, is obeyed by every decision that comes after it, and ends on time.
 import { KEYS } from '../../../src/coordinate/keys.ts';
-import type { Override, Overrides, PoolConfig, ServiceConfig } from '../../../src/model.ts';
-import { type Checker, type Decided, drainsOf, type Scene } from '../checker.ts';
+import type { Override, Overrides, ServiceConfig, ServiceRouting } from '../../../src/model.ts';
+import { type Checker, concerns, type Decided, drainsOf, isForced, ordersIn, type Scene } from '../checker.ts';
 
 /** A decision ends an order within a turn of the loop, or of the loop of whoever takes over. */
 const END_MS = 15_000;
-
-const covers = ({ scope }: Override, service: ServiceConfig, pool: PoolConfig): boolean =>
-  (scope.service === undefined || scope.service === service.name) &&
-  (scope.pool === undefined || scope.pool === pool.name) &&
-  (scope.region === undefined || scope.region === pool.region);
 
 /** Not obeyed, and said so: nobody else could serve. */
 const EXCUSES = ['set-aside', 'refused'];
 
 const judgeObedience = (scene: Scene, decided: Decided, items: readonly Override[], blame: (sentence: string) => void): void => {
   const { after } = decided;
-  for (const service of scene.cluster().services)
+  for (const service of scene.cluster().services) {
+    const known = after.services[service.name];
+    if (known === undefined || known.fence === 0) continue;
     for (const pool of service.pools) {
-      const memory = after.services[service.name]?.pools[pool.name];
-      if (memory === undefined || (after.services[service.name]?.fence ?? 0) === 0) continue;
-      const order = items.find((o) => o.kind === 'drain' && covers(o, service, pool));
-      if (order !== undefined && memory.state !== 'out' && !EXCUSES.some((tag) => memory.told.includes(tag)))
+      const memory = known.pools[pool.name];
+      if (memory === undefined || EXCUSES.some((tag) => memory.told.includes(tag))) continue;
+      const order = items.find((o) => (o.kind === 'drain' || o.kind === 'evacuate') && concerns(o, service, pool));
+      if (order !== undefined && memory.state !== 'out')
         blame(`decision ${after.v} does not obey ${order.id}: ${service.name}/${pool.name} is ${memory.state}`);
+      if (isForced(items, service, pool) && memory.state !== 'in')
+        blame(`decision ${after.v} does not put ${service.name}/${pool.name} in, as ordered: it is ${memory.state}`);
     }
+    judgePin(service, known, items, (sentence) => blame(`decision ${after.v} ${sentence}`));
+  }
   for (const { service, pool } of drainsOf(scene, decided)) {
-    const freeze = items.find((o) => o.kind === 'freeze' && service.pools.some((p) => covers(o, service, p)));
+    const freeze = items.find((o) => o.kind === 'freeze' && service.pools.some((p) => concerns(o, service, p)));
     if (freeze !== undefined) blame(`decision ${after.v} drains ${service.name}/${pool.name} although ${freeze.id} freezes it`);
   }
+};
+
+/** The newest pin is obeyed, or it is said why not; a pool that it gives nothing gets nothing while one that it gives something is whole. */
+const judgePin = (service: ServiceConfig, known: ServiceRouting, items: readonly Override[], blame: (sentence: string) => void): void => {
+  const pins = items.filter(
+    (o) => o.kind === 'pin' && o.scope.service === service.name && service.pools.some((p) => (o.weights?.[p.name] ?? 0) > 0),
+  );
+  const newest = Math.max(...pins.map((o) => o.createdAtMs));
+  const pin = pins.find((o) => o.id === known.pin?.id);
+  if (pins.length > 0 && known.pinHeld === undefined && (pin === undefined || pin.createdAtMs < newest))
+    blame(`follows the pin ${known.pin?.id ?? 'of nobody'} of ${service.name}, not ${pins.map((o) => o.id).join(' or ')}`);
+  const isWhole = service.pools.some((p) => {
+    const memory = known.pools[p.name];
+    return (pin?.weights?.[p.name] ?? 0) > 0 && memory?.state === 'in' && memory.scale === 1000;
+  });
+  // What a freeze or another provider's fence holds still is not steered.
+  const isStill = items.some((o) => o.kind === 'freeze') || known.pinHeld?.hold === 'frozen';
+  if (pin === undefined || !isWhole || isStill) return;
+  const stray = service.pools.find((p) => (pin.weights?.[p.name] ?? 0) === 0 && (known.route[p.name] ?? 0) > 0);
+  if (stray !== undefined) blame(`gives ${stray.name} traffic of ${service.name} although ${pin.id} pins it elsewhere`);
 };
 
 export const overrideDurable: Checker = {
@@ -55,12 +76,7 @@ export const overrideDurable: Checker = {
         const over = items.find((o) => o.expiresAtMs <= after.atMs);
         if (over !== undefined)
           blame(`decision ${after.v} leaves ${over.id} in force, which ended ${after.atMs - over.expiresAtMs} ms ago`);
-        judgeObedience(
-          scene,
-          decided,
-          items.filter((o) => o.expiresAtMs > after.atMs),
-          blame,
-        );
+        judgeObedience(scene, decided, ordersIn(scene, after.atMs), blame);
       },
       rewound() {
         promised.clear();

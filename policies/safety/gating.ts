@@ -1,0 +1,52 @@
+// Gating: pools that may begin or cease to carry traffic only while others, the gates, carry it (or do not), in the manner of AWS ARC.
+import { type Counting, controlsOf, lacking, says, waitUntilMs } from '../controls.ts';
+import { type RouteChange, type Ruling, ruleOf, type World } from '../policy.ts';
+
+export interface Gating extends Counting {
+  name: string;
+  gates: readonly string[];
+  targets: readonly string[];
+  /** So long after one of the targets changed, none may change again. */
+  waitPeriodMs: number;
+}
+
+const judgeOne = (gating: Gating, change: RouteChange, world: World, nowMs: number): Ruling => {
+  const changed = controlsOf(gating.targets, change, world).filter((c) => c.before !== c.after);
+  if (changed.length === 0) return { allow: true };
+  const gates = controlsOf(gating.gates, change, world).map((c) => c.after);
+  const lacks = lacking(gating, gates);
+  const targets = changed.map((c) => c.name).join(', ');
+  if (lacks > 0) {
+    return {
+      allow: false,
+      because: `${gating.name} lets ${targets} change only while ${says(gating, gates.length)} of its gates carry traffic; it is ${gates.filter(Boolean).length}`,
+      againAtMs: null,
+      counterfactual: `with ${lacks} ${gating.inverted ? 'fewer' : 'more'} of its gates carrying it would have passed`,
+    };
+  }
+  const untilMs = waitUntilMs(gating.targets, world, gating.waitPeriodMs, nowMs);
+  if (untilMs === null) return { allow: true };
+  return {
+    allow: false,
+    because: `one of the ${gating.targets.length} targets of ${gating.name} changed less than ${gating.waitPeriodMs / 1000} s ago; again in ${Math.ceil((untilMs - nowMs) / 1000)} s`,
+    againAtMs: untilMs,
+    counterfactual: 'without a change of another of them it would have passed',
+  };
+};
+
+export const gating = ruleOf<{ rules: readonly Gating[] }>({
+  kind: 'gating',
+  question: 'Are the gates open that let these pools change?',
+  risk: 'high',
+  passedBy: 'break-glass',
+  mayHoldTheDead: false,
+  judges: ['health', 'return', 'order'],
+  defaults: { rules: [] },
+  judge(change, world, { rules }, nowMs) {
+    for (const rule of rules) {
+      const ruling = judgeOne(rule, change, world, nowMs);
+      if (!ruling.allow) return ruling;
+    }
+    return { allow: true };
+  },
+});
