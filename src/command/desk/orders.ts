@@ -203,7 +203,7 @@ const notesOf = (preview: Preview | null): readonly string[] => [
 ];
 
 /** Gives one order: looks, previews, asks, writes, waits. */
-const give = (
+const give = async (
   options: OrderOptions,
   console: Console,
   make: (status: StatusDocument) => { subject: Subject | null; body: OrderBody },
@@ -248,7 +248,7 @@ const give = (
 };
 
 /** Drain, force-in: a region or a pool. Evacuate: a region. Freeze, stop: anything, or everything with `--all`. */
-export const order = (kind: OverrideKind, name: string | undefined, options: OrderOptions, console: Console): Promise<number> => {
+export const order = async (kind: OverrideKind, name: string | undefined, options: OrderOptions, console: Console): Promise<number> => {
   const wide = kind === 'freeze' || kind === 'stop';
   if (name === undefined && !(wide && options.all === true))
     throw new Fault(
@@ -312,7 +312,7 @@ const orderMeant = (
 };
 
 /** Ends an order: `undrain`, `unfreeze`, `resume`, `override end`. */
-export const end = (kinds: readonly OverrideKind[], named: string, options: ConfirmOptions, console: Console): Promise<number> => {
+export const end = async (kinds: readonly OverrideKind[], named: string, options: ConfirmOptions, console: Console): Promise<number> => {
   demandConsent(options, console);
   durationOf('--timeout', options.timeout, WAIT_MS);
   return withSession(options, console, async (session) => {
@@ -372,7 +372,7 @@ const again = ({ kind, scope, weights, reason, ticket, breakGlass, drill }: Over
 };
 
 /** The second person's yes. */
-export const approve = (id: string, options: ConfirmOptions, console: Console): Promise<number> => {
+export const approve = async (id: string, options: ConfirmOptions, console: Console): Promise<number> => {
   demandConsent(options, console);
   return withSession(options, console, async (session) => {
     const { api } = session;
