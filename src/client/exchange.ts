@@ -2,7 +2,7 @@
 // `doubt` tells whether an endpoint that did not answer may have acted. Remembers who answered, so that the next request begins there.
 import type { Response } from 'undici';
 import { ERRORS, type ErrorCode, errorText, Fault } from '../errors.ts';
-import type { Fetch } from '../http.ts';
+import type { Http } from '../http.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import type { ClientSettings } from './settings.ts';
 import type { Refusal } from './types.ts';
@@ -44,7 +44,7 @@ export class DoubtFault extends Fault {}
 
 export interface ExchangeOptions {
   settings: ClientSettings;
-  fetch: Fetch;
+  http: Pick<Http, 'fetch'>;
   ports: Ports;
   version: string;
   /** For the human: another endpoint than the first answered, and why. */
@@ -117,7 +117,7 @@ const bodyOf = async (reply: Response): Promise<unknown> => {
 const isServersOwn = (status: number): boolean => status >= 500;
 
 export const createExchange = (options: ExchangeOptions): Exchange => {
-  const { settings, fetch, ports, version, note, tryMs = TRY_MS, lastTryMs = LAST_TRY_MS } = options;
+  const { settings, http, ports, version, note, tryMs = TRY_MS, lastTryMs = LAST_TRY_MS } = options;
   const { endpoints, token } = settings;
   let first = 0;
 
@@ -130,7 +130,7 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
 
   const one = (endpoint: string, { method, path, body, headers = {} }: Ask, waitMs: number): Promise<Omit<Answer, 'doubt'>> =>
     withDeadline(ports.timers, waitMs, endpoint, async (signal) => {
-      const reply = await fetch(`${endpoint}${path}`, {
+      const reply = await http.fetch(`${endpoint}${path}`, {
         method,
         signal,
         headers: headersOf({ ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers }),
@@ -187,7 +187,7 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
         signal.addEventListener('abort', onAbort, { once: true });
         try {
           const asked = (): Promise<Response> =>
-            fetch(`${endpoint}${path}`, { method: 'GET', headers: headersOf(headers), signal: whole.signal });
+            http.fetch(`${endpoint}${path}`, { method: 'GET', headers: headersOf(headers), signal: whole.signal });
           const reply = await withDeadline(ports.timers, tryMs, endpoint, asked, signal);
           if (isServersOwn(reply.status)) {
             why.push(`${endpoint} answered ${reply.status}`);

@@ -79,7 +79,7 @@ export const caller = (
   const settings = { endpoints, token };
   const exchange = createExchange({
     settings,
-    fetch: http.fetch,
+    http,
     ports,
     version: 'test',
     note: (text) => notes.push(text),
