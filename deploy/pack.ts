@@ -58,27 +58,9 @@ const manifestOf = ({ name, version, description, license, engines, dependencies
   type: 'module',
   engines,
   bin: { [name]: 'src/main.js' },
-  files: [...ROOMS, 'npm-shrinkwrap.json'],
+  files: ROOMS,
   dependencies,
 });
-
-interface Locked {
-  dev?: boolean;
-  devOptional?: boolean;
-  [more: string]: unknown;
-}
-
-/** So that whoever installs it gets the very versions that were tested, to the last leaf. */
-const shrinkwrapOf = (manifest: ReturnType<typeof manifestOf>, lock: { packages: Record<string, Locked> }): object => {
-  const isOurs = ([path, { dev, devOptional }]: [string, Locked]): boolean =>
-    path !== '' && dev !== true && devOptional !== true && !/^node_modules\/node-(bin-)?(darwin|linux)-/.test(path);
-  const { name, version, license, dependencies, bin, engines } = manifest;
-  const packages = {
-    '': { name, version, license, dependencies, bin, engines },
-    ...Object.fromEntries(Object.entries(lock.packages).filter(isOurs)),
-  };
-  return { name, version, lockfileVersion: 3, requires: true, packages };
-};
 
 const read = (file: string): unknown => JSON.parse(readFileSync(join(ROOT, file), 'utf8'));
 const write = (file: string, content: object): void => writeFileSync(file, `${JSON.stringify(content, null, 2)}\n`);
@@ -92,7 +74,6 @@ const pack = (to: string): string => {
     copyAssets(out);
     const manifest = manifestOf(read('package.json') as Manifest);
     write(join(out, 'package.json'), manifest);
-    write(join(out, 'npm-shrinkwrap.json'), shrinkwrapOf(manifest, read('package-lock.json') as { packages: Record<string, Locked> }));
     mkdirSync(to, { recursive: true });
     execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', to], {
       cwd: out,
