@@ -85,6 +85,8 @@ const PURE_FILES = [
   'src/converge/landing.ts',
   'src/converge/measure.ts',
   'src/converge/timings.ts',
+  'src/command/desk/findings.ts',
+  'src/command/desk/text.ts',
   'src/config/defaults.ts',
   'src/config/arithmetic.ts',
   'src/config/words.ts',

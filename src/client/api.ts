@@ -98,10 +98,14 @@ export const createApi = (exchange: Exchange, key: () => string): Api => {
 
     async put(id, body) {
       try {
-        const answer = await exchange.ask({ method: 'PUT', path: pathOf(id), body, headers: { 'idempotency-key': key() } });
+        const answer = await exchange.ask({
+          method: 'PUT',
+          path: pathOf(id),
+          body,
+          headers: { 'idempotency-key': key(), 'if-none-match': '*' },
+        });
         // It stands already: the endpoint before this one took it, or an earlier run under the same id did.
-        if (answer.status === 428 || (answer.doubt && (answer.status === 412 || answer.status === 409)))
-          return await landed(id, body, faultOf(answer));
+        if (answer.status === 428 || answer.status === 412) return await landed(id, body, faultOf(answer));
         return ok<Committed>(answer);
       } catch (error) {
         if (error instanceof DoubtFault) return landed(id, body, error);

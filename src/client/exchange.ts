@@ -2,9 +2,10 @@
 // `doubt` tells whether an endpoint that did not answer may have acted. Remembers who answered, so that the next request begins there.
 import type { Response } from 'undici';
 import { ERRORS, type ErrorCode, errorText, Fault } from '../errors.ts';
-import type { Fetch } from '../http.ts';
+import type { Http } from '../http.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import type { ClientSettings } from './settings.ts';
+import type { Refusal } from './types.ts';
 
 /** Longest wait for one endpoint, and for the last one, which nobody stands in for. */
 export const TRY_MS = 4_000;
@@ -43,7 +44,7 @@ export class DoubtFault extends Fault {}
 
 export interface ExchangeOptions {
   settings: ClientSettings;
-  fetch: Fetch;
+  http: Pick<Http, 'fetch'>;
   ports: Ports;
   version: string;
   /** For the human: another endpoint than the first answered, and why. */
@@ -58,6 +59,7 @@ interface Problem {
   title?: unknown;
   requestId?: unknown;
   errors?: unknown;
+  refusals?: unknown;
 }
 
 /** Nothing reached the server. */
@@ -87,15 +89,19 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
 
 /** What a reply that is no success says, as the Fault a command ends with: the server's code and sentence, and everything wrong with the body. */
 export const faultOf = ({ status, body, endpoint }: Pick<Answer, 'status' | 'body' | 'endpoint'>): Fault => {
-  const { code, detail, title, requestId, errors } = problemIn(body);
+  const { code, detail, title, requestId, errors, refusals } = problemIn(body);
   const pointed = (Array.isArray(errors) ? errors : []).slice(0, 20).map((each: { pointer?: unknown; detail?: unknown } | null) => {
     const place = String(each?.pointer ?? '').slice(0, 100);
     return `\n  ${place === '' ? '' : `${place}: `}${String(each?.detail ?? '').slice(0, 500)}`;
   });
+  const ruled = (Array.isArray(refusals) ? refusals : []).slice(0, 10).map((each: Partial<Refusal> | null) => {
+    const where = [each?.service, each?.pool].filter((part) => typeof part === 'string').join('/');
+    return `\n  rule ${String(each?.rule)} refuses ${where}: ${String(each?.because ?? '').slice(0, 500)}`;
+  });
   const said = String(detail ?? title ?? 'no reason given').slice(0, 2000);
   const request = typeof requestId === 'string' ? `, request ${requestId.slice(0, 64)}` : '';
   const kind = isCode(code) ? code : (BY_STATUS[status] ?? (status >= 500 ? 'ERR_INTERNAL' : 'ERR_BAD_REQUEST'));
-  return new Fault(kind, `${said}${pointed.join('')} (${endpoint} answered ${status}${request})`);
+  return new Fault(kind, `${said}${pointed.join('')}${ruled.join('')} (${endpoint} answered ${status}${request})`);
 };
 
 const bodyOf = async (reply: Response): Promise<unknown> => {
@@ -111,7 +117,7 @@ const bodyOf = async (reply: Response): Promise<unknown> => {
 const isServersOwn = (status: number): boolean => status >= 500;
 
 export const createExchange = (options: ExchangeOptions): Exchange => {
-  const { settings, fetch, ports, version, note, tryMs = TRY_MS, lastTryMs = LAST_TRY_MS } = options;
+  const { settings, http, ports, version, note, tryMs = TRY_MS, lastTryMs = LAST_TRY_MS } = options;
   const { endpoints, token } = settings;
   let first = 0;
 
@@ -124,7 +130,7 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
 
   const one = (endpoint: string, { method, path, body, headers = {} }: Ask, waitMs: number): Promise<Omit<Answer, 'doubt'>> =>
     withDeadline(ports.timers, waitMs, endpoint, async (signal) => {
-      const reply = await fetch(`${endpoint}${path}`, {
+      const reply = await http.fetch(`${endpoint}${path}`, {
         method,
         signal,
         headers: headersOf({ ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers }),
@@ -181,7 +187,7 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
         signal.addEventListener('abort', onAbort, { once: true });
         try {
           const asked = (): Promise<Response> =>
-            fetch(`${endpoint}${path}`, { method: 'GET', headers: headersOf(headers), signal: whole.signal });
+            http.fetch(`${endpoint}${path}`, { method: 'GET', headers: headersOf(headers), signal: whole.signal });
           const reply = await withDeadline(ports.timers, tryMs, endpoint, asked, signal);
           if (isServersOwn(reply.status)) {
             why.push(`${endpoint} answered ${reply.status}`);

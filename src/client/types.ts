@@ -33,7 +33,11 @@ export interface Committed {
 
 export interface Preview {
   override: Override;
-  forecast: Forecast;
+  /** null: it cannot be told here. */
+  forecast: Forecast | null;
+  refusals?: readonly Refusal[];
+  approval?: 'not-needed' | 'needed' | 'given';
+  notes?: readonly string[];
   undo?: unknown;
 }
 

@@ -2,7 +2,7 @@
 // Knows nothing of the story; whoever starts a region says what its end means.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { extname, join } from 'node:path';
 import { errorText, Fault } from '../errors.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import { fromRegion, type ToRegion } from './region.ts';
@@ -29,7 +29,8 @@ export interface Child {
   kill(): Promise<void>;
 }
 
-const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
+/** Beside this file, whether that is TypeScript or what was packed of it. */
+const MAIN = join(import.meta.dirname, `../main${extname(import.meta.filename)}`);
 /** Last lines of a log worth showing when its process ended. */
 const LOG_LINES = 3;
 const LOG_CHARS_MAX = 300;

@@ -86,7 +86,7 @@ test('a stream that falls silent is given up for the next', async () => {
     signal: stop.signal,
     note: () => undefined,
     pauseMs: 1,
-    silenceMs: 60,
+    silenceMs: 200,
     onEvent: ({ id }) => {
       told.push(id);
       if (id === '2') stop.abort();
@@ -107,6 +107,6 @@ test('what no endpoint would answer better ends it; an endpoint that hangs does 
   };
   await using hanging = await endpoint(hang);
   await using strict = await endpoint((_asked, reply) => problem(reply, 401, 'ERR_UNAUTHORIZED'));
-  await using asking = caller([hanging.url, strict.url]);
+  await using asking = caller([hanging.url, strict.url], { tryMs: 300 });
   await expect(followEvents({ ...following, exchange: asking.exchange })).rejects.toMatchObject({ code: 'ERR_UNAUTHORIZED' });
 });

@@ -41,6 +41,8 @@ const lost =
     return reply.destroy();
   };
 
+/** For an endpoint that hangs; the next one is the last, which has its time. */
+const BRIEF = { tryMs: 300 };
 const empty = () => ({ version: 4, items: [] as Override[] });
 const statusOf: Answering = (_asked, reply) => json(reply, 200, { cluster: { name: 'test' } });
 const gone: Answering = (_asked, reply) => problem(reply, 503, 'ERR_STORE_UNREACHABLE');
@@ -55,7 +57,7 @@ test.each<[string, () => Promise<string | Endpoint>]>([
 ])('a read goes on at the next endpoint when the first is %s, says so once, and begins there from then on', async (_how, make) => {
   const first = await make();
   await using second = await endpoint(statusOf);
-  await using asking = caller([typeof first === 'string' ? first : first.url, second.url]);
+  await using asking = caller([typeof first === 'string' ? first : first.url, second.url], BRIEF);
   try {
     expect((await asking.api.status()).cluster.name).toBe('test');
     await asking.api.status();
@@ -105,7 +107,7 @@ test.each<[string, (store: ReturnType<typeof empty>) => Answering]>([
   const store = empty();
   await using first = await endpoint(make(store));
   await using second = await endpoint(replica(store));
-  await using asking = caller([first.url, second.url]);
+  await using asking = caller([first.url, second.url], BRIEF);
   const { override } = await asking.api.put('drain-1', BODY);
   expect(override).toMatchObject({ id: 'drain-1', reason: BODY.reason });
   expect(store.items.map(({ id }) => id)).toEqual(['drain-1']);

@@ -71,7 +71,7 @@ export interface Caller extends AsyncDisposable {
 
 export const caller = (
   endpoints: readonly string[],
-  { token = null, tryMs = 300 }: { token?: string | null; tryMs?: number } = {},
+  { token = null, tryMs = 10_000 }: { token?: string | null; tryMs?: number } = {},
 ): Caller => {
   const ports = realPorts();
   const notes: string[] = [];
@@ -79,12 +79,12 @@ export const caller = (
   const settings = { endpoints, token };
   const exchange = createExchange({
     settings,
-    fetch: http.fetch,
+    http,
     ports,
     version: 'test',
     note: (text) => notes.push(text),
     tryMs,
-    lastTryMs: 2_000,
+    lastTryMs: 10_000,
   });
   let n = 0;
   return {

@@ -52,7 +52,7 @@ const watch = async (session: Session, everyMs: number): Promise<number> => {
 };
 
 /** Exit code with `--check`: 0 nothing is wrong, 3 something is. */
-export const status = (options: StatusOptions, console: Console): Promise<number> => {
+export const status = async (options: StatusOptions, console: Console): Promise<number> => {
   const everyMs = Math.max(EVERY_MIN_MS, durationOf('--every', options.every, EVERY_MS));
   return withSession(options, console, async (session) => {
     if (options.watch === true) return watch(session, everyMs);
@@ -97,7 +97,7 @@ const wholeOf = (what: string, text: string, most: number): number => {
   return n;
 };
 
-export const why = (v: string | undefined, options: WhyOptions, console: Console): Promise<number> => {
+export const why = async (v: string | undefined, options: WhyOptions, console: Console): Promise<number> => {
   const wanted = v === undefined ? null : wholeOf('decision', v, Number.MAX_SAFE_INTEGER);
   const limit = options.limit === undefined ? 20 : wholeOf('--limit', options.limit, 500);
   return withSession(options, console, async (session) => {
@@ -179,7 +179,7 @@ const hypothesesOf = (document: StatusDocument, options: SimulateOptions): reado
   ...(options.overrideGone ?? []).map((id): Hypothesis => ({ kind: 'override-gone', id })),
 ];
 
-export const simulate = (options: SimulateOptions, console: Console): Promise<number> => {
+export const simulate = async (options: SimulateOptions, console: Console): Promise<number> => {
   const horizonMs = options.horizon === undefined ? undefined : durationOf('--horizon', options.horizon, 0);
   return withSession(options, console, async (session) => {
     const { api } = session;

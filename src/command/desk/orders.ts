@@ -1,13 +1,13 @@
 // The commands that give and end orders. What moves traffic is shown first, then asked about; what was done is said together with how to undo it.
 // Nothing is written without a `yes`: typed, or given by `--yes`. An order is sent under an id of this side's, so that sending it again is safe.
-import type { Forecast, OrderBody, StatusDocument } from '../../client/types.ts';
+import type { Forecast, OrderBody, Preview, Refusal, StatusDocument } from '../../client/types.ts';
 import { ERRORS, Fault } from '../../errors.ts';
 import type { Override, OverrideKind, OverrideScope, Route } from '../../model.ts';
 import { isoTime, parseTime, sleep } from '../../ports.ts';
 import { userName } from '../apply.ts';
 import { oneLine } from '../providers.ts';
 import { scopeText } from './findings.ts';
-import { forecastLines } from './forecast-text.ts';
+import { forecastLines, refusalLines } from './forecast-text.ts';
 import { type Progress, progressOf, progressOfEnd } from './landing.ts';
 import { durationOf, orderNamed } from './look.ts';
 import { type Console, type LookOptions, type Session, withSession } from './session.ts';
@@ -95,25 +95,28 @@ const isWanted = async ({ ask }: Console, question: string, typed: string | null
 interface Plan {
   status: StatusDocument;
   forecast: Forecast | null;
+  /** Rules that refuse it, as the server judges the order itself. */
+  refusals: readonly Refusal[];
+  notes: readonly string[];
   undo: string;
   /** What is about to be done, as a sentence. */
   what: string;
 }
 
 /** The preview, on stderr while something will still be asked or done, on stdout when it is all there is. */
-const showPlan = (session: Session, { status, forecast, undo, what }: Plan, only: boolean): void => {
+const showPlan = (session: Session, { status, forecast, refusals, notes, undo, what }: Plan, only: boolean): void => {
   const { console } = session;
   const lines =
     forecast === null
-      ? ['! this endpoint cannot say what it would do: it is older than forecasts']
-      : forecastLines(clean(forecast), status.clusterTimeMs, console.screen());
-  const text = [safe(what), '', ...lines, '', `undo: ${undo}`];
+      ? [...refusalLines(clean(refusals), status.clusterTimeMs, console.screen()), '! this endpoint cannot say what it would do to traffic']
+      : forecastLines(clean({ ...forecast, refusals }), status.clusterTimeMs, console.screen());
+  const text = [safe(what), '', ...lines, ...notes.map((note) => `! ${safe(note)}`), '', `undo: ${undo}`];
   if (only && !session.json) console.out(`${text.join('\n')}\n`);
   else if (!session.json) session.note([...text, '']);
 };
 
 /** Of a rule that would refuse: nothing was written, and who looks for it by script sees it. */
-const refusedBy = (forecast: Forecast | null, breakGlass: boolean): boolean => (forecast?.refusals.length ?? 0) > 0 && !breakGlass;
+const refusedBy = ({ refusals }: Plan, breakGlass: boolean): boolean => refusals.length > 0 && !breakGlass;
 
 const waitFor = async (session: Session, options: ConfirmOptions, progress: (status: StatusDocument) => Progress): Promise<Progress> => {
   const { console, api } = session;
@@ -180,14 +183,27 @@ const conclude = async (session: Session, options: ConfirmOptions, done: Done): 
 };
 
 const planned = (session: Session, plan: Plan, body: unknown, breakGlass: boolean): number => {
-  const refused = refusedBy(plan.forecast, breakGlass);
+  const refused = refusedBy(plan, breakGlass);
   if (session.json)
-    session.console.out(jsonLine({ outcome: refused ? 'refused' : 'planned', order: body, forecast: plan.forecast, undo: plan.undo }));
+    session.console.out(
+      jsonLine({
+        outcome: refused ? 'refused' : 'planned',
+        order: body,
+        forecast: plan.forecast,
+        refusals: plan.refusals,
+        undo: plan.undo,
+      }),
+    );
   return refused ? ERRORS.ERR_REFUSED.exit : 0;
 };
 
+const notesOf = (preview: Preview | null): readonly string[] => [
+  ...(preview?.notes ?? []),
+  ...(preview?.approval === 'needed' ? ['a second person has to agree before it is in force'] : []),
+];
+
 /** Gives one order: looks, previews, asks, writes, waits. */
-const give = (
+const give = async (
   options: OrderOptions,
   console: Console,
   make: (status: StatusDocument) => { subject: Subject | null; body: OrderBody },
@@ -208,7 +224,14 @@ const give = (
       throw new Fault('ERR_NOT_FOUND', 'this endpoint cannot say what it would do: it is older than forecasts');
     const undo = undoText({ kind: body.kind, id });
     const what = `${body.kind} ${scopeText(body.scope)}: ${body.reason}`;
-    const plan: Plan = { status, forecast: preview?.forecast ?? null, undo, what };
+    const plan: Plan = {
+      status,
+      forecast: preview?.forecast ?? null,
+      refusals: preview?.refusals ?? preview?.forecast?.refusals ?? [],
+      notes: notesOf(preview),
+      undo,
+      what,
+    };
     showPlan(session, plan, options.dryRun === true);
     if (options.dryRun === true) return planned(session, plan, body, body.breakGlass === true);
     const whole = subject?.kind === 'region' && (body.kind === 'drain' || body.kind === 'evacuate') ? subject.name : null;
@@ -225,7 +248,7 @@ const give = (
 };
 
 /** Drain, force-in: a region or a pool. Evacuate: a region. Freeze, stop: anything, or everything with `--all`. */
-export const order = (kind: OverrideKind, name: string | undefined, options: OrderOptions, console: Console): Promise<number> => {
+export const order = async (kind: OverrideKind, name: string | undefined, options: OrderOptions, console: Console): Promise<number> => {
   const wide = kind === 'freeze' || kind === 'stop';
   if (name === undefined && !(wide && options.all === true))
     throw new Fault(
@@ -289,7 +312,7 @@ const orderMeant = (
 };
 
 /** Ends an order: `undrain`, `unfreeze`, `resume`, `override end`. */
-export const end = (kinds: readonly OverrideKind[], named: string, options: ConfirmOptions, console: Console): Promise<number> => {
+export const end = async (kinds: readonly OverrideKind[], named: string, options: ConfirmOptions, console: Console): Promise<number> => {
   demandConsent(options, console);
   durationOf('--timeout', options.timeout, WAIT_MS);
   return withSession(options, console, async (session) => {
@@ -307,6 +330,8 @@ export const end = (kinds: readonly OverrideKind[], named: string, options: Conf
     const plan: Plan = {
       status,
       forecast,
+      refusals: forecast?.refusals ?? [],
+      notes: [],
       undo: undo ?? 'nothing to undo: the order is over',
       what: `end ${meant.id}: ${meant.kind} ${scopeText(meant.scope)}, ordered by ${meant.owner}: ${meant.reason}`,
     };
@@ -347,7 +372,7 @@ const again = ({ kind, scope, weights, reason, ticket, breakGlass, drill }: Over
 };
 
 /** The second person's yes. */
-export const approve = (id: string, options: ConfirmOptions, console: Console): Promise<number> => {
+export const approve = async (id: string, options: ConfirmOptions, console: Console): Promise<number> => {
   demandConsent(options, console);
   return withSession(options, console, async (session) => {
     const { api } = session;
@@ -360,6 +385,8 @@ export const approve = (id: string, options: ConfirmOptions, console: Console): 
     const plan: Plan = {
       status,
       forecast,
+      refusals: forecast?.refusals ?? [],
+      notes: [],
       undo: undoText(meant),
       what: `agree to ${id}: ${meant.kind} ${scopeText(meant.scope)}, ordered by ${meant.owner}: ${meant.reason}`,
     };

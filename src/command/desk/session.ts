@@ -88,7 +88,7 @@ export const withSession = async <T>(options: LookOptions, console: Console, wor
   });
   const note = (lines: readonly string[] | string): void =>
     console.err(typeof lines === 'string' ? safeLines(lines) : lines.map((line) => `${line}\n`).join(''));
-  const exchange = createExchange({ settings, fetch: http.fetch, ports, version: console.version, note: (text) => note(`note: ${text}`) });
+  const exchange = createExchange({ settings, http, ports, version: console.version, note: (text) => note(`note: ${text}`) });
   const json = options.json === true;
   const session: Session = {
     api: createApi(exchange, () => ports.random.hex(16)),

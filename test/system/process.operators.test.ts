@@ -1,0 +1,119 @@
+// The night at 03:12, as it is typed: status, explain, a drain looked at and then given, why, the way back; with the first region's endpoint dead throughout.
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { standAhead } from './ahead.ts';
+import { startCluster } from './cluster.ts';
+import { MAIN } from './replica-process.ts';
+import { freePort } from './server.ts';
+import { until } from './until.ts';
+
+interface Ran {
+  code: number;
+  out: string;
+  err: string;
+}
+
+const run = (args: readonly string[], env: Record<string, string>): Promise<Ran> =>
+  new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [MAIN, ...args],
+      { env: { ...process.env, HOME: '/nonexistent', ...env }, timeout: 90_000 },
+      (error, out, err) => resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, out, err }),
+    );
+    child.stdin?.end();
+  });
+
+test('status, explain, drain --dry-run, drain, status, why, undrain; from another region when the first does not answer', {
+  timeout: 240_000,
+}, async () => {
+  await using cluster = await startCluster({ webhookUrl: 'http://127.0.0.1:9/none' });
+  await using door = await standAhead(`http://127.0.0.1:${cluster.doors.api['us-east']}`);
+  const dead = `http://127.0.0.1:${await freePort()}`;
+  const env = { TIDEGATE_ENDPOINTS: `${dead} ${door.url}`, TIDEGATE_TOKEN_FILE: join(cluster.folder, 'operator.token') };
+  const tidegate = (...args: string[]): Promise<Ran> => run(args, env);
+
+  // A busy machine makes vantages abstain for a moment, and says so.
+  const healthy = await until('a status without a fault', async () => {
+    const ran = await tidegate('status', '--check');
+    return ran.code === 0 && ran.err.includes('answers') && ran;
+  });
+  expect(healthy.out).toMatch(/ok/);
+  expect(healthy.err).toContain(`${door.url} answers`);
+  expect(healthy.out.split('\n').length).toBeLessThanOrEqual(24);
+  for (const line of healthy.out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  expect((await tidegate('explain', 'ap-south')).out).toContain('WHAT WOULD CHANGE IT');
+
+  // Nobody to ask: it says what to add, before anything is asked of anybody.
+  const unasked = await tidegate('drain', 'ap-south', '--reason', 'its disks are full of errors');
+  expect(unasked).toMatchObject({ code: 2, out: '', err: expect.stringMatching(/--yes.*--dry-run/) });
+  expect(await tidegate('drain', 'ap-south', '--reason', 'short', '--yes')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('at least 10'),
+  });
+  expect(await tidegate('drain', 'ap-suoth', '--reason', 'its disks are full of errors', '--yes')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('did you mean "ap-south"'),
+  });
+
+  const looked = await tidegate('drain', 'ap-south', '--reason', 'its disks are full of errors', '--dry-run');
+  expect(looked).toMatchObject({ code: 0, out: expect.stringMatching(/ap-south 33%->0%[\s\S]*undo: tidegate undrain drain-ap-south-/) });
+  expect(door.passed.filter((each) => !each.startsWith('GET'))).toEqual([]);
+
+  const drained = await tidegate(
+    'drain',
+    'ap-south',
+    '--reason',
+    'its disks are full of errors',
+    '--ttl',
+    '30m',
+    '--owner',
+    'ana',
+    '--yes',
+    '--wait',
+    '--json',
+  );
+  expect(drained.code, drained.err).toBe(0);
+  const order = JSON.parse(drained.out) as { outcome: string; override: { id: string }; waited: { done: boolean } };
+  expect(order).toMatchObject({ outcome: 'ordered', waited: { done: true } });
+  await cluster.untilServed('ap-south drained', (route) => route['ap-south'] === 0);
+
+  const overridden = await tidegate('status', '--json');
+  expect(JSON.parse(overridden.out)).toMatchObject({ overrides: { items: [{ id: order.override.id, owner: 'ana' }] } });
+  expect((await tidegate('status')).out).toMatch(/1 order in force[\s\S]*ap-south\s+0%\s+\(of\s+33%\)/);
+  expect((await tidegate('override', 'list')).out.replace(/\s+/g, ' ')).toContain('its disks are full of errors');
+  expect((await tidegate('why')).out.replace(/\s+/g, ' ')).toMatch(/because .*ana/);
+
+  expect(await tidegate('undrain', 'eu-west', '--yes')).toMatchObject({ code: 1, err: expect.stringContaining(order.override.id) });
+  const ended = await tidegate('undrain', 'ap-south', '--yes');
+  expect(ended).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/has ended\nundo: tidegate drain ap-south --reason 'its disks are full of errors' --ttl/),
+  });
+  await cluster.untilServed('the return', (route) => (route['ap-south'] ?? 0) > 300);
+
+  // Without the right to, nothing; and no secret in anything that was said.
+  const refused = await run(['stop', '--all', '--reason', 'a test of what is refused', '--yes'], {
+    ...env,
+    TIDEGATE_TOKEN_FILE: join(cluster.folder, 'store.token'),
+  });
+  expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('ERR_UNAUTHORIZED') });
+  for (const { out, err } of [healthy, looked, drained, ended, refused]) expect(out + err).not.toContain(cluster.operatorToken);
+  await cluster.expectSound();
+});
+
+test('nobody answers: each endpoint is named; a wrong setting is 78; help and completion ask nobody', { timeout: 60_000 }, async () => {
+  const dead = `http://127.0.0.1:${await freePort()}`;
+  expect(await run(['status', '--endpoint', dead], {})).toMatchObject({
+    code: 1,
+    out: '',
+    err: expect.stringContaining(`${dead}: ECONNREFUSED`),
+  });
+  expect(await run(['status', '--endpoint', 'ftp://x'], {})).toMatchObject({ code: 78 });
+  expect(await run(['status', '--token-file', '/nonexistent'], {})).toMatchObject({ code: 78 });
+  expect(await run(['status', '--nonsense'], {})).toMatchObject({ code: 2 });
+  const bash = await run(['completion', 'bash'], {});
+  expect(bash.code).toBe(0);
+  for (const word of ['undrain', '--break-glass', 'override approve', 'promote']) expect(bash.out).toContain(word);
+});
