@@ -32,6 +32,7 @@ export interface Problem {
     | 'ERR_NOT_ACCEPTABLE'
     | 'ERR_AUDIT'
     | 'ERR_UNHEALTHY'
+    | 'ERR_UNREACHABLE'
     | 'ERR_TIMEOUT'
     | 'ERR_BAD_REQUEST'
     | 'ERR_NOT_FOUND'
@@ -579,6 +580,174 @@ export interface Operations {
       readonly 200: ReportedOne;
     };
   };
+  /** What would happen if all of this were so */
+  readonly simulate: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: {
+      readonly hypotheses: readonly (
+        | {
+            readonly kind: 'region-down';
+            readonly region: string;
+          }
+        | {
+            readonly kind: 'pool-down';
+            readonly service: string;
+            readonly pool: string;
+          }
+        | {
+            readonly kind: 'vantage-cut';
+            readonly region: string;
+          }
+        | {
+            readonly kind: 'override';
+            readonly override: {
+              readonly id?: string;
+              readonly kind: 'drain' | 'force-in' | 'pin' | 'freeze' | 'evacuate' | 'stop';
+              readonly scope: {
+                readonly region?: string;
+                readonly service?: string;
+                readonly pool?: string;
+              };
+              readonly weights?: Readonly<Record<string, number>>;
+              readonly reason?: string;
+              readonly owner?: string;
+              readonly by?: string;
+              readonly ticket?: string;
+              readonly ttl?: string;
+              readonly ttlMs?: number;
+              readonly startsAt?: string;
+              readonly createdAtMs?: number;
+              readonly startsAtMs?: number;
+              readonly expiresAtMs?: number;
+              readonly breakGlass?: boolean;
+              readonly approval?: {
+                readonly by: string | null;
+                readonly atMs: number | null;
+              };
+              readonly drill?: boolean;
+              readonly told?: readonly ('started' | 'expiring')[];
+            };
+          }
+        | {
+            readonly kind: 'override-gone';
+            readonly id: string;
+          }
+      )[];
+      readonly horizonMs?: number;
+    };
+    readonly replies: {};
+  };
+  /** What if it dies, for every region of the live configuration */
+  readonly matrix: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {};
+  };
+  /** The last decisions, newest first */
+  readonly listDecisions: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: {
+      readonly limit?: number;
+      /** Only those with a smaller number. */
+      readonly before?: number;
+    };
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {};
+  };
+  /** Everything that is known of one decision */
+  readonly getDecision: {
+    readonly path: {
+      readonly v: number;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {};
+  };
+  /** Incidents, newest first, with their measured times */
+  readonly listIncidents: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: {
+      readonly limit?: number;
+    };
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {};
+  };
+  /** One incident with its measured times */
+  readonly getIncident: {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {};
+  };
+  /** How everything that this replica depends on stands */
+  readonly getHealthDetail: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: {
+        readonly status: 'pass' | 'warn' | 'fail';
+        readonly releaseId: string;
+        readonly serviceId: string;
+        readonly description: string;
+        readonly notes: readonly string[];
+        readonly checks: Readonly<
+          Record<
+            string,
+            readonly {
+              readonly componentId?: string;
+              readonly componentType: 'system' | 'component' | 'datastore';
+              readonly observedValue: number | string | boolean | null;
+              readonly observedUnit?: string;
+              readonly status: 'pass' | 'warn' | 'fail';
+              readonly time: string;
+              readonly output?: string;
+            }[]
+          >
+        >;
+      };
+    };
+  };
+  /** Decisions and orders, oldest first */
+  readonly getAudit: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: {
+      /** only what comes behind this cursor */
+      readonly after?: string;
+      readonly limit?: number;
+      /** some of decision, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, with commas between */
+      readonly kind?: string;
+      /** NDJSON only: how far back, such as 30d */
+      readonly since?: string;
+    };
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {};
+  };
+  /** What happens, as it happens */
+  readonly getEvents: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: {
+      /** only these, with commas between; `override` stands for all `override.…` */
+      readonly types?: string;
+      /** only what concerns this service, or all services */
+      readonly service?: string;
+    };
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {};
+  };
   /** This document */
   readonly openApi: {
     readonly path: Readonly<Record<string, never>>;
@@ -610,5 +779,14 @@ export const OPERATIONS = {
   approveOverride: { method: 'POST', path: '/v1/overrides/{id}/approve' },
   listReports: { method: 'GET', path: '/v1/reports' },
   putReport: { method: 'PUT', path: '/v1/reports/{service}' },
+  simulate: { method: 'POST', path: '/v1/simulate' },
+  matrix: { method: 'GET', path: '/v1/matrix' },
+  listDecisions: { method: 'GET', path: '/v1/decisions' },
+  getDecision: { method: 'GET', path: '/v1/decisions/{v}' },
+  listIncidents: { method: 'GET', path: '/v1/incidents' },
+  getIncident: { method: 'GET', path: '/v1/incidents/{id}' },
+  getHealthDetail: { method: 'GET', path: '/api/health/detail' },
+  getAudit: { method: 'GET', path: '/v1/audit' },
+  getEvents: { method: 'GET', path: '/v1/events' },
   openApi: { method: 'GET', path: '/openapi.json' },
 } as const satisfies Record<OperationId, { method: string; path: string }>;
