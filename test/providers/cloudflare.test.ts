@@ -107,7 +107,10 @@ describe('every case of errors.json, through the real client', () => {
       world.standIn.answerNext({ status, headers, body });
       const applied = await provider.apply([{ desired: drained, fence: fenceOf(2, drained), previous }], patience());
       const isBusy = name === 'rate-limited';
-      expect(applied, mode).toEqual({ outcome, because: expect.stringMatching(says), ...(isBusy ? { busyMs: 30_000 } : {}) });
+      // The vendor's name of the request is told whenever there was a reply that has one.
+      const { requests, ...told } = applied as typeof applied & { requests?: readonly string[] };
+      expect(told, mode).toEqual({ outcome, because: expect.stringMatching(says), ...(isBusy ? { busyMs: 30_000 } : {}) });
+      expect(requests ?? [], mode).toEqual((requests ?? []).map(() => expect.stringMatching(/^[0-9a-f]{16}-[A-Z]{3}$/)));
       expect(JSON.stringify(applied)).not.toContain(TOKEN);
       expect(JSON.stringify(world.standIn.state())).toBe(before);
       // A look has no other way than to throw.
