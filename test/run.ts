@@ -29,6 +29,7 @@ const SERVERS: readonly { file: string; name: string }[] = [
 const HEAVY: ReadonlyMap<string, string> = new Map([
   ['cluster', join('test', 'system', 'cluster')],
   ['kubernetes', join('test', 'system', 'kubernetes')],
+  ['operators', join('test', 'system', 'operators')],
 ]);
 
 /** Debian starts a daemon when it is installed, unless this file says no. */
