@@ -262,7 +262,7 @@ const measureOrders = async (port: number, tries: number): Promise<{ rows: Retur
   const asked: number[] = [];
   for (let n = 0; n < tries; n++) {
     const service = nameOf(n % SERVICES);
-    const order = { kind: 'drain', scope: { service, pool: 'b' }, reason: 'bench', owner: 'bench', ttl: '1h' };
+    const order = { kind: 'drain', scope: { service, pool: 'b' }, reason: 'measured by the bench', owner: 'bench', ttl: '1h' };
     const startedAtMs = performance.now();
     const { status, body } = await ask(port, `/v1/overrides/bench-${n}`, 'PUT', order);
     if (status !== 200 && status !== 201) throw new Error(`an order was answered ${status}: ${body.slice(0, 300)}`);
@@ -340,7 +340,7 @@ const measureEvents = async (
   let unheard = 0;
   for (let n = 0; n < 5; n++) {
     for (const listener of open) listener.heardAtMs.length = 0;
-    const order = { kind: 'drain', scope: { service: nameOf(n), pool: 'c' }, reason: 'events', owner: 'bench', ttl: '1h' };
+    const order = { kind: 'drain', scope: { service: nameOf(n), pool: 'c' }, reason: 'measured by the bench', owner: 'bench', ttl: '1h' };
     const startedAtMs = performance.now();
     await ask(port, `/v1/overrides/events-${n}`, 'PUT', order);
     await delay(2000);
