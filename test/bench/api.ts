@@ -21,6 +21,7 @@ const SERVICES = 50;
 const REGIONS = ['a', 'b', 'c'] as const;
 const TOKEN = 'bench-token-of-no-value-0123456789';
 const START_MS = 60_000;
+const REFUSED_CHARS = 600;
 
 interface Reply {
   status: number;
@@ -151,12 +152,15 @@ interface Paced {
   tookMs: readonly number[];
   bytes: number;
   statuses: ReadonlyMap<number, number>;
+  /** The first answer that was not fine. */
+  refused: string | null;
 }
 
 const paced = async (port: number, path: string, ms: number): Promise<Paced> => {
   const tookMs: number[] = [];
   const statuses = new Map<number, number>();
   let bytes = 0;
+  let refused: string | null = null;
   const startedAtMs = performance.now();
   const asked: Promise<void>[] = [];
   for (let n = 0; n < (PER_S * ms) / 1000; n++) {
@@ -169,13 +173,14 @@ const paced = async (port: number, path: string, ms: number): Promise<Paced> => 
           tookMs.push(performance.now() - dueAtMs);
           bytes = Math.max(bytes, body.length);
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
+          if (status !== 200) refused ??= `${path} was answered ${status}: ${body.slice(0, REFUSED_CHARS)}`;
         },
         () => void statuses.set(0, (statuses.get(0) ?? 0) + 1),
       ),
     );
   }
   await Promise.all(asked);
-  return { tookMs, bytes, statuses };
+  return { tookMs, bytes, statuses, refused };
 };
 
 /** CPU of a process so far, ms; the kernel counts in hundredths of a second. */
@@ -223,7 +228,7 @@ const measureAnswers = async (
   replica: ReplicaProcess,
   turns: number,
   turnMs: number,
-): Promise<{ rows: ReturnType<typeof rowOf>[]; met: boolean }> => {
+): Promise<{ rows: ReturnType<typeof rowOf>[]; notes: readonly string[]; met: boolean }> => {
   await using floors = await startFloors();
   const sizes = new Map<string, number>();
   for (const path of PATHS) sizes.set(path, (await ask(port, path)).body.length);
@@ -242,7 +247,12 @@ const measureAnswers = async (
       side.cpuMs += side.cpu() - before;
     }
   const rows = sides.map(({ what, turns, cpuMs }) => rowOf(what, turns, cpuMs));
-  return { rows, met: rows.filter(({ what }) => what.startsWith('/')).every(({ p99Ms, notOk }) => p99Ms <= GOAL_P99_MS && notOk === 0) };
+  const notes = sides.flatMap(({ turns }) => turns.find(({ refused }) => refused !== null)?.refused ?? []);
+  return {
+    rows,
+    notes,
+    met: rows.filter(({ what }) => what.startsWith('/')).every(({ p99Ms, notOk }) => p99Ms <= GOAL_P99_MS && notOk === 0),
+  };
 };
 
 // ---- orders ----
@@ -389,6 +399,7 @@ export const benchApi = async ({ quick, trials }: BenchOptions): Promise<Bench> 
       tables: [orders.rows, ...(events.rows.length === 0 ? [] : [events.rows])],
       notes: [
         `${PER_S} requests/s to one replica of three that probe ${SERVICES * REGIONS.length} targets at two endpoints each; it used ${cpu.toFixed(0)} % of a CPU meanwhile`,
+        ...answers.notes,
         ...(events.note === '' ? [] : [events.note]),
       ],
     };
