@@ -24,7 +24,7 @@ import { healthFacts } from './serve/health-facts.ts';
 import { hearing, measureState } from './serve/hearing.ts';
 import type { Part } from './serve/part.ts';
 import { openRecorder, openShadow } from './serve/recording.ts';
-import { createSeen } from './serve/seen.ts';
+import { createSeen, lately } from './serve/seen.ts';
 import { createSelfWatch } from './serve/selfcheck.ts';
 import { measuredStore } from './store/measured.ts';
 
@@ -93,7 +93,7 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
       ready: () => (stopped === null ? { ok: true, why: 'configured and listening' } : { ok: false, why: 'stopping' }),
       cluster: seen.cluster,
       clusterNowMs: seen.nowMs,
-      health: () => healthFacts(part, { desk, recorder, loopDelayMs }),
+      health: lately(context.ports.clock, () => healthFacts(part, { desk, recorder, loopDelayMs })),
     },
   });
   measureState(part);

@@ -55,12 +55,21 @@ export interface Seen {
 }
 
 /** Two hundred askers a second cost as much as ten: a cluster of thousands of targets makes a large document. */
-const STATUS_MS = 100;
+const LATELY_MS = 100;
+
+/** What `make` made, at most 100 ms ago. */
+export const lately = <T>(clock: Ports['clock'], make: () => T): (() => T) => {
+  let made: { atMs: number; value: T } | null = null;
+  return () => {
+    const nowMs = clock.monoMs();
+    if (made === null || nowMs - made.atMs >= LATELY_MS) made = { atMs: nowMs, value: make() };
+    return made.value;
+  };
+};
 
 export const createSeen = ({ ports: { clock }, region, replica: name, boot }: SeenOptions): Seen => {
   let sources: Sources | null = null;
   let answeredAtMs = Number.NEGATIVE_INFINITY;
-  let told: { atMs: number; status: StatusDocument | null } | null = null;
 
   const sight = (): Sight | null => sources?.replica.coordinator.lastSight() ?? null;
   const answeredAgoMs = (): number => clock.monoMs() - answeredAtMs;
@@ -108,11 +117,7 @@ export const createSeen = ({ ports: { clock }, region, replica: name, boot }: Se
     firstFaultAgeMs: (key) => sources?.replica.vantage.firstFaultAgeMs(key) ?? null,
     isCoordinator: () => sources?.replica.coordinator.role().role === 'coordinator',
     paths: () => sources?.replica.paths() ?? null,
-    status() {
-      const nowMs = clock.monoMs();
-      if (told === null || nowMs - told.atMs >= STATUS_MS) told = { atMs: nowMs, status: viewed(statusNow) };
-      return told.status;
-    },
+    status: lately(clock, () => viewed(statusNow)),
     tallies: () => viewed(talliesNow) ?? [],
     fleet: () => viewed(fleetNow),
     snapshot: () => viewed(snapshotNow),

@@ -206,6 +206,9 @@ const startFloors = async (): Promise<{ http: number; fastify: number; cpuMs: ()
 
 const median = (values: readonly number[]): number => quantile(values, 0.5);
 
+/** A replica that cannot decide says so by a 503: on a busy machine that is an answer like any other, and a note tells of it. */
+const isAnswer = (what: string, status: number): boolean => status === 200 || (status === 503 && what === '/api/health/detail');
+
 const rowOf = (what: string, turns: readonly Paced[], cpuMs: number) => ({
   what,
   requests: turns.reduce((sum, { tookMs }) => sum + tookMs.length, 0),
@@ -215,7 +218,7 @@ const rowOf = (what: string, turns: readonly Paced[], cpuMs: number) => ({
   maxMs: Math.max(...turns.flatMap(({ tookMs }) => tookMs)),
   cpuMsEach: cpuMs / turns.reduce((sum, { tookMs }) => sum + tookMs.length, 0),
   notOk: turns.reduce(
-    (sum, { statuses }) => sum + [...statuses].filter(([status]) => status !== 200).reduce((n, [, count]) => n + count, 0),
+    (sum, { statuses }) => sum + [...statuses].filter(([status]) => !isAnswer(what, status)).reduce((n, [, count]) => n + count, 0),
     0,
   ),
 });
@@ -391,7 +394,7 @@ export const benchApi = async ({ quick, trials }: BenchOptions): Promise<Bench> 
     const answers = await measureAnswers(port, replica, quick ? 2 : 8, quick ? 1500 : 3000);
     const cpu = (100_000 * (replica.cpuS() - cpuBefore)) / (performance.now() - startedAtMs);
     const orders = await measureOrders(port, trials ?? (quick ? 10 : 50));
-    const events = await measureEvents(port, replica, quick ? 50 : CLIENTS);
+    const events = await measureEvents(port, replica, CLIENTS);
     return {
       goals: { answerP99Ms: GOAL_P99_MS, decisionP99Ms: GOAL_DECISION_P99_MS, clients: CLIENTS },
       met: answers.met && orders.met && events.met,
