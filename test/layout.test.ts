@@ -93,6 +93,7 @@ const PURE_FILES = [
   'src/dns/address.ts',
   'src/doctor/check.ts',
   'src/doctor/index.ts',
+  'src/doctor/told.ts',
   'src/doctor/tools.ts',
   'src/paging/alone.ts',
   'src/paging/belief.ts',

@@ -108,8 +108,8 @@ const readStrays = async (store: Pick<Store, 'get'>, { heads, anchors }: Ends, s
 const isLater = (key: string, before: Ends, now: Ends): boolean =>
   CHAINS.some((chain) => key > KEY_OF[chain](before.heads[chain]?.n ?? 0) && key <= KEY_OF[chain](now.heads[chain]?.n ?? 0));
 
-async function* configLines(store: Pick<Store, 'get'>, newest: number, signal?: AbortSignal): AsyncGenerator<AuditLine> {
-  for (let from = 1; from <= newest; from += BLOCK) {
+async function* configLines(store: Pick<Store, 'get'>, oldest: number, newest: number, signal?: AbortSignal): AsyncGenerator<AuditLine> {
+  for (let from = Math.max(1, oldest); from <= newest; from += BLOCK) {
     const keys = Array.from({ length: Math.min(BLOCK, newest - from + 1) }, (_, i) => configAuditKey(from + i));
     for (const { key, value } of (await store.get({ keys }, signal)).kvs)
       yield { kind: 'config', key, hash: configRecordHash(value as ConfigAudit), record: value as ConfigAudit };
@@ -169,7 +169,7 @@ export async function* readAuditLines(
   const ends = await readEnds(store, signal);
   yield { kind: 'export', format: FORMAT, cluster: ends.cluster, atMs: nowMs, sinceMs };
   for (const key of strays) if (!isLater(key, before, ends)) yield { kind: 'stray', key };
-  yield* configLines(store, ends.configVersion, signal);
+  yield* configLines(store, 1, ends.configVersion, signal);
   for (const chain of CHAINS) yield* chainLines(store, chain, ends, sinceMs, signal);
   const after = await readEnds(store, signal);
   if (CHAINS.some((chain) => (after.anchors[chain]?.n ?? 0) !== (before.anchors[chain]?.n ?? 0))) throw new AuditMoved();
@@ -179,3 +179,44 @@ export async function* readAuditLines(
 export class AuditMoved extends Error {
   override readonly name = 'AuditMoved';
 }
+
+/** The newest `count` records of a chain. The one before them stands in for the place where the chain was cut. */
+async function* newestOf(
+  store: Pick<Store, 'get'>,
+  chain: Chain,
+  { heads, anchors }: Ends,
+  count: number,
+  signal?: AbortSignal,
+): AsyncGenerator<AuditLine> {
+  const [head, anchor] = [heads[chain], anchors[chain]];
+  if (head === null) return;
+  yield { kind: 'head', chain, ...head };
+  const oldest = (anchor?.n ?? 0) + 1;
+  const from = Math.max(oldest, head.n - count);
+  let isBefore = from > oldest;
+  if (!isBefore && anchor !== null) yield { kind: 'anchor', chain, ...anchor };
+  for await (const kvs of readBlocks(store, chain, from, head.n, signal))
+    for (const kv of kvs) {
+      if (isBefore) yield { kind: 'anchor', chain, n: numberIn(kv.value, chain), hash: hashOf(chain, kv.value), count: 0, cutAtMs: 0 };
+      else yield lineOf(chain, kv);
+      isBefore = false;
+    }
+}
+
+/**
+ * The newest records of both chains and of the configurations, to be verified: a quick look, which finds nothing that is older. Throws what the store throws.
+ * `moved`: old records were removed meanwhile, so that what is missing in them means nothing.
+ */
+export const newestLines = async (
+  store: Pick<Store, 'get'>,
+  count: number,
+  signal?: AbortSignal,
+): Promise<{ lines: readonly AuditLine[]; end: 'whole' | 'moved' }> => {
+  const ends = await readEnds(store, signal);
+  const lines: AuditLine[] = [];
+  for await (const line of configLines(store, ends.configVersion - count + 1, ends.configVersion, signal)) lines.push(line);
+  for (const chain of CHAINS) for await (const line of newestOf(store, chain, ends, count, signal)) lines.push(line);
+  const after = await readEnds(store, signal);
+  const hasMoved = CHAINS.some((chain) => (after.anchors[chain]?.n ?? 0) !== (ends.anchors[chain]?.n ?? 0));
+  return { lines, end: hasMoved ? 'moved' : 'whole' };
+};

@@ -17,6 +17,8 @@ export interface HeardReplica {
 
 /** What the store holds, and who was heard in it while we listened for some seconds. */
 export interface World {
+  /** `replica`: as the running one tells it, and it does not tell `routing` and `pages`. */
+  from: 'store' | 'replica';
   cluster: ClusterConfig;
   routing: Routing | null;
   overrides: Overrides | null;
@@ -115,8 +117,9 @@ export interface SecretFile {
 }
 
 export interface AuditLook {
-  /** Decisions whose record was read, newest first. */
-  read: number;
+  /** Records that were read: the newest of each chain. */
+  decisions: number;
+  entries: number;
   /** What does not fit. */
   broken: readonly string[];
 }

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { append } from '../../src/audit/append.ts';
 import { type AuditLine, decisionHash } from '../../src/audit/lines.ts';
-import { AuditMoved, readAuditLines, readBlocks, strayPrefixes } from '../../src/audit/read.ts';
+import { AuditMoved, newestLines, readAuditLines, readBlocks, strayPrefixes } from '../../src/audit/read.ts';
 import { verifyChain } from '../../src/audit/verify.ts';
 import { anchorKey, auditKey, journalKey, KEYS } from '../../src/coordinate/keys.ts';
 import type { Audit } from '../../src/model.ts';
@@ -137,4 +137,27 @@ test('old records that go while it is read: begin again', async () => {
   };
   await expect(all(readAuditLines(cutting, { nowMs: 1, sinceMs: null }))).rejects.toBeInstanceOf(AuditMoved);
   expect(journalKey(1)).toBe('journal/0000000001');
+});
+
+test('the newest part alone is verified as the whole is, and says nothing of what is older', async () => {
+  const before = decisionsOf(250);
+  await put([...before, ...decisionsOf(120, 7_654_321, decisionHash(before.at(-1)!))]);
+  for (const nonce of ['n1', 'n2', 'n3']) await entry(nonce);
+  const newest = async (count: number) => {
+    const { lines: read, end } = await newestLines(store, count);
+    expect(end).toBe('whole');
+    return verifyChain(read);
+  };
+  const forge = async (v: number): Promise<void> => {
+    const [kv] = (await store.get({ keys: [auditKey(v)] })).kvs;
+    await store.txn({ if: [], then: [{ put: auditKey(v), value: { ...(kv?.value as Audit), because: 'forged' } }] });
+  };
+  expect(await newest(50)).toMatchObject({ ok: true, chains: { decisions: { count: 50 }, journal: { count: 3 } } });
+  expect(await newest(1)).toMatchObject({ ok: true, chains: { decisions: { count: 1 }, journal: { count: 1 } } });
+  // More than there are, and a part that begins in the gap.
+  expect(await newest(10_000_000)).toMatchObject({ ok: true, chains: { decisions: { count: 370 } } });
+  expect(await newest(5_000)).toMatchObject({ ok: true, chains: { decisions: { count: 119 } } });
+  await forge(7_654_350);
+  expect(await newest(50)).toMatchObject({ ok: true });
+  expect(await newest(100)).toMatchObject({ ok: false, findings: [{ chain: 'decisions', n: 7_654_350, what: 'changed' }] });
 });

@@ -1,17 +1,19 @@
 // `doctor` with its real instruments: the wire of the builtin server, a store in memory, sockets and files of this machine. Nothing is changed by it.
 
 import { once } from 'node:events';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { lineOf } from '../../src/auth/token-file.ts';
 import { type Checked, type DoctorOptions, doctor } from '../../src/command/doctor.ts';
 import { beatKey, KEYS, voteKey } from '../../src/coordinate/keys.ts';
 import { blankRouting } from '../../src/decide/snapshot.ts';
 import { Fault } from '../../src/errors.ts';
 import type { ClusterConfig } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
+import { serveStore } from '../../src/store/serve.ts';
 import type { Store } from '../../src/store/store.ts';
 import { listening } from './fixture.ts';
 import { type Hands, openHands, WEB } from './hand.fixture.ts';
@@ -90,6 +92,10 @@ const run = async (
   }
 };
 
+const locked = async (): Promise<never> => {
+  throw new Fault('ERR_STORE_LOCKED', 'locked');
+};
+
 test('where replicas speak and providers can be read it says so, finds versions and clocks that differ, and exits 3 for what fails', async () => {
   await using hands = await openHands();
   const cluster = await configure(hands);
@@ -98,7 +104,7 @@ test('where replicas speak and providers can be read it says so, finds versions 
   const { exit, of, findings } = await run(hands, { speaking: ['eu-west', 'us-east', 'ap-south'], aheadMs: { 'ap-south': 20_000 } });
   expect(exit).toBe(3);
   expect(of('store')).toMatchObject([{ state: 'ok' }]);
-  expect(of('grants')).toMatchObject([{ state: 'ok', says: expect.stringMatching(/all of 1\d kinds/) }]);
+  expect(of('grants')).toMatchObject([{ state: 'ok', says: expect.stringMatching(/all of 2\d kinds/) }]);
   expect(of('votes')).toMatchObject([{ state: 'ok', says: 'all 3 voting regions speak' }]);
   expect(of('versions')).toMatchObject([{ state: 'warn', says: '1.0.0 at ap-south/a, eu-west/a; 1.1.0 at us-east/a' }]);
   expect(of('clocks')[0]).toMatchObject({ state: 'warn', says: expect.stringMatching(/differ by (19|20)(\.\d+)? s at least/) });
@@ -148,11 +154,8 @@ test('a store that a running replica holds is no failure: that replica is asked,
   const { port } = replica.address() as AddressInfo;
   await using hands = await openHands((text) => text.replace('127.0.0.1:7700', `127.0.0.1:${port}`));
   writeFileSync(join(hands.folder, 'operator.token'), 'the-token-of-an-operator\n', { mode: 0o600 });
-  const open = async (): Promise<never> => {
-    throw new Fault('ERR_STORE_LOCKED', 'locked');
-  };
   try {
-    const { exit, of, findings } = await run(hands, { open });
+    const { exit, of, findings } = await run(hands, { open: locked });
     expect(of('replica')).toMatchObject([{ state: 'fail', says: 'coordinator:renewedAgo: nobody coordinates' }]);
     expect(of('store')).toMatchObject([{ state: 'skip', says: expect.stringContaining('a running replica serves this store file') }]);
     expect(findings.filter(({ state }) => state === 'fail').map(({ id }) => id)).toEqual(['replica']);
@@ -160,6 +163,52 @@ test('a store that a running replica holds is no failure: that replica is asked,
   } finally {
     replica.close();
   }
+});
+
+test('a store that a running replica lends is read where it is lent', async () => {
+  await using hands = await openHands();
+  const served = await serveStore({ store: hands.store, host: '127.0.0.1', port: 0, token: 'the-token-of-the-store', ports });
+  try {
+    writeFileSync(join(hands.folder, 'store.token'), 'the-token-of-the-store\n', { mode: 0o600 });
+    const text = readFileSync(hands.config, 'utf8');
+    const lent = `serve: { listen: 127.0.0.1:${served.port}, tokenFile: ./store.token }`;
+    writeFileSync(hands.config, text.replace('file: ./store.sqlite', `file: ./store.sqlite\n  ${lent}`));
+    await configure(hands);
+    const { of } = await run(hands, { speaking: ['eu-west', 'us-east', 'ap-south'], open: locked });
+    expect(of('store')).toMatchObject([{ state: 'ok' }]);
+    expect(of('votes')).toMatchObject([{ state: 'ok', says: 'all 3 voting regions speak' }]);
+    expect(of('credentials')).toMatchObject([{ state: 'ok' }]);
+  } finally {
+    await served.close();
+  }
+});
+
+test('tokens that end soon are found in the file that the service reads, and a file that it would not take', async () => {
+  await using hands = await openHands((text) =>
+    text.replace('tokenFile: ./operator.token', 'tokenFile: ./operator.token\n  auth: { tokensFile: ./tokens }'),
+  );
+  await configure(hands);
+  const entry = (name: string, days: number | null) =>
+    lineOf({
+      name,
+      hash: name.padEnd(64, '0'),
+      role: 'operator',
+      services: null,
+      expiresAtMs: days === null ? null : Math.floor(Date.now() / 1000) * 1000 + days * 86_400_000 + 3_600_000,
+    });
+  const file = join(hands.folder, 'tokens');
+  writeFileSync(file, `# people\n${entry('aa', 5)}${entry('bb', -3)}${entry('cc', 300)}${entry('dd', null)}`, { mode: 0o600 });
+  const soon = await run(hands, { options: { security: true } });
+  expect(soon.of('sec-expiry').map(({ state, says }) => `${state} ${says.replaceAll(hands.folder, '')}`)).toEqual([
+    'warn token aa of api.auth.tokensFile (/tokens) ends in 5 days',
+    'fail token bb of api.auth.tokensFile (/tokens) has ended',
+  ]);
+  writeFileSync(file, `${entry('aa', 5)}tg_${'0'.repeat(48)}\n`, { mode: 0o600 });
+  const broken = await run(hands, { options: { security: true } });
+  expect(broken.of('sec-expiry')).toMatchObject([
+    { state: 'warn', says: expect.stringMatching(/tokensFile \(.*tokens:2\): found something/) },
+  ]);
+  expect(broken.text).not.toContain('tg_0');
 });
 
 test('a store out of reach fails once; what needs it is skipped', async () => {
@@ -195,7 +244,7 @@ test('--security looks at files, certificates and doors; text has a line per fin
     expect.stringMatching(/^fail providers\.dns\.tokenFile .*mode 644/),
   ]);
   expect(of('sec-api')[0]).toMatchObject({ state: 'fail' });
-  expect(of('sec-audit')[0]).toMatchObject({ state: 'fail', says: 'decision 2 is not what the record after it saw' });
+  expect(of('sec-audit')[0]).toMatchObject({ state: 'fail', says: 'audit/0000000002 is not what the head names' });
   expect(of('sec-votes')[0]).toMatchObject({ state: 'warn', says: expect.stringContaining('not signed') });
   expect(exit).toBe(3);
   const { text } = await run(hands, { options: { security: true, json: false } });

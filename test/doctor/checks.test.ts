@@ -33,6 +33,12 @@ const order = (given: Partial<Override>): Partial<Tools> =>
     },
   });
 const at = (outcome: Parameters<typeof applied>[0]) => inWorld({ applied: new Map([[`local/${WEB}`, applied(outcome)]]) });
+/** `drill-fresh` is configured, and traffic was proved to move some days ago. */
+const fresh = (maxAgeDays: number, daysAgo: number) =>
+  inWorld({
+    cluster: { ...cluster, policy: { ...cluster.policy, safety: { 'drill-fresh': { maxAgeDays } } } },
+    routing: routingOf(NOW_MS - daysAgo * DAY_MS),
+  });
 const page: Page = {
   id: 'p',
   dedupKey: 'p',
@@ -149,6 +155,10 @@ const TROUBLES: readonly (readonly [id: string, state: State, spoiled: Partial<T
   ['drills', 'warn', inWorld({ routing: routingOf() }), /never/],
   ['drills', 'warn', inWorld({ routing: routingOf(NOW_MS - 85 * DAY_MS) }), /stale in 5 days/],
   ['drills', 'warn', inWorld({ routing: routingOf(NOW_MS - 200 * DAY_MS) }), /200 days ago$/],
+  ['drills', 'warn', fresh(30, 25), /25 days ago; stale in 5 days/],
+  ['drills', 'ok', fresh(400, 200), /within 393 days/],
+  ['drills', 'skip', inWorld({ from: 'replica', routing: null }), /does not tell when/],
+  ['pages', 'skip', inWorld({ from: 'replica' }), /does not tell its pages/],
   ['pages', 'fail', inWorld({ pages: [page] }), /600 s: eu-west down/],
   ['paging-sinks', 'fail', { sinks: async () => [{ name: 'pager', because: 'ECONNREFUSED' }] }, /pager: ECONNREFUSED/],
   ['paging-sinks', 'warn', { config: { ...config, paging: { webhooks: [] } } }, /no channel but the log/],
@@ -206,7 +216,12 @@ const TROUBLES: readonly (readonly [id: string, state: State, spoiled: Partial<T
     { config: { ...config, api: { ...config.api, host: '0.0.0.0' } } },
     /listens on 0\.0\.0\.0 and takes tokens in the clear/,
   ],
-  ['sec-audit', 'fail', { audit: async () => ({ read: 9, broken: ['decision 7 is not what the record after it saw'] }) }, /decision 7/],
+  [
+    'sec-audit',
+    'fail',
+    { audit: async () => ({ decisions: 9, entries: 4, broken: ['decision 7 is not what the record after it saw'] }) },
+    /decision 7/,
+  ],
 ];
 
 describe('an installation in which all is well', () => {

@@ -75,6 +75,7 @@ export const routingOf = (provenAtMs?: number): NonNullable<World['routing']> =>
 });
 
 export const world = (given: Partial<World> = {}): World => ({
+  from: 'store',
   cluster,
   routing: routingOf(NOW_MS - DAY_MS),
   overrides: null,
@@ -113,6 +114,6 @@ export const toolsOf = (spoiled: Partial<Tools> = {}): Tools => ({
   secretFiles: async () => [{ key: 'api.tokenFile', path: '/etc/t', mode: 0o600, folderMode: 0o755 }],
   webhookSecrets: async () => [{ name: 'pager', bytes: 32 }],
   publicKey: async () => KEY,
-  audit: async () => ({ read: 9, broken: [] }),
+  audit: async () => ({ decisions: 9, entries: 4, broken: [] }),
   ...spoiled,
 });

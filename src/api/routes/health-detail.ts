@@ -1,6 +1,6 @@
 // What this replica depends on and how that stands, in the shape that platforms expect. 503 for `fail` on this path alone: readiness never depends on it.
 import { isoTime } from '../../ports.ts';
-import { healthDetail } from '../health-detail.ts';
+import { type HealthFacts, type HealthState, healthDetail } from '../health-detail.ts';
 import type { ApiRoute, RouteOptions } from '../route.ts';
 
 const measurement = {
@@ -30,6 +30,23 @@ const detail = {
   },
 } as const;
 
+interface Told {
+  status: HealthState;
+  text: Buffer;
+}
+
+/** The same facts are judged and turned into bytes once. */
+const answers = new WeakMap<HealthFacts, Told>();
+
+const answerOf = (facts: HealthFacts): Told => {
+  const known = answers.get(facts);
+  if (known !== undefined) return known;
+  const detail = healthDetail(facts, isoTime);
+  const told = { status: detail.status, text: Buffer.from(JSON.stringify(detail)) };
+  answers.set(facts, told);
+  return told;
+};
+
 export const healthDetailRoutes = ({ view }: Pick<RouteOptions, 'view'>): readonly ApiRoute[] => [
   {
     method: 'GET',
@@ -44,8 +61,11 @@ export const healthDetailRoutes = ({ view }: Pick<RouteOptions, 'view'>): readon
       response: { 200: { description: 'pass or warn', ...detail }, 503: { description: 'fail', ...detail } },
     },
     async handler(_request, reply) {
-      const told = healthDetail(view.health(), isoTime);
-      return reply.code(told.status === 'fail' ? 503 : 200).send(told);
+      const { status, text } = answerOf(view.health());
+      return reply
+        .code(status === 'fail' ? 503 : 200)
+        .type('application/json; charset=utf-8')
+        .send(text);
     },
   },
 ];

@@ -3,11 +3,11 @@ import { json, ref } from '../openapi.ts';
 import { type ApiRoute, configured, type RouteOptions } from '../route.ts';
 import type { StatusDocument } from '../status.ts';
 
-/** The same document is turned into text once: of a large cluster it is hundreds of kilobytes. */
-const texts = new WeakMap<StatusDocument, string>();
+/** The same document is turned into bytes once: of a large cluster it is hundreds of kilobytes, and encoding them costs more than all the rest of an answer. */
+const texts = new WeakMap<StatusDocument, Buffer>();
 
-const textOf = (document: StatusDocument): string => {
-  const text = texts.get(document) ?? JSON.stringify(document);
+const textOf = (document: StatusDocument): Buffer => {
+  const text = texts.get(document) ?? Buffer.from(JSON.stringify(document));
   texts.set(document, text);
   return text;
 };

@@ -171,7 +171,7 @@ export const securityChecks: readonly Row[] = [
   }),
   row({
     id: 'sec-audit',
-    question: 'Does the chain of decisions hold?',
+    question: 'Do the chains of decisions and of the journal hold, and do they agree?',
     security: true,
     todo: 'tidegate audit verify',
     look: (tools) => tools.audit(),
@@ -179,6 +179,7 @@ export const securityChecks: readonly Row[] = [
       broken.map((text) =>
         fail(text, 'somebody changed what was decided, or a store was put together from two: keep a copy, then tidegate audit verify'),
       ),
-    ok: ({ read }) => `the last ${plural(read, 'decision')} fit together; tidegate audit verify looks at all`,
+    ok: ({ decisions, entries }) =>
+      `the last ${plural(decisions, 'decision')} and ${plural(entries, 'entry', 'entries')} of the journal fit together; tidegate audit verify looks at all`,
   }),
 ];

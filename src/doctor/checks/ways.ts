@@ -1,14 +1,15 @@
 // The ways out: credentials, quotas, times to live, what was last proven, and the pages that nobody has been told of. Pure.
 import { list, plural, say } from '../../config/words.ts';
 import { pathsOf } from '../../model.ts';
-import { type Finding, fail, type Row, row, warn } from '../check.ts';
+import { type Finding, fail, NotLooked, type Row, row, warn } from '../check.ts';
 import type { World } from '../tools.ts';
 
 const DAY_MS = 86_400_000;
 /** A path that neither a write nor a canary has proven for so long may have died unseen. */
 const PROVEN_MS = 30 * DAY_MS;
-const DRILL_MS = 90 * DAY_MS;
-const DRILL_SOON_MS = 83 * DAY_MS;
+/** Where the cluster has no limit of its own: as `drill-fresh` has it. */
+const DRILL_DAYS = 90;
+const DRILL_SOON_MS = 7 * DAY_MS;
 const PAGE_MS = 300_000;
 
 const days = (ms: number): string => plural(Math.floor(ms / DAY_MS), 'day');
@@ -41,6 +42,18 @@ const pathFindings = (world: World, canaries: readonly string[], nowMs: number):
           : [warn(`${where}: last proven ${days(ageMs)} ago, by a write`, 'configure a canary for that provider, or run a drill')];
       }),
     );
+
+/** How long it counts that traffic moved. */
+const freshMsOf = ({ policy }: World['cluster']): number => {
+  const days = policy.safety['drill-fresh']?.maxAgeDays;
+  return (typeof days === 'number' ? days : DRILL_DAYS) * DAY_MS;
+};
+
+/** The world, where it was read from the store. */
+const told = (world: World, what: string): World => {
+  if (world.from === 'replica') throw new NotLooked(`the store is read by its replica alone, which does not tell ${what}: see \`replica\``);
+  return world;
+};
 
 export const wayChecks: readonly Row[] = [
   row({
@@ -119,7 +132,7 @@ export const wayChecks: readonly Row[] = [
     id: 'drills',
     question: 'When did a drill or an outage last prove that traffic moves?',
     todo: 'order a drill',
-    look: (tools) => tools.world(),
+    look: async (tools) => told(await tools.world(), 'when traffic was proved to move'),
     judge: ({ cluster, routing }, { nowMs }) =>
       cluster.services
         .filter(({ mode }) => mode === 'auto')
@@ -128,17 +141,18 @@ export const wayChecks: readonly Row[] = [
           const todo = 'drain one region of it as a drill in a quiet hour';
           if (provenAtMs === undefined) return [warn(`${name}: never`, todo)];
           const ageMs = nowMs - provenAtMs;
-          if (ageMs <= DRILL_SOON_MS) return [];
-          return [warn(`${name}: ${days(ageMs)} ago${ageMs > DRILL_MS ? '' : `; stale in ${days(DRILL_MS - ageMs)}`}`, todo)];
+          const leftMs = freshMsOf(cluster) - ageMs;
+          if (leftMs >= DRILL_SOON_MS) return [];
+          return [warn(`${name}: ${days(ageMs)} ago${leftMs < 0 ? '' : `; stale in ${days(leftMs)}`}`, todo)];
         }),
     ok: ({ cluster }) =>
-      `within ${days(DRILL_SOON_MS)} for every service in auto (${cluster.services.filter(({ mode }) => mode === 'auto').length})`,
+      `within ${days(freshMsOf(cluster) - DRILL_SOON_MS)} for every service in auto (${cluster.services.filter(({ mode }) => mode === 'auto').length})`,
   }),
   row({
     id: 'pages',
     question: 'Are there pages that nobody was told of?',
     todo: 'see the log of the coordinator for page.failed',
-    look: (tools) => tools.world(),
+    look: async (tools) => told(await tools.world(), 'its pages'),
     judge: ({ pages }, { nowMs }) =>
       pages
         .filter(({ delivered, atMs }) => !delivered.includes('*') && nowMs - atMs > PAGE_MS)

@@ -1,0 +1,86 @@
+// Opens the API of a replica and everything that it looks at or writes through: who asks, refusals for the journal, orders, reports, records, the audit.
+import { createAuditReader } from '../audit/reader.ts';
+import { createRefusalJournal } from '../audit/refusals.ts';
+import { openAccess } from '../auth/open.ts';
+import type { ReplicaConfig } from '../config/schema.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Ends, Looking, ServeContext } from '../open.ts';
+import type { Store } from '../store/store.ts';
+import type { EventHub } from './events.ts';
+import type { Forecaster } from './forecaster.ts';
+import { createOverrideWriter } from './overrides.ts';
+import { createRecordReader } from './record-reader.ts';
+import { createReportWriter } from './reports.ts';
+import type { ApiView, RouteOptions } from './route.ts';
+import { createApi } from './server.ts';
+
+export interface OpenApiOptions {
+  config: Pick<ReplicaConfig, 'api' | 'region' | 'replica'>;
+  context: ServeContext;
+  metrics: Metrics;
+  store: Store;
+  resolve: Looking['resolve'];
+  view: ApiView;
+  snapshot: RouteOptions['snapshot'];
+  events: EventHub;
+  whatIf: Forecaster;
+  ends: Ends;
+}
+
+export interface OpenedApi {
+  readonly port: number;
+  /** Looks at the files of tokens and certificates now. Out: sentences about what is wrong with them. */
+  reload(): readonly string[];
+}
+
+/** An order in doubt is answered within this. */
+const GRACE_MS = 3300;
+
+/** Listens. Throws Fault ERR_LISTEN or ERR_SECRET; what was opened by then is in `ends`. */
+export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
+  const { config, context, metrics, store, view, whatIf, ends } = options;
+  const { ports, log, version } = context;
+  const { api, region, replica } = config;
+  const { clusterNowMs } = view;
+  const refusals = createRefusalJournal({ store, ports, log, region, replica, nowMs: clusterNowMs });
+  ends.working.push(() => refusals.stop());
+  const access = openAccess({
+    api,
+    ports,
+    log,
+    resolve: options.resolve,
+    clusterName: () => view.cluster()?.name ?? null,
+    onRefused: (calls) => refusals.refused([calls]),
+    onRefusedOnce: metrics.authRefused,
+  });
+  ends.open.push(() => access.close());
+  const server = await createApi({
+    ports,
+    log,
+    metrics,
+    host: api.host,
+    port: api.port,
+    ...(api.tls === undefined ? {} : { tls: api.tls }),
+    ...(api.limits === undefined ? {} : { limits: api.limits }),
+    access,
+    version,
+    view,
+    snapshot: options.snapshot,
+    submit: createOverrideWriter({ store, ports, clusterNowMs }),
+    reports: createReportWriter({ store, ports, clusterNowMs }),
+    records: createRecordReader({ store, ports }),
+    audit: createAuditReader({ store, ports }),
+    events: options.events,
+    whatIf,
+    forecast: whatIf.atOnce,
+  });
+  ends.working.push(() => server.close(GRACE_MS));
+  return {
+    port: server.port,
+    reload() {
+      const unread = access.reload();
+      server.lookAtCertificate();
+      return unread;
+    },
+  };
+};
