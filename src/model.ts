@@ -584,6 +584,8 @@ export interface Refusal {
   againAtMs: number | null;
   /** What would have let it pass. */
   counterfactual: string;
+  /** Id of the order that it stands in the way of; null: of a return, or of an order's end. Absent: of a drain by health, and from older records. */
+  order?: string | null;
 }
 
 /** `audit/<v>`: what a decision rested on. */

@@ -245,8 +245,8 @@ const bookingOf = (
 
 /** Rules in the way of orders and returns, as they stand now. */
 const refusedIn = (bench: Bench): readonly Refusal[] =>
-  Object.entries(bench.unmet).flatMap(([pool, { why }]) =>
-    typeof why === 'string' ? [] : [{ service: bench.service.name, pool, ...why }],
+  Object.entries(bench.unmet).flatMap(([pool, { order, why }]) =>
+    typeof why === 'string' ? [] : [{ service: bench.service.name, pool, ...why, order: order?.id ?? null }],
   );
 
 /**
