@@ -142,16 +142,20 @@ const isSamePin = (a: Pinned, b: Pinned): boolean =>
   [...new Set([...Object.keys(a.weights), ...Object.keys(b.weights)])].every((pool) => (a.weights[pool] ?? 0) === (b.weights[pool] ?? 0));
 
 const withPin = (bench: Bench, { active, ask, nowMs }: Ordering): Bench => {
-  const order = pinsOn(active, bench.service)[0];
-  const wanted = order === undefined ? null : pinOf(order);
-  if (order === undefined || wanted === null) return bench.pin === null ? bench : unpinned(bench, ask, nowMs);
+  const pins = pinsOn(active, bench.service);
+  const order = pins[0];
+  if (order === undefined) return bench.pin === null ? bench : unpinned(bench, ask, nowMs);
+  const wanted = pinOf(order);
   if (bench.pin !== null && isSamePin(bench.pin, wanted)) return bench;
   if (bench.still === 'frozen') return unmetBy(bench, SERVICE, { order, why: 'frozen' });
   const done = eachSeat({ ...bench, pin: wanted }, ({ memory, tally, config }) =>
     (wanted.weights[config.name] ?? 0) > 0 && tally.verdict === 'up' && memory.state === 'returning' ? offRamp(memory, nowMs) : memory,
   );
   const refusal = ask(done, 'order', order.breakGlass === true);
-  return refusal === null ? done : unmetBy(bench, SERVICE, { order, why: refusal });
+  if (refusal === null) return done;
+  // The pin that is followed until then goes on only as long as it stands itself.
+  const isOver = bench.pin !== null && !pins.some(({ id }) => id === bench.pin?.id);
+  return unmetBy(isOver ? unpinned(bench, ask, nowMs) : bench, SERVICE, { order, why: refusal });
 };
 
 /** Pools that the pin kept without traffic come up the ramp; the others go to their configured shares. */
