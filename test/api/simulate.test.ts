@@ -55,6 +55,13 @@ describe('POST /v1/simulate', () => {
     expect(body.steps.some(({ because }: { because: string }) => /override what-if expired/.test(because))).toBe(true);
   });
 
+  test('an order as GET /v1/overrides/:id gives it, whatever was told of it', async () => {
+    const told = ['started', 'break-glass', 'replaced', 'expiring'];
+    const times = { createdAtMs: NOW_MS - 1000, expiresAtMs: NOW_MS + 60_000 };
+    const override = { id: 'a', kind: 'drain', scope: { region: 'eu-west' }, reason: 'works', owner: 'ana', by: 'ana', ...times, told };
+    expect(await ask({ hypotheses: [{ kind: 'override', override: { ...override, breakGlass: true } }] })).toMatchObject({ status: 200 });
+  });
+
   test('without hypotheses it tells of what is under way', async () => {
     expect((await ask({ hypotheses: [] })).body).toMatchObject({ steps: [], notes: ['nothing is under way'] });
   });
