@@ -223,6 +223,37 @@ describe('orders for later, and what is told of orders', () => {
   });
 });
 
+describe('a region that dies while its traffic is away by order', () => {
+  const pagesOf = (council: Council) => council.pages.splice(0).map(({ type, severity, summary }) => `${severity} ${type} ${summary}`);
+
+  test('is told at once where the order is a drill, and when the order ends', () => {
+    const council = three();
+    council.order('d', 'drain', { region: 'b' }, 10 * MIN, { drill: true });
+    council.watch({}, 1000);
+    council.told();
+    council.watch({ dead: ['b'] }, 5 * MIN);
+    expect(pagesOf(council)).toEqual([
+      expect.stringMatching(/^warning region.out_in_drill b down: 3 of 3 vantages .*, while alice keeps its traffic away as a drill \(d\)/),
+    ]);
+    council.watch({ dead: ['b'] }, 6 * MIN);
+    expect(pagesOf(council)[0]).toMatch(
+      /^warning override.ended b: the drain by a human ended; b down: .*: no traffic returns before it is up/,
+    );
+    expect(council.memory('b').told).toEqual([]);
+  });
+
+  test('is not news while somebody works on it', () => {
+    const council = three();
+    council.order('d', 'drain', { region: 'b' }, 10 * MIN);
+    council.watch({}, 1000);
+    council.told();
+    council.watch({ dead: ['b'] }, 5 * MIN);
+    expect(pagesOf(council)).toEqual([]);
+    council.watch({}, 6 * MIN);
+    expect(pagesOf(council)).toContainEqual(expect.stringMatching(/^info override.ended b: the drain by a human ended(; web|$)/));
+  });
+});
+
 test('that an order passes safety rules is told to people, also when it calls itself a drill', () => {
   const council = ruled({});
   council.order('x', 'drain', { region: 'b' }, 5 * MIN, { drill: true, breakGlass: true });
