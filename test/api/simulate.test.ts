@@ -167,6 +167,24 @@ describe('the forecaster', () => {
     expect(turns).toBeGreaterThan(2);
   });
 
+  test('leaves others at least as much time as it takes, also when two are worked out', async () => {
+    let atMs = 0;
+    const pauses: number[] = [];
+    const real = realPorts();
+    const timers = {
+      after(ms: number, fn: () => void) {
+        pauses.push(ms);
+        return real.timers.after(0, fn);
+      },
+    };
+    const clock = { monoMs: () => (atMs += 5), wallMs: () => 0 };
+    const forecaster = createForecaster({ ports: { clock, timers }, snapshot: () => large(2, 1), clusterNowMs: () => NOW_MS });
+    await Promise.all([forecaster.matrix(), forecaster.matrix()]);
+    expect(pauses.length).toBeGreaterThan(2);
+    expect(Math.max(...pauses)).toBeGreaterThanOrEqual(20);
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(10);
+  });
+
   test('ends when its work is up, and says so', async () => {
     let atMs = 0;
     const ports = { ...realPorts(), clock: { monoMs: () => (atMs += 400), wallMs: () => 0 } };
