@@ -46,6 +46,17 @@ describe('break-glass', () => {
     expect(broken.forecast?.services[0]?.after).toEqual({ a: 500, b: 0, c: 500 });
   });
 
+  test('the core itself keeps to that, also when a rule begins to refuse after the order was taken', () => {
+    const council = ruled({ assertion: ASSERTION });
+    council.order('d', 'drain', { region: 'b' }, 3_600_000, { breakGlass: true });
+    council.watch({}, 2000);
+    expect(council.route().b).toBe(333);
+    expect(council.told()).toContain('override.refused');
+    council.order('d', 'drain', { region: 'b' }, 3_600_000, { breakGlass: true, approval: { by: 'max', atMs: council.nowMs } });
+    council.watch({}, 2000);
+    expect(council.route().b).toBe(0);
+  });
+
   test('past a rule of low risk it needs nobody', () => {
     const council = ruled({ velocity: { percent: 20, windowMs: 60_000, onHealth: 'exempt' } });
     expect(rule(council, orderOf(council, 'drain', { region: 'b' }, { breakGlass: true }))).toMatchObject({

@@ -328,7 +328,7 @@ describe('safety rules', () => {
 
   test('break-glass passes it, once obeyed it is judged no more', () => {
     const council = ruled({ assertion: ALL });
-    council.order('d', 'drain', { region: 'b' }, MIN, { breakGlass: true });
+    council.order('d', 'drain', { region: 'b' }, MIN, { breakGlass: true, approval: { by: 'bob', atMs: council.nowMs } });
     council.see({}, 500);
     expect(council.memory('b').state).toBe('out');
     expect(council.told()).toEqual(['override.obeyed', 'override.break_glass']);
