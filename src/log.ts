@@ -64,6 +64,10 @@ export const maskText = (text: string): string => {
     .replace(/(\/\/)[^/\s@:]*:[^/\s@]+@/g, `$1${MASK}@`);
 };
 
+/** True iff `text` holds a registered secret, or what by its looks is a credential: words after `basic` or `bearer` may be words. */
+export const holdsSecret = (text: string): boolean =>
+  secrets.some((secret) => text.includes(secret)) || text.search(TOKENS) >= 0 || /whsec_[\w+/=-]{6,}|\/\/[^/\s@:]*:[^/\s@]+@/.test(text);
+
 // `key` alone is a secret's name; `dedupKey` or `storeKey` is not. A name that ends in File holds a path, which is no secret.
 const TELLING = /(authorization|token|secret|password|passphrase|cookie|(api|private|secret|access|routing|signing)key|^key)s?$/;
 

@@ -451,7 +451,7 @@ export interface Override {
   /** Not in force before. Absent: at once. */
   startsAtMs?: number;
   expiresAtMs: number;
-  /** Passes the safety rules that would refuse it. `never-empty` is not one of them. */
+  /** Passes the safety rules that would refuse it: those of low risk, and with `approval` those of high. `never-empty` is not one of them. */
   breakGlass?: true;
   /** A second person has to agree before it is in force; `by` null: nobody has. Absent: nobody needs to. */
   approval?: { by: string | null; atMs: number | null };
@@ -584,6 +584,8 @@ export interface Refusal {
   againAtMs: number | null;
   /** What would have let it pass. */
   counterfactual: string;
+  /** Id of the order that it stands in the way of; null: of a return, or of an order's end. Absent: of a drain by health, and from older records. */
+  order?: string | null;
 }
 
 /** `audit/<v>`: what a decision rested on. */

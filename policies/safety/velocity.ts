@@ -35,8 +35,11 @@ export const velocity = ruleOf<VelocitySettings>({
     );
     const moved = moves.reduce((sum, m) => sum + m.moved, 0);
     const limit = percent * 10;
-    if (wanted === 0 || moved + wanted <= limit) return { allow: true };
-    const againAtMs = roomAtMs(moves, wanted, limit, windowMs);
+    // What comes back up, or is dead, moves in steps that nobody can make smaller: one that is larger than the limit takes a window of its own, or it would
+    // wait for ever.
+    const counts = cause === 'order' ? wanted : Math.min(wanted, limit);
+    if (wanted === 0 || moved + counts <= limit) return { allow: true };
+    const againAtMs = roomAtMs(moves, counts, limit, windowMs);
     const earlier = moved === 0 ? '' : ` after ${moved / 10} % within ${windowMs / 1000} s`;
     const when = againAtMs === null ? '' : `; again in ${Math.ceil((againAtMs - nowMs) / 1000)} s`;
     return {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { parseDuration } from '../config/fields.ts';
 import { didYouMean, list } from '../config/words.ts';
+import { holdsSecret } from '../log.ts';
 
 /** A wrong place in a body: JSON pointer and sentence. */
 export interface BodyProblem {
@@ -21,6 +22,13 @@ export const line = (charsMax: number, charsMin = 1): z.ZodType<string, string> 
     // Spelt out, so that readers of the document understand it whose regular expressions know no Unicode categories.
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is kept out
     .regex(/^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/, 'must be one line without control characters');
+
+/** A line that is written down: the audit keeps it, and nobody can take it out again. */
+export const keptLine = (charsMax: number, charsMin = 1): z.ZodType<string, string> =>
+  line(charsMax, charsMin).refine(
+    (text) => !holdsSecret(text),
+    'holds what looks like a credential, and many will read this: write it without, and replace that credential',
+  );
 
 /** `90s`, `15m`, `4h` to milliseconds. */
 export const durationText = z

@@ -59,8 +59,10 @@ export const createForecaster = ({ ports, snapshot, clusterNowMs, knows = () => 
         const { done, value } = run.next(workedMs + spentMs() < workMs);
         if (done === true) return value;
       } while (spentMs() < SLICE_MS);
-      workedMs += spentMs();
-      await sleep(timers, 0);
+      const sliceMs = spentMs();
+      workedMs += sliceMs;
+      // Whoever may read may ask, again and again: half of the time at least stays with probing and deciding, also when several are worked out.
+      await sleep(timers, Math.ceil(sliceMs * running));
     }
   };
 

@@ -22,6 +22,8 @@ export interface Refusal {
   againAtMs: number | null;
   /** What would have made it pass. */
   counterfactual: string;
+  /** Id of the order that it stands in the way of; null: of what comes back up. Absent: of a drain by health. */
+  order?: string | null;
 }
 
 export interface Hold {

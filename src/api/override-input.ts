@@ -2,7 +2,7 @@
 // Ignores whether the order is wise: the core obeys or holds, and says why.
 import { z } from 'zod';
 import type { ClusterConfig, Override, OverrideScope } from '../model.ts';
-import { type BodyProblem, durationText, line, type Parsed, shapeProblems, unknownName } from './body.ts';
+import { type BodyProblem, durationText, keptLine, line, type Parsed, shapeProblems, unknownName } from './body.ts';
 
 /** What an order says; the instants are added when it is committed, and who gave it is what the credentials say. */
 export type OverrideInput = Pick<
@@ -45,9 +45,9 @@ const BODY = z.strictObject({
   kind: KIND,
   scope: SCOPE.describe('What it covers; empty: everything. A pool is named together with its service.'),
   weights: WEIGHTS.optional().describe('Of a pin, and needed there: thousandths per pool of the service, together 1000.'),
-  reason: line(REASON_CHARS_MAX, REASON_CHARS_MIN).describe('What the next morning’s reader should know.'),
-  owner: line(LABEL_CHARS_MAX).optional().describe('Whom to ask about it. Default: the name of the credentials.'),
-  ticket: line(LABEL_CHARS_MAX).optional(),
+  reason: keptLine(REASON_CHARS_MAX, REASON_CHARS_MIN).describe('What the next morning’s reader should know.'),
+  owner: keptLine(LABEL_CHARS_MAX).optional().describe('Whom to ask about it. Default: the name of the credentials.'),
+  ticket: keptLine(LABEL_CHARS_MAX).optional(),
   ttl: durationText.optional().describe('How long it stands from its start: 1s to 168h. Default 4h.'),
   ttlMs: z.int().meta({ minimum: TTL_MIN_MS, maximum: TTL_MAX_MS }).optional().describe('The same in milliseconds; give one of them.'),
   startsAt: z.iso

@@ -6,6 +6,7 @@ import { canonicalJson, sha256 } from '../audit/canonical.ts';
 import { appendOps, type Draft, headOf, JOURNAL_KEYS } from '../audit/journal.ts';
 import { type Used, usedKey, usedOps } from '../auth/once.ts';
 import { KEYS } from '../coordinate/keys.ts';
+import { isInForce } from '../decide/override.ts';
 import { Fault } from '../errors.ts';
 import type { ClusterConfig, Override, Overrides } from '../model.ts';
 import type { Ports } from '../ports.ts';
@@ -211,6 +212,7 @@ export const createOverrideWriter = ({ store, ports, clusterNowMs }: OverrideWri
         const ruling = ruleOn(order, act.cluster, act.foresee, clusterNowMs());
         if (!act.dryRun) demandAllowed(order, ruling);
         const override: Override = ruling.needsApproval ? { ...order, approval: { by: null, atMs: null } } : order;
+        demandNoGap(override, there, clusterNowMs(), act.dryRun);
         const result = { ...ruling, override, version: version + (act.dryRun ? 0 : 1), created, replayed: false };
         return { items: [...items.filter((item) => item.id !== order.id), override], result };
       },
@@ -321,11 +323,21 @@ const otherBody = (): Fault =>
     'this Idempotency-Key was used for another order: take a fresh key for a new order, and the same for a retry',
   );
 
+/** Throws ERR_APPROVAL where one that is obeyed would end for the sake of one that nobody has agreed to yet. */
+const demandNoGap = (order: Override, there: Override | undefined, nowMs: number, dryRun: boolean): void => {
+  if (dryRun || order.approval?.by !== null || there === undefined || !isInForce(there, nowMs)) return;
+  throw new Fault(
+    'ERR_APPROVAL',
+    `a second person has to agree to this, and until then nothing would stand in the place of ${there.id}, which is in force: order it under another id`,
+  );
+};
+
 /** Throws ERR_APPROVAL unless it waits for just this. */
 const demandSecond = (there: Override, by: string, nowMs: number): void => {
   const { id, approval } = there;
   if (nowMs >= there.expiresAtMs) throw new Fault('ERR_APPROVAL', `${id} has expired; order it again`);
   if (approval === undefined) throw new Fault('ERR_APPROVAL', `${id} needs nobody else to agree: it is in force, or begins by itself`);
   if (approval.by !== null) throw new Fault('ERR_APPROVAL', `${approval.by} has agreed to ${id} already`);
-  if (there.by === by) throw new Fault('ERR_APPROVAL', `${by} ordered ${id}: somebody else has to agree`);
+  // Issuers differ in how they spell one person.
+  if (there.by?.toLowerCase() === by.toLowerCase()) throw new Fault('ERR_APPROVAL', `${by} ordered ${id}: somebody else has to agree`);
 };

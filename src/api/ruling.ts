@@ -29,12 +29,16 @@ const moves = ({ kind }: Override): boolean => kind !== 'freeze' && kind !== 'st
 
 const same = (a: Refusal, b: Refusal): boolean => a.service === b.service && a.pool === b.pool && a.rule === b.rule;
 
-const ownRefusals = (order: Override, cluster: ClusterConfig, { refusals }: Foresight, foresee: Foresee): readonly Refusal[] => {
+/** Of what is foretold without its break-glass. What comes back up later, or has to wait after the order's own end, is not its doing. */
+const ownRefusals = (order: Override, cluster: ClusterConfig, told: Foresight, foresee: Foresee): readonly Refusal[] => {
+  // What moves nothing is never refused: whoever stops or freezes must not have to ask.
+  const refusals = moves(order) ? told.refusals.filter((refusal) => refusal.order === undefined || refusal.order === order.id) : [];
   if (refusals.length === 0) return [];
-  const anyway = foresee([])?.refusals ?? [];
-  const about = moves(order) ? poolsUnder(order, cluster) : [];
+  const anyway = refusals.some((refusal) => refusal.order === undefined) ? (foresee([])?.refusals ?? []) : [];
+  const about = poolsUnder(order, cluster);
   return refusals.filter(
     (refusal) =>
+      refusal.order === order.id ||
       about.some(({ service, pool }) => service.name === refusal.service && pool.name === refusal.pool) ||
       !anyway.some((each) => same(each, refusal)),
   );
@@ -42,13 +46,18 @@ const ownRefusals = (order: Override, cluster: ClusterConfig, { refusals }: Fore
 
 /** Of an order that is given. */
 export const ruleOn = (order: Override, cluster: ClusterConfig, foresee: Foresee, nowMs: number): Ruling => {
-  const forecast = foresee([{ kind: 'override', override: begun(order, nowMs) }]);
-  if (forecast === null) return { forecast, refusals: [], needsApproval: false, notes: [NO_FORECAST] };
-  const refusals = ownRefusals(order, cluster, forecast, foresee);
+  const { breakGlass = false, ...plain } = begun(order, nowMs);
+  const agreed = { ...plain, breakGlass: true, approval: { by: 'a second person', atMs: nowMs } } as const;
+  const forecast = foresee([{ kind: 'override', override: breakGlass ? agreed : plain }]);
+  // Nobody knows which rules it would pass.
+  if (forecast === null) return { forecast, refusals: [], needsApproval: breakGlass && moves(order), notes: [NO_FORECAST] };
+  // The core asks no rule that break-glass passes: what it passes shows without it.
+  const judged = breakGlass && moves(order) ? (foresee([{ kind: 'override', override: plain }]) ?? forecast) : forecast;
+  const refusals = ownRefusals(order, cluster, judged, foresee);
   return {
     forecast,
     refusals,
-    needsApproval: order.breakGlass === true && refusals.some(({ risk }) => risk === 'high'),
+    needsApproval: breakGlass && refusals.some(({ risk }) => risk === 'high'),
     notes: order.startsAtMs === undefined ? [] : ['foretold as if it began now'],
   };
 };

@@ -110,15 +110,23 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     forecast: orNull(ref('Forecast')),
     notes: listOf(TEXT),
   }),
-  Refusal: shape({
-    service: TEXT,
-    pool: TEXT,
-    rule: TEXT,
-    risk: oneOfTexts('low', 'high'),
-    because: TEXT,
-    againAtMs: orNull(AT_MS),
-    counterfactual: TEXT,
-  }),
+  Refusal: shape(
+    {
+      service: TEXT,
+      pool: TEXT,
+      rule: TEXT,
+      risk: oneOfTexts('low', 'high'),
+      because: TEXT,
+      againAtMs: orNull(AT_MS),
+      counterfactual: TEXT,
+    },
+    {
+      order: {
+        ...orNull(TEXT),
+        description: 'The order that it stands in the way of; null: of what comes back up. Absent: of a drain by health.',
+      },
+    },
+  ),
   Hold: HOLD,
   Forecast: shape({
     steps: listOf(

@@ -20,6 +20,12 @@ export const servicesUnder = (order: Scoped, cluster: ClusterConfig): readonly s
 /** Throws ERR_FORBIDDEN unless every service that one of the orders touches is among the principal's own. */
 export const demandScope = ({ name, services }: Principal, cluster: ClusterConfig, ...orders: readonly (Scoped | undefined)[]): void => {
   if (services === null) return;
+  // It also says who coordinates the whole cluster.
+  if (orders.some((order) => order?.kind === 'evacuate'))
+    throw new Fault(
+      'ERR_FORBIDDEN',
+      `${name} may give orders about ${services.join(', ') || 'no service'}; an evacuation touches who coordinates the cluster: drain the region in those`,
+    );
   const touched = orders.flatMap((order) => (order === undefined ? [] : servicesUnder(order, cluster)));
   const foreign = [...new Set(touched)].filter((service) => !services.includes(service));
   if (foreign.length > 0)

@@ -51,7 +51,7 @@ const ORDER = z.strictObject({
   breakGlass: z.boolean().optional(),
   approval: z.strictObject({ by: line(200).nullable(), atMs: z.number().nullable() }).optional(),
   drill: z.boolean().optional(),
-  told: z.array(z.enum(['started', 'expiring'])).optional(),
+  told: z.array(z.enum(['started', 'expiring', 'break-glass', 'replaced'])).optional(),
 });
 const KINDS = {
   'region-down': z.strictObject({ kind: z.literal('region-down'), region: NAME }),

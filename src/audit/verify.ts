@@ -122,7 +122,12 @@ export const createChainVerifier = (): Verifier => {
     const before = [...configs.keys()].filter((version) => version < firstKnown).length;
     for (const version of configs.keys())
       if (version > firstKnown && !applied.has(version))
-        find({ chain: 'configurations', n: version, what: 'forged', because: `${configAuditKey(version)} has no entry in the journal` });
+        find({
+          chain: 'configurations',
+          n: version,
+          what: 'forged',
+          because: `${configAuditKey(version)} has no entry in the journal: it was put in, or applied by a version before 0.3`,
+        });
     if (before > 0)
       notes.push(`${before} records of configurations are older than the oldest entry of the journal: nothing vouches for them`);
   };

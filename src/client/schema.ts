@@ -214,6 +214,8 @@ export interface Refusal {
   readonly because: string;
   readonly againAtMs: number | null;
   readonly counterfactual: string;
+  /** The order that it stands in the way of; null: of what comes back up. Absent: of a drain by health. */
+  readonly order?: string | null;
 }
 
 export interface Hold {
@@ -627,7 +629,7 @@ export interface Operations {
                 readonly atMs: number | null;
               };
               readonly drill?: boolean;
-              readonly told?: readonly ('started' | 'expiring')[];
+              readonly told?: readonly ('started' | 'expiring' | 'break-glass' | 'replaced')[];
             };
           }
         | {

@@ -19,9 +19,12 @@ export interface OrderNews {
   summary: string;
 }
 
-/** News of every order that are due now and were not told yet. */
+/** Told by one decision at most: each is a page in its transaction, which a store takes only up to a size. The others follow with the next. */
+export const NEWS_MAX = 32;
+
+/** News of every order that are due now and were not told yet, as many as one decision tells. */
 export const newsOf = (overrides: Overrides | null, stories: readonly ServiceStory[], nowMs: number): readonly OrderNews[] =>
-  (overrides?.items ?? []).flatMap((order) => dueOf(order, overrides?.items ?? [], stories, nowMs));
+  (overrides?.items ?? []).flatMap((order) => dueOf(order, overrides?.items ?? [], stories, nowMs)).slice(0, NEWS_MAX);
 
 const dueOf = (order: Override, all: readonly Override[], stories: readonly ServiceStory[], nowMs: number): readonly OrderNews[] => {
   const name = `override ${order.id} (${order.kind}) of ${order.owner}`;
@@ -29,7 +32,8 @@ const dueOf = (order: Override, all: readonly Override[], stories: readonly Serv
   const tell = (news: OrderNews['news'], severity: Severity, summary: string): OrderNews => ({
     order,
     news,
-    severity: order.drill === true ? 'info' : severity,
+    // That rules are passed is told to people, whatever the order calls itself.
+    severity: order.drill === true && news !== 'break-glass' ? 'info' : severity,
     summary,
   });
   if (nowMs >= order.expiresAtMs) {

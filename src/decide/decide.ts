@@ -38,8 +38,8 @@ import { isStillGray } from './gray.ts';
 import { hasOverdueNews } from './incident.ts';
 import { type Booking, booked, ledgerOf } from './ledger.ts';
 import { withOrders } from './orders.ts';
-import { activeOverrides, freezeOn, stopOn } from './override.ts';
-import { factorOf, GRAY, isSame, newMemory, patch, SET_ASIDE } from './pool.ts';
+import { activeOverrides, drainOn, freezeOn, stopOn } from './override.ts';
+import { factorOf, GRAY, isSame, newMemory, OUT_IN_DRILL, patch, SET_ASIDE } from './pool.ts';
 import { compose } from './record.ts';
 import { type Ask, askOf, remindedOf, worldOf } from './safety.ts';
 import { blankRouting, type Decision, type Snapshot } from './snapshot.ts';
@@ -65,7 +65,7 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
   const drained = withDrains(known, world, nowMs);
   const v = before.v + 1;
   const configured = new Set(cluster.services.map((service) => service.name));
-  const settled = new Map(drained.benches.map((b) => [b.service.name, remembered(withTold(withFailOpen(b, nowMs), nowMs))]));
+  const settled = new Map(drained.benches.map((b) => [b.service.name, remembered(withTold(withFailOpen(b, nowMs), active, nowMs))]));
   const stories = benches.map((b) => storyOf(b, settled.get(b.service.name), active, drained.refusals, nowMs));
   const orders = newsOf(snapshot.overrides, stories, nowMs);
   const changed =
@@ -128,18 +128,20 @@ const withUnmetHolds = (bench: Bench): Bench =>
     return why === undefined || typeof why === 'string' || memory.hold !== null ? memory : patch(memory, { hold: `rule:${why.rule}` });
   });
 
-/** Causes that are told once: /healthz failing alone, errors now and then, and unready for too long. */
-const withTold = (bench: Bench, nowMs: number): Bench => {
+/** Causes that are told once: /healthz failing alone, errors now and then, unready for too long, and out during an exercise. */
+const withTold = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
   let next = bench;
   for (const seat of bench.seats) {
     const { config, memory, tally: t } = seat;
-    const told = memory.told.filter((tag) => tag !== 'suspect' && tag !== GRAY && tag !== 'unready-long');
+    const told = memory.told.filter((tag) => tag !== 'suspect' && tag !== GRAY && tag !== 'unready-long' && tag !== OUT_IN_DRILL);
     // During a real outage /readyz is only a moment behind: doubt about it is no proof that /healthz fails alone.
     const alone = t.targets.some((x) => x.verdict === 'suspect' && x.endpoints.readyz?.down === 0 && !x.endpoints.readyz.suspectAtQuorum);
     if (t.cause === 'suspect' && (alone || memory.told.includes('suspect'))) told.push('suspect');
     if (isStillGray(seat)) told.push(GRAY);
     const unreadyMs = memory.outAtMs === null ? 0 : nowMs - memory.outAtMs;
     if (memory.state === 'out' && t.cause === 'unready' && unreadyMs >= bench.policy.unreadyPageMs) told.push('unready-long');
+    if (memory.by === 'override' && t.verdict !== 'up' && (t.verdict === 'out' || memory.told.includes(OUT_IN_DRILL)))
+      if (drainOn(active, bench.service, config)?.drill === true) told.push(OUT_IN_DRILL);
     if (told.join() !== memory.told.join()) next = setMemory(next, config.name, patch(memory, { told }));
   }
   return next;
@@ -245,8 +247,8 @@ const bookingOf = (
 
 /** Rules in the way of orders and returns, as they stand now. */
 const refusedIn = (bench: Bench): readonly Refusal[] =>
-  Object.entries(bench.unmet).flatMap(([pool, { why }]) =>
-    typeof why === 'string' ? [] : [{ service: bench.service.name, pool, ...why }],
+  Object.entries(bench.unmet).flatMap(([pool, { order, why }]) =>
+    typeof why === 'string' ? [] : [{ service: bench.service.name, pool, ...why, order: order?.id ?? null }],
   );
 
 /**

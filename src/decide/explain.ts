@@ -74,6 +74,8 @@ const groupKey = (h: Happening): string => {
       return `stage ${h.region} ${h.stage} ${h.restarted}`;
     case 'failed-open':
       return h.kind;
+    case 'released':
+      return `${h.kind} ${h.region} ${h.tally.verdict === 'out' ? 'out' : ''}`;
     default:
       return `${h.kind} ${h.region}`;
   }
@@ -127,7 +129,7 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
     case 'warned':
       return `${h.rule}: ${h.because}`;
     case 'released':
-      return `${h.region}: the drain by a human ended`;
+      return `${h.region}: the drain by a human ended${h.tally.verdict === 'out' ? `; ${whyOut(h.region, causeOf(h.tally), h.tally, nowMs)}: no traffic returns before it is up` : ''}`;
     case 'set-aside':
       return `${h.region}: the drain by a human is set aside, because every other pool is down`;
     case 'refused':
@@ -148,6 +150,8 @@ export const sentenceOf = (group: readonly Happening[], stepMs: number, ramp: re
         : `${h.region} no longer gray: too few vantages see more errors than ${h.acceptable / 10} %`;
     case 'unready-long':
       return `${h.region} unready for ${seconds(h.forMs)} s`;
+    case 'out-in-drill':
+      return `${whyOut(h.region, causeOf(h.tally), h.tally, nowMs)}, while ${h.override.owner} keeps its traffic away as a drill (${h.override.id})`;
   }
 };
 

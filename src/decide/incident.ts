@@ -57,7 +57,11 @@ const severityOf = (h: Happening): Severity => {
     case 'suspect':
     case 'gray':
     case 'unready-long':
+    case 'out-in-drill':
       return 'warning';
+    case 'released':
+      // No drain by health tells of it: its traffic was away already.
+      return h.tally.verdict === 'out' ? 'warning' : 'info';
     default:
       return 'info';
   }
@@ -273,7 +277,7 @@ const typeOf = (h: Happening): string => {
     case 'gray-over':
       return 'target.gray_over';
     default:
-      return `region.${h.kind.replace('-', '_')}`;
+      return `region.${h.kind.replaceAll('-', '_')}`;
   }
 };
 

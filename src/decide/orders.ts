@@ -2,7 +2,7 @@
 // the safety rules until it is obeyed, and not again; never-empty yields to none of them.
 import type { Override, Pinned, PoolMemory, PoolTally } from '../model.ts';
 import { type Bench, canSpare, eachSeat, isOnTheDead, routeOf, SERVICE, setMemory, type Unmet, withReserve } from './bench.ts';
-import { drainOn, forceOn, pinsOn } from './override.ts';
+import { drainOn, forceOn, passOf, pinsOn } from './override.ts';
 import {
   drainedByOverride,
   FORCED,
@@ -82,7 +82,7 @@ const drained = (bench: Bench, seat: Seat, order: Override, { ask, nowMs }: Orde
   if (bench.still === 'frozen') return refused(bench, seat, order, 'frozen');
   if (!canSpare(bench, seat)) return refused(bench, seat, order, 'never-empty');
   const done = setMemory(bench, config.name, drainedByOverride(without(memory, REFUSED), nowMs));
-  const refusal = ask(done, 'order', order.breakGlass === true);
+  const refusal = ask(done, 'order', passOf(order));
   return refusal === null ? done : refused(bench, seat, order, refusal);
 };
 
@@ -119,7 +119,7 @@ const withForced = (bench: Bench, wanted: (seat: Seat) => Override | undefined, 
     if (seat.memory.told.includes(FORCED)) next = done;
     else if (bench.still === 'frozen') next = refused(next, seat, order, 'frozen');
     else {
-      const refusal = ask(done, 'order', order.breakGlass === true);
+      const refusal = ask(done, 'order', passOf(order));
       next = refusal === null ? done : refused(next, seat, order, refusal);
     }
   }
@@ -142,16 +142,20 @@ const isSamePin = (a: Pinned, b: Pinned): boolean =>
   [...new Set([...Object.keys(a.weights), ...Object.keys(b.weights)])].every((pool) => (a.weights[pool] ?? 0) === (b.weights[pool] ?? 0));
 
 const withPin = (bench: Bench, { active, ask, nowMs }: Ordering): Bench => {
-  const order = pinsOn(active, bench.service)[0];
-  const wanted = order === undefined ? null : pinOf(order);
-  if (order === undefined || wanted === null) return bench.pin === null ? bench : unpinned(bench, ask, nowMs);
+  const pins = pinsOn(active, bench.service);
+  const order = pins[0];
+  if (order === undefined) return bench.pin === null ? bench : unpinned(bench, ask, nowMs);
+  const wanted = pinOf(order);
   if (bench.pin !== null && isSamePin(bench.pin, wanted)) return bench;
   if (bench.still === 'frozen') return unmetBy(bench, SERVICE, { order, why: 'frozen' });
   const done = eachSeat({ ...bench, pin: wanted }, ({ memory, tally, config }) =>
     (wanted.weights[config.name] ?? 0) > 0 && tally.verdict === 'up' && memory.state === 'returning' ? offRamp(memory, nowMs) : memory,
   );
-  const refusal = ask(done, 'order', order.breakGlass === true);
-  return refusal === null ? done : unmetBy(bench, SERVICE, { order, why: refusal });
+  const refusal = ask(done, 'order', passOf(order));
+  if (refusal === null) return done;
+  // The pin that is followed until then goes on only as long as it stands itself.
+  const isOver = bench.pin !== null && !pins.some(({ id }) => id === bench.pin?.id);
+  return unmetBy(isOver ? unpinned(bench, ask, nowMs) : bench, SERVICE, { order, why: refusal });
 };
 
 /** Pools that the pin kept without traffic come up the ramp; the others go to their configured shares. */

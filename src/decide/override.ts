@@ -22,6 +22,12 @@ export const covers = (override: Override, service: ServiceConfig, pool?: PoolCo
   return (scope.pool === undefined || scope.pool === pool.name) && (scope.region === undefined || scope.region === pool.region);
 };
 
+/** Which safety rules an order passes: by break-glass those of low risk, and with a second person's word all that anybody may pass. */
+export type Pass = 'none' | 'low' | 'all';
+
+export const passOf = ({ breakGlass, approval }: Override): Pass =>
+  breakGlass !== true ? 'none' : approval == null || approval.by === null ? 'low' : 'all';
+
 const ofKind = (
   active: readonly Override[],
   kinds: readonly Override['kind'][],
@@ -29,8 +35,8 @@ const ofKind = (
   pool: PoolConfig,
 ): Override | undefined => {
   const found = active.filter((o) => kinds.includes(o.kind) && covers(o, service, pool));
-  // One that passes the rules speaks for all that ask the same.
-  return found.find((o) => o.breakGlass === true) ?? found[0];
+  // The one that passes most rules speaks for all that ask the same.
+  return found.find((o) => passOf(o) === 'all') ?? found.find((o) => passOf(o) === 'low') ?? found[0];
 };
 
 /** A drain of this pool, or the evacuation of its region. It is the more careful order, so it goes before a force-in. */

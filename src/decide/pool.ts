@@ -40,6 +40,9 @@ export const REFUSED = 'refused';
 /** Tag of pools that count as up because a human says so. */
 export const FORCED = 'forced';
 
+/** Tag of pools that went out while an exercise keeps their traffic away: nobody expects that, and no drain by health tells of it. */
+export const OUT_IN_DRILL = 'out-in-drill';
+
 /** Tag of pools with gray targets. */
 export const GRAY = 'gray';
 

@@ -3,6 +3,7 @@ import { safetyOf } from '../../policies/index.ts';
 import type { Reminder, RouteChange, World } from '../../policies/policy.ts';
 import type { Policy, PoolTally, Route, Routing, ServiceConfig, ServiceRouting } from '../model.ts';
 import { type Bench, carries, configuredRouteOf, type RuleRefusal, routeOf, withReserve } from './bench.ts';
+import type { Pass } from './override.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export interface Judgement {
@@ -42,8 +43,8 @@ const poolsOf = ({ cluster }: Snapshot, tallies: readonly PoolTally[]): World['p
 };
 
 interface Asking {
-  /** Rules that it passes are not asked. */
-  breakGlass?: boolean;
+  /** Rules that it passes are not asked. Here, and not only where orders are taken: what a rule says may have changed since. */
+  pass?: Pass;
   /** Everything is on pools that are out, and another is up: only what ends by itself soon may hold that. */
   onTheDead?: boolean;
 }
@@ -54,13 +55,14 @@ export const judged = (
   world: World,
   safety: Policy['safety'],
   nowMs: number,
-  { breakGlass = false, onTheDead = false }: Asking = {},
+  { pass = 'none', onTheDead = false }: Asking = {},
 ): Judgement => {
   const warnings: { rule: string; because: string }[] = [];
   for (const [kind, settings] of Object.entries(safety)) {
     const rule = safetyOf(kind);
     if (rule === undefined || !rule.judges.includes(change.cause)) continue;
-    if ((breakGlass && rule.passedBy === 'break-glass') || (onTheDead && !rule.mayHoldTheDead)) continue;
+    const isPassed = rule.passedBy === 'break-glass' && (pass === 'all' || (pass === 'low' && rule.risk === 'low'));
+    if (isPassed || (onTheDead && !rule.mayHoldTheDead)) continue;
     const ruling = rule.judge(change, world, settings, nowMs);
     if (!ruling.allow) {
       const { because, againAtMs, counterfactual } = ruling;
@@ -92,13 +94,13 @@ export const remindedOf = (...of: Parameters<typeof remindersOf>): ServiceRoutin
 };
 
 /** Does a safety rule stand in the way of this service becoming so? null: none does. */
-export type Ask = (bench: Bench, cause: 'order' | 'return', breakGlass?: boolean) => RuleRefusal | null;
+export type Ask = (bench: Bench, cause: 'order' | 'return', pass?: Pass) => RuleRefusal | null;
 
 const isSameRoute = (a: Route, b: Route): boolean => Object.keys({ ...a, ...b }).every((pool) => (a[pool] ?? 0) === (b[pool] ?? 0));
 
 export const askOf =
   (world: World, nowMs: number): Ask =>
-  (bench, cause, breakGlass = false) => {
+  (bench, cause, pass = 'none') => {
     const before = bench.before?.route ?? {};
     if (bench.before === null || bench.before.fence === 0) return null;
     const served = carries(bench) ? bench : withReserve(bench, nowMs);
@@ -106,5 +108,5 @@ export const askOf =
     if (!carries(served)) return null;
     const after = routeOf(served);
     if (isSameRoute(before, after)) return null;
-    return judged({ service: bench.service, before, after, drains: [], cause }, world, bench.policy.safety, nowMs, { breakGlass }).refusal;
+    return judged({ service: bench.service, before, after, drains: [], cause }, world, bench.policy.safety, nowMs, { pass }).refusal;
   };

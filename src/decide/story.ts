@@ -6,7 +6,7 @@ import { type Bench, FAIL_OPEN, type RuleRefusal, SERVICE, type Unmet } from './
 import { cutOf } from './gray.ts';
 import type { Ledger } from './ledger.ts';
 import { drainOn, forceOn, pinsOn } from './override.ts';
-import { FORCED, GRAY, REFUSED, type Seat } from './pool.ts';
+import { FORCED, GRAY, OUT_IN_DRILL, REFUSED, type Seat } from './pool.ts';
 
 interface Subject {
   service: string;
@@ -46,6 +46,8 @@ export type Happening = Subject &
     | { kind: 'gray'; acceptable: number; cut: boolean }
     | { kind: 'gray-over'; acceptable: number | null }
     | { kind: 'unready-long'; forMs: number }
+    /** It went out while an exercise keeps its traffic away. */
+    | { kind: 'out-in-drill'; override: Override }
   );
 
 export interface ServiceStory {
@@ -118,6 +120,8 @@ export const happeningsOf = (
     list.push({ ...subject, kind: 'gray-over', acceptable: bench.policy.gray?.acceptable ?? null });
   if (after.told.includes('unready-long') && !before.told.includes('unready-long'))
     list.push({ ...subject, kind: 'unready-long', forMs: nowMs - (after.outAtMs ?? nowMs) });
+  if (after.told.includes(OUT_IN_DRILL) && !before.told.includes(OUT_IN_DRILL) && order !== undefined)
+    list.push({ ...subject, kind: 'out-in-drill', override: order });
   return list;
 };
 

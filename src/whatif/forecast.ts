@@ -73,6 +73,8 @@ export interface ForecastRefusal {
   because: string;
   againAtMs: number | null;
   counterfactual: string;
+  /** As in the core's refusals. */
+  order?: string | null;
 }
 
 export interface Forecast {
@@ -172,7 +174,10 @@ export function* forecasting(
   let atMs = 0;
   while (by !== null && atMs <= horizonMs && !isDone()) {
     const decision = ask(atMs);
-    for (const refusal of refusalsOf(decision)) told.refusals.set(`${refusal.service}/${refusal.pool} ${refusal.rule}`, refusal);
+    for (const refusal of refusalsOf(decision)) {
+      const { service, pool, rule, order = '' } = refusal;
+      told.refusals.set(`${service}/${pool} ${rule} ${order}`, refusal);
+    }
     goOn = (yield) !== false;
     if (decision.next !== undefined) {
       take(atMs, decision.next);

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Foresee, Hypothesis, Refusal } from '../../src/api/foresight.ts';
 import { DOCUMENT_BYTES_MAX } from '../../src/api/overrides.ts';
 import { appendOps, entryHash, type JournalEntry, readHead } from '../../src/audit/journal.ts';
+import { registerSecret } from '../../src/log.ts';
 import { StoreAmbiguousError } from '../../src/store/store.ts';
 import { accessOf, DRAIN, foresight, NOW_MS, type Opened, openApi, principal, putRecord, refusal } from './fixture.ts';
 
@@ -12,12 +13,15 @@ const PEOPLE = accessOf(
   principal('ana'),
   principal('vera', { role: 'viewer' }),
   principal('max', { role: 'approver' }),
+  principal('ANA', { role: 'approver', how: 'oidc' }),
   principal('webber', { services: ['web.example.test'] }),
   principal('web-approver', { services: ['web.example.test'], role: 'approver' }),
   principal('both', { services: ['web.example.test', 'api.example.test'] }),
   principal('nobody', { services: [] }),
   ONCE,
 );
+const SECRET = 'a-secret-of-this-process';
+registerSecret(SECRET);
 const WEB = 'web.example.test';
 const PIN = {
   kind: 'pin',
@@ -102,6 +106,9 @@ describe('kinds', () => {
     ['a name that every object has', { ...PIN, weights: { constructor: 1000 } }, '/weights/constructor no pool'],
     ['a short reason', { reason: 'too short' }, '/reason must have at least 10 characters'],
     ['a long ticket', { ticket: 'x'.repeat(101) }, '/ticket must have at most 100 characters'],
+    ['a token for a reason', { reason: `tg_${'0a'.repeat(24)} does not work` }, '/reason holds what looks like a credential'],
+    ['a password in a ticket', { ticket: 'https://ana:hunter22@tickets.example.test/1' }, '/ticket holds what looks like a credential'],
+    ['the secret of this process for an owner', { owner: `ask ${SECRET}` }, '/owner holds what looks like a credential'],
     ['a start in the past', { startsAt: '2026-11-22T03:12:00Z' }, '/startsAt lies in the past'],
     ['a start too far ahead', { startsAt: '2026-12-22T03:12:01Z' }, '/startsAt must be within 30 days'],
     ['a start that is no instant', { startsAt: 'tomorrow' }, '/startsAt expected an instant as in RFC 3339'],
@@ -276,11 +283,11 @@ describe('safety rules', () => {
     expect((await ask('DELETE', '/v1/overrides/a', { headers: ANY })).statusCode).toBe(200);
   });
 
-  test('without any state the order goes through, and the answer says so', async () => {
+  test('without any state the order is taken, and the answer says so; nobody knows what its break-glass passes, so a second person has to agree', async () => {
     state = false;
     const reply = await put('a', { ...DRAIN, breakGlass: true });
     expect(reply.statusCode).toBe(201);
-    expect(reply.json().forecast).toBeNull();
+    expect(reply.json()).toMatchObject({ forecast: null, approval: 'needed' });
     expect(reply.json().notes).toEqual([expect.stringContaining('could not be foretold')]);
   });
 });
@@ -320,6 +327,23 @@ describe('a second person', () => {
     expect((await items())[0]?.approval).toEqual({ by: null, atMs: null });
   });
 
+  test('is asked before an order that is in force gives way: nothing would stand in its place until then', async () => {
+    await put('a', DRAIN);
+    refusals = [refusal({ risk: 'high' })];
+    const instead = await put('a', { ...DRAIN, kind: 'force-in', breakGlass: true }, { headers: ANY });
+    expect(instead.statusCode).toBe(409);
+    expect(instead.json()).toMatchObject({ code: 'ERR_APPROVAL', detail: expect.stringContaining('under another id') });
+    expect((await items()).map(({ kind, approval }) => [kind, approval])).toEqual([['drain', undefined]]);
+    expect((await put('b', { ...DRAIN, kind: 'force-in', breakGlass: true })).json().approval).toBe('needed');
+    // What waits itself leaves no gap.
+    expect((await put('b', { ...DRAIN, breakGlass: true }, { headers: ANY })).json().approval).toBe('needed');
+  });
+
+  test('is another one also where an issuer spells the same name differently', async () => {
+    await order();
+    expect((await approve('ANA')).json().detail).toContain('somebody else has to agree');
+  });
+
   test('agrees once, to something that waits for it', async () => {
     await order();
     await approve('max');
@@ -340,9 +364,11 @@ describe('a second person', () => {
   });
 
   test('is needed anew when the order is replaced', async () => {
-    await order();
+    refusals = [refusal({ risk: 'high' })];
+    const later = { ...DRAIN, breakGlass: true, startsAt: '2026-11-22T05:00:00Z' };
+    await put('a', later);
     await approve('max');
-    const again = await put('a', { ...DRAIN, breakGlass: true, ttl: '8h' }, { headers: ANY });
+    const again = await put('a', { ...later, ttl: '8h' }, { headers: ANY });
     expect(again.json()).toMatchObject({ approval: 'needed', override: { approval: { by: null } } });
   });
 
@@ -359,6 +385,8 @@ describe('scopes', () => {
     ['a pin of its own service', 'webber', PIN, 201],
     ['a region, where another service has a pool too', 'webber', DRAIN, 403],
     ['everything', 'webber', FREEZE, 403],
+    ['a region of its services alone', 'both', DRAIN, 201],
+    ['an evacuation, which touches who coordinates the cluster', 'both', { ...DRAIN, kind: 'evacuate', scope: { region: 'eu-west' } }, 403],
     ['a region whose services are all its own', 'both', DRAIN, 201],
     ['anything, for who has none', 'nobody', PIN, 403],
   ])('%s: %s', async (_, as, body, status) => {

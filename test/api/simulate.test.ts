@@ -55,6 +55,13 @@ describe('POST /v1/simulate', () => {
     expect(body.steps.some(({ because }: { because: string }) => /override what-if expired/.test(because))).toBe(true);
   });
 
+  test('an order as GET /v1/overrides/:id gives it, whatever was told of it', async () => {
+    const told = ['started', 'break-glass', 'replaced', 'expiring'];
+    const times = { createdAtMs: NOW_MS - 1000, expiresAtMs: NOW_MS + 60_000 };
+    const override = { id: 'a', kind: 'drain', scope: { region: 'eu-west' }, reason: 'works', owner: 'ana', by: 'ana', ...times, told };
+    expect(await ask({ hypotheses: [{ kind: 'override', override: { ...override, breakGlass: true } }] })).toMatchObject({ status: 200 });
+  });
+
   test('without hypotheses it tells of what is under way', async () => {
     expect((await ask({ hypotheses: [] })).body).toMatchObject({ steps: [], notes: ['nothing is under way'] });
   });
@@ -158,6 +165,24 @@ describe('the forecaster', () => {
     }
     expect((await asked).regions).toHaveLength(3);
     expect(turns).toBeGreaterThan(2);
+  });
+
+  test('leaves others at least as much time as it takes, also when two are worked out', async () => {
+    let atMs = 0;
+    const pauses: number[] = [];
+    const real = realPorts();
+    const timers = {
+      after(ms: number, fn: () => void) {
+        pauses.push(ms);
+        return real.timers.after(0, fn);
+      },
+    };
+    const clock = { monoMs: () => (atMs += 5), wallMs: () => 0 };
+    const forecaster = createForecaster({ ports: { clock, timers }, snapshot: () => large(2, 1), clusterNowMs: () => NOW_MS });
+    await Promise.all([forecaster.matrix(), forecaster.matrix()]);
+    expect(pauses.length).toBeGreaterThan(2);
+    expect(Math.max(...pauses)).toBeGreaterThanOrEqual(20);
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(10);
   });
 
   test('ends when its work is up, and says so', async () => {

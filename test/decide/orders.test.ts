@@ -147,6 +147,19 @@ describe('pin', () => {
   });
 });
 
+test('a pin that has ended is followed no longer, although a rule refuses the one that came after it', () => {
+  const council = ruled({ velocity: { percent: 40, windowMs: MIN, onHealth: 'exempt' } });
+  council.order('old', 'pin', { service: 'web' }, 5 * MIN, { weights: { a: 600, b: 400 } });
+  council.watch({}, MIN + 1000);
+  council.order('new', 'pin', { service: 'web' }, 60 * MIN, { weights: { c: 1000 } });
+  council.watch({}, 3000);
+  expect(council.route()).toEqual({ a: 600, b: 400, c: 0 });
+  council.watch({}, 20 * MIN);
+  expect(council.overrides?.items.map(({ id }) => id)).toEqual(['new']);
+  expect(council.routing?.services.web?.pin).toBeUndefined();
+  expect(council.route()).toEqual({ a: 334, b: 333, c: 333 });
+});
+
 describe('evacuate', () => {
   test('every pool of the region is drained in all services at once, and takes nobody’s turn', () => {
     const council = seated(clusterOf(REGIONS, [{ name: 'web' }, { name: 'api' }]));
@@ -210,6 +223,88 @@ describe('orders for later, and what is told of orders', () => {
   });
 });
 
+describe('a region that dies while its traffic is away by order', () => {
+  const pagesOf = (council: Council) => council.pages.splice(0).map(({ type, severity, summary }) => `${severity} ${type} ${summary}`);
+
+  test('is told at once where the order is a drill, and when the order ends', () => {
+    const council = three();
+    council.order('d', 'drain', { region: 'b' }, 10 * MIN, { drill: true });
+    council.watch({}, 1000);
+    council.told();
+    council.watch({ dead: ['b'] }, 5 * MIN);
+    expect(pagesOf(council)).toEqual([
+      expect.stringMatching(/^warning region.out_in_drill b down: 3 of 3 vantages .*, while alice keeps its traffic away as a drill \(d\)/),
+    ]);
+    council.watch({ dead: ['b'] }, 6 * MIN);
+    expect(pagesOf(council)[0]).toMatch(
+      /^warning override.ended b: the drain by a human ended; b down: .*: no traffic returns before it is up/,
+    );
+    expect(council.memory('b').told).toEqual([]);
+  });
+
+  test('is not news while somebody works on it', () => {
+    const council = three();
+    council.order('d', 'drain', { region: 'b' }, 10 * MIN);
+    council.watch({}, 1000);
+    council.told();
+    council.watch({ dead: ['b'] }, 5 * MIN);
+    expect(pagesOf(council)).toEqual([]);
+    council.watch({}, 6 * MIN);
+    expect(pagesOf(council)).toContainEqual(expect.stringMatching(/^info override.ended b: the drain by a human ended(; web|$)/));
+  });
+});
+
+test('that an order passes safety rules is told to people, also when it calls itself a drill', () => {
+  const council = ruled({});
+  council.order('x', 'drain', { region: 'b' }, 5 * MIN, { drill: true, breakGlass: true });
+  council.watch({}, 1000);
+  expect(council.pages.find(({ type }) => type === 'override.break_glass')?.severity).toBe('warning');
+});
+
+test('news of many orders at one instant are told by several decisions: one that tells all would be larger than a store takes', () => {
+  const council = three();
+  const startsAtMs = council.nowMs + MIN;
+  for (let i = 0; i < 200; i++)
+    council.order(`p${i}`, 'pin', { service: 'web' }, 5 * MIN, {
+      weights: { a: 1000 },
+      breakGlass: true,
+      startsAtMs,
+      createdAtMs: council.nowMs + i,
+    });
+  const most = { pages: 0 };
+  const told: string[] = [];
+  const watch = (ms: number): void => {
+    for (const endMs = council.nowMs + ms; council.nowMs < endMs; ) {
+      council.see({}, 500);
+      most.pages = Math.max(most.pages, council.pages.length);
+      told.push(...council.told());
+    }
+  };
+  watch(2 * MIN);
+  expect(told.filter((type) => type === 'override.started')).toHaveLength(200);
+  watch(5 * MIN);
+  expect(told.filter((type) => type === 'override.expired')).toHaveLength(200);
+  expect(council.overrides?.items).toEqual([]);
+  expect(most.pages).toBeLessThanOrEqual(40);
+});
+
+describe('velocity and what comes in steps', () => {
+  test.each([
+    ['what returns in a step larger than the limit comes all the same, in a window of its own', 'exempt'],
+    ['so does the drain of what is dead, where health is held too', 'hold'],
+  ])('%s', (_, onHealth) => {
+    const council = ruled(
+      { velocity: { percent: 10, windowMs: MIN, onHealth } },
+      { recoveryHoldMs: 20_000, rampStepMs: 10_000, ramp: [100, 1000] },
+    );
+    council.watch({ dead: ['c'] }, 3 * MIN);
+    expect(council.route().c).toBe(0);
+    council.watch({}, 10 * MIN);
+    expect(council.route()).toEqual({ a: 334, b: 333, c: 333 });
+    expect(council.memory('c')).toMatchObject({ state: 'in', hold: null });
+  });
+});
+
 describe('safety rules', () => {
   const ALL = {
     rules: [{ name: 'all', type: 'AND', threshold: 1, inverted: false, controls: ['web/a', 'web/b', 'web/c'], waitPeriodMs: 0 }],
@@ -233,7 +328,7 @@ describe('safety rules', () => {
 
   test('break-glass passes it, once obeyed it is judged no more', () => {
     const council = ruled({ assertion: ALL });
-    council.order('d', 'drain', { region: 'b' }, MIN, { breakGlass: true });
+    council.order('d', 'drain', { region: 'b' }, MIN, { breakGlass: true, approval: { by: 'bob', atMs: council.nowMs } });
     council.see({}, 500);
     expect(council.memory('b').state).toBe('out');
     expect(council.told()).toEqual(['override.obeyed', 'override.break_glass']);

@@ -115,7 +115,22 @@ describe('velocity', () => {
     ['30 % after 30 % long ago', { after, moves: [moved(60_000, 300)] }, true],
     ['after what health moved', { after, moves: [moved(1000, 900, 'health')] }, true],
     ['health itself', { after: { a: 1000 }, cause: 'health' }, true],
-    ['health itself, where it is held', { after: { a: 1000 }, cause: 'health', settings: { onHealth: 'hold' } }, false],
+    [
+      'health itself after something, where it is held',
+      { after: { a: 1000 }, cause: 'health', settings: { onHealth: 'hold' }, moves: [moved(1000, 1, 'health')] },
+      false,
+    ],
+    [
+      'health itself alone, where it is held: a dead pool is of one piece',
+      { after: { a: 1000 }, cause: 'health', settings: { onHealth: 'hold' } },
+      true,
+    ],
+    ['what returns and is more than the limit, alone', { after: { a: 934, b: 33, c: 33 }, cause: 'return' }, true],
+    [
+      'what returns and is more than the limit, after something',
+      { after: { a: 934, b: 33, c: 33 }, cause: 'return', moves: [moved(1000, 1)] },
+      false,
+    ],
     ['nothing, after too much', { after: EVEN, moves: [moved(0, 900)] }, true],
   ])('%s', (_, given, allow) => {
     expect(judge('velocity', given).allow).toBe(allow);
@@ -130,6 +145,23 @@ describe('velocity', () => {
 });
 
 describe('freeze windows', () => {
+  test('windows that follow one another without a gap: it would pass when the last of them is over', () => {
+    const window = { timezone: 'UTC', drains: false };
+    const windows = [
+      { ...window, name: 'night', cron: '0 0 * * *', durationMs: 6 * 3_600_000 },
+      { ...window, name: 'morning', cron: '0 6 * * *', durationMs: 3_600_000 },
+    ];
+    const nowMs = Date.parse('2026-11-27T03:12:00Z');
+    const rule = safety['freeze-windows'];
+    const change = { service: web, before: EVEN, after: { a: 1000 }, drains: [], cause: 'order' } as const;
+    const ruling = rule.judge(change, {} as never, { windows }, nowMs);
+    expect(ruling).toMatchObject({
+      againAtMs: Date.parse('2026-11-27T07:00:00Z'),
+      because: expect.stringMatching(/night ends in 168 min .*and others follow it until 2026-11-27T07:00/),
+    });
+    expect(rule.judge(change, {} as never, { windows }, Date.parse('2026-11-27T07:00:00Z'))).toEqual({ allow: true });
+  });
+
   const weekend = { name: 'weekend', cron: '0 18 * * 5', timezone: 'Europe/Berlin', durationMs: 60 * 3_600_000, drains: false };
   const at = (text: string): number => Date.parse(text);
 

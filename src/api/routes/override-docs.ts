@@ -177,7 +177,7 @@ export const OVERRIDE_DOCS = {
     },
     body,
     response: { 200: ordered('Replaced; or a dry run, which wrote nothing.'), 201: ordered('Made.') },
-    refusals: ['ERR_REFUSED', 'ERR_LIMIT', 'ERR_PRECONDITION', 'ERR_STALE', 'ERR_UNDECIDED'],
+    refusals: ['ERR_REFUSED', 'ERR_APPROVAL', 'ERR_LIMIT', 'ERR_PRECONDITION', 'ERR_STALE', 'ERR_UNDECIDED'],
   },
   delete: {
     operationId: 'deleteOverride',
