@@ -8,6 +8,7 @@ import { createOverrideWriter } from './api/overrides.ts';
 import { createRecordReader } from './api/record-reader.ts';
 import { createReportWriter } from './api/reports.ts';
 import { createApi } from './api/server.ts';
+import { createSpentDuty } from './api/spent.ts';
 import type { StatusDocument } from './api/status.ts';
 import { fleetNow, snapshotNow, statusNow, talliesNow, type Viewing } from './api/view.ts';
 import { createAuditReader } from './audit/reader.ts';
@@ -147,6 +148,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
   const duties = createConvergeDuties({ log, detection: metrics.detection, convergence: metrics.convergence });
   const events = createEventHub({ ports, log, store, region, replica: name });
   const auditDuty = createAuditDuty({ store, ports, log });
+  const spentDuty = createSpentDuty({ store, ports, log });
   const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
   ends.working.push(() => watcher.stop());
 
@@ -238,6 +240,7 @@ const start = async (initial: ReplicaConfig, context: ServeContext, ends: Ends, 
         metrics.coordinatorTick(ports.clock.wallMs());
         shadow.turn(sight, nowMs);
         auditDuty.turn(sight, nowMs, term);
+        spentDuty.turn(nowMs, term);
         return duties.turn(sight, nowMs, term);
       },
     },

@@ -3,7 +3,6 @@
 import type { Access, Principal } from '../../src/api/access.ts';
 import { createEventHub } from '../../src/api/events.ts';
 import { createForecaster } from '../../src/api/forecaster.ts';
-import type { Foresight, Refusal } from '../../src/api/foresight.ts';
 import type { HealthFacts } from '../../src/api/health-detail.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
 import { createRecordReader } from '../../src/api/record-reader.ts';
@@ -18,10 +17,11 @@ import type { Snapshot } from '../../src/decide/snapshot.ts';
 import { Fault } from '../../src/errors.ts';
 import { registerSecret } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
-import type { ClusterConfig, ServiceConfig } from '../../src/model.ts';
+import type { ClusterConfig, Refusal, ServiceConfig } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import type { Store, TxnResult } from '../../src/store/store.ts';
+import type { Forecast } from '../../src/whatif/forecast.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 
 export const NOW_MS = Date.UTC(2026, 10, 22, 3, 12);
@@ -191,7 +191,7 @@ export const principal = (name: string, given: Partial<Principal> = {}): Princip
   ...given,
 });
 
-export const foresight = (given: Partial<Foresight> = {}): Foresight => ({
+export const foresight = (given: Partial<Forecast> = {}): Forecast => ({
   steps: [],
   services: [],
   refusals: [],

@@ -8,6 +8,7 @@ export const simulateRoutes = ({ view, whatIf }: RouteOptions): readonly ApiRout
     method: 'POST',
     url: '/v1/simulate',
     needs: 'viewer',
+    once: 'keeps',
     schema: {
       operationId: 'simulate',
       summary: 'What would happen if all of this were so',
