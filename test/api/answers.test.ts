@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openApiOf } from '../../src/api/openapi.ts';
 import { routesOf } from '../../src/api/routes/index.ts';
 import { SCHEMAS } from '../../src/api/schemas.ts';
-import { statusDocument } from '../../src/api/status.ts';
 import { append } from '../../src/audit/append.ts';
 import { decisionHash } from '../../src/audit/lines.ts';
 import { auditKey, incidentKey, KEYS, trailKey } from '../../src/coordinate/keys.ts';
@@ -14,7 +13,7 @@ import { realPorts } from '../../src/ports.ts';
 import { honest } from '../audit/chains.ts';
 import { type Council, seated } from '../decide/council.ts';
 import { listen, openSites } from './events.fixture.ts';
-import { AUTHORIZED, cluster, DRAIN, healthFacts, type Opened, openApi, putRecord, REGIONS, statusInput, viewOf } from './fixture.ts';
+import { AUTHORIZED, cluster, DRAIN, healthFacts, type Opened, openApi, putRecord, viewOf } from './fixture.ts';
 
 const ports = realPorts();
 const ID = 'https://tidegate.test/openapi.json';
@@ -25,13 +24,6 @@ let drained: Audit;
 let document: ReturnType<typeof openApiOf>;
 let ajv: Ajv2020;
 let isKnown = true;
-
-const wellStatus = () => {
-  const vote = { boot: 'b', seq: 1, configVersion: 3, self: { state: 'ok' as const }, peers: [], down: [], unready: [], unknown: [] };
-  const leader = { region: 'eu-west', replica: 'a', boot: 'b', epoch: 1, n: 1, nonce: 'n', released: false };
-  const votes = REGIONS.map((region) => ({ region, replica: 'a', vote, ageMs: 500 }));
-  return statusDocument(statusInput({ votes, leader, self: { ...statusInput().self, canDecide: true, because: '' } }));
-};
 
 const trail = (v: number, atMs: number): Trail => ({
   v,
@@ -65,7 +57,7 @@ beforeAll(async () => {
     snapshot: () => ({ ...council.snapshot(council.heard({})), by: 'eu-west/a' }),
     view: viewOf({
       clusterNowMs: () => council.nowMs,
-      health: () => healthFacts({ status: isKnown ? wellStatus() : null, ...(isKnown ? {} : { cluster: null, fleet: null }) }),
+      health: () => healthFacts(isKnown ? {} : { status: null, cluster: null, fleet: null }),
     }),
   });
   const { store } = api;

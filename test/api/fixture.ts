@@ -80,9 +80,17 @@ export const statusInput = (given: Partial<StatusInput> = {}): StatusInput => ({
   ...given,
 });
 
+/** Of a replica that votes and decides, in a cluster where all vantages speak. */
+const wellStatus = () => {
+  const vote = { boot: 'b', seq: 1, configVersion: 3, self: { state: 'ok' as const }, peers: [], down: [], unready: [], unknown: [] };
+  const leader = { region: 'eu-west', replica: 'a', boot: 'b', epoch: 1, n: 1, nonce: 'n', released: false };
+  const votes = REGIONS.map((region) => ({ region, replica: 'a', vote, ageMs: 500 }));
+  return statusDocument(statusInput({ votes, leader, self: { ...statusInput().self, canDecide: true, because: '' } }));
+};
+
 export const healthFacts = (given: Partial<HealthFacts> = {}): HealthFacts => ({
   version: '1.0.0',
-  status: statusDocument(statusInput()),
+  status: wellStatus(),
   cluster,
   fleet: { versions: [], clocks: [], skewMs: 0 },
   wallMs: NOW_MS,

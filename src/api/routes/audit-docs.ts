@@ -76,7 +76,7 @@ export const AUDIT_DOCS = {
         },
         since: {
           type: 'string',
-          pattern: '^(\\d{1,4}d|\\d{1,9}(ms|s|m|h))$',
+          pattern: '^(\\d{1,4}d|\\d{1,9}(\\.\\d{1,3})?(ms|s|m|h))$',
           description: 'Of the export: how far back.',
           examples: ['30d'],
         },

@@ -154,11 +154,7 @@ export const DECISION_DOCS = {
     tags: ['decisions'],
     querystring: { type: 'object', properties: { limit: LIMIT } },
     response: {
-      200: json(
-        ref('IncidentList'),
-        { one: { items: [{ ...INCIDENT, ...TIMED }], total: 1 } },
-        { links: { look: { operationId: 'getIncident', parameters: { id: '$response.body#/items/0/id' } } } },
-      ),
+      200: json(ref('IncidentList'), { one: { items: [{ ...INCIDENT, ...TIMED }], total: 1 } }),
     },
   },
   incident: {
