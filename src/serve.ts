@@ -3,6 +3,7 @@
 import type { Provider } from '../providers/provider.ts';
 import { createEventHub } from './api/events.ts';
 import { type OpenedApi, openApi } from './api/open.ts';
+import { createSpentDuty } from './api/spent.ts';
 import { createAuditDuty } from './audit/retention.ts';
 import { paceIn } from './config/providers/index.ts';
 import type { ReplicaConfig } from './config/schema.ts';
@@ -160,6 +161,7 @@ const startCore = async (part: Part, providers: ReadonlyMap<string, Provider>, {
       watcher,
       duties: createConvergeDuties({ log, detection: metrics.detection, convergence: metrics.convergence }),
       auditDuty: createAuditDuty({ store, ports, log }),
+      spentDuty: createSpentDuty({ store, ports, log }),
     }),
   });
   running = replica;

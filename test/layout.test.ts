@@ -62,7 +62,6 @@ const show = (imports: readonly Import[]): readonly string[] => imports.map((i) 
 /** No clock, no randomness, no IO, and nothing imported that has them. */
 const PURE_ROOMS = ['src/health/', 'src/decide/', 'src/whatif/', 'policies/', 'src/doctor/checks/'];
 const PURE_FILES = [
-  'src/api/foresight.ts',
   'src/api/standing.ts',
   'src/model.ts',
   'src/api/dossier.ts',

@@ -10,7 +10,7 @@ export const ASKED_MS = 24 * 3_600_000;
 const GONE_MAX = 50;
 
 /** `asked`: which are kept, oldest first. */
-interface AskedList {
+export interface AskedList {
   items: readonly { hash: string; atMs: number }[];
 }
 

@@ -13,10 +13,9 @@ import type { Ports } from '../ports.ts';
 import type { Op, Store } from '../store/store.ts';
 import type { Principal } from './access.ts';
 import { askedBefore, askedKeys, askedOps } from './asked.ts';
-import type { Foresee } from './foresight.ts';
 import { createLedger, type Records, type Step } from './ledger.ts';
 import type { OverrideInput } from './override-input.ts';
-import { demandAllowed, type Ruling, ruleOn, ruleOnEnd } from './ruling.ts';
+import { demandAllowed, type Foresee, type Ruling, ruleOn, ruleOnEnd } from './ruling.ts';
 import { demandScope } from './scope.ts';
 
 /** Who orders, with what right, and how it is judged. */

@@ -3,8 +3,8 @@
 // Of the framework's errors only the status is kept: their texts quote the request, and a request may hold a secret.
 import { ERRORS, type ErrorCode, Fault } from '../errors.ts';
 import { maskText } from '../log.ts';
+import type { Refusal } from '../model.ts';
 import type { BodyProblem } from './body.ts';
-import type { Refusal } from './foresight.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 

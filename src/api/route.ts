@@ -12,12 +12,12 @@ import type { ClusterConfig } from '../model.ts';
 import { type Access, type Caller, demand, type Principal, type Role } from './access.ts';
 import type { EventHub } from './events.ts';
 import type { Forecaster } from './forecaster.ts';
-import type { Foresee } from './foresight.ts';
 import type { HealthFacts } from './health-detail.ts';
 import type { RouteSchema } from './openapi.ts';
 import type { OverrideWriter } from './overrides.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { ReportWriter } from './reports.ts';
+import type { Foresee } from './ruling.ts';
 import type { StatusDocument } from './status.ts';
 
 /** What the API may look at. Answers from memory: no call waits for a store, a peer or a provider. */

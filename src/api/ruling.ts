@@ -1,13 +1,17 @@
 // Whether an order may stand: what the core, run on a copy of the state, says of it. An order is judged by what it does itself: what is refused anyway,
 // elsewhere, is not its doing. `never-empty` yields to nobody; what else refuses, break-glass passes, and where the risk is high a second person agrees.
-import type { ClusterConfig, Override } from '../model.ts';
-import type { Foresee, Foresight, Refusal } from './foresight.ts';
+import type { ClusterConfig, Override, Refusal } from '../model.ts';
+import type { Forecast } from '../whatif/forecast.ts';
+import type { Hypothesis } from '../whatif/hypothesis.ts';
 import { RefusedFault } from './problem.ts';
 import { poolsUnder } from './scope.ts';
 
+/** What would follow. null: there is no state to run the core on. */
+export type Foresee = (hypotheses: readonly Hypothesis[]) => Forecast | null;
+
 export interface Ruling {
   /** null: there was no state to run the core on. */
-  forecast: Foresight | null;
+  forecast: Forecast | null;
   /** Of this order: those that refuse it, or that its break-glass passes. */
   refusals: readonly Refusal[];
   needsApproval: boolean;
@@ -30,7 +34,7 @@ const moves = ({ kind }: Override): boolean => kind !== 'freeze' && kind !== 'st
 const same = (a: Refusal, b: Refusal): boolean => a.service === b.service && a.pool === b.pool && a.rule === b.rule;
 
 /** Of what is foretold without its break-glass. What comes back up later, or has to wait after the order's own end, is not its doing. */
-const ownRefusals = (order: Override, cluster: ClusterConfig, told: Foresight, foresee: Foresee): readonly Refusal[] => {
+const ownRefusals = (order: Override, cluster: ClusterConfig, told: Forecast, foresee: Foresee): readonly Refusal[] => {
   // What moves nothing is never refused: whoever stops or freezes must not have to ask.
   const refusals = moves(order) ? told.refusals.filter((refusal) => refusal.order === undefined || refusal.order === order.id) : [];
   if (refusals.length === 0) return [];

@@ -1,30 +1,15 @@
 // The shapes of the OpenAPI document that more than one path speaks of, by name. Plain JSON Schema; a test holds the running server to them.
 import { ERRORS } from '../errors.ts';
+import type { Override, Refusal } from '../model.ts';
+import type { CapacityLeft } from '../whatif/capacity.ts';
+import type { Forecast, ForecastHold, ForecastService, ForecastStep } from '../whatif/forecast.ts';
+import type { Convergence } from '../whatif/history.ts';
 import { type JsonSchema, ref } from './openapi.ts';
 import { ORDER_SCHEMA } from './override-input.ts';
+import { RECORD_SCHEMAS } from './record-schemas.ts';
 import { REPORT_SCHEMA } from './report-input.ts';
-
-const TEXT = { type: 'string' } as const;
-const COUNT = { type: 'integer', minimum: 0 } as const;
-const NUMBER = { type: 'number' } as const;
-const FLAG = { type: 'boolean' } as const;
-const AT_MS = { type: 'number', description: 'Milliseconds of cluster time since 1970.' } as const;
-
-export const orNull = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: 'null' }] });
-export const listOf = (items: JsonSchema): JsonSchema => ({ type: 'array', items });
-export const mapOf = (values: JsonSchema): JsonSchema => ({ type: 'object', additionalProperties: values });
-export const oneOfTexts = (...texts: readonly string[]): JsonSchema => ({ type: 'string', enum: texts });
-
-/** Every property is there, but for those in `optional`. */
-export const shape = (properties: Readonly<Record<string, unknown>>, optional: Readonly<Record<string, unknown>> = {}): JsonSchema => ({
-  type: 'object',
-  properties: { ...properties, ...optional },
-  required: Object.keys(properties),
-  additionalProperties: false,
-});
-
-/** As `shape`, with more beside it that is not promised. */
-export const openShape = (...given: Parameters<typeof shape>): JsonSchema => ({ ...shape(...given), additionalProperties: true });
+import { AT_MS, COUNT, FLAG, listOf, mapOf, membersOf, NUMBER, oneOfTexts, openShape, orNull, shape, shapeOf, TEXT } from './shapes.ts';
+import { SUPPOSED_SCHEMA } from './simulate-input.ts';
 
 const SCOPE = shape({}, { region: TEXT, service: TEXT, pool: TEXT });
 const ROUTE: JsonSchema = {
@@ -33,25 +18,27 @@ const ROUTE: JsonSchema = {
   additionalProperties: { type: 'integer', minimum: 0, maximum: 1000 },
 };
 
-const OVERRIDE = {
-  id: TEXT,
-  kind: oneOfTexts('drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop'),
-  scope: ref('Scope'),
-  reason: TEXT,
-  owner: TEXT,
-  createdAtMs: AT_MS,
-  expiresAtMs: AT_MS,
-} as const;
-const OVERRIDE_OPTIONAL = {
-  weights: ROUTE,
-  by: { ...TEXT, description: 'Who was authenticated when it was ordered.' },
-  ticket: TEXT,
-  startsAtMs: AT_MS,
-  breakGlass: FLAG,
-  approval: shape({ by: orNull(TEXT), atMs: orNull(AT_MS) }),
-  drill: FLAG,
-  told: { ...listOf(TEXT), description: 'News of it that were told.' },
-} as const;
+const ORDER = membersOf<Override>(
+  {
+    id: TEXT,
+    kind: oneOfTexts('drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop'),
+    scope: ref('Scope'),
+    reason: TEXT,
+    owner: TEXT,
+    createdAtMs: AT_MS,
+    expiresAtMs: AT_MS,
+  },
+  {
+    weights: ROUTE,
+    by: { ...TEXT, description: 'Who was authenticated when it was ordered.' },
+    ticket: TEXT,
+    startsAtMs: AT_MS,
+    breakGlass: FLAG,
+    approval: shape({ by: orNull(TEXT), atMs: orNull(AT_MS) }),
+    drill: FLAG,
+    told: { ...listOf(TEXT), description: 'News of it that were told.' },
+  },
+);
 
 /** Beside an order: what it does now, and what health says of the same pools. */
 const STANDING = {
@@ -61,8 +48,6 @@ const STANDING = {
   because: { ...TEXT, description: 'Why it is obeyed, or not.' },
   measured: listOf(ref('Measured')),
 } as const;
-
-const HOLD = shape({ service: TEXT, pool: TEXT, hold: TEXT, because: TEXT });
 
 /** Members of a schema by name, each referred to as `#/components/schemas/<name>`. */
 export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
@@ -83,7 +68,7 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   Route: ROUTE,
   Scope: SCOPE,
   OverrideOrder: ORDER_SCHEMA,
-  Override: shape(OVERRIDE, OVERRIDE_OPTIONAL),
+  Override: shape(ORDER.needed, ORDER.optional),
   Measured: shape({
     service: TEXT,
     pool: TEXT,
@@ -92,7 +77,7 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     count: { ...TEXT, description: 'The count behind the verdict, as a sentence.' },
     share: orNull({ type: 'integer', minimum: 0, maximum: 1000, description: 'Thousandths now; null before the first decision.' }),
   }),
-  OverrideItem: shape({ ...OVERRIDE, ...STANDING }, OVERRIDE_OPTIONAL),
+  OverrideItem: shape({ ...ORDER.needed, ...STANDING }, ORDER.optional),
   OverrideList: shape({ version: COUNT, items: listOf(ref('OverrideItem')) }),
   OverrideOne: shape({ override: ref('Override'), version: COUNT, ...STANDING }),
   Undo: shape({ cli: TEXT, curl: TEXT }),
@@ -110,15 +95,15 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     forecast: orNull(ref('Forecast')),
     notes: listOf(TEXT),
   }),
-  Refusal: shape(
+  Refusal: shapeOf<Refusal>(
     {
       service: TEXT,
       pool: TEXT,
       rule: TEXT,
-      risk: oneOfTexts('low', 'high'),
-      because: TEXT,
-      againAtMs: orNull(AT_MS),
-      counterfactual: TEXT,
+      risk: { ...oneOfTexts('low', 'high'), description: '`high`: whoever passes it by break-glass needs a second person.' },
+      because: { ...TEXT, description: 'With the numbers.' },
+      againAtMs: { ...orNull(AT_MS), description: 'When it would pass if nothing else changes; null: time alone changes nothing.' },
+      counterfactual: { ...TEXT, description: 'What would have let it pass.' },
     },
     {
       order: {
@@ -127,37 +112,61 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
       },
     },
   ),
-  Hold: HOLD,
-  Forecast: shape({
-    steps: listOf(
-      shape({
-        afterMs: NUMBER,
-        v: COUNT,
-        because: TEXT,
-        changes: listOf(shape({ service: TEXT, before: ref('Route'), after: ref('Route') })),
-        holds: listOf(ref('Hold')),
-      }),
-    ),
-    services: listOf(
-      shape({
-        service: TEXT,
-        mode: oneOfTexts('observe', 'advise', 'auto'),
-        before: ref('Route'),
-        after: ref('Route'),
-        writes: listOf(shape({ provider: TEXT, before: ref('Route'), after: ref('Route') })),
-        capacity: orNull(
-          shape({ load: NUMBER, capacity: NUMBER, leftPercent: NUMBER, source: oneOfTexts('configured', 'reported'), because: TEXT }),
+  Hold: shapeOf<ForecastHold>({ service: TEXT, pool: TEXT, hold: TEXT, because: TEXT }, {}),
+  Supposed: SUPPOSED_SCHEMA,
+  Forecast: shapeOf<Forecast>(
+    {
+      steps: listOf(ref('ForecastStep')),
+      services: listOf(ref('ForecastService')),
+      refusals: listOf(ref('Refusal')),
+      holds: listOf(ref('Hold')),
+      pages: listOf(shape({ severity: oneOfTexts('critical', 'warning', 'info'), type: TEXT, summary: TEXT })),
+      notes: listOf(TEXT),
+    },
+    {},
+  ),
+  ForecastStep: shapeOf<ForecastStep>(
+    {
+      afterMs: { ...NUMBER, minimum: 0, description: 'Virtual time since the question.' },
+      v: { ...COUNT, description: 'The number that the decision would have.' },
+      because: TEXT,
+      changes: listOf(shape({ service: TEXT, before: ref('Route'), after: ref('Route') })),
+      holds: listOf(ref('Hold')),
+    },
+    {},
+  ),
+  ForecastService: shapeOf<ForecastService>(
+    {
+      service: TEXT,
+      mode: oneOfTexts('observe', 'advise', 'auto'),
+      before: ref('Route'),
+      after: ref('Route'),
+      writes: {
+        ...listOf(shape({ provider: TEXT, before: ref('Route'), after: ref('Route') })),
+        description: 'What each provider would be asked to serve, where that differs from what it serves.',
+      },
+      capacity: orNull(
+        shapeOf<CapacityLeft>(
+          {
+            load: NUMBER,
+            capacity: NUMBER,
+            leftPercent: { ...NUMBER, description: 'Of the tightest pool; below 0: it is overloaded.' },
+            source: oneOfTexts('configured', 'reported'),
+            because: TEXT,
+          },
+          {},
         ),
-        converge: orNull(
-          shape({ p50Ms: NUMBER, p99Ms: NUMBER, samples: COUNT, source: oneOfTexts('history', 'worst-case'), because: TEXT }),
+      ),
+      converge: orNull(
+        shapeOf<Convergence>(
+          { p50Ms: NUMBER, p99Ms: NUMBER, samples: COUNT, source: oneOfTexts('history', 'worst-case'), because: TEXT },
+          {},
         ),
-      }),
-    ),
-    refusals: listOf(ref('Refusal')),
-    holds: listOf(ref('Hold')),
-    pages: listOf(shape({ severity: oneOfTexts('critical', 'warning', 'info'), type: TEXT, summary: TEXT })),
-    notes: listOf(TEXT),
-  }),
+      ),
+    },
+    {},
+  ),
+  WhatIfMatrix: shape({ regions: listOf(shape({ region: TEXT, forecast: ref('Forecast') })) }),
   Report: REPORT_SCHEMA,
   Reported: shape({ load: orNull(NUMBER), capacity: mapOf(NUMBER), atMs: AT_MS, expiresAtMs: AT_MS, by: TEXT }),
   ReportedOne: shape({ service: TEXT, reported: ref('Reported'), version: COUNT }),
@@ -216,4 +225,5 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     incidents: listOf(openShape({ id: TEXT, kind: TEXT, region: TEXT, because: TEXT, closedAtMs: orNull(AT_MS) })),
   }),
   Alive: openShape({ status: oneOfTexts('pass', 'fail') }, { because: TEXT }),
+  ...RECORD_SCHEMAS,
 };

@@ -210,12 +210,14 @@ export interface Refusal {
   readonly service: string;
   readonly pool: string;
   readonly rule: string;
+  /** `high`: whoever passes it by break-glass needs a second person. */
   readonly risk: 'low' | 'high';
+  /** With the numbers. */
   readonly because: string;
+  /** When it would pass if nothing else changes; null: time alone changes nothing. */
   readonly againAtMs: number | null;
+  /** What would have let it pass. */
   readonly counterfactual: string;
-  /** The order that it stands in the way of; null: of what comes back up. Absent: of a drain by health. */
-  readonly order?: string | null;
 }
 
 export interface Hold {
@@ -225,43 +227,62 @@ export interface Hold {
   readonly because: string;
 }
 
+export interface Supposed {
+  readonly hypotheses: readonly (
+    | {
+        readonly kind: 'region-down';
+        readonly region: string;
+      }
+    | {
+        readonly kind: 'pool-down';
+        readonly service: string;
+        readonly pool: string;
+      }
+    | {
+        readonly kind: 'vantage-cut';
+        readonly region: string;
+      }
+    | {
+        readonly kind: 'override';
+        readonly override: {
+          readonly id?: string;
+          readonly kind: 'drain' | 'force-in' | 'pin' | 'freeze' | 'evacuate' | 'stop';
+          readonly scope: {
+            readonly region?: string;
+            readonly service?: string;
+            readonly pool?: string;
+          };
+          readonly weights?: Readonly<Record<string, number>>;
+          readonly reason?: string;
+          readonly owner?: string;
+          readonly by?: string;
+          readonly ticket?: string;
+          readonly ttl?: string;
+          readonly ttlMs?: number;
+          readonly startsAt?: string;
+          readonly createdAtMs?: number;
+          readonly startsAtMs?: number;
+          readonly expiresAtMs?: number;
+          readonly breakGlass?: boolean;
+          readonly approval?: {
+            readonly by: string | null;
+            readonly atMs: number | null;
+          };
+          readonly drill?: boolean;
+          readonly told?: readonly ('started' | 'expiring')[];
+        };
+      }
+    | {
+        readonly kind: 'override-gone';
+        readonly id: string;
+      }
+  )[];
+  readonly horizonMs?: number;
+}
+
 export interface Forecast {
-  readonly steps: readonly {
-    readonly afterMs: number;
-    readonly v: number;
-    readonly because: string;
-    readonly changes: readonly {
-      readonly service: string;
-      readonly before: Route;
-      readonly after: Route;
-    }[];
-    readonly holds: readonly Hold[];
-  }[];
-  readonly services: readonly {
-    readonly service: string;
-    readonly mode: 'observe' | 'advise' | 'auto';
-    readonly before: Route;
-    readonly after: Route;
-    readonly writes: readonly {
-      readonly provider: string;
-      readonly before: Route;
-      readonly after: Route;
-    }[];
-    readonly capacity: {
-      readonly load: number;
-      readonly capacity: number;
-      readonly leftPercent: number;
-      readonly source: 'configured' | 'reported';
-      readonly because: string;
-    } | null;
-    readonly converge: {
-      readonly p50Ms: number;
-      readonly p99Ms: number;
-      readonly samples: number;
-      readonly source: 'history' | 'worst-case';
-      readonly because: string;
-    } | null;
-  }[];
+  readonly steps: readonly ForecastStep[];
+  readonly services: readonly ForecastService[];
   readonly refusals: readonly Refusal[];
   readonly holds: readonly Hold[];
   readonly pages: readonly {
@@ -270,6 +291,55 @@ export interface Forecast {
     readonly summary: string;
   }[];
   readonly notes: readonly string[];
+}
+
+export interface ForecastStep {
+  /** Virtual time since the question. */
+  readonly afterMs: number;
+  /** The number that the decision would have. */
+  readonly v: number;
+  readonly because: string;
+  readonly changes: readonly {
+    readonly service: string;
+    readonly before: Route;
+    readonly after: Route;
+  }[];
+  readonly holds: readonly Hold[];
+}
+
+export interface ForecastService {
+  readonly service: string;
+  readonly mode: 'observe' | 'advise' | 'auto';
+  readonly before: Route;
+  readonly after: Route;
+  /** What each provider would be asked to serve, where that differs from what it serves. */
+  readonly writes: readonly {
+    readonly provider: string;
+    readonly before: Route;
+    readonly after: Route;
+  }[];
+  readonly capacity: {
+    readonly load: number;
+    readonly capacity: number;
+    /** Of the tightest pool; below 0: it is overloaded. */
+    readonly leftPercent: number;
+    readonly source: 'configured' | 'reported';
+    readonly because: string;
+  } | null;
+  readonly converge: {
+    readonly p50Ms: number;
+    readonly p99Ms: number;
+    readonly samples: number;
+    readonly source: 'history' | 'worst-case';
+    readonly because: string;
+  } | null;
+}
+
+export interface WhatIfMatrix {
+  readonly regions: readonly {
+    readonly region: string;
+    readonly forecast: Forecast;
+  }[];
 }
 
 export interface Report {
@@ -419,6 +489,840 @@ export interface Alive {
   readonly status: 'pass' | 'fail';
   readonly because?: string;
   readonly [more: string]: unknown;
+}
+
+export interface DecisionItem {
+  /** The number of the decision, and the fence of what it changed. */
+  readonly v: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly atMs: number;
+  readonly by: string;
+  readonly because: string;
+  readonly changes: readonly {
+    readonly service: string;
+    readonly before: Route;
+    readonly after: Route;
+    readonly because: string;
+    readonly [more: string]: unknown;
+  }[];
+}
+
+export interface DecisionList {
+  /** Newest first. */
+  readonly items: readonly DecisionItem[];
+  /** What to send as `before` for the next page; null: there is none. */
+  readonly before: number | null;
+}
+
+export interface Dossier {
+  /** The number of the decision, and the fence of what it changed. */
+  readonly v: number;
+  readonly epoch: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly atMs: number;
+  readonly by: string;
+  readonly because: string;
+  /** What would have changed the outcome. */
+  readonly wouldChange: string;
+  readonly changes: readonly {
+    readonly service: string;
+    readonly before: Route;
+    readonly after: Route;
+    readonly because: string;
+    readonly [more: string]: unknown;
+  }[];
+  readonly holds: readonly {
+    readonly service: string;
+    readonly pool: string;
+    readonly hold: string;
+    readonly because: string;
+    readonly refusal?: Refusal;
+    readonly [more: string]: unknown;
+  }[];
+  readonly evidence: readonly {
+    /** `service/pool/target#healthz` */
+    readonly endpoint: string;
+    readonly verdict: 'up' | 'down' | 'unknown' | null;
+    readonly down: number;
+    readonly up: number;
+    readonly electorate: number;
+    readonly needs: number | null;
+    readonly firstFaultAgoMs: number | null;
+    readonly ballots: Readonly<Record<string, 'up' | 'down' | 'unknown' | 'abstain' | 'silent'>>;
+  }[];
+  readonly votes: readonly {
+    readonly region: string;
+    readonly replica: string;
+    readonly seq: number;
+    readonly state: 'ok' | 'abstain';
+    readonly because: string | null;
+    readonly ageMs: number | null;
+  }[];
+  readonly abstentions: readonly {
+    readonly region: string;
+    readonly replica: string;
+    readonly because: string;
+  }[];
+  readonly silent: readonly string[];
+  readonly rules: {
+    /** null: the record did not keep which rules were asked. */
+    readonly passed: readonly string[] | null;
+    readonly refused: readonly {
+      readonly service: string;
+      readonly pool: string;
+      readonly rule: string;
+      readonly because: string;
+      readonly risk: 'low' | 'high' | null;
+      readonly againAtMs: number | null;
+      readonly counterfactual: string | null;
+    }[];
+  };
+  readonly incidents: readonly {
+    readonly id: string;
+    readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
+    readonly region: string;
+    readonly relation: 'opened' | 'during' | 'closed';
+    readonly t0AtMs: number | null;
+    readonly t0LastAtMs: number | null;
+    readonly t1AtMs: number | null;
+    readonly t2AtMs: number | null;
+    /** Milliseconds of cluster time since 1970. */
+    readonly t3AtMs: number;
+    readonly t4AtMs: number | null;
+    readonly t5AtMs: number | null;
+    readonly t6AtMs: number | null;
+    readonly detection: Detection;
+    readonly convergence: Convergence;
+  }[];
+  readonly trail: readonly {
+    readonly service: string;
+    readonly provider: string;
+    readonly afterMs: number;
+    readonly outcome: 'applied' | 'conflict' | 'undecided' | 'fatal' | 'refused';
+    /** Milliseconds of cluster time since 1970. */
+    readonly atMs: number;
+    readonly tookMs: number;
+    readonly tries: number;
+    /** Names that the vendor gave to requests: what its support asks for. */
+    readonly requests: readonly string[];
+    readonly because: string;
+    readonly by: string;
+    readonly settled?: {
+      readonly ended: 'settled' | 'failed' | 'given-up';
+      readonly tookMs: number;
+      readonly because: string;
+      readonly [more: string]: unknown;
+    };
+    readonly [more: string]: unknown;
+  }[];
+  readonly trailOmitted: number;
+  readonly previous: Neighbour | null;
+  readonly next: Neighbour | null;
+  /** SHA-256; empty: there is nothing before. */
+  readonly prevHash: string;
+}
+
+export interface Neighbour {
+  /** The number of the decision, and the fence of what it changed. */
+  readonly v: number;
+  readonly href: string;
+}
+
+export interface Detection {
+  /** t3 - t0; null: no probe failed. */
+  readonly ms: number | null;
+  /** t3 - the last good look by anybody. */
+  readonly atMostMs: number | null;
+  readonly goalMs: number;
+  readonly judgement: 'met' | 'missed' | 'pending' | 'unmeasured';
+}
+
+export interface Convergence {
+  /** t6 - t3 of the slowest service; null: not all have it. */
+  readonly ms: number | null;
+  readonly goalMs: number;
+  readonly judgement: 'met' | 'missed' | 'pending' | 'unmeasured';
+  readonly waitingFor: readonly string[];
+  readonly services: readonly {
+    readonly service: string;
+    readonly acknowledgedMs: number | null;
+    readonly authoritativeMs: number | null;
+    readonly convergedMs: number | null;
+    readonly landed: readonly {
+      readonly region: string;
+      readonly ms: number;
+    }[];
+    readonly because: string | null;
+  }[];
+}
+
+export interface Incident {
+  readonly id: string;
+  readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
+  readonly region: string;
+  readonly services: readonly string[];
+  readonly because: string;
+  /** The number of the decision, and the fence of what it changed. */
+  readonly v: number;
+  readonly epoch: number;
+  /** Start of the first failed probe. */
+  readonly t0AtMs: number | null;
+  /** The last good look by anybody. */
+  readonly t0LastAtMs: number | null;
+  /** First suspicion. */
+  readonly t1AtMs: number | null;
+  /** Quorum. */
+  readonly t2AtMs: number | null;
+  /** Decision. */
+  readonly t3AtMs: number;
+  readonly published: Readonly<
+    Record<
+      string,
+      {
+        /** Milliseconds of cluster time since 1970. */
+        readonly t3AtMs?: number;
+        /** Milliseconds of cluster time since 1970. */
+        readonly t4AtMs?: number;
+        readonly t4By?: string;
+        /** Milliseconds of cluster time since 1970. */
+        readonly t5AtMs?: number;
+        /** Milliseconds of cluster time since 1970. */
+        readonly t6AtMs?: number;
+        readonly landedAtMs?: Readonly<Record<string, number>>;
+        readonly because?: string;
+        readonly unmeasured?: string;
+        readonly [more: string]: unknown;
+      }
+    >
+  >;
+  readonly witnesses: readonly string[];
+  /** null: it goes on. */
+  readonly closedAtMs: number | null;
+  readonly nonce: string;
+  readonly [more: string]: unknown;
+}
+
+export interface IncidentItem {
+  readonly id: string;
+  readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
+  readonly region: string;
+  readonly services: readonly string[];
+  readonly because: string;
+  /** The number of the decision, and the fence of what it changed. */
+  readonly v: number;
+  readonly epoch: number;
+  /** Start of the first failed probe. */
+  readonly t0AtMs: number | null;
+  /** The last good look by anybody. */
+  readonly t0LastAtMs: number | null;
+  /** First suspicion. */
+  readonly t1AtMs: number | null;
+  /** Quorum. */
+  readonly t2AtMs: number | null;
+  /** Decision. */
+  readonly t3AtMs: number;
+  readonly published: Readonly<
+    Record<
+      string,
+      {
+        /** Milliseconds of cluster time since 1970. */
+        readonly t3AtMs?: number;
+        /** Milliseconds of cluster time since 1970. */
+        readonly t4AtMs?: number;
+        readonly t4By?: string;
+        /** Milliseconds of cluster time since 1970. */
+        readonly t5AtMs?: number;
+        /** Milliseconds of cluster time since 1970. */
+        readonly t6AtMs?: number;
+        readonly landedAtMs?: Readonly<Record<string, number>>;
+        readonly because?: string;
+        readonly unmeasured?: string;
+        readonly [more: string]: unknown;
+      }
+    >
+  >;
+  readonly witnesses: readonly string[];
+  /** null: it goes on. */
+  readonly closedAtMs: number | null;
+  readonly nonce: string;
+  readonly t4AtMs: number | null;
+  readonly t5AtMs: number | null;
+  readonly t6AtMs: number | null;
+  readonly detection: Detection;
+  readonly convergence: Convergence;
+  readonly [more: string]: unknown;
+}
+
+export interface IncidentList {
+  /** Newest first. */
+  readonly items: readonly IncidentItem[];
+  readonly total: number;
+}
+
+export interface IncidentOne {
+  readonly incident: Incident;
+  readonly t4AtMs: number | null;
+  readonly t5AtMs: number | null;
+  readonly t6AtMs: number | null;
+  readonly detection: Detection;
+  readonly convergence: Convergence;
+  /** Where the decision is that opened it. */
+  readonly decision: string;
+}
+
+export interface DecisionRecord {
+  /** The number of the decision, and the fence of what it changed. */
+  readonly v: number;
+  readonly epoch: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly atMs: number;
+  readonly by: string;
+  readonly because: string;
+  readonly wouldChange: string;
+  readonly changes: readonly {
+    readonly service: string;
+    readonly before: Route;
+    readonly after: Route;
+    readonly because: string;
+    readonly [more: string]: unknown;
+  }[];
+  readonly holds: readonly {
+    readonly service: string;
+    readonly pool: string;
+    readonly hold: string;
+    readonly because: string;
+    readonly refusal?: Refusal;
+    readonly [more: string]: unknown;
+  }[];
+  /** What was heard and counted. */
+  readonly votes: Readonly<Record<string, unknown>>;
+  /** SHA-256; empty: there is nothing before. */
+  readonly prevHash: string;
+  readonly rules?: readonly string[];
+  readonly [more: string]: unknown;
+}
+
+export interface JournalEntry {
+  readonly n: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly atMs: number;
+  readonly kind:
+    | 'override.put'
+    | 'override.deleted'
+    | 'override.approved'
+    | 'reports.put'
+    | 'config.applied'
+    | 'auth.refused'
+    | 'token.used'
+    | 'adopted'
+    | 'acknowledged';
+  readonly by: string;
+  /** How whoever acted was known. */
+  readonly how: string;
+  readonly because: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly nonce: string;
+  /** The last decision that its writer saw. */
+  readonly v: number;
+  /** SHA-256; empty: there is nothing before. */
+  readonly decisionHash: string;
+  /** SHA-256; empty: there is nothing before. */
+  readonly prevHash: string;
+  readonly [more: string]: unknown;
+}
+
+export type AuditItem =
+  | {
+      /** A place in both chains; the same on every replica. */
+      readonly id: string;
+      readonly at: string;
+      readonly by: string;
+      readonly because: string;
+      readonly kind: 'decision';
+      /** Masked, and cut where it is very large; the export has it whole. */
+      readonly record: {
+        /** The number of the decision, and the fence of what it changed. */
+        readonly v: number;
+        /** Milliseconds of cluster time since 1970. */
+        readonly atMs: number;
+        readonly by: string;
+        readonly because: string;
+        readonly epoch?: unknown;
+        readonly wouldChange?: unknown;
+        readonly changes?: unknown;
+        readonly holds?: unknown;
+        readonly votes?: unknown;
+        readonly prevHash?: unknown;
+        readonly rules?: unknown;
+        readonly [more: string]: unknown;
+      };
+    }
+  | {
+      /** A place in both chains; the same on every replica. */
+      readonly id: string;
+      readonly at: string;
+      readonly by: string;
+      readonly because: string;
+      readonly kind:
+        | 'override.put'
+        | 'override.deleted'
+        | 'override.approved'
+        | 'reports.put'
+        | 'config.applied'
+        | 'auth.refused'
+        | 'token.used'
+        | 'adopted'
+        | 'acknowledged';
+      /** Masked, and cut where it is very large; the export has it whole. */
+      readonly record: {
+        readonly n: number;
+        /** Milliseconds of cluster time since 1970. */
+        readonly atMs: number;
+        readonly by: string;
+        readonly because: string;
+        /** The last decision that its writer saw. */
+        readonly v: number;
+        readonly kind?: unknown;
+        readonly how?: unknown;
+        readonly detail?: unknown;
+        readonly nonce?: unknown;
+        readonly decisionHash?: unknown;
+        readonly prevHash?: unknown;
+        readonly [more: string]: unknown;
+      };
+    };
+
+export interface AuditPage {
+  /** Oldest first, in the order of the commits. */
+  readonly items: readonly AuditItem[];
+  /** What to send as `after` for the next page. */
+  readonly next: string;
+  /** There may be more behind `next`. */
+  readonly more: boolean;
+}
+
+/** One line of an export. */
+export type AuditLine =
+  | {
+      readonly kind: 'export';
+      readonly format: number;
+      readonly cluster: string | null;
+      /** Milliseconds of cluster time since 1970. */
+      readonly atMs: number;
+      readonly sinceMs: number | null;
+    }
+  | {
+      readonly kind: 'head';
+      readonly chain: 'decisions' | 'journal';
+      readonly n: number;
+      /** SHA-256; empty: there is nothing before. */
+      readonly hash: string;
+    }
+  | {
+      readonly kind: 'anchor';
+      readonly chain: 'decisions' | 'journal';
+      readonly n: number;
+      /** SHA-256; empty: there is nothing before. */
+      readonly hash: string;
+      readonly count: number;
+      /** Milliseconds of cluster time since 1970. */
+      readonly cutAtMs: number;
+      readonly unproved?: boolean;
+    }
+  | {
+      readonly kind: 'decision';
+      readonly key: string;
+      /** SHA-256; empty: there is nothing before. */
+      readonly hash: string;
+      readonly record: DecisionRecord;
+    }
+  | {
+      readonly kind: 'journal';
+      readonly key: string;
+      /** SHA-256; empty: there is nothing before. */
+      readonly hash: string;
+      readonly record: JournalEntry;
+    }
+  | {
+      readonly kind: 'config';
+      readonly key: string;
+      /** SHA-256; empty: there is nothing before. */
+      readonly hash: string;
+      readonly record: {
+        readonly version: number;
+        readonly hash: string;
+        /** Milliseconds of cluster time since 1970. */
+        readonly atMs: number;
+        readonly by: string;
+        readonly reason: string;
+        readonly nonce: string;
+        readonly diff: readonly string[];
+        readonly [more: string]: unknown;
+      };
+    }
+  | {
+      readonly kind: 'stray';
+      readonly key: string;
+    }
+  | {
+      readonly kind: 'end';
+      readonly lines: number;
+      /** SHA-256; empty: there is nothing before. */
+      readonly sha256: string;
+    };
+
+/** The `data` of a server-sent event. */
+export type ApiEvent =
+  | {
+      readonly type: 'decision.made';
+      readonly timestamp: string;
+      readonly data: {
+        readonly v: number;
+        readonly epoch: number;
+        readonly by: string;
+        readonly because: string;
+        readonly wouldChange: string;
+        readonly changes: readonly {
+          readonly service: string;
+          readonly before: Readonly<Record<string, number>>;
+          readonly after: Readonly<Record<string, number>>;
+          readonly because: string;
+        }[];
+        readonly holds: readonly {
+          readonly service: string;
+          readonly pool: string;
+          readonly hold: string;
+          readonly because: string;
+        }[];
+        readonly leftOut: number;
+      };
+    }
+  | {
+      readonly type: 'override.put';
+      readonly timestamp: string;
+      readonly data: {
+        readonly n: number;
+        readonly v: number;
+        readonly by: string;
+        readonly how: string;
+        readonly because: string;
+        readonly detail: Readonly<Record<string, unknown>>;
+      };
+    }
+  | {
+      readonly type: 'override.deleted';
+      readonly timestamp: string;
+      readonly data: {
+        readonly n: number;
+        readonly v: number;
+        readonly by: string;
+        readonly how: string;
+        readonly because: string;
+        readonly detail: Readonly<Record<string, unknown>>;
+      };
+    }
+  | {
+      readonly type: 'override.approved';
+      readonly timestamp: string;
+      readonly data: {
+        readonly n: number;
+        readonly v: number;
+        readonly by: string;
+        readonly how: string;
+        readonly because: string;
+        readonly detail: Readonly<Record<string, unknown>>;
+      };
+    }
+  | {
+      readonly type: 'reports.put';
+      readonly timestamp: string;
+      readonly data: {
+        readonly n: number;
+        readonly v: number;
+        readonly by: string;
+        readonly how: string;
+        readonly because: string;
+        readonly detail: Readonly<Record<string, unknown>>;
+      };
+    }
+  | {
+      readonly type: 'config.applied';
+      readonly timestamp: string;
+      readonly data: {
+        readonly n: number;
+        readonly v: number;
+        readonly by: string;
+        readonly how: string;
+        readonly because: string;
+        readonly detail: Readonly<Record<string, unknown>>;
+      };
+    }
+  | {
+      readonly type: 'auth.refused';
+      readonly timestamp: string;
+      readonly data: {
+        readonly n: number;
+        readonly v: number;
+        readonly by: string;
+        readonly how: string;
+        readonly because: string;
+        readonly detail: Readonly<Record<string, unknown>>;
+      };
+    }
+  | {
+      readonly type: 'token.used';
+      readonly timestamp: string;
+      readonly data: {
+        readonly n: number;
+        readonly v: number;
+        readonly by: string;
+        readonly how: string;
+        readonly because: string;
+        readonly detail: Readonly<Record<string, unknown>>;
+      };
+    }
+  | {
+      readonly type: 'adopted';
+      readonly timestamp: string;
+      readonly data: {
+        readonly n: number;
+        readonly v: number;
+        readonly by: string;
+        readonly how: string;
+        readonly because: string;
+        readonly detail: Readonly<Record<string, unknown>>;
+      };
+    }
+  | {
+      readonly type: 'acknowledged';
+      readonly timestamp: string;
+      readonly data: {
+        readonly n: number;
+        readonly v: number;
+        readonly by: string;
+        readonly how: string;
+        readonly because: string;
+        readonly detail: Readonly<Record<string, unknown>>;
+      };
+    }
+  | {
+      readonly type: 'target.verdict.changed';
+      readonly timestamp: string;
+      readonly data: {
+        readonly target: string;
+        readonly service: string;
+        readonly before: 'up' | 'unready' | 'down' | 'suspect' | 'unknown';
+        readonly after: 'up' | 'unready' | 'down' | 'suspect' | 'unknown';
+      };
+    }
+  | {
+      readonly type: 'pool.verdict.changed';
+      readonly timestamp: string;
+      readonly data: {
+        readonly service: string;
+        readonly pool: string;
+        readonly region: string;
+        readonly before: 'up' | 'out' | 'unknown';
+        readonly after: 'up' | 'out' | 'unknown';
+        readonly cause: 'up' | 'unready' | 'down' | 'suspect' | 'unknown';
+        readonly up: number;
+        readonly total: number;
+      };
+    }
+  | {
+      readonly type: 'vantage.abstained';
+      readonly timestamp: string;
+      readonly data: {
+        readonly region: string;
+        readonly replica: string;
+        readonly because: string;
+      };
+    }
+  | {
+      readonly type: 'vantage.resumed';
+      readonly timestamp: string;
+      readonly data: {
+        readonly region: string;
+        readonly replica: string;
+      };
+    }
+  | {
+      readonly type: 'quorum.lost';
+      readonly timestamp: string;
+      readonly data: {
+        readonly speak: number;
+        readonly voters: number;
+      };
+    }
+  | {
+      readonly type: 'quorum.restored';
+      readonly timestamp: string;
+      readonly data: {
+        readonly speak: number;
+        readonly voters: number;
+      };
+    }
+  | {
+      readonly type: 'coordinator.changed';
+      readonly timestamp: string;
+      readonly data: {
+        readonly region: string;
+        readonly replica: string;
+        readonly epoch: number;
+      };
+    }
+  | {
+      readonly type: 'failover.started';
+      readonly timestamp: string;
+      readonly data: {
+        readonly incident: string;
+        readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
+        readonly region: string;
+        readonly services: readonly string[];
+        readonly because: string;
+      };
+    }
+  | {
+      readonly type: 'failover.step';
+      readonly timestamp: string;
+      readonly data: {
+        readonly incident: string;
+        readonly region: string;
+        readonly service: string;
+        readonly stage: 't4' | 't5' | 't6';
+        readonly atMs: number;
+        readonly tookMs: number;
+      };
+    }
+  | {
+      readonly type: 'failover.converged';
+      readonly timestamp: string;
+      readonly data: {
+        readonly incident: string;
+        readonly region: string;
+        readonly service: string;
+        readonly stage: 't4' | 't5' | 't6';
+        readonly atMs: number;
+        readonly tookMs: number;
+      };
+    }
+  | {
+      readonly type: 'failover.failed';
+      readonly timestamp: string;
+      readonly data: {
+        readonly incident: string;
+        readonly region: string;
+        readonly service: string;
+        readonly because: string;
+      };
+    }
+  | {
+      readonly type: 'failover.finished';
+      readonly timestamp: string;
+      readonly data: {
+        readonly incident: string;
+        readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
+        readonly region: string;
+        readonly services: readonly string[];
+        readonly because: string;
+      };
+    }
+  | {
+      readonly type: 'override.started';
+      readonly timestamp: string;
+      readonly data: {
+        readonly id: string;
+        readonly kind: string;
+        readonly scope: {
+          readonly region?: string;
+          readonly service?: string;
+          readonly pool?: string;
+        };
+        readonly reason: string;
+        readonly owner: string;
+        readonly expiresAtMs: number;
+      };
+    }
+  | {
+      readonly type: 'override.expiring';
+      readonly timestamp: string;
+      readonly data: {
+        readonly id: string;
+        readonly kind: string;
+        readonly scope: {
+          readonly region?: string;
+          readonly service?: string;
+          readonly pool?: string;
+        };
+        readonly reason: string;
+        readonly owner: string;
+        readonly expiresAtMs: number;
+      };
+    }
+  | {
+      readonly type: 'override.expired';
+      readonly timestamp: string;
+      readonly data: {
+        readonly id: string;
+        readonly kind: string;
+        readonly scope: {
+          readonly region?: string;
+          readonly service?: string;
+          readonly pool?: string;
+        };
+        readonly reason: string;
+        readonly owner: string;
+        readonly expiresAtMs: number;
+      };
+    }
+  | {
+      readonly type: 'stream.opened';
+      readonly timestamp: string;
+      readonly data: {
+        readonly cursor: string;
+        readonly region: string;
+        readonly replica: string;
+      };
+    }
+  | {
+      readonly type: 'stream.reset';
+      readonly timestamp: string;
+      readonly data: {
+        readonly from: string | null;
+        readonly to: string;
+        readonly because: string;
+      };
+    }
+  | {
+      readonly type: 'stream.closed';
+      readonly timestamp: string;
+      readonly data: {
+        readonly because: string;
+      };
+    };
+
+export interface HealthCheck {
+  readonly componentType: 'system' | 'component' | 'datastore';
+  readonly observedValue: number | string | boolean | null;
+  readonly status: 'pass' | 'warn' | 'fail';
+  /** This replica’s clock. */
+  readonly time: string;
+  /** Which one, where there are several. */
+  readonly componentId?: string;
+  readonly observedUnit?: string;
+  /** Why, when it is not `pass`. */
+  readonly output?: string;
+}
+
+export interface HealthDetail {
+  readonly status: 'pass' | 'warn' | 'fail';
+  readonly releaseId: string;
+  readonly serviceId: string;
+  readonly description: string;
+  /** What is not `pass`, worst first, one sentence each. */
+  readonly notes: readonly string[];
+  /** By `component:measurement`. */
+  readonly checks: Readonly<Record<string, readonly HealthCheck[]>>;
 }
 
 export interface Operations {
@@ -587,59 +1491,10 @@ export interface Operations {
     readonly path: Readonly<Record<string, never>>;
     readonly query: Readonly<Record<string, never>>;
     readonly headers: Readonly<Record<string, never>>;
-    readonly body: {
-      readonly hypotheses: readonly (
-        | {
-            readonly kind: 'region-down';
-            readonly region: string;
-          }
-        | {
-            readonly kind: 'pool-down';
-            readonly service: string;
-            readonly pool: string;
-          }
-        | {
-            readonly kind: 'vantage-cut';
-            readonly region: string;
-          }
-        | {
-            readonly kind: 'override';
-            readonly override: {
-              readonly id?: string;
-              readonly kind: 'drain' | 'force-in' | 'pin' | 'freeze' | 'evacuate' | 'stop';
-              readonly scope: {
-                readonly region?: string;
-                readonly service?: string;
-                readonly pool?: string;
-              };
-              readonly weights?: Readonly<Record<string, number>>;
-              readonly reason?: string;
-              readonly owner?: string;
-              readonly by?: string;
-              readonly ticket?: string;
-              readonly ttl?: string;
-              readonly ttlMs?: number;
-              readonly startsAt?: string;
-              readonly createdAtMs?: number;
-              readonly startsAtMs?: number;
-              readonly expiresAtMs?: number;
-              readonly breakGlass?: boolean;
-              readonly approval?: {
-                readonly by: string | null;
-                readonly atMs: number | null;
-              };
-              readonly drill?: boolean;
-              readonly told?: readonly ('started' | 'expiring' | 'break-glass' | 'replaced')[];
-            };
-          }
-        | {
-            readonly kind: 'override-gone';
-            readonly id: string;
-          }
-      )[];
-      readonly horizonMs?: number;
+    readonly body: Supposed;
+    readonly replies: {
+      readonly 200: Forecast;
     };
-    readonly replies: {};
   };
   /** What if it dies, for every region of the live configuration */
   readonly matrix: {
@@ -647,49 +1502,63 @@ export interface Operations {
     readonly query: Readonly<Record<string, never>>;
     readonly headers: Readonly<Record<string, never>>;
     readonly body: undefined;
-    readonly replies: {};
+    readonly replies: {
+      readonly 200: WhatIfMatrix;
+    };
   };
   /** The last decisions, newest first */
   readonly listDecisions: {
     readonly path: Readonly<Record<string, never>>;
     readonly query: {
+      /** So many at most. */
       readonly limit?: number;
       /** Only those with a smaller number. */
       readonly before?: number;
     };
     readonly headers: Readonly<Record<string, never>>;
     readonly body: undefined;
-    readonly replies: {};
+    readonly replies: {
+      readonly 200: DecisionList;
+    };
   };
   /** Everything that is known of one decision */
   readonly getDecision: {
     readonly path: {
+      /** The number of the decision. */
       readonly v: number;
     };
     readonly query: Readonly<Record<string, never>>;
     readonly headers: Readonly<Record<string, never>>;
     readonly body: undefined;
-    readonly replies: {};
+    readonly replies: {
+      readonly 200: Dossier;
+    };
   };
   /** Incidents, newest first, with their measured times */
   readonly listIncidents: {
     readonly path: Readonly<Record<string, never>>;
     readonly query: {
+      /** So many at most. */
       readonly limit?: number;
     };
     readonly headers: Readonly<Record<string, never>>;
     readonly body: undefined;
-    readonly replies: {};
+    readonly replies: {
+      readonly 200: IncidentList;
+    };
   };
   /** One incident with its measured times */
   readonly getIncident: {
     readonly path: {
+      /** As the list and the pages name it. */
       readonly id: string;
     };
     readonly query: Readonly<Record<string, never>>;
     readonly headers: Readonly<Record<string, never>>;
     readonly body: undefined;
-    readonly replies: {};
+    readonly replies: {
+      readonly 200: IncidentOne;
+    };
   };
   /** How everything that this replica depends on stands */
   readonly getHealthDetail: {
@@ -698,57 +1567,45 @@ export interface Operations {
     readonly headers: Readonly<Record<string, never>>;
     readonly body: undefined;
     readonly replies: {
-      readonly 200: {
-        readonly status: 'pass' | 'warn' | 'fail';
-        readonly releaseId: string;
-        readonly serviceId: string;
-        readonly description: string;
-        readonly notes: readonly string[];
-        readonly checks: Readonly<
-          Record<
-            string,
-            readonly {
-              readonly componentId?: string;
-              readonly componentType: 'system' | 'component' | 'datastore';
-              readonly observedValue: number | string | boolean | null;
-              readonly observedUnit?: string;
-              readonly status: 'pass' | 'warn' | 'fail';
-              readonly time: string;
-              readonly output?: string;
-            }[]
-          >
-        >;
-      };
+      readonly 200: HealthDetail;
     };
   };
   /** Decisions and orders, oldest first */
   readonly getAudit: {
     readonly path: Readonly<Record<string, never>>;
     readonly query: {
-      /** only what comes behind this cursor */
+      /** Only what comes behind this cursor. */
       readonly after?: string;
+      /** So many are read; fewer are shown where `kind` leaves some out. */
       readonly limit?: number;
-      /** some of decision, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, with commas between */
+      /** Some of decision, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, with commas between. */
       readonly kind?: string;
-      /** NDJSON only: how far back, such as 30d */
+      /** Of the export: how far back. */
       readonly since?: string;
     };
     readonly headers: Readonly<Record<string, never>>;
     readonly body: undefined;
-    readonly replies: {};
+    readonly replies: {
+      readonly 200: AuditPage;
+    };
   };
   /** What happens, as it happens */
   readonly getEvents: {
     readonly path: Readonly<Record<string, never>>;
     readonly query: {
-      /** only these, with commas between; `override` stands for all `override.…` */
+      /** Only these, with commas between; `override` stands for all `override.…`. There are decision.made, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, target.verdict.changed, pool.verdict.changed, vantage.abstained, vantage.resumed, quorum.lost, quorum.restored, coordinator.changed, failover.started, failover.step, failover.converged, failover.failed, failover.finished, override.started, override.expiring, override.expired, stream.opened, stream.reset, stream.closed. */
       readonly types?: string;
-      /** only what concerns this service, or all services */
+      /** Only what concerns this service, or all services. */
       readonly service?: string;
     };
-    readonly headers: Readonly<Record<string, never>>;
+    readonly headers: {
+      /** The id of the last event that was received, from whichever replica. */
+      readonly 'Last-Event-ID'?: string;
+    };
     readonly body: undefined;
-    readonly replies: {};
+    readonly replies: {
+      readonly 200: string;
+    };
   };
   /** This document */
   readonly openApi: {

@@ -1,5 +1,6 @@
 // Who hears what the replica tells of itself: the metrics, the recorder, the desk, the stream of events, and the coordinator's duties.
 import type { EventHub } from '../api/events.ts';
+import type { SpentDuty } from '../api/spent.ts';
 import type { createAuditDuty } from '../audit/retention.ts';
 import type { createConvergeDuties } from '../converge/duties.ts';
 import type { createConvergeWatcher } from '../converge/watcher.ts';
@@ -22,6 +23,7 @@ export interface Hearers {
   watcher: ReturnType<typeof createConvergeWatcher>;
   duties: ReturnType<typeof createConvergeDuties>;
   auditDuty: ReturnType<typeof createAuditDuty>;
+  spentDuty: SpentDuty;
 }
 
 /** What is counted and recorded, and decides nothing here. */
@@ -49,7 +51,7 @@ const counted = ({ metrics }: Part, { recorder }: Hearers): Partial<ReplicaEvent
 
 export const hearing = (part: Part, hearers: Hearers): Partial<ReplicaEvents> => {
   const { context, metrics, seen } = part;
-  const { desk, reports, recorder, shadow, events, selfWatch, watcher, duties, auditDuty } = hearers;
+  const { desk, reports, recorder, shadow, events, selfWatch, watcher, duties, auditDuty, spentDuty } = hearers;
   return {
     ...counted(part, hearers),
     nameTaken: (because) => context.onFatal?.(new Fault('ERR_NAME_TAKEN', because)),
@@ -76,6 +78,7 @@ export const hearing = (part: Part, hearers: Hearers): Partial<ReplicaEvents> =>
       metrics.coordinatorTick(context.ports.clock.wallMs());
       shadow.turn(sight, nowMs);
       auditDuty.turn(sight, nowMs, term);
+      spentDuty.turn(nowMs, term);
       return duties.turn(sight, nowMs, term);
     },
   };

@@ -13,6 +13,7 @@ import {
   type Mode,
   type Overrides,
   pathsOf,
+  type Refusal,
   type Reports,
   type Route,
   type Routing,
@@ -65,22 +66,10 @@ export interface ForecastService {
   converge: Convergence | null;
 }
 
-export interface ForecastRefusal {
-  service: string;
-  pool: string;
-  rule: string;
-  risk: 'low' | 'high';
-  because: string;
-  againAtMs: number | null;
-  counterfactual: string;
-  /** As in the core's refusals. */
-  order?: string | null;
-}
-
 export interface Forecast {
   steps: readonly ForecastStep[];
   services: readonly ForecastService[];
-  refusals: readonly ForecastRefusal[];
+  refusals: readonly Refusal[];
   holds: readonly ForecastHold[];
   pages: readonly { severity: Severity; type: string; summary: string }[];
   notes: readonly string[];
@@ -127,7 +116,7 @@ const turningPoints = (overrides: Overrides | null, nowMs: number): readonly num
 interface Told {
   steps: ForecastStep[];
   decisions: Next[];
-  refusals: Map<string, ForecastRefusal>;
+  refusals: Map<string, Refusal>;
   cut: string | null;
 }
 
@@ -174,7 +163,7 @@ export function* forecasting(
   let atMs = 0;
   while (by !== null && atMs <= horizonMs && !isDone()) {
     const decision = ask(atMs);
-    for (const refusal of refusalsOf(decision)) {
+    for (const refusal of decision.refusals) {
       const { service, pool, rule, order = '' } = refusal;
       told.refusals.set(`${service}/${pool} ${rule} ${order}`, refusal);
     }
@@ -228,24 +217,6 @@ const stepOf = (afterMs: number, { routing, audit }: Next): ForecastStep => ({
   changes: audit.changes.map(({ service, before, after: now }) => ({ service, before, after: now })),
   holds: audit.holds.map(({ service, pool, hold, because }) => ({ service, pool, hold, because })),
 });
-
-/** What rules refuse now, as the core says it; a core that only names the hold is taken at that word. */
-const refusalsOf = (decision: Decision): readonly ForecastRefusal[] => {
-  const told = (decision as { refusals?: readonly ForecastRefusal[] }).refusals;
-  if (told !== undefined || decision.next === undefined) return told ?? [];
-  const { audit, routing } = decision.next;
-  return audit.holds
-    .filter(({ hold }) => hold.startsWith('rule:'))
-    .map(({ service, pool, hold }) => ({
-      service,
-      pool,
-      rule: hold.slice('rule:'.length),
-      risk: 'high' as const,
-      because: routing.because,
-      againAtMs: null,
-      counterfactual: audit.wouldChange,
-    }));
-};
 
 const sameRoute = (a: Route, b: Route): boolean =>
   [...new Set([...Object.keys(a), ...Object.keys(b)])].every((pool) => (a[pool] ?? 0) === (b[pool] ?? 0));

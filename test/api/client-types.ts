@@ -115,7 +115,7 @@ const HEAD = `// Made from src/api/openapi.json by test/api/openapi.test.ts (UPD
 export const clientTypes = ({ paths, components }: Document): string => {
   const schemas = Object.entries(components.schemas).map(([name, schema]) => {
     const type = typeOf(schema);
-    return type.startsWith('{')
+    return schema.type === 'object' && type.startsWith('{')
       ? `${doc(schema, '')}export interface ${pascal(name)} ${type}\n`
       : `${doc(schema, '')}export type ${pascal(name)} = ${type};\n`;
   });

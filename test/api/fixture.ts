@@ -3,7 +3,6 @@
 import type { Access, Principal } from '../../src/api/access.ts';
 import { createEventHub } from '../../src/api/events.ts';
 import { createForecaster } from '../../src/api/forecaster.ts';
-import type { Foresight, Refusal } from '../../src/api/foresight.ts';
 import type { HealthFacts } from '../../src/api/health-detail.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
 import { createRecordReader } from '../../src/api/record-reader.ts';
@@ -18,10 +17,11 @@ import type { Snapshot } from '../../src/decide/snapshot.ts';
 import { Fault } from '../../src/errors.ts';
 import { registerSecret } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
-import type { ClusterConfig, ServiceConfig } from '../../src/model.ts';
+import type { ClusterConfig, Refusal, ServiceConfig } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import type { Store, TxnResult } from '../../src/store/store.ts';
+import type { Forecast } from '../../src/whatif/forecast.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 
 export const NOW_MS = Date.UTC(2026, 10, 22, 3, 12);
@@ -80,9 +80,17 @@ export const statusInput = (given: Partial<StatusInput> = {}): StatusInput => ({
   ...given,
 });
 
+/** Of a replica that votes and decides, in a cluster where all vantages speak. */
+const wellStatus = () => {
+  const vote = { boot: 'b', seq: 1, configVersion: 3, self: { state: 'ok' as const }, peers: [], down: [], unready: [], unknown: [] };
+  const leader = { region: 'eu-west', replica: 'a', boot: 'b', epoch: 1, n: 1, nonce: 'n', released: false };
+  const votes = REGIONS.map((region) => ({ region, replica: 'a', vote, ageMs: 500 }));
+  return statusDocument(statusInput({ votes, leader, self: { ...statusInput().self, canDecide: true, because: '' } }));
+};
+
 export const healthFacts = (given: Partial<HealthFacts> = {}): HealthFacts => ({
   version: '1.0.0',
-  status: statusDocument(statusInput()),
+  status: wellStatus(),
   cluster,
   fleet: { versions: [], clocks: [], skewMs: 0 },
   wallMs: NOW_MS,
@@ -191,7 +199,7 @@ export const principal = (name: string, given: Partial<Principal> = {}): Princip
   ...given,
 });
 
-export const foresight = (given: Partial<Foresight> = {}): Foresight => ({
+export const foresight = (given: Partial<Forecast> = {}): Forecast => ({
   steps: [],
   services: [],
   refusals: [],

@@ -1,11 +1,13 @@
 // Orders beyond the drain: their kinds, who may give them, what safety rules say of them, second persons, dry runs, and that an order, its entry in the
 // journal and the use of a one-time credential are one.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Foresee, Hypothesis, Refusal } from '../../src/api/foresight.ts';
 import { DOCUMENT_BYTES_MAX } from '../../src/api/overrides.ts';
+import type { Foresee } from '../../src/api/ruling.ts';
 import { appendOps, entryHash, type JournalEntry, readHead } from '../../src/audit/journal.ts';
 import { registerSecret } from '../../src/log.ts';
+import type { Refusal } from '../../src/model.ts';
 import { StoreAmbiguousError } from '../../src/store/store.ts';
+import type { Hypothesis } from '../../src/whatif/hypothesis.ts';
 import { accessOf, DRAIN, foresight, NOW_MS, type Opened, openApi, principal, putRecord, refusal } from './fixture.ts';
 
 const ONCE = principal('break-glass:7f', { role: 'approver', how: 'break-glass', once: { id: '7f', expiresAtMs: NOW_MS + 60_000 } });

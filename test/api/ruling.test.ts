@@ -1,7 +1,6 @@
 // Orders judged by the core itself, not by a made-up forecast: who needs a second person, whose doing a refusal is, and what no rule may refuse.
 import { describe, expect, test } from 'vitest';
-import type { Foresee } from '../../src/api/foresight.ts';
-import { demandAllowed, ruleOn } from '../../src/api/ruling.ts';
+import { demandAllowed, type Foresee, ruleOn } from '../../src/api/ruling.ts';
 import type { Override, Policy } from '../../src/model.ts';
 import { forecast } from '../../src/whatif/forecast.ts';
 import { type Council, type Scene, seated } from '../decide/council.ts';

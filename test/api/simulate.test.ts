@@ -5,7 +5,7 @@ import type { Snapshot } from '../../src/decide/snapshot.ts';
 import { realPorts } from '../../src/ports.ts';
 import { Council, seated } from '../decide/council.ts';
 import { poolOf, serviceOf } from '../world.ts';
-import { cluster, NOW_MS, type Opened, openApi, REGIONS } from './fixture.ts';
+import { accessOf, cluster, NOW_MS, type Opened, openApi, principal, REGIONS } from './fixture.ts';
 
 let opened: Opened | null = null;
 afterEach(async () => {
@@ -116,6 +116,18 @@ describe('POST /v1/simulate', () => {
     await ask({ hypotheses: [{ kind: 'region-down', region: 'us-east' }], horizonMs: 1_800_000 }, opened ?? open());
     expect((await store.get({ prefixes: [''] })).rev).toBe(before);
     expect(snapshot).toEqual(copy);
+  });
+
+  test('a credential that is good for one act asks as often as it likes', async () => {
+    const once = { id: '7f', expiresAtMs: NOW_MS + 60_000 };
+    opened = openApi({ snapshot: snapshotOf, access: accessOf(principal('ann', { how: 'break-glass', once })) });
+    const { app, store } = opened;
+    const headers = { authorization: 'Bearer ann' };
+    for (let time = 0; time < 2; time += 1)
+      expect((await app.inject({ method: 'POST', url: '/v1/simulate', headers, payload: { hypotheses: [] } })).statusCode).toBe(200);
+    expect((await store.get({ prefixes: ['used/'] })).kvs).toEqual([]);
+    const report = await app.inject({ method: 'PUT', url: '/v1/reports/web.example.test', headers, payload: { load: 1, ttl: '60s' } });
+    expect(report.json()).toMatchObject({ code: 'ERR_FORBIDDEN' });
   });
 
   test('before anything is known there is nothing to run on', async () => {

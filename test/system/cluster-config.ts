@@ -19,6 +19,8 @@ export interface ClusterOptions {
   /** URLs by which a region tells that its own uplink works. */
   anchors?: Readonly<Partial<Record<Region, readonly string[]>>>;
   webhookUrl?: string;
+  /** Writes that one caller may ask for; the program's own limit unless said. */
+  writesPerMinute?: number;
   /** Folder of the store file; beside the rest unless said. */
   storeFolder?: string;
   /** The `store` section of every replica, instead of one that the first serves; whoever starts the cluster has opened `store` itself. */
@@ -54,11 +56,11 @@ const FAST: Readonly<Record<string, string>> = {
 export const replicaText = (
   region: Region,
   doors: Places,
-  { webhookUrl, storeFolder, etcd }: ClusterOptions,
+  { webhookUrl, storeFolder, etcd, writesPerMinute }: ClusterOptions,
   wire: { store: number; control: number } | undefined,
 ): string => `region: ${region}
 replica: a
-api: { listen: 127.0.0.1:${doors.api[region]}, tokenFile: operator.token }
+api: { listen: 127.0.0.1:${doors.api[region]}, tokenFile: operator.token${writesPerMinute === undefined ? '' : `, limits: { writesPerMinute: ${writesPerMinute} }`} }
 store:
 ${
   etcd !== undefined

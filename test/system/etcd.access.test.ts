@@ -7,6 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { ASKED_MS } from '../../src/api/asked.ts';
+import { createSpentDuty } from '../../src/api/spent.ts';
+import { usedOps } from '../../src/auth/once.ts';
+import { askedKey, KEYS } from '../../src/coordinate/keys.ts';
 import { Fault } from '../../src/errors.ts';
 import { realPorts } from '../../src/ports.ts';
 import { openEtcd } from '../../src/store/etcd/index.ts';
@@ -14,6 +18,7 @@ import { type Op, type Store, StoreDefiniteError, type WatchEvent } from '../../
 import { createAuthority } from '../etcd-certificates.ts';
 import { eventually } from '../etcd-fixture.ts';
 import { type EtcdCluster, startEtcd } from '../etcd-server.ts';
+import { recordingLog } from '../recording-log.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -110,6 +115,9 @@ describe('certificates', () => {
       'reported',
       'journal',
       'journal/0000000001',
+      'asked',
+      'asked/f00',
+      'used/f00',
     ])
       expect((await put(us, key)).ok, key).toBe(true);
     for (const key of [
@@ -169,6 +177,19 @@ describe('certificates', () => {
     expect((await eu.txn({ if: [], then: [{ del: 'audit/0000000001' }, { del: 'incident/1' }, { del: 'outbox/1' }] })).ok).toBe(true);
     for (const key of ['members', 'adopted', 'audit/config-0000000001', 'vote/us/a'])
       await expect(put(eu, key), key).rejects.toThrow('permission denied');
+  });
+
+  test('a coordinator takes out what the orders of another region left beside themselves', async () => {
+    const [us, eu] = [open('us'), open('eu')];
+    const answers = { items: [{ hash: 'f00', atMs: 0 }] };
+    const left: Op[] = [...usedOps({ id: 'f00', expiresAtMs: 0 }, { by: 'ann', atMs: 0 }).ops, { put: KEYS.asked, value: answers }];
+    expect((await us.txn({ if: [], then: [...left, { put: askedKey('f00'), value: {} }] })).ok).toBe(true);
+    const log = recordingLog();
+    const duty = createSpentDuty({ store: eu, ports, log });
+    duty.turn(2 * ASKED_MS, { commit: async (conditions, then) => (await eu.txn({ if: conditions, then })).ok });
+    await duty.idle();
+    expect(log.of('spent.unremoved')).toEqual([]);
+    expect((await eu.get({ prefixes: ['asked', 'used/'] })).kvs.map(({ key, value }) => [key, value])).toEqual([['asked', { items: [] }]]);
   });
 
   test('an admin applies and adopts, and does not vote', async () => {

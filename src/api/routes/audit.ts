@@ -1,18 +1,15 @@
 // Who did what: pages of JSON, or an export as lines that `tidegate audit verify --file` proves. For operators and above: it names people and addresses.
 import { Readable } from 'node:stream';
 import { cursorText, type FeedItem, parseCursor, START } from '../../audit/feed.ts';
-import { JOURNAL_KINDS } from '../../audit/journal.ts';
 import { parseDuration } from '../../config/fields.ts';
 import { Fault } from '../../errors.ts';
 import { mask } from '../../log.ts';
 import { DeadlineError, isoTime } from '../../ports.ts';
 import { BodyFault } from '../problem.ts';
 import type { ApiRequest, ApiRoute, RouteOptions } from '../route.ts';
+import { AUDIT_DOCS, KINDS, LIMIT_DEFAULT, LIMIT_MAX } from './audit-docs.ts';
 
-const LIMIT_DEFAULT = 100;
-const LIMIT_MAX = 500;
 const NDJSON = 'application/x-ndjson';
-const KINDS: readonly string[] = ['decision', ...JOURNAL_KINDS];
 const DAY_MS = 86_400_000;
 
 const kindOf = (item: FeedItem): string => (item.chain === 'decisions' ? 'decision' : item.record.kind);
@@ -66,22 +63,7 @@ export const auditRoutes = ({ audit, view }: RouteOptions): readonly ApiRoute[] 
     method: 'GET',
     url: '/v1/audit',
     needs: 'operator',
-    schema: {
-      summary: 'Decisions and orders, oldest first',
-      description:
-        'Pages of decisions and of the journal in the order in which they were committed. With `Accept: application/x-ndjson` everything there is as a sealed export for `tidegate audit verify --file`.',
-      tags: ['audit'],
-      operationId: 'getAudit',
-      querystring: {
-        type: 'object',
-        properties: {
-          after: { type: 'string', pattern: '^v\\d{1,10}\\.j\\d{1,10}$', description: 'only what comes behind this cursor' },
-          limit: { type: 'integer', minimum: 1, maximum: LIMIT_MAX, default: LIMIT_DEFAULT },
-          kind: { type: 'string', description: `some of ${KINDS.join(', ')}, with commas between` },
-          since: { type: 'string', description: 'NDJSON only: how far back, such as 30d' },
-        },
-      },
-    },
+    schema: AUDIT_DOCS.page,
     async handler(request, reply) {
       const asked = askedOf(request);
       if (String(request.headers.accept ?? '').includes(NDJSON)) {

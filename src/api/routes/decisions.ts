@@ -3,8 +3,7 @@ import { Fault } from '../../errors.ts';
 import { dossierOf, timed } from '../dossier.ts';
 import { AUDITS_MAX } from '../record-reader.ts';
 import { type ApiRoute, configured, type RouteOptions } from '../route.ts';
-
-const LIMIT_DEFAULT = 20;
+import { DECISION_DOCS, LIMIT_DEFAULT, NUMBERS_MAX } from './decision-docs.ts';
 
 /** A whole number of the query or the path; null: it is not there. */
 const wholeOf = (what: string, text: string | undefined, least: number, most: number): number | null => {
@@ -14,21 +13,12 @@ const wholeOf = (what: string, text: string | undefined, least: number, most: nu
   throw new Fault('ERR_BAD_REQUEST', `${what} must be a whole number from ${least} to ${most}, found "${text.slice(0, 40)}"`);
 };
 
-const NUMBERS_MAX = Number.MAX_SAFE_INTEGER;
-const LISTING = {
-  type: 'object',
-  properties: {
-    limit: { type: 'integer', minimum: 1, maximum: AUDITS_MAX, default: LIMIT_DEFAULT },
-    before: { type: 'integer', minimum: 1, description: 'Only those with a smaller number.' },
-  },
-} as const;
-
 export const decisionRoutes = ({ view, snapshot, records }: RouteOptions): readonly ApiRoute[] => [
   {
     method: 'GET',
     url: '/v1/decisions',
     needs: 'viewer',
-    schema: { operationId: 'listDecisions', summary: 'The last decisions, newest first', tags: ['decisions'], querystring: LISTING },
+    schema: DECISION_DOCS.list,
     async handler({ query }) {
       const limit = wholeOf('limit', query.limit, 1, AUDITS_MAX) ?? LIMIT_DEFAULT;
       const before = wholeOf('before', query.before, 1, NUMBERS_MAX);
@@ -44,14 +34,7 @@ export const decisionRoutes = ({ view, snapshot, records }: RouteOptions): reado
     method: 'GET',
     url: '/v1/decisions/:v',
     needs: 'viewer',
-    schema: {
-      operationId: 'getDecision',
-      summary: 'Everything that is known of one decision',
-      description:
-        'Evidence and votes, abstentions, rules, what moved, what would have changed it, the measured times against the goals, and how it reached the providers, with their request ids.',
-      tags: ['decisions'],
-      params: { type: 'object', properties: { v: { type: 'integer', minimum: 1 } }, required: ['v'] },
-    },
+    schema: DECISION_DOCS.get,
     async handler({ params }) {
       const v = wholeOf('the number of a decision', params.v, 1, NUMBERS_MAX - 1) ?? 1;
       const found = await records.decision(v);
@@ -68,12 +51,7 @@ export const decisionRoutes = ({ view, snapshot, records }: RouteOptions): reado
     method: 'GET',
     url: '/v1/incidents',
     needs: 'viewer',
-    schema: {
-      operationId: 'listIncidents',
-      summary: 'Incidents, newest first, with their measured times',
-      tags: ['decisions'],
-      querystring: { type: 'object', properties: { limit: LISTING.properties.limit } },
-    },
+    schema: DECISION_DOCS.incidents,
     async handler({ query }) {
       const limit = wholeOf('limit', query.limit, 1, AUDITS_MAX) ?? LIMIT_DEFAULT;
       const { goals } = configured(view.cluster());
@@ -88,12 +66,7 @@ export const decisionRoutes = ({ view, snapshot, records }: RouteOptions): reado
     method: 'GET',
     url: '/v1/incidents/:id',
     needs: 'viewer',
-    schema: {
-      operationId: 'getIncident',
-      summary: 'One incident with its measured times',
-      tags: ['decisions'],
-      params: { type: 'object', properties: { id: { type: 'string' } }, required: ['id'] },
-    },
+    schema: DECISION_DOCS.incident,
     async handler({ params }) {
       const id = params.id ?? '';
       const incident = /^[\w.*-]{1,256}$/.test(id) ? await records.incident(id) : null;

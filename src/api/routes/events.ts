@@ -5,6 +5,7 @@ import { mayAct } from '../access.ts';
 import { EVENT_TYPES, type EventType } from '../event-types.ts';
 import { BodyFault } from '../problem.ts';
 import { type ApiRequest, type ApiRoute, headerOf, type RouteOptions } from '../route.ts';
+import { AUDIT_DOCS } from './audit-docs.ts';
 
 const MIME = 'text/event-stream';
 const NAMES_MAX = 50;
@@ -32,20 +33,7 @@ export const eventRoutes = ({ events }: RouteOptions): readonly ApiRoute[] => [
     method: 'GET',
     url: '/v1/events',
     needs: 'viewer',
-    schema: {
-      summary: 'What happens, as it happens',
-      description:
-        'Server-Sent Events. Send `Last-Event-ID` to any replica to go on where another one ended; `stream.reset` says that something in between is not kept any more.',
-      tags: ['events'],
-      operationId: 'getEvents',
-      querystring: {
-        type: 'object',
-        properties: {
-          types: { type: 'string', description: 'only these, with commas between; `override` stands for all `override.…`' },
-          service: { type: 'string', description: 'only what concerns this service, or all services' },
-        },
-      },
-    },
+    schema: AUDIT_DOCS.events,
     async handler(request, reply, principal) {
       if (!String(request.headers.accept ?? '').includes(MIME))
         throw new Fault('ERR_NOT_ACCEPTABLE', `this is a stream: send Accept: ${MIME}`);

@@ -2,33 +2,7 @@
 import { isoTime } from '../../ports.ts';
 import { type HealthFacts, type HealthState, healthDetail } from '../health-detail.ts';
 import type { ApiRoute, RouteOptions } from '../route.ts';
-
-const measurement = {
-  type: 'object',
-  required: ['componentType', 'observedValue', 'status', 'time'],
-  properties: {
-    componentId: { type: 'string' },
-    componentType: { type: 'string', enum: ['system', 'component', 'datastore'] },
-    observedValue: { type: ['number', 'string', 'boolean', 'null'] },
-    observedUnit: { type: 'string' },
-    status: { type: 'string', enum: ['pass', 'warn', 'fail'] },
-    time: { type: 'string', format: 'date-time' },
-    output: { type: 'string' },
-  },
-} as const;
-
-const detail = {
-  type: 'object',
-  required: ['status', 'releaseId', 'serviceId', 'description', 'notes', 'checks'],
-  properties: {
-    status: { type: 'string', enum: ['pass', 'warn', 'fail'] },
-    releaseId: { type: 'string' },
-    serviceId: { type: 'string' },
-    description: { type: 'string' },
-    notes: { type: 'array', items: { type: 'string' } },
-    checks: { type: 'object', additionalProperties: { type: 'array', items: measurement } },
-  },
-} as const;
+import { HEALTH_DOCS } from './health-docs.ts';
 
 interface Told {
   status: HealthState;
@@ -52,14 +26,7 @@ export const healthDetailRoutes = ({ view }: Pick<RouteOptions, 'view'>): readon
     method: 'GET',
     url: '/api/health/detail',
     needs: 'viewer',
-    schema: {
-      summary: 'How everything that this replica depends on stands',
-      description:
-        'fail: if a region died now, nothing would be moved, as far as is seen from here. Never a reason to take a replica out of service: that is /readyz.',
-      operationId: 'getHealthDetail',
-      tags: ['status'],
-      response: { 200: { description: 'pass or warn', ...detail }, 503: { description: 'fail', ...detail } },
-    },
+    schema: HEALTH_DOCS,
     async handler(_request, reply) {
       const { status, text } = answerOf(view.health());
       return reply

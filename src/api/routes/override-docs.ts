@@ -42,7 +42,7 @@ const MEASURED = [
   { service: 'web.example.com', pool: 'eu-west', region: 'eu-west', verdict: 'up', count: '2 of 2 targets up (needs 1)', share: 0 },
 ];
 const STANDING = { active: true, leftMs: 14_400_000, obeyed: true, because: 'web.example.com/eu-west gets no traffic', measured: MEASURED };
-const FORECAST = {
+export const FORECAST_EXAMPLE = {
   steps: [
     {
       afterMs: 0,
@@ -79,7 +79,7 @@ const ORDERED = {
     cli: 'tidegate undrain drain-eu-west-1',
     curl: 'curl -X DELETE -H "Authorization: Bearer $(cat TOKEN_FILE)" -H \'If-Match: *\' https://eu-west.tidegate.example:8443/v1/overrides/drain-eu-west-1',
   },
-  forecast: FORECAST,
+  forecast: FORECAST_EXAMPLE,
   notes: [],
 };
 const BODIES = {

@@ -1,21 +1,16 @@
 // What would happen: the core on a copy of the state. Nothing is written, so whoever may read may ask.
 import { BodyFault } from '../problem.ts';
 import { type ApiRoute, configured, type RouteOptions } from '../route.ts';
-import { parseSupposed, SUPPOSED_SCHEMA } from '../simulate-input.ts';
+import { parseSupposed } from '../simulate-input.ts';
+import { SIMULATE_DOCS } from './simulate-docs.ts';
 
 export const simulateRoutes = ({ view, whatIf }: RouteOptions): readonly ApiRoute[] => [
   {
     method: 'POST',
     url: '/v1/simulate',
     needs: 'viewer',
-    schema: {
-      operationId: 'simulate',
-      summary: 'What would happen if all of this were so',
-      description:
-        'Runs the core itself on a copy of the state over virtual time: regions and pools that die, vantages that fall silent, orders that are given or taken back. Writes nothing.',
-      tags: ['what-if'],
-      body: SUPPOSED_SCHEMA,
-    },
+    once: 'keeps',
+    schema: SIMULATE_DOCS.simulate,
     async handler(request, _reply, principal) {
       const context = { cluster: configured(view.cluster()), nowMs: view.clusterNowMs(), principal: principal.name };
       const parsed = parseSupposed(request.body, context);
@@ -27,12 +22,7 @@ export const simulateRoutes = ({ view, whatIf }: RouteOptions): readonly ApiRout
     method: 'GET',
     url: '/v1/matrix',
     needs: 'viewer',
-    schema: {
-      operationId: 'matrix',
-      summary: 'What if it dies, for every region of the live configuration',
-      description: 'Of each region the services that something would happen to. Writes nothing.',
-      tags: ['what-if'],
-    },
+    schema: SIMULATE_DOCS.matrix,
     handler: () => whatIf.matrix(),
   },
 ];
