@@ -1,6 +1,6 @@
 // The commands that give and end orders. What moves traffic is shown first, then asked about; what was done is said together with how to undo it.
 // Nothing is written without a `yes`: typed, or given by `--yes`. An order is sent under an id of this side's, so that sending it again is safe.
-import type { Forecast, OrderBody, Preview, Refusal, StatusDocument } from '../../client/types.ts';
+import type { Forecast, Order, OrderBody, Ordered, Refusal, StatusDocument } from '../../client/types.ts';
 import { ERRORS, Fault } from '../../errors.ts';
 import type { Override, OverrideKind, OverrideScope, Route } from '../../model.ts';
 import { isoTime, parseTime, sleep } from '../../ports.ts';
@@ -197,7 +197,7 @@ const planned = (session: Session, plan: Plan, body: unknown, breakGlass: boolea
   return refused ? ERRORS.ERR_REFUSED.exit : 0;
 };
 
-const notesOf = (preview: Preview | null): readonly string[] => [
+const notesOf = (preview: Ordered | null): readonly string[] => [
   ...(preview?.notes ?? []),
   ...(preview?.approval === 'needed' ? ['a second person has to agree before it is in force'] : []),
 ];
@@ -285,12 +285,18 @@ export const pin = (service: string, shares: readonly string[], options: OrderOp
     return { subject, body: bodyOf('pin', subject.scope, options, weightsOf(subject, shares)) };
   });
 
+/** The order itself, without how it stands. */
+const asOrdered = ({
+  active: _active,
+  leftMs: _leftMs,
+  obeyed: _obeyed,
+  because: _because,
+  measured: _measured,
+  ...order
+}: Order): Override => order;
+
 /** The one order meant by its id, or by what it is about. */
-const orderMeant = (
-  status: StatusDocument,
-  named: string,
-  kinds: readonly OverrideKind[],
-): StatusDocument['overrides']['items'][number] => {
+const orderMeant = (status: StatusDocument, named: string, kinds: readonly OverrideKind[]): Order => {
   const { items } = status.overrides;
   const byId = items.find(({ id }) => id === named);
   if (byId !== undefined) {
@@ -318,7 +324,8 @@ export const end = async (kinds: readonly OverrideKind[], named: string, options
   return withSession(options, console, async (session) => {
     const { api } = session;
     const status = await session.during(() => 'asking', api.status);
-    const { active, leftMs, ...meant } = orderMeant(status, named, kinds);
+    const { active, leftMs, ...rest } = orderMeant(status, named, kinds);
+    const meant = asOrdered({ active, leftMs, ...rest });
     // As a supposition: what is older than previews would take a DELETE for the thing itself.
     const forecast = await session.during(
       () => 'asking what would happen',
@@ -377,10 +384,12 @@ export const approve = async (id: string, options: ConfirmOptions, console: Cons
   return withSession(options, console, async (session) => {
     const { api } = session;
     const status = await session.during(() => 'asking', api.status);
-    const { active: _active, leftMs: _leftMs, ...meant } = orderNamed(status.overrides.items, id);
+    const meant = asOrdered(orderNamed(status.overrides.items, id));
+    // As it would be with the second yes.
+    const agreed = { ...meant, approval: { by: 'a second person', atMs: status.clusterTimeMs } };
     const forecast = await session.during(
       () => 'asking what would happen',
-      () => api.simulate([{ kind: 'override', override: meant }]),
+      () => api.simulate([{ kind: 'override', override: agreed }]),
     );
     const plan: Plan = {
       status,
