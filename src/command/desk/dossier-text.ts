@@ -187,8 +187,14 @@ const outcomeCell = ({ outcome, settled }: TrailLine): CellText =>
 const trailLines = ({ trail, trailOmitted }: Dossier, screen: Screen): readonly string[] => {
   if (trail.length === 0) return ['', 'nothing was written to a provider for it'];
   const shown = trail.slice(0, ROWS_MAX);
-  const word = ({ because, settled, tries }: TrailLine): string =>
-    [because, settled?.because ?? '', tries > 1 ? plural(tries, 'try').replace('trys', 'tries') : '']
+  // Ids as they are: somebody will paste them into a ticket.
+  const word = ({ because, settled, tries, requests }: TrailLine): string =>
+    [
+      because,
+      settled?.because ?? '',
+      tries > 1 ? `after ${tries} tries` : '',
+      requests.length === 0 ? '' : `requests ${requests.join(' ')}`,
+    ]
       .filter((part) => part !== '')
       .join('; ');
   return [

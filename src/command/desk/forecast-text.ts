@@ -4,7 +4,7 @@ import type { DecisionItem, Forecast, Refusal, WhatIfMatrix } from '../../client
 import { plural } from '../../config/words.ts';
 import type { Route } from '../../model.ts';
 import { clockTime, type Screen, untilText } from './status-text.ts';
-import { bad, type CellText, fit, good, idle, percent, roundPercent, span, table, took, warn, wrap } from './text.ts';
+import { bad, type CellText, good, idle, percent, roundPercent, span, table, took, warn, wrap } from './text.ts';
 
 const pair = (before: number, after: number): string =>
   roundPercent(before) === roundPercent(after)
@@ -96,7 +96,7 @@ export const forecastLines = (forecast: Forecast, nowMs: number, screen: Screen)
     ...steps.slice(0, 8).flatMap(({ afterMs, v, because }) => say(`+${span(afterMs)}  v${v}  ${because}`)),
     ...more(steps.length - 8, 'decision'),
     ...(pages.length === 0 ? [] : ['', paint('dim', 'PAGES')]),
-    ...pages.slice(0, 5).map(({ severity, summary }) => fit(`${severity}: ${summary}`, columns)),
+    ...pages.slice(0, 5).flatMap(({ severity, summary }) => say(`${severity}: ${summary}`)),
     ...more(pages.length - 5, 'page'),
     ...(notes.length === 0 ? [] : ['', ...notes.slice(0, 8).flatMap((note) => say(`- ${note}`))]),
   ];
@@ -140,7 +140,8 @@ export const matrixLines = ({ regions }: WhatIfMatrix, screen: Screen): readonly
     const routes = routesAfter(forecast);
     const moved = forecast.services.filter(({ before, after }) => changeText(before, after) !== 'no change').length;
     const woken = forecast.pages.filter(({ severity }) => severity === 'critical').length;
-    const pages = forecast.pages.length === 0 ? '-' : `${forecast.pages.length}${woken === 0 ? '' : ` (${woken} critical)`}`;
+    const others = forecast.pages.length - woken;
+    const pages = [...(woken > 0 ? [`${woken} critical`] : []), ...(others > 0 ? [`${others} other`] : [])].join(', ') || '-';
     const head: readonly CellText[] = [region, verdictOf(forecast, moved)];
     if (routes.length === 0) return [[...head, '-', pages, '-', 'nothing would be decided']];
     return routes.map(({ names, change, services }, at) => {
@@ -152,7 +153,7 @@ export const matrixLines = ({ regions }: WhatIfMatrix, screen: Screen): readonly
         lefts.length === 0 ? 'unknown' : `${Math.round(least)}%`,
         at === 0 ? pages : '',
         howLong(forecast, services),
-        `${who}: ${change}`,
+        routes.length === 1 ? change : `${who}: ${change}`,
       ];
     });
   });
@@ -167,7 +168,13 @@ export const matrixLines = ({ regions }: WhatIfMatrix, screen: Screen): readonly
           : null;
     return why === null ? [] : wrap(`✗ ${region}: ${why}`, columns - 2).map((line, at) => paint('bad', at === 0 ? line : `  ${line}`));
   });
-  const notes = [...new Set(regions.flatMap(({ forecast }) => forecast.notes))].slice(0, 4);
+  // What is said of every region is said once; the rest with the region's name.
+  const isCommon = (note: string): boolean => regions.every(({ forecast }) => forecast.notes.includes(note));
+  const notes = [
+    ...new Set(
+      regions.flatMap(({ region, forecast }) => forecast.notes.map((note) => (isCommon(note) ? note : `if ${region} dies: ${note}`))),
+    ),
+  ].slice(0, 6);
   return [
     ...table(['IF IT DIES', 'THEN', 'LEFT', 'PAGES', 'WITHIN', 'SERVED FROM'], rows, { ...screen, wraps: true }),
     ...(whys.length === 0 ? [] : ['', ...whys]),
