@@ -1,5 +1,8 @@
 // What a human sees, held to the character: 80 columns, no colour, and nothing of anybody else's that could move a cursor.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { Dossier } from '../../../src/client/types.ts';
 import { dossierLines } from '../../../src/command/desk/dossier-text.ts';
 import { explainLines } from '../../../src/command/desk/explain-text.ts';
 import { findingsOf } from '../../../src/command/desk/findings.ts';
@@ -83,7 +86,9 @@ test('a forecast, one that a rule refuses, the matrix', async () => {
   for (const line of table) expect(width(line), line).toBeLessThanOrEqual(80);
 });
 
-const DOSSIERS = { death, refused };
+/** As a cluster of three replicas gave it: the application of ap-south had failed. */
+const real = (): Dossier => JSON.parse(readFileSync(join(import.meta.dirname, 'dossier-real.json'), 'utf8')) as Dossier;
+const DOSSIERS = { death, refused, real };
 
 test.each(Object.keys(DOSSIERS) as (keyof typeof DOSSIERS)[])('the dossier of a decision: %s', async (name) => {
   const lines = dossierLines(clean(DOSSIERS[name]()), SCREEN);
