@@ -1,7 +1,8 @@
 // The night at 03:12, as it is typed at real replicas: status, explain, what if, a drain looked at and then given, why, the way back; with the first endpoint
 // dead throughout.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { startCluster } from './cluster.ts';
 import { MAIN } from './replica-process.ts';
@@ -24,6 +25,34 @@ const run = (args: readonly string[], env: Record<string, string>): Promise<Ran>
     );
     child.stdin?.end();
   });
+
+interface Told {
+  id: string;
+  type: string;
+  data: { data: { because?: string } };
+}
+
+/** `tidegate events --json` of one endpoint, up to the event that is waited for. */
+const eventsUntil = async (
+  endpoint: string,
+  sinceId: string,
+  env: Record<string, string>,
+  last: (event: Told) => boolean,
+): Promise<Told[]> => {
+  const args = ['events', '--json', '--since-id', sinceId, '--endpoint', endpoint];
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    const told: Told[] = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      const event = JSON.parse(line) as Told;
+      if (!event.type.startsWith('stream.')) told.push(event);
+      if (last(event)) break;
+    }
+    return told;
+  } finally {
+    child.kill('SIGKILL');
+  }
+};
 
 test('status, explain, drain --dry-run, drain, status, why, undrain; from another region when the first does not answer', {
   timeout: 240_000,
@@ -111,6 +140,17 @@ test('status, explain, drain --dry-run, drain, status, why, undrain; from anothe
     out: expect.stringMatching(/has ended\nundo: tidegate drain ap-south --reason 'its disks are full of errors' --ttl/),
   });
   await cluster.untilServed('the return', (route) => (route['ap-south'] ?? 0) > 300);
+
+  // What happened, as one replica tells it; and from its first event on, as another does.
+  const isEnd = ({ type }: Told): boolean => type === 'override.deleted';
+  const durable = (told: readonly Told[]): readonly string[] =>
+    told.filter(({ type }) => type === 'decision.made' || type.startsWith('override.')).map(({ id, type }) => `${id} ${type}`);
+  const told = await eventsUntil(door.url, 'v0.j0', env, isEnd);
+  const drainedAt = told.findIndex(({ type }) => type === 'override.put');
+  expect(drainedAt).toBeGreaterThan(0);
+  const rest = await eventsUntil(`http://127.0.0.1:${cluster.doors.api['ap-south']}`, told[drainedAt]?.id ?? '', env, isEnd);
+  expect(durable(rest)).toEqual(durable(told.slice(drainedAt + 1)));
+  expect(await tidegate('events', '--since-id', 'yesterday')).toMatchObject({ code: 2, err: expect.stringContaining('v42.j7') });
 
   // Without the right to, nothing; and no secret in anything that was said.
   const refused = await run(['stop', '--all', '--reason', 'a test of what is refused', '--yes'], {

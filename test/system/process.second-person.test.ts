@@ -61,7 +61,7 @@ test('break-glass past a rule of high risk awaits a second person, over TLS', { 
   const certificate = [...ca, '--cert', reader.certFile, '--key', file('reader.key')];
   await until('a status by certificate', async () => (await run(['status'], certificate)).out.includes('3 of 3 vantages speak'));
   const order = ['drain', 'ap-south', '--reason', 'a rack burns and nothing else helps', '--ttl', '20m'];
-  expect(await run([...order, '--yes'], certificate)).toMatchObject({ code: 1, err: expect.stringContaining('ERR_FORBIDDEN') });
+  expect(await run([...order, '--yes'], certificate)).toMatchObject({ code: 77, err: expect.stringContaining('ERR_FORBIDDEN') });
 
   // More load than the two others bear.
   const reported = await fetch(`http://127.0.0.1:${cluster.doors.api['eu-west']}/v1/reports/${WEB}`, {

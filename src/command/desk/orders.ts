@@ -13,7 +13,7 @@ import { durationOf, orderNamed } from './look.ts';
 import { type Console, type LookOptions, type Session, withSession } from './session.ts';
 import { clockTime } from './status-text.ts';
 import { type Subject, subjectNamed } from './subject.ts';
-import { clean, jsonLine, safe, span } from './text.ts';
+import { clean, jsonLine, safe, span, wrap } from './text.ts';
 
 export interface ConfirmOptions extends LookOptions {
   yes?: boolean;
@@ -110,7 +110,14 @@ const showPlan = (session: Session, { status, forecast, refusals, notes, undo, w
     forecast === null
       ? [...refusalLines(clean(refusals), status.clusterTimeMs, console.screen()), '! this endpoint cannot say what it would do to traffic']
       : forecastLines(clean({ ...forecast, refusals }), status.clusterTimeMs, console.screen());
-  const text = [safe(what), '', ...lines, ...notes.map((note) => `! ${safe(note)}`), '', `undo: ${undo}`];
+  const text = [
+    ...wrap(safe(what), console.screen().columns),
+    '',
+    ...lines,
+    ...notes.map((note) => `! ${safe(note)}`),
+    '',
+    `undo: ${undo}`,
+  ];
   if (only && !session.json) console.out(`${text.join('\n')}\n`);
   else if (!session.json) session.note([...text, '']);
 };
@@ -223,12 +230,15 @@ const give = async (
     if (preview === null && options.dryRun === true)
       throw new Fault('ERR_NOT_FOUND', 'this endpoint cannot say what it would do: it is older than forecasts');
     const undo = undoText({ kind: body.kind, id });
+    // The preview has an id of its own, which nobody will see again.
+    const named = (notes: readonly string[]): readonly string[] => notes.map((note) => note.replaceAll(preview?.override.id ?? id, id));
+    const forecast = preview?.forecast ?? null;
     const what = `${body.kind} ${scopeText(body.scope)}: ${body.reason}`;
     const plan: Plan = {
       status,
-      forecast: preview?.forecast ?? null,
+      forecast: forecast === null ? null : { ...forecast, notes: named(forecast.notes) },
       refusals: preview?.refusals ?? preview?.forecast?.refusals ?? [],
-      notes: notesOf(preview),
+      notes: named(notesOf(preview)),
       undo,
       what,
     };

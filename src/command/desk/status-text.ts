@@ -96,7 +96,7 @@ const serviceLines = (status: StatusDocument, screen: Screen, room: number): rea
     service.provenAtMs === null ? 'never' : `${span(clusterTimeMs - service.provenAtMs)} ago`,
     routeText(service),
   ]);
-  const columns = ['SERVICE', 'WRITTEN', 'DRILLED', 'ROUTE'];
+  const columns = ['SERVICE', 'WRITTEN', 'PROVEN', 'ROUTE'];
   // A long route goes on in the next line where there is room for it.
   const whole = table(columns, rows, { ...screen, wraps: true });
   const lines = whole.length + (rest.length > 0 ? 1 : 0) <= room + 1 ? whole : table(columns, rows, screen);
