@@ -1,12 +1,13 @@
 // The night at 03:12, as it is typed at real replicas: status, explain, what if, a drain looked at and then given, why, the way back; with the first endpoint
 // dead throughout.
 import { execFile, spawn } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { startCluster } from './cluster.ts';
 import { MAIN } from './replica-process.ts';
-import { freePort } from './server.ts';
+import { freePort, workDir } from './server.ts';
 import { until } from './until.ts';
 
 interface Ran {
@@ -15,12 +16,12 @@ interface Ran {
   err: string;
 }
 
-const run = (args: readonly string[], env: Record<string, string>): Promise<Ran> =>
+const run = (args: readonly string[], env: Record<string, string>, cwd = process.cwd()): Promise<Ran> =>
   new Promise((resolve) => {
     const child = execFile(
       process.execPath,
       [MAIN, ...args],
-      { env: { ...process.env, HOME: '/nonexistent', ...env }, timeout: 90_000 },
+      { cwd, env: { ...process.env, HOME: '/nonexistent', ...env }, timeout: 90_000 },
       (error, out, err) => resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, out, err }),
     );
     child.stdin?.end();
@@ -175,4 +176,20 @@ test('nobody answers: each endpoint is named; a wrong setting is 78; help and co
   const bash = await run(['completion', 'bash'], {});
   expect(bash.code).toBe(0);
   for (const word of ['undrain', '--break-glass', 'override approve', 'promote']) expect(bash.out).toContain(word);
+});
+
+test('where nothing at all is said, the token of the example for one machine is read, and it goes nowhere else', {
+  timeout: 60_000,
+}, async () => {
+  const folder = workDir('desk-default');
+  try {
+    mkdirSync(join(folder, '.tidegate'));
+    // Others can read it, so that whoever reads it says so.
+    writeFileSync(join(folder, '.tidegate/operator.token'), 'not-a-secret-at-all\n', { mode: 0o644 });
+    expect(await run(['status'], {}, folder)).toMatchObject({ code: 78, err: expect.stringContaining('.tidegate/operator.token') });
+    const dead = `http://127.0.0.1:${await freePort()}`;
+    expect(await run(['status', '--endpoint', dead], {}, folder)).toMatchObject({ code: 1, err: expect.stringContaining('ECONNREFUSED') });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
