@@ -5,6 +5,7 @@
 import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from '../converge/timings.ts';
 import { appliedKey } from '../coordinate/keys.ts';
 import { whyGray, whyOut } from '../decide/explain.ts';
+import { remindersOf } from '../decide/safety.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
 import type {
@@ -145,6 +146,8 @@ export interface ServiceStatus {
   fence: number | null;
   because: string;
   applied: AppliedRecord | null;
+  /** Cluster time at which a drill or an outage last proved that its traffic moves; null: never. */
+  provenAtMs: number | null;
   pools: readonly PoolStatus[];
 }
 
@@ -159,6 +162,8 @@ export interface StatusDocument {
   /** How the providers stand; absent from who does not write. */
   providers?: readonly ProviderStatus[];
   holds: readonly { service: string; pool: string; hold: HoldName; because: string }[];
+  /** What safety rules have to say although nothing changes, such as a drill that is due. */
+  reminders: readonly { service: string; rule: string; stage: string; because: string }[];
   votes: {
     vantages: readonly {
       region: string;
@@ -285,6 +290,7 @@ const serviceStatus = (input: StatusInput, tallies: ReadonlyMap<string, PoolTall
     fence: routing?.fence ?? null,
     because: routing?.because ?? 'nothing has been decided yet',
     applied: own(input.applied, service.name) ?? null,
+    provenAtMs: routing?.provenAtMs ?? null,
     pools: service.pools.map((pool) =>
       poolStatus(service, pool, tallies.get(poolKey(service.name, pool.name)), routing, acceptable, input.nowMs),
     ),
@@ -300,6 +306,19 @@ const holdsOf = (services: readonly ServiceStatus[]): StatusDocument['holds'] =>
     ),
   );
 
+const remindersNow = ({ cluster, routing, nowMs }: StatusInput): StatusDocument['reminders'] =>
+  cluster.services.flatMap((service) => {
+    const memory = routing === null ? undefined : own(routing.services, service.name);
+    return memory === undefined
+      ? []
+      : remindersOf(service, memory, cluster.policy.safety, nowMs).map(({ rule, stage, because }) => ({
+          service: service.name,
+          rule,
+          stage,
+          because,
+        }));
+  });
+
 /** Total: an answer for every input, of JSON types only. */
 export const statusDocument = (input: StatusInput): StatusDocument => {
   const { cluster, routing, overrides, leader, nowMs } = input;
@@ -314,6 +333,7 @@ export const statusDocument = (input: StatusInput): StatusDocument => {
     services,
     ...(input.paths == null ? {} : { providers: input.paths.providers() }),
     holds: holdsOf(services),
+    reminders: remindersNow(input),
     votes: {
       vantages: input.votes.map(({ region, replica, vote, beat, ageMs }) => ({
         region,

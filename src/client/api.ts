@@ -2,7 +2,8 @@
 // another region, is one order; an end names the version that was read. What may or may not have happened is looked up before anything is said.
 import { Fault } from '../errors.ts';
 import type { Override } from '../model.ts';
-import { type Answer, DoubtFault, type Exchange, faultOf } from './exchange.ts';
+import { type Answer, type Ask, DoubtFault, type Exchange, faultOf } from './exchange.ts';
+import { OPERATIONS, type OperationId } from './schema.ts';
 import type {
   Committed,
   DecisionItem,
@@ -10,17 +11,17 @@ import type {
   Forecast,
   Hypothesis,
   OrderBody,
-  Overrides,
-  Preview,
+  Ordered,
+  Orders,
   StatusDocument,
   WhatIfMatrix,
 } from './types.ts';
 
 export interface Api {
   status(): Promise<StatusDocument>;
-  overrides(): Promise<Overrides>;
+  overrides(): Promise<Orders>;
   /** null: this endpoint is older than previews. Never writes: it is asked in a way that an older server refuses. */
-  preview(body: OrderBody): Promise<Preview | null>;
+  preview(body: OrderBody): Promise<Ordered | null>;
   put(id: string, body: OrderBody): Promise<Committed>;
   /** Ends an order, unless somebody changed it since `seen`. */
   remove(seen: Override): Promise<Committed>;
@@ -46,11 +47,19 @@ const sameScope = (a: Override['scope'], b: Override['scope']): boolean =>
 export const isSameOrder = (a: Override, b: Pick<OrderBody, 'kind' | 'scope' | 'reason'>): boolean =>
   a.kind === b.kind && a.reason === b.reason && sameScope(a.scope, b.scope);
 
-export const createApi = (exchange: Exchange, key: () => string): Api => {
-  const get = async <T>(path: string): Promise<T> => ok<T>(await exchange.ask({ method: 'GET', path }));
-  const overrides = (): Promise<Overrides> => get<Overrides>('/v1/overrides');
+/** Which request an operation of the API's document is; `of` fills in what its path names. */
+const request = (operation: OperationId, of: Readonly<Record<string, string | number>> = {}): Pick<Ask, 'method' | 'path'> => {
+  const { method, path } = OPERATIONS[operation];
+  return { method, path: path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(of[name]))) };
+};
+
+export const createApi = (exchange: Exchange): Api => {
+  const get = async <T>(operation: OperationId, of: Readonly<Record<string, string | number>> = {}, query = ''): Promise<T> => {
+    const { path } = request(operation, of);
+    return ok<T>(await exchange.ask({ method: 'GET', path: `${path}${query}` }));
+  };
+  const overrides = (): Promise<Orders> => get<Orders>('listOverrides');
   const find = async (id: string): Promise<Override | undefined> => (await overrides()).items.find((item) => item.id === id);
-  const pathOf = (id: string): string => `/v1/overrides/${encodeURIComponent(id)}`;
 
   /** After a write of which nobody knows: the order is there, or it has to be said that nobody knows. */
   const landed = async (id: string, body: OrderBody, why: unknown): Promise<Committed> => {
@@ -73,7 +82,7 @@ export const createApi = (exchange: Exchange, key: () => string): Api => {
       throw new Fault('ERR_STALE', `${seen.id} was changed by ${there.by ?? there.owner} since it was read: look again`);
     const headers = { 'if-match': `"${version}"` };
     try {
-      const answer = await exchange.ask({ method: 'DELETE', path: pathOf(seen.id), headers });
+      const answer = await exchange.ask({ ...request('deleteOverride', { id: seen.id }), headers });
       if (answer.status === 412) return answer.doubt ? 'doubt' : 'again';
       if (answer.status === 404 && answer.doubt) return { override: seen, version };
       return ok<Committed>(answer);
@@ -84,26 +93,22 @@ export const createApi = (exchange: Exchange, key: () => string): Api => {
   };
 
   return {
-    status: () => get('/v1/status'),
+    status: () => get('getStatus'),
     overrides,
-    matrix: () => get('/v1/matrix'),
-    decisions: (limit) => get(`/v1/decisions?limit=${limit}`),
-    decision: (v) => get(`/v1/decisions/${v}`),
+    matrix: () => get('matrix'),
+    decisions: (limit) => get('listDecisions', {}, `?limit=${limit}`),
+    decision: (v) => get('getDecision', { v }),
 
     async preview(body) {
       // By POST: what is older than previews would take a PUT for the order itself.
-      const answer = await exchange.ask({ method: 'POST', path: '/v1/overrides?dryRun=true', body });
-      return isOffered(answer) ? ok<Preview>(answer) : null;
+      const { method, path } = request('createOverride');
+      const answer = await exchange.ask({ method, path: `${path}?dryRun=true`, body });
+      return isOffered(answer) ? ok<Ordered>(answer) : null;
     },
 
     async put(id, body) {
       try {
-        const answer = await exchange.ask({
-          method: 'PUT',
-          path: pathOf(id),
-          body,
-          headers: { 'idempotency-key': key(), 'if-none-match': '*' },
-        });
+        const answer = await exchange.ask({ ...request('putOverride', { id }), body, headers: { 'if-none-match': '*' } });
         // It stands already: the endpoint before this one took it, or an earlier run under the same id did.
         if (answer.status === 428 || answer.status === 412) return await landed(id, body, faultOf(answer));
         return ok<Committed>(answer);
@@ -127,15 +132,15 @@ export const createApi = (exchange: Exchange, key: () => string): Api => {
     async approve(id) {
       for (let tries = 0; ; tries += 1) {
         const { version } = await overrides();
-        const headers = { 'if-match': `"${version}"`, 'idempotency-key': key() };
-        const answer = await exchange.ask({ method: 'POST', path: `${pathOf(id)}/approve`, headers });
+        const headers = { 'if-match': `"${version}"` };
+        const answer = await exchange.ask({ ...request('approveOverride', { id }), headers });
         if (answer.status !== 412 || tries >= TRIES_MAX) return ok<Committed>(answer);
       }
     },
 
     async simulate(hypotheses, horizonMs) {
       const body = { hypotheses, ...(horizonMs === undefined ? {} : { horizonMs }) };
-      const answer = await exchange.ask({ method: 'POST', path: '/v1/simulate', body });
+      const answer = await exchange.ask({ ...request('simulate'), body });
       return isOffered(answer) ? ok<Forecast>(answer) : null;
     },
   };

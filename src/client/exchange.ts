@@ -87,6 +87,8 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   429: 'ERR_TOO_MANY',
 };
 
+const HOW_TOKEN = 'this command reads it from --token-file FILE, TIDEGATE_TOKEN_FILE or tokenFile of the client file';
+
 /** What a reply that is no success says, as the Fault a command ends with: the server's code and sentence, and everything wrong with the body. */
 export const faultOf = ({ status, body, endpoint }: Pick<Answer, 'status' | 'body' | 'endpoint'>): Fault => {
   const { code, detail, title, requestId, errors, refusals } = problemIn(body);
@@ -101,7 +103,8 @@ export const faultOf = ({ status, body, endpoint }: Pick<Answer, 'status' | 'bod
   const said = String(detail ?? title ?? 'no reason given').slice(0, 2000);
   const request = typeof requestId === 'string' ? `, request ${requestId.slice(0, 64)}` : '';
   const kind = isCode(code) ? code : (BY_STATUS[status] ?? (status >= 500 ? 'ERR_INTERNAL' : 'ERR_BAD_REQUEST'));
-  return new Fault(kind, `${said}${pointed.join('')}${ruled.join('')} (${endpoint} answered ${status}${request})`);
+  const how = kind === 'ERR_UNAUTHORIZED' ? `; ${HOW_TOKEN}` : '';
+  return new Fault(kind, `${said}${how}${pointed.join('')}${ruled.join('')} (${endpoint} answered ${status}${request})`);
 };
 
 const bodyOf = async (reply: Response): Promise<unknown> => {

@@ -218,6 +218,8 @@ export interface Refusal {
   readonly againAtMs: number | null;
   /** What would have let it pass. */
   readonly counterfactual: string;
+  /** The order that it stands in the way of; null: of what comes back up. Absent: of a drain by health. */
+  readonly order?: string | null;
 }
 
 export interface Hold {
@@ -269,7 +271,7 @@ export interface Supposed {
             readonly atMs: number | null;
           };
           readonly drill?: boolean;
-          readonly told?: readonly ('started' | 'expiring')[];
+          readonly told?: readonly ('started' | 'expiring' | 'break-glass' | 'replaced')[];
         };
       }
     | {

@@ -1,6 +1,6 @@
 // Where the API is and what to show it: from the command line, else from the environment, else from the client's file, else this machine.
 // A secret is only ever named by its file: flags and variables are seen by everybody who may list processes.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { errorText, Fault } from '../errors.ts';
 import { readSecret } from '../secrets.ts';
@@ -34,6 +34,8 @@ interface ClientFile {
 }
 
 const ENDPOINT_DEFAULT = 'http://127.0.0.1:7700';
+/** Where the example for one machine keeps it, seen from the folder it is started in. Read only when nothing at all was said: it never leaves the machine. */
+const TOKEN_DEFAULT = '.tidegate/operator.token';
 const ENDPOINTS_MAX = 16;
 const FILE_BYTES_MAX = 64 * 1024;
 const FILE_KEYS = ['endpoints', 'tokenFile', 'caFile', 'certFile', 'keyFile'] as const;
@@ -119,7 +121,9 @@ export const readSettings = async (options: ConnectOptions, env: Env): Promise<C
   const own = await readClientFile(options.client, env);
   const beside = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(dirname(own.path), path));
   const endpoints = endpointsOf(options, env, own);
-  const tokenFile = options.tokenFile ?? (env.TIDEGATE_TOKEN_FILE || undefined) ?? beside(own.file.tokenFile);
+  const atHome = endpoints.length === 1 && endpoints[0] === ENDPOINT_DEFAULT && existsSync(TOKEN_DEFAULT);
+  const tokenFile =
+    options.tokenFile ?? (env.TIDEGATE_TOKEN_FILE || undefined) ?? beside(own.file.tokenFile) ?? (atHome ? TOKEN_DEFAULT : undefined);
   const [ca, cert, key] = [
     options.ca ?? beside(own.file.caFile),
     options.cert ?? beside(own.file.certFile),

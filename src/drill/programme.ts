@@ -28,20 +28,26 @@ export const introduction = ({ version, pace, fast, cluster, provider }: Bill, p
   return `${paint(`Tidegate ${version} demo`, 'head', paper)}\n${paragraphs.flatMap((text) => fold(text, paper.width)).join('\n')}\n`;
 };
 
-/** Commands that show what the demo does not, until Ctrl-C. */
+/** Commands that show what the demo does not, until Ctrl-C: for another terminal in the same folder. */
 export const whatToTry = (rooms: Rooms, children: readonly Child[], paper: Paper): string => {
-  const [first] = children;
-  const order = `{"kind":"drain","scope":{"region":"${PLACES[0]?.region}"},"reason":"trying it out","owner":"me","ttl":"2m"}`;
+  const region = PLACES[0]?.region ?? '';
+  const endpoints = children.map(({ apiPort }) => `http://127.0.0.1:${apiPort}`).join(' ');
+  const tidegate = 'npm run --silent tidegate --';
   const lines = [
+    '# for the commands below: every region in turn, and what lets you give orders',
+    `export TIDEGATE_ENDPOINTS="${endpoints}"`,
+    `export TIDEGATE_TOKEN_FILE=${rooms.folder}/operator.token`,
+    '# what is known, what the last decision rested on, what would happen',
+    `${tidegate} status`,
+    `${tidegate} why`,
+    `${tidegate} matrix`,
+    '# drain a region for two minutes: look first, then do it; it says how to undo it',
+    `${tidegate} drain ${region} --reason "trying it out" --ttl 2m --dry-run`,
+    `${tidegate} drain ${region} --reason "trying it out" --ttl 2m --wait`,
     '# where users are sent; ask a few times',
     `dig @127.0.0.1 -p ${rooms.provider.dnsPort} ${SERVICE} +short`,
-    '# what each region knows, and why',
-    ...children.map(({ region, apiPort }) => `curl -s http://127.0.0.1:${apiPort}/v1/status   # ${region}`),
-    '# drain a region by hand for two minutes; the answer says how to undo it',
-    `curl -X PUT -H "Authorization: Bearer $(cat ${rooms.folder}/operator.token)" -H 'Content-Type: application/json' \\`,
-    `  -d '${order}' http://127.0.0.1:${first?.apiPort ?? 0}/v1/overrides/try`,
     `# kill a region, app and Tidegate${rooms.members === null ? '' : ' and its member of the store'}; nothing restarts it`,
-    ...children.map(({ region, pid }) => `kill -9 ${[pid, ...pidOfMember(rooms, region)].join(' ')}   # ${region}`),
+    ...children.map(({ region: name, pid }) => `kill -9 ${[pid, ...pidOfMember(rooms, name)].join(' ')}   # ${name}`),
     '# logs and configuration',
     `ls ${rooms.folder}`,
   ];

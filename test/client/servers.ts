@@ -86,10 +86,9 @@ export const caller = (
     tryMs,
     lastTryMs: 10_000,
   });
-  let n = 0;
   return {
     exchange,
-    api: createApi(exchange, () => `key-${++n}`),
+    api: createApi(exchange),
     notes,
     [Symbol.asyncDispose]: () => http.close(),
   };

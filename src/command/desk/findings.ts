@@ -1,12 +1,14 @@
 // Is anything wrong? Read off one status document, worst first, each in a sentence. Pure.
-// `bad`: users suffer, or nothing could be decided if they did. `warn`: it works, with less to spare. An order of somebody's is neither.
+// `bad`: users suffer, or nothing could be decided if they did. `warn`: it works, with less to spare. `note`: worth knowing by day. An order of somebody's is
+// none of them, unless it holds automation back or is not obeyed.
 import type { StatusDocument } from '../../client/types.ts';
 import { plural } from '../../config/words.ts';
 import { isInForce } from '../../decide/override.ts';
+import { versionText } from '../../health/fleet.ts';
 import { span } from './text.ts';
 
 export interface Finding {
-  level: 'bad' | 'warn';
+  level: 'bad' | 'warn' | 'note';
   text: string;
 }
 
@@ -38,6 +40,35 @@ const ofDeciding = (status: StatusDocument): readonly Finding[] => {
     });
   return findings;
 };
+
+/** A replica that has not been heard for longer runs nothing that is known. */
+const HEARD_MS = 15_000;
+
+/** Programs and configurations that differ between replicas that are heard. */
+const ofVersions = ({ cluster, votes }: StatusDocument): readonly Finding[] => {
+  const heard = votes.vantages.filter(({ ageMs }) => ageMs !== null && ageMs <= HEARD_MS);
+  const nameOf = ({ region, replica }: (typeof heard)[number]): string => `${region}/${replica}`;
+  const running = [...Map.groupBy(heard, ({ version }) => version)].map(([version, those]) => ({ version, replicas: those.map(nameOf) }));
+  const behind = heard.filter(({ configVersion }) => configVersion !== cluster.version);
+  return [
+    ...(running.length > 1 ? [{ level: 'warn' as const, text: `versions differ: ${running.map(versionText).join('; ')}` }] : []),
+    ...(behind.length === 0
+      ? []
+      : [
+          {
+            level: 'warn' as const,
+            text: `${list(behind.map((each) => `${nameOf(each)} votes on configuration ${each.configVersion}`))}, the cluster is at ${cluster.version}`,
+          },
+        ]),
+  ];
+};
+
+const ofReminders = ({ reminders = [] }: Partial<StatusDocument>): readonly Finding[] =>
+  [...Map.groupBy(reminders, ({ rule, stage }) => `${rule} ${stage}`).values()].map((those) => {
+    const [first] = those;
+    const others = those.length > 1 ? ` (and ${plural(those.length - 1, 'service')} more)` : '';
+    return { level: first?.stage === 'soon' ? 'note' : 'warn', text: `${first?.rule}: ${first?.because}${others}` };
+  });
 
 /** Regions that look at something: columns of the matrix. */
 export const voters = ({ votes }: StatusDocument): ReadonlySet<string> =>
@@ -101,14 +132,21 @@ const scopeText = (scope: StatusDocument['overrides']['items'][number]['scope'])
 
 export { scopeText };
 
-/** Those that hold automation back; the others are somebody's wish and no fault. */
+/** Those that hold automation back, and those that are not obeyed; the others are somebody's wish and no fault. */
 const ofOrders = ({ overrides, clusterTimeMs }: StatusDocument): readonly Finding[] =>
   overrides.items
-    .filter((o) => isInForce(o, clusterTimeMs) && (o.kind === 'stop' || o.kind === 'freeze'))
-    .map((o) => ({
-      level: 'warn',
-      text: `${o.kind} ${scopeText(o.scope)} for ${span(o.leftMs)} more, by ${o.by ?? o.owner}: ${o.reason}`,
-    }));
+    .filter((o) => isInForce(o, clusterTimeMs))
+    .flatMap((o) => [
+      ...(o.kind === 'stop' || o.kind === 'freeze'
+        ? [
+            {
+              level: 'warn' as const,
+              text: `${o.kind} ${scopeText(o.scope)} for ${span(o.leftMs)} more, by ${o.by ?? o.owner}: ${o.reason}`,
+            },
+          ]
+        : []),
+      ...(o.obeyed ? [] : [{ level: 'warn' as const, text: `${o.kind} ${scopeText(o.scope)} is not obeyed: ${o.because}` }]),
+    ]);
 
 const ofConvergence = ({ incidents }: StatusDocument): readonly Finding[] =>
   incidents
@@ -118,10 +156,10 @@ const ofConvergence = ({ incidents }: StatusDocument): readonly Finding[] =>
       text: `${id} missed its goal of convergence${convergence.waitingFor.length > 0 ? `; waiting for ${list(convergence.waitingFor)}` : ''}`,
     }));
 
-const LEVELS = ['bad', 'warn'] as const;
+const LEVELS = ['bad', 'warn', 'note'] as const;
 
 /** Everything that a human should know, worst first. */
 export const findingsOf = (status: StatusDocument): readonly Finding[] =>
-  [ofDeciding, ofPools, ofHolds, ofProviders, ofConvergence, ofOrders]
+  [ofDeciding, ofPools, ofHolds, ofProviders, ofConvergence, ofOrders, ofVersions, ofReminders]
     .flatMap((each) => each(status))
     .sort((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level));

@@ -1,10 +1,10 @@
 // What would happen, as tables: shares before and after by service, what each provider would be asked to serve, capacity left, how long it would take,
 // which rules refuse and when they would not. Pure.
-import type { DecisionItem, Dossier, Forecast, Refusal, WhatIfMatrix } from '../../client/types.ts';
+import type { DecisionItem, Forecast, Refusal, WhatIfMatrix } from '../../client/types.ts';
 import { plural } from '../../config/words.ts';
 import type { Route } from '../../model.ts';
 import { clockTime, type Screen, untilText } from './status-text.ts';
-import { bad, type CellText, fit, good, idle, percent, roundPercent, span, table, took, warn, wrap } from './text.ts';
+import { bad, type CellText, good, idle, percent, roundPercent, span, table, took, warn, wrap } from './text.ts';
 
 const pair = (before: number, after: number): string =>
   roundPercent(before) === roundPercent(after)
@@ -96,40 +96,94 @@ export const forecastLines = (forecast: Forecast, nowMs: number, screen: Screen)
     ...steps.slice(0, 8).flatMap(({ afterMs, v, because }) => say(`+${span(afterMs)}  v${v}  ${because}`)),
     ...more(steps.length - 8, 'decision'),
     ...(pages.length === 0 ? [] : ['', paint('dim', 'PAGES')]),
-    ...pages.slice(0, 5).map(({ severity, summary }) => fit(`${severity}: ${summary}`, columns)),
+    ...pages.slice(0, 5).flatMap(({ severity, summary }) => say(`${severity}: ${summary}`)),
     ...more(pages.length - 5, 'page'),
     ...(notes.length === 0 ? [] : ['', ...notes.slice(0, 8).flatMap((note) => say(`- ${note}`))]),
   ];
 };
 
-/** "What if X dies", for every region. */
+type Regional = WhatIfMatrix['regions'][number]['forecast'];
+
+const verdictOf = ({ services, refusals, holds }: Regional, moved: number): CellText => {
+  const lefts = services.flatMap(({ capacity }) => (capacity === null ? [] : [capacity.leftPercent]));
+  if (refusals.length > 0) return bad('refused');
+  if (holds.length > 0) return bad('held');
+  if (lefts.some((left) => left < 0)) return bad('overloads');
+  return moved === 0 ? idle('nothing moves') : good('moves away');
+};
+
+const carriersOf = (route: Route): string =>
+  Object.entries(route)
+    .filter(([, share]) => share > 0)
+    .map(([name, share]) => `${name} ${roundPercent(share)}`)
+    .join(', ') || 'nothing';
+
+/** Services that end up with the same route are one row. */
+const routesAfter = (forecast: Regional): readonly { names: readonly string[]; change: string; services: Regional['services'] }[] =>
+  [
+    ...Map.groupBy(forecast.services, ({ before, after }) => (changeText(before, after) === 'no change' ? 'as now' : carriersOf(after))),
+  ].map(([change, services]) => ({ names: services.map(({ service }) => service), change, services }));
+
+/** When the last decision of it falls, and how long users take from there at worst. */
+const howLong = (forecast: Regional, services: Regional['services']): string => {
+  const names = new Set(services.map(({ service }) => service));
+  const last = forecast.steps.filter(({ changes }) => changes.some(({ service }) => names.has(service))).at(-1);
+  const slowest = Math.max(...services.map(({ converge }) => converge?.p99Ms ?? 0));
+  if (last === undefined) return '-';
+  return slowest === 0 ? span(last.afterMs) : `${span(last.afterMs)} + ${took(slowest)}`;
+};
+
+/** "What if X dies", for every region: what would be decided, what each service would be served from, what is left, who is woken, how long it takes. */
 export const matrixLines = ({ regions }: WhatIfMatrix, screen: Screen): readonly string[] => {
-  const rows = regions.map(({ region, forecast }): readonly CellText[] => {
-    const moved = forecast.services.filter(({ before, after }) => changeText(before, after) !== 'no change');
-    const lefts = forecast.services.flatMap(({ capacity }) => (capacity === null ? [] : [capacity.leftPercent]));
-    const least = lefts.length === 0 ? null : Math.min(...lefts);
-    const verdict =
-      forecast.refusals.length > 0 || forecast.holds.length > 0
-        ? bad('held')
-        : least !== null && least < 0
-          ? bad('overloads')
-          : moved.length === 0
-            ? idle('nothing moves')
-            : good('survives');
-    const slowest = Math.max(...forecast.services.map(({ converge }) => converge?.p99Ms ?? 0));
+  const { columns, paint } = screen;
+  const rows = regions.flatMap(({ region, forecast }): readonly (readonly CellText[])[] => {
+    const routes = routesAfter(forecast);
+    const moved = forecast.services.filter(({ before, after }) => changeText(before, after) !== 'no change').length;
+    const woken = forecast.pages.filter(({ severity }) => severity === 'critical').length;
+    const others = forecast.pages.length - woken;
+    const pages = [...(woken > 0 ? [`${woken} critical`] : []), ...(others > 0 ? [`${others} other`] : [])].join(', ') || '-';
+    const head: readonly CellText[] = [region, verdictOf(forecast, moved)];
+    if (routes.length === 0) return [[...head, '-', pages, '-', 'nothing would be decided']];
+    return routes.map(({ names, change, services }, at) => {
+      const lefts = services.flatMap(({ capacity }) => (capacity === null ? [] : [capacity.leftPercent]));
+      const least = Math.min(...lefts);
+      const who = names.length === 1 ? (names[0] ?? '') : plural(names.length, 'service');
+      return [
+        ...(at === 0 ? head : ['', '']),
+        lefts.length === 0 ? 'unknown' : `${Math.round(least)}%`,
+        at === 0 ? pages : '',
+        howLong(forecast, services),
+        routes.length === 1 ? change : `${who}: ${change}`,
+      ];
+    });
+  });
+  const whys = regions.flatMap(({ region, forecast }) => {
     const [refusal] = forecast.refusals;
     const [hold] = forecast.holds;
-    const why = refusal !== undefined ? `rule ${refusal.rule}: ${refusal.because}` : (hold?.because ?? forecast.steps[0]?.because ?? '-');
-    return [
-      region,
-      verdict,
-      String(moved.length),
-      least === null ? 'not known' : `${Math.round(least)}%`,
-      slowest === 0 ? '-' : took(slowest),
-      why,
-    ];
+    const why =
+      refusal !== undefined
+        ? `rule ${refusal.rule} refuses ${refusal.service}/${refusal.pool}: ${refusal.because}`
+        : hold !== undefined
+          ? `held (${hold.hold}) ${hold.service}/${hold.pool}: ${hold.because}`
+          : null;
+    return why === null ? [] : wrap(`✗ ${region}: ${why}`, columns - 2).map((line, at) => paint('bad', at === 0 ? line : `  ${line}`));
   });
-  return table(['IF IT DIES', 'THEN', 'MOVED', 'LEFT', 'WITHIN', 'WHY'], rows, { ...screen, wraps: true });
+  // What is said of every region is said once; the rest with the region's name.
+  const isCommon = (note: string): boolean => regions.every(({ forecast }) => forecast.notes.includes(note));
+  const notes = [
+    ...new Set(
+      regions.flatMap(({ region, forecast }) => forecast.notes.map((note) => (isCommon(note) ? note : `if ${region} dies: ${note}`))),
+    ),
+  ].slice(0, 6);
+  return [
+    ...table(['IF IT DIES', 'THEN', 'LEFT', 'PAGES', 'WITHIN', 'SERVED FROM'], rows, { ...screen, wraps: true }),
+    ...(whys.length === 0 ? [] : ['', ...whys]),
+    ...(notes.length === 0
+      ? []
+      : ['', ...notes.flatMap((note) => wrap(`- ${note}`, columns - 2).map((line, at) => (at === 0 ? line : `  ${line}`)))]),
+    '',
+    ...wrap('LEFT: of the capacity that remains; WITHIN: until decided, and then until users are there at worst', columns),
+  ];
 };
 
 export const decisionLines = (items: readonly DecisionItem[], screen: Screen): readonly string[] =>
@@ -138,61 +192,3 @@ export const decisionLines = (items: readonly DecisionItem[], screen: Screen): r
     items.map(({ v, atMs, by, changes, because }) => [String(v), `${clockTime(atMs)}Z`, by, String(changes.length), because]),
     { ...screen, wraps: true },
   );
-
-const SHOWN_ALREADY = ['v', 'atMs', 'by', 'because', 'changes', 'holds', 'wouldChange', 'epoch', 'prevHash'];
-
-/** One part of a dossier that has no table of its own: a line for each thing in it. */
-const partLines = (name: string, value: unknown, columns: number): readonly string[] => {
-  if (value === null || value === undefined || (typeof value === 'object' && Object.keys(value).length === 0)) return [];
-  const entries: readonly (readonly [string, unknown])[] =
-    typeof value === 'object' ? Object.entries(value).map(([key, each]) => [Array.isArray(value) ? '-' : key, each]) : [['', value]];
-  const flat = (each: unknown): string =>
-    typeof each === 'object' && each !== null
-      ? Object.entries(each)
-          .map(([key, inner]) => `${Array.isArray(each) ? '' : `${key} `}${flat(inner)}`)
-          .join(', ')
-      : String(each);
-  const lines = entries
-    .slice(0, 24)
-    .flatMap(([key, each]) => wrap(`${key} ${flat(each)}`.trim(), columns - 4).map((line, at) => `${at === 0 ? '  ' : '    '}${line}`));
-  return [
-    '',
-    name.replace(/([a-z])([A-Z])/g, '$1 $2').toUpperCase(),
-    ...lines,
-    ...(entries.length > 24 ? [`  and ${entries.length - 24} more`] : []),
-  ];
-};
-
-/** The dossier of one decision. */
-export const dossierLines = (dossier: Dossier, screen: Screen): readonly string[] => {
-  const { columns, paint } = screen;
-  const { v, atMs, by, because, changes = [], holds = [], wouldChange } = dossier;
-  return [
-    paint('bold', `decision v${v}, ${clockTime(atMs)}Z, by ${by}${dossier.epoch === undefined ? '' : ` (term ${dossier.epoch})`}`),
-    ...wrap(`because ${because}`, columns),
-    ...(wouldChange === undefined || wouldChange === '' ? [] : wrap(`it would have been otherwise: ${wouldChange}`, columns)),
-    ...(changes.length === 0
-      ? ['', 'no route changed']
-      : [
-          '',
-          ...table(
-            ['SERVICE', 'TRAFFIC'],
-            changes.map(({ service, before, after }) => [service, changeText(before, after)]),
-            { ...screen, wraps: true },
-          ),
-        ]),
-    ...(holds.length === 0
-      ? []
-      : [
-          '',
-          ...table(
-            ['HELD', 'POOL', 'BECAUSE'],
-            holds.map(({ hold, service, pool, because: why }) => [hold, `${service}/${pool}`, why]),
-            { ...screen, wraps: true },
-          ),
-        ]),
-    ...Object.entries(dossier)
-      .filter(([name]) => !SHOWN_ALREADY.includes(name))
-      .flatMap(([name, value]) => partLines(name, value, columns)),
-  ];
-};

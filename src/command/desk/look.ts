@@ -5,9 +5,10 @@ import { parseDuration } from '../../config/fields.ts';
 import { ERRORS, Fault } from '../../errors.ts';
 import type { OverrideKind } from '../../model.ts';
 import { isoTime, sleep } from '../../ports.ts';
+import { dossierLines } from './dossier-text.ts';
 import { explainLines } from './explain-text.ts';
 import { findingsOf, scopeText } from './findings.ts';
-import { decisionLines, dossierLines, forecastLines, matrixLines } from './forecast-text.ts';
+import { decisionLines, forecastLines, matrixLines } from './forecast-text.ts';
 import { type Console, type LookOptions, type Session, withSession } from './session.ts';
 import { type Screen, statusLines, untilText } from './status-text.ts';
 import { subjectNamed } from './subject.ts';
@@ -277,25 +278,41 @@ export interface EventsOptions extends LookOptions {
   types?: string;
 }
 
-/** `03:12:44Z  failover.started  {...}`: the type first, then what the event says. */
-const eventLine = ({ id, type, data }: StreamEvent, { columns, paint }: Screen): string => {
-  let content: Record<string, unknown> = {};
+type Words = Readonly<Record<string, unknown>>;
+const isWords = (value: unknown): value is Words => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What an event says, in words: whom it is about, what became of what, why; else all of it. */
+const wordsOf = (data: Words): string => {
+  const text = (name: string): string => (['string', 'number'].includes(typeof data[name]) ? String(data[name]) : '');
+  const about = text('target') || [text('service'), text('pool')].filter((part) => part !== '').join('/') || text('incident');
+  const became = text('before') === '' ? '' : `${text('before')} -> ${text('after')}`;
+  const step = text('stage') === '' ? '' : `${text('stage')} after ${text('tookMs')} ms`;
+  const why = text('because') || text('summary');
+  const by = text('by') === '' ? '' : `by ${text('by')}`;
+  const said = [about, became, step, by].filter((part) => part !== '').join(' ');
+  if (why !== '') return said === '' ? why : `${said}: ${why}`;
+  return became !== '' || step !== '' ? said : JSON.stringify(data);
+};
+
+/** `03:12:44Z  v42.j7  decision.made  by us-east/a: eu-west down: ...`: the id is what --since-id takes. */
+const eventLine = ({ id, type, data }: StreamEvent, { columns }: Screen): string => {
+  let content: Words = {};
   try {
     const parsed: unknown = JSON.parse(data);
-    if (typeof parsed === 'object' && parsed !== null) content = parsed as Record<string, unknown>;
+    if (isWords(parsed)) content = parsed;
   } catch {
     content = { data };
   }
-  const inner = typeof content.data === 'object' && content.data !== null ? (content.data as Record<string, unknown>) : content;
   const at = typeof content.timestamp === 'string' ? content.timestamp.slice(11, 19) : '--:--:--';
-  const words = inner.because ?? inner.summary ?? JSON.stringify(inner);
-  const text = safe(`${id ?? '-'}  ${at}Z  ${String(content.type ?? type)}  ${String(words)}`);
-  return paint('bold', '') + (text.length > columns * 3 ? `${text.slice(0, columns * 3)}…` : text);
+  const text = `${at}Z  ${id ?? '-'}  ${type}  ${wordsOf(isWords(content.data) ? content.data : content)}`;
+  return safe(text.length > columns * 3 ? `${text.slice(0, columns * 3)}…` : text);
 };
 
 /** Until ^C. `--json`: one object a line. */
-export const events = (options: EventsOptions, console: Console): Promise<number> =>
-  withSession(options, console, async (session) => {
+export const events = async (options: EventsOptions, console: Console): Promise<number> => {
+  if (options.sinceId !== undefined && !/^v\d{1,10}\.j\d{1,10}$/.test(options.sinceId))
+    throw new Fault('ERR_USAGE', `--since-id ${options.sinceId}: expected an id as an event has it, e.g. v42.j7; v0.j0: all that is kept`);
+  return withSession(options, console, async (session) => {
     const types = (options.types ?? '')
       .split(',')
       .map((each) => each.trim())
@@ -324,3 +341,4 @@ export const events = (options: EventsOptions, console: Console): Promise<number
     });
     return 0;
   });
+};

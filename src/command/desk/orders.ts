@@ -1,6 +1,6 @@
 // The commands that give and end orders. What moves traffic is shown first, then asked about; what was done is said together with how to undo it.
 // Nothing is written without a `yes`: typed, or given by `--yes`. An order is sent under an id of this side's, so that sending it again is safe.
-import type { Forecast, OrderBody, Preview, Refusal, StatusDocument } from '../../client/types.ts';
+import type { Forecast, Order, OrderBody, Ordered, Refusal, StatusDocument } from '../../client/types.ts';
 import { ERRORS, Fault } from '../../errors.ts';
 import type { Override, OverrideKind, OverrideScope, Route } from '../../model.ts';
 import { isoTime, parseTime, sleep } from '../../ports.ts';
@@ -13,7 +13,7 @@ import { durationOf, orderNamed } from './look.ts';
 import { type Console, type LookOptions, type Session, withSession } from './session.ts';
 import { clockTime } from './status-text.ts';
 import { type Subject, subjectNamed } from './subject.ts';
-import { clean, jsonLine, safe, span } from './text.ts';
+import { clean, jsonLine, safe, span, wrap } from './text.ts';
 
 export interface ConfirmOptions extends LookOptions {
   yes?: boolean;
@@ -110,7 +110,14 @@ const showPlan = (session: Session, { status, forecast, refusals, notes, undo, w
     forecast === null
       ? [...refusalLines(clean(refusals), status.clusterTimeMs, console.screen()), '! this endpoint cannot say what it would do to traffic']
       : forecastLines(clean({ ...forecast, refusals }), status.clusterTimeMs, console.screen());
-  const text = [safe(what), '', ...lines, ...notes.map((note) => `! ${safe(note)}`), '', `undo: ${undo}`];
+  const text = [
+    ...wrap(safe(what), console.screen().columns),
+    '',
+    ...lines,
+    ...notes.map((note) => `! ${safe(note)}`),
+    '',
+    `undo: ${undo}`,
+  ];
   if (only && !session.json) console.out(`${text.join('\n')}\n`);
   else if (!session.json) session.note([...text, '']);
 };
@@ -197,7 +204,7 @@ const planned = (session: Session, plan: Plan, body: unknown, breakGlass: boolea
   return refused ? ERRORS.ERR_REFUSED.exit : 0;
 };
 
-const notesOf = (preview: Preview | null): readonly string[] => [
+const notesOf = (preview: Ordered | null): readonly string[] => [
   ...(preview?.notes ?? []),
   ...(preview?.approval === 'needed' ? ['a second person has to agree before it is in force'] : []),
 ];
@@ -223,12 +230,15 @@ const give = async (
     if (preview === null && options.dryRun === true)
       throw new Fault('ERR_NOT_FOUND', 'this endpoint cannot say what it would do: it is older than forecasts');
     const undo = undoText({ kind: body.kind, id });
+    // The preview has an id of its own, which nobody will see again.
+    const named = (notes: readonly string[]): readonly string[] => notes.map((note) => note.replaceAll(preview?.override.id ?? id, id));
+    const forecast = preview?.forecast ?? null;
     const what = `${body.kind} ${scopeText(body.scope)}: ${body.reason}`;
     const plan: Plan = {
       status,
-      forecast: preview?.forecast ?? null,
+      forecast: forecast === null ? null : { ...forecast, notes: named(forecast.notes) },
       refusals: preview?.refusals ?? preview?.forecast?.refusals ?? [],
-      notes: notesOf(preview),
+      notes: named(notesOf(preview)),
       undo,
       what,
     };
@@ -285,12 +295,18 @@ export const pin = (service: string, shares: readonly string[], options: OrderOp
     return { subject, body: bodyOf('pin', subject.scope, options, weightsOf(subject, shares)) };
   });
 
+/** The order itself, without how it stands. */
+const asOrdered = ({
+  active: _active,
+  leftMs: _leftMs,
+  obeyed: _obeyed,
+  because: _because,
+  measured: _measured,
+  ...order
+}: Order): Override => order;
+
 /** The one order meant by its id, or by what it is about. */
-const orderMeant = (
-  status: StatusDocument,
-  named: string,
-  kinds: readonly OverrideKind[],
-): StatusDocument['overrides']['items'][number] => {
+const orderMeant = (status: StatusDocument, named: string, kinds: readonly OverrideKind[]): Order => {
   const { items } = status.overrides;
   const byId = items.find(({ id }) => id === named);
   if (byId !== undefined) {
@@ -318,7 +334,8 @@ export const end = async (kinds: readonly OverrideKind[], named: string, options
   return withSession(options, console, async (session) => {
     const { api } = session;
     const status = await session.during(() => 'asking', api.status);
-    const { active, leftMs, ...meant } = orderMeant(status, named, kinds);
+    const { active, leftMs, ...rest } = orderMeant(status, named, kinds);
+    const meant = asOrdered({ active, leftMs, ...rest });
     // As a supposition: what is older than previews would take a DELETE for the thing itself.
     const forecast = await session.during(
       () => 'asking what would happen',
@@ -377,10 +394,12 @@ export const approve = async (id: string, options: ConfirmOptions, console: Cons
   return withSession(options, console, async (session) => {
     const { api } = session;
     const status = await session.during(() => 'asking', api.status);
-    const { active: _active, leftMs: _leftMs, ...meant } = orderNamed(status.overrides.items, id);
+    const meant = asOrdered(orderNamed(status.overrides.items, id));
+    // As it would be with the second yes.
+    const agreed = { ...meant, approval: { by: 'a second person', atMs: status.clusterTimeMs } };
     const forecast = await session.during(
       () => 'asking what would happen',
-      () => api.simulate([{ kind: 'override', override: meant }]),
+      () => api.simulate([{ kind: 'override', override: agreed }]),
     );
     const plan: Plan = {
       status,

@@ -91,7 +91,7 @@ export const withSession = async <T>(options: LookOptions, console: Console, wor
   const exchange = createExchange({ settings, http, ports, version: console.version, note: (text) => note(`note: ${text}`) });
   const json = options.json === true;
   const session: Session = {
-    api: createApi(exchange, () => ports.random.hex(16)),
+    api: createApi(exchange),
     exchange,
     console,
     json,

@@ -16,6 +16,8 @@ export interface Screen {
 type Service = StatusDocument['services'][number];
 
 export const clockTime = (atMs: number): string => isoTime(atMs).slice(11, 19);
+/** `2026-11-26 03:12:00`: of something that may be long ago. */
+export const dayTime = (atMs: number): string => isoTime(atMs).slice(0, 19).replace('T', ' ');
 /** `07:12Z`, with the day when it is another one. */
 export const untilText = (atMs: number, nowMs: number): string => {
   const text = isoTime(atMs);
@@ -29,8 +31,13 @@ const findingLines = (findings: readonly Finding[], { columns, paint }: Screen):
   const more = findings.length - shown.length;
   const mark = { bad: '✗', warn: '!', note: '-' } as const;
   const tone = { bad: 'bad', warn: 'warn', note: 'dim' } as const;
+  // A few of them have room for two lines each.
+  const linesOf = (text: string): readonly string[] => {
+    const [first = '', ...rest] = shown.length > 3 ? [fit(text, columns)] : wrap(text, columns - 2);
+    return rest.length === 0 ? [first] : [first, fit(`  ${rest.join(' ')}`, columns)];
+  };
   return [
-    ...shown.map(({ level, text }) => paint(tone[level], fit(`${mark[level]} ${text}`, columns))),
+    ...shown.flatMap(({ level, text }) => linesOf(`${mark[level]} ${text}`).map((line) => paint(tone[level], line))),
     ...(more > 0 ? [`  and ${plural(more, 'more thing')} (--json has all)`] : []),
   ];
 };
@@ -82,8 +89,14 @@ const serviceLines = (status: StatusDocument, screen: Screen, room: number): rea
   const shown = sorted.slice(0, sorted.length <= room ? room : Math.max(1, room - 1));
   const rest = sorted.slice(shown.length);
   const well = rest.filter((service) => order(service) === 3).length;
-  const rows = shown.map((service) => [service.name, service.mode, servedCell(service), routeText(service)]);
-  const columns = ['SERVICE', 'MODE', 'WRITTEN', 'ROUTE'];
+  const { clusterTimeMs } = status;
+  const rows = shown.map((service) => [
+    service.name,
+    servedCell(service),
+    service.provenAtMs === null ? 'never' : `${span(clusterTimeMs - service.provenAtMs)} ago`,
+    routeText(service),
+  ]);
+  const columns = ['SERVICE', 'WRITTEN', 'PROVEN', 'ROUTE'];
   // A long route goes on in the next line where there is room for it.
   const whole = table(columns, rows, { ...screen, wraps: true });
   const lines = whole.length + (rest.length > 0 ? 1 : 0) <= room + 1 ? whole : table(columns, rows, screen);
@@ -97,29 +110,44 @@ const orderLines = ({ overrides, clusterTimeMs }: StatusDocument, screen: Screen
   const state = (o: (typeof overrides.items)[number]): string => {
     if (o.approval?.by === null) return 'awaits approval';
     if ((o.startsAtMs ?? 0) > clusterTimeMs) return `from ${untilText(o.startsAtMs ?? 0, clusterTimeMs)}`;
-    return o.active ? `${untilText(o.expiresAtMs, clusterTimeMs)} (${span(o.leftMs)})` : 'over';
+    return o.active ? span(o.leftMs) : 'over';
   };
-  const rows = shown.map((o) => [o.id, `${o.kind} ${scopeText(o.scope)}`, state(o), o.by ?? o.owner, o.reason]);
+  const obeyed = (o: (typeof overrides.items)[number]): CellText => (!o.active ? idle('not yet') : o.obeyed ? good('yes') : bad('no'));
+  const rows = shown.map((o) => [o.id, `${o.kind} ${scopeText(o.scope)}`, state(o), obeyed(o), o.by ?? o.owner, o.reason]);
   const more = overrides.items.length - shown.length;
   return [
     '',
-    ...table(['OVERRIDE', 'WHAT', 'UNTIL', 'BY', 'REASON'], rows, { ...screen, wraps: rows.length <= 2 }),
+    ...table(['OVERRIDE', 'WHAT', 'LEFT', 'OBEYED', 'BY', 'REASON'], rows, { ...screen, wraps: rows.length <= 2 }),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ];
 };
 
-const pathLines = (status: StatusDocument, screen: Screen, room: number): readonly string[] => {
-  const providers = (status.providers ?? []).slice(0, room);
-  if (providers.length === 0) return [];
-  const rows = providers.map(({ name, failing, provenAgoMs, writes, canary }) => [
+/** Of a replica that does not write: what the records of the last writes say. */
+const recordedRows = ({ services, coordinator, clusterTimeMs }: StatusDocument): readonly (readonly CellText[])[] => {
+  const records = services.flatMap(({ paths }) =>
+    paths.flatMap(({ provider, applied }) => (applied === null ? [] : [{ provider, applied }])),
+  );
+  const more = coordinator === null ? 'not known here' : `${coordinator.region}/${coordinator.replica} knows`;
+  return [...Map.groupBy(records, ({ provider }) => provider)].map(([provider, those]) => {
+    const wrong = those.find(({ applied }) => applied.outcome !== 'applied');
+    const lastAtMs = Math.max(...those.map(({ applied }) => applied.atMs));
+    return [provider, wrong === undefined ? good(`wrote ${span(clusterTimeMs - lastAtMs)} ago`) : bad(wrong.applied.outcome), '-', more];
+  });
+};
+
+const writerRows = ({ providers = [], clusterTimeMs }: StatusDocument): readonly (readonly CellText[])[] =>
+  providers.map(({ name, failing, provenAgoMs, writes, canary }) => [
     name,
     failing ? bad('failing') : provenAgoMs === null ? warn('not proven') : good(`proven ${span(provenAgoMs)} ago`),
     writes === null ? '-' : `${took(writes.p50Ms)} / ${took(writes.p99Ms)} of ${writes.count}`,
     canary === null
       ? 'none'
-      : `${canary.ok === null ? 'none yet' : canary.ok ? 'ok' : 'failed'}${canary.atMs === null ? '' : ` ${span(status.clusterTimeMs - canary.atMs)} ago`}`,
+      : `${canary.ok === null ? 'none yet' : canary.ok ? 'ok' : 'failed'}${canary.atMs === null ? '' : ` ${span(clusterTimeMs - canary.atMs)} ago`}`,
   ]);
-  return ['', ...table(['PATH', 'STATE', 'WRITES p50/p99', 'CANARY'], rows, screen)];
+
+const pathLines = (status: StatusDocument, screen: Screen, room: number): readonly string[] => {
+  const rows = (status.providers === undefined ? recordedRows(status) : writerRows(status)).slice(0, room);
+  return rows.length === 0 ? [] : ['', ...table(['PATH', 'STATE', 'WRITES p50/p99', 'CANARY'], rows, screen)];
 };
 
 const judged = (ms: number | null, goalMs: number, judgement: string): CellText => {

@@ -2,6 +2,7 @@
 import { type StatusInput, statusDocument } from '../../../src/api/status.ts';
 import type { StatusDocument } from '../../../src/client/types.ts';
 import { plain } from '../../../src/command/desk/text.ts';
+import { appliedKey } from '../../../src/coordinate/keys.ts';
 import type {
   Ballot,
   ClusterConfig,
@@ -223,4 +224,39 @@ export const overridden = (order: Partial<Override> = {}): StatusDocument =>
     })),
     applied: applied(43),
     overrides: { version: 9, nonce: 'n', items: [drain(order)] },
+  });
+
+/** The same order, which nothing has been decided about. */
+export const disobeyed = (): StatusDocument =>
+  healthy({
+    routing: routingOf(small, {}, () => ({
+      pools: Object.fromEntries(REGIONS.map((region) => [region, memory()])),
+    })),
+    overrides: { version: 9, nonce: 'n', items: [drain()] },
+  });
+
+const DAY_MS = 86_400_000;
+/** Well, but for what humans forget: a drill that is overdue, one that is due, and a replica of another version. */
+export const reminded = (): StatusDocument =>
+  healthy({
+    cluster: { ...small, policy: { ...small.policy, safety: { ...small.policy.safety, 'drill-fresh': { maxAgeDays: 90 } } } },
+    routing: routingOf(small, {}, (name) => ({
+      sinceAtMs: ago(400 * DAY_MS),
+      provenAtMs: ago((name.startsWith('web') ? 97 : 85) * DAY_MS),
+    })),
+    votes: votes.map((vote) => ({
+      ...vote,
+      beat: {
+        boot: 'b',
+        seq: 1,
+        n: 9,
+        configVersion: 3,
+        suspects: {},
+        loopDelayMs: 0,
+        wallMs: NOW_MS,
+        version: vote.region === 'ap-south' ? '0.2.0' : '0.3.0',
+      },
+    })),
+    paths: null,
+    records: new Map(small.services.map(({ name, provider }) => [appliedKey(provider, name), applied(40)[name]!])),
   });

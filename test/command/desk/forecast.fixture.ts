@@ -1,5 +1,5 @@
 // Forecasts as the API gives them.
-import type { Forecast } from '../../../src/client/types.ts';
+import type { Forecast } from '../../../src/whatif/forecast.ts';
 import { NOW_MS } from '../../api/fixture.ts';
 
 const BEFORE = { 'eu-west': 334, 'us-east': 333, 'ap-south': 333 };
@@ -26,7 +26,7 @@ export const FORECAST: Forecast = {
         { provider: 'plain', before: { 'eu-west': 333, 'us-east': 333, 'ap-south': 334 }, after: { 'us-east': 500, 'ap-south': 500 } },
       ],
       capacity: { load: 900, capacity: 1200, leftPercent: 24.6, source: 'reported', because: '900 of 1200 requests per second' },
-      converge: { p50Ms: 18_200, p99Ms: 41_900, samples: 14, source: 'history' },
+      converge: { p50Ms: 18_200, p99Ms: 41_900, samples: 14, source: 'history', because: '14 moves of this service' },
     },
     {
       service: 'api.example.test',
@@ -35,7 +35,7 @@ export const FORECAST: Forecast = {
       after: AFTER,
       writes: [],
       capacity: null,
-      converge: { p50Ms: 60_000, p99Ms: 95_000, samples: 0, source: 'worst-case' },
+      converge: { p50Ms: 60_000, p99Ms: 95_000, samples: 0, source: 'worst-case', because: 'ttl 60 s' },
     },
   ],
   refusals: [],

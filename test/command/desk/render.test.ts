@@ -1,13 +1,18 @@
 // What a human sees, held to the character: 80 columns, no colour, and nothing of anybody else's that could move a cursor.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { Dossier } from '../../../src/client/types.ts';
+import { dossierLines } from '../../../src/command/desk/dossier-text.ts';
 import { explainLines } from '../../../src/command/desk/explain-text.ts';
 import { findingsOf } from '../../../src/command/desk/findings.ts';
-import { dossierLines, forecastLines, matrixLines } from '../../../src/command/desk/forecast-text.ts';
+import { forecastLines, matrixLines } from '../../../src/command/desk/forecast-text.ts';
 import { statusLines } from '../../../src/command/desk/status-text.ts';
 import { subjectNamed } from '../../../src/command/desk/subject.ts';
 import { clean, colour, width } from '../../../src/command/desk/text.ts';
 import { NOW_MS } from '../../api/fixture.ts';
-import { dying, healthy, overridden, paths, SCREEN } from './fixture.ts';
+import { death, refused } from './dossier.fixture.ts';
+import { disobeyed, dying, healthy, overridden, paths, reminded, SCREEN } from './fixture.ts';
 import { FORECAST, REFUSED } from './forecast.fixture.ts';
 
 const golden = (name: string): string => `golden/${name}.txt`;
@@ -18,7 +23,9 @@ const STATUSES = {
   healthy,
   'region-dying': dying,
   overridden: () => overridden(),
+  disobeyed: () => disobeyed(),
   'order-to-come': () => overridden({ startsAtMs: NOW_MS + 3_600_000, approval: { by: null, atMs: null } }),
+  reminded: () => reminded(),
   'path-failing': () => healthy({ paths: paths(true) }),
   blind: () =>
     healthy({
@@ -65,7 +72,7 @@ test.each(['eu-west', 'web.example.test', 'web.example.test/eu-west'])('explain 
   for (const line of lines) expect(width(line), line).toBeLessThanOrEqual(80);
 });
 
-test('a forecast, one that a rule refuses, the matrix, a dossier', async () => {
+test('a forecast, one that a rule refuses, the matrix', async () => {
   await expect(screen(forecastLines(FORECAST, NOW_MS, SCREEN))).toMatchFileSnapshot(golden('forecast'));
   await expect(screen(forecastLines(REFUSED, NOW_MS, SCREEN))).toMatchFileSnapshot(golden('forecast-refused'));
   const matrix = {
@@ -74,20 +81,40 @@ test('a forecast, one that a rule refuses, the matrix, a dossier', async () => {
       { region: 'us-east', forecast: REFUSED },
     ],
   };
-  await expect(screen(matrixLines(matrix, SCREEN))).toMatchFileSnapshot(golden('matrix'));
-  const dossier = {
-    v: 42,
-    epoch: 7,
-    atMs: NOW_MS,
-    by: 'us-east/a',
-    because: 'eu-west down: 2 of 3 vantages (needs 2), first fault 6.1 s ago',
-    wouldChange: 'one vantage fewer saying down: eu-west would have kept its share',
-    changes: FORECAST.steps[0]!.changes,
-    holds: [],
-    votes: { 'us-east/a': { down: ['web.example.test/eu-west/app'] } },
-    times: { detectionMs: 17_800, decisionMs: 200 },
+  const table = matrixLines(matrix, SCREEN);
+  await expect(screen(table)).toMatchFileSnapshot(golden('matrix'));
+  for (const line of table) expect(width(line), line).toBeLessThanOrEqual(80);
+});
+
+/** As a cluster of three replicas gave it: the application of ap-south had failed. */
+const real = (): Dossier => JSON.parse(readFileSync(join(import.meta.dirname, 'dossier-real.json'), 'utf8')) as Dossier;
+const DOSSIERS = { death, refused, real };
+
+test.each(Object.keys(DOSSIERS) as (keyof typeof DOSSIERS)[])('the dossier of a decision: %s', async (name) => {
+  const lines = dossierLines(clean(DOSSIERS[name]()), SCREEN);
+  await expect(screen(lines)).toMatchFileSnapshot(golden(`dossier-${name}`));
+  for (const line of lines) expect(width(line), line).toBeLessThanOrEqual(80);
+});
+
+test('a dossier of a large fleet is cut to what a human reads, with the rest counted', () => {
+  const whole = death();
+  const [evidence] = whole.evidence;
+  const regions = Array.from({ length: 9 }, (_, at) => `region-${at}`);
+  const many = {
+    ...whole,
+    changes: Array.from({ length: 40 }, (_, at) => ({ ...whole.changes[0]!, service: `s${at}.example.test` })),
+    evidence: Array.from({ length: 40 }, (_, at) => ({
+      ...evidence!,
+      endpoint: `s${at}.example.test/eu-west/app#healthz`,
+      ballots: Object.fromEntries(regions.map((region, n) => [region, n < 6 ? ('down' as const) : ('silent' as const)])),
+    })),
   };
-  await expect(screen(dossierLines(dossier, SCREEN))).toMatchFileSnapshot(golden('dossier'));
+  const lines = dossierLines(many, SCREEN);
+  for (const line of lines) expect(width(line), line).toBeLessThanOrEqual(80);
+  expect(lines.length).toBeLessThan(140);
+  const text = screen(lines);
+  expect(text).toMatch(/and 28 services more/);
+  expect(text.replace(/\s+/g, ' ')).toContain('down: region-0 region-1');
 });
 
 test('whatever a server says, no control character reaches the terminal', () => {
@@ -114,6 +141,9 @@ test('what --check judges: an order is no fault, a region that is out and a repl
   expect(worst(healthy())).toBeUndefined();
   expect(worst(overridden())).toBeUndefined();
   expect(worst(overridden({ kind: 'stop' }))).toBe('warn');
+  expect(worst(disobeyed())).toBe('warn');
+  expect(worst(reminded())).toBe('warn');
+  expect(findingsOf(reminded()).map(({ level }) => level)).toEqual(['warn', 'warn', 'note']);
   expect(worst(dying())).toBe('bad');
   expect(worst(STATUSES.blind())).toBe('bad');
   expect(worst(STATUSES['path-failing']())).toBe('bad');
