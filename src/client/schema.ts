@@ -627,7 +627,7 @@ export interface Operations {
                 readonly atMs: number | null;
               };
               readonly drill?: boolean;
-              readonly told?: readonly ('started' | 'expiring' | 'break-glass' | 'replaced')[];
+              readonly told?: readonly ('started' | 'expiring')[];
             };
           }
         | {
