@@ -396,7 +396,8 @@ export const approve = async (id: string, options: ConfirmOptions, console: Cons
     const status = await session.during(() => 'asking', api.status);
     const meant = asOrdered(orderNamed(status.overrides.items, id));
     // As it would be with the second yes.
-    const agreed = { ...meant, approval: { by: 'a second person', atMs: status.clusterTimeMs } };
+    const { told: _told, ...asked } = meant;
+    const agreed = { ...asked, approval: { by: 'a second person', atMs: status.clusterTimeMs } };
     const forecast = await session.during(
       () => 'asking what would happen',
       () => api.simulate([{ kind: 'override', override: agreed }]),
