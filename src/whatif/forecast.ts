@@ -13,7 +13,6 @@ import {
   type Mode,
   type Overrides,
   pathsOf,
-  type Reports,
   type Route,
   type Routing,
   type ServiceConfig,
@@ -172,7 +171,7 @@ export function* forecasting(
   let atMs = 0;
   while (by !== null && atMs <= horizonMs && !isDone()) {
     const decision = ask(atMs);
-    for (const refusal of refusalsOf(decision)) told.refusals.set(`${refusal.service}/${refusal.pool} ${refusal.rule}`, refusal);
+    for (const refusal of decision.refusals) told.refusals.set(`${refusal.service}/${refusal.pool} ${refusal.rule}`, refusal);
     goOn = (yield) !== false;
     if (decision.next !== undefined) {
       take(atMs, decision.next);
@@ -224,24 +223,6 @@ const stepOf = (afterMs: number, { routing, audit }: Next): ForecastStep => ({
   holds: audit.holds.map(({ service, pool, hold, because }) => ({ service, pool, hold, because })),
 });
 
-/** What rules refuse now, as the core says it; a core that only names the hold is taken at that word. */
-const refusalsOf = (decision: Decision): readonly ForecastRefusal[] => {
-  const told = (decision as { refusals?: readonly ForecastRefusal[] }).refusals;
-  if (told !== undefined || decision.next === undefined) return told ?? [];
-  const { audit, routing } = decision.next;
-  return audit.holds
-    .filter(({ hold }) => hold.startsWith('rule:'))
-    .map(({ service, pool, hold }) => ({
-      service,
-      pool,
-      rule: hold.slice('rule:'.length),
-      risk: 'high' as const,
-      because: routing.because,
-      againAtMs: null,
-      counterfactual: audit.wouldChange,
-    }));
-};
-
 const sameRoute = (a: Route, b: Route): boolean =>
   [...new Set([...Object.keys(a), ...Object.keys(b)])].every((pool) => (a[pool] ?? 0) === (b[pool] ?? 0));
 
@@ -264,14 +245,13 @@ const serviceOf = (
   const now = known?.route ?? before;
   const mode = known?.mode ?? service.mode;
   const writes = mode === 'auto' ? writesOf(service, before, now, options) : [];
-  const reported = (snapshot as { reported?: Reports | null }).reported ?? null;
   return {
     service: service.name,
     mode,
     before,
     after: now,
     writes,
-    capacity: capacityOf(service, now, reported, atMs),
+    capacity: capacityOf(service, now, snapshot.reported ?? null, atMs),
     converge: writes.length === 0 ? null : convergenceFor(snapshot.cluster, service, options.history, options.pace),
   };
 };

@@ -376,7 +376,7 @@ export const UNDER_RULES: Readonly<Record<string, Fault>> = {
     weight: 1,
     draw(draw, { regions, count }) {
       const flags = draw.pick([' break-glass', '']);
-      const ttl = s(draw.span(70_000, 150_000));
+      const ttl = s(draw.span(100_000, 200_000));
       return {
         begin: [`order o${count()} evacuate${flags} region=${draw.pick(regions)} ttl=${ttl} via=${draw.pick(regions)} because chance`],
       };

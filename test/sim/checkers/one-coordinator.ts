@@ -5,7 +5,7 @@ import type { Leader, Vote } from '../../../src/model.ts';
 import { type Checker, ordersIn, type Scene } from '../checker.ts';
 
 /** Whoever is evacuated has written what it decided by then, and heard of another who could go on; or another has taken what stood. */
-const HANDED_OVER_MS = 60_000;
+const HANDED_OVER_MS = 90_000;
 /** A heartbeat's span, by a slow clock over slow wires. */
 const BEAT_GAP_MS = 4000;
 
