@@ -112,7 +112,7 @@ interface Ordered {
   more?: Pick<Override, 'weights' | 'breakGlass'>;
   /** The rule that refuses it. */
   refusedBy?: string;
-  /** So many decisions; at least one of them moves something unless it stays refused. */
+  /** At least so many decisions follow. */
   decisions: number;
 }
 
@@ -147,7 +147,6 @@ const orderCases: readonly Ordered[] = [
     kind: 'force-in',
     scope: { region: 'a' },
     ttlMs: 40_000,
-    refusedBy: 'never-empty',
     decisions: 2,
   },
   { name: 'pinned shares', kind: 'pin', scope: { service: 'web' }, ttlMs: 40_000, more: { weights: { a: 900, c: 100 } }, decisions: 3 },
@@ -156,7 +155,10 @@ const orderCases: readonly Ordered[] = [
   {
     name: 'capacity, by a report',
     named: rules({ load: 300, capacities: { a: 400, b: 400, c: 400 }, capacity: { headroomPercent: 90 } }),
-    prepare: (world) => world.report('web', 900, { a: 400, b: 400, c: 400 }, 60_000),
+    prepare: async (world) => {
+      await world.report('web', 900, { a: 400, b: 400, c: 400 }, 60_000);
+      await world.run(5_000);
+    },
     kind: 'drain',
     scope: b,
     ttlMs: 600_000,
@@ -181,6 +183,7 @@ const orderCases: readonly Ordered[] = [
     named: rules({
       'freeze-windows': { windows: [{ name: 'quiet', cron: '13 3 * * *', timezone: 'UTC', durationMs: 90_000, drains: false }] },
     }),
+    prepare: (world) => world.run(5_000),
     kind: 'drain',
     scope: b,
     ttlMs: 600_000,
@@ -201,9 +204,9 @@ const orderCases: readonly Ordered[] = [
     named: rules({ assertion: { rules: [{ ...COUNTING, name: 'all', type: 'AND', ...CONTROLS }] } }),
     kind: 'drain',
     scope: b,
-    ttlMs: 60_000,
+    ttlMs: 50_000,
     more: { breakGlass: true },
-    decisions: 2,
+    decisions: 3,
   },
   {
     name: 'a gate',
@@ -244,7 +247,9 @@ for (const { name, named = {}, prepare, kind, scope, ttlMs, startsInMs, more = {
     for (const [i, { afterMs }] of told.steps.entries())
       expect(Math.abs((happened[i]?.atMs ?? 0) - askedAtMs - afterMs)).toBeLessThan(CLOSE_MS);
     expect(Object.fromEntries(told.services.map(({ service, after }) => [service, after]))).toEqual(happened.at(-1)?.routes);
-    expect(told.pages.map(({ type }) => type)).toEqual(pages.map(({ type }) => type).filter((type) => !type.startsWith('provider.')));
+    // Pages of one decision have no order.
+    const written = pages.map(({ type }) => type).filter((type) => !type.startsWith('provider.'));
+    expect(told.pages.map(({ type }) => type).sort()).toEqual(written.sort());
     expect([...new Set(told.refusals.map(({ rule }) => rule))]).toEqual(refusedBy === undefined ? [] : [refusedBy]);
     expect(happened.length).toBeGreaterThanOrEqual(decisions);
   }, 60_000);
