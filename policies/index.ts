@@ -27,4 +27,4 @@ export const safety = {
 export type SafetyKind = keyof typeof safety;
 
 export const steeringOf = (kind: string): SteeringPolicy | undefined => Object.entries(steering).find(([name]) => name === kind)?.[1];
-export const safetyOf = (kind: string): SafetyRule | undefined => Object.entries(safety).find(([name]) => name === kind)?.[1];
+export const safetyOf = (kind: string): SafetyRule | undefined => (Object.hasOwn(safety, kind) ? safety[kind as SafetyKind] : undefined);

@@ -97,7 +97,7 @@ export interface Replica {
 }
 
 /** Who took the office back because nobody else did keeps it for a while. */
-const HAND_OVER_EVERY_MS = 10 * 60_000;
+const HAND_OVER_EVERY_MS = 60_000;
 
 export const createReplica = (options: ReplicaOptions): Replica => {
   const { ports, store, log, region, replica, boot, providers, verifier = createVerifier(), events = {} } = options;
@@ -121,13 +121,14 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     onConfigConflict: (because) => events.configConflict?.(because),
   });
   const candidacy = (): Candidacy => (providers.size === 0 ? 'no' : candidacyOf(coordinator.lastSight(), region, coordinator.nowMs()));
-  let handedOverAtMs = Number.NEGATIVE_INFINITY;
+  let handedOver = { order: '', atMs: Number.NEGATIVE_INFINITY };
   /** An evacuated region lets another one coordinate, in good order: when what it decided is written. */
   const handOver = async (sight: Sight, nowMs: number): Promise<void> => {
-    const because = whyHandOver(sight, region, nowMs);
-    if (because === null || ports.clock.monoMs() - handedOverAtMs < HAND_OVER_EVERY_MS) return;
-    handedOverAtMs = ports.clock.monoMs();
-    await coordinator.abdicate(because);
+    const why = whyHandOver(sight, region, nowMs);
+    const atMs = ports.clock.monoMs();
+    if (why === null || (why.order === handedOver.order && atMs - handedOver.atMs < HAND_OVER_EVERY_MS)) return;
+    handedOver = { order: why.order, atMs };
+    await coordinator.abdicate(why.because);
   };
   const coordinator: Coordinator = createCoordinator({
     ports,

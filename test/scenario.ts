@@ -40,8 +40,8 @@
 //   show                             routes and holds now
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tally } from '../src/health/quorum.ts';
-import type { ClusterConfig, EndpointName, Override, OverrideScope, Route } from '../src/model.ts';
-import { clusterFrom, duration, optionsFrom, spanOf } from './world/line.ts';
+import type { EndpointName, Override, OverrideScope, Route } from '../src/model.ts';
+import { clusterFrom, duration, optionsFrom, spanOf, withRules } from './world/line.ts';
 import type { Cut } from './world/wire.ts';
 import { TROUBLES } from './world/zone.ts';
 import { type Health, type OrderExtras, type SinkMode, World, type WorldEvents } from './world.ts';
@@ -284,21 +284,8 @@ export class Player {
 
   /** The configuration with other safety rules, and with what its services have to bear. */
   #rules(text: string): Promise<void> {
-    const { load, capacities, ...safety } = JSON.parse(text) as {
-      load?: number;
-      capacities?: Record<string, number>;
-    } & ClusterConfig['policy']['safety'];
     const { cluster } = this.world;
-    return this.world.apply({
-      ...cluster,
-      version: cluster.version + 1,
-      policy: { ...cluster.policy, safety: { ...cluster.policy.safety, ...safety } },
-      services: cluster.services.map((s) => ({
-        ...s,
-        ...(load === undefined ? {} : { load }),
-        pools: s.pools.map((p) => ({ ...p, ...(capacities?.[p.name] === undefined ? {} : { capacity: capacities[p.name] as number }) })),
-      })),
-    });
+    return this.world.apply({ ...withRules(cluster, text), version: cluster.version + 1 });
   }
 
   async command(line: string): Promise<void> {
@@ -401,7 +388,7 @@ export class Player {
       case 'order':
         return this.#order(region, args[1] as Override['kind'], named, args.slice(2));
       case 'approve':
-        return this.world.approve(region, 'bob');
+        return named.via === undefined ? this.world.approve(region, 'bob') : this.world.approveVia(named.via, region);
       case 'report':
         return this.world.report(region, Number(named.load), sharesIn(named.capacity ?? ''), duration(named.ttl ?? '10m'));
       case 'rules':

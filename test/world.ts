@@ -553,6 +553,11 @@ export class World {
     }
   }
 
+  /** Some process of the region runs, and its way to the store and back is open. */
+  reaches(region: string): boolean {
+    return this.#placesAt(region).some((place) => place.cut === 'no');
+  }
+
   /** Whether a region's processes reach the provider and the sinks of pages. */
   egress(where: string, open: boolean): void {
     for (const place of this.#placesAt(where)) place.egress = open;
@@ -709,6 +714,15 @@ export class World {
     this.#human(via, `revoke ${id}`, async (place) => {
       const { version } = await this.#writer(place).deleteOverride(id, this.#act('*'));
       this.#events.acked?.({ id, override: null, version });
+    });
+  }
+
+  /** A second person's word, at the API of a region. */
+  approveVia(via: string, id: string): void {
+    this.#human(via, `approve ${id}`, async (place) => {
+      const act = this.#act('*');
+      const { override, version } = await this.#writer(place).approveOverride(id, { ...act, principal: { ...act.principal, name: 'bob' } });
+      this.#events.acked?.({ id, override, version });
     });
   }
 

@@ -37,8 +37,8 @@ const isWritten = ({ cluster, routing, has }: Seen): boolean => {
   });
 };
 
-/** Why the holder in this region should hand the office over now; null: it should not, or nobody who could take it is heard. */
-export const whyHandOver = (sight: Seen, region: string, nowMs: number): string | null => {
+/** For which order the holder in this region should hand the office over now, and why; null: it should not, or nobody who could take it is heard. */
+export const whyHandOver = (sight: Seen, region: string, nowMs: number): { order: string; because: string } | null => {
   const order = evacuation(sight, region, nowMs);
   if (order === undefined || sight.cluster === null) return null;
   const others = staying(sight.cluster, activeOverrides(sight.overrides, nowMs));
@@ -46,5 +46,5 @@ export const whyHandOver = (sight: Seen, region: string, nowMs: number): string 
   if (!sight.heard.some((h) => others.includes(h.region) && h.ageMs <= freshMs)) return null;
   // What was decided for the evacuation is written by who decided it, unless that takes too long.
   if (!isWritten(sight) && nowMs - Math.max(order.startsAtMs ?? 0, order.createdAtMs) < UNFINISHED_MS) return null;
-  return `${region} is being evacuated by ${order.owner}: ${order.reason}`;
+  return { order: order.id, because: `${region} is being evacuated by ${order.owner}: ${order.reason}` };
 };

@@ -5,14 +5,14 @@ import { decide } from '../decide/decide.ts';
 import type { Decision } from '../decide/snapshot.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { ClusterConfig, Routing } from '../model.ts';
+import type { Routing } from '../model.ts';
 import { type Ports, sleep } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import { createTimekeeper } from './cluster-time.ts';
 import { auditKey, incidentKey, KEYS, outboxKey } from './keys.ts';
 import { createLooker, type Looked } from './look.ts';
 import { type Candidacy, createOffice, type Draft, type Role, type Term } from './office.ts';
-import type { Sight } from './read.ts';
+import { type Sight, snapshotOf } from './read.ts';
 import type { Verifier } from './signing.ts';
 
 export type { Role, Term } from './office.ts';
@@ -141,35 +141,22 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     return looked;
   };
 
-  const judge = (s: Sight, cluster: ClusterConfig, term: Term): Drafted | null => {
-    const decision = decide(
-      {
-        cluster,
-        routing: s.routing,
-        overrides: s.overrides,
-        reported: s.reported,
-        heard: s.heard,
-        incidents: s.incidents.filter((i) => i.closedAtMs === null),
-        frozen: s.frozen,
-        epoch: term.epoch,
-        by: `${options.region}/${options.replica}`,
-        nonce: ports.random.hex(8),
-      },
-      time.nowMs(),
-    );
-    return decision.next === undefined ? null : draftOf(s, decision, decision.next);
+  const judge = (s: Sight, term: Term): Drafted | null => {
+    const snapshot = snapshotOf(s, { epoch: term.epoch, by: `${options.region}/${options.replica}`, nonce: ports.random.hex(8) });
+    const decision = snapshot === null ? null : decide(snapshot, time.nowMs());
+    return decision?.next === undefined ? null : draftOf(s, decision, decision.next);
   };
 
   const judgeAgain = async (): Promise<Drafted | null> => {
     const looked = await look();
     const term = office.term();
-    return looked?.sight.cluster == null || term === null ? null : judge(looked.sight, looked.sight.cluster, term);
+    return looked === null || term === null ? null : judge(looked.sight, term);
   };
 
   const turn = async ({ sight: s, arrivedAtMs }: Looked, term: Term): Promise<void> => {
     if (s.cluster === null) return;
     const at = time.nowMs();
-    const drafted = judge(s, s.cluster, term);
+    const drafted = judge(s, term);
     if (drafted !== null) await commit(drafted, arrivedAtMs + SIGHT_MAX_MS);
     else if (office.sinceRenewalMs() >= s.cluster.policy.renewMs) await term.renew();
     if (office.term() !== null && !stopped.signal.aborted) await options.onTurn(s, at, term);

@@ -175,13 +175,9 @@ export const snapshotOf = (
         cluster: sight.cluster,
         routing: sight.routing,
         overrides: sight.overrides,
-        ...reportedOf(sight),
+        reported: sight.reported,
         heard,
         frozen: sight.frozen,
         incidents: sight.incidents.filter(({ closedAtMs }) => closedAtMs === null),
         ...who,
       };
-
-/** What was reported of load and capacity, where the read has it. */
-const reportedOf = (sight: Sight & { reported?: Reports | null }): { reported?: Reports | null } =>
-  sight.reported === undefined ? {} : { reported: sight.reported };

@@ -82,10 +82,12 @@ export const newBench = (
   }),
 });
 
-export const setMemory = (bench: Bench, pool: string, memory: PoolMemory): Bench => ({
-  ...bench,
-  seats: bench.seats.map((s) => (s.config.name === pool && s.memory !== memory ? { ...s, memory } : s)),
-});
+/** `bench` itself when that is its memory already. */
+export const setMemory = (bench: Bench, pool: string, memory: PoolMemory): Bench => {
+  const at = bench.seats.findIndex((s) => s.config.name === pool);
+  const seat = bench.seats[at];
+  return seat === undefined || seat.memory === memory ? bench : { ...bench, seats: bench.seats.with(at, { ...seat, memory }) };
+};
 
 /** `bench` itself when no memory changes: most steps of most turns change none. */
 export const eachSeat = (bench: Bench, step: (seat: Seat) => PoolMemory): Bench => {
@@ -218,8 +220,19 @@ const steer = (service: ServiceConfig, pools: readonly SteerPool[]): Route => {
   return policy.steer(pools);
 };
 
+/** Of these very seats under this pin: what asks for a route in a decision mostly asks for one that was asked for already. */
+const routes = new WeakMap<Bench['seats'], { pin: Pinned | null; route: Route }>();
+
 /** The route of the present memory. */
-export const routeOf = ({ service, seats, policy, pin }: Bench): Route => {
+export const routeOf = (bench: Bench): Route => {
+  const known = routes.get(bench.seats);
+  if (known !== undefined && known.pin === bench.pin) return known.route;
+  const route = steered(bench);
+  routes.set(bench.seats, { pin: bench.pin, route });
+  return route;
+};
+
+const steered = ({ service, seats, policy, pin }: Bench): Route => {
   const pools = seats.map(({ config, memory }) => ({ pool: config.name, weight: config.weight, factor: factorOf(memory, policy) }));
   if (pin === null) return steer(service, pools);
   // Pinned shares are weights, whatever steers otherwise; configured ones say who takes what none of the pinned pools can carry.

@@ -190,7 +190,8 @@ const storyOf = (
   const pools = bench.service.pools.map((p) => p.name);
   const isStart = settled !== undefined && (prior === null || prior.fence === 0);
   const memories = Object.fromEntries(final.seats.map((s) => [s.config.name, s.memory]));
-  const refusalOf = (pool: string): Refusal | null => refusals[poolKey(bench.service.name, pool)] ?? null;
+  const isAnyRefused = Object.keys(refusals).length > 0;
+  const refusalOf = (pool: string): Refusal | null => (isAnyRefused ? (refusals[poolKey(bench.service.name, pool)] ?? null) : null);
   const pooled = isStart
     ? []
     : final.seats.flatMap((s) => happeningsOf(final, prior?.pools[s.config.name], s, active, refusalOf(s.config.name), nowMs));

@@ -92,14 +92,7 @@ export const withDrains = (benches: readonly Bench[], world: World & { routes: M
     // A service that only advises keeps to the same rules by itself: its advice is what would have happened, and it takes nobody's turn.
     const pace = bench.mode === 'auto' ? together : paceOf([bench], mine, lastDrains(bench), nowMs);
     const paced = mine.map((w): Wish => (w.hold === null && !pace.granted.has(w.region) ? { ...w, hold: 'pacing' } : w));
-    const { wishes: judged, warnings } = judge(
-      bench,
-      paced,
-      pace,
-      { ...world, routing: { ...routing, regionDrainsAtMs: pace.drainsAtMs } },
-      refusals,
-      nowMs,
-    );
+    const { wishes: judged, warnings } = judge(bench, paced, pace, pacedWorld(world, pace), refusals, nowMs);
     for (const w of judged) if (w.hold === null && bench.mode === 'auto' && !pace.out.has(w.region)) drained.add(w.region);
     const granted = grant(bench, judged, nowMs);
     if (carries(granted)) world.routes.set(bench.service.name, routeOf(granted));
@@ -122,6 +115,17 @@ interface Pace {
   granted: ReadonlySet<string>;
   drainsAtMs: Readonly<Record<string, number>>;
 }
+
+/** With the drains that count for this service. Pools are worked out only for a rule that looks at them. */
+const pacedWorld = (world: World, pace: Pace): World => ({
+  cluster: world.cluster,
+  routing: { ...world.routing, regionDrainsAtMs: pace.drainsAtMs },
+  routes: world.routes,
+  reported: world.reported,
+  get pools() {
+    return world.pools;
+  },
+});
 
 const paceOf = (benches: readonly Bench[], wishes: readonly Wish[], drainsAtMs: Readonly<Record<string, number>>, nowMs: number): Pace => {
   const pacingMs = benches[0]?.policy.pacingMs ?? 0;

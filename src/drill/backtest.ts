@@ -270,6 +270,9 @@ export const createBacktest = (wanted: ClusterConfig | null): Backtest => {
         case 'overrides':
           source.overrides = line.overrides;
           return;
+        case 'reported':
+          source.reported = line.reported;
+          return;
         case 'decision':
           return onDecision(source, line);
         case 'sight':

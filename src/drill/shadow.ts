@@ -111,7 +111,11 @@ export const createShadow = ({ log, onChange, onMoves }: ShadowOptions): Shadow 
       tell(found.filter((each) => nowMs - each.sinceAtMs >= LASTS_MS));
     }
     const before = understudy.routing;
-    const next = step(understudy, { heard: translate.of(sight.heard), overrides: sight.overrides, frozen: sight.frozen }, nowMs);
+    const next = step(
+      understudy,
+      { heard: translate.of(sight.heard), overrides: sight.overrides, frozen: sight.frozen, reported: sight.reported },
+      nowMs,
+    );
     understudy = next.understudy;
     const made = next.next?.audit.changes.filter(({ service }) => (before?.services[service]?.fence ?? 0) > 0).length ?? 0;
     moves += made;

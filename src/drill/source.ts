@@ -1,6 +1,6 @@
 // One recorder of a recording: the store as it saw it last, and its vantage once more. Pure.
 import type { Heard } from '../health/chamber.ts';
-import type { Beat, ClusterConfig, Overrides, Vote } from '../model.ts';
+import type { Beat, ClusterConfig, Overrides, Reports, Vote } from '../model.ts';
 import type { RecordedBeat, RecordLine } from '../record/lines.ts';
 import type { Rerun } from './rerun.ts';
 
@@ -18,6 +18,7 @@ export interface Source {
   /** Nobody coordinated. */
   vacant: boolean;
   overrides: Overrides | null;
+  reported: Reports | null;
   sightAtMs: number;
   /** It coordinated at its last sight. */
   leads: boolean;
@@ -39,6 +40,7 @@ export const newSource = (by: string): Source => ({
   frozen: [],
   vacant: false,
   overrides: null,
+  reported: null,
   sightAtMs: Number.NEGATIVE_INFINITY,
   leads: false,
   told: null,

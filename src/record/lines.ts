@@ -3,7 +3,7 @@
 // before: whoever reads subtracts. Holds no secret: no signatures, no details of replies, nothing behind the ? of an address. Does no IO.
 import { z } from 'zod';
 import type { Company } from '../health/vantage.ts';
-import type { AppliedRecord, ClusterConfig, EndpointKey, FaultReason, Incident, Overrides, Routing, Vote } from '../model.ts';
+import type { AppliedRecord, ClusterConfig, EndpointKey, FaultReason, Incident, Overrides, Reports, Routing, Vote } from '../model.ts';
 
 /** Counted up when a reader of before would misunderstand a line. Kinds that a reader does not know are passed over. */
 export const FORMAT = 1;
@@ -45,6 +45,8 @@ type Kinds =
   /** The newest decision with the incidents open after it. Its own instant is `routing.atMs`; the line's is when this replica saw it. */
   | { kind: 'decision'; routing: Routing; incidents: readonly Incident[] }
   | { kind: 'overrides'; overrides: Overrides | null }
+  /** What was measured of load and capacity. Absent from 0.2 recordings, and while nobody has reported anything. */
+  | { kind: 'reported'; reported: Reports | null }
   /**
    * One read of the store. `leads`: this replica coordinated and decided on it. Words, frozen services and whether nobody coordinated (`vacant`) only
    * where they differ from before.
@@ -174,6 +176,18 @@ const overrides = z.looseObject({
     }),
   ),
 });
+const reports = z.looseObject({
+  version: count,
+  services: z.record(
+    z.string(),
+    z.looseObject({
+      load: z.number().nullable(),
+      capacity: z.record(z.string(), z.number()),
+      atMs: ms,
+      expiresAtMs: ms,
+    }),
+  ),
+});
 
 const vote = z.looseObject({
   boot: text,
@@ -217,6 +231,7 @@ const line = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('config'), atMs: ms, cluster, hash: text }),
   z.looseObject({ kind: z.literal('decision'), atMs: ms, routing, incidents: z.array(incident) }),
   z.looseObject({ kind: z.literal('overrides'), atMs: ms, overrides: overrides.nullable() }),
+  z.looseObject({ kind: z.literal('reported'), atMs: ms, reported: reports.nullable() }),
   z.looseObject({
     kind: z.literal('sight'),
     atMs: ms,

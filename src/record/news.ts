@@ -41,6 +41,7 @@ export const createMemory = () => {
   let decision = { v: -1, nonce: '' };
   let config = '';
   let overrides: number | null = null;
+  let reported = 0;
   const applied = new Map<string, number>();
 
   const wordsOf = (heard: readonly Heard[], nowMs: number): { heard: RecordedWord[]; gone: string[] } => {
@@ -75,6 +76,7 @@ export const createMemory = () => {
       decision = { v: -1, nonce: '' };
       config = '';
       overrides = null;
+      reported = 0;
       applied.clear();
     },
     /** The lines of one sight, in the order in which they are to be read: what was decided comes before what is decided on next. */
@@ -92,6 +94,8 @@ export const createMemory = () => {
       const mod = sight.mod(KEYS.override);
       if (mod !== overrides) facts.push({ kind: 'overrides', overrides: sight.overrides });
       overrides = mod;
+      if (sight.mod(KEYS.reported) !== reported) facts.push({ kind: 'reported', reported: sight.reported });
+      reported = sight.mod(KEYS.reported);
       for (const { key, value, mod } of sight.has('applied/')) {
         if (applied.get(key) === mod) continue;
         applied.set(key, mod);

@@ -19,14 +19,13 @@ interface Known {
 }
 
 const knownOf = (service: ServiceConfig, reported: Reports | null, nowMs: number): Known => {
-  const configured = service as { load?: number };
   const report = reported !== null && Object.hasOwn(reported.services, service.name) ? reported.services[service.name] : undefined;
   const fresh = report !== undefined && report.expiresAtMs > nowMs ? report : null;
   const capacityOf = (pool: string): number | null => {
     if (fresh !== null && Object.hasOwn(fresh.capacity, pool)) return fresh.capacity[pool] ?? null;
-    return (service.pools.find(({ name }) => name === pool) as { capacity?: number } | undefined)?.capacity ?? null;
+    return service.pools.find(({ name }) => name === pool)?.capacity ?? null;
   };
-  return { load: fresh?.load ?? configured.load ?? null, capacityOf, source: fresh === null ? 'configured' : 'reported' };
+  return { load: fresh?.load ?? service.load ?? null, capacityOf, source: fresh === null ? 'configured' : 'reported' };
 };
 
 const round = (value: number): number => Math.round(value * 10) / 10;

@@ -14,7 +14,6 @@ import {
   type Overrides,
   pathsOf,
   type Refusal,
-  type Reports,
   type Route,
   type Routing,
   type ServiceConfig,
@@ -240,14 +239,13 @@ const serviceOf = (
   const now = known?.route ?? before;
   const mode = known?.mode ?? service.mode;
   const writes = mode === 'auto' ? writesOf(service, before, now, options) : [];
-  const reported = (snapshot as { reported?: Reports | null }).reported ?? null;
   return {
     service: service.name,
     mode,
     before,
     after: now,
     writes,
-    capacity: capacityOf(service, now, reported, atMs),
+    capacity: capacityOf(service, now, snapshot.reported ?? null, atMs),
     converge: writes.length === 0 ? null : convergenceFor(snapshot.cluster, service, options.history, options.pace),
   };
 };

@@ -10,6 +10,7 @@ import { oneCoordinator } from './checkers/one-coordinator.ts';
 import { oneWriter } from './checkers/one-writer.ts';
 import { overrideDurable } from './checkers/override-durable.ts';
 import { pageDurable } from './checkers/page-durable.ts';
+import { rulesKept } from './checkers/rules-kept.ts';
 
 export const CHECKERS: readonly Checker[] = [
   neverEmpty,
@@ -17,6 +18,7 @@ export const CHECKERS: readonly Checker[] = [
   oneWriter,
   boundedBlast,
   overrideDurable,
+  rulesKept,
   pageDurable,
   noFlap,
   explained,

@@ -349,3 +349,90 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     },
   },
 };
+
+/** What all of a service's pools are said to bear, in the unit of its load. */
+const bearing = (draw: Draw, regions: readonly string[]): string =>
+  regions.map((region) => `${region}:${draw.pick([150, 300, 500, 900])}`).join();
+
+/**
+ * What happens only in worlds with safety rules, or where it is asked for. Drawn from a stream of its own, so that worlds without rules are what they were.
+ */
+export const UNDER_RULES: Readonly<Record<string, Fault>> = {
+  // With or without the word that passes the rules; agreed to by a second person at once, late, or by nobody.
+  'order-under-rules': {
+    weight: 4,
+    draw(draw, { regions, services, count }) {
+      const kind = draw.pick(['drain', 'drain', 'drain', 'force-in', 'pin', 'pin', 'evacuate', 'freeze']);
+      const id = `o${count()}`;
+      const flags = draw.pick(['', '', ' break-glass', ' approval', ' break-glass approval']);
+      const start = draw.chance(0.2) ? ` start=${s(draw.span(1000, 20_000))}` : '';
+      const via = draw.pick(regions);
+      const order = `order ${id} ${kind}${flags} ${scopeOf(draw, kind, regions, services)}${start} ttl=${s(draw.span(5000, 90_000))} via=${via} because chance`;
+      const isAgreed = flags.endsWith('approval') && draw.chance(0.5);
+      return isAgreed ? lasting(draw, 1000, 40_000, [order], [`approve ${id} via=${draw.pick(regions)}`]) : { begin: [order] };
+    },
+  },
+  'region-evacuated': {
+    weight: 1,
+    draw(draw, { regions, count }) {
+      const flags = draw.pick([' break-glass', '']);
+      const ttl = s(draw.span(100_000, 200_000));
+      return {
+        begin: [`order o${count()} evacuate${flags} region=${draw.pick(regions)} ttl=${ttl} via=${draw.pick(regions)} because chance`],
+      };
+    },
+  },
+  // Who insists on what has just died.
+  'dead-forced-in': {
+    weight: 1,
+    draw(draw, { regions, count }) {
+      const region = draw.pick(regions);
+      const flags = draw.pick([' break-glass', '']);
+      const order = `order o${count()} force-in${flags} region=${region} start=${s(draw.span(1000, 15_000))} ttl=${s(draw.span(20_000, 60_000))} via=${draw.pick(regions)} because chance`;
+      return lasting(draw, 20_000, 60_000, [`hang ${region}`, order], [`ok ${region}`]);
+    },
+  },
+  'load-reported': {
+    weight: 2,
+    draw: (draw, { regions, services }) => ({
+      begin: [
+        `report ${draw.pick(services)} load=${draw.pick([200, 600, 900, 1500])} capacity=${bearing(draw, regions)} ttl=${s(draw.span(10_000, 120_000))}`,
+      ],
+    }),
+  },
+};
+
+/** Settings of one rule each, as the store holds them; a blank is written `_`. Rules look at one service, so that a checker can tell what each decision did. */
+const RULES: Readonly<Record<string, (draw: Draw, site: Site) => readonly string[]>> = {
+  capacity: (draw, { regions }) => [
+    `"load":${draw.pick([300, 600, 900])}`,
+    `"capacities":{${regions.map((r) => `"${r}":${draw.pick([150, 300, 500, 900])}`).join()}}`,
+    `"capacity":{"headroomPercent":${draw.pick([80, 100])},"onHealth":"${draw.pick(['warn', 'warn', 'hold'])}"}`,
+  ],
+  velocity: (draw) => [
+    `"velocity":{"percent":${draw.pick([20, 34, 50, 80])},"windowMs":${draw.pick([10_000, 30_000, 60_000])},"onHealth":"${draw.pick(['exempt', 'exempt', 'hold'])}"}`,
+  ],
+  'freeze-windows': (draw) => [
+    `"freeze-windows":{"windows":[{"name":"quiet","cron":"*/${draw.pick([2, 3])}_*_*_*_*","timezone":"UTC","durationMs":${draw.pick([60_000, 75_000])},"drains":${draw.chance(0.2)}}]}`,
+  ],
+  assertion: (draw, { regions, services }) => {
+    const service = draw.pick(services);
+    const controls = regions.map((r) => `"${service}/${r}"`).join();
+    return [
+      `"assertion":{"rules":[{"name":"enough","type":"ATLEAST","threshold":${draw.whole(1, regions.length)},"inverted":false,"controls":[${controls}],"waitPeriodMs":${draw.pick([0, 0, 10_000])}}]}`,
+    ];
+  },
+  gating: (draw, { regions, services }) => {
+    const service = draw.pick(services);
+    const [gate = '', ...targets] = draw.some(regions, draw.whole(2, regions.length)).map((r) => `"${service}/${r}"`);
+    return [
+      `"gating":{"rules":[{"name":"gate","type":"OR","threshold":1,"inverted":false,"gates":[${gate}],"targets":[${targets.join()}],"waitPeriodMs":${draw.pick([0, 10_000])}}]}`,
+    ];
+  },
+};
+
+/** One to three of the rules that a cluster may have beside the usual ones, for a `cluster` line. */
+export const rulesOf = (draw: Draw, site: Site): string => {
+  const kinds = draw.some(Object.keys(RULES), draw.whole(1, 3)).filter((kind) => kind !== 'gating' || site.regions.length > 1);
+  return `{${kinds.flatMap((kind) => RULES[kind]?.(draw, site) ?? []).join()}}`;
+};

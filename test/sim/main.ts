@@ -15,9 +15,9 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { quantile } from '../bench/numbers.ts';
 import { CHECKERS } from './checkers.ts';
-import { FAULTS } from './faults.ts';
+import { FAULTS, UNDER_RULES } from './faults.ts';
 import { MUTATIONS } from './mutations.ts';
-import { EXISTS, planOf, SIGNED } from './plan.ts';
+import { EXISTS, planOf, RULED, SIGNED } from './plan.ts';
 import { play, type Violation } from './play.ts';
 import { asStory, shrink } from './shrink.ts';
 import { isBad, type Line, wishesLike } from './worker.ts';
@@ -185,6 +185,7 @@ const preface = (from: number, count: number): void => {
   out(`each kind of fault exists in ${EXISTS * 100} % of the worlds; signatures in ${SIGNED * 100} %; of all occurrences:`);
   const rows = Object.entries(FAULTS).map(([name, { weight }]) => `${name} ${((weight / sum) * 100).toFixed(1)} %`);
   out(`  ${rows.join(', ')}`);
+  out(`safety rules beside the usual ones in ${RULED * 100} % of the worlds, and there also ${Object.keys(UNDER_RULES).join(', ')}`);
   out(`watched by ${CHECKERS.map(({ name }) => name).join(', ')}, live`);
 };
 

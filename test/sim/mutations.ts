@@ -118,6 +118,46 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     ],
     wishes: { faults: ['order-given', 'orders-conflict', 'targets-die', 'region-lost'] },
   },
+  'force-in-never-empty': {
+    says: 'what a human puts in gives way where it alone would carry everything, dead, while another is up',
+    // Two layers: a reserve comes first, or else the order is refused; and whoever still waits comes back in the end.
+    edits: [
+      ['src/decide/orders.ts', '  if (!isOnTheDead(next)) return next;', '  if (orders.length > 0) return next;'],
+      [
+        'src/decide/bench.ts',
+        "carriersOf(bench).every((s) => s.measured.verdict === 'out')",
+        "carriersOf(bench).every((s) => s.tally.verdict === 'out')",
+      ],
+    ],
+    wishes: { faults: ['dead-forced-in', 'replica-restarted'], regions: 3, policy: `${FAST} weights=100,0,0` },
+  },
+  approval: {
+    says: 'an order that needs a second person does nothing before one has agreed',
+    edits: [['src/decide/override.ts', 'override.approval?.by !== null;', 'override.id !== null;']],
+    wishes: { faults: ['order-under-rules'] },
+  },
+  'rule-on-order': {
+    says: 'safety rules judge orders',
+    edits: [
+      [
+        'src/decide/safety.ts',
+        'if (isSameRoute(before, after)) return null;',
+        "if (isSameRoute(before, after) || cause === 'order') return null;",
+      ],
+    ],
+    wishes: { faults: ['order-under-rules', 'order-given', 'load-reported'], rules: 'drawn' },
+  },
+  evacuated: {
+    says: 'who is evacuated leaves the office to another region',
+    edits: [
+      [
+        'src/coordinate/candidacy.ts',
+        'return order !== undefined && staying(cluster, active).length > 0 ? order : undefined;',
+        'return undefined;',
+      ],
+    ],
+    wishes: { faults: ['region-evacuated', 'replica-restarted'], everyMs: 15_000, minutes: 4 },
+  },
   pacing: {
     says: 'one new region per span',
     // Two layers: the core's own pace, and the safety rule.

@@ -4,7 +4,7 @@
 import { seededRandom } from '../virtual.ts';
 import { duration } from '../world/line.ts';
 import { createDraw, type Draw } from './draw.ts';
-import { FAULTS, type Occurrence, type Site } from './faults.ts';
+import { FAULTS, type Occurrence, rulesOf, type Site, UNDER_RULES } from './faults.ts';
 
 /** One occurrence. Leaving it out leaves out its end too. */
 export interface Item {
@@ -39,6 +39,8 @@ export interface Wishes {
   minutes?: number;
   /** How routes reach their users: `paths=2 receipts=yes batch=1 canary=20s`, as far as wanted. */
   ways?: string;
+  /** Safety rules, as a `cluster` line says them; `drawn`: some in every world. */
+  rules?: string;
   /** Mean span between two occurrences. */
   everyMs?: number;
 }
@@ -48,6 +50,8 @@ const START_MS = 25_000;
 /** One kind of fault in so many exists in a world. */
 export const EXISTS = 0.3;
 export const SIGNED = 0.05;
+/** Worlds with safety rules beside the usual ones, and with people who order under them. */
+export const RULED = 0.35;
 
 const REGIONS = 'abcdefghijklmnopqrst';
 
@@ -94,6 +98,22 @@ const secondTroubles = (draw: Draw, calmAtMs: number): readonly Item[] =>
     return itemOf('second-path-troubled', START_MS + Math.round(draw.unit() * (calmAtMs - START_MS - 2000)), occurrence, calmAtMs);
   });
 
+/** People who order, agree and report where there are rules. Of their own stream, like the rules. */
+const underRules = (draw: Draw, site: Site, { faults }: Wishes, isRuled: boolean, calmAtMs: number): readonly Item[] => {
+  const names = Object.keys(UNDER_RULES).filter((name) => faults?.includes(name) ?? isRuled);
+  const rows = names.flatMap((name) => Array.from({ length: UNDER_RULES[name]?.weight ?? 0 }, () => name));
+  if (rows.length === 0) return [];
+  const everyMs = draw.span(8000, 25_000);
+  const items: Item[] = [];
+  for (let atMs = START_MS; ; ) {
+    atMs += Math.round(-Math.log(1 - draw.unit()) * everyMs);
+    if (atMs >= calmAtMs - 1000) return items;
+    const name = draw.pick(rows);
+    const occurrence = UNDER_RULES[name]?.draw(draw, site);
+    if (occurrence !== undefined) items.push(itemOf(name, atMs, occurrence, calmAtMs));
+  }
+};
+
 export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   const draw = createDraw(seededRandom(`plan ${seed}`));
   const regions = [...REGIONS].slice(0, wishes.regions ?? sizeOf(draw));
@@ -108,7 +128,7 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   const minutes = wishes.minutes ?? (regions.length > 7 ? 2 : draw.whole(3, 6));
   const waysDraw = createDraw(seededRandom(`ways ${seed}`));
   const ways = wishes.ways ?? waysOf(waysDraw);
-  const cluster = [
+  const line = [
     `cluster regions=${regions.join()} services=${services.join()} weights=${weights.join()} targets=${targets} replicas=${replicas.join()}`,
     `seed=${seed} whole=yes anchors=${draw.pick([0, 2, 3])} delay=${delays} lost=${draw.pick([0, 0, 0.005, 0.02])} late=${draw.pick([0, 0.005])}`,
     `provider=${draw.pick(['5ms..50ms', '50ms..400ms', '200ms..1500ms'])} fencing=${fencing} rate=${draw.pick([0, 0.02, 0.05])} skew=${draw.pick(['0ms', '1s', '20s'])}`,
@@ -125,6 +145,11 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   );
   const site: Site = { regions, places, services, targets, weights, count: () => ++orders };
   const calmAtMs = START_MS + minutes * 60_000;
+  const peopleDraw = createDraw(seededRandom(`people ${seed}`));
+  const isRuled = wishes.rules !== undefined || (wishes.faults === undefined && peopleDraw.chance(RULED));
+  const drawn = isRuled ? rulesOf(peopleDraw, site) : '';
+  const rules = wishes.rules === undefined || wishes.rules === 'drawn' ? drawn : wishes.rules;
+  const cluster = rules === '' ? line : `${line} rules=${rules}`;
   return {
     seed,
     cluster,
@@ -132,6 +157,7 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
     items: [
       ...itemsOf(draw, site, signed, wishes, calmAtMs),
       ...(ways.includes('paths=2') && wishes.faults === undefined ? secondTroubles(waysDraw, calmAtMs) : []),
+      ...underRules(peopleDraw, site, wishes, isRuled, calmAtMs),
     ],
     calmAtMs,
     // With fewer than three voters nothing moves by itself.

@@ -226,6 +226,9 @@ const isHeldBy = (eyes: Watching, kinds: readonly string[]): boolean => {
 /** Could take traffic if another region of the service died: is up, and nobody ordered otherwise. */
 const canReceive = (memory: PoolMemory | undefined): boolean => memory !== undefined && memory.by !== 'override';
 
+/** Rules that hold a drain by health, where they are so set. */
+const HOLDING = ['capacity', 'velocity', 'freeze-windows', 'assertion', 'gating'];
+
 /** A region dies, its replicas with it; its traffic must leave within the goals, and the pacing if somebody has just left. */
 const judgeDeath = async (
   region: string,
@@ -247,13 +250,19 @@ const judgeDeath = async (
   if (isHeldBy(eyes, ['freeze', 'stop', 'drain', 'evacuate', 'force-in', 'pin'])) return null;
   const diedAtMs = world.now();
   await say(`lose ${region}`);
-  const left = (): readonly ServiceConfig[] => concerned.filter((s) => carries(s, routingOf(eyes)));
+  /** A rule that may hold what health wants, and says that it does. */
+  const isRuled = (s: ServiceConfig): boolean => {
+    const hold = routingOf(eyes)?.services[s.name]?.pools[region]?.hold ?? '';
+    return hold.startsWith('rule:') && HOLDING.includes(hold.slice('rule:'.length));
+  };
+  const left = (): readonly ServiceConfig[] => concerned.filter((s) => carries(s, routingOf(eyes)) && !isRuled(s));
   await within(world, goals.detectionMs + policy.pacingMs, () => left().length === 0);
   const detectionMs = world.now() - diedAtMs;
   for (const s of left())
     live(`${region} is dead and ${s.name} is still sent there after ${detectionMs} ms${isLatched ? ' (something is latched)' : ''}`);
-  const served = (): readonly ServiceConfig[] => concerned.filter((s) => (world.zone.services.get(s.name)?.shares[region] ?? 0) > 0);
+  const served = (): readonly ServiceConfig[] =>
+    concerned.filter((s) => !isRuled(s) && (world.zone.services.get(s.name)?.shares[region] ?? 0) > 0);
   if (!(await within(world, goals.convergenceMs - CACHES_MS, () => served().length === 0)))
     for (const s of served()) live(`${s.name} is still served from ${region}, which is dead`);
-  return concerned.length === 0 || left().length > 0 ? null : detectionMs;
+  return concerned.length === 0 || left().length > 0 || concerned.some(isRuled) ? null : detectionMs;
 };

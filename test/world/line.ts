@@ -1,6 +1,6 @@
 // What a `cluster` line of a story means: the configuration, and the world it runs in.
 import { parseDuration } from '../../src/config/fields.ts';
-import type { ClusterConfig, Policy, ServiceConfig } from '../../src/model.ts';
+import type { ClusterConfig, Policy, PoolConfig, ServiceConfig } from '../../src/model.ts';
 import { clusterOf, poolOf, serviceOf, type WorldOptions } from '../world.ts';
 
 export type Named = Readonly<Record<string, string>>;
@@ -35,6 +35,7 @@ const WORLDLY = [
   'batch',
   'receipts',
   'canary',
+  'rules',
 ] as const;
 
 const POLICY_NUMBERS: readonly (keyof Policy)[] = ['latchAfter', 'faults'];
@@ -76,11 +77,29 @@ export const clusterFrom = (named: Named, version: number): ClusterConfig => {
   ]);
   const cluster = clusterOf(names, [], Object.fromEntries(overrides));
   const voters = vote?.split(',') ?? names;
-  return {
+  const whole = {
     ...cluster,
     version,
     regions: cluster.regions.map((r) => ({ ...r, vote: voters.includes(r.name), anchors: anchorsOf(Number(anchors)) })),
     services: wanted.map(service),
+  };
+  return named.rules === undefined ? whole : withRules(whole, named.rules.replaceAll('_', ' '));
+};
+
+/** With further safety rules, and with what its services have to bear. */
+export const withRules = (cluster: ClusterConfig, text: string): ClusterConfig => {
+  const { load, capacities, ...safety } = JSON.parse(text) as {
+    load?: number;
+    capacities?: Record<string, number>;
+  } & ClusterConfig['policy']['safety'];
+  const poolWith = (pool: PoolConfig): PoolConfig => {
+    const capacity = capacities?.[pool.name];
+    return capacity === undefined ? pool : { ...pool, capacity };
+  };
+  return {
+    ...cluster,
+    policy: { ...cluster.policy, safety: { ...cluster.policy.safety, ...safety } },
+    services: cluster.services.map((s) => ({ ...s, ...(load === undefined ? {} : { load }), pools: s.pools.map(poolWith) })),
   };
 };
 

@@ -1,6 +1,6 @@
 // No route is empty, none names what is not configured, and none leaves all traffic on what a majority holds down while another pool is up.
 import { KEYS } from '../../../src/coordinate/keys.ts';
-import type { ClusterConfig, Overrides, Route } from '../../../src/model.ts';
+import type { ClusterConfig, Leader, Overrides, Route } from '../../../src/model.ts';
 import { type Checker, type Decided, isForced, isOut, ordersIn, type Scene, votersIn, votesIn } from '../checker.ts';
 
 const SUM = 1000;
@@ -82,6 +82,7 @@ export const neverEmpty: Checker = {
   watch(scene, blame) {
     /** Since when each service has been stuck behind holds that pass. */
     const sinceMs = new Map<string, number>();
+    let last: Decided | null = null;
     const judgeRelief = (decided: Decided): void => {
       const found = stuck(scene, decided);
       for (const service of sinceMs.keys()) if (!found.some((f) => f.service === service)) sinceMs.delete(service);
@@ -96,8 +97,20 @@ export const neverEmpty: Checker = {
       }
     };
     return {
+      rewound() {
+        sinceMs.clear();
+        last = null;
+      },
+      commit({ before, after, rev }) {
+        // A holder that renews is alive, and could have decided.
+        const renewed = after(KEYS.leader);
+        const isRenewal =
+          renewed?.mod === rev && (renewed.value as Leader).epoch === (before(KEYS.leader)?.value as Leader | undefined)?.epoch;
+        if (sinceMs.size > 0 && last !== null && isRenewal && after(KEYS.routing)?.mod !== rev) judgeRelief(last);
+      },
       decided(decided) {
         const { after, adopted } = decided;
+        last = adopted ? null : decided;
         for (const [service, { route, fence }] of Object.entries(after.services)) {
           const wrong = fence === 0 ? null : wrongWith(route);
           if (wrong !== null) blame(`decision ${after.v}: the route of ${service} ${wrong}`);

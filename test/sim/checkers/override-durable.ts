@@ -1,7 +1,7 @@
 // An acknowledged order is never lost, is obeyed by every decision that comes after it, and ends on time.
 import { KEYS } from '../../../src/coordinate/keys.ts';
 import type { Override, Overrides, ServiceConfig, ServiceRouting } from '../../../src/model.ts';
-import { type Checker, concerns, type Decided, drainsOf, isForced, ordersIn, type Scene } from '../checker.ts';
+import { type Checker, concerns, type Decided, drainsOf, isForced, ordersIn, type Scene, votersIn } from '../checker.ts';
 
 /** A decision ends an order within a turn of the loop, or of the loop of whoever takes over. */
 const END_MS = 15_000;
@@ -31,6 +31,32 @@ const judgeObedience = (scene: Scene, decided: Decided, items: readonly Override
   }
 };
 
+/** Nothing is done for an order that is not in force: not begun, over, or not agreed to by a second person. */
+const judgeAuthority = ({ before, after }: Decided, scene: Scene, items: readonly Override[], blame: (sentence: string) => void): void => {
+  for (const service of scene.cluster().services) {
+    const [was, is] = [before?.services[service.name], after.services[service.name]];
+    if (was === undefined || is === undefined || was.fence === 0) continue;
+    const isOrdered = (kinds: readonly string[], pool?: ServiceConfig['pools'][number]): boolean =>
+      items.some((o) => kinds.includes(o.kind) && (pool === undefined ? service.pools : [pool]).some((p) => concerns(o, service, p)));
+    for (const pool of service.pools) {
+      const [from, to] = [was.pools[pool.name], is.pools[pool.name]];
+      if (from === undefined || to === undefined) continue;
+      const where = `${service.name}/${pool.name}`;
+      if (from.by !== 'override' && to.by === 'override' && !isOrdered(['drain', 'evacuate'], pool))
+        blame(`drains ${where} for an order that is not in force`);
+      if (!from.told.includes('forced') && to.told.includes('forced') && !isOrdered(['force-in'], pool))
+        blame(`puts ${where} in for an order that is not in force`);
+      if (from.hold !== 'freeze' && to.hold === 'freeze' && !isOrdered(['freeze']))
+        blame(`holds ${where} for a freeze that is not in force`);
+    }
+    if (is.pin !== undefined && is.pin.id !== was.pin?.id && !items.some((o) => o.id === is.pin?.id))
+      blame(`pins ${service.name} for ${is.pin.id}, which is not in force`);
+    const mayAct = service.mode === 'auto' && votersIn(scene.cluster()).length >= 3;
+    if (mayAct && was.mode === 'auto' && is.mode !== 'auto' && !isOrdered(['stop']))
+      blame(`stops ${service.name} for an order that is not in force`);
+  }
+};
+
 /** The newest pin is obeyed, or it is said why not; a pool that it gives nothing gets nothing while one that it gives something is whole. */
 const judgePin = (service: ServiceConfig, known: ServiceRouting, items: readonly Override[], blame: (sentence: string) => void): void => {
   const pins = items.filter(
@@ -53,7 +79,7 @@ const judgePin = (service: ServiceConfig, known: ServiceRouting, items: readonly
 
 export const overrideDurable: Checker = {
   name: 'override-durable',
-  says: 'an acknowledged order is never lost, is obeyed, and ends on time',
+  says: 'an acknowledged order is never lost, is obeyed, and ends on time; nothing is done for one that is not in force',
   watch(scene, blame) {
     const promised = new Map<string, Override>();
     const mayBeGone = new Set<string>();
@@ -76,7 +102,9 @@ export const overrideDurable: Checker = {
         const over = items.find((o) => o.expiresAtMs <= after.atMs);
         if (over !== undefined)
           blame(`decision ${after.v} leaves ${over.id} in force, which ended ${after.atMs - over.expiresAtMs} ms ago`);
-        judgeObedience(scene, decided, ordersIn(scene, after.atMs), blame);
+        const inForce = ordersIn(scene, after.atMs);
+        judgeObedience(scene, decided, inForce, blame);
+        judgeAuthority(decided, scene, inForce, (sentence) => blame(`decision ${after.v} ${sentence}`));
       },
       rewound() {
         promised.clear();
