@@ -4,11 +4,11 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createAuthority } from '../etcd-certificates.ts';
-import { startCluster, tidegate } from './cluster.ts';
-import { WEB } from './cluster-config.ts';
-import { MAIN } from './replica-process.ts';
-import { until } from './until.ts';
+import { createAuthority } from '../../etcd-certificates.ts';
+import { startCluster, tidegate } from '../cluster.ts';
+import { WEB } from '../cluster-config.ts';
+import { MAIN } from '../replica-process.ts';
+import { until } from '../until.ts';
 
 interface Ran {
   code: number;

@@ -6,11 +6,11 @@ import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { entryHash, type JournalEntry, type JournalHead } from '../../src/audit/journal.ts';
-import type { Overrides } from '../../src/model.ts';
-import { type Cluster, startCluster } from './cluster.ts';
-import { REGIONS, WEB } from './cluster-config.ts';
-import { pythonWith } from './venv.ts';
+import { entryHash, type JournalEntry, type JournalHead } from '../../../src/audit/journal.ts';
+import type { Overrides } from '../../../src/model.ts';
+import { type Cluster, startCluster } from '../cluster.ts';
+import { REGIONS, WEB } from '../cluster-config.ts';
+import { pythonWith } from '../venv.ts';
 
 const REQUIREMENT = 'schemathesis==4.32.5';
 /** Requests that were made up, each judged. */

@@ -3,10 +3,10 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { startReplica } from './replica-process.ts';
-import { freePort, workDir } from './server.ts';
+import { startReplica } from '../replica-process.ts';
+import { freePort, workDir } from '../server.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
+const ROOT = join(import.meta.dirname, '../../..');
 const env = { ...process.env, npm_config_loglevel: 'error', PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
 
 test('npm run pack, npm install, tidegate', { timeout: 600_000 }, async () => {

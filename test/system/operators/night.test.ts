@@ -5,10 +5,10 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
-import { startCluster } from './cluster.ts';
-import { MAIN } from './replica-process.ts';
-import { freePort, workDir } from './server.ts';
-import { until } from './until.ts';
+import { startCluster } from '../cluster.ts';
+import { MAIN } from '../replica-process.ts';
+import { freePort, workDir } from '../server.ts';
+import { until } from '../until.ts';
 
 interface Ran {
   code: number;
