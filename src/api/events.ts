@@ -257,7 +257,12 @@ export const createEventHub = ({ ports, log, store, region, replica, limits: giv
     const after = eventView(sight, tallies(), nowMs);
     const happened = before === null || after === null ? [] : eventsBetween(before, after);
     before = after;
-    for (const happening of happened) for (const client of clients) if (wants(client, happening)) tell(client, happening);
+    // Hundreds of pools change together when a vantage falls silent: each change is put into words once, and each client is written to once.
+    const told = happened.map((happening) => ({ happening, body: bodyOf(happening) }));
+    for (const client of clients) {
+      const frames = told.flatMap(({ happening, body }) => (wants(client, happening) ? [frameOf(client.cursor, body)] : []));
+      if (frames.length > 0) write(client, frames.join(''));
+    }
   };
 
   // ---- coming and going ----
