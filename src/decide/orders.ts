@@ -123,10 +123,12 @@ const withForced = (bench: Bench, wanted: (seat: Seat) => Override | undefined, 
       next = refusal === null ? done : refused(next, seat, order, refusal);
     }
   }
-  if (!isOnTheDead(next)) return next;
+  // As it will be served: a pin that begins or ends in the same decision moves it too.
+  const isDeadEnd = (served: Bench): boolean => isOnTheDead(withPin(served, ordering));
+  if (!isDeadEnd(next)) return next;
   // Never empty: with everything on pools that a quorum holds out, one that is up comes first.
   const relieved = bench.still === null ? withReserve(next, nowMs) : next;
-  if (!isOnTheDead(relieved)) return relieved;
+  if (!isDeadEnd(relieved)) return relieved;
   return orders.reduce((back, { seat, order }) => {
     if (next.unmet[seat.config.name] !== undefined) return refused(back, seat, order, next.unmet[seat.config.name]?.why ?? 'never-empty');
     return refused(back, { ...seat, memory: without(seat.memory, FORCED) }, order, 'never-empty');

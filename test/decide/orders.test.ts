@@ -65,6 +65,18 @@ describe('force-in', () => {
     expect(council.route()).toEqual({ a: 1000, b: 0 });
   });
 
+  test('never-empty holds in the very decision in which a pin ends that had kept traffic away from what is forced in and dead', () => {
+    const council = seated(clusterOf(REGIONS, [{ steering: { kind: 'priority' } }]));
+    council.order('p', 'pin', { service: 'web' }, 10_000, { weights: { c: 1000 } });
+    council.see({}, 500);
+    council.order('f', 'force-in', {});
+    for (const endMs = council.nowMs + 20_000; council.nowMs < endMs; ) {
+      council.see({ dead: ['a'] }, 500);
+      expect(council.route().a).toBe(0);
+    }
+    expect(council.routing?.services.web?.pin).toBeUndefined();
+  });
+
   test('one that is up but in hold-down comes along, so that no order is refused for its sake', () => {
     const council = seated(clusterOf(REGIONS, [{ pools: [poolOf('a', 1, 0), poolOf('b', 1, 1)] }]));
     council.watch({ dead: ['b'] }, 10_000);
