@@ -5,15 +5,20 @@ export const SHARES_SUM = 1000;
 
 /** In: amounts >= 0 per pool, at least one positive. Out: whole thousandths in the same proportions, sum 1000; a zero amount stays zero. */
 export const toShares = (amounts: ReadonlyMap<string, number>): Route => {
-  const sum = [...amounts.values()].reduce((a, b) => a + b, 0);
-  const exact = [...amounts].map(([pool, amount], order) => ({ pool, order, share: (amount * SHARES_SUM) / sum }));
-  const floors = new Map(exact.map(({ pool, share }) => [pool, Math.floor(share)]));
-  let left = SHARES_SUM - [...floors.values()].reduce((a, b) => a + b, 0);
-  const byRemainder = exact.filter(({ share }) => share > 0).sort((a, b) => (b.share % 1) - (a.share % 1) || a.order - b.order);
-  for (const { pool } of byRemainder) {
-    if (left === 0) break;
-    floors.set(pool, (floors.get(pool) ?? 0) + 1);
-    left--;
+  let sum = 0;
+  for (const amount of amounts.values()) sum += amount;
+  // Asked for every service in every decision, several times in some: hence without a copy per step.
+  const shares: Record<string, number> = {};
+  const rests: { pool: string; rest: number }[] = [];
+  let left = SHARES_SUM;
+  for (const [pool, amount] of amounts) {
+    const exact = (amount * SHARES_SUM) / sum;
+    const whole = Math.floor(exact);
+    shares[pool] = whole;
+    left -= whole;
+    if (exact > 0) rests.push({ pool, rest: exact % 1 });
   }
-  return Object.fromEntries(floors);
+  // The sort keeps the order of equals: ties go to the earlier pool.
+  if (left > 0) for (const { pool } of rests.sort((a, b) => b.rest - a.rest).slice(0, left)) shares[pool] = (shares[pool] ?? 0) + 1;
+  return shares;
 };

@@ -7,17 +7,27 @@ const isWhole = (p: SteerPool): boolean => p.factor >= 1000;
 const isWeighted = (p: SteerPool): boolean => p.weight > 0;
 const spareOf = (p: SteerPool): number => p.spare ?? 1;
 
-/** Who takes what reduced pools leave over, with the weight each takes it by. The first group that has anybody decides. */
-const takersOf = (usable: readonly SteerPool[]): readonly { pool: string; by: number }[] => {
-  const groups = [
-    usable.filter((p) => isWhole(p) && isWeighted(p)).map((p) => ({ pool: p.pool, by: p.weight })),
-    usable.filter((p) => isWhole(p)).map((p) => ({ pool: p.pool, by: spareOf(p) })),
-    usable.filter((p) => isWhole(p)).map((p) => ({ pool: p.pool, by: 1 })),
-    usable.filter((p) => isWeighted(p)).map((p) => ({ pool: p.pool, by: p.weight * p.factor })),
-    usable.map((p) => ({ pool: p.pool, by: spareOf(p) * p.factor })),
-    usable.map((p) => ({ pool: p.pool, by: p.factor })),
-  ];
-  return groups.find((group) => group.some(({ by }) => by > 0)) ?? [];
+interface Taker {
+  pool: string;
+  by: number;
+}
+
+/** Who may take what reduced pools leave over, with the weight each takes it by: the first group that has anybody decides. */
+const GROUPS: readonly { has: (p: SteerPool) => boolean; by: (p: SteerPool) => number }[] = [
+  { has: (p) => isWhole(p) && isWeighted(p), by: (p) => p.weight },
+  { has: isWhole, by: spareOf },
+  { has: isWhole, by: () => 1 },
+  { has: isWeighted, by: (p) => p.weight * p.factor },
+  { has: () => true, by: (p) => spareOf(p) * p.factor },
+  { has: () => true, by: (p) => p.factor },
+];
+
+const takersOf = (usable: readonly SteerPool[]): readonly Taker[] => {
+  for (const { has, by } of GROUPS) {
+    const group = usable.filter(has).map((p) => ({ pool: p.pool, by: by(p) }));
+    if (group.some((taker) => taker.by > 0)) return group;
+  }
+  return [];
 };
 
 export const weighted: SteeringPolicy = {
