@@ -1,6 +1,6 @@
 // What may be supposed, and what is wrong with a supposition: shape, then names against the cluster's configuration, all problems at once. Pure.
 import { z } from 'zod';
-import type { ClusterConfig, Override } from '../model.ts';
+import type { ClusterConfig, Override, OverrideNews } from '../model.ts';
 import { HORIZON_MAX_MS } from '../whatif/forecast.ts';
 import type { Hypothesis } from '../whatif/hypothesis.ts';
 import { type BodyProblem, durationText, line, type Parsed, shapeProblems, unknownName } from './body.ts';
@@ -51,7 +51,7 @@ const ORDER = z.strictObject({
   breakGlass: z.boolean().optional(),
   approval: z.strictObject({ by: line(200).nullable(), atMs: z.number().nullable() }).optional(),
   drill: z.boolean().optional(),
-  told: z.array(z.enum(['started', 'expiring'])).optional(),
+  told: z.array(z.enum(['started', 'expiring', 'break-glass', 'replaced'] satisfies OverrideNews[])).optional(),
 });
 const KINDS = {
   'region-down': z.strictObject({ kind: z.literal('region-down'), region: NAME }),

@@ -271,7 +271,7 @@ export interface Supposed {
             readonly atMs: number | null;
           };
           readonly drill?: boolean;
-          readonly told?: readonly ('started' | 'expiring')[];
+          readonly told?: readonly ('started' | 'expiring' | 'break-glass' | 'replaced')[];
         };
       }
     | {

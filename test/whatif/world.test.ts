@@ -109,7 +109,7 @@ interface Ordered {
   scope: OverrideScope;
   ttlMs: number;
   startsInMs?: number;
-  more?: Pick<Override, 'weights' | 'breakGlass'>;
+  more?: Pick<Override, 'weights' | 'breakGlass' | 'approval'>;
   /** The rule that refuses it. */
   refusedBy?: string;
   /** At least so many decisions follow. */
@@ -200,12 +200,12 @@ const orderCases: readonly Ordered[] = [
     decisions: 2,
   },
   {
-    name: 'an assertion that is passed by break-glass',
+    name: 'an assertion that two persons pass by break-glass',
     named: rules({ assertion: { rules: [{ ...COUNTING, name: 'all', type: 'AND', ...CONTROLS }] } }),
     kind: 'drain',
     scope: b,
     ttlMs: 50_000,
-    more: { breakGlass: true },
+    more: { breakGlass: true, approval: { by: 'boris', atMs: 0 } },
     decisions: 3,
   },
   {
