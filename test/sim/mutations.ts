@@ -122,7 +122,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     says: 'what a human puts in gives way where it alone would carry everything, dead, while another is up',
     // Two layers: a reserve comes first, or else the order is refused; and whoever still waits comes back in the end.
     edits: [
-      ['src/decide/orders.ts', '  if (!isOnTheDead(next)) return next;', '  if (orders.length > 0) return next;'],
+      ['src/decide/orders.ts', '  if (!isDeadEnd(next)) return next;', '  if (orders.length > 0) return next;'],
       [
         'src/decide/bench.ts',
         "carriersOf(bench).every((s) => s.measured.verdict === 'out')",
