@@ -13,7 +13,7 @@ export interface Principal {
   services: readonly string[] | null;
   how: 'anonymous' | 'token' | 'oidc' | 'certificate' | 'break-glass';
   /** It is good for one act: its id, to be recorded as used in the transaction of that act. */
-  once?: { id: string; expiresAtMs: number };
+  once?: { id: string; expiresAtMs: number /** Why it was signed. */; reason?: string };
 }
 
 /** What is known of a request before its body. */

@@ -4,7 +4,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { canonicalJson, sha256 } from '../audit/canonical.ts';
 import { appendOps, type Draft, headOf, JOURNAL_KEYS } from '../audit/journal.ts';
-import { type Used, usedKey, usedOps } from '../auth/once.ts';
+import { type Once, type Used, usedKey, usedOps } from '../auth/once.ts';
 import { KEYS } from '../coordinate/keys.ts';
 import { isInForce } from '../decide/override.ts';
 import { Fault } from '../errors.ts';
@@ -130,12 +130,24 @@ const keysOf = ({ principal }: Act, asked: AskedBy | null): readonly string[] =>
   ...(asked === null ? [] : askedKeys(asked.hash)),
 ];
 
+/** Why the token was signed is known to whoever signed it, offline: here it is written down. */
+const useOf = ({ id, expiresAtMs, reason }: Once, { by, how, atMs, nonce, kind }: Draft, override: Override): Draft => ({
+  kind: 'token.used',
+  by,
+  how,
+  because: `the token ${id} for one act was used up by ${by} for ${kind} ${override.id}${reason === undefined ? '' : `; it was signed because: ${reason}`}`,
+  detail: { id, expiresAtMs, ...(reason === undefined ? {} : { reason }) },
+  atMs,
+  nonce,
+});
+
 const besideOps = (records: Records, beside: Beside, answer: Committed): { on: string[]; ops: Op[] } => {
   const { kind, atMs, nonce, asked } = beside;
   const { name: by, how, once } = beside.act.principal;
   const { override, refusals } = answer;
   const detail = { override, ...(refusals.length === 0 ? {} : { refusals }) };
-  const { ops } = appendOps(headOf(records.kvs), { kind, by, how, because: beside.because(override), detail, atMs, nonce });
+  const act: Draft = { kind, by, how, because: beside.because(override), detail, atMs, nonce };
+  const { ops } = appendOps(headOf(records.kvs), act, ...(once === undefined ? [] : [useOf(once, act, override)]));
   const used =
     once === undefined
       ? []

@@ -85,13 +85,13 @@ export const createAccess = (options: AccessOptions): ClosableAccess => {
     return { name: entry.name, role: entry.role, services: entry.services, how: 'token' };
   };
   const byBreakGlass = (token: string): Principal => {
-    const { id, name, role, services, exp } = verifyBreakGlass(
+    const { id, name, role, services, exp, reason } = verifyBreakGlass(
       token,
       breakGlassKeys,
       options.clusterName?.() ?? null,
       ports.clock.wallMs(),
     );
-    const once: Once = { id, expiresAtMs: exp * 1000 };
+    const once: Once = { id, expiresAtMs: exp * 1000, reason };
     return { name, role, services: services ?? null, how: 'break-glass', once };
   };
   const byOidc = async (token: string): Promise<Principal> => {

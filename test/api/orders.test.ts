@@ -10,7 +10,11 @@ import { StoreAmbiguousError } from '../../src/store/store.ts';
 import type { Hypothesis } from '../../src/whatif/hypothesis.ts';
 import { accessOf, DRAIN, foresight, NOW_MS, type Opened, openApi, principal, putRecord, refusal } from './fixture.ts';
 
-const ONCE = principal('break-glass:7f', { role: 'approver', how: 'break-glass', once: { id: '7f', expiresAtMs: NOW_MS + 60_000 } });
+const ONCE = principal('break-glass:7f', {
+  role: 'approver',
+  how: 'break-glass',
+  once: { id: '7f', expiresAtMs: NOW_MS + 60_000, reason: 'the issuer is lost' },
+});
 const PEOPLE = accessOf(
   principal('ana'),
   principal('vera', { role: 'viewer' }),
@@ -458,7 +462,10 @@ describe('one transaction', () => {
     });
     const first = await put('a', DRAIN, { as: ONCE.name });
     expect(first.statusCode, first.body).toBe(201);
-    expect(await journal()).toHaveLength(1);
+    expect((await journal()).map(({ kind, because }) => [kind, because.includes('the issuer is lost')])).toEqual([
+      ['override.put', false],
+      ['token.used', true],
+    ]);
     const again = await put('b', DRAIN, { as: ONCE.name });
     expect(again.statusCode).toBe(403);
     expect(again.json().detail).toContain('good for one act');
