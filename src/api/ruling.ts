@@ -19,7 +19,8 @@ export interface Ruling {
 }
 
 /** Rules that no break-glass passes: users would be left with nowhere to go. */
-const ABSOLUTE = new Set(['never-empty', 'last-pool']);
+const NEVER_EMPTY = 'never-empty';
+const ABSOLUTE = new Set([NEVER_EMPTY, 'last-pool']);
 
 export const NO_FORECAST = 'what follows could not be foretold: no state is known here yet; the core obeys or holds, and says why';
 
@@ -48,6 +49,15 @@ const ownRefusals = (order: Override, cluster: ClusterConfig, told: Forecast, fo
   );
 };
 
+/** Where one service of many has only this pool left, the others are served all the same: an order is refused when it would be obeyed nowhere. */
+const withoutSparedFew = (order: Override, cluster: ClusterConfig, refusals: readonly Refusal[]): readonly Refusal[] => {
+  const kept = refusals.filter(({ rule }) => rule === NEVER_EMPTY);
+  const isKept = (service: string, pool: string): boolean =>
+    kept.some((refusal) => refusal.service === service && (refusal.pool === pool || refusal.pool === '*'));
+  const isNowhere = poolsUnder(order, cluster).every(({ service, pool }) => isKept(service.name, pool.name));
+  return isNowhere ? refusals : refusals.filter(({ rule }) => rule !== NEVER_EMPTY);
+};
+
 /** Of an order that is given. */
 export const ruleOn = (order: Override, cluster: ClusterConfig, foresee: Foresee, nowMs: number): Ruling => {
   const { breakGlass = false, ...plain } = begun(order, nowMs);
@@ -57,7 +67,7 @@ export const ruleOn = (order: Override, cluster: ClusterConfig, foresee: Foresee
   if (forecast === null) return { forecast, refusals: [], needsApproval: breakGlass && moves(order), notes: [NO_FORECAST] };
   // The core asks no rule that break-glass passes: what it passes shows without it.
   const judged = breakGlass && moves(order) ? (foresee([{ kind: 'override', override: plain }]) ?? forecast) : forecast;
-  const refusals = ownRefusals(order, cluster, judged, foresee);
+  const refusals = withoutSparedFew(order, cluster, ownRefusals(order, cluster, judged, foresee));
   return {
     forecast,
     refusals,

@@ -248,9 +248,19 @@ const bookingOf = (
 
 /** Rules in the way of orders and returns, as they stand now. */
 const refusedIn = (bench: Bench): readonly Refusal[] =>
-  Object.entries(bench.unmet).flatMap(([pool, { order, why }]) =>
-    typeof why === 'string' ? [] : [{ service: bench.service.name, pool, ...why, order: order?.id ?? null }],
-  );
+  Object.entries(bench.unmet).flatMap(([pool, { order, why }]) => {
+    if (why === 'frozen') return [];
+    return [{ service: bench.service.name, pool, ...(why === 'never-empty' ? neverEmpty(bench.service) : why), order: order?.id ?? null }];
+  });
+
+/** Not a rule of the table: nobody can leave it out, and nothing passes it. */
+const neverEmpty = (service: ServiceConfig): Omit<Refusal, 'service' | 'pool'> => ({
+  rule: 'never-empty',
+  risk: 'high',
+  because: `no pool of ${service.name} would be left that can serve`,
+  againAtMs: null,
+  counterfactual: 'with another pool up, and not drained by a human, it would be obeyed',
+});
 
 /**
  * Held still, what is served stays to the last thousandth while no share of it was ordered elsewhere: a human may have adopted a route that no memory of

@@ -264,7 +264,7 @@ describe('safety rules', () => {
   test.each(['never-empty', 'last-pool'])('%s yields to nobody', async (rule) => {
     refusals = [refusal({ rule })];
     for (const breakGlass of [false, true]) {
-      const reply = await put('a', { ...DRAIN, breakGlass });
+      const reply = await put('a', { ...DRAIN, scope: { service: 'web.example.test', pool: 'eu-west' }, breakGlass });
       expect(reply.statusCode).toBe(409);
       expect(reply.json().detail).toContain('nothing passes this rule');
     }
@@ -365,7 +365,7 @@ describe('a second person', () => {
     const { etag } = (await ask('GET', '/v1/overrides/a')).headers;
     await put('a', { ...DRAIN, breakGlass: true, ttl: '168h' }, { headers: ANY });
     expect((await approve('max', { 'if-match': String(etag) })).statusCode).toBe(412);
-    refusals = [refusal({ rule: 'never-empty', risk: 'high' })];
+    refusals = ['web.example.test', 'api.example.test'].map((service) => refusal({ service, rule: 'never-empty', risk: 'high' }));
     expect((await approve('max')).json().code).toBe('ERR_REFUSED');
   });
 

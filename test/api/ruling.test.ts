@@ -33,6 +33,28 @@ const rule = (council: Council, order: Override, scene: Scene = {}) =>
 
 const ASSERTION = { rules: [{ name: 'all', type: 'AND', threshold: 1, inverted: false, controls: ['web/a', 'web/b'], waitPeriodMs: 0 }] };
 
+describe('never-empty', () => {
+  test('an order that would be obeyed nowhere is refused, whoever breaks the glass', () => {
+    const council = seated(clusterOf(REGIONS, [{}, { name: 'alone', pools: [poolOf('b', 1, 0)] }]));
+    const last = orderOf(council, 'drain', { service: 'alone', pool: 'b' }, { breakGlass: true });
+    expect(rule(council, last).refusals).toMatchObject([{ rule: 'never-empty', service: 'alone', pool: 'b', order: 'o' }]);
+    expect(() => demandAllowed(last, rule(council, last))).toThrow('nothing passes this rule');
+    expect(council.audits.at(-1)?.changes.length).toBeGreaterThan(0);
+  });
+
+  test('a region is drained although one service of many has no other pool: that one stays, and it is told', () => {
+    const council = seated(clusterOf(REGIONS, [{}, { name: 'alone', pools: [poolOf('b', 1, 0)] }]));
+    const region = orderOf(council, 'drain', { region: 'b' });
+    const ruling = rule(council, region);
+    expect(ruling.refusals).toEqual([]);
+    expect(ruling.forecast?.pages.map(({ type }) => type)).toContain('override.refused');
+    expect(ruling.forecast?.services.map(({ service, after }) => [service, after.b])).toEqual([
+      ['web', 0],
+      ['alone', 1000],
+    ]);
+  });
+});
+
 describe('break-glass', () => {
   test('past a rule of high risk it needs a second person, although the core would let it pass', () => {
     const council = ruled({ assertion: ASSERTION });

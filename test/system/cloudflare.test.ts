@@ -69,7 +69,7 @@ const write = async (provider: Provider, desired: ProviderService, v: number): P
   const previous: ReadBack = (await provider.read([desired], patience())).get(desired.service)!;
   const fence = { v, epoch: 1, writer: 'eu-west/a', nonce: `n${++nonces}`, hash: stateHash(desired) };
   const change: Change = { desired, fence, previous };
-  expect(await provider.apply([change], patience())).toEqual({ outcome: 'applied' });
+  expect(await provider.apply([change], patience())).toMatchObject({ outcome: 'applied' });
 };
 
 const repertoire = async <C extends CloudflareConfig>(

@@ -147,6 +147,7 @@ const orderCases: readonly Ordered[] = [
     kind: 'force-in',
     scope: { region: 'a' },
     ttlMs: 40_000,
+    refusedBy: 'never-empty',
     decisions: 2,
   },
   { name: 'pinned shares', kind: 'pin', scope: { service: 'web' }, ttlMs: 40_000, more: { weights: { a: 900, c: 100 } }, decisions: 3 },
