@@ -191,6 +191,10 @@ export const isOnTheDead = (bench: Bench): boolean => {
   );
 };
 
+/** All traffic is on pools that a quorum holds out, and another one is up, be it one that a human drained: that one is called back, the last of all. */
+export const isStranded = (bench: Bench): boolean =>
+  carries(bench) && reserves(bench).length > 0 && carriersOf(bench).every((s) => s.measured.verdict === 'out');
+
 /** Tag of pools that are served as configured because none of them has been up for long. */
 export const FAIL_OPEN = 'fail-open';
 

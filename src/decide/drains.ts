@@ -2,7 +2,7 @@
 // all services together, since pacing and blast radius count regions: everything of one region moves in one decision, one new region per span.
 import type { RouteChange, World } from '../../policies/policy.ts';
 import { type HoldName, type Policy, type PoolMemory, poolKey, type Refusal, type Route } from '../model.ts';
-import { type Bench, carries, isOnTheDead, reservesLeft, routeOf, setMemory, withReserve } from './bench.ts';
+import { type Bench, carries, isOnTheDead, isStranded, reservesLeft, routeOf, setMemory, withReserve } from './bench.ts';
 import { drainedByHealth, patch, type Seat } from './pool.ts';
 import { judged as judgedByRules } from './safety.ts';
 
@@ -179,7 +179,9 @@ const judge = (
   const before: Route = bench.before?.route ?? {};
   const drains = [...new Set(going.map((w) => w.region).filter((region) => !pace.out.has(region)))];
   const change: RouteChange = { service: bench.service, before, after, drains, cause: 'health' };
-  const { refusal, warnings } = judgedByRules(change, world, bench.policy.safety, nowMs, { onTheDead: isOnTheDead(bench) });
+  const { refusal, warnings } = judgedByRules(change, world, bench.policy.safety, nowMs, {
+    onTheDead: isOnTheDead(bench) || isStranded(bench),
+  });
   if (refusal === null) return { wishes, warnings };
   for (const { service, pool } of going) refusals[poolKey(service, pool)] = { service, pool, ...refusal };
   return { wishes: wishes.map((w): Wish => (w.hold === null ? { ...w, hold: `rule:${refusal.rule}` } : w)), warnings: [] };

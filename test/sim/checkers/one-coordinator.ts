@@ -9,9 +9,9 @@ const HANDED_OVER_MS = 90_000;
 /** A heartbeat's span, by a slow clock over slow wires. */
 const BEAT_GAP_MS = 4000;
 
-/** Blames an evacuated region that goes on coordinating although another one, itself not evacuated, has reached the store all that time. */
+/** Blames an evacuated region that goes on coordinating although another one, itself not evacuated all that time, has reached the store all that time. */
 const watchEvacuated = (scene: Scene, blame: (sentence: string) => void): ((leader: Leader, isTakeover: boolean) => void) => {
-  /** Since when each region has reached the store, and has been evacuated. */
+  /** Since when each region has reached the store without being evacuated itself, and has been evacuated. */
   const steadySinceMs = new Map<string, number>();
   const evacuatedSinceMs = new Map<string, number>();
   let heldSinceMs = 0;
@@ -29,17 +29,14 @@ const watchEvacuated = (scene: Scene, blame: (sentence: string) => void): ((lead
     lastMs = nowMs;
     for (const { name } of regions) {
       const beats = [...scene.records].some(([key, { atMs }]) => key.startsWith(`beat/${name}/`) && nowMs - atMs <= BEAT_GAP_MS);
-      keep(steadySinceMs, name, beats && scene.world.reaches(name));
-      keep(
-        evacuatedSinceMs,
-        name,
-        orders.some((o) => o.scope.region === name),
-      );
+      const isEvacuated = orders.some((o) => o.scope.region === name);
+      keep(steadySinceMs, name, beats && scene.world.reaches(name) && !isEvacuated);
+      keep(evacuatedSinceMs, name, isEvacuated);
     }
     if (isTakeover) heldSinceMs = nowMs;
     const sinceMs = evacuatedSinceMs.get(leader.region);
     if (sinceMs === undefined || leader.released || nowMs - Math.max(sinceMs, heldSinceMs) < HANDED_OVER_MS) return;
-    const other = regions.find(({ name }) => !evacuatedSinceMs.has(name) && nowMs - (steadySinceMs.get(name) ?? nowMs) >= HANDED_OVER_MS);
+    const other = regions.find(({ name }) => nowMs - (steadySinceMs.get(name) ?? nowMs) >= HANDED_OVER_MS);
     if (other !== undefined)
       blame(`${leader.region} coordinates ${nowMs - sinceMs} ms after it was evacuated, although ${other.name} could`);
   };
