@@ -475,9 +475,9 @@ export interface Overrides {
 export interface Reported {
   load: number | null;
   capacity: Readonly<Record<string, number>>;
-  /** Wall time of the report. */
+  /** Cluster time of the report. */
   atMs: number;
-  /** Wall time from which it no longer counts. */
+  /** Cluster time from which it no longer counts. */
   expiresAtMs: number;
   by: string;
 }
