@@ -125,8 +125,8 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
       ['src/decide/orders.ts', '  if (!isDeadEnd(next)) return next;', '  if (orders.length > 0) return next;'],
       [
         'src/decide/bench.ts',
-        "carriersOf(bench).every((s) => s.measured.verdict === 'out')",
-        "carriersOf(bench).every((s) => s.tally.verdict === 'out')",
+        "reservesLeft(bench) > 0 && carriersOf(bench).every((s) => s.measured.verdict === 'out')",
+        "reservesLeft(bench) > 0 && carriersOf(bench).every((s) => s.tally.verdict === 'out')",
       ],
     ],
     wishes: { faults: ['dead-forced-in', 'replica-restarted'], regions: 3, policy: `${FAST} weights=100,0,0` },

@@ -234,7 +234,7 @@ describe('kubernetes on a real API server', { timeout: TEST_MS }, () => {
   test('a status that changes all the time does not stand in the way of a write', async () => {
     await createObjects(server, 'deployments', [web]);
     const provider = writerOf('deployments');
-    expect(await provider.apply([changeTo(web, 1, await readOne(provider, web))], patience())).toEqual({ outcome: 'applied' });
+    expect(await provider.apply([changeTo(web, 1, await readOne(provider, web))], patience())).toMatchObject({ outcome: 'applied' });
     const previous = await readOne(provider, web);
     for (const path of web.pools.map(({ pool }) => `${DEPLOYMENTS}/web-${pool}/status`))
       await server.call(
@@ -244,7 +244,7 @@ describe('kubernetes on a real API server', { timeout: TEST_MS }, () => {
         'application/merge-patch+json',
       );
     const drained = { ...web, pools: web.pools.map((pool, at) => ({ ...pool, share: at === 0 ? 0 : 1000 })) };
-    expect(await provider.apply([changeTo(drained, 2, previous)], patience())).toEqual({ outcome: 'applied' });
+    expect(await provider.apply([changeTo(drained, 2, previous)], patience())).toMatchObject({ outcome: 'applied' });
     await provider.close();
     await clear();
   });
@@ -252,7 +252,7 @@ describe('kubernetes on a real API server', { timeout: TEST_MS }, () => {
   test('a server that stands still is left at the deadline, and what it does later is seen by the next reader', async () => {
     await createObjects(server, 'httpRoute', [web]);
     const provider = writerOf('httpRoute');
-    expect(await provider.apply([changeTo(web, 1, await readOne(provider, web))], patience())).toEqual({ outcome: 'applied' });
+    expect(await provider.apply([changeTo(web, 1, await readOne(provider, web))], patience())).toMatchObject({ outcome: 'applied' });
     const late = changeTo(
       { ...web, pools: web.pools.map((pool, at) => ({ ...pool, share: at === 0 ? 0 : 1000 })) },
       2,
