@@ -140,7 +140,7 @@ describe('the override document', () => {
       { ...at('c', 1, 5), ...read(1, 'y') },
       { ...at('c', 10, 11), ...read(2, 'x', 'y') },
       { ...at('a', 12, 13), kind: 'delete', args: { id: 'y' }, result: { version: 3 } },
-      { ...at('b', 14, 15), kind: 'delete', args: { id: 'y' }, result: 'missing' },
+      { ...at('b', 14, 15), kind: 'delete', args: { id: 'y', ifVersion: 1 }, result: 'missing' },
       { ...at('b', 16, 17), ...put('z', 'stale', { ifVersion: 2 }) },
       { ...at('b', 18, null), ...put('z', 4, { ifVersion: 3 }) },
       { ...at('c', 19, 20), ...read(4, 'z', 'x') },

@@ -85,7 +85,8 @@ const documentModel = (initial: DocumentState = { version: 0, items: {} }): Mode
     if (kind === 'read') return !known || same(sorted(state), sorted(result as DocumentState)) ? state : undefined;
     const { id, mark, ifVersion } = args as { id: string; mark?: unknown; ifVersion?: number };
     const refusal =
-      ifVersion !== undefined && ifVersion !== state.version ? 'stale' : kind === 'delete' && !(id in state.items) ? 'missing' : null;
+      // What is not there is missing whatever version was named (RFC 9110 13.2.1: conditions count where the answer would else be a success).
+      kind === 'delete' && !(id in state.items) ? 'missing' : ifVersion !== undefined && ifVersion !== state.version ? 'stale' : null;
     if (known && typeof result === 'string')
       return result === refusal || (result === 'stale' && ifVersion === undefined) ? state : undefined;
     if (refusal !== null) return known ? undefined : state;
