@@ -67,22 +67,31 @@ const snapshotOf = (cluster: ClusterConfig, heard: readonly Heard[], routing: Ro
 
 interface Cost {
   wallMs: readonly number[];
-  /** CPU time of this thread: a neighbour on the machine cannot lengthen it. */
-  cpuMs: readonly number[];
+  /** Wall time of those rounds in which the machine took the processor from none of this process's threads: that is what they cost, pauses of the collector too. */
+  undisturbedMs: readonly number[];
+  /** CPU time of this thread per round. Only a mean: many kernels count it in ticks of 4 ms, which says nothing of one round. */
+  cpuMeanMs: number;
 }
 
 const cpuNowMs = (): number => {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;
 };
+const switchesNow = (): number => process.resourceUsage().involuntaryContextSwitches;
 
+/** On a machine with neighbours most rounds are disturbed: goes on until there are as many others as asked for, within ten times as many. */
 const timed = (work: () => unknown, rounds: number): Cost => {
-  const costs = Array.from({ length: rounds }, () => {
-    const [wallAtMs, cpuAtMs] = [performance.now(), cpuNowMs()];
+  const wallMs: number[] = [];
+  const undisturbedMs: number[] = [];
+  const cpuAtMs = cpuNowMs();
+  while (undisturbedMs.length < rounds && wallMs.length < rounds * 10) {
+    const [switches, atMs] = [switchesNow(), performance.now()];
     work();
-    return { wallMs: performance.now() - wallAtMs, cpuMs: cpuNowMs() - cpuAtMs };
-  });
-  return { wallMs: costs.map((c) => c.wallMs), cpuMs: costs.map((c) => c.cpuMs) };
+    const tookMs = performance.now() - atMs;
+    wallMs.push(tookMs);
+    if (switchesNow() === switches) undisturbedMs.push(tookMs);
+  }
+  return { wallMs, undisturbedMs, cpuMeanMs: (cpuNowMs() - cpuAtMs) / wallMs.length };
 };
 
 const measure = (targets: number) => {
@@ -101,7 +110,8 @@ const measure = (targets: number) => {
     quietP50Ms: quantile(quiet.wallMs, 0.5),
     regionDiesP50Ms: quantile(dying.wallMs, 0.5),
     regionDiesP99Ms: quantile(dying.wallMs, 0.99),
-    cpuP99Ms: quantile(dying.cpuMs, 0.99),
+    undisturbedP99Ms: quantile(dying.undisturbedMs, 0.99),
+    cpuMeanMs: dying.cpuMeanMs,
     parseVotesP50Ms: quantile(parse.wallMs, 0.5),
     timesParse: quantile(dying.wallMs, 0.5) / quantile(parse.wallMs, 0.5),
   };
@@ -111,7 +121,7 @@ export const benchDecide = async () => {
   const rows = SIZES.map(measure);
   const growth = exponent(rows.map((r) => [r.targets, r.regionDiesP50Ms]));
   const goal = rows.find((r) => r.targets === GOAL_TARGETS);
-  const met = goal !== undefined && goal.cpuP99Ms <= GOAL_P99_MS && growth <= GOAL_EXPONENT;
+  const met = goal !== undefined && goal.undisturbedP99Ms <= GOAL_P99_MS && growth <= GOAL_EXPONENT;
   const last = { targets: 'growth exponent', quietP50Ms: exponent(rows.map((r) => [r.targets, r.quietP50Ms])), regionDiesP50Ms: growth };
-  return { goals: { cpuP99MsAt10kTargets: GOAL_P99_MS, growthExponentMax: GOAL_EXPONENT }, met, rows: [...rows, last] };
+  return { goals: { undisturbedP99MsAt10kTargets: GOAL_P99_MS, growthExponentMax: GOAL_EXPONENT }, met, rows: [...rows, last] };
 };
