@@ -1,12 +1,13 @@
 // What this replica depends on and how that stands, in the shape that platforms expect. 503 for `fail` on this path alone: readiness never depends on it.
 import { isoTime } from '../../ports.ts';
+import { type Encoded, encoded, sendEncoded } from '../encoded.ts';
 import { type HealthFacts, type HealthState, healthDetail } from '../health-detail.ts';
 import type { ApiRoute, RouteOptions } from '../route.ts';
 import { HEALTH_DOCS } from './health-docs.ts';
 
 interface Told {
   status: HealthState;
-  text: Buffer;
+  text: Encoded;
 }
 
 /** The same facts are judged and turned into bytes once. */
@@ -16,7 +17,7 @@ const answerOf = (facts: HealthFacts): Told => {
   const known = answers.get(facts);
   if (known !== undefined) return known;
   const detail = healthDetail(facts, isoTime);
-  const told = { status: detail.status, text: Buffer.from(JSON.stringify(detail)) };
+  const told = { status: detail.status, text: encoded(detail) };
   answers.set(facts, told);
   return told;
 };
@@ -27,12 +28,9 @@ export const healthDetailRoutes = ({ view }: Pick<RouteOptions, 'view'>): readon
     url: '/api/health/detail',
     needs: 'viewer',
     schema: HEALTH_DOCS,
-    async handler(_request, reply) {
+    handler(request, reply) {
       const { status, text } = answerOf(view.health());
-      return reply
-        .code(status === 'fail' ? 503 : 200)
-        .type('application/json; charset=utf-8')
-        .send(text);
+      return sendEncoded(request, reply.code(status === 'fail' ? 503 : 200), text);
     },
   },
 ];

@@ -1,13 +1,13 @@
 // What this replica knows now.
+import { type Encoded, encoded, sendEncoded } from '../encoded.ts';
 import { json, ref } from '../openapi.ts';
 import { type ApiRoute, configured, type RouteOptions } from '../route.ts';
 import type { StatusDocument } from '../status.ts';
 
-/** The same document is turned into bytes once: of a large cluster it is hundreds of kilobytes, and encoding them costs more than all the rest of an answer. */
-const texts = new WeakMap<StatusDocument, Buffer>();
+const texts = new WeakMap<StatusDocument, Encoded>();
 
-const textOf = (document: StatusDocument): Buffer => {
-  const text = texts.get(document) ?? Buffer.from(JSON.stringify(document));
+const textOf = (document: StatusDocument): Encoded => {
+  const text = texts.get(document) ?? encoded(document);
   texts.set(document, text);
   return text;
 };
@@ -45,6 +45,6 @@ export const statusRoutes = ({ view }: RouteOptions): readonly ApiRoute[] => [
       tags: ['status'],
       response: { 200: json(ref('Status'), { quiet: STATUS }) },
     },
-    handler: async (_request, reply) => reply.type('application/json; charset=utf-8').send(textOf(configured(view.status()))),
+    handler: (request, reply) => sendEncoded(request, reply, textOf(configured(view.status()))),
   },
 ];

@@ -1,0 +1,39 @@
+// Documents that many ask for at once: each is turned into bytes once, and zipped once for those who take that. Of a large cluster they are hundreds of
+// kilobytes, which cost more to encode and to send than all the rest of an answer, and far more across an ocean. They hold no secret and reflect nothing of
+// the request, so that what they weigh tells nobody anything.
+import { promisify } from 'node:util';
+import { constants, gzip } from 'node:zlib';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+export interface Encoded {
+  plain: Buffer;
+  /** Made when first asked for. */
+  zipped: Promise<Buffer> | null;
+}
+
+/** Shorter ones fit a packet as they are. */
+const ZIPPED_FROM_BYTES = 1_400;
+const zip = promisify(gzip);
+
+export const encoded = (document: unknown): Encoded => ({ plain: Buffer.from(JSON.stringify(document)), zipped: null });
+
+/** RFC 9110 12.5.3, as far as gzip goes: named, or everything is, and not at a weight of 0. */
+export const takesGzip = (accepts: string | undefined): boolean => {
+  const weights = new Map(
+    (accepts ?? '').split(',').map((part): [string, string] => {
+      const [name = '', ...parameters] = part.split(';').map((text) => text.trim().toLowerCase());
+      return [name, parameters.find((text) => text.startsWith('q='))?.slice(2) ?? '1'];
+    }),
+  );
+  const weight = weights.get('gzip') ?? weights.get('*');
+  return weight !== undefined && Number(weight) > 0;
+};
+
+/** As JSON, zipped for those who take it. */
+export const sendEncoded = async (request: FastifyRequest, reply: FastifyReply, document: Encoded): Promise<FastifyReply> => {
+  void reply.type('application/json; charset=utf-8').header('vary', 'accept-encoding');
+  if (document.plain.length < ZIPPED_FROM_BYTES || !takesGzip(request.headers['accept-encoding'])) return reply.send(document.plain);
+  document.zipped ??= zip(document.plain, { level: constants.Z_BEST_SPEED });
+  const bytes = await document.zipped;
+  return reply.header('content-encoding', 'gzip').send(bytes);
+};
