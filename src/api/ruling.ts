@@ -50,7 +50,7 @@ const ownRefusals = (order: Override, cluster: ClusterConfig, told: Forecast, fo
 };
 
 /** Where one service of many has only this pool left, the others are served all the same: an order is refused when it would be obeyed nowhere. */
-const withoutSparedFew = (order: Override, cluster: ClusterConfig, refusals: readonly Refusal[]): readonly Refusal[] => {
+const unlessObeyedElsewhere = (order: Override, cluster: ClusterConfig, refusals: readonly Refusal[]): readonly Refusal[] => {
   const kept = refusals.filter(({ rule }) => rule === NEVER_EMPTY);
   const isKept = (service: string, pool: string): boolean =>
     kept.some((refusal) => refusal.service === service && (refusal.pool === pool || refusal.pool === '*'));
@@ -67,7 +67,7 @@ export const ruleOn = (order: Override, cluster: ClusterConfig, foresee: Foresee
   if (forecast === null) return { forecast, refusals: [], needsApproval: breakGlass && moves(order), notes: [NO_FORECAST] };
   // The core asks no rule that break-glass passes: what it passes shows without it.
   const judged = breakGlass && moves(order) ? (foresee([{ kind: 'override', override: plain }]) ?? forecast) : forecast;
-  const refusals = withoutSparedFew(order, cluster, ownRefusals(order, cluster, judged, foresee));
+  const refusals = unlessObeyedElsewhere(order, cluster, ownRefusals(order, cluster, judged, foresee));
   return {
     forecast,
     refusals,
