@@ -129,12 +129,16 @@ describe('one member behind a bad wire', () => {
 
   test('a watch that falls silent without an end is given up and begun anew', async () => {
     const { proxy, prefix } = await behindProxy();
-    const store = closing(openEtcd({ endpoints: [local(proxy), etcd.endpoints[0]!], prefix, timeoutMs: TIMEOUT_MS, ports }));
+    const log = keptLog();
+    const store = closing(openEtcd({ endpoints: [local(proxy), etcd.endpoints[0]!], prefix, timeoutMs: TIMEOUT_MS, ports, log }));
     const seen: WatchEvent[] = [];
     store.watch('', (event) => seen.push(event));
     await eventually('the first resync', () => seen.length === 1);
     proxy.blackhole();
     await eventually('another resync, through the other endpoint', () => seen.length >= 2, 15_000);
+    // Not only when its connection has been idle for long: the watch itself is what found it out.
+    const aside = log.lines.find(({ event }) => event === 'etcd.member.aside');
+    expect(JSON.stringify(aside)).toContain('no sign of life');
   });
 
   test('two racing writers behind cuts: no increment is lost, none is made up', async () => {

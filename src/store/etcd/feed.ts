@@ -59,7 +59,13 @@ const stream = ({ ports, roster, base, prefix, signal, begin, tell }: FeedOption
       resolve(because);
     };
     const onAbort = (): void => end('closed');
-    const listen = () => timers.after(SILENCE_MS, () => end(`no sign of life for ${SILENCE_MS} ms`));
+    const fallenSilent = (): void => {
+      const because = `no sign of life for ${SILENCE_MS} ms`;
+      end(because);
+      // Or the next stream would begin at the same member, which nobody else has to be using.
+      member.blame(because);
+    };
+    const listen = () => timers.after(SILENCE_MS, fallenSilent);
     const onReply = (reply: WatchReply): void => {
       silence.cancel();
       if (reply.canceled === true) {
