@@ -36,7 +36,7 @@ export interface Exchange {
   /** Who answered last. */
   endpoint(): string;
   /** Begin at the next endpoint. */
-  skip(): void;
+  moveOn(): void;
 }
 
 /** Nobody answered, and somebody may have acted. */
@@ -152,7 +152,7 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
 
   return {
     endpoint: () => endpoints[first] ?? '',
-    skip: () => {
+    moveOn: () => {
       first = (first + 1) % endpoints.length;
     },
 
