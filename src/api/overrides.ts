@@ -99,6 +99,13 @@ const lastsMs = ({ expiresAtMs, startsAtMs, createdAtMs }: Override): number => 
 const notFound = (id: string): Fault =>
   new Fault('ERR_NOT_FOUND', `no override is called "${id.slice(0, 64)}"; GET /v1/overrides lists them`);
 
+/** Throws ERR_NOT_FOUND. */
+export const overrideNamed = (items: readonly Override[], id: string): Override => {
+  const there = items.find((item) => item.id === id);
+  if (there === undefined) throw notFound(id);
+  return there;
+};
+
 /** Throws ERR_STALE, or ERR_PRECONDITION when an order would be touched that its caller need not have seen. */
 const guard = ({ ifMatch, ifNoneMatch, dryRun }: Act, { version }: Overrides, there: Override | undefined): void => {
   if (ifNoneMatch !== null && ifNoneMatch.trim() !== '*')
@@ -305,8 +312,7 @@ export const createOverrideWriter = ({ store, ports, clusterNowMs }: OverrideWri
       return commit(
         besideOf('override.approved', act, ({ kind }) => `${kind} ${id} agreed to by ${by}`),
         (document, doubt) => {
-          const there = document.items.find((item) => item.id === id);
-          if (there === undefined) throw notFound(id);
+          const there = overrideNamed(document.items, id);
           const approved: Override = { ...there, approval: { by, atMs } };
           if (doubt && isDeepStrictEqual(there.approval, approved.approval))
             return { done: { ...standing(there, document, act), created: false } };
