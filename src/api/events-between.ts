@@ -1,7 +1,7 @@
 // What happened between two looks at the cluster, as events; and what a record of the chains is as an event. Pure: the same two looks give the same events.
 import type { FeedItem } from '../audit/feed.ts';
 import type { Sight } from '../coordinate/read.ts';
-import { isFresh } from '../health/chamber.ts';
+import { speakersOf } from '../health/chamber.ts';
 import type { Incident, Override, PoolTally, Verdict } from '../model.ts';
 import { poolKey } from '../model.ts';
 import { isoTime } from '../ports.ts';
@@ -37,7 +37,7 @@ export const eventView = (sight: Sight, tallies: readonly PoolTally[], nowMs: nu
   const { cluster, leader } = sight;
   if (cluster === null) return null;
   const voters = cluster.regions.filter((r) => r.vote);
-  const speaking = new Set(sight.heard.filter((h) => isFresh(h, cluster) && h.vote.self.state === 'ok').map((h) => h.region));
+  const speaking = speakersOf(sight.heard, cluster);
   return {
     nowMs,
     leader: leader === null || leader.released ? null : { region: leader.region, replica: leader.replica, epoch: leader.epoch },
