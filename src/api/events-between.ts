@@ -1,6 +1,7 @@
 // What happened between two looks at the cluster, as events; and what a record of the chains is as an event. Pure: the same two looks give the same events.
 import type { FeedItem } from '../audit/feed.ts';
 import type { Sight } from '../coordinate/read.ts';
+import { isInForce } from '../decide/override.ts';
 import { speakersOf } from '../health/chamber.ts';
 import type { Incident, Override, PoolTally, Verdict } from '../model.ts';
 import { poolKey } from '../model.ts';
@@ -157,9 +158,7 @@ const aboutOverride = ({ id, kind, scope, reason, owner, expiresAtMs }: Override
 const overrides = (before: EventView, after: EventView, at: At): readonly Happening[] => {
   const about = (type: 'override.started' | 'override.expiring' | 'override.expired', order: Override): Happening =>
     at(type, aboutOverride(order), order.scope.service === undefined ? null : [order.scope.service]);
-  const startsAt = ({ startsAtMs, createdAtMs }: Override): number => startsAtMs ?? createdAtMs;
-  const isOn = (order: Override | undefined, nowMs: number): boolean =>
-    order !== undefined && startsAt(order) <= nowMs && nowMs < order.expiresAtMs && order.approval?.by !== null;
+  const isOn = (order: Override | undefined, nowMs: number): boolean => order !== undefined && isInForce(order, nowMs);
   const isEnding = (order: Override | undefined, nowMs: number): boolean =>
     order !== undefined &&
     isOn(order, nowMs) &&
