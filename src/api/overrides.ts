@@ -155,10 +155,7 @@ const besideOps = (records: Records, beside: Beside, answer: Committed): { on: s
   const detail = { override, ...(refusals.length === 0 ? {} : { refusals }) };
   const act: Draft = { kind, by, how, because: beside.because(override), detail, atMs, nonce };
   const { ops } = appendOps(headOf(records.kvs), act, ...(once === undefined ? [] : [useOf(once, act, override)]));
-  const used =
-    once === undefined
-      ? []
-      : usedOps(once, { by, atMs }).ops.map((op) => ('put' in op ? { ...op, value: { ...(op.value as Used), nonce } } : op));
+  const used = once === undefined ? [] : usedOps(once, { by, atMs, nonce }).ops;
   const kept = asked === null ? [] : askedOps(records, asked.hash, { fingerprint: asked.fingerprint, atMs, answer: bounded(answer) });
   return {
     on: [KEYS.journal, ...(once === undefined ? [] : [usedKey(once.id)]), ...(asked === null ? [] : askedKeys(asked.hash))],
@@ -189,7 +186,7 @@ export const createOverrideWriter = ({ store, ports, clusterNowMs }: OverrideWri
         const document = documentOf(records);
         const before = asked === null ? undefined : askedBefore<Committed>(records, asked.hash, clusterNowMs());
         if (before !== undefined && asked !== null) return { done: replayOf(before, asked) };
-        const used = act.principal.once && records.value<Used & { nonce?: string }>(usedKey(act.principal.once.id));
+        const used = act.principal.once && records.value<Used>(usedKey(act.principal.once.id));
         if (used !== undefined && used.nonce !== nonce) throw usedUp();
         const next = change(document, doubt);
         // Used by this very act: it was committed, whatever others have done since.
