@@ -3,7 +3,7 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { ROLES, type Role } from '../api/access.ts';
 import { Refused } from './refusal.ts';
-import { isServiceName, isTokenName, SERVICES_MAX } from './token-file.ts';
+import { isServices, isTokenName } from './token-file.ts';
 
 export interface BreakGlassClaims {
   id: string;
@@ -67,11 +67,7 @@ const claimsOf = (bytes: Buffer): BreakGlassClaims => {
     typeof name === 'string' &&
     isTokenName(name) &&
     ROLES.includes(role as Role) &&
-    (services === undefined ||
-      (Array.isArray(services) &&
-        services.length > 0 &&
-        services.length <= SERVICES_MAX &&
-        services.every((each) => typeof each === 'string' && isServiceName(each)))) &&
+    (services === undefined || isServices(services)) &&
     Number.isSafeInteger(iat) &&
     Number.isSafeInteger(exp) &&
     typeof reason === 'string' &&
