@@ -125,12 +125,10 @@ const ofProviders = ({ services, providers = [] }: StatusDocument): readonly Fin
   ];
 };
 
-const scopeText = (scope: StatusDocument['overrides']['items'][number]['scope']): string =>
+export const scopeText = (scope: StatusDocument['overrides']['items'][number]['scope']): string =>
   scope.service !== undefined
     ? [scope.service, scope.pool ?? scope.region].filter((part) => part !== undefined).join('/')
     : (scope.region ?? 'everything');
-
-export { scopeText };
 
 /** Those that hold automation back, and those that are not obeyed; the others are somebody's wish and no fault. */
 const ofOrders = ({ overrides, clusterTimeMs }: StatusDocument): readonly Finding[] =>

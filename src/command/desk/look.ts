@@ -23,14 +23,12 @@ export interface StatusOptions extends LookOptions {
 const EVERY_MS = 2_000;
 const EVERY_MIN_MS = 500;
 
-const durationOf = (option: string, text: string | undefined, otherwiseMs: number): number => {
+export const durationOf = (option: string, text: string | undefined, otherwiseMs: number): number => {
   if (text === undefined) return otherwiseMs;
   const ms = parseDuration(text);
   if (ms === null) throw new Fault('ERR_USAGE', `${option} ${text}: expected a duration such as 500ms, 30s, 10m or 4h`);
   return ms;
 };
-
-export { durationOf };
 
 const exitOf = (status: StatusDocument): number =>
   findingsOf(status).some(({ level }) => level === 'bad') ? ERRORS.ERR_UNHEALTHY.exit : 0;
