@@ -1,7 +1,7 @@
 // What an operator may order, and what is wrong with an order: shape, then names against the cluster's configuration, all problems at once. Pure.
 // Ignores whether the order is wise: the core obeys or holds, and says why.
 import { z } from 'zod';
-import type { ClusterConfig, Override, OverrideScope } from '../model.ts';
+import { type ClusterConfig, OVERRIDE_KINDS, type Override, type OverrideScope } from '../model.ts';
 import { type BodyProblem, durationText, keptLine, line, type Parsed, pointerOf, shapeProblems, unknownName } from './body.ts';
 
 /** What an order says; the instants are added when it is committed, and who gave it is what the credentials say. */
@@ -32,7 +32,7 @@ export const LABEL_CHARS_MAX = 100;
 export const POOLS_MAX = 100;
 
 // The parts of an order, wherever one is read.
-export const ORDER_KIND = z.enum(['drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop']);
+export const ORDER_KIND = z.enum(OVERRIDE_KINDS);
 export const ORDER_SCOPE = z.strictObject({
   region: line(NAME_CHARS_MAX).optional(),
   service: line(NAME_CHARS_MAX).optional(),

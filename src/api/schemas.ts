@@ -1,11 +1,11 @@
 // The shapes of the OpenAPI document that more than one path speaks of, by name. Plain JSON Schema; a test holds the running server to them.
 import { ERRORS } from '../errors.ts';
-import type { Override, Refusal } from '../model.ts';
+import { OVERRIDE_KINDS, type Override, type Refusal } from '../model.ts';
 import type { CapacityLeft } from '../whatif/capacity.ts';
 import type { Forecast, ForecastHold, ForecastService, ForecastStep } from '../whatif/forecast.ts';
 import type { Convergence } from '../whatif/history.ts';
 import { type JsonSchema, ref } from './openapi.ts';
-import { ORDER_KIND, ORDER_SCHEMA } from './override-input.ts';
+import { ORDER_SCHEMA } from './override-input.ts';
 import { RECORD_SCHEMAS } from './record-schemas.ts';
 import { REPORT_SCHEMA } from './report-input.ts';
 import { AT_MS, COUNT, FLAG, listOf, mapOf, membersOf, NUMBER, oneOfTexts, openShape, orNull, shape, shapeOf, TEXT } from './shapes.ts';
@@ -21,7 +21,7 @@ const ROUTE: JsonSchema = {
 const ORDER = membersOf<Override>(
   {
     id: TEXT,
-    kind: oneOfTexts(...ORDER_KIND.options),
+    kind: oneOfTexts(...OVERRIDE_KINDS),
     scope: ref('Scope'),
     reason: TEXT,
     owner: TEXT,
