@@ -42,7 +42,7 @@ const step = z
   .meta({ id: 'StepEventData' });
 
 /** Data by type. */
-export const EVENT_DATA = {
+const EVENT_DATA = {
   'decision.made': z.strictObject({
     v: z.int(),
     epoch: z.int(),

@@ -29,7 +29,7 @@ export interface EventView {
 }
 
 /** An order is announced so long before it ends. */
-export const EXPIRING_MS = 5 * 60_000;
+const EXPIRING_MS = 5 * 60_000;
 const LISTED_MAX = 50;
 const TEXT_MAX = 2_000;
 

@@ -38,7 +38,7 @@ export interface SupposeContext {
   principal: string;
 }
 
-export const HYPOTHESES_MAX = 20;
+const HYPOTHESES_MAX = 20;
 const HORIZON_MIN_MS = 1_000;
 
 const NAME = line(NAME_CHARS_MAX);

@@ -24,7 +24,7 @@ export const LIFE_MAX_S = 3600;
 /** A laptop's clock may be ahead of a replica's by this much; one that is behind shortens the token's life, never lengthens it. */
 export const SKEW_MS = 5 * 60_000;
 /** A reason and a hundred services fit; headers have a limit of their own. */
-export const BREAK_GLASS_CHARS_MAX = 8 * 1024;
+const BREAK_GLASS_CHARS_MAX = 8 * 1024;
 export const REASON_CHARS_MAX = 500;
 const ID = /^[0-9a-f]{32}$/;
 /** 16 bytes. */

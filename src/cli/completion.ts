@@ -10,7 +10,7 @@ interface Node {
 }
 
 /** Every command that is not hidden, parents first. */
-export const nodesOf = (program: Command): readonly Node[] => {
+const nodesOf = (program: Command): readonly Node[] => {
   const walk = (command: Command, path: readonly string[]): readonly Node[] => {
     const help = command.createHelp();
     const commands = help.visibleCommands(command);

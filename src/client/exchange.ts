@@ -8,8 +8,8 @@ import type { ClientSettings } from './settings.ts';
 import type { Refusal } from './types.ts';
 
 /** Longest wait for one endpoint, and for the last one, which nobody stands in for. */
-export const TRY_MS = 4_000;
-export const LAST_TRY_MS = 15_000;
+const TRY_MS = 4_000;
+const LAST_TRY_MS = 15_000;
 
 export interface Ask {
   method: 'GET' | 'PUT' | 'POST' | 'DELETE';

@@ -80,7 +80,7 @@ export const HORIZON_MAX_MS = 30 * 60_000;
 /** Decisions that a forecast tells of. */
 export const STEPS_MAX = 100;
 /** Times that the core is asked. */
-export const ASKED_MAX = 2_000;
+const ASKED_MAX = 2_000;
 const PAGES_MAX = 100;
 /** The smallest step of virtual time: a coordinator looks twice as often. */
 const TICK_MS = 1_000;
