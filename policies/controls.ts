@@ -1,13 +1,16 @@
 // Controls of the rules `assertion` and `gating`, in the manner of AWS ARC: a control is `service/pool`, and it is on while that pool carries traffic. A rule
-// counts the controls that are on. Pure.
+// counts the controls that are on. What both kinds share is here: they differ in which controls they count. Pure.
 import type { Route } from '../src/model.ts';
-import type { RouteChange, World } from './policy.ts';
+import type { RouteChange, Ruling, World } from './policy.ts';
 
 export interface Counting {
+  name: string;
   type: 'ATLEAST' | 'AND' | 'OR';
   /** Of ATLEAST. */
   threshold: number;
   inverted: boolean;
+  /** So long after a control that it guards changed, none of them may change again. */
+  waitPeriodMs: number;
 }
 
 export const namesOf = (control: string): { service: string; pool: string } => {
@@ -31,7 +34,7 @@ export const controlsOf = (names: readonly string[], change: RouteChange, world:
     return { name, before: other, after: other };
   });
 
-export const needOf = ({ type, threshold }: Counting, controls: number): number =>
+const needOf = ({ type, threshold }: Counting, controls: number): number =>
   type === 'ATLEAST' ? threshold : type === 'AND' ? controls : 1;
 
 /** How many controls would have to be switched for it to hold; 0: it holds. */
@@ -42,7 +45,7 @@ export const lacking = (counting: Counting, controls: readonly boolean[]): numbe
 };
 
 /** When the last of these pools changed to or from carrying, plus the wait; null: long enough ago. */
-export const waitUntilMs = (names: readonly string[], { routing }: World, waitPeriodMs: number, nowMs: number): number | null => {
+const waitUntilMs = (names: readonly string[], { routing }: World, waitPeriodMs: number, nowMs: number): number | null => {
   const last = names
     .map(namesOf)
     .map(({ service, pool }) => {
@@ -52,6 +55,33 @@ export const waitUntilMs = (names: readonly string[], { routing }: World, waitPe
     })
     .reduce((a, b) => Math.max(a, b), 0);
   return waitPeriodMs > 0 && nowMs < last + waitPeriodMs ? last + waitPeriodMs : null;
+};
+
+/** Of a change of one of `guarded`, which are called `what`. */
+export const ruleOnWait = (
+  { name, waitPeriodMs }: Counting,
+  guarded: readonly string[],
+  what: string,
+  world: World,
+  nowMs: number,
+): Ruling => {
+  const untilMs = waitUntilMs(guarded, world, waitPeriodMs, nowMs);
+  if (untilMs === null) return { allow: true };
+  return {
+    allow: false,
+    because: `one of the ${guarded.length} ${what} of ${name} changed less than ${waitPeriodMs / 1000} s ago; again in ${Math.ceil((untilMs - nowMs) / 1000)} s`,
+    againAtMs: untilMs,
+    counterfactual: 'without a change of another of them it would have passed',
+  };
+};
+
+/** The first refusal, or that nobody refuses. */
+export const ruleOnEach = <T>(rules: readonly T[], judge: (rule: T) => Ruling): Ruling => {
+  for (const rule of rules) {
+    const ruling = judge(rule);
+    if (!ruling.allow) return ruling;
+  }
+  return { allow: true };
 };
 
 export const says = (counting: Counting, controls: number): string =>

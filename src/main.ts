@@ -4,10 +4,10 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addBeside } from './cli/beside.ts';
+import { addCredentials } from './cli/credentials.ts';
 import { addOperating } from './cli/operating.ts';
 import { addServing } from './cli/serving.ts';
 import type { Shell } from './cli/shell.ts';
-import { addCredentialCommands } from './command/credentials.ts';
 import { colour, plain, safeLines } from './command/desk/text.ts';
 import { ERRORS, errorText, Fault } from './errors.ts';
 import { realPorts } from './ports.ts';
@@ -76,7 +76,7 @@ const program = new Command('tidegate')
   .exitOverride();
 addOperating(program, shell);
 addServing(program, shell);
-addCredentialCommands(program, shell.desk);
+addCredentials(program, shell);
 addBeside(program, shell);
 
 const fail = (error: unknown): void => {

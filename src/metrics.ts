@@ -4,7 +4,7 @@
 // Labels are bounded: beyond a stated number of label sets a counter counts into `other`. Ignores the clock: instants are arguments.
 import { Counter, exponentialBuckets, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import { activeOverrides } from './decide/override.ts';
-import type { FaultReason, OverrideKind, Overrides, PoolTally, ProbeSpec, Routing, Verdict } from './model.ts';
+import { type FaultReason, OVERRIDE_KINDS, type Overrides, type PoolTally, type ProbeSpec, type Routing, type Verdict } from './model.ts';
 
 const DETECTION_EDGES_S = [1, 2, 4, 6, 8, 10, 12, 15, 18, 21, 25, 30, 45, 60];
 const CONVERGENCE_EDGES_S = [2, 5, 10, 15, 20, 30, 40, 50, 60, 75, 90, 120, 300];
@@ -17,7 +17,6 @@ const WRITE_EDGES_S = exponentialBuckets(0.005, 2, 11);
 const SETTLE_EDGES_S = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180];
 const LABEL_SETS_MAX = 5_000;
 const VERDICTS: readonly Verdict[] = ['up', 'unready', 'down', 'suspect', 'unknown'];
-const OVERRIDE_KINDS = ['drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop'] as const satisfies readonly OverrideKind[];
 /** The goal of an answer, 20 ms, is an edge. */
 const API_EDGES_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 const API_METHODS: readonly string[] = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'];

@@ -1,4 +1,4 @@
-// The vocabulary. Types only (and the few constructors of names), imported by everything, importing nothing.
+// The vocabulary. Types (with the few constructors and lists of names that belong to them), imported by everything, importing nothing.
 // Flow: schedule -> probe -> observation -> opinion -> vote -> quorum verdict -> desired route -> safety ruling -> decision -> publish -> convergence -> page.
 // Units are in names: ...Ms is a duration, ...AtMs an instant of the clock its docstring names, share is thousandths of a service's traffic.
 
@@ -434,7 +434,8 @@ export interface OverrideScope {
  * takes; `freeze` holds the route; `evacuate` drains a region in every service and keeps it from coordinating; `stop` ends every provider write while
  * detection goes on.
  */
-export type OverrideKind = 'drain' | 'force-in' | 'pin' | 'freeze' | 'evacuate' | 'stop';
+export const OVERRIDE_KINDS = ['drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop'] as const;
+export type OverrideKind = (typeof OVERRIDE_KINDS)[number];
 
 export interface Override {
   id: string;

@@ -29,8 +29,6 @@ import { createSeen, lately } from './serve/seen.ts';
 import { createSelfWatch } from './serve/selfcheck.ts';
 import { measuredStore } from './store/measured.ts';
 
-export { warn } from './serve/configuration.ts';
-
 export interface Running {
   apiPort: number;
   boot: string;

@@ -1,14 +1,11 @@
 // Assertion: named rules that must hold over pools that carry traffic, in the manner of AWS ARC: at least so many, all, or any of them, or the contrary.
 // A change that leaves a rule as far from holding as it was, or brings it nearer, passes: nobody is kept from mending it.
-import { type Counting, controlsOf, lacking, says, waitUntilMs } from '../controls.ts';
+import { type Counting, controlsOf, lacking, ruleOnEach, ruleOnWait, says } from '../controls.ts';
 import { type RouteChange, type Ruling, ruleOf, type World } from '../policy.ts';
 
 export interface Assertion extends Counting {
-  name: string;
   /** `service/pool`: on while it carries traffic. */
   controls: readonly string[];
-  /** So long after one of them changed, none may change again. */
-  waitPeriodMs: number;
 }
 
 const judgeOne = (assertion: Assertion, change: RouteChange, world: World, nowMs: number): Ruling => {
@@ -26,15 +23,8 @@ const judgeOne = (assertion: Assertion, change: RouteChange, world: World, nowMs
       counterfactual: `with ${lacks} ${assertion.inverted ? 'fewer' : 'more'} of them carrying it would have passed`,
     };
   }
-  const untilMs =
-    lacks > 0 || lacking(assertion, before) > 0 ? null : waitUntilMs(assertion.controls, world, assertion.waitPeriodMs, nowMs);
-  if (untilMs === null) return { allow: true };
-  return {
-    allow: false,
-    because: `one of the ${controls.length} pools of ${assertion.name} changed less than ${assertion.waitPeriodMs / 1000} s ago; again in ${Math.ceil((untilMs - nowMs) / 1000)} s`,
-    againAtMs: untilMs,
-    counterfactual: 'without a change of another of them it would have passed',
-  };
+  // What mends a rule that does not hold need not wait.
+  return lacks > 0 || lacking(assertion, before) > 0 ? { allow: true } : ruleOnWait(assertion, assertion.controls, 'pools', world, nowMs);
 };
 
 export const assertion = ruleOf<{ rules: readonly Assertion[] }>({
@@ -45,11 +35,5 @@ export const assertion = ruleOf<{ rules: readonly Assertion[] }>({
   mayHoldTheDead: false,
   judges: ['health', 'return', 'order'],
   defaults: { rules: [] },
-  judge(change, world, { rules }, nowMs) {
-    for (const rule of rules) {
-      const ruling = judgeOne(rule, change, world, nowMs);
-      if (!ruling.allow) return ruling;
-    }
-    return { allow: true };
-  },
+  judge: (change, world, { rules }, nowMs) => ruleOnEach(rules, (rule) => judgeOne(rule, change, world, nowMs)),
 });

@@ -22,7 +22,7 @@ const freshReport = ({ reported }: World, service: string, nowMs: number): Repor
 };
 
 /** Load and capacity of a service as the rule counts them: a pool with half of its targets up bears half. */
-export const bearingOf = (service: RouteChange['service'], world: World, nowMs: number): Bearing => {
+const bearingOf = (service: RouteChange['service'], world: World, nowMs: number): Bearing => {
   const report = freshReport(world, service.name, nowMs);
   const healthy = (pool: string): number => {
     const state = world.pools.find((p) => p.service === service.name && p.pool === pool);

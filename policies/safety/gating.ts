@@ -1,13 +1,10 @@
 // Gating: pools that may begin or cease to carry traffic only while others, the gates, carry it (or do not), in the manner of AWS ARC.
-import { type Counting, controlsOf, lacking, says, waitUntilMs } from '../controls.ts';
+import { type Counting, controlsOf, lacking, ruleOnEach, ruleOnWait, says } from '../controls.ts';
 import { type RouteChange, type Ruling, ruleOf, type World } from '../policy.ts';
 
 export interface Gating extends Counting {
-  name: string;
   gates: readonly string[];
   targets: readonly string[];
-  /** So long after one of the targets changed, none may change again. */
-  waitPeriodMs: number;
 }
 
 const judgeOne = (gating: Gating, change: RouteChange, world: World, nowMs: number): Ruling => {
@@ -24,14 +21,7 @@ const judgeOne = (gating: Gating, change: RouteChange, world: World, nowMs: numb
       counterfactual: `with ${lacks} ${gating.inverted ? 'fewer' : 'more'} of its gates carrying it would have passed`,
     };
   }
-  const untilMs = waitUntilMs(gating.targets, world, gating.waitPeriodMs, nowMs);
-  if (untilMs === null) return { allow: true };
-  return {
-    allow: false,
-    because: `one of the ${gating.targets.length} targets of ${gating.name} changed less than ${gating.waitPeriodMs / 1000} s ago; again in ${Math.ceil((untilMs - nowMs) / 1000)} s`,
-    againAtMs: untilMs,
-    counterfactual: 'without a change of another of them it would have passed',
-  };
+  return ruleOnWait(gating, gating.targets, 'targets', world, nowMs);
 };
 
 export const gating = ruleOf<{ rules: readonly Gating[] }>({
@@ -42,11 +32,5 @@ export const gating = ruleOf<{ rules: readonly Gating[] }>({
   mayHoldTheDead: false,
   judges: ['health', 'return', 'order'],
   defaults: { rules: [] },
-  judge(change, world, { rules }, nowMs) {
-    for (const rule of rules) {
-      const ruling = judgeOne(rule, change, world, nowMs);
-      if (!ruling.allow) return ruling;
-    }
-    return { allow: true };
-  },
+  judge: (change, world, { rules }, nowMs) => ruleOnEach(rules, (rule) => judgeOne(rule, change, world, nowMs)),
 });

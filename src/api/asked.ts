@@ -1,6 +1,6 @@
 // Requests that were answered, by hash of their Idempotency-Key, in the store and in the transaction of the order itself: a retry at any region's endpoint
 // finds the first answer. Bounded: a day, and the newest few hundred; an order outlives its record here, and its id is made from the key.
-import { createHash } from 'node:crypto';
+import { sha256 } from '../audit/canonical.ts';
 import { askedKey, KEYS } from '../coordinate/keys.ts';
 import type { Op } from '../store/store.ts';
 import type { Records } from './ledger.ts';
@@ -20,8 +20,6 @@ interface Asked<T> {
   atMs: number;
   answer: T;
 }
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Keys are the principal's own: nobody reads an answer by guessing another's. */
 export const keyHash = (principal: string, key: string): string => sha256(JSON.stringify([principal, key])).slice(0, 40);

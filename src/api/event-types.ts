@@ -7,33 +7,42 @@ const route = z.record(z.string(), z.number());
 const text = z.string();
 const ms = z.number();
 const verdict = z.enum(['up', 'unready', 'down', 'suspect', 'unknown']);
-const entry = z.strictObject({
-  n: z.int(),
-  v: z.int(),
-  by: text,
-  how: text,
-  because: text,
-  detail: z.record(z.string(), z.unknown()),
-});
-const override = z.strictObject({
-  id: text,
-  kind: text,
-  scope: z.strictObject({ region: text.optional(), service: text.optional(), pool: text.optional() }),
-  reason: text,
-  owner: text,
-  expiresAtMs: ms,
-});
-const incident = z.strictObject({
-  incident: text,
-  kind: z.enum(['region-down', 'region-unready', 'all-down', 'held']),
-  region: text,
-  services: z.array(text),
-  because: text,
-});
-const step = z.strictObject({ incident: text, region: text, service: text, stage: z.enum(['t4', 't5', 't6']), atMs: ms, tookMs: ms });
+// Data that several events have is named, and is a component of the OpenAPI document under that name.
+const entry = z
+  .strictObject({
+    n: z.int(),
+    v: z.int(),
+    by: text,
+    how: text,
+    because: text,
+    detail: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'JournalEventData' });
+const override = z
+  .strictObject({
+    id: text,
+    kind: text,
+    scope: z.strictObject({ region: text.optional(), service: text.optional(), pool: text.optional() }),
+    reason: text,
+    owner: text,
+    expiresAtMs: ms,
+  })
+  .meta({ id: 'OverrideEventData' });
+const incident = z
+  .strictObject({
+    incident: text,
+    kind: z.enum(['region-down', 'region-unready', 'all-down', 'held']),
+    region: text,
+    services: z.array(text),
+    because: text,
+  })
+  .meta({ id: 'IncidentEventData' });
+const step = z
+  .strictObject({ incident: text, region: text, service: text, stage: z.enum(['t4', 't5', 't6']), atMs: ms, tookMs: ms })
+  .meta({ id: 'StepEventData' });
 
 /** Data by type. */
-export const EVENT_DATA = {
+const EVENT_DATA = {
   'decision.made': z.strictObject({
     v: z.int(),
     epoch: z.int(),

@@ -1,7 +1,8 @@
 // What happened between two looks at the cluster, as events; and what a record of the chains is as an event. Pure: the same two looks give the same events.
 import type { FeedItem } from '../audit/feed.ts';
 import type { Sight } from '../coordinate/read.ts';
-import { isFresh } from '../health/chamber.ts';
+import { isInForce } from '../decide/override.ts';
+import { speakersOf } from '../health/chamber.ts';
 import type { Incident, Override, PoolTally, Verdict } from '../model.ts';
 import { poolKey } from '../model.ts';
 import { isoTime } from '../ports.ts';
@@ -28,7 +29,7 @@ export interface EventView {
 }
 
 /** An order is announced so long before it ends. */
-export const EXPIRING_MS = 5 * 60_000;
+const EXPIRING_MS = 5 * 60_000;
 const LISTED_MAX = 50;
 const TEXT_MAX = 2_000;
 
@@ -37,7 +38,7 @@ export const eventView = (sight: Sight, tallies: readonly PoolTally[], nowMs: nu
   const { cluster, leader } = sight;
   if (cluster === null) return null;
   const voters = cluster.regions.filter((r) => r.vote);
-  const speaking = new Set(sight.heard.filter((h) => isFresh(h, cluster) && h.vote.self.state === 'ok').map((h) => h.region));
+  const speaking = speakersOf(sight.heard, cluster);
   return {
     nowMs,
     leader: leader === null || leader.released ? null : { region: leader.region, replica: leader.replica, epoch: leader.epoch },
@@ -157,9 +158,7 @@ const aboutOverride = ({ id, kind, scope, reason, owner, expiresAtMs }: Override
 const overrides = (before: EventView, after: EventView, at: At): readonly Happening[] => {
   const about = (type: 'override.started' | 'override.expiring' | 'override.expired', order: Override): Happening =>
     at(type, aboutOverride(order), order.scope.service === undefined ? null : [order.scope.service]);
-  const startsAt = ({ startsAtMs, createdAtMs }: Override): number => startsAtMs ?? createdAtMs;
-  const isOn = (order: Override | undefined, nowMs: number): boolean =>
-    order !== undefined && startsAt(order) <= nowMs && nowMs < order.expiresAtMs && order.approval?.by !== null;
+  const isOn = (order: Override | undefined, nowMs: number): boolean => order !== undefined && isInForce(order, nowMs);
   const isEnding = (order: Override | undefined, nowMs: number): boolean =>
     order !== undefined &&
     isOn(order, nowMs) &&

@@ -24,7 +24,7 @@ export interface EventLimits {
   lifeMs: number;
 }
 
-export const EVENT_LIMITS: EventLimits = {
+const EVENT_LIMITS: EventLimits = {
   clients: 1_000,
   ring: 1_000,
   ringBytes: 4 * 1024 * 1024,

@@ -5,6 +5,7 @@ import { type Ports, sleep } from '../ports.ts';
 import { type Forecast, type ForecastOptions, forecasting } from '../whatif/forecast.ts';
 import type { Hypothesis } from '../whatif/hypothesis.ts';
 import { surveying, type WhatIfMatrix } from '../whatif/matrix.ts';
+import { configured } from './route.ts';
 
 export interface Forecaster {
   /** Throws Fault ERR_TOO_MANY (others are being worked out), ERR_LIMIT (the cluster is too large), ERR_STORE_UNREACHABLE (nothing has been seen yet). */
@@ -41,8 +42,7 @@ export const createForecaster = ({ ports, snapshot, clusterNowMs, knows = () => 
   let running = 0;
 
   const seen = (): Snapshot => {
-    const found = snapshot();
-    if (found === null) throw new Fault('ERR_STORE_UNREACHABLE', 'no cluster configuration is known here yet; it is read from the store');
+    const found = configured(snapshot());
     const targets = targetsIn(found);
     if (targets > TARGETS_MAX)
       throw new Fault('ERR_LIMIT', `a forecast takes a cluster of at most ${TARGETS_MAX} targets, this one has ${targets}`);

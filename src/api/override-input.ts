@@ -1,8 +1,8 @@
 // What an operator may order, and what is wrong with an order: shape, then names against the cluster's configuration, all problems at once. Pure.
 // Ignores whether the order is wise: the core obeys or holds, and says why.
 import { z } from 'zod';
-import type { ClusterConfig, Override, OverrideScope } from '../model.ts';
-import { type BodyProblem, durationText, keptLine, line, type Parsed, shapeProblems, unknownName } from './body.ts';
+import { type ClusterConfig, OVERRIDE_KINDS, type Override, type OverrideScope } from '../model.ts';
+import { type BodyProblem, durationText, keptLine, line, type Parsed, pointerOf, shapeProblems, unknownName } from './body.ts';
 
 /** What an order says; the instants are added when it is committed, and who gave it is what the credentials say. */
 export type OverrideInput = Pick<
@@ -25,35 +25,37 @@ export const TTL_MIN_MS = 1_000;
 export const TTL_MAX_MS = 7 * 86_400_000;
 export const STARTS_WITHIN_MS = 30 * 86_400_000;
 /** Fewer than this tell the next morning's reader nothing. */
-export const REASON_CHARS_MIN = 10;
+const REASON_CHARS_MIN = 10;
 export const REASON_CHARS_MAX = 500;
-const NAME_CHARS_MAX = 253;
-const LABEL_CHARS_MAX = 100;
-const POOLS_MAX = 100;
+export const NAME_CHARS_MAX = 253;
+export const LABEL_CHARS_MAX = 100;
+export const POOLS_MAX = 100;
 
-const KIND = z.enum(['drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop']);
-const SCOPE = z.strictObject({
+// The parts of an order, wherever one is read.
+export const ORDER_KIND = z.enum(OVERRIDE_KINDS);
+export const ORDER_SCOPE = z.strictObject({
   region: line(NAME_CHARS_MAX).optional(),
   service: line(NAME_CHARS_MAX).optional(),
   pool: line(NAME_CHARS_MAX).optional(),
 });
-const WEIGHTS = z.record(
+export const ORDER_WEIGHTS = z.record(
   z.string().max(NAME_CHARS_MAX),
   z.int('must be whole thousandths').min(0, 'must be from 0 to 1000').max(1000, 'must be from 0 to 1000'),
 );
+export const INSTANT = z.iso.datetime({ offset: true, error: 'expected an instant as in RFC 3339: 2026-11-22T03:12:00Z' });
+const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+const ID_WANTED = 'must be 1 to 64 of A-Z a-z 0-9 _ - and start with a letter or digit';
+export const ORDER_ID = z.string().regex(ID, ID_WANTED);
 const BODY = z.strictObject({
-  kind: KIND,
-  scope: SCOPE.describe('What it covers; empty: everything. A pool is named together with its service.'),
-  weights: WEIGHTS.optional().describe('Of a pin, and needed there: thousandths per pool of the service, together 1000.'),
+  kind: ORDER_KIND,
+  scope: ORDER_SCOPE.describe('What it covers; empty: everything. A pool is named together with its service.'),
+  weights: ORDER_WEIGHTS.optional().describe('Of a pin, and needed there: thousandths per pool of the service, together 1000.'),
   reason: keptLine(REASON_CHARS_MAX, REASON_CHARS_MIN).describe('What the next morning’s reader should know.'),
   owner: keptLine(LABEL_CHARS_MAX).optional().describe('Whom to ask about it. Default: the name of the credentials.'),
   ticket: keptLine(LABEL_CHARS_MAX).optional(),
   ttl: durationText.optional().describe('How long it stands from its start: 1s to 168h. Default 4h.'),
   ttlMs: z.int().meta({ minimum: TTL_MIN_MS, maximum: TTL_MAX_MS }).optional().describe('The same in milliseconds; give one of them.'),
-  startsAt: z.iso
-    .datetime({ offset: true, error: 'expected an instant as in RFC 3339: 2026-11-22T03:12:00Z' })
-    .optional()
-    .describe('Not in force before; at most 30 days ahead. Default: at once.'),
+  startsAt: INSTANT.optional().describe('Not in force before; at most 30 days ahead. Default: at once.'),
   breakGlass: z.boolean().optional().describe('Passes the safety rules that would refuse it; never-empty is not one of them. Pages.'),
   drill: z.boolean().optional().describe('An exercise: it wakes nobody.'),
 });
@@ -63,7 +65,7 @@ export const ORDER_SCHEMA = { ...z.toJSONSchema(BODY, { io: 'input', unrepresent
 
 const PROPERTIES_AT: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(BODY.shape),
-  '/scope': Object.keys(SCOPE.shape),
+  '/scope': Object.keys(ORDER_SCOPE.shape),
 };
 
 /** What each kind has to be given. */
@@ -86,19 +88,34 @@ const NEEDS: Readonly<Record<Override['kind'], (scope: OverrideScope) => string 
   stop: () => null,
 };
 
+const namesOf = (named: readonly { name: string }[]): readonly string[] => named.map(({ name }) => name);
+
+export const regionProblems = (path: readonly string[], region: string, { regions }: ClusterConfig): BodyProblem[] =>
+  unknownName(path, 'region', region, namesOf(regions));
+export const serviceProblems = (path: readonly string[], service: string, { services }: ClusterConfig): BodyProblem[] =>
+  unknownName(path, 'service', service, namesOf(services));
+/** None of a service that there is not: that is said of the service. */
+export const poolProblems = (path: readonly string[], service: string, pool: string, { services }: ClusterConfig): BodyProblem[] => {
+  const there = services.find(({ name }) => name === service);
+  return there === undefined ? [] : unknownName(path, `pool of ${service}`, pool, namesOf(there.pools));
+};
+
+/** Names of a scope, which stands at `at` in the body. */
+export const scopeNameProblems = (
+  at: readonly string[],
+  { region, service, pool }: OverrideScope,
+  cluster: ClusterConfig,
+): BodyProblem[] => [
+  ...(region === undefined ? [] : regionProblems([...at, 'region'], region, cluster)),
+  ...(service === undefined ? [] : serviceProblems([...at, 'service'], service, cluster)),
+  ...(pool !== undefined && service === undefined
+    ? [{ pointer: pointerOf([...at, 'pool']), detail: 'a pool is named together with its service; add scope.service' }]
+    : []),
+  ...(pool === undefined || service === undefined ? [] : poolProblems([...at, 'pool'], service, pool, cluster)),
+];
+
 const scopeProblems = (kind: Override['kind'], scope: OverrideScope, cluster: ClusterConfig): BodyProblem[] => {
-  const problems: BodyProblem[] = [];
-  const services = cluster.services.map((service) => service.name);
-  const regions = cluster.regions.map((region) => region.name);
-  if (scope.region !== undefined) problems.push(...unknownName(['scope', 'region'], 'region', scope.region, regions));
-  if (scope.service !== undefined) problems.push(...unknownName(['scope', 'service'], 'service', scope.service, services));
-  const service = cluster.services.find((each) => each.name === scope.service);
-  if (scope.pool !== undefined && scope.service === undefined)
-    problems.push({ pointer: '/scope/pool', detail: 'a pool is named together with its service; add scope.service' });
-  if (scope.pool !== undefined && service !== undefined) {
-    const pools = service.pools.map((pool) => pool.name);
-    problems.push(...unknownName(['scope', 'pool'], `pool of ${service.name}`, scope.pool, pools));
-  }
+  const problems = scopeNameProblems(['scope'], scope, cluster);
   if (scope.pool !== undefined && scope.region !== undefined)
     problems.push({ pointer: '/scope', detail: 'a pool already names its region; give region, or service and pool' });
   const lacks = NEEDS[kind](scope);
@@ -136,21 +153,20 @@ const startProblems = (startsAt: string | undefined, nowMs: number): BodyProblem
   return inMs <= STARTS_WITHIN_MS ? [] : [{ pointer: '/startsAt', detail: 'must be within 30 days' }];
 };
 
-const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
-export const idProblems = (id: string): BodyProblem[] =>
-  ID.test(id) ? [] : [{ pointer: '', detail: 'the id in the path must be 1 to 64 of A-Z a-z 0-9 _ - and start with a letter or digit' }];
+const idProblems = (id: string): BodyProblem[] => (ID.test(id) ? [] : [{ pointer: '', detail: `the id in the path ${ID_WANTED}` }]);
 
 /** Names are checked as far as the body can be read, so that a mistake elsewhere does not hide them. */
 const namesIn = (body: unknown, cluster: ClusterConfig): BodyProblem[] => {
-  const readable = z.object({ kind: KIND, scope: SCOPE }).safeParse(body);
+  const readable = z.object({ kind: ORDER_KIND, scope: ORDER_SCOPE }).safeParse(body);
   if (!readable.success) return [];
   const { kind, scope } = readable.data;
   const pools = cluster.services.find(({ name }) => name === scope.service)?.pools.map(({ name }) => name) ?? null;
-  const weighed = z.object({ weights: WEIGHTS.optional() }).safeParse(body);
+  const weighed = z.object({ weights: ORDER_WEIGHTS.optional() }).safeParse(body);
   return [...scopeProblems(kind, scopeOf(scope), cluster), ...(weighed.success ? weightProblems(kind, weighed.data.weights, pools) : [])];
 };
 
-const scopeOf = ({ region, service, pool }: z.output<typeof SCOPE>): OverrideScope => ({
+/** What is left out is not there. */
+export const scopeOf = ({ region, service, pool }: z.output<typeof ORDER_SCOPE>): OverrideScope => ({
   ...(region === undefined ? {} : { region }),
   ...(service === undefined ? {} : { service }),
   ...(pool === undefined ? {} : { pool }),
@@ -185,7 +201,7 @@ export const parseOverride = (id: string, body: unknown, { cluster, nowMs, princ
 
 /** The id of an order that came without one: readable, and made from its key, so that one key is one order. Any body will do. */
 export const orderId = (body: unknown, hash: string): string => {
-  const readable = z.object({ kind: KIND, scope: SCOPE }).safeParse(body);
+  const readable = z.object({ kind: ORDER_KIND, scope: ORDER_SCOPE }).safeParse(body);
   if (!readable.success) return `order-${hash.slice(0, 12)}`;
   const { kind, scope } = readable.data;
   const about = (scope.pool ?? scope.region ?? scope.service ?? 'all').replaceAll(/[^A-Za-z0-9]+/g, '-').slice(0, 36);

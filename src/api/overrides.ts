@@ -99,6 +99,13 @@ const lastsMs = ({ expiresAtMs, startsAtMs, createdAtMs }: Override): number => 
 const notFound = (id: string): Fault =>
   new Fault('ERR_NOT_FOUND', `no override is called "${id.slice(0, 64)}"; GET /v1/overrides lists them`);
 
+/** Throws ERR_NOT_FOUND. */
+export const overrideNamed = (items: readonly Override[], id: string): Override => {
+  const there = items.find((item) => item.id === id);
+  if (there === undefined) throw notFound(id);
+  return there;
+};
+
 /** Throws ERR_STALE, or ERR_PRECONDITION when an order would be touched that its caller need not have seen. */
 const guard = ({ ifMatch, ifNoneMatch, dryRun }: Act, { version }: Overrides, there: Override | undefined): void => {
   if (ifNoneMatch !== null && ifNoneMatch.trim() !== '*')
@@ -148,10 +155,7 @@ const besideOps = (records: Records, beside: Beside, answer: Committed): { on: s
   const detail = { override, ...(refusals.length === 0 ? {} : { refusals }) };
   const act: Draft = { kind, by, how, because: beside.because(override), detail, atMs, nonce };
   const { ops } = appendOps(headOf(records.kvs), act, ...(once === undefined ? [] : [useOf(once, act, override)]));
-  const used =
-    once === undefined
-      ? []
-      : usedOps(once, { by, atMs }).ops.map((op) => ('put' in op ? { ...op, value: { ...(op.value as Used), nonce } } : op));
+  const used = once === undefined ? [] : usedOps(once, { by, atMs, nonce }).ops;
   const kept = asked === null ? [] : askedOps(records, asked.hash, { fingerprint: asked.fingerprint, atMs, answer: bounded(answer) });
   return {
     on: [KEYS.journal, ...(once === undefined ? [] : [usedKey(once.id)]), ...(asked === null ? [] : askedKeys(asked.hash))],
@@ -182,7 +186,7 @@ export const createOverrideWriter = ({ store, ports, clusterNowMs }: OverrideWri
         const document = documentOf(records);
         const before = asked === null ? undefined : askedBefore<Committed>(records, asked.hash, clusterNowMs());
         if (before !== undefined && asked !== null) return { done: replayOf(before, asked) };
-        const used = act.principal.once && records.value<Used & { nonce?: string }>(usedKey(act.principal.once.id));
+        const used = act.principal.once && records.value<Used>(usedKey(act.principal.once.id));
         if (used !== undefined && used.nonce !== nonce) throw usedUp();
         const next = change(document, doubt);
         // Used by this very act: it was committed, whatever others have done since.
@@ -305,8 +309,7 @@ export const createOverrideWriter = ({ store, ports, clusterNowMs }: OverrideWri
       return commit(
         besideOf('override.approved', act, ({ kind }) => `${kind} ${id} agreed to by ${by}`),
         (document, doubt) => {
-          const there = document.items.find((item) => item.id === id);
-          if (there === undefined) throw notFound(id);
+          const there = overrideNamed(document.items, id);
           const approved: Override = { ...there, approval: { by, atMs } };
           if (doubt && isDeepStrictEqual(there.approval, approved.approval))
             return { done: { ...standing(there, document, act), created: false } };

@@ -37,8 +37,8 @@ const BALLOT = oneOfTexts('up', 'down', 'unknown', 'abstain', 'silent');
 
 // ---- decisions ----
 
-const CHANGES = listOf(openShape({ service: TEXT, before: ref('Route'), after: ref('Route'), because: TEXT }));
-const HOLDS = listOf(openShape({ service: TEXT, pool: TEXT, hold: TEXT, because: TEXT }, { refusal: ref('Refusal') }));
+const CHANGES = listOf(ref('DecidedChange'));
+const HOLDS = listOf(ref('DecidedHold'));
 const V = { type: 'integer', minimum: 1, description: 'The number of the decision, and the fence of what it changed.' } as const;
 
 const DECISION = membersOf<Audit>(
@@ -127,21 +127,7 @@ const INCIDENT = membersOf<Incident>(
     t1AtMs: { ...orNull(AT_MS), description: 'First suspicion.' },
     t2AtMs: { ...orNull(AT_MS), description: 'Quorum.' },
     t3AtMs: { ...AT_MS, description: 'Decision.' },
-    published: mapOf(
-      recordOf<Published>(
-        {},
-        {
-          t3AtMs: AT_MS,
-          t4AtMs: AT_MS,
-          t4By: TEXT,
-          t5AtMs: AT_MS,
-          t6AtMs: AT_MS,
-          landedAtMs: mapOf(AT_MS),
-          because: TEXT,
-          unmeasured: TEXT,
-        },
-      ),
-    ),
+    published: mapOf(ref('Published')),
     witnesses: listOf(TEXT),
     closedAtMs: { ...orNull(AT_MS), description: 'null: it goes on.' },
     nonce: TEXT,
@@ -312,9 +298,13 @@ const HEALTH = shapeOf<HealthDetail>(
   {},
 );
 
-const { $schema: _, ...EVENT } = z.toJSONSchema(eventSchema, { io: 'input' }) as JsonSchema;
+/** zod puts what has a name beside the schema; in the document it stands with the other components. */
+const inDocument = <T>(schema: T): T => JSON.parse(JSON.stringify(schema).replaceAll('#/$defs/', '#/components/schemas/')) as T;
+const { $schema: _, $defs: EVENT_PARTS = {}, ...EVENT } = inDocument(z.toJSONSchema(eventSchema, { io: 'input' }));
 
 export const RECORD_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
+  DecidedChange: openShape({ service: TEXT, before: ref('Route'), after: ref('Route'), because: TEXT }),
+  DecidedHold: openShape({ service: TEXT, pool: TEXT, hold: TEXT, because: TEXT }, { refusal: ref('Refusal') }),
   DecisionItem: shape({ v: V, atMs: AT_MS, by: TEXT, because: TEXT, changes: CHANGES }),
   DecisionList: shape({
     items: { ...listOf(ref('DecisionItem')), description: 'Newest first.' },
@@ -324,8 +314,21 @@ export const RECORD_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   Neighbour: shapeOf<Neighbour>({ v: V, href: TEXT }, {}),
   Detection: DETECTION,
   Convergence: CONVERGENCE,
+  Published: recordOf<Published>(
+    {},
+    {
+      t3AtMs: AT_MS,
+      t4AtMs: AT_MS,
+      t4By: TEXT,
+      t5AtMs: AT_MS,
+      t6AtMs: AT_MS,
+      landedAtMs: mapOf(AT_MS),
+      because: TEXT,
+      unmeasured: TEXT,
+    },
+  ),
   Incident: openShape(INCIDENT.needed),
-  IncidentItem: openShape({ ...INCIDENT.needed, ...TIMED }),
+  IncidentItem: { allOf: [ref('Incident'), openShape(TIMED)] },
   IncidentList: shape({ items: { ...listOf(ref('IncidentItem')), description: 'Newest first.' }, total: COUNT }),
   IncidentOne: shape({ incident: ref('Incident'), ...TIMED, decision: { ...TEXT, description: 'Where the decision is that opened it.' } }),
   DecisionRecord: openShape(DECISION.needed, DECISION.optional),
@@ -342,6 +345,7 @@ export const RECORD_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     more: { ...FLAG, description: 'There may be more behind `next`.' },
   }),
   AuditLine: { anyOf: LINES, description: 'One line of an export.' },
+  ...(EVENT_PARTS as Readonly<Record<string, JsonSchema>>),
   ApiEvent: { ...EVENT, description: 'The `data` of a server-sent event.' },
   HealthCheck: HEALTH_CHECK,
   HealthDetail: HEALTH,

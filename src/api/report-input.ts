@@ -5,8 +5,8 @@ import { type BodyProblem, durationText, type Parsed, shapeProblems, unknownName
 
 export type ReportInput = Pick<Reported, 'load' | 'capacity'> & { service: string; ttlMs: number };
 
-export const REPORT_TTL_MIN_MS = 10_000;
-export const REPORT_TTL_MAX_MS = 3_600_000;
+const REPORT_TTL_MIN_MS = 10_000;
+const REPORT_TTL_MAX_MS = 3_600_000;
 /** In whatever unit; beyond it a number is a mistake. */
 const AMOUNT_MAX = 1e15;
 const POOLS_MAX = 100;

@@ -22,7 +22,7 @@ export interface Ruling {
 const NEVER_EMPTY = 'never-empty';
 const ABSOLUTE = new Set([NEVER_EMPTY, 'last-pool']);
 
-export const NO_FORECAST = 'what follows could not be foretold: no state is known here yet; the core obeys or holds, and says why';
+const NO_FORECAST = 'what follows could not be foretold: no state is known here yet; the core obeys or holds, and says why';
 
 /** As it will be once it has begun and been agreed to: that is what has to be judged. */
 const begun = (order: Override, nowMs: number): Override => {

@@ -1,6 +1,6 @@
 // The shapes of the OpenAPI document that more than one path speaks of, by name. Plain JSON Schema; a test holds the running server to them.
 import { ERRORS } from '../errors.ts';
-import type { Override, Refusal } from '../model.ts';
+import { OVERRIDE_KINDS, type Override, type Refusal } from '../model.ts';
 import type { CapacityLeft } from '../whatif/capacity.ts';
 import type { Forecast, ForecastHold, ForecastService, ForecastStep } from '../whatif/forecast.ts';
 import type { Convergence } from '../whatif/history.ts';
@@ -21,7 +21,7 @@ const ROUTE: JsonSchema = {
 const ORDER = membersOf<Override>(
   {
     id: TEXT,
-    kind: oneOfTexts('drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop'),
+    kind: oneOfTexts(...OVERRIDE_KINDS),
     scope: ref('Scope'),
     reason: TEXT,
     owner: TEXT,

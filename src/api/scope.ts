@@ -13,7 +13,7 @@ export const poolsUnder = ({ scope }: Scoped, cluster: ClusterConfig): readonly 
   );
 
 /** Names of the services that it touches. */
-export const servicesUnder = (order: Scoped, cluster: ClusterConfig): readonly string[] => [
+const servicesUnder = (order: Scoped, cluster: ClusterConfig): readonly string[] => [
   ...new Set(poolsUnder(order, cluster).map(({ service }) => service.name)),
 ];
 

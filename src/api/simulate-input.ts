@@ -3,7 +3,26 @@ import { z } from 'zod';
 import type { ClusterConfig, Override, OverrideNews } from '../model.ts';
 import { HORIZON_MAX_MS } from '../whatif/forecast.ts';
 import type { Hypothesis } from '../whatif/hypothesis.ts';
-import { type BodyProblem, durationText, line, type Parsed, shapeProblems, unknownName } from './body.ts';
+import { type BodyProblem, durationText, line, type Parsed, pointerOf, shapeProblems } from './body.ts';
+import {
+  INSTANT,
+  LABEL_CHARS_MAX,
+  NAME_CHARS_MAX,
+  ORDER_ID,
+  ORDER_KIND,
+  ORDER_SCOPE,
+  ORDER_WEIGHTS,
+  POOLS_MAX,
+  poolProblems,
+  REASON_CHARS_MAX,
+  regionProblems,
+  scopeNameProblems,
+  scopeOf,
+  serviceProblems,
+  TTL_DEFAULT_MS,
+  TTL_MAX_MS,
+  TTL_MIN_MS,
+} from './override-input.ts';
 
 export interface Supposed {
   hypotheses: readonly Hypothesis[];
@@ -19,31 +38,22 @@ export interface SupposeContext {
   principal: string;
 }
 
-export const HYPOTHESES_MAX = 20;
+const HYPOTHESES_MAX = 20;
 const HORIZON_MIN_MS = 1_000;
-const NAME_CHARS_MAX = 253;
-const TTL_DEFAULT_MS = 4 * 3_600_000;
-const TTL_MAX_MS = 7 * 86_400_000;
-const POOLS_MAX = 100;
 
 const NAME = line(NAME_CHARS_MAX);
-const INSTANT = z.iso.datetime({ offset: true, error: 'expected an instant as in RFC 3339: 2026-11-22T03:12:00Z' });
-const SCOPE = z.strictObject({ region: NAME.optional(), service: NAME.optional(), pool: NAME.optional() });
 /** As POST /v1/overrides takes it, or as GET /v1/overrides gives it. Only what the core looks at is asked for. */
 const ORDER = z.strictObject({
-  id: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ - and start with a letter or digit')
-    .optional(),
-  kind: z.enum(['drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop']),
-  scope: SCOPE,
-  weights: z.record(z.string().max(NAME_CHARS_MAX), z.int().min(0).max(1000)).optional(),
-  reason: line(500).optional(),
-  owner: line(100).optional(),
+  id: ORDER_ID.optional(),
+  kind: ORDER_KIND,
+  scope: ORDER_SCOPE,
+  weights: ORDER_WEIGHTS.optional(),
+  reason: line(REASON_CHARS_MAX).optional(),
+  owner: line(LABEL_CHARS_MAX).optional(),
   by: line(200).optional(),
-  ticket: line(100).optional(),
+  ticket: line(LABEL_CHARS_MAX).optional(),
   ttl: durationText.optional(),
-  ttlMs: z.int().min(1000).max(TTL_MAX_MS).optional(),
+  ttlMs: z.int().min(TTL_MIN_MS).max(TTL_MAX_MS).optional(),
   startsAt: INSTANT.optional(),
   createdAtMs: z.number().optional(),
   startsAtMs: z.number().optional(),
@@ -90,41 +100,20 @@ const propertiesIn = (body: unknown): Readonly<Record<string, readonly string[]>
     if (typeof kind === 'string' && Object.hasOwn(KINDS, kind))
       at[`/hypotheses/${i}`] = Object.keys(KINDS[kind as keyof typeof KINDS].shape);
     at[`/hypotheses/${i}/override`] = Object.keys(ORDER.shape);
-    at[`/hypotheses/${i}/override/scope`] = Object.keys(SCOPE.shape);
+    at[`/hypotheses/${i}/override/scope`] = Object.keys(ORDER_SCOPE.shape);
   }
   return at;
 };
 
-const regionsOf = ({ regions }: ClusterConfig): readonly string[] => regions.map(({ name }) => name);
-const servicesOf = ({ services }: ClusterConfig): readonly string[] => services.map(({ name }) => name);
-
-const poolProblems = (path: readonly string[], service: string, pool: string, cluster: ClusterConfig): BodyProblem[] => {
-  const there = cluster.services.find(({ name }) => name === service);
-  return there === undefined
-    ? []
-    : unknownName(
-        path,
-        `pool of ${service}`,
-        pool,
-        there.pools.map(({ name }) => name),
-      );
-};
-
 const orderProblems = (at: readonly string[], order: Order, cluster: ClusterConfig): BodyProblem[] => {
-  const { region, service, pool } = order.scope;
-  const problems: BodyProblem[] = [];
-  const pointer = (...path: string[]): string => `/${[...at, ...path].join('/')}`;
-  if (region !== undefined) problems.push(...unknownName([...at, 'scope', 'region'], 'region', region, regionsOf(cluster)));
-  if (service !== undefined) problems.push(...unknownName([...at, 'scope', 'service'], 'service', service, servicesOf(cluster)));
-  if (pool !== undefined && service === undefined)
-    problems.push({ pointer: pointer('scope', 'pool'), detail: 'a pool is named together with its service; add scope.service' });
-  if (pool !== undefined && service !== undefined) problems.push(...poolProblems([...at, 'scope', 'pool'], service, pool, cluster));
+  const problems = scopeNameProblems([...at, 'scope'], scopeOf(order.scope), cluster);
+  const pointer = (name: string): string => pointerOf([...at, name]);
   const weights = Object.values(order.weights ?? {});
   if (order.kind === 'pin' && (weights.length > POOLS_MAX || weights.reduce((sum, each) => sum + each, 0) !== 1000))
     problems.push({ pointer: pointer('weights'), detail: 'a pin needs thousandths per pool, together 1000' });
   const ends = [order.ttl, order.ttlMs, order.expiresAtMs].filter((each) => each !== undefined);
   if (ends.length > 1) problems.push({ pointer: pointer('ttlMs'), detail: 'give one of ttl, ttlMs and expiresAtMs' });
-  if (order.ttl !== undefined && (order.ttl < 1000 || order.ttl > TTL_MAX_MS))
+  if (order.ttl !== undefined && (order.ttl < TTL_MIN_MS || order.ttl > TTL_MAX_MS))
     problems.push({ pointer: pointer('ttl'), detail: 'must be from 1s to 168h' });
   return problems;
 };
@@ -134,13 +123,10 @@ const nameProblems = (hypothesis: Body['hypotheses'][number], i: number, cluster
   switch (hypothesis.kind) {
     case 'region-down':
     case 'vantage-cut':
-      return unknownName([...at, 'region'], 'region', hypothesis.region, regionsOf(cluster));
+      return regionProblems([...at, 'region'], hypothesis.region, cluster);
     case 'pool-down': {
       const { service, pool } = hypothesis;
-      return [
-        ...unknownName([...at, 'service'], 'service', service, servicesOf(cluster)),
-        ...poolProblems([...at, 'pool'], service, pool, cluster),
-      ];
+      return [...serviceProblems([...at, 'service'], service, cluster), ...poolProblems([...at, 'pool'], service, pool, cluster)];
     }
     case 'override':
       return orderProblems([...at, 'override'], hypothesis.override, cluster);
@@ -153,15 +139,10 @@ const orderOf = (order: Order, { nowMs, principal }: SupposeContext): Override =
   const createdAtMs = order.createdAtMs ?? nowMs;
   const startsAtMs = order.startsAtMs ?? (order.startsAt === undefined ? undefined : Date.parse(order.startsAt));
   const { id = 'what-if', kind, weights, reason = 'supposed', owner = principal, by, ticket, breakGlass, approval, drill, told } = order;
-  const { region, service, pool } = order.scope;
   return {
     id,
     kind,
-    scope: {
-      ...(region === undefined ? {} : { region }),
-      ...(service === undefined ? {} : { service }),
-      ...(pool === undefined ? {} : { pool }),
-    },
+    scope: scopeOf(order.scope),
     ...(weights === undefined ? {} : { weights }),
     reason,
     owner,

@@ -9,7 +9,7 @@ export interface Undo {
 }
 
 /** Text between single quotes of a POSIX shell: nothing in it is special but the quote itself. */
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+export const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 const bare = (text: string): string => (/^[\w.:@/-]+$/.test(text) ? text : quoted(text));
 const AUTHORIZATION = '-H "Authorization: Bearer $(cat TOKEN_FILE)"';
 
@@ -20,10 +20,13 @@ const END: Readonly<Partial<Record<Override['kind'], string>>> = {
   stop: 'resume',
 };
 
+/** The command that ends an order. */
+export const endCommand = ({ kind, id }: Pick<Override, 'kind' | 'id'>): string => `tidegate ${END[kind] ?? 'override end'} ${id}`;
+
 /** `baseUrl`: where this API is reached. */
-export const endLines = ({ id, kind }: Override, baseUrl: string): Undo => ({
-  cli: `tidegate ${END[kind] ?? 'override end'} ${id}`,
-  curl: `curl -X DELETE ${AUTHORIZATION} -H 'If-Match: *' ${baseUrl}/v1/overrides/${id}`,
+export const endLines = (order: Override, baseUrl: string): Undo => ({
+  cli: endCommand(order),
+  curl: `curl -X DELETE ${AUTHORIZATION} -H 'If-Match: *' ${baseUrl}/v1/overrides/${order.id}`,
 });
 
 /** As the command line names what an order is about. */

@@ -6,7 +6,7 @@ import { type Sight, snapshotOf } from '../coordinate/read.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
-import { type Heard, isFresh } from '../health/chamber.ts';
+import { type Heard, isFresh, speakersOf } from '../health/chamber.ts';
 import { configHash } from '../health/config-hash.ts';
 import { type Fleet, fleetOf } from '../health/fleet.ts';
 import { tally } from '../health/quorum.ts';
@@ -73,7 +73,7 @@ const whyMute = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard
 const selfOf = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard[]): SelfStatus => {
   const { region, replica, boot, role } = viewing;
   const mute = whyMute(viewing, cluster, heard);
-  const speaking = new Set(heard.filter((h) => isFresh(h, cluster) && h.vote.self.state === 'ok').map((h) => h.region));
+  const speaking = speakersOf(heard, cluster);
   const voters = cluster.regions.filter((r) => r.vote);
   const speakers = voters.filter(({ name }) => speaking.has(name)).length;
   const canDecide = speakers * 2 > voters.length;

@@ -11,12 +11,7 @@ export const ATTEMPTS_MAX = 8;
 const STORE_MS = 2_000;
 
 /** True iff an entry with this nonce is among the last ones before `head`. Throws what the store throws. */
-export const isAppended = async (
-  store: Pick<Store, 'get'>,
-  head: Pick<Head, 'n'>,
-  nonce: string,
-  signal?: AbortSignal,
-): Promise<boolean> => {
+const isAppended = async (store: Pick<Store, 'get'>, head: Pick<Head, 'n'>, nonce: string, signal?: AbortSignal): Promise<boolean> => {
   const keys = Array.from({ length: Math.min(head.n, LOOK_BACK) }, (_, i) => journalKey(head.n - i));
   const { kvs } = await store.get({ keys }, signal);
   return kvs.some(({ value }) => (value as JournalEntry).nonce === nonce);

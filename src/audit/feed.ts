@@ -1,9 +1,10 @@
 // Both chains as one sequence, in the order in which they were committed, which is the same on every replica. A cursor `v<decision>.j<entry>` says how far
 // somebody has read: it holds on any replica of the cluster, since it names records and not what one process has sent.
-import { auditKey, journalKey } from '../coordinate/keys.ts';
 import type { Audit } from '../model.ts';
 import type { KeyValue, Store } from '../store/store.ts';
+import { KEY_OF } from './chain.ts';
 import type { JournalEntry } from './journal.ts';
+import type { Chain } from './lines.ts';
 import { readBlocks } from './read.ts';
 
 export interface Cursor {
@@ -42,16 +43,18 @@ const byCommit = (a: { mod: number; chain: string }, b: { mod: number; chain: st
 
 const readSome = async (
   store: Pick<Store, 'get'>,
-  chain: 'decisions' | 'journal',
+  chain: Chain,
   from: number,
   to: number,
   limit: number,
   signal?: AbortSignal,
 ): Promise<readonly KeyValue[]> => {
   if (from > to) return [];
-  const keyOf = chain === 'decisions' ? auditKey : journalKey;
   if (to - from < KEYS_MAX)
-    return (await store.get({ keys: Array.from({ length: to - from + 1 }, (_, i) => keyOf(from + i)) }, signal)).kvs.slice(0, limit);
+    return (await store.get({ keys: Array.from({ length: to - from + 1 }, (_, i) => KEY_OF[chain](from + i)) }, signal)).kvs.slice(
+      0,
+      limit,
+    );
   const found: KeyValue[] = [];
   for await (const kvs of readBlocks(store, chain, from, to, signal)) {
     found.push(...kvs);

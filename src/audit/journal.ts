@@ -69,7 +69,7 @@ export const JOURNAL_KEYS = [KEYS.journal, KEYS.routing] as const;
 /** Of one entry's detail, as JSON; what is larger is told by its size and hash. */
 export const DETAIL_BYTES_MAX = 16 * 1024;
 /** Of its sentence. */
-export const BECAUSE_CHARS_MAX = 1_000;
+const BECAUSE_CHARS_MAX = 1_000;
 
 /** The head among the records of a read that asked for JOURNAL_KEYS. A damaged head counts as none: an order must not wait for a repair, and verifying tells. */
 export const headOf = (kvs: readonly KeyValue[]): Head => {

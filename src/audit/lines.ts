@@ -34,5 +34,6 @@ export type AuditLine =
   /** The last line: how many came before it, and the SHA-256 of all of them with their line ends. */
   | { kind: 'end'; lines: number; sha256: string };
 
+/** What the next decision's record, and the routing record, name. */
 export const decisionHash = (record: Audit): string => sha256(JSON.stringify(record));
 export const configRecordHash = (record: ConfigAudit): string => sha256(canonicalJson(record));

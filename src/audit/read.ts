@@ -1,8 +1,9 @@
 // The audit as it lies in a store, as lines in the order in which they are verified. Reads a block of numbers at a time: all of it together may be more
 // than one read may return. What lies under the audit's keys and does not belong there is a line too.
-import { anchorKey, auditKey, configAuditKey, journalKey, KEYS } from '../coordinate/keys.ts';
+import { anchorKey, configAuditKey, KEYS } from '../coordinate/keys.ts';
 import type { Audit, ClusterConfig, ConfigAudit, Routing } from '../model.ts';
 import { type KeyValue, type Store, StoreDefiniteError } from '../store/store.ts';
+import { KEY_OF } from './chain.ts';
 import { entryHash, isHead, type JournalEntry, type JournalHead } from './journal.ts';
 import { type Anchor, type AuditLine, CHAINS, type Chain, configRecordHash, decisionHash, FORMAT } from './lines.ts';
 
@@ -42,7 +43,6 @@ const DIGITS = 10;
 const NUMBER_END = 10 ** DIGITS;
 const BLOCK = 100;
 const STEM: Readonly<Record<Chain, string>> = { decisions: 'audit/', journal: 'journal/' };
-const KEY_OF: Readonly<Record<Chain, (n: number) => string>> = { decisions: auditKey, journal: journalKey };
 
 /** The prefix that all numbers of a block share: `start` is a multiple of `size`, which is a power of ten. */
 const blockPrefix = (chain: Chain, start: number, size: number): string =>
@@ -116,7 +116,8 @@ async function* configLines(store: Pick<Store, 'get'>, oldest: number, newest: n
   }
 }
 
-const hashOf = (chain: Chain, value: unknown): string =>
+/** Of a record that is taken at its word. */
+export const hashOf = (chain: Chain, value: unknown): string =>
   chain === 'decisions' ? decisionHash(value as Audit) : entryHash(value as JournalEntry);
 
 const lineOf = (chain: Chain, { key, value }: KeyValue): AuditLine => {

@@ -11,9 +11,9 @@ import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import type { KeyValue, Op, Store } from '../store/store.ts';
-import { entryHash, type JournalEntry } from './journal.ts';
-import { type Anchor, type Chain, decisionHash } from './lines.ts';
-import { isAnchor, readBlocks } from './read.ts';
+import { KEY_OF } from './chain.ts';
+import type { Anchor, Chain } from './lines.ts';
+import { hashOf, isAnchor, readBlocks } from './read.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -84,15 +84,12 @@ export const nextAnchor = (
   };
 };
 
-const KEY_OF: Readonly<Record<Chain, (n: number) => string>> = { decisions: auditKey, journal: journalKey };
-
 /** null: it is no record of this chain, or lies under another's key. */
 const keptOf = (chain: Chain, { key, value }: KeyValue): Kept | null => {
   if (typeof value !== 'object' || value === null) return null;
   const { [chain === 'decisions' ? 'v' : 'n']: n, atMs, prevHash } = value as Record<string, unknown>;
   if (typeof n !== 'number' || typeof atMs !== 'number' || typeof prevHash !== 'string' || key !== KEY_OF[chain](n)) return null;
-  const hash = chain === 'decisions' ? decisionHash(value as never) : entryHash(value as JournalEntry);
-  return { n, atMs, prevHash, hash };
+  return { n, atMs, prevHash, hash: hashOf(chain, value) };
 };
 
 const removalOf: Readonly<Record<Chain, (n: number) => readonly Op[]>> = {

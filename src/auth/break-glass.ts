@@ -3,7 +3,7 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { ROLES, type Role } from '../api/access.ts';
 import { Refused } from './refusal.ts';
-import { isServiceName, isTokenName, SERVICES_MAX } from './token-file.ts';
+import { isServices, isTokenName } from './token-file.ts';
 
 export interface BreakGlassClaims {
   id: string;
@@ -24,7 +24,7 @@ export const LIFE_MAX_S = 3600;
 /** A laptop's clock may be ahead of a replica's by this much; one that is behind shortens the token's life, never lengthens it. */
 export const SKEW_MS = 5 * 60_000;
 /** A reason and a hundred services fit; headers have a limit of their own. */
-export const BREAK_GLASS_CHARS_MAX = 8 * 1024;
+const BREAK_GLASS_CHARS_MAX = 8 * 1024;
 export const REASON_CHARS_MAX = 500;
 const ID = /^[0-9a-f]{32}$/;
 /** 16 bytes. */
@@ -67,11 +67,7 @@ const claimsOf = (bytes: Buffer): BreakGlassClaims => {
     typeof name === 'string' &&
     isTokenName(name) &&
     ROLES.includes(role as Role) &&
-    (services === undefined ||
-      (Array.isArray(services) &&
-        services.length > 0 &&
-        services.length <= SERVICES_MAX &&
-        services.every((each) => typeof each === 'string' && isServiceName(each)))) &&
+    (services === undefined || isServices(services)) &&
     Number.isSafeInteger(iat) &&
     Number.isSafeInteger(exp) &&
     typeof reason === 'string' &&

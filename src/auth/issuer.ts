@@ -1,6 +1,7 @@
 // The issuer's public keys: fetched in the background, kept in memory and in a file, so that people get in while the issuer is down, also after a restart.
 // A request waits for a fetch only while there are no keys, or for a key that is not among them; at most FETCH_MS, and one fetch per COOLDOWN_MS serves all.
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { isLocalEndpoint } from '../config/fields.ts';
 import { fileDisk } from '../disk.ts';
 import { errorText } from '../errors.ts';
 import type { Fetch } from '../http.ts';
@@ -58,8 +59,8 @@ const readJson = async (ask: Fetch, url: string, signal: AbortSignal): Promise<u
 
 const isSafeUrl = (text: string): boolean => {
   if (!URL.canParse(text)) return false;
-  const { protocol, hostname } = new URL(text);
-  return protocol === 'https:' || (protocol === 'http:' && /^(localhost|\[::1\]|127(\.\d{1,3}){3})$/.test(hostname));
+  const { protocol } = new URL(text);
+  return protocol === 'https:' || (protocol === 'http:' && isLocalEndpoint(text));
 };
 
 /** Where the issuer publishes its keys, by its own word. */

@@ -4,10 +4,11 @@ import { decodeProtectedHeader, errors, type JSONWebKeySet, type JWTPayload, typ
 import { ROLES, type Role } from '../api/access.ts';
 import { dateOf } from '../ports.ts';
 import { Refused } from './refusal.ts';
+import { SERVICES_MAX } from './token-file.ts';
 
 /** Signatures with a public key only: with a shared secret whoever can verify could sign. */
 export const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const;
-export const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['RS256', 'ES256', 'EdDSA'];
+const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['RS256', 'ES256', 'EdDSA'];
 export type Algorithm = (typeof ALGORITHMS)[number];
 
 export interface OidcConfig {
@@ -31,9 +32,8 @@ export interface OidcConfig {
   cacheFile?: string;
 }
 
-export const JWT_CHARS_MAX = 8 * 1024;
+const JWT_CHARS_MAX = 8 * 1024;
 const NAME_CHARS_MAX = 128;
-const SERVICES_MAX = 100;
 const TYPES = new Set(['jwt', 'at+jwt', 'application/at+jwt', 'application/jwt']);
 
 export const looksLikeJwt = (text: string): boolean => /^eyJ[\w-]*\.[\w-]*\.[\w-]*$/.test(text);

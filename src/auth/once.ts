@@ -14,13 +14,15 @@ export interface Used {
   atMs: number;
   /** The token is worth nothing after this, and so is the record. */
   expiresAtMs: number;
+  /** Of the act: a try whose reply was lost finds itself by it. */
+  nonce?: string;
 }
 
 /** To be added to the transaction of the act. When its condition fails the token was used before: ERR_FORBIDDEN, and do not try again. */
 export const usedOps = (
   { id, expiresAtMs }: Once,
-  { by, atMs }: Pick<Used, 'by' | 'atMs'>,
+  { by, atMs, nonce }: Omit<Used, 'expiresAtMs'>,
 ): { conditions: readonly { key: string; mod: number }[]; ops: readonly Op[] } => {
-  const value: Used = { by, atMs, expiresAtMs };
+  const value: Used = { by, atMs, expiresAtMs, ...(nonce === undefined ? {} : { nonce }) };
   return { conditions: [{ key: usedKey(id), mod: 0 }], ops: [{ put: usedKey(id), value }] };
 };

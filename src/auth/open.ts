@@ -1,5 +1,5 @@
 // Opens everything that a configuration names for telling callers apart, and closes it again.
-import type { Caller, Principal } from '../api/access.ts';
+import type { Access } from '../api/access.ts';
 import { type ApiConfig, anonymousOf } from '../config/api.ts';
 import type { Resolver } from '../dns/resolver.ts';
 import { createHttp } from '../http.ts';
@@ -11,8 +11,7 @@ import { readGuarded } from './file.ts';
 import { openIssuer } from './issuer.ts';
 import { openTokens } from './tokens.ts';
 
-export interface OpenAccess {
-  identify(caller: Caller): Promise<Principal>;
+export interface OpenAccess extends Access {
   /** Reads the token file now. Sentences about what is wrong with it; empty: it is in use, or there is none. */
   reload(): readonly string[];
   close(): Promise<void>;

@@ -49,9 +49,6 @@ export const readCertificate = ({ certFile, keyFile, clientCaFile }: TlsFiles): 
   return { cert, key, ...(clientCaFile === undefined ? {} : { ca: certificatesIn(clientCaFile).pem }) };
 };
 
-/** When the certificate ends, in ms since 1970. */
-export const certificateEndsAtMs = ({ cert }: ServingCertificate): number => new X509Certificate(cert).validToDate.getTime();
-
 /** Calls `use` with each new pair that fits. Out: look now, and stop looking. */
 export const watchCertificate = (
   files: TlsFiles,

@@ -69,7 +69,8 @@ const asObject = (line: string): Record<string, unknown> | null => {
   }
 };
 
-const isServices = (value: unknown): value is readonly string[] =>
+/** A list of them, as credentials hold one. */
+export const isServices = (value: unknown): value is readonly string[] =>
   Array.isArray(value) &&
   value.length > 0 &&
   value.length <= SERVICES_MAX &&

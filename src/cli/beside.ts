@@ -14,7 +14,7 @@ import type { PromoteOptions } from '../command/promote.ts';
 import type { ReplayOptions } from '../command/replay.ts';
 import type { ReportOptions } from '../command/report.ts';
 import type { RouteSetOptions, RouteShowOptions } from '../command/route.ts';
-import type { Shell } from './shell.ts';
+import { exitWith, type Shell } from './shell.ts';
 
 const CONFIG = ['-c, --config <file>', "a replica's file: its store, its providers and their credentials"] as const;
 const SERVICES = ['-s, --service <names...>', 'only these services'] as const;
@@ -25,56 +25,6 @@ const CLUSTER = ['-f, --file <file>', "a file with the cluster section, when the
 const SINCE = ['--since <duration>', 'how far back, e.g. 14d', '14d'] as const;
 
 export const addBeside = (program: Command, shell: Shell): void => {
-  const apply = async (options: ApplyOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/apply.ts')).apply(options, shell.desk());
-  };
-  const keygen = async (options: KeygenOptions): Promise<void> => {
-    process.exitCode = (await import('../command/keygen.ts')).keygen(options, shell.say);
-  };
-  const adopt = async (options: AdoptOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/adopt.ts')).adopt(options, shell.desk());
-  };
-  const ack = async (options: AckOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/ack.ts')).ack(options, shell.desk());
-  };
-  const routeShow = async (options: RouteShowOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/route.ts')).routeShow(options, shell.desk());
-  };
-  const routeSet = async (options: RouteSetOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/route.ts')).routeSet(options, shell.desk());
-  };
-  const replay = async (options: ReplayOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/replay.ts')).replay(options, shell.say);
-  };
-  const reportServices = async (options: ReportOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/report.ts')).report(options, shell.desk());
-  };
-  const promote = async (options: PromoteOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/promote.ts')).promote(options, shell.desk());
-  };
-  const plan = async (options: PlanOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/plan.ts')).plan(options, shell.desk());
-  };
-  const own = async (options: OwnOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/own.ts')).own(options, shell.desk());
-  };
-  const doctor = async (options: DoctorOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/doctor.ts')).doctor(options, { ...shell.desk(), version: shell.version });
-  };
-  const auditVerify = async (options: AuditVerifyOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/audit.ts')).auditVerify(options, shell.desk());
-  };
-  const auditExport = async (options: AuditExportOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/audit.ts')).auditExport(options, shell.desk());
-  };
-  const auditList = async (options: AuditListOptions): Promise<void> => {
-    process.exitCode = await (await import('../command/audit.ts')).auditList(options, shell.desk());
-  };
-  const importWith =
-    (importer: Importer) =>
-    async (options: ImportOptions & Given): Promise<void> => {
-      process.exitCode = await (await import('../command/import.ts')).importFrom(importer, options, options, shell.desk());
-    };
   program
     .command('apply')
     .description('make the cluster section of a file the configuration of the cluster: says what changes, refuses what is unsafe')
@@ -85,7 +35,7 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option('--owner <name>', 'recorded as its author')
     .option('--allow-advise-only', 'let a cluster that can decide become one that only advises')
     .option('--json', 'one object on stdout')
-    .action(apply);
+    .action(async (options: ApplyOptions) => exitWith((await import('../command/apply.ts')).apply(options, shell.desk())));
   program
     .command('doctor')
     .description('check a live installation: clocks, store, grants, credentials, votes, versions, paging, what is stale; says what to fix')
@@ -93,12 +43,14 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option('--security', 'only what somebody could use: keys and certificates that end, open files and doors, unsigned votes, the audit')
     .option('--send-test', 'send one page, marked as a test, to every webhook')
     .option(...JSON_OUT)
-    .action(doctor);
+    .action(async (options: DoctorOptions) =>
+      exitWith((await import('../command/doctor.ts')).doctor(options, { ...shell.desk(), version: shell.version })),
+    );
   program
     .command('keygen')
     .description("make the key that signs a region's votes; prints the public half")
     .requiredOption('-o, --out <file>', 'where the private half goes; never over an older file')
-    .action(keygen);
+    .action(async (options: KeygenOptions) => exitWith((await import('../command/keygen.ts')).keygen(options, shell.say)));
 
   program
     .command('adopt')
@@ -109,7 +61,7 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option(...SERVICES)
     .option('--dry-run', 'say what would be adopted and write nothing')
     .option(...JSON_OUT)
-    .action(adopt);
+    .action(async (options: AdoptOptions) => exitWith((await import('../command/adopt.ts')).adopt(options, shell.desk())));
   program
     .command('ack')
     .description('after a route was set by hand: record it, and let automation go on from it')
@@ -121,7 +73,7 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option('--journal <file>', 'what `route set` wrote on the machine it ran on, to be kept in the audit')
     .option('--dry-run', 'say what would be recorded and write nothing')
     .option(...JSON_OUT)
-    .action(ack);
+    .action(async (options: AckOptions) => exitWith((await import('../command/ack.ts')).ack(options, shell.desk())));
   const audit = program
     .command('audit')
     .description('the records of every decision and every order: are they whole, take them elsewhere, look');
@@ -131,14 +83,14 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option('-c, --config <file>', "a replica's file: which store")
     .option('--file <file>', 'an export instead; with -c, the store has to hold what the export holds')
     .option(...JSON_OUT)
-    .action(auditVerify);
+    .action(async (options: AuditVerifyOptions) => exitWith((await import('../command/audit.ts')).auditVerify(options, shell.desk())));
   audit
     .command('export')
     .description('NDJSON, one record a line with its hash, sealed at the end; audit verify --file proves it without the store')
     .requiredOption(...CONFIG)
     .option('--since <duration>', 'how far back, e.g. 30d; all there is unless said')
     .option('-o, --out <file>', 'where it goes; on stdout unless said')
-    .action(auditExport);
+    .action(async (options: AuditExportOptions) => exitWith((await import('../command/audit.ts')).auditExport(options, shell.desk())));
   audit
     .command('list')
     .description('who did what, and what was decided')
@@ -147,7 +99,7 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option('--kind <kinds...>', 'only these, e.g. decision override.put config.applied auth.refused')
     .option('--by <text>', 'only who has this in the name')
     .option(...JSON_OUT)
-    .action(auditList);
+    .action(async (options: AuditListOptions) => exitWith((await import('../command/audit.ts')).auditList(options, shell.desk())));
   const route = program.command('route').description('what the providers serve, with no store and no running Tidegate');
   route
     .command('show')
@@ -156,7 +108,7 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option(...CLUSTER)
     .option(...SERVICES)
     .option(...JSON_OUT)
-    .action(routeShow);
+    .action(async (options: RouteShowOptions) => exitWith((await import('../command/route.ts')).routeShow(options, shell.desk())));
   route
     .command('set')
     .description('break-glass: write a route straight to the providers; automation leaves it alone until `ack`')
@@ -170,7 +122,7 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option('--break-glass', 'yes, past the store and everything it guards')
     .option('-y, --yes', 'do not ask')
     .option(...JSON_OUT)
-    .action(routeSet);
+    .action(async (options: RouteSetOptions) => exitWith((await import('../command/route.ts')).routeSet(options, shell.desk())));
   program
     .command('plan')
     .description('what publishing would do now: what is served beside what was decided, a sentence per service; writes nothing')
@@ -179,7 +131,7 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option('--route-from-config', 'the configured shares instead of the decided ones, without the store: before there is a decision')
     .option('-f, --file <file>', "with it: a file with the cluster section, when the replica's own has none")
     .option(...JSON_OUT)
-    .action(plan);
+    .action(async (options: PlanOptions) => exitWith((await import('../command/plan.ts')).plan(options, shell.desk())));
   program
     .command('own')
     .description("which of a vendor's objects and fields are written, and no others")
@@ -188,7 +140,7 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option(...SERVICES)
     .option('--terraform', 'the lifecycle blocks that make Terraform ignore them')
     .option(...JSON_OUT)
-    .action(own);
+    .action(async (options: OwnOptions) => exitWith((await import('../command/own.ts')).own(options, shell.desk())));
   const imports = program
     .command('import')
     .description('a configuration in observe of what a vendor serves today; reads it and changes nothing there');
@@ -205,7 +157,9 @@ export const addBeside = (program: Command, shell: Shell): void => {
       .option('--probe <scheme>', 'how targets are guessed: https, http or http:8080', 'https')
       .option(...SERVICES)
       .option(...JSON_OUT)
-      .action(importWith(importer));
+      .action(async (options: ImportOptions & Given) =>
+        exitWith((await import('../command/import.ts')).importFrom(importer, options, options, shell.desk())),
+      );
   }
   program
     .command('replay')
@@ -213,7 +167,7 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .requiredOption('--record <paths...>', 'recordings, or folders of them')
     .option('--config <file>', 'a file with a cluster section; without one, only what was recorded is replayed')
     .option(...JSON_OUT)
-    .action(replay);
+    .action(async (options: ReplayOptions) => exitWith((await import('../command/replay.ts')).replay(options, shell.say)));
   program
     .command('report')
     .description(
@@ -223,7 +177,7 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option('-s, --service <name>', 'only this one')
     .option(...SINCE)
     .option(...JSON_OUT)
-    .action(reportServices);
+    .action(async (options: ReportOptions) => exitWith((await import('../command/report.ts')).report(options, shell.desk())));
   program
     .command('promote')
     .description('let a service advise or act, if its report is clean')
@@ -237,5 +191,5 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option('-y, --yes', 'do not ask')
     .option('--dry-run', 'say what would change and write nothing')
     .option(...JSON_OUT)
-    .action(promote);
+    .action(async (options: PromoteOptions) => exitWith((await import('../command/promote.ts')).promote(options, shell.desk())));
 };

@@ -10,7 +10,7 @@ interface Node {
 }
 
 /** Every command that is not hidden, parents first. */
-export const nodesOf = (program: Command): readonly Node[] => {
+const nodesOf = (program: Command): readonly Node[] => {
   const walk = (command: Command, path: readonly string[]): readonly Node[] => {
     const help = command.createHelp();
     const commands = help.visibleCommands(command);
@@ -42,18 +42,21 @@ const takers = (node: Node): string =>
     .flatMap(({ flags }) => flags)
     .join(' ');
 
+/** One word further in the tree, in the shells that have `case`. */
+const pathCase = (nodes: readonly Node[]): string => `    case "$path $word" in
+${nodes
+  .filter(({ path }) => path !== '')
+  .map(({ path }) => `      ${quoted(path.includes(' ') ? path : ` ${path}`)}) path=${quoted(path)} ;;`)
+  .join('\n')}
+    esac`;
+
 const bash = (nodes: readonly Node[]): string => `# bash completion of tidegate
 _tidegate() {
   local cur path='' word i
   cur="\${COMP_WORDS[COMP_CWORD]}"
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
-    case "$path $word" in
-${nodes
-  .filter(({ path }) => path !== '')
-  .map(({ path }) => `      ${quoted(path.includes(' ') ? path : ` ${path}`)}) path=${quoted(path)} ;;`)
-  .join('\n')}
-    esac
+${pathCase(nodes)}
   done
   local words='' takes=''
   case "$path" in
@@ -75,12 +78,7 @@ _tidegate() {
   local path='' word i
   for ((i = 2; i < CURRENT; i++)); do
     word="\${words[i]}"
-    case "$path $word" in
-${nodes
-  .filter(({ path }) => path !== '')
-  .map(({ path }) => `      ${quoted(path.includes(' ') ? path : ` ${path}`)}) path=${quoted(path)} ;;`)
-  .join('\n')}
-    esac
+${pathCase(nodes)}
   done
   local -a offered
   case "$path" in

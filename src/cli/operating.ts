@@ -4,7 +4,7 @@ import type { EventsOptions, SimulateOptions, StatusOptions, WhyOptions } from '
 import type { ConfirmOptions, OrderOptions } from '../command/desk/orders.ts';
 import type { LookOptions } from '../command/desk/session.ts';
 import type { OverrideKind } from '../model.ts';
-import type { Shell } from './shell.ts';
+import { exitWith, type Shell } from './shell.ts';
 
 const gather = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
@@ -52,9 +52,6 @@ const ENDS: readonly { name: string; kinds: readonly OverrideKind[]; says: strin
 ];
 
 export const addOperating = (program: Command, shell: Shell): void => {
-  const done = async (code: Promise<number>): Promise<void> => {
-    process.exitCode = await code;
-  };
   const look = () => import('../command/desk/look.ts');
   const give = () => import('../command/desk/orders.ts');
   const { console } = shell;
@@ -67,17 +64,17 @@ export const addOperating = (program: Command, shell: Shell): void => {
     .option('-w, --watch', 'again and again')
     .option('--every <duration>', 'with --watch: how often', '2s')
     .option('--check', 'exit code 3 when something is wrong')
-    .action(async (options: StatusOptions) => done((await look()).status(options, console())));
+    .action(async (options: StatusOptions) => exitWith((await look()).status(options, console())));
   connects(program.command('explain').description('why it stands as it does: votes, counts, holds, what would change it'))
     .argument('<name>', 'a service, a region, or a pool as SERVICE/POOL')
-    .action(async (name: string, options: LookOptions) => done((await look()).explain(name, options, console())));
+    .action(async (name: string, options: LookOptions) => exitWith((await look()).explain(name, options, console())));
   connects(program.command('why').description('what a decision rested on, the last one unless said'))
     .argument('[v]', 'its number')
     .option('--list', 'the last decisions instead')
     .option('--limit <n>', 'with --list: how many', '20')
-    .action(async (v: string | undefined, options: WhyOptions) => done((await look()).why(v, options, console())));
+    .action(async (v: string | undefined, options: WhyOptions) => exitWith((await look()).why(v, options, console())));
   connects(program.command('matrix').description('what would happen if a region died, for every region')).action(
-    async (options: LookOptions) => done((await look()).matrix(options, console())),
+    async (options: LookOptions) => exitWith((await look()).matrix(options, console())),
   );
   connects(program.command('simulate').description('what would happen; asks the real rules on a copy of the state'))
     .option('--region-down <region>', 'suppose that it is dead; each of these may be said again', gather)
@@ -86,11 +83,11 @@ export const addOperating = (program: Command, shell: Shell): void => {
     .option('--override <kind:name>', 'suppose the order, e.g. drain:eu-west', gather)
     .option('--override-gone <id>', 'suppose that the order has ended', gather)
     .option('--horizon <duration>', 'how far to look')
-    .action(async (options: SimulateOptions) => done((await look()).simulate(options, console())));
+    .action(async (options: SimulateOptions) => exitWith((await look()).simulate(options, console())));
   connects(program.command('events').description('what happens, as it happens; goes on at the next endpoint when one ends'))
     .option('--since-id <id>', 'all that came after it first')
     .option('--types <list>', 'only these, e.g. failover,override.created')
-    .action(async (options: EventsOptions) => done((await look()).events(options, console())));
+    .action(async (options: EventsOptions) => exitWith((await look()).events(options, console())));
 
   for (const { kind, name, says, wide } of ORDERS) {
     const command = orders(program.command(kind).description(says)).addArgument(
@@ -104,32 +101,34 @@ export const addOperating = (program: Command, shell: Shell): void => {
       ),
     );
     if (wide === true) command.option('--all', 'everything');
-    command.action(async (named: string | undefined, options: OrderOptions) => done((await give()).order(kind, named, options, console())));
+    command.action(async (named: string | undefined, options: OrderOptions) =>
+      exitWith((await give()).order(kind, named, options, console())),
+    );
   }
   orders(program.command('pin').description('put shares in place of the configured ones; health still takes from them'))
     .argument('<service>', 'the service')
     .argument('<shares...>', 'POOL=PERCENT for each pool, together 100')
     .action(async (service: string, shares: readonly string[], options: OrderOptions) =>
-      done((await give()).pin(service, shares, options, console())),
+      exitWith((await give()).pin(service, shares, options, console())),
     );
   for (const { name, kinds, says } of ENDS)
     confirms(connects(program.command(name).description(says)))
       .argument('<order>', 'its id, or what it is about')
-      .action(async (named: string, options: ConfirmOptions) => done((await give()).end(kinds, named, options, console())));
+      .action(async (named: string, options: ConfirmOptions) => exitWith((await give()).end(kinds, named, options, console())));
 
   const override = program.command('override').description('orders: those there are, one of them, the second yes, an end');
   connects(override.command('list').description('orders in force and to come')).action(async (options: LookOptions) =>
-    done((await look()).overrideList(options, console())),
+    exitWith((await look()).overrideList(options, console())),
   );
   connects(override.command('show').description('one order'))
     .argument('<id>')
-    .action(async (id: string, options: LookOptions) => done((await look()).overrideShow(id, options, console())));
+    .action(async (id: string, options: LookOptions) => exitWith((await look()).overrideShow(id, options, console())));
   confirms(connects(override.command('approve').description("agree to somebody else's order that needs two")))
     .argument('<id>')
-    .action(async (id: string, options: ConfirmOptions) => done((await give()).approve(id, options, console())));
+    .action(async (id: string, options: ConfirmOptions) => exitWith((await give()).approve(id, options, console())));
   confirms(connects(override.command('end').description('end an order of any kind')))
     .argument('<order>', 'its id, or what it is about')
-    .action(async (named: string, options: ConfirmOptions) => done((await give()).end([], named, options, console())));
+    .action(async (named: string, options: ConfirmOptions) => exitWith((await give()).end([], named, options, console())));
 
   program
     .command('completion')

@@ -31,8 +31,8 @@ const serve = async (options: { config: string }, { ports: portsOf, version }: S
   const ports = portsOf();
   const log = createLog({ level: config.log.level, clock: ports.clock });
   // Slow to load, and `check` does not need it.
-  const service = await import('../serve.ts');
-  service.warn(log, warnings);
+  const [service, { tellWarnings }] = await Promise.all([import('../serve.ts'), import('../serve/configuration.ts')]);
+  tellWarnings(log, warnings);
   let stopping = false;
   const end = async (why: Record<string, unknown>, exit: number): Promise<void> => {
     if (stopping) return;

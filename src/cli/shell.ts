@@ -1,4 +1,4 @@
-// What the command line hands to a command: the ports, the two streams, a human to ask. Built by src/main.ts only.
+// What the command line hands to a command: the ports, the two streams, a human to ask. Built by src/main.ts only. And what it takes back: an exit code.
 import type { Console } from '../command/desk/session.ts';
 import type { Ports } from '../ports.ts';
 
@@ -9,6 +9,11 @@ export interface Saying {
 
 /** Asks the human; null: there is nobody to ask. */
 export type Confirm = ((question: string) => Promise<boolean>) | null;
+
+/** The process ends with what the command returns. */
+export const exitWith = async (code: number | Promise<number>): Promise<void> => {
+  process.exitCode = await code;
+};
 
 export interface Shell {
   version: string;

@@ -44,7 +44,7 @@ const isOffered = ({ status }: Answer): boolean => status !== 404 && status !== 
 
 const sameScope = (a: Override['scope'], b: Override['scope']): boolean =>
   a.region === b.region && a.service === b.service && a.pool === b.pool;
-export const isSameOrder = (a: Override, b: Pick<OrderBody, 'kind' | 'scope' | 'reason'>): boolean =>
+const isSameOrder = (a: Override, b: Pick<OrderBody, 'kind' | 'scope' | 'reason'>): boolean =>
   a.kind === b.kind && a.reason === b.reason && sameScope(a.scope, b.scope);
 
 /** Which request an operation of the API's document is; `of` fills in what its path names. */

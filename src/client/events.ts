@@ -116,7 +116,7 @@ export const followEvents = async (following: Following): Promise<void> => {
       if (error instanceof Fault && error.code !== 'ERR_UNREACHABLE') throw error;
       note(`${errorText(error)}; trying again\n`);
     }
-    exchange.skip();
+    exchange.moveOn();
     await sleep(ports.timers, waitMs, signal).catch(() => undefined);
     waitMs = Math.min(PAUSE_MAX_MS, waitMs * 2);
   }

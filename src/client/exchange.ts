@@ -8,8 +8,8 @@ import type { ClientSettings } from './settings.ts';
 import type { Refusal } from './types.ts';
 
 /** Longest wait for one endpoint, and for the last one, which nobody stands in for. */
-export const TRY_MS = 4_000;
-export const LAST_TRY_MS = 15_000;
+const TRY_MS = 4_000;
+const LAST_TRY_MS = 15_000;
 
 export interface Ask {
   method: 'GET' | 'PUT' | 'POST' | 'DELETE';
@@ -36,7 +36,7 @@ export interface Exchange {
   /** Who answered last. */
   endpoint(): string;
   /** Begin at the next endpoint. */
-  skip(): void;
+  moveOn(): void;
 }
 
 /** Nobody answered, and somebody may have acted. */
@@ -152,7 +152,7 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
 
   return {
     endpoint: () => endpoints[first] ?? '',
-    skip: () => {
+    moveOn: () => {
       first = (first + 1) % endpoints.length;
     },
 

@@ -1,4 +1,4 @@
-// Made from src/api/openapi.json by test/api/openapi.test.ts (UPDATE=1); do not edit. What the API takes and answers, as types, and where each operation is.
+// @generated from src/api/openapi.json by test/api/openapi.test.ts (UPDATE=1): do not edit. What the API takes and answers, as types, and where each operation is.
 
 export interface Problem {
   /** `urn:tidegate:error:<code>` */
@@ -493,6 +493,23 @@ export interface Alive {
   readonly [more: string]: unknown;
 }
 
+export interface DecidedChange {
+  readonly service: string;
+  readonly before: Route;
+  readonly after: Route;
+  readonly because: string;
+  readonly [more: string]: unknown;
+}
+
+export interface DecidedHold {
+  readonly service: string;
+  readonly pool: string;
+  readonly hold: string;
+  readonly because: string;
+  readonly refusal?: Refusal;
+  readonly [more: string]: unknown;
+}
+
 export interface DecisionItem {
   /** The number of the decision, and the fence of what it changed. */
   readonly v: number;
@@ -500,13 +517,7 @@ export interface DecisionItem {
   readonly atMs: number;
   readonly by: string;
   readonly because: string;
-  readonly changes: readonly {
-    readonly service: string;
-    readonly before: Route;
-    readonly after: Route;
-    readonly because: string;
-    readonly [more: string]: unknown;
-  }[];
+  readonly changes: readonly DecidedChange[];
 }
 
 export interface DecisionList {
@@ -526,21 +537,8 @@ export interface Dossier {
   readonly because: string;
   /** What would have changed the outcome. */
   readonly wouldChange: string;
-  readonly changes: readonly {
-    readonly service: string;
-    readonly before: Route;
-    readonly after: Route;
-    readonly because: string;
-    readonly [more: string]: unknown;
-  }[];
-  readonly holds: readonly {
-    readonly service: string;
-    readonly pool: string;
-    readonly hold: string;
-    readonly because: string;
-    readonly refusal?: Refusal;
-    readonly [more: string]: unknown;
-  }[];
+  readonly changes: readonly DecidedChange[];
+  readonly holds: readonly DecidedHold[];
   readonly evidence: readonly {
     /** `service/pool/target#healthz` */
     readonly endpoint: string;
@@ -658,6 +656,22 @@ export interface Convergence {
   }[];
 }
 
+export interface Published {
+  /** Milliseconds of cluster time since 1970. */
+  readonly t3AtMs?: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly t4AtMs?: number;
+  readonly t4By?: string;
+  /** Milliseconds of cluster time since 1970. */
+  readonly t5AtMs?: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly t6AtMs?: number;
+  readonly landedAtMs?: Readonly<Record<string, number>>;
+  readonly because?: string;
+  readonly unmeasured?: string;
+  readonly [more: string]: unknown;
+}
+
 export interface Incident {
   readonly id: string;
   readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
@@ -677,26 +691,7 @@ export interface Incident {
   readonly t2AtMs: number | null;
   /** Decision. */
   readonly t3AtMs: number;
-  readonly published: Readonly<
-    Record<
-      string,
-      {
-        /** Milliseconds of cluster time since 1970. */
-        readonly t3AtMs?: number;
-        /** Milliseconds of cluster time since 1970. */
-        readonly t4AtMs?: number;
-        readonly t4By?: string;
-        /** Milliseconds of cluster time since 1970. */
-        readonly t5AtMs?: number;
-        /** Milliseconds of cluster time since 1970. */
-        readonly t6AtMs?: number;
-        readonly landedAtMs?: Readonly<Record<string, number>>;
-        readonly because?: string;
-        readonly unmeasured?: string;
-        readonly [more: string]: unknown;
-      }
-    >
-  >;
+  readonly published: Readonly<Record<string, Published>>;
   readonly witnesses: readonly string[];
   /** null: it goes on. */
   readonly closedAtMs: number | null;
@@ -704,56 +699,14 @@ export interface Incident {
   readonly [more: string]: unknown;
 }
 
-export interface IncidentItem {
-  readonly id: string;
-  readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
-  readonly region: string;
-  readonly services: readonly string[];
-  readonly because: string;
-  /** The number of the decision, and the fence of what it changed. */
-  readonly v: number;
-  readonly epoch: number;
-  /** Start of the first failed probe. */
-  readonly t0AtMs: number | null;
-  /** The last good look by anybody. */
-  readonly t0LastAtMs: number | null;
-  /** First suspicion. */
-  readonly t1AtMs: number | null;
-  /** Quorum. */
-  readonly t2AtMs: number | null;
-  /** Decision. */
-  readonly t3AtMs: number;
-  readonly published: Readonly<
-    Record<
-      string,
-      {
-        /** Milliseconds of cluster time since 1970. */
-        readonly t3AtMs?: number;
-        /** Milliseconds of cluster time since 1970. */
-        readonly t4AtMs?: number;
-        readonly t4By?: string;
-        /** Milliseconds of cluster time since 1970. */
-        readonly t5AtMs?: number;
-        /** Milliseconds of cluster time since 1970. */
-        readonly t6AtMs?: number;
-        readonly landedAtMs?: Readonly<Record<string, number>>;
-        readonly because?: string;
-        readonly unmeasured?: string;
-        readonly [more: string]: unknown;
-      }
-    >
-  >;
-  readonly witnesses: readonly string[];
-  /** null: it goes on. */
-  readonly closedAtMs: number | null;
-  readonly nonce: string;
+export type IncidentItem = Incident & {
   readonly t4AtMs: number | null;
   readonly t5AtMs: number | null;
   readonly t6AtMs: number | null;
   readonly detection: Detection;
   readonly convergence: Convergence;
   readonly [more: string]: unknown;
-}
+};
 
 export interface IncidentList {
   /** Newest first. */
@@ -781,21 +734,8 @@ export interface DecisionRecord {
   readonly by: string;
   readonly because: string;
   readonly wouldChange: string;
-  readonly changes: readonly {
-    readonly service: string;
-    readonly before: Route;
-    readonly after: Route;
-    readonly because: string;
-    readonly [more: string]: unknown;
-  }[];
-  readonly holds: readonly {
-    readonly service: string;
-    readonly pool: string;
-    readonly hold: string;
-    readonly because: string;
-    readonly refusal?: Refusal;
-    readonly [more: string]: unknown;
-  }[];
+  readonly changes: readonly DecidedChange[];
+  readonly holds: readonly DecidedHold[];
   /** What was heard and counted. */
   readonly votes: Readonly<Record<string, unknown>>;
   /** SHA-256; empty: there is nothing before. */
@@ -973,6 +913,45 @@ export type AuditLine =
       readonly sha256: string;
     };
 
+export interface JournalEventData {
+  readonly n: number;
+  readonly v: number;
+  readonly by: string;
+  readonly how: string;
+  readonly because: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface IncidentEventData {
+  readonly incident: string;
+  readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
+  readonly region: string;
+  readonly services: readonly string[];
+  readonly because: string;
+}
+
+export interface StepEventData {
+  readonly incident: string;
+  readonly region: string;
+  readonly service: string;
+  readonly stage: 't4' | 't5' | 't6';
+  readonly atMs: number;
+  readonly tookMs: number;
+}
+
+export interface OverrideEventData {
+  readonly id: string;
+  readonly kind: string;
+  readonly scope: {
+    readonly region?: string;
+    readonly service?: string;
+    readonly pool?: string;
+  };
+  readonly reason: string;
+  readonly owner: string;
+  readonly expiresAtMs: number;
+}
+
 /** The `data` of a server-sent event. */
 export type ApiEvent =
   | {
@@ -1002,110 +981,47 @@ export type ApiEvent =
   | {
       readonly type: 'override.put';
       readonly timestamp: string;
-      readonly data: {
-        readonly n: number;
-        readonly v: number;
-        readonly by: string;
-        readonly how: string;
-        readonly because: string;
-        readonly detail: Readonly<Record<string, unknown>>;
-      };
+      readonly data: JournalEventData;
     }
   | {
       readonly type: 'override.deleted';
       readonly timestamp: string;
-      readonly data: {
-        readonly n: number;
-        readonly v: number;
-        readonly by: string;
-        readonly how: string;
-        readonly because: string;
-        readonly detail: Readonly<Record<string, unknown>>;
-      };
+      readonly data: JournalEventData;
     }
   | {
       readonly type: 'override.approved';
       readonly timestamp: string;
-      readonly data: {
-        readonly n: number;
-        readonly v: number;
-        readonly by: string;
-        readonly how: string;
-        readonly because: string;
-        readonly detail: Readonly<Record<string, unknown>>;
-      };
+      readonly data: JournalEventData;
     }
   | {
       readonly type: 'reports.put';
       readonly timestamp: string;
-      readonly data: {
-        readonly n: number;
-        readonly v: number;
-        readonly by: string;
-        readonly how: string;
-        readonly because: string;
-        readonly detail: Readonly<Record<string, unknown>>;
-      };
+      readonly data: JournalEventData;
     }
   | {
       readonly type: 'config.applied';
       readonly timestamp: string;
-      readonly data: {
-        readonly n: number;
-        readonly v: number;
-        readonly by: string;
-        readonly how: string;
-        readonly because: string;
-        readonly detail: Readonly<Record<string, unknown>>;
-      };
+      readonly data: JournalEventData;
     }
   | {
       readonly type: 'auth.refused';
       readonly timestamp: string;
-      readonly data: {
-        readonly n: number;
-        readonly v: number;
-        readonly by: string;
-        readonly how: string;
-        readonly because: string;
-        readonly detail: Readonly<Record<string, unknown>>;
-      };
+      readonly data: JournalEventData;
     }
   | {
       readonly type: 'token.used';
       readonly timestamp: string;
-      readonly data: {
-        readonly n: number;
-        readonly v: number;
-        readonly by: string;
-        readonly how: string;
-        readonly because: string;
-        readonly detail: Readonly<Record<string, unknown>>;
-      };
+      readonly data: JournalEventData;
     }
   | {
       readonly type: 'adopted';
       readonly timestamp: string;
-      readonly data: {
-        readonly n: number;
-        readonly v: number;
-        readonly by: string;
-        readonly how: string;
-        readonly because: string;
-        readonly detail: Readonly<Record<string, unknown>>;
-      };
+      readonly data: JournalEventData;
     }
   | {
       readonly type: 'acknowledged';
       readonly timestamp: string;
-      readonly data: {
-        readonly n: number;
-        readonly v: number;
-        readonly by: string;
-        readonly how: string;
-        readonly because: string;
-        readonly detail: Readonly<Record<string, unknown>>;
-      };
+      readonly data: JournalEventData;
     }
   | {
       readonly type: 'target.verdict.changed';
@@ -1176,37 +1092,17 @@ export type ApiEvent =
   | {
       readonly type: 'failover.started';
       readonly timestamp: string;
-      readonly data: {
-        readonly incident: string;
-        readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
-        readonly region: string;
-        readonly services: readonly string[];
-        readonly because: string;
-      };
+      readonly data: IncidentEventData;
     }
   | {
       readonly type: 'failover.step';
       readonly timestamp: string;
-      readonly data: {
-        readonly incident: string;
-        readonly region: string;
-        readonly service: string;
-        readonly stage: 't4' | 't5' | 't6';
-        readonly atMs: number;
-        readonly tookMs: number;
-      };
+      readonly data: StepEventData;
     }
   | {
       readonly type: 'failover.converged';
       readonly timestamp: string;
-      readonly data: {
-        readonly incident: string;
-        readonly region: string;
-        readonly service: string;
-        readonly stage: 't4' | 't5' | 't6';
-        readonly atMs: number;
-        readonly tookMs: number;
-      };
+      readonly data: StepEventData;
     }
   | {
       readonly type: 'failover.failed';
@@ -1221,61 +1117,22 @@ export type ApiEvent =
   | {
       readonly type: 'failover.finished';
       readonly timestamp: string;
-      readonly data: {
-        readonly incident: string;
-        readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
-        readonly region: string;
-        readonly services: readonly string[];
-        readonly because: string;
-      };
+      readonly data: IncidentEventData;
     }
   | {
       readonly type: 'override.started';
       readonly timestamp: string;
-      readonly data: {
-        readonly id: string;
-        readonly kind: string;
-        readonly scope: {
-          readonly region?: string;
-          readonly service?: string;
-          readonly pool?: string;
-        };
-        readonly reason: string;
-        readonly owner: string;
-        readonly expiresAtMs: number;
-      };
+      readonly data: OverrideEventData;
     }
   | {
       readonly type: 'override.expiring';
       readonly timestamp: string;
-      readonly data: {
-        readonly id: string;
-        readonly kind: string;
-        readonly scope: {
-          readonly region?: string;
-          readonly service?: string;
-          readonly pool?: string;
-        };
-        readonly reason: string;
-        readonly owner: string;
-        readonly expiresAtMs: number;
-      };
+      readonly data: OverrideEventData;
     }
   | {
       readonly type: 'override.expired';
       readonly timestamp: string;
-      readonly data: {
-        readonly id: string;
-        readonly kind: string;
-        readonly scope: {
-          readonly region?: string;
-          readonly service?: string;
-          readonly pool?: string;
-        };
-        readonly reason: string;
-        readonly owner: string;
-        readonly expiresAtMs: number;
-      };
+      readonly data: OverrideEventData;
     }
   | {
       readonly type: 'stream.opened';

@@ -2,6 +2,7 @@
 // A secret is only ever named by its file: flags and variables are seen by everybody who may list processes.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { isLocalEndpoint } from '../config/fields.ts';
 import { errorText, Fault } from '../errors.ts';
 import { readSecret } from '../secrets.ts';
 
@@ -39,8 +40,6 @@ const TOKEN_DEFAULT = '.tidegate/operator.token';
 const ENDPOINTS_MAX = 16;
 const FILE_BYTES_MAX = 64 * 1024;
 const FILE_KEYS = ['endpoints', 'tokenFile', 'caFile', 'certFile', 'keyFile'] as const;
-
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
 
 const originOf = (text: string, from: string): string => {
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -114,7 +113,7 @@ const endpointsOf = (options: ConnectOptions, env: Env, { file, path }: { file: 
 
 /** A token is not sent where anybody on the way can read it. */
 const clearText = (endpoints: readonly string[]): readonly string[] =>
-  endpoints.filter((each) => each.startsWith('http://') && !isLoopback(new URL(each).hostname));
+  endpoints.filter((each) => each.startsWith('http://') && !isLocalEndpoint(each));
 
 /** Throws Fault ERR_CONFIG, ERR_CONFIG_READ or ERR_SECRET, all of which end a command with 78. */
 export const readSettings = async (options: ConnectOptions, env: Env): Promise<ClientSettings> => {

@@ -2,13 +2,14 @@
 import { createPrivateKey } from 'node:crypto';
 import { ID_BYTES, LIFE_MAX_S, REASON_CHARS_MAX, SKEW_MS, signBreakGlass } from '../auth/break-glass.ts';
 import { isTokenName, NAME_WANTED } from '../auth/token-file.ts';
+import { parseDuration } from '../config/fields.ts';
 import { publicKeyOf } from '../coordinate/signing.ts';
 import { Fault } from '../errors.ts';
 import { isoTime, type Ports } from '../ports.ts';
 import { readSecret } from '../secrets.ts';
 import { makeKey } from './keygen.ts';
 import type { Saying } from './open.ts';
-import { parseLife, roleOf, servicesOf } from './token.ts';
+import { roleOf, servicesOf } from './token.ts';
 
 export interface BreakGlassKeygenOptions {
   out: string;
@@ -38,7 +39,7 @@ export const breakGlassSign = (
   { key: file, cluster, name, reason, ttl, ...given }: BreakGlassSignOptions,
   { ports, out, err }: Saying & { ports: Ports },
 ): number => {
-  const lifeMs = parseLife(ttl);
+  const lifeMs = parseDuration(ttl);
   const services = servicesOf(given.service);
   if (lifeMs === null || lifeMs < 1000 || lifeMs > LIFE_MAX_S * 1000)
     throw new Fault('ERR_USAGE', `--ttl ${ttl}: expected a duration from 1s to 1h, like 30m`);

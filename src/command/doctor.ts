@@ -51,7 +51,7 @@ export const runChecks = async (
 };
 
 /** A line per finding, what to do below it, and the count. */
-export const doctorText = (checked: readonly Checked[]): string => {
+const doctorText = (checked: readonly Checked[]): string => {
   const wide = Math.max(...checked.map(({ id }) => id.length));
   const lines = checked.flatMap(({ state, id, says, todo }) => [
     `${state.padEnd(4)}  ${id.padEnd(wide)}  ${says}`,

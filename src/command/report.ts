@@ -1,6 +1,6 @@
 // `tidegate report`: what the services in observe and advise would have done, from the audit in the store, beside what their providers were seen to serve.
 // Reads the store only.
-import { parseDuration } from '../config/fields.ts';
+import { parseSpan } from '../config/fields.ts';
 import { loadConfig } from '../config/load.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { list } from '../config/words.ts';
@@ -30,13 +30,12 @@ export interface ReportContext extends Saying {
   open?: (config: ReplicaConfig, ports: Ports) => Promise<Store>;
 }
 
-const DAY_MS = 86_400_000;
+const DAYS_MAX = 999;
 export const SINCE = '14d';
 
 /** `14d`, or a duration as the file spells it. Throws Fault ERR_USAGE. */
 export const sinceMs = (given = SINCE): number => {
-  const days = /^(\d{1,3})d$/.exec(given)?.[1];
-  const ms = days === undefined ? parseDuration(given) : Number(days) * DAY_MS;
+  const ms = parseSpan(given, DAYS_MAX);
   if (ms !== null && ms > 0) return ms;
   throw new Fault('ERR_USAGE', `--since ${given}: expected a duration; write it like 14d or 36h`);
 };

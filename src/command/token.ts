@@ -17,7 +17,7 @@ import {
   tokenOf,
   withoutEntry,
 } from '../auth/token-file.ts';
-import { parseDuration } from '../config/fields.ts';
+import { parseSpan } from '../config/fields.ts';
 import { errorText, Fault } from '../errors.ts';
 import { isoTime, type Ports } from '../ports.ts';
 import type { Saying } from './open.ts';
@@ -37,13 +37,7 @@ export interface TokenListOptions extends TokenFileOptions {
   json?: boolean;
 }
 
-const DAY_MS = 24 * 3_600_000;
-
-/** `90d` as well as what the configuration takes. */
-export const parseLife = (text: string): number | null => {
-  const days = /^(\d{1,5})d$/.exec(text)?.[1];
-  return days === undefined ? parseDuration(text) : Number(days) * DAY_MS;
-};
+const DAYS_MAX = 99_999;
 
 export const roleOf = (text: string): Role => {
   if (!ROLES.includes(text as Role)) throw new Fault('ERR_USAGE', `--role ${text}: expected one of ${ROLES.join(', ')}`);
@@ -95,7 +89,7 @@ const writing = (file: string, work: () => void): void => {
 export const tokenNew = ({ file, name, ...given }: TokenNewOptions, { ports, out, err }: Saying & { ports: Ports }): number => {
   if (!isTokenName(name)) throw new Fault('ERR_USAGE', `--name ${name}: expected ${NAME_WANTED}`);
   const [role, services] = [roleOf(given.role), servicesOf(given.service)];
-  const lifeMs = given.ttl === undefined ? null : parseLife(given.ttl);
+  const lifeMs = given.ttl === undefined ? null : parseSpan(given.ttl, DAYS_MAX);
   if (given.ttl !== undefined && (lifeMs === null || lifeMs <= 0))
     throw new Fault('ERR_USAGE', `--ttl ${given.ttl}: expected a duration like 90d or 12h`);
   const isNew = isMissing(file);

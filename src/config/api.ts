@@ -4,7 +4,7 @@ import { ROLES } from '../api/access.ts';
 import type { CertificateRule } from '../auth/access.ts';
 import { ALGORITHMS, type Algorithm, type OidcConfig } from '../auth/oidc.ts';
 import { isServiceName, isTokenName, NAME_WANTED, SERVICES_MAX } from '../auth/token-file.ts';
-import { duration, filePath, type HostPort, listen, matching, present, publicKey, serviceUrl, whole } from './fields.ts';
+import { duration, filePath, type HostPort, isLocalEndpoint, listen, matching, present, publicKey, serviceUrl, whole } from './fields.ts';
 
 export interface ApiTlsConfig {
   certFile: string;
@@ -86,11 +86,9 @@ const oidc = z
 
 const isUrl = (value: string): boolean => {
   if (!URL.canParse(value)) return false;
-  const { protocol, hostname, search, hash, username } = new URL(value);
-  const isHere = /^(localhost|\[::1\]|127(\.\d{1,3}){3})$/.test(hostname);
-  return (
-    (protocol === 'https:' || (protocol === 'http:' && isHere)) && search === '' && hash === '' && username === '' && value.length <= 512
-  );
+  const { protocol, search, hash, username } = new URL(value);
+  const isSafe = protocol === 'https:' || (protocol === 'http:' && isLocalEndpoint(value));
+  return isSafe && search === '' && hash === '' && username === '' && value.length <= 512;
 };
 
 const certificate = z

@@ -81,6 +81,15 @@ export const parseDuration = (value: string): number | null => {
   return Math.abs(ms - rounded) < 1e-6 ? rounded : null;
 };
 
+const DAY_MS = 86_400_000;
+
+/** As `parseDuration`, or whole days up to a number of them, which commands and requests take and no file does: `90d`. */
+export const parseSpan = (value: string, daysMax: number): number | null => {
+  const days = /^(\d{1,5})d$/.exec(value)?.[1];
+  if (days === undefined) return parseDuration(value);
+  return Number(days) <= daysMax ? Number(days) * DAY_MS : null;
+};
+
 /** A duration in ms within a range. */
 export const duration = ({ minMs, maxMs }: { minMs: number; maxMs: number }) =>
   text(`a duration from ${spell(minMs)} to ${spell(maxMs)}; write a number with its unit: 500ms, 5s, 10m or 4h`, (value) => {

@@ -84,16 +84,13 @@ export const createConvergeDuties = ({ log, detection, convergence }: ConvergeDu
   const prune = async (sight: Sight, term: Term): Promise<void> => {
     const closed = sight.incidents.filter((incident) => incident.closedAtMs !== null);
     const old = closed.toSorted((a, b) => (b.closedAtMs ?? 0) - (a.closedAtMs ?? 0)).slice(CLOSED_KEPT, CLOSED_KEPT + PRUNED_PER_TURN);
-    const conditions = old.map(({ id }) => ({ key: incidentKey(id), mod: sight.mod(incidentKey(id)) }));
-    if (
-      old.length === 0 ||
-      !(await term.commit(
-        conditions,
-        old.map(({ id }): Op => ({ del: incidentKey(id) })),
-      ))
-    )
-      return;
-    log.info('store.pruned', { incidents: old.length });
+    if (old.length === 0) return;
+    const keys = old.map(({ id }) => incidentKey(id));
+    const isDone = await term.commit(
+      keys.map((key) => ({ key, mod: sight.mod(key) })),
+      keys.map((key): Op => ({ del: key })),
+    );
+    if (isDone) log.info('store.pruned', { incidents: old.length });
   };
 
   return {

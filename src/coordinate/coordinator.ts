@@ -1,6 +1,6 @@
 // The coordinator's loop: one linearizable read, one pure decision, one guarded transaction; then what follows the commit. Whether this process may
 // decide at all is office.ts; what counts as evidence is read.ts. An ambiguous transaction is never repeated; a later look shows whether it happened.
-import { createHash } from 'node:crypto';
+import { decisionHash } from '../audit/lines.ts';
 import { decide } from '../decide/decide.ts';
 import type { Decision } from '../decide/snapshot.ts';
 import { errorText } from '../errors.ts';
@@ -73,8 +73,7 @@ interface Drafted extends Draft {
 
 /** Decision, audit record, incidents and pages in one transaction, on the condition that nothing it rests on has changed. */
 const draftOf = (s: Sight, decision: Decision, next: NonNullable<Decision['next']>): Drafted => {
-  const auditHash = createHash('sha256').update(JSON.stringify(next.audit)).digest('hex');
-  const routing: Routing = { ...next.routing, auditHash };
+  const routing: Routing = { ...next.routing, auditHash: decisionHash(next.audit) };
   const guards = [KEYS.routing, KEYS.override, KEYS.members, ...decision.uses, ...next.incidents.map((i) => incidentKey(i.id))];
   return {
     decision,

@@ -3,6 +3,7 @@
 import type { ReplicaConfig } from '../config/schema.ts';
 import type { ClockOffset, Fleet } from '../health/fleet.ts';
 import type { AppliedRecord, ClusterConfig, Leader, Overrides, Page, Routing } from '../model.ts';
+import type { Inspection } from '../store/etcd/inspect.ts';
 
 /** A replica as it was heard while we listened. */
 export interface HeardReplica {
@@ -46,28 +47,6 @@ export interface StoreLook {
 export interface Grant {
   key: string;
   because: string | null;
-}
-
-export interface EtcdMember {
-  endpoint: string;
-  /** Why it did not say; then the rest is empty. */
-  because: string | null;
-  version: string;
-  dbBytes: number;
-  /** null: it does not say (before 3.6). */
-  quotaBytes: number | null;
-  /** Empty: it knows none. */
-  leader: string;
-  isLearner: boolean;
-  /** Alarms and other trouble in its own words. */
-  errors: readonly string[];
-  tookMs: number;
-}
-
-export interface EtcdLook {
-  members: readonly EtcdMember[];
-  /** Members of the cluster by name, whether or not this file names them; null: this identity may not ask. */
-  roster: readonly { name: string; isLearner: boolean }[] | null;
 }
 
 export interface ProviderLook {
@@ -132,7 +111,7 @@ export interface Tools {
   /** Listens for some seconds, once however often it is asked. */
   world(): Promise<World>;
   grants(): Promise<readonly Grant[]>;
-  etcd(): Promise<EtcdLook>;
+  etcd(): Promise<Inspection>;
   providers(): Promise<readonly ProviderLook[]>;
   served(): Promise<readonly ServedTtl[]>;
   anchors(): Promise<readonly AnchorLook[]>;

@@ -29,6 +29,10 @@ export const isFresh = (heard: Heard, cluster: ClusterConfig): boolean =>
   heard.vote.configVersion === cluster.version &&
   (heard.vote.configHash === undefined || heard.vote.configHash === configHash(cluster));
 
+/** Regions of which a replica's fresh vote speaks. */
+export const speakersOf = (heard: readonly Heard[], cluster: ClusterConfig): ReadonlySet<string> =>
+  new Set(heard.filter((h) => isFresh(h, cluster) && h.vote.self.state === 'ok').map((h) => h.region));
+
 interface Speaker {
   replica: string;
   peers: readonly string[];

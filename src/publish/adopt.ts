@@ -1,9 +1,10 @@
 // Adoption: what the providers serve becomes the route of the store, for a store that lost history or a route that a human set by hand. The new decision
 // is numbered above every fence seen, so that normal fencing goes on from it. Pure; who may do it, and the transaction, are adoption.ts.
-import { createHash } from 'node:crypto';
+
 import { steeringOf } from '../../policies/index.ts';
 import { toShares } from '../../policies/shares.ts';
 import type { Fence, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
+import { decisionHash } from '../audit/lines.ts';
 import { factorOf, newMemory } from '../decide/pool.ts';
 import { blankRouting } from '../decide/snapshot.ts';
 import type { AppliedRecord, Audit, ClusterConfig, Policy, PoolConfig, PoolMemory, Route, Routing, ServiceConfig } from '../model.ts';
@@ -203,8 +204,12 @@ export const adoptRouting = (adopting: Adopting): AdoptedRouting => {
     votes: { ...adopting.evidence, served: Object.fromEntries(list.map((s) => [s.service, { shares: s.served, fence: s.carried }])) },
     prevHash: before.auditHash,
   };
-  const auditHash = createHash('sha256').update(JSON.stringify(audit)).digest('hex');
-  return { routing: { ...before, v, nonce, atMs: nowMs, because, auditHash, services }, audit, applied, services: list };
+  return {
+    routing: { ...before, v, nonce, atMs: nowMs, because, auditHash: decisionHash(audit), services },
+    audit,
+    applied,
+    services: list,
+  };
 };
 
 const changeOf = ({ service, before, after, carried }: AdoptedService): Audit['changes'][number] => ({

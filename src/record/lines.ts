@@ -3,7 +3,18 @@
 // before: whoever reads subtracts. Holds no secret: no signatures, no details of replies, nothing behind the ? of an address. Does no IO.
 import { z } from 'zod';
 import type { Company } from '../health/vantage.ts';
-import type { AppliedRecord, ClusterConfig, EndpointKey, FaultReason, Incident, Overrides, Reports, Routing, Vote } from '../model.ts';
+import {
+  type AppliedRecord,
+  type ClusterConfig,
+  type EndpointKey,
+  type FaultReason,
+  type Incident,
+  OVERRIDE_KINDS,
+  type Overrides,
+  type Reports,
+  type Routing,
+  type Vote,
+} from '../model.ts';
 
 /** Counted up when a reader of before would misunderstand a line. Kinds that a reader does not know are passed over. */
 export const FORMAT = 1;
@@ -166,7 +177,7 @@ const overrides = z.looseObject({
   items: z.array(
     z.looseObject({
       id: text,
-      kind: z.enum(['drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop']),
+      kind: z.enum(OVERRIDE_KINDS),
       weights: z.record(z.string(), z.number()).optional(),
       scope: z.looseObject({ region: text.optional(), service: text.optional(), pool: text.optional() }),
       reason: text,

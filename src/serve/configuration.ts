@@ -32,7 +32,7 @@ export interface ConfigurationOptions {
 }
 
 /** What is lawful in a file but hardly meant. */
-export const warn = (log: Log, warnings: readonly Problem[]): void => {
+export const tellWarnings = (log: Log, warnings: readonly Problem[]): void => {
   for (const warning of warnings) log.warn('config.warning', { because: renderProblem(warning) });
 };
 
@@ -64,7 +64,7 @@ export const createConfiguration = (
     const unread = reloadFiles();
     const judged = reloadConfig(config, seen.sight()?.routing ?? null);
     if (!judged.ok) return { ok: false, said: judged.because };
-    warn(log, judged.warnings);
+    tellWarnings(log, judged.warnings);
     const result =
       judged.config.cluster === null || judged.config.store.kind !== 'embedded'
         ? { ok: true, said: ['accepted'] }

@@ -4,6 +4,7 @@
 import { type Pace, worstCaseGroups } from '../config/arithmetic.ts';
 import { decide } from '../decide/decide.ts';
 import { blankRouting, type Decision, type Snapshot } from '../decide/snapshot.ts';
+import { speakersOf } from '../health/chamber.ts';
 import { VOTERS_MIN } from '../health/electorate.ts';
 import { leastElectorate } from '../health/quorum.ts';
 import {
@@ -21,7 +22,7 @@ import {
 } from '../model.ts';
 import { type CapacityLeft, capacityOf } from './capacity.ts';
 import { type Convergence, type ConvergenceHistory, convergenceFor } from './history.ts';
-import { type Hypothesis, type Imagined, imagine, speakersOf } from './hypothesis.ts';
+import { type Hypothesis, type Imagined, imagine } from './hypothesis.ts';
 
 export interface ForecastOptions {
   /** Cluster time. */
@@ -79,7 +80,7 @@ export const HORIZON_MAX_MS = 30 * 60_000;
 /** Decisions that a forecast tells of. */
 export const STEPS_MAX = 100;
 /** Times that the core is asked. */
-export const ASKED_MAX = 2_000;
+const ASKED_MAX = 2_000;
 const PAGES_MAX = 100;
 /** The smallest step of virtual time: a coordinator looks twice as often. */
 const TICK_MS = 1_000;

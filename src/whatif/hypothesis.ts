@@ -2,7 +2,7 @@
 // heard and ordered then. Votes are made anew, never changed: what was read belongs to the coordinator. Pure.
 
 import type { Snapshot } from '../decide/snapshot.ts';
-import { type Heard, isFresh } from '../health/chamber.ts';
+import type { Heard } from '../health/chamber.ts';
 import { electorateOf, vantagesOf } from '../health/electorate.ts';
 import { confirmEveryMs, faultsFor, quorumOf } from '../health/timing.ts';
 import {
@@ -158,10 +158,6 @@ const coordinatorOf = ({ cluster, by }: Snapshot, gone: ReadonlySet<string>): { 
         ],
       };
 };
-
-/** Regions whose vantage speaks. */
-export const speakersOf = (heard: readonly Heard[], cluster: ClusterConfig): ReadonlySet<string> =>
-  new Set(heard.filter((h) => isFresh(h, cluster) && h.vote.self.state === 'ok').map((h) => h.region));
 
 /** In: one snapshot, which stays as it is, and what is supposed of it all at once. */
 export const imagine = (snapshot: Snapshot, hypotheses: readonly Hypothesis[]): Imagined => {

@@ -13,7 +13,7 @@ export interface WhatIfMatrix {
 }
 
 /** Long enough for a drain, its confirmation and the pacing of what follows. */
-export const MATRIX_HORIZON_MS = 2 * 60_000;
+const MATRIX_HORIZON_MS = 2 * 60_000;
 
 const concerned = (forecast: Forecast): Forecast => {
   const held = new Set(forecast.holds.map(({ service }) => service));

@@ -31,10 +31,11 @@ const objectOf = (schema: Json, indent: string): string => {
 
 /** A JSON schema as a type. */
 export const typeOf = (schema: Json, indent = ''): string => {
-  const { $ref, anyOf, oneOf, enum: values, type } = schema;
+  const { $ref, allOf, anyOf, oneOf, enum: values, type } = schema;
   if (typeof $ref === 'string') return $ref.slice($ref.lastIndexOf('/') + 1);
   if (Array.isArray(values)) return values.map((value) => JSON.stringify(value).replaceAll('"', "'")).join(' | ');
   if ('const' in schema) return JSON.stringify(schema.const).replaceAll('"', "'");
+  if (Array.isArray(allOf)) return allOf.map((each: Json) => typeOf(each, indent)).join(' & ');
   const either = anyOf ?? oneOf;
   if (Array.isArray(either)) return either.map((each: Json) => typeOf(each, indent)).join(' | ');
   if (Array.isArray(type)) return type.map((each: string) => typeOf({ ...schema, type: each }, indent)).join(' | ');
@@ -108,7 +109,7 @@ interface Document {
   components: { schemas: Readonly<Record<string, Json>> };
 }
 
-const HEAD = `// Made from src/api/openapi.json by test/api/openapi.test.ts (UPDATE=1); do not edit. What the API takes and answers, as types, and where each operation is.
+const HEAD = `// @generated from src/api/openapi.json by test/api/openapi.test.ts (UPDATE=1): do not edit. What the API takes and answers, as types, and where each operation is.
 `;
 
 /** The whole file, before it is formatted. */

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { type StatusInput, statusDocument } from '../../src/api/status.ts';
 import { GRAY } from '../../src/config/defaults.ts';
 import { convergenceOf, detectionOf } from '../../src/converge/timings.ts';
+import { newMemory } from '../../src/decide/pool.ts';
 import type { EndpointTally, HoldName, Incident, PoolMemory, PoolTally, Vote } from '../../src/model.ts';
 import { targetId } from '../../src/model.ts';
 import { cluster, NOW_MS, REGIONS, statusInput } from './fixture.ts';
@@ -56,22 +57,7 @@ const euTally = (healthz: EndpointTally, readyz: EndpointTally): PoolTally => ({
   targets: [{ target: EU_APP, verdict: 'down', endpoints: { healthz, readyz } }],
 });
 
-const memory = (given: Partial<PoolMemory> = {}): PoolMemory => ({
-  state: 'in',
-  by: null,
-  sinceAtMs: 0,
-  outAtMs: null,
-  upAtMs: null,
-  stage: 0,
-  stageAtMs: 0,
-  scale: 1000,
-  scaleUpAtMs: null,
-  drainsAtMs: [],
-  latched: false,
-  hold: null,
-  told: [],
-  ...given,
-});
+const memory = (given: Partial<PoolMemory> = {}): PoolMemory => ({ ...newMemory('in', 0), ...given });
 
 describe('the matrix', () => {
   test('says per region what it voted, why, and how old that is', () => {

@@ -1,19 +1,10 @@
 // A small cluster, and a network on virtual time: authoritative servers with a rotation, resolvers with a cache, regions that answer requests.
 import { policyOf } from '../../src/config/defaults.ts';
 import type { HttpGet } from '../../src/converge/request.ts';
+import { newMemory } from '../../src/decide/pool.ts';
 import type { Reply } from '../../src/dns/codec.ts';
 import { type query, serverText } from '../../src/dns/exchange.ts';
-import type {
-  ClusterConfig,
-  ConvergeConfig,
-  Incident,
-  Mode,
-  PoolConfig,
-  PoolMemory,
-  Route,
-  Routing,
-  ServiceConfig,
-} from '../../src/model.ts';
+import type { ClusterConfig, ConvergeConfig, Incident, Mode, PoolConfig, Route, Routing, ServiceConfig } from '../../src/model.ts';
 import { sleep } from '../../src/ports.ts';
 import type { Virtual } from '../virtual.ts';
 
@@ -62,22 +53,6 @@ export const clusterOf = (services: readonly ServiceConfig[], version = 1): Clus
 export const ALL: Route = { 'eu-west': 334, 'us-east': 333, 'ap-south': 333 };
 export const NO_EU: Route = { 'eu-west': 0, 'us-east': 500, 'ap-south': 500 };
 
-const memoryOf = (share: number): PoolMemory => ({
-  state: share > 0 ? 'in' : 'out',
-  by: share > 0 ? null : 'health',
-  sinceAtMs: 0,
-  outAtMs: null,
-  upAtMs: null,
-  stage: 0,
-  stageAtMs: 0,
-  scale: 1000,
-  scaleUpAtMs: null,
-  drainsAtMs: [],
-  latched: false,
-  hold: null,
-  told: [],
-});
-
 /** What the store says of routes: pools without a share are out, the others in. */
 export const routingOf = (
   services: Readonly<Record<string, { fence: number; route: Route; mode?: Mode }>>,
@@ -101,7 +76,7 @@ export const routingOf = (
         mode,
         route,
         because: '',
-        pools: Object.fromEntries(Object.entries(route).map(([pool, share]) => [pool, memoryOf(share)])),
+        pools: Object.fromEntries(Object.entries(route).map(([pool, share]) => [pool, newMemory(share > 0 ? 'in' : 'out', 0)])),
       },
     ]),
   ),

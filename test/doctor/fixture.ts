@@ -5,8 +5,9 @@ import { policyOf } from '../../src/config/defaults.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { ReplicaConfig } from '../../src/config/schema.ts';
 import { NotLooked } from '../../src/doctor/check.ts';
-import type { EtcdMember, Tools, World } from '../../src/doctor/tools.ts';
+import type { Tools, World } from '../../src/doctor/tools.ts';
 import type { AppliedRecord, ClusterConfig } from '../../src/model.ts';
+import type { EtcdMember } from '../../src/store/etcd/inspect.ts';
 import { REGIONS, cluster as small } from '../api/fixture.ts';
 
 export const NOW_MS = Date.UTC(2026, 10, 22, 3, 12);

@@ -1,5 +1,7 @@
 // Which would-have drains are believed, and what stands against a service: by hand-made audits.
 import { describe, expect, test } from 'vitest';
+import { newMemory } from '../../src/decide/pool.ts';
+import { blankRouting } from '../../src/decide/snapshot.ts';
 import { type Belief, type Findings, findingsOf, type History } from '../../src/drill/findings.ts';
 import type { Audit, Ballot, Observed, ObservedChange, PoolMemory, Route } from '../../src/model.ts';
 import { clusterOf } from '../world.ts';
@@ -41,21 +43,7 @@ const seen = (...changes: readonly (Omit<ObservedChange, 'atMs' | 'afterAtMs'> &
   })),
 });
 
-const memory: PoolMemory = {
-  state: 'in',
-  by: null,
-  sinceAtMs: 0,
-  outAtMs: null,
-  upAtMs: null,
-  stage: 0,
-  stageAtMs: 0,
-  scale: 1000,
-  scaleUpAtMs: null,
-  drainsAtMs: [],
-  latched: false,
-  hold: null,
-  told: [],
-};
+const memory = newMemory('in', 0);
 
 const history = (
   given: Partial<History> = {},
@@ -63,15 +51,9 @@ const history = (
 ): History => ({
   cluster,
   routing: {
+    ...blankRouting(cluster, NOW),
     v: 4,
     epoch: 1,
-    nonce: '',
-    atMs: NOW,
-    membersVersion: 1,
-    because: '',
-    regionDrainsAtMs: {},
-    auditHash: '',
-    open: {},
     services: { web: { fence: 4, sinceAtMs: NOW - 500 * MINUTE, mode: 'observe', route: ALL_IN, because: '', pools } },
   },
   audits: brief(),

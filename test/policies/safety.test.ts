@@ -4,6 +4,7 @@ import { safety } from '../../policies/index.ts';
 import type { Cause, RouteChange, Ruling, Settings, World } from '../../policies/policy.ts';
 import { endsAtMs } from '../../policies/safety/freeze-windows.ts';
 import { newMemory } from '../../src/decide/pool.ts';
+import { blankRouting } from '../../src/decide/snapshot.ts';
 import type { Moved, Route, ServiceConfig, ServiceRouting } from '../../src/model.ts';
 import { clusterOf, poolOf, serviceOf } from '../world.ts';
 
@@ -38,20 +39,10 @@ const judge = (kind: keyof typeof safety, given: Given): Ruling => {
     pools: Object.fromEntries(REGIONS.map(memory)),
     ...(moves === undefined ? {} : { moves }),
   };
+  const cluster = clusterOf(REGIONS, [service]);
   const world: World = {
-    cluster: clusterOf(REGIONS, [service]),
-    routing: {
-      v: 1,
-      epoch: 1,
-      nonce: '',
-      atMs: NOW,
-      membersVersion: 1,
-      because: '',
-      regionDrainsAtMs: {},
-      auditHash: '',
-      open: {},
-      services: { web: known },
-    },
+    cluster,
+    routing: { ...blankRouting(cluster, NOW), v: 1, epoch: 1, services: { web: known } },
     pools,
     routes: new Map(routes),
     reported,

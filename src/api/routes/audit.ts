@@ -1,7 +1,7 @@
 // Who did what: pages of JSON, or an export as lines that `tidegate audit verify --file` proves. For operators and above: it names people and addresses.
 import { Readable } from 'node:stream';
 import { cursorText, type FeedItem, parseCursor, START } from '../../audit/feed.ts';
-import { parseDuration } from '../../config/fields.ts';
+import { parseSpan } from '../../config/fields.ts';
 import { Fault } from '../../errors.ts';
 import { mask } from '../../log.ts';
 import { DeadlineError, isoTime } from '../../ports.ts';
@@ -10,7 +10,7 @@ import type { ApiRequest, ApiRoute, RouteOptions } from '../route.ts';
 import { AUDIT_DOCS, KINDS, LIMIT_DEFAULT, LIMIT_MAX } from './audit-docs.ts';
 
 const NDJSON = 'application/x-ndjson';
-const DAY_MS = 86_400_000;
+const DAYS_MAX = 9_999;
 
 const kindOf = (item: FeedItem): string => (item.chain === 'decisions' ? 'decision' : item.record.kind);
 
@@ -28,11 +28,6 @@ interface Asked {
   sinceMs: number | null;
 }
 
-const spanOf = (text: string): number | null => {
-  const days = /^(\d{1,4})d$/.exec(text)?.[1];
-  return days === undefined ? parseDuration(text) : Number(days) * DAY_MS;
-};
-
 /** Throws BodyFault with every problem of the query. */
 const askedOf = ({ query }: ApiRequest): Asked => {
   const problems: { pointer: string; detail: string }[] = [];
@@ -45,7 +40,7 @@ const askedOf = ({ query }: ApiRequest): Asked => {
   const kinds = query.kind === undefined ? [] : String(query.kind).split(',');
   if (kinds.some((kind) => !KINDS.includes(kind)))
     problems.push({ pointer: '/kind', detail: `expected some of ${KINDS.join(', ')}, with commas between` });
-  const sinceMs = query.since === undefined ? null : spanOf(String(query.since));
+  const sinceMs = query.since === undefined ? null : parseSpan(String(query.since), DAYS_MAX);
   if (query.since !== undefined && sinceMs === null) problems.push({ pointer: '/since', detail: 'expected a duration such as 30d or 36h' });
   if (problems.length > 0) throw new BodyFault(problems);
   return { after: after ?? START, limit, kinds, sinceMs };

@@ -6,7 +6,7 @@ import { isoTime } from '../../ports.ts';
 import type { Principal } from '../access.ts';
 import { fingerprintOf, keyHash } from '../asked.ts';
 import { type OverrideInput, orderId, parseOverride } from '../override-input.ts';
-import { type Act, type AskedBy, type Committed, etagOf, tagOf } from '../overrides.ts';
+import { type Act, type AskedBy, type Committed, etagOf, overrideNamed, tagOf } from '../overrides.ts';
 import { BodyFault } from '../problem.ts';
 import { type ApiRequest, type ApiRoute, configured, headerOf, type RouteOptions } from '../route.ts';
 import { standingOf } from '../standing.ts';
@@ -24,7 +24,7 @@ const isDryRun = ({ query }: ApiRequest): boolean => {
 };
 
 /** null: a dry run without a key. */
-const askedBy = ({ headers, body }: ApiRequest, { name }: Principal, dryRun: boolean): AskedBy | null => {
+const askedBy = ({ headers, body }: ApiRequest, { principal: { name }, dryRun }: Act): AskedBy | null => {
   const given = headerOf(headers['idempotency-key']);
   if (given === null && dryRun) return null;
   const key = given?.trim() ?? '';
@@ -54,8 +54,17 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
     if (override.approval !== undefined) return override.approval.by === null ? 'needed' : 'given';
     return needsApproval ? 'needed' : 'not-needed';
   };
-  const answer = (reply: FastifyReply, committed: Committed, dryRun: boolean, undo: Undo | null): unknown => {
+  /** Every act ends so: it is logged if it was done just now, and answered with what stands and how to take it back. */
+  const conclude = (
+    event: string,
+    request: ApiRequest,
+    reply: FastifyReply,
+    { dryRun }: Act,
+    committed: Committed,
+    undo: Undo | null,
+  ): unknown => {
     const { override, version, refusals, notes, replayed } = committed;
+    if (!dryRun && !replayed) log.info(event, { requestId: request.id, version, override: { ...override } });
     void reply.header('etag', tagOf(override));
     if (replayed) void reply.header('idempotency-replayed', 'true');
     return {
@@ -69,9 +78,6 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       forecast: committed.forecast,
       notes,
     };
-  };
-  const told = (event: string, request: ApiRequest, { override, version, replayed }: Committed, dryRun: boolean): void => {
-    if (!dryRun && !replayed) log.info(event, { requestId: request.id, version, override: { ...override } });
   };
   const standing = (override: Override): ReturnType<typeof standingOf> =>
     standingOf(override, view.status()?.services ?? [], view.clusterNowMs());
@@ -94,10 +100,7 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       schema: OVERRIDE_DOCS.get,
       async handler(request, reply) {
         const { version, items } = await submit.listOverrides();
-        const id = request.params.id ?? '';
-        const override = items.find((item) => item.id === id);
-        if (override === undefined)
-          throw new Fault('ERR_NOT_FOUND', `no override is called "${id.slice(0, 64)}"; GET /v1/overrides lists them`);
+        const override = overrideNamed(items, request.params.id ?? '');
         return reply.header('etag', tagOf(override)).send({ override, version, ...standing(override) });
       },
     },
@@ -108,13 +111,10 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       once: 'spends',
       schema: OVERRIDE_DOCS.post,
       async handler(request, reply, principal) {
-        const dryRun = isDryRun(request);
-        const act = actOf(request, principal, dryRun);
-        const asked = askedBy(request, principal, dryRun);
-        const committed = await order(request, act, asked);
-        told('override.put', request, committed, dryRun);
-        if (!dryRun) void reply.code(201).header('location', `/v1/overrides/${committed.override.id}`);
-        return answer(reply, committed, dryRun, endLines(committed.override, baseUrl()));
+        const act = actOf(request, principal, isDryRun(request));
+        const committed = await order(request, act, askedBy(request, act));
+        if (!act.dryRun) void reply.code(201).header('location', `/v1/overrides/${committed.override.id}`);
+        return conclude('override.put', request, reply, act, committed, endLines(committed.override, baseUrl()));
       },
     },
     {
@@ -124,12 +124,10 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       once: 'spends',
       schema: OVERRIDE_DOCS.put,
       async handler(request, reply, principal) {
-        const dryRun = isDryRun(request);
-        const act = actOf(request, principal, dryRun);
+        const act = actOf(request, principal, isDryRun(request));
         const committed = await submit.putOverride(parsed(request.params.id ?? '', request.body, act), act);
-        told('override.put', request, committed, dryRun);
-        if (!dryRun && committed.created) void reply.code(201);
-        return answer(reply, committed, dryRun, endLines(committed.override, baseUrl()));
+        if (!act.dryRun && committed.created) void reply.code(201);
+        return conclude('override.put', request, reply, act, committed, endLines(committed.override, baseUrl()));
       },
     },
     {
@@ -139,10 +137,16 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       once: 'spends',
       schema: OVERRIDE_DOCS.delete,
       async handler(request, reply, principal) {
-        const dryRun = isDryRun(request);
-        const committed = await submit.deleteOverride(request.params.id ?? '', actOf(request, principal, dryRun));
-        told('override.deleted', request, committed, dryRun);
-        return answer(reply, committed, dryRun, putBackLines(committed.override, baseUrl(), view.clusterNowMs()));
+        const act = actOf(request, principal, isDryRun(request));
+        const committed = await submit.deleteOverride(request.params.id ?? '', act);
+        return conclude(
+          'override.deleted',
+          request,
+          reply,
+          act,
+          committed,
+          putBackLines(committed.override, baseUrl(), view.clusterNowMs()),
+        );
       },
     },
     {
@@ -152,9 +156,9 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       once: 'spends',
       schema: OVERRIDE_DOCS.approve,
       async handler(request, reply, principal) {
-        const committed = await submit.approveOverride(request.params.id ?? '', actOf(request, principal, false));
-        told('override.approved', request, committed, false);
-        return answer(reply, committed, false, endLines(committed.override, baseUrl()));
+        const act = actOf(request, principal, false);
+        const committed = await submit.approveOverride(request.params.id ?? '', act);
+        return conclude('override.approved', request, reply, act, committed, endLines(committed.override, baseUrl()));
       },
     },
   ];

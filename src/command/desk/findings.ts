@@ -2,7 +2,7 @@
 // `bad`: users suffer, or nothing could be decided if they did. `warn`: it works, with less to spare. `note`: worth knowing by day. An order of somebody's is
 // none of them, unless it holds automation back or is not obeyed.
 import type { StatusDocument } from '../../client/types.ts';
-import { plural } from '../../config/words.ts';
+import { list, plural } from '../../config/words.ts';
 import { isInForce } from '../../decide/override.ts';
 import { versionText } from '../../health/fleet.ts';
 import { span } from './text.ts';
@@ -14,8 +14,7 @@ export interface Finding {
 
 type Service = StatusDocument['services'][number];
 
-const list = (names: readonly string[], most = 4): string =>
-  names.length <= most ? names.join(', ') : `${names.slice(0, most).join(', ')} and ${names.length - most} more`;
+const NAMED_MAX = 4;
 
 const ofDeciding = (status: StatusDocument): readonly Finding[] => {
   const { self, coordinator, decision, votes } = status;
@@ -32,7 +31,7 @@ const ofDeciding = (status: StatusDocument): readonly Finding[] => {
     findings.push({ level: 'warn', text: `vantage ${region} abstains: ${own.state === 'abstain' ? own.because : 'no reason given'}` });
   const heard = new Set(votes.vantages.map(({ region }) => region));
   const silent = [...voters(status)].filter((region) => !heard.has(region));
-  if (silent.length > 0) findings.push({ level: 'warn', text: `no vote from ${list(silent)}` });
+  if (silent.length > 0) findings.push({ level: 'warn', text: `no vote from ${list(silent, NAMED_MAX)}` });
   if (votes.refused.length > 0)
     findings.push({
       level: 'bad',
@@ -57,7 +56,10 @@ const ofVersions = ({ cluster, votes }: StatusDocument): readonly Finding[] => {
       : [
           {
             level: 'warn' as const,
-            text: `${list(behind.map((each) => `${nameOf(each)} votes on configuration ${each.configVersion}`))}, the cluster is at ${cluster.version}`,
+            text: `${list(
+              behind.map((each) => `${nameOf(each)} votes on configuration ${each.configVersion}`),
+              NAMED_MAX,
+            )}, the cluster is at ${cluster.version}`,
           },
         ]),
   ];
@@ -117,7 +119,15 @@ const ofProviders = ({ services, providers = [] }: StatusDocument): readonly Fin
       .map((service) => ({ level: 'bad' as const, text: `${service.name}: ${service.provider} ${servedState(service).because}` })),
     ...(behind.length === 0
       ? []
-      : [{ level: 'warn' as const, text: `on its way to the provider: ${list(behind.map(({ name }) => name))}` }]),
+      : [
+          {
+            level: 'warn' as const,
+            text: `on its way to the provider: ${list(
+              behind.map(({ name }) => name),
+              NAMED_MAX,
+            )}`,
+          },
+        ]),
     ...providers.filter(({ failing }) => failing).map(({ name }) => ({ level: 'bad' as const, text: `provider ${name} takes no writes` })),
     ...providers
       .filter(({ canary }) => canary?.ok === false)
@@ -125,12 +135,10 @@ const ofProviders = ({ services, providers = [] }: StatusDocument): readonly Fin
   ];
 };
 
-const scopeText = (scope: StatusDocument['overrides']['items'][number]['scope']): string =>
+export const scopeText = (scope: StatusDocument['overrides']['items'][number]['scope']): string =>
   scope.service !== undefined
     ? [scope.service, scope.pool ?? scope.region].filter((part) => part !== undefined).join('/')
     : (scope.region ?? 'everything');
-
-export { scopeText };
 
 /** Those that hold automation back, and those that are not obeyed; the others are somebody's wish and no fault. */
 const ofOrders = ({ overrides, clusterTimeMs }: StatusDocument): readonly Finding[] =>
@@ -153,7 +161,7 @@ const ofConvergence = ({ incidents }: StatusDocument): readonly Finding[] =>
     .filter(({ closedAtMs, convergence }) => closedAtMs === null && convergence.judgement === 'missed')
     .map(({ id, convergence }) => ({
       level: 'bad' as const,
-      text: `${id} missed its goal of convergence${convergence.waitingFor.length > 0 ? `; waiting for ${list(convergence.waitingFor)}` : ''}`,
+      text: `${id} missed its goal of convergence${convergence.waitingFor.length > 0 ? `; waiting for ${list(convergence.waitingFor, NAMED_MAX)}` : ''}`,
     }));
 
 const LEVELS = ['bad', 'warn', 'note'] as const;

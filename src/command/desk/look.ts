@@ -3,7 +3,7 @@ import { followEvents, type StreamEvent } from '../../client/events.ts';
 import type { Hypothesis, Order, StatusDocument } from '../../client/types.ts';
 import { parseDuration } from '../../config/fields.ts';
 import { ERRORS, Fault } from '../../errors.ts';
-import type { OverrideKind } from '../../model.ts';
+import { OVERRIDE_KINDS } from '../../model.ts';
 import { isoTime, sleep } from '../../ports.ts';
 import { dossierLines } from './dossier-text.ts';
 import { explainLines } from './explain-text.ts';
@@ -23,14 +23,12 @@ export interface StatusOptions extends LookOptions {
 const EVERY_MS = 2_000;
 const EVERY_MIN_MS = 500;
 
-const durationOf = (option: string, text: string | undefined, otherwiseMs: number): number => {
+export const durationOf = (option: string, text: string | undefined, otherwiseMs: number): number => {
   if (text === undefined) return otherwiseMs;
   const ms = parseDuration(text);
   if (ms === null) throw new Fault('ERR_USAGE', `${option} ${text}: expected a duration such as 500ms, 30s, 10m or 4h`);
   return ms;
 };
-
-export { durationOf };
 
 const exitOf = (status: StatusDocument): number =>
   findingsOf(status).some(({ level }) => level === 'bad') ? ERRORS.ERR_UNHEALTHY.exit : 0;
@@ -144,16 +142,14 @@ export interface SimulateOptions extends LookOptions {
   horizon?: string;
 }
 
-const KINDS: readonly OverrideKind[] = ['drain', 'force-in', 'pin', 'freeze', 'evacuate', 'stop'];
-
 /** `drain:eu-west`, `freeze:www.example.com`, `drain:www.example.com/eu-west`. */
 const orderIn = (document: StatusDocument, text: string, n: number): Hypothesis => {
   const at = text.indexOf(':');
-  const kind = KINDS.find((each) => each === text.slice(0, at));
+  const kind = OVERRIDE_KINDS.find((each) => each === text.slice(0, at));
   if (kind === undefined || kind === 'pin')
     throw new Fault(
       'ERR_USAGE',
-      `--override ${text}: expected KIND:NAME, e.g. drain:eu-west; kinds: ${KINDS.filter((each) => each !== 'pin').join(', ')}`,
+      `--override ${text}: expected KIND:NAME, e.g. drain:eu-west; kinds: ${OVERRIDE_KINDS.filter((each) => each !== 'pin').join(', ')}`,
     );
   const { scope } = subjectNamed(document, text.slice(at + 1));
   const createdAtMs = document.clusterTimeMs;

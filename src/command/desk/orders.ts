@@ -1,5 +1,6 @@
 // The commands that give and end orders. What moves traffic is shown first, then asked about; what was done is said together with how to undo it.
 // Nothing is written without a `yes`: typed, or given by `--yes`. An order is sent under an id of this side's, so that sending it again is safe.
+import { endCommand, quoted } from '../../api/undo.ts';
 import type { Forecast, Order, OrderBody, Ordered, Refusal, StatusDocument } from '../../client/types.ts';
 import { ERRORS, Fault } from '../../errors.ts';
 import type { Override, OverrideKind, OverrideScope, Route } from '../../model.ts';
@@ -75,9 +76,6 @@ const bodyOf = (kind: OverrideKind, scope: OverrideScope, options: OrderOptions,
   ...(options.breakGlass === true ? { breakGlass: true as const } : {}),
   ...(options.drill === true ? { drill: true as const } : {}),
 });
-
-const UNDO: Readonly<Partial<Record<OverrideKind, string>>> = { drain: 'undrain', evacuate: 'undrain', freeze: 'unfreeze', stop: 'resume' };
-export const undoText = ({ kind, id }: Pick<Override, 'kind' | 'id'>): string => `tidegate ${UNDO[kind] ?? 'override end'} ${id}`;
 
 /** `drain-eu-west-4f2a1c`: says what it is wherever it is seen; two of them are never the same. */
 const idFor = (kind: OverrideKind, scope: OverrideScope, random: string): string =>
@@ -229,7 +227,7 @@ const give = async (
     );
     if (preview === null && options.dryRun === true)
       throw new Fault('ERR_NOT_FOUND', 'this endpoint cannot say what it would do: it is older than forecasts');
-    const undo = undoText({ kind: body.kind, id });
+    const undo = endCommand({ kind: body.kind, id });
     // The preview has an id of its own, which nobody will see again.
     const named = (notes: readonly string[]): readonly string[] => notes.map((note) => note.replaceAll(preview?.override.id ?? id, id));
     const forecast = preview?.forecast ?? null;
@@ -311,7 +309,7 @@ const orderMeant = (status: StatusDocument, named: string, kinds: readonly Overr
   const byId = items.find(({ id }) => id === named);
   if (byId !== undefined) {
     if (kinds.length > 0 && !kinds.includes(byId.kind))
-      throw new Fault('ERR_USAGE', `${named} is a ${byId.kind}; end it with ${undoText(byId)}`);
+      throw new Fault('ERR_USAGE', `${named} is a ${byId.kind}; end it with ${endCommand(byId)}`);
     return byId;
   }
   const of = items.filter(({ kind }) => kinds.length === 0 || kinds.includes(kind));
@@ -366,7 +364,7 @@ export const end = async (kinds: readonly OverrideKind[], named: string, options
   });
 };
 
-const quoted = (text: string): string => (/^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+const asWord = (text: string): string => (/^[\w./:=@%+-]+$/.test(text) ? text : quoted(text));
 
 /** The command that gives it again, for the time it had left. */
 const again = ({ kind, scope, weights, reason, ticket, breakGlass, drill }: Override, leftMs: number | null): string | null => {
@@ -385,7 +383,7 @@ const again = ({ kind, scope, weights, reason, ticket, breakGlass, drill }: Over
     ...(breakGlass === true ? ['--break-glass'] : []),
     ...(drill === true ? ['--drill'] : []),
   ];
-  return words.map(quoted).join(' ');
+  return words.map(asWord).join(' ');
 };
 
 /** The second person's yes. */
@@ -407,7 +405,7 @@ export const approve = async (id: string, options: ConfirmOptions, console: Cons
       forecast,
       refusals: forecast?.refusals ?? [],
       notes: [],
-      undo: undoText(meant),
+      undo: endCommand(meant),
       what: `agree to ${id}: ${meant.kind} ${scopeText(meant.scope)}, ordered by ${meant.owner}: ${meant.reason}`,
     };
     showPlan(session, plan, options.dryRun === true);
@@ -427,6 +425,6 @@ export const approve = async (id: string, options: ConfirmOptions, console: Cons
       () => 'agreeing',
       () => api.approve(id),
     );
-    return conclude(session, options, { outcome: 'ordered', override, version, undo: undoText(override) });
+    return conclude(session, options, { outcome: 'ordered', override, version, undo: endCommand(override) });
   });
 };

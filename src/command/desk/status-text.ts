@@ -63,7 +63,7 @@ export const routeText = (service: Service): string =>
         )
         .join(', ');
 
-export const isAsConfigured = ({ route, pools }: Service): boolean =>
+const isAsConfigured = ({ route, pools }: Service): boolean =>
   route !== null && pools.every(({ share, configuredShare }) => Math.abs((share ?? 0) - configuredShare) <= 1);
 
 const servedCell = (service: Service): CellText => {

@@ -16,7 +16,7 @@ export interface Subject {
   pools: readonly { service: Service; pool: Pool }[];
 }
 
-export const regionsOf = (status: StatusDocument): readonly string[] => [
+const regionsOf = (status: StatusDocument): readonly string[] => [
   ...new Set([
     ...status.services.flatMap(({ pools }) => pools.map(({ region }) => region)),
     ...status.votes.vantages.map(({ region }) => region),

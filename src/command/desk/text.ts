@@ -50,7 +50,7 @@ export const fit = (text: string, cells: number): string => {
   return cells < 1 ? '' : `${out}…`;
 };
 
-export const pad = (text: string, cells: number): string => text + ' '.repeat(Math.max(0, cells - width(text)));
+const pad = (text: string, cells: number): string => text + ' '.repeat(Math.max(0, cells - width(text)));
 
 /** Words into lines of so many cells; a word that is longer is cut in pieces. */
 export const wrap = (text: string, cells: number): readonly string[] => {

@@ -1,7 +1,7 @@
 // The store: whether it answers, how soon, whether this identity may write what it must, and how its members are. Pure.
 import { list, plural, say } from '../../config/words.ts';
+import type { EtcdMember } from '../../store/etcd/inspect.ts';
 import { type Finding, fail, type Row, row, warn } from '../check.ts';
-import type { EtcdMember } from '../tools.ts';
 
 const SLOW_MS = 300;
 /** Half of the pace at which a coordinator looks, three times over. */

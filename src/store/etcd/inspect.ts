@@ -9,7 +9,7 @@ import type { Link } from './link.ts';
 import { createPassport, type Passport } from './passport.ts';
 import { loadProtocol, type RosterReply, type StatusReply } from './protocol.ts';
 
-export interface InspectedMember {
+export interface EtcdMember {
   endpoint: string;
   /** Why it did not say; then the rest is empty. */
   because: string | null;
@@ -20,13 +20,14 @@ export interface InspectedMember {
   /** Id of the leader that it follows; empty: it knows none. */
   leader: string;
   isLearner: boolean;
+  /** Alarms and other trouble in its own words. */
   errors: readonly string[];
   tookMs: number;
 }
 
 export interface Inspection {
-  members: readonly InspectedMember[];
-  /** null: this identity may not ask, or nobody answers. */
+  members: readonly EtcdMember[];
+  /** Members of the cluster by name, whether or not this file names them; null: this identity may not ask, or nobody answers. */
   roster: readonly { name: string; isLearner: boolean }[] | null;
 }
 
@@ -40,7 +41,7 @@ const told = ({
   leader = '',
   isLearner = false,
   errors,
-}: StatusReply): Omit<InspectedMember, 'endpoint' | 'because' | 'tookMs'> => ({
+}: StatusReply): Omit<EtcdMember, 'endpoint' | 'because' | 'tookMs'> => ({
   version,
   dbBytes: Number(dbSize ?? 0),
   quotaBytes: dbSizeQuota === undefined || dbSizeQuota === '0' ? null : Number(dbSizeQuota),
@@ -68,7 +69,7 @@ export const inspectEtcd = async (options: EtcdOptions): Promise<Inspection> => 
   const passport = createPassport(protocol.authenticate, user, tls?.certPem, log);
   let roster: Inspection['roster'] = null;
 
-  const speak = async (link: Link, endpoint: string, signal: AbortSignal): Promise<InspectedMember> => {
+  const speak = async (link: Link, endpoint: string, signal: AbortSignal): Promise<EtcdMember> => {
     // Who may not pass may still be told how the member is.
     await passport.ready(link, signal).catch(() => undefined);
     const startedAtMs = ports.clock.monoMs();
@@ -78,7 +79,7 @@ export const inspectEtcd = async (options: EtcdOptions): Promise<Inspection> => 
     return { endpoint, because: null, ...told(status), tookMs };
   };
 
-  const ask = async (endpoint: Endpoint): Promise<InspectedMember> => {
+  const ask = async (endpoint: Endpoint): Promise<EtcdMember> => {
     const { name } = endpoint;
     let link: Link | null = null;
     try {

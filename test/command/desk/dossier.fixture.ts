@@ -3,6 +3,7 @@ import { dossierOf } from '../../../src/api/dossier.ts';
 import type { Dossier } from '../../../src/client/types.ts';
 import type { Audit, Ballot, Incident } from '../../../src/model.ts';
 import { NOW_MS, cluster as small } from '../../api/fixture.ts';
+import { REFUSAL } from './forecast.fixture.ts';
 
 const ago = (ms: number): number => NOW_MS - ms;
 const BEFORE = { 'eu-west': 334, 'us-east': 333, 'ap-south': 333 };
@@ -113,15 +114,7 @@ export const refused = (): Dossier =>
             pool: 'eu-west',
             hold: 'rule:capacity',
             because: 'rule:capacity',
-            refusal: {
-              service: 'web.example.test',
-              pool: 'eu-west',
-              rule: 'capacity',
-              risk: 'high',
-              because: 'us-east and ap-south bear 800 of 900 requests per second (112 %, at most 90 %)',
-              againAtMs: NOW_MS + 7_200_000,
-              counterfactual: 'with a load below 720 it would pass',
-            },
+            refusal: REFUSAL,
           },
         ],
         wouldChange: '',

@@ -3,6 +3,7 @@ import { type StatusInput, statusDocument } from '../../../src/api/status.ts';
 import type { StatusDocument } from '../../../src/client/types.ts';
 import { plain } from '../../../src/command/desk/text.ts';
 import { appliedKey } from '../../../src/coordinate/keys.ts';
+import { newMemory } from '../../../src/decide/pool.ts';
 import type {
   Ballot,
   ClusterConfig,
@@ -64,22 +65,7 @@ export const tallyOf = (service: string, region: string, down: readonly string[]
   };
 };
 
-export const memory = (given: Partial<PoolMemory> = {}): PoolMemory => ({
-  state: 'in',
-  by: null,
-  sinceAtMs: ago(6 * 86_400_000),
-  outAtMs: null,
-  upAtMs: null,
-  stage: 0,
-  stageAtMs: 0,
-  scale: 1000,
-  scaleUpAtMs: null,
-  drainsAtMs: [],
-  latched: false,
-  hold: null,
-  told: [],
-  ...given,
-});
+export const memory = (given: Partial<PoolMemory> = {}): PoolMemory => ({ ...newMemory('in', ago(6 * 86_400_000)), ...given });
 
 export const routingOf = (cluster: ClusterConfig, given: Partial<Routing>, of: (name: string) => Partial<ServiceRouting>): Routing => ({
   v: 41,

@@ -1,4 +1,5 @@
 // Forecasts as the API gives them.
+import type { Refusal } from '../../../src/model.ts';
 import type { Forecast } from '../../../src/whatif/forecast.ts';
 import { NOW_MS } from '../../api/fixture.ts';
 
@@ -44,6 +45,17 @@ export const FORECAST: Forecast = {
   notes: ['votes stay as they are now'],
 };
 
+/** Of the rule that stands in the way wherever one does. */
+export const REFUSAL: Refusal = {
+  service: 'web.example.test',
+  pool: 'eu-west',
+  rule: 'capacity',
+  risk: 'high',
+  because: 'us-east and ap-south bear 800 of 900 requests per second (112 %, at most 90 %)',
+  againAtMs: NOW_MS + 7_200_000,
+  counterfactual: 'with a load below 720 it would pass',
+};
+
 export const REFUSED: Forecast = {
   ...FORECAST,
   steps: [],
@@ -55,16 +67,6 @@ export const REFUSED: Forecast = {
       capacity: { load: 900, capacity: 800, leftPercent: -12.5, source: 'configured', because: '900 of 800' },
     },
   ],
-  refusals: [
-    {
-      service: 'web.example.test',
-      pool: 'eu-west',
-      rule: 'capacity',
-      risk: 'high',
-      because: 'us-east and ap-south bear 800 of 900 requests per second (112 %, at most 90 %)',
-      againAtMs: NOW_MS + 7_200_000,
-      counterfactual: 'with a load below 720 it would pass',
-    },
-  ],
+  refusals: [REFUSAL],
   holds: [{ service: 'web.example.test', pool: 'eu-west', hold: 'rule:capacity', because: 'safety rule capacity refused the move' }],
 };
