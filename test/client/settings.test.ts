@@ -1,0 +1,38 @@
+// Where a command finds its token, and what it says of a file that holds something else.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readSettings } from '../../src/client/settings.ts';
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tidegate-settings-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const settingsOf = (content: Uint8Array | string, mode = 0o600) => {
+  const tokenFile = join(folder, 'token');
+  rmSync(tokenFile, { force: true });
+  writeFileSync(tokenFile, content, { mode });
+  return readSettings({ tokenFile, endpoint: ['http://127.0.0.1:7700'] }, { HOME: folder });
+};
+
+test('a token is read without the line break at its end', async () => {
+  expect((await settingsOf('a-token-of-some-length\n')).token).toBe('a-token-of-some-length');
+});
+
+test.each<[string, Uint8Array | string]>([
+  ['two lines', 'a-token-of\nsome-length'],
+  ['words', 'this is no token'],
+  ['bytes', Uint8Array.from({ length: 64 }, (_, i) => 255 - i)],
+  ['a control character', 'a-token\u0000of-some-length'],
+])('%s are no token: said with the file, without what it holds', async (_what, content) => {
+  const reading = settingsOf(content);
+  await expect(reading).rejects.toMatchObject({ code: 'ERR_SECRET', message: expect.stringContaining(`${join(folder, 'token')}: holds`) });
+  await expect(reading).rejects.not.toThrow(/some-length/);
+});
+
+test('a token that others can read is not sent', async () => {
+  await expect(settingsOf('a-token-of-some-length\n', 0o644)).rejects.toMatchObject({ code: 'ERR_SECRET' });
+});
