@@ -73,7 +73,8 @@ const wasUnsent = (error: unknown): boolean => {
 /** The server says by code that it did nothing. */
 const DID_NOTHING: readonly unknown[] = ['ERR_STORE_UNREACHABLE', 'ERR_STORE_DENIED', 'ERR_STOPPING'];
 
-const problemIn = (body: unknown): Problem => (typeof body === 'object' && body !== null ? body : {});
+const isObject = (body: unknown): body is object => typeof body === 'object' && body !== null;
+const problemIn = (body: unknown): Problem => (isObject(body) ? body : {});
 const isCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(ERRORS, code);
 
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
@@ -119,6 +120,11 @@ const bodyOf = async (reply: Response): Promise<unknown> => {
 /** A failure of this endpoint, which another one need not share. */
 const isServersOwn = (status: number): boolean => status >= 500;
 
+export const STRANGE = 'but not as a replica does: is that the address of its API?';
+
+/** Something else listens there: every answer of a replica is a JSON object, a refusal too. */
+const isStranger = ({ body }: Pick<Answer, 'body'>): boolean => !isObject(body);
+
 export const createExchange = (options: ExchangeOptions): Exchange => {
   const { settings, http, ports, version, note, tryMs = TRY_MS, lastTryMs = LAST_TRY_MS } = options;
   const { endpoints, token } = settings;
@@ -163,6 +169,11 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
       for (const [at, endpoint] of order().entries()) {
         try {
           const answer = await one(endpoint, ask, at === endpoints.length - 1 ? lastTryMs : tryMs);
+          if (!isServersOwn(answer.status) && isStranger(answer)) {
+            why.push(`${endpoint} answered ${answer.status}, ${STRANGE}`);
+            doubt ||= ask.method !== 'GET';
+            continue;
+          }
           if (!isServersOwn(answer.status)) {
             settle(endpoint, why);
             return { ...answer, doubt };
@@ -198,6 +209,12 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
             continue;
           }
           if (reply.status !== 200) throw faultOf({ status: reply.status, body: await bodyOf(reply), endpoint });
+          if (!(reply.headers.get('content-type') ?? '').startsWith(headers.accept ?? '')) {
+            why.push(`${endpoint} answered 200, ${STRANGE}`);
+            whole.abort();
+            signal.removeEventListener('abort', onAbort);
+            continue;
+          }
           settle(endpoint, why);
           return { reply, endpoint };
         } catch (error) {

@@ -190,3 +190,41 @@ test('everything wrong with a body is in the sentence, by its place', async () =
     message: expect.stringMatching(/\/ttl: is too long\n {2}\/kind: is none/),
   });
 });
+
+const stranger: Answering = (_asked, reply) => void reply.writeHead(200, { 'content-type': 'text/html' }).end('<h1>It works!</h1>');
+const otherJson: Answering = (_asked, reply) => json(reply, 200, { ok: true });
+const otherRefusal: Answering = (_asked, reply) => void reply.writeHead(404).end('not found');
+
+test.each<[string, Answering]>([
+  ['a page', stranger],
+  ['JSON of something else', otherJson],
+  ['a page that is not there', otherRefusal],
+])('what is no replica (%s) is told by its address', async (_what, answer) => {
+  await using only = await endpoint(answer);
+  await using asking = caller([only.url]);
+  await expect(asking.api.status()).rejects.toMatchObject({
+    code: 'ERR_UNREACHABLE',
+    message: expect.stringMatching(new RegExp(`${only.url} .*not as a replica does: is that the address of its API\\?`)),
+  });
+});
+
+test('a page is no stream either', async () => {
+  await using only = await endpoint(stranger);
+  await using asking = caller([only.url]);
+  const opening = asking.exchange.open('/v1/events', { accept: 'text/event-stream' }, new AbortController().signal);
+  await expect(opening).rejects.toMatchObject({ code: 'ERR_UNREACHABLE', message: expect.stringContaining('not as a replica does') });
+});
+
+test('an order goes past what is no replica, and stands nowhere for certain when nothing else is there', async () => {
+  const store = empty();
+  await using first = await endpoint(stranger);
+  await using second = await endpoint(replica(store));
+  await using asking = caller([first.url, second.url]);
+  expect((await asking.api.put('drain-1', BODY)).override.id).toBe('drain-1');
+  expect(store.items).toHaveLength(1);
+  await using alone = caller([first.url]);
+  await expect(alone.api.put('drain-1', BODY)).rejects.toMatchObject({
+    code: 'ERR_UNDECIDED',
+    message: expect.stringContaining('not as a replica does'),
+  });
+});
