@@ -36,3 +36,11 @@ test.each<[string, Uint8Array | string]>([
 test('a token that others can read is not sent', async () => {
   await expect(settingsOf('a-token-of-some-length\n', 0o644)).rejects.toMatchObject({ code: 'ERR_SECRET' });
 });
+
+test('a folder is told to be one', async () => {
+  const reading = readSettings({ tokenFile: folder, endpoint: ['http://127.0.0.1:7700'] }, { HOME: folder });
+  await expect(reading).rejects.toMatchObject({
+    code: 'ERR_SECRET',
+    message: `${folder}: is a folder; name the file that holds only the secret`,
+  });
+});
