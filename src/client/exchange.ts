@@ -70,6 +70,23 @@ const wasUnsent = (error: unknown): boolean => {
   return UNSENT.includes(code) || code.startsWith('ERR_TLS') || code.includes('CERT') || code.startsWith('ERR_SSL');
 };
 
+/** What a code that only those who write TLS know means to whoever typed the address. */
+const hintOf = (code: string, endpoint: string): string => {
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
+    return ' (no TLS is spoken there: http:// instead of https://?)';
+  if (endpoint.startsWith('http:') && (code.startsWith('HPE_') || code === 'UND_ERR_SOCKET'))
+    return ' (it hung up: https:// instead of http://?)';
+  if (code.includes('SELF_SIGNED') || code.startsWith('UNABLE_TO_'))
+    return ' (nobody trusted vouches for its certificate: name its authority with --ca FILE)';
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return ' (its certificate is for other names: ask by one of those)';
+  return code === 'CERT_HAS_EXPIRED' ? ' (its certificate has expired)' : '';
+};
+
+const unheard = (endpoint: string, error: unknown): string => {
+  const code = codeOf(error);
+  return code === '' ? errorText(error) : `${endpoint}: ${code}${hintOf(code, endpoint)}`;
+};
+
 /** The server says by code that it did nothing. */
 const DID_NOTHING: readonly unknown[] = ['ERR_STORE_UNREACHABLE', 'ERR_STORE_DENIED', 'ERR_STOPPING'];
 
@@ -182,7 +199,7 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
           why.push(`${endpoint} answered ${answer.status}`);
           doubt ||= ask.method !== 'GET' && !DID_NOTHING.includes(problemIn(answer.body).code);
         } catch (error) {
-          why.push(codeOf(error) === '' ? errorText(error) : `${endpoint}: ${codeOf(error)}`);
+          why.push(unheard(endpoint, error));
           doubt ||= ask.method !== 'GET' && !wasUnsent(error);
         }
       }
@@ -221,7 +238,7 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
           whole.abort();
           signal.removeEventListener('abort', onAbort);
           if (error instanceof Fault || signal.aborted) throw error;
-          why.push(codeOf(error) === '' ? errorText(error) : `${endpoint}: ${codeOf(error)}`);
+          why.push(unheard(endpoint, error));
         }
       }
       throw new Fault('ERR_UNREACHABLE', `no endpoint answers: ${why.join('; ')}`);

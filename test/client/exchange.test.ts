@@ -1,7 +1,13 @@
 // Endpoints that are dead, hang or fail: a read goes to the next, a write may be sent again because it is the same write, and what nobody knows is said so.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { OrderBody } from '../../src/client/types.ts';
 import type { Override } from '../../src/model.ts';
+import { createAuthority } from '../etcd-certificates.ts';
 import { type Answering, caller, type Endpoint, endpoint, hang, json, nobody, problem } from './servers.ts';
 
 const BODY = { kind: 'drain', scope: { region: 'eu-west' }, reason: 'a test of orders', owner: 'ana' } as const satisfies OrderBody;
@@ -227,4 +233,29 @@ test('an order goes past what is no replica, and stands nowhere for certain when
     code: 'ERR_UNDECIDED',
     message: expect.stringContaining('not as a replica does'),
   });
+});
+
+test('whoever asks by the wrong scheme, or for a certificate of an authority nobody named, is told so', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tidegate-exchange-'));
+  const { certPem, keyPem } = createAuthority(folder, 'servers').issue('api', ['IP:127.0.0.1']);
+  const secure = createSecureServer({ cert: certPem, key: keyPem }, (_asked, reply) => void reply.end('{}'));
+  await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
+  const { port } = secure.address() as AddressInfo;
+  await using plain = await endpoint(statusOf);
+  try {
+    for (const [url, says] of [
+      [plain.url.replace('http:', 'https:'), /http:\/\/ instead of https:\/\/\?/],
+      [`https://127.0.0.1:${port}`, /name its authority with --ca FILE/],
+    ] as const) {
+      await using asking = caller([url]);
+      await expect(asking.api.status()).rejects.toMatchObject({ code: 'ERR_UNREACHABLE', message: expect.stringMatching(says) });
+    }
+    await using asking = caller([`http://127.0.0.1:${port}`]);
+    const refused = await asking.api.status().catch((error: Error) => error.message);
+    expect(refused).toMatch(/https:\/\/ instead of http:\/\/\?/);
+  } finally {
+    secure.closeAllConnections();
+    await new Promise((resolve) => secure.close(resolve));
+    rmSync(folder, { recursive: true });
+  }
 });
