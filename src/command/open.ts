@@ -22,7 +22,7 @@ const openOwnFile = (file: string, ports: Ports): Store => {
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'ERR_STORE_LOCKED') throw error;
     const todo =
-      'change the cluster section of its own file and send it SIGHUP; or give it store.serve, and name here a file with a store of kind remote';
+      'to change the cluster section, change it in its own file and send it SIGHUP; for all else give it store.serve, and name here a file with a store of kind remote';
     throw new Fault('ERR_STORE_LOCKED', `${file}: a running replica serves this store file; ${todo}`, { cause: error });
   }
 };
