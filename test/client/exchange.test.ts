@@ -82,6 +82,9 @@ test('the first that answers is not announced; its token travels in the header',
   await asking.api.status();
   expect(asking.notes).toEqual([]);
   expect(first.asked[0]?.headers.authorization).toBe('Bearer secret-token-1234');
+  await using nameless = caller([first.url]);
+  await nameless.api.status();
+  expect(first.asked[1]?.headers).not.toHaveProperty('authorization');
 });
 
 test('what every endpoint would answer alike is no reason to ask the next: refused credentials, a wrong body', async () => {
@@ -156,6 +159,9 @@ test('an end names the version that was read; a race with another order is tried
   expect((await asking.api.remove(seen)).override.id).toBe('drain-1');
   expect(only.asked.filter(({ method }) => method === 'DELETE').map(({ headers }) => headers['if-match'])).toEqual(['"4"', '"5"']);
   store.items = [{ ...seen, expiresAtMs: 3 }];
+  await expect(asking.api.remove(seen)).rejects.toMatchObject({ code: 'ERR_STALE' });
+  // Ended by somebody, and ordered anew under the same id: it is not the one that was seen.
+  store.items = [{ ...seen, createdAtMs: 2 }];
   await expect(asking.api.remove(seen)).rejects.toMatchObject({ code: 'ERR_STALE' });
   expect(store.items).toHaveLength(1);
 });

@@ -125,6 +125,15 @@ describe('export', () => {
     expect((await verify({ file: desk.path('changed.ndjson') })).outcome).toMatchObject({ code: 'ERR_AUDIT' });
   });
 
+  test('what was added behind its seal is found', async () => {
+    const text = readFileSync(await exported('all.ndjson'), 'utf8');
+    const forged = text.split('\n').find((line) => line.startsWith('{"kind":"config"'));
+    writeFileSync(desk.path('more.ndjson'), `${text}${forged}\n`);
+    const { outcome, stdout } = await verify({ file: desk.path('more.ndjson') });
+    expect(outcome).toMatchObject({ code: 'ERR_AUDIT' });
+    expect(stdout).toMatch(/comes behind the last one/);
+  });
+
   test.each<[string, string]>([
     ['nothing', ''],
     ['a text', '# A manual\n\nof several lines\n'],
