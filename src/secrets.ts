@@ -12,7 +12,9 @@ const TOKEN_BYTES = 24;
 /** Content of a secret file, trimmed. Throws Fault ERR_SECRET when it cannot be read, is open to other users, is empty or far too long. */
 export const readSecret = (path: string): string => {
   try {
-    const { mode, size } = statSync(path);
+    const stat = statSync(path);
+    if (stat.isDirectory()) throw new Fault('ERR_SECRET', `${path}: is a folder; name the file that holds only the secret`);
+    const { mode, size } = stat;
     if ((mode & 0o077) !== 0)
       throw new Fault(
         'ERR_SECRET',

@@ -103,7 +103,7 @@ const unreachable = (error: unknown): Fault =>
     'ERR_STORE_UNREACHABLE',
     error instanceof DeadlineError
       ? `the store did not answer within ${error.afterMs} ms; nothing was written: try again, or use another replica`
-      : 'the store refused or is out of reach; nothing was written: try again, or use another replica',
+      : 'the store refused or is out of reach; nothing was written: GET /api/health/detail says why; try again, or use another replica',
     { cause: error },
   );
 

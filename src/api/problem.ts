@@ -42,7 +42,7 @@ export class RefusedFault extends Fault {
 
 const REFUSALS: Readonly<Record<number, { code: ErrorCode; detail: string }>> = {
   400: { code: 'ERR_BAD_REQUEST', detail: 'the request or its JSON body is not well-formed' },
-  404: { code: 'ERR_NOT_FOUND', detail: 'nothing is offered at this path; see /v1/status, /v1/overrides, /metrics, /healthz, /readyz' },
+  404: { code: 'ERR_NOT_FOUND', detail: 'nothing is offered at this path; GET /openapi.json has those that are' },
   405: { code: 'ERR_METHOD', detail: 'see the Allow header' },
   408: { code: 'ERR_BAD_REQUEST', detail: 'the request did not arrive in time' },
   413: { code: 'ERR_TOO_LARGE', detail: 'a body may have 64 KiB' },

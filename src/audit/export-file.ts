@@ -4,11 +4,20 @@ import type { Finding } from './chain.ts';
 import { type AuditLine, CHAINS, FORMAT } from './lines.ts';
 import { type AuditReport, createChainVerifier, FINDINGS_MAX, type Verifier } from './verify.ts';
 
-export const createFileVerifier = (): { line(text: string): void; end(): AuditReport; hashes: Verifier['hashes'] } => {
+export interface FileVerifier {
+  line(text: string): void;
+  /** Some line was one of an export: else it is another file, and not a broken export. */
+  any(): boolean;
+  end(): AuditReport;
+  hashes: Verifier['hashes'];
+}
+
+export const createFileVerifier = (): FileVerifier => {
   const verifier = createChainVerifier();
   const seal = createHash('sha256');
   const findings: Finding[] = [];
   let lines = 0;
+  let understood = false;
   let ended = false;
   const find = (what: Finding['what'], because: string): void => {
     if (findings.length < FINDINGS_MAX) findings.push({ chain: 'file', n: lines, what, because });
@@ -32,9 +41,11 @@ export const createFileVerifier = (): { line(text: string): void; end(): AuditRe
         seal.update(`${text}\n`);
         return;
       }
+      understood = true;
       check(line, text);
       verifier.take(line);
     },
+    any: () => understood,
     end() {
       if (!ended) find('missing', 'the last line is missing: the export is cut short');
       const report = verifier.end();

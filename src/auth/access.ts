@@ -49,7 +49,7 @@ export interface ClosableAccess extends Access {
 const TELL_EVERY_MS = 60_000;
 const ANONYMOUS: Principal = { name: 'anonymous', role: 'viewer', services: null, how: 'anonymous' };
 const BOOTSTRAP: Principal = { name: 'operator', role: 'admin', services: null, how: 'token' };
-const NOT_ACCEPTED = 'these credentials are not accepted; the log and the audit of this replica say why';
+const NOT_ACCEPTED = 'these credentials are not accepted; the log and the audit of this replica say why within a minute';
 const NOTHING_SHOWN = 'this takes credentials: send Authorization: Bearer <token>';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();

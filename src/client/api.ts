@@ -2,7 +2,7 @@
 // another region, is one order; an end names the version that was read. What may or may not have happened is looked up before anything is said.
 import { Fault } from '../errors.ts';
 import type { Override } from '../model.ts';
-import { type Answer, type Ask, DoubtFault, type Exchange, faultOf } from './exchange.ts';
+import { type Answer, type Ask, DoubtFault, type Exchange, faultOf, STRANGE } from './exchange.ts';
 import { OPERATIONS, type OperationId } from './schema.ts';
 import type {
   Committed,
@@ -93,7 +93,11 @@ export const createApi = (exchange: Exchange): Api => {
   };
 
   return {
-    status: () => get('getStatus'),
+    async status() {
+      const document = await get<Partial<StatusDocument>>('getStatus');
+      if (document.cluster === undefined) throw new Fault('ERR_UNREACHABLE', `${exchange.endpoint()} answers, ${STRANGE}`);
+      return document as StatusDocument;
+    },
     overrides,
     matrix: () => get('matrix'),
     decisions: (limit) => get('listDecisions', {}, `?limit=${limit}`),

@@ -70,10 +70,28 @@ const wasUnsent = (error: unknown): boolean => {
   return UNSENT.includes(code) || code.startsWith('ERR_TLS') || code.includes('CERT') || code.startsWith('ERR_SSL');
 };
 
+/** What a code that only those who write TLS know means to whoever typed the address. */
+const hintOf = (code: string, endpoint: string): string => {
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
+    return ' (no TLS is spoken there: http:// instead of https://?)';
+  if (endpoint.startsWith('http:') && (code.startsWith('HPE_') || code === 'UND_ERR_SOCKET'))
+    return ' (it hung up: https:// instead of http://?)';
+  if (code.includes('SELF_SIGNED') || code.startsWith('UNABLE_TO_'))
+    return ' (nobody trusted vouches for its certificate: name its authority with --ca FILE)';
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return ' (its certificate is for other names: ask by one of those)';
+  return code === 'CERT_HAS_EXPIRED' ? ' (its certificate has expired)' : '';
+};
+
+const unheard = (endpoint: string, error: unknown): string => {
+  const code = codeOf(error);
+  return code === '' ? errorText(error) : `${endpoint}: ${code}${hintOf(code, endpoint)}`;
+};
+
 /** The server says by code that it did nothing. */
 const DID_NOTHING: readonly unknown[] = ['ERR_STORE_UNREACHABLE', 'ERR_STORE_DENIED', 'ERR_STOPPING'];
 
-const problemIn = (body: unknown): Problem => (typeof body === 'object' && body !== null ? body : {});
+const isObject = (body: unknown): body is object => typeof body === 'object' && body !== null;
+const problemIn = (body: unknown): Problem => (isObject(body) ? body : {});
 const isCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(ERRORS, code);
 
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
@@ -119,6 +137,11 @@ const bodyOf = async (reply: Response): Promise<unknown> => {
 /** A failure of this endpoint, which another one need not share. */
 const isServersOwn = (status: number): boolean => status >= 500;
 
+export const STRANGE = 'but not as a replica does: is that the address of its API?';
+
+/** Something else listens there: every answer of a replica is a JSON object, a refusal too. */
+const isStranger = ({ body }: Pick<Answer, 'body'>): boolean => !isObject(body);
+
 export const createExchange = (options: ExchangeOptions): Exchange => {
   const { settings, http, ports, version, note, tryMs = TRY_MS, lastTryMs = LAST_TRY_MS } = options;
   const { endpoints, token } = settings;
@@ -163,6 +186,11 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
       for (const [at, endpoint] of order().entries()) {
         try {
           const answer = await one(endpoint, ask, at === endpoints.length - 1 ? lastTryMs : tryMs);
+          if (!isServersOwn(answer.status) && isStranger(answer)) {
+            why.push(`${endpoint} answered ${answer.status}, ${STRANGE}`);
+            doubt ||= ask.method !== 'GET';
+            continue;
+          }
           if (!isServersOwn(answer.status)) {
             settle(endpoint, why);
             return { ...answer, doubt };
@@ -171,7 +199,7 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
           why.push(`${endpoint} answered ${answer.status}`);
           doubt ||= ask.method !== 'GET' && !DID_NOTHING.includes(problemIn(answer.body).code);
         } catch (error) {
-          why.push(codeOf(error) === '' ? errorText(error) : `${endpoint}: ${codeOf(error)}`);
+          why.push(unheard(endpoint, error));
           doubt ||= ask.method !== 'GET' && !wasUnsent(error);
         }
       }
@@ -198,13 +226,19 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
             continue;
           }
           if (reply.status !== 200) throw faultOf({ status: reply.status, body: await bodyOf(reply), endpoint });
+          if (!(reply.headers.get('content-type') ?? '').startsWith(headers.accept ?? '')) {
+            why.push(`${endpoint} answered 200, ${STRANGE}`);
+            whole.abort();
+            signal.removeEventListener('abort', onAbort);
+            continue;
+          }
           settle(endpoint, why);
           return { reply, endpoint };
         } catch (error) {
           whole.abort();
           signal.removeEventListener('abort', onAbort);
           if (error instanceof Fault || signal.aborted) throw error;
-          why.push(codeOf(error) === '' ? errorText(error) : `${endpoint}: ${codeOf(error)}`);
+          why.push(unheard(endpoint, error));
         }
       }
       throw new Fault('ERR_UNREACHABLE', `no endpoint answers: ${why.join('; ')}`);

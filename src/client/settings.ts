@@ -115,6 +115,17 @@ const endpointsOf = (options: ConnectOptions, env: Env, { file, path }: { file: 
 const clearText = (endpoints: readonly string[]): readonly string[] =>
   endpoints.filter((each) => each.startsWith('http://') && !isLocalEndpoint(each));
 
+/** It travels in a header, which holds no line break and no bytes of another kind. */
+const readToken = (path: string): string => {
+  const token = readSecret(path);
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw new Fault(
+      'ERR_SECRET',
+      `${path}: holds something else than a token, which has neither spaces nor line breaks nor bytes that cannot be typed; write the token alone into it`,
+    );
+  return token;
+};
+
 /** Throws Fault ERR_CONFIG, ERR_CONFIG_READ or ERR_SECRET, all of which end a command with 78. */
 export const readSettings = async (options: ConnectOptions, env: Env): Promise<ClientSettings> => {
   const own = await readClientFile(options.client, env);
@@ -138,7 +149,7 @@ export const readSettings = async (options: ConnectOptions, env: Env): Promise<C
     );
   return {
     endpoints,
-    token: tokenFile === undefined ? null : readSecret(tokenFile),
+    token: tokenFile === undefined ? null : readToken(tokenFile),
     ...(ca === undefined ? {} : { caPem: readPem(ca) }),
     ...(cert === undefined || key === undefined ? {} : { own: { certPem: readPem(cert), keyPem: readSecret(key) } }),
   };

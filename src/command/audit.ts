@@ -1,5 +1,5 @@
 // `tidegate audit verify|export|list`: are the records whole, take them elsewhere, look at them. Reads the store that a replica's file names, or an export.
-import { closeSync, fsyncSync, openSync, readSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { exportLines, untilStill, verifyStore } from '../audit/export.ts';
 import { createFileVerifier } from '../audit/export-file.ts';
@@ -12,7 +12,7 @@ import { errorText, Fault } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import { type AuditRow, rowOf, tellRows, tellVerified } from './audit-text.ts';
-import { openCommandStore, type Saying } from './open.ts';
+import { openStoreToRead, type Saying } from './open.ts';
 import { sayProblems } from './problems.ts';
 import { sinceMs } from './report.ts';
 
@@ -54,7 +54,7 @@ const withStore = async (
 ): Promise<number> => {
   const loaded = loadConfig(path);
   if (!loaded.ok) return sayProblems(loaded.problems, json, context);
-  const store = await (context.open ?? openCommandStore)(loaded.config, context.ports);
+  const store = await (context.open ?? openStoreToRead)(loaded.config, context.ports);
   try {
     return await work(store, Math.round(context.ports.clock.wallMs()));
   } finally {
@@ -68,6 +68,7 @@ const LINE_CHARS_MAX = 4 * 1024 * 1024;
 
 const opened = (path: string): number => {
   try {
+    if (statSync(path).isDirectory()) throw new Error('is a folder');
     return openSync(path, 'r');
   } catch (error) {
     throw new Fault('ERR_USAGE', `--file ${path}: ${errorText(error)}; name what tidegate audit export wrote`, { cause: error });
@@ -97,6 +98,8 @@ function* linesOf(path: string): Generator<string> {
 const verifyFile = (path: string): Verified => {
   const verifier = createFileVerifier();
   for (const line of linesOf(path)) verifier.line(line);
+  if (!verifier.any())
+    throw new Fault('ERR_USAGE', `--file ${path}: not one line of it is of an export; name what tidegate audit export wrote`);
   return { report: verifier.end(), hashes: verifier.hashes };
 };
 
@@ -130,6 +133,9 @@ export const auditVerify = async (options: AuditVerifyOptions, context: AuditCon
 
 /** Whole and on the disk, or not there at all. */
 const writeWhole = async (path: string, fill: (write: (text: string) => void) => Promise<void>): Promise<void> => {
+  // What is no file would be replaced by one: a device, of all things, for the whole machine.
+  if (existsSync(path) && !statSync(path).isFile())
+    throw new Fault('ERR_USAGE', `-o ${path}: is there already and is no file; name a file, or leave -o out for stdout`);
   const part = `${path}.part`;
   const fd = openPart(part);
   try {

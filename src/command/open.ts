@@ -7,7 +7,7 @@ import type { Ports } from '../ports.ts';
 import { readSecret } from '../secrets.ts';
 import { openEmbedded } from '../store/embedded.ts';
 import { connectStore } from '../store/remote.ts';
-import type { Store } from '../store/store.ts';
+import { type Store, StoreDefiniteError } from '../store/store.ts';
 
 /** Where a command says things: data on `out`, all else on `err`. */
 export interface Saying {
@@ -22,7 +22,7 @@ const openOwnFile = (file: string, ports: Ports): Store => {
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'ERR_STORE_LOCKED') throw error;
     const todo =
-      'change the cluster section of its own file and send it SIGHUP; or give it store.serve, and name here a file with a store of kind remote';
+      'to change the cluster section, change it in its own file and send it SIGHUP; for all else give it store.serve, and name here a file with a store of kind remote';
     throw new Fault('ERR_STORE_LOCKED', `${file}: a running replica serves this store file; ${todo}`, { cause: error });
   }
 };
@@ -51,3 +51,37 @@ export const openCommandStore = async ({ store, ...config }: ReplicaConfig, port
     },
   };
 };
+
+const reading = (store: Store): Store => ({
+  get clusterId() {
+    return store.clusterId;
+  },
+  get: (query, signal) =>
+    store.get(query, signal).catch((error: unknown) => {
+      if (!(error instanceof StoreDefiniteError)) throw error;
+      throw new Fault('ERR_STORE_UNREACHABLE', `${error.message}; is the store up, and does -c name the right one?`, { cause: error });
+    }),
+  txn: (txn, signal) => store.txn(txn, signal),
+  watch: (prefix, onEvent) => store.watch(prefix, onEvent),
+  close: () => store.close(),
+});
+
+/** For a command that only reads: a file that a running replica holds is read where that replica lends it. Reads that fail throw Fault ERR_STORE_UNREACHABLE. */
+export const openStoreToRead = async (config: ReplicaConfig, ports: Ports): Promise<Store> => {
+  const { store } = config;
+  try {
+    return reading(await openCommandStore(config, ports));
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'ERR_STORE_LOCKED' || store.kind !== 'embedded') throw error;
+    const { serve } = store;
+    if (serve === undefined)
+      throw new Fault(
+        'ERR_STORE_LOCKED',
+        `${store.file}: a running replica holds this store file and lends it to nobody: give it store.serve, or look while it is stopped`,
+        { cause: error },
+      );
+    return reading(connectStore({ url: `http://${urlHost(serve.host)}:${serve.port}`, token: readSecret(serve.tokenFile), ports }));
+  }
+};
+
+const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);

@@ -10,7 +10,7 @@ import type { ClusterConfig, ServiceConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import { readHistory } from './history.ts';
-import { openCommandStore, type Saying } from './open.ts';
+import { openStoreToRead, type Saying } from './open.ts';
 import { sayProblems } from './problems.ts';
 import { tellReport } from './report-text.ts';
 
@@ -66,7 +66,7 @@ export const reportOn = async (store: Store, wallMs: number, service: string | u
 };
 
 /** Reports. Exit codes: 0 whatever it finds, 78 when the file is not accepted; throws Fault ERR_USAGE, ERR_NOT_FOUND and what the store throws. */
-export const report = async (options: ReportOptions, { ports, out, err, open = openCommandStore }: ReportContext): Promise<number> => {
+export const report = async (options: ReportOptions, { ports, out, err, open = openStoreToRead }: ReportContext): Promise<number> => {
   const spanMs = sinceMs(options.since);
   const loaded = loadConfig(options.config);
   if (!loaded.ok) return sayProblems(loaded.problems, options.json, { out, err });

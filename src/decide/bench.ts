@@ -160,10 +160,15 @@ const reserves = (bench: Bench): readonly Seat[] => {
 
 /** Calls one reserve back at full share: hold-down, ramp and latch yield when the alternative is traffic on a pool that is down. */
 export const withReserve = (bench: Bench, nowMs: number): Bench => {
-  const seat = reserves(bench)[0];
-  if (seat === undefined) return bench;
-  const memory = yielded(seat.memory, nowMs);
-  return setMemory(bench, seat.config.name, seat.memory.by === 'override' ? { ...memory, told: [SET_ASIDE] } : memory);
+  const back = ({ memory, config }: Seat): Bench => {
+    const next = yielded(memory, nowMs);
+    return setMemory(bench, config.name, memory.by === 'override' ? { ...next, told: [SET_ASIDE] } : next);
+  };
+  const all = reserves(bench);
+  // One that has no share relieves nobody: of those that automation may call back the first that takes any traffic, if there is one.
+  const taking = all.find((s) => s.memory.by !== 'override' && (routeOf(back(s))[s.config.name] ?? 0) > 0);
+  const seat = taking ?? all[0];
+  return seat === undefined ? bench : back(seat);
 };
 
 /** Reserves that automation may call back: not those a human drained. */

@@ -214,8 +214,11 @@ const holdSentence = (h: Happening & { kind: 'held' }, services: string, nowMs: 
   }
 };
 
-/** `web: eu-west 500 -> 0, us-east 500 -> 1000`. */
-export const shift = (story: ServiceStory): string => {
-  const pools = story.service.pools.map((p) => p.name).filter((p) => (story.before[p] ?? 0) !== (story.after[p] ?? 0));
-  return `${story.service.name}: ${pools.map((p) => `${p} ${story.before[p] ?? 0} -> ${story.after[p] ?? 0}`).join(', ')}`;
+/** `web: eu-west 500 -> 0, us-east 500 -> 1000`; of a first route, which nothing was before, `web: eu-west 500, us-east 500`. */
+export const shift = ({ service, before, after }: ServiceStory): string => {
+  const pools = service.pools.map((p) => p.name);
+  const moved = pools.filter((p) => (before[p] ?? 0) !== (after[p] ?? 0));
+  const told =
+    moved.length === 0 ? pools.map((p) => `${p} ${after[p] ?? 0}`) : moved.map((p) => `${p} ${before[p] ?? 0} -> ${after[p] ?? 0}`);
+  return `${service.name}: ${told.join(', ')}`;
 };

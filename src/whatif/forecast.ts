@@ -300,7 +300,7 @@ const detectionNotes = (cluster: ClusterConfig, touched: ReadonlySet<string>, pa
   const longestMs = Math.max(0, ...sums.map(({ worst }) => worst.detection?.totalMs ?? 0));
   return longestMs === 0
     ? []
-    : [`afterMs counts from the votes of a quorum; after a death they take ${seconds(longestMs)} at worst, takeover and commit included`];
+    : [`times count from the votes of a quorum; after a death they take ${seconds(longestMs)} at worst, takeover and commit included`];
 };
 
 const summed = (

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DOCUMENT_BYTES_MAX } from '../../src/api/overrides.ts';
 import type { Foresee } from '../../src/api/ruling.ts';
 import { appendOps, entryHash, type JournalEntry, readHead } from '../../src/audit/journal.ts';
+import { KEYS } from '../../src/coordinate/keys.ts';
 import { registerSecret } from '../../src/log.ts';
 import type { Refusal } from '../../src/model.ts';
 import { StoreAmbiguousError } from '../../src/store/store.ts';
@@ -348,6 +349,16 @@ describe('a second person', () => {
   test('is another one also where an issuer spells the same name differently', async () => {
     await order();
     expect((await approve('ANA')).json().detail).toContain('somebody else has to agree');
+  });
+
+  test('agrees to nothing that is over', async () => {
+    await order();
+    const [waiting] = await items();
+    await putRecord(api.store, KEYS.override, { version: 1, nonce: 'n', items: [{ ...waiting, expiresAtMs: NOW_MS }] });
+    const late = await approve('max');
+    expect(late.statusCode).toBe(409);
+    expect(late.json()).toMatchObject({ code: 'ERR_APPROVAL', detail: expect.stringContaining('has expired; order it again') });
+    expect((await items())[0]?.approval).toEqual({ by: null, atMs: null });
   });
 
   test('agrees once, to something that waits for it', async () => {

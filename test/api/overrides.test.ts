@@ -238,6 +238,7 @@ describe('races and a store in trouble', () => {
     expect(reply.statusCode).toBe(503);
     expect(reply.json()).toMatchObject({ code: 'ERR_STORE_UNREACHABLE' });
     expect(reply.json().detail).toContain('nothing was written');
+    expect(reply.json().detail).toContain('/api/health/detail says why');
     expect(reply.body).not.toContain('/secret/path');
   });
 

@@ -103,7 +103,7 @@ describe('a token of the issuer', () => {
     await ask(await signJwt({ key: EC, issuer: issuer.url }));
     await expect(ask(await make(issuer.url))).rejects.toMatchObject({
       code: 'ERR_UNAUTHORIZED',
-      message: 'these credentials are not accepted; the log and the audit of this replica say why',
+      message: 'these credentials are not accepted; the log and the audit of this replica say why within a minute',
     });
   });
 

@@ -1,7 +1,13 @@
 // Endpoints that are dead, hang or fail: a read goes to the next, a write may be sent again because it is the same write, and what nobody knows is said so.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { OrderBody } from '../../src/client/types.ts';
 import type { Override } from '../../src/model.ts';
+import { createAuthority } from '../etcd-certificates.ts';
 import { type Answering, caller, type Endpoint, endpoint, hang, json, nobody, problem } from './servers.ts';
 
 const BODY = { kind: 'drain', scope: { region: 'eu-west' }, reason: 'a test of orders', owner: 'ana' } as const satisfies OrderBody;
@@ -76,6 +82,9 @@ test('the first that answers is not announced; its token travels in the header',
   await asking.api.status();
   expect(asking.notes).toEqual([]);
   expect(first.asked[0]?.headers.authorization).toBe('Bearer secret-token-1234');
+  await using nameless = caller([first.url]);
+  await nameless.api.status();
+  expect(first.asked[1]?.headers).not.toHaveProperty('authorization');
 });
 
 test('what every endpoint would answer alike is no reason to ask the next: refused credentials, a wrong body', async () => {
@@ -151,6 +160,9 @@ test('an end names the version that was read; a race with another order is tried
   expect(only.asked.filter(({ method }) => method === 'DELETE').map(({ headers }) => headers['if-match'])).toEqual(['"4"', '"5"']);
   store.items = [{ ...seen, expiresAtMs: 3 }];
   await expect(asking.api.remove(seen)).rejects.toMatchObject({ code: 'ERR_STALE' });
+  // Ended by somebody, and ordered anew under the same id: it is not the one that was seen.
+  store.items = [{ ...seen, createdAtMs: 2 }];
+  await expect(asking.api.remove(seen)).rejects.toMatchObject({ code: 'ERR_STALE' });
   expect(store.items).toHaveLength(1);
 });
 
@@ -189,4 +201,67 @@ test('everything wrong with a body is in the sentence, by its place', async () =
   await expect(asking.api.put('x', BODY)).rejects.toMatchObject({
     message: expect.stringMatching(/\/ttl: is too long\n {2}\/kind: is none/),
   });
+});
+
+const stranger: Answering = (_asked, reply) => void reply.writeHead(200, { 'content-type': 'text/html' }).end('<h1>It works!</h1>');
+const otherJson: Answering = (_asked, reply) => json(reply, 200, { ok: true });
+const otherRefusal: Answering = (_asked, reply) => void reply.writeHead(404).end('not found');
+
+test.each<[string, Answering]>([
+  ['a page', stranger],
+  ['JSON of something else', otherJson],
+  ['a page that is not there', otherRefusal],
+])('what is no replica (%s) is told by its address', async (_what, answer) => {
+  await using only = await endpoint(answer);
+  await using asking = caller([only.url]);
+  await expect(asking.api.status()).rejects.toMatchObject({
+    code: 'ERR_UNREACHABLE',
+    message: expect.stringMatching(new RegExp(`${only.url} .*not as a replica does: is that the address of its API\\?`)),
+  });
+});
+
+test('a page is no stream either', async () => {
+  await using only = await endpoint(stranger);
+  await using asking = caller([only.url]);
+  const opening = asking.exchange.open('/v1/events', { accept: 'text/event-stream' }, new AbortController().signal);
+  await expect(opening).rejects.toMatchObject({ code: 'ERR_UNREACHABLE', message: expect.stringContaining('not as a replica does') });
+});
+
+test('an order goes past what is no replica, and stands nowhere for certain when nothing else is there', async () => {
+  const store = empty();
+  await using first = await endpoint(stranger);
+  await using second = await endpoint(replica(store));
+  await using asking = caller([first.url, second.url]);
+  expect((await asking.api.put('drain-1', BODY)).override.id).toBe('drain-1');
+  expect(store.items).toHaveLength(1);
+  await using alone = caller([first.url]);
+  await expect(alone.api.put('drain-1', BODY)).rejects.toMatchObject({
+    code: 'ERR_UNDECIDED',
+    message: expect.stringContaining('not as a replica does'),
+  });
+});
+
+test('whoever asks by the wrong scheme, or for a certificate of an authority nobody named, is told so', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tidegate-exchange-'));
+  const { certPem, keyPem } = createAuthority(folder, 'servers').issue('api', ['IP:127.0.0.1']);
+  const secure = createSecureServer({ cert: certPem, key: keyPem }, (_asked, reply) => void reply.end('{}'));
+  await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
+  const { port } = secure.address() as AddressInfo;
+  await using plain = await endpoint(statusOf);
+  try {
+    for (const [url, says] of [
+      [plain.url.replace('http:', 'https:'), /http:\/\/ instead of https:\/\/\?/],
+      [`https://127.0.0.1:${port}`, /name its authority with --ca FILE/],
+    ] as const) {
+      await using asking = caller([url]);
+      await expect(asking.api.status()).rejects.toMatchObject({ code: 'ERR_UNREACHABLE', message: expect.stringMatching(says) });
+    }
+    await using asking = caller([`http://127.0.0.1:${port}`]);
+    const refused = await asking.api.status().catch((error: Error) => error.message);
+    expect(refused).toMatch(/https:\/\/ instead of http:\/\/\?/);
+  } finally {
+    secure.closeAllConnections();
+    await new Promise((resolve) => secure.close(resolve));
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -1,5 +1,6 @@
 // `tidegate audit` on a store that real decisions and a real change of configuration have filled: verified, exported, listed, tampered with.
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AuditListOptions, type AuditVerifyOptions, auditExport, auditList, auditVerify } from '../../src/command/audit.ts';
 import { auditKey, configAuditKey, journalKey } from '../../src/coordinate/keys.ts';
@@ -122,6 +123,41 @@ describe('export', () => {
     });
     writeFileSync(desk.path('changed.ndjson'), text.replace('"by":"ana"', '"by":"eve"'));
     expect((await verify({ file: desk.path('changed.ndjson') })).outcome).toMatchObject({ code: 'ERR_AUDIT' });
+  });
+
+  test('what was added behind its seal is found', async () => {
+    const text = readFileSync(await exported('all.ndjson'), 'utf8');
+    const forged = text.split('\n').find((line) => line.startsWith('{"kind":"config"'));
+    writeFileSync(desk.path('more.ndjson'), `${text}${forged}\n`);
+    const { outcome, stdout } = await verify({ file: desk.path('more.ndjson') });
+    expect(outcome).toMatchObject({ code: 'ERR_AUDIT' });
+    expect(stdout).toMatch(/comes behind the last one/);
+  });
+
+  test.each<[string, string]>([
+    ['nothing', ''],
+    ['a text', '# A manual\n\nof several lines\n'],
+    ['other JSON', '{"kind":"cat"}\n'],
+  ])('a file that holds %s is no broken export: it is another file', async (_what, text) => {
+    writeFileSync(desk.path('other'), text);
+    const { outcome, stdout } = await verify({ file: desk.path('other') });
+    expect(outcome).toMatchObject({ code: 'ERR_USAGE', message: expect.stringContaining('not one line of it is of an export') });
+    expect(stdout).toBe('');
+  });
+
+  test('a folder is no export, and is not written over, nor is anything else that is no file', async () => {
+    const folder = desk.path('folder');
+    mkdirSync(folder);
+    expect((await verify({ file: folder })).outcome).toMatchObject({ code: 'ERR_USAGE', message: expect.stringContaining('is a folder') });
+    const { context } = at();
+    const pipe = desk.path('pipe');
+    execFileSync('mkfifo', [pipe]);
+    for (const out of [folder, pipe])
+      await expect(auditExport({ config: config(), out }, context)).rejects.toMatchObject({
+        code: 'ERR_USAGE',
+        message: expect.stringContaining('is no file'),
+      });
+    expect(statSync(pipe).isFIFO()).toBe(true);
   });
 
   test('beside the store: what the store no longer says as the export does', async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openCommandStore } from '../../src/command/open.ts';
+import { openCommandStore, openStoreToRead } from '../../src/command/open.ts';
 import type { ReplicaConfig } from '../../src/config/schema.ts';
 import { Fault } from '../../src/errors.ts';
 import { realPorts } from '../../src/ports.ts';
@@ -47,6 +47,34 @@ test('a file that a replica serves is left to it, with both ways round', async (
   } finally {
     await serving.close();
   }
+});
+
+test('to read, a file that a replica serves is read where it lends it; where it lends it to nobody that is said', async () => {
+  const file = join(folder, 'store.sqlite');
+  const tokenFile = secret('store.token');
+  const own = openEmbedded({ file, ports });
+  const served = await serveStore({ store: own, host: '127.0.0.1', port: 0, token: 'a-token-of-some-length', ports });
+  try {
+    await own.txn({ if: [], then: [{ put: 'a', value: 1 }] });
+    const serve = { host: '127.0.0.1', port: served.port, tokenFile };
+    const store = await openStoreToRead(configOf({ kind: 'embedded', file, serve }), ports);
+    expect((await store.get({ keys: ['a'] })).kvs[0]?.value).toBe(1);
+    await store.close();
+    const lentToNobody = openStoreToRead(configOf({ kind: 'embedded', file }), ports);
+    await expect(lentToNobody).rejects.toMatchObject({ code: 'ERR_STORE_LOCKED', message: expect.stringContaining('lends it to nobody') });
+  } finally {
+    await served.close();
+    await own.close();
+  }
+});
+
+test('a read of a store that is out of reach has a code and says what to look at', async () => {
+  const store = await openStoreToRead(configOf({ kind: 'remote', url: 'http://127.0.0.1:1', tokenFile: secret('store.token') }), ports);
+  await expect(store.get({ keys: ['a'] })).rejects.toMatchObject({
+    code: 'ERR_STORE_UNREACHABLE',
+    message: expect.stringMatching(/127\.0\.0\.1:1.*is the store up/),
+  });
+  await store.close();
 });
 
 test('the store of a serving replica', async () => {

@@ -139,6 +139,17 @@ describe('pin', () => {
     expect(council.routing?.services.web?.pin).toEqual({ id: 'p', weights: { a: 1000 }, setAside: true });
   });
 
+  test('with all traffic on the dead the pool that it gives traffic to is called back, not one that has no share', () => {
+    const council = seated(clusterOf(REGIONS, [{ pools: [poolOf('a', 100, 0), poolOf('b', 0, 1), poolOf('c', 0, 2)] }]));
+    council.watch({ dead: ['b', 'c'] }, 3 * MIN);
+    expect([council.memory('b').state, council.memory('c').state]).toEqual(['out', 'out']);
+    council.order('p', 'pin', { service: 'web' }, 60 * MIN, { weights: { c: 1000 } });
+    council.watch({ dead: ['a', 'b', 'c'] }, 10_000);
+    expect(council.route()).toEqual({ a: 1000, b: 0, c: 0 });
+    council.see({ dead: ['a'] }, 500);
+    expect(council.route()).toEqual({ a: 0, b: 0, c: 1000 });
+  });
+
   test('one that gives nothing to any pool of the service is no pin', () => {
     const council = three();
     council.order('p', 'pin', { service: 'web' }, MIN, { weights: { gone: 1000 } });

@@ -55,7 +55,8 @@ const failing = async (): Promise<never> => {
   throw new Error('no leader');
 };
 
-const TROUBLES: readonly (readonly [id: string, state: State, spoiled: Partial<Tools>, says: RegExp])[] = [
+type Case = readonly [id: string, state: State, spoiled: Partial<Tools>, says: RegExp];
+const TROUBLES: readonly Case[] = [
   ['store', 'fail', { store: failing }, /no leader/],
   ['store', 'warn', { store: async () => ({ tookMs: [400, 500, 600] }) }, /500 ms at the median/],
   ['store', 'fail', { store: async () => ({ tookMs: [2000, 2000, 60] }) }, /2 s at the median/],
@@ -91,6 +92,7 @@ const TROUBLES: readonly (readonly [id: string, state: State, spoiled: Partial<T
   ['votes', 'warn', heardBut({ abstains: 'anchors unreachable' }), /us-east abstains: anchors unreachable; 2 of 3/],
   ['votes', 'fail', inWorld({ heard: [] }), /0 of 3 speak/],
   ['votes', 'fail', inWorld({ refused: [{ key: 'vote/us-east/a', because: 'it is not signed' }] }), /it is not signed/],
+  ...['config-version', 'versions', 'clocks'].map((id): Case => [id, 'skip', inWorld({ heard: [] }), /no replica is heard/]),
   ['config-version', 'warn', heardBut({ configVersion: 2 }), /us-east\/a covers version 2, the cluster is at 3/],
   [
     'versions',

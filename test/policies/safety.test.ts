@@ -217,6 +217,15 @@ describe('assertion', () => {
     const given = { after: { a: 500, b: 500, c: 0 }, settings: { rules } };
     expect(judge('assertion', { ...given, changedMsAgo: 2000 })).toMatchObject({ allow: false, againAtMs: NOW + 3000 });
     expect(judge('assertion', { ...given, changedMsAgo: 5000 }).allow).toBe(true);
+    const mends = { before: { a: 1000 }, after: { a: 500, b: 500 }, settings: { rules: [{ ...rules[0], threshold: 2 }] } };
+    expect(judge('assertion', { ...mends, changedMsAgo: 2000 }).allow).toBe(true);
+  });
+
+  test('a service that has just begun has not changed', () => {
+    const rules = [{ ...rule, threshold: 1, waitPeriodMs: 2 * 3_600_000 }];
+    const given = { after: { a: 500, b: 500, c: 0 }, settings: { rules } };
+    expect(judge('assertion', { ...given, changedMsAgo: 3_599_999 }).allow).toBe(false);
+    expect(judge('assertion', { ...given, changedMsAgo: 3_600_000 }).allow).toBe(true);
   });
 });
 
@@ -231,5 +240,12 @@ describe('gating', () => {
     ['shut is what opens', { inverted: true }, { a: 0, b: 1000 }, away, true],
   ])('%s', (_, more, api, after, allow) => {
     expect(judge('gating', { after, routes: [['api', api]], settings: { rules: [{ ...rule, ...more }] } }).allow).toBe(allow);
+  });
+
+  test('after a change of a target the next one waits, though the gate is open', () => {
+    const rules = [{ ...rule, waitPeriodMs: 5000 }];
+    const given: Given = { after: away, routes: [['api', { a: 1000 }]], settings: { rules } };
+    expect(judge('gating', { ...given, changedMsAgo: 2000 })).toMatchObject({ allow: false, againAtMs: NOW + 3000 });
+    expect(judge('gating', { ...given, changedMsAgo: 5000 }).allow).toBe(true);
   });
 });

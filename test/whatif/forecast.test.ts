@@ -59,7 +59,7 @@ describe('a quiet cluster', () => {
       writes: [{ provider: 'memory', after: { a: 500, b: 0, c: 500, quantised: 1 } }],
       converge: { source: 'worst-case', samples: 0 },
     });
-    expect(told.notes.join()).toMatch(/afterMs counts from the votes of a quorum/);
+    expect(told.notes.join()).toMatch(/times count from the votes of a quorum/);
   });
 
   test('the coordinator dies with its region, and another region takes over; with no other, nobody decides', () => {

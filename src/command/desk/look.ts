@@ -92,13 +92,17 @@ export interface WhyOptions extends LookOptions {
 
 const wholeOf = (what: string, text: string, most: number): number => {
   const n = Number(text.replace(/^v/, ''));
-  if (!Number.isInteger(n) || n < 0 || n > most) throw new Fault('ERR_USAGE', `${what} ${text}: expected a whole number`);
+  const range = most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`;
+  if (!/^v?\d+$/.test(text) || n < 1 || n > most) throw new Fault('ERR_USAGE', `${what} ${text}: expected a whole number from 1${range}`);
   return n;
 };
 
+/** As many as the API gives at once. */
+const DECISIONS_MAX = 100;
+
 export const why = async (v: string | undefined, options: WhyOptions, console: Console): Promise<number> => {
   const wanted = v === undefined ? null : wholeOf('decision', v, Number.MAX_SAFE_INTEGER);
-  const limit = options.limit === undefined ? 20 : wholeOf('--limit', options.limit, 500);
+  const limit = options.limit === undefined ? 20 : wholeOf('--limit', options.limit, DECISIONS_MAX);
   return withSession(options, console, async (session) => {
     const { api } = session;
     if (options.list === true) {

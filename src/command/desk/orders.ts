@@ -207,6 +207,13 @@ const notesOf = (preview: Ordered | null): readonly string[] => [
   ...(preview?.approval === 'needed' ? ['a second person has to agree before it is in force'] : []),
 ];
 
+const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+
+const demandId = (id: string | undefined): void => {
+  if (id !== undefined && !ID.test(id))
+    throw new Fault('ERR_USAGE', `--id ${id}: expected 1 to 64 of A-Z a-z 0-9 _ - with a letter or digit first, e.g. drain-eu-west-1`);
+};
+
 /** Gives one order: looks, previews, asks, writes, waits. */
 const give = async (
   options: OrderOptions,
@@ -215,6 +222,7 @@ const give = async (
 ): Promise<number> => {
   demandConsent(options, console);
   reasonOf(options.reason);
+  demandId(options.id);
   durationOf('--timeout', options.timeout, WAIT_MS);
   return withSession(options, console, async (session) => {
     const { api } = session;
@@ -229,13 +237,15 @@ const give = async (
       throw new Fault('ERR_NOT_FOUND', 'this endpoint cannot say what it would do: it is older than forecasts');
     const undo = endCommand({ kind: body.kind, id });
     // The preview has an id of its own, which nobody will see again.
-    const named = (notes: readonly string[]): readonly string[] => notes.map((note) => note.replaceAll(preview?.override.id ?? id, id));
-    const forecast = preview?.forecast ?? null;
+    const its = preview?.override.id ?? id;
+    const named = <T>(told: T): T =>
+      JSON.parse(JSON.stringify(told), (_, value) => (typeof value === 'string' ? value.replaceAll(its, id) : value));
+    const forecast = named(preview?.forecast ?? null);
     const what = `${body.kind} ${scopeText(body.scope)}: ${body.reason}`;
     const plan: Plan = {
       status,
-      forecast: forecast === null ? null : { ...forecast, notes: named(forecast.notes) },
-      refusals: preview?.refusals ?? preview?.forecast?.refusals ?? [],
+      forecast,
+      refusals: named(preview?.refusals ?? preview?.forecast?.refusals ?? []),
       notes: named(notesOf(preview)),
       undo,
       what,

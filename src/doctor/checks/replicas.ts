@@ -1,7 +1,8 @@
 // The replicas: who speaks, which program and configuration they run, whose clock is off, who coordinates, and whether they are enough. Pure.
 import { list, plural, say } from '../../config/words.ts';
 import { isSkewed, versionText } from '../../health/fleet.ts';
-import { type Finding, fail, type Row, row, warn } from '../check.ts';
+import { type Finding, fail, NotLooked, type Row, row, warn } from '../check.ts';
+import type { Tools, World } from '../tools.ts';
 
 /** A majority of two is two: losing either loses the count. */
 const VOTERS_MIN = 3;
@@ -10,6 +11,13 @@ const SKEW_MS = 1000;
 const SKEW_BAD_MS = 30_000;
 
 const SEE_ITS_NUMBERS = 'GET /api/health/detail at that replica has the numbers';
+
+/** Of replicas that nobody hears nothing can be said, least of all that all is well. */
+const heardWorld = async (tools: Tools): Promise<World> => {
+  const world = await tools.world();
+  if (world.heard.every(({ isFresh }) => !isFresh)) throw new NotLooked('no replica is heard: see votes');
+  return world;
+};
 
 export const replicaChecks: readonly Row[] = [
   row({
@@ -70,7 +78,7 @@ export const replicaChecks: readonly Row[] = [
     id: 'config-version',
     question: 'Do all replicas cover the configuration that is in force?',
     todo: 'tidegate status',
-    look: (tools) => tools.world(),
+    look: heardWorld,
     judge: ({ cluster, heard }) =>
       heard
         .filter((h) => h.isFresh && h.configVersion !== cluster.version)
@@ -86,18 +94,18 @@ export const replicaChecks: readonly Row[] = [
     id: 'versions',
     question: 'Do all replicas run one version of Tidegate?',
     todo: 'tidegate status',
-    look: (tools) => tools.world(),
+    look: heardWorld,
     judge: ({ fleet }) =>
       isSkewed(fleet)
         ? [warn(fleet.versions.map(versionText).join('; '), 'finish the rollout: neighbouring versions work together, but not for long')]
         : [],
-    ok: ({ fleet }) => fleet.versions.map(versionText).join('; ') || 'nobody is heard',
+    ok: ({ fleet }) => fleet.versions.map(versionText).join('; '),
   }),
   row({
     id: 'clocks',
     question: 'Do the clocks of the replicas agree?',
     todo: 'look at the time service of each machine',
-    look: (tools) => tools.world(),
+    look: heardWorld,
     judge({ fleet }) {
       if (fleet.skewMs <= SKEW_MS) return [];
       const offsets = fleet.clocks.map(({ replica, leastMs, mostMs }) => `${replica} ${Math.round((leastMs + mostMs) / 200) / 10} s`);

@@ -1,6 +1,6 @@
 // Giving and ending orders at a desk of our own: what is asked, what is written, what is said, and with which exit code.
 import { expect, test } from 'vitest';
-import type { StatusDocument } from '../../../src/client/types.ts';
+import type { Forecast, StatusDocument } from '../../../src/client/types.ts';
 import { end, type OrderOptions, order, pin } from '../../../src/command/desk/orders.ts';
 import type { Console } from '../../../src/command/desk/session.ts';
 import { realPorts } from '../../../src/ports.ts';
@@ -42,12 +42,15 @@ const desk = (answers: readonly string[] | null): Desk => {
 interface Given {
   status?: StatusDocument;
   preview?: 'forecast' | 'refused' | 'old';
+  /** Instead of what `preview` says, and under which id the server supposes it. */
+  forecast?: Forecast;
+  supposed?: string;
   /** Statuses from the order on. */
   after?: StatusDocument;
   put?: Answering;
 }
 
-const replica = ({ status = healthy(), preview = 'forecast', after, put }: Given): Answering => {
+const replica = ({ status = healthy(), preview = 'forecast', forecast, supposed, after, put }: Given): Answering => {
   let acted = false;
   return (asked, reply) => {
     const { method, url, body } = asked;
@@ -55,7 +58,11 @@ const replica = ({ status = healthy(), preview = 'forecast', after, put }: Given
     if (url === '/v1/overrides') return json(reply, 200, { version: 9, items: status.overrides.items });
     if (method === 'POST' && preview === 'old') return problem(reply, 405, 'ERR_METHOD');
     if (url === '/v1/simulate') return json(reply, 200, FORECAST);
-    if (method === 'POST') return json(reply, 200, { override: body, forecast: preview === 'refused' ? REFUSED : FORECAST });
+    if (method === 'POST')
+      return json(reply, 200, {
+        override: { ...(body as object), id: supposed },
+        forecast: forecast ?? (preview === 'refused' ? REFUSED : FORECAST),
+      });
     acted = true;
     if (put !== undefined) return put(asked, reply);
     const override = method === 'DELETE' ? status.overrides.items[0] : { ...drain(), ...(body as object), id: url.split('/').at(-1) };
@@ -109,6 +116,20 @@ test('--dry-run writes nothing; 6 when a rule would refuse it, unless the glass 
   expect(await drainEuWest({ preview: 'refused' }, { dryRun: true, breakGlass: true }, null)).toMatchObject({ code: 0 });
 });
 
+test('a preview names the order as it will be called, not as the server called its supposition', async () => {
+  const supposed = 'drain-eu-west-0123456789ab';
+  const pages = [{ severity: 'warning' as const, type: 'override.unobeyed', summary: `the drain is not obeyed (${supposed})` }];
+  const refusals = REFUSED.refusals.map((each) => ({ ...each, because: `${each.because} (${supposed})` }));
+  const ran = await drainEuWest(
+    { forecast: { ...REFUSED, refusals, pages, notes: [`${supposed} ends later`] }, supposed },
+    { dryRun: true, id: 'drain-mine' },
+    null,
+  );
+  expect(ran.out()).toContain('not obeyed (drain-mine)');
+  expect(ran.out()).toContain('drain-mine ends later');
+  expect(ran.out()).not.toContain(supposed);
+});
+
 test('an endpoint that cannot say what would happen: a dry run fails, the order itself is still possible, with that said', async () => {
   expect(await drainEuWest({ preview: 'old' }, { dryRun: true }, null)).toMatchObject({
     code: expect.stringContaining('ERR_NOT_FOUND'),
@@ -150,6 +171,7 @@ test.each<[string, Partial<OrderOptions>]>([
   ['--ttl', { ttl: 'soon' }],
   ['--start', { start: 'tomorrow' }],
   ['--timeout', { timeout: '5' }],
+  ['--id', { id: 'not an id!' }],
 ])('%s that says nothing is a mistake of usage', async (option, options) => {
   const ran = await drainEuWest({}, { yes: true, ...options }, null);
   expect(ran.code).toMatch(/^ERR_USAGE/);
