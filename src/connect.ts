@@ -11,6 +11,8 @@ export interface Reaching {
   resolve: Resolver['resolve'];
   /** Authorities to trust instead of the system's. */
   trust?: SecureContext;
+  /** Addresses that may be connected to; absent: all. Asked of literals and of what a name resolved to, and again of what the socket says it reached. */
+  allow?: (address: string) => boolean;
 }
 
 const ADDRESSES_MAX = 4;
@@ -68,15 +70,23 @@ const NEVER = new AbortController().signal;
 
 /** For undici's `connect`. Ends with the last address's error when none connects. `signal`: of a client made for one request. */
 export const connector = (reaching: Reaching, signal: AbortSignal = NEVER): buildConnector.connector => {
-  const { resolve } = reaching;
+  const { resolve, allow = () => true } = reaching;
+  const refused = (host: string): Error => coded('EADDRNOTALLOWED', `${host} has an address that may not be connected to`);
   const connect = async (destination: Destination): Promise<Socket> => {
     const { host } = destination;
     const addresses = isLiteral(host) ? [host] : (await resolve(host, signal)).addresses.slice(0, ADDRESSES_MAX);
     let failure: unknown = coded('ENOTFOUND', `no address is known for ${host}`);
     for (const address of addresses) {
       if (signal.aborted) break;
+      if (!allow(address)) {
+        failure = refused(host);
+        continue;
+      }
       try {
-        return await open(reaching, address, destination, signal);
+        const socket = await open(reaching, address, destination, signal);
+        if (allow(socket.remoteAddress ?? '')) return socket;
+        socket.destroy();
+        failure = refused(host);
       } catch (error) {
         failure = error;
       }

@@ -7,7 +7,7 @@ import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Page } from '../model.ts';
 import { type Ports, withDeadline } from '../ports.ts';
-import type { Channel, Delivery } from './channel.ts';
+import type { Channel, Delivery, Notice } from './channel.ts';
 import { retryDelayMs } from './retention.ts';
 
 /** Behind the channel's own deadline: no channel can hold a place for ever. */
@@ -23,6 +23,8 @@ export interface CourierOptions {
   metrics: Pick<Metrics, 'page'>;
   /** Aborts what is under way. */
   signal: AbortSignal;
+  /** What people are told of a page. */
+  noticeOf: (page: Page) => Notice;
 }
 
 export interface Courier {
@@ -58,7 +60,7 @@ interface Attempt {
   dueAtMs: number;
 }
 
-export const createCourier = ({ ports, channels, log, metrics, signal }: CourierOptions): Courier => {
+export const createCourier = ({ ports, channels, log, metrics, signal, noticeOf }: CourierOptions): Courier => {
   assert(channels.length > 0, 'without a channel every page would be called told');
   assert(new Set(channels.map((channel) => channel.name)).size === channels.length, 'two paging channels have the same name');
   /** By page, then channel; only pages that somebody is still to be told of. */
@@ -105,7 +107,7 @@ export const createCourier = ({ ports, channels, log, metrics, signal }: Courier
   const send = async (page: Page, channel: Channel, attempt: Attempt): Promise<boolean> => {
     attempt.state = 'sending';
     sending.set(channel.name, (sending.get(channel.name) ?? 0) + 1);
-    const work = (inner: AbortSignal): Promise<Delivery> => channel.deliver(page, inner);
+    const work = (inner: AbortSignal): Promise<Delivery> => channel.deliver(noticeOf(page), inner);
     const delivery = await withDeadline(ports.timers, DELIVER_MS, `channel ${channel.name}`, work, signal).catch(
       (error: unknown): Delivery => ({ sent: false, retry: true, because: errorText(error) }),
     );

@@ -1,27 +1,34 @@
 // The desk of one replica: everything that pages, through the same channels. The outbox delivers what decisions committed, while this replica coordinates;
 // reports are what it has to tell by itself; direct pages are for when the store does not answer.
+
+import type { PagingConfig } from '../config/paging.ts';
 import { fileDisk, memoryDisk } from '../disk.ts';
 import type { Resolver } from '../dns/resolver.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import type { ClusterConfig, EndpointKey, Routing, Vote } from '../model.ts';
+import type { ClusterConfig, EndpointKey, Page, Routing, Vote } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { MeasuredStore } from '../store/measured.ts';
+import type { Notice } from './channel.ts';
 import { createDirectPages } from './direct.ts';
-import { CHANNELS, type ChannelConfigs } from './index.ts';
+import { openChannel, openLogChannel } from './index.ts';
+import { noticeOf } from './message.ts';
 import { type Backlog, createOutbox } from './outbox.ts';
 import { createReporter, type Report } from './report.ts';
 import { openSpool, type Spool } from './spool.ts';
 
 export interface DeskOptions {
-  paging: { webhooks: readonly ChannelConfigs['webhook'][]; spoolFile?: string };
+  paging: PagingConfig;
   ports: Ports;
   log: Log;
   metrics: Metrics;
   store: MeasuredStore;
   region: string;
   replica: string;
+  /** Reads a secret's file. */
   secret: (path: string) => string;
+  /** Reads a file that is no secret. */
+  text: (path: string) => string;
   resolve: Resolver['resolve'];
   /** Where pages of a region alone are kept. */
   spool: Spool;
@@ -60,15 +67,18 @@ export const spoolOf = ({ spoolFile }: DeskOptions['paging'], ports: Ports, log:
   openSpool({ disk: spoolFile === undefined ? memoryDisk() : fileDisk(spoolFile), ports, log });
 
 /** What it `knows` is asked from now on. Throws Fault ERR_SECRET for a channel's secret that cannot be used. */
-export const createDesk = ({ paging, knows, spool, ...options }: DeskOptions): Desk => {
+export const createDesk = async ({ paging, knows, spool, ...options }: DeskOptions): Promise<Desk> => {
   const { ports, log, metrics, store, region, replica } = options;
-  const channels = [CHANNELS.log({ name: 'log' }, options), ...paging.webhooks.map((hook) => CHANNELS.webhook(hook, options))];
-  const outbox = createOutbox({ store, ports, channels, log, metrics, isLeader: knows.isCoordinator, nowMs: knows.nowMs });
+  const channels = [openLogChannel(options), ...(await Promise.all(paging.channels.map((channel) => openChannel(channel, options))))];
+  const tell = (page: Page): Notice =>
+    noticeOf(page, { cluster: knows.cluster()?.name ?? options.clusterName ?? region, baseUrl: paging.baseUrl ?? null });
+  const outbox = createOutbox({ store, ports, channels, log, metrics, isLeader: knows.isCoordinator, nowMs: knows.nowMs, noticeOf: tell });
   const reporter = createReporter({ store, ports, log, region, replica, cluster: knows.cluster, nowMs: knows.nowMs });
   const direct = createDirectPages({
     ports,
     log,
     channels,
+    noticeOf: tell,
     spool,
     region,
     replica,

@@ -10,7 +10,7 @@ import type { ClusterConfig, EndpointKey, Page, Routing, Vote } from '../model.t
 import { type Ports, sleep, type Timer, withDeadline } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import { type News, newsOf, type StoreState, type Subject } from './alone.ts';
-import type { Channel } from './channel.ts';
+import type { Channel, Notice } from './channel.ts';
 import { createCourier } from './courier.ts';
 import { retryDelayMs } from './retention.ts';
 import type { Spool, SpooledPage } from './spool.ts';
@@ -33,6 +33,8 @@ export interface DirectOptions {
   ports: Ports;
   log: Log;
   channels: readonly Channel[];
+  /** What people are told of a page. */
+  noticeOf: (page: Page) => Notice;
   spool: Spool;
   region: string;
   replica: string;
@@ -66,7 +68,7 @@ export const createDirectPages = (options: DirectOptions): DirectPages => {
   const { ports, log, spool, store, region, replica } = options;
   const stopping = new AbortController();
   const { channels, metrics = { page: () => undefined } } = options;
-  const courier = createCourier({ ports, channels, log, metrics, signal: stopping.signal });
+  const courier = createCourier({ ports, channels, log, metrics, signal: stopping.signal, noticeOf: options.noticeOf });
   const underWay = new Set<Promise<void>>();
   const rests = new Map<Subject, { times: number; untilMs: number }>();
   const mono = (): number => ports.clock.monoMs();

@@ -9,7 +9,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Page } from '../model.ts';
 import { type Ports, sleep, type Timer, withDeadline } from '../ports.ts';
 import { type KeyValue, type Store, StoreDefiniteError } from '../store/store.ts';
-import type { Channel } from './channel.ts';
+import type { Channel, Notice } from './channel.ts';
 import { type ChannelStanding, createCourier } from './courier.ts';
 import { byAge, EVERYBODY, isPage, isSettled, removals } from './retention.ts';
 
@@ -30,6 +30,8 @@ export interface OutboxOptions {
   isLeader?: () => boolean;
   /** Cluster time in ms; absent: the wall clock. */
   nowMs?: () => number;
+  /** What people are told of a page. */
+  noticeOf: (page: Page) => Notice;
 }
 
 export interface Backlog {
@@ -59,12 +61,12 @@ const entryOf = ({ key, mod, value }: KeyValue): Entry | null =>
   isPage(value) && key === outboxKey(value.id) ? { key, mod, page: value } : null;
 
 export const createOutbox = (options: OutboxOptions): Outbox => {
-  const { store, ports, channels, log, metrics, isLeader = () => true, nowMs = () => ports.clock.wallMs() } = options;
+  const { store, ports, channels, log, metrics, noticeOf, isLeader = () => true, nowMs = () => ports.clock.wallMs() } = options;
   const marking = new Set<string>();
   const underWay = new Set<Promise<void>>();
   const unreadable = new Set<string>();
   const stopping = new AbortController();
-  const courier = createCourier({ ports, channels, log, metrics, signal: stopping.signal });
+  const courier = createCourier({ ports, channels, log, metrics, signal: stopping.signal, noticeOf });
   let state: 'idle' | 'looking' | 'look again' | 'closed' = 'idle';
   let timer: Timer | null = null;
   let waiting: readonly Page[] | null = null;

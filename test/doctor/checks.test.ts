@@ -163,7 +163,7 @@ const TROUBLES: readonly Case[] = [
   ['pages', 'skip', inWorld({ from: 'replica' }), /does not tell its pages/],
   ['pages', 'fail', inWorld({ pages: [page] }), /600 s: eu-west down/],
   ['paging-sinks', 'fail', { sinks: async () => [{ name: 'pager', because: 'ECONNREFUSED' }] }, /pager: ECONNREFUSED/],
-  ['paging-sinks', 'warn', { config: { ...config, paging: { webhooks: [] } } }, /no channel but the log/],
+  ['paging-sinks', 'warn', { config: { ...config, paging: { channels: [], routes: [] } } }, /no channel but the log/],
   ['paging-test', 'fail', { sendTest: async () => [{ name: 'pager', because: '401' }] }, /pager: 401/],
   ['overrides', 'warn', order({ createdAtMs: NOW_MS - 20 * 3_600_000 }), /drain o1 of ana \(move\) is in force for 20 h, 4 h left/],
   ['overrides', 'warn', order({ expiresAtMs: NOW_MS + 600_000 }), /ends in 10 min/],
@@ -189,8 +189,13 @@ const TROUBLES: readonly Case[] = [
   [
     'sec-tls',
     'fail',
-    { config: { ...config, paging: { webhooks: [{ name: 'p', url: 'http://pages.example.net/', secretFile: '/s' }] } } },
-    /paging\.webhooks\.0\.url: http:\/\/pages/,
+    {
+      config: {
+        ...config,
+        paging: { channels: [{ kind: 'webhook', name: 'p', url: 'http://pages.example.net/', secretFiles: ['/s'] }], routes: [] },
+      },
+    },
+    /paging\.channels\.0\.url: http:\/\/pages/,
   ],
   [
     'sec-store',

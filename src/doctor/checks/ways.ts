@@ -167,12 +167,12 @@ export const wayChecks: readonly Row[] = [
     question: 'Can the paging channels be reached?',
     todo: 'see the network from here to the channel',
     async look(tools) {
-      if (tools.config.paging.webhooks.length === 0) return [];
+      if (tools.config.paging.channels.length === 0) return [];
       return tools.sinks();
     },
     judge: (sinks) =>
       sinks.length === 0
-        ? [warn('no channel but the log', 'configure paging.webhooks: a page that stands in a log wakes nobody')]
+        ? [warn('no channel but the log', 'configure paging.channels: a page that stands in a log wakes nobody')]
         : sinks.flatMap(({ name, because }) =>
             because === null
               ? []

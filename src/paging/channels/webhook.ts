@@ -1,0 +1,90 @@
+// A signed webhook, after the Standard Webhooks specification: headers webhook-id, -timestamp and -signature, body {type, timestamp, data} below 20 kB.
+// The id is the page's, so a receiver tells repeats; the body is the same at every try, the timestamp is the try's. While a secret is being replaced every
+// one of them signs, and the receiver may hold either. 410 disables: the receiver wants no more, and a human has to look.
+import { createHash } from 'node:crypto';
+import { Webhook } from 'standardwebhooks';
+import { Fault } from '../../errors.ts';
+import { registerSecret } from '../../log.ts';
+import { dateOf, isoTime } from '../../ports.ts';
+import type { Channel, ChannelContext, Notice } from '../channel.ts';
+import { clipped, fitting } from '../fit.ts';
+import type { ChannelConfigs } from '../index.ts';
+import { createPoster, failureOf, judged } from '../post.ts';
+import { secretUrl } from '../secret-url.ts';
+
+/** The specification asks for less than 20 kB. */
+const BODY_BYTES_MAX = 20_000 - 1;
+const DETAIL_BYTES_MAX = 12_000;
+const TEXT_CHARS_MAX = 1_000;
+
+/** The body of a notice: the same text for the same notice, always below 20 kB. Its schema is webhook-events.schema.json beside this file. */
+export const bodyOf = ({ page, action, cluster, headline, facts, link }: Notice): string => {
+  const data = {
+    id: clipped(page.id, TEXT_CHARS_MAX),
+    dedupKey: clipped(page.dedupKey, TEXT_CHARS_MAX),
+    action,
+    cluster: clipped(cluster, 100),
+    severity: page.severity,
+    summary: clipped(page.summary, TEXT_CHARS_MAX),
+    headline: clipped(headline, TEXT_CHARS_MAX),
+    v: page.v,
+    ...(link === null ? {} : { link }),
+  };
+  const type = page.type.slice(0, 200).replaceAll(/[^A-Za-z0-9_.]/g, '_');
+  const event = { type, timestamp: isoTime(page.atMs) };
+  const told = { ...data, facts: facts.map(([label, value]) => ({ label, value })), detail: fitting(page.detail, DETAIL_BYTES_MAX) };
+  const body = JSON.stringify({ ...event, data: told });
+  if (Buffer.byteLength(body) <= BODY_BYTES_MAX) return body;
+  return JSON.stringify({ ...event, data: { ...data, facts: [], detail: { cut: ['facts', 'detail'] } } });
+};
+
+/** The page's id in the alphabet of the specification, which has no dot: the signature is over `id.timestamp.body`. */
+export const webhookId = (id: string): string => {
+  const safe = id.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 200);
+  return safe === id ? id : `${safe}_${createHash('sha256').update(id).digest('hex').slice(0, 12)}`;
+};
+
+export const SECRET_BYTES_MIN = 24;
+const SECRET_BYTES_MAX = 64;
+
+const signerOf = (name: string, file: string, text: string): Webhook => {
+  const secret = text.trim();
+  registerSecret(secret);
+  const [, base64] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? [];
+  const bytes = Buffer.from(base64 ?? '', 'base64').length;
+  if (bytes >= SECRET_BYTES_MIN && bytes <= SECRET_BYTES_MAX) return new Webhook(secret);
+  throw new Fault(
+    'ERR_SECRET',
+    `${file}: the secret of webhook ${name} must be whsec_ and the base64 of ${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} bytes; ` +
+      `make one with: printf 'whsec_%s\\n' "$(openssl rand -base64 32)" > ${file}`,
+  );
+};
+
+/** Opens no connection. Throws ERR_SECRET when a secret cannot sign, or an address of a file is none. */
+export const openWebhook = (config: ChannelConfigs['webhook'], context: ChannelContext): Channel => {
+  const { ports } = context;
+  const url = 'url' in config ? new URL(config.url) : secretUrl(config.name, config.urlFile, context);
+  const signers = config.secretFiles.map((file) => signerOf(config.name, file, context.secret(file)));
+  const post = createPoster(config, context);
+  return {
+    name: config.name,
+    places: [url.origin],
+    async deliver(notice, signal) {
+      const id = webhookId(notice.page.id);
+      const body = bodyOf(notice);
+      const at = dateOf(ports.clock.wallMs());
+      const headers = {
+        'webhook-id': id,
+        'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+        'webhook-signature': signers.map((signer) => signer.sign(id, at, body)).join(' '),
+      };
+      try {
+        const reply = await post({ url, headers, body }, signal);
+        if (reply.status === 410) return { sent: false, retry: false, because: 'the receiver answered 410: it wants no more' };
+        return judged(reply);
+      } catch (error) {
+        return failureOf(url, error);
+      }
+    },
+  };
+};
