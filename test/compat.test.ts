@@ -35,7 +35,7 @@ import { openEmbedded } from '../src/store/embedded.ts';
 import type { KeyValue, Store } from '../src/store/store.ts';
 import { addressOf, fakeNet, NS1, NS2, RESOLVER } from './converge/fixture.ts';
 import { memoryProvider } from './memory-provider.ts';
-import { scripted } from './paging/fixture.ts';
+import { noticed, scripted } from './paging/fixture.ts';
 import { createVirtual } from './virtual.ts';
 import { START_WALL_MS, silentLog, World } from './world.ts';
 
@@ -172,6 +172,7 @@ describe('a record that 0.1 wrote', () => {
       store,
       ports: time.ports,
       channels: [oncall],
+      noticeOf: noticed,
       log: silentLog,
       metrics: createMetrics(),
       nowMs: () => page.atMs + 1000,

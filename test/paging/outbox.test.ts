@@ -8,7 +8,7 @@ import { sleep } from '../../src/ports.ts';
 import { StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { createVirtual, type Virtual, type VirtualProcess } from '../virtual.ts';
-import { failing, openPages, type PageStore, pageOf, refusing, type ScriptedChannel, scripted } from './fixture.ts';
+import { failing, noticed, openPages, type PageStore, pageOf, refusing, type ScriptedChannel, scripted } from './fixture.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -39,7 +39,16 @@ afterEach(async () => {
 });
 
 const start = (given: Partial<OutboxOptions> = {}, process: VirtualProcess = virtual): Outbox => {
-  const options = { store: pages.store, ports: process.ports, channels: [oncall], log, metrics, nowMs: () => virtual.now(), ...given };
+  const options = {
+    store: pages.store,
+    ports: process.ports,
+    channels: [oncall],
+    noticeOf: noticed,
+    log,
+    metrics,
+    nowMs: () => virtual.now(),
+    ...given,
+  };
   const outbox = createOutbox(options);
   opened.push(outbox);
   return outbox;
@@ -393,7 +402,8 @@ test('whatever receivers, the store and processes do, every page is accepted by 
       const accepted = new Map<string, Set<string>>();
       const channelOf = (name: string, script: string[]): Channel => ({
         name,
-        async deliver(page) {
+        places: [],
+        async deliver({ page }) {
           const step = script.shift() ?? 'ok';
           if (step === 'fail') return { sent: false, retry: true, because: 'busy' };
           if (step === 'throw') throw new Error('thrown');
@@ -415,7 +425,15 @@ test('whatever receivers, the store and processes do, every page is accepted by 
       await box.put(...['a', 'b', 'c'].map((id) => pageOf(id)));
       const run = (name: string): { process: VirtualProcess; outbox: Outbox } => {
         const process = time.spawn(name);
-        const options = { store: box.store, ports: process.ports, channels, log: recordingLog(), metrics, nowMs: time.now };
+        const options = {
+          store: box.store,
+          ports: process.ports,
+          channels,
+          noticeOf: noticed,
+          log: recordingLog(),
+          metrics,
+          nowMs: time.now,
+        };
         return { process, outbox: createOutbox(options) };
       };
       let current = run('p0');

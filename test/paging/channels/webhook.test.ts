@@ -6,13 +6,13 @@ import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createMetrics } from '../../../src/metrics.ts';
 import type { Channel, ChannelContext } from '../../../src/paging/channel.ts';
-import { bodyOf, webhookId } from '../../../src/paging/channels/webhook.ts';
-import { CHANNELS } from '../../../src/paging/index.ts';
+import { bodyOf, openWebhook, webhookId } from '../../../src/paging/channels/webhook.ts';
+import { openLogChannel } from '../../../src/paging/index.ts';
 import { createOutbox } from '../../../src/paging/outbox.ts';
 import { type Ports, realPorts } from '../../../src/ports.ts';
 import { deadPort, makeCertificates, startOrigin } from '../../probe/origin.ts';
 import { type RecordingLog, recordingLog } from '../../recording-log.ts';
-import { openPages, pageOf } from '../fixture.ts';
+import { noticed, openPages, pageOf } from '../fixture.ts';
 
 const SECRET = `whsec_${Buffer.from('a-secret-of-thirty-two-bytes-ok!').toString('base64')}`;
 const PATH_SECRET = 'T0000/B0000/path-that-is-a-secret';
@@ -55,7 +55,13 @@ beforeEach(async () => {
   received = [];
   answers = [];
   log = recordingLog();
-  context = { ports: real, log, secret: () => `${SECRET}\n`, resolve: async () => ({ addresses: ['127.0.0.1'], stale: null, ageMs: 0 }) };
+  context = {
+    ports: real,
+    log,
+    secret: () => `${SECRET}\n`,
+    text: () => '',
+    resolve: async () => ({ addresses: ['127.0.0.1'], stale: null, ageMs: 0 }),
+  };
   server = await listenOn((request, reply) => {
     let body = '';
     request.on('data', (chunk) => {
@@ -73,9 +79,12 @@ afterEach(async () => {
 });
 
 const open = (given: Partial<ChannelContext> = {}, url = `http://127.0.0.1:${portOf(server)}/${PATH_SECRET}?x=1`): Channel =>
-  CHANNELS.webhook({ name: 'oncall', url, secretFile: '/etc/oncall.secret' }, { ...context, ...given });
+  openWebhook(
+    { kind: 'webhook', name: 'oncall', url, secretFiles: ['/etc/oncall.secret'], networks: ['127.0.0.0/8'] },
+    { ...context, ...given },
+  );
 const never = new AbortController().signal;
-const deliver = (channel = open()) => channel.deliver(pageOf('inc-7-opened'), never);
+const deliver = (channel = open()) => channel.deliver(noticed(pageOf('inc-7-opened')), never);
 
 describe('a delivered page', () => {
   test('verifies with the secret and with no other, and says what happened', async () => {
@@ -89,9 +98,13 @@ describe('a delivered page', () => {
       data: {
         id: 'inc-7-opened',
         dedupKey: 'tidegate/test/inc-7-opened',
+        action: 'trigger',
+        cluster: 'test',
         severity: 'critical',
         summary: 'eu-west down: 3 of 4 vantages (needs 3) [inc-7-opened]',
+        headline: expect.stringContaining('eu-west down: 3 of 4 vantages (needs 3) [inc-7-opened]'),
         v: 1,
+        facts: [],
         detail: { region: 'eu-west' },
       },
     });
@@ -200,7 +213,7 @@ describe('a receiver that', () => {
     expect(await deliver(open({ ports: hasty }))).toEqual({
       sent: false,
       retry: true,
-      because: `127.0.0.1:${portOf(server)}: webhook oncall at 127.0.0.1:${portOf(server)}: no answer within 10000 ms`,
+      because: `127.0.0.1:${portOf(server)}: oncall at 127.0.0.1:${portOf(server)}: no answer within 10000 ms`,
     });
   });
 
@@ -242,7 +255,7 @@ describe('a receiver that', () => {
       arrived.resolve();
     });
     const stop = new AbortController();
-    const delivery = open().deliver(pageOf('a'), stop.signal);
+    const delivery = open().deliver(noticed(pageOf('a')), stop.signal);
     await arrived.promise;
     stop.abort(new Error('stopping'));
     expect(await delivery).toMatchObject({ sent: false, retry: true });
@@ -284,12 +297,12 @@ describe('any page', () => {
     const pages = fc.record({ type: text, summary: text, dedupKey: text, detail: fc.dictionary(text, fc.oneof(text, fc.jsonValue())) });
     fc.assert(
       fc.property(pages, (given) => {
-        const body = bodyOf(pageOf('a', given as Parameters<typeof pageOf>[1]));
+        const body = bodyOf(noticed(pageOf('a', given as Parameters<typeof pageOf>[1])));
         expect(Buffer.byteLength(body)).toBeLessThan(20_000);
         const parsed = JSON.parse(body);
         expect(Object.keys(parsed)).toEqual(['type', 'timestamp', 'data']);
         expect(parsed.type).toMatch(/^[A-Za-z0-9_.]*$/);
-        expect(body).toBe(bodyOf(pageOf('a', given as Parameters<typeof pageOf>[1])));
+        expect(body).toBe(bodyOf(noticed(pageOf('a', given as Parameters<typeof pageOf>[1]))));
       }),
       { numRuns: 100 },
     );
@@ -297,7 +310,11 @@ describe('any page', () => {
 
   test('too large keeps the details that fit and names those that were cut', () => {
     const detail = { region: 'eu-west', votes: 'x'.repeat(30_000), services: ['web'] };
-    expect(JSON.parse(bodyOf(pageOf('a', { detail }))).data.detail).toEqual({ region: 'eu-west', services: ['web'], cut: ['votes'] });
+    expect(JSON.parse(bodyOf(noticed(pageOf('a', { detail })))).data.detail).toEqual({
+      region: 'eu-west',
+      services: ['web'],
+      cut: ['votes'],
+    });
   });
 
   test('has an id without dots that is its own when it can be, and differs when the pages do', () => {
@@ -322,9 +339,16 @@ describe('with the outbox', () => {
     answers.push(answer(500), answer(429, { 'retry-after': '1' }), (reply) => reply.destroy());
     const box = openPages(real);
     const metrics = createMetrics();
-    const logChannel = CHANNELS.log({ name: 'log' }, context);
+    const logChannel = openLogChannel(context);
     const url = `http://127.0.0.1:${portOf(server)}/${PATH_SECRET}`;
-    const outbox = createOutbox({ store: box.store, ports: hasty, channels: [logChannel, open({ ports: hasty }, url)], log, metrics });
+    const outbox = createOutbox({
+      store: box.store,
+      ports: hasty,
+      channels: [logChannel, open({ ports: hasty }, url)],
+      noticeOf: noticed,
+      log,
+      metrics,
+    });
     await box.put(pageOf('inc-7', { atMs: real.clock.wallMs(), detail: { note: `the secret is ${SECRET}` } }));
     const settled = Promise.withResolvers<void>();
     const watch = box.store.watch('outbox/', () => {
