@@ -576,6 +576,8 @@ export interface Page {
   delivered: readonly string[];
   /** Channels that will not take it, by name: refused for good, or tried too often. */
   dead?: Readonly<Record<string, DeadLetter>>;
+  /** A human has it: nobody else is woken for it. `atMs` in cluster time. */
+  acknowledged?: { by: string; atMs: number };
   nonce: string;
 }
 

@@ -314,14 +314,17 @@ describe('records', () => {
     expect(left[0]?.id).toBe('p250');
   });
 
-  test('nobody accepts are given up after seven days, loudly', async () => {
+  test('nobody accepts are given up after seven days, loudly, and kept as dead letters', async () => {
     for (let i = 0; i < 100; i += 1) oncall.next.push(failing());
     await pages.put(pageOf('a', { atMs: HOUR_MS - 7 * DAY_MS }));
     start();
     await virtual.advance(HOUR_MS - 1_000);
     expect(await delivered('a')).toEqual([]);
     await virtual.advance(10 * 60_000);
-    expect(await pages.pages()).toEqual([]);
+    expect(await pages.page('a')).toMatchObject({
+      delivered: ['*'],
+      dead: { oncall: { because: 'given up: tried too often, for too long' } },
+    });
     expect(log.of('page.given-up')).toHaveLength(1);
     expect(log.of('page.given-up')[0]).toMatchObject({ level: 'error', fields: { page: 'a', delivered: [] } });
     // About one try in five minutes once the ladder is climbed.
