@@ -134,7 +134,7 @@ export const noticeOf = (page: Page, { cluster, baseUrl }: Telling): Notice => {
     page,
     action,
     cluster,
-    headline: headline === '' ? page.type : headline,
+    headline: headline === '' ? oneLine(page.type, HEADLINE_CHARS_MAX) || 'a page' : headline,
     facts: factsOf(page, cluster, need),
     link: baseUrl === null || page.v === 0 ? null : `${baseUrl}/v1/decisions/${page.v}`,
   };
