@@ -2,6 +2,7 @@
 // message that never was, so that an incident is one thread, whichever of them came first. Sockets and names are ours; what is spoken on them is nodemailer's,
 // with its own limits of time behind our deadline. Of what the server says only its codes are kept: its texts may quote what it was sent.
 import { createHash } from 'node:crypto';
+import ipaddr from 'ipaddr.js';
 import type { SendMailOptions } from 'nodemailer';
 import { reach } from '../../connect.ts';
 import { registerSecret } from '../../log.ts';
@@ -111,6 +112,9 @@ export const failureOf = (place: string, thrown: unknown): Delivery => {
 
 // ---- the channel ----
 
+/** Without TLS nothing leaves this machine, wherever a name leads. */
+const isLoopback = (address: string): boolean => ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback';
+
 const placeOf = ({ host, port }: Config): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 const authOf = ({ user }: Config, context: ChannelContext): { auth?: { user: string; pass: string } } => {
@@ -126,7 +130,7 @@ export const openEmail = async (config: Config, context: ChannelContext): Promis
   const { ports, resolve } = context;
   const { host, port, tls } = config;
   const trust = tls === 'none' || config.caFile === undefined ? undefined : ports.net.secureContext(context.text(config.caFile));
-  const reaching = { ports, resolve, ...(trust === undefined ? {} : { trust }) };
+  const reaching = { ports, resolve, ...(trust === undefined ? {} : { trust }), ...(tls === 'none' ? { allow: isLoopback } : {}) };
   const options = {
     host,
     port,
