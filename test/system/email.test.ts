@@ -47,7 +47,7 @@ const READER = `
 import email, email.policy, json, sys
 m = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.default)
 defects = [str(d) for d in m.defects] + [str(d) for v in m.values() for d in v.defects]
-print(json.dumps({"headers": [[k.lower(), str(v)] for k, v in m.items()], "text": m.get_content(), "multipart": m.is_multipart(), "defects": defects,
+print(json.dumps({"headers": [[k.lower(), str(v)] for k, v in m.items()], "text": m.get_content().replace("\\r\\n", "\\n"), "multipart": m.is_multipart(), "defects": defects,
                   "at": m["date"].datetime.isoformat()}))
 `;
 interface Read {
