@@ -91,9 +91,7 @@ const credentialsOf = ({ user }: Config, context: ChannelContext): Readonly<Reco
   if (user === undefined) return {};
   const password = context.secret(user.passwordFile).trim();
   registerSecret(password);
-  const basic = Buffer.from(`${user.name}:${password}`).toString('base64');
-  registerSecret(basic);
-  return { authorization: `Basic ${basic}` };
+  return { authorization: `Basic ${Buffer.from(`${user.name}:${password}`).toString('base64')}` };
 };
 
 type Failure = Extract<Delivery, { sent: false }>;

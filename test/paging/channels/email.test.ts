@@ -1,5 +1,6 @@
 // The channel against a fake mail server, one that answers as it is told.
 import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import { createTransport } from 'nodemailer';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -170,12 +171,23 @@ describe('a delivery', () => {
     expect(server.messages).toEqual([await emlOf(noticeFor('trigger'))]);
   });
 
-  test('leaves no connection behind, however it ended', async () => {
-    for (const answers of [{}, { MAIL: ['451 later'] }, { RCPT: ['550 no', '550 no'] }, { DATA: ['554 no'] }]) {
-      const server = await start({ answers });
-      await deliver(server);
-      await expect.poll(() => server.open(), { interval: 5, timeout: 10_000 }).toBe(0);
+  test('leaves no connection behind, however it ended, whatever the server does with its side', async () => {
+    const sockets: Socket[] = [];
+    const tcp: Ports['net']['tcp'] = (options) => {
+      const socket = real.net.tcp(options);
+      sockets.push(socket);
+      return socket;
+    };
+    for (const answers of [{}, { MAIL: ['451 later'] }, { RCPT: ['550 no', '550 no'] }, { DATA: ['554 no'] }, { CONNECT: [hangUp] }]) {
+      await deliver(await start({ answers }), {}, { ports: { ...real, net: { ...real.net, tcp } } });
+      expect(sockets.pop()?.destroyed).toBe(true);
     }
+  });
+
+  test('without TLS stays without, whatever the server offers', async () => {
+    const server = await start({ offers: ['STARTTLS'], tls: certificates.selfSigned });
+    expect(await deliver(server)).toMatchObject({ sent: true });
+    expect(server.heard).not.toContain('STARTTLS');
   });
 
   test('goes over TLS from the first byte, or from STARTTLS on, to a server that the authority vouches for; a password passes only there', async () => {
@@ -261,7 +273,7 @@ describe('a server that', () => {
   );
 
   test('drips its greeting byte by byte is given up at the deadline', async () => {
-    const drip = (socket: import('node:net').Socket): void => {
+    const drip = (socket: Socket): void => {
       const next = (): void => void (socket.writable && socket.write('2', () => setImmediate(next)));
       next();
     };
@@ -294,7 +306,7 @@ describe('a server that', () => {
   });
 
   test('puts words before the handshake of STARTTLS is not believed', async () => {
-    const injected = (socket: import('node:net').Socket): void => void socket.write('220 go\r\n250-fake\r\n250 AUTH PLAIN\r\n');
+    const injected = (socket: Socket): void => void socket.write('220 go\r\n250-fake\r\n250 AUTH PLAIN\r\n');
     const server = await start({ offers: ['STARTTLS'], tls: certificates.good, answers: { STARTTLS: [injected] } });
     expect(await deliver(server, { ...starttls(), user }, { ports: hasty })).toMatchObject({ sent: false, retry: true });
     expect(server.heard.some((line) => line.startsWith('AUTH'))).toBe(false);
