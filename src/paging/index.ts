@@ -2,6 +2,10 @@
 // that needs it. The log is a channel of every replica and is not configured.
 import type { Channel, ChannelContext } from './channel.ts';
 import { openLog } from './channels/log.ts';
+import { openOpsgenie } from './channels/opsgenie.ts';
+import { openPagerduty } from './channels/pagerduty.ts';
+import { openSlack } from './channels/slack.ts';
+import { openTeams } from './channels/teams.ts';
 import { openWebhook } from './channels/webhook.ts';
 
 interface Named {
@@ -59,6 +63,11 @@ type Open<C> = (config: C, context: ChannelContext) => Channel | Promise<Channel
 
 export const CHANNELS: { readonly [K in ChannelKind]?: Open<ChannelConfigs[K]> } = {
   webhook: openWebhook,
+  pagerduty: openPagerduty,
+  opsgenie: openOpsgenie,
+  jsm: openOpsgenie,
+  slack: openSlack,
+  teams: openTeams,
 };
 
 /** Opens a configured channel. Throws Fault ERR_SECRET for a secret that cannot be used. */
