@@ -5,8 +5,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
+import type { Channel, ChannelContext, Delivery, Notice } from '../../../src/paging/channel.ts';
+import { openChannel } from '../../../src/paging/index.ts';
+import { realPorts } from '../../../src/ports.ts';
 import type { ChannelEntry, Place } from '../../contract/channel.contract.ts';
-import type { Told } from './receiver.ts';
+import { recordingLog } from '../../recording-log.ts';
+import type { Receiver, Told } from './receiver.ts';
 
 export const FIXTURES = join(import.meta.dirname, '../../fixtures/paging');
 
@@ -50,12 +54,12 @@ const overHttp = ({ caFile, networks }: Place) => ({
   ...(networks === undefined ? {} : { networks }),
 });
 
-const SIGNING = [
+export const SIGNING = [
   `whsec_${Buffer.from('the-newest-secret-of-32-bytes-ok').toString('base64')}`,
   `whsec_${Buffer.from('an-older-secret-of-32-bytes-is-ok').toString('base64')}`,
 ];
-const ROUTING_KEY = 'THISisNOrealROUTINGkeyBUTaTEST00';
-const API_KEY = '00000000-test-test-test-000000000000';
+export const ROUTING_KEY = 'THISisNOrealROUTINGkeyBUTaTEST00';
+export const API_KEY = '00000000-test-test-test-000000000000';
 const SLACK_PATH = 'path-that-is-a-secret';
 const TEAMS_SIG = 'sig-that-is-a-secret';
 
@@ -133,3 +137,24 @@ export const ENTRIES: readonly ChannelEntry[] = [
   slack,
   teams,
 ];
+
+export const entryOf = (kind: ChannelEntry['kind']): ChannelEntry => {
+  const entry = ENTRIES.find((one) => one.kind === kind);
+  if (entry === undefined) throw new Error(`no entry is of kind ${kind}`);
+  return entry;
+};
+
+/** A channel of the kind that sends to a receiver on this machine. `files`: of its secrets, those that are different. */
+export const openAt = async (
+  kind: ChannelEntry['kind'],
+  { port }: Pick<Receiver, 'port'>,
+  given: { files?: Readonly<Record<string, string>>; context?: Partial<ChannelContext> } = {},
+): Promise<Channel> => {
+  const { config, files } = entryOf(kind).configure({ host: '127.0.0.1', port, tls: false, networks: ['127.0.0.0/8'] });
+  const read = (path: string): string => ({ ...files, ...given.files })[path] ?? '';
+  const resolve = () => Promise.reject(new Error('nothing to resolve'));
+  return openChannel(config, { ports: realPorts(), log: recordingLog(), secret: read, text: read, resolve, ...given.context });
+};
+
+/** One try that nobody aborts. */
+export const deliver = (channel: Channel, notice: Notice): Promise<Delivery> => channel.deliver(notice, new AbortController().signal);
