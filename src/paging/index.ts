@@ -4,6 +4,10 @@ import type { Channel, ChannelContext } from './channel.ts';
 import { openAlertmanager } from './channels/alertmanager.ts';
 import { openEmail } from './channels/email.ts';
 import { openLog } from './channels/log.ts';
+import { openOpsgenie } from './channels/opsgenie.ts';
+import { openPagerduty } from './channels/pagerduty.ts';
+import { openSlack } from './channels/slack.ts';
+import { openTeams } from './channels/teams.ts';
 import { openWebhook } from './channels/webhook.ts';
 
 interface Named {
@@ -61,6 +65,11 @@ type Open<C> = (config: C, context: ChannelContext) => Channel | Promise<Channel
 
 export const CHANNELS: { readonly [K in ChannelKind]?: Open<ChannelConfigs[K]> } = {
   webhook: openWebhook,
+  pagerduty: openPagerduty,
+  opsgenie: openOpsgenie,
+  jsm: openOpsgenie,
+  slack: openSlack,
+  teams: openTeams,
   alertmanager: openAlertmanager,
   email: openEmail,
 };

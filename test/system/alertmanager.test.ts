@@ -4,9 +4,10 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Channel, Notice } from '../../src/paging/channel.ts';
+import { keyWithin } from '../../src/paging/fit.ts';
 import { type ChannelConfigs, openChannel } from '../../src/paging/index.ts';
 import { type Ports, realPorts } from '../../src/ports.ts';
-import { noticeFor } from '../paging/sample-notice.ts';
+import { noticeOf } from '../paging/channels/notices.ts';
 import { recordingLog } from '../recording-log.ts';
 import { type Alertmanager, type AlertSeen, memberPorts, startAlertmanager } from './alertmanager.ts';
 import { PATIENCE_MS, until } from './until.ts';
@@ -53,9 +54,9 @@ const repeat = async (channel: Channel, firing: readonly Notice[], resolved: rea
 const incident =
   (key: string) =>
   (action: 'trigger' | 'resolve', given: Partial<Notice['page']> = {}, agoMs = 0) =>
-    noticeFor(action, { page: { dedupKey: key, atMs: ports.clock.wallMs() - agoMs, ...given } });
+    noticeOf(action, { dedupKey: key, atMs: ports.clock.wallMs() - agoMs, ...given });
 const of = async (member: Alertmanager, key: string): Promise<AlertSeen[]> =>
-  (await member.alerts()).filter(({ labels }) => labels.key === key);
+  (await member.alerts()).filter(({ labels }) => labels.key === keyWithin(key, 255));
 /** What each member says is active, once both agree with `isSo`. */
 const both = (key: string, isSo: (alerts: AlertSeen[]) => boolean): Promise<[AlertSeen[], AlertSeen[]]> =>
   until(`both members about ${key}`, async () => {
@@ -73,7 +74,7 @@ describe('a trigger', () => {
     for (const [alert] of await both('appears', (alerts) => alerts.length === 1)) {
       expect(alert).toMatchObject({
         labels: { alertname: 'Tidegate', cluster: 'prod', key: 'appears', severity: 'critical', team: 'sre' },
-        annotations: { summary: noticeFor('trigger').headline, type: 'region.drained', region: 'eu-west' },
+        annotations: { summary: noticeOf('trigger').headline, type: 'region.drained', region: 'eu-west' },
         generatorURL: 'https://tidegate.example.net/v1/decisions/41',
       });
       // Unless it is said again, Alertmanager ends it by itself then.
@@ -111,7 +112,7 @@ describe('a trigger', () => {
     }
   });
 
-  test('with hostile texts comes through whole, and is one alert until it ends', async () => {
+  test('with hostile texts comes through as plain ones, and is one alert until it ends', async () => {
     const hostile = `tidegate/prod/"}\n{alertname="x"},\u0000\u202e{{ .Labels }} ü🙂'\\${'x'.repeat(900)}`;
     const page = incident(hostile);
     const channel = await open();
@@ -123,16 +124,16 @@ describe('a trigger', () => {
     expect(await channel.deliver(notice, never)).toMatchObject({ sent: true });
     await repeat(channel, [notice]);
     const seen = await both(hostile, (alerts) => alerts.length === 1);
-    expect(seen[0][0]?.labels).toMatchObject({ key: hostile, cluster: 'a"b\n{c}' });
-    expect(seen[1][0]?.annotations).toMatchObject({ summary: '<script>{{ .Alerts }}\n"', type: '{{ template "x" }}\n' });
+    expect(seen[0][0]?.labels).toMatchObject({ cluster: 'a"b {c}' });
+    expect(seen[1][0]?.annotations).toMatchObject({ summary: '<script>{{ .Alerts }} "', type: '{{ template "x" }} ' });
     await channel.deliver({ ...page('resolve'), cluster: 'a"b\n{c}' }, never);
     await both(hostile, (alerts) => alerts.length === 0);
   });
 
   test('of half a character is taken all the same', async () => {
     const channel = await open();
-    expect(await channel.deliver(incident('half-\ud800')('trigger'), never)).toMatchObject({ sent: true });
-    await both('half-\ufffd', (alerts) => alerts.length === 1);
+    expect(await channel.deliver({ ...incident('half')('trigger'), headline: 'half \ud800' }, never)).toMatchObject({ sent: true });
+    for (const [alert] of await both('half', (alerts) => alerts.length === 1)) expect(alert?.annotations.summary).toBe('half \ufffd');
   });
 });
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Delivery, Notice } from '../../src/paging/channel.ts';
 import { type ChannelConfigs, openChannel } from '../../src/paging/index.ts';
 import { realPorts } from '../../src/ports.ts';
-import { noticeFor } from '../paging/sample-notice.ts';
+import { noticeOf } from '../paging/channels/notices.ts';
 import { type Certificates, makeCertificates } from '../probe/origin.ts';
 import { recordingLog } from '../recording-log.ts';
 import { type SmtpServer, startSmtpServer } from './smtp-server.ts';
@@ -26,7 +26,7 @@ afterAll(() => certificates[Symbol.dispose]());
 const deliver = async (
   server: SmtpServer,
   given: Partial<ChannelConfigs['email']> = {},
-  { notice = noticeFor('trigger'), password = PASSWORD }: { notice?: Notice; password?: string } = {},
+  { notice = noticeOf('trigger'), password = PASSWORD }: { notice?: Notice; password?: string } = {},
 ): Promise<Delivery> => {
   const secured = given.tls === undefined ? {} : { caFile: certificates.caFile, host: 'good.test' };
   const channel = await openChannel(
@@ -64,7 +64,7 @@ test('a message arrives whole, for all its recipients, and reads as it was meant
   await using server = await startSmtpServer();
   const headline = 'eu-west down: 3 of 4 vantages — Zürich 🙂 moved; '.repeat(8).trim();
   const notice = {
-    ...noticeFor('trigger'),
+    ...noticeOf('trigger'),
     headline,
     facts: [
       ['Ort', 'Zürich'],
@@ -75,13 +75,12 @@ test('a message arrives whole, for all its recipients, and reads as it was meant
   const [taken] = server.taken();
   expect(taken).toMatchObject({ from: FROM, to: TO, tls: null, user: null });
   const message = read(taken?.message ?? '');
-  expect(message).toMatchObject({ multipart: false, defects: [], at: '2026-11-26T03:12:00+00:00' });
-  const subject = Array.from(`[CRITICAL] ${headline}`).slice(0, 199).join('');
-  expect(headerOf(message, 'subject')).toEqual([`${subject}…`]);
+  expect(message).toMatchObject({ multipart: false, defects: [], at: '2026-08-01T12:00:00+00:00' });
+  expect(headerOf(message, 'subject')).toEqual([`${`[CRITICAL] ${headline}`.slice(0, 199)}…`]);
   expect(headerOf(message, 'from')).toEqual([`Tidegate <${FROM}>`]);
   expect(headerOf(message, 'to')).toEqual([TO.join(', ')]);
   expect(headerOf(message, 'auto-submitted')).toEqual(['auto-generated']);
-  expect(headerOf(message, 'x-tidegate-key')).toEqual(['tidegate/prod/inc-41']);
+  expect(headerOf(message, 'x-tidegate-key')).toEqual(['tidegate/prod/40-eu-west']);
   expect(message.text).toContain(`CRITICAL: ${headline}\n\nOrt: Zürich\ndots: .\n\nhttps://tidegate.example.net/v1/decisions/41\n`);
 });
 
@@ -89,7 +88,7 @@ test('hostile texts add no header, no recipient and no second message', async ()
   await using server = await startSmtpServer();
   const hostile = 'x\r\nBcc: everybody@example.com\r\nSubject: other\r\n\r\n.\r\nMAIL FROM:<a@b.c>\r\n';
   const notice: Notice = {
-    ...noticeFor('trigger', { page: { dedupKey: hostile, id: hostile, type: hostile } }),
+    ...noticeOf('trigger', { dedupKey: hostile, id: hostile, type: hostile }),
     headline: hostile,
     cluster: hostile,
     link: hostile,
@@ -184,13 +183,13 @@ test('a server that is gone, and one that stands still', async () => {
       resolve: async () => ({ addresses: [], stale: null, ageMs: 0 }),
     },
   );
-  expect(await channel.deliver(noticeFor('trigger'), never)).toMatchObject({
+  expect(await channel.deliver(noticeOf('trigger'), never)).toMatchObject({
     sent: false,
     retry: true,
     because: expect.stringContaining('no answer'),
   });
   await server.kill();
-  expect(await channel.deliver(noticeFor('trigger'), never)).toMatchObject({
+  expect(await channel.deliver(noticeOf('trigger'), never)).toMatchObject({
     sent: false,
     retry: true,
     because: `127.0.0.1:${server.port}: ECONNREFUSED`,

@@ -8,9 +8,10 @@ import { registerSecret } from '../../log.ts';
 import type { Severity } from '../../model.ts';
 import { isoTime } from '../../ports.ts';
 import type { Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
-import { clipped } from '../fit.ts';
+import { jsonOf, keyWithin, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
-import { createPoster, failureOf, judged } from '../post.ts';
+import { createPoster, judged, tryOnce } from '../post.ts';
+import { headlineOf, linkOf } from '../wording.ts';
 
 type Config = ChannelConfigs['alertmanager'];
 
@@ -25,6 +26,9 @@ const BATCH_MAX = 64;
 /** To one member: beyond, it is left to `repeat`, so that a storm does not pile up before a member that hangs. */
 const UNDER_WAY_MAX = 8;
 const MEMBERS_NAMED_MAX = 3;
+/** No limits are documented; what is longer would be no name and no sentence. */
+const NAME_CHARS_MAX = 255;
+const TEXT_CHARS_MAX = 1_000;
 const SEVERITIES: readonly Severity[] = ['critical', 'warning', 'info'];
 
 /** `postableAlert` of the API. */
@@ -36,25 +40,30 @@ export interface Alert {
   generatorURL?: string;
 }
 
-const annotationsOf = ({ page, headline, facts }: Notice): Readonly<Record<string, string>> => ({
-  summary: headline,
-  description: facts.map(([label, value]) => `${label}: ${value}`).join('\n'),
-  type: page.type,
-  id: page.id,
-  ...(typeof page.detail.region === 'string' ? { region: clipped(page.detail.region, 200) } : {}),
-});
+const annotationsOf = (notice: Notice): Readonly<Record<string, string>> => {
+  const { page, facts } = notice;
+  const { region } = page.detail;
+  return {
+    summary: headlineOf(notice, TEXT_CHARS_MAX),
+    description: facts.map(([label, value]) => line(`${label}: ${value}`, TEXT_CHARS_MAX)).join('\n'),
+    type: line(page.type, NAME_CHARS_MAX),
+    id: line(page.id, NAME_CHARS_MAX),
+    ...(typeof region === 'string' ? { region: line(region, NAME_CHARS_MAX) } : {}),
+  };
+};
 
 const identityOf = ({ page, cluster }: Notice, severity: Severity, extra: Config['labels']): Readonly<Record<string, string>> => ({
   ...extra,
   alertname: 'Tidegate',
-  cluster,
-  key: page.dedupKey,
+  cluster: line(cluster, NAME_CHARS_MAX),
+  key: keyWithin(page.dedupKey, NAME_CHARS_MAX),
   severity,
 });
 
 /** Alerts of a notice of `trigger` or `resolve`, as they are told at `nowMs`: at most one of them is firing. */
 export const alertsOf = (notice: Notice, extra: Config['labels'], nowMs: number): readonly Alert[] => {
   const { atMs } = notice.page;
+  const link = linkOf(notice);
   // Cluster time may be ahead of this replica's clock; an alert that begins after its end would be refused.
   const lastsUntilMs = Math.max(nowMs, atMs) + LASTS_MS;
   return SEVERITIES.map((severity) => {
@@ -64,7 +73,7 @@ export const alertsOf = (notice: Notice, extra: Config['labels'], nowMs: number)
       annotations: annotationsOf(notice),
       startsAt: isoTime(fires ? atMs : atMs - END_BACK_MS),
       endsAt: isoTime(fires ? lastsUntilMs : atMs - END_BACK_MS),
-      ...(notice.link === null ? {} : { generatorURL: notice.link }),
+      ...(link === null ? {} : { generatorURL: link }),
     };
   });
 };
@@ -80,10 +89,6 @@ const batchesOf = (notices: readonly Notice[], extra: Config['labels'], nowMs: n
     });
   return Array.from({ length: Math.ceil(said.length / BATCH_MAX) }, (_, n) => said.slice(n * BATCH_MAX, (n + 1) * BATCH_MAX).flat());
 };
-
-/** Texts as JSON can carry them to a receiver that wants UTF-8. */
-export const bodyOf = (alerts: readonly Alert[]): string =>
-  JSON.stringify(alerts, (_name, value) => (typeof value === 'string' ? value.toWellFormed() : value));
 
 const endpointOf = (url: string): URL => new URL('api/v2/alerts', url.endsWith('/') ? url : `${url}/`);
 
@@ -101,12 +106,13 @@ const failureOfAll = (deliveries: readonly Delivery[]): Failure => {
   const failures = deliveries.filter((delivery): delivery is Failure => !delivery.sent);
   const named = failures.slice(0, MEMBERS_NAMED_MAX).map(({ because }) => because);
   const more = failures.length - named.length;
-  const afterMs = Math.min(...failures.map((failure) => failure.afterMs ?? 0));
+  const asked = failures.flatMap(({ afterMs }) => afterMs ?? []);
   return {
     sent: false,
     retry: true,
     because: `no member took it: ${named.join('; ')}${more > 0 ? `; and ${more} more` : ''}`,
-    ...(afterMs > 0 ? { afterMs } : {}),
+    // One that asks for no wait may take it at once.
+    ...(asked.length === failures.length ? { afterMs: Math.min(...asked) } : {}),
   };
 };
 
@@ -136,20 +142,22 @@ export const openAlertmanager = (config: Config, context: ChannelContext): Chann
     if (!delivery.sent && !wasFailing) log.warn('page.member_failing', { ...told, because: delivery.because });
   };
 
-  const send = async ({ url }: Member, body: string, signal: AbortSignal): Promise<Delivery> => {
-    try {
-      const delivery = judged(await post({ url, headers, body }, signal));
-      return delivery.sent ? delivery : { ...delivery, because: `${url.host}: ${delivery.because}` };
-    } catch (error) {
-      return failureOf(url, error);
-    }
-  };
+  const send = async ({ url }: Member, body: string, signal: AbortSignal): Promise<Delivery> =>
+    tryOnce(
+      post,
+      { url, headers, body },
+      (reply) => {
+        const delivery = judged(reply);
+        return delivery.sent ? delivery : { ...delivery, because: `${url.host}: ${delivery.because}` };
+      },
+      signal,
+    );
 
   const tell = async (member: Member, alerts: readonly Alert[], signal: AbortSignal): Promise<Delivery> => {
     if (member.underWay >= UNDER_WAY_MAX)
       return { sent: false, retry: true, because: `${member.url.host}: earlier alerts are still under way` };
     member.underWay += 1;
-    const delivery = await send(member, bodyOf(alerts), AbortSignal.any([signal, stopping.signal]));
+    const delivery = await send(member, jsonOf(alerts), AbortSignal.any([signal, stopping.signal]));
     member.underWay -= 1;
     note(member, delivery);
     return delivery;

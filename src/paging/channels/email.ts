@@ -7,68 +7,56 @@ import type { SendMailOptions } from 'nodemailer';
 import { reach } from '../../connect.ts';
 import { registerSecret } from '../../log.ts';
 import { DeadlineError, dateOf, isoTime, withDeadline } from '../../ports.ts';
-import type { Action, Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
-import { clipped } from '../fit.ts';
+import type { Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
+import { keyWithin, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
+import { headlineOf, headOf, linkOf } from '../wording.ts';
 
 type Config = ChannelConfigs['email'];
 
 /** Within the courier's patience; a server that greets late on purpose takes up to about five seconds. */
 const DEADLINE_MS = 12_000;
 const SUBJECT_CHARS_MAX = 200;
-const KEY_CHARS_MAX = 200;
+const NAME_CHARS_MAX = 255;
+const TEXT_CHARS_MAX = 1_000;
 const REPLY_BYTES_MAX = 64 * 1024;
 /** A server that refuses outright is likelier misconfigured than busy. */
 const REFUSED_AFTER_MS = 60_000;
 
 // ---- the message ----
 
-const WORDS: Readonly<Record<Action, string | null>> = { trigger: null, resolve: 'RESOLVED', change: 'NOTICE' };
-
-const wordOf = ({ page, action }: Notice): string => WORDS[action] ?? page.severity.toUpperCase();
-
-/** One line, whatever it was. */
-const line = (text: string): string =>
-  text
-    .toWellFormed()
-    .replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ')
-    .trim();
-
-const ascii = (text: string): string => line(text).replaceAll(/[^ -~]/g, '?');
-
 const digest = (...parts: readonly string[]): string => createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
 
+const wordOf = (notice: Notice): string => headOf(notice).toUpperCase();
+
 const textOf = (notice: Notice): string => {
-  const { page, cluster, headline, facts, link } = notice;
-  const rows = facts.map(([label, value]) => `${line(label)}: ${line(value)}`);
+  const { page, cluster, facts } = notice;
+  const name = (text: string): string => line(text, NAME_CHARS_MAX);
   const paragraphs = [
-    `${wordOf(notice)}: ${line(headline)}`,
-    rows.join('\n'),
-    link === null ? '' : line(link),
-    `Tidegate ${line(cluster)}, ${isoTime(page.atMs)}\n${line(page.type)} ${line(page.id)}\n${line(page.dedupKey)}`,
+    `${wordOf(notice)}: ${headlineOf(notice, TEXT_CHARS_MAX)}`,
+    facts.map(([label, value]) => line(`${label}: ${value}`, TEXT_CHARS_MAX)).join('\n'),
+    linkOf(notice) ?? '',
+    `Tidegate ${name(cluster)}, ${isoTime(page.atMs)}\n${name(page.type)} ${name(page.id)}\n${name(page.dedupKey)}`,
   ];
   return `${paragraphs.filter((paragraph) => paragraph !== '').join('\n\n')}\n`;
 };
 
 /** The same message for the same notice, dated by the page, of a `from` and `to` that the configuration has checked. */
 export const messageOf = (notice: Notice, { from, to }: Pick<Config, 'from' | 'to'>): SendMailOptions => {
-  const { page, cluster, headline } = notice;
+  const { page, cluster } = notice;
   const domain = from.slice(from.lastIndexOf('@') + 1);
   const thread = `<${digest('thread', cluster, page.dedupKey)}@${domain}>`;
   return {
     from: { name: 'Tidegate', address: from },
     to: [...to],
     envelope: { from, to: [...to] },
-    subject: clipped(`[${wordOf(notice)}] ${line(headline)}`, SUBJECT_CHARS_MAX),
+    subject: line(`[${wordOf(notice)}] ${headlineOf(notice, SUBJECT_CHARS_MAX)}`, SUBJECT_CHARS_MAX),
     messageId: `<${digest('page', cluster, page.dedupKey, page.id)}@${domain}>`,
     inReplyTo: thread,
     references: thread,
     date: dateOf(page.atMs),
-    headers: {
-      // So that out-of-office replies and mailing lists leave it alone (RFC 3834).
-      'Auto-Submitted': 'auto-generated',
-      'X-Tidegate-Key': clipped(ascii(page.dedupKey), KEY_CHARS_MAX).replaceAll('…', '...'),
-    },
+    // The first: so that out-of-office replies and mailing lists leave it alone (RFC 3834).
+    headers: { 'Auto-Submitted': 'auto-generated', 'X-Tidegate-Key': keyWithin(page.dedupKey, NAME_CHARS_MAX) },
     xMailer: false,
     text: textOf(notice),
     disableFileAccess: true,
