@@ -8,7 +8,7 @@ import { registerSecret } from '../../log.ts';
 import type { Severity } from '../../model.ts';
 import { isoTime } from '../../ports.ts';
 import type { Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
-import { jsonOf, keyWithin, line } from '../fit.ts';
+import { keyWithin, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
 import { createPoster, judged, tryOnce } from '../post.ts';
 import { headlineOf, linkOf } from '../wording.ts';
@@ -157,7 +157,7 @@ export const openAlertmanager = (config: Config, context: ChannelContext): Chann
     if (member.underWay >= UNDER_WAY_MAX)
       return { sent: false, retry: true, because: `${member.url.host}: earlier alerts are still under way` };
     member.underWay += 1;
-    const delivery = await send(member, jsonOf(alerts), AbortSignal.any([signal, stopping.signal]));
+    const delivery = await send(member, JSON.stringify(alerts), AbortSignal.any([signal, stopping.signal]));
     member.underWay -= 1;
     note(member, delivery);
     return delivery;

@@ -72,7 +72,6 @@ interface SmtpError extends Error {
   originalCode?: string;
   command?: string;
   responseCode?: number;
-  rejected?: readonly unknown[];
   rejectedErrors?: readonly SmtpError[];
 }
 
@@ -90,7 +89,7 @@ const reasonOf = (error: SmtpError): string => {
 };
 
 /** Only when each recipient was refused for good nothing is to be hoped for; any other refusal may be of a server that somebody is mending. */
-export const failureOf = (place: string, thrown: unknown): Delivery => {
+const failureOf = (place: string, thrown: unknown): Delivery => {
   const error: SmtpError = thrown instanceof Error ? thrown : new Error('failed');
   const because = `${place}: ${reasonOf(error)}`;
   const refusals = error.rejectedErrors ?? [];

@@ -148,6 +148,8 @@ describe('the message', () => {
         const headers = headersOf(eml);
         expect([...headers.keys()]).toEqual(usual);
         expect(headers.get('content-type')).toBe('text/plain; charset=utf-8');
+        // A fact is a line, whatever it says.
+        expect(String(messageOf(notice, ADDRESSES).text).split('\n')).toHaveLength(8);
         expect(messageOf(notice, ADDRESSES).subject?.length).toBeLessThanOrEqual(200);
         for (const line of eml.split('\r\n')) expect(line.length).toBeLessThanOrEqual(998);
         expect(eml).toMatch(/^[\r\n\t -~]*$/);
