@@ -30,7 +30,9 @@ export type Delivery =
   /** `receipt`: what the receiver answered, in a word; logged, so never a secret. */
   | { sent: true; receipt: string }
   /** `afterMs`: what the receiver asked for. `because` never holds a secret, nor the receiver's own words. */
-  | { sent: false; retry: boolean; afterMs?: number; because: string };
+  | { sent: false; retry: true; afterMs?: number; because: string }
+  /** It will never take this one. `gone`: nor any other, until a human has looked. */
+  | { sent: false; retry: false; gone?: true; because: string };
 
 export interface Channel {
   /** Unique in a replica; pages are marked with it. */

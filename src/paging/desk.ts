@@ -14,6 +14,7 @@ import { createDirectPages } from './direct.ts';
 import { openChannel, openLogChannel } from './index.ts';
 import { noticeOf } from './message.ts';
 import { type Backlog, createOutbox } from './outbox.ts';
+import { createRepeater } from './repeater.ts';
 import { createReporter, type Report } from './report.ts';
 import { openSpool, type Spool } from './spool.ts';
 
@@ -72,8 +73,20 @@ export const createDesk = async ({ paging, knows, spool, ...options }: DeskOptio
   const channels = [openLogChannel(options), ...(await Promise.all(paging.channels.map((channel) => openChannel(channel, options))))];
   const tell = (page: Page): Notice =>
     noticeOf(page, { cluster: knows.cluster()?.name ?? options.clusterName ?? region, baseUrl: paging.baseUrl ?? null });
-  const outbox = createOutbox({ store, ports, channels, log, metrics, isLeader: knows.isCoordinator, nowMs: knows.nowMs, noticeOf: tell });
   const reporter = createReporter({ store, ports, log, region, replica, cluster: knows.cluster, nowMs: knows.nowMs });
+  const outbox = createOutbox({
+    store,
+    ports,
+    channels,
+    routes: paging.routes,
+    noticeOf: tell,
+    log,
+    metrics,
+    isLeader: knows.isCoordinator,
+    nowMs: knows.nowMs,
+    report: (report) => void reporter.tell(report),
+  });
+  const repeater = createRepeater({ ports, channels, log, noticeOf: tell, threads: outbox.threads, nowMs: knows.nowMs });
   const direct = createDirectPages({
     ports,
     log,
@@ -100,7 +113,8 @@ export const createDesk = async ({ paging, knows, spool, ...options }: DeskOptio
     backlog: () => outbox.backlog(),
     async close(graceMs) {
       reporter.stop();
-      await Promise.all([outbox.close(graceMs), direct.close(graceMs)]);
+      await Promise.all([outbox.close(graceMs), direct.close(graceMs), repeater.close()]);
+      await Promise.all(channels.map((channel) => channel.close?.()));
     },
   };
 };

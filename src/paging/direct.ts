@@ -13,6 +13,7 @@ import { type News, newsOf, type StoreState, type Subject } from './alone.ts';
 import type { Channel, Notice } from './channel.ts';
 import { createCourier } from './courier.ts';
 import { retryDelayMs } from './retention.ts';
+import { createSender } from './sender.ts';
 import type { Spool, SpooledPage } from './spool.ts';
 
 const TICK_MS = 1_000;
@@ -68,7 +69,12 @@ export const createDirectPages = (options: DirectOptions): DirectPages => {
   const { ports, log, spool, store, region, replica } = options;
   const stopping = new AbortController();
   const { channels, metrics = { page: () => undefined } } = options;
-  const courier = createCourier({ ports, channels, log, metrics, signal: stopping.signal, noticeOf: options.noticeOf });
+  const courier = createCourier({
+    ports,
+    channels,
+    sender: createSender({ ports, channels, log, metrics, noticeOf: options.noticeOf }),
+    signal: stopping.signal,
+  });
   const underWay = new Set<Promise<void>>();
   const rests = new Map<Subject, { times: number; untilMs: number }>();
   const mono = (): number => ports.clock.monoMs();
@@ -157,7 +163,7 @@ export const createDirectPages = (options: DirectOptions): DirectPages => {
     const waiting = spool.pages();
     courier.keepOnly(new Set(waiting.map(({ page }) => page.id)));
     for (const { page } of waiting)
-      for (const attempt of courier.begin(page)) beside(attempt.then((isNews) => (isNews ? markTold(page) : undefined)));
+      for (const attempt of courier.beginAll(page)) beside(attempt.then((isNews) => (isNews ? markTold(page) : undefined)));
   };
 
   // ---- adopting ----

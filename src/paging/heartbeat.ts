@@ -62,7 +62,7 @@ export const createHeartbeat = (options: HeartbeatOptions): Heartbeat => {
       (error: unknown) => failureOf(url, error),
     );
     // Asked to wait, or refused: the next turn is soon enough.
-    if (!delivery.sent) throw new NotTaken(delivery.because, delivery.afterMs === undefined);
+    if (!delivery.sent) throw new NotTaken(delivery.because, delivery.retry && delivery.afterMs === undefined);
   };
 
   /** The waits are ours, by the ports: with none of its own p-retry sets no timer. */

@@ -1,6 +1,9 @@
 // Who is told of a page, and when. Pure. A route has a ladder (`to`) and listeners (`also`): the first of the ladder and all listeners are told at once;
-// the next of the ladder when none before it has accepted within 30 s, or at once when one of them will never. Whoever heard of an alert hears of its end.
-import type { Severity } from '../model.ts';
+// the next of the ladder when none before it has accepted within 30 s, or at once when one of them never will. Whoever heard of an alert hears of the rest
+// of it. The log hears everything. Only what asks for somebody climbs the ladder.
+import { Cron } from 'croner';
+import type { Page, Severity } from '../model.ts';
+import { actionOf } from './incidents.ts';
 
 /** The channel that is always there. */
 export const LOG_CHANNEL = 'log';
@@ -20,3 +23,89 @@ export interface PageRoute {
   /** Names of channels that are told beside. */
   also: readonly string[];
 }
+
+const textsOf = (value: unknown): readonly string[] =>
+  typeof value === 'string' ? [value] : Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
+
+/** What a page is about, as its detail says. */
+export const aboutOf = ({ detail }: Page): { services: readonly string[]; regions: readonly string[] } => ({
+  services: [...textsOf(detail.services), ...textsOf(detail.service)],
+  regions: [...textsOf(detail.region), ...textsOf(detail.regions), ...textsOf(detail.down)],
+});
+
+const within = ({ cron, timezone }: NonNullable<PageRoute['hours']>, atMs: number): boolean =>
+  new Cron(cron, { timezone, paused: true }).match(new Date(Math.floor(atMs / 60_000) * 60_000));
+
+const matches = (route: PageRoute, page: Page): boolean => {
+  const { services, regions } = aboutOf(page);
+  return (
+    (route.severity === undefined || route.severity.includes(page.severity)) &&
+    (route.service === undefined || route.service.some((name) => services.includes(name))) &&
+    (route.region === undefined || route.region.some((name) => regions.includes(name))) &&
+    (route.hours === undefined || within(route.hours, page.atMs))
+  );
+};
+
+/** The first that matches; null: every channel is told at once. */
+export const routeOf = (page: Page, routes: readonly PageRoute[]): PageRoute | null => routes.find((route) => matches(route, page)) ?? null;
+
+export interface Asking {
+  page: Page;
+  routes: readonly PageRoute[];
+  /** Names of all channels. */
+  all: readonly string[];
+  /** Channels that heard of earlier pages of the same thread. */
+  heard: readonly string[];
+  /** Channels that accepted this page; those that never will. */
+  accepted: readonly string[];
+  dead: readonly string[];
+  /** Cluster time. */
+  nowMs: number;
+}
+
+export interface Plan {
+  /** Names of channels that should have it by now, whether they have or not. */
+  due: readonly string[];
+  /** Cluster time at which more may be due; null: never. */
+  nextAtMs: number | null;
+}
+
+/** The rungs that are told by now: the first, and each next one once those before it failed for long enough. */
+const climbed = (
+  ladder: readonly string[],
+  { page, accepted, dead, nowMs }: Asking,
+): { rungs: readonly string[]; nextAtMs: number | null } => {
+  const rungs: string[] = [];
+  // Of the rung that is told last so far: since when.
+  let sinceMs = Math.max(page.atMs, page.notBeforeMs ?? 0);
+  for (const [n, rung] of ladder.entries()) {
+    rungs.push(rung);
+    const isTaken = page.acknowledged !== undefined || rungs.some((each) => accepted.includes(each));
+    if (isTaken || n === ladder.length - 1) return { rungs, nextAtMs: null };
+    if (rungs.every((each) => dead.includes(each))) continue;
+    sinceMs += ESCALATE_AFTER_MS;
+    if (nowMs < sinceMs) return { rungs, nextAtMs: sinceMs };
+  }
+  return { rungs, nextAtMs: null };
+};
+
+/** Channels that a page is not told through since it is about them. */
+const aboutChannel = ({ type, detail }: Page): string | null =>
+  type.startsWith('paging.') && typeof detail.channel === 'string' ? detail.channel : null;
+
+export const planOf = (asking: Asking): Plan => {
+  const { page, routes, all, heard, nowMs } = asking;
+  if (page.notBeforeMs !== undefined && nowMs < page.notBeforeMs) return { due: [], nextAtMs: page.notBeforeMs };
+  const about = aboutChannel(page);
+  const known = all.filter((name) => name !== about);
+  const route = routeOf(page, routes);
+  const action = actionOf(page);
+  const ladder = (route?.to ?? []).filter((name) => known.includes(name));
+  const { rungs, nextAtMs } =
+    action === 'trigger'
+      ? climbed(ladder, asking)
+      : // An end goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change wakes nobody and climbs nothing.
+        { rungs: action === 'resolve' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null };
+  const told = route === null ? known : [...rungs, ...route.also, ...heard, LOG_CHANNEL];
+  return { due: known.filter((name) => told.includes(name)), nextAtMs };
+};

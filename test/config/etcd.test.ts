@@ -35,7 +35,7 @@ describe('what the section becomes', () => {
     });
     expect(accepted(GOOD, '/etc/tidegate/a.yaml').config).toMatchObject({
       signing: { keyFile: '/etc/tidegate/signing.pem' },
-      paging: { webhooks: [], spoolFile: '/etc/tidegate/spool.jsonl' },
+      paging: { channels: [], routes: [], spoolFile: '/etc/tidegate/spool.jsonl' },
       cluster: null,
     });
     expect(warned(GOOD)).toEqual([]);

@@ -8,7 +8,7 @@ import { sleep } from '../../src/ports.ts';
 import { StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { createVirtual, type Virtual, type VirtualProcess } from '../virtual.ts';
-import { failing, openPages, type PageStore, pageOf, refusing, type ScriptedChannel, scripted } from './fixture.ts';
+import { failing, noticed, openPages, type PageStore, pageOf, refusing, type ScriptedChannel, scripted } from './fixture.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -39,7 +39,16 @@ afterEach(async () => {
 });
 
 const start = (given: Partial<OutboxOptions> = {}, process: VirtualProcess = virtual): Outbox => {
-  const options = { store: pages.store, ports: process.ports, channels: [oncall], log, metrics, nowMs: () => virtual.now(), ...given };
+  const options = {
+    store: pages.store,
+    ports: process.ports,
+    channels: [oncall],
+    noticeOf: noticed,
+    log,
+    metrics,
+    nowMs: () => virtual.now(),
+    ...given,
+  };
   const outbox = createOutbox(options);
   opened.push(outbox);
   return outbox;
@@ -261,14 +270,14 @@ describe('leadership', () => {
     let leads = false;
     await pages.put(pageOf('a'));
     const outbox = start({ isLeader: () => leads });
-    await virtual.advance(60_000);
+    await virtual.advance(30_000);
     expect(ids(oncall)).toEqual([]);
     leads = true;
     await virtual.advance(5_000);
     expect(ids(oncall)).toEqual(['a']);
     leads = false;
     await pages.put(pageOf('b'));
-    await virtual.advance(60_000);
+    await virtual.advance(30_000);
     leads = true;
     outbox.wake();
     await virtual.advance(1);
@@ -305,14 +314,17 @@ describe('records', () => {
     expect(left[0]?.id).toBe('p250');
   });
 
-  test('nobody accepts are given up after seven days, loudly', async () => {
+  test('nobody accepts are given up after seven days, loudly, and kept as dead letters', async () => {
     for (let i = 0; i < 100; i += 1) oncall.next.push(failing());
     await pages.put(pageOf('a', { atMs: HOUR_MS - 7 * DAY_MS }));
     start();
     await virtual.advance(HOUR_MS - 1_000);
     expect(await delivered('a')).toEqual([]);
     await virtual.advance(10 * 60_000);
-    expect(await pages.pages()).toEqual([]);
+    expect(await pages.page('a')).toMatchObject({
+      delivered: ['*'],
+      dead: { oncall: { because: 'given up: tried too often, for too long' } },
+    });
     expect(log.of('page.given-up')).toHaveLength(1);
     expect(log.of('page.given-up')[0]).toMatchObject({ level: 'error', fields: { page: 'a', delivered: [] } });
     // About one try in five minutes once the ladder is climbed.
@@ -393,7 +405,8 @@ test('whatever receivers, the store and processes do, every page is accepted by 
       const accepted = new Map<string, Set<string>>();
       const channelOf = (name: string, script: string[]): Channel => ({
         name,
-        async deliver(page) {
+        places: [],
+        async deliver({ page }) {
           const step = script.shift() ?? 'ok';
           if (step === 'fail') return { sent: false, retry: true, because: 'busy' };
           if (step === 'throw') throw new Error('thrown');
@@ -415,7 +428,15 @@ test('whatever receivers, the store and processes do, every page is accepted by 
       await box.put(...['a', 'b', 'c'].map((id) => pageOf(id)));
       const run = (name: string): { process: VirtualProcess; outbox: Outbox } => {
         const process = time.spawn(name);
-        const options = { store: box.store, ports: process.ports, channels, log: recordingLog(), metrics, nowMs: time.now };
+        const options = {
+          store: box.store,
+          ports: process.ports,
+          channels,
+          noticeOf: noticed,
+          log: recordingLog(),
+          metrics,
+          nowMs: time.now,
+        };
         return { process, outbox: createOutbox(options) };
       };
       let current = run('p0');

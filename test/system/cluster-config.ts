@@ -81,7 +81,7 @@ providers:
     tokenFile: dns.token
 ${wire === undefined ? `    serve: { dns: 127.0.0.1:${doors.dns} }\n` : ''}\
 paging:
-  webhooks: [${webhookUrl === undefined ? '' : ` { name: oncall, url: ${webhookUrl}, secretFile: webhook.secret } `}]
+  channels: [${webhookUrl === undefined ? '' : ` { kind: webhook, name: oncall, url: ${webhookUrl}, secretFile: webhook.secret, networks: [127.0.0.0/8] } `}]
 `;
 
 /** The part that all replicas share. */

@@ -106,7 +106,7 @@ const failureOfAll = (deliveries: readonly Delivery[]): Failure => {
   const failures = deliveries.filter((delivery): delivery is Failure => !delivery.sent);
   const named = failures.slice(0, MEMBERS_NAMED_MAX).map(({ because }) => because);
   const more = failures.length - named.length;
-  const asked = failures.flatMap(({ afterMs }) => afterMs ?? []);
+  const asked = failures.flatMap((failure) => (failure.retry ? (failure.afterMs ?? []) : []));
   return {
     sent: false,
     retry: true,

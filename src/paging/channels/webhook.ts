@@ -84,7 +84,7 @@ export const openWebhook = (config: ChannelConfigs['webhook'], context: ChannelC
       };
       try {
         const reply = await post({ url, headers, body }, signal);
-        if (reply.status === 410) return { sent: false, retry: false, because: 'the receiver answered 410: it wants no more' };
+        if (reply.status === 410) return { sent: false, retry: false, gone: true, because: 'the receiver answered 410: it wants no more' };
         return judged(reply);
       } catch (error) {
         return failureOf(url, error);

@@ -50,7 +50,7 @@ describe('a delivered notice', () => {
     await using receiver = await startHttpReceiver();
     receiver.behave({ status: 410 }, { status: 400 });
     const channel = await openAt('webhook', receiver);
-    const gone = { sent: false, retry: false, because: 'the receiver answered 410: it wants no more' };
+    const gone = { sent: false, retry: false, gone: true, because: 'the receiver answered 410: it wants no more' };
     expect(await deliver(channel, noticeOf('trigger'))).toEqual(gone);
     const refused = { sent: false, retry: true, afterMs: 60_000, because: 'the receiver answered 400' };
     expect(await deliver(channel, noticeOf('trigger'))).toEqual(refused);
