@@ -97,6 +97,8 @@ const PURE_FILES = [
   'src/paging/alone.ts',
   'src/paging/belief.ts',
   'src/paging/break-glass.ts',
+  'src/paging/fit.ts',
+  'src/paging/wording.ts',
   'src/probe/schedule.ts',
   'src/probe/watching.ts',
   'src/drill/backtest.ts',
