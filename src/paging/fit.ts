@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 
 /** `text` cut to `charsMax` code points; what was cut shows as an ellipsis. */
-export const clipped = (text: string, charsMax: number): string => {
+const clipped = (text: string, charsMax: number): string => {
   const chars = Array.from(text);
   return chars.length <= charsMax ? text : `${chars.slice(0, charsMax - 1).join('')}…`;
 };

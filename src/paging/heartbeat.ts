@@ -5,7 +5,7 @@ import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { sleep, type Timer, withDeadline } from '../ports.ts';
 import type { ChannelContext } from './channel.ts';
-import { createPoster, failureOf, judged, type Poster } from './post.ts';
+import { createPoster, judged, type Poster, tryOnce } from './post.ts';
 import { secretUrl } from './secret-url.ts';
 
 const RETRIES_MAX = 2;
@@ -56,11 +56,9 @@ export const createHeartbeat = (options: HeartbeatOptions): Heartbeat => {
   let underWay: Promise<void>;
 
   const attempt = async (): Promise<void> => {
-    const request = (signal: AbortSignal) => post({ url, headers: {}, body: EMPTY }, signal);
-    const delivery = await withDeadline(timers, everyMs * TRY_PART, 'the monitor', request, stopping.signal).then(
-      judged,
-      (error: unknown) => failureOf(url, error),
-    );
+    const within: Poster = (request, signal) =>
+      withDeadline(timers, everyMs * TRY_PART, 'the monitor', (inner) => post(request, inner), signal);
+    const delivery = await tryOnce(within, { url, headers: {}, body: EMPTY }, judged, stopping.signal);
     // Asked to wait, or refused: the next turn is soon enough.
     if (!delivery.sent) throw new NotTaken(delivery.because, delivery.retry && delivery.afterMs === undefined);
   };

@@ -111,7 +111,7 @@ export const judged = ({ status, askedMs }: Reply, never = NONE): Delivery => {
 };
 
 /** What became of a request that got no reply: the system's or TLS's code where there is one, since their texts may quote what the receiver sent. */
-export const failureOf = (url: URL, error: unknown): Delivery => ({ sent: false, retry: true, because: `${url.host}: ${reasonOf(error)}` });
+const failureOf = (url: URL, error: unknown): Delivery => ({ sent: false, retry: true, because: `${url.host}: ${reasonOf(error)}` });
 
 const reasonOf = (error: unknown): string => {
   if (!(error instanceof Error)) return 'failed';

@@ -6,10 +6,10 @@ import { Webhook } from 'standardwebhooks';
 import { Fault } from '../../errors.ts';
 import { registerSecret } from '../../log.ts';
 import { dateOf, isoTime } from '../../ports.ts';
-import type { Channel, ChannelContext, Notice } from '../channel.ts';
+import type { Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
 import { fitting, jsonOf, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
-import { createPoster, failureOf, judged } from '../post.ts';
+import { createPoster, judged, type Reply, tryOnce } from '../post.ts';
 import { secretUrl } from '../secret-url.ts';
 import { linkOf } from '../wording.ts';
 
@@ -19,7 +19,7 @@ const DETAIL_BYTES_MAX = 12_000;
 /** As plain lines: a control character would be six bytes of JSON, and a few thousand of them more than a body. */
 const TEXT_CHARS_MAX = 1_000;
 
-/** The body of a notice: the same text for the same notice, always below 20 kB. Its schema is webhook-events.schema.json beside this file. */
+/** The body of a notice: the same text for the same notice, always below 20 kB. Its schema is deploy/paging/webhook.schema.json. */
 export const bodyOf = (notice: Notice): string => {
   const { page, action, cluster, headline, facts } = notice;
   const link = linkOf(notice);
@@ -64,6 +64,9 @@ const signerOf = (name: string, file: string, text: string): Webhook => {
   );
 };
 
+const judge = (reply: Reply): Delivery =>
+  reply.status === 410 ? { sent: false, retry: false, gone: true, because: 'the receiver answered 410: it wants no more' } : judged(reply);
+
 /** Opens no connection. Throws ERR_SECRET when a secret cannot sign, or an address of a file is none. */
 export const openWebhook = (config: ChannelConfigs['webhook'], context: ChannelContext): Channel => {
   const { ports } = context;
@@ -82,13 +85,7 @@ export const openWebhook = (config: ChannelConfigs['webhook'], context: ChannelC
         'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
         'webhook-signature': signers.map((signer) => signer.sign(id, at, body)).join(' '),
       };
-      try {
-        const reply = await post({ url, headers, body }, signal);
-        if (reply.status === 410) return { sent: false, retry: false, gone: true, because: 'the receiver answered 410: it wants no more' };
-        return judged(reply);
-      } catch (error) {
-        return failureOf(url, error);
-      }
+      return tryOnce(post, { url, headers, body }, judge, signal);
     },
   };
 };

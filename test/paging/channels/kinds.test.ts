@@ -131,11 +131,24 @@ describe('Slack', () => {
     expect(body).not.toHaveProperty('link_names');
   });
 
+  test('an address with an ampersand is one all the same', async () => {
+    await using receiver = await startHttpReceiver();
+    const { told } = await sentBy(
+      'slack',
+      receiver,
+      noticeOf('trigger', {}, { link: 'https://tidegate.example.net/v1/decisions/41?a=1&b=|2' }),
+    );
+    expect(told?.body).toContain('<https://tidegate.example.net/v1/decisions/41?a=1&amp;b=%7C2|Open the decision>');
+  });
+
   test('a text is cut between characters and between entities', async () => {
     await using receiver = await startHttpReceiver();
     for (const unit of ['&', '🙂', 'a&', '<']) {
       const { body } = await sentBy('slack', receiver, noticeOf('trigger', {}, { headline: unit.repeat(3_000) }));
       expect(body.text).toMatch(/^Critical: (?:&amp;|&lt;|a|🙂)+…$/u);
+      // Its limit, less at most what one entity takes.
+      expect(body.text.length).toBeLessThanOrEqual(1_500);
+      expect(body.text.length).toBeGreaterThan(1_490);
     }
   });
 

@@ -89,6 +89,8 @@ export const hostileNotices = (action: Action): readonly Notice[] => [
       },
     ),
   ),
+  // More and longer facts than a notice may have.
+  noticeOf(action, {}, { facts: Array.from({ length: 40 }, (_, at) => [`${at} ${'label '.repeat(200)}`, 'v'.repeat(5_000)] as const) }),
   noticeOf(action, { detail: { huge: 'x'.repeat(600_000) }, v: 0, atMs: -1 }, { facts: [], link: null }),
   noticeOf(action, { detail: { region: 7, services: { no: 'list' } } as never, severity: 'warning' }, { link: 'javascript:alert(1)' }),
   noticeOf(action, { detail: { services: Array.from({ length: 500 }, (_, at) => `service-${at}.example.net`) } }, { link: 'no address' }),
