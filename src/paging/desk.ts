@@ -11,11 +11,14 @@ import type { Ports } from '../ports.ts';
 import type { MeasuredStore } from '../store/measured.ts';
 import type { Notice } from './channel.ts';
 import { createDirectPages } from './direct.ts';
+import { createHeartbeat } from './heartbeat.ts';
 import { openChannel, openLogChannel } from './index.ts';
 import { noticeOf } from './message.ts';
 import { type Backlog, createOutbox } from './outbox.ts';
 import { createRepeater } from './repeater.ts';
 import { createReporter, type Report } from './report.ts';
+import { LOG_CHANNEL } from './routing.ts';
+import type { Standing } from './sender.ts';
 import { openSpool, type Spool } from './spool.ts';
 
 export interface DeskOptions {
@@ -63,6 +66,15 @@ export interface Desk {
   close(graceMs: number): Promise<void>;
 }
 
+/** A store that has not answered for so long: somebody outside has to know, since nothing can be decided. */
+const STORE_SILENT_MS = 30_000;
+
+/** Some channel besides the log took the last page that it was given, or there is none. */
+const canPage = (channels: readonly Standing[]): boolean => {
+  const real = channels.filter(({ name }) => name !== LOG_CHANNEL);
+  return real.length === 0 || real.some(({ failing }) => failing === null);
+};
+
 /** The spool of a replica's file; in memory only when none is configured. */
 export const spoolOf = ({ spoolFile }: DeskOptions['paging'], ports: Ports, log: Log): Promise<Spool> =>
   openSpool({ disk: spoolFile === undefined ? memoryDisk() : fileDisk(spoolFile), ports, log });
@@ -86,6 +98,15 @@ export const createDesk = async ({ paging, knows, spool, ...options }: DeskOptio
     nowMs: knows.nowMs,
     report: (report) => void reporter.tell(report),
   });
+  const heartbeat =
+    paging.heartbeat === undefined
+      ? null
+      : createHeartbeat({
+          ...paging.heartbeat,
+          context: options,
+          isWell: () => knows.storeAgeMs() < STORE_SILENT_MS && canPage(outbox.backlog().channels),
+          log,
+        });
   const repeater = createRepeater({ ports, channels, log, noticeOf: tell, threads: outbox.threads, nowMs: knows.nowMs });
   const direct = createDirectPages({
     ports,
@@ -113,7 +134,7 @@ export const createDesk = async ({ paging, knows, spool, ...options }: DeskOptio
     backlog: () => outbox.backlog(),
     async close(graceMs) {
       reporter.stop();
-      await Promise.all([outbox.close(graceMs), direct.close(graceMs), repeater.close()]);
+      await Promise.all([outbox.close(graceMs), direct.close(graceMs), repeater.close(), heartbeat?.close()]);
       await Promise.all(channels.map((channel) => channel.close?.()));
     },
   };
