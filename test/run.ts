@@ -23,6 +23,7 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/usr/bin/sqlite3', name: 'sqlite3' },
   { file: '/usr/bin/etcd', name: 'etcd-server' },
   { file: '/usr/bin/etcdctl', name: 'etcd-client' },
+  { file: '/usr/bin/redis-server', name: 'redis-server' },
 ];
 
 /** Suites with a folder of their own, by name: `npm run test:system -- cluster`. */

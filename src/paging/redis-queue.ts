@@ -98,7 +98,7 @@ class TryAgain extends Error {
 }
 
 /** Same errand, same job: whoever adds it. No integer and no colon, which the library refuses. */
-const jobIdOf = ({ page, channel }: Errand): string =>
+export const jobIdOf = ({ page, channel }: Pick<Errand, 'page' | 'channel'>): string =>
   `e${createHash('sha256')
     .update(JSON.stringify([page, channel]))
     .digest('hex')
@@ -328,8 +328,8 @@ export const createRedisQueue = async (options: RedisQueueOptions): Promise<Queu
   };
 
   /** Those of one channel that are held and move are put into `held`, as soon as that is known. */
-  const offerTo = async (lane: Lane, errands: readonly Errand[], held: Errand[]): Promise<void> => {
-    for (let from = 0; from < errands.length; from += AT_ONCE_MAX) {
+  const offerTo = async (lane: Lane, errands: readonly Errand[], held: Errand[], signal: AbortSignal): Promise<void> => {
+    for (let from = 0; from < errands.length && !signal.aborted; from += AT_ONCE_MAX) {
       const some = errands.slice(from, from + AT_ONCE_MAX);
       const found = await look(lane, some.map(jobIdOf));
       if (stillness(lane, found) !== null) return;
@@ -343,10 +343,11 @@ export const createRedisQueue = async (options: RedisQueueOptions): Promise<Queu
     if (state === 'closed' || errands.length === 0) return [];
     const held: Errand[] = [];
     const parts = [...lanes.values()].map((lane) => ({ lane, of: errands.filter(({ channel }) => channel === lane.channel.name) }));
-    const work = parts.filter(({ of }) => of.length > 0).map(({ lane, of }) => offerTo(lane, of, held));
     try {
       // Each for itself: what is wrong with one channel's queue is nothing to the others.
-      const ends = await withDeadline(ports.timers, OFFER_MS, 'Redis', () => Promise.allSettled(work));
+      const ends = await withDeadline(ports.timers, OFFER_MS, 'Redis', (signal) =>
+        Promise.allSettled(parts.filter(({ of }) => of.length > 0).map(({ lane, of }) => offerTo(lane, of, held, signal))),
+      );
       for (const end of ends) if (end.status === 'rejected') throw end.reason;
     } catch (error) {
       stands(`Redis: ${becauseOf(error, links.failure())}`);

@@ -10,21 +10,28 @@ export interface RedisServer extends RunningServer {
   url: string;
   /** As an operator would: by a connection of its own, made for the command. */
   command(...words: readonly (string | number)[]): Promise<unknown>;
+  /** What it asks for now; empty: nothing. */
+  readonly password: string;
+  /** From now on it asks for this password, and all clients have to come again. */
+  setPassword(text: string): Promise<void>;
   /** Runs it again on its files and its port after it was killed. */
   restart(): Promise<void>;
 }
 
 export interface RedisServerOptions {
   password?: string;
+  /** A free one unless said. */
+  port?: number;
   /** PEM files; with them it speaks TLS only. */
   tls?: { certFile: string; keyFile: string };
 }
 
 const COMMAND_MS = 5_000;
 
-export const startRedis = async ({ password, tls }: RedisServerOptions = {}): Promise<RedisServer> => {
+export const startRedis = async ({ password: asked = '', port: given, tls }: RedisServerOptions = {}): Promise<RedisServer> => {
+  let password = asked;
   const dir = workDir('redis');
-  const port = await freePort();
+  const port = given ?? (await freePort());
   const logFile = join(dir, 'redis.log');
   const configFile = join(dir, 'redis.conf');
   // A name that only this server has tells it from any other that might have taken the port.
@@ -44,7 +51,7 @@ export const startRedis = async ({ password, tls }: RedisServerOptions = {}): Pr
       'save ""',
       'maxmemory-policy noeviction',
       `syslog-ident ${mark}`,
-      ...(password === undefined ? [] : [`requirepass ${password}`]),
+      ...(password === '' ? [] : [`requirepass ${password}`]),
       '',
     ].join('\n'),
   );
@@ -56,7 +63,7 @@ export const startRedis = async ({ password, tls }: RedisServerOptions = {}): Pr
       retryStrategy: () => null,
       enableOfflineQueue: false,
       commandTimeout: COMMAND_MS,
-      ...(password === undefined ? {} : { password }),
+      ...(password === '' ? {} : { password }),
       ...(tls === undefined ? {} : { tls: { rejectUnauthorized: false } }),
     });
     client.on('error', () => undefined);
@@ -75,6 +82,14 @@ export const startRedis = async ({ password, tls }: RedisServerOptions = {}): Pr
     port,
     url: `${tls === undefined ? 'redis' : 'rediss'}://127.0.0.1:${port}/0`,
     command,
+    get password() {
+      return password;
+    },
+    setPassword: async (text) => {
+      await command('CONFIG', 'SET', 'requirepass', text);
+      password = text;
+      await command('CLIENT', 'KILL', 'TYPE', 'normal');
+    },
     signal: (name) => server.signal(name),
     kill: () => server.kill(),
     restart: async () => {
