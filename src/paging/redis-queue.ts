@@ -37,7 +37,7 @@ const STALLED_EVERY_MS = 3_000;
 const STALLS_MAX = 1_000;
 /** Whoever tries decides when a page is given up, never the count. */
 const TRIES_MAX = 1_000_000;
-/** A wait for the next job ends after it: a wake-up that was lost with a connection costs no more. */
+/** A wait for the next job ends after it (with delayed jobs there, after up to 10 s): a wake-up that was lost with a connection costs no more. */
 const BLOCK_S = 2;
 /** After a lost connection; the library's default is 15 s. */
 const WORKER_RETRY_MS = 500;
