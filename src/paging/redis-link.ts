@@ -17,7 +17,7 @@ const SILENT_PRODUCER_MS = 2_000;
 const SILENT_WORKER_MS = 5_000;
 /** A blocking read may be silent for 10 s and has a watchdog of its own 1 s later. */
 const SILENT_BLOCKING_MS = 13_000;
-/** Between attempts, also when one is taken and dropped at once: by a server that refuses the password. */
+/** From attempt to attempt, also when one is taken and dropped at once: by a server that refuses the password. */
 const RECONNECT_MS = 500;
 /** ioredis' own wait before it asks its connector: a connection that is ended within it would stay as it is for ever. */
 const RETRY_MS = 1;
@@ -41,6 +41,8 @@ export interface Links {
   worker: Redis;
   /** Why the last connection failed; null: the last attempt at one succeeded. */
   failure(): Error | null;
+  /** Makes the workers' connections anew: one may be dead without a word. What was asked on them is asked again. */
+  renewWorkers(): void;
   /** Ends every connection, duplicates too; what was under way on them fails. */
   close(): void;
 }
@@ -68,7 +70,7 @@ export const openLinks = async ({ redis, ports, resolve, secret, text }: LinkOpt
    */
   class Reacher extends ioredis.AbstractConnector {
     #stopping = new AbortController();
-    #isFirst = true;
+    #dialledAtMs = Number.NEGATIVE_INFINITY;
     constructor() {
       super(HANG_UP_MS);
     }
@@ -77,8 +79,9 @@ export const openLinks = async ({ redis, ports, resolve, secret, text }: LinkOpt
       this.#stopping = new AbortController();
       const { signal } = this.#stopping;
       for (;;) {
-        if (!this.#isFirst) await sleep(ports.timers, RECONNECT_MS, signal);
-        this.#isFirst = false;
+        const earlyMs = this.#dialledAtMs + RECONNECT_MS - ports.clock.monoMs();
+        if (earlyMs > 0) await sleep(ports.timers, earlyMs, signal);
+        this.#dialledAtMs = ports.clock.monoMs();
         const found = await reach(reaching, destination, signal).catch((error: Error) => error);
         signal.throwIfAborted();
         if (!(found instanceof Error)) {
@@ -117,16 +120,21 @@ export const openLinks = async ({ redis, ports, resolve, secret, text }: LinkOpt
     client.duplicate = (more) => open({ ...client.options, ...more, socketTimeout: SILENT_BLOCKING_MS });
     return client;
   };
+  const producer = open({
+    ...common,
+    maxRetriesPerRequest: 1,
+    enableOfflineQueue: false,
+    commandTimeout: COMMAND_MS,
+    socketTimeout: SILENT_PRODUCER_MS,
+  });
   return {
-    producer: open({
-      ...common,
-      maxRetriesPerRequest: 1,
-      enableOfflineQueue: false,
-      commandTimeout: COMMAND_MS,
-      socketTimeout: SILENT_PRODUCER_MS,
-    }),
+    producer,
     worker: open({ ...common, maxRetriesPerRequest: null, socketTimeout: SILENT_WORKER_MS }),
     failure: () => failure,
+    renewWorkers() {
+      // None that has no socket: it would stop coming back.
+      for (const client of clients) if (client !== producer && client.status === 'ready') client.disconnect(true);
+    },
     close() {
       for (const client of clients) client.disconnect();
     },

@@ -1,4 +1,4 @@
-// One look at a channel's queue in Redis: whether it moves, and which of some errands it holds. One script, one round trip, a few milliseconds for 500
+// One look at a channel's queue in Redis: whether it moves, and which of some errands it holds. One script, one round trip, a few milliseconds for 250
 // errands. It knows the keys of BullMQ 6; the contract of its suite is that a look and a worker of that version agree.
 // It writes one key of its own: a replica or a server whose memory is full answers every question, and moves nothing.
 

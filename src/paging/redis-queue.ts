@@ -20,10 +20,10 @@ const OFFER_MS = 1_900;
 const READY_MS = 2_000;
 const LOOK_EVERY_MS = 1_000;
 /** The same head for so long, over so many looks: nobody takes jobs. Before the caller's next sweep (5 s), which so finds that it has to deliver. */
-const STUCK_MS = 3_000;
+const STUCK_MS = 2_500;
 const STUCK_LOOKS_MIN = 3;
 /** Ids in one look, jobs in one add: so that one call never holds the server for long. */
-const AT_ONCE_MAX = 500;
+const AT_ONCE_MAX = 250;
 /** Tries at once per worker. They wait for receivers, not for this process. */
 const PLACES = 20;
 /**
@@ -82,6 +82,8 @@ interface Lane {
   isOpening: boolean;
   /** The job at the head, since when (monotonic) and over how many looks. */
   head: { id: string; sinceMs: number; looks: number };
+  /** The head for whose sake the workers' connections were renewed. */
+  renewedFor: string;
   jobs: QueueJobs;
   /** What its worker last complained of; not told again until it has changed. */
   complaint: string | null;
@@ -120,6 +122,7 @@ const laneOf = (channel: QueueChannel): Lane => ({
   line: null,
   isOpening: false,
   head: { id: '', sinceMs: 0, looks: 0 },
+  renewedFor: '',
   jobs: { waiting: 0, failed: 0 },
   complaint: null,
 });
@@ -212,7 +215,11 @@ export const createRedisQueue = async (options: RedisQueueOptions): Promise<Queu
 
   const tryJob = async ({ data, attemptsMade }: Job<Task>): Promise<void> => {
     if (!isTask(data)) throw new library.UnrecoverableError('this is no errand');
-    const verdict = await tryOne({ page: data.page, channel: data.channel, severity: data.severity }, attemptsMade, stopping.signal);
+    const errand: Errand = { page: data.page, channel: data.channel, severity: data.severity };
+    // The text of an error would be kept in Redis, and nobody knows what it holds.
+    const verdict = await tryOne(errand, attemptsMade, stopping.signal).catch(
+      () => ({ done: false, againAfterMs: BROKEN_AGAIN_MS }) as const,
+    );
     if (!verdict.done) throw new TryAgain(Math.max(0, Math.round(verdict.againAfterMs)));
   };
 
@@ -283,6 +290,13 @@ export const createRedisQueue = async (options: RedisQueueOptions): Promise<Queu
       : null;
   };
 
+  /** Once for each head that stays: its worker may wait on connections that are dead, which the library's own watchdog finds out after 11 s. */
+  const renew = (lane: Lane): void => {
+    if (lane.head.id === lane.renewedFor) return;
+    lane.renewedFor = lane.head.id;
+    links.renewWorkers();
+  };
+
   const stands = (because: string | null): void => {
     if (because === null) {
       if (away !== null) log.info('queue.back', { awayMs: Math.round(ports.clock.monoMs() - away.atMs) });
@@ -300,6 +314,7 @@ export const createRedisQueue = async (options: RedisQueueOptions): Promise<Queu
         Promise.all(
           [...lanes.values()].map(async (lane) => {
             const because = stillness(lane, await look(lane, []));
+            if (because !== null) renew(lane);
             keepWorking(lane);
             return because;
           }),

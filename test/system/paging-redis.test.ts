@@ -17,6 +17,7 @@ import { createAuthority } from '../etcd-certificates.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import { freePort, workDir } from './server.ts';
+import { startTcpProxy } from './tcp-proxy.ts';
 import { until } from './until.ts';
 
 const NOT_HELD_MS = 5_000;
@@ -251,6 +252,40 @@ test('a connection that passes nothing any more is noticed, and replaced', { tim
   } finally {
     await proxy.close();
   }
+});
+
+test('connections that died without a word while new ones pass: replaced, and nothing that is not tried is called held for long', {
+  timeout: 90_000,
+}, async () => {
+  await using server = await startRedis();
+  await using proxy = await startTcpProxy({ host: '127.0.0.1', port: server.port });
+  await using opened = await open({ url: `redis://127.0.0.1:${proxy.port}/0` });
+  const { queue, of } = opened;
+  expect(await queue.offer([later('before'), errand('first')])).toHaveLength(2);
+  await until('the first try', () => of('first').length > 0);
+  proxy.strand();
+  const startedAtMs = performance.now();
+  const given = new Map<string, number>();
+  /** Found not held: the caller has delivered it. */
+  const delivered = new Set<string>();
+  let longestMs = 0;
+  // One page each half second, until one is tried that came after the connections had died.
+  await until('pages are tried again', async () => {
+    if (performance.now() - startedAtMs > given.size * 500) given.set(`page-${given.size}`, performance.now());
+    const waiting = [...given.keys()].filter((page) => of(page).length === 0 && !delivered.has(page));
+    const held = (await queue.offer(waiting.map((page) => errand(page)))).map(({ page }) => page);
+    for (const page of waiting) {
+      if (!held.includes(page)) delivered.add(page);
+      else if (of(page).length === 0) longestMs = Math.max(longestMs, performance.now() - (given.get(page) ?? 0));
+    }
+    return [...given.keys()].some((page) => of(page).length > 0);
+  });
+  const tookMs = performance.now() - startedAtMs;
+  report('stranded', { 'tried again after ms': tookMs, 'longest held without a try ms': longestMs });
+  expect(longestMs).toBeLessThan(NOT_HELD_MS);
+  expect(tookMs).toBeLessThan(10_000);
+  expect(await queue.offer([errand('after')])).toHaveLength(1);
+  await until('a try afterwards', () => of('after').length > 0);
 });
 
 test('a channel whose tries hang takes every place: what waits for one is held', { timeout: 90_000 }, async () => {
