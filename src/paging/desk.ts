@@ -98,6 +98,12 @@ export const createDesk = async ({ paging, knows, spool, ...options }: DeskOptio
     nowMs: knows.nowMs,
     report: (report) => void reporter.tell(report),
   });
+  // The library behind it is loaded by those who have a Redis.
+  const queue =
+    paging.redis === undefined
+      ? null
+      : await (await import('./redis-queue.ts')).createRedisQueue({ ...options, redis: paging.redis, channels, tryOne: outbox.tryOne });
+  if (queue !== null) outbox.carryBy(queue);
   const heartbeat =
     paging.heartbeat === undefined
       ? null
@@ -134,6 +140,8 @@ export const createDesk = async ({ paging, knows, spool, ...options }: DeskOptio
     backlog: () => outbox.backlog(),
     async close(graceMs) {
       reporter.stop();
+      // First what hands errands over, then what carries them: a try under way marks its page.
+      await queue?.close(graceMs);
       await Promise.all([outbox.close(graceMs), direct.close(graceMs), repeater.close(), heartbeat?.close()]);
       await Promise.all(channels.map((channel) => channel.close?.()));
     },
