@@ -140,9 +140,7 @@ export const createDesk = async ({ paging, knows, spool, ...options }: DeskOptio
     backlog: () => outbox.backlog(),
     async close(graceMs) {
       reporter.stop();
-      // First what hands errands over, then what carries them: a try under way marks its page.
-      await queue?.close(graceMs);
-      await Promise.all([outbox.close(graceMs), direct.close(graceMs), repeater.close(), heartbeat?.close()]);
+      await Promise.all([queue?.close(graceMs), outbox.close(graceMs), direct.close(graceMs), repeater.close(), heartbeat?.close()]);
       await Promise.all(channels.map((channel) => channel.close?.()));
     },
   };
