@@ -104,8 +104,8 @@ export const planOf = (asking: Asking): Plan => {
   const { rungs, nextAtMs } =
     action === 'trigger'
       ? climbed(ladder, asking)
-      : // An end goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change wakes nobody and climbs nothing.
-        { rungs: action === 'resolve' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null };
+      : // An end, or that a human has it, goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change wakes nobody and climbs nothing.
+        { rungs: action !== 'change' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null };
   const told = route === null ? known : [...rungs, ...route.also, ...heard, LOG_CHANNEL];
   return { due: known.filter((name) => told.includes(name)), nextAtMs };
 };

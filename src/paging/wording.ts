@@ -7,7 +7,13 @@ const SEVERITIES: Readonly<Record<Severity, string>> = { critical: 'Critical', w
 
 /** The word before the headline: how bad it is, or that it is over, or that nobody is asked for. */
 export const headOf = ({ action, page }: Notice): string =>
-  action === 'resolve' ? 'Resolved' : action === 'change' ? 'Notice' : SEVERITIES[page.severity];
+  action === 'resolve'
+    ? 'Resolved'
+    : action === 'acknowledge'
+      ? 'Acknowledged'
+      : action === 'change'
+        ? 'Notice'
+        : SEVERITIES[page.severity];
 
 /** The first line for people, 1 to `unitsMax` UTF-16 units: receivers refuse an empty one, and with it the page. */
 export const headlineOf = ({ headline }: Notice, unitsMax: number): string => line(headline, unitsMax).trim() || 'a page without words';

@@ -24,9 +24,9 @@ export interface Place {
 
 /**
  * What a kind may lack, and with it the claims that need it. `http`: its receiver speaks something else. `guard`: it may connect to whatever it is told to.
- * `change`: it sends no changes. `still`: what it sends of a notice depends on when it does. `secret`: it has none.
+ * `change`, `acknowledge`: it sends none of these. `still`: what it sends of a notice depends on when it does. `secret`: it has none.
  */
-export type Lack = 'http' | 'guard' | 'change' | 'still' | 'secret';
+export type Lack = 'http' | 'guard' | 'change' | 'acknowledge' | 'still' | 'secret';
 
 export interface ChannelEntry {
   kind: ChannelKind;
@@ -44,6 +44,7 @@ export interface ChannelEntry {
   start?: StartReceiver;
 }
 
+export const ACTIONS = ['trigger', 'acknowledge', 'resolve', 'change'] as const;
 const TEST_MS = 20_000;
 /** The courier gives a channel no longer. */
 const GIVEN_UP_MS = 15_000;
@@ -140,9 +141,12 @@ const lacksOf = async (entry: ChannelEntry): Promise<readonly Lack[]> => {
   const [one, two] = h.receiver.told;
   const before = h.receiver.told.length;
   await h.deliver(channel, noticeOf('change'));
+  const afterChange = h.receiver.told.length;
+  await h.deliver(channel, noticeOf('acknowledge'));
   const all: Readonly<Record<Lack, boolean>> = {
     http: entry.start !== undefined,
-    change: h.receiver.told.length === before,
+    change: afterChange === before,
+    acknowledge: h.receiver.told.length === afterChange,
     still: one?.body !== two?.body,
     guard: (await h.deliver(anywhere)).sent,
     secret: entry.secrets.length === 0,
@@ -194,10 +198,10 @@ export const channelContract = (entry: ChannelEntry): void => {
     test('every action that it sends is accepted once, and nothing is left open', async () => {
       await using h = await startHarness(entry);
       const channel = await h.open();
-      for (const action of ['trigger', 'resolve', 'change'] as const) {
+      for (const action of ACTIONS) {
         expect(await h.deliver(channel, noticeOf(action)), action).toMatchObject({ sent: true });
       }
-      expect(h.receiver.told).toHaveLength(entry.lacks.includes('change') ? 2 : 3);
+      expect(h.receiver.told).toHaveLength(ACTIONS.filter((action) => !entry.lacks.some((lack) => lack === action)).length);
       for (const told of h.receiver.told) entry.hold(told);
       await channel.close?.();
       await h.receiver.idle();
@@ -341,7 +345,7 @@ export const channelContract = (entry: ChannelEntry): void => {
     test('whatever a notice holds, what is sent stays within the published limits', async () => {
       await using h = await startHarness(entry);
       const channel = await h.open();
-      for (const action of ['trigger', 'resolve', 'change'] as const) {
+      for (const action of ACTIONS) {
         for (const notice of hostileNotices(action)) expect(await h.deliver(channel, notice)).toMatchObject({ sent: true });
       }
       expect(h.receiver.told.length).toBeGreaterThanOrEqual(2 * hostileNotices('trigger').length);

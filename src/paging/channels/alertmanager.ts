@@ -7,7 +7,7 @@
 import { registerSecret } from '../../log.ts';
 import type { Severity } from '../../model.ts';
 import { isoTime } from '../../ports.ts';
-import type { Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
+import type { Action, Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
 import { keyWithin, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
 import { createPoster, judged, tryOnce } from '../post.ts';
@@ -60,6 +60,8 @@ const identityOf = ({ page, cluster }: Notice, severity: Severity, extra: Config
   severity,
 });
 
+const isTold = (action: Action): boolean => action === 'trigger' || action === 'resolve';
+
 /** Alerts of a notice of `trigger` or `resolve`, as they are told at `nowMs`: at most one of them is firing. */
 export const alertsOf = (notice: Notice, extra: Config['labels'], nowMs: number): readonly Alert[] => {
   const { atMs } = notice.page;
@@ -81,7 +83,7 @@ export const alertsOf = (notice: Notice, extra: Config['labels'], nowMs: number)
 /** What `repeat` says, in bodies of a bearable size. Of an alert that goes on, the ends of its other severities are said for as long as any end is. */
 const batchesOf = (notices: readonly Notice[], extra: Config['labels'], nowMs: number): readonly (readonly Alert[])[] => {
   const said = notices
-    .filter(({ action }) => action !== 'change')
+    .filter(({ action }) => isTold(action))
     .map((notice) => {
       const alerts = alertsOf(notice, extra, nowMs);
       const isOld = notice.action === 'trigger' && nowMs - notice.page.atMs > RESOLVED_FOR_MS;
@@ -187,7 +189,7 @@ export const openAlertmanager = (config: Config, context: ChannelContext): Chann
     name: config.name,
     places: members.map(({ url }) => url.origin),
     async deliver(notice, signal) {
-      if (notice.action === 'change') return { sent: true, receipt: 'not sent: Alertmanager holds alerts, and this is none' };
+      if (!isTold(notice.action)) return { sent: true, receipt: 'not sent: Alertmanager knows alerts that fire and alerts that ended' };
       return tellFirst(alertsOf(notice, config.labels, ports.clock.wallMs()), signal);
     },
     repeat: {

@@ -66,7 +66,8 @@ const alertOf = (notice: Notice, alias: string) => {
 const requestOf = (notice: Notice, base: string): Omit<Post, 'headers'> => {
   const alias = keyWithin(notice.page.dedupKey, ALIAS_CHARS_MAX);
   if (notice.action === 'trigger') return { url: new URL(`${base}/v2/alerts`), body: jsonOf(alertOf(notice, alias)) };
-  const url = new URL(`${base}/v2/alerts/${encodeURIComponent(alias)}/close?identifierType=alias`);
+  const act = notice.action === 'acknowledge' ? 'acknowledge' : 'close';
+  const url = new URL(`${base}/v2/alerts/${encodeURIComponent(alias)}/${act}?identifierType=alias`);
   return { url, body: jsonOf({ source: line(`tidegate ${notice.cluster}`, SOURCE_CHARS_MAX) }) };
 };
 

@@ -76,7 +76,7 @@ const eventOf = (notice: Notice) => {
   const { action, page } = notice;
   if (action === 'change') return { ...linksOf(notice), payload: payloadOf(notice) };
   const keyed = { event_action: action, dedup_key: keyWithin(page.dedupKey, KEY_CHARS_MAX) };
-  return action === 'resolve' ? keyed : { ...keyed, ...triggerOf(notice) };
+  return action === 'trigger' ? { ...keyed, ...triggerOf(notice) } : keyed;
 };
 
 /** The body of a notice: the same text for the same notice, never over 512,000 bytes. */

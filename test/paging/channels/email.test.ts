@@ -89,7 +89,7 @@ const headersOf = (eml: string): Map<string, string> => {
 
 describe('the message', () => {
   test('of a trigger and of its end is as recorded', async () => {
-    for (const action of ['trigger', 'resolve', 'change'] as const) {
+    for (const action of ['trigger', 'acknowledge', 'resolve', 'change'] as const) {
       const file = join(FIXTURES, `email-${action}.eml`);
       const eml = await emlOf(noticeOf(action));
       if (process.env.UPDATE === '1') writeFileSync(file, eml);

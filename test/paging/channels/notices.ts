@@ -4,12 +4,14 @@ import { pageOf } from '../fixture.ts';
 
 const SUMMARY: Readonly<Record<Action, string>> = {
   trigger: 'eu-west down: 3 of 4 vantages (needs 3), first fault 6.1 s ago; 412 of 1000 of web moved to eu-central and us-east',
+  acknowledge: 'ada has it: looking at the load balancer of eu-west',
   resolve: 'eu-west is back: all of its traffic returned 14 min 10 s after it left',
   change: 'override ov-7 (drain) of ada begins: kernel update (OPS-512)',
 };
 
 const TYPE: Readonly<Record<Action, string>> = {
   trigger: 'region.drained',
+  acknowledge: 'incident.acknowledged',
   resolve: 'incident.resolved',
   change: 'override.started',
 };
