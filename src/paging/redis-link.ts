@@ -6,7 +6,8 @@ import type { Redis, RedisOptions } from 'ioredis';
 import type { RedisConfig } from '../config/paging.ts';
 import { type Destination, type Reaching, reach } from '../connect.ts';
 import type { Resolver } from '../dns/resolver.ts';
-import { type Ports, sleep } from '../ports.ts';
+import { errorText } from '../errors.ts';
+import { DeadlineError, type Ports, sleep } from '../ports.ts';
 
 const COMMAND_MS = 1_000;
 /**
@@ -51,6 +52,27 @@ const destinationOf = ({ url }: RedisConfig): Destination & { db: number } => {
   const { hostname, port, protocol, pathname } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
   return { host, port: Number(port), tlsName: protocol === 'rediss:' ? host : null, db: Number(pathname.slice(1) || 0) };
+};
+
+const REPLIES: readonly (readonly [code: RegExp, because: string])[] = [
+  [/\bREADONLY\b/, 'it is a replica that takes no writes'],
+  [/\bOOM\b/, 'its memory is full'],
+  [/\b(NOAUTH|WRONGPASS|NOPERM)\b/, 'it refuses the user, the password or the command'],
+  [/\bLOADING\b/, 'it is loading its data'],
+  [/\bMISCONF\b/, 'it cannot write to its disk'],
+  [/Missing (lock|key) for job|could not renew lock/, 'a job was taken over or removed while it was tried'],
+];
+
+/** Why, in our own words: of what a server says only the code is repeated. */
+export const becauseOf = (error: unknown, failure: Error | null): string => {
+  const text = errorText(error);
+  if (error instanceof DeadlineError || text.includes('timed out') || text.includes('Socket timeout')) return 'no answer in time';
+  const known = REPLIES.find(([code]) => code.test(text));
+  if (known !== undefined) return known[1];
+  if (text.includes("isn't writeable") || text.includes('is closed'))
+    return failure === null ? 'there is no connection' : becauseOf(failure, null);
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : /^[A-Z]{3,20}\b/.exec(text)?.[0];
+  return code ?? 'an error that is not known here';
 };
 
 /** Opens the connections; what they fail with is told by `failure`, never thrown. Throws Fault ERR_SECRET for a secret that cannot be used. */

@@ -10,7 +10,8 @@ import { Queue as Jobs } from 'bullmq';
 import { describe, expect, test } from 'vitest';
 import type { RedisConfig } from '../../src/config/paging.ts';
 import type { Errand, Queue, Try, Verdict } from '../../src/paging/queue.ts';
-import { createRedisQueue, jobIdOf, type QueueChannel } from '../../src/paging/redis-queue.ts';
+import { jobIdOf, type QueueChannel } from '../../src/paging/redis-lane.ts';
+import { createRedisQueue } from '../../src/paging/redis-queue.ts';
 import { realPorts } from '../../src/ports.ts';
 import { startChaosProxy } from '../chaos-proxy.ts';
 import { createAuthority } from '../etcd-certificates.ts';
@@ -83,11 +84,12 @@ const LATER = { delayMs: 600_000 };
 const later = (page: string): Errand => errand(page, LATER);
 
 let offers = 0;
+let slowestMs = 0;
 /** Offers what was offered before and something new, as a sweep does. Answers how many of the two are held. */
 const sweep = async (queue: Queue, known: Errand): Promise<number> => {
   const startedAtMs = performance.now();
   const held = await queue.offer([known, errand(`fresh-${offers++}`)]);
-  expect(performance.now() - startedAtMs).toBeLessThan(OFFER_MS);
+  slowestMs = Math.max(slowestMs, performance.now() - startedAtMs);
   return held.length;
 };
 /** Ms until nothing is held any more: of what was held before, and of what is new. */
@@ -96,11 +98,13 @@ const untilNotHeld = async (queue: Queue, known: Errand): Promise<number> => {
   await until('nothing is held', async () => (await sweep(queue, known)) === 0, NOT_HELD_MS);
   const tookMs = performance.now() - startedAtMs;
   expect(tookMs).toBeLessThan(NOT_HELD_MS);
+  expect(slowestMs).toBeLessThan(OFFER_MS);
   return tookMs;
 };
 const untilHeld = async (queue: Queue, known: Errand): Promise<number> => {
   const startedAtMs = performance.now();
   await until('it is held', async () => (await sweep(queue, known)) === 2);
+  expect(slowestMs).toBeLessThan(OFFER_MS);
   return performance.now() - startedAtMs;
 };
 const report = (what: string, facts: object): void =>
@@ -162,12 +166,12 @@ const TROUBLES: Readonly<Record<string, Trouble>> = {
       await delay(2_500);
     },
     end: (server) => server.command('ACL', 'SETUSER', 'default', '+bzpopmin'),
-    because: /oncall: no worker has taken a job for \d+ s/,
+    because: /oncall: no worker takes its jobs/,
   },
   'a queue from which no worker may take': {
     begin: (server) => withJobs(server, (jobs) => jobs.setGlobalConcurrency(0)),
     end: (server) => withJobs(server, (jobs) => jobs.removeGlobalConcurrency()),
-    because: /oncall: no worker has taken a job for \d+ s/,
+    because: /oncall: no worker takes its jobs/,
   },
 };
 
@@ -200,14 +204,11 @@ describe.each(Object.entries(TROUBLES))('Redis: %s', (name, { begin, end, becaus
       const standing = queue.standing();
       return standing.state === 'away' && because.test(standing.because);
     });
-    const callsBefore = await calls(server);
     // It stays so.
     for (let i = 0; i < 4; i += 1) {
       expect(await sweep(queue, later('before'))).toBe(0);
       await delay(SWEEP_MS);
     }
-    // A worker that is refused does not ask in a loop without end.
-    expect((await calls(server)) - callsBefore).toBeLessThan(300);
     await end(server);
     const heldMs = await untilHeld(queue, later('before'));
     expect(await queue.offer([errand('after')])).toHaveLength(1);
@@ -217,6 +218,23 @@ describe.each(Object.entries(TROUBLES))('Redis: %s', (name, { begin, end, becaus
     expect(JSON.stringify(log.lines)).not.toContain(PASSWORD);
     report(name, { 'not held after ms': notHeldMs, 'held again after ms': heldMs });
   });
+});
+
+test('a worker that is refused while jobs wait does not ask in a loop without end, and goes on afterwards', {
+  timeout: 60_000,
+}, async () => {
+  await using server = await startRedis();
+  await using opened = await open({ url: server.url, tryOne: () => delay(300, DONE) });
+  const errands = Array.from({ length: 100 }, (_, at) => errand(`page-${at}`));
+  expect(await opened.queue.offer(errands)).toHaveLength(100);
+  await until('the first tries', () => opened.tried.length > 0);
+  await server.command('REPLICAOF', '127.0.0.1', 1);
+  const before = await calls(server);
+  // As long as a worker without rest would take for some 20,000.
+  await delay(2_500);
+  expect((await calls(server)) - before).toBeLessThan(300);
+  await server.command('REPLICAOF', 'NO', 'ONE');
+  await until('all are tried', () => errands.every(({ page }) => opened.of(page).length > 0));
 });
 
 test('a Redis that is not there: it opens within 2 s, holds nothing, and holds once Redis is there', { timeout: 60_000 }, async () => {
@@ -403,12 +421,14 @@ test('a channel gets no more than its rate, from all workers together, and waiti
   const errands = Array.from({ length: 12 }, (_, at) => errand(`page-${at}`));
   expect(await one.queue.offer(errands)).toHaveLength(12);
   const tried = (): Tried[] => [...one.tried, ...two.tried].sort((a, b) => a.atMs - b.atMs);
+  let refused = 0;
   await until('all', async () => {
     const left = errands.filter(({ page }) => !tried().some((done) => done.page === page));
     const offered = left.slice(-1);
-    expect(await one.queue.offer(offered)).toHaveLength(offered.length);
+    if ((await one.queue.offer(offered)).length < offered.length) refused += 1;
     return tried().length >= 12;
   });
+  expect(refused).toBe(0);
   const times = tried().map(({ atMs }) => atMs);
   for (let at = 4; at < 12; at += 1) expect((times[at] ?? 0) - (times[at - 4] ?? 0)).toBeGreaterThan(3_700);
 });
@@ -418,10 +438,13 @@ test('a delayed errand is held, and tried when its time has come', { timeout: 60
   await using opened = await open({ url: server.url });
   const startedAtMs = performance.now();
   expect(await opened.queue.offer([errand('page', { delayMs: 1_500 })])).toHaveLength(1);
+  let refused = 0;
   await until('its time', async () => {
-    expect(await opened.queue.offer([errand('page', { delayMs: 1_500 })])).toHaveLength(1);
-    return opened.of('page').length > 0;
+    if (opened.of('page').length > 0) return true;
+    if ((await opened.queue.offer([errand('page', { delayMs: 1_500 })])).length === 0) refused += 1;
+    return false;
   });
+  expect(refused).toBe(0);
   const lateMs = (opened.of('page')[0]?.atMs ?? 0) - startedAtMs - 1_500;
   expect(lateMs).toBeGreaterThan(-2);
   expect(lateMs).toBeLessThan(1_500);
