@@ -114,14 +114,15 @@ export const courseOf = (incident: Incident, goals: ClusterConfig['goals'], nowM
     const all = incident.services.map((service) => stampsOf(incident, service)[stamp]);
     return all.length === 0 || all.includes(undefined) ? null : Math.max(...all.map((atMs) => atMs ?? 0));
   };
+  const whole = (atMs: number | null): number | null => (atMs === null ? null : Math.round(atMs));
   return {
-    t0AtMs: incident.t0AtMs,
-    t1AtMs: incident.t1AtMs,
-    t2AtMs: incident.t2AtMs,
-    t3AtMs: incident.t3AtMs,
-    t4AtMs: latest('t4AtMs'),
-    t5AtMs: latest('t5AtMs'),
-    t6AtMs: latest('t6AtMs'),
+    t0AtMs: whole(incident.t0AtMs),
+    t1AtMs: whole(incident.t1AtMs),
+    t2AtMs: whole(incident.t2AtMs),
+    t3AtMs: Math.round(incident.t3AtMs),
+    t4AtMs: whole(latest('t4AtMs')),
+    t5AtMs: whole(latest('t5AtMs')),
+    t6AtMs: whole(latest('t6AtMs')),
     detection: { ms: detection.ms, goalMs: detection.goalMs, judgement: detection.judgement },
     convergence: {
       ms: convergence.ms,

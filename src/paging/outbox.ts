@@ -109,8 +109,9 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   /** Rungs that are due later, as of the last look. */
   const ladders: Errand[] = [];
   let restUntilMs = Number.NEGATIVE_INFINITY;
-  const reliefSpreadMs = ports.random.unit() * RELIEF_SPREAD_MS;
-  let reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS * ports.random.unit();
+  /** So that not all others take over at once; drawn when it is needed first. */
+  let reliefSpreadMs: number | null = null;
+  let reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS;
 
   // ---- who is still to be told ----
 
@@ -307,13 +308,14 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   const relieve = async (): Promise<void> => {
     if (ports.clock.monoMs() < reliefAtMs) return;
     reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS;
-    const lateMs = RELIEF_AFTER_MS + reliefSpreadMs;
     const entries = await records.read();
     known = new Map(entries.map((entry) => [entry.page.id, entry]));
-    const late = entries
+    const untaken = entries
       .map(({ page }) => page)
-      .filter((page) => !isSettled(page) && actionOf(page) === 'trigger' && nowMs() - page.atMs > lateMs)
+      .filter((page) => !isSettled(page) && actionOf(page) === 'trigger' && nowMs() - page.atMs > RELIEF_AFTER_MS)
       .filter((page) => page.delivered.every((name) => name === LOG_CHANNEL));
+    if (untaken.length > 0) reliefSpreadMs ??= ports.random.unit() * RELIEF_SPREAD_MS;
+    const late = untaken.filter((page) => nowMs() - page.atMs > RELIEF_AFTER_MS + (reliefSpreadMs ?? 0));
     courier.keepOnly(new Set(late.map((page) => page.id)));
     for (const page of late) for (const name of openOf(page, planFor(page))) if (name !== LOG_CHANNEL) begin(page, name);
   };
