@@ -13,7 +13,7 @@ import type { Store } from '../store/store.ts';
 import type { Channel, Notice } from './channel.ts';
 import { createCourier } from './courier.ts';
 import { actionOf, isOvertaken, type Thread, threadsOf } from './incidents.ts';
-import type { Errand, Queue, Try } from './queue.ts';
+import type { Errand, Queue, QueueStanding, Try } from './queue.ts';
 import { createPageRecords, type Entry, OUTBOX_PREFIX } from './records.ts';
 import type { Report } from './report.ts';
 import { EVERYBODY, isSettled, mayGiveUp, removals } from './retention.ts';
@@ -55,11 +55,13 @@ export interface OutboxOptions {
 }
 
 export interface Backlog {
-  /** Pages that somebody is still to be told of, as of the last look; null: this replica does not look, another coordinates. */
+  /** Pages that somebody should have been told of by the last look; null: this replica does not look, another coordinates. */
   pages: number | null;
-  /** Cluster time of the oldest of them. */
+  /** Cluster time since which the oldest of them waits. */
   oldestAtMs: number | null;
   channels: readonly Standing[];
+  /** The region's queue; null: there is none. */
+  queue: QueueStanding | null;
 }
 
 export interface Outbox {
@@ -81,6 +83,9 @@ interface Outcome {
   accepted: readonly string[];
   dead: Readonly<Record<string, Pick<DeadLetter, 'because' | 'tries'>>>;
 }
+
+/** Cluster time from which somebody should know. */
+const dueAtMs = ({ atMs, notBeforeMs = atMs }: Page): number => Math.max(atMs, notBeforeMs);
 
 const NO_THREADS: ReadonlyMap<string, Thread> = new Map();
 
@@ -297,7 +302,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     known = new Map(entries.map((entry) => [entry.page.id, entry]));
     threads = threadsOf(entries.map(({ page }) => page));
     const unsettled = entries.map(({ page }) => page).filter((page) => !isSettled(page));
-    waiting = unsettled;
+    waiting = unsettled.filter((page) => dueAtMs(page) <= nowMs());
     courier.keepOnly(new Set(unsettled.map((page) => page.id)));
     await send(unsettled);
     settle(unsettled);
@@ -396,8 +401,9 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     threads: () => threads,
     backlog: () => ({
       pages: waiting === null ? null : waiting.length,
-      oldestAtMs: waiting === null || waiting.length === 0 ? null : Math.min(...waiting.map(({ atMs }) => atMs)),
+      oldestAtMs: waiting === null || waiting.length === 0 ? null : Math.min(...waiting.map(dueAtMs)),
       channels: courier.channels(),
+      queue: queue?.standing() ?? null,
     }),
     async close(graceMs = GRACE_MS) {
       state = 'closed';
