@@ -143,9 +143,20 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     return delivered.length === page.delivered.length && news.length === 0 ? null : { ...next, delivered };
   };
 
+  /** An operator gave a page another life: marks that are gone from a newer reading of it. */
+  const heed = (before: Page | undefined, now: Page): void => {
+    if (before === undefined) return;
+    const marks = (page: Page): readonly string[] => [...page.delivered, ...Object.keys(page.dead ?? {})];
+    for (const name of marks(before)) if (!marks(now).includes(name)) courier.forget(now, name);
+  };
+
   const mark = async (id: string, outcomeOf: (page: Page) => Outcome): Promise<void> => {
     const before = known.get(id)?.page;
-    const entry = await records.change(id, (page) => marked(page, outcomeOf(page)), known.get(id));
+    const change = (page: Page): Page | null => {
+      if (page !== before) heed(before, page);
+      return marked(page, outcomeOf(page));
+    };
+    const entry = await records.change(id, change, known.get(id));
     if (entry === null) return;
     if (known.has(id)) known.set(id, entry);
     for (const [channel, letter] of Object.entries(entry.page.dead ?? {}))
@@ -255,6 +266,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
       return relieve();
     }
     const entries = await records.read();
+    for (const { page, mod } of entries) if (mod > (known.get(page.id)?.mod ?? mod)) heed(known.get(page.id)?.page, page);
     known = new Map(entries.map((entry) => [entry.page.id, entry]));
     threads = threadsOf(entries.map(({ page }) => page));
     const unsettled = entries.map(({ page }) => page).filter((page) => !isSettled(page));

@@ -96,6 +96,8 @@ const aboutChannel = ({ type, detail }: Page): string | null =>
 export const planOf = (asking: Asking): Plan => {
   const { page, routes, all, heard, nowMs } = asking;
   if (page.notBeforeMs !== undefined && nowMs < page.notBeforeMs) return { due: [], nextAtMs: page.notBeforeMs };
+  const asked = all.filter((name) => page.again?.to.includes(name));
+  if (page.again?.alone === true) return { due: asked, nextAtMs: null };
   const about = aboutChannel(page);
   const known = all.filter((name) => name !== about);
   const route = routeOf(page, routes);
@@ -107,5 +109,5 @@ export const planOf = (asking: Asking): Plan => {
       : // An end goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change wakes nobody and climbs nothing.
         { rungs: action === 'resolve' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null };
   const told = route === null ? known : [...rungs, ...route.also, ...heard, LOG_CHANNEL];
-  return { due: known.filter((name) => told.includes(name)), nextAtMs };
+  return { due: all.filter((name) => asked.includes(name) || (name !== about && told.includes(name))), nextAtMs };
 };
