@@ -1,7 +1,7 @@
 // What a path of the API is: one row per method and path, in tables under src/api/routes. Registration, methods that are not offered, and who may ask are here.
 
 import type { TLSSocket } from 'node:tls';
-import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, preHandlerAsyncHookHandler } from 'fastify';
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, preHandlerAsyncHookHandler } from 'fastify';
 import type { AuditReader } from '../audit/reader.ts';
 import { addressOf } from '../auth/brakes.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
@@ -116,7 +116,7 @@ export const callerKey = (request: FastifyRequest): string => {
 
 const principals = new WeakMap<FastifyRequest, Principal>();
 
-const marks = ({ asText = false }: ApiRoute): RouteMarks => ({ asText });
+const marks = ({ asText }: ApiRoute): RouteMarks & FastifyContextConfig => ({ asText: asText === true });
 
 /** Registers every path with every method: those it offers, and a 405 with `Allow` for the others, before any body is read. */
 export const addRoutes = (app: FastifyInstance, options: RouteOptions, routes: readonly ApiRoute[], limiters: Limiters): void => {

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createMetrics, type Metrics } from '../../src/metrics.ts';
+import type { Page } from '../../src/model.ts';
 import type { Channel } from '../../src/paging/channel.ts';
 import { createOutbox, type Outbox, type OutboxOptions } from '../../src/paging/outbox.ts';
 import { sleep } from '../../src/ports.ts';
@@ -386,6 +387,60 @@ describe('close', () => {
     start();
     await virtual.advance(1);
     expect(ids(oncall)).toEqual(['a', 'a']);
+  });
+});
+
+describe('a page that an operator gave another life', () => {
+  const revive = async (id: string, given: Partial<Page>): Promise<void> => {
+    const { dead: _, ...page } = (await pages.page(id)) as Page;
+    await pages.put({ ...page, nonce: 'operator', ...given });
+  };
+
+  test('goes again through the channel that had refused it, and through no other', async () => {
+    const late = scripted('late', virtual.now);
+    oncall.next.push(refusing);
+    start({ channels: [oncall, other] });
+    await pages.put(pageOf('a'));
+    await virtual.advance(1_000);
+    expect(await delivered('a')).toEqual(['other', '*']);
+    await opened.pop()?.close(0);
+    start({ channels: [oncall, other, late] });
+    await revive('a', { delivered: ['other'], again: { to: ['oncall'], alone: true } });
+    await virtual.advance(1_000);
+    expect([ids(oncall), ids(other), ids(late)]).toEqual([['a', 'a'], ['a'], []]);
+    expect(await pages.page('a')).toMatchObject({ delivered: ['other', 'oncall', '*'] });
+    expect(await pages.page('a')).not.toHaveProperty('dead');
+  });
+
+  test('while others are still to be told goes again at once: what happened before counts no more', async () => {
+    oncall.next.push(refusing);
+    other.next.push(failing({ afterMs: 60_000 }));
+    start({ channels: [oncall, other] });
+    await pages.put(pageOf('a'));
+    await virtual.advance(1_000);
+    expect(Object.keys((await pages.page('a'))?.dead ?? {})).toEqual(['oncall']);
+    await revive('a', { again: { to: ['oncall'], alone: false } });
+    await virtual.advance(1_000);
+    expect(ids(oncall)).toEqual(['a', 'a']);
+    expect(await pages.page('a')).not.toHaveProperty('dead');
+    await virtual.advance(70_000);
+    expect(await delivered('a')).toEqual(['oncall', 'other', '*']);
+  });
+
+  test('just before its next mark is not called dead again by that mark', async () => {
+    oncall.next.push(refusing);
+    let accept: () => void = () => undefined;
+    other.next.push(() => new Promise((resolve) => (accept = () => resolve({ sent: true, receipt: 'ok' }))));
+    start({ channels: [oncall, other] });
+    await pages.put(pageOf('a'));
+    await virtual.advance(1_000);
+    const outbox = revive('a', { again: { to: ['oncall'], alone: false } });
+    accept();
+    await outbox;
+    await virtual.advance(6_000);
+    expect(ids(oncall)).toEqual(['a', 'a']);
+    expect(await pages.page('a')).not.toHaveProperty('dead');
+    expect(await delivered('a')).toEqual(expect.arrayContaining(['oncall', 'other', '*']));
   });
 });
 
