@@ -153,7 +153,12 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   const mark = async (id: string, outcomeOf: (page: Page) => Outcome): Promise<void> => {
     const before = known.get(id)?.page;
     const change = (page: Page): Page | null => {
-      if (page !== before) heed(before, page);
+      const last = known.get(id);
+      if (last !== undefined && page !== last.page) {
+        heed(last.page, page);
+        // So that it is heeded once. The revision is an old one: a write that rests on it reads again.
+        known.set(id, { ...last, page });
+      }
       return marked(page, outcomeOf(page));
     };
     const entry = await records.change(id, change, known.get(id));

@@ -2,9 +2,11 @@
 import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OVERRIDES_MAX } from '../../src/api/overrides.ts';
+import { sha256 } from '../../src/audit/canonical.ts';
 import type { JournalEntry } from '../../src/audit/journal.ts';
 import { createAccess } from '../../src/auth/access.ts';
 import { createCallbacks } from '../../src/auth/callback.ts';
+import { usedKey } from '../../src/auth/once.ts';
 import { outboxKey } from '../../src/coordinate/keys.ts';
 import type { Override, Overrides, Page } from '../../src/model.ts';
 import { dateOf, type Ports, realPorts } from '../../src/ports.ts';
@@ -156,10 +158,22 @@ describe('an acknowledgement', () => {
     expect(used[0]?.value).toMatchObject({ by: 'callback', expiresAtMs: AT_MS + 7 * 86_400_000 });
   });
 
-  test('two at once with one id: one acts', async () => {
+  test('two at once with one id: one acts, also where the other is heard by another replica', async () => {
     const replies = await Promise.all([send(ACK, { id: 'msg_1' }), send(ACK, { id: 'msg_1' })]);
     expect(replies.map((reply) => reply.statusCode)).toEqual([200, 200]);
     expect(await journal()).toHaveLength(1);
+    await put(pageOf('later', { atMs: NOW_MS }));
+    api.troubles.push(async (run) => {
+      await putRecord(api.store, usedKey(`callback-${sha256('msg_2').slice(0, 40)}`), {
+        by: 'callback',
+        atMs: 1,
+        expiresAtMs: 2,
+        nonce: 'its',
+      });
+      return run();
+    });
+    expect((await send(ACK, { id: 'msg_2' })).json()).toEqual({ outcome: 'repeated' });
+    expect((await page('later')).acknowledged).toBeUndefined();
   });
 
   test('of a key that nobody knows is 404', async () => {
@@ -227,6 +241,15 @@ describe('a hold', () => {
     expect(replies.map((reply) => reply.statusCode).toSorted()).toEqual([200, 409, 409]);
     expect(await orders()).toHaveLength(1);
     expect(await journal()).toHaveLength(1);
+  });
+
+  test('that another replica was faster with is 409, like any that is in force', async () => {
+    api.troubles.push(async (run) => {
+      expect((await send(HOLD)).statusCode).toBe(200);
+      return run();
+    });
+    expect((await send(HOLD)).json()).toMatchObject({ status: 409, code: 'ERR_CONFLICT' });
+    expect(await orders()).toHaveLength(1);
   });
 
   test('takes the place of one that is over and that no decision has taken out yet', async () => {

@@ -6,7 +6,7 @@ import type { Page } from '../../src/model.ts';
 import type { Channel } from '../../src/paging/channel.ts';
 import { createOutbox, type Outbox, type OutboxOptions } from '../../src/paging/outbox.ts';
 import { sleep } from '../../src/ports.ts';
-import { StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
+import { type Store, StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { createVirtual, type Virtual, type VirtualProcess } from '../virtual.ts';
 import { failing, noticed, openPages, type PageStore, pageOf, refusing, type ScriptedChannel, scripted } from './fixture.ts';
@@ -431,12 +431,20 @@ describe('a page that an operator gave another life', () => {
     oncall.next.push(refusing);
     let accept: () => void = () => undefined;
     other.next.push(() => new Promise((resolve) => (accept = () => resolve({ sent: true, receipt: 'ok' }))));
-    start({ channels: [oncall, other] });
+    // So that the mark reads the page anew before the next look does.
+    const get: Store['get'] = async (query, signal) => {
+      if (query.prefixes !== undefined) await sleep(virtual.ports.timers, 200);
+      return pages.store.get(query, signal);
+    };
+    start({ channels: [oncall, other], store: { ...pages.store, get } });
     await pages.put(pageOf('a'));
-    await virtual.advance(1_000);
-    const outbox = revive('a', { again: { to: ['oncall'], alone: false } });
+    await virtual.advance(3_000);
+    expect(Object.keys((await pages.page('a'))?.dead ?? {})).toEqual(['oncall']);
+    pages.troubles.push(async (run) => {
+      await revive('a', { again: { to: ['oncall'], alone: false } });
+      return run();
+    });
     accept();
-    await outbox;
     await virtual.advance(6_000);
     expect(ids(oncall)).toEqual(['a', 'a']);
     expect(await pages.page('a')).not.toHaveProperty('dead');

@@ -109,7 +109,11 @@ describe('a thread', () => {
 
 test('whom an operator asked for is told beside the others, or alone where everybody had been told', () => {
   expect(planOf(asking({ page: page({ again: { to: ['mail'], alone: false } }) })).due).toEqual(['log', 'pd', 'mail', 'chat']);
-  expect(planOf(asking({ routes: [route({ also: [] })], page: page({ again: { to: ['chat'], alone: false } }) })).due).toEqual(['log', 'pd', 'chat']);
+  expect(planOf(asking({ routes: [route({ also: [] })], page: page({ again: { to: ['chat'], alone: false } }) })).due).toEqual([
+    'log',
+    'pd',
+    'chat',
+  ]);
   expect(planOf(asking({ page: page({ again: { to: ['mail', 'gone'], alone: true } }) }))).toEqual({ due: ['mail'], nextAtMs: null });
   const about = { type: 'paging.dead_letter', detail: { channel: 'pd' } };
   expect(planOf(asking({ page: page({ ...about, again: { to: ['pd'], alone: false } }) })).due).toContain('pd');
