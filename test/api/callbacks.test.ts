@@ -1,4 +1,9 @@
 // Signed callbacks: not offered unless configured, believed only with a good signature of the last minutes, each acting once; a hold is an order like any other.
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OVERRIDES_MAX } from '../../src/api/overrides.ts';
@@ -308,5 +313,32 @@ test('a body beyond the limit is 413, one that is not named as JSON 415; a repli
     expect(reply.json()).toMatchObject({ status: 503, code: 'ERR_STOPPING' });
   } finally {
     await stopping.close();
+  }
+});
+
+const hasTools = spawnSync('sh', ['-c', 'command -v curl openssl od base64']).status === 0;
+test.skipIf(!hasTools)('the example of the manual works as it stands there', async () => {
+  const manual = readFileSync(join(import.meta.dirname, '../../src/api/README.md'), 'utf8');
+  const block = /### Callbacks[\s\S]*?\n\n((?: {4}.*\n)+)/.exec(manual)?.[1] ?? expect.fail('no example');
+  const folder = mkdtempSync(join(tmpdir(), 'callbacks-'));
+  const secret = `whsec_${Buffer.from('manual'.repeat(6)).toString('base64')}`;
+  writeFileSync(join(folder, 'callbacks.secret'), `${secret}\n`);
+  const access = createAccess({
+    ports: realPorts(),
+    log: recordingLog(),
+    bootstrap: null,
+    anonymous: 'none',
+    callbacks: createCallbacks([new Webhook(secret)], realPorts().clock),
+  });
+  const served = openApi({ access });
+  try {
+    await putRecord(served.store, outboxKey('p'), pageOf('p', { dedupKey: 'tidegate/prod/eu-west' }));
+    const address = await served.app.listen({ host: '127.0.0.1', port: 0 });
+    const script = block.replace(/TIDEGATE=.*/, `TIDEGATE=${address}`);
+    const { stdout } = await promisify(execFile)('sh', ['-c', script], { cwd: folder });
+    expect(JSON.parse(stdout)).toMatchObject({ outcome: 'held', override: { kind: 'freeze', owner: 'ana via callback' } });
+  } finally {
+    await served.close();
+    rmSync(folder, { recursive: true });
   }
 });
