@@ -33,6 +33,8 @@ export interface SenderOptions {
 export interface Sender {
   /** `failures`: tries before this one that failed. Of a failure that may pass, `afterMs` is when to try again. Never rejects. */
   send(page: Page, channel: Channel, failures: number, signal: AbortSignal): Promise<Delivery>;
+  /** A human has looked: a receiver that wanted no more is asked again. */
+  askAgain(channel: string): void;
   standing(): readonly Standing[];
 }
 
@@ -74,6 +76,7 @@ export const createSender = ({ ports, channels, log, metrics, noticeOf }: Sender
       );
       return judge(page, channel, failures, delivery);
     },
+    askAgain: (channel) => void gone.delete(channel),
     standing: () =>
       channels.map(({ name }) => {
         const trouble = failing.get(name);

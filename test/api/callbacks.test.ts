@@ -12,6 +12,7 @@ import type { JournalEntry } from '../../src/audit/journal.ts';
 import { createAccess } from '../../src/auth/access.ts';
 import { createCallbacks } from '../../src/auth/callback.ts';
 import { usedKey } from '../../src/auth/once.ts';
+import { openAccess } from '../../src/auth/open.ts';
 import { outboxKey } from '../../src/coordinate/keys.ts';
 import type { Override, Overrides, Page } from '../../src/model.ts';
 import { dateOf, type Ports, realPorts } from '../../src/ports.ts';
@@ -313,6 +314,32 @@ test('a body beyond the limit is 413, one that is not named as JSON 415; a repli
     expect(reply.json()).toMatchObject({ status: 503, code: 'ERR_STOPPING' });
   } finally {
     await stopping.close();
+  }
+});
+
+test('a secret that cannot sign keeps the replica from starting, and is not repeated', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'callbacks-'));
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  const opened = (text: string) =>
+    openAccess({
+      api: { host: '127.0.0.1', port: 0, tokenFile: join(folder, 'token') },
+      ports: realPorts(),
+      log: recordingLog(),
+      resolve: () => Promise.reject(new Error('nobody asks')),
+      clusterName: () => null,
+      callbackFiles: [file('secret', text)],
+    });
+  try {
+    expect(opened(`whsec_${Buffer.from('s'.repeat(32)).toString('base64')}\n`).identifySigned).toBeDefined();
+    for (const text of ['whsec_c2hvcnQ=', 'a plain password of some length', ' '])
+      expect(() => opened(text)).toThrow(
+        expect.objectContaining({ code: 'ERR_SECRET', message: expect.not.stringContaining('plain password') }),
+      );
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 

@@ -412,6 +412,19 @@ describe('a page that an operator gave another life', () => {
     expect(await pages.page('a')).not.toHaveProperty('dead');
   });
 
+  test('goes again also where the receiver had wanted no more: somebody has looked', async () => {
+    oncall.next.push(async () => ({ sent: false, retry: false, gone: true, because: 'answered 410' }));
+    start({ channels: [oncall, other] });
+    await pages.put(pageOf('a'));
+    await virtual.advance(1_000);
+    await pages.put(pageOf('b'));
+    await virtual.advance(1_000);
+    expect(ids(oncall)).toEqual(['a']);
+    await revive('b', { delivered: ['other'], again: { to: ['oncall'], alone: true } });
+    await virtual.advance(1_000);
+    expect(ids(oncall)).toEqual(['a', 'b']);
+  });
+
   test('while others are still to be told goes again at once: what happened before counts no more', async () => {
     oncall.next.push(refusing);
     other.next.push(failing({ afterMs: 60_000 }));

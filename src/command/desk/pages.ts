@@ -29,6 +29,7 @@ export interface AckPageOptions extends LookOptions {
 
 /** As many as the API gives at once. */
 const PAGES_MAX = 500;
+const INDENT = '  ';
 
 const MARKS: Readonly<Record<PageItem['state'], CellText>> = { waiting: warn('waiting'), dead: bad('dead'), told: good('told') };
 
@@ -42,19 +43,25 @@ const whyDead = ({ dead }: PageItem): string =>
     .map(([name, letter]) => `${name}: ${letter.because} (${tries(letter.tries)})`)
     .join('; ');
 
+/** A line of the table for each, and below it what has to be whole: the id, which other commands take, and why somebody never had it. */
 const pageLines = ({ items, total, clusterTimeMs }: PageList, isUsual: boolean, screen: Screen): readonly string[] => {
   if (items.length === 0) return [isUsual ? 'no page waits, and none is dead' : 'no pages'];
   const rows = items.map((item): readonly CellText[] => [
     MARKS[item.state],
     item.severity,
     span(clusterTimeMs - item.atMs),
-    item.id,
     whoHas(item),
-    whyDead(item) || '-',
+    item.headline,
   ]);
+  const [head = '', ...lines] = table(['STATE', 'SEVERITY', 'AGE', 'WHO HAS IT', 'PAGE'], rows, screen);
+  const below = (item: PageItem): readonly string[] => [
+    item.id,
+    ...(item.state === 'dead' ? wrap(`never reached ${whyDead(item)}`, screen.columns - INDENT.length) : []),
+  ];
   const left = total - items.length;
   return [
-    ...table(['STATE', 'SEVERITY', 'AGE', 'PAGE', 'WHO HAS IT', 'WHY DEAD'], rows, { ...screen, wraps: true }),
+    head,
+    ...items.flatMap((item, n) => [lines[n] ?? '', ...below(item).map((line) => `${INDENT}${line}`)]),
     ...(left === 0 ? [] : [`and ${left} more; --limit ${Math.min(PAGES_MAX, total)}`]),
   ];
 };
