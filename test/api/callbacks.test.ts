@@ -222,6 +222,7 @@ describe('a hold', () => {
     ['nothing that could be held', {}],
     ['names that are not configured', { region: '*', services: ['gone.example.test'] }],
     ['several services without one region', { region: '*', services: [WEB, 'api.example.test'] }],
+    ['several services in several regions', { regions: ['eu-west', 'us-east'], services: [WEB, 'api.example.test'] }],
   ])('of a page about %s is 409', async (_, detail) => {
     await put(pageOf('p', { detail }));
     expect((await send(HOLD)).json()).toMatchObject({ status: 409, code: 'ERR_CONFLICT' });
