@@ -430,6 +430,8 @@ export class World {
     const nowMs = (): number => coordinator.nowMs();
     const outbox = createOutbox({
       ...common,
+      // One is asked first; two when it has not taken a page for 30 s.
+      routes: [{ to: SINKS, also: [] }],
       metrics: { page: () => undefined },
       isLeader: () => coordinator.role().role === 'coordinator',
       nowMs,

@@ -5,7 +5,7 @@ import { type Used, usedKey, usedOps } from '../auth/once.ts';
 import { KEYS, outboxKey } from '../coordinate/keys.ts';
 import { Fault } from '../errors.ts';
 import type { Page } from '../model.ts';
-import { actionOf, type Thread, threadsOf } from '../paging/incidents.ts';
+import { ACKNOWLEDGED, actionOf, type Thread, threadsOf } from '../paging/incidents.ts';
 import { byAge, EVERYBODY, isPage, isSettled } from '../paging/retention.ts';
 import { aboutOf } from '../paging/routing.ts';
 import type { Ports } from '../ports.ts';
@@ -51,6 +51,8 @@ export interface PageWriterOptions {
   channels: readonly string[];
 }
 
+/** Of a page's detail: what it is about. */
+const ABOUT: readonly string[] = ['service', 'services', 'region', 'regions', 'down', 'incident'];
 /** Marked by one acknowledgement: a transaction is bounded, and only the newest can still climb. */
 const MARKED_MAX = 50;
 
@@ -99,6 +101,20 @@ const again = (page: Page, channels: readonly string[], taken: boolean, nonce: s
     nonce,
   };
 };
+
+/** What whoever heard of the alert is told: that a human has it. About the same, so that it goes the same ways. */
+const acknowledgement = (newest: Page, by: string, reason: string | undefined, { atMs, nonce }: { atMs: number; nonce: string }): Page => ({
+  id: `acknowledged-${nonce}`,
+  dedupKey: newest.dedupKey,
+  type: ACKNOWLEDGED,
+  severity: newest.severity,
+  summary: `${by} has it: ${reason ?? newest.summary}`,
+  detail: Object.fromEntries(Object.entries(newest.detail).filter(([name]) => ABOUT.includes(name))),
+  atMs,
+  v: newest.v,
+  delivered: [],
+  nonce,
+});
 
 /** Triggers of an alert that is open, since it opened. */
 const askingIn = (pages: readonly Page[]): readonly Page[] => {
@@ -202,7 +218,10 @@ export const createPageWriter = ({ store, ports, clusterNowMs, channels }: PageW
         const because = `${dedupKey} acknowledged by ${by}${reason === undefined ? '' : `: ${reason}`}`;
         return {
           write: {
-            pages: open.map((page) => ({ ...page, acknowledged: { by, atMs }, nonce })),
+            pages: [
+              ...open.map((page) => ({ ...page, acknowledged: { by, atMs }, nonce })),
+              acknowledgement(newest, by, reason, { atMs, nonce }),
+            ],
             draft: { kind: 'page.acknowledged', because, detail: { dedupKey, pages: ids, ...(owner === undefined ? {} : { owner }) } },
           },
           result: { dedupKey, by, atMs, pages: ids },

@@ -191,7 +191,10 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
       id: TEXT,
       dedupKey: { ...TEXT, description: 'Of its alert: the same for all that is said of it.' },
       type: TEXT,
-      action: { ...oneOfTexts('trigger', 'resolve', 'change'), description: 'What it does to its alert. `change`: it wakes nobody.' },
+      action: {
+        ...oneOfTexts('trigger', 'acknowledge', 'resolve', 'change'),
+        description: 'What it does to its alert. `change`: it wakes nobody.',
+      },
       severity: oneOfTexts('critical', 'warning', 'info'),
       headline: TEXT,
       atMs: AT_MS,

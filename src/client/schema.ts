@@ -396,7 +396,7 @@ export interface PageItem {
   readonly dedupKey: string;
   readonly type: string;
   /** What it does to its alert. `change`: it wakes nobody. */
-  readonly action: 'trigger' | 'resolve' | 'change';
+  readonly action: 'trigger' | 'acknowledge' | 'resolve' | 'change';
   readonly severity: 'critical' | 'warning' | 'info';
   readonly headline: string;
   /** Milliseconds of cluster time since 1970. */

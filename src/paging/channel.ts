@@ -7,10 +7,10 @@ import type { Page } from '../model.ts';
 import type { Ports } from '../ports.ts';
 
 /**
- * What a notice does to the alert of its key. `trigger`: opens it, or changes one that is open. `resolve`: ends it. `change`: something to know that asks
+ * What a notice does to the alert of its key. `trigger`: opens it, or changes one that is open. `acknowledge`: a human has it. `resolve`: ends it. `change`: something to know that asks
  * for nobody: an order obeyed, a drill, a route that has converged; it never wakes anybody.
  */
-export type Action = 'trigger' | 'resolve' | 'change';
+export type Action = 'trigger' | 'acknowledge' | 'resolve' | 'change';
 
 /** A page as people are told of it. Same page, same notice: whoever sends it, and however often. */
 export interface Notice {

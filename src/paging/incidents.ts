@@ -15,9 +15,12 @@ const ENDS: ReadonlySet<string> = new Set([
   'paging.channel_ok',
 ]);
 
+/** The page by which everybody hears that a human has it. */
+export const ACKNOWLEDGED = 'incident.acknowledged';
+
 /** `change`: to know of, no more. A trigger asks for somebody, and is never of severity `info`: drains that were planned and drills wake nobody. */
 export const actionOf = ({ type, severity }: Pick<Page, 'type' | 'severity'>): Action =>
-  ENDS.has(type) ? 'resolve' : severity === 'info' ? 'change' : 'trigger';
+  type === ACKNOWLEDGED ? 'acknowledge' : ENDS.has(type) ? 'resolve' : severity === 'info' ? 'change' : 'trigger';
 
 /** `silent`: nothing was ever triggered under this key. */
 export type ThreadState = 'silent' | 'firing' | 'resolved';

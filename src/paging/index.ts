@@ -1,7 +1,13 @@
 // The table of channel kinds, and what the configuration tells each. Opening one does no IO but the reading of its files; a library is loaded by the kind
 // that needs it. The log is a channel of every replica and is not configured.
 import type { Channel, ChannelContext } from './channel.ts';
+import { openAlertmanager } from './channels/alertmanager.ts';
+import { openEmail } from './channels/email.ts';
 import { openLog } from './channels/log.ts';
+import { openOpsgenie } from './channels/opsgenie.ts';
+import { openPagerduty } from './channels/pagerduty.ts';
+import { openSlack } from './channels/slack.ts';
+import { openTeams } from './channels/teams.ts';
 import { openWebhook } from './channels/webhook.ts';
 
 interface Named {
@@ -59,6 +65,13 @@ type Open<C> = (config: C, context: ChannelContext) => Channel | Promise<Channel
 
 export const CHANNELS: { readonly [K in ChannelKind]?: Open<ChannelConfigs[K]> } = {
   webhook: openWebhook,
+  pagerduty: openPagerduty,
+  opsgenie: openOpsgenie,
+  jsm: openOpsgenie,
+  slack: openSlack,
+  teams: openTeams,
+  alertmanager: openAlertmanager,
+  email: openEmail,
 };
 
 /** Opens a configured channel. Throws Fault ERR_SECRET for a secret that cannot be used. */

@@ -3,7 +3,7 @@
 import type { Course, Judgement } from '../converge/timings.ts';
 import type { Page } from '../model.ts';
 import type { Notice } from './channel.ts';
-import { clipped } from './fit.ts';
+import { line } from './fit.ts';
 import { actionOf } from './incidents.ts';
 import { aboutOf } from './routing.ts';
 
@@ -58,8 +58,8 @@ const needOf = (type: string): string | null => {
   return longest === null ? null : (NEEDS[longest] ?? null);
 };
 
-/** One line without control characters: what a receiver shows must not break its form. */
-const oneLine = (text: string, charsMax: number): string => clipped(text.replaceAll(/\s*[\p{Cc}\u2028\u2029]+\s*/gu, ' ').trim(), charsMax);
+/** One line: what a receiver shows must not break its form. */
+const oneLine = (text: string, unitsMax: number): string => line(text.trim(), unitsMax).trim();
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 const instant = (atMs: number): string => (Math.abs(atMs) <= 8.64e15 ? new Date(atMs).toISOString() : String(atMs));
@@ -129,12 +129,12 @@ export const noticeOf = (page: Page, { cluster, baseUrl }: Telling): Notice => {
   const action = actionOf(page);
   const need = action === 'trigger' ? needOf(page.type) : null;
   const tail = need === null ? '' : `; ${need}`;
-  const headline = oneLine(page.summary, HEADLINE_CHARS_MAX - Array.from(tail).length) + tail;
+  const headline = oneLine(page.summary, HEADLINE_CHARS_MAX - tail.length) + tail;
   return {
     page,
     action,
     cluster,
-    headline: headline === '' ? page.type : headline,
+    headline: headline === '' ? oneLine(page.type, HEADLINE_CHARS_MAX) || 'a page' : headline,
     facts: factsOf(page, cluster, need),
     link: baseUrl === null || page.v === 0 ? null : `${baseUrl}/v1/decisions/${page.v}`,
   };

@@ -30,6 +30,8 @@ const RELIEF_AFTER_MS = 45_000;
 const RELIEF_SPREAD_MS = 15_000;
 /** A store that does not answer in a worker's try: the queue asks again so soon. */
 const STORE_AGAIN_MS = 1_000;
+/** A channel that has failed for so long is told of through the others. */
+const FAILING_MS = 5 * 60_000;
 /** One offer to the queue. */
 const OFFERED_MAX = 2_000;
 
@@ -184,6 +186,31 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     });
   };
 
+  const complained = new Set<string>();
+  /** What is the matter with a channel is told through the others, and taken back when it takes pages again. */
+  const tellChannels = (): void => {
+    for (const { name, failing, failingSinceMs } of sender.standing()) {
+      const subject = `channel-${name}`;
+      if (failingSinceMs === null) {
+        if (complained.delete(name))
+          report({
+            type: 'paging.channel_ok',
+            severity: 'info',
+            subject,
+            again: true,
+            summary: `channel ${name} takes pages again`,
+            detail: { channel: name },
+          });
+        continue;
+      }
+      const forMs = ports.clock.monoMs() - failingSinceMs;
+      if (forMs < FAILING_MS || complained.has(name)) continue;
+      complained.add(name);
+      const summary = `channel ${name} has taken no page for ${Math.round(forMs / 60_000)} min: ${failing}; they go by the others meanwhile`;
+      report({ type: 'paging.channel_failing', severity: 'warning', subject, again: true, summary, detail: { channel: name } });
+    }
+  };
+
   /** Runs beside the rounds. A page that was sent but not marked is marked in a later round, by the sweep: not at once, since the store is in trouble. */
   const beside = (what: string, work: Promise<void>): Promise<void> => {
     const run = work.then(pump).then(wake, (error: unknown) => log.warn('page.unmarked', { page: what, because: errorText(error) }));
@@ -313,6 +340,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     } catch (error) {
       if (state !== 'closed') log.warn('outbox.failed', { because: errorText(error) });
     }
+    tellChannels();
     const endedAtMs = ports.clock.monoMs();
     restUntilMs = endedAtMs + REST_PER_LOOK * (endedAtMs - startedAtMs);
     if (state === 'closed') return;

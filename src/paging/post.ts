@@ -96,19 +96,34 @@ export const createPoster = (config: OverHttp, context: ChannelContext, { guarde
     withDeadline(ports.timers, DEADLINE_MS, `${config.name} at ${post.url.host}`, (inner) => within(post, inner), signal);
 };
 
-/** What a status means where the receiver's manual says nothing else: every failure may pass, and a page is worth the try. */
-export const judged = ({ status, askedMs }: Reply): Delivery => {
+const NONE: ReadonlySet<number> = new Set();
+
+/**
+ * What a status means where the receiver's manual says nothing else: every failure may pass, and a page is worth the try. `never`: statuses of which the
+ * manual says that the same request will fail again, so that whoever is next can be told at once.
+ */
+export const judged = ({ status, askedMs }: Reply, never = NONE): Delivery => {
   if (status >= 200 && status <= 299) return { sent: true, receipt: String(status) };
+  if (never.has(status)) return { sent: false, retry: false, because: `the receiver answered ${status}: it will not take this` };
   const busy = status === 408 || status === 425 || status === 429 || status >= 500;
   const afterMs = askedMs ?? (busy ? null : REFUSED_AFTER_MS);
   return { sent: false, retry: true, because: `the receiver answered ${status}`, ...(afterMs === null ? {} : { afterMs }) };
 };
 
 /** What became of a request that got no reply: the system's or TLS's code where there is one, since their texts may quote what the receiver sent. */
-export const failureOf = (url: URL, error: unknown): Delivery => ({ sent: false, retry: true, because: `${url.host}: ${reasonOf(error)}` });
+const failureOf = (url: URL, error: unknown): Delivery => ({ sent: false, retry: true, because: `${url.host}: ${reasonOf(error)}` });
 
 const reasonOf = (error: unknown): string => {
   if (!(error instanceof Error)) return 'failed';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
   return code === 'DeadlineError' ? error.message : code;
+};
+
+/** One try, judged by what came back. Throws nothing. */
+export const tryOnce = async (poster: Poster, post: Post, judge: (reply: Reply) => Delivery, signal: AbortSignal): Promise<Delivery> => {
+  try {
+    return judge(await poster(post, signal));
+  } catch (error) {
+    return failureOf(post.url, error);
+  }
 };

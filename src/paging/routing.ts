@@ -106,8 +106,8 @@ export const planOf = (asking: Asking): Plan => {
   const { rungs, nextAtMs } =
     action === 'trigger'
       ? climbed(ladder, asking)
-      : // An end goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change wakes nobody and climbs nothing.
-        { rungs: action === 'resolve' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null };
+      : // An end, or that a human has it, goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change wakes nobody and climbs nothing.
+        { rungs: action !== 'change' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null };
   const told = route === null ? known : [...rungs, ...route.also, ...heard, LOG_CHANNEL];
   return { due: all.filter((name) => asked.includes(name) || (name !== about && told.includes(name))), nextAtMs };
 };

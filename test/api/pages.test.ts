@@ -209,17 +209,32 @@ describe('a replay', () => {
 describe('an acknowledgement', () => {
   test('marks every page that asks for somebody since the alert opened, and names who', async () => {
     await put(
-      pageOf('before', { atMs: 1, delivered: ['*'] }),
+      pageOf('before', { atMs: 1, delivered: ['*'], detail: {} }),
       pageOf('end', { atMs: 2, type: 'incident.resolved', severity: 'info' }),
       pageOf('one', { atMs: 3 }),
       pageOf('change', { atMs: 4, type: 'convergence.reached', severity: 'info' }),
-      pageOf('two', { atMs: 5 }),
+      pageOf('two', { atMs: 5, detail: { region: 'eu-west', services: [WEB, 'api.example.test'], course: {} } }),
       pageOf('other', { atMs: 6, dedupKey: 'tidegate/test/us-east' }),
     );
     const reply = await post('one', 'acknowledge', { reason: 'I am at it', owner: 'the night shift' });
     expect(reply.json()).toEqual({ dedupKey: 'tidegate/test/eu-west', by: 'the night shift', atMs: NOW_MS, pages: ['one', 'two'] });
     for (const [id, marked] of Object.entries({ before: false, end: false, one: true, change: false, two: true, other: false }))
       expect((await page(id)).acknowledged, id).toEqual(marked ? { by: 'the night shift', atMs: NOW_MS } : undefined);
+    const told = (await api.store.get({ prefixes: ['outbox/acknowledged-'] })).kvs.map(({ value }) => value);
+    expect(told).toEqual([
+      {
+        id: expect.stringMatching(/^acknowledged-[0-9a-f]{24}$/),
+        dedupKey: 'tidegate/test/eu-west',
+        type: 'incident.acknowledged',
+        severity: 'critical',
+        summary: 'the night shift has it: I am at it',
+        detail: { region: 'eu-west', services: [WEB, 'api.example.test'] },
+        atMs: NOW_MS,
+        v: 7,
+        delivered: [],
+        nonce: expect.any(String),
+      },
+    ]);
     expect(await journal()).toMatchObject([
       {
         kind: 'page.acknowledged',

@@ -18,6 +18,7 @@ describe('an action', () => {
     ['override.obeyed', 'info', 'change'],
     ['override.ended', 'warning', 'resolve'],
     ['incident.resolved', 'info', 'resolve'],
+    ['incident.acknowledged', 'info', 'acknowledge'],
     ['store.resolved', 'info', 'resolve'],
     ['convergence.reached', 'info', 'change'],
   ])('of %s, %s, is %s', (type, severity, action) => {

@@ -271,14 +271,14 @@ describe('leadership', () => {
     let leads = false;
     await pages.put(pageOf('a'));
     const outbox = start({ isLeader: () => leads });
-    await virtual.advance(60_000);
+    await virtual.advance(30_000);
     expect(ids(oncall)).toEqual([]);
     leads = true;
     await virtual.advance(5_000);
     expect(ids(oncall)).toEqual(['a']);
     leads = false;
     await pages.put(pageOf('b'));
-    await virtual.advance(60_000);
+    await virtual.advance(30_000);
     leads = true;
     outbox.wake();
     await virtual.advance(1);

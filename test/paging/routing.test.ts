@@ -100,6 +100,11 @@ describe('a thread', () => {
     expect(planOf(asking({ page: end }))).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: null });
   });
 
+  test('that a human has it goes to whoever heard of it, and climbs nothing', () => {
+    const taken = page({ type: 'incident.acknowledged', severity: 'info' });
+    expect(planOf(asking({ page: taken, heard: ['mail'], nowMs: AT + 90_000 }))).toEqual({ due: ['log', 'mail', 'chat'], nextAtMs: null });
+  });
+
   test('an end that may still be taken back is told to nobody until then', () => {
     const end = page({ type: 'incident.resolved', severity: 'info', notBeforeMs: AT + 300_000 });
     expect(planOf(asking({ page: end, heard: ['pd'], nowMs: AT + 299_999 }))).toEqual({ due: [], nextAtMs: AT + 300_000 });

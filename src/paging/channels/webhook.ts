@@ -3,37 +3,41 @@
 // one of them signs, and the receiver may hold either. 410 disables: the receiver wants no more, and a human has to look.
 import { createHash } from 'node:crypto';
 import { dateOf, isoTime } from '../../ports.ts';
-import type { Channel, ChannelContext, Notice } from '../channel.ts';
-import { clipped, fitting } from '../fit.ts';
+import type { Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
+import { fitting, jsonOf, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
-import { createPoster, failureOf, judged } from '../post.ts';
+import { createPoster, judged, type Reply, tryOnce } from '../post.ts';
 import { secretUrl } from '../secret-url.ts';
 import { signerOf } from '../signer.ts';
+import { linkOf } from '../wording.ts';
 
 /** The specification asks for less than 20 kB. */
 const BODY_BYTES_MAX = 20_000 - 1;
 const DETAIL_BYTES_MAX = 12_000;
+/** As plain lines: a control character would be six bytes of JSON, and a few thousand of them more than a body. */
 const TEXT_CHARS_MAX = 1_000;
 
-/** The body of a notice: the same text for the same notice, always below 20 kB. Its schema is webhook-events.schema.json beside this file. */
-export const bodyOf = ({ page, action, cluster, headline, facts, link }: Notice): string => {
+/** The body of a notice: the same text for the same notice, always below 20 kB. Its schema is deploy/paging/webhook.schema.json. */
+export const bodyOf = (notice: Notice): string => {
+  const { page, action, cluster, headline, facts } = notice;
+  const link = linkOf(notice);
   const data = {
-    id: clipped(page.id, TEXT_CHARS_MAX),
-    dedupKey: clipped(page.dedupKey, TEXT_CHARS_MAX),
+    id: line(page.id, TEXT_CHARS_MAX),
+    dedupKey: line(page.dedupKey, TEXT_CHARS_MAX),
     action,
-    cluster: clipped(cluster, 100),
+    cluster: line(cluster, 100),
     severity: page.severity,
-    summary: clipped(page.summary, TEXT_CHARS_MAX),
-    headline: clipped(headline, TEXT_CHARS_MAX),
+    summary: line(page.summary, TEXT_CHARS_MAX),
+    headline: line(headline, TEXT_CHARS_MAX),
     v: page.v,
     ...(link === null ? {} : { link }),
   };
   const type = page.type.slice(0, 200).replaceAll(/[^A-Za-z0-9_.]/g, '_');
   const event = { type, timestamp: isoTime(page.atMs) };
   const told = { ...data, facts: facts.map(([label, value]) => ({ label, value })), detail: fitting(page.detail, DETAIL_BYTES_MAX) };
-  const body = JSON.stringify({ ...event, data: told });
+  const body = jsonOf({ ...event, data: told });
   if (Buffer.byteLength(body) <= BODY_BYTES_MAX) return body;
-  return JSON.stringify({ ...event, data: { ...data, facts: [], detail: { cut: ['facts', 'detail'] } } });
+  return jsonOf({ ...event, data: { ...data, facts: [], detail: { cut: ['facts', 'detail'] } } });
 };
 
 /** The page's id in the alphabet of the specification, which has no dot: the signature is over `id.timestamp.body`. */
@@ -41,6 +45,9 @@ export const webhookId = (id: string): string => {
   const safe = id.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 200);
   return safe === id ? id : `${safe}_${createHash('sha256').update(id).digest('hex').slice(0, 12)}`;
 };
+
+const judge = (reply: Reply): Delivery =>
+  reply.status === 410 ? { sent: false, retry: false, gone: true, because: 'the receiver answered 410: it wants no more' } : judged(reply);
 
 /** Opens no connection. Throws ERR_SECRET when a secret cannot sign, or an address of a file is none. */
 export const openWebhook = (config: ChannelConfigs['webhook'], context: ChannelContext): Channel => {
@@ -60,13 +67,7 @@ export const openWebhook = (config: ChannelConfigs['webhook'], context: ChannelC
         'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
         'webhook-signature': signers.map((signer) => signer.sign(id, at, body)).join(' '),
       };
-      try {
-        const reply = await post({ url, headers, body }, signal);
-        if (reply.status === 410) return { sent: false, retry: false, gone: true, because: 'the receiver answered 410: it wants no more' };
-        return judged(reply);
-      } catch (error) {
-        return failureOf(url, error);
-      }
+      return tryOnce(post, { url, headers, body }, judge, signal);
     },
   };
 };
