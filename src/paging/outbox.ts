@@ -149,10 +149,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   const heed = (before: Page | undefined, now: Page): void => {
     if (before === undefined) return;
     const marks = (page: Page): readonly string[] => [...page.delivered, ...Object.keys(page.dead ?? {})];
-    for (const name of marks(before).filter((each) => !marks(now).includes(each))) {
-      courier.forget(now, name);
-      sender.askAgain(name);
-    }
+    for (const name of marks(before)) if (!marks(now).includes(name)) courier.forget(now, name);
   };
 
   const mark = async (id: string, outcomeOf: (page: Page) => Outcome): Promise<void> => {

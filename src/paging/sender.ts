@@ -33,8 +33,6 @@ export interface SenderOptions {
 export interface Sender {
   /** `failures`: tries before this one that failed. Of a failure that may pass, `afterMs` is when to try again. Never rejects. */
   send(page: Page, channel: Channel, failures: number, signal: AbortSignal): Promise<Delivery>;
-  /** A human has looked: a receiver that wanted no more is asked again. */
-  askAgain(channel: string): void;
   standing(): readonly Standing[];
 }
 
@@ -47,6 +45,7 @@ export const createSender = ({ ports, channels, log, metrics, noticeOf }: Sender
     const told = { page: page.id, channel: name };
     if (delivery.sent) {
       failing.delete(name);
+      gone.delete(name);
       metrics.page(name, 'sent');
       log.info('page.delivered', { ...told, failures, receipt: delivery.receipt });
       return delivery;
@@ -66,7 +65,9 @@ export const createSender = ({ ports, channels, log, metrics, noticeOf }: Sender
 
   return {
     async send(page, channel, failures, signal) {
-      if ((gone.get(channel.name) ?? 0) > ports.clock.monoMs()) {
+      // What an operator sends again is asked all the same: somebody has looked.
+      const isAsked = page.again?.to.includes(channel.name) === true;
+      if (!isAsked && (gone.get(channel.name) ?? 0) > ports.clock.monoMs()) {
         metrics.page(channel.name, 'refused');
         return { sent: false, retry: false, because: 'disabled: the receiver wanted no more when it was asked last' };
       }
@@ -76,7 +77,6 @@ export const createSender = ({ ports, channels, log, metrics, noticeOf }: Sender
       );
       return judge(page, channel, failures, delivery);
     },
-    askAgain: (channel) => void gone.delete(channel),
     standing: () =>
       channels.map(({ name }) => {
         const trouble = failing.get(name);

@@ -423,6 +423,9 @@ describe('a page that an operator gave another life', () => {
     await revive('b', { delivered: ['other'], again: { to: ['oncall'], alone: true } });
     await virtual.advance(1_000);
     expect(ids(oncall)).toEqual(['a', 'b']);
+    await pages.put(pageOf('c'));
+    await virtual.advance(1_000);
+    expect(ids(oncall), 'a receiver that has taken one is asked as ever').toEqual(['a', 'b', 'c']);
   });
 
   test('while others are still to be told goes again at once: what happened before counts no more', async () => {
