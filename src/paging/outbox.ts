@@ -17,7 +17,7 @@ import type { Errand, Queue, Try } from './queue.ts';
 import { createPageRecords, type Entry, OUTBOX_PREFIX } from './records.ts';
 import type { Report } from './report.ts';
 import { EVERYBODY, isSettled, mayGiveUp, removals } from './retention.ts';
-import { LOG_CHANNEL, type PageRoute, type Plan, planOf } from './routing.ts';
+import { isTaken, LOG_CHANNEL, type PageRoute, type Plan, planOf } from './routing.ts';
 import { createSender, type Standing } from './sender.ts';
 
 const SWEEP_MS = 5_000;
@@ -106,6 +106,8 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   /** What is to be sent in process, by channel, oldest first. */
   let ready = new Map<string, Page[]>();
   let againAtMs: number | null = null;
+  /** Rungs that are due later, as of the last look. */
+  const ladders: Errand[] = [];
   let restUntilMs = Number.NEGATIVE_INFINITY;
   const reliefSpreadMs = ports.random.unit() * RELIEF_SPREAD_MS;
   let reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS * ports.random.unit();
@@ -241,6 +243,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     return pages.flatMap((page) => {
       const plan = planFor(page);
       if (plan.nextAtMs !== null) againAtMs = Math.min(againAtMs ?? Number.POSITIVE_INFINITY, plan.nextAtMs);
+      ladders.push(...laterOf(page, plan));
       return openOf(page, plan).flatMap((channel) => {
         const lane = `${channel} ${page.dedupKey}`;
         if (begun.has(lane)) return [];
@@ -249,6 +252,12 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
       });
     });
   };
+
+  /** The next rung of a page's ladder, for a queue to climb when it is time. */
+  const laterOf = (page: Page, { next, nextAtMs }: Plan): readonly Errand[] =>
+    next === null || nextAtMs === null
+      ? []
+      : [{ page: page.id, channel: next, severity: page.severity, delayMs: Math.max(0, nextAtMs - nowMs()), unlessTaken: true }];
 
   /** Accepted or refused by all, but the store does not say so: an earlier mark failed, a worker marked its part, or a channel was removed. */
   const settle = (pages: readonly Page[]): void => {
@@ -262,12 +271,14 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
 
   const byQueue = async (errands: readonly { page: Page; channel: string }[]): Promise<ReadonlySet<string>> => {
     if (queue === null || errands.length === 0) return new Set();
-    const offered = errands.slice(0, OFFERED_MAX).map(({ page, channel }): Errand => ({ page: page.id, channel, severity: page.severity }));
+    const now = errands.map(({ page, channel }): Errand => ({ page: page.id, channel, severity: page.severity }));
+    const offered = [...now, ...ladders].slice(0, OFFERED_MAX);
     return new Set((await queue.offer(offered)).map(({ page, channel }) => `${channel} ${page}`));
   };
 
   const send = async (pages: readonly Page[]): Promise<void> => {
     againAtMs = null;
+    ladders.length = 0;
     const errands = errandsOf(pages);
     const held = await byQueue(errands);
     ready = new Map(names.map((name) => [name, []]));
@@ -373,6 +384,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
       const page = (await records.get(errand.page))?.page;
       if (page === undefined || channel === undefined || isSettled(page)) return { done: true };
       if (page.delivered.includes(channel.name) || page.dead?.[channel.name] !== undefined) return { done: true };
+      if (errand.unlessTaken === true && isTaken(page, routes, channel.name)) return { done: true };
       const delivery = unmarked.has(sent) ? { sent: true as const } : await sender.send(page, channel, failures, signal);
       if (!delivery.sent && delivery.retry && !mayGiveUp(page, failures + 1, nowMs()))
         return { done: false, againAfterMs: delivery.afterMs ?? 0 };

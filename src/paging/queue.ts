@@ -11,6 +11,8 @@ export interface Errand {
   severity: Severity;
   /** Not before this much later. */
   delayMs?: number;
+  /** A rung of a ladder that is told only if nobody before it has taken the page by then: so it is climbed in time whoever coordinates. */
+  unlessTaken?: true;
 }
 
 /** What one try came to. `done`: delivered, refused for good or no longer wanted; whoever tried has marked it. */

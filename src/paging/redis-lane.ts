@@ -79,7 +79,7 @@ export interface Lane {
 }
 
 /** What a job carries. */
-type Task = Pick<Errand, 'page' | 'channel' | 'severity'>;
+type Task = Omit<Errand, 'delayMs'>;
 
 /** The queue and this process's worker of it. */
 interface Line {
@@ -115,9 +115,16 @@ const isTask = (data: unknown): data is Task =>
   typeof data.severity === 'string' &&
   data.severity in PRIORITY;
 
+const taskOf = ({ page, channel, severity, unlessTaken }: Task): Task => ({
+  page,
+  channel,
+  severity,
+  ...(unlessTaken === true ? { unlessTaken } : {}),
+});
+
 const jobOf = (errand: Errand) => ({
   name: 'page',
-  data: { page: errand.page, channel: errand.channel, severity: errand.severity },
+  data: taskOf(errand),
   opts: {
     jobId: jobIdOf(errand),
     priority: PRIORITY[errand.severity],
@@ -136,7 +143,7 @@ const jobOf = (errand: Errand) => ({
 const lineOf = ({ library, links, prefix, channel, tryOne, signal }: LaneOptions): Line => {
   const tryJob = async ({ data, attemptsMade }: Job<Task>): Promise<void> => {
     if (!isTask(data)) throw new library.UnrecoverableError('this is no errand');
-    const errand: Errand = { page: data.page, channel: data.channel, severity: data.severity };
+    const errand: Errand = taskOf(data);
     // The text of an error would be kept in Redis, and nobody knows what it holds.
     const verdict = await tryOne(errand, attemptsMade, signal).catch(() => BROKEN);
     if (!verdict.done) throw new TryAgain(Math.max(0, Math.round(verdict.againAfterMs)));

@@ -68,25 +68,24 @@ export interface Plan {
   due: readonly string[];
   /** Cluster time at which more may be due; null: never. */
   nextAtMs: number | null;
+  /** The rung that is due then, unless one before it accepts; null: there is none. */
+  next: string | null;
 }
 
 /** The rungs that are told by now: the first, and each next one once those before it failed for long enough. */
-const climbed = (
-  ladder: readonly string[],
-  { page, accepted, dead, nowMs }: Asking,
-): { rungs: readonly string[]; nextAtMs: number | null } => {
+const climbed = (ladder: readonly string[], { page, accepted, dead, nowMs }: Asking): Omit<Plan, 'due'> & { rungs: readonly string[] } => {
   const rungs: string[] = [];
   // Of the rung that is told last so far: since when.
   let sinceMs = Math.max(page.atMs, page.notBeforeMs ?? 0);
   for (const [n, rung] of ladder.entries()) {
     rungs.push(rung);
     const isTaken = page.acknowledged !== undefined || rungs.some((each) => accepted.includes(each));
-    if (isTaken || n === ladder.length - 1) return { rungs, nextAtMs: null };
+    if (isTaken || n === ladder.length - 1) return { rungs, nextAtMs: null, next: null };
     if (rungs.every((each) => dead.includes(each))) continue;
     sinceMs += ESCALATE_AFTER_MS;
-    if (nowMs < sinceMs) return { rungs, nextAtMs: sinceMs };
+    if (nowMs < sinceMs) return { rungs, nextAtMs: sinceMs, next: ladder[n + 1] ?? null };
   }
-  return { rungs, nextAtMs: null };
+  return { rungs, nextAtMs: null, next: null };
 };
 
 /** Channels that a page is not told through since it is about them. */
@@ -95,19 +94,26 @@ const aboutChannel = ({ type, detail }: Page): string | null =>
 
 export const planOf = (asking: Asking): Plan => {
   const { page, routes, all, heard, nowMs } = asking;
-  if (page.notBeforeMs !== undefined && nowMs < page.notBeforeMs) return { due: [], nextAtMs: page.notBeforeMs };
+  if (page.notBeforeMs !== undefined && nowMs < page.notBeforeMs) return { due: [], nextAtMs: page.notBeforeMs, next: null };
   const asked = all.filter((name) => page.again?.to.includes(name));
-  if (page.again?.alone === true) return { due: asked, nextAtMs: null };
+  if (page.again?.alone === true) return { due: asked, nextAtMs: null, next: null };
   const about = aboutChannel(page);
   const known = all.filter((name) => name !== about);
   const route = routeOf(page, routes);
   const action = actionOf(page);
   const ladder = (route?.to ?? []).filter((name) => known.includes(name));
-  const { rungs, nextAtMs } =
+  const { rungs, nextAtMs, next } =
     action === 'trigger'
       ? climbed(ladder, asking)
       : // An end, or that a human has it, goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change wakes nobody and climbs nothing.
-        { rungs: action !== 'change' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null };
+        { rungs: action !== 'change' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null, next: null };
   const told = route === null ? known : [...rungs, ...route.also, ...heard, LOG_CHANNEL];
-  return { due: all.filter((name) => asked.includes(name) || (name !== about && told.includes(name))), nextAtMs };
+  return { due: all.filter((name) => asked.includes(name) || (name !== about && told.includes(name))), nextAtMs, next };
+};
+
+/** Whether a rung of the page's ladder is spared: one before it has accepted, or a human has it. */
+export const isTaken = (page: Page, routes: readonly PageRoute[], rung: string): boolean => {
+  if (page.again?.to.includes(rung)) return false;
+  const ladder = routeOf(page, routes)?.to ?? [];
+  return page.acknowledged !== undefined || ladder.slice(0, ladder.indexOf(rung)).some((name) => page.delivered.includes(name));
 };

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Page } from '../../src/model.ts';
-import { type Asking, ESCALATE_AFTER_MS, type PageRoute, planOf, routeOf } from '../../src/paging/routing.ts';
+import { type Asking, ESCALATE_AFTER_MS, isTaken, type PageRoute, planOf, routeOf } from '../../src/paging/routing.ts';
 import { pageOf } from './fixture.ts';
 
 const ALL = ['log', 'pd', 'mail', 'chat'];
@@ -48,43 +48,48 @@ describe('a route', () => {
   });
 
   test('that is not there tells every channel at once', () => {
-    expect(planOf(asking({ routes: [] }))).toEqual({ due: ALL, nextAtMs: null });
-    expect(planOf(asking({ routes: [route({ region: ['elsewhere'] })] }))).toEqual({ due: ALL, nextAtMs: null });
+    expect(planOf(asking({ routes: [] }))).toEqual({ due: ALL, nextAtMs: null, next: null });
+    expect(planOf(asking({ routes: [route({ region: ['elsewhere'] })] }))).toEqual({ due: ALL, nextAtMs: null, next: null });
   });
 });
 
 describe('the ladder', () => {
   test('begins with its first rung, the listeners and the log; the next follows after 30 s without an accepted delivery', () => {
-    expect(planOf(asking())).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: AT + ESCALATE_AFTER_MS });
-    expect(planOf(asking({ nowMs: AT + 29_999 }))).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: AT + 30_000 });
-    expect(planOf(asking({ nowMs: AT + 30_000 }))).toEqual({ due: ALL, nextAtMs: null });
+    expect(planOf(asking())).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: AT + ESCALATE_AFTER_MS, next: 'mail' });
+    expect(planOf(asking({ nowMs: AT + 29_999 }))).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: AT + 30_000, next: 'mail' });
+    expect(planOf(asking({ nowMs: AT + 30_000 }))).toEqual({ due: ALL, nextAtMs: null, next: null });
   });
 
   test('is not climbed once a rung has accepted; a listener that accepted does not count', () => {
-    expect(planOf(asking({ accepted: ['pd'], nowMs: AT + 60_000 }))).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: null });
+    expect(planOf(asking({ accepted: ['pd'], nowMs: AT + 60_000 }))).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: null, next: null });
     expect(planOf(asking({ accepted: ['chat', 'log'], nowMs: AT + 60_000 })).due).toContain('mail');
   });
 
   test('is climbed at once when a rung never will, and waits for the next one from then', () => {
-    expect(planOf(asking({ dead: ['pd'] }))).toEqual({ due: ALL, nextAtMs: null });
+    expect(planOf(asking({ dead: ['pd'] }))).toEqual({ due: ALL, nextAtMs: null, next: null });
     const three = [route({ to: ['pd', 'mail', 'chat'], also: [] })];
-    expect(planOf(asking({ routes: three, dead: ['pd'] }))).toEqual({ due: ['log', 'pd', 'mail'], nextAtMs: AT + 30_000 });
-    expect(planOf(asking({ routes: three, nowMs: AT + 59_000 }))).toEqual({ due: ['log', 'pd', 'mail'], nextAtMs: AT + 60_000 });
+    expect(planOf(asking({ routes: three, dead: ['pd'] }))).toEqual({ due: ['log', 'pd', 'mail'], nextAtMs: AT + 30_000, next: 'chat' });
+    expect(planOf(asking({ routes: three, nowMs: AT + 59_000 }))).toEqual({
+      due: ['log', 'pd', 'mail'],
+      nextAtMs: AT + 60_000,
+      next: 'chat',
+    });
   });
 
   test('a rung that accepted late keeps those told before it, which are tried on', () => {
-    expect(planOf(asking({ accepted: ['mail'], nowMs: AT + 90_000 }))).toEqual({ due: ALL, nextAtMs: null });
+    expect(planOf(asking({ accepted: ['mail'], nowMs: AT + 90_000 }))).toEqual({ due: ALL, nextAtMs: null, next: null });
   });
 
   test('is not climbed once a human has it', () => {
     const taken = page({ acknowledged: { by: 'ana', atMs: AT } });
-    expect(planOf(asking({ page: taken, nowMs: AT + 90_000 }))).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: null });
+    expect(planOf(asking({ page: taken, nowMs: AT + 90_000 }))).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: null, next: null });
   });
 
   test('is not climbed for what asks for nobody', () => {
     expect(planOf(asking({ page: page({ severity: 'info' }), nowMs: AT + 90_000 }))).toEqual({
       due: ['log', 'pd', 'chat'],
       nextAtMs: null,
+      next: null,
     });
   });
 });
@@ -96,18 +101,26 @@ describe('a thread', () => {
 
   test('its end goes to whoever heard of it and not to a first rung that never did', () => {
     const end = page({ type: 'incident.resolved', severity: 'info' });
-    expect(planOf(asking({ page: end, heard: ['mail'], nowMs: AT + 90_000 }))).toEqual({ due: ['log', 'mail', 'chat'], nextAtMs: null });
-    expect(planOf(asking({ page: end }))).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: null });
+    expect(planOf(asking({ page: end, heard: ['mail'], nowMs: AT + 90_000 }))).toEqual({
+      due: ['log', 'mail', 'chat'],
+      nextAtMs: null,
+      next: null,
+    });
+    expect(planOf(asking({ page: end }))).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: null, next: null });
   });
 
   test('that a human has it goes to whoever heard of it, and climbs nothing', () => {
     const taken = page({ type: 'incident.acknowledged', severity: 'info' });
-    expect(planOf(asking({ page: taken, heard: ['mail'], nowMs: AT + 90_000 }))).toEqual({ due: ['log', 'mail', 'chat'], nextAtMs: null });
+    expect(planOf(asking({ page: taken, heard: ['mail'], nowMs: AT + 90_000 }))).toEqual({
+      due: ['log', 'mail', 'chat'],
+      nextAtMs: null,
+      next: null,
+    });
   });
 
   test('an end that may still be taken back is told to nobody until then', () => {
     const end = page({ type: 'incident.resolved', severity: 'info', notBeforeMs: AT + 300_000 });
-    expect(planOf(asking({ page: end, heard: ['pd'], nowMs: AT + 299_999 }))).toEqual({ due: [], nextAtMs: AT + 300_000 });
+    expect(planOf(asking({ page: end, heard: ['pd'], nowMs: AT + 299_999 }))).toEqual({ due: [], nextAtMs: AT + 300_000, next: null });
     expect(planOf(asking({ page: end, heard: ['pd'], nowMs: AT + 300_000 })).due).toContain('pd');
   });
 });
@@ -119,9 +132,22 @@ test('whom an operator asked for is told beside the others, or alone where every
     'pd',
     'chat',
   ]);
-  expect(planOf(asking({ page: page({ again: { to: ['mail', 'gone'], alone: true } }) }))).toEqual({ due: ['mail'], nextAtMs: null });
+  expect(planOf(asking({ page: page({ again: { to: ['mail', 'gone'], alone: true } }) }))).toEqual({
+    due: ['mail'],
+    nextAtMs: null,
+    next: null,
+  });
   const about = { type: 'paging.dead_letter', detail: { channel: 'pd' } };
   expect(planOf(asking({ page: page({ ...about, again: { to: ['pd'], alone: false } }) })).due).toContain('pd');
+});
+
+test('a later rung is spared once one before it has accepted, or a human has it', () => {
+  const routes = [route({ to: ['pd', 'mail', 'chat'] })];
+  expect(isTaken(page(), routes, 'mail')).toBe(false);
+  expect(isTaken(page({ delivered: ['pd'] }), routes, 'mail')).toBe(true);
+  expect(isTaken(page({ delivered: ['chat', 'log'] }), routes, 'mail')).toBe(false);
+  expect(isTaken(page({ acknowledged: { by: 'ana', atMs: AT } }), routes, 'mail')).toBe(true);
+  expect(isTaken(page({ delivered: ['pd'], again: { to: ['mail'], alone: false } }), routes, 'mail')).toBe(false);
 });
 
 test('what is said of a channel goes by the others', () => {

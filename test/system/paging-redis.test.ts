@@ -25,6 +25,8 @@ const NOT_HELD_MS = 5_000;
 /** Of the contract, and what a busy machine adds. */
 const OFFER_MS = 2_000 + 500;
 const SWEEP_MS = 250;
+/** Above the patience of every wait, so that what fails ends as it should and leaves no server behind. */
+const TEST_MS = 150_000;
 const DONE: Verdict = { done: true };
 const PASSWORD = 'correct-horse-battery';
 
@@ -192,7 +194,7 @@ const withJobs = async <T>(server: RedisServer, work: (jobs: Jobs) => Promise<T>
 };
 
 describe.each(Object.entries(TROUBLES))('Redis: %s', (name, { begin, end, because }) => {
-  test('is noticed within 5 s, and held again afterwards', { timeout: 90_000 }, async () => {
+  test('is noticed within 5 s, and held again afterwards', { timeout: TEST_MS }, async () => {
     await using server = await startRedis({ password: PASSWORD });
     await using opened = await open({ url: server.url, redis: { passwordFile: 'p' }, secret: PASSWORD });
     const { queue, log, of } = opened;
@@ -237,7 +239,7 @@ test('a worker that is refused while jobs wait does not ask in a loop without en
   await until('all are tried', () => errands.every(({ page }) => opened.of(page).length > 0));
 });
 
-test('a Redis that is not there: it opens within 2 s, holds nothing, and holds once Redis is there', { timeout: 60_000 }, async () => {
+test('a Redis that is not there: it opens within 2 s, holds nothing, and holds once Redis is there', { timeout: TEST_MS }, async () => {
   const port = await freePort();
   const startedAtMs = performance.now();
   await using opened = await open({ url: `redis://127.0.0.1:${port}/0` });
@@ -250,7 +252,7 @@ test('a Redis that is not there: it opens within 2 s, holds nothing, and holds o
   await until('the try', () => of('early').length > 0);
 });
 
-test('a connection that passes nothing any more is noticed, and replaced', { timeout: 90_000 }, async () => {
+test('a connection that passes nothing any more is noticed, and replaced', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   const proxy = await startChaosProxy(server.port);
   try {
@@ -306,7 +308,7 @@ test('connections that died without a word while new ones pass: replaced, and no
   await until('a try afterwards', () => of('after').length > 0);
 });
 
-test('a channel whose tries hang takes every place: what waits for one is held', { timeout: 90_000 }, async () => {
+test('a channel whose tries hang takes every place: what waits for one is held', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   await using opened = await open({ url: server.url, tryOne: () => new Promise(() => {}) });
   const { queue } = opened;
@@ -321,7 +323,7 @@ test('a channel whose tries hang takes every place: what waits for one is held',
   }
 });
 
-test('everything flushed: what was held is not, and is held and tried when it is offered again', { timeout: 60_000 }, async () => {
+test('everything flushed: what was held is not, and is held and tried when it is offered again', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   await using opened = await open({ url: server.url });
   const { queue, of } = opened;
@@ -332,7 +334,7 @@ test('everything flushed: what was held is not, and is held and tried when it is
   await until('all are tried', () => errands.every(({ page }) => of(page).length === 1));
 });
 
-test('healthy: tried within milliseconds, never doubled, gone when done and welcome again', { timeout: 60_000 }, async () => {
+test('healthy: tried within milliseconds, never doubled, gone when done and welcome again', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   const ends = new Map<string, () => void>();
   await using opened = await open({
@@ -366,7 +368,7 @@ test('healthy: tried within milliseconds, never doubled, gone when done and welc
   expect(queue.standing()).toMatchObject({ state: 'ok' });
 });
 
-test('a page of two channels is two errands; one of a channel that is not here is not held', async () => {
+test('a page of two channels is two errands; one of a channel that is not here is not held', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   await using opened = await open({ url: server.url, channels: [{ name: 'oncall' }, { name: 'chat.2' }] });
   const both = [errand('page'), errand('page', { channel: 'chat.2' })];
@@ -380,7 +382,7 @@ test('a page of two channels is two errands; one of a channel that is not here i
   ).toEqual(['chat.2', 'oncall']);
 });
 
-test('tried again when the try asked for it, with the count of failures, and never given up', { timeout: 60_000 }, async () => {
+test('tried again when the try asked for it, with the count of failures, and never given up', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   const asked = [400, 0, 1_500, 50, 20, 20, 20, 20, 20, 20, 20, 20];
   await using opened = await open({
@@ -398,7 +400,7 @@ test('tried again when the try asked for it, with the count of failures, and nev
   for (const ms of late) expect(ms).toBeLessThan(1_000);
 });
 
-test('what is critical goes first, however late it came', { timeout: 60_000 }, async () => {
+test('what is critical goes first, however late it came', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   await using opened = await open({ url: server.url, channels: [{ name: 'oncall', rate: { max: 1, perMs: 200 } }] });
   const of = (severity: Errand['severity'], count: number): Errand[] =>
@@ -433,7 +435,7 @@ test('a channel gets no more than its rate, from all workers together, and waiti
   for (let at = 4; at < 12; at += 1) expect((times[at] ?? 0) - (times[at - 4] ?? 0)).toBeGreaterThan(3_700);
 });
 
-test('a delayed errand is held, and tried when its time has come', { timeout: 60_000 }, async () => {
+test('a delayed errand is held, and tried when its time has come', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   await using opened = await open({ url: server.url });
   const startedAtMs = performance.now();
@@ -450,7 +452,7 @@ test('a delayed errand is held, and tried when its time has come', { timeout: 60
   expect(lateMs).toBeLessThan(1_500);
 });
 
-test('a due time that a clock set which was put back since is not waited for', { timeout: 60_000 }, async () => {
+test('a due time that a clock set which was put back since is not waited for', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   await using opened = await open({ url: server.url });
   expect(await opened.queue.offer([errand('page', { delayMs: 30_000 })])).toHaveLength(1);
@@ -459,7 +461,7 @@ test('a due time that a clock set which was put back since is not waited for', {
   expect(await opened.queue.offer([errand('page')])).toHaveLength(0);
 });
 
-test('with Redis killed -9 nothing is lost that was held', { timeout: 60_000 }, async () => {
+test('with Redis killed -9 nothing is lost that was held', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   await using opened = await open({ url: server.url });
   const errands = Array.from({ length: 300 }, (_, at) => errand(`page-${at}`, { delayMs: 2_000 }));
@@ -469,7 +471,7 @@ test('with Redis killed -9 nothing is lost that was held', { timeout: 60_000 }, 
   await until('all are tried', () => errands.every(({ page }) => opened.of(page).length > 0));
 });
 
-test('a sweep over 2,000 errands that are held is a few questions to Redis', { timeout: 60_000 }, async () => {
+test('a sweep over 2,000 errands that are held is a few questions to Redis', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   await using opened = await open({ url: server.url });
   const errands = Array.from({ length: 2_000 }, (_, at) => later(`page-${at}`));
@@ -484,7 +486,7 @@ test('a sweep over 2,000 errands that are held is a few questions to Redis', { t
   expect(tookMs).toBeLessThan(1_000);
 });
 
-test('a job that is no errand fails, is counted, and stops nobody', async () => {
+test('a job that is no errand fails, is counted, and stops nobody', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   await using opened = await open({ url: server.url });
   await withJobs(server, (jobs) => jobs.add('page', { what: 'a stranger' }, { removeOnFail: false }));
@@ -508,7 +510,7 @@ const startChild = (server: RedisServer, ...more: readonly string[]): Child => {
   return { process: child, lines };
 };
 
-test('a process that is killed -9 during a try: another worker takes it over', { timeout: 90_000 }, async () => {
+test('a process that is killed -9 during a try: another worker takes it over', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   const child = startChild(server);
   try {
@@ -533,7 +535,7 @@ test('a process that is killed -9 during a try: another worker takes it over', {
   }
 });
 
-test('a process that is blocked for longer than its lock: tried twice, lost never', { timeout: 90_000 }, async () => {
+test('a process that is blocked for longer than its lock: tried twice, lost never', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   const child = startChild(server, '15000');
   try {
@@ -562,7 +564,7 @@ const withoutWorker = (server: RedisServer, { page, channel, severity }: Errand)
     ),
   );
 
-test('closing waits for tries under way, then aborts them, and leaves the rest to others', { timeout: 60_000 }, async () => {
+test('closing waits for tries under way, then aborts them, and leaves the rest to others', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   let aborted = 0;
   const slow: Try = ({ page }, _failures, signal) =>
@@ -590,7 +592,7 @@ test('closing waits for tries under way, then aborts them, and leaves the rest t
   expect(second.queue.standing().jobs.waiting).toBe(1);
 });
 
-test('closing ends in bounded time while Redis is stopped, and another worker takes what was under way', { timeout: 60_000 }, async () => {
+test('closing ends in bounded time while Redis is stopped, and another worker takes what was under way', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   const opened = await open({
     url: server.url,
@@ -610,8 +612,9 @@ test('closing ends in bounded time while Redis is stopped, and another worker ta
 
 // ---- ways there ----
 
-test('over TLS, to a name, with user and password; another authority is not trusted', { timeout: 60_000 }, async () => {
+test('over TLS, to a name, with user and password; another authority is not trusted', { timeout: TEST_MS }, async () => {
   const folder = workDir('redis-tls');
+  using _files = { [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
   const authority = createAuthority(folder);
   const certificate = authority.issue('redis.test', ['DNS:redis.test']);
   await using server = await startRedis({ tls: certificate });
@@ -629,10 +632,9 @@ test('over TLS, to a name, with user and password; another authority is not trus
     state: 'away',
     because: expect.stringMatching(/^Redis: [A-Z_]*(SIGNATURE|CERT|ISSUER)[A-Z_]*$/),
   });
-  rmSync(folder, { recursive: true, force: true });
 });
 
-test('no native add-on is loaded', async () => {
+test('no native add-on is loaded', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   const child = startChild(server);
   try {
@@ -645,7 +647,7 @@ test('no native add-on is loaded', async () => {
 
 // ---- a storm ----
 
-test('10,000 errands in a storm, two replicas: every one is tried, none is lost', { timeout: 120_000 }, async () => {
+test('10,000 errands in a storm, two replicas: every one is tried, none is lost', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   const flaky: Try = ({ page }, failures) =>
     Promise.resolve(failures === 0 && page.endsWith('7') ? { done: false, againAfterMs: 200 } : DONE);
