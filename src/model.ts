@@ -576,6 +576,8 @@ export interface Page {
   delivered: readonly string[];
   /** Channels that will not take it, by name: refused for good, or tried too often. */
   dead?: Readonly<Record<string, DeadLetter>>;
+  /** Channels that an operator wants told once more, whatever the routes say. `alone`: everybody had been told before, so nobody else is. */
+  again?: { to: readonly string[]; alone: boolean };
   /** A human has it: nobody else is woken for it. `atMs` in cluster time. */
   acknowledged?: { by: string; atMs: number };
   nonce: string;

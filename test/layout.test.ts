@@ -102,6 +102,7 @@ const PURE_FILES = [
   'src/paging/message.ts',
   'src/paging/retention.ts',
   'src/paging/routing.ts',
+  'src/paging/ways.ts',
   'src/paging/wording.ts',
   'src/probe/schedule.ts',
   'src/probe/watching.ts',

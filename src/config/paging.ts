@@ -16,6 +16,7 @@ import {
   webhookUrl,
   whole,
 } from './fields.ts';
+import { isSecretKey } from './problem.ts';
 import { isCron, isTimezone } from './safety.ts';
 
 export interface RedisConfig {
@@ -93,7 +94,10 @@ const alerts = <K extends 'opsgenie' | 'jsm'>(kind: K, url: string) =>
   z.strictObject({ kind: z.literal(kind), ...overHttp, keyFile: filePath, url: serviceUrl.default(url) });
 
 const SLOT = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
-const labelName = matching('a label of a-z, A-Z, 0-9 and "_"; write it like team', (value) => SLOT.test(value));
+const labelName = matching(
+  'a label of a-z, A-Z, 0-9 and "_" that is not called like a secret; write it like team',
+  (value) => SLOT.test(value) && !isSecretKey(value),
+);
 const labelValue = matching('a text of at most 256 characters', (value) => value.length >= 1 && value.length <= 256);
 const mailbox = matching('an address of mail; write it like oncall@example.net', (value) =>
   /^[^\s@<>,;:"'()[\]\\]{1,64}@[A-Za-z0-9.-]{1,253}$/.test(value),

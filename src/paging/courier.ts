@@ -32,6 +32,8 @@ export interface Courier {
   deadFor(page: Page): Readonly<Record<string, { because: string; tries: number }>>;
   /** Tries it no more through that channel. */
   giveUp(page: Page, channel: string, because: string): void;
+  /** Somebody took a mark of it back: what happened here through that channel counts no more. */
+  forget(page: Page, channel: string): void;
   isSending(page: Page, channel?: string): boolean;
   /** Whether the channel bears one more now. */
   hasPlace(channel: string): boolean;
@@ -140,6 +142,9 @@ export const createCourier = ({ ports, channels, sender, signal }: CourierOption
       ),
     giveUp(page, name, because) {
       Object.assign(attemptOf(page, name), { state: 'dead', because });
+    },
+    forget(page, name) {
+      if (stateOf(page, name) !== 'sending') attempts.get(page.id)?.delete(name);
     },
     isSending: (page, name) => (name === undefined ? named(page, 'sending').length > 0 : stateOf(page, name) === 'sending'),
     hasPlace: (name) => channels.some((channel) => channel.name === name && hasPlace(channel)),

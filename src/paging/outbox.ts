@@ -153,9 +153,25 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     return delivered.length === page.delivered.length && news.length === 0 ? null : { ...next, delivered };
   };
 
+  /** An operator gave a page another life: marks that are gone from a newer reading of it. */
+  const heed = (before: Page | undefined, now: Page): void => {
+    if (before === undefined) return;
+    const marks = (page: Page): readonly string[] => [...page.delivered, ...Object.keys(page.dead ?? {})];
+    for (const name of marks(before)) if (!marks(now).includes(name)) courier.forget(now, name);
+  };
+
   const mark = async (id: string, outcomeOf: (page: Page) => Outcome): Promise<void> => {
     const before = known.get(id)?.page;
-    const entry = await records.change(id, (page) => marked(page, outcomeOf(page)), known.get(id));
+    const change = (page: Page): Page | null => {
+      const last = known.get(id);
+      if (last !== undefined && page !== last.page) {
+        heed(last.page, page);
+        // So that it is heeded once. The revision is an old one: a write that rests on it reads again.
+        known.set(id, { ...last, page });
+      }
+      return marked(page, outcomeOf(page));
+    };
+    const entry = await records.change(id, change, known.get(id));
     if (entry === null) return;
     if (known.has(id)) known.set(id, entry);
     for (const [channel, letter] of Object.entries(entry.page.dead ?? {}))
@@ -299,6 +315,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
       return relieve();
     }
     const entries = await records.read();
+    for (const { page, mod } of entries) if (mod > (known.get(page.id)?.mod ?? mod)) heed(known.get(page.id)?.page, page);
     known = new Map(entries.map((entry) => [entry.page.id, entry]));
     threads = threadsOf(entries.map(({ page }) => page));
     const unsettled = entries.map(({ page }) => page).filter((page) => !isSettled(page));

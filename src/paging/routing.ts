@@ -95,6 +95,8 @@ const aboutChannel = ({ type, detail }: Page): string | null =>
 export const planOf = (asking: Asking): Plan => {
   const { page, routes, all, heard, nowMs } = asking;
   if (page.notBeforeMs !== undefined && nowMs < page.notBeforeMs) return { due: [], nextAtMs: page.notBeforeMs, next: null };
+  const asked = all.filter((name) => page.again?.to.includes(name));
+  if (page.again?.alone === true) return { due: asked, nextAtMs: null, next: null };
   const about = aboutChannel(page);
   const known = all.filter((name) => name !== about);
   const route = routeOf(page, routes);
@@ -106,11 +108,12 @@ export const planOf = (asking: Asking): Plan => {
       : // An end, or that a human has it, goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change wakes nobody and climbs nothing.
         { rungs: action !== 'change' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null, next: null };
   const told = route === null ? known : [...rungs, ...route.also, ...heard, LOG_CHANNEL];
-  return { due: known.filter((name) => told.includes(name)), nextAtMs, next };
+  return { due: all.filter((name) => asked.includes(name) || (name !== about && told.includes(name))), nextAtMs, next };
 };
 
 /** Whether a rung of the page's ladder is spared: one before it has accepted, or a human has it. */
 export const isTaken = (page: Page, routes: readonly PageRoute[], rung: string): boolean => {
+  if (page.again?.to.includes(rung)) return false;
   const ladder = routeOf(page, routes)?.to ?? [];
   return page.acknowledged !== undefined || ladder.slice(0, ladder.indexOf(rung)).some((name) => page.delivered.includes(name));
 };

@@ -45,6 +45,7 @@ export const createSender = ({ ports, channels, log, metrics, noticeOf }: Sender
     const told = { page: page.id, channel: name };
     if (delivery.sent) {
       failing.delete(name);
+      gone.delete(name);
       metrics.page(name, 'sent');
       log.info('page.delivered', { ...told, failures, receipt: delivery.receipt });
       return delivery;
@@ -64,7 +65,9 @@ export const createSender = ({ ports, channels, log, metrics, noticeOf }: Sender
 
   return {
     async send(page, channel, failures, signal) {
-      if ((gone.get(channel.name) ?? 0) > ports.clock.monoMs()) {
+      // What an operator sends again is asked all the same: somebody has looked.
+      const isAsked = page.again?.to.includes(channel.name) === true;
+      if (!isAsked && (gone.get(channel.name) ?? 0) > ports.clock.monoMs()) {
         metrics.page(channel.name, 'refused');
         return { sent: false, retry: false, because: 'disabled: the receiver wanted no more when it was asked last' };
       }

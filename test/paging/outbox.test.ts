@@ -2,10 +2,11 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createMetrics, type Metrics } from '../../src/metrics.ts';
+import type { Page } from '../../src/model.ts';
 import type { Channel } from '../../src/paging/channel.ts';
 import { createOutbox, type Outbox, type OutboxOptions } from '../../src/paging/outbox.ts';
 import { sleep } from '../../src/ports.ts';
-import { StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
+import { type Store, StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { createVirtual, type Virtual, type VirtualProcess } from '../virtual.ts';
 import { failing, noticed, openPages, type PageStore, pageOf, refusing, type ScriptedChannel, scripted } from './fixture.ts';
@@ -386,6 +387,84 @@ describe('close', () => {
     start();
     await virtual.advance(1);
     expect(ids(oncall)).toEqual(['a', 'a']);
+  });
+});
+
+describe('a page that an operator gave another life', () => {
+  const revive = async (id: string, given: Partial<Page>): Promise<void> => {
+    const { dead: _, ...page } = (await pages.page(id)) as Page;
+    await pages.put({ ...page, nonce: 'operator', ...given });
+  };
+
+  test('goes again through the channel that had refused it, and through no other', async () => {
+    const late = scripted('late', virtual.now);
+    oncall.next.push(refusing);
+    start({ channels: [oncall, other] });
+    await pages.put(pageOf('a'));
+    await virtual.advance(1_000);
+    expect(await delivered('a')).toEqual(['other', '*']);
+    await opened.pop()?.close(0);
+    start({ channels: [oncall, other, late] });
+    await revive('a', { delivered: ['other'], again: { to: ['oncall'], alone: true } });
+    await virtual.advance(1_000);
+    expect([ids(oncall), ids(other), ids(late)]).toEqual([['a', 'a'], ['a'], []]);
+    expect(await pages.page('a')).toMatchObject({ delivered: ['other', 'oncall', '*'] });
+    expect(await pages.page('a')).not.toHaveProperty('dead');
+  });
+
+  test('goes again also where the receiver had wanted no more: somebody has looked', async () => {
+    oncall.next.push(async () => ({ sent: false, retry: false, gone: true, because: 'answered 410' }));
+    start({ channels: [oncall, other] });
+    await pages.put(pageOf('a'));
+    await virtual.advance(1_000);
+    await pages.put(pageOf('b'));
+    await virtual.advance(1_000);
+    expect(ids(oncall)).toEqual(['a']);
+    await revive('b', { delivered: ['other'], again: { to: ['oncall'], alone: true } });
+    await virtual.advance(1_000);
+    expect(ids(oncall)).toEqual(['a', 'b']);
+    await pages.put(pageOf('c'));
+    await virtual.advance(1_000);
+    expect(ids(oncall), 'a receiver that has taken one is asked as ever').toEqual(['a', 'b', 'c']);
+  });
+
+  test('while others are still to be told goes again at once: what happened before counts no more', async () => {
+    oncall.next.push(refusing);
+    other.next.push(failing({ afterMs: 60_000 }));
+    start({ channels: [oncall, other] });
+    await pages.put(pageOf('a'));
+    await virtual.advance(1_000);
+    expect(Object.keys((await pages.page('a'))?.dead ?? {})).toEqual(['oncall']);
+    await revive('a', { again: { to: ['oncall'], alone: false } });
+    await virtual.advance(1_000);
+    expect(ids(oncall)).toEqual(['a', 'a']);
+    expect(await pages.page('a')).not.toHaveProperty('dead');
+    await virtual.advance(70_000);
+    expect(await delivered('a')).toEqual(['oncall', 'other', '*']);
+  });
+
+  test('just before its next mark is not called dead again by that mark', async () => {
+    oncall.next.push(refusing);
+    let accept: () => void = () => undefined;
+    other.next.push(() => new Promise((resolve) => (accept = () => resolve({ sent: true, receipt: 'ok' }))));
+    // So that the mark reads the page anew before the next look does.
+    const get: Store['get'] = async (query, signal) => {
+      if (query.prefixes !== undefined) await sleep(virtual.ports.timers, 200);
+      return pages.store.get(query, signal);
+    };
+    start({ channels: [oncall, other], store: { ...pages.store, get } });
+    await pages.put(pageOf('a'));
+    await virtual.advance(3_000);
+    expect(Object.keys((await pages.page('a'))?.dead ?? {})).toEqual(['oncall']);
+    pages.troubles.push(async (run) => {
+      await revive('a', { again: { to: ['oncall'], alone: false } });
+      return run();
+    });
+    accept();
+    await virtual.advance(6_000);
+    expect(ids(oncall)).toEqual(['a', 'a']);
+    expect(await pages.page('a')).not.toHaveProperty('dead');
+    expect(await delivered('a')).toEqual(expect.arrayContaining(['oncall', 'other', '*']));
   });
 });
 

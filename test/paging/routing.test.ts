@@ -125,12 +125,29 @@ describe('a thread', () => {
   });
 });
 
+test('whom an operator asked for is told beside the others, or alone where everybody had been told', () => {
+  expect(planOf(asking({ page: page({ again: { to: ['mail'], alone: false } }) })).due).toEqual(['log', 'pd', 'mail', 'chat']);
+  expect(planOf(asking({ routes: [route({ also: [] })], page: page({ again: { to: ['chat'], alone: false } }) })).due).toEqual([
+    'log',
+    'pd',
+    'chat',
+  ]);
+  expect(planOf(asking({ page: page({ again: { to: ['mail', 'gone'], alone: true } }) }))).toEqual({
+    due: ['mail'],
+    nextAtMs: null,
+    next: null,
+  });
+  const about = { type: 'paging.dead_letter', detail: { channel: 'pd' } };
+  expect(planOf(asking({ page: page({ ...about, again: { to: ['pd'], alone: false } }) })).due).toContain('pd');
+});
+
 test('a later rung is spared once one before it has accepted, or a human has it', () => {
   const routes = [route({ to: ['pd', 'mail', 'chat'] })];
   expect(isTaken(page(), routes, 'mail')).toBe(false);
   expect(isTaken(page({ delivered: ['pd'] }), routes, 'mail')).toBe(true);
   expect(isTaken(page({ delivered: ['chat', 'log'] }), routes, 'mail')).toBe(false);
   expect(isTaken(page({ acknowledged: { by: 'ana', atMs: AT } }), routes, 'mail')).toBe(true);
+  expect(isTaken(page({ delivered: ['pd'], again: { to: ['mail'], alone: false } }), routes, 'mail')).toBe(false);
 });
 
 test('what is said of a channel goes by the others', () => {

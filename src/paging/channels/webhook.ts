@@ -2,15 +2,13 @@
 // The id is the page's, so a receiver tells repeats; the body is the same at every try, the timestamp is the try's. While a secret is being replaced every
 // one of them signs, and the receiver may hold either. 410 disables: the receiver wants no more, and a human has to look.
 import { createHash } from 'node:crypto';
-import { Webhook } from 'standardwebhooks';
-import { Fault } from '../../errors.ts';
-import { registerSecret } from '../../log.ts';
 import { dateOf, isoTime } from '../../ports.ts';
 import type { Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
 import { fitting, jsonOf, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
 import { createPoster, judged, type Reply, tryOnce } from '../post.ts';
 import { secretUrl } from '../secret-url.ts';
+import { signerOf } from '../signer.ts';
 import { linkOf } from '../wording.ts';
 
 /** The specification asks for less than 20 kB. */
@@ -48,22 +46,6 @@ export const webhookId = (id: string): string => {
   return safe === id ? id : `${safe}_${createHash('sha256').update(id).digest('hex').slice(0, 12)}`;
 };
 
-export const SECRET_BYTES_MIN = 24;
-const SECRET_BYTES_MAX = 64;
-
-const signerOf = (name: string, file: string, text: string): Webhook => {
-  const secret = text.trim();
-  registerSecret(secret);
-  const [, base64] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? [];
-  const bytes = Buffer.from(base64 ?? '', 'base64').length;
-  if (bytes >= SECRET_BYTES_MIN && bytes <= SECRET_BYTES_MAX) return new Webhook(secret);
-  throw new Fault(
-    'ERR_SECRET',
-    `${file}: the secret of webhook ${name} must be whsec_ and the base64 of ${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} bytes; ` +
-      `make one with: printf 'whsec_%s\\n' "$(openssl rand -base64 32)" > ${file}`,
-  );
-};
-
 const judge = (reply: Reply): Delivery =>
   reply.status === 410 ? { sent: false, retry: false, gone: true, because: 'the receiver answered 410: it wants no more' } : judged(reply);
 
@@ -71,7 +53,7 @@ const judge = (reply: Reply): Delivery =>
 export const openWebhook = (config: ChannelConfigs['webhook'], context: ChannelContext): Channel => {
   const { ports } = context;
   const url = 'url' in config ? new URL(config.url) : secretUrl(config.name, config.urlFile, context);
-  const signers = config.secretFiles.map((file) => signerOf(config.name, file, context.secret(file)));
+  const signers = config.secretFiles.map((file) => signerOf(`webhook ${config.name}`, file, context.secret(file)));
   const post = createPoster(config, context);
   return {
     name: config.name,
