@@ -137,14 +137,22 @@ const shapes: { readonly [K in ChannelKind]: z.ZodType } = {
   jsm: alerts('jsm', 'https://api.atlassian.com/jsm/ops/integration'),
   slack: z.strictObject({ kind: z.literal('slack'), ...overHttp, urlFile: filePath }),
   teams: z.strictObject({ kind: z.literal('teams'), ...overHttp, urlFile: filePath }),
-  alertmanager: z.strictObject({
-    kind: z.literal('alertmanager'),
-    name,
-    urls: z.array(webhookUrl).min(1).max(LIST_MAX),
-    labels: z.record(labelName, labelValue).default({}),
-    caFile: filePath.optional(),
-    user: user.optional(),
-  }),
+  alertmanager: z
+    .strictObject({
+      kind: z.literal('alertmanager'),
+      name,
+      urls: z.array(webhookUrl).min(1).max(LIST_MAX),
+      labels: z.record(labelName, labelValue).default({}),
+      caFile: filePath.optional(),
+      user: user.optional(),
+    })
+    .refine(
+      ({ urls, user }) => user === undefined || urls.every((url) => url.startsWith('https:') || isLoopbackHost(new URL(url).hostname)),
+      {
+        error: 'https:// addresses, since a password goes along (http:// for this machine only)',
+        path: ['urls'],
+      },
+    ),
   email,
 };
 

@@ -9,7 +9,7 @@ import { errorText, Fault } from '../errors.ts';
 import { createHttp } from '../http.ts';
 import type { Log } from '../log.ts';
 import { type Ends, lookIntoEtcd, openResolver } from '../open.ts';
-import type { Channel } from '../paging/channel.ts';
+import type { Channel, Notice } from '../paging/channel.ts';
 import { openChannel } from '../paging/index.ts';
 import { noticeOf } from '../paging/message.ts';
 import { type Ports, withDeadline } from '../ports.ts';
@@ -22,7 +22,7 @@ import { endsIn, namedFiles, readText, secretsAmong } from './instruments/files.
 import { connectTo, LOOK_MS, type Reach, STORE_MS } from './instruments/reach.ts';
 import { askHealth, askStatus } from './instruments/replica.ts';
 import { auditOf, grantsOf, worldOf, written } from './instruments/store.ts';
-import { askTtl, lookAtAnchor, lookAtProviders, testPage } from './instruments/ways.ts';
+import { askTtl, lookAtAnchor, lookAtProviders, testPages } from './instruments/ways.ts';
 import { measuredIn, worldTold } from './told.ts';
 import type { Expiring, SinkLook, Tools, World } from './tools.ts';
 
@@ -118,6 +118,13 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     const context = { ports, log, secret: readSecret, text: readText, resolve: resolver.resolve };
     return Promise.all(config.paging.channels.map((channel) => openChannel(channel, context)));
   });
+  /** Where the channels go, and whom to trust there. */
+  const places = async () =>
+    (await channels()).flatMap(({ name, places }, i) => {
+      const caFile = config.paging.channels[i]?.caFile;
+      const caPem = caFile === undefined ? undefined : readText(caFile);
+      return places.map((url) => ({ name, url, caPem }));
+    });
 
   return {
     config,
@@ -164,11 +171,13 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     },
     anchors,
     sinks: async () => {
-      const opened = await channels();
-      const places = opened.flatMap(({ name, places }) => places.map((url) => ({ name, url })));
+      const all = await places();
       return Promise.all(
-        places.map(
-          async ({ name, url }): Promise<SinkLook> => ({ name, because: await connectTo(reach, url).then(() => null, errorText) }),
+        all.map(
+          async ({ name, url, caPem }): Promise<SinkLook> => ({
+            name,
+            because: await connectTo(reach, url, caPem).then(() => null, errorText),
+          }),
         ),
       );
     },
@@ -176,21 +185,25 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       if (!options.sendTest) throw new NotLooked('no page was sent; --send-test sends one');
       if (config.paging.channels.length === 0) throw new NotLooked('no channel is configured');
       const cluster = config.cluster?.name ?? config.region;
-      const notice = noticeOf(testPage(config, ports), { cluster, baseUrl: null });
+      const [test, over] = testPages(config, ports).map((page) => noticeOf(page, { cluster, baseUrl: null })) as [Notice, Notice];
       return Promise.all(
         (await channels()).map(async (channel): Promise<SinkLook> => {
-          const delivery = await withDeadline(ports.timers, 15_000, channel.name, (signal) => channel.deliver(notice, signal));
-          return { name: channel.name, because: delivery.sent ? null : delivery.because };
+          const send = (notice: Notice) =>
+            withDeadline(ports.timers, 15_000, channel.name, (signal) => channel.deliver(notice, signal)).catch(
+              (error: unknown) => ({ sent: false, because: errorText(error) }) as const,
+            );
+          const first = await send(test);
+          const last = first.sent ? await send(over) : first;
+          return { name: channel.name, because: last.sent ? null : last.because };
         }),
       );
     },
     async expiring() {
       const named = config.store;
       const ca = named.kind === 'etcd' && named.tls !== undefined ? { caPem: readText(named.tls.caFile) } : {};
-      const servers = [
-        ...(named.kind === 'etcd' ? named.endpoints.map((url) => ({ url, ...ca })) : []),
-        ...(await channels()).flatMap(({ places }) => places.map((url) => ({ url, caPem: undefined }))),
-      ].filter(({ url }) => url.startsWith('https:'));
+      const servers = [...(named.kind === 'etcd' ? named.endpoints.map((url) => ({ url, ...ca })) : []), ...(await places())].filter(
+        ({ url }) => url.startsWith('https:'),
+      );
       const remote = servers.map(async ({ url, caPem }): Promise<readonly Expiring[]> => {
         const where = new URL(url).host;
         const what = 'certificate of the server';

@@ -13,6 +13,7 @@ const ENDS: ReadonlySet<string> = new Set([
   'belief.handed_over',
   'override.ended',
   'paging.channel_ok',
+  'doctor.test_over',
 ]);
 
 /** The page by which everybody hears that a human has it. */

@@ -98,7 +98,7 @@ export const healthFacts = (given: Partial<HealthFacts> = {}): HealthFacts => ({
   store: { kind: 'etcd', answeredAgoMs: 100, lastTookMs: { get: 20, txn: 40 }, beatAgeMs: 900, complaint: null, rev: 7 },
   leaderAgeMs: 1000,
   loopDelayMs: 2,
-  paging: { pages: null, oldestAtMs: null, channels: [] },
+  paging: { pages: null, oldestAtMs: null, channels: [], queue: null },
   recorder: null,
   paths: null,
   ...given,
