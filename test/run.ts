@@ -33,6 +33,7 @@ const HEAVY: ReadonlyMap<string, string> = new Map([
   ['cluster', join('test', 'system', 'cluster')],
   ['kubernetes', join('test', 'system', 'kubernetes')],
   ['operators', join('test', 'system', 'operators')],
+  ['paging', join('test', 'system', 'paging')],
 ]);
 
 /** Debian starts a daemon when it is installed, unless this file says no. */

@@ -19,7 +19,7 @@ import { createRedisQueue } from '../../src/paging/redis-queue.ts';
 import type { PageRoute } from '../../src/paging/routing.ts';
 import { realPorts, sleep } from '../../src/ports.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
-import { type RedisServer, startRedis } from '../system/redis.ts';
+import { type RedisServer, startRedis } from '../system/paging/redis.ts';
 import { silentLog } from '../world.ts';
 import type { Bench, BenchOptions } from './bench.ts';
 import { quantile } from './numbers.ts';

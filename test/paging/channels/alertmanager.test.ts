@@ -1,4 +1,4 @@
-// The channel against fake members: HTTP servers that record and answer as told. The real Alertmanager is test/system/alertmanager.test.ts.
+// The channel against fake members: HTTP servers that record and answer as told. The real Alertmanager is test/system/paging/alertmanager.test.ts.
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';

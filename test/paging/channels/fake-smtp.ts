@@ -1,5 +1,5 @@
 // A fake mail server: speaks enough SMTP to be sent to, answers each command as it is told, and remembers what it heard. What a real one does is
-// test/system/email.test.ts.
+// test/system/paging/email.test.ts.
 import { EventEmitter, once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';

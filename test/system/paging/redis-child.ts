@@ -1,11 +1,11 @@
 // A process with a worker of the region's queue, whose tries never end by themselves. It prints each native add-on that is
 // loaded, `open`, then `try PAGE` for each try.
-//   paging-redis-child.ts URL CHANNEL [BLOCK_MS]
+//   redis-child.ts URL CHANNEL [BLOCK_MS]
 // BLOCK_MS: the first try blocks the whole process for so long, and then says it is done.
 
-import { createRedisQueue } from '../../src/paging/redis-queue.ts';
-import { realPorts } from '../../src/ports.ts';
-import { recordingLog } from '../recording-log.ts';
+import { createRedisQueue } from '../../../src/paging/redis-queue.ts';
+import { realPorts } from '../../../src/ports.ts';
+import { recordingLog } from '../../recording-log.ts';
 
 const [url = '', channel = '', blockMs = '0'] = process.argv.slice(2);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

@@ -8,18 +8,18 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Queue as Jobs } from 'bullmq';
 import { describe, expect, test } from 'vitest';
-import type { RedisConfig } from '../../src/config/paging.ts';
-import type { Errand, Queue, Try, Verdict } from '../../src/paging/queue.ts';
-import { jobIdOf, type QueueChannel } from '../../src/paging/redis-lane.ts';
-import { createRedisQueue } from '../../src/paging/redis-queue.ts';
-import { realPorts } from '../../src/ports.ts';
-import { startChaosProxy } from '../chaos-proxy.ts';
-import { createAuthority } from '../etcd-certificates.ts';
-import { type RecordingLog, recordingLog } from '../recording-log.ts';
+import type { RedisConfig } from '../../../src/config/paging.ts';
+import type { Errand, Queue, Try, Verdict } from '../../../src/paging/queue.ts';
+import { jobIdOf, type QueueChannel } from '../../../src/paging/redis-lane.ts';
+import { createRedisQueue } from '../../../src/paging/redis-queue.ts';
+import { realPorts } from '../../../src/ports.ts';
+import { startChaosProxy } from '../../chaos-proxy.ts';
+import { createAuthority } from '../../etcd-certificates.ts';
+import { type RecordingLog, recordingLog } from '../../recording-log.ts';
+import { freePort, workDir } from '../server.ts';
+import { startTcpProxy } from '../tcp-proxy.ts';
+import { until } from '../until.ts';
 import { type RedisServer, startRedis } from './redis.ts';
-import { freePort, workDir } from './server.ts';
-import { startTcpProxy } from './tcp-proxy.ts';
-import { until } from './until.ts';
 
 const NOT_HELD_MS = 5_000;
 /** Of the contract, and what a busy machine adds. */
@@ -503,7 +503,7 @@ interface Child {
 }
 
 const startChild = (server: RedisServer, ...more: readonly string[]): Child => {
-  const script = join(import.meta.dirname, 'paging-redis-child.ts');
+  const script = join(import.meta.dirname, 'redis-child.ts');
   const child = spawn(process.execPath, [script, server.url, 'oncall', ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));

@@ -8,8 +8,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { workDir } from '../server.ts';
 import { type RedisServer, startRedis } from './redis.ts';
-import { workDir } from './server.ts';
 
 type Step = 'the connection is made' | 'the request is read' | 'the reply is sent' | 'the page is settled';
 const STEPS: readonly Step[] = ['the connection is made', 'the request is read', 'the reply is sent', 'the page is settled'];
@@ -57,7 +57,7 @@ const startReceiver = async (onStep: (step: Step) => Promise<void>) => {
 };
 
 const deliverer = (args: readonly string[], onLine: (line: string) => void): ChildProcess => {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'paging-child.ts'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'deliverer.ts'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   running.add(child);
   child.once('exit', () => running.delete(child));
   createInterface({ input: child.stdout! }).on('line', onLine);

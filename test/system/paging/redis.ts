@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { freePort, type RunningServer, runServer, workDir } from './server.ts';
+import { freePort, type RunningServer, runServer, workDir } from '../server.ts';
 
 export interface RedisServer extends RunningServer {
   port: number;

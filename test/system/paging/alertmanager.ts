@@ -1,7 +1,7 @@
 // A real Alertmanager of Debian, alone or as a member of a cluster.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, type RunningServer, runServer, workDir } from './server.ts';
+import { freePort, type RunningServer, runServer, workDir } from '../server.ts';
 
 export interface AlertSeen {
   labels: Record<string, string>;

@@ -2,12 +2,12 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Delivery, Notice } from '../../src/paging/channel.ts';
-import { type ChannelConfigs, openChannel } from '../../src/paging/index.ts';
-import { realPorts } from '../../src/ports.ts';
-import { noticeOf } from '../paging/channels/notices.ts';
-import { type Certificates, makeCertificates } from '../probe/origin.ts';
-import { recordingLog } from '../recording-log.ts';
+import type { Delivery, Notice } from '../../../src/paging/channel.ts';
+import { type ChannelConfigs, openChannel } from '../../../src/paging/index.ts';
+import { realPorts } from '../../../src/ports.ts';
+import { noticeOf } from '../../paging/channels/notices.ts';
+import { type Certificates, makeCertificates } from '../../probe/origin.ts';
+import { recordingLog } from '../../recording-log.ts';
 import { type SmtpServer, startSmtpServer } from './smtp-server.ts';
 
 const PASSWORD = 'a-password-of-tests';

@@ -1,14 +1,14 @@
 // One deliverer of pages in a process of its own, for a test that kills it: commits the page that it is told of unless it is there, delivers what the outbox
 // has, and says when the page is settled. Arguments: the store's file, the receiver's address, the page's id, and a Redis or nothing.
-import { createMetrics } from '../../src/metrics.ts';
-import type { Page } from '../../src/model.ts';
-import { openWebhook } from '../../src/paging/channels/webhook.ts';
-import { noticeOf } from '../../src/paging/message.ts';
-import { createOutbox } from '../../src/paging/outbox.ts';
-import { createRedisQueue } from '../../src/paging/redis-queue.ts';
-import { realPorts } from '../../src/ports.ts';
-import { openEmbedded } from '../../src/store/embedded.ts';
-import { silentLog } from '../world.ts';
+import { createMetrics } from '../../../src/metrics.ts';
+import type { Page } from '../../../src/model.ts';
+import { openWebhook } from '../../../src/paging/channels/webhook.ts';
+import { noticeOf } from '../../../src/paging/message.ts';
+import { createOutbox } from '../../../src/paging/outbox.ts';
+import { createRedisQueue } from '../../../src/paging/redis-queue.ts';
+import { realPorts } from '../../../src/ports.ts';
+import { openEmbedded } from '../../../src/store/embedded.ts';
+import { silentLog } from '../../world.ts';
 
 const [file = '', url = '', id = '', redis = ''] = process.argv.slice(2);
 const ports = realPorts();

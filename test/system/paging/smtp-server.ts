@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
-import { freePort, type RunningServer, runServer, workDir } from './server.ts';
+import { freePort, type RunningServer, runServer, workDir } from '../server.ts';
 
 export interface Taken {
   from: string;
