@@ -5,10 +5,8 @@ import { addOperating } from '../../../src/cli/operating.ts';
 import type { Shell } from '../../../src/cli/shell.ts';
 import type { PageItem } from '../../../src/client/types.ts';
 import { acknowledge, pages, type ReplayOptions, replay } from '../../../src/command/desk/pages.ts';
-import type { Console } from '../../../src/command/desk/session.ts';
-import { realPorts } from '../../../src/ports.ts';
 import { type Answering, type Endpoint, endpoint, json, problem } from '../../client/servers.ts';
-import { SCREEN } from './fixture.ts';
+import { desk } from './desk.fixture.ts';
 
 const NOW_MS = 1_795_316_400_000;
 const item = (id: string, given: Partial<PageItem> = {}): PageItem => ({
@@ -31,35 +29,6 @@ const item = (id: string, given: Partial<PageItem> = {}): PageItem => ({
 const DEAD = { oncall: { because: 'answered 401', atMs: 1, tries: 1 }, chat: { because: 'given up', atMs: 1, tries: 12 } };
 const dead = (given: Partial<PageItem> = {}): PageItem =>
   item('7-dead', { state: 'dead', delivered: ['log', 'mail'], dead: DEAD, ...given });
-
-interface Desk {
-  console: Console;
-  out(): string;
-  err(): string;
-  asked: string[];
-}
-const desk = (answers: readonly string[] | null = null): Desk => {
-  const [out, err, asked]: [string[], string[], string[]] = [[], [], []];
-  const typed = [...(answers ?? [])];
-  const console: Console = {
-    ports: realPorts(),
-    version: 'test',
-    env: { HOME: '/nonexistent' },
-    out: (text) => void out.push(text),
-    err: (text) => void err.push(text),
-    ask:
-      answers === null
-        ? null
-        : async (question) => {
-            asked.push(question);
-            return typed.shift() ?? '';
-          },
-    screen: () => SCREEN,
-    live: false,
-    onInterrupt: () => () => undefined,
-  };
-  return { console, out: () => out.join(''), err: () => err.join(''), asked };
-};
 
 const replica =
   (items: readonly PageItem[], post?: Answering): Answering =>
