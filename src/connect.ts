@@ -1,4 +1,4 @@
-// How a library's HTTP client reaches a host: addresses from our own resolver (never getaddrinfo), sockets from the ports, TLS verified against the URL's name.
+// How a library's client reaches a host: addresses from our own resolver (never getaddrinfo), sockets from the ports, TLS verified against the URL's name.
 // Tries the addresses in turn until one connects. No retry: one request, one try, under the caller's signal where the client is made for one request.
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
@@ -11,6 +11,8 @@ export interface Reaching {
   resolve: Resolver['resolve'];
   /** Authorities to trust instead of the system's. */
   trust?: SecureContext;
+  /** Addresses that may be connected to; absent: all. Asked of literals and of what a name resolved to, and again of what the socket says it reached. */
+  allow?: (address: string) => boolean;
 }
 
 const ADDRESSES_MAX = 4;
@@ -22,14 +24,16 @@ const isLiteral = (host: string): boolean => host.includes(':') || /^\d+\.\d+\.\
 /** With a code as the system's errors have: codes are safe to log, texts may quote. */
 const coded = (code: string, text: string): Error => Object.assign(new Error(text), { code });
 
-interface Destination {
+export interface Destination {
   host: string;
   port: number;
   /** Name to verify and to send in SNI; null: no TLS. An address is verified as such and not sent. */
   tlsName: string | null;
+  /** What is spoken over TLS, where that is negotiated. */
+  alpn?: string;
 }
 
-const open = ({ ports, trust }: Reaching, address: string, { port, tlsName }: Destination, signal: AbortSignal): Promise<Socket> =>
+const open = ({ ports, trust }: Reaching, address: string, { port, tlsName, alpn }: Destination, signal: AbortSignal): Promise<Socket> =>
   new Promise((resolve, reject) => {
     const socket =
       tlsName === null
@@ -40,7 +44,7 @@ const open = ({ ports, trust }: Reaching, address: string, { port, tlsName }: De
             ...(isLiteral(tlsName) ? {} : { servername: tlsName }),
             ...(trust === undefined ? {} : { secureContext: trust }),
             rejectUnauthorized: true,
-            ALPNProtocols: ['http/1.1'],
+            ...(alpn === undefined ? {} : { ALPNProtocols: [alpn] }),
           });
     const fail = (error: Error): void => {
       settle();
@@ -66,29 +70,41 @@ const open = ({ ports, trust }: Reaching, address: string, { port, tlsName }: De
 
 const NEVER = new AbortController().signal;
 
-/** For undici's `connect`. Ends with the last address's error when none connects. `signal`: of a client made for one request. */
-export const connector = (reaching: Reaching, signal: AbortSignal = NEVER): buildConnector.connector => {
-  const { resolve } = reaching;
-  const connect = async (destination: Destination): Promise<Socket> => {
-    const { host } = destination;
-    const addresses = isLiteral(host) ? [host] : (await resolve(host, signal)).addresses.slice(0, ADDRESSES_MAX);
-    let failure: unknown = coded('ENOTFOUND', `no address is known for ${host}`);
-    for (const address of addresses) {
-      if (signal.aborted) break;
-      try {
-        return await open(reaching, address, destination, signal);
-      } catch (error) {
-        failure = error;
-      }
+const refused = (host: string): Error => coded('EADDRNOTALLOWED', `${host} has an address that may not be connected to`);
+
+/** A connected socket, with TLS where the destination has a name for it. Rejects with the last address's error when none connects. */
+export const reach = async (reaching: Reaching, destination: Destination, signal: AbortSignal): Promise<Socket> => {
+  const { resolve, allow = () => true } = reaching;
+  const { host } = destination;
+  const addresses = isLiteral(host) ? [host] : (await resolve(host, signal)).addresses.slice(0, ADDRESSES_MAX);
+  let failure: unknown = coded('ENOTFOUND', `no address is known for ${host}`);
+  for (const address of addresses) {
+    if (signal.aborted) break;
+    if (!allow(address)) {
+      failure = refused(host);
+      continue;
     }
-    throw failure;
-  };
-  return ({ hostname, port, protocol }, callback) => {
+    try {
+      const socket = await open(reaching, address, destination, signal);
+      if (allow(socket.remoteAddress ?? '')) return socket;
+      socket.destroy();
+      failure = refused(host);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+};
+
+/** For undici's `connect`. `signal`: of a client made for one request. */
+export const connector =
+  (reaching: Reaching, signal: AbortSignal = NEVER): buildConnector.connector =>
+  ({ hostname, port, protocol }, callback) => {
     const host = hostname.replace(/^\[|\]$/g, '');
     const secure = protocol === 'https:';
-    connect({ host, port: Number(port) || (secure ? 443 : 80), tlsName: secure ? host : null }).then(
+    const destination = { host, port: Number(port) || (secure ? 443 : 80), tlsName: secure ? host : null, alpn: 'http/1.1' };
+    reach(reaching, destination, signal).then(
       (socket) => callback(null, socket),
       (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), null),
     );
   };
-};

@@ -31,6 +31,7 @@ export const ERRORS = {
   ERR_APPROVAL: { exit: 6, http: 409, title: 'A second person has to agree first' },
   ERR_PRECONDITION: { exit: 4, http: 428, title: 'The version that was read has to be named' },
   ERR_IDEMPOTENCY: { exit: 4, http: 422, title: 'The idempotency key was used for something else' },
+  ERR_CONFLICT: { exit: 4, http: 409, title: 'What stands already does not allow it' },
   ERR_IN_FLIGHT: { exit: 4, http: 409, title: 'The same request is being answered already' },
   ERR_NOT_ACCEPTABLE: { exit: 1, http: 406, title: 'Nothing is offered in the asked format' },
   ERR_AUDIT: { exit: 1, http: 500, title: 'The audit chain is broken' },

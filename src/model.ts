@@ -409,6 +409,8 @@ export interface Routing {
   auditHash: string;
   /** Open incidents: subject (a region, or `hold/<name>`) to incident id. */
   open: Readonly<Record<string, string>>;
+  /** Subjects whose incident ended a moment ago: one that begins again until then is told under the same thread. */
+  ended?: Readonly<Record<string, { thread: string; untilMs: number }>>;
   services: Readonly<Record<string, ServiceRouting>>;
 }
 
@@ -530,6 +532,8 @@ export interface Incident {
   /** Regions whose vantage was alive at t3: the population of t6. */
   witnesses: readonly string[];
   closedAtMs: number | null;
+  /** What its pages are keyed by when that is not its id: the thread of the last incident of the same subject, which ended a moment before. */
+  thread?: string;
   nonce: string;
 }
 
@@ -566,9 +570,24 @@ export interface Page {
   /** Cluster time. */
   atMs: number;
   v: number;
+  /** Cluster time before which nobody is told: an end that a new beginning may still take back. */
+  notBeforeMs?: number;
   /** Channels that accepted it; `*` when nobody is left to tell. */
   delivered: readonly string[];
+  /** Channels that will not take it, by name: refused for good, or tried too often. */
+  dead?: Readonly<Record<string, DeadLetter>>;
+  /** Channels that an operator wants told once more, whatever the routes say. `alone`: everybody had been told before, so nobody else is. */
+  again?: { to: readonly string[]; alone: boolean };
+  /** A human has it: nobody else is woken for it. `atMs` in cluster time. */
+  acknowledged?: { by: string; atMs: number };
   nonce: string;
+}
+
+export interface DeadLetter {
+  because: string;
+  /** Cluster time. */
+  atMs: number;
+  tries: number;
 }
 
 /** Where a safety rule stood in the way of a wanted move. */

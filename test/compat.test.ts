@@ -35,7 +35,7 @@ import { openEmbedded } from '../src/store/embedded.ts';
 import type { KeyValue, Store } from '../src/store/store.ts';
 import { addressOf, fakeNet, NS1, NS2, RESOLVER } from './converge/fixture.ts';
 import { memoryProvider } from './memory-provider.ts';
-import { scripted } from './paging/fixture.ts';
+import { noticed, scripted } from './paging/fixture.ts';
 import { createVirtual } from './virtual.ts';
 import { START_WALL_MS, silentLog, World } from './world.ts';
 
@@ -172,6 +172,7 @@ describe('a record that 0.1 wrote', () => {
       store,
       ports: time.ports,
       channels: [oncall],
+      noticeOf: noticed,
       log: silentLog,
       metrics: createMetrics(),
       nowMs: () => page.atMs + 1000,
@@ -210,6 +211,15 @@ describe('a record that 0.1 wrote', () => {
   });
 });
 
+/** Of a first route 0.1 said the service's name and nothing more. That sentence may differ; nothing else may. */
+const saidAsToday = (next: unknown): object =>
+  JSON.parse(
+    JSON.stringify(next).replaceAll(
+      '"because":"web.example.test: "',
+      '"because":"web.example.test: eu-west 334, us-east 333, ap-south 333"',
+    ),
+  );
+
 describe('a coordinator of today decides on what 0.1 had read as 0.1 did', () => {
   const turns = readdirSync(FOLDER)
     .filter((file) => file.startsWith('decision-'))
@@ -223,7 +233,7 @@ describe('a coordinator of today decides on what 0.1 had read as 0.1 did', () =>
     const now = decide({ cluster, routing, overrides, heard, frozen, incidents, epoch, by, nonce }, nowMs);
     expect([...now.uses].sort()).toEqual([...turn.decision.uses].sort());
     if (turn.decision.next === undefined) expect(now.next).toBeUndefined();
-    else expect(JSON.parse(JSON.stringify(now.next))).toMatchObject(turn.decision.next as object);
+    else expect(JSON.parse(JSON.stringify(now.next))).toMatchObject(saidAsToday(turn.decision.next));
   });
 
   test('there is a turn for a start, a drain, silence in an outage, a return and an order', () => {
@@ -244,7 +254,7 @@ const MAPS = new Set([
   'routing.regionDrainsAtMs',
   'routing.open',
   'incident.published',
-  'page.detail',
+
   'audit.votes',
   'audit.changes.*.before',
   'audit.changes.*.after',
@@ -252,7 +262,7 @@ const MAPS = new Set([
   'members.policy.safety.*',
 ]);
 /** Parts whose shape is not 0.1's to rely on: one of several forms, or what only people read. */
-const OPAQUE = new Set(['page.detail.*', 'audit.votes.*', 'incident.published.*']);
+const OPAQUE = new Set(['page.detail', 'audit.votes.*', 'incident.published.*']);
 
 const typeOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
 

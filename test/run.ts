@@ -23,6 +23,9 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/usr/bin/sqlite3', name: 'sqlite3' },
   { file: '/usr/bin/etcd', name: 'etcd-server' },
   { file: '/usr/bin/etcdctl', name: 'etcd-client' },
+  { file: '/usr/bin/prometheus-alertmanager', name: 'prometheus-alertmanager' },
+  { file: '/usr/lib/python3/dist-packages/aiosmtpd', name: 'python3-aiosmtpd' },
+  { file: '/usr/bin/redis-server', name: 'redis-server' },
 ];
 
 /** Suites with a folder of their own, by name: `npm run test:system -- cluster`. */
@@ -30,6 +33,7 @@ const HEAVY: ReadonlyMap<string, string> = new Map([
   ['cluster', join('test', 'system', 'cluster')],
   ['kubernetes', join('test', 'system', 'kubernetes')],
   ['operators', join('test', 'system', 'operators')],
+  ['paging', join('test', 'system', 'paging')],
 ]);
 
 /** Debian starts a daemon when it is installed, unless this file says no. */

@@ -1,6 +1,7 @@
 // A world on virtual time: regions with replicas of the production code, targets that can be made ill, one store with wires to it, one provider, and the
 // people who give orders. Scenario files, the simulator and virtual-time benches stand on it. Deterministic for a seed. What goes wrong below the replicas
 // is world/ground.ts (targets and ways), world/wire.ts (calls) and world/zone.ts (the provider).
+
 import { createPrivateKey } from 'node:crypto';
 import { gate as gateProvider } from '../providers/gate/index.ts';
 import { createOverrideWriter } from '../src/api/overrides.ts';
@@ -40,6 +41,7 @@ import type { Query, Read, Store } from '../src/store/store.ts';
 import type { Served } from './memory-provider.ts';
 import { type Commit, createMemoryStore, type MemoryStore, type Snapshot } from './memory-store.ts';
 import { asOld, isForSiblings } from './old-replica.ts';
+import { noticed } from './paging/fixture.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from './virtual.ts';
 import { type Author, type Client, clientOf } from './world/client.ts';
 import { START_WALL_MS, silentLog } from './world/clusters.ts';
@@ -424,10 +426,12 @@ export class World {
     const { replica, region, name, store } = place;
     const { ports } = place.process;
     const { coordinator, vantage } = replica;
-    const common = { ports, log: silentLog, store, channels: SINKS.map((sink) => this.#channel(place, sink)) };
+    const common = { ports, log: silentLog, store, channels: SINKS.map((sink) => this.#channel(place, sink)), noticeOf: noticed };
     const nowMs = (): number => coordinator.nowMs();
     const outbox = createOutbox({
       ...common,
+      // One is asked first; two when it has not taken a page for 30 s.
+      routes: [{ to: SINKS, also: [] }],
       metrics: { page: () => undefined },
       isLeader: () => coordinator.role().role === 'coordinator',
       nowMs,
@@ -464,7 +468,8 @@ export class World {
   #channel(place: Place, sink: (typeof SINKS)[number]): Channel {
     return {
       name: sink,
-      deliver: async (page): Promise<Delivery> => {
+      places: [],
+      deliver: async ({ page }): Promise<Delivery> => {
         const mode = this.#sinks.get(sink) ?? 'ok';
         if (mode === 'hang' || !place.egress) return new Promise(() => undefined);
         if (mode === 'fail') return { sent: false, retry: true, because: '500' };

@@ -11,7 +11,7 @@ export interface Principal {
   role: Role;
   /** Services it may give orders about; null: all. Orders on a region touch every service with a pool there. */
   services: readonly string[] | null;
-  how: 'anonymous' | 'token' | 'oidc' | 'certificate' | 'break-glass';
+  how: 'anonymous' | 'token' | 'oidc' | 'certificate' | 'break-glass' | 'callback';
   /** It is good for one act: its id, to be recorded as used in the transaction of that act. */
   once?: { id: string; expiresAtMs: number /** Why it was signed. */; reason?: string };
 }
@@ -27,6 +27,20 @@ export interface Caller {
 export interface Access {
   /** Throws Fault ERR_UNAUTHORIZED: nobody we know; ERR_TOO_MANY: this address has tried too often. Never says which part was wrong. */
   identify(caller: Caller): Promise<Principal>;
+  /**
+   * Who sent a signed message: good for one act, since each message acts once. Absent: nothing signed is taken here. Throws as `identify` does, and wrong
+   * signatures slow their address down as wrong tokens do.
+   */
+  identifySigned?(remoteAddress: string, message: SignedMessage): Principal;
+}
+
+/** As the headers of Standard Webhooks have it; null: that header was not sent. */
+export interface SignedMessage {
+  id: string | null;
+  timestamp: string | null;
+  signature: string | null;
+  /** The body as it came. */
+  text: string;
 }
 
 export const mayAct = (principal: Principal, needs: Role): boolean => ROLES.indexOf(principal.role) >= ROLES.indexOf(needs);

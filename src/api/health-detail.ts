@@ -34,6 +34,8 @@ export interface HealthFacts {
     pages: number | null;
     oldestAtMs: number | null;
     channels: readonly { name: string; failing: string | null }[];
+    /** The region's queue; null: there is none. `sinceMs`: for how long it has been away. */
+    queue: { state: 'ok' } | { state: 'away'; because: string; sinceMs: number } | null;
   };
   recorder: { isOn: boolean; lost: number } | null;
   paths: PathsView | null;
@@ -278,7 +280,7 @@ const providerChecks = ({ status, cluster, paths }: HealthFacts): readonly Group
 };
 
 const pagingChecks = ({ paging, status }: HealthFacts): readonly Group[] => {
-  const { pages, oldestAtMs, channels } = paging;
+  const { pages, oldestAtMs, channels, queue } = paging;
   const waitsMs = oldestAtMs === null || status === null ? 0 : status.clusterTimeMs - oldestAtMs;
   const late: Told =
     waitsMs <= PAGE_WAITS_MS
@@ -292,6 +294,21 @@ const pagingChecks = ({ paging, status }: HealthFacts): readonly Group[] => {
       channels.map(({ name, failing }) =>
         measured('component', failing === null, undefined, failing === null ? ['pass'] : ['warn', failing], name),
       ),
+    ],
+    [
+      'paging:queue',
+      queue === null
+        ? []
+        : [
+            measured(
+              'component',
+              queue.state === 'ok',
+              undefined,
+              queue.state === 'ok'
+                ? ['pass']
+                : ['warn', `${queue.because}, for ${seconds(queue.sinceMs)} s; pages leave in process meanwhile`],
+            ),
+          ],
     ],
   ];
 };

@@ -27,12 +27,15 @@ export interface Submission<T> {
 export interface Ledger {
   /** Throws Fault ERR_STORE_UNREACHABLE. */
   read(what: string, keys: readonly string[]): Promise<Records>;
+  /** All records under a prefix, which may be many. Throws as `read` does. */
+  readAll(what: string, prefix: string): Promise<Records>;
   /** Throws what the judge throws, ERR_STORE_UNREACHABLE (nothing was written), ERR_UNDECIDED (nobody knows), ERR_STALE (others were always faster). */
   commit<T>(submission: Submission<T>): Promise<T>;
 }
 
 const ATTEMPTS_MAX = 5;
 const STORE_MS = 1_500;
+const ALL_MS = 5_000;
 /** All tries together: an answer leaves before a stopping process gives up on open requests. */
 const COMMIT_MS = 3_000;
 
@@ -76,6 +79,14 @@ export const createLedger = ({ store, ports }: { store: Store; ports: Pick<Ports
       readUntil(what, keys, ports.clock.monoMs() + STORE_MS).catch((error: unknown) => {
         throw unreachable(error);
       }),
+
+    readAll: (what, prefix) =>
+      withDeadline(ports.timers, ALL_MS, `reading ${what}`, (signal) => store.get({ prefixes: [prefix] }, signal)).then(
+        ({ kvs }) => recordsOf(kvs),
+        (error: unknown) => {
+          throw unreachable(error);
+        },
+      ),
 
     async commit({ what, keys, judge }) {
       const untilMs = ports.clock.monoMs() + COMMIT_MS;

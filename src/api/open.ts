@@ -5,17 +5,19 @@ import { openAccess } from '../auth/open.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Ends, Looking, ServeContext } from '../open.ts';
+import { LOG_CHANNEL } from '../paging/routing.ts';
 import type { Store } from '../store/store.ts';
 import type { EventHub } from './events.ts';
 import type { Forecaster } from './forecaster.ts';
 import { createOverrideWriter } from './overrides.ts';
+import { createPageWriter } from './pages.ts';
 import { createRecordReader } from './record-reader.ts';
 import { createReportWriter } from './reports.ts';
 import type { ApiView, RouteOptions } from './route.ts';
 import { createApi } from './server.ts';
 
 export interface OpenApiOptions {
-  config: Pick<ReplicaConfig, 'api' | 'region' | 'replica'>;
+  config: Pick<ReplicaConfig, 'api' | 'region' | 'replica' | 'paging'>;
   context: ServeContext;
   metrics: Metrics;
   store: Store;
@@ -40,7 +42,7 @@ const GRACE_MS = 3300;
 export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
   const { config, context, metrics, store, view, whatIf, ends } = options;
   const { ports, log, version } = context;
-  const { api, region, replica } = config;
+  const { api, region, replica, paging } = config;
   const { clusterNowMs } = view;
   const refusals = createRefusalJournal({ store, ports, log, region, replica, nowMs: clusterNowMs });
   ends.working.push(() => refusals.stop());
@@ -52,6 +54,7 @@ export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
     clusterName: () => view.cluster()?.name ?? null,
     onRefused: (calls) => refusals.refused([calls]),
     onRefusedOnce: metrics.authRefused,
+    ...(paging.callbacks === undefined ? {} : { callbackFiles: paging.callbacks.secretFiles }),
   });
   ends.open.push(() => access.close());
   const server = await createApi({
@@ -67,6 +70,7 @@ export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
     view,
     snapshot: options.snapshot,
     submit: createOverrideWriter({ store, ports, clusterNowMs }),
+    pages: createPageWriter({ store, ports, clusterNowMs, channels: [LOG_CHANNEL, ...paging.channels.map(({ name }) => name)] }),
     reports: createReportWriter({ store, ports, clusterNowMs }),
     records: createRecordReader({ store, ports }),
     audit: createAuditReader({ store, ports }),

@@ -154,7 +154,9 @@ const besideOps = (records: Records, beside: Beside, answer: Committed): { on: s
   const { override, refusals } = answer;
   const detail = { override, ...(refusals.length === 0 ? {} : { refusals }) };
   const act: Draft = { kind, by, how, because: beside.because(override), detail, atMs, nonce };
-  const { ops } = appendOps(headOf(records.kvs), act, ...(once === undefined ? [] : [useOf(once, act, override)]));
+  // A message is no token that somebody could have kept: its one act says everything.
+  const isToken = once !== undefined && how !== 'callback';
+  const { ops } = appendOps(headOf(records.kvs), act, ...(isToken ? [useOf(once, act, override)] : []));
   const used = once === undefined ? [] : usedOps(once, { by, atMs, nonce }).ops;
   const kept = asked === null ? [] : askedOps(records, asked.hash, { fingerprint: asked.fingerprint, atMs, answer: bounded(answer) });
   return {

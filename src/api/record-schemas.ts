@@ -132,7 +132,9 @@ const INCIDENT = membersOf<Incident>(
     closedAtMs: { ...orNull(AT_MS), description: 'null: it goes on.' },
     nonce: TEXT,
   },
-  {},
+  {
+    thread: { ...TEXT, description: 'What its pages are keyed by when that is not its id: the thread of one that ended a moment before.' },
+  },
 );
 
 const DOSSIER = shapeOf<Dossier>(

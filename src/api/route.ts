@@ -1,7 +1,7 @@
 // What a path of the API is: one row per method and path, in tables under src/api/routes. Registration, methods that are not offered, and who may ask are here.
 
 import type { TLSSocket } from 'node:tls';
-import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, preHandlerAsyncHookHandler } from 'fastify';
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, preHandlerAsyncHookHandler } from 'fastify';
 import type { AuditReader } from '../audit/reader.ts';
 import { addressOf } from '../auth/brakes.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
@@ -15,6 +15,7 @@ import type { Forecaster } from './forecaster.ts';
 import type { HealthFacts } from './health-detail.ts';
 import type { RouteSchema } from './openapi.ts';
 import type { OverrideWriter } from './overrides.ts';
+import type { PageWriter } from './pages.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { ReportWriter } from './reports.ts';
 import type { Foresee } from './ruling.ts';
@@ -35,6 +36,7 @@ export interface ApiView {
 export interface RouteOptions {
   view: ApiView;
   submit: OverrideWriter;
+  pages: PageWriter;
   /** What the core would decide on now, as this replica saw it last; null: nothing yet. */
   snapshot: () => Snapshot | null;
   /** What was written down of decisions. */
@@ -57,6 +59,11 @@ export interface RouteOptions {
   baseUrl: () => string;
 }
 
+/** What the server is told of a route, beside its methods. */
+export interface RouteMarks {
+  asText: boolean;
+}
+
 export type ApiRequest = FastifyRequest<{ Params: Record<string, string>; Querystring: Record<string, string | undefined> }>;
 
 export interface ApiRoute {
@@ -72,6 +79,8 @@ export interface ApiRoute {
    * Absent: reads keep it, and what writes does not take it, since it could be sent again.
    */
   once?: 'spends' | 'keeps';
+  /** Its body stays the text that came: a signature is over that. */
+  asText?: true;
   /** For the OpenAPI document. It documents and judges nothing: bodies are judged by the parsers of their routes, all problems at once. */
   schema?: RouteSchema;
   handler(request: ApiRequest, reply: FastifyReply, principal: Principal): Promise<unknown>;
@@ -107,14 +116,15 @@ export const callerKey = (request: FastifyRequest): string => {
 
 const principals = new WeakMap<FastifyRequest, Principal>();
 
+const marks = ({ asText }: ApiRoute): RouteMarks & FastifyContextConfig => ({ asText: asText === true });
+
 /** Registers every path with every method: those it offers, and a 405 with `Allow` for the others, before any body is read. */
 export const addRoutes = (app: FastifyInstance, options: RouteOptions, routes: readonly ApiRoute[], limiters: Limiters): void => {
   const admit =
     ({ needs, method, once }: ApiRoute) =>
     async (request: FastifyRequest): Promise<void> => {
-      if (needs === null) return;
-      const principal = await options.access.identify(callerOf(request));
-      demand(principal, needs);
+      const principal = needs === null ? NOBODY : await options.access.identify(callerOf(request));
+      if (needs !== null) demand(principal, needs);
       if (principal.once !== undefined && method !== 'GET' && once === undefined)
         throw new Fault('ERR_FORBIDDEN', 'this takes no break-glass token: it could not be recorded as used here');
       if (method !== 'GET' && options.stopping()) throw new Fault('ERR_STOPPING', 'nothing was written: send it to another replica');
@@ -125,6 +135,7 @@ export const addRoutes = (app: FastifyInstance, options: RouteOptions, routes: r
       app.route({
         method: route.method === 'GET' ? ['GET', 'HEAD'] : route.method,
         url,
+        config: marks(route),
         onRequest: route.unlimited === true ? admit(route) : [admit(route), route.method === 'GET' ? limiters.reads : limiters.writes],
         handler: (request, reply) => route.handler(request as ApiRequest, reply, principals.get(request) ?? NOBODY),
       });

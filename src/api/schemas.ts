@@ -1,11 +1,14 @@
 // The shapes of the OpenAPI document that more than one path speaks of, by name. Plain JSON Schema; a test holds the running server to them.
 import { ERRORS } from '../errors.ts';
-import { OVERRIDE_KINDS, type Override, type Refusal } from '../model.ts';
+import { type DeadLetter, OVERRIDE_KINDS, type Override, type Refusal } from '../model.ts';
 import type { CapacityLeft } from '../whatif/capacity.ts';
 import type { Forecast, ForecastHold, ForecastService, ForecastStep } from '../whatif/forecast.ts';
 import type { Convergence } from '../whatif/history.ts';
 import { type JsonSchema, ref } from './openapi.ts';
 import { ORDER_SCHEMA } from './override-input.ts';
+import { ACKNOWLEDGE_SCHEMA, CALLBACK_SCHEMA, REPLAY_SCHEMA } from './page-input.ts';
+import type { PageItem } from './page-list.ts';
+import type { Acknowledged } from './pages.ts';
 import { RECORD_SCHEMAS } from './record-schemas.ts';
 import { REPORT_SCHEMA } from './report-input.ts';
 import { AT_MS, COUNT, FLAG, listOf, mapOf, membersOf, NUMBER, oneOfTexts, openShape, orNull, shape, shapeOf, TEXT } from './shapes.ts';
@@ -47,6 +50,13 @@ const STANDING = {
   obeyed: { ...FLAG, description: 'What it asks for is so now.' },
   because: { ...TEXT, description: 'Why it is obeyed, or not.' },
   measured: listOf(ref('Measured')),
+} as const;
+
+const ACKNOWLEDGED = {
+  dedupKey: TEXT,
+  by: TEXT,
+  atMs: AT_MS,
+  pages: { ...listOf(TEXT), description: 'Marked just now; none: somebody had them already.' },
 } as const;
 
 /** Members of a schema by name, each referred to as `#/components/schemas/<name>`. */
@@ -176,6 +186,52 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
       shape({ load: orNull(NUMBER), capacity: mapOf(NUMBER), atMs: AT_MS, expiresAtMs: AT_MS, by: TEXT, fresh: FLAG, leftMs: NUMBER }),
     ),
   }),
+  PageItem: shapeOf<PageItem>(
+    {
+      id: TEXT,
+      dedupKey: { ...TEXT, description: 'Of its alert: the same for all that is said of it.' },
+      type: TEXT,
+      action: {
+        ...oneOfTexts('trigger', 'acknowledge', 'resolve', 'change'),
+        description: 'What it does to its alert. `change`: it wakes nobody.',
+      },
+      severity: oneOfTexts('critical', 'warning', 'info'),
+      headline: TEXT,
+      atMs: AT_MS,
+      v: { ...COUNT, description: 'The decision that it is about; 0: none.' },
+      state: {
+        ...oneOfTexts('waiting', 'dead', 'told'),
+        description: '`waiting`: somebody is still to be told. `dead`: somebody will never have it. `told`: neither.',
+      },
+      thread: { ...oneOfTexts('silent', 'firing', 'resolved'), description: 'Of all pages with its key together.' },
+      delivered: { ...listOf(TEXT), description: 'Channels that accepted it.' },
+      dead: { ...mapOf(shapeOf<DeadLetter>({ because: TEXT, atMs: AT_MS, tries: COUNT }, {})), description: 'By channel.' },
+      acknowledged: orNull(shape({ by: TEXT, atMs: AT_MS })),
+      notBeforeMs: { ...orNull(AT_MS), description: 'Nobody is told before: an end that a new beginning may still take back.' },
+    },
+    {},
+  ),
+  PageList: shape({
+    items: listOf(ref('PageItem')),
+    total: { ...COUNT, description: 'That pass the filter, shown or not.' },
+    clusterTimeMs: AT_MS,
+  }),
+  Replay: REPLAY_SCHEMA,
+  Replayed: shape({
+    page: ref('PageItem'),
+    channels: { ...listOf(TEXT), description: 'It goes again through these.' },
+    end: { ...orNull(TEXT), description: 'The end of its alert, which goes again behind it.' },
+  }),
+  Acknowledge: ACKNOWLEDGE_SCHEMA,
+  Acknowledged: shapeOf<Acknowledged>(ACKNOWLEDGED, {}),
+  Callback: CALLBACK_SCHEMA,
+  CallbackDone: {
+    oneOf: [
+      shape({ outcome: oneOfTexts('repeated') }),
+      shape({ outcome: oneOfTexts('acknowledged'), ...ACKNOWLEDGED }),
+      shape({ outcome: oneOfTexts('held'), override: ref('Override'), version: COUNT, expiresAt: { type: 'string', format: 'date-time' } }),
+    ],
+  },
   Self: openShape({
     region: TEXT,
     replica: TEXT,

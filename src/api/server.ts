@@ -11,13 +11,25 @@ import { errorText, Fault } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Ports, Timer } from '../ports.ts';
 import { PROBLEM_TYPE, problemOf, refusal } from './problem.ts';
-import { addRoutes, callerKey, type RouteOptions } from './route.ts';
+import { addRoutes, callerKey, type RouteMarks, type RouteOptions } from './route.ts';
 import { routesOf } from './routes/index.ts';
 
 export interface ApiOptions
   extends Pick<
     RouteOptions,
-    'view' | 'submit' | 'reports' | 'snapshot' | 'records' | 'whatIf' | 'log' | 'access' | 'version' | 'forecast' | 'audit' | 'events'
+    | 'view'
+    | 'submit'
+    | 'pages'
+    | 'reports'
+    | 'snapshot'
+    | 'records'
+    | 'whatIf'
+    | 'log'
+    | 'access'
+    | 'version'
+    | 'forecast'
+    | 'audit'
+    | 'events'
   > {
   metrics: RouteOptions['metrics'] & Pick<Metrics, 'apiRequest'>;
   ports: Ports;
@@ -142,7 +154,8 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     // Clients name a type without sending a body; which body is needed, each path says itself.
-    if (body === '') done(null, undefined);
+    if ((request.routeOptions.config as Partial<RouteMarks>).asText === true) done(null, body);
+    else if (body === '') done(null, undefined);
     else parseJson(request, String(body), done);
   });
 

@@ -17,6 +17,8 @@ export const JOURNAL_KINDS = [
   'token.used',
   'adopted',
   'acknowledged',
+  'page.replayed',
+  'page.acknowledged',
 ] as const;
 export type JournalKind = (typeof JOURNAL_KINDS)[number];
 

@@ -1,11 +1,12 @@
 // Who asks: the one place that turns what a request shows into a principal. Every refusal leaves by the same door, in the same words, whatever was wrong.
 import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
-import type { Access, Caller, Principal, Role } from '../api/access.ts';
+import type { Access, Caller, Principal, Role, SignedMessage } from '../api/access.ts';
 import { errorText, Fault } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Ports, Timer } from '../ports.ts';
 import { addressOf, createBrakes, createTally } from './brakes.ts';
 import { PREFIX as BREAK_GLASS, breakGlassKey, verifyBreakGlass } from './break-glass.ts';
+import { type Callbacks, principalOf } from './callback.ts';
 import type { Issuer } from './issuer.ts';
 import { identityOf, looksLikeJwt, type OidcConfig, UnknownKey, verifyJwt } from './oidc.ts';
 import type { Once } from './once.ts';
@@ -33,6 +34,8 @@ export interface AccessOptions {
   oidc?: { config: OidcConfig; issuer: Issuer };
   certificates?: readonly CertificateRule[];
   breakGlassKeys?: readonly string[];
+  /** What signs callbacks; absent: none are taken. */
+  callbacks?: Callbacks;
   /** The cluster that this replica serves, once it knows; break-glass tokens name one. */
   clusterName?: () => string | null;
   /** Once per address and minute. */
@@ -62,7 +65,7 @@ const kindOf = (token: string): 'token' | 'break-glass' | 'oidc' | 'unknown' => 
 };
 
 export const createAccess = (options: AccessOptions): ClosableAccess => {
-  const { ports, log, tokens, oidc, certificates = [], anonymous } = options;
+  const { ports, log, tokens, oidc, certificates = [], anonymous, callbacks } = options;
   const bootstrap = options.bootstrap === null ? null : digest(options.bootstrap);
   const breakGlassKeys = (options.breakGlassKeys ?? []).map(breakGlassKey).filter((key): key is KeyObject => key !== null);
   const brakes = createBrakes();
@@ -144,7 +147,23 @@ export const createAccess = (options: AccessOptions): ClosableAccess => {
     });
   };
 
+  // Nobody guesses a key of this length, so it is looked at also while its address has to wait.
+  const identifySigned = (by: Callbacks, remoteAddress: string, message: SignedMessage): Principal => {
+    try {
+      return principalOf(by.verified(message), ports.clock.wallMs());
+    } catch (error) {
+      throw refuse(
+        addressOf(remoteAddress),
+        'callback',
+        error instanceof Refused ? error.message : `could not be judged: ${errorText(error)}`,
+      );
+    }
+  };
+
   return {
+    ...(callbacks === undefined
+      ? {}
+      : { identifySigned: (address: string, message: SignedMessage) => identifySigned(callbacks, address, message) }),
     async identify({ authorization, remoteAddress, certificate }) {
       if (authorization === undefined) {
         const known = certificate === null ? null : byCertificate(certificate);

@@ -4,9 +4,11 @@ import { type ApiConfig, anonymousOf } from '../config/api.ts';
 import type { Resolver } from '../dns/resolver.ts';
 import { createHttp } from '../http.ts';
 import type { Log } from '../log.ts';
+import { signerOf } from '../paging/signer.ts';
 import type { Ports } from '../ports.ts';
-import { ensureSecret } from '../secrets.ts';
+import { ensureSecret, readSecret } from '../secrets.ts';
 import { type AccessOptions, createAccess } from './access.ts';
+import { createCallbacks } from './callback.ts';
 import { readGuarded } from './file.ts';
 import { openIssuer } from './issuer.ts';
 import { openTokens } from './tokens.ts';
@@ -22,12 +24,14 @@ export interface OpenAccessOptions extends Pick<AccessOptions, 'clusterName' | '
   ports: Ports;
   log: Log;
   resolve: Resolver['resolve'];
+  /** Files of what signs callbacks; absent: none are taken. */
+  callbackFiles?: readonly string[];
 }
 
 const CA_BYTES_MAX = 1024 * 1024;
 
-/** Throws Fault ERR_SECRET when the bootstrap token or the issuer's authorities cannot be read; everything else comes and goes while it runs. */
-export const openAccess = ({ api, ports, log, resolve, ...told }: OpenAccessOptions): OpenAccess => {
+/** Throws Fault ERR_SECRET when the bootstrap token, a secret of callbacks or the issuer's authorities cannot be read; everything else comes and goes while it runs. */
+export const openAccess = ({ api, ports, log, resolve, callbackFiles, ...told }: OpenAccessOptions): OpenAccess => {
   const { tokensFile, oidc, certificates, breakGlassKeys } = api.auth ?? {};
   const bootstrap = ensureSecret(api.tokenFile, ports.random);
   const tokens = tokensFile === undefined ? null : openTokens(tokensFile, ports, log);
@@ -45,10 +49,19 @@ export const openAccess = ({ api, ports, log, resolve, ...told }: OpenAccessOpti
     ...(oidc === undefined || issuer === null ? {} : { oidc: { config: oidc, issuer } }),
     ...(certificates === undefined ? {} : { certificates }),
     ...(breakGlassKeys === undefined ? {} : { breakGlassKeys }),
+    ...(callbackFiles === undefined
+      ? {}
+      : {
+          callbacks: createCallbacks(
+            callbackFiles.map((file) => signerOf('callbacks', file, readSecret(file))),
+            ports.clock,
+          ),
+        }),
     ...told,
   });
   return {
     identify: access.identify,
+    ...(access.identifySigned === undefined ? {} : { identifySigned: access.identifySigned }),
     reload: () => tokens?.reload() ?? [],
     async close() {
       access.close();

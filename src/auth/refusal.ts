@@ -1,7 +1,7 @@
 // Why credentials are not accepted: known here, in the log, the metric and the audit, and never told to whoever sent them. Pure.
 
 /** What the credentials looked like. */
-export type HowRefused = 'none' | 'token' | 'oidc' | 'certificate' | 'break-glass' | 'unknown';
+export type HowRefused = 'none' | 'token' | 'oidc' | 'certificate' | 'break-glass' | 'callback' | 'unknown';
 
 /** Thrown within this room only. `because` quotes nothing of the credentials. */
 export class Refused extends Error {

@@ -41,7 +41,7 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .description('check a live installation: clocks, store, grants, credentials, votes, versions, paging, what is stale; says what to fix')
     .requiredOption(...CONFIG)
     .option('--security', 'only what somebody could use: keys and certificates that end, open files and doors, unsigned votes, the audit')
-    .option('--send-test', 'send one page, marked as a test, to every webhook')
+    .option('--send-test', 'open an alert that is marked as a test at every channel, and end it')
     .option(...JSON_OUT)
     .action(async (options: DoctorOptions) =>
       exitWith((await import('../command/doctor.ts')).doctor(options, { ...shell.desk(), version: shell.version })),

@@ -2,6 +2,7 @@
 import { Argument, type Command, Option } from 'commander';
 import type { EventsOptions, SimulateOptions, StatusOptions, WhyOptions } from '../command/desk/look.ts';
 import type { ConfirmOptions, OrderOptions } from '../command/desk/orders.ts';
+import type { AckPageOptions, PagesOptions, ReplayOptions } from '../command/desk/pages.ts';
 import type { LookOptions } from '../command/desk/session.ts';
 import type { OverrideKind } from '../model.ts';
 import { exitWith, type Shell } from './shell.ts';
@@ -129,6 +130,28 @@ export const addOperating = (program: Command, shell: Shell): void => {
   confirms(connects(override.command('end').description('end an order of any kind')))
     .argument('<order>', 'its id, or what it is about')
     .action(async (named: string, options: ConfirmOptions) => exitWith((await give()).end([], named, options, console())));
+
+  const pages = () => import('../command/desk/pages.ts');
+  const paged = program
+    .command('pages')
+    .description('who was told of what: pages that wait or never arrived, another try, a word that somebody has it');
+  connects(paged.command('list', { isDefault: true }).description('pages that wait for somebody, and those that somebody will never have'))
+    .addOption(new Option('--state <state>', 'others than those that wait or are dead').choices(['waiting', 'dead', 'open', 'all']))
+    .option('--limit <n>', 'how many, the newest first', '100')
+    .action(async (options: PagesOptions) => exitWith((await pages()).pages(options, console())));
+  connects(paged.command('replay').description('send a page again where a channel would not take it'))
+    .argument('<id>', 'its id')
+    .requiredOption('--reason <text>', 'why it is worth another try, in at least ten characters; it is recorded')
+    .option('--owner <name>', 'who wants it; you unless said')
+    .option('--channel <name>', 'through this one, also if it took it; may be said again; all that refused it unless said', gather)
+    .option('-y, --yes', 'do not ask')
+    .option('--dry-run', 'say what would be sent and write nothing')
+    .action(async (id: string, options: ReplayOptions) => exitWith((await pages()).replay(id, options, console())));
+  connects(paged.command('ack').description('say that somebody has the alert of a page: nobody else is woken for it'))
+    .argument('<id>', 'its id')
+    .option('--reason <text>', 'what should be known of it; it is recorded')
+    .option('--owner <name>', 'who has it; you unless said')
+    .action(async (id: string, options: AckPageOptions) => exitWith((await pages()).acknowledge(id, options, console())));
 
   program
     .command('completion')

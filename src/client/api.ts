@@ -5,6 +5,8 @@ import type { Override } from '../model.ts';
 import { type Answer, type Ask, DoubtFault, type Exchange, faultOf, STRANGE } from './exchange.ts';
 import { OPERATIONS, type OperationId } from './schema.ts';
 import type {
+  AcknowledgeBody,
+  Acknowledged,
   Committed,
   DecisionItem,
   Dossier,
@@ -13,6 +15,9 @@ import type {
   OrderBody,
   Ordered,
   Orders,
+  PageList,
+  ReplayBody,
+  Replayed,
   StatusDocument,
   WhatIfMatrix,
 } from './types.ts';
@@ -31,6 +36,11 @@ export interface Api {
   matrix(): Promise<WhatIfMatrix>;
   decisions(limit: number): Promise<{ items: readonly DecisionItem[] }>;
   decision(v: number): Promise<Dossier>;
+  /** `state` null: what waits and what is dead. */
+  pages(state: string | null, limit: number): Promise<PageList>;
+  /** Asked of the next endpoint too where one breaks off: at worst a channel hears the same id once more. */
+  replayPage(id: string, body: ReplayBody): Promise<Replayed>;
+  acknowledgePage(id: string, body: AcknowledgeBody): Promise<Acknowledged>;
 }
 
 /** An order is a part of one document, whose version others raise too. */
@@ -102,6 +112,15 @@ export const createApi = (exchange: Exchange): Api => {
     matrix: () => get('matrix'),
     decisions: (limit) => get('listDecisions', {}, `?limit=${limit}`),
     decision: (v) => get('getDecision', { v }),
+    pages: (state, limit) => get('listPages', {}, `?${state === null ? '' : `state=${encodeURIComponent(state)}&`}limit=${limit}`),
+    acknowledgePage: async (id, body) => ok(await exchange.ask({ ...request('acknowledgePage', { id }), body })),
+
+    async replayPage(id, body) {
+      const answer = await exchange.ask({ ...request('replayPage', { id }), body });
+      if (answer.status === 409 && answer.doubt)
+        throw new Fault('ERR_UNDECIDED', `the endpoint before this one may have done it already; look with tidegate pages --state all`);
+      return ok<Replayed>(answer);
+    },
 
     async preview(body) {
       // By POST: what is older than previews would take a PUT for the order itself.

@@ -28,6 +28,7 @@ export interface Problem {
     | 'ERR_APPROVAL'
     | 'ERR_PRECONDITION'
     | 'ERR_IDEMPOTENCY'
+    | 'ERR_CONFLICT'
     | 'ERR_IN_FLIGHT'
     | 'ERR_NOT_ACCEPTABLE'
     | 'ERR_AUDIT'
@@ -388,6 +389,119 @@ export interface ReportList {
     >
   >;
 }
+
+export interface PageItem {
+  readonly id: string;
+  /** Of its alert: the same for all that is said of it. */
+  readonly dedupKey: string;
+  readonly type: string;
+  /** What it does to its alert. `change`: it wakes nobody. */
+  readonly action: 'trigger' | 'acknowledge' | 'resolve' | 'change';
+  readonly severity: 'critical' | 'warning' | 'info';
+  readonly headline: string;
+  /** Milliseconds of cluster time since 1970. */
+  readonly atMs: number;
+  /** The decision that it is about; 0: none. */
+  readonly v: number;
+  /** `waiting`: somebody is still to be told. `dead`: somebody will never have it. `told`: neither. */
+  readonly state: 'waiting' | 'dead' | 'told';
+  /** Of all pages with its key together. */
+  readonly thread: 'silent' | 'firing' | 'resolved';
+  /** Channels that accepted it. */
+  readonly delivered: readonly string[];
+  /** By channel. */
+  readonly dead: Readonly<
+    Record<
+      string,
+      {
+        readonly because: string;
+        /** Milliseconds of cluster time since 1970. */
+        readonly atMs: number;
+        readonly tries: number;
+      }
+    >
+  >;
+  readonly acknowledged: {
+    readonly by: string;
+    /** Milliseconds of cluster time since 1970. */
+    readonly atMs: number;
+  } | null;
+  /** Nobody is told before: an end that a new beginning may still take back. */
+  readonly notBeforeMs: number | null;
+}
+
+export interface PageList {
+  readonly items: readonly PageItem[];
+  /** That pass the filter, shown or not. */
+  readonly total: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly clusterTimeMs: number;
+}
+
+export interface Replay {
+  /** Why it is worth another try. */
+  readonly reason: string;
+  /** Whom to ask about it. Default: the name of the credentials. */
+  readonly owner?: string;
+  /** Through these, also those that have taken it. Default: those that never did. */
+  readonly channels?: readonly string[];
+}
+
+export interface Replayed {
+  readonly page: PageItem;
+  /** It goes again through these. */
+  readonly channels: readonly string[];
+  /** The end of its alert, which goes again behind it. */
+  readonly end: string | null;
+}
+
+export interface Acknowledge {
+  readonly reason?: string;
+  /** Whom to ask about it. Default: the name of the credentials. */
+  readonly owner?: string;
+}
+
+export interface Acknowledged {
+  readonly dedupKey: string;
+  readonly by: string;
+  /** Milliseconds of cluster time since 1970. */
+  readonly atMs: number;
+  /** Marked just now; none: somebody had them already. */
+  readonly pages: readonly string[];
+}
+
+export interface Callback {
+  readonly type: 'page.acknowledged' | 'automation.hold';
+  readonly data: {
+    /** The key of the alert, as pages have it. */
+    readonly dedupKey?: string;
+    /** Or the id of one of its pages. */
+    readonly pageId?: string;
+    /** Who did it. */
+    readonly by: string;
+    readonly reason?: string;
+  };
+}
+
+export type CallbackDone =
+  | {
+      readonly outcome: 'repeated';
+    }
+  | {
+      readonly outcome: 'acknowledged';
+      readonly dedupKey: string;
+      readonly by: string;
+      /** Milliseconds of cluster time since 1970. */
+      readonly atMs: number;
+      /** Marked just now; none: somebody had them already. */
+      readonly pages: readonly string[];
+    }
+  | {
+      readonly outcome: 'held';
+      readonly override: Override;
+      readonly version: number;
+      readonly expiresAt: string;
+    };
 
 export interface Self {
   readonly region: string;
@@ -757,7 +871,9 @@ export interface JournalEntry {
     | 'auth.refused'
     | 'token.used'
     | 'adopted'
-    | 'acknowledged';
+    | 'acknowledged'
+    | 'page.replayed'
+    | 'page.acknowledged';
   readonly by: string;
   /** How whoever acted was known. */
   readonly how: string;
@@ -814,7 +930,9 @@ export type AuditItem =
         | 'auth.refused'
         | 'token.used'
         | 'adopted'
-        | 'acknowledged';
+        | 'acknowledged'
+        | 'page.replayed'
+        | 'page.acknowledged';
       /** Masked, and cut where it is very large; the export has it whole. */
       readonly record: {
         readonly n: number;
@@ -1020,6 +1138,16 @@ export type ApiEvent =
     }
   | {
       readonly type: 'acknowledged';
+      readonly timestamp: string;
+      readonly data: JournalEventData;
+    }
+  | {
+      readonly type: 'page.replayed';
+      readonly timestamp: string;
+      readonly data: JournalEventData;
+    }
+  | {
+      readonly type: 'page.acknowledged';
       readonly timestamp: string;
       readonly data: JournalEventData;
     }
@@ -1322,6 +1450,63 @@ export interface Operations {
       readonly 200: Ordered;
     };
   };
+  /** Pages of the outbox, newest first: who has been told, and who never will be */
+  readonly listPages: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: {
+      /** `open`: of alerts that have not ended. */
+      readonly state?: 'waiting' | 'dead' | 'open' | 'all';
+      readonly limit?: number;
+    };
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: PageList;
+    };
+  };
+  /** Give a page another life where a channel would not take it */
+  readonly replayPage: {
+    readonly path: {
+      /** The id of the page. */
+      readonly id: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: Replay;
+    readonly replies: {
+      readonly 200: Replayed;
+    };
+  };
+  /** Say that somebody has the alert of this page: nobody else is woken for it */
+  readonly acknowledgePage: {
+    readonly path: {
+      /** The id of the page. */
+      readonly id: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: Acknowledge;
+    readonly replies: {
+      readonly 200: Acknowledged;
+    };
+  };
+  /** What a receiver of pages sends back: somebody has it, or automation shall hold still for 30 minutes */
+  readonly takeCallback: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: {
+      /** 1 to 256 of A-Z a-z 0-9 _ -; the same for a retry. */
+      readonly 'webhook-id': string;
+      /** Seconds since 1970, within five minutes. */
+      readonly 'webhook-timestamp': string;
+      /** `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`; several with blanks between. */
+      readonly 'webhook-signature': string;
+    };
+    readonly body: Callback;
+    readonly replies: {
+      readonly 200: CallbackDone;
+    };
+  };
   /** What was reported of load and capacity, by service */
   readonly listReports: {
     readonly path: Readonly<Record<string, never>>;
@@ -1437,7 +1622,7 @@ export interface Operations {
       readonly after?: string;
       /** So many are read; fewer are shown where `kind` leaves some out. */
       readonly limit?: number;
-      /** Some of decision, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, with commas between. */
+      /** Some of decision, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, with commas between. */
       readonly kind?: string;
       /** Of the export: how far back. */
       readonly since?: string;
@@ -1452,7 +1637,7 @@ export interface Operations {
   readonly getEvents: {
     readonly path: Readonly<Record<string, never>>;
     readonly query: {
-      /** Only these, with commas between; `override` stands for all `override.…`. There are decision.made, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, target.verdict.changed, pool.verdict.changed, vantage.abstained, vantage.resumed, quorum.lost, quorum.restored, coordinator.changed, failover.started, failover.step, failover.converged, failover.failed, failover.finished, override.started, override.expiring, override.expired, stream.opened, stream.reset, stream.closed. */
+      /** Only these, with commas between; `override` stands for all `override.…`. There are decision.made, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, target.verdict.changed, pool.verdict.changed, vantage.abstained, vantage.resumed, quorum.lost, quorum.restored, coordinator.changed, failover.started, failover.step, failover.converged, failover.failed, failover.finished, override.started, override.expiring, override.expired, stream.opened, stream.reset, stream.closed. */
       readonly types?: string;
       /** Only what concerns this service, or all services. */
       readonly service?: string;
@@ -1495,6 +1680,10 @@ export const OPERATIONS = {
   putOverride: { method: 'PUT', path: '/v1/overrides/{id}' },
   deleteOverride: { method: 'DELETE', path: '/v1/overrides/{id}' },
   approveOverride: { method: 'POST', path: '/v1/overrides/{id}/approve' },
+  listPages: { method: 'GET', path: '/v1/pages' },
+  replayPage: { method: 'POST', path: '/v1/pages/{id}/replay' },
+  acknowledgePage: { method: 'POST', path: '/v1/pages/{id}/acknowledge' },
+  takeCallback: { method: 'POST', path: '/v1/callbacks/pages' },
   listReports: { method: 'GET', path: '/v1/reports' },
   putReport: { method: 'PUT', path: '/v1/reports/{service}' },
   simulate: { method: 'POST', path: '/v1/simulate' },

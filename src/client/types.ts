@@ -7,7 +7,7 @@ import type { Operations, OverrideOrder } from './schema.ts';
 export type { Dossier, DossierIncident, Evidence, TrailLine } from '../api/dossier.ts';
 export type { StatusDocument } from '../api/status.ts';
 export type { WhatIfMatrix } from '../whatif/matrix.ts';
-export type { Forecast, Ordered, Refusal } from './schema.ts';
+export type { Acknowledged, Forecast, Ordered, PageItem, PageList, Refusal, Replayed } from './schema.ts';
 
 /** All orders, as the status document and `/v1/overrides` tell of them. */
 export type Orders = StatusDocument['overrides'];
@@ -19,6 +19,8 @@ export interface Committed {
   override: Override;
   version: number;
 }
+export type ReplayBody = Operations['replayPage']['body'];
+export type AcknowledgeBody = Operations['acknowledgePage']['body'];
 export type Hypothesis = Operations['simulate']['body']['hypotheses'][number];
 
 export interface DecisionItem {

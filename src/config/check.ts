@@ -4,10 +4,12 @@
 import { grayWeights } from '../health/gray.ts';
 import { confirmEveryMs, faultsFor } from '../health/timing.ts';
 import { type ClusterConfig, type GrayPolicy, type Policy, type PoolConfig, pathsOf, type ServiceConfig } from '../model.ts';
+import { LOG_CHANNEL, type PageRoute } from '../paging/routing.ts';
 import { VALUE_BYTES_MAX } from '../store/store.ts';
 import { type CanaryConfig, canaryService } from './canary.ts';
 import type { SpanName } from './defaults.ts';
 import { sharedObjects } from './objects.ts';
+import { NO_PAGING } from './paging.ts';
 import { duplicates, type Finding, finding, type Path, showPath } from './problem.ts';
 import { shapeOf } from './providers/index.ts';
 import { safetyFindings } from './safety.ts';
@@ -256,13 +258,36 @@ const policyFindings = (policy: Policy): Finding[] => {
   return findings;
 };
 
-/** Each channel's mark on a delivered page is its name. */
-const pagingOf = ({ paging }: Draft): Finding[] => {
-  const names = paging.webhooks.map(({ name }) => name);
-  const at = (i: number): Path => ['paging', 'webhooks', i, 'name'];
-  const reserved = 'found "log", expected another name, since the log itself is a channel of that name; rename this webhook';
-  return [...duplicates('webhook', names, at), ...names.flatMap((name, i) => (name === 'log' ? [finding(at(i), reserved)] : []))];
+/** Each channel's mark on a delivered page is its name; a route that names no channel would tell nobody. */
+const pagingOf = ({ paging: { channels, routes } }: Draft): Finding[] => {
+  const names = channels.map(({ name }) => name);
+  const at = (i: number): Path => ['paging', 'channels', i, 'name'];
+  const reserved = 'found "log", expected another name, since the log itself is a channel of that name; rename this channel';
+  return [
+    ...duplicates('channel', names, at),
+    ...names.flatMap((name, i) => (name === LOG_CHANNEL ? [finding(at(i), reserved)] : [])),
+    ...routes.flatMap((route, i) => routeFindings(route, ['paging', 'routes', i], new Set([...names, LOG_CHANNEL]))),
+  ];
 };
+
+const routeFindings = ({ to, also }: PageRoute, at: Path, known: ReadonlySet<string>): Finding[] => [
+  ...(['to', 'also'] as const).flatMap((key) =>
+    ({ to, also })[key].flatMap((name, n) =>
+      known.has(name)
+        ? []
+        : [
+            finding(
+              [...at, key, n],
+              `found "${name}", expected the name of a channel in paging.channels; known are ${[...known].join(', ')}`,
+            ),
+          ],
+    ),
+  ),
+  ...(to.length + also.length > 0
+    ? []
+    : [finding(at, 'found a route that tells nobody, expected at least one channel; name one, or log to tell only the log')]),
+  ...duplicates('channel', [...to, ...also], (n) => (n < to.length ? [...at, 'to', n] : [...at, 'also', n - to.length])),
+];
 
 /** With fewer than two files the cap would delete what was recorded a moment ago. */
 const recordOf = ({ record }: Draft): Finding[] => {
@@ -343,7 +368,7 @@ export interface Joining extends Pick<ReplicaConfig, 'region' | 'providers'> {
 export const joinProblems = (replica: Joining, cluster: ClusterConfig): readonly string[] => {
   const { region, providers } = replica;
   const signs = replica.signing !== undefined || replica.publicKey !== undefined;
-  const draft: Draft = { region, store: null, signs, providers, paging: { webhooks: [] }, cluster, broken: () => false };
+  const draft: Draft = { region, store: null, signs, providers, paging: NO_PAGING, cluster, broken: () => false };
   return [
     ...regionsOf(draft, cluster),
     ...memberFindings(draft, cluster),

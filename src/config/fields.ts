@@ -189,7 +189,7 @@ export const storeUrl = text('the address of a serving replica, without path; wr
   return url !== null && url.pathname === '/' && url.search === '' ? url.origin : null;
 });
 
-const isLoopbackHost = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+export const isLoopbackHost = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 
 /** One member of etcd as `scheme://host:port`. Plain http reaches this machine only, since whoever listens in between could read and write the store. */
 export const etcdEndpoint = text(

@@ -50,11 +50,12 @@ const probeFiles = ({ services }: ClusterConfig): Named[] => {
   );
 };
 
-/** Paths below an entry are the values whose key ends in `File`. Certificates of authorities are no secret. `made`: what is missing is made. */
+/** Paths below an entry are the values whose key ends in `File` or `Files`. Certificates of authorities are no secret. `made`: what is missing is made. */
 const filesIn = (value: unknown, path: Path, made: boolean): Named[] => {
   if (typeof value === 'string') {
-    const key = String(path.at(-1));
-    if (!key.endsWith('File')) return [];
+    const key = String(path.findLast((step) => typeof step === 'string'));
+    // Made by this replica: what is kept while the store is silent.
+    if (!/Files?$/.test(key) || key === 'spoolFile') return [];
     return [key === 'caFile' ? readable(path, value) : secret(path, value, made)];
   }
   if (typeof value !== 'object' || value === null) return [];
@@ -100,7 +101,7 @@ const filesOf = (config: ReplicaConfig): Named[] => [
     filesIn(entry, ['providers', name], entry.kind === 'builtin' && entry.serve !== undefined),
   ),
   ...(config.signing === undefined ? [] : [secret(['signing', 'keyFile'], config.signing.keyFile)]),
-  ...config.paging.webhooks.map(({ secretFile }, i) => secret(['paging', 'webhooks', i, 'secretFile'], secretFile)),
+  ...filesIn(config.paging, ['paging'], false),
   ...(config.cluster === null ? [] : probeFiles(config.cluster)),
 ];
 

@@ -1,5 +1,6 @@
 // From a file's values to what they mean, or to everything wrong with them: shape, then relations, then whether the goals can be met. Pure.
 // A replica's file holds identity, endpoints and secret paths, and may hold the cluster's shared part; a cluster's file holds only that part.
+
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import type { ClusterConfig, PoolConfig, ProbeSpec } from '../model.ts';
@@ -9,6 +10,7 @@ import { clusterSchema, clusterShape } from './cluster.ts';
 import { GOALS, policyOf } from './defaults.ts';
 import { present } from './fields.ts';
 import { judged, salvage, wanted } from './issues.ts';
+import { NO_PAGING } from './paging.ts';
 import type { Finding, Path } from './problem.ts';
 import { paceIn } from './providers/index.ts';
 import { type ReplicaConfig, replicaSchema, replicaShape, withPaths } from './schema.ts';
@@ -49,7 +51,7 @@ const draftOf = (root: unknown, broken: readonly Path[]): { draft: Draft; origin
     providers: part<ReplicaConfig['providers']>(replicaShape.providers, map.providers, ['providers'], {}),
     canaries: part<ReplicaConfig['canaries']>(replicaShape.canaries, map.canaries, ['canaries'], undefined),
     record: part<ReplicaConfig['record']>(replicaShape.record, map.record, ['record'], undefined),
-    paging: part<ReplicaConfig['paging']>(replicaShape.paging, map.paging, ['paging'], { webhooks: [] }),
+    paging: part<ReplicaConfig['paging']>(replicaShape.paging, map.paging, ['paging'], NO_PAGING),
     cluster: isMap(map.cluster) ? clusterOf(map.cluster, part) : null,
     broken: (path) => broken.some((place) => within(origin(path), place) || within(place, origin(path))),
   };
@@ -128,7 +130,7 @@ export const judgeCluster = (source: Source, pace: Pace): Verdict<ClusterConfig>
       'found nothing, expected the cluster section, which is what apply writes to the store; add it, or name another file with -f';
     return { value: null, findings: [{ path: ['cluster'], at: 'key', message }], warnings: [] };
   }
-  const draft: Draft = { region: null, store: null, signs: null, providers: null, paging: { webhooks: [] }, cluster, broken: () => false };
+  const draft: Draft = { region: null, store: null, signs: null, providers: null, paging: NO_PAGING, cluster, broken: () => false };
   const findings = [...checkCluster(draft), ...pathFindings(cluster)];
   if (findings.length === 0) findings.push(...goalFindings(cluster, pace));
   return { value: cluster, findings, warnings: clusterWarnings(cluster) };

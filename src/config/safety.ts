@@ -23,7 +23,7 @@ const control = matching(
 );
 const controls = z.array(control).min(1).max(RULES_MAX);
 
-const isCron = (value: string): boolean => {
+export const isCron = (value: string): boolean => {
   if (value.length > 128 || value.trim().split(/\s+/).length !== 5) return false;
   try {
     return new Cron(value, { paused: true }).nextRun(new Date(0)) !== null;
@@ -32,7 +32,7 @@ const isCron = (value: string): boolean => {
   }
 };
 
-const isTimezone = (value: string): boolean => {
+export const isTimezone = (value: string): boolean => {
   try {
     new Intl.DateTimeFormat('en', { timeZone: value });
     return value.length <= 64;

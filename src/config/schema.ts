@@ -20,9 +20,9 @@ import {
   storePrefix,
   storeUrl,
   userName,
-  webhookUrl,
   whole,
 } from './fields.ts';
+import { NO_PAGING, type PagingConfig, pagingSchema } from './paging.ts';
 import { providerEntry } from './providers/index.ts';
 
 export type StoreConfig =
@@ -67,8 +67,7 @@ export interface ReplicaConfig {
   canaries?: readonly CanaryConfig[];
   /** What signs this region's votes. Without it they are unsigned. */
   signing?: { keyFile: string };
-  /** `spoolFile`: pages that this replica tells by itself while the store does not answer. */
-  paging: { webhooks: readonly { name: string; url: string; secretFile: string }[]; spoolFile?: string };
+  paging: PagingConfig;
   log: { level: 'debug' | 'info' | 'warn' | 'error' };
   /** What this replica sees and decides, as files for `tidegate replay`. Absent: nothing is recorded. */
   record?: RecordConfig;
@@ -79,13 +78,13 @@ export interface ReplicaConfig {
 }
 
 /**
- * A value of the schema with the paths in it made absolute, from `folder`. What ends in `File` names a file (and `folder` a folder), and nothing else does:
+ * A value of the schema with the paths in it made absolute, from `folder`. What ends in `File` names a file (`Files` several, `folder` a folder), and nothing else does:
  * the rule by which secrets are told from their files as well.
  */
 export const withPaths = <T>(value: T, folder: string): T => {
   const walk = (each: unknown, key: string): unknown => {
     if (typeof each === 'string') return key === 'file' || key === 'folder' || key.endsWith('File') ? resolve(folder, each) : each;
-    if (Array.isArray(each)) return each.map((item) => walk(item, ''));
+    if (Array.isArray(each)) return each.map((item) => walk(item, key.endsWith('Files') ? 'file' : ''));
     if (typeof each !== 'object' || each === null) return each;
     return Object.fromEntries(Object.entries(each).map(([name, item]) => [name, walk(item, name)]));
   };
@@ -157,13 +156,7 @@ export const replicaShape = {
     .optional(),
   canaries: few(canarySchema).optional(),
   signing: z.strictObject({ keyFile: filePath }).optional(),
-  paging: z
-    .strictObject({
-      webhooks: few(z.strictObject({ name, url: webhookUrl, secretFile: filePath })).default([]),
-      spoolFile: filePath.optional(),
-    })
-    .transform(present)
-    .default({ webhooks: [] }),
+  paging: pagingSchema.default(NO_PAGING),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).default({ level: 'info' }),
   record: record.optional(),
   shadow: z

@@ -2,6 +2,7 @@
 
 import { isProxied, measurable } from '../converge/landing.ts';
 import type { ClusterConfig, ServiceConfig } from '../model.ts';
+import { deafRoute, WAYS_MIN, waysOf } from '../paging/ways.ts';
 import { isLoopback } from './api.ts';
 import { electorateGroups } from './electorate.ts';
 import { type Finding, finding, type Path } from './problem.ts';
@@ -152,6 +153,30 @@ const etcdWarnings = ({ store, signing, paging }: ReplicaConfig): Finding[] => {
   return findings;
 };
 
+/** One way out is one way to fail; and who is to be woken has to hear. A single machine has other single points than this. */
+const pagingWarnings = ({ store, paging: { channels, routes } }: ReplicaConfig): Finding[] => {
+  const findings: Finding[] = [];
+  const ways = waysOf(channels);
+  if (store.kind === 'etcd' && ways.length < WAYS_MIN) {
+    const [only = []] = ways;
+    const found =
+      channels.length === 0
+        ? 'found no channel but the log'
+        : channels.length === 1
+          ? `found one channel (${list(only)})`
+          : `found ${list(only)}, which are of one kind at one host`;
+    const message = `${found}, expected two that fail apart; ${channels.length === 0 ? 'nobody is woken' : 'when that one fails nobody is woken'}. Add one of another kind, or at another host`;
+    findings.push({ path: ['paging', 'channels'], at: 'key', message });
+  }
+  const deaf = deafRoute(routes);
+  if (deaf !== -1) {
+    const message =
+      'found a route that tells critical pages to the log alone, expected a channel that wakes somebody; name one, or let it take other severities only';
+    findings.push(warning(['paging', 'routes', deaf], message));
+  }
+  return findings;
+};
+
 /** What is written and served by nobody here. */
 const gateWarnings = ({ providers, gate }: ReplicaConfig): Finding[] => {
   const name = Object.entries(providers).find(([, { kind }]) => kind === 'gate')?.[0];
@@ -183,6 +208,7 @@ export const clusterWarnings = (cluster: ClusterConfig): Finding[] => [
 export const warningsOf = (config: ReplicaConfig): Finding[] => [
   ...listenWarnings(config),
   ...etcdWarnings(config),
+  ...pagingWarnings(config),
   ...gateWarnings(config),
   ...(config.cluster === null ? [] : [...unusedCluster(config), ...clusterWarnings(config.cluster)]),
 ];

@@ -5,13 +5,13 @@
 import type { Term } from '../coordinate/coordinator.ts';
 import { incidentKey, outboxKey, placeOf } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
-import { page } from '../decide/incident.ts';
+import { page, threadOf } from '../decide/incident.ts';
 import type { Log } from '../log.ts';
 import type { AppliedRecord, Incident, Page, Seen } from '../model.ts';
 import type { Op } from '../store/store.ts';
 import { acknowledgements } from './acknowledged.ts';
 import { type Evidence, goalsOf, lateServices, measure, whyWaiting } from './measure.ts';
-import { moves } from './timings.ts';
+import { convergenceOf, courseOf, moves } from './timings.ts';
 
 export interface ConvergeDutiesOptions {
   log: Log;
@@ -32,6 +32,7 @@ const CLOSED_KEPT = 100;
 /** Records deleted in one turn. */
 const PRUNED_PER_TURN = 64;
 const SERVICES_NAMED_MAX = 3;
+const MISSED = 'convergence.missed';
 
 export const createConvergeDuties = ({ log, detection, convergence }: ConvergeDutiesOptions): ConvergeDuties => {
   /** Open incidents whose detection was counted, or is another coordinator's to count. */
@@ -69,14 +70,14 @@ export const createConvergeDuties = ({ log, detection, convergence }: ConvergeDu
       .slice(0, INCIDENTS_PER_TURN);
     if (changes.length === 0) return false;
     const conditions = changes.map(({ after }) => ({ key: incidentKey(after.id), mod: sight.mod(incidentKey(after.id)) }));
-    const ops = changes.flatMap(({ after, missed }): Op[] => [
+    const ops = changes.flatMap(({ after, pages }): Op[] => [
       { put: incidentKey(after.id), value: after },
-      ...(missed === null ? [] : [{ put: outboxKey(missed.id), value: missed }]),
+      ...pages.map((each) => ({ put: outboxKey(each.id), value: each })),
     ]);
     if (!(await term.commit(conditions, ops))) return true;
-    for (const { before, after, missed } of changes) {
+    for (const { before, after, pages } of changes) {
       countLandings(before, after);
-      if (missed !== null) log.warn('converge.missed', { incident: after.id, because: missed.summary });
+      for (const { type, summary } of pages) if (type === MISSED) log.warn('converge.missed', { incident: after.id, because: summary });
     }
     return true;
   };
@@ -121,8 +122,8 @@ export const evidenceOf = (sight: Sight): Evidence | null => {
 
 interface Change {
   after: Incident;
-  /** The one page of a missed goal. */
-  missed: Page | null;
+  /** At most one that the goal was missed, and one that all has landed. */
+  pages: readonly Page[];
 }
 
 const changeOf = (before: Incident, evidence: Evidence, nowMs: number, nonce: string): Change | null => {
@@ -135,7 +136,13 @@ const changeOf = (before: Incident, evidence: Evidence, nowMs: number, nonce: st
   const after: Incident = { ...now, published: { ...now.published, ...Object.fromEntries(marked) }, nonce };
   // One incident is one page, however many of its services are late, and whenever.
   const told = Object.values(before.published).some((stamps) => stamps.because !== undefined);
-  return { after, missed: late.length === 0 || told ? null : missedPage(after, reasons, evidence, nowMs, nonce) };
+  return {
+    after,
+    pages: [
+      ...(late.length === 0 || told ? [] : [missedPage(after, reasons, evidence, nowMs, nonce)]),
+      ...(hasLanded(after, evidence, nowMs) && !hasLanded(before, evidence, nowMs) ? [landedPage(after, evidence, nowMs, nonce)] : []),
+    ],
+  };
 };
 
 const missedPage = (
@@ -149,10 +156,30 @@ const missedPage = (
   const shown = reasons.slice(0, SERVICES_NAMED_MAX).map(([service, because]) => `${service}: ${because}`);
   const more = reasons.length > SERVICES_NAMED_MAX ? [`and ${reasons.length - SERVICES_NAMED_MAX} more services`] : [];
   const summary = `${incident.region}: traffic is not seen to have left within ${goalS} s of the decision; ${[...shown, ...more].join('; ')}`;
-  return page({ cluster, v: routing.v, nonce, nowMs }, 'convergence.missed', 'critical', summary, incident.id, {
+  return page({ cluster, v: routing.v, nonce, nowMs }, MISSED, 'critical', summary, threadOf(incident), {
     region: incident.region,
     services: reasons.map(([service]) => service),
     goalMs: cluster.goals.convergenceMs,
     t3AtMs: incident.t3AtMs,
+    incident: incident.id,
+    course: courseOf(incident, cluster.goals, nowMs),
+  });
+};
+
+/** Whether every service of it that can be seen to move was seen to have moved. */
+const hasLanded = (incident: Incident, { cluster }: Evidence, nowMs: number): boolean =>
+  moves(incident) && convergenceOf(incident, cluster.goals, nowMs).ms !== null;
+
+/** That it worked: whoever was paged need not look it up. */
+const landedPage = (incident: Incident, { cluster, routing }: Evidence, nowMs: number, nonce: string): Page => {
+  const course = courseOf(incident, cluster.goals, nowMs);
+  const tookS = ((course.convergence.ms ?? 0) / 1000).toFixed(1);
+  const verdict = course.convergence.judgement === 'met' ? 'met' : 'missed';
+  const summary = `${incident.region}: its traffic is seen to have left, ${tookS} s after the decision (goal ${Math.round(cluster.goals.convergenceMs / 1000)} s: ${verdict})`;
+  return page({ cluster, v: routing.v, nonce, nowMs }, 'convergence.reached', 'info', summary, threadOf(incident), {
+    region: incident.region,
+    services: incident.services,
+    incident: incident.id,
+    course,
   });
 };

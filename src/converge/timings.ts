@@ -90,3 +90,45 @@ export const convergenceOf = (incident: Incident, goals: ClusterConfig['goals'],
     services,
   };
 };
+
+/** What is told of an incident's times: its stamps in cluster time, and what they come to beside the goals. Services: the slowest few. */
+export interface Course {
+  t0AtMs: number | null;
+  t1AtMs: number | null;
+  t2AtMs: number | null;
+  t3AtMs: number;
+  /** Of the slowest service; null: not yet, or not to be seen. */
+  t4AtMs: number | null;
+  t5AtMs: number | null;
+  t6AtMs: number | null;
+  detection: { ms: number | null; goalMs: number; judgement: Judgement };
+  convergence: { ms: number | null; goalMs: number; judgement: Judgement; waitingFor: readonly string[] };
+}
+
+const WAITING_NAMED_MAX = 10;
+
+export const courseOf = (incident: Incident, goals: ClusterConfig['goals'], nowMs: number): Course => {
+  const detection = detectionOf(incident, goals);
+  const convergence = convergenceOf(incident, goals, nowMs);
+  const latest = (stamp: 't4AtMs' | 't5AtMs' | 't6AtMs'): number | null => {
+    const all = incident.services.map((service) => stampsOf(incident, service)[stamp]);
+    return all.length === 0 || all.includes(undefined) ? null : Math.max(...all.map((atMs) => atMs ?? 0));
+  };
+  const whole = (atMs: number | null): number | null => (atMs === null ? null : Math.round(atMs));
+  return {
+    t0AtMs: whole(incident.t0AtMs),
+    t1AtMs: whole(incident.t1AtMs),
+    t2AtMs: whole(incident.t2AtMs),
+    t3AtMs: Math.round(incident.t3AtMs),
+    t4AtMs: whole(latest('t4AtMs')),
+    t5AtMs: whole(latest('t5AtMs')),
+    t6AtMs: whole(latest('t6AtMs')),
+    detection: { ms: detection.ms, goalMs: detection.goalMs, judgement: detection.judgement },
+    convergence: {
+      ms: convergence.ms,
+      goalMs: convergence.goalMs,
+      judgement: convergence.judgement,
+      waitingFor: convergence.waitingFor.slice(0, WAITING_NAMED_MAX),
+    },
+  };
+};

@@ -1,5 +1,6 @@
 // Incidents and pages of a decision: one incident per region that falls, however many services it takes along; one per kind of hold that needs a human.
 // A page is keyed by its incident, so that repeats and the resolution find the first one. Who is woken, and how, is src/paging's subject.
+import { courseOf } from '../converge/timings.ts';
 import type { ClusterConfig, HoldName, Incident, Page, PoolTally, Routing, Severity } from '../model.ts';
 import { SERVICE } from './bench.ts';
 import { grouped, sentenceOf, shift } from './explain.ts';
@@ -12,6 +13,7 @@ export interface Telling {
   /** Open incidents, as read. */
   incidents: readonly Incident[];
   open: Routing['open'];
+  ended: NonNullable<Routing['ended']>;
   /** Regions whose vantage speaks now: the population of t6. */
   witnesses: readonly string[];
   v: number;
@@ -23,10 +25,17 @@ export interface Telling {
 export interface Told {
   incidents: readonly Incident[];
   open: Routing['open'];
+  ended: NonNullable<Routing['ended']>;
   pages: readonly Page[];
 }
 
 type Kind = Incident['kind'];
+
+/** An end is told when nothing has begun anew for so long: what flaps is one thread, and nobody is told that it is over while it is not. */
+export const RESOLVE_HOLD_MS = 5 * 60_000;
+
+/** What the pages of an incident are keyed by. */
+export const threadOf = (incident: Incident): string => incident.thread ?? incident.id;
 
 /** Holds that end by themselves within a span that nobody could act in. */
 const QUIET_HOLDS: ReadonlySet<HoldName> = new Set(['pacing', 'confirming', 'settling']);
@@ -81,6 +90,7 @@ export const tell = (telling: Telling): Told => {
   const happenings = telling.stories.flatMap((s) => s.happenings);
   const book = new Map(telling.incidents.filter((i) => i.closedAtMs === null).map((i) => [i.id, i]));
   const open: Record<string, string> = { ...telling.open };
+  const ended = Object.fromEntries(Object.entries(telling.ended).filter(([, { untilMs }]) => telling.nowMs < untilMs));
   const written = new Map<string, Incident>();
   const pages: Page[] = [];
   const write = (incident: Incident): void => {
@@ -95,14 +105,17 @@ export const tell = (telling: Telling): Told => {
     if (about !== null) {
       const known = book.get(open[about.subject] ?? '');
       const incident =
-        known === undefined ? opened(telling, about, group, sentence) : grown(known, about.kind, group, sentence, telling.nonce);
+        known === undefined
+          ? opened(telling, about, group, sentence, ended[about.subject]?.thread)
+          : grown(known, about.kind, group, sentence, telling.nonce);
       open[about.subject] = incident.id;
+      delete ended[about.subject];
       write(incident);
     }
     const loud = group.filter((g) => g.mode !== 'observe');
     const first = loud[0];
-    if (first !== undefined && isTold(first))
-      pages.push(pageOf(telling, loud, first, sentence, open[about?.subject ?? topicOf(first)] ?? null));
+    const id = open[about?.subject ?? topicOf(first ?? h)];
+    if (first !== undefined && isTold(first)) pages.push(pageOf(telling, loud, first, sentence, book.get(id ?? '') ?? null));
   }
   for (const incident of upgrades(telling, open, book)) {
     write(incident);
@@ -116,9 +129,12 @@ export const tell = (telling: Telling): Told => {
     if (incident === undefined) continue;
     const closed: Incident = { ...incident, closedAtMs: telling.nowMs, nonce: telling.nonce };
     write(closed);
-    if (loudService(telling, incident)) pages.push(notice(telling, closed, 'incident.resolved', 'info', resolution(closed)));
+    const notBeforeMs = telling.nowMs + RESOLVE_HOLD_MS;
+    ended[subject] = { thread: threadOf(incident), untilMs: notBeforeMs };
+    if (loudService(telling, incident))
+      pages.push({ ...notice(telling, closed, 'incident.resolved', 'info', resolution(closed)), notBeforeMs });
   }
-  return { incidents: [...written.values()], open, pages: distinct(pages) };
+  return { incidents: [...written.values()], open, ended, pages: distinct(pages) };
 };
 
 /** Pages under ids of their own: several groups of one decision may tell the same kind of news of the same incident, and no key is written twice. */
@@ -156,7 +172,13 @@ const keyOf = (h: Happening): string => {
 const sentence1 = (t: Telling, group: readonly Happening[]): string =>
   sentenceOf(group, t.cluster.policy.rampStepMs, t.cluster.policy.ramp, t.nowMs);
 
-const opened = (t: Telling, about: { subject: string; kind: Kind }, group: readonly Happening[], because: string): Incident => {
+const opened = (
+  t: Telling,
+  about: { subject: string; kind: Kind },
+  group: readonly Happening[],
+  because: string,
+  thread: string | undefined,
+): Incident => {
   const first = (pick: (tally: PoolTally) => number | null, better: (a: number, b: number) => number): number | null =>
     group.map((h) => pick(h.tally)).reduce<number | null>((best, at) => (at === null ? best : best === null ? at : better(best, at)), null);
   const t0AtMs = first((tally) => tally.firstFaultAtMs, Math.min);
@@ -176,6 +198,7 @@ const opened = (t: Telling, about: { subject: string; kind: Kind }, group: reado
     published: {},
     witnesses: t.witnesses,
     closedAtMs: null,
+    ...(thread === undefined ? {} : { thread }),
     nonce: t.nonce,
   };
 };
@@ -235,15 +258,16 @@ const resolution = (incident: Incident): string => {
     : `${incident.kind === 'all-down' ? 'hold-all-down' : 'hold'} ended after ${lastedS} s`;
 };
 
-const pageOf = (t: Telling, group: readonly Happening[], h: Happening, sentence: string, incident: string | null): Page => {
+const pageOf = (t: Telling, group: readonly Happening[], h: Happening, sentence: string, incident: Incident | null): Page => {
   const advice = group.every((g) => g.mode === 'advise') && (h.kind === 'drained' || h.kind === 'returned');
   const moved = t.stories.filter((s) => s.moved && group.some((g) => g.service === s.service.name)).map(shift);
   const shown = moved.length > 3 ? [...moved.slice(0, 2), `and ${moved.length - 2} more`] : moved;
   const summary = [advice ? `advice, nothing was written: ${sentence}` : sentence, ...shown].join('; ');
-  return page(t, advice ? `advice.${h.kind}` : typeOf(h), severityOf(h), summary, incident ?? keyOf(h), {
+  return page(t, advice ? `advice.${h.kind}` : typeOf(h), severityOf(h), summary, incident === null ? keyOf(h) : threadOf(incident), {
     services: servicesOf(group),
     region: h.region,
     changes: moved,
+    ...(incident === null ? {} : { incident: incident.id, course: courseOf(incident, t.cluster.goals, t.nowMs) }),
   });
 };
 
@@ -282,7 +306,12 @@ const typeOf = (h: Happening): string => {
 };
 
 const notice = (t: Telling, incident: Incident, type: string, severity: Severity, summary: string): Page =>
-  page(t, type, severity, summary, incident.id, { services: incident.services, region: incident.region });
+  page(t, type, severity, summary, threadOf(incident), {
+    services: incident.services,
+    region: incident.region,
+    incident: incident.id,
+    course: courseOf(incident, t.cluster.goals, t.nowMs),
+  });
 
 /** A page about something that is no happening of a pool (an expired override, a missed goal). Same keys, same form. */
 export const page = (

@@ -9,7 +9,9 @@ import { errorText, Fault } from '../errors.ts';
 import { createHttp } from '../http.ts';
 import type { Log } from '../log.ts';
 import { type Ends, lookIntoEtcd, openResolver } from '../open.ts';
-import { CHANNELS } from '../paging/index.ts';
+import type { Channel, Notice } from '../paging/channel.ts';
+import { openChannel } from '../paging/index.ts';
+import { noticeOf } from '../paging/message.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import { userAgentOf } from '../probe/kind.ts';
 import { readSecret } from '../secrets.ts';
@@ -20,7 +22,7 @@ import { endsIn, namedFiles, readText, secretsAmong } from './instruments/files.
 import { connectTo, LOOK_MS, type Reach, STORE_MS } from './instruments/reach.ts';
 import { askHealth, askStatus } from './instruments/replica.ts';
 import { auditOf, grantsOf, worldOf, written } from './instruments/store.ts';
-import { askTtl, lookAtAnchor, lookAtProviders, testPage } from './instruments/ways.ts';
+import { askTtl, lookAtAnchor, lookAtProviders, testPages } from './instruments/ways.ts';
 import { measuredIn, worldTold } from './told.ts';
 import type { Expiring, SinkLook, Tools, World } from './tools.ts';
 
@@ -112,6 +114,17 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     return lookIntoEtcd({ ...named, timeoutMs: Math.max(named.timeoutMs, LOOK_MS) }, { ports, log }, resolver.resolve);
   });
   const files = namedFiles(config);
+  const channels = once(async (): Promise<readonly Channel[]> => {
+    const context = { ports, log, secret: readSecret, text: readText, resolve: resolver.resolve };
+    return Promise.all(config.paging.channels.map((channel) => openChannel(channel, context)));
+  });
+  /** Where the channels go, and whom to trust there. */
+  const places = async () =>
+    (await channels()).flatMap(({ name, places }, i) => {
+      const caFile = config.paging.channels[i]?.caFile;
+      const caPem = caFile === undefined ? undefined : readText(caFile);
+      return places.map((url) => ({ name, url, caPem }));
+    });
 
   return {
     config,
@@ -157,31 +170,40 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       );
     },
     anchors,
-    sinks: () =>
-      Promise.all(
-        config.paging.webhooks.map(
-          async ({ name, url }): Promise<SinkLook> => ({ name, because: await connectTo(reach, url).then(() => null, errorText) }),
+    sinks: async () => {
+      const all = await places();
+      return Promise.all(
+        all.map(
+          async ({ name, url, caPem }): Promise<SinkLook> => ({
+            name,
+            because: await connectTo(reach, url, caPem).then(() => null, errorText),
+          }),
         ),
-      ),
+      );
+    },
     async sendTest() {
       if (!options.sendTest) throw new NotLooked('no page was sent; --send-test sends one');
-      if (config.paging.webhooks.length === 0) throw new NotLooked('no webhook is configured');
-      const page = testPage(config, ports);
+      if (config.paging.channels.length === 0) throw new NotLooked('no channel is configured');
+      const cluster = config.cluster?.name ?? config.region;
+      const [test, over] = testPages(config, ports).map((page) => noticeOf(page, { cluster, baseUrl: null })) as [Notice, Notice];
       return Promise.all(
-        config.paging.webhooks.map(async (hook): Promise<SinkLook> => {
-          const channel = CHANNELS.webhook(hook, { ports, log, secret: readSecret, resolve: resolver.resolve });
-          const delivery = await withDeadline(ports.timers, 15_000, hook.name, (signal) => channel.deliver(page, signal));
-          return { name: hook.name, because: delivery.sent ? null : delivery.because };
+        (await channels()).map(async (channel): Promise<SinkLook> => {
+          const send = (notice: Notice) =>
+            withDeadline(ports.timers, 15_000, channel.name, (signal) => channel.deliver(notice, signal)).catch(
+              (error: unknown) => ({ sent: false, because: errorText(error) }) as const,
+            );
+          const first = await send(test);
+          const last = first.sent ? await send(over) : first;
+          return { name: channel.name, because: last.sent ? null : last.because };
         }),
       );
     },
     async expiring() {
       const named = config.store;
       const ca = named.kind === 'etcd' && named.tls !== undefined ? { caPem: readText(named.tls.caFile) } : {};
-      const servers = [
-        ...(named.kind === 'etcd' ? named.endpoints.map((url) => ({ url, ...ca })) : []),
-        ...config.paging.webhooks.map(({ url }) => ({ url, caPem: undefined })),
-      ].filter(({ url }) => url.startsWith('https:'));
+      const servers = [...(named.kind === 'etcd' ? named.endpoints.map((url) => ({ url, ...ca })) : []), ...(await places())].filter(
+        ({ url }) => url.startsWith('https:'),
+      );
       const remote = servers.map(async ({ url, caPem }): Promise<readonly Expiring[]> => {
         const where = new URL(url).host;
         const what = 'certificate of the server';
@@ -194,10 +216,14 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     },
     secretFiles: async () => secretsAmong(files),
     webhookSecrets: async () =>
-      config.paging.webhooks.map(({ name, secretFile }) => ({
-        name,
-        bytes: Buffer.from(readSecret(secretFile).replace(/^whsec_/, ''), 'base64').length,
-      })),
+      config.paging.channels.flatMap((channel) =>
+        channel.kind === 'webhook'
+          ? channel.secretFiles.map((file) => ({
+              name: channel.name,
+              bytes: Buffer.from(readSecret(file).replace(/^whsec_/, ''), 'base64').length,
+            }))
+          : [],
+      ),
     publicKey,
     async audit() {
       await seen();

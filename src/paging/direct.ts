@@ -10,9 +10,10 @@ import type { ClusterConfig, EndpointKey, Page, Routing, Vote } from '../model.t
 import { type Ports, sleep, type Timer, withDeadline } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import { type News, newsOf, type StoreState, type Subject } from './alone.ts';
-import type { Channel } from './channel.ts';
+import type { Channel, Notice } from './channel.ts';
 import { createCourier } from './courier.ts';
 import { retryDelayMs } from './retention.ts';
+import { createSender } from './sender.ts';
 import type { Spool, SpooledPage } from './spool.ts';
 
 const TICK_MS = 1_000;
@@ -33,6 +34,8 @@ export interface DirectOptions {
   ports: Ports;
   log: Log;
   channels: readonly Channel[];
+  /** What people are told of a page. */
+  noticeOf: (page: Page) => Notice;
   spool: Spool;
   region: string;
   replica: string;
@@ -66,7 +69,12 @@ export const createDirectPages = (options: DirectOptions): DirectPages => {
   const { ports, log, spool, store, region, replica } = options;
   const stopping = new AbortController();
   const { channels, metrics = { page: () => undefined } } = options;
-  const courier = createCourier({ ports, channels, log, metrics, signal: stopping.signal });
+  const courier = createCourier({
+    ports,
+    channels,
+    sender: createSender({ ports, channels, log, metrics, noticeOf: options.noticeOf }),
+    signal: stopping.signal,
+  });
   const underWay = new Set<Promise<void>>();
   const rests = new Map<Subject, { times: number; untilMs: number }>();
   const mono = (): number => ports.clock.monoMs();
@@ -155,7 +163,7 @@ export const createDirectPages = (options: DirectOptions): DirectPages => {
     const waiting = spool.pages();
     courier.keepOnly(new Set(waiting.map(({ page }) => page.id)));
     for (const { page } of waiting)
-      for (const attempt of courier.begin(page)) beside(attempt.then((isNews) => (isNews ? markTold(page) : undefined)));
+      for (const attempt of courier.beginAll(page)) beside(attempt.then((isNews) => (isNews ? markTold(page) : undefined)));
   };
 
   // ---- adopting ----

@@ -1,173 +1,369 @@
-// Delivers the pages whose causes are committed: every record under `outbox/` goes to every channel, at least once, and is marked in the store when a
-// channel accepted it. A crash between the two means that it is sent again with the same id. The store is the truth; what is in memory (failures, due
-// times) may be lost at any moment. Normally only the coordinator delivers; when two do, receivers see a repeat of an id.
-// Wakes on changes, when a retry is due, and every 5 s in any case. Ignores who is paged and why: that was decided before.
-import { outboxKey } from '../coordinate/keys.ts';
+// Delivers the pages whose causes are committed: every record under `outbox/` goes to every channel that its route names, at least once, and is marked in
+// the store when a channel accepted it or never will. A crash between the two means that it is sent again with the same id. The store is the truth; what
+// is in memory (failures, due times) may be lost at any moment.
+// Whoever coordinates delivers: by the region's queue where there is one that moves, else in process. A page that nobody has taken for long is delivered by
+// any other replica too, since the coordinator's region may have no way out. When two do, receivers see a repeat of an id.
+// Of one thread a channel hears in order: an end never overtakes its beginning. Who is told, and when, is routing.ts; what a thread is, incidents.ts.
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Page } from '../model.ts';
-import { type Ports, sleep, type Timer, withDeadline } from '../ports.ts';
-import { type KeyValue, type Store, StoreDefiniteError } from '../store/store.ts';
-import type { Channel } from './channel.ts';
-import { type ChannelStanding, createCourier } from './courier.ts';
-import { byAge, EVERYBODY, isPage, isSettled, removals } from './retention.ts';
+import type { DeadLetter, Page } from '../model.ts';
+import { type Ports, sleep, type Timer } from '../ports.ts';
+import type { Store } from '../store/store.ts';
+import type { Channel, Notice } from './channel.ts';
+import { createCourier } from './courier.ts';
+import { actionOf, isOvertaken, type Thread, threadsOf } from './incidents.ts';
+import type { Errand, Queue, QueueStanding, Try } from './queue.ts';
+import { createPageRecords, type Entry, OUTBOX_PREFIX } from './records.ts';
+import type { Report } from './report.ts';
+import { EVERYBODY, isSettled, mayGiveUp, removals } from './retention.ts';
+import { isTaken, LOG_CHANNEL, type PageRoute, type Plan, planOf } from './routing.ts';
+import { createSender, type Standing } from './sender.ts';
 
-const OUTBOX_PREFIX = outboxKey('');
 const SWEEP_MS = 5_000;
-const STORE_MS = 5_000;
-const MARK_TRIES_MAX = 5;
 const GRACE_MS = 3_000;
+/** A look may take a third of the time at most, however much there is to read. */
+const REST_PER_LOOK = 2;
+/** Others than the coordinator look this often for pages that nobody took, and take them over so late. */
+const RELIEF_EVERY_MS = 30_000;
+const RELIEF_AFTER_MS = 45_000;
+const RELIEF_SPREAD_MS = 15_000;
+/** A store that does not answer in a worker's try: the queue asks again so soon. */
+const STORE_AGAIN_MS = 1_000;
+/** A channel that has failed for so long is told of through the others. */
+const FAILING_MS = 5 * 60_000;
+/** One offer to the queue. */
+const OFFERED_MAX = 2_000;
 
 export interface OutboxOptions {
   store: Store;
   ports: Ports;
   /** At least one; names must differ. Every replica that may coordinate should have the same: a page is done when the deliverer's channels have it. */
   channels: readonly Channel[];
+  /** Who is told of what; none: every channel of everything. */
+  routes?: readonly PageRoute[];
+  /** What people are told of a page. */
+  noticeOf: (page: Page) => Notice;
   log: Log;
   metrics: Pick<Metrics, 'page'>;
   /** Asked before each round; absent: always. */
   isLeader?: () => boolean;
   /** Cluster time in ms; absent: the wall clock. */
   nowMs?: () => number;
+  /** Takes what is to be told of a channel itself; it is told through the others. */
+  report?: (report: Report) => void;
 }
 
 export interface Backlog {
-  /** Pages that somebody is still to be told of, as of the last look; null: this replica does not look, another coordinates. */
+  /** Pages that somebody should have been told of by the last look; null: this replica does not look, another coordinates. */
   pages: number | null;
-  /** Cluster time of the oldest of them. */
+  /** Cluster time since which the oldest of them waits. */
   oldestAtMs: number | null;
-  channels: readonly ChannelStanding[];
+  channels: readonly Standing[];
+  /** The region's queue; null: there is none. */
+  queue: QueueStanding | null;
 }
 
 export interface Outbox {
   /** Look now: call it when leadership was gained. */
   wake(): void;
   backlog(): Backlog;
+  /** What is open, as of the last look; empty where another coordinates. */
+  threads(): ReadonlyMap<string, Thread>;
+  /** From now on errands go by this queue as long as it moves them. */
+  carryBy(queue: Queue): void;
+  /** One try for a queue's worker, of this process or another of the region: reads the page, sends it, marks it. Never rejects. */
+  tryOne: Try;
   /** Begins nothing new, lets deliveries under way end for `graceMs`, then aborts them. */
   close(graceMs?: number): Promise<void>;
 }
 
-/** A page as read, with the revision that guards its next write. */
-interface Entry {
-  key: string;
-  mod: number;
-  page: Page;
+/** What became of a page in some channels. */
+interface Outcome {
+  accepted: readonly string[];
+  dead: Readonly<Record<string, Pick<DeadLetter, 'because' | 'tries'>>>;
 }
 
-const entryOf = ({ key, mod, value }: KeyValue): Entry | null =>
-  isPage(value) && key === outboxKey(value.id) ? { key, mod, page: value } : null;
+/** Cluster time from which somebody should know. */
+const dueAtMs = ({ atMs, notBeforeMs = atMs }: Page): number => Math.max(atMs, notBeforeMs);
+
+const NO_THREADS: ReadonlyMap<string, Thread> = new Map();
 
 export const createOutbox = (options: OutboxOptions): Outbox => {
-  const { store, ports, channels, log, metrics, isLeader = () => true, nowMs = () => ports.clock.wallMs() } = options;
+  const { store, ports, channels, routes = [], log, metrics, noticeOf, report = () => undefined } = options;
+  const { isLeader = () => true, nowMs = () => ports.clock.wallMs() } = options;
+  const names = channels.map(({ name }) => name);
   const marking = new Set<string>();
   const underWay = new Set<Promise<void>>();
-  const unreadable = new Set<string>();
+  /** Sent by a worker's try and not yet marked: it is not sent again by this process. */
+  const unmarked = new Set<string>();
   const stopping = new AbortController();
-  const courier = createCourier({ ports, channels, log, metrics, signal: stopping.signal });
+  const records = createPageRecords({ store, ports, log, signal: stopping.signal });
+  const sender = createSender({ ports, channels, log, metrics, noticeOf });
+  const courier = createCourier({ ports, channels, sender, signal: stopping.signal });
   let state: 'idle' | 'looking' | 'look again' | 'closed' = 'idle';
   let timer: Timer | null = null;
+  let queue: Queue | null = null;
+  /** As of the last look, kept up to date by what this process writes. */
+  let known = new Map<string, Entry>();
+  let threads = NO_THREADS;
   let waiting: readonly Page[] | null = null;
+  /** What is to be sent in process, by channel, oldest first. */
+  let ready = new Map<string, Page[]>();
+  let againAtMs: number | null = null;
+  /** Rungs that are due later, as of the last look. */
+  const ladders: Errand[] = [];
+  let restUntilMs = Number.NEGATIVE_INFINITY;
+  /** So that not all others take over at once; drawn when it is needed first. */
+  let reliefSpreadMs: number | null = null;
+  let reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS;
 
-  // ---- the store's side ----
+  // ---- who is still to be told ----
 
-  const inStore = <T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-    withDeadline(ports.timers, STORE_MS, what, work, stopping.signal);
+  const acceptedBy = (page: Page): readonly string[] => [...page.delivered, ...courier.acceptedBy(page)];
+  const deadFor = (page: Page): readonly string[] => [...Object.keys(page.dead ?? {}), ...Object.keys(courier.deadFor(page))];
+  const planFor = (page: Page): Plan =>
+    planOf({
+      page,
+      routes,
+      all: names,
+      heard: threads.get(page.dedupKey)?.heard ?? [],
+      accepted: acceptedBy(page),
+      dead: deadFor(page),
+      nowMs: nowMs(),
+    });
+  const openOf = (page: Page, { due }: Plan): readonly string[] => {
+    const done = [...acceptedBy(page), ...deadFor(page)];
+    return due.filter((name) => !done.includes(name));
+  };
+  const isDone = (page: Page): boolean => {
+    const plan = planFor(page);
+    return isOvertaken(page, threads.get(page.dedupKey)) || (plan.nextAtMs === null && openOf(page, plan).length === 0);
+  };
 
-  const read = async (): Promise<readonly Entry[]> => {
-    const { kvs } = await inStore('reading the outbox', (signal) => store.get({ prefixes: [OUTBOX_PREFIX] }, signal));
-    for (const kv of kvs) {
-      if (entryOf(kv) !== null || unreadable.has(kv.key)) continue;
-      unreadable.add(kv.key);
-      log.error('page.unreadable', { record: kv.key, because: 'it is no page; it is left alone, remove it by hand' });
+  // ---- marking ----
+
+  /** The page with an outcome, and told to everybody once nobody is left: which only the coordinator knows, who has read all of the outbox. null: as it was. */
+  const marked = (page: Page, { accepted, dead }: Outcome): Page | null => {
+    const news = Object.entries(dead).filter(([name]) => page.dead?.[name] === undefined);
+    const letters = Object.fromEntries(news.map(([name, letter]) => [name, { ...letter, atMs: nowMs() }]));
+    const told = [...new Set([...page.delivered, ...accepted])];
+    const next: Page = { ...page, delivered: told, ...(news.length === 0 ? {} : { dead: { ...page.dead, ...letters } }) };
+    const delivered = isLeader() && !isSettled(next) && isDone(next) ? [...told, EVERYBODY] : told;
+    return delivered.length === page.delivered.length && news.length === 0 ? null : { ...next, delivered };
+  };
+
+  /** An operator gave a page another life: marks that are gone from a newer reading of it. */
+  const heed = (before: Page | undefined, now: Page): void => {
+    if (before === undefined) return;
+    const marks = (page: Page): readonly string[] => [...page.delivered, ...Object.keys(page.dead ?? {})];
+    for (const name of marks(before)) if (!marks(now).includes(name)) courier.forget(now, name);
+  };
+
+  const mark = async (id: string, outcomeOf: (page: Page) => Outcome): Promise<void> => {
+    const before = known.get(id)?.page;
+    const change = (page: Page): Page | null => {
+      const last = known.get(id);
+      if (last !== undefined && page !== last.page) {
+        heed(last.page, page);
+        // So that it is heeded once. The revision is an old one: a write that rests on it reads again.
+        known.set(id, { ...last, page });
+      }
+      return marked(page, outcomeOf(page));
+    };
+    const entry = await records.change(id, change, known.get(id));
+    if (entry === null) return;
+    if (known.has(id)) known.set(id, entry);
+    for (const [channel, letter] of Object.entries(entry.page.dead ?? {}))
+      if (before?.dead?.[channel] === undefined) tellDead(entry.page, channel, letter);
+  };
+
+  const here = (page: Page): Outcome => ({ accepted: courier.acceptedBy(page), dead: courier.deadFor(page) });
+
+  const tellDead = (page: Page, channel: string, { because }: DeadLetter): void => {
+    if (page.type.startsWith('paging.')) return;
+    report({
+      type: 'paging.dead_letter',
+      severity: 'warning',
+      subject: `dead-letter-${channel}`,
+      summary: `channel ${channel} does not take pages: ${because}; ${page.id} is a dead letter there (tidegate pages)`,
+      detail: { channel, page: page.id },
+    });
+  };
+
+  const complained = new Set<string>();
+  /** What is the matter with a channel is told through the others, and taken back when it takes pages again. */
+  const tellChannels = (): void => {
+    for (const { name, failing, failingSinceMs } of sender.standing()) {
+      const subject = `channel-${name}`;
+      if (failingSinceMs === null) {
+        if (complained.delete(name))
+          report({
+            type: 'paging.channel_ok',
+            severity: 'info',
+            subject,
+            again: true,
+            summary: `channel ${name} takes pages again`,
+            detail: { channel: name },
+          });
+        continue;
+      }
+      const forMs = ports.clock.monoMs() - failingSinceMs;
+      if (forMs < FAILING_MS || complained.has(name)) continue;
+      complained.add(name);
+      const summary = `channel ${name} has taken no page for ${Math.round(forMs / 60_000)} min: ${failing}; they go by the others meanwhile`;
+      report({ type: 'paging.channel_failing', severity: 'warning', subject, again: true, summary, detail: { channel: name } });
     }
-    return kvs.flatMap((kv) => entryOf(kv) ?? []).sort((a, b) => byAge(a.page, b.page));
   };
-
-  /** Records who has accepted a page, and that nobody is left once that is so. A write in doubt is read back: the mark itself is the evidence. */
-  const mark = async (id: string): Promise<void> => {
-    const key = outboxKey(id);
-    for (let tries = 0; tries < MARK_TRIES_MAX; tries += 1) {
-      const { kvs } = await inStore('reading a page', (signal) => store.get({ keys: [key] }, signal));
-      const entry = kvs[0] === undefined ? null : entryOf(kvs[0]);
-      if (entry === null) return;
-      const { page, mod } = entry;
-      const accepted = courier.acceptedBy(page);
-      const left = courier.openFor(page).filter((channel) => !accepted.includes(channel.name));
-      const delivered = [...new Set([...page.delivered, ...accepted, ...(left.length === 0 ? [EVERYBODY] : [])])];
-      if (delivered.length === page.delivered.length) return;
-      const value: Page = { ...page, delivered, nonce: ports.random.hex(12) };
-      const written = await inStore('marking a page', (signal) =>
-        store.txn({ if: [{ key, mod }], then: [{ put: key, value }] }, signal),
-      ).catch((error: unknown) => {
-        if (error instanceof StoreDefiniteError || stopping.signal.aborted) throw error;
-        return { ok: false };
-      });
-      if (written.ok) return;
-    }
-    throw new Error(`the record changed in each of ${MARK_TRIES_MAX} tries`);
-  };
-
-  const remove = async (entries: readonly Entry[], pages: readonly Page[]): Promise<boolean> => {
-    const doomed = entries.filter(({ page }) => pages.includes(page));
-    if (doomed.length === 0) return false;
-    const { ok } = await inStore('removing pages', (signal) =>
-      store.txn({ if: doomed.map(({ key, mod }) => ({ key, mod })), then: doomed.map(({ key }) => ({ del: key })) }, signal),
-    );
-    return ok;
-  };
-
-  // ---- the channels' side ----
 
   /** Runs beside the rounds. A page that was sent but not marked is marked in a later round, by the sweep: not at once, since the store is in trouble. */
-  const beside = (page: Page, work: Promise<void>): Promise<void> => {
-    const run = work.then(wake, (error: unknown) => log.warn('page.unmarked', { page: page.id, because: errorText(error) }));
+  const beside = (what: string, work: Promise<void>): Promise<void> => {
+    const run = work.then(pump).then(wake, (error: unknown) => log.warn('page.unmarked', { page: what, because: errorText(error) }));
     underWay.add(run);
     return run.finally(() => underWay.delete(run));
   };
 
+  // ---- sending in process ----
+
+  const begin = (page: Page, channel: string): boolean => {
+    const attempt = courier.begin(page, channel);
+    if (attempt === null) return false;
+    void beside(
+      page.id,
+      attempt.then((isNews) => (isNews ? mark(page.id, here) : undefined)),
+    );
+    return true;
+  };
+
+  /** Fills the places that are free with what is ready. What is not due again yet is left to the look that follows its time. */
+  const pump = (): void => {
+    if (state === 'closed') return;
+    for (const [channel, pages] of ready) while (pages.length > 0 && courier.hasPlace(channel)) begin(pages.shift()!, channel);
+  };
+
   // ---- the rounds ----
 
-  const advance = (page: Page): void => {
-    for (const attempt of courier.begin(page))
-      void beside(
-        page,
-        attempt.then((isNews) => (isNews ? mark(page.id) : undefined)),
-      );
-    // Accepted or refused by all, but the store does not say so: an earlier mark failed, or a channel was removed from the configuration.
-    const accepted = courier.acceptedBy(page);
-    if (marking.has(page.id) || !courier.openFor(page).every((channel) => accepted.includes(channel.name))) return;
-    marking.add(page.id);
-    void beside(page, mark(page.id)).then(() => marking.delete(page.id));
+  /** What may be sent now, oldest first: of a thread a channel gets nothing while something older of it is still open there. */
+  const errandsOf = (pages: readonly Page[]): readonly { page: Page; channel: string }[] => {
+    const begun = new Set<string>();
+    return pages.flatMap((page) => {
+      const plan = planFor(page);
+      if (plan.nextAtMs !== null) againAtMs = Math.min(againAtMs ?? Number.POSITIVE_INFINITY, plan.nextAtMs);
+      ladders.push(...laterOf(page, plan));
+      return openOf(page, plan).flatMap((channel) => {
+        const lane = `${channel} ${page.dedupKey}`;
+        if (begun.has(lane)) return [];
+        begun.add(lane);
+        return courier.isSending(page, channel) ? [] : [{ page, channel }];
+      });
+    });
+  };
+
+  /** The next rung of a page's ladder, for a queue to climb when it is time. */
+  const laterOf = (page: Page, { next, nextAtMs }: Plan): readonly Errand[] =>
+    next === null || nextAtMs === null
+      ? []
+      : [{ page: page.id, channel: next, severity: page.severity, delayMs: Math.max(0, nextAtMs - nowMs()), unlessTaken: true }];
+
+  /** Accepted or refused by all, but the store does not say so: an earlier mark failed, a worker marked its part, or a channel was removed. */
+  const settle = (pages: readonly Page[]): void => {
+    for (const page of pages) {
+      if (marking.has(page.id) || courier.isSending(page) || !isDone(page)) continue;
+      if (isOvertaken(page, threads.get(page.dedupKey))) log.info('page.overtaken', { page: page.id, dedupKey: page.dedupKey });
+      marking.add(page.id);
+      void beside(page.id, mark(page.id, here)).then(() => marking.delete(page.id));
+    }
+  };
+
+  const byQueue = async (errands: readonly { page: Page; channel: string }[]): Promise<ReadonlySet<string>> => {
+    if (queue === null || errands.length === 0) return new Set();
+    const now = errands.map(({ page, channel }): Errand => ({ page: page.id, channel, severity: page.severity }));
+    const offered = [...now, ...ladders].slice(0, OFFERED_MAX);
+    return new Set((await queue.offer(offered)).map(({ page, channel }) => `${channel} ${page}`));
+  };
+
+  const send = async (pages: readonly Page[]): Promise<void> => {
+    againAtMs = null;
+    ladders.length = 0;
+    const errands = errandsOf(pages);
+    const held = await byQueue(errands);
+    ready = new Map(names.map((name) => [name, []]));
+    for (const { page, channel } of errands) if (!held.has(`${channel} ${page.id}`)) ready.get(channel)?.push(page);
+    pump();
   };
 
   const tidy = async (entries: readonly Entry[]): Promise<void> => {
-    const { served, givenUp } = removals(
-      entries.map(({ page }) => page),
-      courier.failuresOf,
-      nowMs(),
-    );
-    await remove(entries, served);
-    if (!(await remove(entries, givenUp))) return;
+    const pages = entries.map(({ page }) => page);
+    const failuresOf = (page: Page): number => Math.min(...courier.openFor(page).map((name) => courier.failures(page, name)));
+    const isOpen = (page: Page): boolean => threads.get(page.dedupKey)?.state === 'firing' && page.detail.incident !== undefined;
+    const { served, givenUp } = removals({ pages, failuresOf, isOpen, nowMs: nowMs() });
+    await records.remove(entries.filter(({ page }) => served.includes(page)));
     for (const page of givenUp) {
-      for (const channel of courier.openFor(page)) metrics.page(channel.name, 'given-up');
+      for (const channel of openOf(page, planFor(page))) {
+        courier.giveUp(page, channel, 'given up: tried too often, for too long');
+        metrics.page(channel, 'given-up');
+      }
       log.error('page.given-up', { page: page.id, summary: page.summary, delivered: page.delivered });
     }
+    settle(givenUp);
   };
 
   const look = async (): Promise<void> => {
     waiting = null;
-    if (!isLeader()) return;
-    const entries = await read();
+    if (!isLeader()) {
+      [threads, ready] = [NO_THREADS, new Map()];
+      return relieve();
+    }
+    const entries = await records.read();
+    for (const { page, mod } of entries) if (mod > (known.get(page.id)?.mod ?? mod)) heed(known.get(page.id)?.page, page);
+    known = new Map(entries.map((entry) => [entry.page.id, entry]));
+    threads = threadsOf(entries.map(({ page }) => page));
     const unsettled = entries.map(({ page }) => page).filter((page) => !isSettled(page));
-    waiting = unsettled;
+    waiting = unsettled.filter((page) => dueAtMs(page) <= nowMs());
     courier.keepOnly(new Set(unsettled.map((page) => page.id)));
-    for (const page of unsettled) advance(page);
+    await send(unsettled);
+    settle(unsettled);
     await tidy(entries);
   };
 
-  /** Until the next retry is due, at most until the sweep. What is due already waits for a free place or for the store, and those wake or are swept. */
-  const nextInMs = (): number => Math.min(SWEEP_MS, courier.nextInMs());
+  /** Pages that ask for somebody and that only a log has taken for long: the coordinator may have no way out. */
+  const relieve = async (): Promise<void> => {
+    if (ports.clock.monoMs() < reliefAtMs) return;
+    reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS;
+    const entries = await records.read();
+    known = new Map(entries.map((entry) => [entry.page.id, entry]));
+    const untaken = entries
+      .map(({ page }) => page)
+      .filter((page) => !isSettled(page) && actionOf(page) === 'trigger' && nowMs() - page.atMs > RELIEF_AFTER_MS)
+      .filter((page) => page.delivered.every((name) => name === LOG_CHANNEL));
+    if (untaken.length > 0) reliefSpreadMs ??= ports.random.unit() * RELIEF_SPREAD_MS;
+    const late = untaken.filter((page) => nowMs() - page.atMs > RELIEF_AFTER_MS + (reliefSpreadMs ?? 0));
+    courier.keepOnly(new Set(late.map((page) => page.id)));
+    for (const page of late) for (const name of openOf(page, planFor(page))) if (name !== LOG_CHANNEL) begin(page, name);
+  };
+
+  /** Until the next retry or the next rung is due, at most until the sweep. What is due already waits for a free place or for the store, and those wake or are swept. */
+  const nextInMs = (): number => {
+    const rung = againAtMs === null ? Number.POSITIVE_INFINITY : Math.max(0, againAtMs - nowMs());
+    return Math.min(SWEEP_MS, courier.nextInMs(), rung);
+  };
+
+  const round = async (): Promise<void> => {
+    const startedAtMs = ports.clock.monoMs();
+    try {
+      await look();
+    } catch (error) {
+      if (state !== 'closed') log.warn('outbox.failed', { because: errorText(error) });
+    }
+    tellChannels();
+    const endedAtMs = ports.clock.monoMs();
+    restUntilMs = endedAtMs + REST_PER_LOOK * (endedAtMs - startedAtMs);
+    if (state === 'closed') return;
+    const again = state === 'look again';
+    state = 'idle';
+    if (again) wake();
+    else timer = ports.timers.after(nextInMs(), wake);
+  };
 
   const wake = (): void => {
     if (state === 'closed') return;
@@ -175,21 +371,39 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
       state = 'look again';
       return;
     }
-    state = 'looking';
     timer?.cancel();
-    const round = look()
-      .catch((error: unknown) => {
-        if (state !== 'closed') log.warn('outbox.failed', { because: errorText(error) });
-      })
-      .then(() => {
-        underWay.delete(round);
-        if (state === 'closed') return;
-        const again = state === 'look again';
-        state = 'idle';
-        if (again) wake();
-        else timer = ports.timers.after(nextInMs(), wake);
-      });
-    underWay.add(round);
+    const restMs = restUntilMs - ports.clock.monoMs();
+    if (restMs > 0) {
+      timer = ports.timers.after(restMs, wake);
+      return;
+    }
+    state = 'looking';
+    const run = round().finally(() => underWay.delete(run));
+    underWay.add(run);
+  };
+
+  // ---- for the workers of a queue ----
+
+  const tryOne: Try = async (errand, failures, signal) => {
+    const channel = channels.find(({ name }) => name === errand.channel);
+    const sent = `${errand.channel} ${errand.page}`;
+    try {
+      const page = (await records.get(errand.page))?.page;
+      if (page === undefined || channel === undefined || isSettled(page)) return { done: true };
+      if (page.delivered.includes(channel.name) || page.dead?.[channel.name] !== undefined) return { done: true };
+      if (errand.unlessTaken === true && isTaken(page, routes, channel.name)) return { done: true };
+      const delivery = unmarked.has(sent) ? { sent: true as const } : await sender.send(page, channel, failures, signal);
+      if (!delivery.sent && delivery.retry && !mayGiveUp(page, failures + 1, nowMs()))
+        return { done: false, againAfterMs: delivery.afterMs ?? 0 };
+      if (delivery.sent) unmarked.add(sent);
+      const letter = delivery.sent ? {} : { [channel.name]: { because: delivery.because, tries: failures + 1 } };
+      await mark(page.id, () => ({ accepted: delivery.sent ? [channel.name] : [], dead: letter }));
+      unmarked.delete(sent);
+      return { done: true };
+    } catch (error) {
+      if (state !== 'closed') log.warn('page.unmarked', { page: errand.page, because: errorText(error) });
+      return { done: false, againAfterMs: STORE_AGAIN_MS };
+    }
   };
 
   const watch = store.watch(OUTBOX_PREFIX, wake);
@@ -197,10 +411,16 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
 
   return {
     wake,
+    tryOne,
+    carryBy(given) {
+      queue = given;
+    },
+    threads: () => threads,
     backlog: () => ({
       pages: waiting === null ? null : waiting.length,
-      oldestAtMs: waiting === null || waiting.length === 0 ? null : Math.min(...waiting.map(({ atMs }) => atMs)),
+      oldestAtMs: waiting === null || waiting.length === 0 ? null : Math.min(...waiting.map(dueAtMs)),
       channels: courier.channels(),
+      queue: queue?.standing() ?? null,
     }),
     async close(graceMs = GRACE_MS) {
       state = 'closed';

@@ -15,6 +15,8 @@ export interface Report {
   /** What it is about; the same subject is told once. Letters, digits, dashes. */
   subject: string;
   summary: string;
+  /** It may be told again under the same subject: what begins and ends more than once. */
+  again?: true;
   detail?: Readonly<Record<string, unknown>>;
 }
 
@@ -71,7 +73,7 @@ export const createReporter = ({ store, ports, log, region, replica, cluster, no
   return {
     async tell(report) {
       const about = cluster();
-      if (about === null || told.has(report.subject) || told.size >= SUBJECTS_MAX) return;
+      if (about === null || (report.again !== true && (told.has(report.subject) || told.size >= SUBJECTS_MAX))) return;
       told.add(report.subject);
       log.error('report', { ...report });
       await commit(report, about);

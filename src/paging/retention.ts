@@ -11,10 +11,12 @@ const JITTER = 0.2;
 const ASKED_MAX_MS = 15 * 60_000;
 const KEEP_MS = 24 * 3_600_000;
 const KEPT_MAX = 200;
+/** A failed delivery is tried for so long; what nobody took, and what is still open, is kept as long. */
 const GIVE_UP_MS = 7 * 86_400_000;
+const DEAD_KEPT_MAX = 500;
 const TRIES_MIN = 10;
-/** Undelivered records; the whole prefix has to fit one read of the store. */
-export const WAITING_MAX = 2_000;
+/** Undelivered records above this are given up after a single failure, the oldest first: the whole prefix has to fit one read of the store. */
+export const WAITING_MAX = 10_000;
 /** Operations in one transaction. */
 const REMOVED_AT_ONCE_MAX = 100;
 
@@ -40,22 +42,50 @@ export const isPage = (value: unknown): value is Page =>
 /** Oldest first: the order in which pages leave. */
 export const byAge = (a: Page, b: Page): number => a.atMs - b.atMs || a.v - b.v || (a.id < b.id ? -1 : 1);
 
+/** Somebody will never have it, although they should. */
+export const isDead = (page: Page): boolean => page.dead !== undefined && Object.keys(page.dead).length > 0;
+
+/** A page that was tried often and for long enough: whoever should have it never will. */
+export const mayGiveUp = (page: Page, failures: number, nowMs: number): boolean => failures >= TRIES_MIN && nowMs - page.atMs > GIVE_UP_MS;
+
 export interface Removal {
-  /** Told to everybody, and kept for long enough. */
+  /** Have served their time. */
   served: readonly Page[];
+  /** Undelivered, and to be given up: they become dead letters. */
   givenUp: readonly Page[];
 }
 
-/** What to remove. In: pages oldest first, the fewest failures of this process over a page's open channels, cluster time. At most 100 of each. */
-export const removals = (pages: readonly Page[], failuresOf: (page: Page) => number, nowMs: number): Removal => {
+export interface Keeping {
+  /** Oldest first. */
+  pages: readonly Page[];
+  /** Fewest failures of this process over a page's open channels. */
+  failuresOf: (page: Page) => number;
+  /** Of alerts that are open: they are said again to receivers that forget, and their end has to find who heard of them. */
+  isOpen: (page: Page) => boolean;
+  /** Cluster time. */
+  nowMs: number;
+}
+
+/** What to remove or to give up: at most 100 of each. */
+export const removals = ({ pages, failuresOf, isOpen, nowMs }: Keeping): Removal => {
+  const old = (page: Page, ms: number): boolean => nowMs - page.atMs > ms;
   const settled = pages.filter(isSettled);
+  const dead = settled.filter(isDead);
+  const open = settled.filter((page) => !isDead(page) && isOpen(page));
+  const served = settled.filter((page) => !isDead(page) && !isOpen(page));
   const waiting = pages.filter((page) => !isSettled(page));
-  const surplus = Math.max(0, settled.length - KEPT_MAX);
-  const crowd = Math.max(0, waiting.length - WAITING_MAX);
+  const beyond = (list: readonly Page[], max: number, ms: number): readonly Page[] =>
+    list.filter((page, rank) => rank < list.length - max || old(page, ms));
+  const gone = [
+    ...beyond(served, KEPT_MAX, KEEP_MS),
+    ...beyond(dead, DEAD_KEPT_MAX, 2 * GIVE_UP_MS),
+    ...open.filter((page) => old(page, GIVE_UP_MS)),
+  ];
+  const crowd = waiting.length - WAITING_MAX;
   return {
-    served: settled.filter((page, rank) => rank < surplus || nowMs - page.atMs > KEEP_MS).slice(0, REMOVED_AT_ONCE_MAX),
+    served: gone.slice(0, REMOVED_AT_ONCE_MAX),
     givenUp: waiting
-      .filter((page, rank) => failuresOf(page) >= (rank < crowd ? 1 : TRIES_MIN) && (rank < crowd || nowMs - page.atMs > GIVE_UP_MS))
+      .filter((page, rank) => (rank < crowd ? failuresOf(page) >= 1 : mayGiveUp(page, failuresOf(page), nowMs)))
       .slice(0, REMOVED_AT_ONCE_MAX),
   };
 };

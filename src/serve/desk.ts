@@ -1,4 +1,6 @@
 // The desk of this replica, and what it reports by itself: troubles of its gate, votes that somebody forged, a cluster that its own file does not fit.
+
+import { readFileSync } from 'node:fs';
 import { joinProblems } from '../config/check.ts';
 import { placeOf } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
@@ -21,6 +23,7 @@ export const openDesk = async ({ config, context, metrics, store, looking, seen 
     region: config.region,
     replica: config.replica,
     secret: readSecret,
+    text: (path) => readFileSync(path, 'utf8'),
     resolve: looking.resolve,
     gates: new Set(Object.entries(config.providers).flatMap(([called, { kind }]) => (kind === 'gate' ? [called] : []))),
     ...(config.cluster === null ? {} : { clusterName: config.cluster.name }),

@@ -7,8 +7,8 @@ import { routesOf } from '../../src/api/routes/index.ts';
 import { SCHEMAS } from '../../src/api/schemas.ts';
 import { append } from '../../src/audit/append.ts';
 import { decisionHash } from '../../src/audit/lines.ts';
-import { auditKey, incidentKey, KEYS, trailKey } from '../../src/coordinate/keys.ts';
-import type { Audit, Trail } from '../../src/model.ts';
+import { auditKey, incidentKey, KEYS, outboxKey, trailKey } from '../../src/coordinate/keys.ts';
+import type { Audit, Page, Trail } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
 import { honest } from '../audit/chains.ts';
 import { type Council, seated } from '../decide/council.ts';
@@ -44,6 +44,21 @@ const trail = (v: number, atMs: number): Trail => ({
   omitted: 1,
   nonce: 'n',
 });
+
+const DEAD: Page = {
+  id: '42-x',
+  dedupKey: 'tidegate/test/x',
+  type: 'region.drained',
+  severity: 'critical',
+  summary: 'x down',
+  detail: { region: 'x' },
+  atMs: 1,
+  v: 42,
+  notBeforeMs: 2,
+  delivered: ['log', '*'],
+  dead: { oncall: { because: 'answered 401', atMs: 3, tries: 1 } },
+  nonce: 'n',
+};
 
 /** A region dies and comes back, another dies and stays dead; one region abstains. Orders were given, one is in force. */
 beforeAll(async () => {
@@ -224,6 +239,11 @@ describe('the state of a replica', () => {
   test('status, reports, liveness', async () => {
     await ask('getStatus', '/v1/status');
     await ask('listReports', '/v1/reports');
+    await putRecord(api.store, outboxKey('42-x'), DEAD);
+    await ask('listPages', '/v1/pages');
+    await ask('acknowledgePage', '/v1/pages/42-x/acknowledge', {});
+    await ask('listPages', '/v1/pages?state=open&limit=1');
+    await ask('replayPage', '/v1/pages/42-x/replay', { reason: 'the key of oncall was replaced' });
     await ask('alive', '/healthz');
     await ask('ready', '/readyz');
   });

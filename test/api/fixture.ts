@@ -5,6 +5,7 @@ import { createEventHub } from '../../src/api/events.ts';
 import { createForecaster } from '../../src/api/forecaster.ts';
 import type { HealthFacts } from '../../src/api/health-detail.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
+import { createPageWriter } from '../../src/api/pages.ts';
 import { createRecordReader } from '../../src/api/record-reader.ts';
 import { createReportWriter } from '../../src/api/reports.ts';
 import type { ApiView } from '../../src/api/route.ts';
@@ -97,7 +98,7 @@ export const healthFacts = (given: Partial<HealthFacts> = {}): HealthFacts => ({
   store: { kind: 'etcd', answeredAgoMs: 100, lastTookMs: { get: 20, txn: 40 }, beatAgeMs: 900, complaint: null, rev: 7 },
   leaderAgeMs: 1000,
   loopDelayMs: 2,
-  paging: { pages: null, oldestAtMs: null, channels: [] },
+  paging: { pages: null, oldestAtMs: null, channels: [], queue: null },
   recorder: null,
   paths: null,
   ...given,
@@ -169,6 +170,7 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
     view: viewOf(),
     version: '0.0.0-test',
     submit,
+    pages: createPageWriter({ store, ports, clusterNowMs: () => NOW_MS, channels: ['log', 'oncall', 'mail'] }),
     reports: createReportWriter({ store, ports, clusterNowMs: () => NOW_MS }),
     audit: createAuditReader({ store, ports }),
     events: createEventHub({ ports, log, store, region: 'eu-west', replica: 'a' }),

@@ -129,14 +129,20 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
   [
     'paging:backlog',
     'warn',
-    { paging: { pages: 2, oldestAtMs: NOW_MS - 90_000, channels: [] } },
+    { paging: { pages: 2, oldestAtMs: NOW_MS - 90_000, channels: [], queue: null } },
     /2 pages not delivered, the oldest for 90 s/,
   ],
   [
     'paging:channel',
     'warn',
-    { paging: { pages: 0, oldestAtMs: null, channels: [{ name: 'pager', failing: 'ECONNREFUSED' }] } },
+    { paging: { pages: 0, oldestAtMs: null, channels: [{ name: 'pager', failing: 'ECONNREFUSED' }], queue: null } },
     /pager: ECONNREFUSED/,
+  ],
+  [
+    'paging:queue',
+    'warn',
+    { paging: { pages: 0, oldestAtMs: null, channels: [], queue: { state: 'away', because: 'Redis: ECONNREFUSED', sinceMs: 7_400 } } },
+    /Redis: ECONNREFUSED, for 7(\.4)? s; pages leave in process meanwhile/,
   ],
   ['eventLoop:delay', 'warn', { loopDelayMs: 900 }, /900 ms late/],
   [
@@ -180,7 +186,7 @@ test('every kind of check has a trouble here', () => {
     detail({
       paths: pathsOf(provider({ canary: { service: 'c', atMs: 1, ok: true, because: '', stages: {} } })),
       recorder: { isOn: true, lost: 0 },
-      paging: { pages: 0, oldestAtMs: null, channels: [{ name: 'log', failing: null }] },
+      paging: { pages: 0, oldestAtMs: null, channels: [{ name: 'log', failing: null }], queue: { state: 'ok' } },
     }).checks,
   );
   const troubled = new Set(TROUBLES.map(([name]) => name));

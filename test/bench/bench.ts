@@ -1,4 +1,4 @@
-// `npm run bench -- [detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|api] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|api|paging] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
@@ -8,6 +8,7 @@ import { benchDetection } from './detection.ts';
 import { benchFalseDrains } from './false-drains.ts';
 import { benchGate } from './gate.ts';
 import { benchGray } from './gray.ts';
+import { benchPaging } from './paging.ts';
 import { benchProbe } from './probe.ts';
 import { benchProviders } from './providers.ts';
 import { benchPublish } from './publish.ts';
@@ -19,6 +20,8 @@ export interface Bench {
   rows: readonly object[];
   /** More tables, of other columns. */
   tables?: readonly (readonly object[])[];
+  /** The few numbers of the whole, which `--json` has beside the tables. */
+  totals?: Readonly<Record<string, number>>;
   /** What a reader of the tables must know. */
   notes?: readonly string[];
 }
@@ -71,6 +74,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
     says: "What Tidegate adds to a provider's own time in a failover, by provider; reference: the time of what answers, in the same run",
     run: benchProviders,
   },
+  paging: {
+    says: 'Pages from their commit to the first receiver that accepted them, and a storm of 10,000; reference: the same bodies posted without an outbox',
+    run: benchPaging,
+  },
   decide: { says: 'One decision over many targets and five vantages; reference: JSON.parse of the same votes', run: benchDecide },
 };
 
@@ -113,7 +120,8 @@ const main = async (): Promise<void> => {
         `\n${name} (${bench.says})\n${[result.rows, ...(result.tables ?? [])].map(table).join('\n\n')}${(result.notes ?? []).map((note) => `\n${note}`).join('')}\ngoals ${JSON.stringify(result.goals)} ${result.met ? 'met' : 'MISSED'}\n`,
       );
   }
-  if (json) process.stdout.write(`${JSON.stringify(results)}\n`);
+  const totals = Object.assign({}, ...Object.values(results).map((result) => result.totals ?? {}));
+  if (json) process.stdout.write(`${JSON.stringify({ ...totals, ...results })}\n`);
   process.exitCode = Object.values(results).every((r) => r.met) ? 0 : 1;
 };
 

@@ -19,6 +19,10 @@ const complete = (...words: string[]): readonly string[] => {
 test.each<[readonly string[], readonly string[]]>([
   [['un'], ['undrain', 'unfreeze']],
   [['override', 'ap'], ['approve']],
+  [['pages', 're'], ['replay']],
+  [['pages', 'list', '--st'], ['--state']],
+  [['pages', 'replay', '--ch'], ['--channel']],
+  [['pages', 'ack', '--ow'], ['--owner']],
   [['override', 'end', '--js'], ['--json']],
   [['drain', 'eu-west', '--break'], ['--break-glass']],
   [['completion', 'z'], ['zsh']],

@@ -35,7 +35,7 @@ describe('what the section becomes', () => {
     });
     expect(accepted(GOOD, '/etc/tidegate/a.yaml').config).toMatchObject({
       signing: { keyFile: '/etc/tidegate/signing.pem' },
-      paging: { webhooks: [], spoolFile: '/etc/tidegate/spool.jsonl' },
+      paging: { channels: [{ name: 'am' }, { name: 'mail' }], routes: [], spoolFile: '/etc/tidegate/spool.jsonl' },
       cluster: null,
     });
     expect(warned(GOOD)).toEqual([]);
@@ -165,12 +165,33 @@ describe('lawful, hardly meant', () => {
 
   test('without a signing key, without a spool, and with a section that is not used', () => {
     const cluster = fixture('good.yaml').slice(fixture('good.yaml').indexOf('cluster:'));
-    const text = `${with_(['signing: { keyFile: ./signing.pem }\npaging: { spoolFile: ./spool.jsonl }\n', ''])}${cluster}`;
+    const text = `${with_([GOOD.slice(GOOD.indexOf('signing:'), GOOD.indexOf('providers:')), ''])}${cluster}`;
     expect(warned(text)).toEqual([
+      expect.stringMatching(/^paging\.channels: found no channel but the log, expected two that fail apart; nobody is woken\./),
       expect.stringMatching(/^paging\.spoolFile: found nothing, expected a file; without it pages .* are lost when it restarts$/),
       expect.stringMatching(/^signing: found nothing, expected signing\.keyFile; .*tidegate keygen$/),
       expect.stringMatching(/^cluster: found a cluster section beside a store of kind etcd, .*`tidegate apply -f` writes it there/),
     ]);
+  });
+
+  const AM = '    - { kind: alertmanager, name: am, urls: [https://am.example.net] }\n';
+  const MAIL = GOOD.split('\n').find((line) => line.includes('kind: email')) ?? expect.fail('no mail');
+  test('with one way out for pages, and with two that fail together', () => {
+    expect(warned(with_([AM, '']))).toEqual([
+      'paging.channels: found one channel (mail), expected two that fail apart; when that one fails nobody is woken. Add one of another kind, or at another host',
+    ]);
+    const twice = with_([MAIL, AM.trimEnd().replace('name: am', 'name: again').replace('example.net]', 'example.net/path]')]);
+    expect(warned(twice)).toEqual([expect.stringMatching(/^paging\.channels: found am, again, which are of one kind at one host/)]);
+    expect(warned(with_([MAIL, AM.trimEnd().replace('name: am', 'name: again').replace('am.example', 'other.example')]))).toEqual([]);
+  });
+
+  test('with a route that lets only the log hear of critical pages, wherever it stands', () => {
+    const routed = (routes: string) => warned(with_(['  spoolFile', `  routes: [${routes}]\n  spoolFile`]));
+    expect(routed('{ severity: [info], to: [am] }, { severity: [critical], region: [eu-west], to: [log] }, { to: [am] }')).toEqual([
+      expect.stringMatching(/^paging\.routes\[1\]: found a route that tells critical pages to the log alone/),
+    ]);
+    expect(routed('{ to: [log] }')).toHaveLength(1);
+    expect(routed('{ severity: [info, warning], to: [log] }, { to: [log], also: [mail] }')).toEqual([]);
   });
 
   test('its own part needs a restart when it changes, the signing key included', () => {

@@ -53,7 +53,7 @@ describe('files of a replica on etcd', () => {
         '14 store.tls.certFile: found no file ./client.pem, expected it before the replica starts; create it',
         '14 store.tls.keyFile: found no file ./client.key, expected it before the replica starts; create it with mode 600',
         '15 signing.keyFile: found no file ./signing.pem, expected it before the replica starts; create it with mode 600',
-        '18 providers.dns.tokenFile: found no file ./dns.token, expected it before the replica starts; create it with mode 600',
+        '22 providers.dns.tokenFile: found no file ./dns.token, expected it before the replica starts; create it with mode 600',
       ],
     });
   });

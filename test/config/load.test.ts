@@ -111,7 +111,7 @@ describe('what a file becomes', () => {
     });
     expect(config.cluster?.regions[0]).toMatchObject({ vote: true, coordinator: true });
     expect(config.cluster).toMatchObject({ version: 0, goals: { detectionMs: 30_000, convergenceMs: 60_000 } });
-    expect(config).toMatchObject({ dns: { resolvers: [] }, paging: { webhooks: [] }, log: { level: 'info' } });
+    expect(config).toMatchObject({ dns: { resolvers: [] }, paging: { channels: [], routes: [] }, log: { level: 'info' } });
   });
 
   test('every key can be given, and each arrives in the unit its name says', () => {

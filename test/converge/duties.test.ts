@@ -161,14 +161,15 @@ describe('an open incident', () => {
     for (let at = 0; at < 20; at += 1) open({ id: `7-${at}` });
     see(200);
     await turn(T3 + 12_000);
-    expect(commits[0]).toHaveLength(16);
+    // Each with the page that says that it has landed.
+    expect(commits[0]).toHaveLength(2 * 16);
     await turn(T3 + 12_500);
-    expect(commits[1]).toHaveLength(4);
+    expect(commits[1]).toHaveLength(2 * 4);
   });
 });
 
 describe('a missed goal', () => {
-  test('is one critical page for all services, in the commit that remembers it; a late landing adds nothing', async () => {
+  test('is one critical page for all services, in the commit that remembers it; a late landing is told beside it', async () => {
     const { open, acknowledge, see, turn, incident, pages, commits, create, log } = stage([API, WEB]);
     open();
     acknowledge(WEB, T3 + 300);
@@ -194,7 +195,15 @@ describe('a missed goal', () => {
     await turn(T3 + 80_000);
     expect(incident().published[WEB]).toMatchObject({ t6AtMs: T3 + 79_400, because: 'ap-south sees: as seen' });
     await turn(T3 + 90_000);
-    expect(pages()).toHaveLength(1);
+    expect(pages().map(({ type, severity, dedupKey, summary }) => ({ type, severity, dedupKey, summary }))).toEqual([
+      expect.objectContaining({ type: 'convergence.missed' }),
+      {
+        type: 'convergence.reached',
+        severity: 'info',
+        dedupKey: 'tidegate/test/7-eu-west',
+        summary: expect.stringMatching(/^eu-west: its traffic is seen to have left, \d+\.\d s after the decision \(goal 60 s: missed\)$/),
+      },
+    ]);
     expect(log.of('converge.missed')).toHaveLength(1);
   });
 

@@ -455,6 +455,23 @@ describe('pages', () => {
     expect(council.pages[0]?.dedupKey).not.toBe(resolved?.dedupKey);
   });
 
+  test('an outage within five minutes of the end of the last is the same thread, and its end is told later', () => {
+    const council = without();
+    while (!council.pages.some(({ type }) => type === 'incident.resolved')) council.watch({}, 1_000);
+    const [resolved] = council.pages.splice(0);
+    expect(resolved?.notBeforeMs).toBe((resolved?.atMs ?? 0) + 5 * MIN);
+    council.watch({}, 2 * MIN);
+    council.see(DEAD_B, 500);
+    expect(council.pages.splice(0)).toMatchObject([{ type: 'region.drained', dedupKey: resolved?.dedupKey }]);
+    while (!council.pages.some(({ type }) => type === 'incident.resolved')) council.watch({}, 1_000);
+    expect(council.pages.splice(0)).toMatchObject([{ type: 'incident.resolved', dedupKey: resolved?.dedupKey }]);
+    expect(council.routing?.ended).toEqual({ b: { thread: resolved?.dedupKey.split('/')[2], untilMs: expect.any(Number) } });
+    council.watch({}, 6 * MIN);
+    council.see(DEAD_B, 500);
+    expect(council.pages[0]?.dedupKey).not.toBe(resolved?.dedupKey);
+    expect(council.routing?.ended).toBeUndefined();
+  });
+
   test('the same news of two causes in one decision have ids of their own', () => {
     const council = seated(clusterOf(FIVE, [{}, { name: 'api' }]));
     const says = { down: [targetId('web', 'b', 'app')], unready: [targetId('web', 'b', 'app'), targetId('api', 'b', 'app')] };

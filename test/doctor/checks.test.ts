@@ -1,6 +1,7 @@
 // Each check on an installation in which all is well, and on ones in which something is not: every finding says what to do.
 import { describe, expect, test } from 'vitest';
 import { runChecks } from '../../src/command/doctor.ts';
+import type { ReplicaConfig } from '../../src/config/schema.ts';
 import { NotLooked, type State } from '../../src/doctor/check.ts';
 import { CHECKS } from '../../src/doctor/index.ts';
 import type { Tools } from '../../src/doctor/tools.ts';
@@ -51,6 +52,8 @@ const page: Page = {
   delivered: ['log'],
   nonce: 'n',
 };
+const HOOK = { kind: 'webhook', name: 'pager', url: 'https://pages.example.net/in', secretFiles: ['/s'] } as const;
+const withChannels = (channels: ReplicaConfig['paging']['channels']) => ({ config: { ...config, paging: { channels, routes: [] } } });
 const failing = async (): Promise<never> => {
   throw new Error('no leader');
 };
@@ -162,8 +165,46 @@ const TROUBLES: readonly Case[] = [
   ['drills', 'skip', inWorld({ from: 'replica', routing: null }), /does not tell when/],
   ['pages', 'skip', inWorld({ from: 'replica' }), /does not tell its pages/],
   ['pages', 'fail', inWorld({ pages: [page] }), /600 s: eu-west down/],
+  ['pages', 'ok', inWorld({ pages: [{ ...page, notBeforeMs: NOW_MS - 1000 }] }), /1 page in the outbox; none of them waits/],
+  [
+    'pages',
+    'warn',
+    inWorld({ pages: [{ ...page, delivered: ['log', '*'], dead: { pager: { because: 'answered 401', atMs: 1, tries: 1 } } }] }),
+    /never reached pager \(answered 401\)$/,
+  ],
+  ['paging-ways', 'warn', withChannels([HOOK]), /^pager: one way out, and it is also one way to fail$/],
+  [
+    'paging-ways',
+    'warn',
+    withChannels([HOOK, { ...HOOK, name: 'second', url: 'https://pages.example.net/other' }]),
+    /^pager, second: one way/,
+  ],
+  [
+    'paging-ways',
+    'ok',
+    withChannels([HOOK, { ...HOOK, name: 'second', url: 'https://other.example.net/in' }]),
+    /^2 ways out that fail apart/,
+  ],
+  ['paging-ways', 'skip', withChannels([]), /no channel is configured/],
+  [
+    'paging-ways',
+    'warn',
+    {
+      config: {
+        ...config,
+        paging: {
+          ...config.paging,
+          routes: [
+            { to: ['pager'], severity: ['info'], also: [] },
+            { to: ['log'], also: [] },
+          ],
+        },
+      },
+    },
+    /paging\.routes\.1 tells critical pages to the log alone/,
+  ],
   ['paging-sinks', 'fail', { sinks: async () => [{ name: 'pager', because: 'ECONNREFUSED' }] }, /pager: ECONNREFUSED/],
-  ['paging-sinks', 'warn', { config: { ...config, paging: { webhooks: [] } } }, /no channel but the log/],
+  ['paging-sinks', 'warn', { config: { ...config, paging: { channels: [], routes: [] } } }, /no channel but the log/],
   ['paging-test', 'fail', { sendTest: async () => [{ name: 'pager', because: '401' }] }, /pager: 401/],
   ['overrides', 'warn', order({ createdAtMs: NOW_MS - 20 * 3_600_000 }), /drain o1 of ana \(move\) is in force for 20 h, 4 h left/],
   ['overrides', 'warn', order({ expiresAtMs: NOW_MS + 600_000 }), /ends in 10 min/],
@@ -189,8 +230,13 @@ const TROUBLES: readonly Case[] = [
   [
     'sec-tls',
     'fail',
-    { config: { ...config, paging: { webhooks: [{ name: 'p', url: 'http://pages.example.net/', secretFile: '/s' }] } } },
-    /paging\.webhooks\.0\.url: http:\/\/pages/,
+    {
+      config: {
+        ...config,
+        paging: { channels: [{ kind: 'webhook', name: 'p', url: 'http://pages.example.net/', secretFiles: ['/s'] }], routes: [] },
+      },
+    },
+    /paging\.channels\.0\.url: http:\/\/pages/,
   ],
   [
     'sec-store',

@@ -16,8 +16,17 @@ export const KEY = 'k'.repeat(43);
 
 const loaded = loadConfig(join(import.meta.dirname, '../fixtures/config/good-etcd.yaml'));
 if (!loaded.ok) throw new Error('the fixture is no good');
-const webhook = { name: 'pager', url: 'https://pages.example.net/in', secretFile: '/etc/tidegate/pager' };
-export const config: ReplicaConfig = { ...loaded.config, paging: { webhooks: [webhook] } };
+const webhook = { kind: 'webhook', name: 'pager', url: 'https://pages.example.net/in', secretFiles: ['/etc/tidegate/pager'] } as const;
+const mail = {
+  kind: 'email',
+  name: 'mail',
+  host: 'smtp.example.net',
+  port: 465,
+  tls: 'implicit',
+  from: 'tidegate@example.net',
+  to: ['oncall@example.net'],
+} as const;
+export const config: ReplicaConfig = { ...loaded.config, paging: { channels: [webhook, mail], routes: [] } };
 
 export const cluster: ClusterConfig = {
   ...small,

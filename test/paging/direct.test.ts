@@ -12,7 +12,7 @@ import { sleep } from '../../src/ports.ts';
 import { StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { createVirtual, type Virtual, type VirtualProcess } from '../virtual.ts';
-import { failing, openPages, type PageStore, refusing, type ScriptedChannel, scripted } from './fixture.ts';
+import { failing, noticed, openPages, type PageStore, refusing, type ScriptedChannel, scripted } from './fixture.ts';
 import { cluster3, type Paper, paper, routingOf, voteOf } from './region-alone.ts';
 
 const START_WALL_MS = Date.UTC(2026, 10, 22);
@@ -59,6 +59,7 @@ const start = async (given: Partial<DirectOptions> = {}, process: VirtualProcess
     ports,
     log,
     channels: [oncall],
+    noticeOf: noticed,
     spool: await openSpool({ disk, ports, log }),
     region: 'ap',
     replica: 'a',
@@ -159,6 +160,7 @@ test('the whole story: lost, a region down, back, all in one history, each taken
     store: pages.store,
     ports: virtual.ports,
     channels: [oncall, other],
+    noticeOf: noticed,
     log,
     metrics: createMetrics(),
     nowMs: virtual.now,
@@ -408,7 +410,8 @@ const live = async (deaths: readonly Death[], seed: number) => {
       let left = failures;
       return {
         name,
-        deliver: (page) =>
+        places: [],
+        deliver: ({ page }) =>
           step(async () => {
             left -= 1;
             if (left >= 0) return { sent: false, retry: true, because: 'busy' };
@@ -436,6 +439,7 @@ const live = async (deaths: readonly Death[], seed: number) => {
       ports,
       log: recordingLog(),
       channels: [channelOf('first', 1), channelOf('second', 2)],
+      noticeOf: noticed,
       spool,
       region: 'ap',
       replica: 'a',
@@ -451,7 +455,8 @@ const live = async (deaths: readonly Death[], seed: number) => {
   void boot(0);
   const coordinator: Channel[] = ['first', 'second'].map((name) => ({
     name,
-    deliver: async (page) => {
+    places: [],
+    deliver: async ({ page }) => {
       note(page, name);
       return { sent: true, receipt: 'ok' };
     },
@@ -460,6 +465,7 @@ const live = async (deaths: readonly Death[], seed: number) => {
     store: box.store,
     ports: time.ports,
     channels: coordinator,
+    noticeOf: noticed,
     log: recordingLog(),
     metrics: createMetrics(),
     nowMs: time.now,

@@ -3,10 +3,11 @@
 import { expect, test } from 'vitest';
 import { memoryDisk } from '../../src/disk.ts';
 import type { Page } from '../../src/model.ts';
+import type { Notice } from '../../src/paging/channel.ts';
 import { createDirectPages } from '../../src/paging/direct.ts';
 import { openSpool } from '../../src/paging/spool.ts';
 import { clusterOf, silentLog, World } from '../world.ts';
-import { scripted } from './fixture.ts';
+import { noticed, scripted } from './fixture.ts';
 
 test('a region dies while nobody has a store: the others page it under one key with the command, then its incident takes over', async () => {
   const regions = ['ap', 'eu', 'us'];
@@ -34,15 +35,16 @@ test('a region dies while nobody has a store: the others page it under one key w
       const oncall = channels.get(region)!;
       const remember = {
         ...oncall,
-        deliver: (page: Page, signal: AbortSignal) => {
-          pages.set(page.id, page);
-          return oncall.deliver(page, signal);
+        deliver: (notice: Notice, signal: AbortSignal) => {
+          pages.set(notice.page.id, notice.page);
+          return oncall.deliver(notice, signal);
         },
       };
       return createDirectPages({
         ports,
         log: silentLog,
         channels: [remember],
+        noticeOf: noticed,
         spool: await openSpool({ disk: memoryDisk(), ports, log: silentLog }),
         region,
         replica: 'a',

@@ -1,7 +1,8 @@
 // Pages, a channel that does as it is told, and a store whose transactions can be made to go wrong; on virtual time.
 
 import type { Page } from '../../src/model.ts';
-import type { Channel, Delivery } from '../../src/paging/channel.ts';
+import type { Channel, Delivery, Notice } from '../../src/paging/channel.ts';
+import { noticeOf } from '../../src/paging/message.ts';
 import type { Ports } from '../../src/ports.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import type { Store, TxnResult } from '../../src/store/store.ts';
@@ -20,6 +21,9 @@ export const pageOf = (id: string, given: Partial<Page> = {}): Page => ({
   ...given,
 });
 
+/** What people are told of a page, without a link. */
+export const noticed = (page: Page): Notice => noticeOf(page, { cluster: 'test', baseUrl: null });
+
 export interface Told {
   id: string;
   /** Virtual time. */
@@ -37,9 +41,10 @@ export const scripted = (name: string, now: () => number): ScriptedChannel => {
   const next: ScriptedChannel['next'] = [];
   return {
     name,
+    places: [],
     told,
     next,
-    deliver(page, signal) {
+    deliver({ page }, signal) {
       told.push({ id: page.id, atMs: now() });
       const step = next.shift();
       return step === undefined ? Promise.resolve({ sent: true, receipt: 'ok' }) : step(page, signal);

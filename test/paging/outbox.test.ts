@@ -2,13 +2,14 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createMetrics, type Metrics } from '../../src/metrics.ts';
+import type { Page } from '../../src/model.ts';
 import type { Channel } from '../../src/paging/channel.ts';
 import { createOutbox, type Outbox, type OutboxOptions } from '../../src/paging/outbox.ts';
 import { sleep } from '../../src/ports.ts';
-import { StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
+import { type Store, StoreAmbiguousError, StoreDefiniteError } from '../../src/store/store.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { createVirtual, type Virtual, type VirtualProcess } from '../virtual.ts';
-import { failing, openPages, type PageStore, pageOf, refusing, type ScriptedChannel, scripted } from './fixture.ts';
+import { failing, noticed, openPages, type PageStore, pageOf, refusing, type ScriptedChannel, scripted } from './fixture.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -39,7 +40,16 @@ afterEach(async () => {
 });
 
 const start = (given: Partial<OutboxOptions> = {}, process: VirtualProcess = virtual): Outbox => {
-  const options = { store: pages.store, ports: process.ports, channels: [oncall], log, metrics, nowMs: () => virtual.now(), ...given };
+  const options = {
+    store: pages.store,
+    ports: process.ports,
+    channels: [oncall],
+    noticeOf: noticed,
+    log,
+    metrics,
+    nowMs: () => virtual.now(),
+    ...given,
+  };
   const outbox = createOutbox(options);
   opened.push(outbox);
   return outbox;
@@ -261,14 +271,14 @@ describe('leadership', () => {
     let leads = false;
     await pages.put(pageOf('a'));
     const outbox = start({ isLeader: () => leads });
-    await virtual.advance(60_000);
+    await virtual.advance(30_000);
     expect(ids(oncall)).toEqual([]);
     leads = true;
     await virtual.advance(5_000);
     expect(ids(oncall)).toEqual(['a']);
     leads = false;
     await pages.put(pageOf('b'));
-    await virtual.advance(60_000);
+    await virtual.advance(30_000);
     leads = true;
     outbox.wake();
     await virtual.advance(1);
@@ -305,14 +315,17 @@ describe('records', () => {
     expect(left[0]?.id).toBe('p250');
   });
 
-  test('nobody accepts are given up after seven days, loudly', async () => {
+  test('nobody accepts are given up after seven days, loudly, and kept as dead letters', async () => {
     for (let i = 0; i < 100; i += 1) oncall.next.push(failing());
     await pages.put(pageOf('a', { atMs: HOUR_MS - 7 * DAY_MS }));
     start();
     await virtual.advance(HOUR_MS - 1_000);
     expect(await delivered('a')).toEqual([]);
     await virtual.advance(10 * 60_000);
-    expect(await pages.pages()).toEqual([]);
+    expect(await pages.page('a')).toMatchObject({
+      delivered: ['*'],
+      dead: { oncall: { because: 'given up: tried too often, for too long' } },
+    });
     expect(log.of('page.given-up')).toHaveLength(1);
     expect(log.of('page.given-up')[0]).toMatchObject({ level: 'error', fields: { page: 'a', delivered: [] } });
     // About one try in five minutes once the ladder is climbed.
@@ -377,6 +390,84 @@ describe('close', () => {
   });
 });
 
+describe('a page that an operator gave another life', () => {
+  const revive = async (id: string, given: Partial<Page>): Promise<void> => {
+    const { dead: _, ...page } = (await pages.page(id)) as Page;
+    await pages.put({ ...page, nonce: 'operator', ...given });
+  };
+
+  test('goes again through the channel that had refused it, and through no other', async () => {
+    const late = scripted('late', virtual.now);
+    oncall.next.push(refusing);
+    start({ channels: [oncall, other] });
+    await pages.put(pageOf('a'));
+    await virtual.advance(1_000);
+    expect(await delivered('a')).toEqual(['other', '*']);
+    await opened.pop()?.close(0);
+    start({ channels: [oncall, other, late] });
+    await revive('a', { delivered: ['other'], again: { to: ['oncall'], alone: true } });
+    await virtual.advance(1_000);
+    expect([ids(oncall), ids(other), ids(late)]).toEqual([['a', 'a'], ['a'], []]);
+    expect(await pages.page('a')).toMatchObject({ delivered: ['other', 'oncall', '*'] });
+    expect(await pages.page('a')).not.toHaveProperty('dead');
+  });
+
+  test('goes again also where the receiver had wanted no more: somebody has looked', async () => {
+    oncall.next.push(async () => ({ sent: false, retry: false, gone: true, because: 'answered 410' }));
+    start({ channels: [oncall, other] });
+    await pages.put(pageOf('a'));
+    await virtual.advance(1_000);
+    await pages.put(pageOf('b'));
+    await virtual.advance(1_000);
+    expect(ids(oncall)).toEqual(['a']);
+    await revive('b', { delivered: ['other'], again: { to: ['oncall'], alone: true } });
+    await virtual.advance(1_000);
+    expect(ids(oncall)).toEqual(['a', 'b']);
+    await pages.put(pageOf('c'));
+    await virtual.advance(1_000);
+    expect(ids(oncall), 'a receiver that has taken one is asked as ever').toEqual(['a', 'b', 'c']);
+  });
+
+  test('while others are still to be told goes again at once: what happened before counts no more', async () => {
+    oncall.next.push(refusing);
+    other.next.push(failing({ afterMs: 60_000 }));
+    start({ channels: [oncall, other] });
+    await pages.put(pageOf('a'));
+    await virtual.advance(1_000);
+    expect(Object.keys((await pages.page('a'))?.dead ?? {})).toEqual(['oncall']);
+    await revive('a', { again: { to: ['oncall'], alone: false } });
+    await virtual.advance(1_000);
+    expect(ids(oncall)).toEqual(['a', 'a']);
+    expect(await pages.page('a')).not.toHaveProperty('dead');
+    await virtual.advance(70_000);
+    expect(await delivered('a')).toEqual(['oncall', 'other', '*']);
+  });
+
+  test('just before its next mark is not called dead again by that mark', async () => {
+    oncall.next.push(refusing);
+    let accept: () => void = () => undefined;
+    other.next.push(() => new Promise((resolve) => (accept = () => resolve({ sent: true, receipt: 'ok' }))));
+    // So that the mark reads the page anew before the next look does.
+    const get: Store['get'] = async (query, signal) => {
+      if (query.prefixes !== undefined) await sleep(virtual.ports.timers, 200);
+      return pages.store.get(query, signal);
+    };
+    start({ channels: [oncall, other], store: { ...pages.store, get } });
+    await pages.put(pageOf('a'));
+    await virtual.advance(3_000);
+    expect(Object.keys((await pages.page('a'))?.dead ?? {})).toEqual(['oncall']);
+    pages.troubles.push(async (run) => {
+      await revive('a', { again: { to: ['oncall'], alone: false } });
+      return run();
+    });
+    accept();
+    await virtual.advance(6_000);
+    expect(ids(oncall)).toEqual(['a', 'a']);
+    expect(await pages.page('a')).not.toHaveProperty('dead');
+    expect(await delivered('a')).toEqual(expect.arrayContaining(['oncall', 'other', '*']));
+  });
+});
+
 test('an outbox without channels is refused: it would call every page told', () => {
   expect(() => start({ channels: [] })).toThrow('without a channel');
   expect(() => start({ channels: [oncall, oncall as Channel] })).toThrow('same name');
@@ -393,7 +484,8 @@ test('whatever receivers, the store and processes do, every page is accepted by 
       const accepted = new Map<string, Set<string>>();
       const channelOf = (name: string, script: string[]): Channel => ({
         name,
-        async deliver(page) {
+        places: [],
+        async deliver({ page }) {
           const step = script.shift() ?? 'ok';
           if (step === 'fail') return { sent: false, retry: true, because: 'busy' };
           if (step === 'throw') throw new Error('thrown');
@@ -415,7 +507,15 @@ test('whatever receivers, the store and processes do, every page is accepted by 
       await box.put(...['a', 'b', 'c'].map((id) => pageOf(id)));
       const run = (name: string): { process: VirtualProcess; outbox: Outbox } => {
         const process = time.spawn(name);
-        const options = { store: box.store, ports: process.ports, channels, log: recordingLog(), metrics, nowMs: time.now };
+        const options = {
+          store: box.store,
+          ports: process.ports,
+          channels,
+          noticeOf: noticed,
+          log: recordingLog(),
+          metrics,
+          nowMs: time.now,
+        };
         return { process, outbox: createOutbox(options) };
       };
       let current = run('p0');

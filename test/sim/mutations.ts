@@ -262,6 +262,11 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'page-mark': {
     says: 'a page is marked only when it was accepted',
+    edits: [['src/paging/courier.ts', 'if (delivery.sent) {', 'if (delivery !== null) {']],
+    wishes: { faults: ['sink-fails', 'targets-die', 'endpoint-dies'] },
+  },
+  'dead-letter': {
+    says: 'only a receiver that never will ends the tries',
     edits: [['src/paging/courier.ts', 'if (!delivery.retry) {', 'if (delivery.retry) {']],
     wishes: { faults: ['sink-fails', 'targets-die', 'endpoint-dies'] },
   },

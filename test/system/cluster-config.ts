@@ -19,6 +19,8 @@ export interface ClusterOptions {
   /** URLs by which a region tells that its own uplink works. */
   anchors?: Readonly<Partial<Record<Region, readonly string[]>>>;
   webhookUrl?: string;
+  /** More lines of the section `paging`, as in the file. */
+  paging?: readonly string[];
   /** Writes that one caller may ask for; the program's own limit unless said. */
   writesPerMinute?: number;
   /** Folder of the store file; beside the rest unless said. */
@@ -56,7 +58,7 @@ const FAST: Readonly<Record<string, string>> = {
 export const replicaText = (
   region: Region,
   doors: Places,
-  { webhookUrl, storeFolder, etcd, writesPerMinute }: ClusterOptions,
+  { webhookUrl, paging = [], storeFolder, etcd, writesPerMinute }: ClusterOptions,
   wire: { store: number; control: number } | undefined,
 ): string => `region: ${region}
 replica: a
@@ -81,8 +83,8 @@ providers:
     tokenFile: dns.token
 ${wire === undefined ? `    serve: { dns: 127.0.0.1:${doors.dns} }\n` : ''}\
 paging:
-  webhooks: [${webhookUrl === undefined ? '' : ` { name: oncall, url: ${webhookUrl}, secretFile: webhook.secret } `}]
-`;
+  channels: [${webhookUrl === undefined ? '' : ` { kind: webhook, name: oncall, url: ${webhookUrl}, secretFile: webhook.secret, networks: [127.0.0.0/8] } `}]
+${paging.map((line) => `  ${line}\n`).join('')}`;
 
 /** The part that all replicas share. */
 export const clusterText = (

@@ -9,10 +9,13 @@ export interface TcpProxy extends AsyncDisposable {
   loseNextReply(): void;
   /** From now on whatever comes is taken and nothing goes on, in either direction. */
   hang(): void;
+  /** So for the connections that there are, and neither end is told; those made from now on pass. */
+  strand(): void;
 }
 
 export const startTcpProxy = async (to: { host: string; port: number }): Promise<TcpProxy> => {
   const open = new Set<Socket>();
+  const stranded = new Set<Socket>();
   let losing = false;
   let hanging = false;
   const server = createServer((client) => {
@@ -23,15 +26,16 @@ export const startTcpProxy = async (to: { host: string; port: number }): Promise
       socket.on('error', () => {});
       socket.on('close', () => {
         open.delete(socket);
+        if (stranded.has(socket)) return;
         client.destroy();
         upstream.destroy();
       });
     }
     client.on('data', (chunk) => {
-      if (!hanging) upstream.write(chunk);
+      if (!hanging && !stranded.has(client)) upstream.write(chunk);
     });
     upstream.on('data', (chunk) => {
-      if (hanging) return;
+      if (hanging || stranded.has(client)) return;
       if (losing) {
         losing = false;
         client.resetAndDestroy();
@@ -49,6 +53,9 @@ export const startTcpProxy = async (to: { host: string; port: number }): Promise
     },
     hang: () => {
       hanging = true;
+    },
+    strand: () => {
+      for (const socket of open) stranded.add(socket);
     },
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy();

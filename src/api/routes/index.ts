@@ -1,11 +1,13 @@
 // The table of everything the API offers.
 import type { ApiRoute, RouteOptions } from '../route.ts';
 import { auditRoutes } from './audit.ts';
+import { callbackRoutes } from './callbacks.ts';
 import { decisionRoutes } from './decisions.ts';
 import { eventRoutes } from './events.ts';
 import { healthDetailRoutes } from './health-detail.ts';
 import { openApiRoutes } from './openapi.ts';
 import { overrideRoutes } from './overrides.ts';
+import { pageRoutes } from './pages.ts';
 import { processRoutes } from './process.ts';
 import { reportRoutes } from './reports.ts';
 import { simulateRoutes } from './simulate.ts';
@@ -16,6 +18,8 @@ export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
     ...processRoutes(options),
     ...statusRoutes(options),
     ...overrideRoutes(options),
+    ...pageRoutes(options),
+    ...callbackRoutes(options),
     ...reportRoutes(options),
     ...simulateRoutes(options),
     ...decisionRoutes(options),

@@ -90,7 +90,7 @@ export interface WhyOptions extends LookOptions {
   limit?: string;
 }
 
-const wholeOf = (what: string, text: string, most: number): number => {
+export const wholeOf = (what: string, text: string, most: number): number => {
   const n = Number(text.replace(/^v/, ''));
   const range = most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`;
   if (!/^v?\d+$/.test(text) || n < 1 || n > most) throw new Fault('ERR_USAGE', `${what} ${text}: expected a whole number from 1${range}`);

@@ -40,7 +40,7 @@ const REASON_CHARS_MIN = 10;
 const WAIT_MS = 5 * 60_000;
 const LOOK_EVERY_MS = 500;
 
-const reasonOf = (given: string): string => {
+export const reasonOf = (given: string): string => {
   const reason = oneLine('--reason', given);
   if (reason.length < REASON_CHARS_MIN)
     throw new Fault(
@@ -57,7 +57,7 @@ const startOf = (text: string): string => {
 };
 
 /** Before anything is asked of anybody: whoever cannot be asked has to say so by an option. */
-const demandConsent = ({ yes, dryRun, json }: ConfirmOptions, { ask }: Console): void => {
+export const demandConsent = ({ yes, dryRun, json }: ConfirmOptions, { ask }: Console): void => {
   if (yes === true || dryRun === true) return;
   if (ask === null)
     throw new Fault('ERR_USAGE', 'there is no terminal to ask at: add --yes to do it, or --dry-run to see what it would do');
@@ -84,7 +84,7 @@ const idFor = (kind: OverrideKind, scope: OverrideScope, random: string): string
     .slice(0, 40)}-${random}`.replaceAll(/-+/g, '-');
 
 /** Typing the name of a whole region is asked of whoever takes it away; else y or yes. */
-const isWanted = async ({ ask }: Console, question: string, typed: string | null): Promise<boolean> => {
+export const isWanted = async ({ ask }: Console, question: string, typed: string | null): Promise<boolean> => {
   if (ask === null) return false;
   if (typed === null) return /^y(es)?$/i.test((await ask(`${question} [y/N] `)).trim());
   return (await ask(`${question} Type ${typed} to do it: `)).trim() === typed;

@@ -1,6 +1,8 @@
 // The ways out: credentials, quotas, times to live, what was last proven, and the pages that nobody has been told of. Pure.
 import { list, plural, say } from '../../config/words.ts';
 import { pathsOf } from '../../model.ts';
+import { isDead, isSettled } from '../../paging/retention.ts';
+import { deafRoute, WAYS_MIN, waysOf } from '../../paging/ways.ts';
 import { type Finding, fail, NotLooked, type Row, row, warn } from '../check.ts';
 import type { World } from '../tools.ts';
 
@@ -54,6 +56,26 @@ const told = (world: World, what: string): World => {
   if (world.from === 'replica') throw new NotLooked(`the store is read by its replica alone, which does not tell ${what}: see \`replica\``);
   return world;
 };
+
+const SHOWN_MAX = 5;
+
+const lateFindings = (pages: World['pages'], nowMs: number): readonly Finding[] =>
+  pages
+    .map((page) => ({ page, waitsMs: nowMs - Math.max(page.atMs, page.notBeforeMs ?? 0) }))
+    .filter(({ page, waitsMs }) => !isSettled(page) && waitsMs > PAGE_MS)
+    .slice(0, SHOWN_MAX)
+    .map(({ page: { summary }, waitsMs }) =>
+      fail(`for ${say(waitsMs)}: ${summary}`, 'see which channel fails in the log of the coordinator (page.failed)'),
+    );
+
+const deadFindings = (pages: World['pages']): readonly Finding[] =>
+  pages
+    .filter(isDead)
+    .slice(-SHOWN_MAX)
+    .map(({ id, dead = {} }) => {
+      const why = Object.entries(dead).map(([name, { because }]) => `${name} (${because})`);
+      return warn(`${id} never reached ${list(why)}`, `mend the channel, then tidegate pages replay ${id} --reason WHY`);
+    });
 
 export const wayChecks: readonly Row[] = [
   row({
@@ -151,28 +173,45 @@ export const wayChecks: readonly Row[] = [
   row({
     id: 'pages',
     question: 'Are there pages that nobody was told of?',
-    todo: 'see the log of the coordinator for page.failed',
+    todo: 'tidegate pages',
     look: async (tools) => told(await tools.world(), 'its pages'),
-    judge: ({ pages }, { nowMs }) =>
-      pages
-        .filter(({ delivered, atMs }) => !delivered.includes('*') && nowMs - atMs > PAGE_MS)
-        .slice(0, 5)
-        .map(({ summary, atMs }) =>
-          fail(`for ${say(nowMs - atMs)}: ${summary}`, 'see which channel fails in the log of the coordinator (page.failed)'),
-        ),
-    ok: ({ pages }) => `${plural(pages.length, 'page')} in the outbox, none of them waits`,
+    judge: ({ pages }, { nowMs }) => [...lateFindings(pages, nowMs), ...deadFindings(pages)],
+    ok: ({ pages }) => `${plural(pages.length, 'page')} in the outbox; none of them waits, and none is a dead letter`,
+  }),
+  row({
+    id: 'paging-ways',
+    question: 'Does somebody hear of it when one way out fails?',
+    todo: 'see paging.channels',
+    async look({ config: { paging } }) {
+      if (paging.channels.length === 0) throw new NotLooked('no channel is configured: see `paging-sinks`');
+      return { ways: waysOf(paging.channels), deaf: deafRoute(paging.routes) };
+    },
+    judge: ({ ways, deaf }) => [
+      ...(ways.length >= WAYS_MIN
+        ? []
+        : [
+            warn(
+              `${list(ways[0] ?? [])}: one way out, and it is also one way to fail`,
+              'add a channel of another kind, or at another host',
+            ),
+          ]),
+      ...(deaf === -1
+        ? []
+        : [warn(`paging.routes.${deaf} tells critical pages to the log alone`, 'name a channel there that wakes somebody')]),
+    ],
+    ok: ({ ways }) => `${plural(ways.length, 'way')} out that fail apart: ${list(ways.flat())}`,
   }),
   row({
     id: 'paging-sinks',
     question: 'Can the paging channels be reached?',
     todo: 'see the network from here to the channel',
     async look(tools) {
-      if (tools.config.paging.webhooks.length === 0) return [];
+      if (tools.config.paging.channels.length === 0) return [];
       return tools.sinks();
     },
     judge: (sinks) =>
       sinks.length === 0
-        ? [warn('no channel but the log', 'configure paging.webhooks: a page that stands in a log wakes nobody')]
+        ? [warn('no channel but the log', 'configure paging.channels: a page that stands in a log wakes nobody')]
         : sinks.flatMap(({ name, because }) =>
             because === null
               ? []

@@ -108,18 +108,21 @@ export const lookAtAnchor = async (http: Http, { ports, resolver }: Reach, url: 
   };
 };
 
-export const testPage = (config: ReplicaConfig, ports: Ports): Page => {
+/** One that opens an alert, as a real one would, and the one that ends it at once. */
+export const testPages = (config: ReplicaConfig, ports: Ports): readonly [Page, Page] => {
   const id = `doctor-${ports.random.hex(8)}`;
-  return {
-    id,
-    dedupKey: id,
-    type: 'test',
-    severity: 'info',
-    summary: `a test of tidegate doctor on ${config.region}/${config.replica}: nothing is wrong`,
-    detail: { test: true },
-    atMs: ports.clock.wallMs(),
-    v: 0,
-    delivered: [],
-    nonce: id,
-  };
+  const atMs = ports.clock.wallMs();
+  const where = `${config.region}/${config.replica}`;
+  const common = { dedupKey: id, detail: { test: true, region: config.region, replica: config.replica }, v: 0, delivered: [], nonce: id };
+  return [
+    { ...common, id, type: 'doctor.test', severity: 'warning', summary: `a test of tidegate doctor on ${where}: nothing is wrong`, atMs },
+    {
+      ...common,
+      id: `${id}-over`,
+      type: 'doctor.test_over',
+      severity: 'info',
+      summary: `the test of tidegate doctor on ${where} is over`,
+      atMs: atMs + 1,
+    },
+  ];
 };

@@ -2,42 +2,10 @@
 import { expect, test } from 'vitest';
 import type { Forecast, StatusDocument } from '../../../src/client/types.ts';
 import { end, type OrderOptions, order, pin } from '../../../src/command/desk/orders.ts';
-import type { Console } from '../../../src/command/desk/session.ts';
-import { realPorts } from '../../../src/ports.ts';
 import { type Answering, type Endpoint, endpoint, json, problem } from '../../client/servers.ts';
-import { drain, healthy, overridden, SCREEN } from './fixture.ts';
+import { type Desk, desk } from './desk.fixture.ts';
+import { drain, healthy, overridden } from './fixture.ts';
 import { FORECAST, REFUSED } from './forecast.fixture.ts';
-
-interface Desk {
-  console: Console;
-  out(): string;
-  err(): string;
-  asked: string[];
-}
-
-/** `answers`: what the human types; null: nobody is there. */
-const desk = (answers: readonly string[] | null): Desk => {
-  const [out, err, asked]: [string[], string[], string[]] = [[], [], []];
-  const typed = [...(answers ?? [])];
-  const console: Console = {
-    ports: realPorts(),
-    version: 'test',
-    env: { HOME: '/nonexistent' },
-    out: (text) => void out.push(text),
-    err: (text) => void err.push(text),
-    ask:
-      answers === null
-        ? null
-        : async (question) => {
-            asked.push(question);
-            return typed.shift() ?? '';
-          },
-    screen: () => SCREEN,
-    live: false,
-    onInterrupt: () => () => undefined,
-  };
-  return { console, out: () => out.join(''), err: () => err.join(''), asked };
-};
 
 interface Given {
   status?: StatusDocument;

@@ -57,7 +57,7 @@ signing: { keyFile: ${region}.sign }
 providers: ${credentials ? `{ dns: { kind: rfc2136, zone: ${ZONE}, server: ${wan.address(PROVIDER, HOST.dns)}:53, key: { name: ${key.name}, algorithm: hmac-sha256, secretFile: dns.secret } } }` : '{}'}
 paging:
   spoolFile: spool-${replica.replace('/', '')}.json
-  webhooks: [{ name: ${region}, url: http://${main}:${PAGES_PORT}/pages, secretFile: webhook.secret }]
+  channels: [{ kind: webhook, name: ${region}, url: http://${main}:${PAGES_PORT}/pages, secretFile: webhook.secret, networks: [0.0.0.0/0] }]
 `;
 };
 

@@ -1,13 +1,13 @@
 // The channel that is always there: the page as a line of the log, where whatever collects logs can alert on event `page`.
-import type { Page } from '../model.ts';
-import type { Channel, ChannelContext } from './channel.ts';
+import type { Channel, ChannelContext, Notice } from '../channel.ts';
 
 export const openLog = ({ name }: { name: string }, { log }: Pick<ChannelContext, 'log'>): Channel => ({
   name,
-  async deliver(page: Page) {
+  places: [],
+  async deliver({ page, action }: Notice) {
     const { id, dedupKey, type, severity, summary, v, detail } = page;
     const level = severity === 'critical' ? 'error' : severity === 'warning' ? 'warn' : 'info';
-    log[level]('page', { id, dedupKey, type, severity, summary, v, detail });
+    log[level]('page', { id, action, dedupKey, type, severity, summary, v, detail });
     return { sent: true, receipt: 'logged' };
   },
 });

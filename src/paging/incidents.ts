@@ -1,0 +1,71 @@
+// What the pages in the outbox say together: one thread per key, which a trigger opens, later ones change or raise, and an end closes. Pure.
+// Pages are the truth; a thread is what they come to, so every replica that reads the same outbox has the same threads.
+import type { Page, Severity } from '../model.ts';
+import type { Action } from './channel.ts';
+import { byAge } from './retention.ts';
+
+/** Pages that say that something is over. What they end has the same key. */
+const ENDS: ReadonlySet<string> = new Set([
+  'incident.resolved',
+  'target.gray_over',
+  'store.resolved',
+  'belief.resolved',
+  'belief.handed_over',
+  'override.ended',
+  'paging.channel_ok',
+  'doctor.test_over',
+]);
+
+/** The page by which everybody hears that a human has it. */
+export const ACKNOWLEDGED = 'incident.acknowledged';
+
+/** `change`: to know of, no more. A trigger asks for somebody, and is never of severity `info`: drains that were planned and drills wake nobody. */
+export const actionOf = ({ type, severity }: Pick<Page, 'type' | 'severity'>): Action =>
+  type === ACKNOWLEDGED ? 'acknowledge' : ENDS.has(type) ? 'resolve' : severity === 'info' ? 'change' : 'trigger';
+
+/** `silent`: nothing was ever triggered under this key. */
+export type ThreadState = 'silent' | 'firing' | 'resolved';
+
+export interface Thread {
+  key: string;
+  state: ThreadState;
+  /** The newest trigger since it opened; null when it is not firing. */
+  firing: Page | null;
+  /** The worst that was said since it opened. */
+  severity: Severity;
+  /** The end, when that is the newest of trigger and end. */
+  ended: Page | null;
+  /** Channels that accepted any of its pages since it opened: they hear of the rest. */
+  heard: readonly string[];
+}
+
+const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, critical: 2 };
+const worse = (a: Severity, b: Severity): Severity => (RANK[a] >= RANK[b] ? a : b);
+
+const silent = (key: string): Thread => ({ key, state: 'silent', firing: null, severity: 'info', ended: null, heard: [] });
+
+const grown = (thread: Thread, page: Page): Thread => {
+  const heard = [...new Set([...thread.heard, ...page.delivered])];
+  switch (actionOf(page)) {
+    case 'trigger': {
+      const goesOn = thread.state === 'firing';
+      const severity = goesOn ? worse(thread.severity, page.severity) : page.severity;
+      return { ...thread, state: 'firing', firing: page, severity, ended: null, heard };
+    }
+    case 'resolve':
+      return thread.state === 'silent' ? { ...thread, heard } : { ...thread, state: 'resolved', firing: null, ended: page, heard };
+    default:
+      return { ...thread, heard };
+  }
+};
+
+/** Threads by key. In: pages in any order. */
+export const threadsOf = (pages: readonly Page[]): ReadonlyMap<string, Thread> => {
+  const threads = new Map<string, Thread>();
+  for (const page of pages.toSorted(byAge)) threads.set(page.dedupKey, grown(threads.get(page.dedupKey) ?? silent(page.dedupKey), page));
+  return threads;
+};
+
+/** An end that nobody has heard of and that something newer under its key has overtaken: nobody is told that it is over. */
+export const isOvertaken = (page: Page, thread: Thread | undefined): boolean =>
+  actionOf(page) === 'resolve' && thread?.state === 'firing' && thread.firing !== null && byAge(page, thread.firing) < 0;

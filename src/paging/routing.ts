@@ -1,0 +1,119 @@
+// Who is told of a page, and when. Pure. A route has a ladder (`to`) and listeners (`also`): the first of the ladder and all listeners are told at once;
+// the next of the ladder when none before it has accepted within 30 s, or at once when one of them never will. Whoever heard of an alert hears of the rest
+// of it. The log hears everything. Only what asks for somebody climbs the ladder.
+import { Cron } from 'croner';
+import type { Page, Severity } from '../model.ts';
+import { actionOf } from './incidents.ts';
+
+/** The channel that is always there. */
+export const LOG_CHANNEL = 'log';
+/** Without an accepted delivery for so long, the next of the ladder is told. */
+export const ESCALATE_AFTER_MS = 30_000;
+
+export interface PageRoute {
+  /** Each that is there must match; none matches everything. */
+  severity?: readonly Severity[];
+  /** Matches a page of any of these services or regions. */
+  service?: readonly string[];
+  region?: readonly string[];
+  /** Minutes that the line of cron matches, in that time zone. */
+  hours?: { cron: string; timezone: string };
+  /** Names of channels, in the order in which they are tried. */
+  to: readonly string[];
+  /** Names of channels that are told beside. */
+  also: readonly string[];
+}
+
+const textsOf = (value: unknown): readonly string[] =>
+  typeof value === 'string' ? [value] : Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
+
+/** What a page is about, as its detail says. */
+export const aboutOf = ({ detail }: Page): { services: readonly string[]; regions: readonly string[] } => ({
+  services: [...textsOf(detail.services), ...textsOf(detail.service)],
+  regions: [...textsOf(detail.region), ...textsOf(detail.regions), ...textsOf(detail.down)],
+});
+
+const within = ({ cron, timezone }: NonNullable<PageRoute['hours']>, atMs: number): boolean =>
+  new Cron(cron, { timezone, paused: true }).match(new Date(Math.floor(atMs / 60_000) * 60_000));
+
+const matches = (route: PageRoute, page: Page): boolean => {
+  const { services, regions } = aboutOf(page);
+  return (
+    (route.severity === undefined || route.severity.includes(page.severity)) &&
+    (route.service === undefined || route.service.some((name) => services.includes(name))) &&
+    (route.region === undefined || route.region.some((name) => regions.includes(name))) &&
+    (route.hours === undefined || within(route.hours, page.atMs))
+  );
+};
+
+/** The first that matches; null: every channel is told at once. */
+export const routeOf = (page: Page, routes: readonly PageRoute[]): PageRoute | null => routes.find((route) => matches(route, page)) ?? null;
+
+export interface Asking {
+  page: Page;
+  routes: readonly PageRoute[];
+  /** Names of all channels. */
+  all: readonly string[];
+  /** Channels that heard of earlier pages of the same thread. */
+  heard: readonly string[];
+  /** Channels that accepted this page; those that never will. */
+  accepted: readonly string[];
+  dead: readonly string[];
+  /** Cluster time. */
+  nowMs: number;
+}
+
+export interface Plan {
+  /** Names of channels that should have it by now, whether they have or not. */
+  due: readonly string[];
+  /** Cluster time at which more may be due; null: never. */
+  nextAtMs: number | null;
+  /** The rung that is due then, unless one before it accepts; null: there is none. */
+  next: string | null;
+}
+
+/** The rungs that are told by now: the first, and each next one once those before it failed for long enough. */
+const climbed = (ladder: readonly string[], { page, accepted, dead, nowMs }: Asking): Omit<Plan, 'due'> & { rungs: readonly string[] } => {
+  const rungs: string[] = [];
+  // Of the rung that is told last so far: since when.
+  let sinceMs = Math.max(page.atMs, page.notBeforeMs ?? 0);
+  for (const [n, rung] of ladder.entries()) {
+    rungs.push(rung);
+    const isTaken = page.acknowledged !== undefined || rungs.some((each) => accepted.includes(each));
+    if (isTaken || n === ladder.length - 1) return { rungs, nextAtMs: null, next: null };
+    if (rungs.every((each) => dead.includes(each))) continue;
+    sinceMs += ESCALATE_AFTER_MS;
+    if (nowMs < sinceMs) return { rungs, nextAtMs: sinceMs, next: ladder[n + 1] ?? null };
+  }
+  return { rungs, nextAtMs: null, next: null };
+};
+
+/** Channels that a page is not told through since it is about them. */
+const aboutChannel = ({ type, detail }: Page): string | null =>
+  type.startsWith('paging.') && typeof detail.channel === 'string' ? detail.channel : null;
+
+export const planOf = (asking: Asking): Plan => {
+  const { page, routes, all, heard, nowMs } = asking;
+  if (page.notBeforeMs !== undefined && nowMs < page.notBeforeMs) return { due: [], nextAtMs: page.notBeforeMs, next: null };
+  const asked = all.filter((name) => page.again?.to.includes(name));
+  if (page.again?.alone === true) return { due: asked, nextAtMs: null, next: null };
+  const about = aboutChannel(page);
+  const known = all.filter((name) => name !== about);
+  const route = routeOf(page, routes);
+  const action = actionOf(page);
+  const ladder = (route?.to ?? []).filter((name) => known.includes(name));
+  const { rungs, nextAtMs, next } =
+    action === 'trigger'
+      ? climbed(ladder, asking)
+      : // An end, or that a human has it, goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change wakes nobody and climbs nothing.
+        { rungs: action !== 'change' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null, next: null };
+  const told = route === null ? known : [...rungs, ...route.also, ...heard, LOG_CHANNEL];
+  return { due: all.filter((name) => asked.includes(name) || (name !== about && told.includes(name))), nextAtMs, next };
+};
+
+/** Whether a rung of the page's ladder is spared: one before it has accepted, or a human has it. */
+export const isTaken = (page: Page, routes: readonly PageRoute[], rung: string): boolean => {
+  if (page.again?.to.includes(rung)) return false;
+  const ladder = routeOf(page, routes)?.to ?? [];
+  return page.acknowledged !== undefined || ladder.slice(0, ladder.indexOf(rung)).some((name) => page.delivered.includes(name));
+};

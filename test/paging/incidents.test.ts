@@ -1,0 +1,83 @@
+// Threads: what the pages of one key come to.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Page } from '../../src/model.ts';
+import { actionOf, isOvertaken, threadsOf } from '../../src/paging/incidents.ts';
+import { pageOf } from './fixture.ts';
+
+let n = 0;
+const at = (atMs: number, type: string, severity: Page['severity'] = 'critical', given: Partial<Page> = {}): Page =>
+  pageOf(`p${n++}`, { dedupKey: 'k', atMs, v: atMs, type, severity, ...given });
+const threadOf = (...pages: readonly Page[]) => threadsOf(pages).get('k');
+
+describe('an action', () => {
+  test.each<[string, Page['severity'], string]>([
+    ['region.drained', 'critical', 'trigger'],
+    ['region.suspect', 'warning', 'trigger'],
+    ['region.drained', 'info', 'change'],
+    ['override.obeyed', 'info', 'change'],
+    ['override.ended', 'warning', 'resolve'],
+    ['incident.resolved', 'info', 'resolve'],
+    ['incident.acknowledged', 'info', 'acknowledge'],
+    ['store.resolved', 'info', 'resolve'],
+    ['convergence.reached', 'info', 'change'],
+  ])('of %s, %s, is %s', (type, severity, action) => {
+    expect(actionOf({ type, severity })).toBe(action);
+  });
+});
+
+describe('a thread', () => {
+  test('opens, is raised, is not lowered again, and ends', () => {
+    const [opened, raised, lower] = [at(1, 'region.unready_long', 'warning'), at(2, 'region.down'), at(3, 'region.suspect', 'warning')];
+    expect(threadOf(opened)).toMatchObject({ state: 'firing', severity: 'warning', firing: opened });
+    expect(threadOf(opened, raised)).toMatchObject({ severity: 'critical', firing: raised });
+    expect(threadOf(opened, raised, lower)).toMatchObject({ severity: 'critical', firing: lower });
+    const end = at(4, 'incident.resolved', 'info');
+    expect(threadOf(opened, raised, lower, end)).toMatchObject({ state: 'resolved', firing: null, ended: end });
+  });
+
+  test('that begins anew has the severity of its new beginning', () => {
+    expect(threadOf(at(1, 'region.down'), at(2, 'incident.resolved', 'info'), at(3, 'region.suspect', 'warning'))).toMatchObject({
+      state: 'firing',
+      severity: 'warning',
+    });
+  });
+
+  test('is not opened by what asks for nobody, and an end alone ends nothing', () => {
+    expect(threadOf(at(1, 'region.drained', 'info'), at(2, 'convergence.reached', 'info'))).toMatchObject({ state: 'silent' });
+    expect(threadOf(at(1, 'region.drained', 'info'), at(2, 'incident.resolved', 'info'))).toMatchObject({ state: 'silent', ended: null });
+  });
+
+  test('knows who heard of it', () => {
+    expect(
+      threadOf(
+        at(1, 'region.down', 'critical', { delivered: ['pd'] }),
+        at(2, 'region.down', 'critical', { delivered: ['pd', 'mail', '*'] }),
+      )?.heard,
+    ).toEqual(['pd', 'mail', '*']);
+  });
+
+  test('its end is overtaken by a newer beginning and by nothing else', () => {
+    const [opened, end, again] = [at(1, 'region.down'), at(2, 'incident.resolved', 'info'), at(3, 'region.down')];
+    expect(isOvertaken(end, threadOf(opened, end))).toBe(false);
+    expect(isOvertaken(end, threadOf(opened, end, again))).toBe(true);
+    expect(isOvertaken(again, threadOf(opened, end, again))).toBe(false);
+    expect(isOvertaken(end, undefined)).toBe(false);
+  });
+
+  test('is the same in whatever order its pages are read', () => {
+    const types = fc.constantFrom<[string, Page['severity']]>(
+      ['region.down', 'critical'],
+      ['region.suspect', 'warning'],
+      ['incident.resolved', 'info'],
+      ['x.y', 'info'],
+    );
+    fc.assert(
+      fc.property(fc.array(types, { maxLength: 8 }), fc.func(fc.integer()), (drawn, rank) => {
+        const pages = drawn.map(([type, severity], i) => at(i, type, severity));
+        const shuffled = pages.toSorted((a, b) => rank(a.id) - rank(b.id));
+        expect(threadsOf(shuffled)).toEqual(threadsOf(pages));
+      }),
+    );
+  });
+});

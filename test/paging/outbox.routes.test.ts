@@ -1,0 +1,297 @@
+// Stories of who is told when, on virtual time: ladders, threads in order, ends that are overtaken, dead letters, the relief by another region, and a
+// region's queue that moves or does not.
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createMetrics } from '../../src/metrics.ts';
+import type { Delivery } from '../../src/paging/channel.ts';
+import { createOutbox, type Outbox, type OutboxOptions } from '../../src/paging/outbox.ts';
+import type { Errand, Queue } from '../../src/paging/queue.ts';
+import type { Report } from '../../src/paging/report.ts';
+import { StoreDefiniteError } from '../../src/store/store.ts';
+import { type RecordingLog, recordingLog } from '../recording-log.ts';
+import { createVirtual, type Virtual, type VirtualProcess } from '../virtual.ts';
+import { failing, noticed, openPages, type PageStore, pageOf, refusing, type ScriptedChannel, scripted } from './fixture.ts';
+
+const ROUTES = [{ to: ['pd', 'mail'], also: ['chat'] }];
+
+let virtual: Virtual;
+let pages: PageStore;
+let log: RecordingLog;
+let reports: Report[];
+let opened: Outbox[];
+let [pd, mail, chat, lines]: ScriptedChannel[] = [];
+
+beforeEach(() => {
+  virtual = createVirtual({ startWallMs: Date.UTC(2026, 10, 22), seed: 1 });
+  pages = openPages(virtual.ports);
+  log = recordingLog();
+  [reports, opened] = [[], []];
+  [pd, mail, chat, lines] = ['pd', 'mail', 'chat', 'log'].map((name) => scripted(name, virtual.now));
+});
+afterEach(async () => {
+  const closing = Promise.all(opened.map((outbox) => outbox.close(0)));
+  await virtual.advance(1);
+  await closing;
+  await pages.store.close();
+});
+
+const start = (given: Partial<OutboxOptions> = {}, process: VirtualProcess = virtual): Outbox => {
+  const outbox = createOutbox({
+    store: pages.store,
+    ports: process.ports,
+    channels: [lines!, pd!, mail!, chat!],
+    routes: ROUTES,
+    noticeOf: noticed,
+    log,
+    metrics: createMetrics(),
+    nowMs: virtual.now,
+    report: (report) => void reports.push(report),
+    ...given,
+  });
+  opened.push(outbox);
+  return outbox;
+};
+const ids = (channel: ScriptedChannel | undefined) => channel!.told.map(({ id }) => id);
+const told = () => ({ pd: ids(pd), mail: ids(mail), chat: ids(chat) });
+const down = (id: string, given: Parameters<typeof pageOf>[1] = {}) =>
+  pageOf(id, { dedupKey: 'k', atMs: virtual.now(), v: virtual.now(), ...given });
+const end = (id: string, given: Parameters<typeof pageOf>[1] = {}) => down(id, { type: 'incident.resolved', severity: 'info', ...given });
+const always = (channel: ScriptedChannel | undefined, step: () => Promise<Delivery>) => {
+  channel!.next.push(...Array.from({ length: 1_000 }, () => step));
+};
+
+describe('the ladder', () => {
+  test('the second rung is told 30 s after the page when the first has not accepted, and the first is tried on', async () => {
+    always(pd, failing());
+    await pages.put(down('a'));
+    start();
+    await virtual.advance(29_900);
+    expect(told()).toMatchObject({ mail: [], chat: ['a'] });
+    await virtual.advance(200);
+    expect(ids(mail)).toEqual(['a']);
+    expect((await pages.page('a'))?.delivered).not.toContain('*');
+    pd!.next.length = 0;
+    await virtual.advance(300_000);
+    expect((await pages.page('a'))?.delivered).toEqual(expect.arrayContaining(['pd', 'mail', 'chat', 'log', '*']));
+  });
+
+  test('a first rung that accepts leaves the second alone', async () => {
+    await pages.put(down('a'));
+    start();
+    await virtual.advance(120_000);
+    expect(told()).toEqual({ pd: ['a'], mail: [], chat: ['a'] });
+    expect((await pages.page('a'))?.delivered).toContain('*');
+  });
+
+  test('a first rung that refuses for good is followed at once; the dead letter is kept and told by the others, once', async () => {
+    always(pd, refusing);
+    await pages.put(down('a'), down('b', { dedupKey: 'other' }));
+    start();
+    await virtual.advance(1_000);
+    expect(told()).toMatchObject({ pd: ['a', 'b'], mail: ['a', 'b'] });
+    expect(await pages.page('a')).toMatchObject({
+      delivered: expect.arrayContaining(['mail', '*']),
+      dead: { pd: { because: 'gone', tries: 1 } },
+    });
+    expect(reports.map(({ type, subject, detail }) => ({ type, subject, channel: detail?.channel }))).toContainEqual({
+      type: 'paging.dead_letter',
+      subject: 'dead-letter-pd',
+      channel: 'pd',
+    });
+    await virtual.advance(10 * 86_400_000);
+    expect((await pages.page('a'))?.dead).toBeDefined();
+  });
+
+  test('a receiver that wants no more is not asked again for an hour', async () => {
+    pd!.next.push(async () => ({ sent: false, retry: false, gone: true, because: '410' }));
+    start();
+    await pages.put(down('a'));
+    await virtual.advance(1_000);
+    await pages.put(down('b', { dedupKey: 'other' }));
+    await virtual.advance(1_000);
+    expect(told()).toMatchObject({ pd: ['a'], mail: ['a', 'b'] });
+    await virtual.advance(3_600_000);
+    await pages.put(down('c', { dedupKey: 'third' }));
+    await virtual.advance(1_000);
+    expect(ids(pd)).toEqual(['a', 'c']);
+  });
+});
+
+describe('a thread', () => {
+  test('is heard in order: an end waits until its beginning was accepted', async () => {
+    pd!.next.push(failing(), failing(), failing());
+    start();
+    await pages.put(down('a'));
+    await virtual.advance(500);
+    await pages.put(end('z'));
+    await virtual.advance(60_000);
+    expect(ids(pd)).toEqual(['a', 'a', 'a', 'a', 'z']);
+    expect(ids(chat)).toEqual(['a', 'z']);
+  });
+
+  test('another one is not held up by it', async () => {
+    pd!.next.push(failing());
+    start();
+    await pages.put(down('a'), down('b', { dedupKey: 'other' }));
+    await virtual.advance(10);
+    expect(ids(pd)).toEqual(['a', 'b']);
+  });
+
+  test('an end is told after its hold, to whoever heard of the beginning', async () => {
+    always(pd, refusing);
+    start();
+    await pages.put(down('a'));
+    await virtual.advance(1_000);
+    await pages.put(end('z', { notBeforeMs: virtual.now() + 300_000 }));
+    await virtual.advance(299_000);
+    expect(ids(mail)).toEqual(['a']);
+    await virtual.advance(2_000);
+    expect(told()).toEqual({ pd: ['a'], mail: ['a', 'z'], chat: ['a', 'z'] });
+  });
+
+  test('an end that a new beginning overtakes is told to nobody', async () => {
+    start();
+    await pages.put(down('a'));
+    await virtual.advance(1_000);
+    await pages.put(end('z', { notBeforeMs: virtual.now() + 300_000 }));
+    await virtual.advance(60_000);
+    await pages.put(down('b'));
+    await virtual.advance(600_000);
+    expect(told()).toEqual({ pd: ['a', 'b'], mail: [], chat: ['a', 'b'] });
+    expect((await pages.page('z'))?.delivered).toContain('*');
+    expect(log.of('page.overtaken')).toHaveLength(1);
+  });
+});
+
+describe('another region', () => {
+  test('delivers what only a log has taken for long, while the coordinator cannot reach anybody', async () => {
+    const stuck = ['pd', 'mail', 'chat'].map((name) => scripted(name, virtual.now));
+    for (const channel of stuck) always(channel, () => new Promise(() => undefined));
+    start({ channels: [lines!, ...stuck] }, virtual.spawn('coordinator'));
+    start({ isLeader: () => false }, virtual.spawn('relief'));
+    await pages.put(down('a'), down('quiet', { dedupKey: 'q', severity: 'info' }));
+    await virtual.advance(44_000);
+    expect(told()).toEqual({ pd: [], mail: [], chat: [] });
+    await virtual.advance(56_000);
+    expect(ids(pd)).toEqual(['a']);
+    expect((await pages.page('a'))?.delivered).toEqual(expect.arrayContaining(['pd', 'chat']));
+    expect(ids(lines)).toEqual(expect.arrayContaining(['a', 'quiet']));
+  });
+});
+
+/** A queue that holds what it is told to hold and lets the test play the worker. */
+const scriptedQueue = (): Queue & { held: Errand[]; moves: boolean; offers: number } => {
+  const queue = {
+    held: [] as Errand[],
+    moves: true,
+    offers: 0,
+    async offer(errands: readonly Errand[]) {
+      queue.offers += 1;
+      if (!queue.moves) return [];
+      queue.held.push(...errands.filter((e) => !queue.held.some((h) => h.page === e.page && h.channel === e.channel)));
+      return errands;
+    },
+    standing: () => ({ state: 'ok' as const, jobs: { waiting: queue.held.length, failed: 0 } }),
+    close: async () => undefined,
+  };
+  return queue;
+};
+const never = new AbortController().signal;
+
+describe('with a queue', () => {
+  test('errands that it holds are not sent in process; what its worker sent is marked and settled', async () => {
+    const queue = scriptedQueue();
+    const outbox = start();
+    outbox.carryBy(queue);
+    await pages.put(down('a'));
+    await virtual.advance(20_000);
+    expect(told()).toEqual({ pd: [], mail: [], chat: [] });
+    expect(queue.held.map(({ channel }) => channel).sort()).toEqual(['chat', 'log', 'mail', 'pd']);
+    // The next rung is there in time, for whoever then works; it is spared since one before it accepted.
+    expect(queue.held.find(({ channel }) => channel === 'mail')).toMatchObject({ unlessTaken: true, delayMs: expect.any(Number) });
+    for (const errand of queue.held.splice(0).toSorted((a, b) => (a.delayMs ?? 0) - (b.delayMs ?? 0)))
+      expect(await outbox.tryOne(errand, 0, never)).toEqual({ done: true });
+    await virtual.advance(10);
+    expect(told()).toEqual({ pd: ['a'], mail: [], chat: ['a'] });
+    expect((await pages.page('a'))?.delivered).toEqual(expect.arrayContaining(['pd', 'chat', 'log', '*']));
+  });
+
+  test('that moves nothing more is done without within 5 s', async () => {
+    const queue = scriptedQueue();
+    start().carryBy(queue);
+    await pages.put(down('a'));
+    await virtual.advance(1_000);
+    queue.moves = false;
+    await virtual.advance(5_000);
+    expect(told()).toMatchObject({ pd: ['a'], chat: ['a'] });
+  });
+
+  test('a worker is told when to try again, gives up what is refused, and does what was done only once', async () => {
+    const outbox = start({ isLeader: () => false });
+    await pages.put(down('a', { atMs: virtual.now() }));
+    const errand: Errand = { page: 'a', channel: 'pd', severity: 'critical' };
+    pd!.next.push(failing({ afterMs: 7_000 }), refusing);
+    expect(await outbox.tryOne(errand, 0, never)).toEqual({ done: false, againAfterMs: 7_000 });
+    expect(await outbox.tryOne(errand, 1, never)).toEqual({ done: true });
+    expect((await pages.page('a'))?.dead).toMatchObject({ pd: { because: 'gone', tries: 2 } });
+    expect(await outbox.tryOne(errand, 2, never)).toEqual({ done: true });
+    expect(ids(pd)).toEqual(['a', 'a']);
+    expect(await outbox.tryOne({ ...errand, page: 'gone' }, 0, never)).toEqual({ done: true });
+    expect(await outbox.tryOne({ ...errand, channel: 'gone' }, 0, never)).toEqual({ done: true });
+  });
+
+  test('a worker whose mark is refused tries the mark again and does not send again', async () => {
+    const outbox = start({ isLeader: () => false });
+    await pages.put(down('a'));
+    pages.troubles.push(async () => {
+      throw new StoreDefiniteError('no');
+    });
+    const errand: Errand = { page: 'a', channel: 'pd', severity: 'critical' };
+    expect(await outbox.tryOne(errand, 0, never)).toEqual({ done: false, againAfterMs: 1_000 });
+    expect(await outbox.tryOne(errand, 1, never)).toEqual({ done: true });
+    expect(ids(pd)).toEqual(['a']);
+    expect((await pages.page('a'))?.delivered).toEqual(['pd']);
+  });
+});
+
+test('a channel with a rate gets no more than that, and all of it in the end', async () => {
+  const slow = { ...pd!, rate: { max: 2, perMs: 1_000 } };
+  await pages.put(...Array.from({ length: 10 }, (_, i) => down(`p${i}`, { dedupKey: `k${i}` })));
+  start({ channels: [slow, chat!], routes: [] });
+  await virtual.advance(500);
+  expect([slow.told.length, ids(chat).length]).toEqual([2, 10]);
+  await virtual.advance(10_000);
+  expect(slow.told).toHaveLength(10);
+  for (let i = 2; i < 10; i += 1) expect((slow.told[i]?.atMs ?? 0) - (slow.told[i - 2]?.atMs ?? 0)).toBeGreaterThanOrEqual(1_000);
+});
+
+test('a storm of pages leaves in order, each once', async () => {
+  const storm = Array.from({ length: 600 }, (_, i) => down(`p${String(i).padStart(4, '0')}`, { dedupKey: `k${i}`, atMs: i }));
+  for (let i = 0; i < storm.length; i += 100) await pages.put(...storm.slice(i, i + 100));
+  start({ channels: [pd!], routes: [] });
+  await virtual.advance(60_000);
+  expect(ids(pd)).toEqual(storm.map(({ id }) => id));
+  expect((await pages.pages()).every((page) => page.delivered.includes('*'))).toBe(true);
+}, 60_000);
+
+describe('a channel that takes no pages', () => {
+  test('is told of after five minutes through the others, and taken back when it does again', async () => {
+    always(pd, failing());
+    await pages.put(down('a'));
+    start();
+    await virtual.advance(299_000);
+    expect(reports).toEqual([]);
+    await virtual.advance(11_000);
+    expect(reports).toMatchObject([
+      {
+        type: 'paging.channel_failing',
+        severity: 'warning',
+        subject: 'channel-pd',
+        detail: { channel: 'pd' },
+        summary: expect.stringMatching(/for 5 min: busy/),
+      },
+    ]);
+    pd!.next.length = 0;
+    await virtual.advance(3_600_000);
+    expect(reports.map(({ type }) => type)).toEqual(['paging.channel_failing', 'paging.channel_ok']);
+  });
+});
