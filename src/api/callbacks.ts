@@ -40,6 +40,9 @@ const scopeOf = (page: Page, cluster: ClusterConfig): OverrideScope => {
   const said = aboutOf(page);
   const known = (named: readonly { name: string }[], all: readonly string[]): readonly string[] =>
     named.map(({ name }) => name).filter((name) => all.includes(name));
+  // What a replica tells of itself names the region that speaks, not one that should be held.
+  if (said.services.length === 0 && /^(store|belief|paging|config|vote|gate)\./.test(page.type))
+    throw new Fault('ERR_CONFLICT', `${page.type} is about what a replica sees or has: there is no traffic to hold`);
   const about = { services: known(cluster.services, said.services), regions: known(cluster.regions, said.regions) };
   const [service] = about.services;
   const [region] = about.regions;
@@ -59,6 +62,9 @@ const inForce = ({ id, owner, expiresAtMs }: Override): Fault =>
 /** What anybody else who writes at the same moment may have made of it: judged anew. */
 const isRace = (error: unknown): boolean => error instanceof Fault && ['ERR_STALE', 'ERR_FORBIDDEN'].includes(error.code);
 
+/** It was understood, and there is nothing that it could do. */
+const isAnswered = (error: unknown): boolean => error instanceof Fault && ['ERR_CONFLICT', 'ERR_NOT_FOUND'].includes(error.code);
+
 /** Does what a message says, whose signature was found good. Throws ERR_NOT_FOUND, ERR_CONFLICT, and what orders and acknowledgements throw. */
 export const takeCallback = async (input: CallbackInput, principal: Principal, options: CallbackOptions): Promise<CallbackDone> => {
   const { pages } = options;
@@ -67,13 +73,18 @@ export const takeCallback = async (input: CallbackInput, principal: Principal, o
     const owner = `${input.by} via callback`;
     if (input.type === 'automation.hold') return held(await hold(input, owner, principal, options));
     const reason = input.reason === undefined ? {} : { reason: input.reason };
-    return { outcome: 'acknowledged', ...(await pages.acknowledge(input.about, { ...reason, owner }, principal)) };
+    const acknowledged = await pages.acknowledge(input.about, { ...reason, owner }, principal);
+    if (acknowledged.pages.length === 0 && principal.once !== undefined) await pages.spend(principal.once, owner);
+    return { outcome: 'acknowledged', ...acknowledged };
   };
   for (let tries = 1; ; tries += 1) {
     try {
       return await once();
     } catch (error) {
-      if (tries >= TRIES_MAX || !isRace(error)) throw error;
+      if (tries < TRIES_MAX && isRace(error)) continue;
+      // Whoever sent it sends it again, for days: by then there may be another alert under this key, or no hold that stands in the way.
+      if (principal.once !== undefined && isAnswered(error)) await pages.spend(principal.once, principal.name);
+      throw error;
     }
   }
 };

@@ -60,9 +60,9 @@ const PASSES: Readonly<Record<PageFilter | 'usual', (item: PageItem) => boolean>
   all: () => true,
 };
 
-/** Newest first. `pages`: all there are, oldest first. null: what waits and what is dead. */
-export const pageItems = (pages: readonly Page[], filter: PageFilter | null, cluster: string): readonly PageItem[] => {
-  const threads = threadsOf(pages);
+/** Newest first. `pages`: all there are, oldest first; `nowMs`: cluster time. null: what waits and what is dead. */
+export const pageItems = (pages: readonly Page[], filter: PageFilter | null, cluster: string, nowMs: number): readonly PageItem[] => {
+  const threads = threadsOf(pages, nowMs);
   return pages
     .map((page) => itemOf(page, threads.get(page.dedupKey)?.state ?? 'silent', cluster))
     .filter(PASSES[filter ?? 'usual'])

@@ -5,7 +5,7 @@ import { type Used, usedKey, usedOps } from '../auth/once.ts';
 import { KEYS, outboxKey } from '../coordinate/keys.ts';
 import { Fault } from '../errors.ts';
 import type { Page } from '../model.ts';
-import { ACKNOWLEDGED, actionOf, type Thread, threadsOf } from '../paging/incidents.ts';
+import { ACKNOWLEDGED, actionOf, isOvertaken, type Thread, threadsOf } from '../paging/incidents.ts';
 import { byAge, EVERYBODY, isPage, isSettled } from '../paging/retention.ts';
 import { aboutOf } from '../paging/routing.ts';
 import type { Ports } from '../ports.ts';
@@ -41,6 +41,8 @@ export interface PageWriter {
   acknowledge(named: PageNamed, input: AcknowledgeInput, principal: Principal): Promise<Acknowledged>;
   /** Whether the credential, or the message, has acted. */
   hasActed(once: NonNullable<Principal['once']>): Promise<boolean>;
+  /** The message was answered and is worth nothing from now on, although it did nothing: sent again later it would mean something else. */
+  spend(once: NonNullable<Principal['once']>, by: string): Promise<void>;
 }
 
 export interface PageWriterOptions {
@@ -117,8 +119,8 @@ const acknowledgement = (newest: Page, by: string, reason: string | undefined, {
 });
 
 /** Triggers of an alert that is open, since it opened. */
-const askingIn = (pages: readonly Page[]): readonly Page[] => {
-  const ended = pages.findLastIndex((page) => actionOf(page) === 'resolve');
+const askingIn = (pages: readonly Page[], nowMs: number): readonly Page[] => {
+  const ended = pages.findLastIndex((page) => actionOf(page) === 'resolve' && (page.notBeforeMs ?? 0) <= nowMs);
   return pages.slice(ended + 1).filter((page) => actionOf(page) === 'trigger');
 };
 
@@ -165,16 +167,24 @@ export const createPageWriter = ({ store, ports, clusterNowMs, channels }: PageW
 
     hasActed: async ({ id }) => (await ledger.read('what has acted', [usedKey(id)])).kvs.length > 0,
 
+    async spend(once, by) {
+      const { conditions, ops } = usedOps(once, { by, atMs: Math.round(clusterNowMs()), nonce: ports.random.hex(12) });
+      // Somebody else has: as good. In doubt it is asked again, and finds itself.
+      await store.txn({ if: conditions, then: ops });
+    },
+
     async replay(id, { reason, owner, channels: named }, principal) {
       const found = threadNamed(await listPages(), { id });
       let sent: readonly string[] = [];
-      return act(found, principal, (pages, { nonce, doubt }) => {
+      return act(found, principal, (pages, { atMs, nonce, doubt }) => {
         const page = pages.find((each) => each.id === id);
-        const thread = threadsOf(pages).get(found[0]?.dedupKey ?? '');
+        const thread = threadsOf(pages, atMs).get(found[0]?.dedupKey ?? '');
         if (page === undefined || thread === undefined) throw notFound(id);
         demandPage(principal, page);
         const dead = Object.keys(page.dead ?? {});
         const known = [...new Set([...channels, ...reached(page), ...dead])];
+        if (isOvertaken(page, thread))
+          throw new Fault('ERR_CONFLICT', `${id} says that it is over, and its alert is open again: told now, it would close what goes on`);
         const problems = channelProblems(named ?? [], known);
         if (problems.length > 0) throw new BodyFault(problems);
         const end = actionOf(page) === 'trigger' ? thread.ended : null;
@@ -205,7 +215,7 @@ export const createPageWriter = ({ store, ports, clusterNowMs, channels }: PageW
         if (first === undefined) throw notFound('id' in named ? named.id : named.dedupKey);
         const { dedupKey } = first;
         for (const page of pages) demandPage(principal, page);
-        const asking = askingIn(pages);
+        const asking = askingIn(pages, atMs);
         const newest = asking.at(-1);
         if (newest === undefined)
           throw new Fault(

@@ -140,6 +140,8 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
     maxRequestsPerSocket: REQUESTS_PER_CONNECTION_MAX,
     // A probe that reaches us while we stop is answered by us, and truthfully.
     return503OnClosing: false,
+    // The longest page's id: region, replica, kind, subject.
+    routerOptions: { maxParamLength: 512 },
     exposeHeadRoutes: false,
     requestIdHeader: false,
     genReqId: requestId,

@@ -90,13 +90,18 @@ const webhook = z
     return { ...rest, secretFiles: secrets, ...(urlFile === undefined ? { url: url ?? '' } : { urlFile }) };
   });
 
+/** The part of the path that is the API's own is added by us. */
+const apiBase = serviceUrl.refine((url) => !/\/v2(\/|$)/.test(new URL(url).pathname), {
+  error: 'the address without the path of the API (/v2/…), which is added to it; write it like https://events.eu.pagerduty.com',
+});
+
 const alerts = <K extends 'opsgenie' | 'jsm'>(kind: K, url: string) =>
-  z.strictObject({ kind: z.literal(kind), ...overHttp, keyFile: filePath, url: serviceUrl.default(url) });
+  z.strictObject({ kind: z.literal(kind), ...overHttp, keyFile: filePath, url: apiBase.default(url) });
 
 const SLOT = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const labelName = matching(
-  'a label of a-z, A-Z, 0-9 and "_" that is not called like a secret; write it like team',
-  (value) => SLOT.test(value) && !isSecretKey(value),
+  'a label of a-z, A-Z, 0-9 and "_" that is neither one of ours (alertname, cluster, key, severity) nor called like a secret; write it like team',
+  (value) => SLOT.test(value) && !isSecretKey(value) && !['alertname', 'cluster', 'key', 'severity'].includes(value),
 );
 const labelValue = matching('a text of at most 256 characters', (value) => value.length >= 1 && value.length <= 256);
 const mailbox = matching('an address of mail; write it like oncall@example.net', (value) =>
@@ -131,7 +136,7 @@ const shapes: { readonly [K in ChannelKind]: z.ZodType } = {
     kind: z.literal('pagerduty'),
     ...overHttp,
     routingKeyFile: filePath,
-    url: serviceUrl.default('https://events.pagerduty.com'),
+    url: apiBase.default('https://events.pagerduty.com'),
   }),
   opsgenie: alerts('opsgenie', 'https://api.opsgenie.com'),
   jsm: alerts('jsm', 'https://api.atlassian.com/jsm/ops/integration'),
@@ -201,9 +206,9 @@ const redis = z
 
 /** Within a region's own network: a name without a public suffix, or an address of RFC 1918 or 4193. */
 const isPrivateName = (host: string): boolean =>
-  /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|\[f[cd])/.test(host) ||
+  /^(10(\.\d{1,3}){3}|192\.168(\.\d{1,3}){2}|172\.(1[6-9]|2\d|3[01])(\.\d{1,3}){2}|\[f[cd][0-9a-f:.]*\])$/i.test(host) ||
   !host.includes('.') ||
-  /\.(svc|local|internal|cluster\.local)$/.test(host);
+  /\.(svc|local|internal)$/.test(host);
 
 export const pagingSchema = z
   .strictObject({

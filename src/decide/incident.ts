@@ -4,6 +4,7 @@ import { courseOf } from '../converge/timings.ts';
 import type { ClusterConfig, HoldName, Incident, Page, PoolTally, Routing, Severity } from '../model.ts';
 import { SERVICE } from './bench.ts';
 import { grouped, sentenceOf, shift } from './explain.ts';
+import { GRAY } from './pool.ts';
 import type { Happening, ServiceStory } from './story.ts';
 
 export interface Telling {
@@ -114,7 +115,7 @@ export const tell = (telling: Telling): Told => {
     }
     const loud = group.filter((g) => g.mode !== 'observe');
     const first = loud[0];
-    const id = open[about?.subject ?? topicOf(first ?? h)];
+    const id = open[about?.subject ?? topicOf(first ?? h) ?? ''];
     if (first !== undefined && isTold(first)) pages.push(pageOf(telling, loud, first, sentence, book.get(id ?? '') ?? null));
   }
   for (const incident of upgrades(telling, open, book)) {
@@ -147,9 +148,25 @@ const distinct = (pages: readonly Page[]): readonly Page[] => {
   });
 };
 
-/** The subject of the incident that news without one of its own belongs to. Gray is none's: it may begin before an outage and end long after it. */
-const topicOf = (h: Happening): string =>
-  h.kind === 'failed-open' ? 'hold/all-down' : h.kind === 'gray' || h.kind === 'gray-over' ? `gray/${h.region}` : h.region;
+/**
+ * The subject of the incident that news without one of its own belongs to; null: none. Gray is none's: it may begin before an outage and end long after it.
+ * Nor is the end of an order, which says nothing of whether the region is well.
+ */
+const topicOf = (h: Happening): string | null => {
+  switch (h.kind) {
+    case 'gray':
+    case 'gray-over':
+    case 'released':
+    case 'force-over':
+      return null;
+    default:
+      return h.kind === 'failed-open' ? 'hold/all-down' : h.region;
+  }
+};
+
+/** Other pools of the region are still gray: the alert that they share goes on. */
+const isGrayStill = (t: Telling, region: string): boolean =>
+  t.stories.some((s) => s.service.pools.some((p) => p.region === region && s.memories[p.name]?.told.includes(GRAY) === true));
 
 /** The key of news that belongs to no incident; what ends it has the same. */
 const keyOf = (h: Happening): string => {
@@ -263,7 +280,8 @@ const pageOf = (t: Telling, group: readonly Happening[], h: Happening, sentence:
   const moved = t.stories.filter((s) => s.moved && group.some((g) => g.service === s.service.name)).map(shift);
   const shown = moved.length > 3 ? [...moved.slice(0, 2), `and ${moved.length - 2} more`] : moved;
   const summary = [advice ? `advice, nothing was written: ${sentence}` : sentence, ...shown].join('; ');
-  return page(t, advice ? `advice.${h.kind}` : typeOf(h), severityOf(h), summary, incident === null ? keyOf(h) : threadOf(incident), {
+  const type = h.kind === 'gray-over' && isGrayStill(t, h.region) ? 'target.gray_less' : typeOf(h);
+  return page(t, advice ? `advice.${h.kind}` : type, severityOf(h), summary, incident === null ? keyOf(h) : threadOf(incident), {
     services: servicesOf(group),
     region: h.region,
     changes: moved,

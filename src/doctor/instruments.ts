@@ -12,6 +12,7 @@ import { type Ends, lookIntoEtcd, openResolver } from '../open.ts';
 import type { Channel, Notice } from '../paging/channel.ts';
 import { openChannel } from '../paging/index.ts';
 import { noticeOf } from '../paging/message.ts';
+import { allowedBy } from '../paging/post.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import { userAgentOf } from '../probe/kind.ts';
 import { readSecret } from '../secrets.ts';
@@ -121,9 +122,13 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
   /** Where the channels go, and whom to trust there. */
   const places = async () =>
     (await channels()).flatMap(({ name, places }, i) => {
-      const caFile = config.paging.channels[i]?.caFile;
+      const channel = config.paging.channels[i];
+      const caFile = channel?.caFile;
       const caPem = caFile === undefined ? undefined : readText(caFile);
-      return places.map((url) => ({ name, url, caPem }));
+      // As strict as the channel itself, which e-mail and Alertmanager are not: they are inside by nature.
+      const guarded = channel !== undefined && channel.kind !== 'email' && channel.kind !== 'alertmanager';
+      const allow = guarded ? allowedBy(channel.networks ?? []) : undefined;
+      return places.map((url) => ({ name, url, caPem, allow }));
     });
 
   return {
@@ -174,9 +179,9 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       const all = await places();
       return Promise.all(
         all.map(
-          async ({ name, url, caPem }): Promise<SinkLook> => ({
+          async ({ name, url, ...how }): Promise<SinkLook> => ({
             name,
-            because: await connectTo(reach, url, caPem).then(() => null, errorText),
+            because: await connectTo(reach, url, how).then(() => null, errorText),
           }),
         ),
       );
@@ -193,8 +198,9 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
               (error: unknown) => ({ sent: false, because: errorText(error) }) as const,
             );
           const first = await send(test);
-          const last = first.sent ? await send(over) : first;
-          return { name: channel.name, because: last.sent ? null : last.because };
+          // Also after a try that failed: it may have been taken all the same.
+          const last = await send(over);
+          return { name: channel.name, because: first.sent ? (last.sent ? null : last.because) : first.because };
         }),
       );
     },
@@ -207,7 +213,7 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       const remote = servers.map(async ({ url, caPem }): Promise<readonly Expiring[]> => {
         const where = new URL(url).host;
         const what = 'certificate of the server';
-        return connectTo(reach, url, caPem).then(
+        return connectTo(reach, url, { caPem }).then(
           (untilMs) => (untilMs === null ? [] : [{ what, where, untilMs }]),
           (error: unknown) => [{ what, where, untilMs: null, because: errorText(error) }],
         );

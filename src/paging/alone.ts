@@ -1,6 +1,6 @@
 // What a region says while the store does not answer, and what it takes back afterwards: the list of news for the facts of a moment. Nothing can be
 // decided then and no route moves, so a human has to hear what this vantage sees and which command would act. Each thing is said once, under a key that
-// every region and replica would choose. Pure; src/paging/direct.ts asks, keeps and sends.
+// every replica of this region would choose. Pure; src/paging/direct.ts asks, keeps and sends.
 import { type ClusterConfig, type Page, pathsOf, type Routing, type ServiceConfig, type Vote } from '../model.ts';
 import { type Belief, beliefsOf, type Eyes, poolsOut, shareOf } from './belief.ts';
 import { breakGlass, gateByHand, routeWithout } from './break-glass.ts';
@@ -75,8 +75,9 @@ export const newsOf = (facts: Facts): readonly News[] => {
 const eyesOf = ({ cluster, vote, region, replica, routing, firstFaultAgeMs }: Facts): Eyes | null =>
   cluster === null || vote === null ? null : { region, replica, cluster, routing, vote, firstFaultAgeMs };
 
-/** Before the cluster has a name here, only this region can mean the same by it. */
-const keyOf = (facts: Facts, subject: Subject): string => `direct-${facts.name ?? facts.region}-${subject.replaceAll('/', '-')}`;
+/** A region's own: what one region no longer sees another may see still, and only who said it takes it back. Its replicas share it. */
+const keyOf = (facts: Facts, subject: Subject): string =>
+  `direct-${facts.name === null ? '' : `${facts.name}-`}${facts.region}-${subject.replaceAll('/', '-')}`;
 
 const speaker = ({ region, replica }: Facts): string => `${region}/${replica}`;
 

@@ -12,6 +12,7 @@ import type { MeasuredStore } from '../store/measured.ts';
 import type { Notice } from './channel.ts';
 import { createDirectPages } from './direct.ts';
 import { createHeartbeat } from './heartbeat.ts';
+import { type Thread, threadsOf } from './incidents.ts';
 import { openChannel, openLogChannel } from './index.ts';
 import { noticeOf } from './message.ts';
 import { type Backlog, createOutbox } from './outbox.ts';
@@ -113,7 +114,16 @@ export const createDesk = async ({ paging, knows, spool, ...options }: DeskOptio
           isWell: () => knows.storeAgeMs() < STORE_SILENT_MS && canPage(outbox.backlog().channels),
           log,
         });
-  const repeater = createRepeater({ ports, channels, log, noticeOf: tell, threads: outbox.threads, nowMs: knows.nowMs });
+  /** What is open as far as this replica is to say it again: as coordinator, or when nobody can be; and what it told alone. */
+  const openThreads = (): ReadonlyMap<string, Thread> => {
+    const own = threadsOf(
+      spool.pages().map(({ page }) => page),
+      knows.nowMs(),
+    );
+    const speaks = knows.isCoordinator() || knows.storeAgeMs() >= STORE_SILENT_MS;
+    return new Map([...(speaks ? outbox.threads() : []), ...own]);
+  };
+  const repeater = createRepeater({ ports, channels, log, noticeOf: tell, threads: openThreads, nowMs: knows.nowMs });
   const direct = createDirectPages({
     ports,
     log,

@@ -1,6 +1,6 @@
 // Pages of a region without a store: when it has not answered for longer than an election takes, this region pages what it sees by itself, keeps every
 // page in its spool until the outbox is known to have it, and takes back what it said once it is over. What to say is src/paging/alone.ts; how pages
-// travel is the courier's. Every replica of every region does the same under the same keys; receivers make one incident of it.
+// travel is the courier's. Every replica of a region does the same under the same keys; receivers make one incident of it.
 // Decides nothing about routes, and adopts with compare-and-write: an adoption in doubt is read back, never repeated blindly.
 import { outboxKey } from '../coordinate/keys.ts';
 import { errorText } from '../errors.ts';

@@ -4,7 +4,7 @@ import type { Page, Severity } from '../model.ts';
 import type { Action } from './channel.ts';
 import { byAge } from './retention.ts';
 
-/** Pages that say that something is over. What they end has the same key. */
+/** Pages that say that something is over, where they are no more than that (severity `info`). What they end has the same key. */
 const ENDS: ReadonlySet<string> = new Set([
   'incident.resolved',
   'target.gray_over',
@@ -20,8 +20,15 @@ const ENDS: ReadonlySet<string> = new Set([
 export const ACKNOWLEDGED = 'incident.acknowledged';
 
 /** `change`: to know of, no more. A trigger asks for somebody, and is never of severity `info`: drains that were planned and drills wake nobody. */
-export const actionOf = ({ type, severity }: Pick<Page, 'type' | 'severity'>): Action =>
-  type === ACKNOWLEDGED ? 'acknowledge' : ENDS.has(type) ? 'resolve' : severity === 'info' ? 'change' : 'trigger';
+export const actionOf = (page: Pick<Page, 'type' | 'severity' | 'dedupKey'>): Action => {
+  if (page.type === ACKNOWLEDGED) return 'acknowledge';
+  if (page.severity !== 'info') return 'trigger';
+  return isEnd(page) ? 'resolve' : 'change';
+};
+
+/** An order that ends ends what was said of the order, never the outage of a region that it covered. */
+const isEnd = ({ type, dedupKey }: Pick<Page, 'type' | 'dedupKey'>): boolean =>
+  ENDS.has(type) && (type !== 'override.ended' || /\/override-[^/]*$/.test(dedupKey));
 
 /** `silent`: nothing was ever triggered under this key. */
 export type ThreadState = 'silent' | 'firing' | 'resolved';
@@ -44,7 +51,7 @@ const worse = (a: Severity, b: Severity): Severity => (RANK[a] >= RANK[b] ? a : 
 
 const silent = (key: string): Thread => ({ key, state: 'silent', firing: null, severity: 'info', ended: null, heard: [] });
 
-const grown = (thread: Thread, page: Page): Thread => {
+const grown = (thread: Thread, page: Page, nowMs: number): Thread => {
   const heard = [...new Set([...thread.heard, ...page.delivered])];
   switch (actionOf(page)) {
     case 'trigger': {
@@ -53,16 +60,19 @@ const grown = (thread: Thread, page: Page): Thread => {
       return { ...thread, state: 'firing', firing: page, severity, ended: null, heard };
     }
     case 'resolve':
+      // Not told yet, and may still be taken back: until then it goes on.
+      if (page.notBeforeMs !== undefined && nowMs < page.notBeforeMs) return { ...thread, heard };
       return thread.state === 'silent' ? { ...thread, heard } : { ...thread, state: 'resolved', firing: null, ended: page, heard };
     default:
       return { ...thread, heard };
   }
 };
 
-/** Threads by key. In: pages in any order. */
-export const threadsOf = (pages: readonly Page[]): ReadonlyMap<string, Thread> => {
+/** Threads by key. In: pages in any order, cluster time. */
+export const threadsOf = (pages: readonly Page[], nowMs: number): ReadonlyMap<string, Thread> => {
   const threads = new Map<string, Thread>();
-  for (const page of pages.toSorted(byAge)) threads.set(page.dedupKey, grown(threads.get(page.dedupKey) ?? silent(page.dedupKey), page));
+  for (const page of pages.toSorted(byAge))
+    threads.set(page.dedupKey, grown(threads.get(page.dedupKey) ?? silent(page.dedupKey), page, nowMs));
   return threads;
 };
 

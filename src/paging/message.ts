@@ -114,7 +114,7 @@ const factsOf = (page: Page, cluster: string, need: string | null): Notice['fact
     ...courseFacts(course),
     ...textsOf(commands)
       .slice(0, 3)
-      .map((command) => ['command', command] as const),
+      .map((command, n) => [n === 0 ? 'command' : `command ${n + 1}`, command] as const),
     ...(typeof because === 'string' ? [['because', because] as const] : []),
     ...(need === null ? [] : [['to do', need] as const]),
     ['since', instant(page.atMs)],

@@ -68,7 +68,7 @@ export interface Outbox {
   /** Look now: call it when leadership was gained. */
   wake(): void;
   backlog(): Backlog;
-  /** What is open, as of the last look; empty where another coordinates. */
+  /** What is open, as of the last look: half a minute ago where another coordinates, longer where the store is silent. */
   threads(): ReadonlyMap<string, Thread>;
   /** From now on errands go by this queue as long as it moves them. */
   carryBy(queue: Queue): void;
@@ -247,6 +247,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   const errandsOf = (pages: readonly Page[]): readonly { page: Page; channel: string }[] => {
     const begun = new Set<string>();
     return pages.flatMap((page) => {
+      if (isOvertaken(page, threads.get(page.dedupKey))) return [];
       const plan = planFor(page);
       if (plan.nextAtMs !== null) againAtMs = Math.min(againAtMs ?? Number.POSITIVE_INFINITY, plan.nextAtMs);
       ladders.push(...laterOf(page, plan));
@@ -311,13 +312,16 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   const look = async (): Promise<void> => {
     waiting = null;
     if (!isLeader()) {
-      [threads, ready] = [NO_THREADS, new Map()];
+      ready = new Map();
       return relieve();
     }
     const entries = await records.read();
     for (const { page, mod } of entries) if (mod > (known.get(page.id)?.mod ?? mod)) heed(known.get(page.id)?.page, page);
     known = new Map(entries.map((entry) => [entry.page.id, entry]));
-    threads = threadsOf(entries.map(({ page }) => page));
+    threads = threadsOf(
+      entries.map(({ page }) => page),
+      nowMs(),
+    );
     const unsettled = entries.map(({ page }) => page).filter((page) => !isSettled(page));
     waiting = unsettled.filter((page) => dueAtMs(page) <= nowMs());
     courier.keepOnly(new Set(unsettled.map((page) => page.id)));
@@ -332,6 +336,10 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS;
     const entries = await records.read();
     known = new Map(entries.map((entry) => [entry.page.id, entry]));
+    threads = threadsOf(
+      entries.map(({ page }) => page),
+      nowMs(),
+    );
     const untaken = entries
       .map(({ page }) => page)
       .filter((page) => !isSettled(page) && actionOf(page) === 'trigger' && nowMs() - page.atMs > RELIEF_AFTER_MS)
@@ -391,6 +399,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
       const page = (await records.get(errand.page))?.page;
       if (page === undefined || channel === undefined || isSettled(page)) return { done: true };
       if (page.delivered.includes(channel.name) || page.dead?.[channel.name] !== undefined) return { done: true };
+      if (isOvertaken(page, threads.get(page.dedupKey))) return { done: true };
       if (errand.unlessTaken === true && isTaken(page, routes, channel.name)) return { done: true };
       const delivery = unmarked.has(sent) ? { sent: true as const } : await sender.send(page, channel, failures, signal);
       if (!delivery.sent && delivery.retry && !mayGiveUp(page, failures + 1, nowMs()))

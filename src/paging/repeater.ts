@@ -1,5 +1,5 @@
-// Says again what is open to receivers that forget what is not said again, and what ended for a while longer. Only whoever coordinates does; a turn that
-// fails is made up for by the next. Nothing is marked: what was told is the outbox's subject.
+// Says again what is open to receivers that forget what is not said again, and what ended for a while longer. Whoever coordinates does, and everybody when
+// nobody can: the same alert twice is one alert. A turn that fails is made up for by the next. Nothing is marked: what was told is the outbox's subject.
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Page } from '../model.ts';
@@ -14,7 +14,7 @@ export interface RepeaterOptions {
   channels: readonly Channel[];
   log: Log;
   noticeOf: (page: Page) => Notice;
-  /** As of the last look at the outbox; empty where another coordinates. */
+  /** What is open and what has ended, as far as this replica is to say it. */
   threads: () => ReadonlyMap<string, Thread>;
   /** Cluster time. */
   nowMs: () => number;

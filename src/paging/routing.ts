@@ -33,8 +33,20 @@ export const aboutOf = ({ detail }: Page): { services: readonly string[]; region
   regions: [...textsOf(detail.region), ...textsOf(detail.regions), ...textsOf(detail.down)],
 });
 
-const within = ({ cron, timezone }: NonNullable<PageRoute['hours']>, atMs: number): boolean =>
-  new Cron(cron, { timezone, paused: true }).match(new Date(Math.floor(atMs / 60_000) * 60_000));
+/** Reading a line of cron costs more than all the rest; there are as many as routes have hours. */
+const CRONS_MAX = 256;
+const crons = new Map<string, Cron>();
+const cronOf = ({ cron, timezone }: NonNullable<PageRoute['hours']>): Cron => {
+  const known = crons.get(`${timezone} ${cron}`);
+  if (known !== undefined) return known;
+  if (crons.size >= CRONS_MAX) crons.clear();
+  const made = new Cron(cron, { timezone, paused: true });
+  crons.set(`${timezone} ${cron}`, made);
+  return made;
+};
+
+const within = (hours: NonNullable<PageRoute['hours']>, atMs: number): boolean =>
+  cronOf(hours).match(new Date(Math.floor(atMs / 60_000) * 60_000));
 
 const matches = (route: PageRoute, page: Page): boolean => {
   const { services, regions } = aboutOf(page);

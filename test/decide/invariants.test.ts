@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decide } from '../../src/decide/decide.ts';
 import { freezeOn } from '../../src/decide/override.ts';
+import type { PoolMemory } from '../../src/model.ts';
 
 import { clusterOf, poolOf } from '../world.ts';
 import { Council } from './council.ts';
@@ -158,9 +159,8 @@ describe('whatever happens', () => {
         const was = before?.services[s.name];
         if (was === undefined || was.fence === 0 || stage.touched || freezeOn(overrides?.items ?? [], s) === undefined) continue;
         // An order that was refused or set aside may become possible: that is the human's move.
-        const humans = s.pools.some(
-          (p) => (was.pools[p.name]?.by === 'override') !== (after.services[s.name]?.pools[p.name]?.by === 'override'),
-        );
+        const orderedOf = (memory: PoolMemory | undefined): string => `${memory?.by === 'override'} ${memory?.told.includes('forced')}`;
+        const humans = s.pools.some((p) => orderedOf(was.pools[p.name]) !== orderedOf(after.services[s.name]?.pools[p.name]));
         if (!humans) expect(after.services[s.name]?.route).toEqual(was.route);
       }
     });

@@ -8,7 +8,7 @@ import { pageOf } from './fixture.ts';
 let n = 0;
 const at = (atMs: number, type: string, severity: Page['severity'] = 'critical', given: Partial<Page> = {}): Page =>
   pageOf(`p${n++}`, { dedupKey: 'k', atMs, v: atMs, type, severity, ...given });
-const threadOf = (...pages: readonly Page[]) => threadsOf(pages).get('k');
+const threadOf = (...pages: readonly Page[]) => threadsOf(pages, 1_000).get('k');
 
 describe('an action', () => {
   test.each<[string, Page['severity'], string]>([
@@ -16,17 +16,29 @@ describe('an action', () => {
     ['region.suspect', 'warning', 'trigger'],
     ['region.drained', 'info', 'change'],
     ['override.obeyed', 'info', 'change'],
-    ['override.ended', 'warning', 'resolve'],
+    // The end of an order over a region that is dead asks for somebody, and ends no outage.
+    ['override.ended', 'warning', 'trigger'],
+    ['override.ended', 'info', 'change'],
     ['incident.resolved', 'info', 'resolve'],
     ['incident.acknowledged', 'info', 'acknowledge'],
     ['store.resolved', 'info', 'resolve'],
     ['convergence.reached', 'info', 'change'],
   ])('of %s, %s, is %s', (type, severity, action) => {
-    expect(actionOf({ type, severity })).toBe(action);
+    expect(actionOf({ type, severity, dedupKey: 'tidegate/test/3-b' })).toBe(action);
   });
 });
 
+test('the end of an order ends what was said of the order', () => {
+  expect(actionOf({ type: 'override.ended', severity: 'info', dedupKey: 'tidegate/test/override-maint' })).toBe('resolve');
+});
+
 describe('a thread', () => {
+  test('goes on until its end is told', () => {
+    const [opened, end] = [at(1, 'region.down'), at(2, 'incident.resolved', 'info', { notBeforeMs: 5_000 })];
+    expect(threadsOf([opened, end], 4_999).get('k')).toMatchObject({ state: 'firing', firing: opened });
+    expect(threadsOf([opened, end], 5_000).get('k')).toMatchObject({ state: 'resolved', ended: end });
+  });
+
   test('opens, is raised, is not lowered again, and ends', () => {
     const [opened, raised, lower] = [at(1, 'region.unready_long', 'warning'), at(2, 'region.down'), at(3, 'region.suspect', 'warning')];
     expect(threadOf(opened)).toMatchObject({ state: 'firing', severity: 'warning', firing: opened });
@@ -76,7 +88,7 @@ describe('a thread', () => {
       fc.property(fc.array(types, { maxLength: 8 }), fc.func(fc.integer()), (drawn, rank) => {
         const pages = drawn.map(([type, severity], i) => at(i, type, severity));
         const shuffled = pages.toSorted((a, b) => rank(a.id) - rank(b.id));
-        expect(threadsOf(shuffled)).toEqual(threadsOf(pages));
+        expect(threadsOf(shuffled, 1_000)).toEqual(threadsOf(pages, 1_000));
       }),
     );
   });

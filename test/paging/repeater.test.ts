@@ -54,21 +54,21 @@ test('nothing is said while nothing is open', async () => {
 });
 
 test('what is open and was told there is said every minute; its end for five minutes after it was told', async () => {
-  threads = threadsOf([opened, unheard]);
+  threads = threadsOf([opened, unheard], virtual.now());
   await virtual.advance(125_000);
   expect(said.map(({ firing, resolved }) => [firing, resolved])).toEqual([
     [['a'], []],
     [['a'], []],
   ]);
   const end = { ...opened, id: 'z', type: 'incident.resolved', severity: 'info' as const, v: 2, atMs: virtual.now() };
-  threads = threadsOf([opened, end]);
+  threads = threadsOf([opened, end], virtual.now());
   said.length = 0;
   await virtual.advance(900_000);
   expect(said.map(({ firing, resolved }) => [firing, resolved])).toEqual(Array.from({ length: 5 }, () => [[], ['z']]));
 });
 
 test('a turn that fails or hangs is said and made up for by the next', async () => {
-  threads = threadsOf([opened]);
+  threads = threadsOf([opened], virtual.now());
   answer = () => Promise.reject(new Error('no way'));
   await virtual.advance(61_000);
   answer = () => new Promise(() => undefined);

@@ -37,7 +37,7 @@ export const pageRoutes = ({ view, pages, log }: RouteOptions): readonly ApiRout
       schema: PAGE_DOCS.list,
       async handler({ query }) {
         const [filter, limit] = [filterOf(query.state), limitOf(query.limit)];
-        const items = pageItems(await pages.listPages(), filter, clusterName());
+        const items = pageItems(await pages.listPages(), filter, clusterName(), view.clusterNowMs());
         return { items: items.slice(0, limit), total: items.length, clusterTimeMs: view.clusterNowMs() };
       },
     },

@@ -14,22 +14,30 @@ export interface Reach {
   resolver: Resolver;
 }
 
-/** Connects and closes again. Out: until when the other side's certificate is good; null: no TLS. */
-export const connectTo = ({ ports, resolver }: Reach, url: string, caPem?: string): Promise<number | null> =>
+/** Connects and closes again, only to an address that is allowed. Out: until when the other side's certificate is good; null: no TLS. */
+export const connectTo = (
+  { ports, resolver }: Reach,
+  url: string,
+  { caPem, allow }: { caPem?: string | undefined; allow?: ((address: string) => boolean) | undefined } = {},
+): Promise<number | null> =>
   withDeadline(ports.timers, LOOK_MS, new URL(url).host, (signal) => {
     const trust = caPem === undefined ? {} : { trust: ports.net.secureContext(caPem) };
     const { hostname, port, protocol } = new URL(url);
     return new Promise<number | null>((resolve, reject) => {
-      connector({ ports, resolve: resolver.resolve, ...trust }, signal)({ hostname, port, protocol, host: hostname }, (error, found) => {
-        if (error !== null || found === null) {
-          reject(error ?? new Error('no connection'));
-          return;
-        }
-        const socket = found as Socket & Partial<TLSSocket>;
-        const until = socket.getPeerCertificate?.()?.valid_to;
-        socket.on('error', () => undefined);
-        socket.destroy();
-        resolve(until === undefined ? null : parseTime(until));
-      });
+      const allowed = allow === undefined ? {} : { allow };
+      connector({ ports, resolve: resolver.resolve, ...trust, ...allowed }, signal)(
+        { hostname, port, protocol, host: hostname },
+        (error, found) => {
+          if (error !== null || found === null) {
+            reject(error ?? new Error('no connection'));
+            return;
+          }
+          const socket = found as Socket & Partial<TLSSocket>;
+          const until = socket.getPeerCertificate?.()?.valid_to;
+          socket.on('error', () => undefined);
+          socket.destroy();
+          resolve(until === undefined ? null : parseTime(until));
+        },
+      );
     });
   });

@@ -148,7 +148,15 @@ export const openEmail = async (config: Config, context: ChannelContext): Promis
         );
       },
     });
-    const { accepted } = await transport.sendMail({ ...messageOf(notice, config), signal });
+    const { accepted, rejectedErrors = [] } = await transport.sendMail({ ...messageOf(notice, config), signal });
+    // Somebody may be let in later: the message is sent again to all, and its id tells the others that they have it.
+    const later = rejectedErrors.filter(({ responseCode }) => responseCode !== undefined && responseCode >= 400 && responseCode < 500);
+    if (later.length > 0)
+      return {
+        sent: false,
+        retry: true,
+        because: `${place}: ${later.length} of ${config.to.length} addresses refused for now (${later[0]?.responseCode})`,
+      };
     return { sent: true, receipt: `taken for ${accepted.length} of ${config.to.length}` };
   };
 
