@@ -23,7 +23,7 @@ const factsOf = (given: Partial<Facts> = {}): Facts => ({
 });
 const EU_DOWN = voteOf({ down: ['web/eu/app'], unready: ['web/eu/app'] });
 const openOf = (...subjects: string[]): Facts['open'] =>
-  new Map(subjects.map((s): [string, OpenSubject] => [s, { dedupKey: `direct-test-${s.replace('/', '-')}`, sinceAtMs: 748_000 }]));
+  new Map(subjects.map((s): [string, OpenSubject] => [s, { dedupKey: `direct-test-ap-${s.replace('/', '-')}`, sinceAtMs: 748_000 }]));
 const said = (news: readonly News[]) => news.map(({ subject, type, ends }) => `${ends ? 'end' : 'begin'} ${subject} ${type}`);
 const ANSWERS: Facts['store'] = { state: 'answers', adopted: 3 };
 
@@ -36,7 +36,7 @@ describe('a store that does not answer', () => {
       ends: false,
       severity: 'critical',
       type: 'store.lost',
-      dedupKey: 'direct-test-store',
+      dedupKey: 'direct-test-ap-store',
       sinceAtMs: 989_000,
     });
     expect(lost?.summary).toBe(
@@ -87,7 +87,7 @@ describe('a store that does not answer', () => {
     const [lost, eu, ...more] = newsOf(facts);
     expect(more).toEqual([]);
     expect(lost?.summary).toContain('this region sees eu down; break-glass: tidegate route set');
-    expect(eu).toMatchObject({ subject: 'down/eu', severity: 'critical', dedupKey: 'direct-test-down-eu', type: 'belief.down' });
+    expect(eu).toMatchObject({ subject: 'down/eu', severity: 'critical', dedupKey: 'direct-test-ap-down-eu', type: 'belief.down' });
     expect(eu?.summary).toBe(
       'ap/a: we alone see eu down (both endpoints of 1 of 1 target, first fault 12 s ago); cannot act without the store; ' +
         'break-glass: tidegate route set --break-glass -c FILE -f CLUSTER --service web --share ap=50.1 eu=0 us=49.9 --reason WHY --owner YOU',
@@ -183,7 +183,7 @@ describe('a store that does not answer', () => {
 
   test("has the same keys from every region and replica, and this region's own before the cluster has a name", () => {
     const keys = (given: Partial<Facts>) => newsOf(factsOf({ vote: EU_DOWN, ...given })).map(({ dedupKey }) => dedupKey);
-    expect(keys({})).toEqual(['direct-test-store', 'direct-test-down-eu']);
+    expect(keys({})).toEqual(['direct-test-ap-store', 'direct-test-ap-down-eu']);
     expect(keys({ region: 'us', replica: 'b', vote: { ...EU_DOWN, peers: ['b'] } })).toEqual(keys({}));
     expect(keys({ name: null, cluster: null })).toEqual(['direct-ap-store']);
   });
@@ -250,7 +250,7 @@ describe('what is over', () => {
       subject: 'down/eu',
       ends: true,
       severity: 'info',
-      dedupKey: 'direct-test-down-eu',
+      dedupKey: 'direct-test-ap-down-eu',
       type: 'belief.resolved',
     });
     expect(end?.summary).toBe('ap/a: we no longer see eu down, after 4 min 12 s');
@@ -259,7 +259,7 @@ describe('what is over', () => {
   test('the store that answers again is told, with how long it took and how many pages were adopted', () => {
     const [end, ...more] = newsOf(factsOf({ open: openOf('store'), store: ANSWERS }));
     expect(more).toEqual([]);
-    expect(end).toMatchObject({ subject: 'store', ends: true, dedupKey: 'direct-test-store', type: 'store.resolved' });
+    expect(end).toMatchObject({ subject: 'store', ends: true, dedupKey: 'direct-test-ap-store', type: 'store.resolved' });
     expect(end?.summary).toBe('ap/a: the store answers again after 4 min 12 s; 3 pages adopted');
   });
 
@@ -271,7 +271,7 @@ describe('what is over', () => {
     expect(end).toMatchObject({
       type: 'belief.handed_over',
       ends: true,
-      dedupKey: 'direct-test-down-eu',
+      dedupKey: 'direct-test-ap-down-eu',
       detail: { incident: '8-eu', v: 8 },
     });
     expect(end?.summary).toBe('ap/a: eu carries no traffic since decision v 8: incident 8-eu takes over');

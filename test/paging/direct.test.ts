@@ -115,7 +115,7 @@ describe('the store is told lost', () => {
     storeUp = false;
     await start({ storeAgeMs: () => Number.POSITIVE_INFINITY, cluster: () => null, clusterName: 'prod' });
     await virtual.advance(32_000);
-    expect(spooled()[0]?.dedupKey).toBe('direct-prod-store');
+    expect(spooled()[0]?.dedupKey).toBe('direct-prod-ap-store');
   });
 
   test('by nobody who merely stood still: a process that wakes gives the store its time', async () => {
@@ -148,7 +148,7 @@ test('the whole story: lost, a region down, back, all in one history, each taken
   expect(await inOutbox()).toEqual(['store.lost', 'belief.down', 'store.resolved']);
   const [lost, down, back] = (await pages.pages()).sort((a, b) => a.atMs - b.atMs);
   expect(lost?.delivered).toEqual(['oncall']);
-  expect(down).toMatchObject({ dedupKey: 'direct-test-down-eu', delivered: ['oncall'] });
+  expect(down).toMatchObject({ dedupKey: 'direct-test-ap-down-eu', delivered: ['oncall'] });
   expect(back?.summary).toMatch(/^ap\/a: the store answers again after \d+ s; 2 pages adopted$/);
   routing = DRAINED;
   await virtual.advance(2_000);
@@ -492,12 +492,12 @@ const live = async (deaths: readonly Death[], seed: number) => {
 const judge = ({ left, told, keys, text }: Awaited<ReturnType<typeof live>>): void => {
   expect(text).toBe('');
   expect(left.map(({ dedupKey, type }) => `${dedupKey} ${type}`).sort()).toEqual([
-    'direct-test-down-eu belief.down',
-    'direct-test-down-eu belief.handed_over',
-    'direct-test-down-us belief.down',
-    'direct-test-down-us belief.resolved',
-    'direct-test-store store.lost',
-    'direct-test-store store.resolved',
+    'direct-test-ap-down-eu belief.down',
+    'direct-test-ap-down-eu belief.handed_over',
+    'direct-test-ap-down-us belief.down',
+    'direct-test-ap-down-us belief.resolved',
+    'direct-test-ap-store store.lost',
+    'direct-test-ap-store store.resolved',
   ]);
   // Nobody was told of a page that is not in the history, and everybody was told of all that are.
   expect([...told.keys()].sort()).toEqual(left.map(({ id }) => id).sort());
