@@ -534,6 +534,8 @@ export interface Incident {
   closedAtMs: number | null;
   /** What its pages are keyed by when that is not its id: the thread of the last incident of the same subject, which ended a moment before. */
   thread?: string;
+  /** Somebody was told of it: its end is told whatever has become of its services. */
+  told?: true;
   nonce: string;
 }
 

@@ -133,6 +133,7 @@ const INCIDENT = membersOf<Incident>(
     nonce: TEXT,
   },
   {
+    told: { ...FLAG, description: 'Somebody was told of it.' },
     thread: { ...TEXT, description: 'What its pages are keyed by when that is not its id: the thread of one that ended a moment before.' },
   },
 );

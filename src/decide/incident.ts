@@ -105,10 +105,12 @@ export const tell = (telling: Telling): Told => {
     const sentence = sentence1(telling, group);
     if (about !== null) {
       const known = book.get(open[about.subject] ?? '');
-      const incident =
+      const isLoud = group.some((g) => g.mode !== 'observe' && isTold(g));
+      const made =
         known === undefined
           ? opened(telling, about, group, sentence, ended[about.subject]?.thread)
           : grown(known, about.kind, group, sentence, telling.nonce);
+      const incident: Incident = isLoud ? { ...made, told: true } : made;
       open[about.subject] = incident.id;
       delete ended[about.subject];
       write(incident);
@@ -120,8 +122,10 @@ export const tell = (telling: Telling): Told => {
   }
   for (const incident of upgrades(telling, open, book)) {
     write(incident);
-    if (loudService(telling, incident))
-      pages.push(notice(telling, incident, 'region.down', 'critical', `${incident.region} is down, not only unready`));
+    if (loudService(telling, incident)) {
+      const type = isAdvice(telling, incident) ? 'advice.down' : 'region.down';
+      pages.push(notice(telling, incident, type, 'critical', `${incident.region} is down, not only unready`));
+    }
   }
   for (const [subject, id] of Object.entries(open)) {
     const incident = book.get(id);
@@ -132,8 +136,8 @@ export const tell = (telling: Telling): Told => {
     write(closed);
     const notBeforeMs = telling.nowMs + RESOLVE_HOLD_MS;
     ended[subject] = { thread: threadOf(incident), untilMs: notBeforeMs };
-    if (loudService(telling, incident))
-      pages.push({ ...notice(telling, closed, 'incident.resolved', 'info', resolution(closed)), notBeforeMs });
+    if (incident.told === true || loudService(telling, incident))
+      pages.push({ ...notice(telling, closed, 'incident.resolved', 'info', resolution(closed, isAdvice(telling, closed))), notBeforeMs });
   }
   return { incidents: [...written.values()], open, ended, pages: distinct(pages) };
 };
@@ -268,10 +272,18 @@ const isLasting = (t: Pick<Telling, 'stories'>, subject: string): boolean =>
 const loudService = (t: Telling, incident: Incident): boolean =>
   t.stories.some((s) => incident.services.includes(s.service.name) && s.mode !== 'observe');
 
-const resolution = (incident: Incident): string => {
+/** Nothing was written of any of its services that is told of. */
+const isAdvice = (t: Telling, incident: Incident): boolean => {
+  const modes = t.stories.filter((s) => incident.services.includes(s.service.name) && s.mode !== 'observe').map((s) => s.mode);
+  return modes.length > 0 && modes.every((mode) => mode === 'advise');
+};
+
+const resolution = (incident: Incident, isAdvice: boolean): string => {
   const lastedS = Math.round(((incident.closedAtMs ?? incident.t3AtMs) - incident.t3AtMs) / 1000);
   return incident.kind === 'region-down' || incident.kind === 'region-unready'
-    ? `${incident.region} carries its full share again, ${lastedS} s after it was drained`
+    ? isAdvice
+      ? `${incident.region} is well again, ${lastedS} s after it would have been drained`
+      : `${incident.region} carries its full share again, ${lastedS} s after it was drained`
     : `${incident.kind === 'all-down' ? 'hold-all-down' : 'hold'} ended after ${lastedS} s`;
 };
 

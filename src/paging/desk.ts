@@ -70,6 +70,9 @@ export interface Desk {
 /** A store that has not answered for so long: somebody outside has to know, since nothing can be decided. */
 const STORE_SILENT_MS = 30_000;
 
+/** A coordinator that has not read the outbox for so long delivers nothing. */
+const UNREAD_MS = 60_000;
+
 /** Some channel besides the log took the last page that it was given, or there is none. */
 const canPage = (channels: readonly Standing[]): boolean => {
   const real = channels.filter(({ name }) => name !== LOG_CHANNEL);
@@ -111,7 +114,11 @@ export const createDesk = async ({ paging, knows, spool, ...options }: DeskOptio
       : createHeartbeat({
           ...paging.heartbeat,
           context: options,
-          isWell: () => knows.storeAgeMs() < STORE_SILENT_MS && canPage(outbox.backlog().channels),
+          isWell: () => {
+            const { channels: standing, lookedAgoMs } = outbox.backlog();
+            const delivers = !knows.isCoordinator() || lookedAgoMs < UNREAD_MS;
+            return knows.storeAgeMs() < STORE_SILENT_MS && delivers && canPage(standing);
+          },
           log,
         });
   /** What is open as far as this replica is to say it again: as coordinator, or when nobody can be; and what it told alone. */

@@ -162,8 +162,16 @@ export const createDirectPages = (options: DirectOptions): DirectPages => {
   const deliver = (): void => {
     const waiting = spool.pages();
     courier.keepOnly(new Set(waiting.map(({ page }) => page.id)));
+    const begun = new Set<string>();
     for (const { page } of waiting)
-      for (const attempt of courier.beginAll(page)) beside(attempt.then((isNews) => (isNews ? markTold(page) : undefined)));
+      for (const name of courier.openFor(page)) {
+        // A channel hears a thread in order, here too.
+        const lane = `${name} ${page.dedupKey}`;
+        if (courier.acceptedBy(page).includes(name) || begun.has(lane)) continue;
+        begun.add(lane);
+        const attempt = courier.begin(page, name);
+        if (attempt !== null) beside(attempt.then((isNews) => (isNews ? markTold(page) : undefined)));
+      }
   };
 
   // ---- adopting ----

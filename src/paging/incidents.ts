@@ -38,6 +38,10 @@ export interface Thread {
   state: ThreadState;
   /** The newest trigger since it opened; null when it is not firing. */
   firing: Page | null;
+  /** The newest page by which it began, went on or, after an end, began anew: without a trigger too. */
+  begun: Page | null;
+  /** The newest trigger, also when an end follows. */
+  last: Page | null;
   /** The worst that was said since it opened. */
   severity: Severity;
   /** The end, when that is the newest of trigger and end. */
@@ -49,7 +53,16 @@ export interface Thread {
 const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, critical: 2 };
 const worse = (a: Severity, b: Severity): Severity => (RANK[a] >= RANK[b] ? a : b);
 
-const silent = (key: string): Thread => ({ key, state: 'silent', firing: null, severity: 'info', ended: null, heard: [] });
+const silent = (key: string): Thread => ({
+  key,
+  state: 'silent',
+  firing: null,
+  begun: null,
+  last: null,
+  severity: 'info',
+  ended: null,
+  heard: [],
+});
 
 const grown = (thread: Thread, page: Page, nowMs: number): Thread => {
   const heard = [...new Set([...thread.heard, ...page.delivered])];
@@ -57,14 +70,20 @@ const grown = (thread: Thread, page: Page, nowMs: number): Thread => {
     case 'trigger': {
       const goesOn = thread.state === 'firing';
       const severity = goesOn ? worse(thread.severity, page.severity) : page.severity;
-      return { ...thread, state: 'firing', firing: page, severity, ended: null, heard };
+      return { ...thread, state: 'firing', firing: page, begun: page, last: page, severity, ended: null, heard };
     }
     case 'resolve':
       // Not told yet, and may still be taken back: until then it goes on.
       if (page.notBeforeMs !== undefined && nowMs < page.notBeforeMs) return { ...thread, heard };
-      return thread.state === 'silent' ? { ...thread, heard } : { ...thread, state: 'resolved', firing: null, ended: page, heard };
-    default:
-      return { ...thread, heard };
+      return thread.state === 'silent'
+        ? { ...thread, heard }
+        : { ...thread, state: 'resolved', firing: null, begun: null, ended: page, heard };
+    default: {
+      // The next incident of the same thread, which by itself would wake nobody: what was told as over is not.
+      const { incident } = page.detail;
+      const isNext = thread.last !== null && typeof incident === 'string' && incident !== thread.last.detail.incident;
+      return isNext ? { ...thread, state: 'firing', firing: thread.last, begun: page, ended: null, heard } : { ...thread, heard };
+    }
   }
 };
 
@@ -78,4 +97,4 @@ export const threadsOf = (pages: readonly Page[], nowMs: number): ReadonlyMap<st
 
 /** An end that nobody has heard of and that something newer under its key has overtaken: nobody is told that it is over. */
 export const isOvertaken = (page: Page, thread: Thread | undefined): boolean =>
-  actionOf(page) === 'resolve' && thread?.state === 'firing' && thread.firing !== null && byAge(page, thread.firing) < 0;
+  actionOf(page) === 'resolve' && thread?.state === 'firing' && thread.begun !== null && byAge(page, thread.begun) < 0;

@@ -16,7 +16,7 @@ import { actionOf, isOvertaken, type Thread, threadsOf } from './incidents.ts';
 import type { Errand, Queue, QueueStanding, Try } from './queue.ts';
 import { createPageRecords, type Entry, OUTBOX_PREFIX } from './records.ts';
 import type { Report } from './report.ts';
-import { EVERYBODY, isSettled, mayGiveUp, removals } from './retention.ts';
+import { byAge, EVERYBODY, isSettled, mayGiveUp, removals } from './retention.ts';
 import { isTaken, LOG_CHANNEL, type PageRoute, type Plan, planOf } from './routing.ts';
 import { createSender, type Standing } from './sender.ts';
 
@@ -62,6 +62,8 @@ export interface Backlog {
   channels: readonly Standing[];
   /** The region's queue; null: there is none. */
   queue: QueueStanding | null;
+  /** Since this process last read the outbox, ms; Infinity: never. */
+  lookedAgoMs: number;
 }
 
 export interface Outbox {
@@ -87,6 +89,8 @@ interface Outcome {
 /** Cluster time from which somebody should know. */
 const dueAtMs = ({ atMs, notBeforeMs = atMs }: Page): number => Math.max(atMs, notBeforeMs);
 
+const URGENCY = { critical: 0, warning: 1, info: 2 };
+
 const NO_THREADS: ReadonlyMap<string, Thread> = new Map();
 
 export const createOutbox = (options: OutboxOptions): Outbox => {
@@ -107,6 +111,11 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   /** As of the last look, kept up to date by what this process writes. */
   let known = new Map<string, Entry>();
   let threads = NO_THREADS;
+  /** The oldest trigger of each key that somebody is still to be told of, as of the last look in office; null: there was none yet. */
+  let begins: ReadonlyMap<string, Page> = new Map();
+  let hasLooked = false;
+  /** Monotonic. */
+  let lookedAtMs = Number.NEGATIVE_INFINITY;
   let waiting: readonly Page[] | null = null;
   /** What is to be sent in process, by channel, oldest first. */
   let ready = new Map<string, Page[]>();
@@ -136,9 +145,15 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     const done = [...acceptedBy(page), ...deadFor(page)];
     return due.filter((name) => !done.includes(name));
   };
+  /** An end is not done while a beginning is on its way: whoever takes that late hears the end as well. */
+  const isAwaited = (page: Page): boolean => {
+    const older = actionOf(page) === 'resolve' ? begins.get(page.dedupKey) : undefined;
+    return older !== undefined && byAge(older, page) < 0;
+  };
   const isDone = (page: Page): boolean => {
+    if (isOvertaken(page, threads.get(page.dedupKey))) return true;
     const plan = planFor(page);
-    return isOvertaken(page, threads.get(page.dedupKey)) || (plan.nextAtMs === null && openOf(page, plan).length === 0);
+    return plan.nextAtMs === null && openOf(page, plan).length === 0 && !isAwaited(page);
   };
 
   // ---- marking ----
@@ -149,7 +164,8 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     const letters = Object.fromEntries(news.map(([name, letter]) => [name, { ...letter, atMs: nowMs() }]));
     const told = [...new Set([...page.delivered, ...accepted])];
     const next: Page = { ...page, delivered: told, ...(news.length === 0 ? {} : { dead: { ...page.dead, ...letters } }) };
-    const delivered = isLeader() && !isSettled(next) && isDone(next) ? [...told, EVERYBODY] : told;
+    const delivered =
+      isLeader() && hasLooked && threads.has(next.dedupKey) && !isSettled(next) && isDone(next) ? [...told, EVERYBODY] : told;
     return delivered.length === page.delivered.length && news.length === 0 ? null : { ...next, delivered };
   };
 
@@ -161,8 +177,9 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   };
 
   const mark = async (id: string, outcomeOf: (page: Page) => Outcome): Promise<void> => {
-    const before = known.get(id)?.page;
+    let before: Page | undefined;
     const change = (page: Page): Page | null => {
+      before ??= page;
       const last = known.get(id);
       if (last !== undefined && page !== last.page) {
         heed(last.page, page);
@@ -178,7 +195,12 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
       if (before?.dead?.[channel] === undefined) tellDead(entry.page, channel, letter);
   };
 
-  const here = (page: Page): Outcome => ({ accepted: courier.acceptedBy(page), dead: courier.deadFor(page) });
+  /** Something happened here that the store does not say: an earlier mark failed. */
+  const hasNews = (page: Page): boolean =>
+    courier.acceptedBy(page).some((name) => !page.delivered.includes(name)) ||
+    Object.keys(courier.deadFor(page)).some((name) => page.dead?.[name] === undefined);
+  /** What was refused here to another than the coordinator may be its own mistake. */
+  const here = (page: Page): Outcome => ({ accepted: courier.acceptedBy(page), dead: isLeader() ? courier.deadFor(page) : {} });
 
   const tellDead = (page: Page, channel: string, { because }: DeadLetter): void => {
     if (page.type.startsWith('paging.')) return;
@@ -269,7 +291,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   /** Accepted or refused by all, but the store does not say so: an earlier mark failed, a worker marked its part, or a channel was removed. */
   const settle = (pages: readonly Page[]): void => {
     for (const page of pages) {
-      if (marking.has(page.id) || courier.isSending(page) || !isDone(page)) continue;
+      if (marking.has(page.id) || courier.isSending(page) || !(hasNews(page) || isDone(page))) continue;
       if (isOvertaken(page, threads.get(page.dedupKey))) log.info('page.overtaken', { page: page.id, dedupKey: page.dedupKey });
       marking.add(page.id);
       void beside(page.id, mark(page.id, here)).then(() => marking.delete(page.id));
@@ -290,13 +312,20 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     const held = await byQueue(errands);
     ready = new Map(names.map((name) => [name, []]));
     for (const { page, channel } of errands) if (!held.has(`${channel} ${page.id}`)) ready.get(channel)?.push(page);
+    // What is critical goes first; of one thread there is one page at most.
+    for (const list of ready.values()) list.sort((a, b) => URGENCY[a.severity] - URGENCY[b.severity]);
     pump();
   };
 
   const tidy = async (entries: readonly Entry[]): Promise<void> => {
     const pages = entries.map(({ page }) => page);
-    const failuresOf = (page: Page): number => Math.min(...courier.openFor(page).map((name) => courier.failures(page, name)));
-    const isOpen = (page: Page): boolean => threads.get(page.dedupKey)?.state === 'firing' && page.detail.incident !== undefined;
+    const failuresOf = (page: Page): number => Math.min(...openOf(page, planFor(page)).map((name) => courier.failures(page, name)));
+    const isOpen = (page: Page): boolean => {
+      const thread = threads.get(page.dedupKey);
+      if (thread?.state === 'firing') return page.detail.incident !== undefined;
+      // Until its end is told, who heard of the beginning has to be found.
+      return thread?.ended != null && !isSettled(thread.ended);
+    };
     const { served, givenUp } = removals({ pages, failuresOf, isOpen, nowMs: nowMs() });
     await records.remove(entries.filter(({ page }) => served.includes(page)));
     for (const page of givenUp) {
@@ -312,7 +341,9 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   const look = async (): Promise<void> => {
     waiting = null;
     if (!isLeader()) {
-      ready = new Map();
+      // What was to be sent in office is another's now.
+      if (hasLooked) ready = new Map();
+      hasLooked = false;
       return relieve();
     }
     const entries = await records.read();
@@ -323,6 +354,10 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
       nowMs(),
     );
     const unsettled = entries.map(({ page }) => page).filter((page) => !isSettled(page));
+    const open = unsettled.filter((page) => actionOf(page) === 'trigger');
+    lookedAtMs = ports.clock.monoMs();
+    begins = new Map(open.toReversed().map((page) => [page.dedupKey, page]));
+    hasLooked = true;
     waiting = unsettled.filter((page) => dueAtMs(page) <= nowMs());
     courier.keepOnly(new Set(unsettled.map((page) => page.id)));
     await send(unsettled);
@@ -335,6 +370,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     if (ports.clock.monoMs() < reliefAtMs) return;
     reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS;
     const entries = await records.read();
+    for (const { page, mod } of entries) if (mod > (known.get(page.id)?.mod ?? mod)) heed(known.get(page.id)?.page, page);
     known = new Map(entries.map((entry) => [entry.page.id, entry]));
     threads = threadsOf(
       entries.map(({ page }) => page),
@@ -347,7 +383,10 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     if (untaken.length > 0) reliefSpreadMs ??= ports.random.unit() * RELIEF_SPREAD_MS;
     const late = untaken.filter((page) => nowMs() - page.atMs > RELIEF_AFTER_MS + (reliefSpreadMs ?? 0));
     courier.keepOnly(new Set(late.map((page) => page.id)));
-    for (const page of late) for (const name of openOf(page, planFor(page))) if (name !== LOG_CHANNEL) begin(page, name);
+    ready = new Map();
+    for (const page of late)
+      for (const name of openOf(page, planFor(page))) if (name !== LOG_CHANNEL) ready.set(name, [...(ready.get(name) ?? []), page]);
+    pump();
   };
 
   /** Until the next retry or the next rung is due, at most until the sweep. What is due already waits for a free place or for the store, and those wake or are swept. */
@@ -394,13 +433,14 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
 
   const tryOne: Try = async (errand, failures, signal) => {
     const channel = channels.find(({ name }) => name === errand.channel);
-    const sent = `${errand.channel} ${errand.page}`;
     try {
       const page = (await records.get(errand.page))?.page;
       if (page === undefined || channel === undefined || isSettled(page)) return { done: true };
+      // A replay is another life.
+      const sent = `${errand.channel} ${errand.page} ${JSON.stringify(page.again ?? null)}`;
       if (page.delivered.includes(channel.name) || page.dead?.[channel.name] !== undefined) return { done: true };
       if (isOvertaken(page, threads.get(page.dedupKey))) return { done: true };
-      if (errand.unlessTaken === true && isTaken(page, routes, channel.name)) return { done: true };
+      if ((errand.unlessTaken === true || page.acknowledged !== undefined) && isTaken(page, routes, channel.name)) return { done: true };
       const delivery = unmarked.has(sent) ? { sent: true as const } : await sender.send(page, channel, failures, signal);
       if (!delivery.sent && delivery.retry && !mayGiveUp(page, failures + 1, nowMs()))
         return { done: false, againAfterMs: delivery.afterMs ?? 0 };
@@ -430,6 +470,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
       oldestAtMs: waiting === null || waiting.length === 0 ? null : Math.min(...waiting.map(dueAtMs)),
       channels: courier.channels(),
       queue: queue?.standing() ?? null,
+      lookedAgoMs: ports.clock.monoMs() - lookedAtMs,
     }),
     async close(graceMs = GRACE_MS) {
       state = 'closed';

@@ -26,6 +26,10 @@ export const retryDelayMs = (failures: number, askedMs: number, unit: number): n
   return Math.round(Math.max(rung * (1 - JITTER + 2 * JITTER * unit), Math.min(askedMs, ASKED_MAX_MS)));
 };
 
+/** For how long a page with so many failures has been tried, at least. */
+export const triedForMs = (failures: number): number =>
+  Array.from({ length: failures }, (_, n) => retryDelayMs(n + 1, 0, 0)).reduce((sum, ms) => sum + ms, 0);
+
 export const isSettled = (page: Page): boolean => page.delivered.includes(EVERYBODY);
 
 /** A record of somebody's mistake must not stop the others: it is left alone. */

@@ -86,13 +86,14 @@ export interface Plan {
 
 /** The rungs that are told by now: the first, and each next one once those before it failed for long enough. */
 const climbed = (ladder: readonly string[], { page, accepted, dead, nowMs }: Asking): Omit<Plan, 'due'> & { rungs: readonly string[] } => {
+  // A human has it: nobody else is called, not even who was called before and did not answer.
+  if (page.acknowledged !== undefined) return { rungs: ladder.filter((name) => accepted.includes(name)), nextAtMs: null, next: null };
   const rungs: string[] = [];
   // Of the rung that is told last so far: since when.
   let sinceMs = Math.max(page.atMs, page.notBeforeMs ?? 0);
   for (const [n, rung] of ladder.entries()) {
     rungs.push(rung);
-    const isTaken = page.acknowledged !== undefined || rungs.some((each) => accepted.includes(each));
-    if (isTaken || n === ladder.length - 1) return { rungs, nextAtMs: null, next: null };
+    if (rungs.some((each) => accepted.includes(each)) || n === ladder.length - 1) return { rungs, nextAtMs: null, next: null };
     if (rungs.every((each) => dead.includes(each))) continue;
     sinceMs += ESCALATE_AFTER_MS;
     if (nowMs < sinceMs) return { rungs, nextAtMs: sinceMs, next: ladder[n + 1] ?? null };
@@ -119,7 +120,13 @@ export const planOf = (asking: Asking): Plan => {
       ? climbed(ladder, asking)
       : // An end, or that a human has it, goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change wakes nobody and climbs nothing.
         { rungs: action !== 'change' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null, next: null };
-  const told = route === null ? known : [...rungs, ...route.also, ...heard, LOG_CHANNEL];
+  const others = [...ladder, ...(route?.also ?? [])].filter((name) => name !== LOG_CHANNEL && name !== about);
+  const isLost =
+    action === 'trigger' && others.every((name) => asking.dead.includes(name)) && !asking.accepted.some((name) => name !== LOG_CHANNEL);
+  // A route that is lost as a whole, or that names only the channel that the page is about: everybody. Not one that names the log alone.
+  const isDeaf = isLost && (others.length > 0 || (about !== null && [...(route?.to ?? []), ...(route?.also ?? [])].includes(about)));
+  const hearing = action === 'trigger' && page.acknowledged !== undefined ? heard.filter((name) => !ladder.includes(name)) : heard;
+  const told = route === null || isDeaf ? known : [...rungs, ...route.also, ...hearing, LOG_CHANNEL];
   return { due: all.filter((name) => asked.includes(name) || (name !== about && told.includes(name))), nextAtMs, next };
 };
 
@@ -127,5 +134,6 @@ export const planOf = (asking: Asking): Plan => {
 export const isTaken = (page: Page, routes: readonly PageRoute[], rung: string): boolean => {
   if (page.again?.to.includes(rung)) return false;
   const ladder = routeOf(page, routes)?.to ?? [];
-  return page.acknowledged !== undefined || ladder.slice(0, ladder.indexOf(rung)).some((name) => page.delivered.includes(name));
+  const at = ladder.indexOf(rung);
+  return at >= 0 && (page.acknowledged !== undefined || ladder.slice(0, at).some((name) => page.delivered.includes(name)));
 };

@@ -6,13 +6,16 @@ import type { Metrics } from '../metrics.ts';
 import type { Page } from '../model.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import type { Channel, Delivery, Notice } from './channel.ts';
-import { retryDelayMs } from './retention.ts';
+import { retryDelayMs, triedForMs } from './retention.ts';
 
 /** Behind the channel's own deadline: no channel can hold a place for ever. */
 export const DELIVER_MS = 15_000;
 
 /** A receiver that wanted no more is asked again after so long, or when the process starts. */
 const GONE_MS = 3_600_000;
+
+/** So long after the next try was due here, and was not made: others make them. */
+const UNTRIED_MS = 60_000;
 
 export interface Standing {
   name: string;
@@ -37,9 +40,15 @@ export interface Sender {
 }
 
 export const createSender = ({ ports, channels, log, metrics, noticeOf }: SenderOptions): Sender => {
-  const failing = new Map<string, { because: string; sinceMs: number }>();
+  const failing = new Map<string, { because: string; sinceMs: number; untilMs: number }>();
   /** Receivers that want no more, and until when they are not asked again; monotonic. */
   const gone = new Map<string, number>();
+
+  /** null: it does well, or somebody else has gone on with it, and how it does is not known here. */
+  const troubleOf = (name: string): { because: string; sinceMs: number } | null => {
+    const trouble = failing.get(name);
+    return trouble === undefined || trouble.untilMs < ports.clock.monoMs() ? null : trouble;
+  };
 
   const judge = (page: Page, { name }: Channel, failures: number, delivery: Delivery): Delivery => {
     const told = { page: page.id, channel: name };
@@ -50,14 +59,21 @@ export const createSender = ({ ports, channels, log, metrics, noticeOf }: Sender
       log.info('page.delivered', { ...told, failures, receipt: delivery.receipt });
       return delivery;
     }
-    failing.set(name, { because: delivery.because, sinceMs: failing.get(name)?.sinceMs ?? ports.clock.monoMs() });
+    const nowMs = ports.clock.monoMs();
+    const isGone = !delivery.retry && delivery.gone === true;
+    const afterMs = delivery.retry ? retryDelayMs(failures + 1, delivery.afterMs ?? 0, ports.random.unit()) : isGone ? GONE_MS : 0;
+    failing.set(name, {
+      because: delivery.because,
+      // Others may have made the tries before this one.
+      sinceMs: Math.min(troubleOf(name)?.sinceMs ?? nowMs, nowMs - triedForMs(failures)),
+      untilMs: nowMs + afterMs + UNTRIED_MS,
+    });
     if (!delivery.retry) {
       if (delivery.gone === true) gone.set(name, ports.clock.monoMs() + GONE_MS);
       metrics.page(name, 'refused');
       log.error('page.refused', { ...told, because: delivery.because });
       return delivery;
     }
-    const afterMs = retryDelayMs(failures + 1, delivery.afterMs ?? 0, ports.random.unit());
     metrics.page(name, 'retry');
     log.warn('page.failed', { ...told, failures: failures + 1, because: delivery.because, againAfterMs: afterMs });
     return { ...delivery, afterMs };
@@ -79,7 +95,7 @@ export const createSender = ({ ports, channels, log, metrics, noticeOf }: Sender
     },
     standing: () =>
       channels.map(({ name }) => {
-        const trouble = failing.get(name);
+        const trouble = troubleOf(name);
         return { name, failing: trouble?.because ?? null, failingSinceMs: trouble?.sinceMs ?? null };
       }),
   };

@@ -523,3 +523,16 @@ test('and so does one that dies again and again', async () => {
     { numRuns: 60 },
   );
 }, 120_000);
+
+test('a belief that is over before a channel took its beginning: no end before it', async () => {
+  await start();
+  await virtual.advance(20_000);
+  storeUp = false;
+  vote = EU_DOWN;
+  oncall.next.push(...Array.from({ length: 8 }, () => failing()));
+  await virtual.advanceUntil(() => oncall.told.length > 7, 200_000);
+  vote = voteOf();
+  await virtual.advance(1_200_000);
+  const k = kinds(oncall).filter((x) => x.startsWith('belief'));
+  expect(k.at(-1)).toBe('belief_resolved');
+});

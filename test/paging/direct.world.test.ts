@@ -9,7 +9,7 @@ import { openSpool } from '../../src/paging/spool.ts';
 import { clusterOf, silentLog, World } from '../world.ts';
 import { noticed, scripted } from './fixture.ts';
 
-test('a region dies while nobody has a store: the others page it under one key with the command, then its incident takes over', async () => {
+test('a region dies while nobody has a store: the others page it, each under its own key, with the command, then its incident takes over', async () => {
   const regions = ['ap', 'eu', 'us'];
   const decisions: string[] = [];
   const world = new World(
@@ -66,8 +66,8 @@ test('a region dies while nobody has a store: the others page it under one key w
   for (const region of regions) {
     const told = channels.get(region)!.told.map(({ id }) => pages.get(id)!);
     expect(told.map(({ dedupKey, type }) => `${type} ${dedupKey}`)).toEqual([
-      'store.lost direct-test-store',
-      'belief.down direct-test-down-eu',
+      `store.lost direct-test-${region}-store`,
+      `belief.down direct-test-${region}-down-eu`,
     ]);
     expect(told[1]?.summary).toContain(`${region}/a: we alone see eu down (both endpoints of 1 of 1 target`);
     expect(told[1]?.summary).toMatch(/tidegate route set --break-glass .*eu=0/);

@@ -56,7 +56,7 @@ const down = (id: string, given: Parameters<typeof pageOf>[1] = {}) =>
   pageOf(id, { dedupKey: 'k', atMs: virtual.now(), v: virtual.now(), ...given });
 const end = (id: string, given: Parameters<typeof pageOf>[1] = {}) => down(id, { type: 'incident.resolved', severity: 'info', ...given });
 const always = (channel: ScriptedChannel | undefined, step: () => Promise<Delivery>) => {
-  channel!.next.push(...Array.from({ length: 1_000 }, () => step));
+  channel!.next.push(...Array.from({ length: 5_000 }, () => step));
 };
 
 describe('the ladder', () => {
@@ -294,4 +294,245 @@ describe('a channel that takes no pages', () => {
     await virtual.advance(3_600_000);
     expect(reports.map(({ type }) => type)).toEqual(['paging.channel_failing', 'paging.channel_ok']);
   });
+});
+
+// ---- what an adversarial review of November 2026 found ----
+
+const HOLD = 300_000;
+const MIN = 60_000;
+
+test('a rung that comes back late hears the end as well as the beginning, or neither', async () => {
+  always(pd, failing());
+  start();
+  await pages.put(down('a'));
+  await virtual.advance(10 * MIN); // mail took it at 30 s
+  await pages.put(end('z', { notBeforeMs: virtual.now() + HOLD }));
+  await virtual.advance(10 * MIN); // the end is told to mail
+  pd!.next.length = 0; // PagerDuty is back
+  const before = ids(pd).length;
+  await virtual.advance(60 * MIN);
+  const after = ids(pd).slice(before);
+  // either nothing, or beginning AND end; not an alert that stays open for ever
+  expect([[], ['a', 'z']]).toContainEqual(after);
+});
+
+test('an outage of more than a day: its end is told to whoever heard the beginning', async () => {
+  const routes = [
+    { severity: ['critical' as const], to: ['pd', 'mail'], also: [] },
+    { to: ['chat'], also: [] },
+  ];
+  start({ routes });
+  await pages.put(down('a', { detail: { region: 'eu-west', incident: 'i' } }));
+  await virtual.advance(25 * 60 * MIN);
+  expect(ids(pd)).toEqual(['a']);
+  await pages.put(end('z', { notBeforeMs: virtual.now() + HOLD, detail: { region: 'eu-west', incident: 'i' } }));
+  await virtual.advance(10 * MIN);
+  expect(ids(pd)).toEqual(['a', 'z']);
+});
+
+test('a failed try whose retry another replica made: no false page about the channel', async () => {
+  pd!.next.push(failing());
+  const w1 = start({ isLeader: () => false }, virtual.spawn('w1'));
+  const w2 = start({ isLeader: () => false }, virtual.spawn('w2'));
+  await pages.put(down('a'));
+  const signal = new AbortController().signal;
+  await w1.tryOne({ page: 'a', channel: 'pd', severity: 'critical' }, 0, signal);
+  await virtual.advance(2_000);
+  await w2.tryOne({ page: 'a', channel: 'pd', severity: 'critical' }, 1, signal);
+  expect((await pages.page('a'))?.delivered).toContain('pd');
+  await virtual.advance(60 * MIN);
+  expect(reports.map(({ type }) => type)).toEqual([]);
+  expect(w1.backlog().channels.find(({ name }) => name === 'pd')?.failing).toBeNull();
+});
+
+test('an end that something newer has overtaken while nobody looked', async () => {
+  const t = virtual.now();
+  await pages.put(
+    down('a', { delivered: ['pd', 'chat', 'log', '*'], atMs: t, v: 1 }),
+    end('z', { atMs: t + 1, v: 2, notBeforeMs: t + HOLD }),
+  );
+  await virtual.advance(HOLD + 20_000);
+  await pages.put(down('b', { atMs: t + HOLD - 1_000, v: 3 }));
+  start(); // the next coordinator
+  await virtual.advance(10_000);
+  expect(ids(pd)).toEqual(['b']);
+});
+
+test('what one channel accepted and the store did not hear is marked by the sweep, though another channel fails', async () => {
+  always(mail, failing());
+  pages.troubles.push(
+    async () => {
+      throw new StoreDefiniteError('no');
+    },
+    async () => {
+      throw new StoreDefiniteError('no');
+    },
+    async () => {
+      throw new StoreDefiniteError('no');
+    },
+    async () => {
+      throw new StoreDefiniteError('no');
+    },
+  );
+  start({ routes: [] });
+  await pages.put(down('a')).catch(() => undefined);
+  await virtual.advance(10 * MIN);
+  expect(ids(pd)).toEqual(['a']);
+  expect((await pages.page('a'))?.delivered).toEqual(expect.arrayContaining(['pd', 'chat', 'log']));
+});
+
+test('given up after a week, in process, though the routes leave a channel out', async () => {
+  always(pd, failing());
+  start({ routes: [{ to: ['pd'], also: [] }] });
+  await pages.put(down('a'));
+  await virtual.advance(8 * 24 * 60 * MIN);
+  expect((await pages.page('a'))?.delivered).toContain('*');
+});
+
+test('the page about a channel that is alone in its route goes by the others', async () => {
+  start({
+    routes: [
+      { severity: ['critical' as const], to: ['pd', 'mail'], also: [] },
+      { severity: ['warning' as const], to: ['mail'], also: [] },
+    ],
+  });
+  await pages.put(down('c', { type: 'paging.channel_failing', severity: 'warning', detail: { channel: 'mail' } }));
+  await virtual.advance(1_000);
+  expect([...ids(pd), ...ids(chat)]).toContain('c');
+});
+
+test('a worker of a replica that has just come into office does not settle an end before it knows who heard', async () => {
+  await pages.put(down('a', { delivered: ['pd', 'mail', 'chat', 'log', '*'], dead: { pd: { because: 'x', atMs: 0, tries: 1 } } }));
+  await virtual.advance(10);
+  await pages.put(end('z', { delivered: ['chat', 'log'] }));
+  let first = true;
+  const store = {
+    ...pages.store,
+    get: async (...[query, signal]: Parameters<PageStore['store']['get']>) => {
+      if (query.prefixes !== undefined && first) {
+        first = false;
+        throw new Error('no answer');
+      }
+      return pages.store.get(query, signal);
+    },
+  };
+  const o = start({ store });
+  await virtual.advance(1);
+  await o.tryOne({ page: 'z', channel: 'pd', severity: 'info' }, 0, new AbortController().signal);
+  await virtual.advance(60_000);
+  expect(ids(mail)).toEqual(['z']);
+});
+
+test('in process, what is critical goes first when a channel has a rate', async () => {
+  const slow = { ...scripted('slack', virtual.now), rate: { max: 1, perMs: 1_000 } } as ScriptedChannel;
+  await pages.put(...Array.from({ length: 60 }, (_, n) => down(`i${n}`, { dedupKey: `i${n}`, severity: 'info' })));
+  await virtual.advance(5);
+  await pages.put(down('crit'));
+  start({ channels: [lines!, slow], routes: [] });
+  await virtual.advance(10_000);
+  expect(ids(slow)).toContain('crit');
+});
+
+test('a whole route that is dead: somebody else hears of the page itself', async () => {
+  always(pd, refusing);
+  start({
+    routes: [
+      { severity: ['critical' as const], to: ['pd'], also: [] },
+      { to: ['mail'], also: [] },
+    ],
+  });
+  await pages.put(down('a'));
+  await virtual.advance(60_000);
+  await pages.put(down('b', { dedupKey: 'other' }));
+  await virtual.advance(60_000);
+  expect([...ids(mail), ...ids(chat)]).toContain('b');
+});
+
+test('a replay is really sent, though this worker remembers a sending that it could not mark', async () => {
+  const o = start({ isLeader: () => false }, virtual.spawn('w1'));
+  const signal = new AbortController().signal;
+  await pages.put(down('a'));
+  pages.troubles.push(async () => {
+    throw new StoreDefiniteError('no');
+  });
+  await o.tryOne({ page: 'a', channel: 'pd', severity: 'critical' }, 0, signal); // sent, unmarked
+  const page = (await pages.page('a'))!;
+  await pages.put({ ...page, delivered: ['pd', 'log', '*'] }); // another worker sent and marked it
+  await pages.put({ ...page, delivered: ['log'], again: { to: ['pd'], alone: true } }); // an operator replays it
+  await o.tryOne({ page: 'a', channel: 'pd', severity: 'critical' }, 0, signal);
+  expect(ids(pd)).toEqual(['a', 'a']);
+});
+
+test('a relief goes through a backlog without waiting for its next look', async () => {
+  const stuck = ['pd', 'mail', 'chat'].map((name) => scripted(name, virtual.now));
+  for (const channel of stuck) always(channel, () => new Promise(() => undefined));
+  start({ channels: [lines!, ...stuck] }, virtual.spawn('coordinator'));
+  start({ isLeader: () => false }, virtual.spawn('relief'));
+  await pages.put(...Array.from({ length: 60 }, (_, n) => down(`p${n}`, { dedupKey: `k${n}` })));
+  const took = await virtual.advanceUntil(() => new Set(ids(pd)).size >= 60, 3_600_000);
+  expect(took).toBeLessThan(180_000);
+});
+
+test('a relief whose own key is wrong does not take the channel from the coordinator', async () => {
+  const pdA = scripted('pd', virtual.now);
+  pdA.next.push(failing({ afterMs: 120_000 })); // throttled for two minutes, then well
+  const pdB = scripted('pd', virtual.now);
+  pdB.next.push(...Array.from({ length: 9 }, () => refusing));
+  start({ channels: [lines!, pdA], routes: [] }, virtual.spawn('coordinator'));
+  start({ channels: [lines!, pdB], routes: [], isLeader: () => false }, virtual.spawn('relief'));
+  await pages.put(down('a'));
+  await virtual.advance(600_000);
+  expect(ids(pdA)).toEqual(['a', 'a']);
+});
+
+test('a relief that failed once goes on beating', async () => {
+  const all = ['pd', 'mail', 'chat'].map((name) => scripted(name, virtual.now));
+  for (const channel of all) channel.next.push(failing());
+  const lead = ['pd', 'mail', 'chat'].map((name) => scripted(name, virtual.now));
+  for (const channel of lead) always(channel, failing({ afterMs: 70_000 }));
+  start({ channels: [lines!, ...lead], routes: [] }, virtual.spawn('coordinator'));
+  const b = start({ channels: [lines!, ...all], routes: [], isLeader: () => false }, virtual.spawn('relief'));
+  await pages.put(down('a'));
+  await virtual.advance(64_000);
+  for (const channel of lead) channel.next.length = 0; // the receivers are back: the coordinator delivers
+  await virtual.advance(60 * MIN);
+  expect((await pages.page('a'))?.delivered).toContain('*');
+  expect(b.backlog().channels.some(({ name, failing: why }) => name !== 'log' && why === null)).toBe(true);
+});
+
+test('replicas that mark beside a dead letter do not tell of it again', async () => {
+  await pages.put(down('a', { dead: { pd: { because: 'x', atMs: 0, tries: 1 } } }));
+  const w = start({ isLeader: () => false }, virtual.spawn('w'));
+  await w.tryOne({ page: 'a', channel: 'mail', severity: 'critical' }, 0, new AbortController().signal);
+  expect(reports).toEqual([]);
+});
+
+test('once a human has it, no further pager rings', async () => {
+  always(pd, failing());
+  always(mail, failing());
+  start();
+  await pages.put(down('a'));
+  await virtual.advance(40_000);
+  const page = (await pages.page('a'))!;
+  await pages.put({ ...page, acknowledged: { by: 'alice', atMs: virtual.now() } });
+  await virtual.advance(1_000);
+  pd!.next.length = 0;
+  mail!.next.length = 0;
+  const before = ids(pd).length + ids(mail).length;
+  await virtual.advance(30 * MIN);
+  expect(ids(pd).length + ids(mail).length - before).toBe(0);
+});
+
+test('an outage of more than a day: also when its end is not taken at the first try', async () => {
+  const routes = [
+    { severity: ['critical' as const], to: ['pd', 'mail'], also: [] },
+    { to: ['chat'], also: [] },
+  ];
+  start({ routes });
+  await pages.put(down('a', { detail: { region: 'eu-west', incident: 'i' } }));
+  await virtual.advance(25 * 60 * MIN);
+  pd!.next.push(failing());
+  await pages.put(end('z', { notBeforeMs: virtual.now() + HOLD, detail: { region: 'eu-west', incident: 'i' } }));
+  await virtual.advance(60 * MIN);
+  expect(ids(pd)).toEqual(['a', 'z', 'z']);
 });

@@ -78,3 +78,10 @@ test('a turn that fails or hangs is said and made up for by the next', async () 
   await virtual.advance(60_000);
   expect(said).toHaveLength(3);
 });
+
+test('while its end is withheld, an alert goes on', async () => {
+  const z = pageOf('z', { dedupKey: 'k', type: 'incident.resolved', severity: 'info', atMs: 1, notBeforeMs: 300_001 });
+  threads = threadsOf([opened, z], 2);
+  await virtual.advance(290_000);
+  expect(said.map(({ firing }) => firing)).toEqual([['a'], ['a'], ['a'], ['a']]);
+});

@@ -80,9 +80,10 @@ describe('the ladder', () => {
     expect(planOf(asking({ accepted: ['mail'], nowMs: AT + 90_000 }))).toEqual({ due: ALL, nextAtMs: null, next: null });
   });
 
-  test('is not climbed once a human has it', () => {
+  test('is not climbed once a human has it, and calls nobody who has not answered yet', () => {
     const taken = page({ acknowledged: { by: 'ana', atMs: AT } });
-    expect(planOf(asking({ page: taken, nowMs: AT + 90_000 }))).toEqual({ due: ['log', 'pd', 'chat'], nextAtMs: null, next: null });
+    expect(planOf(asking({ page: taken, nowMs: AT + 90_000 }))).toEqual({ due: ['log', 'chat'], nextAtMs: null, next: null });
+    expect(planOf(asking({ page: taken, accepted: ['mail'], heard: ['pd'], nowMs: AT + 90_000 })).due).toEqual(['log', 'mail', 'chat']);
   });
 
   test('is not climbed for what asks for nobody', () => {
