@@ -182,6 +182,22 @@ describe('an acknowledgement', () => {
     expect((await page('later')).acknowledged).toBeUndefined();
   });
 
+  test('that had nothing to mark is spent: the same bytes acknowledge nothing that comes later', async () => {
+    expect((await send(ACK, { id: 'msg_first' })).statusCode).toBe(200);
+    expect((await send(ACK, { id: 'msg_none' })).json()).toMatchObject({ pages: [] });
+    await put(pageOf('later', { atMs: NOW_MS - 10 }));
+    expect((await send(ACK, { id: 'msg_none' })).json()).toMatchObject({ outcome: 'repeated' });
+    expect((await page('later')).acknowledged).toBeUndefined();
+  });
+
+  test('of what is over is 409 and spent: it does not acknowledge what begins anew', async () => {
+    await put(pageOf('end', { type: 'incident.resolved', severity: 'info', atMs: NOW_MS - 500, v: 8 }));
+    expect((await send(ACK, { id: 'msg_late' })).statusCode).toBe(409);
+    await put(pageOf('anew', { atMs: NOW_MS - 10, v: 9 }));
+    expect((await send(ACK, { id: 'msg_late' })).json()).toMatchObject({ outcome: 'repeated' });
+    expect((await page('anew')).acknowledged).toBeUndefined();
+  });
+
   test('of a key that nobody knows is 404', async () => {
     for (const about of [{ dedupKey: 'x' }, { pageId: 'x' }])
       for (const type of ['page.acknowledged', 'automation.hold'])
@@ -241,6 +257,20 @@ describe('a hold', () => {
     expect(await orders()).toHaveLength(1);
     await put(pageOf('us', { dedupKey: 'tidegate/test/us-east', detail: { region: 'us-east' } }));
     expect((await send({ type: 'automation.hold', data: { pageId: 'us', by: 'bob' } })).statusCode).toBe(200);
+  });
+
+  test('that was answered 409 is spent: sent again when the other is over, it holds nothing', async () => {
+    expect((await send(HOLD)).statusCode).toBe(200);
+    expect((await send(HOLD, { id: 'msg_second' })).statusCode).toBe(409);
+    const before = await orders();
+    expect((await send(HOLD, { id: 'msg_second' })).json()).toMatchObject({ outcome: 'repeated' });
+    expect(await orders()).toEqual(before);
+  });
+
+  test('of what a replica tells of itself is refused: the region that speaks is not one to hold', async () => {
+    await put(pageOf('store', { type: 'store.lost', dedupKey: 'direct-test-eu-west-store', detail: { region: 'eu-west', replica: 'a' } }));
+    expect((await send({ ...HOLD, data: { ...HOLD.data, pageId: 'store' } })).json()).toMatchObject({ status: 409 });
+    expect(await orders()).toEqual([]);
   });
 
   test('of two at once one stands', async () => {

@@ -154,6 +154,19 @@ describe('a replay', () => {
     expect((await journal())[0]?.detail).toMatchObject({ end: 'end' });
   });
 
+  test('of an end whose alert is open again is 409: told now, it would close what goes on', async () => {
+    await put(
+      pageOf('one', { atMs: 1 }),
+      pageOf('end', { atMs: 2, type: 'incident.resolved', severity: 'info', delivered: ['log', '*'], dead: DEAD }),
+      pageOf('two', { atMs: 3 }),
+    );
+    expect((await post('end', 'replay', REASON)).json()).toMatchObject({
+      code: 'ERR_CONFLICT',
+      detail: expect.stringContaining('open again'),
+    });
+    expect(await journal()).toEqual([]);
+  });
+
   test('names a channel that nobody knows: 400 with what may have been meant; one that the page itself names is known', async () => {
     await put(pageOf('p', { delivered: ['old', '*'] }));
     const reply = await post('p', 'replay', { ...REASON, channels: ['oncal', 'old'] });

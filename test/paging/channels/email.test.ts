@@ -229,6 +229,13 @@ describe('a delivery', () => {
 
 describe('a server that', () => {
   const LATER = { sent: false, retry: true };
+  test('takes it for one and refuses another for now is asked again, as who greylists the one on call', async () => {
+    const server = await start({ answers: { RCPT: ['250 ok', `451 ${WORDS}`] } });
+    const delivery = await deliver(server);
+    expect(delivery).toMatchObject({ ...LATER, because: expect.stringContaining('1 of 2 addresses refused for now (451)') });
+    expect(JSON.stringify(delivery)).not.toContain(WORDS);
+  });
+
   test.each([
     ['is busy at once', { CONNECT: [`421 ${WORDS}`] }, { ...LATER, because: 'the server answered 421' }],
     ['refuses us', { CONNECT: [`554 ${WORDS}`] }, { ...LATER, because: 'the server answered 554', afterMs: 60_000 }],
