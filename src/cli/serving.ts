@@ -20,9 +20,12 @@ const configOrExit = async (
 };
 
 /** Also looks at the files that the configuration names: `check` is run where it will serve. */
-const check = async (options: { config: string }): Promise<void> => {
+const check = async (options: { config: string }, { ports }: Shell): Promise<void> => {
   const { report } = await import('../config/report.ts');
-  const { config, warnings } = await configOrExit(options.config, async (path) => (await import('../config/files.ts')).examineConfig(path));
+  const { config, warnings } = await configOrExit(options.config, async (path) => {
+    const loaded = (await import('../config/files.ts')).examineConfig(path);
+    return (await import('../config/paging-files.ts')).examinePaging(loaded, ports());
+  });
   process.stdout.write(report(config, warnings));
 };
 
@@ -116,7 +119,7 @@ export const addServing = (program: Command, shell: Shell): void => {
     .command('check')
     .description('judge a configuration file: electorates, worst cases, every problem at its place')
     .requiredOption('-c, --config <file>', 'configuration file')
-    .action(check);
+    .action((options) => check(options, shell));
   program
     .command('demo')
     .description('three regions on this machine: one dies with its coordinator, returns; then a vantage goes blind')

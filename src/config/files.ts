@@ -59,7 +59,8 @@ const filesIn = (value: unknown, path: Path, made: boolean): Named[] => {
     return [key === 'caFile' ? readable(path, value) : secret(path, value, made)];
   }
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) => filesIn(inner, [...path, key], made));
+  const members: Iterable<readonly [string | number, unknown]> = Array.isArray(value) ? value.entries() : Object.entries(value);
+  return [...members].flatMap(([key, inner]) => filesIn(inner, [...path, key], made));
 };
 
 const apiFiles = ({ api }: ReplicaConfig): Named[] => {
