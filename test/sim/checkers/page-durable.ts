@@ -8,6 +8,10 @@ import type { Checker } from '../checker.ts';
 /** A page of a moment ago may still be on its way: the second sink is told when the first has not taken it for 30 s. */
 const ON_ITS_WAY_MS = 45_000;
 
+/** It is over no more: a trigger, or the next incident of the thread, also one that wakes nobody. */
+const begins = (page: Page, end: Page): boolean =>
+  actionOf(page) === 'trigger' || (page.detail.incident !== undefined && page.detail.incident !== end.detail.incident);
+
 /** How long after its commit nobody is told yet. */
 const heldMs = ({ atMs, notBeforeMs = atMs }: Page): number => Math.max(0, notBeforeMs - atMs);
 
@@ -19,7 +23,7 @@ export const pageDurable: Checker = {
     const told = new Set<string>();
     const isMoot = (end: Page): boolean =>
       actionOf(end) === 'resolve' &&
-      [...committed.values()].some(({ page }) => page.dedupKey === end.dedupKey && actionOf(page) === 'trigger' && byAge(end, page) < 0);
+      [...committed.values()].some(({ page }) => page.dedupKey === end.dedupKey && begins(page, end) && byAge(end, page) < 0);
     return {
       commit({ txn }) {
         for (const op of txn.then) {
