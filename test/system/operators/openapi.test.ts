@@ -121,6 +121,8 @@ const schemathesis = async (cluster: Cluster, name: string, document: Document, 
     ...['--checks', 'all', '--exclude-checks', 'positive_data_acceptance,ensure_resource_availability'],
     // A stream never ends: there is no answer to judge, and every question would wait until its time is up.
     ...['--exclude-operation-id', 'getEvents'],
+    // What is signed cannot be made up; without a secret the door is not there, whatever is sent.
+    ...['--exclude-operation-id', 'takeCallback'],
     ...['--continue-on-failure', '--no-shrink', '--no-color'],
     ...['--seed', process.env.SEED ?? '1', '--generation-database', 'none', '--request-timeout', '10', ...options],
   ];
