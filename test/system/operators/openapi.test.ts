@@ -159,7 +159,7 @@ test('a thousand requests that others made up are answered as the document says,
   const document = withNames(served);
 
   const asked = await schemathesis(cluster, 'orders', withDryRun(document, false), [
-    ...['--phases', 'examples,coverage,fuzzing,stateful', '--max-examples', '40'],
+    ...['--phases', 'examples,coverage,fuzzing,stateful', '--max-examples', '60'],
   ]);
   expect(asked).toBeGreaterThan(CASES_MIN);
 
@@ -175,7 +175,7 @@ test('a thousand requests that others made up are answered as the document says,
 
   // Whoever only asks what would be changes nothing.
   await schemathesis(cluster, 'dry-runs', withDryRun(document, true), [
-    ...['--phases', 'examples,fuzzing', '--max-examples', '40', '--mode', 'positive'],
+    ...['--phases', 'examples,fuzzing', '--max-examples', '60', '--mode', 'positive'],
     ...['--include-operation-id', 'createOverride', '--include-operation-id', 'putOverride', '--include-operation-id', 'deleteOverride'],
   ]);
   expect((await expectChained(cluster)).filter(({ kind }) => kind.startsWith('override.'))).toHaveLength(given.length);
