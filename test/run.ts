@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -144,7 +144,9 @@ const main = (): void => {
   const all = testFiles('test');
   const isSystem = (file: string): boolean => file.startsWith(SYSTEM);
   const isHeavy = (file: string): boolean => [...HEAVY.values()].some((isIn) => isIn(file));
-  const isNamed = (file: string, name: string): boolean => HEAVY.get(name)?.(file) ?? (file.includes(name) && !isHeavy(file));
+  // A suite by its name; a file of one by the beginning of its own.
+  const isNamed = (file: string, name: string): boolean =>
+    HEAVY.get(name)?.(file) ?? (file.includes(name) && (!isHeavy(file) || basename(file).startsWith(name)));
   const chosen = all.filter((file) => (names.length === 0 ? !isHeavy(file) : names.some((name) => isNamed(file, name))));
   if (chosen.length === 0) {
     say(`no test file matches ${names.join(', ')}`);
