@@ -1,16 +1,11 @@
 // Every page whose cause was committed is delivered at least once, under one key. But for an end that a new beginning of its thread has overtaken: nobody
 // is told that it is over while it is not.
 import type { Page } from '../../../src/model.ts';
-import { actionOf } from '../../../src/paging/incidents.ts';
-import { byAge } from '../../../src/paging/retention.ts';
+import { isMoot } from '../../paging/moot.ts';
 import type { Checker } from '../checker.ts';
 
 /** A page of a moment ago may still be on its way: the second sink is told when the first has not taken it for 30 s. */
 const ON_ITS_WAY_MS = 45_000;
-
-/** It is over no more: a trigger, or the next incident of the thread, also one that wakes nobody. */
-const begins = (page: Page, end: Page): boolean =>
-  actionOf(page) === 'trigger' || (page.detail.incident !== undefined && page.detail.incident !== end.detail.incident);
 
 /** How long after its commit nobody is told yet. */
 const heldMs = ({ atMs, notBeforeMs = atMs }: Page): number => Math.max(0, notBeforeMs - atMs);
@@ -21,16 +16,18 @@ export const pageDurable: Checker = {
   watch(scene, blame) {
     const committed = new Map<string, { page: Page; atMs: number }>();
     const told = new Set<string>();
-    const isMoot = (end: Page): boolean =>
-      actionOf(end) === 'resolve' &&
-      [...committed.values()].some(({ page }) => page.dedupKey === end.dedupKey && begins(page, end) && byAge(end, page) < 0);
+    const isOver = (end: Page): boolean =>
+      isMoot(
+        end,
+        [...committed.values()].map(({ page }) => page),
+      );
     return {
       commit({ txn }) {
         for (const op of txn.then) {
           if ('del' in op) {
             const id = op.del.startsWith('outbox/') ? op.del.slice('outbox/'.length) : null;
             const lost = id === null || told.has(id) ? undefined : committed.get(id)?.page;
-            if (lost !== undefined && !isMoot(lost)) blame(`page ${id} is removed before anybody was told`);
+            if (lost !== undefined && !isOver(lost)) blame(`page ${id} is removed before anybody was told`);
           } else if (op.put.startsWith('outbox/')) {
             const page = op.value as Page;
             const known = committed.get(page.id);
@@ -45,7 +42,7 @@ export const pageDurable: Checker = {
       },
       end() {
         for (const [id, { page, atMs }] of committed)
-          if (!told.has(id) && scene.nowMs() - atMs > ON_ITS_WAY_MS + heldMs(page) && !isMoot(page))
+          if (!told.has(id) && scene.nowMs() - atMs > ON_ITS_WAY_MS + heldMs(page) && !isOver(page))
             blame(`nobody was told of page ${id}: ${page.summary}`);
       },
     };
