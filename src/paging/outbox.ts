@@ -7,18 +7,22 @@
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import type { DeadLetter, Page } from '../model.ts';
+import type { Page } from '../model.ts';
 import { type Ports, sleep, type Timer } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import type { Channel, Notice } from './channel.ts';
+import { createComplaints } from './complaints.ts';
 import { createCourier } from './courier.ts';
-import { actionOf, isOvertaken, type Thread, threadsOf } from './incidents.ts';
+import { actionOf, type Thread } from './incidents.ts';
+import { createMarks, type Outcome } from './marks.ts';
 import type { Errand, Queue, QueueStanding, Try } from './queue.ts';
 import { createPageRecords, type Entry, OUTBOX_PREFIX } from './records.ts';
 import type { Report } from './report.ts';
-import { byAge, EVERYBODY, isSettled, mayGiveUp, removals } from './retention.ts';
-import { isTaken, LOG_CHANNEL, type PageRoute, type Plan, planOf } from './routing.ts';
+import { isSettled, removals } from './retention.ts';
+import { LOG_CHANNEL, type PageRoute, type Plan } from './routing.ts';
 import { createSender, type Standing } from './sender.ts';
+import { createSight } from './sight.ts';
+import { createWorker } from './worker.ts';
 
 const SWEEP_MS = 5_000;
 const GRACE_MS = 3_000;
@@ -28,10 +32,6 @@ const REST_PER_LOOK = 2;
 const RELIEF_EVERY_MS = 30_000;
 const RELIEF_AFTER_MS = 45_000;
 const RELIEF_SPREAD_MS = 15_000;
-/** A store that does not answer in a worker's try: the queue asks again so soon. */
-const STORE_AGAIN_MS = 1_000;
-/** A channel that has failed for so long is told of through the others. */
-const FAILING_MS = 5 * 60_000;
 /** One offer to the queue. */
 const OFFERED_MAX = 2_000;
 
@@ -80,18 +80,10 @@ export interface Outbox {
   close(graceMs?: number): Promise<void>;
 }
 
-/** What became of a page in some channels. */
-interface Outcome {
-  accepted: readonly string[];
-  dead: Readonly<Record<string, Pick<DeadLetter, 'because' | 'tries'>>>;
-}
-
 /** Cluster time from which somebody should know. */
 const dueAtMs = ({ atMs, notBeforeMs = atMs }: Page): number => Math.max(atMs, notBeforeMs);
 
 const URGENCY = { critical: 0, warning: 1, info: 2 };
-
-const NO_THREADS: ReadonlyMap<string, Thread> = new Map();
 
 export const createOutbox = (options: OutboxOptions): Outbox => {
   const { store, ports, channels, routes = [], log, metrics, noticeOf, report = () => undefined } = options;
@@ -99,20 +91,16 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   const names = channels.map(({ name }) => name);
   const marking = new Set<string>();
   const underWay = new Set<Promise<void>>();
-  /** Sent by a worker's try and not yet marked: it is not sent again by this process. */
-  const unmarked = new Set<string>();
   const stopping = new AbortController();
   const records = createPageRecords({ store, ports, log, signal: stopping.signal });
   const sender = createSender({ ports, channels, log, metrics, noticeOf });
   const courier = createCourier({ ports, channels, sender, signal: stopping.signal });
+  const sight = createSight({ routes, names, courier, nowMs });
+  const complaints = createComplaints({ ports, report });
   let state: 'idle' | 'looking' | 'look again' | 'closed' = 'idle';
   let timer: Timer | null = null;
   let queue: Queue | null = null;
-  /** As of the last look, kept up to date by what this process writes. */
-  let known = new Map<string, Entry>();
-  let threads = NO_THREADS;
-  /** The oldest trigger of each key that somebody is still to be told of, as of the last look in office; null: there was none yet. */
-  let begins: ReadonlyMap<string, Page> = new Map();
+  /** This process has read the outbox since it came into office. */
   let hasLooked = false;
   /** Monotonic. */
   let lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -127,116 +115,15 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   let reliefSpreadMs: number | null = null;
   let reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS;
 
-  // ---- who is still to be told ----
-
-  const acceptedBy = (page: Page): readonly string[] => [...page.delivered, ...courier.acceptedBy(page)];
-  const deadFor = (page: Page): readonly string[] => [...Object.keys(page.dead ?? {}), ...Object.keys(courier.deadFor(page))];
-  const planFor = (page: Page): Plan =>
-    planOf({
-      page,
-      routes,
-      all: names,
-      heard: threads.get(page.dedupKey)?.heard ?? [],
-      accepted: acceptedBy(page),
-      dead: deadFor(page),
-      nowMs: nowMs(),
-    });
-  const openOf = (page: Page, { due }: Plan): readonly string[] => {
-    const done = [...acceptedBy(page), ...deadFor(page)];
-    return due.filter((name) => !done.includes(name));
-  };
-  /** An end is not done while a beginning is on its way: whoever takes that late hears the end as well. */
-  const isAwaited = (page: Page): boolean => {
-    const older = actionOf(page) === 'resolve' ? begins.get(page.dedupKey) : undefined;
-    return older !== undefined && byAge(older, page) < 0;
-  };
-  const isDone = (page: Page): boolean => {
-    if (isOvertaken(page, threads.get(page.dedupKey))) return true;
-    const plan = planFor(page);
-    return plan.nextAtMs === null && openOf(page, plan).length === 0 && !isAwaited(page);
-  };
-
   // ---- marking ----
 
-  /** The page with an outcome, and told to everybody once nobody is left: which only the coordinator knows, who has read all of the outbox. null: as it was. */
-  const marked = (page: Page, { accepted, dead }: Outcome): Page | null => {
-    const news = Object.entries(dead).filter(([name]) => page.dead?.[name] === undefined);
-    const letters = Object.fromEntries(news.map(([name, letter]) => [name, { ...letter, atMs: nowMs() }]));
-    const told = [...new Set([...page.delivered, ...accepted])];
-    const next: Page = { ...page, delivered: told, ...(news.length === 0 ? {} : { dead: { ...page.dead, ...letters } }) };
-    const delivered =
-      isLeader() && hasLooked && threads.has(next.dedupKey) && !isSettled(next) && isDone(next) ? [...told, EVERYBODY] : told;
-    return delivered.length === page.delivered.length && news.length === 0 ? null : { ...next, delivered };
-  };
-
-  /** An operator gave a page another life: marks that are gone from a newer reading of it. */
-  const heed = (before: Page | undefined, now: Page): void => {
-    if (before === undefined) return;
-    const marks = (page: Page): readonly string[] => [...page.delivered, ...Object.keys(page.dead ?? {})];
-    for (const name of marks(before)) if (!marks(now).includes(name)) courier.forget(now, name);
-  };
-
-  const mark = async (id: string, outcomeOf: (page: Page) => Outcome): Promise<void> => {
-    let before: Page | undefined;
-    const change = (page: Page): Page | null => {
-      before ??= page;
-      const last = known.get(id);
-      if (last !== undefined && page !== last.page) {
-        heed(last.page, page);
-        // So that it is heeded once. The revision is an old one: a write that rests on it reads again.
-        known.set(id, { ...last, page });
-      }
-      return marked(page, outcomeOf(page));
-    };
-    const entry = await records.change(id, change, known.get(id));
-    if (entry === null) return;
-    if (known.has(id)) known.set(id, entry);
-    for (const [channel, letter] of Object.entries(entry.page.dead ?? {}))
-      if (before?.dead?.[channel] === undefined) tellDead(entry.page, channel, letter);
-  };
-
+  const mark = createMarks({ records, sight, complaints, maySettle: () => isLeader() && hasLooked, nowMs });
   /** Something happened here that the store does not say: an earlier mark failed. */
   const hasNews = (page: Page): boolean =>
     courier.acceptedBy(page).some((name) => !page.delivered.includes(name)) ||
     Object.keys(courier.deadFor(page)).some((name) => page.dead?.[name] === undefined);
   /** What was refused here to another than the coordinator may be its own mistake. */
   const here = (page: Page): Outcome => ({ accepted: courier.acceptedBy(page), dead: isLeader() ? courier.deadFor(page) : {} });
-
-  const tellDead = (page: Page, channel: string, { because }: DeadLetter): void => {
-    if (page.type.startsWith('paging.')) return;
-    report({
-      type: 'paging.dead_letter',
-      severity: 'warning',
-      subject: `dead-letter-${channel}`,
-      summary: `channel ${channel} does not take pages: ${because}; ${page.id} is a dead letter there (tidegate pages)`,
-      detail: { channel, page: page.id },
-    });
-  };
-
-  const complained = new Set<string>();
-  /** What is the matter with a channel is told through the others, and taken back when it takes pages again. */
-  const tellChannels = (): void => {
-    for (const { name, failing, failingSinceMs } of sender.standing()) {
-      const subject = `channel-${name}`;
-      if (failingSinceMs === null) {
-        if (complained.delete(name))
-          report({
-            type: 'paging.channel_ok',
-            severity: 'info',
-            subject,
-            again: true,
-            summary: `channel ${name} takes pages again`,
-            detail: { channel: name },
-          });
-        continue;
-      }
-      const forMs = ports.clock.monoMs() - failingSinceMs;
-      if (forMs < FAILING_MS || complained.has(name)) continue;
-      complained.add(name);
-      const summary = `channel ${name} has taken no page for ${Math.round(forMs / 60_000)} min: ${failing}; they go by the others meanwhile`;
-      report({ type: 'paging.channel_failing', severity: 'warning', subject, again: true, summary, detail: { channel: name } });
-    }
-  };
 
   /** Runs beside the rounds. A page that was sent but not marked is marked in a later round, by the sweep: not at once, since the store is in trouble. */
   const beside = (what: string, work: Promise<void>): Promise<void> => {
@@ -269,11 +156,11 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   const errandsOf = (pages: readonly Page[]): readonly { page: Page; channel: string }[] => {
     const begun = new Set<string>();
     return pages.flatMap((page) => {
-      if (isOvertaken(page, threads.get(page.dedupKey))) return [];
-      const plan = planFor(page);
+      if (sight.isOvertaken(page)) return [];
+      const plan = sight.planFor(page);
       if (plan.nextAtMs !== null) againAtMs = Math.min(againAtMs ?? Number.POSITIVE_INFINITY, plan.nextAtMs);
       ladders.push(...laterOf(page, plan));
-      return openOf(page, plan).flatMap((channel) => {
+      return sight.openFor(page, plan).flatMap((channel) => {
         const lane = `${channel} ${page.dedupKey}`;
         if (begun.has(lane)) return [];
         begun.add(lane);
@@ -291,8 +178,8 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   /** Accepted or refused by all, but the store does not say so: an earlier mark failed, a worker marked its part, or a channel was removed. */
   const settle = (pages: readonly Page[]): void => {
     for (const page of pages) {
-      if (marking.has(page.id) || courier.isSending(page) || !(hasNews(page) || isDone(page))) continue;
-      if (isOvertaken(page, threads.get(page.dedupKey))) log.info('page.overtaken', { page: page.id, dedupKey: page.dedupKey });
+      if (marking.has(page.id) || courier.isSending(page) || !(hasNews(page) || sight.isDone(page))) continue;
+      if (sight.isOvertaken(page)) log.info('page.overtaken', { page: page.id, dedupKey: page.dedupKey });
       marking.add(page.id);
       void beside(page.id, mark(page.id, here)).then(() => marking.delete(page.id));
     }
@@ -319,9 +206,9 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
 
   const tidy = async (entries: readonly Entry[]): Promise<void> => {
     const pages = entries.map(({ page }) => page);
-    const failuresOf = (page: Page): number => Math.min(...openOf(page, planFor(page)).map((name) => courier.failures(page, name)));
+    const failuresOf = (page: Page): number => Math.min(...sight.openFor(page).map((name) => courier.failures(page, name)));
     const isOpen = (page: Page): boolean => {
-      const thread = threads.get(page.dedupKey);
+      const thread = sight.threads().get(page.dedupKey);
       if (thread?.state === 'firing') return page.detail.incident !== undefined;
       // Until its end is told, who heard of the beginning has to be found.
       return thread?.ended != null && !isSettled(thread.ended);
@@ -329,7 +216,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     const { served, givenUp } = removals({ pages, failuresOf, isOpen, nowMs: nowMs() });
     await records.remove(entries.filter(({ page }) => served.includes(page)));
     for (const page of givenUp) {
-      for (const channel of openOf(page, planFor(page))) {
+      for (const channel of sight.openFor(page)) {
         courier.giveUp(page, channel, 'given up: tried too often, for too long');
         metrics.page(channel, 'given-up');
       }
@@ -347,16 +234,9 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
       return relieve();
     }
     const entries = await records.read();
-    for (const { page, mod } of entries) if (mod > (known.get(page.id)?.mod ?? mod)) heed(known.get(page.id)?.page, page);
-    known = new Map(entries.map((entry) => [entry.page.id, entry]));
-    threads = threadsOf(
-      entries.map(({ page }) => page),
-      nowMs(),
-    );
+    sight.take(entries);
     const unsettled = entries.map(({ page }) => page).filter((page) => !isSettled(page));
-    const open = unsettled.filter((page) => actionOf(page) === 'trigger');
     lookedAtMs = ports.clock.monoMs();
-    begins = new Map(open.toReversed().map((page) => [page.dedupKey, page]));
     hasLooked = true;
     waiting = unsettled.filter((page) => dueAtMs(page) <= nowMs());
     courier.keepOnly(new Set(unsettled.map((page) => page.id)));
@@ -370,12 +250,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     if (ports.clock.monoMs() < reliefAtMs) return;
     reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS;
     const entries = await records.read();
-    for (const { page, mod } of entries) if (mod > (known.get(page.id)?.mod ?? mod)) heed(known.get(page.id)?.page, page);
-    known = new Map(entries.map((entry) => [entry.page.id, entry]));
-    threads = threadsOf(
-      entries.map(({ page }) => page),
-      nowMs(),
-    );
+    sight.take(entries);
     const untaken = entries
       .map(({ page }) => page)
       .filter((page) => !isSettled(page) && actionOf(page) === 'trigger' && nowMs() - page.atMs > RELIEF_AFTER_MS)
@@ -385,7 +260,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     courier.keepOnly(new Set(late.map((page) => page.id)));
     ready = new Map();
     for (const page of late)
-      for (const name of openOf(page, planFor(page))) if (name !== LOG_CHANNEL) ready.set(name, [...(ready.get(name) ?? []), page]);
+      for (const name of sight.openFor(page)) if (name !== LOG_CHANNEL) ready.set(name, [...(ready.get(name) ?? []), page]);
     pump();
   };
 
@@ -402,7 +277,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     } catch (error) {
       if (state !== 'closed') log.warn('outbox.failed', { because: errorText(error) });
     }
-    tellChannels();
+    complaints.look(sender.standing());
     const endedAtMs = ports.clock.monoMs();
     restUntilMs = endedAtMs + REST_PER_LOOK * (endedAtMs - startedAtMs);
     if (state === 'closed') return;
@@ -429,42 +304,16 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     underWay.add(run);
   };
 
-  // ---- for the workers of a queue ----
-
-  const tryOne: Try = async (errand, failures, signal) => {
-    const channel = channels.find(({ name }) => name === errand.channel);
-    try {
-      const page = (await records.get(errand.page))?.page;
-      if (page === undefined || channel === undefined || isSettled(page)) return { done: true };
-      // A replay is another life.
-      const sent = `${errand.channel} ${errand.page} ${JSON.stringify(page.again ?? null)}`;
-      if (page.delivered.includes(channel.name) || page.dead?.[channel.name] !== undefined) return { done: true };
-      if (isOvertaken(page, threads.get(page.dedupKey))) return { done: true };
-      if ((errand.unlessTaken === true || page.acknowledged !== undefined) && isTaken(page, routes, channel.name)) return { done: true };
-      const delivery = unmarked.has(sent) ? { sent: true as const } : await sender.send(page, channel, failures, signal);
-      if (!delivery.sent && delivery.retry && !mayGiveUp(page, failures + 1, nowMs()))
-        return { done: false, againAfterMs: delivery.afterMs ?? 0 };
-      if (delivery.sent) unmarked.add(sent);
-      const letter = delivery.sent ? {} : { [channel.name]: { because: delivery.because, tries: failures + 1 } };
-      await mark(page.id, () => ({ accepted: delivery.sent ? [channel.name] : [], dead: letter }));
-      unmarked.delete(sent);
-      return { done: true };
-    } catch (error) {
-      if (state !== 'closed') log.warn('page.unmarked', { page: errand.page, because: errorText(error) });
-      return { done: false, againAfterMs: STORE_AGAIN_MS };
-    }
-  };
-
   const watch = store.watch(OUTBOX_PREFIX, wake);
   wake();
 
   return {
     wake,
-    tryOne,
+    tryOne: createWorker({ channels, routes, records, sender, sight, mark, log, nowMs, isClosed: () => state === 'closed' }),
     carryBy(given) {
       queue = given;
     },
-    threads: () => threads,
+    threads: sight.threads,
     backlog: () => ({
       pages: waiting === null ? null : waiting.length,
       oldestAtMs: waiting === null || waiting.length === 0 ? null : Math.min(...waiting.map(dueAtMs)),

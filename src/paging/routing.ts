@@ -3,6 +3,7 @@
 // of it. The log hears everything. Only what asks for somebody climbs the ladder.
 import { Cron } from 'croner';
 import type { Page, Severity } from '../model.ts';
+import type { Action } from './channel.ts';
 import { actionOf } from './incidents.ts';
 
 /** The channel that is always there. */
@@ -105,29 +106,36 @@ const climbed = (ladder: readonly string[], { page, accepted, dead, nowMs }: Ask
 const aboutChannel = ({ type, detail }: Page): string | null =>
   type.startsWith('paging.') && typeof detail.channel === 'string' ? detail.channel : null;
 
+/** An end, or that a human has it, goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change climbs nothing. */
+const beginningOf = (ladder: readonly string[], heard: readonly string[], action: Action): readonly string[] =>
+  action !== 'change' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1);
+
+/** Nobody but the log would ever hear of it, although the route names somebody: all of them never will, or the page is about the only one. */
+const isDeaf = ({ to, also }: PageRoute, { page, accepted, dead }: Asking): boolean => {
+  const named = [...to, ...also].filter((name) => name !== LOG_CHANNEL);
+  const others = named.filter((name) => name !== aboutChannel(page));
+  return named.length > 0 && others.every((name) => dead.includes(name)) && accepted.every((name) => name === LOG_CHANNEL);
+};
+
 export const planOf = (asking: Asking): Plan => {
   const { page, routes, all, heard, nowMs } = asking;
   if (page.notBeforeMs !== undefined && nowMs < page.notBeforeMs) return { due: [], nextAtMs: page.notBeforeMs, next: null };
-  const asked = all.filter((name) => page.again?.to.includes(name));
-  if (page.again?.alone === true) return { due: asked, nextAtMs: null, next: null };
+  const again = page.again?.to ?? [];
+  if (page.again?.alone === true) return { due: all.filter((name) => again.includes(name)), nextAtMs: null, next: null };
   const about = aboutChannel(page);
-  const known = all.filter((name) => name !== about);
   const route = routeOf(page, routes);
   const action = actionOf(page);
-  const ladder = (route?.to ?? []).filter((name) => known.includes(name));
-  const { rungs, nextAtMs, next } =
-    action === 'trigger'
-      ? climbed(ladder, asking)
-      : // An end, or that a human has it, goes to whoever heard of the beginning; only if nobody is known, to the first of the ladder. A change wakes nobody and climbs nothing.
-        { rungs: action !== 'change' && heard.some((name) => ladder.includes(name)) ? [] : ladder.slice(0, 1), nextAtMs: null, next: null };
-  const others = [...ladder, ...(route?.also ?? [])].filter((name) => name !== LOG_CHANNEL && name !== about);
-  const isLost =
-    action === 'trigger' && others.every((name) => asking.dead.includes(name)) && !asking.accepted.some((name) => name !== LOG_CHANNEL);
-  // A route that is lost as a whole, or that names only the channel that the page is about: everybody. Not one that names the log alone.
-  const isDeaf = isLost && (others.length > 0 || (about !== null && [...(route?.to ?? []), ...(route?.also ?? [])].includes(about)));
-  const hearing = action === 'trigger' && page.acknowledged !== undefined ? heard.filter((name) => !ladder.includes(name)) : heard;
-  const told = route === null || isDeaf ? known : [...rungs, ...route.also, ...hearing, LOG_CHANNEL];
-  return { due: all.filter((name) => asked.includes(name) || (name !== about && told.includes(name))), nextAtMs, next };
+  const dueOf = (told: readonly string[]): readonly string[] =>
+    all.filter((name) => again.includes(name) || (name !== about && told.includes(name)));
+  if (route === null) return { due: dueOf(all), nextAtMs: null, next: null };
+  const ladder = route.to.filter((name) => all.includes(name) && name !== about);
+  if (action !== 'trigger')
+    return { due: dueOf([...beginningOf(ladder, heard, action), ...route.also, ...heard, LOG_CHANNEL]), nextAtMs: null, next: null };
+  if (isDeaf(route, asking)) return { due: dueOf(all), nextAtMs: null, next: null };
+  const { rungs, nextAtMs, next } = climbed(ladder, asking);
+  // Once a human has it no rung is called that has not answered, also not since it heard of the thread before.
+  const hearing = page.acknowledged === undefined ? heard : heard.filter((name) => !ladder.includes(name));
+  return { due: dueOf([...rungs, ...route.also, ...hearing, LOG_CHANNEL]), nextAtMs, next };
 };
 
 /** Whether a rung of the page's ladder is spared: one before it has accepted, or a human has it. */

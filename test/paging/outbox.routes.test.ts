@@ -97,7 +97,7 @@ describe('the ladder', () => {
       subject: 'dead-letter-pd',
       channel: 'pd',
     });
-    await virtual.advance(10 * 86_400_000);
+    await virtual.advance(26 * 3_600_000);
     expect((await pages.page('a'))?.dead).toBeDefined();
   });
 
@@ -384,9 +384,14 @@ test('what one channel accepted and the store did not hear is marked by the swee
 test('given up after a week, in process, though the routes leave a channel out', async () => {
   always(pd, failing());
   start({ routes: [{ to: ['pd'], also: [] }] });
-  await pages.put(down('a'));
-  await virtual.advance(8 * 24 * 60 * MIN);
-  expect((await pages.page('a'))?.delivered).toContain('*');
+  await pages.put(down('a', { atMs: virtual.now() - 7 * 24 * 60 * MIN }));
+  await virtual.advance(5 * MIN);
+  expect((await pages.page('a'))?.delivered).not.toContain('*');
+  await virtual.advance(120 * MIN);
+  expect(await pages.page('a')).toMatchObject({
+    delivered: expect.arrayContaining(['*']),
+    dead: { pd: { because: expect.stringMatching(/given up/) } },
+  });
 });
 
 test('the page about a channel that is alone in its route goes by the others', async () => {
