@@ -7,6 +7,7 @@ import { memoryDisk } from '../../src/disk.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { createDesk, type Desk } from '../../src/paging/desk.ts';
 import type { ChannelConfig } from '../../src/paging/index.ts';
+import type { PageRoute } from '../../src/paging/routing.ts';
 import { openSpool } from '../../src/paging/spool.ts';
 import { type Ports, realPorts } from '../../src/ports.ts';
 import { measuredStore } from '../../src/store/measured.ts';
@@ -29,11 +30,11 @@ let knows: { isCoordinator: boolean; storeAgeMs: number };
 let monitor: http.Server;
 let desk: Desk;
 
-const open = async (channels: readonly ChannelConfig[]): Promise<void> => {
+const open = async (channels: readonly ChannelConfig[], routes: readonly PageRoute[] = []): Promise<void> => {
   const url = `http://127.0.0.1:${(monitor.address() as AddressInfo).port}/beat`;
   const metrics = createMetrics();
   desk = await createDesk({
-    paging: { channels, routes: [], heartbeat: { urlFile: '/etc/beat.url', everyMs: 6_000 } },
+    paging: { channels, routes, heartbeat: { urlFile: '/etc/beat.url', everyMs: 6_000 } },
     ports: hasty,
     log,
     metrics,
@@ -123,6 +124,20 @@ test('one channel of two that fails withholds nothing, nor does the log alone', 
   await untilBeat('beating');
   // Of the time before the outbox was read at all.
   expect(log.of('heartbeat.withheld').length).toBeLessThan(2);
+});
+
+test('routes are kept to', async () => {
+  await using receiver = await startHttpReceiver();
+  await using other = await startHttpReceiver();
+  const hook = { kind: 'webhook' as const, secretFiles: ['/etc/hook'], networks: ['127.0.0.0/8'] };
+  const channels = [
+    { ...hook, name: 'one', url: `http://127.0.0.1:${receiver.port}/` },
+    { ...hook, name: 'two', url: `http://127.0.0.1:${other.port}/` },
+  ];
+  await open(channels, [{ to: ['one', 'two'], also: [] }]);
+  await box.put(pageOf('b', { atMs: real.clock.wallMs() }));
+  await vi.waitFor(async () => expect((await box.page('b'))?.delivered).toContain('*'), 10_000);
+  expect([receiver.told.length, other.told.length]).toEqual([1, 0]);
 });
 
 test('what is open is said again by who coordinates, by everybody while the store is silent, and by nobody else', async () => {
