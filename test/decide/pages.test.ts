@@ -128,7 +128,7 @@ test('a drill that is refused wakes nobody; an order that is refused asks who ga
     [false, 'warning'],
   ] as const) {
     const c = seated(clusterOf(['a', 'b', 'c'], [{}], {}));
-    for (const region of ['a', 'b', 'c']) c.order(`d-${region}`, 'drain', { region }, 10 * MIN, { drill });
+    for (const region of ['a', 'b', 'c']) c.order(`d-${region}`, 'drain', { region }, 10 * MIN, drill ? { drill } : {});
     c.watch({}, 10_000);
     expect(c.pages.filter((p) => p.type === 'override.refused').map((p) => p.severity)).toContain(severity);
     expect(c.pages.every((p) => !drill || p.severity === 'info')).toBe(true);

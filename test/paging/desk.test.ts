@@ -12,6 +12,7 @@ import { openSpool } from '../../src/paging/spool.ts';
 import { type Ports, realPorts } from '../../src/ports.ts';
 import { measuredStore } from '../../src/store/measured.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
+import { clusterOf } from '../world.ts';
 import { startHttpReceiver } from './channels/receiver.ts';
 import { openPages, type PageStore, pageOf } from './fixture.ts';
 
@@ -23,6 +24,8 @@ const hasty: Ports = {
   timers: { after: (ms, fn, options) => real.timers.after(ms / HASTE, fn, options) },
 };
 const HOOK_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+
+const CLUSTER = clusterOf(['eu-west', 'us-east', 'ap-south'], [{}]);
 
 let box: PageStore;
 let log: RecordingLog;
@@ -47,7 +50,7 @@ const open = async (channels: readonly ChannelConfig[], routes: readonly PageRou
     spool: await openSpool({ disk: memoryDisk(), ports: hasty, log }),
     gates: new Set(),
     knows: {
-      cluster: () => null,
+      cluster: () => CLUSTER,
       routing: () => null,
       vote: () => null,
       isCoordinator: () => knows.isCoordinator,
@@ -126,7 +129,7 @@ test('one channel of two that fails withholds nothing, nor does the log alone', 
   expect(log.of('heartbeat.withheld').length).toBeLessThan(2);
 });
 
-test('routes are kept to', async () => {
+test('routes are kept to, and dead letters told', async () => {
   await using receiver = await startHttpReceiver();
   await using other = await startHttpReceiver();
   const hook = { kind: 'webhook' as const, secretFiles: ['/etc/hook'], networks: ['127.0.0.0/8'] };
@@ -138,6 +141,11 @@ test('routes are kept to', async () => {
   await box.put(pageOf('b', { atMs: real.clock.wallMs() }));
   await vi.waitFor(async () => expect((await box.page('b'))?.delivered).toContain('*'), 10_000);
   expect([receiver.told.length, other.told.length]).toEqual([1, 0]);
+
+  // And what a channel will never take is told through the others.
+  receiver.behave({ status: 410 });
+  await box.put(pageOf('c', { atMs: real.clock.wallMs() }));
+  await vi.waitFor(() => expect(other.told.map(({ body }) => JSON.parse(body).type)).toContain('paging.dead_letter'), 10_000);
 });
 
 test('what is open is said again by who coordinates, by everybody while the store is silent, and by nobody else', async () => {
