@@ -12,6 +12,7 @@ const ENDS: ReadonlySet<string> = new Set([
   'belief.resolved',
   'belief.handed_over',
   'override.ended',
+  'override.expired',
   'paging.channel_ok',
   'doctor.test_over',
 ]);

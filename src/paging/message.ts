@@ -24,12 +24,14 @@ const NEEDS: Readonly<Record<string, string>> = {
   'region.drained': 'nothing to do now: within the goal you hear whether users have left it; find out what ails the region',
   'region.down': 'nothing to do now: its traffic has left already; find out what ails the region',
   'region.suspect': 'have a look: one endpoint fails while the other answers, and nothing is moved for that',
+  'region.out_in_drill': 'have a look: it failed while a drill keeps its traffic away; let no traffic return to it before it is well',
   'region.unready_long': 'have a look: it has been unready for long, and the others carry its load',
   'service.hold_all_down':
     'act now: our probes or a shared cause are likelier than all being down; the last route stays until you order otherwise',
   'service.hold_receiver': 'act now: no other pool is fit to take the traffic; mend one, or order what should be done',
   'service.hold_floor': 'act now: more would leave too few pools; mend one, or order what should be done',
-  'service.hold_frozen': 'act: automation is frozen here; move the traffic by hand, or lift the freeze',
+  'service.hold_frozen': 'act: nothing is written here until tidegate adopt or ack says which side is right',
+  'service.hold_freeze': 'act: an order holds automation still here; end the freeze, or move the traffic by hand',
   'service.hold_': 'have a look: automation holds still and says why; mend the cause, or order what should be done',
   'service.failed_open': 'act now: every pool is down, and traffic goes by the configured shares',
   'convergence.missed': 'act now: users are still sent to where the decision took them from; look at the provider and at what is named',
@@ -48,6 +50,7 @@ const NEEDS: Readonly<Record<string, string>> = {
   'config.': 'mend the configuration',
   'vote.': 'find out who holds that key',
   'gate.': 'have a look at the gate of this replica',
+  'drill.': 'run a drill: what was not tried for so long may not work',
   'capacity.': 'add capacity, or give it shares that fit',
   'paging.': 'mend the channel: pages go by the others meanwhile',
 };

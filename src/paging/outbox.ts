@@ -251,12 +251,16 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS;
     const entries = await records.read();
     sight.take(entries);
-    const untaken = entries
+    const alone = entries
       .map(({ page }) => page)
-      .filter((page) => !isSettled(page) && actionOf(page) === 'trigger' && nowMs() - page.atMs > RELIEF_AFTER_MS)
-      .filter((page) => page.delivered.every((name) => name === LOG_CHANNEL));
+      .filter((page) => !isSettled(page) && actionOf(page) === 'trigger' && page.delivered.every((name) => name === LOG_CHANNEL));
+    const untaken = alone.filter((page) => nowMs() - page.atMs > RELIEF_AFTER_MS);
     if (untaken.length > 0) reliefSpreadMs ??= ports.random.unit() * RELIEF_SPREAD_MS;
-    const late = untaken.filter((page) => nowMs() - page.atMs > RELIEF_AFTER_MS + (reliefSpreadMs ?? 0));
+    const lateAtMs = (page: Page): number => page.atMs + RELIEF_AFTER_MS + (reliefSpreadMs ?? 0);
+    const late = untaken.filter((page) => nowMs() > lateAtMs(page));
+    // The next look comes when one of the others is due, if that is sooner.
+    const soonestMs = Math.min(...alone.filter((page) => !late.includes(page)).map((page) => lateAtMs(page) - nowMs()));
+    reliefAtMs = Math.min(reliefAtMs, ports.clock.monoMs() + Math.max(SWEEP_MS, soonestMs));
     courier.keepOnly(new Set(late.map((page) => page.id)));
     ready = new Map();
     for (const page of late)

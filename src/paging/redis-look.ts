@@ -68,3 +68,16 @@ export const lookOf = (answer: unknown): Look => {
   if (typeof head !== 'string' || typeof held !== 'string') throw new Error('the look was answered in another form');
   return { paused: paused === 1, head, slowed: slowed === 1, waiting: Number(waiting), failed: Number(failed), held };
 };
+
+/** What a server's own words (INFO, CONFIG GET appendfsync) say against keeping jobs there; it works all the same, and the store has every page. */
+export const settingsAgainst = (info: string, fsync: string | null): readonly string[] => {
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction';
+  const hasLog = /^aof_enabled:0/m.exec(info) === null;
+  return [
+    ...(policy === 'noeviction' ? [] : [`maxmemory-policy is ${policy}: jobs may be evicted; set noeviction`]),
+    ...(hasLog ? [] : ['appendonly is no: jobs are gone when it dies; set yes']),
+    ...(hasLog && fsync !== null && fsync !== 'always'
+      ? [`appendfsync is ${fsync}: the last jobs may be gone when its machine dies; set always`]
+      : []),
+  ];
+};

@@ -9,6 +9,7 @@ import { type Timer, withDeadline } from '../ports.ts';
 import type { Errand, Queue, QueueStanding, Try } from './queue.ts';
 import { createLane, type Lane, type Library, type QueueChannel } from './redis-lane.ts';
 import { becauseOf, type LinkOptions, openLinks } from './redis-link.ts';
+import { settingsAgainst } from './redis-look.ts';
 
 /** Of the contract's 2 s. */
 const OFFER_MS = 1_900;
@@ -58,10 +59,30 @@ export const createRedisQueue = async (options: RedisQueueOptions): Promise<Queu
   let away: { because: string; atMs: number } | null = { because: 'Redis: it has not answered yet', atMs: ports.clock.monoMs() };
   let timer: Timer | null = null;
 
+  let advised = '';
+  /** Settings under which jobs get lost, once until they change. A server that does not tell, or may not be asked, is left alone. */
+  const advise = async (): Promise<void> => {
+    try {
+      const info = await links.producer.info();
+      const [, fsync = null] = await links.producer.config('GET', 'appendfsync').then(
+        (told) => told as string[],
+        () => [],
+      );
+      const because = settingsAgainst(info, fsync).join('; ');
+      if (because !== advised && because !== '') log.warn('queue.settings', { because });
+      advised = because;
+    } catch {
+      // The next time that it is back.
+    }
+  };
+
   const stands = (because: string | null): void => {
     if (state === 'closed') return;
     if (because === null) {
-      if (away !== null) log.info('queue.back', { awayMs: Math.round(ports.clock.monoMs() - away.atMs) });
+      if (away !== null) {
+        log.info('queue.back', { awayMs: Math.round(ports.clock.monoMs() - away.atMs) });
+        void advise();
+      }
       away = null;
       return;
     }

@@ -85,6 +85,13 @@ test.each([
   expect(noticeOf(pageOf('a', { type, severity, summary: 'said' }), BASE).headline).toMatch(line);
 });
 
+test('commands that would act, and why, stand below', () => {
+  const detail = { because: '/readyz: connection refused', commands: ['one', 'two', 'three', 'four'] };
+  const facts = Object.fromEntries(noticeOf(pageOf('a', { type: 'belief.down', detail }), BASE).facts);
+  expect(facts).toMatchObject({ command: 'one', 'command 2': 'two', 'command 3': 'three', because: '/readyz: connection refused' });
+  expect(Object.values(facts)).not.toContain('four');
+});
+
 test('without an address there is no link, nor for what no decision told', () => {
   expect(noticeOf(pageOf('a'), { ...BASE, baseUrl: null }).link).toBeNull();
   expect(noticeOf(pageOf('a', { v: 0 }), BASE).link).toBeNull();

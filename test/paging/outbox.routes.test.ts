@@ -176,6 +176,21 @@ describe('another region', () => {
     expect((await pages.page('a'))?.delivered).toEqual(expect.arrayContaining(['pd', 'chat']));
     expect(ids(lines)).toEqual(expect.arrayContaining(['a', 'quiet']));
   });
+
+  test.each([0, 7_000, 14_000, 21_000, 29_000])(
+    'does so 45 to 65 s after the page, whenever it last looked (%i ms before)',
+    async (phaseMs) => {
+      start({ isLeader: () => false });
+      await virtual.advance(30_000 + phaseMs);
+      const atMs = virtual.now();
+      await pages.put(down('a'));
+      await virtual.advance(90_000);
+      const tookMs = (pd?.told[0]?.atMs ?? Number.POSITIVE_INFINITY) - atMs;
+      expect(tookMs).toBeGreaterThan(45_000);
+      // A spread of 15 s so that not all do at once, and the sweep of 5 s.
+      expect(tookMs).toBeLessThanOrEqual(65_000);
+    },
+  );
 });
 
 /** A queue that holds what it is told to hold and lets the test play the worker. */

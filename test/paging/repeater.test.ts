@@ -67,6 +67,22 @@ test('what is open and was told there is said every minute; its end for five min
   expect(said.map(({ firing, resolved }) => [firing, resolved])).toEqual(Array.from({ length: 5 }, () => [[], ['z']]));
 });
 
+test('an end that was withheld for long is said again for five minutes from when it was told', async () => {
+  const z = pageOf('z', {
+    dedupKey: 'k',
+    type: 'incident.resolved',
+    severity: 'info',
+    v: 2,
+    atMs: 1,
+    notBeforeMs: 900_000,
+    delivered: ['am'],
+  });
+  await virtual.advance(900_000);
+  threads = threadsOf([opened, z], virtual.now());
+  await virtual.advance(600_000);
+  expect(said.map(({ resolved }) => resolved)).toEqual(Array.from({ length: 4 }, () => ['z']));
+});
+
 test('a turn that fails or hangs is said and made up for by the next', async () => {
   threads = threadsOf([opened], virtual.now());
   answer = () => Promise.reject(new Error('no way'));

@@ -252,6 +252,25 @@ test('a Redis that is not there: it opens within 2 s, holds nothing, and holds o
   await until('the try', () => of('early').length > 0);
 });
 
+test('settings under which jobs get lost are said once; those of the manual are not spoken of', { timeout: TEST_MS }, async () => {
+  await using server = await startRedis();
+  await using good = await open({ url: server.url });
+  await until('it is back', () => good.log.of('queue.back').length > 0);
+  await server.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
+  await server.command('CONFIG', 'SET', 'appendfsync', 'everysec');
+  await using bad = await open({ url: server.url });
+  await until('it is said', () => bad.log.of('queue.settings').length > 0);
+  expect(bad.log.of('queue.settings').map(({ fields }) => fields.because)).toEqual([
+    'maxmemory-policy is allkeys-lru: jobs may be evicted; set noeviction; ' +
+      'appendfsync is everysec: the last jobs may be gone when its machine dies; set always',
+  ]);
+  await server.command('CONFIG', 'SET', 'appendonly', 'no');
+  await using worse = await open({ url: server.url });
+  await until('it is said', () => worse.log.of('queue.settings').length > 0);
+  expect(worse.log.of('queue.settings')[0]?.fields.because).toContain('appendonly is no');
+  expect(good.log.of('queue.settings')).toEqual([]);
+});
+
 test('a connection that passes nothing any more is noticed, and replaced', { timeout: TEST_MS }, async () => {
   await using server = await startRedis();
   const proxy = await startChaosProxy(server.port);
@@ -520,6 +539,8 @@ test('a process that is killed -9 during a try: another worker takes it over', {
     await using opened = await open({ url: server.url });
     expect(await opened.queue.offer([errand('page')])).toHaveLength(1);
     expect(opened.tried).toHaveLength(0);
+    // As if it had killed its process nine times before: at the library's default the second time fails the job for good.
+    await server.command('HSET', `tidegate:oncall:${jobIdOf(errand('page'))}`, 'stc', 9);
     const killedAtMs = performance.now();
     child.process.kill('SIGKILL');
     await until('its lock has expired', async () => (await opened.queue.offer([errand('page')])).length === 0);
