@@ -88,6 +88,7 @@ const PURE_FILES = [
   'src/command/desk/text.ts',
   'src/config/defaults.ts',
   'src/config/arithmetic.ts',
+  'src/config/named-files.ts',
   'src/config/words.ts',
   'src/dns/address.ts',
   'src/doctor/check.ts',
