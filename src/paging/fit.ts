@@ -58,3 +58,12 @@ export const fitting = (detail: Readonly<Record<string, unknown>>, bytesMax: num
   }
   return Object.fromEntries([...kept, ['cut', cut.slice(0, 20)]]);
 };
+
+/** What `write` makes of as many items as fit, from `most` down; of none, whether that fits or not. */
+export const largest = (most: number, write: (shown: number) => string, fits: (text: string) => boolean): string => {
+  for (let shown = most; shown > 0; shown--) {
+    const text = write(shown);
+    if (fits(text)) return text;
+  }
+  return write(0);
+};
