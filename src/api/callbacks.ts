@@ -4,7 +4,8 @@ import { sha256 } from '../audit/canonical.ts';
 import { isInForce } from '../decide/override.ts';
 import { Fault } from '../errors.ts';
 import type { ClusterConfig, Override, OverrideScope, Page } from '../model.ts';
-import { aboutOf } from '../paging/routing.ts';
+import { aboutOf } from '../paging/about.ts';
+import { isOfReplica } from '../paging/page-types.ts';
 import { isoTime } from '../ports.ts';
 import type { Principal } from './access.ts';
 import { parseOverride } from './override-input.ts';
@@ -41,7 +42,7 @@ const scopeOf = (page: Page, cluster: ClusterConfig): OverrideScope => {
   const known = (named: readonly { name: string }[], all: readonly string[]): readonly string[] =>
     named.map(({ name }) => name).filter((name) => all.includes(name));
   // What a replica tells of itself names the region that speaks, not one that should be held.
-  if (said.services.length === 0 && /^(store|belief|paging|config|vote|gate)\./.test(page.type))
+  if (said.services.length === 0 && isOfReplica(page.type))
     throw new Fault('ERR_CONFLICT', `${page.type} is about what a replica sees or has: there is no traffic to hold`);
   const about = { services: known(cluster.services, said.services), regions: known(cluster.regions, said.regions) };
   const [service] = about.services;

@@ -1,7 +1,7 @@
 // Everything that is known of one decision, for whoever asks the morning after: what was seen and by whom, what was counted, which rules spoke, what moved,
 // how it reached the providers, how long it took against the goals, and what would have changed it. Put together from the records that were written at the
 // time; what an older record lacks is left out, never worked out anew. Pure.
-import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from '../converge/timings.ts';
+import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf, slowest } from '../converge/timings.ts';
 import type { Audit, Ballot, ClusterConfig, EndpointTally, Incident, Self, TrailStep } from '../model.ts';
 import type { DecisionRecords } from './record-reader.ts';
 
@@ -169,15 +169,6 @@ const relationOf = (incident: Incident, { v, atMs }: Audit): DossierIncident['re
   if (incident.v === v) return 'opened';
   if (incident.closedAtMs === atMs) return 'closed';
   return incident.t3AtMs <= atMs && (incident.closedAtMs === null || incident.closedAtMs > atMs) ? 'during' : null;
-};
-
-/** The latest of all of its services; null while one is missing. */
-const slowest = (incident: Incident, stamp: 't4AtMs' | 't5AtMs' | 't6AtMs'): number | null => {
-  const stamps = incident.services
-    .map((service) => own(incident.published, service))
-    .filter((published) => published?.unmeasured === undefined)
-    .map((published) => published?.[stamp] ?? null);
-  return stamps.length === 0 || stamps.includes(null) ? null : Math.max(...stamps.map((at) => at ?? 0));
 };
 
 /** An incident with its measured times against the goals. */

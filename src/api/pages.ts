@@ -5,9 +5,10 @@ import { type Used, usedKey, usedOps } from '../auth/once.ts';
 import { KEYS, outboxKey } from '../coordinate/keys.ts';
 import { Fault } from '../errors.ts';
 import type { Page } from '../model.ts';
-import { ACKNOWLEDGED, actionOf, isOvertaken, type Thread, threadsOf } from '../paging/incidents.ts';
+import { aboutAlone, aboutOf } from '../paging/about.ts';
+import { actionOf, isOvertaken, type Thread, threadsOf } from '../paging/incidents.ts';
+import { ACKNOWLEDGED } from '../paging/page-types.ts';
 import { byAge, EVERYBODY, isPage, isSettled } from '../paging/retention.ts';
-import { aboutOf } from '../paging/routing.ts';
 import type { Ports } from '../ports.ts';
 import type { Op, Store } from '../store/store.ts';
 import type { Principal } from './access.ts';
@@ -53,8 +54,6 @@ export interface PageWriterOptions {
   channels: readonly string[];
 }
 
-/** Of a page's detail: what it is about. */
-const ABOUT: readonly string[] = ['service', 'services', 'region', 'regions', 'down', 'incident'];
 /** Marked by one acknowledgement: a transaction is bounded, and only the newest can still climb. */
 const MARKED_MAX = 50;
 
@@ -111,7 +110,7 @@ const acknowledgement = (newest: Page, by: string, reason: string | undefined, {
   type: ACKNOWLEDGED,
   severity: newest.severity,
   summary: `${by} has it: ${reason ?? newest.summary}`,
-  detail: Object.fromEntries(Object.entries(newest.detail).filter(([name]) => ABOUT.includes(name))),
+  detail: aboutAlone(newest.detail),
   atMs,
   v: newest.v,
   delivered: [],

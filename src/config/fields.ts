@@ -1,5 +1,6 @@
 // The kinds of single values in the file: how each is spelt, what it becomes, and the sentence for a value that is none.
 // Every message of a schema is the rest of a sentence that starts with `found …, expected `: what was expected, then what to do.
+import { Cron } from 'croner';
 import { z } from 'zod';
 import { isPublicKey } from '../coordinate/signing.ts';
 import { spell } from './words.ts';
@@ -294,3 +295,22 @@ export const statusRange = z.union(
   ],
   { error: STATUS },
 );
+
+/** Five fields that come to pass. */
+export const isCron = (value: string): boolean => {
+  if (value.length > 128 || value.trim().split(/\s+/).length !== 5) return false;
+  try {
+    return new Cron(value, { paused: true }).nextRun(new Date(0)) !== null;
+  } catch {
+    return false;
+  }
+};
+
+export const isTimezone = (value: string): boolean => {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: value });
+    return value.length <= 64;
+  } catch {
+    return false;
+  }
+};

@@ -8,6 +8,7 @@ import { errorText } from '../errors.ts';
 import type { ClusterConfig, ProbeSpec } from '../model.ts';
 import { readSecret } from '../secrets.ts';
 import { type Loaded, loadServed } from './load.ts';
+import { filesNamed } from './named-files.ts';
 import { type Finding, finding, type Path, sorted } from './problem.ts';
 import type { ReplicaConfig } from './schema.ts';
 import { keyFindings } from './trust.ts';
@@ -50,18 +51,11 @@ const probeFiles = ({ services }: ClusterConfig): Named[] => {
   );
 };
 
-/** Paths below an entry are the values whose key ends in `File` or `Files`. Certificates of authorities are no secret. `made`: what is missing is made. */
-const filesIn = (value: unknown, path: Path, made: boolean): Named[] => {
-  if (typeof value === 'string') {
-    const key = String(path.findLast((step) => typeof step === 'string'));
-    // Made by this replica: what is kept while the store is silent.
-    if (!/Files?$/.test(key) || key === 'spoolFile') return [];
-    return [key === 'caFile' ? readable(path, value) : secret(path, value, made)];
-  }
-  if (typeof value !== 'object' || value === null) return [];
-  const members: Iterable<readonly [string | number, unknown]> = Array.isArray(value) ? value.entries() : Object.entries(value);
-  return [...members].flatMap(([key, inner]) => filesIn(inner, [...path, key], made));
-};
+/** Of an entry. Certificates of authorities are no secret, and what this replica keeps while the store is silent is made by it. `made`: what is missing is made. */
+const filesIn = (value: unknown, at: Path, made: boolean): Named[] =>
+  filesNamed(value, at)
+    .filter(({ key }) => key !== 'spoolFile')
+    .map(({ path, key, file }) => (key === 'caFile' ? readable(path, file) : secret(path, file, made)));
 
 const apiFiles = ({ api }: ReplicaConfig): Named[] => {
   const { tls, auth } = api;

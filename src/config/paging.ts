@@ -1,12 +1,16 @@
 // The section of paging: which channels there are, who is told of what, the region's Redis, the dead man's switch. What it means is src/paging.
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import type { ChannelConfig, ChannelKind } from '../paging/index.ts';
 import type { PageRoute } from '../paging/routing.ts';
 import { few } from './cluster.ts';
 import {
+  dnsName,
   duration,
   filePath,
+  isCron,
   isLoopbackHost,
+  isTimezone,
   matching,
   name,
   present,
@@ -17,7 +21,6 @@ import {
   whole,
 } from './fields.ts';
 import { isSecretKey } from './problem.ts';
-import { isCron, isTimezone } from './safety.ts';
 
 export interface RedisConfig {
   /** `redis://host:port/db`, or `rediss://` with TLS. */
@@ -55,17 +58,11 @@ const CHANNELS_MAX = 32;
 const LIST_MAX = 64;
 const SECRETS_MAX = 3;
 
-const network = matching('a block of addresses; write it like 10.0.0.0/8 or fd00::/8', (value) => {
-  const [address, bits, more] = value.split('/');
-  const isV6 = address?.includes(':') === true;
-  return (
-    more === undefined &&
-    /^\d{1,3}$/.test(bits ?? '') &&
-    Number(bits) <= (isV6 ? 128 : 32) &&
-    URL.canParse(isV6 ? `http://[${address}]/` : `http://${address}/`) &&
-    (isV6 || /^(\d{1,3}\.){3}\d{1,3}$/.test(address ?? ''))
-  );
-});
+/** As post.ts reads it. */
+const network = matching(
+  'a block of addresses; write it like 10.0.0.0/8 or fd00::/8',
+  (value) => !value.includes('%') && (ipaddr.IPv4.isValidCIDRFourPartDecimal(value) || ipaddr.IPv6.isValidCIDR(value)),
+);
 const overHttp = { name, caFile: filePath.optional(), networks: few(network, LIST_MAX).optional() };
 const secretFiles = z.array(filePath).min(1).max(SECRETS_MAX);
 const user = z.strictObject({ name: userName, passwordFile: filePath });
@@ -169,20 +166,27 @@ const hours = z.strictObject({
   cron: matching('five fields of cron that match the minutes in question; write it like "* 8-17 * * 1-5"', isCron),
   timezone: matching('a time zone of the IANA list; write it like Europe/Berlin', isTimezone),
 });
-const serviceName = matching('the name of a service; write it like web.example.com', (value) => /^[a-z0-9][a-z0-9._-]{0,252}$/.test(value));
 
 const route = z
   .strictObject({
     severity: few(z.enum(['critical', 'warning', 'info']))
       .min(1)
       .optional(),
-    service: few(serviceName, LIST_MAX).min(1).optional(),
+    service: few(dnsName, LIST_MAX).min(1).optional(),
     region: few(regionName, LIST_MAX).min(1).optional(),
     hours: hours.optional(),
     to: few(name, LIST_MAX).default([]),
     also: few(name, LIST_MAX).default([]),
   })
   .transform(present) as unknown as z.ZodType<PageRoute>;
+
+/** Within a region's own network: an address of RFC 1918 or 4193, or a name without a public suffix. */
+const isPrivateHost = (hostname: string): boolean => {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  if (ipaddr.IPv4.isValidFourPartDecimal(host) || ipaddr.IPv6.isValid(host))
+    return ['private', 'uniqueLocal'].includes(ipaddr.parse(host).range());
+  return !host.includes('.') || /\.(svc|local|internal)$/.test(host);
+};
 
 const redisUrl = matching(
   'redis://host:port/number without user or password, or rediss:// with TLS; write it like redis://127.0.0.1:6379/0',
@@ -198,17 +202,11 @@ const redis = z
     caFile: filePath.optional(),
     prefix: matching('a text of a-z, 0-9, "-" and "_", at most 64 long', (value) => /^[a-z0-9_-]{1,64}$/.test(value)).default(REDIS_PREFIX),
   })
-  .refine(({ url }) => url.startsWith('rediss:') || isLoopbackHost(new URL(url).hostname) || isPrivateName(new URL(url).hostname), {
+  .refine(({ url }) => url.startsWith('rediss:') || isLoopbackHost(new URL(url).hostname) || isPrivateHost(new URL(url).hostname), {
     error: 'rediss:// for a server that is not in this network; a password would pass in the clear',
     path: ['url'],
   })
   .transform(present) as unknown as z.ZodType<RedisConfig>;
-
-/** Within a region's own network: a name without a public suffix, or an address of RFC 1918 or 4193. */
-const isPrivateName = (host: string): boolean =>
-  /^(10(\.\d{1,3}){3}|192\.168(\.\d{1,3}){2}|172\.(1[6-9]|2\d|3[01])(\.\d{1,3}){2}|\[f[cd][0-9a-f:.]*\])$/i.test(host) ||
-  !host.includes('.') ||
-  /\.(svc|local|internal)$/.test(host);
 
 export const pagingSchema = z
   .strictObject({

@@ -1,6 +1,5 @@
 // What may be set of each safety rule, and how it is spelt in the file under `cluster.policy.safety`: one table, one schema a rule. What a rule does with
 // its settings is its own file in policies/safety; whether the names in them exist is said by safetyFindings.
-import { Cron } from 'croner';
 import { z } from 'zod';
 import { namesOf } from '../../policies/controls.ts';
 import { type SafetyKind, safety } from '../../policies/index.ts';
@@ -9,7 +8,7 @@ import type { FreezeWindow } from '../../policies/safety/freeze-windows.ts';
 import type { Gating } from '../../policies/safety/gating.ts';
 import type { ClusterConfig, Policy } from '../model.ts';
 import { SAFETY, SPANS } from './defaults.ts';
-import { dnsName, duration, matching, name, present, whole } from './fields.ts';
+import { dnsName, duration, isCron, isTimezone, matching, name, present, whole } from './fields.ts';
 import { duplicates, type Finding, finding, type Path } from './problem.ts';
 import { didYouMean, list } from './words.ts';
 
@@ -22,24 +21,6 @@ const control = matching(
   (value) => /^[^/]+\/[^/]+$/.test(value) && value.length <= 320,
 );
 const controls = z.array(control).min(1).max(RULES_MAX);
-
-export const isCron = (value: string): boolean => {
-  if (value.length > 128 || value.trim().split(/\s+/).length !== 5) return false;
-  try {
-    return new Cron(value, { paused: true }).nextRun(new Date(0)) !== null;
-  } catch {
-    return false;
-  }
-};
-
-export const isTimezone = (value: string): boolean => {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: value });
-    return value.length <= 64;
-  } catch {
-    return false;
-  }
-};
 
 const freezeWindow = z
   .strictObject({

@@ -91,6 +91,15 @@ export const convergenceOf = (incident: Incident, goals: ClusterConfig['goals'],
   };
 };
 
+/** The latest of all of its services that can be seen to move; null while one is missing. */
+export const slowest = (incident: Incident, stamp: 't4AtMs' | 't5AtMs' | 't6AtMs'): number | null => {
+  const stamps = incident.services
+    .map((service) => stampsOf(incident, service))
+    .filter(({ unmeasured }) => unmeasured === undefined)
+    .map((published) => published[stamp] ?? null);
+  return stamps.length === 0 || stamps.includes(null) ? null : Math.max(...stamps.map((at) => at ?? 0));
+};
+
 /** What is told of an incident's times: its stamps in cluster time, and what they come to beside the goals. Services: the slowest few. */
 export interface Course {
   t0AtMs: number | null;
@@ -110,19 +119,15 @@ const WAITING_NAMED_MAX = 10;
 export const courseOf = (incident: Incident, goals: ClusterConfig['goals'], nowMs: number): Course => {
   const detection = detectionOf(incident, goals);
   const convergence = convergenceOf(incident, goals, nowMs);
-  const latest = (stamp: 't4AtMs' | 't5AtMs' | 't6AtMs'): number | null => {
-    const all = incident.services.map((service) => stampsOf(incident, service)[stamp]);
-    return all.length === 0 || all.includes(undefined) ? null : Math.max(...all.map((atMs) => atMs ?? 0));
-  };
   const whole = (atMs: number | null): number | null => (atMs === null ? null : Math.round(atMs));
   return {
     t0AtMs: whole(incident.t0AtMs),
     t1AtMs: whole(incident.t1AtMs),
     t2AtMs: whole(incident.t2AtMs),
     t3AtMs: Math.round(incident.t3AtMs),
-    t4AtMs: whole(latest('t4AtMs')),
-    t5AtMs: whole(latest('t5AtMs')),
-    t6AtMs: whole(latest('t6AtMs')),
+    t4AtMs: whole(slowest(incident, 't4AtMs')),
+    t5AtMs: whole(slowest(incident, 't5AtMs')),
+    t6AtMs: whole(slowest(incident, 't6AtMs')),
     detection: { ms: detection.ms, goalMs: detection.goalMs, judgement: detection.judgement },
     convergence: {
       ms: convergence.ms,

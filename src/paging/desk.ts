@@ -10,10 +10,11 @@ import type { ClusterConfig, EndpointKey, Page, Routing, Vote } from '../model.t
 import type { Ports } from '../ports.ts';
 import type { MeasuredStore } from '../store/measured.ts';
 import type { Notice } from './channel.ts';
+import { openLog } from './channels/log.ts';
 import { createDirectPages } from './direct.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { type Thread, threadsOf } from './incidents.ts';
-import { openChannel, openLogChannel } from './index.ts';
+import { openChannel } from './index.ts';
 import { noticeOf } from './message.ts';
 import { type Backlog, createOutbox } from './outbox.ts';
 import { createRepeater } from './repeater.ts';
@@ -86,7 +87,7 @@ export const spoolOf = ({ spoolFile }: DeskOptions['paging'], ports: Ports, log:
 /** What it `knows` is asked from now on. Throws Fault ERR_SECRET for a channel's secret that cannot be used. */
 export const createDesk = async ({ paging, knows, spool, ...options }: DeskOptions): Promise<Desk> => {
   const { ports, log, metrics, store, region, replica } = options;
-  const channels = [openLogChannel(options), ...(await Promise.all(paging.channels.map((channel) => openChannel(channel, options))))];
+  const channels = [openLog(options), ...(await Promise.all(paging.channels.map((channel) => openChannel(channel, options))))];
   const tell = (page: Page): Notice =>
     noticeOf(page, { cluster: knows.cluster()?.name ?? options.clusterName ?? region, baseUrl: paging.baseUrl ?? null });
   const reporter = createReporter({ store, ports, log, region, replica, cluster: knows.cluster, nowMs: knows.nowMs });

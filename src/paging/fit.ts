@@ -1,5 +1,5 @@
 // Texts and values cut to what a receiver takes, by characters, by units of UTF-16 or by bytes. Pure.
-import { createHash } from 'node:crypto';
+import { sha256 } from '../audit/canonical.ts';
 
 /** `text` cut to `charsMax` code points; what was cut shows as an ellipsis. */
 const clipped = (text: string, charsMax: number): string => {
@@ -31,7 +31,7 @@ const KEY_DIGEST_CHARS = 24;
 export const keyWithin = (key: string, charsMax: number): string => {
   // Dots alone would be a step in a path.
   if (key.length <= charsMax && /^[\x21-\x7e]*[\x21-\x2d\x2f-\x7e][\x21-\x7e]*$/.test(key)) return key;
-  const digest = createHash('sha256').update(key).digest('hex').slice(0, KEY_DIGEST_CHARS);
+  const digest = sha256(key).slice(0, KEY_DIGEST_CHARS);
   return `${key.replaceAll(/[^\x21-\x7e]/g, '_').slice(0, charsMax - KEY_DIGEST_CHARS - 1)}_${digest}`;
 };
 
@@ -57,4 +57,13 @@ export const fitting = (detail: Readonly<Record<string, unknown>>, bytesMax: num
     }
   }
   return Object.fromEntries([...kept, ['cut', cut.slice(0, 20)]]);
+};
+
+/** What `write` makes of as many items as fit, from `most` down; of none, whether that fits or not. */
+export const largest = (most: number, write: (shown: number) => string, fits: (text: string) => boolean): string => {
+  for (let shown = most; shown > 0; shown--) {
+    const text = write(shown);
+    if (fits(text)) return text;
+  }
+  return write(0);
 };

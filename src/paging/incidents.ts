@@ -2,23 +2,8 @@
 // Pages are the truth; a thread is what they come to, so every replica that reads the same outbox has the same threads.
 import type { Page, Severity } from '../model.ts';
 import type { Action } from './channel.ts';
+import { ACKNOWLEDGED, endsByType } from './page-types.ts';
 import { byAge } from './retention.ts';
-
-/** Pages that say that something is over, where they are no more than that (severity `info`). What they end has the same key. */
-const ENDS: ReadonlySet<string> = new Set([
-  'incident.resolved',
-  'target.gray_over',
-  'store.resolved',
-  'belief.resolved',
-  'belief.handed_over',
-  'override.ended',
-  'override.expired',
-  'paging.channel_ok',
-  'doctor.test_over',
-]);
-
-/** The page by which everybody hears that a human has it. */
-export const ACKNOWLEDGED = 'incident.acknowledged';
 
 /** `change`: to know of, no more. A trigger asks for somebody, and is never of severity `info`: drains that were planned and drills wake nobody. */
 export const actionOf = (page: Pick<Page, 'type' | 'severity' | 'dedupKey'>): Action => {
@@ -29,7 +14,7 @@ export const actionOf = (page: Pick<Page, 'type' | 'severity' | 'dedupKey'>): Ac
 
 /** An order that ends ends what was said of the order, never the outage of a region that it covered. */
 const isEnd = ({ type, dedupKey }: Pick<Page, 'type' | 'dedupKey'>): boolean =>
-  ENDS.has(type) && (type !== 'override.ended' || /\/override-[^/]*$/.test(dedupKey));
+  endsByType(type) && (type !== 'override.ended' || /\/override-[^/]*$/.test(dedupKey));
 
 /** `silent`: nothing was ever triggered under this key. */
 export type ThreadState = 'silent' | 'firing' | 'resolved';

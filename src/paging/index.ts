@@ -1,9 +1,8 @@
 // The table of channel kinds, and what the configuration tells each. Opening one does no IO but the reading of its files; a library is loaded by the kind
-// that needs it. The log is a channel of every replica and is not configured.
+// that needs it. The log is a channel of every replica (channels/log.ts) and is not configured.
 import type { Channel, ChannelContext } from './channel.ts';
 import { openAlertmanager } from './channels/alertmanager.ts';
 import { openEmail } from './channels/email.ts';
-import { openLog } from './channels/log.ts';
 import { openOpsgenie } from './channels/opsgenie.ts';
 import { openPagerduty } from './channels/pagerduty.ts';
 import { openSlack } from './channels/slack.ts';
@@ -24,7 +23,6 @@ export interface OverHttp extends Named {
 }
 
 export interface ChannelConfigs {
-  log: Named;
   /** Standard Webhooks. The newest secret first; every one of them signs. */
   webhook: OverHttp & { kind: 'webhook'; secretFiles: readonly string[] } & ({ url: string } | { urlFile: string });
   /** Events API v2. `url`: of another place than events.pagerduty.com (the EU's is https://events.eu.pagerduty.com). */
@@ -57,13 +55,13 @@ export interface ChannelConfigs {
   };
 }
 
-export type ChannelKind = Exclude<keyof ChannelConfigs, 'log'>;
+export type ChannelKind = keyof ChannelConfigs;
 /** One entry of `paging.channels`. */
 export type ChannelConfig = ChannelConfigs[ChannelKind];
 
 type Open<C> = (config: C, context: ChannelContext) => Channel | Promise<Channel>;
 
-export const CHANNELS: { readonly [K in ChannelKind]?: Open<ChannelConfigs[K]> } = {
+export const CHANNELS: { readonly [K in ChannelKind]: Open<ChannelConfigs[K]> } = {
   webhook: openWebhook,
   pagerduty: openPagerduty,
   opsgenie: openOpsgenie,
@@ -77,7 +75,3 @@ export const CHANNELS: { readonly [K in ChannelKind]?: Open<ChannelConfigs[K]> }
 /** Opens a configured channel. Throws Fault ERR_SECRET for a secret that cannot be used. */
 export const openChannel = async (config: ChannelConfig, context: ChannelContext): Promise<Channel> =>
   (CHANNELS[config.kind] as Open<ChannelConfig>)(config, context);
-
-/** The channel that is always there. */
-export const LOG_CHANNEL = 'log';
-export const openLogChannel = (context: Pick<ChannelContext, 'log'>): Channel => openLog({ name: LOG_CHANNEL }, context);

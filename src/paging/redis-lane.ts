@@ -1,8 +1,8 @@
 // One channel's queue in Redis with this process's worker of it (BullMQ): adds errands, has them tried, and looks whether they move. A lane of its own per
 // channel, since a rate is a queue's. The settings and the traps they avoid were measured (BullMQ 6.7, ioredis 6, Redis 7.0); the suite of test/system holds
 // them. The library uses timers of its own; they stay behind this file.
-import { createHash } from 'node:crypto';
 import type { Job, Queue as Jobs, Worker } from 'bullmq';
+import { sha256 } from '../audit/canonical.ts';
 import type { Log } from '../log.ts';
 import type { Severity } from '../model.ts';
 import type { Clock } from '../ports.ts';
@@ -99,10 +99,7 @@ class TryAgain extends Error {
 
 /** Same errand, same job: whoever adds it. No integer and no colon, which the library refuses. */
 export const jobIdOf = ({ page, channel }: Pick<Errand, 'page' | 'channel'>): string =>
-  `e${createHash('sha256')
-    .update(JSON.stringify([page, channel]))
-    .digest('hex')
-    .slice(0, 40)}`;
+  `e${sha256(JSON.stringify([page, channel])).slice(0, 40)}`;
 
 const isTask = (data: unknown): data is Task =>
   typeof data === 'object' &&

@@ -3,6 +3,7 @@
 // of it. The log hears everything. Only what asks for somebody climbs the ladder.
 import { Cron } from 'croner';
 import type { Page, Severity } from '../model.ts';
+import { aboutOf } from './about.ts';
 import type { Action } from './channel.ts';
 import { actionOf } from './incidents.ts';
 
@@ -24,15 +25,6 @@ export interface PageRoute {
   /** Names of channels that are told beside. */
   also: readonly string[];
 }
-
-const textsOf = (value: unknown): readonly string[] =>
-  typeof value === 'string' ? [value] : Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
-
-/** What a page is about, as its detail says. */
-export const aboutOf = ({ detail }: Page): { services: readonly string[]; regions: readonly string[] } => ({
-  services: [...textsOf(detail.services), ...textsOf(detail.service)],
-  regions: [...textsOf(detail.region), ...textsOf(detail.regions), ...textsOf(detail.down)],
-});
 
 /** Reading a line of cron costs more than all the rest; there are as many as routes have hours. */
 const CRONS_MAX = 256;

@@ -1,4 +1,5 @@
 // An address that is a secret by itself, as chat tools give them out: from a file, registered so that no log repeats it.
+import { isLoopbackHost } from '../config/fields.ts';
 import { Fault } from '../errors.ts';
 import { registerSecret } from '../log.ts';
 import type { ChannelContext } from './channel.ts';
@@ -8,7 +9,7 @@ export const secretUrl = (name: string, file: string, context: Pick<ChannelConte
   const text = context.secret(file).trim();
   registerSecret(text);
   const url = URL.canParse(text) ? new URL(text) : null;
-  const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname));
+  const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(url.hostname));
   if (url !== null && isSafe && url.username === '' && url.password === '') {
     // What is secret of it travels in its path and query.
     if (url.pathname.length > 8) registerSecret(url.pathname);

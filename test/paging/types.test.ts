@@ -108,7 +108,7 @@ const written = (): ReadonlySet<string> => {
     readdirSync(join(ROOT, 'src', folder), { recursive: true, encoding: 'utf8' }).map((file) => join(ROOT, 'src', folder, file)),
   );
   const found = files
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('message.ts'))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('page-types.ts'))
     .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(literal)])
     .flatMap(([, logged, type]) => (logged === undefined && type !== undefined ? [type] : []));
   return new Set(found);

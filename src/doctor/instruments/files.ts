@@ -3,6 +3,8 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseTokenFile, TOKEN_FILE_BYTES_MAX } from '../../auth/token-file.ts';
+import { filesNamed, type NamedFile } from '../../config/named-files.ts';
+import { showPath } from '../../config/problem.ts';
 import type { ReplicaConfig } from '../../config/schema.ts';
 import { errorText } from '../../errors.ts';
 import { parseTime } from '../../ports.ts';
@@ -10,43 +12,28 @@ import type { Expiring, SecretFile } from '../tools.ts';
 
 const PROBLEMS_MAX = 5;
 
-export interface NamedFile {
-  /** The way to it in the configuration. */
-  key: string;
-  path: string;
-}
-
-/** Every file that a configuration names, by the way to it: what ends in `File` names one, and nothing else does. */
-const filesIn = (value: unknown, at = ''): readonly NamedFile[] => {
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) => {
-    const here = at === '' ? key : `${at}.${key}`;
-    return typeof inner === 'string' && key.endsWith('File') ? [{ key: here, path: inner }] : filesIn(inner, here);
-  });
-};
-
-/** Certificates and authorities are for everybody, and so are spools and journals that hold no secret. */
-const IS_SECRET = /(token|tokens|secret|password|key|credentials)File$/i;
+/** Certificates and authorities are for everybody, and so are spools and journals that hold no secret. An address that has a file of its own is one. */
+const IS_SECRET = /(token|tokens|secret|password|key|credentials|url)Files?$/i;
 
 /** Of everything in it that has to do with who may do what. */
 export const namedFiles = ({ api, store, providers, signing, paging }: ReplicaConfig): readonly NamedFile[] =>
-  filesIn({ api, store, providers, signing, paging });
+  filesNamed({ api, store, providers, signing, paging }, []);
 
-const certificatesOf = (text: string, key: string, path: string): readonly Expiring[] =>
+const certificatesOf = (text: string, at: string, file: string): readonly Expiring[] =>
   (text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map((pem) => {
     const { subject, validTo } = new X509Certificate(pem);
-    return { what: `certificate ${subject.replaceAll('\n', ', ')} of ${key}`, where: path, untilMs: parseTime(validTo) };
+    return { what: `certificate ${subject.replaceAll('\n', ', ')} of ${at}`, where: file, untilMs: parseTime(validTo) };
   });
 
 /** Every token of a file that has an end; what is wrong with the file, if it is not taken. */
-const tokensOf = (text: string, key: string, path: string): readonly Expiring[] => {
-  const file = parseTokenFile(text);
-  if (!file.ok)
-    return file.problems
+const tokensOf = (text: string, at: string, file: string): readonly Expiring[] => {
+  const parsed = parseTokenFile(text);
+  if (!parsed.ok)
+    return parsed.problems
       .slice(0, PROBLEMS_MAX)
-      .map(({ line, message }) => ({ what: key, where: `${path}:${line}`, untilMs: null, because: message }));
-  return file.entries.flatMap(({ name, expiresAtMs }) =>
-    expiresAtMs === null ? [] : [{ what: `token ${name} of ${key}`, where: path, untilMs: expiresAtMs }],
+      .map(({ line, message }) => ({ what: at, where: `${file}:${line}`, untilMs: null, because: message }));
+  return parsed.entries.flatMap(({ name, expiresAtMs }) =>
+    expiresAtMs === null ? [] : [{ what: `token ${name} of ${at}`, where: file, untilMs: expiresAtMs }],
   );
 };
 
@@ -56,17 +43,18 @@ export const readText = (path: string): string => {
   return readFileSync(path, 'utf8');
 };
 
-const IS_TOKENS = /tokensFile$/;
+/** Nobody gets in without them, or nobody is trusted. */
+const IS_NEEDED = /(cert|ca|tokens)File$/i;
 
-/** What ends in these files. One that is not there is a finding where it must be there for anybody to get in, or to trust anybody. */
+/** What ends in these files. One that is not there is a finding where it must be there; any other that is not there yet is another check's subject. */
 export const endsIn = (files: readonly NamedFile[]): readonly Expiring[] =>
-  files.flatMap(({ key, path }): readonly Expiring[] => {
+  files.flatMap(({ path, key, file }): readonly Expiring[] => {
+    const at = showPath(path);
     try {
-      const text = readText(path);
-      return IS_TOKENS.test(key) ? tokensOf(text, key, path) : certificatesOf(text, key, path);
+      const text = readText(file);
+      return key === 'tokensFile' ? tokensOf(text, at, file) : certificatesOf(text, at, file);
     } catch (error) {
-      // Any other that is not there yet is another check's subject.
-      return /cert|ca|tokensFile$/i.test(key) ? [{ what: key, where: path, untilMs: null, because: errorText(error) }] : [];
+      return IS_NEEDED.test(key) ? [{ what: at, where: file, untilMs: null, because: errorText(error) }] : [];
     }
   });
 
@@ -74,10 +62,11 @@ export const endsIn = (files: readonly NamedFile[]): readonly Expiring[] =>
 export const secretsAmong = (files: readonly NamedFile[]): readonly SecretFile[] =>
   files
     .filter(({ key }) => IS_SECRET.test(key))
-    .map(({ key, path }): SecretFile => {
+    .map(({ path, file }): SecretFile => {
+      const named = { key: showPath(path), path: file };
       try {
-        return { key, path, mode: statSync(path).mode & 0o7777, folderMode: statSync(dirname(path)).mode & 0o7777 };
+        return { ...named, mode: statSync(file).mode & 0o7777, folderMode: statSync(dirname(file)).mode & 0o7777 };
       } catch (error) {
-        return { key, path, mode: null, folderMode: null, because: errorText(error) };
+        return { ...named, mode: null, folderMode: null, because: errorText(error) };
       }
     });

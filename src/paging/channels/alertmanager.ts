@@ -7,6 +7,7 @@
 import { registerSecret } from '../../log.ts';
 import type { Severity } from '../../model.ts';
 import { isoTime } from '../../ports.ts';
+import { aboutOf } from '../about.ts';
 import type { Action, Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
 import { keyWithin, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
@@ -42,13 +43,13 @@ export interface Alert {
 
 const annotationsOf = (notice: Notice): Readonly<Record<string, string>> => {
   const { page, facts } = notice;
-  const { region } = page.detail;
+  const [region] = aboutOf(page).regions;
   return {
     summary: headlineOf(notice, TEXT_CHARS_MAX),
     description: facts.map(([label, value]) => line(`${label}: ${value}`, TEXT_CHARS_MAX)).join('\n'),
     type: line(page.type, NAME_CHARS_MAX),
     id: line(page.id, NAME_CHARS_MAX),
-    ...(typeof region === 'string' ? { region: line(region, NAME_CHARS_MAX) } : {}),
+    ...(region === undefined ? {} : { region: line(region, NAME_CHARS_MAX) }),
   };
 };
 

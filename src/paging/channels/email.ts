@@ -1,9 +1,9 @@
 // A message of plain text over SMTP. Its id comes from the page's, so that mail programs and people tell repeats; all messages of one key refer to the same
 // message that never was, so that an incident is one thread, whichever of them came first. Sockets and names are ours; what is spoken on them is nodemailer's,
 // with its own limits of time behind our deadline. Of what the server says only its codes are kept: its texts may quote what it was sent.
-import { createHash } from 'node:crypto';
 import ipaddr from 'ipaddr.js';
 import type { SendMailOptions } from 'nodemailer';
+import { sha256 } from '../../audit/canonical.ts';
 import { reach } from '../../connect.ts';
 import { registerSecret } from '../../log.ts';
 import { DeadlineError, dateOf, isoTime, withDeadline } from '../../ports.ts';
@@ -25,7 +25,7 @@ const REFUSED_AFTER_MS = 60_000;
 
 // ---- the message ----
 
-const digest = (...parts: readonly string[]): string => createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
+const digest = (...parts: readonly string[]): string => sha256(JSON.stringify(parts)).slice(0, 32);
 
 const wordOf = (notice: Notice): string => headOf(notice).toUpperCase();
 

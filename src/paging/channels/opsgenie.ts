@@ -4,6 +4,7 @@
 import { Fault } from '../../errors.ts';
 import { registerSecret } from '../../log.ts';
 import type { Severity } from '../../model.ts';
+import { aboutOf } from '../about.ts';
 import type { Channel, ChannelContext, Notice } from '../channel.ts';
 import { jsonOf, keyWithin, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
@@ -49,7 +50,7 @@ const descriptionOf = (notice: Notice): string => {
 const alertOf = (notice: Notice, alias: string) => {
   const { page, cluster } = notice;
   const link = linkOf(notice);
-  const { region } = page.detail;
+  const [region] = aboutOf(page).regions;
   const details = { cluster, page: page.id, type: page.type, decision: String(page.v), ...(link === null ? {} : { link }) };
   return {
     message: headlineOf(notice, MESSAGE_CHARS_MAX),
@@ -57,7 +58,7 @@ const alertOf = (notice: Notice, alias: string) => {
     description: descriptionOf(notice),
     priority: PRIORITIES[page.severity],
     source: line(`tidegate ${cluster}`, SOURCE_CHARS_MAX),
-    ...(typeof region === 'string' ? { entity: line(region, ENTITY_CHARS_MAX) } : {}),
+    ...(region === undefined ? {} : { entity: line(region, ENTITY_CHARS_MAX) }),
     tags: ['tidegate', page.severity, line(page.type, TAG_CHARS_MAX)],
     details: Object.fromEntries(Object.entries(details).map(([name, value]) => [name, line(value, DETAIL_CHARS_MAX)])),
   };

@@ -4,6 +4,7 @@
 import { Fault } from '../../errors.ts';
 import { registerSecret } from '../../log.ts';
 import { isoTime } from '../../ports.ts';
+import { aboutOf } from '../about.ts';
 import type { Channel, ChannelContext, Notice } from '../channel.ts';
 import { jsonOf, keyWithin, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
@@ -33,9 +34,6 @@ const routingKeyOf = (name: string, file: string, text: string): string => {
   );
 };
 
-const textsOf = (value: unknown): readonly string[] =>
-  typeof value === 'string' ? [value] : Array.isArray(value) ? value.filter((item) => typeof item === 'string').slice(0, SERVICES_MAX) : [];
-
 const told = (facts: Notice['facts']) =>
   Object.fromEntries(facts.map(([label, value]) => [line(label, NAME_CHARS_MAX), line(value, SUMMARY_CHARS_MAX)]));
 
@@ -44,7 +42,7 @@ const payloadOf = (notice: Notice) => {
   const { page, cluster, facts } = notice;
   return {
     summary: headlineOf(notice, SUMMARY_CHARS_MAX),
-    source: line(textsOf(page.detail.region)[0] ?? cluster, NAME_CHARS_MAX).trim() || 'tidegate',
+    source: line(aboutOf(page).regions[0] ?? cluster, NAME_CHARS_MAX).trim() || 'tidegate',
     timestamp: isoTime(page.atMs),
     custom_details: { ...told(facts), page: page.id, decision: page.v, detail: page.detail },
   };
@@ -58,7 +56,7 @@ const linksOf = (notice: Notice) => {
 const triggerOf = (notice: Notice) => {
   const { page, cluster } = notice;
   const link = linkOf(notice);
-  const services = textsOf(page.detail.services);
+  const services = aboutOf(page).services.slice(0, SERVICES_MAX);
   const placed = {
     ...(services.length === 0 ? {} : { component: line(services.join(', '), NAME_CHARS_MAX) }),
     group: line(cluster, NAME_CHARS_MAX),

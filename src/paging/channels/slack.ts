@@ -2,7 +2,7 @@
 // word. Slack reads markup between < and >, so all that we did not write ourselves is escaped: no text of a page can call @channel or hide a link. Slack posts
 // about one message a second and channel; there is no key, so each notice is a message of its own. Limits as documented, August 2026.
 import type { Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
-import { jsonOf, plain } from '../fit.ts';
+import { jsonOf, largest, plain } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
 import { createPoster, judged, type Reply, tryOnce } from '../post.ts';
 import { secretUrl } from '../secret-url.ts';
@@ -76,13 +76,12 @@ const messageOf = (notice: Notice, factsShown: number): string => {
 };
 
 /** The body of a notice: the same text for the same notice, at most 13,000 characters. Facts that do not fit are counted. */
-const bodyOf = (notice: Notice): string => {
-  for (let shown = Math.min(FACTS_MAX, notice.facts.length); shown > 0; shown--) {
-    const body = messageOf(notice, shown);
-    if (body.length <= BODY_CHARS_MAX) return body;
-  }
-  return messageOf(notice, 0);
-};
+const bodyOf = (notice: Notice): string =>
+  largest(
+    Math.min(FACTS_MAX, notice.facts.length),
+    (shown) => messageOf(notice, shown),
+    (body) => body.length <= BODY_CHARS_MAX,
+  );
 
 const judge = (reply: Reply): Delivery => {
   const delivery = judged(reply, NEVER);

@@ -2,7 +2,7 @@
 // posted: Teams tells nobody of that, so Teams should not be the only one told. All texts are text runs, the one element of cards that reads no markup: no
 // text of a page can hide a link. Limits as documented, August 2026.
 import type { Channel, ChannelContext, Notice } from '../channel.ts';
-import { jsonOf, line } from '../fit.ts';
+import { jsonOf, largest, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
 import { createPoster, judged, tryOnce } from '../post.ts';
 import { secretUrl } from '../secret-url.ts';
@@ -52,13 +52,12 @@ const messageOf = (notice: Notice, factsShown: number): string =>
   });
 
 /** The body of a notice: the same text for the same notice, at most 25,000 bytes. Facts that do not fit are counted. */
-const bodyOf = (notice: Notice): string => {
-  for (let shown = Math.min(FACTS_MAX, notice.facts.length); shown > 0; shown--) {
-    const body = messageOf(notice, shown);
-    if (Buffer.byteLength(body) <= BODY_BYTES_MAX) return body;
-  }
-  return messageOf(notice, 0);
-};
+const bodyOf = (notice: Notice): string =>
+  largest(
+    Math.min(FACTS_MAX, notice.facts.length),
+    (shown) => messageOf(notice, shown),
+    (body) => Buffer.byteLength(body) <= BODY_BYTES_MAX,
+  );
 
 /** Opens no connection. Throws ERR_SECRET when the file holds no address. */
 export const openTeams = (config: ChannelConfigs['teams'], context: ChannelContext): Channel => {

@@ -1,7 +1,7 @@
 // A signed webhook, after the Standard Webhooks specification: headers webhook-id, -timestamp and -signature, body {type, timestamp, data} below 20 kB.
 // The id is the page's, so a receiver tells repeats; the body is the same at every try, the timestamp is the try's. While a secret is being replaced every
 // one of them signs, and the receiver may hold either. 410 disables: the receiver wants no more, and a human has to look.
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../audit/canonical.ts';
 import { dateOf, isoTime } from '../../ports.ts';
 import type { Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
 import { fitting, jsonOf, line } from '../fit.ts';
@@ -43,7 +43,7 @@ export const bodyOf = (notice: Notice): string => {
 /** The page's id in the alphabet of the specification, which has no dot: the signature is over `id.timestamp.body`. */
 export const webhookId = (id: string): string => {
   const safe = id.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 200);
-  return safe === id ? id : `${safe}_${createHash('sha256').update(id).digest('hex').slice(0, 12)}`;
+  return safe === id ? id : `${safe}_${sha256(id).slice(0, 12)}`;
 };
 
 const judge = (reply: Reply): Delivery =>

@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, test } from 'vitest';
 import { createMetrics } from '../../../src/metrics.ts';
+import { openLog } from '../../../src/paging/channels/log.ts';
 import { bodyOf, webhookId } from '../../../src/paging/channels/webhook.ts';
-import { openLogChannel } from '../../../src/paging/index.ts';
 import * as message from '../../../src/paging/message.ts';
 import { createOutbox } from '../../../src/paging/outbox.ts';
 import { type Ports, realPorts } from '../../../src/ports.ts';
@@ -123,7 +123,7 @@ describe('with the outbox', () => {
     const log = recordingLog();
     const box = openPages(real);
     const metrics = createMetrics();
-    const channels = [openLogChannel({ log }), await openAt('webhook', receiver, { context: { ports: hasty, log } })];
+    const channels = [openLog({ log }), await openAt('webhook', receiver, { context: { ports: hasty, log } })];
     const noticeOf = (page: Parameters<typeof message.noticeOf>[0]) => message.noticeOf(page, { cluster: 'test', baseUrl: null });
     const outbox = createOutbox({ store: box.store, ports: hasty, channels, log, metrics, noticeOf });
     await box.put(pageOf('inc-7', { atMs: real.clock.wallMs(), detail: { note: `the secret is ${NEW}` } }));
