@@ -1,5 +1,6 @@
-// Contracts of the two kinds of policy. Both are pure and total: no clock, no randomness, an answer for every input.
+// Contracts of the three kinds of policy. All are pure and total: no clock, no randomness, an answer for every input.
 import type { ClusterConfig, Refusal, Reports, Route, Routing, ServiceConfig, ServiceRouting } from '../src/model.ts';
+import type { AuditLine, ModelKind, PlatformConfig, Purpose, Steady, Step } from '../src/runbook/model.ts';
 
 /** A pool as steering sees it. */
 export interface SteerPool {
@@ -106,3 +107,23 @@ export const ruleOf = <S extends Readonly<{ [key in keyof S]: unknown }>>(rule: 
         }),
   };
 };
+
+/** From where to where, and why. */
+export interface Move {
+  from: string;
+  to: string;
+  purpose: Purpose;
+}
+
+/** A deployment model: what moves, in which order, and what has to be so while nothing does. Pure and total for platforms that were checked. */
+export interface DeploymentModel {
+  kind: ModelKind;
+  question: string;
+  /**
+   * All steps of both modes, each after what it needs; a run takes those of its mode. The same platform and move give the same steps. `prearm`: only what
+   * is harmless and can be taken back.
+   */
+  expand(platform: PlatformConfig, move: Move): readonly Step[];
+  /** In the order of what matters most. */
+  audit(platform: PlatformConfig, steady: Steady): readonly AuditLine[];
+}

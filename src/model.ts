@@ -1,6 +1,8 @@
-// The vocabulary. Types (with the few constructors and lists of names that belong to them), imported by everything, importing nothing.
+// The vocabulary. Types (with the few constructors and lists of names that belong to them), imported by everything, importing only types.
 // Flow: schedule -> probe -> observation -> opinion -> vote -> quorum verdict -> desired route -> safety ruling -> decision -> publish -> convergence -> page.
 // Units are in names: ...Ms is a duration, ...AtMs an instant of the clock its docstring names, share is thousandths of a service's traffic.
+
+import type { PlatformConfig } from './runbook/model.ts';
 
 // ---- configuration of the cluster (what `members` in the store holds) ----
 
@@ -146,6 +148,8 @@ export interface ClusterConfig {
   services: readonly ServiceConfig[];
   policy: Policy;
   goals: { detectionMs: number; convergenceMs: number };
+  /** What moves together with the routes. Absent: nothing does. */
+  platforms?: readonly PlatformConfig[];
 }
 
 // ---- names ----

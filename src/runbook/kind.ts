@@ -1,0 +1,94 @@
+// The contract of a kind of step. A kind knows one way to read and to act; it decides nothing about order, approvals, retries or deadlines: that is run.ts,
+// and executor.ts for what outlives a process. Every kind reads before it acts, and acting twice with one key, or on what is so already, does nothing more.
+
+import type { Resolver } from '../dns/resolver.ts';
+import type { Fetch } from '../http.ts';
+import type { Log } from '../log.ts';
+import type { Ports } from '../ports.ts';
+import type { RunMode, StepKindName, StepSpecs } from './model.ts';
+
+/** What is so. `because` is one sentence with what was seen, and never a secret nor more than 300 characters of what others answered. */
+export type Reading =
+  /** As the step wants it. */
+  | { is: 'reached'; because: string; facts?: Facts }
+  /** Not yet: act, or wait. */
+  | { is: 'pending'; because: string; facts?: Facts }
+  /** It did not answer, or said nothing that can be used. Never taken for reached. */
+  | { is: 'unknown'; because: string; facts?: Facts }
+  /** It can't become so by itself or by acting again: an operation that failed, a gate that refuses. */
+  | { is: 'never'; because: string; facts?: Facts };
+
+export type Effect =
+  /** Taken; whether it becomes so, reading tells. */
+  | { took: 'accepted'; because: string; facts?: Facts }
+  /** Nobody knows whether it was taken: reading tells. */
+  | { took: 'undecided'; because: string; facts?: Facts }
+  /** Not taken; later it may be. */
+  | { took: 'refused'; because: string; facts?: Facts }
+  /** Not taken, and it never will be without a human: rights, names, what does not exist. */
+  | { took: 'fatal'; because: string; facts?: Facts };
+
+/** Kept in the run's record, and given back at the next call: JSON, below 16 KiB. */
+export type Facts = Readonly<Record<string, unknown>>;
+
+export interface Call {
+  /** The same for every try of one step of one run, and for nothing else: `<run>.<step>`. */
+  key: string;
+  run: { id: string; platform: string; from: string; to: string; mode: RunMode };
+  /** What this step kept; empty at first. */
+  facts: Facts;
+  /** Ends the call: its deadline, or this process. A call that does not end by it is left behind. */
+  signal: AbortSignal;
+  context: StepContext;
+}
+
+export interface StepKind<K extends StepKindName> {
+  readonly kind: K;
+  /** `target`: it moves something. `gate`: it only reads, and what follows waits for it. Neither ever votes. */
+  readonly signal: 'target' | 'gate';
+  read(spec: StepSpecs[K], call: Call): Promise<Reading>;
+  /** Absent: a gate. May throw: nobody knows whether it was taken. */
+  apply?(spec: StepSpecs[K], call: Call): Promise<Effect>;
+}
+
+/** What a replica's file names under `systems`, opened: one client per entry, kept. */
+export interface System {
+  readonly kind: string;
+  close(): Promise<void>;
+}
+
+/** What clients of systems are opened with. */
+export interface SystemContext {
+  ports: Ports;
+  log: Log;
+  /** Of a secret's file; registered, so that no log repeats it. Read anew at each call where a token may be rotated. */
+  secret: (path: string) => string;
+  /** Of a file that is no secret. */
+  text: (path: string) => string;
+  resolve: Resolver['resolve'];
+  /** Names by our resolver, no redirect, no retry. `caPem`: authorities instead of the system's. */
+  httpTrusting: (trust?: { caPem?: string; own?: { certPem: string; keyPem: string } }) => { fetch: Fetch; close(): Promise<void> };
+}
+
+/** What a run does to routes, as orders of its own. */
+export interface Routing {
+  /** Drains `region` in these services under the id of the run; true: it was so already, or it is now. Throws a Fault when it is refused. */
+  drain(run: string, services: readonly string[], region: string, because: string): Promise<void>;
+  /** Ends the orders of the run. */
+  release(run: string, because: string): Promise<void>;
+  /** What is decided and what users were seen to get. `landed` null: not measured. */
+  look(
+    services: readonly string[],
+    region: string,
+  ): Promise<readonly { service: string; share: number; landed: boolean | null; because: string }[]>;
+}
+
+export interface StepContext {
+  ports: Ports;
+  log: Log;
+  /** Opened at its first use and kept. Throws Fault ERR_SYSTEM when this replica's file has no such entry, or it is of another kind. */
+  system<S extends System>(name: string, kind: S['kind']): Promise<S>;
+  routing: Routing;
+  /** Cluster time. */
+  nowMs(): number;
+}

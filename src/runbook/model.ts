@@ -1,0 +1,391 @@
+// The vocabulary of runbooks, beside src/model.ts: what a platform is, which steps move it, and what a run of them remembers. Types, with the lists of
+// names that belong to them; everything of a record is JSON. `...Ms` is a duration, `...AtMs` an instant of cluster time.
+
+// ---- what moves together: `cluster.platforms` ----
+
+export const MODEL_KINDS = ['active-cold', 'active-hot', 'active-active', 'dual-active'] as const;
+export type ModelKind = (typeof MODEL_KINDS)[number];
+
+/** `graceful`: nothing is lost, and it takes what that takes; needs a region that still works. `ungraceful`: the region is gone, or counts as gone. */
+export type RunMode = 'graceful' | 'ungraceful';
+
+/** By region of the cluster. */
+export type ByRegion<T> = Readonly<Record<string, T>>;
+
+/** A Deployment that a fleet is in one region. */
+export interface SiteConfig {
+  /** Entry of `systems`, of kind `kubernetes`. */
+  system: string;
+  namespace: string;
+  deployment: string;
+  /** While the region is active. */
+  replicas: number;
+  /** While it is not: 0 for Active/Cold. */
+  standby: number;
+  /** Entry of `systems` by which the fleet is asked whether it works: `codec`, `grpc` or `http` by the fleet's kind. Absent: ready replicas have to do. */
+  check?: string;
+  /** Which endpoint of Temporal the fleet of this region is configured with. Absent: nobody said. */
+  endpoint?: 'regional' | 'namespace';
+  /** Pods of this region in pollers' identities: a regular expression. Absent: pollers of it cannot be told from others. */
+  identity?: string;
+}
+
+export const FLEET_KINDS = ['codec', 'proxy', 'workers', 'starters'] as const;
+/** In the order in which they are needed: workers need codec servers and proxies, starters need workers. */
+export type FleetKind = (typeof FLEET_KINDS)[number];
+
+export interface FleetConfig {
+  name: string;
+  kind: FleetKind;
+  /** From nothing to ready on a warm node: what is started first is what takes longest. Absent: the seeds of its kind. */
+  startMs?: number;
+  sites: ByRegion<SiteConfig>;
+}
+
+/** Temporal namespaces that move together. */
+export interface NamespacesConfig {
+  name: string;
+  /** Entry of `systems`: one of kind `temporal-cloud`, or by region those of kind `temporal`, each the cluster of that region. */
+  system: string | ByRegion<string>;
+  /** One, or one per tenant. */
+  namespaces: readonly string[];
+  /** What Temporal calls the regions: `aws-us-east-1`, or the name of a cluster. */
+  places: ByRegion<string>;
+  /** So many at a time. */
+  parallel: number;
+  /** So many failures end the step; what was not begun is left alone. */
+  stopAfter: number;
+  /** Task queues whose pollers and dispatch prove that a region works. */
+  queues: readonly string[];
+  /** Dual Active only: the region in which they are active when all is well. */
+  home?: string;
+}
+
+/** When a user's own system is called: each of them is a phase of the plan. */
+export const EXTERNAL_WHEN = ['fence', 'scale', 'promote', 'ready', 'after'] as const;
+export type ExternalWhen = (typeof EXTERNAL_WHEN)[number];
+
+/** A system of the user's own that joins by signed webhooks. */
+export interface ExternalConfig {
+  name: string;
+  /** Entry of `systems`, of kind `webhook`. */
+  system: string;
+  when: readonly ExternalWhen[];
+  timeoutMs: number;
+  onFail: OnFail;
+  /** It has to say that it is drained (of `fence`) or caught up (of the others) before the plan goes on. */
+  waits: boolean;
+}
+
+/** What has to hold before it goes on, asked of Prometheus. */
+export interface GateConfig {
+  name: string;
+  /** Entry of `systems`, of kind `prometheus`. */
+  system: string;
+  /** `$from` and `$to` stand for the regions. */
+  query: string;
+  /** Inclusive; at least one of both. */
+  max?: number;
+  min?: number;
+  /** Older samples are unknown. */
+  maxAgeMs: number;
+  /** Empty, NaN, stale or no answer. */
+  onUnknown: OnUnknown;
+  /** What waits for it: promotion of data and namespaces, or the route. */
+  before: 'promote' | 'route';
+  /** A graceful run waits for it; an ungraceful one is only told, unless this says `both`. */
+  blocks: 'graceful' | 'both';
+}
+
+export type OnUnknown = 'stop' | 'ask' | 'proceed';
+/** `ask`: a human says whether to try again, to go on without it, or to stop. */
+export type OnFail = 'stop' | 'continue' | 'ask';
+
+/** How many persons: they have to be different ones. */
+export type Persons = 0 | 1 | 2;
+
+export interface ApprovalsConfig {
+  /** To begin a run that Tidegate proposes. A run that a human orders has that human's. */
+  start: Persons;
+  /** By kind of step, for steps of it whenever they come. */
+  steps: Readonly<Partial<Record<StepKindName, Persons>>>;
+  /** Asked for so long; then the run, or the step, has failed. */
+  expireMs: number;
+}
+
+/** `manual`: a human orders it. `automatic`: after home has been well for so long. `fail-forward`: never, the region that was activated is home now. */
+export type FailbackConfig = { kind: 'manual' } | { kind: 'automatic'; afterMs: number } | { kind: 'fail-forward' };
+
+export interface PlatformConfig {
+  name: string;
+  model: ModelKind;
+  /** Failover priorities: the first is home. Two or more. */
+  regions: readonly string[];
+  /** Services of the cluster that users reach it by; may be none. */
+  services: readonly string[];
+  /** `off`: only humans begin runs. `propose`: a run waits for approval. `auto`: it begins. */
+  trigger: { mode: 'off' | 'propose' | 'auto'; holdMs: number; prearm: boolean };
+  gates: readonly GateConfig[];
+  approvals: ApprovalsConfig;
+  failback: FailbackConfig;
+  fleets: readonly FleetConfig[];
+  namespaces: readonly NamespacesConfig[];
+  externals: readonly ExternalConfig[];
+  /** Called at suspicion, before anything is decided, and again when it was nothing: entries of `systems`, of kind `webhook`. */
+  prearm: readonly string[];
+}
+
+// ---- steps ----
+
+/** What each kind of step is given. Kinds that only read are gates. */
+export interface StepSpecs {
+  /** No share for the pools of `from`, by an order of this run. */
+  'route.shift': { services: readonly string[]; from: string; to: string };
+  /** The route has left `from`, and users with it as far as that is measured. */
+  'route.wait': { services: readonly string[]; from: string };
+  /** `atLeast`: a fleet that is larger already stays as it is; else exactly so many. */
+  'k8s.scale': { system: string; namespace: string; deployment: string; replicas: number; atLeast: boolean };
+  'k8s.wait': { system: string; namespace: string; deployment: string; ready: number };
+  'http.check': { system: string };
+  'grpc.check': { system: string };
+  /** Encode, decode, compare. */
+  'codec.canary': { system: string; namespace: string };
+  /** `to` is what Temporal calls the region. `system`: of the cloud, or of the cluster that is activated. */
+  'temporal.failover': { system: string; namespaces: readonly string[]; to: string; parallel: number; stopAfter: number };
+  /** Of one's own clusters: without loss, from the cluster that is active now. */
+  'temporal.handover': { system: string; namespaces: readonly string[]; to: string; parallel: number; stopAfter: number };
+  /** Pollers of the region, and tasks that are dispatched. `identity` null: whoever polls. */
+  'temporal.wait': { system: string; namespaces: readonly string[]; queues: readonly string[]; identity: string | null; pollers: number };
+  'gate.promql': { system: string; query: string; max?: number; min?: number; maxAgeMs: number };
+  /** Told of the phase, signed; with `waits` asked until it says that it is done. */
+  'webhook.call': { system: string; external: string; when: ExternalWhen | 'prearm' | 'calm'; waits: boolean };
+  /** A human, or two of them, and nothing else. */
+  approval: { why: string };
+  /** Work in flight gets so long. */
+  sleep: { ms: number };
+}
+
+export type StepKindName = keyof StepSpecs;
+
+export const STEP_KINDS = [
+  'route.shift',
+  'route.wait',
+  'k8s.scale',
+  'k8s.wait',
+  'http.check',
+  'grpc.check',
+  'codec.canary',
+  'temporal.failover',
+  'temporal.handover',
+  'temporal.wait',
+  'gate.promql',
+  'webhook.call',
+  'approval',
+  'sleep',
+] as const satisfies readonly StepKindName[];
+
+export const PHASES = ['gate', 'fence', 'drain', 'scale', 'promote', 'namespaces', 'ready', 'route', 'after', 'verify'] as const;
+/** What a step is for. Its order among the others is `needs`, and nothing else. */
+export type Phase = (typeof PHASES)[number];
+
+export interface Span {
+  p50Ms: number;
+  p95Ms: number;
+}
+
+interface StepOf<K extends StepKindName> {
+  /** Unique in the plan, and the same whenever the same platform is planned: `workers.scale@eu-west`. Letters, digits, dot, dash, @. */
+  id: string;
+  kind: K;
+  phase: Phase;
+  /** For people: `Deployment app/worker in eu-west`. */
+  target: string;
+  spec: StepSpecs[K];
+  /** Of which runs it is. A graceful run that is forced leaves out what is `graceful` and takes in what is `ungraceful`. */
+  mode: RunMode | 'both';
+  /** Ids of steps that have to have ended, well or passed over. */
+  needs: readonly string[];
+  /** From its first try to its end; waiting for a human does not count. */
+  timeoutMs: number;
+  /** Tries of its effect. How it is read is not limited by it. */
+  retry: { tries: number; everyMs: number };
+  onFail: OnFail;
+  onUnknown: OnUnknown;
+  approvals: Persons;
+  /** What takes it back: the same kind with this; or why nothing does. */
+  undo: { spec: StepSpecs[K] } | { no: string };
+  /** `seed`: from research. `runs`: measured here, three times at least. */
+  estimate: Span & { source: 'seed' | 'runs' };
+}
+
+/** One step of a plan. */
+export type Step = { [K in StepKindName]: StepOf<K> }[StepKindName];
+
+// ---- runs: `run/<id>` ----
+
+/** `prearm`: harmless and reversible, at suspicion. `drill`: a failover that is an exercise. */
+export type Purpose = 'failover' | 'failback' | 'prearm' | 'drill';
+
+export type StepState =
+  /** Not begun. */
+  | 'pending'
+  /** Waits for persons, or for an answer to a question. */
+  | 'asking'
+  /** Intended: from here on its effect may have happened. */
+  | 'acting'
+  | 'done'
+  /** Passed over: of the other mode, by `continue`, or by a human. `because` says which. */
+  | 'skipped'
+  | 'failed'
+  /** Being taken back, and taken back. */
+  | 'undoing'
+  | 'undone';
+
+export interface StepRun {
+  state: StepState;
+  /** Of its effect. */
+  tries: number;
+  /** When all that it needs had ended. */
+  dueAtMs?: number;
+  /** When it was first intended, and when it ended. */
+  startedAtMs?: number;
+  endedAtMs?: number;
+  /** What was seen last, or why it ended so. One sentence. */
+  because: string;
+  /** What the kind wants to find again: names of operations, states of tenants. JSON. */
+  facts?: Readonly<Record<string, unknown>>;
+  /** Persons who agreed. */
+  approvedBy?: readonly string[];
+  /** Until when they may. */
+  askedUntilMs?: number;
+}
+
+export type RunState =
+  /** Waits for persons to begin. */
+  | 'proposed'
+  | 'running'
+  /** Nothing new begins; what is under way ends. */
+  | 'stopping'
+  /** What can be taken back is being taken back. */
+  | 'undoing'
+  | 'done'
+  | 'failed'
+  | 'aborted'
+  | 'undone'
+  /** Nobody agreed in time, or it was moot before it began. */
+  | 'dropped';
+
+export interface Executor {
+  region: string;
+  replica: string;
+  boot: string;
+  /** Rises with every renewal: another takes over when it has not for a while, by its own clock. */
+  n: number;
+}
+
+/** `run/<id>`: one record, written by compare-and-write on its revision; every change of it is one transaction. */
+export interface Run {
+  id: string;
+  platform: string;
+  model: ModelKind;
+  purpose: Purpose;
+  mode: RunMode;
+  from: string;
+  to: string;
+  /** Who or what began it: an incident, or a person with a reason. */
+  cause: { kind: 'incident'; incident: string; because: string } | { kind: 'order'; by: string; reason: string; ticket?: string };
+  state: RunState;
+  because: string;
+  createdAtMs: number;
+  startedAtMs?: number;
+  endedAtMs?: number;
+  /** To begin: how many, who, until when. */
+  approval?: { persons: Persons; by: readonly string[]; untilMs: number };
+  /** As it was when it was made: a change of configuration changes runs to come. */
+  plan: readonly Step[];
+  steps: Readonly<Record<string, StepRun>>;
+  executor: Executor | null;
+  nonce: string;
+}
+
+/** `platform/<name>`: where it is active, and since when; written by the runs that moved it. Absent: where its configuration says. */
+export interface PlatformRecord {
+  active: string;
+  sinceAtMs: number;
+  /** Run that moved it; null: what was seen without a run (a namespace that somebody else moved), which `because` says. */
+  run: string | null;
+  because: string;
+  /** Times of ended runs, newest last, at most 20: what estimates are measured from. */
+  history: readonly {
+    run: string;
+    purpose: Purpose;
+    mode: RunMode;
+    tookMs: number;
+    steps: Readonly<Record<string, number>>;
+    atMs: number;
+  }[];
+  nonce: string;
+}
+
+// ---- what is so while nothing happens: audits judge it ----
+
+/** A fleet in one region. null: it could not be told. */
+export interface SiteFacts {
+  replicas: number;
+  ready: number;
+  /** The autoscaler that holds it. null: none. */
+  autoscaler: { name: string; min: number; max: number } | null;
+  /** Zones over which its ready pods are spread. */
+  zones: readonly string[] | null;
+  /** Names of images that could not be pulled. */
+  unpulled: readonly string[];
+  /** Does every container say what it may use? */
+  limited: boolean;
+  /** What its own check said; null: none is configured. */
+  check: { ok: boolean; because: string } | null;
+}
+
+export interface NamespaceFacts {
+  /** What Temporal calls the region that is active. */
+  active: string;
+  /** Where it could be: `state` in Temporal's own word; `ready`: it could be activated now. */
+  replicas: readonly { place: string; ready: boolean; state: string }[];
+  /** null: this kind of Temporal does not say. */
+  forwardingDisabled: boolean | null;
+  managedFailoverDisabled: boolean | null;
+}
+
+export interface Unseen {
+  unseen: string;
+}
+
+export interface Steady {
+  atMs: number;
+  active: string;
+  /** By `fleet@region`. */
+  sites: Readonly<Record<string, SiteFacts | Unseen>>;
+  /** By namespace. */
+  namespaces: Readonly<Record<string, NamespaceFacts | Unseen>>;
+}
+
+/** One line of an audit. */
+export interface AuditLine {
+  /** Stable: `standby-at-zero`, `forwarding-disabled`, `regional-endpoint`, … */
+  check: string;
+  /** `fleet@region`, a namespace, or the platform. */
+  of: string;
+  is: 'good' | 'bad' | 'unknown';
+  /** A bad one of weight `must` means that a failover would not do what the model promises. */
+  weight: 'must' | 'should';
+  because: string;
+  /** What to do; empty when it is good. */
+  fix: string;
+}
+
+export interface Readiness {
+  platform: string;
+  atMs: number;
+  /** 0 to 100: of what is asked, by weight (must 3, should 1); unknown counts as bad. */
+  score: number;
+  lines: readonly AuditLine[];
+}

@@ -1,0 +1,7 @@
+import type { StepKind } from '../kind.ts';
+
+export const routeWait: StepKind<'route.wait'> = {
+  kind: 'route.wait',
+  signal: 'gate',
+  read: () => Promise.reject(new Error('not built yet')),
+};

@@ -1,0 +1,97 @@
+// The table of systems around: one line each, imported only when a replica's file names one, so that an unused library costs nothing.
+import type { System, SystemContext } from './kind.ts';
+
+export interface TlsConfig {
+  /** PEM file of the authorities to trust instead of the system's. */
+  caFile?: string;
+  /** What this side shows of itself; both or none. */
+  certFile?: string;
+  keyFile?: string;
+  /** Name to verify and to send in SNI when it is not the address's. */
+  serverName?: string;
+}
+
+export type KubernetesSystemConfig = { kind: 'kubernetes' } & ({ kubeconfigFile: string } | { inCluster: true });
+/** Cloud Ops API. `url` has no path. */
+export interface TemporalCloudConfig {
+  kind: 'temporal-cloud';
+  url: string;
+  tokenFile: string;
+  caFile?: string;
+}
+/** The frontend of one cluster. `address`: `host:port`. */
+export interface TemporalConfig {
+  kind: 'temporal';
+  address: string;
+  tls?: TlsConfig;
+  apiKeyFile?: string;
+}
+export interface PrometheusConfig {
+  kind: 'prometheus';
+  url: string;
+  tokenFile?: string;
+  caFile?: string;
+}
+/** A codec server: `url` is what `/encode` and `/decode` are appended to. */
+export interface CodecConfig {
+  kind: 'codec';
+  url: string;
+  tokenFile?: string;
+  caFile?: string;
+}
+/** A server of gRPC health, looked at through whatever stands before it. */
+export interface GrpcConfig {
+  kind: 'grpc';
+  address: string;
+  /** Name of the service that is asked for; empty: the server. */
+  service: string;
+  tls?: TlsConfig;
+  /** A certificate that ends sooner is no longer good. */
+  certificateMinMs: number;
+}
+export interface HttpCheckConfig {
+  kind: 'http';
+  url: string;
+  status: readonly (readonly [number, number])[];
+  tokenFile?: string;
+  caFile?: string;
+}
+/** A user's own system, called by Standard Webhooks. */
+export interface WebhookSystemConfig {
+  kind: 'webhook';
+  url: string;
+  /** `whsec_…`. */
+  secretFile: string;
+  caFile?: string;
+}
+
+/** One entry of `systems` in a replica's file. */
+export type SystemConfig =
+  | KubernetesSystemConfig
+  | TemporalCloudConfig
+  | TemporalConfig
+  | PrometheusConfig
+  | CodecConfig
+  | GrpcConfig
+  | HttpCheckConfig
+  | WebhookSystemConfig;
+
+export type SystemKind = SystemConfig['kind'];
+
+export interface SystemModule<C extends SystemConfig> {
+  /** Throws a Fault about its configuration or its secrets. Connects to nothing. */
+  open(config: C, context: SystemContext): Promise<System>;
+}
+
+type Table = { readonly [K in SystemKind]: () => Promise<SystemModule<Extract<SystemConfig, { kind: K }>>> };
+
+export const systems: Table = {
+  kubernetes: async () => (await import('./kubernetes/system.ts')).kubernetes,
+  'temporal-cloud': async () => (await import('./temporal/cloud.ts')).temporalCloud,
+  temporal: async () => (await import('./temporal/cluster.ts')).temporal,
+  prometheus: async () => (await import('./prometheus/system.ts')).prometheus,
+  codec: async () => (await import('./codec/system.ts')).codec,
+  grpc: async () => (await import('./grpc/system.ts')).grpc,
+  http: async () => (await import('./http/system.ts')).http,
+  webhook: async () => (await import('./webhook/system.ts')).webhook,
+};
