@@ -10,6 +10,7 @@ import { type CanaryConfig, canaryService } from './canary.ts';
 import type { SpanName } from './defaults.ts';
 import { sharedObjects } from './objects.ts';
 import { NO_PAGING } from './paging.ts';
+import { platformsFindings } from './platform-checks.ts';
 import { duplicates, type Finding, finding, type Path, showPath } from './problem.ts';
 import { shapeOf } from './providers/index.ts';
 import { safetyFindings } from './safety.ts';
@@ -29,6 +30,8 @@ export interface Draft {
   /** null: a cluster's file has none. */
   providers: ReplicaConfig['providers'] | null;
   canaries?: ReplicaConfig['canaries'];
+  /** Absent: a cluster's file has none. */
+  systems?: ReplicaConfig['systems'];
   paging: ReplicaConfig['paging'];
   record?: ReplicaConfig['record'];
   /** Is anything at, under or above this place broken? Then nothing is concluded from it. */
@@ -336,6 +339,7 @@ const clusterFindings = (draft: Draft, cluster: ClusterConfig): Finding[] => {
     ...memberFindings(draft, cluster),
     ...duplicates('service', names, (i) => [...AT, 'services', i, 'name']),
     ...cluster.services.flatMap((service, i) => serviceFindings(draft, cluster, service, [...AT, 'services', i])),
+    ...platformsFindings(draft, cluster),
     ...(draft.broken([...AT, 'policy']) ? [] : policyFindings(cluster.policy)),
     ...(draft.broken([...AT, 'policy', 'safety']) || draft.broken([...AT, 'services']) ? [] : safetyFindings(cluster)),
     ...(bytes <= VALUE_BYTES_MAX

@@ -23,6 +23,7 @@ import {
   urlPath,
   whole,
 } from './fields.ts';
+import { platformsSchema } from './platforms.ts';
 import { rules } from './safety.ts';
 
 // Limits of lists: far above what one cluster needs, and low enough that a generated file gone wrong is refused rather than run.
@@ -206,6 +207,7 @@ export const clusterShape = {
   regions: some(region, REGIONS_MAX),
   policy: policy.default(policyOf({})),
   services: few(service, SERVICES_MAX),
+  platforms: platformsSchema.optional(),
 };
 
-export const clusterSchema: z.ZodType<ClusterConfig> = z.strictObject(clusterShape);
+export const clusterSchema: z.ZodType<ClusterConfig> = z.strictObject(clusterShape).transform((given): ClusterConfig => present(given));

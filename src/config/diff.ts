@@ -58,7 +58,7 @@ const ofValues = (before: unknown, after: unknown, at: string, key: string): rea
   return [`${at}/${before === undefined ? now.key : old.key}: ${old.text} -> ${now.text}`];
 };
 
-const EMPTY = { regions: [], services: [] };
+const EMPTY = { regions: [], services: [], platforms: [] };
 
 /**
  * `/services/web.example.test/pools/eu-west/weight: 1 -> 2`, one line per changed value; empty iff nothing but the version changed. `before` null: there
@@ -67,7 +67,7 @@ const EMPTY = { regions: [], services: [] };
 export const diffCluster = (before: ClusterConfig | null, after: ClusterConfig): readonly string[] => {
   const { version: _, ...now } = after;
   const { version: __, ...old } = before ?? { ...EMPTY, version: 0 };
-  const lines = ofMaps(old, now, '');
+  const lines = ofMaps({ ...old, platforms: old.platforms ?? [] }, { ...now, platforms: now.platforms ?? [] }, '');
   if (lines.length <= LINES_MAX) return lines;
   return [...lines.slice(0, LINES_MAX - 1), `… and ${lines.length - LINES_MAX + 1} more changes`];
 };

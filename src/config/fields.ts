@@ -238,6 +238,15 @@ export const webhookUrl = matching(
   (value) => parseUrl(value, ['http', 'https']) !== null,
 );
 
+/** An address in somebody's own network that is read without a secret. */
+export const plainUrl = text('an http:// or https:// address without query or user; write it like http://prometheus:9090', (value) => {
+  const url = parseUrl(value, ['http', 'https']);
+  return url === null || url.search !== '' ? null : value.replace(/\/+$/, '');
+});
+
+/** Whether what is sent there can be read on the way. */
+export const isClear = (url: string): boolean => url.startsWith('http:') && !isLoopbackHost(new URL(url).hostname);
+
 /** Another address of a vendor's API. Plain http reaches this machine only: credentials and routes pass there. */
 export const serviceUrl = text(
   'an https:// address without query or user (http:// for this machine only); write it like https://api.example.net',

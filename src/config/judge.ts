@@ -4,6 +4,7 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import type { ClusterConfig, PoolConfig, ProbeSpec } from '../model.ts';
+import type { PlatformConfig } from '../runbook/model.ts';
 import { goalFindings, type Pace } from './arithmetic.ts';
 import { checkCluster, checkDraft, type Draft } from './check.ts';
 import { clusterSchema, clusterShape } from './cluster.ts';
@@ -11,6 +12,7 @@ import { GOALS, policyOf } from './defaults.ts';
 import { present } from './fields.ts';
 import { judged, salvage, wanted } from './issues.ts';
 import { NO_PAGING } from './paging.ts';
+import { platformsSchema } from './platforms.ts';
 import type { Finding, Path } from './problem.ts';
 import { paceIn } from './providers/index.ts';
 import { type ReplicaConfig, replicaSchema, replicaShape, withPaths } from './schema.ts';
@@ -49,6 +51,7 @@ const draftOf = (root: unknown, broken: readonly Path[]): { draft: Draft; origin
     store: part<ReplicaConfig['store'] | null>(replicaShape.store, map.store, ['store'], null),
     signs: map.signing !== undefined,
     providers: part<ReplicaConfig['providers']>(replicaShape.providers, map.providers, ['providers'], {}),
+    ...present({ systems: part<ReplicaConfig['systems']>(replicaShape.systems, map.systems, ['systems'], undefined) }),
     canaries: part<ReplicaConfig['canaries']>(replicaShape.canaries, map.canaries, ['canaries'], undefined),
     record: part<ReplicaConfig['record']>(replicaShape.record, map.record, ['record'], undefined),
     paging: part<ReplicaConfig['paging']>(replicaShape.paging, map.paging, ['paging'], NO_PAGING),
@@ -69,6 +72,7 @@ const clusterOf = (map: Record<string, unknown>, part: Part): ClusterConfig => {
     regions: part<ClusterConfig['regions']>(shape.regions, map.regions, ['cluster', 'regions'], []),
     policy: part(shape.policy, map.policy, ['cluster', 'policy'], policyOf({})),
     services: part<ClusterConfig['services']>(shape.services, map.services, ['cluster', 'services'], []),
+    platforms: part<readonly PlatformConfig[]>(platformsSchema, map.platforms, ['cluster', 'platforms'], []),
   };
 };
 

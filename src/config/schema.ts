@@ -24,6 +24,7 @@ import {
 } from './fields.ts';
 import { NO_PAGING, type PagingConfig, pagingSchema } from './paging.ts';
 import { providerEntry } from './providers/index.ts';
+import { type Systems, systemsSchema } from './systems.ts';
 
 export type StoreConfig =
   | { kind: 'embedded'; file: string; serve?: HostPort & { tokenFile: string } }
@@ -61,6 +62,8 @@ export interface ReplicaConfig {
   /** `host:port` of resolvers for names of targets; none: those of /etc/resolv.conf. */
   dns: { resolvers: readonly string[] };
   providers: Readonly<Record<string, ProviderConfig>>;
+  /** What runbooks act on, by the names that platforms use. Absent: this replica executes none that need one. */
+  systems?: Systems;
   /** Serves the gates: what decisions say of pools, to the vendors' checkers. Absent: this replica serves none. */
   gate?: HostPort & { file: string };
   /** What is written now and then to know that each provider can be. Absent: nothing is. */
@@ -150,6 +153,7 @@ export const replicaShape = {
   }),
   dns: z.strictObject({ resolvers: few(hostPortText).default([]) }).default({ resolvers: [] }),
   providers: z.record(name, providerEntry).default({}),
+  systems: systemsSchema.optional(),
   gate: z
     .strictObject({ listen, file: filePath })
     .transform(({ listen, file }): NonNullable<ReplicaConfig['gate']> => ({ ...listen, file }))

@@ -195,6 +195,14 @@ const unusedCluster = ({ store }: ReplicaConfig): Finding[] => {
 };
 
 /** Every warning about the part that all replicas share, in no particular order. */
+/** A region that is to be activated executes its own runbook: others are only there for when it cannot. */
+const platformWarnings = ({ region, systems = {} }: ReplicaConfig, { platforms = [] }: ClusterConfig): Finding[] => {
+  const at = platforms.findIndex(({ regions }) => regions.includes(region));
+  if (at === -1 || Object.keys(systems).length > 0) return [];
+  const message = `found no systems in this file, expected those that platform ${platforms[at]?.name ?? ''} names: the region that is activated executes the runbook, and ${region} could not; add the section systems`;
+  return [warning(['cluster', 'platforms', at], message)];
+};
+
 export const clusterWarnings = (cluster: ClusterConfig): Finding[] => [
   ...electorateWarnings(cluster),
   ...anchorWarnings(cluster),
@@ -210,5 +218,7 @@ export const warningsOf = (config: ReplicaConfig): Finding[] => [
   ...etcdWarnings(config),
   ...pagingWarnings(config),
   ...gateWarnings(config),
-  ...(config.cluster === null ? [] : [...unusedCluster(config), ...clusterWarnings(config.cluster)]),
+  ...(config.cluster === null
+    ? []
+    : [...unusedCluster(config), ...clusterWarnings(config.cluster), ...platformWarnings(config, config.cluster)]),
 ];

@@ -96,6 +96,8 @@ describe('one line per change', () => {
       '/policy',
       '/services/web.example.test',
       '/services/api.bind.test',
+      '/platforms/orders',
+      '/platforms/mirror',
     ]);
   });
 
