@@ -26,9 +26,11 @@ export const trailKey = (v: number): string => `trail/${String(v).padStart(10, '
 export const askedKey = (hash: string): string => `asked/${hash}`;
 export const incidentKey = (id: string): string => `incident/${id}`;
 export const outboxKey = (id: string): string => `outbox/${id}`;
-/** A run of a platform's runbook; and where the platform is active. */
+/** A run of a platform's runbook. */
 export const runKey = (id: string): string => `run/${id}`;
+/** Where a platform is active; and its last audit. */
 export const platformKey = (name: string): string => `platform/${name}`;
+export const readinessKey = (name: string): string => `readiness/${name}`;
 export const appliedKey = (provider: string, service: string): string => `applied/${provider}/${service}`;
 export const observedKey = (provider: string, service: string): string => `observed/${provider}/${service}`;
 
