@@ -1,0 +1,165 @@
+// What is so of a platform while nothing happens: asked of the systems around, all at once and a few of each at a time. What does not answer was not seen,
+// and says why; nothing here judges.
+import { errorText } from '../errors.ts';
+import type { StepContext, StepKind, System } from './kind.ts';
+import type {
+  ByRegion,
+  FleetConfig,
+  NamespaceFacts,
+  NamespacesConfig,
+  PlatformConfig,
+  SiteFacts,
+  Steady,
+  StepKindName,
+  Unseen,
+} from './model.ts';
+
+/** What of a cluster is asked for here. */
+interface SiteSystem extends System {
+  readonly kind: 'kubernetes';
+  site(namespace: string, deployment: string, signal: AbortSignal): Promise<SiteFacts>;
+}
+
+/** What of either kind of Temporal is asked for here. */
+interface NamespaceSystem extends System {
+  readonly kind: 'temporal' | 'temporal-cloud';
+  readonly forced: {
+    look(
+      namespace: string,
+      signal: AbortSignal,
+    ): Promise<{ is: 'seen'; place: NamespaceFacts } | { is: 'never' | 'unknown'; because: string }>;
+  };
+}
+
+export interface SteadyOptions {
+  context: StepContext;
+  kindOf: <K extends StepKindName>(kind: K) => Promise<StepKind<K>>;
+  /** Of an entry of this replica's file. */
+  systemKind: (name: string) => string | undefined;
+}
+
+/** Tenants of one entry that are asked for at once. */
+const AT_ONCE = 8;
+
+const unseen = (error: unknown): Unseen => ({ unseen: errorText(error).slice(0, 300) });
+
+/** Each in order, so many at a time. */
+const inTurn = async <T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<readonly R[]> => {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < items.length) {
+      const at = next++;
+      results[at] = await work(items[at] as T);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  return results;
+};
+
+/** By the kind of its system, the kind of step that asks whether a fleet works. */
+const CHECKS: Readonly<Record<string, 'codec.canary' | 'grpc.check' | 'http.check'>> = {
+  codec: 'codec.canary',
+  grpc: 'grpc.check',
+  http: 'http.check',
+};
+
+/** Whether a fleet works, as the system of its site's check says. */
+const checkOf = async (
+  { context, kindOf, systemKind }: SteadyOptions,
+  platform: PlatformConfig,
+  check: string,
+  signal: AbortSignal,
+): Promise<NonNullable<SiteFacts['check']>> => {
+  const kind = CHECKS[systemKind(check) ?? ''];
+  if (kind === undefined) return { ok: false, because: `no system "${check}" that could be asked is named in this replica's file` };
+  const [from = '', to = ''] = platform.regions;
+  const call = {
+    key: `audit.${platform.name}`,
+    run: { id: 'audit', platform: platform.name, from, to, mode: 'graceful' as const },
+    facts: {},
+    signal,
+    context,
+  };
+  const namespace = platform.namespaces[0]?.namespaces[0] ?? 'default';
+  const reading =
+    kind === 'codec.canary'
+      ? await (await kindOf(kind)).read({ system: check, namespace }, call)
+      : await (await kindOf(kind)).read({ system: check }, call);
+  return { ok: reading.is === 'reached', because: reading.because };
+};
+
+const sitesOf = async (
+  options: SteadyOptions,
+  platform: PlatformConfig,
+  signal: AbortSignal,
+): Promise<readonly (readonly [string, SiteFacts | Unseen])[]> =>
+  Promise.all(
+    platform.fleets.flatMap((fleet) =>
+      Object.entries(fleet.sites).map(async ([region, { system, namespace, deployment, check, standby }]) => {
+        const name = `${fleet.name}@${region}`;
+        try {
+          const cluster = await options.context.system<SiteSystem>(system, 'kubernetes');
+          const facts = await cluster.site(namespace, deployment, signal);
+          // What is not there by intent answers nothing.
+          const isAsked = check !== undefined && (facts.ready > 0 || standby > 0);
+          return [name, isAsked ? { ...facts, check: await checkOf(options, platform, check, signal) } : facts] as const;
+        } catch (error) {
+          return [name, unseen(error)] as const;
+        }
+      }),
+    ),
+  );
+
+/** Names of systems by which the namespaces can be seen, whoever is not active first: that is who has to answer in an outage. */
+const systemsOf = (
+  { system }: NamespacesConfig,
+  regions: readonly string[],
+  active: string,
+): readonly { name: string; kind: NamespaceSystem['kind'] }[] => {
+  if (typeof system === 'string') return [{ name: system, kind: 'temporal-cloud' }];
+  const byRegion: ByRegion<string> = system;
+  return [...regions.filter((region) => region !== active), active].flatMap((region) => {
+    const name = byRegion[region];
+    return name === undefined ? [] : [{ name, kind: 'temporal' as const }];
+  });
+};
+
+const namespaceOf = async (
+  { context }: SteadyOptions,
+  systems: ReturnType<typeof systemsOf>,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<NamespaceFacts | Unseen> => {
+  let why: Unseen = { unseen: 'no system is named for it' };
+  for (const { name, kind } of systems) {
+    try {
+      const look = await (await context.system<NamespaceSystem>(name, kind)).forced.look(namespace, signal);
+      if (look.is === 'seen') return look.place;
+      why = { unseen: look.because };
+    } catch (error) {
+      why = unseen(error);
+    }
+  }
+  return why;
+};
+
+export const createSee =
+  (options: SteadyOptions) =>
+  async (platform: PlatformConfig, active: string, signal: AbortSignal): Promise<Steady> => {
+    const namespaces = platform.namespaces.map(async (entry) => {
+      const systems = systemsOf(entry, platform.regions, active);
+      return inTurn(
+        entry.namespaces,
+        AT_ONCE,
+        async (namespace) => [namespace, await namespaceOf(options, systems, namespace, signal)] as const,
+      );
+    });
+    const [sites, ...seen] = await Promise.all([sitesOf(options, platform, signal), ...namespaces]);
+    return {
+      atMs: options.context.nowMs(),
+      active,
+      sites: Object.fromEntries(sites),
+      namespaces: Object.fromEntries(seen.flat()),
+    };
+  };
