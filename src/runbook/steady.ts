@@ -2,17 +2,7 @@
 // and says why; nothing here judges.
 import { errorText } from '../errors.ts';
 import type { StepContext, StepKind, System } from './kind.ts';
-import type {
-  ByRegion,
-  FleetConfig,
-  NamespaceFacts,
-  NamespacesConfig,
-  PlatformConfig,
-  SiteFacts,
-  Steady,
-  StepKindName,
-  Unseen,
-} from './model.ts';
+import type { ByRegion, NamespaceFacts, NamespacesConfig, PlatformConfig, SiteFacts, Steady, StepKindName, Unseen } from './model.ts';
 
 /** What of a cluster is asked for here. */
 interface SiteSystem extends System {
@@ -42,6 +32,8 @@ export interface SteadyOptions {
 const AT_ONCE = 8;
 
 const unseen = (error: unknown): Unseen => ({ unseen: errorText(error).slice(0, 300) });
+
+const failed = (error: unknown): NonNullable<SiteFacts['check']> => ({ ok: false, because: unseen(error).unseen });
 
 /** Each in order, so many at a time. */
 const inTurn = async <T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<readonly R[]> => {
@@ -103,7 +95,7 @@ const sitesOf = async (
           const facts = await cluster.site(namespace, deployment, signal);
           // What is not there by intent answers nothing.
           const isAsked = check !== undefined && (facts.ready > 0 || standby > 0);
-          return [name, isAsked ? { ...facts, check: await checkOf(options, platform, check, signal) } : facts] as const;
+          return [name, isAsked ? { ...facts, check: await checkOf(options, platform, check, signal).catch(failed) } : facts] as const;
         } catch (error) {
           return [name, unseen(error)] as const;
         }
