@@ -29,7 +29,7 @@ const arrival = (part: Part, move: Move, ready: readonly string[]): { steps: rea
   const held = gates(part, 'route', move, ready);
   const shifted = shifts(part, move, [...ready, ...idsOf(held)]);
   const routed = [...ready, ...idsOf(held, shifted)];
-  const rest = shifted.length === 0 ? [] : [inFlight(part, 'route', routed)];
+  const rest = shifted.length === 0 ? [] : [inFlight(part, 'route', routed, 'after')];
   const told = calls(part, 'after', [...routed, ...idsOf(rest)]);
   const landed = landings(part, move, routed);
   return { steps: [...held, ...shifted, ...rest, ...told, ...landed], ended: [...routed, ...idsOf(rest, told, landed)] };
@@ -46,11 +46,12 @@ export const coldSteps = (part: Part, move: Move, roots: readonly string[] = [])
   // Data may be fenced when nothing writes any more; a region that counts as gone is not waited for.
   const told = calls(part, 'fence', [...roots, ...idsOf(stopped)]);
   const quiet = [...roots, ...idsOf(fenced, told)];
-  const scaled = [...scaleUps(part, to, quiet), ...calls(part, 'scale', quiet)];
+  const joined = calls(part, 'scale', quiet);
+  const scaled = [...scaleUps(part, to, quiet), ...joined];
   const held = gates(part, 'promote', move, quiet);
   const promoted = calls(part, 'promote', [...quiet, ...idsOf(held)]);
   const moved = moves(part, move, [...quiet, ...idsOf(held, promoted)]);
-  const waits = readies(part, to, [...quiet, ...idsOf(scaled)]);
+  const waits = readies(part, to, [...quiet, ...idsOf(joined)]);
   const up = [...quiet, ...idsOf(scaled, held, promoted, moved, waits)];
   const worked = dispatches(part, move, up);
   const caught = calls(part, 'ready', up);

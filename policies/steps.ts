@@ -159,7 +159,7 @@ const TRIED = { tries: 3, everyMs: 2_000 };
 
 /** The step of a graceful run, and the one that stands in for it when nobody can wait. */
 type Forced<K extends StepKindName> = Partial<
-  Pick<StepOf<K>, 'spec' | 'needs' | 'timeoutMs' | 'retry' | 'onFail' | 'onUnknown' | 'ifPassed' | 'undo'>
+  Pick<StepOf<K>, 'spec' | 'target' | 'needs' | 'timeoutMs' | 'retry' | 'onFail' | 'onUnknown' | 'ifPassed' | 'undo'>
 >;
 
 const perMode = <K extends StepKindName>(part: Part, given: Given<K>, forced: Forced<K>): readonly StepOf<K>[] => {
@@ -278,9 +278,9 @@ export const stops = (part: Part, region: string, needs: readonly string[]): rea
     });
   const starters = placedIn(part, region, ['starters']).map((placed) => stop(placed, needs));
   const workers = placedIn(part, region, ['workers']);
-  if (workers.length === 0) return starters;
-  const rest = inFlight(part, 'begun-work', starters.length === 0 ? needs : idsOf(starters));
-  return [...starters, rest, ...workers.map((placed) => stop(placed, [rest.id]))];
+  // Where nobody is stopped from beginning new work, waiting does not make it less.
+  const rest = starters.length === 0 || workers.length === 0 ? [] : [inFlight(part, 'begun-work', idsOf(starters))];
+  return [...starters, ...rest, ...workers.map((placed) => stop(placed, [...needs, ...idsOf(rest)]))];
 };
 
 /** What a region keeps while it is not active; only when nothing there is needed any more. */
@@ -327,11 +327,11 @@ const park = (
     undo: before === null ? { no: 'how many it had is not remembered, and fewer are enough' } : { spec: scaleSpec(site, before, true) },
   });
 
-export const inFlight = (part: Part, what: string, needs: readonly string[]): Step =>
+export const inFlight = (part: Part, what: string, needs: readonly string[], phase: Phase = 'drain'): Step =>
   stepOf(part, {
     name: `in-flight.${what}`,
     kind: 'sleep',
-    phase: 'drain',
+    phase,
     target: 'work in flight',
     spec: { ms: IN_FLIGHT_MS },
     mode: 'graceful',
@@ -383,37 +383,48 @@ const checkOf = (
 
 const waitSpec = ({ system, namespace, deployment }: SiteConfig, ready: number) => ({ system, namespace, deployment, ready });
 
-/** Fleets that were started are ready, each after those that it needs; `scaled`: ids by which they were started. */
+/** What is left of a start that began together with others which were waited for first. */
+const restOf = (whole: Span, waited: Span): Span => ({
+  p50Ms: Math.max(SEEDS['http.check'].p50Ms, whole.p50Ms - waited.p50Ms),
+  p95Ms: Math.max(SEEDS['http.check'].p95Ms, whole.p95Ms - waited.p95Ms),
+});
+
+/** Fleets that were started are ready, each after those that it needs. `started`: what all of them were started after. */
 export const readies = (
   part: Part,
   region: string,
-  scaled: readonly string[],
+  started: readonly string[],
   readyOf: (fleet: FleetConfig, site: SiteConfig) => number = (_, site) => site.replicas,
 ): readonly Step[] => {
   const steps: Step[] = [];
-  let needed: readonly string[] = scaled;
+  let needed: readonly string[] = started;
+  let waited: Span = { p50Ms: 0, p95Ms: 0 };
   for (const kind of FLEET_KINDS) {
-    const ofKind = placedIn(part, region, [kind]).flatMap(({ fleet, site }): readonly Step[] => {
+    const placed = placedIn(part, region, [kind]);
+    const ofKind = placed.flatMap(({ fleet, site }): readonly Step[] => {
       const ready = readyOf(fleet, site);
-      const span = startOf(fleet);
+      const whole = startOf(fleet);
       const wait = stepOf(part, {
         name: `${fleet.name}.ready@${region}`,
         kind: 'k8s.wait',
         phase: 'ready',
         target: `${deploymentOf(site, region)}: ${ready} ready`,
         spec: waitSpec(site, ready),
-        needs: needed,
-        timeoutMs: Math.min(WAIT_MOST_MS, Math.max(WAIT_LEAST_MS, span.p95Ms * 2)),
+        needs: [...needed, `${part.prefix}${fleet.name}.scale@${region}`],
+        timeoutMs: Math.min(WAIT_MOST_MS, Math.max(WAIT_LEAST_MS, whole.p95Ms * 2)),
         undo: ONLY_READS,
-        span,
+        span: restOf(whole, waited),
       });
       return [wait, ...checkOf(part, { fleet, site }, region, [wait.id], 'ready', null)];
     });
     steps.push(...ofKind);
-    if (ofKind.length > 0) needed = idsOf(ofKind);
+    if (ofKind.length > 0) needed = [...started, ...idsOf(ofKind)];
+    waited = placed.map(({ fleet }) => startOf(fleet)).reduce(longer, waited);
   }
   return steps;
 };
+
+const longer = (a: Span, b: Span): Span => ({ p50Ms: Math.max(a.p50Ms, b.p50Ms), p95Ms: Math.max(a.p95Ms, b.p95Ms) });
 
 /**
  * Fleets that should be warm are. A graceful run insists on all of it; an ungraceful one looks for a moment and goes on, since the other region is gone in any
@@ -439,10 +450,16 @@ export const warmths = (part: Part, region: string, needs: readonly string[]): r
       undo: ONLY_READS,
       span: SEEDS['http.check'],
     } as const;
-    return [...perMode(part, given, { ...told, spec: waitSpec(site, 1) }), ...checkOf(part, { fleet, site }, region, needs, 'gate', told)];
+    return [
+      ...perMode(part, given, { ...told, spec: waitSpec(site, 1), target: `${deploymentOf(site, region)}: 1 ready at least` }),
+      ...checkOf(part, { fleet, site }, region, needs, 'gate', told),
+    ];
   });
 
 // ---- namespaces ----
+
+/** An entry that moves by itself has its name in the prefix already. */
+const subjectOf = ({ prefix }: Part, { name }: NamespacesConfig): string => (prefix === '' ? `${name}.` : '');
 
 const placeOf = ({ name, places }: NamespacesConfig, region: string): string => {
   const place = places[region];
@@ -473,26 +490,26 @@ export const moves = (part: Part, { from, to }: Move, needs: readonly string[]):
       return [
         stepOf(part, {
           ...common,
-          name: `${entry.name}.failover@${to}`,
+          name: `${subjectOf(part, entry)}failover@${to}`,
           kind: 'temporal.failover',
           mode: 'graceful',
           spec: spec(system, there, parallel),
           undo: { spec: spec(system, back, parallel) },
         }),
-        stepOf(part, { ...forced, name: `${entry.name}.failover-forced@${to}`, spec: spec(system, there, entry.parallel) }),
+        stepOf(part, { ...forced, name: `${subjectOf(part, entry)}failover-forced@${to}`, spec: spec(system, there, entry.parallel) }),
       ];
     }
     const [active, activated] = [clusterOf(entry, entry.system, from), clusterOf(entry, entry.system, to)];
     return [
       stepOf(part, {
         ...common,
-        name: `${entry.name}.handover@${to}`,
+        name: `${subjectOf(part, entry)}handover@${to}`,
         kind: 'temporal.handover',
         mode: 'graceful',
         spec: spec(active, there, parallel),
         undo: { spec: spec(activated, back, parallel) },
       }),
-      stepOf(part, { ...forced, name: `${entry.name}.failover@${to}`, spec: spec(activated, there, entry.parallel) }),
+      stepOf(part, { ...forced, name: `${subjectOf(part, entry)}failover@${to}`, spec: spec(activated, there, entry.parallel) }),
     ];
   });
 
@@ -510,7 +527,7 @@ export const dispatches = (part: Part, { to }: Move, needs: readonly string[]): 
     .filter(({ queues }) => queues.length > 0)
     .map((entry) =>
       stepOf(part, {
-        name: `${entry.name}.dispatch@${to}`,
+        name: `${subjectOf(part, entry)}dispatch@${to}`,
         kind: 'temporal.wait',
         phase: 'ready',
         target: `tasks of ${entry.name} in ${to}`,
@@ -529,7 +546,7 @@ export const dispatches = (part: Part, { to }: Move, needs: readonly string[]): 
 
 // ---- users' own systems, gates, routes ----
 
-const NOT_OURS = { no: 'only the system that was called knows how; Tidegate has no word for it' };
+const NOT_OURS = { no: 'there is no call that takes it back' };
 
 /**
  * Users' own systems of a phase. A fence that its owner lets be passed over is waited for only shortly when the region counts as gone; one that has to be
@@ -595,16 +612,20 @@ const gateGiven = ({ name, system, query, max, min, maxAgeMs, onUnknown, before 
     undo: ONLY_READS,
   }) as const;
 
+/** Is there anything that would wait for it? */
+const isAsked = ({ services, namespaces, externals }: Part, { before }: GateConfig): boolean =>
+  before === 'route' ? services.length > 0 : namespaces.length > 0 || externals.some(({ when }) => when.includes('promote'));
+
 /** Gates that hold what comes next. */
 export const gates = (part: Part, before: GateConfig['before'], move: Move, needs: readonly string[]): readonly Step[] =>
   part.platform.gates
-    .filter((gate) => gate.before === before)
+    .filter((gate) => gate.before === before && isAsked(part, gate))
     .map((gate) => stepOf(part, { ...gateGiven(gate, move, needs), mode: isBlocking(gate) ? 'both' : 'graceful' }));
 
 /** What an ungraceful run is only told: nothing waits for it. */
 export const warnings = (part: Part, move: Move): readonly Step[] =>
   part.platform.gates
-    .filter((gate) => !isBlocking(gate))
+    .filter((gate) => !isBlocking(gate) && isAsked(part, gate))
     .map((gate) =>
       stepOf(part, {
         ...gateGiven(gate, move, []),

@@ -34,15 +34,17 @@ const leave = (part: Part, move: Move): readonly Step[] => {
   const shifted = shifts(part, move, idsOf(open));
   const routed = idsOf(open, shifted);
   const rest = shifted.length === 0 ? [] : [inFlight(part, 'route', routed)];
-  const scaled = [...scaleUps(part, to, routed, both), ...calls(part, 'scale', routed)];
+  const joined = calls(part, 'scale', routed);
+  const scaled = [...scaleUps(part, to, routed, both), ...joined];
   const fenced = [...fences(part, from, routed), ...calls(part, 'fence', [...routed, ...idsOf(rest)])];
   const quiet = [...routed, ...idsOf(rest, fenced)];
   const held = gates(part, 'promote', move, quiet);
   const promoted = calls(part, 'promote', [...quiet, ...idsOf(held)]);
   const moved = moves(part, move, [...quiet, ...idsOf(held, promoted)]);
-  const waits = readies(part, to, [...routed, ...idsOf(scaled)], both);
+  const waits = readies(part, to, [...routed, ...idsOf(joined)], both);
+  // What runs in the region works at once; the room that is added is waited for beside it.
+  const worked = dispatches(part, move, [...quiet, ...idsOf(held, promoted, moved)]);
   const up = [...quiet, ...idsOf(scaled, held, promoted, moved, waits)];
-  const worked = dispatches(part, move, up);
   const caught = calls(part, 'ready', up);
   const done = [...up, ...idsOf(worked, caught)];
   const told = calls(part, 'after', done);
@@ -77,8 +79,9 @@ const comeBack = (whole: Part, move: Move): readonly Step[] => {
   const { from, to } = move;
   // What lives in the first region goes back there, and nowhere else.
   const part = to === whole.platform.regions[0] ? whole : { ...whole, namespaces: [], externals: whole.externals.map(withoutPromotion) };
-  const scaled = [...scaleUps(part, to, []), ...calls(part, 'scale', [])];
-  const waits = readies(part, to, idsOf(scaled));
+  const joined = calls(part, 'scale', []);
+  const scaled = [...scaleUps(part, to, []), ...joined];
+  const waits = readies(part, to, idsOf(joined));
   const ready = idsOf(scaled, waits);
   const held = gates(part, 'promote', move, ready);
   const promoted = calls(part, 'promote', [...ready, ...idsOf(held)]);
