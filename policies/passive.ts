@@ -12,12 +12,14 @@ import {
   inFlight,
   landings,
   moves,
+  ownOf,
   type Part,
   parks,
   readies,
   SERVING,
   scaleUps,
   shifts,
+  standbyOf,
   stops,
   warmths,
   warmUps,
@@ -47,7 +49,7 @@ export const coldSteps = (part: Part, move: Move, roots: readonly string[] = [])
   const told = calls(part, 'fence', [...roots, ...idsOf(stopped)]);
   const quiet = [...roots, ...idsOf(fenced, told)];
   const joined = calls(part, 'scale', quiet);
-  const scaled = [...scaleUps(part, to, quiet), ...joined];
+  const scaled = [...scaleUps(part, to, quiet, [ownOf, standbyOf]), ...joined];
   const held = gates(part, 'promote', move, quiet);
   const promoted = calls(part, 'promote', [...quiet, ...idsOf(held)]);
   const moved = moves(part, move, [...quiet, ...idsOf(held, promoted)]);

@@ -207,22 +207,31 @@ const scaleSpec = ({ system, namespace, deployment }: SiteConfig, replicas: numb
 const PROCESSING = ['workers', 'starters'] as const;
 export const SERVING = ['codec', 'proxy'] as const;
 
+export type Counting = (fleet: FleetConfig, site: SiteConfig) => number;
+
+export const ownOf: Counting = (_, { replicas }) => replicas;
+
+export const standbyOf: Counting = (_, { standby }) => standby;
+
+/** What is left of a region that was stopped while the others run: nothing that works, and what harms nobody as it is kept otherwise. */
+export const stoppedOf: Counting = ({ kind }, { standby }) => (PROCESSING.some((each) => each === kind) ? 0 : standby);
+
 /** What a region needs that carries another one too. */
 export const sumOf =
-  (from: string) =>
-  ({ sites }: FleetConfig, { replicas }: SiteConfig): number =>
+  (from: string): Counting =>
+  ({ sites }, { replicas }) =>
     replicas + (sites[from]?.replicas ?? 0);
 
-/** All fleets of the region, to at least so many each: they start side by side, what takes longest is asked for first. */
+/** Fleets of the region, to at least so many each: they start side by side, what takes longest is asked for first. `back`: what they had before. */
 export const scaleUps = (
   part: Part,
   region: string,
   needs: readonly string[],
-  replicasOf: (fleet: FleetConfig, site: SiteConfig) => number = (_, site) => site.replicas,
+  [wanted, back]: readonly [Counting, Counting],
   kinds: readonly FleetConfig['kind'][] = FLEET_KINDS,
 ): readonly Step[] =>
   slowestFirst(placedIn(part, region, kinds)).map(({ fleet, site }) => {
-    const replicas = replicasOf(fleet, site);
+    const replicas = wanted(fleet, site);
     return stepOf(part, {
       name: `${fleet.name}.scale@${region}`,
       kind: 'k8s.scale',
@@ -232,13 +241,13 @@ export const scaleUps = (
       needs,
       timeoutMs: CALL_MS,
       retry: TRIED,
-      undo: { spec: scaleSpec(site, site.standby, false) },
+      undo: { spec: scaleSpec(site, back(fleet, site), false) },
     });
   });
 
 /** Codec servers and proxies of a region that is not needed yet: they take no work from anybody. */
 export const warmUps = (part: Part, region: string): readonly Step[] =>
-  scaleUps(part, region, [], undefined, SERVING).map((step) => ({ ...step, onFail: 'continue', onUnknown: 'proceed' }));
+  scaleUps(part, region, [], [ownOf, standbyOf], SERVING).map((step) => ({ ...step, onFail: 'continue', onUnknown: 'proceed' }));
 
 /** Workers and starters of a region that counts as gone, to nothing: tried, and not insisted on. */
 export const fences = (part: Part, region: string, needs: readonly string[]): readonly Step[] =>
@@ -293,7 +302,7 @@ export const parks = (
   placedIn(part, region, kinds)
     .toReversed()
     .flatMap(({ fleet, site }): readonly Step[] => {
-      const replicas = PROCESSING.some((kind) => kind === fleet.kind) ? 0 : site.standby;
+      const replicas = stoppedOf(fleet, site);
       return replicas >= site.replicas ? [] : [park(part, { fleet, site }, region, replicas, site.replicas, needs)];
     });
 
@@ -390,12 +399,7 @@ const restOf = (whole: Span, waited: Span): Span => ({
 });
 
 /** Fleets that were started are ready, each after those that it needs. `started`: what all of them were started after. */
-export const readies = (
-  part: Part,
-  region: string,
-  started: readonly string[],
-  readyOf: (fleet: FleetConfig, site: SiteConfig) => number = (_, site) => site.replicas,
-): readonly Step[] => {
+export const readies = (part: Part, region: string, started: readonly string[], readyOf: Counting = ownOf): readonly Step[] => {
   const steps: Step[] = [];
   let needed: readonly string[] = started;
   let waited: Span = { p50Ms: 0, p95Ms: 0 };
@@ -663,7 +667,7 @@ export const shifts = (part: Part, { from, to, purpose }: Move, needs: readonly 
 export const drains = (part: Part, move: Move, needs: readonly string[]): readonly Step[] =>
   shifts(part, move, needs).map((step) => ({
     ...step,
-    id: `${part.prefix}route.fence@${move.from}`,
+    id: `${part.prefix}route.drain@${move.from}`,
     phase: 'fence',
     target: `${part.services.join(', ')} away from ${move.from}`,
     mode: 'ungraceful',

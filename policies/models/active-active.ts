@@ -14,12 +14,14 @@ import {
   landings,
   moves,
   openings,
+  ownOf,
   type Part,
   parks,
   readies,
   scaleUps,
   shifts,
   shrinks,
+  stoppedOf,
   sumOf,
   tidy,
   warnings,
@@ -35,7 +37,7 @@ const leave = (part: Part, move: Move): readonly Step[] => {
   const routed = idsOf(open, shifted);
   const rest = shifted.length === 0 ? [] : [inFlight(part, 'route', routed)];
   const joined = calls(part, 'scale', routed);
-  const scaled = [...scaleUps(part, to, routed, both), ...joined];
+  const scaled = [...scaleUps(part, to, routed, [both, ownOf]), ...joined];
   const fenced = [...fences(part, from, routed), ...calls(part, 'fence', [...routed, ...idsOf(rest)])];
   const quiet = [...routed, ...idsOf(rest, fenced)];
   const held = gates(part, 'promote', move, quiet);
@@ -80,7 +82,7 @@ const comeBack = (whole: Part, move: Move): readonly Step[] => {
   // What lives in the first region goes back there, and nowhere else.
   const part = to === whole.platform.regions[0] ? whole : { ...whole, namespaces: [], externals: whole.externals.map(withoutPromotion) };
   const joined = calls(part, 'scale', []);
-  const scaled = [...scaleUps(part, to, []), ...joined];
+  const scaled = [...scaleUps(part, to, [], [ownOf, stoppedOf]), ...joined];
   const waits = readies(part, to, idsOf(joined));
   const ready = idsOf(scaled, waits);
   const held = gates(part, 'promote', move, ready);
