@@ -1,5 +1,10 @@
 // The tables of policies: what may be named in the configuration, and the only registration there is.
-import type { SafetyRule, SteeringPolicy } from './policy.ts';
+import type { ModelKind } from '../src/runbook/model.ts';
+import { activeActive } from './models/active-active.ts';
+import { activeCold } from './models/active-cold.ts';
+import { activeHot } from './models/active-hot.ts';
+import { dualActive } from './models/dual-active.ts';
+import type { DeploymentModel, SafetyRule, SteeringPolicy } from './policy.ts';
 import { assertion } from './safety/assertion.ts';
 import { blastRadius } from './safety/blast-radius.ts';
 import { capacity } from './safety/capacity.ts';
@@ -24,7 +29,15 @@ export const safety = {
   'drill-fresh': drillFresh,
 } as const satisfies Record<string, SafetyRule>;
 
+export const models = {
+  'active-cold': activeCold,
+  'active-hot': activeHot,
+  'active-active': activeActive,
+  'dual-active': dualActive,
+} as const satisfies Record<ModelKind, DeploymentModel>;
+
 export type SafetyKind = keyof typeof safety;
 
 export const steeringOf = (kind: string): SteeringPolicy | undefined => Object.entries(steering).find(([name]) => name === kind)?.[1];
 export const safetyOf = (kind: string): SafetyRule | undefined => (Object.hasOwn(safety, kind) ? safety[kind as SafetyKind] : undefined);
+export const modelOf = (kind: ModelKind): DeploymentModel => models[kind];

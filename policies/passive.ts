@@ -1,0 +1,99 @@
+// Active/Passive in its two forms, as an order of steps: of a whole platform in two of the models, of one entry by itself in Dual Active. Pure.
+import type { Step } from '../src/runbook/model.ts';
+import type { Move } from './policy.ts';
+import {
+  alarms,
+  calls,
+  dispatches,
+  drains,
+  fences,
+  gates,
+  idsOf,
+  inFlight,
+  landings,
+  moves,
+  ownOf,
+  type Part,
+  parks,
+  readies,
+  SERVING,
+  scaleUps,
+  shifts,
+  standbyOf,
+  stops,
+  warmths,
+  warmUps,
+  warnings,
+} from './steps.ts';
+
+/** What comes once the region is ready: gates, the route, what is told of it, users who have left. `ended`: all of it. */
+const arrival = (part: Part, move: Move, ready: readonly string[]): { steps: readonly Step[]; ended: readonly string[] } => {
+  const held = gates(part, 'route', move, ready);
+  const shifted = shifts(part, move, [...ready, ...idsOf(held)]);
+  const routed = [...ready, ...idsOf(held, shifted)];
+  const rest = shifted.length === 0 ? [] : [inFlight(part, 'route', routed, 'after')];
+  const told = calls(part, 'after', [...routed, ...idsOf(rest)]);
+  const landed = landings(part, move, routed);
+  return { steps: [...held, ...shifted, ...rest, ...told, ...landed], ended: [...routed, ...idsOf(rest, told, landed)] };
+};
+
+/**
+ * One region works at a time, and Temporal does not see to that: so the old one is fenced before anything of the new one starts. Then everything starts at once,
+ * data and namespaces are promoted meanwhile, and the route waits until all of it is ready.
+ */
+export const coldSteps = (part: Part, move: Move, roots: readonly string[] = []): readonly Step[] => {
+  const { from, to } = move;
+  const stopped = stops(part, from, roots);
+  const fenced = [...stopped, ...fences(part, from, roots), ...drains(part, move, roots)];
+  // Data may be fenced when nothing writes any more; a region that counts as gone is not waited for.
+  const told = calls(part, 'fence', [...roots, ...idsOf(stopped)]);
+  const quiet = [...roots, ...idsOf(fenced, told)];
+  const joined = calls(part, 'scale', quiet);
+  const scaled = [...scaleUps(part, to, quiet, [ownOf, standbyOf]), ...joined];
+  const held = gates(part, 'promote', move, quiet);
+  const promoted = calls(part, 'promote', [...quiet, ...idsOf(held)]);
+  const moved = moves(part, move, [...quiet, ...idsOf(held, promoted)]);
+  const waits = readies(part, to, [...quiet, ...idsOf(joined)]);
+  const up = [...quiet, ...idsOf(scaled, held, promoted, moved, waits)];
+  const worked = dispatches(part, move, up);
+  const caught = calls(part, 'ready', up);
+  const { steps, ended } = arrival(part, move, [...up, ...idsOf(worked, caught)]);
+  const parked = parks(part, from, ended, SERVING);
+  return [
+    ...warnings(part, move),
+    ...fenced,
+    ...told,
+    ...scaled,
+    ...held,
+    ...promoted,
+    ...moved,
+    ...waits,
+    ...worked,
+    ...caught,
+    ...steps,
+    ...parked,
+  ];
+};
+
+/** Both regions run, and Temporal sees to it that one of them works: nothing is started or stopped. That the new one is warm, its pods say; that it works, its tasks. */
+export const hotSteps = (part: Part, move: Move, roots: readonly string[] = []): readonly Step[] => {
+  const warm = warmths(part, move.to, roots);
+  const proved = [...roots, ...idsOf(warm)];
+  const fenced = calls(part, 'fence', proved);
+  const quiet = [...proved, ...idsOf(fenced)];
+  const held = gates(part, 'promote', move, quiet);
+  // Side by side: what they take is the longer of both.
+  const promoted = calls(part, 'promote', [...quiet, ...idsOf(held)]);
+  const moved = moves(part, move, [...quiet, ...idsOf(held)]);
+  const active = [...quiet, ...idsOf(held, promoted, moved)];
+  const worked = dispatches(part, move, active);
+  const caught = calls(part, 'ready', active);
+  const { steps } = arrival(part, move, [...active, ...idsOf(worked, caught)]);
+  return [...warnings(part, move), ...warm, ...fenced, ...held, ...promoted, ...moved, ...worked, ...caught, ...steps];
+};
+
+/** At suspicion: who wants to know is told, and a region that has nothing running gets what takes no work from anybody. */
+export const prearmSteps = (part: Part, { to }: Move, isCold: boolean): readonly Step[] => [
+  ...alarms(part),
+  ...(isCold ? warmUps(part, to) : []),
+];
