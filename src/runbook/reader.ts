@@ -8,6 +8,8 @@ import type { Store } from '../store/store.ts';
 import type { Persons, PlatformConfig, PlatformRecord, Run } from './model.ts';
 import { CHOICES, type Choice, isEnded, standingOf, wantsPersons } from './run.ts';
 
+export { CHOICES, type Choice } from './run.ts';
+
 /** A run as it was read. `mod`: revision of its record. */
 export interface Found {
   run: Run;
