@@ -78,6 +78,7 @@ export type PlanOf = (
   platform: PlatformConfig,
   move: { from: string; to: string; purpose: Purpose },
   history: PlatformRecord['history'],
+  mode?: RunMode,
 ) => readonly Step[];
 
 export interface RunWriterOptions {
@@ -205,7 +206,7 @@ export const createRunWriter = (options: RunWriterOptions): RunWriter => {
           const from = demandMove(order, platform, record?.active ?? platform.regions[0] ?? '');
           demandNoOther(records, platform.name);
           const nowMs = Math.round(clusterNowMs());
-          const plan = planOf(platform, { from, to: order.to, purpose: order.purpose }, record?.history ?? []);
+          const plan = planOf(platform, { from, to: order.to, purpose: order.purpose }, record?.history ?? [], order.mode);
           const run = ordered(order, person, platform, { id, from, plan, nonce }, nowMs);
           if (order.dryRun === true) return { done: run };
           const because = `${order.mode} ${order.purpose} of ${platform.name} from ${from} to ${order.to} ordered by ${person.name}: ${order.reason}`;
