@@ -15,6 +15,8 @@ const STORE_EDGES_S = exponentialBuckets(0.001, 2, 13);
 /** 5 ms to 5.12 s: the deadline of a write is 3 s. */
 const WRITE_EDGES_S = exponentialBuckets(0.005, 2, 11);
 const SETTLE_EDGES_S = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180];
+/** From a call that answers at once to pods that pull their images. */
+const STEP_EDGES_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 120, 300, 600];
 const LABEL_SETS_MAX = 5_000;
 const VERDICTS: readonly Verdict[] = ['up', 'unready', 'down', 'suspect', 'unknown'];
 /** The goal of an answer, 20 ms, is an edge. */
@@ -81,6 +83,12 @@ export interface Metrics {
   shadowMoves(moves: number): void;
   /** Credentials that the API did not accept, by what they looked like. */
   authRefused(how: string): void;
+  /** A step of a run that was done here, from its first try to its end. */
+  runbookStep(kind: string, tookMs: number): void;
+  /** How a run ended that was executed here. */
+  runbookEnded(platform: string, ended: string): void;
+  /** What runs ask of humans now. */
+  runbookWaiting(count: number): void;
   /** One answer of this replica's gate. */
   gateRequest(form: 'survivor' | 'origin', answer: 'drain' | 'keep' | 'unknown'): void;
   /** One answer of the API. `route` as it is registered, null where there is none; `method` and `code` as on the wire. */
@@ -287,6 +295,21 @@ const apiMetrics = (into: Registry[]): Pick<Metrics, 'apiRequest'> => {
   };
 };
 
+const runbookMetrics = (into: Registry[]): Pick<Metrics, 'runbookStep' | 'runbookEnded' | 'runbookWaiting'> => {
+  const seconds = histogram(
+    into,
+    'runbook_step_duration',
+    'First try of a step of a run to its end, of steps that were done',
+    STEP_EDGES_S,
+    ['kind'],
+  );
+  return {
+    runbookStep: (kind, tookMs) => seconds(tookMs, kind),
+    runbookEnded: counter(into, 'runbook_runs_total', 'Runs that ended, by how', ['platform', 'ended']),
+    runbookWaiting: gauge(into, 'runbook_waiting', 'Words of humans that runs wait for: agreement or answers'),
+  };
+};
+
 /** A fresh registry and its recorders; nothing is registered globally. `version` is the program's. */
 export const createMetrics = (version = 'unknown'): Metrics => {
   const registry = new Registry();
@@ -340,6 +363,7 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     recordDropped: (lines) => dropped.inc(lines),
     shadowDiverging: gauge(into, 'shadow_services_diverging', 'Services whose route would be another under the shadow policy'),
     shadowMoves: (moves) => shadowMoves.inc(moves),
+    ...runbookMetrics(into),
     authRefused: counter(into, 'api_auth_refused_total', 'Requests whose credentials were not accepted, by what they looked like', ['how']),
     gateRequest: counter(into, 'gate_requests_total', 'Answers of the gate', ['form', 'answer']),
     ...apiMetrics(into),

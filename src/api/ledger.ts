@@ -20,6 +20,8 @@ export interface Submission<T> {
   /** For sentences: `the overrides`. */
   what: string;
   keys: readonly string[];
+  /** What is judged whole, at the same revision: few records, since all of them are read at each try. */
+  prefixes?: readonly string[];
   /** Sees whether an earlier write of this very submission is in doubt. Throws a Fault to refuse. */
   judge(records: Records, doubt: boolean): Step<T>;
 }
@@ -53,8 +55,8 @@ export const createLedger = ({ store, ports }: { store: Store; ports: Pick<Ports
   const bounded = <T>(what: string, untilMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     withDeadline(ports.timers, Math.round(Math.max(1, Math.min(STORE_MS, untilMs - ports.clock.monoMs()))), what, work);
 
-  const readUntil = async (what: string, keys: readonly string[], untilMs: number): Promise<Records> => {
-    const { kvs } = await bounded(`reading ${what}`, untilMs, (signal) => store.get({ keys }, signal));
+  const readUntil = async (what: string, keys: readonly string[], untilMs: number, prefixes: readonly string[] = []): Promise<Records> => {
+    const { kvs } = await bounded(`reading ${what}`, untilMs, (signal) => store.get({ keys, prefixes }, signal));
     return recordsOf(kvs);
   };
 
@@ -88,11 +90,11 @@ export const createLedger = ({ store, ports }: { store: Store; ports: Pick<Ports
         },
       ),
 
-    async commit({ what, keys, judge }) {
+    async commit({ what, keys, prefixes, judge }) {
       const untilMs = ports.clock.monoMs() + COMMIT_MS;
       let doubt = false;
       for (let attempt = 0; attempt < ATTEMPTS_MAX && ports.clock.monoMs() < untilMs; attempt += 1) {
-        const records = await readUntil(what, keys, untilMs).catch((error: unknown) => {
+        const records = await readUntil(what, keys, untilMs, prefixes).catch((error: unknown) => {
           throw doubt ? undecided(what) : unreachable(error);
         });
         const step = judge(records, doubt);

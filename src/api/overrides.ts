@@ -3,7 +3,7 @@
 // judged again. Expired orders are left in place: the decision that ends one takes it out.
 import { isDeepStrictEqual } from 'node:util';
 import { canonicalJson, sha256 } from '../audit/canonical.ts';
-import { appendOps, type Draft, headOf, JOURNAL_KEYS } from '../audit/journal.ts';
+import { appendOps, type Draft, type How, headOf, JOURNAL_KEYS } from '../audit/journal.ts';
 import { type Once, type Used, usedKey, usedOps } from '../auth/once.ts';
 import { KEYS } from '../coordinate/keys.ts';
 import { isInForce } from '../decide/override.ts';
@@ -20,7 +20,8 @@ import { demandScope } from './scope.ts';
 
 /** Who orders, with what right, and how it is judged. */
 export interface Act {
-  principal: Principal;
+  /** A human, or a replica by itself. */
+  principal: Omit<Principal, 'how'> & { how: How };
   cluster: ClusterConfig;
   foresee: Foresee;
   /** Judges and writes nothing. */

@@ -18,7 +18,11 @@ const servicesUnder = (order: Scoped, cluster: ClusterConfig): readonly string[]
 ];
 
 /** Throws ERR_FORBIDDEN unless every service that one of the orders touches is among the principal's own. */
-export const demandScope = ({ name, services }: Principal, cluster: ClusterConfig, ...orders: readonly (Scoped | undefined)[]): void => {
+export const demandScope = (
+  { name, services }: Pick<Principal, 'name' | 'services'>,
+  cluster: ClusterConfig,
+  ...orders: readonly (Scoped | undefined)[]
+): void => {
   if (services === null) return;
   // It also says who coordinates the whole cluster.
   if (orders.some((order) => order?.kind === 'evacuate'))

@@ -1,5 +1,5 @@
 // What each type of page is, beside what its page says. Types are made where things happen (decide/incident.ts, decide/announce.ts, converge/duties.ts,
-// publish, paging/alone.ts and outbox.ts, reports of a replica): whoever makes a new one says here what it is. Pure.
+// publish, runbook/news.ts, paging/alone.ts and outbox.ts, reports of a replica): whoever makes a new one says here what it is. Pure.
 
 interface PageType {
   /** Where it is no more than that (severity `info`) it ends what has the same key. */
@@ -60,6 +60,13 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
   'paging.': { ofReplica: true, need: 'mend the channel: pages go by the others meanwhile' },
   'paging.channel_ok': { ends: true },
   'doctor.test_over': { ends: true },
+  'runbook.': { need: 'have a look at the run' },
+  'runbook.proposed': { need: 'agree to it, or abort it: it waits for you; the command stands above' },
+  'runbook.asking': { need: 'act now: the run waits for your word; the commands stand above' },
+  'runbook.failed': { need: 'act now: the platform is between two regions; go on by hand, take it back, or order another run' },
+  'runbook.done': { ends: true },
+  'runbook.aborted': { ends: true },
+  'runbook.undone': { ends: true },
 };
 
 /** The page by which everybody hears that a human has it. */

@@ -32,7 +32,10 @@ export type Effect =
 export type Facts = Readonly<Record<string, unknown>>;
 
 export interface Call {
-  /** The same for every try of one step of one run, and for nothing else: `<run>.<step>`. */
+  /**
+   * The same for every try of one step of one run, and for nothing else: `<run>.<step>`. Taking it back, and what a human has begun anew after it had
+   * failed, are other acts with keys and facts of their own.
+   */
   key: string;
   run: { id: string; platform: string; from: string; to: string; mode: RunMode };
   /** What this step kept; empty at first. */
@@ -70,12 +73,23 @@ export interface SystemContext {
   httpTrusting: (trust?: { caPem?: string; own?: { certPem: string; keyPem: string } }) => { fetch: Fetch; close(): Promise<void> };
 }
 
-/** What a run does to routes, as orders of its own. */
+/** Which orders of runs are meant. */
+export interface RouteOrder {
+  run: string;
+  platform: string;
+  services: readonly string[];
+  region: string;
+  because: string;
+}
+
+/** What runs do to routes, as orders of their own. All throw a Fault when they are refused, or nobody knows. */
 export interface Routing {
-  /** Drains `region` in these services under the id of the run; true: it was so already, or it is now. Throws a Fault when it is refused. */
-  drain(run: string, services: readonly string[], region: string, because: string): Promise<void>;
-  /** Ends the orders of the run. */
-  release(run: string, because: string): Promise<void>;
+  /** Drains the region in these services, by orders of the run; does nothing where they stand. */
+  drain(order: RouteOrder): Promise<void>;
+  /** Ends every order of runs of the platform that drains the region in these services. */
+  open(order: RouteOrder): Promise<void>;
+  /** Orders of runs of the platform that drain the region in these services. */
+  orders(platform: string, services: readonly string[], region: string): Promise<readonly { run: string; service: string }[]>;
   /** What is decided and what users were seen to get. `landed` null: not measured. */
   look(
     services: readonly string[],

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import type { Severity } from '../../src/model.ts';
 import { actionOf } from '../../src/paging/incidents.ts';
 import { noticeOf } from '../../src/paging/message.ts';
+import { STEP_KINDS } from '../../src/runbook/model.ts';
 import { pageOf } from './fixture.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -75,6 +76,16 @@ const TYPES: readonly Row[] = [
   ['paging.dead_letter', 'warning', 'tidegate/test/dead-letter-pd', 'trigger'],
   ['paging.channel_failing', 'warning', 'tidegate/test/channel-pd', 'trigger'],
   ['paging.channel_ok', 'info', 'tidegate/test/channel-pd', 'resolve'],
+  ['runbook.proposed', 'critical', 'tidegate/test/run-shop-1', 'trigger'],
+  ['runbook.proposed', 'warning', 'tidegate/test/run-shop-1', 'trigger'],
+  ['runbook.started', 'info', 'tidegate/test/run-shop-1', 'change'],
+  ['runbook.asking', 'critical', 'tidegate/test/run-shop-1', 'trigger'],
+  ['runbook.asking', 'warning', 'tidegate/test/run-shop-1', 'trigger'],
+  ['runbook.failed', 'critical', 'tidegate/test/run-shop-1', 'trigger'],
+  ['runbook.failed', 'warning', 'tidegate/test/run-shop-1', 'trigger'],
+  ['runbook.done', 'info', 'tidegate/test/run-shop-1', 'resolve'],
+  ['runbook.aborted', 'info', 'tidegate/test/run-shop-1', 'resolve'],
+  ['runbook.undone', 'info', 'tidegate/test/run-shop-1', 'resolve'],
   ['doctor.test', 'warning', 'doctor-1', 'trigger'],
   ['doctor.test_over', 'info', 'doctor-1', 'resolve'],
 ];
@@ -104,14 +115,15 @@ test('the published schema has each of them in one of its families', () => {
 const written = (): ReadonlySet<string> => {
   const families = [...new Set(TYPES.map(([type]) => type.split('.')[0]))].join('|');
   const literal = new RegExp(`(log\\.\\w+\\(\\s*)?'((?:${families})\\.[a-z_]+)'`, 'g');
-  const files = ['decide', 'converge', 'publish', 'paging', 'serve', 'doctor/instruments'].flatMap((folder) =>
+  const files = ['decide', 'converge', 'publish', 'paging', 'serve', 'runbook', 'doctor/instruments'].flatMap((folder) =>
     readdirSync(join(ROOT, 'src', folder), { recursive: true, encoding: 'utf8' }).map((file) => join(ROOT, 'src', folder, file)),
   );
   const found = files
     .filter((file) => file.endsWith('.ts') && !file.endsWith('page-types.ts'))
     .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(literal)])
     .flatMap(([, logged, type]) => (logged === undefined && type !== undefined ? [type] : []));
-  return new Set(found);
+  // Kinds of steps are no pages.
+  return new Set(found.filter((type) => !(STEP_KINDS as readonly string[]).includes(type)));
 };
 
 test('none that the sources name is missing here', () => {

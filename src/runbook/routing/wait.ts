@@ -1,7 +1,25 @@
+// The route has left a region, and users with it as far as that is measured. What is not measured is said, and not waited for.
 import type { StepKind } from '../kind.ts';
 
 export const routeWait: StepKind<'route.wait'> = {
   kind: 'route.wait',
   signal: 'gate',
-  read: () => Promise.reject(new Error('not built yet')),
+
+  async read({ services, from }, { context }) {
+    const looks = await context.routing.look(services, from);
+    const shared = looks.filter(({ share }) => share > 0);
+    if (shared.length > 0)
+      return {
+        is: 'pending',
+        because: shared.map(({ service, share, because }) => `${service} gives ${from} ${share / 10} %: ${because}`).join('; '),
+      };
+    const late = looks.filter(({ landed }) => landed === false);
+    if (late.length > 0)
+      return { is: 'pending', because: late.map(({ service, because }) => `users of ${service} are still there: ${because}`).join('; ') };
+    const blind = looks.filter(({ landed }) => landed === null).map(({ service }) => service);
+    return {
+      is: 'reached',
+      because: `the route has left ${from}${blind.length === 0 ? ', and users with it' : `; users are not measured of ${blind.join(', ')}`}`,
+    };
+  },
 };

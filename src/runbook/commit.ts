@@ -1,0 +1,95 @@
+// One change of a run as a transaction: the record by compare-and-write, what is told of it, and where its platform is active when it is done. Pure.
+import { outboxKey, platformKey, runKey } from '../coordinate/keys.ts';
+import type { Op } from '../store/store.ts';
+import type { PlatformRecord, Run } from './model.ts';
+import { newsOf, type Teller } from './news.ts';
+import { isEnded, standingOf } from './run.ts';
+
+export interface Drafted {
+  conditions: readonly { key: string; mod: number }[];
+  ops: readonly Op[];
+}
+
+/** Records as they were read: 0: there is none. */
+export interface Before {
+  run: Run | null;
+  mod: number;
+  platform: PlatformRecord | null;
+  platformMod: number;
+}
+
+const HISTORY_MAX = 20;
+
+/** It moves its platform by this change. */
+export const isMoved = (before: Run | null, after: Run): boolean =>
+  after.state === 'done' && before?.state !== 'done' && after.purpose !== 'prearm';
+
+/** Steps that were done, from their first try to their end. One that a human began anew measures nothing. */
+export const timesOf = (run: Run): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    run.plan.flatMap(({ id }) => {
+      const { state, startedAtMs, endedAtMs, again } = standingOf(run, id);
+      return state === 'done' && startedAtMs !== undefined && endedAtMs !== undefined && again === undefined
+        ? [[id, Math.max(0, endedAtMs - startedAtMs)]]
+        : [];
+    }),
+  );
+
+const movedBy = (run: Run, before: PlatformRecord | null, nowMs: number): PlatformRecord => ({
+  active: run.to,
+  sinceAtMs: nowMs,
+  run: run.id,
+  because: `${run.purpose} ${run.id} from ${run.from}`,
+  history: [
+    ...(before?.history ?? []),
+    {
+      run: run.id,
+      purpose: run.purpose,
+      mode: run.mode,
+      tookMs: Math.max(0, (run.endedAtMs ?? nowMs) - (run.startedAtMs ?? run.createdAtMs)),
+      steps: timesOf(run),
+      atMs: nowMs,
+    },
+  ].slice(-HISTORY_MAX),
+  nonce: run.nonce,
+});
+
+/** What makes a platform's runs exclude one another: whoever opens one writes this record, so that of two only one can. */
+export const claimed = (before: PlatformRecord | null, home: string, nonce: string, nowMs: number): PlatformRecord =>
+  before === null
+    ? { active: home, sinceAtMs: nowMs, run: null, because: 'where its configuration says', history: [], nonce }
+    : { ...before, nonce };
+
+/** `after` as it is written, with its nonce. `opens`: it moves nothing yet, but no other run of the platform may be opened beside it. */
+export const draftOf = (before: Before, after: Run, teller: Teller, opens: { home: string } | null = null): Drafted => {
+  const moved = isMoved(before.run, after);
+  const platform = moved
+    ? movedBy(after, before.platform, teller.nowMs)
+    : opens === null
+      ? null
+      : claimed(before.platform, opens.home, after.nonce, teller.nowMs);
+  const key = platformKey(after.platform);
+  return {
+    conditions: [{ key: runKey(after.id), mod: before.mod }, ...(platform === null ? [] : [{ key, mod: before.platformMod }])],
+    ops: [
+      { put: runKey(after.id), value: after },
+      ...(platform === null ? [] : [{ put: key, value: platform }]),
+      ...newsOf(before.run, after, teller).map((page): Op => ({ put: outboxKey(page.id), value: page })),
+    ],
+  };
+};
+
+/** What is to be counted once this change is committed. */
+export interface Counted {
+  steps: readonly { kind: string; tookMs: number }[];
+  ended: string | null;
+}
+
+export const countOf = (before: Run | null, after: Run): Counted => ({
+  steps: after.plan.flatMap(({ id, kind }) => {
+    const at = standingOf(after, id);
+    const isNew = at.state === 'done' && (before === null || standingOf(before, id).state !== 'done');
+    return isNew ? [{ kind, tookMs: (at.endedAtMs ?? 0) - (at.startedAtMs ?? at.endedAtMs ?? 0) }] : [];
+  }),
+  ended: isEnded(after) && (before === null || !isEnded(before)) ? after.state : null,
+});

@@ -1,0 +1,119 @@
+// What people are told of a run: the pages of one change of it, for the transaction of that change. All pages of one run are one thread. Pure.
+import { page } from '../decide/incident.ts';
+import type { ClusterConfig, Page, Severity } from '../model.ts';
+import type { Run, Span, Step } from './model.ts';
+import { standingOf, wantsPersons } from './run.ts';
+import { phrase, seconds } from './words.ts';
+
+/** Who tells it. */
+export interface Teller {
+  cluster: ClusterConfig;
+  /** Pages of a replica are its own, by their ids. */
+  region: string;
+  replica: string;
+  nowMs: number;
+  /** How long the run should take; null: nobody knows. */
+  estimateOf?: (run: Run) => Span | null;
+}
+
+const loud = ({ purpose }: Run): Severity => (purpose === 'failover' ? 'critical' : 'warning');
+
+const what = ({ platform, purpose, mode, from, to }: Run): string => `${platform}: ${mode} ${purpose} from ${from} to ${to}`;
+
+const why = ({ cause }: Run): string => (cause.kind === 'order' ? `ordered by ${cause.by}: ${cause.reason}` : cause.because);
+
+/** `before` null: it is new. `after` is as it is written, with its nonce. */
+export const newsOf = (before: Run | null, after: Run, teller: Teller): readonly Page[] => [
+  ...stateNews(before, after, teller),
+  ...after.plan.flatMap((step) => askingNews(before, after, step, teller)),
+];
+
+const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Page[] => {
+  if (before?.state === after.state) return [];
+  switch (after.state) {
+    case 'proposed':
+      return [
+        pageOf(after, teller, 'runbook.proposed', loud(after), `${what(after)} waits for agreement: ${why(after)}`, {
+          commands: [`tidegate run approve ${after.id}`, `tidegate run abort ${after.id} --reason WHY`],
+        }),
+      ];
+    case 'running':
+      return [pageOf(after, teller, 'runbook.started', 'info', `${what(after)} has begun: ${why(after)}`)];
+    case 'failed':
+      return [
+        pageOf(after, teller, 'runbook.failed', loud(after), `${what(after)} failed: ${after.because}`, {
+          commands: [`tidegate run undo ${after.id} --reason WHY`],
+        }),
+      ];
+    case 'done':
+      return [doneNews(after, teller)];
+    case 'aborted':
+      return [pageOf(after, teller, 'runbook.aborted', 'info', `${what(after)} was stopped: ${after.because}`)];
+    case 'dropped':
+      return [
+        after.approval !== undefined && after.aborted === undefined && teller.nowMs >= after.approval.untilMs
+          ? pageOf(after, teller, 'runbook.failed', loud(after), `${what(after)} did not begin: ${after.because}`)
+          : pageOf(after, teller, 'runbook.aborted', 'info', `${what(after)} did not begin: ${after.because}`),
+      ];
+    case 'undone':
+      return [pageOf(after, teller, 'runbook.undone', 'info', `${what(after)}: ${after.because}`)];
+    default:
+      return [];
+  }
+};
+
+const doneNews = (run: Run, teller: Teller): Page => {
+  const tookMs = (run.endedAtMs ?? teller.nowMs) - (run.startedAtMs ?? run.createdAtMs);
+  const estimate = teller.estimateOf?.(run) ?? null;
+  const beside = estimate === null ? '' : ` (estimated ${seconds(estimate.p50Ms)} to ${seconds(estimate.p95Ms)})`;
+  const passed = run.plan
+    .filter((step) => step.mode === 'both' || step.mode === run.mode)
+    .filter(({ id }) => standingOf(run, id).state === 'skipped');
+  const without = passed.length === 0 ? '' : `; without ${passed.map(({ id }) => id).join(', ')}`;
+  return pageOf(run, teller, 'runbook.done', 'info', `${what(run)} is done, ${seconds(tookMs)} after it began${beside}${without}`, {
+    tookMs,
+    ...(estimate === null ? {} : { estimate: { p50Ms: estimate.p50Ms, p95Ms: estimate.p95Ms } }),
+  });
+};
+
+const askingNews = (before: Run | null, after: Run, step: Step, teller: Teller): readonly Page[] => {
+  const at = standingOf(after, step.id);
+  const was = before === null ? null : standingOf(before, step.id);
+  // Asked anew is another question.
+  if (after.state !== 'running' || at.state !== 'asking' || (was?.state === 'asking' && was.askedUntilMs === at.askedUntilMs)) return [];
+  const detail = (commands: readonly string[]): Page['detail'] => ({ step: step.id, commands, because: at.because });
+  if (wantsPersons(step, at)) {
+    const left = step.approvals - (at.approvedBy?.length ?? 0);
+    const summary = `${what(after)}: ${step.id} (${step.target}) waits for ${left === 1 ? 'one person' : `${left} persons`} to agree`;
+    return [pageOf(after, teller, 'runbook.asking', loud(after), summary, detail([`tidegate run approve ${after.id} --step ${step.id}`]))];
+  }
+  const answer = (choice: string): string => `tidegate run answer ${after.id} --step ${step.id} --choice ${choice} --reason WHY`;
+  const summary = `${what(after)}: ${step.id} (${step.target}) asks what to do: ${at.because}`;
+  return [pageOf(after, teller, 'runbook.asking', loud(after), summary, detail(['retry', 'skip', 'stop'].map(answer)))];
+};
+
+const pageOf = (
+  run: Run,
+  { cluster, region, replica, nowMs }: Teller,
+  type: string,
+  severity: Severity,
+  summary: string,
+  more: Page['detail'] = {},
+): Page => {
+  const services = cluster.platforms?.find(({ name }) => name === run.platform)?.services ?? [];
+  const made = page({ cluster, v: 0, nonce: run.nonce, nowMs }, type, severity, phraseOf(summary), `run-${run.id}`, {
+    ...more,
+    run: run.id,
+    platform: run.platform,
+    purpose: run.purpose,
+    mode: run.mode,
+    regions: [run.from, run.to],
+    services,
+  });
+  // One change of a run may ask about several steps.
+  const about = typeof more.step === 'string' ? `-${more.step.replaceAll(/[^A-Za-z0-9_-]/g, '_')}` : '';
+  return { ...made, id: `${region}.${replica}-${run.nonce}-${made.id}${about}` };
+};
+
+const SUMMARY_CHARS_MAX = 900;
+const phraseOf = (text: string): string => (text.length <= 300 ? phrase(text) : text.slice(0, SUMMARY_CHARS_MAX));

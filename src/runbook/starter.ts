@@ -1,0 +1,259 @@
+// When a run begins by itself, or is proposed: judged from what the quorum has decided already (incidents, tallies, orders in force) and from the records of
+// platforms and runs. It votes on nothing and moves no route. Pure; starter-duty.ts commits what comes out.
+import { activeOverrides, freezeOn, stopOn } from '../decide/override.ts';
+import type { ClusterConfig, Incident, Override, Overrides, PoolTally, ServiceConfig } from '../model.ts';
+import type { ByRegion, PlatformConfig, PlatformRecord, Purpose, Run, RunMode, Step, StepKindName } from './model.ts';
+import { isEnded, type NewRun } from './run.ts';
+import { phrase } from './words.ts';
+
+/** Of a region as a platform may go there. */
+export interface RegionState {
+  verdict: 'up' | 'unready' | 'down' | 'suspect' | 'unknown';
+  gates: Readonly<Record<string, 'holds' | 'refuses' | 'unknown'>>;
+}
+
+export type ChooseTarget = (
+  platform: PlatformConfig,
+  from: string,
+  states: ByRegion<RegionState>,
+  mode?: RunMode,
+) => { to: string | null; because: string };
+
+export interface Scene {
+  cluster: ClusterConfig;
+  tallies: readonly PoolTally[];
+  incidents: readonly Incident[];
+  overrides: Overrides | null;
+  records: ReadonlyMap<string, PlatformRecord>;
+  runs: readonly Run[];
+  watch: Watch;
+  nowMs: number;
+}
+
+/** Since when, in cluster time, by platform. A takeover begins to count anew, which only makes it slower. */
+export interface Watch {
+  /** The active region is no longer suspect. */
+  calm: ReadonlyMap<string, number>;
+  /** Home is well, and it is not active. */
+  homeWell: ReadonlyMap<string, number>;
+}
+
+export type Move =
+  | { do: 'begin'; platform: PlatformConfig; run: Omit<NewRun, 'plan' | 'nonce'>; incident: string | null }
+  | { do: 'moot'; run: Run; because: string }
+  | { do: 'undo'; run: Run; because: string; only: readonly StepKindName[] | null };
+
+export const NO_WATCH: Watch = { calm: new Map(), homeWell: new Map() };
+/** Suspicion has to be over for so long before what was done for it is taken back. */
+export const CALM_MS = 60_000;
+/** What gets ready is begun no more often, however long a region flickers. */
+export const PREARM_EVERY_MS = 5 * 60_000;
+/** While it stands, what got ready stays so. */
+const STANDS: ReadonlySet<Run['state']> = new Set(['proposed', 'running', 'stopping', 'done']);
+
+export const activeOf = ({ name, regions }: PlatformConfig, records: Scene['records']): string =>
+  records.get(name)?.active ?? regions[0] ?? '';
+
+const poolsOf = ({ services }: PlatformConfig, tallies: readonly PoolTally[], region: string): readonly PoolTally[] =>
+  tallies.filter((tally) => tally.region === region && (services.length === 0 || services.includes(tally.service)));
+
+/** All of its pools there fail at a quorum's first looks, or are out already. */
+const isSuspect = (platform: PlatformConfig, { tallies }: Pick<Scene, 'tallies'>, region: string): boolean => {
+  const pools = poolsOf(platform, tallies, region);
+  return pools.length > 0 && pools.every(({ suspectAtQuorum, verdict }) => suspectAtQuorum || verdict === 'out');
+};
+
+const isWell = (platform: PlatformConfig, { tallies, incidents }: Pick<Scene, 'tallies' | 'incidents'>, region: string): boolean => {
+  const pools = poolsOf(platform, tallies, region);
+  return (
+    pools.length > 0 &&
+    pools.every(({ verdict, gate, suspectAtQuorum }) => verdict === 'up' && gate === 'open' && !suspectAtQuorum) &&
+    !incidents.some((incident) => incident.closedAtMs === null && incident.region === region)
+  );
+};
+
+const verdictOf = (platform: PlatformConfig, scene: Pick<Scene, 'tallies'>, region: string): RegionState['verdict'] => {
+  const pools = poolsOf(platform, scene.tallies, region);
+  const out = pools.find(({ verdict }) => verdict === 'out');
+  if (out !== undefined) return out.cause === 'unready' ? 'unready' : 'down';
+  if (pools.length === 0 || pools.some(({ verdict }) => verdict === 'unknown')) return 'unknown';
+  return pools.some(({ suspectAtQuorum }) => suspectAtQuorum) ? 'suspect' : 'up';
+};
+
+/** What lasts: since when. */
+export const watched = (before: Watch, scene: Omit<Scene, 'watch'>): Watch => {
+  const platforms = scene.cluster.platforms ?? [];
+  const since = (was: ReadonlyMap<string, number>, holds: (platform: PlatformConfig) => boolean): ReadonlyMap<string, number> =>
+    new Map(platforms.filter(holds).map(({ name }) => [name, was.get(name) ?? scene.nowMs]));
+  return {
+    calm: since(before.calm, (platform) => !isSuspect(platform, scene, activeOf(platform, scene.records))),
+    homeWell: since(before.homeWell, (platform) => {
+      const home = platform.regions[0] ?? '';
+      return activeOf(platform, scene.records) !== home && isWell(platform, scene, home);
+    }),
+  };
+};
+
+const short = (text: string): string => text.replaceAll(/[^A-Za-z0-9_-]+/g, '-');
+
+/** The same for the same platform and occasion, so that nothing is begun twice for it. */
+export const runId = (platform: string, purpose: Purpose, occasion: string): string =>
+  `${short(platform).slice(0, 16)}-${purpose}-${short(occasion).slice(-20)}`.slice(0, 48);
+
+/** An order by which a human holds automation still. */
+const heldBy = (platform: PlatformConfig, active: readonly Override[], { services }: ClusterConfig): Override | undefined => {
+  const own = services.filter(({ name }) => platform.services.includes(name));
+  const of = (service: ServiceConfig): Override | undefined => stopOn(active, service) ?? freezeOn(active, service);
+  const whole = active.find(
+    ({ kind, scope }) =>
+      (kind === 'stop' || kind === 'freeze') && scope.service === undefined && scope.region === undefined && scope.pool === undefined,
+  );
+  return whole ?? own.map(of).find((order) => order !== undefined);
+};
+
+/** What is done now: at most one beginning per platform. */
+export const movesOf = (scene: Scene, choose: ChooseTarget): readonly Move[] =>
+  (scene.cluster.platforms ?? []).flatMap((platform) => platformMoves(platform, scene, choose));
+
+const platformMoves = (platform: PlatformConfig, scene: Scene, choose: ChooseTarget): readonly Move[] => {
+  const own = scene.runs.filter((run) => run.platform === platform.name);
+  const open = own.find((run) => run.purpose !== 'prearm' && !isEnded(run)) ?? null;
+  const active = activeOf(platform, scene.records);
+  const ended = [...mootOf(open, active, scene), ...calmOf(platform, own, open, active, scene)];
+  const orders = activeOverrides(scene.overrides, scene.nowMs);
+  if (open !== null || heldBy(platform, orders, scene.cluster) !== undefined) return ended;
+  const aim = aimOf(platform, scene, choose, active);
+  const begun =
+    failoverOf(platform, scene, aim, active) ??
+    evacuationOf(platform, orders, aim, active) ??
+    failbackOf(platform, scene, active) ??
+    prearmOf(platform, own, scene, aim, active);
+  return begun === null || scene.runs.some(({ id }) => id === begun.run.id) ? ended : [...ended, begun];
+};
+
+/** What it was proposed for is over, or has happened otherwise. */
+const mootOf = (open: Run | null, active: string, { incidents }: Scene): readonly Move[] => {
+  if (open?.state !== 'proposed') return [];
+  if (open.from !== active) return [{ do: 'moot', run: open, because: `${open.platform} is active in ${active}, not in ${open.from}` }];
+  const { cause } = open;
+  if (cause.kind !== 'incident') return [];
+  const incident = incidents.find(({ id }) => id === cause.incident);
+  return incident !== undefined && incident.closedAtMs === null ? [] : [{ do: 'moot', run: open, because: `${open.from} is well again` }];
+};
+
+/** What got ready is taken back when nothing came of it; where the platform went there, only what was called is told that it is over. */
+const calmOf = (
+  platform: PlatformConfig,
+  own: readonly Run[],
+  open: Run | null,
+  active: string,
+  { watch, nowMs }: Scene,
+): readonly Move[] => {
+  const calm = watch.calm.get(platform.name);
+  if (open !== null || calm === undefined || nowMs - calm < CALM_MS) return [];
+  return own
+    .filter((run) => run.purpose === 'prearm' && STANDS.has(run.state) && run.state !== 'stopping')
+    .map((run): Move => {
+      const because = `no region of ${platform.name} has been suspect for ${Math.round((nowMs - calm) / 1000)} s`;
+      return { do: 'undo', run, because, only: run.to === active ? ['webhook.call'] : null };
+    });
+};
+
+interface Begun {
+  do: 'begin';
+  platform: PlatformConfig;
+  run: Omit<NewRun, 'plan' | 'nonce'>;
+  incident: string | null;
+}
+
+type Aim = (mode: RunMode) => string | null;
+
+/** Gates are asked by the run itself, which knows what to do when they cannot be told. */
+const aimOf = (platform: PlatformConfig, scene: Scene, choose: ChooseTarget, from: string): Aim => {
+  const states = Object.fromEntries(platform.regions.map((region) => [region, { verdict: verdictOf(platform, scene, region), gates: {} }]));
+  return (mode) => choose({ ...platform, gates: [] }, from, states, mode).to;
+};
+
+const begin = (
+  platform: PlatformConfig,
+  move: { purpose: Purpose; mode: RunMode; from: string; to: string; occasion: string; cause: Run['cause']; because: string },
+): Begun => {
+  const { purpose, mode, from, to, occasion, cause } = move;
+  const isAsked = platform.trigger.mode === 'propose' && purpose !== 'prearm';
+  return {
+    do: 'begin',
+    platform,
+    incident: cause.kind === 'incident' ? cause.incident : null,
+    run: {
+      id: runId(platform.name, purpose, occasion),
+      platform: platform.name,
+      model: platform.model,
+      purpose,
+      mode,
+      from,
+      to,
+      cause,
+      because: phrase(move.because),
+      askMs: platform.approvals.expireMs,
+      // What is proposed waits for a word, even where none is asked for otherwise.
+      persons: isAsked ? (Math.max(1, platform.approvals.start) as 1 | 2) : 0,
+      by: [],
+    },
+  };
+};
+
+const failoverOf = (platform: PlatformConfig, { incidents, nowMs }: Scene, aim: Aim, from: string): Begun | null => {
+  if (platform.trigger.mode === 'off') return null;
+  const incident = incidents.find(
+    ({ kind, region, services, closedAtMs, t3AtMs }) =>
+      kind === 'region-down' &&
+      region === from &&
+      closedAtMs === null &&
+      nowMs - t3AtMs >= platform.trigger.holdMs &&
+      (platform.services.length === 0 || services.some((service) => platform.services.includes(service))),
+  );
+  const to = incident === undefined ? null : aim('ungraceful');
+  if (incident === undefined || to === null) return null;
+  const cause = { kind: 'incident', incident: incident.id, because: phrase(incident.because) } as const;
+  return begin(platform, { purpose: 'failover', mode: 'ungraceful', from, to, occasion: incident.id, cause, because: incident.because });
+};
+
+/** A human evacuates the region: the platform follows where it may do so by itself, and loses nothing. */
+const evacuationOf = (platform: PlatformConfig, orders: readonly Override[], aim: Aim, from: string): Begun | null => {
+  const order = orders.find(({ kind, scope }) => kind === 'evacuate' && scope.region === from);
+  const to = order === undefined || platform.trigger.mode !== 'auto' ? null : aim('graceful');
+  if (order === undefined || to === null) return null;
+  const { owner, by = owner, reason, ticket } = order;
+  const cause = { kind: 'order', by, reason, ...(ticket === undefined ? {} : { ticket }) } as const;
+  const because = `${from} is evacuated by ${by}: ${reason}`;
+  const occasion = `${order.id}-${order.createdAtMs.toString(36)}`;
+  return begin(platform, { purpose: 'failover', mode: 'graceful', from, to, occasion, cause, because });
+};
+
+const failbackOf = (platform: PlatformConfig, { watch, records, nowMs }: Scene, from: string): Begun | null => {
+  const { failback, trigger, regions } = platform;
+  const to = regions[0] ?? '';
+  const since = watch.homeWell.get(platform.name);
+  if (failback.kind !== 'automatic' || trigger.mode === 'off' || from === to || since === undefined) return null;
+  if (nowMs - since < failback.afterMs) return null;
+  const because = `${to} has been well for ${Math.round((nowMs - since) / 60_000)} min`;
+  const record = records.get(platform.name);
+  const occasion = `${record?.sinceAtMs.toString(36) ?? from}`;
+  return begin(platform, { purpose: 'failback', mode: 'graceful', from, to, occasion, cause: { kind: 'seen', because }, because });
+};
+
+const prearmOf = (platform: PlatformConfig, own: readonly Run[], scene: Scene, aim: Aim, from: string): Begun | null => {
+  const { nowMs } = scene;
+  if (!platform.trigger.prearm || !isSuspect(platform, scene, from)) return null;
+  const stands = own.some(
+    ({ purpose, state, createdAtMs }) => purpose === 'prearm' && (STANDS.has(state) || nowMs - createdAtMs < PREARM_EVERY_MS),
+  );
+  const to = stands ? null : aim('ungraceful');
+  if (to === null) return null;
+  const because = `${from} is suspect at a quorum`;
+  const occasion = Math.round(nowMs).toString(36);
+  return begin(platform, { purpose: 'prearm', mode: 'ungraceful', from, to, occasion, cause: { kind: 'seen', because }, because });
+};
+
+/** Steps of the run's own mode: without any there is nothing to begin. */
+export const hasWork = (plan: readonly Step[], mode: RunMode): boolean => plan.some((step) => step.mode === 'both' || step.mode === mode);
