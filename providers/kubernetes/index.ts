@@ -20,7 +20,7 @@ import type {
   ReadBack,
 } from '../provider.ts';
 import { attempted, readBacksOf, unreadIn } from '../unread.ts';
-import { type Cluster, type ClusterConfig, openCluster, refusalOf } from './cluster.ts';
+import { type Cluster, type ClusterConfig, type ObjectRef, openCluster, type PatchOp, refusalOf } from '../../src/kubernetes.ts';
 import {
   blockedBy,
   canSpare,
@@ -33,8 +33,6 @@ import {
   FENCE_ANNOTATION,
   type HttpRouteEntry,
   lackFor,
-  type ObjectRef,
-  type PatchOp,
   refText,
   routeBack,
   routeOps,

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatFence, stateHash } from '../../providers/fence.ts';
-import { openCluster } from '../../providers/kubernetes/cluster.ts';
+import { openCluster } from '../../src/kubernetes.ts';
 import {
   canSpare,
   deploymentShares,

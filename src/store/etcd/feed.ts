@@ -4,7 +4,7 @@ import { errorText } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { type Ports, sleep } from '../../ports.ts';
 import type { WatchEvent } from '../store.ts';
-import type { Stream } from './link.ts';
+import type { Stream } from '../../grpc-link.ts';
 import { changesOf, rangeOf, type WatchReply, type WatchRequest } from './protocol.ts';
 import type { Member, Roster } from './roster.ts';
 

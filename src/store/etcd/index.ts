@@ -14,7 +14,7 @@ import { StoreAmbiguousError, StoreDefiniteError } from '../store.ts';
 import { type Endpoint, parseEndpoints, type ResolveName, type TlsTexts } from './endpoint.ts';
 import { follow } from './feed.ts';
 import { firstAnswer } from './hedge.ts';
-import { CallError, type Link } from './link.ts';
+import { CallError, type Link } from '../../grpc-link.ts';
 import { createPassport, isTokenRefused, lacks, type Passport, type User, type Wanted } from './passport.ts';
 import {
   loadProtocol,

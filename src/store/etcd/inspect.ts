@@ -5,7 +5,7 @@ import { errorText } from '../../errors.ts';
 import { withDeadline } from '../../ports.ts';
 import { type Endpoint, parseEndpoints } from './endpoint.ts';
 import type { EtcdOptions } from './index.ts';
-import type { Link } from './link.ts';
+import type { Link } from '../../grpc-link.ts';
 import { createPassport, type Passport } from './passport.ts';
 import { loadProtocol, type RosterReply, type StatusReply } from './protocol.ts';
 

@@ -3,7 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import { Metadata, type MethodDefinition } from '@grpc/grpc-js';
 import type { Log } from '../../log.ts';
-import { CallError, type Link } from './link.ts';
+import { CallError, type Link } from '../../grpc-link.ts';
 import type { Protocol } from './protocol.ts';
 import { meaningOf } from './refusal.ts';
 

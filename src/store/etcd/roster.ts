@@ -4,7 +4,7 @@
 import { errorText } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { type Ports, sleep, withDeadline } from '../../ports.ts';
-import type { Link } from './link.ts';
+import type { Link } from '../../grpc-link.ts';
 
 /** Set aside for this long at first, doubling. */
 const ASIDE_FIRST_MS = 200;
