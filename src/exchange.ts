@@ -1,6 +1,6 @@
 // One request to a system around and what it answered, held to a size, for answers that are read as text or JSON. Errors carry their status as `code`.
 // What others answer is quoted in one short line without secrets, or not at all: it ends up in pages.
-import { z } from 'zod';
+import type { z } from 'zod';
 import { Fault } from './errors.ts';
 import type { Fetch } from './http.ts';
 import { maskText, registerSecret } from './log.ts';
@@ -23,15 +23,13 @@ export interface Answer {
   text: string;
 }
 
-/** The system answered, and not as was hoped: nothing is wrong with the way to it. */
+/** The system answered, and not as was hoped: nothing is wrong with the way to it. `code`: its status. */
 export class Answered extends Error {
   override readonly name = 'Answered';
   readonly code: number;
-  readonly answer: Answer;
-  constructor(answer: Answer, message: string) {
+  constructor(code: number, message: string) {
     super(message);
-    this.code = answer.status;
-    this.answer = answer;
+    this.code = code;
   }
 }
 
@@ -81,7 +79,12 @@ const UNSEEN = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu;
 /** What others said, as one line without secrets. */
 export const quoted = (text: string, charsMax = 200): string => {
   // Cut twice: what is masked must be whole, and what is huge must not be searched.
-  const whole = maskText(text.slice(0, 16 * 1024).toWellFormed().replaceAll(UNSEEN, ' '));
+  const whole = maskText(
+    text
+      .slice(0, 16 * 1024)
+      .toWellFormed()
+      .replaceAll(UNSEEN, ' '),
+  );
   return whole.length <= charsMax ? whole : `${whole.slice(0, charsMax - 1).toWellFormed()}…`;
 };
 
@@ -101,5 +104,8 @@ export const guardedUrl = (text: string): URL => {
   const isLocal = url !== null && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
   if (url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && isLocal)) && url.username === '' && url.password === '')
     return url;
-  throw new Fault('ERR_CONFIG', `found ${url === null ? 'no address' : `${url.protocol}//${url.host}`}, expected an https:// address without a user`);
+  throw new Fault(
+    'ERR_CONFIG',
+    `found ${url === null ? 'no address' : `${url.protocol}//${url.host}`}, expected an https:// address without a user`,
+  );
 };

@@ -105,14 +105,15 @@ export const openCluster = (name: string, config: ClusterConfig, context: Contex
 
 const partsOf = ({ group, version, plural, namespace, name }: ObjectRef) => ({ group, version, plural, namespace, name });
 
-/** Status of a reply that is an error, and the sentence in it. null: it is none of the API server's. */
-export const refusalOf = (error: unknown): { status: number; message: string } | null => {
+/** Status of a reply that is an error, the sentence in it and its word for why; null: something in between answered. Itself null: no reply is an error. */
+export const refusalOf = (error: unknown): { status: number; message: string; reason: string | null } | null => {
   if (!(error instanceof ApiException)) return null;
   const said = statusShape.safeParse(parsedJson(String(error.body)));
-  return { status: error.code, message: said.success ? said.data.message : `status ${error.code}` };
+  const { message, reason = null } = said.success ? said.data : { message: `status ${error.code}` };
+  return { status: error.code, message, reason };
 };
 
-const statusShape = z.object({ message: z.string() });
+const statusShape = z.object({ message: z.string(), reason: z.string().optional() });
 
 const parsedJson = (text: string): unknown => {
   try {

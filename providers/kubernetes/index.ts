@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { errorText, Fault } from '../../src/errors.ts';
+import { type Cluster, type ClusterConfig, type ObjectRef, openCluster, type PatchOp, refusalOf } from '../../src/kubernetes.ts';
 import { type Ports, withDeadline } from '../../src/ports.ts';
 import { formatFence } from '../fence.ts';
 import type {
@@ -20,7 +21,6 @@ import type {
   ReadBack,
 } from '../provider.ts';
 import { attempted, readBacksOf, unreadIn } from '../unread.ts';
-import { type Cluster, type ClusterConfig, type ObjectRef, openCluster, type PatchOp, refusalOf } from '../../src/kubernetes.ts';
 import {
   blockedBy,
   canSpare,
