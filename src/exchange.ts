@@ -27,9 +27,12 @@ export interface Answer {
 export class Answered extends Error {
   override readonly name = 'Answered';
   readonly code: number;
-  constructor(code: number, message: string) {
+  /** Of Retry-After, as it came. */
+  readonly retryAfter: string | null;
+  constructor(code: number, message: string, retryAfter: string | null = null) {
     super(message);
     this.code = code;
+    this.retryAfter = retryAfter;
   }
 }
 
