@@ -41,7 +41,8 @@ export const judged = (what: string, certificateMinMs: number, { status: said, c
 const answered = (what: string, error: unknown): Reading => {
   const code = error instanceof CallError ? error.code : null;
   // The library takes a 404 of a proxy for the same.
-  if (code === status.UNIMPLEMENTED && !/HTTP status/i.test(saying(error))) return { is: 'never', because: `${what} does not speak grpc.health.v1; check it otherwise` };
+  if (code === status.UNIMPLEMENTED && !/HTTP status/i.test(saying(error)))
+    return { is: 'never', because: `${what} does not speak grpc.health.v1; check it otherwise` };
   if (code === status.NOT_FOUND) return { is: 'pending', because: `${what} is not known there yet` };
   throw error;
 };

@@ -1,7 +1,7 @@
 // webhook.call: a user's own system is told of a phase, and where it is waited for, asked until it says that it is drained or caught up. The id is the step's,
 // the same at every try, so a receiver tells repeats by it. README.md has the contract for whoever writes one.
 import { z } from 'zod';
-import { Answered, type Answer, fitting, jsonIn, quoted } from '../../exchange.ts';
+import { type Answer, Answered, fitting, jsonIn, quoted } from '../../exchange.ts';
 import { webhookId } from '../../paging/signer.ts';
 import { isoTime, parseTime } from '../../ports.ts';
 import type { Call, Effect, Facts, Reading, StepKind } from '../kind.ts';

@@ -1,7 +1,7 @@
 // A user's own system, told and asked by Standard Webhooks. What it is told is a POST of JSON to its address, signed over `id.timestamp.body`. What became of it
 // is a GET, of the same address or of the path that it named, with the same id and signed over `id.timestamp."path"`: the path with its query as a text of
 // JSON, so that the libraries of Standard Webhooks verify it as they verify a body. Redirects are refused: what was meant for one receiver goes to no other.
-import { Answered, type Answer, exchange, guardedUrl } from '../../exchange.ts';
+import { type Answer, Answered, exchange, guardedUrl } from '../../exchange.ts';
 import { signedHeaders, signerOf } from '../../paging/signer.ts';
 import type { System, SystemContext } from '../kind.ts';
 import type { SystemModule, WebhookSystemConfig } from '../systems.ts';
