@@ -3,6 +3,7 @@
 // mistaken for another writer. Pure.
 import assert from 'node:assert/strict';
 import { z } from 'zod';
+import type { ObjectRef, PatchOp } from '../../src/kubernetes.ts';
 import { formatFence, parseFence } from '../fence.ts';
 import type { Change, ProviderService, ReadBack } from '../provider.ts';
 import { poolsIn, thousandthsOf, wholeUnits } from '../rounding.ts';
@@ -27,15 +28,6 @@ export interface DeploymentEntry {
   replicas: number;
   /** While it is out. */
   out: number;
-}
-
-export interface ObjectRef {
-  cluster: string;
-  group: string;
-  version: string;
-  plural: string;
-  namespace: string;
-  name: string;
 }
 
 export const routeRef = ({ cluster, namespace, name }: HttpRouteEntry): ObjectRef => ({
@@ -80,9 +72,6 @@ const guardOf = ({ resourceVersion, annotations }: z.infer<typeof metadataShape>
   resourceVersion,
   isAnnotated: annotations !== undefined,
 });
-
-/** RFC 6902. */
-export type PatchOp = { op: 'test' | 'add' | 'replace'; path: string; value: unknown };
 
 const FENCE_PATH = `/metadata/annotations/${FENCE_ANNOTATION.replace('/', '~1')}`;
 

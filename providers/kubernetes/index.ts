@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { errorText, Fault } from '../../src/errors.ts';
+import { type Cluster, type ClusterConfig, type ObjectRef, openCluster, type PatchOp, refusalOf } from '../../src/kubernetes.ts';
 import { type Ports, withDeadline } from '../../src/ports.ts';
 import { formatFence } from '../fence.ts';
 import type {
@@ -20,7 +21,6 @@ import type {
   ReadBack,
 } from '../provider.ts';
 import { attempted, readBacksOf, unreadIn } from '../unread.ts';
-import { type Cluster, type ClusterConfig, openCluster, refusalOf } from './cluster.ts';
 import {
   blockedBy,
   canSpare,
@@ -33,8 +33,6 @@ import {
   FENCE_ANNOTATION,
   type HttpRouteEntry,
   lackFor,
-  type ObjectRef,
-  type PatchOp,
   refText,
   routeBack,
   routeOps,

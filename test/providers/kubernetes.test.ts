@@ -3,7 +3,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatFence, stateHash } from '../../providers/fence.ts';
-import { openCluster } from '../../providers/kubernetes/cluster.ts';
 import {
   canSpare,
   deploymentShares,
@@ -15,6 +14,7 @@ import {
 } from '../../providers/kubernetes/convert.ts';
 import type { Change, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
 import type { Fetch } from '../../src/http.ts';
+import { openCluster } from '../../src/kubernetes.ts';
 import {
   api,
   createObjects,

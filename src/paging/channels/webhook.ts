@@ -1,14 +1,13 @@
 // A signed webhook, after the Standard Webhooks specification: headers webhook-id, -timestamp and -signature, body {type, timestamp, data} below 20 kB.
 // The id is the page's, so a receiver tells repeats; the body is the same at every try, the timestamp is the try's. While a secret is being replaced every
 // one of them signs, and the receiver may hold either. 410 disables: the receiver wants no more, and a human has to look.
-import { sha256 } from '../../audit/canonical.ts';
-import { dateOf, isoTime } from '../../ports.ts';
+import { isoTime } from '../../ports.ts';
 import type { Channel, ChannelContext, Delivery, Notice } from '../channel.ts';
 import { fitting, jsonOf, line } from '../fit.ts';
 import type { ChannelConfigs } from '../index.ts';
 import { createPoster, judged, type Reply, tryOnce } from '../post.ts';
 import { secretUrl } from '../secret-url.ts';
-import { signerOf } from '../signer.ts';
+import { signedHeaders, signerOf, webhookId } from '../signer.ts';
 import { linkOf } from '../wording.ts';
 
 /** The specification asks for less than 20 kB. */
@@ -40,12 +39,6 @@ export const bodyOf = (notice: Notice): string => {
   return jsonOf({ ...event, data: { ...data, facts: [], detail: { cut: ['facts', 'detail'] } } });
 };
 
-/** The page's id in the alphabet of the specification, which has no dot: the signature is over `id.timestamp.body`. */
-export const webhookId = (id: string): string => {
-  const safe = id.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 200);
-  return safe === id ? id : `${safe}_${sha256(id).slice(0, 12)}`;
-};
-
 const judge = (reply: Reply): Delivery =>
   reply.status === 410 ? { sent: false, retry: false, gone: true, because: 'the receiver answered 410: it wants no more' } : judged(reply);
 
@@ -61,12 +54,7 @@ export const openWebhook = (config: ChannelConfigs['webhook'], context: ChannelC
     async deliver(notice, signal) {
       const id = webhookId(notice.page.id);
       const body = bodyOf(notice);
-      const at = dateOf(ports.clock.wallMs());
-      const headers = {
-        'webhook-id': id,
-        'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
-        'webhook-signature': signers.map((signer) => signer.sign(id, at, body)).join(' '),
-      };
+      const headers = signedHeaders(signers, id, ports.clock.wallMs(), body);
       return tryOnce(post, { url, headers, body }, judge, signal);
     },
   };

@@ -1,7 +1,45 @@
-import type { StepKind } from '../kind.ts';
+// codec.canary: a payload that nobody has seen before is encoded and decoded, and comes back as it was. Encoding has to change it: whatever answers with what
+// it was given holds no key.
+import { Answered } from '../../exchange.ts';
+import type { Call, Reading, StepKind } from '../kind.ts';
+import type { StepSpecs } from '../model.ts';
+import { readOr } from '../outcome.ts';
+import type { CodecSystem, Payload } from './system.ts';
+
+const NONCE_BYTES = 24;
+/** A codec that only compresses leaves alone what does not become smaller. */
+const REPEATED = 8;
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 export const codecCanary: StepKind<'codec.canary'> = {
   kind: 'codec.canary',
   signal: 'gate',
-  read: () => Promise.reject(new Error('not built yet')),
+  read: (spec, call) => readOr(`canary through ${spec.system} for ${spec.namespace}`, () => readCanary(spec, call)),
 };
+
+const readCanary = async ({ system: name, namespace }: StepSpecs['codec.canary'], { context, signal }: Call): Promise<Reading> => {
+  const system = await context.system<CodecSystem>(name, 'codec');
+  const what = `canary through ${name} at ${system.host} for ${namespace}`;
+  const nonce = context.ports.random.hex(NONCE_BYTES);
+  const sent: Payload = { metadata: { encoding: base64('binary/plain') }, data: base64(nonce.repeat(REPEATED)) };
+  const encoded = await system.convert('encode', namespace, sent, signal);
+  if (isSame(encoded, sent)) return { is: 'unknown', because: `${what}: encoding changed nothing, so it proves nothing` };
+  try {
+    const decoded = await system.convert('decode', namespace, encoded, signal);
+    if (isSame(decoded, sent)) return { is: 'reached', because: `${what}: encoded, decoded, and the bytes are the same` };
+    return { is: 'never', because: `${what}: decoding gave other bytes; do all its servers have the same key?` };
+  } catch (error) {
+    if (!(error instanceof Answered) || !isRefusal(error.code)) throw error;
+    return { is: 'never', because: `${what}: ${error.message} to what it had encoded; do all its servers have the same key?` };
+  }
+};
+
+/** Of what it was asked, not of who asks or how often. */
+const isRefusal = (status: number): boolean => status === 400 || status === 422;
+
+const bytesOf = (text: string | undefined): Buffer => Buffer.from(text ?? '', 'base64');
+
+/** By their bytes: base64 may be written in more than one way. */
+const isSame = (one: Payload, other: Payload): boolean =>
+  bytesOf(one.data).equals(bytesOf(other.data)) && bytesOf(one.metadata?.encoding).equals(bytesOf(other.metadata?.encoding));

@@ -1,3 +1,34 @@
+// One address that is asked over HTTP whether it works, with a bearer token where there is one. Only the status counts.
+import { bearer, guardedUrl } from '../../exchange.ts';
+import type { System } from '../kind.ts';
 import type { HttpCheckConfig, SystemModule } from '../systems.ts';
 
-export const http: SystemModule<HttpCheckConfig> = { open: () => Promise.reject(new Error('not built yet')) };
+export interface HttpCheckSystem extends System {
+  readonly kind: 'http';
+  /** Statuses that are good, both ends included. */
+  readonly good: HttpCheckConfig['status'];
+  readonly host: string;
+  /** The status of a GET; redirects are not followed. Throws the transport's error. */
+  ask(signal: AbortSignal): Promise<number>;
+}
+
+export const http: SystemModule<HttpCheckConfig> = {
+  async open({ url, status, tokenFile, caFile }, context) {
+    const address = tokenFile === undefined ? new URL(url) : guardedUrl(url);
+    const client = context.httpTrusting(caFile === undefined ? {} : { caPem: context.text(caFile) });
+    bearer(context.secret, tokenFile);
+    const system: HttpCheckSystem = {
+      kind: 'http',
+      good: status,
+      host: address.host,
+      async ask(signal) {
+        const headers = { 'user-agent': 'tidegate', ...bearer(context.secret, tokenFile) };
+        const response = await client.fetch(address, { headers, signal });
+        await response.body?.cancel();
+        return response.status;
+      },
+      close: () => client.close(),
+    };
+    return system;
+  },
+};

@@ -4,7 +4,8 @@ import { X509Certificate } from 'node:crypto';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { familyOf } from '../../dns/address.ts';
 import { errorText, Fault } from '../../errors.ts';
-import { type Link, openLink } from './link.ts';
+import { type Link, openLink } from '../../grpc-link.ts';
+import { READ_BYTES_MAX } from '../limits.ts';
 
 export interface TlsTexts {
   /** Authorities that sign the members' certificates; without it the system's. */
@@ -21,6 +22,8 @@ export interface Endpoint {
   open(signal: AbortSignal): Promise<Link>;
 }
 
+/** Values plus as much again for keys and framing. */
+const REPLY_BYTES_MAX = 2 * READ_BYTES_MAX;
 /** SNI must not be an address; etcd has one certificate and ignores it. */
 const NAME_FOR_ADDRESSES = 'etcd.invalid';
 
@@ -101,6 +104,7 @@ const parseEndpoint = (text: string, tls: TlsTexts | undefined, resolve: Resolve
         authority: `${url.hostname}:${port}`,
         ...(isTls && !isName ? { serverName: NAME_FOR_ADDRESSES } : {}),
         credentials: creds,
+        replyBytesMax: REPLY_BYTES_MAX,
       });
     },
   };

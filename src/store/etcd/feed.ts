@@ -1,10 +1,10 @@
 // A watch that never ends by itself: a stream of changes through the best member, begun anew elsewhere when it is cut, cancelled, compacted away or silent.
 // Each beginning is told as `resync`, since what changed before it was not seen. Nothing is replayed: the watcher looks again, which it must do anyway.
 import { errorText } from '../../errors.ts';
+import type { Stream } from '../../grpc-link.ts';
 import type { Log } from '../../log.ts';
 import { type Ports, sleep } from '../../ports.ts';
 import type { WatchEvent } from '../store.ts';
-import type { Stream } from './link.ts';
 import { changesOf, rangeOf, type WatchReply, type WatchRequest } from './protocol.ts';
 import type { Member, Roster } from './roster.ts';
 

@@ -4,6 +4,7 @@
 import { status } from '@grpc/grpc-js';
 import { KEYS } from '../../coordinate/keys.ts';
 import { errorText, Fault } from '../../errors.ts';
+import { CallError, type Link } from '../../grpc-link.ts';
 import type { Log } from '../../log.ts';
 import type { Adopted } from '../../model.ts';
 import { DeadlineError, type Ports, withDeadline } from '../../ports.ts';
@@ -14,7 +15,6 @@ import { StoreAmbiguousError, StoreDefiniteError } from '../store.ts';
 import { type Endpoint, parseEndpoints, type ResolveName, type TlsTexts } from './endpoint.ts';
 import { follow } from './feed.ts';
 import { firstAnswer } from './hedge.ts';
-import { CallError, type Link } from './link.ts';
 import { createPassport, isTokenRefused, lacks, type Passport, type User, type Wanted } from './passport.ts';
 import {
   loadProtocol,

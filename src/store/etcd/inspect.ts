@@ -2,10 +2,10 @@
 // decision. A member that does not answer is a finding and no error; what this identity may not ask is left out.
 import { Metadata } from '@grpc/grpc-js';
 import { errorText } from '../../errors.ts';
+import type { Link } from '../../grpc-link.ts';
 import { withDeadline } from '../../ports.ts';
 import { type Endpoint, parseEndpoints } from './endpoint.ts';
 import type { EtcdOptions } from './index.ts';
-import type { Link } from './link.ts';
 import { createPassport, type Passport } from './passport.ts';
 import { loadProtocol, type RosterReply, type StatusReply } from './protocol.ts';
 

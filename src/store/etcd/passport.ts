@@ -2,8 +2,8 @@
 // the second is a name and a password, traded for a token that etcd may forget at any time. Decides when a token is asked for anew.
 import { X509Certificate } from 'node:crypto';
 import { Metadata, type MethodDefinition } from '@grpc/grpc-js';
+import { CallError, type Link } from '../../grpc-link.ts';
 import type { Log } from '../../log.ts';
-import { CallError, type Link } from './link.ts';
 import type { Protocol } from './protocol.ts';
 import { meaningOf } from './refusal.ts';
 

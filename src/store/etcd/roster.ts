@@ -2,9 +2,9 @@
 // first. A member that failed or kept us waiting is set aside for a growing, bounded time and comes back when a read through it succeeds.
 // Decides nothing about what is asked; `identify` is that read, and no other request uses a connection before it.
 import { errorText } from '../../errors.ts';
+import type { Link } from '../../grpc-link.ts';
 import type { Log } from '../../log.ts';
 import { type Ports, sleep, withDeadline } from '../../ports.ts';
-import type { Link } from './link.ts';
 
 /** Set aside for this long at first, doubling. */
 const ASIDE_FIRST_MS = 200;

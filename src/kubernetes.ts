@@ -1,6 +1,6 @@
-// One cluster's API server as this adapter uses it: get one object, patch one object. The vendor's client makes the requests and reads the replies; they travel
-// over our own resolver and sockets, with the cluster's own authority trusted and no other. A bearer token is the only credential: programs and plug-ins that a
-// kubeconfig may name are not run, and client certificates are not taken.
+// One cluster's API server as the provider and the runbook use it: get and patch objects, ask for what has no object of its own. They travel over our own
+// resolver and sockets, with the cluster's own authority trusted and no other. A bearer token is the only credential: programs and plug-ins that a kubeconfig
+// may name are not run, and client certificates are not taken.
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import {
@@ -15,15 +15,39 @@ import {
   wrapHttpLibrary,
 } from '@kubernetes/client-node';
 import { z } from 'zod';
-import { Fault } from '../../src/errors.ts';
-import type { Fetch, Http } from '../../src/http.ts';
-import type { ProviderContext } from '../provider.ts';
-import type { ObjectRef, PatchOp } from './convert.ts';
+import { Fault } from './errors.ts';
+import { exchange, jsonIn } from './exchange.ts';
+import type { Fetch, Http } from './http.ts';
 
 /** How to reach one cluster. */
 export type ClusterConfig = { kubeconfigFile: string } | { inCluster: true };
 
+export interface ObjectRef {
+  cluster: string;
+  group: string;
+  version: string;
+  plural: string;
+  namespace: string;
+  name: string;
+}
+
+/** RFC 6902. */
+export type PatchOp = { op: 'test' | 'add' | 'replace'; path: string; value: unknown };
+
+/** A request by its path below the server: of subresources, and of kinds whose group has no name. */
+export interface ClusterRequest {
+  /** Its parts, each of which is escaped: `apis`, `apps`, `v1`, … */
+  path: readonly string[];
+  query?: Readonly<Record<string, string>>;
+  /** RFC 7386. Absent: it is read. */
+  merge?: unknown;
+  /** Of the answer; more is refused. */
+  bytesMax: number;
+}
+
 export interface Cluster {
+  /** The JSON that it answers. Throws ApiException for a status that is not 2xx, Error for what is no JSON. */
+  ask(request: ClusterRequest, signal: AbortSignal): Promise<unknown>;
   get(ref: ObjectRef, signal: AbortSignal): Promise<unknown>;
   /** `isTrial`: everything is judged and nothing is kept. */
   patch(ref: ObjectRef, ops: readonly PatchOp[], isTrial: boolean, signal: AbortSignal, onAuditId?: (id: string) => void): Promise<unknown>;
@@ -37,7 +61,12 @@ interface Access {
   ca: string | null;
 }
 
-type Context = Pick<ProviderContext, 'secret' | 'fetch' | 'httpTrusting'>;
+interface Context {
+  secret: (path: string) => string;
+  /** With the system's authorities trusted. */
+  fetch: Fetch;
+  httpTrusting?: (caPem: string) => Http;
+}
 
 /** Throws Fault ERR_CONFIG or ERR_SECRET for credentials that cannot be used. Files are read again before each call: tokens are replaced while we run. */
 export const openCluster = (name: string, config: ClusterConfig, context: Context): Cluster => {
@@ -57,6 +86,10 @@ export const openCluster = (name: string, config: ClusterConfig, context: Contex
   };
   accessOf(name, config, context);
   return {
+    ask: async (request, signal) => {
+      const access = accessOf(name, config, context);
+      return ask(access, await fetchFor(access), request, signal);
+    },
     get: async (ref, signal) => (await api(signal)).getNamespacedCustomObject(partsOf(ref)),
     patch: async (ref, ops, isTrial, signal, onAuditId) =>
       (await api(signal, onAuditId)).patchNamespacedCustomObject({
@@ -72,14 +105,15 @@ export const openCluster = (name: string, config: ClusterConfig, context: Contex
 
 const partsOf = ({ group, version, plural, namespace, name }: ObjectRef) => ({ group, version, plural, namespace, name });
 
-/** Status of a reply that is an error, and the sentence in it. null: it is none of the API server's. */
-export const refusalOf = (error: unknown): { status: number; message: string } | null => {
+/** Status of a reply that is an error, the sentence in it and its word for why; null: something in between answered. Itself null: no reply is an error. */
+export const refusalOf = (error: unknown): { status: number; message: string; reason: string | null } | null => {
   if (!(error instanceof ApiException)) return null;
   const said = statusShape.safeParse(parsedJson(String(error.body)));
-  return { status: error.code, message: said.success ? said.data.message : `status ${error.code}` };
+  const { message, reason = null } = said.success ? said.data : { message: `status ${error.code}` };
+  return { status: error.code, message, reason };
 };
 
-const statusShape = z.object({ message: z.string() });
+const statusShape = z.object({ message: z.string(), reason: z.string().optional() });
 
 const parsedJson = (text: string): unknown => {
   try {
@@ -89,7 +123,35 @@ const parsedJson = (text: string): unknown => {
   }
 };
 
-// ---- the client ----
+const ask = async (
+  { server, token }: Access,
+  reach: Fetch,
+  { path, query = {}, merge, bytesMax }: ClusterRequest,
+  signal: AbortSignal,
+): Promise<unknown> => {
+  const writes = merge !== undefined;
+  const asked = new URLSearchParams({ ...query, ...(writes ? { fieldManager: 'tidegate', fieldValidation: 'Strict' } : {}) });
+  const suffix = asked.size === 0 ? '' : `?${asked}`;
+  const answer = await exchange(
+    reach,
+    {
+      method: writes ? 'PATCH' : 'GET',
+      url: `${server}/${path.map(encodeURIComponent).join('/')}${suffix}`,
+      headers: {
+        accept: 'application/json',
+        authorization: `Bearer ${token}`,
+        ...(writes ? { 'content-type': 'application/merge-patch+json' } : {}),
+      },
+      ...(writes ? { body: JSON.stringify(merge) } : {}),
+      bytesMax,
+    },
+    signal,
+  );
+  if (answer.status < 200 || answer.status > 299) throw new ApiException(answer.status, 'refused', answer.text, {});
+  return jsonIn(answer);
+};
+
+// ---- the vendor's client ----
 
 const configurationOf = ({ server, token }: Access, reach: Fetch, signal: AbortSignal, onAuditId: (id: string) => void): Configuration =>
   createConfiguration({

@@ -1,4 +1,4 @@
-// One connection to one etcd member, from its making to its end. A link never connects again by itself: so whoever holds it knows that the server behind it
+// One connection to one gRPC server, from its making to its end. A link never connects again by itself: so whoever holds it knows that the server behind it
 // is the process it has spoken to before. Nothing is ever sent twice: the library's retries are off.
 import {
   type ChannelCredentials,
@@ -10,11 +10,8 @@ import {
   type MethodDefinition,
   status,
 } from '@grpc/grpc-js';
-import { READ_BYTES_MAX } from '../limits.ts';
 
-/** Values plus as much again for keys and framing. */
-const REPLY_BYTES_MAX = 2 * READ_BYTES_MAX;
-/** etcd cuts off who pings more often than every 5 s, and who pings without a call under way. */
+/** etcd, for one, cuts off who pings more often than every 5 s, and who pings without a call under way. */
 const KEEPALIVE_MS = 10_000;
 const KEEPALIVE_TIMEOUT_MS = 3000;
 /** One large read must not wait for a round trip per 64 KiB. */
@@ -28,6 +25,7 @@ export interface LinkOptions {
   authority: string;
   serverName?: string;
   credentials: ChannelCredentials;
+  replyBytesMax: number;
 }
 
 /** A call that ended without a reply. */
@@ -65,7 +63,7 @@ const ADDRESS = 'tidegate.address';
 
 /**
  * Hands the library the one address, with a signal that destroys the socket made to it. Without it nothing would: the library closes no connection that is
- * still being made, nor one that has stopped answering, and a member that is cut off would collect them, and keep a command from ending.
+ * still being made, nor one that has stopped answering, and a server that is cut off would collect them, and keep a command from ending.
  */
 class GivenAddress implements experimental.Resolver {
   readonly #listener: experimental.ResolverListener;
@@ -88,7 +86,7 @@ class GivenAddress implements experimental.Resolver {
   }
 }
 
-const channelOptions = ({ serverName }: LinkOptions): ChannelOptions => ({
+const channelOptions = ({ serverName, replyBytesMax }: LinkOptions): ChannelOptions => ({
   ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
   'grpc.enable_retries': 0,
   'grpc.service_config_disable_resolution': 1,
@@ -99,7 +97,7 @@ const channelOptions = ({ serverName }: LinkOptions): ChannelOptions => ({
   'grpc.max_reconnect_backoff_ms': 2000,
   'grpc.keepalive_time_ms': KEEPALIVE_MS,
   'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-  'grpc.max_receive_message_length': REPLY_BYTES_MAX,
+  'grpc.max_receive_message_length': replyBytesMax,
   'grpc-node.flow_control_window': WINDOW_BYTES,
 });
 
@@ -181,7 +179,7 @@ const stream = <Req, Res>(
     if (open) onReply(reply);
   });
   call.on('error', end);
-  call.on('end', () => end(new Error('the member ended the stream')));
+  call.on('end', () => end(new Error('the server ended the stream')));
   return {
     send: (request) => {
       if (open) call.write(request);

@@ -1,0 +1,114 @@
+// The wire of a world over HTTP: a server on loopback that hands requests to a fake, and fails in every way that the contract of steps names.
+import { EventEmitter, once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Fault } from '../contract/step.contract.ts';
+
+export interface Asked {
+  method: string;
+  /** With its query. */
+  path: string;
+  headers: Readonly<Record<string, string>>;
+  body: string;
+}
+
+export interface Said {
+  status: number;
+  json?: unknown;
+  text?: string;
+  headers?: Readonly<Record<string, string>>;
+}
+
+export interface Front extends AsyncDisposable {
+  url: string;
+  /** All that arrived whole, in order. */
+  readonly told: readonly Asked[];
+  meets(fault: Fault | null): void;
+  /** Resolves once a request has met the silence. */
+  asked(): Promise<void>;
+}
+
+const HUGE_BYTES = 10 * 1024 * 1024;
+const WRONG_TYPES = { kind: 7, status: [], metadata: 'x', spec: null, payloads: { a: 1 }, data: 'x', state: 3, items: 5 };
+
+const dump = ({ method, path, headers, body }: Asked): string => `${method} ${path} ${JSON.stringify(headers)} ${body}`;
+
+/** `isEffect`: a request that changes something; garbage is answered without it, and its reply may be lost. By default what is no GET. */
+export const startFront = async (
+  answer: (asked: Asked) => Said,
+  isEffect: (asked: Asked) => boolean = ({ method }) => method !== 'GET',
+): Promise<Front> => {
+  const told: Asked[] = [];
+  const open = new Set<Socket>();
+  const news = new EventEmitter();
+  let fault: Fault | null = null;
+  let silenced = 0;
+
+  const say = (reply: http.ServerResponse, { status, json, text = JSON.stringify(json), headers = {} }: Said): void => {
+    reply.writeHead(status, { 'content-type': json === undefined ? 'text/plain' : 'application/json', ...headers });
+    reply.end(text);
+  };
+  const nonsense = (asked: Asked): Said | null => {
+    const real = (): Said => (isEffect(asked) ? { status: 200, json: {} } : answer(asked));
+    const whole = (said: Said): string => said.text ?? JSON.stringify(said.json);
+    switch (fault) {
+      case 'empty':
+        return { status: 200, text: '' };
+      case 'html':
+        return { status: 200, text: '<html><body>Welcome, please sign in</body></html>', headers: { 'content-type': 'text/html' } };
+      case 'truncated':
+        return { status: 200, text: whole(real()).slice(0, -1), headers: { 'content-type': 'application/json' } };
+      case 'types':
+        return { status: 200, json: WRONG_TYPES };
+      case 'huge':
+        return { ...real(), text: whole(real()) + ' '.repeat(HUGE_BYTES) };
+      case 'echo':
+        return { status: 400, json: { kind: 'Status', status: 'error', reason: 'BadRequest', message: dump(asked), error: dump(asked) } };
+      default:
+        return null;
+    }
+  };
+  const server = http.createServer((request, reply) => {
+    const chunks: Buffer[] = [];
+    request.on('error', () => undefined);
+    reply.on('error', () => undefined);
+    request.on('data', (chunk: Buffer) => void chunks.push(chunk));
+    request.on('end', () => {
+      const { method = '', url = '', headers } = request;
+      const asked = { method, path: url, headers: headers as Record<string, string>, body: Buffer.concat(chunks).toString('utf8') };
+      told.push(asked);
+      if (fault === 'silence') {
+        silenced++;
+        news.emit('silenced');
+        return;
+      }
+      const bad = nonsense(asked);
+      if (bad !== null) return say(reply, bad);
+      const said = answer(asked);
+      if (fault === 'lost' && isEffect(asked)) request.socket.destroy();
+      else say(reply, said);
+    });
+  });
+  server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.on('error', () => undefined);
+    socket.once('close', () => open.delete(socket));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    told,
+    meets: (next) => {
+      fault = next;
+    },
+    asked: async () => {
+      while (silenced === 0) await once(news, 'silenced');
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of open) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+};

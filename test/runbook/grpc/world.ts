@@ -1,0 +1,103 @@
+// The world of grpc.check: a server of gRPC health with TLS, and a wire before it that fails below HTTP.
+import { EventEmitter, once } from 'node:events';
+import { rmSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { type handleUnaryCall, Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
+import type { GrpcConfig } from '../../../src/runbook/systems.ts';
+import type { Fault, StepWorld } from '../../contract/step.contract.ts';
+import { type Authority, createAuthority } from '../../etcd-certificates.ts';
+import { workDir } from '../../system/server.ts';
+
+/** `html`: a page over plain HTTP/1.1 where TLS is expected. `empty`: the connection ends at once. */
+export const GRPC_FAULTS: readonly Fault[] = ['silence', 'html', 'empty'];
+
+export interface GrpcWorld extends StepWorld<'grpc.check'> {
+  authority: Authority;
+  /** What Check answers; null: it is not implemented. */
+  says: string | null | { code: number };
+  config(change: Partial<GrpcConfig>): Record<string, GrpcConfig>;
+  asks: string[];
+}
+
+export const startGrpcWorld = async ({ names = ['IP:127.0.0.1'] }: { names?: readonly string[] } = {}): Promise<GrpcWorld> => {
+  const dir = workDir('grpc');
+  const authority = createAuthority(dir);
+  const serving = authority.issue('health', names);
+  const proto = join(import.meta.dirname, '../../../src/runbook/grpc/health.proto');
+  const service = loadSync(proto, { enums: String })['grpc.health.v1.Health'] as ServiceDefinition;
+  const server = new Server();
+  const check: handleUnaryCall<{ service?: string }, { status: string }> = (call, reply) => {
+    world.asks.push(call.request.service ?? '');
+    if (world.says === null) reply({ code: status.UNIMPLEMENTED, details: 'unknown method Check' });
+    else if (typeof world.says === 'object') reply({ ...world.says, details: 'as it was told' });
+    else reply(null, { status: world.says });
+  };
+  server.addService(service, { Check: check });
+  const tls = ServerCredentials.createSsl(null, [{ private_key: Buffer.from(serving.keyPem), cert_chain: Buffer.from(serving.certPem) }]);
+  const behind = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', tls, (error, port) => (error === null ? resolve(port) : reject(error))),
+  );
+  const open = new Set<net.Socket>();
+  const news = new EventEmitter();
+  let [fault, silenced]: [Fault | null, number] = [null, 0];
+  const keep = (socket: net.Socket): void => {
+    open.add(socket);
+    socket.on('error', () => undefined);
+    socket.once('close', () => open.delete(socket));
+  };
+  const wire = net.createServer((socket) => {
+    keep(socket);
+    if (fault === 'silence') {
+      silenced++;
+      news.emit('silenced');
+    } else if (fault === 'empty') socket.destroy();
+    else if (fault === 'html') socket.end('HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n<html>Welcome</html>');
+    else {
+      const inner = net.connect(behind, '127.0.0.1');
+      keep(inner);
+      socket.pipe(inner).pipe(socket);
+      socket.once('close', () => inner.destroy());
+      inner.once('close', () => socket.destroy());
+    }
+  });
+  wire.listen(0, '127.0.0.1');
+  await once(wire, 'listening');
+  const base: GrpcConfig = {
+    kind: 'grpc',
+    address: `127.0.0.1:${(wire.address() as AddressInfo).port}`,
+    service: 'orders',
+    tls: { caFile: authority.caFile },
+    certificateMinMs: 3_600_000,
+  };
+  const config: GrpcWorld['config'] = (change) => ({ 'proxy-eu': { ...base, ...change } });
+  const world: GrpcWorld = {
+    authority,
+    says: 'NOT_SERVING',
+    asks: [],
+    config,
+    spec: { system: 'proxy-eu' },
+    systems: config({}),
+    files: { [authority.caFile]: authority.caPem },
+    secrets: [],
+    settle: () => {
+      world.says = 'SERVING';
+    },
+    effects: () => 0,
+    meets: (next) => {
+      fault = next;
+    },
+    asked: async () => {
+      while (silenced === 0) await once(news, 'silenced');
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of open) socket.destroy();
+      wire.close();
+      await once(wire, 'close');
+      server.forceShutdown();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+  return world;
+};

@@ -1,0 +1,102 @@
+// Systems around: opened at first use, kept, left behind when they ignore their signal, closed in the end.
+import { describe, expect, test } from 'vitest';
+import type { Fetch } from '../../src/http.ts';
+import type { HttpCheckSystem } from '../../src/runbook/http/system.ts';
+import type { SystemContext } from '../../src/runbook/kind.ts';
+import { openSystems } from '../../src/runbook/open.ts';
+import type { PrometheusSystem } from '../../src/runbook/prometheus/system.ts';
+import { recordingLog } from '../recording-log.ts';
+import { createVirtual } from '../virtual.ts';
+
+const NEVER = new AbortController().signal;
+
+const setUp = (fetch: Fetch) => {
+  const virtual = createVirtual({ startWallMs: 0, seed: 1 });
+  const [made, closed] = [[] as unknown[], [] as unknown[]];
+  const files = new Map([['/t', 'tok-0a1b2c3d4e']]);
+  const log = recordingLog();
+  const context: SystemContext = {
+    ports: virtual.ports,
+    log,
+    secret: (path) => files.get(path) ?? '',
+    text: () => '',
+    resolve: () => Promise.reject(new Error('no names here')),
+    httpTrusting: (trust) => {
+      made.push(trust);
+      return { fetch, close: async () => void closed.push(trust) };
+    },
+  };
+  const url = 'http://127.0.0.1:9';
+  const systems = openSystems(
+    { site: { kind: 'http', url, status: [[200, 200]] }, metrics: { kind: 'prometheus', url, tokenFile: '/t' } },
+    context,
+  );
+  return { virtual, systems, made, closed, files, log };
+};
+const silent: Fetch = () => new Promise(() => undefined);
+
+describe('systems', () => {
+  test('nothing is opened before it is used, and then once', async () => {
+    const { systems, made } = setUp(silent);
+    expect(made).toEqual([]);
+    expect(systems.standing().map(({ name, kind, isOpen, state }) => [name, kind, isOpen, state])).toEqual([
+      ['site', 'http', false, 'closed'],
+      ['metrics', 'prometheus', false, 'closed'],
+    ]);
+    const [one, two] = await Promise.all([
+      systems.system<HttpCheckSystem>('site', 'http'),
+      systems.system<HttpCheckSystem>('site', 'http'),
+    ]);
+    expect(one).toBe(two);
+    expect(one.host).toBe('127.0.0.1:9');
+    expect(made).toHaveLength(1);
+    expect(systems.standing()[0]).toMatchObject({ isOpen: true });
+  });
+
+  test('an entry that is missing or of another kind is said with its name', async () => {
+    const { systems } = setUp(silent);
+    await expect(systems.system<HttpCheckSystem>('sight', 'http')).rejects.toMatchObject({
+      code: 'ERR_SYSTEM',
+      message: expect.stringContaining('"sight"'),
+    });
+    await expect(systems.system<HttpCheckSystem>('metrics', 'http')).rejects.toMatchObject({
+      code: 'ERR_SYSTEM',
+      message: 'system metrics is of kind prometheus, expected http',
+    });
+    // A member of every object is no entry.
+    await expect(systems.system<HttpCheckSystem>('constructor', 'http')).rejects.toMatchObject({ code: 'ERR_SYSTEM' });
+  });
+
+  test('what could not be opened is tried again, and its sentence names it', async () => {
+    const { systems, files } = setUp(silent);
+    files.set('/t', 'a token with blanks');
+    await expect(systems.system<PrometheusSystem>('metrics', 'prometheus')).rejects.toMatchObject({
+      code: 'ERR_SECRET',
+      message: expect.stringMatching(/^system metrics: \/t: /),
+    });
+    files.set('/t', 'tok-0a1b2c3d4e');
+    expect((await systems.system<PrometheusSystem>('metrics', 'prometheus')).kind).toBe('prometheus');
+  });
+
+  test('a call that ignores its signal is left behind after ten seconds, and five of them leave the system alone', async () => {
+    const { systems, virtual } = setUp(silent);
+    const site = await systems.system<HttpCheckSystem>('site', 'http');
+    for (let time = 0; time < 5; time++) {
+      const call = site.ask(NEVER).catch(String);
+      await virtual.advance(10_000);
+      expect(await call).toBe('DeadlineError: system site: no answer within 10000 ms');
+    }
+    await expect(site.ask(NEVER)).rejects.toThrow('left alone until');
+    expect(systems.standing()[0]).toMatchObject({ state: 'open', failures: 5 });
+    expect(systems.standing()[1]).toMatchObject({ state: 'closed' });
+    expect(virtual.pendingTimers()).toBe(0);
+  });
+
+  test('closing ends what was opened, waits for none for ever, and nothing is opened after it', async () => {
+    const { systems, closed } = setUp(silent);
+    await systems.system<HttpCheckSystem>('site', 'http');
+    await systems.close();
+    expect(closed).toHaveLength(1);
+    await expect(systems.system<HttpCheckSystem>('site', 'http')).rejects.toMatchObject({ code: 'ERR_STOPPING' });
+  });
+});

@@ -1,0 +1,78 @@
+// What a gate makes of Prometheus' answers. A real one answers in test/system/prometheus.test.ts.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { judged } from '../../../src/runbook/prometheus/gate.ts';
+import type { Result } from '../../../src/runbook/prometheus/system.ts';
+
+const NOW_MS = 1_790_000_000_000;
+const NOW_S = NOW_MS / 1000;
+const spec = { system: 'metrics', query: 'lag', min: 1, max: 30, maxAgeMs: 60_000 };
+const vector = (...values: readonly string[]): Result => ({ type: 'vector', series: values.map((text) => ({ value: [NOW_S, text] })) });
+const taken = (ageS: number, count = 1): Result => vector(...Array.from({ length: count }, () => String(NOW_S - ageS)));
+const judge = (found: Result, sampled: Result | null = taken(2)) => judged(spec, found, sampled, NOW_MS);
+
+describe('gate.promql', () => {
+  test.each([
+    ['1', 'reached'],
+    ['30', 'reached'],
+    ['0.999', 'pending'],
+    ['30.001', 'pending'],
+    ['-5', 'pending'],
+    ['NaN', 'unknown'],
+    ['+Inf', 'unknown'],
+    ['-Inf', 'unknown'],
+    ['', 'unknown'],
+    ['twelve', 'unknown'],
+    ['1e1', 'reached'],
+  ] as const)('a value of %s is %s: both bounds included', (text, is) => {
+    expect(judge(vector(text))).toMatchObject({ is });
+  });
+
+  test('the sentence has the value, the bound and the age', () => {
+    expect(judge(vector('12.34567'), taken(4)).because).toBe('query on metrics: 12.3457, expected 1 to 30, 4 s old');
+    const { max: _, ...least } = spec;
+    expect(judged(least, vector('0'), taken(0), NOW_MS).because).toContain('0, expected at least 1, 0 s old');
+  });
+
+  test('nothing, another kind of answer, and a sample without a time are unknown', () => {
+    expect(judge(vector())).toMatchObject({ is: 'unknown', because: expect.stringContaining('no series') });
+    expect(judge({ type: 'scalar' }, null)).toMatchObject({ is: 'unknown', because: expect.stringContaining('is a scalar') });
+    expect(judge(vector('5'), vector())).toMatchObject({ is: 'unknown' });
+    expect(judge(vector('5'), null)).toMatchObject({ is: 'unknown' });
+    expect(judge(vector('5'), vector('NaN'))).toMatchObject({ is: 'unknown' });
+  });
+
+  test('a sample that is too old, an answer that is, and one from the future are unknown', () => {
+    expect(judge(vector('5'), taken(60))).toMatchObject({ is: 'reached' });
+    expect(judge(vector('5'), taken(61))).toMatchObject({ is: 'unknown', because: expect.stringContaining('61 s old, at most 60 s') });
+    const cached: Result = { type: 'vector', series: [{ value: [NOW_S - 90, '5'] }] };
+    expect(judge(cached)).toMatchObject({ is: 'unknown', because: expect.stringContaining('90 s old') });
+    expect(judge(vector('5'), taken(-20))).toMatchObject({ is: 'unknown', because: expect.stringContaining('ahead of our clock') });
+  });
+
+  test('several series: all good is good, none is not, and where they disagree nobody knows', () => {
+    expect(judge(vector('5', '6'), taken(1, 2))).toMatchObject({ is: 'reached', because: expect.stringContaining('5 to 6 over 2 series') });
+    expect(judge(vector('50', '60'), taken(1, 2))).toMatchObject({ is: 'pending' });
+    expect(judge(vector('5', '60'), taken(1, 2))).toMatchObject({ is: 'unknown', because: expect.stringContaining('1 of 2 series') });
+    expect(judge(vector('5', 'NaN'), taken(1, 2))).toMatchObject({ is: 'unknown' });
+    // The oldest of them counts.
+    expect(judge(vector('5', '6'), vector(String(NOW_S - 1), String(NOW_S - 99)))).toMatchObject({ is: 'unknown' });
+  });
+
+  test('never good but for fresh numbers that are all within the bounds', () => {
+    const text = fc.oneof(fc.double().map(String), fc.string(), fc.constantFrom('NaN', '+Inf', '10', '20'));
+    fc.assert(
+      fc.property(
+        fc.array(text, { maxLength: 4 }),
+        fc.array(fc.double({ min: -100, max: 100, noNaN: true }), { maxLength: 4 }),
+        (texts, ages) => {
+          const sampled = vector(...ages.map((ageS) => String(NOW_S - ageS)));
+          const { is } = judge(vector(...texts), sampled);
+          const isGood = texts.length > 0 && texts.every((one) => Number(one) >= 1 && Number(one) <= 30);
+          const isFresh = ages.length > 0 && ages.every((ageS) => ageS <= 60.001);
+          if (is === 'reached') expect([isGood, isFresh]).toEqual([true, true]);
+        },
+      ),
+    );
+  });
+});
