@@ -41,12 +41,12 @@ export interface Mover {
 }
 
 /**
- * One name for one move: of the step's key, the namespace, and how often a failed one was asked for anew. Shaped as the UUID that Temporal's own clients
- * send there (RFC 9562, version 8): what else would be taken is written nowhere.
+ * One name for one move: of the step's key and the namespace. Shaped as the UUID that Temporal's own clients send there (RFC 9562, version 8): what else
+ * would be taken is written nowhere.
  */
-export const operationId = (key: string, namespace: string, attempt: number): string => {
+export const operationId = (key: string, namespace: string): string => {
   const hash = createHash('sha256')
-    .update(JSON.stringify([key, namespace, attempt]))
+    .update(JSON.stringify([key, namespace]))
     .digest('hex');
   const variant = ((Number.parseInt(hash[16]!, 16) & 0x3) | 0x8).toString(16);
   return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-${variant}${hash.slice(17, 20)}-${hash.slice(20, 32)}`;
