@@ -108,6 +108,22 @@ export const jsonOf = (text: string): unknown => {
   }
 };
 
+const logsShape = z.object({
+  logs: z.array(z.object({ operation: z.string().default(''), rawDetails: z.unknown() })).default([]),
+  nextPageToken: z.string().default(''),
+});
+
+/** In: the answer to `GET /cloud/audit-logs`. What the details look like is written nowhere, so the namespace's name anywhere in them counts. */
+export const orderedIn = (namespace: string, body: unknown): boolean | null => {
+  const read = logsShape.safeParse(body);
+  if (!read.success) return null;
+  const isIt = ({ operation, rawDetails }: { operation: string; rawDetails?: unknown }): boolean =>
+    /^FailoverNamespace/.test(operation) && (JSON.stringify(rawDetails) ?? '').includes(JSON.stringify(namespace));
+  if (read.data.logs.some(isIt)) return true;
+  // A journal that goes on says nothing of what it does not show.
+  return read.data.nextPageToken === '' ? false : null;
+};
+
 const REGION = /^([a-z0-9]+-[a-z0-9-]+)\.region\.tmprl\.cloud$/;
 
 /** Temporal's name of the region that a namespace's endpoint points to; null: it points elsewhere. */

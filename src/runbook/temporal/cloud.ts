@@ -3,16 +3,18 @@
 
 import { errorText, Fault } from '../../errors.ts';
 import type { Fetch } from '../../http.ts';
-import { DeadlineError, withDeadline } from '../../ports.ts';
+import { DeadlineError, isoTime, withDeadline } from '../../ports.ts';
 import type { System, SystemContext } from '../kind.ts';
 import type { SystemModule, TemporalCloudConfig } from '../systems.ts';
-import { API_VERSION, errorOf, jsonOf, operationOf, placeOf } from './cloud-wire.ts';
+import { API_VERSION, errorOf, jsonOf, operationOf, orderedIn, placeOf } from './cloud-wire.ts';
 import { type CodeName, WRITE } from './codes.ts';
 import { type Begun, type Mover, type Operation, quoted } from './mover.ts';
 
 export interface TemporalCloud extends System {
   readonly kind: 'temporal-cloud';
   readonly forced: Mover;
+  /** Did anybody order a failover of it since then, by the account's own journal? null: it cannot be told. */
+  ordered(namespace: string, sinceMs: number, signal: AbortSignal): Promise<boolean | null>;
 }
 
 /** A look takes a tenth of a second, and a request to fail over about one. */
@@ -105,12 +107,27 @@ const moverOf = (door: Door): Mover => ({
   },
 });
 
+/** Entries of one page; more in so short a time are nobody's journal. */
+const LOGS_MAX = 1000;
+
+const ordered = async (door: Door, namespace: string, sinceMs: number, signal: AbortSignal): Promise<boolean | null> => {
+  const query = new URLSearchParams({ pageSize: String(LOGS_MAX), startTimeInclusive: isoTime(sinceMs) });
+  const answer = await ask(door, 'GET', `/cloud/audit-logs?${query}`, null, signal);
+  return answer.ok ? orderedIn(namespace, answer.body) : null;
+};
+
 export const temporalCloud: SystemModule<TemporalCloudConfig> = {
   async open(config, context) {
     context.secret(config.tokenFile);
     const caPem = config.caFile === undefined ? undefined : context.text(config.caFile);
     const { fetch, close } = context.httpTrusting(caPem === undefined ? {} : { caPem });
-    const cloud: TemporalCloud = { kind: 'temporal-cloud', forced: moverOf({ config, context, fetch }), close };
+    const door: Door = { config, context, fetch };
+    const cloud: TemporalCloud = {
+      kind: 'temporal-cloud',
+      forced: moverOf(door),
+      ordered: (namespace, sinceMs, signal) => ordered(door, namespace, sinceMs, signal),
+      close,
+    };
     return cloud;
   },
 };

@@ -90,7 +90,7 @@ const lookAt = async (one: Watched, memory: Memory, options: WatchOptions, signa
     const moved = movedBetween({ namespace, before: settled, now }, options.ours(), evidence, options.nowMs());
     memory.settled = now;
     if (moved !== null) {
-      memory.isAstray = true;
+      memory.isAstray = moved.by !== 'us';
       options.tell(moved);
     }
   }
