@@ -3,6 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import type { Connection } from '@temporalio/client';
+import { isLoopbackHost } from '../../config/fields.ts';
 import { familyOf } from '../../dns/address.ts';
 import { errorText, Fault } from '../../errors.ts';
 import { withDeadline } from '../../ports.ts';
@@ -73,15 +74,13 @@ const CHANNEL = {
   'grpc.max_receive_message_length': REPLY_BYTES_MAX,
 };
 
-const isLocal = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
-
 /** Throws Fault ERR_SYSTEM or ERR_SECRET. Connects to nothing. */
 export const openChannel = ({ address, tls, apiKeyFile }: TemporalConfig, context: SystemContext): Channel => {
   const { ports, resolve } = context;
   const target = targetOf(address);
   if (apiKeyFile !== undefined) {
     context.secret(apiKeyFile);
-    if (tls === undefined && !isLocal(target.host))
+    if (tls === undefined && !isLoopbackHost(target.host.includes(':') ? `[${target.host}]` : target.host))
       throw new Fault('ERR_SYSTEM', `temporal: an API key would go to ${address} in the clear; configure tls there`);
   }
   const name = tls?.serverName ?? target.host;

@@ -1,6 +1,7 @@
 // Temporal Cloud by its Ops API: namespaces are looked at, asked to fail over by operations that have names, and those are followed. The token is read anew
 // for each request, and once more when it is refused, since keys are rotated while we run. One request, one deadline, no retry: those are the caller's.
 
+import { isLoopbackHost } from '../../config/fields.ts';
 import { errorText, Fault } from '../../errors.ts';
 import type { Fetch } from '../../http.ts';
 import { DeadlineError, isoTime, withDeadline } from '../../ports.ts';
@@ -118,6 +119,9 @@ const ordered = async (door: Door, namespace: string, sinceMs: number, signal: A
 
 export const temporalCloud: SystemModule<TemporalCloudConfig> = {
   async open(config, context) {
+    const { protocol, hostname } = new URL(config.url);
+    if (protocol !== 'https:' && !isLoopbackHost(hostname))
+      throw new Fault('ERR_SYSTEM', `temporal-cloud: the token would go to ${config.url} in the clear; write https://`);
     context.secret(config.tokenFile);
     const caPem = config.caFile === undefined ? undefined : context.text(config.caFile);
     const { fetch, close } = context.httpTrusting(caPem === undefined ? {} : { caPem });
