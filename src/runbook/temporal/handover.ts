@@ -1,7 +1,21 @@
-import type { StepKind } from '../kind.ts';
+// Hands namespaces of one's own clusters over without loss, by the workflow that Temporal has for it, begun in the cluster that is active. For some seconds
+// each refuses traffic; one that does not get through in time is active where it was, and reads as not moved. Temporal itself judges the lag: it waits for the
+// other side to catch up, and what takes too long is taken back (cluster.ts).
+import type { Call, StepKind } from '../kind.ts';
+import { type Circumstances, moveBatch, readBatch } from './batch.ts';
+import type { TemporalCluster } from './cluster.ts';
+
+const circumstances = async (system: string, { context, key, facts, signal }: Call): Promise<Circumstances> => ({
+  ports: context.ports,
+  mover: (await context.system<TemporalCluster>(system, 'temporal')).graceful,
+  key,
+  facts,
+  signal,
+});
 
 export const temporalHandover: StepKind<'temporal.handover'> = {
   kind: 'temporal.handover',
-  signal: 'gate',
-  read: () => Promise.reject(new Error('not built yet')),
+  signal: 'target',
+  read: async (spec, call) => readBatch(spec, await circumstances(spec.system, call)),
+  apply: async (spec, call) => moveBatch(spec, await circumstances(spec.system, call)),
 };

@@ -1,0 +1,101 @@
+// Watches where namespaces are active, every 15 s, and tells of each that is elsewhere than it should be, once, and when it is back. A new place counts when it
+// was seen twice in a row: servers that remember a name for different times would tell of moves that never were.
+import { errorText } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { type Ports, sleep } from '../../ports.ts';
+import { type Evidence, movedBetween, type NamespaceMoved, type OurMove } from './moves.ts';
+import { inParallel } from './parallel.ts';
+import type { Sight } from './sight.ts';
+
+export interface Watched {
+  namespace: string;
+  look(signal: AbortSignal): Promise<Sight>;
+  /** Asked only when it moved. */
+  evidence(signal: AbortSignal): Promise<Evidence>;
+}
+
+export type Told = NamespaceMoved | { type: 'namespace.back'; namespace: string; at: string; because: string };
+
+export interface WatchOptions {
+  ports: Pick<Ports, 'timers'>;
+  log: Log;
+  watched: readonly Watched[];
+  /** Where it should be active by what the platform's record says; null: nothing is said, and what is seen first counts. */
+  expected(namespace: string): string | null;
+  ours(): readonly OurMove[];
+  nowMs(): number;
+  tell(told: Told): void;
+  everyMs?: number;
+}
+
+export interface MoveWatch {
+  /** Where each was seen last; null: not seen at the last look. */
+  seen(): Readonly<Record<string, string | null>>;
+  /** Resolves when nothing of it runs any more. */
+  stop(): Promise<void>;
+}
+
+const EVERY_MS = 15_000;
+const PARALLEL = 8;
+
+interface Memory {
+  /** At the last look. */
+  last: string | null;
+  /** Where it is for all that was told. */
+  settled: string | null;
+  /** Told to be elsewhere. */
+  isAstray: boolean;
+}
+
+export const startMoveWatch = (options: WatchOptions): MoveWatch => {
+  const { ports, log, watched, everyMs = EVERY_MS } = options;
+  const memories = new Map<string, Memory>(watched.map(({ namespace }) => [namespace, { last: null, settled: null, isAstray: false }]));
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const lookAtAll = (): Promise<void> =>
+    inParallel(watched, PARALLEL, async (one) => {
+      try {
+        await lookAt(one, memories.get(one.namespace)!, options, signal);
+      } catch (error) {
+        if (!signal.aborted) log.warn('temporal.watch', { namespace: one.namespace, because: errorText(error) });
+      }
+    });
+  const run = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await lookAtAll();
+      await sleep(ports.timers, everyMs, signal).catch(() => undefined);
+    }
+  };
+  const running = run();
+  return {
+    seen: () => Object.fromEntries([...memories].map(([namespace, { last }]) => [namespace, last])),
+    async stop() {
+      stopping.abort(new Error('the watch has been stopped'));
+      await running;
+    },
+  };
+};
+
+const lookAt = async (one: Watched, memory: Memory, options: WatchOptions, signal: AbortSignal): Promise<void> => {
+  const { namespace } = one;
+  const sight = await one.look(signal);
+  const before = memory.last;
+  memory.last = 'place' in sight ? sight.place : null;
+  if (!('place' in sight) || sight.place !== before) return;
+  const now = sight.place;
+  const settled = memory.settled ?? options.expected(namespace) ?? now;
+  memory.settled = settled;
+  if (settled !== now) {
+    const evidence = await one.evidence(signal);
+    const moved = movedBetween({ namespace, before: settled, now }, options.ours(), evidence, options.nowMs());
+    memory.settled = now;
+    if (moved !== null) {
+      memory.isAstray = moved.by !== 'us';
+      options.tell(moved);
+    }
+  }
+  if (memory.isAstray && options.expected(namespace) === now) {
+    memory.isAstray = false;
+    options.tell({ type: 'namespace.back', namespace, at: now, because: `${namespace} is active in ${now}, as it should be` });
+  }
+};
