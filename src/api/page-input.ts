@@ -1,9 +1,8 @@
 // What is asked of pages, and what is wrong with a request: shape, then names, all problems at once. Pure.
 import { z } from 'zod';
 import { type BodyProblem, keptLine, line, type Parsed, shapeProblems, unknownName } from './body.ts';
-import { LABEL_CHARS_MAX, REASON_CHARS_MAX } from './override-input.ts';
+import { LABEL_CHARS_MAX, REASON_CHARS_MAX, REASON_CHARS_MIN } from './override-input.ts';
 
-const REASON_CHARS_MIN = 10;
 const CHANNELS_MAX = 32;
 const NAME_CHARS_MAX = 64;
 const KEY_CHARS_MAX = 1_000;
