@@ -23,6 +23,7 @@ export const ERRORS = {
   ERR_LISTEN: { exit: 1, http: 500, title: 'An address cannot be listened on' },
   ERR_DNS: { exit: 1, http: 502, title: 'A DNS exchange failed' },
   ERR_TSIG: { exit: 1, http: 502, title: 'A signed DNS reply cannot be trusted' },
+  ERR_SYSTEM: { exit: 1, http: 502, title: 'A system around is not configured here, or refuses' },
   ERR_PROVIDER: { exit: 1, http: 502, title: 'A provider refused or did not answer' },
   ERR_UNAUTHORIZED: { exit: 1, http: 401, title: 'The bearer token is missing or wrong' },
   ERR_FORBIDDEN: { exit: 77, http: 403, title: 'These credentials may not do that' },

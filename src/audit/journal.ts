@@ -19,6 +19,12 @@ export const JOURNAL_KINDS = [
   'acknowledged',
   'page.replayed',
   'page.acknowledged',
+  'run.begun',
+  'run.approved',
+  'run.answered',
+  'run.aborted',
+  'run.undone',
+  'run.forced',
 ] as const;
 export type JournalKind = (typeof JOURNAL_KINDS)[number];
 

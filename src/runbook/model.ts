@@ -243,13 +243,22 @@ export type StepState =
 
 export interface StepRun {
   state: StepState;
-  /** Of its effect. */
+  /** Of its effect, since it was begun or begun anew. One that nobody knows the fate of is tried again under the same number. */
   tries: number;
+  /** When it was tried last, and what that was told; no `took`: nobody knows, so it is read, then tried again. */
+  triedAtMs?: number;
+  took?: 'accepted' | 'undecided' | 'refused';
+  /** Its effect may have happened by this run: to be taken back when the run is. */
+  touched?: true;
+  /** Readings in a row that said nothing. */
+  unknowns?: number;
   /** When all that it needs had ended. */
   dueAtMs?: number;
   /** When it was first intended, and when it ended. */
   startedAtMs?: number;
   endedAtMs?: number;
+  /** When it was first intended to be taken back. */
+  undoAtMs?: number;
   /** What was seen last, or why it ended so. One sentence. */
   because: string;
   /** What the kind wants to find again: names of operations, states of tenants. JSON. */
@@ -293,7 +302,11 @@ export interface Run {
   from: string;
   to: string;
   /** Who or what began it: an incident, or a person with a reason. */
-  cause: { kind: 'incident'; incident: string; because: string } | { kind: 'order'; by: string; reason: string; ticket?: string };
+  cause:
+    | { kind: 'incident'; incident: string; because: string }
+    | { kind: 'order'; by: string; reason: string; ticket?: string }
+    /** What is no incident: a region is suspect, home has been well for so long. */
+    | { kind: 'seen'; because: string };
   state: RunState;
   because: string;
   createdAtMs: number;
@@ -301,6 +314,12 @@ export interface Run {
   endedAtMs?: number;
   /** To begin: how many, who, until when. */
   approval?: { persons: Persons; by: readonly string[]; untilMs: number };
+  /** So long a human is asked: for a word about a step, or for an answer. */
+  askMs: number;
+  /** A graceful run goes on as an ungraceful one when it has not ended so long after it began. Absent: only when a human says so. */
+  forceAfterMs?: number;
+  /** Who ordered that it stops. */
+  aborted?: { by: string; reason: string; atMs: number };
   /** As it was when it was made: a change of configuration changes runs to come. */
   plan: readonly Step[];
   steps: Readonly<Record<string, StepRun>>;
