@@ -1,13 +1,14 @@
 // What is asked of platforms and runs, and what is wrong with a request: shape, then names, all problems at once. Pure.
 import { z } from 'zod';
 import type { PlatformConfig } from '../runbook/model.ts';
+import { CHOICES } from '../runbook/reader.ts';
 import { type BodyProblem, keptLine, line, type Parsed, pointerOf, shapeProblems, unknownName } from './body.ts';
 import { LABEL_CHARS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX, REASON_CHARS_MIN } from './override-input.ts';
 
 export const RUN_MODES = ['graceful', 'ungraceful'] as const;
 /** What humans begin; `prearm` is what suspicion begins by itself. */
 export const ORDERED_PURPOSES = ['failover', 'failback', 'drill'] as const;
-export const CHOICES = ['retry', 'skip', 'stop'] as const;
+
 /** As plans name their steps. */
 const STEP_CHARS_MAX = 200;
 
@@ -15,7 +16,9 @@ const reason = keptLine(REASON_CHARS_MAX, REASON_CHARS_MIN).describe('What the n
 const step = line(STEP_CHARS_MAX).describe('The id of the step.');
 
 const ORDER = z.strictObject({
-  to: line(NAME_CHARS_MAX).optional().describe('The region to be activated. Default: home for a failback, else the first of the priorities that is not active.'),
+  to: line(NAME_CHARS_MAX)
+    .optional()
+    .describe('The region to be activated. Default: home for a failback, else the first of the priorities that is not active.'),
   mode: z
     .enum(RUN_MODES)
     .describe('`graceful`: nothing is lost, and the region that is left has to work. `ungraceful`: it is gone, or counts as gone.'),
@@ -60,13 +63,8 @@ export const toProblems = (to: string | undefined, { name, regions }: PlatformCo
   return unknownName(['to'], `region of ${name}`, to, regions);
 };
 
-/** The body of POST /v1/platforms/:name/runs. */
-export const parseRunOrder = (given: unknown, platform: PlatformConfig, active: string): Parsed<RunOrder> => {
-  const shaped = parsedBy(ORDER)(given);
-  if (!shaped.ok) return shaped;
-  const problems = toProblems(shaped.value.to, platform, active);
-  return problems.length === 0 ? shaped : { ok: false, problems };
-};
+/** The shape of the body of POST /v1/platforms/:name/runs: which regions there are is judged apart, since a retry may come when all has moved. */
+export const parseRunOrder: (given: unknown) => Parsed<RunOrder> = parsedBy(ORDER);
 /** Which may be missing. */
 export const parseApprove = (given: unknown): Parsed<ApproveInput> => parsedBy(APPROVE)(given ?? {});
 export const parseAnswer: (given: unknown) => Parsed<AnswerInput> = parsedBy(ANSWER);
