@@ -32,7 +32,10 @@ export type Effect =
 export type Facts = Readonly<Record<string, unknown>>;
 
 export interface Call {
-  /** The same for every try of one step of one run, and for nothing else: `<run>.<step>`. */
+  /**
+   * The same for every try of one step of one run, and for nothing else: `<run>.<step>`. Taking it back, and what a human has begun anew after it had
+   * failed, are other acts with keys and facts of their own.
+   */
   key: string;
   run: { id: string; platform: string; from: string; to: string; mode: RunMode };
   /** What this step kept; empty at first. */

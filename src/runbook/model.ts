@@ -250,6 +250,8 @@ export interface StepRun {
   took?: 'accepted' | 'undecided' | 'refused';
   /** Its effect may have happened by this run: to be taken back when the run is. */
   touched?: true;
+  /** How often a human had it begun anew: its key is another one then. Absent: never. */
+  again?: number;
   /** Readings in a row that said nothing. */
   unknowns?: number;
   /** When all that it needs had ended. */

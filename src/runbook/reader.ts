@@ -1,8 +1,14 @@
 // What API and command line ask of runs: reads, and never writes.
+import { createLedger, type Records } from '../api/ledger.ts';
+import { platformKey, runKey } from '../coordinate/keys.ts';
+import { Fault } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import type { Persons, PlatformConfig, PlatformRecord, Run } from './model.ts';
+import { CHOICES, type Choice, isEnded, standingOf, wantsPersons } from './run.ts';
+
+export { CHOICES, type Choice } from './run.ts';
 
 /** A run as it was read. `mod`: revision of its record. */
 export interface Found {
@@ -24,17 +30,13 @@ export interface Waiting {
   choices: readonly Choice[];
 }
 
-/** `retry`: the step begins anew. `skip`: it goes on without it. `stop`: the run ends as failed. */
-export const CHOICES = ['retry', 'skip', 'stop'] as const;
-export type Choice = (typeof CHOICES)[number];
-
 export interface PlatformView {
   platform: PlatformConfig;
   /** Where it is active: by its record, else its first region. */
   active: string;
   /** null: no run has moved it, nobody wrote it down. */
   record: PlatformRecord | null;
-  /** Its run that has not ended; `prearm` runs that stand are not among them. */
+  /** Its run that has not ended; `prearm` runs are not among them. */
   open: Run | null;
 }
 
@@ -54,7 +56,107 @@ export interface RunReaderOptions {
   ports: Pick<Ports, 'clock' | 'timers'>;
 }
 
-export declare const createRunReader: (options: RunReaderOptions) => RunReader;
+export const RUN_PREFIX = 'run/';
+
+/** Open ones first, newest first among each. */
+export const byState = (a: Run, b: Run): number =>
+  Number(isEnded(a)) - Number(isEnded(b)) || b.createdAtMs - a.createdAtMs || (a.id < b.id ? -1 : 1);
+
+const runsIn = ({ kvs }: Pick<Records, 'kvs'>): readonly Run[] =>
+  kvs.filter(({ key }) => key.startsWith(RUN_PREFIX)).map(({ value }) => value as Run);
+
+/** What moves the platform now, beside what only gets it ready. */
+export const openOf = (runs: readonly Run[], platform: string): Run | null =>
+  runs.find((run) => run.platform === platform && run.purpose !== 'prearm' && !isEnded(run)) ?? null;
+
+/** Throws ERR_NOT_FOUND. */
+export const platformNamed = (cluster: ClusterConfig | null, name: string): PlatformConfig => {
+  const found = cluster?.platforms?.find((each) => each.name === name);
+  if (found !== undefined) return found;
+  const names = (cluster?.platforms ?? []).map((each) => each.name);
+  throw new Fault(
+    'ERR_NOT_FOUND',
+    `no platform is called "${name.slice(0, 64)}"; there ${names.length === 0 ? 'are none' : `is ${names.slice(0, 10).join(', ')}`}`,
+  );
+};
+
+export const noRun = (id: string): Fault =>
+  new Fault('ERR_NOT_FOUND', `no run is called "${id.slice(0, 64)}"; GET /v1/runs lists those that are kept`);
+
+export const createRunReader = ({ store, ports }: RunReaderOptions): RunReader => {
+  const ledger = createLedger({ store, ports });
+
+  const viewOf = (platform: PlatformConfig, record: PlatformRecord | undefined, runs: readonly Run[]): PlatformView => ({
+    platform,
+    active: record?.active ?? platform.regions[0] ?? '',
+    record: record ?? null,
+    open: openOf(runs, platform.name),
+  });
+
+  const views = async (platforms: readonly PlatformConfig[]): Promise<readonly PlatformView[]> => {
+    if (platforms.length === 0) return [];
+    const runs = runsIn(await ledger.readAll('the runs', RUN_PREFIX));
+    const records = await ledger.read(
+      'the platforms',
+      platforms.map(({ name }) => platformKey(name)),
+    );
+    return platforms.map((platform) => viewOf(platform, records.value<PlatformRecord>(platformKey(platform.name)), runs));
+  };
+
+  return {
+    async runs({ platform, open } = {}) {
+      const all = runsIn(await ledger.readAll('the runs', RUN_PREFIX));
+      return all
+        .filter((run) => (platform === undefined || run.platform === platform) && (open === undefined || !isEnded(run) === open))
+        .toSorted(byState);
+    },
+    async run(id) {
+      const records = await ledger.read('the run', [runKey(id)]);
+      const run = records.value<Run>(runKey(id));
+      if (run === undefined) throw noRun(id);
+      return { run, mod: records.mod(runKey(id)) };
+    },
+    platforms: (cluster) => views(cluster.platforms ?? []),
+    async platform(cluster, name) {
+      const [view] = await views([platformNamed(cluster, name)]);
+      if (view === undefined) throw new Error('a view for each platform');
+      return view;
+    },
+  };
+};
 
 /** What a run asks of humans now, the run itself first. Pure. */
-export declare const waitingOf: (run: Run) => readonly Waiting[];
+export const waitingOf = (run: Run): readonly Waiting[] => {
+  const { approval } = run;
+  if (run.state === 'proposed' && approval !== undefined)
+    return [
+      {
+        run: run.id,
+        step: null,
+        wants: 'approval',
+        persons: approval.persons,
+        by: approval.by,
+        untilMs: approval.untilMs,
+        because: run.because,
+        choices: [],
+      },
+    ];
+  if (run.state !== 'running') return [];
+  return run.plan.flatMap((step): Waiting[] => {
+    const at = standingOf(run, step.id);
+    if (at.state !== 'asking') return [];
+    const forPersons = wantsPersons(step, at);
+    return [
+      {
+        run: run.id,
+        step: step.id,
+        wants: forPersons ? 'approval' : 'answer',
+        persons: forPersons ? step.approvals : 1,
+        by: forPersons ? (at.approvedBy ?? []) : [],
+        untilMs: at.askedUntilMs ?? null,
+        because: at.because,
+        choices: forPersons ? [] : CHOICES,
+      },
+    ];
+  });
+};

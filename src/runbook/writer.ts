@@ -6,7 +6,7 @@ import type { ClusterConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import type { PlatformConfig, PlatformRecord, Purpose, Run, RunMode, Step } from './model.ts';
-import type { Choice } from './reader.ts';
+import type { Choice } from './run.ts';
 
 /** Who acts: as the API knows them. `services`: those of the platform have to be among them; null: all. */
 export interface Person extends Pick<Principal, 'name' | 'services' | 'once'> {

@@ -1,0 +1,14 @@
+// Short sentences of runs, in one place. Pure.
+import type { RunMode } from './model.ts';
+
+const CHARS_MAX = 300;
+
+/** As it is kept: one line of at most 300 characters. */
+export const phrase = (text: string): string => {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
+  return line.length > CHARS_MAX ? `${line.slice(0, CHARS_MAX - 1)}…` : line;
+};
+
+export const whyNot = (mode: RunMode | 'both'): string => `only of ${mode === 'ungraceful' ? 'an ungraceful' : 'a graceful'} run`;
+
+export const seconds = (ms: number): string => (ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`);
