@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import type { ClusterConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { PlatformConfig, Purpose, Readiness, Run, RunMode } from '../runbook/model.ts';
-import type { Choice, PlatformView, RunReader } from '../runbook/reader.ts';
+import { type Choice, type PlatformView, type RunReader, waitingOf } from '../runbook/reader.ts';
 import type { Person, PlanOf, RunWriter } from '../runbook/writer.ts';
 import type { Store } from '../store/store.ts';
 import type { Principal } from './access.ts';
@@ -141,12 +141,12 @@ const stale = (id: string, tag: string, ifMatch: string): Fault =>
 const isMatch = (ifMatch: string, tag: string): boolean => ifMatch.split(',').some((each) => ['*', tag].includes(each.trim()));
 
 export const createRunDesk = (options: RunDeskOptions): RunDesk => {
-  const { store, ports, log, clusterNowMs, reader, writer, planOf, readinessOf, waitingOf } = options;
+  const { store, ports, log, clusterNowMs, reader, writer, planOf, readinessOf } = options;
   const ledger = createLedger({ store, ports });
   /** Hashes of the keys that are being answered by this replica. */
   const inFlight = new Set<string>();
 
-  const told = (run: Run): Told => ({ run: runView(run, options, clusterNowMs()), tag: runTag(run, options) });
+  const told = (run: Run): Told => ({ run: runView(run, options, clusterNowMs()), tag: runTag(run) });
   const itemOf = async (view: PlatformView): Promise<PlatformItem> =>
     platformItem(view, await readinessOf(view.platform.name), options, clusterNowMs());
 
@@ -289,7 +289,7 @@ export const createRunDesk = (options: RunDeskOptions): RunDesk => {
         const { run } = await reader.run(id);
         demandPlatform(act.principal, act.cluster.platforms?.find(({ name }) => name === run.platform) ?? null, run.platform);
         if (await answered(act)) return { ...told(run), replayed: true };
-        const tag = runTag(run, options);
+        const tag = runTag(run);
         if (act.ifMatch !== null && !isMatch(act.ifMatch, tag)) throw stale(id, tag, act.ifMatch);
         const after = await carryOut(run, deed, personOf(act.principal));
         await remember(act, id);

@@ -14,7 +14,8 @@ import type {
   StepRun,
   StepState,
 } from '../runbook/model.ts';
-import type { PlatformView, Waiting } from '../runbook/reader.ts';
+import { type PlatformView, type Waiting, waitingOf } from '../runbook/reader.ts';
+import { standingOf } from '../runbook/run.ts';
 
 /** The longest way through a plan. */
 export interface Critical extends Span {
@@ -24,7 +25,6 @@ export interface Critical extends Span {
 
 /** What is worked out of runs elsewhere. */
 export interface RunEyes {
-  waitingOf: (run: Run) => readonly Waiting[];
   /** Of the steps of one mode. */
   criticalOf: (plan: readonly Step[], mode: RunMode) => Critical;
 }
@@ -128,15 +128,10 @@ export interface PlanView {
   cannotUndo: readonly { step: string; because: string }[];
 }
 
-const ENDED: readonly RunState[] = ['done', 'failed', 'aborted', 'undone', 'dropped'];
-export const isOpen = ({ state }: Pick<Run, 'state'>): boolean => !ENDED.includes(state);
-
 const isOfMode = ({ mode }: Pick<Step, 'mode'>, run: RunMode): boolean => mode === 'both' || mode === run;
 
 const tookMs = (startedAtMs: number | undefined, endedAtMs: number | undefined, nowMs: number): TookMs =>
   startedAtMs === undefined ? null : Math.max(0, Math.round((endedAtMs ?? nowMs) - startedAtMs));
-
-const UNBEGUN: StepRun = { state: 'pending', tries: 0, because: '' };
 
 const stepPlan = ({ spec: _spec, retry: _retry, approvals: persons, undo, ...step }: Step): StepPlan => ({
   ...step,
@@ -161,8 +156,8 @@ const ENDED_WELL: readonly StepState[] = ['done', 'skipped', 'undone'];
 const GOES_ON: readonly StepState[] = ['acting', 'undoing'];
 const SHOWN_MAX = 5;
 
-export const runItem = (run: Run, { waitingOf, criticalOf }: RunEyes, nowMs: number): RunItem => {
-  const own = run.plan.filter((step) => isOfMode(step, run.mode)).map(({ id }) => ({ id, told: run.steps[id] ?? UNBEGUN }));
+export const runItem = (run: Run, { criticalOf }: RunEyes, nowMs: number): RunItem => {
+  const own = run.plan.filter((step) => isOfMode(step, run.mode)).map(({ id }) => ({ id, told: standingOf(run, id) }));
   const { p50Ms, p95Ms } = criticalOf(run.plan, run.mode);
   return {
     id: run.id,
@@ -196,11 +191,11 @@ export const runView = (run: Run, eyes: RunEyes, nowMs: number): RunView => ({
   aborted: run.aborted ?? null,
   executor: run.executor === null ? null : { region: run.executor.region, replica: run.executor.replica },
   criticalPath: eyes.criticalOf(run.plan, run.mode).path,
-  steps: run.plan.map((step) => stepView(step, run.steps[step.id] ?? UNBEGUN, nowMs)),
+  steps: run.plan.map((step) => stepView(step, standingOf(run, step.id), nowMs)),
 });
 
 /** Of what a human decides about. What the run does by itself leaves it alone: else it would be stale by the time it was read. */
-export const runTag = (run: Run, { waitingOf }: Pick<RunEyes, 'waitingOf'>): string => {
+export const runTag = (run: Run): string => {
   const { id, state, mode } = run;
   const asks = waitingOf(run).map(({ step, wants, by }) => ({ step, wants, by }));
   return `"${sha256(canonicalJson({ id, state, mode, asks })).slice(0, 16)}"`;
@@ -209,7 +204,7 @@ export const runTag = (run: Run, { waitingOf }: Pick<RunEyes, 'waitingOf'>): str
 export const planView = (
   { platform, model, purpose, mode, from, to, plan }: Pick<Run, 'platform' | 'model' | 'purpose' | 'mode' | 'from' | 'to' | 'plan'>,
   persons: Persons,
-  { criticalOf }: Pick<RunEyes, 'criticalOf'>,
+  { criticalOf }: RunEyes,
 ): PlanView => {
   const steps = plan.filter((step) => isOfMode(step, mode)).map(stepPlan);
   return {

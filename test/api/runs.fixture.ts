@@ -5,7 +5,7 @@ import type { Critical } from '../../src/api/run-view.ts';
 import { Fault } from '../../src/errors.ts';
 import { realPorts } from '../../src/ports.ts';
 import type { PlatformConfig, PlatformRecord, Readiness, Run, RunMode, Step, StepRun } from '../../src/runbook/model.ts';
-import type { PlatformView, RunReader, Waiting } from '../../src/runbook/reader.ts';
+import { type PlatformView, type RunReader, waitingOf } from '../../src/runbook/reader.ts';
 import type { Person, PlanOf, RunWriter } from '../../src/runbook/writer.ts';
 import type { Store } from '../../src/store/store.ts';
 import { recordingLog } from '../recording-log.ts';
@@ -114,36 +114,6 @@ export const stepped = (of: Run, steps: Readonly<Record<string, Partial<StepRun>
     ...Object.fromEntries(Object.entries(steps).map(([id, told]) => [id, { ...UNBEGUN, ...of.steps[id], ...told }])),
   },
 });
-
-/** What a run asks: to begin, then by step what is to be agreed to, or answered. */
-export const waitingOf = (of: Run): readonly Waiting[] => {
-  const begins: readonly Waiting[] =
-    of.state === 'proposed' && of.approval !== undefined
-      ? [
-          {
-            run: of.id,
-            step: null,
-            wants: 'approval',
-            persons: of.approval.persons,
-            by: of.approval.by,
-            untilMs: of.approval.untilMs,
-            because: of.because,
-            choices: [],
-          },
-        ]
-      : [];
-  return [
-    ...begins,
-    ...of.plan.flatMap(({ id, approvals }): readonly Waiting[] => {
-      const { state, because, approvedBy = [], askedUntilMs = null, tries } = of.steps[id] ?? UNBEGUN;
-      if (state !== 'asking') return [];
-      const common = { run: of.id, step: id, by: approvedBy, untilMs: askedUntilMs, because };
-      return tries === 0 && approvals > 0
-        ? [{ ...common, wants: 'approval', persons: approvals, choices: [] }]
-        : [{ ...common, wants: 'answer', persons: 1, choices: ['retry', 'skip', 'stop'] }];
-    }),
-  ];
-};
 
 /** One after the other: the fake plan is a chain. */
 export const criticalOf = (plan: readonly Step[], mode: RunMode): Critical => {
@@ -295,6 +265,5 @@ export const deskOver = (fake: FakeRuns, store: Store, nowMs: () => number = () 
     writer: fake.writer,
     planOf: fake.planOf,
     readinessOf: async (name) => fake.readiness.get(name) ?? null,
-    waitingOf,
     criticalOf,
   });

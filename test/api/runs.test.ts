@@ -9,7 +9,7 @@ import { SCHEMAS } from '../../src/api/schemas.ts';
 import type { Readiness, Run } from '../../src/runbook/model.ts';
 import { StoreAmbiguousError } from '../../src/store/store.ts';
 import { accessOf, cluster, NOW_MS, type Opened, openApi, principal, viewOf } from './fixture.ts';
-import { DRAIN, deskOver, type FakeRuns, FLIP, fakeRuns, platform, READY, run, SHIFT, stepped } from './runs.fixture.ts';
+import { DRAIN, deskOver, type FakeRuns, FLIP, fakeRuns, PLAN, platform, READY, run, SHIFT, stepped } from './runs.fixture.ts';
 
 const PEOPLE = accessOf(
   principal('ana'),
@@ -474,11 +474,8 @@ describe('what humans say to a run', () => {
     fake.runs.set('p', run('p', { state: 'proposed', approval: { persons: 1, by: [], untilMs: NOW_MS + 1 } }));
     await act('approve', {}, { as: 'ben' }, 'p');
     expect(fake.acts).toEqual(['approve p by ben']);
-    fake.runs.set('q', {
-      ...stepped(run('q'), { [FLIP]: { state: 'asking' } }),
-      state: 'proposed',
-      approval: { persons: 1, by: [], untilMs: NOW_MS + 1 },
-    });
+    const plan = PLAN.map((each) => (each.id === READY ? { ...each, approvals: 1 as const } : each));
+    fake.runs.set('q', stepped(run('q', { plan }), { [FLIP]: { state: 'asking' }, [READY]: { state: 'asking' } }));
     expect((await act('approve', {}, { as: 'ben' }, 'q')).json()).toMatchObject({ status: 400, errors: [{ pointer: '/step' }] });
     fake.runs.set('s', run('s'));
     expect((await act('approve', {}, { as: 'ben' }, 's')).json()).toMatchObject({ status: 409, code: 'ERR_CONFLICT' });
