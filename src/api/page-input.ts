@@ -53,7 +53,7 @@ const ABOUT = {
   by: keptLine(BY_CHARS_MAX).describe('Who did it.'),
   reason: keptLine(300).optional(),
 };
-const CALLBACK = z.object({ type: z.enum(['page.acknowledged', 'automation.hold']), data: z.object(ABOUT) });
+const CALLBACK = z.object({ type: z.enum(['page.acknowledged', 'automation.hold', 'run.approved']), data: z.object(ABOUT) });
 export const CALLBACK_SCHEMA = schemaOf(CALLBACK);
 
 export interface CallbackInput {
@@ -80,6 +80,9 @@ export const parseCallback = (text: string): Parsed<CallbackInput> => {
   const { dedupKey, pageId, by, reason } = data;
   if ((dedupKey === undefined) === (pageId === undefined))
     return { ok: false, problems: [{ pointer: '/data', detail: 'names a page by dedupKey or by pageId: give one of them' }] };
+  // All that is said of a run has one key: who agrees has seen one of its questions, and agrees to no other.
+  if (type === 'run.approved' && pageId === undefined)
+    return { ok: false, problems: [{ pointer: '/data/dedupKey', detail: 'is of all pages of a run: name the one that asks by pageId' }] };
   const about: PageNamed = dedupKey === undefined ? { id: pageId ?? '' } : { dedupKey };
   return { ok: true, value: { type, about, by, ...(reason === undefined ? {} : { reason }) } };
 };

@@ -38,8 +38,8 @@ export interface RunAct {
 }
 
 export type Deed =
-  /** `step` absent: what it asks for, if that is one thing. */
-  | { do: 'approve'; step?: string; reason?: string }
+  /** `step` null: that it begins. Absent: what it asks for, if that is one thing. */
+  | { do: 'approve'; step?: string | null; reason?: string }
   | { do: 'answer'; step: string; choice: Choice; reason: string }
   | { do: 'abort' | 'undo' | 'force'; reason: string };
 
@@ -215,7 +215,7 @@ export const createRunDesk = (options: RunDeskOptions): RunDesk => {
   // ---- something is done to a run ----
 
   /** Which of the things that it asks for is meant. */
-  const stepMeant = (run: Run, step: string | undefined): string | null => {
+  const stepMeant = (run: Run, step: string | null | undefined): string | null => {
     if (step !== undefined) return step;
     const asks = waitingOf(run).filter(({ wants }) => wants === 'approval');
     const [one, other] = asks;

@@ -11,6 +11,7 @@ const MODEL = oneOfTexts(...MODEL_KINDS);
 const PURPOSE = oneOfTexts('failover', 'failback', 'prearm', 'drill');
 const MODE = oneOfTexts('graceful', 'ungraceful');
 const PERSONS = { type: 'integer', minimum: 0, maximum: 2 } as const;
+export const RUN_STATE = oneOfTexts('proposed', 'running', 'stopping', 'undoing', 'done', 'failed', 'aborted', 'undone', 'dropped');
 const SPAN = shape({ p50Ms: TOOK_MS, p95Ms: TOOK_MS });
 const IDS = { ...listOf(TEXT), description: 'Ids of steps.' };
 
@@ -32,7 +33,7 @@ const ITEM = membersOf<RunItem>(
     from: { ...TEXT, description: 'The region that is left.' },
     to: { ...TEXT, description: 'The region that is activated.' },
     cause: { ...CAUSE, description: 'Who or what began it.' },
-    state: oneOfTexts('proposed', 'running', 'stopping', 'undoing', 'done', 'failed', 'aborted', 'undone', 'dropped'),
+    state: RUN_STATE,
     because: TEXT,
     createdAtMs: AT_MS,
     startedAtMs: orNull(AT_MS),

@@ -11,7 +11,7 @@ import type { PageItem } from './page-list.ts';
 import type { Acknowledged } from './pages.ts';
 import { RECORD_SCHEMAS } from './record-schemas.ts';
 import { REPORT_SCHEMA } from './report-input.ts';
-import { RUN_SCHEMAS } from './run-schemas.ts';
+import { RUN_SCHEMAS, RUN_STATE } from './run-schemas.ts';
 import { AT_MS, COUNT, FLAG, listOf, mapOf, membersOf, NUMBER, oneOfTexts, openShape, orNull, shape, shapeOf, TEXT } from './shapes.ts';
 import { SUPPOSED_SCHEMA } from './simulate-input.ts';
 
@@ -230,6 +230,13 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     oneOf: [
       shape({ outcome: oneOfTexts('repeated') }),
       shape({ outcome: oneOfTexts('acknowledged'), ...ACKNOWLEDGED }),
+      shape({
+        outcome: oneOfTexts('approved'),
+        run: TEXT,
+        step: { ...orNull(TEXT), description: 'null: that the run begins.' },
+        state: RUN_STATE,
+        by: TEXT,
+      }),
       shape({ outcome: oneOfTexts('held'), override: ref('Override'), version: COUNT, expiresAt: { type: 'string', format: 'date-time' } }),
     ],
   },

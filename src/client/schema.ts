@@ -472,7 +472,7 @@ export interface Acknowledged {
 }
 
 export interface Callback {
-  readonly type: 'page.acknowledged' | 'automation.hold';
+  readonly type: 'page.acknowledged' | 'automation.hold' | 'run.approved';
   readonly data: {
     /** The key of the alert, as pages have it. */
     readonly dedupKey?: string;
@@ -496,6 +496,14 @@ export type CallbackDone =
       readonly atMs: number;
       /** Marked just now; none: somebody had them already. */
       readonly pages: readonly string[];
+    }
+  | {
+      readonly outcome: 'approved';
+      readonly run: string;
+      /** null: that the run begins. */
+      readonly step: string | null;
+      readonly state: 'proposed' | 'running' | 'stopping' | 'undoing' | 'done' | 'failed' | 'aborted' | 'undone' | 'dropped';
+      readonly by: string;
     }
   | {
       readonly outcome: 'held';
@@ -1909,7 +1917,7 @@ export interface Operations {
       readonly 200: Acknowledged;
     };
   };
-  /** What a receiver of pages sends back: somebody has it, or automation shall hold still for 30 minutes */
+  /** What a receiver of pages sends back: somebody has it, automation shall hold still for 30 minutes, or somebody agrees to a run */
   readonly takeCallback: {
     readonly path: Readonly<Record<string, never>>;
     readonly query: Readonly<Record<string, never>>;

@@ -2,10 +2,12 @@
 // interfaces promise (who may agree, what stands in the way, one run per id) and write down what they were asked.
 import { createRunDesk, type RunDesk } from '../../src/api/run-desk.ts';
 import type { Critical } from '../../src/api/run-view.ts';
+import { usedOps } from '../../src/auth/once.ts';
 import { Fault } from '../../src/errors.ts';
 import { realPorts } from '../../src/ports.ts';
 import type { PlatformConfig, PlatformRecord, Readiness, Run, RunMode, Step, StepRun } from '../../src/runbook/model.ts';
 import { type PlatformView, type RunReader, waitingOf } from '../../src/runbook/reader.ts';
+import { isEnded, wantsPersons } from '../../src/runbook/run.ts';
 import type { Person, PlanOf, RunWriter } from '../../src/runbook/writer.ts';
 import type { Store } from '../../src/store/store.ts';
 import { recordingLog } from '../recording-log.ts';
@@ -134,12 +136,14 @@ export interface FakeRuns {
   acts: string[];
   /** What the next act is met with. */
   trouble: (() => Promise<void>) | null;
+  /** Where a credential that is good for one act is written down as used. */
+  store: Store | null;
   reader: RunReader;
   writer: RunWriter;
   planOf: PlanOf;
 }
 
-const isOpen = ({ state }: Run): boolean => ['proposed', 'running', 'stopping', 'undoing'].includes(state);
+const isOpen = (of: Run): boolean => !isEnded(of);
 
 export const fakeRuns = (): FakeRuns => {
   const find = (id: string): Run => {
@@ -156,6 +160,11 @@ export const fakeRuns = (): FakeRuns => {
     const { trouble } = fake;
     fake.trouble = null;
     await trouble?.();
+    if (person.once !== undefined && fake.store !== null) {
+      const { conditions, ops } = usedOps(person.once, { by: person.name, atMs: NOW_MS, nonce: 'fake' });
+      const { ok } = await fake.store.txn({ if: conditions, then: ops });
+      if (!ok) throw new Fault('ERR_FORBIDDEN', 'this was good for one act, and has acted');
+    }
     fake.acts.push(`${said} by ${person.name}`);
     fake.runs.set(next.id, { ...next, nonce: `n${fake.acts.length}` });
     return find(next.id);
@@ -176,6 +185,7 @@ export const fakeRuns = (): FakeRuns => {
     readiness: new Map(),
     acts: [],
     trouble: null,
+    store: null,
     planOf: () => PLAN,
     reader: {
       runs: async ({ platform: of, open } = {}) =>
@@ -220,7 +230,7 @@ export const fakeRuns = (): FakeRuns => {
         const planned = there.plan.find((each) => each.id === of);
         if (planned === undefined) throw new Fault('ERR_NOT_FOUND', `${id} has no step "${of}"`);
         const told = there.steps[of] ?? UNBEGUN;
-        if (told.state !== 'asking') throw new Fault('ERR_CONFLICT', `${of} asks nobody: it is ${told.state}`);
+        if (!wantsPersons(planned, told)) throw new Fault('ERR_CONFLICT', `${of} asks nobody to agree: it is ${told.state}`);
         const approvedBy = agreed(told.approvedBy ?? [], person, of);
         const state = approvedBy.length >= planned.approvals ? 'acting' : 'asking';
         return put(`approve ${id} ${of}`, person, stepped(there, { [of]: { state, approvedBy } }));
@@ -254,9 +264,10 @@ export const fakeRuns = (): FakeRuns => {
   return fake;
 };
 
-/** The desk of production over the fakes. */
-export const deskOver = (fake: FakeRuns, store: Store, nowMs: () => number = () => NOW_MS): RunDesk =>
-  createRunDesk({
+/** The desk of production over the fakes, which write into the same store. */
+export const deskOver = (fake: FakeRuns, store: Store, nowMs: () => number = () => NOW_MS): RunDesk => {
+  fake.store = store;
+  return createRunDesk({
     store,
     ports: realPorts(),
     log: recordingLog(),
@@ -267,3 +278,4 @@ export const deskOver = (fake: FakeRuns, store: Store, nowMs: () => number = () 
     readinessOf: async (name) => fake.readiness.get(name) ?? null,
     criticalOf,
   });
+};
