@@ -185,7 +185,7 @@ export const createRunDesk = (options: RunDeskOptions): RunDesk => {
     }
     const problems = toProblems(wanted.to, view.platform, view.active);
     if (problems.length > 0) throw new BodyFault(problems);
-    const { mode, purpose, reason, ticket } = wanted;
+    const { mode, purpose, reason, ticket, forceAfterMs } = wanted;
     const run = await writer.begin(
       {
         platform: name,
@@ -194,6 +194,7 @@ export const createRunDesk = (options: RunDeskOptions): RunDesk => {
         to: targetOf(view, wanted),
         reason,
         ...(ticket === undefined ? {} : { ticket }),
+        ...(forceAfterMs === undefined ? {} : { forceAfterMs }),
         ...(id === null || dryRun ? {} : { id }),
         dryRun,
       },

@@ -11,6 +11,8 @@ export const ORDERED_PURPOSES = ['failover', 'failback', 'drill'] as const;
 
 /** As plans name their steps. */
 const STEP_CHARS_MAX = 200;
+const FORCE_AFTER_MIN_MS = 1_000;
+const FORCE_AFTER_MAX_MS = 86_400_000;
 
 const reason = keptLine(REASON_CHARS_MAX, REASON_CHARS_MIN).describe('What the next morning’s reader should know.');
 const step = line(STEP_CHARS_MAX).describe('The id of the step.');
@@ -25,6 +27,12 @@ const ORDER = z.strictObject({
   purpose: z.enum(ORDERED_PURPOSES),
   reason,
   ticket: keptLine(LABEL_CHARS_MAX).optional(),
+  forceAfterMs: z
+    .int()
+    .min(FORCE_AFTER_MIN_MS)
+    .max(FORCE_AFTER_MAX_MS)
+    .optional()
+    .describe('Of a graceful one: it goes on ungracefully by itself when it has not ended by then.'),
 });
 const APPROVE = z.strictObject({
   step: step.optional().describe('The id of a step that asks. Default: the beginning of the run, or the one step that asks.'),
@@ -63,8 +71,12 @@ export const toProblems = (to: string | undefined, { name, regions }: PlatformCo
   return unknownName(['to'], `region of ${name}`, to, regions);
 };
 
-/** The shape of the body of POST /v1/platforms/:name/runs: which regions there are is judged apart, since a retry may come when all has moved. */
-export const parseRunOrder: (given: unknown) => Parsed<RunOrder> = parsedBy(ORDER);
+/** The body of POST /v1/platforms/:name/runs. Which regions there are is judged apart, since a retry may come when all has moved. */
+export const parseRunOrder = (given: unknown): Parsed<RunOrder> => {
+  const shaped = parsedBy(ORDER)(given);
+  if (!shaped.ok || shaped.value.mode === 'graceful' || shaped.value.forceAfterMs === undefined) return shaped;
+  return { ok: false, problems: [{ pointer: '/forceAfterMs', detail: 'is of graceful runs: this one is ungraceful from its beginning' }] };
+};
 /** Which may be missing. */
 export const parseApprove = (given: unknown): Parsed<ApproveInput> => parsedBy(APPROVE)(given ?? {});
 export const parseAnswer: (given: unknown) => Parsed<AnswerInput> = parsedBy(ANSWER);

@@ -879,6 +879,8 @@ export interface RunOrder {
   /** What the next morning’s reader should know. */
   readonly reason: string;
   readonly ticket?: string;
+  /** Of a graceful one: it goes on ungracefully by itself when it has not ended by then. */
+  readonly forceAfterMs?: number;
 }
 
 export interface RunBegun {

@@ -206,7 +206,7 @@ export const fakeRuns = (): FakeRuns => {
         if (view.open !== null && view.open.id !== order.id)
           throw new Fault('ERR_CONFLICT', `${view.open.id} moves ${order.platform} already: it is ${view.open.state}`);
         const { start, expireMs } = view.platform.approvals;
-        const { purpose, mode, to, reason, ticket } = order;
+        const { purpose, mode, to, reason, ticket, forceAfterMs } = order;
         const next = run(order.id ?? 'supposed', {
           platform: order.platform,
           purpose,
@@ -215,6 +215,7 @@ export const fakeRuns = (): FakeRuns => {
           from: view.active,
           cause: { kind: 'order', by: person.name, reason, ...(ticket === undefined ? {} : { ticket }) },
           createdAtMs: NOW_MS,
+          ...(forceAfterMs === undefined ? {} : { forceAfterMs }),
           ...(start > 1 ? { state: 'proposed', approval: { persons: start, by: [person.name], untilMs: NOW_MS + expireMs } } : {}),
         });
         return order.dryRun === true ? next : put(`begin ${next.id}`, person, next);

@@ -265,6 +265,11 @@ describe('an order to move', () => {
     expect(api.log.of('run.begun')).toMatchObject([{ fields: { run: begun.id, by: 'ana' } }]);
   });
 
+  test('may go on ungracefully by itself after a while', async () => {
+    const { run: begun } = (await begin({ ...ORDER, mode: 'graceful', forceAfterMs: 60_000 })).json();
+    expect(begun.forceAfterMs).toBe(60_000);
+  });
+
   test('waits for a second person where two have to agree', async () => {
     fake.platforms[0] = platform('shop', { approvals: { start: 2, steps: {}, expireMs: 900_000 } });
     const { run: begun, plan } = (await begin()).json();
@@ -339,6 +344,8 @@ describe('an order to move', () => {
     ['a purpose that is no human’s', { ...ORDER, purpose: 'prearm' }, '/purpose'],
     ['a reason that says nothing', { ...ORDER, reason: 'because' }, '/reason'],
     ['a reason that holds a credential', { ...ORDER, reason: `tg_${'0a'.repeat(24)} does not work` }, '/reason'],
+    ['a force of what is forced from its beginning', { ...ORDER, forceAfterMs: 60_000 }, '/forceAfterMs'],
+    ['a force that is too soon', { ...ORDER, mode: 'graceful', forceAfterMs: 999 }, '/forceAfterMs'],
     ['what is not understood', { ...ORDER, force: true }, '/force'],
     ['a region that is not its own', { ...ORDER, to: 'mars' }, '/to'],
     ['the region that is active', { ...ORDER, to: 'eu-west' }, '/to'],

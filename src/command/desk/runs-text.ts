@@ -3,7 +3,7 @@
 import type { Platform, PlatformList, Run, RunItem, RunList, RunPlan, RunStep } from '../../client/types.ts';
 import { plural } from '../../config/words.ts';
 import { clockTime, dayTime, type Screen } from './status-text.ts';
-import { bad, type CellText, fit, good, idle, span, table, took, warn, wrap } from './text.ts';
+import { bad, type CellText, fit, good, idle, span, table, took, warn, wordsOf, wrap } from './text.ts';
 
 const INDENT = '  ';
 const onGoing = (word: string): CellText => ({ text: `> ${word}`, tone: 'bold' });
@@ -11,8 +11,6 @@ const onGoing = (word: string): CellText => ({ text: `> ${word}`, tone: 'bold' }
 /** A sentence of any length, its later lines set in. */
 const say = (text: string, { columns }: Screen): readonly string[] =>
   wrap(text, columns - INDENT.length).map((line, at) => (at === 0 ? line : `${INDENT}${line}`));
-
-const told = (cell: CellText, { paint }: Screen): string => (typeof cell === 'string' ? cell : paint(cell.tone, cell.text));
 
 /** `40.2s to 2m`; `200ms` where both are the same. */
 const estimateText = ({ p50Ms, p95Ms }: { p50Ms: number; p95Ms: number }): string =>
@@ -127,7 +125,7 @@ export const runLines = ({ run, clusterTimeMs }: { run: Run; clusterTimeMs: numb
   return [
     fit(`${run.id}   ${run.platform} (${run.model}): ${moveText(run)}`, screen.columns),
     ...say(byWhom(run), screen),
-    ...say(`${told(runCell(run), { ...screen, paint: (_tone, text) => text })}: ${run.because}`, screen),
+    ...say(`${wordsOf(runCell(run))}: ${run.because}`, screen),
     ...(aborted === null || isSaid ? [] : say(`stopped by ${aborted.by}: ${aborted.reason}`, screen)),
     ...(approval === null
       ? []
@@ -156,7 +154,7 @@ export const newsLines = (
     .filter((step) => isOfMode(step, run.mode) && STEP_OVER.includes(step.state) && was(step.id) !== step.state)
     .map((step) => {
       const at = step.endedAtMs === null ? clusterTimeMs : step.endedAtMs;
-      const words = `${told(STEP_CELLS[step.state], { ...screen, paint: (_tone, text) => text }).padEnd(10)} ${step.id}`;
+      const words = `${wordsOf(STEP_CELLS[step.state]).padEnd(10)} ${step.id}`;
       return fit(`${clockTime(at)}Z  ${words}  ${step.tookMs === null ? '-' : took(step.tookMs)}  ${step.because}`, screen.columns);
     });
   const asked = new Set((before?.waiting ?? []).map(({ step, wants, untilMs }) => `${step} ${wants} ${untilMs}`));
@@ -263,9 +261,7 @@ export const platformLines = (
     ...named('begins', `${trigger}: ${TRIGGERS[trigger]}; failback: ${failback}`),
     ...named(
       'ready',
-      readiness === null
-        ? 'not audited yet'
-        : `${told(readyCell(readiness), { ...screen, paint: (_tone, text) => text })} of 100, ${span(clusterTimeMs - readiness.atMs)} ago`,
+      readiness === null ? 'not audited yet' : `${wordsOf(readyCell(readiness))} of 100, ${span(clusterTimeMs - readiness.atMs)} ago`,
     ),
     ...(readiness === null ? [] : auditLines(readiness, screen)),
     ...(openRun === null
