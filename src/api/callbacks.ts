@@ -1,5 +1,6 @@
-// What receivers of pages send back, signed instead of with a token: somebody has the alert, or automation shall hold still for half an hour. The hold is an
-// order like any other, given on the path that POST /v1/overrides takes; there is never more than one in force for a key, and each message acts once.
+// What receivers of pages send back, signed instead of with a token: somebody has the alert, automation shall hold still for half an hour, or somebody agrees
+// to what a run asks for. The hold is an order like any other, given on the path that POST /v1/overrides takes; there is never more than one in force for a
+// key, and each message acts once. Who agrees is one person, the one whom the message names: the same one by a token is no second.
 import { sha256 } from '../audit/canonical.ts';
 import { isInForce } from '../decide/override.ts';
 import { Fault } from '../errors.ts';
@@ -7,6 +8,7 @@ import type { ClusterConfig, Override, OverrideScope, Page } from '../model.ts';
 import { aboutOf } from '../paging/about.ts';
 import { isOfReplica } from '../paging/page-types.ts';
 import { isoTime } from '../ports.ts';
+import type { RunState } from '../runbook/model.ts';
 import type { Principal } from './access.ts';
 import { parseOverride } from './override-input.ts';
 import { type Committed, type OverrideWriter, tagOf } from './overrides.ts';
@@ -14,16 +16,21 @@ import type { CallbackInput } from './page-input.ts';
 import { type Acknowledged, type PageWriter, pageNamed } from './pages.ts';
 import { BodyFault } from './problem.ts';
 import type { Foresee } from './ruling.ts';
+import type { RunDesk } from './run-desk.ts';
 
 export type CallbackDone =
   /** This very message has acted before. */
   | { outcome: 'repeated' }
   | ({ outcome: 'acknowledged' } & Acknowledged)
-  | { outcome: 'held'; override: Override; version: number; expiresAt: string };
+  | { outcome: 'held'; override: Override; version: number; expiresAt: string }
+  /** `step` null: that the run begins. */
+  | { outcome: 'approved'; run: string; step: string | null; state: RunState; by: string };
 
 export interface CallbackOptions {
   pages: PageWriter;
   submit: OverrideWriter;
+  /** Absent: this replica carries out no runs. */
+  runs?: RunDesk;
   cluster: () => ClusterConfig;
   nowMs: () => number;
   foresee: Foresee;
@@ -64,7 +71,8 @@ const inForce = ({ id, owner, expiresAtMs }: Override): Fault =>
 const isRace = (error: unknown): boolean => error instanceof Fault && ['ERR_STALE', 'ERR_FORBIDDEN'].includes(error.code);
 
 /** It was understood, and there is nothing that it could do. */
-const isAnswered = (error: unknown): boolean => error instanceof Fault && ['ERR_CONFLICT', 'ERR_NOT_FOUND'].includes(error.code);
+const isAnswered = (error: unknown): boolean =>
+  error instanceof Fault && ['ERR_CONFLICT', 'ERR_NOT_FOUND', 'ERR_APPROVAL'].includes(error.code);
 
 /** Does what a message says, whose signature was found good. Throws ERR_NOT_FOUND, ERR_CONFLICT, and what orders and acknowledgements throw. */
 export const takeCallback = async (input: CallbackInput, principal: Principal, options: CallbackOptions): Promise<CallbackDone> => {
@@ -73,6 +81,7 @@ export const takeCallback = async (input: CallbackInput, principal: Principal, o
     if (principal.once !== undefined && (await pages.hasActed(principal.once))) return { outcome: 'repeated' };
     const owner = `${input.by} via callback`;
     if (input.type === 'automation.hold') return held(await hold(input, owner, principal, options));
+    if (input.type === 'run.approved') return agree(input, principal, options);
     const reason = input.reason === undefined ? {} : { reason: input.reason };
     const acknowledged = await pages.acknowledge(input.about, { ...reason, owner }, principal);
     if (acknowledged.pages.length === 0 && principal.once !== undefined) await pages.spend(principal.once, owner);
@@ -112,4 +121,19 @@ const hold = async (input: CallbackInput, owner: string, principal: Principal, o
   // One that is over and that no decision has taken out yet is replaced; whoever was faster is met with a tag that is none of theirs.
   const condition = there === undefined ? { ifMatch: null, ifNoneMatch: '*' } : { ifMatch: tagOf(there), ifNoneMatch: null };
   return submit.putOverride(parsed.value, { principal, cluster, foresee, dryRun: false, ...condition });
+};
+
+/** What the page asks for: that its run begins, or a step of it. Throws ERR_CONFLICT where it asks for nobody's word. */
+const askedBy = ({ type, detail: { run, step } }: Page): { run: string; step: string | null } => {
+  if (typeof run === 'string' && type === 'runbook.proposed') return { run, step: null };
+  if (typeof run === 'string' && type === 'runbook.asking' && typeof step === 'string') return { run, step };
+  throw new Fault('ERR_CONFLICT', `${type} asks nobody to agree: there is nothing to approve`);
+};
+
+const agree = async (input: CallbackInput, principal: Principal, { pages, runs, cluster }: CallbackOptions): Promise<CallbackDone> => {
+  if (runs === undefined) throw new Fault('ERR_NOT_FOUND', 'this replica carries out no runs: ask another');
+  const { run: id, step } = askedBy(pageNamed(await pages.listPages(), input.about));
+  const act = { principal: { ...principal, name: input.by }, cluster: cluster(), ifMatch: null, asked: null };
+  const { run } = await runs.act(id, { do: 'approve', step }, act);
+  return { outcome: 'approved', run: run.id, step, state: run.state, by: input.by };
 };

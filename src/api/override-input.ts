@@ -25,7 +25,7 @@ export const TTL_MIN_MS = 1_000;
 export const TTL_MAX_MS = 7 * 86_400_000;
 export const STARTS_WITHIN_MS = 30 * 86_400_000;
 /** Fewer than this tell the next morning's reader nothing. */
-const REASON_CHARS_MIN = 10;
+export const REASON_CHARS_MIN = 10;
 export const REASON_CHARS_MAX = 500;
 export const NAME_CHARS_MAX = 253;
 export const LABEL_CHARS_MAX = 100;

@@ -1,9 +1,8 @@
 // What is asked of pages, and what is wrong with a request: shape, then names, all problems at once. Pure.
 import { z } from 'zod';
 import { type BodyProblem, keptLine, line, type Parsed, shapeProblems, unknownName } from './body.ts';
-import { LABEL_CHARS_MAX, REASON_CHARS_MAX } from './override-input.ts';
+import { LABEL_CHARS_MAX, REASON_CHARS_MAX, REASON_CHARS_MIN } from './override-input.ts';
 
-const REASON_CHARS_MIN = 10;
 const CHANNELS_MAX = 32;
 const NAME_CHARS_MAX = 64;
 const KEY_CHARS_MAX = 1_000;
@@ -54,7 +53,7 @@ const ABOUT = {
   by: keptLine(BY_CHARS_MAX).describe('Who did it.'),
   reason: keptLine(300).optional(),
 };
-const CALLBACK = z.object({ type: z.enum(['page.acknowledged', 'automation.hold']), data: z.object(ABOUT) });
+const CALLBACK = z.object({ type: z.enum(['page.acknowledged', 'automation.hold', 'run.approved']), data: z.object(ABOUT) });
 export const CALLBACK_SCHEMA = schemaOf(CALLBACK);
 
 export interface CallbackInput {
@@ -81,6 +80,9 @@ export const parseCallback = (text: string): Parsed<CallbackInput> => {
   const { dedupKey, pageId, by, reason } = data;
   if ((dedupKey === undefined) === (pageId === undefined))
     return { ok: false, problems: [{ pointer: '/data', detail: 'names a page by dedupKey or by pageId: give one of them' }] };
+  // All that is said of a run has one key: who agrees has seen one of its questions, and agrees to no other.
+  if (type === 'run.approved' && pageId === undefined)
+    return { ok: false, problems: [{ pointer: '/data/dedupKey', detail: 'is of all pages of a run: name the one that asks by pageId' }] };
   const about: PageNamed = dedupKey === undefined ? { id: pageId ?? '' } : { dedupKey };
   return { ok: true, value: { type, about, by, ...(reason === undefined ? {} : { reason }) } };
 };

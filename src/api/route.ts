@@ -19,6 +19,7 @@ import type { PageWriter } from './pages.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { ReportWriter } from './reports.ts';
 import type { Foresee } from './ruling.ts';
+import type { RunDesk } from './run-desk.ts';
 import type { StatusDocument } from './status.ts';
 
 /** What the API may look at. Answers from memory: no call waits for a store, a peer or a provider. */
@@ -44,6 +45,8 @@ export interface RouteOptions {
   /** What would happen. */
   whatIf: Forecaster;
   reports: ReportWriter;
+  /** Absent: this replica carries out no runs. */
+  runs?: RunDesk;
   audit: AuditReader;
   events: EventHub;
   metrics: Pick<Metrics, 'text' | 'contentType'>;

@@ -11,6 +11,7 @@ import type { PageItem } from './page-list.ts';
 import type { Acknowledged } from './pages.ts';
 import { RECORD_SCHEMAS } from './record-schemas.ts';
 import { REPORT_SCHEMA } from './report-input.ts';
+import { RUN_SCHEMAS, RUN_STATE } from './run-schemas.ts';
 import { AT_MS, COUNT, FLAG, listOf, mapOf, membersOf, NUMBER, oneOfTexts, openShape, orNull, shape, shapeOf, TEXT } from './shapes.ts';
 import { SUPPOSED_SCHEMA } from './simulate-input.ts';
 
@@ -229,6 +230,13 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     oneOf: [
       shape({ outcome: oneOfTexts('repeated') }),
       shape({ outcome: oneOfTexts('acknowledged'), ...ACKNOWLEDGED }),
+      shape({
+        outcome: oneOfTexts('approved'),
+        run: TEXT,
+        step: { ...orNull(TEXT), description: 'null: that the run begins.' },
+        state: RUN_STATE,
+        by: TEXT,
+      }),
       shape({ outcome: oneOfTexts('held'), override: ref('Override'), version: COUNT, expiresAt: { type: 'string', format: 'date-time' } }),
     ],
   },
@@ -281,5 +289,6 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     incidents: listOf(openShape({ id: TEXT, kind: TEXT, region: TEXT, because: TEXT, closedAtMs: orNull(AT_MS) })),
   }),
   Alive: openShape({ status: oneOfTexts('pass', 'fail') }, { because: TEXT }),
+  ...RUN_SCHEMAS,
   ...RECORD_SCHEMAS,
 };

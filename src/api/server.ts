@@ -21,6 +21,7 @@ export interface ApiOptions
     | 'submit'
     | 'pages'
     | 'reports'
+    | 'runs'
     | 'snapshot'
     | 'records'
     | 'whatIf'

@@ -60,3 +60,9 @@ export const putBackLines = (override: Override, baseUrl: string, nowMs: number)
     curl: `curl -X PUT ${AUTHORIZATION} -H 'Content-Type: application/json' -d ${quoted(body)} ${baseUrl}/v1/overrides/${id}`,
   };
 };
+
+/** What takes a run back, as far as it can be. */
+export const undoLines = (run: string, baseUrl: string): Undo => ({
+  cli: `tidegate undo-run ${run} --reason WHY`,
+  curl: `curl -X POST ${AUTHORIZATION} -H 'Content-Type: application/json' -d '{"reason":"WHY, in ten characters"}' ${baseUrl}/v1/runs/${run}/undo`,
+});

@@ -3,6 +3,7 @@ import { Argument, type Command, Option } from 'commander';
 import type { EventsOptions, SimulateOptions, StatusOptions, WhyOptions } from '../command/desk/look.ts';
 import type { ConfirmOptions, OrderOptions } from '../command/desk/orders.ts';
 import type { AckPageOptions, PagesOptions, ReplayOptions } from '../command/desk/pages.ts';
+import type { AnswerOptions, BeginOptions, ReasonedOptions, RunOptions, RunsOptions, SayOptions } from '../command/desk/runs.ts';
 import type { LookOptions } from '../command/desk/session.ts';
 import type { OverrideKind } from '../model.ts';
 import { exitWith, type Shell } from './shell.ts';
@@ -50,6 +51,28 @@ const ENDS: readonly { name: string; kinds: readonly OverrideKind[]; says: strin
   { name: 'undrain', kinds: ['drain', 'evacuate'], says: 'end a drain or an evacuation: traffic returns by the ramp' },
   { name: 'unfreeze', kinds: ['freeze'], says: 'end a freeze' },
   { name: 'resume', kinds: ['stop'], says: 'end a stop: providers are written again' },
+];
+
+const begins = (command: Command): Command =>
+  connects(command)
+    .option('--to <region>', 'the region to be activated; home for a failback, else the next of the priorities')
+    .option('--graceful', 'nothing is lost, and the region that is left has to work; so it is unless --ungraceful is said')
+    .option('--ungraceful', 'the region that is left is gone, or counts as gone: what it has not handed over is lost')
+    .requiredOption('--reason <text>', 'why, in at least ten characters; it is recorded and paged')
+    .option('--force-after <duration>', 'of a graceful one: go on ungracefully when it has not ended by then')
+    .option('--ticket <id>', 'where it is tracked')
+    .option('-y, --yes', 'do not ask')
+    .option('--dry-run', 'show the plan and write nothing')
+    .option('--wait [duration]', 'tell each step as it ends, for 10m unless said; exit code 5 when that is too short, 1 when it fails');
+
+const says = (command: Command): Command =>
+  connects(command).argument('<run>', 'its id').option('-y, --yes', 'do not ask').option('--dry-run', 'show the run and write nothing');
+
+/** Each under a name of its own, and as `run WORD`, which pages print. */
+const DEEDS: readonly { deed: 'abort' | 'undo' | 'force'; alone: string; says: string }[] = [
+  { deed: 'abort', alone: 'abort', says: 'begin nothing more of a run: what is under way ends, what is done stays done' },
+  { deed: 'undo', alone: 'undo-run', says: 'take back what can be of a run, last first' },
+  { deed: 'force', alone: 'force', says: 'let a graceful run go on ungracefully' },
 ];
 
 export const addOperating = (program: Command, shell: Shell): void => {
@@ -153,6 +176,8 @@ export const addOperating = (program: Command, shell: Shell): void => {
     .option('--owner <name>', 'who has it; you unless said')
     .action(async (id: string, options: AckPageOptions) => exitWith((await pages()).acknowledge(id, options, console())));
 
+  addRuns(program, shell);
+
   program
     .command('completion')
     .description('a script that completes commands and options; put it where your shell looks')
@@ -163,4 +188,60 @@ export const addOperating = (program: Command, shell: Shell): void => {
     )
     .action(async (kind: 'bash' | 'zsh' | 'fish') => shell.say.out((await import('./completion.ts')).completion(program, kind)));
   program.addOption(new Option('--no-color', 'no colour; so do NO_COLOR and TERM=dumb'));
+};
+
+/** Platforms and the runs that move them. */
+const addRuns = (program: Command, { console }: Shell): void => {
+  const load = () => import('../command/desk/runs.ts');
+  const reasoned = (command: Command): Command =>
+    says(command).requiredOption('--reason <text>', 'why, in at least ten characters; it is recorded');
+
+  connects(
+    program.command('platforms').description('where each platform is active, how ready it is to move, what moves it, what moves took'),
+  )
+    .argument('[platform]', 'one of them: what its audit found, and its last runs')
+    .action(async (name: string | undefined, options: LookOptions) => exitWith((await load()).platforms(name, options, console())));
+  begins(program.command('failover').description('move a platform to another region, by the plan of its model'))
+    .argument('<platform>', 'its name')
+    .option('--drill', 'an exercise: it moves all the same, and says so')
+    .action(async (name: string, options: BeginOptions) => exitWith((await load()).failover(name, options, console())));
+  begins(program.command('failback').description('move a platform back home'))
+    .argument('<platform>', 'its name')
+    .action(async (name: string, options: BeginOptions) => exitWith((await load()).failback(name, options, console())));
+
+  connects(program.command('runs').description('runs that have not ended, and what each asks'))
+    .option('--all', 'those that have, too')
+    .option('--limit <n>', 'how many, the newest first', '50')
+    .action(async (options: RunsOptions) => exitWith((await load()).runs(options, console())));
+  const run = program.command('run').description('one run: its steps, measured beside estimated, who agreed, what it waits for');
+  connects(run.command('show', { isDefault: true }).description('one run'))
+    .argument('<run>', 'its id')
+    .option('-w, --watch', 'again and again, until it has ended')
+    .option('--every <duration>', 'with --watch: how often', '2s')
+    .action(async (id: string, options: RunOptions) => exitWith((await load()).run(id, options, console())));
+
+  for (const command of [program.command('approve-run'), run.command('approve')])
+    says(command.description('agree that a run begins, or that a step of it does'))
+      .option('--step <id>', 'a step that asks; what the run asks for, unless said')
+      .option('--reason <text>', 'what should be known of it')
+      .action(async (id: string, options: SayOptions) => exitWith((await load()).approve(id, options, console())));
+  const saysWhat = 'say what becomes of a step that asks';
+  const CHOICES = ['retry', 'skip', 'stop'];
+  reasoned(program.command('answer').description(saysWhat))
+    .argument('<step>', 'its id')
+    .addArgument(new Argument('<choice>', 'try it again, go on without it, or begin nothing more').choices(CHOICES))
+    .action(async (id: string, step: string, choice: string, options: AnswerOptions) =>
+      exitWith((await load()).answer(id, { ...options, step, choice }, console())),
+    );
+  reasoned(run.command('answer').description(saysWhat))
+    .requiredOption('--step <id>', 'which')
+    .addOption(
+      new Option('--choice <what>', 'try it again, go on without it, or begin nothing more').choices(CHOICES).makeOptionMandatory(),
+    )
+    .action(async (id: string, options: AnswerOptions) => exitWith((await load()).answer(id, options, console())));
+  for (const { deed, alone, says: what } of DEEDS)
+    for (const command of [program.command(alone), run.command(deed)])
+      reasoned(command.description(what)).action(async (id: string, options: ReasonedOptions) =>
+        exitWith((await load()).tell(deed, id, options, console())),
+      );
 };

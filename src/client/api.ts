@@ -16,8 +16,16 @@ import type {
   Ordered,
   Orders,
   PageList,
+  Platform,
+  PlatformList,
   ReplayBody,
   Replayed,
+  Run,
+  RunBegun,
+  RunBody,
+  RunDeed,
+  RunDeedBody,
+  RunList,
   StatusDocument,
   WhatIfMatrix,
 } from './types.ts';
@@ -41,6 +49,23 @@ export interface Api {
   /** Asked of the next endpoint too where one breaks off: at worst a channel hears the same id once more. */
   replayPage(id: string, body: ReplayBody): Promise<Replayed>;
   acknowledgePage(id: string, body: AcknowledgeBody): Promise<Acknowledged>;
+  platforms(): Promise<PlatformList>;
+  platform(name: string): Promise<{ platform: Platform; clusterTimeMs: number }>;
+  runs(state: 'open' | 'all', limit: number): Promise<RunList>;
+  run(id: string): Promise<SeenRun>;
+  /** What would begin. Writes nothing. */
+  previewRun(platform: string, body: RunBody): Promise<RunBegun>;
+  /** The same `key` begins nothing twice, whichever endpoints were asked. */
+  beginRun(platform: string, body: RunBody, key: string): Promise<RunBegun>;
+  /** To the run as it was seen: refused with ERR_STALE when something was decided since. */
+  sayToRun<D extends RunDeed>(deed: D, seen: SeenRun, body: RunDeedBody<D>, key: string): Promise<Run>;
+}
+
+/** `etag`: of what a human decides about. */
+export interface SeenRun {
+  run: Run;
+  clusterTimeMs: number;
+  etag: string;
 }
 
 /** An order is a part of one document, whose version others raise too. */
@@ -79,6 +104,24 @@ export const createApi = (exchange: Exchange): Api => {
       throw new Fault('ERR_PRECONDITION', `${id} is another order already, by ${there.by ?? there.owner}: choose another --id`);
     const again = `it was not seen to stand so far: look with tidegate override list, or send it again with --id ${id}, which is safe`;
     throw why instanceof Fault ? new Fault('ERR_UNDECIDED', `${why.message}; ${again}`, { cause: why }) : why;
+  };
+
+  const undecided = (look: string, cause?: unknown): Fault =>
+    new Fault('ERR_UNDECIDED', `nobody knows whether that was done; look with ${look} before you send it again`, { cause });
+
+  /** What has a key may be sent again: once more after a doubt, then it has to be looked at. */
+  const surely = async (asked: Ask, look: string): Promise<Answer> => {
+    try {
+      return await exchange.ask(asked);
+    } catch (error) {
+      if (!(error instanceof DoubtFault)) throw error;
+      return exchange.ask(asked).then(
+        (answer) => ({ ...answer, doubt: true }),
+        (again: unknown) => {
+          throw undecided(look, again);
+        },
+      );
+    }
   };
 
   const removeOnce = async (seen: Override, doubt: boolean): Promise<Committed | 'again' | 'doubt'> => {
@@ -120,6 +163,33 @@ export const createApi = (exchange: Exchange): Api => {
       if (answer.status === 409 && answer.doubt)
         throw new Fault('ERR_UNDECIDED', `the endpoint before this one may have done it already; look with tidegate pages --state all`);
       return ok<Replayed>(answer);
+    },
+
+    platforms: () => get('listPlatforms'),
+    platform: (name) => get('getPlatform', { name }),
+    runs: (state, limit) => get('listRuns', {}, `?state=${state}&limit=${limit}`),
+
+    async run(id) {
+      const answer = await exchange.ask({ method: 'GET', path: request('getRun', { id }).path });
+      return { ...ok<Omit<SeenRun, 'etag'>>(answer), etag: answer.etag ?? '*' };
+    },
+
+    async previewRun(platform, body) {
+      const { method, path } = request('beginRun', { name: platform });
+      return ok<RunBegun>(await exchange.ask({ method, path: `${path}?dryRun=true`, body }));
+    },
+
+    async beginRun(platform, body, key) {
+      const asked: Ask = { ...request('beginRun', { name: platform }), body, headers: { 'idempotency-key': key } };
+      return ok<RunBegun>(await surely(asked, 'tidegate runs'));
+    },
+
+    async sayToRun(deed, { run, etag }, body, key) {
+      const asked: Ask = { ...request(deed, { id: run.id }), body, headers: { 'idempotency-key': key, 'if-match': etag } };
+      const answer = await surely(asked, `tidegate run ${run.id}`);
+      // The endpoint before this one did it, and could not write down that it had.
+      if (answer.doubt && (answer.status === 409 || answer.status === 412)) throw undecided(`tidegate run ${run.id}`);
+      return ok<{ run: Run }>(answer).run;
     },
 
     async preview(body) {

@@ -20,6 +20,7 @@ export interface Problem {
     | 'ERR_LISTEN'
     | 'ERR_DNS'
     | 'ERR_TSIG'
+    | 'ERR_SYSTEM'
     | 'ERR_PROVIDER'
     | 'ERR_UNAUTHORIZED'
     | 'ERR_FORBIDDEN'
@@ -471,7 +472,7 @@ export interface Acknowledged {
 }
 
 export interface Callback {
-  readonly type: 'page.acknowledged' | 'automation.hold';
+  readonly type: 'page.acknowledged' | 'automation.hold' | 'run.approved';
   readonly data: {
     /** The key of the alert, as pages have it. */
     readonly dedupKey?: string;
@@ -495,6 +496,14 @@ export type CallbackDone =
       readonly atMs: number;
       /** Marked just now; none: somebody had them already. */
       readonly pages: readonly string[];
+    }
+  | {
+      readonly outcome: 'approved';
+      readonly run: string;
+      /** null: that the run begins. */
+      readonly step: string | null;
+      readonly state: 'proposed' | 'running' | 'stopping' | 'undoing' | 'done' | 'failed' | 'aborted' | 'undone' | 'dropped';
+      readonly by: string;
     }
   | {
       readonly outcome: 'held';
@@ -605,6 +614,384 @@ export interface Alive {
   readonly status: 'pass' | 'fail';
   readonly because?: string;
   readonly [more: string]: unknown;
+}
+
+export interface RunWaiting {
+  readonly run: string;
+  /** null: the run waits to begin. */
+  readonly step: string | null;
+  /** `approval`: so many persons. `answer`: one of `choices`. */
+  readonly wants: 'approval' | 'answer';
+  readonly persons: number;
+  /** Who have agreed. */
+  readonly by: readonly string[];
+  readonly untilMs: number | null;
+  readonly because: string;
+  readonly choices: readonly ('retry' | 'skip' | 'stop')[];
+}
+
+export interface RunItem {
+  readonly id: string;
+  readonly platform: string;
+  readonly model: 'active-cold' | 'active-hot' | 'active-active' | 'dual-active';
+  readonly purpose: 'failover' | 'failback' | 'prearm' | 'drill';
+  readonly mode: 'graceful' | 'ungraceful';
+  /** The region that is left. */
+  readonly from: string;
+  /** The region that is activated. */
+  readonly to: string;
+  /** Who or what began it. */
+  readonly cause:
+    | {
+        readonly kind: 'incident';
+        readonly incident: string;
+        readonly because: string;
+      }
+    | {
+        readonly kind: 'order';
+        readonly by: string;
+        readonly reason: string;
+        readonly ticket?: string;
+      }
+    | {
+        readonly kind: 'seen';
+        readonly because: string;
+      };
+  readonly state: 'proposed' | 'running' | 'stopping' | 'undoing' | 'done' | 'failed' | 'aborted' | 'undone' | 'dropped';
+  readonly because: string;
+  /** Milliseconds of cluster time since 1970. */
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  /** From its start to its end, or until now. */
+  readonly tookMs: number | null;
+  /** Of its critical path. */
+  readonly estimate: {
+    readonly p50Ms: number;
+    readonly p95Ms: number;
+  };
+  /** Steps of its mode; `done`: ended well or passed over. */
+  readonly progress: {
+    readonly done: number;
+    readonly of: number;
+  };
+  /** What it asks of humans. */
+  readonly waiting: readonly RunWaiting[];
+  /** What goes on. */
+  readonly now: readonly string[];
+}
+
+export interface RunList {
+  readonly items: readonly RunItem[];
+  /** That pass the filter, shown or not. */
+  readonly total: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly clusterTimeMs: number;
+}
+
+export interface PlannedStep {
+  readonly id: string;
+  readonly kind:
+    | 'route.shift'
+    | 'route.wait'
+    | 'k8s.scale'
+    | 'k8s.wait'
+    | 'http.check'
+    | 'grpc.check'
+    | 'codec.canary'
+    | 'temporal.failover'
+    | 'temporal.handover'
+    | 'temporal.wait'
+    | 'gate.promql'
+    | 'webhook.call'
+    | 'approval'
+    | 'sleep';
+  readonly phase: 'gate' | 'fence' | 'drain' | 'scale' | 'promote' | 'namespaces' | 'ready' | 'route' | 'after' | 'verify';
+  /** What it moves or asks, for people. */
+  readonly target: string;
+  /** Of which runs it is. */
+  readonly mode: 'graceful' | 'ungraceful' | 'both';
+  /** Steps that have to have ended, well or passed over. */
+  readonly needs: readonly string[];
+  readonly timeoutMs: number;
+  readonly onFail: 'stop' | 'continue' | 'ask';
+  readonly onUnknown: 'stop' | 'ask' | 'proceed';
+  /** Who have to agree before it begins. */
+  readonly persons: number;
+  readonly undo:
+    | {
+        readonly can: true;
+      }
+    | {
+        readonly can: false;
+        readonly because: string;
+      };
+  /** `seed`: assumed. `runs`: measured here, three times at least. */
+  readonly estimate: {
+    readonly p50Ms: number;
+    readonly p95Ms: number;
+    readonly source: 'seed' | 'runs';
+  };
+}
+
+export interface RunStep {
+  readonly id: string;
+  readonly kind:
+    | 'route.shift'
+    | 'route.wait'
+    | 'k8s.scale'
+    | 'k8s.wait'
+    | 'http.check'
+    | 'grpc.check'
+    | 'codec.canary'
+    | 'temporal.failover'
+    | 'temporal.handover'
+    | 'temporal.wait'
+    | 'gate.promql'
+    | 'webhook.call'
+    | 'approval'
+    | 'sleep';
+  readonly phase: 'gate' | 'fence' | 'drain' | 'scale' | 'promote' | 'namespaces' | 'ready' | 'route' | 'after' | 'verify';
+  /** What it moves or asks, for people. */
+  readonly target: string;
+  /** Of which runs it is. */
+  readonly mode: 'graceful' | 'ungraceful' | 'both';
+  /** Steps that have to have ended, well or passed over. */
+  readonly needs: readonly string[];
+  readonly timeoutMs: number;
+  readonly onFail: 'stop' | 'continue' | 'ask';
+  readonly onUnknown: 'stop' | 'ask' | 'proceed';
+  /** Who have to agree before it begins. */
+  readonly persons: number;
+  readonly undo:
+    | {
+        readonly can: true;
+      }
+    | {
+        readonly can: false;
+        readonly because: string;
+      };
+  /** `seed`: assumed. `runs`: measured here, three times at least. */
+  readonly estimate: {
+    readonly p50Ms: number;
+    readonly p95Ms: number;
+    readonly source: 'seed' | 'runs';
+  };
+  readonly state: 'pending' | 'asking' | 'acting' | 'done' | 'skipped' | 'failed' | 'undoing' | 'undone';
+  readonly because: string;
+  readonly tries: number;
+  /** When all that it needs had ended. */
+  readonly dueAtMs: number | null;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  readonly tookMs: number | null;
+  readonly approvedBy: readonly string[];
+  readonly askedUntilMs: number | null;
+}
+
+export interface Run {
+  readonly id: string;
+  readonly platform: string;
+  readonly model: 'active-cold' | 'active-hot' | 'active-active' | 'dual-active';
+  readonly purpose: 'failover' | 'failback' | 'prearm' | 'drill';
+  readonly mode: 'graceful' | 'ungraceful';
+  /** The region that is left. */
+  readonly from: string;
+  /** The region that is activated. */
+  readonly to: string;
+  /** Who or what began it. */
+  readonly cause:
+    | {
+        readonly kind: 'incident';
+        readonly incident: string;
+        readonly because: string;
+      }
+    | {
+        readonly kind: 'order';
+        readonly by: string;
+        readonly reason: string;
+        readonly ticket?: string;
+      }
+    | {
+        readonly kind: 'seen';
+        readonly because: string;
+      };
+  readonly state: 'proposed' | 'running' | 'stopping' | 'undoing' | 'done' | 'failed' | 'aborted' | 'undone' | 'dropped';
+  readonly because: string;
+  /** Milliseconds of cluster time since 1970. */
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  /** From its start to its end, or until now. */
+  readonly tookMs: number | null;
+  /** Of its critical path. */
+  readonly estimate: {
+    readonly p50Ms: number;
+    readonly p95Ms: number;
+  };
+  /** Steps of its mode; `done`: ended well or passed over. */
+  readonly progress: {
+    readonly done: number;
+    readonly of: number;
+  };
+  /** What it asks of humans. */
+  readonly waiting: readonly RunWaiting[];
+  /** What goes on. */
+  readonly now: readonly string[];
+  /** To begin; null: it asked nobody. */
+  readonly approval: {
+    readonly persons: number;
+    readonly by: readonly string[];
+    /** Milliseconds of cluster time since 1970. */
+    readonly untilMs: number;
+  } | null;
+  /** Goes on ungracefully by itself when it has not ended by then. */
+  readonly forceAfterMs: number | null;
+  readonly aborted: {
+    readonly by: string;
+    readonly reason: string;
+    /** Milliseconds of cluster time since 1970. */
+    readonly atMs: number;
+  } | null;
+  /** The replica that carries it out. */
+  readonly executor: {
+    readonly region: string;
+    readonly replica: string;
+  } | null;
+  /** Ids of steps. */
+  readonly criticalPath: readonly string[];
+  /** In the order of the plan, those of the other mode too. */
+  readonly steps: readonly RunStep[];
+}
+
+export interface RunOne {
+  readonly run: Run;
+  /** Milliseconds of cluster time since 1970. */
+  readonly clusterTimeMs: number;
+}
+
+export interface RunOrder {
+  /** The region to be activated. Default: home for a failback, else the first of the priorities that is not active. */
+  readonly to?: string;
+  /** `graceful`: nothing is lost, and the region that is left has to work. `ungraceful`: it is gone, or counts as gone. */
+  readonly mode: 'graceful' | 'ungraceful';
+  readonly purpose: 'failover' | 'failback' | 'drill';
+  /** What the next morning’s reader should know. */
+  readonly reason: string;
+  readonly ticket?: string;
+  /** Of a graceful one: it goes on ungracefully by itself when it has not ended by then. */
+  readonly forceAfterMs?: number;
+}
+
+export interface RunBegun {
+  readonly run: Run;
+  readonly plan: RunPlan;
+  /** Nothing was written: there is no such run. */
+  readonly dryRun: boolean;
+  readonly undo: Undo;
+}
+
+export interface RunApprove {
+  /** The id of a step that asks. Default: the beginning of the run, or the one step that asks. */
+  readonly step?: string;
+  readonly reason?: string;
+}
+
+export interface RunAnswer {
+  /** The id of the step. */
+  readonly step: string;
+  /** `retry`: try it again. `skip`: go on without it. `stop`: begin nothing more. */
+  readonly choice: 'retry' | 'skip' | 'stop';
+  /** What the next morning’s reader should know. */
+  readonly reason: string;
+}
+
+export interface RunReason {
+  /** What the next morning’s reader should know. */
+  readonly reason: string;
+}
+
+export interface RunPlan {
+  readonly platform: string;
+  readonly model: 'active-cold' | 'active-hot' | 'active-active' | 'dual-active';
+  readonly purpose: 'failover' | 'failback' | 'prearm' | 'drill';
+  readonly mode: 'graceful' | 'ungraceful';
+  readonly from: string;
+  readonly to: string;
+  readonly steps: readonly PlannedStep[];
+  readonly estimate: {
+    readonly p50Ms: number;
+    readonly p95Ms: number;
+    /** The longest way, first to last. */
+    readonly path: readonly string[];
+  };
+  /** What it would ask for. */
+  readonly approvals: readonly {
+    /** null: to begin, beside whoever orders it. */
+    readonly step: string | null;
+    readonly persons: number;
+  }[];
+  readonly cannotUndo: readonly {
+    readonly step: string;
+    readonly because: string;
+  }[];
+}
+
+export interface Platform {
+  readonly name: string;
+  readonly model: 'active-cold' | 'active-hot' | 'active-active' | 'dual-active';
+  /** Failover priorities: the first is home. */
+  readonly regions: readonly string[];
+  /** By which users reach it. */
+  readonly services: readonly string[];
+  /** `off`: only humans begin runs. `propose`: a run waits for approval. `auto`: it begins. */
+  readonly trigger: 'off' | 'propose' | 'auto';
+  readonly failback: 'manual' | 'automatic' | 'fail-forward';
+  /** The region in which it is active. */
+  readonly active: string;
+  /** null: nothing has moved it since it was configured. */
+  readonly sinceAtMs: number | null;
+  readonly because: string;
+  readonly openRun: RunItem | null;
+  /** As audited last; null: not yet. */
+  readonly readiness: {
+    /** Milliseconds of cluster time since 1970. */
+    readonly atMs: number;
+    readonly score: number;
+    readonly lines: readonly {
+      readonly check: string;
+      /** `fleet@region`, a namespace, or the platform. */
+      readonly of: string;
+      readonly is: 'good' | 'bad' | 'unknown';
+      /** A bad `must`: a failover would not do what the model promises. */
+      readonly weight: 'must' | 'should';
+      readonly because: string;
+      /** What to do; empty when it is good. */
+      readonly fix: string;
+    }[];
+  } | null;
+  /** Newest first, with what each step took: what estimates are measured from. */
+  readonly lastRuns: readonly {
+    readonly run: string;
+    readonly purpose: 'failover' | 'failback' | 'prearm' | 'drill';
+    readonly mode: 'graceful' | 'ungraceful';
+    readonly tookMs: number;
+    readonly steps: Readonly<Record<string, number>>;
+    /** Milliseconds of cluster time since 1970. */
+    readonly atMs: number;
+  }[];
+}
+
+export interface PlatformList {
+  readonly items: readonly Platform[];
+  /** Milliseconds of cluster time since 1970. */
+  readonly clusterTimeMs: number;
+}
+
+export interface PlatformOne {
+  readonly platform: Platform;
+  /** Milliseconds of cluster time since 1970. */
+  readonly clusterTimeMs: number;
 }
 
 export interface DecidedChange {
@@ -873,7 +1260,13 @@ export interface JournalEntry {
     | 'adopted'
     | 'acknowledged'
     | 'page.replayed'
-    | 'page.acknowledged';
+    | 'page.acknowledged'
+    | 'run.begun'
+    | 'run.approved'
+    | 'run.answered'
+    | 'run.aborted'
+    | 'run.undone'
+    | 'run.forced';
   readonly by: string;
   /** How whoever acted was known. */
   readonly how: string;
@@ -932,7 +1325,13 @@ export type AuditItem =
         | 'adopted'
         | 'acknowledged'
         | 'page.replayed'
-        | 'page.acknowledged';
+        | 'page.acknowledged'
+        | 'run.begun'
+        | 'run.approved'
+        | 'run.answered'
+        | 'run.aborted'
+        | 'run.undone'
+        | 'run.forced';
       /** Masked, and cut where it is very large; the export has it whole. */
       readonly record: {
         readonly n: number;
@@ -1148,6 +1547,36 @@ export type ApiEvent =
     }
   | {
       readonly type: 'page.acknowledged';
+      readonly timestamp: string;
+      readonly data: JournalEventData;
+    }
+  | {
+      readonly type: 'run.begun';
+      readonly timestamp: string;
+      readonly data: JournalEventData;
+    }
+  | {
+      readonly type: 'run.approved';
+      readonly timestamp: string;
+      readonly data: JournalEventData;
+    }
+  | {
+      readonly type: 'run.answered';
+      readonly timestamp: string;
+      readonly data: JournalEventData;
+    }
+  | {
+      readonly type: 'run.aborted';
+      readonly timestamp: string;
+      readonly data: JournalEventData;
+    }
+  | {
+      readonly type: 'run.undone';
+      readonly timestamp: string;
+      readonly data: JournalEventData;
+    }
+  | {
+      readonly type: 'run.forced';
       readonly timestamp: string;
       readonly data: JournalEventData;
     }
@@ -1490,7 +1919,7 @@ export interface Operations {
       readonly 200: Acknowledged;
     };
   };
-  /** What a receiver of pages sends back: somebody has it, or automation shall hold still for 30 minutes */
+  /** What a receiver of pages sends back: somebody has it, automation shall hold still for 30 minutes, or somebody agrees to a run */
   readonly takeCallback: {
     readonly path: Readonly<Record<string, never>>;
     readonly query: Readonly<Record<string, never>>;
@@ -1528,6 +1957,183 @@ export interface Operations {
     readonly body: Report;
     readonly replies: {
       readonly 200: ReportedOne;
+    };
+  };
+  /** Platforms: where each is active, how ready it is to move, what moves it now, what moves took */
+  readonly listPlatforms: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: PlatformList;
+    };
+  };
+  /** One platform */
+  readonly getPlatform: {
+    readonly path: {
+      /** The name of the platform. */
+      readonly name: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: PlatformOne;
+    };
+  };
+  /** What a run would do, how long it would take, what it would ask for, and what could not be taken back */
+  readonly getPlan: {
+    readonly path: {
+      /** The name of the platform. */
+      readonly name: string;
+    };
+    readonly query: {
+      /** Default: home for a failback, else the first of the priorities that is not active. */
+      readonly to?: string;
+      readonly mode?: 'graceful' | 'ungraceful';
+      readonly purpose?: 'failover' | 'failback' | 'drill';
+    };
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: RunPlan;
+    };
+  };
+  /** Order a run: failover, failback, or a drill */
+  readonly beginRun: {
+    readonly path: {
+      /** The name of the platform. */
+      readonly name: string;
+    };
+    readonly query: {
+      /** `true`: judges and plans, writes nothing, answers 200. */
+      readonly dryRun?: 'true' | 'false';
+    };
+    readonly headers: {
+      /** A fresh random text per order. Needed unless this is a dry run. */
+      readonly 'Idempotency-Key'?: string;
+    };
+    readonly body: RunOrder;
+    readonly replies: {
+      readonly 200: RunBegun;
+      readonly 201: RunBegun;
+    };
+  };
+  /** Runs, open ones first, newest first among each */
+  readonly listRuns: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: {
+      readonly state?: 'open' | 'all';
+      readonly limit?: number;
+    };
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: RunList;
+    };
+  };
+  /** One run: its steps, measured beside estimated, who agreed, what it waits for */
+  readonly getRun: {
+    readonly path: {
+      /** The id of the run. */
+      readonly id: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: RunOne;
+    };
+  };
+  /** Agree that a run begins, or that a step of it does */
+  readonly approveRun: {
+    readonly path: {
+      /** The id of the run. */
+      readonly id: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: {
+      /** The entity tag that was read, or `*`. Left out: whatever the run asks now. */
+      readonly 'If-Match'?: string;
+      /** For a retry that is answered as done before. Remembered for a day. */
+      readonly 'Idempotency-Key'?: string;
+    };
+    readonly body: RunApprove;
+    readonly replies: {
+      readonly 200: RunOne;
+    };
+  };
+  /** Say what becomes of a step that failed or could not be read */
+  readonly answerRun: {
+    readonly path: {
+      /** The id of the run. */
+      readonly id: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: {
+      /** The entity tag that was read, or `*`. Left out: whatever the run asks now. */
+      readonly 'If-Match'?: string;
+      /** For a retry that is answered as done before. Remembered for a day. */
+      readonly 'Idempotency-Key'?: string;
+    };
+    readonly body: RunAnswer;
+    readonly replies: {
+      readonly 200: RunOne;
+    };
+  };
+  /** Begin nothing more: what is under way ends, what is done stays done */
+  readonly abortRun: {
+    readonly path: {
+      /** The id of the run. */
+      readonly id: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: {
+      /** The entity tag that was read, or `*`. Left out: whatever the run asks now. */
+      readonly 'If-Match'?: string;
+      /** For a retry that is answered as done before. Remembered for a day. */
+      readonly 'Idempotency-Key'?: string;
+    };
+    readonly body: RunReason;
+    readonly replies: {
+      readonly 200: RunOne;
+    };
+  };
+  /** Take back what can be, last first */
+  readonly undoRun: {
+    readonly path: {
+      /** The id of the run. */
+      readonly id: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: {
+      /** The entity tag that was read, or `*`. Left out: whatever the run asks now. */
+      readonly 'If-Match'?: string;
+      /** For a retry that is answered as done before. Remembered for a day. */
+      readonly 'Idempotency-Key'?: string;
+    };
+    readonly body: RunReason;
+    readonly replies: {
+      readonly 200: RunOne;
+    };
+  };
+  /** Go on ungracefully: what is done stays done, what would have waited for the region that is left is passed over */
+  readonly forceRun: {
+    readonly path: {
+      /** The id of the run. */
+      readonly id: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: {
+      /** The entity tag that was read, or `*`. Left out: whatever the run asks now. */
+      readonly 'If-Match'?: string;
+      /** For a retry that is answered as done before. Remembered for a day. */
+      readonly 'Idempotency-Key'?: string;
+    };
+    readonly body: RunReason;
+    readonly replies: {
+      readonly 200: RunOne;
     };
   };
   /** What would happen if all of this were so */
@@ -1622,7 +2228,7 @@ export interface Operations {
       readonly after?: string;
       /** So many are read; fewer are shown where `kind` leaves some out. */
       readonly limit?: number;
-      /** Some of decision, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, with commas between. */
+      /** Some of decision, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, run.begun, run.approved, run.answered, run.aborted, run.undone, run.forced, with commas between. */
       readonly kind?: string;
       /** Of the export: how far back. */
       readonly since?: string;
@@ -1637,7 +2243,7 @@ export interface Operations {
   readonly getEvents: {
     readonly path: Readonly<Record<string, never>>;
     readonly query: {
-      /** Only these, with commas between; `override` stands for all `override.…`. There are decision.made, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, target.verdict.changed, pool.verdict.changed, vantage.abstained, vantage.resumed, quorum.lost, quorum.restored, coordinator.changed, failover.started, failover.step, failover.converged, failover.failed, failover.finished, override.started, override.expiring, override.expired, stream.opened, stream.reset, stream.closed. */
+      /** Only these, with commas between; `override` stands for all `override.…`. There are decision.made, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, run.begun, run.approved, run.answered, run.aborted, run.undone, run.forced, target.verdict.changed, pool.verdict.changed, vantage.abstained, vantage.resumed, quorum.lost, quorum.restored, coordinator.changed, failover.started, failover.step, failover.converged, failover.failed, failover.finished, override.started, override.expiring, override.expired, stream.opened, stream.reset, stream.closed. */
       readonly types?: string;
       /** Only what concerns this service, or all services. */
       readonly service?: string;
@@ -1686,6 +2292,17 @@ export const OPERATIONS = {
   takeCallback: { method: 'POST', path: '/v1/callbacks/pages' },
   listReports: { method: 'GET', path: '/v1/reports' },
   putReport: { method: 'PUT', path: '/v1/reports/{service}' },
+  listPlatforms: { method: 'GET', path: '/v1/platforms' },
+  getPlatform: { method: 'GET', path: '/v1/platforms/{name}' },
+  getPlan: { method: 'GET', path: '/v1/platforms/{name}/plan' },
+  beginRun: { method: 'POST', path: '/v1/platforms/{name}/runs' },
+  listRuns: { method: 'GET', path: '/v1/runs' },
+  getRun: { method: 'GET', path: '/v1/runs/{id}' },
+  approveRun: { method: 'POST', path: '/v1/runs/{id}/approve' },
+  answerRun: { method: 'POST', path: '/v1/runs/{id}/answer' },
+  abortRun: { method: 'POST', path: '/v1/runs/{id}/abort' },
+  undoRun: { method: 'POST', path: '/v1/runs/{id}/undo' },
+  forceRun: { method: 'POST', path: '/v1/runs/{id}/force' },
   simulate: { method: 'POST', path: '/v1/simulate' },
   matrix: { method: 'GET', path: '/v1/matrix' },
   listDecisions: { method: 'GET', path: '/v1/decisions' },

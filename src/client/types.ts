@@ -2,12 +2,28 @@
 // that the API itself builds. Types only.
 import type { StatusDocument } from '../api/status.ts';
 import type { Override } from '../model.ts';
-import type { Operations, OverrideOrder } from './schema.ts';
+import type { Operations, OverrideOrder, RunOrder } from './schema.ts';
 
 export type { Dossier, DossierIncident, Evidence, TrailLine } from '../api/dossier.ts';
 export type { StatusDocument } from '../api/status.ts';
 export type { WhatIfMatrix } from '../whatif/matrix.ts';
-export type { Acknowledged, Forecast, Ordered, PageItem, PageList, Refusal, Replayed } from './schema.ts';
+export type {
+  Acknowledged,
+  Forecast,
+  Ordered,
+  PageItem,
+  PageList,
+  Platform,
+  PlatformList,
+  Refusal,
+  Replayed,
+  Run,
+  RunBegun,
+  RunItem,
+  RunList,
+  RunPlan,
+  RunStep,
+} from './schema.ts';
 
 /** All orders, as the status document and `/v1/overrides` tell of them. */
 export type Orders = StatusDocument['overrides'];
@@ -21,6 +37,10 @@ export interface Committed {
 }
 export type ReplayBody = Operations['replayPage']['body'];
 export type AcknowledgeBody = Operations['acknowledgePage']['body'];
+export type RunBody = RunOrder;
+/** What can be said to a run, by operation. */
+export type RunDeed = 'approveRun' | 'answerRun' | 'abortRun' | 'undoRun' | 'forceRun';
+export type RunDeedBody<D extends RunDeed> = Operations[D]['body'];
 export type Hypothesis = Operations['simulate']['body']['hypotheses'][number];
 
 export interface DecisionItem {

@@ -14,6 +14,7 @@ import { honest } from '../audit/chains.ts';
 import { type Council, seated } from '../decide/council.ts';
 import { listen, openSites } from './events.fixture.ts';
 import { AUTHORIZED, cluster, DRAIN, healthFacts, type Opened, openApi, putRecord, viewOf } from './fixture.ts';
+import { FLIP, READY, run as runOf, stepped } from './runs.fixture.ts';
 
 const ports = realPorts();
 const ID = 'https://tidegate.test/openapi.json';
@@ -234,6 +235,28 @@ describe('the state of a replica', () => {
   ])('a configuration is known: %s', async (known, status) => {
     isKnown = known;
     expect((await ask('getHealthDetail', '/api/health/detail')).status).toBe(status);
+  });
+
+  test('platforms, and a run that asks', async () => {
+    api.runs.readiness.set('shop', {
+      platform: 'shop',
+      atMs: 1,
+      score: 75,
+      lines: [{ check: 'standby-at-zero', of: 'workers@us-east', is: 'unknown', weight: 'must', because: 'b', fix: 'f' }],
+    });
+    const begun = (
+      await ask('beginRun', '/v1/platforms/shop/runs', { mode: 'graceful', purpose: 'drill', reason: 'the drill of this quarter' })
+    ).body as { run: { id: string } };
+    api.runs.runs.set(
+      'asks',
+      stepped(runOf('asks', { platform: 'ledger' }), { [FLIP]: { state: 'asking' }, [READY]: { state: 'asking', tries: 2 } }),
+    );
+    await ask('listPlatforms', '/v1/platforms');
+    await ask('getPlatform', '/v1/platforms/shop');
+    await ask('getPlan', '/v1/platforms/ledger/plan?mode=graceful');
+    await ask('listRuns', '/v1/runs?state=all');
+    await ask('getRun', `/v1/runs/${begun.run.id}`);
+    await ask('answerRun', '/v1/runs/asks/answer', { step: READY, choice: 'skip', reason: 'it is ready as far as we see' });
   });
 
   test('status, reports, liveness', async () => {

@@ -14,11 +14,13 @@ import { createCallbacks } from '../../src/auth/callback.ts';
 import { usedKey } from '../../src/auth/once.ts';
 import { openAccess } from '../../src/auth/open.ts';
 import { outboxKey } from '../../src/coordinate/keys.ts';
+import { Fault } from '../../src/errors.ts';
 import type { Override, Overrides, Page } from '../../src/model.ts';
 import { dateOf, type Ports, realPorts } from '../../src/ports.ts';
 import { StoreAmbiguousError } from '../../src/store/store.ts';
 import { recordingLog } from '../recording-log.ts';
 import { AUTHORIZED, NOW_MS, type Opened, openApi, putRecord, TOKEN } from './fixture.ts';
+import { FLIP, READY, run, stepped } from './runs.fixture.ts';
 
 const WEB = 'web.example.test';
 const KEY = 'tidegate/test/eu-west';
@@ -320,6 +322,82 @@ describe('a hold', () => {
     const items = Array.from({ length: OVERRIDES_MAX }, (_, i) => ({ id: `o${i}`, expiresAtMs: NOW_MS + 1 }));
     await putRecord(api.store, 'override', { version: 1, nonce: 'n', items });
     expect((await send(HOLD)).json()).toMatchObject({ status: 409, code: 'ERR_LIMIT' });
+  });
+});
+
+describe('an approval', () => {
+  const asking = (id: string, detail: Page['detail'], type = 'runbook.asking'): Promise<void> =>
+    put(
+      pageOf(id, {
+        type,
+        dedupKey: 'tidegate/test/run-r',
+        detail: { services: [WEB], regions: ['eu-west', 'us-east'], run: 'r', ...detail },
+      }),
+    );
+  const approval = (pageId: string, by = 'ana') => ({ type: 'run.approved', data: { pageId, by } });
+  beforeEach(async () => {
+    api.runs.runs.set('r', stepped(run('r'), { [FLIP]: { state: 'asking' } }));
+    await asking('asks', { step: FLIP });
+  });
+
+  test('is of the step that the page asks about, by the one person whom the message names; the second lets it go on', async () => {
+    expect((await send(approval('asks'))).json()).toEqual({ outcome: 'approved', run: 'r', step: FLIP, state: 'running', by: 'ana' });
+    expect((await send(approval('asks', 'ben'))).json()).toMatchObject({ outcome: 'approved', by: 'ben' });
+    expect(api.runs.acts).toEqual([`approve r ${FLIP} by ana`, `approve r ${FLIP} by ben`]);
+    expect(api.runs.runs.get('r')?.steps[FLIP]).toMatchObject({ state: 'acting', approvedBy: ['ana', 'ben'] });
+    expect(api.log.of('callback.taken')[0]?.fields).toMatchObject({ type: 'run.approved', by: 'ana', outcome: 'approved' });
+  });
+
+  test('of one person twice is 409, under whichever message, and spent', async () => {
+    await send(approval('asks'));
+    expect((await send(approval('asks'), { id: 'msg_again' })).json()).toMatchObject({ status: 409, code: 'ERR_APPROVAL' });
+    expect((await send(approval('asks'), { id: 'msg_again' })).json()).toEqual({ outcome: 'repeated' });
+    expect(api.runs.acts).toHaveLength(1);
+  });
+
+  test('that a run begins does not agree to what it asks later', async () => {
+    await asking('proposed', {}, 'runbook.proposed');
+    expect((await send(approval('proposed'))).json()).toMatchObject({ status: 409, code: 'ERR_CONFLICT' });
+    api.runs.runs.set('r', run('r', { state: 'proposed', approval: { persons: 1, by: [], untilMs: NOW_MS + 1 } }));
+    expect((await send(approval('proposed'))).json()).toEqual({ outcome: 'approved', run: 'r', step: null, state: 'running', by: 'ana' });
+  });
+
+  test('acts once per webhook-id, at once and later', async () => {
+    const twice = await Promise.all([send(approval('asks'), { id: 'msg_1' }), send(approval('asks'), { id: 'msg_1' })]);
+    expect(twice.map((reply) => reply.json().outcome).toSorted()).toEqual(['approved', 'repeated']);
+    api.runs.runs.set('r', stepped(run('r'), { [FLIP]: { state: 'asking' } }));
+    expect((await send(approval('asks'), { id: 'msg_1' })).json()).toEqual({ outcome: 'repeated' });
+    expect(api.runs.acts).toHaveLength(1);
+  });
+
+  test('that is met by a race is judged anew', async () => {
+    api.runs.trouble = () => Promise.reject(new Fault('ERR_STALE', 'others were faster'));
+    expect((await send(approval('asks'))).json()).toMatchObject({ outcome: 'approved' });
+  });
+
+  test.each<[string, string, Page['detail']]>([
+    ['a region', 'region.drained', {}],
+    ['a run that only tells', 'runbook.started', {}],
+    ['a question without its step', 'runbook.asking', {}],
+    ['no run', 'runbook.asking', { run: 7, step: FLIP }],
+  ])('of a page about %s is 409 and does nothing', async (_, type, detail) => {
+    await asking('other', detail, type);
+    expect((await send(approval('other'))).json()).toMatchObject({ status: 409, code: 'ERR_CONFLICT' });
+    expect(api.runs.acts).toEqual([]);
+  });
+
+  test('of a step that asks for an answer is 409; of a run that is gone, or a page that is none, 404', async () => {
+    await asking('answer', { step: READY });
+    api.runs.runs.set('r', stepped(run('r'), { [READY]: { state: 'asking', tries: 3 } }));
+    expect((await send(approval('answer'))).json()).toMatchObject({ status: 409 });
+    api.runs.runs.clear();
+    expect((await send(approval('asks'))).json()).toMatchObject({ status: 404 });
+    expect((await send(approval('none'))).json()).toMatchObject({ status: 404 });
+  });
+
+  test('names a page: the key of a run is of all its questions', async () => {
+    const reply = await send({ type: 'run.approved', data: { dedupKey: 'tidegate/test/run-r', by: 'ana' } });
+    expect(reply.json()).toMatchObject({ status: 400, errors: [{ pointer: '/data/dedupKey' }] });
   });
 });
 

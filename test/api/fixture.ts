@@ -24,6 +24,7 @@ import { openEmbedded } from '../../src/store/embedded.ts';
 import type { Store, TxnResult } from '../../src/store/store.ts';
 import type { Forecast } from '../../src/whatif/forecast.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
+import { deskOver, type FakeRuns, fakeRuns } from './runs.fixture.ts';
 
 export const NOW_MS = Date.UTC(2026, 10, 22, 3, 12);
 export const TOKEN = 'operator-token-0123456789abcdef';
@@ -145,6 +146,8 @@ export interface Opened {
   store: Store;
   log: RecordingLog;
   troubles: Trouble[];
+  /** What carries out runs, a fake. */
+  runs: FakeRuns;
   close(): Promise<void>;
 }
 
@@ -156,6 +159,7 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
   const store = troubled(embedded, troubles);
   const log = recordingLog();
   const submit = createOverrideWriter({ store, ports, clusterNowMs: () => NOW_MS });
+  const runs = fakeRuns();
   const snapshot = given.snapshot ?? ((): Snapshot | null => null);
   const options: ApiOptions = {
     ports,
@@ -172,6 +176,7 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
     submit,
     pages: createPageWriter({ store, ports, clusterNowMs: () => NOW_MS, channels: ['log', 'oncall', 'mail'] }),
     reports: createReportWriter({ store, ports, clusterNowMs: () => NOW_MS }),
+    runs: deskOver(runs, store),
     audit: createAuditReader({ store, ports }),
     events: createEventHub({ ports, log, store, region: 'eu-west', replica: 'a' }),
     ...given,
@@ -181,7 +186,7 @@ export const openApi = (given: Partial<ApiOptions> = {}, stopping?: () => boolea
     await app.close();
     await embedded.close();
   };
-  return { app, options, submit, store, log, troubles, close };
+  return { app, options, submit, store, log, troubles, runs, close };
 };
 
 /** Everybody is who the bearer token says: `Bearer ana`. */

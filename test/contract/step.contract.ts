@@ -62,7 +62,8 @@ const NEVER = new AbortController().signal;
 
 const noRouting: Routing = {
   drain: () => Promise.reject(new Error('no routes here')),
-  release: () => Promise.reject(new Error('no routes here')),
+  open: () => Promise.reject(new Error('no routes here')),
+  orders: () => Promise.reject(new Error('no routes here')),
   look: () => Promise.reject(new Error('no routes here')),
 };
 

@@ -6,7 +6,7 @@ import { BodyFault } from '../problem.ts';
 import { type ApiRoute, configured, headerOf, type RouteOptions } from '../route.ts';
 import { CALLBACK_DOCS } from './page-docs.ts';
 
-export const callbackRoutes = ({ view, access, pages, submit, forecast, log }: RouteOptions): readonly ApiRoute[] => [
+export const callbackRoutes = ({ view, access, pages, submit, runs, forecast, log }: RouteOptions): readonly ApiRoute[] => [
   {
     method: 'POST',
     url: '/v1/callbacks/pages',
@@ -29,6 +29,7 @@ export const callbackRoutes = ({ view, access, pages, submit, forecast, log }: R
       const done = await takeCallback(parsed.value, principal, {
         pages,
         submit,
+        ...(runs === undefined ? {} : { runs }),
         cluster: () => configured(view.cluster()),
         nowMs: view.clusterNowMs,
         foresee: forecast ?? (() => null),

@@ -10,6 +10,7 @@ import { overrideRoutes } from './overrides.ts';
 import { pageRoutes } from './pages.ts';
 import { processRoutes } from './process.ts';
 import { reportRoutes } from './reports.ts';
+import { runRoutes } from './runs.ts';
 import { simulateRoutes } from './simulate.ts';
 import { statusRoutes } from './status.ts';
 
@@ -21,6 +22,7 @@ export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
     ...pageRoutes(options),
     ...callbackRoutes(options),
     ...reportRoutes(options),
+    ...runRoutes(options),
     ...simulateRoutes(options),
     ...decisionRoutes(options),
     ...healthDetailRoutes(options),

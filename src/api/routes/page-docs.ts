@@ -7,6 +7,7 @@ export const LIMIT_MAX = 500;
 
 const KEY = 'tidegate/prod/eu-west';
 const ID = '42-region_drained-eu-west';
+const ASKING = 'us-east.a-9c1f3e5a7d9b-0-runbook_proposed';
 const PAGE = {
   id: ID,
   dedupKey: KEY,
@@ -98,9 +99,10 @@ const signed = (description: string) => ({ type: 'string', description }) as con
 export const CALLBACK_DOCS = {
   pages: {
     operationId: 'takeCallback',
-    summary: 'What a receiver of pages sends back: somebody has it, or automation shall hold still for 30 minutes',
+    summary:
+      'What a receiver of pages sends back: somebody has it, automation shall hold still for 30 minutes, or somebody agrees to a run',
     description:
-      'Only where `paging.callbacks.secretFiles` is configured. Signed after Standard Webhooks with one of those secrets instead of carrying a token; each `webhook-id` acts once. A hold is a freeze, judged and written as any order; there is never more than one in force for a key.',
+      'Only where `paging.callbacks.secretFiles` is configured. Signed after Standard Webhooks with one of those secrets instead of carrying a token; each `webhook-id` acts once. A hold is a freeze, judged and written as any order; there is never more than one in force for a key. Who agrees to what a run asks counts as the one person whom `by` names.',
     tags: ['pages'],
     headers: {
       type: 'object',
@@ -116,6 +118,7 @@ export const CALLBACK_DOCS = {
       {
         acknowledged: { type: 'page.acknowledged', data: { dedupKey: KEY, by: 'ana' } },
         hold: { type: 'automation.hold', data: { pageId: ID, by: 'ana', reason: 'we are mending the uplink' } },
+        'agree to a run': { type: 'run.approved', data: { pageId: ASKING, by: 'ana' } },
       },
       { description: 'One thing that somebody did.' },
     ),
@@ -123,6 +126,7 @@ export const CALLBACK_DOCS = {
       200: json(ref('CallbackDone'), {
         acknowledged: { outcome: 'acknowledged', ...ACKNOWLEDGED },
         held: HELD,
+        approved: { outcome: 'approved', run: 'shop-failover-4f6a1c0b9d2e', step: null, state: 'running', by: 'ana' },
         repeated: { outcome: 'repeated' },
       }),
     },
@@ -131,6 +135,7 @@ export const CALLBACK_DOCS = {
       'ERR_FORBIDDEN',
       'ERR_TOO_MANY',
       'ERR_NOT_FOUND',
+      'ERR_APPROVAL',
       'ERR_CONFLICT',
       'ERR_LIMIT',
       'ERR_REFUSED',

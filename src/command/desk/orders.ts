@@ -57,7 +57,7 @@ const startOf = (text: string): string => {
 };
 
 /** Before anything is asked of anybody: whoever cannot be asked has to say so by an option. */
-export const demandConsent = ({ yes, dryRun, json }: ConfirmOptions, { ask }: Console): void => {
+export const demandConsent = ({ yes, dryRun, json }: Pick<ConfirmOptions, 'yes' | 'dryRun' | 'json'>, { ask }: Console): void => {
   if (yes === true || dryRun === true) return;
   if (ask === null)
     throw new Fault('ERR_USAGE', 'there is no terminal to ask at: add --yes to do it, or --dry-run to see what it would do');

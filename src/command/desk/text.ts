@@ -90,7 +90,7 @@ export const plain: Paint = (_tone, text) => text;
 
 /** A cell: its words, and the tone of them if it has one. */
 export type CellText = string | { text: string; tone: Tone };
-const wordsOf = (cell: CellText): string => (typeof cell === 'string' ? cell : cell.text);
+export const wordsOf = (cell: CellText): string => (typeof cell === 'string' ? cell : cell.text);
 export const cellWidth = (cell: CellText): number => width(wordsOf(cell));
 
 /** A mark that says the same as the word beside it: never colour alone, never a mark alone. */

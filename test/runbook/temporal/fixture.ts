@@ -26,7 +26,8 @@ export const systemContext = (secrets: Map<string, string>, ports: Ports = realP
 
 const noRouting: StepContext['routing'] = {
   drain: () => Promise.reject(new Error('no routing here')),
-  release: () => Promise.reject(new Error('no routing here')),
+  open: () => Promise.reject(new Error('no routing here')),
+  orders: () => Promise.reject(new Error('no routing here')),
   look: () => Promise.reject(new Error('no routing here')),
 };
 

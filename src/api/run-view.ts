@@ -1,0 +1,245 @@
+// Platforms, plans and runs as the API tells of them: what a human asks first stands on its own (how far, what for, who agreed, measured beside estimated),
+// and what only the machinery needs is left out. Pure.
+import { canonicalJson, sha256 } from '../audit/canonical.ts';
+import type {
+  Persons,
+  PlatformConfig,
+  Purpose,
+  Readiness,
+  Run,
+  RunMode,
+  RunState,
+  Span,
+  Step,
+  StepRun,
+  StepState,
+} from '../runbook/model.ts';
+import { type PlatformView, type Waiting, waitingOf } from '../runbook/reader.ts';
+import { standingOf } from '../runbook/run.ts';
+
+/** The longest way through a plan. */
+export interface Critical extends Span {
+  /** Ids of its steps, first to last. */
+  path: readonly string[];
+}
+
+/** What is worked out of runs elsewhere. */
+export interface RunEyes {
+  /** Of the steps of one mode. */
+  criticalOf: (plan: readonly Step[], mode: RunMode) => Critical;
+}
+
+/** From its start to its end, or until now. null: not begun. */
+type TookMs = number | null;
+
+export interface RunItem {
+  id: string;
+  platform: string;
+  model: Run['model'];
+  purpose: Purpose;
+  mode: RunMode;
+  from: string;
+  to: string;
+  cause: Run['cause'];
+  state: RunState;
+  because: string;
+  createdAtMs: number;
+  startedAtMs: number | null;
+  endedAtMs: number | null;
+  tookMs: TookMs;
+  estimate: Span;
+  /** Steps of its mode; `done`: those that ended well or were passed over. */
+  progress: { done: number; of: number };
+  /** What it asks of humans. */
+  waiting: readonly Waiting[];
+  /** What goes on, a sentence each. */
+  now: readonly string[];
+}
+
+export type UndoView = { can: true } | { can: false; because: string };
+
+export interface StepPlan
+  extends Pick<Step, 'id' | 'kind' | 'phase' | 'target' | 'mode' | 'needs' | 'timeoutMs' | 'onFail' | 'onUnknown' | 'estimate'> {
+  /** Who have to agree before it begins. */
+  persons: Persons;
+  undo: UndoView;
+}
+
+export interface StepView extends StepPlan {
+  state: StepState;
+  because: string;
+  tries: number;
+  dueAtMs: number | null;
+  startedAtMs: number | null;
+  endedAtMs: number | null;
+  tookMs: TookMs;
+  approvedBy: readonly string[];
+  askedUntilMs: number | null;
+}
+
+export interface RunView extends RunItem {
+  /** To begin; null: it asked nobody. */
+  approval: { persons: Persons; by: readonly string[]; untilMs: number } | null;
+  /** null: a human has to say so. */
+  forceAfterMs: number | null;
+  aborted: { by: string; reason: string; atMs: number } | null;
+  /** The replica that carries it out; null: none has taken it up. */
+  executor: { region: string; replica: string } | null;
+  criticalPath: readonly string[];
+  /** In the order of the plan, those of the other mode too. */
+  steps: readonly StepView[];
+}
+
+export interface MeasuredRun {
+  run: string;
+  purpose: Purpose;
+  mode: RunMode;
+  tookMs: number;
+  steps: Readonly<Record<string, number>>;
+  atMs: number;
+}
+
+export interface PlatformItem extends Pick<PlatformConfig, 'name' | 'model' | 'regions' | 'services'> {
+  trigger: PlatformConfig['trigger']['mode'];
+  failback: PlatformConfig['failback']['kind'];
+  active: string;
+  /** null: nothing has moved it since it was configured. */
+  sinceAtMs: number | null;
+  because: string;
+  openRun: RunItem | null;
+  /** null: not audited yet. */
+  readiness: Omit<Readiness, 'platform'> | null;
+  /** Newest first. */
+  lastRuns: readonly MeasuredRun[];
+}
+
+/** What a run would be. */
+export interface PlanView {
+  platform: string;
+  model: Run['model'];
+  purpose: Purpose;
+  mode: RunMode;
+  from: string;
+  to: string;
+  steps: readonly StepPlan[];
+  estimate: Critical;
+  /** What it would ask for; `step` null: to begin. */
+  approvals: readonly { step: string | null; persons: Persons }[];
+  cannotUndo: readonly { step: string; because: string }[];
+}
+
+const isOfMode = ({ mode }: Pick<Step, 'mode'>, run: RunMode): boolean => mode === 'both' || mode === run;
+
+const tookMs = (startedAtMs: number | undefined, endedAtMs: number | undefined, nowMs: number): TookMs =>
+  startedAtMs === undefined ? null : Math.max(0, Math.round((endedAtMs ?? nowMs) - startedAtMs));
+
+const stepPlan = ({ spec: _spec, retry: _retry, approvals: persons, undo, ...step }: Step): StepPlan => ({
+  ...step,
+  persons,
+  undo: 'no' in undo ? { can: false, because: undo.no } : { can: true },
+});
+
+const stepView = (step: Step, told: StepRun, nowMs: number): StepView => ({
+  ...stepPlan(step),
+  state: told.state,
+  because: told.because,
+  tries: told.tries,
+  dueAtMs: told.dueAtMs ?? null,
+  startedAtMs: told.startedAtMs ?? null,
+  endedAtMs: told.endedAtMs ?? null,
+  tookMs: tookMs(told.startedAtMs, told.endedAtMs, nowMs),
+  approvedBy: told.approvedBy ?? [],
+  askedUntilMs: told.askedUntilMs ?? null,
+});
+
+const ENDED_WELL: readonly StepState[] = ['done', 'skipped', 'undone'];
+const GOES_ON: readonly StepState[] = ['acting', 'undoing'];
+const SHOWN_MAX = 5;
+
+export const runItem = (run: Run, { criticalOf }: RunEyes, nowMs: number): RunItem => {
+  const own = run.plan.filter((step) => isOfMode(step, run.mode)).map(({ id }) => ({ id, told: standingOf(run, id) }));
+  const { p50Ms, p95Ms } = criticalOf(run.plan, run.mode);
+  return {
+    id: run.id,
+    platform: run.platform,
+    model: run.model,
+    purpose: run.purpose,
+    mode: run.mode,
+    from: run.from,
+    to: run.to,
+    cause: run.cause,
+    state: run.state,
+    because: run.because,
+    createdAtMs: run.createdAtMs,
+    startedAtMs: run.startedAtMs ?? null,
+    endedAtMs: run.endedAtMs ?? null,
+    tookMs: tookMs(run.startedAtMs, run.endedAtMs, nowMs),
+    estimate: { p50Ms, p95Ms },
+    progress: { done: own.filter(({ told }) => ENDED_WELL.includes(told.state)).length, of: own.length },
+    waiting: waitingOf(run),
+    now: own
+      .filter(({ told }) => GOES_ON.includes(told.state))
+      .slice(0, SHOWN_MAX)
+      .map(({ id, told }) => `${id}: ${told.because}`),
+  };
+};
+
+export const runView = (run: Run, eyes: RunEyes, nowMs: number): RunView => ({
+  ...runItem(run, eyes, nowMs),
+  approval: run.approval ?? null,
+  forceAfterMs: run.forceAfterMs ?? null,
+  aborted: run.aborted ?? null,
+  executor: run.executor === null ? null : { region: run.executor.region, replica: run.executor.replica },
+  criticalPath: eyes.criticalOf(run.plan, run.mode).path,
+  steps: run.plan.map((step) => stepView(step, standingOf(run, step.id), nowMs)),
+});
+
+/** Of what a human decides about. What the run does by itself leaves it alone: else it would be stale by the time it was read. */
+export const runTag = (run: Run): string => {
+  const { id, state, mode } = run;
+  const asks = waitingOf(run).map(({ step, wants, by }) => ({ step, wants, by }));
+  return `"${sha256(canonicalJson({ id, state, mode, asks })).slice(0, 16)}"`;
+};
+
+export const planView = (
+  { platform, model, purpose, mode, from, to, plan }: Pick<Run, 'platform' | 'model' | 'purpose' | 'mode' | 'from' | 'to' | 'plan'>,
+  persons: Persons,
+  { criticalOf }: RunEyes,
+): PlanView => {
+  const steps = plan.filter((step) => isOfMode(step, mode)).map(stepPlan);
+  return {
+    platform,
+    model,
+    purpose,
+    mode,
+    from,
+    to,
+    steps,
+    estimate: criticalOf(plan, mode),
+    approvals: [
+      ...(persons === 0 ? [] : [{ step: null, persons }]),
+      ...steps.flatMap((step) => (step.persons === 0 ? [] : [{ step: step.id, persons: step.persons }])),
+    ],
+    cannotUndo: steps.flatMap(({ id, undo }) => (undo.can ? [] : [{ step: id, because: undo.because }])),
+  };
+};
+
+export const platformItem = (
+  { platform, active, record, open }: PlatformView,
+  readiness: Readiness | null,
+  eyes: RunEyes,
+  nowMs: number,
+): PlatformItem => ({
+  name: platform.name,
+  model: platform.model,
+  regions: platform.regions,
+  services: platform.services,
+  trigger: platform.trigger.mode,
+  failback: platform.failback.kind,
+  active,
+  sinceAtMs: record?.sinceAtMs ?? null,
+  because: record?.because ?? 'as configured: nothing has moved it',
+  openRun: open === null ? null : runItem(open, eyes, nowMs),
+  readiness: readiness === null ? null : { atMs: readiness.atMs, score: readiness.score, lines: readiness.lines },
+  lastRuns: (record?.history ?? []).toReversed(),
+});

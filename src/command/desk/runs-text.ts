@@ -1,0 +1,284 @@
+// Platforms, plans and runs as text: where each is active and how ready it is, what a run would do, how far one is and what it asks, measured beside
+// estimated. Pure.
+import type { Platform, PlatformList, Run, RunItem, RunList, RunPlan, RunStep } from '../../client/types.ts';
+import { plural } from '../../config/words.ts';
+import { clockTime, dayTime, type Screen } from './status-text.ts';
+import { bad, type CellText, fit, good, idle, span, table, took, warn, wordsOf, wrap } from './text.ts';
+
+const INDENT = '  ';
+const onGoing = (word: string): CellText => ({ text: `> ${word}`, tone: 'bold' });
+
+/** A sentence of any length, its later lines set in. */
+const say = (text: string, { columns }: Screen): readonly string[] =>
+  wrap(text, columns - INDENT.length).map((line, at) => (at === 0 ? line : `${INDENT}${line}`));
+
+/** `40.2s to 2m`; `200ms` where both are the same. */
+const estimateText = ({ p50Ms, p95Ms }: { p50Ms: number; p95Ms: number }): string =>
+  took(p50Ms) === took(p95Ms) ? took(p50Ms) : `${took(p50Ms)} to ${took(p95Ms)}`;
+
+const moveText = ({ mode, purpose, from, to }: Pick<RunPlan, 'mode' | 'purpose' | 'from' | 'to'>): string =>
+  `${mode} ${purpose} ${from} -> ${to}`;
+
+const byWhom = ({ cause }: Pick<RunItem, 'cause'>): string =>
+  cause.kind === 'order'
+    ? `ordered by ${cause.by}: ${cause.reason}${cause.ticket === undefined ? '' : ` [${cause.ticket}]`}`
+    : cause.kind === 'incident'
+      ? `for ${cause.incident}: ${cause.because}`
+      : cause.because;
+
+// ---- runs ----
+
+const runCell = ({ state, waiting }: Pick<RunItem, 'state' | 'waiting'>): CellText => {
+  if (waiting.length > 0) return warn(state === 'proposed' ? 'proposed' : 'asks');
+  switch (state) {
+    case 'done':
+      return good('done');
+    case 'failed':
+      return bad('failed');
+    case 'running':
+    case 'stopping':
+    case 'undoing':
+      return onGoing(state);
+    case 'proposed':
+      return warn('proposed');
+    default:
+      return idle(state);
+  }
+};
+
+const STEP_CELLS: Readonly<Record<RunStep['state'], CellText>> = {
+  pending: idle('pending'),
+  asking: warn('asking'),
+  acting: onGoing('acting'),
+  done: good('done'),
+  skipped: idle('skipped'),
+  failed: bad('failed'),
+  undoing: onGoing('undoing'),
+  undone: idle('undone'),
+};
+
+const personsText = (persons: number, by: readonly string[]): string =>
+  `${plural(persons, 'person')} to agree${by.length === 0 ? '' : ` (${by.join(', ')} did)`}`;
+
+type Waits = RunItem['waiting'][number];
+
+/** How to answer it. */
+const commandsFor = ({ run, step, wants }: Waits): readonly string[] => {
+  if (wants === 'answer') return [`tidegate answer ${run} ${step} retry|skip|stop --reason WHY`];
+  return [`tidegate approve-run ${run}${step === null ? '' : ` --step ${step}`}`];
+};
+
+/** What it asks, and the command that answers, which has to be whole to be copied. */
+const askLines = (waits: Waits, nowMs: number, screen: Screen): readonly string[] => {
+  const { step, wants, persons, by, untilMs, because } = waits;
+  const what = wants === 'answer' ? because : `${personsText(persons, by)}: ${because}`;
+  const until = untilMs === null ? '' : ` (${span(untilMs - nowMs)} left)`;
+  return [
+    ...say(`! ${step ?? 'to begin'} asks${wants === 'answer' ? '' : ' for'} ${what}${until}`, screen).map((line) =>
+      screen.paint('warn', line),
+    ),
+    ...commandsFor(waits).map((command) => `${INDENT}${command}`),
+  ];
+};
+
+const timeText = ({ tookMs, estimate }: Pick<RunItem, 'tookMs' | 'estimate'>): string =>
+  `${tookMs === null ? '-' : took(tookMs)} of ${estimateText(estimate)}`;
+
+/** `isOpen`: only open ones were asked for. */
+export const runsLines = ({ items, total, clusterTimeMs }: RunList, isOpen: boolean, screen: Screen): readonly string[] => {
+  if (items.length === 0) return [isOpen ? 'nothing moves; --all shows what did' : 'no run was ever made'];
+  const rows = items.map((item): readonly CellText[] => [
+    item.id,
+    runCell(item),
+    span(clusterTimeMs - item.createdAtMs),
+    timeText(item),
+    `${item.platform}: ${moveText(item)}`,
+  ]);
+  const left = total - items.length;
+  return [
+    ...table(['RUN', 'STATE', 'AGE', 'TOOK OF ESTIMATE', 'WHAT'], rows, { ...screen, wraps: true }),
+    ...items.flatMap(({ waiting }) => waiting.flatMap((each) => askLines(each, clusterTimeMs, screen))),
+    ...(left === 0 ? [] : [`and ${left} more; --limit ${total}`]),
+  ];
+};
+
+const isOfMode = ({ mode }: Pick<RunStep, 'mode'>, run: RunItem['mode']): boolean => mode === 'both' || mode === run;
+
+const stepRow = (step: RunStep): readonly CellText[] => [
+  step.id,
+  STEP_CELLS[step.state],
+  step.tookMs === null ? '-' : took(step.tookMs),
+  estimateText(step.estimate),
+  [step.because, ...(step.approvedBy.length === 0 ? [] : [`agreed: ${step.approvedBy.join(', ')}`])]
+    .filter((text) => text !== '')
+    .join('; ') || '-',
+];
+
+/** Steps of the other mode are left out. */
+export const runLines = ({ run, clusterTimeMs }: { run: Run; clusterTimeMs: number }, screen: Screen): readonly string[] => {
+  const { progress, approval, executor, aborted } = run;
+  const begun =
+    run.startedAtMs === null
+      ? 'not begun'
+      : `begun ${dayTime(run.startedAtMs)}Z, ${took(run.tookMs ?? 0)}${run.endedAtMs === null ? ' so far' : ' in all'}`;
+  const isSaid = aborted !== null && run.because.includes(aborted.reason);
+  return [
+    fit(`${run.id}   ${run.platform} (${run.model}): ${moveText(run)}`, screen.columns),
+    ...say(byWhom(run), screen),
+    ...say(`${wordsOf(runCell(run))}: ${run.because}`, screen),
+    ...(aborted === null || isSaid ? [] : say(`stopped by ${aborted.by}: ${aborted.reason}`, screen)),
+    ...(approval === null
+      ? []
+      : say(`agreed: ${approval.by.join(', ') || 'nobody'} (${approval.by.length} of ${approval.persons})`, screen)),
+    ...say(`${begun}; estimated ${estimateText(run.estimate)}; ${progress.done} of ${plural(progress.of, 'step')} over`, screen),
+    ...(executor === null ? [] : say(`carried out by ${executor.region}/${executor.replica}`, screen)),
+    '',
+    ...table(['STEP', 'STATE', 'TOOK', 'ESTIMATE', 'WHY'], run.steps.filter((step) => isOfMode(step, run.mode)).map(stepRow), {
+      ...screen,
+      wraps: true,
+    }),
+    ...(run.waiting.length === 0 ? [] : ['', ...run.waiting.flatMap((each) => askLines(each, clusterTimeMs, screen))]),
+  ];
+};
+
+const STEP_OVER: readonly RunStep['state'][] = ['done', 'skipped', 'failed', 'undone'];
+
+/** A line for each step that has ended, and each question, since the run was seen like `before`. */
+export const newsLines = (
+  before: Run | null,
+  { run, clusterTimeMs }: { run: Run; clusterTimeMs: number },
+  screen: Screen,
+): readonly string[] => {
+  const was = (id: string): RunStep['state'] | undefined => before?.steps.find((step) => step.id === id)?.state;
+  const over = run.steps
+    .filter((step) => isOfMode(step, run.mode) && STEP_OVER.includes(step.state) && was(step.id) !== step.state)
+    .map((step) => {
+      const at = step.endedAtMs === null ? clusterTimeMs : step.endedAtMs;
+      const words = `${wordsOf(STEP_CELLS[step.state]).padEnd(10)} ${step.id}`;
+      return fit(`${clockTime(at)}Z  ${words}  ${step.tookMs === null ? '-' : took(step.tookMs)}  ${step.because}`, screen.columns);
+    });
+  const asked = new Set((before?.waiting ?? []).map(({ step, wants, untilMs }) => `${step} ${wants} ${untilMs}`));
+  const asks = run.waiting.filter(({ step, wants, untilMs }) => !asked.has(`${step} ${wants} ${untilMs}`));
+  return [...over, ...asks.flatMap((each) => askLines(each, clusterTimeMs, screen))];
+};
+
+// ---- a plan ----
+
+export const planLines = (plan: RunPlan, screen: Screen): readonly string[] => {
+  const { steps, estimate, approvals, cannotUndo } = plan;
+  const rows = steps.map(({ id, phase, target, estimate: each }): readonly CellText[] => [
+    `${estimate.path.includes(id) ? '*' : ' '} ${id}`,
+    phase,
+    `${estimateText(each)}${each.source === 'seed' ? ' ?' : ''}`,
+    target,
+  ]);
+  return [
+    ...say(`${plan.platform} (${plan.model}): ${moveText(plan)}`, screen),
+    ...say(`estimated ${estimateText(estimate)}, ${plural(steps.length, 'step')}; * on the longest way, ? not measured here yet`, screen),
+    '',
+    ...table(['  STEP', 'PHASE', 'ESTIMATE', 'WHAT'], rows, { ...screen, wraps: true }),
+    ...(approvals.length + cannotUndo.length === 0 ? [] : ['']),
+    ...approvals.flatMap(({ step, persons }) =>
+      say(
+        step === null
+          ? `! ${plural(persons, 'more person')} to agree before it begins`
+          : `! ${plural(persons, 'person')} to agree before ${step}`,
+        screen,
+      ),
+    ),
+    ...cannotUndo.flatMap(({ step, because }) => say(`! cannot be taken back: ${step}: ${because}`, screen)),
+  ];
+};
+
+// ---- platforms ----
+
+type Ready = NonNullable<Platform['readiness']>;
+
+const isBad = ({ is }: Ready['lines'][number]): boolean => is !== 'good';
+
+const readyCell = (readiness: Platform['readiness']): CellText => {
+  if (readiness === null) return idle('not audited');
+  const text = String(Math.round(readiness.score));
+  const ails = readiness.lines.filter(isBad);
+  if (ails.some(({ weight }) => weight === 'must')) return bad(text);
+  return ails.length > 0 ? warn(text) : good(text);
+};
+
+const nowCell = ({ openRun }: Platform): CellText => (openRun === null ? idle('nothing') : runCell(openRun));
+
+const lastText = ({ lastRuns: [last] }: Platform, nowMs: number): string =>
+  last === undefined ? '-' : `${last.purpose} ${took(last.tookMs)}, ${span(nowMs - last.atMs)} ago`;
+
+const activeText = ({ active, sinceAtMs }: Platform, nowMs: number): string =>
+  sinceAtMs === null ? active : `${active}, ${span(nowMs - sinceAtMs)}`;
+
+export const platformsLines = ({ items, clusterTimeMs }: PlatformList, screen: Screen): readonly string[] => {
+  if (items.length === 0) return ['no platform is configured'];
+  const rows = items.map((item): readonly CellText[] => [
+    item.name,
+    item.model,
+    activeText(item, clusterTimeMs),
+    readyCell(item.readiness),
+    nowCell(item),
+    lastText(item, clusterTimeMs),
+  ]);
+  const asking = items.flatMap(({ openRun }) => openRun?.waiting ?? []);
+  return [
+    ...table(['PLATFORM', 'MODEL', 'ACTIVE', 'READY', 'NOW', 'LAST MOVE'], rows, screen),
+    ...asking.flatMap((each) => askLines(each, clusterTimeMs, screen)),
+  ];
+};
+
+const RANK = { bad: 0, unknown: 1, good: 2 } as const;
+const WEIGHT = { must: 0, should: 1 } as const;
+
+const auditLines = (readiness: Ready, screen: Screen): readonly string[] => {
+  const ails = readiness.lines.filter(isBad).toSorted((a, b) => WEIGHT[a.weight] - WEIGHT[b.weight] || RANK[a.is] - RANK[b.is]);
+  return ails.flatMap(({ check, of, is, weight, because, fix }) => {
+    const isGrave = weight === 'must';
+    const lines = [...say(`${isGrave ? '✗' : '!'} ${weight} ${check}, ${of}: ${is === 'unknown' ? 'not known: ' : ''}${because}`, screen)];
+    return [
+      ...lines.map((line) => screen.paint(isGrave ? 'bad' : 'warn', line)),
+      ...(fix === '' ? [] : wrap(`fix: ${fix}`, screen.columns - INDENT.length).map((line) => `${INDENT}${line}`)),
+    ];
+  });
+};
+
+const TRIGGERS = { off: 'only humans begin runs', propose: 'a run waits for approval', auto: 'runs begin by themselves' } as const;
+
+export const platformLines = (
+  { platform, clusterTimeMs }: { platform: Platform; clusterTimeMs: number },
+  screen: Screen,
+): readonly string[] => {
+  const { name, model, regions, services, active, sinceAtMs, because, trigger, failback, openRun, readiness, lastRuns } = platform;
+  const named = (label: string, text: string): readonly string[] =>
+    wrap(text, screen.columns - 10).map((line, at) => `${at === 0 ? label.padEnd(10) : ' '.repeat(10)}${line}`);
+  return [
+    ...say(`${name} (${model})`, screen),
+    ...named('active', `${active}${sinceAtMs === null ? '' : ` since ${dayTime(sinceAtMs)}Z`}: ${because}`),
+    ...named('regions', regions.map((region, at) => (at === 0 ? `${region} (home)` : region)).join(', ')),
+    ...named('services', services.join(', ') || 'none: nobody reaches it by a route of ours'),
+    ...named('begins', `${trigger}: ${TRIGGERS[trigger]}; failback: ${failback}`),
+    ...named(
+      'ready',
+      readiness === null ? 'not audited yet' : `${wordsOf(readyCell(readiness))} of 100, ${span(clusterTimeMs - readiness.atMs)} ago`,
+    ),
+    ...(readiness === null ? [] : auditLines(readiness, screen)),
+    ...(openRun === null
+      ? named('now', 'nothing moves it')
+      : [
+          ...named('now', `${openRun.id}: ${moveText(openRun)}, ${openRun.progress.done} of ${plural(openRun.progress.of, 'step')} over`),
+          ...openRun.waiting.flatMap((each) => askLines(each, clusterTimeMs, screen)),
+        ]),
+    ...(lastRuns.length === 0
+      ? []
+      : [
+          '',
+          ...table(
+            ['LAST RUNS', 'WHAT', 'TOOK', 'AGO'],
+            lastRuns.map(({ run, mode, purpose, tookMs, atMs }) => [run, `${mode} ${purpose}`, took(tookMs), span(clusterTimeMs - atMs)]),
+            screen,
+          ),
+        ]),
+  ];
+};
