@@ -3,6 +3,7 @@
 import type { Provider } from '../providers/provider.ts';
 import { createEventHub } from './api/events.ts';
 import { type OpenedApi, openApi } from './api/open.ts';
+import type { Foresee } from './api/ruling.ts';
 import { createSpentDuty } from './api/spent.ts';
 import { createAuditDuty } from './audit/retention.ts';
 import { paceIn } from './config/providers/index.ts';
@@ -25,6 +26,7 @@ import { healthFacts } from './serve/health-facts.ts';
 import { hearing, measureState } from './serve/hearing.ts';
 import type { Part } from './serve/part.ts';
 import { openRecorder, openShadow } from './serve/recording.ts';
+import { openRunbooks } from './serve/runbooks.ts';
 import { createSeen, lately } from './serve/seen.ts';
 import { createSelfWatch } from './serve/selfcheck.ts';
 import { measuredStore } from './store/measured.ts';
@@ -71,12 +73,15 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
   const providers = await openProviders(config, context, { resolve: part.looking.resolve, store }, ends);
   // As early as can be: what polls it should not have to wait for anything else here.
   const gate = await startGate(part);
-  const { replica, shadow, desk, recorder, events, loopDelayMs } = await startCore(part, providers, gate);
+  const { replica, shadow, desk, recorder, events, loopDelayMs, runbooks } = await startCore(part, providers, gate, (hypotheses) =>
+    whatIf.atOnce(hypotheses),
+  );
   const configuration = createConfiguration(part, {
     shadow,
     wake: () => replica.coordinator.wake(),
     reloadFiles: () => api.reload(),
   });
+  const whatIf = openForecaster(part, { providers, current: configuration.current });
   const api: OpenedApi = await openApi({
     config,
     context,
@@ -85,7 +90,8 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
     resolve: part.looking.resolve,
     snapshot: seen.snapshot,
     events,
-    whatIf: openForecaster(part, { providers, current: configuration.current }),
+    whatIf,
+    runs: runbooks.desk,
     ends,
     view: {
       status: seen.status,
@@ -128,7 +134,12 @@ const openBase = async (config: ReplicaConfig, context: ServeContext, ends: Ends
 };
 
 /** The replica, and all that hears what it tells of itself. */
-const startCore = async (part: Part, providers: ReadonlyMap<string, Provider>, { gate, troubles: gateTroubles }: GatePart) => {
+const startCore = async (
+  part: Part,
+  providers: ReadonlyMap<string, Provider>,
+  { gate, troubles: gateTroubles }: GatePart,
+  foresee: Foresee,
+) => {
   const { config, context, boot, metrics, store, seen, ends } = part;
   const { ports, log } = context;
   const { region, replica: name } = config;
@@ -139,6 +150,7 @@ const startCore = async (part: Part, providers: ReadonlyMap<string, Provider>, {
   const shadow = openShadow(part, recorder);
   shadow.use(shadowOf(config));
   const desk = await openDesk(part);
+  const runbooks = openRunbooks(part, { desk, foresee });
   let running: Replica | null = null;
   ends.working.push(() => {
     const closing = desk.close(DESK_GRACE_MS);
@@ -160,11 +172,12 @@ const startCore = async (part: Part, providers: ReadonlyMap<string, Provider>, {
       duties: createConvergeDuties({ log, detection: metrics.detection, convergence: metrics.convergence }),
       auditDuty: createAuditDuty({ store, ports, log }),
       spentDuty: createSpentDuty({ store, ports, log }),
+      runbooks,
     }),
   });
   running = replica;
   seen.attach({ replica, shadow, gate });
-  return { replica, shadow, desk, recorder, events, loopDelayMs: selfWatch.loopDelayMs };
+  return { replica, shadow, desk, recorder, events, loopDelayMs: selfWatch.loopDelayMs, runbooks };
 };
 
 const replicaOf = (

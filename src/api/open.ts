@@ -26,6 +26,8 @@ export interface OpenApiOptions {
   snapshot: RouteOptions['snapshot'];
   events: EventHub;
   whatIf: Forecaster;
+  /** Absent: platforms and runs are not told of here. */
+  runs?: NonNullable<RouteOptions['runs']>;
   ends: Ends;
 }
 
@@ -77,6 +79,7 @@ export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
     events: options.events,
     whatIf,
     forecast: whatIf.atOnce,
+    ...(options.runs === undefined ? {} : { runs: options.runs }),
   });
   ends.working.push(() => server.close(GRACE_MS));
   return {

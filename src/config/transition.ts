@@ -117,7 +117,20 @@ export const checkTransition = (
 };
 
 /** Sections whose change a running process cannot take up, because sockets, identities and credentials hang on them. */
-const FIXED = ['region', 'replica', 'api', 'store', 'dns', 'providers', 'canaries', 'signing', 'paging', 'record', 'log'] as const;
+const FIXED = [
+  'region',
+  'replica',
+  'api',
+  'store',
+  'dns',
+  'providers',
+  'systems',
+  'canaries',
+  'signing',
+  'paging',
+  'record',
+  'log',
+] as const;
 
 /** What in a replica's own part of the file changed and needs a restart; empty when only the cluster did. */
 export const needsRestart = (previous: ReplicaConfig, next: ReplicaConfig): readonly Refusal[] =>

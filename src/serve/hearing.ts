@@ -11,6 +11,7 @@ import type { Recorder } from '../record/recorder.ts';
 import type { ReplicaEvents } from '../replica.ts';
 import type { Reports } from './desk.ts';
 import type { Part } from './part.ts';
+import type { Runbooks } from './runbooks.ts';
 import type { SelfWatch } from './selfcheck.ts';
 
 export interface Hearers {
@@ -24,6 +25,7 @@ export interface Hearers {
   duties: ReturnType<typeof createConvergeDuties>;
   auditDuty: ReturnType<typeof createAuditDuty>;
   spentDuty: SpentDuty;
+  runbooks: Pick<Runbooks, 'turn' | 'rest'>;
 }
 
 /** What is counted and recorded, and decides nothing here. */
@@ -51,7 +53,7 @@ const counted = ({ metrics }: Part, { recorder }: Hearers): Partial<ReplicaEvent
 
 export const hearing = (part: Part, hearers: Hearers): Partial<ReplicaEvents> => {
   const { context, metrics, seen } = part;
-  const { desk, reports, recorder, shadow, events, selfWatch, watcher, duties, auditDuty, spentDuty } = hearers;
+  const { desk, reports, recorder, shadow, events, selfWatch, watcher, duties, auditDuty, spentDuty, runbooks } = hearers;
   return {
     ...counted(part, hearers),
     nameTaken: (because) => context.onFatal?.(new Fault('ERR_NAME_TAKEN', because)),
@@ -70,7 +72,10 @@ export const hearing = (part: Part, hearers: Hearers): Partial<ReplicaEvents> =>
     role({ role }) {
       metrics.coordinator(role === 'coordinator');
       shadow.rest();
-      if (role !== 'coordinator') return;
+      if (role !== 'coordinator') {
+        runbooks.rest();
+        return;
+      }
       metrics.takeover();
       desk.inOffice();
     },
@@ -79,6 +84,7 @@ export const hearing = (part: Part, hearers: Hearers): Partial<ReplicaEvents> =>
       shadow.turn(sight, nowMs);
       auditDuty.turn(sight, nowMs, term);
       spentDuty.turn(nowMs, term);
+      runbooks.turn(sight, nowMs, term);
       return duties.turn(sight, nowMs, term);
     },
   };

@@ -1,0 +1,154 @@
+// What moves with the routes: carries runs out, begins and proposes them while this replica coordinates, audits platforms, watches namespaces, and answers the
+// API about all of it. Where the file names no systems, runs that need one are left to replicas whose files do.
+import { readFileSync } from 'node:fs';
+import type { Foresee } from '../api/ruling.ts';
+import { createRunDesk, type RunDesk } from '../api/run-desk.ts';
+import { parseHostPort } from '../config/fields.ts';
+import type { Term } from '../coordinate/coordinator.ts';
+import { readinessKey } from '../coordinate/keys.ts';
+import type { Sight } from '../coordinate/read.ts';
+import type { DnsServer } from '../dns/exchange.ts';
+import { serversOf } from '../dns/resolv-conf.ts';
+import { errorText, Fault } from '../errors.ts';
+import { createHttp } from '../http.ts';
+import type { Desk } from '../paging/desk.ts';
+import { withDeadline } from '../ports.ts';
+import { readinessOf } from '../runbook/audit.ts';
+import { estimateOf } from '../runbook/estimate.ts';
+import { createExecutor, type KindOf } from '../runbook/executor.ts';
+import type { StepContext, StepKind } from '../runbook/kind.ts';
+import { kinds } from '../runbook/kinds.ts';
+import type { Readiness, Run, Span, StepKindName } from '../runbook/model.ts';
+import { openSystems } from '../runbook/open.ts';
+import { chooseTarget, planOf } from '../runbook/plan.ts';
+import { createRunReader } from '../runbook/reader.ts';
+import { createReadinessDuty } from '../runbook/readiness.ts';
+import { createRunOrders } from '../runbook/routing/orders.ts';
+import { createStarter } from '../runbook/starter-duty.ts';
+import { createSee } from '../runbook/steady.ts';
+import { createRunWriter } from '../runbook/writer.ts';
+import { readSecret } from '../secrets.ts';
+import { createNamespaces } from './namespaces.ts';
+import type { Part } from './part.ts';
+
+export interface Runbooks {
+  /** What the API asks. */
+  desk: RunDesk;
+  /** Once per turn of a term. Returns at once. */
+  turn(sight: Sight, nowMs: number, term: Term): void;
+  /** This replica does not coordinate any more. */
+  rest(): void;
+}
+
+const STORE_MS = 2_000;
+
+const readPublic = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Fault('ERR_SYSTEM', `${path}: ${errorText(error)}; expected the PEM that the system needs`);
+  }
+};
+
+const spanOf = ({ plan, mode }: Run): Span => {
+  const { p50Ms, p95Ms } = estimateOf(plan, mode).whole;
+  return { p50Ms, p95Ms };
+};
+
+/** Each is imported when the first plan has one. */
+const kindOf = async <K extends StepKindName>(kind: K): Promise<StepKind<K>> => {
+  const load: () => Promise<StepKind<K>> = kinds[kind];
+  return load();
+};
+
+const dnsServersOf = ({ config }: Part): readonly DnsServer[] => {
+  const named = config.dns.resolvers.flatMap((text) => parseHostPort(text) ?? []);
+  if (named.length > 0) return named;
+  try {
+    return serversOf(readFileSync('/etc/resolv.conf', 'utf8'));
+  } catch {
+    return serversOf('');
+  }
+};
+
+export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; foresee: Foresee }): Runbooks => {
+  const {
+    config,
+    context: { ports, log },
+    boot,
+    metrics,
+    looking,
+    store,
+    seen,
+    ends,
+  } = part;
+  const { region, replica, systems: entries = {} } = config;
+  const systems = openSystems(entries, {
+    ports,
+    log,
+    secret: readSecret,
+    text: readPublic,
+    resolve: looking.resolve,
+    httpTrusting: (trust = {}) => createHttp({ ports, resolve: looking.resolve, ...trust }),
+  });
+  ends.open.push(() => systems.close());
+  const orders = createRunOrders({ store, ports, cluster: seen.cluster, clusterNowMs: seen.nowMs, foresee });
+  const context: StepContext = { ports, log, system: systems.system, routing: orders, nowMs: seen.nowMs };
+  const common = { ports, store, log, region, replica, planOf, estimateOf: spanOf };
+  // Who holds no credentials carries nothing out.
+  if (Object.keys(config.providers).length > 0 || Object.keys(entries).length > 0) {
+    const executor = createExecutor({
+      ...common,
+      boot,
+      kindOf: kindOf as KindOf,
+      context,
+      cluster: seen.cluster,
+      nowMs: seen.nowMs,
+      metrics,
+    });
+    ends.working.push(() => executor.stop());
+  }
+  const starter = createStarter({ ...common, choose: chooseTarget, orders });
+  const readiness = createReadinessDuty({
+    ports,
+    log,
+    store,
+    see: createSee({ context, kindOf, systemKind: (name) => entries[name]?.kind }),
+    judge: readinessOf,
+  });
+  const namespaces = createNamespaces({
+    ports,
+    log,
+    store,
+    context,
+    dnsServers: dnsServersOf(part),
+    report: desk.report,
+    reaches: (name) => Object.hasOwn(entries, name),
+  });
+  ends.working.push(() => Promise.all([namespaces.stop(), readiness.idle(), starter.settled()]));
+  const lastAudit = async (platform: string): Promise<Readiness | null> => {
+    const { kvs } = await withDeadline(ports.timers, STORE_MS, `reading the audit of ${platform}`, (signal) =>
+      store.get({ keys: [readinessKey(platform)] }, signal),
+    );
+    return (kvs[0]?.value as Readiness | undefined) ?? null;
+  };
+  return {
+    desk: createRunDesk({
+      store,
+      ports,
+      log,
+      clusterNowMs: seen.nowMs,
+      reader: createRunReader({ store, ports }),
+      writer: createRunWriter({ ...common, cluster: seen.cluster, clusterNowMs: seen.nowMs }),
+      planOf,
+      criticalOf: (plan, mode) => estimateOf(plan, mode).whole,
+      readinessOf: lastAudit,
+    }),
+    turn(sight, nowMs, term) {
+      starter.turn(sight, nowMs, term);
+      readiness.turn(sight, nowMs, term);
+      if (sight.cluster !== null) namespaces.turn(sight.cluster);
+    },
+    rest: () => namespaces.rest(),
+  };
+};
