@@ -37,11 +37,21 @@
 //   report web load=900 capacity=a:500,b:800 ttl=10m
 //   apply key=value ... [via=a]      a new configuration version (same keys as cluster)
 //   adopt via=a                      what the provider serves becomes the route
+//   platform NAME model=active-cold regions=a,b fleets=codec:5s,workers:45s namespaces=orders [services=web] [trigger=auto|propose|off] [hold=10s] [prearm=yes prearmed=hooks]
+//         [persons=1] [expire=30m] [gate=lag:30] [externals=ledger:fence+promote] [failback=manual|fail-forward|10m]
+//                                    with `cluster ... runbooks=yes`: what moves with the routes; the time after a fleet is how long it takes to start
+//   begin NAME to=b [ungraceful] [failback|drill] [id=x] because words   a human orders a run (alice; `by=bob`), at the API of b or `via=`
+//   agree RUN [step=ID] [by=bob]     to its beginning, or to a step; `answer RUN STEP retry|skip|stop`, `abort RUN`, `undo RUN`, `force RUN`
+//   gauge lag 40                     what a gate's query measures
 //   show                             routes and holds now
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tally } from '../src/health/quorum.ts';
 import type { EndpointName, Override, OverrideScope, Route } from '../src/model.ts';
+import type { Choice } from '../src/runbook/reader.ts';
+import type { BeginOrder, Person } from '../src/runbook/writer.ts';
 import { clusterFrom, duration, optionsFrom, spanOf, withRules } from './world/line.ts';
+import { landscapeOf, platformFrom, populate } from './world/platform-line.ts';
+import { tellRuns } from './world/run-lines.ts';
 import type { Cut } from './world/wire.ts';
 import { TROUBLES } from './world/zone.ts';
 import { type Health, type OrderExtras, type SinkMode, World, type WorldEvents } from './world.ts';
@@ -57,6 +67,8 @@ interface Scenario {
 }
 
 const SEPARATOR = '----';
+
+const personOf = ({ by = 'alice' }: Readonly<Record<string, string>>): Person => ({ name: by, services: null, how: 'token' });
 
 export const parseScenario = (text: string): Scenario => {
   const lines = text.split('\n');
@@ -157,7 +169,8 @@ export class Player {
 
   async #begin(named: Readonly<Record<string, string>>): Promise<void> {
     this.#named = named;
-    const options = optionsFrom(named);
+    const plain = optionsFrom(named);
+    const options = named.runbooks === 'yes' ? { ...plain, landscape: landscapeOf(plain.cluster.regions.map(({ name }) => name)) } : plain;
     const told: Partial<WorldEvents> = {
       decision: (atMs, routing) => this.#say(atMs, `decision ${routing.v}: ${routing.because}`),
       page: (atMs, p) => this.#say(atMs, `  page ${p.severity} ${p.type}: ${p.summary}`),
@@ -180,7 +193,57 @@ export class Player {
             this.#observe(() => this.world),
           ),
     );
+    if (this.#world.landscape !== null) tellRuns(this.#world.store, (text) => this.#say(this.world.now(), text));
     await this.#world.start();
+  }
+
+  async #platform(name: string, named: Readonly<Record<string, string>>): Promise<void> {
+    const { cluster, landscape } = this.world;
+    if (landscape === null) throw new Error('a platform needs `cluster ... runbooks=yes`');
+    const platform = platformFrom(name, named);
+    populate(landscape, platform);
+    await this.world.apply({ ...cluster, version: cluster.version + 1, platforms: [...(cluster.platforms ?? []), platform] });
+  }
+
+  /** What a human is answered: nothing more than that, or why not. */
+  async #asked(what: string, act: () => Promise<unknown>): Promise<void> {
+    let refused: string | null | undefined;
+    void act().then(
+      () => {
+        refused = null;
+      },
+      (error: unknown) => {
+        refused = error instanceof Error ? error.message : String(error);
+      },
+    );
+    await this.world.virtual.advanceUntil(() => refused !== undefined, 10_000);
+    if (typeof refused === 'string') this.#say(this.world.now(), `  ${what}: ${refused}`);
+  }
+
+  #begins(platform: string, named: Readonly<Record<string, string>>, flags: readonly string[]): Promise<void> {
+    const purpose = flags.includes('failback') ? 'failback' : flags.includes('drill') ? 'drill' : 'failover';
+    const order: BeginOrder = {
+      platform,
+      purpose,
+      mode: flags.includes('ungraceful') ? 'ungraceful' : 'graceful',
+      to: named.to ?? 'b',
+      reason: named.because ?? 'no reason',
+      id: named.id ?? `${platform}-${purpose}`,
+      ...(named.force === undefined ? {} : { forceAfterMs: duration(named.force) }),
+    };
+    return this.#asked('begin', () => this.world.runs(named.via ?? named.to ?? 'b').begin(order, personOf(named)));
+  }
+
+  #onRun(verb: string, args: readonly string[], named: Readonly<Record<string, string>>): Promise<void> {
+    const [run = '', step = '', choice = ''] = args;
+    const writer = this.world.runs(named.via ?? 'b');
+    const person = personOf({ by: 'bob', ...named });
+    const act = { person, reason: named.because ?? 'no reason' };
+    return this.#asked(verb, () => {
+      if (verb === 'agree') return writer.approve(run, named.step ?? null, person);
+      if (verb === 'answer') return writer.answer(run, step, choice as Choice, person);
+      return writer[verb as 'abort' | 'undo' | 'force'](run, act);
+    });
   }
 
   async #flap(region: string, endpoint: EndpointName, named: Readonly<Record<string, string>>): Promise<void> {
@@ -325,9 +388,11 @@ export class Player {
         return;
       case 'lose':
         this.world.health(region, ['healthz', 'readyz'], 'hang');
+        this.world.landscape?.lose(region);
         return this.world.kill(region);
       case 'restore':
         this.world.health(region, ['healthz', 'readyz'], 'ok');
+        this.world.landscape?.heal(region);
         return this.world.boot(region);
       case 'hang':
       case 'refuse':
@@ -401,6 +466,19 @@ export class Player {
         const next = clusterFrom(this.#named, this.world.cluster.version + 1);
         return via === undefined ? this.world.apply(next) : this.world.applyVia(via, next);
       }
+      case 'platform':
+        return this.#platform(region, named);
+      case 'begin':
+        return this.#begins(region, named, args);
+      case 'agree':
+      case 'answer':
+      case 'abort':
+      case 'undo':
+      case 'force':
+        return this.#onRun(verb, args, named);
+      case 'gauge':
+        this.world.landscape?.values.set(region, Number(args[1]));
+        return;
       case 'show':
         return this.#show();
       default:

@@ -37,6 +37,16 @@ import type { Random } from '../src/ports.ts';
 import { startSelfCheck } from '../src/probe/selfcheck.ts';
 import { runAdoption } from '../src/publish/adoption.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
+import { createExecutor, type KindOf } from '../src/runbook/executor.ts';
+import { approval } from '../src/runbook/human/approval.ts';
+import { sleep } from '../src/runbook/human/sleep.ts';
+import type { StepContext } from '../src/runbook/kind.ts';
+import { chooseTarget, planOf } from '../src/runbook/plan.ts';
+import { createRunOrders } from '../src/runbook/routing/orders.ts';
+import { routeShift } from '../src/runbook/routing/shift.ts';
+import { routeWait } from '../src/runbook/routing/wait.ts';
+import { createStarter, type Starter } from '../src/runbook/starter-duty.ts';
+import { createRunWriter, type RunWriter } from '../src/runbook/writer.ts';
 import type { Query, Read, Store } from '../src/store/store.ts';
 import type { Served } from './memory-provider.ts';
 import { type Commit, createMemoryStore, type MemoryStore, type Snapshot } from './memory-store.ts';
@@ -46,6 +56,7 @@ import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from '
 import { type Author, type Client, clientOf } from './world/client.ts';
 import { START_WALL_MS, silentLog } from './world/clusters.ts';
 import { Ground, type Health } from './world/ground.ts';
+import { isFaked, type Landscape } from './world/landscape.ts';
 import { createNotary } from './world/notary.ts';
 import { Thief } from './world/thief.ts';
 import { type Cut, hearsNothing, type Weather, Wire } from './world/wire.ts';
@@ -85,6 +96,8 @@ export interface WorldOptions {
   clocks?: { rate: number; skewMs: number };
   /** Votes and beats are signed, and only signed ones count. */
   signed?: boolean;
+  /** The systems around; with them processes carry out the runs of the cluster's platforms. */
+  landscape?: (ports: VirtualProcess['ports']) => Landscape;
   /** Processes have a provider `gates` as well, and serve a gate, whose file outlives them. */
   gates?: boolean;
 }
@@ -172,6 +185,9 @@ const memoryGateFile = (): GateFile => {
   };
 };
 
+/** Imported beforehand: virtual time waits for no file. */
+const OWN_KINDS = { 'route.shift': routeShift, 'route.wait': routeWait, approval, sleep } as const;
+
 const ANCHOR_TIMEOUT_MS = 1500;
 /** What stops takes this long at most. */
 const STOP_MS = 5000;
@@ -189,6 +205,7 @@ export class World {
   readonly wire: Wire;
   readonly store: MemoryStore;
   readonly thief: Thief;
+  readonly landscape: Landscape | null;
   cluster: ClusterConfig;
   readonly #options: WorldOptions;
   readonly #events: Partial<WorldEvents>;
@@ -245,6 +262,7 @@ export class World {
       });
     this.zones = new Map([FIRST, ...(options.paths === 2 ? ['second'] : [])].map((path) => [path, zoneOf(path)]));
     this.zone = this.zones.get(FIRST) as Zone;
+    this.landscape = options.landscape?.(virtual.ports) ?? null;
     this.thief = new Thief(this.store, () => this.cluster);
     this.#watchPages();
   }
@@ -355,7 +373,9 @@ export class World {
     place.boot = process.ports.random.hex(4);
     place.store = this.#options.old?.includes(name) === true ? asOld(remote, region, replica) : remote;
     const { ports } = process;
+    const starter = this.#carryOut(place);
     const duties = createConvergeDuties({ log: silentLog, detection: () => undefined, convergence: () => undefined });
+    const whole = this.#options.whole === true;
     let heardAtMs = Number.NEGATIVE_INFINITY;
     place.replica = createReplica({
       ports: { ...ports },
@@ -378,7 +398,10 @@ export class World {
           this.#events.sight?.(name, sight, nowMs, place.replica?.coordinator.role().role === 'coordinator');
         },
         input: (input) => this.#events.input?.(name, input),
-        turn: (sight, nowMs, term) => (this.#options.whole === true ? duties.turn(sight, nowMs, term) : Promise.resolve()),
+        turn(sight, nowMs, term) {
+          starter?.turn(sight, nowMs, term);
+          return whole ? duties.turn(sight, nowMs, term) : Promise.resolve();
+        },
         decision: (next) =>
           this.#events.decision?.(
             this.virtual.now(),
@@ -399,6 +422,52 @@ export class World {
     });
     if (this.#options.gates === true) void this.#openGate(place);
     if (this.#options.whole === true) void this.#equip(place, () => ports.clock.monoMs() - heardAtMs);
+  }
+
+  /** What carries runs of platforms out in a process, and what begins them while it coordinates. */
+  #carryOut(place: Place): Starter | null {
+    const { landscape } = this;
+    if (landscape === null) return null;
+    const { region, name, store, boot } = place;
+    const { ports } = place.process;
+    const replica = name.slice(region.length + 1);
+    const cluster = (): ClusterConfig | null => place.replica?.coordinator.lastSight()?.cluster ?? null;
+    const nowMs = (): number => place.replica?.coordinator.nowMs() ?? 0;
+    const orders = createRunOrders({ store, ports, cluster, clusterNowMs: nowMs, foresee: () => null });
+    const context: StepContext = {
+      ports,
+      log: silentLog,
+      system: () => Promise.reject(new Error('kinds of this world need no systems')),
+      routing: orders,
+      nowMs,
+    };
+    const common = { ports, store, log: silentLog, region, replica, planOf };
+    const executor = createExecutor({
+      ...common,
+      boot,
+      kindOf: async (kind) => (isFaked(kind) ? landscape.kindOf(kind) : OWN_KINDS[kind]) as ReturnType<KindOf>,
+      context,
+      cluster,
+      nowMs,
+      metrics: { runbookStep: () => undefined, runbookEnded: () => undefined, runbookWaiting: () => undefined },
+    });
+    place.ends.push(() => executor.stop());
+    return createStarter({ ...common, choose: chooseTarget, orders });
+  }
+
+  /** A human's act on runs, at the API of a region. */
+  runs(where: string): RunWriter {
+    const [place] = this.#placesAt(where);
+    if (place === undefined) throw new Error(`nobody answers in ${where}`);
+    return createRunWriter({
+      store: place.store,
+      ports: place.process.ports,
+      region: place.region,
+      replica: place.name.slice(place.region.length + 1),
+      cluster: () => place.replica.coordinator.lastSight()?.cluster ?? null,
+      clusterNowMs: () => place.replica.coordinator.nowMs(),
+      planOf,
+    });
   }
 
   async #openGate(place: Place): Promise<void> {

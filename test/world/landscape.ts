@@ -5,14 +5,16 @@ import type { Ports } from '../../src/ports.ts';
 import type { Call, Effect, Reading, StepKind } from '../../src/runbook/kind.ts';
 import type { StepKindName, StepSpecs } from '../../src/runbook/model.ts';
 
-type FakeKind = Exclude<StepKindName, 'route.shift' | 'route.wait' | 'approval' | 'sleep'>;
+/** These are the program's own. */
+const REAL = ['route.shift', 'route.wait', 'approval', 'sleep'] as const;
+type FakeKind = Exclude<StepKindName, (typeof REAL)[number]>;
+
+export const isFaked = (kind: StepKindName): kind is FakeKind => !(REAL as readonly StepKindName[]).includes(kind);
 
 export interface LandscapeOptions {
   ports: Pick<Ports, 'timers' | 'clock'>;
   /** Region that each system stands in; one that is not here is in none, like a vendor's API. */
   regionOf: Readonly<Record<string, string>>;
-  /** From scaled to ready, by Deployment. */
-  startMs: Readonly<Record<string, number>>;
   /** A namespace from asked to moved. */
   moveMs: number;
   /** A call to a system that is lost ends after so long; one that is well at once. */
@@ -44,6 +46,7 @@ export class Landscape {
   readonly took: string[] = [];
   /** Webhooks that were told, in order: `external when`. */
   readonly told: string[] = [];
+  readonly #startMs = new Map<string, number>();
   readonly #done = new Set<string>();
 
   constructor(options: LandscapeOptions) {
@@ -53,6 +56,11 @@ export class Landscape {
   deploy(system: string, namespace: string, deployment: string, replicas: number): void {
     const region = this.#options.regionOf[system] ?? '';
     this.#deployments.set(`${system}/${namespace}/${deployment}`, { region, wanted: replicas, ready: replicas });
+  }
+
+  /** From scaled to ready. */
+  starts(deployment: string, startMs: number): void {
+    this.#startMs.set(deployment, startMs);
   }
 
   namespace(name: string, place: string): void {
@@ -117,7 +125,7 @@ export class Landscape {
     this.#once('k8s.scale', call.key, `${spec.system}/${spec.deployment} ${before} -> ${spec.replicas}`);
     if (spec.replicas <= found.ready) found.ready = spec.replicas;
     else
-      this.#options.ports.timers.after(this.#options.startMs[spec.deployment] ?? 0, () => {
+      this.#options.ports.timers.after(this.#startMs.get(spec.deployment) ?? 0, () => {
         if (!this.#lost.has(found.region)) found.ready = found.wanted;
       });
     return { took: 'accepted', because: `${before} -> ${spec.replicas}` };

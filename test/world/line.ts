@@ -36,6 +36,7 @@ const WORLDLY = [
   'receipts',
   'canary',
   'rules',
+  'runbooks',
 ] as const;
 
 const POLICY_NUMBERS: readonly (keyof Policy)[] = ['latchAfter', 'faults'];
