@@ -151,7 +151,8 @@ const stepOf = <K extends StepKindName>({ prefix, platform }: Part, given: Given
     approvals: platform.approvals.steps[given.kind] ?? 0,
     ...rest,
     id: `${prefix}${name}`,
-    estimate: { p50Ms: span.p50Ms, p95Ms: span.p95Ms, source: 'seed' },
+    // None is waited for beyond its deadline.
+    estimate: { p50Ms: Math.min(span.p50Ms, rest.timeoutMs), p95Ms: Math.min(span.p95Ms, rest.timeoutMs), source: 'seed' },
   };
 };
 
@@ -249,6 +250,9 @@ export const scaleUps = (
 export const warmUps = (part: Part, region: string): readonly Step[] =>
   scaleUps(part, region, [], [ownOf, standbyOf], SERVING).map((step) => ({ ...step, onFail: 'continue', onUnknown: 'proceed' }));
 
+/** Where nobody is left to acknowledge it, it takes its whole deadline. */
+const FENCE_SPAN: Span = { p50Ms: SEEDS['k8s.scale'].p50Ms, p95Ms: FENCE_MS };
+
 /** Workers and starters of a region that counts as gone, to nothing: tried, and not insisted on. */
 export const fences = (part: Part, region: string, needs: readonly string[]): readonly Step[] =>
   placedIn(part, region, PROCESSING).map(({ fleet, site }) =>
@@ -264,6 +268,7 @@ export const fences = (part: Part, region: string, needs: readonly string[]): re
       retry: { tries: 2, everyMs: 2_000 },
       onFail: 'continue',
       onUnknown: 'proceed',
+      span: FENCE_SPAN,
       ifPassed: `nobody acknowledged that ${fleet.name} of ${region} stopped: if that region still runs, it goes on working beside the other one, so activities may run twice and its writes are not held back`,
       undo: { spec: scaleSpec(site, site.replicas, true) },
     }),

@@ -32,9 +32,9 @@ import {
 const leave = (part: Part, move: Move): readonly Step[] => {
   const { from, to } = move;
   const both = sumOf(from);
-  const open = gates(part, 'route', move, []);
-  const shifted = shifts(part, move, idsOf(open));
-  const routed = idsOf(open, shifted);
+  const allowed = gates(part, 'route', move, []);
+  const shifted = shifts(part, move, idsOf(allowed));
+  const routed = idsOf(allowed, shifted);
   const rest = shifted.length === 0 ? [] : [inFlight(part, 'route', routed)];
   const joined = calls(part, 'scale', routed);
   const scaled = [...scaleUps(part, to, routed, [both, ownOf]), ...joined];
@@ -54,7 +54,7 @@ const leave = (part: Part, move: Move): readonly Step[] => {
   const parked = parks(part, from, [...done, ...idsOf(told, landed)]);
   return [
     ...warnings(part, move),
-    ...open,
+    ...allowed,
     ...shifted,
     ...rest,
     ...scaled,
@@ -91,8 +91,8 @@ const comeBack = (whole: Part, move: Move): readonly Step[] => {
   const up = [...ready, ...idsOf(held, promoted, moved)];
   const worked = dispatches(part, move, up);
   const caught = calls(part, 'ready', up);
-  const open = gates(part, 'route', move, [...up, ...idsOf(worked, caught)]);
-  const done = [...up, ...idsOf(worked, caught, open)];
+  const allowed = gates(part, 'route', move, [...up, ...idsOf(worked, caught)]);
+  const done = [...up, ...idsOf(worked, caught, allowed)];
   const opened = openings(part, move, done);
   const told = calls(part, 'after', [...done, ...idsOf(opened)]);
   const shrunk = shrinks(part, from, [...done, ...idsOf(opened, told)]);
@@ -105,7 +105,7 @@ const comeBack = (whole: Part, move: Move): readonly Step[] => {
     ...moved,
     ...worked,
     ...caught,
-    ...open,
+    ...allowed,
     ...opened,
     ...told,
     ...shrunk,

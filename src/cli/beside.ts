@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { AckOptions } from '../command/ack.ts';
 import type { AdoptOptions } from '../command/adopt.ts';
+import type { AdviseOptions } from '../command/advise.ts';
 import type { ApplyOptions } from '../command/apply.ts';
 import type { AuditExportOptions, AuditListOptions, AuditVerifyOptions } from '../command/audit.ts';
 import type { DoctorOptions } from '../command/doctor.ts';
@@ -168,6 +169,22 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .option('--config <file>', 'a file with a cluster section; without one, only what was recorded is replayed')
     .option(...JSON_OUT)
     .action(async (options: ReplayOptions) => exitWith((await import('../command/replay.ts')).replay(options, shell.say)));
+  program
+    .command('advise')
+    .description(
+      'which deployment model fits a platform: a recommendation with reasons, what it costs, and what an answer that is missing would change',
+    )
+    .option('--rto <duration>', 'from the failure until the other region works, e.g. 60s')
+    .option('--rtt <duration>', 'between the regions, there and back, e.g. 80ms')
+    .option('--single-writer <yes|no>', 'does one database take all writes, in one region at a time?')
+    .option('--consistency <yes|no>', 'is it declared what may be read in one region after a write in the other?')
+    .option('--budget <fleets>', 'one-fleet or two-fleets')
+    .option('--cold-start <duration>', 'until all is ready where nothing ran, p95 of drills, e.g. 4m')
+    .option('--pinned <yes|no>', "do a region's fleets reach Temporal, codec servers and data by addresses of that region?")
+    .option('--serve-both <yes|no>', 'do both regions have to serve users while all is well?')
+    .option('--region-bound <yes|no>', 'is there data that may not leave its region?')
+    .option(...JSON_OUT)
+    .action(async (options: AdviseOptions) => exitWith((await import('../command/advise.ts')).advise(options, shell.say)));
   program
     .command('report')
     .description(

@@ -13,7 +13,7 @@ import {
   type Step,
 } from '../../../src/runbook/model.ts';
 import { planProblems, stepsOf } from '../../../src/runbook/plan.ts';
-import { both, cold, coldOwn, dual, EAST, hot, WEST } from '../../runbook/platforms.ts';
+import { both, cold, coldOwn, dual, EAST, fleetOf, hot, WEST } from '../../runbook/platforms.ts';
 import { moved } from './random.ts';
 
 const MODES: readonly RunMode[] = ['graceful', 'ungraceful'];
@@ -140,6 +140,33 @@ describe.each(MODEL_KINDS.map((kind) => [kind]))('model %s keeps the contract', 
     });
   });
 
+  test('a gate that blocks every run is asked in every run in which something waits for it', () => {
+    check(
+      (platform, _, plan) => {
+        for (const { name, blocks, before: what } of platform.gates) {
+          const guards = (step: Step): boolean =>
+            what === 'route' ? isShift(step) : isMove(step) || (step.kind === 'webhook.call' && step.spec.when === 'promote');
+          for (const mode of MODES) {
+            const steps = stepsOf(plan, mode);
+            const isAsked = steps.some((step) => step.kind === 'gate.promql' && step.id.endsWith(`gate.${name}`));
+            expect(isAsked, `${mode}: ${name}`).toBe(steps.some(guards) && (blocks === 'both' || mode === 'graceful'));
+          }
+        }
+      },
+      ['failover', 'failback'],
+    );
+  });
+
+  test('no step needs one that is never run beside it, and none is estimated beyond its deadline', () => {
+    check((_, __, plan) => {
+      const modeOf = new Map(plan.map(({ id, mode }) => [id, mode]));
+      for (const { id, mode, needs, estimate, timeoutMs } of plan) {
+        for (const need of needs) expect([mode, modeOf.get(need)].sort(), `${id} needs ${need}`).not.toEqual(['graceful', 'ungraceful']);
+        expect(estimate.p95Ms, id).toBeLessThanOrEqual(timeoutMs);
+      }
+    });
+  });
+
   test('the regions are put into the query of a gate', () => {
     check((_, { from, to }, plan) => {
       for (const step of plan) if (step.kind === 'gate.promql') expect(step.spec.query).toBe(`lag{from="${from}",to="${to}"}`);
@@ -209,6 +236,34 @@ describe('tidy', () => {
       }),
     );
   });
+});
+
+describe('what takes a route back', () => {
+  const undoOf = (platform: PlatformConfig, move: Move) => expand(platform, move).find(isShift)?.undo;
+
+  test('nobody is drained again, as before the failover', () => {
+    expect(undoOf(cold, { from: EAST, to: WEST, purpose: 'failover' })).toEqual({ spec: { services: ['web'], from: null, to: EAST } });
+  });
+
+  test('the region that was drained before a failback is drained again', () => {
+    expect(undoOf(cold, { from: WEST, to: EAST, purpose: 'failback' })).toEqual({ spec: { services: ['web'], from: EAST, to: WEST } });
+    expect(undoOf(both, { from: WEST, to: EAST, purpose: 'failback' })).toEqual({ spec: { services: ['web'], from: EAST, to: WEST } });
+  });
+});
+
+describe('whose pollers count', () => {
+  const identityIn = (fleets: PlatformConfig['fleets']) =>
+    expand({ ...cold, fleets }, { from: EAST, to: WEST, purpose: 'failover' }).flatMap((step) =>
+      step.kind === 'temporal.wait' ? [step.spec.identity] : [],
+    );
+  const named = (name: string, identity?: string) => fleetOf(name, 'workers', identity === undefined ? {} : { site: { identity } });
+
+  test.each<[string, PlatformConfig['fleets'], string | null]>([
+    ['one fleet', [named('a', '^a-')], '^a-'],
+    ['several', [named('a', '^a-'), named('b', '^b-')], '(?:^a-)|(?:^b-)'],
+    ['as soon as one cannot be told, anybody', [named('a', '^a-'), named('b')], null],
+    ['no workers: anybody', [], null],
+  ])('%s', (_, fleets, identity) => expect(identityIn(fleets)).toEqual([identity]));
 });
 
 describe('active-cold', () => {
