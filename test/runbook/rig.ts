@@ -226,7 +226,8 @@ export const createRig = (seed: number, platforms: readonly PlatformConfig[] = [
     const needs = stepOf(run, step)?.needs ?? [];
     if (run.state === 'running' && needs.some((id) => !['done', 'skipped'].includes(standingOf(run, id).state)))
       say('acts before its needs');
-    if (run.state !== 'running' && run.state !== 'undoing') say(`acts in a run that is ${run.state}`);
+    // What was intended before somebody stopped the run is under way; nothing else is.
+    if (isEnded(run)) say(`acts in a run that is ${run.state}`);
     if ((at.approvedBy?.length ?? 0) < (stepOf(run, step)?.approvals ?? 0)) say('acts without agreement');
   };
 
