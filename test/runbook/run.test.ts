@@ -76,11 +76,30 @@ const anEffect: fc.Arbitrary<Effect> = fc.record({
 const aStep = fc.nat(6).map((n) => `s${n}`);
 const aName = fc.constantFrom('ada', 'ADA', 'bob', 'eve');
 
-const anEvent: fc.Arbitrary<RunEvent> = fc.oneof(
+/** What an executor does of one step that is due: it looks, and acts where it may. Others come without rhyme or reason. */
+interface Work {
+  kind: 'work';
+  pick: number;
+  reading: Reading;
+  effect: Effect | null;
+}
+const aWork: fc.Arbitrary<Work> = fc.record({
+  kind: fc.constant('work' as const),
+  pick: fc.nat(6),
+  reading: fc.oneof(
+    { weight: 3, arbitrary: aReading },
+    { weight: 4, arbitrary: fc.constantFrom<Reading>({ is: 'pending', because: 'x' }, { is: 'reached', because: 'x' }) },
+  ),
+  effect: fc.option(fc.oneof(anEffect, fc.constant<Effect>({ took: 'accepted', because: 'x' }))),
+});
+
+const anEvent: fc.Arbitrary<RunEvent | Work> = fc.oneof(
+  { weight: 60, arbitrary: aWork },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('approved' as const), step: fc.constant(null), by: aName }) },
   { weight: 8, arbitrary: fc.record({ kind: fc.constant('read' as const), step: aStep, reading: aReading, canAct: fc.constant(true) }) },
   { weight: 8, arbitrary: fc.record({ kind: fc.constant('intended' as const), step: aStep }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('told' as const), step: aStep, effect: anEffect }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('approved' as const), step: fc.option(aStep), by: aName }) },
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant('approved' as const), step: aStep, by: aName }) },
   {
     weight: 3,
     arbitrary: fc.record({ kind: fc.constant('answered' as const), step: aStep, choice: fc.constantFrom(...CHOICES), by: aName }),
@@ -92,11 +111,17 @@ const anEvent: fc.Arbitrary<RunEvent> = fc.oneof(
   fc.constant({ kind: 'moot' as const, because: 'over' }),
 );
 
-const aHistory = fc.array(fc.tuple(anEvent, fc.integer({ min: 0, max: 4_000 })), { maxLength: 80 });
+const aHistory = fc.array(
+  fc.tuple(
+    anEvent,
+    fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 0, max: 900 }) }, { weight: 1, arbitrary: fc.integer({ min: 900, max: 9_000 }) }),
+  ),
+  { maxLength: 80, size: 'max' },
+);
 const aStart = fc.record({
   plan: aPlan,
   mode: fc.constantFrom('graceful' as const, 'ungraceful' as const),
-  persons: fc.constantFrom(0 as const, 1 as const, 2 as const),
+  persons: fc.constantFrom(0 as const, 0 as const, 1 as const, 2 as const),
   forceAfterMs: fc.option(fc.integer({ min: 1, max: 60_000 }), { nil: undefined }),
 });
 
@@ -107,23 +132,37 @@ type Seen = (before: Run, after: Run, event: RunEvent, nowMs: number) => void;
 const shaped = (run: Run, event: RunEvent): RunEvent =>
   event.kind === 'read' ? { ...event, canAct: stepOf(run, event.step)?.kind !== 'gate.promql' } : event;
 
-const play = ({ plan, mode, persons, forceAfterMs }: Start, history: readonly (readonly [RunEvent, number])[], seen: Seen): Run => {
+type History = readonly (readonly [RunEvent | Work, number])[];
+
+const play = ({ plan, mode, persons, forceAfterMs }: Start, history: History, seen: Seen): Run => {
   let run = runOf(plan, { mode, persons, ...(forceAfterMs === undefined ? {} : { forceAfterMs }) });
   let nowMs = 0;
-  for (const [event, ms] of history) {
-    nowMs += ms;
+  const go = (event: RunEvent): void => {
     const given = shaped(run, event);
     // The executor never intends what only reads.
-    if (given.kind === 'intended' && stepOf(run, given.step)?.kind === 'gate.promql') continue;
+    if (given.kind === 'intended' && stepOf(run, given.step)?.kind === 'gate.promql') return;
     const after = advance(run, given, nowMs);
     seen(run, after, given, nowMs);
     run = after;
+  };
+  for (const [event, ms] of history) {
+    nowMs += ms;
+    if (event.kind !== 'work') {
+      go(event);
+      continue;
+    }
+    const { look } = due(run, nowMs);
+    const step = look[event.pick % Math.max(1, look.length)];
+    if (step === undefined) continue;
+    go({ kind: 'read', step, reading: event.reading, canAct: true });
+    if (!actsOn(run, step, event.reading, nowMs)) continue;
+    go({ kind: 'intended', step });
+    if (event.effect !== null) go({ kind: 'told', step, effect: event.effect });
   }
   return run;
 };
 
-const check = (what: (start: Start, history: readonly (readonly [RunEvent, number])[]) => void): void =>
-  fc.assert(fc.property(aStart, aHistory, what), { numRuns: 2_000 });
+const check = (what: (start: Start, history: History) => void): void => fc.assert(fc.property(aStart, aHistory, what), { numRuns: 2_000 });
 
 const intendedNow = (before: Run, after: Run): readonly string[] =>
   after.plan
