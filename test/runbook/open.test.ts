@@ -92,6 +92,12 @@ describe('systems', () => {
     expect(virtual.pendingTimers()).toBe(0);
   });
 
+  test('values and calls without a signal pass as they are', async () => {
+    const { systems } = setUp(async () => new Response('', { status: 204 }) as never);
+    const site = await systems.system<HttpCheckSystem>('site', 'http');
+    expect([site.kind, site.good, await site.ask(NEVER)]).toEqual(['http', [[200, 200]], 204]);
+  });
+
   test('closing ends what was opened, waits for none for ever, and nothing is opened after it', async () => {
     const { systems, closed } = setUp(silent);
     await systems.system<HttpCheckSystem>('site', 'http');
