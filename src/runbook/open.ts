@@ -93,7 +93,8 @@ type Around = (work: (signal: AbortSignal) => Promise<unknown>, signal: AbortSig
 const isGroup = (member: unknown): member is object =>
   typeof member === 'object' && member !== null && Object.getPrototypeOf(member) === Object.prototype && !Object.isFrozen(member);
 
-const guarded = <T extends object>(client: T, around: Around): T =>
+/** `client` with every call of it put into `around`. */
+export const guarded = <T extends object>(client: T, around: Around): T =>
   new Proxy(client, {
     get(target, property) {
       const member: unknown = Reflect.get(target, property, target);

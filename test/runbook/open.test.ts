@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Fetch } from '../../src/http.ts';
 import type { HttpCheckSystem } from '../../src/runbook/http/system.ts';
 import type { SystemContext } from '../../src/runbook/kind.ts';
-import { openSystems } from '../../src/runbook/open.ts';
+import { guarded, openSystems } from '../../src/runbook/open.ts';
 import type { PrometheusSystem } from '../../src/runbook/prometheus/system.ts';
 import { recordingLog } from '../recording-log.ts';
 import { createVirtual } from '../virtual.ts';
@@ -93,9 +93,35 @@ describe('systems', () => {
   });
 
   test('values and calls without a signal pass as they are', async () => {
-    const { systems } = setUp(async () => new Response('', { status: 204 }) as never);
+    const { systems } = setUp(async () => new Response('') as never);
     const site = await systems.system<HttpCheckSystem>('site', 'http');
-    expect([site.kind, site.good, await site.ask(NEVER)]).toEqual(['http', [[200, 200]], 204]);
+    expect([site.kind, site.good, await site.ask(NEVER)]).toEqual(['http', [[200, 200]], 200]);
+  });
+
+  test('calls in a client’s own groups are guarded, what is no plain object is left alone', async () => {
+    const [seen, around] = [[] as string[], [] as unknown[]];
+    class Opaque {
+      readonly #secret = 'kept';
+      tell(_signal: AbortSignal): string {
+        return this.#secret;
+      }
+    }
+    const client = guarded(
+      {
+        kind: 'x',
+        mover: { look: async (name: string, _signal: AbortSignal) => seen.push(name), named: (name: string) => name },
+        opaque: new Opaque(),
+        list: [1],
+        close: async () => undefined,
+      },
+      async (work, signal) => {
+        around.push(signal);
+        return work(signal);
+      },
+    );
+    await client.mover.look('orders', NEVER);
+    expect([client.mover.named('n'), client.opaque.tell(NEVER), client.list]).toEqual(['n', 'kept', [1]]);
+    expect([seen, around]).toEqual([['orders'], [NEVER]]);
   });
 
   test('closing ends what was opened, waits for none for ever, and nothing is opened after it', async () => {
