@@ -1,5 +1,6 @@
 // Systems around: opened at first use, kept, left behind when they ignore their signal, closed in the end.
 import { describe, expect, test } from 'vitest';
+import { guardedUrl } from '../../src/exchange.ts';
 import type { Fetch } from '../../src/http.ts';
 import type { HttpCheckSystem } from '../../src/runbook/http/system.ts';
 import type { SystemContext } from '../../src/runbook/kind.ts';
@@ -76,6 +77,22 @@ describe('systems', () => {
     });
     files.set('/t', 'tok-0a1b2c3d4e');
     expect((await systems.system<PrometheusSystem>('metrics', 'prometheus')).kind).toBe('prometheus');
+  });
+
+  test('nothing secret goes over plain http but to this machine, nor to an address with a user in it', () => {
+    for (const good of ['https://x.example/a', 'http://127.0.0.1:1', 'http://[::1]/', 'http://localhost'])
+      expect(guardedUrl(good).href).toBe(new URL(good).href);
+    for (const bad of [
+      'http://x.example',
+      'http://127.0.0.1.x.example',
+      'https://u:hunter2@x.example',
+      'ftp://x.example',
+      'x',
+      'http://10.0.0.1',
+    ])
+      expect(() => guardedUrl(bad), bad).toThrow(/^found (?!.*hunter2)/);
+    expect(guardedUrl('http://prometheus.monitoring:9090', true).port).toBe('9090');
+    expect(() => guardedUrl('http://u:p@x.example', true)).toThrow('without a user');
   });
 
   test('a call that ignores its signal is left behind after ten seconds, and five of them leave the system alone', async () => {

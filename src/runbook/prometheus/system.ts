@@ -28,7 +28,7 @@ const errorShape = z.object({ status: z.literal('error'), error: z.string() });
 
 export const prometheus: SystemModule<PrometheusConfig> = {
   async open({ url, tokenFile, caFile }, context) {
-    const base = guardedUrl(url).href.replace(/\/$/, '');
+    const base = guardedUrl(url, tokenFile === undefined).href.replace(/\/$/, '');
     const http = context.httpTrusting(caFile === undefined ? {} : { caPem: context.text(caFile) });
     bearer(context.secret, tokenFile);
     const system: PrometheusSystem = {
