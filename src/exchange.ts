@@ -101,14 +101,12 @@ export const bearer = (secret: (path: string) => string, tokenFile: string | und
   return { authorization: `Bearer ${token}` };
 };
 
-/** Throws Fault ERR_CONFIG for an address to which nothing secret may go. */
-export const guardedUrl = (text: string): URL => {
+/** Throws Fault ERR_CONFIG for an address to which nothing secret may go. `isPlainFine`: nothing secret goes there. */
+export const guardedUrl = (text: string, isPlainFine = false): URL => {
   const url = URL.canParse(text) ? new URL(text) : null;
   const isLocal = url !== null && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
-  if (url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && isLocal)) && url.username === '' && url.password === '')
-    return url;
-  throw new Fault(
-    'ERR_CONFIG',
-    `found ${url === null ? 'no address' : `${url.protocol}//${url.host}`}, expected an https:// address without a user`,
-  );
+  const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && (isLocal || isPlainFine));
+  if (url !== null && isSafe && url.username === '' && url.password === '') return url;
+  const found = url === null ? 'no address' : `${url.protocol}//${url.host}`;
+  throw new Fault('ERR_CONFIG', `found ${found}, expected an https:// address without a user; http:// only where nothing secret is sent`);
 };

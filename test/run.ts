@@ -23,6 +23,7 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/usr/bin/sqlite3', name: 'sqlite3' },
   { file: '/usr/bin/etcd', name: 'etcd-server' },
   { file: '/usr/bin/etcdctl', name: 'etcd-client' },
+  { file: '/usr/bin/prometheus', name: 'prometheus' },
   { file: '/usr/bin/prometheus-alertmanager', name: 'prometheus-alertmanager' },
   { file: '/usr/lib/python3/dist-packages/aiosmtpd', name: 'python3-aiosmtpd' },
   { file: '/usr/bin/redis-server', name: 'redis-server' },

@@ -1,5 +1,6 @@
 // The systems around that a replica's file names: each is opened at its first use and kept, and every call to one goes through its breaker and under a
-// deadline. A call is a method that is given a signal as its last argument; it rejects for trouble, and with a status as `code` where the system answered.
+// deadline. A call is a method that is given a signal as its last argument, of the client or of a plain object in it; it rejects for trouble, and with a status
+// as `code` where the system answered.
 import { Fault } from '../errors.ts';
 import { withDeadline } from '../ports.ts';
 import { type Breaker, type BreakerStanding, createBreaker } from './breaker.ts';
@@ -88,10 +89,16 @@ const openOne = async (config: SystemConfig, context: SystemContext): Promise<Sy
 
 type Around = (work: (signal: AbortSignal) => Promise<unknown>, signal: AbortSignal) => Promise<unknown>;
 
-const guarded = (system: System, around: Around): System =>
-  new Proxy(system, {
+/** A client may keep its calls in plain objects of its own. */
+const isGroup = (member: unknown): member is object =>
+  typeof member === 'object' && member !== null && Object.getPrototypeOf(member) === Object.prototype && !Object.isFrozen(member);
+
+/** `client` with every call of it put into `around`. */
+export const guarded = <T extends object>(client: T, around: Around): T =>
+  new Proxy(client, {
     get(target, property) {
       const member: unknown = Reflect.get(target, property, target);
+      if (isGroup(member)) return guarded(member, around);
       if (typeof member !== 'function') return member;
       return (...given: readonly unknown[]): unknown => {
         const signal = given.at(-1);

@@ -117,7 +117,7 @@ export const startHarness = async <K extends StepKindName, W extends StepWorld<K
   });
   const held = <T extends { because: string; facts?: Facts }>(said: T): T => {
     expect(said.because).toMatch(/^[^\p{Cc}]{3,800}$/u);
-    expect(said.because).not.toMatch(/not built yet|undefined|NaN|\[object/);
+    expect(said.because).not.toMatch(/not built yet|undefined|\bNaN (s|ms|days|pods)\b|\[object/);
     const all = `${JSON.stringify(said)} ${JSON.stringify(log.lines)}`;
     for (const secret of world.secrets) expect(all).not.toContain(secret);
     expect(JSON.stringify(said.facts ?? {}).length).toBeLessThan(FACTS_BYTES_MAX);

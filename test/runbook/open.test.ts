@@ -1,9 +1,10 @@
 // Systems around: opened at first use, kept, left behind when they ignore their signal, closed in the end.
 import { describe, expect, test } from 'vitest';
+import { guardedUrl } from '../../src/exchange.ts';
 import type { Fetch } from '../../src/http.ts';
 import type { HttpCheckSystem } from '../../src/runbook/http/system.ts';
 import type { SystemContext } from '../../src/runbook/kind.ts';
-import { openSystems } from '../../src/runbook/open.ts';
+import { guarded, openSystems } from '../../src/runbook/open.ts';
 import type { PrometheusSystem } from '../../src/runbook/prometheus/system.ts';
 import { recordingLog } from '../recording-log.ts';
 import { createVirtual } from '../virtual.ts';
@@ -78,6 +79,22 @@ describe('systems', () => {
     expect((await systems.system<PrometheusSystem>('metrics', 'prometheus')).kind).toBe('prometheus');
   });
 
+  test('nothing secret goes over plain http but to this machine, nor to an address with a user in it', () => {
+    for (const good of ['https://x.example/a', 'http://127.0.0.1:1', 'http://[::1]/', 'http://localhost'])
+      expect(guardedUrl(good).href).toBe(new URL(good).href);
+    for (const bad of [
+      'http://x.example',
+      'http://127.0.0.1.x.example',
+      'https://u:hunter2@x.example',
+      'ftp://x.example',
+      'x',
+      'http://10.0.0.1',
+    ])
+      expect(() => guardedUrl(bad), bad).toThrow(/^found (?!.*hunter2)/);
+    expect(guardedUrl('http://prometheus.monitoring:9090', true).port).toBe('9090');
+    expect(() => guardedUrl('http://u:p@x.example', true)).toThrow('without a user');
+  });
+
   test('a call that ignores its signal is left behind after ten seconds, and five of them leave the system alone', async () => {
     const { systems, virtual } = setUp(silent);
     const site = await systems.system<HttpCheckSystem>('site', 'http');
@@ -90,6 +107,38 @@ describe('systems', () => {
     expect(systems.standing()[0]).toMatchObject({ state: 'open', failures: 5 });
     expect(systems.standing()[1]).toMatchObject({ state: 'closed' });
     expect(virtual.pendingTimers()).toBe(0);
+  });
+
+  test('values and calls without a signal pass as they are', async () => {
+    const { systems } = setUp(async () => new Response('') as never);
+    const site = await systems.system<HttpCheckSystem>('site', 'http');
+    expect([site.kind, site.good, await site.ask(NEVER)]).toEqual(['http', [[200, 200]], 200]);
+  });
+
+  test('calls in a client’s own groups are guarded, what is no plain object is left alone', async () => {
+    const [seen, around] = [[] as string[], [] as unknown[]];
+    class Opaque {
+      readonly #secret = 'kept';
+      tell(_signal: AbortSignal): string {
+        return this.#secret;
+      }
+    }
+    const client = guarded(
+      {
+        kind: 'x',
+        mover: { look: async (name: string, _signal: AbortSignal) => seen.push(name), named: (name: string) => name },
+        opaque: new Opaque(),
+        list: [1],
+        close: async () => undefined,
+      },
+      async (work, signal) => {
+        around.push(signal);
+        return work(signal);
+      },
+    );
+    await client.mover.look('orders', NEVER);
+    expect([client.mover.named('n'), client.opaque.tell(NEVER), client.list]).toEqual(['n', 'kept', [1]]);
+    expect([seen, around]).toEqual([['orders'], [NEVER]]);
   });
 
   test('closing ends what was opened, waits for none for ever, and nothing is opened after it', async () => {

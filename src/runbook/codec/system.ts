@@ -24,7 +24,7 @@ const answerShape = z.object({ payloads: z.array(payloadShape).length(1) });
 
 export const codec: SystemModule<CodecConfig> = {
   async open({ url, tokenFile, caFile }, context) {
-    const address = guardedUrl(url);
+    const address = guardedUrl(url, tokenFile === undefined);
     const base = address.href.replace(/\/$/, '');
     const http = context.httpTrusting(caFile === undefined ? {} : { caPem: context.text(caFile) });
     bearer(context.secret, tokenFile);

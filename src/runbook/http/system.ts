@@ -14,7 +14,7 @@ export interface HttpCheckSystem extends System {
 
 export const http: SystemModule<HttpCheckConfig> = {
   async open({ url, status, tokenFile, caFile }, context) {
-    const address = tokenFile === undefined ? new URL(url) : guardedUrl(url);
+    const address = guardedUrl(url, tokenFile === undefined);
     const client = context.httpTrusting(caFile === undefined ? {} : { caPem: context.text(caFile) });
     bearer(context.secret, tokenFile);
     const system: HttpCheckSystem = {

@@ -1,9 +1,9 @@
-// gate.promql: a number of Prometheus within bounds. Whatever is not plainly a fresh number within them is no reason to go on: an empty answer, NaN, an old
-// sample, series that disagree, an answer of another kind are unknown. A series that has ended is found by Prometheus for five minutes more, so it is told
-// how far to look back; and where the query is a plain selector, `timestamp()` of it says how old the sample is.
+// gate.promql: a number of Prometheus within bounds. Whatever is not plainly a fresh number within them is no reason to go on: an empty answer, NaN, old samples,
+// series that disagree, an answer of another kind are unknown. How old samples are is asked of the series that the query is made of.
 import type { Call, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { readOr } from '../outcome.ts';
+import { agesQuery } from './selectors.ts';
 import type { PrometheusSystem, Result } from './system.ts';
 
 type Spec = StepSpecs['gate.promql'];
@@ -19,25 +19,27 @@ export const promqlGate: StepKind<'gate.promql'> = {
 
 const readGate = async (spec: Spec, { context, signal }: Call): Promise<Reading> => {
   const server = await context.system<PrometheusSystem>(spec.system, 'prometheus');
-  const found = await server.query(spec.query, spec.maxAgeMs, signal);
-  if (found.type !== 'vector') return judged(spec, found, null, 0);
-  // Newlines, so that a comment at the end of the query ends before ours.
-  const sampled = await server.query(`timestamp(\n${spec.query}\n)`, spec.maxAgeMs, signal);
+  const ages = agesQuery(spec.query);
+  const found = await server.query(spec.query, signal);
+  // What is made of no series, as `vector(1)` is, is as old as its answer.
+  const sampled = ages === null ? null : await server.query(ages, signal);
   return judged(spec, found, sampled, context.ports.clock.wallMs());
 };
 
-/** What the answers say. `sampled`: when the samples were taken, as values, in seconds since 1970. Pure. */
+/** What the answers say. `sampled`: when the samples were taken, as values, in seconds since 1970; null: there are none. Pure. */
 export const judged = (spec: Spec, found: Result, sampled: Result | null, wallMs: number): Reading => {
   const unknown = (because: string): Reading => ({ is: 'unknown', because: `query on ${spec.system}: ${because}` });
   if (found.type !== 'vector') return unknown(`the answer is a ${found.type}, expected a vector; wrap a number in vector()`);
-  if (found.series.length === 0) return unknown(`no series, or none with a sample of the last ${seconds(spec.maxAgeMs)}`);
+  if (found.series.length === 0) return unknown(`the answer has no series`);
   const values = found.series.map(({ value: [, text] }) => numberOf(text));
   const odd = values.findIndex((value) => !Number.isFinite(value));
   if (odd >= 0) return unknown(`the value of ${odd === 0 ? 'a' : `one of ${values.length}`} series is ${shown(values[odd] ?? Number.NaN)}`);
-  if (sampled?.type !== 'vector' || sampled.series.length === 0) return unknown('how old the sample is could not be told');
-  const takenAtMs = [...found.series.map(({ value: [atS] }) => atS), ...sampled.series.map(({ value: [, text] }) => numberOf(text))].map(
-    (atS) => atS * 1000,
-  );
+  if (sampled !== null && (sampled.type !== 'vector' || sampled.series.length === 0))
+    return unknown('how old its samples are could not be told');
+  const takenAtMs = [
+    ...found.series.map(({ value: [atS] }) => atS),
+    ...(sampled?.series ?? []).map(({ value: [, text] }) => numberOf(text)),
+  ].map((atS) => atS * 1000);
   const ageMs = wallMs - Math.min(...takenAtMs);
   if (!Number.isFinite(ageMs)) return unknown('the sample has no time');
   if (ageMs > spec.maxAgeMs) return unknown(`the sample is ${seconds(ageMs)} old, at most ${seconds(spec.maxAgeMs)} is taken`);

@@ -12,8 +12,8 @@ export type Result = { type: 'vector'; series: readonly Series[] } | { type: 'sc
 
 export interface PrometheusSystem extends System {
   readonly kind: 'prometheus';
-  /** Samples older than `lookbackMs` are not found. Throws Answered where the query is refused, and Error for what is no answer to one. */
-  query(query: string, lookbackMs: number, signal: AbortSignal): Promise<Result>;
+  /** Evaluated now. Throws Answered where the query is refused, and Error for what is no answer to one. */
+  query(query: string, signal: AbortSignal): Promise<Result>;
 }
 
 const seriesShape = z.object({ value: z.tuple([z.number(), z.string()]) });
@@ -28,13 +28,13 @@ const errorShape = z.object({ status: z.literal('error'), error: z.string() });
 
 export const prometheus: SystemModule<PrometheusConfig> = {
   async open({ url, tokenFile, caFile }, context) {
-    const base = guardedUrl(url).href.replace(/\/$/, '');
+    const base = guardedUrl(url, tokenFile === undefined).href.replace(/\/$/, '');
     const http = context.httpTrusting(caFile === undefined ? {} : { caPem: context.text(caFile) });
     bearer(context.secret, tokenFile);
     const system: PrometheusSystem = {
       kind: 'prometheus',
-      async query(query, lookbackMs, signal) {
-        const asked = new URLSearchParams({ query, lookback_delta: `${lookbackMs / 1000}s`, limit: '100' });
+      async query(query, signal) {
+        const asked = new URLSearchParams({ query });
         const headers = { accept: 'application/json', ...bearer(context.secret, tokenFile) };
         const request = { method: 'GET', url: `${base}/api/v1/query?${asked}`, headers, bytesMax: ANSWER_BYTES_MAX } as const;
         const answer = await exchange(http.fetch, request, signal);

@@ -82,6 +82,18 @@ describe('k8s.scale', () => {
     expect(await h.apply()).toMatchObject({ took: 'fatal', because: expect.stringContaining('403') });
   });
 
+  test('what something in between answers is believed in nothing', async () => {
+    await using h = await scaling();
+    const { facts } = await h.read();
+    const { cluster } = h.world;
+    const real = cluster.answer;
+    cluster.answer = () => ({ status: 404, text: '<html>no such page</html>' });
+    expect(await h.read()).toMatchObject({ is: 'unknown' });
+    expect((await h.apply(facts)).took).toBe('undecided');
+    cluster.answer = (asked) => (asked.method === 'PATCH' ? { status: 200, json: { kind: 'Scale', spec: { replicas: 9 } } } : real(asked));
+    expect(await h.apply(facts)).toMatchObject({ took: 'undecided', because: expect.stringContaining('9 pods now, wanted 3') });
+  });
+
   test('says what the autoscaler makes of it, and that it does not know', async () => {
     await using h = await scaling();
     const { cluster } = h.world;

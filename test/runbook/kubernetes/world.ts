@@ -16,7 +16,7 @@ const startBase = async () => {
   const cluster = createFakeCluster(TOKEN);
   const worker = deploymentOf();
   cluster.deployments.set('worker', worker);
-  const front = await startFront(cluster.answer);
+  const front = await startFront((asked) => cluster.answer(asked));
   return {
     cluster,
     worker,

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { judged } from '../../../src/runbook/prometheus/gate.ts';
+import { agesQuery, selectorsOf } from '../../../src/runbook/prometheus/selectors.ts';
 import type { Result } from '../../../src/runbook/prometheus/system.ts';
 
 const NOW_MS = 1_790_000_000_000;
@@ -38,7 +39,8 @@ describe('gate.promql', () => {
     expect(judge(vector())).toMatchObject({ is: 'unknown', because: expect.stringContaining('no series') });
     expect(judge({ type: 'scalar' }, null)).toMatchObject({ is: 'unknown', because: expect.stringContaining('is a scalar') });
     expect(judge(vector('5'), vector())).toMatchObject({ is: 'unknown' });
-    expect(judge(vector('5'), null)).toMatchObject({ is: 'unknown' });
+    expect(judge(vector('5'), { type: 'scalar' })).toMatchObject({ is: 'unknown' });
+    expect(judge(vector('5'), null)).toMatchObject({ is: 'reached', because: expect.stringContaining(' 0 s old') });
     expect(judge(vector('5'), vector('NaN'))).toMatchObject({ is: 'unknown' });
   });
 
@@ -74,5 +76,37 @@ describe('gate.promql', () => {
         },
       ),
     );
+  });
+});
+
+describe('what a query is made of', () => {
+  test.each([
+    ['lag_seconds', ['lag_seconds']],
+    ['ns:lag:p95{region="eu",q=~"a|b}"} > 1', ['ns:lag:p95{region="eu",q=~"a|b}"}']],
+    ['{__name__="lag", job=\'x{y\'}', ['{__name__="lag", job=\'x{y\'}']],
+    ['{"my.lag", `a`="b"}', ['{"my.lag", `a`="b"}']],
+    ['lag {a="b"} [5m] offset 1h', ['lag{a="b"}']],
+    ['max by (region, pod) (lag) / on(region) group_left(x) sum(rate(total[5m])) without (pod)', ['lag', 'total']],
+    ['sum by(le) (rate(b_bucket[1m:10s]))', ['b_bucket']],
+    ['SUM BY (a) (x) AND y unless bool z == NaN or 1e3 > inf', ['x', 'y', 'z']],
+    ['histogram_quantile(0.95, lag_bucket) # of other_metric\n+ "text_of other"', ['lag_bucket']],
+    ['lag @ start() + lag @ 1600000000', ['lag']],
+    ['-lag ^ 2 % 0x1F + 5m', ['lag']],
+    ['vector(1) * time()', []],
+    ['absent(up == 0)', ['up']],
+  ] as const)('%s', (query, selectors) => {
+    expect(selectorsOf(query)).toEqual(selectors);
+  });
+
+  test('is asked for in one query, and in none when there is nothing to ask for', () => {
+    expect(agesQuery('a{b="c"} / d')).toBe(
+      'label_replace(min(timestamp(a{b="c"})), "selector", "0", "", "") or label_replace(min(timestamp(d)), "selector", "1", "", "")',
+    );
+    expect(agesQuery('vector(1)')).toBeNull();
+    expect(() => agesQuery(Array.from({ length: 17 }, (_, at) => `m${at}`).join(' + '))).toThrow('17 selectors');
+  });
+
+  test('reading ends whatever the text is', () => {
+    fc.assert(fc.property(fc.string({ unit: fc.constantFrom(...'ab(){}[]"\'`\\#\n 1by,') }), (query) => Array.isArray(selectorsOf(query))));
   });
 });

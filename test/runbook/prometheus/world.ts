@@ -11,7 +11,7 @@ export const startGateWorld = async (): Promise<StepWorld<'gate.promql'>> => {
     if (headers.authorization !== `Bearer ${TOKEN}`) return { status: 401, text: 'Unauthorized' };
     const query = new URL(path, 'http://fake').searchParams.get('query') ?? '';
     const nowS = Date.now() / 1000;
-    const sampled = query.startsWith('timestamp(') ? String(nowS - 2) : value;
+    const sampled = query.includes('timestamp(replication_lag_seconds)') ? String(nowS - 2) : value;
     return { status: 200, json: { status: 'success', data: { resultType: 'vector', result: [{ metric: {}, value: [nowS, sampled] }] } } };
   };
   const front = await startFront(answer);

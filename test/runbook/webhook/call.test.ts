@@ -61,6 +61,19 @@ describe('what is told', () => {
     expect(Number(posts[1]!.headers['webhook-timestamp']) - Number(posts[0]!.headers['webhook-timestamp'])).toBe(90);
   });
 
+  test('once it is known to be told it is not told again, and until then the body stays as it was', async () => {
+    await using h = await calling();
+    h.world.answers = { status: 500, text: '' };
+    const first = await h.apply();
+    h.pass(5_000);
+    h.world.answers = null;
+    const second = await h.apply(first.facts);
+    await h.apply(second.facts);
+    const posts = h.world.front.told.map(({ body }) => body);
+    expect(posts).toHaveLength(2);
+    expect(posts[1]).toBe(posts[0]);
+  });
+
   test('a question is signed over the path as JSON, so it is good for no other path and no body', async () => {
     await using h = await calling();
     await h.read();
