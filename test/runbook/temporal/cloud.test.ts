@@ -148,7 +148,10 @@ describe('an operation', () => {
 describe('a request to fail over', () => {
   test('carries region and name, and is one operation however often it is sent', async () => {
     const id = operationId('run-1.failover', 'shop.a1');
-    expect(await cloud.forced.begin('shop.a1', 'aws-eu-west-1', id, never)).toMatchObject({ took: 'accepted', operation: { is: 'moving' } });
+    expect(await cloud.forced.begin('shop.a1', 'aws-eu-west-1', id, never)).toMatchObject({
+      took: 'accepted',
+      operation: { is: 'moving' },
+    });
     expect(await cloud.forced.begin('shop.a1', 'aws-eu-west-1', id, never)).toMatchObject({ took: 'accepted' });
     fake.again = 'exists';
     expect(await cloud.forced.begin('shop.a1', 'aws-eu-west-1', id, never)).toMatchObject({ took: 'accepted' });

@@ -136,20 +136,23 @@ describe('one namespace', () => {
     expect(fake.begun).toEqual(['t0.a1']);
   });
 
-  test.each(['same', 'exists'] as const)('taken although 502 was answered: undecided, and one failover all the same (%s)', async (again) => {
-    tenants(1);
-    fake.again = again;
-    fake.fate = () => ({ looks: 3, end: 'STATE_FULFILLED', reason: '', checkDuration: '0.5s' });
-    fake.mishaps.push({ on: 'POST', what: 'lost' });
-    const first = await apply(spec(['t0.a1']));
-    expect(first.took).toBe('undecided');
-    const { last } = await drive(spec(['t0.a1']), first.facts);
-    expect(last.is).toBe('reached');
-    expect(fake.begun).toEqual(['t0.a1']);
-    // And by one who lost what the first had kept.
-    expect((await apply(spec(['t0.a1']))).took).toBe('accepted');
-    expect(fake.begun).toEqual(['t0.a1']);
-  });
+  test.each(['same', 'exists'] as const)(
+    'taken although 502 was answered: undecided, and one failover all the same (%s)',
+    async (again) => {
+      tenants(1);
+      fake.again = again;
+      fake.fate = () => ({ looks: 3, end: 'STATE_FULFILLED', reason: '', checkDuration: '0.5s' });
+      fake.mishaps.push({ on: 'POST', what: 'lost' });
+      const first = await apply(spec(['t0.a1']));
+      expect(first.took).toBe('undecided');
+      const { last } = await drive(spec(['t0.a1']), first.facts);
+      expect(last.is).toBe('reached');
+      expect(fake.begun).toEqual(['t0.a1']);
+      // And by one who lost what the first had kept.
+      expect((await apply(spec(['t0.a1']))).took).toBe('accepted');
+      expect(fake.begun).toEqual(['t0.a1']);
+    },
+  );
 
   test('without rights is fatal', async () => {
     tenants(1);

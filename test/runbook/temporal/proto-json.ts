@@ -14,9 +14,7 @@ interface Document {
   enums: Readonly<Record<string, readonly string[]>>;
 }
 
-const DOCUMENT: Document = JSON.parse(
-  readFileSync(join(import.meta.dirname, '../../fixtures/temporal/cloud-api.v0.19.1.json'), 'utf8'),
-);
+const DOCUMENT: Document = JSON.parse(readFileSync(join(import.meta.dirname, '../../fixtures/temporal/cloud-api.v0.19.1.json'), 'utf8'));
 
 const SCALARS: Readonly<Record<string, (value: unknown) => boolean>> = {
   string: (value) => typeof value === 'string',
@@ -72,7 +70,9 @@ export const exchangeErrors = (
     const parameters = method === request.method ? parametersOf(template, request.url.pathname) : null;
     if (parameters === null) continue;
     const named = Object.fromEntries(Object.entries(parameters).map(([key, value]) => [camel(key), value]));
-    const queried = Object.fromEntries([...request.url.searchParams].map(([key, value]) => [key, /^\d+$/.test(value) ? Number(value) : value]));
+    const queried = Object.fromEntries(
+      [...request.url.searchParams].map(([key, value]) => [key, /^\d+$/.test(value) ? Number(value) : value]),
+    );
     return [
       ...messageErrors(asked, { ...(request.body as object | null), ...named, ...queried }, 'request'),
       ...(reply.status === 200 ? messageErrors(response, reply.body, 'reply') : []),

@@ -59,10 +59,7 @@ const configOf = (name: string, version: number, { rpc, membership }: Ports, dyn
     },
     global: { membership: { maxJoinDuration: '30s', broadcastAddress: '127.0.0.1' } },
     services: Object.fromEntries(
-      SERVICES.map((service) => [
-        service,
-        { rpc: { grpcPort: rpc[service], membershipPort: membership[service], bindOnLocalHost: true } },
-      ]),
+      SERVICES.map((service) => [service, { rpc: { grpcPort: rpc[service], membershipPort: membership[service], bindOnLocalHost: true } }]),
     ),
     clusterMetadata: {
       enableGlobalNamespace: true,

@@ -39,7 +39,11 @@ const specOf = (system: string, namespaces: readonly string[], to: string) => ({
 type Spec = ReturnType<typeof specOf>;
 
 /** Reads until it is over; the kind acts once, on the first `pending`. */
-const drive = async (kind: StepKind<Moving>, spec: Spec, key: string): Promise<{ effect: Effect | null; last: Reading; because: string[] }> => {
+const drive = async (
+  kind: StepKind<Moving>,
+  spec: Spec,
+  key: string,
+): Promise<{ effect: Effect | null; last: Reading; because: string[] }> => {
   let facts: Facts = {};
   let effect: Effect | null = null;
   const because: string[] = [];
@@ -196,17 +200,23 @@ test('workers are waited for: whose they are, that they poll, and that tasks rea
   const spec = { system: 'a', namespaces: ['shop'], queues: ['orders'], identity: '^pod-eu-', pollers: 1 };
   const reading = (facts: Facts = {}): Promise<Reading> => temporalWait.read(spec, callOf(context, facts));
   expect(await reading()).toMatchObject({ is: 'pending', because: '0 of 1 task queues work; shop/orders: 0 of 1 pollers seen' });
-  const poll = (identity: string) => clusters.a.raw.withDeadline(Date.now() + 30_000, () =>
+  const poll = (identity: string) =>
+    clusters.a.raw.withDeadline(Date.now() + 30_000, () =>
       workflowService.pollWorkflowTaskQueue({ namespace: 'shop', taskQueue: { name: 'orders' }, identity }),
     );
-    expect((await poll('pod-us-1')).taskToken?.length).toBeGreaterThan(0);
+  await startWorkflow('w1');
+  expect((await poll('pod-us-1')).taskToken?.length).toBeGreaterThan(0);
   await until('those of another region are told apart', async () =>
     (await reading()).because.includes('0 of 1 pollers seen, beside 1 of elsewhere or long gone'),
   );
   await startWorkflow('w2');
   expect((await poll('pod-eu-1')).taskToken?.length).toBeGreaterThan(0);
-  await until('the region works', async () => (await reading()).is === 'reached');
-});
+  const { because } = await until('the region works', async () => {
+    const seen = await reading();
+    return seen.is === 'reached' ? seen : null;
+  });
+  expect(because).toBe('1 task queues have their pollers, and no task waits in vain');
+}, 120_000);
 
 test('twelve tenants move, a few at a time', async () => {
   const tenants = Array.from({ length: 12 }, (_, n) => `tenant-${n}`);
@@ -222,7 +232,7 @@ test('a cluster is killed: what is left moves by force, and is seen where it is'
   const { last } = await drive(temporalFailover, specOf('b', ['shop'], 'cluster-b'), 'r5.failover');
   expect(last).toMatchObject({ is: 'reached' });
   expect(await watchedInClusters('shop', [a, b]).look(never)).toEqual({ place: 'cluster-b' });
-  expect(await temporalWait.read({ system: 'a', namespaces: ['shop'], queues: ['orders'], identity: null, pollers: 1 }, callOf(context))).toMatchObject(
-    { is: 'unknown' },
-  );
+  expect(
+    await temporalWait.read({ system: 'a', namespaces: ['shop'], queues: ['orders'], identity: null, pollers: 1 }, callOf(context)),
+  ).toMatchObject({ is: 'unknown' });
 });
