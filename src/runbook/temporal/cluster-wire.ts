@@ -89,7 +89,13 @@ export const handoverOf = (
   if (status === 'COMPLETED') return { operation: { is: 'moved', because: 'the handover has completed' }, lagging: false };
   if (status !== 'RUNNING') {
     const why = failure === null || failure === '' ? '' : `: ${quoted(failure)}`;
-    return { operation: { is: 'failed', because: `the handover to ${to} ended ${status}, and moved nothing${why}` }, lagging: false };
+    return {
+      operation: {
+        is: 'failed',
+        because: `the handover to ${to} ${status === 'CANCELED' ? 'was taken back' : `ended ${status}`}, and moved nothing${why}`,
+      },
+      lagging: false,
+    };
   }
   const activities = described.pendingActivities?.map((one) => one.activityType?.name ?? '') ?? [];
   const isWaiting = activities.includes('WaitReplication');

@@ -87,6 +87,8 @@ const begun = (address: string, error: unknown): Begun => {
   return { took, operation: { is: 'moving', because: 'the same was asked for before', againMs: 0 } };
 };
 
+const isNotFound = (error: unknown): boolean => error instanceof Error && 'code' in error && codeName(Number(error.code)) === 'NOT_FOUND';
+
 const forcedMover = (door: Door): Mover => ({
   look: (namespace, signal) => describe(door, namespace, false, signal),
   async begin(namespace, to, _id, signal) {
@@ -97,7 +99,9 @@ const forcedMover = (door: Door): Mover => ({
       );
       return { took: 'accepted', operation: { is: 'moved', because: `the active cluster was set to ${to}` } };
     } catch (error) {
-      return begun(door.address, error);
+      const refusal = begun(door.address, error);
+      // It was there when it was looked at: a frontend learns of a new namespace a little later than its store.
+      return isNotFound(error) && refusal.took === 'fatal' ? { ...refusal, took: 'refused' } : refusal;
     }
   },
   // The change is made when it is answered, and has no name by which it could be asked for.
