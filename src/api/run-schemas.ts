@@ -3,7 +3,7 @@ import { type AuditLine, MODEL_KINDS, PHASES, STEP_KINDS } from '../runbook/mode
 import { CHOICES, type Waiting } from '../runbook/reader.ts';
 import { type JsonSchema, ref } from './openapi.ts';
 import { RUN_ANSWER_SCHEMA, RUN_APPROVE_SCHEMA, RUN_ORDER_SCHEMA, RUN_REASON_SCHEMA } from './run-input.ts';
-import type { Critical, MeasuredRun, PlanView, PlatformItem, RunItem, RunView, StepPlan, StepView } from './run-view.ts';
+import type { Critical, Estimated, MeasuredRun, PlanView, PlatformItem, RunItem, RunView, StepPlan, StepView } from './run-view.ts';
 import { AT_MS, COUNT, FLAG, listOf, mapOf, membersOf, oneOfTexts, orNull, shape, shapeOf, TEXT } from './shapes.ts';
 
 const TOOK_MS = { type: 'number', minimum: 0 } as const;
@@ -39,7 +39,8 @@ const ITEM = membersOf<RunItem>(
     startedAtMs: orNull(AT_MS),
     endedAtMs: orNull(AT_MS),
     tookMs: { ...orNull(TOOK_MS), description: 'From its start to its end, or until now.' },
-    estimate: { ...SPAN, description: 'Of its critical path.' },
+    recoveryMs: { ...orNull(TOOK_MS), description: 'From its start until the other region served; null: it does not yet.' },
+    estimate: shapeOf<Estimated>({ recovery: SPAN, whole: SPAN }, {}),
     progress: { ...shape({ done: COUNT, of: COUNT }), description: 'Steps of its mode; `done`: ended well or passed over.' },
     waiting: { ...listOf(ref('RunWaiting')), description: 'What it asks of humans.' },
     now: { ...listOf(TEXT), description: 'What goes on.' },
@@ -89,7 +90,7 @@ const ITS = membersOf<Omit<RunView, keyof RunItem>>(
     forceAfterMs: { ...orNull(TOOK_MS), description: 'Goes on ungracefully by itself when it has not ended by then.' },
     aborted: orNull(shape({ by: TEXT, reason: TEXT, atMs: AT_MS })),
     executor: { ...orNull(shape({ region: TEXT, replica: TEXT })), description: 'The replica that carries it out.' },
-    criticalPath: IDS,
+    criticalPath: { ...IDS, description: 'The longest way to its recovery.' },
     steps: { ...listOf(ref('RunStep')), description: 'In the order of the plan, those of the other mode too.' },
   },
   {},
@@ -144,12 +145,18 @@ export const RUN_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
       from: TEXT,
       to: TEXT,
       steps: listOf(ref('PlannedStep')),
-      estimate: CRITICAL,
+      estimate: shapeOf<Estimated<Critical>>(
+        {
+          recovery: { ...CRITICAL, description: 'Until the other region serves.' },
+          whole: { ...CRITICAL, description: 'Until the last step has ended.' },
+        },
+        {},
+      ),
       approvals: {
         ...listOf(shape({ step: { ...orNull(TEXT), description: 'null: to begin, beside whoever orders it.' }, persons: PERSONS })),
         description: 'What it would ask for.',
       },
-      cannotUndo: listOf(shape({ step: TEXT, because: TEXT })),
+      cannotUndo: { ...listOf(shape({ step: TEXT, because: TEXT })), description: 'Of what it would move.' },
     },
     {},
   ),

@@ -11,6 +11,7 @@ import type {
   RunState,
   Span,
   Step,
+  StepKindName,
   StepRun,
   StepState,
 } from '../runbook/model.ts';
@@ -23,11 +24,23 @@ export interface Critical extends Span {
   path: readonly string[];
 }
 
+export interface Estimated<T extends Span = Span> {
+  /** Until the other region serves. */
+  recovery: T;
+  /** Until the last step has ended. */
+  whole: T;
+}
+
 /** What is worked out of runs elsewhere. */
 export interface RunEyes {
   /** Of the steps of one mode. */
-  criticalOf: (plan: readonly Step[], mode: RunMode) => Critical;
+  estimateOf: (plan: readonly Step[], mode: RunMode) => Estimated<Critical>;
+  /** null: the other region does not serve yet. */
+  recoveryMsOf: (run: Run) => number | null;
 }
+
+/** Kinds that move something; the others read, wait or ask, and have nothing to take back. */
+const MOVES: readonly StepKindName[] = ['route.shift', 'k8s.scale', 'temporal.failover', 'temporal.handover', 'webhook.call'];
 
 /** From its start to its end, or until now. null: not begun. */
 type TookMs = number | null;
@@ -47,7 +60,9 @@ export interface RunItem {
   startedAtMs: number | null;
   endedAtMs: number | null;
   tookMs: TookMs;
-  estimate: Span;
+  /** Measured; null: the other region does not serve yet. */
+  recoveryMs: number | null;
+  estimate: Estimated;
   /** Steps of its mode; `done`: those that ended well or were passed over. */
   progress: { done: number; of: number };
   /** What it asks of humans. */
@@ -85,6 +100,7 @@ export interface RunView extends RunItem {
   aborted: { by: string; reason: string; atMs: number } | null;
   /** The replica that carries it out; null: none has taken it up. */
   executor: { region: string; replica: string } | null;
+  /** Of its recovery. */
   criticalPath: readonly string[];
   /** In the order of the plan, those of the other mode too. */
   steps: readonly StepView[];
@@ -122,9 +138,10 @@ export interface PlanView {
   from: string;
   to: string;
   steps: readonly StepPlan[];
-  estimate: Critical;
+  estimate: Estimated<Critical>;
   /** What it would ask for; `step` null: to begin. */
   approvals: readonly { step: string | null; persons: Persons }[];
+  /** Of what it would move. */
   cannotUndo: readonly { step: string; because: string }[];
 }
 
@@ -133,9 +150,31 @@ const isOfMode = ({ mode }: Pick<Step, 'mode'>, run: RunMode): boolean => mode =
 const tookMs = (startedAtMs: number | undefined, endedAtMs: number | undefined, nowMs: number): TookMs =>
   startedAtMs === undefined ? null : Math.max(0, Math.round((endedAtMs ?? nowMs) - startedAtMs));
 
-const stepPlan = ({ spec: _spec, retry: _retry, approvals: persons, undo, ...step }: Step): StepPlan => ({
-  ...step,
+const stepPlan = ({
+  id,
+  kind,
+  phase,
+  target,
+  mode,
+  needs,
+  timeoutMs,
+  onFail,
+  onUnknown,
+  approvals: persons,
+  undo,
+  estimate,
+}: Step): StepPlan => ({
+  id,
+  kind,
+  phase,
+  target,
+  mode,
+  needs,
+  timeoutMs,
+  onFail,
+  onUnknown,
   persons,
+  estimate,
   undo: 'no' in undo ? { can: false, because: undo.no } : { can: true },
 });
 
@@ -152,13 +191,15 @@ const stepView = (step: Step, told: StepRun, nowMs: number): StepView => ({
   askedUntilMs: told.askedUntilMs ?? null,
 });
 
+const spanOf = ({ p50Ms, p95Ms }: Span): Span => ({ p50Ms, p95Ms });
+
 const ENDED_WELL: readonly StepState[] = ['done', 'skipped', 'undone'];
 const GOES_ON: readonly StepState[] = ['acting', 'undoing'];
 const SHOWN_MAX = 5;
 
-export const runItem = (run: Run, { criticalOf }: RunEyes, nowMs: number): RunItem => {
+export const runItem = (run: Run, { estimateOf, recoveryMsOf }: RunEyes, nowMs: number): RunItem => {
   const own = run.plan.filter((step) => isOfMode(step, run.mode)).map(({ id }) => ({ id, told: standingOf(run, id) }));
-  const { p50Ms, p95Ms } = criticalOf(run.plan, run.mode);
+  const { recovery, whole } = estimateOf(run.plan, run.mode);
   return {
     id: run.id,
     platform: run.platform,
@@ -174,7 +215,8 @@ export const runItem = (run: Run, { criticalOf }: RunEyes, nowMs: number): RunIt
     startedAtMs: run.startedAtMs ?? null,
     endedAtMs: run.endedAtMs ?? null,
     tookMs: tookMs(run.startedAtMs, run.endedAtMs, nowMs),
-    estimate: { p50Ms, p95Ms },
+    recoveryMs: recoveryMsOf(run),
+    estimate: { recovery: spanOf(recovery), whole: spanOf(whole) },
     progress: { done: own.filter(({ told }) => ENDED_WELL.includes(told.state)).length, of: own.length },
     waiting: waitingOf(run),
     now: own
@@ -190,7 +232,7 @@ export const runView = (run: Run, eyes: RunEyes, nowMs: number): RunView => ({
   forceAfterMs: run.forceAfterMs ?? null,
   aborted: run.aborted ?? null,
   executor: run.executor === null ? null : { region: run.executor.region, replica: run.executor.replica },
-  criticalPath: eyes.criticalOf(run.plan, run.mode).path,
+  criticalPath: eyes.estimateOf(run.plan, run.mode).recovery.path,
   steps: run.plan.map((step) => stepView(step, standingOf(run, step.id), nowMs)),
 });
 
@@ -204,7 +246,7 @@ export const runTag = (run: Run): string => {
 export const planView = (
   { platform, model, purpose, mode, from, to, plan }: Pick<Run, 'platform' | 'model' | 'purpose' | 'mode' | 'from' | 'to' | 'plan'>,
   persons: Persons,
-  { criticalOf }: RunEyes,
+  { estimateOf }: RunEyes,
 ): PlanView => {
   const steps = plan.filter((step) => isOfMode(step, mode)).map(stepPlan);
   return {
@@ -215,12 +257,12 @@ export const planView = (
     from,
     to,
     steps,
-    estimate: criticalOf(plan, mode),
+    estimate: estimateOf(plan, mode),
     approvals: [
       ...(persons === 0 ? [] : [{ step: null, persons }]),
       ...steps.flatMap((step) => (step.persons === 0 ? [] : [{ step: step.id, persons: step.persons }])),
     ],
-    cannotUndo: steps.flatMap(({ id, undo }) => (undo.can ? [] : [{ step: id, because: undo.because }])),
+    cannotUndo: steps.flatMap(({ id, kind, undo }) => (undo.can || !MOVES.includes(kind) ? [] : [{ step: id, because: undo.because }])),
   };
 };
 

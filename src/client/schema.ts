@@ -665,10 +665,17 @@ export interface RunItem {
   readonly endedAtMs: number | null;
   /** From its start to its end, or until now. */
   readonly tookMs: number | null;
-  /** Of its critical path. */
+  /** From its start until the other region served; null: it does not yet. */
+  readonly recoveryMs: number | null;
   readonly estimate: {
-    readonly p50Ms: number;
-    readonly p95Ms: number;
+    readonly recovery: {
+      readonly p50Ms: number;
+      readonly p95Ms: number;
+    };
+    readonly whole: {
+      readonly p50Ms: number;
+      readonly p95Ms: number;
+    };
   };
   /** Steps of its mode; `done`: ended well or passed over. */
   readonly progress: {
@@ -824,10 +831,17 @@ export interface Run {
   readonly endedAtMs: number | null;
   /** From its start to its end, or until now. */
   readonly tookMs: number | null;
-  /** Of its critical path. */
+  /** From its start until the other region served; null: it does not yet. */
+  readonly recoveryMs: number | null;
   readonly estimate: {
-    readonly p50Ms: number;
-    readonly p95Ms: number;
+    readonly recovery: {
+      readonly p50Ms: number;
+      readonly p95Ms: number;
+    };
+    readonly whole: {
+      readonly p50Ms: number;
+      readonly p95Ms: number;
+    };
   };
   /** Steps of its mode; `done`: ended well or passed over. */
   readonly progress: {
@@ -858,7 +872,7 @@ export interface Run {
     readonly region: string;
     readonly replica: string;
   } | null;
-  /** Ids of steps. */
+  /** The longest way to its recovery. */
   readonly criticalPath: readonly string[];
   /** In the order of the plan, those of the other mode too. */
   readonly steps: readonly RunStep[];
@@ -920,10 +934,20 @@ export interface RunPlan {
   readonly to: string;
   readonly steps: readonly PlannedStep[];
   readonly estimate: {
-    readonly p50Ms: number;
-    readonly p95Ms: number;
-    /** The longest way, first to last. */
-    readonly path: readonly string[];
+    /** Until the other region serves. */
+    readonly recovery: {
+      readonly p50Ms: number;
+      readonly p95Ms: number;
+      /** The longest way, first to last. */
+      readonly path: readonly string[];
+    };
+    /** Until the last step has ended. */
+    readonly whole: {
+      readonly p50Ms: number;
+      readonly p95Ms: number;
+      /** The longest way, first to last. */
+      readonly path: readonly string[];
+    };
   };
   /** What it would ask for. */
   readonly approvals: readonly {
@@ -931,6 +955,7 @@ export interface RunPlan {
     readonly step: string | null;
     readonly persons: number;
   }[];
+  /** Of what it would move. */
   readonly cannotUndo: readonly {
     readonly step: string;
     readonly because: string;

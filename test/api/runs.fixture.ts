@@ -1,7 +1,7 @@
 // Fakes of what carries out runs, as its interfaces are declared: a reader and a writer over runs in memory, no machinery behind them. They keep to what the
 // interfaces promise (who may agree, what stands in the way, one run per id) and write down what they were asked.
 import { createRunDesk, type RunDesk } from '../../src/api/run-desk.ts';
-import type { Critical } from '../../src/api/run-view.ts';
+import type { Critical, Estimated } from '../../src/api/run-view.ts';
 import { usedOps } from '../../src/auth/once.ts';
 import { Fault } from '../../src/errors.ts';
 import { realPorts } from '../../src/ports.ts';
@@ -117,14 +117,15 @@ export const stepped = (of: Run, steps: Readonly<Record<string, Partial<StepRun>
   },
 });
 
-/** One after the other: the fake plan is a chain. */
-export const criticalOf = (plan: readonly Step[], mode: RunMode): Critical => {
+/** One after the other: the fake plan is a chain, and all of it is recovery. */
+export const estimateOf = (plan: readonly Step[], mode: RunMode): Estimated<Critical> => {
   const own = plan.filter((each) => each.mode === 'both' || each.mode === mode);
-  return {
+  const way = {
     p50Ms: own.reduce((sum, { estimate }) => sum + estimate.p50Ms, 0),
     p95Ms: own.reduce((sum, { estimate }) => sum + estimate.p95Ms, 0),
     path: own.map(({ id }) => id),
   };
+  return { recovery: way, whole: way };
 };
 
 export interface FakeRuns {
@@ -277,6 +278,8 @@ export const deskOver = (fake: FakeRuns, store: Store, nowMs: () => number = () 
     writer: fake.writer,
     planOf: fake.planOf,
     readinessOf: async (name) => fake.readiness.get(name) ?? null,
-    criticalOf,
+    estimateOf,
+    recoveryMsOf: ({ state, startedAtMs, endedAtMs }) =>
+      state === 'done' && startedAtMs !== undefined && endedAtMs !== undefined ? endedAtMs - startedAtMs : null,
   });
 };

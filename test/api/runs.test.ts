@@ -152,7 +152,8 @@ describe('a plan', () => {
     expect(plan).toMatchObject({ platform: 'shop', purpose: 'failover', mode: 'ungraceful', from: 'eu-west', to: 'us-east' });
     expect(plan.steps.map(({ id }: { id: string }) => id)).toEqual([FLIP, READY, SHIFT]);
     expect(plan.steps[0]).not.toHaveProperty('spec');
-    expect(plan.estimate).toEqual({ p50Ms: 18_200, p95Ms: 35_900, path: [FLIP, READY, SHIFT] });
+    const way = { p50Ms: 18_200, p95Ms: 35_900, path: [FLIP, READY, SHIFT] };
+    expect(plan.estimate).toEqual({ recovery: way, whole: way });
     expect(plan.approvals).toEqual([{ step: FLIP, persons: 2 }]);
     expect(plan.cannotUndo).toEqual([{ step: FLIP, because: 'a failover back is a run of its own' }]);
     expect(fake.acts).toEqual([]);
@@ -162,6 +163,8 @@ describe('a plan', () => {
     fake.platforms[0] = platform('shop', { approvals: { start: 2, steps: {}, expireMs: 1 } });
     const plan = (await ask('/v1/platforms/shop/plan')).json();
     expect(plan.mode).toBe('graceful');
+    // What only takes time has nothing to take back.
+    expect(plan.cannotUndo.map((each: { step: string }) => each.step)).toEqual([FLIP]);
     expect(plan.steps[0].id).toBe(DRAIN);
     expect(plan.approvals[0]).toEqual({ step: null, persons: 1 });
   });
@@ -195,7 +198,13 @@ describe('runs', () => {
     expect((await ask('/v1/runs')).json()).toMatchObject({ total: 1, items: [{ id: 'new', tookMs: 40_000 }] });
     const all = (await ask('/v1/runs?state=all&limit=1')).json();
     expect(all).toMatchObject({ total: 2, items: [{ id: 'new' }] });
-    expect((await ask('/v1/runs?state=all')).json().items[1]).toMatchObject({ id: 'old', tookMs: 30_000, waiting: [], now: [] });
+    expect((await ask('/v1/runs?state=all')).json().items[1]).toMatchObject({
+      id: 'old',
+      tookMs: 30_000,
+      recoveryMs: 30_000,
+      waiting: [],
+      now: [],
+    });
   });
 
   test.each([

@@ -41,12 +41,13 @@ const PLANNED = [
     estimate: { p50Ms: 14_200, p95Ms: 20_900, source: 'runs' },
   },
 ];
-const ESTIMATE = { p50Ms: 17_200, p95Ms: 32_900 };
+const SPAN = { p50Ms: 17_200, p95Ms: 32_900 };
+const WAY = { ...SPAN, path: [FLIPS, WAITS] };
 const MOVE = { platform: NAME, model: 'active-hot', purpose: 'failover', mode: 'ungraceful', from: 'eu-west', to: 'us-east' };
 const PLAN = {
   ...MOVE,
   steps: PLANNED,
-  estimate: { ...ESTIMATE, path: [FLIPS, WAITS] },
+  estimate: { recovery: WAY, whole: WAY },
   approvals: [{ step: FLIPS, persons: 1 }],
   cannotUndo: [{ step: FLIPS, because: 'a failover back is a run of its own' }],
 };
@@ -70,7 +71,8 @@ const ITEM = {
   startedAtMs: AT_MS + 100,
   endedAtMs: null,
   tookMs: 41_300,
-  estimate: ESTIMATE,
+  recoveryMs: null,
+  estimate: { recovery: SPAN, whole: SPAN },
   progress: { done: 0, of: 2 },
   waiting: [WAITING],
   now: [],
@@ -92,6 +94,7 @@ const DONE = {
   ...ITEM,
   state: 'done',
   because: 'all that was planned is done',
+  recoveryMs: 58_100,
   endedAtMs: AT_MS + 60_000,
   progress: { done: 2, of: 2 },
   waiting: [],

@@ -71,33 +71,40 @@ const commandsFor = ({ run, step, wants }: Waits): readonly string[] => {
 /** What it asks, and the command that answers, which has to be whole to be copied. */
 const askLines = (waits: Waits, nowMs: number, screen: Screen): readonly string[] => {
   const { step, wants, persons, by, untilMs, because } = waits;
-  const what = wants === 'answer' ? because : `${personsText(persons, by)}: ${because}`;
+  const what = wants === 'answer' ? `asks: ${because}` : `asks for ${personsText(persons, by)}${step === null ? `: ${because}` : ''}`;
   const until = untilMs === null ? '' : ` (${span(untilMs - nowMs)} left)`;
   return [
-    ...say(`! ${step ?? 'to begin'} asks${wants === 'answer' ? '' : ' for'} ${what}${until}`, screen).map((line) =>
-      screen.paint('warn', line),
-    ),
+    ...say(`! ${step ?? 'to begin it'} ${what}${until}`, screen).map((line) => screen.paint('warn', line)),
     ...commandsFor(waits).map((command) => `${INDENT}${command}`),
   ];
 };
 
-const timeText = ({ tookMs, estimate }: Pick<RunItem, 'tookMs' | 'estimate'>): string =>
-  `${tookMs === null ? '-' : took(tookMs)} of ${estimateText(estimate)}`;
+const stepsText = ({ progress: { done, of } }: Pick<RunItem, 'progress'>): string => `${done} of ${of}`;
+
+/** A line of the table for each, and below it what has to be whole: its id, and what it asks. */
+const withBelow = (lines: readonly string[], below: readonly (readonly string[])[]): readonly string[] => {
+  const [head = '', ...rows] = lines;
+  return [head, ...rows.flatMap((row, at) => [row, ...(below[at] ?? [])])];
+};
 
 /** `isOpen`: only open ones were asked for. */
 export const runsLines = ({ items, total, clusterTimeMs }: RunList, isOpen: boolean, screen: Screen): readonly string[] => {
   if (items.length === 0) return [isOpen ? 'nothing moves; --all shows what did' : 'no run was ever made'];
   const rows = items.map((item): readonly CellText[] => [
-    item.id,
     runCell(item),
     span(clusterTimeMs - item.createdAtMs),
-    timeText(item),
-    `${item.platform}: ${moveText(item)}`,
+    stepsText(item),
+    item.tookMs === null ? '-' : took(item.tookMs),
+    estimateText(item.estimate.whole),
+    item.platform,
+  ]);
+  const below = items.map(({ waiting, ...item }) => [
+    `${INDENT}${item.id}  ${moveText(item)}`,
+    ...waiting.flatMap((each) => askLines(each, clusterTimeMs, screen)),
   ]);
   const left = total - items.length;
   return [
-    ...table(['RUN', 'STATE', 'AGE', 'TOOK OF ESTIMATE', 'WHAT'], rows, { ...screen, wraps: true }),
-    ...items.flatMap(({ waiting }) => waiting.flatMap((each) => askLines(each, clusterTimeMs, screen))),
+    ...withBelow(table(['STATE', 'AGE', 'STEPS', 'TOOK', 'ESTIMATE', 'PLATFORM'], rows, screen), below),
     ...(left === 0 ? [] : [`and ${left} more; --limit ${total}`]),
   ];
 };
@@ -105,38 +112,50 @@ export const runsLines = ({ items, total, clusterTimeMs }: RunList, isOpen: bool
 const isOfMode = ({ mode }: Pick<RunStep, 'mode'>, run: RunItem['mode']): boolean => mode === 'both' || mode === run;
 
 const stepRow = (step: RunStep): readonly CellText[] => [
-  step.id,
   STEP_CELLS[step.state],
+  step.id,
   step.tookMs === null ? '-' : took(step.tookMs),
   estimateText(step.estimate),
-  [step.because, ...(step.approvedBy.length === 0 ? [] : [`agreed: ${step.approvedBy.join(', ')}`])]
-    .filter((text) => text !== '')
-    .join('; ') || '-',
 ];
+
+/** Why it stands as it does; of one that has not begun nothing. */
+const stepBelow = ({ state, because, approvedBy }: RunStep, { columns }: Screen): readonly string[] => {
+  const words = [
+    ...(state === 'pending' ? [] : [because]),
+    ...(approvedBy.length === 0 ? [] : [`agreed: ${approvedBy.join(', ')}`]),
+  ].filter((text) => text !== '');
+  return words.length === 0 ? [] : wrap(words.join('; '), columns - INDENT.length).map((line) => `${INDENT}${line}`);
+};
+
+const begunText = ({ startedAtMs, endedAtMs, tookMs, recoveryMs }: Run): string => {
+  if (startedAtMs === null) return 'not begun';
+  const served = recoveryMs === null ? '' : `, recovered in ${took(recoveryMs)}`;
+  return `begun ${dayTime(startedAtMs)}Z${served}, ${took(tookMs ?? 0)} ${endedAtMs === null ? 'so far' : 'in all'}`;
+};
 
 /** Steps of the other mode are left out. */
 export const runLines = ({ run, clusterTimeMs }: { run: Run; clusterTimeMs: number }, screen: Screen): readonly string[] => {
-  const { progress, approval, executor, aborted } = run;
-  const begun =
-    run.startedAtMs === null
-      ? 'not begun'
-      : `begun ${dayTime(run.startedAtMs)}Z, ${took(run.tookMs ?? 0)}${run.endedAtMs === null ? ' so far' : ' in all'}`;
+  const { progress, approval, executor, aborted, estimate } = run;
+  const steps = run.steps.filter((step) => isOfMode(step, run.mode));
   const isSaid = aborted !== null && run.because.includes(aborted.reason);
+  const of = `${progress.done} of ${plural(progress.of, 'step')} over`;
   return [
-    fit(`${run.id}   ${run.platform} (${run.model}): ${moveText(run)}`, screen.columns),
+    run.id,
+    ...say(`${run.platform} (${run.model}): ${moveText(run)}`, screen),
     ...say(byWhom(run), screen),
-    ...say(`${wordsOf(runCell(run))}: ${run.because}`, screen),
+    ...say(`${wordsOf(runCell(run))}${byWhom(run).startsWith(run.because) ? '' : `: ${run.because}`}`, screen),
     ...(aborted === null || isSaid ? [] : say(`stopped by ${aborted.by}: ${aborted.reason}`, screen)),
     ...(approval === null
       ? []
       : say(`agreed: ${approval.by.join(', ') || 'nobody'} (${approval.by.length} of ${approval.persons})`, screen)),
-    ...say(`${begun}; estimated ${estimateText(run.estimate)}; ${progress.done} of ${plural(progress.of, 'step')} over`, screen),
+    ...say(`${begunText(run)}; ${of}`, screen),
+    ...say(`estimated: recovered in ${estimateText(estimate.recovery)}, ${estimateText(estimate.whole)} in all`, screen),
     ...(executor === null ? [] : say(`carried out by ${executor.region}/${executor.replica}`, screen)),
     '',
-    ...table(['STEP', 'STATE', 'TOOK', 'ESTIMATE', 'WHY'], run.steps.filter((step) => isOfMode(step, run.mode)).map(stepRow), {
-      ...screen,
-      wraps: true,
-    }),
+    ...withBelow(
+      table(['STATE', 'STEP', 'TOOK', 'ESTIMATE'], steps.map(stepRow), screen),
+      steps.map((step) => stepBelow(step, screen)),
+    ),
     ...(run.waiting.length === 0 ? [] : ['', ...run.waiting.flatMap((each) => askLines(each, clusterTimeMs, screen))]),
   ];
 };
@@ -166,17 +185,23 @@ export const newsLines = (
 
 export const planLines = (plan: RunPlan, screen: Screen): readonly string[] => {
   const { steps, estimate, approvals, cannotUndo } = plan;
-  const rows = steps.map(({ id, phase, target, estimate: each }): readonly CellText[] => [
-    `${estimate.path.includes(id) ? '*' : ' '} ${id}`,
+  const rows = steps.map(({ id, phase, estimate: each }): readonly CellText[] => [
+    `${estimate.recovery.path.includes(id) ? '*' : ' '} ${id}`,
     phase,
     `${estimateText(each)}${each.source === 'seed' ? ' ?' : ''}`,
-    target,
   ]);
   return [
-    ...say(`${plan.platform} (${plan.model}): ${moveText(plan)}`, screen),
-    ...say(`estimated ${estimateText(estimate)}, ${plural(steps.length, 'step')}; * on the longest way, ? not measured here yet`, screen),
+    ...say(`${plan.platform} (${plan.model}): ${moveText(plan)}, ${plural(steps.length, 'step')}`, screen),
+    ...say(
+      `recovered in ${estimateText(estimate.recovery)}, ${estimateText(estimate.whole)} in all (p50 to p95, persons not counted)`,
+      screen,
+    ),
+    '* on the longest way to recovery; ? assumed, not measured here yet',
     '',
-    ...table(['  STEP', 'PHASE', 'ESTIMATE', 'WHAT'], rows, { ...screen, wraps: true }),
+    ...withBelow(
+      table(['  STEP', 'PHASE', 'ESTIMATE'], rows, screen),
+      steps.map(({ target }) => wrap(target, screen.columns - 4).map((line) => `    ${line}`)),
+    ),
     ...(approvals.length + cannotUndo.length === 0 ? [] : ['']),
     ...approvals.flatMap(({ step, persons }) =>
       say(
@@ -197,7 +222,7 @@ type Ready = NonNullable<Platform['readiness']>;
 const isBad = ({ is }: Ready['lines'][number]): boolean => is !== 'good';
 
 const readyCell = (readiness: Platform['readiness']): CellText => {
-  if (readiness === null) return idle('not audited');
+  if (readiness === null) return idle('not yet');
   const text = String(Math.round(readiness.score));
   const ails = readiness.lines.filter(isBad);
   if (ails.some(({ weight }) => weight === 'must')) return bad(text);
@@ -207,7 +232,7 @@ const readyCell = (readiness: Platform['readiness']): CellText => {
 const nowCell = ({ openRun }: Platform): CellText => (openRun === null ? idle('nothing') : runCell(openRun));
 
 const lastText = ({ lastRuns: [last] }: Platform, nowMs: number): string =>
-  last === undefined ? '-' : `${last.purpose} ${took(last.tookMs)}, ${span(nowMs - last.atMs)} ago`;
+  last === undefined ? '-' : `${took(last.tookMs)}, ${span(nowMs - last.atMs)} ago`;
 
 const activeText = ({ active, sinceAtMs }: Platform, nowMs: number): string =>
   sinceAtMs === null ? active : `${active}, ${span(nowMs - sinceAtMs)}`;

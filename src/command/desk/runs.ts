@@ -172,10 +172,12 @@ const follow = async (session: Session, first: Run, waitMs: number): Promise<Wai
 
 const outcomeOf = ({ state }: Run): 'begun' | 'awaits-approval' => (state === 'proposed' ? 'awaits-approval' : 'begun');
 
-const standsText = ({ id, state }: Run): string =>
-  state === 'proposed'
-    ? `the run ${id} waits for a second person: tidegate approve-run ${id}`
-    : `the run ${id} has begun; tidegate run ${id} --watch shows how it goes`;
+const standsLines = ({ id, state }: Run, undo: string): readonly string[] => [
+  ...(state === 'proposed'
+    ? [`the run ${id} waits for a second person:`, `  tidegate approve-run ${id}`]
+    : [`the run ${id} has begun; how it goes:`, `  tidegate run ${id} --watch`]),
+  `undo: ${undo}`,
+];
 
 /** Says what was done, and follows it if that is wanted. */
 const conclude = async (session: Session, { run: begun, undo }: RunBegun, waitMs: number | null): Promise<number> => {
@@ -189,7 +191,7 @@ const conclude = async (session: Session, { run: begun, undo }: RunBegun, waitMs
         waited: waited === null ? null : { done: waited.done, because: waited.because },
       }),
     );
-  if (!json) console.out(`${[standsText(begun), `undo: ${undo.cli}`].map(safe).join('\n')}\n`);
+  if (!json) console.out(`${standsLines(begun, undo.cli).map(safe).join('\n')}\n`);
   if (waitMs === null) {
     if (json) say(null);
     return 0;
