@@ -261,11 +261,11 @@ export const createExecutor = (options: ExecutorOptions): Executor => {
     context,
   });
 
-  /** Under its deadline, and not more than a stated number at once. */
-  const call = async <T>(hand: Hand, what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+  /** Under its deadline, which is never beyond the step's own, and not more than a stated number at once. */
+  const call = async <T>(hand: Hand, { timeoutMs }: Step, what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
     calls += 1;
     try {
-      return await withDeadline(ports.timers, CALL_MS, what, work, hand.ended.signal);
+      return await withDeadline(ports.timers, Math.min(CALL_MS, timeoutMs), what, work, hand.ended.signal);
     } finally {
       calls -= 1;
     }
@@ -276,7 +276,9 @@ export const createExecutor = (options: ExecutorOptions): Executor => {
 
   const looked = async (hand: Hand, run: Run, step: Step, kind: AnyKind): Promise<Reading> => {
     try {
-      return bounded(await call(hand, `reading ${step.id}`, (signal) => kind.read(specOf(run, step), callOf(hand, run, step, signal))));
+      return bounded(
+        await call(hand, step, `reading ${step.id}`, (signal) => kind.read(specOf(run, step), callOf(hand, run, step, signal))),
+      );
     } catch (error) {
       if (isSystem(error)) throw error;
       return {
@@ -291,7 +293,7 @@ export const createExecutor = (options: ExecutorOptions): Executor => {
     try {
       const apply = kind.apply?.bind(kind);
       if (apply === undefined) return { took: 'fatal', because: `${step.kind} only reads` };
-      return bounded(await call(hand, `acting on ${step.id}`, (signal) => apply(specOf(run, step), callOf(hand, run, step, signal))));
+      return bounded(await call(hand, step, `acting on ${step.id}`, (signal) => apply(specOf(run, step), callOf(hand, run, step, signal))));
     } catch (error) {
       if (isSystem(error)) {
         hand.letGo ??= lacking(error);
@@ -322,8 +324,9 @@ export const createExecutor = (options: ExecutorOptions): Executor => {
     const step = run === undefined ? undefined : stepOf(run, id);
     if (run === undefined || step === undefined) return;
     const kind = await kindOf(step.kind);
+    const sinceMs = Math.round(nowMs());
     const reading = await looked(hand, run, step, kind);
-    const event: RunEvent = { kind: 'read', step: id, reading, canAct: kind.apply !== undefined };
+    const event: RunEvent = { kind: 'read', step: id, reading, canAct: kind.apply !== undefined, sinceMs };
     const after = await change(hand, (now) => {
       // Taken back, or begun anew, while it was read: that reading was of something else.
       if (keyOf(now, id) !== keyOf(run, id)) return now;

@@ -23,7 +23,8 @@ export type RunEvent =
   /** What it was proposed for is over. */
   | { kind: 'moot'; because: string }
   /** `canAct`: its kind moves something; others are gates. */
-  | { kind: 'read'; step: string; reading: Reading; canAct: boolean }
+  /** `sinceMs`: when it was begun to be read, in cluster time: a silence counts from there. */
+  | { kind: 'read'; step: string; reading: Reading; canAct: boolean; sinceMs?: number }
   /** It could not even be looked at by this replica. */
   | { kind: 'stalled'; step: string; because: string }
   | { kind: 'intended'; step: string }
@@ -374,11 +375,11 @@ const isLookedAt = (run: Run, step: Step, at: StepRun): boolean => {
   return run.state === 'running' && at.state === 'pending' && at.dueAtMs !== undefined && needsOver(run, step) && isAgreed(step, at);
 };
 
-const read = (run: Run, id: string, reading: Reading, canAct: boolean, nowMs: number): Run => {
+const read = (run: Run, { step: id, reading, canAct, sinceMs }: RunEvent & { kind: 'read' }, nowMs: number): Run => {
   const step = stepOf(run, id);
   if (step === undefined || !isLookedAt(run, step, standingOf(run, id))) return run;
   if (run.state === 'undoing') return readUndo(run, step, reading, nowMs);
-  const begun = { ...standingOf(run, id), startedAtMs: standingOf(run, id).startedAtMs ?? nowMs };
+  const begun = { ...standingOf(run, id), startedAtMs: standingOf(run, id).startedAtMs ?? Math.min(sinceMs ?? nowMs, nowMs) };
   const at = withFacts(begun, reading);
   switch (reading.is) {
     case 'reached':
@@ -493,7 +494,7 @@ const applied = (run: Run, event: RunEvent, nowMs: number): Run => {
     case 'moot':
       return run.state === 'proposed' ? over(run, 'dropped', event.because, nowMs) : run;
     case 'read':
-      return read(run, event.step, event.reading, event.canAct, nowMs);
+      return read(run, event, nowMs);
     case 'stalled':
       return stalled(run, event.step, event.because, nowMs);
     case 'intended':

@@ -14,7 +14,7 @@ import { createHttp } from '../http.ts';
 import type { Desk } from '../paging/desk.ts';
 import { withDeadline } from '../ports.ts';
 import { readinessOf } from '../runbook/audit.ts';
-import { estimateOf } from '../runbook/estimate.ts';
+import { comparisonOf, estimateOf } from '../runbook/estimate.ts';
 import { createExecutor, type KindOf } from '../runbook/executor.ts';
 import type { StepContext, StepKind } from '../runbook/kind.ts';
 import { kinds } from '../runbook/kinds.ts';
@@ -141,7 +141,8 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
       reader: createRunReader({ store, ports }),
       writer: createRunWriter({ ...common, cluster: seen.cluster, clusterNowMs: seen.nowMs }),
       planOf,
-      criticalOf: (plan, mode) => estimateOf(plan, mode).whole,
+      estimateOf,
+      recoveryMsOf: (run) => comparisonOf(run).recoveryMs,
       readinessOf: lastAudit,
     }),
     turn(sight, nowMs, term) {
