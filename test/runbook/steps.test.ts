@@ -6,8 +6,10 @@ import { type StepEntry, stepContract } from '../contract/step.contract.ts';
 import { startCodecWorld } from './codec/world.ts';
 import { GRPC_FAULTS, startGrpcWorld } from './grpc/world.ts';
 import { HTTP_FAULTS, startHttpWorld } from './http/world.ts';
+import { startSleepWorld } from './human/world.ts';
 import { startScaleWorld, startWaitWorld } from './kubernetes/world.ts';
 import { startGateWorld } from './prometheus/world.ts';
+import { startRouteWaitWorld, startShiftWorld } from './routing/world.ts';
 import { startWebhookWorld } from './webhook/world.ts';
 
 const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
@@ -18,18 +20,16 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'grpc.check': { lacks: ['effect', 'body', 'secret'], faults: GRPC_FAULTS, start: startGrpcWorld },
   'http.check': { lacks: ['effect', 'body'], faults: HTTP_FAULTS, start: startHttpWorld },
   'webhook.call': { lacks: [], start: startWebhookWorld },
+  'route.shift': { lacks: ['wire', 'body', 'secret'], start: startShiftWorld },
+  'route.wait': { lacks: ['effect', 'wire', 'body', 'secret'], start: startRouteWaitWorld },
+  sleep: { lacks: ['effect', 'wire', 'body', 'secret'], start: startSleepWorld },
 };
 
 /** Kinds that are not built yet. */
-const PENDING: readonly StepKindName[] = [
-  'route.shift',
-  'route.wait',
-  'temporal.failover',
-  'temporal.handover',
-  'temporal.wait',
-  'approval',
-  'sleep',
-];
+const PENDING: readonly StepKindName[] = ['temporal.failover', 'temporal.handover', 'temporal.wait'];
+
+/** There is nothing around it to be this way or that: run.ts lets it be looked at only once people have agreed. */
+const HUMAN: readonly StepKindName[] = ['approval'];
 
 const run = <K extends StepKindName>(name: K): void => {
   const entry: StepEntry<K> | undefined = WORLDS[name];
@@ -38,7 +38,7 @@ const run = <K extends StepKindName>(name: K): void => {
 for (const name of STEP_KINDS) run(name);
 
 describe('every kind has a world', () => {
-  test.each(STEP_KINDS.filter((name) => !PENDING.includes(name)))('%s', (name) => {
+  test.each(STEP_KINDS.filter((name) => !PENDING.includes(name) && !HUMAN.includes(name)))('%s', (name) => {
     expect(WORLDS[name], `write a world for ${name}; test/contract/step.contract.ts says how`).toBeDefined();
   });
 
