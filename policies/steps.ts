@@ -530,28 +530,31 @@ const identityOf = (part: Part, region: string): string | null => {
   return known.length === 1 ? (known[0] ?? null) : known.map((identity) => `(?:${identity})`).join('|');
 };
 
+/** Who is asked for pollers and dispatch in a region. null: nobody can be. */
+export const frontendOf = ({ system, frontend }: NamespacesConfig, region: string): string | null => {
+  const asked = typeof system === 'string' ? frontend : system;
+  return (typeof asked === 'string' ? asked : asked?.[region]) ?? null;
+};
+
 /** Tasks are dispatched in the region. One poller per queue is enough here: how many pods there are was asked elsewhere. */
 export const dispatches = (part: Part, { to }: Move, needs: readonly string[]): readonly Step[] =>
-  part.namespaces
-    .filter(({ queues }) => queues.length > 0)
-    .map((entry) =>
+  part.namespaces.flatMap((entry): readonly Step[] => {
+    const system = frontendOf(entry, to);
+    const { namespaces, queues } = entry;
+    if (system === null || queues.length === 0) return [];
+    return [
       stepOf(part, {
         name: `${subjectOf(part, entry)}dispatch@${to}`,
         kind: 'temporal.wait',
         phase: 'ready',
         target: `tasks of ${entry.name} in ${to}`,
-        spec: {
-          system: typeof entry.system === 'string' ? entry.system : clusterOf(entry, entry.system, to),
-          namespaces: entry.namespaces,
-          queues: entry.queues,
-          identity: identityOf(part, to),
-          pollers: 1,
-        },
+        spec: { system, namespaces, queues, identity: identityOf(part, to), pollers: 1 },
         needs,
         timeoutMs: MOVE_MS,
         undo: ONLY_READS,
       }),
-    );
+    ];
+  });
 
 // ---- users' own systems, gates, routes ----
 

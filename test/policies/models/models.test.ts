@@ -251,6 +251,32 @@ describe('what takes a route back', () => {
   });
 });
 
+describe('who is asked for dispatch', () => {
+  test('one’s own cluster itself, of the cloud a frontend of the region, and else nobody', () => {
+    fc.assert(
+      fc.property(moved(undefined, ['failover', 'drill']), ({ platform, move }) => {
+        const wanted = new Map(
+          platform.namespaces.map(({ name, system, frontend, queues }) => {
+            const asked = typeof system === 'string' ? frontend : system;
+            return [name, queues.length === 0 ? undefined : typeof asked === 'string' ? asked : asked?.[move.to]];
+          }),
+        );
+        for (const mode of MODES) {
+          const steps = stepsOf(expand(platform, move), mode);
+          const movedNames = new Set(steps.flatMap((step) => (isMove(step) && 'namespaces' in step.spec ? [step.spec.namespaces[0]] : [])));
+          for (const { name, namespaces } of platform.namespaces) {
+            const asked = steps.find((step) => step.kind === 'temporal.wait' && step.spec.namespaces[0] === namespaces[0]);
+            const system = asked?.kind === 'temporal.wait' ? asked.spec.system : undefined;
+            expect(system, name).toBe(movedNames.has(namespaces[0]) ? wanted.get(name) : undefined);
+            expect(system).not.toBe('cloud');
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
 describe('whose pollers count', () => {
   const identityIn = (fleets: PlatformConfig['fleets']) =>
     expand({ ...cold, fleets }, { from: EAST, to: WEST, purpose: 'failover' }).flatMap((step) =>
