@@ -12,7 +12,9 @@ import type {
   Steady,
   Unseen,
 } from '../src/runbook/model.ts';
-import { coupledOf, frontendOf, isCold, type Part, partsOf } from './steps.ts';
+import { isCold, PROCESSING } from './steps/fleets.ts';
+import { frontendOf } from './steps/namespaces.ts';
+import { coupledOf, type Part, partsOf } from './steps/part.ts';
 
 type Judgement = Pick<AuditLine, 'is' | 'because' | 'fix'>;
 
@@ -57,8 +59,6 @@ const siteLine = (steady: Steady, asked: Asked, { fleet, region }: Site, judge: 
   const judged = isUnseen(facts) ? unknown(facts.unseen, `see why ${of} cannot be looked at`) : judge(facts);
   return { ...asked, of, ...judged };
 };
-
-const PROCESSING: readonly FleetKind[] = ['workers', 'starters'];
 
 const others = ({ platform }: Part, active: string): readonly string[] => platform.regions.filter((region) => region !== active);
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { modelOf, models } from '../../../policies/index.ts';
 import type { Move } from '../../../policies/policy.ts';
-import { tidy } from '../../../policies/steps.ts';
+import { tidy } from '../../../policies/steps/order.ts';
 import {
   MODEL_KINDS,
   type ModelKind,
