@@ -4,9 +4,9 @@ import { SEEDS } from '../../src/runbook/seeds.ts';
 import type { Part } from './part.ts';
 
 /** A fence of a region that may be gone is waited for so long. */
-export const FENCE_MS = 10_000;
+export const FENCE_MS = 5_000;
 /** Work that was begun before a drain gets so long to end. */
-export const IN_FLIGHT_MS = 30_000;
+const IN_FLIGHT_MS = 30_000;
 /** A look that nobody waits for, or at what should be so already. */
 export const GLANCE_MS = 5_000;
 export const CALL_MS = 30_000;

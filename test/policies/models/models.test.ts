@@ -108,7 +108,7 @@ describe.each(MODEL_KINDS.map((kind) => [kind]))('model %s keeps the contract', 
   test('a fence of a region that may be gone is waited for shortly, and what it means when nobody acknowledged it is said', () => {
     check((_, __, plan) => {
       for (const step of plan.filter(({ phase, mode, kind: of }) => phase === 'fence' && mode === 'ungraceful' && of !== 'webhook.call')) {
-        expect(step.timeoutMs, step.id).toBeLessThanOrEqual(10_000);
+        expect(step.timeoutMs, step.id).toBeLessThanOrEqual(5_000);
         expect(step.onFail, step.id).toBe('continue');
         expect(step.ifPassed, step.id).toMatch(/^[a-z].{30}/);
       }
