@@ -1,30 +1,13 @@
 // Active/Passive in its two forms, as an order of steps: of a whole platform in two of the models, of one entry by itself in Dual Active. Pure.
 import type { Step } from '../src/runbook/model.ts';
 import type { Move } from './policy.ts';
-import {
-  alarms,
-  calls,
-  dispatches,
-  drains,
-  fences,
-  gates,
-  idsOf,
-  inFlight,
-  landings,
-  moves,
-  ownOf,
-  type Part,
-  parks,
-  readies,
-  SERVING,
-  scaleUps,
-  shifts,
-  standbyOf,
-  stops,
-  warmths,
-  warmUps,
-  warnings,
-} from './steps.ts';
+import { alarms, calls, gates, warnings } from './steps/around.ts';
+import { fences, ownOf, parks, readies, SERVING, scaleUps, standbyOf, stops, warmths, warmUps } from './steps/fleets.ts';
+import { dispatches, moves } from './steps/namespaces.ts';
+import { idsOf } from './steps/order.ts';
+import type { Part } from './steps/part.ts';
+import { drains, landings, shifts } from './steps/routes.ts';
+import { inFlight } from './steps/step.ts';
 
 /** What comes once the region is ready: gates, the route, what is told of it, users who have left. `ended`: all of it. */
 const arrival = (part: Part, move: Move, ready: readonly string[]): { steps: readonly Step[]; ended: readonly string[] } => {

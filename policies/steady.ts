@@ -12,7 +12,9 @@ import type {
   Steady,
   Unseen,
 } from '../src/runbook/model.ts';
-import { coupledOf, isCold, type Part, partsOf } from './steps.ts';
+import { isCold, PROCESSING } from './steps/fleets.ts';
+import { frontendOf } from './steps/namespaces.ts';
+import { coupledOf, type Part, partsOf } from './steps/part.ts';
 
 type Judgement = Pick<AuditLine, 'is' | 'because' | 'fix'>;
 
@@ -57,8 +59,6 @@ const siteLine = (steady: Steady, asked: Asked, { fleet, region }: Site, judge: 
   const judged = isUnseen(facts) ? unknown(facts.unseen, `see why ${of} cannot be looked at`) : judge(facts);
   return { ...asked, of, ...judged };
 };
-
-const PROCESSING: readonly FleetKind[] = ['workers', 'starters'];
 
 const others = ({ platform }: Part, active: string): readonly string[] => platform.regions.filter((region) => region !== active);
 
@@ -136,6 +136,24 @@ const replicaLines = (part: Part, steady: Steady): readonly AuditLine[] =>
     return absent.length === 0
       ? good(`active in ${active}, and could be in ${wanted.join(', ')}`)
       : bad(`it could not be activated elsewhere: ${absent.join(', ')}`, 'add the replica, or wait until it has caught up');
+  });
+
+/** Whether anybody could say after a move that tasks are dispatched: not a fact, but what the configuration names. */
+const dispatchLines = ({ namespaces, platform }: Part): readonly AuditLine[] =>
+  namespaces.map((entry) => {
+    const asked = { check: 'dispatch-seen', weight: 'should', of: entry.namespaces[0] ?? entry.name } as const;
+    if (entry.queues.length === 0)
+      return { ...asked, ...bad(`no task queue of ${entry.name} is named, so nobody waits until tasks are dispatched`, 'name its queues') };
+    const blind = platform.regions.filter((region) => frontendOf(entry, region) === null);
+    return blind.length === 0
+      ? { ...asked, ...good(`after a move somebody waits until ${entry.queues.join(', ')} are worked on`) }
+      : {
+          ...asked,
+          ...bad(
+            `nobody can be asked for pollers and dispatch of ${entry.name} in ${blind.join(', ')}: the API of Temporal Cloud does not tell`,
+            'name a `frontend`: an entry of systems of kind temporal, by region',
+          ),
+        };
   });
 
 const managedLines = (part: Part, steady: Steady): readonly AuditLine[] =>
@@ -277,6 +295,7 @@ export const generalLines = (part: Part, steady: Steady, running: readonly strin
       ),
     ...all.map((at) => imageLine(steady, at)),
     ...managedLines(part, steady),
+    ...dispatchLines(part),
     ...up
       .filter(({ site }) => site.replicas > 1)
       .map((at) =>

@@ -4,29 +4,13 @@ import type { ExternalConfig, PlatformConfig, Step } from '../../src/runbook/mod
 import { prearmSteps } from '../passive.ts';
 import type { DeploymentModel, Move } from '../policy.ts';
 import { activeLines, generalLines, inOrder } from '../steady.ts';
-import {
-  calls,
-  dispatches,
-  fences,
-  gates,
-  idsOf,
-  inFlight,
-  landings,
-  moves,
-  openings,
-  ownOf,
-  type Part,
-  parks,
-  readies,
-  scaleUps,
-  shifts,
-  shrinks,
-  stoppedOf,
-  sumOf,
-  tidy,
-  warnings,
-  wholeOf,
-} from '../steps.ts';
+import { calls, gates, warnings } from '../steps/around.ts';
+import { fences, ownOf, parks, readies, scaleUps, shrinks, stoppedOf, sumOf } from '../steps/fleets.ts';
+import { dispatches, moves } from '../steps/namespaces.ts';
+import { idsOf, tidy } from '../steps/order.ts';
+import { type Part, wholeOf } from '../steps/part.ts';
+import { landings, openings, shifts } from '../steps/routes.ts';
+import { inFlight } from '../steps/step.ts';
 
 /** `from` leaves: the route, then capacity, then what only it had. */
 const leave = (part: Part, move: Move): readonly Step[] => {

@@ -3,7 +3,8 @@
 import { coldSteps, prearmSteps } from '../passive.ts';
 import type { DeploymentModel } from '../policy.ts';
 import { coldLines, generalLines, inOrder } from '../steady.ts';
-import { tidy, wholeOf } from '../steps.ts';
+import { tidy } from '../steps/order.ts';
+import { wholeOf } from '../steps/part.ts';
 
 export const activeCold: DeploymentModel = {
   kind: 'active-cold',

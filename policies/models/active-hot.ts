@@ -3,7 +3,8 @@ import assert from 'node:assert';
 import { hotSteps, prearmSteps } from '../passive.ts';
 import type { DeploymentModel } from '../policy.ts';
 import { generalLines, hotLines, inOrder } from '../steady.ts';
-import { tidy, wholeOf } from '../steps.ts';
+import { tidy } from '../steps/order.ts';
+import { wholeOf } from '../steps/part.ts';
 
 export const activeHot: DeploymentModel = {
   kind: 'active-hot',

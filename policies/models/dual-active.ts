@@ -4,7 +4,11 @@ import type { NamespacesConfig, PlatformConfig, Step } from '../../src/runbook/m
 import { coldSteps, hotSteps } from '../passive.ts';
 import type { DeploymentModel, Move } from '../policy.ts';
 import { dualLines, inOrder } from '../steady.ts';
-import { alarms, idsOf, inTurn, isCold, partsOf, tidy, warmUps, wholeOf } from '../steps.ts';
+import { alarms } from '../steps/around.ts';
+import { isCold, warmUps } from '../steps/fleets.ts';
+import { idsOf, tidy } from '../steps/order.ts';
+import { partsOf, wholeOf } from '../steps/part.ts';
+import { inTurn } from '../steps/step.ts';
 
 /** Those that live in the region that is left, or, on the way back, in the one that is returned to. */
 const isMoved = ({ home }: NamespacesConfig, { from, to, purpose }: Move): boolean => home === (purpose === 'failback' ? to : from);

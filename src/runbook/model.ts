@@ -57,6 +57,11 @@ export interface NamespacesConfig {
   stopAfter: number;
   /** Task queues whose pollers and dispatch prove that a region works. */
   queues: readonly string[];
+  /**
+   * Of Temporal Cloud: entry of `systems` of kind `temporal`, or by region such entries, by which pollers and dispatch are asked for, since the API that
+   * moves namespaces tells nothing of them. Absent: nobody waits for dispatch. One's own clusters are asked themselves.
+   */
+  frontend?: string | ByRegion<string>;
   /** Dual Active only: the region in which they are active when all is well. */
   home?: string;
   /** Dual Active only: what moves with them, by name, and with no other entry. What no entry names is never moved. */

@@ -36,11 +36,14 @@ export const tenants: NamespacesConfig = {
   parallel: 4,
   stopAfter: 2,
   queues: ['orders'],
+  frontend: { [EAST]: 'temporal-us-east', [WEST]: 'temporal-eu-west' },
 };
 
+const { frontend: clusters, ...plain } = tenants;
+
 export const ownTenants: NamespacesConfig = {
-  ...tenants,
-  system: { [EAST]: 'temporal-us-east', [WEST]: 'temporal-eu-west' },
+  ...plain,
+  system: clusters ?? {},
   places: { [EAST]: 'east', [WEST]: 'west' },
 };
 
@@ -118,7 +121,7 @@ export const dual = platformOf(
         externals: ['db'],
       },
       { ...tenants, name: 'b', namespaces: ['b1.abc12'], home: WEST, fleets: ['workers-b'], services: ['web-b'], externals: ['queue'] },
-      { ...tenants, name: 'c', namespaces: ['c1.abc12'], home: EAST, queues: [] },
+      { ...tenants, name: 'c', namespaces: ['c1.abc12'], home: EAST },
     ],
   },
   {},

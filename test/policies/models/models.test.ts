@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { modelOf, models } from '../../../policies/index.ts';
 import type { Move } from '../../../policies/policy.ts';
-import { tidy } from '../../../policies/steps.ts';
+import { tidy } from '../../../policies/steps/order.ts';
 import {
   MODEL_KINDS,
   type ModelKind,
@@ -108,7 +108,7 @@ describe.each(MODEL_KINDS.map((kind) => [kind]))('model %s keeps the contract', 
   test('a fence of a region that may be gone is waited for shortly, and what it means when nobody acknowledged it is said', () => {
     check((_, __, plan) => {
       for (const step of plan.filter(({ phase, mode, kind: of }) => phase === 'fence' && mode === 'ungraceful' && of !== 'webhook.call')) {
-        expect(step.timeoutMs, step.id).toBeLessThanOrEqual(10_000);
+        expect(step.timeoutMs, step.id).toBeLessThanOrEqual(5_000);
         expect(step.onFail, step.id).toBe('continue');
         expect(step.ifPassed, step.id).toMatch(/^[a-z].{30}/);
       }
@@ -248,6 +248,32 @@ describe('what takes a route back', () => {
   test('the region that was drained before a failback is drained again', () => {
     expect(undoOf(cold, { from: WEST, to: EAST, purpose: 'failback' })).toEqual({ spec: { services: ['web'], from: EAST, to: WEST } });
     expect(undoOf(both, { from: WEST, to: EAST, purpose: 'failback' })).toEqual({ spec: { services: ['web'], from: EAST, to: WEST } });
+  });
+});
+
+describe('who is asked for dispatch', () => {
+  test('one’s own cluster itself, of the cloud a frontend of the region, and else nobody', () => {
+    fc.assert(
+      fc.property(moved(undefined, ['failover', 'drill']), ({ platform, move }) => {
+        const wanted = new Map(
+          platform.namespaces.map(({ name, system, frontend, queues }) => {
+            const asked = typeof system === 'string' ? frontend : system;
+            return [name, queues.length === 0 ? undefined : typeof asked === 'string' ? asked : asked?.[move.to]];
+          }),
+        );
+        for (const mode of MODES) {
+          const steps = stepsOf(expand(platform, move), mode);
+          const movedNames = new Set(steps.flatMap((step) => (isMove(step) && 'namespaces' in step.spec ? [step.spec.namespaces[0]] : [])));
+          for (const { name, namespaces } of platform.namespaces) {
+            const asked = steps.find((step) => step.kind === 'temporal.wait' && step.spec.namespaces[0] === namespaces[0]);
+            const system = asked?.kind === 'temporal.wait' ? asked.spec.system : undefined;
+            expect(system, name).toBe(movedNames.has(namespaces[0]) ? wanted.get(name) : undefined);
+            expect(system).not.toBe('cloud');
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
   });
 });
 

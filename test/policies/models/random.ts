@@ -81,12 +81,19 @@ const entry = (
       namespaces: fc.integer({ min: 1, max: 5 }),
       parallel: fc.integer({ min: 1, max: 10 }),
       queues: fc.subarray(['q1', 'q2']),
+      frontend: fc.option(
+        fc.constantFrom(
+          'frontend',
+          byRegion(regions, (region) => `frontend-${region}`),
+        ),
+        { nil: undefined },
+      ),
       home: fc.option(fc.constantFrom(...regions), { nil: undefined }),
       fleets: some(own.fleets),
       services: some(own.services),
       externals: some(own.externals),
     })
-    .map(({ isCloud, namespaces, parallel, queues, ...dual }) => ({
+    .map(({ isCloud, namespaces, parallel, queues, ...rest }) => ({
       name,
       system: isCloud ? 'cloud' : byRegion(regions, (region) => `temporal-${region}`),
       namespaces: Array.from({ length: namespaces }, (_, i) => `${name}-${i}.ns`),
@@ -94,7 +101,7 @@ const entry = (
       parallel,
       stopAfter: 1,
       queues,
-      ...present(dual),
+      ...present(rest),
     }));
 
 const external = (name: string): fc.Arbitrary<ExternalConfig> =>
