@@ -10,7 +10,7 @@ import { didYouMean, list } from './words.ts';
 
 const PLATFORMS: Path = ['cluster', 'platforms'];
 
-const named = (found: string, what: string, known: readonly string[], otherwise: string): string =>
+const expected = (found: string, what: string, known: readonly string[], otherwise: string): string =>
   `found "${found}", expected ${what}: ${list(known)}; ${didYouMean(found, known, otherwise)}`;
 
 /** A system that is named, where, and of which kinds it may be. */
@@ -20,11 +20,17 @@ interface Naming {
   kinds: readonly SystemKind[];
 }
 
+/** One for all regions, or one for each. */
+const named = (system: string | Readonly<Record<string, string>>, kind: SystemKind, at: Path): readonly Naming[] =>
+  typeof system === 'string'
+    ? [{ at, system, kinds: [kind] }]
+    : Object.entries(system).map(([region, each]) => ({ at: [...at, region], system: each, kinds: [kind] }));
+
 const CHECKS: Readonly<Record<FleetConfig['kind'], readonly SystemKind[]>> = {
   codec: ['codec'],
-  proxy: ['grpc', 'http'],
-  workers: ['http', 'grpc'],
-  starters: ['http', 'grpc'],
+  proxy: ['grpc'],
+  workers: ['http'],
+  starters: ['http'],
 };
 
 const namingsOf = (platform: PlatformConfig, at: Path): readonly Naming[] => [
@@ -36,15 +42,10 @@ const namingsOf = (platform: PlatformConfig, at: Path): readonly Naming[] => [
         : [{ at: [...at, 'fleets', f, 'sites', region, 'check'], system: site.check, kinds: CHECKS[kind] }]),
     ]),
   ),
-  ...platform.namespaces.flatMap(({ system }, n): Naming[] =>
-    typeof system === 'string'
-      ? [{ at: [...at, 'namespaces', n, 'system'], system, kinds: ['temporal-cloud'] }]
-      : Object.entries(system).map(([region, each]) => ({
-          at: [...at, 'namespaces', n, 'system', region],
-          system: each,
-          kinds: ['temporal'],
-        })),
-  ),
+  ...platform.namespaces.flatMap(({ system, frontend }, n) => [
+    ...named(system, typeof system === 'string' ? 'temporal-cloud' : 'temporal', [...at, 'namespaces', n, 'system']),
+    ...(frontend === undefined ? [] : named(frontend, 'temporal', [...at, 'namespaces', n, 'frontend'])),
+  ]),
   ...platform.externals.map(({ system }, e): Naming => ({ at: [...at, 'externals', e, 'system'], system, kinds: ['webhook'] })),
   ...platform.gates.map(({ system }, g): Naming => ({ at: [...at, 'gates', g, 'system'], system, kinds: ['prometheus'] })),
   ...platform.prearm.map((system, p): Naming => ({ at: [...at, 'prearm', p], system, kinds: ['webhook'] })),
@@ -55,7 +56,7 @@ const systemFindings = (namings: readonly Naming[], systems: Systems): Finding[]
   const known = Object.keys(systems);
   return namings.flatMap(({ at, system, kinds }) => {
     const kind = Object.hasOwn(systems, system) ? systems[system]?.kind : undefined;
-    if (kind === undefined) return [finding(at, named(system, 'an entry of systems in this file', known, 'declare it under systems'))];
+    if (kind === undefined) return [finding(at, expected(system, 'an entry of systems in this file', known, 'declare it under systems'))];
     if (kinds.includes(kind)) return [];
     return [finding(at, `found "${system}", which is of kind ${kind}, expected one of kind ${kinds.join(' or ')}; name another entry`)];
   });
@@ -89,8 +90,8 @@ const fleetFindings = (platform: PlatformConfig, { name, kind, sites }: FleetCon
       findings.push(
         finding(place, `found ${standby}, expected at most replicas (${replicas}); a standby is no larger than the active fleet`),
       );
-    if (platform.model === 'active-cold' && kind === 'workers' && standby > 0) {
-      const message = `found ${standby}, expected 0: in active-cold the workers of ${name} run in one region only; write 0, or take active-hot`;
+    if (platform.model === 'active-cold' && (kind === 'workers' || kind === 'starters') && standby > 0) {
+      const message = `found ${standby}, expected 0: in active-cold ${name} run in one region only; write 0, or take active-hot`;
       findings.push(finding(place, message));
     }
     if (platform.model === 'active-hot' && standby === 0) {
@@ -101,15 +102,47 @@ const fleetFindings = (platform: PlatformConfig, { name, kind, sites }: FleetCon
   return findings;
 };
 
+/** What moves with an entry of Dual Active: things of the platform, each with one entry. */
+const ownFindings = (platform: PlatformConfig, entry: NamespacesConfig, at: Path): Finding[] =>
+  (['fleets', 'services', 'externals'] as const).flatMap((what) => {
+    const names = entry[what] ?? [];
+    if (names.length > 0 && platform.model !== 'dual-active')
+      return [
+        finding(
+          [...at, what],
+          `found ${what} in ${platform.model}, expected them in dual-active only; remove them, everything moves together`,
+        ),
+      ];
+    const known = what === 'services' ? platform.services : platform[what].map(({ name }) => name);
+    return names.flatMap((name, i) => {
+      const other = platform.namespaces.find((each) => each !== entry && each[what]?.includes(name) === true);
+      const place = [...at, what, i];
+      if (!known.includes(name))
+        return [finding(place, expected(name, `one of ${what} of platform ${platform.name}`, known, 'declare it there'))];
+      return other === undefined
+        ? []
+        : [finding(place, `found "${name}", which moves with "${other.name}" already, expected each with one entry; remove it`)];
+    });
+  });
+
 const namespacesFindings = (platform: PlatformConfig, entry: NamespacesConfig, at: Path): Finding[] => {
-  const { name, namespaces, places, system, home } = entry;
+  const { name, namespaces, places, system, home, frontend } = entry;
+  if (frontend !== undefined && typeof system !== 'string')
+    return [
+      finding(
+        [...at, 'frontend'],
+        'found a frontend beside clusters of your own, expected it with Temporal Cloud only; remove it, they are asked themselves',
+      ),
+    ];
   const findings = [
     ...mapFindings(platform, 'place', places, [...at, 'places']),
     ...(typeof system === 'string' ? [] : mapFindings(platform, 'system', system, [...at, 'system'])),
+    ...(frontend === undefined || typeof frontend === 'string' ? [] : mapFindings(platform, 'frontend', frontend, [...at, 'frontend'])),
+    ...ownFindings(platform, entry, at),
     ...duplicates('namespace', namespaces, (i) => [...at, 'namespaces', i]),
   ];
   if (home !== undefined && !platform.regions.includes(home))
-    findings.push(finding([...at, 'home'], named(home, `a region of platform ${platform.name}`, platform.regions, 'name one of them')));
+    findings.push(finding([...at, 'home'], expected(home, `a region of platform ${platform.name}`, platform.regions, 'name one of them')));
   if (platform.model === 'dual-active' && home === undefined)
     findings.push(
       finding(at, `found no home of ${name}, expected one: in dual-active each has the region in which it is active; write home`),
@@ -132,12 +165,12 @@ const platformFindings = (platform: PlatformConfig, cluster: ClusterConfig, at: 
     ...platform.regions.flatMap((region, r) =>
       regions.includes(region)
         ? []
-        : [finding([...at, 'regions', r], named(region, 'a region of the cluster', regions, 'declare it under cluster.regions'))],
+        : [finding([...at, 'regions', r], expected(region, 'a region of the cluster', regions, 'declare it under cluster.regions'))],
     ),
     ...platform.services.flatMap((service, s) =>
       services.includes(service)
         ? []
-        : [finding([...at, 'services', s], named(service, 'a service of the cluster', services, 'declare it under cluster.services'))],
+        : [finding([...at, 'services', s], expected(service, 'a service of the cluster', services, 'declare it under cluster.services'))],
     ),
     ...duplicates('region', platform.regions, (i) => [...at, 'regions', i]),
     ...duplicates('service', platform.services, (i) => [...at, 'services', i]),

@@ -78,6 +78,8 @@ const fleet = z
   .transform(({ start, ...given }): FleetConfig => ({ ...given, ...present({ startMs: start }) }));
 
 const SYSTEM = 'the name of an entry of systems, or a map from region to such a name; write it like temporal-cloud';
+const FRONTEND =
+  'the name of an entry of systems of kind temporal, or a map from region to such a name; leave it out, and nobody waits for dispatch';
 const namespaces = z
   .strictObject({
     name,
@@ -87,7 +89,11 @@ const namespaces = z
     parallel: whole(1, 50).default(4),
     stopAfter: whole(1, NAMESPACES_MAX).default(3),
     queues: few(queue, QUEUES_MAX).default([]),
+    frontend: z.union([name, z.record(regionName, name)], { error: FRONTEND }).optional(),
     home: regionName.optional(),
+    fleets: few(name, FLEETS_MAX).optional(),
+    services: few(dnsName, SERVICES_MAX).optional(),
+    externals: few(name, ENTRIES_MAX).optional(),
   })
   .transform((given): NamespacesConfig => present(given));
 

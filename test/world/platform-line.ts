@@ -35,7 +35,7 @@ const placesOf = (regions: readonly string[]) => Object.fromEntries(regions.map(
 
 /** `orders,tenants`, or `east@a,west@b` where each has a home of its own. */
 const namespacesOf = (text: string | undefined, regions: readonly string[]): readonly NamespacesConfig[] => {
-  const base = { system: 'cloud', places: placesOf(regions), parallel: 4, stopAfter: 3, queues: ['work'] };
+  const base = { system: 'cloud', frontend: 'cloud', places: placesOf(regions), parallel: 4, stopAfter: 3, queues: ['work'] };
   const names = pairs(text).map(([name]) => name);
   const homed = names.filter((name) => name.includes('@'));
   const rest = names.filter((name) => !name.includes('@'));
