@@ -11,12 +11,12 @@ import type { SystemContext } from '../kind.ts';
 import type { TemporalConfig, TlsConfig } from '../systems.ts';
 
 export interface Channel {
-  /** Rejects with what the library throws, or with DeadlineError after ten seconds. */
+  /** Rejects with what the library throws, or with DeadlineError after five seconds. */
   call<T>(signal: AbortSignal, work: (connection: Connection) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
-const CALL_MS = 10_000;
+const CALL_MS = 5_000;
 /** A namespace of many search attributes, a queue of a thousand pollers. */
 const REPLY_BYTES_MAX = 4 * 1024 * 1024;
 /** SNI must not be an address. */

@@ -19,7 +19,7 @@ export interface TemporalCloud extends System {
 }
 
 /** A look takes a tenth of a second, and a request to fail over about one. */
-const CALL_MS = 10_000;
+const CALL_MS = 5_000;
 /** A namespace with all its search attributes is some kilobytes. */
 const REPLY_CHARS_MAX = 1_000_000;
 
