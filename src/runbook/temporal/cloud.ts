@@ -34,8 +34,8 @@ interface Door {
   fetch: Fetch;
 }
 
-const request = async ({ config, fetch }: Door, token: string, method: Method, path: string, body: object | null, signal: AbortSignal) => {
-  const response = await fetch(`${config.url}${path}`, {
+const request = async (door: Door, token: string, method: Method, path: string, body: object | null, signal: AbortSignal) => {
+  const response = await door.fetch(`${door.config.url}${path}`, {
     method,
     signal,
     headers: {
