@@ -118,14 +118,31 @@ describe('a connection', () => {
   test('is shared by calls at once, and one that fails takes none of the others with it', async () => {
     const fake = await frontend();
     const cluster = await opened({ address: `localhost:${fake.port}` });
+    const late = Promise.withResolvers<object>();
+    fake.answers.set('UpdateNamespace', late.promise);
+    const waiting = cluster.forced.begin('shop', 'b', 'id', never);
+    await expect.poll(() => fake.calls.length).toBe(1);
+    fake.answers.set('DescribeNamespace', grpcError(status.UNAVAILABLE, 'Namespace replication in Handover state.'));
+    expect((await cluster.forced.look('shop', never)).is).toBe('unknown');
+    fake.answers.set('DescribeNamespace', described('a'));
+    expect((await cluster.forced.look('shop', never)).is).toBe('seen');
+    late.resolve({});
+    expect(await waiting).toMatchObject({ took: 'accepted' });
+  });
+
+  test('that does not answer leaves it undecided, whoever ends the waiting', async () => {
+    const fake = await frontend();
+    const cluster = await opened({ address: `localhost:${fake.port}` });
     fake.answers.set('UpdateNamespace', null);
     const ending = new AbortController();
     const hanging = cluster.forced.begin('shop', 'b', 'id', ending.signal);
     await expect.poll(() => fake.calls.length).toBe(1);
-    fake.answers.set('DescribeNamespace', grpcError(status.UNAVAILABLE, 'Namespace replication in Handover state.'));
-    expect((await cluster.forced.look('shop', never)).is).toBe('unknown');
     ending.abort(new Error('the deadline'));
     expect(await hanging).toMatchObject({ took: 'undecided', because: expect.stringContaining('the deadline') });
+    expect(await cluster.forced.begin('shop', 'b', 'id', never)).toMatchObject({
+      took: 'undecided',
+      because: expect.stringContaining('5000 ms'),
+    });
   });
 
   test.each([

@@ -162,7 +162,10 @@ describe('one namespace', () => {
   });
 
   test('of a system that is not configured is a fault', async () => {
-    await expect(temporalFailover.read({ ...spec(['x']), system: 'nope' }, callOf(context))).rejects.toMatchObject({ code: 'ERR_SYSTEM' });
+    await expect(temporalFailover.read({ ...spec(['x']), system: 'nope' }, callOf(context))).rejects.toMatchObject({
+      code: 'ERR_SYSTEM',
+      message: 'there is no system nope of kind temporal-cloud; there is no system nope of kind temporal',
+    });
   });
 });
 

@@ -9,8 +9,8 @@ export interface FakeFrontend extends AsyncDisposable {
   port: number;
   /** Of every call, in order: its name and its authorization. */
   calls: { method: string; authorization: string | null; request: Readonly<Record<string, unknown>> }[];
-  /** By method: what is answered; an Error with a `code` is what the call ends with; null: nothing is. */
-  answers: Map<string, object | Error | null>;
+  /** By method: what is answered; an Error with a `code` is what the call ends with; null: nothing is; a Promise: later. */
+  answers: Map<string, object | Error | null | Promise<object>>;
 }
 
 interface Codec {
@@ -67,6 +67,7 @@ export const startFakeFrontend = async (tls: { certPem: string; keyPem: string; 
         const answer = answers.get(method);
         if (answer === null) return;
         if (answer === undefined) reply({ code: status.UNIMPLEMENTED, details: 'not here' });
+        else if (answer instanceof Promise) void answer.then((late) => reply(null, late));
         else if (answer instanceof Error) reply(answer as ServiceError);
         else reply(null, answer);
       };
