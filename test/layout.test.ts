@@ -121,6 +121,11 @@ const PURE_FILES = [
   'src/runbook/model.ts',
   'src/runbook/plan.ts',
   'src/runbook/seeds.ts',
+  'src/runbook/temporal/cluster-wire.ts',
+  'src/runbook/temporal/codes.ts',
+  'src/runbook/temporal/moves.ts',
+  'src/runbook/temporal/mover.ts',
+  'src/runbook/temporal/parallel.ts',
 ];
 /** Packages that compute from what they are given alone, as they are used here. */
 const PURE_PACKAGES = ['croner'];

@@ -41,6 +41,7 @@ const HEAVY: ReadonlyMap<string, (file: string) => boolean> = new Map([
   ['kubernetes', inFolder('kubernetes')],
   ['operators', inFolder('operators')],
   ['paging', inFolder('paging')],
+  ['temporal', inFolder('temporal')],
   ['process', (file: string): boolean => file.startsWith(join(SYSTEM, 'process.'))],
 ]);
 

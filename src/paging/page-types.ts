@@ -45,6 +45,8 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
   'provider.failing': { need: 'act if it goes on: routes cannot be written there until it answers' },
   'provider.taken_back': { need: 'act now: what the provider had accepted is gone' },
   'provider.': { need: 'have a look at the provider' },
+  'namespace.moved': { need: 'have a look: it says who owns the way back; let the platform follow it, or order a run that leads back' },
+  'namespace.back': { ends: true },
   'drill.': { need: 'run a drill: what was not tried for so long may not work' },
   'capacity.': { need: 'add capacity, or give it shares that fit' },
   'store.': { ofReplica: true },

@@ -19,8 +19,8 @@ export type Reading =
   | { is: 'never'; because: string; facts?: Facts };
 
 export type Effect =
-  /** Taken; whether it becomes so, reading tells. */
-  | { took: 'accepted'; because: string; facts?: Facts }
+  /** Taken; whether it becomes so, reading tells. `more`: a part of it, and the rest is asked for by acting again, which is no other try. */
+  | { took: 'accepted'; because: string; facts?: Facts; more?: true }
   /** Nobody knows whether it was taken: reading tells. */
   | { took: 'undecided'; because: string; facts?: Facts }
   /** Not taken; later it may be. */

@@ -14,7 +14,7 @@ export interface Batch {
 }
 
 export interface Circumstances {
-  ports: Pick<Ports, 'timers'>;
+  ports: Pick<Ports, 'clock' | 'timers'>;
   mover: Mover;
   /** Of the step. */
   key: string;
@@ -41,7 +41,9 @@ interface Kept {
 const FACT_CHARS_MAX = 120;
 const NAMED_MAX = 8;
 /** Reading does no harm: more at a time than are moved. */
-const READ_PARALLEL = 8;
+const READ_PARALLEL = 16;
+/** A call ends by itself before anybody ends it: this and the deadline of one request together are less than the twelve seconds that a call may take. */
+const ACT_MS = 6_000;
 /** How often is looked again where nobody says when. */
 const AGAIN_MS = 1_000;
 
@@ -178,23 +180,27 @@ interface Progress {
   reasons: Map<string, string>;
   /** Taken from the list, whatever became of it. */
   begun: number;
+  /** No more is begun, and nothing waited for. */
+  isOver(): boolean;
 }
 
 /**
  * Asks for every namespace that is not there, `parallel` at a time. While there are more to be begun each is followed to its end; the last ones are left to
- * reading. Ends with its signal, and then says what it had done.
+ * reading. What it can't begin within its time is asked for by the next call, after what is under way then: those take their places first.
  */
 export const moveBatch = async (batch: Batch, with_: Circumstances): Promise<Effect> => {
   const kept = keptOf(with_.facts);
+  const overAtMs = with_.ports.clock.monoMs() + ACT_MS;
   const progress: Progress = {
     tried: new Set(kept.tried),
     failed: new Map(Object.entries(kept.failed)),
     outcomes: new Map(),
     reasons: new Map(),
     begun: 0,
+    isOver: () => with_.signal.aborted || with_.ports.clock.monoMs() >= overAtMs || progress.failed.size >= batch.stopAfter,
   };
   await inParallel(batch.namespaces, batch.parallel, async (namespace) => {
-    if (with_.signal.aborted || progress.failed.size >= batch.stopAfter) return;
+    if (progress.isOver()) return;
     progress.begun++;
     if (progress.failed.has(namespace)) return;
     await moveOne(namespace, batch, with_, progress);
@@ -213,7 +219,10 @@ const moveOne = async (namespace: string, batch: Batch, with_: Circumstances, pr
   if (standing.is === 'unknown' || standing.is === 'later') return end('later', standing.because);
   if (standing.is === 'failed') return end('failed', standing.because);
   if (standing.is === 'free') {
-    if (with_.signal.aborted) return end('later', standing.because);
+    if (progress.isOver()) {
+      progress.begun--;
+      return;
+    }
     // Before it is sent: from here on it may have happened.
     progress.tried.add(namespace);
     const begun = await with_.mover.begin(namespace, batch.to, operationId(with_.key, namespace), with_.signal);
@@ -235,7 +244,7 @@ const followOne = async (
   progress: Progress,
   end: (outcome: Outcome, because: string) => void,
 ): Promise<void> => {
-  while (!with_.signal.aborted && progress.failed.size < batch.stopAfter) {
+  while (!progress.isOver()) {
     const standing = await standingOf(namespace, batch.to, true, with_);
     if (standing.is === 'there') return end('there', '');
     if (standing.is === 'failed') return end('failed', standing.because);
@@ -268,7 +277,9 @@ const effectOf = (batch: Batch, progress: Progress, isCut: boolean): Effect => {
   ].join('; ');
   // So many failures end it, and reading says so.
   if (failed.size >= batch.stopAfter) return { took: asked + undecided === 0 ? 'fatal' : 'accepted', because, facts };
-  if (undecided > 0 || (isCut && left + later > 0)) return { took: 'undecided', because, facts };
+  if (isCut && left + later > 0) return { took: 'undecided', because, facts };
+  if (left > 0) return { took: 'accepted', because, facts, more: true };
+  if (undecided > 0) return { took: 'undecided', because, facts };
   if (later > 0) return { took: 'refused', because, facts };
   return { took: asked === 0 && failed.size > 0 ? 'fatal' : 'accepted', because, facts };
 };

@@ -11,12 +11,12 @@ import type { SystemContext } from '../kind.ts';
 import type { TemporalConfig, TlsConfig } from '../systems.ts';
 
 export interface Channel {
-  /** Rejects with what the library throws, or with DeadlineError after ten seconds. */
+  /** Rejects with what the library throws, or with DeadlineError after five seconds. */
   call<T>(signal: AbortSignal, work: (connection: Connection) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
-const CALL_MS = 10_000;
+const CALL_MS = 5_000;
 /** A namespace of many search attributes, a queue of a thousand pollers. */
 const REPLY_BYTES_MAX = 4 * 1024 * 1024;
 /** SNI must not be an address. */
@@ -60,8 +60,6 @@ interface Held {
   /** The address it goes to. */
   to: string;
   connection: Connection;
-  calls: number;
-  isRetired: boolean;
 }
 
 const CHANNEL = {
@@ -90,12 +88,10 @@ export const openChannel = ({ address, tls, apiKeyFile }: TemporalConfig, contex
   /** A name's addresses take turns when one does not answer. */
   let turn = 0;
 
-  /** No longer for new calls; closed when those that are under way have ended. */
+  /** For no new call: those that are under way end as they would have. */
   const retire = (held: Held | null): void => {
-    if (held === null) return;
     if (current === held) current = null;
-    held.isRetired = true;
-    if (held.calls === 0) void held.connection.close();
+    void held?.connection.close();
   };
 
   const connected = async (signal: AbortSignal): Promise<Held> => {
@@ -117,7 +113,7 @@ export const openChannel = ({ address, tls, apiKeyFile }: TemporalConfig, contex
         ...CHANNEL,
       },
     });
-    current = { to, connection, calls: 0, isRetired: false };
+    current = { to, connection };
     return current;
   };
 
@@ -126,15 +122,11 @@ export const openChannel = ({ address, tls, apiKeyFile }: TemporalConfig, contex
     const { connection } = held;
     const worked = (): Promise<T> => work(connection);
     const withKey = (): Promise<T> => (apiKeyFile === undefined ? worked() : connection.withApiKey(context.secret(apiKeyFile), worked));
-    held.calls++;
     try {
       return await connection.withAbortSignal(signal, withKey);
     } catch (error) {
-      if (isUnavailable(error)) retire(held);
+      if (isUnavailable(error) && current === held) retire(held);
       throw error;
-    } finally {
-      held.calls--;
-      if (held.isRetired && held.calls === 0) void connection.close();
     }
   };
 

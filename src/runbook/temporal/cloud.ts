@@ -19,7 +19,7 @@ export interface TemporalCloud extends System {
 }
 
 /** A look takes a tenth of a second, and a request to fail over about one. */
-const CALL_MS = 10_000;
+const CALL_MS = 5_000;
 /** A namespace with all its search attributes is some kilobytes. */
 const REPLY_CHARS_MAX = 1_000_000;
 
@@ -34,8 +34,8 @@ interface Door {
   fetch: Fetch;
 }
 
-const request = async ({ config, fetch }: Door, token: string, method: Method, path: string, body: object | null, signal: AbortSignal) => {
-  const response = await fetch(`${config.url}${path}`, {
+const request = async (door: Door, token: string, method: Method, path: string, body: object | null, signal: AbortSignal) => {
+  const response = await door.fetch(`${door.config.url}${path}`, {
     method,
     signal,
     headers: {

@@ -4,12 +4,16 @@ import type { StepContext } from '../kind.ts';
 import type { TemporalCloud } from './cloud.ts';
 import type { TemporalCluster } from './cluster.ts';
 
-/** Throws Fault ERR_SYSTEM when it is neither. */
+const isOther = (error: unknown): error is Fault => error instanceof Fault && error.code === 'ERR_SYSTEM';
+
+/** Throws Fault ERR_SYSTEM when it is neither, or refuses its configuration: what both have to say, since one of them is the reason. */
 export const temporalOf = async (context: StepContext, name: string): Promise<TemporalCloud | TemporalCluster> => {
   try {
     return await context.system<TemporalCloud>(name, 'temporal-cloud');
   } catch (error) {
-    if (!(error instanceof Fault && error.code === 'ERR_SYSTEM')) throw error;
-    return context.system<TemporalCluster>(name, 'temporal');
+    if (!isOther(error)) throw error;
+    return await context.system<TemporalCluster>(name, 'temporal').catch((second: unknown) => {
+      throw isOther(second) ? new Fault('ERR_SYSTEM', `${error.message}; ${second.message}`) : second;
+    });
   }
 };

@@ -8,10 +8,11 @@ import { operationId } from '../../../src/runbook/temporal/mover.ts';
 import { type FakeCloud, startFakeCloud, tenant } from './fake-cloud.ts';
 import { callOf, stepContext, systemContext, TOKEN_FILE } from './fixture.ts';
 
-/** Waits between looks take a fiftieth of what they take in life. */
+/** Time goes by fifty times as fast as in life. */
 const impatient = (): Ports => {
   const ports = realPorts();
-  return { ...ports, timers: { after: (ms, fn, options) => ports.timers.after(ms / 50, fn, options) } };
+  const clock: Ports['clock'] = { ...ports.clock, monoMs: () => ports.clock.monoMs() * 50 };
+  return { ...ports, clock, timers: { after: (ms, fn, options) => ports.timers.after(ms / 50, fn, options) } };
 };
 
 const TO = 'aws-eu-west-1';
@@ -62,7 +63,7 @@ const drive = async (of: Spec, from: Facts = {}): Promise<{ readings: Reading[];
     if (reading.is !== 'pending' || took === 'accepted') continue;
     const effect = await apply(of, facts);
     effects.push(effect);
-    took = effect.took;
+    took = effect.took === 'accepted' && effect.more === true ? null : effect.took;
     facts = effect.facts ?? facts;
     if (took === 'fatal') return { readings, effects, last: await read(of, facts) };
   }
@@ -161,7 +162,10 @@ describe('one namespace', () => {
   });
 
   test('of a system that is not configured is a fault', async () => {
-    await expect(temporalFailover.read({ ...spec(['x']), system: 'nope' }, callOf(context))).rejects.toMatchObject({ code: 'ERR_SYSTEM' });
+    await expect(temporalFailover.read({ ...spec(['x']), system: 'nope' }, callOf(context))).rejects.toMatchObject({
+      code: 'ERR_SYSTEM',
+      message: 'there is no system nope of kind temporal-cloud; there is no system nope of kind temporal',
+    });
   });
 });
 
@@ -200,6 +204,18 @@ describe('fifty namespaces', () => {
     expect(last.because).toMatch(/failed: t0\.a1.*not begun: t/);
     expect(fake.begun.length).toBeLessThanOrEqual(4);
     expect(fake.begun.length).toBeGreaterThanOrEqual(3);
+  });
+
+  test('take more than one call, none longer than its time, and never more than five at once', async () => {
+    const names = tenants(50);
+    fake.fate = () => ({ looks: 3, end: 'STATE_FULFILLED', reason: '', checkDuration: '2s' });
+    const { effects, last } = await drive(spec(names));
+    expect(last.is).toBe('reached');
+    expect(effects.length).toBeGreaterThan(2);
+    expect(effects.slice(0, -1).every((effect) => effect.took === 'accepted' && effect.more === true)).toBe(true);
+    expect(effects.at(-1)).not.toHaveProperty('more');
+    expect(fake.begun.toSorted()).toEqual(names.toSorted());
+    expect(fake.mostAtOnce).toBeLessThanOrEqual(5);
   });
 
   test('cut off in the middle it says what it had done, and goes on from there', async () => {

@@ -24,12 +24,8 @@ export const systemContext = (secrets: Map<string, string>, ports: Ports = realP
   };
 };
 
-const noRouting: StepContext['routing'] = {
-  drain: () => Promise.reject(new Error('no routing here')),
-  open: () => Promise.reject(new Error('no routing here')),
-  orders: () => Promise.reject(new Error('no routing here')),
-  look: () => Promise.reject(new Error('no routing here')),
-};
+/** Steps of Temporal touch no route. */
+const noRouting = {} as StepContext['routing'];
 
 export const stepContext = (systems: Readonly<Record<string, System>>, ports: Ports = realPorts()): StepContext => ({
   ports,

@@ -38,7 +38,7 @@ type Moving = 'temporal.failover' | 'temporal.handover';
 const specOf = (system: string, namespaces: readonly string[], to: string) => ({ system, namespaces, to, parallel: 5, stopAfter: 3 });
 type Spec = ReturnType<typeof specOf>;
 
-/** Reads until it is over; the kind acts once, on the first `pending`. */
+/** Reads until it is over; the kind acts until all of it was asked for. */
 const drive = async (
   kind: StepKind<Moving>,
   spec: Spec,
@@ -54,7 +54,7 @@ const drive = async (
       because.push(reading.because);
       facts = reading.facts ?? facts;
       if (reading.is === 'reached' || reading.is === 'never') return reading;
-      if (reading.is === 'pending' && effect?.took !== 'accepted') {
+      if (reading.is === 'pending' && (effect?.took !== 'accepted' || effect.more === true)) {
         effect = await kind.apply!(spec, callOf(context, facts, { key }));
         facts = effect.facts ?? facts;
       }
