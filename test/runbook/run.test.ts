@@ -136,7 +136,7 @@ const shaped = (run: Run, event: RunEvent): RunEvent =>
 type History = readonly (readonly [RunEvent | Work, number])[];
 
 const play = ({ plan, mode, persons, forceAfterMs }: Start, history: History, seen: Seen): Run => {
-  let run = runOf(plan, { mode, persons, ...(forceAfterMs === undefined ? {} : { forceAfterMs }) });
+  let run = runOf(plan, { mode, persons, askMs: 40_000, ...(forceAfterMs === undefined ? {} : { forceAfterMs }) });
   let nowMs = 0;
   const go = (event: RunEvent): void => {
     const given = shaped(run, event);
@@ -377,6 +377,7 @@ test('forced: what is under way tries no more before what it needs now has ended
     polite: 'skipped',
     later: 'pending',
   });
+  expect(due(forced, 10).look).toEqual(['cut', 'open']);
   expect(actsOn(forced, 'open', { is: 'pending', because: 'x' }, 10)).toBe(false);
   expect(advance(forced, { kind: 'intended', step: 'open' }, 10)).toBe(forced);
   const free = after(forced, [read('cut', 'reached'), 11]);
