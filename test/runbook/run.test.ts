@@ -362,6 +362,7 @@ test('forced: what is under way tries no more before what it needs now has ended
     hook('open', { needs: ['cut'], retry: { tries: 3, everyMs: 1 } }),
     hook('polite', { mode: 'graceful' }),
     hook('later', { needs: ['cut', 'polite'] }),
+    hook('next', { needs: ['cut'] }),
   ];
   const begun = after(
     runOf(plan, { mode: 'graceful' }),
@@ -376,12 +377,26 @@ test('forced: what is under way tries no more before what it needs now has ended
     open: 'acting',
     polite: 'skipped',
     later: 'pending',
+    next: 'pending',
   });
   expect(due(forced, 10).look).toEqual(['cut', 'open']);
   expect(actsOn(forced, 'open', { is: 'pending', because: 'x' }, 10)).toBe(false);
   expect(advance(forced, { kind: 'intended', step: 'open' }, 10)).toBe(forced);
   const free = after(forced, [read('cut', 'reached'), 11]);
   expect(actsOn(free, 'open', { is: 'pending', because: 'x' }, 11)).toBe(true);
+});
+
+test('one person counts once, however the name is spelt', () => {
+  const agree = (by: string, step: string | null): RunEvent => ({ kind: 'approved', step, by });
+  const asking = runOf([hook('a', { approvals: 2 })]);
+  expect(standingOf(after(asking, agree('ada', 'a'), agree('ADA', 'a')), 'a')).toMatchObject({ state: 'asking', approvedBy: ['ada'] });
+  expect(standingOf(after(asking, agree('ada', 'a'), agree('bob', 'a')), 'a')).toMatchObject({
+    state: 'pending',
+    approvedBy: ['ada', 'bob'],
+  });
+  const proposed = runOf([hook('a')], { persons: 2 });
+  expect(after(proposed, agree('ada', null), agree('Ada', null)).state).toBe('proposed');
+  expect(after(proposed, agree('ada', null), agree('bob', null)).state).toBe('running');
 });
 
 test('what a step means that was passed over is said', () => {
