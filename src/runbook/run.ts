@@ -359,10 +359,11 @@ const undo = (run: Run, { by, reason, only }: { by: string; reason: string; only
   return next;
 };
 
+/** What is said anew takes the place of what was kept under the same names. */
 const withFacts = (at: StepRun, said: Reading | Effect): StepRun => ({
   ...at,
   because: phrase(said.because),
-  ...(said.facts === undefined ? {} : { facts: said.facts }),
+  ...(said.facts === undefined ? {} : { facts: { ...at.facts, ...said.facts } }),
 });
 
 const withoutUnknowns = ({ unknowns: _, ...rest }: StepRun): StepRun => rest;
