@@ -28,7 +28,7 @@ export type Effect =
   /** Not taken, and it never will be without a human: rights, names, what does not exist. */
   | { took: 'fatal'; because: string; facts?: Facts };
 
-/** Kept in the run's record, and given back at the next call: JSON, below 16 KiB. */
+/** Kept in the run's record, over what was kept under the same names, and given back at the next call: JSON, below 16 KiB. */
 export type Facts = Readonly<Record<string, unknown>>;
 
 export interface Call {

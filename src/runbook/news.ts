@@ -109,6 +109,7 @@ const pageOf = (
     mode: run.mode,
     regions: [run.from, run.to],
     services,
+    ...(run.cause.kind === 'incident' ? { incident: run.cause.incident } : {}),
   });
   // One change of a run may ask about several steps.
   const about = typeof more.step === 'string' ? `-${more.step.replaceAll(/[^A-Za-z0-9_-]/g, '_')}` : '';

@@ -360,10 +360,11 @@ const undo = (run: Run, { by, reason, only }: { by: string; reason: string; only
   return next;
 };
 
+/** What is said anew takes the place of what was kept under the same names. */
 const withFacts = (at: StepRun, said: Reading | Effect): StepRun => ({
   ...at,
   because: phrase(said.because),
-  ...(said.facts === undefined ? {} : { facts: said.facts }),
+  ...(said.facts === undefined ? {} : { facts: { ...at.facts, ...said.facts } }),
 });
 
 const withoutUnknowns = ({ unknowns: _, ...rest }: StepRun): StepRun => rest;
@@ -372,7 +373,8 @@ const withoutUnknowns = ({ unknowns: _, ...rest }: StepRun): StepRun => rest;
 const isLookedAt = (run: Run, step: Step, at: StepRun): boolean => {
   if (run.state === 'undoing') return isLeft(step, at) && undoDue(run, step);
   if (at.state === 'acting') return run.state === 'running' || run.state === 'stopping';
-  return run.state === 'running' && at.state === 'pending' && at.dueAtMs !== undefined && needsOver(run, step) && isAgreed(step, at);
+  // Settled: it is due only while what it needs has ended, and asks where persons have not agreed.
+  return run.state === 'running' && at.state === 'pending' && at.dueAtMs !== undefined;
 };
 
 const read = (run: Run, { step: id, reading, canAct, sinceMs }: RunEvent & { kind: 'read' }, nowMs: number): Run => {

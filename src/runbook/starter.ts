@@ -1,5 +1,6 @@
 // When a run begins by itself, or is proposed: judged from what the quorum has decided already (incidents, tallies, orders in force) and from the records of
 // platforms and runs. It votes on nothing and moves no route. Pure; starter-duty.ts commits what comes out.
+import { sha256 } from '../audit/canonical.ts';
 import { activeOverrides, freezeOn, stopOn } from '../decide/override.ts';
 import type { ClusterConfig, Incident, Override, Overrides, PoolTally, ServiceConfig } from '../model.ts';
 import type { ByRegion, PlatformConfig, PlatformRecord, Purpose, Run, RunMode, Step, StepKindName } from './model.ts';
@@ -94,11 +95,11 @@ export const watched = (before: Watch, scene: Omit<Scene, 'watch'>): Watch => {
   };
 };
 
-const short = (text: string): string => text.replaceAll(/[^A-Za-z0-9_-]+/g, '-');
+const short = (text: string): string => text.replaceAll(/[^A-Za-z0-9_-]+/g, '-').replace(/^[-_]+/, '') || 'run';
 
 /** The same for the same platform and occasion, so that nothing is begun twice for it. */
 export const runId = (platform: string, purpose: Purpose, occasion: string): string =>
-  `${short(platform).slice(0, 16)}-${purpose}-${short(occasion).slice(-20)}`.slice(0, 48);
+  `${short(platform).slice(0, 24)}-${purpose}-${sha256(`${platform} ${occasion}`).slice(0, 12)}`;
 
 /** An order by which a human holds automation still. */
 const heldBy = (platform: PlatformConfig, active: readonly Override[], { services }: ClusterConfig): Override | undefined => {

@@ -218,6 +218,22 @@ test('a replica that lacks a system lets the run go, and another one goes on', a
   expect(rig.ground.calls.find(({ key }) => key.endsWith('namespaces'))?.by).toBe('w2');
 });
 
+test('it lets a run go only when nothing of it is under way any more', async () => {
+  const rig = createRig(SEED);
+  rig.ground.lacks.set('w1', new Set(['k8s.wait']));
+  rig.ground.slowMs.set('hook', 6_000);
+  rig.add(WEST, 'w1');
+  rig.add(WEST, 'w2').process.pause();
+  rig.begin();
+  await rig.virtual.advance(3_000);
+  rig.replicas[1]?.process.resume();
+  await rig.virtual.advance(2_000);
+  expect(rig.run().executor?.boot).toBe('w1');
+  await rig.untilEnded(120_000);
+  demandWhole(rig, 'let go');
+  expect(rig.ground.calls.filter(({ key }) => key.endsWith('hook')).map(({ by }) => by)).toEqual(['w1']);
+});
+
 test('stopped in good order it gives its runs up, and nobody has to wait', async () => {
   const rig = createRig(SEED);
   const first = rig.add(WEST, 'w1');

@@ -4,6 +4,7 @@ import { policyOf } from '../../src/config/defaults.ts';
 import { runKey } from '../../src/coordinate/keys.ts';
 import { Fault } from '../../src/errors.ts';
 import type { ClusterConfig, Page } from '../../src/model.ts';
+import { sleep } from '../../src/ports.ts';
 import { type AnyKind, createExecutor, type Executor } from '../../src/runbook/executor.ts';
 import type { Call, Effect, Reading, StepContext } from '../../src/runbook/kind.ts';
 import type { PlatformConfig, PlatformRecord, Run, Step, StepKindName, StepSpecs } from '../../src/runbook/model.ts';
@@ -111,6 +112,8 @@ export interface Ground {
   /** What a step says or is told in place of what is so: by the id of the step in the key. */
   says: Map<string, (call: Call) => Reading | null>;
   tells: Map<string, (call: Call) => Effect | Error | null>;
+  /** How long the world takes to answer an act. */
+  slowMs: Map<string, number>;
   /** Replicas that lack a system, by kind. */
   lacks: Map<string, ReadonlySet<StepKindName>>;
 }
@@ -208,6 +211,7 @@ export const createRig = (seed: number, platforms: readonly PlatformConfig[] = [
     violations: [],
     says: new Map(),
     tells: new Map(),
+    slowMs: new Map(),
     lacks: new Map(),
   };
   const replicas: Replica[] = [];
@@ -272,6 +276,8 @@ export const createRig = (seed: number, platforms: readonly PlatformConfig[] = [
         const step = stepIn(call.key, call.run.id);
         inspect(by(), call, step);
         ground.calls.push({ key: call.key, by: by().name, atMs: virtual.now() });
+        const slowMs = ground.slowMs.get(step) ?? 0;
+        if (slowMs > 0) await sleep(by().process.ports.timers, slowMs, call.signal);
         return over(() => {
           const told = ground.tells.get(step)?.(call) ?? null;
           if (told instanceof Error) throw told;

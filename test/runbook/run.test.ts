@@ -36,7 +36,7 @@ const hook = (id: string, given: Parameters<typeof stepWith<'webhook.call'>>[3] 
 const aPlan: fc.Arbitrary<readonly Step[]> = fc
   .array(
     fc.record({
-      needs: fc.array(fc.nat(7), { maxLength: 3 }),
+      needs: fc.array(fc.nat(3), { maxLength: 2 }),
       mode: fc.constantFrom('both', 'both', 'graceful', 'ungraceful'),
       onFail: fc.constantFrom('stop', 'continue', 'ask'),
       onUnknown: fc.constantFrom('stop', 'ask', 'proceed'),
@@ -45,7 +45,7 @@ const aPlan: fc.Arbitrary<readonly Step[]> = fc
       gate: fc.boolean(),
       undone: fc.boolean(),
     }),
-    { minLength: 1, maxLength: 7 },
+    { minLength: 1, maxLength: 4 },
   )
   .map((drawn) =>
     drawn.map(({ needs, mode, onFail, onUnknown, approvals, tries, gate, undone }, n): Step => {
@@ -73,7 +73,7 @@ const anEffect: fc.Arbitrary<Effect> = fc.record({
   took: fc.constantFrom('accepted', 'undecided', 'refused', 'fatal'),
   because: fc.constantFrom('one thing', 'another'),
 });
-const aStep = fc.nat(6).map((n) => `s${n}`);
+const aStep = fc.nat(3).map((n) => `s${n}`);
 const aName = fc.constantFrom('ada', 'ADA', 'bob', 'eve');
 
 /** What an executor does of one step that is due: it looks, and acts where it may. Others come without rhyme or reason. */
@@ -106,7 +106,8 @@ const anEvent: fc.Arbitrary<RunEvent | Work> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('stalled' as const), step: aStep, because: fc.constant('no system') }) },
   { weight: 3, arbitrary: fc.constant({ kind: 'time' as const }) },
-  fc.record({ kind: fc.constantFrom('abort' as const, 'force' as const), by: aName, reason: fc.constant('so') }),
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('force' as const), by: aName, reason: fc.constant('so') }) },
+  fc.record({ kind: fc.constant('abort' as const), by: aName, reason: fc.constant('so') }),
   fc.record({ kind: fc.constant('undo' as const), by: aName, reason: fc.constant('so') }),
   fc.constant({ kind: 'moot' as const, because: 'over' }),
 );
@@ -135,7 +136,7 @@ const shaped = (run: Run, event: RunEvent): RunEvent =>
 type History = readonly (readonly [RunEvent | Work, number])[];
 
 const play = ({ plan, mode, persons, forceAfterMs }: Start, history: History, seen: Seen): Run => {
-  let run = runOf(plan, { mode, persons, ...(forceAfterMs === undefined ? {} : { forceAfterMs }) });
+  let run = runOf(plan, { mode, persons, askMs: 40_000, ...(forceAfterMs === undefined ? {} : { forceAfterMs }) });
   let nowMs = 0;
   const go = (event: RunEvent): void => {
     const given = shaped(run, event);
@@ -352,6 +353,50 @@ test('the clock of a step begins with its first look, and stands while it asks',
   expect(standingOf(again, 'a').state).toBe('pending');
   expect(standingOf(after(again, [read('a', 'pending'), 31_000], [{ kind: 'time' }, 31_900]), 'a').state).toBe('pending');
   expect(standingOf(after(again, [read('a', 'pending'), 31_000], [{ kind: 'time' }, 32_000]), 'a').state).toBe('asking');
+});
+
+test('forced: what is under way tries no more before what it needs now has ended; what was done stays done', () => {
+  const plan = [
+    hook('cut', { mode: 'ungraceful' }),
+    hook('done', { needs: ['cut'] }),
+    hook('open', { needs: ['cut'], retry: { tries: 3, everyMs: 1 } }),
+    hook('polite', { mode: 'graceful' }),
+    hook('later', { needs: ['cut', 'polite'] }),
+    hook('next', { needs: ['cut'] }),
+  ];
+  const begun = after(
+    runOf(plan, { mode: 'graceful' }),
+    read('done', 'reached'),
+    ...['open', 'polite'].flatMap((id) => [read(id, 'pending'), { kind: 'intended', step: id } as RunEvent]),
+    told('open', 'refused'),
+  );
+  const forced = advance(begun, { kind: 'force', by: 'bob', reason: 'x' }, 10);
+  expect(Object.fromEntries(plan.map(({ id }) => [id, standingOf(forced, id).state]))).toEqual({
+    cut: 'pending',
+    done: 'done',
+    open: 'acting',
+    polite: 'skipped',
+    later: 'pending',
+    next: 'pending',
+  });
+  expect(due(forced, 10).look).toEqual(['cut', 'open']);
+  expect(actsOn(forced, 'open', { is: 'pending', because: 'x' }, 10)).toBe(false);
+  expect(advance(forced, { kind: 'intended', step: 'open' }, 10)).toBe(forced);
+  const free = after(forced, [read('cut', 'reached'), 11]);
+  expect(actsOn(free, 'open', { is: 'pending', because: 'x' }, 11)).toBe(true);
+});
+
+test('one person counts once, however the name is spelt', () => {
+  const agree = (by: string, step: string | null): RunEvent => ({ kind: 'approved', step, by });
+  const asking = runOf([hook('a', { approvals: 2 })]);
+  expect(standingOf(after(asking, agree('ada', 'a'), agree('ADA', 'a')), 'a')).toMatchObject({ state: 'asking', approvedBy: ['ada'] });
+  expect(standingOf(after(asking, agree('ada', 'a'), agree('bob', 'a')), 'a')).toMatchObject({
+    state: 'pending',
+    approvedBy: ['ada', 'bob'],
+  });
+  const proposed = runOf([hook('a')], { persons: 2 });
+  expect(after(proposed, agree('ada', null), agree('Ada', null)).state).toBe('proposed');
+  expect(after(proposed, agree('ada', null), agree('bob', null)).state).toBe('running');
 });
 
 test('what a step means that was passed over is said', () => {

@@ -1,0 +1,361 @@
+// When runs begin by themselves: the judgement on scenes made by hand, then the coordinator's duty on a store.
+import { expect, test } from 'vitest';
+import type { Term } from '../../src/coordinate/coordinator.ts';
+import { KEYS, platformKey, runKey } from '../../src/coordinate/keys.ts';
+import type { Sight } from '../../src/coordinate/read.ts';
+import type { Incident, Override, PoolTally, Route, ServiceConfig } from '../../src/model.ts';
+import type { PlatformConfig, PlatformRecord, Run } from '../../src/runbook/model.ts';
+import { newRun } from '../../src/runbook/run.ts';
+import { CALM_MS, type ChooseTarget, type Move, movesOf, NO_WATCH, type Scene, watched } from '../../src/runbook/starter.ts';
+import { createStarter } from '../../src/runbook/starter-duty.ts';
+import { recordingLog } from '../recording-log.ts';
+import { clusterWith, createRig, EAST, platformOf, SOUTH, START_MS, STORY, WEST } from './rig.ts';
+
+const NOW = START_MS + 3_600_000;
+
+const choose: ChooseTarget = ({ regions }, from, states) => ({
+  to: regions.find((region) => region !== from && states[region]?.verdict === 'up') ?? null,
+  because: 'the first that is up',
+});
+
+const pool = (region: string, given: Partial<PoolTally> = {}): PoolTally => ({
+  service: 'web',
+  pool: region,
+  region,
+  verdict: 'up',
+  cause: 'up',
+  up: 1,
+  unknown: 0,
+  total: 1,
+  minUp: 1,
+  gray: 0,
+  nearGray: 0,
+  suspectAtQuorum: false,
+  anyDownVote: false,
+  gate: 'open',
+  firstFaultAtMs: null,
+  lastOkAtMs: null,
+  targets: [],
+  ...given,
+});
+const WELL = [pool(EAST), pool(WEST), pool(SOUTH)];
+const EAST_OUT = [pool(EAST, { verdict: 'out', cause: 'down' }), pool(WEST), pool(SOUTH)];
+const EAST_SUSPECT = [pool(EAST, { suspectAtQuorum: true }), pool(WEST), pool(SOUTH)];
+
+const incident = (given: Partial<Incident> = {}): Incident => ({
+  id: '7-us-east',
+  kind: 'region-down',
+  region: EAST,
+  services: ['web'],
+  because: 'us-east down: 2 of 3 vantages',
+  v: 7,
+  epoch: 1,
+  t0AtMs: NOW - 20_000,
+  t0LastAtMs: null,
+  t1AtMs: null,
+  t2AtMs: null,
+  t3AtMs: NOW - 10_000,
+  published: {},
+  witnesses: [],
+  closedAtMs: null,
+  nonce: 'n',
+  ...given,
+});
+
+const override = (given: Partial<Override>): Override => ({
+  id: 'o1',
+  kind: 'stop',
+  scope: {},
+  reason: 'we look first',
+  owner: 'ada',
+  createdAtMs: NOW - 1_000,
+  expiresAtMs: NOW + 3_600_000,
+  ...given,
+});
+
+const record = (active: string, given: Partial<PlatformRecord> = {}): PlatformRecord => ({
+  active,
+  sinceAtMs: NOW - 1_800_000,
+  run: 'r0',
+  because: 'x',
+  history: [],
+  nonce: 'n',
+  ...given,
+});
+
+const run = (given: Partial<Run> = {}): Run => ({
+  ...newRun(
+    {
+      id: 'r1',
+      platform: 'shop',
+      model: 'active-cold',
+      purpose: 'failover',
+      mode: 'ungraceful',
+      from: EAST,
+      to: WEST,
+      cause: { kind: 'incident', incident: '7-us-east', because: 'x' },
+      because: 'x',
+      plan: STORY,
+      askMs: 600_000,
+      nonce: 'n',
+      persons: 1,
+      by: [],
+    },
+    NOW - 5_000,
+  ),
+  ...given,
+});
+
+const shop = (given: Partial<PlatformConfig> = {}): PlatformConfig => platformOf({ services: ['web'], ...given });
+const trigger = (mode: 'off' | 'propose' | 'auto', given: Partial<PlatformConfig['trigger']> = {}): Pick<PlatformConfig, 'trigger'> => ({
+  trigger: { mode, holdMs: 0, prearm: false, ...given },
+});
+
+const WEB = { name: 'web', pools: [EAST, WEST, SOUTH].map((name) => ({ name, region: name })) } as unknown as ServiceConfig;
+
+const sceneOf = (platform: PlatformConfig, given: Partial<Scene> & { orders?: readonly Override[] } = {}): Scene => {
+  const { orders = [], ...rest } = given;
+  return {
+    cluster: { ...clusterWith(platform), services: [WEB] },
+    tallies: EAST_OUT,
+    incidents: [incident()],
+    overrides: { version: 1, nonce: 'n', items: orders },
+    records: new Map(),
+    runs: [],
+    watch: NO_WATCH,
+    nowMs: NOW,
+    ...rest,
+  };
+};
+
+const begun = (scene: Scene): Extract<Move, { do: 'begin' }>['run'] | null =>
+  movesOf(scene, choose).flatMap((move) => (move.do === 'begin' ? [move.run] : []))[0] ?? null;
+
+test('a region that is down for long enough begins a run, or proposes one, or neither', () => {
+  expect(begun(sceneOf(shop()))).toMatchObject({ purpose: 'failover', mode: 'ungraceful', from: EAST, to: WEST, persons: 0 });
+  expect(begun(sceneOf(shop(trigger('propose'))))).toMatchObject({ persons: 1 });
+  expect(begun(sceneOf(shop({ ...trigger('propose'), approvals: { start: 2, steps: {}, expireMs: 1 } })))).toMatchObject({ persons: 2 });
+  expect(begun(sceneOf(shop(trigger('off'))))).toBeNull();
+  expect(begun(sceneOf(shop(trigger('auto', { holdMs: 10_001 }))))).toBeNull();
+  expect(begun(sceneOf(shop(trigger('auto', { holdMs: 10_000 }))))).not.toBeNull();
+});
+
+test.each<[string, Partial<Parameters<typeof sceneOf>[1]>, Partial<PlatformConfig>?]>([
+  ['it is over', { incidents: [incident({ closedAtMs: NOW })] }],
+  ['it is only unready', { incidents: [incident({ kind: 'region-unready' })] }],
+  ['it is another region', { incidents: [incident({ region: SOUTH })] }],
+  ['none of its services is in it', { incidents: [incident({ services: ['mail'] })] }],
+  ['it is active elsewhere', { records: new Map([['shop', record(WEST)]]) }],
+  ['a run of it is open', { runs: [run({ state: 'running' })] }],
+  ['everything is stopped', { orders: [override({})] }],
+  ['its service is frozen', { orders: [override({ kind: 'freeze', scope: { service: 'web' } })] }],
+  ['nowhere is up', { tallies: EAST_OUT.map((each) => ({ ...each, verdict: 'out' as const, cause: 'down' as const })) }],
+])('nothing begins while %s', (_, given) => expect(begun(sceneOf(shop(), given))).toBeNull());
+
+test('orders that are over, or are about something else, hold nothing', () => {
+  expect(
+    begun(sceneOf(shop(), { orders: [override({ expiresAtMs: NOW - 1 }), override({ id: 'o2', scope: { service: 'mail' } })] })),
+  ).not.toBeNull();
+});
+
+test('one occasion is one run: its id is the same, and what has ended is not begun again for it', () => {
+  const id = begun(sceneOf(shop()))?.id ?? '';
+  expect(begun(sceneOf(shop(), { nowMs: NOW + 60_000 }))?.id).toBe(id);
+  expect(begun(sceneOf(shop(), { runs: [run({ id, state: 'failed' })] }))).toBeNull();
+  expect(begun(sceneOf(shop(), { incidents: [incident({ id: '9-us-east' })] }))?.id).not.toBe(id);
+  expect(id).toMatch(/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/);
+});
+
+test('an evacuation begins a graceful run where runs begin by themselves, and nothing elsewhere', () => {
+  const orders = [override({ kind: 'evacuate', scope: { region: EAST }, by: 'ada' })];
+  const calm = { incidents: [], tallies: WELL, orders };
+  expect(begun(sceneOf(shop(), calm))).toMatchObject({ mode: 'graceful', from: EAST, to: WEST, cause: { kind: 'order', by: 'ada' } });
+  expect(begun(sceneOf(shop(trigger('propose')), calm))).toBeNull();
+});
+
+test('what was proposed for an outage that is over is dropped; what runs is not', () => {
+  const over = { incidents: [incident({ closedAtMs: NOW })], tallies: WELL };
+  expect(movesOf(sceneOf(shop(), { ...over, runs: [run()] }), choose)).toMatchObject([{ do: 'moot', because: `${EAST} is well again` }]);
+  expect(movesOf(sceneOf(shop(), { ...over, runs: [run({ state: 'running' })] }), choose)).toEqual([]);
+  expect(movesOf(sceneOf(shop(), { runs: [run()] }), choose)).toEqual([]);
+  const moved = sceneOf(shop(), { runs: [run()], records: new Map([['shop', record(WEST)]]) });
+  expect(movesOf(moved, choose)).toMatchObject([{ do: 'moot' }]);
+});
+
+const prearm = shop(trigger('auto', { prearm: true }));
+const stood = (given: Partial<Run> = {}): Run => run({ id: 'p1', purpose: 'prearm', state: 'done', createdAtMs: NOW - 120_000, ...given });
+
+test('suspicion at a quorum of all its pools gets ready; of some of them, or twice, does not', () => {
+  const quiet = { incidents: [], tallies: EAST_SUSPECT };
+  expect(begun(sceneOf(prearm, quiet))).toMatchObject({ purpose: 'prearm', from: EAST, to: WEST, persons: 0 });
+  expect(begun(sceneOf(shop(), quiet))).toBeNull();
+  const half = [...EAST_SUSPECT, pool(EAST, { pool: 'east-2' })];
+  expect(begun(sceneOf(prearm, { ...quiet, tallies: half }))).toBeNull();
+  expect(begun(sceneOf(prearm, { ...quiet, runs: [stood()] }))).toBeNull();
+  expect(begun(sceneOf(prearm, { ...quiet, runs: [stood({ state: 'undone' })] }))).toBeNull();
+  expect(begun(sceneOf(prearm, { ...quiet, runs: [stood({ state: 'undone', createdAtMs: NOW - 400_000 })] }))).not.toBeNull();
+});
+
+test('calm takes back what got ready; not at once, and not while a failover is under way', () => {
+  const base = { incidents: [], tallies: WELL, runs: [stood()] };
+  const since = (ms: number) => ({ ...NO_WATCH, calm: new Map([['shop', NOW - ms]]) });
+  expect(movesOf(sceneOf(prearm, { ...base, watch: since(CALM_MS - 1) }), choose)).toEqual([]);
+  expect(movesOf(sceneOf(prearm, { ...base, watch: since(CALM_MS) }), choose)).toMatchObject([{ do: 'undo', only: null }]);
+  const failover = run({ state: 'running' });
+  expect(movesOf(sceneOf(prearm, { ...base, runs: [stood(), failover], watch: since(CALM_MS) }), choose)).toEqual([]);
+  // It went there: what was woken is in use, and only who was called hears that it is over.
+  const there = { ...base, records: new Map([['shop', record(WEST)]]), watch: since(CALM_MS) };
+  expect(movesOf(sceneOf(prearm, there), choose)).toMatchObject([{ do: 'undo', only: ['webhook.call'] }]);
+});
+
+test('back home after it was well for so long, once, as its trigger says', () => {
+  const automatic = (mode: 'off' | 'propose' | 'auto') => shop({ ...trigger(mode), failback: { kind: 'automatic', afterMs: 600_000 } });
+  const well = (ms: number) => ({
+    incidents: [],
+    tallies: WELL,
+    records: new Map([['shop', record(WEST)]]),
+    watch: { ...NO_WATCH, homeWell: new Map([['shop', NOW - ms]]) },
+  });
+  expect(begun(sceneOf(automatic('auto'), well(599_999)))).toBeNull();
+  expect(begun(sceneOf(automatic('auto'), well(600_000)))).toMatchObject({
+    purpose: 'failback',
+    mode: 'graceful',
+    from: WEST,
+    to: EAST,
+    persons: 0,
+  });
+  expect(begun(sceneOf(automatic('propose'), well(600_000)))).toMatchObject({ persons: 1 });
+  expect(begun(sceneOf(automatic('off'), well(600_000)))).toBeNull();
+  expect(begun(sceneOf(shop(), well(600_000)))).toBeNull();
+  expect(begun(sceneOf(shop({ failback: { kind: 'fail-forward' } }), well(600_000)))).toBeNull();
+  const id = begun(sceneOf(automatic('auto'), well(600_000)))?.id ?? '';
+  expect(begun(sceneOf(automatic('auto'), { ...well(700_000), runs: [run({ id, state: 'failed', purpose: 'failback' })] }))).toBeNull();
+});
+
+test('home is well only while all of it is, without a break', () => {
+  const away = { incidents: [], tallies: WELL, records: new Map([['shop', record(WEST)]]) };
+  const first = watched(NO_WATCH, sceneOf(shop(), away));
+  expect(first.homeWell.get('shop')).toBe(NOW);
+  expect(watched(first, sceneOf(shop(), { ...away, nowMs: NOW + 5_000 })).homeWell.get('shop')).toBe(NOW);
+  for (const broken of [{ tallies: EAST_SUSPECT }, { tallies: EAST_OUT }, { incidents: [incident()] }])
+    expect(watched(first, sceneOf(shop(), { ...away, ...broken })).homeWell.has('shop')).toBe(false);
+  expect(watched(first, sceneOf(shop(), { ...away, records: new Map() })).homeWell.has('shop')).toBe(false);
+});
+
+// ---- the duty ----
+
+const SEED = 3;
+const route: Route = { [EAST]: 1000 };
+
+const dutyOf = (fail: () => boolean = () => false) => {
+  const rig = createRig(SEED, [shop(trigger('propose'))]);
+  const prolonged: string[] = [];
+  const starter = () =>
+    createStarter({
+      ports: rig.virtual.ports,
+      store: rig.store,
+      log: recordingLog(),
+      region: WEST,
+      replica: 'a',
+      choose,
+      planOf: () => STORY,
+      orders: {
+        async prolong(isAway) {
+          prolonged.push(`${isAway('shop', EAST)}`);
+        },
+      },
+    });
+  const mods = new Map<string, number>();
+  const term: Term = {
+    epoch: 1,
+    heldSinceMs: 0,
+    nowMs: () => NOW,
+    renew: async () => true,
+    async commit(conditions, ops) {
+      const { ok } = await rig.store.txn({ if: conditions, then: ops });
+      return ok && !fail();
+    },
+  };
+  const sight = (given: Partial<Sight> = {}): Sight =>
+    ({
+      cluster: { ...rig.cluster, services: [] },
+      routing: null,
+      overrides: null,
+      heard: [],
+      incidents: [incident({ services: ['web'] })],
+      mod: (key: string) => mods.get(key) ?? rig.store.snapshot().records.get(key)?.kv.mod ?? 0,
+      ...given,
+    }) as unknown as Sight;
+  return { rig, starter, term, sight, mods, prolonged, route };
+};
+
+const UP: ChooseTarget = ({ regions }, from) => ({ to: regions.find((region) => region !== from) ?? null, because: 'x' });
+
+test('two coordinators, and one whose reply was lost: one run, one page', async () => {
+  const { rig, term, sight } = dutyOf(() => true);
+  const make = () =>
+    createStarter({
+      ports: rig.virtual.ports,
+      store: rig.store,
+      log: recordingLog(),
+      region: WEST,
+      replica: 'a',
+      choose: UP,
+      planOf: () => STORY,
+      orders: { prolong: async () => undefined },
+    });
+  const [one, two] = [make(), make()];
+  one.turn(sight(), NOW, term);
+  two.turn(sight(), NOW, term);
+  await Promise.all([one.settled(), two.settled()]);
+  await rig.virtual.advance(2_000);
+  one.turn(sight(), NOW + 2_000, term);
+  await one.settled();
+  const runs = [...rig.store.snapshot().records.keys()].filter((key) => key.startsWith('run/'));
+  expect(runs).toHaveLength(1);
+  expect(rig.pages().map(({ type }) => type)).toEqual(['runbook.proposed']);
+  expect(rig.store.snapshot().records.get(platformKey('shop'))?.kv.value).toMatchObject({ active: EAST, run: null });
+});
+
+test('it is judged anew when what it was judged by has changed', async () => {
+  const { rig, term, sight, mods } = dutyOf();
+  rig.put(KEYS.override, { version: 1, nonce: 'n', items: [] });
+  mods.set(KEYS.override, 0);
+  const starter = createStarter({
+    ports: rig.virtual.ports,
+    store: rig.store,
+    log: recordingLog(),
+    region: WEST,
+    replica: 'a',
+    choose: UP,
+    planOf: () => STORY,
+    orders: { prolong: async () => undefined },
+  });
+  starter.turn(sight(), NOW, term);
+  await starter.settled();
+  expect([...rig.store.snapshot().records.keys()].filter((key) => key.startsWith('run/'))).toEqual([]);
+  mods.clear();
+  await rig.virtual.advance(2_000);
+  starter.turn(sight(), NOW + 2_000, term);
+  await starter.settled();
+  expect([...rig.store.snapshot().records.keys()].filter((key) => key.startsWith('run/'))).toHaveLength(1);
+});
+
+test('ended runs are kept up to a number, those that stand for ever; orders are prolonged now and then', async () => {
+  const { rig, starter, term, sight, prolonged } = dutyOf();
+  for (let n = 0; n < 50; n += 1) rig.put(runKey(`old-${n}`), run({ id: `old-${n}`, state: 'failed', endedAtMs: NOW - n * 1_000 }));
+  rig.put(runKey('ready'), stood({ id: 'ready', endedAtMs: 0 }));
+  rig.put(platformKey('shop'), record(WEST));
+  const duty = starter();
+  duty.turn(sight({ incidents: [] }), NOW, term);
+  await duty.settled();
+  const left = [...rig.store.snapshot().records.keys()].filter((key) => key.startsWith('run/'));
+  expect(left).toHaveLength(41);
+  expect(left).toContain('run/ready');
+  expect(left).toContain('run/old-0');
+  expect(left).not.toContain('run/old-49');
+  await rig.virtual.advance(60_000);
+  duty.turn(sight({ incidents: [] }), NOW + 60_000, term);
+  await duty.settled();
+  expect(prolonged).toEqual(['true']);
+});
