@@ -22,10 +22,9 @@ const NONSENSE = ['empty', 'html', 'truncated', 'types', 'huge'] as const satisf
 
 /**
  * What a kind has not, and with it the claims that need it. `effect`: it is a gate. `wire`: it calls nothing outside this process. `body`: its answers have no
- * body that counts; its world says which faults it makes. `secret`: it is given none. `pending`: whoever carries the run out decides when it is looked at, and
- * then it is so.
+ * body that counts; its world says which faults it makes. `secret`: it is given none.
  */
-export type Lack = 'effect' | 'wire' | 'body' | 'secret' | 'pending';
+export type Lack = 'effect' | 'wire' | 'body' | 'secret';
 
 export interface StepWorld<K extends StepKindName> extends AsyncDisposable {
   /** Pending as the world begins; for a target what `apply` brings about. */
@@ -38,8 +37,6 @@ export interface StepWorld<K extends StepKindName> extends AsyncDisposable {
   secrets: readonly string[];
   /** For steps that move routes. */
   routing?: Routing;
-  /** Cluster time, where a step waits for it. Absent: the real one. */
-  nowMs?: () => number;
   /** What happens outside until it is so: of a gate all of it; of a target what follows its effect. */
   settle(): Promise<void> | void;
   /** Effects so far: changes that were taken, repeats of one left out. */
@@ -63,8 +60,11 @@ const PROMPT_MS = 1_000;
 const FACTS_BYTES_MAX = 16 * 1024;
 const NEVER = new AbortController().signal;
 
-/** For kinds that move no routes. */
-const noRouting = new Proxy({}, { get: () => () => Promise.reject(new Error('no routes here')) }) as Routing;
+const noRouting: Routing = {
+  drain: () => Promise.reject(new Error('no routes here')),
+  release: () => Promise.reject(new Error('no routes here')),
+  look: () => Promise.reject(new Error('no routes here')),
+};
 
 export interface Harness<K extends StepKindName, W extends StepWorld<K> = StepWorld<K>> extends AsyncDisposable {
   kind: StepKind<K>;
@@ -105,7 +105,7 @@ export const startHarness = async <K extends StepKindName, W extends StepWorld<K
     log,
     system: systems.system,
     routing: world.routing ?? noRouting,
-    nowMs: () => world.nowMs?.() ?? ports.clock.wallMs(),
+    nowMs: ports.clock.wallMs,
   };
   const callOf = (facts: Facts, signal: AbortSignal): Call => ({
     key: `r7.${name}@eu-west`,
@@ -186,7 +186,7 @@ export const stepContract = <K extends StepKindName>(name: K, entry: StepEntry<K
       }
     });
 
-    claim(['pending'], 'reading says that it is not so yet, and does nothing, however often', async (h) => {
+    claim([], 'reading says that it is not so yet, and does nothing, however often', async (h) => {
       // A gate may have no way to tell "not yet" from nothing usable.
       const fitting = lacks('effect') ? ['pending', 'unknown'] : ['pending'];
       for (let time = 0; time < 3; time++) expect(fitting).toContain((await h.read()).is);
