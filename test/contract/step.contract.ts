@@ -2,7 +2,7 @@
 // To bring a kind: write a world for it (below: what stands around it, as a fake that is named one and held to its vendor's documents elsewhere), add its line
 // to WORLDS in test/runbook/steps.test.ts, and take it off PENDING there. `startFront` of test/runbook/front.ts is a world's wire over HTTP with every fault
 // of this suite; a world without one makes its faults itself (test/runbook/grpc/world.ts). Sockets and time are real; nothing waits for time to pass.
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createHttp } from '../../src/http.ts';
 import { type Clock, DeadlineError, realPorts } from '../../src/ports.ts';
 import type { Call, Effect, Facts, Reading, Routing, StepContext, StepKind } from '../../src/runbook/kind.ts';
@@ -171,7 +171,8 @@ export const stepContract = <K extends StepKindName>(name: K, entry: StepEntry<K
   describe(`step contract: ${name}`, { timeout: TEST_MS }, () => {
     const leaks: unknown[] = [];
     const onLeak = (error: unknown): void => void leaks.push(error);
-    process.on('unhandledRejection', onLeak);
+    beforeAll(() => void process.on('unhandledRejection', onLeak));
+    afterAll(() => void process.off('unhandledRejection', onLeak));
     afterEach(() => expect(leaks.splice(0)).toEqual([]));
 
     claim([], 'it is what its name says, and what it lacks is what was said', async (h) => {

@@ -33,9 +33,9 @@ const WRONG_TYPES = { kind: 7, status: [], metadata: 'x', spec: null, payloads: 
 
 const dump = ({ method, path, headers, body }: Asked): string => `${method} ${path} ${JSON.stringify(headers)} ${body}`;
 
-/** `isEffect`: a request that changes something; garbage is answered without it, and its reply may be lost. By default what is no GET. */
+/** `answer`: a fake's, or what it answered to the same request passed on. `isEffect`: a request that changes something; garbage is answered without it, and its reply may be lost. By default what is no GET. */
 export const startFront = async (
-  answer: (asked: Asked) => Said,
+  answer: (asked: Asked) => Said | Promise<Said>,
   isEffect: (asked: Asked) => boolean = ({ method }) => method !== 'GET',
 ): Promise<Front> => {
   const told: Asked[] = [];
@@ -48,8 +48,8 @@ export const startFront = async (
     reply.writeHead(status, { 'content-type': json === undefined ? 'text/plain' : 'application/json', ...headers });
     reply.end(text);
   };
-  const nonsense = (asked: Asked): Said | null => {
-    const real = (): Said => (isEffect(asked) ? { status: 200, json: {} } : answer(asked));
+  const nonsense = async (asked: Asked): Promise<Said | null> => {
+    const real = async (): Promise<Said> => (isEffect(asked) ? { status: 200, json: {} } : answer(asked));
     const whole = (said: Said): string => said.text ?? JSON.stringify(said.json);
     switch (fault) {
       case 'empty':
@@ -57,16 +57,31 @@ export const startFront = async (
       case 'html':
         return { status: 200, text: '<html><body>Welcome, please sign in</body></html>', headers: { 'content-type': 'text/html' } };
       case 'truncated':
-        return { status: 200, text: whole(real()).slice(0, -1), headers: { 'content-type': 'application/json' } };
+        return { status: 200, text: whole(await real()).slice(0, -1), headers: { 'content-type': 'application/json' } };
       case 'types':
         return { status: 200, json: WRONG_TYPES };
-      case 'huge':
-        return { ...real(), text: whole(real()) + ' '.repeat(HUGE_BYTES) };
+      case 'huge': {
+        const said = await real();
+        return { ...said, text: whole(said) + ' '.repeat(HUGE_BYTES) };
+      }
       case 'echo':
         return { status: 400, json: { kind: 'Status', status: 'error', reason: 'BadRequest', message: dump(asked), error: dump(asked) } };
       default:
         return null;
     }
+  };
+  const respond = async (asked: Asked, reply: http.ServerResponse): Promise<void> => {
+    if (fault === 'silence') {
+      silenced++;
+      news.emit('silenced');
+      return;
+    }
+    const bad = await nonsense(asked);
+    if (bad !== null) return say(reply, bad);
+    const isLost = fault === 'lost' && isEffect(asked);
+    const said = await answer(asked);
+    if (isLost) reply.socket?.destroy();
+    else say(reply, said);
   };
   const server = http.createServer((request, reply) => {
     const chunks: Buffer[] = [];
@@ -77,16 +92,7 @@ export const startFront = async (
       const { method = '', url = '', headers } = request;
       const asked = { method, path: url, headers: headers as Record<string, string>, body: Buffer.concat(chunks).toString('utf8') };
       told.push(asked);
-      if (fault === 'silence') {
-        silenced++;
-        news.emit('silenced');
-        return;
-      }
-      const bad = nonsense(asked);
-      if (bad !== null) return say(reply, bad);
-      const said = answer(asked);
-      if (fault === 'lost' && isEffect(asked)) request.socket.destroy();
-      else say(reply, said);
+      void respond(asked, reply);
     });
   });
   server.on('connection', (socket: Socket) => {

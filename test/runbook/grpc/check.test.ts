@@ -1,5 +1,8 @@
 // gRPC health over real TLS: who is believed, what its answers mean, how long its certificate has to last.
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
 import { judged } from '../../../src/runbook/grpc/check.ts';
@@ -7,17 +10,17 @@ import type { GrpcConfig } from '../../../src/runbook/systems.ts';
 import { type Harness, startHarness } from '../../contract/step.contract.ts';
 import { createAuthority } from '../../etcd-certificates.ts';
 import { workDir } from '../../system/server.ts';
-import { type GrpcWorld, startGrpcWorld } from './world.ts';
+import { type GrpcOptions, type GrpcWorld, startGrpcWorld } from './world.ts';
 
 const DAY_MS = 86_400_000;
 
 /** A world that serves, looked at with another configuration. */
 const serving = (
   change: (world: GrpcWorld) => Partial<GrpcConfig> = () => ({}),
-  names?: readonly string[],
+  options: GrpcOptions = {},
 ): Promise<Harness<'grpc.check', GrpcWorld>> =>
   startHarness('grpc.check', async () => {
-    const world = await startGrpcWorld(names === undefined ? {} : { names });
+    const world = await startGrpcWorld(options);
     world.says = 'SERVING';
     world.systems = world.config(change(world));
     return world;
@@ -77,15 +80,14 @@ describe('grpc.check', () => {
   });
 
   test('a certificate of another name or address is not believed', async () => {
-    await using byAddress = await serving(undefined, ['IP:127.0.0.9']);
+    await using byAddress = await serving(undefined, { names: ['IP:127.0.0.9'] });
     expect(await byAddress.read()).toMatchObject({
       is: 'unknown',
       because: expect.stringContaining('the certificate is not for 127.0.0.1'),
     });
-    await using byName = await serving(
-      (world) => ({ tls: { caFile: world.authority.caFile, serverName: 'proxy.example' } }),
-      ['DNS:other.example'],
-    );
+    await using byName = await serving((world) => ({ tls: { caFile: world.authority.caFile, serverName: 'proxy.example' } }), {
+      names: ['DNS:other.example'],
+    });
     expect(await byName.read()).toMatchObject({
       is: 'unknown',
       because: expect.stringContaining('the certificate is not for proxy.example'),
@@ -99,9 +101,47 @@ describe('grpc.check', () => {
         address: world.config({})['proxy-eu']!.address.replace('127.0.0.1', 'proxy.test'),
         tls: { caFile: world.authority.caFile, serverName: 'proxy.example' },
       }),
-      ['DNS:proxy.example'],
+      { names: ['DNS:proxy.example'] },
     );
     expect(await h.read()).toMatchObject({ is: 'reached', because: expect.stringContaining('proxy.test') });
+  });
+
+  test('shows its own certificate to a server that asks for one, and is refused without', async () => {
+    await using h = await serving(
+      (world) => {
+        const own = world.authority.issue('tidegate');
+        Object.assign(world.files, { [own.certFile]: own.certPem, [own.keyFile]: own.keyPem });
+        return { tls: { caFile: world.authority.caFile, certFile: own.certFile, keyFile: own.keyFile } };
+      },
+      { wantsClients: true },
+    );
+    expect(await h.read()).toMatchObject({ is: 'reached' });
+    await using without = await serving(undefined, { wantsClients: true });
+    expect(await without.read()).toMatchObject({ is: 'unknown' });
+    expect(without.world.asks).toEqual([]);
+  });
+
+  test('a proxy that knows no such page is not taken for a server without health', async () => {
+    await using h = await serving();
+    const shown = h.world.authority.issue('proxy', ['IP:127.0.0.1']);
+    const proxy = http2.createSecureServer(
+      { cert: shown.certPem, key: shown.keyPem },
+      (_request, reply) => void reply.writeHead(404).end(),
+    );
+    proxy.listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    await using _ = {
+      [Symbol.asyncDispose]: async () => {
+        proxy.close();
+        await once(proxy, 'close');
+      },
+    };
+    await using through = await startHarness('grpc.check', async () => ({
+      ...h.world,
+      systems: h.world.config({ address: `127.0.0.1:${(proxy.address() as AddressInfo).port}` }),
+      [Symbol.asyncDispose]: async () => undefined,
+    }));
+    expect(await through.read()).toMatchObject({ is: 'unknown' });
   });
 
   test('what is no PEM is refused when it is opened, with the name of its file', async () => {

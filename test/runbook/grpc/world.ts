@@ -21,7 +21,14 @@ export interface GrpcWorld extends StepWorld<'grpc.check'> {
   asks: string[];
 }
 
-export const startGrpcWorld = async ({ names = ['IP:127.0.0.1'] }: { names?: readonly string[] } = {}): Promise<GrpcWorld> => {
+export interface GrpcOptions {
+  /** Of the certificate that is shown. */
+  names?: readonly string[];
+  /** Whoever connects has to show one of the authority. */
+  wantsClients?: boolean;
+}
+
+export const startGrpcWorld = async ({ names = ['IP:127.0.0.1'], wantsClients = false }: GrpcOptions = {}): Promise<GrpcWorld> => {
   const dir = workDir('grpc');
   const authority = createAuthority(dir);
   const serving = authority.issue('health', names);
@@ -35,7 +42,11 @@ export const startGrpcWorld = async ({ names = ['IP:127.0.0.1'] }: { names?: rea
     else reply(null, { status: world.says });
   };
   server.addService(service, { Check: check });
-  const tls = ServerCredentials.createSsl(null, [{ private_key: Buffer.from(serving.keyPem), cert_chain: Buffer.from(serving.certPem) }]);
+  const tls = ServerCredentials.createSsl(
+    Buffer.from(authority.caPem),
+    [{ private_key: Buffer.from(serving.keyPem), cert_chain: Buffer.from(serving.certPem) }],
+    wantsClients,
+  );
   const behind = await new Promise<number>((resolve, reject) =>
     server.bindAsync('127.0.0.1:0', tls, (error, port) => (error === null ? resolve(port) : reject(error))),
   );

@@ -5,7 +5,7 @@ import { selectorText } from '../../../src/runbook/kubernetes/objects.ts';
 import { interplay } from '../../../src/runbook/kubernetes/scale.ts';
 import type { KubernetesSystem } from '../../../src/runbook/kubernetes/system.ts';
 import { startHarness } from '../../contract/step.contract.ts';
-import { NAMESPACE } from './fake.ts';
+import { deploymentOf, NAMESPACE } from './fake.ts';
 import { startScaleWorld, startWaitWorld } from './world.ts';
 
 const scaling = () => startHarness('k8s.scale', startScaleWorld);
@@ -90,6 +90,9 @@ describe('k8s.scale', () => {
     cluster.answer = () => ({ status: 404, text: '<html>no such page</html>' });
     expect(await h.read()).toMatchObject({ is: 'unknown' });
     expect((await h.apply(facts)).took).toBe('undecided');
+    cluster.deployments.set('other', deploymentOf({ replicas: 3 }));
+    cluster.answer = (asked) => real({ ...asked, path: asked.path.replace('worker', 'other') });
+    expect(await h.read()).toMatchObject({ is: 'unknown', because: expect.stringContaining('another object') });
     cluster.answer = (asked) => (asked.method === 'PATCH' ? { status: 200, json: { kind: 'Scale', spec: { replicas: 9 } } } : real(asked));
     expect(await h.apply(facts)).toMatchObject({ took: 'undecided', because: expect.stringContaining('9 pods now, wanted 3') });
   });
@@ -173,6 +176,7 @@ describe('a site', () => {
       { name: 'a', ready: true, node: 'n1' },
       { name: 'b', ready: true, node: 'n2' },
       { name: 'c', node: 'n3', waiting: ['ImagePullBackOff', 'registry.example/app:2'] },
+      { name: 'leaving', ready: true, node: 'n3', deleted: true },
     );
     cluster.zones.set('n1', 'eu-west-1b').set('n2', 'eu-west-1a').set('n3', 'eu-west-1c');
     expect(await siteOf(h)).toEqual({

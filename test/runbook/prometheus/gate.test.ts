@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { judged } from '../../../src/runbook/prometheus/gate.ts';
 import { agesQuery, selectorsOf } from '../../../src/runbook/prometheus/selectors.ts';
 import type { Result } from '../../../src/runbook/prometheus/system.ts';
+import { startHarness } from '../../contract/step.contract.ts';
+import { startGateWorld } from './world.ts';
 
 const NOW_MS = 1_790_000_000_000;
 const NOW_S = NOW_MS / 1000;
@@ -77,6 +79,12 @@ describe('gate.promql', () => {
       ),
     );
   });
+});
+
+test('a refusal is told by its status', async () => {
+  await using h = await startHarness('gate.promql', startGateWorld);
+  Object.assign(h.world.files, { [Object.keys(h.world.files)[0]!]: 'another-token' });
+  expect(await h.read()).toMatchObject({ is: 'unknown', because: expect.stringMatching(/it answered 401$/) });
 });
 
 describe('what a query is made of', () => {
