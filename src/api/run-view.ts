@@ -16,7 +16,8 @@ import type {
   StepState,
 } from '../runbook/model.ts';
 import { type PlatformView, type Waiting, waitingOf } from '../runbook/reader.ts';
-import { standingOf } from '../runbook/run.ts';
+import { isEnded, standingOf } from '../runbook/run.ts';
+import type { RunFact } from './health-detail.ts';
 
 /** The longest way through a plan. */
 export interface Critical extends Span {
@@ -285,3 +286,19 @@ export const platformItem = (
   readiness: readiness === null ? null : { atMs: readiness.atMs, score: readiness.score, lines: readiness.lines },
   lastRuns: (record?.history ?? []).toReversed(),
 });
+
+const TROUBLE_CHARS_MAX = 500;
+
+/** Those that go on, and of each platform the last one if it failed: it stands between two regions until somebody does something. */
+export const runFacts = (runs: readonly Run[]): readonly RunFact[] => {
+  const moving = runs.filter(({ purpose }) => purpose !== 'prearm');
+  const isLast = (run: Run): boolean => moving.every((each) => each.platform !== run.platform || each.createdAtMs <= run.createdAtMs);
+  return runs.flatMap((run): readonly RunFact[] => {
+    const { id, state } = run;
+    const asks = waitingOf(run).map(({ step, because }) => (step === null ? because : `${step}: ${because}`));
+    if (asks.length > 0) return [{ id, state, trouble: `asks: ${asks.join('; ')}`.slice(0, TROUBLE_CHARS_MAX) }];
+    if (!isEnded(run)) return [{ id, state, trouble: null }];
+    const isStuck = state === 'failed' && moving.includes(run) && isLast(run);
+    return isStuck ? [{ id, state, trouble: `failed, and nothing has followed: ${run.because}` }] : [];
+  });
+};
