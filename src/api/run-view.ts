@@ -193,6 +193,7 @@ const stepView = (step: Step, told: StepRun, nowMs: number): StepView => ({
 });
 
 const spanOf = ({ p50Ms, p95Ms }: Span): Span => ({ p50Ms, p95Ms });
+const wayOf = ({ path, ...span }: Critical): Critical => ({ ...spanOf(span), path });
 
 const ENDED_WELL: readonly StepState[] = ['done', 'skipped', 'undone'];
 const GOES_ON: readonly StepState[] = ['acting', 'undoing'];
@@ -250,6 +251,7 @@ export const planView = (
   { estimateOf }: RunEyes,
 ): PlanView => {
   const steps = plan.filter((step) => isOfMode(step, mode)).map(stepPlan);
+  const { recovery, whole } = estimateOf(plan, mode);
   return {
     platform,
     model,
@@ -258,7 +260,7 @@ export const planView = (
     from,
     to,
     steps,
-    estimate: estimateOf(plan, mode),
+    estimate: { recovery: wayOf(recovery), whole: wayOf(whole) },
     approvals: [
       ...(persons === 0 ? [] : [{ step: null, persons }]),
       ...steps.flatMap((step) => (step.persons === 0 ? [] : [{ step: step.id, persons: step.persons }])),
