@@ -196,7 +196,6 @@ export const runsBetween = (
   const were = new Map(before.map((run) => [run.id, run]));
   return after.flatMap((run) => {
     const was = were.get(run.id);
-    if (was?.nonce === run.nonce) return [];
     const services = platforms.find(({ name }) => name === run.platform)?.services ?? [];
     const tell = (step: string | null, { state, because }: { state: string; because: string }): Happening =>
       at(

@@ -73,12 +73,23 @@ export interface SystemContext {
   httpTrusting: (trust?: { caPem?: string; own?: { certPem: string; keyPem: string } }) => { fetch: Fetch; close(): Promise<void> };
 }
 
-/** What a run does to routes, as orders of its own. */
+/** Which orders of runs are meant. */
+export interface RouteOrder {
+  run: string;
+  platform: string;
+  services: readonly string[];
+  region: string;
+  because: string;
+}
+
+/** What runs do to routes, as orders of their own. All throw a Fault when they are refused, or nobody knows. */
 export interface Routing {
-  /** Drains `region` in these services under the id of the run; true: it was so already, or it is now. Throws a Fault when it is refused. */
-  drain(run: string, services: readonly string[], region: string, because: string): Promise<void>;
-  /** Ends the orders of the run. */
-  release(run: string, because: string): Promise<void>;
+  /** Drains the region in these services, by orders of the run; does nothing where they stand. */
+  drain(order: RouteOrder): Promise<void>;
+  /** Ends every order of runs of the platform that drains the region in these services. */
+  open(order: RouteOrder): Promise<void>;
+  /** Orders of runs of the platform that drain the region in these services. */
+  orders(platform: string, services: readonly string[], region: string): Promise<readonly { run: string; service: string }[]>;
   /** What is decided and what users were seen to get. `landed` null: not measured. */
   look(
     services: readonly string[],

@@ -59,6 +59,10 @@ export interface NamespacesConfig {
   queues: readonly string[];
   /** Dual Active only: the region in which they are active when all is well. */
   home?: string;
+  /** Dual Active only: what moves with them, by name, and with no other entry. What no entry names is never moved. */
+  fleets?: readonly string[];
+  services?: readonly string[];
+  externals?: readonly string[];
 }
 
 /** When a user's own system is called: each of them is a phase of the plan. */
@@ -139,8 +143,11 @@ export interface PlatformConfig {
 
 /** What each kind of step is given. Kinds that only read are gates. */
 export interface StepSpecs {
-  /** No share for the pools of `from`, by an order of this run. */
-  'route.shift': { services: readonly string[]; from: string; to: string };
+  /**
+   * No share for the pools of `from`, by an order of this run; orders of earlier runs of the platform that drain `to` end first. `from` null: nobody is
+   * drained, and every order of the platform's runs, this one's too, that drains `to` ends.
+   */
+  'route.shift': { services: readonly string[]; from: string | null; to: string };
   /** The route has left `from`, and users with it as far as that is measured. */
   'route.wait': { services: readonly string[]; from: string };
   /** `atLeast`: a fleet that is larger already stays as it is; else exactly so many. */
@@ -193,7 +200,7 @@ export interface Span {
   p95Ms: number;
 }
 
-interface StepOf<K extends StepKindName> {
+export interface StepOf<K extends StepKindName> {
   /** Unique in the plan, and the same whenever the same platform is planned: `workers.scale@eu-west`. Letters, digits, dot, dash, @. */
   id: string;
   kind: K;
@@ -211,6 +218,8 @@ interface StepOf<K extends StepKindName> {
   retry: { tries: number; everyMs: number };
   onFail: OnFail;
   onUnknown: OnUnknown;
+  /** What it means when the run goes on although this one has failed. One sentence, said with it. */
+  ifPassed?: string;
   approvals: Persons;
   /** What takes it back: the same kind with this; or why nothing does. */
   undo: { spec: StepSpecs[K] } | { no: string };

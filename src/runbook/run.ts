@@ -3,7 +3,7 @@
 // Rules that everything rests on: a step is read before it acts; that it is going to act stands in the record before it acts; it acts only while its run
 // runs (or is taken back), what it needs has ended and persons have agreed. Runs that have ended change no more, but that one is taken back.
 import type { Effect, Reading } from './kind.ts';
-import type { Run, RunMode, RunState, Step, StepRun } from './model.ts';
+import type { Run, RunMode, RunState, Step, StepKindName, StepRun } from './model.ts';
 import { phrase, whyNot } from './words.ts';
 
 export const CHOICES = ['retry', 'skip', 'stop'] as const;
@@ -17,7 +17,8 @@ export type RunEvent =
   | { kind: 'approved'; step: string | null; by: string }
   | { kind: 'answered'; step: string; choice: Choice; by: string }
   | { kind: 'abort'; by: string; reason: string }
-  | { kind: 'undo'; by: string; reason: string }
+  /** `only`: steps of these kinds; what else the run did is kept. */
+  | { kind: 'undo'; by: string; reason: string; only?: readonly StepKindName[] }
   | { kind: 'force'; by: string; reason: string }
   /** What it was proposed for is over. */
   | { kind: 'moot'; because: string }
@@ -116,7 +117,12 @@ const ended = (at: StepRun, state: 'done' | 'skipped' | 'failed', because: strin
 
 /** It will not become so. Only what runs asks: whoever has ordered a stop or an undo is not to be asked again. */
 const fail = (run: Run, step: Step, at: StepRun, why: string, how: Step['onFail'], nowMs: number): Run => {
-  if (how === 'continue') return put(run, step.id, ended(at, 'skipped', `went on without it: ${why}`, nowMs));
+  if (how === 'continue')
+    return put(
+      run,
+      step.id,
+      ended(at, 'skipped', `went on without it: ${why}${step.ifPassed === undefined ? '' : `; ${step.ifPassed}`}`, nowMs),
+    );
   if (how === 'ask' && run.state === 'running')
     return put(run, step.id, { ...at, state: 'asking', because: phrase(why), askedUntilMs: nowMs + run.askMs });
   return put(run, step.id, ended(at, 'failed', why, nowMs));
@@ -331,13 +337,19 @@ export const undoRefusal = ({ state, purpose }: Run): string | null => {
   return state === 'undoing' ? 'it is being taken back already' : null;
 };
 
-const undo = (run: Run, by: string, reason: string, nowMs: number): Run => {
+const kept = ({ touched: _, ...rest }: StepRun): StepRun => ({
+  ...rest,
+  because: phrase(`${rest.because}; kept when the run was taken back`),
+});
+
+const undo = (run: Run, { by, reason, only }: { by: string; reason: string; only?: readonly StepKindName[] }, nowMs: number): Run => {
   if (undoRefusal(run) !== null) return run;
   const { endedAtMs: _, ...rest } = run;
   let next: Run = { ...rest, state: 'undoing', because: phrase(`taken back by ${by}: ${reason}`) };
   for (const step of run.plan) {
     const at = standingOf(next, step.id);
-    if (at.state === 'acting' && at.touched !== true)
+    if (only !== undefined && at.touched === true && !only.includes(step.kind)) next = put(next, step.id, kept(at));
+    else if (at.state === 'acting' && at.touched !== true)
       next = put(next, step.id, ended(at, 'skipped', `was waited for when the run was taken back: ${at.because}`, nowMs));
     else if (at.state === 'failed' && at.undoAtMs !== undefined) {
       const { undoAtMs: _undo, ...again } = at;
@@ -359,7 +371,8 @@ const withoutUnknowns = ({ unknowns: _, ...rest }: StepRun): StepRun => rest;
 const isLookedAt = (run: Run, step: Step, at: StepRun): boolean => {
   if (run.state === 'undoing') return isLeft(step, at) && undoDue(run, step);
   if (at.state === 'acting') return run.state === 'running' || run.state === 'stopping';
-  return run.state === 'running' && at.state === 'pending' && at.dueAtMs !== undefined && needsOver(run, step) && isAgreed(step, at);
+  // Settled: it is due only while what it needs has ended, and asks where persons have not agreed.
+  return run.state === 'running' && at.state === 'pending' && at.dueAtMs !== undefined;
 };
 
 const read = (run: Run, id: string, reading: Reading, canAct: boolean, nowMs: number): Run => {
@@ -475,7 +488,7 @@ const applied = (run: Run, event: RunEvent, nowMs: number): Run => {
     case 'abort':
       return abort(run, event.by, event.reason, nowMs);
     case 'undo':
-      return undo(run, event.by, event.reason, nowMs);
+      return undo(run, event, nowMs);
     case 'force':
       return isForceable(run) ? forced(run, `by ${event.by}: ${event.reason}`, nowMs) : run;
     case 'moot':

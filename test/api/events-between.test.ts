@@ -171,7 +171,7 @@ describe('what no world of this file does', () => {
     expect(events.map(({ event }) => event.type)).toEqual(['override.started']);
   });
 
-  test('runs: each as a whole, then its steps as planned; a new one is there, one that was not written since is silent', () => {
+  test('runs: each as a whole, then its steps as planned; a new one is there, one that stands as before is silent', () => {
     const before = run('r');
     const after = {
       ...stepped(before, { [SHIFT]: { state: 'acting', because: 'goes' }, [FLIP]: { state: 'done', because: 'moved' } }),
