@@ -6,7 +6,7 @@ import type { ClusterConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { Step as PlanStep, PlatformConfig, Purpose, Readiness, Run, RunMode } from '../runbook/model.ts';
 import { type Choice, type PlatformView, type RunReader, waitingOf } from '../runbook/reader.ts';
-import type { Person, PlanOf, RunWriter } from '../runbook/writer.ts';
+import type { Person, RunWriter } from '../runbook/writer.ts';
 import type { Store } from '../store/store.ts';
 import type { Principal } from './access.ts';
 import { askedBefore, askedKeys, askedOps } from './asked.ts';
@@ -88,7 +88,12 @@ export interface RunDeskOptions extends RunEyes {
   reader: RunReader;
   writer: RunWriter;
   /** `mode`: in which the run begins. */
-  planOf: (...of: [...Parameters<PlanOf>, mode: RunMode]) => readonly PlanStep[];
+  planOf: (
+    platform: PlatformConfig,
+    move: { from: string; to: string; purpose: Purpose },
+    history: PlatformRecord['history'],
+    mode: RunMode,
+  ) => readonly PlanStep[];
   /** null: not audited yet. */
   readinessOf: (platform: string) => Promise<Readiness | null>;
 }
