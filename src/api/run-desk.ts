@@ -4,7 +4,7 @@ import { errorText, Fault } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { ClusterConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
-import type { Step as PlanStep, PlatformConfig, Purpose, Readiness, Run, RunMode } from '../runbook/model.ts';
+import type { Step as PlanStep, PlatformConfig, PlatformRecord, Purpose, Readiness, Run, RunMode } from '../runbook/model.ts';
 import { type Choice, type PlatformView, type RunReader, waitingOf } from '../runbook/reader.ts';
 import type { Person, RunWriter } from '../runbook/writer.ts';
 import type { Store } from '../store/store.ts';
