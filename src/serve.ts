@@ -91,14 +91,14 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
     snapshot: seen.snapshot,
     events,
     whatIf,
-    runs: runbooks.desk,
+    runs: runbooks.parts,
     ends,
     view: {
       status: seen.status,
       ready: () => (stopped === null ? { ok: true, why: 'configured and listening' } : { ok: false, why: 'stopping' }),
       cluster: seen.cluster,
       clusterNowMs: seen.nowMs,
-      health: lately(context.ports.clock, () => healthFacts(part, { desk, recorder, loopDelayMs })),
+      health: lately(context.ports.clock, () => healthFacts(part, { desk, recorder, loopDelayMs, runs: () => api.runs() })),
     },
   });
   measureState(part);

@@ -79,6 +79,15 @@ const EVENT_DATA = {
   'override.started': override,
   'override.expiring': override,
   'override.expired': override,
+  /** `step` null: the run as a whole. `because`: as it stood when it was seen. */
+  'run.changed': z.strictObject({
+    run: text,
+    platform: text,
+    purpose: z.enum(['failover', 'failback', 'prearm', 'drill']),
+    step: text.nullable(),
+    state: text,
+    because: text,
+  }),
   /** First on every stream. `cursor` is its id: what to send as Last-Event-ID from now on. */
   'stream.opened': z.strictObject({ cursor: text, region: text, replica: text }),
   /** What was asked to be replayed is not there any more, or was never: read the state afresh. `from` null: the id was none of ours. */

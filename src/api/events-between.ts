@@ -6,6 +6,8 @@ import { speakersOf } from '../health/chamber.ts';
 import type { Incident, Override, PoolTally, Verdict } from '../model.ts';
 import { poolKey } from '../model.ts';
 import { isoTime } from '../ports.ts';
+import type { PlatformConfig, Run } from '../runbook/model.ts';
+import { standingOf } from '../runbook/run.ts';
 import type { ApiEvent, EventOf, EventType } from './event-types.ts';
 
 /** An event with the services that it is about; null: all. */
@@ -178,6 +180,32 @@ const overrides = (before: EventView, after: EventView, at: At): readonly Happen
     return isOn(order, before.nowMs) && there.expiresAtMs <= after.nowMs;
   });
   return [...now, ...expired.map((order) => about('override.expired', order))];
+};
+
+/**
+ * What became of runs between two looks: each as a whole, then its steps in the order of the plan. Of one that is new only that it is there. `platforms`: as
+ * configured, for the services that they move.
+ */
+export const runsBetween = (
+  before: readonly Run[],
+  after: readonly Run[],
+  platforms: readonly PlatformConfig[],
+  nowMs: number,
+): readonly Happening[] => {
+  const at = happeningsAt(nowMs);
+  const were = new Map(before.map((run) => [run.id, run]));
+  return after.flatMap((run) => {
+    const was = were.get(run.id);
+    const services = platforms.find(({ name }) => name === run.platform)?.services ?? [];
+    const tell = (step: string | null, { state, because }: { state: string; because: string }): Happening =>
+      at(
+        'run.changed',
+        { run: run.id, platform: run.platform, purpose: run.purpose, step, state, because: because.slice(0, TEXT_MAX) },
+        services.length === 0 ? null : services,
+      );
+    const steps = was === undefined ? [] : run.plan.filter(({ id }) => standingOf(was, id).state !== standingOf(run, id).state);
+    return [...(was?.state === run.state ? [] : [tell(null, run)]), ...steps.map(({ id }) => tell(id, standingOf(run, id)))];
+  });
 };
 
 /** A record of the chains. */

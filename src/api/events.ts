@@ -8,9 +8,10 @@ import { errorText, Fault } from '../errors.ts';
 import { type Log, mask } from '../log.ts';
 import type { PoolTally } from '../model.ts';
 import { type Ports, type Timer, withDeadline } from '../ports.ts';
+import type { PlatformConfig, Run } from '../runbook/model.ts';
 import type { Store } from '../store/store.ts';
 import { CONFIDENTIAL, type EventType } from './event-types.ts';
-import { type EventView, eventsBetween, eventView, type Happening, happeningsAt, recordHappening } from './events-between.ts';
+import { type EventView, eventsBetween, eventView, type Happening, happeningsAt, recordHappening, runsBetween } from './events-between.ts';
 
 export interface EventLimits {
   clients: number;
@@ -55,6 +56,8 @@ export interface Subscription {
 export interface EventHub {
   /** At every look at the store. `tallies` is only asked while somebody listens, and at most once a second. */
   look(sight: Sight, tallies: () => readonly PoolTally[], nowMs: number): void;
+  /** At every look at the runs: what changed since the last one is told. */
+  lookAtRuns(runs: readonly Run[]): void;
   /** Throws Fault ERR_TOO_MANY, ERR_STOPPING, or ERR_STORE_UNREACHABLE while nothing is known yet; `answer` is asked for the reply when it goes ahead. */
   open(subscription: Subscription, answer: () => ServerResponse): Promise<void>;
   clients(): number;
@@ -114,6 +117,8 @@ export const createEventHub = ({ ports, log, store, region, replica, limits: giv
   let reading: Promise<void> | null = null;
   let retryAtMs = 0;
   let before: EventView | null = null;
+  let platforms: readonly PlatformConfig[] = [];
+  let runsBefore: readonly Run[] | null = null;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
   let nowMs = 0;
   let heartbeat: Timer | null = null;
@@ -257,7 +262,11 @@ export const createEventHub = ({ ports, log, store, region, replica, limits: giv
     const after = eventView(sight, tallies(), nowMs);
     const happened = before === null || after === null ? [] : eventsBetween(before, after);
     before = after;
-    // Hundreds of pools change together when a vantage falls silent: each change is put into words once, and each client is written to once.
+    tellAll(happened);
+  };
+
+  /** Hundreds of pools change together when a vantage falls silent: each change is put into words once, and each client is written to once. */
+  const tellAll = (happened: readonly Happening[]): void => {
     const told = happened.map((happening) => ({ happening, body: bodyOf(happening) }));
     for (const client of clients) {
       const frames = told.flatMap(({ happening, body }) => (wants(client, happening) ? [frameOf(client.cursor, body)] : []));
@@ -292,9 +301,14 @@ export const createEventHub = ({ ports, log, store, region, replica, limits: giv
   return {
     look(sight, tallies, atMs) {
       nowMs = atMs;
+      platforms = sight.cluster?.platforms ?? [];
       wanted = { v: sight.routing?.v ?? 0, n: sight.journal?.n ?? 0 };
       catchUp();
       compare(sight, tallies);
+    },
+    lookAtRuns(runs) {
+      if (runsBefore !== null && clients.size > 0) tellAll(runsBetween(runsBefore, runs, platforms, nowMs));
+      runsBefore = runs;
     },
     async open(subscription, answer) {
       admit();

@@ -38,7 +38,17 @@ export interface HealthFacts {
     queue: { state: 'ok' } | { state: 'away'; because: string; sinceMs: number } | null;
   };
   recorder: { isOn: boolean; lost: number } | null;
+  /** As seen last; null: not yet. Absent: this replica looks at none. */
+  runs?: readonly RunFact[] | null;
   paths: PathsView | null;
+}
+
+/** A run that goes on, or that somebody has to look at. */
+export interface RunFact {
+  id: string;
+  state: string;
+  /** What a human should do something about; null: nothing. */
+  trouble: string | null;
 }
 
 /** One measurement of one component. */
@@ -313,6 +323,15 @@ const pagingChecks = ({ paging, status }: HealthFacts): readonly Group[] => {
   ];
 };
 
+const runChecks = ({ runs }: HealthFacts): readonly Group[] => [
+  [
+    'runbook:runs',
+    (runs ?? []).map(({ id, state, trouble }) =>
+      measured('component', state, undefined, trouble === null ? ['pass'] : ['warn', trouble], id),
+    ),
+  ],
+];
+
 const processChecks = ({ loopDelayMs, recorder, status }: HealthFacts): readonly Group[] => {
   const gate = status?.gate;
   const gateTrouble =
@@ -395,6 +414,7 @@ export const healthDetail = (facts: HealthFacts, isoTime: (wallMs: number) => st
     ...coordinatorChecks(facts),
     ...providerChecks(facts),
     ...pagingChecks(facts),
+    ...runChecks(facts),
     ...processChecks(facts),
   ];
   const time = isoTime(facts.wallMs);

@@ -9,11 +9,15 @@ import { LOG_CHANNEL } from '../paging/routing.ts';
 import type { Store } from '../store/store.ts';
 import type { EventHub } from './events.ts';
 import type { Forecaster } from './forecaster.ts';
+import type { RunFact } from './health-detail.ts';
 import { createOverrideWriter } from './overrides.ts';
 import { createPageWriter } from './pages.ts';
 import { createRecordReader } from './record-reader.ts';
 import { createReportWriter } from './reports.ts';
 import type { ApiView, RouteOptions } from './route.ts';
+import { createRunDesk, type RunDeskOptions } from './run-desk.ts';
+import { createRunFeed } from './run-feed.ts';
+import { runFacts } from './run-view.ts';
 import { createApi } from './server.ts';
 
 export interface OpenApiOptions {
@@ -26,15 +30,19 @@ export interface OpenApiOptions {
   snapshot: RouteOptions['snapshot'];
   events: EventHub;
   whatIf: Forecaster;
-  /** Absent: platforms and runs are not told of here. */
-  runs?: NonNullable<RouteOptions['runs']>;
+  /** What carries out runs. Absent: this replica carries out none. */
+  runs?: RunParts;
   ends: Ends;
 }
+
+export type RunParts = Omit<RunDeskOptions, 'store' | 'ports' | 'log' | 'clusterNowMs'>;
 
 export interface OpenedApi {
   readonly port: number;
   /** Looks at the files of tokens and certificates now. Out: sentences about what is wrong with them. */
   reload(): readonly string[];
+  /** For the health document. null: not seen yet, or none are carried out here. */
+  runs(): readonly RunFact[] | null;
 }
 
 /** An order in doubt is answered within this. */
@@ -59,6 +67,12 @@ export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
     ...(paging.callbacks === undefined ? {} : { callbackFiles: paging.callbacks.secretFiles }),
   });
   ends.open.push(() => access.close());
+  const { runs } = options;
+  const feed =
+    runs === undefined
+      ? null
+      : createRunFeed({ store, ports, log, reader: runs.reader, onRuns: (seen) => options.events.lookAtRuns(seen) });
+  if (feed !== null) ends.working.push(() => feed.close());
   const server = await createApi({
     ports,
     log,
@@ -74,12 +88,12 @@ export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
     submit: createOverrideWriter({ store, ports, clusterNowMs }),
     pages: createPageWriter({ store, ports, clusterNowMs, channels: [LOG_CHANNEL, ...paging.channels.map(({ name }) => name)] }),
     reports: createReportWriter({ store, ports, clusterNowMs }),
+    ...(runs === undefined ? {} : { runs: createRunDesk({ ...runs, store, ports, log, clusterNowMs }) }),
     records: createRecordReader({ store, ports }),
     audit: createAuditReader({ store, ports }),
     events: options.events,
     whatIf,
     forecast: whatIf.atOnce,
-    ...(options.runs === undefined ? {} : { runs: options.runs }),
   });
   ends.working.push(() => server.close(GRACE_MS));
   return {
@@ -88,6 +102,10 @@ export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
       const unread = access.reload();
       server.lookAtCertificate();
       return unread;
+    },
+    runs() {
+      const seen = feed?.latest() ?? null;
+      return seen === null ? null : runFacts(seen);
     },
   };
 };

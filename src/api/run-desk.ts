@@ -4,9 +4,9 @@ import { errorText, Fault } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { ClusterConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
-import type { PlatformConfig, Purpose, Readiness, Run, RunMode } from '../runbook/model.ts';
+import type { Step as PlanStep, PlatformConfig, PlatformRecord, Purpose, Readiness, Run, RunMode } from '../runbook/model.ts';
 import { type Choice, type PlatformView, type RunReader, waitingOf } from '../runbook/reader.ts';
-import type { Person, PlanOf, RunWriter } from '../runbook/writer.ts';
+import type { Person, RunWriter } from '../runbook/writer.ts';
 import type { Store } from '../store/store.ts';
 import type { Principal } from './access.ts';
 import { askedBefore, askedKeys, askedOps } from './asked.ts';
@@ -87,7 +87,13 @@ export interface RunDeskOptions extends RunEyes {
   clusterNowMs: () => number;
   reader: RunReader;
   writer: RunWriter;
-  planOf: PlanOf;
+  /** `mode`: in which the run begins. */
+  planOf: (
+    platform: PlatformConfig,
+    move: { from: string; to: string; purpose: Purpose },
+    history: PlatformRecord['history'],
+    mode: RunMode,
+  ) => readonly PlanStep[];
   /** null: not audited yet. */
   readinessOf: (platform: string) => Promise<Readiness | null>;
 }
@@ -274,7 +280,7 @@ export const createRunDesk = (options: RunDeskOptions): RunDesk => {
       if (problems.length > 0) throw new BodyFault(problems);
       const { mode, purpose } = asked;
       const to = targetOf(view, asked);
-      const plan = planOf(platform, { from, to, purpose }, record?.history ?? []);
+      const plan = planOf(platform, { from, to, purpose }, record?.history ?? [], mode);
       const others = Math.max(0, platform.approvals.start - 1) as typeof platform.approvals.start;
       return planView({ platform: name, model: platform.model, purpose, mode, from, to, plan }, others, options);
     },

@@ -16,7 +16,8 @@ import type {
   StepState,
 } from '../runbook/model.ts';
 import { type PlatformView, type Waiting, waitingOf } from '../runbook/reader.ts';
-import { standingOf } from '../runbook/run.ts';
+import { isEnded, standingOf } from '../runbook/run.ts';
+import type { RunFact } from './health-detail.ts';
 
 /** The longest way through a plan. */
 export interface Critical extends Span {
@@ -192,6 +193,7 @@ const stepView = (step: Step, told: StepRun, nowMs: number): StepView => ({
 });
 
 const spanOf = ({ p50Ms, p95Ms }: Span): Span => ({ p50Ms, p95Ms });
+const wayOf = ({ path, ...span }: Critical): Critical => ({ ...spanOf(span), path });
 
 const ENDED_WELL: readonly StepState[] = ['done', 'skipped', 'undone'];
 const GOES_ON: readonly StepState[] = ['acting', 'undoing'];
@@ -249,6 +251,7 @@ export const planView = (
   { estimateOf }: RunEyes,
 ): PlanView => {
   const steps = plan.filter((step) => isOfMode(step, mode)).map(stepPlan);
+  const { recovery, whole } = estimateOf(plan, mode);
   return {
     platform,
     model,
@@ -257,7 +260,7 @@ export const planView = (
     from,
     to,
     steps,
-    estimate: estimateOf(plan, mode),
+    estimate: { recovery: wayOf(recovery), whole: wayOf(whole) },
     approvals: [
       ...(persons === 0 ? [] : [{ step: null, persons }]),
       ...steps.flatMap((step) => (step.persons === 0 ? [] : [{ step: step.id, persons: step.persons }])),
@@ -285,3 +288,19 @@ export const platformItem = (
   readiness: readiness === null ? null : { atMs: readiness.atMs, score: readiness.score, lines: readiness.lines },
   lastRuns: (record?.history ?? []).toReversed(),
 });
+
+const TROUBLE_CHARS_MAX = 500;
+
+/** Those that go on, and of each platform the last one if it failed: it stands between two regions until somebody does something. */
+export const runFacts = (runs: readonly Run[]): readonly RunFact[] => {
+  const moving = runs.filter(({ purpose }) => purpose !== 'prearm');
+  const isLast = (run: Run): boolean => moving.every((each) => each.platform !== run.platform || each.createdAtMs <= run.createdAtMs);
+  return runs.flatMap((run): readonly RunFact[] => {
+    const { id, state } = run;
+    const asks = waitingOf(run).map(({ step, because }) => (step === null ? because : `${step}: ${because}`));
+    if (asks.length > 0) return [{ id, state, trouble: `asks: ${asks.join('; ')}`.slice(0, TROUBLE_CHARS_MAX) }];
+    if (!isEnded(run)) return [{ id, state, trouble: null }];
+    const isStuck = state === 'failed' && moving.includes(run) && isLast(run);
+    return isStuck ? [{ id, state, trouble: `failed, and nothing has followed: ${run.because}` }] : [];
+  });
+};

@@ -1717,6 +1717,18 @@ export type ApiEvent =
       readonly data: OverrideEventData;
     }
   | {
+      readonly type: 'run.changed';
+      readonly timestamp: string;
+      readonly data: {
+        readonly run: string;
+        readonly platform: string;
+        readonly purpose: 'failover' | 'failback' | 'prearm' | 'drill';
+        readonly step: string | null;
+        readonly state: string;
+        readonly because: string;
+      };
+    }
+  | {
       readonly type: 'stream.opened';
       readonly timestamp: string;
       readonly data: {
@@ -2268,7 +2280,7 @@ export interface Operations {
   readonly getEvents: {
     readonly path: Readonly<Record<string, never>>;
     readonly query: {
-      /** Only these, with commas between; `override` stands for all `override.…`. There are decision.made, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, run.begun, run.approved, run.answered, run.aborted, run.undone, run.forced, target.verdict.changed, pool.verdict.changed, vantage.abstained, vantage.resumed, quorum.lost, quorum.restored, coordinator.changed, failover.started, failover.step, failover.converged, failover.failed, failover.finished, override.started, override.expiring, override.expired, stream.opened, stream.reset, stream.closed. */
+      /** Only these, with commas between; `override` stands for all `override.…`. There are decision.made, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, run.begun, run.approved, run.answered, run.aborted, run.undone, run.forced, target.verdict.changed, pool.verdict.changed, vantage.abstained, vantage.resumed, quorum.lost, quorum.restored, coordinator.changed, failover.started, failover.step, failover.converged, failover.failed, failover.finished, override.started, override.expiring, override.expired, run.changed, stream.opened, stream.reset, stream.closed. */
       readonly types?: string;
       /** Only what concerns this service, or all services. */
       readonly service?: string;

@@ -466,6 +466,8 @@ const told = (run: Run, id: string, effect: Effect, nowMs: number): Run => {
   const isWaited = (before.state === 'acting' || before.state === 'undoing') && before.tries > 0 && before.took === undefined;
   if (step === undefined || isEnded(run) || !isWaited) return run;
   const at = withFacts(before, effect);
+  // A part of it was taken: it is acted on again for the rest, which is no further try.
+  if (effect.took === 'accepted' && effect.more === true) return put(run, id, at);
   const isLast = effect.took === 'refused' && (at.tries >= step.retry.tries || run.state === 'stopping');
   if (effect.took !== 'fatal' && !isLast) return put(run, id, { ...at, took: effect.took });
   return at.state === 'undoing' ? failUndo(run, step, at, effect.because, nowMs) : fail(run, step, at, effect.because, step.onFail, nowMs);

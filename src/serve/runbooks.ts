@@ -2,7 +2,7 @@
 // API about all of it. Where the file names no systems, runs that need one are left to replicas whose files do.
 import { readFileSync } from 'node:fs';
 import type { Foresee } from '../api/ruling.ts';
-import { createRunDesk, type RunDesk } from '../api/run-desk.ts';
+import type { RunParts } from '../api/open.ts';
 import { parseHostPort } from '../config/fields.ts';
 import type { Term } from '../coordinate/coordinator.ts';
 import { readinessKey } from '../coordinate/keys.ts';
@@ -33,7 +33,7 @@ import type { Part } from './part.ts';
 
 export interface Runbooks {
   /** What the API asks. */
-  desk: RunDesk;
+  parts: RunParts;
   /** Once per turn of a term. Returns at once. */
   turn(sight: Sight, nowMs: number, term: Term): void;
   /** This replica does not coordinate any more. */
@@ -133,18 +133,14 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     return (kvs[0]?.value as Readiness | undefined) ?? null;
   };
   return {
-    desk: createRunDesk({
-      store,
-      ports,
-      log,
-      clusterNowMs: seen.nowMs,
+    parts: {
       reader: createRunReader({ store, ports }),
       writer: createRunWriter({ ...common, cluster: seen.cluster, clusterNowMs: seen.nowMs }),
       planOf,
       estimateOf,
       recoveryMsOf: (run) => comparisonOf(run).recoveryMs,
       readinessOf: lastAudit,
-    }),
+    },
     turn(sight, nowMs, term) {
       starter.turn(sight, nowMs, term);
       readiness.turn(sight, nowMs, term);

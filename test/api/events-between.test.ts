@@ -1,14 +1,16 @@
 // What happens in whole worlds of production code, as events: each is what the table of types says, and the story of an outage can be read from them.
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CONFIDENTIAL, EVENT_TYPES, type EventType, eventSchema } from '../../src/api/event-types.ts';
-import { type EventView, eventsBetween, eventView, type Happening, recordHappening } from '../../src/api/events-between.ts';
+import { type EventView, eventsBetween, eventView, type Happening, recordHappening, runsBetween } from '../../src/api/events-between.ts';
 import { readAfter, START } from '../../src/audit/feed.ts';
 import { appendOps, JOURNAL_KINDS } from '../../src/audit/journal.ts';
 import { KEYS } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
 import { tally } from '../../src/health/quorum.ts';
 import type { Override, Overrides, Routing } from '../../src/model.ts';
+import type { Run } from '../../src/runbook/model.ts';
 import { clusterOf, World } from '../world.ts';
+import { FLIP, platform, run, SHIFT, stepped } from './runs.fixture.ts';
 
 const REGIONS = ['a', 'b', 'c'];
 const told: Happening[] = [];
@@ -167,6 +169,28 @@ describe('what no world of this file does', () => {
       { ...view, overrides: new Map([['o', agreed]]) },
     );
     expect(events.map(({ event }) => event.type)).toEqual(['override.started']);
+  });
+
+  test('runs: each as a whole, then its steps as planned; a new one is there, one that stands as before is silent', () => {
+    const before = run('r');
+    const after = {
+      ...stepped(before, { [SHIFT]: { state: 'acting', because: 'goes' }, [FLIP]: { state: 'done', because: 'moved' } }),
+      nonce: 'm',
+    };
+    const told = (was: readonly Run[], is: readonly Run[]) => runsBetween(was, is, [platform('shop')], 1_000);
+    const events = told([before], [after]);
+    expect(events.map(({ event }) => event.data)).toEqual([
+      { run: 'r', platform: 'shop', purpose: 'failover', step: FLIP, state: 'done', because: 'moved' },
+      { run: 'r', platform: 'shop', purpose: 'failover', step: SHIFT, state: 'acting', because: 'goes' },
+    ]);
+    expect(events[0]?.services).toEqual(['web.example.test']);
+    for (const { event } of events) expect(eventSchema.safeParse(event).success).toBe(true);
+    expect(told([after], [{ ...after, state: 'done', nonce: 'o' }]).map(({ event }) => event.data)).toMatchObject([
+      { step: null, state: 'done' },
+    ]);
+    expect(told([], [after]).map(({ event }) => event.data)).toMatchObject([{ step: null, state: 'running' }]);
+    expect(told([after], [after])).toEqual([]);
+    expect(runsBetween([], [after], [], 1_000)[0]?.services).toBeNull();
   });
 
   test('every kind of the journal is an event of that type, and those that name addresses are known', () => {

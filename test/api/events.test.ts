@@ -1,7 +1,10 @@
 // GET /v1/events over real sockets: order and ids, replay over two replicas, filters, slow readers, many readers, stopping.
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { KEYS } from '../../src/coordinate/keys.ts';
 import { AUTHORIZED, type Frame, listen, openSites, type Reader } from './events.fixture.ts';
+import { cluster, putRecord } from './fixture.ts';
+import { FLIP, platform, run, stepped } from './runs.fixture.ts';
 
 type Sites = Awaited<ReturnType<typeof openSites>>;
 let opened: Sites[] = [];
@@ -45,6 +48,36 @@ describe('what is told', () => {
       'v3.j2 override.put',
     ]);
     expect(reader.frames[2]?.data).toMatchObject({ type: 'decision.made', timestamp: '1970-01-01T00:00:03.000Z', data: { v: 3 } });
+  });
+
+  test('what became of runs, under the id of the last record, which every replica has alike; only to whom it is about', async () => {
+    const { sites, store, decide, look } = await open(['eu', 'us']);
+    await putRecord(store, KEYS.members, { ...cluster, platforms: [platform('shop')] });
+    await decide(2);
+    await look();
+    const all = await Promise.all(sites.map(({ api }) => from(api.port)));
+    const other = await from(sites[0].api.port, { path: '/v1/events?service=other.example.test' });
+    const before = run('r');
+    for (const { hub } of sites) hub.lookAtRuns([before]);
+    const after = { ...stepped(before, { [FLIP]: { state: 'done', because: 'moved' } }), nonce: 'm' };
+    for (const { hub } of sites) {
+      hub.lookAtRuns([after]);
+      hub.lookAtRuns([after]);
+    }
+    await decide();
+    await look();
+    for (const reader of all) await reader.until(reached('v3.j0'));
+    for (const reader of all) {
+      expect(reader.frames.map(({ id, event }) => `${id} ${event}`)).toEqual([
+        'v2.j0 stream.opened',
+        'v2.j0 run.changed',
+        'v3.j0 decision.made',
+      ]);
+      expect(reader.frames[1]?.data.data).toMatchObject({ run: 'r', step: FLIP, state: 'done', because: 'moved' });
+    }
+    sites[0].hub.close();
+    await other.until((frames) => frames.some(({ event }) => event === 'stream.closed'));
+    expect(other.frames.map(({ event }) => event)).not.toContain('run.changed');
   });
 
   test('the store is read once per change, however many listen', async () => {

@@ -167,6 +167,12 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
   ],
   ['recorder:on', 'warn', { recorder: { isOn: false, lost: 9 } }, /its disk fails/],
   [
+    'runbook:runs',
+    'warn',
+    { runs: [{ id: 'shop-1', state: 'running', trouble: 'asks: workers: 1 of 2 ready' }] },
+    /shop-1: asks: workers: 1 of 2 ready/,
+  ],
+  [
     'automation:stopped',
     'warn',
     { status: statusOf({ overrides: { version: 1, nonce: 'n', items: [stop] } }) },
@@ -186,11 +192,19 @@ test('every kind of check has a trouble here', () => {
     detail({
       paths: pathsOf(provider({ canary: { service: 'c', atMs: 1, ok: true, because: '', stages: {} } })),
       recorder: { isOn: true, lost: 0 },
+      runs: [{ id: 'shop-1', state: 'running', trouble: null }],
       paging: { pages: 0, oldestAtMs: null, channels: [{ name: 'log', failing: null }], queue: { state: 'ok' } },
     }).checks,
   );
   const troubled = new Set(TROUBLES.map(([name]) => name));
   expect(kinds.filter((kind) => !troubled.has(kind) && !['store:revision', 'provider:provenAgo'].includes(kind))).toEqual([]);
+});
+
+test('a run that goes on by itself is well; none, or none seen yet, says nothing', () => {
+  const told = detail({ runs: [{ id: 'shop-1', state: 'running', trouble: null }] });
+  expect(told.status).toBe('pass');
+  expect(told.checks['runbook:runs']).toMatchObject([{ componentId: 'shop-1', observedValue: 'running', status: 'pass' }]);
+  for (const runs of [[], null]) expect(detail({ runs }).checks).not.toHaveProperty('runbook:runs');
 });
 
 test('a provider that fails beside one that works is a warning', () => {

@@ -117,6 +117,9 @@ export const stepped = (of: Run, steps: Readonly<Record<string, Partial<StepRun>
   },
 });
 
+/** What those who estimate may say beside it, and the API does not. */
+const MORE = { because: 'as far as this fake knows' };
+
 /** One after the other: the fake plan is a chain, and all of it is recovery. */
 export const estimateOf = (plan: readonly Step[], mode: RunMode): Estimated<Critical> => {
   const own = plan.filter((each) => each.mode === 'both' || each.mode === mode);
@@ -125,7 +128,7 @@ export const estimateOf = (plan: readonly Step[], mode: RunMode): Estimated<Crit
     p95Ms: own.reduce((sum, { estimate }) => sum + estimate.p95Ms, 0),
     path: own.map(({ id }) => id),
   };
-  return { recovery: way, whole: way };
+  return { recovery: { ...way, ...MORE }, whole: way, ...MORE };
 };
 
 export interface FakeRuns {

@@ -17,7 +17,12 @@ const complete = (...words: string[]): readonly string[] => {
 };
 
 test.each<[readonly string[], readonly string[]]>([
-  [['un'], ['undrain', 'unfreeze']],
+  [['un'], ['undrain', 'unfreeze', 'undo-run']],
+  [['failo'], ['failover']],
+  [['failover', 'shop', '--un'], ['--ungraceful']],
+  [['approve'], ['approve-run']],
+  [['run', 'an'], ['answer']],
+  [['answer', 'r', 's', 're'], ['retry']],
   [['override', 'ap'], ['approve']],
   [['pages', 're'], ['replay']],
   [['pages', 'list', '--st'], ['--state']],

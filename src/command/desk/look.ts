@@ -284,8 +284,12 @@ const isWords = (value: unknown): value is Words => typeof value === 'object' &&
 /** What an event says, in words: whom it is about, what became of what, why; else all of it. */
 const wordsOf = (data: Words): string => {
   const text = (name: string): string => (['string', 'number'].includes(typeof data[name]) ? String(data[name]) : '');
-  const about = text('target') || [text('service'), text('pool')].filter((part) => part !== '').join('/') || text('incident');
-  const became = text('before') === '' ? '' : `${text('before')} -> ${text('after')}`;
+  const about =
+    text('target') ||
+    [text('service'), text('pool')].filter((part) => part !== '').join('/') ||
+    text('incident') ||
+    [text('run'), text('step')].filter((part) => part !== '').join(' ');
+  const became = text('before') === '' ? text('state') : `${text('before')} -> ${text('after')}`;
   const step = text('stage') === '' ? '' : `${text('stage')} after ${text('tookMs')} ms`;
   const why = text('because') || text('summary');
   const by = text('by') === '' ? '' : `by ${text('by')}`;

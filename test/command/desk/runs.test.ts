@@ -245,6 +245,17 @@ describe('a failover', () => {
     );
   });
 
+  test('goes where its plan said or nowhere: what was moved while the human thought is not moved on', async () => {
+    const begin = api.runs.writer.begin;
+    api.runs.writer.begin = async (order, person) => {
+      const begun = await begin(order, person);
+      api.runs.records.set('shop', MOVED);
+      return begun;
+    };
+    expect((await moves({ yes: true })).code).toMatch(/^ERR_BAD_REQUEST [\s\S]*active in us-east already/);
+    expect(api.runs.acts).toEqual([]);
+  });
+
   test('is what it was told: graceful unless said, a drill, forced after a while; a failback goes home', async () => {
     await moves({ yes: true, forceAfter: '10m' });
     expect([...api.runs.runs.values()]).toMatchObject([{ mode: 'graceful', purpose: 'failover', forceAfterMs: 600_000 }]);
