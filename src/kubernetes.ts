@@ -18,6 +18,7 @@ import { z } from 'zod';
 import { Fault } from './errors.ts';
 import { exchange, jsonIn } from './exchange.ts';
 import type { Fetch, Http } from './http.ts';
+import { registerSecret } from './log.ts';
 
 /** How to reach one cluster. */
 export type ClusterConfig = { kubeconfigFile: string } | { inCluster: true };
@@ -190,6 +191,7 @@ const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 const accessOf = (name: string, config: ClusterConfig, context: Context): Access => {
   const access = 'inCluster' in config ? ownCluster(name) : fromKubeconfig(name, config.kubeconfigFile, context);
+  registerSecret(access.token);
   const { protocol, hostname } = new URL(access.server);
   if (protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)) return access;
   throw new Fault('ERR_CONFIG', `cluster ${name}: its server is ${access.server}; the token goes over https only`);

@@ -2,13 +2,15 @@
 // deadline. A call is a method that is given a signal as its last argument, of the client or of a plain object in it; it rejects for trouble, and with a status
 // as `code` where the system answered.
 import { Fault } from '../errors.ts';
-import { withDeadline } from '../ports.ts';
+import { DeadlineError, type Timers, withDeadline } from '../ports.ts';
 import { type Breaker, type BreakerStanding, createBreaker } from './breaker.ts';
 import type { System, SystemContext } from './kind.ts';
 import { type SystemConfig, type SystemKind, systems } from './systems.ts';
 
 /** Of one call. A client that ignores its signal is left behind. */
 const CALL_MS = 10_000;
+/** For a client to say in its own words that its signal has ended the call. */
+const LAST_WORD_MS = 250;
 /** Of closing one: a client that never ends must not keep the process. */
 const CLOSE_MS = 2_000;
 
@@ -42,9 +44,7 @@ export const openSystems = (entries: Readonly<Record<string, SystemConfig>>, con
   const opened = async (name: string, entry: Kept): Promise<System> => {
     try {
       const system = await openOne(entry.config, context);
-      return guarded(system, (work, signal) =>
-        entry.breaker.run(() => withDeadline(timers, CALL_MS, `system ${name}`, work, signal), signal),
-      );
+      return guarded(system, (work, signal) => entry.breaker.run(() => leaving(timers, `system ${name}`, work, signal), signal));
     } catch (error) {
       // What was wrong may be mended: the next use tries again.
       entry.opening = null;
@@ -86,6 +86,30 @@ const openOne = async (config: SystemConfig, context: SystemContext): Promise<Sy
   const load = systems[config.kind] as () => Promise<{ open(config: SystemConfig, context: SystemContext): Promise<System> }>;
   return (await load()).open(config, context);
 };
+
+/** Runs `work` under CALL_MS and the caller's signal. When either is over so is the signal of `work`, and a moment later it is left behind. */
+const leaving = <T>(timers: Timers, what: string, work: (signal: AbortSignal) => Promise<T>, given: AbortSignal): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const over = new AbortController();
+    let timer = timers.after(CALL_MS, () => end(new DeadlineError(what, CALL_MS)));
+    const end = (reason: unknown): void => {
+      timer.cancel();
+      over.abort(reason);
+      timer = timers.after(LAST_WORD_MS, () => settle(() => reject(reason)));
+    };
+    const onGiven = (): void => end(given.reason);
+    const settle = (how: () => void): void => {
+      timer.cancel();
+      given.removeEventListener('abort', onGiven);
+      how();
+    };
+    if (given.aborted) onGiven();
+    else given.addEventListener('abort', onGiven, { once: true });
+    work(over.signal).then(
+      (value) => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error)),
+    );
+  });
 
 type Around = (work: (signal: AbortSignal) => Promise<unknown>, signal: AbortSignal) => Promise<unknown>;
 

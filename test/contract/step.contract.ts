@@ -4,6 +4,7 @@
 // of this suite; a world without one makes its faults itself (test/runbook/grpc/world.ts). Sockets and time are real; nothing waits for time to pass.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createHttp } from '../../src/http.ts';
+import { registerSecret } from '../../src/log.ts';
 import { type Clock, DeadlineError, realPorts } from '../../src/ports.ts';
 import type { Call, Effect, Facts, Reading, Routing, StepContext, StepKind } from '../../src/runbook/kind.ts';
 import { kinds } from '../../src/runbook/kinds.ts';
@@ -96,7 +97,11 @@ export const startHarness = async <K extends StepKindName, W extends StepWorld<K
   const systems: Systems = openSystems(world.systems, {
     ports,
     log,
-    secret: file,
+    // As the real one does.
+    secret: (path) => {
+      registerSecret(file(path));
+      return file(path);
+    },
     text: file,
     resolve,
     httpTrusting: (trust) => createHttp({ ports, resolve, ...trust }),

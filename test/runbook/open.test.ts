@@ -100,7 +100,7 @@ describe('systems', () => {
     const site = await systems.system<HttpCheckSystem>('site', 'http');
     for (let time = 0; time < 5; time++) {
       const call = site.ask(NEVER).catch(String);
-      await virtual.advance(10_000);
+      await virtual.advance(10_250);
       expect(await call).toBe('DeadlineError: system site: no answer within 10000 ms');
     }
     await expect(site.ask(NEVER)).rejects.toThrow('left alone until');
@@ -139,6 +139,26 @@ describe('systems', () => {
     await client.mover.look('orders', NEVER);
     expect([client.mover.named('n'), client.opaque.tell(NEVER), client.list]).toEqual(['n', 'kept', [1]]);
     expect([seen, around]).toEqual([['orders'], [NEVER]]);
+  });
+
+  test('a client has its last word when its signal ends the call, and is left behind when it has none', async () => {
+    const words: Fetch = (_url, init) =>
+      new Promise((_resolve, reject) => init?.signal?.addEventListener('abort', () => reject(new Error('in its own words'))));
+    for (const [fetch, said] of [
+      [words, 'Error: in its own words'],
+      [silent, 'Error: stopping'],
+    ] as const) {
+      const { systems, virtual } = setUp(fetch);
+      const site = await systems.system<HttpCheckSystem>('site', 'http');
+      const stop = new AbortController();
+      const call = site.ask(stop.signal).catch(String);
+      await virtual.advance(1);
+      stop.abort(new Error('stopping'));
+      await virtual.advance(250);
+      expect(await call).toBe(said);
+      expect(systems.standing()[0]).toMatchObject({ failures: 0 });
+      expect(virtual.pendingTimers()).toBe(0);
+    }
   });
 
   test('closing ends what was opened, waits for none for ever, and nothing is opened after it', async () => {
