@@ -66,6 +66,8 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
   'runbook.proposed': { need: 'agree to it, or abort it: it waits for you; the command stands above' },
   'runbook.asking': { need: 'act now: the run waits for your word; the commands stand above' },
   'runbook.failed': { need: 'act now: the platform is between two regions; go on by hand, take it back, or order another run' },
+  'runbook.unready': { need: 'mend what is named before it is needed: tidegate platforms NAME has every line' },
+  'runbook.ready': { ends: true },
   'runbook.done': { ends: true },
   'runbook.aborted': { ends: true },
   'runbook.undone': { ends: true },

@@ -7,7 +7,12 @@ import type { Part } from './part.ts';
 
 export const healthFacts = (
   { config: { region, replica, store: named }, context: { ports, version }, seen, store }: Part,
-  { desk, recorder, loopDelayMs }: { desk: Desk; recorder: Recorder | null; loopDelayMs: () => number | null },
+  {
+    desk,
+    recorder,
+    loopDelayMs,
+    runs,
+  }: { desk: Desk; recorder: Recorder | null; loopDelayMs: () => number | null; runs: () => HealthFacts['runs'] },
 ): HealthFacts => ({
   version,
   status: seen.status(),
@@ -27,4 +32,5 @@ export const healthFacts = (
   paging: desk.backlog(),
   recorder: recorder?.standing() ?? null,
   paths: seen.paths(),
+  runs: runs() ?? null,
 });

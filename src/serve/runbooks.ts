@@ -1,8 +1,8 @@
 // What moves with the routes: carries runs out, begins and proposes them while this replica coordinates, audits platforms, watches namespaces, and answers the
 // API about all of it. Where the file names no systems, runs that need one are left to replicas whose files do.
 import { readFileSync } from 'node:fs';
-import type { Foresee } from '../api/ruling.ts';
 import type { RunParts } from '../api/open.ts';
+import type { Foresee } from '../api/ruling.ts';
 import { parseHostPort } from '../config/fields.ts';
 import type { Term } from '../coordinate/coordinator.ts';
 import { readinessKey } from '../coordinate/keys.ts';

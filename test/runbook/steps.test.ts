@@ -10,6 +10,7 @@ import { startSleepWorld } from './human/world.ts';
 import { startScaleWorld, startWaitWorld } from './kubernetes/world.ts';
 import { startGateWorld } from './prometheus/world.ts';
 import { startRouteWaitWorld, startShiftWorld } from './routing/world.ts';
+import { startFailoverWorld } from './temporal/world.ts';
 import { startWebhookWorld } from './webhook/world.ts';
 
 const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
@@ -19,6 +20,7 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'codec.canary': { lacks: ['effect'], start: startCodecWorld },
   'grpc.check': { lacks: ['effect', 'body', 'secret'], faults: GRPC_FAULTS, start: startGrpcWorld },
   'http.check': { lacks: ['effect', 'body'], faults: HTTP_FAULTS, start: startHttpWorld },
+  'temporal.failover': { lacks: [], start: startFailoverWorld },
   'webhook.call': { lacks: [], start: startWebhookWorld },
   'route.shift': { lacks: ['wire', 'body', 'secret'], start: startShiftWorld },
   'route.wait': { lacks: ['effect', 'wire', 'body', 'secret'], start: startRouteWaitWorld },
@@ -26,7 +28,7 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
 };
 
 /** Kinds that are not built yet. */
-const PENDING: readonly StepKindName[] = ['temporal.failover', 'temporal.handover', 'temporal.wait'];
+const PENDING: readonly StepKindName[] = ['temporal.handover', 'temporal.wait'];
 
 /** There is nothing around it to be this way or that: run.ts lets it be looked at only once people have agreed. */
 const HUMAN: readonly StepKindName[] = ['approval'];

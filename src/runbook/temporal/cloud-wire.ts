@@ -1,8 +1,9 @@
 // Between Temporal Cloud's Ops API (HTTP, version v0.19.1, a public preview in August 2026) and what is asked of it here. proto3's JSON leaves out what has
 // its default: a flag that is absent is false, a name that is absent is empty. Fields that are not needed are read over. Pure.
 import { z } from 'zod';
+import { quoted } from '../../exchange.ts';
 import { type CodeName, codeName, codeOfStatus } from './codes.ts';
-import { type Look, type Operation, type Place, quoted } from './mover.ts';
+import type { Look, Operation, Place } from './mover.ts';
 
 export const API_VERSION = 'v0.19.1';
 

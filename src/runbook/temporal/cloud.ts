@@ -3,13 +3,14 @@
 
 import { isLoopbackHost } from '../../config/fields.ts';
 import { errorText, Fault } from '../../errors.ts';
+import { quoted } from '../../exchange.ts';
 import type { Fetch } from '../../http.ts';
 import { DeadlineError, isoTime, withDeadline } from '../../ports.ts';
 import type { System, SystemContext } from '../kind.ts';
 import type { SystemModule, TemporalCloudConfig } from '../systems.ts';
 import { API_VERSION, errorOf, jsonOf, operationOf, orderedIn, placeOf } from './cloud-wire.ts';
 import { type CodeName, WRITE } from './codes.ts';
-import { type Begun, type Mover, type Operation, quoted } from './mover.ts';
+import type { Begun, Mover, Operation } from './mover.ts';
 
 export interface TemporalCloud extends System {
   readonly kind: 'temporal-cloud';

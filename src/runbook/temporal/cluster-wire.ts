@@ -1,7 +1,8 @@
 // Between the frontend of one's own Temporal cluster (gRPC, protos of @temporalio/proto) and what is asked of it here. Multi-cluster replication is
 // experimental upstream. Numbers of enums are those of the protos. Pure.
 import type { Connection } from '@temporalio/client';
-import { type Look, type Operation, type Place, quoted } from './mover.ts';
+import { quoted } from '../../exchange.ts';
+import type { Look, Operation, Place } from './mover.ts';
 
 type Service = Connection['workflowService'];
 export type Described = Awaited<ReturnType<Service['describeNamespace']>>;

@@ -2,6 +2,7 @@
 // workflow of the system from the one that is; pollers and backlogs of task queues. Whoever asks decides about trying again.
 
 import { errorText, Fault } from '../../errors.ts';
+import { quoted } from '../../exchange.ts';
 import { DeadlineError } from '../../ports.ts';
 import type { System, SystemContext } from '../kind.ts';
 import type { SystemModule, TemporalConfig } from '../systems.ts';
@@ -17,7 +18,7 @@ import {
   type WorkflowDescribed,
 } from './cluster-wire.ts';
 import { type CodeName, codeName, WRITE } from './codes.ts';
-import { type Begun, type Look, type Mover, type Operation, quoted } from './mover.ts';
+import type { Begun, Look, Mover, Operation } from './mover.ts';
 
 export interface TemporalCluster extends System {
   readonly kind: 'temporal';

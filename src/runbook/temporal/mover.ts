@@ -65,11 +65,3 @@ export const obstacle = (place: Place, to: string): { when: 'never' | 'later'; b
 
 /** States that do not mend by themselves. */
 const GONE: ReadonlySet<string> = new Set(['REPLICA_STATE_FAILED', 'REPLICA_STATE_REMOVING', 'not connected']);
-
-const QUOTED_MAX = 200;
-
-/** What others answered, short and on one line. */
-export const quoted = (text: string): string => {
-  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
-  return line.length > QUOTED_MAX ? `${line.slice(0, QUOTED_MAX)}…` : line;
-};
