@@ -3,7 +3,7 @@ import { outboxKey, platformKey, runKey } from '../coordinate/keys.ts';
 import type { Op } from '../store/store.ts';
 import type { PlatformRecord, Run } from './model.ts';
 import { newsOf, type Teller } from './news.ts';
-import { isEnded, standingOf } from './run.ts';
+import { isEnded, servesEverywhere, standingOf } from './run.ts';
 
 export interface Drafted {
   conditions: readonly { key: string; mod: number }[];
@@ -35,8 +35,14 @@ export const timesOf = (run: Run): Readonly<Record<string, number>> =>
     }),
   );
 
-const movedBy = (run: Run, before: PlatformRecord | null, nowMs: number): PlatformRecord => ({
-  active: run.to,
+/** What serves everywhere is at home again once a failback has opened the region that was left. */
+const activeAfter = (run: Run, { cluster }: Teller): string => {
+  const home = cluster.platforms?.find(({ name }) => name === run.platform)?.regions[0];
+  return servesEverywhere(run.model) && run.purpose === 'failback' ? (home ?? run.to) : run.to;
+};
+
+const movedBy = (run: Run, before: PlatformRecord | null, active: string, nowMs: number): PlatformRecord => ({
+  active,
   sinceAtMs: nowMs,
   run: run.id,
   because: `${run.purpose} ${run.id} from ${run.from}`,
@@ -64,7 +70,7 @@ export const claimed = (before: PlatformRecord | null, home: string, nonce: stri
 export const draftOf = (before: Before, after: Run, teller: Teller, opens: { home: string } | null = null): Drafted => {
   const moved = isMoved(before.run, after);
   const platform = moved
-    ? movedBy(after, before.platform, teller.nowMs)
+    ? movedBy(after, before.platform, activeAfter(after, teller), teller.nowMs)
     : opens === null
       ? null
       : claimed(before.platform, opens.home, after.nonce, teller.nowMs);

@@ -3,7 +3,7 @@
 // Rules that everything rests on: a step is read before it acts; that it is going to act stands in the record before it acts; it acts only while its run
 // runs (or is taken back), what it needs has ended and persons have agreed. Runs that have ended change no more, but that one is taken back.
 import type { Effect, Reading } from './kind.ts';
-import type { Run, RunMode, RunState, Step, StepKindName, StepRun } from './model.ts';
+import type { ModelKind, Run, RunMode, RunState, Step, StepKindName, StepRun } from './model.ts';
 import { phrase, whyNot } from './words.ts';
 
 export const CHOICES = ['retry', 'skip', 'stop'] as const;
@@ -36,6 +36,9 @@ export const isEnded = ({ state }: Pick<Run, 'state'>): boolean => ENDED.has(sta
 /** Ended, well or passed over: what needs it may go on. */
 const isOver = ({ state }: StepRun): boolean => state === 'done' || state === 'skipped';
 const isOf = ({ mode }: Step, run: RunMode): boolean => mode === 'both' || mode === run;
+
+/** Of models that serve from several regions at once any of them may fall; of the others only the one that is active. */
+export const servesEverywhere = (model: ModelKind): boolean => model === 'active-active' || model === 'dual-active';
 
 // ---- access ----
 

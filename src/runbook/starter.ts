@@ -4,7 +4,7 @@ import { sha256 } from '../audit/canonical.ts';
 import { activeOverrides, freezeOn, stopOn } from '../decide/override.ts';
 import type { ClusterConfig, Incident, Override, Overrides, PoolTally, ServiceConfig } from '../model.ts';
 import type { ByRegion, PlatformConfig, PlatformRecord, Purpose, Run, RunMode, Step, StepKindName } from './model.ts';
-import { isEnded, type NewRun } from './run.ts';
+import { isEnded, type NewRun, servesEverywhere } from './run.ts';
 import { phrase } from './words.ts';
 
 /** Of a region as a platform may go there. */
@@ -55,6 +55,9 @@ const STANDS: ReadonlySet<Run['state']> = new Set(['proposed', 'running', 'stopp
 export const activeOf = ({ name, regions }: PlatformConfig, records: Scene['records']): string =>
   records.get(name)?.active ?? regions[0] ?? '';
 
+/** Regions whose fall concerns it. */
+const fallible = ({ model, regions }: PlatformConfig, active: string): readonly string[] => (servesEverywhere(model) ? regions : [active]);
+
 const poolsOf = ({ services }: PlatformConfig, tallies: readonly PoolTally[], region: string): readonly PoolTally[] =>
   tallies.filter((tally) => tally.region === region && (services.length === 0 || services.includes(tally.service)));
 
@@ -87,7 +90,10 @@ export const watched = (before: Watch, scene: Omit<Scene, 'watch'>): Watch => {
   const since = (was: ReadonlyMap<string, number>, holds: (platform: PlatformConfig) => boolean): ReadonlyMap<string, number> =>
     new Map(platforms.filter(holds).map(({ name }) => [name, was.get(name) ?? scene.nowMs]));
   return {
-    calm: since(before.calm, (platform) => !isSuspect(platform, scene, activeOf(platform, scene.records))),
+    calm: since(
+      before.calm,
+      (platform) => !fallible(platform, activeOf(platform, scene.records)).some((region) => isSuspect(platform, scene, region)),
+    ),
     homeWell: since(before.homeWell, (platform) => {
       const home = platform.regions[0] ?? '';
       return activeOf(platform, scene.records) !== home && isWell(platform, scene, home);
@@ -120,22 +126,29 @@ const platformMoves = (platform: PlatformConfig, scene: Scene, choose: ChooseTar
   const own = scene.runs.filter((run) => run.platform === platform.name);
   const open = own.find((run) => run.purpose !== 'prearm' && !isEnded(run)) ?? null;
   const active = activeOf(platform, scene.records);
-  const ended = [...mootOf(open, active, scene), ...calmOf(platform, own, open, active, scene)];
+  const ended = [...mootOf(open, active, scene), ...calmOf(platform, own, open, scene)];
   const orders = activeOverrides(scene.overrides, scene.nowMs);
   if (open !== null || heldBy(platform, orders, scene.cluster) !== undefined) return ended;
-  const aim = aimOf(platform, scene, choose, active);
+  const first = (of: (from: string, aim: Aim) => Begun | null): Begun | null =>
+    fallible(platform, active)
+      .map((from) => of(from, aimOf(platform, scene, choose, from)))
+      .find((each) => each !== null && !isKnown(each, scene)) ?? null;
   const begun =
-    failoverOf(platform, scene, aim, active) ??
-    evacuationOf(platform, orders, aim, active) ??
+    first((from, aim) => failoverOf(platform, scene, aim, from)) ??
+    first((from, aim) => evacuationOf(platform, orders, aim, from)) ??
     failbackOf(platform, scene, active) ??
-    prearmOf(platform, own, scene, aim, active);
-  return begun === null || scene.runs.some(({ id }) => id === begun.run.id) ? ended : [...ended, begun];
+    first((from, aim) => prearmOf(platform, own, scene, aim, from));
+  return begun === null || isKnown(begun, scene) ? ended : [...ended, begun];
 };
+
+/** It was begun before, for the same occasion. */
+const isKnown = ({ run }: Begun, { runs }: Scene): boolean => runs.some(({ id }) => id === run.id);
 
 /** What it was proposed for is over, or has happened otherwise. */
 const mootOf = (open: Run | null, active: string, { incidents }: Scene): readonly Move[] => {
   if (open?.state !== 'proposed') return [];
-  if (open.from !== active) return [{ do: 'moot', run: open, because: `${open.platform} is active in ${active}, not in ${open.from}` }];
+  if (open.from !== active && !servesEverywhere(open.model))
+    return [{ do: 'moot', run: open, because: `${open.platform} is active in ${active}, not in ${open.from}` }];
   const { cause } = open;
   if (cause.kind !== 'incident') return [];
   const incident = incidents.find(({ id }) => id === cause.incident);
@@ -143,20 +156,16 @@ const mootOf = (open: Run | null, active: string, { incidents }: Scene): readonl
 };
 
 /** What got ready is taken back when nothing came of it; where the platform went there, only what was called is told that it is over. */
-const calmOf = (
-  platform: PlatformConfig,
-  own: readonly Run[],
-  open: Run | null,
-  active: string,
-  { watch, nowMs }: Scene,
-): readonly Move[] => {
+const calmOf = (platform: PlatformConfig, own: readonly Run[], open: Run | null, { watch, records, nowMs }: Scene): readonly Move[] => {
   const calm = watch.calm.get(platform.name);
   if (open !== null || calm === undefined || nowMs - calm < CALM_MS) return [];
   return own
     .filter((run) => run.purpose === 'prearm' && STANDS.has(run.state) && run.state !== 'stopping')
     .map((run): Move => {
       const because = `no region of ${platform.name} has been suspect for ${Math.round((nowMs - calm) / 1000)} s`;
-      return { do: 'undo', run, because, only: run.to === active ? ['webhook.call'] : null };
+      const record = records.get(platform.name);
+      const went = record !== undefined && record.run !== null && record.active === run.to && record.sinceAtMs >= run.createdAtMs;
+      return { do: 'undo', run, because, only: went ? ['webhook.call'] : null };
     });
 };
 

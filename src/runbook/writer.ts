@@ -20,6 +20,7 @@ import {
   isSamePerson,
   newRun,
   type RunEvent,
+  servesEverywhere,
   standingOf,
   stepOf,
   undoRefusal,
@@ -37,7 +38,7 @@ export interface BeginOrder {
   mode: RunMode;
   /** Region to be activated. */
   to: string;
-  /** Region to be left; absent: where the platform is active. */
+  /** Region to be left; absent: where the platform is active. Of what serves from several regions at once any of them. */
   from?: string;
   reason: string;
   ticket?: string;
@@ -303,8 +304,13 @@ const demandScope = ({ name, services }: Person, cluster: ClusterConfig | null, 
 };
 
 /** Answers with the region that is left. */
-const demandMove = ({ to, from }: BeginOrder, { name, regions }: PlatformConfig, active: string): string => {
+const demandMove = ({ to, from }: BeginOrder, { name, model, regions }: PlatformConfig, active: string): string => {
   if (!regions.includes(to)) throw new Fault('ERR_NOT_FOUND', `${name} has no region "${to.slice(0, 64)}"; it has ${regions.join(', ')}`);
+  if (servesEverywhere(model)) {
+    const left = from ?? (active === to ? regions.find((region) => region !== to) : active) ?? '';
+    if (left === to || !regions.includes(left)) throw new Fault('ERR_CONFLICT', `${name} cannot leave ${left} for ${to}`);
+    return left;
+  }
   if (to === active) throw new Fault('ERR_CONFLICT', `${name} is active in ${to} already`);
   if (from !== undefined && from !== active) throw new Fault('ERR_CONFLICT', `${name} is active in ${active}, not in ${from}: look again`);
   return active;

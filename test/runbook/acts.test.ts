@@ -75,6 +75,19 @@ test('what cannot be begun is refused with what stands', async () => {
   expect(rig.store.snapshot().records.size).toBe(0);
 });
 
+test('what serves from several regions may leave any of them, and a failback brings it home', async () => {
+  setUp({ model: 'active-active' });
+  rig.add(EAST, 'e1');
+  const run = await writer.begin(order({ to: EAST }), ADA);
+  expect(run).toMatchObject({ from: WEST, to: EAST });
+  expect(await codeOf(writer.begin(order({ id: 'x', from: EAST, to: EAST }), ADA))).toBe('ERR_CONFLICT');
+  await rig.untilEnded(60_000);
+  expect(rig.platform()?.active).toBe(EAST);
+  await writer.begin(order({ id: 'shop-2', purpose: 'failback', from: EAST, to: WEST }), ADA);
+  await rig.untilEnded(60_000, 'shop-2');
+  expect(rig.platform()).toMatchObject({ active: EAST, run: 'shop-2' });
+});
+
 test('two who order at the same instant: one run', async () => {
   const results = await Promise.all([
     codeOf(writer.begin(order({ id: 'one' }), ADA)),

@@ -204,7 +204,7 @@ test('calm takes back what got ready; not at once, and not while a failover is u
   const failover = run({ state: 'running' });
   expect(movesOf(sceneOf(prearm, { ...base, runs: [stood(), failover], watch: since(CALM_MS) }), choose)).toEqual([]);
   // It went there: what was woken is in use, and only who was called hears that it is over.
-  const there = { ...base, records: new Map([['shop', record(WEST)]]), watch: since(CALM_MS) };
+  const there = { ...base, records: new Map([['shop', record(WEST, { sinceAtMs: NOW - 60_000 })]]), watch: since(CALM_MS) };
   expect(movesOf(sceneOf(prearm, there), choose)).toMatchObject([{ do: 'undo', only: ['webhook.call'] }]);
 });
 
@@ -240,6 +240,19 @@ test('home is well only while all of it is, without a break', () => {
   for (const broken of [{ tallies: EAST_SUSPECT }, { tallies: EAST_OUT }, { incidents: [incident()] }])
     expect(watched(first, sceneOf(shop(), { ...away, ...broken })).homeWell.has('shop')).toBe(false);
   expect(watched(first, sceneOf(shop(), { ...away, records: new Map() })).homeWell.has('shop')).toBe(false);
+});
+
+test('what serves everywhere is concerned by the fall of any of its regions, once', () => {
+  const west = incident({ id: '8-eu-west', region: WEST });
+  const tallies = [pool(EAST), pool(WEST, { verdict: 'out', cause: 'down' }), pool(SOUTH)];
+  expect(begun(sceneOf(shop(), { incidents: [west], tallies }))).toBeNull();
+  const spread = shop({ model: 'active-active' });
+  const first = begun(sceneOf(spread, { incidents: [west], tallies }));
+  expect(first).toMatchObject({ from: WEST, to: EAST });
+  const done = run({ id: first?.id ?? '', state: 'done', from: WEST, to: EAST, model: 'active-active' });
+  const both = [pool(EAST, { verdict: 'out', cause: 'down' }), pool(WEST, { verdict: 'out', cause: 'down' }), pool(SOUTH)];
+  const next = begun(sceneOf(spread, { incidents: [west, incident()], tallies: both, runs: [done] }));
+  expect(next).toMatchObject({ from: EAST, to: SOUTH });
 });
 
 // ---- the duty ----
