@@ -168,7 +168,7 @@ const failback = z
     typeof given === 'string' ? { kind: given } : { kind: 'automatic', afterMs: given.after },
   );
 
-const platform = z
+export const platformSchema = z
   .strictObject({
     name,
     model: z.enum(MODEL_KINDS),
@@ -185,4 +185,4 @@ const platform = z
   })
   .transform((given): PlatformConfig => given);
 
-export const platformsSchema = few(platform, PLATFORMS_MAX);
+export const platformsSchema = few(platformSchema, PLATFORMS_MAX);

@@ -81,7 +81,7 @@ const entry = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('webhook'), url: serviceUrl, secretFile: filePath, caFile: filePath.optional() }),
 ]);
 
-const systemEntry = entry.transform((given): SystemConfig => {
+export const systemEntry = entry.transform((given): SystemConfig => {
   if (given.kind !== 'grpc') return present(given) as SystemConfig;
   const { certificateMin, ...rest } = given;
   return { ...present(rest), certificateMinMs: certificateMin };

@@ -3,15 +3,19 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
+import type { z } from 'zod';
 import { providers } from '../../providers/index.ts';
 import { canarySchema } from '../../src/config/canary.ts';
+import { platformSchema } from '../../src/config/platforms.ts';
 import { providerEntry } from '../../src/config/providers/index.ts';
+import { systemEntry } from '../../src/config/systems.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const MANUALS = [
   'README.md',
   'deploy/README.md',
   'providers/README.md',
+  'src/runbook/README.md',
   ...readdirSync(join(ROOT, 'providers'), { withFileTypes: true }).flatMap((entry) =>
     entry.isDirectory() ? [`providers/${entry.name}/README.md`] : [],
   ),
@@ -22,8 +26,11 @@ interface Shown {
   entry: unknown;
 }
 
-/** Blocks of YAML with a section `providers` or `canaries`, with the line they begin at. */
-const shownIn = (file: string, section: 'providers' | 'canaries'): readonly Shown[] => {
+/** The sections that manuals show parts of, and what takes an entry of each. */
+const SECTIONS = { providers: providerEntry, canaries: canarySchema, systems: systemEntry, platforms: platformSchema };
+
+/** Blocks of YAML with such a section, with the line they begin at. */
+const shownIn = (file: string, section: keyof typeof SECTIONS): readonly Shown[] => {
   const text = readFileSync(join(ROOT, file), 'utf8');
   return [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].flatMap((match) => {
     const document: unknown = parse(match[1] ?? '');
@@ -34,13 +41,18 @@ const shownIn = (file: string, section: 'providers' | 'canaries'): readonly Show
   });
 };
 
-test.each(['providers', 'canaries'] as const)('every entry of %s that a manual shows is accepted', (section) => {
-  const schema = section === 'providers' ? providerEntry : canarySchema;
+test.each(['providers', 'canaries', 'systems', 'platforms'] as const)('every entry of %s that a manual shows is accepted', (section) => {
+  const schema: z.ZodType = SECTIONS[section];
   const problems = MANUALS.flatMap((file) => shownIn(file, section)).flatMap(({ place, entry }) => {
     const { success, error } = schema.safeParse(entry);
     return success ? [] : [`${place}: ${error.message}`];
   });
   expect(problems).toEqual([]);
+});
+
+test('the manual of runbooks shows a platform and what it reaches', () => {
+  expect(shownIn('src/runbook/README.md', 'platforms')).toHaveLength(1);
+  expect(shownIn('src/runbook/README.md', 'systems').length).toBeGreaterThan(4);
 });
 
 test('every kind of provider is shown by its manual', () => {
