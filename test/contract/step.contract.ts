@@ -23,9 +23,10 @@ const NONSENSE = ['empty', 'html', 'truncated', 'types', 'huge'] as const satisf
 
 /**
  * What a kind has not, and with it the claims that need it. `effect`: it is a gate. `wire`: it calls nothing outside this process. `body`: its answers have no
- * body that counts; its world says which faults it makes. `secret`: it is given none.
+ * body that counts; its world says which faults it makes. `secret`: it is given none. `memory`: what it does not know to have been taken is done again with
+ * the same key, and reading does not tell.
  */
-export type Lack = 'effect' | 'wire' | 'body' | 'secret';
+export type Lack = 'effect' | 'wire' | 'body' | 'secret' | 'memory';
 
 export interface StepWorld<K extends StepKindName> extends AsyncDisposable {
   /** Pending as the world begins; for a target what `apply` brings about. */
@@ -224,7 +225,8 @@ export const stepContract = <K extends StepKindName>(name: K, entry: StepEntry<K
       expect(h.world.effects()).toBe(1);
       h.world.meets(null);
       await h.world.settle();
-      expect(await h.read(before.facts)).toMatchObject({ is: 'reached' });
+      const facts = lacks('memory') ? await accepted(h, before.facts) : before.facts;
+      expect(await h.read(facts)).toMatchObject({ is: 'reached' });
       expect(h.world.effects()).toBe(1);
     });
 
@@ -266,18 +268,19 @@ export const stepContract = <K extends StepKindName>(name: K, entry: StepEntry<K
       test.each(nonsense)('an answer that is %s is unknown, though it would be reached, and moves nothing', async (fault) => {
         await using h = await startHarness(name, entry.start);
         const before = await h.read();
+        let facts = before.facts;
         if (!lacks('effect')) {
           h.world.meets(fault);
           await h.apply(before.facts);
           h.world.meets(null);
-          await accepted(h, before.facts);
+          facts = await accepted(h, before.facts);
         }
         await h.world.settle();
         h.world.meets(fault);
         const found = await h.read();
         expect(found).toMatchObject({ is: 'unknown' });
         h.world.meets(null);
-        expect(await h.read()).toMatchObject({ is: 'reached' });
+        expect(await h.read(lacks('effect') ? {} : facts)).toMatchObject({ is: 'reached' });
       });
 
     claim(['wire', 'secret'], 'a refusal that quotes the request is told without its secrets', async (h) => {

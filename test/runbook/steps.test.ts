@@ -21,7 +21,7 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'grpc.check': { lacks: ['effect', 'body', 'secret'], faults: GRPC_FAULTS, start: startGrpcWorld },
   'http.check': { lacks: ['effect', 'body'], faults: HTTP_FAULTS, start: startHttpWorld },
   'temporal.failover': { lacks: [], start: startFailoverWorld },
-  'webhook.call': { lacks: [], start: startWebhookWorld },
+  'webhook.call': { lacks: ['memory'], start: startWebhookWorld },
   'route.shift': { lacks: ['wire', 'body', 'secret'], start: startShiftWorld },
   'route.wait': { lacks: ['effect', 'wire', 'body', 'secret'], start: startRouteWaitWorld },
   sleep: { lacks: ['effect', 'wire', 'body', 'secret'], start: startSleepWorld },

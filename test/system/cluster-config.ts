@@ -21,6 +21,9 @@ export interface ClusterOptions {
   webhookUrl?: string;
   /** More lines of the section `paging`, as in the file. */
   paging?: readonly string[];
+  /** Lines of the section `systems` of every replica, and of `cluster.platforms`, as in the file. */
+  systems?: readonly string[];
+  platforms?: readonly string[];
   /** Writes that one caller may ask for; the program's own limit unless said. */
   writesPerMinute?: number;
   /** Folder of the store file; beside the rest unless said. */
@@ -58,7 +61,7 @@ const FAST: Readonly<Record<string, string>> = {
 export const replicaText = (
   region: Region,
   doors: Places,
-  { webhookUrl, paging = [], storeFolder, etcd, writesPerMinute }: ClusterOptions,
+  { webhookUrl, paging = [], systems = [], storeFolder, etcd, writesPerMinute }: ClusterOptions,
   wire: { store: number; control: number } | undefined,
 ): string => `region: ${region}
 replica: a
@@ -82,13 +85,14 @@ providers:
     control: 127.0.0.1:${wire?.control ?? doors.control}
     tokenFile: dns.token
 ${wire === undefined ? `    serve: { dns: 127.0.0.1:${doors.dns} }\n` : ''}\
+${systems.length === 0 ? '' : `systems:\n${systems.map((line) => `  ${line}\n`).join('')}`}\
 paging:
   channels: [${webhookUrl === undefined ? '' : ` { kind: webhook, name: oncall, url: ${webhookUrl}, secretFile: webhook.secret, networks: [127.0.0.0/8] } `}]
 ${paging.map((line) => `  ${line}\n`).join('')}`;
 
 /** The part that all replicas share. */
 export const clusterText = (
-  { policy = {}, coordinators, weights = {}, anchors = {} }: ClusterOptions,
+  { policy = {}, coordinators, weights = {}, anchors = {}, platforms = [] }: ClusterOptions,
   { dns, app }: Places,
 ): string => `cluster:
   name: local
@@ -113,4 +117,4 @@ ${REGIONS.map(
       converge:
         authoritative: [127.0.0.1:${dns}]
         request: { port: ${app}, path: / }
-`;
+${platforms.length === 0 ? '' : `  platforms:\n${platforms.map((line) => `    ${line}\n`).join('')}`}`;

@@ -76,7 +76,10 @@ const readCall = async (spec: Spec, call: Call): Promise<Reading> => {
 const told = (spec: Spec, kept: Kept, said: Said, nowMs: number): Reading => {
   const word = wordFor(spec);
   const because = `${spec.external} says ${said.state}${saidText(said)}`;
-  const facts = { ...kept, told: true, ...pauseOf(said.checkAfterMs, nowMs) };
+  // Whoever answers the same to everybody says its word to what it was never told: that word counts once it has taken what it was told.
+  if (kept.told !== true && said.state !== 'failed')
+    return { is: 'pending', because: `${because}, and has not been told of ${spec.when} yet`, facts: kept };
+  const facts = { ...kept, ...pauseOf(said.checkAfterMs, nowMs) };
   if (said.state === word) return { is: 'reached', because, facts };
   if (said.state === 'failed') return { is: 'never', because, facts };
   return { is: 'pending', because: `${because}; it has to say ${word}`, facts };

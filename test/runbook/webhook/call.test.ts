@@ -154,15 +154,31 @@ describe('what is waited for', () => {
     ['calm', 'done'],
   ] as const)('of %s it is the word %s and no other', async (when, word) => {
     await using h = await calling({ when });
+    const { facts } = await h.apply();
     for (const state of ['done', 'drained', 'caught-up', 'working']) {
       h.world.says = json({ state, because: '3 left' });
-      expect(await h.read()).toMatchObject({
+      expect(await h.read(facts)).toMatchObject({
         is: state === word ? 'reached' : 'pending',
         because: expect.stringContaining(`says ${state}: 3 left`),
       });
     }
     h.world.says = json({ state: 'failed', because: 'a consumer is stuck' });
     expect(await h.read()).toMatchObject({ is: 'never', because: 'orders-queue says failed: a consumer is stuck' });
+  });
+
+  test('a receiver that says its word to everybody is told all the same', async () => {
+    await using h = await calling();
+    for (const state of ['drained', 'working', 'done']) {
+      h.world.says = json({ state });
+      const before = await h.read();
+      expect(before).toMatchObject({ is: 'pending', because: expect.stringContaining('has not been told of fence yet') });
+      expect(before.facts).not.toHaveProperty('told');
+    }
+    expect(h.world.effects()).toBe(0);
+    const { facts } = await h.apply();
+    h.world.says = json({ state: 'drained' });
+    expect(await h.read(facts)).toMatchObject({ is: 'reached' });
+    expect(h.world.effects()).toBe(1);
   });
 
   test('it is asked where and when it said', async () => {
