@@ -9,22 +9,10 @@ import { createMemoryStore } from '../memory-store.ts';
 import { recordingLog } from '../recording-log.ts';
 import { createVirtual } from '../virtual.ts';
 import { clusterOf } from '../world.ts';
+import { platformOf } from './rig.ts';
 
-const platformOf = (name: string): PlatformConfig => ({
-  name,
-  model: 'active-hot',
-  regions: ['a', 'b'],
-  services: ['web'],
-  trigger: { mode: 'propose', holdMs: 10_000, prearm: false },
-  gates: [],
-  approvals: { start: 1, steps: {}, expireMs: 60_000 },
-  failback: { kind: 'manual' },
-  fleets: [],
-  namespaces: [],
-  externals: [],
-  prearm: [],
-});
-const CLUSTER: ClusterConfig = { ...clusterOf(['a', 'b', 'c'], [{}]), platforms: [platformOf('orders'), platformOf('tenants')] };
+const platform = (name: string): PlatformConfig => platformOf({ name, model: 'active-hot', regions: ['a', 'b'], services: ['web'] });
+const CLUSTER: ClusterConfig = { ...clusterOf(['a', 'b', 'c'], [{}]), platforms: [platform('orders'), platform('tenants')] };
 const recordOf = (fields: Partial<ReadinessRecord>): ReadinessRecord => ({
   platform: 'orders',
   atMs: 0,

@@ -3,25 +3,13 @@ import { describe, expect, test } from 'vitest';
 import type { Reading, StepContext, StepKind, System } from '../../src/runbook/kind.ts';
 import type { NamespaceFacts, NamespacesConfig, PlatformConfig, SiteFacts, StepKindName } from '../../src/runbook/model.ts';
 import { createSee } from '../../src/runbook/steady.ts';
+import { platformOf as blank } from './rig.ts';
 
 const FACTS: SiteFacts = { replicas: 2, ready: 2, autoscaler: null, zones: ['z1'], unpulled: [], limited: true, check: null };
 const PLACE: NamespaceFacts = { active: 'aws-a', replicas: [], forwardingDisabled: true, managedFailoverDisabled: false };
 
-const platformOf = (fields: Partial<PlatformConfig>): PlatformConfig => ({
-  name: 'orders',
-  model: 'active-hot',
-  regions: ['a', 'b'],
-  services: [],
-  trigger: { mode: 'off', holdMs: 0, prearm: false },
-  gates: [],
-  approvals: { start: 1, steps: {}, expireMs: 60_000 },
-  failback: { kind: 'manual' },
-  fleets: [],
-  namespaces: [],
-  externals: [],
-  prearm: [],
-  ...fields,
-});
+const platformOf = (fields: Partial<PlatformConfig>): PlatformConfig =>
+  blank({ name: 'orders', model: 'active-hot', regions: ['a', 'b'], ...fields });
 const entry = (fields: Partial<NamespacesConfig>): NamespacesConfig => ({
   name: 'orders',
   system: 'cloud',
