@@ -39,9 +39,11 @@
 //   adopt via=a                      what the provider serves becomes the route
 //   platform NAME model=active-cold regions=a,b fleets=codec:5s,workers:45s namespaces=orders [services=web] [trigger=auto|propose|off] [hold=10s] [prearm=yes prearmed=hooks]
 //         [persons=1] [expire=30m] [gate=lag:30] [externals=ledger:fence+promote] [failback=manual|fail-forward|10m]
+//         [follow=yes]
 //                                    with `cluster ... runbooks=yes`: what moves with the routes; the time after a fleet is how long it takes to start
 //   begin NAME to=b [ungraceful] [failback|drill] [id=x] because words   a human orders a run (alice; `by=bob`), at the API of b or `via=`
 //   agree RUN [step=ID] [by=bob]     to its beginning, or to a step; `answer RUN STEP retry|skip|stop`, `abort RUN`, `undo RUN`, `force RUN`
+//   moved orders b                   the namespace is active in b, and no run moved it
 //   gauge lag 40                     what a gate's query measures
 //   show                             routes and holds now
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -476,6 +478,8 @@ export class Player {
       case 'undo':
       case 'force':
         return this.#onRun(verb, args, named);
+      case 'moved':
+        return this.world.landscape?.moved(region, args[1] ?? '');
       case 'gauge':
         this.world.landscape?.values.set(region, Number(args[1]));
         return;

@@ -452,7 +452,8 @@ export class World {
       metrics: { runbookStep: () => undefined, runbookEnded: () => undefined, runbookWaiting: () => undefined },
     });
     place.ends.push(() => executor.stop());
-    return createStarter({ ...common, choose: chooseTarget, orders });
+    const followed = (): ReadonlyMap<string, string> => landscape.followed(cluster()?.platforms ?? []);
+    return createStarter({ ...common, choose: chooseTarget, orders, followed });
   }
 
   /** A human's act on runs, at the API of a region. */

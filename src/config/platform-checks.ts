@@ -189,6 +189,13 @@ const platformFindings = (platform: PlatformConfig, cluster: ClusterConfig, at: 
     const message = `found trigger ${platform.trigger.mode} without services, expected at least one: the health of their pools is what begins a run; name one, or write "trigger: off"`;
     findings.push(finding([...at, 'trigger'], message));
   }
+  if (platform.follow && (platform.namespaces.length === 0 || (platform.model !== 'active-cold' && platform.model !== 'active-hot')))
+    findings.push(
+      finding(
+        [...at, 'follow'],
+        `found follow in ${platform.model} with ${platform.namespaces.length} entries of namespaces, expected it in active-cold or active-hot with at least one; remove it, there is nothing to follow`,
+      ),
+    );
   if (platform.trigger.prearm && platform.prearm.length === 0 && platform.model !== 'active-cold')
     findings.push(
       finding(

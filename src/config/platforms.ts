@@ -178,11 +178,12 @@ export const platformSchema = z
     gates: few(gate, ENTRIES_MAX).default([]),
     approvals: approvals.default(APPROVALS),
     failback: failback.default({ kind: 'manual' }),
+    follow: z.boolean().default(false),
     fleets: few(fleet, FLEETS_MAX).default([]),
     namespaces: few(namespaces, ENTRIES_MAX).default([]),
     externals: few(external, ENTRIES_MAX).default([]),
     prearm: few(name, ENTRIES_MAX).default([]),
   })
-  .transform((given): PlatformConfig => given);
+  .transform(({ follow, ...given }): PlatformConfig => ({ ...given, ...(follow ? { follow } : {}) }));
 
 export const platformsSchema = few(platformSchema, PLATFORMS_MAX);

@@ -1,5 +1,6 @@
 // A circuit breaker, one per system around: after so many failures in a row it is left alone for a while, and then one call finds out whether it works again.
-// A system that answers is no failure, whatever it answers: only silence, lost connections and its own trouble are. Knows the ports' clock and nothing else.
+// A system that answers is no failure, whatever it answers: only silence, lost connections and its own trouble are, whether a call rejects for them or
+// resolves with a Silence. Knows the ports' clock and nothing else.
 import { errorText, Fault } from '../errors.ts';
 import { quoted } from '../exchange.ts';
 import { type Clock, DeadlineError, isoTime } from '../ports.ts';
@@ -25,6 +26,15 @@ export interface Breaker {
   run<T>(work: () => Promise<T>, given?: AbortSignal): Promise<T>;
   standing(): BreakerStanding;
 }
+
+/** What a client that answers in values says of a call for which it would have rejected. */
+export interface Silence {
+  silent: true;
+  because: string;
+}
+
+const isSilence = (value: unknown): value is Silence =>
+  typeof value === 'object' && value !== null && 'silent' in value && value.silent === true;
 
 /** Nothing was sent. */
 export class LeftAlone extends Error {
@@ -59,7 +69,8 @@ export const createBreaker = (name: string, clock: Clock): Breaker => {
       isTrying = before === 'half-open';
       try {
         const value = await work();
-        onAnswer();
+        if (!isSilence(value)) onAnswer();
+        else if (!isOurs(given)) onFailure(new Error(value.because));
         return value;
       } catch (error) {
         if (!isTrouble(error)) onAnswer();

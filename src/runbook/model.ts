@@ -137,6 +137,8 @@ export interface PlatformConfig {
   gates: readonly GateConfig[];
   approvals: ApprovalsConfig;
   failback: FailbackConfig;
+  /** Where one region is active: when all namespaces were moved to another of its regions by others, the rest follows by a run. */
+  follow?: true;
   fleets: readonly FleetConfig[];
   namespaces: readonly NamespacesConfig[];
   externals: readonly ExternalConfig[];

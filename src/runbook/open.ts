@@ -1,6 +1,6 @@
 // The systems around that a replica's file names: each is opened at its first use and kept, and every call to one goes through its breaker and under a
 // deadline. A call is a method that is given a signal as its last argument, of the client or of a plain object in it; it rejects for trouble, and with a status
-// as `code` where the system answered.
+// as `code` where the system answered; or it resolves with what breaker.ts calls a Silence.
 import { Fault } from '../errors.ts';
 import { DeadlineError, type Timers, withDeadline } from '../ports.ts';
 import { type Breaker, type BreakerStanding, createBreaker } from './breaker.ts';

@@ -26,6 +26,8 @@ export interface StarterOptions {
   planOf: PlanOf;
   estimateOf?: (run: Run) => Span | null;
   orders: Pick<RunOrders, 'prolong'>;
+  /** By platform, the region in which all its namespaces were seen for long enough to be believed. Absent: nobody looks. */
+  followed?: () => ReadonlyMap<string, string>;
 }
 
 export interface Starter {
@@ -123,6 +125,7 @@ export const createStarter = (options: StarterOptions): Starter => {
       incidents: sight.incidents,
       overrides: sight.overrides,
       records,
+      followed: options.followed?.() ?? new Map<string, string>(),
       runs: kvs.filter(({ key }) => key.startsWith(RUN_PREFIX)).map(({ value }) => value as Run),
       nowMs,
     };

@@ -27,6 +27,8 @@ export interface Scene {
   overrides: Overrides | null;
   records: ReadonlyMap<string, PlatformRecord>;
   runs: readonly Run[];
+  /** By platform, the region in which all its namespaces are active, as far as that was seen. */
+  followed: ReadonlyMap<string, string>;
   watch: Watch;
   nowMs: number;
 }
@@ -49,6 +51,8 @@ export const NO_WATCH: Watch = { calm: new Map(), homeWell: new Map() };
 export const CALM_MS = 60_000;
 /** What gets ready is begun no more often, however long a region flickers. */
 export const PREARM_EVERY_MS = 5 * 60_000;
+/** What a run did to namespaces is seen everywhere by then: names are believed for a while, and looked at twice (LATE_MS of temporal/moves.ts). */
+export const FOLLOW_AFTER_MS = 120_000;
 /** While it stands, what got ready stays so. */
 const STANDS: ReadonlySet<Run['state']> = new Set(['proposed', 'running', 'stopping', 'done']);
 
@@ -136,6 +140,7 @@ const platformMoves = (platform: PlatformConfig, scene: Scene, choose: ChooseTar
   const begun =
     first((from, aim) => failoverOf(platform, scene, aim, from)) ??
     first((from, aim) => evacuationOf(platform, orders, aim, from)) ??
+    first((from, aim) => (from === active ? followOf(platform, own, scene, aim, from) : null)) ??
     failbackOf(platform, scene, active) ??
     first((from, aim) => prearmOf(platform, own, scene, aim, from));
   return begun === null || isKnown(begun, scene) ? ended : [...ended, begun];
@@ -145,11 +150,13 @@ const platformMoves = (platform: PlatformConfig, scene: Scene, choose: ChooseTar
 const isKnown = ({ run }: Begun, { runs }: Scene): boolean => runs.some(({ id }) => id === run.id);
 
 /** What it was proposed for is over, or has happened otherwise. */
-const mootOf = (open: Run | null, active: string, { incidents }: Scene): readonly Move[] => {
+const mootOf = (open: Run | null, active: string, { incidents, followed }: Scene): readonly Move[] => {
   if (open?.state !== 'proposed') return [];
   if (open.from !== active && !servesEverywhere(open.model))
     return [{ do: 'moot', run: open, because: `${open.platform} is active in ${active}, not in ${open.from}` }];
   const { cause } = open;
+  if (cause.kind === 'seen' && open.purpose === 'failover' && followed.get(open.platform) === open.from)
+    return [{ do: 'moot', run: open, because: `its namespaces are active in ${open.from} again` }];
   if (cause.kind !== 'incident') return [];
   const incident = incidents.find(({ id }) => id === cause.incident);
   return incident !== undefined && incident.closedAtMs === null ? [] : [{ do: 'moot', run: open, because: `${open.from} is well again` }];
@@ -176,12 +183,16 @@ interface Begun {
   incident: string | null;
 }
 
-type Aim = (mode: RunMode) => string | null;
+/** Where to; `only`: there, or nowhere. */
+type Aim = (mode: RunMode, only?: string) => string | null;
 
 /** Gates are asked by the run itself, which knows what to do when they cannot be told. */
 const aimOf = (platform: PlatformConfig, scene: Scene, choose: ChooseTarget, from: string): Aim => {
   const states = Object.fromEntries(platform.regions.map((region) => [region, { verdict: verdictOf(platform, scene, region), gates: {} }]));
-  return (mode) => choose({ ...platform, gates: [] }, from, states, mode).to;
+  return (mode, only) => {
+    const regions = only === undefined ? platform.regions : [from, only];
+    return choose({ ...platform, regions, gates: [] }, from, states, mode).to;
+  };
 };
 
 const begin = (
@@ -238,6 +249,33 @@ const evacuationOf = (platform: PlatformConfig, orders: readonly Override[], aim
   const because = `${from} is evacuated by ${by}: ${reason}`;
   const occasion = `${order.id}-${order.createdAtMs.toString(36)}`;
   return begin(platform, { purpose: 'failover', mode: 'graceful', from, to, occasion, cause, because });
+};
+
+/** A run of ours that has not come to its end moved them there: humans know, and decide what becomes of the rest. */
+const isMovedBy = ({ state, plan, steps }: Run, places: ReadonlySet<string>): boolean =>
+  state !== 'done' &&
+  plan.some((step) => {
+    const at = steps[step.id];
+    const isMove = step.kind === 'temporal.failover' || step.kind === 'temporal.handover';
+    return isMove && places.has(step.spec.to) && at?.startedAtMs !== undefined && at.state !== 'undone';
+  });
+
+/** Others moved its namespaces, all of them: the rest goes where they are. Once for each time that it was active somewhere, whatever becomes of the run. */
+const followOf = (platform: PlatformConfig, own: readonly Run[], scene: Scene, aim: Aim, from: string): Begun | null => {
+  const { name, regions, trigger, namespaces } = platform;
+  const to = scene.followed.get(name);
+  if (platform.follow !== true || servesEverywhere(platform.model) || trigger.mode === 'off') return null;
+  if (to === undefined || to === from || !regions.includes(to)) return null;
+  const sinceAtMs = scene.records.get(name)?.sinceAtMs ?? 0;
+  const runs = own.filter(({ purpose, createdAtMs, endedAtMs }) => purpose !== 'prearm' && (endedAtMs ?? createdAtMs) >= sinceAtMs);
+  const lastAtMs = Math.max(sinceAtMs, ...runs.map(({ createdAtMs, endedAtMs }) => endedAtMs ?? createdAtMs));
+  const places = new Set(namespaces.flatMap((entry) => entry.places[to] ?? []));
+  if (scene.nowMs - lastAtMs < FOLLOW_AFTER_MS || runs.some((run) => isMovedBy(run, places))) return null;
+  const mode = verdictOf(platform, scene, from) === 'up' ? 'graceful' : 'ungraceful';
+  if (aim(mode, to) === null) return null;
+  const because = `its namespaces are active in ${to}, although no run moved them`;
+  const occasion = `follow-${sinceAtMs.toString(36)}-${to}`;
+  return begin(platform, { purpose: 'failover', mode, from, to, occasion, cause: { kind: 'seen', because }, because });
 };
 
 const failbackOf = (platform: PlatformConfig, { watch, records, nowMs }: Scene, from: string): Begun | null => {

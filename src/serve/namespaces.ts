@@ -33,7 +33,7 @@ export interface Namespaces {
   turn(cluster: ClusterConfig): void;
   /** This replica does not coordinate any more. */
   rest(): void;
-  /** By platform, the region in which all its namespaces were seen; one that is not here has none, or they are not together. */
+  /** By platform, the region in which all its namespaces were seen at the last two looks; one that is not here has none, or they are not together. */
   regions(): ReadonlyMap<string, string>;
   stop(): Promise<void>;
 }
@@ -182,8 +182,8 @@ export const createNamespaces = ({ ports, log, store, context, dnsServers, repor
     },
     rest: () => void stopWatch(),
     regions() {
-      const seen = watch?.seen() ?? {};
-      const { platforms = [] } = { platforms: [...new Set(owned.map(({ platform }) => platform))] };
+      const seen = watch?.seenTwice() ?? {};
+      const platforms = [...new Set(owned.map(({ platform }) => platform))];
       return new Map(
         platforms.flatMap((platform) => {
           const regions = platform.namespaces.map(({ places, namespaces }) =>

@@ -108,7 +108,6 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     });
     ends.working.push(() => executor.stop());
   }
-  const starter = createStarter({ ...common, choose: chooseTarget, orders });
   const readiness = createReadinessDuty({
     ports,
     log,
@@ -125,6 +124,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     report: desk.report,
     reaches: (name) => Object.hasOwn(entries, name),
   });
+  const starter = createStarter({ ...common, choose: chooseTarget, orders, followed: namespaces.regions });
   ends.working.push(() => Promise.all([namespaces.stop(), readiness.idle(), starter.settled()]));
   const lastAudit = async (platform: string): Promise<Readiness | null> => {
     const { kvs } = await withDeadline(ports.timers, STORE_MS, `reading the audit of ${platform}`, (signal) =>

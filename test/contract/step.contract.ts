@@ -1,6 +1,6 @@
 // What every kind of step promises, whatever it reads and moves. An entry of `kinds` passes this suite or is no kind.
-// To bring a kind: write a world for it (below: what stands around it, as a fake that is named one and held to its vendor's documents elsewhere), add its line
-// to WORLDS in test/runbook/steps.test.ts, and take it off PENDING there. `startFront` of test/runbook/front.ts is a world's wire over HTTP with every fault
+// To bring a kind: write a world for it (below: what stands around it, as a fake that is named one and held to its vendor's documents elsewhere), and add its
+// line to WORLDS in test/runbook/steps.test.ts, which fails for a kind without one. `startFront` of test/runbook/front.ts is a world's wire over HTTP with every fault
 // of this suite; a world without one makes its faults itself (test/runbook/grpc/world.ts). Sockets and time are real; nothing waits for time to pass.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createHttp } from '../../src/http.ts';

@@ -6,7 +6,16 @@ import type { Sight } from '../../src/coordinate/read.ts';
 import type { Incident, Override, PoolTally, Route, ServiceConfig } from '../../src/model.ts';
 import type { PlatformConfig, PlatformRecord, Run } from '../../src/runbook/model.ts';
 import { newRun } from '../../src/runbook/run.ts';
-import { CALM_MS, type ChooseTarget, type Move, movesOf, NO_WATCH, type Scene, watched } from '../../src/runbook/starter.ts';
+import {
+  CALM_MS,
+  type ChooseTarget,
+  FOLLOW_AFTER_MS,
+  type Move,
+  movesOf,
+  NO_WATCH,
+  type Scene,
+  watched,
+} from '../../src/runbook/starter.ts';
 import { createStarter } from '../../src/runbook/starter-duty.ts';
 import { recordingLog } from '../recording-log.ts';
 import { clusterWith, createRig, EAST, platformOf, SOUTH, START_MS, STORY, WEST } from './rig.ts';
@@ -122,6 +131,7 @@ const sceneOf = (platform: PlatformConfig, given: Partial<Scene> & { orders?: re
     overrides: { version: 1, nonce: 'n', items: orders },
     records: new Map(),
     runs: [],
+    followed: new Map(),
     watch: NO_WATCH,
     nowMs: NOW,
     ...rest,
@@ -253,6 +263,94 @@ test('what serves everywhere is concerned by the fall of any of its regions, onc
   const both = [pool(EAST, { verdict: 'out', cause: 'down' }), pool(WEST, { verdict: 'out', cause: 'down' }), pool(SOUTH)];
   const next = begun(sceneOf(spread, { incidents: [west, incident()], tallies: both, runs: [done] }));
   expect(next).toMatchObject({ from: EAST, to: SOUTH });
+});
+
+const PLACES = { [EAST]: 'aws-us-east-1', [WEST]: 'aws-eu-west-1', [SOUTH]: 'aws-ap-south-1' };
+const follower = (given: Partial<PlatformConfig> = {}): PlatformConfig =>
+  shop({
+    model: 'active-hot',
+    follow: true,
+    namespaces: [{ name: 'n', system: 'cloud', namespaces: ['shop.a1'], places: PLACES, parallel: 1, stopAfter: 1, queues: [] }],
+    ...given,
+  });
+const astray = { incidents: [], tallies: WELL, followed: new Map([['shop', SOUTH]]) };
+
+test('namespaces that others moved are followed there, without loss while what is left is up, and as the trigger says', () => {
+  expect(begun(sceneOf(follower(), astray))).toMatchObject({
+    purpose: 'failover',
+    mode: 'graceful',
+    from: EAST,
+    to: SOUTH,
+    persons: 0,
+    cause: { kind: 'seen', because: `its namespaces are active in ${SOUTH}, although no run moved them` },
+  });
+  expect(begun(sceneOf(follower(), { ...astray, tallies: EAST_OUT }))).toMatchObject({ mode: 'ungraceful', to: SOUTH });
+  expect(begun(sceneOf(follower(trigger('propose')), astray))).toMatchObject({ persons: 1 });
+  expect(begun(sceneOf(follower(trigger('off')), astray))).toBeNull();
+});
+
+const moving = (given: Partial<Run> = {}): Run => {
+  const [step] = STORY;
+  const move = { ...step, id: 'move', kind: 'temporal.failover', spec: { to: PLACES[SOUTH] } } as unknown as Run['plan'][number];
+  const at = { state: 'done', tries: 1, startedAtMs: NOW - 700_000, because: 'x' } as unknown as Run['steps'][string];
+  return run({
+    id: 'm1',
+    plan: [move],
+    steps: { move: at },
+    state: 'failed',
+    createdAtMs: NOW - 800_000,
+    endedAtMs: NOW - 600_000,
+    ...given,
+  });
+};
+
+test.each<[string, Partial<Scene> & { orders?: readonly Override[] }, Partial<PlatformConfig>?]>([
+  ['it is not to be followed', {}, { follow: undefined } as never],
+  ['every region serves', {}, { model: 'active-active' }],
+  ['they were not seen together', { followed: new Map() }],
+  ['they are where the record says', { records: new Map([['shop', record(SOUTH)]]) }],
+  ['they are where the platform has no region', { followed: new Map([['shop', 'mars']]) }],
+  ['what they went to is out', { tallies: [pool(EAST), pool(WEST), pool(SOUTH, { verdict: 'out', cause: 'down' })] }],
+  ['a run of it is open', { runs: [run({ state: 'running' })] }],
+  ['automation is held still', { orders: [override({})] }],
+  [
+    'what the last run did may not be seen everywhere yet',
+    { records: new Map([['shop', record(WEST, { sinceAtMs: NOW - FOLLOW_AFTER_MS + 1 })]]) },
+  ],
+  ['a run that was taken back has only just ended', { runs: [run({ state: 'undone', endedAtMs: NOW - FOLLOW_AFTER_MS + 1 })] }],
+  ['a run that failed has moved them itself', { runs: [moving()] }],
+])('nobody follows namespaces while %s', (_, given, platform) => {
+  expect(begun(sceneOf(follower(platform), { ...astray, ...given }))).toBeNull();
+});
+
+test('a run that is long over, or has taken its move back, or was of an earlier time, keeps nobody from following', () => {
+  const back = { ...moving().steps.move, state: 'undone' } as Run['steps'][string];
+  for (const given of [
+    { runs: [run({ state: 'failed', endedAtMs: NOW - FOLLOW_AFTER_MS })] },
+    { runs: [moving({ steps: { move: back } })] },
+    { runs: [moving({ endedAtMs: NOW - 700_000 })], records: new Map([['shop', record(WEST, { sinceAtMs: NOW - 650_000 })]]) },
+  ])
+    expect(begun(sceneOf(follower(), { ...astray, ...given }))).toMatchObject({ to: SOUTH });
+});
+
+test('namespaces are followed once for a record and a region, whatever became of it; a known one hides no failback', () => {
+  const first = begun(sceneOf(follower(), astray));
+  const failed = run({ id: first?.id ?? '', state: 'failed', endedAtMs: NOW - 600_000 });
+  expect(begun(sceneOf(follower(), { ...astray, runs: [failed], nowMs: NOW + 60_000 }))).toBeNull();
+  const later = { ...astray, runs: [failed], records: new Map([['shop', record(WEST, { sinceAtMs: NOW - 300_000 })]]) };
+  expect(begun(sceneOf(follower(), later))).toMatchObject({ from: WEST, to: SOUTH });
+  const known = run({ id: begun(sceneOf(follower(), later))?.id ?? '', state: 'failed', endedAtMs: NOW - 200_000 });
+  const home = { ...later, runs: [known], watch: { ...NO_WATCH, homeWell: new Map([['shop', NOW - 600_000]]) } };
+  const back = follower({ failback: { kind: 'automatic', afterMs: 600_000 } });
+  expect(begun(sceneOf(back, home))).toMatchObject({ purpose: 'failback', to: EAST });
+});
+
+test('what was proposed for namespaces that went away is dropped when they are back', () => {
+  const proposed = run({ cause: { kind: 'seen', because: 'x' }, to: SOUTH });
+  expect(movesOf(sceneOf(follower(), { ...astray, runs: [proposed] }), choose)).toEqual([]);
+  const home = { ...astray, runs: [proposed], followed: new Map([['shop', EAST]]) };
+  expect(movesOf(sceneOf(follower(), home), choose)).toMatchObject([{ do: 'moot', because: `its namespaces are active in ${EAST} again` }]);
+  expect(movesOf(sceneOf(follower(), { ...home, followed: new Map() }), choose)).toEqual([]);
 });
 
 // ---- the duty ----

@@ -3,7 +3,7 @@
 // clusters along: they answer nothing. Counts each effect by its key, so that a test can hold executors to one.
 import type { Ports } from '../../src/ports.ts';
 import type { Call, Effect, Reading, StepKind } from '../../src/runbook/kind.ts';
-import type { StepKindName, StepSpecs } from '../../src/runbook/model.ts';
+import type { PlatformConfig, StepKindName, StepSpecs } from '../../src/runbook/model.ts';
 
 /** These are the program's own. */
 const REAL = ['route.shift', 'route.wait', 'approval', 'sleep'] as const;
@@ -83,6 +83,24 @@ export class Landscape {
 
   activeOf(namespace: string): string | undefined {
     return this.#active.get(namespace);
+  }
+
+  /** By platform, the region in which all its namespaces are active. */
+  followed(platforms: readonly PlatformConfig[]): ReadonlyMap<string, string> {
+    return new Map(
+      platforms.flatMap(({ name, namespaces }) => {
+        const regions = new Set(namespaces.flatMap((each) => each.namespaces.map((one) => this.#regions.get(this.#active.get(one) ?? ''))));
+        const [region] = regions;
+        return regions.size === 1 && region !== undefined ? [[name, region] as const] : [];
+      }),
+    );
+  }
+
+  /** By nobody's run. */
+  moved(namespace: string, region: string): void {
+    const place = [...this.#regions].find(([, each]) => each === region)?.[0];
+    if (place === undefined) throw new Error(`Temporal has no place in ${region}`);
+    this.#active.set(namespace, place);
   }
 
   readyOf(system: string, namespace: string, deployment: string): number {

@@ -75,6 +75,7 @@ export const platformFrom = (name: string, named: Named): PlatformConfig => {
     approvals: { start: Number(named.persons ?? 1) as 0 | 1 | 2, steps: {}, expireMs: duration(named.expire ?? '30m') },
     failback:
       failback === 'manual' || failback === 'fail-forward' ? { kind: failback } : { kind: 'automatic', afterMs: duration(failback) },
+    ...(named.follow === 'yes' ? { follow: true as const } : {}),
     fleets: pairs(named.fleets).map(([fleet, start]) => ({
       name: fleet,
       kind: FLEETS[fleet] ?? 'workers',

@@ -9,13 +9,13 @@ import { DeadlineError, isoTime, withDeadline } from '../../ports.ts';
 import type { System, SystemContext } from '../kind.ts';
 import type { SystemModule, TemporalCloudConfig } from '../systems.ts';
 import { API_VERSION, errorOf, jsonOf, operationOf, orderedIn, placeOf } from './cloud-wire.ts';
-import { type CodeName, WRITE } from './codes.ts';
+import { type CodeName, silence, WRITE } from './codes.ts';
 import type { Begun, Mover, Operation } from './mover.ts';
 
 export interface TemporalCloud extends System {
   readonly kind: 'temporal-cloud';
   readonly forced: Mover;
-  /** Did anybody order a failover of it since then, by the account's own journal? null: it cannot be told. */
+  /** Did anybody order a failover of it since then, by the account's own journal? null: it cannot be told. Rejects for want of an answer. */
   ordered(namespace: string, sinceMs: number, signal: AbortSignal): Promise<boolean | null>;
 }
 
@@ -24,8 +24,8 @@ const CALL_MS = 5_000;
 /** A namespace with all its search attributes is some kilobytes. */
 const REPLY_CHARS_MAX = 1_000_000;
 
-/** `message` ends a sentence. `code` null: no answer. */
-type Answer = { ok: true; body: unknown } | { ok: false; code: CodeName | null; message: string };
+/** `message` ends a sentence. `code` null: no answer, or none of use. `silent`: which its breaker counts. */
+type Answer = { ok: true; body: unknown } | { ok: false; code: CodeName | null; message: string; silent?: true };
 
 type Method = 'GET' | 'POST';
 
@@ -65,7 +65,7 @@ const ask = async (door: Door, method: Method, path: string, body: object | null
   } catch (error) {
     if (error instanceof Fault) throw error;
     const message = error instanceof DeadlineError ? error.message : `${host} did not answer: ${quoted(errorText(error))}`;
-    return { ok: false, code: null, message };
+    return { ok: false, code: null, message, ...silence(null) };
   }
 };
 
@@ -73,10 +73,12 @@ const answerOf = (host: string, { status, text }: { status: number; text: string
   if (text.length > REPLY_CHARS_MAX) return { ok: false, code: null, message: `${host} answered with ${text.length} characters` };
   if (status < 200 || status > 299) {
     const { code, message } = errorOf(status, text);
-    return { ok: false, code, message: `${host} answered ${message}` };
+    return { ok: false, code, message: `${host} answered ${message}`, ...silence(code) };
   }
   return { ok: true, body: jsonOf(text) };
 };
+
+const silentAs = ({ silent }: { silent?: true }): { silent?: true } => (silent === undefined ? {} : { silent });
 
 const begun = (answer: Answer): Begun => {
   if (answer.ok) {
@@ -85,20 +87,20 @@ const begun = (answer: Answer): Begun => {
     return { took: 'accepted', operation };
   }
   const took = answer.code === null ? 'undecided' : WRITE[answer.code];
-  if (took !== 'accepted') return { took, because: answer.message };
+  if (took !== 'accepted') return { took, because: answer.message, ...silentAs(answer) };
   return { took, operation: { is: 'moving', because: 'the operation was asked for before', againMs: 0 } };
 };
 
 const followed = (answer: Answer): Operation => {
   if (answer.ok) return operationOf(answer.body);
-  return { is: answer.code === 'NOT_FOUND' ? 'unheard' : 'unknown', because: answer.message };
+  return { is: answer.code === 'NOT_FOUND' ? 'unheard' : 'unknown', because: answer.message, ...silentAs(answer) };
 };
 
 const moverOf = (door: Door): Mover => ({
   async look(namespace, signal) {
     const answer = await ask(door, 'GET', `/cloud/namespaces/${encodeURIComponent(namespace)}`, null, signal);
     if (answer.ok) return placeOf(namespace, answer.body);
-    return { is: answer.code === 'NOT_FOUND' ? 'never' : 'unknown', because: `${namespace}: ${answer.message}` };
+    return { is: answer.code === 'NOT_FOUND' ? 'never' : 'unknown', because: `${namespace}: ${answer.message}`, ...silentAs(answer) };
   },
   async begin(namespace, to, id, signal) {
     const path = `/cloud/namespaces/${encodeURIComponent(namespace)}/failover-region`;
@@ -115,6 +117,7 @@ const LOGS_MAX = 1000;
 const ordered = async (door: Door, namespace: string, sinceMs: number, signal: AbortSignal): Promise<boolean | null> => {
   const query = new URLSearchParams({ pageSize: String(LOGS_MAX), startTimeInclusive: isoTime(sinceMs) });
   const answer = await ask(door, 'GET', `/cloud/audit-logs?${query}`, null, signal);
+  if (!answer.ok && answer.silent) throw new Error(answer.message);
   return answer.ok ? orderedIn(namespace, answer.body) : null;
 };
 

@@ -17,7 +17,7 @@ import {
   queueOf,
   type WorkflowDescribed,
 } from './cluster-wire.ts';
-import { type CodeName, codeName, WRITE } from './codes.ts';
+import { type CodeName, codeName, silence, WRITE } from './codes.ts';
 import type { Begun, Look, Mover, Operation } from './mover.ts';
 
 export interface TemporalCluster extends System {
@@ -77,14 +77,14 @@ const describe = async ({ address, channel }: Door, namespace: string, isGracefu
     return placeOf(namespace, described, clusters, mode);
   } catch (error) {
     const { code, because } = failedBy(address, error);
-    return { is: code === 'NOT_FOUND' ? 'never' : 'unknown', because: `${namespace}: ${because}` };
+    return { is: code === 'NOT_FOUND' ? 'never' : 'unknown', because: `${namespace}: ${because}`, ...silence(code) };
   }
 };
 
 const begun = (address: string, error: unknown): Begun => {
   const { code, because } = failedBy(address, error);
   const took = code === null ? 'undecided' : WRITE[code];
-  if (took !== 'accepted') return { took, because };
+  if (took !== 'accepted') return { took, because, ...silence(code) };
   return { took, operation: { is: 'moving', because: 'the same was asked for before', againMs: 0 } };
 };
 
@@ -184,17 +184,18 @@ const gracefulMover = (door: Door): Mover => ({
       return await followHandover(door, to, id, signal);
     } catch (error) {
       const { code, because } = failedBy(door.address, error);
-      return { is: code === 'NOT_FOUND' ? 'unheard' : 'unknown', because };
+      return { is: code === 'NOT_FOUND' ? 'unheard' : 'unknown', because, ...silence(code) };
     }
   },
 });
 
-/** Throws an Error whose text is fit for a record. */
+/** Throws an Error whose text is fit for a record, with the status that was answered as its `code`. */
 const told = async <T>(address: string, work: Promise<T>): Promise<T> => {
   try {
     return await work;
   } catch (error) {
-    throw new Error(failedBy(address, error).because, { cause: error });
+    const status = error instanceof Error && 'code' in error ? { code: error.code } : {};
+    throw Object.assign(new Error(failedBy(address, error).because, { cause: error }), status);
   }
 };
 

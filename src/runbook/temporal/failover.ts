@@ -2,11 +2,12 @@
 // loss where it can; in one's own clusters it is by force, asked of the cluster that is to be active: what was not replicated is replayed or lost.
 import type { Call, StepKind } from '../kind.ts';
 import { type Circumstances, moveBatch, readBatch } from './batch.ts';
+import { answering } from './mover.ts';
 import { temporalOf } from './systems.ts';
 
 const circumstances = async (system: string, { context, key, facts, signal }: Call): Promise<Circumstances> => ({
   ports: context.ports,
-  mover: (await temporalOf(context, system)).forced,
+  mover: answering((await temporalOf(context, system)).forced),
   key,
   facts,
   signal,

@@ -4,10 +4,11 @@
 import type { Call, StepKind } from '../kind.ts';
 import { type Circumstances, moveBatch, readBatch } from './batch.ts';
 import type { TemporalCluster } from './cluster.ts';
+import { answering } from './mover.ts';
 
 const circumstances = async (system: string, { context, key, facts, signal }: Call): Promise<Circumstances> => ({
   ports: context.ports,
-  mover: (await context.system<TemporalCluster>(system, 'temporal')).graceful,
+  mover: answering((await context.system<TemporalCluster>(system, 'temporal')).graceful),
   key,
   facts,
   signal,

@@ -1,7 +1,10 @@
 // What both kinds of Temporal have in common for whoever moves namespaces: how one is looked at, asked to move, and followed. The cloud does it by named
 // operations, one's own clusters by a change of the active one or by a workflow of the system; batch.ts knows none of that. Pure.
 import { createHash } from 'node:crypto';
+import { Fault } from '../../errors.ts';
+import { LeftAlone } from '../breaker.ts';
 import type { NamespaceFacts } from '../model.ts';
+import { saying } from '../outcome.ts';
 
 export interface Place extends NamespaceFacts {
   /** Why it stays where it is for the moment, whoever asks: something else is changing it. null: nothing is. */
@@ -12,8 +15,14 @@ export interface Place extends NamespaceFacts {
   version: number | null;
 }
 
+/** `silent`: for want of an answer, which its breaker counts. */
+interface Unanswered {
+  because: string;
+  silent?: true;
+}
+
 /** `never`: asking again brings the same. `unknown`: no answer, or none that can be used. */
-export type Look = { is: 'seen'; place: Place } | { is: 'never'; because: string } | { is: 'unknown'; because: string };
+export type Look = { is: 'seen'; place: Place } | { is: 'never'; because: string } | ({ is: 'unknown' } & Unanswered);
 
 /** What became of what was asked for under one name. */
 export type Operation =
@@ -23,22 +32,46 @@ export type Operation =
   | { is: 'failed'; because: string }
   /** Nothing was ever asked for under that name, as far as it answers. */
   | { is: 'unheard'; because: string }
-  | { is: 'unknown'; because: string };
+  | ({ is: 'unknown' } & Unanswered);
 
 /** `accepted` also when the same was asked for before. The words are those of an effect. */
 export type Begun =
   | { took: 'accepted'; operation: Operation }
-  | { took: 'undecided'; because: string }
-  | { took: 'refused'; because: string }
+  | ({ took: 'undecided' } & Unanswered)
+  | ({ took: 'refused' } & Unanswered)
   | { took: 'fatal'; because: string };
 
-/** Nothing of it rejects for what the world does: an answer that did not come is `unknown` or `undecided`. */
+/**
+ * Nothing of it rejects for what the world does: an answer that did not come is `unknown` or `undecided`. As it comes from a breaker it does: `answering` mends
+ * that.
+ */
 export interface Mover {
   look(namespace: string, signal: AbortSignal): Promise<Look>;
   /** The same `id` is one move, however often it is asked for. */
   begin(namespace: string, to: string, id: string, signal: AbortSignal): Promise<Begun>;
   follow(namespace: string, to: string, id: string, signal: AbortSignal): Promise<Operation>;
 }
+
+/** As a Mover promises, also when its breaker leaves the system alone or leaves a call behind: one of many that is not heard takes nothing from the others. */
+export const answering = (mover: Mover): Mover => {
+  const unknown = (error: unknown): { is: 'unknown'; because: string } => {
+    if (error instanceof Fault) throw error;
+    return { is: 'unknown', because: saying(error) };
+  };
+  return {
+    look: (namespace, signal) =>
+      mover.look(namespace, signal).catch((error: unknown): Look => {
+        const { is, because } = unknown(error);
+        return { is, because: `${namespace}: ${because}` };
+      }),
+    begin: (namespace, to, id, signal) =>
+      mover.begin(namespace, to, id, signal).catch((error: unknown): Begun => {
+        const { because } = unknown(error);
+        return { took: error instanceof LeftAlone ? 'refused' : 'undecided', because };
+      }),
+    follow: (namespace, to, id, signal) => mover.follow(namespace, to, id, signal).catch((error: unknown): Operation => unknown(error)),
+  };
+};
 
 /**
  * One name for one move: of the step's key and the namespace. Shaped as the UUID that Temporal's own clients send there (RFC 9562, version 8): what else

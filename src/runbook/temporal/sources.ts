@@ -2,6 +2,7 @@
 // seen the most moves, since a cluster that is cut off tells of old ones.
 import type { TemporalCloud } from './cloud.ts';
 import type { TemporalCluster } from './cluster.ts';
+import { answering } from './mover.ts';
 import { type NameSightOptions, type Sight, sightByName } from './sight.ts';
 import type { Watched } from './watch.ts';
 
@@ -13,13 +14,13 @@ export const watchedInCloud = (namespace: string, cloud: TemporalCloud, names: N
   async look(signal) {
     const sight = await sightByName(names, namespace, signal);
     if ('place' in sight) return sight;
-    const look = await cloud.forced.look(namespace, signal);
+    const look = await answering(cloud.forced).look(namespace, signal);
     return look.is === 'seen' ? { place: look.place.active } : { unseen: `${sight.unseen}; ${look.because}` };
   },
   async evidence(signal) {
     const [look, ordered] = await Promise.all([
-      cloud.forced.look(namespace, signal),
-      cloud.ordered(namespace, nowMs() - ORDERED_WITHIN_MS, signal),
+      answering(cloud.forced).look(namespace, signal),
+      cloud.ordered(namespace, nowMs() - ORDERED_WITHIN_MS, signal).catch(() => null),
     ]);
     return { kind: 'temporal-cloud', managedFailoverDisabled: look.is === 'seen' ? look.place.managedFailoverDisabled : null, ordered };
   },
@@ -28,7 +29,7 @@ export const watchedInCloud = (namespace: string, cloud: TemporalCloud, names: N
 export const watchedInClusters = (namespace: string, clusters: readonly TemporalCluster[]): Watched => ({
   namespace,
   async look(signal): Promise<Sight> {
-    const looks = await Promise.all(clusters.map((cluster) => cluster.forced.look(namespace, signal)));
+    const looks = await Promise.all(clusters.map((cluster) => answering(cluster.forced).look(namespace, signal)));
     const seen = looks.flatMap((look) => (look.is === 'seen' ? [look.place] : []));
     const [latest] = seen.toSorted((a, b) => (b.version ?? 0) - (a.version ?? 0));
     if (latest !== undefined) return { place: latest.active };

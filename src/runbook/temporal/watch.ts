@@ -31,6 +31,8 @@ export interface WatchOptions {
 export interface MoveWatch {
   /** Where each was seen last; null: not seen at the last look. */
   seen(): Readonly<Record<string, string | null>>;
+  /** Where each was seen at both of the last two looks; null: not seen, or in two places. */
+  seenTwice(): Readonly<Record<string, string | null>>;
   /** Resolves when nothing of it runs any more. */
   stop(): Promise<void>;
 }
@@ -41,6 +43,8 @@ const PARALLEL = 8;
 interface Memory {
   /** At the last look. */
   last: string | null;
+  /** At the last look and the one before it. */
+  twice: string | null;
   /** Where it is for all that was told. */
   settled: string | null;
   /** Told to be elsewhere. */
@@ -49,7 +53,9 @@ interface Memory {
 
 export const startMoveWatch = (options: WatchOptions): MoveWatch => {
   const { ports, log, watched, everyMs = EVERY_MS } = options;
-  const memories = new Map<string, Memory>(watched.map(({ namespace }) => [namespace, { last: null, settled: null, isAstray: false }]));
+  const memories = new Map<string, Memory>(
+    watched.map(({ namespace }) => [namespace, { last: null, twice: null, settled: null, isAstray: false }]),
+  );
   const stopping = new AbortController();
   const { signal } = stopping;
   const lookAtAll = (): Promise<void> =>
@@ -69,6 +75,7 @@ export const startMoveWatch = (options: WatchOptions): MoveWatch => {
   const running = run();
   return {
     seen: () => Object.fromEntries([...memories].map(([namespace, { last }]) => [namespace, last])),
+    seenTwice: () => Object.fromEntries([...memories].map(([namespace, { twice }]) => [namespace, twice])),
     async stop() {
       stopping.abort(new Error('the watch has been stopped'));
       await running;
@@ -78,9 +85,13 @@ export const startMoveWatch = (options: WatchOptions): MoveWatch => {
 
 const lookAt = async (one: Watched, memory: Memory, options: WatchOptions, signal: AbortSignal): Promise<void> => {
   const { namespace } = one;
-  const sight = await one.look(signal);
   const before = memory.last;
+  const sight = await one.look(signal).catch((error: unknown) => {
+    [memory.last, memory.twice] = [null, null];
+    throw error;
+  });
   memory.last = 'place' in sight ? sight.place : null;
+  memory.twice = memory.last === before ? before : null;
   if (!('place' in sight) || sight.place !== before) return;
   const now = sight.place;
   const settled = memory.settled ?? options.expected(namespace) ?? now;

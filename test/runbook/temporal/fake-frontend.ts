@@ -9,9 +9,14 @@ export interface FakeFrontend extends AsyncDisposable {
   port: number;
   /** Of every call, in order: its name and its authorization. */
   calls: { method: string; authorization: string | null; request: Readonly<Record<string, unknown>> }[];
-  /** By method: what is answered; an Error with a `code` is what the call ends with; null: nothing is; a Promise: later. */
-  answers: Map<string, object | Error | null | Promise<object>>;
+  /**
+   * By method: what is answered; an Error with a `code` is what the call ends with; null: nothing is; a Promise: later; bytes: as they are, whatever they mean;
+   * a function: one of those, of what was asked.
+   */
+  answers: Map<string, FakeAnswer | ((asked: Readonly<Record<string, unknown>>, authorization: string | null) => FakeAnswer)>;
 }
+
+export type FakeAnswer = object | Error | null | Promise<object>;
 
 interface Codec {
   encode(message: object): { finish(): Uint8Array };
@@ -53,7 +58,7 @@ export const startFakeFrontend = async (tls: { certPem: string; keyPem: string; 
             responseStream: false,
             requestSerialize: (message: object) => Buffer.from(asked.encode(message).finish()),
             requestDeserialize: (bytes: Buffer) => asked.decode(bytes),
-            responseSerialize: (message: object) => Buffer.from(replied.encode(message).finish()),
+            responseSerialize: (message: object) => (Buffer.isBuffer(message) ? message : Buffer.from(replied.encode(message).finish())),
             responseDeserialize: (bytes: Buffer) => replied.decode(bytes),
           },
         ];
@@ -62,9 +67,12 @@ export const startFakeFrontend = async (tls: { certPem: string; keyPem: string; 
     const handle =
       (method: string) =>
       (call: ServerUnaryCall<object, object>, reply: sendUnaryData<object>): void => {
-        const [authorization = null] = call.metadata.get('authorization');
-        calls.push({ method, authorization: authorization === null ? null : String(authorization), request: { ...call.request } });
-        const answer = answers.get(method);
+        const [shown = null] = call.metadata.get('authorization');
+        const authorization = shown === null ? null : String(shown);
+        const request = { ...call.request };
+        calls.push({ method, authorization, request });
+        const given = answers.get(method);
+        const answer = typeof given === 'function' ? given(request, authorization) : given;
         if (answer === null) return;
         if (answer === undefined) reply({ code: status.UNIMPLEMENTED, details: 'not here' });
         else if (answer instanceof Promise) void answer.then((late) => reply(null, late));

@@ -163,6 +163,13 @@ describe('the watch', () => {
     await virtual.advance(300_000);
     expect(told.length).toBe(1);
     expect(watch.seen()).toEqual({ shop: 'eu' });
+    expect(watch.seenTwice()).toEqual({ shop: 'eu' });
+    at('us');
+    await virtual.advance(15_000);
+    expect([watch.seen(), watch.seenTwice()]).toEqual([{ shop: 'us' }, { shop: null }]);
+    at(null);
+    await virtual.advance(15_000);
+    expect([watch.seen(), watch.seenTwice()]).toEqual([{ shop: null }, { shop: null }]);
     await watch.stop();
     expect(virtual.pendingTimers()).toBe(0);
   });
