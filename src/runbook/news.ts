@@ -34,7 +34,7 @@ const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Pag
     case 'proposed':
       return [
         pageOf(after, teller, 'runbook.proposed', loud(after), `${what(after)} waits for agreement: ${why(after)}`, {
-          commands: [`tidegate run approve ${after.id}`, `tidegate run abort ${after.id} --reason WHY`],
+          commands: [`tidegate approve-run ${after.id}`, `tidegate abort ${after.id} --reason WHY`],
         }),
       ];
     case 'running':
@@ -42,7 +42,7 @@ const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Pag
     case 'failed':
       return [
         pageOf(after, teller, 'runbook.failed', loud(after), `${what(after)} failed: ${after.because}`, {
-          commands: [`tidegate run undo ${after.id} --reason WHY`],
+          commands: [`tidegate undo-run ${after.id} --reason WHY`],
         }),
       ];
     case 'done':
@@ -85,9 +85,9 @@ const askingNews = (before: Run | null, after: Run, step: Step, teller: Teller):
   if (wantsPersons(step, at)) {
     const left = step.approvals - (at.approvedBy?.length ?? 0);
     const summary = `${what(after)}: ${step.id} (${step.target}) waits for ${left === 1 ? 'one person' : `${left} persons`} to agree`;
-    return [pageOf(after, teller, 'runbook.asking', loud(after), summary, detail([`tidegate run approve ${after.id} --step ${step.id}`]))];
+    return [pageOf(after, teller, 'runbook.asking', loud(after), summary, detail([`tidegate approve-run ${after.id} --step ${step.id}`]))];
   }
-  const answer = (choice: string): string => `tidegate run answer ${after.id} --step ${step.id} --choice ${choice} --reason WHY`;
+  const answer = (choice: string): string => `tidegate answer ${after.id} ${step.id} ${choice} --reason WHY`;
   const summary = `${what(after)}: ${step.id} (${step.target}) asks what to do: ${at.because}`;
   return [pageOf(after, teller, 'runbook.asking', loud(after), summary, detail(['retry', 'skip', 'stop'].map(answer)))];
 };

@@ -127,7 +127,7 @@ test('a step that two have to agree to waits for two different persons; agreed t
   expect(standingOf(rig.run(), 'namespaces').state).toBe('asking');
   expect(waitingOf(rig.run())).toMatchObject([{ step: 'namespaces', wants: 'approval', persons: 2, by: [] }]);
   expect(rig.pages().find(({ type }) => type === 'runbook.asking')?.detail.commands).toEqual([
-    'tidegate run approve shop-1 --step namespaces',
+    'tidegate approve-run shop-1 --step namespaces',
   ]);
   await writer.approve('shop-1', 'namespaces', ADA);
   expect(await codeOf(writer.approve('shop-1', 'namespaces', person('Ada')))).toBe('ERR_APPROVAL');
@@ -176,7 +176,9 @@ test.each([
   expect(waitingOf(rig.run())).toMatchObject([
     { step: 'namespaces', wants: 'answer', because: 'no such namespace', choices: ['retry', 'skip', 'stop'] },
   ]);
-  expect(rig.pages().find(({ type }) => type === 'runbook.asking')?.detail.commands).toHaveLength(3);
+  expect(rig.pages().find(({ type }) => type === 'runbook.asking')?.detail.commands).toEqual(
+    ['retry', 'skip', 'stop'].map((each) => `tidegate answer shop-1 namespaces ${each} --reason WHY`),
+  );
   expect(await codeOf(writer.approve('shop-1', 'namespaces', BOB))).toBe('ERR_CONFLICT');
   refuses = false;
   await writer.answer('shop-1', 'namespaces', choice, BOB);
