@@ -69,7 +69,10 @@ const doneNews = (run: Run, teller: Teller): Page => {
   const passed = run.plan
     .filter((step) => step.mode === 'both' || step.mode === run.mode)
     .filter(({ id }) => standingOf(run, id).state === 'skipped');
-  const without = passed.length === 0 ? '' : `; without ${passed.map(({ id }) => id).join(', ')}`;
+  const without =
+    passed.length === 0
+      ? ''
+      : `; without ${passed.map(({ id, ifPassed }) => `${id}${ifPassed === undefined ? '' : ` (${ifPassed})`}`).join(', ')}`;
   return pageOf(run, teller, 'runbook.done', 'info', `${what(run)} is done, ${seconds(tookMs)} after it began${beside}${without}`, {
     tookMs,
     ...(estimate === null ? {} : { estimate: { p50Ms: estimate.p50Ms, p95Ms: estimate.p95Ms } }),
@@ -88,7 +91,8 @@ const askingNews = (before: Run | null, after: Run, step: Step, teller: Teller):
     return [pageOf(after, teller, 'runbook.asking', loud(after), summary, detail([`tidegate approve-run ${after.id} --step ${step.id}`]))];
   }
   const answer = (choice: string): string => `tidegate answer ${after.id} ${step.id} ${choice} --reason WHY`;
-  const summary = `${what(after)}: ${step.id} (${step.target}) asks what to do: ${at.because}`;
+  const passed = step.ifPassed === undefined ? '' : `; if it is skipped, ${step.ifPassed}`;
+  const summary = `${what(after)}: ${step.id} (${step.target}) asks what to do: ${at.because}${passed}`;
   return [pageOf(after, teller, 'runbook.asking', loud(after), summary, detail(['retry', 'skip', 'stop'].map(answer)))];
 };
 

@@ -211,6 +211,14 @@ describe('what is shown', () => {
   });
 });
 
+test('a step that is due and cannot begin says why; one whose turn has not come says nothing', async () => {
+  const because = 'system ledger: /etc/tidegate/ledger.secret: other users can read it (mode 644), expected 600';
+  api.runs.runs.set(ID, stepped(half(), { [READY]: { state: 'pending', because, startedAtMs: NOW_MS - 5_000 } }));
+  const shown = (await at((console) => run(ID, { endpoint: [url] }, console))).out();
+  expect(shown.replaceAll(/\s+/g, ' ')).toContain(because);
+  expect(shown).not.toContain('not begun\n');
+});
+
 const REASON = 'eu-west has lost its power';
 const moves = (options: Partial<BeginOptions>, answers: readonly string[] | null = null): Promise<Ran> =>
   at((console) => failover('shop', { endpoint: [url], reason: REASON, ...options }, console), answers);
