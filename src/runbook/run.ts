@@ -243,8 +243,13 @@ const settleUndoing = (run: Run, nowMs: number): Run => {
   const back = next.plan.filter(({ id }) => standingOf(next, id).state === 'undone').length;
   const stays = lasting.length === 0 ? '' : `; what nothing takes back: ${lasting.join(', ')}`;
   return stuck.length === 0
-    ? over(next, 'undone', `${back} steps taken back${stays}`, nowMs)
-    : over(next, 'failed', `could not be taken back: ${stuck.map(({ id }) => id).join(', ')}; ${back} steps were${stays}`, nowMs);
+    ? over(next, 'undone', `${back} ${back === 1 ? 'step' : 'steps'} taken back${stays}`, nowMs)
+    : over(
+        next,
+        'failed',
+        `could not be taken back: ${stuck.map(({ id }) => id).join(', ')}; ${back} ${back === 1 ? 'step was' : 'steps were'}${stays}`,
+        nowMs,
+      );
 };
 
 // ---- all of it ----
