@@ -62,6 +62,9 @@ const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Pag
   }
 };
 
+/** Steps that were passed over whose meaning is told with them: a page is short. */
+const MEANINGS_MAX = 2;
+
 const doneNews = (run: Run, teller: Teller): Page => {
   const tookMs = (run.endedAtMs ?? teller.nowMs) - (run.startedAtMs ?? run.createdAtMs);
   const estimate = teller.estimateOf?.(run) ?? null;
@@ -69,10 +72,10 @@ const doneNews = (run: Run, teller: Teller): Page => {
   const passed = run.plan
     .filter((step) => step.mode === 'both' || step.mode === run.mode)
     .filter(({ id }) => standingOf(run, id).state === 'skipped');
-  const without =
-    passed.length === 0
-      ? ''
-      : `; without ${passed.map(({ id, ifPassed }) => `${id}${ifPassed === undefined ? '' : ` (${ifPassed})`}`).join(', ')}`;
+  const meaning = ({ id, ifPassed }: Step, at: number): string =>
+    ifPassed === undefined || at >= MEANINGS_MAX ? id : `${id} (${ifPassed})`;
+  const more = passed.length > MEANINGS_MAX ? `; tidegate run ${run.id} says what each means` : '';
+  const without = passed.length === 0 ? '' : `; without ${passed.map(meaning).join(', ')}${more}`;
   return pageOf(run, teller, 'runbook.done', 'info', `${what(run)} is done, ${seconds(tookMs)} after it began${beside}${without}`, {
     tookMs,
     ...(estimate === null ? {} : { estimate: { p50Ms: estimate.p50Ms, p95Ms: estimate.p95Ms } }),
