@@ -42,6 +42,12 @@ export interface GateGauges {
   drained: number;
 }
 
+/** A system around that runbooks act on. */
+export interface SystemGauge {
+  name: string;
+  isFailing: boolean;
+}
+
 export interface Metrics {
   /** One finished probe. `tookMs` null when nothing was sent. */
   probe(result: {
@@ -95,6 +101,8 @@ export interface Metrics {
   apiRequest(answer: { route: string | null; method: string; code: number; tookMs: number }): void;
   /** Asked at each scrape. */
   gate(state: () => GateGauges): void;
+  /** Systems around that this replica's file names, asked at each scrape. */
+  systems(state: () => readonly SystemGauge[]): void;
   /** Text for `GET /metrics`. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -244,6 +252,19 @@ const gateGauges = (registers: Registry[], current: () => (() => GateGauges) | n
   shown('drained_pools', 'Pools that the gate says are to be drained', ({ drained }) => drained);
 };
 
+const systemGauges = (registers: Registry[], current: () => readonly SystemGauge[]): void => {
+  new Gauge({
+    name: 'tidegate_system_failing',
+    help: '1 while a system around cannot be used: it could not be opened, or has not answered since it was left alone',
+    labelNames: ['system'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, isFailing } of current()) this.labels(name).set(isFailing ? 1 : 0);
+    },
+  });
+};
+
 const gauge = (registers: Registry[], name: string, help: string): ((value: number) => void) => {
   const metric = new Gauge({ name: `tidegate_${name}`, help, registers });
   metric.set(0);
@@ -318,6 +339,8 @@ export const createMetrics = (version = 'unknown'): Metrics => {
   stateGauges(into, () => state);
   let gate: (() => GateGauges) | null = null;
   gateGauges(into, () => gate);
+  let systems: () => readonly SystemGauge[] = () => [];
+  systemGauges(into, () => systems());
 
   const info = new Gauge({ name: 'tidegate_build_info', help: 'Always 1', labelNames: ['version', 'node'], registers: into });
   info.labels(version, process.version).set(1);
@@ -369,6 +392,9 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     ...apiMetrics(into),
     gate(state) {
       gate = state;
+    },
+    systems(state) {
+      systems = state;
     },
     text: () => registry.metrics(),
     contentType: registry.contentType,

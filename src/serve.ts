@@ -98,7 +98,9 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
       ready: () => (stopped === null ? { ok: true, why: 'configured and listening' } : { ok: false, why: 'stopping' }),
       cluster: seen.cluster,
       clusterNowMs: seen.nowMs,
-      health: lately(context.ports.clock, () => healthFacts(part, { desk, recorder, loopDelayMs, runs: () => api.runs() })),
+      health: lately(context.ports.clock, () =>
+        healthFacts(part, { desk, recorder, loopDelayMs, runs: () => api.runs(), systems: runbooks.systems }),
+      ),
     },
   });
   measureState(part);

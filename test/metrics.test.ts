@@ -175,3 +175,13 @@ describe('orders and versions', () => {
     }
   });
 });
+
+test('systems around: one line each, 1 while it cannot be used', async () => {
+  const metrics = createMetrics();
+  expect(await metrics.text()).not.toMatch(/tidegate_system_failing\{/);
+  let isFailing = true;
+  metrics.systems(() => [{ name: 'ledger', isFailing }]);
+  expect(sample(await metrics.text(), 'tidegate_system_failing{system="ledger"}')).toBe(1);
+  isFailing = false;
+  expect(sample(await metrics.text(), 'tidegate_system_failing{system="ledger"}')).toBe(0);
+});

@@ -40,7 +40,17 @@ export interface HealthFacts {
   recorder: { isOn: boolean; lost: number } | null;
   /** As seen last; null: not yet. Absent: this replica looks at none. */
   runs?: readonly RunFact[] | null;
+  /** Systems around that this replica's file names. Absent: none. */
+  systems?: readonly SystemFact[];
   paths: PathsView | null;
+}
+
+/** A system around, as it answered last. */
+export interface SystemFact {
+  name: string;
+  kind: string;
+  isFailing: boolean;
+  because: string;
 }
 
 /** A run that goes on, or that somebody has to look at. */
@@ -332,6 +342,13 @@ const runChecks = ({ runs }: HealthFacts): readonly Group[] => [
   ],
 ];
 
+/** A warning: routes move without it, and so does what no run needs. */
+const systemChecks = ({ systems = [] }: HealthFacts): readonly Group[] =>
+  systems.map(({ name, kind, isFailing, because }) => [
+    `system:${name}`,
+    [measured('component', !isFailing, undefined, isFailing ? ['warn', `${because}; runs that need it wait for it`] : ['pass'], kind)],
+  ]);
+
 const processChecks = ({ loopDelayMs, recorder, status }: HealthFacts): readonly Group[] => {
   const gate = status?.gate;
   const gateTrouble =
@@ -415,6 +432,7 @@ export const healthDetail = (facts: HealthFacts, isoTime: (wallMs: number) => st
     ...providerChecks(facts),
     ...pagingChecks(facts),
     ...runChecks(facts),
+    ...systemChecks(facts),
     ...processChecks(facts),
   ];
   const time = isoTime(facts.wallMs);

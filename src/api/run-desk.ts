@@ -235,9 +235,9 @@ export const createRunDesk = (options: RunDeskOptions): RunDesk => {
   const carryOut = (run: Run, deed: Deed, person: Person): Promise<Run> => {
     switch (deed.do) {
       case 'approve':
-        return writer.approve(run.id, stepMeant(run, deed.step), person);
+        return writer.approve(run.id, stepMeant(run, deed.step), person, deed.reason);
       case 'answer':
-        return writer.answer(run.id, deed.step, deed.choice, person);
+        return writer.answer(run.id, deed.step, deed.choice, person, deed.reason);
       default:
         return writer[deed.do](run.id, { person, reason: deed.reason });
     }

@@ -1,6 +1,7 @@
 // Platforms, plans and runs as the API tells of them: what a human asks first stands on its own (how far, what for, who agreed, measured beside estimated),
 // and what only the machinery needs is left out. Pure.
 import { canonicalJson, sha256 } from '../audit/canonical.ts';
+import { AS_CONFIGURED } from '../runbook/commit.ts';
 import type {
   Persons,
   PlatformConfig,
@@ -235,7 +236,8 @@ export const runView = (run: Run, eyes: RunEyes, nowMs: number): RunView => ({
   aborted: run.aborted ?? null,
   executor: run.executor === null ? null : { region: run.executor.region, replica: run.executor.replica },
   criticalPath: eyes.estimateOf(run.plan, run.mode).recovery.path,
-  steps: run.plan.map((step) => stepView(step, standingOf(run, step.id), nowMs)),
+  // What had begun when the run ended takes no longer.
+  steps: run.plan.map((step) => stepView(step, standingOf(run, step.id), run.endedAtMs ?? nowMs)),
 });
 
 /** Of what a human decides about. What the run does by itself leaves it alone: else it would be stale by the time it was read. */
@@ -282,8 +284,10 @@ export const platformItem = (
   trigger: platform.trigger.mode,
   failback: platform.failback.kind,
   active,
-  sinceAtMs: record?.sinceAtMs ?? null,
-  because: record?.because ?? 'as configured: nothing has moved it',
+  // A run that was only ordered has claimed the platform, and moved nothing.
+  ...(record === null || record.because === AS_CONFIGURED
+    ? { sinceAtMs: null, because: 'as configured: nothing has moved it' }
+    : { sinceAtMs: record.sinceAtMs, because: record.because }),
   openRun: open === null ? null : runItem(open, eyes, nowMs),
   readiness: readiness === null ? null : { atMs: readiness.atMs, score: readiness.score, lines: readiness.lines },
   lastRuns: (record?.history ?? []).toReversed(),

@@ -68,11 +68,10 @@ const begins = (command: Command): Command =>
 const says = (command: Command): Command =>
   connects(command).argument('<run>', 'its id').option('-y, --yes', 'do not ask').option('--dry-run', 'show the run and write nothing');
 
-/** Each under a name of its own, and as `run WORD`, which pages print. */
-const DEEDS: readonly { deed: 'abort' | 'undo' | 'force'; alone: string; says: string }[] = [
-  { deed: 'abort', alone: 'abort', says: 'begin nothing more of a run: what is under way ends, what is done stays done' },
-  { deed: 'undo', alone: 'undo-run', says: 'take back what can be of a run, last first' },
-  { deed: 'force', alone: 'force', says: 'let a graceful run go on ungracefully' },
+const DEEDS: readonly { deed: 'abort' | 'undo' | 'force'; name: string; says: string }[] = [
+  { deed: 'abort', name: 'abort', says: 'begin nothing more of a run: what is under way ends, what is done stays done' },
+  { deed: 'undo', name: 'undo-run', says: 'take back what can be of a run, last first' },
+  { deed: 'force', name: 'force', says: 'let a graceful run go on ungracefully' },
 ];
 
 export const addOperating = (program: Command, shell: Shell): void => {
@@ -213,35 +212,24 @@ const addRuns = (program: Command, { console }: Shell): void => {
     .option('--all', 'those that have, too')
     .option('--limit <n>', 'how many, the newest first', '50')
     .action(async (options: RunsOptions) => exitWith((await load()).runs(options, console())));
-  const run = program.command('run').description('one run: its steps, measured beside estimated, who agreed, what it waits for');
-  connects(run.command('show', { isDefault: true }).description('one run'))
+  connects(program.command('run').description('one run: its steps, measured beside estimated, who agreed, what it waits for'))
     .argument('<run>', 'its id')
     .option('-w, --watch', 'again and again, until it has ended')
     .option('--every <duration>', 'with --watch: how often', '2s')
     .action(async (id: string, options: RunOptions) => exitWith((await load()).run(id, options, console())));
 
-  for (const command of [program.command('approve-run'), run.command('approve')])
-    says(command.description('agree that a run begins, or that a step of it does'))
-      .option('--step <id>', 'a step that asks; what the run asks for, unless said')
-      .option('--reason <text>', 'what should be known of it')
-      .action(async (id: string, options: SayOptions) => exitWith((await load()).approve(id, options, console())));
-  const saysWhat = 'say what becomes of a step that asks';
-  const CHOICES = ['retry', 'skip', 'stop'];
-  reasoned(program.command('answer').description(saysWhat))
+  says(program.command('approve-run').description('agree that a run begins, or that a step of it does'))
+    .option('--step <id>', 'a step that asks; what the run asks for, unless said')
+    .option('--reason <text>', 'what should be known of it; it is recorded')
+    .action(async (id: string, options: SayOptions) => exitWith((await load()).approve(id, options, console())));
+  reasoned(program.command('answer').description('say what becomes of a step that asks'))
     .argument('<step>', 'its id')
-    .addArgument(new Argument('<choice>', 'try it again, go on without it, or begin nothing more').choices(CHOICES))
+    .addArgument(new Argument('<choice>', 'try it again, go on without it, or begin nothing more').choices(['retry', 'skip', 'stop']))
     .action(async (id: string, step: string, choice: string, options: AnswerOptions) =>
       exitWith((await load()).answer(id, { ...options, step, choice }, console())),
     );
-  reasoned(run.command('answer').description(saysWhat))
-    .requiredOption('--step <id>', 'which')
-    .addOption(
-      new Option('--choice <what>', 'try it again, go on without it, or begin nothing more').choices(CHOICES).makeOptionMandatory(),
-    )
-    .action(async (id: string, options: AnswerOptions) => exitWith((await load()).answer(id, options, console())));
-  for (const { deed, alone, says: what } of DEEDS)
-    for (const command of [program.command(alone), run.command(deed)])
-      reasoned(command.description(what)).action(async (id: string, options: ReasonedOptions) =>
-        exitWith((await load()).tell(deed, id, options, console())),
-      );
+  for (const { deed, name, says: what } of DEEDS)
+    reasoned(program.command(name).description(what)).action(async (id: string, options: ReasonedOptions) =>
+      exitWith((await load()).tell(deed, id, options, console())),
+    );
 };

@@ -20,6 +20,8 @@ interface Named {
   open: boolean;
   /** Made at the first start when it is missing. */
   made: boolean;
+  /** Read at its first use: a replica starts without it, and what needs it stands still. */
+  late?: boolean;
 }
 
 const secret = (path: Path, file: string, made = false): Named => ({ path, file, open: false, made });
@@ -56,6 +58,15 @@ const filesIn = (value: unknown, at: Path, made: boolean): Named[] =>
   filesNamed(value, at)
     .filter(({ key }) => key !== 'spoolFile')
     .map(({ path, key, file }) => (key === 'caFile' ? readable(path, file) : secret(path, file, made)));
+
+/** What systems refuse to read when others can: the rest is for whoever wrote it to guard. */
+const SYSTEM_SECRETS: readonly string[] = ['secretFile', 'tokenFile', 'apiKeyFile'];
+/** Of systems around: nothing but a run would miss them, at the worst hour. */
+const systemFiles = ({ systems = {} }: ReplicaConfig): Named[] =>
+  filesNamed(systems, ['systems']).map(({ path, key, file }) => ({
+    ...(SYSTEM_SECRETS.includes(key) ? secret(path, file) : readable(path, file)),
+    late: true,
+  }));
 
 const apiFiles = ({ api }: ReplicaConfig): Named[] => {
   const { tls, auth } = api;
@@ -97,23 +108,24 @@ const filesOf = (config: ReplicaConfig): Named[] => [
   ),
   ...(config.signing === undefined ? [] : [secret(['signing', 'keyFile'], config.signing.keyFile)]),
   ...filesIn(config.paging, ['paging'], false),
+  ...systemFiles(config),
   ...(config.cluster === null ? [] : probeFiles(config.cluster)),
 ];
 
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 /** What stands against using this file when the replica starts, or null. */
-const troubleOf = ({ file, open, made }: Named): string | null => {
+const troubleOf = ({ file, open, made, late = false }: Named): string | null => {
   try {
     const stat = statSync(file);
     if (!stat.isFile()) return `found something that is no file at ${file}, expected a file; check the path`;
     closeSync(openSync(file, 'r'));
     if (open || (stat.mode & 0o077) === 0) return null;
-    return `found ${file} open to other users (mode ${(stat.mode & 0o777).toString(8)}), expected 600; run chmod 600 on it, or the replica does not start`;
+    return `found ${file} open to other users (mode ${(stat.mode & 0o777).toString(8)}), expected 600; run chmod 600 on it, or ${late ? 'every run that needs it stands still' : 'the replica does not start'}`;
   } catch (error) {
     if (!isMissing(error)) return `found no readable file (${errorText(error)}), expected one; check its owner and the folders above it`;
     if (made) return null;
-    return `found no file ${file}, expected it before the replica starts; create it${open ? '' : ' with mode 600'}`;
+    return `found no file ${file}, expected it before ${late ? 'a run needs it' : 'the replica starts'}; create it${open ? '' : ' with mode 600'}`;
   }
 };
 

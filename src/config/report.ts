@@ -2,6 +2,10 @@
 // Written for somebody who was woken up: numbers first, equal things once, nothing that scrolls away.
 import type { ProviderConfig } from '../../providers/index.ts';
 import type { ClusterConfig, RegionConfig } from '../model.ts';
+import { estimateOf } from '../runbook/estimate.ts';
+import type { FailbackConfig, PlatformConfig, Step } from '../runbook/model.ts';
+import { planOf, stepsOf } from '../runbook/plan.ts';
+import { servesEverywhere } from '../runbook/run.ts';
 import { type Pace, type Sum, worstCaseGroups } from './arithmetic.ts';
 import type { CanaryConfig } from './canary.ts';
 import { type ElectorateGroup, electorateGroups } from './electorate.ts';
@@ -13,6 +17,7 @@ import { list, plural, say, spell } from './words.ts';
 
 /** Most services named in one line. */
 const NAMED_MAX = 3;
+const SYSTEMS_NAMED_MAX = 12;
 
 const storeLine = (store: ReplicaConfig['store']): string => {
   if (store.kind === 'embedded') return `embedded, ${store.file}${store.serve ? `, served at ${showHostPort(store.serve)}` : ''}`;
@@ -38,13 +43,21 @@ const canaryText = ({ provider, path, service, everyMs }: CanaryConfig): string 
   `${service} (${provider}${path === provider ? '' : ` for ${path}`}, every ${spell(everyMs)})`;
 
 const replicaLines = (config: ReplicaConfig): string[] => {
-  const { store, providers, canaries = [], cluster, signing, record, shadow, gate } = config;
+  const { store, providers, systems = {}, canaries = [], cluster, signing, record, shadow, gate } = config;
   const names = Object.entries(providers).map(([name, entry]) => `${name} (${providerText(entry)})`);
   return [
     `replica    ${config.region}/${config.replica}, api at ${config.api.tls === undefined ? '' : 'https://'}${showHostPort(config.api)}`,
     `store      ${storeLine(store)}`,
     ...(signing === undefined ? [] : [`signing    votes, with the key in ${signing.keyFile}`]),
     `providers  ${list(names)}`,
+    ...(Object.keys(systems).length === 0
+      ? []
+      : [
+          `systems    ${list(
+            Object.entries(systems).map(([name, { kind }]) => `${name} (${kind})`),
+            SYSTEMS_NAMED_MAX,
+          )}`,
+        ]),
     ...(gate === undefined ? [] : [`gate       served at ${showHostPort(gate)}, remembered in ${gate.file}`]),
     ...(canaries.length === 0 ? [] : [`canaries   ${list(canaries.map(canaryText))}`]),
     ...(record === undefined
@@ -120,7 +133,96 @@ export const worstCaseReport = (cluster: ClusterConfig, pace: Pace): readonly st
   ...arithmeticLines(cluster, pace),
 ];
 
-/** What a cluster's configuration means: who does what, who votes, how long the worst case takes. */
+/** What somebody reads at night in a small terminal. */
+const COLUMNS = 80;
+
+/** Words at most so wide, later lines set in. A word that is wider alone stays whole: ids are copied. */
+const filled = (label: string, text: string, indent: string): string[] => {
+  const lines: string[] = [];
+  let line = `${indent}${label}`;
+  for (const word of text.split(' ')) {
+    const isFirst = line.length === indent.length + label.length && lines.length === 0;
+    if (!isFirst && line.length + 1 + word.length > COLUMNS) {
+      lines.push(line);
+      line = `${indent}${' '.repeat(label.length)}${word}`;
+    } else line = isFirst ? `${line}${word}` : `${line} ${word}`;
+  }
+  return [...lines, line];
+};
+
+const others = (n: number): string => (n === 1 ? 'one person agrees' : `${n} different persons agree`);
+
+/** What begins a run, beside a human who orders one. */
+const beginText = ({ trigger: { mode, holdMs, prearm }, approvals: { start } }: PlatformConfig): string => {
+  const what = prearm ? '; at the first suspicion what is harmless' : '';
+  if (mode === 'off') return 'by a human, never by itself';
+  const after = `a region is down for ${spell(holdMs)}`;
+  if (mode === 'auto') return `by itself when ${after}${what}`;
+  return `proposed when ${after}${start === 0 ? ', and begins' : `, begins when ${others(start)}`}${what}`;
+};
+
+const failbackText = (failback: FailbackConfig, home: string): string => {
+  switch (failback.kind) {
+    case 'manual':
+      return 'by a human';
+    case 'automatic':
+      return `by itself when ${home} has been well for ${spell(failback.afterMs)}`;
+    case 'fail-forward':
+      return 'none: where it went is home';
+  }
+};
+
+/** Steps that move something: what only reads or waits has nothing to be taken back. */
+const READS: readonly Step['kind'][] = [
+  'route.wait',
+  'k8s.wait',
+  'http.check',
+  'grpc.check',
+  'codec.canary',
+  'temporal.wait',
+  'gate.promql',
+  'approval',
+  'sleep',
+];
+
+const spanText = ({ p50Ms, p95Ms }: { p50Ms: number; p95Ms: number }): string => `${say(p50Ms)} to ${say(p95Ms)}`;
+
+const line = (label: string, text: string): string[] => filled(label.padEnd(10), text, '    ');
+
+/** What the loss of a region costs, with the times that are assumed before anything was measured. */
+const lossLines = (platform: PlatformConfig, from: string): string[] => {
+  const to = platform.regions.find((region) => region !== from) ?? '';
+  const plan = planOf(platform, { from, to, purpose: 'failover' });
+  const steps = stepsOf(plan, 'ungraceful');
+  if (steps.length === 0) return line('lost', `${from} gone: nothing has to move`);
+  const { recovery, whole, approvals } = estimateOf(plan, 'ungraceful');
+  const lasting = steps.filter(({ kind, undo }) => 'no' in undo && !READS.includes(kind));
+  const all = whole.p95Ms > recovery.p95Ms ? `, ${spanText(whole)} in all` : '';
+  return [
+    ...line('lost', `${from} gone: ${to} has recovered in ${spanText(recovery)}${all}, assumed until measured`),
+    ...line('longest', recovery.path.join(' > ') || 'nothing has to be waited for'),
+    ...(approvals === 0 ? [] : line('persons', `${plural(approvals, 'approval')} of steps on the way, for which no time is counted`)),
+    ...line('no undo', lasting.map(({ id }) => id).join(', ') || 'nothing: all of it can be taken back'),
+  ];
+};
+
+/** Of what serves from several regions any may be lost; of the others the one that is active, which is home. */
+const platformLines = (platform: PlatformConfig): string[] => {
+  const { name, model, regions, failback } = platform;
+  const lost = servesEverywhere(model) ? regions : regions.slice(0, 1);
+  return [
+    `  ${name}: ${model}, ${regions.join(' > ')}`,
+    ...line('begins', beginText(platform)),
+    ...line('failback', failbackText(failback, regions[0] ?? '')),
+    ...lost.flatMap((region) => lossLines(platform, region)),
+  ];
+};
+
+/** What moves with the routes; nothing where there is nothing. */
+export const platformReport = ({ platforms = [] }: ClusterConfig): readonly string[] =>
+  platforms.length === 0 ? [] : ['Platforms', ...platforms.flatMap(platformLines)];
+
+/** What a cluster's configuration means: who does what, who votes, how long the worst case takes, what moves with the routes. */
 export const clusterReport = (cluster: ClusterConfig, pace: Pace): readonly string[] => [
   'Regions',
   ...regionReport(cluster),
@@ -129,6 +231,7 @@ export const clusterReport = (cluster: ClusterConfig, pace: Pace): readonly stri
   ...electorateReport(cluster),
   '',
   ...worstCaseReport(cluster, pace),
+  ...(platformReport(cluster).length === 0 ? [] : ['', ...platformReport(cluster)]),
 ];
 
 /** The text that `check` prints for an accepted file, ending in a newline. */

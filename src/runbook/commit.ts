@@ -60,11 +60,12 @@ const movedBy = (run: Run, before: PlatformRecord | null, active: string, nowMs:
   nonce: run.nonce,
 });
 
+/** Of a record that is there although nothing has moved the platform yet. */
+export const AS_CONFIGURED = 'where its configuration says';
+
 /** What makes a platform's runs exclude one another: whoever opens one writes this record, so that of two only one can. */
 export const claimed = (before: PlatformRecord | null, home: string, nonce: string, nowMs: number): PlatformRecord =>
-  before === null
-    ? { active: home, sinceAtMs: nowMs, run: null, because: 'where its configuration says', history: [], nonce }
-    : { ...before, nonce };
+  before === null ? { active: home, sinceAtMs: nowMs, run: null, because: AS_CONFIGURED, history: [], nonce } : { ...before, nonce };
 
 /** `after` as it is written, with its nonce. `opens`: it moves nothing yet, but no other run of the platform may be opened beside it. */
 export const draftOf = (before: Before, after: Run, teller: Teller, opens: { home: string } | null = null): Drafted => {

@@ -34,7 +34,7 @@ const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Pag
     case 'proposed':
       return [
         pageOf(after, teller, 'runbook.proposed', loud(after), `${what(after)} waits for agreement: ${why(after)}`, {
-          commands: [`tidegate run approve ${after.id}`, `tidegate run abort ${after.id} --reason WHY`],
+          commands: [`tidegate approve-run ${after.id}`, `tidegate abort ${after.id} --reason WHY`],
         }),
       ];
     case 'running':
@@ -42,7 +42,7 @@ const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Pag
     case 'failed':
       return [
         pageOf(after, teller, 'runbook.failed', loud(after), `${what(after)} failed: ${after.because}`, {
-          commands: [`tidegate run undo ${after.id} --reason WHY`],
+          commands: [`tidegate undo-run ${after.id} --reason WHY`],
         }),
       ];
     case 'done':
@@ -62,6 +62,9 @@ const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Pag
   }
 };
 
+/** Steps that were passed over whose meaning is told with them: a page is short. */
+const MEANINGS_MAX = 2;
+
 const doneNews = (run: Run, teller: Teller): Page => {
   const tookMs = (run.endedAtMs ?? teller.nowMs) - (run.startedAtMs ?? run.createdAtMs);
   const estimate = teller.estimateOf?.(run) ?? null;
@@ -69,7 +72,10 @@ const doneNews = (run: Run, teller: Teller): Page => {
   const passed = run.plan
     .filter((step) => step.mode === 'both' || step.mode === run.mode)
     .filter(({ id }) => standingOf(run, id).state === 'skipped');
-  const without = passed.length === 0 ? '' : `; without ${passed.map(({ id }) => id).join(', ')}`;
+  const meaning = ({ id, ifPassed }: Step, at: number): string =>
+    ifPassed === undefined || at >= MEANINGS_MAX ? id : `${id} (${ifPassed})`;
+  const more = passed.length > MEANINGS_MAX ? `; tidegate run ${run.id} says what each means` : '';
+  const without = passed.length === 0 ? '' : `; without ${passed.map(meaning).join(', ')}${more}`;
   return pageOf(run, teller, 'runbook.done', 'info', `${what(run)} is done, ${seconds(tookMs)} after it began${beside}${without}`, {
     tookMs,
     ...(estimate === null ? {} : { estimate: { p50Ms: estimate.p50Ms, p95Ms: estimate.p95Ms } }),
@@ -85,10 +91,11 @@ const askingNews = (before: Run | null, after: Run, step: Step, teller: Teller):
   if (wantsPersons(step, at)) {
     const left = step.approvals - (at.approvedBy?.length ?? 0);
     const summary = `${what(after)}: ${step.id} (${step.target}) waits for ${left === 1 ? 'one person' : `${left} persons`} to agree`;
-    return [pageOf(after, teller, 'runbook.asking', loud(after), summary, detail([`tidegate run approve ${after.id} --step ${step.id}`]))];
+    return [pageOf(after, teller, 'runbook.asking', loud(after), summary, detail([`tidegate approve-run ${after.id} --step ${step.id}`]))];
   }
-  const answer = (choice: string): string => `tidegate run answer ${after.id} --step ${step.id} --choice ${choice} --reason WHY`;
-  const summary = `${what(after)}: ${step.id} (${step.target}) asks what to do: ${at.because}`;
+  const answer = (choice: string): string => `tidegate answer ${after.id} ${step.id} ${choice} --reason WHY`;
+  const passed = step.ifPassed === undefined ? '' : `; if it is skipped, ${step.ifPassed}`;
+  const summary = `${what(after)}: ${step.id} (${step.target}) asks what to do: ${at.because}${passed}`;
   return [pageOf(after, teller, 'runbook.asking', loud(after), summary, detail(['retry', 'skip', 'stop'].map(answer)))];
 };
 

@@ -1,7 +1,8 @@
 // The systems around that a replica's file names: each is opened at its first use and kept, and every call to one goes through its breaker and under a
 // deadline. A call is a method that is given a signal as its last argument, of the client or of a plain object in it; it rejects for trouble, and with a status
 // as `code` where the system answered; or it resolves with what breaker.ts calls a Silence.
-import { Fault } from '../errors.ts';
+import { errorText, Fault } from '../errors.ts';
+import { quoted } from '../exchange.ts';
 import { DeadlineError, type Timers, withDeadline } from '../ports.ts';
 import { type Breaker, type BreakerStanding, createBreaker } from './breaker.ts';
 import type { System, SystemContext } from './kind.ts';
@@ -9,6 +10,8 @@ import { type SystemConfig, type SystemKind, systems } from './systems.ts';
 
 /** Of one call. A client that ignores its signal is left behind. */
 const CALL_MS = 10_000;
+/** Of why one could not be opened, which names a file. */
+const REFUSED_CHARS_MAX = 300;
 /** For a client to say in its own words that its signal has ended the call. */
 const LAST_WORD_MS = 250;
 /** Of closing one: a client that never ends must not keep the process. */
@@ -19,6 +22,8 @@ export interface SystemStanding extends BreakerStanding {
   kind: SystemKind;
   /** It has been used. */
   isOpen: boolean;
+  /** It cannot be used: it could not be opened when that was last tried, or it was left alone and has not answered since. */
+  isFailing: boolean;
 }
 
 export interface Systems {
@@ -32,22 +37,26 @@ interface Kept {
   config: SystemConfig;
   breaker: Breaker;
   opening: Promise<System> | null;
+  /** Why it could not be opened; null: it could, or nobody has tried. */
+  refused: string | null;
 }
 
 /** Opens nothing yet. */
 export const openSystems = (entries: Readonly<Record<string, SystemConfig>>, context: SystemContext): Systems => {
   const { clock, timers } = context.ports;
   const kept = new Map<string, Kept>(
-    Object.entries(entries).map(([name, config]) => [name, { config, breaker: createBreaker(name, clock), opening: null }]),
+    Object.entries(entries).map(([name, config]) => [name, { config, breaker: createBreaker(name, clock), opening: null, refused: null }]),
   );
   let isClosed = false;
   const opened = async (name: string, entry: Kept): Promise<System> => {
     try {
       const system = await openOne(entry.config, context);
+      entry.refused = null;
       return guarded(system, (work, signal) => entry.breaker.run(() => leaving(timers, `system ${name}`, work, signal), signal));
     } catch (error) {
       // What was wrong may be mended: the next use tries again.
       entry.opening = null;
+      entry.refused = quoted(errorText(error), REFUSED_CHARS_MAX);
       throw error instanceof Fault ? new Fault(error.code, `system ${name}: ${error.message}`, { cause: error }) : error;
     }
   };
@@ -62,12 +71,17 @@ export const openSystems = (entries: Readonly<Record<string, SystemConfig>>, con
       return (await entry.opening) as S;
     },
     standing: () =>
-      [...kept].map(([name, { config, breaker, opening }]) => ({
-        name,
-        kind: config.kind,
-        isOpen: opening !== null,
-        ...breaker.standing(),
-      })),
+      [...kept].map(([name, { config, breaker, opening, refused }]) => {
+        const at = breaker.standing();
+        return {
+          name,
+          kind: config.kind,
+          isOpen: opening !== null,
+          isFailing: refused !== null || at.state !== 'closed',
+          ...at,
+          ...(refused === null ? {} : { because: `${name} cannot be opened: ${refused}` }),
+        };
+      }),
     async close() {
       isClosed = true;
       const closing = [...kept].map(async ([name, { opening }]) => {

@@ -81,7 +81,7 @@ export const platformNamed = (cluster: ClusterConfig | null, name: string): Plat
 };
 
 export const noRun = (id: string): Fault =>
-  new Fault('ERR_NOT_FOUND', `no run is called "${id.slice(0, 64)}"; GET /v1/runs lists those that are kept`);
+  new Fault('ERR_NOT_FOUND', `no run is called "${id.slice(0, 64)}"; tidegate runs --all lists those that are kept`);
 
 export const createRunReader = ({ store, ports }: RunReaderOptions): RunReader => {
   const ledger = createLedger({ store, ports });

@@ -4,7 +4,7 @@
 // runs (or is taken back), what it needs has ended and persons have agreed. Runs that have ended change no more, but that one is taken back.
 import type { Effect, Reading } from './kind.ts';
 import type { ModelKind, Run, RunMode, RunState, Step, StepKindName, StepRun } from './model.ts';
-import { phrase, whyNot } from './words.ts';
+import { PHRASE_CHARS_MAX, phrase, whyNot } from './words.ts';
 
 export const CHOICES = ['retry', 'skip', 'stop'] as const;
 /** What may be answered to a question. `retry`: the step begins anew. `skip`: it goes on without it. `stop`: the run ends as failed. */
@@ -119,14 +119,13 @@ const ended = (at: StepRun, state: 'done' | 'skipped' | 'failed', because: strin
   return { ...rest, state, because: phrase(because), endedAtMs: nowMs };
 };
 
+/** Why a step was passed over, and what that means: the meaning stays whole, the reason makes room. */
+const without = ({ ifPassed }: Step, why: string): string =>
+  ifPassed === undefined ? why : `${phrase(why, PHRASE_CHARS_MAX - ifPassed.length - 2)}; ${ifPassed}`;
+
 /** It will not become so. Only what runs asks: whoever has ordered a stop or an undo is not to be asked again. */
 const fail = (run: Run, step: Step, at: StepRun, why: string, how: Step['onFail'], nowMs: number): Run => {
-  if (how === 'continue')
-    return put(
-      run,
-      step.id,
-      ended(at, 'skipped', `went on without it: ${why}${step.ifPassed === undefined ? '' : `; ${step.ifPassed}`}`, nowMs),
-    );
+  if (how === 'continue') return put(run, step.id, ended(at, 'skipped', without(step, `went on without it: ${why}`), nowMs));
   if (how === 'ask' && run.state === 'running')
     return put(run, step.id, { ...at, state: 'asking', because: phrase(why), askedUntilMs: nowMs + run.askMs });
   return put(run, step.id, ended(at, 'failed', why, nowMs));
@@ -244,8 +243,13 @@ const settleUndoing = (run: Run, nowMs: number): Run => {
   const back = next.plan.filter(({ id }) => standingOf(next, id).state === 'undone').length;
   const stays = lasting.length === 0 ? '' : `; what nothing takes back: ${lasting.join(', ')}`;
   return stuck.length === 0
-    ? over(next, 'undone', `${back} steps taken back${stays}`, nowMs)
-    : over(next, 'failed', `could not be taken back: ${stuck.map(({ id }) => id).join(', ')}; ${back} steps were${stays}`, nowMs);
+    ? over(next, 'undone', `${back} ${back === 1 ? 'step' : 'steps'} taken back${stays}`, nowMs)
+    : over(
+        next,
+        'failed',
+        `could not be taken back: ${stuck.map(({ id }) => id).join(', ')}; ${back} ${back === 1 ? 'step was' : 'steps were'}${stays}`,
+        nowMs,
+      );
 };
 
 // ---- all of it ----
@@ -322,7 +326,7 @@ const answer = (run: Run, id: string, choice: Choice, by: string, nowMs: number)
   const at = standingOf(run, id);
   if (step === undefined || run.state !== 'running' || at.state !== 'asking' || wantsPersons(step, at)) return run;
   if (choice === 'retry') return put(run, id, anew(at, `begun anew by ${by}: ${at.because}`));
-  if (choice === 'skip') return put(run, id, ended(at, 'skipped', `passed over by ${by}: ${at.because}`, nowMs));
+  if (choice === 'skip') return put(run, id, ended(at, 'skipped', without(step, `passed over by ${by}: ${at.because}`), nowMs));
   return put(run, id, ended(at, 'failed', `stopped by ${by}: ${at.because}`, nowMs));
 };
 

@@ -1,12 +1,12 @@
 // Short sentences of runs, in one place. Pure.
 import type { RunMode } from './model.ts';
 
-const CHARS_MAX = 300;
+export const PHRASE_CHARS_MAX = 300;
 
-/** As it is kept: one line of at most 300 characters. */
-export const phrase = (text: string): string => {
+/** As it is kept: one line of at most 300 characters, or fewer. */
+export const phrase = (text: string, charsMax = PHRASE_CHARS_MAX): string => {
   const line = text.replaceAll(/\s+/g, ' ').trim();
-  return line.length > CHARS_MAX ? `${line.slice(0, CHARS_MAX - 1)}…` : line;
+  return line.length > charsMax ? `${line.slice(0, Math.max(0, charsMax - 1))}…` : line;
 };
 
 export const whyNot = (mode: RunMode | 'both'): string => `only of ${mode === 'ungraceful' ? 'an ungraceful' : 'a graceful'} run`;

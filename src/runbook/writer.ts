@@ -64,8 +64,8 @@ export interface RunWriter {
   /** It runs, or is `proposed` until as many as the platform wants have agreed: whoever orders counts as one. */
   begin(order: BeginOrder, person: Person): Promise<Run>;
   /** `step` null: that it begins. */
-  approve(run: string, step: string | null, person: Person): Promise<Run>;
-  answer(run: string, step: string, choice: Choice, person: Person): Promise<Run>;
+  approve(run: string, step: string | null, person: Person, reason?: string): Promise<Run>;
+  answer(run: string, step: string, choice: Choice, person: Person, reason?: string): Promise<Run>;
   /** Nothing new begins, what is under way ends. A proposed one is dropped. */
   abort(run: string, act: Act): Promise<Run>;
   /** Takes back what can be, in reverse order; of a run under way, or of one that failed or was aborted and nothing has followed. */
@@ -216,10 +216,10 @@ export const createRunWriter = (options: RunWriterOptions): RunWriter => {
       });
     },
 
-    approve: (id, step, person) =>
+    approve: (id, step, person, reason) =>
       deed(id, {
         kind: 'run.approved',
-        because: `${person.name} agreed to ${step === null ? `begin ${id}` : `${step} of ${id}`}`,
+        because: `${person.name} agreed to ${step === null ? `begin ${id}` : `${step} of ${id}`}${forReason(reason)}`,
         detail: { step },
         event: { kind: 'approved', step, by: person.name },
         demand: (run) => demandApprovable(run, step, person.name),
@@ -227,10 +227,10 @@ export const createRunWriter = (options: RunWriterOptions): RunWriter => {
         person,
       }),
 
-    answer: (id, step, choice, person) =>
+    answer: (id, step, choice, person, reason) =>
       deed(id, {
         kind: 'run.answered',
-        because: `${person.name} answered ${choice} to ${step} of ${id}`,
+        because: `${person.name} answered ${choice} to ${step} of ${id}${forReason(reason)}`,
         detail: { step, choice },
         event: { kind: 'answered', step, choice, by: person.name },
         demand: (run) => demandQuestion(run, step),
@@ -279,6 +279,8 @@ export const createRunWriter = (options: RunWriterOptions): RunWriter => {
 };
 
 // ---- what refuses ----
+
+const forReason = (reason: string | undefined): string => (reason === undefined ? '' : `: ${reason}`);
 
 const onceKeys = ({ once }: Person): readonly string[] => (once === undefined ? [] : [usedKey(once.id)]);
 

@@ -3,6 +3,7 @@ import type { HealthFacts } from '../api/health-detail.ts';
 import { beatKey, KEYS } from '../coordinate/keys.ts';
 import type { Desk } from '../paging/desk.ts';
 import type { Recorder } from '../record/recorder.ts';
+import type { SystemStanding } from '../runbook/open.ts';
 import type { Part } from './part.ts';
 
 export const healthFacts = (
@@ -12,7 +13,14 @@ export const healthFacts = (
     recorder,
     loopDelayMs,
     runs,
-  }: { desk: Desk; recorder: Recorder | null; loopDelayMs: () => number | null; runs: () => HealthFacts['runs'] },
+    systems,
+  }: {
+    desk: Desk;
+    recorder: Recorder | null;
+    loopDelayMs: () => number | null;
+    runs: () => HealthFacts['runs'];
+    systems: () => readonly SystemStanding[];
+  },
 ): HealthFacts => ({
   version,
   status: seen.status(),
@@ -33,4 +41,5 @@ export const healthFacts = (
   recorder: recorder?.standing() ?? null,
   paths: seen.paths(),
   runs: runs() ?? null,
+  systems: systems(),
 });

@@ -19,7 +19,7 @@ import { createExecutor, type KindOf } from '../runbook/executor.ts';
 import type { StepContext, StepKind } from '../runbook/kind.ts';
 import { kinds } from '../runbook/kinds.ts';
 import type { Readiness, Run, Span, StepKindName } from '../runbook/model.ts';
-import { openSystems } from '../runbook/open.ts';
+import { openSystems, type SystemStanding } from '../runbook/open.ts';
 import { chooseTarget, planOf } from '../runbook/plan.ts';
 import { createRunReader } from '../runbook/reader.ts';
 import { createReadinessDuty } from '../runbook/readiness.ts';
@@ -38,6 +38,8 @@ export interface Runbooks {
   turn(sight: Sight, nowMs: number, term: Term): void;
   /** This replica does not coordinate any more. */
   rest(): void;
+  /** The systems around that this replica's file names, as they answered last. */
+  systems(): readonly SystemStanding[];
 }
 
 const STORE_MS = 2_000;
@@ -92,6 +94,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     httpTrusting: (trust = {}) => createHttp({ ports, resolve: looking.resolve, ...trust }),
   });
   ends.open.push(() => systems.close());
+  metrics.systems(() => systems.standing());
   const orders = createRunOrders({ store, ports, cluster: seen.cluster, clusterNowMs: seen.nowMs, foresee });
   const context: StepContext = { ports, log, system: systems.system, routing: orders, nowMs: seen.nowMs };
   const common = { ports, store, log, region, replica, planOf, estimateOf: spanOf };
@@ -147,5 +150,6 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
       if (sight.cluster !== null) namespaces.turn(sight.cluster);
     },
     rest: () => namespaces.rest(),
+    systems: () => systems.standing(),
   };
 };

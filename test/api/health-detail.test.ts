@@ -173,6 +173,12 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
     /shop-1: asks: workers: 1 of 2 ready/,
   ],
   [
+    'system:ledger',
+    'warn',
+    { systems: [{ name: 'ledger', kind: 'webhook', isFailing: true, because: 'ledger: 5 failures in a row; the last: no answer' }] },
+    /5 failures in a row; the last: no answer; runs that need it wait for it/,
+  ],
+  [
     'automation:stopped',
     'warn',
     { status: statusOf({ overrides: { version: 1, nonce: 'n', items: [stop] } }) },
@@ -193,6 +199,7 @@ test('every kind of check has a trouble here', () => {
       paths: pathsOf(provider({ canary: { service: 'c', atMs: 1, ok: true, because: '', stages: {} } })),
       recorder: { isOn: true, lost: 0 },
       runs: [{ id: 'shop-1', state: 'running', trouble: null }],
+      systems: [{ name: 'ledger', kind: 'webhook', isFailing: false, because: 'ledger answers' }],
       paging: { pages: 0, oldestAtMs: null, channels: [{ name: 'log', failing: null }], queue: { state: 'ok' } },
     }).checks,
   );

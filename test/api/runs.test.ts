@@ -6,6 +6,7 @@ import { ASKED_MS } from '../../src/api/asked.ts';
 import { openApiOf } from '../../src/api/openapi.ts';
 import { routesOf } from '../../src/api/routes/index.ts';
 import { SCHEMAS } from '../../src/api/schemas.ts';
+import { claimed } from '../../src/runbook/commit.ts';
 import type { Readiness, Run } from '../../src/runbook/model.ts';
 import { StoreAmbiguousError } from '../../src/store/store.ts';
 import { accessOf, cluster, NOW_MS, type Opened, openApi, principal, viewOf } from './fixture.ts';
@@ -123,6 +124,19 @@ describe('platforms', () => {
       readiness: null,
       lastRuns: [],
     });
+  });
+
+  test('a run that was ordered and has moved nothing yet does not make it active since then', async () => {
+    fake.records.set('shop', claimed(null, 'eu-west', 'n', NOW_MS - 2000));
+    const { platform } = (await ask('/v1/platforms/shop')).json();
+    expect(platform).toMatchObject({ active: 'eu-west', sinceAtMs: null, because: 'as configured: nothing has moved it' });
+  });
+
+  test('a step that had begun when its run ended takes no longer by and by', async () => {
+    const ended = { state: 'aborted' as const, startedAtMs: NOW_MS - 60_000, endedAtMs: NOW_MS - 50_000 };
+    fake.runs.set('r', stepped(run('r', ended), { [READY]: { state: 'pending', because: 'no answer', startedAtMs: NOW_MS - 55_000 } }));
+    const { run: shown } = (await ask('/v1/runs/r')).json();
+    expect(shown.steps.find(({ id }: { id: string }) => id === READY)).toMatchObject({ state: 'pending', tookMs: 5_000 });
   });
 
   test('one: where it is active since when, how ready, what moves it, what moves took, newest first', async () => {

@@ -21,7 +21,7 @@ test.each<[readonly string[], readonly string[]]>([
   [['failo'], ['failover']],
   [['failover', 'shop', '--un'], ['--ungraceful']],
   [['approve'], ['approve-run']],
-  [['run', 'an'], ['answer']],
+  [['run', 'r', '--wa'], ['--watch']],
   [['answer', 'r', 's', 're'], ['retry']],
   [['override', 'ap'], ['approve']],
   [['pages', 're'], ['replay']],

@@ -5,7 +5,7 @@ import { SPANS } from '../../src/config/defaults.ts';
 import { electorateGroups, electoratesOf } from '../../src/config/electorate.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { renderProblem } from '../../src/config/problem.ts';
-import { report, reportProblems } from '../../src/config/report.ts';
+import { platformReport, report, reportProblems } from '../../src/config/report.ts';
 import type { ClusterConfig } from '../../src/model.ts';
 import { accepted, expectFile, fixture, goodWith, problemsOf } from './files.ts';
 
@@ -232,6 +232,13 @@ describe('the report of check', () => {
   ])('%s is what its file says', (_, name, text) => {
     const { config, warnings } = accepted(text, '/etc/tidegate/site.yaml');
     expectFile(`report-${name}.txt`, report(config, warnings));
+  });
+
+  test('of platforms: what begins a run, how long it takes, what cannot be undone, at 80 columns', () => {
+    const { config } = accepted(fixture('full.yaml'));
+    const lines = platformReport(config.cluster ?? expect.fail('no cluster'));
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+    expect(platformReport({ ...(config.cluster ?? expect.fail('no cluster')), platforms: [] })).toEqual([]);
   });
 
   test('fifty services fit one screen', () => {

@@ -72,6 +72,21 @@ describe('files of a replica on etcd', () => {
     },
   );
 
+  test('the secret of a system around that others can read is told: a run would stand still for it, at the worst hour', () => {
+    present();
+    put('ledger.secret', SECRET, 0o644);
+    const systems = `systems:
+  ledger: { kind: webhook, url: https://ledger.example.net/, secretFile: ./ledger.secret }
+  metrics: { kind: prometheus, url: https://prometheus.example.net, tokenFile: ./metrics.token, caFile: ./ca.pem }
+`;
+    const { ok, said } = examined(`${ETCD}${systems}`);
+    expect(ok).toBe(true);
+    expect(said.map((line) => line.replace(/^\d+ /, ''))).toEqual([
+      'systems.ledger.secretFile: found ./ledger.secret open to other users (mode 644), expected 600; run chmod 600 on it, or every run that needs it stands still',
+      'systems.metrics.tokenFile: found no file ./metrics.token, expected it before a run needs it; create it with mode 600',
+    ]);
+  });
+
   test('a folder in place of a file is told', () => {
     present();
     rmSync(join(folder, 'ca.pem'));

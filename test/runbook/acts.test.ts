@@ -127,7 +127,7 @@ test('a step that two have to agree to waits for two different persons; agreed t
   expect(standingOf(rig.run(), 'namespaces').state).toBe('asking');
   expect(waitingOf(rig.run())).toMatchObject([{ step: 'namespaces', wants: 'approval', persons: 2, by: [] }]);
   expect(rig.pages().find(({ type }) => type === 'runbook.asking')?.detail.commands).toEqual([
-    'tidegate run approve shop-1 --step namespaces',
+    'tidegate approve-run shop-1 --step namespaces',
   ]);
   await writer.approve('shop-1', 'namespaces', ADA);
   expect(await codeOf(writer.approve('shop-1', 'namespaces', person('Ada')))).toBe('ERR_APPROVAL');
@@ -176,7 +176,9 @@ test.each([
   expect(waitingOf(rig.run())).toMatchObject([
     { step: 'namespaces', wants: 'answer', because: 'no such namespace', choices: ['retry', 'skip', 'stop'] },
   ]);
-  expect(rig.pages().find(({ type }) => type === 'runbook.asking')?.detail.commands).toHaveLength(3);
+  expect(rig.pages().find(({ type }) => type === 'runbook.asking')?.detail.commands).toEqual(
+    ['retry', 'skip', 'stop'].map((each) => `tidegate answer shop-1 namespaces ${each} --reason WHY`),
+  );
   expect(await codeOf(writer.approve('shop-1', 'namespaces', BOB))).toBe('ERR_CONFLICT');
   refuses = false;
   await writer.answer('shop-1', 'namespaces', choice, BOB);
@@ -188,6 +190,40 @@ test.each([
   expect(keys).toEqual(choice === 'retry' ? ['shop-1.namespaces', 'shop-1.namespaces.2'] : ['shop-1.namespaces']);
   expect(journal(rig).map(({ kind }) => kind)).toEqual(['run.begun', 'run.answered']);
   if (choice === 'skip') expect(rig.pages().find(({ type }) => type === 'runbook.done')?.summary).toMatch(/without namespaces/);
+});
+
+test('why somebody agreed or answered is in the journal', async () => {
+  setUp({ approvals: { start: 2, steps: {}, expireMs: 600_000 } }, ASKING);
+  rig.add(WEST, 'w1');
+  rig.ground.tells.set('namespaces', () => ({ took: 'fatal', because: 'no such namespace' }));
+  await writer.begin(order(), ADA);
+  await writer.approve('shop-1', null, BOB, 'seen it on the bridge');
+  await rig.virtual.advance(12_000);
+  await writer.answer('shop-1', 'namespaces', 'stop', BOB, 'the namespace was renamed');
+  expect(
+    journal(rig)
+      .map(({ because }) => because)
+      .slice(1),
+  ).toEqual(['bob agreed to begin shop-1: seen it on the bridge', 'bob answered stop to namespaces of shop-1: the namespace was renamed']);
+});
+
+test('what it means that a step is passed over is asked with the question, kept with the step, and told at the end', async () => {
+  const ifPassed = 'tenants stay where they are';
+  setUp(
+    {},
+    ASKING.map((step) => (step.id === 'namespaces' ? { ...step, ifPassed } : step)),
+  );
+  rig.add(WEST, 'w1');
+  rig.ground.tells.set('namespaces', () => ({ took: 'fatal', because: 'x'.repeat(400) }));
+  await writer.begin(order(), ADA);
+  await rig.virtual.advance(12_000);
+  expect(rig.pages().find(({ type }) => type === 'runbook.asking')?.summary).toContain(`; if it is skipped, ${ifPassed}`);
+  await writer.answer('shop-1', 'namespaces', 'skip', BOB);
+  await rig.untilEnded(60_000);
+  const { state, because } = standingOf(rig.run(), 'namespaces');
+  expect(state).toBe('skipped');
+  expect(because).toMatch(/^passed over by bob: x+…; tenants stay where they are$/);
+  expect(rig.pages().find(({ type }) => type === 'runbook.done')?.summary).toContain(`without namespaces (${ifPassed})`);
 });
 
 test('a question that nobody answers has failed', async () => {

@@ -54,6 +54,20 @@ describe('systems', () => {
     expect(systems.standing()[0]).toMatchObject({ isOpen: true });
   });
 
+  test('one that cannot be opened is failing, with why, until it can be', async () => {
+    const { systems, files } = setUp(silent);
+    expect(systems.standing().map(({ isFailing }) => isFailing)).toEqual([false, false]);
+    files.delete('/t');
+    await systems.system<PrometheusSystem>('metrics', 'prometheus').then(
+      () => expect.fail('opened'),
+      () => undefined,
+    );
+    expect(systems.standing()[1]).toMatchObject({ isFailing: true, because: expect.stringMatching(/^metrics cannot be opened: /) });
+    files.set('/t', 'tok-0a1b2c3d4e');
+    await systems.system<PrometheusSystem>('metrics', 'prometheus');
+    expect(systems.standing()[1]).toMatchObject({ isFailing: false, because: 'metrics answers' });
+  });
+
   test('an entry that is missing or of another kind is said with its name', async () => {
     const { systems } = setUp(silent);
     await expect(systems.system<HttpCheckSystem>('sight', 'http')).rejects.toMatchObject({
@@ -104,7 +118,7 @@ describe('systems', () => {
       expect(await call).toBe('DeadlineError: system site: no answer within 10000 ms');
     }
     await expect(site.ask(NEVER)).rejects.toThrow('left alone until');
-    expect(systems.standing()[0]).toMatchObject({ state: 'open', failures: 5 });
+    expect(systems.standing()[0]).toMatchObject({ state: 'open', failures: 5, isFailing: true });
     expect(systems.standing()[1]).toMatchObject({ state: 'closed' });
     expect(virtual.pendingTimers()).toBe(0);
   });

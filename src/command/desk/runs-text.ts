@@ -118,10 +118,10 @@ const stepRow = (step: RunStep): readonly CellText[] => [
   estimateText(step.estimate),
 ];
 
-/** Why it stands as it does; of one that has not begun nothing. */
-const stepBelow = ({ state, because, approvedBy }: RunStep, { columns }: Screen): readonly string[] => {
+/** Why it stands as it does; of one whose turn has not come nothing. One that waits although it is due has a reason, and that is what is looked for. */
+const stepBelow = ({ state, because, approvedBy, startedAtMs }: RunStep, { columns }: Screen): readonly string[] => {
   const words = [
-    ...(state === 'pending' ? [] : [because]),
+    ...(state === 'pending' && startedAtMs === null ? [] : [because]),
     ...(approvedBy.length === 0 ? [] : [`agreed: ${approvedBy.join(', ')}`]),
   ].filter((text) => text !== '');
   return words.length === 0 ? [] : wrap(words.join('; '), columns - INDENT.length).map((line) => `${INDENT}${line}`);

@@ -16,8 +16,8 @@ const PROBLEMS_MAX = 5;
 const IS_SECRET = /(token|tokens|secret|password|key|credentials|url)Files?$/i;
 
 /** Of everything in it that has to do with who may do what. */
-export const namedFiles = ({ api, store, providers, signing, paging }: ReplicaConfig): readonly NamedFile[] =>
-  filesNamed({ api, store, providers, signing, paging }, []);
+export const namedFiles = ({ api, store, providers, signing, paging, systems }: ReplicaConfig): readonly NamedFile[] =>
+  filesNamed({ api, store, providers, signing, paging, systems }, []);
 
 const certificatesOf = (text: string, at: string, file: string): readonly Expiring[] =>
   (text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map((pem) => {

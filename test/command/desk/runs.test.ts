@@ -211,6 +211,14 @@ describe('what is shown', () => {
   });
 });
 
+test('a step that is due and cannot begin says why; one whose turn has not come says nothing', async () => {
+  const because = 'system ledger: /etc/tidegate/ledger.secret: other users can read it (mode 644), expected 600';
+  api.runs.runs.set(ID, stepped(half(), { [READY]: { state: 'pending', because, startedAtMs: NOW_MS - 5_000 } }));
+  const shown = (await at((console) => run(ID, { endpoint: [url] }, console))).out();
+  expect(shown.replaceAll(/\s+/g, ' ')).toContain(because);
+  expect(shown).not.toContain('not begun\n');
+});
+
 const REASON = 'eu-west has lost its power';
 const moves = (options: Partial<BeginOptions>, answers: readonly string[] | null = null): Promise<Ran> =>
   at((console) => failover('shop', { endpoint: [url], reason: REASON, ...options }, console), answers);
@@ -473,23 +481,18 @@ test('the command line knows them all, each with the options of its own', async 
   expect(JSON.parse(await go('platforms', '--json'))).toMatchObject({ items: [{ name: 'shop' }, { name: 'ledger' }] });
   expect(JSON.parse(await go('platforms', 'ledger', '--json'))).toMatchObject({ platform: { name: 'ledger' } });
   expect(JSON.parse(await go('runs', '--json', '--limit', '3'))).toMatchObject({ total: 1 });
-  for (const words of [
-    ['run', ID],
-    ['run', 'show', ID],
-  ])
-    expect(JSON.parse(await go(...words, '--json'))).toMatchObject({ run: { id: ID } });
+  expect(JSON.parse(await go('run', ID, '--json'))).toMatchObject({ run: { id: ID } });
   await go('approve-run', ID, '--step', FLIP, '--yes');
   who = 'cat';
   api.runs.runs.set(ID, asking({ mode: 'graceful' }));
-  await go('run', 'approve', ID, '--yes');
+  await go('approve-run', ID, '--yes');
   api.runs.runs.set(ID, half({ mode: 'graceful' }));
   await go('answer', ID, READY, 'retry', '--reason', REASON, '--yes');
   api.runs.runs.set(ID, half({ mode: 'graceful' }));
-  // As pages print it.
-  await go('run', 'answer', ID, '--step', READY, '--choice', 'stop', '--reason', REASON, '--yes');
+  await go('answer', ID, READY, 'stop', '--reason', REASON, '--yes');
   await go('force', ID, '--reason', REASON, '--yes');
   await go('abort', ID, '--reason', REASON, '--yes');
-  await go('run', 'undo', ID, '--reason', REASON, '--yes');
+  await go('undo-run', ID, '--reason', REASON, '--yes');
   api.runs.runs.clear();
   await go('failover', 'shop', '--to', 'ap-south', '--ungraceful', '--drill', '--reason', REASON, '--yes');
   expect(api.runs.acts.map((act) => act.split(' ')[0])).toEqual([
@@ -506,9 +509,11 @@ test('the command line knows them all, each with the options of its own', async 
   for (const words of [
     ['failover', 'shop'],
     ['abort', ID],
-    ['run', 'answer', ID, '--step', READY, '--reason', REASON],
+    ['answer', ID, READY, 'stop'],
   ])
     await expect(go(...words)).rejects.toMatchObject({ code: 'commander.missingMandatoryOptionValue' });
   await expect(go('answer', ID, READY, 'maybe', '--reason', REASON)).rejects.toMatchObject({ code: 'commander.invalidArgument' });
   await expect(go('answer', ID, READY, '--reason', REASON)).rejects.toMatchObject({ code: 'commander.missingArgument' });
+  // One name for each act.
+  await expect(go('run', 'abort', ID)).rejects.toMatchObject({ code: 'commander.excessArguments' });
 });
