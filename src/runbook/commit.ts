@@ -2,7 +2,7 @@
 import { outboxKey, platformKey, runKey } from '../coordinate/keys.ts';
 import type { Op } from '../store/store.ts';
 import type { PlatformRecord, Run } from './model.ts';
-import { newsOf, type Teller } from './news.ts';
+import { followedNews, isFailure, newsOf, type Teller } from './news.ts';
 import { isEnded, servesEverywhere, standingOf } from './run.ts';
 
 export interface Drafted {
@@ -67,21 +67,36 @@ export const AS_CONFIGURED = 'where its configuration says';
 export const claimed = (before: PlatformRecord | null, home: string, nonce: string, nowMs: number): PlatformRecord =>
   before === null ? { active: home, sinceAtMs: nowMs, run: null, because: AS_CONFIGURED, history: [], nonce } : { ...before, nonce };
 
+const FAILED_MAX = 20;
+
+/** Runs of the platform whose failure stands after this change; null: the same as before. */
+const failedAfter = ({ run, platform }: Before, after: Run, teller: Teller): readonly string[] | null => {
+  if (platform === null) return null;
+  const { failed = [] } = platform;
+  const rest = failed.filter((id) => id !== after.id);
+  if (run?.state !== after.state && isFailure(after, teller.nowMs)) return [...rest, after.id].slice(-FAILED_MAX);
+  return after.state === 'undone' && rest.length < failed.length ? rest : null;
+};
+
 /** `after` as it is written, with its nonce. `opens`: it moves nothing yet, but no other run of the platform may be opened beside it. */
 export const draftOf = (before: Before, after: Run, teller: Teller, opens: { home: string } | null = null): Drafted => {
   const moved = isMoved(before.run, after);
+  const standing = failedAfter(before, after, teller);
   const platform = moved
     ? movedBy(after, before.platform, activeAfter(after, teller), teller.nowMs)
-    : opens === null
+    : opens === null && standing === null
       ? null
-      : claimed(before.platform, opens.home, after.nonce, teller.nowMs);
+      : { ...claimed(before.platform, opens?.home ?? '', after.nonce, teller.nowMs), ...(standing === null ? {} : { failed: standing }) };
   const key = platformKey(after.platform);
+  const followed = moved
+    ? (before.platform?.failed ?? []).filter((id) => id !== after.id).map((id) => followedNews(id, after, teller))
+    : [];
   return {
     conditions: [{ key: runKey(after.id), mod: before.mod }, ...(platform === null ? [] : [{ key, mod: before.platformMod }])],
     ops: [
       { put: runKey(after.id), value: after },
       ...(platform === null ? [] : [{ put: key, value: platform }]),
-      ...newsOf(before.run, after, teller).map((page): Op => ({ put: outboxKey(page.id), value: page })),
+      ...[...newsOf(before.run, after, teller), ...followed].map((page): Op => ({ put: outboxKey(page.id), value: page })),
     ],
   };
 };

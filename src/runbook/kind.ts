@@ -4,6 +4,7 @@
 import type { Resolver } from '../dns/resolver.ts';
 import type { Fetch } from '../http.ts';
 import type { Log } from '../log.ts';
+import type { Mode } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { RunMode, StepKindName, StepSpecs } from './model.ts';
 
@@ -90,11 +91,11 @@ export interface Routing {
   open(order: RouteOrder): Promise<void>;
   /** Orders of runs of the platform that drain the region in these services. */
   orders(platform: string, services: readonly string[], region: string): Promise<readonly { run: string; service: string }[]>;
-  /** What is decided and what users were seen to get. `landed` null: not measured. */
+  /** What is decided and what users were seen to get. `mode`: only in `auto` does anybody write it. `landed` null: not measured. */
   look(
     services: readonly string[],
     region: string,
-  ): Promise<readonly { service: string; share: number; landed: boolean | null; because: string }[]>;
+  ): Promise<readonly { service: string; share: number; mode: Mode; landed: boolean | null; because: string }[]>;
 }
 
 export interface StepContext {

@@ -361,6 +361,8 @@ export interface PlatformRecord {
     steps: Readonly<Record<string, number>>;
     atMs: number;
   }[];
+  /** Runs whose failure was paged and that nothing has taken back: the next one that moves the platform ends those pages. Absent: none. */
+  failed?: readonly string[];
   nonce: string;
 }
 

@@ -28,6 +28,22 @@ export const newsOf = (before: Run | null, after: Run, teller: Teller): readonly
   ...after.plan.flatMap((step) => askingNews(before, after, step, teller)),
 ];
 
+/** It is paged as failed: that it did not begin in time is, too. */
+export const isFailure = ({ state, approval, aborted }: Run, nowMs: number): boolean =>
+  state === 'failed' || (state === 'dropped' && approval !== undefined && aborted === undefined && nowMs >= approval.untilMs);
+
+/** Ends the pages of a run that failed before this one moved its platform: nothing else would, since what has been followed is not taken back. */
+export const followedNews = (failed: string, by: Run, teller: Teller): Page => {
+  const told = pageOf(
+    { ...by, id: failed },
+    teller,
+    'runbook.done',
+    'info',
+    `${failed} failed before; by now ${by.id} has moved ${by.platform} to ${by.to}`,
+  );
+  return { ...told, detail: { ...told.detail, followedBy: by.id } };
+};
+
 const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Page[] => {
   if (before?.state === after.state) return [];
   switch (after.state) {
@@ -51,7 +67,7 @@ const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Pag
       return [pageOf(after, teller, 'runbook.aborted', 'info', `${what(after)} was stopped: ${after.because}`)];
     case 'dropped':
       return [
-        after.approval !== undefined && after.aborted === undefined && teller.nowMs >= after.approval.untilMs
+        isFailure(after, teller.nowMs)
           ? pageOf(after, teller, 'runbook.failed', loud(after), `${what(after)} did not begin: ${after.because}`)
           : pageOf(after, teller, 'runbook.aborted', 'info', `${what(after)} did not begin: ${after.because}`),
       ];

@@ -51,6 +51,8 @@ export const createStarter = (options: StarterOptions): Starter => {
   let lookAtMs = Number.NEGATIVE_INFINITY;
   let underWay: Promise<void> | null = null;
   let prolongAtMs = Number.NEGATIVE_INFINITY;
+  /** There are, or were: runs outlive the last of them. */
+  let hasPlatforms = false;
 
   const read = async (): Promise<readonly KeyValue[]> =>
     (
@@ -124,6 +126,7 @@ export const createStarter = (options: StarterOptions): Starter => {
       tallies: tally(cluster, sight.heard, nowMs),
       incidents: sight.incidents,
       overrides: sight.overrides,
+      modes: new Map(Object.entries(sight.routing?.services ?? {}).map(([name, { mode }]) => [name, mode])),
       records,
       followed: options.followed?.() ?? new Map<string, string>(),
       runs: kvs.filter(({ key }) => key.startsWith(RUN_PREFIX)).map(({ value }) => value as Run),
@@ -145,7 +148,8 @@ export const createStarter = (options: StarterOptions): Starter => {
   return {
     settled: () => underWay ?? Promise.resolve(),
     turn(sight, nowMs, term) {
-      if (underWay !== null || (sight.cluster?.platforms ?? []).length === 0 || ports.clock.monoMs() < lookAtMs) return;
+      hasPlatforms ||= (sight.cluster?.platforms ?? []).length > 0;
+      if (underWay !== null || !hasPlatforms || ports.clock.monoMs() < lookAtMs) return;
       lookAtMs = ports.clock.monoMs() + LOOK_EVERY_MS;
       // What another term has seen last was not seen by this one.
       if (term.epoch !== epoch) watch = NO_WATCH;

@@ -2,10 +2,10 @@
 // platforms and runs. It votes on nothing and moves no route. Pure; starter-duty.ts commits what comes out.
 import { sha256 } from '../audit/canonical.ts';
 import { activeOverrides, freezeOn, stopOn } from '../decide/override.ts';
-import type { ClusterConfig, Incident, Override, Overrides, PoolTally, ServiceConfig } from '../model.ts';
+import type { ClusterConfig, Incident, Mode, Override, Overrides, PoolTally, ServiceConfig } from '../model.ts';
 import type { ByRegion, PlatformConfig, PlatformRecord, Purpose, Run, RunMode, Step, StepKindName } from './model.ts';
 import { isEnded, type NewRun, servesEverywhere } from './run.ts';
-import { phrase } from './words.ts';
+import { phrase, runsOwner } from './words.ts';
 
 /** Of a region as a platform may go there. */
 export interface RegionState {
@@ -29,6 +29,8 @@ export interface Scene {
   runs: readonly Run[];
   /** By platform, the region in which all its namespaces are active, as far as that was seen. */
   followed: ReadonlyMap<string, string>;
+  /** What is done with the decisions of a service now, by its name; absent: as it is configured. */
+  modes?: ReadonlyMap<string, Mode>;
   watch: Watch;
   nowMs: number;
 }
@@ -71,14 +73,28 @@ const isSuspect = (platform: PlatformConfig, { tallies }: Pick<Scene, 'tallies'>
   return pools.length > 0 && pools.every(({ suspectAtQuorum, verdict }) => suspectAtQuorum || verdict === 'out');
 };
 
-const isWell = (platform: PlatformConfig, { tallies, incidents }: Pick<Scene, 'tallies' | 'incidents'>, region: string): boolean => {
-  const pools = poolsOf(platform, tallies, region);
+/** Its traffic is kept away by a run, so an incident there stays open until a failback ends that. */
+const isKeptAway = ({ name }: PlatformConfig, { overrides, nowMs }: Pick<Scene, 'overrides' | 'nowMs'>, region: string): boolean =>
+  activeOverrides(overrides, nowMs).some(
+    ({ kind, owner, scope }) => kind === 'drain' && owner === runsOwner(name) && scope.region === region,
+  );
+
+const isWell = (platform: PlatformConfig, scene: Omit<Scene, 'watch'>, region: string): boolean => {
+  const pools = poolsOf(platform, scene.tallies, region);
   return (
     pools.length > 0 &&
     pools.every(({ verdict, gate, suspectAtQuorum }) => verdict === 'up' && gate === 'open' && !suspectAtQuorum) &&
-    !incidents.some((incident) => incident.closedAtMs === null && incident.region === region)
+    (isKeptAway(platform, scene, region) || !scene.incidents.some((incident) => incident.closedAtMs === null && incident.region === region))
   );
 };
+
+/** Now: an incident stays open while traffic returns, long after its region is up. */
+const isDown = (platform: PlatformConfig, { tallies }: Pick<Scene, 'tallies'>, region: string): boolean =>
+  poolsOf(platform, tallies, region).some(({ verdict, cause }) => verdict === 'out' && cause !== 'unready');
+
+/** A service whose route nobody writes: what is around it is not moved without a word. */
+const isUnwritten = (platform: PlatformConfig, { cluster, modes }: Pick<Scene, 'cluster' | 'modes'>): boolean =>
+  cluster.services.some(({ name, mode }) => platform.services.includes(name) && ['observe', 'advise'].includes(modes?.get(name) ?? mode));
 
 const verdictOf = (platform: PlatformConfig, scene: Pick<Scene, 'tallies'>, region: string): RegionState['verdict'] => {
   const pools = poolsOf(platform, scene.tallies, region);
@@ -123,8 +139,22 @@ const heldBy = (platform: PlatformConfig, active: readonly Override[], { service
 };
 
 /** What is done now: at most one beginning per platform. */
-export const movesOf = (scene: Scene, choose: ChooseTarget): readonly Move[] =>
-  (scene.cluster.platforms ?? []).flatMap((platform) => platformMoves(platform, scene, choose));
+export const movesOf = (scene: Scene, choose: ChooseTarget): readonly Move[] => [
+  ...(scene.cluster.platforms ?? []).flatMap((platform) => platformMoves(platform, scene, choose)),
+  ...orphanMoves(scene),
+];
+
+/** Of platforms that are configured no more: nothing begins; who was told of a suspicion hears that it is over. What was started is left to whoever removed it. */
+const orphanMoves = ({ cluster, runs }: Scene): readonly Move[] =>
+  runs
+    .filter(({ platform }) => !(cluster.platforms ?? []).some(({ name }) => name === platform))
+    .flatMap((run): Move[] => {
+      const because = `${run.platform} is configured no more`;
+      if (run.state === 'proposed') return [{ do: 'moot', run, because }];
+      return run.purpose === 'prearm' && isStanding(run) ? [{ do: 'undo', run, because, only: ['webhook.call'] }] : [];
+    });
+
+const isStanding = ({ state }: Run): boolean => STANDS.has(state) && state !== 'stopping';
 
 const platformMoves = (platform: PlatformConfig, scene: Scene, choose: ChooseTarget): readonly Move[] => {
   const own = scene.runs.filter((run) => run.platform === platform.name);
@@ -139,7 +169,7 @@ const platformMoves = (platform: PlatformConfig, scene: Scene, choose: ChooseTar
       .find((each) => each !== null && !isKnown(each, scene)) ?? null;
   const begun =
     first((from, aim) => failoverOf(platform, scene, aim, from)) ??
-    first((from, aim) => evacuationOf(platform, orders, aim, from)) ??
+    first((from, aim) => evacuationOf(platform, scene, orders, aim, from)) ??
     first((from, aim) => (from === active ? followOf(platform, own, scene, aim, from) : null)) ??
     failbackOf(platform, scene, active) ??
     first((from, aim) => prearmOf(platform, own, scene, aim, from));
@@ -167,14 +197,25 @@ const calmOf = (platform: PlatformConfig, own: readonly Run[], open: Run | null,
   const calm = watch.calm.get(platform.name);
   if (open !== null || calm === undefined || nowMs - calm < CALM_MS) return [];
   return own
-    .filter((run) => run.purpose === 'prearm' && STANDS.has(run.state) && run.state !== 'stopping')
+    .filter((run) => run.purpose === 'prearm' && isStanding(run))
     .map((run): Move => {
       const because = `no region of ${platform.name} has been suspect for ${Math.round((nowMs - calm) / 1000)} s`;
       const record = records.get(platform.name);
       const went = record !== undefined && record.run !== null && record.active === run.to && record.sinceAtMs >= run.createdAtMs;
-      return { do: 'undo', run, because, only: went ? ['webhook.call'] : null };
+      return { do: 'undo', run, because, only: went || isLeftThere(run, own) ? ['webhook.call'] : null };
     });
 };
+
+/** A failover went there in part, and what it moved is there still: a human says what becomes of it. */
+const isLeftThere = ({ to, createdAtMs }: Run, own: readonly Run[]): boolean =>
+  own.some(
+    (run) =>
+      run.purpose !== 'prearm' &&
+      run.to === to &&
+      run.createdAtMs >= createdAtMs &&
+      (run.state === 'failed' || run.state === 'aborted') &&
+      Object.values(run.steps).some(({ touched }) => touched === true),
+  );
 
 interface Begun {
   do: 'begin';
@@ -197,10 +238,11 @@ const aimOf = (platform: PlatformConfig, scene: Scene, choose: ChooseTarget, fro
 
 const begin = (
   platform: PlatformConfig,
+  scene: Pick<Scene, 'cluster' | 'modes'>,
   move: { purpose: Purpose; mode: RunMode; from: string; to: string; occasion: string; cause: Run['cause']; because: string },
 ): Begun => {
   const { purpose, mode, from, to, occasion, cause } = move;
-  const isAsked = platform.trigger.mode === 'propose' && purpose !== 'prearm';
+  const isAsked = (platform.trigger.mode === 'propose' || isUnwritten(platform, scene)) && purpose !== 'prearm';
   return {
     do: 'begin',
     platform,
@@ -223,24 +265,34 @@ const begin = (
   };
 };
 
-const failoverOf = (platform: PlatformConfig, { incidents, nowMs }: Scene, aim: Aim, from: string): Begun | null => {
-  if (platform.trigger.mode === 'off') return null;
+/** Since when it is there, of a run that brought it. */
+const cameAtMs = ({ name }: PlatformConfig, { records }: Pick<Scene, 'records'>, region: string): number => {
+  const record = records.get(name);
+  return record !== undefined && record.run !== null && record.active === region ? record.sinceAtMs : 0;
+};
+
+const failoverOf = (platform: PlatformConfig, scene: Scene, aim: Aim, from: string): Begun | null => {
+  const { incidents, nowMs } = scene;
+  if (platform.trigger.mode === 'off' || !isDown(platform, scene, from)) return null;
+  const cameMs = cameAtMs(platform, scene, from);
   const incident = incidents.find(
     ({ kind, region, services, closedAtMs, t3AtMs }) =>
       kind === 'region-down' &&
       region === from &&
       closedAtMs === null &&
-      nowMs - t3AtMs >= platform.trigger.holdMs &&
+      nowMs - Math.max(t3AtMs, cameMs) >= platform.trigger.holdMs &&
       (platform.services.length === 0 || services.some((service) => platform.services.includes(service))),
   );
   const to = incident === undefined ? null : aim('ungraceful');
   if (incident === undefined || to === null) return null;
   const cause = { kind: 'incident', incident: incident.id, because: phrase(incident.because) } as const;
-  return begin(platform, { purpose: 'failover', mode: 'ungraceful', from, to, occasion: incident.id, cause, because: incident.because });
+  // An incident lasts until traffic is back: whoever came home meanwhile may have to leave again.
+  const occasion = cameMs > incident.t3AtMs ? `${incident.id} ${cameMs.toString(36)}` : incident.id;
+  return begin(platform, scene, { purpose: 'failover', mode: 'ungraceful', from, to, occasion, cause, because: incident.because });
 };
 
 /** A human evacuates the region: the platform follows where it may do so by itself, and loses nothing. */
-const evacuationOf = (platform: PlatformConfig, orders: readonly Override[], aim: Aim, from: string): Begun | null => {
+const evacuationOf = (platform: PlatformConfig, scene: Scene, orders: readonly Override[], aim: Aim, from: string): Begun | null => {
   const order = orders.find(({ kind, scope }) => kind === 'evacuate' && scope.region === from);
   const to = order === undefined || platform.trigger.mode !== 'auto' ? null : aim('graceful');
   if (order === undefined || to === null) return null;
@@ -248,7 +300,7 @@ const evacuationOf = (platform: PlatformConfig, orders: readonly Override[], aim
   const cause = { kind: 'order', by, reason, ...(ticket === undefined ? {} : { ticket }) } as const;
   const because = `${from} is evacuated by ${by}: ${reason}`;
   const occasion = `${order.id}-${order.createdAtMs.toString(36)}`;
-  return begin(platform, { purpose: 'failover', mode: 'graceful', from, to, occasion, cause, because });
+  return begin(platform, scene, { purpose: 'failover', mode: 'graceful', from, to, occasion, cause, because });
 };
 
 /** A run of ours that has not come to its end moved them there: humans know, and decide what becomes of the rest. */
@@ -275,10 +327,11 @@ const followOf = (platform: PlatformConfig, own: readonly Run[], scene: Scene, a
   if (aim(mode, to) === null) return null;
   const because = `its namespaces are active in ${to}, although no run moved them`;
   const occasion = `follow-${sinceAtMs.toString(36)}-${to}`;
-  return begin(platform, { purpose: 'failover', mode, from, to, occasion, cause: { kind: 'seen', because }, because });
+  return begin(platform, scene, { purpose: 'failover', mode, from, to, occasion, cause: { kind: 'seen', because }, because });
 };
 
-const failbackOf = (platform: PlatformConfig, { watch, records, nowMs }: Scene, from: string): Begun | null => {
+const failbackOf = (platform: PlatformConfig, scene: Scene, from: string): Begun | null => {
+  const { watch, records, nowMs } = scene;
   const { failback, trigger, regions } = platform;
   const to = regions[0] ?? '';
   const since = watch.homeWell.get(platform.name);
@@ -287,7 +340,7 @@ const failbackOf = (platform: PlatformConfig, { watch, records, nowMs }: Scene, 
   const because = `${to} has been well for ${Math.round((nowMs - since) / 60_000)} min`;
   const record = records.get(platform.name);
   const occasion = `${record?.sinceAtMs.toString(36) ?? from}`;
-  return begin(platform, { purpose: 'failback', mode: 'graceful', from, to, occasion, cause: { kind: 'seen', because }, because });
+  return begin(platform, scene, { purpose: 'failback', mode: 'graceful', from, to, occasion, cause: { kind: 'seen', because }, because });
 };
 
 const prearmOf = (platform: PlatformConfig, own: readonly Run[], scene: Scene, aim: Aim, from: string): Begun | null => {
@@ -300,7 +353,7 @@ const prearmOf = (platform: PlatformConfig, own: readonly Run[], scene: Scene, a
   if (to === null) return null;
   const because = `${from} is suspect at a quorum`;
   const occasion = Math.round(nowMs).toString(36);
-  return begin(platform, { purpose: 'prearm', mode: 'ungraceful', from, to, occasion, cause: { kind: 'seen', because }, because });
+  return begin(platform, scene, { purpose: 'prearm', mode: 'ungraceful', from, to, occasion, cause: { kind: 'seen', because }, because });
 };
 
 /** Steps of the run's own mode: without any there is nothing to begin. */

@@ -12,3 +12,6 @@ export const phrase = (text: string, charsMax = PHRASE_CHARS_MAX): string => {
 export const whyNot = (mode: RunMode | 'both'): string => `only of ${mode === 'ungraceful' ? 'an ungraceful' : 'a graceful'} run`;
 
 export const seconds = (ms: number): string => (ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`);
+
+/** Owner of the orders that runs of a platform give. */
+export const runsOwner = (platform: string): string => `platform ${platform}`;

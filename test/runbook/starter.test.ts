@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Term } from '../../src/coordinate/coordinator.ts';
 import { KEYS, platformKey, runKey } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
-import type { Incident, Override, PoolTally, Route, ServiceConfig } from '../../src/model.ts';
+import { type Incident, type Override, type PoolTally, type Route, type ServiceConfig, targetId } from '../../src/model.ts';
 import type { PlatformConfig, PlatformRecord, Run } from '../../src/runbook/model.ts';
 import { newRun } from '../../src/runbook/run.ts';
 import {
@@ -17,7 +17,9 @@ import {
   watched,
 } from '../../src/runbook/starter.ts';
 import { createStarter } from '../../src/runbook/starter-duty.ts';
+import { heardFrom } from '../health/votes.ts';
 import { recordingLog } from '../recording-log.ts';
+import { clusterOf } from '../world.ts';
 import { clusterWith, createRig, EAST, platformOf, SOUTH, START_MS, STORY, WEST } from './rig.ts';
 
 const NOW = START_MS + 3_600_000;
@@ -156,6 +158,8 @@ test.each<[string, Partial<Parameters<typeof sceneOf>[1]>, Partial<PlatformConfi
   ['it is another region', { incidents: [incident({ region: SOUTH })] }],
   ['none of its services is in it', { incidents: [incident({ services: ['mail'] })] }],
   ['it is active elsewhere', { records: new Map([['shop', record(WEST)]]) }],
+  ['it is up again, and its traffic only returns', { tallies: WELL }],
+  ['it is down no more, only unready', { tallies: [pool(EAST, { verdict: 'out', cause: 'unready' }), pool(WEST), pool(SOUTH)] }],
   ['a run of it is open', { runs: [run({ state: 'running' })] }],
   ['everything is stopped', { orders: [override({})] }],
   ['its service is frozen', { orders: [override({ kind: 'freeze', scope: { service: 'web' } })] }],
@@ -176,11 +180,44 @@ test('one occasion is one run: its id is the same, and what has ended is not beg
   expect(id).toMatch(/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/);
 });
 
+test('a region that falls again after the platform came back to it, before its incident has closed, is another occasion', () => {
+  const id = begun(sceneOf(shop()))?.id ?? '';
+  const runs = [run({ id, state: 'done' })];
+  const back = (sinceAtMs: number) => ({ runs, records: new Map([['shop', record(EAST, { sinceAtMs })]]) });
+  const again = begun(sceneOf(shop(), back(NOW - 5_000)));
+  expect(again).toMatchObject({ purpose: 'failover', from: EAST, to: WEST });
+  expect(again?.id).not.toBe(id);
+  // Its hold counts from then, and a platform that has not moved since is where it was.
+  expect(begun(sceneOf(shop(trigger('auto', { holdMs: 10_000 })), back(NOW - 5_000)))).toBeNull();
+  expect(begun(sceneOf(shop(), back(NOW - 60_000)))).toBeNull();
+  // What serves everywhere has gone to another one, and is not sent there twice.
+  const spread = shop({ model: 'active-active' });
+  expect(begun(sceneOf(spread, { runs, records: new Map([['shop', record(WEST, { sinceAtMs: NOW - 5_000 })]]) }))).toBeNull();
+});
+
 test('an evacuation begins a graceful run where runs begin by themselves, and nothing elsewhere', () => {
   const orders = [override({ kind: 'evacuate', scope: { region: EAST }, by: 'ada' })];
   const calm = { incidents: [], tallies: WELL, orders };
   expect(begun(sceneOf(shop(), calm))).toMatchObject({ mode: 'graceful', from: EAST, to: WEST, cause: { kind: 'order', by: 'ada' } });
   expect(begun(sceneOf(shop(trigger('propose')), calm))).toBeNull();
+});
+
+test('where nobody writes the route, nothing around it moves by itself: it is proposed', () => {
+  for (const mode of ['observe', 'advise'] as const) {
+    const cluster = { ...clusterWith(shop()), services: [{ ...WEB, mode }] };
+    expect(begun(sceneOf(shop(), { cluster }))).toMatchObject({ persons: 1 });
+    expect(begun(sceneOf(shop(), { modes: new Map([['web', mode]]) }))).toMatchObject({ persons: 1 });
+    const quiet = { incidents: [], tallies: EAST_SUSPECT, cluster: { ...cluster, platforms: [prearm] } };
+    expect(begun(sceneOf(prearm, quiet))).toMatchObject({ purpose: 'prearm', persons: 0 });
+  }
+});
+
+test('of a platform that is configured no more nothing begins; what was proposed is dropped, who was called hears that it is over', () => {
+  const left = (runs: readonly Run[]) =>
+    movesOf({ ...sceneOf(shop(), { runs }), cluster: { ...clusterWith(shop()), platforms: [] } }, choose);
+  expect(left([run()])).toMatchObject([{ do: 'moot', because: 'shop is configured no more' }]);
+  expect(left([stood()])).toMatchObject([{ do: 'undo', only: ['webhook.call'] }]);
+  expect(left([run({ state: 'running' }), stood({ state: 'undone' })])).toEqual([]);
 });
 
 test('what was proposed for an outage that is over is dropped; what runs is not', () => {
@@ -218,6 +255,18 @@ test('calm takes back what got ready; not at once, and not while a failover is u
   expect(movesOf(sceneOf(prearm, there), choose)).toMatchObject([{ do: 'undo', only: ['webhook.call'] }]);
 });
 
+test('a failover that ended halfway keeps what was woken for it: what it moved works there', () => {
+  const watch = { ...NO_WATCH, calm: new Map([['shop', NOW - CALM_MS]]) };
+  const [step = ''] = STORY.map(({ id }) => id);
+  const halfway = run({ state: 'aborted', steps: { [step]: { state: 'done', tries: 1, because: 'x', touched: true } } });
+  const only = (each: Run) => movesOf(sceneOf(prearm, { incidents: [], tallies: WELL, runs: [stood(), each], watch }), choose);
+  expect(only(halfway)).toMatchObject([{ do: 'undo', only: ['webhook.call'] }]);
+  expect(only({ ...halfway, state: 'failed' })).toMatchObject([{ only: ['webhook.call'] }]);
+  expect(only({ ...halfway, state: 'undone' })).toMatchObject([{ only: null }]);
+  expect(only(run({ state: 'dropped' }))).toMatchObject([{ only: null }]);
+  expect(only({ ...halfway, to: SOUTH })).toMatchObject([{ only: null }]);
+});
+
 test('back home after it was well for so long, once, as its trigger says', () => {
   const automatic = (mode: 'off' | 'propose' | 'auto') => shop({ ...trigger(mode), failback: { kind: 'automatic', afterMs: 600_000 } });
   const well = (ms: number) => ({
@@ -250,6 +299,12 @@ test('home is well only while all of it is, without a break', () => {
   for (const broken of [{ tallies: EAST_SUSPECT }, { tallies: EAST_OUT }, { incidents: [incident()] }])
     expect(watched(first, sceneOf(shop(), { ...away, ...broken })).homeWell.has('shop')).toBe(false);
   expect(watched(first, sceneOf(shop(), { ...away, records: new Map() })).homeWell.has('shop')).toBe(false);
+  // A run keeps its traffic away, so the incident cannot close before it is home.
+  const kept = override({ kind: 'drain', owner: 'platform shop', scope: { service: 'web', region: EAST } });
+  const held = (order: Override) =>
+    watched(first, sceneOf(shop(), { ...away, incidents: [incident()], orders: [order] })).homeWell.has('shop');
+  expect(held(kept)).toBe(true);
+  expect(held({ ...kept, owner: 'ada' })).toBe(false);
 });
 
 test('what serves everywhere is concerned by the fall of any of its regions, once', () => {
@@ -387,12 +442,14 @@ const dutyOf = (fail: () => boolean = () => false) => {
       return ok && !fail();
     },
   };
+  const voting = { ...rig.cluster, services: clusterOf([EAST, WEST, SOUTH], [{}]).services };
+  const app = targetId('web', EAST, 'app');
   const sight = (given: Partial<Sight> = {}): Sight =>
     ({
-      cluster: { ...rig.cluster, services: [] },
+      cluster: voting,
       routing: null,
       overrides: null,
-      heard: [],
+      heard: voting.regions.map(({ name }) => heardFrom(voting, name, { down: [app], unready: [app] })),
       incidents: [incident({ services: ['web'] })],
       mod: (key: string) => mods.get(key) ?? rig.store.snapshot().records.get(key)?.kv.mod ?? 0,
       ...given,

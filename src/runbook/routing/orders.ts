@@ -9,7 +9,7 @@ import type { ClusterConfig, Incident, Override, Routing as Routes } from '../..
 import type { Ports } from '../../ports.ts';
 import type { Store } from '../../store/store.ts';
 import type { Routing } from '../kind.ts';
-import { phrase } from '../words.ts';
+import { phrase, runsOwner } from '../words.ts';
 
 export interface RunOrdersOptions {
   store: Store;
@@ -26,12 +26,12 @@ export interface RunOrders extends Routing {
 
 export const ORDER_TTL_MS = 24 * 3_600_000;
 
-const OWNER = 'platform ';
+const OWNER = runsOwner('');
 const runOf = ({ by }: Override): string => by?.slice('run '.length) ?? '';
 
 /** Of a run of this platform. */
 const isOf = (order: Override, platform: string): boolean =>
-  order.kind === 'drain' && order.id.startsWith('run-') && order.owner === `${OWNER}${platform}`;
+  order.kind === 'drain' && order.id.startsWith('run-') && order.owner === runsOwner(platform);
 
 const drains = ({ scope }: Override, services: readonly string[], region: string): boolean =>
   scope.region === region && scope.service !== undefined && services.includes(scope.service);
@@ -71,7 +71,7 @@ export const createRunOrders = ({ store, ports, cluster, clusterNowMs, foresee }
         const there = all.find((order) => isOf(order, platform) && runOf(order) === run && drains(order, [service], region));
         if (there !== undefined && !isShort(there)) continue;
         const id = there?.id ?? freeId(run, all);
-        await putAgain({ id, scope: { service, region }, owner: `${OWNER}${platform}`, reason: phrase(because) }, run, there !== undefined);
+        await putAgain({ id, scope: { service, region }, owner: runsOwner(platform), reason: phrase(because) }, run, there !== undefined);
       }
     },
 
@@ -126,9 +126,10 @@ const lookOf = (
   const config = cluster?.services.find(({ name }) => name === service);
   const now = routes?.services[service];
   // What nobody decides for cannot be said to have left.
-  if (config === undefined || now === undefined) return { service, share: 1000, landed: null, because: 'no route is decided for it' };
+  if (config === undefined || now === undefined)
+    return { service, share: 1000, mode: 'observe', landed: null, because: 'no route is decided for it' };
   const share = config.pools.filter((pool) => pool.region === region).reduce((sum, { name }) => sum + (now.route[name] ?? 0), 0);
   const stamps = fallen?.published[service];
   const landed = stamps === undefined || stamps.unmeasured !== undefined ? null : stamps.t6AtMs !== undefined;
-  return { service, share, landed, because: now.because };
+  return { service, share, mode: now.mode, landed, because: now.because };
 };

@@ -3,6 +3,7 @@
 import { Fault } from '../../errors.ts';
 import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
+import { staying } from './staying.ts';
 
 type Spec = StepSpecs['route.shift'];
 
@@ -33,13 +34,8 @@ const left = async (services: readonly string[], region: string, { run, context 
   const own = (await context.routing.orders(run.platform, services, region)).filter((order) => order.run === run.id);
   const without = services.filter((service) => !own.some((order) => order.service === service));
   if (without.length > 0) return { is: 'pending', because: `no order drains ${region} in ${names(without)}` };
-  const shared = (await context.routing.look(services, region)).filter(({ share }) => share > 0);
-  return shared.length === 0
-    ? { is: 'reached', because: `${region} has no share in ${names(services)}` }
-    : {
-        is: 'pending',
-        because: shared.map(({ service, share, because }) => `${service} gives ${region} ${share / 10} %: ${because}`).join('; '),
-      };
+  const because = staying(await context.routing.look(services, region), region);
+  return because === null ? { is: 'reached', because: `${region} has no share in ${names(services)}` } : { is: 'pending', because };
 };
 
 const moved = async ({ services, from, to }: Spec, { run, context }: Call): Promise<Effect> => {

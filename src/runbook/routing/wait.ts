@@ -1,5 +1,6 @@
 // The route has left a region, and users with it as far as that is measured. What is not measured is said, and not waited for.
 import type { StepKind } from '../kind.ts';
+import { staying } from './staying.ts';
 
 export const routeWait: StepKind<'route.wait'> = {
   kind: 'route.wait',
@@ -7,12 +8,8 @@ export const routeWait: StepKind<'route.wait'> = {
 
   async read({ services, from }, { context }) {
     const looks = await context.routing.look(services, from);
-    const shared = looks.filter(({ share }) => share > 0);
-    if (shared.length > 0)
-      return {
-        is: 'pending',
-        because: shared.map(({ service, share, because }) => `${service} gives ${from} ${share / 10} %: ${because}`).join('; '),
-      };
+    const because = staying(looks, from);
+    if (because !== null) return { is: 'pending', because };
     const late = looks.filter(({ landed }) => landed === false);
     if (late.length > 0)
       return { is: 'pending', because: late.map(({ service, because }) => `users of ${service} are still there: ${because}`).join('; ') };

@@ -176,6 +176,16 @@ test('users have left when no share is left and nobody is seen there; what is no
   expect(await routeWait.read(spec, call())).toMatchObject({ is: 'reached', because: `the route has left ${EU}, and users with it` });
 });
 
+test('a route that nobody writes has not left, whatever is decided', async () => {
+  await orders.drain(order({ services: [MAIL] }));
+  for (const mode of ['observe', 'advise'] as const) {
+    await put(KEYS.routing, routingOf({ [MAIL]: { fence: 1, mode, route: { 'eu-west': 0, 'us-east': 1000, 'ap-south': 0 } } }));
+    const because = `${MAIL} is in ${mode}: that it leaves ${EU} is decided, and nobody writes it`;
+    expect(await routeWait.read({ services: [MAIL], from: EU }, call())).toEqual({ is: 'pending', because });
+    expect(await routeShift.read({ services: [MAIL], from: EU, to: US }, call())).toEqual({ is: 'pending', because });
+  }
+});
+
 test('a route that nobody decides has not left', async () => {
   await put(KEYS.routing, routingOf({}, {}) satisfies Routes);
   expect(await routeWait.read({ services: ['none.test'], from: EU }, call())).toMatchObject({ is: 'pending' });

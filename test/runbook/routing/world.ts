@@ -17,7 +17,7 @@ const startBase = async () => {
     const route = Object.fromEntries(
       REGIONS.map((region) => [region, region === 'us-east' ? usEast : region === 'eu-west' ? 1000 - usEast : 0]),
     );
-    const routing = { v: 3, open: {}, services: { web: { route, because: 'us-east serves', fence: 3 } } };
+    const routing = { v: 3, open: {}, services: { web: { route, because: 'us-east serves', fence: 3, mode: 'auto' } } };
     await store.txn({ if: [], then: [{ put: KEYS.routing, value: routing }] });
   };
   await store.txn({ if: [], then: [{ put: KEYS.members, value: cluster }] });
