@@ -8,8 +8,9 @@ import type { Fetch } from '../../http.ts';
 import { DeadlineError, isoTime, withDeadline } from '../../ports.ts';
 import type { System, SystemContext } from '../kind.ts';
 import type { SystemModule, TemporalCloudConfig } from '../systems.ts';
+import { silence } from './answering.ts';
 import { API_VERSION, errorOf, jsonOf, operationOf, orderedIn, placeOf } from './cloud-wire.ts';
-import { type CodeName, silence, WRITE } from './codes.ts';
+import { type CodeName, WRITE } from './codes.ts';
 import type { Begun, Mover, Operation } from './mover.ts';
 
 export interface TemporalCloud extends System {

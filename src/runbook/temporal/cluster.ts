@@ -6,6 +6,7 @@ import { quoted } from '../../exchange.ts';
 import { DeadlineError } from '../../ports.ts';
 import type { System, SystemContext } from '../kind.ts';
 import type { SystemModule, TemporalConfig } from '../systems.ts';
+import { silence } from './answering.ts';
 import { type Channel, openChannel } from './channel.ts';
 import {
   HANDOVER,
@@ -17,7 +18,7 @@ import {
   queueOf,
   type WorkflowDescribed,
 } from './cluster-wire.ts';
-import { type CodeName, codeName, silence, WRITE } from './codes.ts';
+import { type CodeName, codeName, WRITE } from './codes.ts';
 import type { Begun, Look, Mover, Operation } from './mover.ts';
 
 export interface TemporalCluster extends System {

@@ -1,5 +1,4 @@
 // Status codes of gRPC, which Temporal's HTTP answers carry too, and what they mean for a request that was to change something. Pure.
-import { isTrouble } from '../breaker.ts';
 
 const NAMES = [
   'OK',
@@ -26,9 +25,7 @@ export type CodeName = (typeof NAMES)[number];
 /** UNKNOWN for what is no code. */
 export const codeName = (code: number): CodeName => NAMES[code] ?? 'UNKNOWN';
 
-/** To be put into a value: there was no answer, or one of a system in trouble. Empty: it answered. null: no code, so no answer. */
-export const silence = (code: CodeName | null): { silent?: true } =>
-  code === null || isTrouble({ code: NAMES.indexOf(code) }) ? { silent: true } : {};
+export const codeNumber = (name: CodeName): number => NAMES.indexOf(name);
 
 /**
  * Whether a change that was answered so has been made. ALREADY_EXISTS: the same was asked for before. What a server says when it broke off half-way, or when

@@ -2,9 +2,9 @@
 // each refuses traffic; one that does not get through in time is active where it was, and reads as not moved. Temporal itself judges the lag: it waits for the
 // other side to catch up, and what takes too long is taken back (cluster.ts).
 import type { Call, StepKind } from '../kind.ts';
+import { answering } from './answering.ts';
 import { type Circumstances, moveBatch, readBatch } from './batch.ts';
 import type { TemporalCluster } from './cluster.ts';
-import { answering } from './mover.ts';
 
 const circumstances = async (system: string, { context, key, facts, signal }: Call): Promise<Circumstances> => ({
   ports: context.ports,

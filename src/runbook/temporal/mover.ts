@@ -1,10 +1,7 @@
 // What both kinds of Temporal have in common for whoever moves namespaces: how one is looked at, asked to move, and followed. The cloud does it by named
 // operations, one's own clusters by a change of the active one or by a workflow of the system; batch.ts knows none of that. Pure.
 import { createHash } from 'node:crypto';
-import { Fault } from '../../errors.ts';
-import { LeftAlone } from '../breaker.ts';
 import type { NamespaceFacts } from '../model.ts';
-import { saying } from '../outcome.ts';
 
 export interface Place extends NamespaceFacts {
   /** Why it stays where it is for the moment, whoever asks: something else is changing it. null: nothing is. */
@@ -42,8 +39,8 @@ export type Begun =
   | { took: 'fatal'; because: string };
 
 /**
- * Nothing of it rejects for what the world does: an answer that did not come is `unknown` or `undecided`. As it comes from a breaker it does: `answering` mends
- * that.
+ * Nothing of it rejects for what the world does: an answer that did not come is `unknown` or `undecided`. As it comes from a breaker it does: answering.ts
+ * mends that.
  */
 export interface Mover {
   look(namespace: string, signal: AbortSignal): Promise<Look>;
@@ -51,27 +48,6 @@ export interface Mover {
   begin(namespace: string, to: string, id: string, signal: AbortSignal): Promise<Begun>;
   follow(namespace: string, to: string, id: string, signal: AbortSignal): Promise<Operation>;
 }
-
-/** As a Mover promises, also when its breaker leaves the system alone or leaves a call behind: one of many that is not heard takes nothing from the others. */
-export const answering = (mover: Mover): Mover => {
-  const unknown = (error: unknown): { is: 'unknown'; because: string } => {
-    if (error instanceof Fault) throw error;
-    return { is: 'unknown', because: saying(error) };
-  };
-  return {
-    look: (namespace, signal) =>
-      mover.look(namespace, signal).catch((error: unknown): Look => {
-        const { is, because } = unknown(error);
-        return { is, because: `${namespace}: ${because}` };
-      }),
-    begin: (namespace, to, id, signal) =>
-      mover.begin(namespace, to, id, signal).catch((error: unknown): Begun => {
-        const { because } = unknown(error);
-        return { took: error instanceof LeftAlone ? 'refused' : 'undecided', because };
-      }),
-    follow: (namespace, to, id, signal) => mover.follow(namespace, to, id, signal).catch((error: unknown): Operation => unknown(error)),
-  };
-};
 
 /**
  * One name for one move: of the step's key and the namespace. Shaped as the UUID that Temporal's own clients send there (RFC 9562, version 8): what else

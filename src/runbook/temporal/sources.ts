@@ -1,8 +1,9 @@
 // What the watch looks at: a namespace of the cloud by its public name, else by the Ops API; one of one's own clusters by whichever of them answers and has
 // seen the most moves, since a cluster that is cut off tells of old ones.
+
+import { answering } from './answering.ts';
 import type { TemporalCloud } from './cloud.ts';
 import type { TemporalCluster } from './cluster.ts';
-import { answering } from './mover.ts';
 import { type NameSightOptions, type Sight, sightByName } from './sight.ts';
 import type { Watched } from './watch.ts';
 
