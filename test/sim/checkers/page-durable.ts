@@ -2,13 +2,19 @@
 // is told that it is over while it is not.
 import type { Page } from '../../../src/model.ts';
 import { isMoot } from '../../paging/moot.ts';
-import type { Checker } from '../checker.ts';
+import type { Checker, Scene } from '../checker.ts';
 
 /** A page of a moment ago may still be on its way: the second sink is told when the first has not taken it for 30 s. */
 const ON_ITS_WAY_MS = 45_000;
 
-/** How long after its commit nobody is told yet. */
-const heldMs = ({ atMs, notBeforeMs = atMs }: Page): number => Math.max(0, notBeforeMs - atMs);
+/**
+ * Since when it could be told. An end is held in cluster time, which a takeover resumes from the last stamp where some clock was ahead: what passed in between
+ * is lost, and the end is told so much later.
+ */
+const dueAgoMs = ({ world, nowMs }: Pick<Scene, 'world' | 'nowMs'>, { atMs, notBeforeMs = atMs }: Page, committedAtMs: number): number => {
+  const agoMs = nowMs() - committedAtMs;
+  return notBeforeMs <= atMs ? agoMs : Math.min(agoMs - (notBeforeMs - atMs), world.clusterNowMs() - notBeforeMs);
+};
 
 export const pageDurable: Checker = {
   name: 'page-durable',
@@ -42,7 +48,7 @@ export const pageDurable: Checker = {
       },
       end() {
         for (const [id, { page, atMs }] of committed)
-          if (!told.has(id) && scene.nowMs() - atMs > ON_ITS_WAY_MS + heldMs(page) && !isOver(page))
+          if (!told.has(id) && dueAgoMs(scene, page, atMs) > ON_ITS_WAY_MS && !isOver(page))
             blame(`nobody was told of page ${id}: ${page.summary}`);
       },
     };
