@@ -6,18 +6,19 @@ import { fences, ownOf, parks, readies, SERVING, scaleUps, standbyOf, stops, war
 import { dispatches, moves } from './steps/namespaces.ts';
 import { idsOf } from './steps/order.ts';
 import type { Part } from './steps/part.ts';
-import { drains, landings, shifts } from './steps/routes.ts';
+import { asides, drains, landings, shifts } from './steps/routes.ts';
 import { inFlight } from './steps/step.ts';
 
 /** What comes once the region is ready: gates, the route, what is told of it, users who have left. `ended`: all of it. */
 const arrival = (part: Part, move: Move, ready: readonly string[]): { steps: readonly Step[]; ended: readonly string[] } => {
   const held = gates(part, 'route', move, ready);
-  const shifted = shifts(part, move, [...ready, ...idsOf(held)]);
-  const routed = [...ready, ...idsOf(held, shifted)];
+  const aside = asides(part, move, [...ready, ...idsOf(held)]);
+  const shifted = shifts(part, move, [...ready, ...idsOf(held, aside)]);
+  const routed = [...ready, ...idsOf(held, aside, shifted)];
   const rest = shifted.length === 0 ? [] : [inFlight(part, 'route', routed, 'after')];
   const told = calls(part, 'after', [...routed, ...idsOf(rest)]);
   const landed = landings(part, move, routed);
-  return { steps: [...held, ...shifted, ...rest, ...told, ...landed], ended: [...routed, ...idsOf(rest, told, landed)] };
+  return { steps: [...held, ...aside, ...shifted, ...rest, ...told, ...landed], ended: [...routed, ...idsOf(rest, told, landed)] };
 };
 
 /**

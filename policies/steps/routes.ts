@@ -24,6 +24,33 @@ export const shifts = (part: Part, { from, to, purpose }: Move, needs: readonly 
   ];
 };
 
+/**
+ * Where one region works at a time, its users are nowhere else: not in the regions that are neither left nor gone to, which would take what their weights or
+ * their turn give them. Before the route leaves `from`, so that it moves once.
+ */
+export const asides = (part: Part, { from, to }: Move, needs: readonly string[]): readonly Step[] => {
+  const { services, platform } = part;
+  if (services.length === 0) return [];
+  return platform.regions
+    .filter((region) => region !== from && region !== to)
+    .map((region) =>
+      stepOf(part, {
+        name: `route.aside.${region}@${to}`,
+        kind: 'route.shift',
+        phase: 'route',
+        target: `${services.join(', ')} away from ${region}, where nothing of it works`,
+        spec: { services, from: region, to },
+        needs,
+        timeoutMs: CALL_MS,
+        retry: TRIED,
+        onFail: 'continue',
+        onUnknown: 'proceed',
+        ifPassed: `users may be sent to ${region}, where the platform is not active`,
+        undo: { spec: { services, from: null, to: region } },
+      }),
+    );
+};
+
 /** Nobody is to be sent to a region that counts as gone, even before another one is ready: tried, since the other one may be refused as a receiver. */
 export const drains = (part: Part, move: Move, needs: readonly string[]): readonly Step[] =>
   shifts(part, move, needs).map((step) => ({
