@@ -37,7 +37,7 @@ export const asides = (part: Part, { from, to }: Move, needs: readonly string[])
       stepOf(part, {
         name: `route.aside.${region}@${to}`,
         kind: 'route.shift',
-        phase: 'route',
+        phase: 'drain',
         target: `${services.join(', ')} away from ${region}, where nothing of it works`,
         spec: { services, from: region, to },
         needs,

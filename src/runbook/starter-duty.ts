@@ -4,6 +4,7 @@ import type { Term } from '../coordinate/coordinator.ts';
 import { incidentKey, KEYS, platformKey, runKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import { errorText } from '../errors.ts';
+import { speakersOf } from '../health/chamber.ts';
 import { tally } from '../health/quorum.ts';
 import type { Log } from '../log.ts';
 import { type Ports, withDeadline } from '../ports.ts';
@@ -128,6 +129,7 @@ export const createStarter = (options: StarterOptions): Starter => {
       overrides: sight.overrides,
       modes: new Map(Object.entries(sight.routing?.services ?? {}).map(([name, { mode }]) => [name, mode])),
       records,
+      speaking: speakersOf(sight.heard, cluster),
       followed: options.followed?.() ?? new Map<string, string>(),
       runs: kvs.filter(({ key }) => key.startsWith(RUN_PREFIX)).map(({ value }) => value as Run),
       nowMs,

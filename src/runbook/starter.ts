@@ -31,6 +31,8 @@ export interface Scene {
   followed: ReadonlyMap<string, string>;
   /** What is done with the decisions of a service now, by its name; absent: as it is configured. */
   modes?: ReadonlyMap<string, Mode>;
+  /** Regions whose own vantage speaks. Absent: none is known to. */
+  speaking?: ReadonlySet<string>;
   watch: Watch;
   nowMs: number;
 }
@@ -228,8 +230,14 @@ interface Begun {
 type Aim = (mode: RunMode, only?: string) => string | null;
 
 /** Gates are asked by the run itself, which knows what to do when they cannot be told. */
+/** Where nothing runs yet by intent, pools that are down say nothing: that the region's own vantage speaks says that it is there. */
+const receivesOf = (platform: PlatformConfig, scene: Scene, region: string): RegionState['verdict'] =>
+  platform.model === 'active-cold' && scene.speaking?.has(region) === true ? 'up' : verdictOf(platform, scene, region);
+
 const aimOf = (platform: PlatformConfig, scene: Scene, choose: ChooseTarget, from: string): Aim => {
-  const states = Object.fromEntries(platform.regions.map((region) => [region, { verdict: verdictOf(platform, scene, region), gates: {} }]));
+  const states = Object.fromEntries(
+    platform.regions.map((region) => [region, { verdict: receivesOf(platform, scene, region), gates: {} }]),
+  );
   return (mode, only) => {
     const regions = only === undefined ? platform.regions : [from, only];
     return choose({ ...platform, regions, gates: [] }, from, states, mode).to;
@@ -277,8 +285,8 @@ const failoverOf = (platform: PlatformConfig, scene: Scene, aim: Aim, from: stri
   const cameMs = cameAtMs(platform, scene, from);
   const incident = incidents.find(
     ({ kind, region, services, closedAtMs, t3AtMs }) =>
-      kind === 'region-down' &&
-      region === from &&
+      // With a cold site beside it, the region that falls is the last one: its routes are held until the other one is up.
+      ((kind === 'region-down' && region === from) || (kind === 'all-down' && platform.model === 'active-cold')) &&
       closedAtMs === null &&
       nowMs - Math.max(t3AtMs, cameMs) >= platform.trigger.holdMs &&
       (platform.services.length === 0 || services.some((service) => platform.services.includes(service))),
