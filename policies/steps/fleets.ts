@@ -202,9 +202,9 @@ const park = (
 /** A namespace in whose name codec servers are asked. */
 const anyNamespace = ({ namespaces, platform }: Part): string => (namespaces[0] ?? platform.namespaces[0])?.namespaces[0] ?? '';
 
-type CheckKind = 'codec.canary' | 'grpc.check' | 'http.check';
+type CheckKind = 'codec.canary' | 'grpc.check' | 'http.check' | 'temporal.canary';
 
-/** The fleet's own answer whether it works; none where none is configured. `forced`: how an ungraceful run asks otherwise. */
+/** The fleet's own answer whether it works, and what its endpoint of Temporal answers; none where none is configured. `forced`: how an ungraceful run asks otherwise. */
 const checkOf = (
   part: Part,
   { fleet, site }: Placed,
@@ -213,21 +213,20 @@ const checkOf = (
   phase: Phase,
   forced: Pick<Forced<CheckKind>, 'needs' | 'timeoutMs' | 'onFail' | 'onUnknown' | 'ifPassed'> | null,
 ): readonly Step[] => {
-  const { check } = site;
-  if (check === undefined) return [];
-  const made = <K extends CheckKind>(kind: K, spec: StepSpecs[K]): readonly StepOf<K>[] => {
-    const target = `${fleet.name} in ${region}, by ${check}`;
-    const given = { name: `${fleet.name}.check@${region}`, kind, phase, target, spec, needs, timeoutMs: CHECK_MS, undo: ONLY_READS };
+  const made = <K extends CheckKind>(what: string, by: string, kind: K, spec: StepSpecs[K]): readonly StepOf<K>[] => {
+    const target = `${fleet.name} in ${region}, by ${by}`;
+    const given = { name: `${fleet.name}.${what}@${region}`, kind, phase, target, spec, needs, timeoutMs: CHECK_MS, undo: ONLY_READS };
     return forced === null ? [stepOf(part, given)] : perMode(part, given, forced);
   };
-  switch (fleet.kind) {
-    case 'codec':
-      return made('codec.canary', { system: check, namespace: anyNamespace(part) });
-    case 'proxy':
-      return made('grpc.check', { system: check });
-    default:
-      return made('http.check', { system: check });
-  }
+  const own = (check: string): readonly Step[] => {
+    if (fleet.kind === 'codec') return made('check', check, 'codec.canary', { system: check, namespace: anyNamespace(part) });
+    return made('check', check, fleet.kind === 'proxy' ? 'grpc.check' : 'http.check', { system: check });
+  };
+  const { check, canary } = site;
+  return [
+    ...(check === undefined ? [] : own(check)),
+    ...(canary === undefined ? [] : made('canary', canary, 'temporal.canary', { system: canary, namespace: anyNamespace(part) })),
+  ];
 };
 
 const waitSpec = ({ system, namespace, deployment }: SiteConfig, ready: number) => ({ system, namespace, deployment, ready });

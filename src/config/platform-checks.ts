@@ -40,6 +40,7 @@ const namingsOf = (platform: PlatformConfig, at: Path): readonly Naming[] => [
       ...(site.check === undefined
         ? []
         : [{ at: [...at, 'fleets', f, 'sites', region, 'check'], system: site.check, kinds: CHECKS[kind] }]),
+      ...(site.canary === undefined ? [] : named(site.canary, 'temporal', [...at, 'fleets', f, 'sites', region, 'canary'])),
     ]),
   ),
   ...platform.namespaces.flatMap(({ system, frontend }, n) => [

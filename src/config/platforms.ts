@@ -63,6 +63,7 @@ const site = z
     replicas: whole(1, REPLICAS_MAX),
     standby: whole(0, REPLICAS_MAX).default(0),
     check: name.optional(),
+    canary: name.optional(),
     endpoint: z.enum(['regional', 'namespace']).optional(),
     identity: identity.optional(),
   })

@@ -179,6 +179,7 @@ const READS: readonly Step['kind'][] = [
   'http.check',
   'grpc.check',
   'codec.canary',
+  'temporal.canary',
   'temporal.wait',
   'gate.promql',
   'approval',

@@ -12,6 +12,7 @@ export const kinds: { readonly [K in StepKindName]: () => Promise<StepKind<K>> }
   'codec.canary': async () => (await import('./codec/canary.ts')).codecCanary,
   'temporal.failover': async () => (await import('./temporal/failover.ts')).temporalFailover,
   'temporal.handover': async () => (await import('./temporal/handover.ts')).temporalHandover,
+  'temporal.canary': async () => (await import('./temporal/canary.ts')).temporalCanary,
   'temporal.wait': async () => (await import('./temporal/wait.ts')).temporalWait,
   'gate.promql': async () => (await import('./prometheus/gate.ts')).promqlGate,
   'webhook.call': async () => (await import('./webhook/call.ts')).webhookCall,

@@ -24,6 +24,8 @@ export interface SiteConfig {
   standby: number;
   /** Entry of `systems` by which the fleet is asked whether it works: `codec`, `grpc` or `http` by the fleet's kind. Absent: ready replicas have to do. */
   check?: string;
+  /** Entry of `systems` of kind `temporal` at the very endpoint that the fleet here is configured with: a namespace is described through it. Absent: nobody asks. */
+  canary?: string;
   /** Which endpoint of Temporal the fleet of this region is configured with. Absent: nobody said. */
   endpoint?: 'regional' | 'namespace';
   /** Pods of this region in pollers' identities: a regular expression. Absent: pollers of it cannot be told from others. */
@@ -168,6 +170,8 @@ export interface StepSpecs {
   'temporal.failover': { system: string; namespaces: readonly string[]; to: string; parallel: number; stopAfter: number };
   /** Of one's own clusters: without loss, from the cluster that is active now. */
   'temporal.handover': { system: string; namespaces: readonly string[]; to: string; parallel: number; stopAfter: number };
+  /** A namespace described through the endpoint that a fleet uses. */
+  'temporal.canary': { system: string; namespace: string };
   /** Pollers of the region, and tasks that are dispatched. `identity` null: whoever polls. */
   'temporal.wait': { system: string; namespaces: readonly string[]; queues: readonly string[]; identity: string | null; pollers: number };
   'gate.promql': { system: string; query: string; max?: number; min?: number; maxAgeMs: number };
@@ -191,6 +195,7 @@ export const STEP_KINDS = [
   'codec.canary',
   'temporal.failover',
   'temporal.handover',
+  'temporal.canary',
   'temporal.wait',
   'gate.promql',
   'webhook.call',

@@ -11,6 +11,7 @@ export const SEEDS: Readonly<Record<StepKindName, Span>> = {
   'codec.canary': { p50Ms: 200, p95Ms: 2_000 },
   'temporal.failover': { p50Ms: 3_000, p95Ms: 12_000 },
   'temporal.handover': { p50Ms: 10_000, p95Ms: 35_000 },
+  'temporal.canary': { p50Ms: 200, p95Ms: 2_000 },
   'temporal.wait': { p50Ms: 5_000, p95Ms: 30_000 },
   'gate.promql': { p50Ms: 200, p95Ms: 2_000 },
   'webhook.call': { p50Ms: 1_000, p95Ms: 30_000 },

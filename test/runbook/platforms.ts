@@ -23,7 +23,14 @@ export const fleetOf = (
     kind,
     ...(startMs === undefined ? {} : { startMs }),
     sites: Object.fromEntries(
-      regions.map((region) => [region, siteOf(name, region, { ...site, ...(check ? { check: `${name}-${region}` } : {}) })]),
+      regions.map((region) => [
+        region,
+        siteOf(name, region, {
+          ...site,
+          ...(check ? { check: `${name}-${region}` } : {}),
+          ...(kind === 'starters' ? { canary: `frontend-${region}` } : {}),
+        }),
+      ]),
     ),
   };
 };

@@ -9,7 +9,7 @@ import { startSleepWorld } from './human/world.ts';
 import { startScaleWorld, startWaitWorld } from './kubernetes/world.ts';
 import { startGateWorld } from './prometheus/world.ts';
 import { startRouteWaitWorld, startShiftWorld } from './routing/world.ts';
-import { startDispatchWorld, startFailoverWorld, startHandoverWorld } from './temporal/world.ts';
+import { startCanaryWorld, startDispatchWorld, startFailoverWorld, startHandoverWorld } from './temporal/world.ts';
 import { startWebhookWorld } from './webhook/world.ts';
 
 const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
@@ -21,6 +21,7 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'http.check': { lacks: ['effect', 'body'], faults: HTTP_FAULTS, start: startHttpWorld },
   'temporal.failover': { lacks: [], start: startFailoverWorld },
   'temporal.handover': { lacks: [], start: startHandoverWorld },
+  'temporal.canary': { lacks: ['effect'], start: startCanaryWorld },
   'temporal.wait': { lacks: ['effect'], start: startDispatchWorld },
   'webhook.call': { lacks: ['memory'], start: startWebhookWorld },
   'route.shift': { lacks: ['wire', 'body', 'secret'], start: startShiftWorld },

@@ -215,6 +215,7 @@ export class Landscape {
         return this.#move(spec, call);
       },
     },
+    'temporal.canary': { kind: 'temporal.canary', signal: 'gate', read: (spec) => this.#door(spec) },
     'temporal.wait': {
       kind: 'temporal.wait',
       signal: 'gate',

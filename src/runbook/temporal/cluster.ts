@@ -29,6 +29,8 @@ export interface TemporalCluster extends System {
   readonly graceful: Mover;
   /** Rejects with an Error that names the cluster. */
   queue(namespace: string, queue: string, signal: AbortSignal): Promise<QueueFacts>;
+  /** How long it took to be told of the namespace. Rejects likewise, with the status that was answered as `code`. */
+  describes(namespace: string, signal: AbortSignal): Promise<number>;
   /** Of one small question and its answer. Rejects likewise. */
   roundTripMs(signal: AbortSignal): Promise<number>;
   /** Does the frontend say that it serves? Rejects likewise. */
@@ -214,6 +216,12 @@ const clusterOf = (door: Door): TemporalCluster => {
         ),
       );
       return queueOf(await Promise.all(described));
+    },
+    async describes(namespace, signal) {
+      const startMs = context.ports.clock.monoMs();
+      const { namespaceInfo } = await call(signal, (connection) => connection.workflowService.describeNamespace({ namespace }));
+      if (namespaceInfo?.name !== namespace) throw new Error(`${address} described another namespace than ${namespace}`);
+      return context.ports.clock.monoMs() - startMs;
     },
     async roundTripMs(signal) {
       // The first call also makes the connection.

@@ -17,7 +17,18 @@ import { both, cold, coldOwn, dual, EAST, fleetOf, hot, WEST } from '../../runbo
 import { moved } from './random.ts';
 
 const MODES: readonly RunMode[] = ['graceful', 'ungraceful'];
-const READERS = ['k8s.wait', 'http.check', 'grpc.check', 'codec.canary', 'temporal.wait', 'gate.promql', 'route.wait', 'sleep', 'approval'];
+const READERS = [
+  'k8s.wait',
+  'http.check',
+  'grpc.check',
+  'codec.canary',
+  'temporal.canary',
+  'temporal.wait',
+  'gate.promql',
+  'route.wait',
+  'sleep',
+  'approval',
+];
 
 const expand = (platform: PlatformConfig, move: Move): readonly Step[] => modelOf(platform.model).expand(platform, move);
 

@@ -174,6 +174,25 @@ export const startHandoverWorld = (): Promise<StepWorld<'temporal.handover'>> =>
   );
 };
 
+export const startCanaryWorld = (): Promise<StepWorld<'temporal.canary'>> => {
+  let isThere = false;
+  return startFrontendWorld(
+    {
+      DescribeNamespace: {
+        of: workflowservice.v1.DescribeNamespaceResponse,
+        answer: () => (isThere ? { namespaceInfo: { name: 'shop' } } : grpcError(status.NOT_FOUND, 'namespace not found')),
+      },
+    },
+    {
+      spec: { system: 'here', namespace: 'shop' },
+      settle: () => {
+        isThere = true;
+      },
+      effects: () => 0,
+    },
+  );
+};
+
 export const startDispatchWorld = (): Promise<StepWorld<'temporal.wait'>> => {
   let isPolled = false;
   const poller = () => ({ identity: 'worker@eu-1', lastAccessTime: { seconds: Math.floor(Date.now() / 1000), nanos: 0 } });
