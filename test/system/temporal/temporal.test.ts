@@ -93,6 +93,11 @@ test('a frontend says that it serves, and how far away it is', async () => {
   expect(await a.roundTripMs(never)).toBeLessThan(2000);
 });
 
+test('a canary through a frontend: a namespace that is there is described, one that is not is told', async () => {
+  expect(await a.describes('shop', never)).toBeLessThan(2000);
+  await expect(a.describes('nowhere', never)).rejects.toThrow(/NOT_FOUND/);
+});
+
 test('a namespace is described: where it is, where it could be, how often it moved', async () => {
   await until('the clusters know one another', async () => (await placeOf(b, 'shop')).replicas.every(({ ready }) => ready));
   expect(await placeOf(b, 'shop')).toEqual({
