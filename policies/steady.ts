@@ -278,6 +278,21 @@ export const activeLines = (part: Part, steady: Steady): readonly AuditLine[] =>
   ];
 };
 
+/** What only a run needs: that it can be opened, with its address and its secret, is known before. */
+const doorLines = ({ externals, platform }: Part, { doors = {} }: Steady): readonly AuditLine[] => {
+  const names = [...externals.map(({ system }) => system), ...platform.prearm, ...platform.gates.map(({ system }) => system)];
+  return [...new Set(names)]
+    .filter((name) => Object.hasOwn(doors, name))
+    .map((name) => {
+      const why = doors[name] ?? null;
+      const is =
+        why === null
+          ? good('it can be opened; what it answers, only a run or a drill shows')
+          : bad(why, `mend ${name} under systems of the replicas`);
+      return { check: 'system-opens', of: name, weight: 'must', ...is };
+    });
+};
+
 /** What every model asks. `running`: regions in which fleets are to be up. */
 export const generalLines = (part: Part, steady: Steady, running: readonly string[]): readonly AuditLine[] => {
   const all = sitesIn(part, part.platform.regions);
@@ -294,6 +309,7 @@ export const generalLines = (part: Part, steady: Steady, running: readonly strin
         }),
       ),
     ...all.map((at) => imageLine(steady, at)),
+    ...doorLines(part, steady),
     ...managedLines(part, steady),
     ...dispatchLines(part),
     ...up

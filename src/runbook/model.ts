@@ -410,6 +410,8 @@ export interface Steady {
   sites: Readonly<Record<string, SiteFacts | Unseen>>;
   /** By namespace. */
   namespaces: Readonly<Record<string, NamespaceFacts | Unseen>>;
+  /** Systems that are only told or asked in a run (externals, pre-arm, gates), by name: why the audit could not open one; null: it could. */
+  doors?: Readonly<Record<string, string | null>>;
 }
 
 /** One line of an audit. */

@@ -136,6 +136,27 @@ const namespaceOf = async (
   return why;
 };
 
+/** What no look is worth outside a run is opened: that takes its file, its address and its secret. */
+const doorsOf = async (
+  { context }: SteadyOptions,
+  { externals, prearm, gates }: PlatformConfig,
+): Promise<readonly (readonly [string, string | null])[]> => {
+  const named = [
+    ...[...externals.map(({ system }) => system), ...prearm].map((name) => [name, 'webhook'] as const),
+    ...gates.map(({ system }) => [system, 'prometheus'] as const),
+  ];
+  return Promise.all(
+    [...new Map(named)].map(async ([name, kind]) => {
+      try {
+        await context.system(name, kind);
+        return [name, null] as const;
+      } catch (error) {
+        return [name, unseen(error).unseen] as const;
+      }
+    }),
+  );
+};
+
 export const createSee =
   (options: SteadyOptions) =>
   async (platform: PlatformConfig, active: string, signal: AbortSignal): Promise<Steady> => {
@@ -147,11 +168,12 @@ export const createSee =
         async (namespace) => [namespace, await namespaceOf(options, systems, namespace, signal)] as const,
       );
     });
-    const [sites, ...seen] = await Promise.all([sitesOf(options, platform, signal), ...namespaces]);
+    const [sites, doors, ...seen] = await Promise.all([sitesOf(options, platform, signal), doorsOf(options, platform), ...namespaces]);
     return {
       atMs: options.context.nowMs(),
       active,
       sites: Object.fromEntries(sites),
       namespaces: Object.fromEntries(seen.flat()),
+      doors: Object.fromEntries(doors),
     };
   };

@@ -437,3 +437,17 @@ describe('the score', () => {
 
 const rank = (text: string): number =>
   ['bad must', 'unknown must', 'bad should', 'unknown should', 'good must', 'good should'].indexOf(text);
+
+test('a system that only a run needs and that cannot be opened breaks the promise; nobody looked is no line', () => {
+  const steady = steadyOf(cold);
+  expect(lineOf(cold, steady, 'system-opens', 'db-hook')).toBeUndefined();
+  const doors = { 'db-hook': 'other users can read its secret', 'queue-hook': null, deploys: null, prometheus: null };
+  const seen: Steady = { ...steady, doors };
+  expect(lineOf(cold, seen, 'system-opens', 'db-hook')).toMatchObject({
+    is: 'bad',
+    weight: 'must',
+    because: 'other users can read its secret',
+  });
+  expect(lineOf(cold, seen, 'system-opens', 'queue-hook')).toMatchObject({ is: 'good' });
+  expect(readinessOf(cold, seen).lines.filter(({ check }) => check === 'system-opens')).toHaveLength(4);
+});

@@ -94,6 +94,7 @@ describe('fleets', () => {
       active: 'a',
       sites: { 'codec@a': FACTS, 'codec@b': { unseen: 'connection refused' } },
       namespaces: {},
+      doors: {},
     });
   });
 
@@ -127,6 +128,21 @@ describe('fleets', () => {
     await look(platformOf(fleets({ check: 'door', standby: 0 })));
     expect(asked.filter((name) => name.includes('door'))).toEqual([]);
   });
+});
+
+test('what only a run needs is opened: who cannot be says why', async () => {
+  const { look } = stage({});
+  const external = { name: 'ledger', when: ['fence' as const], timeoutMs: 1_000, onFail: 'ask' as const, waits: false };
+  const { doors } = await look(
+    platformOf({
+      externals: [
+        { ...external, system: 'missing' },
+        { ...external, name: 'other', system: 'hooks' },
+      ],
+      prearm: ['hooks'],
+    }),
+  );
+  expect(doors).toEqual({ missing: 'no system "missing" in this file', hooks: null });
 });
 
 describe('namespaces', () => {
