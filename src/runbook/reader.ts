@@ -80,6 +80,9 @@ export const platformNamed = (cluster: ClusterConfig | null, name: string): Plat
   );
 };
 
+/** What is called otherwise is no run, and not every text is a key that a store takes. */
+export const isRunId = (id: string): boolean => /^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/.test(id);
+
 export const noRun = (id: string): Fault =>
   new Fault('ERR_NOT_FOUND', `no run is called "${id.slice(0, 64)}"; tidegate runs --all lists those that are kept`);
 
@@ -111,6 +114,7 @@ export const createRunReader = ({ store, ports }: RunReaderOptions): RunReader =
         .toSorted(byState);
     },
     async run(id) {
+      if (!isRunId(id)) throw noRun(id);
       const records = await ledger.read('the run', [runKey(id)]);
       const run = records.value<Run>(runKey(id));
       if (run === undefined) throw noRun(id);

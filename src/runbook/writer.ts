@@ -11,7 +11,7 @@ import type { Ports } from '../ports.ts';
 import type { Op, Store } from '../store/store.ts';
 import { draftOf } from './commit.ts';
 import type { PlatformConfig, PlatformRecord, Purpose, Run, RunMode, Span, Step } from './model.ts';
-import { noRun, openOf, platformNamed, RUN_PREFIX } from './reader.ts';
+import { isRunId, noRun, openOf, platformNamed, RUN_PREFIX } from './reader.ts';
 import {
   advance,
   type Choice,
@@ -95,7 +95,6 @@ export interface RunWriterOptions {
 }
 
 const PLATFORM_PREFIX = 'platform/';
-const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/;
 
 /** An act on a run that is there: what may refuse it, what it is, how one finds that it has happened, and how it stands in the journal. */
 interface Deed {
@@ -163,7 +162,8 @@ export const createRunWriter = (options: RunWriterOptions): RunWriter => {
       throw new Fault('ERR_FORBIDDEN', 'this credential was good for one act, and has been used');
   };
 
-  const deed = (id: string, { kind, because, detail = {}, event, demand, shows, person, opens = false }: Deed): Promise<Run> => {
+  const deed = async (id: string, { kind, because, detail = {}, event, demand, shows, person, opens = false }: Deed): Promise<Run> => {
+    if (!isRunId(id)) throw noRun(id);
     const nonce = ports.random.hex(8);
     return ledger.commit<Run>({
       what: `the run ${id}`,
@@ -191,7 +191,7 @@ export const createRunWriter = (options: RunWriterOptions): RunWriter => {
     async begin(order, person) {
       const nonce = ports.random.hex(8);
       const id = order.id ?? `${order.platform.replaceAll(/[^A-Za-z0-9_-]+/g, '-').slice(0, 24)}-${order.purpose}-${nonce.slice(0, 8)}`;
-      if (!ID.test(id))
+      if (!isRunId(id))
         throw new Fault('ERR_BAD_REQUEST', 'the id of a run must be 1 to 48 of A-Z a-z 0-9 _ - and start with a letter or digit');
       return ledger.commit<Run>({
         what: 'the runs',

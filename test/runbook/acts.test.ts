@@ -397,6 +397,12 @@ test('readers: open runs first, platforms with where they are active', async () 
   expect((await reader.runs({ open: true })).map(({ id }) => id)).toEqual(['later']);
   expect((await reader.platform(rig.cluster, 'shop')).active).toBe(WEST);
   expect(await codeOf(reader.run('none'))).toBe('ERR_NOT_FOUND');
+  // No store takes such keys, and that is no fault of the store's.
+  for (const id of ['\u0001', 'a\u{10ffff}', 'x'.repeat(5000), '', 'a/b', ' a'])
+    expect([await codeOf(reader.run(id)), await codeOf(writer.abort(id, { person: ADA, reason: 'no such run' }))]).toEqual([
+      'ERR_NOT_FOUND',
+      'ERR_NOT_FOUND',
+    ]);
   expect(await codeOf(reader.platform(rig.cluster, 'none'))).toBe('ERR_NOT_FOUND');
 });
 
