@@ -1,4 +1,4 @@
-// `npm run bench -- [detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|api|paging] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|api|paging|models] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
@@ -8,6 +8,7 @@ import { benchDetection } from './detection.ts';
 import { benchFalseDrains } from './false-drains.ts';
 import { benchGate } from './gate.ts';
 import { benchGray } from './gray.ts';
+import { benchModels } from './models.ts';
 import { benchPaging } from './paging.ts';
 import { benchProbe } from './probe.ts';
 import { benchProviders } from './providers.ts';
@@ -77,6 +78,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   paging: {
     says: 'Pages from their commit to the first receiver that accepted them, and a storm of 10,000; reference: the same bodies posted without an outbox',
     run: benchPaging,
+  },
+  models: {
+    says: 'A platform from the loss of its region to the first task in another one, by model; reference: what its plan estimated',
+    run: benchModels,
   },
   decide: { says: 'One decision over many targets and five vantages; reference: JSON.parse of the same votes', run: benchDecide },
 };
