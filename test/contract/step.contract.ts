@@ -23,8 +23,8 @@ const NONSENSE = ['empty', 'html', 'truncated', 'types', 'huge'] as const satisf
 
 /**
  * What a kind has not, and with it the claims that need it. `effect`: it is a gate. `wire`: it calls nothing outside this process. `body`: its answers have no
- * body that counts; its world says which faults it makes. `secret`: it is given none. `memory`: what it does not know to have been taken is done again with
- * the same key, and reading does not tell.
+ * body that counts; its world says which faults it makes. `secret`: it is given none. `memory`: reading asks nobody before an effect is known to have been
+ * taken; what is not known is done again with the same key.
  */
 export type Lack = 'effect' | 'wire' | 'body' | 'secret' | 'memory';
 
@@ -230,10 +230,14 @@ export const stepContract = <K extends StepKindName>(name: K, entry: StepEntry<K
       expect(h.world.effects()).toBe(1);
     });
 
+    /** With which reading calls somebody: what lacks `memory` asks nobody who was not told. */
+    const asking = async (h: Harness<K>): Promise<Facts> => (lacks('memory') ? accepted(h) : {});
+
     claim(['wire'], 'silence is unknown, and the signal ends the call in time', async (h) => {
+      const facts = await asking(h);
       h.world.meets('silence');
       const stop = new AbortController();
-      const reading = h.read({}, stop.signal);
+      const reading = h.read(facts, stop.signal);
       await h.world.asked();
       stop.abort(new DeadlineError('the step', 100));
       expect(await promptly(reading)).toMatchObject({ is: 'unknown' });
@@ -250,17 +254,20 @@ export const stepContract = <K extends StepKindName>(name: K, entry: StepEntry<K
     });
 
     claim(['wire'], 'a signal that has aborted already calls nobody', async (h) => {
+      const facts = await asking(h);
+      const before = h.world.effects();
       const over = AbortSignal.abort(new Error('stopping'));
-      expect(await promptly(h.read({}, over))).toMatchObject({ is: 'unknown' });
+      expect(await promptly(h.read(facts, over))).toMatchObject({ is: 'unknown' });
       if (!lacks('effect')) expect((await promptly(h.apply({}, over))).took).not.toBe('accepted');
-      expect(h.world.effects()).toBe(0);
+      expect(h.world.effects()).toBe(before);
     });
 
     claim(['wire'], 'where nobody listens is unknown, and after it returns it is read again', async (h) => {
+      const facts = await asking(h);
       await h.world.settle();
       const { world } = h;
       await world[Symbol.asyncDispose]();
-      expect(await h.read()).toMatchObject({ is: 'unknown' });
+      expect(await h.read(facts)).toMatchObject({ is: 'unknown' });
       world[Symbol.asyncDispose] = async () => undefined;
     });
 
@@ -277,7 +284,7 @@ export const stepContract = <K extends StepKindName>(name: K, entry: StepEntry<K
         }
         await h.world.settle();
         h.world.meets(fault);
-        const found = await h.read();
+        const found = await h.read(lacks('memory') ? facts : {});
         expect(found).toMatchObject({ is: 'unknown' });
         h.world.meets(null);
         expect(await h.read(lacks('effect') ? {} : facts)).toMatchObject({ is: 'reached' });
@@ -285,8 +292,9 @@ export const stepContract = <K extends StepKindName>(name: K, entry: StepEntry<K
 
     claim(['wire', 'secret'], 'a refusal that quotes the request is told without its secrets', async (h) => {
       expect(faults).toContain('echo');
+      const facts = await asking(h);
       h.world.meets('echo');
-      expect((await h.read()).is).not.toBe('reached');
+      expect((await h.read(facts)).is).not.toBe('reached');
       if (!lacks('effect')) expect((await h.apply()).took).not.toBe('accepted');
     });
 
@@ -296,7 +304,7 @@ export const stepContract = <K extends StepKindName>(name: K, entry: StepEntry<K
       const call = {
         key: 'r7.x',
         run: { id: 'r7', platform: 'p', from: 'a', to: 'b', mode: 'ungraceful' as const },
-        facts: {},
+        facts: await asking(h),
         signal: NEVER,
       };
       const ports = realPorts();

@@ -58,11 +58,12 @@ const readCall = async (spec: Spec, call: Call): Promise<Reading> => {
   const nowMs = context.nowMs();
   const kept = { atMs: nowMs, ...keptOf(call.facts) };
   const { external, waits } = spec;
-  if (!waits && kept.told === true) return { is: 'reached', because: `${external} was told of ${spec.when}`, facts: kept };
-  if (!waits) return { is: 'pending', because: `${external} has not been told of ${spec.when} yet`, facts: kept };
-  const { notBeforeAtMs = 0 } = kept;
+  const { told: isTold = false, notBeforeAtMs = 0 } = kept;
   if (notBeforeAtMs > nowMs)
     return { is: 'pending', because: `${external} asked to be left alone until ${isoTime(notBeforeAtMs)}`, facts: kept };
+  // What somebody says who was told nothing means nothing: a page for everybody, a word for everybody. Telling twice does no harm.
+  if (!isTold) return { is: 'pending', because: `${external} has not been told of ${spec.when} yet`, facts: kept };
+  if (!waits) return { is: 'reached', because: `${external} was told of ${spec.when}`, facts: kept };
   const system = await context.system<WebhookSystem>(spec.system, 'webhook');
   try {
     const answer = await system.ask(webhookId(call.key), kept.statusPath ?? null, signal);
@@ -76,9 +77,6 @@ const readCall = async (spec: Spec, call: Call): Promise<Reading> => {
 const told = (spec: Spec, kept: Kept, said: Said, nowMs: number): Reading => {
   const word = wordFor(spec);
   const because = `${spec.external} says ${said.state}${saidText(said)}`;
-  // Whoever answers the same to everybody says its word to what it was never told: that word counts once it has taken what it was told.
-  if (kept.told !== true && said.state !== 'failed')
-    return { is: 'pending', because: `${because}, and has not been told of ${spec.when} yet`, facts: kept };
   const facts = { ...kept, ...pauseOf(said.checkAfterMs, nowMs) };
   if (said.state === word) return { is: 'reached', because, facts };
   if (said.state === 'failed') return { is: 'never', because, facts };
@@ -96,9 +94,7 @@ const refusedReading = ({ external }: Spec, kept: Kept, error: Answered, { conte
   if (error.code === 410) return { is: 'never', because: `${because}: it wants no more`, facts };
   if (error.code === 404) return { is: 'pending', because: `${because}: it does not know of it yet`, facts };
   if (error.code === 405 || error.code === 501)
-    return kept.told === true
-      ? { is: 'never', because: `${because} to a GET: what is waited for has to say how far it is`, facts }
-      : { is: 'pending', because: `${because} to a GET before it was told`, facts };
+    return { is: 'never', because: `${because} to a GET: what is waited for has to say how far it is`, facts };
   return { is: 'unknown', because, facts };
 };
 
