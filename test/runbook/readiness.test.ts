@@ -1,6 +1,6 @@
 // Audits of platforms while nothing happens: which is due, what of it is told, and the duty that looks, writes and pages.
 import { describe, expect, test } from 'vitest';
-import { outboxKey, readinessKey } from '../../src/coordinate/keys.ts';
+import { outboxKey, platformKey, readinessKey } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
 import type { ClusterConfig, Page } from '../../src/model.ts';
 import type { AuditLine, PlatformConfig, Steady } from '../../src/runbook/model.ts';
@@ -163,6 +163,13 @@ describe('the duty', () => {
     expect(kvs[0]?.value).toMatchObject({ platform: 'orders', score: 50, told: [], membersVersion: CLUSTER.version });
     await run(AUDIT_EVERY_MS);
     expect(seen).toHaveLength(4);
+  });
+
+  test('looks at a platform as active where its record says', async () => {
+    const { run, seen, store } = stage();
+    await store.txn({ if: [], then: [{ put: platformKey('tenants'), value: { active: 'b' } }] });
+    await run(60_000);
+    expect(seen).toEqual(['orders@a', 'tenants@b']);
   });
 
   test('what is broken is paged once, and its end', async () => {

@@ -47,14 +47,14 @@ interface Memory {
   twice: string | null;
   /** Where it is for all that was told. */
   settled: string | null;
-  /** Told to be elsewhere. */
-  isAstray: boolean;
+  /** Told to be elsewhere: where it was before that, or where a run of ours has put it since. null: it is where it should be. */
+  strayedFrom: string | null;
 }
 
 export const startMoveWatch = (options: WatchOptions): MoveWatch => {
   const { ports, log, watched, everyMs = EVERY_MS } = options;
   const memories = new Map<string, Memory>(
-    watched.map(({ namespace }) => [namespace, { last: null, twice: null, settled: null, isAstray: false }]),
+    watched.map(({ namespace }) => [namespace, { last: null, twice: null, settled: null, strayedFrom: null }]),
   );
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -101,12 +101,18 @@ const lookAt = async (one: Watched, memory: Memory, options: WatchOptions, signa
     const moved = movedBetween({ namespace, before: settled, now }, options.ours(), evidence, options.nowMs());
     memory.settled = now;
     if (moved !== null) {
-      memory.isAstray = moved.by !== 'us';
+      memory.strayedFrom = strayedFrom(moved, memory);
       options.tell(moved);
     }
   }
-  if (memory.isAstray && options.expected(namespace) === now) {
-    memory.isAstray = false;
+  if (memory.strayedFrom !== null && (options.expected(namespace) ?? memory.strayedFrom) === now) {
+    memory.strayedFrom = null;
     options.tell({ type: 'namespace.back', namespace, at: now, because: `${namespace} is active in ${now}, as it should be` });
   }
+};
+
+/** A run of ours that moves it mends what others did, and the end of that is told; without others there is nothing to end. */
+const strayedFrom = ({ by, from, to }: NamespaceMoved, { strayedFrom: before }: Memory): string | null => {
+  if (by === 'us') return before === null ? null : to;
+  return before ?? from;
 };

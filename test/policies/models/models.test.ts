@@ -491,3 +491,24 @@ describe('dual-active', () => {
     expect(plan.some(isMove)).toBe(true);
   });
 });
+
+test('each kind of fleet is asked in its own way: codec by a round trip, proxies by gRPC, workers by HTTP', () => {
+  const plan = expand(cold, { from: EAST, to: WEST, purpose: 'failover' });
+  const kinds = plan.filter(({ id }) => id.includes('.check@')).map(({ id, kind }) => [id.slice(0, id.indexOf('.')), kind]);
+  expect(kinds).toEqual([
+    ['codec', 'codec.canary'],
+    ['proxy', 'grpc.check'],
+    ['workers', 'http.check'],
+  ]);
+});
+
+test('bounds of a gate are those that it has, and a call that may be passed over is passed over when its answer is unknown', () => {
+  const plan = expand(cold, { from: EAST, to: WEST, purpose: 'failover' });
+  const specOf = (id: string) => plan.find((step) => step.id === id)?.spec;
+  expect(specOf('gate.lag')).toMatchObject({ max: 30 });
+  expect(specOf('gate.lag')).not.toHaveProperty('min');
+  expect(specOf('gate.room')).toMatchObject({ min: 3 });
+  expect(specOf('gate.room')).not.toHaveProperty('max');
+  const unknown = plan.filter(({ kind }) => kind === 'webhook.call').map(({ onFail, onUnknown }) => `${onFail} ${onUnknown}`);
+  expect(new Set(unknown)).toEqual(new Set(['ask ask', 'continue proceed']));
+});

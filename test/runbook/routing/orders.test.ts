@@ -110,6 +110,26 @@ test('prolonged past half of its time, only while the platform is elsewhere', as
   expect(expires()).toBe(START_WALL_MS + virtual.now() + ORDER_TTL_MS);
 });
 
+test('what humans have ordered is never prolonged, whatever it is called', async () => {
+  await orders.drain(order({ services: [WEB] }));
+  const [mine] = items();
+  const all = items();
+  const others = [
+    { ...mine!, id: 'by-hand' },
+    { ...mine!, id: 'run-by-hand', owner: 'ops' },
+  ];
+  await put(KEYS.override, { ...recordOf<Overrides>(KEYS.override), items: [...all, ...others] });
+  await virtual.advance(ORDER_TTL_MS / 2 + 1_000);
+  const asked: string[] = [];
+  await orders.prolong((platform) => asked.push(platform) > 0);
+  expect(asked).toEqual(['shop']);
+  expect(
+    items()
+      .filter(({ expiresAtMs }) => expiresAtMs > mine!.expiresAtMs)
+      .map(({ id }) => id),
+  ).toEqual([mine!.id]);
+});
+
 const shares = (eu: number, us: number): Promise<unknown> =>
   put(
     KEYS.routing,

@@ -185,6 +185,38 @@ describe('the watch', () => {
     await watch.stop();
   });
 
+  test('tells that it is back also when a run of ours brought it', async () => {
+    const { virtual, told, at, moves, watch } = watching();
+    await virtual.advance(30_000);
+    at('eu');
+    await virtual.advance(45_000);
+    moves.push({ namespace: 'shop', to: 'us', fromMs: NOW_MS, untilMs: null });
+    at('us');
+    await virtual.advance(45_000);
+    expect(told).toMatchObject([
+      { type: 'namespace.moved', to: 'eu', by: 'temporal' },
+      { type: 'namespace.moved', to: 'us', by: 'us' },
+      { type: 'namespace.back', at: 'us' },
+    ]);
+    await watch.stop();
+  });
+
+  test.each([
+    ['others', []],
+    ['a run of ours', [{ namespace: 'shop', to: 'us', fromMs: NOW_MS, untilMs: null }]],
+  ])('where nothing is said of its place it is back where it was before: by %s', async (_by, ours) => {
+    const { virtual, told, at, moves, watch } = watching(() => null);
+    await virtual.advance(30_000);
+    at('eu');
+    await virtual.advance(45_000);
+    expect(told.map(({ type }) => type)).toEqual(['namespace.moved']);
+    moves.push(...ours);
+    at('us');
+    await virtual.advance(45_000);
+    expect(told.map(({ type }) => type)).toEqual(['namespace.moved', 'namespace.moved', 'namespace.back']);
+    await watch.stop();
+  });
+
   test('a sight now and then, or none, is no move', async () => {
     const { virtual, told, at, watch } = watching();
     await virtual.advance(30_000);
