@@ -136,7 +136,7 @@ const PURE_FILES = [
   'src/runbook/temporal/codes.ts',
   'src/runbook/temporal/moves.ts',
   'src/runbook/temporal/mover.ts',
-  'src/runbook/temporal/parallel.ts',
+  'src/runbook/parallel.ts',
 ];
 /** Packages that compute from what they are given alone, as they are used here. */
 const PURE_PACKAGES = ['croner'];

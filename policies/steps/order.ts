@@ -1,16 +1,14 @@
 // The order of steps: by `needs` and nothing else, in each of the two modes by itself. Pure.
-import type { RunMode, Step } from '../../src/runbook/model.ts';
+import { isOfMode, type RunMode, type Step } from '../../src/runbook/model.ts';
 
 export const idsOf = (...groups: readonly (readonly Step[])[]): readonly string[] => groups.flat().map(({ id }) => id);
 
 const MODES: readonly RunMode[] = ['graceful', 'ungraceful'];
 
-const isOf = (step: Step, mode: RunMode): boolean => step.mode === mode || step.mode === 'both';
-
 /** Ids that have to have ended before each step of this mode, through steps of this mode alone. Steps come after what they need. */
 const beforeEach = (steps: readonly Step[], mode: RunMode): ReadonlyMap<string, ReadonlySet<string>> => {
   const before = new Map<string, Set<string>>();
-  for (const step of steps.filter((each) => isOf(each, mode))) {
+  for (const step of steps.filter((each) => isOfMode(each, mode))) {
     const all = new Set<string>();
     for (const need of step.needs)
       if (before.has(need)) {

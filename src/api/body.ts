@@ -41,6 +41,21 @@ export const durationText = z
     return ms ?? 0;
   });
 
+/** A body as the document of the API has it. */
+export const schemaOf = (body: z.ZodType): Readonly<Record<string, unknown>> => ({
+  ...z.toJSONSchema(body, { io: 'input' }),
+  $schema: undefined,
+});
+
+/** Reads a flat body by its shape: its own names are what may have been meant. */
+export const parsedBy =
+  <T extends z.ZodObject>(body: T) =>
+  (given: unknown): Parsed<z.output<T>> => {
+    const shaped = body.safeParse(given);
+    if (shaped.success) return { ok: true, value: shaped.data };
+    return { ok: false, problems: shaped.error.issues.flatMap((issue) => shapeProblems(issue, { '': Object.keys(body.shape) })) };
+  };
+
 export const pointerOf = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 

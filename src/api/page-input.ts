@@ -1,6 +1,6 @@
 // What is asked of pages, and what is wrong with a request: shape, then names, all problems at once. Pure.
 import { z } from 'zod';
-import { type BodyProblem, keptLine, line, type Parsed, shapeProblems, unknownName } from './body.ts';
+import { type BodyProblem, keptLine, line, type Parsed, parsedBy, schemaOf, shapeProblems, unknownName } from './body.ts';
 import { LABEL_CHARS_MAX, REASON_CHARS_MAX, REASON_CHARS_MIN } from './override-input.ts';
 
 const CHANNELS_MAX = 32;
@@ -25,17 +25,8 @@ const ACKNOWLEDGE = z.strictObject({ reason: keptLine(REASON_CHARS_MAX).optional
 export type ReplayInput = z.output<typeof REPLAY>;
 export type AcknowledgeInput = z.output<typeof ACKNOWLEDGE>;
 
-const schemaOf = (body: z.ZodType): Readonly<Record<string, unknown>> => ({ ...z.toJSONSchema(body, { io: 'input' }), $schema: undefined });
 export const REPLAY_SCHEMA = schemaOf(REPLAY);
 export const ACKNOWLEDGE_SCHEMA = schemaOf(ACKNOWLEDGE);
-
-const parsedBy =
-  <T extends z.ZodObject>(body: T) =>
-  (given: unknown): Parsed<z.output<T>> => {
-    const shaped = body.safeParse(given);
-    if (shaped.success) return { ok: true, value: shaped.data };
-    return { ok: false, problems: shaped.error.issues.flatMap((issue) => shapeProblems(issue, { '': Object.keys(body.shape) })) };
-  };
 
 /** The body of POST /v1/pages/:id/replay. */
 export const parseReplay: (body: unknown) => Parsed<ReplayInput> = parsedBy(REPLAY);

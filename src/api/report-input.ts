@@ -1,7 +1,7 @@
 // What may be reported of a service, and what is wrong with a report: shape, then names against the cluster's configuration, all problems at once. Pure.
 import { z } from 'zod';
 import type { ClusterConfig, Reported } from '../model.ts';
-import { type BodyProblem, durationText, type Parsed, shapeProblems, unknownName } from './body.ts';
+import { type BodyProblem, durationText, type Parsed, schemaOf, shapeProblems, unknownName } from './body.ts';
 
 export type ReportInput = Pick<Reported, 'load' | 'capacity'> & { service: string; ttlMs: number };
 
@@ -17,7 +17,7 @@ const BODY = z.strictObject({
   capacity: z.record(z.string(), amount).describe('What each pool can bear, in the unit of the load.'),
   ttl: durationText.describe('It counts for so long: 10s to 1h.'),
 });
-export const REPORT_SCHEMA = { ...z.toJSONSchema(BODY, { io: 'input' }), $schema: undefined };
+export const REPORT_SCHEMA = schemaOf(BODY);
 
 /** Understands the body of PUT /v1/reports/:service, or says everything that is wrong with it. */
 export const parseReport = (service: string, body: unknown, cluster: ClusterConfig): Parsed<ReportInput> => {

@@ -4,10 +4,9 @@ import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { Run } from '../runbook/model.ts';
-import type { RunReader } from '../runbook/reader.ts';
+import { RUN_PREFIX, type RunReader } from '../runbook/reader.ts';
 import type { Store } from '../store/store.ts';
 
-const PREFIX = 'run/';
 const COALESCE_MS = 200;
 const LOOK_MS = 10_000;
 const RETRY_MS = 2_000;
@@ -58,7 +57,7 @@ export const createRunFeed = ({ store, ports, log, reader, onRuns }: RunFeedOpti
     });
   };
 
-  const watch = store.watch(PREFIX, () => {
+  const watch = store.watch(RUN_PREFIX, () => {
     if (isClosed || isHinted) return;
     isHinted = true;
     if (looking !== null) return;

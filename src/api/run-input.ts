@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { PlatformConfig } from '../runbook/model.ts';
 import { CHOICES } from '../runbook/reader.ts';
-import { type BodyProblem, keptLine, line, type Parsed, pointerOf, shapeProblems, unknownName } from './body.ts';
+import { type BodyProblem, keptLine, line, type Parsed, parsedBy, pointerOf, schemaOf, unknownName } from './body.ts';
 import { LABEL_CHARS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX, REASON_CHARS_MIN } from './override-input.ts';
 
 export const RUN_MODES = ['graceful', 'ungraceful'] as const;
@@ -50,19 +50,10 @@ export type ApproveInput = z.output<typeof APPROVE>;
 export type AnswerInput = z.output<typeof ANSWER>;
 export type ReasonInput = z.output<typeof REASONED>;
 
-const schemaOf = (body: z.ZodType): Readonly<Record<string, unknown>> => ({ ...z.toJSONSchema(body, { io: 'input' }), $schema: undefined });
 export const RUN_ORDER_SCHEMA = schemaOf(ORDER);
 export const RUN_APPROVE_SCHEMA = schemaOf(APPROVE);
 export const RUN_ANSWER_SCHEMA = schemaOf(ANSWER);
 export const RUN_REASON_SCHEMA = schemaOf(REASONED);
-
-const parsedBy =
-  <T extends z.ZodObject>(body: T) =>
-  (given: unknown): Parsed<z.output<T>> => {
-    const shaped = body.safeParse(given);
-    if (shaped.success) return { ok: true, value: shaped.data };
-    return { ok: false, problems: shaped.error.issues.flatMap((issue) => shapeProblems(issue, { '': Object.keys(body.shape) })) };
-  };
 
 /** A region that is none of the platform's, or that is active already. */
 export const toProblems = (to: string | undefined, { name, regions }: PlatformConfig, active: string): readonly BodyProblem[] => {

@@ -2,19 +2,20 @@
 // and what only the machinery needs is left out. Pure.
 import { canonicalJson, sha256 } from '../audit/canonical.ts';
 import { AS_CONFIGURED } from '../runbook/commit.ts';
-import type {
-  Persons,
-  PlatformConfig,
-  Purpose,
-  Readiness,
-  Run,
-  RunMode,
-  RunState,
-  Span,
-  Step,
-  StepKindName,
-  StepRun,
-  StepState,
+import {
+  isOfMode,
+  type Persons,
+  type PlatformConfig,
+  type Purpose,
+  type Readiness,
+  type Run,
+  type RunMode,
+  type RunState,
+  type Span,
+  type Step,
+  type StepKindName,
+  type StepRun,
+  type StepState,
 } from '../runbook/model.ts';
 import { type PlatformView, type Waiting, waitingOf } from '../runbook/reader.ts';
 import { isEnded, standingOf } from '../runbook/run.ts';
@@ -146,8 +147,6 @@ export interface PlanView {
   /** Of what it would move. */
   cannotUndo: readonly { step: string; because: string }[];
 }
-
-const isOfMode = ({ mode }: Pick<Step, 'mode'>, run: RunMode): boolean => mode === 'both' || mode === run;
 
 const tookMs = (startedAtMs: number | undefined, endedAtMs: number | undefined, nowMs: number): TookMs =>
   startedAtMs === undefined ? null : Math.max(0, Math.round((endedAtMs ?? nowMs) - startedAtMs));

@@ -107,3 +107,13 @@ export interface StepContext {
   /** Cluster time. */
   nowMs(): number;
 }
+
+/** A kind of step, whichever it is. */
+export interface AnyKind {
+  readonly signal: 'target' | 'gate';
+  read(spec: StepSpecs[StepKindName], call: Call): Promise<Reading>;
+  apply?(spec: StepSpecs[StepKindName], call: Call): Promise<Effect>;
+}
+
+/** The kinds, each imported when a plan has one. */
+export type KindOf = (name: StepKindName) => Promise<AnyKind>;

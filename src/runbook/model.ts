@@ -1,5 +1,5 @@
 // The vocabulary of runbooks, beside src/model.ts: what a platform is, which steps move it, and what a run of them remembers. Types, with the lists of
-// names that belong to them; everything of a record is JSON. `...Ms` is a duration, `...AtMs` an instant of cluster time.
+// names that belong to them and what a mode means; everything of a record is JSON. `...Ms` is a duration, `...AtMs` an instant of cluster time.
 
 // ---- what moves together: `cluster.platforms` ----
 
@@ -241,6 +241,9 @@ export interface StepOf<K extends StepKindName> {
 
 /** One step of a plan. */
 export type Step = { [K in StepKindName]: StepOf<K> }[StepKindName];
+
+/** Whether a run of this mode takes the step. */
+export const isOfMode = (step: Pick<Step, 'mode'>, mode: RunMode): boolean => step.mode === mode || step.mode === 'both';
 
 // ---- runs: `run/<id>` ----
 

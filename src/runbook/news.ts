@@ -1,7 +1,7 @@
 // What people are told of a run: the pages of one change of it, for the transaction of that change. All pages of one run are one thread. Pure.
 import { page } from '../decide/incident.ts';
 import type { ClusterConfig, Page, Severity } from '../model.ts';
-import type { Run, Span, Step } from './model.ts';
+import { isOfMode, type Run, type Span, type Step } from './model.ts';
 import { standingOf, wantsPersons } from './run.ts';
 import { phrase, seconds } from './words.ts';
 
@@ -85,9 +85,7 @@ const doneNews = (run: Run, teller: Teller): Page => {
   const tookMs = (run.endedAtMs ?? teller.nowMs) - (run.startedAtMs ?? run.createdAtMs);
   const estimate = teller.estimateOf?.(run) ?? null;
   const beside = estimate === null ? '' : ` (estimated ${seconds(estimate.p50Ms)} to ${seconds(estimate.p95Ms)})`;
-  const passed = run.plan
-    .filter((step) => step.mode === 'both' || step.mode === run.mode)
-    .filter(({ id }) => standingOf(run, id).state === 'skipped');
+  const passed = run.plan.filter((step) => isOfMode(step, run.mode)).filter(({ id }) => standingOf(run, id).state === 'skipped');
   const meaning = ({ id, ifPassed }: Step, at: number): string =>
     ifPassed === undefined || at >= MEANINGS_MAX ? id : `${id} (${ifPassed})`;
   const more = passed.length > MEANINGS_MAX ? `; tidegate run ${run.id} says what each means` : '';

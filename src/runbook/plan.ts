@@ -3,12 +3,20 @@
 import { modelOf } from '../../policies/index.ts';
 import type { Move } from '../../policies/policy.ts';
 import { say } from '../config/words.ts';
-import type { ByRegion, GateConfig, OnFail, PlatformConfig, PlatformRecord, RunMode, Span, Step } from './model.ts';
+import {
+  type ByRegion,
+  type GateConfig,
+  isOfMode,
+  type OnFail,
+  type PlatformConfig,
+  type PlatformRecord,
+  type RunMode,
+  type Span,
+  type Step,
+} from './model.ts';
 
 /** So many runs of the same mode, and what was measured replaces the seeds. */
 export const RUNS_LEAST = 3;
-
-const isOf = (step: Step, mode: RunMode): boolean => step.mode === mode || step.mode === 'both';
 
 /** The smallest value that so many percent of all are not above. Needs one value at least. */
 const percentile = (sorted: readonly number[], percent: number): number =>
@@ -40,7 +48,7 @@ export const planOf = (
 
 /** The steps of one mode, with the needs that are left: what is not run holds nothing back. */
 export const stepsOf = (plan: readonly Step[], mode: RunMode): readonly Step[] => {
-  const steps = plan.filter((step) => isOf(step, mode));
+  const steps = plan.filter((step) => isOfMode(step, mode));
   const ids = new Set(steps.map(({ id }) => id));
   return steps.map((step) => ({ ...step, needs: step.needs.filter((need) => ids.has(need)) }));
 };

@@ -56,13 +56,14 @@ export interface RunReaderOptions {
   ports: Pick<Ports, 'clock' | 'timers'>;
 }
 
-export const RUN_PREFIX = 'run/';
+export const RUN_PREFIX = runKey('');
+export const PLATFORM_PREFIX = platformKey('');
 
 /** Open ones first, newest first among each. */
 export const byState = (a: Run, b: Run): number =>
   Number(isEnded(a)) - Number(isEnded(b)) || b.createdAtMs - a.createdAtMs || (a.id < b.id ? -1 : 1);
 
-const runsIn = ({ kvs }: Pick<Records, 'kvs'>): readonly Run[] =>
+export const runsIn = ({ kvs }: Pick<Records, 'kvs'>): readonly Run[] =>
   kvs.filter(({ key }) => key.startsWith(RUN_PREFIX)).map(({ value }) => value as Run);
 
 /** What moves the platform now, beside what only gets it ready. */

@@ -3,7 +3,7 @@
 // Rules that everything rests on: a step is read before it acts; that it is going to act stands in the record before it acts; it acts only while its run
 // runs (or is taken back), what it needs has ended and persons have agreed. Runs that have ended change no more, but that one is taken back.
 import type { Effect, Reading } from './kind.ts';
-import type { ModelKind, Run, RunMode, RunState, Step, StepKindName, StepRun } from './model.ts';
+import { isOfMode, type ModelKind, type Run, type RunState, type Step, type StepKindName, type StepRun } from './model.ts';
 import { PHRASE_CHARS_MAX, phrase, whyNot } from './words.ts';
 
 export const CHOICES = ['retry', 'skip', 'stop'] as const;
@@ -35,7 +35,6 @@ export const isEnded = ({ state }: Pick<Run, 'state'>): boolean => ENDED.has(sta
 
 /** Ended, well or passed over: what needs it may go on. */
 const isOver = ({ state }: StepRun): boolean => state === 'done' || state === 'skipped';
-const isOf = ({ mode }: Step, run: RunMode): boolean => mode === 'both' || mode === run;
 
 /** Of models that serve from several regions at once any of them may fall; of the others only the one that is active. */
 export const servesEverywhere = (model: ModelKind): boolean => model === 'active-active' || model === 'dual-active';
@@ -148,7 +147,7 @@ const withoutAsking = ({ askedUntilMs: _, ...rest }: StepRun): StepRun => rest;
 const settleStep = (run: Run, step: Step, nowMs: number): Run => {
   const at = standingOf(run, step.id);
   const waits = at.state === 'pending' || at.state === 'asking';
-  if (waits && !isOf(step, run.mode)) return put(run, step.id, ended(at, 'skipped', whyNot(step.mode), nowMs));
+  if (waits && !isOfMode(step, run.mode)) return put(run, step.id, ended(at, 'skipped', whyNot(step.mode), nowMs));
   if (at.state === 'asking') return settleAsking(run, step, at, nowMs);
   if (at.state === 'pending' && !needsOver(run, step)) return at.dueAtMs === undefined ? run : put(run, step.id, withoutDue(at));
   if (at.state === 'pending' && at.dueAtMs === undefined) return put(run, step.id, { ...at, dueAtMs: nowMs });

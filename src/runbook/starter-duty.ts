@@ -11,7 +11,7 @@ import { type Ports, withDeadline } from '../ports.ts';
 import type { KeyValue, Op, Store } from '../store/store.ts';
 import { draftOf } from './commit.ts';
 import type { PlatformRecord, Run, Span } from './model.ts';
-import { RUN_PREFIX } from './reader.ts';
+import { PLATFORM_PREFIX, RUN_PREFIX, runsIn } from './reader.ts';
 import type { RunOrders } from './routing/orders.ts';
 import { advance, isEnded, newRun } from './run.ts';
 import { activeOf, type ChooseTarget, hasWork, type Move, movesOf, NO_WATCH, type Scene, watched } from './starter.ts';
@@ -43,7 +43,6 @@ const STORE_MS = 1_500;
 const PROLONG_EVERY_MS = 10 * 60_000;
 const ENDED_KEPT = 40;
 const PRUNED_PER_TURN = 20;
-const PLATFORM_PREFIX = 'platform/';
 
 export const createStarter = (options: StarterOptions): Starter => {
   const { ports, store, log, region, replica, choose, planOf, orders } = options;
@@ -131,7 +130,7 @@ export const createStarter = (options: StarterOptions): Starter => {
       records,
       speaking: speakersOf(sight.heard, cluster),
       followed: options.followed?.() ?? new Map<string, string>(),
-      runs: kvs.filter(({ key }) => key.startsWith(RUN_PREFIX)).map(({ value }) => value as Run),
+      runs: runsIn({ kvs }),
       nowMs,
     };
     watch = watched(watch, seen);

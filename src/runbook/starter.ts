@@ -3,22 +3,21 @@
 import { sha256 } from '../audit/canonical.ts';
 import { activeOverrides, freezeOn, stopOn } from '../decide/override.ts';
 import type { ClusterConfig, Incident, Mode, Override, Overrides, PoolTally, ServiceConfig } from '../model.ts';
-import type { ByRegion, PlatformConfig, PlatformRecord, Purpose, Run, RunMode, Step, StepKindName } from './model.ts';
+import {
+  isOfMode,
+  type PlatformConfig,
+  type PlatformRecord,
+  type Purpose,
+  type Run,
+  type RunMode,
+  type Step,
+  type StepKindName,
+} from './model.ts';
+import type { chooseTarget, RegionState } from './plan.ts';
 import { isEnded, type NewRun, servesEverywhere } from './run.ts';
 import { phrase, runsOwner } from './words.ts';
 
-/** Of a region as a platform may go there. */
-export interface RegionState {
-  verdict: 'up' | 'unready' | 'down' | 'suspect' | 'unknown';
-  gates: Readonly<Record<string, 'holds' | 'refuses' | 'unknown'>>;
-}
-
-export type ChooseTarget = (
-  platform: PlatformConfig,
-  from: string,
-  states: ByRegion<RegionState>,
-  mode?: RunMode,
-) => { to: string | null; because: string };
+export type ChooseTarget = typeof chooseTarget;
 
 export interface Scene {
   cluster: ClusterConfig;
@@ -365,4 +364,4 @@ const prearmOf = (platform: PlatformConfig, own: readonly Run[], scene: Scene, a
 };
 
 /** Steps of the run's own mode: without any there is nothing to begin. */
-export const hasWork = (plan: readonly Step[], mode: RunMode): boolean => plan.some((step) => step.mode === 'both' || step.mode === mode);
+export const hasWork = (plan: readonly Step[], mode: RunMode): boolean => plan.some((step) => isOfMode(step, mode));

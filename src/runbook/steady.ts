@@ -3,6 +3,7 @@
 import { errorText } from '../errors.ts';
 import type { StepContext, StepKind, System } from './kind.ts';
 import type { ByRegion, NamespaceFacts, NamespacesConfig, PlatformConfig, SiteFacts, Steady, StepKindName, Unseen } from './model.ts';
+import { inParallel } from './parallel.ts';
 
 /** What of a cluster is asked for here. */
 interface SiteSystem extends System {
@@ -34,20 +35,6 @@ const AT_ONCE = 8;
 const unseen = (error: unknown): Unseen => ({ unseen: errorText(error).slice(0, 300) });
 
 const failed = (error: unknown): NonNullable<SiteFacts['check']> => ({ ok: false, because: unseen(error).unseen });
-
-/** Each in order, so many at a time. */
-const inTurn = async <T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<readonly R[]> => {
-  const results: R[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < items.length) {
-      const at = next++;
-      results[at] = await work(items[at] as T);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-  return results;
-};
 
 /** By the kind of its system, the kind of step that asks whether a fleet works. */
 const CHECKS: Readonly<Record<string, 'codec.canary' | 'grpc.check' | 'http.check'>> = {
@@ -162,7 +149,7 @@ export const createSee =
   async (platform: PlatformConfig, active: string, signal: AbortSignal): Promise<Steady> => {
     const namespaces = platform.namespaces.map(async (entry) => {
       const systems = systemsOf(entry, platform.regions, active);
-      return inTurn(
+      return inParallel(
         entry.namespaces,
         AT_ONCE,
         async (namespace) => [namespace, await namespaceOf(options, systems, namespace, signal)] as const,

@@ -11,7 +11,7 @@ import type { Ports } from '../ports.ts';
 import type { Op, Store } from '../store/store.ts';
 import { draftOf } from './commit.ts';
 import type { PlatformConfig, PlatformRecord, Purpose, Run, RunMode, Span, Step } from './model.ts';
-import { isRunId, noRun, openOf, platformNamed, RUN_PREFIX } from './reader.ts';
+import { isRunId, noRun, openOf, PLATFORM_PREFIX, platformNamed, RUN_PREFIX, runsIn } from './reader.ts';
 import {
   advance,
   type Choice,
@@ -93,8 +93,6 @@ export interface RunWriterOptions {
   planOf: PlanOf;
   estimateOf?: (run: Run) => Span | null;
 }
-
-const PLATFORM_PREFIX = 'platform/';
 
 /** An act on a run that is there: what may refuse it, what it is, how one finds that it has happened, and how it stands in the journal. */
 interface Deed {
@@ -319,16 +317,14 @@ const demandMove = ({ to, from }: BeginOrder, { name, model, regions }: Platform
 };
 
 const demandNoOther = (records: Records, platform: string): void => {
-  const open = openOf(runsOf(records), platform);
+  const open = openOf(runsIn(records), platform);
   if (open !== null) throw conflict(open, `one run of ${platform} at a time: wait for it, abort it, or take it back`);
 };
-
-const runsOf = ({ kvs }: Records): readonly Run[] => kvs.filter(({ key }) => key.startsWith(RUN_PREFIX)).map(({ value }) => value as Run);
 
 /** What has followed would be pulled from under by taking this one back. */
 const demandLast = (run: Run, records: Records): void => {
   demandNoOther(records, run.platform);
-  const later = runsOf(records).find(
+  const later = runsIn(records).find(
     (each) => each.platform === run.platform && each.purpose !== 'prearm' && each.state !== 'dropped' && each.createdAtMs > run.createdAtMs,
   );
   if (run.purpose !== 'prearm' && later !== undefined)

@@ -2,6 +2,7 @@
 // estimated. Pure.
 import type { Platform, PlatformList, Run, RunItem, RunList, RunPlan, RunStep } from '../../client/types.ts';
 import { plural } from '../../config/words.ts';
+import { isOfMode } from '../../runbook/model.ts';
 import { clockTime, dayTime, type Screen } from './status-text.ts';
 import { bad, type CellText, fit, good, idle, span, table, took, warn, wordsOf, wrap } from './text.ts';
 
@@ -108,8 +109,6 @@ export const runsLines = ({ items, total, clusterTimeMs }: RunList, isOpen: bool
     ...(left === 0 ? [] : [`and ${left} more; --limit ${total}`]),
   ];
 };
-
-const isOfMode = ({ mode }: Pick<RunStep, 'mode'>, run: RunItem['mode']): boolean => mode === 'both' || mode === run;
 
 const stepRow = (step: RunStep): readonly CellText[] => [
   STEP_CELLS[step.state],

@@ -2,9 +2,10 @@
 // key and its own: so it does not matter who asks, nor how often, nor what the last one who asked still knew. What failed is left to humans; after so many
 // failures what was not begun is left alone. Knows nothing of the kind of Temporal.
 import { type Ports, sleep } from '../../ports.ts';
-import type { Effect, Facts, Reading } from '../kind.ts';
+import type { Call, Effect, Facts, Reading } from '../kind.ts';
+import { inParallel } from '../parallel.ts';
+import { answering } from './answering.ts';
 import { type Mover, type Operation, obstacle, operationId } from './mover.ts';
-import { inParallel } from './parallel.ts';
 
 export interface Batch {
   namespaces: readonly string[];
@@ -21,6 +22,15 @@ export interface Circumstances {
   facts: Facts;
   signal: AbortSignal;
 }
+
+/** Of a step that is read or acts, by this mover behind its breaker. */
+export const circumstancesOf = ({ context, key, facts, signal }: Call, mover: Mover): Circumstances => ({
+  ports: context.ports,
+  mover: answering(mover),
+  key,
+  facts,
+  signal,
+});
 
 /** How one namespace stands. */
 type Standing =

@@ -3,9 +3,9 @@
 import { errorText, Fault } from '../../errors.ts';
 import type { Call, Facts, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
+import { inParallel } from '../parallel.ts';
 import type { TemporalCluster } from './cluster.ts';
 import type { QueueFacts } from './cluster-wire.ts';
-import { inParallel } from './parallel.ts';
 
 /** A poll waits up to a minute, and is noted when it begins; as much again for clocks that differ. */
 const LATELY_MS = 120_000;

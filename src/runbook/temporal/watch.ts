@@ -3,8 +3,8 @@
 import { errorText } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { type Ports, sleep } from '../../ports.ts';
+import { inParallel } from '../parallel.ts';
 import { type Evidence, movedBetween, type NamespaceMoved, type OurMove } from './moves.ts';
-import { inParallel } from './parallel.ts';
 import type { Sight } from './sight.ts';
 
 export interface Watched {
@@ -58,7 +58,7 @@ export const startMoveWatch = (options: WatchOptions): MoveWatch => {
   );
   const stopping = new AbortController();
   const { signal } = stopping;
-  const lookAtAll = (): Promise<void> =>
+  const lookAtAll = (): Promise<unknown> =>
     inParallel(watched, PARALLEL, async (one) => {
       try {
         await lookAt(one, memories.get(one.namespace)!, options, signal);
