@@ -45,7 +45,9 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
   'provider.failing': { need: 'act if it goes on: routes cannot be written there until it answers' },
   'provider.taken_back': { need: 'act now: what the provider had accepted is gone' },
   'provider.': { need: 'have a look at the provider' },
-  'namespace.moved': { need: 'have a look: it says who owns the way back; let the platform follow it, or order a run that leads back' },
+  'namespace.moved': {
+    need: 'have a look: it says who owns the way back; tidegate failover PLATFORM --dry-run shows a run that follows it or leads back',
+  },
   'namespace.back': { ends: true },
   'drill.': { need: 'run a drill: what was not tried for so long may not work' },
   'capacity.': { need: 'add capacity, or give it shares that fit' },
@@ -66,6 +68,7 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
   'runbook.proposed': { need: 'agree to it, or abort it: it waits for you; the command stands above' },
   'runbook.asking': { need: 'act now: the run waits for your word; the commands stand above' },
   'runbook.failed': { need: 'act now: the platform is between two regions; go on by hand, take it back, or order another run' },
+  'runbook.lapsed': { need: 'act now: nobody agreed in time; order the run by hand if it is still wanted, the command stands above' },
   'runbook.unready': { need: 'mend what is named before it is needed: tidegate platforms NAME has every line' },
   'runbook.ready': { ends: true },
   'runbook.done': { ends: true },

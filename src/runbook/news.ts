@@ -44,6 +44,10 @@ export const followedNews = (failed: string, by: Run, teller: Teller): Page => {
   return { ...told, detail: { ...told.detail, followedBy: by.id } };
 };
 
+/** The same run, by hand. */
+const againBy = ({ platform, purpose, mode, to }: Run): string =>
+  `tidegate ${purpose === 'failback' ? 'failback' : 'failover'} ${platform} --to ${to} --${mode}${purpose === 'drill' ? ' --drill' : ''} --reason WHY`;
+
 const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Page[] => {
   if (before?.state === after.state) return [];
   switch (after.state) {
@@ -68,7 +72,9 @@ const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Pag
     case 'dropped':
       return [
         isFailure(after, teller.nowMs)
-          ? pageOf(after, teller, 'runbook.failed', loud(after), `${what(after)} did not begin: ${after.because}`)
+          ? pageOf(after, teller, 'runbook.lapsed', loud(after), `${what(after)} did not begin, and nothing has moved: ${after.because}`, {
+              commands: [againBy(after)],
+            })
           : pageOf(after, teller, 'runbook.aborted', 'info', `${what(after)} did not begin: ${after.because}`),
       ];
     case 'undone':

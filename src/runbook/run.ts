@@ -442,6 +442,8 @@ export const actsOn = (run: Run, id: string, reading: Reading, nowMs: number): b
 /** The rules of acting: nothing acts that these do not let. */
 const mayTry = (run: Run, step: Step, at: StepRun, nowMs: number): boolean => {
   if (!isLookedAt(run, step, at) || run.state === 'stopping') return false;
+  // It was about to act when it was ordered to be taken back: what it is now has to be looked at first, in its turn.
+  if (run.state === 'undoing' && at.state !== 'undoing') return false;
   if (run.state === 'running' && !needsOver(run, step)) return false;
   const isUnderWay = at.state === 'acting' || at.state === 'undoing';
   if (!isUnderWay || at.tries === 0) return at.state === 'pending' || at.state === 'undoing';

@@ -228,11 +228,11 @@ interface Begun {
 /** Where to; `only`: there, or nowhere. */
 type Aim = (mode: RunMode, only?: string) => string | null;
 
-/** Gates are asked by the run itself, which knows what to do when they cannot be told. */
 /** Where nothing runs yet by intent, pools that are down say nothing: that the region's own vantage speaks says that it is there. */
 const receivesOf = (platform: PlatformConfig, scene: Scene, region: string): RegionState['verdict'] =>
   platform.model === 'active-cold' && scene.speaking?.has(region) === true ? 'up' : verdictOf(platform, scene, region);
 
+/** Gates are asked by the run itself, which knows what to do when they cannot be told. */
 const aimOf = (platform: PlatformConfig, scene: Scene, choose: ChooseTarget, from: string): Aim => {
   const states = Object.fromEntries(
     platform.regions.map((region) => [region, { verdict: receivesOf(platform, scene, region), gates: {} }]),

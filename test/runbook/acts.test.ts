@@ -114,7 +114,7 @@ test('a beginning that two have to agree to: not the same one twice, and not too
   expect(rig.run()).toMatchObject({ state: 'dropped', because: '1 of 2 persons agreed in time' });
   expect(await codeOf(writer.approve('shop-1', null, BOB))).toBe('ERR_CONFLICT');
   expect(rig.ground.calls).toEqual([]);
-  expect(typesOf(rig)).toEqual(['runbook.proposed', 'runbook.failed']);
+  expect(typesOf(rig)).toEqual(['runbook.proposed', 'runbook.lapsed']);
 });
 
 const GUARDED: readonly Step[] = STORY.map((step) => (step.id === 'namespaces' ? { ...step, approvals: 2 as const } : step));

@@ -1,8 +1,8 @@
 // One change of a run as a transaction: what it writes of the platform, and what it tells.
 import { expect, test } from 'vitest';
-import { outboxKey, platformKey } from '../../src/coordinate/keys.ts';
+import { outboxKey, platformKey, runKey } from '../../src/coordinate/keys.ts';
 import type { Page } from '../../src/model.ts';
-import { draftOf } from '../../src/runbook/commit.ts';
+import { countOf, draftOf } from '../../src/runbook/commit.ts';
 import type { PlatformRecord, Run } from '../../src/runbook/model.ts';
 import { newRun } from '../../src/runbook/run.ts';
 import { clusterWith, EAST, platformOf, START_MS, STORY, WEST } from './rig.ts';
@@ -49,7 +49,12 @@ test('pages of a run that failed, or that nobody agreed to in time, end when ano
   const dropped = change(runOf('r2'), { state: 'dropped' }, failed.platform);
   expect(dropped.platform).toMatchObject({ active: EAST, failed: ['r1', 'r2'] });
   const keys = [...failed.pages, ...dropped.pages].map(({ type, dedupKey }) => [type, dedupKey]);
-  expect(keys).toEqual(['r1', 'r2'].map((id) => ['runbook.failed', `tidegate/test/run-${id}`]));
+  expect(keys).toEqual([
+    ['runbook.failed', 'tidegate/test/run-r1'],
+    ['runbook.lapsed', 'tidegate/test/run-r2'],
+  ]);
+  expect(dropped.pages[0]?.summary).toContain('did not begin, and nothing has moved');
+  expect(dropped.pages[0]?.detail.commands).toEqual([`tidegate failover shop --to ${WEST} --ungraceful --reason WHY`]);
   const done = change(runOf('r3', running), { state: 'done', endedAtMs: START_MS + 60_000 }, dropped.platform);
   expect(done.platform).toMatchObject({ active: WEST, run: 'r3' });
   expect(done.platform.failed).toBeUndefined();
@@ -64,4 +69,27 @@ test('what was dropped by a human, or taken back, has no pages left to end', () 
   expect(stopped.platform.failed).toBeUndefined();
   const failed = change(runOf('r2', { state: 'running' }), { state: 'failed' }, RECORD);
   expect(change(runOf('r2', { state: 'undoing' }), { state: 'undone' }, failed.platform).platform.failed).toEqual([]);
+});
+
+test('what it writes of the platform is written over what was read of it, so that of two runs that move it one is refused', () => {
+  const running = runOf('r1', { state: 'running' });
+  const over = { run: running, mod: 7, platform: RECORD, platformMod: 9 };
+  const done = draftOf(over, { ...running, state: 'done', endedAtMs: START_MS }, TELLER);
+  expect(done.conditions).toEqual([
+    { key: runKey('r1'), mod: 7 },
+    { key: platformKey('shop'), mod: 9 },
+  ]);
+  // A step that goes on is nobody else's matter.
+  expect(draftOf(over, { ...running, because: 'y' }, TELLER).conditions).toEqual([{ key: runKey('r1'), mod: 7 }]);
+});
+
+test('each step is counted when it is done, once, and a run when it ends', () => {
+  const [step] = STORY;
+  const running = runOf('r1', { state: 'running' });
+  const at = { state: 'done', tries: 1, because: 'x', startedAtMs: 10, endedAtMs: 35 } as const;
+  const after: Run = { ...running, steps: { [step?.id ?? '']: at } };
+  expect(countOf(running, after)).toEqual({ steps: [{ kind: step?.kind, tookMs: 25 }], ended: null });
+  expect(countOf(after, { ...after, because: 'y' })).toEqual({ steps: [], ended: null });
+  expect(countOf(after, { ...after, state: 'done' })).toEqual({ steps: [], ended: 'done' });
+  expect(countOf({ ...after, state: 'done' }, { ...after, state: 'done', because: 'y' }).ended).toBeNull();
 });

@@ -309,6 +309,16 @@ test('what is so already is done without an act, and is not taken back', () => {
   expect(back).toMatchObject({ state: 'undone', because: '0 steps taken back' });
 });
 
+test('an intent that meets an order to take all back does nothing: what may have happened is looked at first', () => {
+  const intended = { kind: 'intended', step: 'a' } as const;
+  const undo = { kind: 'undo', by: 'bob', reason: 'x' } as const;
+  const back = after(runOf([hook('a', { undo: { spec: TOLD } })]), read('a', 'pending'), intended, undo);
+  expect([back.state, standingOf(back, 'a').state]).toEqual(['undoing', 'acting']);
+  expect(advance(back, intended, 5)).toBe(back);
+  const looked = after(back, read('a', 'pending'), intended);
+  expect(standingOf(looked, 'a')).toMatchObject({ state: 'undoing', tries: 1 });
+});
+
 test('unknown is never taken for reached: a gate goes by what it was told to do', () => {
   const gate = (onUnknown: Step['onUnknown']): Step =>
     stepWith('g', 'gate.promql', { system: 'p', query: 'q', maxAgeMs: 1 }, { onUnknown, retry: { tries: 2, everyMs: 1 } });

@@ -166,6 +166,15 @@ test.each<[string, Partial<Parameters<typeof sceneOf>[1]>, Partial<PlatformConfi
   ['nowhere is up', { tallies: EAST_OUT.map((each) => ({ ...each, verdict: 'out' as const, cause: 'down' as const })) }],
 ])('nothing begins while %s', (_, given) => expect(begun(sceneOf(shop(), given))).toBeNull());
 
+test.each(['stop', 'freeze'] as const)(
+  'a %s of the whole cluster holds a platform without services too; one of a service does not',
+  (kind) => {
+    const bare = shop({ services: [] });
+    expect(begun(sceneOf(bare, { orders: [override({ kind, scope: {} })] }))).toBeNull();
+    expect(begun(sceneOf(bare, { orders: [override({ kind, scope: { service: 'web' } })] }))).not.toBeNull();
+  },
+);
+
 test('orders that are over, or are about something else, hold nothing', () => {
   expect(
     begun(sceneOf(shop(), { orders: [override({ expiresAtMs: NOW - 1 }), override({ id: 'o2', scope: { service: 'mail' } })] })),
