@@ -141,6 +141,7 @@ const namespacesFindings = (platform: PlatformConfig, entry: NamespacesConfig, a
     ...(frontend === undefined || typeof frontend === 'string' ? [] : mapFindings(platform, 'frontend', frontend, [...at, 'frontend'])),
     ...ownFindings(platform, entry, at),
     ...duplicates('namespace', namespaces, (i) => [...at, 'namespaces', i]),
+    ...duplicates('place', Object.values(places), (i) => [...at, 'places', Object.keys(places)[i] ?? '']),
   ];
   if (home !== undefined && !platform.regions.includes(home))
     findings.push(finding([...at, 'home'], expected(home, `a region of platform ${platform.name}`, platform.regions, 'name one of them')));
