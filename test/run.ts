@@ -27,6 +27,10 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/usr/bin/prometheus-alertmanager', name: 'prometheus-alertmanager' },
   { file: '/usr/lib/python3/dist-packages/aiosmtpd', name: 'python3-aiosmtpd' },
   { file: '/usr/bin/redis-server', name: 'redis-server' },
+  { file: '/usr/lib/postgresql/15/bin/postgres', name: 'postgresql-15' },
+  { file: '/usr/bin/patroni', name: 'patroni' },
+  { file: '/usr/lib/python3/dist-packages/etcd', name: 'python3-etcd' },
+  { file: '/usr/sbin/pgbouncer', name: 'pgbouncer' },
 ];
 
 const SYSTEM = join('test', 'system');
@@ -41,6 +45,7 @@ const HEAVY: ReadonlyMap<string, (file: string) => boolean> = new Map([
   ['kubernetes', inFolder('kubernetes')],
   ['operators', inFolder('operators')],
   ['paging', inFolder('paging')],
+  ['data', inFolder('data')],
   ['temporal', inFolder('temporal')],
   ['process', (file: string): boolean => file.startsWith(join(SYSTEM, 'process.'))],
 ]);

@@ -46,6 +46,7 @@ import { createRunOrders } from '../src/runbook/routing/orders.ts';
 import { routeShift } from '../src/runbook/routing/shift.ts';
 import { routeWait } from '../src/runbook/routing/wait.ts';
 import { createStarter, type Starter } from '../src/runbook/starter-duty.ts';
+import { createTierDesk } from '../src/runbook/tiers/desk.ts';
 import { createRunWriter, type RunWriter } from '../src/runbook/writer.ts';
 import type { Query, Read, Store } from '../src/store/store.ts';
 import type { Served } from './memory-provider.ts';
@@ -439,6 +440,7 @@ export class World {
       log: silentLog,
       system: () => Promise.reject(new Error('kinds of this world need no systems')),
       routing: orders,
+      tiers: createTierDesk(),
       nowMs,
     };
     const common = { ports, store, log: silentLog, region, replica, planOf };

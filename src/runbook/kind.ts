@@ -6,7 +6,7 @@ import type { Fetch } from '../http.ts';
 import type { Log } from '../log.ts';
 import type { Mode } from '../model.ts';
 import type { Ports } from '../ports.ts';
-import type { RunMode, StepKindName, StepSpecs } from './model.ts';
+import type { LagSample, RunMode, StepKindName, StepSpecs, TierState } from './model.ts';
 
 /** What is so. `because` is one sentence with what was seen, and never a secret nor more than 300 characters of what others answered. */
 export type Reading =
@@ -98,12 +98,27 @@ export interface Routing {
   ): Promise<readonly { service: string; share: number; mode: Mode; landed: boolean | null; because: string }[]>;
 }
 
+/** What is known of data tiers, beside what they answer now. All throw a Fault when the store does not answer. */
+export interface TierDesk {
+  /** The last known lag of that region's standby, and its age. null: it was never measured. */
+  lag(platform: string, database: string, region: string): Promise<(LagSample & { ageMs: number }) | null>;
+  /** What is decided by. null: nothing was ever proved. */
+  state(platform: string, database: string): Promise<TierState | null>;
+  /** A row was written there and read back: it is the writer from now on. */
+  proved(platform: string, database: string, region: string, because: string): Promise<void>;
+  /** Whether a quorum of vantages holds the region down, and since when. `sinceMs` null: it does not. */
+  witness(region: string): Promise<{ sinceMs: number | null; because: string }>;
+  /** Objectives of recovery that do not hold in the region, or that nobody has measured lately; empty: all hold. */
+  objectives(platform: string, region: string, maxAgeMs: number): Promise<readonly string[]>;
+}
+
 export interface StepContext {
   ports: Ports;
   log: Log;
   /** Opened at its first use and kept. Throws Fault ERR_SYSTEM when this replica's file has no such entry, or it is of another kind. */
   system<S extends System>(name: string, kind: S['kind']): Promise<S>;
   routing: Routing;
+  tiers: TierDesk;
   /** Cluster time. */
   nowMs(): number;
 }

@@ -70,6 +70,60 @@ export interface NamespacesConfig {
   fleets?: readonly string[];
   services?: readonly string[];
   externals?: readonly string[];
+  databases?: readonly string[];
+  caches?: readonly string[];
+}
+
+// ---- data tiers ----
+
+/** A Postgres of one region: a Patroni cluster, which is the writer, or a standby cluster that streams from the writer's. */
+export interface DatabaseSiteConfig {
+  /** Entry of `systems` of kind `patroni`. */
+  system: string;
+  /** Entry of `systems` of kind `postgres`: SQL on this region's leader, past every pooler. */
+  sql: string;
+  /** Entries of `systems` of kind `pgbouncer`, with the database that is held or let go there. */
+  poolers: readonly { system: string; database: string }[];
+  /** `host:port` that standby clusters of the other regions stream from while this region writes. */
+  address: string;
+  /** Replication slot that they use here. Absent: none. */
+  slot?: string;
+  /** Entry of `systems` of kind `webhook` that makes sure that nothing of this region's database runs, and says `drained` when that is so. Absent: there is none. */
+  stonith?: string;
+}
+
+/**
+ * How sure it is that the old writer writes no more, weakest first. `witness`: a quorum of vantages holds its region down. `grace`: they have for so long that
+ * by its owner's word it has fenced itself. `lease`: its own Patroni says that nobody holds its leader's lock. `acknowledged`: it answered that it is no
+ * primary. `stonith`: whoever can cut its power says that it has.
+ */
+export const FENCE_RUNGS = ['witness', 'grace', 'lease', 'acknowledged', 'stonith'] as const;
+export type FenceRung = (typeof FENCE_RUNGS)[number];
+
+/** One writer at a time: it moves with what is active. */
+export interface DatabaseConfig {
+  name: string;
+  sites: ByRegion<DatabaseSiteConfig>;
+  /** Services of the platform whose users write to it: their route goes to no region in which it was not proved writable. */
+  services: readonly string[];
+  /** What may be lost, by the last known lag: a graceful move waits for it; a forced one that would cost more asks a human. */
+  lag: { maxMs: number; maxBytes: number; maxAgeMs: number; onUnknown: OnUnknown };
+  /** The lowest rung on which a forced promotion needs no human's word, and how long `grace` is. */
+  fence: { rung: FenceRung; graceMs: number };
+}
+
+export interface CacheSiteConfig {
+  /** Entry of `systems` of kind `redis`. */
+  system: string;
+  /** `host:port` that replicas in other regions stream from. */
+  address: string;
+}
+
+export interface CacheConfig {
+  name: string;
+  /** `cache`: it can be filled anew, so nothing ever waits for it. `strict`: its data counts. */
+  policy: 'cache' | 'strict';
+  sites: ByRegion<CacheSiteConfig>;
 }
 
 /** When a user's own system is called: each of them is a phase of the plan. */
@@ -144,6 +198,9 @@ export interface PlatformConfig {
   fleets: readonly FleetConfig[];
   namespaces: readonly NamespacesConfig[];
   externals: readonly ExternalConfig[];
+  /** Absent: none. */
+  databases?: readonly DatabaseConfig[];
+  caches?: readonly CacheConfig[];
   /** Called at suspicion, before anything is decided, and again when it was nothing: entries of `systems`, of kind `webhook`. */
   prearm: readonly string[];
 }
@@ -174,6 +231,43 @@ export interface StepSpecs {
   'temporal.canary': { system: string; namespace: string };
   /** Pollers of the region, and tasks that are dispatched. `identity` null: whoever polls. */
   'temporal.wait': { system: string; namespaces: readonly string[]; queues: readonly string[]; identity: string | null; pollers: number };
+  /** The last known lag of the region that is promoted. */
+  'gate.lag': { database: string; region: string; maxMs: number; maxBytes: number; maxAgeMs: number };
+  /** The old writer writes no more, up to the rung that is asked for: it is told to follow, its power is cut where somebody can, and each rung is recorded. */
+  'fence.patroni': {
+    database: string;
+    region: string;
+    system: string;
+    sql: string;
+    follow: PostgresAddress;
+    stonith: string | null;
+    rung: FenceRung;
+    graceMs: number;
+  };
+  /** No client of the pooler reaches the old writer any more. */
+  'fence.pgbouncer': { system: string; database: string };
+  /** Clients wait; what they have begun ends first. */
+  'pgbouncer.pause': { system: string; database: string };
+  /** Clients go on, on new connections. */
+  'pgbouncer.resume': { system: string; database: string };
+  /** Within one region: another member of the same Patroni cluster leads. `candidate` null: whichever Patroni takes. */
+  'pg.switchover': { system: string; candidate: string | null };
+  /** The writer becomes a standby cluster of `follow`. */
+  'pg.demote': { system: string; sql: string; follow: PostgresAddress };
+  /** All that the old writer wrote is replayed where it is wanted. `from`, `to`: entries of kind `postgres`; `fromSystem`: of kind `patroni`. */
+  'pg.caughtup': { from: string; fromSystem: string; to: string };
+  /** The standby cluster becomes the writer, unless the old one (null: there is none to ask) still is. */
+  'pg.promote': { database: string; region: string; system: string; sql: string; from: { region: string; sql: string } | null };
+  /** A row is written and read back: the region's tier is active from then on. */
+  'pg.canary': { database: string; region: string; sql: string };
+  /** The replica takes its master's place without loss. `from`: entry of the master. */
+  'cache.takeover': { system: string; from: string; waitMs: number };
+  /** The replica stands for itself with what it has. */
+  'cache.promote': { system: string };
+  /** It follows that address, and loses what it has. */
+  'cache.rejoin': { system: string; address: string };
+  /** The objectives of recovery hold in the region, as it was measured there lately. */
+  'verify.objectives': { region: string; maxAgeMs: number };
   'gate.promql': { system: string; query: string; max?: number; min?: number; maxAgeMs: number };
   /** Told of the phase, signed; with `waits` asked until it says that it is done. */
   'webhook.call': { system: string; external: string; when: ExternalWhen | 'prearm' | 'calm'; waits: boolean };
@@ -181,6 +275,12 @@ export interface StepSpecs {
   approval: { why: string };
   /** Work in flight gets so long. */
   sleep: { ms: number };
+}
+
+export interface PostgresAddress {
+  host: string;
+  port: number;
+  slot: string | null;
 }
 
 export type StepKindName = keyof StepSpecs;
@@ -198,6 +298,20 @@ export const STEP_KINDS = [
   'temporal.canary',
   'temporal.wait',
   'gate.promql',
+  'gate.lag',
+  'fence.patroni',
+  'fence.pgbouncer',
+  'pgbouncer.pause',
+  'pgbouncer.resume',
+  'pg.switchover',
+  'pg.demote',
+  'pg.caughtup',
+  'pg.promote',
+  'pg.canary',
+  'cache.takeover',
+  'cache.promote',
+  'cache.rejoin',
+  'verify.objectives',
   'webhook.call',
   'approval',
   'sleep',
@@ -374,6 +488,41 @@ export interface PlatformRecord {
   nonce: string;
 }
 
+// ---- data tiers as they are: `tiers`, `lag/<platform>` ----
+
+/** What is decided by: written when it changes, and only then. */
+export interface Tiers {
+  version: number;
+  nonce: string;
+  /** By `platform/database`. */
+  databases: Readonly<Record<string, TierState>>;
+}
+
+export interface TierState {
+  /** The region in which a row was written and read back last; null: in none that is known. */
+  writer: string | null;
+  provedAtMs: number;
+  because: string;
+  /** Two regions that were both seen to take writes: nothing is promoted or routed until a human has said which one stays. */
+  split?: { regions: readonly string[]; atMs: number; because: string };
+}
+
+/** How far a standby is behind. null: it could not be told. */
+export interface LagSample {
+  ms: number | null;
+  bytes: number | null;
+  /** When it was measured, on both sides of the link. */
+  atMs: number;
+}
+
+/** `lag/<platform>`: the last known values, since the writer is gone when they matter. */
+export interface LagRecord {
+  atMs: number;
+  nonce: string;
+  /** By database, then by region of the standby. */
+  databases: Readonly<Record<string, Readonly<Record<string, LagSample>>>>;
+}
+
 // ---- what is so while nothing happens: audits judge it ----
 
 /** A fleet in one region. null: it could not be told. */
@@ -402,6 +551,31 @@ export interface NamespaceFacts {
   managedFailoverDisabled: boolean | null;
 }
 
+/** A database in one region. null: it could not be told. */
+export interface DatabaseFacts {
+  role: 'primary' | 'standby';
+  timeline: number | null;
+  /** Of a standby. */
+  lagMs: number | null;
+  lagBytes: number | null;
+  /** Members that would take over within the region without loss: `sync` or of the quorum. */
+  syncStandbys: number;
+  paused: boolean;
+  /** Since WAL was archived last, and how often that failed since; null: nothing is archived. */
+  archive: { agoMs: number; failing: boolean } | null;
+}
+
+export interface CacheFacts {
+  role: 'master' | 'replica';
+  dialect: 'redis' | 'dragonfly';
+  /** Of a replica: its link is up and its first copy is whole. */
+  linked: boolean | null;
+  /** Since its master was heard of. */
+  heardAgoMs: number | null;
+  /** Since it was saved last; null: it never is. */
+  savedAgoMs: number | null;
+}
+
 export interface Unseen {
   unseen: string;
 }
@@ -413,6 +587,9 @@ export interface Steady {
   sites: Readonly<Record<string, SiteFacts | Unseen>>;
   /** By namespace. */
   namespaces: Readonly<Record<string, NamespaceFacts | Unseen>>;
+  /** By `database@region`, and `cache@region`. Absent: nobody has looked. */
+  databases?: Readonly<Record<string, DatabaseFacts | Unseen>>;
+  caches?: Readonly<Record<string, CacheFacts | Unseen>>;
   /** Systems that are only told or asked in a run (externals, pre-arm, gates), by name: why the audit could not open one; null: it could. */
   doors?: Readonly<Record<string, string | null>>;
 }

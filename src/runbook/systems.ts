@@ -65,6 +65,42 @@ export interface WebhookSystemConfig {
   caFile?: string;
 }
 
+/** The REST API of one Patroni cluster: `urls` of its members, in any order; unsafe verbs go to the leader. */
+export interface PatroniConfig {
+  kind: 'patroni';
+  urls: readonly string[];
+  user?: string;
+  /** Password of `user`. */
+  passwordFile?: string;
+  tls?: TlsConfig;
+}
+/** SQL of one region's Postgres: whichever of `addresses` (`host:port`, the members) is leader there. */
+export interface PostgresConfig {
+  kind: 'postgres';
+  addresses: readonly string[];
+  user: string;
+  passwordFile: string;
+  database: string;
+  /** Absent: in the clear, which only a private line may be. */
+  tls?: TlsConfig;
+}
+/** The admin console of one pooler. */
+export interface PgbouncerConfig {
+  kind: 'pgbouncer';
+  address: string;
+  user: string;
+  passwordFile: string;
+  tls?: TlsConfig;
+}
+/** Redis, Valkey or Dragonfly: which of them, its answers tell. */
+export interface RedisSystemConfig {
+  kind: 'redis';
+  address: string;
+  user?: string;
+  passwordFile?: string;
+  tls?: TlsConfig;
+}
+
 /** One entry of `systems` in a replica's file. */
 export type SystemConfig =
   | KubernetesSystemConfig
@@ -74,7 +110,11 @@ export type SystemConfig =
   | CodecConfig
   | GrpcConfig
   | HttpCheckConfig
-  | WebhookSystemConfig;
+  | WebhookSystemConfig
+  | PatroniConfig
+  | PostgresConfig
+  | PgbouncerConfig
+  | RedisSystemConfig;
 
 export type SystemKind = SystemConfig['kind'];
 
@@ -94,4 +134,8 @@ export const systems: Table = {
   grpc: async () => (await import('./grpc/system.ts')).grpc,
   http: async () => (await import('./http/system.ts')).http,
   webhook: async () => (await import('./webhook/system.ts')).webhook,
+  patroni: async () => (await import('./postgres/patroni.ts')).patroni,
+  postgres: async () => (await import('./postgres/sql.ts')).postgres,
+  pgbouncer: async () => (await import('./pgbouncer/system.ts')).pgbouncer,
+  redis: async () => (await import('./cache/system.ts')).redis,
 };

@@ -26,6 +26,7 @@ import { createReadinessDuty } from '../runbook/readiness.ts';
 import { createRunOrders } from '../runbook/routing/orders.ts';
 import { createStarter } from '../runbook/starter-duty.ts';
 import { createSee } from '../runbook/steady.ts';
+import { createTierDesk } from '../runbook/tiers/desk.ts';
 import { createRunWriter } from '../runbook/writer.ts';
 import { readSecret } from '../secrets.ts';
 import { createNamespaces } from './namespaces.ts';
@@ -96,7 +97,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
   ends.open.push(() => systems.close());
   metrics.systems(() => systems.standing());
   const orders = createRunOrders({ store, ports, cluster: seen.cluster, clusterNowMs: seen.nowMs, foresee });
-  const context: StepContext = { ports, log, system: systems.system, routing: orders, nowMs: seen.nowMs };
+  const context: StepContext = { ports, log, system: systems.system, routing: orders, tiers: createTierDesk(), nowMs: seen.nowMs };
   const common = { ports, store, log, region, replica, planOf, estimateOf: spanOf };
   // Who holds no credentials carries nothing out.
   if (Object.keys(config.providers).length > 0 || Object.keys(entries).length > 0) {

@@ -6,12 +6,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createHttp } from '../../src/http.ts';
 import { registerSecret } from '../../src/log.ts';
 import { type Clock, DeadlineError, realPorts } from '../../src/ports.ts';
-import type { Call, Effect, Facts, Reading, Routing, StepContext, StepKind } from '../../src/runbook/kind.ts';
+import type { Call, Effect, Facts, Reading, Routing, StepContext, StepKind, TierDesk } from '../../src/runbook/kind.ts';
 import { kinds } from '../../src/runbook/kinds.ts';
 import type { StepKindName, StepSpecs } from '../../src/runbook/model.ts';
 import { openSystems, type Systems } from '../../src/runbook/open.ts';
 import type { SystemConfig } from '../../src/runbook/systems.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
+import { tiersOf } from '../runbook/tiers.ts';
 
 /**
  * How a wire fails. `silence`: it takes everything and answers nothing. `lost`: the next effect happens and its reply does not arrive. The others answer with
@@ -39,6 +40,8 @@ export interface StepWorld<K extends StepKindName> extends AsyncDisposable {
   secrets: readonly string[];
   /** For steps that move routes. */
   routing?: Routing;
+  /** What is known of data tiers; absent: nothing. */
+  tiers?: TierDesk;
   /** What happens outside until it is so: of a gate all of it; of a target what follows its effect. */
   settle(): Promise<void> | void;
   /** Effects so far: changes that were taken, repeats of one left out. */
@@ -112,6 +115,7 @@ export const startHarness = async <K extends StepKindName, W extends StepWorld<K
     log,
     system: systems.system,
     routing: world.routing ?? noRouting,
+    tiers: world.tiers ?? tiersOf(),
     nowMs: ports.clock.wallMs,
   };
   const callOf = (facts: Facts, signal: AbortSignal): Call => ({
@@ -319,7 +323,14 @@ export const stepContract = <K extends StepKindName>(name: K, entry: StepEntry<K
           httpTrusting: () => createHttp({ ports, resolve: () => Promise.reject(new Error('none')) }),
         },
       );
-      const context: StepContext = { ports, log: h.log, system: none.system, routing: noRouting, nowMs: ports.clock.wallMs };
+      const context: StepContext = {
+        ports,
+        log: h.log,
+        system: none.system,
+        routing: noRouting,
+        tiers: tiersOf(),
+        nowMs: ports.clock.wallMs,
+      };
       const reading = await h.kind.read(elsewhere, { ...call, context }).catch((error: unknown) => error);
       expect(JSON.stringify([reading, String(reading)])).toContain('-elsewhere');
       expect(reading).not.toMatchObject({ is: 'reached' });

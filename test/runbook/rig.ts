@@ -14,6 +14,7 @@ import { createMemoryStore, type MemoryStore } from '../memory-store.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from '../virtual.ts';
 import { type Caller, Wire } from '../world/wire.ts';
+import { tiersOf } from './tiers.ts';
 
 export const START_MS = Date.UTC(2026, 10, 22, 3, 12);
 export const [EAST, WEST, SOUTH] = ['us-east', 'eu-west', 'ap-south'];
@@ -345,6 +346,7 @@ export const createRig = (seed: number, platforms: readonly PlatformConfig[] = [
         log,
         system: () => Promise.reject(new Fault('ERR_SYSTEM', 'none')),
         routing: null as unknown as StepContext['routing'],
+        tiers: tiersOf(),
         nowMs,
       };
       replica.executor = createExecutor({

@@ -169,7 +169,7 @@ export class Landscape {
     return this.runsIn(this.#options.regionOf[spec.system] ?? '') ? reached('it works') : pending('nobody is behind it');
   }
 
-  readonly #kinds: { readonly [K in FakeKind]: StepKind<K> } = {
+  readonly #kinds: { readonly [K in FakeKind]?: StepKind<K> } = {
     'k8s.scale': {
       kind: 'k8s.scale',
       signal: 'target',

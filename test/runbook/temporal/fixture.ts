@@ -4,6 +4,7 @@ import { createHttp } from '../../../src/http.ts';
 import { type Ports, realPorts } from '../../../src/ports.ts';
 import type { Call, Facts, StepContext, System, SystemContext } from '../../../src/runbook/kind.ts';
 import { recordingLog } from '../../recording-log.ts';
+import { tiersOf } from '../tiers.ts';
 
 export const TOKEN_FILE = '/run/secrets/temporal';
 
@@ -31,6 +32,7 @@ export const stepContext = (systems: Readonly<Record<string, System>>, ports: Po
   ports,
   log: recordingLog(),
   routing: noRouting,
+  tiers: tiersOf(),
   nowMs: () => ports.clock.wallMs(),
   async system<S extends System>(name: string, kind: S['kind']): Promise<S> {
     const found = systems[name];
