@@ -133,6 +133,7 @@ const PURE_FILES = [
   'src/runbook/plan.ts',
   'src/runbook/prometheus/selectors.ts',
   'src/runbook/seeds.ts',
+  'src/runbook/managed/standing.ts',
   'src/runbook/temporal/codes.ts',
   'src/runbook/temporal/moves.ts',
   'src/runbook/temporal/mover.ts',

@@ -1,10 +1,9 @@
 // One AWS account as the adapter calls it: credentials read anew each time, our own HTTP, our own limit, one try.
 import { Route53Client as Client, type Route53Client } from '@aws-sdk/client-route-53';
+import { credentialsFrom, FIXED } from '../../src/aws/client.ts';
+import { handlerOver } from '../../src/aws/handler.ts';
 import type { Ports } from '../../src/ports.ts';
-import { dateOf } from '../../src/ports.ts';
 import type { ProviderContext } from '../provider.ts';
-import { type AwsCredentials, credentialsOf } from './credentials.ts';
-import { handlerOver } from './handler.ts';
 import { createLimiter, type Limiter, type Urgency } from './limiter.ts';
 
 export type AwsContext = Pick<ProviderContext, 'ports' | 'secret' | 'fetch'>;
@@ -12,15 +11,6 @@ export type AwsContext = Pick<ProviderContext, 'ports' | 'secret' | 'fetch'>;
 /** Route 53 is one service for the world; this is where it signs. */
 const REGION = 'us-east-1';
 const ENDPOINT = 'https://route53.amazonaws.com';
-
-/** Said here so that neither AWS_… variables nor ~/.aws of the machine decide them: one try, our own times, no question to a metadata service. */
-export const FIXED = {
-  maxAttempts: 1,
-  retryMode: 'standard',
-  defaultsMode: 'standard',
-  useFipsEndpoint: false,
-  useDualstackEndpoint: false,
-} as const;
 
 export interface Account {
   /** Rejects with the library's error, the signal's reason, or Fault ERR_SECRET. */
@@ -43,21 +33,6 @@ const limiterOf = (ports: Ports, credentialsFile: string): Limiter => {
   const limiter = known.get(credentialsFile) ?? createLimiter(ports);
   known.set(credentialsFile, limiter);
   return limiter;
-};
-
-/** Reads the file whenever it is asked. `hidden` remembers what must not be told. */
-export const credentialsFrom = (file: string, { ports, secret }: AwsContext) => {
-  let hidden: readonly string[] = [];
-  const read = (): AwsCredentials => {
-    const credentials = credentialsOf(secret(file), file);
-    hidden = [credentials.secretAccessKey, ...(credentials.sessionToken === undefined ? [] : [credentials.sessionToken])];
-    return credentials;
-  };
-  return {
-    // "Expired now" makes the library ask again for every request, so that a rotated file needs no restart.
-    provide: async () => ({ ...read(), expiration: dateOf(ports.clock.wallMs()) }),
-    hidden: () => hidden,
-  };
 };
 
 export const openAccount = (

@@ -1,5 +1,6 @@
 // What a failed call of an AWS service means: nothing was written and a human must act (`fatal`), another fence was there (`conflict`), or it must be read
 // (`undecided`). Only what the service itself said settles anything. Pure.
+import { statusOfFailure, UNQUOTED } from '../../src/aws/client.ts';
 import { errorText, Fault } from '../../src/errors.ts';
 import { fenceName } from '../fence.ts';
 import type { Applied } from '../provider.ts';
@@ -29,11 +30,7 @@ export const faultOf = (what: string, error: unknown, hidden: readonly string[])
 
 /** What an AWS library throws, as far as it is used. */
 export const failureOf = (error: unknown, hidden: readonly string[]): Failure => {
-  const metadata = error instanceof Error && '$metadata' in error ? error.$metadata : undefined;
-  const status =
-    typeof metadata === 'object' && metadata !== null && 'httpStatusCode' in metadata && typeof metadata.httpStatusCode === 'number'
-      ? metadata.httpStatusCode
-      : null;
+  const status = statusOfFailure(error);
   const name = error instanceof Error ? error.name : 'Unknown';
   const details = error instanceof Error && 'messages' in error && Array.isArray(error.messages) ? error.messages.map(String) : [];
   const text = [...new Set([errorText(error), ...details])].filter((part) => part !== '').join('; ');
@@ -42,7 +39,6 @@ export const failureOf = (error: unknown, hidden: readonly string[]): Failure =>
 };
 
 const TEXT_MAX = 400;
-const UNQUOTED = new Set(['SignatureDoesNotMatch', 'InvalidSignatureException', 'IncompleteSignature']);
 
 const withoutSecrets = (text: string, hidden: readonly string[]): string =>
   hidden.reduce((clean, word) => (word === '' ? clean : clean.replaceAll(word, '…')), text);

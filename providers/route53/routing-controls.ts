@@ -7,16 +7,17 @@ import {
   UpdateRoutingControlStatesCommand,
 } from '@aws-sdk/client-route53-recovery-cluster';
 import { z } from 'zod';
+import { credentialsFrom, FIXED } from '../../src/aws/client.ts';
+import { handlerOver } from '../../src/aws/handler.ts';
 import { Fault } from '../../src/errors.ts';
 import { type Ports, withDeadline } from '../../src/ports.ts';
 import { assertBatch, servicesIn } from '../batch.ts';
 import type { Applied, Capabilities, Change, Owned, Provider, ProviderService, ReadBack } from '../provider.ts';
 import { namesIn } from '../rounding.ts';
 import { attempted, readBacksOf, unreadIn } from '../unread.ts';
-import { type AwsContext, credentialsFrom, FIXED } from './account.ts';
+import type { AwsContext } from './account.ts';
 import { CHECKED_ON, type RoutingControlsConfig } from './config.ts';
 import { failureOf, faultOf, outcomeOf, requestsOf } from './failure.ts';
-import { handlerOver } from './handler.ts';
 import { onOffShares } from './switches.ts';
 import { shaped } from './zone.ts';
 

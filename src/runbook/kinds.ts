@@ -25,6 +25,7 @@ export const kinds: { readonly [K in StepKindName]: () => Promise<StepKind<K>> }
   'pg.caughtup': async () => (await import('./postgres/caughtup.ts')).postgresCaughtUp,
   'pg.promote': async () => (await import('./postgres/promote.ts')).postgresPromote,
   'pg.canary': async () => (await import('./postgres/canary.ts')).postgresCanary,
+  'managed.failover': async () => (await import('./managed/failover.ts')).managedFailover,
   'cache.takeover': async () => (await import('./cache/takeover.ts')).cacheTakeover,
   'cache.promote': async () => (await import('./cache/promote.ts')).cachePromote,
   'cache.rejoin': async () => (await import('./cache/rejoin.ts')).cacheRejoin,

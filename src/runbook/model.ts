@@ -260,6 +260,8 @@ export interface StepSpecs {
   'pg.promote': { database: string; region: string; system: string; sql: string; from: { region: string; sql: string } | null };
   /** A row is written and read back: the region's tier is active from then on. */
   'pg.canary': { database: string; region: string; sql: string };
+  /** Of a database that a vendor keeps: `to`, as the vendor calls it, becomes the writer. `lossy`: by force, without what it had not received. */
+  'managed.failover': { system: string; vendor: 'aurora' | 'cloud-sql'; to: string; lossy: boolean };
   /** The replica takes its master's place without loss. `from`: entry of the master. */
   'cache.takeover': { system: string; from: string; waitMs: number };
   /** The replica stands for itself with what it has. */
@@ -308,6 +310,7 @@ export const STEP_KINDS = [
   'pg.caughtup',
   'pg.promote',
   'pg.canary',
+  'managed.failover',
   'cache.takeover',
   'cache.promote',
   'cache.rejoin',

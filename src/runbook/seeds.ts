@@ -24,6 +24,7 @@ export const SEEDS: Readonly<Record<StepKindName, Span>> = {
   'pg.caughtup': { p50Ms: 300, p95Ms: 2_000 },
   'pg.promote': { p50Ms: 500, p95Ms: 3_000 },
   'pg.canary': { p50Ms: 100, p95Ms: 1_000 },
+  'managed.failover': { p50Ms: 60_000, p95Ms: 180_000 },
   'cache.takeover': { p50Ms: 500, p95Ms: 3_000 },
   'cache.promote': { p50Ms: 100, p95Ms: 1_000 },
   'cache.rejoin': { p50Ms: 1_000, p95Ms: 10_000 },

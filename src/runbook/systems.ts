@@ -101,6 +101,28 @@ export interface RedisSystemConfig {
   tls?: TlsConfig;
 }
 
+/** Amazon Aurora Global Database, by the API of one region: that of the cluster which is activated there. */
+export interface AuroraConfig {
+  kind: 'aurora';
+  region: string;
+  /** Its identifier. */
+  globalCluster: string;
+  /** In the ini form of AWS's own tools. */
+  credentialsFile: string;
+  /** Origin of the API. Absent: AWS's own of the region. */
+  endpoint?: string;
+  caFile?: string;
+}
+/** The Admin API of Cloud SQL. `url`: its origin. */
+export interface CloudSqlConfig {
+  kind: 'cloud-sql';
+  project: string;
+  url: string;
+  /** JSON of a service account's key. */
+  credentialsFile: string;
+  caFile?: string;
+}
+
 /** One entry of `systems` in a replica's file. */
 export type SystemConfig =
   | KubernetesSystemConfig
@@ -114,7 +136,9 @@ export type SystemConfig =
   | PatroniConfig
   | PostgresConfig
   | PgbouncerConfig
-  | RedisSystemConfig;
+  | RedisSystemConfig
+  | AuroraConfig
+  | CloudSqlConfig;
 
 export type SystemKind = SystemConfig['kind'];
 
@@ -138,4 +162,6 @@ export const systems: Table = {
   postgres: async () => (await import('./postgres/sql.ts')).postgres,
   pgbouncer: async () => (await import('./pgbouncer/system.ts')).pgbouncer,
   redis: async () => (await import('./cache/system.ts')).redis,
+  aurora: async () => (await import('./managed/aurora.ts')).aurora,
+  'cloud-sql': async () => (await import('./managed/cloud-sql.ts')).cloudSql,
 };

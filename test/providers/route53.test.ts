@@ -5,9 +5,9 @@ import { Ajv } from 'ajv';
 import { describe, expect, test, vi } from 'vitest';
 import { stateHash } from '../../providers/fence.ts';
 import type { Change, Provider, ProviderService, ReadBack } from '../../providers/provider.ts';
-import { credentialsOf } from '../../providers/route53/credentials.ts';
 import { outcomeOf } from '../../providers/route53/failure.ts';
 import { createLimiter } from '../../providers/route53/limiter.ts';
+import { credentialsOf } from '../../src/aws/credentials.ts';
 import { createVirtual } from '../virtual.ts';
 import {
   api,

@@ -7,6 +7,7 @@ import { GRPC_FAULTS, startGrpcWorld } from './grpc/world.ts';
 import { HTTP_FAULTS, startHttpWorld } from './http/world.ts';
 import { startSleepWorld } from './human/world.ts';
 import { startScaleWorld, startWaitWorld } from './kubernetes/world.ts';
+import { startCloudSqlWorld } from './managed/world.ts';
 import { startGateWorld } from './prometheus/world.ts';
 import { startRouteWaitWorld, startShiftWorld } from './routing/world.ts';
 import { startCanaryWorld, startDispatchWorld, startFailoverWorld, startHandoverWorld } from './temporal/world.ts';
@@ -23,6 +24,7 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'temporal.handover': { lacks: [], start: startHandoverWorld },
   'temporal.canary': { lacks: ['effect'], start: startCanaryWorld },
   'temporal.wait': { lacks: ['effect'], start: startDispatchWorld },
+  'managed.failover': { lacks: [], start: startCloudSqlWorld },
   'webhook.call': { lacks: ['memory'], start: startWebhookWorld },
   'route.shift': { lacks: ['wire', 'body', 'secret'], start: startShiftWorld },
   'route.wait': { lacks: ['effect', 'wire', 'body', 'secret'], start: startRouteWaitWorld },

@@ -1,6 +1,6 @@
 // How the AWS libraries reach the network: our own fetch, so that names go through our resolver, sockets through the ports, and nothing is retried below us.
 import type { Route53ClientConfig } from '@aws-sdk/client-route-53';
-import type { Fetch } from '../../src/http.ts';
+import type { Fetch } from '../http.ts';
 
 /** What the libraries hand over; bodies of these two services are texts. */
 interface Asked {

@@ -1,5 +1,5 @@
 // AWS credentials from a file in the ini form that AWS's own tools write. Pure.
-import { Fault } from '../../src/errors.ts';
+import { Fault } from '../errors.ts';
 
 export interface AwsCredentials {
   accessKeyId: string;
