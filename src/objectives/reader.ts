@@ -1,7 +1,8 @@
 // What all replicas measured, as it stands in the store, folded when somebody asks.
 import { measuredKey, placeOf } from '../coordinate/keys.ts';
+import { Fault } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
-import { type Ports, withDeadline } from '../ports.ts';
+import { DeadlineError, type Ports, withDeadline } from '../ports.ts';
 import type { ObjectiveConfig } from '../runbook/model.ts';
 import type { KeyValue, Store } from '../store/store.ts';
 import { matrixOf, recoveryGaps } from './matrix.ts';
@@ -15,7 +16,7 @@ export interface MeasuredReaderOptions {
   shipped(): readonly ObjectiveConfig[];
 }
 
-/** All throw what the store throws, and DeadlineError. */
+/** All throw Fault ERR_STORE_UNREACHABLE. */
 export interface MeasuredReader {
   /** Of every platform of the cluster. */
   matrices(): Promise<readonly PlatformMatrix[]>;
@@ -30,10 +31,18 @@ export const measuredIn = (kvs: readonly KeyValue[]): readonly MeasuredBy[] =>
   kvs.filter(({ key }) => key.startsWith(MEASURED)).map(({ key, value }) => ({ ...placeOf(key), record: value as Measured }));
 
 export const createMeasuredReader = ({ ports, store, cluster, nowMs, shipped }: MeasuredReaderOptions): MeasuredReader => {
-  const read = (): Promise<readonly MeasuredBy[]> =>
-    withDeadline(ports.timers, STORE_MS, 'reading what was measured', async (signal) =>
-      measuredIn((await store.get({ prefixes: [MEASURED] }, signal)).kvs),
-    );
+  const read = async (): Promise<readonly MeasuredBy[]> => {
+    try {
+      const asked = { prefixes: [MEASURED] };
+      return measuredIn(
+        (await withDeadline(ports.timers, STORE_MS, 'reading what was measured', (signal) => store.get(asked, signal))).kvs,
+      );
+    } catch (error) {
+      const because =
+        error instanceof DeadlineError ? `the store did not answer within ${error.afterMs} ms` : 'the store refused or is out of reach';
+      throw new Fault('ERR_STORE_UNREACHABLE', `${because}; try again, or use another replica`, { cause: error });
+    }
+  };
   return {
     async matrices() {
       const { platforms = [] } = cluster() ?? {};
