@@ -48,6 +48,17 @@ export interface SystemGauge {
   isFailing: boolean;
 }
 
+/** One dependency as this replica measures it. */
+export interface DependencyGauge {
+  platform: string;
+  objective: string;
+  of: string;
+  to: string;
+  /** null: not measured, or mostly without an answer. */
+  ms: number | null;
+  verdict: 'good' | 'breach' | 'unknown';
+}
+
 export interface Metrics {
   /** One finished probe. `tookMs` null when nothing was sent. */
   probe(result: {
@@ -103,6 +114,8 @@ export interface Metrics {
   gate(state: () => GateGauges): void;
   /** Systems around that this replica's file names, asked at each scrape. */
   systems(state: () => readonly SystemGauge[]): void;
+  /** What objectives are measured by, from here, asked at each scrape. */
+  dependencies(state: () => readonly DependencyGauge[]): void;
   /** Text for `GET /metrics`. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -265,6 +278,31 @@ const systemGauges = (registers: Registry[], current: () => readonly SystemGauge
   });
 };
 
+const dependencyGauges = (registers: Registry[], current: () => readonly DependencyGauge[]): void => {
+  const labelNames = ['platform', 'objective', 'of', 'to'];
+  new Gauge({
+    name: 'tidegate_dependency_duration_seconds',
+    help: 'What a dependency takes from here, by the quantile of its objective; absent while it is not known',
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { platform, objective, of, to, ms } of current()) if (ms !== null) this.labels(platform, objective, of, to).set(ms / 1000);
+    },
+  });
+  new Gauge({
+    name: 'tidegate_dependency_over_budget',
+    help: '1 while a dependency takes longer from here than its objective says, 0 while it does not; absent while it is not known',
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { platform, objective, of, to, verdict } of current())
+        if (verdict !== 'unknown') this.labels(platform, objective, of, to).set(verdict === 'breach' ? 1 : 0);
+    },
+  });
+};
+
 const gauge = (registers: Registry[], name: string, help: string): ((value: number) => void) => {
   const metric = new Gauge({ name: `tidegate_${name}`, help, registers });
   metric.set(0);
@@ -341,6 +379,8 @@ export const createMetrics = (version = 'unknown'): Metrics => {
   gateGauges(into, () => gate);
   let systems: () => readonly SystemGauge[] = () => [];
   systemGauges(into, () => systems());
+  let dependencies: () => readonly DependencyGauge[] = () => [];
+  dependencyGauges(into, () => dependencies());
 
   const info = new Gauge({ name: 'tidegate_build_info', help: 'Always 1', labelNames: ['version', 'node'], registers: into });
   info.labels(version, process.version).set(1);
@@ -395,6 +435,9 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     },
     systems(state) {
       systems = state;
+    },
+    dependencies(state) {
+      dependencies = state;
     },
     text: () => registry.metrics(),
     contentType: registry.contentType,

@@ -92,6 +92,7 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
     events,
     whatIf,
     runs: runbooks.parts,
+    measured: runbooks.measured,
     ends,
     view: {
       status: seen.status,

@@ -62,15 +62,15 @@ make() {
   ctl role grant-permission "$1" read --prefix=true "$prefix"
 }
 
-# Its own votes, heartbeats, sightings and name; pages it sends by itself; and the orders and reports that its API takes, with their entries in the journal.
+# Its own votes, heartbeats, sightings, measurements and name; pages it sends by itself; and the orders and reports that its API takes, with their entries in the journal.
 voter() {
-  may_write "$1" "vote/$2/" "beat/$2/" "seen/$2/" "boot/$2/" "outbox/$2." override reported journal journal/ asked asked/ used/
+  may_write "$1" "vote/$2/" "beat/$2/" "seen/$2/" "measured/$2/" "boot/$2/" "outbox/$2." override reported journal journal/ asked asked/ used/
 }
 
 # Decisions and what follows them. Decisions are numbered: from audit/0 to before audit/: leaves out audit/config-, which belongs to who applies.
 coordinator() {
   voter "$1" "$2"
-  may_write "$1" leader routing incident/ outbox/ applied/ observed/ run/ platform/ readiness/ gate/ trail/ anchor/
+  may_write "$1" leader routing incident/ outbox/ applied/ observed/ run/ platform/ readiness/ budgets/ gate/ trail/ anchor/
   ctl role grant-permission "$1" readwrite "${prefix}audit/0" "${prefix}audit/:"
 }
 

@@ -32,6 +32,8 @@ export interface OpenApiOptions {
   whatIf: Forecaster;
   /** What carries out runs. Absent: this replica carries out none. */
   runs?: RunParts;
+  /** What was measured of the systems around. Absent: nothing is known of that. */
+  measured?: RouteOptions['measured'];
   ends: Ends;
 }
 
@@ -89,6 +91,7 @@ export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
     pages: createPageWriter({ store, ports, clusterNowMs, channels: [LOG_CHANNEL, ...paging.channels.map(({ name }) => name)] }),
     reports: createReportWriter({ store, ports, clusterNowMs }),
     ...(runs === undefined ? {} : { runs: createRunDesk({ ...runs, store, ports, log, clusterNowMs }) }),
+    ...(options.measured === undefined ? {} : { measured: options.measured }),
     records: createRecordReader({ store, ports }),
     audit: createAuditReader({ store, ports }),
     events: options.events,

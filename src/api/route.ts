@@ -9,6 +9,7 @@ import { Fault } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ClusterConfig } from '../model.ts';
+import type { MeasuredReader } from '../objectives/reader.ts';
 import { type Access, type Caller, demand, type Principal, type Role } from './access.ts';
 import type { EventHub } from './events.ts';
 import type { Forecaster } from './forecaster.ts';
@@ -47,6 +48,8 @@ export interface RouteOptions {
   reports: ReportWriter;
   /** Absent: this replica carries out no runs. */
   runs?: RunDesk;
+  /** Absent: nothing is known of what was measured. */
+  measured?: Pick<MeasuredReader, 'matrices'>;
   audit: AuditReader;
   events: EventHub;
   metrics: Pick<Metrics, 'text' | 'contentType'>;

@@ -4,6 +4,7 @@ import { type DeadLetter, OVERRIDE_KINDS, type Override, type Refusal } from '..
 import type { CapacityLeft } from '../whatif/capacity.ts';
 import type { Forecast, ForecastHold, ForecastService, ForecastStep } from '../whatif/forecast.ts';
 import type { Convergence } from '../whatif/history.ts';
+import { OBJECTIVE_SCHEMAS } from './objective-schemas.ts';
 import { type JsonSchema, ref } from './openapi.ts';
 import { ORDER_SCHEMA } from './override-input.ts';
 import { ACKNOWLEDGE_SCHEMA, CALLBACK_SCHEMA, REPLAY_SCHEMA } from './page-input.ts';
@@ -290,5 +291,6 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   }),
   Alive: openShape({ status: oneOfTexts('pass', 'fail') }, { because: TEXT }),
   ...RUN_SCHEMAS,
+  ...OBJECTIVE_SCHEMAS,
   ...RECORD_SCHEMAS,
 };

@@ -22,6 +22,7 @@ export interface ApiOptions
     | 'pages'
     | 'reports'
     | 'runs'
+    | 'measured'
     | 'snapshot'
     | 'records'
     | 'whatIf'

@@ -1,10 +1,12 @@
 // Commands of whoever is on call: they speak to the API of any region, and need neither the store nor a replica's file.
 import { Argument, type Command, Option } from 'commander';
 import type { EventsOptions, SimulateOptions, StatusOptions, WhyOptions } from '../command/desk/look.ts';
+import type { ObjectivesOptions } from '../command/desk/objectives.ts';
 import type { ConfirmOptions, OrderOptions } from '../command/desk/orders.ts';
 import type { AckPageOptions, PagesOptions, ReplayOptions } from '../command/desk/pages.ts';
 import type { AnswerOptions, BeginOptions, ReasonedOptions, RunOptions, RunsOptions, SayOptions } from '../command/desk/runs.ts';
 import type { LookOptions } from '../command/desk/session.ts';
+import type { VerifyOptions } from '../command/verify.ts';
 import type { OverrideKind } from '../model.ts';
 import { exitWith, type Shell } from './shell.ts';
 
@@ -200,6 +202,24 @@ const addRuns = (program: Command, { console }: Shell): void => {
   )
     .argument('[platform]', 'one of them: what its audit found, and its last runs')
     .action(async (name: string | undefined, options: LookOptions) => exitWith((await load()).platforms(name, options, console())));
+  connects(
+    program.command('objectives').description('what things may take beside what they take, from each region to each, and what helps'),
+  )
+    .argument('[platform]', 'one of them')
+    .option('--check', 'exit code 3 when something is over its bound, or not known')
+    .action(async (name: string | undefined, options: ObjectivesOptions) =>
+      exitWith((await import('../command/desk/objectives.ts')).objectives(name, options, console())),
+    );
+  connects(
+    program
+      .command('verify')
+      .description('is a deployment out and does it work: migration, rollout, what stands around it, health, namespaces; writes nothing'),
+  )
+    .requiredOption('-c, --config <file>', "a replica's file: how systems are reached from here")
+    .requiredOption('--platform <name>', 'which')
+    .option('--region <region>', 'only what is in this one')
+    .option('--wait <duration>', 'look again until all is good, e.g. 5m; exit code 5 when it is not by then')
+    .action(async (options: VerifyOptions) => exitWith((await import('../command/verify.ts')).verify(options, console())));
   begins(program.command('failover').description('move a platform to another region, by the plan of its model'))
     .argument('<platform>', 'its name')
     .option('--drill', 'an exercise: it moves all the same, and says so')

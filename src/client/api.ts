@@ -12,6 +12,7 @@ import type {
   Dossier,
   Forecast,
   Hypothesis,
+  ObjectiveList,
   OrderBody,
   Ordered,
   Orders,
@@ -49,6 +50,7 @@ export interface Api {
   /** Asked of the next endpoint too where one breaks off: at worst a channel hears the same id once more. */
   replayPage(id: string, body: ReplayBody): Promise<Replayed>;
   acknowledgePage(id: string, body: AcknowledgeBody): Promise<Acknowledged>;
+  objectives(): Promise<ObjectiveList>;
   platforms(): Promise<PlatformList>;
   platform(name: string): Promise<{ platform: Platform; clusterTimeMs: number }>;
   runs(state: 'open' | 'all', limit: number): Promise<RunList>;
@@ -165,6 +167,7 @@ export const createApi = (exchange: Exchange): Api => {
       return ok<Replayed>(answer);
     },
 
+    objectives: () => get('listObjectives'),
     platforms: () => get('listPlatforms'),
     platform: (name) => get('getPlatform', { name }),
     runs: (state, limit) => get('listRuns', {}, `?state=${state}&limit=${limit}`),

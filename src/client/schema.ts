@@ -711,6 +711,20 @@ export interface PlannedStep {
     | 'temporal.canary'
     | 'temporal.wait'
     | 'gate.promql'
+    | 'gate.lag'
+    | 'fence.patroni'
+    | 'fence.pgbouncer'
+    | 'pgbouncer.pause'
+    | 'pgbouncer.resume'
+    | 'pg.switchover'
+    | 'pg.demote'
+    | 'pg.caughtup'
+    | 'pg.promote'
+    | 'pg.canary'
+    | 'cache.takeover'
+    | 'cache.promote'
+    | 'cache.rejoin'
+    | 'verify.objectives'
     | 'webhook.call'
     | 'approval'
     | 'sleep';
@@ -757,6 +771,20 @@ export interface RunStep {
     | 'temporal.canary'
     | 'temporal.wait'
     | 'gate.promql'
+    | 'gate.lag'
+    | 'fence.patroni'
+    | 'fence.pgbouncer'
+    | 'pgbouncer.pause'
+    | 'pgbouncer.resume'
+    | 'pg.switchover'
+    | 'pg.demote'
+    | 'pg.caughtup'
+    | 'pg.promote'
+    | 'pg.canary'
+    | 'cache.takeover'
+    | 'cache.promote'
+    | 'cache.rejoin'
+    | 'verify.objectives'
     | 'webhook.call'
     | 'approval'
     | 'sleep';
@@ -1017,6 +1045,54 @@ export interface PlatformList {
 
 export interface PlatformOne {
   readonly platform: Platform;
+  /** Milliseconds of cluster time since 1970. */
+  readonly clusterTimeMs: number;
+}
+
+export interface ObjectiveCell {
+  /** The region that measured. */
+  readonly from: string;
+  /** The region of what was measured. */
+  readonly to: string;
+  readonly objective: string;
+  /** An entry of namespaces or databases; of a query the objective itself. */
+  readonly of: string;
+  /** What waits for it: nothing; a recovery while it is seen over its bound; a recovery until it is seen to hold. */
+  readonly role: 'advice' | 'gate' | 'recovery';
+  /** `unknown` is never good. */
+  readonly verdict: 'good' | 'breach' | 'unknown';
+  /** null: not measured, or mostly without an answer. */
+  readonly ms: number | null;
+  /** It holds below that. */
+  readonly maxMs: number;
+  readonly samples: number;
+  /** Of the samples, without an answer. */
+  readonly lost: number;
+  /** null: nobody has measured it lately. */
+  readonly ageMs: number | null;
+  readonly because: string;
+  /** Beside a breach between two regions. */
+  readonly remedies: readonly string[];
+}
+
+export interface PlatformObjectives {
+  readonly platform: string;
+  readonly objectives: readonly {
+    readonly name: string;
+    readonly kind: 'temporal' | 'postgres' | 'promql';
+    readonly says: string;
+    /** It holds below that. */
+    readonly maxMs: number;
+    /** What waits for it: nothing; a recovery while it is seen over its bound; a recovery until it is seen to hold. */
+    readonly role: 'advice' | 'gate' | 'recovery';
+    /** false: the platform names nothing that it could be measured by. */
+    readonly measured: boolean;
+  }[];
+  readonly cells: readonly ObjectiveCell[];
+}
+
+export interface ObjectiveList {
+  readonly items: readonly PlatformObjectives[];
   /** Milliseconds of cluster time since 1970. */
   readonly clusterTimeMs: number;
 }
@@ -2175,6 +2251,16 @@ export interface Operations {
       readonly 200: RunOne;
     };
   };
+  /** Objectives of each platform, and what was measured: region by dependency */
+  readonly listObjectives: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: ObjectiveList;
+    };
+  };
   /** What would happen if all of this were so */
   readonly simulate: {
     readonly path: Readonly<Record<string, never>>;
@@ -2342,6 +2428,7 @@ export const OPERATIONS = {
   abortRun: { method: 'POST', path: '/v1/runs/{id}/abort' },
   undoRun: { method: 'POST', path: '/v1/runs/{id}/undo' },
   forceRun: { method: 'POST', path: '/v1/runs/{id}/force' },
+  listObjectives: { method: 'GET', path: '/v1/objectives' },
   simulate: { method: 'POST', path: '/v1/simulate' },
   matrix: { method: 'GET', path: '/v1/matrix' },
   listDecisions: { method: 'GET', path: '/v1/decisions' },

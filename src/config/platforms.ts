@@ -16,6 +16,8 @@ import {
   type StepKindName,
 } from '../runbook/model.ts';
 import { dnsName, duration, kubernetesName, matching, name, present, regionName, whole } from './fields.ts';
+import { objectivesSchema } from './objectives.ts';
+import { verifySchema } from './verify.ts';
 
 // Limits of lists: a plan is one record of the store, and a platform has a handful of each.
 export const PLATFORMS_MAX = 32;
@@ -184,7 +186,9 @@ export const platformSchema = z
     namespaces: few(namespaces, ENTRIES_MAX).default([]),
     externals: few(external, ENTRIES_MAX).default([]),
     prearm: few(name, ENTRIES_MAX).default([]),
+    objectives: objectivesSchema.optional(),
+    verify: verifySchema.optional(),
   })
-  .transform(({ follow, ...given }): PlatformConfig => ({ ...given, ...(follow ? { follow } : {}) }));
+  .transform(({ follow, ...given }): PlatformConfig => ({ ...present(given), ...(follow ? { follow } : {}) }));
 
 export const platformsSchema = few(platformSchema, PLATFORMS_MAX);

@@ -13,6 +13,8 @@ export const KEYS = {
 export const voteKey = (region: string, replica: string): string => `vote/${region}/${replica}`;
 export const beatKey = (region: string, replica: string): string => `beat/${region}/${replica}`;
 export const seenKey = (region: string, replica: string): string => `seen/${region}/${replica}`;
+/** What a replica measured of the systems around. */
+export const measuredKey = (region: string, replica: string): string => `measured/${region}/${replica}`;
 export const bootKey = (region: string, replica: string): string => `boot/${region}/${replica}`;
 export const auditKey = (v: number): string => `audit/${String(v).padStart(10, '0')}`;
 export const configAuditKey = (version: number): string => `audit/config-${String(version).padStart(10, '0')}`;
@@ -31,6 +33,8 @@ export const runKey = (id: string): string => `run/${id}`;
 /** Where a platform is active; and its last audit. */
 export const platformKey = (name: string): string => `platform/${name}`;
 export const readinessKey = (name: string): string => `readiness/${name}`;
+/** What of a platform's objectives was told to be over its bound. */
+export const budgetsKey = (name: string): string => `budgets/${name}`;
 export const appliedKey = (provider: string, service: string): string => `applied/${provider}/${service}`;
 export const observedKey = (provider: string, service: string): string => `observed/${provider}/${service}`;
 

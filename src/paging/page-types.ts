@@ -1,5 +1,5 @@
 // What each type of page is, beside what its page says. Types are made where things happen (decide/incident.ts, decide/announce.ts, converge/duties.ts,
-// publish, runbook/news.ts, paging/alone.ts and outbox.ts, reports of a replica): whoever makes a new one says here what it is. Pure.
+// publish, runbook/news.ts, objectives/duty.ts, paging/alone.ts and outbox.ts, reports of a replica): whoever makes a new one says here what it is. Pure.
 
 interface PageType {
   /** Where it is no more than that (severity `info`) it ends what has the same key. */
@@ -49,6 +49,10 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
     need: 'have a look: it says who owns the way back; tidegate failover PLATFORM --dry-run shows a run that follows it or leads back',
   },
   'namespace.back': { ends: true },
+  'dependency.over_budget': {
+    need: 'have a look: it takes longer than it may, and users or workers feel that; tidegate objectives has every number and what helps',
+  },
+  'dependency.recovered': { ends: true },
   'drill.': { need: 'run a drill: what was not tried for so long may not work' },
   'capacity.': { need: 'add capacity, or give it shares that fit' },
   'store.': { ofReplica: true },

@@ -201,8 +201,71 @@ export interface PlatformConfig {
   /** Absent: none. */
   databases?: readonly DatabaseConfig[];
   caches?: readonly CacheConfig[];
+  /** What is different here from policies/objectives.yaml, by name. Absent: nothing is. */
+  objectives?: readonly ObjectiveConfig[];
+  /** What `tidegate verify` looks at beside fleets, services and namespaces. Absent: nothing. */
+  verify?: VerifyConfig;
   /** Called at suspicion, before anything is decided, and again when it was nothing: entries of `systems`, of kind `webhook`. */
   prearm: readonly string[];
+}
+
+// ---- what things may take: policies/objectives.yaml, and `objectives` of a platform ----
+
+/**
+ * What waits for it. `advice`: nothing; it is shown and told. `gate`: a recovery waits while it is seen to be over its bound. `recovery`: a recovery waits
+ * until it is seen to hold, so that what nobody measures holds it up as well.
+ */
+export const OBJECTIVE_ROLES = ['advice', 'gate', 'recovery'] as const;
+export type ObjectiveRole = (typeof OBJECTIVE_ROLES)[number];
+
+/** `temporal`: round trips to a frontend. `postgres`: a SELECT on a region's leader. `promql`: what a query says, in the region itself. */
+export const OBJECTIVE_KINDS = ['temporal', 'postgres', 'promql'] as const;
+export type ObjectiveKind = (typeof OBJECTIVE_KINDS)[number];
+
+export const OBJECTIVE_UNITS = ['s', 'ms'] as const;
+/** `unit`: of the number that is answered. */
+export interface ObjectiveQuery {
+  query: string;
+  unit: (typeof OBJECTIVE_UNITS)[number];
+}
+
+/** One objective as a file has it: a platform says only what is different from the shipped one of that name. */
+export interface ObjectiveConfig {
+  name: string;
+  /** The shipped one does not count here. */
+  off?: true;
+  kind?: ObjectiveKind;
+  /** For people: what is measured. */
+  says?: string;
+  /** It holds below that. */
+  maxMs?: number;
+  /** Of the samples of `temporal` and `postgres`; a query chooses its own. */
+  quantile?: number;
+  role?: ObjectiveRole;
+  /** What helps when it is over its bound between regions. */
+  remedies?: readonly string[];
+  /** Of `promql`: entry of `systems` of kind `prometheus`, or one by region. Absent: nobody measures it. */
+  system?: string | ByRegion<string>;
+  /** Which of `presets` is asked, unless there is a `query`. `$region` stands for the region. */
+  preset?: string;
+  presets?: Readonly<Record<string, ObjectiveQuery>>;
+  query?: string;
+  unit?: ObjectiveQuery['unit'];
+  /** Of `promql`: older samples are unknown. */
+  maxAgeMs?: number;
+}
+
+// ---- what `tidegate verify` looks at ----
+
+export interface VerifyConfig {
+  /** A Job that has to have succeeded, in the cluster of each of `regions`; none: of every region that has fleets or Deployments. */
+  migration?: { namespace: string; job: string; regions: readonly string[] };
+  /** Deployments beside the fleets: the user interface. */
+  deployments: readonly { name: string; sites: ByRegion<{ system: string; namespace: string; deployment: string }> }[];
+  /** By region: entries of `systems` of kind `http` whose status has to be good. */
+  checks: ByRegion<readonly string[]>;
+  /** By region: entry of kind `http` that answers the health document; `section`: where in it, by dots, the chain of providers is. */
+  health?: { systems: ByRegion<string>; section: string };
 }
 
 // ---- steps ----

@@ -11,6 +11,7 @@ import type { DnsServer } from '../dns/exchange.ts';
 import { serversOf } from '../dns/resolv-conf.ts';
 import { errorText, Fault } from '../errors.ts';
 import { createHttp } from '../http.ts';
+import type { MeasuredReader } from '../objectives/reader.ts';
 import type { Desk } from '../paging/desk.ts';
 import { withDeadline } from '../ports.ts';
 import { readinessOf } from '../runbook/audit.ts';
@@ -30,11 +31,14 @@ import { createTierDesk } from '../runbook/tiers/desk.ts';
 import { createRunWriter } from '../runbook/writer.ts';
 import { readSecret } from '../secrets.ts';
 import { createNamespaces } from './namespaces.ts';
+import { openMeasured, openObjectives } from './objectives.ts';
 import type { Part } from './part.ts';
 
 export interface Runbooks {
   /** What the API asks. */
   parts: RunParts;
+  /** What the API asks of what was measured. */
+  measured: MeasuredReader;
   /** Once per turn of a term. Returns at once. */
   turn(sight: Sight, nowMs: number, term: Term): void;
   /** This replica does not coordinate any more. */
@@ -97,7 +101,9 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
   ends.open.push(() => systems.close());
   metrics.systems(() => systems.standing());
   const orders = createRunOrders({ store, ports, cluster: seen.cluster, clusterNowMs: seen.nowMs, foresee });
-  const context: StepContext = { ports, log, system: systems.system, routing: orders, tiers: createTierDesk(), nowMs: seen.nowMs };
+  const measured = openMeasured(part);
+  const tiers = { ...createTierDesk(), objectives: measured.gaps };
+  const context: StepContext = { ports, log, system: systems.system, routing: orders, tiers, nowMs: seen.nowMs };
   const common = { ports, store, log, region, replica, planOf, estimateOf: spanOf };
   // Who holds no credentials carries nothing out.
   if (Object.keys(config.providers).length > 0 || Object.keys(entries).length > 0) {
@@ -128,6 +134,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     report: desk.report,
     reaches: (name) => Object.hasOwn(entries, name),
   });
+  const objectives = openObjectives(part, context);
   const starter = createStarter({ ...common, choose: chooseTarget, orders, followed: namespaces.regions });
   ends.working.push(() => Promise.all([namespaces.stop(), readiness.idle(), starter.settled()]));
   const lastAudit = async (platform: string): Promise<Readiness | null> => {
@@ -137,6 +144,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     return (kvs[0]?.value as Readiness | undefined) ?? null;
   };
   return {
+    measured,
     parts: {
       reader: createRunReader({ store, ports }),
       writer: createRunWriter({ ...common, cluster: seen.cluster, clusterNowMs: seen.nowMs }),
@@ -148,6 +156,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     turn(sight, nowMs, term) {
       starter.turn(sight, nowMs, term);
       readiness.turn(sight, nowMs, term);
+      objectives.turn(sight, nowMs, term);
       if (sight.cluster !== null) namespaces.turn(sight.cluster);
     },
     rest: () => namespaces.rest(),

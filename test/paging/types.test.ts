@@ -74,6 +74,9 @@ const TYPES: readonly Row[] = [
   ['namespace.moved', 'warning', 'tidegate/test/namespace-shop', 'trigger'],
   ['namespace.moved', 'info', 'tidegate/test/namespace-shop', 'change'],
   ['namespace.back', 'info', 'tidegate/test/namespace-shop', 'resolve'],
+  ['dependency.over_budget', 'warning', 'tidegate/test/objectives-shop', 'trigger'],
+  ['dependency.over_budget', 'info', 'tidegate/test/objectives-shop', 'change'],
+  ['dependency.recovered', 'info', 'tidegate/test/objectives-shop', 'resolve'],
   ['capacity.short', 'critical', 'tidegate/test/capacity-web', 'trigger'],
   ['drill.stale', 'warning', 'tidegate/test/drill-fresh-stale', 'trigger'],
   ['paging.dead_letter', 'warning', 'tidegate/test/dead-letter-pd', 'trigger'],
@@ -121,7 +124,7 @@ test('the published schema has each of them in one of its families', () => {
 const written = (): ReadonlySet<string> => {
   const families = [...new Set(TYPES.map(([type]) => type.split('.')[0]))].join('|');
   const literal = new RegExp(`(log\\.\\w+\\(\\s*)?'((?:${families})\\.[a-z_]+)'`, 'g');
-  const files = ['decide', 'converge', 'publish', 'paging', 'serve', 'runbook', 'doctor/instruments'].flatMap((folder) =>
+  const files = ['decide', 'converge', 'publish', 'paging', 'serve', 'runbook', 'objectives', 'doctor/instruments'].flatMap((folder) =>
     readdirSync(join(ROOT, 'src', folder), { recursive: true, encoding: 'utf8' }).map((file) => join(ROOT, 'src', folder, file)),
   );
   const found = files

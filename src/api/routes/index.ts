@@ -5,6 +5,7 @@ import { callbackRoutes } from './callbacks.ts';
 import { decisionRoutes } from './decisions.ts';
 import { eventRoutes } from './events.ts';
 import { healthDetailRoutes } from './health-detail.ts';
+import { objectiveRoutes } from './objectives.ts';
 import { openApiRoutes } from './openapi.ts';
 import { overrideRoutes } from './overrides.ts';
 import { pageRoutes } from './pages.ts';
@@ -23,6 +24,7 @@ export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
     ...callbackRoutes(options),
     ...reportRoutes(options),
     ...runRoutes(options),
+    ...objectiveRoutes(options),
     ...simulateRoutes(options),
     ...decisionRoutes(options),
     ...healthDetailRoutes(options),

@@ -1,7 +1,9 @@
 // One address that is asked over HTTP whether it works, with a bearer token where there is one. Only the status counts.
-import { bearer, guardedUrl } from '../../exchange.ts';
+import { bearer, exchange, guardedUrl, jsonIn } from '../../exchange.ts';
 import type { System } from '../kind.ts';
 import type { HttpCheckConfig, SystemModule } from '../systems.ts';
+
+const DOCUMENT_BYTES_MAX = 1024 * 1024;
 
 export interface HttpCheckSystem extends System {
   readonly kind: 'http';
@@ -10,6 +12,8 @@ export interface HttpCheckSystem extends System {
   readonly host: string;
   /** The status of a GET; redirects are not followed. Throws the transport's error. */
   ask(signal: AbortSignal): Promise<number>;
+  /** The JSON of a GET, whatever its status. Throws Error for what is none, and the transport's. */
+  document(signal: AbortSignal): Promise<unknown>;
 }
 
 export const http: SystemModule<HttpCheckConfig> = {
@@ -26,6 +30,10 @@ export const http: SystemModule<HttpCheckConfig> = {
         const response = await client.fetch(address, { headers, signal });
         await response.body?.cancel();
         return response.status;
+      },
+      async document(signal) {
+        const headers = { accept: 'application/json', 'user-agent': 'tidegate', ...bearer(context.secret, tokenFile) };
+        return jsonIn(await exchange(client.fetch, { method: 'GET', url: address, headers, bytesMax: DOCUMENT_BYTES_MAX }, signal));
       },
       close: () => client.close(),
     };

@@ -16,6 +16,7 @@ const selectorShape = z.object({
     .optional(),
 });
 const count = z.number().int().nonnegative();
+const labelled = z.object({ labels: z.record(z.string(), z.string()).optional() });
 const containerShape = z.object({
   name: z.string(),
   image: z.string().optional(),
@@ -34,12 +35,17 @@ export const deploymentShape = z.object({
   spec: z.object({
     replicas: count,
     selector: selectorShape,
-    template: z.object({ spec: z.object({ containers: z.array(containerShape).min(1) }) }),
+    template: z.object({ metadata: labelled.optional(), spec: z.object({ containers: z.array(containerShape).min(1) }) }),
   }),
-  status: z.object({ observedGeneration: count.optional(), replicas: count.default(0), readyReplicas: count.default(0) }).default({
-    replicas: 0,
-    readyReplicas: 0,
-  }),
+  status: z
+    .object({
+      observedGeneration: count.optional(),
+      replicas: count.default(0),
+      readyReplicas: count.default(0),
+      updatedReplicas: count.default(0),
+      availableReplicas: count.default(0),
+    })
+    .default({ replicas: 0, readyReplicas: 0, updatedReplicas: 0, availableReplicas: 0 }),
 });
 export type Deployment = z.infer<typeof deploymentShape>;
 
@@ -148,3 +154,57 @@ export const waitsOf = (pods: readonly Pod[]): string => {
 /** Memory is what takes a node down with it; processor time is only shared. */
 export const isLimited = ({ spec }: Deployment): boolean =>
   spec.template.spec.containers.every(({ resources }) => resources?.limits?.memory !== undefined);
+
+// ---- what stands around a Deployment, for `tidegate verify` ----
+
+export const jobShape = z.object({
+  kind: z.literal('Job'),
+  metadata: z.object({ name: z.string(), namespace: z.string() }),
+  status: z
+    .object({
+      active: count.default(0),
+      succeeded: count.default(0),
+      failed: count.default(0),
+      conditions: z.array(z.object({ type: z.string(), status: z.string(), message: z.string().optional() })).optional(),
+    })
+    .default({ active: 0, succeeded: 0, failed: 0 }),
+});
+export type Job = z.infer<typeof jobShape>;
+
+/** What selects pods: a budget for disruptions, or a policy of the network. */
+export interface Guard {
+  name: string;
+  /** null: it selects nothing. */
+  selector: Selector | null;
+}
+export type Selector = z.infer<typeof selectorShape>;
+
+export const budgetsShape = z.object({
+  kind: z.literal('PodDisruptionBudgetList'),
+  items: z.array(z.object({ metadata: z.object({ name: z.string() }), spec: z.object({ selector: selectorShape.nullish() }).default({}) })),
+});
+export const policiesShape = z.object({
+  kind: z.literal('NetworkPolicyList'),
+  items: z.array(
+    z.object({ metadata: z.object({ name: z.string() }), spec: z.object({ podSelector: selectorShape.nullish() }).default({}) }),
+  ),
+});
+
+/** A budget without a selector is about no pod. */
+export const budgetGuards = ({ items }: z.infer<typeof budgetsShape>): readonly Guard[] =>
+  items.map(({ metadata: { name }, spec: { selector } }) => ({ name, selector: selector ?? null }));
+
+/** A policy without a selector is about every pod. */
+export const policyGuards = ({ items }: z.infer<typeof policiesShape>): readonly Guard[] =>
+  items.map(({ metadata: { name }, spec: { podSelector } }) => ({ name, selector: podSelector ?? {} }));
+
+/** Whether pods with these labels are selected, as the API server tells it; an empty selector selects all. */
+export const selects = ({ matchLabels = {}, matchExpressions = [] }: Selector, labels: Readonly<Record<string, string>>): boolean =>
+  Object.entries(matchLabels).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value) &&
+  matchExpressions.every(({ key, operator, values = [] }) => {
+    const has = Object.hasOwn(labels, key);
+    if (operator === 'Exists') return has;
+    if (operator === 'DoesNotExist') return !has;
+    const isIn = has && values.includes(labels[key] ?? '');
+    return operator === 'In' ? isIn : !isIn;
+  });

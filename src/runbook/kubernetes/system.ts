@@ -8,13 +8,20 @@ import {
   type Autoscaler,
   autoscalerOf,
   autoscalersShape,
+  budgetGuards,
+  budgetsShape,
   type Deployment,
   deploymentShape,
+  type Guard,
   isLimited,
   isReady,
+  type Job,
+  jobShape,
   nodeShape,
   type Pod,
   podsShape,
+  policiesShape,
+  policyGuards,
   scaleShape,
   selectorText,
   unpulledOf,
@@ -37,6 +44,12 @@ export interface KubernetesSystem extends System {
   /** null: none targets it. */
   autoscaler(namespace: string, deployment: string, signal: AbortSignal): Promise<Autoscaler | null>;
   pods(deployment: Deployment, signal: AbortSignal): Promise<readonly Pod[]>;
+  /** Throws as `deployment` does. */
+  job(namespace: string, name: string, signal: AbortSignal): Promise<Job>;
+  /** PodDisruptionBudgets of the namespace. */
+  budgets(namespace: string, signal: AbortSignal): Promise<readonly Guard[]>;
+  /** NetworkPolicies of the namespace. */
+  policies(namespace: string, signal: AbortSignal): Promise<readonly Guard[]>;
   /** `check` is not asked here: null. `limited`: each container has a limit of memory. Throws when the Deployment, its autoscaler or its pods cannot be read. */
   site(namespace: string, deployment: string, signal: AbortSignal): Promise<SiteFacts>;
 }
@@ -93,6 +106,23 @@ export const kubernetes: SystemModule<KubernetesSystemConfig> = {
         const path = ['api', 'v1', 'namespaces', namespace, 'pods'];
         return fitting(podsShape, await ask(`pods of ${namespace}/${name}`, 'list pods', { path, query, bytesMax: LIST_BYTES_MAX }, signal))
           .items;
+      },
+      async job(namespace, name, signal) {
+        const what = `Job ${namespace}/${name}`;
+        const path = ['apis', 'batch', 'v1', 'namespaces', namespace, 'jobs', name];
+        const found = fitting(jobShape, await ask(what, 'get jobs', { path, bytesMax: OBJECT_BYTES_MAX }, signal));
+        if (found.metadata.name === name && found.metadata.namespace === namespace) return found;
+        throw new Error(`${what}: another object was answered`);
+      },
+      async budgets(namespace, signal) {
+        const path = ['apis', 'policy', 'v1', 'namespaces', namespace, 'poddisruptionbudgets'];
+        const request = { path, query: { limit: String(ITEMS_MAX) }, bytesMax: LIST_BYTES_MAX };
+        return budgetGuards(fitting(budgetsShape, await ask(`budgets of ${namespace}`, 'list poddisruptionbudgets', request, signal)));
+      },
+      async policies(namespace, signal) {
+        const path = ['apis', 'networking.k8s.io', 'v1', 'namespaces', namespace, 'networkpolicies'];
+        const request = { path, query: { limit: String(ITEMS_MAX) }, bytesMax: LIST_BYTES_MAX };
+        return policyGuards(fitting(policiesShape, await ask(`policies of ${namespace}`, 'list networkpolicies', request, signal)));
       },
       async site(namespace, name, signal) {
         const deployment = await system.deployment(namespace, name, signal);
