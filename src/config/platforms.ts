@@ -150,7 +150,10 @@ const database = z.strictObject({
 const cache = z.strictObject({
   name,
   policy: z.enum(['cache', 'strict']),
-  sites: z.record(regionName, z.strictObject({ system: name, address: namedHostPort('redis.eu-west.example.net:6379') }) satisfies z.ZodType<CacheSiteConfig>),
+  sites: z.record(
+    regionName,
+    z.strictObject({ system: name, address: namedHostPort('redis.eu-west.example.net:6379') }) satisfies z.ZodType<CacheSiteConfig>,
+  ),
 }) satisfies z.ZodType<CacheConfig>;
 
 const WAIT = { minMs: 1000, maxMs: 4 * 3_600_000 } as const;
@@ -242,12 +245,14 @@ export const platformSchema = z
     databases: few(database, ENTRIES_MAX).optional(),
     caches: few(cache, ENTRIES_MAX).optional(),
   })
-  .transform(({ follow, databases, caches, ...given }): PlatformConfig => ({
-    ...given,
-    ...(follow ? { follow } : {}),
-    // None is absent: records of before know no such key.
-    ...(databases === undefined || databases.length === 0 ? {} : { databases }),
-    ...(caches === undefined || caches.length === 0 ? {} : { caches }),
-  }));
+  .transform(
+    ({ follow, databases, caches, ...given }): PlatformConfig => ({
+      ...given,
+      ...(follow ? { follow } : {}),
+      // None is absent: records of before know no such key.
+      ...(databases === undefined || databases.length === 0 ? {} : { databases }),
+      ...(caches === undefined || caches.length === 0 ? {} : { caches }),
+    }),
+  );
 
 export const platformsSchema = few(platformSchema, PLATFORMS_MAX);

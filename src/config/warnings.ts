@@ -206,7 +206,8 @@ const platformWarnings = ({ region, systems = {} }: ReplicaConfig, { platforms =
 const RUNG_RISKS = {
   witness:
     'that a quorum cannot reach a region does not mean that its database takes no writes: a partition is enough for two writers, and what one of them wrote is lost',
-  grace: 'a region that does not fence itself within its grace, whatever its owner said, is a second writer, and what one of them wrote is lost',
+  grace:
+    'a region that does not fence itself within its grace, whatever its owner said, is a second writer, and what one of them wrote is lost',
 } as const;
 
 const fenceWarnings = ({ platforms = [] }: ClusterConfig): Finding[] =>
