@@ -38,12 +38,8 @@ const sitedIn = ({ databases }: Part, { from, to }: Move): readonly Sited[] =>
 /** Is its one writer in the region that is left? Elsewhere nothing of it has to move. */
 export const isWriterLeft = ({ from, active = from }: Move): boolean => active === from;
 
-/** Nothing of it has one writer. */
-export const withoutTiers = (part: Part): Part => ({
-  ...part,
-  databases: [],
-  caches: part.caches.filter(({ policy }) => policy === 'cache'),
-});
+/** Their writer is elsewhere, and stays there. */
+export const withoutTiers = (part: Part): Part => ({ ...part, databases: [], caches: [] });
 
 const isStrict = ({ policy }: CacheConfig): boolean => policy === 'strict';
 
@@ -332,7 +328,7 @@ export const refreshes = (part: Part, move: Move, needs: readonly string[]): rea
       stepOf(part, {
         name: `cache.${name}.promote@${move.to}`,
         kind: 'cache.promote',
-        phase: 'promote',
+        phase: 'after',
         target: `${name} in ${move.to} stands for itself with what it has`,
         spec: { system: gone.system },
         needs,
@@ -368,6 +364,9 @@ export const rejoins = (part: Part, move: Move, needs: readonly string[]): reado
       undo: { no: 'what it had is discarded' },
     }),
   );
+
+/** Whether what comes later may wait for it: not for caches that are put in order when all is over. */
+export const isWaitedFor = ({ kind, phase }: Step): boolean => !(phase === 'after' && (kind === 'cache.promote' || kind === 'cache.rejoin'));
 
 /** Objectives of recovery are looked at as they were measured lately. */
 const LATELY_MS = 60_000;
