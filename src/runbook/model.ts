@@ -413,8 +413,8 @@ export interface StepOf<K extends StepKindName> {
   /** What it means when the run goes on although this one has failed. One sentence, said with it. */
   ifPassed?: string;
   approvals: Persons;
-  /** What takes it back: the same kind with this; or why nothing does. */
-  undo: { spec: StepSpecs[K] } | { no: string };
+  /** What takes it back: the same kind with this; or why nothing does. `bars`: ids of steps that are not taken back either once this one may have happened. */
+  undo: { spec: StepSpecs[K] } | { no: string; bars?: readonly string[] };
   /** `seed`: from research. `runs`: measured here, three times at least. */
   estimate: Span & { source: 'seed' | 'runs' };
 }
