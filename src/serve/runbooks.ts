@@ -97,7 +97,8 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
   ends.open.push(() => systems.close());
   metrics.systems(() => systems.standing());
   const orders = createRunOrders({ store, ports, cluster: seen.cluster, clusterNowMs: seen.nowMs, foresee });
-  const context: StepContext = { ports, log, system: systems.system, routing: orders, tiers: createTierDesk(), nowMs: seen.nowMs };
+  const tiers = createTierDesk({ store, ports, clusterNowMs: seen.nowMs, tallies: seen.tallies });
+  const context: StepContext = { ports, log, system: systems.system, routing: orders, tiers, nowMs: seen.nowMs };
   const common = { ports, store, log, region, replica, planOf, estimateOf: spanOf };
   // Who holds no credentials carries nothing out.
   if (Object.keys(config.providers).length > 0 || Object.keys(entries).length > 0) {
