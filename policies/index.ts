@@ -12,6 +12,7 @@ import { drillFresh } from './safety/drill-fresh.ts';
 import { freezeWindows } from './safety/freeze-windows.ts';
 import { gating } from './safety/gating.ts';
 import { lastPool } from './safety/last-pool.ts';
+import { tier } from './safety/tier.ts';
 import { velocity } from './safety/velocity.ts';
 import { priority } from './steering/priority.ts';
 import { weighted } from './steering/weighted.ts';
@@ -27,6 +28,7 @@ export const safety = {
   assertion,
   gating,
   'drill-fresh': drillFresh,
+  tier,
 } as const satisfies Record<string, SafetyRule>;
 
 export const models = {

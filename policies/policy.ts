@@ -1,6 +1,6 @@
 // Contracts of the three kinds of policy. All are pure and total: no clock, no randomness, an answer for every input.
 import type { ClusterConfig, Refusal, Reports, Route, Routing, ServiceConfig, ServiceRouting } from '../src/model.ts';
-import type { AuditLine, ModelKind, PlatformConfig, Purpose, Steady, Step } from '../src/runbook/model.ts';
+import type { AuditLine, ModelKind, PlatformConfig, Purpose, Steady, Step, Tiers } from '../src/runbook/model.ts';
 
 /** A pool as steering sees it. */
 export interface SteerPool {
@@ -54,6 +54,8 @@ export interface World {
   /** Routes by service as this decision has them so far: rules over several services see what the others just became. */
   routes: ReadonlyMap<string, Route>;
   reported: Reports | null;
+  /** Where the databases behind services were proved writable. null: nowhere yet. */
+  tiers: Tiers | null;
 }
 
 /** `warn`: allowed, and somebody should know at what price. A refusal carries the numbers. */
@@ -70,7 +72,7 @@ export interface SafetyRule {
   risk: Refusal['risk'];
   /** `break-glass`: an order that says so passes it. `nobody`: not even that. */
   passedBy: 'break-glass' | 'nobody';
-  /** May it hold a drain although all traffic is on pools that are out while another is up? Only what ends by itself soon may. */
+  /** May it hold a drain although all traffic is on pools that are out while another is up? Only what ends by itself soon may, or what would be worse. */
   mayHoldTheDead: boolean;
   /** What it judges. Others it never sees. */
   judges: readonly Cause[];

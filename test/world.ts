@@ -15,6 +15,7 @@ import { memoryDisk } from '../src/disk.ts';
 import { Fault } from '../src/errors.ts';
 import type { GateFile } from '../src/gate/file.ts';
 import { type Gate, openGate } from '../src/gate/gate.ts';
+import { tally } from '../src/health/quorum.ts';
 import type { VantageInput } from '../src/health/vantage.ts';
 import type {
   Adopted,
@@ -25,6 +26,7 @@ import type {
   OverrideScope,
   Overrides,
   Page,
+  PoolTally,
   Reports,
   Route,
   Routing,
@@ -434,13 +436,17 @@ export class World {
     const replica = name.slice(region.length + 1);
     const cluster = (): ClusterConfig | null => place.replica?.coordinator.lastSight()?.cluster ?? null;
     const nowMs = (): number => place.replica?.coordinator.nowMs() ?? 0;
+    const tallies = (): readonly PoolTally[] => {
+      const sight = place.replica?.coordinator.lastSight() ?? null;
+      return sight?.cluster == null ? [] : tally(sight.cluster, sight.heard, nowMs());
+    };
     const orders = createRunOrders({ store, ports, cluster, clusterNowMs: nowMs, foresee: () => null });
     const context: StepContext = {
       ports,
       log: silentLog,
       system: () => Promise.reject(new Error('kinds of this world need no systems')),
       routing: orders,
-      tiers: createTierDesk(),
+      tiers: createTierDesk({ store, ports, clusterNowMs: nowMs, tallies }),
       nowMs,
     };
     const common = { ports, store, log: silentLog, region, replica, planOf };

@@ -366,7 +366,8 @@ export const rejoins = (part: Part, move: Move, needs: readonly string[]): reado
   );
 
 /** Whether what comes later may wait for it: not for caches that are put in order when all is over. */
-export const isWaitedFor = ({ kind, phase }: Step): boolean => !(phase === 'after' && (kind === 'cache.promote' || kind === 'cache.rejoin'));
+export const isWaitedFor = ({ kind, phase }: Step): boolean =>
+  !(phase === 'after' && (kind === 'cache.promote' || kind === 'cache.rejoin'));
 
 /** Objectives of recovery are looked at as they were measured lately. */
 const LATELY_MS = 60_000;

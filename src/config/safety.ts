@@ -79,6 +79,8 @@ const SETTINGS = {
   assertion: rulesOf(assertionRule).transform((rules) => ({ rules })),
   gating: rulesOf(gatingRule).transform((rules) => ({ rules })),
   'drill-fresh': z.strictObject({ maxAgeDays: whole(8, 3650).optional() }).transform(present),
+  // On by itself wherever a database of a platform names services.
+  tier: z.strictObject({}),
 } as const satisfies Record<SafetyKind, z.ZodType<Readonly<Record<string, unknown>>>>;
 
 const shape = Object.fromEntries(Object.entries(SETTINGS).map(([kind, schema]) => [kind, schema.optional()])) as {

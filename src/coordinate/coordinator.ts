@@ -63,7 +63,7 @@ const STOP_MS = 1000;
 /** Watch events closer than this are one. */
 const COALESCE_MS = 10;
 /** Prefixes whose changes are evidence; others (our own bookkeeping) do not wake the loop. */
-const WAKING = ['vote/', 'beat/', KEYS.override, KEYS.members, KEYS.adopted];
+const WAKING = ['vote/', 'beat/', KEYS.override, KEYS.members, KEYS.adopted, KEYS.tiers];
 
 /** A decision with the transaction that makes it true. */
 interface Drafted extends Draft {
@@ -74,7 +74,7 @@ interface Drafted extends Draft {
 /** Decision, audit record, incidents and pages in one transaction, on the condition that nothing it rests on has changed. */
 const draftOf = (s: Sight, decision: Decision, next: NonNullable<Decision['next']>): Drafted => {
   const routing: Routing = { ...next.routing, auditHash: decisionHash(next.audit) };
-  const guards = [KEYS.routing, KEYS.override, KEYS.members, ...decision.uses, ...next.incidents.map((i) => incidentKey(i.id))];
+  const guards = [KEYS.routing, KEYS.override, KEYS.members, KEYS.tiers, ...decision.uses, ...next.incidents.map((i) => incidentKey(i.id))];
   return {
     decision,
     next: { ...next, routing },

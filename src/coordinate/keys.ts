@@ -8,6 +8,7 @@ export const KEYS = {
   reported: 'reported',
   journal: 'journal',
   asked: 'asked',
+  tiers: 'tiers',
 } as const;
 
 export const voteKey = (region: string, replica: string): string => `vote/${region}/${replica}`;
@@ -35,6 +36,8 @@ export const platformKey = (name: string): string => `platform/${name}`;
 export const readinessKey = (name: string): string => `readiness/${name}`;
 /** What of a platform's objectives was told to be over its bound. */
 export const budgetsKey = (name: string): string => `budgets/${name}`;
+/** The last known lags of a platform's databases; in which region each was proved is `tiers`. */
+export const lagKey = (platform: string): string => `lag/${platform}`;
 export const appliedKey = (provider: string, service: string): string => `applied/${provider}/${service}`;
 export const observedKey = (provider: string, service: string): string => `observed/${provider}/${service}`;
 

@@ -15,6 +15,7 @@ import {
   type Reports,
   type Routing,
 } from '../model.ts';
+import type { Tiers } from '../runbook/model.ts';
 import type { KeyValue, Read } from '../store/store.ts';
 import { appliedKey, beatKey, KEYS, placeOf, voteKey } from './keys.ts';
 import type { RevisionClock } from './revision-clock.ts';
@@ -29,6 +30,7 @@ export interface Sight {
   overrides: Overrides | null;
   adopted: Adopted | null;
   reported: Reports | null;
+  tiers: Tiers | null;
   /** Where the journal ends; null: nothing was entered yet. */
   journal: JournalHead | null;
   heard: readonly Heard[];
@@ -44,7 +46,7 @@ export interface Sight {
 }
 
 export const SIGHT_QUERY = {
-  keys: [KEYS.members, KEYS.leader, KEYS.routing, KEYS.override, KEYS.adopted, KEYS.reported, KEYS.journal],
+  keys: [KEYS.members, KEYS.leader, KEYS.routing, KEYS.override, KEYS.adopted, KEYS.reported, KEYS.tiers, KEYS.journal],
   prefixes: ['vote/', 'beat/', 'incident/', 'seen/', 'applied/'],
 } as const;
 
@@ -150,6 +152,7 @@ export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cac
     overrides: value<Overrides>(KEYS.override),
     adopted: value<Adopted>(KEYS.adopted),
     reported: value<Reports>(KEYS.reported),
+    tiers: value<Tiers>(KEYS.tiers),
     journal: headIn(byKey.get(KEYS.journal)?.value),
     ...hear(votes, cache, cluster, clock, nowMonoMs, trust),
     incidents,
@@ -176,6 +179,7 @@ export const snapshotOf = (
         routing: sight.routing,
         overrides: sight.overrides,
         reported: sight.reported,
+        tiers: sight.tiers,
         heard,
         frozen: sight.frozen,
         incidents: sight.incidents.filter(({ closedAtMs }) => closedAtMs === null),

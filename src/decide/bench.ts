@@ -36,6 +36,8 @@ export interface Bench {
   marks?: { ordered: Route; returned: Route };
   /** Safety rules that let its drains pass at a price. */
   warnings: readonly { rule: string; because: string }[];
+  /** Its route stays as it was, whatever the memory of its pools leads to. */
+  stays?: true;
 }
 
 /** In place of a pool's name: the service as a whole. */
@@ -179,11 +181,14 @@ const carriersOf = (bench: Bench): readonly Seat[] => bench.seats.filter((s) => 
 
 export const carries = (bench: Bench): boolean => carriersOf(bench).length > 0;
 
-/** With all traffic on pools that a quorum holds out, one that is up stops waiting; to bring it back takes nobody's turn. */
-export const relieved = (bench: Bench, nowMs: number): Bench =>
-  bench.still === null && reservesLeft(bench) > 0 && carriersOf(bench).every((s) => s.measured.verdict === 'out')
-    ? withReserve(bench, nowMs)
-    : bench;
+/** With all traffic on pools that a quorum holds out, one that is up stops waiting; to bring it back takes nobody's turn, but may be worse than to wait. */
+export const relieved = (bench: Bench, ask: Ask, nowMs: number): Bench => {
+  if (bench.still !== null || reservesLeft(bench) === 0 || !carriersOf(bench).every((s) => s.measured.verdict === 'out')) return bench;
+  const next = withReserve(bench, nowMs);
+  // As it will be once the dead have left.
+  const left = eachSeat(next, ({ measured, memory }) => (measured.verdict === 'out' ? patch(memory, { state: 'out' }) : memory));
+  return ask(left, 'return', 'none', true)?.rule === 'tier' ? bench : next;
+};
 
 /** All traffic is on pools that a quorum holds out, whatever was ordered, although another one that no human drained is up. */
 export const isOnTheDead = (bench: Bench): boolean => {

@@ -1,6 +1,7 @@
 // The centre of the program: from one read of the store to the next decision. Pure and total. Everything it remembers is in the routing record, so
 // a takeover forgets nothing; holds, freezes and latches are decisions whose route is unchanged. The shell turns `uses` into guards and commits.
 
+import type { World } from '../../policies/policy.ts';
 import { isFresh } from '../health/chamber.ts';
 import { VOTERS_MIN } from '../health/electorate.ts';
 import { leastElectorate, tally, votesBehind, votesCallingGray } from '../health/quorum.ts';
@@ -38,10 +39,10 @@ import { isStillGray } from './gray.ts';
 import { hasOverdueNews } from './incident.ts';
 import { type Booking, booked, ledgerOf } from './ledger.ts';
 import { withOrders } from './orders.ts';
-import { activeOverrides, drainOn, freezeOn, stopOn } from './override.ts';
+import { activeOverrides, drainOn, freezeOn, passOf, stopOn } from './override.ts';
 import { factorOf, GRAY, isSame, newMemory, OUT_IN_DRILL, patch, SET_ASIDE } from './pool.ts';
 import { compose } from './record.ts';
-import { type Ask, askOf, remindedOf, worldOf } from './safety.ts';
+import { type Ask, askOf, judged, remindedOf, rulesOn, worldOf } from './safety.ts';
 import { blankRouting, type Decision, type Snapshot } from './snapshot.ts';
 import { type Happening, happeningsOf, type ServiceStory, serviceHappeningsOf } from './story.ts';
 
@@ -63,9 +64,11 @@ export const decide = (snapshot: Snapshot, nowMs: number): Decision => {
       return next;
     });
   const drained = withDrains(known, world, nowMs);
+  const held = (bench: Bench): Bench => withTier(bench, world, active, nowMs);
   const v = before.v + 1;
   const configured = new Set(cluster.services.map((service) => service.name));
-  const settled = new Map(drained.benches.map((b) => [b.service.name, remembered(withTold(withFailOpen(b, nowMs), active, nowMs))]));
+  const settled = new Map(drained.benches.map((b) => [b.service.name, remembered(withTold(held(withFailOpen(b, nowMs)), active, nowMs))]));
+
   const stories = benches.map((b) => storyOf(b, settled.get(b.service.name), active, drained.refusals, nowMs));
   const orders = newsOf(snapshot.overrides, stories, nowMs);
   const changed =
@@ -118,7 +121,7 @@ const stepped = (bench: Bench, active: readonly Override[], ask: Ask, nowMs: num
   const ordered = carried(withOrders(started(bench, nowMs), { active, ask, nowMs }), nowMs);
   const returned = withTime(ordered, ask, nowMs);
   const marks = bench.policy.safety.velocity === undefined ? {} : { marks: { ordered: routeOf(ordered), returned: routeOf(returned) } };
-  return relieved({ ...withUnmetHolds(returned), ...marks }, nowMs);
+  return relieved({ ...withUnmetHolds(returned), ...marks }, ask, nowMs);
 };
 
 /** A rule that keeps an order from being obeyed is its pool's hold, unless that waits for something else. */
@@ -182,10 +185,7 @@ const storyOf = (
 ): ServiceStory => {
   const prior = bench.before;
   const final = settled ?? bench;
-  const after =
-    settled === undefined
-      ? configuredRoute(final, nowMs)
-      : (keptRoute(settled) ?? (isFailOpen(settled) ? configuredRoute(final, nowMs) : routeOf(settled)));
+  const after = settled === undefined ? configuredRoute(final, nowMs) : servedRoute(settled, nowMs);
   const before = prior?.route ?? {};
   const pools = bench.service.pools.map((p) => p.name);
   const isStart = settled !== undefined && (prior === null || prior.fence === 0);
@@ -221,6 +221,42 @@ const storyOf = (
     happenings: isStart ? [] : [...pooled, ...serviceHappeningsOf(final, known, ledger, active)],
   };
 };
+
+/** What is served from now on. */
+const servedRoute = (bench: Bench, nowMs: number): ServiceRouting['route'] => {
+  if (bench.stays === true && bench.before !== null) return bench.before.route;
+  return keptRoute(bench) ?? (isFailOpen(bench) ? configuredRoute(bench, nowMs) : routeOf(bench));
+};
+
+/**
+ * Whatever moves it, and the rules are asked of most of that already: writers go nowhere that was not proved. What no rule is asked of (a share that falls with
+ * its targets, a reserve that is called, a changed weight, failing open) ends here, and the route stays.
+ */
+const withTier = (bench: Bench, world: World, active: readonly Override[], nowMs: number): Bench => {
+  const { before, service, seats } = bench;
+  if (before === null || before.fence === 0 || seats.length !== Object.keys(before.route).length) return bench;
+  if (!Object.hasOwn(rulesOn(world.cluster, service.name), 'tier') || isPassed(bench, active)) return bench;
+  const after = servedRoute(bench, nowMs);
+  const refusal = judged({ service, before: before.route, after, drains: [], cause: 'return' }, world, nowMs, { only: 'tier' }).refusal;
+  if (refusal === null) return bench;
+  const grows = seats.filter(({ config: { name } }) => (after[name] ?? 0) > (before.route[name] ?? 0));
+  return grows.reduce(
+    (next: Bench, { config: { name }, memory }) => {
+      const marked = setMemory(next, name, memory.hold === null ? patch(memory, { hold: 'rule:tier' }) : memory);
+      return { ...marked, unmet: { [name]: { order: null, why: refusal }, ...marked.unmet } };
+    },
+    { ...bench, stays: true },
+  );
+};
+
+/** A human's order that passes the rules is in force here. */
+const isPassed = ({ service, seats }: Bench, active: readonly Override[]): boolean =>
+  active.some(
+    (order) =>
+      passOf(order) === 'all' &&
+      (order.scope.service === undefined || order.scope.service === service.name) &&
+      (order.scope.region === undefined || seats.some(({ config }) => config.region === order.scope.region)),
+  );
 
 /** What the ledger has to know of this decision. */
 const bookingOf = (

@@ -122,6 +122,7 @@ const pacedWorld = (world: World, pace: Pace): World => ({
   routing: { ...world.routing, regionDrainsAtMs: pace.drainsAtMs },
   routes: world.routes,
   reported: world.reported,
+  tiers: world.tiers,
   get pools() {
     return world.pools;
   },
@@ -179,7 +180,7 @@ const judge = (
   const before: Route = bench.before?.route ?? {};
   const drains = [...new Set(going.map((w) => w.region).filter((region) => !pace.out.has(region)))];
   const change: RouteChange = { service: bench.service, before, after, drains, cause: 'health' };
-  const { refusal, warnings } = judgedByRules(change, world, bench.policy.safety, nowMs, {
+  const { refusal, warnings } = judgedByRules(change, world, nowMs, {
     onTheDead: isOnTheDead(bench) || isStranded(bench),
   });
   if (refusal === null) return { wishes, warnings };

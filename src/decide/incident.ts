@@ -55,6 +55,8 @@ const severityOf = (h: Happening): Severity => {
     case 'drained':
       return h.cause === 'down' || h.latched ? 'critical' : 'info';
     case 'held':
+      // Its drain waits for a promotion, and its users wait with it.
+      if (h.hold === 'rule:tier' && h.tally.verdict === 'out') return 'critical';
       if (h.hold === 'frozen') return h.tally.verdict === 'out' ? 'critical' : 'warning';
       return h.hold === 'all-down' || h.hold === 'floor' || h.hold === 'receiver' ? 'critical' : 'warning';
     case 'warned':

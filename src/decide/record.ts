@@ -7,7 +7,7 @@ import { FAIL_OPEN } from './bench.ts';
 import { counterfactual, grouped, sentenceOf, shift } from './explain.ts';
 import { tell } from './incident.ts';
 import { activeOverrides, stopOn } from './override.ts';
-import { remindersOf } from './safety.ts';
+import { remindersOf, rulesOn } from './safety.ts';
 import type { Decision, Snapshot } from './snapshot.ts';
 import type { Happening, ServiceStory } from './story.ts';
 
@@ -225,7 +225,11 @@ const auditOf = (c: Composing, because: string): Audit => {
       })),
       ...ballotsOf(happenings),
     },
-    rules: Object.keys(c.snapshot.cluster.policy.safety),
+    rules: [
+      ...new Set(
+        [c.snapshot.cluster.policy.safety, ...c.stories.map((s) => rulesOn(c.snapshot.cluster, s.service.name))].flatMap(Object.keys),
+      ),
+    ],
     prevHash: c.before.auditHash,
   };
 };

@@ -1,7 +1,8 @@
 // The safety rules of the configuration, asked about one change of one service. What they may look at is built here once per decision. Pure.
 import { safetyOf } from '../../policies/index.ts';
 import type { Reminder, RouteChange, World } from '../../policies/policy.ts';
-import type { Policy, PoolTally, Route, Routing, ServiceConfig, ServiceRouting } from '../model.ts';
+import { databasesBehind } from '../../policies/safety/tier.ts';
+import type { ClusterConfig, Policy, PoolTally, Route, Routing, ServiceConfig, ServiceRouting } from '../model.ts';
 import { type Bench, carries, configuredRouteOf, type RuleRefusal, routeOf, withReserve } from './bench.ts';
 import type { Pass } from './override.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -26,6 +27,7 @@ export const worldOf = (snapshot: Snapshot, routing: Routing, tallies: readonly 
     },
     routes: new Map(Object.entries(routing.services).map(([name, { route }]) => [name, route])),
     reported: snapshot.reported ?? null,
+    tiers: snapshot.tiers ?? null,
   };
 };
 
@@ -47,20 +49,27 @@ interface Asking {
   pass?: Pass;
   /** Everything is on pools that are out, and another is up: only what ends by itself soon may hold that. */
   onTheDead?: boolean;
+  /** This rule alone is asked. */
+  only?: string;
 }
 
-/** Asks every configured rule that judges such a change. */
+/** Rules in force: the configured ones, and where users of a service write to a database the one that nobody should be able to forget. */
+export const rulesOn = (cluster: ClusterConfig, service: string): Policy['safety'] => {
+  const { safety } = cluster.policy;
+  return databasesBehind(cluster, service).length === 0 ? safety : { tier: {}, ...safety };
+};
+
+/** Asks every rule in force that judges such a change. */
 export const judged = (
   change: RouteChange,
   world: World,
-  safety: Policy['safety'],
   nowMs: number,
-  { pass = 'none', onTheDead = false }: Asking = {},
+  { pass = 'none', onTheDead = false, only }: Asking = {},
 ): Judgement => {
   const warnings: { rule: string; because: string }[] = [];
-  for (const [kind, settings] of Object.entries(safety)) {
+  for (const [kind, settings] of Object.entries(rulesOn(world.cluster, change.service.name))) {
     const rule = safetyOf(kind);
-    if (rule === undefined || !rule.judges.includes(change.cause)) continue;
+    if (rule === undefined || (only !== undefined && kind !== only) || !rule.judges.includes(change.cause)) continue;
     const isPassed = rule.passedBy === 'break-glass' && (pass === 'all' || (pass === 'low' && rule.risk === 'low'));
     if (isPassed || (onTheDead && !rule.mayHoldTheDead)) continue;
     const ruling = rule.judge(change, world, settings, nowMs);
@@ -94,13 +103,13 @@ export const remindedOf = (...of: Parameters<typeof remindersOf>): ServiceRoutin
 };
 
 /** Does a safety rule stand in the way of this service becoming so? null: none does. */
-export type Ask = (bench: Bench, cause: 'order' | 'return', pass?: Pass) => RuleRefusal | null;
+export type Ask = (bench: Bench, cause: 'order' | 'return', pass?: Pass, onTheDead?: boolean) => RuleRefusal | null;
 
 const isSameRoute = (a: Route, b: Route): boolean => Object.keys({ ...a, ...b }).every((pool) => (a[pool] ?? 0) === (b[pool] ?? 0));
 
 export const askOf =
   (world: World, nowMs: number): Ask =>
-  (bench, cause, pass = 'none') => {
+  (bench, cause, pass = 'none', onTheDead = false) => {
     const before = bench.before?.route ?? {};
     if (bench.before === null || bench.before.fence === 0) return null;
     const served = carries(bench) ? bench : withReserve(bench, nowMs);
@@ -108,5 +117,5 @@ export const askOf =
     if (!carries(served)) return null;
     const after = routeOf(served);
     if (isSameRoute(before, after)) return null;
-    return judged({ service: bench.service, before, after, drains: [], cause }, world, bench.policy.safety, nowMs, { pass }).refusal;
+    return judged({ service: bench.service, before, after, drains: [], cause }, world, nowMs, { pass, onTheDead }).refusal;
   };

@@ -1,6 +1,7 @@
 // What the core decides on, and what it answers: plain data on both sides. Pure.
 import type { Heard } from '../health/chamber.ts';
 import type { Audit, ClusterConfig, Incident, Overrides, Page, PoolTally, Refusal, Reports, Routing } from '../model.ts';
+import type { Tiers } from '../runbook/model.ts';
 
 export type { Refusal } from '../model.ts';
 
@@ -11,6 +12,8 @@ export interface Snapshot {
   overrides: Overrides | null;
   /** What was measured of load and capacity. Absent: nothing. */
   reported?: Reports | null;
+  /** Where data tiers were proved. Absent: nowhere yet. */
+  tiers?: Tiers | null;
   heard: readonly Heard[];
   /** Services whose provider carries a fence that is newer than the store, or a human's: nothing of them is decided until that is adopted or acknowledged. */
   frozen?: readonly string[];

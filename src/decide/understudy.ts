@@ -16,6 +16,7 @@ import {
   targetId,
   type Vote,
 } from '../model.ts';
+import type { Tiers } from '../runbook/model.ts';
 import { decide } from './decide.ts';
 import type { Decision } from './snapshot.ts';
 
@@ -26,6 +27,8 @@ export interface Evidence {
   frozen: readonly string[];
   /** Absent: nobody measured load or capacity, or a recording does not say. */
   reported?: Reports | null;
+  /** Absent: no data tier was proved, or a recording does not say. */
+  tiers?: Tiers | null;
 }
 
 /** A policy and all that it remembers. */
@@ -72,6 +75,7 @@ export const step = (
       routing,
       overrides: open,
       reported: evidence.reported ?? null,
+      tiers: evidence.tiers ?? null,
       heard: evidence.heard,
       frozen: evidence.frozen,
       incidents: before.incidents,

@@ -273,6 +273,9 @@ export const createBacktest = (wanted: ClusterConfig | null): Backtest => {
         case 'reported':
           source.reported = line.reported;
           return;
+        case 'tiers':
+          source.tiers = line.tiers;
+          return;
         case 'decision':
           return onDecision(source, line);
         case 'sight':

@@ -42,8 +42,8 @@ export const newRun = (cluster: ClusterConfig, source: NonNullable<Source['confi
 export type Start = Pick<RecordLine & { kind: 'decision' }, 'routing' | 'incidents'> | { routing: null; incidents: readonly [] };
 
 export const advance = (run: Run, heard: readonly Heard[], source: Source, nowMs: number): Routing | null => {
-  const { overrides, frozen, reported } = source;
-  const { understudy, next } = step(run.understudy, { heard, overrides, frozen, reported }, nowMs);
+  const { overrides, frozen, reported, tiers } = source;
+  const { understudy, next } = step(run.understudy, { heard, overrides, frozen, reported, tiers }, nowMs);
   const before = run.understudy.routing;
   run.understudy = understudy;
   if (next === null) return null;

@@ -113,7 +113,7 @@ export const createShadow = ({ log, onChange, onMoves }: ShadowOptions): Shadow 
     const before = understudy.routing;
     const next = step(
       understudy,
-      { heard: translate.of(sight.heard), overrides: sight.overrides, frozen: sight.frozen, reported: sight.reported },
+      { heard: translate.of(sight.heard), overrides: sight.overrides, frozen: sight.frozen, reported: sight.reported, tiers: sight.tiers },
       nowMs,
     );
     understudy = next.understudy;

@@ -2,6 +2,7 @@
 import type { Heard } from '../health/chamber.ts';
 import type { Beat, ClusterConfig, Overrides, Reports, Vote } from '../model.ts';
 import type { RecordedBeat, RecordLine } from '../record/lines.ts';
+import type { Tiers } from '../runbook/model.ts';
 import type { Rerun } from './rerun.ts';
 
 interface Word {
@@ -19,6 +20,7 @@ export interface Source {
   vacant: boolean;
   overrides: Overrides | null;
   reported: Reports | null;
+  tiers: Tiers | null;
   sightAtMs: number;
   /** It coordinated at its last sight. */
   leads: boolean;
@@ -41,6 +43,7 @@ export const newSource = (by: string): Source => ({
   vacant: false,
   overrides: null,
   reported: null,
+  tiers: null,
   sightAtMs: Number.NEGATIVE_INFINITY,
   leads: false,
   told: null,

@@ -27,6 +27,9 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
   'service.hold_floor': { need: 'act now: more would leave too few pools; mend one, or order what should be done' },
   'service.hold_frozen': { need: 'act: nothing is written here until tidegate adopt or ack says which side is right' },
   'service.hold_freeze': { need: 'act: an order holds automation still here; end the freeze, or move the traffic by hand' },
+  'service.hold_rule_tier': {
+    need: 'act now: its users wait until the database is proved elsewhere; agree to the run that promotes it, or order one: tidegate failover PLATFORM',
+  },
   'service.hold_': { need: 'have a look: automation holds still and says why; mend the cause, or order what should be done' },
   'service.failed_open': { need: 'act now: every pool is down, and traffic goes by the configured shares' },
   'convergence.missed': {
@@ -53,6 +56,12 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
     need: 'have a look: it takes longer than it may, and users or workers feel that; tidegate objectives has every number and what helps',
   },
   'dependency.recovered': { ends: true },
+  'data.split': {
+    need: 'act now: two databases take writes and drift apart; stop writers, say which one stays, and make a standby of the other',
+  },
+  'data.whole': { ends: true },
+  'data.lag': { need: 'have a look: a failover now would lose more than is allowed, or wait for a word' },
+  'data.caught_up': { ends: true },
   'drill.': { need: 'run a drill: what was not tried for so long may not work' },
   'capacity.': { need: 'add capacity, or give it shares that fit' },
   'store.': { ofReplica: true },

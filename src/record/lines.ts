@@ -15,6 +15,7 @@ import {
   type Routing,
   type Vote,
 } from '../model.ts';
+import type { Tiers } from '../runbook/model.ts';
 
 /** Counted up when a reader of before would misunderstand a line. Kinds that a reader does not know are passed over. */
 export const FORMAT = 1;
@@ -58,6 +59,8 @@ type Kinds =
   | { kind: 'overrides'; overrides: Overrides | null }
   /** What was measured of load and capacity. Absent from 0.2 recordings, and while nobody has reported anything. */
   | { kind: 'reported'; reported: Reports | null }
+  /** Where data tiers were proved. Absent while none was. */
+  | { kind: 'tiers'; tiers: Tiers | null }
   /**
    * One read of the store. `leads`: this replica coordinated and decided on it. Words, frozen services and whether nobody coordinated (`vacant`) only
    * where they differ from before.
@@ -200,6 +203,19 @@ const reports = z.looseObject({
   ),
 });
 
+const tiers = z.looseObject({
+  version: count,
+  databases: z.record(
+    z.string(),
+    z.looseObject({
+      writer: text.nullable(),
+      provedAtMs: ms,
+      because: text,
+      split: z.looseObject({ regions: texts, atMs: ms, because: text }).optional(),
+    }),
+  ),
+});
+
 const vote = z.looseObject({
   boot: text,
   bootN: count.optional(),
@@ -243,6 +259,7 @@ const line = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('decision'), atMs: ms, routing, incidents: z.array(incident) }),
   z.looseObject({ kind: z.literal('overrides'), atMs: ms, overrides: overrides.nullable() }),
   z.looseObject({ kind: z.literal('reported'), atMs: ms, reported: reports.nullable() }),
+  z.looseObject({ kind: z.literal('tiers'), atMs: ms, tiers: tiers.nullable() }),
   z.looseObject({
     kind: z.literal('sight'),
     atMs: ms,

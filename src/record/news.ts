@@ -42,6 +42,7 @@ export const createMemory = () => {
   let config = '';
   let overrides: number | null = null;
   let reported = 0;
+  let tiers = 0;
   const applied = new Map<string, number>();
 
   const wordsOf = (heard: readonly Heard[], nowMs: number): { heard: RecordedWord[]; gone: string[] } => {
@@ -77,6 +78,7 @@ export const createMemory = () => {
       config = '';
       overrides = null;
       reported = 0;
+      tiers = 0;
       applied.clear();
     },
     /** The lines of one sight, in the order in which they are to be read: what was decided comes before what is decided on next. */
@@ -96,6 +98,8 @@ export const createMemory = () => {
       overrides = mod;
       if (sight.mod(KEYS.reported) !== reported) facts.push({ kind: 'reported', reported: sight.reported });
       reported = sight.mod(KEYS.reported);
+      if (sight.mod(KEYS.tiers) !== tiers) facts.push({ kind: 'tiers', tiers: sight.tiers });
+      tiers = sight.mod(KEYS.tiers);
       for (const { key, value, mod } of sight.has('applied/')) {
         if (applied.get(key) === mod) continue;
         applied.set(key, mod);

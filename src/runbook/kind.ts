@@ -106,7 +106,7 @@ export interface TierDesk {
   state(platform: string, database: string): Promise<TierState | null>;
   /** A row was written there and read back: it is the writer from now on. */
   proved(platform: string, database: string, region: string, because: string): Promise<void>;
-  /** Whether a quorum of vantages holds the region down, and since when. `sinceMs` null: it does not. */
+  /** Whether a quorum of vantages holds the region down, and for how long it has (a duration). `sinceMs` null: it does not. */
   witness(region: string): Promise<{ sinceMs: number | null; because: string }>;
   /** Objectives of recovery that do not hold in the region, or that nobody has measured lately; empty: all hold. */
   objectives(platform: string, region: string, maxAgeMs: number): Promise<readonly string[]>;

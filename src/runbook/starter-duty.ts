@@ -40,6 +40,8 @@ export interface Starter {
 
 const LOOK_EVERY_MS = 1_000;
 const STORE_MS = 1_500;
+/** How the subjects of incidents begin that tell of a drain held by the rule `tier`. */
+const TIER_HOLDS = 'hold/rule:tier/';
 const PROLONG_EVERY_MS = 10 * 60_000;
 const ENDED_KEPT = 40;
 const PRUNED_PER_TURN = 20;
@@ -128,6 +130,7 @@ export const createStarter = (options: StarterOptions): Starter => {
       tallies: tally(cluster, sight.heard, nowMs),
       incidents: sight.incidents,
       overrides: sight.overrides,
+      waiting: new Set(Object.entries(sight.routing?.open ?? {}).flatMap(([subject, id]) => (subject.startsWith(TIER_HOLDS) ? [id] : []))),
       modes: new Map(Object.entries(sight.routing?.services ?? {}).map(([name, { mode }]) => [name, mode])),
       records,
       speaking: speakersOf(sight.heard, cluster),

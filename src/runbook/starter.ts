@@ -28,6 +28,8 @@ export interface Scene {
   runs: readonly Run[];
   /** By platform, the region in which all its namespaces are active, as far as that was seen. */
   followed: ReadonlyMap<string, string>;
+  /** Incidents of drains that wait until a database is proved elsewhere: their region may have fallen, and its traffic has not left. Absent: none is known. */
+  waiting?: ReadonlySet<string>;
   /** What is done with the decisions of a service now, by its name; absent: as it is configured. */
   modes?: ReadonlyMap<string, Mode>;
   /** Regions whose own vantage speaks. Absent: none is known to. */
@@ -169,7 +171,7 @@ const platformMoves = (platform: PlatformConfig, scene: Scene, choose: ChooseTar
       .map((from) => of(from, aimOf(platform, scene, choose, from)))
       .find((each) => each !== null && !isKnown(each, scene)) ?? null;
   const begun =
-    first((from, aim) => failoverOf(platform, scene, aim, from)) ??
+    first((from, aim) => failoverOf(platform, own, scene, aim, from)) ??
     first((from, aim) => evacuationOf(platform, scene, orders, aim, from)) ??
     first((from, aim) => (from === active ? followOf(platform, own, scene, aim, from) : null)) ??
     failbackOf(platform, scene, active) ??
@@ -189,8 +191,11 @@ const mootOf = (open: Run | null, active: string, { incidents, followed }: Scene
   if (cause.kind === 'seen' && open.purpose === 'failover' && followed.get(open.platform) === open.from)
     return [{ do: 'moot', run: open, because: `its namespaces are active in ${open.from} again` }];
   if (cause.kind !== 'incident') return [];
-  const incident = incidents.find(({ id }) => id === cause.incident);
-  return incident !== undefined && incident.closedAtMs === null ? [] : [{ do: 'moot', run: open, because: `${open.from} is well again` }];
+  const standing = incidents.filter(({ closedAtMs }) => closedAtMs === null);
+  // A drain that waited and is done has ended one incident and opened another, of the same outage.
+  return standing.some(({ id, kind, region }) => id === cause.incident || (kind === 'region-down' && region === open.from))
+    ? []
+    : [{ do: 'moot', run: open, because: `${open.from} is well again` }];
 };
 
 /** What got ready is taken back when nothing came of it; where the platform went there, only what was called is told that it is over. */
@@ -278,20 +283,28 @@ const cameAtMs = ({ name }: PlatformConfig, { records }: Pick<Scene, 'records'>,
   return record !== undefined && record.run !== null && record.active === region ? record.sinceAtMs : 0;
 };
 
-const failoverOf = (platform: PlatformConfig, scene: Scene, aim: Aim, from: string): Begun | null => {
-  const { incidents, nowMs } = scene;
+/** Begun while the drain waited: what that was about ended when this incident opened, and the outage is the same one. */
+const isOfOutage = ({ from, cause, createdAtMs }: Run, { t2AtMs, t3AtMs }: Incident, { incidents }: Scene, fallen: string): boolean =>
+  from === fallen &&
+  cause.kind === 'incident' &&
+  incidents.some(({ id, kind, closedAtMs }) => id === cause.incident && kind === 'held' && closedAtMs !== null) &&
+  createdAtMs >= (t2AtMs ?? t3AtMs);
+
+const failoverOf = (platform: PlatformConfig, own: readonly Run[], scene: Scene, aim: Aim, from: string): Begun | null => {
+  const { incidents, waiting, nowMs } = scene;
   if (platform.trigger.mode === 'off' || !isDown(platform, scene, from)) return null;
   const cameMs = cameAtMs(platform, scene, from);
   const incident = incidents.find(
-    ({ kind, region, services, closedAtMs, t3AtMs }) =>
+    ({ id, kind, region, services, closedAtMs, t3AtMs }) =>
       // With a cold site beside it, the region that falls is the last one: its routes are held until the other one is up.
-      ((kind === 'region-down' && region === from) || (kind === 'all-down' && platform.model === 'active-cold')) &&
+      (((kind === 'region-down' || waiting?.has(id) === true) && region === from) ||
+        (kind === 'all-down' && platform.model === 'active-cold')) &&
       closedAtMs === null &&
       nowMs - Math.max(t3AtMs, cameMs) >= platform.trigger.holdMs &&
       (platform.services.length === 0 || services.some((service) => platform.services.includes(service))),
   );
   const to = incident === undefined ? null : aim('ungraceful');
-  if (incident === undefined || to === null) return null;
+  if (incident === undefined || to === null || own.some((run) => isOfOutage(run, incident, scene, from))) return null;
   const cause = { kind: 'incident', incident: incident.id, because: phrase(incident.because) } as const;
   // An incident lasts until traffic is back: whoever came home meanwhile may have to leave again.
   const occasion = cameMs > incident.t3AtMs ? `${incident.id} ${cameMs.toString(36)}` : incident.id;

@@ -102,7 +102,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
   metrics.systems(() => systems.standing());
   const orders = createRunOrders({ store, ports, cluster: seen.cluster, clusterNowMs: seen.nowMs, foresee });
   const measured = openMeasured(part);
-  const tiers = { ...createTierDesk(), objectives: measured.gaps };
+  const tiers = createTierDesk({ store, ports, clusterNowMs: seen.nowMs, tallies: seen.tallies, objectives: measured.gaps });
   const context: StepContext = { ports, log, system: systems.system, routing: orders, tiers, nowMs: seen.nowMs };
   const common = { ports, store, log, region, replica, planOf, estimateOf: spanOf };
   // Who holds no credentials carries nothing out.

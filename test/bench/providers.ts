@@ -152,6 +152,7 @@ const office = (cluster: ClusterConfig, routing: () => Routing) => {
     overrides: null,
     adopted: null,
     reported: null,
+    tiers: null,
     journal: null,
     heard: [],
     refused: [],

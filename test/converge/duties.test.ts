@@ -52,6 +52,7 @@ const stage = (names: readonly string[] = [WEB]) => {
       overrides: null,
       adopted: null,
       reported: null,
+      tiers: null,
       journal: null,
       refused: [],
       frozen: [],

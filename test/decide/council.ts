@@ -15,6 +15,7 @@ import type {
   Routing,
 } from '../../src/model.ts';
 import { endpointKey, targetId } from '../../src/model.ts';
+import type { Tiers } from '../../src/runbook/model.ts';
 import { heardFrom, type Says, suspicion } from '../health/votes.ts';
 
 export const START = 1_800_000_000_000;
@@ -56,6 +57,7 @@ export class Council {
   overrides: Overrides | null = null;
   /** Services whose provider is at odds with the store. */
   frozen: readonly string[] = [];
+  tiers: Tiers | null = null;
   readonly incidents = new Map<string, Incident>();
   readonly audits: Audit[] = [];
   readonly pages: Page[] = [];
@@ -100,6 +102,7 @@ export class Council {
       overrides: this.overrides,
       heard,
       frozen: this.frozen,
+      tiers: this.tiers,
       incidents: [...this.incidents.values()].filter((i) => i.closedAtMs === null),
       epoch: this.epoch,
       by: 'a/a',

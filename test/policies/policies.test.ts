@@ -110,6 +110,7 @@ const worldOf = (routing: Routing): World => ({
   pools: [],
   routes: new Map(),
   reported: null,
+  tiers: null,
 });
 
 const NOW = 1_000_000;

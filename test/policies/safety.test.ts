@@ -20,6 +20,7 @@ interface Given {
   settings?: Settings;
   moves?: readonly Moved[];
   reported?: World['reported'];
+  tiers?: World['tiers'];
   routes?: readonly [string, Route][];
   pools?: World['pools'];
   changedMsAgo?: number;
@@ -46,6 +47,7 @@ const judge = (kind: keyof typeof safety, given: Given): Ruling => {
     pools,
     routes: new Map(routes),
     reported,
+    tiers: given.tiers ?? null,
   };
   const change: RouteChange = { service, before, after, drains: [], cause };
   return safety[kind].judge(change, world, settings, NOW);

@@ -159,6 +159,7 @@ export const publishing = (
     overrides: { version: 1, nonce: '', items: state.lastSeen?.overrides ?? state.overrides },
     adopted: state.adopted,
     reported: null,
+    tiers: null,
     journal: null,
     heard: [],
     refused: [],

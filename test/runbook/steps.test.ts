@@ -13,12 +13,14 @@ import { startPauseWorld, startFenceWorld as startPoolerFenceWorld, startResumeW
 import { startGateWorld } from './prometheus/world.ts';
 import { startRouteWaitWorld, startShiftWorld } from './routing/world.ts';
 import { startCanaryWorld, startDispatchWorld, startFailoverWorld, startHandoverWorld } from './temporal/world.ts';
+import { startLagWorld } from './tiers/world.ts';
 import { startWebhookWorld } from './webhook/world.ts';
 
 const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'k8s.scale': { lacks: [], start: startScaleWorld },
   'k8s.wait': { lacks: ['effect'], start: startWaitWorld },
   'gate.promql': { lacks: ['effect'], start: startGateWorld },
+  'gate.lag': { lacks: ['effect', 'wire', 'body', 'secret'], start: startLagWorld },
   'codec.canary': { lacks: ['effect'], start: startCodecWorld },
   'grpc.check': { lacks: ['effect', 'body', 'secret'], faults: GRPC_FAULTS, start: startGrpcWorld },
   'http.check': { lacks: ['effect', 'body'], faults: HTTP_FAULTS, start: startHttpWorld },

@@ -95,7 +95,9 @@ export const createRunOrders = ({ store, ports, cluster, clusterNowMs, foresee }
       const known = value<ClusterConfig>(KEYS.members);
       const open = Object.values(routes?.open ?? {});
       const incidents = await ledger.read('open incidents', open.map(incidentKey));
-      const fallen = open.map((id) => incidents.value<Incident>(incidentKey(id))).find((incident) => incident?.region === region);
+      const fallen = open
+        .map((id) => incidents.value<Incident>(incidentKey(id)))
+        .find((incident) => incident?.region === region && incident.kind !== 'held');
       return services.map((service) => lookOf(service, region, known, routes, fallen));
     },
 
