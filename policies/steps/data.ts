@@ -11,6 +11,7 @@ import type {
   Step,
 } from '../../src/runbook/model.ts';
 import type { Move } from '../policy.ts';
+import { managedMoves } from './managed.ts';
 import { idsOf } from './order.ts';
 import type { Part } from './part.ts';
 import { CALL_MS, CHECK_MS, FENCE_MS, GLANCE_MS, ONLY_READS, perMode, stepOf, TRIED, WAIT_LEAST_MS } from './step.ts';
@@ -39,13 +40,13 @@ const sitedIn = ({ databases }: Part, { from, to }: Move): readonly Sited[] =>
 export const isWriterLeft = ({ from, active = from }: Move): boolean => active === from;
 
 /** Their writer is elsewhere, and stays there. */
-export const withoutTiers = (part: Part): Part => ({ ...part, databases: [], caches: [] });
+export const withoutTiers = (part: Part): Part => ({ ...part, databases: [], managed: [], caches: [] });
 
 const isStrict = ({ policy }: CacheConfig): boolean => policy === 'strict';
 
 /** Is there data that is promoted? */
-export const hasTiers = ({ databases, caches }: Pick<Part, 'databases' | 'caches'>): boolean =>
-  databases.length > 0 || caches.some(isStrict);
+export const hasTiers = ({ databases, managed, caches }: Pick<Part, 'databases' | 'managed' | 'caches'>): boolean =>
+  databases.length > 0 || managed.length > 0 || caches.some(isStrict);
 
 const addressOf = ({ address, slot }: DatabaseSiteConfig): PostgresAddress => {
   const at = address.lastIndexOf(':');
@@ -313,6 +314,7 @@ const takeover = (part: Part, { from, to }: Move, { cache: { name }, left, gone 
 /** What takes part in the promotion: databases, and caches whose data counts. What comes after waits for all of it. */
 export const promotions = (part: Part, move: Move, needs: readonly string[]): readonly Step[] => [
   ...sitedIn(part, move).flatMap((sited) => promotion(part, move, sited, needs)),
+  ...managedMoves(part, move, needs),
   ...cachedIn(part, move)
     .filter(({ cache }) => isStrict(cache))
     .flatMap((cached) => takeover(part, move, cached, needs)),
@@ -374,7 +376,7 @@ const LATELY_MS = 60_000;
 
 /** Recovery is declared only when what users were promised holds again. */
 export const verifies = (part: Part, { to }: Move, needs: readonly string[]): readonly Step[] =>
-  part.namespaces.length === 0 && part.databases.length === 0
+  part.namespaces.length === 0 && part.databases.length === 0 && part.managed.length === 0
     ? []
     : [
         stepOf(part, {

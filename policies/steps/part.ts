@@ -4,6 +4,7 @@ import type {
   DatabaseConfig,
   ExternalConfig,
   FleetConfig,
+  ManagedConfig,
   NamespacesConfig,
   PlatformConfig,
 } from '../../src/runbook/model.ts';
@@ -18,6 +19,7 @@ export interface Part {
   externals: readonly ExternalConfig[];
   services: readonly string[];
   databases: readonly DatabaseConfig[];
+  managed: readonly ManagedConfig[];
   caches: readonly CacheConfig[];
   /** Graceful: one namespace after the other, whatever `parallel` says. */
   oneByOne: boolean;
@@ -31,6 +33,7 @@ export const wholeOf = (platform: PlatformConfig): Part => ({
   externals: platform.externals,
   services: platform.services,
   databases: platform.databases ?? [],
+  managed: platform.managed ?? [],
   caches: platform.caches ?? [],
   oneByOne: false,
 });
@@ -61,6 +64,7 @@ export const partsOf = (platform: PlatformConfig): readonly { entry: NamespacesC
       externals: platform.externals.filter(({ name }) => isOwn('external', entry.externals, name)),
       services: platform.services.filter((name) => isOwn('service', entry.services, name)),
       databases: (platform.databases ?? []).filter(({ name }) => isOwn('database', entry.databases, name)),
+      managed: (platform.managed ?? []).filter(({ name }) => isOwn('database', entry.databases, name)),
       caches: (platform.caches ?? []).filter(({ name }) => isOwn('cache', entry.caches, name)),
       oneByOne: true,
     };

@@ -53,7 +53,7 @@ const namingsOf = (platform: PlatformConfig, at: Path): readonly Naming[] => [
   ...tierNamings(platform, at),
 ];
 
-const tierNamings = ({ databases = [], caches = [] }: PlatformConfig, at: Path): readonly Naming[] => [
+const tierNamings = ({ databases = [], managed = [], caches = [] }: PlatformConfig, at: Path): readonly Naming[] => [
   ...databases.flatMap(({ sites }, d) =>
     Object.entries(sites).flatMap(([region, { system, sql, poolers, stonith }]): Naming[] => {
       const site = [...at, 'databases', d, 'sites', region];
@@ -64,6 +64,12 @@ const tierNamings = ({ databases = [], caches = [] }: PlatformConfig, at: Path):
         ...(stonith === undefined ? [] : [{ at: [...site, 'stonith'], system: stonith, kinds: ['webhook'] as const }]),
       ];
     }),
+  ),
+  ...managed.flatMap(({ vendor, sites }, m) =>
+    Object.entries(sites).flatMap(([region, { system, sql }]): Naming[] => [
+      { at: [...at, 'managed', m, 'sites', region, 'system'], system, kinds: [vendor] },
+      ...(sql === undefined ? [] : named(sql, 'postgres', [...at, 'managed', m, 'sites', region, 'sql'])),
+    ]),
   ),
   ...caches.flatMap(({ sites }, c) =>
     Object.entries(sites).map(
@@ -134,7 +140,8 @@ const ownFindings = (platform: PlatformConfig, entry: NamespacesConfig, at: Path
           `found ${what} in ${platform.model}, expected them in dual-active only; remove them, everything moves together`,
         ),
       ];
-    const known = what === 'services' ? platform.services : (platform[what] ?? []).map(({ name }) => name);
+    const kept = what === 'databases' ? (platform.managed ?? []) : [];
+    const known = what === 'services' ? platform.services : [...(platform[what] ?? []), ...kept].map(({ name }) => name);
     return names.flatMap((name, i) => {
       const other = platform.namespaces.find((each) => each !== entry && each[what]?.includes(name) === true);
       const place = [...at, what, i];
@@ -203,12 +210,16 @@ const databaseFindings = (platform: PlatformConfig, { sites, services }: Databas
 ];
 
 const tierFindings = (platform: PlatformConfig, at: Path): Finding[] => {
-  const { databases = [], caches = [] } = platform;
+  const { databases = [], managed = [], caches = [] } = platform;
   const namesOf = (tiers: readonly { name: string }[]): readonly string[] => tiers.map(({ name }) => name);
   return [
-    ...duplicates('database', namesOf(databases), (i) => [...at, 'databases', i, 'name']),
+    // One name, whoever keeps it: entries of Dual Active name both alike.
+    ...duplicates('database', namesOf([...databases, ...managed]), (i) =>
+      i < databases.length ? [...at, 'databases', i, 'name'] : [...at, 'managed', i - databases.length, 'name'],
+    ),
     ...duplicates('cache', namesOf(caches), (i) => [...at, 'caches', i, 'name']),
     ...databases.flatMap((database, d) => databaseFindings(platform, database, [...at, 'databases', d])),
+    ...managed.flatMap(({ sites }, m) => mapFindings(platform, 'site', sites, [...at, 'managed', m, 'sites'])),
     ...caches.flatMap(({ sites }, c) => mapFindings(platform, 'site', sites, [...at, 'caches', c, 'sites'])),
   ];
 };
@@ -279,6 +290,12 @@ const ownedBy = (platform: PlatformConfig, at: Path): readonly { thing: string; 
     Object.entries(sites).map(([region, { system }]) => ({
       thing: `Patroni cluster ${system}`,
       at: [...at, 'databases', d, 'sites', region, 'system'],
+    })),
+  ),
+  ...(platform.managed ?? []).flatMap(({ sites }, m) =>
+    Object.entries(sites).map(([region, { member }]) => ({
+      thing: `database ${member}`,
+      at: [...at, 'managed', m, 'sites', region, 'member'],
     })),
   ),
   ...(platform.caches ?? []).flatMap(({ sites }, c) =>

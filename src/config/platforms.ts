@@ -12,6 +12,7 @@ import {
   FLEET_KINDS,
   type FleetConfig,
   type GateConfig,
+  type ManagedConfig,
   MODEL_KINDS,
   type NamespacesConfig,
   type Persons,
@@ -149,6 +150,22 @@ const database = z.strictObject({
   fence: fence.default(FENCE),
 }) satisfies z.ZodType<DatabaseConfig>;
 
+const MEMBER = 'the ARN of an Aurora cluster, or the name of a Cloud SQL instance; write it like orders-us-east';
+const managed = z.strictObject({
+  name,
+  vendor: z.enum(['aurora', 'cloud-sql']),
+  sites: z.record(
+    regionName,
+    z
+      .strictObject({
+        system: name,
+        member: matching(MEMBER, (value) => /^[A-Za-z][A-Za-z0-9:-]{0,254}$/.test(value)),
+        sql: name.optional(),
+      })
+      .transform((given): ManagedConfig['sites'][string] => present(given)),
+  ),
+});
+
 const cache = z.strictObject({
   name,
   policy: z.enum(['cache', 'strict']),
@@ -245,16 +262,18 @@ export const platformSchema = z
     externals: few(external, ENTRIES_MAX).default([]),
     prearm: few(name, ENTRIES_MAX).default([]),
     databases: few(database, ENTRIES_MAX).optional(),
+    managed: few(managed, ENTRIES_MAX).optional(),
     caches: few(cache, ENTRIES_MAX).optional(),
     objectives: objectivesSchema.optional(),
     verify: verifySchema.optional(),
   })
   .transform(
-    ({ follow, databases, caches, ...given }): PlatformConfig => ({
+    ({ follow, databases, managed, caches, ...given }): PlatformConfig => ({
       ...present(given),
       ...(follow ? { follow } : {}),
       // None is absent: records of before know no such key.
       ...(databases === undefined || databases.length === 0 ? {} : { databases }),
+      ...(managed === undefined || managed.length === 0 ? {} : { managed }),
       ...(caches === undefined || caches.length === 0 ? {} : { caches }),
     }),
   );

@@ -133,6 +133,21 @@ const entry = z.discriminatedUnion('kind', [
   postgres,
   pgbouncer,
   redis,
+  z.strictObject({
+    kind: z.literal('aurora'),
+    region: matching('a region of AWS; write it like us-east-1', (value) => /^[a-z]{2}(-[a-z]+)+-\d$/.test(value)),
+    globalCluster: kubernetesName,
+    credentialsFile: filePath,
+    endpoint: serviceUrl.optional(),
+    caFile: filePath.optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('cloud-sql'),
+    project: matching('the id of a project; write it like acme-prod', (value) => /^[a-z0-9:.-]{4,100}$/.test(value)),
+    url: serviceUrl.default('https://sqladmin.googleapis.com'),
+    credentialsFile: filePath,
+    caFile: filePath.optional(),
+  }),
 ]);
 
 export const systemEntry = entry.transform((given): SystemConfig => {

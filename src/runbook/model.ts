@@ -112,6 +112,14 @@ export interface DatabaseConfig {
   fence: { rung: FenceRung; graceMs: number };
 }
 
+/** A database that a vendor keeps in several regions: Aurora Global Database, or Cloud SQL with replicas. */
+export interface ManagedConfig {
+  name: string;
+  vendor: 'aurora' | 'cloud-sql';
+  /** `system`: entry of `systems` of the vendor's kind, that of the region's own API. `member`: as the vendor calls the cluster or instance there. `sql`: entry of kind `postgres`, by which a row is written once it has moved. */
+  sites: ByRegion<{ system: string; member: string; sql?: string }>;
+}
+
 export interface CacheSiteConfig {
   /** Entry of `systems` of kind `redis`. */
   system: string;
@@ -200,6 +208,7 @@ export interface PlatformConfig {
   externals: readonly ExternalConfig[];
   /** Absent: none. */
   databases?: readonly DatabaseConfig[];
+  managed?: readonly ManagedConfig[];
   caches?: readonly CacheConfig[];
   /** What is different here from policies/objectives.yaml, by name. Absent: nothing is. */
   objectives?: readonly ObjectiveConfig[];

@@ -171,6 +171,23 @@ export const coldData: PlatformConfig = { ...cold, ...tiers };
 export const hotData: PlatformConfig = { ...hot, ...tiers };
 export const bothData: PlatformConfig = { ...both, ...tiers };
 
+/** Its database is kept by a vendor, and written to once it has moved. */
+export const coldManaged: PlatformConfig = {
+  ...cold,
+  managed: [
+    {
+      name: 'orders',
+      vendor: 'aurora',
+      sites: Object.fromEntries(
+        [EAST, WEST].map((region) => [
+          region,
+          { system: `rds-${region}`, member: `arn:aws:rds:${region}:111122223333:cluster:orders`, sql: `pg-${region}` },
+        ]),
+      ),
+    },
+  ],
+};
+
 /** The database and the caches go with the first of the services, whose home is the first region. */
 export const dualData: PlatformConfig = {
   ...dual,

@@ -6,7 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 import { estimateLines, estimateOf } from '../../../src/runbook/estimate.ts';
 import type { PlatformConfig, Purpose, RunMode } from '../../../src/runbook/model.ts';
 import { planLines, planOf, planProblems } from '../../../src/runbook/plan.ts';
-import { both, bothData, cold, coldData, coldOwn, dual, dualData, EAST, hot, hotData, WEST } from '../../runbook/platforms.ts';
+import { both, bothData, cold, coldData, coldManaged, coldOwn, dual, dualData, EAST, hot, hotData, WEST } from '../../runbook/platforms.ts';
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures/plans');
 const update = process.env.UPDATE === '1';
@@ -31,6 +31,8 @@ test.each<[string, PlatformConfig, Purpose, RunMode]>([
   ['dual-active', dual, 'failover', GRACEFUL],
   ['dual-active', dual, 'failback', GRACEFUL],
   ['dual-active', dual, 'prearm', UNGRACEFUL],
+  ['active-cold-managed', coldManaged, 'failover', UNGRACEFUL],
+  ['active-cold-managed', coldManaged, 'failover', GRACEFUL],
   ...(
     [
       ['active-cold-data', coldData],
