@@ -596,6 +596,8 @@ export interface LagRecord {
   nonce: string;
   /** By database, then by region of the standby. */
   databases: Readonly<Record<string, Readonly<Record<string, LagSample>>>>;
+  /** Standbys, as `database@region`, that were told to be too far behind and have not been back since. Absent: none. */
+  told?: readonly string[];
 }
 
 // ---- what is so while nothing happens: audits judge it ----

@@ -22,6 +22,7 @@ import { kinds } from '../runbook/kinds.ts';
 import type { Readiness, Run, Span, StepKindName } from '../runbook/model.ts';
 import { openSystems, type SystemStanding } from '../runbook/open.ts';
 import { chooseTarget, planOf } from '../runbook/plan.ts';
+import { lagBetween, takesWrites } from '../runbook/postgres/look.ts';
 import { createRunReader } from '../runbook/reader.ts';
 import { createReadinessDuty } from '../runbook/readiness.ts';
 import { createRunOrders } from '../runbook/routing/orders.ts';
@@ -33,6 +34,7 @@ import { readSecret } from '../secrets.ts';
 import { createNamespaces } from './namespaces.ts';
 import { openMeasured, openObjectives } from './objectives.ts';
 import type { Part } from './part.ts';
+import { createTiers } from './tiers.ts';
 
 export interface Runbooks {
   /** What the API asks. */
@@ -135,8 +137,18 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     reaches: (name) => Object.hasOwn(entries, name),
   });
   const objectives = openObjectives(part, context);
+  const watched = createTiers({
+    ports,
+    log,
+    store,
+    context,
+    reaches: (name) => Object.hasOwn(entries, name),
+    canary: () => kindOf('pg.canary'),
+    takesWrites,
+    lagBetween,
+  });
   const starter = createStarter({ ...common, choose: chooseTarget, orders, followed: namespaces.regions });
-  ends.working.push(() => Promise.all([namespaces.stop(), readiness.idle(), starter.settled()]));
+  ends.working.push(() => Promise.all([namespaces.stop(), readiness.idle(), watched.idle(), starter.settled()]));
   const lastAudit = async (platform: string): Promise<Readiness | null> => {
     const { kvs } = await withDeadline(ports.timers, STORE_MS, `reading the audit of ${platform}`, (signal) =>
       store.get({ keys: [readinessKey(platform)] }, signal),
@@ -158,8 +170,12 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
       readiness.turn(sight, nowMs, term);
       objectives.turn(sight, nowMs, term);
       if (sight.cluster !== null) namespaces.turn(sight.cluster);
+      watched.turn(sight, term);
     },
-    rest: () => namespaces.rest(),
+    rest() {
+      namespaces.rest();
+      watched.rest();
+    },
     systems: () => systems.standing(),
   };
 };

@@ -55,24 +55,27 @@ export const stateIn = (tiers: Tiers | null, platform: string, database: string)
 /** Nothing of it was measured. */
 export const isUntold = ({ ms, bytes }: LagSample): boolean => ms === null && bytes === null;
 
-/** With what was measured now. What could not be measured stays as it was known last, and grows old; what is configured no more is left out. */
+/** With what was measured now. What could not be measured, or was not looked at, stays as it was known last, and grows old. */
 export const lagsAfter = (
   before: LagRecord | null,
   measured: LagRecord['databases'],
   about: { atMs: number; nonce: string },
 ): LagRecord => ({
   ...about,
-  databases: Object.fromEntries(
-    Object.entries(measured).map(([database, regions]) => [
-      database,
-      Object.fromEntries(
-        Object.entries(regions).flatMap(([region, sample]): [string, LagSample][] => {
-          const known = isUntold(sample) ? before?.databases[database]?.[region] : sample;
-          return known === undefined ? [] : [[region, known]];
-        }),
-      ),
-    ]),
-  ),
+  databases: {
+    ...before?.databases,
+    ...Object.fromEntries(
+      Object.entries(measured).map(([database, regions]) => [
+        database,
+        Object.fromEntries(
+          Object.entries(regions).flatMap(([region, sample]): [string, LagSample][] => {
+            const known = isUntold(sample) ? before?.databases[database]?.[region] : sample;
+            return known === undefined ? [] : [[region, known]];
+          }),
+        ),
+      ]),
+    ),
+  },
 });
 
 // ---- words ----

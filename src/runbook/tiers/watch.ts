@@ -1,0 +1,98 @@
+// What two looks at a database say: whether the writer that is known still is one, whether there are two, whether a first proof is due, which standby is too far
+// behind. A region that does not answer says nothing: it is neither a writer nor a standby. Everything has to be seen twice in a row. Pure.
+import type { ByRegion, DatabaseConfig, LagSample, TierState } from '../model.ts';
+import { lagText, proofLost, splitIn, type TierChange, wholeAgain } from './record.ts';
+
+/** By SQL, of any member there. */
+export type SiteLook = 'writes' | 'reads' | 'silent';
+export type Looks = ByRegion<SiteLook>;
+
+/** Of one database, kept between looks. A takeover begins anew, which only makes it slower. */
+export interface Memory {
+  looks: Looks | null;
+  /** By region of a standby: since when its lag is over what may be lost. */
+  overSinceMs: ByRegion<number>;
+}
+
+export const NO_MEMORY: Memory = { looks: null, overSinceMs: {} };
+
+/** Over its limit for so long, it is told. */
+export const LAG_TOLD_MS = 60_000;
+
+const regionsThat = (looks: Looks, look: SiteLook): readonly string[] =>
+  Object.keys(looks)
+    .filter((region) => looks[region] === look)
+    .toSorted();
+
+/** Regions that were so at both looks. */
+const twice = (before: Looks | null, now: Looks, look: SiteLook): readonly string[] =>
+  before === null ? [] : regionsThat(now, look).filter((region) => before[region] === look);
+
+export interface TierNews {
+  /** In order; each is judged anew by what stands in the record then. */
+  changes: readonly TierChange[];
+  /** A row is to be written and read back there. null: nowhere. */
+  prove: string | null;
+}
+
+/** `sql`: of every region that has a site, whether or not it could be asked. */
+export const newsOf = (database: string, before: Looks | null, now: Looks, state: TierState | null, nowMs: number): TierNews => {
+  const writers = twice(before, now, 'writes');
+  const readers = twice(before, now, 'reads');
+  if (writers.length > 1)
+    return {
+      changes: [splitIn(writers, `${writers.join(' and ')} both take writes of ${database}, seen twice in a row`, nowMs)],
+      prove: null,
+    };
+  const { split, writer = null } = state ?? {};
+  // Silence of one of them ends nothing: it may write where nobody sees it.
+  if (split !== undefined)
+    return {
+      changes: split.regions.filter((region) => readers.includes(region)).length >= split.regions.length - 1 ? [wholeAgain] : [],
+      prove: null,
+    };
+  const changes =
+    writer !== null && readers.includes(writer) ? [proofLost(writer, `${writer} says that it is a standby of ${database}`)] : [];
+  const [only] = writers;
+  // What was never proved, or is lost, is proved by a row as a run would; where somebody else promoted, all others have to say that they follow.
+  const isDue = state === null || (writer === null && readers.length === Object.keys(now).length - 1);
+  return { changes, prove: only !== undefined && isDue ? only : null };
+};
+
+const isOver = ({ maxMs, maxBytes }: DatabaseConfig['lag'], { ms, bytes }: LagSample): boolean =>
+  (ms !== null && ms > maxMs) || (bytes !== null && bytes > maxBytes);
+
+const isWithin = ({ maxMs, maxBytes }: DatabaseConfig['lag'], { ms, bytes }: LagSample): boolean =>
+  ms !== null && ms <= maxMs && bytes !== null && bytes <= maxBytes;
+
+export interface LagNews {
+  region: string;
+  is: 'over' | 'back';
+  because: string;
+}
+
+/** `told`: regions whose lag was told of and has not been back since. A lag that cannot be told begins and ends nothing. */
+export const lagNewsOf = (
+  { name, lag }: Pick<DatabaseConfig, 'name' | 'lag'>,
+  { overSinceMs }: Pick<Memory, 'overSinceMs'>,
+  samples: ByRegion<LagSample>,
+  told: readonly string[],
+  nowMs: number,
+): { overSinceMs: Memory['overSinceMs']; news: readonly LagNews[] } => {
+  const since = Object.fromEntries(
+    Object.entries(samples).flatMap(([region, sample]): [string, number][] => {
+      const was = overSinceMs[region];
+      if (isOver(lag, sample)) return [[region, was ?? nowMs]];
+      return isWithin(lag, sample) || was === undefined ? [] : [[region, was]];
+    }),
+  );
+  const limit = lagText({ ms: lag.maxMs, bytes: lag.maxBytes });
+  const news = Object.entries(samples).flatMap(([region, sample]): LagNews[] => {
+    const said = `${name} in ${region} is ${lagText(sample)} behind`;
+    if (told.includes(region)) return isWithin(lag, sample) ? [{ region, is: 'back', because: `${said} again, within ${limit}` }] : [];
+    const sinceMs = since[region];
+    if (sinceMs === undefined || !isOver(lag, sample) || nowMs - sinceMs < LAG_TOLD_MS) return [];
+    return [{ region, is: 'over', because: `${said}, more than ${limit}, for ${Math.round((nowMs - sinceMs) / 1000)} s` }];
+  });
+  return { overSinceMs: since, news };
+};

@@ -1,0 +1,303 @@
+// The coordinator's watch of data tiers: every five seconds each database of each platform is asked, in every region that this replica reaches, whether it takes
+// writes, and how far its standbys are behind. What is proved goes into the store, and the last known lags; two that take writes, and a lag that lasts, page.
+import type { Term } from '../coordinate/coordinator.ts';
+import { KEYS, lagKey, outboxKey } from '../coordinate/keys.ts';
+import type { Sight } from '../coordinate/read.ts';
+import { page } from '../decide/incident.ts';
+import { errorText } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { ClusterConfig, Page, Severity } from '../model.ts';
+import { type Ports, withDeadline } from '../ports.ts';
+import type { StepContext, StepKind } from '../runbook/kind.ts';
+import type { ByRegion, DatabaseConfig, LagRecord, LagSample, PlatformConfig, TierState, Tiers as TiersRecord } from '../runbook/model.ts';
+import type { Lag } from '../runbook/postgres/look.ts';
+import type { PostgresSystem } from '../runbook/postgres/sql.ts';
+import { changed, isUntold, lagsAfter, NO_TIERS, stateIn, type TierChange, tierName } from '../runbook/tiers/record.ts';
+import { type LagNews, type Looks, lagNewsOf, type Memory, NO_MEMORY, newsOf, type SiteLook } from '../runbook/tiers/watch.ts';
+import type { Store } from '../store/store.ts';
+
+export interface TiersOptions {
+  ports: Ports;
+  log: Log;
+  store: Pick<Store, 'get'>;
+  context: StepContext;
+  /** Whether this replica's file names the system. */
+  reaches: (system: string) => boolean;
+  /** The kind by which a run proves a region: a first proof is made by the same. */
+  canary: () => Promise<StepKind<'pg.canary'>>;
+  /** Of src/runbook/postgres/look.ts. */
+  takesWrites: (sql: PostgresSystem, signal: AbortSignal) => Promise<boolean>;
+  lagBetween: (primary: PostgresSystem | null, standby: PostgresSystem, signal: AbortSignal) => Promise<Lag>;
+}
+
+export interface Tiers {
+  /** Once per turn of a term. Returns at once. */
+  turn(sight: Sight, term: Pick<Term, 'commit'>): void;
+  /** This replica does not coordinate any more: what it saw is forgotten. */
+  rest(): void;
+  /** The last known lags, by platform; empty where this replica does not watch. */
+  lags(): ReadonlyMap<string, LagRecord>;
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void>;
+}
+
+const LOOK_EVERY_MS = 5_000;
+/** One question to one region: a region that is gone must not keep the others from being seen. */
+const ASK_MS = 3_000;
+const PLATFORM_MS = 12_000;
+const STORE_MS = 2_000;
+
+const slug = (text: string): string => text.replaceAll(/[^A-Za-z0-9-]+/g, '-');
+
+/** What one look at a database found. */
+interface Found {
+  database: DatabaseConfig;
+  looks: Looks;
+  lags: ByRegion<LagSample>;
+}
+
+/** What one look is made for. */
+interface Turn {
+  cluster: ClusterConfig;
+  v: number;
+  tiers: TiersRecord | null;
+  term: Pick<Term, 'commit'>;
+  began: number;
+}
+
+interface Said {
+  type: string;
+  severity: Severity;
+  subject: string;
+  summary: string;
+  detail: Readonly<Record<string, unknown>>;
+}
+
+/** What a change of what is proved tells people; null: nothing. */
+const saidOf = (platform: string, database: string, before: TierState | null, after: TierState): Said | null => {
+  const subject = `data-split-${platform}-${database}`;
+  const { split } = after;
+  if (split !== undefined) {
+    const summary = `platform ${platform}: ${split.because}; nothing of it is promoted and no route of its services moves until only one does`;
+    return {
+      type: 'data.split',
+      severity: 'critical',
+      subject,
+      summary,
+      detail: { platform, database, regions: split.regions, because: split.because },
+    };
+  }
+  if (before?.split === undefined) return null;
+  const { regions } = before.split;
+  const summary = `platform ${platform}: ${regions.join(' and ')} do not both take writes of ${database} any more`;
+  return { type: 'data.whole', severity: 'info', subject, summary, detail: { platform, database, regions, because: summary } };
+};
+
+const saidOfLag = (platform: string, database: string, { region, is, because }: LagNews): Said => ({
+  ...(is === 'over' ? { type: 'data.lag', severity: 'warning' } : { type: 'data.caught_up', severity: 'info' }),
+  subject: `data-lag-${platform}-${database}-${region}`,
+  summary: `platform ${platform}: ${because}`,
+  detail: { platform, database, regions: [region], because },
+});
+
+export const createTiers = (options: TiersOptions): Tiers => {
+  const { ports, log, store, context, reaches, canary, takesWrites, lagBetween } = options;
+  let memories = new Map<string, Memory>();
+  let known = new Map<string, LagRecord>();
+  let work: Promise<void> | null = null;
+  let lookAtMs = Number.NEGATIVE_INFINITY;
+  let watching = 0;
+
+  const ask = <T>(what: string, signal: AbortSignal, question: (within: AbortSignal) => Promise<T>): Promise<T> =>
+    withDeadline(ports.timers, ASK_MS, what, question, signal);
+
+  const sqlOf = (database: DatabaseConfig, region: string): Promise<PostgresSystem> =>
+    context.system<PostgresSystem>(database.sites[region]?.sql ?? '', 'postgres');
+
+  const lookAt = async (database: DatabaseConfig, region: string, signal: AbortSignal): Promise<SiteLook> => {
+    if (!reaches(database.sites[region]?.sql ?? '')) return 'silent';
+    try {
+      const sql = await sqlOf(database, region);
+      return (await ask(`${database.name} in ${region}`, signal, (within) => takesWrites(sql, within))) ? 'writes' : 'reads';
+    } catch (error) {
+      log.debug('tiers.silent', { database: database.name, region, because: errorText(error) });
+      return 'silent';
+    }
+  };
+
+  /** Measured on both sides, or not at all: what a standby knows without its writer is no new value of what would be lost. */
+  const lagOf = async (database: DatabaseConfig, writer: string | null, region: string, signal: AbortSignal): Promise<LagSample> => {
+    const atMs = Math.round(context.nowMs());
+    const untold: LagSample = { ms: null, bytes: null, atMs };
+    if (writer === null) return untold;
+    try {
+      const [primary, standby] = await Promise.all([sqlOf(database, writer), sqlOf(database, region)]);
+      return { ...(await ask(`the lag of ${database.name} in ${region}`, signal, (within) => lagBetween(primary, standby, within))), atMs };
+    } catch (error) {
+      log.debug('tiers.lag_untold', { database: database.name, region, because: errorText(error) });
+      return untold;
+    }
+  };
+
+  const find = async (database: DatabaseConfig, signal: AbortSignal): Promise<Found> => {
+    const regions = Object.keys(database.sites);
+    const looks = Object.fromEntries(
+      await Promise.all(regions.map(async (region): Promise<[string, SiteLook]> => [region, await lookAt(database, region, signal)])),
+    );
+    const writers = regions.filter((region) => looks[region] === 'writes');
+    const writer = writers.length === 1 ? (writers[0] ?? null) : null;
+    const standbys = regions.filter((region) => !writers.includes(region));
+    const lags = await Promise.all(
+      standbys.map(
+        async (region): Promise<[string, LagSample]> => [
+          region,
+          await lagOf(database, looks[region] === 'silent' ? null : writer, region, signal),
+        ],
+      ),
+    );
+    return { database, looks, lags: Object.fromEntries(lags) };
+  };
+
+  const pageOf = ({ cluster, v }: Turn, said: Said): Page => {
+    const nonce = ports.random.hex(8);
+    const about = { cluster, v, nonce, nowMs: Math.round(context.nowMs()) };
+    const made = page(about, said.type, said.severity, said.summary, slug(said.subject), said.detail);
+    return { ...made, id: `${made.id}-${nonce}` };
+  };
+
+  /** The record and its page in one transaction, so that nobody is told of what is not so, and everybody of what is. */
+  const write = async (turn: Turn, platform: string, database: string, change: TierChange): Promise<void> => {
+    const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading the data tiers', (signal) =>
+      store.get({ keys: [KEYS.tiers] }, signal),
+    );
+    const before = (kvs[0]?.value as TiersRecord | undefined) ?? NO_TIERS;
+    const after = changed(before, tierName(platform, database), change, ports.random.hex(8));
+    const is = stateIn(after, platform, database);
+    if (after === before || is === null) return;
+    const said = saidOf(platform, database, stateIn(before, platform, database), is);
+    const news = said === null ? null : pageOf(turn, said);
+    const isWritten = await turn.term.commit(
+      [{ key: KEYS.tiers, mod: kvs[0]?.mod ?? 0 }],
+      [{ put: KEYS.tiers, value: after }, ...(news === null ? [] : [{ put: outboxKey(news.id), value: news }])],
+    );
+    if (isWritten) log.warn('tiers.changed', { platform, database, writer: is.writer, because: is.split?.because ?? is.because });
+  };
+
+  /** By the kind that runs prove a region by, so that a first proof is worth as much as any other. */
+  const prove = async (platform: PlatformConfig, { name, sites }: DatabaseConfig, region: string, signal: AbortSignal): Promise<void> => {
+    const kind = await canary();
+    const call = {
+      key: `watch.${platform.name}.${name}.${region}`,
+      run: { id: 'watch', platform: platform.name, from: region, to: region, mode: 'graceful' as const },
+      facts: {},
+      signal,
+      context,
+    };
+    const { took, because } = (await kind.apply?.({ database: name, region, sql: sites[region]?.sql ?? '' }, call)) ?? {
+      took: 'refused',
+      because: 'it has no effect',
+    };
+    log.info('tiers.proof', { platform: platform.name, database: name, region, took, because });
+  };
+
+  const judge = async (turn: Turn, platform: PlatformConfig, found: Found, signal: AbortSignal): Promise<void> => {
+    const { database, looks } = found;
+    const { name } = database;
+    const key = tierName(platform.name, name);
+    const memory = memories.get(key) ?? NO_MEMORY;
+    memories.set(key, { ...memory, looks });
+    const { changes, prove: where } = newsOf(
+      name,
+      memory.looks,
+      looks,
+      stateIn(turn.tiers, platform.name, name),
+      Math.round(context.nowMs()),
+    );
+    for (const change of changes) await write(turn, platform.name, name, change);
+    if (where !== null) await prove(platform, database, where, signal);
+  };
+
+  /** What is told of lags, and the regions told of after it. */
+  const lagNews = (
+    platform: string,
+    found: readonly Found[],
+    before: LagRecord | null,
+  ): { told: readonly string[]; said: readonly Said[] } => {
+    const told = new Set(before?.told ?? []);
+    const said: Said[] = [];
+    for (const { database, lags } of found) {
+      const key = tierName(platform, database.name);
+      const memory = memories.get(key) ?? NO_MEMORY;
+      const mine = Object.keys(database.sites).filter((region) => told.has(`${database.name}@${region}`));
+      const { overSinceMs, news } = lagNewsOf(database, memory, lags, mine, Math.round(context.nowMs()));
+      memories.set(key, { ...memory, overSinceMs });
+      for (const each of news) {
+        if (each.is === 'over') told.add(`${database.name}@${each.region}`);
+        else told.delete(`${database.name}@${each.region}`);
+        said.push(saidOfLag(platform, database.name, each));
+      }
+    }
+    return { told: [...told].toSorted(), said };
+  };
+
+  const keep = async (turn: Turn, platform: string, found: readonly Found[]): Promise<void> => {
+    const key = lagKey(platform);
+    const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading the last known lags', (signal) =>
+      store.get({ keys: [key] }, signal),
+    );
+    const before = (kvs[0]?.value as LagRecord | undefined) ?? null;
+    const measured = Object.fromEntries(found.map(({ database, lags }) => [database.name, lags]));
+    const { told, said } = lagNews(platform, found, before);
+    const after = lagsAfter(before, measured, { atMs: Math.round(context.nowMs()), nonce: ports.random.hex(8) });
+    const value: LagRecord = told.length === 0 ? after : { ...after, told };
+    known.set(platform, value);
+    if (said.length === 0 && !found.some(({ lags }) => Object.values(lags).some((lag) => !isUntold(lag)))) return;
+    const pages = said.map((each) => pageOf(turn, each));
+    // Refused: others have written it meanwhile, or coordinate now. What is news still is at the next look.
+    await turn.term.commit(
+      [{ key, mod: kvs[0]?.mod ?? 0 }],
+      [{ put: key, value }, ...pages.map((each) => ({ put: outboxKey(each.id), value: each }))],
+    );
+  };
+
+  const look = async (turn: Turn, platform: PlatformConfig): Promise<void> => {
+    const reached = (platform.databases ?? []).filter(({ sites }) => Object.values(sites).some(({ sql }) => reaches(sql)));
+    if (reached.length === 0) return;
+    await withDeadline(ports.timers, PLATFORM_MS, `looking at the databases of ${platform.name}`, async (signal) => {
+      const found = await Promise.all(reached.map((database) => find(database, signal)));
+      if (turn.began !== watching) return;
+      for (const each of found) await judge(turn, platform, each, signal);
+      await keep(turn, platform.name, found);
+    });
+  };
+
+  return {
+    turn(sight, term) {
+      const { cluster, routing, tiers } = sight;
+      if (work !== null || cluster === null || ports.clock.monoMs() < lookAtMs) return;
+      const platforms = (cluster.platforms ?? []).filter(({ databases = [] }) => databases.length > 0);
+      if (platforms.length === 0) return;
+      lookAtMs = ports.clock.monoMs() + LOOK_EVERY_MS;
+      const turn: Turn = { cluster, v: routing?.v ?? 0, tiers, term, began: watching };
+      work = Promise.all(
+        platforms.map((platform) =>
+          look(turn, platform).catch((error: unknown) =>
+            log.warn('tiers.look_failed', { platform: platform.name, because: errorText(error) }),
+          ),
+        ),
+      )
+        .then(() => undefined)
+        .finally(() => {
+          work = null;
+        });
+    },
+    rest() {
+      watching += 1;
+      [memories, known] = [new Map(), new Map()];
+    },
+    lags: () => known,
+    idle: async () => {
+      await work;
+    },
+  };
+};

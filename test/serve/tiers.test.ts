@@ -1,0 +1,206 @@
+// The coordinator's watch of data tiers, over fake databases on virtual time: what it writes of lags and proofs, what it pages, and that silence, a lost office
+// and a store that refuses change nothing that is known.
+import { expect, test } from 'vitest';
+import { KEYS, lagKey } from '../../src/coordinate/keys.ts';
+import type { Sight } from '../../src/coordinate/read.ts';
+import type { Page } from '../../src/model.ts';
+import type { System } from '../../src/runbook/kind.ts';
+import type { DatabaseConfig, DatabaseSiteConfig, LagRecord, PlatformConfig, Tiers } from '../../src/runbook/model.ts';
+import type { Lag } from '../../src/runbook/postgres/look.ts';
+import { createTierDesk } from '../../src/runbook/tiers/desk.ts';
+import type { SiteLook } from '../../src/runbook/tiers/watch.ts';
+import { createTiers } from '../../src/serve/tiers.ts';
+import { createMemoryStore } from '../memory-store.ts';
+import { recordingLog } from '../recording-log.ts';
+import { clusterWith, platformOf, START_MS } from '../runbook/rig.ts';
+import { stepContext } from '../runbook/temporal/fixture.ts';
+import { createVirtual } from '../virtual.ts';
+
+const site = (region: string): DatabaseSiteConfig => ({
+  system: `patroni-${region}`,
+  sql: `sql-${region}`,
+  poolers: [],
+  address: `${region}:5432`,
+});
+const ORDERS: DatabaseConfig = {
+  name: 'orders',
+  sites: { eu: site('eu'), us: site('us') },
+  services: ['web'],
+  lag: { maxMs: 30_000, maxBytes: 64e6, maxAgeMs: 60_000, onUnknown: 'ask' },
+  fence: { rung: 'lease', graceMs: 60_000 },
+};
+const PLATFORM: PlatformConfig = { ...platformOf({ regions: ['eu', 'us'] }), databases: [ORDERS] };
+
+const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
+  const virtual = createVirtual({ startWallMs: START_MS, seed: 3 });
+  const { ports } = virtual;
+  const store = createMemoryStore(ports);
+  const log = recordingLog();
+  const roles: Record<string, SiteLook> = { eu: 'writes', us: 'reads' };
+  let lag: Lag | 'silent' = { ms: 200, bytes: 4_096 };
+  let isTerm = true;
+  const proofs: string[] = [];
+  const systems = Object.fromEntries(['eu', 'us'].map((region) => [`sql-${region}`, { kind: 'postgres', region } as unknown as System]));
+  const regionOf = (sql: System): string => (sql as unknown as { region: string }).region;
+  const context = stepContext(systems, ports);
+  const desk = createTierDesk({ store, ports, clusterNowMs: context.nowMs, tallies: () => [] });
+  const watch = createTiers({
+    ports,
+    log,
+    store,
+    context,
+    reaches: options.reaches ?? (() => true),
+    canary: async () => ({
+      kind: 'pg.canary',
+      signal: 'target',
+      read: async () => ({ is: 'pending', because: 'no row was written' }),
+      async apply({ database, region }, { run }) {
+        proofs.push(region);
+        await desk.proved(run.platform, database, region, `a row was written in ${region}`);
+        return { took: 'accepted', because: 'a row' };
+      },
+    }),
+    async takesWrites(sql, signal) {
+      const role = roles[regionOf(sql)];
+      if (role === 'silent') return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('silent'))));
+      return role === 'writes';
+    },
+    async lagBetween(primary, standby) {
+      expect([primary, standby].map((each) => each !== null && regionOf(each))).toEqual(
+        roles.eu === 'writes' ? ['eu', 'us'] : ['us', 'eu'],
+      );
+      if (lag === 'silent') throw new Error('it does not answer');
+      return lag;
+    },
+  });
+  const read = async <T>(key: string): Promise<T | undefined> => (await store.get({ keys: [key] })).kvs[0]?.value as T | undefined;
+  const term = {
+    commit: async (conditions: Parameters<typeof store.txn>[0]['if'], ops: Parameters<typeof store.txn>[0]['then']) =>
+      isTerm && (await store.txn({ if: conditions, then: ops })).ok,
+  };
+  return {
+    store,
+    proofs,
+    watch,
+    roles,
+    log,
+    lagIs(now: Lag | 'silent') {
+      lag = now;
+    },
+    lose() {
+      isTerm = false;
+    },
+    lags: () => read<LagRecord>(lagKey(PLATFORM.name)),
+    tiers: async () => (await read<Tiers>(KEYS.tiers))?.databases[`${PLATFORM.name}/orders`],
+    pages: async () => {
+      const { kvs } = await store.get({ prefixes: ['outbox/'] });
+      return kvs.map(({ value }) => value as Page).toSorted((a, b) => a.atMs - b.atMs);
+    },
+    /** So many looks of five seconds. */
+    async looks(n: number, platform = PLATFORM) {
+      for (let at = 0; at < n; at++) {
+        const sight = { cluster: clusterWith(platform), routing: null, tiers: (await read<Tiers>(KEYS.tiers)) ?? null } as unknown as Sight;
+        watch.turn(sight, term);
+        await virtual.advance(5_000);
+      }
+      await watch.idle();
+    },
+  };
+};
+
+test('the one that takes writes is proved by a row, once, at the second look; its standby’s lag is kept', async () => {
+  const { looks, proofs, tiers, lags, pages } = begun();
+  await looks(1);
+  expect([proofs, await tiers()]).toEqual([[], undefined]);
+  await looks(3);
+  expect(proofs).toEqual(['eu']);
+  expect(await tiers()).toMatchObject({ writer: 'eu', because: 'a row was written in eu' });
+  expect((await lags())?.databases).toEqual({ orders: { us: { ms: 200, bytes: 4_096, atMs: START_MS + 15_000 } } });
+  expect(await pages()).toEqual([]);
+});
+
+test('a writer that falls silent leaves the proof and the last known lag as they were', async () => {
+  const { looks, roles, tiers, lags, pages } = begun();
+  await looks(3);
+  const [proved, known] = [await tiers(), await lags()];
+  roles.eu = 'silent';
+  await looks(20);
+  expect([await tiers(), await lags()]).toEqual([proved, known]);
+  expect(await pages()).toEqual([]);
+});
+
+test('a writer that says that it follows is proved no more, and who was promoted by others is, once all others follow', async () => {
+  const { looks, roles, tiers, proofs, lags } = begun();
+  await looks(3);
+  Object.assign(roles, { eu: 'reads' });
+  await looks(2);
+  expect(await tiers()).toMatchObject({ writer: null });
+  Object.assign(roles, { us: 'writes' });
+  await looks(3);
+  expect(proofs).toEqual(['eu', 'us']);
+  expect(await tiers()).toMatchObject({ writer: 'us' });
+  expect(Object.keys((await lags())?.databases.orders ?? {})).toEqual(['eu']);
+});
+
+test('two that take writes page once, at the second look, with the record; silence of one ends nothing; a standby does', async () => {
+  const { looks, roles, tiers, pages, proofs } = begun();
+  await looks(3);
+  roles.us = 'writes';
+  await looks(1);
+  expect(await pages()).toEqual([]);
+  await looks(5);
+  expect(await pages()).toMatchObject([
+    { type: 'data.split', severity: 'critical', dedupKey: 'tidegate/test/data-split-shop-orders', detail: { regions: ['eu', 'us'] } },
+  ]);
+  expect(await tiers()).toMatchObject({ writer: 'eu', split: { regions: ['eu', 'us'] } });
+  roles.us = 'silent';
+  await looks(4);
+  expect((await tiers())?.split).toBeDefined();
+  roles.us = 'reads';
+  await looks(3);
+  expect((await tiers())?.split).toBeUndefined();
+  expect((await pages()).map(({ type, dedupKey }) => [type, dedupKey])).toEqual([
+    ['data.split', 'tidegate/test/data-split-shop-orders'],
+    ['data.whole', 'tidegate/test/data-split-shop-orders'],
+  ]);
+  expect(proofs).toEqual(['eu']);
+});
+
+test('a lag over its limit for a minute is told once, and its end, whoever watches then', async () => {
+  const { looks, lagIs, pages, lags, watch } = begun();
+  await looks(2);
+  lagIs({ ms: 45_000, bytes: 1_000 });
+  await looks(20);
+  expect(await pages()).toMatchObject([{ type: 'data.lag', severity: 'warning', dedupKey: 'tidegate/test/data-lag-shop-orders-us' }]);
+  expect(await lags()).toMatchObject({ told: ['orders@us'] });
+  lagIs('silent');
+  await looks(5);
+  // Another term knows it from the store.
+  watch.rest();
+  lagIs({ ms: 10, bytes: 0 });
+  await looks(3);
+  expect((await pages()).map(({ type }) => type)).toEqual(['data.lag', 'data.caught_up']);
+  expect(await lags()).not.toHaveProperty('told');
+});
+
+test('who has lost the office writes nothing and tells nobody', async () => {
+  const { looks, roles, lose, tiers, pages, lags } = begun();
+  await looks(3);
+  const [proved, known] = [await tiers(), await lags()];
+  lose();
+  roles.us = 'writes';
+  await looks(5);
+  expect([await tiers(), await lags(), await pages()]).toEqual([proved, known, []]);
+});
+
+test('what this replica cannot reach is left alone, and what is configured nowhere too', async () => {
+  const { looks, tiers, lags } = begun({ reaches: () => false });
+  await looks(4);
+  expect([await tiers(), await lags()]).toEqual([undefined, undefined]);
+  const half = begun({ reaches: (system) => system === 'sql-us' });
+  await half.looks(4);
+  expect(await half.tiers()).toBeUndefined();
+  const none = begun();
+  await none.looks(2, platformOf({ regions: ['eu', 'us'] }));
+  expect(await none.lags()).toBeUndefined();
+});
