@@ -10,6 +10,7 @@ import { startScaleWorld, startWaitWorld } from './kubernetes/world.ts';
 import { startGateWorld } from './prometheus/world.ts';
 import { startRouteWaitWorld, startShiftWorld } from './routing/world.ts';
 import { startCanaryWorld, startDispatchWorld, startFailoverWorld, startHandoverWorld } from './temporal/world.ts';
+import { startObjectivesWorld } from './tiers/objectives-world.ts';
 import { startWebhookWorld } from './webhook/world.ts';
 
 const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
@@ -23,6 +24,7 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'temporal.handover': { lacks: [], start: startHandoverWorld },
   'temporal.canary': { lacks: ['effect'], start: startCanaryWorld },
   'temporal.wait': { lacks: ['effect'], start: startDispatchWorld },
+  'verify.objectives': { lacks: ['effect', 'wire', 'body', 'secret'], start: startObjectivesWorld },
   'webhook.call': { lacks: ['memory'], start: startWebhookWorld },
   'route.shift': { lacks: ['wire', 'body', 'secret'], start: startShiftWorld },
   'route.wait': { lacks: ['effect', 'wire', 'body', 'secret'], start: startRouteWaitWorld },
