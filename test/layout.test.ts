@@ -138,6 +138,13 @@ const PURE_FILES = [
   'src/runbook/temporal/moves.ts',
   'src/runbook/temporal/mover.ts',
   'src/runbook/parallel.ts',
+  'src/objectives/matrix.ts',
+  'src/objectives/model.ts',
+  'src/objectives/news.ts',
+  'src/objectives/objective.ts',
+  'src/objectives/window.ts',
+  'src/verify/line.ts',
+  'src/verify/plan.ts',
 ];
 /** Packages that compute from what they are given alone, as they are used here. */
 const PURE_PACKAGES = ['croner'];

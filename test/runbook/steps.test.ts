@@ -14,6 +14,7 @@ import { startGateWorld } from './prometheus/world.ts';
 import { startRouteWaitWorld, startShiftWorld } from './routing/world.ts';
 import { startCanaryWorld, startDispatchWorld, startFailoverWorld, startHandoverWorld } from './temporal/world.ts';
 import { startLagWorld } from './tiers/world.ts';
+import { startObjectivesWorld } from './tiers/objectives-world.ts';
 import { startWebhookWorld } from './webhook/world.ts';
 
 const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
@@ -35,6 +36,7 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'cache.takeover': { lacks: [], start: () => startTakeoverWorld() },
   'cache.promote': { lacks: [], start: startPromoteWorld },
   'cache.rejoin': { lacks: [], start: startRejoinWorld },
+  'verify.objectives': { lacks: ['effect', 'wire', 'body', 'secret'], start: startObjectivesWorld },
   'webhook.call': { lacks: ['memory'], start: startWebhookWorld },
   'route.shift': { lacks: ['wire', 'body', 'secret'], start: startShiftWorld },
   'route.wait': { lacks: ['effect', 'wire', 'body', 'secret'], start: startRouteWaitWorld },

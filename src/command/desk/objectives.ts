@@ -21,11 +21,20 @@ const verdictCell = ({ verdict }: ObjectiveCell): CellText =>
 const whereOf = ({ from, to }: ObjectiveCell): string => (from === to ? `in ${to}` : `${from} to ${to}`);
 const whatOf = ({ objective, of }: ObjectiveCell): string => (of === objective ? objective : `${objective} ${of}`);
 
-const whyLines = (cell: ObjectiveCell, screen: Screen): readonly string[] => {
-  const words = `${whatOf(cell)}, ${whereOf(cell)}: ${cell.verdict === 'unknown' ? 'not known: ' : ''}${cell.because}`;
-  const helps = cell.remedies.map((remedy) => `${INDENT}- ${remedy}`);
-  return [...wrap(words, screen.columns), ...helps.flatMap((line) => wrap(line, screen.columns))];
-};
+const indented = (text: string, screen: Screen): readonly string[] =>
+  wrap(text, screen.columns - INDENT.length).map((line) => `${INDENT}${line}`);
+
+const overLines = (cell: ObjectiveCell, screen: Screen): readonly string[] => [
+  ...wrap(`${whatOf(cell)}, ${whereOf(cell)}: ${cell.because}`, screen.columns),
+  ...cell.remedies.flatMap((remedy) => indented(`- ${remedy}`, screen)),
+];
+
+/** Those that are not known for the same reason are told together. */
+const unknownLines = (cells: readonly ObjectiveCell[], screen: Screen): readonly string[] =>
+  [...Map.groupBy(cells, ({ because }) => because)].flatMap(([because, those]) => [
+    ...wrap(`not known: ${because}`, screen.columns),
+    ...indented(those.map((cell) => `${whatOf(cell)} ${whereOf(cell)}`).join(', '), screen),
+  ]);
 
 const itemLines = ({ platform, objectives, cells }: Item, screen: Screen): readonly string[] => {
   const sorted = cells.toSorted((a, b) => RANK[a.verdict] - RANK[b.verdict]);
@@ -45,7 +54,11 @@ const itemLines = ({ platform, objectives, cells }: Item, screen: Screen): reado
   return [
     platform,
     ...(rows.length === 0 ? [] : table(['OBJECTIVE', 'WHERE', 'MEASURED', 'BELOW', 'IS', 'ROLE'], rows, screen)),
-    ...sorted.filter(({ verdict }) => verdict !== 'good').flatMap((cell) => whyLines(cell, screen)),
+    ...sorted.filter(({ verdict }) => verdict === 'breach').flatMap((cell) => overLines(cell, screen)),
+    ...unknownLines(
+      sorted.filter(({ verdict }) => verdict === 'unknown'),
+      screen,
+    ),
     ...none,
   ];
 };

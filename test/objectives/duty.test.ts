@@ -1,0 +1,117 @@
+// The coordinator tells of what is over its bound: once, over takeovers too, with the numbers and what helps; and when all of it holds again.
+import { expect, test } from 'vitest';
+import { budgetsKey, measuredKey, outboxKey } from '../../src/coordinate/keys.ts';
+import type { Sight } from '../../src/coordinate/read.ts';
+import type { Page } from '../../src/model.ts';
+import { createBudgetsDuty, LOOK_EVERY_MS } from '../../src/objectives/duty.ts';
+import type { MeasuredCell } from '../../src/objectives/model.ts';
+import type { ObjectiveConfig } from '../../src/runbook/model.ts';
+import { createMemoryStore } from '../memory-store.ts';
+import { recordingLog } from '../recording-log.ts';
+import { WEST } from '../runbook/platforms.ts';
+import { clusterWith } from '../runbook/rig.ts';
+import { createVirtual } from '../virtual.ts';
+import { cell, NOW_MS, SHIPPED, shop } from './fixture.ts';
+
+const stage = (shipped: readonly ObjectiveConfig[] = SHIPPED) => {
+  const virtual = createVirtual({ startWallMs: NOW_MS, seed: 'budgets' });
+  const store = createMemoryStore(virtual.ports);
+  const log = recordingLog();
+  const open = () => createBudgetsDuty({ ports: virtual.ports, log, store, shipped: () => shipped });
+  let duty = open();
+  let commits = true;
+  const term = {
+    commit: async (conditions: Parameters<typeof store.txn>[0]['if'], then: Parameters<typeof store.txn>[0]['then']) =>
+      commits && (await store.txn({ if: conditions, then })).ok,
+  };
+  const sight = { cluster: clusterWith(shop), routing: { v: 3 } } as unknown as Sight;
+  let cells: readonly MeasuredCell[] = [];
+  return {
+    log,
+    takeOver: () => {
+      duty = open();
+    },
+    refuse: (next: boolean) => {
+      commits = !next;
+    },
+    measure: (...next: readonly MeasuredCell[]) => {
+      cells = next;
+    },
+    /** So many looks of the duty, over a record that is as fresh as can be. */
+    async looks(n: number) {
+      for (let look = 0; look < n; look++) {
+        const atMs = NOW_MS + virtual.now();
+        await store.txn({ if: [], then: [{ put: measuredKey(WEST, 'a'), value: { boot: 'b', atMs, cells, nonce: String(look) } }] });
+        duty.turn(sight, atMs, term);
+        duty.turn(sight, atMs, term);
+        await virtual.advance(LOOK_EVERY_MS);
+      }
+      await duty.idle();
+    },
+    pages: async (): Promise<readonly Page[]> => (await store.get({ prefixes: [outboxKey('')] })).kvs.map(({ value }) => value as Page),
+    told: async (): Promise<unknown> =>
+      ((await store.get({ keys: [budgetsKey('shop')] })).kvs[0]?.value as { told: unknown } | undefined)?.told,
+  };
+};
+
+const SLOW = cell({ ms: 182 });
+
+test('over its bound for half a minute is told once, with its numbers and what helps, and so is its end', async () => {
+  const { measure, looks, pages, told } = stage();
+  measure(SLOW);
+  await looks(2);
+  expect(await pages()).toEqual([]);
+  await looks(8);
+  const [page] = await pages();
+  expect(await pages()).toHaveLength(1);
+  expect(page).toMatchObject({
+    type: 'dependency.over_budget',
+    severity: 'warning',
+    summary:
+      'platform shop is over budget: postgres orders from eu-west to us-east: p95 182 ms; below 100 ms is wanted; what helps between regions: pin tools',
+    dedupKey: expect.stringMatching(/^tidegate\/.+\/objectives-shop$/),
+    detail: { platform: 'shop', over: ['postgres orders from eu-west to us-east'] },
+  });
+  measure(cell());
+  await looks(2);
+  expect(await pages()).toHaveLength(1);
+  await looks(3);
+  const after = (await pages()).find(({ type }) => type === 'dependency.recovered');
+  expect(after).toMatchObject({ severity: 'info', dedupKey: page?.dedupKey });
+  expect(await told()).toEqual([]);
+});
+
+test('a successor tells nothing again', async () => {
+  const { measure, looks, pages, takeOver } = stage();
+  measure(SLOW);
+  await looks(4);
+  takeOver();
+  await looks(5);
+  expect(await pages()).toHaveLength(1);
+});
+
+test('what could not be committed is told at the next look, and once', async () => {
+  const { measure, looks, pages, refuse, told } = stage();
+  refuse(true);
+  measure(SLOW);
+  await looks(5);
+  expect([await pages(), await told()]).toEqual([[], undefined]);
+  refuse(false);
+  await looks(3);
+  expect(await pages()).toHaveLength(1);
+});
+
+test('another one beside it is told anew, with both; advice alone wakes nobody', async () => {
+  const rtt = cell({ objective: 'rtt', of: 'tenants', ms: 300 });
+  const { measure, looks, pages } = stage();
+  measure(rtt);
+  await looks(4);
+  expect((await pages())[0]).toMatchObject({ type: 'dependency.over_budget', severity: 'info' });
+  measure(rtt, SLOW);
+  await looks(4);
+  const second = (await pages()).find(({ severity }) => severity === 'warning');
+  expect(second?.detail).toMatchObject({
+    over: expect.arrayContaining(['rtt tenants from eu-west to us-east', 'postgres orders from eu-west to us-east']),
+  });
+  expect(await pages()).toHaveLength(2);
+});

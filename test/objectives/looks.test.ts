@@ -1,0 +1,133 @@
+// One look over the wire: a frontend of Temporal and a Prometheus, both named fakes, through the systems as a replica opens them.
+import { afterEach, describe, expect, test } from 'vitest';
+import { createHttp } from '../../src/http.ts';
+import { lookAt } from '../../src/objectives/looks.ts';
+import type { Dependency, Objective } from '../../src/objectives/model.ts';
+import { realPorts } from '../../src/ports.ts';
+import type { StepContext } from '../../src/runbook/kind.ts';
+import { openSystems } from '../../src/runbook/open.ts';
+import type { SystemConfig } from '../../src/runbook/systems.ts';
+import { recordingLog } from '../recording-log.ts';
+import { startFront } from '../runbook/front.ts';
+import { WEST } from '../runbook/platforms.ts';
+import { described, startFakeFrontend } from '../runbook/temporal/fake-frontend.ts';
+import { stepContext } from '../runbook/temporal/fixture.ts';
+import { shop } from './fixture.ts';
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.reverse().splice(0)) await close();
+});
+
+const NEVER = new AbortController().signal;
+
+const contextOf = (systems: Readonly<Record<string, SystemConfig>>): StepContext => {
+  const ports = realPorts();
+  const resolve = async () => ({ addresses: ['127.0.0.1'], stale: null, ageMs: 0 });
+  const opened = openSystems(systems, {
+    ports,
+    log: recordingLog(),
+    secret: String,
+    text: String,
+    resolve,
+    httpTrusting: (trust) => createHttp({ ports, resolve, ...trust }),
+  });
+  closing.push(() => opened.close());
+  return { ...stepContext({}), system: opened.system };
+};
+
+const objective = (over: Partial<Objective>): Objective => ({
+  name: 'waits',
+  kind: 'promql',
+  says: '',
+  maxMs: 2_000,
+  quantile: 0.95,
+  role: 'recovery',
+  remedies: [],
+  system: 'metrics',
+  query: { query: 'waits_p95{region="$region"}', unit: 's' },
+  maxAgeMs: 60_000,
+  ...over,
+});
+const dependency = (over: Partial<Dependency>): Dependency => ({
+  objective: 'waits',
+  kind: 'promql',
+  of: 'waits',
+  to: WEST,
+  system: 'metrics',
+  ...over,
+});
+
+describe('a query', () => {
+  /** `value` null: no series. `agoS`: when it was sampled. */
+  const prometheus = async (value: string | null, agoS = 1) => {
+    const queries: string[] = [];
+    const front = await startFront(({ path }) => {
+      const query = new URL(path, 'http://fake').searchParams.get('query') ?? '';
+      queries.push(query);
+      const nowS = Date.now() / 1000;
+      const said = query.includes('timestamp(') ? String(nowS - agoS) : value;
+      const result = said === null ? [] : [{ metric: {}, value: [nowS, said] }];
+      return { status: 200, json: { status: 'success', data: { resultType: 'vector', result } } };
+    });
+    closing.push(() => front[Symbol.asyncDispose]());
+    return { queries, context: contextOf({ metrics: { kind: 'prometheus', url: front.url } }) };
+  };
+
+  test('is asked of its region, and its unit counts', async () => {
+    const { context, queries } = await prometheus('1.5');
+    const looked = await lookAt({ context, platform: shop, objective: objective({}), dependency: dependency({}) }, NEVER);
+    expect(looked).toEqual({ saw: 'ms', ms: 1_500 });
+    expect(queries[0]).toBe(`waits_p95{region="${WEST}"}`);
+    const inMs = objective({ query: { query: 'x', unit: 'ms' } });
+    expect(await lookAt({ context, platform: shop, objective: inMs, dependency: dependency({}) }, NEVER)).toEqual({ saw: 'ms', ms: 1.5 });
+  });
+
+  test.each([
+    ['empty', null, 1],
+    ['NaN', 'NaN', 1],
+    ['without end', '+Inf', 1],
+    ['stale', '0.1', 61],
+  ] as const)('that is answered with what is %s says nothing, and never that it is good', async (_name, value, agoS) => {
+    const { context } = await prometheus(value, agoS);
+    const looked = await lookAt({ context, platform: shop, objective: objective({}), dependency: dependency({}) }, NEVER);
+    expect(looked).toMatchObject({ saw: 'nothing' });
+  });
+
+  test('of a Prometheus that is gone says nothing of what it measures', async () => {
+    const context = contextOf({ metrics: { kind: 'prometheus', url: 'http://127.0.0.1:9' } });
+    expect(await lookAt({ context, platform: shop, objective: objective({}), dependency: dependency({}) }, NEVER)).toMatchObject({
+      saw: 'nothing',
+    });
+  });
+});
+
+describe('a frontend of Temporal', () => {
+  const rtt = objective({ kind: 'temporal', query: null, system: null });
+  const entry = shop.namespaces[0]?.name ?? '';
+  const asked = (context: StepContext) => ({
+    context,
+    platform: shop,
+    objective: rtt,
+    dependency: dependency({ kind: 'temporal', of: entry, system: 'west' }),
+  });
+
+  test('that answers is measured; the namespace has to be one that it knows', async () => {
+    const fake = await startFakeFrontend(null);
+    closing.push(() => fake[Symbol.asyncDispose]());
+    const context = contextOf({ west: { kind: 'temporal', address: `127.0.0.1:${fake.port}` } });
+    fake.answers.set('DescribeNamespace', () => described('west', { namespaceInfo: { name: shop.namespaces[0]?.namespaces[0] } }));
+    fake.answers.set('GetSystemInfo', () => ({}));
+    const looked = await lookAt(asked(context), NEVER);
+    expect(looked).toMatchObject({ saw: 'ms', ms: expect.any(Number) });
+    fake.answers.set('DescribeNamespace', () => described('west', { namespaceInfo: { name: 'another' } }));
+    expect(await lookAt(asked(context), NEVER)).toMatchObject({ saw: 'lost', because: expect.stringContaining('another namespace') });
+  });
+
+  test('that is gone is a look that was lost; one that this replica does not name is none', async () => {
+    const context = contextOf({ west: { kind: 'temporal', address: '127.0.0.1:9' } });
+    expect(await lookAt(asked(context), NEVER)).toMatchObject({ saw: 'lost' });
+    expect(await lookAt(asked(contextOf({})), NEVER)).toMatchObject({ saw: 'nothing', because: expect.stringContaining('west') });
+    expect(await lookAt(asked(context), AbortSignal.abort(new Error('stopping')))).toMatchObject({ saw: 'nothing' });
+  });
+});
