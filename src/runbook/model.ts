@@ -244,10 +244,10 @@ export interface StepSpecs {
     rung: FenceRung;
     graceMs: number;
   };
-  /** No client of the pooler reaches the old writer any more. */
-  'fence.pgbouncer': { system: string; database: string };
-  /** Clients wait; what they have begun ends first. */
-  'pgbouncer.pause': { system: string; database: string };
+  /** No client of the pooler reaches the old writer any more. `release`: takes that back, as `pgbouncer.resume` does. */
+  'fence.pgbouncer': { system: string; database: string; release?: true };
+  /** Clients wait; what they have begun ends first. `release`: takes that back, as `pgbouncer.resume` does. */
+  'pgbouncer.pause': { system: string; database: string; release?: true };
   /** Clients go on, on new connections. */
   'pgbouncer.resume': { system: string; database: string };
   /** Within one region: another member of the same Patroni cluster leads. `candidate` null: whichever Patroni takes. */

@@ -7,6 +7,7 @@ import { GRPC_FAULTS, startGrpcWorld } from './grpc/world.ts';
 import { HTTP_FAULTS, startHttpWorld } from './http/world.ts';
 import { startSleepWorld } from './human/world.ts';
 import { startScaleWorld, startWaitWorld } from './kubernetes/world.ts';
+import { startFenceWorld as startPoolerFenceWorld, startPauseWorld, startResumeWorld } from './pgbouncer/world.ts';
 import { startGateWorld } from './prometheus/world.ts';
 import { startRouteWaitWorld, startShiftWorld } from './routing/world.ts';
 import { startCanaryWorld, startDispatchWorld, startFailoverWorld, startHandoverWorld } from './temporal/world.ts';
@@ -23,6 +24,9 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'temporal.handover': { lacks: [], start: startHandoverWorld },
   'temporal.canary': { lacks: ['effect'], start: startCanaryWorld },
   'temporal.wait': { lacks: ['effect'], start: startDispatchWorld },
+  'fence.pgbouncer': { lacks: [], start: startPoolerFenceWorld },
+  'pgbouncer.pause': { lacks: [], start: startPauseWorld },
+  'pgbouncer.resume': { lacks: [], start: startResumeWorld },
   'webhook.call': { lacks: ['memory'], start: startWebhookWorld },
   'route.shift': { lacks: ['wire', 'body', 'secret'], start: startShiftWorld },
   'route.wait': { lacks: ['effect', 'wire', 'body', 'secret'], start: startRouteWaitWorld },
