@@ -14,7 +14,13 @@ const BIN = '/usr/lib/postgresql/15/bin';
 export const [TTL_MS, LOOP_MS, RETRY_MS] = [8_000, 1_000, 3_000];
 const CONNECT_MS = 2_000;
 
-export const PASSWORDS = { rest: 'rest-of-the-tests', postgres: 'root-of-the-tests', app: 'app-of-the-tests', console: 'console-of-the-tests' };
+export const PASSWORDS = {
+  rest: 'rest-of-the-tests',
+  postgres: 'root-of-the-tests',
+  tidegate: 'tidegate-of-the-tests',
+  app: 'app-of-the-tests',
+  console: 'console-of-the-tests',
+};
 export const REST_USER = 'tidegate';
 export const CONSOLE_USER = 'tidegate';
 
@@ -56,6 +62,11 @@ export const connected = async (port: number, user: string, password: string, da
   client.on('error', () => {});
   await client.connect();
   return client;
+};
+
+/** Ends a connection without a word to a server that may not listen. */
+export const hangUp = (client: Client): void => {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 };
 
 interface Place {
@@ -209,7 +220,12 @@ class RealRegion implements Region {
     const dir = workDir(`pgbouncer-${this.name}`);
     const file = join(dir, 'pgbouncer.ini');
     const users = { app: PASSWORDS.app, [CONSOLE_USER]: PASSWORDS.console };
-    writeFileSync(join(dir, 'users.txt'), Object.entries(users).map(([user, password]) => `"${user}" "${password}"\n`).join(''));
+    writeFileSync(
+      join(dir, 'users.txt'),
+      Object.entries(users)
+        .map(([user, password]) => `"${user}" "${password}"\n`)
+        .join(''),
+    );
     writeFileSync(file, poolerText(dir, this.poolerPort, this.#options.entry));
     give(dir);
     this.#pooler = await runServer({
@@ -294,10 +310,11 @@ class RealRegion implements Region {
     return [...this.#patronis].map(([name, { dir }]) => `${name}:\n${tail(join(dir, 'patroni.log'))}`).join('\n');
   }
 
-  readonly #killWithUs = (): void => signalAll(
-    this.members.flatMap((member) => family(this.#dataOf(member))),
-    'SIGKILL',
-  );
+  readonly #killWithUs = (): void =>
+    signalAll(
+      this.members.flatMap((member) => family(this.#dataOf(member))),
+      'SIGKILL',
+    );
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.killDatabase();

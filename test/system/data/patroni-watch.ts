@@ -2,7 +2,7 @@
 // write is the server's own, so that one which waited in a stopped server counts when it was taken and not when it was sent.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
-import { connected, PASSWORDS } from './patroni-region.ts';
+import { connected, hangUp, PASSWORDS } from './patroni-region.ts';
 import type { Member } from './patroni-wire.ts';
 
 const EVERY_MS = 50;
@@ -61,7 +61,8 @@ export const startWatch = (members: readonly Member[]): Watch => {
     while (!isOver) {
       const next = delay(EVERY_MS);
       await look(member).catch(() => {
-        void clients.get(member.name)?.end().catch(() => {});
+        const client = clients.get(member.name);
+        if (client !== undefined) hangUp(client);
         clients.delete(member.name);
       });
       await next;
@@ -74,9 +75,8 @@ export const startWatch = (members: readonly Member[]): Watch => {
     looks: () => looks,
     async [Symbol.asyncDispose]() {
       isOver = true;
-      for (const client of clients.values()) (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+      for (const client of clients.values()) hangUp(client);
       await watching;
-      for (const client of clients.values()) void client.end().catch(() => {});
     },
   };
 };

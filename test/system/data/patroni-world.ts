@@ -22,7 +22,9 @@ export interface WorldOptions {
 /** The role that Tidegate has, the one that writers have, and their table. */
 const SETUP = `
   create role app login password '${PASSWORDS.app}';
+  create role tidegate login password '${PASSWORDS.tidegate}' in role pg_monitor;
   create database app owner app;
+  create database tidegate owner tidegate;
 `;
 const TABLES = `
   create table orders (id bigint primary key);
@@ -53,7 +55,10 @@ export const startWorld = async ({ members = 1, delayMs = 0 }: WorldOptions = {}
   const of = (name: string): readonly Member[] => all().filter(({ region }) => region === name);
   try {
     const use = <T extends AsyncDisposable>(each: T): T => closing.use(each);
-    const [entryA, entryB] = [use(await startWire({ members: all, path: '/primary' })), use(await startWire({ members: all, path: '/primary' }))];
+    const [entryA, entryB] = [
+      use(await startWire({ members: all, path: '/primary' })),
+      use(await startWire({ members: all, path: '/primary' })),
+    ];
     const [longA, longB] = [
       use(await startWire({ members: () => of('a'), path: '/leader', delayMs })),
       use(await startWire({ members: () => of('b'), path: '/leader', delayMs })),
@@ -61,9 +66,7 @@ export const startWorld = async ({ members = 1, delayMs = 0 }: WorldOptions = {}
     const a = use(await startRegion({ name: 'a', members, follows: null, slots: [], entry: entryA }));
     regions = [a];
     await prepare(a);
-    const b = use(
-      await startRegion({ name: 'b', members: 1, follows: { port: longA.port, slot: null }, slots: [], entry: entryB }),
-    );
+    const b = use(await startRegion({ name: 'b', members: 1, follows: { port: longA.port, slot: null }, slots: [], entry: entryB }));
     regions = [a, b];
     return { a, b, long: { a: longA, b: longB }, members: all, [Symbol.asyncDispose]: () => closing.disposeAsync() };
   } catch (error) {

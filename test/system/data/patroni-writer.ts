@@ -2,12 +2,13 @@
 // acknowledged counts; what was not is tried again under the same number, so that nothing is given up and nothing counts twice.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
-import { connected, PASSWORDS } from './patroni-region.ts';
+import { connected, hangUp, PASSWORDS } from './patroni-region.ts';
 
 const CONNECTIONS = 8;
 const AGAIN_MS = 20;
-/** A server that hangs is left after that. */
-const QUERY_MS = 3_000;
+/** Longer than a planned move may hold them. */
+const QUERY_MS = 12_000;
+const STOP_MS = 3_000;
 
 export interface Acknowledged {
   id: number;
@@ -85,42 +86,45 @@ export const startWriter = (perSecond: number, pooler: number): Writer => {
     acknowledged.push({ id, atMs: Date.now(), pgPort: rows[0]?.port });
   };
 
-  const open = new Set<Client>();
-  const write = async (): Promise<void> => {
-    let client: Client | null = null;
-    let clientTurn = turn;
-    const leave = (): void => {
-      if (client === null) return;
-      open.delete(client);
-      void client.end().catch(() => {});
-      client = null;
-    };
-    for (let id = await take(); id !== null; id = await take())
-      for (;;) {
-        if (isCut) return leave();
-        try {
-          if (clientTurn !== turn) leave();
-          if (client === null) {
-            clientTurn = turn;
-            client = await connected(port, 'app', PASSWORDS.app, 'app');
-            open.add(client);
-          }
-          await insert(client, id);
-          break;
-        } catch (error) {
-          errors.push(error instanceof Error ? error.message : String(error));
-          leave();
-          await delay(AGAIN_MS);
-        }
-      }
-    leave();
+  /** One connection at a time, of the pooler that is meant now. */
+  interface Seat {
+    client: Client | null;
+    turn: number;
+  }
+  const seats: readonly Seat[] = Array.from({ length: CONNECTIONS }, () => ({ client: null, turn }));
+  const leave = (seat: Seat): void => {
+    if (seat.client !== null) hangUp(seat.client);
+    seat.client = null;
   };
-  const writing = Promise.all(Array.from({ length: CONNECTIONS }, write));
+  const clientOf = async (seat: Seat): Promise<Client> => {
+    if (seat.turn !== turn) leave(seat);
+    if (seat.client === null) {
+      seat.turn = turn;
+      seat.client = await connected(port, 'app', PASSWORDS.app, 'app');
+    }
+    return seat.client;
+  };
+
+  const write = async (seat: Seat, id: number): Promise<void> => {
+    while (!isCut)
+      try {
+        return await insert(await clientOf(seat), id);
+      } catch (error) {
+        errors.push(error instanceof Error ? error.message : String(error));
+        leave(seat);
+        await delay(AGAIN_MS);
+      }
+  };
+  const work = async (seat: Seat): Promise<void> => {
+    for (let id = await take(); id !== null; id = await take()) await write(seat, id);
+    leave(seat);
+  };
+  const writing = Promise.all(seats.map(work));
 
   const cut = (): void => {
-    for (const client of open) (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    for (const { client } of seats) if (client !== null) hangUp(client);
   };
-  const stop = async (patienceMs = QUERY_MS): Promise<void> => {
+  const stop = async (patienceMs = STOP_MS): Promise<void> => {
     isOver = true;
     const patience = new AbortController();
     await Promise.race([writing, delay(patienceMs, undefined, { signal: patience.signal }).catch(() => {})]);
