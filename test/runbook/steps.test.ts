@@ -2,12 +2,13 @@
 import { describe, expect, test } from 'vitest';
 import { STEP_KINDS, type StepKindName } from '../../src/runbook/model.ts';
 import { type StepEntry, stepContract } from '../contract/step.contract.ts';
+import { startPromoteWorld, startRejoinWorld, startTakeoverWorld } from './cache/world.ts';
 import { startCodecWorld } from './codec/world.ts';
 import { GRPC_FAULTS, startGrpcWorld } from './grpc/world.ts';
 import { HTTP_FAULTS, startHttpWorld } from './http/world.ts';
 import { startSleepWorld } from './human/world.ts';
 import { startScaleWorld, startWaitWorld } from './kubernetes/world.ts';
-import { startFenceWorld as startPoolerFenceWorld, startPauseWorld, startResumeWorld } from './pgbouncer/world.ts';
+import { startPauseWorld, startFenceWorld as startPoolerFenceWorld, startResumeWorld } from './pgbouncer/world.ts';
 import { startGateWorld } from './prometheus/world.ts';
 import { startRouteWaitWorld, startShiftWorld } from './routing/world.ts';
 import { startCanaryWorld, startDispatchWorld, startFailoverWorld, startHandoverWorld } from './temporal/world.ts';
@@ -27,6 +28,9 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'fence.pgbouncer': { lacks: [], start: startPoolerFenceWorld },
   'pgbouncer.pause': { lacks: [], start: startPauseWorld },
   'pgbouncer.resume': { lacks: [], start: startResumeWorld },
+  'cache.takeover': { lacks: [], start: () => startTakeoverWorld() },
+  'cache.promote': { lacks: [], start: startPromoteWorld },
+  'cache.rejoin': { lacks: [], start: startRejoinWorld },
   'webhook.call': { lacks: ['memory'], start: startWebhookWorld },
   'route.shift': { lacks: ['wire', 'body', 'secret'], start: startShiftWorld },
   'route.wait': { lacks: ['effect', 'wire', 'body', 'secret'], start: startRouteWaitWorld },

@@ -1,6 +1,15 @@
 // What a cache is while nothing happens, for audits.
 import type { CacheFacts } from '../model.ts';
-import type { RedisSystem } from './system.ts';
+import type { CacheLook, RedisSystem } from './system.ts';
 
 /** Rejects when it does not answer, or says nothing that can be used. */
-export const cacheFacts = (system: RedisSystem, signal: AbortSignal): Promise<CacheFacts> => system.facts(signal);
+export const cacheFacts = async (system: RedisSystem, signal: AbortSignal): Promise<CacheFacts> => factsIn(await system.look(signal));
+
+/** Pure. A log of every write counts as saved now. */
+export const factsIn = ({ role, dialect, follows, persistence: { savedAtS, isLogged }, nowS }: CacheLook): CacheFacts => ({
+  role,
+  dialect,
+  linked: follows === null ? null : follows.isLinked && !follows.isSyncing,
+  heardAgoMs: follows?.heardAgoMs ?? null,
+  savedAgoMs: isLogged ? 0 : savedAtS === null ? null : Math.max(0, nowS - savedAtS) * 1000,
+});

@@ -1,8 +1,72 @@
-// cache.rejoin: not written yet.
-import type { StepKind } from '../kind.ts';
+// cache.rejoin: a cache follows an address and loses what it has. Never one that others follow, since they would lose theirs with it; and never itself.
+import { Fault } from '../../errors.ts';
+import { type HostPort, hostPortOf } from '../dial.ts';
+import type { Call, Effect, Reading, StepKind } from '../kind.ts';
+import type { StepSpecs } from '../model.ts';
+import { applyOr, readOr } from '../outcome.ts';
+import { addressText, cacheOf, factsOf, refusalAs, standingText } from './standing.ts';
+import type { CacheLook, RedisSystem } from './system.ts';
+
+type Spec = StepSpecs['cache.rejoin'];
 
 export const cacheRejoin: StepKind<'cache.rejoin'> = {
   kind: 'cache.rejoin',
   signal: 'target',
-  read: async () => ({ is: 'unknown', because: 'nobody has written it yet' }),
+  read: (spec, call) => readOr(`cache ${spec.system}`, () => readRejoin(spec, call)),
+  apply: (spec, call) => applyOr(`cache ${spec.system}`, () => applyRejoin(spec, call)),
+};
+
+interface Standing {
+  at: CacheLook;
+  /** It is the address's replica, whether its link is up or not. */
+  follows: boolean;
+  /** Why it must not follow; null: it may. */
+  never: string | null;
+}
+
+const standing = async ({ address }: Spec, cache: RedisSystem, target: HostPort, signal: AbortSignal): Promise<Standing> => {
+  const at = await cache.look(signal);
+  const targets = await cache.addressesOf(target.host, signal);
+  const own = await cache.addressesOf(cache.at.host, signal);
+  const isSelf = target.port === cache.at.port && targets.some((host) => own.includes(host));
+  const follows = at.follows !== null && at.follows.port === target.port && targets.includes(at.follows.host);
+  return { at, follows, never: isSelf ? `${address} is its own address` : leadText(at) };
+};
+
+/** Replicas that are told by their number alone may all be up. */
+const leadText = ({ role, replicas, replicaCount }: CacheLook): string | null => {
+  const up = replicas.filter(({ isUp }) => isUp).length + replicaCount - replicas.length;
+  if (role !== 'master' || up === 0) return null;
+  return `${up} ${up === 1 ? 'replica that is up follows' : 'replicas that are up follow'} it, and would lose what they have`;
+};
+
+/** Throws Fault ERR_CONFIG. */
+const targetOf = ({ address }: Spec): HostPort => {
+  const target = hostPortOf(address);
+  if (target === null) throw new Fault('ERR_CONFIG', `found address ${JSON.stringify(address)}, expected host:port`);
+  return target;
+};
+
+const readRejoin = async (spec: Spec, { context, signal }: Call): Promise<Reading> => {
+  const target = targetOf(spec);
+  const cache = await cacheOf(spec.system, context);
+  const { at, follows, never } = await standing(spec, cache, target, signal);
+  const [because, facts] = [`cache ${spec.system} ${standingText(at)}`, factsOf(at)];
+  if (follows && at.follows?.isLinked === true && !at.follows.isSyncing) return { is: 'reached', because, facts };
+  if (never !== null) return { is: 'never', because: `${because}: ${never}`, facts };
+  return { is: 'pending', because: follows ? because : `${because}, not ${addressText(target)}`, facts };
+};
+
+const applyRejoin = async (spec: Spec, { context, signal }: Call): Promise<Effect> => {
+  const target = targetOf(spec);
+  const cache = await cacheOf(spec.system, context);
+  const { at, follows, never } = await standing(spec, cache, target, signal);
+  if (follows) return { took: 'accepted', because: `cache ${spec.system} follows ${addressText(target)} already` };
+  if (never !== null) return { took: 'fatal', because: `cache ${spec.system} ${standingText(at)}: ${never}` };
+  try {
+    await cache.follow(target, signal);
+  } catch (error) {
+    return refusalAs(`cache ${spec.system}`, error);
+  }
+  return { took: 'accepted', because: `cache ${spec.system} is told to follow ${addressText(target)}; before that it ${standingText(at)}` };
 };

@@ -1,8 +1,59 @@
-// pg.caughtup: not written yet.
-import type { StepKind } from '../kind.ts';
+// pg.caughtup: all that the demoted site has is replayed where it is wanted. What a silent member of the demoted site has nobody knows, so every one of them has to
+// answer; once in recovery it has replayed all of its own WAL, the checkpoint of its shutdown with it, before it answers at all.
+import type { Call, Reading, StepKind } from '../kind.ts';
+import type { StepSpecs } from '../model.ts';
+import { readOr, saying } from '../outcome.ts';
+import type { PatroniSystem } from './patroni.ts';
+import type { Config } from './patroni-wire.ts';
+import { endOf, lsnText, type PostgresSystem, type SqlLook, type SqlState } from './sql.ts';
+
+type Spec = StepSpecs['pg.caughtup'];
 
 export const postgresCaughtUp: StepKind<'pg.caughtup'> = {
   kind: 'pg.caughtup',
   signal: 'gate',
-  read: async () => ({ is: 'unknown', because: 'nobody has written it yet' }),
+  read: (spec, call) => readOr(`what ${spec.to} has of ${spec.from}`, () => readCaughtUp(spec, call)),
+};
+
+const readCaughtUp = async ({ from, fromSystem, to }: Spec, { context, signal }: Call): Promise<Reading> => {
+  const old = await context.system<PostgresSystem>(from, 'postgres');
+  const patroni = await context.system<PatroniSystem>(fromSystem, 'patroni');
+  const wanted = await context.system<PostgresSystem>(to, 'postgres');
+  const [config, members] = await Promise.all([patroni.config(signal), old.members(signal)]);
+  // Asked last: it has then at least what it had when the others were asked.
+  return caughtUp({ from, to }, config, members, await wanted.state(signal));
+};
+
+/** Pure. */
+export const caughtUp = (
+  { from, to }: Pick<Spec, 'from' | 'to'>,
+  { standbyOf }: Config,
+  members: readonly SqlLook[],
+  wanted: SqlState,
+): Reading => {
+  const of = `${to} against ${from}`;
+  const writer = members.find(({ state }) => state?.inRecovery === false);
+  if (writer !== undefined) return { is: 'pending', because: `${of}: ${writer.at} takes writes yet` };
+  if (standbyOf === null)
+    return { is: 'pending', because: `${of}: Patroni of ${from} is configured to stand for itself, and may write more` };
+  const silent = members.find(({ state }) => state === null);
+  if (silent !== undefined)
+    return { is: 'pending', because: `${of}: what a silent member has nobody knows: ${saying(new Error(silent.because))}` };
+  const states = members.flatMap(({ state }) => (state === null ? [] : [state]));
+  if (states.some(({ systemId }) => systemId !== wanted.systemId))
+    return { is: 'never', because: `${of}: they are different databases, neither is a copy of the other` };
+  const timeline = Math.max(...states.map((state) => state.timeline));
+  if (timeline > wanted.timeline)
+    return { is: 'pending', because: `${of}: it is on timeline ${wanted.timeline}, ${from} is on ${timeline}` };
+  if (timeline < wanted.timeline)
+    return {
+      is: 'unknown',
+      because: `${of}: it is on timeline ${wanted.timeline} already and ${from} on ${timeline}, so places cannot be compared`,
+    };
+  const end = Math.max(...states.map(endOf));
+  const has = wanted.inRecovery ? (wanted.replayedLsn ?? 0) : endOf(wanted);
+  const because = `${of}: it has ${lsnText(has)} of ${lsnText(end)} on timeline ${timeline}`;
+  if (end === 0) return { is: 'unknown', because: `${of}: ${from} does not say how far it is` };
+  const facts = { endLsn: end, hasLsn: has, timeline };
+  return has >= end ? { is: 'reached', because, facts } : { is: 'pending', because: `${because}, ${end - has} bytes are missing`, facts };
 };

@@ -1,8 +1,81 @@
-// pg.promote: not written yet.
-import type { StepKind } from '../kind.ts';
+// pg.promote: the standby cluster becomes the writer, unless that would make two of them. Whoever is known to write is asked first, each time; and it is so only
+// when Postgres itself says that it is in recovery no more: Patroni says that it is primary before a row can be written.
+
+import { withDeadline } from '../../ports.ts';
+import type { Call, Effect, Reading, StepKind } from '../kind.ts';
+import type { StepSpecs } from '../model.ts';
+import { applyOr, readOr, saying } from '../outcome.ts';
+import { takesWrites } from './look.ts';
+import type { PatroniSystem } from './patroni.ts';
+import { PROMOTE_PATCH } from './patroni-wire.ts';
+import { refusedBy } from './refused.ts';
+import type { PostgresSystem } from './sql.ts';
+
+type Spec = StepSpecs['pg.promote'];
+
+/** Of asking the old writer, which may be gone. */
+const OLD_MS = 3_500;
 
 export const postgresPromote: StepKind<'pg.promote'> = {
   kind: 'pg.promote',
   signal: 'target',
-  read: async () => ({ is: 'unknown', because: 'nobody has written it yet' }),
+  read: (spec, call) => readOr(`promotion of ${spec.database} in ${spec.region}`, () => readPromotion(spec, call)),
+  apply: (spec, call) => applyOr(`promotion of ${spec.database} in ${spec.region}`, () => applyPromotion(spec, call)),
+};
+
+/** Why it must not be promoted; null: nothing speaks against it. `said`: what the old writer said, or that it is silent. */
+const barred = async ({ database, from }: Spec, { context, run, signal }: Call): Promise<{ why: string | null; said: string }> => {
+  const state = await context.tiers.state(run.platform, database);
+  if (state?.split !== undefined) {
+    const { regions, because } = state.split;
+    return {
+      why: `${regions.join(' and ')} were both seen to take writes, and nobody has said which one stays: ${saying(new Error(because))}`,
+      said: '',
+    };
+  }
+  if (from === null) return { why: null, said: 'there is no old writer to ask' };
+  const old = await context.system<PostgresSystem>(from.sql, 'postgres');
+  try {
+    const isWriting = await withDeadline(context.ports.timers, OLD_MS, from.sql, (within) => takesWrites(old, within), signal);
+    if (isWriting) return { why: `the old writer in ${from.region} takes writes: both would write`, said: '' };
+    return { why: null, said: `the old writer in ${from.region} is in recovery, as far as its members answer` };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return { why: null, said: `the old writer in ${from.region} is silent (${saying(error)})` };
+  }
+};
+
+const readPromotion = async (spec: Spec, call: Call): Promise<Reading> => {
+  const { context, signal } = call;
+  const of = `${spec.database} in ${spec.region}`;
+  const patroni = await context.system<PatroniSystem>(spec.system, 'patroni');
+  const sql = await context.system<PostgresSystem>(spec.sql, 'postgres');
+  const [{ why, said }, state, config] = await Promise.all([barred(spec, call), sql.state(signal), patroni.config(signal)]);
+  if (why !== null) return { is: 'never', because: `${of}: ${why}` };
+  if (state.inRecovery) return { is: 'pending', because: `${of}: ${state.at} is in recovery; ${said}` };
+  // It would be demoted again at Patroni's next turn.
+  if (config.standbyOf !== null) return { is: 'pending', because: `${of}: ${state.at} takes writes, but Patroni is configured to follow` };
+  return {
+    is: 'reached',
+    because: `${of}: ${state.at} is in recovery no more, on timeline ${state.timeline}`,
+    facts: { timeline: state.timeline },
+  };
+};
+
+const applyPromotion = async (spec: Spec, call: Call): Promise<Effect> => {
+  const { context, signal } = call;
+  const of = `${spec.database} in ${spec.region}`;
+  const patroni = await context.system<PatroniSystem>(spec.system, 'patroni');
+  const { why, said } = await barred(spec, call);
+  if (why !== null) return { took: 'fatal', because: `${of}: ${why}` };
+  try {
+    // A paused Patroni would give its leader's lock back and promote nobody.
+    const { paused } = await patroni.cluster(signal);
+    if (paused) return { took: 'refused', because: `${of}: Patroni is paused there; resume it first` };
+    const { standbyOf } = await patroni.patch(PROMOTE_PATCH, signal);
+    if (standbyOf !== null) return { took: 'undecided', because: `${of}: Patroni answered that it follows yet` };
+    return { took: 'accepted', because: `${of}: Patroni was told to stand for itself; ${said}` };
+  } catch (error) {
+    return refusedBy(of, error);
+  }
 };

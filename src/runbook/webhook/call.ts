@@ -1,30 +1,18 @@
 // webhook.call: a user's own system is told of a phase, and where it is waited for, asked until it says that it is drained or caught up. The id is the step's,
 // the same at every try, so a receiver tells repeats by it. README.md has the contract for whoever writes one.
 import { z } from 'zod';
-import { type Answer, Answered, fitting, jsonIn, quoted } from '../../exchange.ts';
+import { type Answer, Answered } from '../../exchange.ts';
 import { webhookId } from '../../paging/signer.ts';
 import { isoTime, parseTime } from '../../ports.ts';
+import { eventOf, type Said, type SaidState, saidIn, saidText, type WebhookSystem } from '../hook.ts';
 import type { Call, Effect, Facts, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { applyOr, readOr, saying } from '../outcome.ts';
-import type { WebhookSystem } from './system.ts';
 
 type Spec = StepSpecs['webhook.call'];
 
 /** However long a receiver asks to be left alone. */
 const PAUSE_MS_MAX = 60_000;
-const PATH_CHARS_MAX = 500;
-
-const STATES = ['done', 'working', 'failed', 'drained', 'caught-up'] as const;
-type State = (typeof STATES)[number];
-
-const saidShape = z.object({
-  state: z.enum(STATES),
-  because: z.string().optional(),
-  checkAfterMs: z.number().nonnegative().optional(),
-  statusPath: z.string().startsWith('/').max(PATH_CHARS_MAX).optional(),
-});
-type Said = z.infer<typeof saidShape>;
 
 const factsShape = z.object({
   /** When it was first to be told: the body says it, and is the same at every try. */
@@ -39,7 +27,7 @@ type Kept = z.infer<typeof factsShape>;
 const keptOf = (facts: Facts): Kept => factsShape.safeParse(facts).data ?? {};
 
 /** What it has to say before the plan goes on. */
-const wordFor = ({ when }: Spec): State => {
+const wordFor = ({ when }: Spec): SaidState => {
   if (when === 'fence') return 'drained';
   return when === 'prearm' || when === 'calm' ? 'done' : 'caught-up';
 };
@@ -67,7 +55,7 @@ const readCall = async (spec: Spec, call: Call): Promise<Reading> => {
   const system = await context.system<WebhookSystem>(spec.system, 'webhook');
   try {
     const answer = await system.ask(webhookId(call.key), kept.statusPath ?? null, signal);
-    return told(spec, kept, fitting(saidShape, jsonIn(answer)), nowMs);
+    return told(spec, kept, saidIn(answer), nowMs);
   } catch (error) {
     if (!(error instanceof Answered)) throw error;
     return refusedReading(spec, kept, error, call);
@@ -82,8 +70,6 @@ const told = (spec: Spec, kept: Kept, said: Said, nowMs: number): Reading => {
   if (said.state === 'failed') return { is: 'never', because, facts };
   return { is: 'pending', because: `${because}; it has to say ${word}`, facts };
 };
-
-const saidText = ({ because }: Said): string => (because === undefined || because === '' ? '' : `: ${quoted(because)}`);
 
 const pauseOf = (ms: number | undefined, nowMs: number): Kept =>
   ms === undefined ? {} : { notBeforeAtMs: nowMs + Math.min(ms, PAUSE_MS_MAX) };
@@ -108,15 +94,7 @@ const askedMs = ({ retryAfter }: Answered, { ports }: Call['context']): number |
 // ---- telling ----
 
 /** The same text for the same call. */
-export const bodyOf = ({ external, when }: Spec, { key, run }: Pick<Call, 'key' | 'run'>, atMs: number): string => {
-  const { id, platform, from, to, mode } = run;
-  const step = key.startsWith(`${id}.`) ? key.slice(id.length + 1) : key;
-  return JSON.stringify({
-    type: `runbook.${when}`,
-    timestamp: isoTime(atMs),
-    data: { run: id, step, platform, from, to, mode, external, when },
-  });
-};
+const bodyOf = ({ external, when }: Spec, call: Call, atMs: number): string => eventOf(when, call, atMs, { external });
 
 const applyCall = async (spec: Spec, call: Call): Promise<Effect> => {
   const { context, signal } = call;
@@ -158,7 +136,7 @@ const taken = (spec: Spec, kept: Kept, answer: Answer, system: WebhookSystem, no
 
 const parsed = (answer: Answer): Said | Error => {
   try {
-    return fitting(saidShape, jsonIn(answer));
+    return saidIn(answer);
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }

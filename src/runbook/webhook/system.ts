@@ -3,21 +3,11 @@
 // JSON, so that the libraries of Standard Webhooks verify it as they verify a body. Redirects are refused: what was meant for one receiver goes to no other.
 import { type Answer, Answered, exchange, guardedUrl } from '../../exchange.ts';
 import { signedHeaders, signerOf } from '../../paging/signer.ts';
-import type { System, SystemContext } from '../kind.ts';
+import type { WebhookSystem } from '../hook.ts';
+import type { SystemContext } from '../kind.ts';
 import type { SystemModule, WebhookSystemConfig } from '../systems.ts';
 
 const ANSWER_BYTES_MAX = 20_000;
-
-export interface WebhookSystem extends System {
-  readonly kind: 'webhook';
-  readonly host: string;
-  /** Answers a status of 2xx. Throws Answered for every other. */
-  tell(id: string, body: string, signal: AbortSignal): Promise<Answer>;
-  /** What became of what was told under this id. `path`: as it named it; null: the address itself. As `tell`. */
-  ask(id: string, path: string | null, signal: AbortSignal): Promise<Answer>;
-  /** Is it a path of the same server? */
-  has(path: string): boolean;
-}
 
 export const webhook: SystemModule<WebhookSystemConfig> = {
   async open({ url, secretFile, caFile }, context) {

@@ -59,9 +59,7 @@ const table = (columns: readonly string[], rows: readonly (readonly string[])[])
       int16(columns.length),
       ...columns.flatMap((name) => [text(name), int32(0), int16(0), int32(25), int16(-1 & 0xffff), int32(-1), int16(0)]),
     ),
-    ...rows.map((row) =>
-      message('D', int16(row.length), ...row.flatMap((value) => [int32(Buffer.byteLength(value)), Buffer.from(value)])),
-    ),
+    ...rows.map((row) => message('D', int16(row.length), ...row.flatMap((value) => [int32(Buffer.byteLength(value)), Buffer.from(value)]))),
     message('C', text('SHOW')),
     READY,
   ]);

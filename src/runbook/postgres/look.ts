@@ -1,0 +1,77 @@
+// How a database stands in one region, for the coordinator's watch and the audits.
+import type { DatabaseFacts } from '../model.ts';
+import type { PatroniSystem } from './patroni.ts';
+import type { Cluster } from './patroni-wire.ts';
+import type { Archiver, PostgresSystem, SqlState } from './sql.ts';
+
+export interface Lag {
+  /** null: it could not be told. */
+  ms: number | null;
+  bytes: number | null;
+}
+
+const UNTOLD: Lag = { ms: null, bytes: null };
+
+/** Rejects when no member answers by SQL, or none by Patroni. */
+export const siteFacts = async (patroni: PatroniSystem, sql: PostgresSystem, signal: AbortSignal): Promise<DatabaseFacts> => {
+  const [cluster, state, archive] = await Promise.all([patroni.cluster(signal), sql.state(signal), sql.archive(signal)]);
+  const lag = state.inRecovery ? lagByItself(state) : UNTOLD;
+  return {
+    role: state.inRecovery ? 'standby' : 'primary',
+    timeline: state.timeline,
+    lagMs: lag.ms,
+    lagBytes: lag.bytes,
+    syncStandbys: syncStandbysOf(cluster),
+    paused: cluster.paused,
+    archive: state.inRecovery ? null : archiveOf(archive),
+  };
+};
+
+const SYNC_ROLES: readonly string[] = ['sync_standby', 'quorum_standby'];
+const WORKING: readonly string[] = ['running', 'streaming'];
+
+const syncStandbysOf = ({ members }: Cluster): number =>
+  members.filter(({ role, state }) => SYNC_ROLES.includes(role) && WORKING.includes(state)).length;
+
+/** A standby archives nothing as Patroni runs it. */
+const archiveOf = ({ isOn, archivedAtMs, failedAtMs, nowMs }: Archiver): DatabaseFacts['archive'] => {
+  if (!isOn || (archivedAtMs === null && failedAtMs === null)) return null;
+  const isFailing = failedAtMs !== null && failedAtMs > (archivedAtMs ?? Number.NEGATIVE_INFINITY);
+  return { agoMs: Math.max(0, Math.round(nowMs - (archivedAtMs ?? failedAtMs ?? nowMs))), failing: isFailing };
+};
+
+/**
+ * How far `standby` is behind `primary`; null: there is no primary to ask, so what the standby itself knows has to do. Rejects when the standby does not answer,
+ * or the primary that is to be asked.
+ */
+export const lagBetween = async (primary: PostgresSystem | null, standby: PostgresSystem, signal: AbortSignal): Promise<Lag> => {
+  if (primary === null) return lagByItself(await standby.state(signal));
+  // In this order: what travels while they are asked is behind by nothing.
+  const ahead = await primary.state(signal);
+  return lagOf(ahead, await standby.state(signal));
+};
+
+/** Of a standby that was asked after its primary. */
+export const lagOf = (primary: SqlState, standby: SqlState): Lag => {
+  const isPair = primary.systemId === standby.systemId && !primary.inRecovery && standby.inRecovery;
+  // On a timeline of its own it has what the primary has not, and bytes say nothing.
+  if (!isPair || primary.timeline !== standby.timeline || primary.currentLsn === null || standby.replayedLsn === null) return UNTOLD;
+  const bytes = Math.max(0, primary.currentLsn - standby.replayedLsn);
+  // The age of the last commit that it has grows while nothing is written; with nothing missing it means nothing.
+  if (bytes === 0) return { ms: 0, bytes: 0 };
+  // Both instants are of the primary's clock.
+  return { ms: standby.replayedAtMs === null ? null : Math.max(0, Math.round(primary.nowMs - standby.replayedAtMs)), bytes };
+};
+
+/** By what its upstream last said of its own end: that was so when it was heard, and since then it may have written more. */
+export const lagByItself = ({ inRecovery, replayedLsn, replayedAtMs, upstream, nowMs }: SqlState): Lag => {
+  if (!inRecovery || replayedLsn === null || upstream === null || upstream.endLsn === null || upstream.heardAtMs === null) return UNTOLD;
+  const bytes = Math.max(0, upstream.endLsn - replayedLsn);
+  const silentMs = Math.max(0, Math.round(nowMs - upstream.heardAtMs));
+  if (bytes === 0) return { ms: silentMs, bytes };
+  return { ms: replayedAtMs === null ? null : Math.max(silentMs, Math.round(nowMs - replayedAtMs)), bytes };
+};
+
+/** Whether any member there takes writes. Rejects when no member answers; members that are silent beside one that answers say nothing. */
+export const takesWrites = async (sql: PostgresSystem, signal: AbortSignal): Promise<boolean> =>
+  (await sql.members(signal)).some(({ state }) => state !== null && !state.inRecovery);
