@@ -91,7 +91,11 @@ export const withDrains = (benches: readonly Bench[], world: World & { routes: M
     if (mine.length === 0) return bench;
     // A service that only advises keeps to the same rules by itself: its advice is what would have happened, and it takes nobody's turn.
     const pace = bench.mode === 'auto' ? together : paceOf([bench], mine, lastDrains(bench), nowMs);
-    const paced = mine.map((w): Wish => (w.hold === null && !pace.granted.has(w.region) ? { ...w, hold: 'pacing' } : w));
+    const paced = withoutEarlyFloor(
+      bench,
+      mine.map((w): Wish => (w.hold === null && !pace.granted.has(w.region) ? { ...w, hold: 'pacing' } : w)),
+      nowMs,
+    );
     const { wishes: judged, warnings } = judge(bench, paced, pace, pacedWorld(world, pace), refusals, nowMs);
     for (const w of judged) if (w.hold === null && bench.mode === 'auto' && !pace.out.has(w.region)) drained.add(w.region);
     const granted = grant(bench, judged, nowMs);
@@ -106,6 +110,12 @@ export const withDrains = (benches: readonly Bench[], world: World & { routes: M
     refusals,
   };
 };
+
+/** A wish that only others would bring to the floor waits as they do: which of them goes first is open until one of them has. */
+const withoutEarlyFloor = (bench: Bench, wishes: readonly Wish[], nowMs: number): readonly Wish[] =>
+  wishes.some(({ hold }) => hold === 'floor') && !isAtFloor(grant(bench, wishes, nowMs))
+    ? wishes.map((wish): Wish => (wish.hold === 'floor' ? { ...wish, hold: 'pacing' } : wish))
+    : wishes;
 
 /** Which regions may move now. */
 interface Pace {
