@@ -128,6 +128,7 @@ const PURE_FILES = [
   'src/drill/source.ts',
   'src/runbook/advise.ts',
   'src/runbook/audit.ts',
+  'src/runbook/cache/info.ts',
   'src/runbook/estimate.ts',
   'src/runbook/model.ts',
   'src/runbook/plan.ts',

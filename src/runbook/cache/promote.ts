@@ -17,7 +17,8 @@ export const cachePromote: StepKind<'cache.promote'> = {
 const readPromote = async ({ system: name }: Spec, { context, signal }: Call): Promise<Reading> => {
   const cache = await cacheOf(name, context);
   const at = await cache.look(signal);
-  return { is: at.role === 'master' ? 'reached' : 'pending', because: `cache ${name} ${standingText(at)}`, facts: factsOf(at) };
+  const isThere = at.role === 'master' && !at.isLoading;
+  return { is: isThere ? 'reached' : 'pending', because: `cache ${name} ${standingText(at)}`, facts: factsOf(at) };
 };
 
 const applyPromote = async ({ system: name }: Spec, { context, signal }: Call): Promise<Effect> => {

@@ -34,6 +34,7 @@ const HUMAN_WORDS: readonly string[] = ['NOAUTH', 'NOPERM', 'WRONGPASS'];
 /** Throws what is no answer of the server. */
 export const refusalAs = (name: string, error: unknown): Effect => {
   if (!(error instanceof Refusal)) throw error;
-  const isHuman = HUMAN_WORDS.includes(error.word) || /unknown (command|subcommand)|syntax error|wrong number/i.test(error.message);
+  const isHuman =
+    HUMAN_WORDS.includes(error.word) || /unknown (command|subcommand)|syntax error|wrong number|not allowed/i.test(error.message);
   return { took: isHuman ? 'fatal' : 'refused', because: `${name}: ${saying(error)}` };
 };

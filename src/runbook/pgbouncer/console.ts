@@ -1,6 +1,5 @@
 // One question to a pooler's admin console: a connection, one text, its rows. The console speaks Postgres' simple protocol alone, so nothing is bound and no
 // statement is prepared. Each question has a connection of its own, since one that waits for PAUSE answers nothing else.
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { Client, DatabaseError } from 'pg';
 import { Answered, quoted } from '../../exchange.ts';
@@ -66,9 +65,8 @@ const connected = async (dial: Dial, signal: AbortSignal): Promise<Socket> => {
   if (!dial.isSecured) return socket;
   try {
     socket.write(SSL_REQUEST);
-    const [said]: Buffer[] = await once(socket, 'data', { signal });
     // More than the one letter would be read as if it had come under TLS.
-    if (said?.toString('latin1') !== 'S') throw new Error('the pooler speaks no TLS, and it is configured');
+    if ((await nextBytes(socket, signal)).toString('latin1') !== 'S') throw new Error('the pooler speaks no TLS, and it is configured');
     return await dial.upgrade(socket, signal);
   } catch (error) {
     socket.destroy();
@@ -76,7 +74,23 @@ const connected = async (dial: Dial, signal: AbortSignal): Promise<Socket> => {
   }
 };
 
-/** Of a refused login only the code is told: what is said about it may repeat what was sent. */
+const nextBytes = (socket: Socket, signal: AbortSignal): Promise<Buffer> =>
+  new Promise((resolve, reject) => {
+    const onAbort = (): void => void socket.destroy();
+    const onClose = (): void => {
+      signal.removeEventListener('abort', onAbort);
+      reject(new Error('the pooler ended the connection when TLS was asked for'));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('close', onClose);
+    socket.once('data', (bytes: Buffer) => {
+      signal.removeEventListener('abort', onAbort);
+      socket.removeListener('close', onClose);
+      resolve(bytes);
+    });
+  });
+
+/** FATAL is what it says to who may not come in, or to everybody while it ends. */
 const told = (error: unknown): unknown => {
   if (!(error instanceof DatabaseError)) return error;
   const { severity, code, message } = error;

@@ -81,6 +81,7 @@ describe('cache.takeover', () => {
     ['LOADING Dragonfly is loading the dataset in memory', 'refused'],
     ["ERR unknown command 'REPLTAKEOVER'", 'fatal'],
     ['NOPERM this user has no permissions', 'fatal'],
+    ['ERR FAILOVER not allowed in cluster mode.', 'fatal'],
   ])('what is refused with %s is %s', async (reply, took) => {
     for (const dialect of ['redis', 'dragonfly'] as const) {
       await using h = await startHarness('cache.takeover', () => startTakeoverWorld(dialect));
@@ -115,6 +116,15 @@ describe('cache.promote', () => {
     h.world.b.isSyncing = true;
     h.world.b.isLinked = false;
     expect(await h.apply()).toMatchObject({ took: 'accepted', because: expect.stringContaining('was not whole') });
+  });
+
+  test('a master that still reads its data is not there yet', async () => {
+    await using h = await startHarness('cache.promote', startPromoteWorld);
+    h.world.b.follows = null;
+    h.world.b.isLoading = true;
+    expect(await h.read()).toMatchObject({ is: 'pending', because: expect.stringContaining('reads its data from disk') });
+    h.world.b.isLoading = false;
+    expect(await h.read()).toMatchObject({ is: 'reached' });
   });
 
   test('a wrong password is told by its code', async () => {

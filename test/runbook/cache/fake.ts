@@ -14,6 +14,7 @@ export interface FakeCache {
   isLinked: boolean;
   isSyncing: boolean;
   isFailingOver: boolean;
+  isLoading: boolean;
   /** As its INFO lists them. */
   replicas: string[];
   /** That follow it and are not listed. */
@@ -41,7 +42,7 @@ const infoOf = (cache: FakeCache, section: string): string => {
   const said: Record<string, readonly string[]> = {
     server: ['redis_version:7.0.15', ...(isRedis ? [] : ['dragonfly_version:df-v1.36.0']), `tcp_port:${cache.port}`],
     persistence: isRedis
-      ? ['loading:0', 'rdb_last_save_time:1795751426', 'rdb_saves:3', 'aof_enabled:0']
+      ? [`loading:${cache.isLoading ? 1 : 0}`, 'rdb_last_save_time:1795751426', 'rdb_saves:3', 'aof_enabled:0']
       : ['last_success_save:1795751426', 'last_saved_file:/data/dump.dfs', 'loading:0'],
     replication: [
       ...(cache.follows === null
@@ -151,6 +152,7 @@ export const startFakeCaches = async (dialects: readonly FakeCache['dialect'][])
       isLinked: true,
       isSyncing: false,
       isFailingOver: false,
+      isLoading: false,
       replicas: [],
       hidden: 0,
       history: 'ff007bc0bc6142743872fb3107bc1a30b8d91c1d',

@@ -1,14 +1,11 @@
 // The kinds of steps of poolers beside their contract: order of orders, pauses that do not answer, refusals, what is taken back.
-import { describe, expect, test } from 'vitest';
-import type { StepSpecs } from '../../../src/runbook/model.ts';
+import { once } from 'node:events';
+import net, { type AddressInfo } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { quotedName } from '../../../src/runbook/pgbouncer/console.ts';
 import { startHarness, stepContract } from '../../contract/step.contract.ts';
 import { DATABASE, startFenceWorld, startPauseWorld, startResumeWorld } from './world.ts';
 
-const released = async <S extends StepSpecs['pgbouncer.pause']>(world: { spec: S }) => {
-  world.spec = { ...world.spec, release: true };
-  return world;
-};
 // Taking one back is an act as every other: it begins where something is held.
 stepContract('pgbouncer.pause', {
   lacks: [],
@@ -75,7 +72,7 @@ describe('pgbouncer.pause', () => {
   test('taken back, its clients go on', async () => {
     await using h = await startHarness('pgbouncer.pause', startPauseWorld);
     await h.apply();
-    await released(h.world);
+    h.world.spec = { ...h.world.spec, release: true };
     expect(await h.read()).toMatchObject({ is: 'pending' });
     expect(await h.apply()).toMatchObject({ took: 'accepted' });
     expect(await h.read()).toMatchObject({ is: 'reached', because: expect.stringContaining('lets its clients through to 10.1.0.5') });
@@ -131,4 +128,50 @@ test.each(['pooler.example.net', 'pooler:99999', 'a b:1'])('the address %s is re
     return { ...world, systems: { 'pool-eu': { kind: 'pgbouncer', address, user: 'x', passwordFile: '/secrets/pooler' } } as const };
   });
   expect(await h.read()).toMatchObject({ is: 'unknown', because: expect.stringContaining('expected host:port') });
+});
+
+describe('TLS is asked for in words of the protocol', () => {
+  /** A server that says this to whoever connects, and notes what it is sent. */
+  const answering = async (says: string | null) => {
+    const sent: Buffer[] = [];
+    const server = net.createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.on('data', (bytes: Buffer) => {
+        sent.push(bytes);
+        if (says === null) socket.destroy();
+        else socket.write(says);
+      });
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const h = await startHarness('pgbouncer.pause', async () => {
+      const world = await startPauseWorld();
+      const entry = { kind: 'pgbouncer', address, user: 'x', passwordFile: '/secrets/pooler', tls: {} } as const;
+      return { ...world, systems: { 'pool-eu': entry } };
+    });
+    onTestFinished(() => h[Symbol.asyncDispose]());
+    return { h, sent: () => Buffer.concat(sent) };
+  };
+
+  test.each([
+    ['says that it has none', 'N', /speaks no TLS/],
+    ['says more than it may before TLS', 'SR', /speaks no TLS/],
+    ['refuses in another way', 'E', /speaks no TLS/],
+    ['hangs up', null, /ended the connection/],
+  ])('one that %s is told neither user nor password', async (_, says, because) => {
+    const { h, sent } = await answering(says);
+    expect(await h.read()).toMatchObject({ is: 'unknown', because: expect.stringMatching(because) });
+    expect(sent()).toEqual(Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]));
+  });
+
+  test('a signal ends the wait for its answer', async () => {
+    const { h, sent } = await answering('');
+    const stop = new AbortController();
+    const reading = h.read({}, stop.signal);
+    while (sent().length === 0) await new Promise(setImmediate);
+    stop.abort(new Error('the process ends'));
+    expect(await reading).toMatchObject({ is: 'unknown', because: expect.stringContaining('the process ends') });
+  });
 });
