@@ -51,8 +51,9 @@ const applyDemotion = async ({ system, follow }: Spec, { context, signal }: Call
     // A paused Patroni moves nothing, whatever it is configured to be.
     const { paused } = await patroni.cluster(signal);
     if (paused) return { took: 'refused', because: `${what}: Patroni is paused there; resume it first` };
-    if (isFollowing(await patroni.config(signal), follow)) return { took: 'accepted', because: `${what}: it is configured so already` };
-    const after = await patroni.patch(followPatch(follow), signal);
+    const before = await patroni.config(signal);
+    if (isFollowing(before, follow)) return { took: 'accepted', because: `${what}: it is configured so already` };
+    const after = await patroni.patch(followPatch(follow, before), signal);
     if (!isFollowing(after, follow)) return { took: 'undecided', because: `${what}: it answered with another configuration` };
     return { took: 'accepted', because: `${what}: configured` };
   } catch (error) {

@@ -163,7 +163,8 @@ const applyFence = async (spec: Spec, call: Call): Promise<Effect> => {
 const toldToFollow = async ({ system, follow }: Spec, { context, signal }: Call): Promise<{ isTaken: boolean; because: string }> => {
   const patroni = await context.system<PatroniSystem>(system, 'patroni');
   try {
-    const after = await withDeadline(context.ports.timers, TELL_MS, system, (within) => patroni.patch(followPatch(follow), within), signal);
+    const tell = async (within: AbortSignal) => patroni.patch(followPatch(follow, await patroni.config(within)), within);
+    const after = await withDeadline(context.ports.timers, TELL_MS, system, tell, signal);
     const isTaken = isFollowing(after, follow);
     return {
       isTaken,

@@ -153,9 +153,12 @@ export const nodeIn = (json: unknown): Node => {
 /** Its Postgres does not run, by Patroni's word. */
 export const isStopped = ({ state }: Node): boolean => ['stopped', 'crashed', 'start failed', 'initdb failed'].includes(state);
 
-/** What is asked of `PATCH /config` to follow another writer: keys that are left out stay as they are, and null takes one away. */
-export const followPatch = ({ host, port, slot }: StandbyOf): Readonly<Record<string, unknown>> => ({
-  standby_cluster: { host, port, primary_slot_name: slot },
+/**
+ * What is asked of `PATCH /config` to follow another writer: keys that are left out stay as they are, and null takes one away that is there. Where none is there
+ * Patroni keeps the null itself, and then fails at every turn without starting Postgres: so it is asked for only when there is a slot to take away.
+ */
+export const followPatch = ({ host, port, slot }: StandbyOf, { standbyOf }: Config): Readonly<Record<string, unknown>> => ({
+  standby_cluster: { host, port, ...(slot === null && (standbyOf?.slot ?? null) === null ? {} : { primary_slot_name: slot }) },
 });
 
 /** What is asked of it to stand for itself. */
