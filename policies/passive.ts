@@ -2,7 +2,7 @@
 import type { Step } from '../src/runbook/model.ts';
 import type { Move } from './policy.ts';
 import { alarms, calls, gates, warnings } from './steps/around.ts';
-import { dataFences, inPeace, lags, promotions, refreshes, rejoins, verifies } from './steps/data.ts';
+import { dataFences, inDoubt, inPeace, lags, promotions, refreshes, rejoins, verifies } from './steps/data.ts';
 import { fences, ownOf, parks, readies, SERVING, scaleUps, standbyOf, stops, warmths, warmUps } from './steps/fleets.ts';
 import { dispatches, moves } from './steps/namespaces.ts';
 import { idsOf } from './steps/order.ts';
@@ -84,7 +84,8 @@ export const hotSteps = (part: Part, move: Move, roots: readonly string[] = []):
   const still = [...quiet, ...idsOf(held)];
   // Side by side: what they take is the longer of both.
   const promoted = [...calls(part, 'promote', still), ...promotions(part, move, [...still, ...idsOf(cut)])];
-  const moved = moves(part, move, still);
+  // That users work there is not begun while somebody is asked whether the old writer still writes.
+  const moved = moves(part, move, [...still, ...idsOf(inDoubt(cut))]);
   const filled = refreshes(part, move, quiet);
   const active = [...still, ...idsOf(promoted, moved)];
   const worked = dispatches(part, move, active);

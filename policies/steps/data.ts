@@ -148,6 +148,9 @@ export const dataFences = (part: Part, move: Move, needs: readonly string[]): re
     ];
   });
 
+/** Of fences, what says whether the old writer writes no more: what humans are asked about. */
+export const inDoubt = (fences: readonly Step[]): readonly Step[] => fences.filter(({ kind }) => kind === 'fence.patroni');
+
 /** Clients wait at the poolers of the region that is left, instead of failing, while the writer changes. */
 const pauses = (part: Part, { from }: Move, { database, left }: Sited, needs: readonly string[]): readonly Step[] =>
   left.poolers.map(({ system, database: pooled }, i) =>
@@ -202,7 +205,11 @@ const handover = (part: Part, { from, to }: Move, { database: { name }, left, go
     timeoutMs: CHECK_MS,
     retry: TRIED,
     ifPassed: `${name} may still take writes in ${from}; it is not promoted in ${to} while it says so itself`,
-    undo: { no: `nothing makes ${from} the writer again but a promotion: let the run go on, or promote it there by hand` },
+    // Barred by the promotion: until then the old writer is the only one that has all of it.
+    undo: {
+      kind: 'pg.promote',
+      spec: { database: name, region: from, system: left.system, sql: left.sql, from: { region: to, sql: gone.sql } },
+    },
   });
   const caughtUp = stepOf(part, {
     name: `pg.${name}.caughtup@${to}`,
@@ -213,6 +220,8 @@ const handover = (part: Part, { from, to }: Move, { database: { name }, left, go
     mode: 'graceful',
     needs: [...needs, demoted.id],
     timeoutMs: CHECK_MS,
+    // One that becomes a standby does not answer for a moment.
+    retry: { tries: 8, everyMs: 2_000 },
     ifPassed: `what ${name} wrote in ${from} and ${to} had not received is lost`,
     undo: ONLY_READS,
   });
@@ -239,14 +248,17 @@ const promotion = (part: Part, move: Move, sited: Sited, needs: readonly string[
       timeoutMs: CHECK_MS,
       retry: TRIED,
       ifPassed: `${name} may have no writer at all`,
-      undo: { no: WRITTEN },
+      undo: { no: WRITTEN, bars: idsOf(handed) },
     },
     // What had not arrived is lost by it, so somebody says that it may be, unless the platform says that nobody has to.
     {
       persons: 1,
       needs,
       // Its clients would write to a second writer.
-      undo: { no: WRITTEN, bars: left.poolers.map((_, i) => `${part.prefix}pg.${name}.${numbered('cut', i)}@${from}`) },
+      undo: {
+        no: WRITTEN,
+        bars: [...idsOf(handed), ...left.poolers.map((_, i) => `${part.prefix}pg.${name}.${numbered('cut', i)}@${from}`)],
+      },
     },
   );
   const canary = stepOf(part, {

@@ -401,6 +401,9 @@ export interface Span {
   p95Ms: number;
 }
 
+/** What a kind of step is asked to do. */
+export type Act = { [K in StepKindName]: { kind: K; spec: StepSpecs[K] } }[StepKindName];
+
 export interface StepOf<K extends StepKindName> {
   /** Unique in the plan, and the same whenever the same platform is planned: `workers.scale@eu-west`. Letters, digits, dot, dash, @. */
   id: string;
@@ -422,8 +425,11 @@ export interface StepOf<K extends StepKindName> {
   /** What it means when the run goes on although this one has failed. One sentence, said with it. */
   ifPassed?: string;
   approvals: Persons;
-  /** What takes it back: the same kind with this; or why nothing does. `bars`: ids of steps that are not taken back either once this one may have happened. */
-  undo: { spec: StepSpecs[K] } | { no: string; bars?: readonly string[] };
+  /**
+   * What takes it back: the same kind with this, or another kind; or why nothing does. `bars`: ids of steps that are not taken back either once this one may have
+   * happened.
+   */
+  undo: { spec: StepSpecs[K] } | Act | { no: string; bars?: readonly string[] };
   /** `seed`: from research. `runs`: measured here, three times at least. */
   estimate: Span & { source: 'seed' | 'runs' };
 }

@@ -571,5 +571,6 @@ export const keyOf = (run: Run, id: string): string => {
   return [run.id, id, ...(again === 0 ? [] : [String(again + 1)]), ...(run.state === 'undoing' ? ['undo'] : [])].join('.');
 };
 
-/** What its kind is given: taking it back is the same kind with another spec. */
-export const specOf = (run: Run, step: Step): Step['spec'] => (run.state === 'undoing' && 'spec' in step.undo ? step.undo.spec : step.spec);
+/** What is asked for now, of which kind: taking it back is another spec, of the same kind unless it says otherwise. */
+export const actOf = (run: Run, { kind, spec, undo: how }: Step): Pick<Step, 'kind' | 'spec'> =>
+  run.state === 'undoing' && 'spec' in how ? { kind: 'kind' in how ? how.kind : kind, spec: how.spec } : { kind, spec };
