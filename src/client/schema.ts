@@ -711,6 +711,20 @@ export interface PlannedStep {
     | 'temporal.canary'
     | 'temporal.wait'
     | 'gate.promql'
+    | 'gate.lag'
+    | 'fence.patroni'
+    | 'fence.pgbouncer'
+    | 'pgbouncer.pause'
+    | 'pgbouncer.resume'
+    | 'pg.switchover'
+    | 'pg.demote'
+    | 'pg.caughtup'
+    | 'pg.promote'
+    | 'pg.canary'
+    | 'cache.takeover'
+    | 'cache.promote'
+    | 'cache.rejoin'
+    | 'verify.objectives'
     | 'webhook.call'
     | 'approval'
     | 'sleep';
@@ -757,6 +771,20 @@ export interface RunStep {
     | 'temporal.canary'
     | 'temporal.wait'
     | 'gate.promql'
+    | 'gate.lag'
+    | 'fence.patroni'
+    | 'fence.pgbouncer'
+    | 'pgbouncer.pause'
+    | 'pgbouncer.resume'
+    | 'pg.switchover'
+    | 'pg.demote'
+    | 'pg.caughtup'
+    | 'pg.promote'
+    | 'pg.canary'
+    | 'cache.takeover'
+    | 'cache.promote'
+    | 'cache.rejoin'
+    | 'verify.objectives'
     | 'webhook.call'
     | 'approval'
     | 'sleep';
@@ -957,6 +985,8 @@ export interface RunPlan {
     readonly step: string | null;
     readonly persons: number;
   }[];
+  /** What it would lose now, by database, as its lag was measured last. */
+  readonly losses: readonly string[];
   /** Of what it would move. */
   readonly cannotUndo: readonly {
     readonly step: string;
@@ -997,6 +1027,27 @@ export interface Platform {
       readonly fix: string;
     }[];
   } | null;
+  /** What is proved of its databases, and how far their standbys are behind. */
+  readonly databases: readonly {
+    readonly database: string;
+    /** The region in which a row was written and read back last; null: it is proved nowhere. */
+    readonly writer: string | null;
+    /** null: it never was. */
+    readonly provedAtMs: number | null;
+    readonly because: string;
+    /** Regions that both take writes; null: no two do. */
+    readonly split: readonly string[] | null;
+    readonly standbys: readonly {
+      readonly region: string;
+      /** null: it could not be told. */
+      readonly lagMs: number | null;
+      readonly lagBytes: number | null;
+      /** Milliseconds of cluster time since 1970. */
+      readonly measuredAtMs: number;
+      /** What would be lost by a failover there now, and when that was measured. */
+      readonly because: string;
+    }[];
+  }[];
   /** Newest first, with what each step took: what estimates are measured from. */
   readonly lastRuns: readonly {
     readonly run: string;

@@ -5,7 +5,7 @@ import type { RunParts } from '../api/open.ts';
 import type { Foresee } from '../api/ruling.ts';
 import { parseHostPort } from '../config/fields.ts';
 import type { Term } from '../coordinate/coordinator.ts';
-import { readinessKey } from '../coordinate/keys.ts';
+import { lagKey, readinessKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import type { DnsServer } from '../dns/exchange.ts';
 import { serversOf } from '../dns/resolv-conf.ts';
@@ -18,7 +18,7 @@ import { comparisonOf, estimateOf } from '../runbook/estimate.ts';
 import { createExecutor } from '../runbook/executor.ts';
 import type { KindOf, StepContext, StepKind } from '../runbook/kind.ts';
 import { kinds } from '../runbook/kinds.ts';
-import type { Readiness, Run, Span, StepKindName } from '../runbook/model.ts';
+import type { LagRecord, PlatformConfig, Readiness, Run, Span, StepKindName } from '../runbook/model.ts';
 import { openSystems, type SystemStanding } from '../runbook/open.ts';
 import { chooseTarget, planOf } from '../runbook/plan.ts';
 import { lagBetween, takesWrites } from '../runbook/postgres/look.ts';
@@ -28,6 +28,7 @@ import { createRunOrders } from '../runbook/routing/orders.ts';
 import { createStarter } from '../runbook/starter-duty.ts';
 import { createSee } from '../runbook/steady.ts';
 import { createTierDesk } from '../runbook/tiers/desk.ts';
+import { databasesOf, lossesTo, lossOf, type TierRecords } from '../runbook/tiers/loss.ts';
 import { createRunWriter } from '../runbook/writer.ts';
 import { readSecret } from '../secrets.ts';
 import { createNamespaces } from './namespaces.ts';
@@ -101,7 +102,22 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
   const orders = createRunOrders({ store, ports, cluster: seen.cluster, clusterNowMs: seen.nowMs, foresee });
   const tiers = createTierDesk({ store, ports, clusterNowMs: seen.nowMs, tallies: seen.tallies });
   const context: StepContext = { ports, log, system: systems.system, routing: orders, tiers, nowMs: seen.nowMs };
-  const common = { ports, store, log, region, replica, planOf, estimateOf: spanOf };
+  const records = (): TierRecords => {
+    const sight = seen.sight();
+    const lags = new Map(sight?.has(lagKey('')).map(({ key, value }) => [key, value as LagRecord]));
+    return { tiers: sight?.tiers ?? null, lagsOf: (name) => lags.get(lagKey(name)) ?? null, nowMs: seen.nowMs() };
+  };
+  const platformOf = (name: string): PlatformConfig | undefined => seen.cluster()?.platforms?.find((each) => each.name === name);
+  const common = {
+    ports,
+    store,
+    log,
+    region,
+    replica,
+    planOf,
+    estimateOf: spanOf,
+    lossOf: (run: Run) => lossOf(run, platformOf(run.platform), records()),
+  };
   // Who holds no credentials carries nothing out.
   if (Object.keys(config.providers).length > 0 || Object.keys(entries).length > 0) {
     const executor = createExecutor({
@@ -157,6 +173,11 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
       estimateOf,
       recoveryMsOf: (run) => comparisonOf(run).recoveryMs,
       readinessOf: lastAudit,
+      databasesOf: (platform) => databasesOf(platform, records()),
+      lossesTo(name, to) {
+        const platform = platformOf(name);
+        return platform === undefined ? [] : lossesTo(platform, to, records());
+      },
     },
     turn(sight, nowMs, term) {
       starter.turn(sight, nowMs, term);
