@@ -28,7 +28,7 @@ import { createRunOrders } from '../runbook/routing/orders.ts';
 import { createStarter } from '../runbook/starter-duty.ts';
 import { createSee } from '../runbook/steady.ts';
 import { createTierDesk } from '../runbook/tiers/desk.ts';
-import { databasesOf, lossesTo, lossOf, type TierRecords } from '../runbook/tiers/loss.ts';
+import { type DatabaseView, databasesOf, gaugesOf, lossesTo, lossOf, type TierRecords } from '../runbook/tiers/loss.ts';
 import { createRunWriter } from '../runbook/writer.ts';
 import { readSecret } from '../secrets.ts';
 import { createNamespaces } from './namespaces.ts';
@@ -42,6 +42,8 @@ export interface Runbooks {
   turn(sight: Sight, nowMs: number, term: Term): void;
   /** This replica does not coordinate any more. */
   rest(): void;
+  /** What is proved of databases, by platform. */
+  databases(): readonly (DatabaseView & { platform: string })[];
   /** The systems around that this replica's file names, as they answered last. */
   systems(): readonly SystemStanding[];
 }
@@ -107,6 +109,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     const lags = new Map(sight?.has(lagKey('')).map(({ key, value }) => [key, value as LagRecord]));
     return { tiers: sight?.tiers ?? null, lagsOf: (name) => lags.get(lagKey(name)) ?? null, nowMs: seen.nowMs() };
   };
+  metrics.data(() => (seen.cluster()?.platforms ?? []).flatMap((platform) => gaugesOf(platform, records())));
   const platformOf = (name: string): PlatformConfig | undefined => seen.cluster()?.platforms?.find((each) => each.name === name);
   const common = {
     ports,
@@ -189,6 +192,10 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
       namespaces.rest();
       watched.rest();
     },
+    databases: () =>
+      (seen.cluster()?.platforms ?? []).flatMap((platform) =>
+        databasesOf(platform, records()).map((each) => ({ platform: platform.name, ...each })),
+      ),
     systems: () => systems.standing(),
   };
 };

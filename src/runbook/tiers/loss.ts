@@ -52,6 +52,23 @@ export const databasesOf = ({ name, databases = [] }: PlatformConfig, { tiers, l
   });
 };
 
+/** By region that has a site, for gauges. null: not measured. */
+export const gaugesOf = (platform: PlatformConfig, records: TierRecords) =>
+  databasesOf(platform, records).flatMap(({ database, writer, standbys }) =>
+    Object.keys(platform.databases?.find(({ name }) => name === database)?.sites ?? {}).map((region) => {
+      const lag = standbys.find((each) => each.region === region);
+      return {
+        platform: platform.name,
+        database,
+        region,
+        writer: region === writer,
+        lagMs: lag?.lagMs ?? null,
+        lagBytes: lag?.lagBytes ?? null,
+        lagAgeMs: lag === undefined ? null : Math.max(0, records.nowMs - lag.measuredAtMs),
+      };
+    }),
+  );
+
 /** By a move to that region, a sentence per database that has a site there and is not proved there already. */
 export const lossesTo = (platform: PlatformConfig, to: string, records: TierRecords): readonly string[] =>
   databasesOf(platform, records)
