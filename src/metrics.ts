@@ -42,6 +42,17 @@ export interface GateGauges {
   drained: number;
 }
 
+/** A database in one region. null: not measured yet. */
+export interface DataGauge {
+  platform: string;
+  database: string;
+  region: string;
+  writer: boolean;
+  lagMs: number | null;
+  lagBytes: number | null;
+  lagAgeMs: number | null;
+}
+
 /** A system around that runbooks act on. */
 export interface SystemGauge {
   name: string;
@@ -116,6 +127,8 @@ export interface Metrics {
   systems(state: () => readonly SystemGauge[]): void;
   /** What objectives are measured by, from here, asked at each scrape. */
   dependencies(state: () => readonly DependencyGauge[]): void;
+  /** Data tiers as the store has them, asked at each scrape. */
+  data(state: () => readonly DataGauge[]): void;
   /** Text for `GET /metrics`. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -303,6 +316,28 @@ const dependencyGauges = (registers: Registry[], current: () => readonly Depende
   });
 };
 
+const dataGauges = (registers: Registry[], current: () => readonly DataGauge[]): void => {
+  const labelNames = ['platform', 'database', 'region'];
+  const of = (name: string, help: string, value: (each: DataGauge) => number | null): Gauge =>
+    new Gauge({
+      name: `tidegate_data_${name}`,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const each of current()) {
+          const now = value(each);
+          if (now !== null) this.labels(each.platform, each.database, each.region).set(now);
+        }
+      },
+    });
+  of('writer', '1 where a row was written and read back last; 0 elsewhere', ({ writer }) => (writer ? 1 : 0));
+  of('lag_seconds', 'How far a standby was behind when that was measured last', ({ lagMs }) => (lagMs === null ? null : lagMs / 1000));
+  of('lag_bytes', 'What a standby lacked when that was measured last', ({ lagBytes }) => lagBytes);
+  of('lag_age_seconds', 'Since that was measured', ({ lagAgeMs }) => (lagAgeMs === null ? null : lagAgeMs / 1000));
+};
+
 const gauge = (registers: Registry[], name: string, help: string): ((value: number) => void) => {
   const metric = new Gauge({ name: `tidegate_${name}`, help, registers });
   metric.set(0);
@@ -381,6 +416,8 @@ export const createMetrics = (version = 'unknown'): Metrics => {
   systemGauges(into, () => systems());
   let dependencies: () => readonly DependencyGauge[] = () => [];
   dependencyGauges(into, () => dependencies());
+  let data: () => readonly DataGauge[] = () => [];
+  dataGauges(into, () => data());
 
   const info = new Gauge({ name: 'tidegate_build_info', help: 'Always 1', labelNames: ['version', 'node'], registers: into });
   info.labels(version, process.version).set(1);
@@ -438,6 +475,9 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     },
     dependencies(state) {
       dependencies = state;
+    },
+    data(state) {
+      data = state;
     },
     text: () => registry.metrics(),
     contentType: registry.contentType,

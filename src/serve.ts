@@ -100,7 +100,14 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
       cluster: seen.cluster,
       clusterNowMs: seen.nowMs,
       health: lately(context.ports.clock, () =>
-        healthFacts(part, { desk, recorder, loopDelayMs, runs: () => api.runs(), systems: runbooks.systems }),
+        healthFacts(part, {
+          desk,
+          recorder,
+          loopDelayMs,
+          runs: () => api.runs(),
+          systems: runbooks.systems,
+          databases: runbooks.databases,
+        }),
       ),
     },
   });

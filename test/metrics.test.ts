@@ -185,3 +185,17 @@ test('systems around: one line each, 1 while it cannot be used', async () => {
   isFailing = false;
   expect(sample(await metrics.text(), 'tidegate_system_failing{system="ledger"}')).toBe(0);
 });
+
+test('data tiers: where each is proved, and lags as far as they were measured', async () => {
+  const metrics = createMetrics();
+  const at = (region: string, writer: boolean, lagMs: number | null) => {
+    const lag = lagMs === null ? { lagMs, lagBytes: null, lagAgeMs: null } : { lagMs, lagBytes: 48e6, lagAgeMs: 4_000 };
+    return { platform: 'shop', database: 'orders', region, writer, ...lag };
+  };
+  metrics.data(() => [at('eu', true, null), at('us', false, 3_200)]);
+  const text = await metrics.text();
+  const of = (name: string, region: string) => sample(text, `tidegate_data_${name}{platform="shop",database="orders",region="${region}"}`);
+  expect([of('writer', 'eu'), of('writer', 'us')]).toEqual([1, 0]);
+  expect([of('lag_seconds', 'us'), of('lag_bytes', 'us'), of('lag_age_seconds', 'us')]).toEqual([3.2, 48e6, 4]);
+  expect(text).not.toMatch(/tidegate_data_lag_seconds\{[^}]*region="eu"/);
+});

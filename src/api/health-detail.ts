@@ -42,7 +42,21 @@ export interface HealthFacts {
   runs?: readonly RunFact[] | null;
   /** Systems around that this replica's file names. Absent: none. */
   systems?: readonly SystemFact[];
+  /** What is proved of databases. Absent: none is configured. */
+  databases?: readonly DatabaseFact[];
   paths: PathsView | null;
+}
+
+/** A database of a platform, as the store has it. */
+export interface DatabaseFact {
+  platform: string;
+  database: string;
+  /** null: it is proved writable nowhere. */
+  writer: string | null;
+  because: string;
+  /** Regions that both take writes; null: no two do. */
+  split: readonly string[] | null;
+  standbys: readonly { region: string; because: string }[];
 }
 
 /** A system around, as it answered last. */
@@ -349,6 +363,20 @@ const systemChecks = ({ systems = [] }: HealthFacts): readonly Group[] =>
     [measured('component', !isFailing, undefined, isFailing ? ['warn', `${because}; runs that need it wait for it`] : ['pass'], kind)],
   ]);
 
+/** A warning: routes of its services stay as they are, and those of others move. */
+const databaseChecks = ({ databases = [] }: HealthFacts): readonly Group[] =>
+  databases.map(({ platform, database, writer, because, split, standbys }) => {
+    const trouble =
+      split !== null ? `${because}: no route of its services moves` : writer === null ? `proved writable nowhere: ${because}` : null;
+    return [
+      `data:${platform}/${database}`,
+      [
+        measured('datastore', writer ?? 'nowhere', undefined, trouble === null ? ['pass'] : ['warn', trouble], 'writer'),
+        ...standbys.map((standby) => measured('datastore', standby.because, undefined, ['pass'], standby.region)),
+      ],
+    ];
+  });
+
 const processChecks = ({ loopDelayMs, recorder, status }: HealthFacts): readonly Group[] => {
   const gate = status?.gate;
   const gateTrouble =
@@ -433,6 +461,7 @@ export const healthDetail = (facts: HealthFacts, isoTime: (wallMs: number) => st
     ...pagingChecks(facts),
     ...runChecks(facts),
     ...systemChecks(facts),
+    ...databaseChecks(facts),
     ...processChecks(facts),
   ];
   const time = isoTime(facts.wallMs);

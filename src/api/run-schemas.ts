@@ -1,6 +1,7 @@
 // The shapes of platforms, plans and runs, by name, for the OpenAPI document.
 import { type AuditLine, MODEL_KINDS, PHASES, STEP_KINDS } from '../runbook/model.ts';
 import { CHOICES, type Waiting } from '../runbook/reader.ts';
+import type { DatabaseView, StandbyView } from '../runbook/tiers/loss.ts';
 import { type JsonSchema, ref } from './openapi.ts';
 import { RUN_ANSWER_SCHEMA, RUN_APPROVE_SCHEMA, RUN_ORDER_SCHEMA, RUN_REASON_SCHEMA } from './run-input.ts';
 import type { Critical, Estimated, MeasuredRun, PlanView, PlatformItem, RunItem, RunView, StepPlan, StepView } from './run-view.ts';
@@ -156,6 +157,7 @@ export const RUN_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
         ...listOf(shape({ step: { ...orNull(TEXT), description: 'null: to begin, beside whoever orders it.' }, persons: PERSONS })),
         description: 'What it would ask for.',
       },
+      losses: { ...listOf(TEXT), description: 'What it would lose now, by database, as its lag was measured last.' },
       cannotUndo: { ...listOf(shape({ step: TEXT, because: TEXT })), description: 'Of what it would move.' },
     },
     {},
@@ -199,6 +201,36 @@ export const RUN_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
           }),
         ),
         description: 'As audited last; null: not yet.',
+      },
+      databases: {
+        ...listOf(
+          shapeOf<DatabaseView>(
+            {
+              database: TEXT,
+              writer: {
+                ...orNull(TEXT),
+                description: 'The region in which a row was written and read back last; null: it is proved nowhere.',
+              },
+              provedAtMs: { ...orNull(AT_MS), description: 'null: it never was.' },
+              because: TEXT,
+              split: { ...orNull(listOf(TEXT)), description: 'Regions that both take writes; null: no two do.' },
+              standbys: listOf(
+                shapeOf<StandbyView>(
+                  {
+                    region: TEXT,
+                    lagMs: { ...orNull(COUNT), description: 'null: it could not be told.' },
+                    lagBytes: orNull(COUNT),
+                    measuredAtMs: AT_MS,
+                    because: { ...TEXT, description: 'What would be lost by a failover there now, and when that was measured.' },
+                  },
+                  {},
+                ),
+              ),
+            },
+            {},
+          ),
+        ),
+        description: 'What is proved of its databases, and how far their standbys are behind.',
       },
       lastRuns: {
         ...listOf(

@@ -19,6 +19,7 @@ import {
 } from '../runbook/model.ts';
 import { type PlatformView, type Waiting, waitingOf } from '../runbook/reader.ts';
 import { isEnded, standingOf } from '../runbook/run.ts';
+import type { DatabaseView } from '../runbook/tiers/loss.ts';
 import type { RunFact } from './health-detail.ts';
 
 /** The longest way through a plan. */
@@ -38,6 +39,10 @@ export interface Estimated<T extends Span = Span> {
 export interface RunEyes {
   /** Of the steps of one mode. */
   estimateOf: (plan: readonly Step[], mode: RunMode) => Estimated<Critical>;
+  /** Absent: nobody looks at databases. */
+  databasesOf?: (platform: PlatformConfig) => readonly DatabaseView[];
+  /** What a move of that platform to that region would lose now. Absent: nobody knows. */
+  lossesTo?: (platform: string, to: string) => readonly string[];
   /** null: the other region does not serve yet. */
   recoveryMsOf: (run: Run) => number | null;
 }
@@ -143,6 +148,8 @@ export interface PlatformItem extends Pick<PlatformConfig, 'name' | 'model' | 'r
   openRun: RunItem | null;
   /** null: not audited yet. */
   readiness: Omit<Readiness, 'platform'> | null;
+  /** What is proved of its databases, and how far their standbys are behind. */
+  databases: readonly DatabaseView[];
   /** Newest first. */
   lastRuns: readonly MeasuredRun[];
 }
@@ -161,6 +168,8 @@ export interface PlanView {
   approvals: readonly { step: string | null; persons: Persons }[];
   /** Of what it would move. */
   cannotUndo: readonly { step: string; because: string }[];
+  /** What it would lose now, by database. */
+  losses: readonly string[];
 }
 
 const tookMs = (startedAtMs: number | undefined, endedAtMs: number | undefined, nowMs: number): TookMs =>
@@ -264,7 +273,7 @@ export const runTag = (run: Run): string => {
 export const planView = (
   { platform, model, purpose, mode, from, to, plan }: Pick<Run, 'platform' | 'model' | 'purpose' | 'mode' | 'from' | 'to' | 'plan'>,
   persons: Persons,
-  { estimateOf }: RunEyes,
+  { estimateOf, lossesTo }: RunEyes,
 ): PlanView => {
   const steps = plan.filter((step) => isOfMode(step, mode)).map(stepPlan);
   const { recovery, whole } = estimateOf(plan, mode);
@@ -281,6 +290,7 @@ export const planView = (
       ...(persons === 0 ? [] : [{ step: null, persons }]),
       ...steps.flatMap((step) => (step.persons === 0 ? [] : [{ step: step.id, persons: step.persons }])),
     ],
+    losses: lossesTo?.(platform, to) ?? [],
     cannotUndo: steps.flatMap(({ id, kind, undo }) => (undo.can || !MOVES.includes(kind) ? [] : [{ step: id, because: undo.because }])),
   };
 };
@@ -304,6 +314,7 @@ export const platformItem = (
     : { sinceAtMs: record.sinceAtMs, because: record.because }),
   openRun: open === null ? null : runItem(open, eyes, nowMs),
   readiness: readiness === null ? null : { atMs: readiness.atMs, score: readiness.score, lines: readiness.lines },
+  databases: eyes.databasesOf?.(platform) ?? [],
   lastRuns: (record?.history ?? []).toReversed(),
 });
 

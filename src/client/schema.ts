@@ -985,6 +985,8 @@ export interface RunPlan {
     readonly step: string | null;
     readonly persons: number;
   }[];
+  /** What it would lose now, by database, as its lag was measured last. */
+  readonly losses: readonly string[];
   /** Of what it would move. */
   readonly cannotUndo: readonly {
     readonly step: string;
@@ -1025,6 +1027,27 @@ export interface Platform {
       readonly fix: string;
     }[];
   } | null;
+  /** What is proved of its databases, and how far their standbys are behind. */
+  readonly databases: readonly {
+    readonly database: string;
+    /** The region in which a row was written and read back last; null: it is proved nowhere. */
+    readonly writer: string | null;
+    /** null: it never was. */
+    readonly provedAtMs: number | null;
+    readonly because: string;
+    /** Regions that both take writes; null: no two do. */
+    readonly split: readonly string[] | null;
+    readonly standbys: readonly {
+      readonly region: string;
+      /** null: it could not be told. */
+      readonly lagMs: number | null;
+      readonly lagBytes: number | null;
+      /** Milliseconds of cluster time since 1970. */
+      readonly measuredAtMs: number;
+      /** What would be lost by a failover there now, and when that was measured. */
+      readonly because: string;
+    }[];
+  }[];
   /** Newest first, with what each step took: what estimates are measured from. */
   readonly lastRuns: readonly {
     readonly run: string;

@@ -14,6 +14,8 @@ export interface Teller {
   nowMs: number;
   /** How long the run should take; null: nobody knows. */
   estimateOf?: (run: Run) => Span | null;
+  /** What it may lose by what is known now; null: nothing that is measured. */
+  lossOf?: (run: Run) => string | null;
 }
 
 const loud = ({ purpose }: Run): Severity => (purpose === 'failover' ? 'critical' : 'warning');
@@ -21,6 +23,11 @@ const loud = ({ purpose }: Run): Severity => (purpose === 'failover' ? 'critical
 const what = ({ platform, purpose, mode, from, to }: Run): string => `${platform}: ${mode} ${purpose} from ${from} to ${to}`;
 
 const why = ({ cause }: Run): string => (cause.kind === 'order' ? `ordered by ${cause.by}: ${cause.reason}` : cause.because);
+
+const lossOf = (run: Run, teller: Teller): string => {
+  const loss = teller.lossOf?.(run) ?? null;
+  return loss === null ? '' : `; ${loss}`;
+};
 
 /** `before` null: it is new. `after` is as it is written, with its nonce. */
 export const newsOf = (before: Run | null, after: Run, teller: Teller): readonly Page[] => [
@@ -53,12 +60,19 @@ const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Pag
   switch (after.state) {
     case 'proposed':
       return [
-        pageOf(after, teller, 'runbook.proposed', loud(after), `${what(after)} waits for agreement: ${why(after)}`, {
-          commands: [`tidegate approve-run ${after.id}`, `tidegate abort ${after.id} --reason WHY`],
-        }),
+        pageOf(
+          after,
+          teller,
+          'runbook.proposed',
+          loud(after),
+          `${what(after)} waits for agreement: ${why(after)}${lossOf(after, teller)}`,
+          {
+            commands: [`tidegate approve-run ${after.id}`, `tidegate abort ${after.id} --reason WHY`],
+          },
+        ),
       ];
     case 'running':
-      return [pageOf(after, teller, 'runbook.started', 'info', `${what(after)} has begun: ${why(after)}`)];
+      return [pageOf(after, teller, 'runbook.started', 'info', `${what(after)} has begun: ${why(after)}${lossOf(after, teller)}`)];
     case 'failed':
       return [
         pageOf(after, teller, 'runbook.failed', loud(after), `${what(after)} failed: ${after.because}`, {

@@ -59,6 +59,7 @@ export interface RecordOptions {
   nowMs: () => number;
   metrics: Pick<Metrics, 'runbookStep' | 'runbookEnded'>;
   estimateOf?: (run: Run) => Span | null;
+  lossOf?: (run: Run) => string | null;
 }
 
 export interface RunRecords {
@@ -112,6 +113,7 @@ export const createRunRecords = (options: RecordOptions, ending: AbortSignal): R
         replica,
         nowMs: Math.round(nowMs()),
         ...(options.estimateOf === undefined ? {} : { estimateOf: options.estimateOf }),
+        ...(options.lossOf === undefined ? {} : { lossOf: options.lossOf }),
       },
     );
     try {

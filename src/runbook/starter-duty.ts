@@ -26,6 +26,7 @@ export interface StarterOptions {
   choose: ChooseTarget;
   planOf: PlanOf;
   estimateOf?: (run: Run) => Span | null;
+  lossOf?: (run: Run) => string | null;
   orders: Pick<RunOrders, 'prolong'>;
   /** By platform, the region in which all its namespaces were seen for long enough to be believed. Absent: nobody looks. */
   followed?: () => ReadonlyMap<string, string>;
@@ -97,6 +98,7 @@ export const createStarter = (options: StarterOptions): Starter => {
       replica,
       nowMs: Math.round(scene.nowMs),
       ...(options.estimateOf === undefined ? {} : { estimateOf: options.estimateOf }),
+      ...(options.lossOf === undefined ? {} : { lossOf: options.lossOf }),
     };
     const draft = draftOf(before, after, teller, move.do === 'moot' ? null : { home });
     const judgedBy = [KEYS.members, KEYS.override, ...(move.do === 'begin' && move.incident !== null ? [incidentKey(move.incident)] : [])];

@@ -92,6 +92,7 @@ export interface RunWriterOptions {
   clusterNowMs: () => number;
   planOf: PlanOf;
   estimateOf?: (run: Run) => Span | null;
+  lossOf?: (run: Run) => string | null;
 }
 
 /** An act on a run that is there: what may refuse it, what it is, how one finds that it has happened, and how it stands in the journal. */
@@ -119,6 +120,7 @@ export const createRunWriter = (options: RunWriterOptions): RunWriter => {
     replica,
     nowMs,
     ...(options.estimateOf === undefined ? {} : { estimateOf: options.estimateOf }),
+    ...(options.lossOf === undefined ? {} : { lossOf: options.lossOf }),
   });
 
   /** The act in the journal, and its credential used up. */

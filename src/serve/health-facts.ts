@@ -14,12 +14,14 @@ export const healthFacts = (
     loopDelayMs,
     runs,
     systems,
+    databases,
   }: {
     desk: Desk;
     recorder: Recorder | null;
     loopDelayMs: () => number | null;
     runs: () => HealthFacts['runs'];
     systems: () => readonly SystemStanding[];
+    databases: () => NonNullable<HealthFacts['databases']>;
   },
 ): HealthFacts => ({
   version,
@@ -42,4 +44,5 @@ export const healthFacts = (
   paths: seen.paths(),
   runs: runs() ?? null,
   systems: systems(),
+  databases: databases(),
 });

@@ -5,7 +5,7 @@ import type { RunParts } from '../api/open.ts';
 import type { Foresee } from '../api/ruling.ts';
 import { parseHostPort } from '../config/fields.ts';
 import type { Term } from '../coordinate/coordinator.ts';
-import { readinessKey } from '../coordinate/keys.ts';
+import { lagKey, readinessKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import type { DnsServer } from '../dns/exchange.ts';
 import { serversOf } from '../dns/resolv-conf.ts';
@@ -19,7 +19,7 @@ import { comparisonOf, estimateOf } from '../runbook/estimate.ts';
 import { createExecutor } from '../runbook/executor.ts';
 import type { KindOf, StepContext, StepKind } from '../runbook/kind.ts';
 import { kinds } from '../runbook/kinds.ts';
-import type { Readiness, Run, Span, StepKindName } from '../runbook/model.ts';
+import type { LagRecord, PlatformConfig, Readiness, Run, Span, StepKindName } from '../runbook/model.ts';
 import { openSystems, type SystemStanding } from '../runbook/open.ts';
 import { chooseTarget, planOf } from '../runbook/plan.ts';
 import { lagBetween, takesWrites } from '../runbook/postgres/look.ts';
@@ -29,6 +29,7 @@ import { createRunOrders } from '../runbook/routing/orders.ts';
 import { createStarter } from '../runbook/starter-duty.ts';
 import { createSee } from '../runbook/steady.ts';
 import { createTierDesk } from '../runbook/tiers/desk.ts';
+import { type DatabaseView, databasesOf, gaugesOf, lossesTo, lossOf, type TierRecords } from '../runbook/tiers/loss.ts';
 import { createRunWriter } from '../runbook/writer.ts';
 import { readSecret } from '../secrets.ts';
 import { createNamespaces } from './namespaces.ts';
@@ -45,6 +46,8 @@ export interface Runbooks {
   turn(sight: Sight, nowMs: number, term: Term): void;
   /** This replica does not coordinate any more. */
   rest(): void;
+  /** What is proved of databases, by platform. */
+  databases(): readonly (DatabaseView & { platform: string })[];
   /** The systems around that this replica's file names, as they answered last. */
   systems(): readonly SystemStanding[];
 }
@@ -106,7 +109,23 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
   const measured = openMeasured(part);
   const tiers = createTierDesk({ store, ports, clusterNowMs: seen.nowMs, tallies: seen.tallies, objectives: measured.gaps });
   const context: StepContext = { ports, log, system: systems.system, routing: orders, tiers, nowMs: seen.nowMs };
-  const common = { ports, store, log, region, replica, planOf, estimateOf: spanOf };
+  const records = (): TierRecords => {
+    const sight = seen.sight();
+    const lags = new Map(sight?.has(lagKey('')).map(({ key, value }) => [key, value as LagRecord]));
+    return { tiers: sight?.tiers ?? null, lagsOf: (name) => lags.get(lagKey(name)) ?? null, nowMs: seen.nowMs() };
+  };
+  metrics.data(() => (seen.cluster()?.platforms ?? []).flatMap((platform) => gaugesOf(platform, records())));
+  const platformOf = (name: string): PlatformConfig | undefined => seen.cluster()?.platforms?.find((each) => each.name === name);
+  const common = {
+    ports,
+    store,
+    log,
+    region,
+    replica,
+    planOf,
+    estimateOf: spanOf,
+    lossOf: (run: Run) => lossOf(run, platformOf(run.platform), records()),
+  };
   // Who holds no credentials carries nothing out.
   if (Object.keys(config.providers).length > 0 || Object.keys(entries).length > 0) {
     const executor = createExecutor({
@@ -164,6 +183,11 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
       estimateOf,
       recoveryMsOf: (run) => comparisonOf(run).recoveryMs,
       readinessOf: lastAudit,
+      databasesOf: (platform) => databasesOf(platform, records()),
+      lossesTo(name, to) {
+        const platform = platformOf(name);
+        return platform === undefined ? [] : lossesTo(platform, to, records());
+      },
     },
     turn(sight, nowMs, term) {
       starter.turn(sight, nowMs, term);
@@ -176,6 +200,10 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
       namespaces.rest();
       watched.rest();
     },
+    databases: () =>
+      (seen.cluster()?.platforms ?? []).flatMap((platform) =>
+        databasesOf(platform, records()).map((each) => ({ platform: platform.name, ...each })),
+      ),
     systems: () => systems.standing(),
   };
 };

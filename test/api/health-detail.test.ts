@@ -179,12 +179,33 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
     /5 failures in a row; the last: no answer; runs that need it wait for it/,
   ],
   [
+    'data:shop/orders',
+    'warn',
+    { databases: [{ platform: 'shop', database: 'orders', writer: 'eu', because: 'both take writes', split: ['eu', 'us'], standbys: [] }] },
+    /both take writes: no route of its services moves/,
+  ],
+  [
+    'data:shop/users',
+    'warn',
+    { databases: [{ platform: 'shop', database: 'users', writer: null, because: 'eu follows', split: null, standbys: [] }] },
+    /proved writable nowhere: eu follows/,
+  ],
+  [
     'automation:stopped',
     'warn',
     { status: statusOf({ overrides: { version: 1, nonce: 'n', items: [stop] } }) },
     /stop halt is in force \(move\)/,
   ],
 ];
+
+const DATABASE = {
+  platform: 'shop',
+  database: 'orders',
+  writer: 'eu',
+  because: 'a row was written',
+  split: null,
+  standbys: [{ region: 'us', because: 'expected loss now: 3.2 s / 48 MB, measured 4 s ago' }],
+};
 
 test.each(TROUBLES)('%s can %s', (name, state, given, said) => {
   const told = detail(given);
@@ -200,11 +221,21 @@ test('every kind of check has a trouble here', () => {
       recorder: { isOn: true, lost: 0 },
       runs: [{ id: 'shop-1', state: 'running', trouble: null }],
       systems: [{ name: 'ledger', kind: 'webhook', isFailing: false, because: 'ledger answers' }],
+      databases: [DATABASE],
       paging: { pages: 0, oldestAtMs: null, channels: [{ name: 'log', failing: null }], queue: { state: 'ok' } },
     }).checks,
   );
   const troubled = new Set(TROUBLES.map(([name]) => name));
   expect(kinds.filter((kind) => !troubled.has(kind) && !['store:revision', 'provider:provenAgo'].includes(kind))).toEqual([]);
+});
+
+test('a database that is proved is well, with what a failover would lose', () => {
+  const told = detail({ databases: [DATABASE] });
+  expect(told.status).toBe('pass');
+  expect(told.checks['data:shop/orders']).toMatchObject([
+    { componentId: 'writer', observedValue: 'eu', status: 'pass' },
+    { componentId: 'us', observedValue: 'expected loss now: 3.2 s / 48 MB, measured 4 s ago', status: 'pass' },
+  ]);
 });
 
 test('a run that goes on by itself is well; none, or none seen yet, says nothing', () => {

@@ -122,6 +122,7 @@ describe('platforms', () => {
       because: 'as configured: nothing has moved it',
       openRun: null,
       readiness: null,
+      databases: [],
       lastRuns: [],
     });
   });

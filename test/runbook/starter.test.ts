@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Term } from '../../src/coordinate/coordinator.ts';
 import { KEYS, platformKey, runKey } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
-import { type Incident, type Override, type PoolTally, type Route, type ServiceConfig, targetId } from '../../src/model.ts';
+import { type Incident, type Override, type PoolTally, type Route, type Routing, type ServiceConfig, targetId } from '../../src/model.ts';
 import type { PlatformConfig, PlatformRecord, Run } from '../../src/runbook/model.ts';
 import { newRun } from '../../src/runbook/run.ts';
 import {
@@ -187,6 +187,30 @@ test('one occasion is one run: its id is the same, and what has ended is not beg
   expect(begun(sceneOf(shop(), { runs: [run({ id, state: 'failed' })] }))).toBeNull();
   expect(begun(sceneOf(shop(), { incidents: [incident({ id: '9-us-east' })] }))?.id).not.toBe(id);
   expect(id).toMatch(/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/);
+});
+
+test('a drain that waits for a proof begins a run as the fall does; once it is done, that is the same outage', () => {
+  const held = incident({ id: '7-hold-rule:tier-us-east', kind: 'held' });
+  const waiting = new Set([held.id]);
+  const id = begun(sceneOf(shop(), { incidents: [held], waiting }))?.id ?? '';
+  expect(begun(sceneOf(shop(), { incidents: [held], waiting }))).toMatchObject({
+    purpose: 'failover',
+    from: EAST,
+    cause: { kind: 'incident', incident: held.id },
+  });
+  // Other holds of it say nothing of the region, nor does one of another region, nor one while it is only unready.
+  expect(begun(sceneOf(shop(), { incidents: [held], waiting: new Set() }))).toBeNull();
+  expect(begun(sceneOf(shop(), { incidents: [{ ...held, region: WEST }], waiting }))).toBeNull();
+  expect(begun(sceneOf(shop(), { incidents: [held], waiting, tallies: WELL }))).toBeNull();
+  const incidents = [{ ...held, closedAtMs: NOW }, incident({ id: '9-us-east', t2AtMs: NOW - 15_000 })];
+  const cause = { kind: 'incident', incident: held.id, because: 'x' } as const;
+  const mine = (given: Partial<Run>): Run => run({ id, cause, createdAtMs: NOW - 9_000, ...given });
+  expect(begun(sceneOf(shop(), { incidents, runs: [mine({ state: 'failed' })] }))).toBeNull();
+  // An earlier outage is another one.
+  expect(begun(sceneOf(shop(), { incidents, runs: [mine({ state: 'failed', createdAtMs: NOW - 600_000 })] }))).not.toBeNull();
+  const proposed = mine({ state: 'proposed', approval: { persons: 1, by: [], untilMs: NOW + 1 } });
+  expect(movesOf(sceneOf(shop(), { incidents, runs: [proposed] }), choose)).toEqual([]);
+  expect(movesOf(sceneOf(shop(), { incidents: incidents.slice(0, 1), runs: [proposed] }), choose)).toMatchObject([{ do: 'moot' }]);
 });
 
 test('a region that falls again after the platform came back to it, before its incident has closed, is another occasion', () => {
@@ -492,6 +516,28 @@ test('two coordinators, and one whose reply was lost: one run, one page', async 
   expect(runs).toHaveLength(1);
   expect(rig.pages().map(({ type }) => type)).toEqual(['runbook.proposed']);
   expect(rig.store.snapshot().records.get(platformKey('shop'))?.kv.value).toMatchObject({ active: EAST, run: null });
+});
+
+test('incidents of drains that wait for a proof are known by the routing record', async () => {
+  const { rig, term, sight } = dutyOf();
+  const held = incident({ id: '7-hold-rule:tier-us-east', kind: 'held', services: ['web'] });
+  const begunBy = async (open: Readonly<Record<string, string>>): Promise<number> => {
+    const starter = createStarter({
+      ports: rig.virtual.ports,
+      store: rig.store,
+      log: recordingLog(),
+      region: WEST,
+      replica: 'a',
+      choose: UP,
+      planOf: () => STORY,
+      orders: { prolong: async () => undefined },
+    });
+    starter.turn(sight({ incidents: [held], routing: { open, services: {} } as unknown as Routing }), NOW, term);
+    await starter.settled();
+    return [...rig.store.snapshot().records.keys()].filter((key) => key.startsWith('run/')).length;
+  };
+  expect(await begunBy({ 'hold/receiver/us-east': held.id })).toBe(0);
+  expect(await begunBy({ 'hold/rule:tier/us-east': held.id })).toBe(1);
 });
 
 test('it is judged anew when what it was judged by has changed', async () => {

@@ -49,6 +49,7 @@ const PLAN = {
   steps: PLANNED,
   estimate: { recovery: WAY, whole: WAY },
   approvals: [{ step: FLIPS, persons: 1 }],
+  losses: ['orders: expected loss now: 3.2 s / 48 MB, measured 4 s ago'],
   cannotUndo: [{ step: FLIPS, because: 'a failover back is a run of its own' }],
 };
 const WAITING = {
@@ -124,6 +125,24 @@ const PLATFORM = {
       },
     ],
   },
+  databases: [
+    {
+      database: 'orders',
+      writer: 'eu-west',
+      provedAtMs: AT_MS - 86_400_000,
+      because: 'a row was written on 10.1.0.4:5432 and read back',
+      split: null,
+      standbys: [
+        {
+          region: 'us-east',
+          lagMs: 3_200,
+          lagBytes: 48_000_000,
+          measuredAtMs: AT_MS - 4_000,
+          because: 'expected loss now: 3.2 s / 48 MB, measured 4 s ago',
+        },
+      ],
+    },
+  ],
   lastRuns: [
     {
       run: 'shop-drill-0b9d2e4f6a1c',
