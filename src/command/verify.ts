@@ -39,6 +39,8 @@ export interface VerifyOptions extends LookOptions {
 export interface VerifyContext {
   /** How the store is opened; as the replica's file says unless said. */
   open?: (config: ReplicaConfig, ports: Ports) => Promise<Store>;
+  /** Between rounds; five seconds unless said. */
+  everyMs?: number;
 }
 
 const STORE_MS = 10_000;
@@ -116,7 +118,7 @@ const openLooks = (
 };
 
 /** Looks until all is good or time is up; once without a time. */
-const untilGood = async (looks: Looks, waitMs: number | null, { ports, err }: Console): Promise<readonly VerifyLine[]> => {
+const untilGood = async (looks: Looks, waitMs: number | null, everyMs: number, { ports, err }: Console): Promise<readonly VerifyLine[]> => {
   const { clock, timers } = ports;
   const untilMs = clock.monoMs() + (waitMs ?? 0);
   for (;;) {
@@ -124,7 +126,7 @@ const untilGood = async (looks: Looks, waitMs: number | null, { ports, err }: Co
     const leftMs = untilMs - clock.monoMs();
     if (waitMs === null || isAllGood(lines) || leftMs <= 0) return lines;
     err(`${lines.filter(({ is }) => is !== 'ok').length} of ${lines.length} not yet; ${Math.ceil(leftMs / 1000)} s left\n`);
-    await sleep(timers, Math.min(AGAIN_MS, leftMs));
+    await sleep(timers, Math.min(everyMs, leftMs));
   }
 };
 
@@ -150,7 +152,12 @@ export const verify = async (options: VerifyOptions, console: Console, context: 
   const { close, ...opened } = openLooks(config, cluster, console);
   try {
     const measured = () => measuredBy(options, console, platform);
-    const lines = await untilGood({ platform, plan, region: config.region, measured, ...opened }, waitMs, console);
+    const lines = await untilGood(
+      { platform, plan, region: config.region, measured, ...opened },
+      waitMs,
+      context.everyMs ?? AGAIN_MS,
+      console,
+    );
     const isGood = lines.length > 0 && isAllGood(lines);
     if (options.json === true) console.out(jsonLine({ outcome: isGood ? 'good' : 'not-good', platform: platform.name, lines }));
     else console.out(`${verifyLines(clean(lines), console.screen()).join('\n')}\n`);

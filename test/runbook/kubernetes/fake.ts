@@ -7,6 +7,11 @@ export interface FakeDeployment {
   ready: number;
   generation: number;
   observed: number;
+  /** As many as are ready, unless said. */
+  updated?: number;
+  available?: number;
+  /** Old and new together; as many as are wanted, unless said. */
+  all?: number;
   resourceVersion: number;
   uid: string;
   limits?: Readonly<Record<string, string>>;
@@ -22,11 +27,28 @@ export interface FakePod {
   deleted?: boolean;
 }
 
+export interface FakeJob {
+  active?: number;
+  succeeded?: number;
+  failed?: number;
+  /** Why it has failed for good. */
+  over?: string;
+}
+
+/** As it stands in `spec`; null: it has none. */
+export interface FakeGuard {
+  name: string;
+  selector: object | null;
+}
+
 export interface FakeCluster {
   answer(asked: Asked): Said;
   deployments: Map<string, FakeDeployment>;
   autoscalers: { name: string; min: number | undefined; max: number; of: string }[];
   pods: FakePod[];
+  jobs: Map<string, FakeJob>;
+  budgets: FakeGuard[];
+  policies: FakeGuard[];
   zones: Map<string, string | undefined>;
   /** Before the next patch is judged. */
   beforePatch: (() => void) | null;
@@ -51,9 +73,19 @@ export const createFakeCluster = (token: string): FakeCluster => {
     spec: {
       replicas: it.replicas,
       selector: { matchLabels: { app: name }, matchExpressions: [{ key: 'tier', operator: 'In', values: ['a', 'b'] }] },
-      template: { spec: { containers: [{ name: 'app', image: 'registry.example/app:1', resources: { limits: it.limits ?? {} } }] } },
+      template: {
+        metadata: { labels: { app: name, tier: 'a' } },
+        spec: { containers: [{ name: 'app', image: 'registry.example/app:1', resources: { limits: it.limits ?? {} } }] },
+      },
     },
-    status: { observedGeneration: it.observed, replicas: it.replicas, ...(it.ready === 0 ? {} : { readyReplicas: it.ready }) },
+    // Zero is left out, as by the real one.
+    status: {
+      observedGeneration: it.observed,
+      replicas: it.all ?? it.replicas,
+      ...(it.ready === 0 ? {} : { readyReplicas: it.ready }),
+      ...((it.updated ?? it.ready) === 0 ? {} : { updatedReplicas: it.updated ?? it.ready }),
+      ...((it.available ?? it.ready) === 0 ? {} : { availableReplicas: it.available ?? it.ready }),
+    },
   });
   const scaleOf = (name: string, it: FakeDeployment) => ({
     kind: 'Scale',
@@ -88,6 +120,20 @@ export const createFakeCluster = (token: string): FakeCluster => {
         : { containerStatuses: [{ name: 'app', image: waiting[1], ready: false, state: { waiting: { reason: waiting[0] } } }] }),
     },
   });
+  const guardsOf = (kind: string, guards: readonly FakeGuard[], key: string): Said => ({
+    status: 200,
+    json: {
+      kind,
+      items: guards.map(({ name, selector }) => ({ metadata: { name }, spec: selector === null ? {} : { [key]: selector } })),
+    },
+  });
+  const jobOf = (name: string): Said => {
+    const it = fake.jobs.get(name);
+    if (it === undefined) return refuse(404, 'NotFound', `jobs.batch "${name}" not found`);
+    const { over, ...status } = it;
+    const conditions = over === undefined ? [] : [{ type: 'Failed', status: 'True', message: over }];
+    return { status: 200, json: { kind: 'Job', metadata: { name, namespace: NAMESPACE }, status: { ...status, conditions } } };
+  };
   const objectsOf = (plural: string, name: string | undefined, query: URLSearchParams): Said | null => {
     if (plural === 'horizontalpodautoscalers')
       return {
@@ -108,6 +154,9 @@ export const createFakeCluster = (token: string): FakeCluster => {
       if (!/^app=[\w-]+,tier in \(a,b\)$/.test(query.get('labelSelector') ?? '')) return refuse(400, 'BadRequest', 'no such selector');
       return { status: 200, json: { kind: 'PodList', items: fake.pods.map(podOf) } };
     }
+    if (plural === 'poddisruptionbudgets') return guardsOf('PodDisruptionBudgetList', fake.budgets, 'selector');
+    if (plural === 'networkpolicies') return guardsOf('NetworkPolicyList', fake.policies, 'podSelector');
+    if (plural === 'jobs' && name !== undefined) return jobOf(name);
     if (plural !== 'nodes' || name === undefined) return null;
     const zone = fake.zones.get(name);
     const labels = zone === undefined ? {} : { 'topology.kubernetes.io/zone': zone };
@@ -117,6 +166,9 @@ export const createFakeCluster = (token: string): FakeCluster => {
     deployments: new Map(),
     autoscalers: [],
     pods: [],
+    jobs: new Map(),
+    budgets: [],
+    policies: [],
     zones: new Map(),
     beforePatch: null,
     denied: new Set(),

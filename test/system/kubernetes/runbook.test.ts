@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import type { KubernetesSystem } from '../../../src/runbook/kubernetes/system.ts';
+import { guardFound, jobFound, rolloutFound } from '../../../src/verify/judge.ts';
 import { type Harness, type StepWorld, startHarness } from '../../contract/step.contract.ts';
 import { JSON_PATCH, kubeconfigText } from '../../providers/kubernetes.fixture.ts';
 import { until } from '../until.ts';
@@ -41,6 +42,9 @@ const pathOf = ({ apiVersion, kind, metadata: { namespace } }: Manifest): string
 const DEPLOYMENTS = '/apis/apps/v1/namespaces/prod/deployments';
 const WORKER = `${DEPLOYMENTS}/worker`;
 const PODS = '/api/v1/namespaces/prod/pods';
+const JOBS = '/apis/batch/v1/namespaces/prod/jobs';
+const BUDGETS = '/apis/policy/v1/namespaces/prod/poddisruptionbudgets';
+const POLICIES = '/apis/networking.k8s.io/v1/namespaces/prod/networkpolicies';
 const SCALERS = '/apis/autoscaling/v2/namespaces/prod/horizontalpodautoscalers';
 
 const deployment = (name: string) => ({
@@ -93,7 +97,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  for (const path of [SCALERS, DEPLOYMENTS]) await server.call('DELETE', path);
+  for (const path of [SCALERS, DEPLOYMENTS, BUDGETS, POLICIES, `${JOBS}?propagationPolicy=Background`]) await server.call('DELETE', path);
   await server.call('DELETE', `${PODS}?gracePeriodSeconds=0`);
   await until('no pods', async () => ((await server.call('GET', PODS)) as { items: unknown[] }).items.length === 0);
   await server.call('POST', DEPLOYMENTS, deployment('worker'));
@@ -213,6 +217,56 @@ describe('runbook steps on a real API server', { timeout: TEST_MS }, () => {
     });
   });
 
+  test('what stands around a Deployment, as verifying it sees that', async () => {
+    await using h = await waiting(2);
+    const cluster = await h.systems.system<KubernetesSystem>('eu', 'kubernetes');
+    await expect(cluster.job('prod', 'migrate', NEVER)).rejects.toMatchObject({ code: 404 });
+    const containers = [{ name: 'app', image: 'registry.example/app:1' }];
+    const spec = { template: { spec: { restartPolicy: 'Never', containers } } };
+    await server.call('POST', JOBS, { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'migrate' }, spec });
+    expect(jobFound(await cluster.job('prod', 'migrate', NEVER))).toMatchObject({ is: 'waiting' });
+    const now = '2026-11-27T04:00:00Z';
+    await setStatus(`${JOBS}/migrate`, {
+      startTime: now,
+      completionTime: now,
+      succeeded: 1,
+      conditions: ['SuccessCriteriaMet', 'Complete'].map((type) => ({ type, status: 'True' })),
+    });
+    expect(jobFound(await cluster.job('prod', 'migrate', NEVER))).toMatchObject({ is: 'ok' });
+
+    const worker = await cluster.deployment('prod', 'worker', NEVER);
+    expect(rolloutFound(worker)).toMatchObject({ is: 'waiting', because: expect.stringContaining('its controller has not seen it yet') });
+    await server.call('PATCH', `${WORKER}/scale`, { spec: { replicas: 2 } }, MERGE_PATCH);
+    await setStatus(WORKER, { observedGeneration: 2, replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2 });
+    expect(rolloutFound(await cluster.deployment('prod', 'worker', NEVER))).toMatchObject({ is: 'ok' });
+
+    const guards = async () => ({
+      pdb: guardFound('PodDisruptionBudget', worker, await cluster.budgets('prod', NEVER)).is,
+      policy: guardFound('NetworkPolicy', worker, await cluster.policies('prod', NEVER)).is,
+    });
+    const budget = (name: string, selector?: object) =>
+      server.call('POST', BUDGETS, {
+        apiVersion: 'policy/v1',
+        kind: 'PodDisruptionBudget',
+        metadata: { name },
+        spec: { maxUnavailable: 1, ...(selector === undefined ? {} : { selector }) },
+      });
+    const policy = (name: string, podSelector: object) =>
+      server.call('POST', POLICIES, {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'NetworkPolicy',
+        metadata: { name },
+        spec: { podSelector },
+      });
+    await budget('nothing');
+    await budget('other', { matchLabels: { app: 'other' } });
+    await policy('other', { matchExpressions: [{ key: 'app', operator: 'NotIn', values: ['worker'] }] });
+    expect(await guards()).toEqual({ pdb: 'failed', policy: 'failed' });
+    await budget('worker', { matchExpressions: [{ key: 'app', operator: 'In', values: ['worker'] }] });
+    await policy('all', {});
+    expect(await guards()).toEqual({ pdb: 'ok', policy: 'ok' });
+  });
+
   test('what is not there, and a token that is not taken', async () => {
     await using h = await scaling(3);
     h.world.spec.namespace = 'elsewhere';
@@ -233,6 +287,9 @@ describe('runbook steps on a real API server', { timeout: TEST_MS }, () => {
       'deployments/scale': async (h) => (await h.apply()).because,
       horizontalpodautoscalers: async (h) => (await h.read()).because,
       pods: async (_h, cluster) => cluster.site('prod', 'worker', NEVER).catch(String),
+      jobs: async (_h, cluster) => cluster.job('prod', 'migrate', NEVER).catch(String),
+      poddisruptionbudgets: async (_h, cluster) => cluster.budgets('prod', NEVER).catch(String),
+      networkpolicies: async (_h, cluster) => cluster.policies('prod', NEVER).catch(String),
     };
     await using h = await scaling(3);
     const cluster = await h.systems.system<KubernetesSystem>('eu', 'kubernetes');
@@ -272,6 +329,11 @@ describe('runbook steps on a real API server', { timeout: TEST_MS }, () => {
       ['POST', `${PODS}/w1/exec`],
       ['DELETE', PODS],
       ['DELETE', SCALERS],
+      ['GET', JOBS],
+      ['GET', `${JOBS}/other`],
+      ['DELETE', `${JOBS}/migrate`],
+      ['DELETE', BUDGETS],
+      ['DELETE', POLICIES],
       ['GET', '/api/v1/nodes'],
       ['PATCH', '/api/v1/nodes/n1', [{ op: 'add', path: '/metadata/labels/x', value: 'y' }]],
       ['GET', '/api/v1/namespaces/default/pods'],
