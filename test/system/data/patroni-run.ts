@@ -57,37 +57,43 @@ const systemsOf = ({ name, members, poolerPort }: Region): Readonly<Record<strin
   [`pooler-${name}`]: { kind: 'pgbouncer', address: `127.0.0.1:${poolerPort}`, user: CONSOLE_USER, passwordFile: '/secrets/console' },
 });
 
-// ---- plans, in the order that the models of production have ----
+// ---- plans, as the models of production order them ----
 
 const followOf = (world: World, side: Side): PostgresAddress => ({ host: '127.0.0.1', port: world.long[side].port, slot: null });
 const LAG = { maxMs: 5_000, maxBytes: 16_000_000, maxAgeMs: 30_000 };
-
-const chain = (steps: readonly Step[]): readonly Step[] =>
-  steps.map((step, at) => ({ ...step, timeoutMs: STEP_MS, needs: at === 0 ? [] : [steps[at - 1]!.id] }) as Step);
+const TRIED = { tries: 3, everyMs: 2_000 };
+/** Best effort: so long a pooler that does not answer is waited for. */
+const CUT_MS = 5_000;
+/** It is told, and the run goes on whatever it says. */
+const TOLD = { onFail: 'continue', onUnknown: 'proceed' } as const;
 
 const step = <K extends StepKindName>(id: string, kind: K, spec: StepSpecs[K], given: Parameters<typeof stepWith<K>>[3] = {}): Step =>
-  stepWith(id, kind, spec, given);
+  stepWith(id, kind, spec, { timeoutMs: STEP_MS, retry: TRIED, ...given });
 
-/** Every pooler that leads to the writer holds its clients, in whichever region it stands. */
+const promotion = (to: Side, needs: readonly string[]): readonly Step[] => {
+  const from = other(to);
+  return [
+    step(
+      'promote',
+      'pg.promote',
+      { database: DATABASE, region: to, system: `patroni-${to}`, sql: `sql-${to}`, from: { region: from, sql: `sql-${from}` } },
+      { needs },
+    ),
+    step('canary', 'pg.canary', { database: DATABASE, region: to, sql: `sql-${to}` }, { needs: ['promote'] }),
+    step(`go-${to}`, 'pgbouncer.resume', { system: `pooler-${to}`, database: 'app' }, { needs: ['canary'] }),
+  ];
+};
+
 export const gracefulPlan = (world: World, to: Side): readonly Step[] => {
   const from = other(to);
-  return chain([
-    step('lag', 'gate.lag', { database: DATABASE, region: to, ...LAG }),
-    step(`hold-${from}`, 'pgbouncer.pause', { system: `pooler-${from}`, database: 'app' }),
-    step(`hold-${to}`, 'pgbouncer.pause', { system: `pooler-${to}`, database: 'app' }),
-    step('demote', 'pg.demote', { system: `patroni-${from}`, sql: `sql-${from}`, follow: followOf(world, to) }),
-    step('caughtup', 'pg.caughtup', { from: `sql-${from}`, fromSystem: `patroni-${from}`, to: `sql-${to}` }),
-    step('promote', 'pg.promote', {
-      database: DATABASE,
-      region: to,
-      system: `patroni-${to}`,
-      sql: `sql-${to}`,
-      from: { region: from, sql: `sql-${from}` },
-    }),
-    step('canary', 'pg.canary', { database: DATABASE, region: to, sql: `sql-${to}` }),
-    step(`go-${from}`, 'pgbouncer.resume', { system: `pooler-${from}`, database: 'app' }),
-    step(`go-${to}`, 'pgbouncer.resume', { system: `pooler-${to}`, database: 'app' }),
-  ]);
+  return [
+    step('lag', 'gate.lag', { database: DATABASE, region: to, ...LAG }, TOLD),
+    step('hold', 'pgbouncer.pause', { system: `pooler-${from}`, database: 'app' }, { needs: ['lag'] }),
+    step('demote', 'pg.demote', { system: `patroni-${from}`, sql: `sql-${from}`, follow: followOf(world, to) }, { needs: ['hold'] }),
+    step('caughtup', 'pg.caughtup', { from: `sql-${from}`, fromSystem: `patroni-${from}`, to: `sql-${to}` }, { needs: ['demote'] }),
+    ...promotion(to, ['caughtup']),
+    step(`go-${from}`, 'pgbouncer.resume', { system: `pooler-${from}`, database: 'app' }, { needs: ['canary'] }),
+  ];
 };
 
 export interface Fence {
@@ -96,35 +102,27 @@ export interface Fence {
   stonith?: string | null;
 }
 
-export const ungracefulPlan = (world: World, to: Side, { rung, graceMs = 0, stonith = null }: Fence): readonly Step[] => {
+export const fenceStep = (world: World, from: Side, { rung, graceMs = 0, stonith = null }: Fence): Step =>
+  step('fence', 'fence.patroni', {
+    database: DATABASE,
+    region: from,
+    system: `patroni-${from}`,
+    sql: `sql-${from}`,
+    follow: followOf(world, other(from)),
+    stonith,
+    rung,
+    graceMs,
+  });
+
+export const ungracefulPlan = (world: World, to: Side, fence: Fence): readonly Step[] => {
   const from = other(to);
-  const told = { onFail: 'continue', onUnknown: 'proceed' } as const;
-  return chain([
-    { ...step(`shut-${from}`, 'fence.pgbouncer', { system: `pooler-${from}`, database: 'app' }, told) },
-    step('fence', 'fence.patroni', {
-      database: DATABASE,
-      region: from,
-      system: `patroni-${from}`,
-      sql: `sql-${from}`,
-      follow: followOf(world, to),
-      stonith,
-      rung,
-      graceMs,
-    }),
-    step('lag', 'gate.lag', { database: DATABASE, region: to, ...LAG }, told),
-    step('promote', 'pg.promote', {
-      database: DATABASE,
-      region: to,
-      system: `patroni-${to}`,
-      sql: `sql-${to}`,
-      from: { region: from, sql: `sql-${from}` },
-    }),
-    step('canary', 'pg.canary', { database: DATABASE, region: to, sql: `sql-${to}` }),
-    step(`go-${to}`, 'pgbouncer.resume', { system: `pooler-${to}`, database: 'app' }),
-  ]).map((each) => (each.kind === 'fence.pgbouncer' ? { ...each, timeoutMs: FENCE_MS } : each));
+  return [
+    step('cut', 'fence.pgbouncer', { system: `pooler-${from}`, database: 'app' }, { ...TOLD, timeoutMs: CUT_MS }),
+    fenceStep(world, from, fence),
+    step('lag', 'gate.lag', { database: DATABASE, region: to, ...LAG }, { ...TOLD, needs: ['cut', 'fence'] }),
+    ...promotion(to, ['lag']),
+  ];
 };
-/** Best effort: so long a pooler that does not answer is waited for. */
-const FENCE_MS = 5_000;
 
 // ---- what is known ----
 
@@ -139,6 +137,10 @@ export interface Known {
 const deskOf = (known: Known, nowMs: () => number): TierDesk =>
   tiersOf({
     lag: async () => (known.lag === null ? null : { ...known.lag, ageMs: nowMs() - known.lag.atMs }),
+    state: async () => {
+      const last = known.proved.at(-1);
+      return last === undefined ? null : { writer: last.side, provedAtMs: last.atMs, because: 'a row was written and read back' };
+    },
     proved: async (_platform, _database, region) => void known.proved.push({ side: region, atMs: nowMs() }),
     witness: async (region) =>
       known.down?.side === region

@@ -1,7 +1,7 @@
 // Who writes while the database moves: a stated number of transactions a second through a pooler, several at a time, each with a number of its own. What was
 // acknowledged counts; what was not is tried again under the same number, so that nothing is given up and nothing counts twice.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client } from 'pg';
+import type { Client, QueryConfig } from 'pg';
 import { connected, hangUp, PASSWORDS } from './patroni-region.ts';
 
 const CONNECTIONS = 8;
@@ -9,6 +9,7 @@ const AGAIN_MS = 20;
 /** Longer than a planned move may hold them. */
 const QUERY_MS = 12_000;
 const STOP_MS = 3_000;
+const INSERT = 'with one as (insert into orders (id) values ($1) on conflict do nothing) select inet_server_port() as port';
 
 export interface Acknowledged {
   id: number;
@@ -19,8 +20,8 @@ export interface Acknowledged {
 
 export interface Writer extends AsyncDisposable {
   readonly acknowledged: readonly Acknowledged[];
-  /** How often one had to be tried again. */
-  readonly errors: readonly string[];
+  /** Each time that one had to be tried again. */
+  readonly errors: readonly { atMs: number; text: string }[];
   /** Its connections end, and it goes on through this pooler. */
   through(port: number): void;
   /** Ends when what is under way has been acknowledged, or after `patienceMs`. */
@@ -49,7 +50,7 @@ export const longestGap = (acknowledged: readonly Acknowledged[], fromMs = 0): G
 
 export const startWriter = (perSecond: number, pooler: number): Writer => {
   const acknowledged: Acknowledged[] = [];
-  const errors: string[] = [];
+  const errors: { atMs: number; text: string }[] = [];
   const startedAtMs = performance.now();
   let port = pooler;
   let turn = 0;
@@ -78,12 +79,9 @@ export const startWriter = (perSecond: number, pooler: number): Writer => {
   };
 
   const insert = async (client: Client, id: number): Promise<void> => {
-    const { rows } = await client.query({
-      text: 'with one as (insert into orders (id) values ($1) on conflict do nothing) select inet_server_port() as port',
-      values: [id],
-      query_timeout: QUERY_MS,
-    } as never);
-    acknowledged.push({ id, atMs: Date.now(), pgPort: rows[0]?.port });
+    const query: QueryConfig & { query_timeout: number } = { text: INSERT, values: [id], query_timeout: QUERY_MS };
+    const { rows } = await client.query<{ port: number }>(query);
+    acknowledged.push({ id, atMs: Date.now(), pgPort: rows[0]!.port });
   };
 
   /** One connection at a time, of the pooler that is meant now. */
@@ -110,7 +108,7 @@ export const startWriter = (perSecond: number, pooler: number): Writer => {
       try {
         return await insert(await clientOf(seat), id);
       } catch (error) {
-        errors.push(error instanceof Error ? error.message : String(error));
+        errors.push({ atMs: Date.now(), text: error instanceof Error ? error.message : String(error) });
         leave(seat);
         await delay(AGAIN_MS);
       }

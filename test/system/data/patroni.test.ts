@@ -6,10 +6,21 @@ import type { Run } from '../../../src/runbook/model.ts';
 import { lagBetween } from '../../../src/runbook/postgres/look.ts';
 import type { PostgresSystem } from '../../../src/runbook/postgres/sql.ts';
 import { standingOf } from '../../../src/runbook/run.ts';
-import { until } from '../until.ts';
+import { PATIENCE_MS, until } from '../until.ts';
 import { connected, PASSWORDS, type Region, TTL_MS } from './patroni-region.ts';
-import { type Going, gracefulPlan, other, type Runs, type Side, STONITH_SECRET, saying, startRuns, ungracefulPlan } from './patroni-run.ts';
-import { startStonith } from './patroni-stonith.ts';
+import {
+  fenceStep,
+  type Going,
+  gracefulPlan,
+  other,
+  type Runs,
+  type Side,
+  STONITH_SECRET,
+  saying,
+  startRuns,
+  ungracefulPlan,
+} from './patroni-run.ts';
+import { type Stonith, startStonith } from './patroni-stonith.ts';
 import { HEAD, line, type Row } from './patroni-table.ts';
 import { lateWrites, startWatch, type Watch } from './patroni-watch.ts';
 import { startWorld, type World } from './patroni-world.ts';
@@ -20,6 +31,11 @@ const WORLD_MS = 60_000;
 const TEST_MS = 120_000;
 /** What a planned move may interrupt. */
 const INTERRUPTION_MS_MAX = 5_000;
+const GRACE_MS = 3_000;
+/** Of a woken primary whose neighbour leads by then: one turn of Patroni, that it was stopped in, and what stopping takes. No promise of Patroni, but what holds. */
+const SEEN_MS_MAX = 5_000;
+/** So long nobody tells it. */
+const UNTOLD_MS = 1_500;
 const never = new AbortController().signal;
 
 const rows: Row[] = [];
@@ -41,6 +57,16 @@ const idsIn = async (region: Region): Promise<ReadonlySet<number>> => {
 };
 
 const acknowledgedSince = ({ acknowledged }: Writer, fromMs: number) => acknowledged.filter(({ atMs }) => atMs >= fromMs);
+
+/** Acknowledged, and not there. */
+const lostIn = async (region: Region, { acknowledged }: Writer) => {
+  const have = await idsIn(region);
+  return acknowledged.filter(({ id }) => !have.has(id));
+};
+
+/** What clients were acknowledged by servers of the region since then. */
+const takenBy = (writer: Writer, { members }: Region, sinceMs: number) =>
+  writer.acknowledged.filter(({ atMs, pgPort }) => atMs >= sinceMs && members.some((member) => member.pgPort === pgPort));
 
 /** It is written to, and what follows has got as far. */
 const writing = (writer: Writer, since = 0): Promise<boolean> =>
@@ -77,10 +103,12 @@ const tookText = (run: Run): string =>
 const promotionOf = async (region: Region): Promise<{ answeredAtMs: number; writableAtMs: number }> => {
   const leader = await region.leader();
   const first = async (look: () => Promise<boolean>): Promise<number> => {
-    for (;;) {
+    const giveUpAtMs = performance.now() + PATIENCE_MS;
+    while (performance.now() < giveUpAtMs) {
       if (await look().catch(() => false)) return Date.now();
       await delay(5);
     }
+    throw new Error(`${leader.name} was not promoted`);
   };
   const client = await connected(leader.pgPort, 'app', PASSWORDS.app, 'app');
   try {
@@ -97,6 +125,27 @@ const promotionOf = async (region: Region): Promise<{ answeredAtMs: number; writ
     await client.end();
   }
 };
+
+/** How far b is behind, measured again and again as the coordinator does, and kept: the last of it counts when a is gone. */
+const measuring = (runs: Runs, from: Side): AsyncDisposable & { stop(): Promise<void> } => {
+  let isOver = false;
+  const work = (async () => {
+    const primary = await runs.systems.system<PostgresSystem>(`sql-${from}`, 'postgres');
+    const standby = await runs.systems.system<PostgresSystem>(`sql-${other(from)}`, 'postgres');
+    while (!isOver) {
+      const atMs = Date.now();
+      const lag = await lagBetween(primary, standby, never).catch(() => null);
+      if (lag !== null && lag.ms !== null && !isOver) runs.known.lag = { ...lag, atMs };
+      await delay(MEASURE_EVERY_MS);
+    }
+  })();
+  const stop = async (): Promise<void> => {
+    isOver = true;
+    await work;
+  };
+  return { stop, [Symbol.asyncDispose]: stop };
+};
+const MEASURE_EVERY_MS = 500;
 
 describe('two members and one', { timeout: TEST_MS }, () => {
   const closing = new AsyncDisposableStack();
@@ -123,9 +172,10 @@ describe('two members and one', { timeout: TEST_MS }, () => {
       const fromMs = Date.now();
       const run = await endedWell(runs.begin(gracefulPlan(world, to), to, 'graceful'));
       await writing(writer, Date.now());
+      // Whoever waited at a pooler got no error.
+      expect(writer.errors.filter(({ atMs }) => atMs >= fromMs)).toEqual([]);
       const gap = longestGap(writer.acknowledged, fromMs);
-      const have = await idsIn(world[to]);
-      const lost = writer.acknowledged.filter(({ id }) => !have.has(id)).length;
+      const lost = (await lostIn(world[to], writer)).length;
       const { late } = lateWrites(watch.taken(), to, fromMs);
       told({
         what: `graceful, ${other(to)} to ${to}`,
@@ -139,9 +189,9 @@ describe('two members and one', { timeout: TEST_MS }, () => {
       expect(late).toEqual([]);
       expect(gap.ms).toBeLessThan(INTERRUPTION_MS_MAX);
       await following(world, to);
+      // Users follow the route.
+      writer.through(world[to].poolerPort);
     }
-    // Whoever waited at a pooler got no error.
-    expect(writer.errors).toEqual([]);
     expect(runs.known.proved.map(({ side }) => side)).toEqual(['b', 'a']);
   });
 
@@ -168,7 +218,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
     told({
       what: 'ungraceful, rung acknowledged, a frozen and woken',
       acknowledged: writer.acknowledged.length,
-      lost: 0,
+      lost: (await lostIn(world.b, writer)).length,
       gapMs: longestGap(writer.acknowledged, fromMs).ms,
       late: late.length,
       note: `a took ${afterWake.length} writes when it woke, before b was promoted ${((firstMs! - wokeAtMs) / 1000).toFixed(1)} s after; ${tookText(run)}`,
@@ -179,10 +229,10 @@ describe('two members and one', { timeout: TEST_MS }, () => {
 
   test('Patroni says primary before Postgres takes writes, and a promotion is not reached before it does', async () => {
     const fromMs = Date.now();
-    const promotion = promotionOf(world.a);
-    const going = runs.begin(gracefulPlan(world, 'a'), 'a', 'graceful');
-    const run = await endedWell(going);
-    const { answeredAtMs, writableAtMs } = await promotion;
+    const [run, { answeredAtMs, writableAtMs }] = await Promise.all([
+      endedWell(runs.begin(gracefulPlan(world, 'a'), 'a', 'graceful')),
+      promotionOf(world.a),
+    ]);
     const { endedAtMs } = standingOf(run, 'promote');
     told({
       what: 'GET /primary before it is writable',
@@ -196,4 +246,152 @@ describe('two members and one', { timeout: TEST_MS }, () => {
     expect(endedAtMs).toBeGreaterThanOrEqual(writableAtMs - 10);
     await following(world, 'a');
   });
+
+  test('only the leader is frozen, and the other member is told: when it wakes it writes no longer than Patroni takes to see that', async () => {
+    await using writer = startWriter(PER_SECOND, world.a.poolerPort);
+    await writing(writer);
+    const leader = await world.a.leader();
+    const fromMs = Date.now();
+    world.a.freeze([leader]);
+    runs.known.down = { side: 'a', sinceMs: fromMs };
+    const run = await endedWell(runs.begin(ungracefulPlan(world, 'b', { rung: 'grace', graceMs: GRACE_MS }), 'b', 'ungraceful'));
+    writer.through(world.b.poolerPort);
+    await writing(writer, Date.now());
+    const wokeAtMs = Date.now();
+    world.a.thaw();
+    await following(world, 'b');
+    runs.known.down = null;
+    const { firstMs, late } = lateWrites(watch.taken(), 'b', fromMs);
+    const lateMs = late.length === 0 ? 0 : firstMs! + late.at(-1)! - wokeAtMs;
+    told({
+      what: 'ungraceful, rung grace, the leader frozen and woken, its neighbour told',
+      acknowledged: writer.acknowledged.length,
+      lost: (await lostIn(world.b, writer)).length,
+      gapMs: longestGap(writer.acknowledged, fromMs).ms,
+      late: late.length,
+      note: `the woken primary took writes for ${lateMs} ms, none of a client; ${tookText(run)}`,
+    });
+    // Of clients none: the pooler lets nobody through.
+    expect(takenBy(writer, world.a, firstMs!)).toEqual([]);
+    expect(firstMs! - fromMs).toBeGreaterThanOrEqual(GRACE_MS);
+    expect(lateMs).toBeLessThan(SEEN_MS_MAX);
+  });
+});
+
+describe('one member each', { timeout: TEST_MS }, () => {
+  const closing = new AsyncDisposableStack();
+  let world: World;
+  let runs: Runs;
+  let watch: Watch;
+  let power: Stonith;
+  afterAll(() => closing.disposeAsync(), WORLD_MS);
+
+  test(
+    'b follows a, over a wire of 20 ms each way',
+    async () => {
+      world = closing.use(await startWorld({ delayMs: 20 }));
+      power = closing.use(await startStonith(STONITH_SECRET, () => world.b.killDatabase()));
+      runs = closing.use(startRuns(world, { power: { kind: 'webhook', url: power.url, secretFile: '/secrets/stonith' } }));
+      watch = closing.use(startWatch(world.members()));
+      await following(world, 'a');
+    },
+    WORLD_MS,
+  );
+
+  test('all of a is frozen and nobody there can be told: with the rung grace it writes when it wakes until it is told, and no client reaches it', async () => {
+    await using writer = startWriter(PER_SECOND, world.a.poolerPort);
+    await writing(writer);
+    const fromMs = Date.now();
+    world.a.freeze();
+    runs.known.down = { side: 'a', sinceMs: fromMs };
+    const run = await endedWell(runs.begin(ungracefulPlan(world, 'b', { rung: 'grace', graceMs: GRACE_MS }), 'b', 'ungraceful'));
+    writer.through(world.b.poolerPort);
+    await writing(writer, Date.now());
+    const wokeAtMs = Date.now();
+    world.a.thaw();
+    await delay(UNTOLD_MS);
+    const toldAtMs = Date.now();
+    await endedWell(runs.begin([fenceStep(world, 'a', { rung: 'acknowledged' })], 'b', 'ungraceful'));
+    const acknowledgedAtMs = Date.now();
+    await following(world, 'b');
+    runs.known.down = null;
+    const { firstMs, late } = lateWrites(watch.taken(), 'b', fromMs);
+    const lastMs = late.length === 0 ? wokeAtMs : firstMs! + late.at(-1)!;
+    told({
+      what: 'ungraceful, rung grace, all of a frozen and woken',
+      acknowledged: writer.acknowledged.length,
+      lost: (await lostIn(world.b, writer)).length,
+      gapMs: longestGap(writer.acknowledged, fromMs).ms,
+      late: late.length,
+      note: `untold for ${UNTOLD_MS} ms it took writes all the while, none of a client; told, it stopped after ${Math.max(0, Math.round(lastMs - toldAtMs))} ms; ${tookText(run)}`,
+    });
+    expect(firstMs! - fromMs).toBeGreaterThanOrEqual(GRACE_MS);
+    expect(takenBy(writer, world.a, firstMs!)).toEqual([]);
+    expect(lastMs).toBeLessThanOrEqual(acknowledgedAtMs);
+  });
+
+  test('with the rung stonith nothing is promoted before the power is cut, and there never are two', async () => {
+    await using writer = startWriter(PER_SECOND, world.b.poolerPort);
+    await writing(writer);
+    const fromMs = Date.now();
+    world.b.freeze();
+    runs.known.down = { side: 'b', sinceMs: fromMs };
+    const run = await endedWell(runs.begin(ungracefulPlan(world, 'a', { rung: 'stonith', stonith: 'power' }), 'a', 'ungraceful'));
+    writer.through(world.a.poolerPort);
+    await writing(writer, Date.now());
+    world.b.thaw();
+    await writing(writer, Date.now());
+    const { firstMs, late } = lateWrites(watch.taken(), 'a', fromMs);
+    told({
+      what: 'ungraceful, rung stonith, b frozen, then killed by the webhook',
+      acknowledged: writer.acknowledged.length,
+      lost: (await lostIn(world.a, writer)).length,
+      gapMs: longestGap(writer.acknowledged, fromMs).ms,
+      late: late.length,
+      note: tookText(run),
+    });
+    expect(late).toEqual([]);
+    expect(power.killedAtMs()).not.toBeNull();
+    expect(firstMs!).toBeGreaterThan(power.killedAtMs()!);
+  });
+});
+
+test('a region that dies under load loses no more than its last known lag said', { timeout: TEST_MS }, async () => {
+  await using world = await startWorld({ delayMs: 300 });
+  await using runs = startRuns(world);
+  await using watch = startWatch(world.members());
+  await following(world, 'a');
+  await using writer = startWriter(PER_SECOND, world.a.poolerPort);
+  await using lags = measuring(runs, 'a');
+  await writing(writer);
+  await writing(writer, Date.now());
+  await until('a lag', () => runs.known.lag !== null);
+  await world.a.killAll();
+  const killedAtMs = Date.now();
+  await lags.stop();
+  const lag = runs.known.lag!;
+  runs.known.down = { side: 'a', sinceMs: killedAtMs };
+  const run = await endedWell(runs.begin(ungracefulPlan(world, 'b', { rung: 'grace', graceMs: GRACE_MS }), 'b', 'ungraceful'));
+  writer.through(world.b.poolerPort);
+  await writing(writer, Date.now());
+  const lost = await lostIn(world.b, writer);
+  const before = writer.acknowledged.filter(({ atMs }) => atMs <= killedAtMs);
+  // Committed before that, it had arrived when it was measured.
+  const safeAtMs = lag.atMs - lag.ms!;
+  const forecast = before.filter(({ atMs }) => atMs >= safeAtMs).length;
+  const { firstMs, late } = lateWrites(watch.taken(), 'b', killedAtMs);
+  told({
+    what: 'ungraceful, a killed under load',
+    acknowledged: writer.acknowledged.length,
+    lost: lost.length,
+    gapMs: longestGap(writer.acknowledged, killedAtMs - 1_000).ms,
+    late: late.length,
+    note: `forecast by a lag of ${lag.ms} ms, ${lag.bytes} bytes, ${killedAtMs - lag.atMs} ms old: at most ${forecast}; ${tookText(run)}`,
+  });
+  expect(lost.every(({ atMs }) => atMs >= safeAtMs)).toBe(true);
+  expect(lost.length).toBeLessThanOrEqual(forecast);
+  // The wire is so long that something was on it.
+  expect(lost.length).toBeGreaterThan(0);
+  expect(late).toEqual([]);
+  expect(firstMs! - killedAtMs).toBeGreaterThanOrEqual(GRACE_MS);
 });
