@@ -298,6 +298,15 @@ describe('the floor', () => {
     expect(council.told()).toEqual(['service.hold_floor']);
   });
 
+  test('what only others would bring to it waits for its turn as they do, and is not told another reason at the next look', () => {
+    const council = seated(clusterWith([1, 1, 1, 1, 1, 1]));
+    drained(council, ['a']);
+    council.told();
+    council.see({ dead: ['a', 'b', 'c', 'd'] }, 1000);
+    expect(['b', 'c', 'd'].map((pool) => council.hold(pool))).toEqual([null, 'pacing', 'pacing']);
+    expect(council.told()).toEqual(['region.drained']);
+  });
+
   test('it counts pools, not traffic: 100/0 fails over', () => {
     const council = seated(clusterWith([100, 0]));
     council.see({ dead: ['a'] });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { STEP_KINDS, type StepKindName } from '../../src/runbook/model.ts';
 import { type StepEntry, stepContract } from '../contract/step.contract.ts';
-import { startPromoteWorld, startRejoinWorld, startTakeoverWorld } from './cache/world.ts';
+import { startPromoteWorld as startCachePromoteWorld, startRejoinWorld, startTakeoverWorld } from './cache/world.ts';
 import { startCodecWorld } from './codec/world.ts';
 import { GRPC_FAULTS, startGrpcWorld } from './grpc/world.ts';
 import { HTTP_FAULTS, startHttpWorld } from './http/world.ts';
@@ -21,8 +21,8 @@ import {
 import { startGateWorld } from './prometheus/world.ts';
 import { startRouteWaitWorld, startShiftWorld } from './routing/world.ts';
 import { startCanaryWorld, startDispatchWorld, startFailoverWorld, startHandoverWorld } from './temporal/world.ts';
-import { startLagWorld } from './tiers/world.ts';
 import { startObjectivesWorld } from './tiers/objectives-world.ts';
+import { startLagWorld } from './tiers/world.ts';
 import { startWebhookWorld } from './webhook/world.ts';
 
 const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
@@ -42,7 +42,7 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'pgbouncer.pause': { lacks: [], start: startPauseWorld },
   'pgbouncer.resume': { lacks: [], start: startResumeWorld },
   'cache.takeover': { lacks: [], start: () => startTakeoverWorld() },
-  'cache.promote': { lacks: [], start: startPromoteWorld },
+  'cache.promote': { lacks: [], start: startCachePromoteWorld },
   'cache.rejoin': { lacks: [], start: startRejoinWorld },
   'verify.objectives': { lacks: ['effect', 'wire', 'body', 'secret'], start: startObjectivesWorld },
   'webhook.call': { lacks: ['memory'], start: startWebhookWorld },

@@ -55,6 +55,8 @@ export class Landscape {
   readonly took: string[] = [];
   /** Webhooks that were told, in order: `external when`. */
   readonly told: string[] = [];
+  /** Members of vendors' databases that were made the writer. */
+  readonly #kept = new Set<string>();
   readonly #startMs = new Map<string, number>();
   readonly #done = new Set<string>();
 
@@ -203,6 +205,16 @@ export class Landscape {
   }
 
   readonly #kinds: { readonly [K in OwnKind]: StepKind<K> } = {
+    // A vendor keeps its regions' databases together, and answers wherever it is asked from.
+    'managed.failover': {
+      kind: 'managed.failover',
+      signal: 'target',
+      read: async ({ to }) => (this.#kept.has(to) ? reached(`${to} writes`) : pending(`${to} follows`)),
+      apply: async ({ to }, { key }) => {
+        if (this.#once('managed.failover', key, to)) this.#options.ports.timers.after(this.#options.moveMs, () => this.#kept.add(to));
+        return { took: 'accepted', because: `asked for ${to}` };
+      },
+    },
     'k8s.scale': {
       kind: 'k8s.scale',
       signal: 'target',
