@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { replicaAt } from '../../../src/runbook/cache/takeover.ts';
 import { hostPortOf } from '../../../src/runbook/dial.ts';
 import { startHarness, stepContract } from '../../contract/step.contract.ts';
+import { until } from '../../system/until.ts';
 import { startPromoteWorld, startRejoinWorld, startTakeoverWorld } from './world.ts';
 
 stepContract('cache.takeover', { lacks: [], start: () => startTakeoverWorld('dragonfly') });
@@ -63,6 +64,7 @@ describe('cache.takeover', () => {
     await using h = await startHarness('cache.takeover', () => startTakeoverWorld());
     const { a, b } = h.world;
     b.follows = null;
+    expect(await h.apply()).toMatchObject({ took: 'accepted', because: expect.stringContaining('master already') });
     expect(await h.read()).toMatchObject({
       is: 'reached',
       because: expect.stringContaining('cache-a is master too'),
@@ -85,7 +87,7 @@ describe('cache.takeover', () => {
   ])('what is refused with %s is %s', async (reply, took) => {
     for (const dialect of ['redis', 'dragonfly'] as const) {
       await using h = await startHarness('cache.takeover', () => startTakeoverWorld(dialect));
-      for (const cache of h.world.fakes.caches) cache.refuses = reply;
+      for (const cache of h.world.fakes.caches) cache.says = `-${reply}`;
       expect(await h.apply()).toMatchObject({ took, because: expect.stringContaining(reply) });
       // It has answered: nothing is wrong with the way to it.
       expect(h.systems.standing().map(({ failures }) => failures)).toEqual([0, 0]);
@@ -111,6 +113,38 @@ describe('which replica of the master it is', () => {
 });
 
 describe('cache.promote', () => {
+  test('a master is ordered nothing', async () => {
+    await using h = await startHarness('cache.promote', startPromoteWorld);
+    h.world.b.follows = null;
+    expect(await h.apply()).toMatchObject({ took: 'accepted', because: expect.stringContaining('already') });
+    expect(orders(h.world.b.told)).toEqual([]);
+  });
+
+  test.each(['role:sentinel\r\n', 'role:slave\r\n', ''])('INFO that says %j is no answer', async (replication) => {
+    await using h = await startHarness('cache.promote', startPromoteWorld);
+    h.world.b.replication = replication;
+    expect(await h.read()).toMatchObject({ is: 'unknown', because: expect.stringContaining('nothing that is known here') });
+    expect(await h.apply()).toMatchObject({ took: 'undecided' });
+    expect(orders(h.world.b.told)).toEqual([]);
+  });
+
+  test('what is answered with something else than OK is undecided', async () => {
+    await using h = await startHarness('cache.promote', startPromoteWorld);
+    h.world.b.says = '+QUEUED';
+    expect(await h.apply()).toMatchObject({ took: 'undecided' });
+  });
+
+  test('a call that is ended leaves no connection', async () => {
+    await using h = await startHarness('cache.promote', startPromoteWorld);
+    h.world.meets('silence');
+    const stop = new AbortController();
+    const reading = h.read({}, stop.signal);
+    await h.world.asked();
+    stop.abort(new Error('the process ends'));
+    expect(await reading).toMatchObject({ is: 'unknown' });
+    await until('the connection has ended', () => h.world.fakes.connections() === 0);
+  });
+
   test('a first copy that was not whole is told', async () => {
     await using h = await startHarness('cache.promote', startPromoteWorld);
     h.world.b.isSyncing = true;

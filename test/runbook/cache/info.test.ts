@@ -140,11 +140,15 @@ describe('nothing usable', () => {
     expect(readInfo(text)).toBe(null);
   });
 
-  const LINES = [REDIS_SERVER, REDIS_MASTER, REDIS_REPLICA, REDIS_PERSISTENCE, DRAGONFLY_SERVER, DRAGONFLY_MASTER, DRAGONFLY_REPLICA]
-    .join('')
-    .split('\r\n');
+  const WHOLE = [
+    REDIS_SERVER + REDIS_MASTER + REDIS_PERSISTENCE,
+    REDIS_SERVER + REDIS_REPLICA + REDIS_PERSISTENCE,
+    DRAGONFLY_SERVER + DRAGONFLY_MASTER + DRAGONFLY_PERSISTENCE,
+    DRAGONFLY_SERVER + DRAGONFLY_REPLICA + DRAGONFLY_PERSISTENCE,
+  ];
+  const LINES = WHOLE.join('').split('\r\n');
 
-  test('whatever comes, it reads something or nothing, and never throws', () => {
+  test('whatever comes, before a whole answer or alone, it reads something or nothing, and never throws', () => {
     const line = fc.oneof(
       fc.constantFrom(...LINES),
       fc.string({ unit: 'binary' }),
@@ -152,8 +156,8 @@ describe('nothing usable', () => {
       fc.tuple(fc.nat(99), fc.string()).map(([at, odd]) => `slave${at}:${odd}`),
     );
     fc.assert(
-      fc.property(fc.array(line, { maxLength: 60 }), fc.constantFrom('\r\n', '\n'), (all, end) => {
-        const info = readInfo(all.join(end));
+      fc.property(fc.array(line, { maxLength: 20 }), fc.constantFrom('\r\n', '\n'), fc.constantFrom('', ...WHOLE), (odd, end, whole) => {
+        const info = readInfo(odd.join(end) + end + whole);
         if (info === null) return;
         expect(['master', 'replica']).toContain(info.role);
         expect(info.follows === null).toBe(info.role === 'master');
