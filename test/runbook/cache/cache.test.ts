@@ -96,7 +96,7 @@ describe('cache.takeover', () => {
 });
 
 describe('which replica of the master it is', () => {
-  const replica = (host: string, port: number) => ({ host, port, state: 'online', isUp: true, lag: 0 });
+  const replica = (host: string, port: number) => ({ host, port, state: 'online', lag: 0 });
   const at = { host: 'cache-b.example.net', port: 6_379 };
   test.each([
     ['the only one on its port', [replica('10.9.0.1', 6_379), replica('10.9.0.2', 7_000)], ['cache-b.example.net'], '10.9.0.1'],
@@ -142,7 +142,7 @@ describe('cache.promote', () => {
     await h.world.asked();
     stop.abort(new Error('the process ends'));
     expect(await reading).toMatchObject({ is: 'unknown' });
-    await until('the connection has ended', () => h.world.fakes.connections() === 0);
+    await until('the connection has ended', () => h.world.fakes.connections() === 0, 2_000);
   });
 
   test('a first copy that was not whole is told', async () => {
@@ -170,7 +170,7 @@ describe('cache.promote', () => {
       is: 'unknown',
       because: expect.stringContaining('refuses the user or the password (WRONGPASS)'),
     });
-    expect(await h.apply()).not.toMatchObject({ took: 'accepted' });
+    expect(await h.apply()).toMatchObject({ took: 'fatal' });
   });
 
   test.each(['', '\n', 'two\nlines'])('a file that holds no password (%j) is a fault', async (text) => {
@@ -186,15 +186,24 @@ describe('cache.promote', () => {
 describe('cache.rejoin', () => {
   test.each([
     ['that is up', ['ip=10.9.9.9,port=6379,state=online,offset=50,lag=0'], 0],
+    ['that makes its first copy', ['ip=10.9.9.9,port=6379,state=wait_bgsave,offset=0,lag=0'], 0],
     ['of Dragonfly', ['ip=10.9.9.9,port=6379,state=stable_sync,lag=0'], 0],
     ['that is only counted', [], 1],
   ])('never with a replica %s', async (_, replicas, hidden) => {
     await using h = await startHarness('cache.rejoin', startRejoinWorld);
     h.world.b.replicas = replicas;
     h.world.b.hidden = hidden;
-    expect(await h.read()).toMatchObject({ is: 'never', because: expect.stringContaining('would lose what they have') });
+    expect(await h.read()).toMatchObject({ is: 'never', because: expect.stringContaining('would lose what it has') });
     expect(await h.apply()).toMatchObject({ took: 'fatal' });
     expect(h.world.fakes.effects).toEqual([]);
+  });
+
+  test('one that Redis has not heard of for long is no reason, and records of Dragonfly are no seconds', async () => {
+    await using h = await startHarness('cache.rejoin', startRejoinWorld);
+    h.world.b.replicas = ['ip=10.9.9.9,port=6379,state=online,offset=50,lag=31'];
+    expect(await h.read()).toMatchObject({ is: 'pending' });
+    h.world.b.dialect = 'dragonfly';
+    expect(await h.read()).toMatchObject({ is: 'never' });
   });
 
   test('never itself, by whichever name', async () => {
