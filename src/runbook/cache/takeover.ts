@@ -46,7 +46,10 @@ const applyTakeover = async (spec: Spec, { context, signal }: Call): Promise<Eff
   const text = `cache ${spec.system} ${standingText(at)}`;
   if (at.follows?.isLinked !== true || at.follows.isSyncing || at.isLoading)
     return { took: 'refused', because: `${text}: it has not all that its master has` };
-  if (at.dialect === 'redis') return await handedOver(spec, cache, at, await cacheOf(spec.from, context), signal);
+  if (at.dialect === 'redis') {
+    const from = await cacheOf(spec.from, context);
+    return await refusing(`cache ${spec.from}`, () => handedOver(spec, cache, at, from, signal));
+  }
   await cache.takeOver(spec.waitMs, signal);
   return { took: 'accepted', because: `${text}: it has taken over` };
 };
