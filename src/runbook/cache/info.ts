@@ -8,8 +8,6 @@ export interface Replica {
   port: number;
   /** In the server's own word. */
   state: string;
-  /** It has caught up and follows. */
-  isUp: boolean;
   /** Of Redis: seconds since it was heard of. Of Dragonfly: records of the journal that it has not confirmed. null: not said. */
   lag: number | null;
 }
@@ -112,8 +110,6 @@ const masterOf = (fields: Fields): Master | null => {
   return { host, port, isLinked: link === 'up', isSyncing: syncing === '1', heardAgoMs: agoS === null ? null : agoS * 1000 };
 };
 
-const UP: readonly string[] = ['online', 'stable_sync'];
-
 /** null: one that cannot be read. */
 const replicasOf = (fields: Fields): readonly Replica[] | null => {
   const found: Replica[] = [];
@@ -122,7 +118,7 @@ const replicasOf = (fields: Fields): readonly Replica[] | null => {
     const said = new Map(text.split(',').map((part) => [part.slice(0, part.indexOf('=')), part.slice(part.indexOf('=') + 1)]));
     const [host, port, state] = [said.get('ip'), wholeOf(said.get('port')), said.get('state')];
     if (!host || port === null || state === undefined) return null;
-    found.push({ host, port, state, isUp: UP.includes(state), lag: wholeOf(said.get('lag')) });
+    found.push({ host, port, state, lag: wholeOf(said.get('lag')) });
   }
   return found;
 };

@@ -3,7 +3,7 @@
 import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { applyOr, readOr } from '../outcome.ts';
-import { cacheOf, factsOf, refusalAs, standingText } from './standing.ts';
+import { cacheOf, factsOf, refusing, standingText } from './standing.ts';
 
 type Spec = StepSpecs['cache.promote'];
 
@@ -11,7 +11,7 @@ export const cachePromote: StepKind<'cache.promote'> = {
   kind: 'cache.promote',
   signal: 'target',
   read: (spec, call) => readOr(`cache ${spec.system}`, () => readPromote(spec, call)),
-  apply: (spec, call) => applyOr(`cache ${spec.system}`, () => applyPromote(spec, call)),
+  apply: (spec, call) => applyOr(`cache ${spec.system}`, () => refusing(`cache ${spec.system}`, () => applyPromote(spec, call))),
 };
 
 const readPromote = async ({ system: name }: Spec, { context, signal }: Call): Promise<Reading> => {
@@ -25,11 +25,7 @@ const applyPromote = async ({ system: name }: Spec, { context, signal }: Call): 
   const cache = await cacheOf(name, context);
   const at = await cache.look(signal);
   if (at.role === 'master') return { took: 'accepted', because: `cache ${name} is master already` };
-  try {
-    await cache.promote(signal);
-  } catch (error) {
-    return refusalAs(`cache ${name}`, error);
-  }
+  await cache.promote(signal);
   const partial = at.follows?.isSyncing === true ? '; its first copy was not whole' : '';
   return { took: 'accepted', because: `cache ${name} stands for itself; before that it ${standingText(at)}${partial}` };
 };

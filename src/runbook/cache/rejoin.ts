@@ -4,7 +4,7 @@ import { type HostPort, hostPortOf } from '../dial.ts';
 import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { applyOr, readOr } from '../outcome.ts';
-import { addressText, cacheOf, factsOf, refusalAs, standingText } from './standing.ts';
+import { addressText, cacheOf, factsOf, refusing, standingText } from './standing.ts';
 import type { CacheLook, RedisSystem } from './system.ts';
 
 type Spec = StepSpecs['cache.rejoin'];
@@ -13,7 +13,7 @@ export const cacheRejoin: StepKind<'cache.rejoin'> = {
   kind: 'cache.rejoin',
   signal: 'target',
   read: (spec, call) => readOr(`cache ${spec.system}`, () => readRejoin(spec, call)),
-  apply: (spec, call) => applyOr(`cache ${spec.system}`, () => applyRejoin(spec, call)),
+  apply: (spec, call) => applyOr(`cache ${spec.system}`, () => refusing(`cache ${spec.system}`, () => applyRejoin(spec, call))),
 };
 
 interface Standing {
@@ -33,11 +33,15 @@ const standing = async ({ address }: Spec, cache: RedisSystem, target: HostPort,
   return { at, follows, never: isSelf ? `${address} is its own address` : leadText(at) };
 };
 
-/** Replicas that are told by their number alone may all be up. */
-const leadText = ({ role, replicas, replicaCount }: CacheLook): string | null => {
-  const up = replicas.filter(({ isUp }) => isUp).length + replicaCount - replicas.length;
-  if (role !== 'master' || up === 0) return null;
-  return `${up} ${up === 1 ? 'replica that is up follows' : 'replicas that are up follow'} it, and would lose what they have`;
+/** Redis' replicas are heard of every second, and are listed for a minute after they have gone. */
+const HEARD_S_MAX = 10;
+
+/** One that is still making its first copy follows as well, and one that is told by number alone may. */
+const leadText = ({ role, dialect, replicas, replicaCount }: CacheLook): string | null => {
+  const gone = replicas.filter(({ lag }) => dialect === 'redis' && (lag ?? 0) > HEARD_S_MAX).length;
+  const lost = replicaCount - gone;
+  if (role !== 'master' || lost === 0) return null;
+  return `${lost} ${lost === 1 ? 'replica follows' : 'replicas follow'} it, and would lose what ${lost === 1 ? 'it has' : 'they have'}`;
 };
 
 /** Throws Fault ERR_CONFIG. */
@@ -63,10 +67,6 @@ const applyRejoin = async (spec: Spec, { context, signal }: Call): Promise<Effec
   const { at, follows, never } = await standing(spec, cache, target, signal);
   if (follows) return { took: 'accepted', because: `cache ${spec.system} follows ${addressText(target)} already` };
   if (never !== null) return { took: 'fatal', because: `cache ${spec.system} ${standingText(at)}: ${never}` };
-  try {
-    await cache.follow(target, signal);
-  } catch (error) {
-    return refusalAs(`cache ${spec.system}`, error);
-  }
+  await cache.follow(target, signal);
   return { took: 'accepted', because: `cache ${spec.system} is told to follow ${addressText(target)}; before that it ${standingText(at)}` };
 };

@@ -31,8 +31,11 @@ export const factsOf = ({ dialect, role, follows, replicaCount, offset }: CacheI
 /** Rights, names, and commands that it does not know: no later try mends that. */
 const HUMAN_WORDS: readonly string[] = ['NOAUTH', 'NOPERM', 'WRONGPASS'];
 
-/** Throws what is no answer of the server. */
-export const refusalAs = (name: string, error: unknown): Effect => {
+/** What `act` came to, or a server's refusal of any part of it. Rejects with what is no answer of a server. */
+export const refusing = (name: string, act: () => Promise<Effect>): Promise<Effect> =>
+  act().catch((error: unknown) => refusalAs(name, error));
+
+const refusalAs = (name: string, error: unknown): Effect => {
   if (!(error instanceof Refusal)) throw error;
   const isHuman =
     HUMAN_WORDS.includes(error.word) || /unknown (command|subcommand)|syntax error|wrong number|not allowed/i.test(error.message);

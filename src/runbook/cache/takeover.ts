@@ -6,7 +6,7 @@ import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { applyOr, readOr, saying } from '../outcome.ts';
 import type { CacheInfo } from './info.ts';
-import { addressText, cacheOf, factsOf, refusalAs, standingText } from './standing.ts';
+import { addressText, cacheOf, factsOf, refusing, standingText } from './standing.ts';
 import type { CacheLook, RedisSystem } from './system.ts';
 
 type Spec = StepSpecs['cache.takeover'];
@@ -15,7 +15,7 @@ export const cacheTakeover: StepKind<'cache.takeover'> = {
   kind: 'cache.takeover',
   signal: 'target',
   read: (spec, call) => readOr(`cache ${spec.system}`, () => readTakeover(spec, call)),
-  apply: (spec, call) => applyOr(`cache ${spec.system}`, () => applyTakeover(spec, call)),
+  apply: (spec, call) => applyOr(`cache ${spec.system}`, () => refusing(`cache ${spec.system}`, () => applyTakeover(spec, call))),
 };
 
 const readTakeover = async (spec: Spec, call: Call): Promise<Reading> => {
@@ -46,13 +46,12 @@ const applyTakeover = async (spec: Spec, { context, signal }: Call): Promise<Eff
   const text = `cache ${spec.system} ${standingText(at)}`;
   if (at.follows?.isLinked !== true || at.follows.isSyncing || at.isLoading)
     return { took: 'refused', because: `${text}: it has not all that its master has` };
-  try {
-    if (at.dialect === 'redis') return await handedOver(spec, cache, at, await cacheOf(spec.from, context), signal);
-    await cache.takeOver(spec.waitMs, signal);
-    return { took: 'accepted', because: `${text}: it has taken over` };
-  } catch (error) {
-    return refusalAs(text, error);
+  if (at.dialect === 'redis') {
+    const from = await cacheOf(spec.from, context);
+    return await refusing(`cache ${spec.from}`, () => handedOver(spec, cache, at, from, signal));
   }
+  await cache.takeOver(spec.waitMs, signal);
+  return { took: 'accepted', because: `${text}: it has taken over` };
 };
 
 const handedOver = async (spec: Spec, cache: RedisSystem, at: CacheLook, from: RedisSystem, signal: AbortSignal): Promise<Effect> => {

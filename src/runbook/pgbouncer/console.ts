@@ -22,7 +22,7 @@ export type Row = Readonly<Record<string, unknown>>;
 /** A name as the console reads it, whatever it holds. */
 export const quotedName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
-/** Rejects with Answered (400 for a refusal, 403 for who may not) or an Error about the way to it; the signal ends both. */
+/** Rejects with Answered for a refusal, or an Error about the way to it; the signal ends both. */
 export const askConsole = async (dial: Dial, { user, password }: Login, text: string, signal: AbortSignal): Promise<readonly Row[]> => {
   const socket = await connected(dial, signal);
   let failure: Error | null = null;
@@ -90,13 +90,9 @@ const nextBytes = (socket: Socket, signal: AbortSignal): Promise<Buffer> =>
     });
   });
 
-/** FATAL is what it says to who may not come in, or to everybody while it ends. */
+/** With the code where the connection ends by it, since that tells who is refused from what is. */
 const told = (error: unknown): unknown => {
   if (!(error instanceof DatabaseError)) return error;
   const { severity, code, message } = error;
-  if (severity !== 'FATAL') return new Answered(400, `it answers: ${quoted(message)}`);
-  return new Answered(
-    403,
-    `it refuses this user or its password, or lets nobody in now (${quoted(code ?? 'no code', 10)}): ${quoted(message)}`,
-  );
+  return new Answered(400, `it answers${severity === 'FATAL' ? ` FATAL ${quoted(code ?? 'without a code', 10)}` : ''}: ${quoted(message)}`);
 };

@@ -4,7 +4,7 @@ import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { applyOr, readOr } from '../outcome.ts';
 import { applyResume, readResume } from './resume.ts';
-import { busyText, factsOf, missing, nameOf, poolerOf, refusalAs } from './standing.ts';
+import { busyText, factsOf, missing, nameOf, poolerOf, refusing } from './standing.ts';
 import type { Standing } from './system.ts';
 
 type Spec = StepSpecs['fence.pgbouncer'];
@@ -13,7 +13,8 @@ export const pgbouncerFence: StepKind<'fence.pgbouncer'> = {
   kind: 'fence.pgbouncer',
   signal: 'target',
   read: (spec, call) => readOr(nameOf(spec), () => (spec.release ? readResume(spec, call) : readFence(spec, call))),
-  apply: (spec, call) => applyOr(nameOf(spec), () => (spec.release ? applyResume(spec, call) : applyFence(spec, call))),
+  apply: (spec, call) =>
+    applyOr(nameOf(spec), () => refusing(spec, () => (spec.release ? applyResume(spec, call) : applyFence(spec, call)))),
 };
 
 /** Disabled alone is not enough: whoever was in before stays in, and begins the next transaction. */
@@ -34,11 +35,7 @@ const applyFence = async (spec: Spec, { context, signal }: Call): Promise<Effect
   const at = await pooler.look(spec.database, signal);
   if (at === null) return { took: 'fatal', because: missing(spec).because };
   if (isShut(at)) return { took: 'accepted', because: `${nameOf(spec)} lets nobody through already` };
-  try {
-    if (!at.isDisabled) await pooler.order('DISABLE', spec.database, signal);
-    if (!at.isPaused || at.busy > 0) await pooler.order('KILL', spec.database, signal);
-  } catch (error) {
-    return refusalAs(spec, error);
-  }
+  if (!at.isDisabled) await pooler.order('DISABLE', spec.database, signal);
+  if (!at.isPaused || at.busy > 0) await pooler.order('KILL', spec.database, signal);
   return { took: 'accepted', because: `${nameOf(spec)} lets nobody in, and dropped ${at.clients} of its clients`, facts: factsOf(at) };
 };

@@ -4,7 +4,7 @@ import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { applyOr, readOr } from '../outcome.ts';
 import { applyResume, readResume } from './resume.ts';
-import { busyText, factsOf, missing, nameOf, poolerOf, refusalAs, waitersText } from './standing.ts';
+import { busyText, factsOf, missing, nameOf, poolerOf, refusing, waitersText } from './standing.ts';
 
 type Spec = StepSpecs['pgbouncer.pause'];
 
@@ -12,7 +12,8 @@ export const pgbouncerPause: StepKind<'pgbouncer.pause'> = {
   kind: 'pgbouncer.pause',
   signal: 'target',
   read: (spec, call) => readOr(nameOf(spec), () => (spec.release ? readResume(spec, call) : readPause(spec, call))),
-  apply: (spec, call) => applyOr(nameOf(spec), () => (spec.release ? applyResume(spec, call) : applyPause(spec, call))),
+  apply: (spec, call) =>
+    applyOr(nameOf(spec), () => refusing(spec, () => (spec.release ? applyResume(spec, call) : applyPause(spec, call)))),
 };
 
 const readPause = async (spec: Spec, { context, signal }: Call): Promise<Reading> => {
@@ -30,11 +31,7 @@ const applyPause = async (spec: Spec, { context, signal }: Call): Promise<Effect
   const before = await pooler.look(spec.database, signal);
   if (before === null) return { took: 'fatal', because: missing(spec).because };
   if (before.isPaused) return { took: 'accepted', because: `${nameOf(spec)} is held already` };
-  try {
-    if (await pooler.order('PAUSE', spec.database, signal)) return { took: 'accepted', because: `${nameOf(spec)} is told to be held` };
-  } catch (error) {
-    return refusalAs(spec, error);
-  }
+  if (await pooler.order('PAUSE', spec.database, signal)) return { took: 'accepted', because: `${nameOf(spec)} is told to be held` };
   const after = await pooler.look(spec.database, signal);
   if (after?.isPaused !== true) return { took: 'undecided', because: `${nameOf(spec)} was told to be held, and did not answer` };
   return { took: 'accepted', because: `${nameOf(spec)} is held, and ${busyText(after)} still`, facts: factsOf(after) };

@@ -3,14 +3,14 @@
 import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { applyOr, readOr } from '../outcome.ts';
-import { factsOf, missing, nameOf, type Pooled, poolerOf, refusalAs, waitersText } from './standing.ts';
+import { factsOf, missing, nameOf, type Pooled, poolerOf, refusing, waitersText } from './standing.ts';
 import type { Order, Standing } from './system.ts';
 
 export const pgbouncerResume: StepKind<'pgbouncer.resume'> = {
   kind: 'pgbouncer.resume',
   signal: 'target',
   read: (spec: StepSpecs['pgbouncer.resume'], call) => readOr(nameOf(spec), () => readResume(spec, call)),
-  apply: (spec: StepSpecs['pgbouncer.resume'], call) => applyOr(nameOf(spec), () => applyResume(spec, call)),
+  apply: (spec: StepSpecs['pgbouncer.resume'], call) => applyOr(nameOf(spec), () => refusing(spec, () => applyResume(spec, call))),
 };
 
 const heldText = ({ isPaused, isDisabled }: Standing): string =>
@@ -37,10 +37,6 @@ export const applyResume = async (spec: Pooled, { context, signal }: Call): Prom
     'RECONNECT',
     ...(at.isPaused ? (['RESUME'] as const) : []),
   ];
-  try {
-    for (const order of orders) await pooler.order(order, spec.database, signal);
-  } catch (error) {
-    return refusalAs(spec, error);
-  }
+  for (const order of orders) await pooler.order(order, spec.database, signal);
   return { took: 'accepted', because: `${nameOf(spec)} was ${heldText(at)} and is let go; ${waitersText(at)}` };
 };

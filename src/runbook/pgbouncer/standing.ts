@@ -37,11 +37,15 @@ export const waitersText = ({ waiting, waitsMs }: Standing): string =>
 export const busyText = ({ busy }: Standing): string =>
   `${busy} ${busy === 1 ? 'connection to the server is' : 'connections to the server are'} at work`;
 
-const HUMAN = /no such database|admin access|not allowed|invalid command/i;
+/** Rights, names, what it does not know: no later try mends that. */
+const HUMAN = /no such (database|user)|admin access|not allowed|invalid command|authentication failed|FATAL 28/i;
 
-/** Throws what is no answer of the pooler. */
-export const refusalAs = (spec: Pooled, error: unknown): Effect => {
+/** What `act` came to, or the pooler's refusal of any part of it. Rejects with what is no answer of the pooler. */
+export const refusing = (spec: Pooled, act: () => Promise<Effect>): Promise<Effect> =>
+  act().catch((error: unknown) => refusalAs(spec, error));
+
+const refusalAs = (spec: Pooled, error: unknown): Effect => {
   if (!(error instanceof Answered)) throw error;
   const because = `${nameOf(spec)}: ${saying(error)}`;
-  return { took: error.code === 403 || HUMAN.test(error.message) ? 'fatal' : 'refused', because };
+  return { took: HUMAN.test(error.message) ? 'fatal' : 'refused', because };
 };

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { replicaAt } from '../../../src/runbook/cache/takeover.ts';
 import { hostPortOf } from '../../../src/runbook/dial.ts';
 import { startHarness, stepContract } from '../../contract/step.contract.ts';
+import { until } from '../../system/until.ts';
 import { startPromoteWorld, startRejoinWorld, startTakeoverWorld } from './world.ts';
 
 stepContract('cache.takeover', { lacks: [], start: () => startTakeoverWorld('dragonfly') });
@@ -63,6 +64,7 @@ describe('cache.takeover', () => {
     await using h = await startHarness('cache.takeover', () => startTakeoverWorld());
     const { a, b } = h.world;
     b.follows = null;
+    expect(await h.apply()).toMatchObject({ took: 'accepted', because: expect.stringContaining('master already') });
     expect(await h.read()).toMatchObject({
       is: 'reached',
       because: expect.stringContaining('cache-a is master too'),
@@ -85,8 +87,10 @@ describe('cache.takeover', () => {
   ])('what is refused with %s is %s', async (reply, took) => {
     for (const dialect of ['redis', 'dragonfly'] as const) {
       await using h = await startHarness('cache.takeover', () => startTakeoverWorld(dialect));
-      for (const cache of h.world.fakes.caches) cache.refuses = reply;
-      expect(await h.apply()).toMatchObject({ took, because: expect.stringContaining(reply) });
+      for (const cache of h.world.fakes.caches) cache.says = `-${reply}`;
+      // Whoever was asked is named.
+      const who = dialect === 'redis' ? 'cache-a' : 'cache-b';
+      expect(await h.apply()).toMatchObject({ took, because: expect.stringMatching(`^cache ${who}: it answers: `) });
       // It has answered: nothing is wrong with the way to it.
       expect(h.systems.standing().map(({ failures }) => failures)).toEqual([0, 0]);
     }
@@ -94,7 +98,7 @@ describe('cache.takeover', () => {
 });
 
 describe('which replica of the master it is', () => {
-  const replica = (host: string, port: number) => ({ host, port, state: 'online', isUp: true, lag: 0 });
+  const replica = (host: string, port: number) => ({ host, port, state: 'online', lag: 0 });
   const at = { host: 'cache-b.example.net', port: 6_379 };
   test.each([
     ['the only one on its port', [replica('10.9.0.1', 6_379), replica('10.9.0.2', 7_000)], ['cache-b.example.net'], '10.9.0.1'],
@@ -111,6 +115,38 @@ describe('which replica of the master it is', () => {
 });
 
 describe('cache.promote', () => {
+  test('a master is ordered nothing', async () => {
+    await using h = await startHarness('cache.promote', startPromoteWorld);
+    h.world.b.follows = null;
+    expect(await h.apply()).toMatchObject({ took: 'accepted', because: expect.stringContaining('already') });
+    expect(orders(h.world.b.told)).toEqual([]);
+  });
+
+  test.each(['role:sentinel\r\n', 'role:slave\r\n', ''])('INFO that says %j is no answer', async (replication) => {
+    await using h = await startHarness('cache.promote', startPromoteWorld);
+    h.world.b.replication = replication;
+    expect(await h.read()).toMatchObject({ is: 'unknown', because: expect.stringContaining('nothing that is known here') });
+    expect(await h.apply()).toMatchObject({ took: 'undecided' });
+    expect(orders(h.world.b.told)).toEqual([]);
+  });
+
+  test('what is answered with something else than OK is undecided', async () => {
+    await using h = await startHarness('cache.promote', startPromoteWorld);
+    h.world.b.says = '+QUEUED';
+    expect(await h.apply()).toMatchObject({ took: 'undecided' });
+  });
+
+  test('a call that is ended leaves no connection', async () => {
+    await using h = await startHarness('cache.promote', startPromoteWorld);
+    h.world.meets('silence');
+    const stop = new AbortController();
+    const reading = h.read({}, stop.signal);
+    await h.world.asked();
+    stop.abort(new Error('the process ends'));
+    expect(await reading).toMatchObject({ is: 'unknown' });
+    await until('the connection has ended', () => h.world.fakes.connections() === 0, 2_000);
+  });
+
   test('a first copy that was not whole is told', async () => {
     await using h = await startHarness('cache.promote', startPromoteWorld);
     h.world.b.isSyncing = true;
@@ -136,7 +172,7 @@ describe('cache.promote', () => {
       is: 'unknown',
       because: expect.stringContaining('refuses the user or the password (WRONGPASS)'),
     });
-    expect(await h.apply()).not.toMatchObject({ took: 'accepted' });
+    expect(await h.apply()).toMatchObject({ took: 'fatal' });
   });
 
   test.each(['', '\n', 'two\nlines'])('a file that holds no password (%j) is a fault', async (text) => {
@@ -152,15 +188,24 @@ describe('cache.promote', () => {
 describe('cache.rejoin', () => {
   test.each([
     ['that is up', ['ip=10.9.9.9,port=6379,state=online,offset=50,lag=0'], 0],
+    ['that makes its first copy', ['ip=10.9.9.9,port=6379,state=wait_bgsave,offset=0,lag=0'], 0],
     ['of Dragonfly', ['ip=10.9.9.9,port=6379,state=stable_sync,lag=0'], 0],
     ['that is only counted', [], 1],
   ])('never with a replica %s', async (_, replicas, hidden) => {
     await using h = await startHarness('cache.rejoin', startRejoinWorld);
     h.world.b.replicas = replicas;
     h.world.b.hidden = hidden;
-    expect(await h.read()).toMatchObject({ is: 'never', because: expect.stringContaining('would lose what they have') });
+    expect(await h.read()).toMatchObject({ is: 'never', because: expect.stringContaining('would lose what it has') });
     expect(await h.apply()).toMatchObject({ took: 'fatal' });
     expect(h.world.fakes.effects).toEqual([]);
+  });
+
+  test('one that Redis has not heard of for long is no reason, and records of Dragonfly are no seconds', async () => {
+    await using h = await startHarness('cache.rejoin', startRejoinWorld);
+    h.world.b.replicas = ['ip=10.9.9.9,port=6379,state=online,offset=50,lag=31'];
+    expect(await h.read()).toMatchObject({ is: 'pending' });
+    h.world.b.dialect = 'dragonfly';
+    expect(await h.read()).toMatchObject({ is: 'never' });
   });
 
   test('never itself, by whichever name', async () => {

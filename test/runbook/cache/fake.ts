@@ -20,8 +20,10 @@ export interface FakeCache {
   /** That follow it and are not listed. */
   hidden: number;
   history: string;
-  /** What it answers to orders; null: as it works. */
-  refuses: string | null;
+  /** What it replies to orders, as it goes over the wire; null: as it works. */
+  says: string | null;
+  /** What its section of replication says; null: as it is. */
+  replication: string | null;
   readonly told: readonly (readonly string[])[];
 }
 
@@ -29,6 +31,8 @@ export interface FakeCaches extends AsyncDisposable {
   readonly caches: readonly FakeCache[];
   /** Orders that changed something. */
   readonly effects: readonly string[];
+  /** Connections that are open. */
+  connections(): number;
   meets(fault: Fault | null): void;
   asked(): Promise<void>;
 }
@@ -38,6 +42,7 @@ const OK = '+OK\r\n';
 const bulk = (text: string): string => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 
 const infoOf = (cache: FakeCache, section: string): string => {
+  if (section === 'replication' && cache.replication !== null) return cache.replication;
   const isRedis = cache.dialect === 'redis';
   const said: Record<string, readonly string[]> = {
     server: ['redis_version:7.0.15', ...(isRedis ? [] : ['dragonfly_version:df-v1.36.0']), `tcp_port:${cache.port}`],
@@ -80,7 +85,7 @@ export const startFakeCaches = async (dialects: readonly FakeCache['dialect'][])
   };
   const order = (cache: FakeCache, words: readonly string[], socket: Socket): string | null => {
     const [name = '', first = '', second = ''] = words;
-    if (cache.refuses !== null) return `-${cache.refuses}\r\n`;
+    if (cache.says !== null) return `${cache.says}\r\n`;
     if (name === 'REPLICAOF' && first === 'NO') {
       if (cache.follows === null) return OK;
       cache.follows = null;
@@ -156,7 +161,8 @@ export const startFakeCaches = async (dialects: readonly FakeCache['dialect'][])
       replicas: [],
       hidden: 0,
       history: 'ff007bc0bc6142743872fb3107bc1a30b8d91c1d',
-      refuses: null,
+      says: null,
+      replication: null,
       told,
     };
     return cache;
@@ -166,6 +172,7 @@ export const startFakeCaches = async (dialects: readonly FakeCache['dialect'][])
   return {
     caches,
     effects,
+    connections: () => open.size,
     meets: (next) => {
       fault = next;
     },

@@ -27,6 +27,10 @@ export interface FakeConsole extends AsyncDisposable {
   loses: string;
   /** PAUSE answers when nothing is under way, as some versions do. */
   isPatient: boolean;
+  /** It neither does nor answers what it is ordered. */
+  isDeaf: boolean;
+  /** Connections that are open. */
+  connections(): number;
   /** What it answers to every order; null: as it works. */
   refuses: { severity: string; code: string; message: string } | null;
   meets(fault: Fault | null): void;
@@ -110,6 +114,7 @@ export const startFakeConsole = async (databases: readonly string[]): Promise<Fa
     const [, order = '', quoted = ''] = found;
     const name = quoted.replaceAll('""', '"');
     const at = fake.databases.get(name);
+    if (fake.isDeaf) return 'wait';
     if (fake.refuses !== null) return Buffer.concat([refusal(fake.refuses.severity, fake.refuses.code, fake.refuses.message), READY]);
     if (at === undefined) return Buffer.concat([refusal('ERROR', '08P01', `no such database: ${name}`), READY]);
     if (order === 'RESUME' && !at.isPaused) return Buffer.concat([refusal('ERROR', '08P01', `database ${name} is not paused`), READY]);
@@ -192,6 +197,8 @@ export const startFakeConsole = async (databases: readonly string[]): Promise<Fa
     effects,
     loses: '',
     isPatient: false,
+    isDeaf: false,
+    connections: () => open.size,
     refuses: null,
     meets: (next) => {
       fault = next;

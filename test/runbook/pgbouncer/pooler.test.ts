@@ -4,6 +4,7 @@ import net, { type AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { quotedName } from '../../../src/runbook/pgbouncer/console.ts';
 import { startHarness, stepContract } from '../../contract/step.contract.ts';
+import { until } from '../../system/until.ts';
 import { DATABASE, startFenceWorld, startPauseWorld, startResumeWorld } from './world.ts';
 
 // Taking one back is an act as every other: it begins where something is held.
@@ -43,6 +44,30 @@ describe('pgbouncer.pause', () => {
     expect(await h.read()).toMatchObject({ is: 'reached' });
   });
 
+  test('one that is not heard of, and does not hold, is undecided', { timeout: 20_000 }, async () => {
+    await using h = await startHarness('pgbouncer.pause', startPauseWorld);
+    h.world.console.isDeaf = true;
+    expect(await h.apply()).toMatchObject({ took: 'undecided', because: expect.stringContaining('did not answer') });
+  });
+
+  test('what is held already is ordered nothing', async () => {
+    await using h = await startHarness('pgbouncer.pause', startPauseWorld);
+    h.world.at.isPaused = true;
+    expect(await h.apply()).toMatchObject({ took: 'accepted', because: expect.stringContaining('held already') });
+    expect(orders(h.world.console.told)).toEqual([]);
+  });
+
+  test('a call that is ended leaves no connection', async () => {
+    await using h = await startHarness('pgbouncer.pause', startPauseWorld);
+    h.world.console.isDeaf = true;
+    const stop = new AbortController();
+    const acting = h.apply({}, stop.signal);
+    await until('it is ordered', () => orders(h.world.console.told).length > 0);
+    stop.abort(new Error('the process ends'));
+    expect(await acting).toMatchObject({ took: 'undecided' });
+    await until('the connection has ended', () => h.world.console.connections() === 0, 2_000);
+  });
+
   test('names are quoted, and only the database that is named is touched', async () => {
     await using h = await startHarness('pgbouncer.pause', startPauseWorld);
     await h.apply();
@@ -54,7 +79,8 @@ describe('pgbouncer.pause', () => {
   test.each([
     [{ severity: 'ERROR', code: '08P01', message: 'already suspended/paused' }, 'refused'],
     [{ severity: 'ERROR', code: '08P01', message: 'admin access needed' }, 'fatal'],
-    [{ severity: 'FATAL', code: '28000', message: 'not allowed' }, 'fatal'],
+    [{ severity: 'FATAL', code: '28P01', message: 'wrong word' }, 'fatal'],
+    [{ severity: 'FATAL', code: '57P01', message: 'the pooler is shutting down' }, 'refused'],
   ])('what is refused with %o is %s', async (refusal, took) => {
     await using h = await startHarness('pgbouncer.pause', startPauseWorld);
     h.world.console.refuses = refusal;
@@ -89,6 +115,7 @@ describe('pgbouncer.resume', () => {
   ])('paused %s, disabled %s: nobody is let go before old connections are given up', async (isPaused, isDisabled, expected) => {
     await using h = await startHarness('pgbouncer.resume', startResumeWorld);
     Object.assign(h.world.at, { isPaused, isDisabled });
+    expect((await h.read()).is).toBe(isPaused || isDisabled ? 'pending' : 'reached');
     expect(await h.apply()).toMatchObject({ took: 'accepted' });
     expect(orders(h.world.console.told)).toEqual(expected);
     expect(await h.read()).toMatchObject({ is: 'reached' });
@@ -119,7 +146,7 @@ test('a password that is wrong is told without it', async () => {
     secrets: ['pw-of-yesterday'],
   }));
   expect(await h.read()).toMatchObject({ is: 'unknown', because: expect.stringContaining('28P01') });
-  expect(await h.apply()).not.toMatchObject({ took: 'accepted' });
+  expect(await h.apply()).toMatchObject({ took: 'fatal' });
 });
 
 test.each(['pooler.example.net', 'pooler:99999', 'a b:1'])('the address %s is refused before anything is asked', async (address) => {

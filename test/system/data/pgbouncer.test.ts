@@ -215,8 +215,11 @@ describe('a pooler on a real PgBouncer', { timeout: TEST_MS }, () => {
     await using at = await start();
     const { steps, files } = at;
     files[FILE] = 'not-the-right-password';
-    expect(await steps.read('pgbouncer.resume', SPEC)).toMatchObject({ is: 'unknown', because: expect.stringContaining('password') });
-    expect(await steps.apply('pgbouncer.pause', SPEC)).not.toMatchObject({ took: 'accepted' });
+    expect(await steps.read('pgbouncer.resume', SPEC)).toMatchObject({
+      is: 'unknown',
+      because: expect.stringContaining('authentication failed'),
+    });
+    expect(await steps.apply('pgbouncer.pause', SPEC)).toMatchObject({ took: 'fatal' });
     files[FILE] = ADMIN_PASSWORD;
     expect(await steps.read('pgbouncer.resume', SPEC)).toMatchObject({ is: 'reached' });
     expect(steps.said()).not.toContain('not-the-right-password');
