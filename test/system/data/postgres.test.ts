@@ -67,7 +67,8 @@ afterAll(async () => {
 describe('how members stand', () => {
   test('a primary and its standby, of one system and timeline', async () => {
     const following = await opening([standby.address]);
-    // Just started, nobody has told it where the end is.
+    // Just started, nobody has told it where the end is, and nobody does until something is written.
+    primary.sql('CREATE TABLE first (i int);');
     await until(async () => (await following.state(NEVER)).upstream?.endLsn != null);
     const [one, two] = [await (await opening([primary.address])).state(NEVER), await following.state(NEVER)];
     expect(one).toMatchObject({
@@ -90,6 +91,9 @@ describe('how members stand', () => {
     expect(await takesWrites(sql, NEVER)).toBe(true);
     expect(await takesWrites(await opening([gone, standby.address]), NEVER)).toBe(false);
     await expect(takesWrites(await opening([gone]), NEVER)).rejects.toThrow(/ECONNREFUSED/);
+    // Refused is answered: a server that restarts is waited for, not left alone.
+    const restarting = await opening([gone]);
+    for (let time = 0; time < 8; time++) await expect(restarting.state(NEVER)).rejects.toThrow(/ECONNREFUSED/);
     const members = await sql.members(NEVER);
     expect(members.map(({ state }) => state?.inRecovery ?? null)).toEqual([null, true, false]);
   });
@@ -208,6 +212,19 @@ describe('waits and secrets', () => {
     await expect(state(primary.address, { caFile: ours })).rejects.toThrow(/speaks no TLS/);
   });
 });
+
+test('a switch of timelines shows on a standby whose link is gone, by the segments that it has', async () => {
+  await using first = await startPostgres();
+  await using second = await startPostgres({ from: first.port });
+  await using third = await startPostgres({ from: second.port });
+  const [two, three] = [await opening([second.address]), await opening([third.address])];
+  second.promote();
+  second.sql('CREATE TABLE after_it (i int);');
+  await until(async () => (await lagBetween(two, three, NEVER)).bytes === 0);
+  await second.kill();
+  await until(async () => (await three.state(NEVER)).upstream === null);
+  expect(await three.state(NEVER)).toMatchObject({ inRecovery: true, timeline: 2 });
+}, 60_000);
 
 test('after a promotion it is on a timeline of its own at once, and the lag of one timeline is not told by the other', async () => {
   await using second = await startPostgres({ from: primary.port });
