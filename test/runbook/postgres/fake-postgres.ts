@@ -101,6 +101,7 @@ export const startFakePostgres = async (password: string, given: Partial<FakePos
         received_lsn: state.receivedLsn,
         replayed_lsn: state.replayedLsn,
         replayed_at_ms: state.replayedAtMs,
+        may_list: false,
         receivers: 0,
         upstream_lsn: null,
         heard_at_ms: null,
