@@ -74,7 +74,8 @@ export const fitting = <T>(shape: z.ZodType<T>, value: unknown): T => {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const at = issue?.path.length ? ` at ${issue.path.map(String).join('.')}` : '';
-  throw new Error(`its answer is not as expected${quoted(at, 80)}: ${quoted(issue?.message ?? 'another shape', 120)}`);
+  const why = (issue?.message ?? 'another shape').replace('received undefined', 'received nothing');
+  throw new Error(`its answer is not as expected${quoted(at, 80)}: ${quoted(why, 120)}`);
 };
 
 const UNSEEN = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu;

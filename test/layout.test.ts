@@ -131,6 +131,7 @@ const PURE_FILES = [
   'src/runbook/estimate.ts',
   'src/runbook/model.ts',
   'src/runbook/plan.ts',
+  'src/runbook/postgres/ladder.ts',
   'src/runbook/prometheus/selectors.ts',
   'src/runbook/seeds.ts',
   'src/runbook/temporal/codes.ts',

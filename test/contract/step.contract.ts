@@ -303,8 +303,11 @@ export const stepContract = <K extends StepKindName>(name: K, entry: StepEntry<K
     });
 
     claim(['wire'], 'a system that this replica does not name is no reason to go on', async (h) => {
-      const [named] = Object.keys(h.world.systems);
-      const elsewhere: StepSpecs[K] = { ...h.world.spec, system: `${named}-elsewhere` };
+      // Whatever the spec calls the entry of a system.
+      const named = Object.entries(h.world.spec).flatMap(([field, value]) =>
+        typeof value === 'string' && value in h.world.systems ? [[field, `${value}-elsewhere`]] : [],
+      );
+      const elsewhere: StepSpecs[K] = { ...h.world.spec, ...Object.fromEntries(named) };
       const call = {
         key: 'r7.x',
         run: { id: 'r7', platform: 'p', from: 'a', to: 'b', mode: 'ungraceful' as const },

@@ -9,6 +9,14 @@ import { HTTP_FAULTS, startHttpWorld } from './http/world.ts';
 import { startSleepWorld } from './human/world.ts';
 import { startScaleWorld, startWaitWorld } from './kubernetes/world.ts';
 import { startPauseWorld, startFenceWorld as startPoolerFenceWorld, startResumeWorld } from './pgbouncer/world.ts';
+import {
+  startCaughtUpWorld,
+  startDemoteWorld,
+  startFenceWorld,
+  startCanaryWorld as startPostgresCanaryWorld,
+  startPromoteWorld,
+  startSwitchoverWorld,
+} from './postgres/world.ts';
 import { startGateWorld } from './prometheus/world.ts';
 import { startRouteWaitWorld, startShiftWorld } from './routing/world.ts';
 import { startCanaryWorld, startDispatchWorld, startFailoverWorld, startHandoverWorld } from './temporal/world.ts';
@@ -34,6 +42,13 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'webhook.call': { lacks: ['memory'], start: startWebhookWorld },
   'route.shift': { lacks: ['wire', 'body', 'secret'], start: startShiftWorld },
   'route.wait': { lacks: ['effect', 'wire', 'body', 'secret'], start: startRouteWaitWorld },
+  // What happens on the old site is told before anybody is asked; a row that nobody knows of is written again.
+  'fence.patroni': { lacks: ['memory'], start: startFenceWorld },
+  'pg.switchover': { lacks: [], start: startSwitchoverWorld },
+  'pg.demote': { lacks: [], start: startDemoteWorld },
+  'pg.caughtup': { lacks: ['effect'], start: startCaughtUpWorld },
+  'pg.promote': { lacks: [], start: startPromoteWorld },
+  'pg.canary': { lacks: ['memory'], start: startPostgresCanaryWorld },
   sleep: { lacks: ['effect', 'wire', 'body', 'secret'], start: startSleepWorld },
 };
 

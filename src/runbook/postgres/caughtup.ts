@@ -49,7 +49,10 @@ export const caughtUp = (
     return { is: 'never', because: `${of}: they are different databases, neither is a copy of the other` };
   const timeline = Math.max(...states.map((state) => state.timeline));
   if (timeline > wanted.timeline)
-    return { is: 'pending', because: `${of}: it is on timeline ${wanted.timeline}, ${from} is on ${timeline}` };
+    return {
+      is: 'pending',
+      because: `${of}: it is on timeline ${wanted.timeline} as far as it shows, ${from} is on ${timeline}; without pg_monitor it shows late`,
+    };
   if (timeline < wanted.timeline)
     return {
       is: 'unknown',

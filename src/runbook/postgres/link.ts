@@ -44,7 +44,9 @@ export const asking = async <T>(
   work: (asking: Asking) => Promise<T>,
 ): Promise<T> => {
   if (signal.aborted) throw signal.reason;
-  const plain = await reach(reaching, { ...at, tlsName: null }, signal);
+  const plain = await reach(reaching, { ...at, tlsName: null }, signal).catch((error: unknown) => {
+    throw signal.aborted ? signal.reason : told(error, `${at.host}:${at.port}`);
+  });
   const onAbort = (): void => void plain.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
   // A socket that nobody listens to any more must not end the process.
@@ -135,18 +137,20 @@ const once = (socket: Socket, event: 'data' | 'secureConnect'): Promise<unknown>
     });
   });
 
-/** Shutting down, starting up, or out of something: Postgres' own trouble, and no answer to what it was asked. */
-const isBusy = (code: string | undefined): boolean => code === undefined || /^(08|53|57P|58|XX)/.test(code);
+/** Out of something, or broken: Postgres' own trouble, and no answer to what it was asked. */
+const isTroubled = (code: string | undefined): boolean => code === undefined || /^(08|53|58|XX)/.test(code);
 
+/**
+ * A server that is restarted refuses connections, then says that it starts: those are answers too, quick and harmless, and just then it is waited for; nobody
+ * should be left alone for them.
+ */
 const told = (error: unknown, at: string): unknown => {
-  if (!(error instanceof DatabaseError))
-    return error instanceof Error ? Object.assign(new Error(`${at}: ${quoted(error.message)}`), codeOf(error)) : error;
-  const because = `${at}: ${quoted(error.message)}${error.code === undefined ? '' : ` (${quoted(error.code, 8)})`}`;
-  return isBusy(error.code) ? new Error(because) : new Answered(400, because);
-};
-
-/** The system's, as `ECONNREFUSED`. */
-const codeOf = (error: Error): { code?: string } => {
+  if (!(error instanceof Error)) return error;
   const { code } = error as NodeJS.ErrnoException;
-  return code === undefined ? {} : { code };
+  const because = `${at}: ${quoted(error.message)}`;
+  if (error instanceof DatabaseError) {
+    const said = `${because}${code === undefined ? '' : ` (${quoted(code, 8)})`}`;
+    return isTroubled(code) ? new Error(said) : new Answered(400, said);
+  }
+  return code === 'ECONNREFUSED' ? new Answered(409, because) : new Error(because);
 };

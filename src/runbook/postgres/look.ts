@@ -15,7 +15,7 @@ const UNTOLD: Lag = { ms: null, bytes: null };
 /** Rejects when no member answers by SQL, or none by Patroni. */
 export const siteFacts = async (patroni: PatroniSystem, sql: PostgresSystem, signal: AbortSignal): Promise<DatabaseFacts> => {
   const [cluster, state, archive] = await Promise.all([patroni.cluster(signal), sql.state(signal), sql.archive(signal)]);
-  const lag = state.inRecovery ? lagByItself(state) : UNTOLD;
+  const lag = auditedOf(state);
   return {
     role: state.inRecovery ? 'standby' : 'primary',
     timeline: state.timeline,
@@ -25,6 +25,15 @@ export const siteFacts = async (patroni: PatroniSystem, sql: PostgresSystem, sig
     paused: cluster.paused,
     archive: state.inRecovery ? null : archiveOf(archive),
   };
+};
+
+/** Postgres itself lets a link that is idle be silent for half of its timeout of a minute. */
+const SILENT_MS_MAX = 35_000;
+
+/** With nothing missing and a link that was heard lately it is behind by nothing, however old its last commit is. */
+const auditedOf = (state: SqlState): Lag => {
+  const lag = lagByItself(state);
+  return lag.bytes === 0 && lag.ms !== null && lag.ms <= SILENT_MS_MAX ? { ms: 0, bytes: 0 } : lag;
 };
 
 const SYNC_ROLES: readonly string[] = ['sync_standby', 'quorum_standby'];
@@ -54,8 +63,9 @@ export const lagBetween = async (primary: PostgresSystem | null, standby: Postgr
 /** Of a standby that was asked after its primary. */
 export const lagOf = (primary: SqlState, standby: SqlState): Lag => {
   const isPair = primary.systemId === standby.systemId && !primary.inRecovery && standby.inRecovery;
-  // On a timeline of its own it has what the primary has not, and bytes say nothing.
-  if (!isPair || primary.timeline !== standby.timeline || primary.currentLsn === null || standby.replayedLsn === null) return UNTOLD;
+  // On a timeline of its own it has what the primary has not, and bytes say nothing. One that streams follows, even where its timeline shows late.
+  const isLine = primary.timeline === standby.timeline || (primary.timeline > standby.timeline && standby.upstream !== null);
+  if (!isPair || !isLine || primary.currentLsn === null || standby.replayedLsn === null) return UNTOLD;
   const bytes = Math.max(0, primary.currentLsn - standby.replayedLsn);
   // The age of the last commit that it has grows while nothing is written; with nothing missing it means nothing.
   if (bytes === 0) return { ms: 0, bytes: 0 };
@@ -64,9 +74,11 @@ export const lagOf = (primary: SqlState, standby: SqlState): Lag => {
 };
 
 /** By what its upstream last said of its own end: that was so when it was heard, and since then it may have written more. */
-export const lagByItself = ({ inRecovery, replayedLsn, replayedAtMs, upstream, nowMs }: SqlState): Lag => {
-  if (!inRecovery || replayedLsn === null || upstream === null || upstream.endLsn === null || upstream.heardAtMs === null) return UNTOLD;
-  const bytes = Math.max(0, upstream.endLsn - replayedLsn);
+export const lagByItself = ({ inRecovery, receivedLsn, replayedLsn, replayedAtMs, upstream, nowMs }: SqlState): Lag => {
+  // One that has just begun to stream has been told of no end yet, and has what it was sent.
+  const endLsn = upstream?.endLsn ?? receivedLsn;
+  if (!inRecovery || replayedLsn === null || upstream?.heardAtMs == null || endLsn === null) return UNTOLD;
+  const bytes = Math.max(0, endLsn - replayedLsn);
   const silentMs = Math.max(0, Math.round(nowMs - upstream.heardAtMs));
   if (bytes === 0) return { ms: silentMs, bytes };
   return { ms: replayedAtMs === null ? null : Math.max(silentMs, Math.round(nowMs - replayedAtMs)), bytes };

@@ -1,4 +1,4 @@
-// What a refusal of Patroni's means for a step. Pure.
+// What a refusal of Patroni's means for a step.
 import { Answered } from '../../exchange.ts';
 import type { Effect } from '../kind.ts';
 

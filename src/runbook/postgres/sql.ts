@@ -22,6 +22,7 @@ export interface SqlState {
   inRecovery: boolean;
   /** The same for all members of all regions that stem from one another. */
   systemId: string;
+  /** Of one in recovery at least so high: without the rights of `pg_monitor` a switch that it has replayed may show minutes later. */
   timeline: number;
   /** Written: of one that takes writes. */
   currentLsn: number | null;
@@ -76,16 +77,18 @@ export interface PostgresSystem extends System {
   canary(key: string, nonce: string, signal: AbortSignal): Promise<string>;
 }
 
-// Functions that every role may call. A CASE evaluates the branch that it takes, and only that.
+// Functions that every role may call; what some of them tell only `pg_monitor` is null to others. A CASE evaluates the branch that it takes, and only that.
 const STATE = `SELECT pg_is_in_recovery() AS in_recovery,
   (SELECT system_identifier::text FROM pg_control_system()) AS system_id,
   CASE WHEN pg_is_in_recovery()
-    THEN greatest((SELECT timeline_id FROM pg_control_checkpoint()), (SELECT received_tli FROM pg_stat_wal_receiver))
+    THEN greatest((SELECT timeline_id FROM pg_control_checkpoint()), (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
+      (SELECT received_tli FROM pg_stat_wal_receiver))
     ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS timeline,
   CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 END AS current_lsn,
   pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::float8 AS received_lsn,
   pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::float8 AS replayed_lsn,
   (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000)::float8 AS replayed_at_ms,
+  has_function_privilege('pg_ls_waldir()', 'execute') AS may_list,
   (SELECT count(*)::int FROM pg_stat_wal_receiver) AS receivers,
   (SELECT pg_wal_lsn_diff(latest_end_lsn, '0/0')::float8 FROM pg_stat_wal_receiver) AS upstream_lsn,
   (SELECT (extract(epoch FROM last_msg_receipt_time) * 1000)::float8 FROM pg_stat_wal_receiver) AS heard_at_ms,
@@ -100,11 +103,19 @@ const stateShape = z.object({
   received_lsn: place,
   replayed_lsn: place,
   replayed_at_ms: z.number().nullable(),
+  may_list: z.boolean(),
   receivers: z.number().int(),
   upstream_lsn: place,
   heard_at_ms: z.number().nullable(),
   now_ms: z.number(),
 });
+
+/**
+ * The control file of a standby tells the timeline of its last restart point, and the receiver's own is gone with its link: just when the writer was demoted. A
+ * segment of a timeline is there only once that timeline was streamed or replayed.
+ */
+const TIMELINE = `SELECT coalesce(max(('x' || substr(name, 1, 8))::bit(32)::int), 0) AS timeline FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'`;
+const timelineShape = z.array(z.object({ timeline: z.number().int() })).length(1);
 
 const REPLICAS = `SELECT coalesce(application_name, '') AS name, coalesce(state, '') AS state, coalesce(sync_state, '') AS sync,
   pg_wal_lsn_diff(replay_lsn, '0/0')::float8 AS replayed_lsn FROM pg_stat_replication ORDER BY 1`;
@@ -134,7 +145,12 @@ export const postgres: SystemModule<PostgresConfig> = {
     const ask = <T>(at: Target, signal: AbortSignal, work: (asked: Asking) => Promise<T>): Promise<T> =>
       withDeadline(ports.timers, MEMBER_MS, at.text, (within) => asking({ ports, resolve }, at, login(), secured, within, work), signal);
     const stateOf = (at: Target, signal: AbortSignal): Promise<SqlState> =>
-      ask(at, signal, async (asked) => stateIn(at.text, fitting(z.array(stateShape).length(1), await asked.rows(STATE))[0]!));
+      ask(at, signal, async (asked) => {
+        const row = fitting(z.array(stateShape).length(1), await asked.rows(STATE))[0]!;
+        if (!row.in_recovery || !row.may_list) return stateIn(at.text, row);
+        const { timeline } = fitting(timelineShape, await asked.rows(TIMELINE))[0]!;
+        return stateIn(at.text, { ...row, timeline: Math.max(row.timeline, timeline) });
+      });
 
     const looks = async (signal: AbortSignal): Promise<readonly (SqlLook & { target: Target })[]> => {
       let failure: unknown;
