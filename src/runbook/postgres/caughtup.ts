@@ -3,6 +3,7 @@
 import type { Call, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { readOr, saying } from '../outcome.ts';
+import { patiently } from './patience.ts';
 import type { PatroniSystem } from './patroni.ts';
 import type { Config } from './patroni-wire.ts';
 import { endOf, lsnText, type PostgresSystem, type SqlLook, type SqlState } from './sql.ts';
@@ -15,13 +16,17 @@ export const postgresCaughtUp: StepKind<'pg.caughtup'> = {
   read: (spec, call) => readOr(`what ${spec.to} has of ${spec.from}`, () => readCaughtUp(spec, call)),
 };
 
-const readCaughtUp = async ({ from, fromSystem, to }: Spec, { context, signal }: Call): Promise<Reading> => {
+const readCaughtUp = async ({ from, fromSystem, to }: Spec, call: Call): Promise<Reading> => {
+  const { context, signal } = call;
   const old = await context.system<PostgresSystem>(from, 'postgres');
   const patroni = await context.system<PatroniSystem>(fromSystem, 'patroni');
   const wanted = await context.system<PostgresSystem>(to, 'postgres');
-  const [config, members] = await Promise.all([patroni.config(signal), old.members(signal)]);
-  // Asked last: it has then at least what it had when the others were asked.
-  return caughtUp({ from, to }, config, members, await wanted.state(signal));
+  return patiently(call, async () => {
+    const [config, members] = await Promise.all([patroni.config(signal), old.members(signal)]);
+    // Asked last: it has then at least what it had when the others were asked.
+    const reading = caughtUp({ from, to }, config, members, await wanted.state(signal));
+    return { reading, isUnderWay: reading.is === 'pending' && config.standbyOf !== null };
+  });
 };
 
 /** Pure. */

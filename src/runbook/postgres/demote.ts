@@ -3,6 +3,7 @@
 import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { PostgresAddress, StepSpecs } from '../model.ts';
 import { applyOr, readOr } from '../outcome.ts';
+import { patiently } from './patience.ts';
 import type { PatroniSystem } from './patroni.ts';
 import { followPatch, isFollowing } from './patroni-wire.ts';
 import { refusedBy } from './refused.ts';
@@ -22,7 +23,12 @@ export const postgresDemote: StepKind<'pg.demote'> = {
   apply: (spec, call) => applyOr(`demotion of ${spec.system}`, () => applyDemotion(spec, call)),
 };
 
-const readDemotion = async (spec: Spec, call: Call): Promise<Reading> => demoted(spec, await siteOf(spec, call, LOOK_MS));
+const readDemotion = (spec: Spec, call: Call): Promise<Reading> =>
+  patiently(call, async () => {
+    const site = await siteOf(spec, call, LOOK_MS);
+    const reading = demoted(spec, site);
+    return { reading, isUnderWay: reading.is !== 'reached' && site.config !== null && isFollowing(site.config, spec.follow) };
+  });
 
 /** Pure. */
 export const demoted = ({ system, follow }: Spec, site: Site): Reading => {

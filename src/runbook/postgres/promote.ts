@@ -6,10 +6,11 @@ import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { applyOr, readOr, saying } from '../outcome.ts';
 import { takesWrites } from './look.ts';
+import { patiently } from './patience.ts';
 import type { PatroniSystem } from './patroni.ts';
-import { PROMOTE_PATCH } from './patroni-wire.ts';
+import { type Config, PROMOTE_PATCH } from './patroni-wire.ts';
 import { refusedBy } from './refused.ts';
-import type { PostgresSystem } from './sql.ts';
+import type { PostgresSystem, SqlState } from './sql.ts';
 
 type Spec = StepSpecs['pg.promote'];
 
@@ -45,16 +46,29 @@ const barred = async ({ database, from }: Spec, { context, run, signal }: Call):
   }
 };
 
-const readPromotion = async (spec: Spec, call: Call): Promise<Reading> => {
+const readPromotion = (spec: Spec, call: Call): Promise<Reading> => patiently(call, () => lookAt(spec, call));
+
+const lookAt = async (spec: Spec, call: Call): Promise<{ reading: Reading; isUnderWay: boolean }> => {
   const { context, signal } = call;
-  const of = `${spec.database} in ${spec.region}`;
   const patroni = await context.system<PatroniSystem>(spec.system, 'patroni');
   const sql = await context.system<PostgresSystem>(spec.sql, 'postgres');
-  const [{ why, said }, state, config] = await Promise.all([barred(spec, call), sql.state(signal), patroni.config(signal)]);
+  const [bar, state, config] = await Promise.all([barred(spec, call), sql.state(signal), patroni.config(signal)]);
+  const reading = promoted(spec, bar, state, config);
+  return { reading, isUnderWay: reading.is === 'pending' && config.standbyOf === null };
+};
+
+/** Pure. */
+const promoted = (
+  { database, region }: Spec,
+  { why, said }: { why: string | null; said: string },
+  state: SqlState,
+  { standbyOf }: Config,
+): Reading => {
+  const of = `${database} in ${region}`;
   if (why !== null) return { is: 'never', because: `${of}: ${why}` };
   if (state.inRecovery) return { is: 'pending', because: `${of}: ${state.at} is in recovery; ${said}` };
   // It would be demoted again at Patroni's next turn.
-  if (config.standbyOf !== null) return { is: 'pending', because: `${of}: ${state.at} takes writes, but Patroni is configured to follow` };
+  if (standbyOf !== null) return { is: 'pending', because: `${of}: ${state.at} takes writes, but Patroni is configured to follow` };
   return {
     is: 'reached',
     because: `${of}: ${state.at} is in recovery no more, on timeline ${state.timeline}`,

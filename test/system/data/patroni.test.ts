@@ -60,8 +60,10 @@ const acknowledgedSince = ({ acknowledged }: Writer, fromMs: number) => acknowle
 
 /** Acknowledged, and not there. */
 const lostIn = async (region: Region, { acknowledged }: Writer) => {
+  // What is acknowledged while it is counted is not there yet.
+  const before = [...acknowledged];
   const have = await idsIn(region);
-  return acknowledged.filter(({ id }) => !have.has(id));
+  return before.filter(({ id }) => !have.has(id));
 };
 
 /** What clients were acknowledged by servers of the region since then. */
