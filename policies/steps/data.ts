@@ -1,6 +1,7 @@
 // Steps of data tiers: databases of which one region is the writer at a time, and caches. Pure.
 import assert from 'node:assert';
 import type {
+  Act,
   ByRegion,
   CacheConfig,
   CacheSiteConfig,
@@ -100,6 +101,12 @@ const RUNG_TEXT: Readonly<Record<(typeof FENCE_RUNGS)[number], string>> = {
 
 const numbered = (name: string, i: number): string => (i === 0 ? name : `${name}-${i + 1}`);
 
+/** The old writer leads again: barred by the promotion of the new one, until which it is the only one that has all of it. */
+const leadsAgain = ({ from, to }: Pick<Move, 'from' | 'to'>, { database, left, gone }: Sited): Act => ({
+  kind: 'pg.promote',
+  spec: { database: database.name, region: from, system: left.system, sql: left.sql, from: { region: to, sql: gone.sql } },
+});
+
 /** The old writer of a region that counts as gone. Below the rung that is asked for only a human goes on. */
 export const dataFences = (part: Part, move: Move, needs: readonly string[]): readonly Step[] =>
   sitedIn(part, move).flatMap(({ database, left, gone }): readonly Step[] => {
@@ -143,7 +150,7 @@ export const dataFences = (part: Part, move: Move, needs: readonly string[]): re
         timeoutMs: fenceMs(database, left),
         retry: TRIED,
         ifPassed: `nobody is as sure as ${fence.rung} that ${name} in ${from} writes no more: if it does, both regions write, and what one of them wrote is lost`,
-        undo: { no: `it follows ${move.to} where it could be told; what makes it the writer again is a promotion of its own` },
+        undo: leadsAgain(move, { database, left, gone }),
       }),
     ];
   });
@@ -193,7 +200,9 @@ const resumes = (
   );
 
 /** The writer stops, and all that it wrote has arrived: only while it still works. */
-const handover = (part: Part, { from, to }: Move, { database: { name }, left, gone }: Sited, needs: readonly string[]): readonly Step[] => {
+const handover = (part: Part, { from, to }: Pick<Move, 'from' | 'to'>, sited: Sited, needs: readonly string[]): readonly Step[] => {
+  const { database, left, gone } = sited;
+  const { name } = database;
   const demoted = stepOf(part, {
     name: `pg.${name}.demote@${from}`,
     kind: 'pg.demote',
@@ -205,11 +214,7 @@ const handover = (part: Part, { from, to }: Move, { database: { name }, left, go
     timeoutMs: CHECK_MS,
     retry: TRIED,
     ifPassed: `${name} may still take writes in ${from}; it is not promoted in ${to} while it says so itself`,
-    // Barred by the promotion: until then the old writer is the only one that has all of it.
-    undo: {
-      kind: 'pg.promote',
-      spec: { database: name, region: from, system: left.system, sql: left.sql, from: { region: to, sql: gone.sql } },
-    },
+    undo: leadsAgain({ from, to }, sited),
   });
   const caughtUp = stepOf(part, {
     name: `pg.${name}.caughtup@${to}`,
@@ -257,7 +262,10 @@ const promotion = (part: Part, move: Move, sited: Sited, needs: readonly string[
       // Its clients would write to a second writer.
       undo: {
         no: WRITTEN,
-        bars: [...idsOf(handed), ...left.poolers.map((_, i) => `${part.prefix}pg.${name}.${numbered('cut', i)}@${from}`)],
+        bars: [
+          ...idsOf(handed),
+          ...[...left.poolers.map((_, i) => numbered('cut', i)), 'fence'].map((what) => `${part.prefix}pg.${name}.${what}@${from}`),
+        ],
       },
     },
   );

@@ -1,12 +1,11 @@
 // What is so of a platform while nothing happens: asked of the systems around, all at once and a few of each at a time. What does not answer was not seen,
 // and says why; nothing here judges.
 import { errorText } from '../errors.ts';
-import { cacheFacts } from './cache/look.ts';
-import type { RedisSystem } from './cache/system.ts';
 import type { StepContext, StepKind, System } from './kind.ts';
 import type {
   ByRegion,
   CacheFacts,
+  DatabaseFacts,
   NamespaceFacts,
   NamespacesConfig,
   PlatformConfig,
@@ -34,7 +33,15 @@ interface NamespaceSystem extends System {
   };
 }
 
+/** What of a region's database, and of a cache, is asked for here: looks that others know, by systems that are opened here. */
+export interface TierLooks {
+  database(systems: { patroni: System; sql: System }, signal: AbortSignal): Promise<DatabaseFacts>;
+  cache(redis: System, signal: AbortSignal): Promise<CacheFacts>;
+}
+
 export interface SteadyOptions {
+  /** Absent: databases and caches are not looked at, and say so. */
+  tiers?: TierLooks;
   context: StepContext;
   kindOf: <K extends StepKindName>(kind: K) => Promise<StepKind<K>>;
   /** Of an entry of this replica's file. */
@@ -102,24 +109,6 @@ const sitesOf = async (
     ),
   );
 
-const cachesOf = async (
-  { context }: SteadyOptions,
-  { caches = [] }: PlatformConfig,
-  signal: AbortSignal,
-): Promise<readonly (readonly [string, CacheFacts | Unseen])[]> =>
-  Promise.all(
-    caches.flatMap((cache) =>
-      Object.entries(cache.sites).map(async ([region, { system }]) => {
-        const name = `${cache.name}@${region}`;
-        try {
-          return [name, await cacheFacts(await context.system<RedisSystem>(system, 'redis'), signal)] as const;
-        } catch (error) {
-          return [name, unseen(error)] as const;
-        }
-      }),
-    ),
-  );
-
 /** Names of systems by which the namespaces can be seen, whoever is not active first: that is who has to answer in an outage. */
 const systemsOf = (
   { system }: NamespacesConfig,
@@ -156,9 +145,12 @@ const namespaceOf = async (
 /** What no look is worth outside a run is opened: that takes its file, its address and its secret. */
 const doorsOf = async (
   { context }: SteadyOptions,
-  { externals, prearm, gates }: PlatformConfig,
+  { externals, prearm, gates, databases = [] }: PlatformConfig,
 ): Promise<readonly (readonly [string, string | null])[]> => {
+  const sites = databases.flatMap((database) => Object.values(database.sites));
   const named = [
+    ...sites.flatMap(({ poolers }) => poolers.map(({ system }) => [system, 'pgbouncer'] as const)),
+    ...sites.flatMap(({ stonith }) => (stonith === undefined ? [] : [[stonith, 'webhook'] as const])),
     ...[...externals.map(({ system }) => system), ...prearm].map((name) => [name, 'webhook'] as const),
     ...gates.map(({ system }) => [system, 'prometheus'] as const),
   ];
@@ -174,6 +166,44 @@ const doorsOf = async (
   );
 };
 
+const NO_LOOKS = 'databases and caches are not looked at here';
+
+/** Each region by itself: what does not answer hides no other. */
+const looks = <S, T>(
+  tiers: readonly { name: string; sites: ByRegion<S> }[],
+  look: (site: S) => Promise<T>,
+): Promise<readonly (readonly [string, T | Unseen])[]> =>
+  Promise.all(
+    tiers.flatMap(({ name, sites }) =>
+      Object.entries(sites).map(async ([region, site]) => {
+        const of = `${name}@${region}`;
+        return [of, await look(site).catch(unseen)] as const;
+      }),
+    ),
+  );
+
+const tiersOf = async (
+  { context, tiers }: SteadyOptions,
+  { databases = [], caches = [] }: PlatformConfig,
+  signal: AbortSignal,
+): Promise<Pick<Steady, 'databases' | 'caches'>> => {
+  const [seen, stores] = await Promise.all([
+    looks(databases, async ({ system, sql }) => {
+      if (tiers === undefined) throw new Error(NO_LOOKS);
+      const [patroni, postgres] = await Promise.all([context.system(system, 'patroni'), context.system(sql, 'postgres')]);
+      return tiers.database({ patroni, sql: postgres }, signal);
+    }),
+    looks(caches, async ({ system }) => {
+      if (tiers === undefined) throw new Error(NO_LOOKS);
+      return tiers.cache(await context.system(system, 'redis'), signal);
+    }),
+  ]);
+  return {
+    ...(databases.length === 0 ? {} : { databases: Object.fromEntries(seen) }),
+    ...(caches.length === 0 ? {} : { caches: Object.fromEntries(stores) }),
+  };
+};
+
 export const createSee =
   (options: SteadyOptions) =>
   async (platform: PlatformConfig, active: string, signal: AbortSignal): Promise<Steady> => {
@@ -185,14 +215,18 @@ export const createSee =
         async (namespace) => [namespace, await namespaceOf(options, systems, namespace, signal)] as const,
       );
     });
-    const caches = cachesOf(options, platform, signal);
-    const [sites, doors, ...seen] = await Promise.all([sitesOf(options, platform, signal), doorsOf(options, platform), ...namespaces]);
+    const [sites, doors, tiers, ...seen] = await Promise.all([
+      sitesOf(options, platform, signal),
+      doorsOf(options, platform),
+      tiersOf(options, platform, signal),
+      ...namespaces,
+    ]);
     return {
+      ...tiers,
       atMs: options.context.nowMs(),
       active,
       sites: Object.fromEntries(sites),
       namespaces: Object.fromEntries(seen.flat()),
-      ...(platform.caches === undefined ? {} : { caches: Object.fromEntries(await caches) }),
       doors: Object.fromEntries(doors),
     };
   };

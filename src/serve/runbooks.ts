@@ -15,6 +15,8 @@ import type { MeasuredReader } from '../objectives/reader.ts';
 import type { Desk } from '../paging/desk.ts';
 import { withDeadline } from '../ports.ts';
 import { readinessOf } from '../runbook/audit.ts';
+import { cacheFacts } from '../runbook/cache/look.ts';
+import type { RedisSystem } from '../runbook/cache/system.ts';
 import { comparisonOf, estimateOf } from '../runbook/estimate.ts';
 import { createExecutor } from '../runbook/executor.ts';
 import type { KindOf, StepContext, StepKind } from '../runbook/kind.ts';
@@ -22,12 +24,14 @@ import { kinds } from '../runbook/kinds.ts';
 import type { LagRecord, PlatformConfig, Readiness, Run, Span, StepKindName } from '../runbook/model.ts';
 import { openSystems, type SystemStanding } from '../runbook/open.ts';
 import { chooseTarget, planOf } from '../runbook/plan.ts';
-import { lagBetween, takesWrites } from '../runbook/postgres/look.ts';
+import { lagBetween, siteFacts, takesWrites } from '../runbook/postgres/look.ts';
+import type { PatroniSystem } from '../runbook/postgres/patroni.ts';
+import type { PostgresSystem } from '../runbook/postgres/sql.ts';
 import { createRunReader } from '../runbook/reader.ts';
 import { createReadinessDuty } from '../runbook/readiness.ts';
 import { createRunOrders } from '../runbook/routing/orders.ts';
 import { createStarter } from '../runbook/starter-duty.ts';
-import { createSee } from '../runbook/steady.ts';
+import { createSee, type TierLooks } from '../runbook/steady.ts';
 import { createTierDesk } from '../runbook/tiers/desk.ts';
 import { type DatabaseView, databasesOf, gaugesOf, lossesTo, lossOf, type TierRecords } from '../runbook/tiers/loss.ts';
 import { createRunWriter } from '../runbook/writer.ts';
@@ -81,6 +85,12 @@ const dnsServersOf = ({ config }: Part): readonly DnsServer[] => {
   } catch {
     return serversOf('');
   }
+};
+
+/** Systems are of the kinds that the platform's configuration was checked for. */
+const LOOKS: TierLooks = {
+  database: ({ patroni, sql }, signal) => siteFacts(patroni as PatroniSystem, sql as PostgresSystem, signal),
+  cache: (redis, signal) => cacheFacts(redis as RedisSystem, signal),
 };
 
 export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; foresee: Foresee }): Runbooks => {
@@ -143,7 +153,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     ports,
     log,
     store,
-    see: createSee({ context, kindOf, systemKind: (name) => entries[name]?.kind }),
+    see: createSee({ context, kindOf, systemKind: (name) => entries[name]?.kind, tiers: LOOKS }),
     judge: readinessOf,
   });
   const namespaces = createNamespaces({
