@@ -115,6 +115,8 @@ export interface Move {
   from: string;
   to: string;
   purpose: Purpose;
+  /** Where the platform is active, and with it what has one writer. Absent: in `from`. */
+  active?: string;
 }
 
 /** A deployment model: what moves, in which order, and what has to be so while nothing does. Pure and total for platforms that were checked. */

@@ -2,6 +2,8 @@
 // not be told is unknown, with a sentence, and never good. Pure.
 import type {
   AuditLine,
+  CacheFacts,
+  DatabaseFacts,
   FleetConfig,
   FleetKind,
   NamespaceFacts,
@@ -167,6 +169,149 @@ const managedLines = (part: Part, steady: Steady): readonly AuditLine[] =>
       : good("Temporal's own failover stands behind Tidegate");
   });
 
+// ---- data tiers ----
+
+/** Older than that, what was lost with the region could not be had back from the archive. */
+const ARCHIVE_MS = 5 * 60_000;
+
+interface TierAt<T> {
+  /** `database@region`. */
+  of: string;
+  region: string;
+  facts: T | Unseen;
+}
+
+const tiersAt = <T>(
+  tiers: readonly { name: string; sites: Readonly<Record<string, unknown>> }[],
+  { regions }: PlatformConfig,
+  seen: Readonly<Record<string, T | Unseen>> = {},
+): readonly TierAt<T>[] =>
+  tiers.flatMap(({ name, sites }) =>
+    regions
+      .filter((region) => Object.hasOwn(sites, region))
+      .map((region) => ({ of: `${name}@${region}`, region, facts: factsOf(seen, `${name}@${region}`) })),
+  );
+
+const tierLine = <T extends object>(asked: Asked, { of, facts }: TierAt<T>, judge: (facts: T) => Judgement): AuditLine => ({
+  ...asked,
+  of,
+  ...(isUnseen(facts) ? unknown(facts.unseen, `see why ${of} cannot be looked at`) : judge(facts)),
+});
+
+const writerLine = (active: string, at: TierAt<DatabaseFacts>): AuditLine =>
+  tierLine({ check: 'writer-where-active', weight: 'must' }, at, ({ role }) => {
+    if (at.region === active)
+      return role === 'primary'
+        ? good('it is the writer')
+        : bad(
+            `it follows, while ${active} is active`,
+            `see which region writes, and move the platform or the database so that both are in one`,
+          );
+    return role === 'standby'
+      ? good('it follows')
+      : bad(
+          `it is a primary beside ${active}: what is written to one of both is lost`,
+          `fence one of both at once, then let it follow the other`,
+        );
+  });
+
+const lagText = ({ lagMs, lagBytes }: DatabaseFacts): string =>
+  [...(lagMs === null ? [] : [`${lagMs / 1000} s`]), ...(lagBytes === null ? [] : [`${lagBytes} bytes`])].join(', ');
+
+const lagLine = (part: Part, at: TierAt<DatabaseFacts>): AuditLine =>
+  tierLine({ check: 'standby-streams', weight: 'must' }, at, (facts) => {
+    const limit = part.databases.find(({ name }) => at.of === `${name}@${at.region}`)?.lag;
+    if (facts.role === 'primary') return bad('it follows nobody', 'let it follow the writer as a standby cluster');
+    if (limit === undefined || (facts.lagMs === null && facts.lagBytes === null))
+      return unknown('how far it is behind could not be told', 'see whether it streams from the writer, and whether both can be asked');
+    const isOver = (facts.lagMs ?? 0) > limit.maxMs || (facts.lagBytes ?? 0) > limit.maxBytes;
+    return isOver
+      ? bad(
+          `${lagText(facts)} behind, of ${limit.maxMs / 1000} s and ${limit.maxBytes} bytes`,
+          'see what it waits for: the line, its disks, a long query',
+        )
+      : good(`${lagText(facts)} behind`);
+  });
+
+const archiveLine = (at: TierAt<DatabaseFacts>): AuditLine =>
+  tierLine({ check: 'archive', weight: 'should' }, at, ({ archive }) => {
+    if (archive === null) return bad('no WAL is archived', 'set archive_command, or say why not');
+    if (archive.failing) return bad('archiving fails', 'see the log of its archive_command before its disk is full');
+    const said = `archived ${Math.round(archive.agoMs / 1000)} s ago`;
+    return archive.agoMs > ARCHIVE_MS ? bad(said, 'set archive_timeout, or see why nothing is archived') : good(said);
+  });
+
+const databaseLines = (part: Part, steady: Steady, active: string): readonly AuditLine[] =>
+  tiersAt(part.databases, part.platform, steady.databases).flatMap((at) => [
+    writerLine(active, at),
+    ...(at.region === active ? [] : [lagLine(part, at)]),
+    tierLine({ check: 'patroni-paused', weight: 'must' }, at, ({ paused }) =>
+      paused
+        ? bad('Patroni is paused: nothing is promoted or demoted there', `patronictl resume in ${at.region}`)
+        : good('Patroni is at work'),
+    ),
+    tierLine({ check: 'sync-standby', weight: 'should' }, at, ({ syncStandbys }) =>
+      syncStandbys > 0
+        ? good(`${syncStandbys} within the region would take over without loss`)
+        : bad('no member within the region would take over without loss', 'set synchronous_mode in Patroni, with a second member'),
+    ),
+    // A standby archives only where it is told to.
+    ...(at.region === active ? [archiveLine(at)] : []),
+  ]);
+
+const cacheLines = (part: Part, steady: Steady, active: string): readonly AuditLine[] =>
+  part.caches.flatMap((cache) => {
+    const weight = cache.policy === 'strict' ? 'must' : 'should';
+    return tiersAt([cache], part.platform, steady.caches).flatMap((at): readonly AuditLine[] => [
+      tierLine<CacheFacts>({ check: 'cache-linked', weight }, at, ({ role, linked, heardAgoMs }) => {
+        if (at.region === active)
+          return role === 'master'
+            ? good('it is the master')
+            : bad(`it follows, while ${active} is active`, 'promote it, or let the platform be where its master is');
+        if (role === 'master') return bad('it follows nobody', `let it follow ${active}: it loses what it has`);
+        if (linked === null) return unknown('whether its link is up could not be told', 'look at its replication');
+        return linked
+          ? good(`it follows${heardAgoMs === null ? '' : `, heard of its master ${Math.round(heardAgoMs / 1000)} s ago`}`)
+          : bad('its link to the master is down, or its first copy is not whole', 'see why it does not reach its master');
+      }),
+      ...(weight === 'must'
+        ? [
+            tierLine<CacheFacts>({ check: 'cache-saved', weight: 'should' }, at, ({ savedAgoMs }) =>
+              savedAgoMs === null
+                ? bad('it is never saved: what it has ends with its process', 'configure snapshots')
+                : good(`saved ${Math.round(savedAgoMs / 1000)} s ago`),
+            ),
+          ]
+        : []),
+    ]);
+  });
+
+/** Who moves together speaks one dialect: a takeover is asked for in the words of both. */
+const dialectLines = (part: Part, steady: Steady): readonly AuditLine[] =>
+  part.caches.flatMap((cache) => {
+    const seen = tiersAt<CacheFacts>([cache], part.platform, steady.caches).flatMap(({ facts }) =>
+      isUnseen(facts) ? [] : [facts.dialect],
+    );
+    const dialects = [...new Set(seen)];
+    if (seen.length < 2) return [];
+    const asked = { check: 'cache-dialect', weight: cache.policy === 'strict' ? 'must' : 'should', of: cache.name } as const;
+    return [
+      dialects.length === 1
+        ? { ...asked, ...good(`${dialects[0]} in every region`) }
+        : {
+            ...asked,
+            ...bad(`${dialects.join(' and ')} beside one another: one cannot take the place of the other`, 'run the same in every region'),
+          },
+    ];
+  });
+
+/** Databases and caches; poolers are among what only a run needs. `active`: where their writer is. */
+const tierLines = (part: Part, steady: Steady, active: string): readonly AuditLine[] => [
+  ...databaseLines(part, steady, active),
+  ...cacheLines(part, steady, active),
+  ...dialectLines(part, steady),
+];
+
 // ---- what each model asks ----
 
 export const coldLines = (part: Part, steady: Steady, active: string): readonly AuditLine[] => {
@@ -279,8 +424,13 @@ export const activeLines = (part: Part, steady: Steady): readonly AuditLine[] =>
 };
 
 /** What only a run needs: that it can be opened, with its address and its secret, is known before. */
-const doorLines = ({ externals, platform }: Part, { doors = {} }: Steady): readonly AuditLine[] => {
-  const names = [...externals.map(({ system }) => system), ...platform.prearm, ...platform.gates.map(({ system }) => system)];
+const doorLines = ({ externals, databases, platform }: Part, { doors = {} }: Steady): readonly AuditLine[] => {
+  const sites = databases.flatMap((database) => Object.values(database.sites));
+  const poolers = sites.flatMap((site) => [
+    ...site.poolers.map(({ system }) => system),
+    ...(site.stonith === undefined ? [] : [site.stonith]),
+  ]);
+  const names = [...poolers, ...externals.map(({ system }) => system), ...platform.prearm, ...platform.gates.map(({ system }) => system)];
   return [...new Set(names)]
     .filter((name) => Object.hasOwn(doors, name))
     .map((name) => {
@@ -294,10 +444,16 @@ const doorLines = ({ externals, platform }: Part, { doors = {} }: Steady): reado
 };
 
 /** What every model asks. `running`: regions in which fleets are to be up. */
-export const generalLines = (part: Part, steady: Steady, running: readonly string[]): readonly AuditLine[] => {
+export const generalLines = (
+  part: Part,
+  steady: Steady,
+  running: readonly string[],
+  active: string = steady.active,
+): readonly AuditLine[] => {
   const all = sitesIn(part, part.platform.regions);
   const up = sitesIn(part, running);
   return [
+    ...tierLines(part, steady, active),
     ...replicaLines(part, steady),
     ...up
       .filter(({ site }) => site.check !== undefined)
@@ -343,10 +499,12 @@ const activeOf = ({ entry, platform, steady }: { entry: NamespacesConfig; platfo
 
 const platformLine = ({ name }: PlatformConfig, asked: Asked, judged: Judgement): AuditLine => ({ ...asked, of: name, ...judged });
 
-const unownedOf = ({ namespaces, fleets, services, externals }: PlatformConfig): readonly string[] => [
+const unownedOf = ({ namespaces, fleets, services, externals, databases = [], caches = [] }: PlatformConfig): readonly string[] => [
   ...fleets.filter(({ name }) => !namespaces.some((entry) => entry.fleets?.includes(name))).map(({ name }) => `fleet ${name}`),
   ...services.filter((name) => !namespaces.some((entry) => entry.services?.includes(name))).map((name) => `service ${name}`),
   ...externals.filter(({ name }) => !namespaces.some((entry) => entry.externals?.includes(name))).map(({ name }) => `external ${name}`),
+  ...databases.filter(({ name }) => !namespaces.some((entry) => entry.databases?.includes(name))).map(({ name }) => `database ${name}`),
+  ...caches.filter(({ name }) => !namespaces.some((entry) => entry.caches?.includes(name))).map(({ name }) => `cache ${name}`),
 ];
 
 const structureLines = (platform: PlatformConfig): readonly AuditLine[] => {
@@ -405,7 +563,7 @@ export const dualLines = (platform: PlatformConfig, steady: Steady): readonly Au
             );
       }),
       ...(cold ? coldLines : hotLines)(part, steady, active),
-      ...generalLines(part, steady, cold ? [active] : platform.regions),
+      ...generalLines(part, steady, cold ? [active] : platform.regions, active),
     ];
   }),
 ];

@@ -39,12 +39,13 @@
 //   adopt via=a                      what the provider serves becomes the route
 //   platform NAME model=active-cold regions=a,b fleets=codec:5s,workers:45s namespaces=orders [services=web] [trigger=auto|propose|off] [hold=10s] [prearm=yes prearmed=hooks]
 //         [persons=1] [expire=30m] [gate=lag:30] [externals=ledger:fence+promote] [failback=manual|fail-forward|10m]
-//         [follow=yes]
+//         [follow=yes] [databases=orders rung=acknowledged grace=60s lag=30s writes=web] [caches=sessions:strict,pages] [asks=pg.promote:0]
 //                                    with `cluster ... runbooks=yes`: what moves with the routes; the time after a fleet is how long it takes to start
 //   begin NAME to=b [ungraceful] [failback|drill] [id=x] because words   a human orders a run (alice; `by=bob`), at the API of b or `via=`
 //   agree RUN [step=ID] [by=bob]     to its beginning, or to a step; `answer RUN STEP retry|skip|stop`, `abort RUN`, `undo RUN`, `force RUN`
 //   moved orders b                   the namespace is active in b, and no run moved it
-//   gauge lag 40                     what a gate's query measures
+//   gauge lag 40                     what a gate's query measures; `gauge orders.lag 40`: by how many seconds the standbys of a database are behind
+//   system redis-pages-b dead|well   it answers nothing although its region is well
 //   show                             routes and holds now
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tally } from '../src/health/quorum.ts';
@@ -195,6 +196,7 @@ export class Player {
             this.#observe(() => this.world),
           ),
     );
+    if (this.#world.landscape !== null) this.#world.landscape.tiers.onWrong = (text) => this.#say(this.world.now(), `WRONG: ${text}`);
     if (this.#world.landscape !== null) tellRuns(this.#world.store, (text) => this.#say(this.world.now(), text));
     await this.#world.start();
   }
@@ -271,6 +273,25 @@ export class Player {
       this.#out.push(
         `          ${name} ${routeText(s.route)}${holds.length > 0 ? `  (${holds.join(', ')})` : ''}  fence ${s.fence} ${s.mode}`,
       );
+    }
+    this.#showTiers();
+  }
+
+  /** Who writes, and whose clients wait. */
+  #showTiers(): void {
+    const { landscape, cluster } = this.world;
+    if (landscape === null) return;
+    for (const { databases = [], caches = [] } of cluster.platforms ?? []) {
+      for (const { name, sites } of databases) {
+        const held = Object.values(sites).flatMap(({ poolers }) =>
+          poolers.map(({ system }) => system).filter((each) => landscape.tiers.heldPoolers().includes(each)),
+        );
+        this.#out.push(
+          `          ${name} is written in ${landscape.tiers.writersOf(name).join(', ') || 'no region'}${held.length === 0 ? '' : `  (held: ${held.join(', ')})`}`,
+        );
+      }
+      for (const { name } of caches)
+        this.#out.push(`          ${name} is master in ${landscape.tiers.mastersOf(name).join(', ') || 'no region'}`);
     }
   }
 
@@ -483,6 +504,8 @@ export class Player {
       case 'gauge':
         this.world.landscape?.values.set(region, Number(args[1]));
         return;
+      case 'system':
+        return this.world.landscape?.kill(region, args[1] === 'dead');
       case 'show':
         return this.#show();
       default:

@@ -46,6 +46,7 @@ for (const file of files)
       };
     });
     expect(actual).toBe(expected);
+    expect(actual).not.toContain('WRONG');
     expect(refused, 'webhooks that are not as published').toEqual([]);
     expect((watching as Watching | null)?.violations).toEqual([]);
   });

@@ -5,6 +5,7 @@ import { prearmSteps } from '../passive.ts';
 import type { DeploymentModel, Move } from '../policy.ts';
 import { activeLines, generalLines, inOrder } from '../steady.ts';
 import { calls, gates, warnings } from '../steps/around.ts';
+import { dataFences, inPeace, isWriterLeft, lags, promotions, refreshes, rejoins, verifies, withoutTiers } from '../steps/data.ts';
 import { fences, ownOf, parks, readies, scaleUps, shrinks, stoppedOf, sumOf } from '../steps/fleets.ts';
 import { dispatches, moves } from '../steps/namespaces.ts';
 import { idsOf, tidy } from '../steps/order.ts';
@@ -13,20 +14,26 @@ import { landings, openings, shifts } from '../steps/routes.ts';
 import { inFlight } from '../steps/step.ts';
 
 /** `from` leaves: the route, then capacity, then what only it had. */
-const leave = (part: Part, move: Move): readonly Step[] => {
+const leave = (whole: Part, move: Move): readonly Step[] => {
   const { from, to } = move;
+  // What has its writer elsewhere loses a reader.
+  const part = isWriterLeft(move) ? whole : withoutTiers(whole);
   const both = sumOf(from);
+  const behind = lags(part, move, []);
   const allowed = gates(part, 'route', move, []);
-  const shifted = shifts(part, move, idsOf(allowed));
-  const routed = idsOf(allowed, shifted);
+  const shifted = shifts(part, move, idsOf(inPeace(behind), allowed));
+  const routed = idsOf(inPeace(behind), allowed, shifted);
   const rest = shifted.length === 0 ? [] : [inFlight(part, 'route', routed)];
   const joined = calls(part, 'scale', routed);
   const scaled = [...scaleUps(part, to, routed, [both, ownOf]), ...joined];
+  const cut = dataFences(part, move, []);
   const fenced = [...fences(part, from, routed), ...calls(part, 'fence', [...routed, ...idsOf(rest)])];
   const quiet = [...routed, ...idsOf(rest, fenced)];
   const held = gates(part, 'promote', move, quiet);
-  const promoted = calls(part, 'promote', [...quiet, ...idsOf(held)]);
-  const moved = moves(part, move, [...quiet, ...idsOf(held, promoted)]);
+  const still = [...quiet, ...idsOf(behind, held)];
+  const promoted = [...calls(part, 'promote', still), ...promotions(part, move, [...still, ...idsOf(cut)])];
+  const filled = refreshes(part, move, quiet);
+  const moved = moves(part, move, [...still, ...idsOf(promoted)]);
   const waits = readies(part, to, [...routed, ...idsOf(joined)], both);
   // What runs in the region works at once; the room that is added is waited for beside it.
   const worked = dispatches(part, move, [...quiet, ...idsOf(held, promoted, moved)]);
@@ -35,22 +42,28 @@ const leave = (part: Part, move: Move): readonly Step[] => {
   const done = [...up, ...idsOf(worked, caught)];
   const told = calls(part, 'after', done);
   const landed = landings(part, move, routed);
-  const parked = parks(part, from, [...done, ...idsOf(told, landed)]);
+  const verified = verifies(part, move, [...done, ...idsOf(landed)]);
+  const over = [...done, ...idsOf(told, landed, verified)];
+  const parked = [...parks(part, from, over), ...rejoins(part, move, over)];
   return [
     ...warnings(part, move),
+    ...behind,
     ...allowed,
     ...shifted,
     ...rest,
     ...scaled,
+    ...cut,
     ...fenced,
     ...held,
     ...promoted,
+    ...filled,
     ...moved,
     ...waits,
     ...worked,
     ...caught,
     ...told,
     ...landed,
+    ...verified,
     ...parked,
   ];
 };
@@ -64,34 +77,46 @@ const withoutPromotion = (external: ExternalConfig): ExternalConfig => ({
 const comeBack = (whole: Part, move: Move): readonly Step[] => {
   const { from, to } = move;
   // What lives in the first region goes back there, and nowhere else.
-  const part = to === whole.platform.regions[0] ? whole : { ...whole, namespaces: [], externals: whole.externals.map(withoutPromotion) };
+  const isHome = to === whole.platform.regions[0];
+  const home = isHome ? whole : { ...whole, namespaces: [], externals: whole.externals.map(withoutPromotion) };
+  const part = isHome && isWriterLeft(move) ? home : withoutTiers(home);
+  const behind = lags(part, move, []);
   const joined = calls(part, 'scale', []);
   const scaled = [...scaleUps(part, to, [], [ownOf, stoppedOf]), ...joined];
+  const cut = dataFences(part, move, []);
   const waits = readies(part, to, idsOf(joined));
-  const ready = idsOf(scaled, waits);
+  const ready = idsOf(behind, scaled, waits);
   const held = gates(part, 'promote', move, ready);
-  const promoted = calls(part, 'promote', [...ready, ...idsOf(held)]);
-  const moved = moves(part, move, [...ready, ...idsOf(held, promoted)]);
-  const up = [...ready, ...idsOf(held, promoted, moved)];
+  const still = [...ready, ...idsOf(held)];
+  const promoted = [...calls(part, 'promote', still), ...promotions(part, move, [...still, ...idsOf(cut)])];
+  const filled = refreshes(part, move, ready);
+  const moved = moves(part, move, [...still, ...idsOf(promoted)]);
+  const up = [...still, ...idsOf(promoted, moved)];
   const worked = dispatches(part, move, up);
   const caught = calls(part, 'ready', up);
   const allowed = gates(part, 'route', move, [...up, ...idsOf(worked, caught)]);
   const done = [...up, ...idsOf(worked, caught, allowed)];
   const opened = openings(part, move, done);
   const told = calls(part, 'after', [...done, ...idsOf(opened)]);
-  const shrunk = shrinks(part, from, [...done, ...idsOf(opened, told)]);
+  const verified = verifies(part, move, [...done, ...idsOf(opened)]);
+  const over = [...done, ...idsOf(opened, told, verified)];
+  const shrunk = [...shrinks(part, from, over), ...rejoins(part, move, over)];
   return [
     ...warnings(part, move),
+    ...behind,
     ...scaled,
     ...waits,
+    ...cut,
     ...held,
     ...promoted,
+    ...filled,
     ...moved,
     ...worked,
     ...caught,
     ...allowed,
     ...opened,
     ...told,
+    ...verified,
     ...shrunk,
   ];
 };

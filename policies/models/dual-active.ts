@@ -5,6 +5,7 @@ import { coldSteps, hotSteps } from '../passive.ts';
 import type { DeploymentModel, Move } from '../policy.ts';
 import { dualLines, inOrder } from '../steady.ts';
 import { alarms } from '../steps/around.ts';
+import { isWaitedFor } from '../steps/data.ts';
 import { isCold, warmUps } from '../steps/fleets.ts';
 import { idsOf, tidy } from '../steps/order.ts';
 import { partsOf, wholeOf } from '../steps/part.ts';
@@ -23,7 +24,7 @@ const stepsOf = (platform: PlatformConfig, move: Move): readonly Step[] => {
   let before: readonly Step[] = [];
   for (const { part } of moved) {
     // Nobody waits for another's turn in an ungraceful run, since this step is left out of it.
-    const turn = before.length === 0 ? [] : [inTurn(part, idsOf(before))];
+    const turn = before.length === 0 ? [] : [inTurn(part, idsOf(before.filter(isWaitedFor)))];
     before = (isCold(part, move.to) ? coldSteps : hotSteps)(part, move, idsOf(turn));
     steps.push(...turn, ...before);
   }

@@ -1,6 +1,7 @@
 // Steps of what is around a platform: users' own systems, and gates. Pure.
 import type { ExternalWhen, GateConfig, Step } from '../../src/runbook/model.ts';
 import type { Move } from '../policy.ts';
+import { hasTiers } from './data.ts';
 import type { Part } from './part.ts';
 import { CALL_MS, FENCE_MS, GLANCE_MS, ONLY_READS, perMode, stepOf, TRIED, WAIT_LEAST_MS } from './step.ts';
 
@@ -71,8 +72,11 @@ const gateGiven = ({ name, system, query, max, min, maxAgeMs, onUnknown, before 
   }) as const;
 
 /** Is there anything that would wait for it? */
-const isAsked = ({ services, namespaces, externals }: Part, { before }: GateConfig): boolean =>
-  before === 'route' ? services.length > 0 : namespaces.length > 0 || externals.some(({ when }) => when.includes('promote'));
+const isAsked = (part: Part, { before }: GateConfig): boolean => {
+  const { services, namespaces, externals } = part;
+  if (before === 'route') return services.length > 0;
+  return namespaces.length > 0 || hasTiers(part) || externals.some(({ when }) => when.includes('promote'));
+};
 
 /** Gates that hold what comes next. */
 export const gates = (part: Part, before: GateConfig['before'], move: Move, needs: readonly string[]): readonly Step[] =>

@@ -1,5 +1,12 @@
 // What moves together: a platform as a whole, or what one of its entries takes with it. Pure.
-import type { ExternalConfig, FleetConfig, NamespacesConfig, PlatformConfig } from '../../src/runbook/model.ts';
+import type {
+  CacheConfig,
+  DatabaseConfig,
+  ExternalConfig,
+  FleetConfig,
+  NamespacesConfig,
+  PlatformConfig,
+} from '../../src/runbook/model.ts';
 
 /** What moves together: all of a platform, or what one of its entries takes with it. */
 export interface Part {
@@ -10,6 +17,8 @@ export interface Part {
   namespaces: readonly NamespacesConfig[];
   externals: readonly ExternalConfig[];
   services: readonly string[];
+  databases: readonly DatabaseConfig[];
+  caches: readonly CacheConfig[];
   /** Graceful: one namespace after the other, whatever `parallel` says. */
   oneByOne: boolean;
 }
@@ -21,15 +30,19 @@ export const wholeOf = (platform: PlatformConfig): Part => ({
   namespaces: platform.namespaces,
   externals: platform.externals,
   services: platform.services,
+  databases: platform.databases ?? [],
+  caches: platform.caches ?? [],
   oneByOne: false,
 });
 
 /** What several entries name: to move it for one of them would move it under the others. */
 export const coupledOf = ({ namespaces }: PlatformConfig): readonly string[] => {
-  const named = namespaces.flatMap(({ fleets = [], services = [], externals = [] }) => [
+  const named = namespaces.flatMap(({ fleets = [], services = [], externals = [], databases = [], caches = [] }) => [
     ...new Set(fleets.map((name) => `fleet ${name}`)),
     ...new Set(services.map((name) => `service ${name}`)),
     ...new Set(externals.map((name) => `external ${name}`)),
+    ...new Set(databases.map((name) => `database ${name}`)),
+    ...new Set(caches.map((name) => `cache ${name}`)),
   ]);
   return [...new Set(named.filter((name, at) => named.indexOf(name) !== at))];
 };
@@ -47,6 +60,8 @@ export const partsOf = (platform: PlatformConfig): readonly { entry: NamespacesC
       namespaces: [entry],
       externals: platform.externals.filter(({ name }) => isOwn('external', entry.externals, name)),
       services: platform.services.filter((name) => isOwn('service', entry.services, name)),
+      databases: (platform.databases ?? []).filter(({ name }) => isOwn('database', entry.databases, name)),
+      caches: (platform.caches ?? []).filter(({ name }) => isOwn('cache', entry.caches, name)),
       oneByOne: true,
     };
     return { entry, part };

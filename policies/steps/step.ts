@@ -1,5 +1,5 @@
 // One step: what every model says alike of its kind, deadlines and estimates; and steps that only wait. Pure.
-import type { Phase, Span, Step, StepKindName, StepOf } from '../../src/runbook/model.ts';
+import type { Persons, Phase, Span, Step, StepKindName, StepOf } from '../../src/runbook/model.ts';
 import { SEEDS } from '../../src/runbook/seeds.ts';
 import type { Part } from './part.ts';
 
@@ -20,16 +20,20 @@ export const ONLY_READS = { no: 'it only reads' };
 type Given<K extends StepKindName> = Pick<StepOf<K>, 'kind' | 'phase' | 'target' | 'spec' | 'needs' | 'timeoutMs' | 'undo'> & {
   /** Without the prefix: `workers.scale@eu-west`. */
   name: string;
-} & Partial<Pick<StepOf<K>, 'mode' | 'retry' | 'onFail' | 'onUnknown' | 'ifPassed'>> & { span?: Span };
+} & Partial<Pick<StepOf<K>, 'mode' | 'retry' | 'onFail' | 'onUnknown' | 'ifPassed'>> & {
+    span?: Span;
+    /** Of kinds for which the platform names none. Absent: nobody. */
+    persons?: Persons;
+  };
 
 export const stepOf = <K extends StepKindName>({ prefix, platform }: Part, given: Given<K>): StepOf<K> => {
-  const { name, span = SEEDS[given.kind], ...rest } = given;
+  const { name, span = SEEDS[given.kind], persons = 0, ...rest } = given;
   return {
     mode: 'both',
     retry: { tries: 1, everyMs: 2_000 },
     onFail: 'ask',
     onUnknown: 'ask',
-    approvals: platform.approvals.steps[given.kind] ?? 0,
+    approvals: platform.approvals.steps[given.kind] ?? persons,
     ...rest,
     id: `${prefix}${name}`,
     // None is waited for beyond its deadline.
@@ -41,7 +45,8 @@ export const TRIED = { tries: 3, everyMs: 2_000 };
 
 /** The step of a graceful run, and the one that stands in for it when nobody can wait. */
 export type Forced<K extends StepKindName> = Partial<
-  Pick<StepOf<K>, 'spec' | 'target' | 'needs' | 'timeoutMs' | 'retry' | 'onFail' | 'onUnknown' | 'ifPassed' | 'undo'>
+  Pick<StepOf<K>, 'spec' | 'target' | 'needs' | 'timeoutMs' | 'retry' | 'onFail' | 'onUnknown' | 'ifPassed' | 'undo'> &
+    Pick<Given<K>, 'persons'>
 >;
 
 export const perMode = <K extends StepKindName>(part: Part, given: Given<K>, forced: Forced<K>): readonly StepOf<K>[] => {

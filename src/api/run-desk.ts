@@ -90,7 +90,7 @@ export interface RunDeskOptions extends RunEyes {
   /** `mode`: in which the run begins. */
   planOf: (
     platform: PlatformConfig,
-    move: { from: string; to: string; purpose: Purpose },
+    move: { from: string; to: string; purpose: Purpose; active?: string },
     history: PlatformRecord['history'],
     mode: RunMode,
   ) => readonly PlanStep[];
@@ -280,7 +280,7 @@ export const createRunDesk = (options: RunDeskOptions): RunDesk => {
       if (problems.length > 0) throw new BodyFault(problems);
       const { mode, purpose } = asked;
       const to = targetOf(view, asked);
-      const plan = planOf(platform, { from, to, purpose }, record?.history ?? [], mode);
+      const plan = planOf(platform, { from, to, purpose, active: from }, record?.history ?? [], mode);
       const others = Math.max(0, platform.approvals.start - 1) as typeof platform.approvals.start;
       return planView({ platform: name, model: platform.model, purpose, mode, from, to, plan }, others, options);
     },

@@ -48,7 +48,22 @@ export interface RunEyes {
 }
 
 /** Kinds that move something; the others read, wait or ask, and have nothing to take back. */
-const MOVES: readonly StepKindName[] = ['route.shift', 'k8s.scale', 'temporal.failover', 'temporal.handover', 'webhook.call'];
+const MOVES: readonly StepKindName[] = [
+  'route.shift',
+  'k8s.scale',
+  'temporal.failover',
+  'temporal.handover',
+  'webhook.call',
+  'fence.patroni',
+  'fence.pgbouncer',
+  'pgbouncer.pause',
+  'pg.switchover',
+  'pg.demote',
+  'pg.promote',
+  'cache.takeover',
+  'cache.promote',
+  'cache.rejoin',
+];
 
 /** From its start to its end, or until now. null: not begun. */
 type TookMs = number | null;

@@ -82,6 +82,15 @@ export const parseDuration = (value: string): number | null => {
   return Math.abs(ms - rounded) < 1e-6 ? rounded : null;
 };
 
+const BYTES: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** So many bytes, up to 1 TiB. */
+export const byteSize = text('a size from 1KiB to 1024GiB; write a whole number with its unit: 512KiB, 64MiB or 1GiB', (value) => {
+  const match = /^([1-9]\d{0,6})(KiB|MiB|GiB)$/.exec(value);
+  const bytes = Number(match?.[1]) * (BYTES[match?.[2] ?? ''] ?? Number.NaN);
+  return bytes <= 1024 * 1024 ** 3 ? bytes : null;
+});
+
 const DAY_MS = 86_400_000;
 
 /** As `parseDuration`, or whole days up to a number of them, which commands and requests take and no file does: `90d`. */
@@ -156,6 +165,16 @@ const reachable = (value: string): HostPort | null => {
 
 /** Where somebody else listens. */
 export const hostPort = text(ADDRESS, reachable);
+
+const HOST = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
+const isNamedHostPort = (value: string): boolean => {
+  const port = Number(/:(\d{1,5})$/.exec(value)?.[1]);
+  if (!(port >= 1 && port <= 65_535)) return false;
+  return parseHostPort(value) !== null || HOST.test(value.slice(0, value.lastIndexOf(':')));
+};
+
+/** Where somebody else listens, by name or by address, as written. */
+export const namedHostPort = (like: string) => matching(`a name or an IP address with its port; write it like ${like}`, isNamedHostPort);
 
 export const showHostPort = ({ host, port }: HostPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 

@@ -1,7 +1,7 @@
 // Relations of platforms: regions and services that must exist, systems of the right kind, sites that each model needs, things that belong to one platform
 // only. Pure.
 import type { ClusterConfig } from '../model.ts';
-import type { FleetConfig, NamespacesConfig, PlatformConfig } from '../runbook/model.ts';
+import type { DatabaseConfig, FleetConfig, NamespacesConfig, PlatformConfig } from '../runbook/model.ts';
 import type { SystemKind } from '../runbook/systems.ts';
 import type { Draft } from './check.ts';
 import { duplicates, type Finding, finding, type Path } from './problem.ts';
@@ -50,6 +50,26 @@ const namingsOf = (platform: PlatformConfig, at: Path): readonly Naming[] => [
   ...platform.externals.map(({ system }, e): Naming => ({ at: [...at, 'externals', e, 'system'], system, kinds: ['webhook'] })),
   ...platform.gates.map(({ system }, g): Naming => ({ at: [...at, 'gates', g, 'system'], system, kinds: ['prometheus'] })),
   ...platform.prearm.map((system, p): Naming => ({ at: [...at, 'prearm', p], system, kinds: ['webhook'] })),
+  ...tierNamings(platform, at),
+];
+
+const tierNamings = ({ databases = [], caches = [] }: PlatformConfig, at: Path): readonly Naming[] => [
+  ...databases.flatMap(({ sites }, d) =>
+    Object.entries(sites).flatMap(([region, { system, sql, poolers, stonith }]): Naming[] => {
+      const site = [...at, 'databases', d, 'sites', region];
+      return [
+        { at: [...site, 'system'], system, kinds: ['patroni'] },
+        { at: [...site, 'sql'], system: sql, kinds: ['postgres'] },
+        ...poolers.map((pooler, p): Naming => ({ at: [...site, 'poolers', p, 'system'], system: pooler.system, kinds: ['pgbouncer'] })),
+        ...(stonith === undefined ? [] : [{ at: [...site, 'stonith'], system: stonith, kinds: ['webhook'] as const }]),
+      ];
+    }),
+  ),
+  ...caches.flatMap(({ sites }, c) =>
+    Object.entries(sites).map(
+      ([region, { system }]): Naming => ({ at: [...at, 'caches', c, 'sites', region, 'system'], system, kinds: ['redis'] }),
+    ),
+  ),
 ];
 
 /** Only a replica's file knows its systems; one that has none at all leaves runbooks to others. */
@@ -105,7 +125,7 @@ const fleetFindings = (platform: PlatformConfig, { name, kind, sites }: FleetCon
 
 /** What moves with an entry of Dual Active: things of the platform, each with one entry. */
 const ownFindings = (platform: PlatformConfig, entry: NamespacesConfig, at: Path): Finding[] =>
-  (['fleets', 'services', 'externals'] as const).flatMap((what) => {
+  (['fleets', 'services', 'externals', 'databases', 'caches'] as const).flatMap((what) => {
     const names = entry[what] ?? [];
     if (names.length > 0 && platform.model !== 'dual-active')
       return [
@@ -114,7 +134,7 @@ const ownFindings = (platform: PlatformConfig, entry: NamespacesConfig, at: Path
           `found ${what} in ${platform.model}, expected them in dual-active only; remove them, everything moves together`,
         ),
       ];
-    const known = what === 'services' ? platform.services : platform[what].map(({ name }) => name);
+    const known = what === 'services' ? platform.services : (platform[what] ?? []).map(({ name }) => name);
     return names.flatMap((name, i) => {
       const other = platform.namespaces.find((each) => each !== entry && each[what]?.includes(name) === true);
       const place = [...at, what, i];
@@ -159,6 +179,40 @@ const namespacesFindings = (platform: PlatformConfig, entry: NamespacesConfig, a
   return findings;
 };
 
+/** A database's sites, and the services whose users write to it. */
+const databaseFindings = (platform: PlatformConfig, { sites, services }: DatabaseConfig, at: Path): Finding[] => [
+  ...mapFindings(platform, 'site', sites, [...at, 'sites']),
+  ...duplicates('service', services, (i) => [...at, 'services', i]),
+  ...services.flatMap((service, s) =>
+    platform.services.includes(service)
+      ? []
+      : [
+          finding(
+            [...at, 'services', s],
+            expected(service, `one of services of platform ${platform.name}`, platform.services, 'name it there too'),
+          ),
+        ],
+  ),
+  ...Object.entries(sites).flatMap(([region, { poolers }]) =>
+    duplicates(
+      'pooler',
+      poolers.map(({ system, database }) => `${database} of ${system}`),
+      (i) => [...at, 'sites', region, 'poolers', i],
+    ),
+  ),
+];
+
+const tierFindings = (platform: PlatformConfig, at: Path): Finding[] => {
+  const { databases = [], caches = [] } = platform;
+  const namesOf = (tiers: readonly { name: string }[]): readonly string[] => tiers.map(({ name }) => name);
+  return [
+    ...duplicates('database', namesOf(databases), (i) => [...at, 'databases', i, 'name']),
+    ...duplicates('cache', namesOf(caches), (i) => [...at, 'caches', i, 'name']),
+    ...databases.flatMap((database, d) => databaseFindings(platform, database, [...at, 'databases', d])),
+    ...caches.flatMap(({ sites }, c) => mapFindings(platform, 'site', sites, [...at, 'caches', c, 'sites'])),
+  ];
+};
+
 const platformFindings = (platform: PlatformConfig, cluster: ClusterConfig, at: Path): Finding[] => {
   const regions = cluster.regions.map(({ name }) => name);
   const services = cluster.services.map(({ name }) => name);
@@ -186,6 +240,7 @@ const platformFindings = (platform: PlatformConfig, cluster: ClusterConfig, at: 
     findings.push(
       ...platform.fleets.flatMap((fleet, f) => fleetFindings(platform, fleet, [...at, 'fleets', f])),
       ...platform.namespaces.flatMap((entry, n) => namespacesFindings(platform, entry, [...at, 'namespaces', n])),
+      ...tierFindings(platform, at),
     );
   if (platform.trigger.mode !== 'off' && platform.services.length === 0) {
     const message = `found trigger ${platform.trigger.mode} without services, expected at least one: the health of their pools is what begins a run; name one, or write "trigger: off"`;
@@ -220,6 +275,18 @@ const ownedBy = (platform: PlatformConfig, at: Path): readonly { thing: string; 
       at: [...at, 'fleets', f, 'sites', region, 'deployment'],
     })),
   ),
+  ...(platform.databases ?? []).flatMap(({ sites }, d) =>
+    Object.entries(sites).map(([region, { system }]) => ({
+      thing: `Patroni cluster ${system}`,
+      at: [...at, 'databases', d, 'sites', region, 'system'],
+    })),
+  ),
+  ...(platform.caches ?? []).flatMap(({ sites }, c) =>
+    Object.entries(sites).map(([region, { system }]) => ({
+      thing: `Redis ${system}`,
+      at: [...at, 'caches', c, 'sites', region, 'system'],
+    })),
+  ),
 ];
 
 const sharedFindings = (platforms: readonly PlatformConfig[]): Finding[] => {
@@ -229,7 +296,7 @@ const sharedFindings = (platforms: readonly PlatformConfig[]): Finding[] => {
       const owner = owners.get(thing);
       owners.set(thing, owner ?? platform.name);
       // Twice in one list is told there.
-      if (owner === undefined || (owner === platform.name && !thing.startsWith('deployment'))) return [];
+      if (owner === undefined || (owner === platform.name && /^(service|namespace) /.test(thing))) return [];
       return [finding(at, `found ${thing} a second time (${owner} has it), expected each once; remove it from one of them`)];
     }),
   );

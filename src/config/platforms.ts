@@ -2,8 +2,13 @@
 // platform-checks.ts. What the words mean is in src/runbook/model.ts and src/runbook/README.md.
 import { z } from 'zod';
 import {
+  type CacheConfig,
+  type CacheSiteConfig,
+  type DatabaseConfig,
+  type DatabaseSiteConfig,
   EXTERNAL_WHEN,
   type ExternalConfig,
+  FENCE_RUNGS,
   FLEET_KINDS,
   type FleetConfig,
   type GateConfig,
@@ -15,7 +20,7 @@ import {
   STEP_KINDS,
   type StepKindName,
 } from '../runbook/model.ts';
-import { dnsName, duration, kubernetesName, matching, name, present, regionName, whole } from './fields.ts';
+import { byteSize, dnsName, duration, kubernetesName, matching, name, namedHostPort, present, regionName, whole } from './fields.ts';
 
 // Limits of lists: a plan is one record of the store, and a platform has a handful of each.
 export const PLATFORMS_MAX = 32;
@@ -95,8 +100,61 @@ const namespaces = z
     fleets: few(name, FLEETS_MAX).optional(),
     services: few(dnsName, SERVICES_MAX).optional(),
     externals: few(name, ENTRIES_MAX).optional(),
+    databases: few(name, ENTRIES_MAX).optional(),
+    caches: few(name, ENTRIES_MAX).optional(),
   })
   .transform((given): NamespacesConfig => present(given));
+
+// ---- data tiers ----
+
+const POOLERS_MAX = 16;
+const pooled = label('the name of a database as the pooler has it', 'orders', 63);
+const SLOT = 'the name of a replication slot: a-z, 0-9 and "_", at most 63 long; write it like tidegate_standby';
+const databaseSite = z
+  .strictObject({
+    system: name,
+    sql: name,
+    poolers: few(z.strictObject({ system: name, database: pooled }), POOLERS_MAX).default([]),
+    address: namedHostPort('pg.eu-west.example.net:5432'),
+    slot: matching(SLOT, (value) => /^[a-z0-9_]{1,63}$/.test(value)).optional(),
+    stonith: name.optional(),
+  })
+  .transform((given): DatabaseSiteConfig => present(given));
+
+const LAG = { maxMs: 30_000, maxBytes: 64 * 1024 ** 2, maxAgeMs: 30_000, onUnknown: 'ask' } as const;
+const lag = z
+  .strictObject({
+    max: duration({ minMs: 0, maxMs: 24 * 3_600_000 }).default(LAG.maxMs),
+    maxBytes: byteSize.default(LAG.maxBytes),
+    maxAge: duration({ minMs: 1000, maxMs: 3_600_000 }).default(LAG.maxAgeMs),
+    onUnknown: z.enum(['stop', 'ask', 'proceed']).default(LAG.onUnknown),
+  })
+  .transform(({ max, maxAge, ...given }): DatabaseConfig['lag'] => ({ maxMs: max, maxAgeMs: maxAge, ...given }));
+
+const FENCE = { rung: 'acknowledged', graceMs: 60_000 } as const;
+const fence = z
+  .strictObject({
+    rung: z.enum(FENCE_RUNGS).default(FENCE.rung),
+    grace: duration({ minMs: 1000, maxMs: 3_600_000 }).default(FENCE.graceMs),
+  })
+  .transform(({ grace, rung }): DatabaseConfig['fence'] => ({ rung, graceMs: grace }));
+
+const database = z.strictObject({
+  name,
+  sites: z.record(regionName, databaseSite),
+  services: few(dnsName, SERVICES_MAX).default([]),
+  lag: lag.default(LAG),
+  fence: fence.default(FENCE),
+}) satisfies z.ZodType<DatabaseConfig>;
+
+const cache = z.strictObject({
+  name,
+  policy: z.enum(['cache', 'strict']),
+  sites: z.record(
+    regionName,
+    z.strictObject({ system: name, address: namedHostPort('redis.eu-west.example.net:6379') }) satisfies z.ZodType<CacheSiteConfig>,
+  ),
+}) satisfies z.ZodType<CacheConfig>;
 
 const WAIT = { minMs: 1000, maxMs: 4 * 3_600_000 } as const;
 const external = z
@@ -184,7 +242,17 @@ export const platformSchema = z
     namespaces: few(namespaces, ENTRIES_MAX).default([]),
     externals: few(external, ENTRIES_MAX).default([]),
     prearm: few(name, ENTRIES_MAX).default([]),
+    databases: few(database, ENTRIES_MAX).optional(),
+    caches: few(cache, ENTRIES_MAX).optional(),
   })
-  .transform(({ follow, ...given }): PlatformConfig => ({ ...given, ...(follow ? { follow } : {}) }));
+  .transform(
+    ({ follow, databases, caches, ...given }): PlatformConfig => ({
+      ...given,
+      ...(follow ? { follow } : {}),
+      // None is absent: records of before know no such key.
+      ...(databases === undefined || databases.length === 0 ? {} : { databases }),
+      ...(caches === undefined || caches.length === 0 ? {} : { caches }),
+    }),
+  );
 
 export const platformsSchema = few(platformSchema, PLATFORMS_MAX);

@@ -182,6 +182,9 @@ const READS: readonly Step['kind'][] = [
   'temporal.canary',
   'temporal.wait',
   'gate.promql',
+  'gate.lag',
+  'pg.caughtup',
+  'verify.objectives',
   'approval',
   'sleep',
 ];
@@ -193,7 +196,7 @@ const line = (label: string, text: string): string[] => filled(label.padEnd(10),
 /** What the loss of a region costs, with the times that are assumed before anything was measured. */
 const lossLines = (platform: PlatformConfig, from: string): string[] => {
   const to = platform.regions.find((region) => region !== from) ?? '';
-  const plan = planOf(platform, { from, to, purpose: 'failover' });
+  const plan = planOf(platform, { from, to, purpose: 'failover', active: platform.regions[0] ?? from });
   const steps = stepsOf(plan, 'ungraceful');
   if (steps.length === 0) return line('lost', `${from} gone: nothing has to move`);
   const { recovery, whole, approvals } = estimateOf(plan, 'ungraceful');

@@ -7,23 +7,19 @@ import {
   duration,
   filePath,
   isClear,
+  isLoopbackHost,
   kubernetesName,
   matching,
   name,
-  parseHostPort,
+  namedHostPort,
   plainUrl,
   present,
   serviceUrl,
   statusRange,
+  userName,
 } from './fields.ts';
 
-const HOST = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
-const isAddress = (value: string): boolean => {
-  const port = Number(/:(\d{1,5})$/.exec(value)?.[1]);
-  if (!(port >= 1 && port <= 65_535)) return false;
-  return parseHostPort(value) !== null || HOST.test(value.slice(0, value.lastIndexOf(':')));
-};
-const address = matching('a name or an IP address with its port; write it like temporal.example.net:7233', isAddress);
+const address = namedHostPort('temporal.example.net:7233');
 
 const PAIR = 'certFile and keyFile together, since one proves nothing without the other; add the other, or remove this';
 const tls = z
@@ -48,6 +44,60 @@ const CLUSTER = 'how to reach the cluster; write kubeconfigFile: FILE, or inClus
 const kubernetes = z
   .strictObject({ kind: z.literal('kubernetes'), kubeconfigFile: filePath.optional(), inCluster: z.literal(true).optional() })
   .refine(({ kubeconfigFile, inCluster }) => (kubeconfigFile === undefined) !== (inCluster === undefined), { error: CLUSTER });
+
+const MEMBERS_MAX = 16;
+const PASSWORD = 'user and passwordFile together, since one opens nothing without the other; add the other, or remove this';
+const isPair = ({ user, passwordFile }: { user?: string | undefined; passwordFile?: string | undefined }): boolean =>
+  (user === undefined) === (passwordFile === undefined);
+const CLEAR_PASSWORD =
+  'https:// where a password is sent, since everybody on the way could read it; write https://, or remove user and passwordFile';
+const patroni = z
+  .strictObject({
+    kind: z.literal('patroni'),
+    urls: few(plainUrl, MEMBERS_MAX).min(1),
+    user: userName.optional(),
+    passwordFile: filePath.optional(),
+    tls: tls.optional(),
+  })
+  .refine(isPair, { error: PASSWORD, path: ['user'] })
+  .refine(({ urls, passwordFile }) => passwordFile === undefined || !urls.some(isClear), { error: CLEAR_PASSWORD, path: ['urls'] });
+
+const databaseName = matching('the name of a database, at most 63 printable characters without spaces; write it like orders', (value) =>
+  /^[!-~]{1,63}$/.test(value),
+);
+const postgres = z.strictObject({
+  kind: z.literal('postgres'),
+  addresses: few(namedHostPort('pg-1.example.net:5432'), MEMBERS_MAX).min(1),
+  user: userName,
+  passwordFile: filePath,
+  database: databaseName,
+  tls: tls.optional(),
+});
+
+const pgbouncer = z.strictObject({
+  kind: z.literal('pgbouncer'),
+  address: namedHostPort('pooler.example.net:6432'),
+  user: userName,
+  passwordFile: filePath,
+  tls: tls.optional(),
+});
+
+const NAMED_ALONE = 'a user with its passwordFile, since a name alone opens nothing; add passwordFile, or remove this';
+const CLEAR_AUTH = 'tls where a password is sent, since Redis sends it as it is; add tls (an empty map will do), or remove passwordFile';
+const isNear = (address: string): boolean => isLoopbackHost(address.slice(0, address.lastIndexOf(':')));
+const redis = z
+  .strictObject({
+    kind: z.literal('redis'),
+    address: namedHostPort('redis.example.net:6379'),
+    user: userName.optional(),
+    passwordFile: filePath.optional(),
+    tls: tls.optional(),
+  })
+  .refine(({ user, passwordFile }) => user === undefined || passwordFile !== undefined, { error: NAMED_ALONE, path: ['user'] })
+  .refine(({ address, passwordFile, tls: own }) => passwordFile === undefined || own !== undefined || isNear(address), {
+    error: CLEAR_AUTH,
+    path: ['passwordFile'],
+  });
 
 const entry = z.discriminatedUnion('kind', [
   kubernetes,
@@ -79,6 +129,10 @@ const entry = z.discriminatedUnion('kind', [
     })
     .refine((given) => !isTold(given), unlessTold),
   z.strictObject({ kind: z.literal('webhook'), url: serviceUrl, secretFile: filePath, caFile: filePath.optional() }),
+  patroni,
+  postgres,
+  pgbouncer,
+  redis,
 ]);
 
 export const systemEntry = entry.transform((given): SystemConfig => {

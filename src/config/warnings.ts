@@ -194,7 +194,6 @@ const unusedCluster = ({ store }: ReplicaConfig): Finding[] => {
   return [warning(['cluster'], `found a cluster section beside a store of kind ${store.kind}, expected none; ${todo}`)];
 };
 
-/** Every warning about the part that all replicas share, in no particular order. */
 /** A region that is to be activated executes its own runbook: others are only there for when it cannot. */
 const platformWarnings = ({ region, systems = {} }: ReplicaConfig, { platforms = [] }: ClusterConfig): Finding[] => {
   const at = platforms.findIndex(({ regions }) => regions.includes(region));
@@ -203,6 +202,24 @@ const platformWarnings = ({ region, systems = {} }: ReplicaConfig, { platforms =
   return [warning(['cluster', 'platforms', at], message)];
 };
 
+/** What a rung below the old writer's own word leaves open. */
+const RUNG_RISKS = {
+  witness:
+    'that a quorum cannot reach a region does not mean that its database takes no writes: a partition is enough for two writers, and what one of them wrote is lost',
+  grace:
+    'a region that does not fence itself within its grace, whatever its owner said, is a second writer, and what one of them wrote is lost',
+} as const;
+
+const fenceWarnings = ({ platforms = [] }: ClusterConfig): Finding[] =>
+  platforms.flatMap(({ trigger, databases = [] }, p) =>
+    databases.flatMap(({ name, fence: { rung } }, d) => {
+      if (trigger.mode !== 'auto' || !(rung === 'witness' || rung === 'grace')) return [];
+      const message = `found ${rung} beside trigger auto, expected acknowledged: ${name} would be promoted without anybody's word, and ${RUNG_RISKS[rung]}; write acknowledged, or let a human begin the run`;
+      return [warning(['cluster', 'platforms', p, 'databases', d, 'fence', 'rung'], message)];
+    }),
+  );
+
+/** Every warning about the part that all replicas share, in no particular order. */
 export const clusterWarnings = (cluster: ClusterConfig): Finding[] => [
   ...electorateWarnings(cluster),
   ...anchorWarnings(cluster),
@@ -210,6 +227,7 @@ export const clusterWarnings = (cluster: ClusterConfig): Finding[] => [
   ...serviceWarnings(cluster),
   ...mutes(cluster),
   ...unmeasuredWarnings(cluster),
+  ...fenceWarnings(cluster),
 ];
 
 /** Every warning about a replica's file, in no particular order. */

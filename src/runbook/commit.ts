@@ -35,10 +35,18 @@ export const timesOf = (run: Run): Readonly<Record<string, number>> =>
     }),
   );
 
-/** What serves everywhere is at home again once a failback has opened the region that was left. */
-const activeAfter = (run: Run, { cluster }: Teller): string => {
+/**
+ * What serves everywhere is at home again once a failback has opened the region that was left. In Active/Active it is where the one writer is, which moves only
+ * with the region it is in, and back home only.
+ */
+const activeAfter = (run: Run, before: PlatformRecord | null, { cluster }: Teller): string => {
   const home = cluster.platforms?.find(({ name }) => name === run.platform)?.regions[0];
-  return servesEverywhere(run.model) && run.purpose === 'failback' ? (home ?? run.to) : run.to;
+  const isBack = run.purpose === 'failback';
+  if (run.model === 'active-active') {
+    const was = before?.active ?? home ?? run.from;
+    return was === run.from && (!isBack || run.to === home) ? run.to : was;
+  }
+  return servesEverywhere(run.model) && isBack ? (home ?? run.to) : run.to;
 };
 
 const movedBy = (run: Run, before: PlatformRecord | null, active: string, nowMs: number): PlatformRecord => ({
@@ -83,7 +91,7 @@ export const draftOf = (before: Before, after: Run, teller: Teller, opens: { hom
   const moved = isMoved(before.run, after);
   const standing = failedAfter(before, after, teller);
   const platform = moved
-    ? movedBy(after, before.platform, activeAfter(after, teller), teller.nowMs)
+    ? movedBy(after, before.platform, activeAfter(after, before.platform, teller), teller.nowMs)
     : opens === null && standing === null
       ? null
       : { ...claimed(before.platform, opens?.home ?? '', after.nonce, teller.nowMs), ...(standing === null ? {} : { failed: standing }) };

@@ -244,10 +244,10 @@ export interface StepSpecs {
     rung: FenceRung;
     graceMs: number;
   };
-  /** No client of the pooler reaches the old writer any more. */
-  'fence.pgbouncer': { system: string; database: string };
-  /** Clients wait; what they have begun ends first. */
-  'pgbouncer.pause': { system: string; database: string };
+  /** No client of the pooler reaches the old writer any more. `release`: takes that back, as `pgbouncer.resume` does. */
+  'fence.pgbouncer': { system: string; database: string; release?: true };
+  /** Clients wait; what they have begun ends first. `release`: takes that back, as `pgbouncer.resume` does. */
+  'pgbouncer.pause': { system: string; database: string; release?: true };
   /** Clients go on, on new connections. */
   'pgbouncer.resume': { system: string; database: string };
   /** Within one region: another member of the same Patroni cluster leads. `candidate` null: whichever Patroni takes. */
@@ -326,6 +326,9 @@ export interface Span {
   p95Ms: number;
 }
 
+/** What a kind of step is asked to do. */
+export type Act = { [K in StepKindName]: { kind: K; spec: StepSpecs[K] } }[StepKindName];
+
 export interface StepOf<K extends StepKindName> {
   /** Unique in the plan, and the same whenever the same platform is planned: `workers.scale@eu-west`. Letters, digits, dot, dash, @. */
   id: string;
@@ -347,8 +350,11 @@ export interface StepOf<K extends StepKindName> {
   /** What it means when the run goes on although this one has failed. One sentence, said with it. */
   ifPassed?: string;
   approvals: Persons;
-  /** What takes it back: the same kind with this; or why nothing does. */
-  undo: { spec: StepSpecs[K] } | { no: string };
+  /**
+   * What takes it back: the same kind with this, or another kind; or why nothing does. `bars`: ids of steps that are not taken back either once this one may have
+   * happened.
+   */
+  undo: { spec: StepSpecs[K] } | Act | { no: string; bars?: readonly string[] };
   /** `seed`: from research. `runs`: measured here, three times at least. */
   estimate: Span & { source: 'seed' | 'runs' };
 }

@@ -216,15 +216,30 @@ const settleStopping = (run: Run, nowMs: number): Run => {
 
 // ---- taking back ----
 
+/** What may have happened since keeps it from being taken back. */
+const barOf = (run: Run, id: string): Step | undefined =>
+  run.plan.find(({ id: later, undo: how }) => 'no' in how && how.bars?.includes(id) === true && standingOf(run, later).touched === true);
+
 /** To be taken back yet. */
-const isLeft = (step: Step, at: StepRun): boolean =>
-  at.touched === true && 'spec' in step.undo && at.state !== 'undone' && !(at.state === 'failed' && at.undoAtMs !== undefined);
+const isLeft = (run: Run, step: Step): boolean => {
+  const at = standingOf(run, step.id);
+  const isOpen = at.touched === true && at.state !== 'undone' && !(at.state === 'failed' && at.undoAtMs !== undefined);
+  return isOpen && 'spec' in step.undo && barOf(run, step.id) === undefined;
+};
+
+/** Why it stays as it is although the run is taken back; null: it does not. */
+const whyItStays = (run: Run, { id, undo: how }: Step): string | null => {
+  if (standingOf(run, id).touched !== true) return null;
+  if ('no' in how) return how.no;
+  const bar = barOf(run, id);
+  return bar === undefined ? null : `${bar.id} may have happened`;
+};
 
 /** All that came after it is taken back, or never will be. */
 const undoDue = (run: Run, step: Step): boolean =>
   [...(indexOf(run.plan).after.get(step.id) ?? [])].every((id) => {
     const later = stepOf(run, id);
-    return later === undefined || !isLeft(later, standingOf(run, id));
+    return later === undefined || !isLeft(run, later);
   });
 
 const settleUndoing = (run: Run, nowMs: number): Run => {
@@ -234,11 +249,12 @@ const settleUndoing = (run: Run, nowMs: number): Run => {
     const limitMs = untilMs(step, at);
     if (at.state === 'undoing' && limitMs !== null && nowMs >= limitMs) next = failUndo(next, step, at, late(step, at), nowMs);
   }
-  if (next.plan.some((step) => isLeft(step, standingOf(next, step.id)))) return next;
+  if (next.plan.some((step) => isLeft(next, step))) return next;
   const stuck = next.plan.filter(({ id }) => standingOf(next, id).state === 'failed' && standingOf(next, id).undoAtMs !== undefined);
-  const lasting = next.plan.flatMap((step) =>
-    'no' in step.undo && standingOf(next, step.id).touched === true ? [`${step.id} (${step.undo.no})`] : [],
-  );
+  const lasting = next.plan.flatMap((step) => {
+    const why = whyItStays(next, step);
+    return why === null ? [] : [`${step.id} (${why})`];
+  });
   const back = next.plan.filter(({ id }) => standingOf(next, id).state === 'undone').length;
   const stays = lasting.length === 0 ? '' : `; what nothing takes back: ${lasting.join(', ')}`;
   return stuck.length === 0
@@ -377,7 +393,7 @@ const withoutUnknowns = ({ unknowns: _, ...rest }: StepRun): StepRun => rest;
 
 /** May be looked at now: it runs and is due, or it is under way. */
 const isLookedAt = (run: Run, step: Step, at: StepRun): boolean => {
-  if (run.state === 'undoing') return isLeft(step, at) && undoDue(run, step);
+  if (run.state === 'undoing') return isLeft(run, step) && undoDue(run, step);
   if (at.state === 'acting') return run.state === 'running' || run.state === 'stopping';
   // Settled: it is due only while what it needs has ended, and asks where persons have not agreed.
   return run.state === 'running' && at.state === 'pending' && at.dueAtMs !== undefined;
@@ -555,5 +571,6 @@ export const keyOf = (run: Run, id: string): string => {
   return [run.id, id, ...(again === 0 ? [] : [String(again + 1)]), ...(run.state === 'undoing' ? ['undo'] : [])].join('.');
 };
 
-/** What its kind is given: taking it back is the same kind with another spec. */
-export const specOf = (run: Run, step: Step): Step['spec'] => (run.state === 'undoing' && 'spec' in step.undo ? step.undo.spec : step.spec);
+/** What is asked for now, of which kind: taking it back is another spec, of the same kind unless it says otherwise. */
+export const actOf = (run: Run, { kind, spec, undo: how }: Step): Pick<Step, 'kind' | 'spec'> =>
+  run.state === 'undoing' && 'spec' in how ? { kind: 'kind' in how ? how.kind : kind, spec: how.spec } : { kind, spec };

@@ -69,7 +69,9 @@ export const createStarter = (options: StarterOptions): Starter => {
     const nowMs = Math.round(scene.nowMs);
     if (move.do === 'begin') {
       const { run, platform } = move;
-      const plan = planOf(platform, run, scene.records.get(platform.name)?.history ?? [], run.mode);
+      const { from, to, purpose, mode } = run;
+      const history = scene.records.get(platform.name)?.history ?? [];
+      const plan = planOf(platform, { from, to, purpose, active: activeOf(platform, scene.records) }, history, mode);
       return hasWork(plan, run.mode) ? newRun({ ...run, plan, nonce }, nowMs) : null;
     }
     const event =

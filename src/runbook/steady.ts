@@ -2,7 +2,18 @@
 // and says why; nothing here judges.
 import { errorText } from '../errors.ts';
 import type { StepContext, StepKind, System } from './kind.ts';
-import type { ByRegion, NamespaceFacts, NamespacesConfig, PlatformConfig, SiteFacts, Steady, StepKindName, Unseen } from './model.ts';
+import type {
+  ByRegion,
+  CacheFacts,
+  DatabaseFacts,
+  NamespaceFacts,
+  NamespacesConfig,
+  PlatformConfig,
+  SiteFacts,
+  Steady,
+  StepKindName,
+  Unseen,
+} from './model.ts';
 import { inParallel } from './parallel.ts';
 
 /** What of a cluster is asked for here. */
@@ -22,7 +33,15 @@ interface NamespaceSystem extends System {
   };
 }
 
+/** What of a region's database, and of a cache, is asked for here: looks that others know, by systems that are opened here. */
+export interface TierLooks {
+  database(systems: { patroni: System; sql: System }, signal: AbortSignal): Promise<DatabaseFacts>;
+  cache(redis: System, signal: AbortSignal): Promise<CacheFacts>;
+}
+
 export interface SteadyOptions {
+  /** Absent: databases and caches are not looked at, and say so. */
+  tiers?: TierLooks;
   context: StepContext;
   kindOf: <K extends StepKindName>(kind: K) => Promise<StepKind<K>>;
   /** Of an entry of this replica's file. */
@@ -126,9 +145,12 @@ const namespaceOf = async (
 /** What no look is worth outside a run is opened: that takes its file, its address and its secret. */
 const doorsOf = async (
   { context }: SteadyOptions,
-  { externals, prearm, gates }: PlatformConfig,
+  { externals, prearm, gates, databases = [] }: PlatformConfig,
 ): Promise<readonly (readonly [string, string | null])[]> => {
+  const sites = databases.flatMap((database) => Object.values(database.sites));
   const named = [
+    ...sites.flatMap(({ poolers }) => poolers.map(({ system }) => [system, 'pgbouncer'] as const)),
+    ...sites.flatMap(({ stonith }) => (stonith === undefined ? [] : [[stonith, 'webhook'] as const])),
     ...[...externals.map(({ system }) => system), ...prearm].map((name) => [name, 'webhook'] as const),
     ...gates.map(({ system }) => [system, 'prometheus'] as const),
   ];
@@ -144,6 +166,44 @@ const doorsOf = async (
   );
 };
 
+const NO_LOOKS = 'databases and caches are not looked at here';
+
+/** Each region by itself: what does not answer hides no other. */
+const looks = <S, T>(
+  tiers: readonly { name: string; sites: ByRegion<S> }[],
+  look: (site: S) => Promise<T>,
+): Promise<readonly (readonly [string, T | Unseen])[]> =>
+  Promise.all(
+    tiers.flatMap(({ name, sites }) =>
+      Object.entries(sites).map(async ([region, site]) => {
+        const of = `${name}@${region}`;
+        return [of, await look(site).catch(unseen)] as const;
+      }),
+    ),
+  );
+
+const tiersOf = async (
+  { context, tiers }: SteadyOptions,
+  { databases = [], caches = [] }: PlatformConfig,
+  signal: AbortSignal,
+): Promise<Pick<Steady, 'databases' | 'caches'>> => {
+  const [seen, stores] = await Promise.all([
+    looks(databases, async ({ system, sql }) => {
+      if (tiers === undefined) throw new Error(NO_LOOKS);
+      const [patroni, postgres] = await Promise.all([context.system(system, 'patroni'), context.system(sql, 'postgres')]);
+      return tiers.database({ patroni, sql: postgres }, signal);
+    }),
+    looks(caches, async ({ system }) => {
+      if (tiers === undefined) throw new Error(NO_LOOKS);
+      return tiers.cache(await context.system(system, 'redis'), signal);
+    }),
+  ]);
+  return {
+    ...(databases.length === 0 ? {} : { databases: Object.fromEntries(seen) }),
+    ...(caches.length === 0 ? {} : { caches: Object.fromEntries(stores) }),
+  };
+};
+
 export const createSee =
   (options: SteadyOptions) =>
   async (platform: PlatformConfig, active: string, signal: AbortSignal): Promise<Steady> => {
@@ -155,8 +215,14 @@ export const createSee =
         async (namespace) => [namespace, await namespaceOf(options, systems, namespace, signal)] as const,
       );
     });
-    const [sites, doors, ...seen] = await Promise.all([sitesOf(options, platform, signal), doorsOf(options, platform), ...namespaces]);
+    const [sites, doors, tiers, ...seen] = await Promise.all([
+      sitesOf(options, platform, signal),
+      doorsOf(options, platform),
+      tiersOf(options, platform, signal),
+      ...namespaces,
+    ]);
     return {
+      ...tiers,
       atMs: options.context.nowMs(),
       active,
       sites: Object.fromEntries(sites),

@@ -6,7 +6,7 @@ import { DeadlineError, type Ports, withDeadline } from '../ports.ts';
 import type { AnyKind, Call, Effect, Facts, KindOf, Reading, StepContext } from './kind.ts';
 import type { Run, Step } from './model.ts';
 import { type Held, Lost, type RunRecords, type Written } from './record.ts';
-import { actsOn, advance, keyOf, type RunEvent, specOf, standingOf, stepOf } from './run.ts';
+import { actOf, actsOn, advance, keyOf, type RunEvent, standingOf, stepOf } from './run.ts';
 import { phrase } from './words.ts';
 
 /** Both together are less than TAKEOVER_OWN_MS of executor.ts. */
@@ -106,7 +106,7 @@ export const createStepper = (
   const looked = async (hand: Hand, run: Run, step: Step, kind: AnyKind): Promise<Reading> => {
     try {
       return bounded(
-        await call(hand, step, `reading ${step.id}`, (signal) => kind.read(specOf(run, step), callOf(hand, run, step, signal))),
+        await call(hand, step, `reading ${step.id}`, (signal) => kind.read(actOf(run, step).spec, callOf(hand, run, step, signal))),
       );
     } catch (error) {
       if (isSystem(error)) throw error;
@@ -122,7 +122,9 @@ export const createStepper = (
     try {
       const apply = kind.apply?.bind(kind);
       if (apply === undefined) return { took: 'fatal', because: `${step.kind} only reads` };
-      return bounded(await call(hand, step, `acting on ${step.id}`, (signal) => apply(specOf(run, step), callOf(hand, run, step, signal))));
+      return bounded(
+        await call(hand, step, `acting on ${step.id}`, (signal) => apply(actOf(run, step).spec, callOf(hand, run, step, signal))),
+      );
     } catch (error) {
       if (isSystem(error)) {
         hand.letGo ??= lacking(error);
@@ -152,7 +154,7 @@ export const createStepper = (
     const run = hand.known?.run;
     const step = run === undefined ? undefined : stepOf(run, id);
     if (run === undefined || step === undefined) return;
-    const kind = await kindOf(step.kind);
+    const kind = await kindOf(actOf(run, step).kind);
     const sinceMs = Math.round(nowMs());
     const reading = await looked(hand, run, step, kind);
     const event: RunEvent = { kind: 'read', step: id, reading, canAct: kind.apply !== undefined, sinceMs };

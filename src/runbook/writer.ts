@@ -77,7 +77,7 @@ export interface RunWriter {
 /** All steps of both modes, with their estimates. */
 export type PlanOf = (
   platform: PlatformConfig,
-  move: { from: string; to: string; purpose: Purpose },
+  move: { from: string; to: string; purpose: Purpose; active?: string },
   history: PlatformRecord['history'],
   mode?: RunMode,
 ) => readonly Step[];
@@ -204,10 +204,11 @@ export const createRunWriter = (options: RunWriterOptions): RunWriter => {
           demandScope(person, cluster(), platform.name);
           demandUnused(records, person, nonce);
           const record = records.value<PlatformRecord>(platformKey(platform.name));
-          const from = demandMove(order, platform, record?.active ?? platform.regions[0] ?? '');
+          const active = record?.active ?? platform.regions[0] ?? '';
+          const from = demandMove(order, platform, active);
           demandNoOther(records, platform.name);
           const nowMs = Math.round(clusterNowMs());
-          const plan = planOf(platform, { from, to: order.to, purpose: order.purpose }, record?.history ?? [], order.mode);
+          const plan = planOf(platform, { from, to: order.to, purpose: order.purpose, active }, record?.history ?? [], order.mode);
           const run = ordered(order, person, platform, { id, from, plan, nonce }, nowMs);
           if (order.dryRun === true) return { done: run };
           const because = `${order.mode} ${order.purpose} of ${platform.name} from ${from} to ${order.to} ordered by ${person.name}: ${order.reason}`;

@@ -1,8 +1,18 @@
 // What has to be so while nothing happens: a platform as it should be, and each way in which it may not be.
 import { describe, expect, test } from 'vitest';
 import { readinessLines, readinessOf } from '../../src/runbook/audit.ts';
-import type { AuditLine, NamespaceFacts, PlatformConfig, SiteConfig, SiteFacts, Steady, Unseen } from '../../src/runbook/model.ts';
-import { both, cold, dual, EAST, hot, WEST } from './platforms.ts';
+import type {
+  AuditLine,
+  CacheFacts,
+  DatabaseFacts,
+  NamespaceFacts,
+  PlatformConfig,
+  SiteConfig,
+  SiteFacts,
+  Steady,
+  Unseen,
+} from '../../src/runbook/model.ts';
+import { both, cold, coldData, dual, dualData, EAST, hot, WEST } from './platforms.ts';
 
 const facts = (ready: number, over: Partial<SiteFacts> = {}): SiteFacts => ({
   replicas: ready,
@@ -450,4 +460,131 @@ test('a system that only a run needs and that cannot be opened breaks the promis
   });
   expect(lineOf(cold, seen, 'system-opens', 'queue-hook')).toMatchObject({ is: 'good' });
   expect(readinessOf(cold, seen).lines.filter(({ check }) => check === 'system-opens')).toHaveLength(4);
+});
+
+describe('data tiers', () => {
+  const primary: DatabaseFacts = {
+    role: 'primary',
+    timeline: 3,
+    lagMs: null,
+    lagBytes: null,
+    syncStandbys: 1,
+    paused: false,
+    archive: { agoMs: 20_000, failing: false },
+  };
+  const standby: DatabaseFacts = { ...primary, role: 'standby', lagMs: 200, lagBytes: 4096, archive: null };
+  const master: CacheFacts = { role: 'master', dialect: 'redis', linked: null, heardAgoMs: null, savedAgoMs: 60_000 };
+  const replica: CacheFacts = { ...master, role: 'replica', linked: true, heardAgoMs: 1_000 };
+  const tiers = {
+    databases: { [`orders@${EAST}`]: primary, [`orders@${WEST}`]: standby },
+    caches: { [`pages@${EAST}`]: master, [`pages@${WEST}`]: replica, [`sessions@${EAST}`]: master, [`sessions@${WEST}`]: replica },
+  };
+  const whole: Steady = { ...steadyOf(coldData), ...tiers };
+  const withDatabase = (region: string, over: DatabaseFacts | Unseen): Steady => ({
+    ...whole,
+    databases: { ...tiers.databases, [`orders@${region}`]: over },
+  });
+  const withCache = (name: string, region: string, over: CacheFacts | Unseen): Steady => ({
+    ...whole,
+    caches: { ...tiers.caches, [`${name}@${region}`]: over },
+  });
+  const OF_TIERS = /^(writer-|standby-streams|patroni-|sync-|archive|cache-)/;
+  const tierLines = (steady: Steady): readonly AuditLine[] =>
+    readinessOf(coldData, steady).lines.filter(({ check }) => OF_TIERS.test(check));
+
+  test('as they should be, all of it is good', () => {
+    expect(tierLines(whole).filter(({ is }) => is !== 'good')).toEqual([]);
+    expect(new Set(tierLines(whole).map(({ check }) => check))).toEqual(
+      new Set([
+        'writer-where-active',
+        'standby-streams',
+        'patroni-paused',
+        'sync-standby',
+        'archive',
+        'cache-linked',
+        'cache-saved',
+        'cache-dialect',
+      ]),
+    );
+  });
+
+  test.each<[string, string, string, Steady, 'must' | 'should']>([
+    ['a writer that follows', 'writer-where-active', `orders@${EAST}`, withDatabase(EAST, standby), 'must'],
+    ['a second writer', 'writer-where-active', `orders@${WEST}`, withDatabase(WEST, primary), 'must'],
+    ['too many seconds behind', 'standby-streams', `orders@${WEST}`, withDatabase(WEST, { ...standby, lagMs: 30_001 }), 'must'],
+    ['too many bytes behind', 'standby-streams', `orders@${WEST}`, withDatabase(WEST, { ...standby, lagBytes: 67_108_865 }), 'must'],
+    ['Patroni paused', 'patroni-paused', `orders@${WEST}`, withDatabase(WEST, { ...standby, paused: true }), 'must'],
+    ['nobody takes over at home', 'sync-standby', `orders@${EAST}`, withDatabase(EAST, { ...primary, syncStandbys: 0 }), 'should'],
+    ['no archive', 'archive', `orders@${EAST}`, withDatabase(EAST, { ...primary, archive: null }), 'should'],
+    [
+      'an old archive',
+      'archive',
+      `orders@${EAST}`,
+      withDatabase(EAST, { ...primary, archive: { agoMs: 300_001, failing: false } }),
+      'should',
+    ],
+    [
+      'an archive that fails',
+      'archive',
+      `orders@${EAST}`,
+      withDatabase(EAST, { ...primary, archive: { agoMs: 1, failing: true } }),
+      'should',
+    ],
+    ['a cache that follows nobody', 'cache-linked', `pages@${WEST}`, withCache('pages', WEST, master), 'should'],
+    ['a strict one that follows nobody', 'cache-linked', `sessions@${WEST}`, withCache('sessions', WEST, master), 'must'],
+    ['a link that is down', 'cache-linked', `sessions@${WEST}`, withCache('sessions', WEST, { ...replica, linked: false }), 'must'],
+    ['an active one that follows', 'cache-linked', `sessions@${EAST}`, withCache('sessions', EAST, replica), 'must'],
+    [
+      'a strict one that is never saved',
+      'cache-saved',
+      `sessions@${EAST}`,
+      withCache('sessions', EAST, { ...master, savedAgoMs: null }),
+      'should',
+    ],
+    ['two dialects', 'cache-dialect', 'sessions', withCache('sessions', WEST, { ...replica, dialect: 'dragonfly' }), 'must'],
+  ])('%s is bad', (_, check, of, steady, weight) => {
+    expect(lineOf(coldData, steady, check, of)).toMatchObject({
+      is: 'bad',
+      weight,
+      because: expect.stringMatching(/./),
+      fix: expect.stringMatching(/./),
+    });
+  });
+
+  test('at its limit a lag is good; one that nobody knows is not', () => {
+    const at = (over: Partial<DatabaseFacts>) =>
+      lineOf(coldData, withDatabase(WEST, { ...standby, ...over }), 'standby-streams', `orders@${WEST}`)?.is;
+    expect([at({ lagMs: 30_000, lagBytes: 67_108_864 }), at({ lagMs: null }), at({ lagMs: null, lagBytes: null })]).toEqual([
+      'good',
+      'good',
+      'unknown',
+    ]);
+  });
+
+  test('what was not seen is unknown, and says why', () => {
+    expect(lineOf(coldData, withDatabase(WEST, { unseen: 'no answer' }), 'standby-streams', `orders@${WEST}`)).toMatchObject({
+      is: 'unknown',
+      because: 'no answer',
+    });
+    expect(lineOf(coldData, steadyOf(coldData), 'writer-where-active', `orders@${EAST}`)).toMatchObject({ is: 'unknown' });
+  });
+
+  test('poolers, and who cuts the power, are opened beforehand', () => {
+    const doors = { [`pooler-${WEST}`]: 'its password file cannot be read', [`pooler-${EAST}`]: null };
+    expect(lineOf(coldData, { ...whole, doors }, 'system-opens', `pooler-${WEST}`)).toMatchObject({ is: 'bad', weight: 'must' });
+    expect(lineOf(coldData, { ...whole, doors }, 'system-opens', `pooler-${EAST}`)?.is).toBe('good');
+  });
+
+  test('in Dual Active a database is written where its entry is active', () => {
+    const away = { active: 'aws-eu-west-1', replicas: [{ place: 'aws-us-east-1', ready: true, state: 'REPLICA_STATE_ACTIVE' }] };
+    const steady: Steady = { ...steadyOf(dualData), ...tiers };
+    expect(lineOf(dualData, steady, 'writer-where-active', `orders@${EAST}`)?.is).toBe('good');
+    const moved = { ...steady, namespaces: { ...steady.namespaces, 'a1.abc12': namespace(away) } };
+    expect(lineOf(dualData, moved, 'writer-where-active', `orders@${EAST}`)?.is).toBe('bad');
+  });
+
+  test('in Dual Active a database that no entry names is never moved', () => {
+    const platform = { ...dual, databases: coldData.databases ?? [] };
+    expect(lineOf(platform, steadyOf(platform), 'unowned', 'core')?.because).toContain('database orders');
+  });
 });

@@ -1,5 +1,5 @@
 // Platforms as a checked configuration gives them: two regions, four fleets, one Temporal, a database that joins by webhooks, a lag gate.
-import type { FleetConfig, NamespacesConfig, PlatformConfig, SiteConfig } from '../../src/runbook/model.ts';
+import type { CacheConfig, DatabaseConfig, FleetConfig, NamespacesConfig, PlatformConfig, SiteConfig } from '../../src/runbook/model.ts';
 
 export const [EAST, WEST] = ['us-east', 'eu-west'];
 
@@ -133,3 +133,49 @@ export const dual = platformOf(
   },
   {},
 );
+
+// ---- the same with data tiers ----
+
+/** A database with a pooler in each region, and a slot that standbys use in the first one. */
+export const databaseOf = (name: string, over: Partial<DatabaseConfig> = {}): DatabaseConfig => ({
+  name,
+  sites: Object.fromEntries(
+    [EAST, WEST].map((region) => [
+      region,
+      {
+        system: `patroni-${region}`,
+        sql: `pg-${region}`,
+        poolers: [{ system: `pooler-${region}`, database: name }],
+        address: `pg.${region}.example.net:5432`,
+        ...(region === EAST ? { slot: 'standby' } : {}),
+      },
+    ]),
+  ),
+  services: [],
+  lag: { maxMs: 30_000, maxBytes: 67_108_864, maxAgeMs: 30_000, onUnknown: 'ask' },
+  fence: { rung: 'acknowledged', graceMs: 60_000 },
+  ...over,
+});
+
+export const cacheOf = (name: string, policy: CacheConfig['policy']): CacheConfig => ({
+  name,
+  policy,
+  sites: Object.fromEntries(
+    [EAST, WEST].map((region) => [region, { system: `${name}-${region}`, address: `${name}.${region}.example.net:6379` }]),
+  ),
+});
+
+const tiers = { databases: [databaseOf('orders')], caches: [cacheOf('pages', 'cache'), cacheOf('sessions', 'strict')] };
+
+export const coldData: PlatformConfig = { ...cold, ...tiers };
+export const hotData: PlatformConfig = { ...hot, ...tiers };
+export const bothData: PlatformConfig = { ...both, ...tiers };
+
+/** The database and the caches go with the first of the services, whose home is the first region. */
+export const dualData: PlatformConfig = {
+  ...dual,
+  ...tiers,
+  namespaces: dual.namespaces.map((entry) =>
+    entry.name === 'a' ? { ...entry, databases: ['orders'], caches: ['pages', 'sessions'] } : entry,
+  ),
+};

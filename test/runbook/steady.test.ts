@@ -1,8 +1,17 @@
 // What is seen of a platform while nothing happens: everything is asked, what does not answer was not seen, and one that fails hides no other.
 import { describe, expect, test } from 'vitest';
 import type { Reading, StepContext, StepKind, System } from '../../src/runbook/kind.ts';
-import type { NamespaceFacts, NamespacesConfig, PlatformConfig, SiteFacts, StepKindName } from '../../src/runbook/model.ts';
-import { createSee } from '../../src/runbook/steady.ts';
+import type {
+  CacheFacts,
+  DatabaseConfig,
+  DatabaseFacts,
+  NamespaceFacts,
+  NamespacesConfig,
+  PlatformConfig,
+  SiteFacts,
+  StepKindName,
+} from '../../src/runbook/model.ts';
+import { createSee, type TierLooks } from '../../src/runbook/steady.ts';
 import { platformOf as blank } from './rig.ts';
 
 const FACTS: SiteFacts = { replicas: 2, ready: 2, autoscaler: null, zones: ['z1'], unpulled: [], limited: true, check: null };
@@ -170,5 +179,75 @@ describe('namespaces', () => {
     const { look } = stage({ places: { 'cloud/one': PLACE } });
     const seen = await look(platformOf({ namespaces: [entry({ system: 'missing', namespaces: ['lost'] }), entry({ name: 'other' })] }));
     expect(seen.namespaces).toEqual({ lost: { unseen: 'no system "missing" in this file' }, one: PLACE });
+  });
+});
+
+describe('data tiers', () => {
+  const database = (name: string): DatabaseConfig => ({
+    name,
+    sites: Object.fromEntries(
+      ['a', 'b'].map((region) => [
+        region,
+        {
+          system: `patroni-${region}`,
+          sql: `pg-${region}`,
+          poolers: [{ system: `pooler-${region}`, database: name }],
+          address: `${region}:5432`,
+        },
+      ]),
+    ),
+    services: [],
+    lag: { maxMs: 1, maxBytes: 1, maxAgeMs: 1, onUnknown: 'ask' },
+    fence: { rung: 'acknowledged', graceMs: 1 },
+  });
+  const platform = platformOf({
+    databases: [database('orders')],
+    caches: [
+      {
+        name: 'pages',
+        policy: 'cache',
+        sites: { a: { system: 'redis-a', address: 'a:6379' }, b: { system: 'missing', address: 'b:6379' } },
+      },
+    ],
+  });
+  const facts = { role: 'primary' } as DatabaseFacts;
+  const stored = { role: 'master' } as CacheFacts;
+
+  const seeing = (tiers?: TierLooks) =>
+    createSee({
+      context: {
+        system: async (name: string, kind: string) => {
+          if (name === 'missing') throw new Error('no system "missing" in this file');
+          return { kind, name, close: async () => {} };
+        },
+        nowMs: () => 1,
+      } as unknown as StepContext,
+      kindOf: () => Promise.reject(new Error('nothing is asked')),
+      systemKind: () => undefined,
+      ...(tiers === undefined ? {} : { tiers }),
+    })(platform, 'a', new AbortController().signal);
+
+  test('each region is looked at by its own systems, and what does not answer hides no other', async () => {
+    const asked: unknown[] = [];
+    const { databases, caches, doors } = await seeing({
+      database: async (systems) => {
+        asked.push(systems);
+        if (asked.length === 2) throw new Error('no answer');
+        return facts;
+      },
+      cache: async () => stored,
+    });
+    expect(asked).toMatchObject([
+      { patroni: { name: 'patroni-a', kind: 'patroni' }, sql: { name: 'pg-a', kind: 'postgres' } },
+      { patroni: { name: 'patroni-b' }, sql: { name: 'pg-b' } },
+    ]);
+    expect(databases).toEqual({ 'orders@a': facts, 'orders@b': { unseen: 'no answer' } });
+    expect(caches).toEqual({ 'pages@a': stored, 'pages@b': { unseen: 'no system "missing" in this file' } });
+    expect(doors).toEqual({ 'pooler-a': null, 'pooler-b': null });
+  });
+
+  test('where nobody can look, that is said', async () => {
+    const { databases } = await seeing();
+    expect(databases?.['orders@a']).toEqual({ unseen: 'databases and caches are not looked at here' });
   });
 });

@@ -4,12 +4,16 @@
 import type { Ports } from '../../src/ports.ts';
 import type { Call, Effect, Reading, StepKind } from '../../src/runbook/kind.ts';
 import type { PlatformConfig, StepKindName, StepSpecs } from '../../src/runbook/model.ts';
+import { TIER_KINDS, type TierKind, TiersAround } from './tiers.ts';
 
 /** These are the program's own. */
 const REAL = ['route.shift', 'route.wait', 'approval', 'sleep'] as const;
 type FakeKind = Exclude<StepKindName, (typeof REAL)[number]>;
 
 export const isFaked = (kind: StepKindName): kind is FakeKind => !(REAL as readonly StepKindName[]).includes(kind);
+
+type OwnKind = Exclude<FakeKind, TierKind>;
+const isOfTiers = (kind: FakeKind): kind is TierKind => (TIER_KINDS as readonly FakeKind[]).includes(kind);
 
 export interface LandscapeOptions {
   ports: Pick<Ports, 'timers' | 'clock'>;
@@ -32,7 +36,12 @@ const pending = (because: string): Reading => ({ is: 'pending', because });
 
 export class Landscape {
   readonly #options: LandscapeOptions;
-  readonly #lost = new Set<string>();
+  /** By region, since when. */
+  readonly #lost = new Map<string, number>();
+  /** Systems that answer nothing although their region is well. */
+  readonly #dead = new Set<string>();
+  readonly #standing = new Map<string, string>();
+  readonly tiers: TiersAround;
   readonly #deployments = new Map<string, Deployment>();
   /** Where each namespace is active, in Temporal's words. */
   readonly #active = new Map<string, string>();
@@ -51,10 +60,32 @@ export class Landscape {
 
   constructor(options: LandscapeOptions) {
     this.#options = options;
+    this.tiers = new TiersAround({
+      ports: options.ports,
+      reach: (system) => this.#reach(system),
+      lostSinceMs: (region) => this.#lost.get(region) ?? null,
+      once: (kind, key, what) => this.#once(kind, key, what),
+      lagS: (database) => this.values.get(`${database}.lag`) ?? 0,
+    });
+  }
+
+  /** The system stands in this region. */
+  stands(system: string, region: string): void {
+    this.#standing.set(system, region);
+  }
+
+  /** It answers nothing any more, or again. */
+  kill(system: string, isDead: boolean): void {
+    if (isDead) this.#dead.add(system);
+    else this.#dead.delete(system);
+  }
+
+  #regionOf(system: string): string | undefined {
+    return this.#standing.get(system) ?? this.#options.regionOf[system];
   }
 
   deploy(system: string, namespace: string, deployment: string, replicas: number): void {
-    const region = this.#options.regionOf[system] ?? '';
+    const region = this.#regionOf(system) ?? '';
     this.#deployments.set(`${system}/${namespace}/${deployment}`, { region, wanted: replicas, ready: replicas });
   }
 
@@ -72,13 +103,14 @@ export class Landscape {
   }
 
   lose(region: string): void {
-    this.#lost.add(region);
+    this.#lost.set(region, this.#options.ports.clock.monoMs());
     for (const each of this.#deployments.values()) if (each.region === region) each.ready = 0;
   }
 
   heal(region: string): void {
     this.#lost.delete(region);
     for (const each of this.#deployments.values()) if (each.region === region) each.ready = each.wanted;
+    this.tiers.look();
   }
 
   activeOf(namespace: string): string | undefined {
@@ -112,11 +144,12 @@ export class Landscape {
     return [...this.#deployments.values()].some((each) => each.region === region && each.ready > 0);
   }
 
-  readonly kindOf = async <K extends FakeKind>(kind: K): Promise<StepKind<K>> => this.#kinds[kind] as unknown as StepKind<K>;
+  readonly kindOf = async <K extends FakeKind>(kind: K): Promise<StepKind<K>> =>
+    (isOfTiers(kind) ? this.tiers.kinds[kind] : this.#kinds[kind as OwnKind]) as unknown as StepKind<K>;
 
   async #reach(system: string): Promise<void> {
-    const region = this.#options.regionOf[system];
-    const isLost = region !== undefined && this.#lost.has(region);
+    const region = this.#regionOf(system);
+    const isLost = this.#dead.has(system) || (region !== undefined && this.#lost.has(region));
     await new Promise<void>((resolve) => this.#options.ports.timers.after(isLost ? this.#options.silenceMs : 1, resolve));
     if (isLost) throw new Error(`${system} does not answer`);
   }
@@ -166,10 +199,10 @@ export class Landscape {
 
   async #door(spec: { system: string }): Promise<Reading> {
     await this.#reach(spec.system);
-    return this.runsIn(this.#options.regionOf[spec.system] ?? '') ? reached('it works') : pending('nobody is behind it');
+    return this.runsIn(this.#regionOf(spec.system) ?? '') ? reached('it works') : pending('nobody is behind it');
   }
 
-  readonly #kinds: { readonly [K in FakeKind]?: StepKind<K> } = {
+  readonly #kinds: { readonly [K in OwnKind]: StepKind<K> } = {
     'k8s.scale': {
       kind: 'k8s.scale',
       signal: 'target',

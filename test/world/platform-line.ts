@@ -1,5 +1,5 @@
 // What a `platform` line of a story means: the platform, the systems around that it names, and what runs there at first.
-import type { FleetKind, NamespacesConfig, PlatformConfig } from '../../src/runbook/model.ts';
+import type { CacheConfig, DatabaseConfig, FenceRung, FleetKind, NamespacesConfig, PlatformConfig } from '../../src/runbook/model.ts';
 import type { VirtualProcess } from '../virtual.ts';
 import { Landscape } from './landscape.ts';
 import { duration, type Named } from './line.ts';
@@ -48,11 +48,56 @@ const namespacesOf = (text: string | undefined, regions: readonly string[]): rea
   ];
 };
 
+/** `orders,ledger`: of each region. `rung`, `grace`, `lag` (seconds) and `writes` (services) are of all of them. */
+const databasesOf = (named: Named, regions: readonly string[]): readonly DatabaseConfig[] =>
+  pairs(named.databases).map(([name]) => ({
+    name,
+    sites: Object.fromEntries(
+      regions.map((region) => [
+        region,
+        {
+          system: `patroni-${name}-${region}`,
+          sql: `pg-${name}-${region}`,
+          poolers: [{ system: `pooler-${name}-${region}`, database: name }],
+          address: `${name}.${region}:5432`,
+        },
+      ]),
+    ),
+    services: (named.writes ?? '').split(',').filter((service) => service !== ''),
+    lag: { maxMs: duration(named.lag ?? '30s'), maxBytes: 67_108_864, maxAgeMs: 30_000, onUnknown: 'ask' },
+    fence: { rung: (named.rung ?? 'acknowledged') as FenceRung, graceMs: duration(named.grace ?? '60s') },
+  }));
+
+/** `sessions:strict,pages`. */
+const cachesOf = (text: string | undefined, regions: readonly string[]): readonly CacheConfig[] =>
+  pairs(text).map(([name, policy]) => ({
+    name,
+    policy: policy === 'strict' ? 'strict' : 'cache',
+    sites: Object.fromEntries(regions.map((region) => [region, { system: `redis-${name}-${region}`, address: `${name}.${region}:6379` }])),
+  }));
+
+/** `pg.promote:0`: persons by kind of step. */
+const stepPersons = (text: string | undefined): PlatformConfig['approvals']['steps'] =>
+  Object.fromEntries(pairs(text).map(([kind, persons]) => [kind, Number(persons)]));
+
+/** In Dual Active they go with the first entry. */
+const withTiers = (named: Named, platform: PlatformConfig): PlatformConfig => {
+  const databases = databasesOf(named, platform.regions);
+  const caches = cachesOf(named.caches, platform.regions);
+  const namesOf = (tiers: readonly { name: string }[]): readonly string[] => tiers.map(({ name }) => name);
+  const namespaces = platform.namespaces.map((entry, i) =>
+    i === 0 && platform.model === 'dual-active' && databases.length + caches.length > 0
+      ? { ...entry, databases: namesOf(databases), caches: namesOf(caches) }
+      : entry,
+  );
+  return { ...platform, namespaces, ...(databases.length === 0 ? {} : { databases }), ...(caches.length === 0 ? {} : { caches }) };
+};
+
 export const platformFrom = (name: string, named: Named): PlatformConfig => {
   const model = named.model as PlatformConfig['model'];
   const regions = (named.regions ?? 'a,b').split(',');
   const failback = named.failback ?? 'manual';
-  return {
+  return withTiers(named, {
     name,
     model,
     regions,
@@ -72,7 +117,11 @@ export const platformFrom = (name: string, named: Named): PlatformConfig => {
       before: 'promote',
       blocks: 'graceful',
     })),
-    approvals: { start: Number(named.persons ?? 1) as 0 | 1 | 2, steps: {}, expireMs: duration(named.expire ?? '30m') },
+    approvals: {
+      start: Number(named.persons ?? 1) as 0 | 1 | 2,
+      steps: stepPersons(named.asks),
+      expireMs: duration(named.expire ?? '30m'),
+    },
     failback:
       failback === 'manual' || failback === 'fail-forward' ? { kind: failback } : { kind: 'automatic', afterMs: duration(failback) },
     ...(named.follow === 'yes' ? { follow: true as const } : {}),
@@ -105,7 +154,7 @@ export const platformFrom = (name: string, named: Named): PlatformConfig => {
       waits: true,
     })),
     prearm: pairs(named.prearmed).map(([system]) => system),
-  };
+  });
 };
 
 /** What is there when all is well. */
@@ -120,4 +169,17 @@ export const populate = (landscape: Landscape, platform: PlatformConfig): void =
     for (const [region, place] of Object.entries(places)) landscape.place(place, region);
     for (const namespace of namespaces) landscape.namespace(namespace, places[own ?? home ?? ''] ?? '');
   }
+  for (const database of platform.databases ?? []) {
+    for (const [region, { system, sql, poolers }] of Object.entries(database.sites))
+      for (const each of [system, sql, ...poolers.map((pooler) => pooler.system)]) landscape.stands(each, region);
+    landscape.tiers.database(database, homeOf(platform, 'databases', database.name));
+  }
+  for (const cache of platform.caches ?? []) {
+    for (const [region, { system }] of Object.entries(cache.sites)) landscape.stands(system, region);
+    landscape.tiers.cache(cache, homeOf(platform, 'caches', cache.name));
+  }
 };
+
+/** Where its writer is when all is well. */
+const homeOf = ({ regions, namespaces }: PlatformConfig, what: 'databases' | 'caches', name: string): string =>
+  namespaces.find((entry) => entry[what]?.includes(name))?.home ?? regions[0] ?? '';

@@ -13,7 +13,7 @@ import {
   type Step,
 } from '../../../src/runbook/model.ts';
 import { planProblems, stepsOf } from '../../../src/runbook/plan.ts';
-import { both, cold, coldOwn, dual, EAST, fleetOf, hot, WEST } from '../../runbook/platforms.ts';
+import { both, bothData, cold, coldOwn, databaseOf, dual, EAST, fleetOf, hot, hotData, WEST } from '../../runbook/platforms.ts';
 import { moved } from './random.ts';
 
 const MODES: readonly RunMode[] = ['graceful', 'ungraceful'];
@@ -25,6 +25,9 @@ const READERS = [
   'temporal.canary',
   'temporal.wait',
   'gate.promql',
+  'gate.lag',
+  'pg.caughtup',
+  'verify.objectives',
   'route.wait',
   'sleep',
   'approval',
@@ -52,6 +55,15 @@ const expectOrder = (plan: readonly Step[], earlier: (step: Step) => boolean, la
 const isRaise = (step: Step): boolean => step.kind === 'k8s.scale' && step.phase === 'scale';
 const isShift = (step: Step): boolean => step.kind === 'route.shift' && step.phase === 'route';
 const isMove = (step: Step): boolean => step.kind === 'temporal.failover' || step.kind === 'temporal.handover';
+const isDataFence = ({ kind }: Step): boolean => kind === 'fence.patroni' || kind === 'fence.pgbouncer';
+/** Whatever changes which data is written to, of what is waited for. */
+const isPromotion = (step: Step): boolean =>
+  step.phase === 'promote' && ['pgbouncer.pause', 'pg.demote', 'pg.promote', 'cache.takeover', 'cache.promote'].includes(step.kind);
+const isPromoted = (step: Step): boolean =>
+  isMove(step) || isPromotion(step) || (step.kind === 'webhook.call' && step.spec.when === 'promote');
+/** Where the platform names nobody for a kind. */
+const personsOf = ({ kind, mode }: Step): number =>
+  (kind === 'pg.promote' && mode === 'ungraceful') || (kind === 'cache.rejoin' && mode === 'graceful') ? 1 : 0;
 
 describe.each(MODEL_KINDS.map((kind) => [kind]))('model %s keeps the contract', (kind: ModelKind) => {
   const model = models[kind];
@@ -82,7 +94,8 @@ describe.each(MODEL_KINDS.map((kind) => [kind]))('model %s keeps the contract', 
       for (const { id, kind: of, undo, retry } of plan) {
         if (READERS.includes(of)) {
           expect('no' in undo, id).toBe(true);
-          expect(retry.tries, id).toBe(1);
+          // What becomes a standby does not answer for a moment.
+          expect(retry.tries, id).toBe(of === 'pg.caughtup' ? 8 : 1);
         }
         if ('no' in undo) expect(undo.no.length, id).toBeGreaterThan(10);
       }
@@ -91,7 +104,7 @@ describe.each(MODEL_KINDS.map((kind) => [kind]))('model %s keeps the contract', 
 
   test('persons are asked as the platform says, by kind of step', () => {
     check((platform, _, plan) => {
-      for (const { id, kind: of, approvals } of plan) expect(approvals, id).toBe(platform.approvals.steps[of] ?? 0);
+      for (const step of plan) expect(step.approvals, step.id).toBe(platform.approvals.steps[step.kind] ?? personsOf(step));
     });
   });
 
@@ -118,7 +131,8 @@ describe.each(MODEL_KINDS.map((kind) => [kind]))('model %s keeps the contract', 
 
   test('a fence of a region that may be gone is waited for shortly, and what it means when nobody acknowledged it is said', () => {
     check((_, __, plan) => {
-      for (const step of plan.filter(({ phase, mode, kind: of }) => phase === 'fence' && mode === 'ungraceful' && of !== 'webhook.call')) {
+      const insisted = ['webhook.call', 'fence.patroni'];
+      for (const step of plan.filter(({ phase, mode, kind: of }) => phase === 'fence' && mode === 'ungraceful' && !insisted.includes(of))) {
         expect(step.timeoutMs, step.id).toBeLessThanOrEqual(5_000);
         expect(step.onFail, step.id).toBe('continue');
         expect(step.ifPassed, step.id).toMatch(/^[a-z].{30}/);
@@ -142,8 +156,7 @@ describe.each(MODEL_KINDS.map((kind) => [kind]))('model %s keeps the contract', 
             continue;
           }
           expect(mode === 'graceful' || config.blocks === 'both', gate.id).toBe(true);
-          const guarded = (step: Step) =>
-            config.before === 'route' ? isShift(step) : isMove(step) || (step.kind === 'webhook.call' && step.spec.when === 'promote');
+          const guarded = (step: Step) => (config.before === 'route' ? isShift(step) : isPromoted(step));
           for (const step of steps.filter((each) => guarded(each) && each.id.startsWith(prefix)))
             expect(order.get(step.id)?.has(gate.id), `${step.id} after ${gate.id}`).toBe(true);
         }
@@ -155,8 +168,7 @@ describe.each(MODEL_KINDS.map((kind) => [kind]))('model %s keeps the contract', 
     check(
       (platform, _, plan) => {
         for (const { name, blocks, before: what } of platform.gates) {
-          const guards = (step: Step): boolean =>
-            what === 'route' ? isShift(step) : isMove(step) || (step.kind === 'webhook.call' && step.spec.when === 'promote');
+          const guards = (step: Step): boolean => (what === 'route' ? isShift(step) : isPromoted(step));
           for (const mode of MODES) {
             const steps = stepsOf(plan, mode);
             const isAsked = steps.some((step) => step.kind === 'gate.promql' && step.id.endsWith(`gate.${name}`));
@@ -303,11 +315,225 @@ describe('whose pollers count', () => {
   ])('%s', (_, fleets, identity) => expect(identityIn(fleets)).toEqual([identity]));
 });
 
+describe('data tiers', () => {
+  const check = (
+    of: (platform: PlatformConfig, move: Move, plan: readonly Step[]) => void,
+    purposes: readonly Move['purpose'][] = ['failover', 'failback', 'drill'],
+  ): void =>
+    fc.assert(
+      fc.property(moved(undefined, purposes), ({ platform, move }) => {
+        of(platform, move, expand(platform, move));
+      }),
+      { numRuns: 400 },
+    );
+  const ofKind = (steps: readonly Step[], kind: Step['kind'], name: string): readonly Step[] =>
+    steps.filter((step) => step.kind === kind && step.id.includes(`pg.${name}.`));
+
+  test('nothing is promoted by force before every rung was tried and what would be lost was told', () => {
+    check((platform, _, plan) => {
+      const order = before(plan, 'ungraceful');
+      const steps = stepsOf(plan, 'ungraceful');
+      for (const { name, sites } of platform.databases ?? [])
+        for (const { id } of ofKind(steps, 'pg.promote', name)) {
+          for (const kind of ['fence.patroni', 'fence.pgbouncer', 'gate.lag'] as const) {
+            const wanted = ofKind(steps, kind, name);
+            expect(wanted.length, `${kind} of ${name}`).toBe(
+              kind === 'fence.pgbouncer' ? (Object.values(sites)[0]?.poolers.length ?? 0) : 1,
+            );
+            for (const step of wanted) expect(order.get(id)?.has(step.id), `${id} after ${step.id}`).toBe(true);
+          }
+          expect(ofKind(steps, 'fence.patroni', name)[0]?.onFail).toBe('ask');
+          expect(ofKind(steps, 'fence.patroni', name)[0]?.ifPassed).toMatch(/both regions write, and what one of them wrote is lost$/);
+          expect(ofKind(steps, 'gate.lag', name)[0]?.onFail).toBe('ask');
+        }
+    });
+  });
+
+  test('nothing is promoted in peace before the old writer has stopped and all of it has arrived, and lag is asked before anybody waits', () => {
+    check((platform, _, plan) => {
+      const order = before(plan, 'graceful');
+      const steps = stepsOf(plan, 'graceful');
+      for (const { name } of platform.databases ?? [])
+        for (const { id } of ofKind(steps, 'pg.promote', name)) {
+          const chain = (['gate.lag', 'pg.demote', 'pg.caughtup'] as const).map((kind) => {
+            const found = ofKind(steps, kind, name);
+            expect(found.length, `${kind} of ${name}`).toBe(1);
+            return found[0]?.id ?? '';
+          });
+          const pauses = ofKind(steps, 'pgbouncer.pause', name);
+          for (const [at, earlier] of chain.entries())
+            for (const later of [...chain.slice(at + 1), id]) expect(order.get(later)?.has(earlier)).toBe(true);
+          for (const pause of pauses) {
+            expect(order.get(pause.id)?.has(chain[0] ?? '')).toBe(true);
+            expect(order.get(chain[1] ?? '')?.has(pause.id)).toBe(true);
+          }
+          const [canary] = ofKind(steps, 'pg.canary', name);
+          expect(order.get(canary?.id ?? '')?.has(id)).toBe(true);
+        }
+    });
+  });
+
+  test('whoever waits goes on: after the new writer took a row, and also when the run is taken back', () => {
+    check((platform, { from }, plan) => {
+      const order = before(plan, 'graceful');
+      const steps = stepsOf(plan, 'graceful');
+      for (const pause of steps.filter(({ kind }) => kind === 'pgbouncer.pause')) {
+        const resumed = steps.filter(
+          (step) => step.kind === 'pgbouncer.resume' && JSON.stringify(step.spec) === JSON.stringify(pause.spec),
+        );
+        expect(resumed.length, pause.id).toBe(1);
+        expect(order.get(resumed[0]?.id ?? '')?.has(pause.id)).toBe(true);
+        const canaries = steps.filter(({ id, kind }) => kind === 'pg.canary' && order.get(resumed[0]?.id ?? '')?.has(id));
+        expect(canaries.length).toBeGreaterThan(0);
+        expect(pause.undo).toEqual({ spec: { ...pause.spec, release: true } });
+        expect(pause.id.endsWith(`@${from}`)).toBe(true);
+      }
+      for (const mode of MODES)
+        for (const { name, sites } of platform.databases ?? []) {
+          const all = stepsOf(plan, mode);
+          const promoted = ofKind(all, 'pg.promote', name).length;
+          const wanted = promoted * (Object.values(sites)[0]?.poolers.length ?? 0) * (mode === 'graceful' ? 2 : 1);
+          expect(ofKind(all, 'pgbouncer.resume', name).length, `${mode}: ${name}`).toBe(wanted);
+        }
+    });
+  });
+
+  test('what is served or worked on waits until a row was written and read back', () => {
+    check(
+      (_, __, plan) => {
+        for (const mode of MODES) {
+          const order = before(plan, mode);
+          const steps = stepsOf(plan, mode);
+          for (const canary of steps.filter(({ kind }) => kind === 'pg.canary')) {
+            const prefix = canary.id.slice(0, canary.id.indexOf('pg.'));
+            for (const step of steps.filter(
+              (each) => each.kind === 'route.shift' && each.phase === 'route' && each.id === `${prefix}${each.id.slice(prefix.length)}`,
+            ))
+              expect(order.get(step.id)?.has(canary.id), `${mode}: ${step.id} after ${canary.id}`).toBe(true);
+          }
+        }
+      },
+      ['failback'],
+    );
+  });
+
+  test('a cache that can be filled anew is needed by nothing but what brings its old side back, and stops nothing', () => {
+    check((platform, _, plan) => {
+      const caches = new Set((platform.caches ?? []).filter(({ policy }) => policy === 'cache').map(({ name }) => name));
+      const nameOf = ({ id }: Step): string | undefined => /(?:^|\.)cache\.([^.]+)\.[a-z]+@/.exec(id)?.[1];
+      const own = plan.filter((step) => step.kind.startsWith('cache.') && caches.has(nameOf(step) ?? ''));
+      const ids = new Set(own.map(({ id }) => id));
+      for (const step of own) {
+        expect(step.onFail, step.id).toBe('continue');
+        expect(step.onUnknown, step.id).toBe('proceed');
+        expect(step.timeoutMs, step.id).toBeLessThanOrEqual(5_000);
+      }
+      for (const step of plan.filter(({ id }) => !ids.has(id)))
+        expect(
+          step.needs.filter((need) => ids.has(need)),
+          step.id,
+        ).toEqual([]);
+    });
+  });
+
+  test('a cache whose data counts is taken over without loss in peace, promoted by force, and asks when it fails', () => {
+    check((platform, _, plan) => {
+      const strict = (platform.caches ?? []).filter(({ policy }) => policy === 'strict').map(({ name }) => name);
+      for (const name of strict) {
+        const own = plan.filter(({ id, phase }) => id.includes(`cache.${name}.`) && phase === 'promote');
+        expect([[], ['cache.takeover graceful ask', 'cache.promote ungraceful ask']]).toContainEqual(
+          own.map(({ kind, mode, onFail }) => `${kind} ${mode} ${onFail}`),
+        );
+      }
+    });
+  });
+
+  test('in Active/Active a writer that is elsewhere stays where it is', () => {
+    const plan = modelOf('active-active').expand(bothData, { from: WEST, to: EAST, purpose: 'failover', active: EAST });
+    expect(plan.filter(({ id }) => /^(pg|cache)\./.test(id))).toEqual([]);
+    const left = modelOf('active-active').expand(bothData, { from: EAST, to: WEST, purpose: 'failover', active: EAST });
+    expect(left.filter(({ kind }) => kind === 'pg.promote')).toHaveLength(2);
+    const back = modelOf('active-active').expand(bothData, { from: EAST, to: WEST, purpose: 'failback', active: EAST });
+    expect(back.filter(({ id }) => /^(pg|cache)\./.test(id))).toEqual([]);
+  });
+
+  test('once it may have been promoted by force, clients of the old side are not let go by taking the run back', () => {
+    check((_, __, plan) => {
+      const cuts = plan.filter(({ kind }) => kind === 'fence.pgbouncer').map(({ id }) => id);
+      const barred = plan.flatMap(({ kind, mode, undo }) =>
+        kind === 'pg.promote' && mode === 'ungraceful' && 'no' in undo ? (undo.bars ?? []) : [],
+      );
+      expect(barred.filter((id) => id.includes('.cut')).sort()).toEqual([...cuts].sort());
+    });
+  });
+
+  test('a demotion is taken back by a promotion, unless the other side may have been promoted meanwhile', () => {
+    check((platform, { from, to }, plan) => {
+      const demoted = plan.flatMap((step) => (step.kind === 'pg.demote' ? [step] : []));
+      const fenced = plan.flatMap((step) => (step.kind === 'fence.patroni' ? [step] : []));
+      const forced = plan.flatMap(({ kind, mode, undo }) =>
+        kind === 'pg.promote' && mode === 'ungraceful' && 'no' in undo ? (undo.bars ?? []) : [],
+      );
+      for (const { id } of fenced) expect(forced).toContain(id);
+      for (const { id, spec, undo } of [...demoted, ...fenced]) {
+        expect(undo).toMatchObject({
+          kind: 'pg.promote',
+          spec: { region: from, system: spec.system, sql: spec.sql, from: { region: to } },
+        });
+        for (const mode of demoted.some((each) => each.id === id) ? MODES : []) {
+          const bars = stepsOf(plan, mode).flatMap(({ kind, undo: how }) => (kind === 'pg.promote' && 'no' in how ? (how.bars ?? []) : []));
+          expect(bars).toContain(id);
+        }
+      }
+      expect(demoted.length).toBe(plan.filter(({ kind }) => kind === 'pg.promote').length / 2);
+      expect(platform.databases?.length ?? 0).toBeGreaterThanOrEqual(demoted.length);
+    });
+  });
+
+  test('nobody works in the new region while somebody is asked whether the old writer still writes', () => {
+    check((_, __, plan) => {
+      const order = before(plan, 'ungraceful');
+      const steps = stepsOf(plan, 'ungraceful');
+      for (const fence of steps.filter(({ kind }) => kind === 'fence.patroni')) {
+        const prefix = fence.id.slice(0, fence.id.indexOf('pg.'));
+        for (const step of steps.filter((each) => isMove(each) && each.id.startsWith(prefix)))
+          expect(order.get(step.id)?.has(fence.id), `${step.id} after ${fence.id}`).toBe(true);
+      }
+    });
+  });
+
+  test('a grace is waited for to its end, and no deadline of a fence is longer than what it waits for', () => {
+    const planned = (rung: 'witness' | 'grace' | 'lease' | 'acknowledged', graceMs: number) =>
+      expand(
+        { ...hotData, databases: [databaseOf('orders', { fence: { rung, graceMs } })] },
+        { from: EAST, to: WEST, purpose: 'failover' },
+      ).find(({ kind }) => kind === 'fence.patroni')?.timeoutMs;
+    expect([planned('witness', 600_000), planned('grace', 600_000), planned('lease', 600_000), planned('acknowledged', 1)]).toEqual([
+      30_000, 630_000, 60_000, 30_000,
+    ]);
+  });
+
+  test('a standby follows the address of the region that is gone to, by its slot where there is one', () => {
+    const follow = (from: string, to: string) =>
+      expand(hotData, { from, to, purpose: 'failover' }).flatMap((step) =>
+        step.kind === 'pg.demote' || step.kind === 'fence.patroni' ? [step.spec.follow] : [],
+      );
+    const west = { host: `pg.${WEST}.example.net`, port: 5432, slot: null };
+    expect(follow(EAST, WEST)).toEqual([west, west]);
+    const east = { host: `pg.${EAST}.example.net`, port: 5432, slot: 'standby' };
+    expect(follow(WEST, EAST)).toEqual([east, east]);
+    const v6 = databaseOf('orders');
+    const sites = { ...v6.sites, [WEST]: { ...v6.sites[WEST]!, address: '[2001:db8::1]:5432' } };
+    const plan = expand({ ...hotData, databases: [{ ...v6, sites }] }, { from: EAST, to: WEST, purpose: 'failover' });
+    expect(plan.flatMap((step) => (step.kind === 'pg.demote' ? [step.spec.follow.host] : []))).toEqual(['2001:db8::1']);
+  });
+});
+
 describe('active-cold', () => {
   test('nothing starts in the new region before every fence of the old one has ended, in both modes', () => {
     fc.assert(
       fc.property(moved(['active-cold'], ['failover', 'failback', 'drill']), ({ platform, move }) =>
-        expectOrder(expand(platform, move), ({ phase }) => phase === 'fence', isRaise),
+        expectOrder(expand(platform, move), (step) => step.phase === 'fence' && !isDataFence(step), isRaise),
       ),
       { numRuns: 300 },
     );
@@ -429,7 +655,7 @@ describe('dual-active', () => {
       fc.property(moved(['dual-active']), ({ platform, move }) => {
         const plan = expand(platform, move);
         const rest = platform.namespaces.filter((entry) => !isTouched(entry, move));
-        const quiet = (key: 'fleets' | 'services' | 'externals', all: readonly string[]): readonly string[] => [
+        const quiet = (key: 'fleets' | 'services' | 'externals' | 'databases' | 'caches', all: readonly string[]): readonly string[] => [
           ...rest.flatMap((entry) => entry[key] ?? []),
           ...all.filter((name) => !platform.namespaces.some((entry) => entry[key]?.includes(name))),
         ];
@@ -447,11 +673,24 @@ describe('dual-active', () => {
           ),
         );
         const namespaces = new Set(rest.flatMap((entry) => entry.namespaces));
+        const namesOf = (key: 'databases' | 'caches') =>
+          quiet(
+            key,
+            (platform[key] ?? []).map(({ name }) => name),
+          ).map((name) => ({ key, name }));
+        const moving = (key: 'databases' | 'caches', name: string): boolean =>
+          platform.namespaces.filter((entry) => entry[key]?.includes(name)).every((entry) => isTouched(entry, move));
+        const tiers = [...namesOf('databases'), ...namesOf('caches')]
+          .filter(({ key, name }) => !moving(key === 'databases' ? 'caches' : 'databases', name))
+          .map(({ name }) => name);
         for (const step of plan) {
           if (step.kind === 'k8s.scale' || step.kind === 'k8s.wait') expect(deployments.has(step.spec.deployment), step.id).toBe(false);
           if ('services' in step.spec) for (const name of step.spec.services) expect(services.has(name), step.id).toBe(false);
           if ('namespaces' in step.spec) for (const name of step.spec.namespaces) expect(namespaces.has(name), step.id).toBe(false);
           if (step.kind === 'webhook.call' && step.spec.when !== 'prearm') expect(externals.has(step.spec.external), step.id).toBe(false);
+          // Their systems are named after them.
+          for (const name of tiers)
+            expect(JSON.stringify(step.spec), step.id).not.toMatch(new RegExp(`"(patroni|pg|pooler|redis)-${name}-`));
         }
       }),
       { numRuns: 500 },

@@ -6,7 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 import { estimateLines, estimateOf } from '../../../src/runbook/estimate.ts';
 import type { PlatformConfig, Purpose, RunMode } from '../../../src/runbook/model.ts';
 import { planLines, planOf, planProblems } from '../../../src/runbook/plan.ts';
-import { both, cold, coldOwn, dual, EAST, hot, WEST } from '../../runbook/platforms.ts';
+import { both, bothData, cold, coldData, coldOwn, dual, dualData, EAST, hot, hotData, WEST } from '../../runbook/platforms.ts';
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures/plans');
 const update = process.env.UPDATE === '1';
@@ -31,6 +31,18 @@ test.each<[string, PlatformConfig, Purpose, RunMode]>([
   ['dual-active', dual, 'failover', GRACEFUL],
   ['dual-active', dual, 'failback', GRACEFUL],
   ['dual-active', dual, 'prearm', UNGRACEFUL],
+  ...(
+    [
+      ['active-cold-data', coldData],
+      ['active-hot-data', hotData],
+      ['active-active-data', bothData],
+      ['dual-active-data', dualData],
+    ] as const
+  ).flatMap(([name, platform]): [string, PlatformConfig, Purpose, RunMode][] => [
+    [name, platform, 'failover', UNGRACEFUL],
+    [name, platform, 'failover', GRACEFUL],
+    [name, platform, 'failback', GRACEFUL],
+  ]),
 ])('%s, %#: as its file says', (name, platform, purpose, mode) => {
   const [from, to] = purpose === 'failback' ? [WEST, EAST] : [EAST, WEST];
   const plan = planOf(platform, { from, to, purpose });

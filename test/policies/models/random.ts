@@ -2,8 +2,11 @@
 import fc from 'fast-check';
 import type { Move } from '../../../policies/policy.ts';
 import {
+  type CacheConfig,
+  type DatabaseConfig,
   EXTERNAL_WHEN,
   type ExternalConfig,
+  FENCE_RUNGS,
   FLEET_KINDS,
   type FleetConfig,
   type GateConfig,
@@ -73,7 +76,7 @@ const present = <T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], 
 const entry = (
   name: string,
   regions: readonly string[],
-  own: { fleets: readonly string[]; services: readonly string[]; externals: readonly string[] },
+  own: Readonly<Record<'fleets' | 'services' | 'externals' | 'databases' | 'caches', readonly string[]>>,
 ): fc.Arbitrary<NamespacesConfig> =>
   fc
     .record({
@@ -92,6 +95,8 @@ const entry = (
       fleets: some(own.fleets),
       services: some(own.services),
       externals: some(own.externals),
+      databases: some(own.databases),
+      caches: some(own.caches),
     })
     .map(({ isCloud, namespaces, parallel, queues, ...rest }) => ({
       name,
@@ -126,6 +131,43 @@ const gate = (name: string): fc.Arbitrary<GateConfig> =>
     blocks: fc.constantFrom('graceful', 'both'),
   });
 
+const database = (name: string, regions: readonly string[]): fc.Arbitrary<DatabaseConfig> =>
+  fc
+    .record({
+      poolers: fc.integer({ min: 0, max: 3 }),
+      hasSlot: fc.boolean(),
+      hasStonith: fc.boolean(),
+      rung: fc.constantFrom(...FENCE_RUNGS),
+      graceMs: fc.integer({ min: 1_000, max: 3_600_000 }),
+      onUnknown: fc.constantFrom('stop' as const, 'ask' as const, 'proceed' as const),
+    })
+    .map(({ poolers, hasSlot, hasStonith, rung, graceMs, onUnknown }) => ({
+      name,
+      sites: Object.fromEntries(
+        regions.map((region) => [
+          region,
+          {
+            system: `patroni-${name}-${region}`,
+            sql: `pg-${name}-${region}`,
+            poolers: Array.from({ length: poolers }, (_, i) => ({ system: `pooler-${name}-${i}-${region}`, database: name })),
+            address: `pg.${region}:5432`,
+            ...(hasSlot ? { slot: 'standby' } : {}),
+            ...(hasStonith ? { stonith: `power-${region}` } : {}),
+          },
+        ]),
+      ),
+      services: [],
+      lag: { maxMs: 30_000, maxBytes: 1_048_576, maxAgeMs: 30_000, onUnknown },
+      fence: { rung, graceMs },
+    }));
+
+const cache = (name: string, regions: readonly string[]): fc.Arbitrary<CacheConfig> =>
+  fc.constantFrom('cache' as const, 'strict' as const).map((policy) => ({
+    name,
+    policy,
+    sites: Object.fromEntries(regions.map((region) => [region, { system: `redis-${name}-${region}`, address: `${name}.${region}:6379` }])),
+  }));
+
 const each = <T>(all: readonly string[], of: (name: string) => fc.Arbitrary<T>): fc.Arbitrary<readonly T[]> => fc.tuple(...all.map(of));
 
 export const platforms = (kinds: readonly ModelKind[] = MODEL_KINDS): fc.Arbitrary<PlatformConfig> =>
@@ -138,8 +180,10 @@ export const platforms = (kinds: readonly ModelKind[] = MODEL_KINDS): fc.Arbitra
       namespaces: names(4),
       externals: names(3),
       gates: names(3),
+      databases: names(2),
+      caches: names(2),
     })
-    .chain(({ model, regions, fleets, services, namespaces, externals, gates }) =>
+    .chain(({ model, regions, fleets, services, namespaces, externals, gates, databases, caches }) =>
       fc.record({
         name: fc.constant('core'),
         model: fc.constant(model),
@@ -154,9 +198,11 @@ export const platforms = (kinds: readonly ModelKind[] = MODEL_KINDS): fc.Arbitra
         }),
         failback: fc.constant({ kind: 'manual' as const }),
         fleets: each(fleets, (name) => fleet(name, regions, model === 'active-hot' ? 1 : 0)),
-        namespaces: each(namespaces, (name) => entry(name, regions, { fleets, services, externals })),
+        namespaces: each(namespaces, (name) => entry(name, regions, { fleets, services, externals, databases, caches })),
         externals: each(externals, external),
         prearm: names(2),
+        ...(databases.length === 0 ? {} : { databases: each(databases, (name) => database(name, regions)) }),
+        ...(caches.length === 0 ? {} : { caches: each(caches, (name) => cache(name, regions)) }),
       }),
     );
 
