@@ -207,6 +207,10 @@ export class Player {
     const platform = platformFrom(name, named);
     populate(landscape, platform);
     await this.world.apply({ ...cluster, version: cluster.version + 1, platforms: [...(cluster.platforms ?? []), platform] });
+    for (const database of platform.databases ?? []) {
+      const [writer] = landscape.tiers.writersOf(database.name);
+      if (database.services.length > 0 && writer !== undefined) await this.world.prove(name, database.name, writer);
+    }
   }
 
   /** What a human is answered: nothing more than that, or why not. */

@@ -43,12 +43,14 @@ import { createExecutor } from '../src/runbook/executor.ts';
 import { approval } from '../src/runbook/human/approval.ts';
 import { sleep } from '../src/runbook/human/sleep.ts';
 import type { KindOf, StepContext } from '../src/runbook/kind.ts';
+import type { Tiers } from '../src/runbook/model.ts';
 import { chooseTarget, planOf } from '../src/runbook/plan.ts';
 import { createRunOrders } from '../src/runbook/routing/orders.ts';
 import { routeShift } from '../src/runbook/routing/shift.ts';
 import { routeWait } from '../src/runbook/routing/wait.ts';
 import { createStarter, type Starter } from '../src/runbook/starter-duty.ts';
 import { createTierDesk } from '../src/runbook/tiers/desk.ts';
+import { changed, provedIn, tierName } from '../src/runbook/tiers/record.ts';
 import { createRunWriter, type RunWriter } from '../src/runbook/writer.ts';
 import type { Query, Read, Store } from '../src/store/store.ts';
 import type { Served } from './memory-provider.ts';
@@ -307,6 +309,19 @@ export class World {
     this.cluster = cluster;
     const { kvs } = await this.store.get({ keys: [KEYS.members] });
     await this.store.txn({ if: [{ key: KEYS.members, mod: kvs[0]?.mod ?? 0 }], then: [{ put: KEYS.members, value: cluster }] });
+  }
+
+  /** As the coordinator's watch does at first, which asks real databases. */
+  async prove(platform: string, database: string, region: string): Promise<void> {
+    const { kvs } = await this.store.get({ keys: [KEYS.tiers] });
+    const because = 'a row was written and read back';
+    const value = changed(
+      (kvs[0]?.value as Tiers | undefined) ?? null,
+      tierName(platform, database),
+      provedIn(region, because, this.virtual.ports.clock.wallMs()),
+      `proved-${region}`,
+    );
+    await this.store.txn({ if: [{ key: KEYS.tiers, mod: kvs[0]?.mod ?? 0 }], then: [{ put: KEYS.tiers, value }] });
   }
 
   /** Configures the cluster and starts the replicas of every region. */

@@ -1,6 +1,7 @@
 // No route is empty, none names what is not configured, and none leaves all traffic on what a majority holds down while another pool is up.
 import { KEYS } from '../../../src/coordinate/keys.ts';
 import type { ClusterConfig, Leader, Overrides, Route } from '../../../src/model.ts';
+import type { Tiers } from '../../../src/runbook/model.ts';
 import { type Checker, type Decided, isForced, isOut, ordersIn, type Scene, votersIn, votesIn } from '../checker.ts';
 
 const SUM = 1000;
@@ -62,7 +63,10 @@ const stuck = (
     const isHumans = carrying.some((p) => isForced(orders, service, p));
     const others = service.pools.filter(
       (p) =>
-        (now.route[p.name] ?? 0) === 0 && !isMentioned(scene, service.name, p.name) && !(isHumans && now.pools[p.name]?.by === 'override'),
+        (now.route[p.name] ?? 0) === 0 &&
+        !isMentioned(scene, service.name, p.name) &&
+        !isUnproved(scene, cluster, service.name, p.region) &&
+        !(isHumans && now.pools[p.name]?.by === 'override'),
     );
     if (others.length === 0 || !carrying.every((p) => isOut(scene, service, p))) return [];
     const names = (pools: typeof carrying): string => pools.map((p) => p.name).join(', ');
@@ -70,6 +74,17 @@ const stuck = (
     const passing = carrying.some((p) => isPassing(now.pools[p.name]?.hold));
     return [{ service: service.name, passing, pools: carrying.length, because }];
   });
+};
+
+/** Users of the service write to a database that was not proved writable in that region: to send them there would be worse. */
+const isUnproved = (scene: Scene, cluster: ClusterConfig, service: string, region: string): boolean => {
+  const proved = (scene.records.get(KEYS.tiers)?.value as Tiers | undefined)?.databases ?? {};
+  return (cluster.platforms ?? []).some(({ name, databases = [] }) =>
+    databases.some((database) => {
+      const { writer = null, split } = proved[`${name}/${database.name}`] ?? {};
+      return database.services.includes(service) && (writer !== region || split !== undefined);
+    }),
+  );
 };
 
 /** Some vote says something of it that is not "up". */
