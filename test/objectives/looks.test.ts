@@ -102,6 +102,22 @@ describe('a query', () => {
   });
 });
 
+test('a Postgres whose client cannot tell a SELECT from connecting is not measured, and so never over its bound', async () => {
+  const timed = objective({ kind: 'postgres', query: null, system: null });
+  const of = (client: object) =>
+    lookAt(
+      {
+        context: stepContext({ sql: { kind: 'postgres', close: async () => undefined, ...client } }),
+        platform: shop,
+        objective: timed,
+        dependency: dependency({ kind: 'postgres', system: 'sql' }),
+      },
+      NEVER,
+    );
+  expect(await of({ roundTripMs: async () => 12 })).toEqual({ saw: 'ms', ms: 12 });
+  expect(await of({})).toEqual({ saw: 'nothing', because: 'sql cannot be timed' });
+});
+
 describe('a frontend of Temporal', () => {
   const rtt = objective({ kind: 'temporal', query: null, system: null });
   const entry = shop.namespaces[0]?.name ?? '';
