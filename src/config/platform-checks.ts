@@ -3,6 +3,7 @@
 import type { ClusterConfig } from '../model.ts';
 import type { DatabaseConfig, FleetConfig, NamespacesConfig, PlatformConfig } from '../runbook/model.ts';
 import type { SystemKind } from '../runbook/systems.ts';
+import { budgetFindings, budgetNamings } from './budget-checks.ts';
 import type { Draft } from './check.ts';
 import { duplicates, type Finding, finding, type Path } from './problem.ts';
 import type { Systems } from './systems.ts';
@@ -34,6 +35,7 @@ const CHECKS: Readonly<Record<FleetConfig['kind'], readonly SystemKind[]>> = {
 };
 
 const namingsOf = (platform: PlatformConfig, at: Path): readonly Naming[] => [
+  ...budgetNamings(platform, at),
   ...platform.fleets.flatMap(({ kind, sites }, f) =>
     Object.entries(sites).flatMap(([region, site]): Naming[] => [
       { at: [...at, 'fleets', f, 'sites', region, 'system'], system: site.system, kinds: ['kubernetes'] },
@@ -334,6 +336,7 @@ export const platformsFindings = (draft: Draft, cluster: ClusterConfig): Finding
     ),
     ...(whole ? platforms.flatMap((platform, p) => platformFindings(platform, cluster, [...PLATFORMS, p])) : []),
     ...(knows ? platforms.flatMap((platform, p) => systemFindings(namingsOf(platform, [...PLATFORMS, p]), systems)) : []),
+    ...(whole ? platforms.flatMap((platform, p) => budgetFindings(platform, [...PLATFORMS, p])) : []),
     ...sharedFindings(platforms),
   ];
 };

@@ -82,6 +82,44 @@ test('what to verify, with what is not said', () => {
   expect(verifySchema.safeParse({ health: { systems: {}, section: 'a..b' } }).success).toBe(false);
 });
 
+test('systems of another kind, and regions that the platform has not, are told at their places', () => {
+  const full = readFileSync(join(import.meta.dirname, '../fixtures/config/full.yaml'), 'utf8');
+  const wrong = [
+    [
+      'system: { eu-west: metrics }',
+      'system: { eu-wst: metrics }',
+      'cluster.platforms[0].objectives[3].system.eu-wst',
+      'did you mean "eu-west"',
+    ],
+    ['- { name: llm, system: metrics', '- { name: llm, system: kube-eu', 'cluster.platforms[0].objectives[2].system', 'prometheus'],
+    ['checks: { eu-west: [page] }', 'checks: { eu-west: [metrics] }', 'cluster.platforms[0].verify.checks.eu-west[0]', 'http'],
+    [
+      'health: { systems: { eu-west: page }',
+      'health: { systems: { eu-west: pagee }',
+      'cluster.platforms[0].verify.health.systems.eu-west',
+      'page',
+    ],
+    [
+      'job: migrate, regions: [eu-west]',
+      'job: migrate, regions: [ap-south]',
+      'cluster.platforms[0].verify.migration.regions[0]',
+      'eu-west, us-east',
+    ],
+    [
+      'eu-west: { system: kube-eu, namespace: app, deployment: ui }',
+      'mars: { system: kube-eu, namespace: app, deployment: ui }',
+      'cluster.platforms[0].verify.deployments[0].sites.mars',
+      'us-east',
+    ],
+  ] as const;
+  for (const [from, to, path, said] of wrong) {
+    if (!full.includes(from)) throw new Error(`full.yaml has no ${from}`);
+    const loaded = parseConfig(full.replace(from, to), '/etc/tidegate/full.yaml');
+    const problems = loaded.ok ? [] : loaded.problems;
+    expect(problems.find((problem) => problem.path === path)?.message, path).toContain(said);
+  }
+});
+
 test('a mistake in a file is told at its place', () => {
   const text = `${GOOD}  platforms:
     - name: shop

@@ -20,9 +20,12 @@ const stage = (shipped: readonly ObjectiveConfig[] = SHIPPED) => {
   const open = () => createBudgetsDuty({ ports: virtual.ports, log, store, shipped: () => shipped });
   let duty = open();
   let commits = true;
+  let meanwhile: (() => Promise<unknown>) | null = null;
   const term = {
-    commit: async (conditions: Parameters<typeof store.txn>[0]['if'], then: Parameters<typeof store.txn>[0]['then']) =>
-      commits && (await store.txn({ if: conditions, then })).ok,
+    commit: async (conditions: Parameters<typeof store.txn>[0]['if'], then: Parameters<typeof store.txn>[0]['then']) => {
+      await meanwhile?.();
+      return commits && (await store.txn({ if: conditions, then })).ok;
+    },
   };
   const sight = { cluster: clusterWith(shop), routing: { v: 3 } } as unknown as Sight;
   let cells: readonly MeasuredCell[] = [];
@@ -49,6 +52,15 @@ const stage = (shipped: readonly ObjectiveConfig[] = SHIPPED) => {
       await duty.idle();
     },
     pages: async (): Promise<readonly Page[]> => (await store.get({ prefixes: [outboxKey('')] })).kvs.map(({ value }) => value as Page),
+    rev: async (): Promise<number> => (await store.get({ keys: [budgetsKey('shop')] })).kvs[0]?.mod ?? 0,
+    /** Another has told it just before this one commits. */
+    overtaken: () => {
+      meanwhile = () =>
+        store.txn({
+          if: [],
+          then: [{ put: budgetsKey('shop'), value: { told: ['postgres orders from eu-west to us-east'], nonce: 'x' } }],
+        });
+    },
     told: async (): Promise<unknown> =>
       ((await store.get({ keys: [budgetsKey('shop')] })).kvs[0]?.value as { told: unknown } | undefined)?.told,
   };
@@ -79,6 +91,20 @@ test('over its bound for half a minute is told once, with its numbers and what h
   const after = (await pages()).find(({ type }) => type === 'dependency.recovered');
   expect(after).toMatchObject({ severity: 'info', dedupKey: page?.dedupKey });
   expect(await told()).toEqual([]);
+});
+
+test('nothing is written while nothing is news, and what another has told meanwhile is not told again', async () => {
+  const { measure, looks, rev, pages } = stage();
+  measure(SLOW);
+  await looks(4);
+  const before = await rev();
+  await looks(3);
+  expect(await rev()).toBe(before);
+  const late = stage();
+  late.overtaken();
+  late.measure(SLOW);
+  await late.looks(6);
+  expect([await late.pages(), (await pages()).length]).toEqual([[], 1]);
 });
 
 test('a successor tells nothing again', async () => {

@@ -12,6 +12,7 @@ import { startFront } from '../runbook/front.ts';
 import { WEST } from '../runbook/platforms.ts';
 import { described, startFakeFrontend } from '../runbook/temporal/fake-frontend.ts';
 import { stepContext } from '../runbook/temporal/fixture.ts';
+import { createVirtual } from '../virtual.ts';
 import { shop } from './fixture.ts';
 
 const closing: (() => unknown)[] = [];
@@ -100,6 +101,43 @@ describe('a query', () => {
       saw: 'nothing',
     });
   });
+});
+
+test('a Postgres whose client cannot tell a SELECT from connecting is not measured, and so never over its bound', async () => {
+  const timed = objective({ kind: 'postgres', query: null, system: null });
+  const of = (client: object) =>
+    lookAt(
+      {
+        context: stepContext({ sql: { kind: 'postgres', close: async () => undefined, ...client } }),
+        platform: shop,
+        objective: timed,
+        dependency: dependency({ kind: 'postgres', system: 'sql' }),
+      },
+      NEVER,
+    );
+  expect(await of({ roundTripMs: async () => 12 })).toEqual({ saw: 'ms', ms: 12 });
+  expect(await of({})).toEqual({ saw: 'nothing', because: 'sql cannot be timed' });
+});
+
+test('a Prometheus that is silent for five seconds says nothing; a Postgres that is has lost a look', async () => {
+  const virtual = createVirtual({ startWallMs: 0, seed: 'silence' });
+  const silent = () => new Promise<never>(() => undefined);
+  const context = stepContext(
+    {
+      metrics: { kind: 'prometheus', query: silent, close: silent } as never,
+      sql: { kind: 'postgres', roundTripMs: silent, close: silent } as never,
+    },
+    virtual.ports,
+  );
+  const both = [
+    lookAt({ context, platform: shop, objective: objective({}), dependency: dependency({}) }, NEVER),
+    lookAt(
+      { context, platform: shop, objective: objective({ kind: 'postgres' }), dependency: dependency({ kind: 'postgres', system: 'sql' }) },
+      NEVER,
+    ),
+  ];
+  await virtual.advance(5_000);
+  expect((await Promise.all(both)).map(({ saw }) => saw)).toEqual(['nothing', 'lost']);
 });
 
 describe('a frontend of Temporal', () => {

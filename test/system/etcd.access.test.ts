@@ -109,6 +109,7 @@ describe('certificates', () => {
       'vote/us/a',
       'beat/us/a',
       'seen/us/a',
+      'measured/us/a',
       'boot/us/a',
       'outbox/us.a-1',
       'override',
@@ -124,6 +125,8 @@ describe('certificates', () => {
       'vote/eu/a',
       'beat/eu/a',
       'boot/eu/a',
+      'measured/eu/a',
+      'budgets/orders',
       'vote/usa/a',
       'outbox/eu.a-1',
       'outbox/1',
@@ -162,6 +165,8 @@ describe('certificates', () => {
     const eu = open('eu');
     const keys = [
       'vote/eu/a',
+      'measured/eu/a',
+      'budgets/orders',
       'leader',
       'routing',
       'override',
