@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { STEP_KINDS, type StepKindName } from '../../src/runbook/model.ts';
 import { type StepEntry, stepContract } from '../contract/step.contract.ts';
-import { startPromoteWorld, startRejoinWorld, startTakeoverWorld } from './cache/world.ts';
+import { startPromoteWorld as startCachePromoteWorld, startRejoinWorld, startTakeoverWorld } from './cache/world.ts';
 import { startCodecWorld } from './codec/world.ts';
 import { GRPC_FAULTS, startGrpcWorld } from './grpc/world.ts';
 import { HTTP_FAULTS, startHttpWorld } from './http/world.ts';
@@ -37,7 +37,7 @@ const WORLDS: { readonly [K in StepKindName]?: StepEntry<K> } = {
   'pgbouncer.pause': { lacks: [], start: startPauseWorld },
   'pgbouncer.resume': { lacks: [], start: startResumeWorld },
   'cache.takeover': { lacks: [], start: () => startTakeoverWorld() },
-  'cache.promote': { lacks: [], start: startPromoteWorld },
+  'cache.promote': { lacks: [], start: startCachePromoteWorld },
   'cache.rejoin': { lacks: [], start: startRejoinWorld },
   'webhook.call': { lacks: ['memory'], start: startWebhookWorld },
   'route.shift': { lacks: ['wire', 'body', 'secret'], start: startShiftWorld },
