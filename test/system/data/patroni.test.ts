@@ -93,6 +93,14 @@ const following = async (world: World, side: Side): Promise<void> => {
   });
 };
 
+/** For two seconds it has taken no write. */
+const quiet = (watch: Watch, side: Side, sinceMs: number): Promise<boolean> =>
+  until(`${side} takes no more writes`, () => {
+    const lastMs = watch.taken().findLast(({ region }) => region === side)?.atMs ?? 0;
+    return Date.now() - Math.max(lastMs, sinceMs) >= QUIET_MS;
+  });
+const QUIET_MS = 2_000;
+
 const endedWell = async (going: Going): Promise<Run> => {
   const run = await going.ended();
   if (run.state !== 'done') throw new Error(`the run is ${run.state}: ${run.because}\n${saying(run)}`);
@@ -267,8 +275,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
     await writing(writer, Date.now());
     const wokeAtMs = Date.now();
     world.a.thaw();
-    await following(world, 'b');
-    runs.known.down = null;
+    await quiet(watch, 'a', wokeAtMs);
     const { firstMs, late } = lateWrites(watch.taken(), 'b', fromMs);
     const lateMs = late.length === 0 ? 0 : firstMs! + late.at(-1)! - wokeAtMs;
     told({
