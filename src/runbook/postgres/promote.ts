@@ -15,7 +15,7 @@ import type { PostgresSystem, SqlState } from './sql.ts';
 type Spec = StepSpecs['pg.promote'];
 
 /** Of asking the old writer, which may be gone. */
-const OLD_MS = 3_500;
+const OLD_MS = 2_000;
 
 export const postgresPromote: StepKind<'pg.promote'> = {
   kind: 'pg.promote',
@@ -46,15 +46,17 @@ const barred = async ({ database, from }: Spec, { context, run, signal }: Call):
   }
 };
 
-const readPromotion = (spec: Spec, call: Call): Promise<Reading> => patiently(call, () => lookAt(spec, call));
-
-const lookAt = async (spec: Spec, call: Call): Promise<{ reading: Reading; isUnderWay: boolean }> => {
+const readPromotion = async (spec: Spec, call: Call): Promise<Reading> => {
   const { context, signal } = call;
   const patroni = await context.system<PatroniSystem>(spec.system, 'patroni');
   const sql = await context.system<PostgresSystem>(spec.sql, 'postgres');
-  const [bar, state, config] = await Promise.all([barred(spec, call), sql.state(signal), patroni.config(signal)]);
-  const reading = promoted(spec, bar, state, config);
-  return { reading, isUnderWay: reading.is === 'pending' && config.standbyOf === null };
+  // One that is silent takes a while to be known for it: it is asked once, and what is wanted is looked at after that.
+  const bar = await barred(spec, call);
+  return patiently(call, async () => {
+    const [state, config] = await Promise.all([sql.state(signal), patroni.config(signal)]);
+    const reading = promoted(spec, bar, state, config);
+    return { reading, isUnderWay: reading.is === 'pending' && config.standbyOf === null };
+  });
 };
 
 /** Pure. */

@@ -28,24 +28,13 @@ export interface Writer extends AsyncDisposable {
   stop(patienceMs?: number): Promise<void>;
 }
 
-export interface Gap {
-  fromMs: number;
-  ms: number;
-}
-
-/** The longest time without an acknowledgement, after that instant; up to the last one. */
-export const longestGap = (acknowledged: readonly Acknowledged[], fromMs = 0): Gap => {
+/** The longest time without an acknowledgement from that instant on, up to the last one there is. */
+export const longestGap = (acknowledged: readonly Acknowledged[], fromMs: number): number => {
   const times = acknowledged
     .map(({ atMs }) => atMs)
     .filter((atMs) => atMs >= fromMs)
     .toSorted((one, other) => one - other);
-  return times.reduce<Gap>(
-    (longest, atMs, at) => {
-      const ms = at === 0 ? 0 : atMs - times[at - 1]!;
-      return ms > longest.ms ? { fromMs: times[at - 1]!, ms } : longest;
-    },
-    { fromMs, ms: 0 },
-  );
+  return Math.max(0, ...times.map((atMs, at) => atMs - (times[at - 1] ?? fromMs)));
 };
 
 export const startWriter = (perSecond: number, pooler: number): Writer => {
