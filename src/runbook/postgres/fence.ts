@@ -22,6 +22,9 @@ const TELL_MS = 5_000;
 const LOOK_MS = 4_000;
 /** Of one rung's sentence in the record. */
 const FOOTING_CHARS_MAX = 200;
+/** Of what is missing, in one sentence. */
+const NOTES_MAX = 3;
+const NOTE_CHARS_MAX = 70;
 
 const footingShape = z.object({ atMs: z.number(), because: z.string() });
 const factsShape = z.object({
@@ -59,7 +62,7 @@ const readFence = async (spec: Spec, call: Call): Promise<Reading> => {
   ]);
   const evidence = evidenceOf(site, seen, power.drained);
   const rungs = climb(rungsOf(kept), evidence, spec.graceMs, context.nowMs());
-  return judged(spec, rungs, evidence, [...site.silences, ...missingOf(site), ...power.notes], isSilent(site), {
+  return judged(spec, rungs, evidence, [...power.notes, ...missingOf(site), ...site.silences], isSilent(site), {
     ...kept,
     rungs: short(rungs),
   });
@@ -120,7 +123,8 @@ const judged = (
   if (writes !== null) return { is: 'pending', because: `${of}: ${writes}`, facts };
   const top = highest(rungs);
   const lacking = missing(rungs, rung).join(' or ');
-  const silent = silences.length === 0 ? '' : `; ${silences.join('; ')}`;
+  const said = [...new Set(silences)].slice(0, NOTES_MAX).map((text) => phrase(text, NOTE_CHARS_MAX));
+  const silent = said.length === 0 ? '' : `; ${said.join('; ')}`;
   if (top === null) {
     const because = `${of}: no rung is reached, ${rung} is asked for${silent}`;
     return { is: isNobodyThere ? 'unknown' : 'pending', because, facts };

@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Facts } from '../../../src/runbook/kind.ts';
 import type { StepKindName } from '../../../src/runbook/model.ts';
+import { caughtUp } from '../../../src/runbook/postgres/caughtup.ts';
 import type { PatroniSystem } from '../../../src/runbook/postgres/patroni.ts';
 import { clusterIn, configIn, nodeIn } from '../../../src/runbook/postgres/patroni-wire.ts';
+import type { SqlState } from '../../../src/runbook/postgres/sql.ts';
 import type { SystemConfig } from '../../../src/runbook/systems.ts';
 import { type Harness, type StepWorld, startHarness } from '../../contract/step.contract.ts';
 import { startFront } from '../front.ts';
@@ -114,6 +116,13 @@ describe('pg.demote', () => {
     expect(await h.read()).toMatchObject({ is: 'reached' });
   });
 
+  test('a paused Patroni would demote nobody', async () => {
+    await using h = await startHarness('pg.demote', startDemoteWorld);
+    h.world.site.patroni.paused = true;
+    expect(await h.apply()).toMatchObject({ took: 'refused', because: expect.stringContaining('paused') });
+    expect(h.world.effects()).toBe(0);
+  });
+
   test('credentials that Patroni refuses are nothing to try again', async () => {
     await using h = await startHarness('pg.demote', async () => {
       const world = await startDemoteWorld();
@@ -125,7 +134,44 @@ describe('pg.demote', () => {
 });
 
 describe('pg.caughtup', () => {
-  test('bytes that are missing are told; another timeline or another database is no comparison', async () => {
+  const old: SqlState = {
+    at: 'db-1:5432',
+    inRecovery: true,
+    systemId: '7',
+    timeline: 3,
+    currentLsn: null,
+    receivedLsn: null,
+    replayedLsn: 1000,
+    replayedAtMs: null,
+    upstream: null,
+    nowMs: 1,
+  };
+  const wanted: SqlState = { ...old, at: 'db-2:5432', replayedLsn: 1000 };
+  const standbyOf = { host: 'db.eu-west.example', port: 5432, slot: null };
+  const judge = (one: Partial<SqlState>, other: Partial<SqlState>, follows: typeof standbyOf | null = standbyOf) =>
+    caughtUp(
+      { from: 'pg-us', to: 'pg-eu' },
+      { standbyOf: follows, ttlMs: null },
+      [{ at: old.at, because: '', state: { ...old, ...one } }],
+      {
+        ...wanted,
+        ...other,
+      },
+    );
+
+  test.each([
+    ['all of it', judge({}, {}), 'reached'],
+    ['more of it', judge({}, { replayedLsn: 2000 }), 'reached'],
+    ['less than was streamed to it', judge({ receivedLsn: 1001 }, {}), 'pending'],
+    ['a site that takes writes', judge({ inRecovery: false, currentLsn: 1000, replayedLsn: null }, {}), 'pending'],
+    ['a site that may take writes again', judge({}, {}, null), 'pending'],
+    ['an older timeline', judge({}, { timeline: 2, replayedLsn: 2000 }), 'pending'],
+    ['a newer timeline', judge({}, { timeline: 4, replayedLsn: 2000 }), 'unknown'],
+    ['another database', judge({}, { systemId: '8' }), 'never'],
+    ['a site that says no place', judge({ replayedLsn: null }, {}), 'unknown'],
+  ])('%s', (_what, reading, is) => expect(reading.is).toBe(is));
+
+  test('bytes that are missing are told', async () => {
     await using h = await startHarness('pg.caughtup', startCaughtUpWorld);
     expect(await h.read()).toMatchObject({ is: 'pending', because: expect.stringContaining('100 bytes are missing') });
   });
