@@ -1,20 +1,8 @@
 // What is so of a platform while nothing happens: asked of the systems around, all at once and a few of each at a time. What does not answer was not seen,
 // and says why; nothing here judges.
 import { errorText } from '../errors.ts';
-import { cacheFacts } from './cache/look.ts';
-import type { RedisSystem } from './cache/system.ts';
 import type { StepContext, StepKind, System } from './kind.ts';
-import type {
-  ByRegion,
-  CacheFacts,
-  NamespaceFacts,
-  NamespacesConfig,
-  PlatformConfig,
-  SiteFacts,
-  Steady,
-  StepKindName,
-  Unseen,
-} from './model.ts';
+import type { ByRegion, NamespaceFacts, NamespacesConfig, PlatformConfig, SiteFacts, Steady, StepKindName, Unseen } from './model.ts';
 import { inParallel } from './parallel.ts';
 
 /** What of a cluster is asked for here. */
@@ -102,24 +90,6 @@ const sitesOf = async (
     ),
   );
 
-const cachesOf = async (
-  { context }: SteadyOptions,
-  { caches = [] }: PlatformConfig,
-  signal: AbortSignal,
-): Promise<readonly (readonly [string, CacheFacts | Unseen])[]> =>
-  Promise.all(
-    caches.flatMap((cache) =>
-      Object.entries(cache.sites).map(async ([region, { system }]) => {
-        const name = `${cache.name}@${region}`;
-        try {
-          return [name, await cacheFacts(await context.system<RedisSystem>(system, 'redis'), signal)] as const;
-        } catch (error) {
-          return [name, unseen(error)] as const;
-        }
-      }),
-    ),
-  );
-
 /** Names of systems by which the namespaces can be seen, whoever is not active first: that is who has to answer in an outage. */
 const systemsOf = (
   { system }: NamespacesConfig,
@@ -185,14 +155,12 @@ export const createSee =
         async (namespace) => [namespace, await namespaceOf(options, systems, namespace, signal)] as const,
       );
     });
-    const caches = cachesOf(options, platform, signal);
     const [sites, doors, ...seen] = await Promise.all([sitesOf(options, platform, signal), doorsOf(options, platform), ...namespaces]);
     return {
       atMs: options.context.nowMs(),
       active,
       sites: Object.fromEntries(sites),
       namespaces: Object.fromEntries(seen.flat()),
-      ...(platform.caches === undefined ? {} : { caches: Object.fromEntries(await caches) }),
       doors: Object.fromEntries(doors),
     };
   };
