@@ -1,6 +1,5 @@
 // What is seen of a platform while nothing happens: everything is asked, what does not answer was not seen, and one that fails hides no other.
 import { describe, expect, test } from 'vitest';
-import type { CacheLook } from '../../src/runbook/cache/system.ts';
 import type { Reading, StepContext, StepKind, System } from '../../src/runbook/kind.ts';
 import type {
   CacheFacts,
@@ -37,10 +36,9 @@ interface World {
   places?: Readonly<Record<string, NamespaceFacts | Error>>;
   checks?: Readonly<Record<string, Reading | Error>>;
   kinds?: Readonly<Record<string, string>>;
-  caches?: Readonly<Record<string, CacheLook | Error>>;
 }
 
-const stage = ({ sites = {}, places = {}, checks = {}, kinds = {}, caches = {} }: World) => {
+const stage = ({ sites = {}, places = {}, checks = {}, kinds = {} }: World) => {
   const asked: string[] = [];
   let [under, most] = [0, 0];
   const answer = async <T>(name: string, table: Readonly<Record<string, T | Error>>): Promise<T> => {
@@ -57,7 +55,6 @@ const stage = ({ sites = {}, places = {}, checks = {}, kinds = {}, caches = {} }
     const client = {
       kind,
       close: async () => {},
-      look: () => answer(name, caches),
       site: (namespace: string, deployment: string) => answer(`${name}/${namespace}/${deployment}`, sites),
       forced: {
         look: async (namespace: string) => {
@@ -155,32 +152,6 @@ test('what only a run needs is opened: who cannot be says why', async () => {
     }),
   );
   expect(doors).toEqual({ missing: 'no system "missing" in this file', hooks: null });
-});
-
-test('each cache is seen by itself, and one that is not says why; where none is configured nothing is said of any', async () => {
-  const found: CacheLook = {
-    dialect: 'redis',
-    version: '7.0.15',
-    role: 'replica',
-    port: 6379,
-    follows: { host: '10.1.0.5', port: 6379, isLinked: true, isSyncing: false, heardAgoMs: 2_000 },
-    replicas: [],
-    replicaCount: 0,
-    history: 'ff00',
-    offset: 50,
-    isFailingOver: false,
-    isLoading: false,
-    persistence: { savedAtS: 1_000, isLogged: false },
-    nowS: 1_060,
-  };
-  const sites = { a: { system: 'redis-a', address: '10.1.0.5:6379' }, b: { system: 'redis-b', address: '10.2.0.5:6379' } };
-  const { look } = stage({ caches: { 'redis-a': found } });
-  const { caches } = await look(platformOf({ caches: [{ name: 'sessions', policy: 'cache', sites }] }));
-  expect(caches).toEqual({
-    'sessions@a': { role: 'replica', dialect: 'redis', linked: true, heardAgoMs: 2_000, savedAgoMs: 60_000 },
-    'sessions@b': { unseen: 'redis-b is not there' },
-  });
-  expect(await look(platformOf({}))).not.toHaveProperty('caches');
 });
 
 describe('namespaces', () => {

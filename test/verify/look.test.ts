@@ -35,8 +35,8 @@ const looked = (
   );
 
 test.each([
-  ['a good status', async () => 204, 'ok', 'ui.test answered 204'],
-  ['another status', async () => 205, 'failed', 'ui.test answered 205'],
+  ['a good status', async (): Promise<number> => 204, 'ok', 'ui.test answered 204'],
+  ['another status', async (): Promise<number> => 205, 'failed', 'ui.test answered 205'],
   ['no answer', (): Promise<number> => Promise.reject(new Error('connection refused')), 'failed', 'ui.test: connection refused'],
   [
     'a secret that cannot be read',

@@ -3,7 +3,8 @@
 import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { applyOr, readOr } from '../outcome.ts';
-import { cacheOf, factsOf, refusing, standingText } from './standing.ts';
+import { factsOf } from './look.ts';
+import { cacheOf, refusing, standingText } from './standing.ts';
 
 type Spec = StepSpecs['cache.promote'];
 

@@ -1,6 +1,6 @@
 // What the kinds of steps of a cache have in common: the words for how one stands, and what a refusal means.
 import type { HostPort } from '../dial.ts';
-import type { Effect, Facts, StepContext } from '../kind.ts';
+import type { Effect, StepContext } from '../kind.ts';
 import { saying } from '../outcome.ts';
 import { Refusal } from './client.ts';
 import type { CacheInfo } from './info.ts';
@@ -17,16 +17,6 @@ export const standingText = ({ role, follows, replicaCount, isLoading }: CacheIn
   const link = follows.isSyncing ? 'makes its first copy' : follows.isLinked ? 'has its link up' : 'has its link down';
   return `follows ${addressText(follows)}, ${link}, ${heard}${loading}`;
 };
-
-export const factsOf = ({ dialect, role, follows, replicaCount, offset }: CacheInfo): Facts => ({
-  dialect,
-  role,
-  follows: follows === null ? null : addressText(follows),
-  isLinked: follows?.isLinked ?? null,
-  isSyncing: follows?.isSyncing ?? null,
-  replicas: replicaCount,
-  offset,
-});
 
 /** Rights, names, and commands that it does not know: no later try mends that. */
 const HUMAN_WORDS: readonly string[] = ['NOAUTH', 'NOPERM', 'WRONGPASS'];

@@ -6,7 +6,8 @@ import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { applyOr, readOr, saying } from '../outcome.ts';
 import type { CacheInfo } from './info.ts';
-import { addressText, cacheOf, factsOf, refusing, standingText } from './standing.ts';
+import { factsOf } from './look.ts';
+import { addressText, cacheOf, refusing, standingText } from './standing.ts';
 import type { CacheLook, RedisSystem } from './system.ts';
 
 type Spec = StepSpecs['cache.takeover'];

@@ -168,6 +168,24 @@ describe('a pooler on a real PgBouncer', { timeout: TEST_MS }, () => {
     await back.end();
   });
 
+  test('a statement that had reached the server ends there all the same: a fence of a pooler holds clients, not the server', async () => {
+    await using at = await start();
+    const { client, steps } = at;
+    await postgres.sql('CREATE TABLE late (id int)');
+    const late = client.query('INSERT INTO late SELECT 1 FROM pg_sleep(2)');
+    const isOver = endedOf(late);
+    await until(
+      'it runs on the server',
+      async () =>
+        (await postgres.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'INSERT INTO late%' AND state = 'active'")).length > 0,
+    );
+    await steps.reach('fence.pgbouncer', SPEC);
+    await until('its client was dropped', isOver);
+    await expect(late).rejects.toThrow();
+    expect(await until('the row is there', async () => (await postgres.sql('SELECT id FROM late'))[0])).toEqual({ id: 1 });
+    await postgres.sql('DROP TABLE late');
+  });
+
   test('disabled alone is no fence: who was in goes on', async () => {
     await using at = await start();
     const { client, steps } = at;

@@ -35,6 +35,8 @@ const write = (file: string, text: string): void => {
 
 export interface Postgres extends RunningServer {
   port: number;
+  /** Past every pooler. */
+  sql(text: string): Promise<readonly Record<string, unknown>[]>;
 }
 
 /** One database that anybody on this machine may enter. */
@@ -56,8 +58,9 @@ export const startPostgres = async (): Promise<Postgres> => {
   };
   const run = asPostgres(join(BIN, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])]);
   const server = await runServer({ ...run, dir, logFile: join(dir, 'none'), answers });
-  await query(port, `CREATE ROLE ${APP} LOGIN SUPERUSER`, { user: 'postgres', database: 'postgres' });
-  return { ...server, port };
+  const sql = (text: string) => query(port, text, { user: 'postgres', database: 'postgres' });
+  await sql(`CREATE ROLE ${APP} LOGIN SUPERUSER`);
+  return { ...server, port, sql };
 };
 
 export interface Pooler extends RunningServer {
