@@ -198,7 +198,10 @@ describe('whatever happens', () => {
       scene,
       tiers: fc.option(known, { nil: undefined }),
       order: fc.option(
-        fc.record({ kind: fc.constantFrom('drain', 'force-in', 'evacuate', 'freeze') as fc.Arbitrary<'drain' | 'force-in' | 'evacuate' | 'freeze'>, region: fc.constantFrom(...REGIONS) }),
+        fc.record({
+          kind: fc.constantFrom('drain', 'force-in', 'evacuate', 'freeze') as fc.Arbitrary<'drain' | 'force-in' | 'evacuate' | 'freeze'>,
+          region: fc.constantFrom(...REGIONS),
+        }),
         { nil: undefined },
       ),
       forMs: fc.integer({ min: 500, max: 90_000 }),
