@@ -7,7 +7,7 @@ import type { ClusterConfig, Page } from '../../src/model.ts';
 import { sleep } from '../../src/ports.ts';
 import { createExecutor, type Executor } from '../../src/runbook/executor.ts';
 import type { AnyKind, Call, Effect, Reading, StepContext } from '../../src/runbook/kind.ts';
-import type { PlatformConfig, PlatformRecord, Run, Step, StepKindName, StepSpecs } from '../../src/runbook/model.ts';
+import type { PlatformConfig, PlatformRecord, Run, Step, StepKindName, StepOf, StepSpecs } from '../../src/runbook/model.ts';
 import { isEnded, newRun, standingOf, stepOf } from '../../src/runbook/run.ts';
 import { type Store, StoreAmbiguousError, StoreDefiniteError, type Txn } from '../../src/store/store.ts';
 import { createMemoryStore, type MemoryStore } from '../memory-store.ts';
@@ -51,7 +51,7 @@ export const stepWith = <K extends StepKindName>(
   kind: K,
   spec: StepSpecs[K],
   given: Partial<Pick<Step, 'needs' | 'mode' | 'timeoutMs' | 'retry' | 'onFail' | 'onUnknown' | 'approvals' | 'ifPassed'>> & {
-    undo?: { spec: StepSpecs[K] } | { no: string };
+    undo?: StepOf<K>['undo'];
   } = {},
 ): Step =>
   ({

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Effect, Reading } from '../../src/runbook/kind.ts';
 import type { Run, Step } from '../../src/runbook/model.ts';
-import { actsOn, advance, CHOICES, due, isEnded, keyOf, newRun, type RunEvent, standingOf, stepOf } from '../../src/runbook/run.ts';
+import { actOf, actsOn, advance, CHOICES, due, isEnded, keyOf, newRun, type RunEvent, standingOf, stepOf } from '../../src/runbook/run.ts';
 import { EAST, stepWith, WEST } from './rig.ts';
 
 const runOf = (plan: readonly Step[], given: Partial<Parameters<typeof newRun>[0]> = {}): Run =>
@@ -430,4 +430,43 @@ test('an undo that keeps some kinds takes back only the others', () => {
   const back = advance(run, { kind: 'undo', by: 'x', reason: 'calm', only: ['webhook.call'] }, 1);
   expect(due(back, 1).look).toEqual(['told']);
   expect(standingOf(back, 'wake')).toMatchObject({ state: 'done' });
+});
+
+test('what may have happened keeps from being taken back what it bars, and that is said', () => {
+  const plan = (bars: readonly string[]): readonly Step[] => [
+    hook('cut', { undo: { spec: TOLD } }),
+    hook('other', { undo: { spec: TOLD } }),
+    hook('lead', { needs: ['cut', 'other'], undo: { no: 'forward only', bars } }),
+  ];
+  const intended = (step: string): RunEvent => ({ kind: 'intended', step });
+  const acted = (run: Run, step: string): Run =>
+    after(run, read(step, 'pending'), intended(step), told(step, 'accepted'), read(step, 'reached'));
+  const undo = { kind: 'undo', by: 'bob', reason: 'x' } as const;
+  const stop = { kind: 'abort', by: 'bob', reason: 'x' } as const;
+  const look = (run: Run): readonly string[] => due(run, 9).look;
+
+  // Not begun: everything before it is taken back.
+  const early = after(acted(acted(runOf(plan(['cut'])), 'cut'), 'other'), stop, undo);
+  expect(look(early)).toEqual(['cut', 'other']);
+  // Intended, and nobody knows whether it was taken.
+  const late = after(acted(acted(runOf(plan(['cut'])), 'cut'), 'other'), read('lead', 'pending'), intended('lead'), undo);
+  expect(look(late)).toEqual(['other']);
+  const over = after(late, read('other', 'reached'), intended('other'), told('other', 'accepted'), read('other', 'reached'));
+  expect(over).toMatchObject({
+    state: 'undone',
+    because: '1 step taken back; what nothing takes back: cut (lead may have happened), lead (forward only)',
+  });
+  expect(look(after(acted(acted(runOf(plan([])), 'cut'), 'other'), read('lead', 'pending'), intended('lead'), undo))).toEqual([
+    'cut',
+    'other',
+  ]);
+});
+
+test('a step is taken back by its own kind, or by the one that it names', () => {
+  const check = { system: 'door' };
+  const run = runOf([hook('own', { undo: { spec: TOLD } }), hook('other', { undo: { kind: 'http.check', spec: check } }), hook('never')]);
+  const acts = (state: Run['state']): readonly string[] => run.plan.map((step) => actOf({ ...run, state }, step).kind);
+  expect(acts('running')).toEqual(['webhook.call', 'webhook.call', 'webhook.call']);
+  expect(acts('undoing')).toEqual(['webhook.call', 'http.check', 'webhook.call']);
+  expect(actOf({ ...run, state: 'undoing' }, run.plan[1]!).spec).toBe(check);
 });
