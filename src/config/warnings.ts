@@ -214,7 +214,7 @@ const fenceWarnings = ({ platforms = [] }: ClusterConfig): Finding[] =>
   platforms.flatMap(({ trigger, databases = [] }, p) =>
     databases.flatMap(({ name, fence: { rung } }, d) => {
       if (trigger.mode !== 'auto' || !(rung === 'witness' || rung === 'grace')) return [];
-      const message = `found ${rung} beside trigger auto, expected acknowledged: ${name} would be promoted without anybody's word, and ${RUNG_RISKS[rung]}; write acknowledged, or let a human begin the run`;
+      const message = `found ${rung} beside trigger auto, expected acknowledged: a run that begins by itself takes no more than that for a fence of ${name}, and ${RUNG_RISKS[rung]}; write acknowledged, or let a human begin the run`;
       return [warning(['cluster', 'platforms', p, 'databases', d, 'fence', 'rung'], message)];
     }),
   );

@@ -70,6 +70,28 @@ describe('electorates', () => {
 });
 
 describe('warnings', () => {
+  test.each([
+    ['witness', 'auto', 1],
+    ['grace', 'auto', 1],
+    ['lease', 'auto', 0],
+    ['acknowledged', 'auto', 0],
+    ['witness', 'propose', 0],
+  ])('a fence of rung %s beside trigger %s: %i', (rung, trigger, count) => {
+    const site = (region: string) => `${region}: { system: patroni-${region}, sql: pg-${region}, address: '${region}:5432' }`;
+    const platform = `  platforms:
+    - name: orders
+      model: active-hot
+      regions: [eu-west, us-east]
+      services: [web.example.test]
+      trigger: ${trigger}
+      databases:
+        - { name: orders, fence: { rung: ${rung} }, sites: { ${site('eu-west')}, ${site('us-east')} } }
+`;
+    const found = warned(`${fixture('good.yaml')}${platform}`).filter((message) => message.includes('expected acknowledged'));
+    expect(found).toHaveLength(count);
+    for (const message of found) expect(message).toMatch(/what one of them wrote is lost; write acknowledged/);
+  });
+
   test('two voters only advise, and the way out is a witness', () => {
     expect(warned(TWO)).toEqual([
       'found 2 voters (eu-west, us-east) for 2 targets of web.example.test, expected at least 3; nothing moves by itself because of them, Tidegate only advises and pages (with two, a dead region takes the majority with it); add a witness: a small machine in a third place that probes and votes',

@@ -439,7 +439,8 @@ test('what may have happened keeps from being taken back what it bars, and that 
     hook('lead', { needs: ['cut', 'other'], undo: { no: 'forward only', bars } }),
   ];
   const intended = (step: string): RunEvent => ({ kind: 'intended', step });
-  const acted = (run: Run, step: string): Run => after(run, read(step, 'pending'), intended(step), told(step, 'accepted'), read(step, 'reached'));
+  const acted = (run: Run, step: string): Run =>
+    after(run, read(step, 'pending'), intended(step), told(step, 'accepted'), read(step, 'reached'));
   const undo = { kind: 'undo', by: 'bob', reason: 'x' } as const;
   const stop = { kind: 'abort', by: 'bob', reason: 'x' } as const;
   const look = (run: Run): readonly string[] => due(run, 9).look;
@@ -455,7 +456,10 @@ test('what may have happened keeps from being taken back what it bars, and that 
     state: 'undone',
     because: '1 step taken back; what nothing takes back: cut (lead may have happened), lead (forward only)',
   });
-  expect(look(after(acted(acted(runOf(plan([])), 'cut'), 'other'), read('lead', 'pending'), intended('lead'), undo))).toEqual(['cut', 'other']);
+  expect(look(after(acted(acted(runOf(plan([])), 'cut'), 'other'), read('lead', 'pending'), intended('lead'), undo))).toEqual([
+    'cut',
+    'other',
+  ]);
 });
 
 test('a step is taken back by its own kind, or by the one that it names', () => {
