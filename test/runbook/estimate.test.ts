@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { comparisonLines, comparisonOf, estimateLines, estimateOf } from '../../src/runbook/estimate.ts';
 import type { Phase, Run, Step, StepRun } from '../../src/runbook/model.ts';
 import { planOf } from '../../src/runbook/plan.ts';
+import { SEEDS } from '../../src/runbook/seeds.ts';
 import { cold, EAST, hot, WEST } from './platforms.ts';
 
 const MOVE = { from: EAST, to: WEST, purpose: 'failover' } as const;
@@ -59,7 +60,8 @@ describe('the longest way', () => {
     const slowest = 90_000;
     const { recovery } = estimateOf(planOf({ ...cold, externals: [] }, MOVE), 'ungraceful');
     expect(recovery.p50Ms).toBeGreaterThan(slowest);
-    expect(recovery.p50Ms).toBeLessThan(slowest + 15_000);
+    // What users were promised is looked at when all of it works.
+    expect(recovery.p50Ms).toBeLessThan(slowest + 15_000 + SEEDS['verify.objectives'].p50Ms);
   });
 });
 
