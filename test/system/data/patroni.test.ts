@@ -183,6 +183,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
     await using writer = startWriter(PER_SECOND, world.a.poolerPort);
     const gaps: number[] = [];
     for (const to of ['b', 'a'] as const) {
+      await using lags = measuring(runs, other(to));
       await writing(writer, Date.now());
       const fromMs = Date.now();
       const run = await endedWell(runs.begin(gracefulPlan(world, to), to, 'graceful'));
@@ -203,6 +204,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
       expect(lost).toBe(0);
       expect(late).toEqual([]);
       gaps.push(gapMs);
+      await lags.stop();
       await following(world, to);
       // Users follow the route.
       writer.through(world[to].poolerPort);
