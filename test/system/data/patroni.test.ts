@@ -279,7 +279,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
     world.a.thaw();
     await quiet(watch, 'a', wokeAtMs);
     const { firstMs, late } = lateWrites(watch.taken(), 'b', fromMs);
-    const lateMs = late.length === 0 ? 0 : firstMs! + late.at(-1)! - wokeAtMs;
+    const lateMs = late.length === 0 ? 0 : Math.round(firstMs! + late.at(-1)! - wokeAtMs);
     told({
       what: 'ungraceful, rung grace, the leader frozen and woken, its neighbour told',
       acknowledged: writer.acknowledged.length,
