@@ -17,8 +17,8 @@ import { isAllInRecovery, isAllQuiet, isSilent, missingOf, type Site, siteOf, wr
 
 type Spec = StepSpecs['fence.patroni'];
 
-/** Of telling each; of asking each. */
-const TELL_MS = 5_000;
+/** Of telling each: a silent member of Patroni costs time twice, as it is read and as it is changed. Of asking each. */
+const TELL_MS = 8_000;
 const LOOK_MS = 4_000;
 /** Of one rung's sentence in the record. */
 const FOOTING_CHARS_MAX = 200;

@@ -183,6 +183,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
     await using writer = startWriter(PER_SECOND, world.a.poolerPort);
     const gaps: number[] = [];
     for (const to of ['b', 'a'] as const) {
+      await using lags = measuring(runs, other(to));
       await writing(writer, Date.now());
       const fromMs = Date.now();
       const run = await endedWell(runs.begin(gracefulPlan(world, to), to, 'graceful'));
@@ -203,6 +204,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
       expect(lost).toBe(0);
       expect(late).toEqual([]);
       gaps.push(gapMs);
+      await lags.stop();
       await following(world, to);
       // Users follow the route.
       writer.through(world[to].poolerPort);
@@ -277,7 +279,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
     world.a.thaw();
     await quiet(watch, 'a', wokeAtMs);
     const { firstMs, late } = lateWrites(watch.taken(), 'b', fromMs);
-    const lateMs = late.length === 0 ? 0 : firstMs! + late.at(-1)! - wokeAtMs;
+    const lateMs = late.length === 0 ? 0 : Math.round(firstMs! + late.at(-1)! - wokeAtMs);
     told({
       what: 'ungraceful, rung grace, the leader frozen and woken, its neighbour told',
       acknowledged: writer.acknowledged.length,
