@@ -60,7 +60,10 @@ export const asking = async <T>(
   } finally {
     signal.removeEventListener('abort', onAbort);
     if (signal.aborted) plain.destroy();
-    else plain.setTimeout(CLOSE_MS, () => plain.destroy());
+    else {
+      const timer = reaching.ports.timers.after(CLOSE_MS, () => void plain.destroy(), { background: true });
+      plain.once('close', () => timer.cancel());
+    }
   }
 };
 
