@@ -199,6 +199,8 @@ describe('pg.switchover', () => {
     h.world.site.patroni.refusal = null;
     expect(await h.apply(facts)).toMatchObject({ took: 'accepted' });
     expect(h.world.site.patroni.switchovers).toEqual([{ leader: 'pg-1', candidate: null }]);
+    h.world.site.patroni.nodes[1]!.state = 'starting';
+    expect((await h.read(facts)).is).toBe('pending');
   });
 });
 
@@ -217,6 +219,8 @@ describe('pg.canary', () => {
     await using h = await startHarness('pg.canary', startCanaryWorld);
     Object.assign(h.world.site.postgres.state, STANDBY);
     expect(await h.apply()).toMatchObject({ took: 'refused', because: expect.stringContaining('in recovery') });
+    h.world.tier.writer = 'eu-west';
+    expect(await h.read({ provedAtMs: 1 })).toMatchObject({ is: 'pending', because: expect.stringContaining('in recovery') });
     h.world.tier.split = { regions: ['eu-west', 'us-east'], atMs: 1, because: 'both answered' };
     expect(await h.read()).toMatchObject({ is: 'never' });
   });
