@@ -12,7 +12,7 @@ import type { Dependency, Objective } from './model.ts';
 interface PostgresSystem extends System {
   readonly kind: 'postgres';
   /** Of one SELECT and its answer, over a connection that is there. Absent: this client cannot tell it from connecting, which is another number. */
-  roundTripMs?(signal: AbortSignal): Promise<number>;
+  roundTripMs(signal: AbortSignal): Promise<number>;
 }
 
 export type Looked =
@@ -44,7 +44,6 @@ const temporalMs = async ({ context, platform, dependency }: Asked, signal: Abor
 
 const postgresMs = async ({ context, dependency }: Asked, signal: AbortSignal): Promise<Looked> => {
   const database = await context.system<PostgresSystem>(dependency.system, 'postgres');
-  if (database.roundTripMs === undefined) return { saw: 'nothing', because: `${dependency.system} cannot be timed` };
   return { saw: 'ms', ms: await database.roundTripMs(signal) };
 };
 

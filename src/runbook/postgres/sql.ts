@@ -70,6 +70,8 @@ export interface PostgresSystem extends System {
   /** Of that member. */
   replicas(signal: AbortSignal): Promise<readonly Replica[]>;
   archive(signal: AbortSignal): Promise<Archiver>;
+  /** Of one SELECT and its answer on that member, over a connection that is there. */
+  roundTripMs(signal: AbortSignal): Promise<number>;
   /**
    * Writes a row on the member that takes writes and reads it back; one row per `key`, so it never grows. Answers where. Throws Answered when no member takes
    * writes or it may not, Error for a row that is not the one that was written.
@@ -187,6 +189,15 @@ export const postgres: SystemModule<PostgresConfig> = {
         const [row] = fitting(z.array(archiveShape).length(1), await ask(target, signal, (asked) => asked.rows(ARCHIVE)));
         const { mode, failures, archived_at_ms, failed_at_ms, now_ms } = row!;
         return { isOn: mode !== 'off', archivedAtMs: archived_at_ms, failedAtMs: failed_at_ms, failures, nowMs: now_ms };
+      },
+      async roundTripMs(signal) {
+        const { target } = await best(signal);
+        return ask(target, signal, async (asked) => {
+          await asked.rows('SELECT 1');
+          const startMs = ports.clock.monoMs();
+          await asked.rows('SELECT 1');
+          return ports.clock.monoMs() - startMs;
+        });
       },
       async canary(key, nonce, signal) {
         const { target, state } = await best(signal);

@@ -213,6 +213,15 @@ describe('waits and secrets', () => {
   });
 });
 
+test('a round trip is timed, of a writer and of a standby', async () => {
+  await using second = await startPostgres({ from: primary.port });
+  for (const { address } of [primary, second]) {
+    const tookMs = await (await opening([address])).roundTripMs(NEVER);
+    expect(tookMs).toBeGreaterThan(0);
+    expect(tookMs).toBeLessThan(2000);
+  }
+});
+
 test('a switch of timelines shows on a standby whose link is gone, by the segments that it has', async () => {
   await using first = await startPostgres();
   await using second = await startPostgres({ from: first.port });
