@@ -36,12 +36,12 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   override: {
     says: 'a decision does not pass an order by',
-    edits: [['src/coordinate/coordinator.ts', 'KEYS.override, KEYS.members, ...decision.uses', 'KEYS.members, ...decision.uses']],
+    edits: [['src/coordinate/coordinator.ts', 'KEYS.override, KEYS.members, KEYS.tiers, ...', 'KEYS.members, KEYS.tiers, ...']],
     wishes: { faults: ['order-given', 'orders-conflict', 'targets-die', 'endpoint-dies'] },
   },
   members: {
     says: 'a decision does not pass a change of the configuration by',
-    edits: [['src/coordinate/coordinator.ts', 'KEYS.override, KEYS.members, ...decision.uses', 'KEYS.override, ...decision.uses']],
+    edits: [['src/coordinate/coordinator.ts', 'KEYS.override, KEYS.members, KEYS.tiers, ...', 'KEYS.override, KEYS.tiers, ...']],
     wishes: { faults: ['configuration-applied', 'targets-die', 'endpoint-dies', 'order-given'], everyMs: 2000, policy: FAST },
   },
   vote: {
@@ -125,8 +125,8 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
       ['src/decide/orders.ts', '  if (!isDeadEnd(next)) return next;', '  if (orders.length > 0) return next;'],
       [
         'src/decide/bench.ts',
-        "reservesLeft(bench) > 0 && carriersOf(bench).every((s) => s.measured.verdict === 'out')",
-        "reservesLeft(bench) > 0 && carriersOf(bench).every((s) => s.tally.verdict === 'out')",
+        "reservesLeft(bench) === 0 || !carriersOf(bench).every((s) => s.measured.verdict === 'out')",
+        "reservesLeft(bench) === 0 || !carriersOf(bench).every((s) => s.tally.verdict === 'out')",
       ],
     ],
     wishes: { faults: ['dead-forced-in', 'replica-restarted'], regions: 3, policy: `${FAST} weights=100,0,0` },
@@ -162,7 +162,11 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     says: 'one new region per span',
     // Two layers: the core's own pace, and the safety rule.
     edits: [
-      ['src/decide/drains.ts', "hold: 'pacing' }", 'hold: null }'],
+      [
+        'src/decide/drains.ts',
+        "!pace.granted.has(w.region) ? { ...w, hold: 'pacing' }",
+        '!pace.granted.has(w.region) ? { ...w, hold: null }',
+      ],
       ['policies/safety/blast-radius.ts', 'if (fresh.length === 0 || total <= limit) return', 'if (limit > 0) return'],
     ],
     wishes: { faults: ['several-die-at-once', 'targets-die', 'region-lost'] },
