@@ -101,10 +101,12 @@ const leaseOf = ({ cluster, nodes }: Site): string | null => {
   return free === undefined ? null : `${free.at} says that nobody holds the leader's lock`;
 };
 
-/** All have to have spoken: a silent member may be the writer. One that leads and was not told to follow is about to be primary. */
+/**
+ * All have to have spoken: a silent member may be the writer. And the site has to have been told to follow: one that was not makes a primary of any of them
+ * as soon as it has elected it, however they stand now.
+ */
 const acknowledgedOf = (site: Site): string | null => {
-  const { cluster, config } = site;
-  if (cluster !== null && cluster.leader !== null && config !== null && config.standbyOf === null) return null;
+  if (site.config === null || site.config.standbyOf === null) return null;
   if (isAllInRecovery(site)) return `every member says that it is in recovery: ${site.sql.map(({ at }) => at).join(', ')}`;
   return isAllQuiet(site)
     ? `every node of Patroni says that it is no primary: ${site.nodes.map(({ because }) => because).join(', ')}`

@@ -14,8 +14,8 @@ import type { PostgresSystem, SqlState } from './sql.ts';
 
 type Spec = StepSpecs['pg.promote'];
 
-/** Of asking the old writer, which may be gone. */
-const OLD_MS = 2_000;
+/** Of asking the old writer, which may be gone: longer than one of its members is waited for, or one that is silent would hide another that writes. */
+const OLD_MS = 3_500;
 
 export const postgresPromote: StepKind<'pg.promote'> = {
   kind: 'pg.promote',

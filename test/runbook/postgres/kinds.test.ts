@@ -52,6 +52,20 @@ describe('pg.promote', () => {
     await second[Symbol.asyncDispose]();
   });
 
+  test('a member of the old site that hangs does not hide the one that writes', async () => {
+    const second = await startFakePostgres('pg-password-0a1b2c3d', { inRecovery: false });
+    await using h = await startHarness('pg.promote', async () => {
+      const world = await startPromoteWorld();
+      const old: SystemConfig = { ...world.old.sql, addresses: [world.old.postgres.address, second.address] };
+      world.systems = { ...world.systems, 'pg-us': old };
+      return world;
+    });
+    h.world.old.postgres.meets('silence');
+    expect(await h.apply()).toMatchObject({ took: 'fatal', because: expect.stringContaining('both would write') });
+    expect(h.world.effects()).toBe(0);
+    await second[Symbol.asyncDispose]();
+  });
+
   test('an old writer that is gone does not stand in the way, and is told of', async () => {
     await using h = await startHarness('pg.promote', startPromoteWorld);
     await h.world.old[Symbol.asyncDispose]();
@@ -301,6 +315,17 @@ describe('fence.patroni', () => {
     h.world.settle();
     h.world.site.patroni.config = { ttl: 30 };
     expect((await h.read(facts)).is).toBe('pending');
+  });
+
+  test('in the middle of an election all are in recovery, and one of them is a primary soon: only who was told to follow acknowledges', async () => {
+    await using h = await fence();
+    const facts = await acted(h);
+    h.world.settle();
+    Object.assign(h.world.site.patroni, { config: { ttl: 30 }, leader: null });
+    expect((await h.read(facts)).is).toBe('pending');
+    // Nor is it known where the configuration cannot be read.
+    h.world.site.front.meets('html');
+    expect((await h.read(facts)).is).not.toBe('reached');
   });
 
   test('Postgres that does not run, by the word of every node of Patroni', async () => {
