@@ -6,6 +6,8 @@ import { CHECK_MS, perMode, stepOf, TRIED } from './step.ts';
 
 /** A vendor takes minutes, and is asked until it says that it has ended. */
 const VENDOR_MS = 15 * 60_000;
+/** A backup or maintenance that is in the way may take as long. */
+const PATIENT = { tries: 40, everyMs: 15_000 };
 const WRITTEN = 'rows may be written there by now; to move back is a run of its own';
 
 const moveOf = (part: Part, { to }: Move, { name, vendor, sites }: ManagedConfig, needs: readonly string[]): readonly Step[] => {
@@ -24,7 +26,7 @@ const moveOf = (part: Part, { to }: Move, { name, vendor, sites }: ManagedConfig
       spec,
       needs,
       timeoutMs: VENDOR_MS,
-      retry: TRIED,
+      retry: PATIENT,
       ifPassed: `${name} may still be written in the region that is left`,
       undo: { no: WRITTEN },
     },

@@ -79,7 +79,13 @@ export const standingOf = ({ GlobalClusterMembers = [], FailoverState }: Found, 
             ready: found.SynchronizationStatus !== 'pending-resync',
             state: found.SynchronizationStatus ?? 'of unknown state',
           },
-    busy: status === undefined ? null : `${status} to ${FailoverState?.ToDbClusterArn ?? 'another cluster'}`,
+    busy:
+      status === undefined
+        ? null
+        : {
+            says: `${status} to ${FailoverState?.ToDbClusterArn ?? 'another cluster'}`,
+            isThis: FailoverState?.ToDbClusterArn === member && status !== 'cancelling',
+          },
   };
 };
 

@@ -30,6 +30,8 @@ const operationShape = z.looseObject({
     .optional(),
 });
 const operationsShape = z.looseObject({ items: z.array(operationShape).optional() });
+/** Operations that make a replica the writer. */
+const MOVES: ReadonlySet<string> = new Set(['PROMOTE_REPLICA', 'SWITCHOVER']);
 const errorShape = z.looseObject({ error: z.looseObject({ message: z.string() }) });
 
 export const cloudSql: SystemModule<CloudSqlConfig> = {
@@ -73,12 +75,14 @@ export const standingOf = (
   { name, state = 'of unknown state', instanceType, masterInstanceName }: z.infer<typeof instanceShape>,
   operations: readonly z.infer<typeof operationShape>[],
 ): Standing => {
+  const running = operations.find((one) => operationOf(one).is === 'running');
   const writes = instanceType === 'CLOUD_SQL_INSTANCE' && masterInstanceName === undefined;
   return {
     // It is named with its project before it.
     writer: writes ? name : (masterInstanceName?.split(':').at(-1) ?? null),
     member: { writes, ready: state === 'RUNNABLE', state },
-    busy: operations.map(operationOf).find(({ is }) => is === 'running')?.because ?? null,
+    // A backup keeps it as busy as a move does, and leads nowhere.
+    busy: running === undefined ? null : { says: operationOf(running).because, isThis: MOVES.has(running.operationType ?? '') },
   };
 };
 

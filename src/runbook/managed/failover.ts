@@ -30,7 +30,7 @@ const readMove = async (spec: Spec, call: Call): Promise<Reading> => {
   const { member, writer, busy } = await database.look(spec.to, call.signal);
   if (member === null) return { is: 'never', because: `${spec.to} is no member of it; compare the name in the platform's configuration` };
   // While it moves, the vendor may name either as the writer.
-  if (busy !== null) return { is: 'pending', because: busy };
+  if (busy !== null) return { is: 'pending', because: busy.says };
   if (member.writes) return { is: 'reached', because: `${spec.to} writes` };
   return { is: 'pending', because: `${writer ?? 'nobody'} writes; ${spec.to} is ${member.state}` };
 };
@@ -39,7 +39,9 @@ const move = async (spec: Spec, call: Call): Promise<Effect> => {
   const database = await open(spec, call);
   const { member, busy } = await database.look(spec.to, call.signal);
   if (member?.writes === true && busy === null) return { took: 'accepted', because: `${spec.to} writes already` };
-  if (busy !== null) return { took: 'accepted', because: `${busy} already` };
+  if (busy?.isThis === true) return { took: 'accepted', because: `${busy.says} already` };
+  // Something else: asked again once it has ended.
+  if (busy !== null) return { took: 'refused', because: `it is busy: ${busy.says}` };
   if (!spec.lossy && member?.ready === false)
     return { took: 'refused', because: `${spec.to} is ${member.state}: a move without loss would not be taken` };
   try {

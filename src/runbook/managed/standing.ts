@@ -7,8 +7,8 @@ export interface Standing {
   writer: string | null;
   /** null: the member that is asked for is none of it. */
   member: { writes: boolean; ready: boolean; state: string } | null;
-  /** What is under way already. null: nothing. */
-  busy: string | null;
+  /** What is under way already; `isThis`: it leads to the member that is asked for, as far as the vendor says. null: nothing. */
+  busy: { says: string; isThis: boolean } | null;
 }
 
 /** An operation that was begun, as it stands. */

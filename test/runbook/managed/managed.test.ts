@@ -34,6 +34,15 @@ describe('Aurora', () => {
     expect(h.world.moves).toEqual([]);
   });
 
+  test('a move to another cluster is no move of ours: it is asked for again when that has ended', async () => {
+    await using h = await startHarness('managed.failover', startAuroraWorld);
+    h.world.begin('switching-over', ARN('ap-south-1'));
+    expect(await h.apply()).toMatchObject({ took: 'refused', because: expect.stringContaining('busy') });
+    h.world.begin('cancelling', ARN('us-east-1'));
+    expect(await h.apply()).toMatchObject({ took: 'refused' });
+    expect(h.world.moves).toEqual([]);
+  });
+
   test('a cluster that has to be copied anew is not switched over to; by force it may be', async () => {
     await using h = await startHarness('managed.failover', startAuroraWorld);
     h.world.resyncs();
@@ -107,6 +116,13 @@ describe('Cloud SQL', () => {
       member: { writes: false, ready: false, state: 'MAINTENANCE' },
       busy: null,
     });
+  });
+
+  test('a backup that runs leads nowhere, a promotion does', () => {
+    const replica = { name: 'b', state: 'RUNNABLE', instanceType: 'READ_REPLICA_INSTANCE', masterInstanceName: 'p:a' };
+    const of = (operationType: string) => sqlStanding(replica, [{ name: 'x', status: 'RUNNING', operationType }]).busy;
+    expect(of('BACKUP_VOLUME')).toEqual({ says: 'BACKUP_VOLUME is RUNNING', isThis: false });
+    expect(of('PROMOTE_REPLICA')).toMatchObject({ isThis: true });
   });
 
   test('an operation that is done with faults has failed', () => {
