@@ -24,7 +24,7 @@ import { kinds } from '../runbook/kinds.ts';
 import type { LagRecord, PlatformConfig, Readiness, Run, Span, StepKindName } from '../runbook/model.ts';
 import { openSystems, type SystemStanding } from '../runbook/open.ts';
 import { chooseTarget, planOf } from '../runbook/plan.ts';
-import { lagBetween, siteFacts, takesWrites } from '../runbook/postgres/look.ts';
+import { lagBetween, siteFacts, siteSays } from '../runbook/postgres/look.ts';
 import type { PatroniSystem } from '../runbook/postgres/patroni.ts';
 import type { PostgresSystem } from '../runbook/postgres/sql.ts';
 import { createRunReader } from '../runbook/reader.ts';
@@ -173,7 +173,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     context,
     reaches: (name) => Object.hasOwn(entries, name),
     canary: () => kindOf('pg.canary'),
-    takesWrites,
+    siteSays,
     lagBetween,
   });
   const starter = createStarter({ ...common, choose: chooseTarget, orders, followed: namespaces.regions });

@@ -10,7 +10,8 @@ import type { ClusterConfig, Page, Severity } from '../model.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import type { StepContext, StepKind } from '../runbook/kind.ts';
 import type { ByRegion, DatabaseConfig, LagRecord, LagSample, PlatformConfig, TierState, Tiers as TiersRecord } from '../runbook/model.ts';
-import type { Lag } from '../runbook/postgres/look.ts';
+import { withPatience } from '../runbook/patience.ts';
+import type { Lag, SiteSays } from '../runbook/postgres/look.ts';
 import type { PostgresSystem } from '../runbook/postgres/sql.ts';
 import { changed, isUntold, lagsAfter, NO_TIERS, stateIn, type TierChange, tierName } from '../runbook/tiers/record.ts';
 import { type LagNews, type Looks, lagNewsOf, type Memory, NO_MEMORY, newsOf, type SiteLook } from '../runbook/tiers/watch.ts';
@@ -26,7 +27,7 @@ export interface TiersOptions {
   /** The kind by which a run proves a region: a first proof is made by the same. */
   canary: () => Promise<StepKind<'pg.canary'>>;
   /** Of src/runbook/postgres/look.ts. */
-  takesWrites: (sql: PostgresSystem, signal: AbortSignal) => Promise<boolean>;
+  siteSays: (sql: PostgresSystem, signal: AbortSignal) => Promise<SiteSays>;
   lagBetween: (primary: PostgresSystem | null, standby: PostgresSystem, signal: AbortSignal) => Promise<Lag>;
 }
 
@@ -42,9 +43,14 @@ export interface Tiers {
 }
 
 const LOOK_EVERY_MS = 5_000;
-/** One question to one region: a region that is gone must not keep the others from being seen. */
-const ASK_MS = 3_000;
-const PLATFORM_MS = 12_000;
+/**
+ * One question to one region: a region that is gone must not keep the others from being seen. Longer than one member of it is waited for (sql.ts), or one that
+ * is silent would hide all others; the lag asks two regions, one after the other.
+ */
+const LOOK_MS = 4_500;
+const LAG_MS = 7_500;
+/** Both, and a row that is written and read back. Looks never overlap. */
+const PLATFORM_MS = 20_000;
 const STORE_MS = 2_000;
 
 const slug = (text: string): string => text.replaceAll(/[^A-Za-z0-9-]+/g, '-');
@@ -55,6 +61,9 @@ interface Found {
   looks: Looks;
   lags: ByRegion<LagSample>;
 }
+
+/** A region of which only some answer is neither a writer nor a standby. */
+const lookOf = (said: SiteSays | null): SiteLook => (said === 'writes' || said === 'reads' ? said : 'silent');
 
 /** What one look is made for. */
 interface Turn {
@@ -101,27 +110,25 @@ const saidOfLag = (platform: string, database: string, { region, is, because }: 
 });
 
 export const createTiers = (options: TiersOptions): Tiers => {
-  const { ports, log, store, context, reaches, canary, takesWrites, lagBetween } = options;
+  const { ports, log, store, context, reaches, canary, siteSays, lagBetween } = options;
   let memories = new Map<string, Memory>();
   let known = new Map<string, LagRecord>();
   let work: Promise<void> | null = null;
   let lookAtMs = Number.NEGATIVE_INFINITY;
   let watching = 0;
 
-  const ask = <T>(what: string, signal: AbortSignal, question: (within: AbortSignal) => Promise<T>): Promise<T> =>
-    withDeadline(ports.timers, ASK_MS, what, question, signal);
-
   const sqlOf = (database: DatabaseConfig, region: string): Promise<PostgresSystem> =>
     context.system<PostgresSystem>(database.sites[region]?.sql ?? '', 'postgres');
 
-  const lookAt = async (database: DatabaseConfig, region: string, signal: AbortSignal): Promise<SiteLook> => {
-    if (!reaches(database.sites[region]?.sql ?? '')) return 'silent';
+  /** null: nobody there answers. */
+  const lookAt = async (database: DatabaseConfig, region: string, signal: AbortSignal): Promise<SiteSays | null> => {
+    if (!reaches(database.sites[region]?.sql ?? '')) return null;
     try {
       const sql = await sqlOf(database, region);
-      return (await ask(`${database.name} in ${region}`, signal, (within) => takesWrites(sql, within))) ? 'writes' : 'reads';
+      return await withPatience(ports.timers, LOOK_MS, `${database.name} in ${region}`, (within) => siteSays(sql, within), signal);
     } catch (error) {
       log.debug('tiers.silent', { database: database.name, region, because: errorText(error) });
-      return 'silent';
+      return null;
     }
   };
 
@@ -132,7 +139,8 @@ export const createTiers = (options: TiersOptions): Tiers => {
     if (writer === null) return untold;
     try {
       const [primary, standby] = await Promise.all([sqlOf(database, writer), sqlOf(database, region)]);
-      return { ...(await ask(`the lag of ${database.name} in ${region}`, signal, (within) => lagBetween(primary, standby, within))), atMs };
+      const what = `the lag of ${database.name} in ${region}`;
+      return { ...(await withPatience(ports.timers, LAG_MS, what, (within) => lagBetween(primary, standby, within), signal)), atMs };
     } catch (error) {
       log.debug('tiers.lag_untold', { database: database.name, region, because: errorText(error) });
       return untold;
@@ -141,9 +149,12 @@ export const createTiers = (options: TiersOptions): Tiers => {
 
   const find = async (database: DatabaseConfig, signal: AbortSignal): Promise<Found> => {
     const regions = Object.keys(database.sites);
-    const looks = Object.fromEntries(
-      await Promise.all(regions.map(async (region): Promise<[string, SiteLook]> => [region, await lookAt(database, region, signal)])),
+    const said = new Map(
+      await Promise.all(
+        regions.map(async (region): Promise<[string, SiteSays | null]> => [region, await lookAt(database, region, signal)]),
+      ),
     );
+    const looks = Object.fromEntries(regions.map((region) => [region, lookOf(said.get(region) ?? null)]));
     const writers = regions.filter((region) => looks[region] === 'writes');
     const writer = writers.length === 1 ? (writers[0] ?? null) : null;
     const standbys = regions.filter((region) => !writers.includes(region));
@@ -151,7 +162,8 @@ export const createTiers = (options: TiersOptions): Tiers => {
       standbys.map(
         async (region): Promise<[string, LagSample]> => [
           region,
-          await lagOf(database, looks[region] === 'silent' ? null : writer, region, signal),
+          // Whoever answers there has a lag, whatever the others say.
+          await lagOf(database, said.get(region) == null ? null : writer, region, signal),
         ],
       ),
     );
@@ -263,7 +275,7 @@ export const createTiers = (options: TiersOptions): Tiers => {
   const look = async (turn: Turn, platform: PlatformConfig): Promise<void> => {
     const reached = (platform.databases ?? []).filter(({ sites }) => Object.values(sites).some(({ sql }) => reaches(sql)));
     if (reached.length === 0) return;
-    await withDeadline(ports.timers, PLATFORM_MS, `looking at the databases of ${platform.name}`, async (signal) => {
+    await withPatience(ports.timers, PLATFORM_MS, `looking at the databases of ${platform.name}`, async (signal) => {
       const found = await Promise.all(reached.map((database) => find(database, signal)));
       if (turn.began !== watching) return;
       for (const each of found) await judge(turn, platform, each, signal);

@@ -4,6 +4,8 @@ import { expect, test } from 'vitest';
 import { KEYS, lagKey } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
 import type { Page } from '../../src/model.ts';
+import { sleep } from '../../src/ports.ts';
+import { createBreaker } from '../../src/runbook/breaker.ts';
 import type { System } from '../../src/runbook/kind.ts';
 import type { DatabaseConfig, DatabaseSiteConfig, LagRecord, PlatformConfig, Tiers } from '../../src/runbook/model.ts';
 import type { Lag } from '../../src/runbook/postgres/look.ts';
@@ -36,9 +38,11 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
   const { ports } = virtual;
   const store = createMemoryStore(ports);
   const log = recordingLog();
-  const roles: Record<string, SiteLook> = { eu: 'writes', us: 'reads' };
+  const roles: Record<string, SiteLook | 'partly'> = { eu: 'writes', us: 'reads' };
   let lag: Lag | 'silent' = { ms: 200, bytes: 4_096 };
   let isTerm = true;
+  const slow = { lookMs: 0, lagMs: 0 };
+  const breaker = createBreaker('sql', ports.clock);
   const proofs: string[] = [];
   const systems = Object.fromEntries(['eu', 'us'].map((region) => [`sql-${region}`, { kind: 'postgres', region } as unknown as System]));
   const regionOf = (sql: System): string => (sql as unknown as { region: string }).region;
@@ -60,12 +64,15 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
         return { took: 'accepted', because: 'a row' };
       },
     }),
-    async takesWrites(sql, signal) {
-      const role = roles[regionOf(sql)];
-      if (role === 'silent') return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('silent'))));
-      return role === 'writes';
-    },
-    async lagBetween(primary, standby) {
+    siteSays: (sql, signal) =>
+      breaker.run(async () => {
+        const role = roles[regionOf(sql)] ?? 'silent';
+        if (slow.lookMs > 0) await sleep(ports.timers, slow.lookMs, signal);
+        if (role === 'silent') await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('silent'))));
+        return role === 'silent' ? 'partly' : role;
+      }, signal),
+    async lagBetween(primary, standby, signal) {
+      if (slow.lagMs > 0) await sleep(ports.timers, slow.lagMs, signal);
       expect([primary, standby].map((each) => each !== null && regionOf(each))).toEqual(
         roles.eu === 'writes' ? ['eu', 'us'] : ['us', 'eu'],
       );
@@ -83,6 +90,8 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
     proofs,
     watch,
     roles,
+    slow,
+    breaker,
     log,
     lagIs(now: Lag | 'silent') {
       lag = now;
@@ -203,4 +212,37 @@ test('what this replica cannot reach is left alone, and what is configured nowhe
   const none = begun();
   await none.looks(2, platformOf({ regions: ['eu', 'us'] }));
   expect(await none.lags()).toBeUndefined();
+});
+
+test('a region of which only some members answer is no standby: its proof stands, no split ends by it, and its lag is measured', async () => {
+  const { looks, roles, tiers, lags, proofs } = begun();
+  await looks(3);
+  roles.eu = 'partly';
+  await looks(4);
+  expect(await tiers()).toMatchObject({ writer: 'eu' });
+  Object.assign(roles, { eu: 'writes', us: 'partly' });
+  const known = (await lags())?.databases.orders?.us?.atMs ?? 0;
+  await looks(3);
+  expect((await lags())?.databases.orders?.us?.atMs).toBeGreaterThan(known);
+  roles.us = 'writes';
+  await looks(3);
+  roles.us = 'partly';
+  await looks(4);
+  expect(await tiers()).toMatchObject({ split: { regions: ['eu', 'us'] } });
+  expect(proofs).toEqual(['eu']);
+});
+
+test('a member that is silent is waited for as long as its client waits, and hides nothing of its region', async () => {
+  const { looks, slow, tiers, lags } = begun();
+  Object.assign(slow, { lookMs: 3_100, lagMs: 6_100 });
+  await looks(8);
+  expect(await tiers()).toMatchObject({ writer: 'eu' });
+  expect((await lags())?.databases.orders?.us).toMatchObject({ ms: 200 });
+});
+
+test('that a look waits no longer is no failure of the system: runs may ask it all the same', async () => {
+  const { looks, roles, breaker } = begun();
+  Object.assign(roles, { eu: 'silent', us: 'silent' });
+  await looks(10);
+  expect(breaker.standing()).toMatchObject({ state: 'closed', failures: 0 });
 });

@@ -87,3 +87,13 @@ export const lagByItself = ({ inRecovery, receivedLsn, replayedLsn, replayedAtMs
 /** Whether any member there takes writes. Rejects when no member answers; members that are silent beside one that answers say nothing. */
 export const takesWrites = async (sql: PostgresSystem, signal: AbortSignal): Promise<boolean> =>
   (await sql.members(signal)).some(({ state }) => state !== null && !state.inRecovery);
+
+/** `partly`: nobody who answers takes writes, and not all of them answer. */
+export type SiteSays = 'writes' | 'reads' | 'partly';
+
+/** What all members of the file say of the site together. A silent one may be the writer, so only all of them say that it reads. Rejects when none answers. */
+export const siteSays = async (sql: PostgresSystem, signal: AbortSignal): Promise<SiteSays> => {
+  const members = await sql.members(signal);
+  if (members.some(({ state }) => state?.inRecovery === false)) return 'writes';
+  return members.every(({ state }) => state !== null) ? 'reads' : 'partly';
+};

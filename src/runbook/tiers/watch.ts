@@ -3,7 +3,7 @@
 import type { ByRegion, DatabaseConfig, LagSample, TierState } from '../model.ts';
 import { lagText, proofLost, splitIn, type TierChange, wholeAgain } from './record.ts';
 
-/** By SQL, of any member there. */
+/** By SQL: any member there writes; all of them are in recovery; neither can be said. */
 export type SiteLook = 'writes' | 'reads' | 'silent';
 export type Looks = ByRegion<SiteLook>;
 
