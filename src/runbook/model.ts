@@ -584,6 +584,8 @@ export interface TierState {
   writer: string | null;
   provedAtMs: number;
   because: string;
+  /** Where it was proved last, while that is lost. Absent: it is not. */
+  lastWriter?: string;
   /** Two regions that were both seen to take writes: nothing is promoted or routed until a human has said which one stays. */
   split?: { regions: readonly string[]; atMs: number; because: string };
 }

@@ -246,3 +246,16 @@ test('that a look waits no longer is no failure of the system: runs may ask it a
   await looks(10);
   expect(breaker.standing()).toMatchObject({ state: 'closed', failures: 0 });
 });
+
+test('a region whose own members elect another leader is proved again, also while all others are silent', async () => {
+  const { looks, roles, tiers, proofs } = begun();
+  await looks(3);
+  Object.assign(roles, { eu: 'reads', us: 'silent' });
+  await looks(3);
+  expect(await tiers()).toMatchObject({ writer: null, lastWriter: 'eu' });
+  roles.eu = 'writes';
+  await looks(3);
+  expect(proofs).toEqual(['eu', 'eu']);
+  expect(await tiers()).toMatchObject({ writer: 'eu' });
+  expect(await tiers()).not.toHaveProperty('lastWriter');
+});

@@ -13,14 +13,17 @@ export type TierChange = (before: TierState | null) => TierState | null;
 /** A row was written and read back there. A proof of the region that is the writer already changes nothing. */
 export const provedIn =
   (region: string, because: string, nowMs: number): TierChange =>
-  (before) =>
-    before?.writer === region ? before : { ...before, writer: region, provedAtMs: nowMs, because: phrase(because) };
+  (before) => {
+    if (before?.writer === region) return before;
+    const { lastWriter: _, ...rest } = before ?? {};
+    return { ...rest, writer: region, provedAtMs: nowMs, because: phrase(because) };
+  };
 
 /** Where it was proved last it is not the writer any more. */
 export const proofLost =
   (region: string, because: string): TierChange =>
   (before) =>
-    before === null || before.writer !== region ? before : { ...before, writer: null, because: phrase(because) };
+    before === null || before.writer !== region ? before : { ...before, writer: null, because: phrase(because), lastWriter: region };
 
 /** Two regions take writes. */
 export const splitIn =

@@ -54,9 +54,12 @@ export const newsOf = (database: string, before: Looks | null, now: Looks, state
   const changes =
     writer !== null && readers.includes(writer) ? [proofLost(writer, `${writer} says that it is a standby of ${database}`)] : [];
   const [only] = writers;
-  // What was never proved, or is lost, is proved by a row as a run would; where somebody else promoted, all others have to say that they follow.
-  const isDue = state === null || (writer === null && readers.length === Object.keys(now).length - 1);
-  return { changes, prove: only !== undefined && isDue ? only : null };
+  if (only === undefined) return { changes, prove: null };
+  // What was never proved, or is lost, is proved by a row as a run would. Where somebody else promoted, all others have to say that they follow; where its
+  // own members have elected another leader, it was the writer before, and none of the others may be seen to write.
+  const isBack = only === state?.lastWriter && [before ?? now, now].every((looks) => regionsThat(looks, 'writes').join() === only);
+  const isDue = state === null || (writer === null && (isBack || readers.length === Object.keys(now).length - 1));
+  return { changes, prove: isDue ? only : null };
 };
 
 const isOver = ({ maxMs, maxBytes }: DatabaseConfig['lag'], { ms, bytes }: LagSample): boolean =>

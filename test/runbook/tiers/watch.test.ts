@@ -7,6 +7,7 @@ import { LAG_TOLD_MS, type Looks, lagNewsOf, newsOf, type SiteLook } from '../..
 const NOW = 1_800_000_000_000;
 const IN_EU: TierState = { writer: 'eu', provedAtMs: NOW - 1, because: 'a row' };
 const NOWHERE: TierState = { writer: null, provedAtMs: NOW - 1, because: 'it was lost' };
+const LOST_IN_EU: TierState = { ...NOWHERE, lastWriter: 'eu' };
 const SPLIT: TierState = { ...IN_EU, split: { regions: ['eu', 'us'], atMs: NOW - 1, because: 'both' } };
 const of = (eu: SiteLook, us: SiteLook): Looks => ({ eu, us });
 
@@ -60,6 +61,27 @@ describe('a database', () => {
       of('silent', 'writes'),
       of('silent', 'writes'),
       NOWHERE,
+      { writer: null, split: null, prove: null },
+    ],
+    [
+      'whose own region has another leader, while the others are silent',
+      of('writes', 'silent'),
+      of('writes', 'silent'),
+      LOST_IN_EU,
+      { writer: null, split: null, prove: 'eu' },
+    ],
+    [
+      'whose own region has another leader, while another writes at one look',
+      of('writes', 'writes'),
+      of('writes', 'silent'),
+      LOST_IN_EU,
+      { writer: null, split: null, prove: null },
+    ],
+    [
+      'that another region writes than it was lost in, while that one is silent',
+      of('silent', 'writes'),
+      of('silent', 'writes'),
+      LOST_IN_EU,
       { writer: null, split: null, prove: null },
     ],
     [
