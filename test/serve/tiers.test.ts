@@ -259,3 +259,14 @@ test('a region whose own members elect another leader is proved again, also whil
   expect(await tiers()).toMatchObject({ writer: 'eu' });
   expect(await tiers()).not.toHaveProperty('lastWriter');
 });
+
+test('a split ends, and is told to have, when one of its regions is taken out of the configuration', async () => {
+  const { looks, roles, tiers, pages } = begun();
+  roles.us = 'writes';
+  await looks(3);
+  roles.us = 'silent';
+  const { us: _, ...left } = ORDERS.sites;
+  await looks(2, { ...PLATFORM, databases: [{ ...ORDERS, sites: { ...left, ap: site('us') } }] });
+  expect((await tiers())?.split).toBeUndefined();
+  expect((await pages()).map(({ type }) => type)).toEqual(['data.split', 'data.whole']);
+});

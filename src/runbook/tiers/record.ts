@@ -34,6 +34,16 @@ export const splitIn =
     return { writer, provedAtMs, because: before?.because ?? phrase(because), split: { regions, atMs: nowMs, because: phrase(because) } };
   };
 
+/** Of regions that both took writes these are left: the others have no site any more. */
+export const splitAmong =
+  (regions: readonly string[]): TierChange =>
+  (before) => {
+    if (before?.split === undefined) return before;
+    const left = before.split.regions.filter((region) => regions.includes(region));
+    if (left.length < 2) return wholeAgain(before);
+    return left.length === before.split.regions.length ? before : { ...before, split: { ...before.split, regions: left } };
+  };
+
 /** Not more than one does. */
 export const wholeAgain: TierChange = (before) => {
   if (before?.split === undefined) return before;

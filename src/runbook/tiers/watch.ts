@@ -1,7 +1,7 @@
 // What two looks at a database say: whether the writer that is known still is one, whether there are two, whether a first proof is due, which standby is too far
 // behind. A region that does not answer says nothing: it is neither a writer nor a standby. Everything has to be seen twice in a row. Pure.
 import type { ByRegion, DatabaseConfig, LagSample, TierState } from '../model.ts';
-import { lagText, proofLost, splitIn, type TierChange, wholeAgain } from './record.ts';
+import { lagText, proofLost, splitAmong, splitIn, type TierChange, wholeAgain } from './record.ts';
 
 /** By SQL: any member there writes; all of them are in recovery; neither can be said. */
 export type SiteLook = 'writes' | 'reads' | 'silent';
@@ -45,14 +45,14 @@ export const newsOf = (database: string, before: Looks | null, now: Looks, state
       prove: null,
     };
   const { split, writer = null } = state ?? {};
-  // Silence of one of them ends nothing: it may write where nobody sees it.
-  if (split !== undefined)
-    return {
-      changes: split.regions.filter((region) => readers.includes(region)).length >= split.regions.length - 1 ? [wholeAgain] : [],
-      prove: null,
-    };
-  const changes =
-    writer !== null && readers.includes(writer) ? [proofLost(writer, `${writer} says that it is a standby of ${database}`)] : [];
+  // What was taken out of the configuration is asked by nobody, and would be waited for without an end.
+  if (split !== undefined) {
+    const left = split.regions.filter((region) => Object.hasOwn(now, region));
+    if (left.length < split.regions.length) return { changes: [splitAmong(left)], prove: null };
+    // Silence of one of them ends nothing: it may write where nobody sees it.
+    return { changes: left.filter((region) => readers.includes(region)).length >= left.length - 1 ? [wholeAgain] : [], prove: null };
+  }
+  const changes = writer === null ? [] : lossIn(database, writer, now, readers);
   const [only] = writers;
   if (only === undefined) return { changes, prove: null };
   // What was never proved, or is lost, is proved by a row as a run would. Where somebody else promoted, all others have to say that they follow; where its
@@ -60,6 +60,11 @@ export const newsOf = (database: string, before: Looks | null, now: Looks, state
   const isBack = only === state?.lastWriter && [before ?? now, now].every((looks) => regionsThat(looks, 'writes').join() === only);
   const isDue = state === null || (writer === null && (isBack || readers.length === Object.keys(now).length - 1));
   return { changes, prove: isDue ? only : null };
+};
+
+const lossIn = (database: string, writer: string, now: Looks, readers: readonly string[]): readonly TierChange[] => {
+  if (!Object.hasOwn(now, writer)) return [proofLost(writer, `${writer} has no site of ${database} any more`)];
+  return readers.includes(writer) ? [proofLost(writer, `${writer} says that it is a standby of ${database}`)] : [];
 };
 
 const isOver = ({ maxMs, maxBytes }: DatabaseConfig['lag'], { ms, bytes }: LagSample): boolean =>

@@ -106,6 +106,34 @@ describe('a database', () => {
       { writer: 'eu', split: ['eu', 'us'], prove: null },
     ],
     ['split, of which one follows again', of('reads', 'writes'), of('reads', 'writes'), SPLIT, { writer: 'eu', split: null, prove: null }],
+    [
+      'whose writer has no site any more',
+      of('writes', 'reads'),
+      of('writes', 'reads'),
+      { ...IN_EU, writer: 'ap' },
+      { writer: null, split: null, prove: null },
+    ],
+    [
+      'whose lost writer has no site any more, with all others following',
+      of('writes', 'reads'),
+      of('writes', 'reads'),
+      { ...NOWHERE, lastWriter: 'ap' },
+      { writer: null, split: null, prove: 'eu' },
+    ],
+    [
+      'split, of which one has no site any more',
+      of('writes', 'silent'),
+      of('writes', 'silent'),
+      { ...IN_EU, split: { regions: ['ap', 'eu'], atMs: NOW - 1, because: 'both' } },
+      { writer: 'eu', split: null, prove: null },
+    ],
+    [
+      'split in three, of which one has no site any more',
+      of('writes', 'silent'),
+      of('writes', 'silent'),
+      { ...IN_EU, split: { regions: ['ap', 'eu', 'us'], atMs: NOW - 1, because: 'all' } },
+      { writer: 'eu', split: ['eu', 'us'], prove: null },
+    ],
   ])('%s', (_, before, now, state, expected) => {
     expect(after(before, now, state)).toEqual(expected);
   });
