@@ -14,7 +14,7 @@ import { withPatience } from '../runbook/patience.ts';
 import type { Lag, SiteSays } from '../runbook/postgres/look.ts';
 import type { PostgresSystem } from '../runbook/postgres/sql.ts';
 import { changed, isUntold, lagsAfter, NO_TIERS, stateIn, type TierChange, tierName } from '../runbook/tiers/record.ts';
-import { type LagNews, type Looks, lagNewsOf, type Memory, NO_MEMORY, newsOf, type SiteLook } from '../runbook/tiers/watch.ts';
+import { type LagNews, type Looks, lagEnded, lagNewsOf, type Memory, NO_MEMORY, newsOf, type SiteLook } from '../runbook/tiers/watch.ts';
 import type { Store } from '../store/store.ts';
 
 export interface TiersOptions {
@@ -231,38 +231,45 @@ export const createTiers = (options: TiersOptions): Tiers => {
 
   /** What is told of lags, and the regions told of after it. */
   const lagNews = (
-    platform: string,
+    tiers: TiersRecord | null,
+    { name: platform, databases = [] }: PlatformConfig,
     found: readonly Found[],
     before: LagRecord | null,
   ): { told: readonly string[]; said: readonly Said[] } => {
     const told = new Set(before?.told ?? []);
     const said: Said[] = [];
+    const tell = (database: string, news: LagNews): void => {
+      if (news.is === 'over') told.add(`${database}@${news.region}`);
+      else told.delete(`${database}@${news.region}`);
+      said.push(saidOfLag(platform, database, news));
+    };
+    for (const [database = '', region = ''] of [...told].map((each) => each.split('@'))) {
+      const { sites = {} } = databases.find(({ name }) => name === database) ?? {};
+      const ended = lagEnded(database, region, sites, stateIn(tiers, platform, database)?.writer ?? null);
+      if (ended !== null) tell(database, ended);
+    }
     for (const { database, lags } of found) {
       const key = tierName(platform, database.name);
       const memory = memories.get(key) ?? NO_MEMORY;
       const mine = Object.keys(database.sites).filter((region) => told.has(`${database.name}@${region}`));
       const { overSinceMs, news } = lagNewsOf(database, memory, lags, mine, Math.round(context.nowMs()));
       memories.set(key, { ...memory, overSinceMs });
-      for (const each of news) {
-        if (each.is === 'over') told.add(`${database.name}@${each.region}`);
-        else told.delete(`${database.name}@${each.region}`);
-        said.push(saidOfLag(platform, database.name, each));
-      }
+      for (const each of news) tell(database.name, each);
     }
     return { told: [...told].toSorted(), said };
   };
 
-  const keep = async (turn: Turn, platform: string, found: readonly Found[]): Promise<void> => {
-    const key = lagKey(platform);
+  const keep = async (turn: Turn, platform: PlatformConfig, found: readonly Found[]): Promise<void> => {
+    const key = lagKey(platform.name);
     const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading the last known lags', (signal) =>
       store.get({ keys: [key] }, signal),
     );
     const before = (kvs[0]?.value as LagRecord | undefined) ?? null;
     const measured = Object.fromEntries(found.map(({ database, lags }) => [database.name, lags]));
-    const { told, said } = lagNews(platform, found, before);
+    const { told, said } = lagNews(turn.tiers, platform, found, before);
     const after = lagsAfter(before, measured, { atMs: Math.round(context.nowMs()), nonce: ports.random.hex(8) });
     const value: LagRecord = told.length === 0 ? after : { ...after, told };
-    known.set(platform, value);
+    known.set(platform.name, value);
     if (said.length === 0 && !found.some(({ lags }) => Object.values(lags).some((lag) => !isUntold(lag)))) return;
     const pages = said.map((each) => pageOf(turn, each));
     // Refused: others have written it meanwhile, or coordinate now. What is news still is at the next look.
@@ -279,7 +286,7 @@ export const createTiers = (options: TiersOptions): Tiers => {
       const found = await Promise.all(reached.map((database) => find(database, signal)));
       if (turn.began !== watching) return;
       for (const each of found) await judge(turn, platform, each, signal);
-      await keep(turn, platform.name, found);
+      await keep(turn, platform, found);
     });
   };
 

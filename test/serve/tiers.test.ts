@@ -9,7 +9,8 @@ import { createBreaker } from '../../src/runbook/breaker.ts';
 import type { System } from '../../src/runbook/kind.ts';
 import type { DatabaseConfig, DatabaseSiteConfig, LagRecord, PlatformConfig, Tiers } from '../../src/runbook/model.ts';
 import type { Lag } from '../../src/runbook/postgres/look.ts';
-import { createTierDesk } from '../../src/runbook/tiers/desk.ts';
+import { createTierBook, createTierDesk } from '../../src/runbook/tiers/desk.ts';
+import { provedIn } from '../../src/runbook/tiers/record.ts';
 import type { SiteLook } from '../../src/runbook/tiers/watch.ts';
 import { createTiers } from '../../src/serve/tiers.ts';
 import { createMemoryStore } from '../memory-store.ts';
@@ -89,6 +90,7 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
     store,
     proofs,
     watch,
+    book: createTierBook({ store, ports }),
     roles,
     slow,
     breaker,
@@ -269,4 +271,30 @@ test('a split ends, and is told to have, when one of its regions is taken out of
   await looks(2, { ...PLATFORM, databases: [{ ...ORDERS, sites: { ...left, ap: site('us') } }] });
   expect((await tiers())?.split).toBeUndefined();
   expect((await pages()).map(({ type }) => type)).toEqual(['data.split', 'data.whole']);
+});
+
+test.each<[string, (each: ReturnType<typeof begun>) => Promise<void>]>([
+  [
+    'is the writer now',
+    async ({ looks, roles, book }) => {
+      Object.assign(roles, { eu: 'silent', us: 'writes' });
+      await book('shop', 'orders', provedIn('us', 'a row was written in us', START_MS));
+      await looks(3);
+    },
+  ],
+  [
+    'is no longer configured',
+    ({ looks }) => looks(3, { ...PLATFORM, databases: [{ ...ORDERS, sites: { eu: site('eu'), ap: site('us') } }] }),
+  ],
+])('a lag that was told ends, once, where the standby %s', async (is, becomes) => {
+  const all = begun();
+  await all.looks(2);
+  all.lagIs({ ms: 45_000, bytes: 1_000 });
+  await all.looks(20);
+  await becomes(all);
+  const pages = await all.pages();
+  expect(pages.map(({ type }) => type)).toEqual(['data.lag', 'data.caught_up']);
+  expect(pages.map(({ dedupKey }) => dedupKey)).toEqual(Array(2).fill('tidegate/test/data-lag-shop-orders-us'));
+  expect(pages[1]?.summary).toBe(`platform shop: orders in us ${is}, so nothing is behind`);
+  expect(await all.lags()).not.toHaveProperty('told');
 });

@@ -79,6 +79,13 @@ export interface LagNews {
   because: string;
 }
 
+/** Of a region whose lag was told of: that it cannot be behind any more. `sites`: as they are configured now. null: it can. */
+export const lagEnded = (name: string, region: string, sites: DatabaseConfig['sites'], writer: string | null): LagNews | null => {
+  const because = (is: string): LagNews => ({ region, is: 'back', because: `${name} in ${region} ${is}, so nothing is behind` });
+  if (!Object.hasOwn(sites, region)) return because('is no longer configured');
+  return region === writer ? because('is the writer now') : null;
+};
+
 /** `told`: regions whose lag was told of and has not been back since. A lag that cannot be told begins and ends nothing. */
 export const lagNewsOf = (
   { name, lag }: Pick<DatabaseConfig, 'name' | 'lag'>,
