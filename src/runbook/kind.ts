@@ -104,8 +104,11 @@ export interface TierDesk {
   lag(platform: string, database: string, region: string): Promise<(LagSample & { ageMs: number }) | null>;
   /** What is decided by. null: nothing was ever proved. */
   state(platform: string, database: string): Promise<TierState | null>;
-  /** A row was written there and read back: it is the writer from now on. */
-  proved(platform: string, database: string, region: string, because: string): Promise<void>;
+  /**
+   * A row was written there and read back: it is the writer from now on. `seen`: as state() told it before the row was written. Throws Fault ERR_CONFLICT when
+   * it is another one by now, or two regions take writes.
+   */
+  proved(platform: string, database: string, region: string, because: string, seen: TierState | null): Promise<void>;
   /** Whether a quorum of vantages holds the region down, and for how long it has (a duration). `sinceMs` null: it does not. */
   witness(region: string): Promise<{ sinceMs: number | null; because: string }>;
   /** Objectives of recovery that do not hold in the region, or that nobody has measured lately; empty: all hold. */

@@ -61,7 +61,7 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
       read: async () => ({ is: 'pending', because: 'no row was written' }),
       async apply({ database, region }, { run }) {
         proofs.push(region);
-        await desk.proved(run.platform, database, region, `a row was written in ${region}`);
+        await desk.proved(run.platform, database, region, `a row was written in ${region}`, await desk.state(run.platform, database));
         return { took: 'accepted', because: 'a row' };
       },
     }),

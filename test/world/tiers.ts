@@ -184,7 +184,8 @@ export class TiersAround {
   async #write({ database, region, sql }: StepSpecs['pg.canary'], { key, run, context }: Call): Promise<Effect> {
     await this.#options.reach(sql);
     if (!this.#site(sql).isWriter) return { took: 'refused', because: `${region} takes no writes` };
-    await context.tiers.proved(run.platform, database, region, 'a row was written and read back');
+    const seen = await context.tiers.state(run.platform, database);
+    await context.tiers.proved(run.platform, database, region, 'a row was written and read back', seen);
     this.#options.once('pg.canary', key, `${database} of ${region}`);
     this.#rows.add(key);
     return accepted('a row was written');

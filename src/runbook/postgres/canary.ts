@@ -1,6 +1,7 @@
 // pg.canary: a row is written where the writer is wanted, and read back; only then is the region's tier active, whatever anybody says of its state. That it was
 // proved is this run's own doing: what another run proved, or somebody said, does not count.
 import { z } from 'zod';
+import { Fault } from '../../errors.ts';
 import { Answered } from '../../exchange.ts';
 import type { Call, Effect, Facts, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
@@ -43,9 +44,12 @@ const applyCanary = async ({ database, region, sql: name }: Spec, { context, run
   try {
     const at = await sql.canary(`${run.platform}/${database}/${region}`, context.ports.random.hex(NONCE_BYTES), signal);
     const because = `a row was written on ${at} and read back`;
-    await context.tiers.proved(run.platform, database, region, because);
+    signal.throwIfAborted();
+    await context.tiers.proved(run.platform, database, region, because, tier);
     return { took: 'accepted', because: `${of}: ${because}`, facts: { provedAtMs: context.nowMs() } };
   } catch (error) {
+    // The next try looks at what is proved anew, and writes another row.
+    if (error instanceof Fault && error.code === 'ERR_CONFLICT') return { took: 'undecided', because: `${of}: ${error.message}` };
     if (!(error instanceof Answered)) throw error;
     return { took: 'refused', because: `${of}: ${error.message}` };
   }

@@ -1,4 +1,5 @@
 // What is known of data tiers, as runs ask for it: the last known lags and what was proved, in the store; and how the vantages see a region.
+import { isDeepStrictEqual } from 'node:util';
 import { createLedger } from '../../api/ledger.ts';
 import { KEYS, lagKey } from '../../coordinate/keys.ts';
 import { Fault } from '../../errors.ts';
@@ -6,7 +7,7 @@ import type { ClusterConfig, PoolTally, Routing } from '../../model.ts';
 import type { Ports } from '../../ports.ts';
 import type { Store } from '../../store/store.ts';
 import type { TierDesk } from '../kind.ts';
-import type { LagRecord, Tiers } from '../model.ts';
+import type { LagRecord, TierState, Tiers } from '../model.ts';
 import { seconds } from '../words.ts';
 import { changed, NO_TIERS, provedIn, stateIn, type TierChange, tierName } from './record.ts';
 
@@ -49,6 +50,17 @@ const unlessSplit =
     );
   };
 
+/** A row that was written before something else was proved, by a replica that was frozen since, proves nothing of now. Throws ERR_CONFLICT. */
+const unlessChanged =
+  (database: string, region: string, seen: TierState | null, change: TierChange): TierChange =>
+  (before) => {
+    if (before?.writer === region || isDeepStrictEqual(before, seen)) return change(before);
+    throw new Fault(
+      'ERR_CONFLICT',
+      `what is proved of ${database} has changed since the row in ${region} was written: it has to be written anew`,
+    );
+  };
+
 export const createTierDesk = (options: TierDeskOptions): TierDesk => {
   const { store, ports, clusterNowMs, tallies, objectives = async () => [] } = options;
   const ledger = createLedger({ store, ports });
@@ -61,8 +73,9 @@ export const createTierDesk = (options: TierDeskOptions): TierDesk => {
     },
     state: async (platform, database) =>
       stateIn((await ledger.read('the data tiers', [KEYS.tiers])).value<Tiers>(KEYS.tiers) ?? null, platform, database),
-    async proved(platform, database, region, because) {
-      await change(platform, database, unlessSplit(database, provedIn(region, because, Math.round(clusterNowMs()))));
+    async proved(platform, database, region, because, seen) {
+      const proof = provedIn(region, because, Math.round(clusterNowMs()));
+      await change(platform, database, unlessSplit(database, unlessChanged(database, region, seen, proof)));
     },
     async witness(region) {
       const { value } = await ledger.read('the routes', [KEYS.routing, KEYS.members]);

@@ -2,16 +2,20 @@
 import { describe, expect, test } from 'vitest';
 import type { Facts } from '../../../src/runbook/kind.ts';
 import type { StepKindName } from '../../../src/runbook/model.ts';
+import { postgresCanary } from '../../../src/runbook/postgres/canary.ts';
 import { caughtUp } from '../../../src/runbook/postgres/caughtup.ts';
 import type { PatroniSystem } from '../../../src/runbook/postgres/patroni.ts';
 import { clusterIn, configIn, nodeIn } from '../../../src/runbook/postgres/patroni-wire.ts';
-import type { SqlState } from '../../../src/runbook/postgres/sql.ts';
+import type { PostgresSystem, SqlState } from '../../../src/runbook/postgres/sql.ts';
 import type { SystemConfig } from '../../../src/runbook/systems.ts';
 import { type Harness, type StepWorld, startHarness } from '../../contract/step.contract.ts';
 import { startFront } from '../front.ts';
+import { callOf, stepContext } from '../temporal/fixture.ts';
+import { tiersOf } from '../tiers.ts';
 import { startWebhookWorld } from '../webhook/world.ts';
 import { startFakePostgres } from './fake-postgres.ts';
 import {
+  type FakeSite,
   following,
   STANDBY,
   startCanaryWorld,
@@ -218,6 +222,15 @@ describe('pg.switchover', () => {
   });
 });
 
+/** Once, while the next row is written. */
+const whenWritten = ({ postgres: { rows } }: FakeSite, happens: () => void): void => {
+  rows.set = (key, nonce) => {
+    rows.set = Map.prototype.set;
+    happens();
+    return rows.set(key, nonce);
+  };
+};
+
 describe('pg.canary', () => {
   test('another run that proved it, or nobody, is not this run', async () => {
     await using h = await startHarness('pg.canary', startCanaryWorld);
@@ -227,6 +240,34 @@ describe('pg.canary', () => {
     expect(await h.read(facts)).toMatchObject({ is: 'reached' });
     h.world.tier.writer = 'us-east';
     expect(await h.read(facts)).toMatchObject({ is: 'pending' });
+  });
+
+  test('what was proved meanwhile is not written over: the row is written anew', async () => {
+    await using h = await startHarness('pg.canary', startCanaryWorld);
+    whenWritten(h.world.site, () => {
+      h.world.tier.provedAtMs = 2;
+    });
+    expect(await h.apply()).toMatchObject({ took: 'undecided' });
+    expect(h.world.tier.writer).toBe('us-east');
+    expect(await h.apply()).toMatchObject({ took: 'accepted' });
+    expect(h.world.tier.writer).toBe('eu-west');
+  });
+
+  test('who is told to stop as its row comes back proves nothing by it', async () => {
+    const over = new AbortController();
+    const proofs: string[] = [];
+    const sql = {
+      kind: 'postgres',
+      canary: async () => {
+        over.abort(new Error('it is over'));
+        return 'pg-1:5432';
+      },
+    } as unknown as PostgresSystem;
+    const tiers = tiersOf({ proved: async (_platform, _database, region) => void proofs.push(region) });
+    const call = callOf({ ...stepContext({ 'pg-eu': sql }), tiers }, {}, { signal: over.signal });
+    const effect = await postgresCanary.apply?.({ database: 'orders', region: 'eu-west', sql: 'pg-eu' }, call);
+    expect(effect).toMatchObject({ took: 'undecided' });
+    expect(proofs).toEqual([]);
   });
 
   test('a standby takes no row, and a split is nothing to prove', async () => {

@@ -1,4 +1,5 @@
 // The worlds of Postgres' steps: fakes of Patroni's REST API and of Postgres' wire, each with every fault of the contract of steps.
+import { Fault as Conflict } from '../../../src/errors.ts';
 import type { TierState } from '../../../src/runbook/model.ts';
 import type { Fault, StepWorld } from '../../contract/step.contract.ts';
 import { type Front, startFront } from '../front.ts';
@@ -140,8 +141,9 @@ export const startCanaryWorld = async (): Promise<CanaryWorld> => {
     files: FILES,
     secrets: [PASSWORD],
     tiers: tiersOf({
-      state: async () => tier,
-      proved: async (_platform, _database, region) => {
+      state: async () => ({ ...tier }),
+      proved: async (_platform, _database, region, _because, seen) => {
+        if (seen?.provedAtMs !== tier.provedAtMs) throw new Conflict('ERR_CONFLICT', 'it was proved elsewhere meanwhile');
         tier.writer = region;
       },
     }),

@@ -7,7 +7,7 @@ import type { PoolTally } from '../../../src/model.ts';
 import type { LagRecord, LagSample, Tiers } from '../../../src/runbook/model.ts';
 import { createTierBook, createTierDesk, witnessOf } from '../../../src/runbook/tiers/desk.ts';
 import { judged } from '../../../src/runbook/tiers/lag.ts';
-import { isUntold, lagsAfter, lagText, lossText, splitIn, wholeAgain } from '../../../src/runbook/tiers/record.ts';
+import { isUntold, lagsAfter, lagText, lossText, proofLost, splitIn, wholeAgain } from '../../../src/runbook/tiers/record.ts';
 import { seated } from '../../decide/council.ts';
 import { createMemoryStore } from '../../memory-store.ts';
 import { createVirtual } from '../../virtual.ts';
@@ -30,7 +30,7 @@ describe('the desk', () => {
   test('a proof makes the region the writer, and the same proof again writes nothing', async () => {
     const { desk, tiers } = deskOn();
     expect(await desk.state('shop', 'orders')).toBeNull();
-    await desk.proved('shop', 'orders', 'eu', 'row 1 was written and read back');
+    await desk.proved('shop', 'orders', 'eu', 'row 1 was written and read back', await desk.state('shop', 'orders'));
     const first = await tiers();
     expect(await desk.state('shop', 'orders')).toEqual({
       writer: 'eu',
@@ -38,10 +38,10 @@ describe('the desk', () => {
       because: 'row 1 was written and read back',
     });
     expect(await desk.state('other', 'orders')).toBeNull();
-    await desk.proved('shop', 'orders', 'eu', 'row 2 was written and read back');
+    await desk.proved('shop', 'orders', 'eu', 'row 2 was written and read back', await desk.state('shop', 'orders'));
     expect((await tiers())?.mod).toBe(first?.mod);
-    await desk.proved('shop', 'users', 'eu', 'row 1');
-    await desk.proved('shop', 'orders', 'us', 'row 1');
+    await desk.proved('shop', 'users', 'eu', 'row 1', await desk.state('shop', 'users'));
+    await desk.proved('shop', 'orders', 'us', 'row 1', await desk.state('shop', 'orders'));
     expect((await tiers())?.value).toMatchObject({
       version: 3,
       databases: { 'shop/orders': { writer: 'us' }, 'shop/users': { writer: 'eu' } },
@@ -50,20 +50,43 @@ describe('the desk', () => {
 
   test('while two regions take writes nothing is proved; once one does, it may be', async () => {
     const { desk, book } = deskOn();
-    await desk.proved('shop', 'orders', 'eu', 'row 1');
+    await desk.proved('shop', 'orders', 'eu', 'row 1', await desk.state('shop', 'orders'));
     await book('shop', 'orders', splitIn(['eu', 'us'], 'both take writes', NOW));
-    await expect(desk.proved('shop', 'orders', 'us', 'row 2')).rejects.toMatchObject({ code: 'ERR_CONFLICT' });
+    await expect(desk.proved('shop', 'orders', 'us', 'row 2', await desk.state('shop', 'orders'))).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+    });
     expect(await desk.state('shop', 'orders')).toMatchObject({ writer: 'eu', split: { regions: ['eu', 'us'], atMs: NOW } });
     await book('shop', 'orders', wholeAgain);
-    await desk.proved('shop', 'orders', 'us', 'row 2');
+    await desk.proved('shop', 'orders', 'us', 'row 2', await desk.state('shop', 'orders'));
     expect(await desk.state('shop', 'orders')).toEqual({ writer: 'us', provedAtMs: NOW + 4_000, because: 'row 2' });
+  });
+
+  test('a row that was written before something else was proved does not stand against that', async () => {
+    const { desk, book } = deskOn();
+    await desk.proved('shop', 'orders', 'eu', 'row 1', null);
+    const seen = await desk.state('shop', 'orders');
+    await desk.proved('shop', 'orders', 'us', 'row 2', seen);
+    await expect(desk.proved('shop', 'orders', 'eu', 'row of a replica that was frozen', seen)).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+    });
+    await expect(desk.proved('shop', 'orders', 'eu', 'row of one that never knew anything', null)).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+    });
+    expect(await desk.state('shop', 'orders')).toMatchObject({ writer: 'us' });
+    await desk.proved('shop', 'orders', 'us', 'row 3', seen);
+    const known = await desk.state('shop', 'orders');
+    await book('shop', 'orders', proofLost('us', 'it follows'));
+    await expect(desk.proved('shop', 'orders', 'eu', 'row 4', known)).rejects.toMatchObject({ code: 'ERR_CONFLICT' });
   });
 
   test('two who prove at once both count', async () => {
     const { store, desk } = deskOn();
     const { ports } = createVirtual({ startWallMs: NOW, seed: 6 });
     const other = createTierDesk({ store, ports, clusterNowMs: () => NOW, tallies: () => [] });
-    await Promise.all([desk.proved('shop', 'orders', 'eu', 'row'), other.proved('shop', 'users', 'us', 'row')]);
+    await Promise.all([
+      desk.proved('shop', 'orders', 'eu', 'row', await desk.state('shop', 'orders')),
+      other.proved('shop', 'users', 'us', 'row', await desk.state('shop', 'users')),
+    ]);
     expect(await desk.state('shop', 'orders')).toMatchObject({ writer: 'eu' });
     expect(await desk.state('shop', 'users')).toMatchObject({ writer: 'us' });
   });
