@@ -15,7 +15,7 @@ import type { Move } from '../policy.ts';
 import { managedMoves } from './managed.ts';
 import { idsOf } from './order.ts';
 import type { Part } from './part.ts';
-import { CALL_MS, CHECK_MS, FENCE_MS, GLANCE_MS, ONLY_READS, perMode, stepOf, TRIED, WAIT_LEAST_MS } from './step.ts';
+import { CALL_MS, CHECK_MS, FENCE_MS, GLANCE_MS, MOVE_MS, ONLY_READS, perMode, stepOf, TRIED, WAIT_LEAST_MS } from './step.ts';
 
 interface Sited {
   database: DatabaseConfig;
@@ -211,7 +211,7 @@ const handover = (part: Part, { from, to }: Pick<Move, 'from' | 'to'>, sited: Si
     spec: { system: left.system, sql: left.sql, follow: addressOf(gone) },
     mode: 'graceful',
     needs,
-    timeoutMs: CHECK_MS,
+    timeoutMs: MOVE_MS,
     retry: TRIED,
     ifPassed: `${name} may still take writes in ${from}; it is not promoted in ${to} while it says so itself`,
     undo: leadsAgain({ from, to }, sited),
@@ -224,7 +224,7 @@ const handover = (part: Part, { from, to }: Pick<Move, 'from' | 'to'>, sited: Si
     spec: { from: left.sql, fromSystem: left.system, to: gone.sql },
     mode: 'graceful',
     needs: [...needs, demoted.id],
-    timeoutMs: CHECK_MS,
+    timeoutMs: MOVE_MS,
     // One that becomes a standby does not answer for a moment.
     retry: { tries: 8, everyMs: 2_000 },
     ifPassed: `what ${name} wrote in ${from} and ${to} had not received is lost`,
