@@ -241,6 +241,9 @@ const promotion = (part: Part, move: Move, sited: Sited, needs: readonly string[
   const { name } = database;
   const paused = pauses(part, move, sited, needs);
   const handed = handover(part, move, sited, [...needs, ...idsOf(paused)]);
+  const fenced = [...left.poolers.map((_, i) => numbered('cut', i)), 'fence'].map((what) => `${part.prefix}pg.${name}.${what}@${from}`);
+  // Whichever mode it was promoted in: a run may be forced after that, and clients of what is left would write to a second writer.
+  const undo = { no: WRITTEN, bars: [...idsOf(handed), ...fenced] };
   const promoted = perMode(
     part,
     {
@@ -253,21 +256,10 @@ const promotion = (part: Part, move: Move, sited: Sited, needs: readonly string[
       timeoutMs: CHECK_MS,
       retry: TRIED,
       ifPassed: `${name} may have no writer at all`,
-      undo: { no: WRITTEN, bars: idsOf(handed) },
+      undo,
     },
     // What had not arrived is lost by it, so somebody says that it may be, unless the platform says that nobody has to.
-    {
-      persons: 1,
-      needs,
-      // Its clients would write to a second writer.
-      undo: {
-        no: WRITTEN,
-        bars: [
-          ...idsOf(handed),
-          ...[...left.poolers.map((_, i) => numbered('cut', i)), 'fence'].map((what) => `${part.prefix}pg.${name}.${what}@${from}`),
-        ],
-      },
-    },
+    { persons: 1, needs },
   );
   const canary = stepOf(part, {
     name: `pg.${name}.canary@${to}`,

@@ -457,13 +457,15 @@ describe('data tiers', () => {
     expect(back.filter(({ id }) => /^(pg|cache)\./.test(id))).toEqual([]);
   });
 
-  test('once it may have been promoted by force, clients of the old side are not let go by taking the run back', () => {
+  test('once it may have been promoted, in whichever mode, what fences the old side is not taken back', () => {
     check((_, __, plan) => {
-      const cuts = plan.filter(({ kind }) => kind === 'fence.pgbouncer').map(({ id }) => id);
-      const barred = plan.flatMap(({ kind, mode, undo }) =>
-        kind === 'pg.promote' && mode === 'ungraceful' && 'no' in undo ? (undo.bars ?? []) : [],
-      );
-      expect(barred.filter((id) => id.includes('.cut')).sort()).toEqual([...cuts].sort());
+      const fences = plan.filter(isDataFence).map(({ id }) => id);
+      for (const mode of MODES) {
+        const barred = plan.flatMap((step) =>
+          step.kind === 'pg.promote' && step.mode === mode && 'no' in step.undo ? (step.undo.bars ?? []) : [],
+        );
+        expect(barred.filter((id) => fences.includes(id)).sort(), mode).toEqual([...fences].sort());
+      }
     });
   });
 
