@@ -199,6 +199,12 @@ const resumes = (
     }),
   );
 
+/** Of a region that comes back beside the writer: a run that left it may have cut its poolers, and they stay so until somebody lets them go. */
+export const reopened = (part: Part, { to }: Move, needs: readonly string[]): readonly Step[] =>
+  part.databases.flatMap((database) =>
+    resumes(part, to, { database, site: siteOf(database.name, database.sites, to) }, { mode: 'both', needs }),
+  );
+
 /** The writer stops, and all that it wrote has arrived: only while it still works. */
 const handover = (part: Part, { from, to }: Pick<Move, 'from' | 'to'>, sited: Sited, needs: readonly string[]): readonly Step[] => {
   const { database, left, gone } = sited;
