@@ -5,7 +5,18 @@ import { prearmSteps } from '../passive.ts';
 import type { DeploymentModel, Move } from '../policy.ts';
 import { activeLines, generalLines, inOrder } from '../steady.ts';
 import { calls, gates, warnings } from '../steps/around.ts';
-import { dataFences, inPeace, isWriterLeft, lags, promotions, refreshes, rejoins, reopened, verifies, withoutTiers } from '../steps/data.ts';
+import {
+  dataFences,
+  inPeace,
+  isWriterLeft,
+  lags,
+  promotions,
+  refreshes,
+  rejoins,
+  reopened,
+  verifies,
+  withoutTiers,
+} from '../steps/data.ts';
 import { fences, ownOf, parks, readies, scaleUps, shrinks, stoppedOf, sumOf } from '../steps/fleets.ts';
 import { dispatches, moves } from '../steps/namespaces.ts';
 import { idsOf, tidy } from '../steps/order.ts';

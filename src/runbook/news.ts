@@ -126,7 +126,13 @@ const doneNews = (run: Run, teller: Teller): Page => {
     ifPassed === undefined || at >= MEANINGS_MAX ? id : `${id} (${ifPassed})`;
   const more = passed.length > MEANINGS_MAX ? `; tidegate run ${run.id} says what each means` : '';
   const without = passed.length === 0 ? '' : `; without ${passed.map(meaning).join(', ')}${more}`;
-  return pageOf(run, teller, 'runbook.done', 'info', `${what(run)} is done, ${seconds(tookMs)} after it began${beside}${without}`, {
+  const summary = `${what(run)} is done, ${seconds(tookMs)} after it began${beside}${without}`;
+  const commands = freeing(run);
+  // Nothing of the run lets them go: whoever knows that the old writer writes no more does, or the run that leads back.
+  const [type, severity, held] =
+    commands.length === 0 ? (['runbook.done', 'info', ''] as const) : (['runbook.held', loud(run), `; ${run.because}`] as const);
+  return pageOf(run, teller, type, severity, `${summary}${held}`, {
+    ...(commands.length === 0 ? {} : { commands }),
     tookMs,
     ...(estimate === null ? {} : { estimate: { p50Ms: estimate.p50Ms, p95Ms: estimate.p95Ms } }),
   });

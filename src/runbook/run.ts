@@ -190,7 +190,8 @@ const settleRunning = (run: Run, nowMs: number): Run => {
   const failed = next.plan.find(({ id }) => standingOf(next, id).state === 'failed');
   if (failed !== undefined)
     return { ...next, state: 'stopping', because: phrase(`${failed.id} failed: ${standingOf(next, failed.id).because}`) };
-  if (next.plan.every(({ id }) => isOver(standingOf(next, id)))) return over(next, 'done', `${next.to} is active`, nowMs);
+  if (next.plan.every(({ id }) => isOver(standingOf(next, id))))
+    return over(next, 'done', beside(`${next.to} is active`, waitText(next)), nowMs);
   return next;
 };
 

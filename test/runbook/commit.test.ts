@@ -83,6 +83,26 @@ test('a run that is stopped and could not let clients go is paged until they are
   expect(change(runOf('r1', { ...free, state: 'undoing' }), { state: 'aborted' }, RECORD).pages[0]?.type).toBe('runbook.aborted');
 });
 
+test('a run that is done and has left clients waiting is paged, until another run has moved the platform', () => {
+  const pooled = { system: 'pooler', database: 'app' };
+  const plan = [stepWith('pause', 'pgbouncer.pause', pooled, { undo: { spec: { ...pooled, release: true } } })];
+  const steps = { pause: { state: 'done', tries: 1, touched: true, because: 'x' } } as const;
+  const because = `${WEST} is active; clients wait yet: app at pooler`;
+  const done = change(runOf('r1', { plan, steps, state: 'running' }), { state: 'done', because }, RECORD);
+  const [page, ...more] = done.pages;
+  expect([page?.type, page?.severity, page?.detail.commands, more]).toEqual([
+    'runbook.held',
+    'critical',
+    ['at the console of pooler pooler: ENABLE app; RECONNECT app; RESUME app'],
+    [],
+  ]);
+  expect(page?.summary).toContain('clients wait yet: app at pooler');
+  expect(done.platform).toMatchObject({ active: WEST, run: 'r1', failed: ['r1'] });
+  const back = change(runOf('r2', { state: 'running' }), { state: 'done' }, done.platform);
+  expect(back.pages.map(({ type, dedupKey }) => [type, dedupKey])).toContainEqual(['runbook.done', 'tidegate/test/run-r1']);
+  expect(back.platform.failed).toBeUndefined();
+});
+
 test('what was dropped by a human, or taken back, has no pages left to end', () => {
   const stopped = change(runOf('r1'), { state: 'dropped', aborted: { by: 'ada', reason: 'x', atMs: START_MS } }, RECORD);
   expect(stopped.platform.failed).toBeUndefined();

@@ -539,6 +539,10 @@ test('what was cut as well is not let go by itself, and what went on is not look
   const begun = after(runOf([cut, ...HANDED], { mode: 'graceful' }), ...wholly('pause'));
   const forced = after(begun, { kind: 'force', by: 'bob', reason: 'x' }, ...wholly('cut'), { kind: 'abort', by: 'bob', reason: 'x' });
   expect(forced).toMatchObject({ state: 'aborted', because: 'stopped by bob: x; clients wait yet: app at pooler' });
+  // Done is not all there is to say then.
+  const done = after(begun, { kind: 'force', by: 'bob', reason: 'x' }, ...['cut', 'demote', 'promote'].flatMap(wholly));
+  expect(done).toMatchObject({ state: 'done', because: `${WEST} is active; clients wait yet: app at pooler` });
+  expect(leftWaiting(done)).toEqual([POOLED]);
   const last = [...HANDED, hook('last', { needs: ['resume'] })];
   const went = after(runOf(last, { mode: 'graceful' }), ...['pause', 'demote', 'promote', 'resume'].flatMap(wholly), read('last', 'never'));
   expect(went).toMatchObject({ state: 'failed', because: 'last failed: never it is' });
