@@ -5,7 +5,18 @@ import { prearmSteps } from '../passive.ts';
 import type { DeploymentModel, Move } from '../policy.ts';
 import { activeLines, generalLines, inOrder } from '../steady.ts';
 import { calls, gates, warnings } from '../steps/around.ts';
-import { dataFences, inPeace, isWriterLeft, lags, promotions, refreshes, rejoins, verifies, withoutTiers } from '../steps/data.ts';
+import {
+  dataFences,
+  inPeace,
+  isWriterLeft,
+  lags,
+  promotions,
+  refreshes,
+  rejoins,
+  reopened,
+  verifies,
+  withoutTiers,
+} from '../steps/data.ts';
 import { fences, ownOf, parks, readies, scaleUps, shrinks, stoppedOf, sumOf } from '../steps/fleets.ts';
 import { dispatches, moves } from '../steps/namespaces.ts';
 import { idsOf, tidy } from '../steps/order.ts';
@@ -90,8 +101,10 @@ const comeBack = (whole: Part, move: Move): readonly Step[] => {
   const still = [...ready, ...idsOf(held)];
   const promoted = [...calls(part, 'promote', still), ...promotions(part, move, [...still, ...idsOf(cut)])];
   const filled = refreshes(part, move, ready);
+  // Whoever is promoted there lets its clients in; where nobody is, they reach the writer through the same poolers.
+  const free = part.databases.length === 0 ? reopened(whole, move, still) : [];
   const moved = moves(part, move, [...still, ...idsOf(promoted)]);
-  const up = [...still, ...idsOf(promoted, moved)];
+  const up = [...still, ...idsOf(promoted, free, moved)];
   const worked = dispatches(part, move, up);
   const caught = calls(part, 'ready', up);
   const allowed = gates(part, 'route', move, [...up, ...idsOf(worked, caught)]);
@@ -110,6 +123,7 @@ const comeBack = (whole: Part, move: Move): readonly Step[] => {
     ...held,
     ...promoted,
     ...filled,
+    ...free,
     ...moved,
     ...worked,
     ...caught,

@@ -15,7 +15,7 @@ import type { Move } from '../policy.ts';
 import { managedMoves } from './managed.ts';
 import { idsOf } from './order.ts';
 import type { Part } from './part.ts';
-import { CALL_MS, CHECK_MS, FENCE_MS, GLANCE_MS, ONLY_READS, perMode, stepOf, TRIED, WAIT_LEAST_MS } from './step.ts';
+import { CALL_MS, CHECK_MS, FENCE_MS, GLANCE_MS, MOVE_MS, ONLY_READS, perMode, stepOf, TRIED, WAIT_LEAST_MS } from './step.ts';
 
 interface Sited {
   database: DatabaseConfig;
@@ -199,6 +199,12 @@ const resumes = (
     }),
   );
 
+/** Of a region that comes back beside the writer: a run that left it may have cut its poolers, and they stay so until somebody lets them go. */
+export const reopened = (part: Part, { to }: Move, needs: readonly string[]): readonly Step[] =>
+  part.databases.flatMap((database) =>
+    resumes(part, to, { database, site: siteOf(database.name, database.sites, to) }, { mode: 'both', needs }),
+  );
+
 /** The writer stops, and all that it wrote has arrived: only while it still works. */
 const handover = (part: Part, { from, to }: Pick<Move, 'from' | 'to'>, sited: Sited, needs: readonly string[]): readonly Step[] => {
   const { database, left, gone } = sited;
@@ -211,9 +217,9 @@ const handover = (part: Part, { from, to }: Pick<Move, 'from' | 'to'>, sited: Si
     spec: { system: left.system, sql: left.sql, follow: addressOf(gone) },
     mode: 'graceful',
     needs,
-    timeoutMs: CHECK_MS,
+    timeoutMs: MOVE_MS,
     retry: TRIED,
-    ifPassed: `${name} may still take writes in ${from}; it is not promoted in ${to} while it says so itself`,
+    ifPassed: `${name} may still take writes in ${from}; it is not promoted in ${to} while it says so itself, nor while it says nothing`,
     undo: leadsAgain({ from, to }, sited),
   });
   const caughtUp = stepOf(part, {
@@ -224,7 +230,7 @@ const handover = (part: Part, { from, to }: Pick<Move, 'from' | 'to'>, sited: Si
     spec: { from: left.sql, fromSystem: left.system, to: gone.sql },
     mode: 'graceful',
     needs: [...needs, demoted.id],
-    timeoutMs: CHECK_MS,
+    timeoutMs: MOVE_MS,
     // One that becomes a standby does not answer for a moment.
     retry: { tries: 8, everyMs: 2_000 },
     ifPassed: `what ${name} wrote in ${from} and ${to} had not received is lost`,
@@ -241,6 +247,9 @@ const promotion = (part: Part, move: Move, sited: Sited, needs: readonly string[
   const { name } = database;
   const paused = pauses(part, move, sited, needs);
   const handed = handover(part, move, sited, [...needs, ...idsOf(paused)]);
+  const fenced = [...left.poolers.map((_, i) => numbered('cut', i)), 'fence'].map((what) => `${part.prefix}pg.${name}.${what}@${from}`);
+  // Whichever mode it was promoted in: a run may be forced after that, and clients of what is left would write to a second writer.
+  const undo = { no: WRITTEN, bars: [...idsOf(handed), ...fenced] };
   const promoted = perMode(
     part,
     {
@@ -253,21 +262,10 @@ const promotion = (part: Part, move: Move, sited: Sited, needs: readonly string[
       timeoutMs: CHECK_MS,
       retry: TRIED,
       ifPassed: `${name} may have no writer at all`,
-      undo: { no: WRITTEN, bars: idsOf(handed) },
+      undo,
     },
     // What had not arrived is lost by it, so somebody says that it may be, unless the platform says that nobody has to.
-    {
-      persons: 1,
-      needs,
-      // Its clients would write to a second writer.
-      undo: {
-        no: WRITTEN,
-        bars: [
-          ...idsOf(handed),
-          ...[...left.poolers.map((_, i) => numbered('cut', i)), 'fence'].map((what) => `${part.prefix}pg.${name}.${what}@${from}`),
-        ],
-      },
-    },
+    { persons: 1, needs },
   );
   const canary = stepOf(part, {
     name: `pg.${name}.canary@${to}`,

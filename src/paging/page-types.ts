@@ -82,6 +82,7 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
   'runbook.asking': { need: 'act now: the run waits for your word; the commands stand above' },
   'runbook.failed': { need: 'act now: the platform is between two regions; go on by hand, take it back, or order another run' },
   'runbook.lapsed': { need: 'act now: nobody agreed in time; order the run by hand if it is still wanted, the command stands above' },
+  'runbook.held': { need: 'act now: clients wait at a pooler for ever; let them go, the commands stand above' },
   'runbook.unready': { need: 'mend what is named before it is needed: tidegate platforms NAME has every line' },
   'runbook.ready': { ends: true },
   'runbook.done': { ends: true },

@@ -90,8 +90,11 @@ const failedAfter = ({ run, platform }: Before, after: Run, teller: Teller): rea
 export const draftOf = (before: Before, after: Run, teller: Teller, opens: { home: string } | null = null): Drafted => {
   const moved = isMoved(before.run, after);
   const standing = failedAfter(before, after, teller);
-  const platform = moved
-    ? movedBy(after, before.platform, activeAfter(after, before.platform, teller), teller.nowMs)
+  const platform: PlatformRecord | null = moved
+    ? {
+        ...movedBy(after, before.platform, activeAfter(after, before.platform, teller), teller.nowMs),
+        ...(isFailure(after, teller.nowMs) ? { failed: [after.id] } : {}),
+      }
     : opens === null && standing === null
       ? null
       : { ...claimed(before.platform, opens?.home ?? '', after.nonce, teller.nowMs), ...(standing === null ? {} : { failed: standing }) };

@@ -488,6 +488,8 @@ export interface StepRun {
   approvedBy?: readonly string[];
   /** Until when they may. */
   askedUntilMs?: number;
+  /** It asks since its time ran out, and is still read: when it becomes so, nobody has to answer. */
+  isLate?: true;
 }
 
 export type RunState =
@@ -541,6 +543,8 @@ export interface Run {
   forceAfterMs?: number;
   /** Who ordered that it stops. */
   aborted?: { by: string; reason: string; atMs: number };
+  /** How it ends as soon as clients that it made wait are let go: nothing else is taken back meanwhile. */
+  ends?: { state: 'failed' | 'aborted'; because: string };
   /** As it was when it was made: a change of configuration changes runs to come. */
   plan: readonly Step[];
   steps: Readonly<Record<string, StepRun>>;

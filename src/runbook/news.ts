@@ -2,7 +2,7 @@
 import { page } from '../decide/incident.ts';
 import type { ClusterConfig, Page, Severity } from '../model.ts';
 import { isOfMode, type Run, type Span, type Step } from './model.ts';
-import { standingOf, wantsPersons } from './run.ts';
+import { leftWaiting, standingOf, wantsPersons } from './run.ts';
 import { phrase, seconds } from './words.ts';
 
 /** Who tells it. */
@@ -35,9 +35,12 @@ export const newsOf = (before: Run | null, after: Run, teller: Teller): readonly
   ...after.plan.flatMap((step) => askingNews(before, after, step, teller)),
 ];
 
-/** It is paged as failed: that it did not begin in time is, too. */
-export const isFailure = ({ state, approval, aborted }: Run, nowMs: number): boolean =>
-  state === 'failed' || (state === 'dropped' && approval !== undefined && aborted === undefined && nowMs >= approval.untilMs);
+/** It is paged as failed: that it did not begin in time is, too, and that it ended and left clients waiting. */
+export const isFailure = (run: Run, nowMs: number): boolean => {
+  const { state, approval, aborted } = run;
+  if (state === 'failed' || leftWaiting(run).length > 0) return true;
+  return state === 'dropped' && approval !== undefined && aborted === undefined && nowMs >= approval.untilMs;
+};
 
 /** Ends the pages of a run that failed before this one moved its platform: nothing else would, since what has been followed is not taken back. */
 export const followedNews = (failed: string, by: Run, teller: Teller): Page => {
@@ -76,13 +79,13 @@ const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Pag
     case 'failed':
       return [
         pageOf(after, teller, 'runbook.failed', loud(after), `${what(after)} failed: ${after.because}`, {
-          commands: [`tidegate undo-run ${after.id} --reason WHY`],
+          commands: [`tidegate undo-run ${after.id} --reason WHY`, ...freeing(after)],
         }),
       ];
     case 'done':
       return [doneNews(after, teller)];
     case 'aborted':
-      return [pageOf(after, teller, 'runbook.aborted', 'info', `${what(after)} was stopped: ${after.because}`)];
+      return [stoppedNews(after, teller)];
     case 'dropped':
       return [
         isFailure(after, teller.nowMs)
@@ -98,6 +101,19 @@ const stateNews = (before: Run | null, after: Run, teller: Teller): readonly Pag
   }
 };
 
+/** By hand, at each pooler's console: whoever was cut is let in first. */
+const freeing = (run: Run): readonly string[] =>
+  leftWaiting(run).map(
+    ({ system, database }) => `at the console of pooler ${system}: ENABLE ${database}; RECONNECT ${database}; RESUME ${database}`,
+  );
+
+const stoppedNews = (run: Run, teller: Teller): Page => {
+  const summary = `${what(run)} was stopped: ${run.because}`;
+  const commands = freeing(run);
+  if (commands.length === 0) return pageOf(run, teller, 'runbook.aborted', 'info', summary);
+  return pageOf(run, teller, 'runbook.held', loud(run), summary, { commands: [`tidegate undo-run ${run.id} --reason WHY`, ...commands] });
+};
+
 /** Steps that were passed over whose meaning is told with them: a page is short. */
 const MEANINGS_MAX = 2;
 
@@ -110,7 +126,13 @@ const doneNews = (run: Run, teller: Teller): Page => {
     ifPassed === undefined || at >= MEANINGS_MAX ? id : `${id} (${ifPassed})`;
   const more = passed.length > MEANINGS_MAX ? `; tidegate run ${run.id} says what each means` : '';
   const without = passed.length === 0 ? '' : `; without ${passed.map(meaning).join(', ')}${more}`;
-  return pageOf(run, teller, 'runbook.done', 'info', `${what(run)} is done, ${seconds(tookMs)} after it began${beside}${without}`, {
+  const summary = `${what(run)} is done, ${seconds(tookMs)} after it began${beside}${without}`;
+  const commands = freeing(run);
+  // Nothing of the run lets them go: whoever knows that the old writer writes no more does, or the run that leads back.
+  const [type, severity, held] =
+    commands.length === 0 ? (['runbook.done', 'info', ''] as const) : (['runbook.held', loud(run), `; ${run.because}`] as const);
+  return pageOf(run, teller, type, severity, `${summary}${held}`, {
+    ...(commands.length === 0 ? {} : { commands }),
     tookMs,
     ...(estimate === null ? {} : { estimate: { p50Ms: estimate.p50Ms, p95Ms: estimate.p95Ms } }),
   });

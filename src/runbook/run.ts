@@ -3,7 +3,7 @@
 // Rules that everything rests on: a step is read before it acts; that it is going to act stands in the record before it acts; it acts only while its run
 // runs (or is taken back), what it needs has ended and persons have agreed. Runs that have ended change no more, but that one is taken back.
 import type { Effect, Reading } from './kind.ts';
-import { isOfMode, type ModelKind, type Run, type RunState, type Step, type StepKindName, type StepRun } from './model.ts';
+import { isOfMode, type ModelKind, type Run, type RunState, type Step, type StepKindName, type StepOf, type StepRun } from './model.ts';
 import { PHRASE_CHARS_MAX, phrase, whyNot } from './words.ts';
 
 export const CHOICES = ['retry', 'skip', 'stop'] as const;
@@ -114,7 +114,7 @@ export const newRun = ({ persons, by, ...rest }: NewRun, nowMs: number): Run => 
 // ---- what ends a step ----
 
 const ended = (at: StepRun, state: 'done' | 'skipped' | 'failed', because: string, nowMs: number): StepRun => {
-  const { askedUntilMs: _, ...rest } = at;
+  const { askedUntilMs: _, isLate: _late, ...rest } = at;
   return { ...rest, state, because: phrase(because), endedAtMs: nowMs };
 };
 
@@ -141,7 +141,7 @@ const untilMs = (step: Step, at: StepRun): number | null => {
   return fromMs === undefined || !['pending', 'acting', 'undoing'].includes(at.state) ? null : fromMs + step.timeoutMs;
 };
 
-const withoutAsking = ({ askedUntilMs: _, ...rest }: StepRun): StepRun => rest;
+const withoutAsking = ({ askedUntilMs: _, isLate: _late, ...rest }: StepRun): StepRun => rest;
 
 /** One step of a run that runs, as time and its needs have it. */
 const settleStep = (run: Run, step: Step, nowMs: number): Run => {
@@ -156,8 +156,11 @@ const settleStep = (run: Run, step: Step, nowMs: number): Run => {
     return put(run, step.id, { ...at, state: 'asking', because, askedUntilMs: nowMs + run.askMs });
   }
   const limitMs = untilMs(step, at);
-  if (limitMs !== null && nowMs >= limitMs) return fail(run, step, at, late(step, at), step.onFail, nowMs);
-  return run;
+  if (limitMs === null || nowMs < limitMs) return run;
+  const next = fail(run, step, at, late(step, at), step.onFail, nowMs);
+  // It may become so yet, and nobody has to answer then.
+  const asking = standingOf(next, step.id);
+  return asking.state === 'asking' ? put(next, step.id, { ...asking, isLate: true }) : next;
 };
 
 const withoutDue = ({ dueAtMs: _, ...rest }: StepRun): StepRun => rest;
@@ -187,7 +190,8 @@ const settleRunning = (run: Run, nowMs: number): Run => {
   const failed = next.plan.find(({ id }) => standingOf(next, id).state === 'failed');
   if (failed !== undefined)
     return { ...next, state: 'stopping', because: phrase(`${failed.id} failed: ${standingOf(next, failed.id).because}`) };
-  if (next.plan.every(({ id }) => isOver(standingOf(next, id)))) return over(next, 'done', `${next.to} is active`, nowMs);
+  if (next.plan.every(({ id }) => isOver(standingOf(next, id))))
+    return over(next, 'done', beside(`${next.to} is active`, waitText(next)), nowMs);
   return next;
 };
 
@@ -211,7 +215,54 @@ const settleStopping = (run: Run, nowMs: number): Run => {
     else if (limitMs !== null && nowMs >= limitMs) next = fail(next, step, at, late(step, at), step.onFail, nowMs);
   }
   if (next.plan.some(({ id }) => standingOf(next, id).state === 'acting')) return next;
-  return over(next, next.aborted === undefined ? 'failed' : 'aborted', next.because, nowMs);
+  const ends = { state: next.aborted === undefined ? 'failed' : 'aborted', because: next.because } as const;
+  if (!next.plan.some((step) => isHeld(next, step))) return over(next, ends.state, beside(ends.because, waitText(next)), nowMs);
+  return { ...next, state: 'undoing', ends, because: phrase(`clients that wait are let go: ${ends.because}`) };
+};
+
+// ---- clients that wait ----
+
+type Pause = StepOf<'pgbouncer.pause'>;
+const isPause = (step: Step): step is Pause => step.kind === 'pgbouncer.pause';
+const isSamePooled = (a: Pause['spec'], b: Pause['spec']): boolean => a.system === b.system && a.database === b.database;
+
+/** Poolers that the run may have paused, and that nobody has let go since. */
+const pausedIn = (run: Run): readonly Pause[] =>
+  run.plan.filter(isPause).filter(({ id, spec }) => {
+    const { touched, state } = standingOf(run, id);
+    const isFreed = run.plan.some(
+      (other) => other.kind === 'pgbouncer.resume' && standingOf(run, other.id).state === 'done' && isSamePooled(other.spec, spec),
+    );
+    return touched === true && state !== 'undone' && !isFreed;
+  });
+
+/** What was cut as well stays so: its clients must not reach a writer that may still write, and only a human says that they may. */
+const isCut = (run: Run, { spec }: Pause): boolean =>
+  run.plan.some((other) => {
+    if (other.kind !== 'fence.pgbouncer' || !isSamePooled(other.spec, spec)) return false;
+    const { touched, state } = standingOf(run, other.id);
+    return touched === true && state !== 'undone';
+  });
+
+const isHeld = (run: Run, step: Step): boolean => pausedIn(run).some((each) => each.id === step.id && !isCut(run, each));
+
+/** What a run that has ended leaves: clients of these wait until somebody lets them go. */
+export const leftWaiting = (run: Run): readonly Pause['spec'][] => (isEnded(run) ? pausedIn(run).map(({ spec }) => spec) : []);
+
+const pooledText = (pauses: readonly Pause[]): string => pauses.map(({ spec }) => `${spec.database} at ${spec.system}`).join(', ');
+const waitText = (run: Run): string => {
+  const paused = pausedIn(run);
+  return paused.length === 0 ? '' : `; clients wait yet: ${pooledText(paused)}`;
+};
+
+/** The reason makes room for what became of clients. */
+const beside = (because: string, text: string): string => `${phrase(because, PHRASE_CHARS_MAX - text.length)}${text}`;
+
+/** Nothing else is taken back by it: what ended stays as it is, and a human can still have all of it taken back. */
+const letGo = ({ ends, ...run }: Run, nowMs: number): Run => {
+  const freed = run.plan.filter(isPause).filter(({ id }) => standingOf(run, id).state === 'undone');
+  const text = `${freed.length === 0 ? '' : `; clients go on: ${pooledText(freed)}`}${waitText(run)}`;
+  return ends === undefined ? run : over(run, ends.state, beside(ends.because, text), nowMs);
 };
 
 // ---- taking back ----
@@ -224,6 +275,7 @@ const barOf = (run: Run, id: string): Step | undefined =>
 const isLeft = (run: Run, step: Step): boolean => {
   const at = standingOf(run, step.id);
   const isOpen = at.touched === true && at.state !== 'undone' && !(at.state === 'failed' && at.undoAtMs !== undefined);
+  if (run.ends !== undefined && !isHeld(run, step)) return false;
   return isOpen && 'spec' in step.undo && barOf(run, step.id) === undefined;
 };
 
@@ -250,6 +302,7 @@ const settleUndoing = (run: Run, nowMs: number): Run => {
     if (at.state === 'undoing' && limitMs !== null && nowMs >= limitMs) next = failUndo(next, step, at, late(step, at), nowMs);
   }
   if (next.plan.some((step) => isLeft(next, step))) return next;
+  if (next.ends !== undefined) return letGo(next, nowMs);
   const stuck = next.plan.filter(({ id }) => standingOf(next, id).state === 'failed' && standingOf(next, id).undoAtMs !== undefined);
   const lasting = next.plan.flatMap((step) => {
     const why = whyItStays(next, step);
@@ -353,11 +406,11 @@ const abort = (run: Run, by: string, reason: string, nowMs: number): Run => {
 };
 
 /** Why it can't be taken back; null: it can. */
-export const undoRefusal = ({ state, purpose }: Run): string | null => {
+export const undoRefusal = ({ state, purpose, ends }: Run): string | null => {
   if (state === 'done' && purpose !== 'prearm') return 'it is done: what leads back is a failback';
   if (state === 'proposed') return 'it has not begun: abort drops it';
   if (state === 'undone' || state === 'dropped') return `it is ${state}`;
-  return state === 'undoing' ? 'it is being taken back already' : null;
+  return state === 'undoing' && ends === undefined ? 'it is being taken back already' : null;
 };
 
 const kept = ({ touched: _, ...rest }: StepRun): StepRun => ({
@@ -367,7 +420,7 @@ const kept = ({ touched: _, ...rest }: StepRun): StepRun => ({
 
 const undo = (run: Run, { by, reason, only }: { by: string; reason: string; only?: readonly StepKindName[] }, nowMs: number): Run => {
   if (undoRefusal(run) !== null) return run;
-  const { endedAtMs: _, ...rest } = run;
+  const { endedAtMs: _, ends: _ends, ...rest } = run;
   let next: Run = { ...rest, state: 'undoing', because: phrase(`taken back by ${by}: ${reason}`) };
   for (const step of run.plan) {
     const at = standingOf(next, step.id);
@@ -395,6 +448,7 @@ const withoutUnknowns = ({ unknowns: _, ...rest }: StepRun): StepRun => rest;
 const isLookedAt = (run: Run, step: Step, at: StepRun): boolean => {
   if (run.state === 'undoing') return isLeft(run, step) && undoDue(run, step);
   if (at.state === 'acting') return run.state === 'running' || run.state === 'stopping';
+  if (at.state === 'asking') return run.state === 'running' && at.isLate === true;
   // Settled: it is due only while what it needs has ended, and asks where persons have not agreed.
   return run.state === 'running' && at.state === 'pending' && at.dueAtMs !== undefined;
 };
@@ -403,6 +457,8 @@ const read = (run: Run, { step: id, reading, canAct, sinceMs }: RunEvent & { kin
   const step = stepOf(run, id);
   if (step === undefined || !isLookedAt(run, step, standingOf(run, id))) return run;
   if (run.state === 'undoing') return readUndo(run, step, reading, nowMs);
+  // Whatever else it is, the question stands as it was asked.
+  if (standingOf(run, id).state === 'asking' && reading.is !== 'reached') return run;
   const begun = { ...standingOf(run, id), startedAtMs: standingOf(run, id).startedAtMs ?? Math.min(sinceMs ?? nowMs, nowMs) };
   const at = withFacts(begun, reading);
   switch (reading.is) {
@@ -440,7 +496,16 @@ const readUndo = (run: Run, step: Step, reading: Reading, nowMs: number): Run =>
 
 /** An act of its own: its tries, its clock and its facts begin anew. */
 const undoing = (
-  { facts: _, took: _took, triedAtMs: _tried, unknowns: _unknowns, askedUntilMs: _asked, endedAtMs: _ended, ...rest }: StepRun,
+  {
+    facts: _,
+    took: _took,
+    triedAtMs: _tried,
+    unknowns: _unknowns,
+    askedUntilMs: _asked,
+    isLate: _late,
+    endedAtMs: _ended,
+    ...rest
+  }: StepRun,
   nowMs: number,
 ): StepRun => ({ ...rest, state: 'undoing', tries: 0, undoAtMs: nowMs });
 
@@ -500,7 +565,7 @@ const told = (run: Run, id: string, effect: Effect, nowMs: number): Run => {
 const stalled = (run: Run, id: string, because: string, nowMs: number): Run => {
   const step = stepOf(run, id);
   const at = standingOf(run, id);
-  if (step === undefined || !isLookedAt(run, step, at)) return run;
+  if (step === undefined || at.state === 'asking' || !isLookedAt(run, step, at)) return run;
   if (run.state === 'undoing') return put(run, id, { ...(at.state === 'undoing' ? at : undoing(at, nowMs)), because: phrase(because) });
   return put(run, id, { ...at, startedAtMs: at.startedAtMs ?? nowMs, because: phrase(because) });
 };

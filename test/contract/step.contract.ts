@@ -8,7 +8,7 @@ import { registerSecret } from '../../src/log.ts';
 import { type Clock, DeadlineError, realPorts } from '../../src/ports.ts';
 import type { Call, Effect, Facts, Reading, Routing, StepContext, StepKind, TierDesk } from '../../src/runbook/kind.ts';
 import { kinds } from '../../src/runbook/kinds.ts';
-import type { StepKindName, StepSpecs } from '../../src/runbook/model.ts';
+import type { RunMode, StepKindName, StepSpecs } from '../../src/runbook/model.ts';
 import { openSystems, type Systems } from '../../src/runbook/open.ts';
 import type { SystemConfig } from '../../src/runbook/systems.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
@@ -42,6 +42,8 @@ export interface StepWorld<K extends StepKindName> extends AsyncDisposable {
   routing?: Routing;
   /** What is known of data tiers; absent: nothing. */
   tiers?: TierDesk;
+  /** Of the run; absent: it is ungraceful. */
+  mode?: RunMode;
   /** What happens outside until it is so: of a gate all of it; of a target what follows its effect. */
   settle(): Promise<void> | void;
   /** Effects so far: changes that were taken, repeats of one left out. */
@@ -120,7 +122,7 @@ export const startHarness = async <K extends StepKindName, W extends StepWorld<K
   };
   const callOf = (facts: Facts, signal: AbortSignal): Call => ({
     key: `r7.${name}@eu-west`,
-    run: { id: 'r7', platform: 'orders', from: 'us-east', to: 'eu-west', mode: 'ungraceful' },
+    run: { id: 'r7', platform: 'orders', from: 'us-east', to: 'eu-west', mode: world.mode ?? 'ungraceful' },
     facts,
     signal,
     context,

@@ -97,6 +97,8 @@ const TYPES: readonly Row[] = [
   ['runbook.unready', 'warning', 'tidegate/test/platform-shop', 'trigger'],
   ['runbook.ready', 'info', 'tidegate/test/platform-shop', 'resolve'],
   ['runbook.lapsed', 'critical', 'tidegate/test/run-shop-1', 'trigger'],
+  ['runbook.held', 'critical', 'tidegate/test/run-shop-1', 'trigger'],
+  ['runbook.held', 'warning', 'tidegate/test/run-shop-1', 'trigger'],
   ['runbook.done', 'info', 'tidegate/test/run-shop-1', 'resolve'],
   ['runbook.aborted', 'info', 'tidegate/test/run-shop-1', 'resolve'],
   ['runbook.undone', 'info', 'tidegate/test/run-shop-1', 'resolve'],

@@ -5,7 +5,7 @@ import type { Page } from '../../src/model.ts';
 import { countOf, draftOf } from '../../src/runbook/commit.ts';
 import type { PlatformRecord, Run } from '../../src/runbook/model.ts';
 import { newRun } from '../../src/runbook/run.ts';
-import { clusterWith, EAST, platformOf, START_MS, STORY, WEST } from './rig.ts';
+import { clusterWith, EAST, platformOf, START_MS, STORY, stepWith, WEST } from './rig.ts';
 
 const TELLER = { cluster: clusterWith(platformOf()), region: WEST, replica: 'a', nowMs: START_MS + 60_000 };
 
@@ -62,6 +62,45 @@ test('pages of a run that failed, or that nobody agreed to in time, end when ano
     ['r3', 'r1', 'r2'].map((id) => ['runbook.done', 'info', `tidegate/test/run-${id}`]),
   );
   expect(new Set(done.pages.map(({ id }) => id)).size).toBe(3);
+});
+
+test('a run that is stopped and could not let clients go is paged until they are, with what lets them go', () => {
+  const pooled = { system: 'pooler', database: 'app' };
+  const plan = [stepWith('pause', 'pgbouncer.pause', pooled, { undo: { spec: { ...pooled, release: true } } })];
+  const held = { plan, steps: { pause: { state: 'failed', tries: 1, touched: true, undoAtMs: START_MS, because: 'x' } } } as const;
+  const stopped = change(runOf('r1', { ...held, state: 'undoing' }), { state: 'aborted' }, RECORD);
+  expect(stopped.pages.map(({ type, severity, detail }) => [type, severity, detail.commands])).toEqual([
+    [
+      'runbook.held',
+      'critical',
+      ['tidegate undo-run r1 --reason WHY', 'at the console of pooler pooler: ENABLE app; RECONNECT app; RESUME app'],
+    ],
+  ]);
+  expect(stopped.platform.failed).toEqual(['r1']);
+  const failed = change(runOf('r1', { ...held, state: 'undoing' }), { state: 'failed' }, RECORD);
+  expect(failed.pages[0]?.detail.commands).toHaveLength(2);
+  const free = { ...held, steps: { pause: { ...held.steps.pause, state: 'undone' } } } as const;
+  expect(change(runOf('r1', { ...free, state: 'undoing' }), { state: 'aborted' }, RECORD).pages[0]?.type).toBe('runbook.aborted');
+});
+
+test('a run that is done and has left clients waiting is paged, until another run has moved the platform', () => {
+  const pooled = { system: 'pooler', database: 'app' };
+  const plan = [stepWith('pause', 'pgbouncer.pause', pooled, { undo: { spec: { ...pooled, release: true } } })];
+  const steps = { pause: { state: 'done', tries: 1, touched: true, because: 'x' } } as const;
+  const because = `${WEST} is active; clients wait yet: app at pooler`;
+  const done = change(runOf('r1', { plan, steps, state: 'running' }), { state: 'done', because }, RECORD);
+  const [page, ...more] = done.pages;
+  expect([page?.type, page?.severity, page?.detail.commands, more]).toEqual([
+    'runbook.held',
+    'critical',
+    ['at the console of pooler pooler: ENABLE app; RECONNECT app; RESUME app'],
+    [],
+  ]);
+  expect(page?.summary).toContain('clients wait yet: app at pooler');
+  expect(done.platform).toMatchObject({ active: WEST, run: 'r1', failed: ['r1'] });
+  const back = change(runOf('r2', { state: 'running' }), { state: 'done' }, done.platform);
+  expect(back.pages.map(({ type, dedupKey }) => [type, dedupKey])).toContainEqual(['runbook.done', 'tidegate/test/run-r1']);
+  expect(back.platform.failed).toBeUndefined();
 });
 
 test('what was dropped by a human, or taken back, has no pages left to end', () => {

@@ -3,7 +3,21 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Effect, Reading } from '../../src/runbook/kind.ts';
 import type { Run, Step } from '../../src/runbook/model.ts';
-import { actOf, actsOn, advance, CHOICES, due, isEnded, keyOf, newRun, type RunEvent, standingOf, stepOf } from '../../src/runbook/run.ts';
+import {
+  actOf,
+  actsOn,
+  advance,
+  CHOICES,
+  due,
+  isEnded,
+  keyOf,
+  leftWaiting,
+  newRun,
+  type RunEvent,
+  standingOf,
+  stepOf,
+  undoRefusal,
+} from '../../src/runbook/run.ts';
 import { EAST, stepWith, WEST } from './rig.ts';
 
 const runOf = (plan: readonly Step[], given: Partial<Parameters<typeof newRun>[0]> = {}): Run =>
@@ -469,4 +483,89 @@ test('a step is taken back by its own kind, or by the one that it names', () => 
   expect(acts('running')).toEqual(['webhook.call', 'webhook.call', 'webhook.call']);
   expect(acts('undoing')).toEqual(['webhook.call', 'http.check', 'webhook.call']);
   expect(actOf({ ...run, state: 'undoing' }, run.plan[1]!).spec).toBe(check);
+});
+
+const POOLED = { system: 'pooler', database: 'app' } as const;
+const pause = (id: string): Step =>
+  stepWith(id, 'pgbouncer.pause', POOLED, { mode: 'graceful', onFail: 'continue', undo: { spec: { ...POOLED, release: true } } });
+const resume = (id: string, needs: readonly string[]): Step => stepWith(id, 'pgbouncer.resume', POOLED, { mode: 'graceful', needs });
+const wholly = (id: string): readonly RunEvent[] => [
+  read(id, 'pending'),
+  { kind: 'intended', step: id },
+  told(id, 'accepted'),
+  read(id, 'reached'),
+];
+const HANDED = [
+  pause('pause'),
+  hook('demote', { needs: ['pause'], undo: { spec: TOLD } }),
+  hook('promote', { needs: ['demote'] }),
+  resume('resume', ['promote']),
+];
+
+test('a run that fails or is stopped lets clients go that it made wait, and nothing else is taken back by that', () => {
+  const begun = after(runOf(HANDED, { mode: 'graceful' }), ...wholly('pause'), ...wholly('demote'));
+  const stopped = after(begun, { kind: 'abort', by: 'bob', reason: 'x' });
+  for (const ending of [after(begun, read('promote', 'never')), stopped]) {
+    expect(ending.state).toBe('undoing');
+    expect(due(ending, 1).look).toEqual(['pause']);
+    expect(actOf(ending, ending.plan[0]!).spec).toEqual({ ...POOLED, release: true });
+  }
+  const over = after(begun, read('promote', 'never'), ...wholly('pause'));
+  expect(over).toMatchObject({ state: 'failed', because: 'promote failed: never it is; clients go on: app at pooler' });
+  expect(standingOf(over, 'demote')).toMatchObject({ state: 'done', touched: true });
+  expect(after(stopped, ...wholly('pause'))).toMatchObject({
+    state: 'aborted',
+    because: 'stopped by bob: x; clients go on: app at pooler',
+  });
+  expect(leftWaiting(over)).toEqual([]);
+  // A human has all of it taken back, also before clients are let go.
+  for (const run of [over, stopped]) {
+    expect(undoRefusal(run)).toBe(null);
+    expect(due(after(run, { kind: 'undo', by: 'bob', reason: 'x' }), 1).look).toEqual(['demote']);
+  }
+});
+
+test('clients that could not be let go are told of, by what ends the run', () => {
+  const failing = after(runOf(HANDED, { mode: 'graceful' }), ...wholly('pause'), read('demote', 'never'));
+  const over = after(failing, read('pause', 'pending'), { kind: 'intended', step: 'pause' }, told('pause', 'fatal'));
+  expect(over).toMatchObject({ state: 'failed', because: 'demote failed: never it is; clients wait yet: app at pooler' });
+  expect(leftWaiting(over)).toEqual([POOLED]);
+  const again = after(over, { kind: 'undo', by: 'bob', reason: 'x' }, ...wholly('pause'));
+  expect([again.state, leftWaiting(again).length]).toEqual(['undone', 0]);
+});
+
+test('what was cut as well is not let go by itself, and what went on is not looked at again', () => {
+  const cut = stepWith('cut', 'fence.pgbouncer', POOLED, { mode: 'ungraceful', undo: { spec: { ...POOLED, release: true } } });
+  const begun = after(runOf([cut, ...HANDED], { mode: 'graceful' }), ...wholly('pause'));
+  const forced = after(begun, { kind: 'force', by: 'bob', reason: 'x' }, ...wholly('cut'), { kind: 'abort', by: 'bob', reason: 'x' });
+  expect(forced).toMatchObject({ state: 'aborted', because: 'stopped by bob: x; clients wait yet: app at pooler' });
+  // Done is not all there is to say then.
+  const done = after(begun, { kind: 'force', by: 'bob', reason: 'x' }, ...['cut', 'demote', 'promote'].flatMap(wholly));
+  expect(done).toMatchObject({ state: 'done', because: `${WEST} is active; clients wait yet: app at pooler` });
+  expect(leftWaiting(done)).toEqual([POOLED]);
+  const last = [...HANDED, hook('last', { needs: ['resume'] })];
+  const went = after(runOf(last, { mode: 'graceful' }), ...['pause', 'demote', 'promote', 'resume'].flatMap(wholly), read('last', 'never'));
+  expect(went).toMatchObject({ state: 'failed', because: 'last failed: never it is' });
+});
+
+test('what asks since its time ran out is read on: when it becomes so nobody has to answer', () => {
+  const plan = [hook('a', { timeoutMs: 1_000, onFail: 'ask' })];
+  const asking = after(runOf(plan, { askMs: 60_000 }), [read('a', 'pending'), 0], [{ kind: 'time' }, 1_001]);
+  expect(due(asking, 1_002).look).toEqual(['a']);
+  for (const is of ['pending', 'unknown', 'never'] as const) expect(advance(asking, read('a', is), 1_002)).toBe(asking);
+  expect(actsOn(asking, 'a', { is: 'pending', because: 'x' }, 1_002)).toBe(false);
+  const done = advance(asking, read('a', 'reached'), 1_002);
+  expect(standingOf(done, 'a')).toEqual({
+    state: 'done',
+    tries: 0,
+    dueAtMs: 0,
+    startedAtMs: 0,
+    endedAtMs: 1_002,
+    because: 'reached it is',
+  });
+  expect(done.state).toBe('done');
+  // What asks for another reason waits for its answer.
+  const refused = after(runOf(plan), read('a', 'never'));
+  expect(due(refused, 1).look).toEqual([]);
+  expect(advance(refused, read('a', 'reached'), 1)).toBe(refused);
 });

@@ -24,25 +24,44 @@ export const postgresPromote: StepKind<'pg.promote'> = {
   apply: (spec, call) => applyOr(`promotion of ${spec.database} in ${spec.region}`, () => applyPromotion(spec, call)),
 };
 
-/** Why it must not be promoted; null: nothing speaks against it. `said`: what the old writer said, or that it is silent. */
-const barred = async ({ database, from }: Spec, { context, run, signal }: Call): Promise<{ why: string | null; said: string }> => {
+/** What speaks against it. */
+interface Bar {
+  /** Why it must never be promoted as it is; null: nothing says so. */
+  why: string | null;
+  /** Why not now; null: nothing says so. */
+  yet: string | null;
+  /** What the old writer said, or that it is silent. */
+  said: string;
+}
+
+/**
+ * A graceful run fences nobody: a writer that is silent there may write yet, whoever passed over its demotion. To lead again, which takes such a run back, needs no
+ * word of a side that was never promoted.
+ */
+const isInPeace = ({ region }: Spec, { run }: Call): boolean => run.mode === 'graceful' && run.to === region;
+
+const barred = async (spec: Spec, call: Call): Promise<Bar> => {
+  const { database, from } = spec;
+  const { context, run, signal } = call;
   const state = await context.tiers.state(run.platform, database);
   if (state?.split !== undefined) {
     const { regions, because } = state.split;
     return {
       why: `${regions.join(' and ')} were both seen to take writes, and nobody has said which one stays: ${saying(new Error(because))}`,
+      yet: null,
       said: '',
     };
   }
-  if (from === null) return { why: null, said: 'there is no old writer to ask' };
+  if (from === null) return { why: null, yet: null, said: 'there is no old writer to ask' };
   const old = await context.system<PostgresSystem>(from.sql, 'postgres');
   try {
     const isWriting = await withDeadline(context.ports.timers, OLD_MS, from.sql, (within) => takesWrites(old, within), signal);
-    if (isWriting) return { why: `the old writer in ${from.region} takes writes: both would write`, said: '' };
-    return { why: null, said: `the old writer in ${from.region} is in recovery, as far as its members answer` };
+    if (isWriting) return { why: `the old writer in ${from.region} takes writes: both would write`, yet: null, said: '' };
+    return { why: null, yet: null, said: `the old writer in ${from.region} is in recovery, as far as its members answer` };
   } catch (error) {
     if (signal.aborted) throw error;
-    return { why: null, said: `the old writer in ${from.region} is silent (${saying(error)})` };
+    const said = `the old writer in ${from.region} is silent (${saying(error)})`;
+    return { why: null, yet: isInPeace(spec, call) ? `${said} and may write: force the run, which fences it` : null, said };
   }
 };
 
@@ -60,15 +79,10 @@ const readPromotion = async (spec: Spec, call: Call): Promise<Reading> => {
 };
 
 /** Pure. */
-const promoted = (
-  { database, region }: Spec,
-  { why, said }: { why: string | null; said: string },
-  state: SqlState,
-  { standbyOf }: Config,
-): Reading => {
+const promoted = ({ database, region }: Spec, { why, yet, said }: Bar, state: SqlState, { standbyOf }: Config): Reading => {
   const of = `${database} in ${region}`;
   if (why !== null) return { is: 'never', because: `${of}: ${why}` };
-  if (state.inRecovery) return { is: 'pending', because: `${of}: ${state.at} is in recovery; ${said}` };
+  if (state.inRecovery) return { is: 'pending', because: `${of}: ${state.at} is in recovery; ${yet ?? said}` };
   // It would be demoted again at Patroni's next turn.
   if (standbyOf !== null) return { is: 'pending', because: `${of}: ${state.at} takes writes, but Patroni is configured to follow` };
   return {
@@ -82,8 +96,9 @@ const applyPromotion = async (spec: Spec, call: Call): Promise<Effect> => {
   const { context, signal } = call;
   const of = `${spec.database} in ${spec.region}`;
   const patroni = await context.system<PatroniSystem>(spec.system, 'patroni');
-  const { why, said } = await barred(spec, call);
+  const { why, yet, said } = await barred(spec, call);
   if (why !== null) return { took: 'fatal', because: `${of}: ${why}` };
+  if (yet !== null) return { took: 'refused', because: `${of}: ${yet}` };
   try {
     // A paused Patroni would give its leader's lock back and promote nobody.
     const { paused } = await patroni.cluster(signal);

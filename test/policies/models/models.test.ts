@@ -374,7 +374,7 @@ describe('data tiers', () => {
   });
 
   test('whoever waits goes on: after the new writer took a row, and also when the run is taken back', () => {
-    check((platform, { from }, plan) => {
+    check((platform, { from, purpose }, plan) => {
       const order = before(plan, 'graceful');
       const steps = stepsOf(plan, 'graceful');
       for (const pause of steps.filter(({ kind }) => kind === 'pgbouncer.pause')) {
@@ -392,7 +392,10 @@ describe('data tiers', () => {
         for (const { name, sites } of platform.databases ?? []) {
           const all = stepsOf(plan, mode);
           const promoted = ofKind(all, 'pg.promote', name).length;
-          const wanted = promoted * (Object.values(sites)[0]?.poolers.length ?? 0) * (mode === 'graceful' ? 2 : 1);
+          // Where the writer is elsewhere, a region that comes back lets its own clients go on.
+          const isReturn = platform.model === 'active-active' && purpose === 'failback' && promoted === 0;
+          const regions = isReturn ? 1 : promoted * (mode === 'graceful' ? 2 : 1);
+          const wanted = regions * (Object.values(sites)[0]?.poolers.length ?? 0);
           expect(ofKind(all, 'pgbouncer.resume', name).length, `${mode}: ${name}`).toBe(wanted);
         }
     });
@@ -454,16 +457,29 @@ describe('data tiers', () => {
     const left = modelOf('active-active').expand(bothData, { from: EAST, to: WEST, purpose: 'failover', active: EAST });
     expect(left.filter(({ kind }) => kind === 'pg.promote')).toHaveLength(2);
     const back = modelOf('active-active').expand(bothData, { from: EAST, to: WEST, purpose: 'failback', active: EAST });
-    expect(back.filter(({ id }) => /^(pg|cache)\./.test(id))).toEqual([]);
+    // Its own poolers let their clients go on before users are there, which is all that happens to data.
+    const tiers = back.filter(({ id }) => /^(pg|cache)\./.test(id));
+    const poolers = (bothData.databases ?? []).flatMap(({ sites }) => sites[WEST]?.poolers ?? []);
+    expect(poolers.length).toBeGreaterThan(0);
+    expect(tiers.map(({ kind, spec }) => [kind, spec])).toEqual(
+      poolers.map(({ system, database }) => ['pgbouncer.resume', { system, database }]),
+    );
+    const openings = back.filter(isShift);
+    expect(openings.length).toBeGreaterThan(0);
+    for (const mode of MODES)
+      for (const opening of openings)
+        for (const { id } of tiers) expect(before(back, mode).get(opening.id)?.has(id), `${mode}: ${id}`).toBe(true);
   });
 
-  test('once it may have been promoted by force, clients of the old side are not let go by taking the run back', () => {
+  test('once it may have been promoted, in whichever mode, what fences the old side is not taken back', () => {
     check((_, __, plan) => {
-      const cuts = plan.filter(({ kind }) => kind === 'fence.pgbouncer').map(({ id }) => id);
-      const barred = plan.flatMap(({ kind, mode, undo }) =>
-        kind === 'pg.promote' && mode === 'ungraceful' && 'no' in undo ? (undo.bars ?? []) : [],
-      );
-      expect(barred.filter((id) => id.includes('.cut')).sort()).toEqual([...cuts].sort());
+      const fences = plan.filter(isDataFence).map(({ id }) => id);
+      for (const mode of MODES) {
+        const barred = plan.flatMap((step) =>
+          step.kind === 'pg.promote' && step.mode === mode && 'no' in step.undo ? (step.undo.bars ?? []) : [],
+        );
+        expect(barred.filter((id) => fences.includes(id)).sort(), mode).toEqual([...fences].sort());
+      }
     });
   });
 

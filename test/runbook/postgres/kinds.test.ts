@@ -78,6 +78,23 @@ describe('pg.promote', () => {
     h.world.old[Symbol.asyncDispose] = async () => undefined;
   });
 
+  test('in peace nothing is promoted beside an old writer that is silent: nobody has fenced it; one that leads again is no such thing', async () => {
+    await using h = await startHarness('pg.promote', startPromoteWorld);
+    h.world.mode = 'graceful';
+    await h.world.old[Symbol.asyncDispose]();
+    expect(await h.read()).toMatchObject({ is: 'pending', because: expect.stringContaining('force the run') });
+    expect(await h.apply()).toMatchObject({ took: 'refused', because: expect.stringContaining('may write: force the run') });
+    expect(h.world.effects()).toBe(0);
+    // Taking a run back: the region that was left, against one that was never promoted.
+    h.world.spec = { ...h.world.spec, region: 'us-east', from: { region: 'eu-west', sql: 'pg-us' } };
+    expect(await h.apply()).toMatchObject({ took: 'accepted' });
+    h.world.settle();
+    // What is so by now is so, whoever is silent.
+    h.world.spec = { ...h.world.spec, region: 'eu-west' };
+    expect(await h.read()).toMatchObject({ is: 'reached' });
+    h.world.old[Symbol.asyncDispose] = async () => undefined;
+  });
+
   test('never while two regions were seen to write, until a human has said which one stays', async () => {
     await using h = await startHarness('pg.promote', startPromoteWorld);
     h.world.tier.split = { regions: ['eu-west', 'us-east'], atMs: 1, because: 'both answered' };
