@@ -87,7 +87,8 @@ const cellOf = (
     ms: samples.length === 0 ? null : quantileOf(samples, objective.quantile),
     samples: samples.length,
     lost: samples.filter(({ ms }) => ms === null).length,
-    agoMs: Math.round(nowMs - lookedAtMs),
+    // A look that brought nothing makes what was seen before it no fresher.
+    agoMs: Math.round(nowMs - (samples.at(-1)?.atMs ?? lookedAtMs)),
     because,
   };
 };

@@ -43,7 +43,7 @@ export interface MeasuredCell extends Pick<Dependency, 'objective' | 'of' | 'to'
   samples: number;
   /** Of them without an answer. */
   lost: number;
-  /** Since the last look, when it was written. */
+  /** Since the newest of the samples, or, without any, since the last look; when it was written. */
   agoMs: number;
   /** What kept the last look from being one; empty: nothing. */
   because: string;
