@@ -165,6 +165,22 @@ test('a look that brought nothing makes what was seen before it no fresher', asy
   await end();
 });
 
+test('the last three looks are told apart from all of them, with the age of the first', async () => {
+  const { answers, cell, measurer, rounds, virtual, end } = begun();
+  answers.set('sql-west', new Error('connection refused'));
+  await virtual.advance(0);
+  await rounds(1);
+  expect(await cell('postgres', WEST)).toMatchObject({ samples: 2, lately: null });
+  await rounds(1);
+  answers.set('sql-west', 30);
+  await rounds(2);
+  const lately = () => measurer.cells().find(({ objective, to }) => objective === 'postgres' && to === WEST);
+  expect(lately()?.lately).toEqual({ ms: null, samples: 3, lost: 1, agoMs: 2 * MEASURE_EVERY_MS });
+  await rounds(1);
+  expect(lately()).toMatchObject({ ms: null, lost: 3, lately: { ms: 30, samples: 3, lost: 0, agoMs: 2 * MEASURE_EVERY_MS } });
+  await end();
+});
+
 test('a platform that is not of its region is none of its business, nor is one that is gone', async () => {
   const { virtual, asked, configure, record, rounds, end } = begun(clusterWith({ ...shop, regions: [EAST, 'ap-south'] }));
   await virtual.advance(0);
