@@ -207,6 +207,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
       watched.turn(sight, term);
     },
     rest() {
+      objectives.rest();
       namespaces.rest();
       watched.rest();
     },
