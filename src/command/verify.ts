@@ -80,6 +80,19 @@ const measuredBy = async (options: VerifyOptions, console: Console, { name }: Pl
   }
 };
 
+/** Where it is active, by the API. */
+const activeBy = async (options: VerifyOptions, console: Console, { name }: PlatformConfig): Promise<string | null> => {
+  try {
+    return await withSession(
+      { ...options, json: false },
+      { ...console, err: () => undefined },
+      async ({ api }) => (await api.platform(name)).platform.active,
+    );
+  } catch {
+    return null;
+  }
+};
+
 const textOf = (path: string): string => {
   try {
     return readFileSync(path, 'utf8');
@@ -148,12 +161,13 @@ export const verify = async (options: VerifyOptions, console: Console, context: 
   const cluster = await clusterOf(config, console.ports, context);
   const platform = platformNamed(cluster, options.platform);
   const { systems = {} } = config;
-  const plan = verifyPlan(platform, cluster, regionsOf(platform, options.region), (name) => systems[name]?.kind === 'http');
+  const plan = verifyPlan(platform, cluster, regionsOf(platform, options.region), (name) => systems[name]?.kind);
   const { close, ...opened } = openLooks(config, cluster, console);
   try {
     const measured = () => measuredBy(options, console, platform);
+    const active = () => activeBy(options, console, platform);
     const lines = await untilGood(
-      { platform, plan, region: config.region, measured, ...opened },
+      { platform, plan, region: config.region, measured, active, ...opened },
       waitMs,
       context.everyMs ?? AGAIN_MS,
       console,

@@ -1,5 +1,6 @@
-// Relations of `objectives` and `verify` of a platform: the systems they name and of which kind, and regions that the platform has. Pure.
+// Relations of `objectives` and `verify` of a platform: the systems they name and of which kind, and regions that the platform has. Pure, but for the shipped objectives.
 import type { ByRegion, PlatformConfig, VerifyConfig } from '../runbook/model.ts';
+import { shippedObjectives } from './objectives.ts';
 import { type Finding, finding, type Path } from './problem.ts';
 import { didYouMean, list } from './words.ts';
 
@@ -43,13 +44,27 @@ export const budgetFindings = ({ name, regions, objectives = [], verify = NOTHIN
     ...keysOf(verify.health?.systems, [...at, 'verify', 'health', 'systems']),
     ...(verify.migration?.regions ?? []).map((region, r) => [region, [...at, 'verify', 'migration', 'regions', r], 'value'] as const),
   ];
-  return named
+  const strange = named
     .filter(([region]) => !regions.includes(region))
     .map(([region, path, where]) => {
       const message = `found the region "${region}", expected one of platform ${name}: ${list(regions)}; ${didYouMean(region, regions, 'remove it')}`;
       return finding(path, message, where);
     });
+  return [...strange, ...unseenRecoveries({ regions, objectives }, at)];
 };
+
+/** A recovery in a region where nobody is named to measure it could never be seen to hold. */
+const unseenRecoveries = (
+  { regions, objectives }: { regions: readonly string[]; objectives: NonNullable<PlatformConfig['objectives']> },
+  at: Path,
+): readonly Finding[] =>
+  objectives.flatMap(({ name, off, system, role = shippedObjectives().find((each) => each.name === name)?.role }, o) => {
+    if (off === true || role !== 'recovery' || system === undefined || typeof system === 'string') return [];
+    const lacking = regions.filter((region) => system[region] === undefined);
+    if (lacking.length === 0) return [];
+    const message = `found no system for ${list(lacking)}, expected one for every region of an objective of recovery; name it, or write role: advice`;
+    return [finding([...at, 'objectives', o, 'system'], message)];
+  });
 
 const keysOf = (map: string | ByRegion<unknown> | undefined, at: Path): readonly (readonly [string, Path, 'key'])[] =>
   map === undefined || typeof map === 'string' ? [] : Object.keys(map).map((region) => [region, [...at, region], 'key'] as const);

@@ -1,4 +1,5 @@
 // All that the replicas measured, folded into one matrix of region by dependency; and what of it a recovery still waits for. Pure.
+import type { Recovery } from '../runbook/kind.ts';
 import type { ObjectiveConfig, PlatformConfig } from '../runbook/model.ts';
 import {
   type Dependency,
@@ -8,11 +9,12 @@ import {
   type MeasuredCell,
   type Objective,
   type PlatformMatrix,
+  QUERIES_MIN,
   SAMPLES_MIN,
   type Verdict,
 } from './model.ts';
 import { cellName } from './news.ts';
-import { dependenciesOf, isMeasuredFrom, objectivesOf } from './objective.ts';
+import { dependenciesOf, isMeasuredFrom, objectivesOf, unnamedIn } from './objective.ts';
 
 interface Found {
   cell: MeasuredCell;
@@ -27,7 +29,7 @@ const statisticOf = ({ kind, quantile }: Objective): string =>
 
 /** Three-valued: too few looks and no look are no evidence; looks without an answer are. */
 const verdictOf = ({ kind, maxMs }: Objective, { ms, samples, lost }: MeasuredCell): Verdict => {
-  if (samples < (kind === 'promql' ? 1 : SAMPLES_MIN)) return 'unknown';
+  if (samples < (kind === 'promql' ? QUERIES_MIN : SAMPLES_MIN)) return 'unknown';
   if (ms !== null) return ms < maxMs ? 'good' : 'breach';
   return lost > 0 ? 'breach' : 'unknown';
 };
@@ -65,6 +67,20 @@ const foundIn = (
       .filter(({ ageMs }) => ageMs <= maxAgeMs);
   });
 
+const unmeasured = ({ name, maxMs, role }: Objective, place: Pick<MatrixCell, 'of' | 'from' | 'to'>, because: string): MatrixCell => ({
+  ...place,
+  objective: name,
+  role,
+  maxMs,
+  verdict: 'unknown',
+  ms: null,
+  samples: 0,
+  lost: 0,
+  ageMs: null,
+  because,
+  remedies: [],
+});
+
 const cellOf = (
   platform: PlatformConfig,
   objective: Objective,
@@ -72,17 +88,13 @@ const cellOf = (
   from: string,
   { records, nowMs, maxAgeMs }: { records: readonly MeasuredBy[]; nowMs: number; maxAgeMs: number },
 ): MatrixCell => {
-  const { name, maxMs, role } = objective;
   const { of, to } = dependency;
   const found = worst(foundIn(platform.name, objective, dependency, from, records, nowMs, maxAgeMs));
-  const place = { from, to, objective: name, of, role, maxMs };
-  if (found === null) {
-    const because = `nobody in ${from} has measured it in the last ${Math.round(maxAgeMs / 1000)} s`;
-    return { ...place, verdict: 'unknown', ms: null, samples: 0, lost: 0, ageMs: null, because, remedies: [] };
-  }
+  const none = unmeasured(objective, { of, from, to }, `nobody in ${from} has measured it in the last ${Math.round(maxAgeMs / 1000)} s`);
+  if (found === null) return none;
   const { cell, ageMs, verdict } = found;
   return {
-    ...place,
+    ...none,
     verdict,
     ms: cell.ms,
     samples: cell.samples,
@@ -115,13 +127,16 @@ export const matrixOf = (
 ): PlatformMatrix => {
   const objectives = objectivesOf(shipped, platform);
   const dependencies = objectives.map((objective) => ({ objective, all: dependenciesOf(platform, objective) }));
-  const cells = dependencies.flatMap(({ objective, all }) =>
-    all.flatMap((dependency) =>
+  const cells = dependencies.flatMap(({ objective, all }) => [
+    ...all.flatMap((dependency) =>
       platform.regions
         .filter((from) => isMeasuredFrom(dependency, from))
         .map((from) => cellOf(platform, objective, dependency, from, { records, nowMs, maxAgeMs })),
     ),
-  );
+    ...unnamedIn(platform, objective, all).map((region) =>
+      unmeasured(objective, { of: objective.name, from: region, to: region }, `no system is named that could be asked in ${region}`),
+    ),
+  ]);
   return {
     platform: platform.name,
     objectives: dependencies.map(({ objective: { name, kind, says, maxMs, role }, all }) => ({
@@ -136,16 +151,32 @@ export const matrixOf = (
   };
 };
 
-/** What keeps a recovery in the region from being one: of role `gate` what is over its bound, of `recovery` whatever is not seen to hold. Empty: nothing. */
-export const recoveryGaps = (
+/** With the last looks alone, as old as the first of them: what was seen before those counts for nothing. */
+const lately = (records: readonly MeasuredBy[]): readonly MeasuredBy[] =>
+  records.map(({ record, ...whose }) => ({
+    ...whose,
+    record: { ...record, cells: record.cells.map((cell) => ({ ...cell, ...(cell.lately ?? { ms: null, lost: 0 }) })) },
+  }));
+
+/**
+ * What a recovery in the region waits for, by the last looks, all younger than that: of role `gate` for what is over its bound, of `recovery` for whatever is not
+ * seen to hold.
+ */
+export const recoveryIn = (
   platform: PlatformConfig,
   region: string,
   maxAgeMs: number,
   records: readonly MeasuredBy[],
   nowMs: number,
   shipped: readonly ObjectiveConfig[],
-): readonly string[] =>
-  matrixOf(platform, shipped, records, nowMs, maxAgeMs)
-    .cells.filter(({ from, to }) => from === region && to === region)
-    .filter(({ role, verdict }) => (role === 'gate' && verdict === 'breach') || (role === 'recovery' && verdict !== 'good'))
-    .map((cell) => `${cellName(cell)}: ${cell.because}`);
+): Recovery => {
+  const cells = matrixOf(platform, shipped, lately(records), nowMs, maxAgeMs).cells.filter(
+    ({ from, to, role }) => from === region && to === region && role !== 'advice',
+  );
+  const gaps = cells.filter(({ role, verdict }) => (role === 'gate' ? verdict === 'breach' : verdict !== 'good'));
+  return {
+    gaps: gaps.map((cell) => `${cellName(cell)}: ${cell.because}`),
+    seen: cells.filter(({ verdict }) => verdict === 'good').length,
+    of: cells.length,
+  };
+};

@@ -10,7 +10,7 @@ import type { ObjectiveConfig, PlatformConfig } from '../runbook/model.ts';
 import { inParallel } from '../runbook/parallel.ts';
 import type { Store } from '../store/store.ts';
 import { lookAt } from './looks.ts';
-import type { Dependency, Measured, MeasuredCell, Objective, Sample } from './model.ts';
+import { type Dependency, type Measured, type MeasuredCell, type Objective, QUERIES_MIN, SAMPLES_MIN, type Sample } from './model.ts';
 import { isNews } from './news.ts';
 import { dependenciesOf, isMeasuredFrom, objectivesOf } from './objective.ts';
 import { kept, quantileOf, recent } from './window.ts';
@@ -73,6 +73,15 @@ export const pointsFrom = (
       ),
     );
 
+const lostIn = (samples: readonly Sample[]): number => samples.filter(({ ms }) => ms === null).length;
+
+const latelyOf = ({ kind, quantile }: Objective, samples: readonly Sample[], nowMs: number): MeasuredCell['lately'] => {
+  const last = samples.slice(kind === 'promql' ? -QUERIES_MIN : -SAMPLES_MIN);
+  const [first] = last;
+  if (first === undefined || last.length < (kind === 'promql' ? QUERIES_MIN : SAMPLES_MIN)) return null;
+  return { ms: quantileOf(last, quantile), samples: last.length, lost: lostIn(last), agoMs: Math.round(nowMs - first.atMs) };
+};
+
 const cellOf = (
   { platform, objective, dependency: { of, to } }: Point,
   { window, lookedAtMs, because }: Memory,
@@ -86,8 +95,10 @@ const cellOf = (
     to,
     ms: samples.length === 0 ? null : quantileOf(samples, objective.quantile),
     samples: samples.length,
-    lost: samples.filter(({ ms }) => ms === null).length,
-    agoMs: Math.round(nowMs - lookedAtMs),
+    lost: lostIn(samples),
+    // A look that brought nothing makes what was seen before it no fresher.
+    agoMs: Math.round(nowMs - (samples.at(-1)?.atMs ?? lookedAtMs)),
+    lately: latelyOf(objective, samples, nowMs),
     because,
   };
 };

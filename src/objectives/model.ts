@@ -43,8 +43,10 @@ export interface MeasuredCell extends Pick<Dependency, 'objective' | 'of' | 'to'
   samples: number;
   /** Of them without an answer. */
   lost: number;
-  /** Since the last look, when it was written. */
+  /** Since the newest of the samples, or, without any, since the last look; when it was written. */
   agoMs: number;
+  /** Of the last looks alone, as many as say something, `agoMs` of the first of them; null: there are fewer. By these a recovery is judged. */
+  lately: { ms: number | null; samples: number; lost: number; agoMs: number } | null;
   /** What kept the last look from being one; empty: nothing. */
   because: string;
 }
@@ -97,8 +99,10 @@ export interface PlatformMatrix {
 
 /** So many looks are kept. */
 export const WINDOW = 20;
-/** Fewer say nothing; of a query one does. */
+/** Fewer say nothing. */
 export const SAMPLES_MIN = 3;
+/** Of a query. */
+export const QUERIES_MIN = 1;
 /** Older looks are as good as none. */
 export const WINDOW_MS = 5 * 60_000;
 /** What was measured longer ago is unknown. */

@@ -77,5 +77,9 @@ const BY_KIND = { temporal: temporalsOf, postgres: databasesOf, promql: queriesO
 export const dependenciesOf = (platform: PlatformConfig, objective: Objective): readonly Dependency[] =>
   BY_KIND[objective.kind](platform, objective);
 
+/** Regions in which nobody is named to answer its query, although somebody is in others. */
+export const unnamedIn = ({ regions }: PlatformConfig, { kind, role }: Objective, all: readonly Dependency[]): readonly string[] =>
+  kind !== 'promql' || role !== 'recovery' || all.length === 0 ? [] : regions.filter((region) => !all.some(({ to }) => to === region));
+
 /** Whether it is measured from there: what only a region itself can say, only its own replicas ask. */
 export const isMeasuredFrom = ({ kind, to }: Pick<Dependency, 'kind' | 'to'>, from: string): boolean => kind !== 'promql' || to === from;

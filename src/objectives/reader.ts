@@ -3,9 +3,10 @@ import { measuredKey, placeOf } from '../coordinate/keys.ts';
 import { Fault } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
 import { DeadlineError, type Ports, withDeadline } from '../ports.ts';
+import type { Recovery } from '../runbook/kind.ts';
 import type { ObjectiveConfig } from '../runbook/model.ts';
 import type { KeyValue, Store } from '../store/store.ts';
-import { matrixOf, recoveryGaps } from './matrix.ts';
+import { matrixOf, recoveryIn } from './matrix.ts';
 import type { Measured, MeasuredBy, PlatformMatrix } from './model.ts';
 
 export interface MeasuredReaderOptions {
@@ -20,8 +21,8 @@ export interface MeasuredReaderOptions {
 export interface MeasuredReader {
   /** Of every platform of the cluster. */
   matrices(): Promise<readonly PlatformMatrix[]>;
-  /** What keeps a recovery in the region from being one; a platform that is not there has nothing that could hold. */
-  gaps(platform: string, region: string, maxAgeMs: number): Promise<readonly string[]>;
+  /** What a recovery in the region waits for; a platform that is not there has nothing that could hold. */
+  recovery(platform: string, region: string, maxAgeMs: number): Promise<Recovery>;
 }
 
 const STORE_MS = 2_000;
@@ -49,10 +50,10 @@ export const createMeasuredReader = ({ ports, store, cluster, nowMs, shipped }: 
       const records = platforms.length === 0 ? [] : await read();
       return platforms.map((platform) => matrixOf(platform, shipped(), records, nowMs()));
     },
-    async gaps(name, region, maxAgeMs) {
+    async recovery(name, region, maxAgeMs) {
       const platform = cluster()?.platforms?.find((each) => each.name === name);
-      if (platform === undefined) return [`platform ${name} is not configured any more`];
-      return recoveryGaps(platform, region, maxAgeMs, await read(), nowMs(), shipped());
+      if (platform === undefined) return { gaps: [`platform ${name} is not configured any more`], seen: 0, of: 0 };
+      return recoveryIn(platform, region, maxAgeMs, await read(), nowMs(), shipped());
     },
   };
 };

@@ -39,6 +39,8 @@ export interface Call {
    */
   key: string;
   run: { id: string; platform: string; from: string; to: string; mode: RunMode };
+  /** When all that the step needs had ended, cluster time. Absent: no run asks. */
+  dueAtMs?: number;
   /** What this step kept; empty at first. */
   facts: Facts;
   /** Ends the call: its deadline, or this process. A call that does not end by it is left behind. */
@@ -98,6 +100,13 @@ export interface Routing {
   ): Promise<readonly { service: string; share: number; mode: Mode; landed: boolean | null; because: string }[]>;
 }
 
+/** `gaps`: what does not hold, or has to be seen to hold and was not; a sentence each. `seen`: so many were seen to hold, `of` so many that there are. */
+export interface Recovery {
+  gaps: readonly string[];
+  seen: number;
+  of: number;
+}
+
 /** What is known of data tiers, beside what they answer now. All throw a Fault when the store does not answer. */
 export interface TierDesk {
   /** The last known lag of that region's standby, and its age. null: it was never measured. */
@@ -111,8 +120,8 @@ export interface TierDesk {
   proved(platform: string, database: string, region: string, because: string, seen: TierState | null): Promise<void>;
   /** Whether a quorum of vantages holds the region down, and for how long it has (a duration). `sinceMs` null: it does not. */
   witness(region: string): Promise<{ sinceMs: number | null; because: string }>;
-  /** Objectives of recovery that do not hold in the region, or that nobody has measured lately; empty: all hold. */
-  objectives(platform: string, region: string, maxAgeMs: number): Promise<readonly string[]>;
+  /** What a recovery waits for in the region, by looks that are all younger than that. */
+  objectives(platform: string, region: string, maxAgeMs: number): Promise<Recovery>;
 }
 
 export interface StepContext {

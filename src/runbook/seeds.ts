@@ -28,7 +28,7 @@ export const SEEDS: Readonly<Record<StepKindName, Span>> = {
   'cache.takeover': { p50Ms: 500, p95Ms: 3_000 },
   'cache.promote': { p50Ms: 100, p95Ms: 1_000 },
   'cache.rejoin': { p50Ms: 1_000, p95Ms: 10_000 },
-  'verify.objectives': { p50Ms: 5_000, p95Ms: 60_000 },
+  'verify.objectives': { p50Ms: 35_000, p95Ms: 60_000 },
   'webhook.call': { p50Ms: 1_000, p95Ms: 30_000 },
   approval: { p50Ms: 0, p95Ms: 0 },
   sleep: { p50Ms: 0, p95Ms: 0 },

@@ -83,13 +83,17 @@ export const createStepper = (
   let calls = 0;
   const mono = (): number => ports.clock.monoMs();
 
-  const callOf = (hand: Hand, run: Run, step: Step, signal: AbortSignal): Call => ({
-    key: keyOf(run, step.id),
-    run: { id: run.id, platform: run.platform, from: run.from, to: run.to, mode: run.mode },
-    facts: run.state === 'undoing' && standingOf(run, step.id).state !== 'undoing' ? {} : (standingOf(run, step.id).facts ?? {}),
-    signal: AbortSignal.any([signal, hand.ended.signal]),
-    context,
-  });
+  const callOf = (hand: Hand, run: Run, step: Step, signal: AbortSignal): Call => {
+    const { state, facts = {}, dueAtMs } = standingOf(run, step.id);
+    return {
+      key: keyOf(run, step.id),
+      run: { id: run.id, platform: run.platform, from: run.from, to: run.to, mode: run.mode },
+      ...(dueAtMs === undefined ? {} : { dueAtMs }),
+      facts: run.state === 'undoing' && state !== 'undoing' ? {} : facts,
+      signal: AbortSignal.any([signal, hand.ended.signal]),
+      context,
+    };
+  };
 
   /** Under its deadline, which is never beyond the step's own, and not more than a stated number at once. */
   const call = async <T>(hand: Hand, { timeoutMs }: Step, what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {

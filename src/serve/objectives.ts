@@ -15,7 +15,7 @@ export const openMeasured = ({ context: { ports }, store, seen }: Part): Measure
   createMeasuredReader({ ports, store, cluster: seen.cluster, nowMs: seen.nowMs, shipped: shippedObjectives });
 
 /** Begins to measure, and gives the coordinator's duty. */
-export const openObjectives = (part: Part, context: StepContext): Pick<BudgetsDuty, 'turn'> => {
+export const openObjectives = (part: Part, context: StepContext): Pick<BudgetsDuty, 'turn' | 'rest'> => {
   const {
     config: { region, replica, systems = {} },
     context: { ports, log },
@@ -40,5 +40,5 @@ export const openObjectives = (part: Part, context: StepContext): Pick<BudgetsDu
   }
   const duty = createBudgetsDuty({ ports, log, store, shipped: shippedObjectives });
   ends.working.push(() => duty.idle());
-  return { turn: duty.turn };
+  return duty;
 };

@@ -117,7 +117,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
   metrics.systems(() => systems.standing());
   const orders = createRunOrders({ store, ports, cluster: seen.cluster, clusterNowMs: seen.nowMs, foresee });
   const measured = openMeasured(part);
-  const tiers = createTierDesk({ store, ports, clusterNowMs: seen.nowMs, tallies: seen.tallies, objectives: measured.gaps });
+  const tiers = createTierDesk({ store, ports, clusterNowMs: seen.nowMs, tallies: seen.tallies, objectives: measured.recovery });
   const context: StepContext = { ports, log, system: systems.system, routing: orders, tiers, nowMs: seen.nowMs };
   const records = (): TierRecords => {
     const sight = seen.sight();
@@ -207,6 +207,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
       watched.turn(sight, term);
     },
     rest() {
+      objectives.rest();
       namespaces.rest();
       watched.rest();
     },

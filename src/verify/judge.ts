@@ -22,7 +22,11 @@ export const jobFound = ({ metadata: { namespace, name }, status }: Job): Found 
   );
 };
 
-export const rolloutFound = ({ metadata: { namespace, name, generation }, spec: { replicas }, status }: Deployment): Found => {
+/** `none`: whether it may be that none is wanted; null: that is not known. */
+export const rolloutFound = (
+  { metadata: { namespace, name, generation }, spec: { replicas }, status }: Deployment,
+  none: boolean | null,
+): Found => {
   const what = `${namespace}/${name}`;
   const look = `wait, or look: kubectl -n ${namespace} rollout status deployment/${name}`;
   if ((status.observedGeneration ?? 0) < generation) return waiting(`${what} was changed, and its controller has not seen it yet`, look);
@@ -31,6 +35,13 @@ export const rolloutFound = ({ metadata: { namespace, name, generation }, spec: 
   if (status.updatedReplicas < replicas || status.replicas > status.updatedReplicas)
     return waiting(`${what} is not out: ${counted}, ${status.replicas} in all`, look);
   if (status.availableReplicas < replicas) return waiting(`${what} is out and not all available: ${counted}`, look);
+  if (replicas === 0 && none === null)
+    return unknown(`none of ${what} is wanted, and which region is active is not known`, 'name an API that answers with --endpoint');
+  if (replicas === 0 && !none)
+    return failed(
+      `none of ${what} is wanted: replicas is 0`,
+      `see who scaled it to nothing: kubectl -n ${namespace} describe deployment ${name}`,
+    );
   return ok(`${what} is out: ${counted}`);
 };
 

@@ -23,6 +23,8 @@ export interface LookOptions {
   probe(spec: ProbeSpec, signal: AbortSignal): Promise<Outcome>;
   /** What the replicas measured of the platform's namespaces; a text: why that is not known. */
   measured(): Promise<readonly MatrixCell[] | string>;
+  /** In which region the platform is active; null: that is not known. Never rejects. */
+  active(): Promise<string | null>;
 }
 
 const AT_ONCE = 8;
@@ -67,7 +69,7 @@ const jobTasks = ({ plan, system }: LookOptions, signal: AbortSignal): readonly 
 
 /** One read of the Deployment for its rollout and all that stands around it. */
 const deploymentTasks = (options: LookOptions, point: DeploymentPoint, signal: AbortSignal): readonly Task[] => {
-  const { region, namespace, deployment: name, guarded } = point;
+  const { region, namespace, deployment: name, guarded, standby } = point;
   const cluster = (): Promise<KubernetesSystem> => options.system<KubernetesSystem>(point.system, 'kubernetes');
   let reading: ReturnType<KubernetesSystem['deployment']> | null = null;
   const read = async (): ReturnType<KubernetesSystem['deployment']> => {
@@ -83,7 +85,12 @@ const deploymentTasks = (options: LookOptions, point: DeploymentPoint, signal: A
       throw error;
     }
   };
-  const rollout: Task = { step: 'rollout', of, region, look: unlessMissing(async () => rolloutFound(await read())) };
+  const none = async (): Promise<boolean | null> => {
+    if (standby !== 0) return false;
+    const active = await options.active();
+    return active === null ? null : active !== region;
+  };
+  const rollout: Task = { step: 'rollout', of, region, look: unlessMissing(async () => rolloutFound(await read(), await none())) };
   if (!guarded) return [rollout];
   const guards: readonly (() => Promise<Found>)[] = [
     async () => scalerFound(await read(), await (await cluster()).autoscaler(namespace, name, signal)),
@@ -182,6 +189,9 @@ const sectionTasks = ({ plan, system }: LookOptions, signal: AbortSignal): reado
     look: async () => sectionFound(name, await (await system<HttpCheckSystem>(name, 'http')).document(signal), section),
   }));
 
+const unaskedTasks = ({ plan }: LookOptions): readonly Task[] =>
+  plan.unasked.map(({ because, fix, ...what }) => ({ ...what, look: async () => unknown(because, fix) }));
+
 /** Never rejects for what it looks at. */
 export const lookAtDeployment = async (options: LookOptions, signal: AbortSignal): Promise<readonly VerifyLine[]> => {
   const tasks = [
@@ -191,6 +201,7 @@ export const lookAtDeployment = async (options: LookOptions, signal: AbortSignal
     ...probeTasks(options, signal),
     ...namespaceTasks(options, signal),
     ...sectionTasks(options, signal),
+    ...unaskedTasks(options),
   ];
   return inOrder(await inParallel(tasks, AT_ONCE, async ({ step, of, region, look }) => ({ step, of, region, ...(await found(look)) })));
 };

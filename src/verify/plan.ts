@@ -1,6 +1,9 @@
 // What there is to look at after a deployment: by step and region, from the platform's configuration. Pure.
 import type { ClusterConfig, ProbeSpec, TargetConfig } from '../model.ts';
 import type { PlatformConfig, VerifyConfig } from '../runbook/model.ts';
+import { servesEverywhere } from '../runbook/run.ts';
+import type { SystemKind } from '../runbook/systems.ts';
+import type { StepName } from './line.ts';
 
 export interface JobPoint {
   region: string;
@@ -16,6 +19,17 @@ export interface DeploymentPoint {
   deployment: string;
   /** It needs an autoscaler, a budget for disruptions and a policy of the network: workers, and what users meet. */
   guarded: boolean;
+  /** So many are wanted while its region is not the active one. null: the region always is, or nobody said. */
+  standby: number | null;
+}
+
+/** What is to be looked at and can't be. */
+export interface Unasked {
+  step: StepName;
+  of: string;
+  region: string;
+  because: string;
+  fix: string;
 }
 
 export interface ProbePoint {
@@ -34,12 +48,13 @@ export interface VerifyPlan {
   /** Entries of namespaces, with the region that has to reach them. */
   namespaces: readonly { region: string; entry: string }[];
   sections: readonly { region: string; system: string; section: string }[];
+  unasked: readonly Unasked[];
 }
 
 const NOTHING: VerifyConfig = { deployments: [], checks: {} };
 
 const deploymentsOf = (
-  { fleets }: PlatformConfig,
+  { fleets, model }: PlatformConfig,
   { deployments }: VerifyConfig,
   regions: readonly string[],
 ): readonly DeploymentPoint[] => [
@@ -48,26 +63,78 @@ const deploymentsOf = (
       const site = sites[region];
       return site === undefined
         ? []
-        : [{ region, system: site.system, namespace: site.namespace, deployment: site.deployment, guarded: kind === 'workers' }];
+        : [
+            {
+              region,
+              system: site.system,
+              namespace: site.namespace,
+              deployment: site.deployment,
+              guarded: kind === 'workers',
+              standby: servesEverywhere(model) ? null : site.standby,
+            },
+          ];
     }),
   ),
   ...deployments.flatMap(({ sites }) =>
     regions.flatMap((region) => {
       const site = sites[region];
-      return site === undefined ? [] : [{ region, ...site, guarded: true }];
+      return site === undefined ? [] : [{ region, ...site, guarded: true, standby: null }];
     }),
   ),
 ];
 
 /** In the cluster in which the region's Deployments are. */
-const jobsOf = ({ migration }: VerifyConfig, deployments: readonly DeploymentPoint[], regions: readonly string[]): readonly JobPoint[] => {
-  if (migration === undefined) return [];
+const jobsOf = (
+  { migration }: VerifyConfig,
+  deployments: readonly DeploymentPoint[],
+  regions: readonly string[],
+): { jobs: readonly JobPoint[]; unasked: readonly Unasked[] } => {
+  if (migration === undefined) return { jobs: [], unasked: [] };
   const { namespace, job } = migration;
   const wanted = migration.regions.length === 0 ? regions : regions.filter((region) => migration.regions.includes(region));
-  return wanted.flatMap((region) => {
-    const site = deployments.find((each) => each.region === region);
-    return site === undefined ? [] : [{ region, system: site.system, namespace, job }];
-  });
+  const systemOf = (region: string): string | undefined => deployments.find((each) => each.region === region)?.system;
+  return {
+    jobs: wanted.flatMap((region) => {
+      const system = systemOf(region);
+      return system === undefined ? [] : [{ region, system, namespace, job }];
+    }),
+    unasked: wanted
+      .filter((region) => systemOf(region) === undefined)
+      .map((region) => ({
+        step: 'migration',
+        of: `Job ${namespace}/${job}`,
+        region,
+        because: `the platform names no cluster in ${region}`,
+        fix: 'name one by a fleet or a Deployment of verify there, or name the regions of the migration',
+      })),
+  };
+};
+
+/** Of what fleets are asked by, what is asked here: `http` alone. */
+const fleetChecks = (
+  { name: platform, fleets }: PlatformConfig,
+  region: string,
+  kindOf: (system: string) => SystemKind | undefined,
+): { asked: readonly string[]; unasked: readonly Unasked[] } => {
+  const all = [...new Set(fleets.flatMap(({ sites }) => sites[region]?.check ?? []))];
+  return {
+    asked: all.filter((system) => kindOf(system) === 'http'),
+    unasked: all
+      .filter((system) => kindOf(system) !== 'http')
+      .map((system) => {
+        const kind = kindOf(system);
+        return {
+          step: 'health',
+          of: system,
+          region,
+          because: kind === undefined ? `this file names no ${system}` : `${system} is of kind ${kind}, which is not asked here`,
+          fix:
+            kind === undefined
+              ? 'run this with the file of a replica that names it'
+              : `see tidegate platforms ${platform}, whose audit asks it`,
+        };
+      }),
+  };
 };
 
 const probesOf = (
@@ -89,21 +156,22 @@ const probesOf = (
         ),
     );
 
-/** `httpOf`: whether an entry of the replica's file is of kind `http`, which of fleets' own checks are asked here. */
+/** `kindOf`: of an entry of the replica's file; undefined: it names none. */
 export const verifyPlan = (
   platform: PlatformConfig,
   cluster: Pick<ClusterConfig, 'services'>,
   regions: readonly string[],
-  httpOf: (system: string) => boolean,
+  kindOf: (system: string) => SystemKind | undefined,
 ): VerifyPlan => {
-  const { verify = NOTHING, fleets, namespaces } = platform;
+  const { verify = NOTHING, namespaces } = platform;
   const deployments = deploymentsOf(platform, verify, regions);
-  const ofFleets = (region: string): readonly string[] => fleets.flatMap(({ sites }) => sites[region]?.check ?? []).filter(httpOf);
+  const { jobs, unasked } = jobsOf(verify, deployments, regions);
+  const ofFleets = (region: string) => fleetChecks(platform, region, kindOf);
   return {
-    jobs: jobsOf(verify, deployments, regions),
+    jobs,
     deployments,
     checks: regions.flatMap((region) =>
-      [...new Set([...ofFleets(region), ...(verify.checks[region] ?? [])])].map((system) => ({ region, system })),
+      [...new Set([...ofFleets(region).asked, ...(verify.checks[region] ?? [])])].map((system) => ({ region, system })),
     ),
     probes: probesOf(platform, cluster, regions),
     namespaces: regions.flatMap((region) => namespaces.map(({ name }) => ({ region, entry: name }))),
@@ -111,5 +179,6 @@ export const verifyPlan = (
       const system = verify.health?.systems[region];
       return system === undefined ? [] : [{ region, system, section: verify.health?.section ?? '' }];
     }),
+    unasked: [...unasked, ...regions.flatMap((region) => ofFleets(region).unasked)],
   };
 };

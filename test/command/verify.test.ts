@@ -257,6 +257,18 @@ describe('tidegate verify', { timeout: 20_000 }, () => {
     expect(wrong()[0]).toMatchObject({ is, because: expect.stringMatching(because), fix: expect.stringMatching(/.{10,}/) });
   });
 
+  test('a Deployment that is scaled to nothing, unless its region is not the active one', async () => {
+    const text = replicaText(clusterText()).replaceAll('replicas: 2, standby: 2', 'replicas: 2, standby: 0');
+    put('replica.yaml', text.replace('model: active-hot', 'model: active-cold'));
+    const none = deploymentOf({ replicas: 0, ready: 0 });
+    fake.deployments.set('worker-us', none);
+    expect((await ran()).wrong()).toEqual([]);
+    fake.deployments.set('worker', none);
+    const rollout = (lines: readonly Line[]) => lines.filter(({ step }) => step === 'rollout').map(({ region, is }) => `${region} ${is}`);
+    expect(rollout((await ran()).wrong())).toEqual([`${EU} failed`]);
+    expect(rollout((await ran({ endpoint: ['http://127.0.0.1:9'] })).wrong())).toEqual([`${EU} unknown`, `${US} unknown`]);
+  });
+
   test('without an API that answers, what others measured is unknown, and never taken for good', async () => {
     const { code, wrong } = await ran({ endpoint: ['http://127.0.0.1:9'] });
     expect(code).toBe(3);

@@ -91,6 +91,12 @@ test('systems of another kind, and regions that the platform has not, are told a
       'cluster.platforms[0].objectives[3].system.eu-wst',
       'did you mean "eu-west"',
     ],
+    [
+      'name: queue, kind: promql, max: 2s, system: { eu-west: metrics }',
+      'name: queue, kind: promql, role: recovery, max: 2s, system: { eu-west: metrics }',
+      'cluster.platforms[0].objectives[3].system',
+      'found no system for us-east',
+    ],
     ['- { name: llm, system: metrics', '- { name: llm, system: kube-eu', 'cluster.platforms[0].objectives[2].system', 'prometheus'],
     ['checks: { eu-west: [page] }', 'checks: { eu-west: [metrics] }', 'cluster.platforms[0].verify.checks.eu-west[0]', 'http'],
     [

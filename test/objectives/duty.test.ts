@@ -3,8 +3,9 @@ import { expect, test } from 'vitest';
 import { budgetsKey, measuredKey, outboxKey } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
 import type { Page } from '../../src/model.ts';
-import { createBudgetsDuty, LOOK_EVERY_MS } from '../../src/objectives/duty.ts';
+import { createBudgetsDuty, GONE_MS, LOOK_EVERY_MS } from '../../src/objectives/duty.ts';
 import type { MeasuredCell } from '../../src/objectives/model.ts';
+import { MEASURED } from '../../src/objectives/reader.ts';
 import type { ObjectiveConfig } from '../../src/runbook/model.ts';
 import { createMemoryStore } from '../memory-store.ts';
 import { recordingLog } from '../recording-log.ts';
@@ -31,6 +32,9 @@ const stage = (shipped: readonly ObjectiveConfig[] = SHIPPED) => {
   let cells: readonly MeasuredCell[] = [];
   return {
     log,
+    rest: () => duty.rest(),
+    put: (key: string, value: unknown) => store.txn({ if: [], then: [{ put: key, value }] }),
+    keys: async (): Promise<readonly string[]> => (await store.get({ prefixes: [MEASURED] })).kvs.map(({ key }) => key),
     takeOver: () => {
       duty = open();
     },
@@ -105,6 +109,39 @@ test('nothing is written while nothing is news, and what another has told meanwh
   late.measure(SLOW);
   await late.looks(6);
   expect([await late.pages(), (await pages()).length]).toEqual([[], 1]);
+});
+
+test('what replicas measured that are gone for an hour goes, a few at each look', async () => {
+  const { looks, put, keys, measure } = stage();
+  const old = (atMs: number) => ({ boot: 'b', atMs, cells: [], nonce: 'x' });
+  for (let n = 10; n < 35; n++) await put(measuredKey(WEST, `gone${n}`), old(NOW_MS - GONE_MS - 1));
+  await put(measuredKey(WEST, 'late'), old(NOW_MS - GONE_MS + 60_000));
+  measure(cell());
+  await looks(1);
+  expect(await keys()).toHaveLength(7);
+  await looks(1);
+  expect(await keys()).toEqual([measuredKey(WEST, 'a'), measuredKey(WEST, 'late')]);
+});
+
+test('what was seen in a row ends with the term', async () => {
+  const { measure, looks, pages, rest } = stage();
+  measure(SLOW);
+  await looks(2);
+  rest();
+  await looks(2);
+  expect(await pages()).toEqual([]);
+  await looks(1);
+  expect(await pages()).toHaveLength(1);
+});
+
+test('what was told and is measured no more is not said to hold', async () => {
+  const { looks, pages, put, told } = stage();
+  await put(budgetsKey('shop'), { told: ['gone in us-east'], nonce: 'x' });
+  await looks(1);
+  expect((await pages()).map(({ type, summary }) => `${type} ${summary}`)).toEqual([
+    'dependency.recovered platform shop: what was over budget is measured no more: gone in us-east',
+  ]);
+  expect(await told()).toEqual([]);
 });
 
 test('a successor tells nothing again', async () => {

@@ -1,6 +1,6 @@
 // Platforms with databases, and records of what replicas measured.
 
-import type { Measured, MeasuredBy, MeasuredCell } from '../../src/objectives/model.ts';
+import { type Measured, type MeasuredBy, type MeasuredCell, QUERIES_MIN, SAMPLES_MIN } from '../../src/objectives/model.ts';
 import type { DatabaseConfig, ObjectiveConfig, PlatformConfig } from '../../src/runbook/model.ts';
 import { EAST, hot, WEST } from '../runbook/platforms.ts';
 
@@ -34,18 +34,25 @@ export const SHIPPED: readonly ObjectiveConfig[] = [
   },
 ];
 
-export const cell = (over: Partial<MeasuredCell> = {}): MeasuredCell => ({
-  platform: 'shop',
-  objective: 'postgres',
-  of: 'orders',
-  to: EAST,
-  ms: 20,
-  samples: 20,
-  lost: 0,
-  agoMs: 1_000,
-  because: '',
-  ...over,
-});
+/** Its last looks say what all of them do, unless something else is said. */
+export const cell = (over: Partial<MeasuredCell> = {}): MeasuredCell => {
+  const whole = {
+    platform: 'shop',
+    objective: 'postgres',
+    of: 'orders',
+    to: EAST,
+    ms: 20,
+    samples: 20,
+    lost: 0,
+    agoMs: 1_000,
+    because: '',
+    ...over,
+  };
+  const { ms, samples, lost, agoMs } = whole;
+  const least = whole.objective === 'waits' ? QUERIES_MIN : SAMPLES_MIN;
+  const lately = samples < least ? null : { ms, samples: least, lost: Math.min(lost, least), agoMs };
+  return { lately, ...whole };
+};
 
 export const by = (region: string, cells: readonly MeasuredCell[], over: Partial<Measured> & { replica?: string } = {}): MeasuredBy => {
   const { replica = 'a', ...record } = over;

@@ -4,8 +4,9 @@ import { createHttp } from '../../src/http.ts';
 import { lookAt } from '../../src/objectives/looks.ts';
 import type { Dependency, Objective } from '../../src/objectives/model.ts';
 import { realPorts } from '../../src/ports.ts';
+import { createBreaker } from '../../src/runbook/breaker.ts';
 import type { StepContext } from '../../src/runbook/kind.ts';
-import { openSystems } from '../../src/runbook/open.ts';
+import { guarded, openSystems } from '../../src/runbook/open.ts';
 import type { SystemConfig } from '../../src/runbook/systems.ts';
 import { recordingLog } from '../recording-log.ts';
 import { startFront } from '../runbook/front.ts';
@@ -137,6 +138,34 @@ test('a Prometheus that is silent for five seconds says nothing; a Postgres that
   ];
   await virtual.advance(5_000);
   expect((await Promise.all(both)).map(({ saw }) => saw)).toEqual(['nothing', 'lost']);
+});
+
+test('to a Postgres that our breaker leaves alone nothing was sent, so nothing was lost; and looks that we ended ourselves open no breaker', async () => {
+  const virtual = createVirtual({ startWallMs: 0, seed: 'breaker' });
+  const breaker = createBreaker('sql', virtual.ports.clock);
+  let answer: () => Promise<number> = () => new Promise<never>(() => undefined);
+  const client = { kind: 'postgres', roundTripMs: (_signal: AbortSignal) => answer(), close: async () => undefined } as const;
+  const sql = guarded(client, (work, signal) =>
+    breaker.run(
+      () => Promise.race([work(signal), new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))]),
+      signal,
+    ),
+  );
+  const context = stepContext({ sql: sql as never }, virtual.ports);
+  const look = async (): Promise<string> => {
+    const looking = lookAt(
+      { context, platform: shop, objective: objective({ kind: 'postgres' }), dependency: dependency({ kind: 'postgres', system: 'sql' }) },
+      NEVER,
+    );
+    await virtual.advance(5_000);
+    return (await looking).saw;
+  };
+  for (let n = 0; n < 6; n++) expect(await look()).toBe('lost');
+  expect(breaker.standing()).toMatchObject({ state: 'closed', failures: 0 });
+  answer = () => Promise.reject(new Error('connection refused'));
+  for (let n = 0; n < 5; n++) await sql.roundTripMs(NEVER).catch(() => undefined);
+  expect(breaker.standing().state).toBe('open');
+  expect(await look()).toBe('nothing');
 });
 
 describe('a frontend of Temporal', () => {

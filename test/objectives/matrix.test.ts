@@ -2,9 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { shippedObjectives } from '../../src/config/objectives.ts';
-import { matrixOf, recoveryGaps } from '../../src/objectives/matrix.ts';
-import type { MatrixCell, MeasuredBy, PlatformMatrix } from '../../src/objectives/model.ts';
+import { matrixOf, recoveryIn } from '../../src/objectives/matrix.ts';
+import type { MatrixCell, MeasuredBy, MeasuredCell, PlatformMatrix } from '../../src/objectives/model.ts';
 import { dependenciesOf, objectivesOf } from '../../src/objectives/objective.ts';
+import type { Recovery } from '../../src/runbook/kind.ts';
 import type { ObjectiveConfig, PlatformConfig } from '../../src/runbook/model.ts';
 import { cold, EAST, hot, WEST } from '../runbook/platforms.ts';
 import { by, cell, NOW_MS, SHIPPED, shop } from './fixture.ts';
@@ -185,8 +186,9 @@ describe('the matrix', () => {
 
 describe('what a recovery waits for', () => {
   const platform = withOwn({ name: 'waits', system: 'metrics' });
-  const gaps = (records: readonly MeasuredBy[], of: PlatformConfig = platform, maxAgeMs = 60_000): readonly string[] =>
-    recoveryGaps(of, WEST, maxAgeMs, records, NOW_MS, SHIPPED);
+  const recovery = (records: readonly MeasuredBy[], of: PlatformConfig = platform, maxAgeMs = 60_000): Recovery =>
+    recoveryIn(of, WEST, maxAgeMs, records, NOW_MS, SHIPPED);
+  const gaps = (...given: Parameters<typeof recovery>): readonly string[] => recovery(...given).gaps;
   const waits = (ms: number) => cell({ objective: 'waits', of: 'waits', to: WEST, ms, samples: 1 });
 
   test('of role recovery for what is not seen to hold in that region, measured or not', () => {
@@ -205,7 +207,28 @@ describe('what a recovery waits for', () => {
     expect(gaps([by(WEST, [waits(400), cell({ to: EAST, ms: 900 })]), by(EAST, [cell({ to: WEST, ms: 900 })])])).toEqual([]);
   });
 
+  test('the last looks alone count, and all of them have to be young enough: what was lost or fast before that says nothing', () => {
+    const local = (over: Partial<MeasuredCell>) => [by(WEST, [waits(400), cell({ to: WEST, ...over })])];
+    const wellNow = { ms: 20, samples: 3, lost: 0, agoMs: 25_000 };
+    expect(recovery(local({ ms: null, lost: 2, lately: wellNow }))).toEqual({ gaps: [], seen: 2, of: 2 });
+    expect(recovery(local({ ms: null, lost: 2, lately: wellNow }), platform, 27_000)).toEqual({ gaps: [], seen: 2, of: 2 });
+    // The first of them is from before.
+    expect(recovery(local({ lately: wellNow }), platform, 26_999)).toEqual({ gaps: [], seen: 1, of: 2 });
+    expect(recovery(local({ lately: { ...wellNow, ms: null, lost: 1 } })).gaps).toEqual([
+      `postgres orders in ${WEST}: 1 of the last 3 got no answer; below 100 ms is wanted`,
+    ]);
+    expect(recovery(local({ samples: 2, ms: 900, lately: null }))).toEqual({ gaps: [], seen: 1, of: 2 });
+  });
+
+  test('of a query that is named for another region only: it is unknown in this one, and so a gap', () => {
+    const partly = withOwn({ name: 'waits', system: { [EAST]: 'metrics' } });
+    const because = `no system is named that could be asked in ${WEST}`;
+    expect(recovery([], partly)).toEqual({ gaps: [`waits in ${WEST}: ${because}`], seen: 0, of: 2 });
+    expect(matrix([], partly).cells.at(-1)).toMatchObject({ from: WEST, to: WEST, verdict: 'unknown', because });
+  });
+
   test('nothing where nothing is measured by which it could be told', () => {
     expect(gaps([], shop)).toEqual([]);
+    expect(recovery([], shop)).toEqual({ gaps: [], seen: 0, of: 1 });
   });
 });

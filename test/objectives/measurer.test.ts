@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { measuredKey } from '../../src/coordinate/keys.ts';
 import { Fault } from '../../src/errors.ts';
 import type { ClusterConfig } from '../../src/model.ts';
+import { matrixOf } from '../../src/objectives/matrix.ts';
 import { AGAIN_MS, MEASURE_EVERY_MS, startMeasurer } from '../../src/objectives/measurer.ts';
 import type { Measured, MeasuredCell } from '../../src/objectives/model.ts';
 import type { System } from '../../src/runbook/kind.ts';
@@ -144,6 +145,39 @@ test('no answer is a look that was lost, at the latest after five seconds; what 
   await rounds(3);
   expect(await cell('postgres', WEST)).toMatchObject({ ms: null, samples: 4, lost: 4, because: 'connection refused' });
   expect(await cell('rtt', EAST)).toMatchObject({ ms: null, samples: 0, lost: 0, because: 'no system is named so' });
+  await end();
+});
+
+test('a look that brought nothing makes what was seen before it no fresher', async () => {
+  const { answers, measurer, rounds, virtual, end } = begun();
+  await virtual.advance(0);
+  await rounds(3);
+  answers.set('sql-west', new Fault('ERR_SYSTEM', 'no system is named so'));
+  await rounds(9);
+  const cell = measurer.cells().find(({ objective, to }) => objective === 'postgres' && to === WEST);
+  expect(cell).toMatchObject({ samples: 4, because: 'no system is named so', agoMs: 9 * MEASURE_EVERY_MS });
+  const record = { boot: 'b1', atMs: NOW_MS, cells: measurer.cells(), nonce: '' };
+  const { cells } = matrixOf(shop, SHIPPED, [{ region: WEST, replica: 'a', record }], NOW_MS);
+  expect(cells.find(({ objective, from, to }) => objective === 'postgres' && from === WEST && to === WEST)).toMatchObject({
+    verdict: 'unknown',
+    ageMs: null,
+  });
+  await end();
+});
+
+test('the last three looks are told apart from all of them, with the age of the first', async () => {
+  const { answers, cell, measurer, rounds, virtual, end } = begun();
+  answers.set('sql-west', new Error('connection refused'));
+  await virtual.advance(0);
+  await rounds(1);
+  expect(await cell('postgres', WEST)).toMatchObject({ samples: 2, lately: null });
+  await rounds(1);
+  answers.set('sql-west', 30);
+  await rounds(2);
+  const lately = () => measurer.cells().find(({ objective, to }) => objective === 'postgres' && to === WEST);
+  expect(lately()?.lately).toEqual({ ms: null, samples: 3, lost: 1, agoMs: 2 * MEASURE_EVERY_MS });
+  await rounds(1);
+  expect(lately()).toMatchObject({ ms: null, lost: 3, lately: { ms: 30, samples: 3, lost: 0, agoMs: 2 * MEASURE_EVERY_MS } });
   await end();
 });
 

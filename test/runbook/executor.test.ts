@@ -47,6 +47,22 @@ test('a plan from its first step to its last', async () => {
   expect(rig.virtual.pendingTimers()).toBe(0);
 });
 
+test('a step is told when all that it needs had ended', async () => {
+  const rig = createRig(SEED);
+  rig.add(WEST, 'w1');
+  const told: (number | undefined)[] = [];
+  rig.ground.says.set('seen', ({ dueAtMs }) => {
+    told.push(dueAtMs);
+    return null;
+  });
+  rig.begin();
+  await rig.untilEnded(60_000);
+  expect(told.length).toBeGreaterThan(0);
+  expect(new Set(told)).toEqual(new Set([standingOf(rig.run(), 'seen').dueAtMs]));
+  expect(told[0]).toBeGreaterThanOrEqual(standingOf(rig.run(), 'shift').endedAtMs ?? Number.NaN);
+  await rig.stop();
+});
+
 /** Timers that the executor uses for the whole plan: each is one await that could be its last. */
 const timersOfPlan = async (): Promise<number> => {
   const rig = createRig(SEED);

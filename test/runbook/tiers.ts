@@ -7,6 +7,6 @@ export const tiersOf = (given: Partial<TierDesk> = {}): TierDesk => ({
   state: async () => null,
   proved: async () => {},
   witness: async () => ({ sinceMs: null, because: 'no quorum holds it down' }),
-  objectives: async () => [],
+  objectives: async () => ({ gaps: [], seen: 1, of: 1 }),
   ...given,
 });

@@ -188,6 +188,13 @@ describe('certificates', () => {
       await expect(put(eu, key), key).rejects.toThrow('permission denied');
   });
 
+  test('a coordinator takes out what replicas of another region measured, long after they are gone', async () => {
+    const [us, eu] = [open('us'), open('eu')];
+    expect((await put(us, 'measured/us/gone')).ok).toBe(true);
+    expect((await eu.txn({ if: [], then: [{ del: 'measured/us/gone' }] })).ok).toBe(true);
+    expect((await us.get({ keys: ['measured/us/gone'] })).kvs).toEqual([]);
+  });
+
   test('a coordinator takes out what the orders of another region left beside themselves', async () => {
     const [us, eu] = [open('us'), open('eu')];
     const answers = { items: [{ hash: 'f00', atMs: 0 }] };

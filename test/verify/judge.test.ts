@@ -42,7 +42,15 @@ test.each([
   ['all new, and an old one still there', 3, { observedGeneration: 3, replicas: 4, updatedReplicas: 3, availableReplicas: 4 }, 'waiting'],
   ['not all available', 3, { observedGeneration: 3, replicas: 3, updatedReplicas: 3, availableReplicas: 2 }, 'waiting'],
 ] as const)('a Deployment: %s', (_name, replicas, status, is) => {
-  expect(rolloutFound(deploymentOf(replicas, status)).is).toBe(is);
+  expect(rolloutFound(deploymentOf(replicas, status), true).is).toBe(is);
+});
+
+test.each([
+  ['may be none', true, 'ok', 'is out'],
+  ['may not', false, 'failed', 'none of app/worker is wanted: replicas is 0'],
+  ['may be, if the region is not active, and nobody knows', null, 'unknown', 'which region is active is not known'],
+] as const)('of a Deployment none is wanted, where there %s', (_name, none, is, because) => {
+  expect(rolloutFound(deploymentOf(0, { observedGeneration: 3 }), none)).toMatchObject({ is, because: expect.stringContaining(because) });
 });
 
 describe('what stands around it', () => {

@@ -7,7 +7,7 @@ import type { VerifyPlan } from '../../src/verify/plan.ts';
 import { shop } from '../objectives/fixture.ts';
 import { EAST, WEST } from '../runbook/platforms.ts';
 
-const NOTHING: VerifyPlan = { jobs: [], deployments: [], checks: [], probes: [], namespaces: [], sections: [] };
+const NOTHING: VerifyPlan = { jobs: [], deployments: [], checks: [], probes: [], namespaces: [], sections: [], unasked: [] };
 const spec = { kind: 'tcp', url: 'tcp://192.0.2.1:1' } as const;
 
 const looked = (
@@ -30,6 +30,7 @@ const looked = (
             ? { saw: 'nothing', detail: 'no address is known' }
             : { saw: 'ok', tookMs: 3 },
       measured: async () => answers.measured ?? [],
+      active: async () => WEST,
     },
     new AbortController().signal,
   );
@@ -60,6 +61,11 @@ test('a target is looked at from where its configuration says, and from nowhere 
     { is: 'failed', because: 'refused: nobody listens' },
   ]);
   expect(await looked({ probes: points.slice(0, 1) }, { probe: 'nothing' })).toMatchObject([{ is: 'unknown' }]);
+});
+
+test('what is not asked is unknown, and says why', async () => {
+  const line = { step: 'health', of: 'codec', region: WEST, because: 'this file names no codec', fix: 'name it' } as const;
+  expect(await looked({ unasked: [line] })).toEqual([{ ...line, is: 'unknown' }]);
 });
 
 test('what was measured and is not known is unknown', async () => {

@@ -319,8 +319,8 @@ export class TiersAround {
       kind: 'verify.objectives',
       signal: 'gate',
       read: async ({ region, maxAgeMs }, { run, context }) => {
-        const missed = await context.tiers.objectives(run.platform, region, maxAgeMs);
-        return missed.length === 0 ? reached('all of them hold') : pending(missed.join('; '));
+        const { gaps } = await context.tiers.objectives(run.platform, region, maxAgeMs);
+        return gaps.length === 0 ? reached('all of them hold') : pending(gaps.join('; '));
       },
     },
   };

@@ -62,7 +62,7 @@ const unlessChanged =
   };
 
 export const createTierDesk = (options: TierDeskOptions): TierDesk => {
-  const { store, ports, clusterNowMs, tallies, objectives = async () => [] } = options;
+  const { store, ports, clusterNowMs, tallies, objectives = async () => ({ gaps: [], seen: 0, of: 0 }) } = options;
   const ledger = createLedger({ store, ports });
   const change = createTierBook({ store, ports });
   return {

@@ -11,7 +11,9 @@ export const startObjectivesWorld = async (): Promise<StepWorld<'verify.objectiv
     secrets: [],
     tiers: tiersOf({
       objectives: async (platform, region, maxAgeMs) =>
-        platform === 'orders' && region === 'eu-west' && maxAgeMs === 60_000 ? gaps : ['another was asked'],
+        platform === 'orders' && region === 'eu-west' && maxAgeMs === 60_000
+          ? { gaps, seen: gaps.length === 0 ? 1 : 0, of: 1 }
+          : { gaps: ['another was asked'], seen: 0, of: 1 },
     }),
     settle: () => {
       gaps = [];

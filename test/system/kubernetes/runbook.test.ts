@@ -235,10 +235,13 @@ describe('runbook steps on a real API server', { timeout: TEST_MS }, () => {
     expect(jobFound(await cluster.job('prod', 'migrate', NEVER))).toMatchObject({ is: 'ok' });
 
     const worker = await cluster.deployment('prod', 'worker', NEVER);
-    expect(rolloutFound(worker)).toMatchObject({ is: 'waiting', because: expect.stringContaining('its controller has not seen it yet') });
+    expect(rolloutFound(worker, false)).toMatchObject({
+      is: 'waiting',
+      because: expect.stringContaining('its controller has not seen it yet'),
+    });
     await server.call('PATCH', `${WORKER}/scale`, { spec: { replicas: 2 } }, MERGE_PATCH);
     await setStatus(WORKER, { observedGeneration: 2, replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2 });
-    expect(rolloutFound(await cluster.deployment('prod', 'worker', NEVER))).toMatchObject({ is: 'ok' });
+    expect(rolloutFound(await cluster.deployment('prod', 'worker', NEVER), false)).toMatchObject({ is: 'ok' });
 
     const guards = async () => ({
       pdb: guardFound('PodDisruptionBudget', worker, await cluster.budgets('prod', NEVER)).is,
