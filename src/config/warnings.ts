@@ -202,6 +202,19 @@ const platformWarnings = ({ region, systems = {} }: ReplicaConfig, { platforms =
   return [warning(['cluster', 'platforms', at], message)];
 };
 
+/** Who coordinates proves databases, and their routes go nowhere before that: what it cannot ask it cannot prove. */
+const unaskedWarnings = ({ providers, systems = {} }: ReplicaConfig, { platforms = [] }: ClusterConfig): Finding[] => {
+  if (Object.keys(providers).length === 0) return [];
+  return platforms.flatMap(({ databases = [] }, p) =>
+    databases.flatMap(({ name, services, sites }, d) => {
+      const missing = Object.values(sites).flatMap(({ sql }) => (Object.hasOwn(systems, sql) ? [] : [sql]));
+      if (services.length === 0 || missing.length === 0) return [];
+      const message = `found no ${list(missing)} under systems of this file, expected the postgres entries of all sites of ${name}; while this replica coordinates it cannot prove there that ${name} takes writes, and routes of ${list(services, 3)} may wait for that proof; add them`;
+      return [warning(['cluster', 'platforms', p, 'databases', d, 'sites'], message)];
+    }),
+  );
+};
+
 /** What a rung below the old writer's own word leaves open. */
 const RUNG_RISKS = {
   witness:
@@ -238,5 +251,10 @@ export const warningsOf = (config: ReplicaConfig): Finding[] => [
   ...gateWarnings(config),
   ...(config.cluster === null
     ? []
-    : [...unusedCluster(config), ...clusterWarnings(config.cluster), ...platformWarnings(config, config.cluster)]),
+    : [
+        ...unusedCluster(config),
+        ...clusterWarnings(config.cluster),
+        ...platformWarnings(config, config.cluster),
+        ...unaskedWarnings(config, config.cluster),
+      ]),
 ];

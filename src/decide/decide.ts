@@ -9,6 +9,7 @@ import {
   type ClusterConfig,
   type Mode,
   type Override,
+  type PoolConfig,
   type PoolMemory,
   type PoolTally,
   poolKey,
@@ -39,7 +40,7 @@ import { isStillGray } from './gray.ts';
 import { hasOverdueNews } from './incident.ts';
 import { type Booking, booked, ledgerOf } from './ledger.ts';
 import { withOrders } from './orders.ts';
-import { activeOverrides, drainOn, freezeOn, passOf, stopOn } from './override.ts';
+import { activeOverrides, drainOn, forceOn, freezeOn, passOf, pinsOn, stopOn } from './override.ts';
 import { factorOf, GRAY, isSame, newMemory, OUT_IN_DRILL, patch, SET_ASIDE } from './pool.ts';
 import { compose } from './record.ts';
 import { type Ask, askOf, judged, remindedOf, rulesOn, worldOf } from './safety.ts';
@@ -235,8 +236,9 @@ const servedRoute = (bench: Bench, nowMs: number): ServiceRouting['route'] => {
 const withTier = (bench: Bench, world: World, active: readonly Override[], nowMs: number): Bench => {
   const { before, service, seats } = bench;
   if (before === null || before.fence === 0 || seats.length !== Object.keys(before.route).length) return bench;
-  if (!Object.hasOwn(rulesOn(world.cluster, service.name), 'tier') || isPassed(bench, active)) return bench;
+  if (!Object.hasOwn(rulesOn(world.cluster, service.name), 'tier')) return bench;
   const after = servedRoute(bench, nowMs);
+  if (isPassed(bench, after, active)) return bench;
   const refusal = judged({ service, before: before.route, after, drains: [], cause: 'return' }, world, nowMs, { only: 'tier' }).refusal;
   if (refusal === null) return bench;
   const grows = seats.filter(({ config: { name } }) => (after[name] ?? 0) > (before.route[name] ?? 0));
@@ -249,14 +251,19 @@ const withTier = (bench: Bench, world: World, active: readonly Override[], nowMs
   );
 };
 
-/** A human's order that passes the rules is in force here. */
-const isPassed = ({ service, seats }: Bench, active: readonly Override[]): boolean =>
-  active.some(
-    (order) =>
-      passOf(order) === 'all' &&
-      (order.scope.service === undefined || order.scope.service === service.name) &&
-      (order.scope.region === undefined || seats.some(({ config }) => config.region === order.scope.region)),
+/**
+ * Humans' orders that pass the rules account for all of it: whatever falls is drained by one, or whatever grows is forced in or pinned by one. What moves beside
+ * them by itself nobody has agreed to.
+ */
+const isPassed = ({ before, service, seats }: Bench, after: ServiceRouting['route'], active: readonly Override[]): boolean => {
+  const passing = active.filter((order) => passOf(order) === 'all');
+  const moved = (way: 1 | -1): readonly PoolConfig[] =>
+    seats.map(({ config }) => config).filter(({ name }) => Math.sign((after[name] ?? 0) - (before?.route[name] ?? 0)) === way);
+  return (
+    moved(-1).every((pool) => drainOn(passing, service, pool) !== undefined) ||
+    moved(1).every((pool) => forceOn(passing, service, pool) !== undefined || (pinsOn(passing, service)[0]?.weights?.[pool.name] ?? 0) > 0)
   );
+};
 
 /** What the ledger has to know of this decision. */
 const bookingOf = (

@@ -6,6 +6,7 @@ import { electorateGroups, electoratesOf } from '../../src/config/electorate.ts'
 import { parseConfig } from '../../src/config/load.ts';
 import { renderProblem } from '../../src/config/problem.ts';
 import { platformReport, report, reportProblems } from '../../src/config/report.ts';
+import { warningsOf } from '../../src/config/warnings.ts';
 import type { ClusterConfig } from '../../src/model.ts';
 import { accepted, expectFile, fixture, goodWith, problemsOf } from './files.ts';
 
@@ -90,6 +91,31 @@ describe('warnings', () => {
     const found = warned(`${fixture('good.yaml')}${platform}`).filter((message) => message.includes('expected acknowledged'));
     expect(found).toHaveLength(count);
     for (const message of found) expect(message).toMatch(/what one of them wrote is lost; write acknowledged/);
+  });
+
+  test.each([
+    ['services: [web.example.test], ', 'pg-eu-west pg-us-east', []],
+    ['services: [web.example.test], ', 'pg-eu-west', ['found no pg-us-east under systems']],
+    ['', 'pg-eu-west', []],
+  ])('a database (%s) of which this file names %s', (bound, named, expected) => {
+    const site = (region: string) => `${region}: { system: patroni-${region}, sql: pg-${region}, address: '${region}:5432' }`;
+    const text = `${fixture('good.yaml')}  platforms:
+    - name: orders
+      model: active-hot
+      regions: [eu-west, us-east]
+      services: [web.example.test]
+      databases:
+        - { name: orders, ${bound}sites: { ${site('eu-west')}, ${site('us-east')} } }
+`;
+    const { config } = accepted(text);
+    const entry = { kind: 'postgres' as const, addresses: ['pg:5432'], user: 'tidegate', passwordFile: '/p', database: 'orders' };
+    const systems = Object.fromEntries(named.split(' ').map((name) => [name, entry]));
+    const messages = (providers: typeof config.providers): readonly string[] =>
+      warningsOf({ ...config, providers, systems })
+        .map(({ message }) => message)
+        .filter((message) => message.includes('under systems of this file'));
+    expect(messages(config.providers)).toEqual(expected.map((part) => expect.stringContaining(part)));
+    expect(messages({})).toEqual([]);
   });
 
   test('two voters only advise, and the way out is a witness', () => {

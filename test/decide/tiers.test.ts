@@ -133,6 +133,36 @@ describe('a human', () => {
   });
 });
 
+describe('the glass that was broken for one pool', () => {
+  const wide = serviceOf([...REGIONS], {
+    steering: { kind: 'weighted' },
+    pools: [poolOf('a', 1, 0, 4), poolOf('b', 1, 1), poolOf('c', 1, 2)],
+  });
+  const approval = { id: 'x', by: 'bob', atMs: START } as never;
+
+  test.each<[string, Partial<Route>]>([
+    ['drain', { c: 0 }],
+    ['force-in', {}],
+  ])('by a %s is not broken for what moves beside it', (kind, shares) => {
+    const council = councilOf(wide, IN_A);
+    council.order('works', kind as 'drain', { region: 'c' }, 600_000, { breakGlass: true, approval });
+    council.see({}, 500);
+    const before = council.route();
+    expect(before).toMatchObject(shares);
+    council.watch({ dead: ['a'], targets: 2 }, 60_000);
+    expect(council.memory('a').scale).toBe(500);
+    expect(council.route()).toEqual(before);
+    expect(council.hold('b')).toBe('rule:tier');
+  });
+
+  test('goes to the shares of its pin, for all pools that it names', () => {
+    const council = councilOf(wide, IN_A);
+    council.order('works', 'pin', { service: 'web' }, 600_000, { weights: { a: 500, b: 500 }, breakGlass: true, approval });
+    council.see({}, 500);
+    expect(council.route()).toEqual({ a: 500, b: 500, c: 0 });
+  });
+});
+
 describe('what no rule is asked of', () => {
   test('a share that falls with its targets sends nobody elsewhere', () => {
     const wide = serviceOf(['a', 'b'], {

@@ -182,9 +182,9 @@ export class TiersAround {
   }
 
   async #write({ database, region, sql }: StepSpecs['pg.canary'], { key, run, context }: Call): Promise<Effect> {
+    const seen = await context.tiers.state(run.platform, database);
     await this.#options.reach(sql);
     if (!this.#site(sql).isWriter) return { took: 'refused', because: `${region} takes no writes` };
-    const seen = await context.tiers.state(run.platform, database);
     await context.tiers.proved(run.platform, database, region, 'a row was written and read back', seen);
     this.#options.once('pg.canary', key, `${database} of ${region}`);
     this.#rows.add(key);
