@@ -336,10 +336,10 @@ export interface StepSpecs {
   'managed.failover': { system: string; vendor: 'aurora' | 'cloud-sql'; to: string; lossy: boolean };
   /** The replica takes its master's place without loss. `from`: entry of the master. */
   'cache.takeover': { system: string; from: string; waitMs: number };
-  /** The replica stands for itself with what it has. */
-  'cache.promote': { system: string };
-  /** It follows that address, and loses what it has. */
-  'cache.rejoin': { system: string; address: string };
+  /** The replica stands for itself with what it has. `whole`: not while it makes its first copy or reads its data from disk. */
+  'cache.promote': { system: string; whole?: true };
+  /** It follows that address, and loses what it has. `master`: entry of whom it follows, who has to be one by its own word. */
+  'cache.rejoin': { system: string; address: string; master?: string };
   /** The objectives of recovery hold in the region, as it was measured there lately. */
   'verify.objectives': { region: string; maxAgeMs: number };
   'gate.promql': { system: string; query: string; max?: number; min?: number; maxAgeMs: number };
@@ -488,7 +488,7 @@ export interface StepRun {
   approvedBy?: readonly string[];
   /** Until when they may. */
   askedUntilMs?: number;
-  /** It asks since its time ran out, and is still read: when it becomes so, nobody has to answer. */
+  /** It asks since its time ran out, or it could not be told, and is still read: when it becomes so, nobody has to answer. */
   isLate?: true;
 }
 

@@ -157,10 +157,13 @@ const settleStep = (run: Run, step: Step, nowMs: number): Run => {
   }
   const limitMs = untilMs(step, at);
   if (limitMs === null || nowMs < limitMs) return run;
-  const next = fail(run, step, at, late(step, at), step.onFail, nowMs);
-  // It may become so yet, and nobody has to answer then.
-  const asking = standingOf(next, step.id);
-  return asking.state === 'asking' ? put(next, step.id, { ...asking, isLate: true }) : next;
+  return readOn(fail(run, step, at, late(step, at), step.onFail, nowMs), step);
+};
+
+/** It may become so yet, or be told: nobody has to answer then. */
+const readOn = (run: Run, { id }: Step): Run => {
+  const at = standingOf(run, id);
+  return at.state === 'asking' ? put(run, id, { ...at, isLate: true }) : run;
 };
 
 const withoutDue = ({ dueAtMs: _, ...rest }: StepRun): StepRun => rest;
@@ -474,7 +477,7 @@ const read = (run: Run, { step: id, reading, canAct, sinceMs }: RunEvent & { kin
       if (canAct || unknowns < step.retry.tries) return put(run, id, next);
       const why = `cannot be told: ${reading.because}`;
       if (step.onUnknown === 'proceed') return put(run, id, ended(next, 'skipped', `went on although it ${why}`, nowMs));
-      return fail(run, step, next, why, step.onUnknown, nowMs);
+      return readOn(fail(run, step, next, why, step.onUnknown, nowMs), step);
     }
   }
 };

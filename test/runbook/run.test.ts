@@ -564,6 +564,15 @@ test('what asks since its time ran out is read on: when it becomes so nobody has
     because: 'reached it is',
   });
   expect(done.state).toBe('done');
+  const gate = stepWith(
+    'g',
+    'gate.promql',
+    { system: 'p', query: 'q', maxAgeMs: 1 },
+    { onUnknown: 'ask', retry: { tries: 1, everyMs: 1 } },
+  );
+  const untold = after(runOf([gate]), read('g', 'unknown', false));
+  expect(standingOf(untold, 'g').state).toBe('asking');
+  expect(advance(untold, read('g', 'reached', false), 1).state).toBe('done');
   // What asks for another reason waits for its answer.
   const refused = after(runOf(plan), read('a', 'never'));
   expect(due(refused, 1).look).toEqual([]);
