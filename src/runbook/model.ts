@@ -484,8 +484,9 @@ export interface StepRun {
   because: string;
   /** What the kind wants to find again: names of operations, states of tenants. JSON. */
   facts?: Readonly<Record<string, unknown>>;
-  /** Persons who agreed. */
+  /** Persons who agreed; and when the last of them did, where that ages. */
   approvedBy?: readonly string[];
+  approvedAtMs?: number;
   /** Until when they may. */
   askedUntilMs?: number;
   /** It asks since its time ran out, or it could not be told, and is still read: when it becomes so, nobody has to answer. */
