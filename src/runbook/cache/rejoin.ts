@@ -57,6 +57,8 @@ const readRejoin = async (spec: Spec, { context, signal }: Call): Promise<Readin
   const cache = await cacheOf(spec.system, context);
   const { at, follows, never } = await standing(spec, cache, target, signal);
   const [because, facts] = [`cache ${spec.system} ${standingText(at)}`, factsOf(at)];
+  // A copy takes as long as there is much of it.
+  if (follows && at.follows?.isSyncing === true && spec.begun === true) return { is: 'reached', because, facts };
   if (follows && at.follows?.isLinked === true && !at.follows.isSyncing) return { is: 'reached', because, facts };
   if (never !== null) return { is: 'never', because: `${because}: ${never}`, facts };
   return { is: 'pending', because: follows ? because : `${because}, not ${addressText(target)}`, facts };

@@ -250,6 +250,11 @@ describe('cache.rejoin', () => {
     expect(await h.read()).toMatchObject({ is: 'reached' });
     b.isSyncing = true;
     expect(await h.read()).toMatchObject({ is: 'pending', because: expect.stringContaining('first copy') });
+    // Where it is enough that it has begun.
+    h.world.spec = { ...h.world.spec, begun: true };
+    expect(await h.read()).toMatchObject({ is: 'reached' });
+    b.follows = { host: '10.9.9.9', port: 6_379 };
+    expect(await h.read()).toMatchObject({ is: 'pending' });
   });
 
   test('nobody follows one that is no master by its own word, or has not read its data yet', async () => {
