@@ -15,7 +15,19 @@ import type { Move } from '../policy.ts';
 import { managedMoves } from './managed.ts';
 import { idsOf } from './order.ts';
 import type { Part } from './part.ts';
-import { CALL_MS, CHECK_MS, FENCE_MS, GLANCE_MS, MOVE_MS, ONLY_READS, perMode, stepOf, TRIED, WAIT_LEAST_MS } from './step.ts';
+import {
+  CALL_MS,
+  CHECK_MS,
+  FENCE_MS,
+  GLANCE_MS,
+  MOVE_MS,
+  ONLY_READS,
+  perMode,
+  stepOf,
+  TRIED,
+  WAIT_LEAST_MS,
+  WAIT_MOST_MS,
+} from './step.ts';
 
 interface Sited {
   database: DatabaseConfig;
@@ -227,7 +239,7 @@ const handover = (part: Part, { from, to }: Pick<Move, 'from' | 'to'>, sited: Si
     kind: 'pg.caughtup',
     phase: 'promote',
     target: `${to} has all that ${name} wrote in ${from}`,
-    spec: { from: left.sql, fromSystem: left.system, to: gone.sql },
+    spec: { from: left.sql, fromSystem: left.system, to: gone.sql, toSystem: gone.system },
     mode: 'graceful',
     needs: [...needs, demoted.id],
     timeoutMs: MOVE_MS,
@@ -321,8 +333,10 @@ const takeover = (part: Part, { from, to }: Move, { cache: { name }, left, gone 
       name: `cache.${name}.promote@${to}`,
       kind: 'cache.promote',
       target: `${name} in ${to} stands for itself with what it has`,
-      spec: { system: gone.system },
+      spec: { system: gone.system, whole: true },
       mode: 'ungraceful',
+      // Nothing fences the old master, and what had not arrived is lost by it: somebody says that it may be.
+      persons: 1,
       ifPassed: `${name} in ${to} may still follow ${from}, and take no writes`,
       undo: { no: OWN },
     }),
@@ -372,10 +386,11 @@ export const rejoins = (part: Part, move: Move, needs: readonly string[]): reado
       kind: 'cache.rejoin',
       phase: 'after',
       target: `${cache.name} in ${move.from} follows ${move.to}, and loses what it has`,
-      spec: { system: left.system, address: gone.address },
+      spec: { system: left.system, address: gone.address, master: gone.system, ...(isStrict(cache) ? {} : { begun: true as const }) },
       mode: isStrict(cache) ? 'graceful' : 'both',
       needs: isStrict(cache) ? needs : [...needs, `${part.prefix}cache.${cache.name}.promote@${move.to}`],
-      timeoutMs: isStrict(cache) ? CALL_MS : GLANCE_MS,
+      // Until its copy is whole; of the other it is enough that it has begun.
+      timeoutMs: isStrict(cache) ? WAIT_MOST_MS : GLANCE_MS,
       retry: TRIED,
       onFail: 'continue',
       onUnknown: 'proceed',

@@ -326,8 +326,8 @@ export interface StepSpecs {
   'pg.switchover': { system: string; candidate: string | null };
   /** The writer becomes a standby cluster of `follow`. */
   'pg.demote': { system: string; sql: string; follow: PostgresAddress };
-  /** All that the old writer wrote is replayed where it is wanted. `from`, `to`: entries of kind `postgres`; `fromSystem`: of kind `patroni`. */
-  'pg.caughtup': { from: string; fromSystem: string; to: string };
+  /** All that the old writer wrote is replayed where it is wanted. `from`, `to`: entries of kind `postgres`; the others: of kind `patroni`. `toSystem`: says who is promoted there. */
+  'pg.caughtup': { from: string; fromSystem: string; to: string; toSystem?: string };
   /** The standby cluster becomes the writer, unless the old one (null: there is none to ask) still is. */
   'pg.promote': { database: string; region: string; system: string; sql: string; from: { region: string; sql: string } | null };
   /** A row is written and read back: the region's tier is active from then on. */
@@ -336,10 +336,10 @@ export interface StepSpecs {
   'managed.failover': { system: string; vendor: 'aurora' | 'cloud-sql'; to: string; lossy: boolean };
   /** The replica takes its master's place without loss. `from`: entry of the master. */
   'cache.takeover': { system: string; from: string; waitMs: number };
-  /** The replica stands for itself with what it has. */
-  'cache.promote': { system: string };
-  /** It follows that address, and loses what it has. */
-  'cache.rejoin': { system: string; address: string };
+  /** The replica stands for itself with what it has. `whole`: not while it makes its first copy or reads its data from disk. */
+  'cache.promote': { system: string; whole?: true };
+  /** It follows that address, and loses what it has. `master`: entry of whom it follows, who has to be one by its own word. `begun`: its first copy need not be whole. */
+  'cache.rejoin': { system: string; address: string; master?: string; begun?: true };
   /** The objectives of recovery hold in the region, as it was measured there lately. */
   'verify.objectives': { region: string; maxAgeMs: number };
   'gate.promql': { system: string; query: string; max?: number; min?: number; maxAgeMs: number };
@@ -484,11 +484,12 @@ export interface StepRun {
   because: string;
   /** What the kind wants to find again: names of operations, states of tenants. JSON. */
   facts?: Readonly<Record<string, unknown>>;
-  /** Persons who agreed. */
+  /** Persons who agreed; and when the last of them did, where that ages. */
   approvedBy?: readonly string[];
+  approvedAtMs?: number;
   /** Until when they may. */
   askedUntilMs?: number;
-  /** It asks since its time ran out, and is still read: when it becomes so, nobody has to answer. */
+  /** It asks since its time ran out, or it could not be told, and is still read: when it becomes so, nobody has to answer. */
   isLate?: true;
 }
 

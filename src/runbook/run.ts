@@ -79,6 +79,15 @@ const NEW: StepRun = { state: 'pending', tries: 0, because: 'not begun' };
 const put = (run: Run, id: string, next: StepRun): Run => ({ ...run, steps: { ...run.steps, [id]: next } });
 
 const needsOver = (run: Run, step: Step): boolean => step.needs.every((id) => isOver(standingOf(run, id)));
+/** By which data may be lost that had not arrived: what its needs have found out is what persons agree to. */
+export const isLossy = ({ kind, spec, mode }: Step): boolean => {
+  if (kind === 'managed.failover') return spec.lossy;
+  return kind === 'cache.promote' ? spec.whole === true : kind === 'pg.promote' && mode === 'ungraceful';
+};
+
+/** Whether persons may agree to it now. */
+export const isAskedFor = (run: Run, step: Step): boolean => !isLossy(step) || (isOfMode(step, run.mode) && needsOver(run, step));
+
 const isAgreed = (step: Step, { approvedBy = [] }: StepRun): boolean => approvedBy.length >= step.approvals;
 
 /** It waits for persons; else, asking, for an answer. */
@@ -157,10 +166,13 @@ const settleStep = (run: Run, step: Step, nowMs: number): Run => {
   }
   const limitMs = untilMs(step, at);
   if (limitMs === null || nowMs < limitMs) return run;
-  const next = fail(run, step, at, late(step, at), step.onFail, nowMs);
-  // It may become so yet, and nobody has to answer then.
-  const asking = standingOf(next, step.id);
-  return asking.state === 'asking' ? put(next, step.id, { ...asking, isLate: true }) : next;
+  return readOn(fail(run, step, at, late(step, at), step.onFail, nowMs), step);
+};
+
+/** It may become so yet, or be told: nobody has to answer then. */
+const readOn = (run: Run, { id }: Step): Run => {
+  const at = standingOf(run, id);
+  return at.state === 'asking' ? put(run, id, { ...at, isLate: true }) : run;
 };
 
 const withoutDue = ({ dueAtMs: _, ...rest }: StepRun): StepRun => rest;
@@ -366,7 +378,7 @@ const notBegun = ({ approvedBy }: StepRun): StepRun => (approvedBy === undefined
 
 // ---- events ----
 
-const approve = (run: Run, id: string | null, by: string): Run => {
+const approve = (run: Run, id: string | null, by: string, nowMs: number): Run => {
   if (id === null) {
     if (run.state !== 'proposed' || run.approval === undefined) return run;
     const all = joined(run.approval.by, by);
@@ -375,17 +387,23 @@ const approve = (run: Run, id: string | null, by: string): Run => {
   const step = stepOf(run, id);
   const at = standingOf(run, id);
   if (step === undefined || run.state !== 'running' || !(at.state === 'pending' || at.state === 'asking') || isAgreed(step, at)) return run;
+  if (!isAskedFor(run, step)) return run;
   const approvedBy = joined(at.approvedBy ?? [], by);
-  return approvedBy === at.approvedBy ? run : put(run, id, { ...at, approvedBy });
+  return approvedBy === at.approvedBy ? run : put(run, id, { ...at, approvedBy, ...(isLossy(step) ? { approvedAtMs: nowMs } : {}) });
 };
 
+/** What was agreed to so long ago was another risk. */
+const isStale = ({ askMs }: Run, { approvedAtMs }: StepRun, nowMs: number): boolean =>
+  approvedAtMs !== undefined && nowMs > approvedAtMs + askMs;
+
 /** Begun anew: its tries and its clock, under another key. Whether it was touched stays. */
-const anew = ({ dueAtMs, approvedBy, touched, again = 0 }: StepRun, because: string): StepRun => ({
+const anew = ({ dueAtMs, approvedBy, approvedAtMs, touched, again = 0 }: StepRun, isKept: boolean, because: string): StepRun => ({
   ...NEW,
   because: phrase(because),
   again: again + 1,
   ...(dueAtMs === undefined ? {} : { dueAtMs }),
-  ...(approvedBy === undefined ? {} : { approvedBy }),
+  ...(approvedBy === undefined || !isKept ? {} : { approvedBy }),
+  ...(approvedAtMs === undefined || !isKept ? {} : { approvedAtMs }),
   ...(touched === undefined ? {} : { touched }),
 });
 
@@ -393,7 +411,7 @@ const answer = (run: Run, id: string, choice: Choice, by: string, nowMs: number)
   const step = stepOf(run, id);
   const at = standingOf(run, id);
   if (step === undefined || run.state !== 'running' || at.state !== 'asking' || wantsPersons(step, at)) return run;
-  if (choice === 'retry') return put(run, id, anew(at, `begun anew by ${by}: ${at.because}`));
+  if (choice === 'retry') return put(run, id, anew(at, !isStale(run, at, nowMs), `begun anew by ${by}: ${at.because}`));
   if (choice === 'skip') return put(run, id, ended(at, 'skipped', without(step, `passed over by ${by}: ${at.because}`), nowMs));
   return put(run, id, ended(at, 'failed', `stopped by ${by}: ${at.because}`, nowMs));
 };
@@ -474,7 +492,7 @@ const read = (run: Run, { step: id, reading, canAct, sinceMs }: RunEvent & { kin
       if (canAct || unknowns < step.retry.tries) return put(run, id, next);
       const why = `cannot be told: ${reading.because}`;
       if (step.onUnknown === 'proceed') return put(run, id, ended(next, 'skipped', `went on although it ${why}`, nowMs));
-      return fail(run, step, next, why, step.onUnknown, nowMs);
+      return readOn(fail(run, step, next, why, step.onUnknown, nowMs), step);
     }
   }
 };
@@ -575,7 +593,7 @@ const applied = (run: Run, event: RunEvent, nowMs: number): Run => {
     case 'time':
       return run;
     case 'approved':
-      return approve(run, event.step, event.by);
+      return approve(run, event.step, event.by, nowMs);
     case 'answered':
       return answer(run, event.step, event.choice, event.by, nowMs);
     case 'abort':

@@ -15,6 +15,7 @@ import { isRunId, noRun, openOf, PLATFORM_PREFIX, platformNamed, RUN_PREFIX, run
 import {
   advance,
   type Choice,
+  isAskedFor,
   isEnded,
   isForceable,
   isSamePerson,
@@ -404,6 +405,9 @@ const demandApprovable = (run: Run, step: string | null, by: string): void => {
   const wanted = stepOf(run, step)?.approvals ?? 0;
   if (run.state !== 'running' || (state !== 'pending' && state !== 'asking'))
     throw conflict(run, `${step} is ${state}: it needs nobody to agree`);
+  const found = stepOf(run, step);
+  if (found !== undefined && wanted > 0 && !isAskedFor(run, found))
+    throw conflict(run, `data may be lost by ${step}: what it needs (${found.needs.join(', ')}) has to end first, since it tells how much`);
   if (approvers.length >= wanted) throw conflict(run, `${step} needs nobody ${wanted === 0 ? '' : 'more '}to agree`);
 };
 

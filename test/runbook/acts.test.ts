@@ -424,3 +424,13 @@ test('a step with tries left tries again after its span, and no more often than 
   expect(times).toHaveLength(3);
   expect(Math.min(...times.slice(1).map((atMs, n) => atMs - (times[n] ?? 0)))).toBeGreaterThanOrEqual(2_000);
 });
+
+test('to what may lose data nobody agrees before what it needs has told how much', async () => {
+  const spec = { database: 'd', region: WEST, system: 'p', sql: 's', from: null };
+  const fence = stepWith('fence', 'approval', { why: 'x' }, { approvals: 1 });
+  setUp({}, [fence, stepWith('promote', 'pg.promote', spec, { needs: ['fence'], mode: 'ungraceful', approvals: 1 })]);
+  await writer.begin(order(), ADA);
+  const refused = await writer.approve('shop-1', 'promote', BOB).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: 'ERR_CONFLICT', message: expect.stringContaining('what it needs (fence) has to end first') });
+  expect(await codeOf(writer.approve('shop-1', 'fence', BOB))).toBe('done');
+});

@@ -423,6 +423,31 @@ test('one person counts once, however the name is spelt', () => {
   expect(after(proposed, agree('ada', null), agree('bob', null)).state).toBe('running');
 });
 
+test('persons agree to what may lose data only when what it needs has ended, and not for ever', () => {
+  const spec = { database: 'd', region: WEST, system: 'p', sql: 's', from: null };
+  const given = { needs: ['fence'], mode: 'ungraceful', approvals: 1, onFail: 'ask', retry: { tries: 1, everyMs: 1 } } as const;
+  const lossy: readonly Step[] = [
+    stepWith('it', 'pg.promote', spec, given),
+    stepWith('it', 'managed.failover', { system: 'm', vendor: 'aurora', to: 'x', lossy: true }, given),
+    stepWith('it', 'cache.promote', { system: 'c', whole: true }, given),
+  ];
+  const agree = { kind: 'approved', step: 'it', by: 'ada' } as const;
+  const retry = { kind: 'answered', step: 'it', choice: 'retry', by: 'bob' } as const;
+  for (const step of lossy) {
+    const early = runOf([hook('fence'), step], { askMs: 5_000 });
+    expect(advance(early, agree, 0)).toBe(early);
+    const agreed = after(early, read('fence', 'reached'), [agree, 1_000]);
+    expect(standingOf(agreed, 'it')).toMatchObject({ state: 'pending', approvedBy: ['ada'] });
+    const asking = after(agreed, [read('it', 'never'), 2_000]);
+    expect(standingOf(after(asking, [retry, 6_000]), 'it')).toMatchObject({ state: 'pending', approvedBy: ['ada'] });
+    const stale = standingOf(after(asking, [retry, 6_001]), 'it');
+    expect([stale.state, stale.approvedBy]).toEqual(['asking', undefined]);
+  }
+  // Other steps as ever: whoever agrees beforehand has agreed.
+  const other = runOf([hook('fence'), hook('it', { needs: ['fence'], approvals: 1 })], { askMs: 5_000 });
+  expect(standingOf(advance(other, agree, 0), 'it').approvedBy).toEqual(['ada']);
+});
+
 test('what a step means that was passed over is said', () => {
   const plan = [hook('a', { onFail: 'continue', ifPassed: 'it may still write' })];
   expect(standingOf(after(runOf(plan), read('a', 'never')), 'a').because).toBe('went on without it: never it is; it may still write');
@@ -564,6 +589,15 @@ test('what asks since its time ran out is read on: when it becomes so nobody has
     because: 'reached it is',
   });
   expect(done.state).toBe('done');
+  const gate = stepWith(
+    'g',
+    'gate.promql',
+    { system: 'p', query: 'q', maxAgeMs: 1 },
+    { onUnknown: 'ask', retry: { tries: 1, everyMs: 1 } },
+  );
+  const untold = after(runOf([gate]), read('g', 'unknown', false));
+  expect(standingOf(untold, 'g').state).toBe('asking');
+  expect(advance(untold, read('g', 'reached', false), 1).state).toBe('done');
   // What asks for another reason waits for its answer.
   const refused = after(runOf(plan), read('a', 'never'));
   expect(due(refused, 1).look).toEqual([]);

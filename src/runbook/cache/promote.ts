@@ -22,10 +22,12 @@ const readPromote = async ({ system: name }: Spec, { context, signal }: Call): P
   return { is: isThere ? 'reached' : 'pending', because: `cache ${name} ${standingText(at)}`, facts: factsOf(at) };
 };
 
-const applyPromote = async ({ system: name }: Spec, { context, signal }: Call): Promise<Effect> => {
+const applyPromote = async ({ system: name, whole }: Spec, { context, signal }: Call): Promise<Effect> => {
   const cache = await cacheOf(name, context);
   const at = await cache.look(signal);
   if (at.role === 'master') return { took: 'accepted', because: `cache ${name} is master already` };
+  if (whole === true && (at.isLoading || at.follows?.isSyncing === true))
+    return { took: 'refused', because: `cache ${name} ${standingText(at)}: what it has is not whole` };
   await cache.promote(signal);
   const partial = at.follows?.isSyncing === true ? '; its first copy was not whole' : '';
   return { took: 'accepted', because: `cache ${name} stands for itself; before that it ${standingText(at)}${partial}` };

@@ -1,9 +1,9 @@
 // cache.rejoin: a cache follows an address and loses what it has. Never one that others follow, since they would lose theirs with it; and never itself.
 import { Fault } from '../../errors.ts';
 import { type HostPort, hostPortOf } from '../dial.ts';
-import type { Call, Effect, Reading, StepKind } from '../kind.ts';
+import type { Call, Effect, Reading, StepContext, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
-import { applyOr, readOr } from '../outcome.ts';
+import { applyOr, readOr, saying } from '../outcome.ts';
 import { factsOf } from './look.ts';
 import { addressText, cacheOf, refusing, standingText } from './standing.ts';
 import type { CacheLook, RedisSystem } from './system.ts';
@@ -57,9 +57,23 @@ const readRejoin = async (spec: Spec, { context, signal }: Call): Promise<Readin
   const cache = await cacheOf(spec.system, context);
   const { at, follows, never } = await standing(spec, cache, target, signal);
   const [because, facts] = [`cache ${spec.system} ${standingText(at)}`, factsOf(at)];
+  // A copy takes as long as there is much of it.
+  if (follows && at.follows?.isSyncing === true && spec.begun === true) return { is: 'reached', because, facts };
   if (follows && at.follows?.isLinked === true && !at.follows.isSyncing) return { is: 'reached', because, facts };
   if (never !== null) return { is: 'never', because: `${because}: ${never}`, facts };
   return { is: 'pending', because: follows ? because : `${because}, not ${addressText(target)}`, facts };
+};
+
+/** Why nobody should follow it now; null: it is a master and has its data, or nobody is named who could say. */
+const masterText = async ({ master }: Spec, context: StepContext, signal: AbortSignal): Promise<string | null> => {
+  if (master === undefined) return null;
+  try {
+    const there = await (await cacheOf(master, context)).look(signal);
+    return there.role === 'master' && !there.isLoading ? null : `${master} ${standingText(there)}`;
+  } catch (error) {
+    signal.throwIfAborted();
+    return `${master} does not say that it is master (${saying(error)})`;
+  }
 };
 
 const applyRejoin = async (spec: Spec, { context, signal }: Call): Promise<Effect> => {
@@ -68,6 +82,8 @@ const applyRejoin = async (spec: Spec, { context, signal }: Call): Promise<Effec
   const { at, follows, never } = await standing(spec, cache, target, signal);
   if (follows) return { took: 'accepted', because: `cache ${spec.system} follows ${addressText(target)} already` };
   if (never !== null) return { took: 'fatal', because: `cache ${spec.system} ${standingText(at)}: ${never}` };
+  const whyNot = await masterText(spec, context, signal);
+  if (whyNot !== null) return { took: 'refused', because: `cache ${spec.system} ${standingText(at)}: ${whyNot}` };
   await cache.follow(target, signal);
   return { took: 'accepted', because: `cache ${spec.system} is told to follow ${addressText(target)}; before that it ${standingText(at)}` };
 };

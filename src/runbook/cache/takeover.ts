@@ -24,9 +24,16 @@ const readTakeover = async (spec: Spec, call: Call): Promise<Reading> => {
   const at = await cache.look(call.signal);
   const [because, facts] = [`cache ${spec.system} ${standingText(at)}`, factsOf(at)];
   if (at.role !== 'master') return { is: 'pending', because, facts };
-  const other = await otherText(spec, call);
-  return { is: 'reached', because: `${because}${other.text}`, facts: { ...facts, isSplit: other.isSplit } };
+  const { isSplit, text } = await otherText(spec, call);
+  const said = { because: `${because}${text}`, facts: { ...facts, isSplit } };
+  const isOurs = call.facts[TAKEN] === true;
+  // The old one may need a moment after it was told; where nobody told it, which of two has what counts is for a human to say.
+  if (isSplit === true) return { ...said, is: isOurs ? 'pending' : 'never' };
+  return { ...said, is: isSplit === false || isOurs ? 'reached' : 'unknown' };
 };
+
+/** Among the facts of the step: its takeover was taken, so the old master has given way although it may be silent since. */
+const TAKEN = 'isTaken';
 
 /** What became of the old master: two of them are told, since what is written to one is not in the other. `isSplit` null: nobody knows. */
 const otherText = async ({ from }: Spec, { context, signal }: Call): Promise<{ isSplit: boolean | null; text: string }> => {
@@ -52,7 +59,7 @@ const applyTakeover = async (spec: Spec, { context, signal }: Call): Promise<Eff
     return await refusing(`cache ${spec.from}`, () => handedOver(spec, cache, at, from, signal));
   }
   await cache.takeOver(spec.waitMs, signal);
-  return { took: 'accepted', because: `${text}: it has taken over` };
+  return { took: 'accepted', because: `${text}: it has taken over`, facts: { [TAKEN]: true } };
 };
 
 const handedOver = async (spec: Spec, cache: RedisSystem, at: CacheLook, from: RedisSystem, signal: AbortSignal): Promise<Effect> => {
@@ -69,7 +76,8 @@ const handedOver = async (spec: Spec, cache: RedisSystem, at: CacheLook, from: R
       because: `${text}: which of them is ${spec.system} cannot be told by its port and address; let it announce them (replica-announce-ip, replica-announce-port)`,
     };
   await from.handOver(replica, spec.waitMs, signal);
-  return { took: 'accepted', because: `${text} and hands over to ${addressText(replica)}, within ${spec.waitMs} ms or not at all` };
+  const because = `${text} and hands over to ${addressText(replica)}, within ${spec.waitMs} ms or not at all`;
+  return { took: 'accepted', because, facts: { [TAKEN]: true } };
 };
 
 /** Which of the master's replicas this one is, as the master knows it: by its port, and by its address where several have that. null: none, or nobody knows. Pure. */

@@ -65,6 +65,10 @@ export const aurora: SystemModule<AuroraConfig> = {
 /** As far as the library's own is used. */
 type Found = Partial<Pick<GlobalCluster, 'GlobalClusterMembers' | 'FailoverState'>>;
 
+/** By the vendor's own word, where there is one. */
+const isByForce = ({ Status, IsDataLossAllowed }: NonNullable<Found['FailoverState']>): boolean =>
+  IsDataLossAllowed ?? Status === 'failing-over';
+
 /** The writer of a headless or failing global cluster may be named by none of its members. */
 export const standingOf = ({ GlobalClusterMembers = [], FailoverState }: Found, member: string): Standing => {
   const found = GlobalClusterMembers.find(({ DBClusterArn }) => DBClusterArn === member);
@@ -85,6 +89,7 @@ export const standingOf = ({ GlobalClusterMembers = [], FailoverState }: Found, 
         : {
             says: `${status} to ${FailoverState?.ToDbClusterArn ?? 'another cluster'}`,
             isThis: FailoverState?.ToDbClusterArn === member && status !== 'cancelling',
+            waits: FailoverState !== undefined && status !== 'cancelling' && !isByForce(FailoverState),
           },
   };
 };

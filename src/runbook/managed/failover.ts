@@ -39,9 +39,11 @@ const move = async (spec: Spec, call: Call): Promise<Effect> => {
   const database = await open(spec, call);
   const { member, busy } = await database.look(spec.to, call.signal);
   if (member?.writes === true && busy === null) return { took: 'accepted', because: `${spec.to} writes already` };
-  if (busy?.isThis === true) return { took: 'accepted', because: `${busy.says} already` };
+  // One that waits for a writer that is gone is no move by force, wherever it leads: the vendor says whether that may be had beside it.
+  const isInTheWay = spec.lossy && busy?.isThis === true && busy.waits === true;
+  if (busy?.isThis === true && !isInTheWay) return { took: 'accepted', because: `${busy.says} already` };
   // Something else: asked again once it has ended.
-  if (busy !== null) return { took: 'refused', because: `it is busy: ${busy.says}` };
+  if (busy !== null && !isInTheWay) return { took: 'refused', because: `it is busy: ${busy.says}` };
   if (!spec.lossy && member?.ready === false)
     return { took: 'refused', because: `${spec.to} is ${member.state}: a move without loss would not be taken` };
   try {

@@ -7,8 +7,11 @@ export interface Standing {
   writer: string | null;
   /** null: the member that is asked for is none of it. */
   member: { writes: boolean; ready: boolean; state: string } | null;
-  /** What is under way already; `isThis`: it leads to the member that is asked for, as far as the vendor says. null: nothing. */
-  busy: { says: string; isThis: boolean } | null;
+  /**
+   * What is under way already; null: nothing. `isThis`: it leads to the member that is asked for, as far as the vendor says. `waits`: for what the writer has and
+   * has not passed on, so that it never ends where the writer is gone, and a move by force is asked for beside it. Absent: the vendor does one thing at a time.
+   */
+  busy: { says: string; isThis: boolean; waits?: boolean } | null;
 }
 
 /** An operation that was begun, as it stands. */

@@ -1,10 +1,10 @@
 // pg.caughtup: all that the demoted site has is replayed where it is wanted. What a silent member of the demoted site has nobody knows, so every one of them has to
 // answer; once in recovery it has replayed all of its own WAL, the checkpoint of its shutdown with it, before it answers at all.
-import type { Call, Reading, StepKind } from '../kind.ts';
+import type { Call, Reading, StepContext, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { readOr, saying } from '../outcome.ts';
 import { patiently } from './patience.ts';
-import type { PatroniSystem } from './patroni.ts';
+import type { NodeLook, PatroniSystem } from './patroni.ts';
 import type { Config } from './patroni-wire.ts';
 import { endOf, lsnText, type PostgresSystem, type SqlLook, type SqlState } from './sql.ts';
 
@@ -16,7 +16,7 @@ export const postgresCaughtUp: StepKind<'pg.caughtup'> = {
   read: (spec, call) => readOr(`what ${spec.to} has of ${spec.from}`, () => readCaughtUp(spec, call)),
 };
 
-const readCaughtUp = async ({ from, fromSystem, to }: Spec, call: Call): Promise<Reading> => {
+const readCaughtUp = async ({ from, fromSystem, to, toSystem }: Spec, call: Call): Promise<Reading> => {
   const { context, signal } = call;
   const old = await context.system<PostgresSystem>(from, 'postgres');
   const patroni = await context.system<PatroniSystem>(fromSystem, 'patroni');
@@ -24,9 +24,22 @@ const readCaughtUp = async ({ from, fromSystem, to }: Spec, call: Call): Promise
   return patiently(call, async () => {
     const [config, members] = await Promise.all([patroni.config(signal), old.members(signal)]);
     // Asked last: it has then at least what it had when the others were asked.
-    const reading = caughtUp({ from, to }, config, members, await wanted.state(signal));
+    const [state, heir] = await Promise.all([wanted.state(signal), heirOf(toSystem, context, signal)]);
+    const reading = caughtUp({ from, to }, config, members, state, heir);
     return { reading, isUnderWay: reading.is === 'pending' && config.standbyOf !== null };
   });
+};
+
+/** Whom Patroni promotes there: who has most of it may be another member. null: nobody names one. */
+const heirOf = async (toSystem: string | undefined, context: StepContext, signal: AbortSignal): Promise<NodeLook | null> => {
+  if (toSystem === undefined) return null;
+  const patroni = await context.system<PatroniSystem>(toSystem, 'patroni');
+  try {
+    return (await patroni.nodes(signal)).find(({ node }) => node?.role === 'standby_leader') ?? null;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return null;
+  }
 };
 
 /** Pure. */
@@ -35,6 +48,7 @@ export const caughtUp = (
   { standbyOf }: Config,
   members: readonly SqlLook[],
   wanted: SqlState,
+  heir: NodeLook | null = null,
 ): Reading => {
   const of = `${to} against ${from}`;
   const writer = members.find(({ state }) => state?.inRecovery === false);
@@ -63,5 +77,9 @@ export const caughtUp = (
   const because = `${of}: it has ${lsnText(has)} of ${lsnText(end)} on timeline ${timeline}`;
   if (end === 0) return { is: 'unknown', because: `${of}: ${from} does not say how far it is` };
   const facts = { endLsn: end, hasLsn: has, timeline };
+  // What it has received it replays before it takes writes.
+  const own = heir?.node?.endLsn ?? null;
+  if (heir !== null && own !== null && own < end)
+    return { is: 'pending', because: `${because}; ${heir.at}, which Patroni promotes, lacks ${end - own} bytes of it`, facts };
   return has >= end ? { is: 'reached', because, facts } : { is: 'pending', because: `${because}, ${end - has} bytes are missing`, facts };
 };

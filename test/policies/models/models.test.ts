@@ -62,8 +62,10 @@ const isPromotion = (step: Step): boolean =>
 const isPromoted = (step: Step): boolean =>
   isMove(step) || isPromotion(step) || (step.kind === 'webhook.call' && step.spec.when === 'promote');
 /** Where the platform names nobody for a kind. */
-const personsOf = ({ kind, mode }: Step): number =>
-  (kind === 'pg.promote' && mode === 'ungraceful') || (kind === 'cache.rejoin' && mode === 'graceful') ? 1 : 0;
+const personsOf = ({ kind, mode, phase }: Step): number => {
+  const isLossy = mode === 'ungraceful' && (kind === 'pg.promote' || (kind === 'cache.promote' && phase === 'promote'));
+  return isLossy || (kind === 'cache.rejoin' && mode === 'graceful') ? 1 : 0;
+};
 
 describe.each(MODEL_KINDS.map((kind) => [kind]))('model %s keeps the contract', (kind: ModelKind) => {
   const model = models[kind];
@@ -447,6 +449,7 @@ describe('data tiers', () => {
         expect([[], ['cache.takeover graceful ask', 'cache.promote ungraceful ask']]).toContainEqual(
           own.map(({ kind, mode, onFail }) => `${kind} ${mode} ${onFail}`),
         );
+        for (const step of own) if (step.kind === 'cache.promote') expect(step.spec.whole).toBe(true);
       }
     });
   });

@@ -66,7 +66,7 @@ describe('cache.takeover', () => {
     b.follows = null;
     expect(await h.apply()).toMatchObject({ took: 'accepted', because: expect.stringContaining('master already') });
     expect(await h.read()).toMatchObject({
-      is: 'reached',
+      is: 'never',
       because: expect.stringContaining('cache-a is master too'),
       facts: { isSplit: true },
     });
@@ -74,7 +74,19 @@ describe('cache.takeover', () => {
     expect(await h.read()).toMatchObject({ is: 'reached', facts: { isSplit: false } });
     const elsewhere = { ...h.world.spec, from: 'cache-gone' };
     h.world.spec = elsewhere;
-    expect(await h.read()).toMatchObject({ is: 'reached', because: expect.stringContaining('cache-gone'), facts: { isSplit: null } });
+    expect(await h.read()).toMatchObject({ is: 'unknown', because: expect.stringContaining('cache-gone'), facts: { isSplit: null } });
+  });
+
+  test('where its own takeover was taken, an old master has a moment to give way, and may be silent after that', async () => {
+    for (const dialect of ['redis', 'dragonfly'] as const) {
+      await using h = await startHarness('cache.takeover', () => startTakeoverWorld(dialect));
+      const effect = await h.apply();
+      expect(effect).toMatchObject({ took: 'accepted', facts: { isTaken: true } });
+      h.world.b.follows = null;
+      expect(await h.read(effect.facts)).toMatchObject({ is: 'pending', facts: { isSplit: true } });
+      h.world.spec = { ...h.world.spec, from: 'cache-gone' };
+      expect(await h.read(effect.facts)).toMatchObject({ is: 'reached', facts: { isSplit: null } });
+    }
   });
 
   test.each([
@@ -154,6 +166,18 @@ describe('cache.promote', () => {
     expect(await h.apply()).toMatchObject({ took: 'accepted', because: expect.stringContaining('was not whole') });
   });
 
+  test('where its data counts it stands for itself only with all of it', async () => {
+    for (const field of ['isSyncing', 'isLoading'] as const) {
+      await using h = await startHarness('cache.promote', startPromoteWorld);
+      h.world.spec = { ...h.world.spec, whole: true };
+      h.world.b[field] = true;
+      expect(await h.apply()).toMatchObject({ took: 'refused', because: expect.stringContaining('not whole') });
+      expect(h.world.fakes.effects).toEqual([]);
+      h.world.b[field] = false;
+      expect(await h.apply()).toMatchObject({ took: 'accepted' });
+    }
+  });
+
   test('a master that still reads its data is not there yet', async () => {
     await using h = await startHarness('cache.promote', startPromoteWorld);
     h.world.b.follows = null;
@@ -226,6 +250,26 @@ describe('cache.rejoin', () => {
     expect(await h.read()).toMatchObject({ is: 'reached' });
     b.isSyncing = true;
     expect(await h.read()).toMatchObject({ is: 'pending', because: expect.stringContaining('first copy') });
+    // Where it is enough that it has begun.
+    h.world.spec = { ...h.world.spec, begun: true };
+    expect(await h.read()).toMatchObject({ is: 'reached' });
+    b.follows = { host: '10.9.9.9', port: 6_379 };
+    expect(await h.read()).toMatchObject({ is: 'pending' });
+  });
+
+  test('nobody follows one that is no master by its own word, or has not read its data yet', async () => {
+    await using h = await startHarness('cache.rejoin', startRejoinWorld);
+    const { a } = h.world;
+    h.world.spec = { ...h.world.spec, master: 'cache-a' };
+    a.follows = { host: '10.9.9.9', port: 6_379 };
+    expect(await h.apply()).toMatchObject({ took: 'refused', because: expect.stringContaining('cache-a follows 10.9.9.9') });
+    [a.follows, a.isLoading] = [null, true];
+    expect(await h.apply()).toMatchObject({ took: 'refused', because: expect.stringContaining('reads its data') });
+    h.world.spec = { ...h.world.spec, master: 'cache-gone' };
+    expect(await h.apply()).toMatchObject({ took: 'refused', because: expect.stringContaining('does not say') });
+    expect(h.world.fakes.effects).toEqual([]);
+    [h.world.spec, a.isLoading] = [{ ...h.world.spec, master: 'cache-a' }, false];
+    expect(await h.apply()).toMatchObject({ took: 'accepted' });
   });
 
   test('a replica of another one is told to follow this one', async () => {

@@ -34,6 +34,28 @@ describe('Aurora', () => {
     expect(h.world.moves).toEqual([]);
   });
 
+  test('a switchover that waits for a writer that is gone is not taken for the move by force: that is asked for, and again if it is refused', async () => {
+    for (const status of ['switching-over', 'pending']) {
+      await using h = await startHarness('managed.failover', () => startAuroraWorld(true));
+      h.world.begin(status, ARN('us-east-1'));
+      h.world.refuses({ status: 400, code: 'InvalidGlobalClusterStateFault' });
+      expect(await h.apply()).toMatchObject({ took: 'refused', because: expect.stringContaining('InvalidGlobalClusterStateFault') });
+      h.world.refuses(null);
+      expect(await h.apply()).toMatchObject({ took: 'accepted', because: expect.stringContaining('with loss') });
+      expect(h.world.moves.map((sent) => sent.get('Action'))).toEqual(['FailoverGlobalCluster']);
+    }
+    await using h = await startHarness('managed.failover', () => startAuroraWorld(true));
+    h.world.begin('failing-over', ARN('us-east-1'));
+    expect(await h.apply()).toMatchObject({ took: 'accepted', because: expect.stringContaining('already') });
+    expect(h.world.moves).toEqual([]);
+  });
+
+  test('whether data may be lost by what is under way, the vendor says', () => {
+    const waits = (IsDataLossAllowed: boolean | undefined) =>
+      auroraStanding({ FailoverState: { Status: 'failing-over', ToDbClusterArn: 'x', IsDataLossAllowed } }, 'x').busy?.waits;
+    expect([true, undefined, false].map(waits)).toEqual([false, false, true]);
+  });
+
   test('a move to another cluster is no move of ours: it is asked for again when that has ended', async () => {
     await using h = await startHarness('managed.failover', startAuroraWorld);
     h.world.begin('switching-over', ARN('ap-south-1'));

@@ -206,6 +206,41 @@ describe('pg.caughtup', () => {
     ['a site that says no place', judge({ replayedLsn: null }, {}), 'unknown'],
   ])('%s', (_what, reading, is) => expect(reading.is).toBe(is));
 
+  test('the one that Patroni promotes has to have it, not only one that has more', () => {
+    const node = (endLsn: number | null) => ({
+      at: 'pg-2:8008',
+      because: '',
+      node: {
+        state: 'running',
+        role: 'standby_leader',
+        inRecovery: true,
+        timeline: 3,
+        endLsn,
+        unlocked: false,
+        failsafe: false,
+        paused: false,
+      },
+    });
+    const of = (endLsn: number | null) =>
+      caughtUp({ from: 'pg-us', to: 'pg-eu' }, { standbyOf, ttlMs: null }, [{ at: old.at, because: '', state: old }], wanted, node(endLsn));
+    expect(of(999)).toMatchObject({ is: 'pending', because: expect.stringContaining('pg-2:8008, which Patroni promotes, lacks 1 bytes') });
+    expect([of(1000).is, of(null).is]).toEqual(['reached', 'reached']);
+  });
+
+  test('whom Patroni promotes is asked of Patroni; where it does not say, who has most counts', async () => {
+    await using h = await startHarness('pg.caughtup', startCaughtUpWorld);
+    await h.world.settle();
+    h.world.spec = { ...h.world.spec, toSystem: 'patroni-eu' };
+    const { front, patroni } = h.world.wanted;
+    patroni.nodes[0]!.lsn = 900;
+    expect(await h.read()).toMatchObject({ is: 'pending', because: expect.stringContaining('which Patroni promotes') });
+    patroni.nodes[0]!.lsn = 1000;
+    expect(await h.read()).toMatchObject({ is: 'reached' });
+    patroni.nodes[0]!.lsn = 900;
+    front.meets('types');
+    expect(await h.read()).toMatchObject({ is: 'reached' });
+  });
+
   test('bytes that are missing are told', async () => {
     await using h = await startHarness('pg.caughtup', startCaughtUpWorld);
     expect(await h.read()).toMatchObject({ is: 'pending', because: expect.stringContaining('100 bytes are missing') });

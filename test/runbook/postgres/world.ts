@@ -77,7 +77,7 @@ export const startDemoteWorld = async (): Promise<StepWorld<'pg.demote'> & { sit
   };
 };
 
-export const startCaughtUpWorld = async (): Promise<StepWorld<'pg.caughtup'>> => {
+export const startCaughtUpWorld = async (): Promise<StepWorld<'pg.caughtup'> & { wanted: FakeSite }> => {
   const old = await startSite(
     { ...STANDBY, replayedLsn: 1000, receivedLsn: null },
     { config: { ttl: 30, standby_cluster: { ...FOLLOW } } },
@@ -85,7 +85,8 @@ export const startCaughtUpWorld = async (): Promise<StepWorld<'pg.caughtup'>> =>
   const wanted = await startSite(STANDBY, following());
   return {
     spec: { from: 'pg-us', fromSystem: 'patroni-us', to: 'pg-eu' },
-    systems: { 'patroni-us': old.rest, 'pg-us': old.sql, 'pg-eu': wanted.sql },
+    systems: { 'patroni-us': old.rest, 'pg-us': old.sql, 'patroni-eu': wanted.rest, 'pg-eu': wanted.sql },
+    wanted,
     ...common(old),
     settle: () => {
       wanted.postgres.state.replayedLsn = 1000;
