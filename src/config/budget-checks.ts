@@ -1,4 +1,4 @@
-// Relations of `objectives` and `verify` of a platform: the systems they name and of which kind, and regions that the platform has. Pure, but for the shipped objectives.
+// Relations of `objectives`, `verify` and `llm` of a platform: the systems they name and of which kind, and regions that the platform has. Pure, but for the shipped objectives.
 import type { ByRegion, PlatformConfig, VerifyConfig } from '../runbook/model.ts';
 import { shippedObjectives } from './objectives.ts';
 import { type Finding, finding, type Path } from './problem.ts';
@@ -16,7 +16,7 @@ const each = (system: string | ByRegion<string>, at: Path): readonly { at: Path;
   typeof system === 'string' ? [{ at, system }] : Object.entries(system).map(([region, name]) => ({ at: [...at, region], system: name }));
 
 /** Systems that are named, where, and of which kind they have to be. */
-export const budgetNamings = ({ objectives = [], verify = NOTHING }: PlatformConfig, at: Path): readonly Naming[] => [
+export const budgetNamings = ({ objectives = [], verify = NOTHING, llm }: PlatformConfig, at: Path): readonly Naming[] => [
   ...objectives.flatMap(({ system }, o) =>
     system === undefined
       ? []
@@ -32,15 +32,17 @@ export const budgetNamings = ({ objectives = [], verify = NOTHING }: PlatformCon
   ...Object.entries(verify.checks).flatMap(([region, names]) =>
     names.map((system, c) => ({ at: [...at, 'verify', 'checks', region, c], system, kinds: ['http'] as const })),
   ),
+  ...each(llm?.systems ?? {}, [...at, 'llm', 'systems']).map((named) => ({ ...named, kinds: ['http'] as const })),
   ...each(verify.health?.systems ?? {}, [...at, 'verify', 'health', 'systems']).map((named) => ({ ...named, kinds: ['http'] as const })),
 ];
 
 /** Regions that are named and that the platform has not. */
-export const budgetFindings = ({ name, regions, objectives = [], verify = NOTHING }: PlatformConfig, at: Path): readonly Finding[] => {
+export const budgetFindings = ({ name, regions, objectives = [], verify = NOTHING, llm }: PlatformConfig, at: Path): readonly Finding[] => {
   const named: readonly (readonly [string, Path, 'key' | 'value'])[] = [
     ...objectives.flatMap(({ system }, o) => keysOf(system, [...at, 'objectives', o, 'system'])),
     ...verify.deployments.flatMap(({ sites }, d) => keysOf(sites, [...at, 'verify', 'deployments', d, 'sites'])),
     ...keysOf(verify.checks, [...at, 'verify', 'checks']),
+    ...keysOf(llm?.systems, [...at, 'llm', 'systems']),
     ...keysOf(verify.health?.systems, [...at, 'verify', 'health', 'systems']),
     ...(verify.migration?.regions ?? []).map((region, r) => [region, [...at, 'verify', 'migration', 'regions', r], 'value'] as const),
   ];

@@ -22,6 +22,7 @@ import {
   type StepKindName,
 } from '../runbook/model.ts';
 import { byteSize, dnsName, duration, kubernetesName, matching, name, namedHostPort, present, regionName, whole } from './fields.ts';
+import { llmSchema } from './llm.ts';
 import { objectivesSchema } from './objectives.ts';
 import { verifySchema } from './verify.ts';
 
@@ -266,6 +267,7 @@ export const platformSchema = z
     caches: few(cache, ENTRIES_MAX).optional(),
     objectives: objectivesSchema.optional(),
     verify: verifySchema.optional(),
+    llm: llmSchema.optional(),
   })
   .transform(
     ({ follow, databases, managed, caches, ...given }): PlatformConfig => ({

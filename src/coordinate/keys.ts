@@ -36,6 +36,8 @@ export const platformKey = (name: string): string => `platform/${name}`;
 export const readinessKey = (name: string): string => `readiness/${name}`;
 /** What of a platform's objectives was told to be over its bound. */
 export const budgetsKey = (name: string): string => `budgets/${name}`;
+/** On which provider of language models the regions of a platform are, and what of it was told. */
+export const llmKey = (platform: string): string => `llm/${platform}`;
 /** The last known lags of a platform's databases; in which region each was proved is `tiers`. */
 export const lagKey = (platform: string): string => `lag/${platform}`;
 export const appliedKey = (provider: string, service: string): string => `applied/${provider}/${service}`;

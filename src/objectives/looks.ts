@@ -70,7 +70,7 @@ const promqlMs = async ({ context, platform, objective, dependency }: Asked, sig
 };
 
 /** That our time is up, which is less than a run gives: it must not count for the breaker that runs share. */
-const impatient = (given: AbortSignal): AbortSignal => {
+export const impatient = (given: AbortSignal): AbortSignal => {
   const own = new AbortController();
   given.addEventListener('abort', () => own.abort(given.reason instanceof DeadlineError ? new Error(given.reason.message) : given.reason), {
     once: true,

@@ -56,6 +56,10 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
     need: 'have a look: it takes longer than it may, and users or workers feel that; tidegate objectives has every number and what helps',
   },
   'dependency.recovered': { ends: true },
+  'llm.degraded': { need: 'have a look: answers of agents come from another provider than the wanted one; nothing moves for it' },
+  'llm.churn': { need: 'have a look: the chain of providers goes to and fro; pin it to one until they are well' },
+  'llm.last': { need: 'act now: no provider is left to fail over to; no route moves for it' },
+  'llm.recovered': { ends: true },
   'data.split': {
     need: 'act now: two databases take writes and drift apart; stop writers, say which one stays, and make a standby of the other',
   },

@@ -214,6 +214,8 @@ export interface PlatformConfig {
   objectives?: readonly ObjectiveConfig[];
   /** What `tidegate verify` looks at beside fleets, services and namespaces. Absent: nothing. */
   verify?: VerifyConfig;
+  /** Advice: it is shown and told, and no route and no vote rests on it. */
+  llm?: LlmConfig;
   /** Called at suspicion, before anything is decided, and again when it was nothing: entries of `systems`, of kind `webhook`. */
   prearm: readonly string[];
 }
@@ -265,6 +267,19 @@ export interface ObjectiveConfig {
 }
 
 // ---- what `tidegate verify` looks at ----
+
+/** Which provider of language models a region is on, as its own health document says. */
+export interface LlmConfig {
+  /** By region: entry of kind `http` that answers the document. */
+  systems: ByRegion<string>;
+  /** Where in it the chain is, and in that the name of the provider that is used; by dots. */
+  section: string;
+  active: string;
+  /** The first is the wanted one. */
+  chain: readonly string[];
+  /** More switches of a region than that within the window are told. */
+  churn: { switches: number; windowMs: number };
+}
 
 export interface VerifyConfig {
   /** A Job that has to have succeeded, in the cluster of each of `regions`; none: of every region that has fleets or Deployments. */

@@ -11,6 +11,7 @@ import type { DnsServer } from '../dns/exchange.ts';
 import { serversOf } from '../dns/resolv-conf.ts';
 import { errorText, Fault } from '../errors.ts';
 import { createHttp } from '../http.ts';
+import { createLlmDuty } from '../llm/duty.ts';
 import type { MeasuredReader } from '../objectives/reader.ts';
 import type { Desk } from '../paging/desk.ts';
 import { withDeadline } from '../ports.ts';
@@ -166,6 +167,8 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     reaches: (name) => Object.hasOwn(entries, name),
   });
   const objectives = openObjectives(part, context);
+  const llm = createLlmDuty({ ports, log, store, system: systems.system });
+  ends.working.push(() => llm.idle());
   const watched = createTiers({
     ports,
     log,
@@ -203,11 +206,13 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
       starter.turn(sight, nowMs, term);
       readiness.turn(sight, nowMs, term);
       objectives.turn(sight, nowMs, term);
+      llm.turn(sight, nowMs, term);
       if (sight.cluster !== null) namespaces.turn(sight.cluster);
       watched.turn(sight, term);
     },
     rest() {
       objectives.rest();
+      llm.rest();
       namespaces.rest();
       watched.rest();
     },

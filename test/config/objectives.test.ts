@@ -92,6 +92,13 @@ test('systems of another kind, and regions that the platform has not, are told a
       'did you mean "eu-west"',
     ],
     [
+      'llm: { systems: { eu-west: page }',
+      'llm: { systems: { eu-wst: page }',
+      'cluster.platforms[0].llm.systems.eu-wst',
+      'did you mean "eu-west"',
+    ],
+    ['llm: { systems: { eu-west: page }', 'llm: { systems: { eu-west: metrics }', 'cluster.platforms[0].llm.systems.eu-west', 'http'],
+    [
       'name: queue, kind: promql, max: 2s, system: { eu-west: metrics }',
       'name: queue, kind: promql, role: recovery, max: 2s, system: { eu-west: metrics }',
       'cluster.platforms[0].objectives[3].system',
