@@ -12,6 +12,8 @@ import type { MatrixCell } from '../objectives/model.ts';
 import { type Ends, lookContext } from '../open.ts';
 import { type Ports, sleep, withDeadline } from '../ports.ts';
 import { probe } from '../probe/index.ts';
+import type { CodecSystem } from '../runbook/codec/system.ts';
+import type { GrpcSystem } from '../runbook/grpc/system.ts';
 import type { PlatformConfig } from '../runbook/model.ts';
 import { openSystems } from '../runbook/open.ts';
 import { platformNamed } from '../runbook/reader.ts';
@@ -101,12 +103,13 @@ const textOf = (path: string): string => {
   }
 };
 
-/** All that a round of looks needs, and how it ends. */
+/** All that a round of looks needs, and how it ends. `namespace`: in whose name codec servers are asked. */
 const openLooks = (
   config: ReplicaConfig,
   cluster: ClusterConfig,
+  namespace: string,
   console: Console,
-): Pick<Looks, 'system' | 'probe'> & { close(): Promise<void> } => {
+): Pick<Looks, 'system' | 'probe' | 'check'> & { close(): Promise<void> } => {
   const { ports, version } = console;
   const ends: Ends = { working: [], open: [] };
   const log = createLog({ level: 'silent', clock: ports.clock });
@@ -123,6 +126,15 @@ const openLooks = (
   return {
     system: systems.system,
     probe: (spec, signal) => probe(spec, { ...looking, timeoutMs, connectTimeoutMs }, signal),
+    async check(kind, name, signal) {
+      if (kind === 'grpc') {
+        const { healthOf } = await import('../runbook/grpc/check.ts');
+        return healthOf(await systems.system<GrpcSystem>(name, 'grpc'), ports.clock.wallMs, signal);
+      }
+      const { canaryThrough, NONCE_BYTES } = await import('../runbook/codec/canary.ts');
+      const system = await systems.system<CodecSystem>(name, 'codec');
+      return canaryThrough(name, system, namespace, ports.random.hex(NONCE_BYTES), signal);
+    },
     async close() {
       await systems.close();
       for (const close of ends.open.reverse()) await close();
@@ -162,7 +174,7 @@ export const verify = async (options: VerifyOptions, console: Console, context: 
   const platform = platformNamed(cluster, options.platform);
   const { systems = {} } = config;
   const plan = verifyPlan(platform, cluster, regionsOf(platform, options.region), (name) => systems[name]?.kind);
-  const { close, ...opened } = openLooks(config, cluster, console);
+  const { close, ...opened } = openLooks(config, cluster, platform.namespaces[0]?.namespaces[0] ?? 'default', console);
   try {
     const measured = () => measuredBy(options, console, platform);
     const active = () => activeBy(options, console, platform);

@@ -4,7 +4,7 @@ import { Answered } from '../exchange.ts';
 import type { Outcome, ProbeSpec } from '../model.ts';
 import type { MatrixCell } from '../objectives/model.ts';
 import type { HttpCheckSystem } from '../runbook/http/system.ts';
-import type { System } from '../runbook/kind.ts';
+import type { Reading, System } from '../runbook/kind.ts';
 import type { KubernetesSystem } from '../runbook/kubernetes/system.ts';
 import type { PlatformConfig } from '../runbook/model.ts';
 import { saying } from '../runbook/outcome.ts';
@@ -21,6 +21,8 @@ export interface LookOptions {
   region: string;
   system<S extends System>(name: string, kind: S['kind']): Promise<S>;
   probe(spec: ProbeSpec, signal: AbortSignal): Promise<Outcome>;
+  /** Whether a codec server or a gRPC server works. */
+  check(kind: 'codec' | 'grpc', system: string, signal: AbortSignal): Promise<Reading>;
   /** What the replicas measured of the platform's namespaces; a text: why that is not known. */
   measured(): Promise<readonly MatrixCell[] | string>;
   /** In which region the platform is active; null: that is not known. Never rejects. */
@@ -100,12 +102,19 @@ const deploymentTasks = (options: LookOptions, point: DeploymentPoint, signal: A
   return [rollout, ...guards.map((look): Task => ({ step: 'guards', of, region, look: unlessMissing(look) }))];
 };
 
-const checkTasks = ({ plan, system }: LookOptions, signal: AbortSignal): readonly Task[] =>
-  plan.checks.map(({ region, system: name }) => ({
+/** As a step of a run is read. */
+const readingFound = ({ is, because }: Reading): Found => {
+  if (is === 'reached') return ok(because);
+  return is === 'unknown' ? unknown(because, UNSEEN_FIX) : failed(because, 'look at the logs of what answers there');
+};
+
+const checkTasks = ({ plan, system, check }: LookOptions, signal: AbortSignal): readonly Task[] =>
+  plan.checks.map(({ region, system: name, kind }) => ({
     step: 'health',
     of: name,
     region,
     async look() {
+      if (kind !== 'http') return readingFound(await check(kind, name, signal));
       const asked = await system<HttpCheckSystem>(name, 'http');
       const status = await asked.ask(signal).catch(notOurs);
       if (typeof status !== 'number')

@@ -23,6 +23,18 @@ export interface DeploymentPoint {
   standby: number | null;
 }
 
+export const CHECK_KINDS = ['http', 'codec', 'grpc'] as const;
+
+/** What is asked whether it works, as audits ask it. */
+export interface CheckPoint {
+  region: string;
+  /** Entry of `systems`, of that kind. */
+  system: string;
+  kind: (typeof CHECK_KINDS)[number];
+}
+
+const isCheckKind = (kind: SystemKind | undefined): kind is CheckPoint['kind'] => CHECK_KINDS.some((each) => each === kind);
+
 /** What is to be looked at and can't be. */
 export interface Unasked {
   step: StepName;
@@ -42,8 +54,7 @@ export interface ProbePoint {
 export interface VerifyPlan {
   jobs: readonly JobPoint[];
   deployments: readonly DeploymentPoint[];
-  /** Entries of `systems` of kind `http`. */
-  checks: readonly { region: string; system: string }[];
+  checks: readonly CheckPoint[];
   probes: readonly ProbePoint[];
   /** Entries of namespaces, with the region that has to reach them. */
   namespaces: readonly { region: string; entry: string }[];
@@ -110,30 +121,27 @@ const jobsOf = (
   };
 };
 
-/** Of what fleets are asked by, what is asked here: `http` alone. */
+/** What fleets are asked by. */
 const fleetChecks = (
-  { name: platform, fleets }: PlatformConfig,
+  { fleets }: PlatformConfig,
   region: string,
   kindOf: (system: string) => SystemKind | undefined,
-): { asked: readonly string[]; unasked: readonly Unasked[] } => {
+): { asked: readonly CheckPoint[]; unasked: readonly Unasked[] } => {
   const all = [...new Set(fleets.flatMap(({ sites }) => sites[region]?.check ?? []))];
   return {
-    asked: all.filter((system) => kindOf(system) === 'http'),
+    asked: all.flatMap((system) => {
+      const kind = kindOf(system);
+      return isCheckKind(kind) ? [{ region, system, kind }] : [];
+    }),
     unasked: all
-      .filter((system) => kindOf(system) !== 'http')
-      .map((system) => {
-        const kind = kindOf(system);
-        return {
-          step: 'health',
-          of: system,
-          region,
-          because: kind === undefined ? `this file names no ${system}` : `${system} is of kind ${kind}, which is not asked here`,
-          fix:
-            kind === undefined
-              ? 'run this with the file of a replica that names it'
-              : `see tidegate platforms ${platform}, whose audit asks it`,
-        };
-      }),
+      .filter((system) => !isCheckKind(kindOf(system)))
+      .map((system) => ({
+        step: 'health',
+        of: system,
+        region,
+        because: `this file names no ${system}`,
+        fix: 'run this with the file of a replica that names it',
+      })),
   };
 };
 
@@ -170,9 +178,11 @@ export const verifyPlan = (
   return {
     jobs,
     deployments,
-    checks: regions.flatMap((region) =>
-      [...new Set([...ofFleets(region).asked, ...(verify.checks[region] ?? [])])].map((system) => ({ region, system })),
-    ),
+    checks: regions.flatMap((region) => {
+      const { asked } = ofFleets(region);
+      const more = (verify.checks[region] ?? []).filter((name) => !asked.some(({ system }) => system === name));
+      return [...asked, ...more.map((system): CheckPoint => ({ region, system, kind: 'http' }))];
+    }),
     probes: probesOf(platform, cluster, regions),
     namespaces: regions.flatMap((region) => namespaces.map(({ name }) => ({ region, entry: name }))),
     sections: regions.flatMap((region) => {

@@ -1,7 +1,7 @@
 // What is looked at and does not answer has failed; what this replica cannot look at is unknown.
 import { expect, test } from 'vitest';
 import { Fault } from '../../src/errors.ts';
-import type { System } from '../../src/runbook/kind.ts';
+import type { Reading, System } from '../../src/runbook/kind.ts';
 import { lookAtDeployment } from '../../src/verify/look.ts';
 import type { VerifyPlan } from '../../src/verify/plan.ts';
 import { shop } from '../objectives/fixture.ts';
@@ -12,7 +12,7 @@ const spec = { kind: 'tcp', url: 'tcp://192.0.2.1:1' } as const;
 
 const looked = (
   plan: Partial<VerifyPlan>,
-  answers: { ask?: () => Promise<number>; probe?: 'ok' | 'fault' | 'nothing'; measured?: string } = {},
+  answers: { ask?: () => Promise<number>; check?: Reading; probe?: 'ok' | 'fault' | 'nothing'; measured?: string } = {},
 ) =>
   lookAtDeployment(
     {
@@ -29,6 +29,7 @@ const looked = (
           : answers.probe === 'nothing'
             ? { saw: 'nothing', detail: 'no address is known' }
             : { saw: 'ok', tookMs: 3 },
+      check: async (kind, name) => answers.check ?? { is: 'unknown', because: `${kind} ${name} was not expected` },
       measured: async () => answers.measured ?? [],
       active: async () => WEST,
     },
@@ -43,11 +44,25 @@ test.each([
   ['no answer', no(new Error('connection refused')), 'failed', 'ui.test: connection refused'],
   ['a secret that cannot be read', no(new Fault('ERR_SECRET', 'token: no such file')), 'unknown', 'token: no such file'],
 ])('%s', async (_name: string, ask: () => Promise<number>, is: string, because: string) => {
-  expect(await looked({ checks: [{ region: WEST, system: 'ui' }] }, { ask })).toMatchObject([{ step: 'health', is, because }]);
+  expect(await looked({ checks: [{ region: WEST, system: 'ui', kind: 'http' }] }, { ask })).toMatchObject([
+    { step: 'health', is, because },
+  ]);
+});
+
+test.each([
+  ['reached', 'ok'],
+  ['pending', 'failed'],
+  ['never', 'failed'],
+  ['unknown', 'unknown'],
+] as const)('a codec server that is %s is %s', async (reading, is) => {
+  const check = { is: reading, because: 'canary through codec' } as const;
+  expect(await looked({ checks: [{ region: WEST, system: 'codec', kind: 'codec' }] }, { check })).toMatchObject([
+    { step: 'health', of: 'codec', is, because: 'canary through codec' },
+  ]);
 });
 
 test('a system that the file does not name is unknown', async () => {
-  expect(await looked({ checks: [{ region: WEST, system: 'elsewhere' }] })).toMatchObject([{ is: 'unknown' }]);
+  expect(await looked({ checks: [{ region: WEST, system: 'elsewhere', kind: 'http' }] })).toMatchObject([{ is: 'unknown' }]);
 });
 
 test('a target is looked at from where its configuration says, and from nowhere else', async () => {

@@ -19,18 +19,25 @@ const planned = (given: Partial<PlatformConfig>, kinds: Readonly<Record<string, 
   verifyPlan({ ...platform, ...given }, { services: [] }, [EAST, WEST], (system) => kinds[system]);
 
 describe("a fleet's check", () => {
-  test('of kind http is asked', () => {
-    const { checks, unasked } = planned({}, { codec: 'http' });
-    expect([checks, unasked]).toEqual([[{ region: WEST, system: 'codec' }], []]);
+  test.each(['http', 'codec', 'grpc'] as const)('of kind %s is asked', (kind) => {
+    const { checks, unasked } = planned({}, { codec: kind });
+    expect([checks, unasked]).toEqual([[{ region: WEST, system: 'codec', kind }], []]);
   });
 
-  test.each([
-    ['that this file does not name', {}, 'this file names no codec'],
-    ['of another kind', { codec: 'codec' }, 'codec is of kind codec, which is not asked here'],
-  ] as const)('%s is unknown', (_name, kinds, because) => {
-    const { checks, unasked } = planned({}, kinds);
+  test('that this file does not name is unknown', () => {
+    const { checks, unasked } = planned({}, {});
     expect(checks).toEqual([]);
-    expect(unasked).toEqual([{ step: 'health', of: 'codec', region: WEST, because, fix: expect.stringMatching(/.{10,}/) }]);
+    expect(unasked).toEqual([
+      { step: 'health', of: 'codec', region: WEST, because: 'this file names no codec', fix: expect.stringMatching(/.{10,}/) },
+    ]);
+  });
+
+  test('is asked once, though verify names it too', () => {
+    const verify = { deployments: [], checks: { [WEST]: ['codec', 'page'] } };
+    expect(planned({ verify }, { codec: 'codec' }).checks).toEqual([
+      { region: WEST, system: 'codec', kind: 'codec' },
+      { region: WEST, system: 'page', kind: 'http' },
+    ]);
   });
 });
 

@@ -1,12 +1,11 @@
 // codec.canary: a payload that nobody has seen before is encoded and decoded, and comes back as it was. Encoding has to change it: whatever answers with what
 // it was given holds no key.
 import { Answered } from '../../exchange.ts';
-import type { Call, Reading, StepKind } from '../kind.ts';
-import type { StepSpecs } from '../model.ts';
+import type { Reading, StepKind } from '../kind.ts';
 import { readOr } from '../outcome.ts';
 import type { CodecSystem, Payload } from './system.ts';
 
-const NONCE_BYTES = 24;
+export const NONCE_BYTES = 24;
 /** A codec that only compresses leaves alone what does not become smaller. */
 const REPEATED = 8;
 
@@ -15,13 +14,22 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64');
 export const codecCanary: StepKind<'codec.canary'> = {
   kind: 'codec.canary',
   signal: 'gate',
-  read: (spec, call) => readOr(`canary through ${spec.system} for ${spec.namespace}`, () => readCanary(spec, call)),
+  read: (spec, { context, signal }) =>
+    readOr(`canary through ${spec.system} for ${spec.namespace}`, async () => {
+      const system = await context.system<CodecSystem>(spec.system, 'codec');
+      return canaryThrough(spec.system, system, spec.namespace, context.ports.random.hex(NONCE_BYTES), signal);
+    }),
 };
 
-const readCanary = async ({ system: name, namespace }: StepSpecs['codec.canary'], { context, signal }: Call): Promise<Reading> => {
-  const system = await context.system<CodecSystem>(name, 'codec');
+/** `nonce`: what nobody has seen before, in hex. Throws for what the system throws. */
+export const canaryThrough = async (
+  name: string,
+  system: CodecSystem,
+  namespace: string,
+  nonce: string,
+  signal: AbortSignal,
+): Promise<Reading> => {
   const what = `canary through ${name} at ${system.host} for ${namespace}`;
-  const nonce = context.ports.random.hex(NONCE_BYTES);
   const sent: Payload = { metadata: { encoding: base64('binary/plain') }, data: base64(nonce.repeat(REPEATED)) };
   const encoded = await system.convert('encode', namespace, sent, signal);
   if (isSame(encoded, sent)) return { is: 'unknown', because: `${what}: encoding changed nothing, so it proves nothing` };

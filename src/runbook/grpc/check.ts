@@ -13,15 +13,19 @@ export const grpcCheck: StepKind<'grpc.check'> = {
   kind: 'grpc.check',
   signal: 'gate',
   read: ({ system: name }, { context, signal }) =>
-    readOr(`gRPC health of ${name}`, async () => {
-      const system = await context.system<GrpcSystem>(name, 'grpc');
-      const what = `${system.service === '' ? 'the server' : system.service} at ${system.address}`;
-      try {
-        return judged(what, system.certificateMinMs, await system.look(signal), context.ports.clock.wallMs());
-      } catch (error) {
-        return answered(what, error);
-      }
-    }),
+    readOr(`gRPC health of ${name}`, async () =>
+      healthOf(await context.system<GrpcSystem>(name, 'grpc'), context.ports.clock.wallMs, signal),
+    ),
+};
+
+/** Throws for what is no answer of the server. */
+export const healthOf = async (system: GrpcSystem, wallMs: () => number, signal: AbortSignal): Promise<Reading> => {
+  const what = `${system.service === '' ? 'the server' : system.service} at ${system.address}`;
+  try {
+    return judged(what, system.certificateMinMs, await system.look(signal), wallMs());
+  } catch (error) {
+    return answered(what, error);
+  }
 };
 
 /** Pure. */
