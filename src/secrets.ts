@@ -1,7 +1,7 @@
 // Secrets live in files and nowhere else. Reading one registers it, so that no log line can carry it; errors name the file, never its content.
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errorText, Fault } from './errors.ts';
+import { type ErrorCode, errorText, Fault } from './errors.ts';
 import { registerSecret } from './log.ts';
 import type { Random } from './ports.ts';
 
@@ -35,6 +35,20 @@ export const readSecret = (path: string): string => {
     throw new Fault('ERR_SECRET', `${path}: ${errorText(error)}; create the file with mode 600`, { cause: error });
   }
 };
+
+/** A file that is no secret. Throws a Fault of this code; `expected`: what should have been there. */
+export const readPublic =
+  (code: ErrorCode, expected: string) =>
+  (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      throw new Fault(code, `${path}: ${errorText(error)}; expected ${expected}`);
+    }
+  };
+
+/** What clients of systems around are given to trust and to show. */
+export const readPem = readPublic('ERR_SYSTEM', 'the PEM that the system needs');
 
 /** Like readSecret, but a file that is missing is made with fresh randomness: for tokens that only this cluster's own parts share. */
 export const ensureSecret = (path: string, random: Random): string => {

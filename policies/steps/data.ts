@@ -211,11 +211,22 @@ const resumes = (
     }),
   );
 
-/** Of a region that comes back beside the writer: a run that left it may have cut its poolers, and they stay so until somebody lets them go. */
-export const reopened = (part: Part, { to }: Move, needs: readonly string[]): readonly Step[] =>
-  part.databases.flatMap((database) =>
-    resumes(part, to, { database, site: siteOf(database.name, database.sites, to) }, { mode: 'both', needs }),
+/**
+ * Of a region that comes back beside the writer: a run that left it may have cut its poolers, and they stay so until somebody lets them go. Only once its own
+ * database is seen to follow, which a lag that was measured lately says: what lived on there as a writer must not be written to.
+ */
+export const reopened = (part: Part, move: Move, needs: readonly string[]): readonly Step[] => {
+  const behind = lags(part, move, needs);
+  const free = part.databases.flatMap((database) =>
+    resumes(
+      part,
+      move.to,
+      { database, site: siteOf(database.name, database.sites, move.to) },
+      { mode: 'both', needs: [...needs, ...idsOf(behind)] },
+    ),
   );
+  return [...behind, ...free];
+};
 
 /** The writer stops, and all that it wrote has arrived: only while it still works. */
 const handover = (part: Part, { from, to }: Pick<Move, 'from' | 'to'>, sited: Sited, needs: readonly string[]): readonly Step[] => {

@@ -1,6 +1,5 @@
 // `tidegate verify`: is a deployment out and does it work, step by step, as far as it can be seen from here. It uses the systems that a replica's file names,
 // and asks the API what the replicas of the other regions measured. Writes nothing.
-import { readFileSync } from 'node:fs';
 import { loadConfig } from '../config/load.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { KEYS } from '../coordinate/keys.ts';
@@ -17,7 +16,7 @@ import type { GrpcSystem } from '../runbook/grpc/system.ts';
 import type { PlatformConfig } from '../runbook/model.ts';
 import { openSystems } from '../runbook/open.ts';
 import { platformNamed } from '../runbook/reader.ts';
-import { readSecret } from '../secrets.ts';
+import { readPem, readSecret } from '../secrets.ts';
 import type { Store } from '../store/store.ts';
 import { isAllGood, type VerifyLine } from '../verify/line.ts';
 import { type LookOptions as Looks, lookAtDeployment } from '../verify/look.ts';
@@ -95,14 +94,6 @@ const activeBy = async (options: VerifyOptions, console: Console, { name }: Plat
   }
 };
 
-const textOf = (path: string): string => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new Fault('ERR_SYSTEM', `${path}: ${errorText(error)}; expected the PEM that the system needs`);
-  }
-};
-
 /** All that a round of looks needs, and how it ends. `namespace`: in whose name codec servers are asked. */
 const openLooks = (
   config: ReplicaConfig,
@@ -118,7 +109,7 @@ const openLooks = (
     ports,
     log,
     secret: readSecret,
-    text: textOf,
+    text: readPem,
     resolve: looking.resolve,
     httpTrusting: (trust = {}) => createHttp({ ports, resolve: looking.resolve, ...trust }),
   });

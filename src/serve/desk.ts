@@ -1,24 +1,13 @@
 // The desk of this replica, and what it reports by itself: troubles of its gate, votes that somebody forged, a cluster that its own file does not fit.
 
-import { readFileSync } from 'node:fs';
 import { joinProblems } from '../config/check.ts';
 import { placeOf } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import type { Signer } from '../coordinate/signing.ts';
-import { errorText, Fault } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
 import { createDesk, type Desk, spoolOf } from '../paging/desk.ts';
-import { readSecret } from '../secrets.ts';
+import { readPublic, readSecret } from '../secrets.ts';
 import type { Part } from './part.ts';
-
-/** Reads a file that is no secret: the PEM of authorities. Throws Fault ERR_CONFIG. */
-const readPublic = (path: string): string => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new Fault('ERR_CONFIG', `${path}: ${errorText(error)}; expected the PEM of the authorities that sign a receiver's certificate`);
-  }
-};
 
 /** Throws Fault ERR_SECRET, or ERR_CONFIG for a file of authorities. */
 export const openDesk = async ({ config, context, metrics, store, looking, seen }: Part): Promise<Desk> => {
@@ -33,7 +22,7 @@ export const openDesk = async ({ config, context, metrics, store, looking, seen 
     region: config.region,
     replica: config.replica,
     secret: readSecret,
-    text: readPublic,
+    text: readPublic('ERR_CONFIG', "the PEM of the authorities that sign a receiver's certificate"),
     resolve: looking.resolve,
     gates: new Set(Object.entries(config.providers).flatMap(([called, { kind }]) => (kind === 'gate' ? [called] : []))),
     ...(config.cluster === null ? {} : { clusterName: config.cluster.name }),

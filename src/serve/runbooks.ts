@@ -9,7 +9,6 @@ import { lagKey, readinessKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import type { DnsServer } from '../dns/exchange.ts';
 import { serversOf } from '../dns/resolv-conf.ts';
-import { errorText, Fault } from '../errors.ts';
 import { createHttp } from '../http.ts';
 import { createLlmDuty } from '../llm/duty.ts';
 import type { MeasuredReader } from '../objectives/reader.ts';
@@ -36,7 +35,7 @@ import { createSee, type TierLooks } from '../runbook/steady.ts';
 import { createTierDesk } from '../runbook/tiers/desk.ts';
 import { type DatabaseView, databasesOf, gaugesOf, lossesTo, lossOf, type TierRecords } from '../runbook/tiers/loss.ts';
 import { createRunWriter } from '../runbook/writer.ts';
-import { readSecret } from '../secrets.ts';
+import { readPem, readSecret } from '../secrets.ts';
 import { createNamespaces } from './namespaces.ts';
 import { openMeasured, openObjectives } from './objectives.ts';
 import type { Part } from './part.ts';
@@ -58,14 +57,6 @@ export interface Runbooks {
 }
 
 const STORE_MS = 2_000;
-
-const readPublic = (path: string): string => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new Fault('ERR_SYSTEM', `${path}: ${errorText(error)}; expected the PEM that the system needs`);
-  }
-};
 
 const spanOf = ({ plan, mode }: Run): Span => {
   const { p50Ms, p95Ms } = estimateOf(plan, mode).whole;
@@ -110,7 +101,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     ports,
     log,
     secret: readSecret,
-    text: readPublic,
+    text: readPem,
     resolve: looking.resolve,
     httpTrusting: (trust = {}) => createHttp({ ports, resolve: looking.resolve, ...trust }),
   });

@@ -5,6 +5,7 @@ import { modelOf, models } from '../../../policies/index.ts';
 import type { Move } from '../../../policies/policy.ts';
 import { tidy } from '../../../policies/steps/order.ts';
 import {
+  isOfMode,
   MODEL_KINDS,
   type ModelKind,
   type NamespacesConfig,
@@ -460,18 +461,23 @@ describe('data tiers', () => {
     const left = modelOf('active-active').expand(bothData, { from: EAST, to: WEST, purpose: 'failover', active: EAST });
     expect(left.filter(({ kind }) => kind === 'pg.promote')).toHaveLength(2);
     const back = modelOf('active-active').expand(bothData, { from: EAST, to: WEST, purpose: 'failback', active: EAST });
-    // Its own poolers let their clients go on before users are there, which is all that happens to data.
+    // Its own poolers let their clients go on before users are there, once its database is seen to follow: that is all that happens to data.
     const tiers = back.filter(({ id }) => /^(pg|cache)\./.test(id));
     const poolers = (bothData.databases ?? []).flatMap(({ sites }) => sites[WEST]?.poolers ?? []);
     expect(poolers.length).toBeGreaterThan(0);
-    expect(tiers.map(({ kind, spec }) => [kind, spec])).toEqual(
-      poolers.map(({ system, database }) => ['pgbouncer.resume', { system, database }]),
-    );
+    const ofKind = (kind: Step['kind']): readonly Step[] => tiers.filter((step) => step.kind === kind);
+    expect(ofKind('pgbouncer.resume').map(({ spec }) => spec)).toEqual(poolers.map(({ system, database }) => ({ system, database })));
+    expect(tiers.length).toBe(poolers.length + ofKind('gate.lag').length);
     const openings = back.filter(isShift);
     expect(openings.length).toBeGreaterThan(0);
-    for (const mode of MODES)
-      for (const opening of openings)
-        for (const { id } of tiers) expect(before(back, mode).get(opening.id)?.has(id), `${mode}: ${id}`).toBe(true);
+    for (const mode of MODES) {
+      const gates = ofKind('gate.lag').filter((step) => isOfMode(step, mode));
+      expect(gates.map(({ spec }) => spec)).toMatchObject((bothData.databases ?? []).map(({ name }) => ({ database: name, region: WEST })));
+      for (const { id } of ofKind('pgbouncer.resume')) {
+        for (const gate of gates) expect(before(back, mode).get(id)?.has(gate.id), `${mode}: ${gate.id} before ${id}`).toBe(true);
+        for (const opening of openings) expect(before(back, mode).get(opening.id)?.has(id), `${mode}: ${id}`).toBe(true);
+      }
+    }
   });
 
   test('once it may have been promoted, in whichever mode, what fences the old side is not taken back', () => {
