@@ -47,6 +47,7 @@ const HEAVY: ReadonlyMap<string, (file: string) => boolean> = new Map([
   ['paging', inFolder('paging')],
   ['data', inFolder('data')],
   ['temporal', inFolder('temporal')],
+  ['soak', inFolder('soak')],
   ['process', (file: string): boolean => file.startsWith(join(SYSTEM, 'process.'))],
 ]);
 
