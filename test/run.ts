@@ -1,9 +1,10 @@
-// `npm test`, `npm run test:unit`, `npm run test:system [-- NAME]`: makes sure the servers that the tests talk to are there, runs vitest, and ends with one
+// `npm test`, `npm run test:unit`, `npm run test:system [-- NAME]`, `npm run soak [-- --hours H]`: makes sure the servers that the tests talk to are there, runs vitest, and ends with one
 // line `N passed, N failed`. Skips are printed with their reason and counted; with CI set there may be none. Suites that take many minutes run by name only.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -147,8 +148,21 @@ const testFiles = (folder: string): readonly string[] =>
     .map((file) => join(folder, file))
     .sort();
 
+/** The soak is a suite whose length is said. */
+const asked = ([kind = 'all', ...rest]: readonly string[]): { kind: string; names: readonly string[] } => {
+  if (kind !== 'soak') return { kind, names: rest };
+  const { values } = parseArgs({ args: [...rest], options: { hours: { type: 'string', default: '1' } } });
+  const hours = Number(values.hours);
+  if (!(hours > 0)) {
+    say(`--hours ${values.hours}: expected a number above 0, such as 1 or 0.05`);
+    process.exit(2);
+  }
+  process.env.SOAK_HOURS = String(hours);
+  return { kind: 'system', names: ['soak'] };
+};
+
 const main = (): void => {
-  const [kind = 'all', ...names] = process.argv.slice(2);
+  const { kind, names } = asked(process.argv.slice(2));
   const all = testFiles('test');
   const isSystem = (file: string): boolean => file.startsWith(SYSTEM);
   const isHeavy = (file: string): boolean => [...HEAVY.values()].some((isIn) => isIn(file));

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import type { Random } from '../../../src/ports.ts';
 import { quantile } from '../../bench/numbers.ts';
 import { isMoot } from '../../paging/moot.ts';
+import { growth, type Vital, vitalOf, weigh } from '../../soak/vitals.ts';
 import { seededRandom } from '../../virtual.ts';
 import { expectDrain } from '../cluster/deaths.ts';
 import type { ReplicaName } from '../cluster/files.ts';
@@ -15,7 +16,6 @@ import { whyNoWan } from '../cluster/wan.ts';
 import { startWorld, type World } from '../cluster/world.ts';
 import { expectExplained } from '../judge.ts';
 import { FAULTS, type Fault, type Felt, LASTING } from './faults.ts';
-import { growth, type Vital, vitalOf, weigh } from './vitals.ts';
 
 const HOURS = Number(process.env.SOAK_HOURS ?? 0.03);
 const SEED = process.env.SEED ?? String(Date.now());

@@ -1,7 +1,7 @@
 // What a process weighs, again and again: resident memory and open descriptors, as the kernel tells them. Flat means that the end weighs what the second
 // quarter did: the first quarter is left out, in which caches fill.
 import { readdirSync, readFileSync } from 'node:fs';
-import { quantile } from '../../bench/numbers.ts';
+import { quantile } from '../bench/numbers.ts';
 
 export interface Vital {
   atMs: number;
