@@ -1,7 +1,8 @@
-// `npm run bench -- [detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|api|paging|models] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|api|paging|models] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
+import { benchCapacity } from './capacity.ts';
 import { benchCoordination } from './coordination.ts';
 import { benchDecide } from './decide.ts';
 import { benchDetection } from './detection.ts';
@@ -54,6 +55,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   gate: {
     says: 'An answer of a gate at 1,600 polls/s, and flat out; reference: a bare node http server',
     run: benchGate,
+  },
+  capacity: {
+    says: 'What a cluster of a size takes: looks, records that pass through the store, a decision; the limit is the record that a store takes',
+    run: benchCapacity,
   },
   coordination: {
     says: 'Many regions deciding as one, on a real etcd; references: three strikes, a lock of etcd itself, the same records flat out',
