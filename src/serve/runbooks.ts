@@ -5,12 +5,14 @@ import type { RunParts } from '../api/open.ts';
 import type { Foresee } from '../api/ruling.ts';
 import { parseHostPort } from '../config/fields.ts';
 import type { Term } from '../coordinate/coordinator.ts';
-import { lagKey, readinessKey } from '../coordinate/keys.ts';
+import { lagKey, llmKey, readinessKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import type { DnsServer } from '../dns/exchange.ts';
 import { serversOf } from '../dns/resolv-conf.ts';
 import { createHttp } from '../http.ts';
+import type { LlmRecord } from '../llm/chain.ts';
 import { createLlmDuty } from '../llm/duty.ts';
+import { llmViewOf } from '../llm/view.ts';
 import type { MeasuredReader } from '../objectives/reader.ts';
 import type { Desk } from '../paging/desk.ts';
 import { withDeadline } from '../ports.ts';
@@ -188,6 +190,14 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
       recoveryMsOf: (run) => comparisonOf(run).recoveryMs,
       readinessOf: lastAudit,
       databasesOf: (platform) => databasesOf(platform, records()),
+      llmOf({ name, llm: chain }) {
+        if (chain === undefined) return null;
+        const known = seen
+          .sight()
+          ?.has(llmKey(name))
+          .find(({ key }) => key === llmKey(name));
+        return llmViewOf(chain, (known?.value as LlmRecord | undefined) ?? null, seen.nowMs());
+      },
       lossesTo(name, to) {
         const platform = platformOf(name);
         return platform === undefined ? [] : lossesTo(platform, to, records());

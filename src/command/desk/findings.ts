@@ -165,9 +165,86 @@ const ofConvergence = ({ incidents }: StatusDocument): readonly Finding[] =>
     }));
 
 const LEVELS = ['bad', 'warn', 'note'] as const;
+const worstOf = (findings: readonly Finding[]): Finding['level'] =>
+  LEVELS.find((level) => findings.some((each) => each.level === level)) ?? 'note';
+
+type PlatformStatus = NonNullable<StatusDocument['platforms']>[number];
+type Database = PlatformStatus['databases'][number];
+
+/** A lag is measured every five seconds: one that is older is of a time before something went wrong. */
+export const LAG_OLD_MS = 60_000;
+
+/** What a move to each other region would lose, as far as it is known. */
+const lossesOf = ({ standbys, unmeasured }: Database, wanted: (region: string) => boolean): string =>
+  [
+    ...standbys.filter(({ region }) => wanted(region)).map(({ region, because }) => `${region}: ${because}`),
+    ...unmeasured.filter(wanted).map((region) => `${region}: never measured`),
+  ].join('; ');
+
+/** null: it needs nobody's eye. */
+export const databaseFinding = (database: Database, nowMs: number): Finding | null => {
+  const { database: name, writer, provedAtMs, because, split, standbys, behind, unmeasured } = database;
+  const losses = lossesOf(database, () => true);
+  const also = losses === '' ? '' : `; ${losses}`;
+  if (split !== null) return { level: 'bad', text: `${name}: ${split.join(' and ')} both take writes, and no route of its services moves` };
+  if (writer === null) return { level: provedAtMs === null ? 'warn' : 'bad', text: `${name}: proved writable nowhere (${because})${also}` };
+  const old = standbys.filter(({ measuredAtMs }) => nowMs - measuredAtMs > LAG_OLD_MS).map(({ region }) => region);
+  const far = lossesOf(database, (region) => behind.includes(region));
+  if (far !== '') return { level: 'warn', text: `${name}, written in ${writer}: too far behind: ${far}` };
+  const unsure = lossesOf(database, (region) => old.includes(region) || unmeasured.includes(region));
+  return unsure === ''
+    ? null
+    : { level: 'warn', text: `${name}, written in ${writer}: how far others are behind is not known now: ${unsure}` };
+};
+
+/** One line of a platform: what of its data needs the eye. */
+const ofData = ({ platforms = [], clusterTimeMs }: StatusDocument): readonly Finding[] =>
+  platforms.flatMap(({ name, databases }) => {
+    const findings = databases.flatMap((database) => databaseFinding(database, clusterTimeMs) ?? []);
+    const worst = worstOf(findings);
+    const told = findings.toSorted((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level)).map(({ text }) => text);
+    return findings.length === 0 ? [] : [{ level: worst, text: `data of ${name}: ${told.join('; ')}` }];
+  });
+
+type Models = NonNullable<PlatformStatus['llm']>;
+
+const regionsWith = ({ alarms }: Models, kind: Models['alarms'][number]['is']): readonly string[] =>
+  alarms.flatMap(({ is, region }) => (is === kind && region !== null ? [region] : []));
+
+const modelsFinding = (llm: Models): Finding | null => {
+  const { chain, churn, regions, alarms } = llm;
+  const churns = regionsWith(llm, 'churn').map(
+    (region) => `${region} has switched ${regions.find((each) => each.region === region)?.switches} times in ${span(churn.windowMs)}`,
+  );
+  if (alarms.some(({ is }) => is === 'last'))
+    return { level: 'warn', text: [`every region is on ${chain.at(-1)}, the last of ${chain.join(', ')}`, ...churns].join('; ') };
+  const degraded = regionsWith(llm, 'degraded').map(
+    (region) => `${region} ${regions.find((each) => each.region === region)?.because}, not on ${chain[0]}`,
+  );
+  if (degraded.length + churns.length > 0) return { level: 'warn', text: [...degraded, ...churns].join('; ') };
+  const unknown = regions.filter(({ known }) => !known).map(({ region, because }) => `${region} ${because}`);
+  return unknown.length === 0 ? null : { level: 'note', text: unknown.join('; ') };
+};
+
+/** Advice: no route, vote or run rests on it. */
+const ofModels = ({ platforms = [] }: StatusDocument): readonly Finding[] =>
+  platforms.flatMap(({ name, llm }) => {
+    const finding = llm === null ? null : modelsFinding(llm);
+    return finding === null ? [] : [{ ...finding, text: `language models of ${name}: ${finding.text}` }];
+  });
+
+const ofBudgets = ({ platforms = [] }: StatusDocument): readonly Finding[] =>
+  platforms.flatMap(({ name, over }): readonly Finding[] => {
+    if (over.length === 0) return [];
+    const isAdvice = over.every(({ advice }) => advice);
+    const graveFirst = over.toSorted((a, b) => Number(a.advice) - Number(b.advice)).map((each) => each.name);
+    return [
+      { level: isAdvice ? 'note' : 'warn', text: `over budget in ${name}: ${list(graveFirst, NAMED_MAX)} (tidegate objectives ${name})` },
+    ];
+  });
 
 /** Everything that a human should know, worst first. */
 export const findingsOf = (status: StatusDocument): readonly Finding[] =>
-  [ofDeciding, ofPools, ofHolds, ofProviders, ofConvergence, ofOrders, ofVersions, ofReminders]
+  [ofDeciding, ofPools, ofHolds, ofData, ofProviders, ofConvergence, ofOrders, ofModels, ofBudgets, ofVersions, ofReminders]
     .flatMap((each) => each(status))
     .sort((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level));

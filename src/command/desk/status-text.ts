@@ -4,7 +4,8 @@ import type { StatusDocument } from '../../client/types.ts';
 import { plural } from '../../config/words.ts';
 import { isInForce } from '../../decide/override.ts';
 import { isoTime } from '../../ports.ts';
-import { type Finding, findingsOf, scopeText, servedState } from './findings.ts';
+import { lagText } from '../../runbook/tiers/record.ts';
+import { databaseFinding, type Finding, findingsOf, scopeText, servedState } from './findings.ts';
 import { bad, type CellText, fit, good, idle, type Paint, roundPercent, span, table, took, warn, width, wrap } from './text.ts';
 
 export interface Screen {
@@ -199,6 +200,55 @@ const whoLines = (status: StatusDocument, { columns }: Screen): readonly string[
   return [fit(`who        ${who}; ${speaking} of ${regions} vantages speak`, columns)];
 };
 
+type PlatformStatus = NonNullable<StatusDocument['platforms']>[number];
+interface WellKept {
+  platform: string;
+  database: PlatformStatus['databases'][number];
+}
+
+/** The standby by which a move would lose most; null: there is none. */
+const furthest = (kept: readonly WellKept[]): { name: string; region: string; text: string; measuredAtMs: number } | null => {
+  const standbys = kept.flatMap(({ database: { database: name, standbys: all } }) => all.map((standby) => ({ name, ...standby })));
+  const [most] = standbys.toSorted((a, b) => (b.lagMs ?? 0) - (a.lagMs ?? 0) || (b.lagBytes ?? 0) - (a.lagBytes ?? 0));
+  return most === undefined
+    ? null
+    : { name: most.name, region: most.region, text: lagText({ ms: most.lagMs, bytes: most.lagBytes }), measuredAtMs: most.measuredAtMs };
+};
+
+const keptText = (kept: readonly WellKept[], nowMs: number): string => {
+  const [one] = kept;
+  if (one === undefined) return '';
+  const most = furthest(kept);
+  const ago = most === null ? '' : ` (${span(nowMs - most.measuredAtMs)} ago)`;
+  if (kept.length === 1) {
+    const { database, writer } = one.database;
+    return `${database} proved in ${writer}${most === null ? '' : `; a move to ${most.region} would lose ${most.text}${ago}`}`;
+  }
+  return `${kept.length} databases proved where they are written${most === null ? '' : `; a move would lose at most ${most.text}${ago}, ${most.name} to ${most.region}`}`;
+};
+
+/** One calm line of what moves with the routes and needs nobody's eye: what does is among the findings. */
+const platformLines = ({ platforms = [], clusterTimeMs }: StatusDocument, { columns }: Screen): readonly string[] => {
+  const kept = platforms.flatMap(({ name: platform, databases }) =>
+    databases.filter((database) => databaseFinding(database, clusterTimeMs) === null).map((database) => ({ platform, database })),
+  );
+  const models = platforms.flatMap(({ llm }) =>
+    llm !== null && llm.alarms.length === 0 && llm.regions.every(({ known }) => known) ? [llm] : [],
+  );
+  const [first] = models;
+  const onFirst =
+    first === undefined
+      ? ''
+      : models.length === 1
+        ? `language models on ${first.chain[0]}`
+        : `language models of ${models.length} platforms on their first provider`;
+  const text = [keptText(kept, clusterTimeMs), onFirst].filter((part) => part !== '').join('; ');
+  if (text === '') return [];
+  return wrap(text, columns - 11)
+    .slice(0, 2)
+    .map((line, at) => `${at === 0 ? 'platforms  ' : '           '}${line}`);
+};
+
 /** The screen, as lines. Give it a document whose texts are clean. */
 export const statusLines = (status: StatusDocument, screen: Screen): readonly string[] => {
   const findings = findingsOf(status);
@@ -211,6 +261,7 @@ export const statusLines = (status: StatusDocument, screen: Screen): readonly st
     '',
     ...decidedLines(status, screen),
     ...whoLines(status, screen),
+    ...platformLines(status, screen),
     '',
   ];
   const orders = orderLines(status, screen, 4);
