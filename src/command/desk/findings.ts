@@ -165,8 +165,6 @@ const ofConvergence = ({ incidents }: StatusDocument): readonly Finding[] =>
     }));
 
 const LEVELS = ['bad', 'warn', 'note'] as const;
-const worstOf = (findings: readonly Finding[]): Finding['level'] =>
-  LEVELS.find((level) => findings.some((each) => each.level === level)) ?? 'note';
 
 type PlatformStatus = NonNullable<StatusDocument['platforms']>[number];
 type Database = PlatformStatus['databases'][number];
@@ -174,36 +172,49 @@ type Database = PlatformStatus['databases'][number];
 /** A lag is measured every five seconds: one that is older is of a time before something went wrong. */
 export const LAG_OLD_MS = 60_000;
 
-/** What a move to each other region would lose, as far as it is known. */
-const lossesOf = ({ standbys, unmeasured }: Database, wanted: (region: string) => boolean): string =>
-  [
-    ...standbys.filter(({ region }) => wanted(region)).map(({ region, because }) => `${region}: ${because}`),
-    ...unmeasured.filter(wanted).map((region) => `${region}: never measured`),
-  ].join('; ');
+/** What a move to such regions would lose, as far as it is known. */
+const lossesOf = ({ standbys }: Database, wanted: (region: string) => boolean): string =>
+  standbys
+    .filter(({ region }) => wanted(region))
+    .map(({ region, because }) => `${region}: ${because}`)
+    .join('; ');
 
-/** null: it needs nobody's eye. */
-export const databaseFinding = (database: Database, nowMs: number): Finding | null => {
-  const { database: name, writer, provedAtMs, because, split, standbys, behind, unmeasured } = database;
+const joined = (...parts: readonly string[]): string => parts.filter((part) => part !== '').join('; ');
+
+/** What of a database needs the eye: in a word, and with its numbers. null: nothing. */
+export const databaseFinding = (database: Database, nowMs: number): (Finding & { word: string }) | null => {
+  const { writer, provedAtMs, because, split, standbys, behind, unmeasured } = database;
+  if (split !== null)
+    return { level: 'bad', word: 'split', text: `${split.join(' and ')} both take writes, and no route of its services moves` };
   const losses = lossesOf(database, () => true);
-  const also = losses === '' ? '' : `; ${losses}`;
-  if (split !== null) return { level: 'bad', text: `${name}: ${split.join(' and ')} both take writes, and no route of its services moves` };
-  if (writer === null) return { level: provedAtMs === null ? 'warn' : 'bad', text: `${name}: proved writable nowhere (${because})${also}` };
-  const old = standbys.filter(({ measuredAtMs }) => nowMs - measuredAtMs > LAG_OLD_MS).map(({ region }) => region);
+  if (writer === null)
+    return { level: provedAtMs === null ? 'warn' : 'bad', word: 'unproved', text: joined(`proved writable nowhere (${because})`, losses) };
+  const written = `written in ${writer}`;
   const far = lossesOf(database, (region) => behind.includes(region));
-  if (far !== '') return { level: 'warn', text: `${name}, written in ${writer}: too far behind: ${far}` };
-  const unsure = lossesOf(database, (region) => old.includes(region) || unmeasured.includes(region));
-  return unsure === ''
-    ? null
-    : { level: 'warn', text: `${name}, written in ${writer}: how far others are behind is not known now: ${unsure}` };
+  if (far !== '') return { level: 'warn', word: 'too far behind', text: `${written}; too far behind: ${far}` };
+  const old = standbys.filter(({ measuredAtMs }) => nowMs - measuredAtMs > LAG_OLD_MS).map(({ region }) => region);
+  if (old.length + unmeasured.length === 0) return null;
+  const never = unmeasured.length === 0 ? '' : `${list(unmeasured)}: never measured`;
+  const unsure = joined(
+    lossesOf(database, (region) => old.includes(region)),
+    never,
+  );
+  return { level: 'warn', word: 'lag not known', text: `${written}; how far others are behind is not known now: ${unsure}` };
 };
 
-/** One line of a platform: what of its data needs the eye. */
+/** One line of a platform: the database that needs the eye most, and the others in a word. */
 const ofData = ({ platforms = [], clusterTimeMs }: StatusDocument): readonly Finding[] =>
   platforms.flatMap(({ name, databases }) => {
-    const findings = databases.flatMap((database) => databaseFinding(database, clusterTimeMs) ?? []);
-    const worst = worstOf(findings);
-    const told = findings.toSorted((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level)).map(({ text }) => text);
-    return findings.length === 0 ? [] : [{ level: worst, text: `data of ${name}: ${told.join('; ')}` }];
+    const [worst, ...others] = databases
+      .flatMap((database) => {
+        const finding = databaseFinding(database, clusterTimeMs);
+        return finding === null ? [] : [{ database: database.database, ...finding }];
+      })
+      .toSorted((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level));
+    if (worst === undefined) return [];
+    const also = others.map(({ database, word }) => `${database}: ${word}`);
+    const beside = also.length === 0 ? '' : ` (also ${list(also, NAMED_MAX)})`;
+    return [{ level: worst.level, text: `data of ${name}${beside}: ${worst.database}: ${worst.text}` }];
   });
 
 type Models = NonNullable<PlatformStatus['llm']>;

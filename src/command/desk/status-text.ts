@@ -201,52 +201,40 @@ const whoLines = (status: StatusDocument, { columns }: Screen): readonly string[
 };
 
 type PlatformStatus = NonNullable<StatusDocument['platforms']>[number];
-interface WellKept {
-  platform: string;
-  database: PlatformStatus['databases'][number];
-}
+type Database = PlatformStatus['databases'][number];
 
 /** The standby by which a move would lose most; null: there is none. */
-const furthest = (kept: readonly WellKept[]): { name: string; region: string; text: string; measuredAtMs: number } | null => {
-  const standbys = kept.flatMap(({ database: { database: name, standbys: all } }) => all.map((standby) => ({ name, ...standby })));
+const furthest = (kept: readonly Database[]): { name: string; region: string; text: string; measuredAtMs: number } | null => {
+  const standbys = kept.flatMap(({ database: name, standbys: all }) => all.map((standby) => ({ name, ...standby })));
   const [most] = standbys.toSorted((a, b) => (b.lagMs ?? 0) - (a.lagMs ?? 0) || (b.lagBytes ?? 0) - (a.lagBytes ?? 0));
   return most === undefined
     ? null
     : { name: most.name, region: most.region, text: lagText({ ms: most.lagMs, bytes: most.lagBytes }), measuredAtMs: most.measuredAtMs };
 };
 
-const keptText = (kept: readonly WellKept[], nowMs: number): string => {
+const keptText = (kept: readonly Database[], nowMs: number): string => {
   const [one] = kept;
   if (one === undefined) return '';
   const most = furthest(kept);
-  const ago = most === null ? '' : ` (${span(nowMs - most.measuredAtMs)} ago)`;
-  if (kept.length === 1) {
-    const { database, writer } = one.database;
-    return `${database} proved in ${writer}${most === null ? '' : `; a move to ${most.region} would lose ${most.text}${ago}`}`;
-  }
-  return `${kept.length} databases proved where they are written${most === null ? '' : `; a move would lose at most ${most.text}${ago}, ${most.name} to ${most.region}`}`;
+  const { database, writer } = one;
+  const where = kept.length === 1 ? `${database} proved in ${writer}` : `${kept.length} databases proved`;
+  if (most === null) return where;
+  const whose = kept.length === 1 ? '' : `${most.name} `;
+  return `${where}; a move would lose ${most.text} (${whose}to ${most.region}, ${span(nowMs - most.measuredAtMs)} ago)`;
 };
 
 /** One calm line of what moves with the routes and needs nobody's eye: what does is among the findings. */
 const platformLines = ({ platforms = [], clusterTimeMs }: StatusDocument, { columns }: Screen): readonly string[] => {
-  const kept = platforms.flatMap(({ name: platform, databases }) =>
-    databases.filter((database) => databaseFinding(database, clusterTimeMs) === null).map((database) => ({ platform, database })),
-  );
+  const kept = platforms.flatMap(({ databases }) => databases.filter((database) => databaseFinding(database, clusterTimeMs) === null));
   const models = platforms.flatMap(({ llm }) =>
     llm !== null && llm.alarms.length === 0 && llm.regions.every(({ known }) => known) ? [llm] : [],
   );
   const [first] = models;
-  const onFirst =
-    first === undefined
-      ? ''
-      : models.length === 1
-        ? `language models on ${first.chain[0]}`
-        : `language models of ${models.length} platforms on their first provider`;
+  const onFirst = first === undefined ? '' : `language models on ${models.length === 1 ? first.chain[0] : 'the first of each chain'}`;
   const text = [keptText(kept, clusterTimeMs), onFirst].filter((part) => part !== '').join('; ');
   if (text === '') return [];
-  return wrap(text, columns - 11)
-    .slice(0, 2)
-    .map((line, at) => `${at === 0 ? 'platforms  ' : '           '}${line}`);
+  const [line = '', ...rest] = wrap(text, columns - 11);
+  return [`platforms  ${line}`, ...(rest.length === 0 ? [] : [fit(`           ${rest.join(' ')}`, columns)])];
 };
 
 /** The screen, as lines. Give it a document whose texts are clean. */
