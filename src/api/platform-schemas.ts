@@ -1,5 +1,7 @@
 // The shapes of what the status document says of platforms, by name, for the OpenAPI document.
 import { LLM_ALARMS, type LlmAlarm, type LlmRegionView, type LlmView } from '../llm/view.ts';
+import { OUTCOMES, type VerifyReport } from '../verify/desk.ts';
+import { STEPS, type VerifyLine } from '../verify/line.ts';
 import { type JsonSchema, ref } from './openapi.ts';
 import type { DatabaseStatus, OverBudget, PlatformStatus } from './platform-status.ts';
 import { DATABASE } from './run-schemas.ts';
@@ -14,6 +16,34 @@ const MORE = membersOf<Pick<DatabaseStatus, 'behind' | 'unmeasured'>>(
 );
 
 export const PLATFORM_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
+  VerifyReport: shapeOf<VerifyReport>(
+    {
+      platform: TEXT,
+      outcome: { ...oneOfTexts(...OUTCOMES), description: '`good`: something was looked at, and all of it is as it should be.' },
+      by: { ...shape({ region: TEXT, replica: TEXT }), description: 'Who looked, with its own systems.' },
+      atMs: { ...AT_MS, description: 'Cluster time at the begin of the round.' },
+      lines: {
+        ...listOf(
+          shapeOf<VerifyLine>(
+            {
+              step: oneOfTexts(...STEPS),
+              of: TEXT,
+              region: TEXT,
+              is: {
+                ...oneOfTexts('ok', 'waiting', 'failed', 'unknown'),
+                description: '`waiting`: on its way. `unknown`: it could not be looked at, which is never good.',
+              },
+              because: TEXT,
+              fix: { ...TEXT, description: 'What to do; empty when it is good.' },
+            },
+            {},
+          ),
+        ),
+        description: 'In the order in which a deployment comes to be.',
+      },
+    },
+    {},
+  ),
   LanguageModels: shapeOf<LlmView>(
     {
       chain: { ...listOf(TEXT), description: 'Providers, the wanted one first.' },

@@ -1080,6 +1080,30 @@ export interface PlatformOne {
   readonly clusterTimeMs: number;
 }
 
+export interface VerifyReport {
+  readonly platform: string;
+  /** `good`: something was looked at, and all of it is as it should be. */
+  readonly outcome: 'good' | 'not-good';
+  /** Who looked, with its own systems. */
+  readonly by: {
+    readonly region: string;
+    readonly replica: string;
+  };
+  /** Cluster time at the begin of the round. */
+  readonly atMs: number;
+  /** In the order in which a deployment comes to be. */
+  readonly lines: readonly {
+    readonly step: 'migration' | 'rollout' | 'guards' | 'health' | 'namespaces' | 'llm';
+    readonly of: string;
+    readonly region: string;
+    /** `waiting`: on its way. `unknown`: it could not be looked at, which is never good. */
+    readonly is: 'ok' | 'waiting' | 'failed' | 'unknown';
+    readonly because: string;
+    /** What to do; empty when it is good. */
+    readonly fix: string;
+  }[];
+}
+
 export interface LanguageModels {
   /** Providers, the wanted one first. */
   readonly chain: readonly string[];
@@ -2360,6 +2384,22 @@ export interface Operations {
       readonly 200: ObjectiveList;
     };
   };
+  /** Whether a deployment is out and works, as the replica that is asked sees it */
+  readonly verifyPlatform: {
+    readonly path: {
+      /** The name of the platform. */
+      readonly name: string;
+    };
+    readonly query: {
+      /** Only what is in this region of the platform. */
+      readonly region?: string;
+    };
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: VerifyReport;
+    };
+  };
   /** What would happen if all of this were so */
   readonly simulate: {
     readonly path: Readonly<Record<string, never>>;
@@ -2528,6 +2568,7 @@ export const OPERATIONS = {
   undoRun: { method: 'POST', path: '/v1/runs/{id}/undo' },
   forceRun: { method: 'POST', path: '/v1/runs/{id}/force' },
   listObjectives: { method: 'GET', path: '/v1/objectives' },
+  verifyPlatform: { method: 'GET', path: '/v1/platforms/{name}/verify' },
   simulate: { method: 'POST', path: '/v1/simulate' },
   matrix: { method: 'GET', path: '/v1/matrix' },
   listDecisions: { method: 'GET', path: '/v1/decisions' },
