@@ -2,6 +2,7 @@
 // not be told is unknown, with a sentence, and never good. Pure.
 import type {
   AuditLine,
+  BackupFacts,
   CacheFacts,
   DatabaseFacts,
   FleetConfig,
@@ -259,6 +260,32 @@ const databaseLines = (part: Part, steady: Steady, active: string): readonly Aud
     ...(at.region === active ? [archiveLine(at)] : []),
   ]);
 
+const DAY_MS = 24 * 3_600_000;
+
+const oldText = (ms: number): string => {
+  if (!Number.isFinite(ms)) return 'never made';
+  if (ms < 120 * 60_000) return `${Math.round(ms / 60_000)} min old`;
+  return ms < 3 * DAY_MS ? `${Number((ms / 3_600_000).toFixed(1))} h old` : `${Number((ms / DAY_MS).toFixed(1))} d old`;
+};
+
+/** Base backups and dumps: what is left when a promotion went wrong. Series that disagree leave it open which of them is meant. */
+const backupLines = (part: Part, { backups = {} }: Steady): readonly AuditLine[] =>
+  part.databases.flatMap(({ name: database, backups: asked = [] }) =>
+    asked.map(({ name, system, maxAgeMs, weight }): AuditLine => {
+      const of = `${database}/${name}`;
+      const facts = factsOf<BackupFacts>(backups, of);
+      const judge = ({ youngestMs, oldestMs, series }: BackupFacts): Judgement => {
+        const bound = `at most ${oldText(maxAgeMs)} is wanted`;
+        const said = youngestMs === oldestMs ? oldText(oldestMs) : `${oldText(youngestMs)} to ${oldText(oldestMs)} over ${series} series`;
+        if (oldestMs <= maxAgeMs) return good(said);
+        if (youngestMs > maxAgeMs) return bad(`${said}, ${bound}`, 'see the log of the job that makes it, and make one now');
+        return unknown(`${said}, ${bound}: which of them is meant is not known`, 'let the query choose one, by min(), max() or a label');
+      };
+      const fix = `see what ${system} answers to its query, and whether its exporter is scraped`;
+      return { check: 'backup', weight, of, ...(isUnseen(facts) ? unknown(facts.unseen, fix) : judge(facts)) };
+    }),
+  );
+
 const cacheLines = (part: Part, steady: Steady, active: string): readonly AuditLine[] =>
   part.caches.flatMap((cache) => {
     const weight = cache.policy === 'strict' ? 'must' : 'should';
@@ -308,6 +335,7 @@ const dialectLines = (part: Part, steady: Steady): readonly AuditLine[] =>
 /** Databases and caches; poolers are among what only a run needs. `active`: where their writer is. */
 const tierLines = (part: Part, steady: Steady, active: string): readonly AuditLine[] => [
   ...databaseLines(part, steady, active),
+  ...backupLines(part, steady),
   ...cacheLines(part, steady, active),
   ...dialectLines(part, steady),
 ];

@@ -93,6 +93,7 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
     whatIf,
     runs: runbooks.parts,
     measured: runbooks.measured,
+    verify: runbooks.verify,
     ends,
     view: {
       status: seen.status,

@@ -39,25 +39,27 @@
 //   adopt via=a                      what the provider serves becomes the route
 //   platform NAME model=active-cold regions=a,b fleets=codec:5s,workers:45s namespaces=orders [services=web] [trigger=auto|propose|off] [hold=10s] [prearm=yes prearmed=hooks]
 //         [persons=1] [expire=30m] [gate=lag:30] [externals=ledger:fence+promote] [failback=manual|fail-forward|10m]
-//         [follow=yes] [databases=orders rung=acknowledged grace=60s lag=30s writes=web] [caches=sessions:strict,pages] [asks=pg.promote:0]
+//         [llm=openrouter,azure] [follow=yes] [databases=orders rung=acknowledged grace=60s lag=30s writes=web] [caches=sessions:strict,pages] [asks=pg.promote:0]
 //                                    with `cluster ... runbooks=yes`: what moves with the routes; the time after a fleet is how long it takes to start
 //   begin NAME to=b [ungraceful] [failback|drill] [id=x] because words   a human orders a run (alice; `by=bob`), at the API of b or `via=`
 //   agree RUN [step=ID] [by=bob]     to its beginning, or to a step; `answer RUN STEP retry|skip|stop`, `abort RUN`, `undo RUN`, `force RUN`
 //   moved orders b                   the namespace is active in b, and no run moved it
 //   gauge lag 40                     what a gate's query measures; `gauge orders.lag 40`: by how many seconds the standbys of a database are behind
+//   models a azure                   the app of a is on that provider of language models
 //   system redis-pages-b dead|well   it answers nothing although its region is well
 //   show                             routes and holds now
 import { readFileSync, writeFileSync } from 'node:fs';
+import { platformsNow } from '../src/api/platform-status.ts';
 import { tally } from '../src/health/quorum.ts';
 import type { EndpointName, Override, OverrideScope, Route } from '../src/model.ts';
 import type { Choice } from '../src/runbook/reader.ts';
 import type { BeginOrder, Person } from '../src/runbook/writer.ts';
 import { clusterFrom, duration, optionsFrom, spanOf, withRules } from './world/line.ts';
-import { landscapeOf, platformFrom, populate } from './world/platform-line.ts';
+import { healthOf, landscapeOf, platformFrom, populate } from './world/platform-line.ts';
 import { tellRuns } from './world/run-lines.ts';
 import type { Cut } from './world/wire.ts';
 import { TROUBLES } from './world/zone.ts';
-import { type Health, type OrderExtras, type SinkMode, World, type WorldEvents } from './world.ts';
+import { type Health, type OrderExtras, type SinkMode, START_WALL_MS, World, type WorldEvents } from './world.ts';
 
 interface Block {
   commands: readonly string[];
@@ -279,6 +281,16 @@ export class Player {
       );
     }
     this.#showTiers();
+    this.#showModels();
+  }
+
+  /** As whoever coordinates would tell it. */
+  #showModels(): void {
+    const { landscape, cluster } = this.world;
+    const sight = this.world.replica(this.world.coordinatorPlace() ?? '')?.coordinator.lastSight();
+    if (landscape === null || sight == null) return;
+    for (const { llm } of platformsNow(cluster, sight, START_WALL_MS + this.world.now()))
+      for (const { region, because } of llm?.regions ?? []) this.#out.push(`          language models of ${region}: ${because}`);
   }
 
   /** Who writes, and whose clients wait. */
@@ -507,6 +519,9 @@ export class Player {
         return this.world.landscape?.moved(region, args[1] ?? '');
       case 'gauge':
         this.world.landscape?.values.set(region, Number(args[1]));
+        return;
+      case 'models':
+        this.world.landscape?.models.set(healthOf(region), args[1] ?? '');
         return;
       case 'system':
         return this.world.landscape?.kill(region, args[1] === 'dead');

@@ -17,6 +17,7 @@ import type { GateFile } from '../src/gate/file.ts';
 import { type Gate, openGate } from '../src/gate/gate.ts';
 import { tally } from '../src/health/quorum.ts';
 import type { VantageInput } from '../src/health/vantage.ts';
+import { createLlmDuty } from '../src/llm/duty.ts';
 import type {
   Adopted,
   ClusterConfig,
@@ -391,7 +392,7 @@ export class World {
     place.boot = process.ports.random.hex(4);
     place.store = this.#options.old?.includes(name) === true ? asOld(remote, region, replica) : remote;
     const { ports } = process;
-    const starter = this.#carryOut(place);
+    const around = this.#carryOut(place);
     const duties = createConvergeDuties({ log: silentLog, detection: () => undefined, convergence: () => undefined });
     const whole = this.#options.whole === true;
     let heardAtMs = Number.NEGATIVE_INFINITY;
@@ -417,7 +418,7 @@ export class World {
         },
         input: (input) => this.#events.input?.(name, input),
         turn(sight, nowMs, term) {
-          starter?.turn(sight, nowMs, term);
+          around?.turn(sight, nowMs, term);
           return whole ? duties.turn(sight, nowMs, term) : Promise.resolve();
         },
         decision: (next) =>
@@ -427,6 +428,7 @@ export class World {
             next.audit.changes.map((c) => c.because),
           ),
         role: (role) => {
+          if (role.role !== 'coordinator') around?.rest();
           if (role.role === 'coordinator') this.#events.role?.(this.virtual.now(), this.#label(name), role.epoch);
         },
         look: (endpoint) => this.#events.look?.(this.virtual.now(), name, endpoint),
@@ -442,8 +444,8 @@ export class World {
     if (this.#options.whole === true) void this.#equip(place, () => ports.clock.monoMs() - heardAtMs);
   }
 
-  /** What carries runs of platforms out in a process, and what begins them while it coordinates. */
-  #carryOut(place: Place): Starter | null {
+  /** What carries runs of platforms out in a process, what begins them while it coordinates, and what then reads the chains of language models. */
+  #carryOut(place: Place): (Pick<Starter, 'turn'> & { rest(): void }) | null {
     const { landscape } = this;
     if (landscape === null) return null;
     const { region, name, store, boot } = place;
@@ -476,7 +478,16 @@ export class World {
     });
     place.ends.push(() => executor.stop());
     const followed = (): ReadonlyMap<string, string> => landscape.followed(cluster()?.platforms ?? []);
-    return createStarter({ ...common, choose: chooseTarget, orders, followed });
+    const starter = createStarter({ ...common, choose: chooseTarget, orders, followed });
+    const system = async (system: string) => ({ kind: 'http', document: () => landscape.document(system) }) as never;
+    const llm = createLlmDuty({ ports, log: silentLog, store, system });
+    return {
+      turn(sight, now, term) {
+        starter.turn(sight, now, term);
+        llm.turn(sight, now, term);
+      },
+      rest: () => llm.rest(),
+    };
   }
 
   /** A human's act on runs, at the API of a region. */

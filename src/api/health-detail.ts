@@ -377,6 +377,29 @@ const databaseChecks = ({ databases = [] }: HealthFacts): readonly Group[] =>
     ];
   });
 
+/** A warning at most: it is advice, and nothing that moves traffic rests on it. */
+const llmChecks = ({ status }: HealthFacts): readonly Group[] =>
+  (status?.platforms ?? []).flatMap(({ name, llm }): readonly Group[] => {
+    if (llm === null) return [];
+    const trouble = (region: string): readonly string[] =>
+      llm.alarms.flatMap(({ is, region: of }) => {
+        if (is === 'last') return [`every region is on the last of ${llm.chain.join(', ')}`];
+        if (of !== region) return [];
+        return [
+          is === 'degraded' ? `not on ${llm.chain[0]}` : `more than ${llm.churn.switches} switches in ${seconds(llm.churn.windowMs)} s`,
+        ];
+      });
+    return [
+      [
+        `llm:${name}`,
+        llm.regions.map(({ region, provider, because }) => {
+          const ails = trouble(region);
+          return measured('component', provider, undefined, [ails.length === 0 ? 'pass' : 'warn', [because, ...ails].join('; ')], region);
+        }),
+      ],
+    ];
+  });
+
 const processChecks = ({ loopDelayMs, recorder, status }: HealthFacts): readonly Group[] => {
   const gate = status?.gate;
   const gateTrouble =
@@ -462,6 +485,7 @@ export const healthDetail = (facts: HealthFacts, isoTime: (wallMs: number) => st
     ...runChecks(facts),
     ...systemChecks(facts),
     ...databaseChecks(facts),
+    ...llmChecks(facts),
     ...processChecks(facts),
   ];
   const time = isoTime(facts.wallMs);

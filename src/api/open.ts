@@ -34,6 +34,8 @@ export interface OpenApiOptions {
   runs?: RunParts;
   /** What was measured of the systems around. Absent: nothing is known of that. */
   measured?: RouteOptions['measured'];
+  /** What looks at deployments. Absent: nothing does here. */
+  verify?: RouteOptions['verify'];
   ends: Ends;
 }
 
@@ -92,6 +94,7 @@ export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
     reports: createReportWriter({ store, ports, clusterNowMs }),
     ...(runs === undefined ? {} : { runs: createRunDesk({ ...runs, store, ports, log, clusterNowMs }) }),
     ...(options.measured === undefined ? {} : { measured: options.measured }),
+    ...(options.verify === undefined ? {} : { verify: options.verify }),
     records: createRecordReader({ store, ports }),
     audit: createAuditReader({ store, ports }),
     events: options.events,

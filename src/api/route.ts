@@ -10,6 +10,7 @@ import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ClusterConfig } from '../model.ts';
 import type { MeasuredReader } from '../objectives/reader.ts';
+import type { VerifyDesk } from '../verify/desk.ts';
 import { type Access, type Caller, demand, type Principal, type Role } from './access.ts';
 import type { EventHub } from './events.ts';
 import type { Forecaster } from './forecaster.ts';
@@ -50,6 +51,8 @@ export interface RouteOptions {
   runs?: RunDesk;
   /** Absent: nothing is known of what was measured. */
   measured?: Pick<MeasuredReader, 'matrices'>;
+  /** Absent: this replica looks at no deployment. */
+  verify?: VerifyDesk;
   audit: AuditReader;
   events: EventHub;
   metrics: Pick<Metrics, 'text' | 'contentType'>;

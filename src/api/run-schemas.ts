@@ -102,6 +102,32 @@ const CRITICAL = shapeOf<Critical>(
   {},
 );
 
+export const DATABASE = membersOf<DatabaseView>(
+  {
+    database: TEXT,
+    writer: {
+      ...orNull(TEXT),
+      description: 'The region in which a row was written and read back last; null: it is proved nowhere.',
+    },
+    provedAtMs: { ...orNull(AT_MS), description: 'null: it never was.' },
+    because: TEXT,
+    split: { ...orNull(listOf(TEXT)), description: 'Regions that both take writes; null: no two do.' },
+    standbys: listOf(
+      shapeOf<StandbyView>(
+        {
+          region: TEXT,
+          lagMs: { ...orNull(COUNT), description: 'null: it could not be told.' },
+          lagBytes: orNull(COUNT),
+          measuredAtMs: AT_MS,
+          because: { ...TEXT, description: 'What would be lost by a failover there now, and when that was measured.' },
+        },
+        {},
+      ),
+    ),
+  },
+  {},
+);
+
 /** Members of the document by name. */
 export const RUN_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   RunWaiting: shapeOf<Waiting>(
@@ -162,6 +188,7 @@ export const RUN_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     },
     {},
   ),
+  Database: shape(DATABASE.needed),
   Platform: shapeOf<PlatformItem>(
     {
       name: TEXT,
@@ -203,35 +230,10 @@ export const RUN_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
         description: 'As audited last; null: not yet.',
       },
       databases: {
-        ...listOf(
-          shapeOf<DatabaseView>(
-            {
-              database: TEXT,
-              writer: {
-                ...orNull(TEXT),
-                description: 'The region in which a row was written and read back last; null: it is proved nowhere.',
-              },
-              provedAtMs: { ...orNull(AT_MS), description: 'null: it never was.' },
-              because: TEXT,
-              split: { ...orNull(listOf(TEXT)), description: 'Regions that both take writes; null: no two do.' },
-              standbys: listOf(
-                shapeOf<StandbyView>(
-                  {
-                    region: TEXT,
-                    lagMs: { ...orNull(COUNT), description: 'null: it could not be told.' },
-                    lagBytes: orNull(COUNT),
-                    measuredAtMs: AT_MS,
-                    because: { ...TEXT, description: 'What would be lost by a failover there now, and when that was measured.' },
-                  },
-                  {},
-                ),
-              ),
-            },
-            {},
-          ),
-        ),
+        ...listOf(ref('Database')),
         description: 'What is proved of its databases, and how far their standbys are behind.',
       },
+      llm: { ...orNull(ref('LanguageModels')), description: 'Advice; null: the platform has no chain of language models.' },
       lastRuns: {
         ...listOf(
           shapeOf<MeasuredRun>({ run: TEXT, purpose: PURPOSE, mode: MODE, tookMs: TOOK_MS, steps: mapOf(TOOK_MS), atMs: AT_MS }, {}),

@@ -1,6 +1,7 @@
 // Platforms, plans and runs as the API tells of them: what a human asks first stands on its own (how far, what for, who agreed, measured beside estimated),
 // and what only the machinery needs is left out. Pure.
 import { canonicalJson, sha256 } from '../audit/canonical.ts';
+import type { LlmView } from '../llm/view.ts';
 import { AS_CONFIGURED } from '../runbook/commit.ts';
 import {
   isOfMode,
@@ -41,6 +42,8 @@ export interface RunEyes {
   estimateOf: (plan: readonly Step[], mode: RunMode) => Estimated<Critical>;
   /** Absent: nobody looks at databases. */
   databasesOf?: (platform: PlatformConfig) => readonly DatabaseView[];
+  /** Absent: nobody looks at language models. */
+  llmOf?: (platform: PlatformConfig) => LlmView | null;
   /** What a move of that platform to that region would lose now. Absent: nobody knows. */
   lossesTo?: (platform: string, to: string) => readonly string[];
   /** null: the other region does not serve yet. */
@@ -150,6 +153,8 @@ export interface PlatformItem extends Pick<PlatformConfig, 'name' | 'model' | 'r
   readiness: Omit<Readiness, 'platform'> | null;
   /** What is proved of its databases, and how far their standbys are behind. */
   databases: readonly DatabaseView[];
+  /** Advice. null: the platform has no chain of language models. */
+  llm: LlmView | null;
   /** Newest first. */
   lastRuns: readonly MeasuredRun[];
 }
@@ -315,6 +320,7 @@ export const platformItem = (
   openRun: open === null ? null : runItem(open, eyes, nowMs),
   readiness: readiness === null ? null : { atMs: readiness.atMs, score: readiness.score, lines: readiness.lines },
   databases: eyes.databasesOf?.(platform) ?? [],
+  llm: eyes.llmOf?.(platform) ?? null,
   lastRuns: (record?.history ?? []).toReversed(),
 });
 

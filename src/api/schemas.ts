@@ -10,6 +10,7 @@ import { ORDER_SCHEMA } from './override-input.ts';
 import { ACKNOWLEDGE_SCHEMA, CALLBACK_SCHEMA, REPLAY_SCHEMA } from './page-input.ts';
 import type { PageItem } from './page-list.ts';
 import type { Acknowledged } from './pages.ts';
+import { PLATFORM_SCHEMAS } from './platform-schemas.ts';
 import { RECORD_SCHEMAS } from './record-schemas.ts';
 import { REPORT_SCHEMA } from './report-input.ts';
 import { RUN_SCHEMAS, RUN_STATE } from './run-schemas.ts';
@@ -277,20 +278,24 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     because: TEXT,
     pools: listOf(ref('PoolStatus')),
   }),
-  Status: openShape({
-    cluster: openShape({ name: TEXT, version: COUNT, goals: shape({ detectionMs: NUMBER, convergenceMs: NUMBER }) }),
-    clusterTimeMs: AT_MS,
-    self: ref('Self'),
-    coordinator: orNull(openShape({ region: TEXT, replica: TEXT, epoch: COUNT, released: FLAG })),
-    decision: orNull(openShape({ v: COUNT, epoch: COUNT, atMs: AT_MS, because: TEXT })),
-    services: listOf(ref('ServiceStatus')),
-    holds: listOf(ref('Hold')),
-    votes: openShape({ vantages: listOf(openShape({ region: TEXT, replica: TEXT, ageMs: orNull(NUMBER) })) }),
-    overrides: ref('OverrideList'),
-    incidents: listOf(openShape({ id: TEXT, kind: TEXT, region: TEXT, because: TEXT, closedAtMs: orNull(AT_MS) })),
-  }),
+  Status: openShape(
+    {
+      cluster: openShape({ name: TEXT, version: COUNT, goals: shape({ detectionMs: NUMBER, convergenceMs: NUMBER }) }),
+      clusterTimeMs: AT_MS,
+      self: ref('Self'),
+      coordinator: orNull(openShape({ region: TEXT, replica: TEXT, epoch: COUNT, released: FLAG })),
+      decision: orNull(openShape({ v: COUNT, epoch: COUNT, atMs: AT_MS, because: TEXT })),
+      services: listOf(ref('ServiceStatus')),
+      holds: listOf(ref('Hold')),
+      votes: openShape({ vantages: listOf(openShape({ region: TEXT, replica: TEXT, ageMs: orNull(NUMBER) })) }),
+      overrides: ref('OverrideList'),
+      incidents: listOf(openShape({ id: TEXT, kind: TEXT, region: TEXT, because: TEXT, closedAtMs: orNull(AT_MS) })),
+    },
+    { platforms: { ...listOf(ref('PlatformStatus')), description: 'Absent: no platform is configured.' } },
+  ),
   Alive: openShape({ status: oneOfTexts('pass', 'fail') }, { because: TEXT }),
   ...RUN_SCHEMAS,
+  ...PLATFORM_SCHEMAS,
   ...OBJECTIVE_SCHEMAS,
   ...RECORD_SCHEMAS,
 };

@@ -23,6 +23,7 @@ export interface ApiOptions
     | 'reports'
     | 'runs'
     | 'measured'
+    | 'verify'
     | 'snapshot'
     | 'records'
     | 'whatIf'

@@ -31,6 +31,7 @@ import type {
 } from '../model.ts';
 import { pathsOf, poolKey, targetId } from '../model.ts';
 import { type HeardVote, known, type Matrix, matrixOf, own } from './matrix.ts';
+import type { PlatformStatus } from './platform-status.ts';
 import { type Standing, standingOf } from './standing.ts';
 
 export interface SelfStatus {
@@ -99,6 +100,8 @@ export interface StatusInput {
   shadow?: ShadowStatus | null;
   /** What this replica's gate answers, if it has one. */
   gate?: GateStatus | null;
+  /** In configured order. Absent: none is configured. */
+  platforms?: readonly PlatformStatus[];
   /** Cluster time. */
   nowMs: number;
 }
@@ -182,6 +185,8 @@ export interface StatusDocument {
   shadow?: ShadowStatus;
   /** Absent: this replica serves no gate. */
   gate?: GateStatus;
+  /** What moves with the routes, as far as it is known without asking anybody: data, language models, budgets. Absent: no platform is configured. */
+  platforms?: readonly PlatformStatus[];
   overrides: { version: number; items: readonly (Override & Standing)[] };
   /** Newest first, at most 50. */
   incidents: readonly (Incident & { detection: DetectionTiming; convergence: ConvergenceTiming })[];
@@ -349,6 +354,7 @@ export const statusDocument = (input: StatusInput): StatusDocument => {
     },
     ...(input.shadow == null ? {} : { shadow: input.shadow }),
     ...(input.gate == null ? {} : { gate: input.gate }),
+    ...(input.platforms === undefined || input.platforms.length === 0 ? {} : { platforms: input.platforms }),
     overrides: {
       version: overrides?.version ?? 0,
       items: (overrides?.items ?? []).map((item) => ({ ...item, ...standingOf(item, services, nowMs) })),

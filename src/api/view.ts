@@ -11,6 +11,7 @@ import { configHash } from '../health/config-hash.ts';
 import { type Fleet, fleetOf } from '../health/fleet.ts';
 import { tally } from '../health/quorum.ts';
 import type { AppliedRecord, ClusterConfig, PoolTally, Vote } from '../model.ts';
+import { platformsNow } from './platform-status.ts';
 import { type PathsView, type SelfStatus, type StatusDocument, statusDocument } from './status.ts';
 
 export interface Viewing {
@@ -109,6 +110,7 @@ export const statusNow = (viewing: Viewing): StatusDocument | null => {
     self: selfOf(viewing, cluster, heard),
     shadow: viewing.shadow ?? null,
     gate: viewing.gate ?? null,
+    platforms: platformsNow(cluster, sight, nowMs),
     nowMs,
   });
 };

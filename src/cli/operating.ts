@@ -215,7 +215,7 @@ const addRuns = (program: Command, { console }: Shell): void => {
       .command('verify')
       .description('is a deployment out and does it work: migration, rollout, what stands around it, health, namespaces; writes nothing'),
   )
-    .requiredOption('-c, --config <file>', "a replica's file: how systems are reached from here")
+    .option('-c, --config <file>', "a replica's file: look from here; without it the replica that answers looks")
     .requiredOption('--platform <name>', 'which')
     .option('--region <region>', 'only what is in this one')
     .option('--wait <duration>', 'look again until all is good, e.g. 5m; exit code 5 when it is not by then')

@@ -28,6 +28,7 @@ import type {
   RunDeedBody,
   RunList,
   StatusDocument,
+  VerifyReport,
   WhatIfMatrix,
 } from './types.ts';
 
@@ -53,6 +54,8 @@ export interface Api {
   objectives(): Promise<ObjectiveList>;
   platforms(): Promise<PlatformList>;
   platform(name: string): Promise<{ platform: Platform; clusterTimeMs: number }>;
+  /** The replica that answers looks. `region`: only what is in that one. */
+  verify(platform: string, region?: string): Promise<VerifyReport>;
   runs(state: 'open' | 'all', limit: number): Promise<RunList>;
   run(id: string): Promise<SeenRun>;
   /** What would begin. Writes nothing. */
@@ -170,6 +173,7 @@ export const createApi = (exchange: Exchange): Api => {
     objectives: () => get('listObjectives'),
     platforms: () => get('listPlatforms'),
     platform: (name) => get('getPlatform', { name }),
+    verify: (name, region) => get('verifyPlatform', { name }, region === undefined ? '' : `?region=${encodeURIComponent(region)}`),
     runs: (state, limit) => get('listRuns', {}, `?state=${state}&limit=${limit}`),
 
     async run(id) {

@@ -607,6 +607,8 @@ export interface Status {
     readonly closedAtMs: number | null;
     readonly [more: string]: unknown;
   }[];
+  /** Absent: no platform is configured. */
+  readonly platforms?: readonly PlatformStatus[];
   readonly [more: string]: unknown;
 }
 
@@ -996,6 +998,27 @@ export interface RunPlan {
   }[];
 }
 
+export interface Database {
+  readonly database: string;
+  /** The region in which a row was written and read back last; null: it is proved nowhere. */
+  readonly writer: string | null;
+  /** null: it never was. */
+  readonly provedAtMs: number | null;
+  readonly because: string;
+  /** Regions that both take writes; null: no two do. */
+  readonly split: readonly string[] | null;
+  readonly standbys: readonly {
+    readonly region: string;
+    /** null: it could not be told. */
+    readonly lagMs: number | null;
+    readonly lagBytes: number | null;
+    /** Milliseconds of cluster time since 1970. */
+    readonly measuredAtMs: number;
+    /** What would be lost by a failover there now, and when that was measured. */
+    readonly because: string;
+  }[];
+}
+
 export interface Platform {
   readonly name: string;
   readonly model: 'active-cold' | 'active-hot' | 'active-active' | 'dual-active';
@@ -1030,26 +1053,9 @@ export interface Platform {
     }[];
   } | null;
   /** What is proved of its databases, and how far their standbys are behind. */
-  readonly databases: readonly {
-    readonly database: string;
-    /** The region in which a row was written and read back last; null: it is proved nowhere. */
-    readonly writer: string | null;
-    /** null: it never was. */
-    readonly provedAtMs: number | null;
-    readonly because: string;
-    /** Regions that both take writes; null: no two do. */
-    readonly split: readonly string[] | null;
-    readonly standbys: readonly {
-      readonly region: string;
-      /** null: it could not be told. */
-      readonly lagMs: number | null;
-      readonly lagBytes: number | null;
-      /** Milliseconds of cluster time since 1970. */
-      readonly measuredAtMs: number;
-      /** What would be lost by a failover there now, and when that was measured. */
-      readonly because: string;
-    }[];
-  }[];
+  readonly databases: readonly Database[];
+  /** Advice; null: the platform has no chain of language models. */
+  readonly llm: LanguageModels | null;
   /** Newest first, with what each step took: what estimates are measured from. */
   readonly lastRuns: readonly {
     readonly run: string;
@@ -1072,6 +1078,98 @@ export interface PlatformOne {
   readonly platform: Platform;
   /** Milliseconds of cluster time since 1970. */
   readonly clusterTimeMs: number;
+}
+
+export interface VerifyReport {
+  readonly platform: string;
+  /** `good`: something was looked at, and all of it is as it should be. */
+  readonly outcome: 'good' | 'not-good';
+  /** Who looked, with its own systems. */
+  readonly by: {
+    readonly region: string;
+    readonly replica: string;
+  };
+  /** Cluster time at the begin of the round. */
+  readonly atMs: number;
+  /** In the order in which a deployment comes to be. */
+  readonly lines: readonly {
+    readonly step: 'migration' | 'rollout' | 'guards' | 'health' | 'namespaces' | 'llm';
+    readonly of: string;
+    readonly region: string;
+    /** `waiting`: on its way. `unknown`: it could not be looked at, which is never good. */
+    readonly is: 'ok' | 'waiting' | 'failed' | 'unknown';
+    readonly because: string;
+    /** What to do; empty when it is good. */
+    readonly fix: string;
+  }[];
+}
+
+export interface LanguageModels {
+  /** Providers, the wanted one first. */
+  readonly chain: readonly string[];
+  /** More switches of a region than that within the window are told. */
+  readonly churn: {
+    readonly switches: number;
+    readonly windowMs: number;
+  };
+  readonly regions: readonly {
+    readonly region: string;
+    /** The one that was seen last; null: none of the chain was ever seen. */
+    readonly provider: string | null;
+    /** In the chain; null: it is in the chain no more, or there is none. */
+    readonly position: number | null;
+    /** When it was first seen on that provider. */
+    readonly sinceAtMs: number | null;
+    /** Within the window. */
+    readonly switches: number;
+    /** The last look saw it, and is not old; else it is what was known last. */
+    readonly known: boolean;
+    /** The last look, whatever it saw; null: there was none. */
+    readonly lookedAtMs: number | null;
+    readonly because: string;
+  }[];
+  /** What was told and is not over. */
+  readonly alarms: readonly {
+    readonly is: 'degraded' | 'churn' | 'last';
+    /** null: of all of them together. */
+    readonly region: string | null;
+  }[];
+}
+
+export interface PlatformStatus {
+  readonly name: string;
+  readonly databases: readonly {
+    readonly database: string;
+    /** The region in which a row was written and read back last; null: it is proved nowhere. */
+    readonly writer: string | null;
+    /** null: it never was. */
+    readonly provedAtMs: number | null;
+    readonly because: string;
+    /** Regions that both take writes; null: no two do. */
+    readonly split: readonly string[] | null;
+    readonly standbys: readonly {
+      readonly region: string;
+      /** null: it could not be told. */
+      readonly lagMs: number | null;
+      readonly lagBytes: number | null;
+      /** Milliseconds of cluster time since 1970. */
+      readonly measuredAtMs: number;
+      /** What would be lost by a failover there now, and when that was measured. */
+      readonly because: string;
+    }[];
+    /** Regions whose standby was told to be too far behind and has not been back since. */
+    readonly behind: readonly string[];
+    /** Regions whose standby was never measured. */
+    readonly unmeasured: readonly string[];
+  }[];
+  /** Advice; null: the platform has no chain of language models. */
+  readonly llm: LanguageModels | null;
+  /** What is over its bound, as it was told. */
+  readonly over: readonly {
+    readonly name: string;
+    /** Nothing waits for it. */
+    readonly advice: boolean;
+  }[];
 }
 
 export interface ObjectiveCell {
@@ -1912,7 +2010,7 @@ export interface Operations {
       readonly 200: string;
     };
   };
-  /** What this replica knows now: health, routes, orders, holds, votes, incidents */
+  /** What this replica knows now: health, routes, orders, holds, votes, incidents, platforms */
   readonly getStatus: {
     readonly path: Readonly<Record<string, never>>;
     readonly query: Readonly<Record<string, never>>;
@@ -2286,6 +2384,22 @@ export interface Operations {
       readonly 200: ObjectiveList;
     };
   };
+  /** Whether a deployment is out and works, as the replica that is asked sees it */
+  readonly verifyPlatform: {
+    readonly path: {
+      /** The name of the platform. */
+      readonly name: string;
+    };
+    readonly query: {
+      /** Only what is in this region of the platform. */
+      readonly region?: string;
+    };
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: VerifyReport;
+    };
+  };
   /** What would happen if all of this were so */
   readonly simulate: {
     readonly path: Readonly<Record<string, never>>;
@@ -2454,6 +2568,7 @@ export const OPERATIONS = {
   undoRun: { method: 'POST', path: '/v1/runs/{id}/undo' },
   forceRun: { method: 'POST', path: '/v1/runs/{id}/force' },
   listObjectives: { method: 'GET', path: '/v1/objectives' },
+  verifyPlatform: { method: 'GET', path: '/v1/platforms/{name}/verify' },
   simulate: { method: 'POST', path: '/v1/simulate' },
   matrix: { method: 'GET', path: '/v1/matrix' },
   listDecisions: { method: 'GET', path: '/v1/decisions' },

@@ -25,6 +25,7 @@ export type {
   RunList,
   RunPlan,
   RunStep,
+  VerifyReport,
 } from './schema.ts';
 
 /** All orders, as the status document and `/v1/overrides` tell of them. */

@@ -1,5 +1,7 @@
-// `tidegate verify`: is a deployment out and does it work, step by step, as far as it can be seen from here. It uses the systems that a replica's file names,
-// and asks the API what the replicas of the other regions measured. Writes nothing.
+// `tidegate verify`: is a deployment out and does it work, step by step. With a replica's file as far as it can be seen from here: it uses the systems that the file
+// names, and asks the API what the replicas of the other regions measured. Without one the replica that answers looks, with its own. Writes nothing.
+
+import type { VerifyReport } from '../client/types.ts';
 import { loadConfig } from '../config/load.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { KEYS } from '../coordinate/keys.ts';
@@ -11,14 +13,13 @@ import type { MatrixCell } from '../objectives/model.ts';
 import { type Ends, lookContext } from '../open.ts';
 import { type Ports, sleep, withDeadline } from '../ports.ts';
 import { probe } from '../probe/index.ts';
-import type { CodecSystem } from '../runbook/codec/system.ts';
-import type { GrpcSystem } from '../runbook/grpc/system.ts';
 import type { PlatformConfig } from '../runbook/model.ts';
 import { openSystems } from '../runbook/open.ts';
 import { platformNamed } from '../runbook/reader.ts';
 import { readPem, readSecret } from '../secrets.ts';
 import type { Store } from '../store/store.ts';
-import { isAllGood, type VerifyLine } from '../verify/line.ts';
+import { checkBy } from '../verify/check.ts';
+import { isAllGood } from '../verify/line.ts';
 import { type LookOptions as Looks, lookAtDeployment } from '../verify/look.ts';
 import { verifyPlan } from '../verify/plan.ts';
 import { durationOf } from './desk/look.ts';
@@ -29,7 +30,8 @@ import { sayProblems } from './problems.ts';
 import { verifyLines } from './verify-text.ts';
 
 export interface VerifyOptions extends LookOptions {
-  config: string;
+  /** A replica's file, to look from here. Absent: the replica that answers looks. */
+  config?: string;
   platform: string;
   /** All of the platform unless said. */
   region?: string;
@@ -117,15 +119,7 @@ const openLooks = (
   return {
     system: systems.system,
     probe: (spec, signal) => probe(spec, { ...looking, timeoutMs, connectTimeoutMs }, signal),
-    async check(kind, name, signal) {
-      if (kind === 'grpc') {
-        const { healthOf } = await import('../runbook/grpc/check.ts');
-        return healthOf(await systems.system<GrpcSystem>(name, 'grpc'), ports.clock.wallMs, signal);
-      }
-      const { canaryThrough, NONCE_BYTES } = await import('../runbook/codec/canary.ts');
-      const system = await systems.system<CodecSystem>(name, 'codec');
-      return canaryThrough(name, system, namespace, ports.random.hex(NONCE_BYTES), signal);
-    },
+    check: checkBy(ports, systems.system, namespace),
     async close() {
       await systems.close();
       for (const close of ends.open.reverse()) await close();
@@ -134,13 +128,19 @@ const openLooks = (
 };
 
 /** Looks until all is good or time is up; once without a time. */
-const untilGood = async (looks: Looks, waitMs: number | null, everyMs: number, { ports, err }: Console): Promise<readonly VerifyLine[]> => {
+const untilGood = async <R extends Pick<VerifyReport, 'lines'>>(
+  look: () => Promise<R>,
+  waitMs: number | null,
+  everyMs: number,
+  { ports, err }: Console,
+): Promise<R> => {
   const { clock, timers } = ports;
   const untilMs = clock.monoMs() + (waitMs ?? 0);
   for (;;) {
-    const lines = await withDeadline(timers, ROUND_MS, 'looking at the deployment', (signal) => lookAtDeployment(looks, signal));
+    const report = await look();
+    const { lines } = report;
     const leftMs = untilMs - clock.monoMs();
-    if (waitMs === null || isAllGood(lines) || leftMs <= 0) return lines;
+    if (waitMs === null || isAllGood(lines) || leftMs <= 0) return report;
     err(`${lines.filter(({ is }) => is !== 'ok').length} of ${lines.length} not yet; ${Math.ceil(leftMs / 1000)} s left\n`);
     await sleep(timers, Math.min(everyMs, leftMs));
   }
@@ -152,15 +152,54 @@ const regionsOf = ({ name, regions }: PlatformConfig, region: string | undefined
   throw new Fault('ERR_USAGE', `--region ${region}: platform ${name} has ${regions.join(', ')}`);
 };
 
+/** What it says, and the exit code. */
+const told = (
+  { lines, ...report }: Omit<VerifyReport, 'by' | 'atMs' | 'outcome'>,
+  { json, wait }: VerifyOptions,
+  { out, screen }: Console,
+): number => {
+  const isGood = lines.length > 0 && isAllGood(lines);
+  if (json === true) out(jsonLine({ outcome: isGood ? 'good' : 'not-good', ...report, lines }));
+  else out(`${verifyLines(clean(lines), screen()).join('\n')}\n`);
+  if (isGood) return 0;
+  return wait === undefined ? ERRORS.ERR_UNHEALTHY.exit : ERRORS.ERR_TIMEOUT.exit;
+};
+
+/** A replica that looks at another deployment is asked again a few times. */
+const BUSY_TRIES = 15;
+const BUSY_MS = 1_000;
+
+/** By the replica that answers. */
+const verifyThere = (options: VerifyOptions, waitMs: number | null, console: Console, everyMs: number): Promise<number> =>
+  withSession(options, console, async ({ api, during }) => {
+    const look = async (): Promise<VerifyReport> => {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await api.verify(options.platform, options.region);
+        } catch (error) {
+          if (!(error instanceof Fault) || error.code !== 'ERR_TOO_MANY' || tries >= BUSY_TRIES) throw error;
+          await sleep(console.ports.timers, BUSY_MS);
+        }
+      }
+    };
+    const { outcome: _, ...report } = await during(
+      () => 'asking a replica to look',
+      () => untilGood(look, waitMs, everyMs, console),
+    );
+    return told(report, options, console);
+  });
+
 /**
  * Exit codes: 0 all is good; 3 something is not, or could not be looked at; 5 it was not within `wait`; 78 the file is not accepted. Throws Fault ERR_USAGE,
- * ERR_NOT_FOUND for a platform that is not there, and what the store throws.
+ * ERR_NOT_FOUND for a platform that is not there, and what the store and the API throw.
  */
 export const verify = async (options: VerifyOptions, console: Console, context: VerifyContext = {}): Promise<number> => {
+  const waitMs = options.wait === undefined ? null : durationOf('--wait', options.wait, WAIT_MS);
+  const everyMs = context.everyMs ?? AGAIN_MS;
+  if (options.config === undefined) return verifyThere(options, waitMs, console, everyMs);
   const loaded = loadConfig(options.config);
   if (!loaded.ok) return sayProblems(loaded.problems, options.json, console);
   const { config } = loaded;
-  const waitMs = options.wait === undefined ? null : durationOf('--wait', options.wait, WAIT_MS);
   const cluster = await clusterOf(config, console.ports, context);
   const platform = platformNamed(cluster, options.platform);
   const { systems = {} } = config;
@@ -169,17 +208,12 @@ export const verify = async (options: VerifyOptions, console: Console, context: 
   try {
     const measured = () => measuredBy(options, console, platform);
     const active = () => activeBy(options, console, platform);
-    const lines = await untilGood(
-      { platform, plan, region: config.region, measured, active, ...opened },
-      waitMs,
-      context.everyMs ?? AGAIN_MS,
-      console,
-    );
-    const isGood = lines.length > 0 && isAllGood(lines);
-    if (options.json === true) console.out(jsonLine({ outcome: isGood ? 'good' : 'not-good', platform: platform.name, lines }));
-    else console.out(`${verifyLines(clean(lines), console.screen()).join('\n')}\n`);
-    if (isGood) return 0;
-    return waitMs === null ? ERRORS.ERR_UNHEALTHY.exit : ERRORS.ERR_TIMEOUT.exit;
+    const looks: Looks = { platform, plan, region: config.region, measured, active, ...opened };
+    const look = async () => ({
+      lines: await withDeadline(console.ports.timers, ROUND_MS, 'looking at the deployment', (signal) => lookAtDeployment(looks, signal)),
+    });
+    const { lines } = await untilGood(look, waitMs, everyMs, console);
+    return told({ platform: platform.name, lines }, options, console);
   } finally {
     await close();
   }

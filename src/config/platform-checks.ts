@@ -56,6 +56,9 @@ const namingsOf = (platform: PlatformConfig, at: Path): readonly Naming[] => [
 ];
 
 const tierNamings = ({ databases = [], managed = [], caches = [] }: PlatformConfig, at: Path): readonly Naming[] => [
+  ...databases.flatMap(({ backups = [] }, d) =>
+    backups.map(({ system }, b): Naming => ({ at: [...at, 'databases', d, 'backups', b, 'system'], system, kinds: ['prometheus'] })),
+  ),
   ...databases.flatMap(({ sites }, d) =>
     Object.entries(sites).flatMap(([region, { system, sql, poolers, stonith }]): Naming[] => {
       const site = [...at, 'databases', d, 'sites', region];
@@ -189,9 +192,14 @@ const namespacesFindings = (platform: PlatformConfig, entry: NamespacesConfig, a
 };
 
 /** A database's sites, and the services whose users write to it. */
-const databaseFindings = (platform: PlatformConfig, { sites, services }: DatabaseConfig, at: Path): Finding[] => [
+const databaseFindings = (platform: PlatformConfig, { sites, services, backups = [] }: DatabaseConfig, at: Path): Finding[] => [
   ...mapFindings(platform, 'site', sites, [...at, 'sites']),
   ...duplicates('service', services, (i) => [...at, 'services', i]),
+  ...duplicates(
+    'backup',
+    backups.map(({ name }) => name),
+    (i) => [...at, 'backups', i, 'name'],
+  ),
   ...services.flatMap((service, s) =>
     platform.services.includes(service)
       ? []

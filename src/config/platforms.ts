@@ -2,6 +2,8 @@
 // platform-checks.ts. What the words mean is in src/runbook/model.ts and src/runbook/README.md.
 import { z } from 'zod';
 import {
+  BACKUP_VALUES,
+  type BackupConfig,
   type CacheConfig,
   type CacheSiteConfig,
   type DatabaseConfig,
@@ -21,6 +23,7 @@ import {
   STEP_KINDS,
   type StepKindName,
 } from '../runbook/model.ts';
+import { SELECTORS_MAX, selectorsOf } from '../runbook/prometheus/selectors.ts';
 import { byteSize, dnsName, duration, kubernetesName, matching, name, namedHostPort, present, regionName, whole } from './fields.ts';
 import { llmSchema } from './llm.ts';
 import { objectivesSchema } from './objectives.ts';
@@ -143,13 +146,35 @@ const fence = z
   })
   .transform(({ grace, rung }): DatabaseConfig['fence'] => ({ rung, graceMs: grace }));
 
-const database = z.strictObject({
-  name,
-  sites: z.record(regionName, databaseSite),
-  services: few(dnsName, SERVICES_MAX).default([]),
-  lag: lag.default(LAG),
-  fence: fence.default(FENCE),
-}) satisfies z.ZodType<DatabaseConfig>;
+const QUERY_CHARS_MAX = 2000;
+const BACKUP_QUERY =
+  'a PromQL query of 1 to 2000 characters that is made of one to sixteen metrics, since their samples tell how old its answer is; write it in quotes';
+/** What is made of no series is as old as its answer: a constant would be good for ever. */
+const isMeasured = (query: string): boolean => {
+  const metrics = query.length > QUERY_CHARS_MAX ? 0 : selectorsOf(query).length;
+  return metrics >= 1 && metrics <= SELECTORS_MAX;
+};
+const backup = z
+  .strictObject({
+    name,
+    system: name,
+    query: matching(BACKUP_QUERY, isMeasured),
+    value: z.enum(BACKUP_VALUES),
+    maxAge: duration({ minMs: 60_000, maxMs: 400 * 24 * 3_600_000 }),
+    weight: z.enum(['must', 'should']).default('must'),
+  })
+  .transform(({ maxAge, ...given }): BackupConfig => ({ ...given, maxAgeMs: maxAge }));
+
+const database = z
+  .strictObject({
+    name,
+    sites: z.record(regionName, databaseSite),
+    services: few(dnsName, SERVICES_MAX).default([]),
+    lag: lag.default(LAG),
+    fence: fence.default(FENCE),
+    backups: few(backup, ENTRIES_MAX).optional(),
+  })
+  .transform((given): DatabaseConfig => present(given));
 
 const MEMBER = 'the ARN of an Aurora cluster, or the name of a Cloud SQL instance; write it like orders-us-east';
 const managed = z.strictObject({
@@ -196,7 +221,7 @@ const gate = z
   .strictObject({
     name,
     system: name,
-    query: z.string({ error: QUERY }).min(1, { error: QUERY }).max(2000, { error: QUERY }),
+    query: z.string({ error: QUERY }).min(1, { error: QUERY }).max(QUERY_CHARS_MAX, { error: QUERY }),
     max: bound.optional(),
     min: bound.optional(),
     maxAge: duration({ minMs: 1000, maxMs: 3_600_000 }).default(60_000),

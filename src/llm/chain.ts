@@ -16,10 +16,12 @@ export interface LlmRecord {
   switches: ByRegion<readonly number[]>;
   /** What was told and is not over: `degraded eu-west`, `churn eu-west`, `last`. */
   told: readonly string[];
+  /** The last look at each region, at its cluster time; a minute older at most than the last one was. Absent: of an earlier version. */
+  looks?: ByRegion<Seen & { atMs: number }>;
   nonce: string;
 }
 
-export type LlmKnown = Omit<LlmRecord, 'nonce'>;
+export type LlmKnown = Omit<LlmRecord, 'nonce' | 'looks'>;
 export const NOTHING_KNOWN: LlmKnown = { regions: {}, switches: {}, told: [] };
 
 const NAME_CHARS_MAX = 64;

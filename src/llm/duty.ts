@@ -39,7 +39,19 @@ const STORE_MS = 2_000;
 const AT_ONCE = 8;
 const BECAUSE_CHARS_MAX = 160;
 
+/** A record that says the same is written again so often: readers have to know how old it is. */
+const AGAIN_MS = 60_000;
+
+type Looks = NonNullable<LlmRecord['looks']>;
+
 const isSame = (a: LlmKnown, b: LlmKnown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** Whether the looks that are written say the same, and are not old. */
+const isFresh = (written: Looks | undefined, looks: Looks): boolean =>
+  Object.entries(looks).every(([region, { provider, because, atMs }]) => {
+    const before = written?.[region];
+    return before?.provider === provider && before.because === because && atMs - before.atMs <= AGAIN_MS;
+  });
 
 export const createLlmDuty = ({ ports, log, store, system }: LlmDutyOptions): LlmDuty => {
   let work: Promise<void> | null = null;
@@ -72,9 +84,10 @@ export const createLlmDuty = ({ ports, log, store, system }: LlmDutyOptions): Ll
     seenBefore = new Map([...seenBefore, [name, seen]]);
     const key = llmKey(name);
     const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading what was told', (signal) => store.get({ keys: [key] }, signal));
-    const { nonce: _, ...before } = (kvs[0]?.value as LlmRecord | undefined) ?? { ...NOTHING_KNOWN, nonce: '' };
+    const { nonce: _, looks: written, ...before } = (kvs[0]?.value as LlmRecord | undefined) ?? { ...NOTHING_KNOWN, nonce: '' };
     const { known, news } = llmAfter(name, llm, before, looks, nowMs);
-    if (isSame(before, known)) return;
+    const looked: Looks = Object.fromEntries(Object.entries(seen).map(([region, each]) => [region, { ...each, atMs: nowMs }]));
+    if (isSame(before, known) && isFresh(written, looked)) return;
     const nonce = ports.random.hex(8);
     const pages = news.map(({ type, severity, summary }): Page => {
       const said = page({ cluster, v, nonce, nowMs }, type, severity, summary, `llm-${name}`, {
@@ -84,7 +97,7 @@ export const createLlmDuty = ({ ports, log, store, system }: LlmDutyOptions): Ll
       });
       return { ...said, id: `${said.id}-${nonce}` };
     });
-    const value: LlmRecord = { ...known, nonce };
+    const value: LlmRecord = { ...known, looks: looked, nonce };
     const isDone = await term.commit(
       [{ key, mod: kvs[0]?.mod ?? 0 }],
       [{ put: key, value }, ...pages.map((each) => ({ put: outboxKey(each.id), value: each }))],

@@ -19,6 +19,8 @@ import { MEASURED, measuredIn } from './reader.ts';
 /** `budgets/<platform>`: what was told and is not over. */
 export interface BudgetsRecord {
   told: readonly string[];
+  /** Of those, what nothing waits for. Absent: none. */
+  advice?: readonly string[];
   nonce: string;
 }
 
@@ -109,7 +111,9 @@ export const createBudgetsDuty = ({ ports, log, store, shipped }: BudgetsDutyOpt
     if (after.told.join('\n') === told.join('\n')) return;
     const nonce = ports.random.hex(8);
     const news = budgetsPage(cluster, matrix, { ...after, before: told }, { v, nonce, nowMs });
-    const value: BudgetsRecord = { told: after.told, nonce };
+    const roleOf = (name: string): MatrixCell['role'] | undefined => matrix.cells.find((cell) => cellName(cell) === name)?.role;
+    const advice = after.told.filter((name) => roleOf(name) === 'advice');
+    const value: BudgetsRecord = { told: after.told, ...(advice.length === 0 ? {} : { advice }), nonce };
     await term.commit(
       [{ key, mod: record?.mod ?? 0 }],
       [{ put: key, value }, ...(news === null ? [] : [{ put: outboxKey(news.id), value: news }])],

@@ -110,6 +110,23 @@ export interface DatabaseConfig {
   lag: { maxMs: number; maxBytes: number; maxAgeMs: number; onUnknown: OnUnknown };
   /** The lowest rung on which a forced promotion needs no human's word, and how long `grace` is. */
   fence: { rung: FenceRung; graceMs: number };
+  /** How old each of them may be. Absent: nobody is asked. */
+  backups?: readonly BackupConfig[];
+}
+
+/** What a backup's query says, in seconds: how old the last good one is, or when it was made, since 1970; 0: there is none. */
+export const BACKUP_VALUES = ['age', 'timestamp'] as const;
+
+/** A base backup or a dump, as whoever watches it tells Prometheus. */
+export interface BackupConfig {
+  name: string;
+  /** Entry of `systems` of kind `prometheus`. */
+  system: string;
+  query: string;
+  value: (typeof BACKUP_VALUES)[number];
+  maxAgeMs: number;
+  /** Of its line in the audit. */
+  weight: AuditLine['weight'];
 }
 
 /** A database that a vendor keeps in several regions: Aurora Global Database, or Cloud SQL with replicas. */
@@ -685,6 +702,13 @@ export interface Unseen {
   unseen: string;
 }
 
+/** How old a backup is, over all series that its query gave; Infinity: there is none. */
+export interface BackupFacts {
+  youngestMs: number;
+  oldestMs: number;
+  series: number;
+}
+
 export interface Steady {
   atMs: number;
   active: string;
@@ -695,6 +719,8 @@ export interface Steady {
   /** By `database@region`, and `cache@region`. Absent: nobody has looked. */
   databases?: Readonly<Record<string, DatabaseFacts | Unseen>>;
   caches?: Readonly<Record<string, CacheFacts | Unseen>>;
+  /** By `database/backup`. Absent: none is configured, or nobody has looked. */
+  backups?: Readonly<Record<string, BackupFacts | Unseen>>;
   /** Systems that are only told or asked in a run (externals, pre-arm, gates), by name: why the audit could not open one; null: it could. */
   doors?: Readonly<Record<string, string | null>>;
 }

@@ -3,6 +3,8 @@
 import { errorText } from '../errors.ts';
 import type { StepContext, StepKind, System } from './kind.ts';
 import type {
+  BackupConfig,
+  BackupFacts,
   ByRegion,
   CacheFacts,
   DatabaseFacts,
@@ -15,6 +17,7 @@ import type {
   Unseen,
 } from './model.ts';
 import { inParallel } from './parallel.ts';
+import { backupFacts } from './prometheus/backup.ts';
 
 /** What of a cluster is asked for here. */
 interface SiteSystem extends System {
@@ -47,6 +50,9 @@ export interface SteadyOptions {
   /** Of an entry of this replica's file. */
   systemKind: (name: string) => string | undefined;
 }
+
+/** Older than that is not what is so now; Prometheus itself forgets a series after so long. */
+const SAMPLE_MS = 5 * 60_000;
 
 /** Tenants of one entry that are asked for at once. */
 const AT_ONCE = 8;
@@ -166,6 +172,27 @@ const doorsOf = async (
   );
 };
 
+/** By `database/backup`, a few at a time. */
+const backupsOf = async (
+  { context, kindOf }: SteadyOptions,
+  { name: platform, regions, databases = [] }: PlatformConfig,
+  signal: AbortSignal,
+): Promise<Pick<Steady, 'backups'>> => {
+  const all = databases.flatMap(({ name, backups = [] }) => backups.map((backup) => [`${name}/${backup.name}`, backup] as const));
+  if (all.length === 0) return {};
+  const [from = '', to = ''] = regions;
+  const run = { id: 'audit', platform, from, to, mode: 'graceful' as const };
+  const look = async ({ system, query, value }: BackupConfig): Promise<BackupFacts | Unseen> => {
+    const gate = await kindOf('gate.promql');
+    // No bound here: how old it may be is judged by the age that is made of it.
+    const spec = { system, query, max: Number.MAX_VALUE, maxAgeMs: SAMPLE_MS };
+    const reading = await gate.read(spec, { key: `audit.${platform}`, run, facts: {}, signal, context });
+    return backupFacts(value, reading, context.ports.clock.wallMs());
+  };
+  const seen = await inParallel(all, AT_ONCE, async ([of, backup]) => [of, await look(backup).catch(unseen)] as const);
+  return { backups: Object.fromEntries(seen) };
+};
+
 const NO_LOOKS = 'databases and caches are not looked at here';
 
 /** Each region by itself: what does not answer hides no other. */
@@ -215,14 +242,16 @@ export const createSee =
         async (namespace) => [namespace, await namespaceOf(options, systems, namespace, signal)] as const,
       );
     });
-    const [sites, doors, tiers, ...seen] = await Promise.all([
+    const [sites, doors, tiers, backups, ...seen] = await Promise.all([
       sitesOf(options, platform, signal),
       doorsOf(options, platform),
       tiersOf(options, platform, signal),
+      backupsOf(options, platform, signal),
       ...namespaces,
     ]);
     return {
       ...tiers,
+      ...backups,
       atMs: options.context.nowMs(),
       active,
       sites: Object.fromEntries(sites),

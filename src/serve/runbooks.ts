@@ -5,15 +5,18 @@ import type { RunParts } from '../api/open.ts';
 import type { Foresee } from '../api/ruling.ts';
 import { parseHostPort } from '../config/fields.ts';
 import type { Term } from '../coordinate/coordinator.ts';
-import { lagKey, readinessKey } from '../coordinate/keys.ts';
+import { lagKey, llmKey, readinessKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import type { DnsServer } from '../dns/exchange.ts';
 import { serversOf } from '../dns/resolv-conf.ts';
 import { createHttp } from '../http.ts';
+import type { LlmRecord } from '../llm/chain.ts';
 import { createLlmDuty } from '../llm/duty.ts';
+import { llmViewOf } from '../llm/view.ts';
 import type { MeasuredReader } from '../objectives/reader.ts';
 import type { Desk } from '../paging/desk.ts';
 import { withDeadline } from '../ports.ts';
+import { probe } from '../probe/index.ts';
 import { readinessOf } from '../runbook/audit.ts';
 import { cacheFacts } from '../runbook/cache/look.ts';
 import type { RedisSystem } from '../runbook/cache/system.ts';
@@ -36,6 +39,8 @@ import { createTierDesk } from '../runbook/tiers/desk.ts';
 import { type DatabaseView, databasesOf, gaugesOf, lossesTo, lossOf, type TierRecords } from '../runbook/tiers/loss.ts';
 import { createRunWriter } from '../runbook/writer.ts';
 import { readPem, readSecret } from '../secrets.ts';
+import { checkBy } from '../verify/check.ts';
+import { createVerifyDesk, type VerifyDesk } from '../verify/desk.ts';
 import { createNamespaces } from './namespaces.ts';
 import { openMeasured, openObjectives } from './objectives.ts';
 import type { Part } from './part.ts';
@@ -46,6 +51,8 @@ export interface Runbooks {
   parts: RunParts;
   /** What the API asks of what was measured. */
   measured: MeasuredReader;
+  /** What the API asks of deployments. */
+  verify: VerifyDesk;
   /** Once per turn of a term. Returns at once. */
   turn(sight: Sight, nowMs: number, term: Term): void;
   /** This replica does not coordinate any more. */
@@ -178,16 +185,41 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     );
     return (kvs[0]?.value as Readiness | undefined) ?? null;
   };
+  const reader = createRunReader({ store, ports });
+  const verify = createVerifyDesk({
+    ports,
+    region,
+    replica,
+    nowMs: seen.nowMs,
+    kindOf: (name) => (Object.hasOwn(entries, name) ? entries[name]?.kind : undefined),
+    system: systems.system,
+    probe:
+      ({ policy: { timeoutMs, connectTimeoutMs } }) =>
+      (spec, signal) =>
+        probe(spec, { ...looking, timeoutMs, connectTimeoutMs }, signal),
+    check: (platform) => checkBy(ports, systems.system, platform.namespaces[0]?.namespaces[0] ?? 'default'),
+    matrices: measured.matrices,
+    activeOf: async (cluster, { name }) => (await reader.platform(cluster, name)).active,
+  });
   return {
     measured,
+    verify,
     parts: {
-      reader: createRunReader({ store, ports }),
+      reader,
       writer: createRunWriter({ ...common, cluster: seen.cluster, clusterNowMs: seen.nowMs }),
       planOf,
       estimateOf,
       recoveryMsOf: (run) => comparisonOf(run).recoveryMs,
       readinessOf: lastAudit,
       databasesOf: (platform) => databasesOf(platform, records()),
+      llmOf({ name, llm: chain }) {
+        if (chain === undefined) return null;
+        const known = seen
+          .sight()
+          ?.has(llmKey(name))
+          .find(({ key }) => key === llmKey(name));
+        return llmViewOf(chain, (known?.value as LlmRecord | undefined) ?? null, seen.nowMs());
+      },
       lossesTo(name, to) {
         const platform = platformOf(name);
         return platform === undefined ? [] : lossesTo(platform, to, records());

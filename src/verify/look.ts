@@ -36,9 +36,18 @@ type Task = Pick<VerifyLine, 'step' | 'of' | 'region'> & { look(): Promise<Found
 const isMissing = (error: unknown): boolean => error instanceof Answered && error.code === 404;
 const UNSEEN_FIX = 'let this replica reach it: name the system in its file, with the rights that it needs';
 
-const found = async (look: () => Promise<Found>): Promise<Found> => {
+/** Rejects once nobody waits any more; never resolves. */
+const ended = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    const end = (): void => reject(signal.reason);
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  });
+
+/** Not longer than somebody waits: what has not answered by then is unknown, and keeps nothing else from being told. */
+const found = async (look: () => Promise<Found>, signal: AbortSignal): Promise<Found> => {
   try {
-    return await look();
+    return await Promise.race(signal.aborted ? [ended(signal)] : [look(), ended(signal)]);
   } catch (error) {
     return unknown(saying(error), UNSEEN_FIX);
   }
@@ -212,5 +221,7 @@ export const lookAtDeployment = async (options: LookOptions, signal: AbortSignal
     ...sectionTasks(options, signal),
     ...unaskedTasks(options),
   ];
-  return inOrder(await inParallel(tasks, AT_ONCE, async ({ step, of, region, look }) => ({ step, of, region, ...(await found(look)) })));
+  return inOrder(
+    await inParallel(tasks, AT_ONCE, async ({ step, of, region, look }) => ({ step, of, region, ...(await found(look, signal)) })),
+  );
 };

@@ -1,10 +1,13 @@
 // Each dependency in each state: what is measured, what is said, and what that makes of the whole. A failover that would still work is no failure.
+
 import { expect, test } from 'vitest';
 import { type HealthFacts, healthDetail } from '../../src/api/health-detail.ts';
 import { type PathsView, type ProviderStatus, type StatusInput, statusDocument } from '../../src/api/status.ts';
+import type { LlmRecord } from '../../src/llm/chain.ts';
 import type { Override, Vote } from '../../src/model.ts';
 import { isoTime } from '../../src/ports.ts';
 import { AUTHORIZED, cluster, healthFacts, NOW_MS, openApi, REGIONS, statusInput, viewOf } from './fixture.ts';
+import { CALM, on, seenOf, shopWith } from './platforms.fixture.ts';
 
 const vote: Vote = { boot: 'b', seq: 1, configVersion: 3, self: { state: 'ok' }, peers: [], down: [], unready: [], unknown: [] };
 const votes = REGIONS.map((region) => ({ region, replica: 'a', vote, ageMs: 500 }));
@@ -191,6 +194,16 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
     /proved writable nowhere: eu follows/,
   ],
   [
+    'llm:shop',
+    'warn',
+    {
+      status: statusOf({
+        platforms: seenOf([shopWith()], { llm: on('azure', 'azure', { told: ['degraded eu-west', 'degraded us-east', 'last'] }) }),
+      }),
+    },
+    /eu-west: on azure, 2 of 2; every region is on the last of openrouter, azure; not on openrouter|eu-west: on azure, 2 of 2; not on openrouter; every region is on the last of openrouter, azure/,
+  ],
+  [
     'automation:stopped',
     'warn',
     { status: statusOf({ overrides: { version: 1, nonce: 'n', items: [stop] } }) },
@@ -222,6 +235,7 @@ test('every kind of check has a trouble here', () => {
       runs: [{ id: 'shop-1', state: 'running', trouble: null }],
       systems: [{ name: 'ledger', kind: 'webhook', isFailing: false, because: 'ledger answers' }],
       databases: [DATABASE],
+      status: statusOf({ platforms: seenOf([shopWith()], CALM) }),
       paging: { pages: 0, oldestAtMs: null, channels: [{ name: 'log', failing: null }], queue: { state: 'ok' } },
     }).checks,
   );
@@ -236,6 +250,23 @@ test('a database that is proved is well, with what a failover would lose', () =>
     { componentId: 'writer', observedValue: 'eu', status: 'pass' },
     { componentId: 'us', observedValue: 'expected loss now: 3.2 s / 48 MB, measured 4 s ago', status: 'pass' },
   ]);
+});
+
+test('the chain of language models: which provider in which region; degraded, unknown or on the last it is never more than a warning', () => {
+  const told = (llm: LlmRecord) => detail({ status: statusOf({ platforms: seenOf([shopWith()], { ...CALM, llm }) }) });
+  const calm = told(on('openrouter', 'openrouter'));
+  expect(calm.checks['llm:shop']).toMatchObject([
+    { componentId: 'eu-west', observedValue: 'openrouter', status: 'pass', output: 'on openrouter, 1 of 2' },
+    { componentId: 'us-east', observedValue: 'openrouter', status: 'pass' },
+  ]);
+  const degraded = told(on('azure', 'openrouter', { told: ['degraded eu-west'] }));
+  expect(degraded.checks['llm:shop']?.map(({ status }) => status)).toEqual(['warn', 'pass']);
+  const unread = told(on('openrouter', 'openrouter', { looks: {} }));
+  expect(unread.checks['llm:shop']?.map(({ status, output }) => [status, output?.slice(0, 9)])).toEqual([
+    ['pass', 'not known'],
+    ['pass', 'not known'],
+  ]);
+  expect(told(on('azure', 'azure', { told: ['degraded eu-west', 'degraded us-east', 'churn us-east', 'last'] })).status).toBe('warn');
 });
 
 test('a run that goes on by itself is well; none, or none seen yet, says nothing', () => {

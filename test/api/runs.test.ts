@@ -123,6 +123,7 @@ describe('platforms', () => {
       openRun: null,
       readiness: null,
       databases: [],
+      llm: null,
       lastRuns: [],
     });
   });

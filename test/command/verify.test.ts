@@ -7,11 +7,13 @@ import { type VerifyOptions, verify } from '../../src/command/verify.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { shippedObjectives } from '../../src/config/objectives.ts';
 import { KEYS } from '../../src/coordinate/keys.ts';
+import { Fault } from '../../src/errors.ts';
 import { matrixOf } from '../../src/objectives/matrix.ts';
 import type { MeasuredBy } from '../../src/objectives/model.ts';
 import { realPorts } from '../../src/ports.ts';
 import type { PlatformConfig } from '../../src/runbook/model.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
+import type { VerifyReport } from '../../src/verify/desk.ts';
 import { cluster as apiCluster, NOW_MS, type Opened, openApi, viewOf } from '../api/fixture.ts';
 import { by, cell } from '../objectives/fixture.ts';
 import { kubeconfigText } from '../providers/kubernetes.fixture.ts';
@@ -318,5 +320,62 @@ describe('tidegate verify', { timeout: 20_000 }, () => {
     const open = async () => store;
     await store.txn({ if: [], then: [{ put: KEYS.members, value: members }] });
     expect((await ran({ config: join(folder, 'remote.yaml') }, { open })).code).toBe(0);
+  });
+
+  describe('by the replica that answers', () => {
+    const lines = (is: Line['is']) => [
+      { step: 'rollout', region: EU, of: 'Deployment prod/ui', is, because: `it is ${is}`, fix: is === 'ok' ? '' : 'wait' },
+    ];
+    const reportOf = (is: 'ok' | 'waiting'): VerifyReport =>
+      ({
+        platform: 'shop',
+        outcome: is === 'ok' ? 'good' : 'not-good',
+        by: { region: EU, replica: 'a' },
+        atMs: NOW_MS,
+        lines: lines(is),
+      }) as VerifyReport;
+    let answers: (() => VerifyReport)[];
+    let there: Opened;
+    let at: string;
+    beforeEach(async () => {
+      answers = [];
+      const next = async (): Promise<VerifyReport> => (answers.length > 1 ? answers.shift() : answers[0])!();
+      there = openApi({ verify: { verify: next }, view: viewOf({ cluster: () => ({ ...apiCluster, platforms: [platform()] }) }) });
+      at = await there.app.listen({ host: '127.0.0.1', port: 0 });
+    });
+    afterEach(() => there.close());
+    const asked = async (given: Partial<VerifyOptions> = {}, context: Parameters<typeof verify>[2] = {}) => {
+      const sat = desk();
+      const code = await verify({ platform: 'shop', endpoint: [at], json: true, ...given }, sat.console, context).catch(
+        (error: { code: string; message: string }) => `${error.code} ${error.message}`,
+      );
+      return { code, out: sat.out() };
+    };
+
+    test('the same lines, as JSON with who looked, and as a table', async () => {
+      answers = [() => reportOf('ok')];
+      const good = await asked();
+      expect(good.code).toBe(0);
+      expect(JSON.parse(good.out)).toEqual({ ...reportOf('ok'), outcome: 'good' });
+      answers = [() => reportOf('waiting')];
+      const not = await asked({ json: false, region: EU });
+      expect([not.code, not.out]).toEqual([3, expect.stringContaining('Deployment prod/ui, eu-west: it is waiting')]);
+    });
+
+    test('waits until all is good; one that is busy is asked again', async () => {
+      const busy = (): VerifyReport => {
+        throw new Fault('ERR_TOO_MANY', 'it looks at another deployment', { busyMs: 1000 });
+      };
+      answers = [busy, () => reportOf('waiting'), () => reportOf('ok')];
+      expect((await asked({ wait: '1m' }, { everyMs: 1 })).code).toBe(0);
+      answers = [() => reportOf('waiting')];
+      expect((await asked({ wait: '1ms' })).code).toBe(5);
+    });
+
+    test('what is not there, and a region that is none, are told by the API', async () => {
+      answers = [() => reportOf('ok')];
+      expect((await asked({ platform: 'none' })).code).toMatch(/^ERR_NOT_FOUND .*shop/);
+      expect((await asked({ region: 'ap-south' })).code).toMatch(/^ERR_BAD_REQUEST /);
+    });
   });
 });

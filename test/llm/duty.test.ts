@@ -99,3 +99,20 @@ test('a region that does not answer is unknown, holds up no other, and ends noth
   await looks(4);
   expect((await record())?.told).toEqual([`degraded ${WEST}`]);
 });
+
+test('how old the looks are stands in the record: written again after a minute, at once when a region falls silent or speaks again', async () => {
+  const { active, looks, record, rev } = stage();
+  await looks(1);
+  const first = await rev();
+  expect((await record())?.looks).toMatchObject({ [EAST]: { provider: 'openrouter', atMs: NOW_MS }, [WEST]: { provider: 'openrouter' } });
+  await looks(4);
+  expect(await rev()).toBe(first);
+  await looks(1);
+  expect((await record())?.looks?.[EAST]?.atMs).toBe(NOW_MS + 5 * LLM_EVERY_MS);
+  const again = await rev();
+  active['health-west'] = null;
+  await looks(1);
+  expect(await rev()).toBeGreaterThan(again ?? 0);
+  expect((await record())?.looks?.[WEST]).toMatchObject({ provider: null, because: expect.stringMatching(/no answer/) });
+  expect((await record())?.regions[WEST]?.provider).toBe('openrouter');
+});

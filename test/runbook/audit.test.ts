@@ -561,6 +561,49 @@ describe('data tiers', () => {
     ]);
   });
 
+  describe('backups', () => {
+    const HOUR_MS = 3_600_000;
+    const asked = (weight: 'must' | 'should' = 'must'): PlatformConfig => ({
+      ...coldData,
+      databases: (coldData.databases ?? []).map((database) => ({
+        ...database,
+        backups: [{ name: 'base', system: 'metrics', query: 'age', value: 'age' as const, maxAgeMs: 26 * HOUR_MS, weight }],
+      })),
+    });
+    const aged = (youngestH: number, oldestH = youngestH, series = 1): Steady => ({
+      ...whole,
+      backups: { 'orders/base': { youngestMs: youngestH * HOUR_MS, oldestMs: oldestH * HOUR_MS, series } },
+    });
+    const line = (steady: Steady, platform = asked()) => lineOf(platform, steady, 'backup', 'orders/base');
+
+    test('as old as it may be is good, older is bad, never made is bad', () => {
+      expect(line(aged(26))).toMatchObject({ is: 'good', because: '26 h old', fix: '' });
+      expect(line(aged(40))).toMatchObject({ is: 'bad', weight: 'must', because: '40 h old, at most 26 h old is wanted' });
+      expect(line(aged(200))?.because).toBe('8.3 d old, at most 26 h old is wanted');
+      expect(line(aged(Number.POSITIVE_INFINITY))).toMatchObject({ is: 'bad', because: 'never made, at most 26 h old is wanted' });
+    });
+
+    test('series that disagree are unknown; all too old are bad', () => {
+      expect(line(aged(3, 40, 2))).toMatchObject({ is: 'unknown', because: expect.stringContaining('3 h old to 40 h old over 2 series') });
+      expect(line(aged(27, 40, 2))).toMatchObject({ is: 'bad' });
+      expect(line(aged(3, 4, 2))).toMatchObject({ is: 'good' });
+    });
+
+    test('what was not seen is unknown, and nothing is asked of who names none', () => {
+      expect(line({ ...whole, backups: { 'orders/base': { unseen: 'the answer has no series' } } })).toMatchObject({
+        is: 'unknown',
+        because: 'the answer has no series',
+        fix: expect.stringContaining('metrics'),
+      });
+      expect(line(whole)?.is).toBe('unknown');
+      expect(line(whole, coldData)).toBeUndefined();
+    });
+
+    test('one that is only a wish is told as that', () => {
+      expect(line(aged(40), asked('should'))).toMatchObject({ is: 'bad', weight: 'should' });
+    });
+  });
+
   test('what was not seen is unknown, and says why', () => {
     expect(lineOf(coldData, withDatabase(WEST, { unseen: 'no answer' }), 'standby-streams', `orders@${WEST}`)).toMatchObject({
       is: 'unknown',

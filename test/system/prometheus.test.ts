@@ -1,6 +1,8 @@
-// gate.promql against a real Prometheus: values, nothing, NaN, samples that are old, series that disagree, refusals.
+// gate.promql against a real Prometheus: values, nothing, NaN, samples that are old, series that disagree, refusals; and backups, as audits ask for their age.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DeadlineError } from '../../src/ports.ts';
+import type { BackupConfig, BackupFacts, Unseen } from '../../src/runbook/model.ts';
+import { backupFacts } from '../../src/runbook/prometheus/backup.ts';
 import { type Harness, type StepWorld, startHarness } from '../contract/step.contract.ts';
 import { type PrometheusServer, startPrometheus } from './prometheus.ts';
 import { until } from './until.ts';
@@ -15,11 +17,19 @@ beforeAll(async () => {
       'lag_by_shard{shard="a"} 12.5',
       'lag_by_shard{shard="b"} 50',
       'odd NaN',
+      // As exporters of backups have them: pgBackRest's an age, kube-state-metrics a time, CloudNativePG's 0 where there is none.
+      'backup_age_seconds{backup_type="full"} 90000',
+      'backup_age_seconds{backup_type="incr"} 3600',
+      `dump_time ${Math.round(Date.now() / 1000) - 7200}`,
+      'none_yet 0',
+      `dump_time_ms ${Date.now()}`,
       `old_lag 12.5 ${Math.round(Date.now() - OLD_S * 1000)}`,
       '',
     ].join('\n'),
   );
-  await until('a scrape', async () => (await (await fetch(`${server.url}/api/v1/query?query=old_lag`)).text()).includes('12.5'));
+  const shows = async (query: string): Promise<boolean> =>
+    (await (await fetch(`${server.url}/api/v1/query?query=${query}`)).text()).includes('12.5');
+  await until('a scrape', async () => (await shows('old_lag')) && (await shows('lag_seconds')));
 });
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]();
@@ -104,5 +114,40 @@ describe('gate.promql on a real Prometheus', () => {
     } finally {
       server.signal('SIGCONT');
     }
+  });
+});
+
+describe('how old a backup is, on a real Prometheus', () => {
+  const ask = async (query: string, value: BackupConfig['value'], maxAgeMs = 300_000): Promise<BackupFacts | Unseen> =>
+    backupFacts(value, await judge(query, { max: Number.MAX_VALUE, maxAgeMs }), Date.now());
+  const hours = async (query: string, value: BackupConfig['value']): Promise<readonly number[]> => {
+    const facts = await ask(query, value);
+    return 'unseen' in facts ? [] : [facts.youngestMs, facts.oldestMs].map((ms) => Math.round(ms / 360_000) / 10);
+  };
+
+  test('an age, the least of several, an age that the query works out, and a time', async () => {
+    expect(await hours('backup_age_seconds{backup_type="full"}', 'age')).toEqual([25, 25]);
+    expect(await hours('min(backup_age_seconds)', 'age')).toEqual([1, 1]);
+    expect(await hours('backup_age_seconds', 'age')).toEqual([1, 25]);
+    expect(await hours('time() - dump_time', 'age')).toEqual([2, 2]);
+    expect(await hours('max(dump_time)', 'timestamp')).toEqual([2, 2]);
+    expect(await hours('none_yet', 'timestamp')).toEqual([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]);
+  });
+
+  test.each([
+    ['gone_backup', 'age', 'no series'],
+    ['gone_backup or vector(0)', 'age', 'how old its samples are'],
+    ['odd', 'timestamp', 'NaN'],
+    ['dump_time', 'age', 'value: timestamp'],
+    ['dump_time_ms', 'timestamp', 'ahead of our clock'],
+    ['backup_age_seconds', 'timestamp', 'is it an age'],
+    ['lag_seconds - 100', 'age', 'no age'],
+  ] as const)('%s as %s is not known: %s', async (query, value, because) => {
+    expect(await ask(query, value)).toEqual({ unseen: expect.stringContaining(because) });
+  });
+
+  test('a sample that nobody renews is not known, whatever it says', async () => {
+    expect(await ask('old_lag', 'age')).toMatchObject({ youngestMs: 12_500 });
+    expect(await ask('old_lag', 'age', 60_000)).toEqual({ unseen: expect.stringMatching(/old, at most 60 s/) });
   });
 });

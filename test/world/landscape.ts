@@ -49,6 +49,8 @@ export class Landscape {
   readonly #regions = new Map<string, string>();
   /** What each gate's query answers; absent: 0. */
   readonly values = new Map<string, number>();
+  /** Provider of language models that a health document names, by its system. */
+  readonly models = new Map<string, string>();
   /** How often each effect was asked for: `kind key`. */
   readonly asked = new Map<string, number>();
   /** How often each effect took place: `kind what`. */
@@ -74,6 +76,12 @@ export class Landscape {
   /** The system stands in this region. */
   stands(system: string, region: string): void {
     this.#standing.set(system, region);
+  }
+
+  /** A region's health document, whose one interesting section is the chain of language models. */
+  async document(system: string): Promise<unknown> {
+    await this.#reach(system);
+    return { status: 'pass', llm: { active: this.models.get(system) } };
   }
 
   /** It answers nothing any more, or again. */

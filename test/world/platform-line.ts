@@ -1,5 +1,13 @@
 // What a `platform` line of a story means: the platform, the systems around that it names, and what runs there at first.
-import type { CacheConfig, DatabaseConfig, FenceRung, FleetKind, NamespacesConfig, PlatformConfig } from '../../src/runbook/model.ts';
+import type {
+  CacheConfig,
+  DatabaseConfig,
+  FenceRung,
+  FleetKind,
+  LlmConfig,
+  NamespacesConfig,
+  PlatformConfig,
+} from '../../src/runbook/model.ts';
 import type { VirtualProcess } from '../virtual.ts';
 import { Landscape } from './landscape.ts';
 import { duration, type Named } from './line.ts';
@@ -75,6 +83,16 @@ const cachesOf = (text: string | undefined, regions: readonly string[]): readonl
     policy: policy === 'strict' ? 'strict' : 'cache',
     sites: Object.fromEntries(regions.map((region) => [region, { system: `redis-${name}-${region}`, address: `${name}.${region}:6379` }])),
   }));
+
+export const healthOf = (region: string): string => `health-${region}`;
+
+/** `openrouter,azure`: the chain, which the health document of each region tells of. */
+const llmOf = (text: string | undefined, regions: readonly string[]): { llm?: LlmConfig } => {
+  const chain = pairs(text).map(([provider]) => provider);
+  if (chain.length === 0) return {};
+  const systems = Object.fromEntries(regions.map((region) => [region, healthOf(region)]));
+  return { llm: { systems, section: 'llm', active: 'active', chain, churn: { switches: 3, windowMs: 600_000 } } };
+};
 
 /** `pg.promote:0`: persons by kind of step. */
 const stepPersons = (text: string | undefined): PlatformConfig['approvals']['steps'] =>
@@ -154,6 +172,7 @@ export const platformFrom = (name: string, named: Named): PlatformConfig => {
       waits: true,
     })),
     prearm: pairs(named.prearmed).map(([system]) => system),
+    ...llmOf(named.llm, regions),
   });
 };
 
@@ -173,6 +192,10 @@ export const populate = (landscape: Landscape, platform: PlatformConfig): void =
     for (const [region, { system, sql, poolers }] of Object.entries(database.sites))
       for (const each of [system, sql, ...poolers.map((pooler) => pooler.system)]) landscape.stands(each, region);
     landscape.tiers.database(database, homeOf(platform, 'databases', database.name));
+  }
+  for (const [region, system] of Object.entries(platform.llm?.systems ?? {})) {
+    landscape.stands(system, region);
+    landscape.models.set(system, platform.llm?.chain[0] ?? '');
   }
   for (const cache of platform.caches ?? []) {
     for (const [region, { system }] of Object.entries(cache.sites)) landscape.stands(system, region);

@@ -14,6 +14,7 @@ import { reportRoutes } from './reports.ts';
 import { runRoutes } from './runs.ts';
 import { simulateRoutes } from './simulate.ts';
 import { statusRoutes } from './status.ts';
+import { verifyRoutes } from './verify.ts';
 
 export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
   const offered = [
@@ -25,6 +26,7 @@ export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
     ...reportRoutes(options),
     ...runRoutes(options),
     ...objectiveRoutes(options),
+    ...verifyRoutes(options),
     ...simulateRoutes(options),
     ...decisionRoutes(options),
     ...healthDetailRoutes(options),

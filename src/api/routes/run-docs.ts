@@ -143,6 +143,23 @@ const PLATFORM = {
       ],
     },
   ],
+  llm: {
+    chain: ['openrouter', 'azure'],
+    churn: { switches: 3, windowMs: 600_000 },
+    regions: [
+      {
+        region: 'eu-west',
+        provider: 'azure',
+        position: 2,
+        sinceAtMs: AT_MS - 720_000,
+        switches: 0,
+        known: true,
+        lookedAtMs: AT_MS - 20_000,
+        because: 'on azure, 2 of 2',
+      },
+    ],
+    alarms: [{ is: 'degraded', region: 'eu-west' }],
+  },
   lastRuns: [
     {
       run: 'shop-drill-0b9d2e4f6a1c',

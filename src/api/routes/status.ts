@@ -34,6 +34,33 @@ const STATUS = {
   incidents: [],
 };
 
+/** One whose standby is behind. */
+const PLATFORM = {
+  name: 'shop',
+  databases: [
+    {
+      database: 'orders',
+      writer: 'eu-west',
+      provedAtMs: 1795230000000,
+      because: 'a row was written on 10.1.0.4:5432 and read back',
+      split: null,
+      standbys: [
+        {
+          region: 'us-east',
+          lagMs: 42_000,
+          lagBytes: 48_000_000,
+          measuredAtMs: 1795316396000,
+          because: 'expected loss now: 42 s / 48 MB, measured 4 s ago',
+        },
+      ],
+      behind: ['us-east'],
+      unmeasured: [],
+    },
+  ],
+  llm: null,
+  over: [{ name: 'postgres orders from eu-west to us-east', advice: true }],
+};
+
 export const statusRoutes = ({ view }: RouteOptions): readonly ApiRoute[] => [
   {
     method: 'GET',
@@ -41,9 +68,9 @@ export const statusRoutes = ({ view }: RouteOptions): readonly ApiRoute[] => [
     needs: 'viewer',
     schema: {
       operationId: 'getStatus',
-      summary: 'What this replica knows now: health, routes, orders, holds, votes, incidents',
+      summary: 'What this replica knows now: health, routes, orders, holds, votes, incidents, platforms',
       tags: ['status'],
-      response: { 200: json(ref('Status'), { quiet: STATUS }) },
+      response: { 200: json(ref('Status'), { quiet: STATUS, platforms: { ...STATUS, platforms: [PLATFORM] } }) },
     },
     handler: (request, reply) => sendEncoded(request, reply, textOf(configured(view.status()))),
   },

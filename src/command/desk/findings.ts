@@ -166,8 +166,96 @@ const ofConvergence = ({ incidents }: StatusDocument): readonly Finding[] =>
 
 const LEVELS = ['bad', 'warn', 'note'] as const;
 
+type PlatformStatus = NonNullable<StatusDocument['platforms']>[number];
+type Database = PlatformStatus['databases'][number];
+
+/** A lag is measured every five seconds: one that is older is of a time before something went wrong. */
+export const LAG_OLD_MS = 60_000;
+
+/** What a move to such regions would lose, as far as it is known. */
+const lossesOf = ({ standbys }: Database, wanted: (region: string) => boolean): string =>
+  standbys
+    .filter(({ region }) => wanted(region))
+    .map(({ region, because }) => `${region}: ${because}`)
+    .join('; ');
+
+const joined = (...parts: readonly string[]): string => parts.filter((part) => part !== '').join('; ');
+
+/** What of a database needs the eye: in a word, and with its numbers. null: nothing. */
+export const databaseFinding = (database: Database, nowMs: number): (Finding & { word: string }) | null => {
+  const { writer, provedAtMs, because, split, standbys, behind, unmeasured } = database;
+  if (split !== null)
+    return { level: 'bad', word: 'split', text: `${split.join(' and ')} both take writes, and no route of its services moves` };
+  const losses = lossesOf(database, () => true);
+  if (writer === null)
+    return { level: provedAtMs === null ? 'warn' : 'bad', word: 'unproved', text: joined(`proved writable nowhere (${because})`, losses) };
+  const written = `written in ${writer}`;
+  const far = lossesOf(database, (region) => behind.includes(region));
+  if (far !== '') return { level: 'warn', word: 'too far behind', text: `${written}; too far behind: ${far}` };
+  const old = standbys.filter(({ measuredAtMs }) => nowMs - measuredAtMs > LAG_OLD_MS).map(({ region }) => region);
+  if (old.length + unmeasured.length === 0) return null;
+  const never = unmeasured.length === 0 ? '' : `${list(unmeasured)}: never measured`;
+  const unsure = joined(
+    lossesOf(database, (region) => old.includes(region)),
+    never,
+  );
+  return { level: 'warn', word: 'lag not known', text: `${written}; how far others are behind is not known now: ${unsure}` };
+};
+
+/** One line of a platform: the database that needs the eye most, and the others in a word. */
+const ofData = ({ platforms = [], clusterTimeMs }: StatusDocument): readonly Finding[] =>
+  platforms.flatMap(({ name, databases }) => {
+    const [worst, ...others] = databases
+      .flatMap((database) => {
+        const finding = databaseFinding(database, clusterTimeMs);
+        return finding === null ? [] : [{ database: database.database, ...finding }];
+      })
+      .toSorted((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level));
+    if (worst === undefined) return [];
+    const also = others.map(({ database, word }) => `${database}: ${word}`);
+    const beside = also.length === 0 ? '' : ` (also ${list(also, NAMED_MAX)})`;
+    return [{ level: worst.level, text: `data of ${name}${beside}: ${worst.database}: ${worst.text}` }];
+  });
+
+type Models = NonNullable<PlatformStatus['llm']>;
+
+const regionsWith = ({ alarms }: Models, kind: Models['alarms'][number]['is']): readonly string[] =>
+  alarms.flatMap(({ is, region }) => (is === kind && region !== null ? [region] : []));
+
+const modelsFinding = (llm: Models): Finding | null => {
+  const { chain, churn, regions, alarms } = llm;
+  const churns = regionsWith(llm, 'churn').map(
+    (region) => `${region} has switched ${regions.find((each) => each.region === region)?.switches} times in ${span(churn.windowMs)}`,
+  );
+  if (alarms.some(({ is }) => is === 'last'))
+    return { level: 'warn', text: [`every region is on ${chain.at(-1)}, the last of ${chain.join(', ')}`, ...churns].join('; ') };
+  const degraded = regionsWith(llm, 'degraded').map(
+    (region) => `${region} ${regions.find((each) => each.region === region)?.because}, not on ${chain[0]}`,
+  );
+  if (degraded.length + churns.length > 0) return { level: 'warn', text: [...degraded, ...churns].join('; ') };
+  const unknown = regions.filter(({ known }) => !known).map(({ region, because }) => `${region} ${because}`);
+  return unknown.length === 0 ? null : { level: 'note', text: unknown.join('; ') };
+};
+
+/** Advice: no route, vote or run rests on it. */
+const ofModels = ({ platforms = [] }: StatusDocument): readonly Finding[] =>
+  platforms.flatMap(({ name, llm }) => {
+    const finding = llm === null ? null : modelsFinding(llm);
+    return finding === null ? [] : [{ ...finding, text: `language models of ${name}: ${finding.text}` }];
+  });
+
+const ofBudgets = ({ platforms = [] }: StatusDocument): readonly Finding[] =>
+  platforms.flatMap(({ name, over }): readonly Finding[] => {
+    if (over.length === 0) return [];
+    const isAdvice = over.every(({ advice }) => advice);
+    const graveFirst = over.toSorted((a, b) => Number(a.advice) - Number(b.advice)).map((each) => each.name);
+    return [
+      { level: isAdvice ? 'note' : 'warn', text: `over budget in ${name}: ${list(graveFirst, NAMED_MAX)} (tidegate objectives ${name})` },
+    ];
+  });
+
 /** Everything that a human should know, worst first. */
 export const findingsOf = (status: StatusDocument): readonly Finding[] =>
-  [ofDeciding, ofPools, ofHolds, ofProviders, ofConvergence, ofOrders, ofVersions, ofReminders]
+  [ofDeciding, ofPools, ofHolds, ofData, ofProviders, ofConvergence, ofOrders, ofModels, ofBudgets, ofVersions, ofReminders]
     .flatMap((each) => each(status))
     .sort((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level));

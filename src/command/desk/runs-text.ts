@@ -278,13 +278,30 @@ const dataText = ({ database, writer, because, split, standbys }: Platform['data
     ...standbys.map((standby) => `${standby.region}: ${standby.because}`),
   ].join('; ');
 
+type Models = NonNullable<Platform['llm']>;
+
+/** `eu-west: on azure, 2 of 2, for 12m, seen 20s ago; 1 switch in 10m`. */
+const modelsText = (llm: Models, nowMs: number): string => {
+  const { churn, regions, alarms } = llm;
+  const told = alarms.map(({ is, region }) =>
+    is === 'last' ? 'every region is on the last' : `${region}: ${is === 'churn' ? 'it switches too often' : 'degraded'}`,
+  );
+  const each = regions.map(({ region, known, because, sinceAtMs, lookedAtMs, switches }) => {
+    const since = known && sinceAtMs !== null ? `, for ${span(nowMs - sinceAtMs)}` : '';
+    const seen = lookedAtMs === null ? '' : `, ${known ? 'seen' : 'looked at'} ${span(nowMs - lookedAtMs)} ago`;
+    const often = switches === 0 ? '' : `, ${plural(switches, 'switch', 'switches')} in ${span(churn.windowMs)}`;
+    return `${region}: ${because}${since}${seen}${often}`;
+  });
+  return [...each, ...(told.length === 0 ? [] : [`told: ${told.join(', ')}`])].join('; ');
+};
+
 const TRIGGERS = { off: 'only humans begin runs', propose: 'a run waits for approval', auto: 'runs begin by themselves' } as const;
 
 export const platformLines = (
   { platform, clusterTimeMs }: { platform: Platform; clusterTimeMs: number },
   screen: Screen,
 ): readonly string[] => {
-  const { name, model, regions, services, active, sinceAtMs, because, trigger, failback, openRun, readiness, databases, lastRuns } =
+  const { name, model, regions, services, active, sinceAtMs, because, trigger, failback, openRun, readiness, databases, llm, lastRuns } =
     platform;
   const named = (label: string, text: string): readonly string[] =>
     wrap(text, screen.columns - 10).map((line, at) => `${at === 0 ? label.padEnd(10) : ' '.repeat(10)}${line}`);
@@ -300,6 +317,8 @@ export const platformLines = (
     ),
     ...(readiness === null ? [] : auditLines(readiness, screen)),
     ...databases.flatMap((each) => named('data', dataText(each))),
+    // An older replica tells of none.
+    ...(llm == null ? [] : named('models', modelsText(llm, clusterTimeMs))),
     ...(openRun === null
       ? named('now', 'nothing moves it')
       : [

@@ -4,7 +4,8 @@ import type { StatusDocument } from '../../client/types.ts';
 import { plural } from '../../config/words.ts';
 import { isInForce } from '../../decide/override.ts';
 import { isoTime } from '../../ports.ts';
-import { type Finding, findingsOf, scopeText, servedState } from './findings.ts';
+import { lagText } from '../../runbook/tiers/record.ts';
+import { databaseFinding, type Finding, findingsOf, scopeText, servedState } from './findings.ts';
 import { bad, type CellText, fit, good, idle, type Paint, roundPercent, span, table, took, warn, width, wrap } from './text.ts';
 
 export interface Screen {
@@ -199,6 +200,43 @@ const whoLines = (status: StatusDocument, { columns }: Screen): readonly string[
   return [fit(`who        ${who}; ${speaking} of ${regions} vantages speak`, columns)];
 };
 
+type PlatformStatus = NonNullable<StatusDocument['platforms']>[number];
+type Database = PlatformStatus['databases'][number];
+
+/** The standby by which a move would lose most; null: there is none. */
+const furthest = (kept: readonly Database[]): { name: string; region: string; text: string; measuredAtMs: number } | null => {
+  const standbys = kept.flatMap(({ database: name, standbys: all }) => all.map((standby) => ({ name, ...standby })));
+  const [most] = standbys.toSorted((a, b) => (b.lagMs ?? 0) - (a.lagMs ?? 0) || (b.lagBytes ?? 0) - (a.lagBytes ?? 0));
+  return most === undefined
+    ? null
+    : { name: most.name, region: most.region, text: lagText({ ms: most.lagMs, bytes: most.lagBytes }), measuredAtMs: most.measuredAtMs };
+};
+
+const keptText = (kept: readonly Database[], nowMs: number): string => {
+  const [one] = kept;
+  if (one === undefined) return '';
+  const most = furthest(kept);
+  const { database, writer } = one;
+  const where = kept.length === 1 ? `${database} proved in ${writer}` : `${kept.length} databases proved`;
+  if (most === null) return where;
+  const whose = kept.length === 1 ? '' : `${most.name} `;
+  return `${where}; a move would lose ${most.text} (${whose}to ${most.region}, ${span(nowMs - most.measuredAtMs)} ago)`;
+};
+
+/** One calm line of what moves with the routes and needs nobody's eye: what does is among the findings. */
+const platformLines = ({ platforms = [], clusterTimeMs }: StatusDocument, { columns }: Screen): readonly string[] => {
+  const kept = platforms.flatMap(({ databases }) => databases.filter((database) => databaseFinding(database, clusterTimeMs) === null));
+  const models = platforms.flatMap(({ llm }) =>
+    llm !== null && llm.alarms.length === 0 && llm.regions.every(({ known }) => known) ? [llm] : [],
+  );
+  const [first] = models;
+  const onFirst = first === undefined ? '' : `language models on ${models.length === 1 ? first.chain[0] : 'the first of each chain'}`;
+  const text = [keptText(kept, clusterTimeMs), onFirst].filter((part) => part !== '').join('; ');
+  if (text === '') return [];
+  const [line = '', ...rest] = wrap(text, columns - 11);
+  return [`platforms  ${line}`, ...(rest.length === 0 ? [] : [fit(`           ${rest.join(' ')}`, columns)])];
+};
+
 /** The screen, as lines. Give it a document whose texts are clean. */
 export const statusLines = (status: StatusDocument, screen: Screen): readonly string[] => {
   const findings = findingsOf(status);
@@ -211,6 +249,7 @@ export const statusLines = (status: StatusDocument, screen: Screen): readonly st
     '',
     ...decidedLines(status, screen),
     ...whoLines(status, screen),
+    ...platformLines(status, screen),
     '',
   ];
   const orders = orderLines(status, screen, 4);

@@ -52,7 +52,7 @@ export const selectorsOf = (query: string): readonly string[] => {
   return [...found];
 };
 
-const SELECTORS_MAX = 16;
+export const SELECTORS_MAX = 16;
 
 /** Answers, per selector that has samples, when the oldest of its series had its newest one. null: the query is made of no series. Throws for too many. */
 export const agesQuery = (query: string): string | null => {

@@ -11,6 +11,8 @@ import { statusLines } from '../../../src/command/desk/status-text.ts';
 import { subjectNamed } from '../../../src/command/desk/subject.ts';
 import { clean, colour, width } from '../../../src/command/desk/text.ts';
 import { NOW_MS } from '../../api/fixture.ts';
+import { behind, CALM, on, provedIn, seenOf, shopWith } from '../../api/platforms.fixture.ts';
+import { databaseOf, EAST, WEST } from '../../runbook/platforms.ts';
 import { death, refused } from './dossier.fixture.ts';
 import { disobeyed, dying, healthy, overridden, paths, reminded, SCREEN } from './fixture.ts';
 import { FORECAST, REFUSED } from './forecast.fixture.ts';
@@ -40,6 +42,44 @@ const STATUSES = {
         because: 'the store has not answered for 41.0 s: from here nothing can be voted or decided',
       },
       leader: null,
+    }),
+  'data-calm': () => healthy({ platforms: seenOf([shopWith()], CALM) }),
+  'data-many-calm': () =>
+    healthy({
+      platforms: seenOf([shopWith({ databases: [databaseOf('orders'), databaseOf('users')] })], {
+        ...CALM,
+        tiers: { 'shop/orders': provedIn(WEST), 'shop/users': provedIn(WEST) },
+        lag: { databases: { orders: { [EAST]: behind(400, 1_200_000) }, users: { [EAST]: behind(2_100, 9_000) } } },
+      }),
+    }),
+  'data-troubled': () =>
+    healthy({
+      platforms: seenOf([shopWith({ databases: [databaseOf('orders'), databaseOf('users')] })], {
+        tiers: { 'shop/orders': provedIn(WEST), 'shop/users': provedIn(null, { because: 'eu-west says twice that it follows' }) },
+        lag: {
+          databases: { orders: { [EAST]: behind(42_000, 48e6) }, users: { [EAST]: behind(900, 12_000, 750_000) } },
+          told: [`orders@${EAST}`],
+        },
+        llm: on('azure', 'openrouter', { told: [`degraded ${WEST}`] }),
+        budgets: { told: ['postgres orders from eu-west to us-east', 'agent-step in us-east'], advice: ['agent-step in us-east'] },
+      }),
+    }),
+  'data-split': () =>
+    healthy({
+      platforms: seenOf([shopWith()], {
+        ...CALM,
+        tiers: { 'shop/orders': provedIn(WEST, { split: { regions: [WEST, EAST], atMs: NOW_MS, because: 'both take writes' } }) },
+        llm: on('azure', 'azure', { told: [`degraded ${WEST}`, `degraded ${EAST}`, 'last'] }),
+      }),
+    }),
+  'data-not-known': () =>
+    healthy({
+      platforms: seenOf([shopWith()], {
+        tiers: { 'shop/orders': provedIn(WEST) },
+        lag: { databases: { orders: { [EAST]: behind(400, 1_200_000, 720_000) } } },
+        llm: on('openrouter', 'openrouter', { looks: {} }),
+        budgets: { told: ['llm in us-east'], advice: ['llm in us-east'] },
+      }),
     }),
   hostile: () => overridden({ reason: HOSTILE, owner: `x${HOSTILE}`, by: HOSTILE }),
 };
