@@ -1,6 +1,7 @@
 // The real tools of the checks: everything is asked as the service itself would ask, with its own resolver, credentials and deadlines, and nothing is
 // changed anywhere. What several checks want to know is looked at once.
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { keysOfIssuer } from '../auth/issuer.ts';
 import { openedProviders } from '../command/providers.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
@@ -255,7 +256,9 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     },
     async expiring() {
       const named = config.store;
-      const ca = named.kind === 'etcd' && named.tls !== undefined ? { caPem: readText(named.tls.caFile) } : {};
+      let ca: { caPem?: string } = {};
+      // One that is not there is among the files below.
+      if (named.kind === 'etcd' && named.tls !== undefined && existsSync(named.tls.caFile)) ca = { caPem: readText(named.tls.caFile) };
       const servers = [...(named.kind === 'etcd' ? named.endpoints.map((url) => ({ url, ...ca })) : []), ...(await places())].filter(
         ({ url }) => url.startsWith('https:'),
       );

@@ -342,6 +342,8 @@ const TROUBLES: readonly Case[] = [
     /answered 200 without/,
   ],
   ['sec-tokens', 'warn', { tokens: async () => ({ bootstrapAtMs: NOW_MS - 200 * DAY_MS, entries: null }) }, /is 200 days old/],
+  ['sec-tokens', 'unknown', tokens({}), /how old it is cannot be told/],
+  ['sec-votes', 'unknown', { publicKey: failing }, /no leader/],
   ['sec-tokens', 'warn', tokens({ untilMs: null }), /ana \(approver\) never ends/],
   ['sec-tokens', 'warn', tokens({ untilMs: NOW_MS + 500 * DAY_MS }), /good for 500 more days/],
   ['sec-tokens', 'fail', { tokens: async () => ({ bootstrapAtMs: null, entries: null, because: 't:3: no such hash' }) }, /t:3/],

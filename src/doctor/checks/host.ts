@@ -52,7 +52,7 @@ const LOADS = /(^|\s)(-r|--require|--import|--loader|--experimental-loader|--env
 
 const openings = ({ command, environment }: ServingProcess): Finding[] => {
   // What follows the script is ours, not node's.
-  const script = command.findIndex((word) => word.endsWith('main.ts'));
+  const script = command.findIndex((word) => /main\.[jt]s$/.test(word));
   const options = [...command.slice(0, script < 0 ? undefined : script), environment?.NODE_OPTIONS ?? ''].join(' ');
   const todo = 'start it without';
   return [

@@ -162,15 +162,20 @@ export const securityChecks: readonly Row[] = [
     security: true,
     todo: 'tidegate keygen',
     async look(tools) {
-      return { publicKey: await tools.publicKey(), regions: await regionsOf(tools) };
+      const key = await tools.publicKey().then(
+        (publicKey) => ({ publicKey, because: null }),
+        (error: unknown) => ({ publicKey: null, because: error instanceof Error ? error.message : String(error) }),
+      );
+      return { ...key, regions: await regionsOf(tools) };
     },
-    judge({ publicKey, regions }, { config }) {
+    judge({ publicKey, because, regions }, { config }) {
       const own = regions.find(({ name }) => name === config.region);
       const shared = regions.filter(({ name, keys = [] }) =>
         regions.some((other) => other.name !== name && other.keys?.some((key) => keys.includes(key))),
       );
       const unsigned = regions.filter(({ keys = [] }) => keys.length === 0).map(({ name }) => name);
       return [
+        ...(because === null ? [] : [unknown(because, 'run this as the user that serves, where it serves')]),
         ...(publicKey !== null && own?.keys !== undefined && !own.keys.includes(publicKey)
           ? [
               fail(

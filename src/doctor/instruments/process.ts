@@ -25,7 +25,7 @@ const partsOf = (path: string): readonly string[] =>
 /** The file that a command line serves, from the folder it was started in; null: it serves none. */
 export const servedBy = (command: readonly string[], folder: string): string | null => {
   const at = command.indexOf('serve');
-  if (at < 1 || !command.slice(0, at).some((word) => /(^|\/)(main\.ts|tidegate)$/.test(word))) return null;
+  if (at < 1 || !command.slice(0, at).some((word) => /(^|\/)(main\.[jt]s|tidegate)$/.test(word))) return null;
   const rest = command.slice(at + 1);
   const flag = rest.findIndex((word) => word === '-c' || word === '--config');
   const file = flag < 0 ? rest.find((word) => word.startsWith('--config='))?.slice('--config='.length) : rest[flag + 1];
