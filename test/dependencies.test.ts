@@ -36,9 +36,7 @@ test('every package of the lockfile has an integrity, and comes from the public 
   expect(all.length).toBeGreaterThan(100);
   expect(namesWhere(all, ({ integrity }) => !/^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity ?? ''))).toEqual([]);
   expect(namesWhere(all, ({ link }) => link === true)).toEqual([]);
-  expect(
-    namesWhere(all, ({ resolved }) => resolved !== undefined && !resolved.startsWith('https://registry.npmjs.org/')),
-  ).toEqual([]);
+  expect(namesWhere(all, ({ resolved }) => resolved !== undefined && !resolved.startsWith('https://registry.npmjs.org/'))).toEqual([]);
 });
 
 test('versions are pinned exactly, and the lockfile is of this manifest', () => {
@@ -80,7 +78,9 @@ test('no install script runs: npm is told so everywhere, and these are the packa
   expect(textOf('.npmrc').split('\n')).toContain('ignore-scripts=true');
   const places = [
     ...Object.values(manifest.scripts),
-    ...['.ci/run', 'Dockerfile', 'README.md', 'deploy/README.md'].filter((file) => existsSync(join(ROOT, file))).flatMap((file) => textOf(file).split('\n')),
+    ...['.ci/run', 'Dockerfile', 'README.md', 'deploy/README.md']
+      .filter((file) => existsSync(join(ROOT, file)))
+      .flatMap((file) => textOf(file).split('\n')),
   ];
   const installs = places.filter((line) => /\bnpm (ci|install|i)\b/.test(line));
   expect(installs.length).toBeGreaterThan(0);
@@ -93,9 +93,17 @@ const sources = ['src', 'providers', 'policies'].flatMap((room) =>
     .map((file) => textOf(join(room, file))),
 );
 /** `@scope/name/deep` -> `@scope/name`. */
-const packageOf = (specifier: string): string => specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+const packageOf = (specifier: string): string =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
 const imported = (pattern: RegExp): ReadonlySet<string> =>
-  new Set(sources.flatMap((text) => [...text.matchAll(pattern)].map((match) => packageOf(match[1] ?? ''))).filter((name) => !/^(\.|node:)/.test(name)));
+  new Set(
+    sources
+      .flatMap((text) => [...text.matchAll(pattern)].map((match) => packageOf(match[1] ?? '')))
+      .filter((name) => !/^(\.|node:)/.test(name)),
+  );
 
 test('production imports what the manifest names, and the manifest names nothing that is not imported', () => {
   const used = imported(/(?:^|\n)\s*(?:import|export)\s+(?!type\s)[^;'"]*?from\s+'([^']+)'/g);

@@ -44,7 +44,9 @@ const askReplica = async ({ file, serve }: Embedded, ports: Ports): Promise<Copi
     throw new Fault('ERR_STORE_FILE', problem?.detail ?? `${url}: what answers there makes no copies: it is older`);
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw new Fault('ERR_STORE_UNREACHABLE', `${url}: ${errorText(error)}; does the replica that holds ${file} run here?`, { cause: error });
+    throw new Fault('ERR_STORE_UNREACHABLE', `${url}: ${errorText(error)}; does the replica that holds ${file} run here?`, {
+      cause: error,
+    });
   } finally {
     await http.close();
   }
@@ -88,7 +90,10 @@ export const backup = async ({ config: path, out, json }: BackupOptions, { ports
   if (!loaded.ok) return sayProblems(loaded.problems, json, say);
   const { store } = loaded.config;
   if (store.kind !== 'embedded')
-    throw new Fault('ERR_USAGE', `the store of ${path} is ${store.kind}: ${store.kind === 'etcd' ? 'etcdctl snapshot save' : 'name the file of the replica that holds it'}`);
+    throw new Fault(
+      'ERR_USAGE',
+      `the store of ${path} is ${store.kind}: ${store.kind === 'etcd' ? 'etcdctl snapshot save' : 'name the file of the replica that holds it'}`,
+    );
   if (statSync(out, { throwIfNoEntry: false }) !== undefined)
     throw new Fault('ERR_STORE_FILE', `${out}: this file is there already, and a backup goes over none; name another file`);
   const { file, rev } = await copyOf(store, ports);

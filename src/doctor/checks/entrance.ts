@@ -104,7 +104,12 @@ export const entranceChecks: readonly Row[] = [
     judge: ({ bootstrapAtMs, entries, because }, { config, nowMs }) => [
       ...(because === undefined ? [] : [fail(because, 'make the file with tidegate token new; it is not used as it is')]),
       ...(bootstrapAtMs === null
-        ? [unknown(`${config.api.tokenFile} is not there: how old it is cannot be told`, 'run this as the user that serves, where it serves')]
+        ? [
+            unknown(
+              `${config.api.tokenFile} is not there: how old it is cannot be told`,
+              'run this as the user that serves, where it serves',
+            ),
+          ]
         : []),
       ...(bootstrapAtMs !== null && nowMs - bootstrapAtMs > BOOTSTRAP_DAYS_MAX * DAY_MS
         ? [

@@ -1,6 +1,6 @@
 // The embedded store is copied while a replica serves it, lost, and restored, by the lines of deploy/README.md: nothing is written over a provider that is
 // ahead until it is adopted, then the cluster goes on.
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
@@ -18,7 +18,12 @@ test('a copy of a running store brings the cluster back after the store was lost
   writeFileSync(secretFile, bind.key.secret, { mode: 0o600 });
   await using cluster = await startCluster({
     provider: {
-      entry: ['kind: rfc2136', 'zone: example.test', `server: 127.0.0.1:${bind.port}`, `key: { name: tidegate, algorithm: hmac-sha256, secretFile: ${secretFile} }`],
+      entry: [
+        'kind: rfc2136',
+        'zone: example.test',
+        `server: 127.0.0.1:${bind.port}`,
+        `key: { name: tidegate, algorithm: hmac-sha256, secretFile: ${secretFile} }`,
+      ],
       dns: bind.port,
     },
   });
@@ -54,8 +59,15 @@ test('a copy of a running store brings the cluster back after the store was lost
   await runBlock('embedded: restore', { ...paths, '/var/lib/tidegate': cluster.folder });
   await cluster.start(FIRST);
   for (const region of ['us-east', 'ap-south'] as const)
-    await until(`${region} notices`, () => JSON.stringify(cluster.replica(region).lines()).includes('ERR_STORE_REPLACED') || JSON.stringify(cluster.replica(region).lines()).includes('expected store'));
-  await until('nobody writes over what is ahead', async () => (await cluster.replica(FIRST).status())?.services[0]?.paths.some(({ applied }) => applied?.outcome === 'frozen'));
+    await until(
+      `${region} notices`,
+      () =>
+        JSON.stringify(cluster.replica(region).lines()).includes('ERR_STORE_REPLACED') ||
+        JSON.stringify(cluster.replica(region).lines()).includes('expected store'),
+    );
+  await until('nobody writes over what is ahead', async () =>
+    (await cluster.replica(FIRST).status())?.services[0]?.paths.some(({ applied }) => applied?.outcome === 'frozen'),
+  );
   expect(await cluster.fence()).toEqual(served);
   expect(await cluster.answers()).toEqual(['eu-west', 'ap-south']);
 
@@ -67,20 +79,4 @@ test('a copy of a running store brings the cluster back after the store was lost
   // The order was placed after the copy and is gone: us-east returns, above every fence there was.
   await cluster.untilServed('us-east back', (route) => (route['us-east'] ?? 0) > 300);
   expect((await cluster.fence())?.v).toBeGreaterThan(served?.v ?? 0);
-});
-
-test('a store that nobody serves is copied as well; one that cannot be copied says why, and leaves nothing behind', { timeout: 60_000 }, async () => {
-  await using cluster = await startCluster();
-  await cluster.stop(FIRST);
-  const out = join(cluster.folder, 'cold.sqlite');
-  const said = JSON.parse(await tidegate('backup', '-c', cluster.configFile(FIRST), '--out', out, '--json')) as { outcome: string; revision: number };
-  expect(said).toMatchObject({ outcome: 'ok', file: out });
-  expect(said.revision).toBeGreaterThan(0);
-  expect(readFileSync(out).subarray(0, 15).toString()).toBe('SQLite format 3');
-  const nowhere = join(cluster.folder, 'no-folder', 'x.sqlite');
-  await expect(tidegate('backup', '-c', cluster.configFile(FIRST), '--out', nowhere)).rejects.toThrow(/ENOENT/);
-  writeFileSync(join(cluster.folder, 'store.sqlite'), 'not a database at all');
-  chmodSync(join(cluster.folder, 'store.sqlite'), 0o600);
-  await expect(tidegate('backup', '-c', cluster.configFile(FIRST), '--out', `${out}-2`)).rejects.toThrow(/not a SQLite file/);
-  expect(statSync(`${out}-2`, { throwIfNoEntry: false })).toBeUndefined();
 });
