@@ -44,6 +44,12 @@ export interface Ends {
 
 type EtcdConfig = Extract<ReplicaConfig['store'], { kind: 'etcd' }>;
 
+const textsOf = ({ caFile, certFile, keyFile }: NonNullable<EtcdConfig['tls']>): NonNullable<EtcdOptions['tls']> => ({
+  caPem: readText(caFile),
+  ...(certFile === undefined ? {} : { certPem: readText(certFile) }),
+  ...(keyFile === undefined ? {} : { keyPem: readSecret(keyFile) }),
+});
+
 const etcdOptions = (config: EtcdConfig, { ports, log }: Pick<ServeContext, 'ports' | 'log'>, resolve: Resolve): EtcdOptions => {
   const { tls, user } = config;
   return {
@@ -53,15 +59,7 @@ const etcdOptions = (config: EtcdConfig, { ports, log }: Pick<ServeContext, 'por
     ports,
     log,
     resolve,
-    ...(tls === undefined
-      ? {}
-      : {
-          tls: {
-            caPem: readText(tls.caFile),
-            ...(tls.certFile === undefined ? {} : { certPem: readText(tls.certFile) }),
-            ...(tls.keyFile === undefined ? {} : { keyPem: readSecret(tls.keyFile) }),
-          },
-        }),
+    ...(tls === undefined ? {} : { tls: textsOf(tls), renewTls: () => textsOf(tls) }),
     ...(user === undefined ? {} : { user: { name: user.name, password: readSecret(user.passwordFile) } }),
   };
 };

@@ -10,14 +10,13 @@ import { paceIn } from './config/providers/index.ts';
 import type { ReplicaConfig } from './config/schema.ts';
 import { createConvergeDuties } from './converge/duties.ts';
 import { createConvergeWatcher } from './converge/watcher.ts';
-import { createSigner, type Signer } from './coordinate/signing.ts';
+import type { Signer } from './coordinate/signing.ts';
 import { errorText } from './errors.ts';
 import { createMetrics } from './metrics.ts';
 import { type Close, type Ends, lookContext, openProviders, openStore, type ServeContext } from './open.ts';
 import { type Ports, sleep } from './ports.ts';
 import { probe } from './probe/index.ts';
 import { createReplica, type Replica, type ReplicaEvents } from './replica.ts';
-import { readSecret } from './secrets.ts';
 import { createConfiguration, type Said, shadowOf } from './serve/configuration.ts';
 import { createReports, openDesk } from './serve/desk.ts';
 import { openForecaster } from './serve/forecasts.ts';
@@ -29,6 +28,7 @@ import { openRecorder, openShadow } from './serve/recording.ts';
 import { openRunbooks } from './serve/runbooks.ts';
 import { createSeen, lately } from './serve/seen.ts';
 import { createSelfWatch } from './serve/selfcheck.ts';
+import { openSigner } from './serve/signer.ts';
 import { measuredStore } from './store/measured.ts';
 
 export interface Running {
@@ -73,13 +73,13 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
   const providers = await openProviders(config, context, { resolve: part.looking.resolve, store }, ends);
   // As early as can be: what polls it should not have to wait for anything else here.
   const gate = await startGate(part);
-  const { replica, shadow, desk, recorder, events, loopDelayMs, runbooks } = await startCore(part, providers, gate, (hypotheses) =>
+  const { replica, shadow, desk, recorder, events, loopDelayMs, runbooks, signer } = await startCore(part, providers, gate, (hypotheses) =>
     whatIf.atOnce(hypotheses),
   );
   const configuration = createConfiguration(part, {
     shadow,
     wake: () => replica.coordinator.wake(),
-    reloadFiles: () => api.reload(),
+    reloadFiles: () => [...api.reload(), ...(signer?.reload() ?? [])],
   });
   const whatIf = openForecaster(part, { providers, current: configuration.current });
   const api: OpenedApi = await openApi({
@@ -156,7 +156,10 @@ const startCore = async (
   const { region, replica: name } = config;
   const watcher = createConvergeWatcher({ ports, log, store, region, replica: name, boot });
   ends.working.push(() => watcher.stop());
-  const signer = config.signing === undefined ? null : createSigner(readSecret(config.signing.keyFile), config.signing.keyFile);
+  const signer =
+    config.signing === undefined
+      ? null
+      : openSigner({ ...config.signing, log, keys: () => seen.cluster()?.regions.find((each) => each.name === region)?.keys ?? null });
   const recorder = openRecorder(part);
   const shadow = openShadow(part, recorder);
   shadow.use(shadowOf(config));
@@ -188,7 +191,7 @@ const startCore = async (
   });
   running = replica;
   seen.attach({ replica, shadow, gate });
-  return { replica, shadow, desk, recorder, events, loopDelayMs: selfWatch.loopDelayMs, runbooks };
+  return { replica, shadow, desk, recorder, events, loopDelayMs: selfWatch.loopDelayMs, runbooks, signer };
 };
 
 const replicaOf = (

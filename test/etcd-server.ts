@@ -30,6 +30,16 @@ export interface EtcdOptions {
   flags?: readonly string[];
 }
 
+/** What the restore of one member has to be told. */
+export interface RestoreTarget {
+  name: string;
+  dataDir: string;
+  peer: string;
+  /** `name=peer,…` of all members. */
+  initialCluster: string;
+  token: string;
+}
+
 export interface EtcdCluster {
   /** Client URLs, by member. */
   readonly endpoints: readonly string[];
@@ -55,7 +65,7 @@ export interface EtcdCluster {
   /** Saves the data of the first running member into a file. */
   save(file: string): Promise<void>;
   /** Kills all members and starts them anew on the data of that file, at the same addresses. With another token it is another cluster. */
-  restore(file: string, token?: string): Promise<void>;
+  restore(file: string, token?: string, how?: (target: RestoreTarget) => Promise<unknown>): Promise<void>;
   /** The last lines that a member said. */
   said(member: number): string;
   close(): Promise<void>;
@@ -304,12 +314,18 @@ class Cluster implements EtcdCluster {
     );
   }
 
-  async restore(file: string, token = this.#token): Promise<void> {
+  async restore(file: string, token = this.#token, how?: (target: RestoreTarget) => Promise<unknown>): Promise<void> {
     this.#token = token;
     await Promise.all(this.#members().map((i) => this.kill(i)));
     this.#restores += 1;
     for (const i of this.#members()) {
-      const target = ['--name', `m${i}`, '--data-dir', this.#dataOf(i), '--initial-advertise-peer-urls', this.#places[i]!.peer];
+      const { peer } = this.#places[i]!;
+      const [, initialCluster = ''] = this.#initial();
+      if (how !== undefined) {
+        await how({ name: `m${i}`, dataDir: this.#dataOf(i), peer, initialCluster, token });
+        continue;
+      }
+      const target = ['--name', `m${i}`, '--data-dir', this.#dataOf(i), '--initial-advertise-peer-urls', peer];
       await run([ETCDCTL, 'snapshot', 'restore', file, ...target, ...this.#initial()]);
     }
     await this.start();

@@ -72,6 +72,10 @@ const discover = async (ask: Fetch, issuer: string, signal: AbortSignal): Promis
   return document.jwks_uri;
 };
 
+/** The keys that it publishes now. Rejects when it cannot be asked, or speaks for another. */
+export const keysOfIssuer = async ({ issuer, jwksUrl }: OidcConfig, ask: Fetch, signal: AbortSignal): Promise<JSONWebKeySet> =>
+  usableKeys(await readJson(ask, jwksUrl ?? (await discover(ask, issuer, signal)), signal));
+
 export const openIssuer = ({ config, ports, log, fetch }: IssuerOptions): Issuer => {
   let kept: Kept | null = null;
   let resolver: JWTVerifyGetKey | null = null;
@@ -91,10 +95,7 @@ export const openIssuer = ({ config, ports, log, fetch }: IssuerOptions): Issuer
 
   const fetchKeys = async (): Promise<boolean> => {
     try {
-      const set = await withDeadline(ports.timers, FETCH_MS, config.issuer, async (signal) => {
-        const url = config.jwksUrl ?? (await discover(fetch, config.issuer, signal));
-        return usableKeys(await readJson(fetch, url, signal));
-      });
+      const set = await withDeadline(ports.timers, FETCH_MS, config.issuer, (signal) => keysOfIssuer(config, fetch, signal));
       const next: Kept = { issuer: config.issuer, fetchedAtMs: ports.clock.wallMs(), set };
       const isOther = use(next);
       if (trouble !== null || isOther) log.info('auth.oidc.keys', { issuer: config.issuer, count: set.keys.length });

@@ -5,6 +5,7 @@ import type { AdoptOptions } from '../command/adopt.ts';
 import type { AdviseOptions } from '../command/advise.ts';
 import type { ApplyOptions } from '../command/apply.ts';
 import type { AuditExportOptions, AuditListOptions, AuditVerifyOptions } from '../command/audit.ts';
+import type { BackupOptions } from '../command/backup.ts';
 import type { DoctorOptions } from '../command/doctor.ts';
 import type { ImportOptions } from '../command/import.ts';
 import { type Given, type Importer, importers } from '../command/importers.ts';
@@ -53,6 +54,13 @@ export const addBeside = (program: Command, shell: Shell): void => {
     .requiredOption('-o, --out <file>', 'where the private half goes; never over an older file')
     .action(async (options: KeygenOptions) => exitWith((await import('../command/keygen.ts')).keygen(options, shell.say)));
 
+  program
+    .command('backup')
+    .description('a copy of an embedded store in one file, also while a replica serves it; etcd has etcdctl snapshot save')
+    .requiredOption(...CONFIG)
+    .requiredOption('-o, --out <file>', 'where the copy goes; never over an older one')
+    .option(...JSON_OUT)
+    .action(async (options: BackupOptions) => exitWith((await import('../command/backup.ts')).backup(options, shell.desk())));
   program
     .command('adopt')
     .description('after a store was restored or replaced: take what the providers serve as the truth, and let everybody go on')

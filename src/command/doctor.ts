@@ -1,9 +1,10 @@
 // `tidegate doctor`: checks a live installation from a replica's file and says what to fix. Changes nothing: a grant is tried by a transaction whose
 // condition never holds, a provider is read, a paging channel is connected to. Only --send-test does something, and it says so.
+import { existsSync } from 'node:fs';
 import { loadConfig } from '../config/load.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { plural } from '../config/words.ts';
-import type { Finding, Row, State } from '../doctor/check.ts';
+import { type Finding, NotLooked, type Row, type State } from '../doctor/check.ts';
 import { CHECKS } from '../doctor/index.ts';
 import { createInstruments } from '../doctor/instruments.ts';
 import { ERRORS } from '../errors.ts';
@@ -37,7 +38,8 @@ export interface Checked extends Finding {
   question: string;
 }
 
-const ORDER: readonly State[] = ['fail', 'warn', 'ok', 'skip'];
+const ORDER: readonly State[] = ['fail', 'warn', 'unknown', 'ok', 'skip'];
+const STATE_CHARS = 7;
 
 /** Every check, one after the other: they share what they look at. */
 export const runChecks = async (
@@ -54,11 +56,18 @@ export const runChecks = async (
 const doctorText = (checked: readonly Checked[]): string => {
   const wide = Math.max(...checked.map(({ id }) => id.length));
   const lines = checked.flatMap(({ state, id, says, todo }) => [
-    `${state.padEnd(4)}  ${id.padEnd(wide)}  ${says}`,
-    ...(todo === undefined ? [] : [`${' '.repeat(wide + 8)}-> ${todo}`]),
+    `${state.padEnd(STATE_CHARS)}  ${id.padEnd(wide)}  ${says}`,
+    ...(todo === undefined ? [] : [`${' '.repeat(wide + STATE_CHARS + 4)}-> ${todo}`]),
   ]);
   const counts = ORDER.map((state) => `${checked.filter((each) => each.state === state).length} ${state}`);
   return `${[...lines, '', `${plural(new Set(checked.map(({ id }) => id)).size, 'check')}: ${counts.join(', ')}`].join('\n')}\n`;
+};
+
+/** A store file that is not there is not made: a check leaves nothing behind. */
+const openThere = async (config: ReplicaConfig, ports: Ports): Promise<Store> => {
+  if (config.store.kind === 'embedded' && !existsSync(config.store.file))
+    throw new NotLooked(`${config.store.file} is not there: no replica of this file ever ran here`);
+  return openCommandStore(config, ports);
 };
 
 /** Exit codes: 0 nothing fails (warnings may be there), 3 something does, 78 for a file that is not accepted. */
@@ -72,7 +81,7 @@ export const doctor = async (options: DoctorOptions, context: DoctorContext): Pr
     log: createLog({ level: 'silent', clock: ports.clock }),
     config,
     version: context.version,
-    openStore: () => (context.open ?? openCommandStore)(config, ports),
+    openStore: () => (context.open ?? openThere)(config, ports),
     ...(context.providers === undefined ? {} : { providers: context.providers }),
     sendTest: options.sendTest === true,
   });

@@ -3,13 +3,13 @@
 import type { ReplicaConfig } from '../config/schema.ts';
 import type { Tools } from './tools.ts';
 
-/** `skip`: it could not be looked at, or does not apply here, and the sentence says why. */
-export type State = 'ok' | 'warn' | 'fail' | 'skip';
+/** `skip`: it could not be looked at, or does not apply here, and the sentence says why. `unknown`: the same of a check of security, where it is never good. */
+export type State = 'ok' | 'warn' | 'fail' | 'unknown' | 'skip';
 
 export interface Finding {
   state: State;
   says: string;
-  /** What to do about it; never absent from `warn` and `fail`. */
+  /** What to do about it; never absent from `warn`, `fail` and `unknown`. */
   todo?: string;
 }
 
@@ -48,6 +48,8 @@ export class NotLooked extends Error {
 
 export const warn = (says: string, todo: string): Finding => ({ state: 'warn', says, todo });
 export const fail = (says: string, todo: string): Finding => ({ state: 'fail', says, todo });
+/** Cannot be told from here. */
+export const unknown = (says: string, todo: string): Finding => ({ state: 'unknown', says, todo });
 
 export const row = <Fact>(check: Check<Fact>): Row => ({
   id: check.id,
@@ -61,7 +63,8 @@ export const row = <Fact>(check: Check<Fact>): Row => ({
       return findings.length > 0 ? findings : [{ state: 'ok', says: check.ok(fact, circumstances) }];
     } catch (error) {
       const says = error instanceof Error ? error.message || error.name : String(error);
-      return [error instanceof NotLooked ? { state: 'skip', says } : fail(says, check.todo)];
+      if (!(error instanceof NotLooked)) return [fail(says, check.todo)];
+      return [check.security === true ? unknown(says, check.todo) : { state: 'skip', says }];
     }
   },
 });

@@ -1,5 +1,8 @@
 // The real tools of the checks: everything is asked as the service itself would ask, with its own resolver, credentials and deadlines, and nothing is
 // changed anywhere. What several checks want to know is looked at once.
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { keysOfIssuer } from '../auth/issuer.ts';
 import { openedProviders } from '../command/providers.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { isProxied } from '../converge/landing.ts';
@@ -8,9 +11,9 @@ import { publicKeyOf } from '../coordinate/signing.ts';
 import { errorText, Fault } from '../errors.ts';
 import { createHttp } from '../http.ts';
 import type { Log } from '../log.ts';
-import { type Ends, lookIntoEtcd, openResolver } from '../open.ts';
+import { type Ends, lookIntoEtcd, openEtcdStore, openResolver } from '../open.ts';
 import type { Channel, Notice } from '../paging/channel.ts';
-import { openChannel } from '../paging/index.ts';
+import { type ChannelConfig, openChannel } from '../paging/index.ts';
 import { noticeOf } from '../paging/message.ts';
 import { allowedBy } from '../paging/post.ts';
 import { type Ports, withDeadline } from '../ports.ts';
@@ -19,13 +22,15 @@ import { readSecret } from '../secrets.ts';
 import { connectStore } from '../store/remote.ts';
 import type { Store } from '../store/store.ts';
 import { NotLooked } from './check.ts';
-import { endsIn, namedFiles, readText, secretsAmong } from './instruments/files.ts';
+import { endsIn, namedFiles, readText, secretsAmong, tokensIn } from './instruments/files.ts';
+import { lookAtPackages, ownersOf, placesOf } from './instruments/host.ts';
+import { processesOf } from './instruments/process.ts';
 import { connectTo, LOOK_MS, type Reach, STORE_MS } from './instruments/reach.ts';
-import { askHealth, askStatus } from './instruments/replica.ts';
-import { auditOf, grantsOf, worldOf, written } from './instruments/store.ts';
+import { askHealth, askStatus, tryDoor } from './instruments/replica.ts';
+import { auditOf, grantsOf, others, worldOf, written } from './instruments/store.ts';
 import { askTtl, lookAtAnchor, lookAtProviders, testPages } from './instruments/ways.ts';
 import { measuredIn, worldTold } from './told.ts';
-import type { Expiring, SinkLook, Tools, World } from './tools.ts';
+import type { ChannelReach, Expiring, ServingProcess, SinkLook, Tools, WebhookSecret, World } from './tools.ts';
 
 export interface InstrumentsOptions {
   ports: Ports;
@@ -38,6 +43,30 @@ export interface InstrumentsOptions {
   /** A page marked as a test is sent to every webhook. */
   sendTest: boolean;
 }
+
+/** What no page must ever reach: metadata services, which hand out credentials, and this machine. */
+const FORBIDDEN = [
+  { address: '169.254.169.254', reaches: 'the metadata service of a cloud (169.254.169.254)' },
+  { address: 'fd00:ec2::254', reaches: 'the metadata service of a cloud (fd00:ec2::254)' },
+  { address: '127.0.0.1', reaches: 'this machine (127.0.0.1)' },
+  { address: '::1', reaches: 'this machine (::1)' },
+] as const;
+
+/** As strict as the channel itself, which e-mail and Alertmanager are not: they are inside by nature. */
+const isGuarded = ({ kind }: ChannelConfig): boolean => kind !== 'email' && kind !== 'alertmanager';
+
+const reachOf = (channel: ChannelConfig): ChannelReach => {
+  const networks = 'networks' in channel ? (channel.networks ?? []) : [];
+  const open = networks.flatMap((network) =>
+    FORBIDDEN.filter(({ address }) => allowedBy([network])(address)).map(({ reaches }) => ({ network, reaches })),
+  );
+  return { channel: channel.name, networks, open, isUnguarded: !isGuarded(channel) };
+};
+
+const webhookSecretOf = (name: string, file: string): WebhookSecret => {
+  const bytes = Buffer.from(readSecret(file).replace(/^whsec_/, ''), 'base64');
+  return { name, bytes: bytes.length, digest: createHash('sha256').update(bytes).digest('hex') };
+};
 
 const READS = 7;
 const SERVICES_MAX = 20;
@@ -125,11 +154,32 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       const channel = config.paging.channels[i];
       const caFile = channel?.caFile;
       const caPem = caFile === undefined ? undefined : readText(caFile);
-      // As strict as the channel itself, which e-mail and Alertmanager are not: they are inside by nature.
-      const guarded = channel !== undefined && channel.kind !== 'email' && channel.kind !== 'alertmanager';
-      const allow = guarded ? allowedBy(channel.networks ?? []) : undefined;
+      const allow = channel !== undefined && isGuarded(channel) && 'networks' in channel ? allowedBy(channel.networks ?? []) : undefined;
       return places.map((url) => ({ name, url, caPem, allow }));
     });
+
+  const owners = once(async () => {
+    let serving: readonly ServingProcess[] = [];
+    try {
+      serving = processesOf(config.file);
+    } catch (error) {
+      if (!(error instanceof NotLooked)) throw error;
+    }
+    return ownersOf(serving, process.geteuid?.());
+  });
+  /** What is not Tidegate's in the same etcd: its own prefix must be the only one. */
+  const outside = async (): Promise<readonly string[]> => {
+    const { store: named } = config;
+    if (named.kind !== 'etcd') return [];
+    const elsewhere = `/tidegate-doctor-${ports.random.hex(4)}/`;
+    const opened = await openEtcdStore({ ...named, prefix: elsewhere, timeoutMs: LOOK_MS }, { ports, log }, resolver.resolve);
+    try {
+      const [grant] = await grantsOf(opened, ports, ['x']);
+      return grant?.because === null ? [`${elsewhere}x, outside its prefix,`] : [];
+    } finally {
+      await opened.close();
+    }
+  };
 
   return {
     config,
@@ -206,7 +256,9 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     },
     async expiring() {
       const named = config.store;
-      const ca = named.kind === 'etcd' && named.tls !== undefined ? { caPem: readText(named.tls.caFile) } : {};
+      let ca: { caPem?: string } = {};
+      // One that is not there is among the files below.
+      if (named.kind === 'etcd' && named.tls !== undefined && existsSync(named.tls.caFile)) ca = { caPem: readText(named.tls.caFile) };
       const servers = [...(named.kind === 'etcd' ? named.endpoints.map((url) => ({ url, ...ca })) : []), ...(await places())].filter(
         ({ url }) => url.startsWith('https:'),
       );
@@ -220,16 +272,44 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       });
       return [...endsIn(files), ...(await Promise.all(remote)).flat()];
     },
-    secretFiles: async () => secretsAmong(files),
-    webhookSecrets: async () =>
-      config.paging.channels.flatMap((channel) =>
-        channel.kind === 'webhook'
-          ? channel.secretFiles.map((file) => ({
-              name: channel.name,
-              bytes: Buffer.from(readSecret(file).replace(/^whsec_/, ''), 'base64').length,
-            }))
-          : [],
+    secretFiles: async () => secretsAmong(files, await owners()),
+    places: async () => placesOf(config, await owners()),
+    processes: async () => processesOf(config.file),
+    door: () => tryDoor(http, config, ports),
+    tokens: async () => tokensIn(config.api),
+    async issuer() {
+      const { oidc } = config.api.auth ?? {};
+      if (oidc === undefined) return null;
+      const asking = oidc.caFile === undefined ? http : createHttp({ ports, resolve: resolver.resolve, caPem: readText(oidc.caFile) });
+      try {
+        const { keys } = await withDeadline(ports.timers, LOOK_MS, oidc.issuer, (signal) => keysOfIssuer(oidc, asking.fetch, signal));
+        return { keys: keys.length };
+      } catch (error) {
+        throw new NotLooked(errorText(error));
+      } finally {
+        if (asking !== http) await asking.close();
+      }
+    },
+    reaches: async () => config.paging.channels.map(reachOf),
+    nodeVersion: process.versions.node,
+    packages: async () => lookAtPackages(),
+    async excess() {
+      const { cluster } = await seen();
+      const own = cluster.regions.find(({ name }) => name === config.region);
+      const other = cluster.regions.find(({ name }) => name !== config.region)?.name ?? 'doctor';
+      const coordinates = own?.coordinator === true && Object.keys(config.providers).length > 0;
+      const within = await grantsOf(await store(), ports, others(config, other, coordinates));
+      return [...within.filter(({ because }) => because === null).map(({ key }) => key), ...(await outside())];
+    },
+    webhookSecrets: async () => [
+      ...config.paging.channels.flatMap((channel) =>
+        channel.kind === 'webhook' ? channel.secretFiles.map((file) => webhookSecretOf(channel.name, file)) : [],
       ),
+      ...(config.paging.callbacks?.secretFiles ?? []).map((file) => webhookSecretOf('callbacks', file)),
+      ...Object.entries(config.systems ?? {}).flatMap(([name, system]) =>
+        system.kind === 'webhook' ? [webhookSecretOf(`systems.${name}`, system.secretFile)] : [],
+      ),
+    ],
     publicKey,
     async audit() {
       await seen();

@@ -92,7 +92,70 @@ export interface SecretFile {
   /** Permission bits; null: it is not there, or cannot be looked at. */
   mode: number | null;
   folderMode: number | null;
+  /** It belongs neither to who serves nor to root. */
+  isForeign?: boolean;
   because?: string;
+}
+
+/** The configuration itself, or a folder or file in which this replica keeps something. */
+export interface PlaceLook {
+  what: string;
+  path: string;
+  /** Permission bits; null: it is not there yet, or cannot be looked at. */
+  mode: number | null;
+  isForeign: boolean;
+}
+
+/** A process that serves this file, as the kernel tells it. */
+export interface ServingProcess {
+  pid: number;
+  uid: number;
+  /** Any capability at all is in effect. */
+  hasCapabilities: boolean;
+  command: readonly string[];
+  /** Of its environment what changes how node runs; null: it cannot be read. */
+  environment: Readonly<Record<string, string>> | null;
+  /** null: cannot be told. */
+  isRootReadOnly: boolean | null;
+  /** Bytes of memory that a crash may write to disk; Infinity: all. null: cannot be told. */
+  coreBytesMax: number | null;
+}
+
+/** What who shows no credentials is answered. */
+export interface DoorLook {
+  read: number;
+  order: number;
+}
+
+export interface TokensLook {
+  /** When `api.tokenFile` was written; null: it is not there. */
+  bootstrapAtMs: number | null;
+  /** Of `tokensFile`; null: none is named, or it cannot be used, and `because` says why. */
+  entries: readonly { name: string; role: string; untilMs: number | null }[] | null;
+  because?: string;
+}
+
+/** Secrets that prove who sent a webhook: of channels, and of what comes back. Told by a digest, never by what they are. */
+export interface WebhookSecret {
+  name: string;
+  bytes: number;
+  digest: string;
+}
+
+/** What a channel may reach beside public addresses. */
+export interface ChannelReach {
+  channel: string;
+  networks: readonly string[];
+  /** Of those the ones with an address that must never be reached: a cloud's metadata, this machine. */
+  open: readonly { network: string; reaches: string }[];
+  /** It is inside by nature, and asked for as it is configured. */
+  isUnguarded: boolean;
+}
+
+export interface PackagesLook {
+  installed: number;
+  /** Installed otherwise than the lockfile says, or not in it. */
+  strange: readonly string[];
 }
 
 export interface AuditLook {
@@ -120,8 +183,19 @@ export interface Tools {
   sendTest(): Promise<readonly SinkLook[]>;
   expiring(): Promise<readonly Expiring[]>;
   secretFiles(): Promise<readonly SecretFile[]>;
-  /** Bytes of each webhook's secret. */
-  webhookSecrets(): Promise<readonly { name: string; bytes: number }[]>;
+  webhookSecrets(): Promise<readonly WebhookSecret[]>;
+  /** Keys that this identity may write and should not. */
+  excess(): Promise<readonly string[]>;
+  places(): Promise<readonly PlaceLook[]>;
+  processes(): Promise<readonly ServingProcess[]>;
+  door(): Promise<DoorLook>;
+  tokens(): Promise<TokensLook>;
+  /** How many keys the issuer publishes that could verify a token; null: there is no issuer. */
+  issuer(): Promise<{ keys: number } | null>;
+  reaches(): Promise<readonly ChannelReach[]>;
+  /** Of the node that runs this. */
+  nodeVersion: string;
+  packages(): Promise<PackagesLook>;
   /** Of this replica's signing key; null: it signs nothing. */
   publicKey(): Promise<string | null>;
   audit(): Promise<AuditLook>;

@@ -45,6 +45,8 @@ export const createVoice = (options: VoiceOptions): Voice => {
   /** The highest number this process has had: a store that lost records must not make it speak under an older one. */
   let highestN = 0;
   let mods: { vote: number; beat: number } | null = null;
+  /** What our vote in the store is signed by: with another key it has to be written anew, before the old one stops counting. */
+  let votedWith: string | null = null;
   let state: 'closed' | 'open' | 'silenced' = 'closed';
   let writing: Promise<void> | null = null;
   /** One for all writes that failed: each with a row of retries of its own would be a storm upon a store that is ill. */
@@ -115,7 +117,8 @@ export const createVoice = (options: VoiceOptions): Voice => {
       const ready = await prepared();
       // Whatever was said while the name was being taken is newer.
       if (ready === null || vote === null || beat === null) return;
-      const withVote = due.vote || unsent.vote;
+      const key = signer?.publicKey ?? null;
+      const withVote = due.vote || unsent.vote || key !== votedWith;
       unsent = { vote: false, beat: false };
       const then: Op[] = [
         ...(withVote ? [{ put: voteAt, value: signed('vote', { ...vote, bootN: ready.n }) }] : []),
@@ -129,6 +132,7 @@ export const createVoice = (options: VoiceOptions): Voice => {
       const result = seen(await store.txn({ if: conditions, then }, stopped.signal));
       if (!result.ok) throw new Error('our own records changed since we wrote them');
       mods = { vote: withVote ? result.rev : ready.vote, beat: result.rev };
+      votedWith = key;
     } catch (error) {
       // In doubt or refused: learn the revisions again and write the newest content. Until then this vantage goes stale, which is safe.
       mods = null;

@@ -1,7 +1,8 @@
 // The store on one machine: a SQLite file in WAL mode with a flush per commit, served by exactly one process.
 // Transactions run to their end within one call, so nothing interleaves: linearizable by construction. A commit blocks the event loop for one flush.
 // Ignores history: a key has only its last value, as the register needs no more.
-import { DatabaseSync } from 'node:sqlite';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { backup, DatabaseSync } from 'node:sqlite';
 import { errorText, Fault } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import { DAMAGED, forgetHolder, noteHolder, openFault, preparePath, SQLITE, SQLITE_IOERR_WRITE, sqliteCode } from './file.ts';
@@ -24,6 +25,17 @@ export interface EmbeddedOptions {
   ports: Pick<Ports, 'random'>;
   /** Most pages of 4 KiB in the file. */
   pagesMax?: number;
+}
+
+/** A copy of the whole store in a file of its own, of one moment, while everything goes on. */
+export interface Copied {
+  file: string;
+  rev: number;
+}
+
+export interface Copying {
+  /** Writes it beside the store, as `FILE.backup`, over an older one. Of several who ask at once all get the same. Rejects with Fault ERR_STORE_FILE. */
+  copy(): Promise<Copied>;
 }
 
 interface Row {
@@ -103,13 +115,33 @@ const statements = (db: DatabaseSync) => ({
   del: db.prepare('DELETE FROM kv WHERE key = ?'),
 });
 
-class EmbeddedStore implements Store {
+/** Reads a copy through and flushes it; its revision. Throws unless it is whole, and of this store. */
+const wholeCopy = (file: string, clusterId: string): number => {
+  const db = new DatabaseSync(file);
+  try {
+    // One file, with nothing beside it that could be forgotten.
+    db.exec('PRAGMA journal_mode = DELETE');
+    const found = String(pragma(db, 'integrity_check(1)'));
+    if (found !== 'ok') throw new Error(`the copy is damaged: ${found.replace(/\s+/g, ' ')}`);
+    const meta = db.prepare('SELECT rev, clusterId FROM meta').get();
+    if (meta?.clusterId !== clusterId) throw new Error('the copy is of another store');
+    return Number(meta.rev);
+  } finally {
+    db.close();
+    const fd = openSync(file, 'r');
+    fsyncSync(fd);
+    closeSync(fd);
+  }
+};
+
+class EmbeddedStore implements Store, Copying {
   readonly clusterId: string;
   readonly #file: string;
   readonly #db: DatabaseSync;
   readonly #sql: ReturnType<typeof statements>;
   readonly #watchers = new Set<{ prefix: string; tell: (event: WatchEvent) => void }>();
   #open = true;
+  #copying: Promise<Copied> | null = null;
 
   constructor(file: string, db: DatabaseSync) {
     this.#file = file;
@@ -157,8 +189,35 @@ class EmbeddedStore implements Store {
     return { close: () => void this.#watchers.delete(watcher) };
   }
 
+  copy(): Promise<Copied> {
+    this.#copying ??= this.#copy().finally(() => {
+      this.#copying = null;
+    });
+    return this.#copying;
+  }
+
+  async #copy(): Promise<Copied> {
+    const file = `${this.#file}.backup`;
+    const part = `${file}.part`;
+    try {
+      this.#checkUsable(undefined);
+      if (this.#file === MEMORY) throw new Error('a store in memory has no copy');
+      rmSync(part, { force: true });
+      closeSync(openSync(part, 'wx', 0o600));
+      await backup(this.#db, part);
+      const rev = wholeCopy(part, this.clusterId);
+      renameSync(part, file);
+      return { file, rev };
+    } catch (error) {
+      rmSync(part, { force: true });
+      throw new Fault('ERR_STORE_FILE', `${file}: no copy was made (${errorText(error)})`, { cause: error });
+    }
+  }
+
   async close(): Promise<void> {
     if (!this.#open) return;
+    // A copy reads through the same handle.
+    await this.#copying?.catch(() => undefined);
     this.#open = false;
     this.#watchers.clear();
     if (this.#file !== MEMORY) forgetHolder(this.#file);
@@ -237,7 +296,7 @@ class EmbeddedStore implements Store {
 }
 
 /** Opens or creates the store. Throws Fault ERR_STORE_LOCKED when another process holds the file, ERR_STORE_FILE when it cannot be used. */
-export const openEmbedded = (options: EmbeddedOptions): Store => {
+export const openEmbedded = (options: EmbeddedOptions): Store & Copying => {
   const db = openDatabase(options);
   if (options.file !== MEMORY) noteHolder(options.file);
   return new EmbeddedStore(options.file, db);

@@ -1,7 +1,7 @@
 // What must be true of a store's path before SQLite sees it, the sentences for what SQLite refuses, and the note that names the holder.
 // The lock itself is SQLite's, held on the file by the operating system: it outlives a stopped holder and dies with a killed one.
-// Nothing here opens the store file: closing any descriptor of it would drop this process's POSIX locks on it.
-import { accessSync, constants, mkdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from 'node:fs';
+// Nothing here opens a store file that is there: closing any descriptor of it would drop this process's POSIX locks on it.
+import { accessSync, closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorText, Fault } from '../errors.ts';
 
@@ -69,6 +69,15 @@ export const openFault = (file: string, error: unknown): Fault => {
   });
 };
 
+/** SQLite would make it as the umask says; who is paged and for what is nobody else's to read. The files beside it get its mode. */
+const createPrivate = (file: string): void => {
+  try {
+    closeSync(openSync(file, 'wx', 0o600));
+  } catch {
+    // Somebody else made it at the same moment, or it cannot be made: SQLite says which.
+  }
+};
+
 /** Creates the directory of a new store file (the last level only: more missing levels are rather a missing mount) and refuses what is no file. */
 export const preparePath = (file: string): void => {
   const directory = dirname(file);
@@ -91,4 +100,5 @@ export const preparePath = (file: string): void => {
   }
   if (found && !found.isFile())
     refuse(`this is ${found.isDirectory() ? 'a directory' : 'not a regular file'}; name a file inside a directory`);
+  if (found === undefined) createPrivate(file);
 };

@@ -4,10 +4,11 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { ERRORS, type ErrorCode, errorText, Fault } from '../errors.ts';
 import type { Ports, Timers } from '../ports.ts';
+import type { Copying } from './embedded.ts';
 import { checkedQuery, encodeTxn, TXN_BYTES_MAX } from './limits.ts';
 import { type Store, StoreDefiniteError, type WatchEvent } from './store.ts';
 import type { Expectation, WatchLine } from './wire.ts';
-import { GET_PATH, getRequest, TXN_PATH, txnRequest, WATCH_BEAT_MS, WATCH_PATH } from './wire.ts';
+import { COPY_PATH, GET_PATH, getRequest, TXN_PATH, txnRequest, WATCH_BEAT_MS, WATCH_PATH } from './wire.ts';
 
 /** Values plus as much again for keys, conditions and JSON around them. */
 const BODY_BYTES_MAX = TXN_BYTES_MAX + 1024 * 1024;
@@ -23,7 +24,7 @@ const CLOSE_MS = 2000;
 const IDLE_SWEEP_MS = 50;
 
 export interface ServeOptions {
-  store: Store;
+  store: Store & Partial<Copying>;
   /** IP literal. */
   host: string;
   /** 0 picks a free one. */
@@ -59,6 +60,7 @@ const problem = (code: ErrorCode, detail: string, happened: 'no' | 'unknown') =>
 
 const problemOf = (error: unknown): ReturnType<typeof problem> => {
   if (error instanceof Refusal) return problem(error.code, error.message, 'no');
+  if (error instanceof Fault) return problem(error.code, error.message, 'no');
   if (error instanceof StoreDefiniteError) return problem('ERR_STORE_FILE', error.message, 'no');
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500;
   // Fastify refuses a malformed or oversized request before any handler runs.
@@ -102,7 +104,7 @@ const checkIdentity = (store: Store, rev: number, expected: Expectation | undefi
   );
 };
 
-const serveRecords = (app: FastifyInstance, store: Store): void => {
+const serveRecords = (app: FastifyInstance, store: ServeOptions['store']): void => {
   app.post(GET_PATH, async (request) => {
     const { expect, ...query } = accept(getRequest, request.body, checkedQuery);
     const read = await store.get(query);
@@ -113,6 +115,10 @@ const serveRecords = (app: FastifyInstance, store: Store): void => {
     const { expect, ...txn } = accept(txnRequest, request.body, encodeTxn);
     checkIdentity(store, (await store.get({})).rev, expect);
     return { clusterId: store.clusterId, ...(await store.txn(txn)) };
+  });
+  app.post(COPY_PATH, async () => {
+    if (store.copy === undefined) throw new Refusal('ERR_NOT_FOUND', 'this store cannot be copied while it is served');
+    return { clusterId: store.clusterId, ...(await store.copy()) };
   });
 };
 

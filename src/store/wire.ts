@@ -5,6 +5,7 @@ import { z } from 'zod';
 export const GET_PATH = '/store/v1/get';
 export const TXN_PATH = '/store/v1/txn';
 export const WATCH_PATH = '/store/v1/watch';
+export const COPY_PATH = '/store/v1/copy';
 /** A watch stream carries at least one line per this span. */
 export const WATCH_BEAT_MS = 2000;
 /** No line for this long: the server or the way to it is gone. */
@@ -28,6 +29,8 @@ export const txnRequest = z.strictObject({
 
 const kvs = z.array(z.object({ key: z.string(), value: z.unknown(), mod: z.int() }));
 export const getReply = z.object({ clusterId: z.string().min(1), rev: z.int(), kvs });
+/** The copy lies on the machine that serves. */
+export const copyReply = z.object({ clusterId: z.string().min(1), file: z.string().min(1), rev: z.int() });
 export const txnReply = getReply.extend({ ok: z.boolean() });
 
 /** RFC 9457, with the one fact that a writer needs: `happened` is `no` only when the server knows that nothing was written. */

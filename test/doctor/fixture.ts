@@ -5,7 +5,7 @@ import { policyOf } from '../../src/config/defaults.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { ReplicaConfig } from '../../src/config/schema.ts';
 import { NotLooked } from '../../src/doctor/check.ts';
-import type { Tools, World } from '../../src/doctor/tools.ts';
+import type { ServingProcess, Tools, World } from '../../src/doctor/tools.ts';
 import type { AppliedRecord, ClusterConfig } from '../../src/model.ts';
 import type { EtcdMember } from '../../src/store/etcd/inspect.ts';
 import { REGIONS, cluster as small } from '../api/fixture.ts';
@@ -31,7 +31,13 @@ export const config: ReplicaConfig = { ...loaded.config, paging: { channels: [we
 export const cluster: ClusterConfig = {
   ...small,
   policy: policyOf({}),
-  regions: REGIONS.map((name) => ({ name, vote: true, coordinator: true, anchors: ['https://anchor.example.net/'], keys: [KEY] })),
+  regions: REGIONS.map((name, at) => ({
+    name,
+    vote: true,
+    coordinator: true,
+    anchors: ['https://anchor.example.net/'],
+    keys: [at === 0 ? KEY : String(at).repeat(43)],
+  })),
 };
 export const [SERVICE] = cluster.services;
 export const WEB = 'web.example.test';
@@ -105,6 +111,17 @@ export const world = (given: Partial<World> = {}): World => ({
   ...given,
 });
 
+export const serving = (given: Partial<ServingProcess> = {}): ServingProcess => ({
+  pid: 7,
+  uid: 990,
+  hasCapabilities: false,
+  command: ['node', 'src/main.ts', 'serve', '--config', '/etc/tidegate/replica.yaml'],
+  environment: {},
+  isRootReadOnly: true,
+  coreBytesMax: 0,
+  ...given,
+});
+
 /** Tools in which all is well, but for `spoiled`. */
 export const toolsOf = (spoiled: Partial<Tools> = {}): Tools => ({
   config,
@@ -122,7 +139,25 @@ export const toolsOf = (spoiled: Partial<Tools> = {}): Tools => ({
   },
   expiring: async () => [{ what: 'certificate', where: '/etc/c.pem', untilMs: NOW_MS + 90 * DAY_MS }],
   secretFiles: async () => [{ key: 'api.tokenFile', path: '/etc/t', mode: 0o600, folderMode: 0o755 }],
-  webhookSecrets: async () => [{ name: 'pager', bytes: 32 }],
+  webhookSecrets: async () => [
+    { name: 'pager', bytes: 32, digest: 'a' },
+    { name: 'pager', bytes: 32, digest: 'b' },
+  ],
+  excess: async () => [],
+  places: async () => [{ what: 'the configuration', path: '/etc/tidegate/replica.yaml', mode: 0o640, isForeign: false }],
+  processes: async () => [serving()],
+  door: async () => ({ read: 401, order: 401 }),
+  tokens: async () => ({
+    bootstrapAtMs: NOW_MS - DAY_MS,
+    entries: [
+      { name: 'ana', role: 'approver', untilMs: NOW_MS + 90 * DAY_MS },
+      { name: 'ben', role: 'operator', untilMs: NOW_MS + 90 * DAY_MS },
+    ],
+  }),
+  issuer: async () => ({ keys: 2 }),
+  reaches: async () => [{ channel: 'pager', networks: ['10.0.0.0/24'], open: [], isUnguarded: false }],
+  nodeVersion: '26.10.0',
+  packages: async () => ({ installed: 170, strange: [] }),
   publicKey: async () => KEY,
   audit: async () => ({ decisions: 9, entries: 4, broken: [] }),
   ...spoiled,

@@ -30,6 +30,10 @@ export interface ClusterOptions {
   storeFolder?: string;
   /** The `store` section of every replica, instead of one that the first serves; whoever starts the cluster has opened `store` itself. */
   etcd?: { section: string; store: Store };
+  /** Another provider than the built-in server: lines of its entry `local`, and where it answers. */
+  provider?: { entry: readonly string[]; dns: number };
+  /** More sections of a replica's file. */
+  own?: (region: Region) => readonly string[];
   /** Command that the first replica runs in. */
   wrapFirst?: readonly string[];
 }
@@ -61,7 +65,7 @@ const FAST: Readonly<Record<string, string>> = {
 export const replicaText = (
   region: Region,
   doors: Places,
-  { webhookUrl, paging = [], systems = [], storeFolder, etcd, writesPerMinute }: ClusterOptions,
+  { webhookUrl, paging = [], systems = [], storeFolder, etcd, writesPerMinute, provider, own }: ClusterOptions,
   wire: { store: number; control: number } | undefined,
 ): string => `region: ${region}
 replica: a
@@ -80,15 +84,19 @@ ${
 }
 providers:
   local:
-    kind: builtin
+${
+  provider !== undefined
+    ? provider.entry.map((line) => `    ${line}\n`).join('')
+    : `    kind: builtin
     zone: example.test
     control: 127.0.0.1:${wire?.control ?? doors.control}
     tokenFile: dns.token
-${wire === undefined ? `    serve: { dns: 127.0.0.1:${doors.dns} }\n` : ''}\
+${wire === undefined ? `    serve: { dns: 127.0.0.1:${doors.dns} }\n` : ''}`
+}\
 ${systems.length === 0 ? '' : `systems:\n${systems.map((line) => `  ${line}\n`).join('')}`}\
 paging:
   channels: [${webhookUrl === undefined ? '' : ` { kind: webhook, name: oncall, url: ${webhookUrl}, secretFile: webhook.secret, networks: [127.0.0.0/8] } `}]
-${paging.map((line) => `  ${line}\n`).join('')}`;
+${paging.map((line) => `  ${line}\n`).join('')}${(own?.(region) ?? []).map((line) => `${line}\n`).join('')}`;
 
 /** The part that all replicas share. */
 export const clusterText = (

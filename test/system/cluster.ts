@@ -128,7 +128,7 @@ const start = async (options: ClusterOptions, stack: AsyncDisposableStack): Prom
   const ports = realPorts();
   const folder = workDir('cluster');
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const doors = await placesOf();
+  const doors = { ...(await placesOf()), ...(options.provider === undefined ? {} : { dns: options.provider.dns }) };
   const operatorToken = secretFile(join(folder, 'operator.token'), randomBytes(20).toString('hex'));
   const storeToken = secretFile(join(folder, 'store.token'), randomBytes(20).toString('hex'));
   secretFile(join(folder, 'dns.token'), randomBytes(20).toString('hex'));

@@ -60,6 +60,26 @@ describe('certificates', () => {
     expect((await put(open('us'), 'vote/us/a')).ok).toBe(true);
   });
 
+  test('another certificate is shown from the next connection on; one that does not fit is told, and the old one goes on', async () => {
+    let shown = pemOf('nobody');
+    const log = recordingLog();
+    const store = closing(
+      openEtcd({ endpoints: etcd.endpoints, prefix: PREFIX, tls: shown, renewTls: () => shown, timeoutMs: TIMEOUT_MS, ports, log }),
+    );
+    await expect(put(store, 'vote/us/a')).rejects.toThrow(/nobody/);
+    // Half of a pair is what a reader may see while it is replaced.
+    shown = { ...shown, certPem: pemOf('us').certPem };
+    await etcd.restart(0);
+    await eventually('the pair is refused', async () => JSON.stringify(log.lines).includes('etcd.certificate.refused'));
+    await expect(put(store, 'vote/us/a')).rejects.toThrow(/permission denied|nobody/);
+    shown = pemOf('us');
+    await etcd.restart(0);
+    await eventually('the new user', async () => {
+      const done = await put(store, 'vote/us/a').catch(() => ({ ok: false }));
+      return done.ok;
+    });
+  });
+
   test('an endpoint may be a name, resolved by the given resolver and verified as such', async () => {
     const asked: string[] = [];
     const resolve = async (host: string) => {

@@ -61,10 +61,6 @@ beforeAll(async () => {
   execFileSync('sh', [join(import.meta.dirname, '../../deploy/etcd/grants.sh'), '--prefix', PREFIX, ...roles, '--run', '--enable'], {
     env: { PATH: process.env.PATH, ...etcd.ctlEnv() },
   });
-  // What the journal, reports and trails need, until every role has it.
-  for (const role of ['coordinator-eu-west'])
-    for (const key of ['reported', 'journal', 'trail/'])
-      await etcd.ctl('role', 'grant-permission', role, 'readwrite', '--prefix=true', PREFIX + key);
   const { certPem, keyPem } = etcd.authority.issue('operator');
   const store = openEtcd({
     endpoints: etcd.endpoints,
@@ -89,6 +85,8 @@ test('healthy members, all grants, certificates that hold', async () => {
   // The authority of these tests signs for a day or two.
   expect(of('sec-expiry').filter(({ says }) => /^certificate of the server \(.*ends in \d days?$/.test(says))).toHaveLength(3);
   expect(of('sec-expiry').some(({ says }) => says.includes('CN=eu-west of store.tls.certFile'))).toBe(true);
+  expect(of('sec-grants')).toMatchObject([{ state: 'ok', says: expect.stringContaining('nothing outside the prefix') }]);
+  expect(of('sec-versions').some(({ says }) => says.includes('etcd'))).toBe(true);
   expect(of('etcd-members')[0]?.says).toMatch(/^3 members, one leader/);
   expect(of('votes').map(({ says }) => says)).toEqual(expect.arrayContaining([expect.stringContaining('eu-west: no beat')]));
   expect(of('coordinator')).toMatchObject([{ state: 'fail', says: 'nobody holds the office: nothing is decided' }]);
@@ -103,6 +101,24 @@ test('a role too small is told key by key, and nothing was written', async () =>
   expect(said.find((text) => text.startsWith('it may not write vote/eu-west/a:'))).toBeDefined();
   expect(said.some((text) => text.startsWith('it may not write override'))).toBe(false);
   expect(await etcd.ctl('get', '--prefix', PREFIX, '--keys-only')).toBe(before);
+});
+
+test('an identity that may write more than a replica has to is told right by right, and nothing was written', async () => {
+  const before = await etcd.ctl('get', '--prefix', '/', '--keys-only');
+  const said = async (user: string): Promise<string> =>
+    (await run(user))
+      .of('sec-grants')
+      .map(({ says }) => says)
+      .join('\n');
+  const root = await said('root');
+  for (const key of ['members', 'vote/us-east/a', 'audit/config-0000000000', '/tidegate-doctor-'])
+    expect(root).toContain(`may write ${key}`);
+  expect(root).toContain('outside its prefix');
+  // Who applies configurations may do that, and nothing in the name of a region.
+  const operator = await said('operator');
+  expect(operator).toContain('may write members');
+  expect(operator).not.toContain('vote/');
+  expect(await etcd.ctl('get', '--prefix', '/', '--keys-only')).toBe(before);
 });
 
 test('a dead member, then a full store', async () => {

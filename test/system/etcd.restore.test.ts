@@ -8,6 +8,7 @@ import { openEtcd } from '../../src/store/etcd/index.ts';
 import { startEtcd } from '../etcd-server.ts';
 import { startCluster, tidegate } from './cluster.ts';
 import { FIRST, REGIONS, WEB } from './cluster-config.ts';
+import { runBlock } from './manual.ts';
 import { until } from './until.ts';
 import { startReceiver } from './webhook-receiver.ts';
 
@@ -31,7 +32,7 @@ test.each([
     receiver.trust(cluster.webhookSecret);
 
     const backup = join(etcd.folder, 'backup.db');
-    await etcd.save(backup);
+    expect(await runBlock('etcd: back up', { '/backup/tidegate.db': backup }, { ETCDCTL_ENDPOINTS: endpoint })).toContain('saved');
     const drain = (id: string): Promise<Response> =>
       fetch(`http://127.0.0.1:${cluster.doors.api[FIRST]}/v1/overrides/${id}`, {
         method: 'PUT',
@@ -42,7 +43,18 @@ test.each([
     await cluster.untilServed('us-east drained', (route) => route['us-east'] === 0);
     const served = await cluster.fence();
 
-    await etcd.restore(backup, token);
+    // The same cluster with the same token is what people should not do, and what happens all the same.
+    await etcd.restore(backup, token, ({ name, dataDir, peer, initialCluster, token: given }) =>
+      runBlock('etcd: restore', {
+        '/backup/tidegate.db': backup,
+        'tidegate-prod-2': given,
+        '--data-dir /var/lib/etcd/tidegate-2': `--data-dir ${dataDir}`,
+        'eu-west=https://etcd-eu-west.example.net:2380,us-east=https://etcd-us-east.example.net:2380,witness=https://etcd-witness.example.net:2380':
+          initialCluster,
+        '--name eu-west': `--name ${name}`,
+        'https://etcd-eu-west.example.net:2380': peer,
+      }),
+    );
     const know = REGIONS.map((region) => cluster.replica(region));
     for (const replica of know) await until('it notices', () => replica.lines('etcd.replaced').length > 0);
     // One that starts anew knows no better store. It coordinates, and looks at the provider before it writes anything.
@@ -64,7 +76,7 @@ test.each([
     };
     expect(planned.services[0]?.after).toMatchObject({ 'us-east': 0 });
     expect(await cluster.fence()).toEqual(served);
-    await tidegate(...order);
+    await runBlock('etcd: adopt', { 'desk.yaml': cluster.configFile(FIRST) });
     for (const region of REGIONS)
       await until(`${region} votes and can decide again`, async () => {
         const status = await cluster.replica(region).status();

@@ -1,19 +1,68 @@
-// What somebody could use: keys and certificates that end, files that others read, doors without TLS, votes without signatures, a broken audit. Pure.
+// What somebody could use on the way to the store and the providers: what ends, what is not encrypted, rights that are too large, votes without signatures,
+// a broken audit. Pure.
+
+import type { ReplicaConfig } from '../../config/schema.ts';
 import { list, plural } from '../../config/words.ts';
-import { type Finding, fail, type Row, row, warn } from '../check.ts';
+import type { RegionConfig } from '../../model.ts';
+import { type Finding, fail, NotLooked, type Row, row, unknown, warn } from '../check.ts';
+import type { Tools } from '../tools.ts';
+import { isLoopback } from './words.ts';
 
 const DAY_MS = 86_400_000;
 const SOON_MS = 30 * DAY_MS;
-const SECRET_BYTES_MIN = 24;
 
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
+const isNear = (url: string): boolean => isLoopback(new URL(url).hostname.replace(/[[\]]/g, ''));
 
 /** Every URL of a value, with the way to it. */
 const urlsIn = (value: unknown, at: string): readonly { at: string; url: string }[] => {
-  if (typeof value === 'string') return URL.canParse(value) && /^https?:/.test(value) ? [{ at, url: value }] : [];
+  if (typeof value === 'string') return URL.canParse(value) && /^(https?|rediss?):/.test(value) ? [{ at, url: value }] : [];
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => urlsIn(inner, `${at}.${key}`));
 };
+
+const CLEAR = 'use https:// there, with a certificate that the authorities in use sign';
+
+/** Systems that are spoken to without TLS at all: what their kind knows no URL for. */
+const clearSystems = ({ systems = {} }: ReplicaConfig): readonly string[] =>
+  Object.entries(systems).flatMap(([name, system]) => {
+    const addresses = 'addresses' in system ? system.addresses : 'address' in system ? [system.address] : [];
+    const isClear = addresses.some((address) => !isLoopback(address.slice(0, address.lastIndexOf(':')))) && !('tls' in system);
+    return isClear ? [name] : [];
+  });
+
+/** What can be known of the rights of a provider's credentials, and how to look at the rest: no vendor tells a credential all that it may do. */
+const RIGHTS: Readonly<Record<ReplicaConfig['providers'][string]['kind'], { says: string; todo: string } | null>> = {
+  gate: null,
+  builtin: {
+    says: 'its token can change the whole zone, and nothing else: it is made for one machine',
+    todo: 'name another kind of provider where users are served',
+  },
+  cloudflare: { says: 'a token is not told its own permissions', todo: 'compare it in the dashboard with deploy/iam/cloudflare.json' },
+  gclb: {
+    says: 'what else the service account may do is not asked',
+    todo: 'gcloud projects get-iam-policy PROJECT, beside deploy/iam/gclb-*.yaml',
+  },
+  kubernetes: {
+    says: 'what else the account may do is not asked',
+    todo: 'kubectl auth can-i --list with its token, beside deploy/iam/kubernetes.yaml',
+  },
+  powerdns: { says: 'a server does not tell what else a key may change', todo: 'compare its policy with deploy/iam/powerdns.md' },
+  rfc2136: { says: 'a server does not tell what else a key may change', todo: 'compare its update policy with deploy/iam/rfc2136.md' },
+  route53: {
+    says: 'what else the credentials may do is not asked',
+    todo: 'aws iam get-user-policy or simulate-principal-policy, beside deploy/iam/route53*.json',
+  },
+};
+
+/** The regions as the store has them; as the file has them where it is what the store will have. */
+const regionsOf = (tools: Tools): Promise<readonly RegionConfig[]> =>
+  tools.world().then(
+    ({ cluster }) => cluster.regions,
+    (error: unknown) => {
+      if (error instanceof NotLooked && tools.config.cluster !== null) return tools.config.cluster.regions;
+      throw error;
+    },
+  );
 
 export const securityChecks: readonly Row[] = [
   row({
@@ -37,41 +86,23 @@ export const securityChecks: readonly Row[] = [
     ok: (all) => `${plural(all.length, 'certificate or token', 'certificates and tokens')} with an end, none of them within 30 days`,
   }),
   row({
-    id: 'sec-files',
-    question: 'Can others read the secret files?',
-    security: true,
-    todo: 'chmod 600 FILE',
-    look: (tools) => tools.secretFiles(),
-    judge: (files) =>
-      files.flatMap(({ key, path, mode, folderMode, because }): Finding[] => {
-        if (mode === null)
-          return [warn(`${key} (${path}): ${because ?? 'it is not there'}`, 'run this as the user that serves, where it serves')];
-        return [
-          ...((mode & 0o077) === 0 ? [] : [fail(`${key} (${path}) has mode ${(mode & 0o777).toString(8)}`, `chmod 600 ${path}`)]),
-          // A sticky folder lets nobody replace what is another's.
-          ...(folderMode === null || (folderMode & 0o022) === 0 || (folderMode & 0o1000) !== 0
-            ? []
-            : [fail(`the folder of ${key} (${path}) can be written by others: they could replace it`, `chmod go-w on that folder`)]),
-        ];
-      }),
-    ok: (files) => `${plural(files.length, 'file')}, each for its owner alone`,
-  }),
-  row({
     id: 'sec-tls',
     question: 'Does anything leave this machine without TLS?',
     security: true,
     todo: 'write https:// there',
-    look: async ({ config }) => urlsIn({ store: config.store, providers: config.providers, paging: config.paging }, ''),
-    judge: (urls) =>
-      urls
-        .filter(({ url }) => url.startsWith('http:') && !isLoopback(new URL(url).hostname.replace(/[[\]]/g, '')))
-        .map(({ at, url }) =>
-          fail(
-            `${at.slice(1)}: http://${new URL(url).host} is not encrypted, nor is it known who answers`,
-            'use https:// there, with a certificate that the authorities in use sign',
-          ),
-        ),
-    ok: (urls) => `${plural(urls.length, 'URL')}: all of them https, or on this machine; certificates are always verified`,
+    look: async ({ config: { store, providers, paging, systems = {} } }) => urlsIn({ store, providers, paging, systems }, ''),
+    judge: (urls, { config }) => [
+      ...urls
+        .filter(({ url }) => /^(http|redis):/.test(url) && !isNear(url))
+        .map(({ at, url }) => {
+          const says = `${at.slice(1)}: ${url.slice(0, url.indexOf(':'))}://${new URL(url).host} is not encrypted, nor is it known who answers`;
+          // What is only read inside, without a secret, and a queue inside that holds nothing whose loss matters.
+          return url.startsWith('redis:') || at.startsWith('.systems.') ? warn(says, 'use TLS there') : fail(says, CLEAR);
+        }),
+      ...clearSystems(config).map((name) => warn(`systems.${name} is spoken to without TLS`, 'give it tls (an empty map will do)')),
+    ],
+    ok: (urls) =>
+      `${plural(urls.length, 'URL')}: all of them with TLS, or on this machine; certificates are always verified, there is no way to say otherwise`,
   }),
   row({
     id: 'sec-store',
@@ -101,18 +132,50 @@ export const securityChecks: readonly Row[] = [
     ok: (store) => (store.kind === 'etcd' ? 'a client certificate' : `${store.kind}: its token, or the file's own permissions`),
   }),
   row({
+    id: 'sec-grants',
+    question: 'May this identity write more than it has to?',
+    security: true,
+    todo: 'compare the roles with what deploy/etcd/grants.sh prints',
+    look: async (tools) => (tools.config.store.kind === 'etcd' ? tools.excess() : []),
+    judge: (keys, { config }) => [
+      ...keys.map((key) =>
+        fail(
+          `it may write ${key}, which is for others`,
+          `etcdctl role revoke-permission, or a role of its own: deploy/etcd/grants.sh prints the least of ${config.region}`,
+        ),
+      ),
+      ...(config.store.kind === 'remote'
+        ? [
+            warn(
+              'whoever has the token of the store may write all of it',
+              'use etcd, which has roles, where more than one machine is concerned',
+            ),
+          ]
+        : []),
+    ],
+    ok: (_, { config: { store } }) =>
+      store.kind === 'etcd' ? 'nothing of other regions, no configuration, nothing outside the prefix' : 'the file has one writer',
+  }),
+  row({
     id: 'sec-votes',
     question: 'Are votes signed, and is our key among those that count?',
     security: true,
     todo: 'tidegate keygen',
     async look(tools) {
-      const [publicKey, world] = [await tools.publicKey(), await tools.world()];
-      return { publicKey, regions: world.cluster.regions, refused: world.refused };
+      const key = await tools.publicKey().then(
+        (publicKey) => ({ publicKey, because: null }),
+        (error: unknown) => ({ publicKey: null, because: error instanceof Error ? error.message : String(error) }),
+      );
+      return { ...key, regions: await regionsOf(tools) };
     },
-    judge({ publicKey, regions }, { config }) {
+    judge({ publicKey, because, regions }, { config }) {
       const own = regions.find(({ name }) => name === config.region);
+      const shared = regions.filter(({ name, keys = [] }) =>
+        regions.some((other) => other.name !== name && other.keys?.some((key) => keys.includes(key))),
+      );
       const unsigned = regions.filter(({ keys = [] }) => keys.length === 0).map(({ name }) => name);
       return [
+        ...(because === null ? [] : [unknown(because, 'run this as the user that serves, where it serves')]),
         ...(publicKey !== null && own?.keys !== undefined && !own.keys.includes(publicKey)
           ? [
               fail(
@@ -121,6 +184,14 @@ export const securityChecks: readonly Row[] = [
               ),
             ]
           : []),
+        ...(shared.length === 0
+          ? []
+          : [
+              fail(
+                `${list(shared.map(({ name }) => name))} have a key in common: whoever has it votes for all of them`,
+                'tidegate keygen in each region',
+              ),
+            ]),
         ...(unsigned.length === 0
           ? []
           : [
@@ -131,43 +202,20 @@ export const securityChecks: readonly Row[] = [
             ]),
       ];
     },
-    ok: ({ regions }) => `the votes of all ${plural(regions.length, 'region')} are signed`,
+    ok: ({ regions }) => `the votes of all ${plural(regions.length, 'region')} are signed, each with keys of its own`,
   }),
   row({
-    id: 'sec-webhooks',
-    question: 'Are the secrets of webhooks long enough?',
+    id: 'sec-providers',
+    question: 'May the credentials of providers do more than they have to?',
     security: true,
-    todo: 'write a longer one: openssl rand -base64 32',
-    look: (tools) => tools.webhookSecrets(),
-    judge: (secrets) =>
-      secrets.flatMap(({ name, bytes }) =>
-        bytes >= SECRET_BYTES_MIN
-          ? []
-          : [
-              fail(
-                `${name}: ${plural(bytes, 'byte')}, at least ${SECRET_BYTES_MIN} are wanted`,
-                'share a new one with the receiver: whsec_ and the output of openssl rand -base64 32',
-              ),
-            ],
-      ),
-    ok: (secrets) => (secrets.length === 0 ? 'there are none' : `${plural(secrets.length, 'secret')} of ${SECRET_BYTES_MIN} bytes or more`),
-  }),
-  row({
-    id: 'sec-api',
-    question: 'Is the API exposed without TLS?',
-    security: true,
-    todo: 'listen on loopback, or give it a certificate',
-    look: async ({ config }) => ({ host: config.api.host, hasTls: 'tls' in config.api && config.api.tls !== undefined }),
-    judge: ({ host, hasTls }) =>
-      isLoopback(host) || hasTls
-        ? []
-        : [
-            fail(
-              `it listens on ${host} and takes tokens in the clear`,
-              'listen on 127.0.0.1 behind a proxy with TLS, or give it a certificate',
-            ),
-          ],
-    ok: ({ host, hasTls }) => (hasTls ? `TLS on ${host}` : `it listens on ${host} only`),
+    todo: 'compare them with deploy/iam',
+    look: async ({ config }) => Object.entries(config.providers),
+    judge: (entries) =>
+      entries.flatMap(([name, { kind }]) => {
+        const right = RIGHTS[kind];
+        return right === null ? [] : [unknown(`${name}: ${right.says}`, right.todo)];
+      }),
+    ok: (entries) => (entries.length === 0 ? 'there are none' : 'gates are published by the store: there are no others'),
   }),
   row({
     id: 'sec-audit',
@@ -180,6 +228,6 @@ export const securityChecks: readonly Row[] = [
         fail(text, 'somebody changed what was decided, or a store was put together from two: keep a copy, then tidegate audit verify'),
       ),
     ok: ({ decisions, entries }) =>
-      `the last ${plural(decisions, 'decision')} and ${plural(entries, 'entry', 'entries')} of the journal fit together; tidegate audit verify looks at all`,
+      `the last ${plural(decisions, 'decision')} and ${plural(entries, 'entry', 'entries')} of the journal fit together; tidegate audit verify looks at all, and an export elsewhere proves them against who can write the store`,
   }),
 ];

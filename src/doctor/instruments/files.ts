@@ -8,7 +8,8 @@ import { showPath } from '../../config/problem.ts';
 import type { ReplicaConfig } from '../../config/schema.ts';
 import { errorText } from '../../errors.ts';
 import { parseTime } from '../../ports.ts';
-import type { Expiring, SecretFile } from '../tools.ts';
+import type { Expiring, SecretFile, TokensLook } from '../tools.ts';
+import { isForeign } from './host.ts';
 
 const PROBLEMS_MAX = 5;
 
@@ -58,15 +59,33 @@ export const endsIn = (files: readonly NamedFile[]): readonly Expiring[] =>
     }
   });
 
-/** Who may read those of them that are secret. */
-export const secretsAmong = (files: readonly NamedFile[]): readonly SecretFile[] =>
+/** Who may read and who owns those of them that are secret. `owners`: whose they may be; null: anybody's. */
+export const secretsAmong = (files: readonly NamedFile[], owners: ReadonlySet<number> | null = null): readonly SecretFile[] =>
   files
     .filter(({ key }) => IS_SECRET.test(key))
     .map(({ path, file }): SecretFile => {
       const named = { key: showPath(path), path: file };
       try {
-        return { ...named, mode: statSync(file).mode & 0o7777, folderMode: statSync(dirname(file)).mode & 0o7777 };
+        const { mode, uid } = statSync(file);
+        return { ...named, mode: mode & 0o7777, folderMode: statSync(dirname(file)).mode & 0o7777, isForeign: isForeign(uid, owners) };
       } catch (error) {
         return { ...named, mode: null, folderMode: null, because: errorText(error) };
       }
     });
+
+/** Who has tokens of these files, and how old the one of the first steps is. */
+export const tokensIn = ({ tokenFile, auth }: ReplicaConfig['api']): TokensLook => {
+  const bootstrapAtMs = statSync(tokenFile, { throwIfNoEntry: false })?.mtimeMs ?? null;
+  if (auth?.tokensFile === undefined) return { bootstrapAtMs, entries: null };
+  try {
+    const parsed = parseTokenFile(readText(auth.tokensFile));
+    if (!parsed.ok)
+      return { bootstrapAtMs, entries: null, because: `${auth.tokensFile}:${parsed.problems[0]?.line}: ${parsed.problems[0]?.message}` };
+    return {
+      bootstrapAtMs,
+      entries: parsed.entries.map(({ name, role, expiresAtMs }) => ({ name, role, untilMs: expiresAtMs })),
+    };
+  } catch (error) {
+    return { bootstrapAtMs, entries: null, because: `${auth.tokensFile}: ${errorText(error)}` };
+  }
+};

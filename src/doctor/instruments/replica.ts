@@ -7,6 +7,7 @@ import type { Http } from '../../http.ts';
 import { type Ports, withDeadline } from '../../ports.ts';
 import { readSecret } from '../../secrets.ts';
 import { NotLooked } from '../check.ts';
+import type { DoorLook } from '../tools.ts';
 import { LOOK_MS } from './reach.ts';
 
 const tokenIn = (file: string): string => {
@@ -46,3 +47,21 @@ export const askHealth = async (
 /** Rejects with NotLooked. */
 export const askStatus = async (http: Http, config: ReplicaConfig, ports: Ports): Promise<StatusDocument> =>
   (await askFor(http, config, ports, '/v1/status', [200])) as StatusDocument;
+
+/** What who shows nothing is answered. The order is none in any case: its body is empty, and it asks for a dry run. Rejects with NotLooked. */
+export const tryDoor = async (http: Http, config: ReplicaConfig, { timers }: Ports): Promise<DoorLook> => {
+  const ask = async (path: string, init: { method?: string; headers?: Record<string, string>; body?: string }): Promise<number> => {
+    const url = urlOf(config, path);
+    return withDeadline(timers, LOOK_MS, url, async (signal) => {
+      const reply = await http.fetch(url, { ...init, signal });
+      await reply.body?.cancel();
+      return reply.status;
+    }).catch((error: unknown) => {
+      throw new NotLooked(`no replica of this file answers here: ${errorText(error)}`);
+    });
+  };
+  return {
+    read: await ask('/v1/status', {}),
+    order: await ask('/v1/overrides?dryRun=true', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }),
+  };
+};

@@ -11,6 +11,7 @@ import {
   auditKey,
   beatKey,
   bootKey,
+  configAuditKey,
   incidentKey,
   journalKey,
   KEYS,
@@ -68,6 +69,30 @@ export const written = ({ region, replica, providers }: ReplicaConfig, coordinat
         observedKey('doctor', 'doctor'),
       ]
     : []),
+];
+
+/** A key of each kind that this replica never writes: what others say, what only people change, what only a coordinator decides. */
+export const others = ({ replica }: ReplicaConfig, otherRegion: string, coordinates: boolean): readonly string[] => [
+  voteKey(otherRegion, replica),
+  beatKey(otherRegion, replica),
+  seenKey(otherRegion, replica),
+  bootKey(otherRegion, replica),
+  KEYS.members,
+  KEYS.adopted,
+  configAuditKey(0),
+  ...(coordinates
+    ? []
+    : [
+        KEYS.leader,
+        KEYS.routing,
+        incidentKey('doctor'),
+        outboxKey('doctor'),
+        auditKey(0),
+        trailKey(0),
+        anchorKey('decisions'),
+        appliedKey('doctor', 'doctor'),
+        observedKey('doctor', 'doctor'),
+      ]),
 ];
 
 export const grantsOf = async (store: Store, { timers }: Ports, keys: readonly string[]): Promise<readonly Grant[]> => {

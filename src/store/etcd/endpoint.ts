@@ -1,6 +1,7 @@
 // Where etcd's members are, and how to reach one: `https://name:port` or with an IP address, verified against the given authorities always.
 // Decides that plain http goes to loopback only, and that names are resolved by our own resolver, so the library never asks getaddrinfo.
 import { X509Certificate } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { familyOf } from '../../dns/address.ts';
 import { errorText, Fault } from '../../errors.ts';
@@ -13,6 +14,14 @@ export interface TlsTexts {
   /** This instance's certificate; its CN is the etcd user. */
   certPem?: string;
   keyPem?: string;
+}
+
+/** Certificates change while this runs. */
+export interface Renewal {
+  /** Asked before each connection; absent: nothing changes. */
+  renew?: () => TlsTexts;
+  /** What it gave cannot be used; the connection is made with what was good before. */
+  onRefused?: (because: string) => void;
 }
 
 export type ResolveName = (host: string, signal?: AbortSignal) => Promise<{ addresses: readonly string[]; stale: string | null }>;
@@ -56,6 +65,24 @@ const secure = ({ caPem, certPem, keyPem }: TlsTexts, host: string): ChannelCred
   }
 };
 
+/** What each new connection shows and trusts: the texts as they are now, or the last ones that fit together. */
+const securing = (tls: TlsTexts, host: string, { renew, onRefused }: Renewal): (() => ChannelCredentials) => {
+  let texts = tls;
+  let made = secure(tls, host);
+  return () => {
+    try {
+      const now = renew?.() ?? texts;
+      if (!isDeepStrictEqual(now, texts)) {
+        made = secure(now, host);
+        texts = now;
+      }
+    } catch (error) {
+      onRefused?.(errorText(error));
+    }
+    return made;
+  };
+};
+
 const checkAddress = (host: string, raw: Buffer): Error | undefined =>
   new X509Certificate(raw).checkIP(host) === undefined ? new Error(`the certificate is not for the address ${host}`) : undefined;
 
@@ -64,12 +91,13 @@ export const parseEndpoints = (
   texts: readonly string[],
   tls: TlsTexts | undefined,
   resolve: ResolveName | undefined,
+  renewal: Renewal = {},
 ): readonly Endpoint[] => {
   if (texts.length === 0) refuse('', 'at least one endpoint such as https://etcd-1.example.net:2379');
-  return texts.map((text) => parseEndpoint(text, tls, resolve));
+  return texts.map((text) => parseEndpoint(text, tls, resolve, renewal));
 };
 
-const parseEndpoint = (text: string, tls: TlsTexts | undefined, resolve: ResolveName | undefined): Endpoint => {
+const parseEndpoint = (text: string, tls: TlsTexts | undefined, resolve: ResolveName | undefined, renewal: Renewal): Endpoint => {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !['http:', 'https:'].includes(url.protocol) || url.hostname === '' || url.pathname !== '/' || url.search !== '')
     return refuse(text, 'https:// with a host and a port, such as https://etcd-1.example.net:2379');
@@ -83,7 +111,7 @@ const parseEndpoint = (text: string, tls: TlsTexts | undefined, resolve: Resolve
   const isName = familyOf(host) === null;
   const isLocal = host === 'localhost';
   if (isName && !isLocal && resolve === undefined) return refuse(text, 'an IP address: no resolver is configured for names');
-  const creds = isTls ? secure(tls ?? {}, host) : credentials.createInsecure();
+  const secured = isTls ? securing(tls ?? {}, host, renewal) : credentials.createInsecure;
   /** A name's addresses take turns, so that one that is dead does not stand for all. */
   let turn = 0;
   const addressFor = async (signal: AbortSignal): Promise<string> => {
@@ -103,7 +131,7 @@ const parseEndpoint = (text: string, tls: TlsTexts | undefined, resolve: Resolve
         port,
         authority: `${url.hostname}:${port}`,
         ...(isTls && !isName ? { serverName: NAME_FOR_ADDRESSES } : {}),
-        credentials: creds,
+        credentials: secured(),
         replyBytesMax: REPLY_BYTES_MAX,
       });
     },

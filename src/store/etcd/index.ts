@@ -35,6 +35,8 @@ export interface EtcdOptions {
   /** Before every key on the wire; ends with `/`. */
   prefix: string;
   tls?: TlsTexts;
+  /** `tls` as it is now: asked before each connection. */
+  renewTls?: () => TlsTexts;
   user?: User;
   /** For a whole call: connection, request and reply. */
   timeoutMs: number;
@@ -304,11 +306,19 @@ class EtcdStore implements Store {
  * record `adopted` newer than the one known appears; then it goes on, and every watcher is told `resync`.
  */
 export const openEtcd = (options: EtcdOptions): Store => {
-  const { prefix, endpoints, tls, resolve } = options;
+  const { prefix, endpoints, tls, resolve, renewTls, log } = options;
   if (!/^[!-~]*\/$/.test(prefix))
     throw new Fault(
       'ERR_CONFIG',
       `store.prefix: found ${JSON.stringify(prefix)}, expected printable ASCII that ends with a slash, such as /tidegate/prod/`,
     );
-  return new EtcdStore(options, parseEndpoints(endpoints, tls, resolve));
+  let refused = '';
+  const renewal = {
+    ...(renewTls === undefined ? {} : { renew: renewTls }),
+    onRefused: (because: string): void => {
+      if (because !== refused) log?.error('etcd.certificate.refused', { because, running: 'the certificate as before' });
+      refused = because;
+    },
+  };
+  return new EtcdStore(options, parseEndpoints(endpoints, tls, resolve, renewal));
 };

@@ -1,0 +1,114 @@
+// What the instruments read of a machine: processes as Linux tells of them, places, packages; and that what they ask of etcd is what grants.sh gives.
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { NotLooked } from '../../src/doctor/check.ts';
+import { isForeign, lookAtPackages, ownersOf, placesOf } from '../../src/doctor/instruments/host.ts';
+import { coreBytesOf, isRootReadOnly, processesOf, servedBy } from '../../src/doctor/instruments/process.ts';
+import { others, written } from '../../src/doctor/instruments/store.ts';
+import { until } from '../system/until.ts';
+import { config, serving } from './fixture.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'tidegate-host-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('the file that a command line serves', () => {
+  const node = ['/usr/bin/node', '--no-warnings', '/srv/tidegate/src/main.ts'];
+  expect(servedBy([...node, 'serve', '--config', '/etc/t.yaml'], '/')).toBe('/etc/t.yaml');
+  expect(servedBy([...node, 'serve', '-c', 't.yaml'], '/etc')).toBe('/etc/t.yaml');
+  expect(servedBy(['tidegate', 'serve', '--config=t.yaml'], '/etc')).toBe('/etc/t.yaml');
+  expect(servedBy(['node', 'src/main.js', 'serve', '-c', '/t'], '/')).toBe('/t');
+  expect(servedBy([...node, 'doctor', '-c', '/etc/t.yaml'], '/')).toBeNull();
+  expect(servedBy(['vim', 'serve', '-c', '/etc/t.yaml'], '/')).toBeNull();
+});
+
+test('whether the root can be written, and how much a crash may write', () => {
+  const line = (point: string, options: string, own: string): string => `29 1 254:1 / ${point} ${options} shared:1 - ext4 /dev/vda1 ${own}`;
+  expect(isRootReadOnly(`${line('/', 'rw,relatime', 'rw')}\n${line('/state', 'ro', 'ro')}`)).toBe(false);
+  expect(isRootReadOnly(`${line('/', 'rw', 'rw')}\n${line('/', 'ro,nosuid', 'rw')}\n${line('/state', 'rw', 'rw')}`)).toBe(true);
+  expect(isRootReadOnly(line('/state', 'ro', 'ro'))).toBeNull();
+  const limits = (soft: string): string =>
+    `Limit Soft Limit Hard Limit Units\nMax core file size        ${soft}                    unlimited            bytes\n`;
+  expect([limits('0'), limits('unlimited'), 'nothing'].map(coreBytesOf)).toEqual([0, Number.POSITIVE_INFINITY, null]);
+});
+
+test('a process that serves the file is found, with what opens it; one of another file is not', async () => {
+  const main = join(folder, 'main.ts');
+  writeFileSync(main, 'setInterval(() => undefined, 1000);');
+  const file = join(folder, 'replica.yaml');
+  const env = { PATH: process.env.PATH, NODE_OPTIONS: '--no-warnings', API_KEY: 'must-not-be-read', SSLKEYLOGFILE: '/tmp/keys' };
+  const child = spawn(process.execPath, [main, 'serve', '--config', 'replica.yaml'], { cwd: folder, env, stdio: 'ignore' });
+  try {
+    const [found] = await until('it is seen', () => processesOf(file));
+    expect(found).toMatchObject({
+      pid: child.pid,
+      uid: process.geteuid?.(),
+      environment: { NODE_OPTIONS: '--no-warnings', SSLKEYLOGFILE: '/tmp/keys' },
+      isRootReadOnly: expect.any(Boolean),
+    });
+    expect(JSON.stringify(found)).not.toContain('must-not-be-read');
+    expect(() => processesOf(join(folder, 'other.yaml'))).toThrow(NotLooked);
+  } finally {
+    child.kill('SIGKILL');
+  }
+});
+
+test('files belong to who serves, to root, or to who looks; when root looks and nobody serves it is not known', () => {
+  expect(ownersOf([serving({ uid: 990 })], 0)).toEqual(new Set([0, 990]));
+  expect(ownersOf([], 1000)).toEqual(new Set([0, 1000]));
+  expect(ownersOf([], 0)).toBeNull();
+  expect([isForeign(1000, new Set([0, 990])), isForeign(990, new Set([0, 990])), isForeign(1000, null)]).toEqual([true, false, false]);
+});
+
+test('places are the file itself and all that a replica keeps', () => {
+  const at = (name: string): string => join(folder, name);
+  mkdirSync(at('state'), { mode: 0o700 });
+  for (const name of ['c.yaml', 'state/s.sqlite', 'state/spool']) writeFileSync(at(name), '', { mode: 0o600 });
+  chmodSync(at('c.yaml'), 0o666);
+  const looks = placesOf(
+    {
+      ...config,
+      file: at('c.yaml'),
+      store: { kind: 'embedded', file: at('state/s.sqlite') },
+      record: { folder: at('none'), maxBytes: 1, fileBytes: 1, observations: true },
+      paging: { ...config.paging, spoolFile: at('state/spool') },
+    },
+    new Set([0, process.geteuid?.() ?? 0]),
+  );
+  expect(looks.map(({ what, mode, isForeign: foreign }) => [what, mode?.toString(8) ?? null, foreign])).toEqual([
+    ['the configuration', '666', false],
+    ['the folder of the store', '700', false],
+    ['the store', '600', false],
+    ['the folder of recordings', null, false],
+    ['the spool of pages', '600', false],
+  ]);
+});
+
+test('packages that nobody can compare are not called well', () => {
+  expect(() => lookAtPackages(folder)).toThrow(NotLooked);
+  expect(lookAtPackages().strange).toEqual([]);
+});
+
+test('what a replica writes is what grants.sh gives it, and what it must not write is not', () => {
+  const script = join(import.meta.dirname, '../../deploy/etcd/grants.sh');
+  const printed = execFileSync('sh', [script, '--prefix', '/p/', '--coordinator', 'eu-west', '--voter', 'witness'], { encoding: 'utf8' });
+  const rights = [...printed.matchAll(/grant-permission (\S+) readwrite (--prefix=true )?\/p\/(\S+?)(?: \/p\/(\S+))?$/gm)].map(
+    ([, role, prefix, key = '', end]) => ({
+      role,
+      may: (asked: string) =>
+        prefix !== undefined ? asked.startsWith(key) : end !== undefined ? asked >= key && asked < end : asked === key,
+    }),
+  );
+  expect(rights.length).toBeGreaterThan(20);
+  const mayWrite = (role: string, key: string): boolean => rights.some((right) => right.role === role && right.may(key));
+  for (const [region, role, coordinates] of [
+    ['eu-west', 'coordinator-eu-west', true],
+    ['witness', 'voter-witness', false],
+  ] as const) {
+    const own = { ...config, region, replica: 'a', providers: coordinates ? config.providers : {} };
+    expect(written(own, coordinates).filter((key) => !mayWrite(role, key))).toEqual([]);
+    expect(others(own, 'us-east', coordinates).filter((key) => mayWrite(role, key))).toEqual([]);
+  }
+});
