@@ -71,7 +71,17 @@ beforeAll(async () => {
   council.see({ dead: ['ap-south'], silent: ['ap-south'], by: ['eu-west', 'us-east'] }, 500);
   api = openApi({
     snapshot: () => ({ ...council.snapshot(council.heard({})), by: 'eu-west/a' }),
+    verify: {
+      verify: async (_, { name }) => ({
+        platform: name,
+        outcome: 'not-good',
+        by: { region: 'eu-west', replica: 'a' },
+        atMs: 1,
+        lines: [{ step: 'guards', of: 'Deployment app/worker', region: 'us-east', is: 'unknown', because: 'b', fix: 'f' }],
+      }),
+    },
     view: viewOf({
+      cluster: () => ({ ...cluster, platforms: api.runs.platforms }),
       clusterNowMs: () => council.nowMs,
       health: () => healthFacts(isKnown ? {} : { status: null, cluster: null, fleet: null }),
     }),
@@ -253,6 +263,7 @@ describe('the state of a replica', () => {
     );
     await ask('listPlatforms', '/v1/platforms');
     await ask('getPlatform', '/v1/platforms/shop');
+    await ask('verifyPlatform', '/v1/platforms/shop/verify');
     await ask('getPlan', '/v1/platforms/ledger/plan?mode=graceful');
     await ask('listRuns', '/v1/runs?state=all');
     await ask('getRun', `/v1/runs/${begun.run.id}`);
