@@ -165,6 +165,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     log,
     store,
     context,
+    by: `${region}/${replica}`,
     reaches: (name) => Object.hasOwn(entries, name),
     canary: () => kindOf('pg.canary'),
     siteSays,

@@ -54,6 +54,7 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
     log,
     store,
     context,
+    by: 'eu/a',
     reaches: options.reaches ?? (() => true),
     canary: async () => ({
       kind: 'pg.canary',
