@@ -15,7 +15,9 @@ import { createPageWriter } from './pages.ts';
 import { createRecordReader } from './record-reader.ts';
 import { createReportWriter } from './reports.ts';
 import type { ApiView, RouteOptions } from './route.ts';
+import type { Settler } from '../runbook/tiers/settler.ts';
 import { createRunDesk, type RunDeskOptions } from './run-desk.ts';
+import { createSettleDesk } from './settle-desk.ts';
 import { createRunFeed } from './run-feed.ts';
 import { runFacts } from './run-view.ts';
 import { createApi } from './server.ts';
@@ -37,7 +39,9 @@ export interface OpenApiOptions {
   ends: Ends;
 }
 
-export type RunParts = Omit<RunDeskOptions, 'store' | 'ports' | 'log' | 'clusterNowMs'>;
+export interface RunParts extends Omit<RunDeskOptions, 'store' | 'ports' | 'log' | 'clusterNowMs'> {
+  settler: Settler;
+}
 
 export interface OpenedApi {
   readonly port: number;
@@ -90,7 +94,9 @@ export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
     submit: createOverrideWriter({ store, ports, clusterNowMs }),
     pages: createPageWriter({ store, ports, clusterNowMs, channels: [LOG_CHANNEL, ...paging.channels.map(({ name }) => name)] }),
     reports: createReportWriter({ store, ports, clusterNowMs }),
-    ...(runs === undefined ? {} : { runs: createRunDesk({ ...runs, store, ports, log, clusterNowMs }) }),
+    ...(runs === undefined
+      ? {}
+      : { runs: createRunDesk({ ...runs, store, ports, log, clusterNowMs }), settles: createSettleDesk({ settler: runs.settler }) }),
     ...(options.measured === undefined ? {} : { measured: options.measured }),
     records: createRecordReader({ store, ports }),
     audit: createAuditReader({ store, ports }),

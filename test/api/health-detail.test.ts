@@ -181,13 +181,13 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
   [
     'data:shop/orders',
     'warn',
-    { databases: [{ platform: 'shop', database: 'orders', writer: 'eu', because: 'both take writes', split: ['eu', 'us'], standbys: [] }] },
+    { databases: [{ platform: 'shop', database: 'orders', writer: 'eu', because: 'both take writes', split: ['eu', 'us'], settled: null, unproved: null, standbys: [] }] },
     /both take writes: no route of its services moves/,
   ],
   [
     'data:shop/users',
     'warn',
-    { databases: [{ platform: 'shop', database: 'users', writer: null, because: 'eu follows', split: null, standbys: [] }] },
+    { databases: [{ platform: 'shop', database: 'users', writer: null, because: 'eu follows', split: null, settled: null, unproved: null, standbys: [] }] },
     /proved writable nowhere: eu follows/,
   ],
   [
@@ -204,6 +204,8 @@ const DATABASE = {
   writer: 'eu',
   because: 'a row was written',
   split: null,
+  settled: null,
+  unproved: null,
   standbys: [{ region: 'us', because: 'expected loss now: 3.2 s / 48 MB, measured 4 s ago' }],
 };
 

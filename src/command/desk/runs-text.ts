@@ -270,11 +270,14 @@ const auditLines = (readiness: Ready, screen: Screen): readonly string[] => {
 };
 
 /** `orders: written in eu-west; us-east: expected loss now: 3.2 s / 48 MB, measured 4 s ago`. */
-const dataText = ({ database, writer, because, split, standbys }: Platform['databases'][number]): string =>
+const dataText = ({ database, writer, because, split, settled, fenced, unproved, standbys }: Platform['databases'][number], nowMs: number): string =>
   [
     split === null
       ? `${database}: ${writer === null ? `proved writable nowhere: ${because}` : `written in ${writer}`}`
       : `${database}: ${split.join(' and ')} both take writes`,
+    ...(settled === null ? [] : [`by the word of ${settled.by}, ${span(nowMs - settled.atMs)} ago: ${settled.reason}`]),
+    ...(fenced.length === 0 ? [] : [`said to take no writes: ${fenced.join(', ')}`]),
+    ...(unproved === null || because.includes(unproved.because) ? [] : [`no row: ${unproved.because}`]),
     ...standbys.map((standby) => `${standby.region}: ${standby.because}`),
   ].join('; ');
 
@@ -299,7 +302,7 @@ export const platformLines = (
       readiness === null ? 'not audited yet' : `${wordsOf(readyCell(readiness))} of 100, ${span(clusterTimeMs - readiness.atMs)} ago`,
     ),
     ...(readiness === null ? [] : auditLines(readiness, screen)),
-    ...databases.flatMap((each) => named('data', dataText(each))),
+    ...databases.flatMap((each) => named('data', dataText(each, clusterTimeMs))),
     ...(openRun === null
       ? named('now', 'nothing moves it')
       : [
