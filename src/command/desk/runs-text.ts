@@ -1,6 +1,6 @@
 // Platforms, plans and runs as text: where each is active and how ready it is, what a run would do, how far one is and what it asks, measured beside
 // estimated. Pure.
-import type { Platform, PlatformList, Run, RunItem, RunList, RunPlan, RunStep } from '../../client/types.ts';
+import type { Platform, PlatformList, Run, RunItem, RunList, RunPlan, RunStep, Settled } from '../../client/types.ts';
 import { plural } from '../../config/words.ts';
 import { isOfMode } from '../../runbook/model.ts';
 import { clockTime, dayTime, type Screen } from './status-text.ts';
@@ -280,6 +280,25 @@ const dataText = ({ database, writer, because, split, settled, fenced, unproved,
     ...(unproved === null || because.includes(unproved.because) ? [] : [`no row: ${unproved.because}`]),
     ...standbys.map((standby) => `${standby.region}: ${standby.because}`),
   ].join('; ');
+
+const SEEN = { writes: 'takes writes', reads: 'follows', unseen: 'not seen: nobody here can tell' } as const;
+
+/** What is seen of a database, and what a human's word about it means. */
+export const settleLines = ({ settlement, undo }: Settled, screen: Screen): readonly string[] => {
+  const { platform, database, seen, meaning, reason } = settlement;
+  return [
+    ...say(`${platform}/${database}: ${reason}`, screen),
+    '',
+    ...table(
+      ['REGION', 'SEEN', 'AGO'],
+      seen.map(({ region, is, agoMs }) => [region, is === 'unseen' ? warn(SEEN[is]) : SEEN[is], agoMs === null ? '' : span(agoMs)]),
+      screen,
+    ),
+    '',
+    ...meaning.flatMap((each) => say(`- ${each}`, screen)),
+    ...(undo === null ? [] : ['', ...say(`undo: ${undo.cli}`, screen)]),
+  ];
+};
 
 const TRIGGERS = { off: 'only humans begin runs', propose: 'a run waits for approval', auto: 'runs begin by themselves' } as const;
 
