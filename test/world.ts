@@ -50,6 +50,8 @@ import { routeShift } from '../src/runbook/routing/shift.ts';
 import { routeWait } from '../src/runbook/routing/wait.ts';
 import { createStarter, type Starter } from '../src/runbook/starter-duty.ts';
 import { createTierDesk } from '../src/runbook/tiers/desk.ts';
+import { createSettler, type Settler } from '../src/runbook/tiers/settler.ts';
+import { createTiers, type Tiers as Watch } from '../src/serve/tiers.ts';
 import { changed, provedIn, tierName } from '../src/runbook/tiers/record.ts';
 import { createRunWriter, type RunWriter } from '../src/runbook/writer.ts';
 import type { Query, Read, Store } from '../src/store/store.ts';
@@ -103,6 +105,8 @@ export interface WorldOptions {
   signed?: boolean;
   /** The systems around; with them processes carry out the runs of the cluster's platforms. */
   landscape?: (ports: VirtualProcess['ports']) => Landscape;
+  /** The coordinator watches databases of platforms, and proves them; without it the story says where they were proved. */
+  watched?: boolean;
   /** Processes have a provider `gates` as well, and serve a gate, whose file outlives them. */
   gates?: boolean;
 }
@@ -391,7 +395,7 @@ export class World {
     place.boot = process.ports.random.hex(4);
     place.store = this.#options.old?.includes(name) === true ? asOld(remote, region, replica) : remote;
     const { ports } = process;
-    const starter = this.#carryOut(place);
+    const carriers = this.#carryOut(place);
     const duties = createConvergeDuties({ log: silentLog, detection: () => undefined, convergence: () => undefined });
     const whole = this.#options.whole === true;
     let heardAtMs = Number.NEGATIVE_INFINITY;
@@ -417,7 +421,8 @@ export class World {
         },
         input: (input) => this.#events.input?.(name, input),
         turn(sight, nowMs, term) {
-          starter?.turn(sight, nowMs, term);
+          carriers?.starter.turn(sight, nowMs, term);
+          carriers?.watch?.turn(sight, term);
           return whole ? duties.turn(sight, nowMs, term) : Promise.resolve();
         },
         decision: (next) =>
@@ -443,7 +448,7 @@ export class World {
   }
 
   /** What carries runs of platforms out in a process, and what begins them while it coordinates. */
-  #carryOut(place: Place): Starter | null {
+  #carryOut(place: Place): { starter: Starter; watch: Watch | null } | null {
     const { landscape } = this;
     if (landscape === null) return null;
     const { region, name, store, boot } = place;
@@ -476,7 +481,38 @@ export class World {
     });
     place.ends.push(() => executor.stop());
     const followed = (): ReadonlyMap<string, string> => landscape.followed(cluster()?.platforms ?? []);
-    return createStarter({ ...common, choose: chooseTarget, orders, followed });
+    const watch = this.#options.watched === true ? this.#watch(place, landscape, context) : null;
+    return { starter: createStarter({ ...common, choose: chooseTarget, orders, followed }), watch };
+  }
+
+  /** Production's watch over databases of the landscape. A system is its name. */
+  #watch({ process: { ports }, name: by, store }: Place, landscape: Landscape, context: StepContext): Watch {
+    const system: StepContext['system'] = async (name, kind) => ({ kind, name, close: async () => undefined }) as never;
+    return createTiers({
+      ports,
+      log: silentLog,
+      store,
+      context: { ...context, system },
+      by,
+      reaches: () => true,
+      canary: () => landscape.kindOf('pg.canary'),
+      siteSays: (sql) => landscape.tiers.says((sql as unknown as { name: string }).name),
+      lagBetween: async () => ({ ms: 0, bytes: 0 }),
+    });
+  }
+
+  /** A human's word about databases, at the API of a region. */
+  settler(where: string): Settler {
+    const [place] = this.#placesAt(where);
+    if (place === undefined) throw new Error(`nobody answers in ${where}`);
+    return createSettler({
+      store: place.store,
+      ports: place.process.ports,
+      region: place.region,
+      replica: place.name.slice(place.region.length + 1),
+      cluster: () => place.replica.coordinator.lastSight()?.cluster ?? null,
+      clusterNowMs: () => place.replica.coordinator.nowMs(),
+    });
   }
 
   /** A human's act on runs, at the API of a region. */
