@@ -82,7 +82,7 @@ export const saidOfProved = (platform: string, database: string, { writer, becau
 
 /** No word stands in place of a row any more, whatever ended it. */
 export const saidOfWordOver = (platform: string, database: string, state: TierState | null): Said => {
-  const because = state?.split?.because ?? state?.because ?? `nothing is known of ${database}`;
+  const because = state?.split?.because ?? state?.because ?? 'no row was written and read back there';
   const writer = state?.writer ?? null;
   return {
     type: 'data.unsettled',
