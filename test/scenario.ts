@@ -177,7 +177,8 @@ export class Player {
     this.#named = named;
     const plain = optionsFrom(named);
     const watched = named.watched === 'yes' ? { watched: true } : {};
-    const options = named.runbooks === 'yes' ? { ...watched, ...plain, landscape: landscapeOf(plain.cluster.regions.map(({ name }) => name)) } : plain;
+    const options =
+      named.runbooks === 'yes' ? { ...watched, ...plain, landscape: landscapeOf(plain.cluster.regions.map(({ name }) => name)) } : plain;
     const told: Partial<WorldEvents> = {
       decision: (atMs, routing) => this.#say(atMs, `decision ${routing.v}: ${routing.because}`),
       page: (atMs, p) => this.#say(atMs, `  page ${p.severity} ${p.type}: ${p.summary}`),
@@ -213,7 +214,8 @@ export class Player {
     await this.world.apply({ ...cluster, version: cluster.version + 1, platforms: [...(cluster.platforms ?? []), platform] });
     for (const database of platform.databases ?? []) {
       const [writer] = landscape.tiers.writersOf(database.name);
-      if (database.services.length > 0 && writer !== undefined && this.#named.watched !== 'yes') await this.world.prove(name, database.name, writer);
+      if (database.services.length > 0 && writer !== undefined && this.#named.watched !== 'yes')
+        await this.world.prove(name, database.name, writer);
     }
   }
 

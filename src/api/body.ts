@@ -73,7 +73,12 @@ export const shapeProblems = (issue: z.core.$ZodIssue, propertiesAt: Readonly<Re
   return [{ pointer, detail: issue.message }];
 };
 
-export const unknownName = (path: readonly (string | number)[], what: string, name: string, candidates: readonly string[]): BodyProblem[] =>
+export const unknownName = (
+  path: readonly (string | number)[],
+  what: string,
+  name: string,
+  candidates: readonly string[],
+): BodyProblem[] =>
   candidates.includes(name)
     ? []
     : [

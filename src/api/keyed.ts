@@ -44,4 +44,3 @@ export const keyNeeded = (): Fault =>
 export const replay = (reply: FastifyReply, replayed: boolean): void => {
   if (replayed) void reply.header('idempotency-replayed', 'true');
 };
-

@@ -6,6 +6,7 @@ import type { ReplicaConfig } from '../config/schema.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Ends, Looking, ServeContext } from '../open.ts';
 import { LOG_CHANNEL } from '../paging/routing.ts';
+import type { Settler } from '../runbook/tiers/settler.ts';
 import type { Store } from '../store/store.ts';
 import type { EventHub } from './events.ts';
 import type { Forecaster } from './forecaster.ts';
@@ -15,12 +16,11 @@ import { createPageWriter } from './pages.ts';
 import { createRecordReader } from './record-reader.ts';
 import { createReportWriter } from './reports.ts';
 import type { ApiView, RouteOptions } from './route.ts';
-import type { Settler } from '../runbook/tiers/settler.ts';
 import { createRunDesk, type RunDeskOptions } from './run-desk.ts';
-import { createSettleDesk } from './settle-desk.ts';
 import { createRunFeed } from './run-feed.ts';
 import { runFacts } from './run-view.ts';
 import { createApi } from './server.ts';
+import { createSettleDesk } from './settle-desk.ts';
 
 export interface OpenApiOptions {
   config: Pick<ReplicaConfig, 'api' | 'region' | 'replica' | 'paging'>;

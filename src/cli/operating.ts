@@ -256,9 +256,17 @@ const addRuns = (program: Command, { console }: Shell): void => {
       .requiredOption('--reason <text>', 'why, in at least ten characters; it is recorded and paged')
       .option('-y, --yes', 'do not ask')
       .option('--dry-run', 'show what is seen and what it would mean, and write nothing');
-  words(program.command('settle').description('say where a database is written, where no row can prove it or one of two writers never comes back'))
+  words(
+    program
+      .command('settle')
+      .description('say where a database is written, where no row can prove it or one of two writers never comes back'),
+  )
     .requiredOption('--region <region>', 'where it is written')
-    .option('--fenced <region>', 'you answer for it that it takes no writes (gone, fenced by hand, or following); may be said again', gather)
+    .option(
+      '--fenced <region>',
+      'you answer for it that it takes no writes (gone, fenced by hand, or following); may be said again',
+      gather,
+    )
     .action(async (named: string, options: SettleOptions) => exitWith((await settle()).settle(named, options, console())));
   words(program.command('unsettle').description('take such a word back: what stood before it stands again')).action(
     async (named: string, options: UnsettleOptions) => exitWith((await settle()).unsettle(named, options, console())),

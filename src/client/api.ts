@@ -27,9 +27,9 @@ import type {
   RunDeed,
   RunDeedBody,
   RunList,
-  Settled,
   SettleDeed,
   SettleDeedBody,
+  Settled,
   StatusDocument,
   WhatIfMatrix,
 } from './types.ts';

@@ -115,7 +115,12 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
   const records = (): TierRecords => {
     const sight = seen.sight();
     const lags = new Map(sight?.has(lagKey('')).map(({ key, value }) => [key, value as LagRecord]));
-    return { tiers: sight?.tiers ?? null, lagsOf: (name) => lags.get(lagKey(name)) ?? null, nowMs: seen.nowMs(), unproved: watched.unproved() };
+    return {
+      tiers: sight?.tiers ?? null,
+      lagsOf: (name) => lags.get(lagKey(name)) ?? null,
+      nowMs: seen.nowMs(),
+      unproved: watched.unproved(),
+    };
   };
   metrics.data(() => (seen.cluster()?.platforms ?? []).flatMap((platform) => gaugesOf(platform, records())));
   const platformOf = (name: string): PlatformConfig | undefined => seen.cluster()?.platforms?.find((each) => each.name === name);

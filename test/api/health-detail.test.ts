@@ -181,13 +181,39 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
   [
     'data:shop/orders',
     'warn',
-    { databases: [{ platform: 'shop', database: 'orders', writer: 'eu', because: 'both take writes', split: ['eu', 'us'], settled: null, unproved: null, standbys: [] }] },
+    {
+      databases: [
+        {
+          platform: 'shop',
+          database: 'orders',
+          writer: 'eu',
+          because: 'both take writes',
+          split: ['eu', 'us'],
+          settled: null,
+          unproved: null,
+          standbys: [],
+        },
+      ],
+    },
     /both take writes: no route of its services moves/,
   ],
   [
     'data:shop/users',
     'warn',
-    { databases: [{ platform: 'shop', database: 'users', writer: null, because: 'eu follows', split: null, settled: null, unproved: null, standbys: [] }] },
+    {
+      databases: [
+        {
+          platform: 'shop',
+          database: 'users',
+          writer: null,
+          because: 'eu follows',
+          split: null,
+          settled: null,
+          unproved: null,
+          standbys: [],
+        },
+      ],
+    },
     /proved writable nowhere: eu follows/,
   ],
   [

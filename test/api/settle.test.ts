@@ -40,7 +40,12 @@ describe('a word', () => {
           { region: 'eu-west', is: 'unseen', agoMs: null },
           { region: 'us-east', is: 'writes', agoMs: 2_000 },
         ],
-        meaning: [expect.stringMatching(/web\.example\.test may be sent there/), expect.stringMatching(/alarm about eu-west, us-east ends/), expect.any(String), expect.any(String)],
+        meaning: [
+          expect.stringMatching(/web\.example\.test may be sent there/),
+          expect.stringMatching(/alarm about eu-west, us-east ends/),
+          expect.any(String),
+          expect.any(String),
+        ],
       },
       undo: { cli: 'tidegate unsettle shop/orders --reason WHY' },
     });
@@ -53,7 +58,11 @@ describe('a word', () => {
     const { etag = '' } = (await preview()).headers;
     const settled = await does(PATH, GONE, 'a-fresh-key', { 'if-match': String(etag) });
     expect(settled.statusCode, settled.body).toBe(200);
-    expect(await api.state()).toMatchObject({ writer: 'us-east', fenced: ['eu-west'], settled: { by: 'ana', reason: REASON, before: SPLIT } });
+    expect(await api.state()).toMatchObject({
+      writer: 'us-east',
+      fenced: ['eu-west'],
+      settled: { by: 'ana', reason: REASON, before: SPLIT },
+    });
     expect(await api.state()).not.toHaveProperty('split');
     expect(await api.all<JournalEntry>('journal/')).toMatchObject([
       {
@@ -96,7 +105,11 @@ describe('a word', () => {
   test('of a key is one: a retry is answered as before, another wish under it is refused, and none at all too', async () => {
     const first = await does(PATH, GONE);
     const again = await does(PATH, GONE, 'a-fresh-key', { 'if-match': '"what was seen before"' });
-    expect([again.statusCode, again.headers['idempotency-replayed'], again.json().settlement]).toEqual([200, 'true', first.json().settlement]);
+    expect([again.statusCode, again.headers['idempotency-replayed'], again.json().settlement]).toEqual([
+      200,
+      'true',
+      first.json().settlement,
+    ]);
     expect((await does(PATH, { ...GONE, reason: 'some other reason' })).statusCode).toBe(422);
     expect((await ask(PATH, GONE, { 'if-match': '*' })).json().detail).toMatch(/send Idempotency-Key/);
     expect(await api.all('journal/')).toHaveLength(1);
@@ -117,7 +130,9 @@ describe('a word', () => {
     await api.seen({ 'us-east': 'reads', 'eu-west': 'writes' });
     const refused = await does(PATH, GONE);
     expect([refused.statusCode, refused.json().code]).toEqual([409, 'ERR_CONFLICT']);
-    expect(refused.json().detail).toMatch(/us-east said 2\.0 s ago that it follows.*; eu-west was seen to take writes of orders 2\.0 s ago/);
+    expect(refused.json().detail).toMatch(
+      /us-east said 2\.0 s ago that it follows.*; eu-west was seen to take writes of orders 2\.0 s ago/,
+    );
     await api.seen({ 'us-east': 'writes' });
     // The watch is faster than the order: its look comes between reading and writing.
     api.settleTroubles.push(async (run) => {
@@ -171,5 +186,8 @@ test('what nobody knows anything of is settled by answering for every region, an
   await api.known({ writer: null, provedAtMs: 0, because: 'nothing' });
   expect((await does(PATH, { region, reason })).json().detail).toMatch(/nobody sees whether eu-west takes writes/);
   expect((await does(PATH, GONE, 'a-second-key')).statusCode).toBe(200);
-  expect((await does(BACK, { reason: 'it was the wrong one' }, 'a-third-key')).json().settlement).toMatchObject({ writer: null, atMs: NOW_MS });
+  expect((await does(BACK, { reason: 'it was the wrong one' }, 'a-third-key')).json().settlement).toMatchObject({
+    writer: null,
+    atMs: NOW_MS,
+  });
 });

@@ -89,7 +89,9 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
   const read = async <T>(key: string): Promise<T | undefined> => (await store.get({ keys: [key] })).kvs[0]?.value as T | undefined;
   const term = {
     commit: async (conditions: Parameters<typeof store.txn>[0]['if'], ops: Parameters<typeof store.txn>[0]['then']) =>
-      isTerm && !(isDenied && ops.some((op) => 'put' in op && op.put === KEYS.tiers)) && (await store.txn({ if: conditions, then: ops })).ok,
+      isTerm &&
+      !(isDenied && ops.some((op) => 'put' in op && op.put === KEYS.tiers)) &&
+      (await store.txn({ if: conditions, then: ops })).ok,
   };
   return {
     store,
@@ -355,7 +357,11 @@ test('a row that is refused is written down with the refusal, told after a minut
   refuse(null);
   await looks(3);
   expect(await unproved()).toBeUndefined();
-  expect((await pages()).at(-1)).toMatchObject({ type: 'data.proved', severity: 'info', dedupKey: 'tidegate/test/data-unproved-shop-orders' });
+  expect((await pages()).at(-1)).toMatchObject({
+    type: 'data.proved',
+    severity: 'info',
+    dedupKey: 'tidegate/test/data-unproved-shop-orders',
+  });
 });
 
 test('whoever coordinates next goes on with it: nobody is told anew, and silence at its first look ends nothing', async () => {

@@ -48,7 +48,8 @@ const HEADERS = {
   properties: {
     'If-Match': {
       type: 'string',
-      description: 'The ETag of the preview (`?dryRun=true`), or `*`. Needed unless this is a preview: what is said is about what was seen.',
+      description:
+        'The ETag of the preview (`?dryRun=true`), or `*`. Needed unless this is a preview: what is said is about what was seen.',
     },
     'Idempotency-Key': {
       type: 'string',

@@ -270,7 +270,10 @@ const auditLines = (readiness: Ready, screen: Screen): readonly string[] => {
 };
 
 /** `orders: written in eu-west; us-east: expected loss now: 3.2 s / 48 MB, measured 4 s ago`. */
-const dataText = ({ database, writer, because, split, settled, fenced, unproved, standbys }: Platform['databases'][number], nowMs: number): string =>
+const dataText = (
+  { database, writer, because, split, settled, fenced, unproved, standbys }: Platform['databases'][number],
+  nowMs: number,
+): string =>
   [
     split === null
       ? `${database}: ${writer === null ? `proved writable nowhere: ${because}` : `written in ${writer}`}`

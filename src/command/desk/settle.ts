@@ -1,7 +1,7 @@
 // The commands by which a human says where a database is written, and takes that back. What is seen and what it means is shown first; whoever says it types the
 // region; it is sent on the version that was shown, under a key of this side's.
 import type { OfDatabase, SeenSettling } from '../../client/api.ts';
-import type { Settled, SettleDeed, SettleDeedBody } from '../../client/types.ts';
+import type { SettleDeed, SettleDeedBody, Settled } from '../../client/types.ts';
 import { ERRORS, Fault } from '../../errors.ts';
 import { oneLine } from '../providers.ts';
 import { demandConsent, isWanted, reasonOf } from './orders.ts';

@@ -43,7 +43,10 @@ export interface TierRecords {
 export const unprovedText = ({ because, sinceMs }: Pick<Unproved, 'because' | 'sinceMs'>, nowMs: number): string =>
   `${because}, for ${agoText(Math.max(0, nowMs - sinceMs))}`;
 
-export const databasesOf = ({ name, databases = [] }: PlatformConfig, { tiers, lagsOf, nowMs, unproved }: TierRecords): readonly DatabaseView[] => {
+export const databasesOf = (
+  { name, databases = [] }: PlatformConfig,
+  { tiers, lagsOf, nowMs, unproved }: TierRecords,
+): readonly DatabaseView[] => {
   const lags = lagsOf(name)?.databases ?? {};
   return databases.map((database): DatabaseView => {
     const state = stateIn(tiers, name, database.name);

@@ -31,7 +31,11 @@ const at = async (work: (console: Desk['console']) => Promise<number>, answers: 
 const says = (given: Partial<SettleOptions> = {}, answers: readonly string[] | null = null, named = 'shop/orders') =>
   at(
     (console) =>
-      settle(named, { endpoint: [url], region: 'us-east', fenced: ['eu-west'], reason: 'eu-west burnt down, its disks are gone', ...given }, console),
+      settle(
+        named,
+        { endpoint: [url], region: 'us-east', fenced: ['eu-west'], reason: 'eu-west burnt down, its disks are gone', ...given },
+        console,
+      ),
     answers,
   );
 
@@ -89,7 +93,19 @@ test('the command line says it', async () => {
   const sat = desk();
   const program = new Command().exitOverride();
   addOperating(program, { console: () => sat.console, say: { out: () => undefined } } as unknown as Shell);
-  const words = ['settle', 'shop/orders', '--endpoint', url, '--region', 'us-east', '--fenced', 'eu-west', '--reason', 'eu-west burnt down', '--yes'];
+  const words = [
+    'settle',
+    'shop/orders',
+    '--endpoint',
+    url,
+    '--region',
+    'us-east',
+    '--fenced',
+    'eu-west',
+    '--reason',
+    'eu-west burnt down',
+    '--yes',
+  ];
   await program.parseAsync(words, { from: 'user' });
   expect(await api.state()).toMatchObject({ writer: 'us-east', fenced: ['eu-west'] });
   await program.parseAsync(['unsettle', 'shop/orders', '--endpoint', url, '--reason', 'eu-west answers', '--yes'], { from: 'user' });

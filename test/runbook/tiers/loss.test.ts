@@ -131,8 +131,13 @@ test('what has no row says why and for how long, and one that stands on a word s
   ]);
   // What the store did not take is known where it was seen.
   const here = new Map([['shop/users', { ...unproved['shop/users'], because: 'the store refused' }]]);
-  expect(databasesOf(PLATFORM, { ...RECORDS, tiers, unproved: here })[1]).toMatchObject({ unproved: { because: 'the store refused, for 3 min' } });
+  expect(databasesOf(PLATFORM, { ...RECORDS, tiers, unproved: here })[1]).toMatchObject({
+    unproved: { because: 'the store refused, for 3 min' },
+  });
   // A proof that came after it was written leaves nothing of it.
   const proved = { 'shop/users': { writer: 'eu', provedAtMs: 1, because: 'a row' } };
-  expect(databasesOf(PLATFORM, { ...RECORDS, tiers: { ...tiers, databases: proved } })[1]).toMatchObject({ unproved: null, because: 'a row' });
+  expect(databasesOf(PLATFORM, { ...RECORDS, tiers: { ...tiers, databases: proved } })[1]).toMatchObject({
+    unproved: null,
+    because: 'a row',
+  });
 });

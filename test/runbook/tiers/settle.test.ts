@@ -19,7 +19,14 @@ const looksOf = (seen: Readonly<Record<string, readonly ['writes' | 'reads', num
   nonce: 'n',
   databases: { orders: Object.fromEntries(Object.entries(seen).map(([region, [is, agoMs]]) => [region, { is, atMs: NOW - agoMs }])) },
 });
-const worldOf = (given: Partial<SettleWorld> = {}): SettleWorld => ({ database: DATABASE, state: SPLIT, looks: null, run: null, nowMs: NOW, ...given });
+const worldOf = (given: Partial<SettleWorld> = {}): SettleWorld => ({
+  database: DATABASE,
+  state: SPLIT,
+  looks: null,
+  run: null,
+  nowMs: NOW,
+  ...given,
+});
 const running = (id: string, kind: string, spec: object, state: string): Run =>
   ({ id: 'shop-1', state: 'running', plan: [{ id, kind, spec }], steps: { [id]: { state, tries: 1, because: '' } } }) as unknown as Run;
 
@@ -30,13 +37,33 @@ describe('against it speaks', () => {
     ['nothing, where it is seen to write itself', us, { looks: looksOf({ us: ['writes', 900] }) }, []],
     ['nothing, where another one is seen to follow', { region: 'us', fenced: ['eu'] }, { looks: looksOf({ ap: ['reads', 900] }) }, []],
     ['that it follows', us, { looks: looksOf({ us: ['reads', 5_000] }) }, [/us said 5.0 s ago that it follows/]],
-    ['nothing of what was said too long ago', us, { looks: looksOf({ us: ['reads', SEEN_MAX_MS + 1], eu: ['writes', SEEN_MAX_MS + 1] }) }, []],
-    ['that another writes, also one that is answered for', us, { looks: looksOf({ eu: ['writes', 12_000] }) }, [/eu was seen to take writes of orders 12 s ago/]],
+    [
+      'nothing of what was said too long ago',
+      us,
+      { looks: looksOf({ us: ['reads', SEEN_MAX_MS + 1], eu: ['writes', SEEN_MAX_MS + 1] }) },
+      [],
+    ],
+    [
+      'that another writes, also one that is answered for',
+      us,
+      { looks: looksOf({ eu: ['writes', 12_000] }) },
+      [/eu was seen to take writes of orders 12 s ago/],
+    ],
     ['that nobody answers for the others', { region: 'us', fenced: [] }, {}, [/nobody sees whether ap, eu take writes/]],
     ['that it is proved there already', { region: 'eu', fenced: ['ap', 'us'] }, { state: IN_EU }, [/eu is proved to be the writer/]],
     ['that it is settled there already', us, { state: settledIn('us', WORD, ['eu'])(SPLIT) }, [/ana has settled orders in us already/]],
-    ['a step that moves it now', us, { run: running('promote', 'pg.promote', { database: 'orders' }, 'acting') }, [/promote of shop-1 is under way/]],
-    ['no step that asks, and none of another database', us, { run: running('promote', 'pg.promote', { database: 'orders' }, 'asking') }, []],
+    [
+      'a step that moves it now',
+      us,
+      { run: running('promote', 'pg.promote', { database: 'orders' }, 'acting') },
+      [/promote of shop-1 is under way/],
+    ],
+    [
+      'no step that asks, and none of another database',
+      us,
+      { run: running('promote', 'pg.promote', { database: 'orders' }, 'asking') },
+      [],
+    ],
     ['no step of another database', us, { run: running('promote', 'pg.promote', { database: 'users' }, 'acting') }, []],
     [
       'all of it at once',
@@ -51,13 +78,17 @@ describe('against it speaks', () => {
   });
 
   test('whatever is seen of it: no word is taken for a region that was just seen to follow, beside one that was just seen to write, or past anybody', () => {
-    const look = fc.option(fc.tuple(fc.constantFrom('writes' as const, 'reads' as const), fc.integer({ min: 0, max: 2 * SEEN_MAX_MS })), { nil: undefined });
+    const look = fc.option(fc.tuple(fc.constantFrom('writes' as const, 'reads' as const), fc.integer({ min: 0, max: 2 * SEEN_MAX_MS })), {
+      nil: undefined,
+    });
     const seen = fc.record({ ap: look, eu: look, us: look });
     const states = fc.constantFrom<TierState | null>(null, IN_EU, SPLIT, { ...IN_EU, writer: null });
     fc.assert(
       fc.property(seen, states, fc.constantFrom(...REGIONS), fc.subarray(REGIONS), (given, state, region, named) => {
         const fenced = named.filter((each) => each !== region);
-        const known = Object.fromEntries(Object.entries(given).flatMap(([each, said]) => (said === undefined ? [] : [[each, said] as const])));
+        const known = Object.fromEntries(
+          Object.entries(given).flatMap(([each, said]) => (said === undefined ? [] : [[each, said] as const])),
+        );
         const against = againstSettling({ region, fenced }, worldOf({ state, looks: looksOf(known) }));
         if (against.length > 0) return;
         const isFresh = (each: string): boolean => (known[each]?.[1] ?? Number.POSITIVE_INFINITY) <= SEEN_MAX_MS;
@@ -139,7 +170,10 @@ describe('a word', () => {
       expect.stringMatching(/rings again/),
     ]);
     expect(meaningOf({ region: 'us', fenced: ['eu'] }, worldOf({ state: IN_EU }), [])).toEqual(
-      expect.arrayContaining([expect.stringMatching(/eu, which was the writer until now, is none any more/), expect.stringMatching(/ap is seen to follow/)]),
+      expect.arrayContaining([
+        expect.stringMatching(/eu, which was the writer until now, is none any more/),
+        expect.stringMatching(/ap is seen to follow/),
+      ]),
     );
   });
 });

@@ -10,13 +10,24 @@ const NOW = 1_800_000_000_000;
 const PROVED: TierState = { writer: 'eu', provedAtMs: NOW, because: 'a row' };
 const LOST: TierState = { ...PROVED, writer: null, because: 'eu follows' };
 const SETTLED = settledIn('eu', { by: 'ana', reason: 'known by hand', atMs: NOW }, [])(null);
-const seen = (eu: SiteLook, us: SiteLook, more: Partial<Seen> = {}): Seen => ({ looks: { eu, us }, refused: null, unreached: {}, by: 'eu/a', ...more });
+const seen = (eu: SiteLook, us: SiteLook, more: Partial<Seen> = {}): Seen => ({
+  looks: { eu, us },
+  refused: null,
+  unreached: {},
+  by: 'eu/a',
+  ...more,
+});
 const REFUSED = { region: 'eu', because: 'permission denied for table tidegate_canary' };
 
 describe('why there is no row', () => {
   test.each<[string, TierState | null, Seen, ReturnType<typeof whyUnproved>]>([
     ['one is there', PROVED, seen('writes', 'reads'), null],
-    ['two take writes, which is told already', { ...LOST, split: { regions: ['eu', 'us'], atMs: 1, because: '' } }, seen('writes', 'writes'), 'untold'],
+    [
+      'two take writes, which is told already',
+      { ...LOST, split: { regions: ['eu', 'us'], atMs: 1, because: '' } },
+      seen('writes', 'writes'),
+      'untold',
+    ],
     ['one look says nothing', null, seen('writes', 'reads', { looks: null }), 'untold'],
     ['it was refused', null, seen('writes', 'reads', { refused: REFUSED }), REFUSED],
     ['it was refused, and a word stands', SETTLED, seen('writes', 'reads', { refused: REFUSED }), REFUSED],
@@ -59,13 +70,22 @@ describe('why there is no row', () => {
 
 describe('people are told', () => {
   const about = { isHeld: false, isSettled: false, nowMs: NOW };
-  const since = (ms: number, more: Partial<Unproved> = {}): Unproved => ({ ...REFUSED, sinceMs: NOW - ms, atMs: NOW - ms, told: null, ...more });
+  const since = (ms: number, more: Partial<Unproved> = {}): Unproved => ({
+    ...REFUSED,
+    sinceMs: NOW - ms,
+    atMs: NOW - ms,
+    told: null,
+    ...more,
+  });
 
   test('after a minute and not before, aloud where users wait, and louder when they begin to', () => {
     expect(unprovedAfter(null, REFUSED, about)).toMatchObject({ after: { sinceMs: NOW, told: null }, told: null });
     expect(unprovedAfter(since(UNPROVED_TOLD_MS - 1), REFUSED, about).told).toBeNull();
     expect(unprovedAfter(since(UNPROVED_TOLD_MS), REFUSED, about)).toMatchObject({ after: { told: 'warning' }, told: 'unproved' });
-    expect(unprovedAfter(since(UNPROVED_TOLD_MS), REFUSED, { ...about, isHeld: true })).toMatchObject({ after: { told: 'critical' }, told: 'unproved' });
+    expect(unprovedAfter(since(UNPROVED_TOLD_MS), REFUSED, { ...about, isHeld: true })).toMatchObject({
+      after: { told: 'critical' },
+      told: 'unproved',
+    });
     const told = since(2 * UNPROVED_TOLD_MS, { told: 'warning', atMs: NOW });
     expect(unprovedAfter(told, REFUSED, about)).toEqual({ after: told, told: null, isWordOver: false });
     expect(unprovedAfter(told, REFUSED, { ...about, isHeld: true })).toMatchObject({ after: { told: 'critical' }, told: 'unproved' });
@@ -82,7 +102,11 @@ describe('people are told', () => {
 
   test('of nothing new while a word stands, and of its end', () => {
     const word = since(10 * UNPROVED_TOLD_MS, { word: true, atMs: NOW });
-    expect(unprovedAfter(word, REFUSED, { ...about, isHeld: true, isSettled: true })).toEqual({ after: word, told: null, isWordOver: false });
+    expect(unprovedAfter(word, REFUSED, { ...about, isHeld: true, isSettled: true })).toEqual({
+      after: word,
+      told: null,
+      isWordOver: false,
+    });
     const over = unprovedAfter(word, null, about);
     expect(over).toEqual({ after: null, told: null, isWordOver: true });
     const lost = unprovedAfter(word, 'untold', about);
