@@ -217,6 +217,25 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
     /proved writable nowhere: eu follows/,
   ],
   [
+    'data:shop/carts',
+    'warn',
+    {
+      databases: [
+        {
+          platform: 'shop',
+          database: 'carts',
+          writer: 'eu',
+          because: 'settled by ana',
+          split: null,
+          settled: { by: 'ana', reason: 'us burnt down' },
+          unproved: { because: 'permission denied, for 3 min' },
+          standbys: [],
+        },
+      ],
+    },
+    /held for written in eu by the word of ana \(us burnt down\); no row: permission denied, for 3 min/,
+  ],
+  [
     'automation:stopped',
     'warn',
     { status: statusOf({ overrides: { version: 1, nonce: 'n', items: [stop] } }) },
