@@ -46,6 +46,9 @@
 //   moved orders b                   the namespace is active in b, and no run moved it
 //   gauge lag 40                     what a gate's query measures; `gauge orders.lag 40`: by how many seconds the standbys of a database are behind
 //   models a azure                   the app of a is on that provider of language models
+//   data orders@b writes|follows|denied|granted   by somebody's hand: that site takes writes or follows; no row of ours may be written there, or may again
+//                                    with `cluster ... runbooks=yes watched=yes`: the coordinator watches the databases itself
+//   settle orders/orders b [fenced=a,c] because words   a human says where a database is written (alice), at the API of c or `via=`; `unsettle orders/orders`
 //   system redis-pages-b dead|well   it answers nothing although its region is well
 //   show                             routes and holds now
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -175,7 +178,9 @@ export class Player {
   async #begin(named: Readonly<Record<string, string>>): Promise<void> {
     this.#named = named;
     const plain = optionsFrom(named);
-    const options = named.runbooks === 'yes' ? { ...plain, landscape: landscapeOf(plain.cluster.regions.map(({ name }) => name)) } : plain;
+    const watched = named.watched === 'yes' ? { watched: true } : {};
+    const options =
+      named.runbooks === 'yes' ? { ...watched, ...plain, landscape: landscapeOf(plain.cluster.regions.map(({ name }) => name)) } : plain;
     const told: Partial<WorldEvents> = {
       decision: (atMs, routing) => this.#say(atMs, `decision ${routing.v}: ${routing.because}`),
       page: (atMs, p) => this.#say(atMs, `  page ${p.severity} ${p.type}: ${p.summary}`),
@@ -211,7 +216,8 @@ export class Player {
     await this.world.apply({ ...cluster, version: cluster.version + 1, platforms: [...(cluster.platforms ?? []), platform] });
     for (const database of platform.databases ?? []) {
       const [writer] = landscape.tiers.writersOf(database.name);
-      if (database.services.length > 0 && writer !== undefined) await this.world.prove(name, database.name, writer);
+      if (database.services.length > 0 && writer !== undefined && this.#named.watched !== 'yes')
+        await this.world.prove(name, database.name, writer);
     }
   }
 
@@ -228,6 +234,18 @@ export class Player {
     );
     await this.world.virtual.advanceUntil(() => refused !== undefined, 10_000);
     if (typeof refused === 'string') this.#say(this.world.now(), `  ${what}: ${refused}`);
+  }
+
+  #settles(does: 'settle' | 'unsettle', name: string, region: string, named: Readonly<Record<string, string>>): Promise<void> {
+    const [platform = '', database = ''] = name.split('/');
+    const person = { name: named.by ?? 'alice', services: null, how: 'token' as const };
+    const key = `${does}-${this.world.now()}`;
+    const act = { person, reason: named.because ?? 'no reason', ifMatch: null, asked: { hash: key, fingerprint: key } };
+    const fenced = (named.fenced ?? '').split(',').filter((each) => each !== '');
+    const settler = this.world.settler(named.via ?? 'c');
+    return this.#asked(`${does} ${name}`, () =>
+      does === 'settle' ? settler.settle(platform, database, { region, fenced }, act) : settler.unsettle(platform, database, act),
+    );
   }
 
   #begins(platform: string, named: Readonly<Record<string, string>>, flags: readonly string[]): Promise<void> {
@@ -525,6 +543,13 @@ export class Player {
         return;
       case 'system':
         return this.world.landscape?.kill(region, args[1] === 'dead');
+      case 'data': {
+        const [database = '', where = ''] = region.split('@');
+        return this.world.landscape?.tiers.byHand(database, where, args[1] as 'writes');
+      }
+      case 'settle':
+      case 'unsettle':
+        return this.#settles(verb, region, args[1] ?? '', named);
       case 'show':
         return this.#show();
       default:

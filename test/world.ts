@@ -52,7 +52,9 @@ import { routeWait } from '../src/runbook/routing/wait.ts';
 import { createStarter, type Starter } from '../src/runbook/starter-duty.ts';
 import { createTierDesk } from '../src/runbook/tiers/desk.ts';
 import { changed, provedIn, tierName } from '../src/runbook/tiers/record.ts';
+import { createSettler, type Settler } from '../src/runbook/tiers/settler.ts';
 import { createRunWriter, type RunWriter } from '../src/runbook/writer.ts';
+import { createTiers, type Tiers as Watch } from '../src/serve/tiers.ts';
 import type { Query, Read, Store } from '../src/store/store.ts';
 import type { Served } from './memory-provider.ts';
 import { type Commit, createMemoryStore, type MemoryStore, type Snapshot } from './memory-store.ts';
@@ -104,6 +106,8 @@ export interface WorldOptions {
   signed?: boolean;
   /** The systems around; with them processes carry out the runs of the cluster's platforms. */
   landscape?: (ports: VirtualProcess['ports']) => Landscape;
+  /** The coordinator watches databases of platforms, and proves them; without it the story says where they were proved. */
+  watched?: boolean;
   /** Processes have a provider `gates` as well, and serve a gate, whose file outlives them. */
   gates?: boolean;
 }
@@ -392,7 +396,7 @@ export class World {
     place.boot = process.ports.random.hex(4);
     place.store = this.#options.old?.includes(name) === true ? asOld(remote, region, replica) : remote;
     const { ports } = process;
-    const around = this.#carryOut(place);
+    const carriers = this.#carryOut(place);
     const duties = createConvergeDuties({ log: silentLog, detection: () => undefined, convergence: () => undefined });
     const whole = this.#options.whole === true;
     let heardAtMs = Number.NEGATIVE_INFINITY;
@@ -418,7 +422,7 @@ export class World {
         },
         input: (input) => this.#events.input?.(name, input),
         turn(sight, nowMs, term) {
-          around?.turn(sight, nowMs, term);
+          carriers?.turn(sight, nowMs, term);
           return whole ? duties.turn(sight, nowMs, term) : Promise.resolve();
         },
         decision: (next) =>
@@ -428,7 +432,7 @@ export class World {
             next.audit.changes.map((c) => c.because),
           ),
         role: (role) => {
-          if (role.role !== 'coordinator') around?.rest();
+          if (role.role !== 'coordinator') carriers?.rest();
           if (role.role === 'coordinator') this.#events.role?.(this.virtual.now(), this.#label(name), role.epoch);
         },
         look: (endpoint) => this.#events.look?.(this.virtual.now(), name, endpoint),
@@ -444,7 +448,7 @@ export class World {
     if (this.#options.whole === true) void this.#equip(place, () => ports.clock.monoMs() - heardAtMs);
   }
 
-  /** What carries runs of platforms out in a process, what begins them while it coordinates, and what then reads the chains of language models. */
+  /** What carries runs of platforms out in a process; what begins them while it coordinates, watches databases, and reads the chains of language models. */
   #carryOut(place: Place): (Pick<Starter, 'turn'> & { rest(): void }) | null {
     const { landscape } = this;
     if (landscape === null) return null;
@@ -481,13 +485,45 @@ export class World {
     const starter = createStarter({ ...common, choose: chooseTarget, orders, followed });
     const system = async (system: string) => ({ kind: 'http', document: () => landscape.document(system) }) as never;
     const llm = createLlmDuty({ ports, log: silentLog, store, system });
+    const watch = this.#options.watched === true ? this.#watch(place, landscape, context) : null;
     return {
       turn(sight, now, term) {
         starter.turn(sight, now, term);
+        watch?.turn(sight, term);
         llm.turn(sight, now, term);
       },
       rest: () => llm.rest(),
     };
+  }
+
+  /** Production's watch over databases of the landscape. A system is its name. */
+  #watch({ process: { ports }, name: by, store }: Place, landscape: Landscape, context: StepContext): Watch {
+    const system: StepContext['system'] = async (name, kind) => ({ kind, name, close: async () => undefined }) as never;
+    return createTiers({
+      ports,
+      log: silentLog,
+      store,
+      context: { ...context, system },
+      by,
+      reaches: () => true,
+      canary: () => landscape.kindOf('pg.canary'),
+      siteSays: (sql) => landscape.tiers.says((sql as unknown as { name: string }).name),
+      lagBetween: async () => ({ ms: 0, bytes: 0 }),
+    });
+  }
+
+  /** A human's word about databases, at the API of a region. */
+  settler(where: string): Settler {
+    const [place] = this.#placesAt(where);
+    if (place === undefined) throw new Error(`nobody answers in ${where}`);
+    return createSettler({
+      store: place.store,
+      ports: place.process.ports,
+      region: place.region,
+      replica: place.name.slice(place.region.length + 1),
+      cluster: () => place.replica.coordinator.lastSight()?.cluster ?? null,
+      clusterNowMs: () => place.replica.coordinator.nowMs(),
+    });
   }
 
   /** A human's act on runs, at the API of a region. */

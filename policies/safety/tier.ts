@@ -1,7 +1,7 @@
 // Tier: users who write are sent to no region in which a row was not written and read back. What counts is the proof, never a status: a database that calls
 // itself primary is not yet one that takes writes. Moving writers to one that takes none, or that lacks their last rows, is worse than the outage.
 import type { Route } from '../../src/model.ts';
-import type { DatabaseConfig, PlatformConfig, TierState } from '../../src/runbook/model.ts';
+import type { DatabaseConfig, PlatformConfig, TierState, Unproved } from '../../src/runbook/model.ts';
 import { type RouteChange, type Ruling, ruleOf, type World } from '../policy.ts';
 
 interface Tier {
@@ -9,10 +9,12 @@ interface Tier {
   database: DatabaseConfig;
   /** null: nothing was ever proved. */
   state: TierState | null;
+  /** Why no row could be written; null: nobody has said. */
+  unproved: Unproved | null;
 }
 
 /** Databases that this service's users write to. */
-export const databasesBehind = ({ platforms = [] }: World['cluster'], service: string): readonly Omit<Tier, 'state'>[] =>
+export const databasesBehind = ({ platforms = [] }: World['cluster'], service: string): readonly Pick<Tier, 'platform' | 'database'>[] =>
   platforms.flatMap((platform) =>
     (platform.databases ?? []).filter(({ services }) => services.includes(service)).map((database) => ({ platform, database })),
   );
@@ -20,8 +22,8 @@ export const databasesBehind = ({ platforms = [] }: World['cluster'], service: s
 const tiersOf = ({ cluster, tiers }: World, service: string): readonly Tier[] =>
   databasesBehind(cluster, service).map(({ platform, database }) => {
     const name = `${platform.name}/${database.name}`;
-    const known = tiers?.databases ?? {};
-    return { platform, database, state: Object.hasOwn(known, name) ? (known[name] ?? null) : null };
+    const named = <T>(known: Readonly<Record<string, T>> = {}): T | null => (Object.hasOwn(known, name) ? (known[name] ?? null) : null);
+    return { platform, database, state: named(tiers?.databases), unproved: named(tiers?.unproved) };
   });
 
 const share = (route: Route, pool: string): number => route[pool] ?? 0;
@@ -42,7 +44,21 @@ const astray = ({ service, before, after }: RouteChange, writer: string | null) 
   return elsewhere.find(({ name }) => share(after, name) > share(before, name) && (isWorse || share(before, name) === 0));
 };
 
-const judgeOne = ({ platform, database, state }: Tier, change: RouteChange, nowMs: number): Ruling => {
+/** Where its writer is held to be, and what that stands on. */
+const standing = ({ platform, database: { name }, state, unproved }: Tier, nowMs: number): string => {
+  if (state !== null && state.writer !== null)
+    return state.settled === undefined
+      ? `${name} was proved writable in ${state.writer} last, ${agoText(nowMs - state.provedAtMs)} ago`
+      : `${name} was settled by ${state.settled.by} to be written in ${state.writer}, ${agoText(nowMs - state.settled.atMs)} ago`;
+  const why = [
+    ...(state === null ? [] : [state.because]),
+    ...(unproved === null ? [] : [`no row since ${agoText(nowMs - unproved.sinceMs)}: ${unproved.because}`]),
+  ];
+  return `${name} is proved writable in none of ${platform.regions.length} regions${why.length === 0 ? '' : ` (${why.join('; ')})`}`;
+};
+
+const judgeOne = (each: Tier, change: RouteChange, nowMs: number): Ruling => {
+  const { platform, database, state } = each;
   const { service, before, after } = change;
   if (state?.split !== undefined) {
     const both = state.split.regions.join(' and ');
@@ -56,13 +72,9 @@ const judgeOne = ({ platform, database, state }: Tier, change: RouteChange, nowM
   const writer = state?.writer ?? null;
   const pool = astray(change, writer);
   if (pool === undefined) return { allow: true };
-  const known =
-    writer === null
-      ? `${database.name} is proved writable in none of ${platform.regions.length} regions${state === null ? '' : ` (${state.because})`}`
-      : `${database.name} was proved writable in ${writer} last, ${agoText(nowMs - (state?.provedAtMs ?? nowMs))} ago`;
   return {
     allow: false,
-    because: `${pool.region} would get ${share(after, pool.name)} thousandths of ${service.name} (${share(before, pool.name)} now), and ${known}`,
+    because: `${pool.region} would get ${share(after, pool.name)} thousandths of ${service.name} (${share(before, pool.name)} now), and ${standing(each, nowMs)}`,
     againAtMs: null,
     counterfactual: `with a row written and read back in ${pool.region} it would have passed: a run of platform ${platform.name} promotes and proves it`,
   };

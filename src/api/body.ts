@@ -73,12 +73,17 @@ export const shapeProblems = (issue: z.core.$ZodIssue, propertiesAt: Readonly<Re
   return [{ pointer, detail: issue.message }];
 };
 
-export const unknownName = (path: readonly string[], what: string, name: string, candidates: readonly string[]): BodyProblem[] =>
+export const unknownName = (
+  path: readonly (string | number)[],
+  what: string,
+  name: string,
+  candidates: readonly string[],
+): BodyProblem[] =>
   candidates.includes(name)
     ? []
     : [
         {
-          pointer: pointerOf(path.map((part) => part.slice(0, 80))),
+          pointer: pointerOf(path.map((part) => String(part).slice(0, 80))),
           detail: `no ${what} is called "${name.slice(0, 80)}"${meant(name, candidates)}`,
         },
       ];

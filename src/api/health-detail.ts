@@ -56,6 +56,10 @@ export interface DatabaseFact {
   because: string;
   /** Regions that both take writes; null: no two do. */
   split: readonly string[] | null;
+  /** null: its writer stands on a row, or there is none. */
+  settled: { by: string; reason: string } | null;
+  /** null: there is a row, or none is wanted. */
+  unproved: { because: string } | null;
   standbys: readonly { region: string; because: string }[];
 }
 
@@ -363,11 +367,18 @@ const systemChecks = ({ systems = [] }: HealthFacts): readonly Group[] =>
     [measured('component', !isFailing, undefined, isFailing ? ['warn', `${because}; runs that need it wait for it`] : ['pass'], kind)],
   ]);
 
+const troubleOf = ({ writer, because, split, settled, unproved }: DatabaseFact): string | null => {
+  if (split !== null) return `${because}: no route of its services moves`;
+  const why = unproved === null || because.includes(unproved.because) ? '' : `; no row: ${unproved.because}`;
+  if (writer === null) return `proved writable nowhere: ${because}${why}`;
+  return settled === null ? null : `held for written in ${writer} by the word of ${settled.by} (${settled.reason})${why}`;
+};
+
 /** A warning: routes of its services stay as they are, and those of others move. */
 const databaseChecks = ({ databases = [] }: HealthFacts): readonly Group[] =>
-  databases.map(({ platform, database, writer, because, split, standbys }) => {
-    const trouble =
-      split !== null ? `${because}: no route of its services moves` : writer === null ? `proved writable nowhere: ${because}` : null;
+  databases.map((each) => {
+    const { platform, database, writer, standbys } = each;
+    const trouble = troubleOf(each);
     return [
       `data:${platform}/${database}`,
       [

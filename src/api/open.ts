@@ -6,6 +6,7 @@ import type { ReplicaConfig } from '../config/schema.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Ends, Looking, ServeContext } from '../open.ts';
 import { LOG_CHANNEL } from '../paging/routing.ts';
+import type { Settler } from '../runbook/tiers/settler.ts';
 import type { Store } from '../store/store.ts';
 import type { EventHub } from './events.ts';
 import type { Forecaster } from './forecaster.ts';
@@ -19,6 +20,7 @@ import { createRunDesk, type RunDeskOptions } from './run-desk.ts';
 import { createRunFeed } from './run-feed.ts';
 import { runFacts } from './run-view.ts';
 import { createApi } from './server.ts';
+import { createSettleDesk } from './settle-desk.ts';
 
 export interface OpenApiOptions {
   config: Pick<ReplicaConfig, 'api' | 'region' | 'replica' | 'paging'>;
@@ -39,7 +41,9 @@ export interface OpenApiOptions {
   ends: Ends;
 }
 
-export type RunParts = Omit<RunDeskOptions, 'store' | 'ports' | 'log' | 'clusterNowMs'>;
+export interface RunParts extends Omit<RunDeskOptions, 'store' | 'ports' | 'log' | 'clusterNowMs'> {
+  settler: Settler;
+}
 
 export interface OpenedApi {
   readonly port: number;
@@ -92,7 +96,9 @@ export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
     submit: createOverrideWriter({ store, ports, clusterNowMs }),
     pages: createPageWriter({ store, ports, clusterNowMs, channels: [LOG_CHANNEL, ...paging.channels.map(({ name }) => name)] }),
     reports: createReportWriter({ store, ports, clusterNowMs }),
-    ...(runs === undefined ? {} : { runs: createRunDesk({ ...runs, store, ports, log, clusterNowMs }) }),
+    ...(runs === undefined
+      ? {}
+      : { runs: createRunDesk({ ...runs, store, ports, log, clusterNowMs }), settles: createSettleDesk({ settler: runs.settler }) }),
     ...(options.measured === undefined ? {} : { measured: options.measured }),
     ...(options.verify === undefined ? {} : { verify: options.verify }),
     records: createRecordReader({ store, ports }),

@@ -22,6 +22,7 @@ import type { RecordReader } from './record-reader.ts';
 import type { ReportWriter } from './reports.ts';
 import type { Foresee } from './ruling.ts';
 import type { RunDesk } from './run-desk.ts';
+import type { SettleDesk } from './settle-desk.ts';
 import type { StatusDocument } from './status.ts';
 
 /** What the API may look at. Answers from memory: no call waits for a store, a peer or a provider. */
@@ -49,6 +50,8 @@ export interface RouteOptions {
   reports: ReportWriter;
   /** Absent: this replica carries out no runs. */
   runs?: RunDesk;
+  /** Absent: as `runs`. */
+  settles?: SettleDesk;
   /** Absent: nothing is known of what was measured. */
   measured?: Pick<MeasuredReader, 'matrices'>;
   /** Absent: this replica looks at no deployment. */

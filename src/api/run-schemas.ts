@@ -2,9 +2,11 @@
 import { type AuditLine, MODEL_KINDS, PHASES, STEP_KINDS } from '../runbook/model.ts';
 import { CHOICES, type Waiting } from '../runbook/reader.ts';
 import type { DatabaseView, StandbyView } from '../runbook/tiers/loss.ts';
+import type { Seen, Settlement } from '../runbook/tiers/settler.ts';
 import { type JsonSchema, ref } from './openapi.ts';
 import { RUN_ANSWER_SCHEMA, RUN_APPROVE_SCHEMA, RUN_ORDER_SCHEMA, RUN_REASON_SCHEMA } from './run-input.ts';
 import type { Critical, Estimated, MeasuredRun, PlanView, PlatformItem, RunItem, RunView, StepPlan, StepView } from './run-view.ts';
+import { SETTLE_SCHEMA, UNSETTLE_SCHEMA } from './settle-input.ts';
 import { AT_MS, COUNT, FLAG, listOf, mapOf, membersOf, oneOfTexts, orNull, shape, shapeOf, TEXT } from './shapes.ts';
 
 const TOOK_MS = { type: 'number', minimum: 0 } as const;
@@ -112,6 +114,15 @@ export const DATABASE = membersOf<DatabaseView>(
     provedAtMs: { ...orNull(AT_MS), description: 'null: it never was.' },
     because: TEXT,
     split: { ...orNull(listOf(TEXT)), description: 'Regions that both take writes; null: no two do.' },
+    settled: {
+      ...orNull(shape({ by: TEXT, reason: TEXT, atMs: AT_MS })),
+      description: 'The writer stands on a human’s word; null: on a row, or there is none.',
+    },
+    fenced: { ...listOf(TEXT), description: 'Regions that a human said take no writes.' },
+    unproved: {
+      ...orNull(shape({ region: orNull(TEXT), because: TEXT, sinceMs: AT_MS })),
+      description: 'Why no row could be written, and since when; null: there is one, or none is wanted.',
+    },
     standbys: listOf(
       shapeOf<StandbyView>(
         {
@@ -163,6 +174,42 @@ export const RUN_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   RunApprove: RUN_APPROVE_SCHEMA,
   RunAnswer: RUN_ANSWER_SCHEMA,
   RunReason: RUN_REASON_SCHEMA,
+  SettleOrder: SETTLE_SCHEMA,
+  UnsettleOrder: UNSETTLE_SCHEMA,
+  Settled: shape({
+    settlement: shapeOf<Settlement>(
+      {
+        platform: TEXT,
+        database: TEXT,
+        writer: { ...orNull(TEXT), description: 'Where it is held to be written after it; null: nowhere.' },
+        fenced: { ...listOf(TEXT), description: 'Regions that whoever ordered it answers for.' },
+        by: TEXT,
+        reason: TEXT,
+        atMs: AT_MS,
+        meaning: { ...listOf(TEXT), description: 'What it means, a sentence each.' },
+        seen: {
+          ...listOf(
+            shapeOf<Seen>(
+              {
+                region: TEXT,
+                is: {
+                  ...oneOfTexts('writes', 'reads', 'unseen'),
+                  description: '`unseen`: it was not asked, or has not answered for so long that nothing is known.',
+                },
+                agoMs: { ...orNull(COUNT), description: 'Since it answered last; null: unseen.' },
+              },
+              {},
+            ),
+          ),
+          description: 'What the watch sees of each region.',
+        },
+      },
+      {},
+    ),
+    dryRun: FLAG,
+    undo: { ...orNull(shape({ cli: TEXT, curl: TEXT })), description: 'null: nothing to take back.' },
+    clusterTimeMs: AT_MS,
+  }),
   RunPlan: shapeOf<PlanView>(
     {
       platform: TEXT,

@@ -22,6 +22,7 @@ export interface ApiOptions
     | 'pages'
     | 'reports'
     | 'runs'
+    | 'settles'
     | 'measured'
     | 'verify'
     | 'snapshot'

@@ -66,3 +66,9 @@ export const undoLines = (run: string, baseUrl: string): Undo => ({
   cli: `tidegate undo-run ${run} --reason WHY`,
   curl: `curl -X POST ${AUTHORIZATION} -H 'Content-Type: application/json' -d '{"reason":"WHY, in ten characters"}' ${baseUrl}/v1/runs/${run}/undo`,
 });
+
+/** What takes a human's word about a database back. */
+export const unsettleLines = (platform: string, database: string, baseUrl: string): Undo => ({
+  cli: `tidegate unsettle ${bare(`${platform}/${database}`)} --reason WHY`,
+  curl: `curl -X POST ${AUTHORIZATION} -H 'Content-Type: application/json' -H 'If-Match: *' -H "Idempotency-Key: $(uuidgen)" -d '{"reason":"WHY, in ten characters"}' ${baseUrl}/v1/platforms/${encodeURIComponent(platform)}/databases/${encodeURIComponent(database)}/unsettle`,
+});

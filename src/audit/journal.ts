@@ -25,6 +25,8 @@ export const JOURNAL_KINDS = [
   'run.aborted',
   'run.undone',
   'run.forced',
+  'data.settled',
+  'data.unsettled',
 ] as const;
 export type JournalKind = (typeof JOURNAL_KINDS)[number];
 

@@ -6,6 +6,7 @@ import type { ConfirmOptions, OrderOptions } from '../command/desk/orders.ts';
 import type { AckPageOptions, PagesOptions, ReplayOptions } from '../command/desk/pages.ts';
 import type { AnswerOptions, BeginOptions, ReasonedOptions, RunOptions, RunsOptions, SayOptions } from '../command/desk/runs.ts';
 import type { LookOptions } from '../command/desk/session.ts';
+import type { SettleOptions, UnsettleOptions } from '../command/desk/settle.ts';
 import type { VerifyOptions } from '../command/verify.ts';
 import type { OverrideKind } from '../model.ts';
 import { exitWith, type Shell } from './shell.ts';
@@ -248,6 +249,28 @@ const addRuns = (program: Command, { console }: Shell): void => {
     .action(async (id: string, step: string, choice: string, options: AnswerOptions) =>
       exitWith((await load()).answer(id, { ...options, step, choice }, console())),
     );
+  const settle = () => import('../command/desk/settle.ts');
+  const words = (command: Command): Command =>
+    connects(command)
+      .argument('<database>', 'as PLATFORM/DATABASE')
+      .requiredOption('--reason <text>', 'why, in at least ten characters; it is recorded and paged')
+      .option('-y, --yes', 'do not ask')
+      .option('--dry-run', 'show what is seen and what it would mean, and write nothing');
+  words(
+    program
+      .command('settle')
+      .description('say where a database is written, where no row can prove it or one of two writers never comes back'),
+  )
+    .requiredOption('--region <region>', 'where it is written')
+    .option(
+      '--fenced <region>',
+      'you answer for it that it takes no writes (gone, fenced by hand, or following); may be said again',
+      gather,
+    )
+    .action(async (named: string, options: SettleOptions) => exitWith((await settle()).settle(named, options, console())));
+  words(program.command('unsettle').description('take such a word back: what stood before it stands again')).action(
+    async (named: string, options: UnsettleOptions) => exitWith((await settle()).unsettle(named, options, console())),
+  );
   for (const { deed, name, says: what } of DEEDS)
     reasoned(program.command(name).description(what)).action(async (id: string, options: ReasonedOptions) =>
       exitWith((await load()).tell(deed, id, options, console())),

@@ -27,6 +27,9 @@ import type {
   RunDeed,
   RunDeedBody,
   RunList,
+  SettleDeed,
+  SettleDeedBody,
+  Settled,
   StatusDocument,
   VerifyReport,
   WhatIfMatrix,
@@ -64,6 +67,21 @@ export interface Api {
   beginRun(platform: string, body: RunBody, key: string): Promise<RunBegun>;
   /** To the run as it was seen: refused with ERR_STALE when something was decided since. */
   sayToRun<D extends RunDeed>(deed: D, seen: SeenRun, body: RunDeedBody<D>, key: string): Promise<Run>;
+  /** What a word about a database would mean. Writes nothing. */
+  previewSettling<D extends SettleDeed>(deed: D, of: OfDatabase, body: SettleDeedBody<D>): Promise<SeenSettling>;
+  /** About what was seen: refused with ERR_STALE when more is known by now. The same `key` does nothing twice. */
+  settling<D extends SettleDeed>(deed: D, of: OfDatabase, body: SettleDeedBody<D>, etag: string, key: string): Promise<Settled>;
+}
+
+export interface OfDatabase {
+  platform: string;
+  database: string;
+}
+
+/** `etag`: of what is known of the database. */
+export interface SeenSettling {
+  settled: Settled;
+  etag: string;
 }
 
 /** `etag`: of what a human decides about. */
@@ -197,6 +215,17 @@ export const createApi = (exchange: Exchange): Api => {
       // The endpoint before this one did it, and could not write down that it had.
       if (answer.doubt && (answer.status === 409 || answer.status === 412)) throw undecided(`tidegate run ${run.id}`);
       return ok<{ run: Run }>(answer).run;
+    },
+
+    async previewSettling(deed, { platform, database }, body) {
+      const { method, path } = request(deed, { name: platform, database });
+      const answer = await exchange.ask({ method, path: `${path}?dryRun=true`, body });
+      return { settled: ok<Settled>(answer), etag: answer.etag ?? '*' };
+    },
+
+    async settling(deed, { platform, database }, body, etag, key) {
+      const headers = { 'idempotency-key': key, 'if-match': etag };
+      return ok<Settled>(await surely({ ...request(deed, { name: platform, database }), body, headers }, `tidegate platforms ${platform}`));
     },
 
     async preview(body) {

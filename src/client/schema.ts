@@ -959,6 +959,53 @@ export interface RunReason {
   readonly reason: string;
 }
 
+export interface SettleOrder {
+  /** Where the database is written. */
+  readonly region: string;
+  /** Regions that you answer for: they take no writes, since they are gone for good, were fenced by hand, or are known to follow. Every other region that is not seen to follow has to be among them. */
+  readonly fenced?: readonly string[];
+  /** What the next morning’s reader should know. */
+  readonly reason: string;
+}
+
+export interface UnsettleOrder {
+  /** What the next morning’s reader should know. */
+  readonly reason: string;
+}
+
+export interface Settled {
+  readonly settlement: {
+    readonly platform: string;
+    readonly database: string;
+    /** Where it is held to be written after it; null: nowhere. */
+    readonly writer: string | null;
+    /** Regions that whoever ordered it answers for. */
+    readonly fenced: readonly string[];
+    readonly by: string;
+    readonly reason: string;
+    /** Milliseconds of cluster time since 1970. */
+    readonly atMs: number;
+    /** What it means, a sentence each. */
+    readonly meaning: readonly string[];
+    /** What the watch sees of each region. */
+    readonly seen: readonly {
+      readonly region: string;
+      /** `unseen`: it was not asked, or has not answered for so long that nothing is known. */
+      readonly is: 'writes' | 'reads' | 'unseen';
+      /** Since it answered last; null: unseen. */
+      readonly agoMs: number | null;
+    }[];
+  };
+  readonly dryRun: boolean;
+  /** null: nothing to take back. */
+  readonly undo: {
+    readonly cli: string;
+    readonly curl: string;
+  } | null;
+  /** Milliseconds of cluster time since 1970. */
+  readonly clusterTimeMs: number;
+}
+
 export interface RunPlan {
   readonly platform: string;
   readonly model: 'active-cold' | 'active-hot' | 'active-active' | 'dual-active';
@@ -1492,7 +1539,9 @@ export interface JournalEntry {
     | 'run.answered'
     | 'run.aborted'
     | 'run.undone'
-    | 'run.forced';
+    | 'run.forced'
+    | 'data.settled'
+    | 'data.unsettled';
   readonly by: string;
   /** How whoever acted was known. */
   readonly how: string;
@@ -1557,7 +1606,9 @@ export type AuditItem =
         | 'run.answered'
         | 'run.aborted'
         | 'run.undone'
-        | 'run.forced';
+        | 'run.forced'
+        | 'data.settled'
+        | 'data.unsettled';
       /** Masked, and cut where it is very large; the export has it whole. */
       readonly record: {
         readonly n: number;
@@ -1803,6 +1854,16 @@ export type ApiEvent =
     }
   | {
       readonly type: 'run.forced';
+      readonly timestamp: string;
+      readonly data: JournalEventData;
+    }
+  | {
+      readonly type: 'data.settled';
+      readonly timestamp: string;
+      readonly data: JournalEventData;
+    }
+  | {
+      readonly type: 'data.unsettled';
       readonly timestamp: string;
       readonly data: JournalEventData;
     }
@@ -2374,6 +2435,52 @@ export interface Operations {
       readonly 200: RunOne;
     };
   };
+  /** Say where a database is written, where no row can prove it, or two regions took writes and one of them never will again */
+  readonly settleDatabase: {
+    readonly path: {
+      /** The name of the platform. */
+      readonly name: string;
+      /** The name of the database. */
+      readonly database: string;
+    };
+    readonly query: {
+      /** `true`: judges, and writes nothing. */
+      readonly dryRun?: 'true' | 'false';
+    };
+    readonly headers: {
+      /** The ETag of the preview (`?dryRun=true`), or `*`. Needed unless this is a preview: what is said is about what was seen. */
+      readonly 'If-Match'?: string;
+      /** A fresh random text per wish. Needed unless this is a preview. Remembered for a day. */
+      readonly 'Idempotency-Key'?: string;
+    };
+    readonly body: SettleOrder;
+    readonly replies: {
+      readonly 200: Settled;
+    };
+  };
+  /** Take such a word back: what stood before it stands again */
+  readonly unsettleDatabase: {
+    readonly path: {
+      /** The name of the platform. */
+      readonly name: string;
+      /** The name of the database. */
+      readonly database: string;
+    };
+    readonly query: {
+      /** `true`: judges, and writes nothing. */
+      readonly dryRun?: 'true' | 'false';
+    };
+    readonly headers: {
+      /** The ETag of the preview (`?dryRun=true`), or `*`. Needed unless this is a preview: what is said is about what was seen. */
+      readonly 'If-Match'?: string;
+      /** A fresh random text per wish. Needed unless this is a preview. Remembered for a day. */
+      readonly 'Idempotency-Key'?: string;
+    };
+    readonly body: UnsettleOrder;
+    readonly replies: {
+      readonly 200: Settled;
+    };
+  };
   /** Objectives of each platform, and what was measured: region by dependency */
   readonly listObjectives: {
     readonly path: Readonly<Record<string, never>>;
@@ -2492,7 +2599,7 @@ export interface Operations {
       readonly after?: string;
       /** So many are read; fewer are shown where `kind` leaves some out. */
       readonly limit?: number;
-      /** Some of decision, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, run.begun, run.approved, run.answered, run.aborted, run.undone, run.forced, with commas between. */
+      /** Some of decision, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, run.begun, run.approved, run.answered, run.aborted, run.undone, run.forced, data.settled, data.unsettled, with commas between. */
       readonly kind?: string;
       /** Of the export: how far back. */
       readonly since?: string;
@@ -2507,7 +2614,7 @@ export interface Operations {
   readonly getEvents: {
     readonly path: Readonly<Record<string, never>>;
     readonly query: {
-      /** Only these, with commas between; `override` stands for all `override.…`. There are decision.made, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, run.begun, run.approved, run.answered, run.aborted, run.undone, run.forced, target.verdict.changed, pool.verdict.changed, vantage.abstained, vantage.resumed, quorum.lost, quorum.restored, coordinator.changed, failover.started, failover.step, failover.converged, failover.failed, failover.finished, override.started, override.expiring, override.expired, run.changed, stream.opened, stream.reset, stream.closed. */
+      /** Only these, with commas between; `override` stands for all `override.…`. There are decision.made, override.put, override.deleted, override.approved, reports.put, config.applied, auth.refused, token.used, adopted, acknowledged, page.replayed, page.acknowledged, run.begun, run.approved, run.answered, run.aborted, run.undone, run.forced, data.settled, data.unsettled, target.verdict.changed, pool.verdict.changed, vantage.abstained, vantage.resumed, quorum.lost, quorum.restored, coordinator.changed, failover.started, failover.step, failover.converged, failover.failed, failover.finished, override.started, override.expiring, override.expired, run.changed, stream.opened, stream.reset, stream.closed. */
       readonly types?: string;
       /** Only what concerns this service, or all services. */
       readonly service?: string;
@@ -2567,6 +2674,8 @@ export const OPERATIONS = {
   abortRun: { method: 'POST', path: '/v1/runs/{id}/abort' },
   undoRun: { method: 'POST', path: '/v1/runs/{id}/undo' },
   forceRun: { method: 'POST', path: '/v1/runs/{id}/force' },
+  settleDatabase: { method: 'POST', path: '/v1/platforms/{name}/databases/{database}/settle' },
+  unsettleDatabase: { method: 'POST', path: '/v1/platforms/{name}/databases/{database}/unsettle' },
   listObjectives: { method: 'GET', path: '/v1/objectives' },
   verifyPlatform: { method: 'GET', path: '/v1/platforms/{name}/verify' },
   simulate: { method: 'POST', path: '/v1/simulate' },

@@ -25,6 +25,7 @@ export type {
   RunList,
   RunPlan,
   RunStep,
+  Settled,
   VerifyReport,
 } from './schema.ts';
 
@@ -44,6 +45,9 @@ export type RunBody = RunOrder;
 /** What can be said to a run, by operation. */
 export type RunDeed = 'approveRun' | 'answerRun' | 'abortRun' | 'undoRun' | 'forceRun';
 export type RunDeedBody<D extends RunDeed> = Operations[D]['body'];
+/** What can be said of where a database is written, by operation. */
+export type SettleDeed = 'settleDatabase' | 'unsettleDatabase';
+export type SettleDeedBody<D extends SettleDeed> = Operations[D]['body'];
 export type Hypothesis = Operations['simulate']['body']['hypotheses'][number];
 
 export interface DecisionItem {

@@ -40,6 +40,8 @@ export const budgetsKey = (name: string): string => `budgets/${name}`;
 export const llmKey = (platform: string): string => `llm/${platform}`;
 /** The last known lags of a platform's databases; in which region each was proved is `tiers`. */
 export const lagKey = (platform: string): string => `lag/${platform}`;
+/** Which regions were seen to take writes of a platform's databases, and which to follow. */
+export const looksKey = (platform: string): string => `lag/${platform}/looks`;
 export const appliedKey = (provider: string, service: string): string => `applied/${provider}/${service}`;
 export const observedKey = (provider: string, service: string): string => `observed/${provider}/${service}`;
 

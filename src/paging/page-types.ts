@@ -61,9 +61,15 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
   'llm.last': { need: 'act now: no provider is left to fail over to; no route moves for it' },
   'llm.recovered': { ends: true },
   'data.split': {
-    need: 'act now: two databases take writes and drift apart; stop writers, say which one stays, and make a standby of the other',
+    need: 'act now: two databases take writes and drift apart; stop the one that shall not stay and make a standby of it, which ends this; where it will never answer again, the commands above settle it',
   },
   'data.whole': { ends: true },
+  'data.unproved': {
+    need: 'act now if users wait: mend what the proof was refused with; where you know the writer and no row can be had, the command above settles it',
+  },
+  'data.proved': { ends: true },
+  'data.settled': { ends: true, need: 'know of it: routes rest on a word until a row can be written; the command above takes it back' },
+  'data.unsettled': { ends: true },
   'data.lag': { need: 'have a look: a failover now would lose more than is allowed, or wait for a word' },
   'data.caught_up': { ends: true },
   'drill.': { need: 'run a drill: what was not tried for so long may not work' },

@@ -212,8 +212,16 @@ const tiers = z.looseObject({
       provedAtMs: ms,
       because: text,
       split: z.looseObject({ regions: texts, atMs: ms, because: text }).optional(),
+      settled: z.looseObject({ by: text, reason: text, atMs: ms }).optional(),
+      fenced: texts.optional(),
     }),
   ),
+  unproved: z
+    .record(
+      z.string(),
+      z.looseObject({ region: text.nullable(), because: text, sinceMs: ms, atMs: ms, told: z.enum(['warning', 'critical']).nullable() }),
+    )
+    .optional(),
 });
 
 const vote = z.looseObject({

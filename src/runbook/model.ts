@@ -614,6 +614,33 @@ export interface Tiers {
   nonce: string;
   /** By `platform/database`. */
   databases: Readonly<Record<string, TierState>>;
+  /** Why no row could be written where one is wanted, by the same names. Absent: nothing waits for one. */
+  unproved?: Readonly<Record<string, Unproved>>;
+}
+
+/** A proof that is wanted and cannot be had. */
+export interface Unproved {
+  /** Where a row was tried; null: nowhere, since nobody is seen to take writes, or nobody can be asked. */
+  region: string | null;
+  /** What it was refused with last, or what is missing. */
+  because: string;
+  /** Since when there is none. */
+  sinceMs: number;
+  /** When `because` was written: a text that differs at every look is not written at each. */
+  atMs: number;
+  /** How loudly people were told. null: not yet. */
+  told: 'warning' | 'critical' | null;
+  /** People were told that a human's word stands in place of a row, and not yet that it does no more. */
+  word?: true;
+}
+
+/** A human's word for where the writer is, in place of a row. */
+export interface Settled {
+  by: string;
+  reason: string;
+  atMs: number;
+  /** What stood before, to go back to; null: nothing did. */
+  before: Omit<TierState, 'settled'> | null;
 }
 
 export interface TierState {
@@ -625,6 +652,17 @@ export interface TierState {
   lastWriter?: string;
   /** Two regions that were both seen to take writes: nothing is promoted or routed until a human has said which one stays. */
   split?: { regions: readonly string[]; atMs: number; because: string };
+  /** The writer stands on a human's word. Absent: on a row. */
+  settled?: Settled;
+  /** Regions that a human said take no writes: one that is seen to is a second writer, also while the writer is silent. Absent: none. */
+  fenced?: readonly string[];
+}
+
+/** What the watch was answered last: by database and region. Who is silent keeps what it said, which grows old. */
+export interface LooksRecord {
+  atMs: number;
+  nonce: string;
+  databases: Readonly<Record<string, Readonly<Record<string, { is: 'writes' | 'reads'; atMs: number }>>>>;
 }
 
 /** How far a standby is behind. null: it could not be told. */

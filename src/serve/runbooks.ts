@@ -37,6 +37,7 @@ import { createStarter } from '../runbook/starter-duty.ts';
 import { createSee, type TierLooks } from '../runbook/steady.ts';
 import { createTierDesk } from '../runbook/tiers/desk.ts';
 import { type DatabaseView, databasesOf, gaugesOf, lossesTo, lossOf, type TierRecords } from '../runbook/tiers/loss.ts';
+import { createSettler } from '../runbook/tiers/settler.ts';
 import { createRunWriter } from '../runbook/writer.ts';
 import { readPem, readSecret } from '../secrets.ts';
 import { checkBy } from '../verify/check.ts';
@@ -121,7 +122,12 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
   const records = (): TierRecords => {
     const sight = seen.sight();
     const lags = new Map(sight?.has(lagKey('')).map(({ key, value }) => [key, value as LagRecord]));
-    return { tiers: sight?.tiers ?? null, lagsOf: (name) => lags.get(lagKey(name)) ?? null, nowMs: seen.nowMs() };
+    return {
+      tiers: sight?.tiers ?? null,
+      lagsOf: (name) => lags.get(lagKey(name)) ?? null,
+      nowMs: seen.nowMs(),
+      unproved: watched.unproved(),
+    };
   };
   metrics.data(() => (seen.cluster()?.platforms ?? []).flatMap((platform) => gaugesOf(platform, records())));
   const platformOf = (name: string): PlatformConfig | undefined => seen.cluster()?.platforms?.find((each) => each.name === name);
@@ -172,6 +178,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     log,
     store,
     context,
+    by: `${region}/${replica}`,
     reaches: (name) => Object.hasOwn(entries, name),
     canary: () => kindOf('pg.canary'),
     siteSays,
@@ -207,6 +214,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     parts: {
       reader,
       writer: createRunWriter({ ...common, cluster: seen.cluster, clusterNowMs: seen.nowMs }),
+      settler: createSettler({ store, ports, region, replica, cluster: seen.cluster, clusterNowMs: seen.nowMs }),
       planOf,
       estimateOf,
       recoveryMsOf: (run) => comparisonOf(run).recoveryMs,

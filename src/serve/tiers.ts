@@ -1,19 +1,41 @@
 // The coordinator's watch of data tiers: every five seconds each database of each platform is asked, in every region that this replica reaches, whether it takes
 // writes, and how far its standbys are behind. What is proved goes into the store, and the last known lags; two that take writes, and a lag that lasts, page.
 import type { Term } from '../coordinate/coordinator.ts';
-import { KEYS, lagKey, outboxKey } from '../coordinate/keys.ts';
+import { KEYS, lagKey, looksKey, outboxKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import { page } from '../decide/incident.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { ClusterConfig, Page, Severity } from '../model.ts';
+import type { ClusterConfig, Page, Routing } from '../model.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import type { StepContext, StepKind } from '../runbook/kind.ts';
-import type { ByRegion, DatabaseConfig, LagRecord, LagSample, PlatformConfig, TierState, Tiers as TiersRecord } from '../runbook/model.ts';
+import type {
+  ByRegion,
+  DatabaseConfig,
+  LagRecord,
+  LagSample,
+  LooksRecord,
+  PlatformConfig,
+  Tiers as TiersRecord,
+  Unproved,
+} from '../runbook/model.ts';
 import { withPatience } from '../runbook/patience.ts';
 import type { Lag, SiteSays } from '../runbook/postgres/look.ts';
 import type { PostgresSystem } from '../runbook/postgres/sql.ts';
-import { changed, isUntold, lagsAfter, NO_TIERS, stateIn, type TierChange, tierName } from '../runbook/tiers/record.ts';
+import {
+  changed,
+  isUntold,
+  lagsAfter,
+  looksAfter,
+  NO_TIERS,
+  stateIn,
+  type TierChange,
+  tierName,
+  unprovedIn,
+  withUnproved,
+} from '../runbook/tiers/record.ts';
+import { type Said, saidOf, saidOfLag, saidOfProved, saidOfUnproved, saidOfWordOver } from '../runbook/tiers/told.ts';
+import { type Seen, type UnprovedNews, unprovedAfter, type Why, whyUnproved } from '../runbook/tiers/unproved.ts';
 import { type LagNews, type Looks, lagEnded, lagNewsOf, type Memory, NO_MEMORY, newsOf, type SiteLook } from '../runbook/tiers/watch.ts';
 import type { Store } from '../store/store.ts';
 
@@ -22,6 +44,8 @@ export interface TiersOptions {
   log: Log;
   store: Pick<Store, 'get'>;
   context: StepContext;
+  /** Of this replica, as `region/replica`. */
+  by: string;
   /** Whether this replica's file names the system. */
   reaches: (system: string) => boolean;
   /** The kind by which a run proves a region: a first proof is made by the same. */
@@ -38,6 +62,8 @@ export interface Tiers {
   rest(): void;
   /** The last known lags, by platform; empty where this replica does not watch. */
   lags(): ReadonlyMap<string, LagRecord>;
+  /** Proofs that cannot be had, by `platform/database`, where the store does not take that either: nobody but this replica knows. */
+  unproved(): ReadonlyMap<string, Unproved>;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
 }
@@ -65,54 +91,24 @@ interface Found {
 /** A region of which only some answer is neither a writer nor a standby. */
 const lookOf = (said: SiteSays | null): SiteLook => (said === 'writes' || said === 'reads' ? said : 'silent');
 
+/** Who said nothing for so long that its last word is written anew, although it is the same: whoever reads it has to know that it is fresh. */
+const LOOKS_EVERY_MS = 12_000;
+
 /** What one look is made for. */
 interface Turn {
   cluster: ClusterConfig;
   v: number;
+  routing: Routing | null;
   tiers: TiersRecord | null;
   term: Pick<Term, 'commit'>;
   began: number;
 }
 
-interface Said {
-  type: string;
-  severity: Severity;
-  subject: string;
-  summary: string;
-  detail: Readonly<Record<string, unknown>>;
-}
-
-/** What a change of what is proved tells people; null: nothing. */
-const saidOf = (platform: string, database: string, before: TierState | null, after: TierState): Said | null => {
-  const subject = `data-split-${platform}-${database}`;
-  const { split } = after;
-  if (split !== undefined) {
-    const summary = `platform ${platform}: ${split.because}; nothing of it is promoted and no route of its services moves until only one does`;
-    return {
-      type: 'data.split',
-      severity: 'critical',
-      subject,
-      summary,
-      detail: { platform, database, regions: split.regions, because: split.because },
-    };
-  }
-  if (before?.split === undefined) return null;
-  const { regions } = before.split;
-  const summary = `platform ${platform}: ${regions.join(' and ')} do not both take writes of ${database} any more`;
-  return { type: 'data.whole', severity: 'info', subject, summary, detail: { platform, database, regions, because: summary } };
-};
-
-const saidOfLag = (platform: string, database: string, { region, is, because }: LagNews): Said => ({
-  ...(is === 'over' ? { type: 'data.lag', severity: 'warning' } : { type: 'data.caught_up', severity: 'info' }),
-  subject: `data-lag-${platform}-${database}-${region}`,
-  summary: `platform ${platform}: ${because}`,
-  detail: { platform, database, regions: [region], because },
-});
-
 export const createTiers = (options: TiersOptions): Tiers => {
-  const { ports, log, store, context, reaches, canary, siteSays, lagBetween } = options;
+  const { ports, log, store, context, by, reaches, canary, siteSays, lagBetween } = options;
   let memories = new Map<string, Memory>();
   let known = new Map<string, LagRecord>();
+  let local = new Map<string, Unproved>();
   let work: Promise<void> | null = null;
   let lookAtMs = Number.NEGATIVE_INFINITY;
   let watching = 0;
@@ -195,8 +191,13 @@ export const createTiers = (options: TiersOptions): Tiers => {
     if (isWritten) log.warn('tiers.changed', { platform, database, writer: is.writer, because: is.split?.because ?? is.because });
   };
 
-  /** By the kind that runs prove a region by, so that a first proof is worth as much as any other. */
-  const prove = async (platform: PlatformConfig, { name, sites }: DatabaseConfig, region: string, signal: AbortSignal): Promise<void> => {
+  /** By the kind that runs prove a region by, so that a first proof is worth as much as any other. Answers with what refused it; null: it was taken. */
+  const prove = async (
+    platform: PlatformConfig,
+    { name, sites }: DatabaseConfig,
+    region: string,
+    signal: AbortSignal,
+  ): Promise<Why | null> => {
     const kind = await canary();
     const call = {
       key: `watch.${platform.name}.${name}.${region}`,
@@ -210,6 +211,71 @@ export const createTiers = (options: TiersOptions): Tiers => {
       because: 'it has no effect',
     };
     log.info('tiers.proof', { platform: platform.name, database: name, region, took, because });
+    return took === 'accepted' ? null : { region, because };
+  };
+
+  const putOf = (page: Page) => ({ put: outboxKey(page.id), value: page });
+
+  /** What people are told of a proof that cannot be had, and of what ends that. */
+  const newsOfProof = (
+    turn: Turn,
+    platform: PlatformConfig,
+    { name, sites }: DatabaseConfig,
+    tiers: TiersRecord,
+    news: UnprovedNews,
+  ): readonly Page[] => {
+    const state = stateIn(tiers, platform.name, name);
+    const { after, told, isWordOver } = news;
+    const about = { sites: Object.keys(sites), nowMs: Math.round(context.nowMs()) };
+    return [
+      ...(told === 'unproved' && after !== null ? [saidOfUnproved(platform.name, name, after, about)] : []),
+      ...(told === 'proved' && state !== null ? [saidOfProved(platform.name, name, state)] : []),
+      ...(isWordOver ? [saidOfWordOver(platform.name, name, state)] : []),
+    ].map((said) => pageOf(turn, said));
+  };
+
+  /** Users of the database wait for its proof now. */
+  const isHeldIn = ({ routing }: Turn, { services }: DatabaseConfig): boolean =>
+    services.some((service) => Object.values(routing?.services[service]?.pools ?? {}).some(({ hold }) => hold === 'rule:tier'));
+
+  /** Writes down why there is no proof, and tells people in the same transaction. Where the store does not take it, this replica knows it, and tells them all the same. */
+  const note = async (turn: Turn, platform: PlatformConfig, database: DatabaseConfig, seen: Seen): Promise<void> => {
+    const key = tierName(platform.name, database.name);
+    const known = stateIn(turn.tiers, platform.name, database.name);
+    const isProved = known !== null && known.writer !== null && known.settled === undefined && known.split === undefined;
+    // As nearly always.
+    if (isProved && unprovedIn(turn.tiers, platform.name, database.name) === null && !local.has(key)) return;
+    const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading the data tiers', (signal) =>
+      store.get({ keys: [KEYS.tiers] }, signal),
+    );
+    const tiers = (kvs[0]?.value as TiersRecord | undefined) ?? NO_TIERS;
+    const state = stateIn(tiers, platform.name, database.name);
+    const about = { isHeld: isHeldIn(turn, database), isSettled: state?.settled !== undefined, nowMs: Math.round(context.nowMs()) };
+    const before = unprovedIn(tiers, platform.name, database.name);
+    const why = whyUnproved(database.name, state, seen);
+    const news = unprovedAfter(before, why, about);
+    if (news.after === before) {
+      local.delete(key);
+      return;
+    }
+    const isWritten = await turn.term.commit(
+      [{ key: KEYS.tiers, mod: kvs[0]?.mod ?? 0 }],
+      [
+        { put: KEYS.tiers, value: withUnproved(tiers, key, news.after, ports.random.hex(8)) },
+        ...newsOfProof(turn, platform, database, tiers, news).map(putOf),
+      ],
+    );
+    if (isWritten) {
+      local.delete(key);
+      log.warn('tiers.unproved', { platform: platform.name, database: database.name, because: news.after?.because ?? 'it is proved' });
+      return;
+    }
+    if (turn.began !== watching) return;
+    const here = unprovedAfter(local.get(key) ?? before, why, about);
+    if (here.after === null) local.delete(key);
+    else local.set(key, here.after);
+    const pages = newsOfProof(turn, platform, database, tiers, here);
+    if (pages.length > 0) await turn.term.commit([], pages.map(putOf));
   };
 
   const judge = async (turn: Turn, platform: PlatformConfig, found: Found, signal: AbortSignal): Promise<void> => {
@@ -226,7 +292,23 @@ export const createTiers = (options: TiersOptions): Tiers => {
       Math.round(context.nowMs()),
     );
     for (const change of changes) await write(turn, platform.name, name, change);
-    if (where !== null) await prove(platform, database, where, signal);
+    const refused = where === null ? null : await prove(platform, database, where, signal);
+    const { sites } = database;
+    const unreached = Object.fromEntries(Object.entries(sites).flatMap(([region, { sql }]) => (reaches(sql) ? [] : [[region, sql]])));
+    await note(turn, platform, database, { looks: memory.looks === null ? null : looks, refused, unreached, by });
+  };
+
+  /** What each region said last, for whoever settles what cannot be proved: written when it changes, and before it grows old. */
+  const keepLooks = async (turn: Turn, { name }: PlatformConfig, found: readonly Found[]): Promise<void> => {
+    const key = looksKey(name);
+    const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading what was seen of databases', (signal) =>
+      store.get({ keys: [key] }, signal),
+    );
+    const before = (kvs[0]?.value as LooksRecord | undefined) ?? null;
+    const seen = Object.fromEntries(found.map(({ database, looks }) => [database.name, looks]));
+    const about = { atMs: Math.round(context.nowMs()), nonce: ports.random.hex(8) };
+    const after = looksAfter(before, seen, about, LOOKS_EVERY_MS);
+    if (after !== before && after !== null) await turn.term.commit([{ key, mod: kvs[0]?.mod ?? 0 }], [{ put: key, value: after }]);
   };
 
   /** What is told of lags, and the regions told of after it. */
@@ -280,11 +362,11 @@ export const createTiers = (options: TiersOptions): Tiers => {
   };
 
   const look = async (turn: Turn, platform: PlatformConfig): Promise<void> => {
-    const reached = (platform.databases ?? []).filter(({ sites }) => Object.values(sites).some(({ sql }) => reaches(sql)));
-    if (reached.length === 0) return;
     await withPatience(ports.timers, PLATFORM_MS, `looking at the databases of ${platform.name}`, async (signal) => {
-      const found = await Promise.all(reached.map((database) => find(database, signal)));
+      const found = await Promise.all((platform.databases ?? []).map((database) => find(database, signal)));
       if (turn.began !== watching) return;
+      // First: whoever settles something now has to know it.
+      await keepLooks(turn, platform, found);
       for (const each of found) await judge(turn, platform, each, signal);
       await keep(turn, platform, found);
     });
@@ -297,7 +379,7 @@ export const createTiers = (options: TiersOptions): Tiers => {
       const platforms = (cluster.platforms ?? []).filter(({ databases = [] }) => databases.length > 0);
       if (platforms.length === 0) return;
       lookAtMs = ports.clock.monoMs() + LOOK_EVERY_MS;
-      const turn: Turn = { cluster, v: routing?.v ?? 0, tiers, term, began: watching };
+      const turn: Turn = { cluster, v: routing?.v ?? 0, routing, tiers, term, began: watching };
       work = Promise.all(
         platforms.map((platform) =>
           look(turn, platform).catch((error: unknown) =>
@@ -312,9 +394,10 @@ export const createTiers = (options: TiersOptions): Tiers => {
     },
     rest() {
       watching += 1;
-      [memories, known] = [new Map(), new Map()];
+      [memories, known, local] = [new Map(), new Map(), new Map()];
     },
     lags: () => known,
+    unproved: () => local,
     idle: async () => {
       await work;
     },

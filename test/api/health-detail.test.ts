@@ -184,13 +184,39 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
   [
     'data:shop/orders',
     'warn',
-    { databases: [{ platform: 'shop', database: 'orders', writer: 'eu', because: 'both take writes', split: ['eu', 'us'], standbys: [] }] },
+    {
+      databases: [
+        {
+          platform: 'shop',
+          database: 'orders',
+          writer: 'eu',
+          because: 'both take writes',
+          split: ['eu', 'us'],
+          settled: null,
+          unproved: null,
+          standbys: [],
+        },
+      ],
+    },
     /both take writes: no route of its services moves/,
   ],
   [
     'data:shop/users',
     'warn',
-    { databases: [{ platform: 'shop', database: 'users', writer: null, because: 'eu follows', split: null, standbys: [] }] },
+    {
+      databases: [
+        {
+          platform: 'shop',
+          database: 'users',
+          writer: null,
+          because: 'eu follows',
+          split: null,
+          settled: null,
+          unproved: null,
+          standbys: [],
+        },
+      ],
+    },
     /proved writable nowhere: eu follows/,
   ],
   [
@@ -202,6 +228,25 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
       }),
     },
     /eu-west: on azure, 2 of 2; every region is on the last of openrouter, azure; not on openrouter|eu-west: on azure, 2 of 2; not on openrouter; every region is on the last of openrouter, azure/,
+  ],
+  [
+    'data:shop/carts',
+    'warn',
+    {
+      databases: [
+        {
+          platform: 'shop',
+          database: 'carts',
+          writer: 'eu',
+          because: 'settled by ana',
+          split: null,
+          settled: { by: 'ana', reason: 'us burnt down' },
+          unproved: { because: 'permission denied, for 3 min' },
+          standbys: [],
+        },
+      ],
+    },
+    /held for written in eu by the word of ana \(us burnt down\); no row: permission denied, for 3 min/,
   ],
   [
     'automation:stopped',
@@ -217,6 +262,8 @@ const DATABASE = {
   writer: 'eu',
   because: 'a row was written',
   split: null,
+  settled: null,
+  unproved: null,
   standbys: [{ region: 'us', because: 'expected loss now: 3.2 s / 48 MB, measured 4 s ago' }],
 };
 

@@ -17,7 +17,7 @@ const complete = (...words: string[]): readonly string[] => {
 };
 
 test.each<[readonly string[], readonly string[]]>([
-  [['un'], ['undrain', 'unfreeze', 'undo-run']],
+  [['un'], ['undrain', 'unfreeze', 'unsettle', 'undo-run']],
   [['failo'], ['failover']],
   [['failover', 'shop', '--un'], ['--ungraceful']],
   [['approve'], ['approve-run']],

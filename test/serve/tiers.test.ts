@@ -1,16 +1,17 @@
 // The coordinator's watch of data tiers, over fake databases on virtual time: what it writes of lags and proofs, what it pages, and that silence, a lost office
 // and a store that refuses change nothing that is known.
 import { expect, test } from 'vitest';
-import { KEYS, lagKey } from '../../src/coordinate/keys.ts';
+import { KEYS, lagKey, looksKey } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
 import type { Page } from '../../src/model.ts';
 import { sleep } from '../../src/ports.ts';
 import { createBreaker } from '../../src/runbook/breaker.ts';
 import type { System } from '../../src/runbook/kind.ts';
-import type { DatabaseConfig, DatabaseSiteConfig, LagRecord, PlatformConfig, Tiers } from '../../src/runbook/model.ts';
+import type { DatabaseConfig, DatabaseSiteConfig, LagRecord, LooksRecord, PlatformConfig, Tiers } from '../../src/runbook/model.ts';
 import type { Lag } from '../../src/runbook/postgres/look.ts';
 import { createTierBook, createTierDesk } from '../../src/runbook/tiers/desk.ts';
 import { provedIn } from '../../src/runbook/tiers/record.ts';
+import { createSettler } from '../../src/runbook/tiers/settler.ts';
 import type { SiteLook } from '../../src/runbook/tiers/watch.ts';
 import { createTiers } from '../../src/serve/tiers.ts';
 import { createMemoryStore } from '../memory-store.ts';
@@ -42,6 +43,8 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
   const roles: Record<string, SiteLook | 'partly'> = { eu: 'writes', us: 'reads' };
   let lag: Lag | 'silent' = { ms: 200, bytes: 4_096 };
   let isTerm = true;
+  let isDenied = false;
+  let refusal: string | null = null;
   const slow = { lookMs: 0, lagMs: 0 };
   const breaker = createBreaker('sql', ports.clock);
   const proofs: string[] = [];
@@ -54,6 +57,7 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
     log,
     store,
     context,
+    by: 'eu/a',
     reaches: options.reaches ?? (() => true),
     canary: async () => ({
       kind: 'pg.canary',
@@ -61,6 +65,7 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
       read: async () => ({ is: 'pending', because: 'no row was written' }),
       async apply({ database, region }, { run }) {
         proofs.push(region);
+        if (refusal !== null) return { took: 'refused', because: refusal };
         await desk.proved(run.platform, database, region, `a row was written in ${region}`, await desk.state(run.platform, database));
         return { took: 'accepted', because: 'a row' };
       },
@@ -84,7 +89,9 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
   const read = async <T>(key: string): Promise<T | undefined> => (await store.get({ keys: [key] })).kvs[0]?.value as T | undefined;
   const term = {
     commit: async (conditions: Parameters<typeof store.txn>[0]['if'], ops: Parameters<typeof store.txn>[0]['then']) =>
-      isTerm && (await store.txn({ if: conditions, then: ops })).ok,
+      isTerm &&
+      !(isDenied && ops.some((op) => 'put' in op && op.put === KEYS.tiers)) &&
+      (await store.txn({ if: conditions, then: ops })).ok,
   };
   return {
     store,
@@ -98,6 +105,30 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
     lagIs(now: Lag | 'silent') {
       lag = now;
     },
+    /** Why no row can be written; null: one can. */
+    refuse(because: string | null) {
+      refusal = because;
+    },
+    denyTiers() {
+      isDenied = true;
+    },
+    unproved: async () => (await read<Tiers>(KEYS.tiers))?.unproved?.[`${PLATFORM.name}/orders`],
+    seen: async () => (await read<LooksRecord>(looksKey(PLATFORM.name)))?.databases.orders,
+    async settle(region: string, fenced: readonly string[]) {
+      const settler = createSettler({
+        store,
+        ports,
+        region: 'eu',
+        replica: 'a',
+        cluster: () => clusterWith(PLATFORM),
+        clusterNowMs: context.nowMs,
+      });
+      const person = { name: 'ana', services: null, how: 'token' as const };
+      const asked = { hash: 'h', fingerprint: 'f' };
+      // What was answered before is too old to speak against it.
+      await virtual.advance(35_000);
+      await settler.settle('shop', 'orders', { region, fenced }, { person, reason: 'eu burnt down', ifMatch: '*', asked });
+    },
     lose() {
       isTerm = false;
     },
@@ -108,9 +139,9 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
       return kvs.map(({ value }) => value as Page).toSorted((a, b) => a.atMs - b.atMs);
     },
     /** So many looks of five seconds. */
-    async looks(n: number, platform = PLATFORM) {
+    async looks(n: number, platform = PLATFORM, routing: object | null = null) {
       for (let at = 0; at < n; at++) {
-        const sight = { cluster: clusterWith(platform), routing: null, tiers: (await read<Tiers>(KEYS.tiers)) ?? null } as unknown as Sight;
+        const sight = { cluster: clusterWith(platform), routing, tiers: (await read<Tiers>(KEYS.tiers)) ?? null } as unknown as Sight;
         watch.turn(sight, term);
         await virtual.advance(5_000);
       }
@@ -297,4 +328,114 @@ test.each<[string, (each: ReturnType<typeof begun>) => Promise<void>]>([
   expect(pages.map(({ dedupKey }) => dedupKey)).toEqual(Array(2).fill('tidegate/test/data-lag-shop-orders-us'));
   expect(pages[1]?.summary).toBe(`platform shop: orders in us ${is}, so nothing is behind`);
   expect(await all.lags()).not.toHaveProperty('told');
+});
+
+// ---- a proof that cannot be had ----
+
+const held = { services: { web: { pools: { eu: { hold: 'rule:tier' } } } } };
+
+test('a row that is refused is written down with the refusal, told after a minute, louder when users wait for it, and ended by a row', async () => {
+  const { looks, refuse, unproved, pages, tiers } = begun();
+  refuse('permission denied for table tidegate_canary');
+  await looks(2);
+  expect(await unproved()).toMatchObject({ region: 'eu', because: 'permission denied for table tidegate_canary', told: null });
+  expect(await tiers()).toBeUndefined();
+  await looks(11);
+  expect(await pages()).toEqual([]);
+  await looks(3);
+  expect(await pages()).toMatchObject([
+    {
+      type: 'data.unproved',
+      severity: 'warning',
+      dedupKey: 'tidegate/test/data-unproved-shop-orders',
+      detail: { commands: ['tidegate platforms shop', 'tidegate settle shop/orders --region eu --reason WHY'] },
+    },
+  ]);
+  await looks(3, PLATFORM, held);
+  await looks(3, PLATFORM, held);
+  expect((await pages()).map(({ severity }) => severity)).toEqual(['warning', 'critical']);
+  refuse(null);
+  await looks(3);
+  expect(await unproved()).toBeUndefined();
+  expect((await pages()).at(-1)).toMatchObject({
+    type: 'data.proved',
+    severity: 'info',
+    dedupKey: 'tidegate/test/data-unproved-shop-orders',
+  });
+});
+
+test('whoever coordinates next goes on with it: nobody is told anew, and silence at its first look ends nothing', async () => {
+  const { looks, refuse, pages, unproved, watch } = begun();
+  refuse('permission denied');
+  await looks(16);
+  const before = await unproved();
+  watch.rest();
+  await looks(8);
+  expect(await unproved()).toEqual(before);
+  expect((await pages()).map(({ type }) => type)).toEqual(['data.unproved']);
+});
+
+test('who has no entry for any region says so, and which', async () => {
+  const { looks, unproved, pages } = begun({ reaches: () => false });
+  await looks(16);
+  expect(await unproved()).toMatchObject({
+    region: null,
+    because: 'eu/a, which coordinates, cannot ask orders anywhere: its file names no system sql-eu, sql-us',
+  });
+  expect((await pages()).map(({ type }) => type)).toEqual(['data.unproved']);
+});
+
+test('a store that takes no `tiers` keeps nobody from being told: this replica knows it, and its page goes all the same', async () => {
+  const { looks, refuse, denyTiers, unproved, pages, watch } = begun();
+  refuse('the store refused');
+  denyTiers();
+  await looks(2);
+  expect(await unproved()).toBeUndefined();
+  expect(watch.unproved().get('shop/orders')).toMatchObject({ region: 'eu', because: 'the store refused', told: null });
+  await looks(15);
+  expect((await pages()).map(({ type, severity }) => [type, severity])).toEqual([['data.unproved', 'warning']]);
+  watch.rest();
+  expect(watch.unproved().size).toBe(0);
+});
+
+test('what each region said is kept for whoever settles: at once when it changes, before it grows old, and as it was while it is silent', async () => {
+  const { looks, roles, seen } = begun();
+  await looks(1);
+  expect(await seen()).toMatchObject({ eu: { is: 'writes', atMs: START_MS }, us: { is: 'reads', atMs: START_MS } });
+  await looks(2);
+  expect((await seen())?.eu?.atMs).toBe(START_MS);
+  await looks(1);
+  expect((await seen())?.eu?.atMs).toBe(START_MS + 15_000);
+  Object.assign(roles, { eu: 'silent', us: 'writes' });
+  await looks(1);
+  expect(await seen()).toMatchObject({ eu: { is: 'writes', atMs: START_MS + 15_000 }, us: { is: 'writes' } });
+  roles.us = 'partly';
+  const before = await seen();
+  await looks(4);
+  expect(await seen()).toEqual(before);
+});
+
+test('a word is told to be over once its writer is proved, lost, or a second one writes', async () => {
+  for (const [us, type, ends] of [
+    ['writes', 'data.unsettled', true],
+    ['reads', 'data.unsettled', true],
+    ['silent', 'data.unsettled', false],
+  ] as const) {
+    const { looks, roles, settle, pages, tiers } = begun();
+    Object.assign(roles, { eu: 'silent', us: 'silent' });
+    await looks(1);
+    await settle('us', ['eu']);
+    roles.us = us;
+    await looks(4);
+    expect((await pages()).map((page) => page.type).filter((each) => each === type)).toHaveLength(ends ? 1 : 0);
+    expect((await tiers())?.settled === undefined).toBe(ends);
+  }
+  const { looks, roles, settle, pages, tiers } = begun();
+  Object.assign(roles, { eu: 'silent', us: 'silent' });
+  await looks(1);
+  await settle('us', ['eu']);
+  roles.eu = 'writes';
+  await looks(4);
+  expect(await tiers()).toMatchObject({ writer: null, split: { regions: ['eu', 'us'] } });
+  expect((await pages()).map(({ type }) => type)).toEqual(expect.arrayContaining(['data.settled', 'data.split', 'data.unsettled']));
 });

@@ -37,6 +37,7 @@ const WORLDLY = [
   'canary',
   'rules',
   'runbooks',
+  'watched',
 ] as const;
 
 const POLICY_NUMBERS: readonly (keyof Policy)[] = ['latchAfter', 'faults'];

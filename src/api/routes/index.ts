@@ -12,6 +12,7 @@ import { pageRoutes } from './pages.ts';
 import { processRoutes } from './process.ts';
 import { reportRoutes } from './reports.ts';
 import { runRoutes } from './runs.ts';
+import { settleRoutes } from './settle.ts';
 import { simulateRoutes } from './simulate.ts';
 import { statusRoutes } from './status.ts';
 import { verifyRoutes } from './verify.ts';
@@ -25,6 +26,7 @@ export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
     ...callbackRoutes(options),
     ...reportRoutes(options),
     ...runRoutes(options),
+    ...settleRoutes(options),
     ...objectiveRoutes(options),
     ...verifyRoutes(options),
     ...simulateRoutes(options),

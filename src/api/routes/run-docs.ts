@@ -132,6 +132,9 @@ const PLATFORM = {
       provedAtMs: AT_MS - 86_400_000,
       because: 'a row was written on 10.1.0.4:5432 and read back',
       split: null,
+      settled: null,
+      fenced: [],
+      unproved: null,
       standbys: [
         {
           region: 'us-east',

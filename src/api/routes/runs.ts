@@ -1,25 +1,13 @@
 // Platforms and the runs that move them: where each is active and how ready it is, what a run would do, is doing and has done, and what humans say to it.
-import type { FastifyReply } from 'fastify';
 import { Fault } from '../../errors.ts';
 import type { Principal } from '../access.ts';
-import { fingerprintOf, keyHash } from '../asked.ts';
-import type { Parsed } from '../body.ts';
-import type { AskedBy } from '../overrides.ts';
+import { askedBy, isDryRun, keyNeeded, oneOf, replay, understood } from '../keyed.ts';
 import { BodyFault } from '../problem.ts';
 import { type ApiRequest, type ApiRoute, configured, headerOf, type RouteOptions } from '../route.ts';
 import type { Begun, Deed, PlanAsked, RunAct, RunDesk } from '../run-desk.ts';
 import { ORDERED_PURPOSES, parseAnswer, parseApprove, parseReason, RUN_MODES } from '../run-input.ts';
 import { undoLines } from '../undo.ts';
 import { LIMIT_DEFAULT, LIMIT_MAX, PLATFORM_DOCS, RUN_DOCS } from './run-docs.ts';
-
-const KEY_CHARS = { min: 8, max: 200 };
-
-const oneOf = <T extends string>(name: string, text: string | undefined, known: readonly T[], otherwise: T): T => {
-  if (text === undefined) return otherwise;
-  const found = known.find((each) => each === text);
-  if (found !== undefined) return found;
-  throw new BodyFault([{ pointer: `/${name}`, detail: `is one of ${known.join(', ')}, found "${text.slice(0, 40)}"` }]);
-};
 
 const limitOf = ({ limit }: ApiRequest['query']): number => {
   if (limit === undefined) return LIMIT_DEFAULT;
@@ -33,34 +21,6 @@ const planAsked = ({ to, mode, purpose }: ApiRequest['query']): PlanAsked => ({
   mode: oneOf('mode', mode, RUN_MODES, 'graceful'),
   purpose: oneOf('purpose', purpose, ORDERED_PURPOSES, 'failover'),
 });
-
-/** A mistake here must not move anything. */
-const isDryRun = ({ query }: ApiRequest): boolean => oneOf('dryRun', query.dryRun, ['true', 'false'], 'false') === 'true';
-
-const understood = <T>(parsed: Parsed<T>): T => {
-  if (!parsed.ok) throw new BodyFault(parsed.problems);
-  return parsed.value;
-};
-
-/** A key is for one wish: what is asked of which path. null: none was sent. */
-const askedBy = ({ headers, body, url }: ApiRequest, { name }: Principal): AskedBy | null => {
-  const given = headerOf(headers['idempotency-key']);
-  if (given === null) return null;
-  const key = given.trim();
-  if (key.length < KEY_CHARS.min || key.length > KEY_CHARS.max)
-    throw new Fault('ERR_BAD_REQUEST', `Idempotency-Key: expected a fresh random text of ${KEY_CHARS.min} to ${KEY_CHARS.max} characters`);
-  return { hash: keyHash(name, key), fingerprint: fingerprintOf([url, body ?? null]) };
-};
-
-const keyNeeded = (): Fault =>
-  new Fault(
-    'ERR_BAD_REQUEST',
-    `send Idempotency-Key: a fresh random text of ${KEY_CHARS.min} to ${KEY_CHARS.max} characters, the same again for a retry; or ?dryRun=true`,
-  );
-
-const replay = (reply: FastifyReply, replayed: boolean): void => {
-  if (replayed) void reply.header('idempotency-replayed', 'true');
-};
 
 /** Everything that can be said to a run, by the last part of its path. */
 const DEEDS: readonly { act: keyof typeof RUN_DOCS.acts; needs: 'operator' | 'approver'; read: (body: unknown) => Deed }[] = [

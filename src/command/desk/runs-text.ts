@@ -1,6 +1,6 @@
 // Platforms, plans and runs as text: where each is active and how ready it is, what a run would do, how far one is and what it asks, measured beside
 // estimated. Pure.
-import type { Platform, PlatformList, Run, RunItem, RunList, RunPlan, RunStep } from '../../client/types.ts';
+import type { Platform, PlatformList, Run, RunItem, RunList, RunPlan, RunStep, Settled } from '../../client/types.ts';
 import { plural } from '../../config/words.ts';
 import { isOfMode } from '../../runbook/model.ts';
 import { clockTime, dayTime, type Screen } from './status-text.ts';
@@ -270,11 +270,17 @@ const auditLines = (readiness: Ready, screen: Screen): readonly string[] => {
 };
 
 /** `orders: written in eu-west; us-east: expected loss now: 3.2 s / 48 MB, measured 4 s ago`. */
-const dataText = ({ database, writer, because, split, standbys }: Platform['databases'][number]): string =>
+const dataText = (
+  { database, writer, because, split, settled, fenced, unproved, standbys }: Platform['databases'][number],
+  nowMs: number,
+): string =>
   [
     split === null
       ? `${database}: ${writer === null ? `proved writable nowhere: ${because}` : `written in ${writer}`}`
       : `${database}: ${split.join(' and ')} both take writes`,
+    ...(settled === null ? [] : [`by the word of ${settled.by}, ${span(nowMs - settled.atMs)} ago: ${settled.reason}`]),
+    ...(fenced.length === 0 ? [] : [`said to take no writes: ${fenced.join(', ')}`]),
+    ...(unproved === null || because.includes(unproved.because) ? [] : [`no row: ${unproved.because}`]),
     ...standbys.map((standby) => `${standby.region}: ${standby.because}`),
   ].join('; ');
 
@@ -293,6 +299,25 @@ const modelsText = (llm: Models, nowMs: number): string => {
     return `${region}: ${because}${since}${seen}${often}`;
   });
   return [...each, ...(told.length === 0 ? [] : [`told: ${told.join(', ')}`])].join('; ');
+};
+
+const SEEN = { writes: 'takes writes', reads: 'follows', unseen: 'not seen: nobody here can tell' } as const;
+
+/** What is seen of a database, and what a human's word about it means. */
+export const settleLines = ({ settlement, undo }: Settled, screen: Screen): readonly string[] => {
+  const { platform, database, seen, meaning, reason } = settlement;
+  return [
+    ...say(`${platform}/${database}: ${reason}`, screen),
+    '',
+    ...table(
+      ['REGION', 'SEEN', 'AGO'],
+      seen.map(({ region, is, agoMs }) => [region, is === 'unseen' ? warn(SEEN[is]) : SEEN[is], agoMs === null ? '' : span(agoMs)]),
+      screen,
+    ),
+    '',
+    ...meaning.flatMap((each) => say(`- ${each}`, screen)),
+    ...(undo === null ? [] : ['', ...say(`undo: ${undo.cli}`, screen)]),
+  ];
 };
 
 const TRIGGERS = { off: 'only humans begin runs', propose: 'a run waits for approval', auto: 'runs begin by themselves' } as const;
@@ -316,7 +341,7 @@ export const platformLines = (
       readiness === null ? 'not audited yet' : `${wordsOf(readyCell(readiness))} of 100, ${span(clusterTimeMs - readiness.atMs)} ago`,
     ),
     ...(readiness === null ? [] : auditLines(readiness, screen)),
-    ...databases.flatMap((each) => named('data', dataText(each))),
+    ...databases.flatMap((each) => named('data', dataText(each, clusterTimeMs))),
     // An older replica tells of none.
     ...(llm == null ? [] : named('models', modelsText(llm, clusterTimeMs))),
     ...(openRun === null

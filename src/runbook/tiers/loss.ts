@@ -1,6 +1,6 @@
 // What a failover would lose now, and what is proved of each database: the records of the store as people and machines are told of them. Pure.
-import type { LagRecord, PlatformConfig, Run, Tiers } from '../model.ts';
-import { lossText, stateIn } from './record.ts';
+import type { LagRecord, PlatformConfig, Run, Tiers, Unproved } from '../model.ts';
+import { agoText, lossText, stateIn, tierName, unprovedIn } from './record.ts';
 
 export interface StandbyView {
   region: string;
@@ -21,6 +21,12 @@ export interface DatabaseView {
   because: string;
   /** Regions that both take writes; null: no two do. */
   split: readonly string[] | null;
+  /** The writer stands on a human's word; null: on a row, or there is none. */
+  settled: { by: string; reason: string; atMs: number } | null;
+  /** Regions that a human said take no writes. */
+  fenced: readonly string[];
+  /** Why there is no row, and for how long; null: there is one, or none is wanted. */
+  unproved: { region: string | null; because: string; sinceMs: number } | null;
   standbys: readonly StandbyView[];
 }
 
@@ -29,19 +35,36 @@ export interface TierRecords {
   tiers: Tiers | null;
   lagsOf: (platform: string) => LagRecord | null;
   nowMs: number;
+  /** What only this replica knows, since the store did not take it, by `platform/database`. Absent: nothing. */
+  unproved?: ReadonlyMap<string, Unproved>;
 }
 
-export const databasesOf = ({ name, databases = [] }: PlatformConfig, { tiers, lagsOf, nowMs }: TierRecords): readonly DatabaseView[] => {
+/** `permission denied for table tidegate_canary, for 3 min`. */
+export const unprovedText = ({ because, sinceMs }: Pick<Unproved, 'because' | 'sinceMs'>, nowMs: number): string =>
+  `${because}, for ${agoText(Math.max(0, nowMs - sinceMs))}`;
+
+export const databasesOf = (
+  { name, databases = [] }: PlatformConfig,
+  { tiers, lagsOf, nowMs, unproved }: TierRecords,
+): readonly DatabaseView[] => {
   const lags = lagsOf(name)?.databases ?? {};
   return databases.map((database): DatabaseView => {
     const state = stateIn(tiers, name, database.name);
     const known = lags[database.name] ?? {};
+    const { settled = null, fenced = [] } = state ?? {};
+    const why = unproved?.get(tierName(name, database.name)) ?? unprovedIn(tiers, name, database.name);
+    // What has been proved since it was written wants no row.
+    const isWanted = why !== null && (state === null || state.writer === null || settled !== null);
+    const never = why === null ? 'no row was written and read back yet' : unprovedText(why, nowMs);
     return {
       database: database.name,
       writer: state?.writer ?? null,
       provedAtMs: state === null || state.provedAtMs === 0 ? null : state.provedAtMs,
-      because: state?.split?.because ?? state?.because ?? 'no row was written and read back yet',
+      because: state?.split?.because ?? state?.because ?? never,
       split: state?.split?.regions ?? null,
+      settled: settled === null ? null : { by: settled.by, reason: settled.reason, atMs: settled.atMs },
+      fenced,
+      unproved: isWanted ? { region: why.region, because: unprovedText(why, nowMs), sinceMs: why.sinceMs } : null,
       standbys: Object.keys(database.sites).flatMap((region): StandbyView[] => {
         const lag = known[region];
         if (lag === undefined || region === state?.writer) return [];

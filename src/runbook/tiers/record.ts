@@ -1,5 +1,6 @@
 // The records of data tiers: what is proved (`tiers`), and the last known lags (`lag/<platform>`). How they change, and the words for them. Pure.
-import type { LagRecord, LagSample, TierState, Tiers } from '../model.ts';
+import { canonicalJson, sha256 } from '../../audit/canonical.ts';
+import type { ByRegion, LagRecord, LagSample, LooksRecord, Settled, TierState, Tiers, Unproved } from '../model.ts';
 import { phrase, seconds } from '../words.ts';
 
 /** As `tiers` names it. */
@@ -10,29 +11,66 @@ export const NO_TIERS: Tiers = { version: 0, nonce: '', databases: {} };
 /** What an entry is changed to; the entry itself: nothing. */
 export type TierChange = (before: TierState | null) => TierState | null;
 
-/** A row was written and read back there. A proof of the region that is the writer already changes nothing. */
+/** Without these among the regions that are held for fenced. */
+const unfenced = (state: TierState, regions: readonly string[]): TierState => {
+  const { fenced = [], ...rest } = state;
+  const left = fenced.filter((region) => !regions.includes(region));
+  return left.length === fenced.length ? state : { ...rest, ...(left.length === 0 ? {} : { fenced: left }) };
+};
+
+/** A row was written and read back there. A proof of the region that was proved already changes nothing. */
 export const provedIn =
   (region: string, because: string, nowMs: number): TierChange =>
   (before) => {
-    if (before?.writer === region) return before;
-    const { lastWriter: _, ...rest } = before ?? {};
-    return { ...rest, writer: region, provedAtMs: nowMs, because: phrase(because) };
+    if (before?.writer === region && before.settled === undefined) return before;
+    const { lastWriter: _, settled: __, ...rest } = before ?? {};
+    return unfenced({ ...rest, writer: region, provedAtMs: nowMs, because: phrase(because) }, [region]);
   };
 
-/** Where it was proved last it is not the writer any more. */
+/** Where it was proved last, or settled to be, it is not the writer any more. */
 export const proofLost =
   (region: string, because: string): TierChange =>
-  (before) =>
-    before === null || before.writer !== region ? before : { ...before, writer: null, because: phrase(because), lastWriter: region };
+  (before) => {
+    if (before === null || before.writer !== region) return before;
+    const { settled: _, ...rest } = before;
+    return { ...rest, writer: null, because: phrase(because), lastWriter: region };
+  };
 
-/** Two regions take writes. */
+/** Two regions take writes. A human's word for one of them is void by that: only a row, or another word, makes it the writer again. */
 export const splitIn =
   (regions: readonly string[], because: string, nowMs: number): TierChange =>
   (before) => {
     if (before?.split !== undefined && before.split.regions.join() === regions.join()) return before;
-    const { writer = null, provedAtMs = 0 } = before ?? {};
-    return { writer, provedAtMs, because: before?.because ?? phrase(because), split: { regions, atMs: nowMs, because: phrase(because) } };
+    const { writer = null, provedAtMs = 0, settled } = before ?? {};
+    const held =
+      settled === undefined || writer === null
+        ? { writer, because: before?.because ?? phrase(because) }
+        : { writer: null, because: phrase(`the word of ${settled.by} for ${writer} is void: ${because}`), lastWriter: writer };
+    return { ...held, provedAtMs, split: { regions, atMs: nowMs, because: phrase(because) } };
   };
+
+/** A human says where the writer is, and which regions take no writes. `before` of the word stays that of the first, so that there is one way back. */
+export const settledIn =
+  (region: string, { by, reason, atMs }: Omit<Settled, 'before'>, fenced: readonly string[]): TierChange =>
+  (before) => {
+    const was = before?.settled === undefined ? before : before.settled.before;
+    return {
+      writer: region,
+      provedAtMs: before?.provedAtMs ?? 0,
+      because: phrase(`settled by ${by}, and no row was written there: ${reason}`),
+      settled: { by, reason, atMs, before: was },
+      ...(fenced.length === 0 ? {} : { fenced }),
+    };
+  };
+
+/** The word is taken back: what stood before it stands again, whatever was proved since excepted. */
+export const unsettled: TierChange = (before) => (before?.settled === undefined ? before : before.settled.before);
+
+/** These were seen to follow, or have no site any more: nobody has to answer for them. */
+export const fenceEnded =
+  (regions: readonly string[]): TierChange =>
+  (before) =>
+    before === null ? before : unfenced(before, regions);
 
 /** Of regions that both took writes these are left: the others have no site any more. */
 export const splitAmong =
@@ -54,11 +92,28 @@ export const wholeAgain: TierChange = (before) => {
 /** The record after it; the record itself: nothing to write. */
 export const changed = (tiers: Tiers | null, name: string, change: TierChange, nonce: string): Tiers => {
   const known = tiers ?? NO_TIERS;
-  const before = Object.hasOwn(known.databases, name) ? (known.databases[name] ?? null) : null;
+  const { [name]: before = null, ...others } = known.databases;
   const after = change(before);
-  if (after === null || after === before) return known;
-  return { version: known.version + 1, nonce, databases: { ...known.databases, [name]: after } };
+  if (after === before) return known;
+  return { ...known, version: known.version + 1, nonce, databases: after === null ? others : { ...known.databases, [name]: after } };
 };
+
+/** The record with what keeps that database from being proved; null: nothing does. */
+export const withUnproved = (tiers: Tiers | null, name: string, is: Unproved | null, nonce: string): Tiers => {
+  const { unproved = {}, ...known } = tiers ?? NO_TIERS;
+  const { [name]: _, ...others } = unproved;
+  const all = is === null ? others : { ...others, [name]: is };
+  return { ...known, version: known.version + 1, nonce, ...(Object.keys(all).length === 0 ? {} : { unproved: all }) };
+};
+
+export const unprovedIn = (tiers: Tiers | null, platform: string, database: string): Unproved | null => {
+  const name = tierName(platform, database);
+  const { unproved = {} } = tiers ?? NO_TIERS;
+  return Object.hasOwn(unproved, name) ? (unproved[name] ?? null) : null;
+};
+
+/** Entity tag of what a human decides about: another one when anything of it has changed. */
+export const stateTag = (state: TierState | null): string => `"${sha256(canonicalJson(state)).slice(0, 16)}"`;
 
 export const stateIn = (tiers: Tiers | null, platform: string, database: string): TierState | null => {
   const name = tierName(platform, database);
@@ -90,6 +145,30 @@ export const lagsAfter = (
     ),
   },
 });
+
+/** With what was answered now. The very record before: nothing to write, since all of it is known and fresh enough. null: nobody has answered yet. */
+export const looksAfter = (
+  before: LooksRecord | null,
+  seen: Readonly<Record<string, ByRegion<'writes' | 'reads' | 'silent'>>>,
+  about: { atMs: number; nonce: string },
+  freshMs: number,
+): LooksRecord | null => {
+  let isNews = false;
+  const databases = Object.fromEntries(
+    Object.entries(seen).map(([database, looks]) => [
+      database,
+      Object.fromEntries(
+        Object.entries(looks).flatMap(([region, is]): [string, LooksRecord['databases'][string][string]][] => {
+          const known = before?.databases[database]?.[region];
+          if (is === 'silent') return known === undefined ? [] : [[region, known]];
+          isNews ||= known === undefined || known.is !== is || about.atMs - known.atMs >= freshMs;
+          return [[region, { is, atMs: about.atMs }]];
+        }),
+      ),
+    ]),
+  );
+  return isNews ? { ...about, databases } : before;
+};
 
 // ---- words ----
 

@@ -1,7 +1,7 @@
 // What two looks at a database say: whether the writer that is known still is one, whether there are two, whether a first proof is due, which standby is too far
 // behind. A region that does not answer says nothing: it is neither a writer nor a standby. Everything has to be seen twice in a row. Pure.
 import type { ByRegion, DatabaseConfig, LagSample, TierState } from '../model.ts';
-import { lagText, proofLost, splitAmong, splitIn, type TierChange, wholeAgain } from './record.ts';
+import { fenceEnded, lagText, proofLost, splitAmong, splitIn, type TierChange, wholeAgain } from './record.ts';
 
 /** By SQL: any member there writes; all of them are in recovery; neither can be said. */
 export type SiteLook = 'writes' | 'reads' | 'silent';
@@ -44,7 +44,17 @@ export const newsOf = (database: string, before: Looks | null, now: Looks, state
       changes: [splitIn(writers, `${writers.join(' and ')} both take writes of ${database}, seen twice in a row`, nowMs)],
       prove: null,
     };
-  const { split, writer = null } = state ?? {};
+  const { split, writer = null, settled, fenced = [] } = state ?? {};
+  // Of what a human answers for: that it writes is believed at once beside a writer that is silent, since nobody was to write there.
+  const returned =
+    writer === null || split !== undefined
+      ? undefined
+      : writers.find((region) => region !== writer && (settled !== undefined || fenced.includes(region)));
+  if (returned !== undefined && writer !== null) {
+    const both = [writer, returned].toSorted();
+    const because = `${returned} takes writes of ${database}, seen twice in a row, and ${writer} was settled to be the writer`;
+    return { changes: [splitIn(both, because, nowMs)], prove: null };
+  }
   // What was taken out of the configuration is asked by nobody, and would be waited for without an end.
   if (split !== undefined) {
     const left = split.regions.filter((region) => Object.hasOwn(now, region));
@@ -52,13 +62,19 @@ export const newsOf = (database: string, before: Looks | null, now: Looks, state
     // Silence of one of them ends nothing: it may write where nobody sees it.
     return { changes: left.filter((region) => readers.includes(region)).length >= left.length - 1 ? [wholeAgain] : [], prove: null };
   }
-  const changes = writer === null ? [] : lossIn(database, writer, now, readers);
+  const answered = fenced.filter((region) => readers.includes(region) || !Object.hasOwn(now, region));
+  const changes = [
+    ...(writer === null ? [] : lossIn(database, writer, now, readers)),
+    ...(answered.length === 0 ? [] : [fenceEnded(answered)]),
+  ];
   const [only] = writers;
   if (only === undefined) return { changes, prove: null };
   // What was never proved, or is lost, is proved by a row as a run would. Where somebody else promoted, all others have to say that they follow; where its
   // own members have elected another leader, it was the writer before, and none of the others may be seen to write.
   const isBack = only === state?.lastWriter && [before ?? now, now].every((looks) => regionsThat(looks, 'writes').join() === only);
-  const isDue = state === null || (writer === null && (isBack || readers.length === Object.keys(now).length - 1));
+  // What a human has settled becomes a proof as soon as a row can be written.
+  const isSettled = settled !== undefined && only === writer;
+  const isDue = state === null || isSettled || (writer === null && (isBack || readers.length === Object.keys(now).length - 1));
   return { changes, prove: isDue ? only : null };
 };
 

@@ -42,6 +42,9 @@ test('a platform says where each database is proved, and how far its standbys ar
       provedAtMs: START_MS - 9,
       because: 'a row was written',
       split: null,
+      settled: null,
+      fenced: [],
+      unproved: null,
       standbys: [
         {
           region: 'us',
@@ -58,6 +61,9 @@ test('a platform says where each database is proved, and how far its standbys ar
       provedAtMs: null,
       because: 'no row was written and read back yet',
       split: null,
+      settled: null,
+      fenced: [],
+      unproved: null,
       standbys: [expect.objectContaining({ region: 'ap', because: 'expected loss now: an unknown time / 12 B, measured 5 min ago' })],
     },
   ]);
@@ -112,4 +118,26 @@ test('gauges have one line per site', () => {
     { platform: 'shop', database: 'orders', region: 'eu', writer: true, lagMs: null, lagBytes: null, lagAgeMs: null },
     { platform: 'shop', database: 'orders', region: 'us', writer: false, lagMs: 3_200, lagBytes: 48e6, lagAgeMs: 4_000 },
   ]);
+});
+
+test('what has no row says why and for how long, and one that stands on a word says whose', () => {
+  const unproved = { 'shop/users': { region: 'eu', because: 'permission denied', sinceMs: RECORDS.nowMs - 180_000, atMs: 1, told: null } };
+  const word = { by: 'ana', reason: 'us burnt down', atMs: RECORDS.nowMs - 1_000, before: null };
+  const orders = { writer: 'eu', provedAtMs: 0, because: 'settled by ana', settled: word, fenced: ['us'] };
+  const tiers: Tiers = { version: 2, nonce: 'n', databases: { 'shop/orders': orders }, unproved };
+  expect(databasesOf(PLATFORM, { ...RECORDS, tiers })).toMatchObject([
+    { database: 'orders', writer: 'eu', settled: { by: 'ana', reason: 'us burnt down' }, fenced: ['us'], unproved: null },
+    { because: 'permission denied, for 3 min', settled: null, unproved: { region: 'eu', because: 'permission denied, for 3 min' } },
+  ]);
+  // What the store did not take is known where it was seen.
+  const here = new Map([['shop/users', { ...unproved['shop/users'], because: 'the store refused' }]]);
+  expect(databasesOf(PLATFORM, { ...RECORDS, tiers, unproved: here })[1]).toMatchObject({
+    unproved: { because: 'the store refused, for 3 min' },
+  });
+  // A proof that came after it was written leaves nothing of it.
+  const proved = { 'shop/users': { writer: 'eu', provedAtMs: 1, because: 'a row' } };
+  expect(databasesOf(PLATFORM, { ...RECORDS, tiers: { ...tiers, databases: proved } })[1]).toMatchObject({
+    unproved: null,
+    because: 'a row',
+  });
 });
