@@ -1054,6 +1054,22 @@ export interface Database {
   readonly because: string;
   /** Regions that both take writes; null: no two do. */
   readonly split: readonly string[] | null;
+  /** The writer stands on a human’s word; null: on a row, or there is none. */
+  readonly settled: {
+    readonly by: string;
+    readonly reason: string;
+    /** Milliseconds of cluster time since 1970. */
+    readonly atMs: number;
+  } | null;
+  /** Regions that a human said take no writes. */
+  readonly fenced: readonly string[];
+  /** Why no row could be written, and since when; null: there is one, or none is wanted. */
+  readonly unproved: {
+    readonly region: string | null;
+    readonly because: string;
+    /** Milliseconds of cluster time since 1970. */
+    readonly sinceMs: number;
+  } | null;
   readonly standbys: readonly {
     readonly region: string;
     /** null: it could not be told. */
@@ -1194,6 +1210,22 @@ export interface PlatformStatus {
     readonly because: string;
     /** Regions that both take writes; null: no two do. */
     readonly split: readonly string[] | null;
+    /** The writer stands on a human’s word; null: on a row, or there is none. */
+    readonly settled: {
+      readonly by: string;
+      readonly reason: string;
+      /** Milliseconds of cluster time since 1970. */
+      readonly atMs: number;
+    } | null;
+    /** Regions that a human said take no writes. */
+    readonly fenced: readonly string[];
+    /** Why no row could be written, and since when; null: there is one, or none is wanted. */
+    readonly unproved: {
+      readonly region: string | null;
+      readonly because: string;
+      /** Milliseconds of cluster time since 1970. */
+      readonly sinceMs: number;
+    } | null;
     readonly standbys: readonly {
       readonly region: string;
       /** null: it could not be told. */
