@@ -9,6 +9,8 @@ import { until } from '../until.ts';
 import { asOwner, family, give, signalAll, startedWith } from './patroni-user.ts';
 import type { Member, Wire } from './patroni-wire.ts';
 
+/** Another version's, in an environment of its own: `PATRONI=/srv/patroni-4/bin/patroni`. */
+const PATRONI = process.env.PATRONI ?? '/usr/bin/patroni';
 const REAPER = join(import.meta.dirname, 'reaper.py');
 const BIN = '/usr/lib/postgresql/15/bin';
 /** The keys of Patroni's rule: ttl is at least loop_wait + 2 * retry_timeout. */
@@ -199,7 +201,7 @@ class RealRegion implements Region {
     give(this.#dir);
     give(dir);
     const server = await runServer({
-      ...asOwner('/usr/bin/python3', [REAPER, '/usr/bin/python3', '/usr/bin/patroni', file]),
+      ...asOwner('/usr/bin/python3', [REAPER, PATRONI, file]),
       dir,
       logFile: join(dir, 'patroni.log'),
       answers: async () => ((await this.rest(member, 'GET', '/patroni')) as { state: string }).state === 'running',
