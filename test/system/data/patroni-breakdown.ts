@@ -35,7 +35,7 @@ export const breakdownOf = (run: Run, { looks, from, to }: Seen, startMs: number
     ['new writable', writableMs],
     ['seen', at('promote').endedAtMs],
     ['a row written', at('canary').endedAtMs],
-    ['let go', at(`go-${from}`).endedAtMs],
+    ['told to let go', at(`go-${from}`).triedAtMs],
     ['a client served', endMs],
   ];
   const parts: Part[] = [];
