@@ -3,6 +3,7 @@
 import type { Run } from '../../../src/runbook/model.ts';
 import { standingOf } from '../../../src/runbook/run.ts';
 import type { Look } from './patroni-watch.ts';
+import type { Gap } from './patroni-writer.ts';
 
 interface Part {
   ends: string;
@@ -16,8 +17,8 @@ export interface Seen {
   to: string;
 }
 
-/** The interruption, from `startMs` to `endMs` of the wall clock, in the order in which it went. What was not seen is left out. */
-export const breakdownOf = (run: Run, { looks, from, to }: Seen, startMs: number, endMs: number): readonly Part[] => {
+/** The interruption in the order in which it went. What was not seen is left out. */
+export const breakdownOf = (run: Run, { looks, from, to }: Seen, { startMs, endMs }: Gap): readonly Part[] => {
   const at = (id: string) => standingOf(run, id);
   const old = looks.filter(({ region, toMs }) => region === from && toMs >= startMs);
   const lastOutMs = old.findLast(({ isOut, toMs }) => isOut && toMs <= endMs)?.toMs;
