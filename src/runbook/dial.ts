@@ -33,7 +33,7 @@ export interface HostPort {
 
 /** Of `host:port` or `[address]:port`. null: it is neither. */
 export const hostPortOf = (address: string): HostPort | null => {
-  const found = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]+)):(\d{1,5})$/.exec(address);
+  const found = /^(?:\[([0-9a-fA-F:.]+)\]|([^:@[\]/\s]+)):(\d{1,5})$/.exec(address);
   const port = Number(found?.[3]);
   return found === null || port < 1 || port > 65_535 ? null : { host: found[1] ?? found[2] ?? '', port };
 };
@@ -44,7 +44,10 @@ export const createDial = (kind: string, config: { address: string; tls?: TlsCon
   const { address, tls } = config;
   const at = hostPortOf(address);
   if (at === null)
-    throw new Fault('ERR_SYSTEM', `${kind}: found ${JSON.stringify(address)}, expected host:port such as db.example.net:6432`);
+    throw new Fault(
+      'ERR_SYSTEM',
+      `${kind}: found ${JSON.stringify(address.replace(/^.*@/, '…@'))}, expected host:port such as db.example.net:6432`,
+    );
   const name = tls?.serverName ?? at.host;
   const trust = (): SecureContext | undefined => (tls === undefined ? undefined : trustOf(kind, tls, context));
   trust();

@@ -82,7 +82,7 @@ export const createExecutor = (options: ExecutorOptions): Executor => {
   };
 
   const lose = (hand: Hand): void => drop(hand, 'another replica carries it out now, or it is gone');
-  const stepper = createStepper(options, records, { onTurn: wake, onLost: lose });
+  const stepper = createStepper(options, records, { onTurn: (hand) => turned(hand), onLost: lose });
 
   /** Gives it up in the record, so that another need not wait. */
   const release = async (hand: Hand, because: string): Promise<void> => {
@@ -116,6 +116,12 @@ export const createExecutor = (options: ExecutorOptions): Executor => {
         else if (!stopped.signal.aborted) log.warn('runbook.carry', { run: hand.id, because: errorText(error) });
       })
       .finally(() => carried.delete(hand.id));
+  };
+
+  /** What needs the step that has ended begins at once: clients may wait for it, and what else there is to look at in the store takes a while. */
+  const turned = (hand: Hand): void => {
+    if (hands.get(hand.id) === hand && !stopped.signal.aborted) carryOn(hand);
+    wake();
   };
 
   // ---- whose it is ----

@@ -74,11 +74,11 @@ const isIntended = ({ before, run }: Written, id: string): boolean => {
   return at !== standingOf(before, id) && (at.state === 'acting' || at.state === 'undoing') && at.tries > 0 && at.took === undefined;
 };
 
-/** Of runs in this replica's hands. `onTurn`: one has ended. `onLost`: the run is not this replica's any more. */
+/** Of runs in this replica's hands. `onTurn`: one of its turns has ended. `onLost`: the run is not this replica's any more. */
 export const createStepper = (
   { ports, log, region, replica, kindOf, context, nowMs }: StepperOptions,
   records: RunRecords,
-  { onTurn, onLost }: { onTurn: () => void; onLost: (hand: Hand) => void },
+  { onTurn, onLost }: { onTurn: (hand: Hand) => void; onLost: (hand: Hand) => void },
 ): Stepper => {
   let calls = 0;
   const mono = (): number => ports.clock.monoMs();
@@ -162,16 +162,19 @@ export const createStepper = (
     const sinceMs = Math.round(nowMs());
     const reading = await looked(hand, run, step, kind);
     const event: RunEvent = { kind: 'read', step: id, reading, canAct: kind.apply !== undefined, sinceMs };
-    const after = await records.change(hand, (now) => {
+    let intends = false;
+    // What was seen and that it acts on that are one write: clients may wait meanwhile, and the store may be far.
+    const intent = await records.change(hand, (now) => {
+      intends = false;
       // Taken back, or begun anew, while it was read: that reading was of something else.
       if (keyOf(now, id) !== keyOf(run, id)) return now;
       const next = advance(now, event, nowMs());
+      intends = actsOn(next, id, reading, nowMs());
+      if (intends) return advance(next, { kind: 'intended', step: id }, nowMs());
       return isQuiet(hand, now, next, id) ? now : next;
     });
-    if (after.run !== after.before) hand.saidAtMs.set(id, mono());
-    if (keyOf(after.run, id) !== keyOf(run, id) || !actsOn(after.run, id, reading, nowMs())) return again(hand, id);
-    const intent = await records.tell(hand, { kind: 'intended', step: id });
-    if (!isIntended(intent, id)) return again(hand, id);
+    if (intent.run !== intent.before) hand.saidAtMs.set(id, mono());
+    if (!intends || !isIntended(intent, id)) return again(hand, id);
     // The commit took so long that somebody else may act by now.
     if (hand.ended.signal.aborted || mono() - intent.sentAtMs > INTENT_MAX_MS) return again(hand, id);
     const effect = await acted(hand, intent.run, step, kind);
@@ -201,7 +204,7 @@ export const createStepper = (
       })
       .finally(() => {
         hand.busy.delete(id);
-        onTurn();
+        onTurn(hand);
       });
     hand.busy.set(id, done);
   };

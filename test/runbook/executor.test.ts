@@ -6,6 +6,8 @@ import { standingOf } from '../../src/runbook/run.ts';
 import { createRig, EAST, type Fate, type Rig, SOUTH, WEST } from './rig.ts';
 
 const SEED = 7;
+/** More than one way of the rig's wire, and less than both. */
+const ONE_WAY_MS_MAX = 15;
 
 const statesOf = (run: Run): Record<string, string> => Object.fromEntries(run.plan.map(({ id }) => [id, standingOf(run, id).state]));
 
@@ -60,6 +62,50 @@ test('a step is told when all that it needs had ended', async () => {
   expect(told.length).toBeGreaterThan(0);
   expect(new Set(told)).toEqual(new Set([standingOf(rig.run(), 'seen').dueAtMs]));
   expect(told[0]).toBeGreaterThanOrEqual(standingOf(rig.run(), 'shift').endedAtMs ?? Number.NaN);
+  await rig.stop();
+});
+
+test('what was seen of a step and that it acts are one write, and what needs it begins without another look at the store', async () => {
+  const rig = createRig(SEED);
+  rig.add(WEST, 'w1');
+  const seen: string[] = [];
+  rig.store.onCommit(({ after }) => {
+    const run = after('run/shop-1')?.value as Run | undefined;
+    if (run === undefined) return;
+    const { state, tries, took = 'untold' } = standingOf(run, 'scale');
+    const now = `${state}, ${tries} tries, ${took}`;
+    if (now !== seen.at(-1)) seen.push(now);
+  });
+  rig.begin();
+  await rig.untilEnded(60_000);
+  expect(seen).toEqual(['pending, 0 tries, untold', 'acting, 1 tries, untold', 'acting, 1 tries, accepted', 'done, 1 tries, accepted']);
+  const waitedMs = rig.run().plan.flatMap(({ id, needs }) => {
+    const { dueAtMs = Number.NaN, startedAtMs = Number.NaN } = standingOf(rig.run(), id);
+    // What was due from the beginning waited for a replica.
+    return needs.length === 0 || !(dueAtMs > rig.run().startedAtMs!) ? [] : [startedAtMs - dueAtMs];
+  });
+  expect(waitedMs.length).toBeGreaterThan(3);
+  // The answer to the write that ended what they needed, and no second round.
+  expect(Math.max(...waitedMs)).toBeLessThan(ONE_WAY_MS_MAX);
+  await rig.stop();
+});
+
+test('what was about to act when its executor died does not act while nobody can tell what is so', async () => {
+  const rig = createRig(SEED);
+  const run = rig.begin();
+  const atMs = run.createdAtMs;
+  const intended = { state: 'acting', tries: 1, touched: true, startedAtMs: atMs, triedAtMs: atMs, because: 'is about to' } as const;
+  const over = { state: 'done', tries: 0, because: 'it is so' } as const;
+  rig.put('run/shop-1', { ...run, steps: { ...run.steps, 'gate.lag': over, fence: over, scale: intended } });
+  let looks = 0;
+  rig.ground.says.set('scale', () => {
+    looks++;
+    return { is: 'unknown', because: 'nobody answers' };
+  });
+  rig.add(WEST, 'w1');
+  await rig.virtual.advance(20_000);
+  expect(looks).toBeGreaterThan(3);
+  expect(rig.ground.calls.filter(({ key }) => key.includes('scale'))).toEqual([]);
   await rig.stop();
 });
 

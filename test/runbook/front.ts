@@ -1,8 +1,7 @@
 // The wire of a world over HTTP: a server on loopback that hands requests to a fake, and fails in every way that the contract of steps names.
-import { EventEmitter, once } from 'node:events';
 import http from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
 import type { Fault } from '../contract/step.contract.ts';
+import { createSilence, listening } from './loopback.ts';
 
 export interface Asked {
   method: string;
@@ -39,10 +38,8 @@ export const startFront = async (
   isEffect: (asked: Asked) => boolean = ({ method }) => method !== 'GET',
 ): Promise<Front> => {
   const told: Asked[] = [];
-  const open = new Set<Socket>();
-  const news = new EventEmitter();
+  const silence = createSilence();
   let fault: Fault | null = null;
-  let silenced = 0;
 
   const say = (reply: http.ServerResponse, { status, json, text = JSON.stringify(json), headers = {} }: Said): void => {
     reply.writeHead(status, { 'content-type': json === undefined ? 'text/plain' : 'application/json', ...headers });
@@ -71,11 +68,7 @@ export const startFront = async (
     }
   };
   const respond = async (asked: Asked, reply: http.ServerResponse): Promise<void> => {
-    if (fault === 'silence') {
-      silenced++;
-      news.emit('silenced');
-      return;
-    }
+    if (fault === 'silence') return silence.meet();
     const bad = await nonsense(asked);
     if (bad !== null) return say(reply, bad);
     const isLost = fault === 'lost' && isEffect(asked);
@@ -95,26 +88,14 @@ export const startFront = async (
       void respond(asked, reply);
     });
   });
-  server.on('connection', (socket: Socket) => {
-    open.add(socket);
-    socket.on('error', () => undefined);
-    socket.once('close', () => open.delete(socket));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const loopback = await listening(server);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${loopback.port}`,
     told,
     meets: (next) => {
       fault = next;
     },
-    asked: async () => {
-      while (silenced === 0) await once(news, 'silenced');
-    },
-    async [Symbol.asyncDispose]() {
-      for (const socket of open) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
+    asked: silence.met,
+    [Symbol.asyncDispose]: () => loopback[Symbol.asyncDispose](),
   };
 };

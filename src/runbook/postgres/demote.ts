@@ -55,9 +55,8 @@ const applyDemotion = async ({ system, follow }: Spec, { context, signal }: Call
   const what = `${system}, to follow ${addressText(follow)}`;
   try {
     // A paused Patroni moves nothing, whatever it is configured to be.
-    const { paused } = await patroni.cluster(signal);
+    const [{ paused }, before] = await Promise.all([patroni.cluster(signal), patroni.config(signal)]);
     if (paused) return { took: 'refused', because: `${what}: Patroni is paused there; resume it first` };
-    const before = await patroni.config(signal);
     if (isFollowing(before, follow)) return { took: 'accepted', because: `${what}: it is configured so already` };
     const after = await patroni.patch(followPatch(follow, before), signal);
     if (!isFollowing(after, follow)) return { took: 'undecided', because: `${what}: it answered with another configuration` };

@@ -3,9 +3,9 @@
 import { sleep } from '../../ports.ts';
 import type { Call, Reading } from '../kind.ts';
 
-const LOOK_EVERY_MS = 150;
+const LOOK_EVERY_MS = 100;
 /** Well within the deadline of a call, with what one look may take. */
-const PATIENCE_MS = 2_000;
+const PATIENCE_MS = 5_000;
 
 /** `isUnderWay`: it may become so without another act. */
 export const patiently = async (

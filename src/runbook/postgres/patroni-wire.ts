@@ -1,6 +1,6 @@
 // What Patroni's REST API says, in our words: shapes of 3.0 and of 4.1. Pure but for the library of shapes.
 // Two things of it mislead. In `/cluster` a member's role is taken from the lock and the configuration, not from Postgres: a primary that was told to become a
-// standby and has not yet is a `standby_leader` there. And `cluster_unlocked` of `/patroni` is also said by a node that cannot see its configuration store.
+// standby and has not yet is a `standby_leader` there. And `cluster_unlocked` of `/health` is also said by a node that cannot see its configuration store.
 import { z } from 'zod';
 import { fitting } from '../../exchange.ts';
 
@@ -132,7 +132,7 @@ export const configIn = (json: unknown): Config => {
   return { standbyOf: { host: at.host ?? '', port: at.port || 5432, slot: at.primary_slot_name || null }, ttlMs };
 };
 
-/** Throws Error for what is no answer to `GET /patroni`. */
+/** Throws Error for what is no answer to `GET /health`, which is that to `GET /patroni`. */
 export const nodeIn = (json: unknown): Node => {
   const said = fitting(nodeShape, json);
   const { location, received_location: received, replayed_location: replayed } = said.xlog ?? {};

@@ -64,6 +64,14 @@ export const patroni: SystemModule<PatroniConfig> = {
       if (answer.status !== 200) throw new Answered(answer.status, `${base.host} answered ${answer.status} to GET ${path}`);
       return into(jsonIn(answer));
     };
+    /** Not by `/patroni`, which says the same and waits a second first, for a Postgres that does not answer: just while it stops and starts we look again and again. */
+    const nodeOf = async (base: URL, signal: AbortSignal): Promise<Node> => {
+      const answer = await send(base, '/health', { method: 'GET' }, signal);
+      // 503: its Postgres does not run.
+      if (answer.status !== 200 && answer.status !== 503)
+        throw new Answered(answer.status, `${base.host} answered ${answer.status} to GET /health`);
+      return nodeIn(jsonIn(answer));
+    };
     const bounded = <T>(base: URL, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> =>
       bases.length === 1 ? work(signal) : withDeadline(timers, MEMBER_MS, base.host, work, signal);
     const first = async <T>(path: string, into: (json: unknown) => T, signal: AbortSignal): Promise<T> => {
@@ -101,7 +109,7 @@ export const patroni: SystemModule<PatroniConfig> = {
         const looks = await Promise.all(
           bases.map(async (base): Promise<NodeLook & { error?: unknown }> => {
             try {
-              const node = await bounded(base, (within) => read(base, '/patroni', nodeIn, within), signal);
+              const node = await bounded(base, (within) => nodeOf(base, within), signal);
               return { at: base.host, node, because: `${base.host} says ${node.role}, ${node.state}` };
             } catch (error) {
               return { at: base.host, node: null, because: saying(error), error };

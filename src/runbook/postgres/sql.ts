@@ -5,10 +5,11 @@ import { Fault } from '../../errors.ts';
 import { Answered, fitting } from '../../exchange.ts';
 import { registerSecret } from '../../log.ts';
 import { withDeadline } from '../../ports.ts';
+import { createDial, type Dial } from '../dial.ts';
 import type { System, SystemContext } from '../kind.ts';
 import { saying } from '../outcome.ts';
 import type { PostgresConfig, SystemModule } from '../systems.ts';
-import { type Asking, asking, type Secured } from './link.ts';
+import { type Asking, asking } from './link.ts';
 
 /** Of one member from connecting to its answer. */
 const MEMBER_MS = 3_000;
@@ -137,15 +138,16 @@ const archiveShape = z.object({
 
 export const postgres: SystemModule<PostgresConfig> = {
   async open({ addresses, user, passwordFile, database, tls }, context) {
-    const { ports, resolve } = context;
-    const targets = addresses.map(targetOf);
-    if (targets.length === 0) throw new Fault('ERR_CONFIG', 'found no addresses, expected host:port of the members');
-    const secured = tls === undefined ? null : securedBy(tls, context);
+    const { ports } = context;
+    if (addresses.length === 0) throw new Fault('ERR_CONFIG', 'found no addresses, expected host:port of the members');
+    const targets = addresses.map(
+      (text): Target => ({ text, dial: createDial('postgres', { address: text, ...(tls === undefined ? {} : { tls }) }, context) }),
+    );
     const login = () => ({ user, password: passwordIn(context, passwordFile), database });
     login();
 
     const ask = <T>(at: Target, signal: AbortSignal, work: (asked: Asking) => Promise<T>): Promise<T> =>
-      withDeadline(ports.timers, MEMBER_MS, at.text, (within) => asking({ ports, resolve }, at, login(), secured, within, work), signal);
+      withDeadline(ports.timers, MEMBER_MS, at.text, (within) => asking(at.dial, ports.timers, login(), within, work), signal);
     const stateOf = (at: Target, signal: AbortSignal): Promise<SqlState> =>
       ask(at, signal, async (asked) => {
         const row = fitting(z.array(stateShape).length(1), await asked.rows(STATE))[0]!;
@@ -205,40 +207,18 @@ export const postgres: SystemModule<PostgresConfig> = {
         await ask(target, signal, (asked) => written(asked, key, nonce));
         return state.at;
       },
-      close: async () => undefined,
+      async close() {
+        for (const { dial } of targets) dial.close();
+      },
     };
     return system;
   },
 };
 
 interface Target {
-  host: string;
-  port: number;
   text: string;
+  dial: Dial;
 }
-
-/** Throws Fault ERR_CONFIG. */
-const targetOf = (text: string): Target => {
-  const url = URL.canParse(`tcp://${text}`) ? new URL(`tcp://${text}`) : null;
-  if (url === null || url.port === '' || url.username !== '' || url.pathname !== '')
-    throw new Fault('ERR_CONFIG', `found address ${text.replace(/^.*@/, '…@')}, expected host:port`);
-  return { host: url.hostname.replace(/[[\]]/g, ''), port: Number(url.port), text };
-};
-
-/** Throws Fault ERR_CONFIG for what is no PEM. */
-const securedBy = (
-  { caFile, certFile, keyFile, serverName }: NonNullable<PostgresConfig['tls']>,
-  { ports, text, secret }: SystemContext,
-): Secured => {
-  const own = certFile === undefined || keyFile === undefined ? undefined : { certPem: text(certFile), keyPem: secret(keyFile) };
-  try {
-    const trust = ports.net.secureContext(caFile === undefined ? undefined : text(caFile), own);
-    return { trust, ...(serverName === undefined ? {} : { serverName }) };
-  } catch (error) {
-    const files = [caFile, certFile, keyFile].filter((file) => file !== undefined).join(', ');
-    throw new Fault('ERR_CONFIG', `${files}: certificates and keys must be PEM and belong together`, { cause: error });
-  }
-};
 
 /** Read anew at each call: a password is replaced while we run. Throws Fault ERR_SECRET. */
 const passwordIn = ({ secret }: SystemContext, path: string): string => {

@@ -1,8 +1,8 @@
 // Named fakes of caches that speak RESP: INFO in both dialects, REPLICAOF, FAILOVER of Redis, REPLTAKEOVER of Dragonfly. Redis' side is held to a real one by
 // test/system/data/redis.test.ts, Dragonfly's to its source (replies.ts says where). They fail together, in every way that the contract of steps names.
-import { EventEmitter, once } from 'node:events';
-import net, { type AddressInfo, type Socket } from 'node:net';
+import net, { type Socket } from 'node:net';
 import type { Fault } from '../../contract/step.contract.ts';
+import { createSilence, type Loopback, listening } from '../loopback.ts';
 
 export const PASSWORD = 'pw-cache-0a1b2c3d4e5f';
 
@@ -72,10 +72,9 @@ const infoOf = (cache: FakeCache, section: string): string => {
 };
 
 export const startFakeCaches = async (dialects: readonly FakeCache['dialect'][]): Promise<FakeCaches> => {
-  const open = new Set<Socket>();
-  const news = new EventEmitter();
+  const silence = createSilence();
   const effects: string[] = [];
-  let [fault, silenced]: [Fault | null, number] = [null, 0];
+  let fault: Fault | null = null;
 
   const changed = (what: string, socket: Socket): string | null => {
     effects.push(what);
@@ -123,20 +122,14 @@ export const startFakeCaches = async (dialects: readonly FakeCache['dialect'][])
     return name === 'INFO' ? bulk(infoOf(cache, section)) : order(cache, words, socket);
   };
 
-  const servers: net.Server[] = [];
+  const loopbacks: Loopback[] = [];
   const start = async (dialect: FakeCache['dialect']): Promise<FakeCache> => {
     const told: (readonly string[])[] = [];
     const server = net.createServer((socket) => {
       let [kept, login] = ['', ''];
-      open.add(socket);
-      socket.on('error', () => undefined);
-      socket.once('close', () => open.delete(socket));
       if (fault === 'html') return void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n<html>Welcome</html>');
       socket.on('data', (chunk: Buffer) => {
-        if (fault === 'silence') {
-          silenced++;
-          return void news.emit('silenced');
-        }
+        if (fault === 'silence') return silence.meet();
         kept += chunk.toString('latin1');
         for (let taken = commandIn(kept); taken !== null; taken = commandIn(kept)) {
           kept = taken.rest;
@@ -147,11 +140,10 @@ export const startFakeCaches = async (dialects: readonly FakeCache['dialect'][])
         }
       });
     });
-    servers.push(server);
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    const loopback = await listening(server);
+    loopbacks.push(loopback);
     const cache: FakeCache = {
-      port: (server.address() as AddressInfo).port,
+      port: loopback.port,
       dialect,
       follows: null,
       isLinked: true,
@@ -172,19 +164,13 @@ export const startFakeCaches = async (dialects: readonly FakeCache['dialect'][])
   return {
     caches,
     effects,
-    connections: () => open.size,
+    connections: () => loopbacks.reduce((sum, loopback) => sum + loopback.connections(), 0),
     meets: (next) => {
       fault = next;
     },
-    asked: async () => {
-      while (silenced === 0) await once(news, 'silenced');
-    },
+    asked: silence.met,
     async [Symbol.asyncDispose]() {
-      for (const socket of open) socket.destroy();
-      for (const server of servers) {
-        server.close();
-        await once(server, 'close');
-      }
+      for (const loopback of loopbacks) await loopback[Symbol.asyncDispose]();
     },
   };
 };

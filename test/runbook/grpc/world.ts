@@ -1,7 +1,6 @@
 // The world of grpc.check: a server of gRPC health with TLS, and a wire before it that fails below HTTP.
-import { EventEmitter, once } from 'node:events';
 import { rmSync } from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import { join } from 'node:path';
 import { type handleUnaryCall, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
@@ -9,6 +8,7 @@ import type { GrpcConfig } from '../../../src/runbook/systems.ts';
 import type { Fault, StepWorld } from '../../contract/step.contract.ts';
 import { type Authority, createAuthority } from '../../etcd-certificates.ts';
 import { workDir } from '../../system/server.ts';
+import { createSilence, listening } from '../loopback.ts';
 
 /** `html`: a page over plain HTTP/1.1 where TLS is expected. `empty`: the connection ends at once. */
 export const GRPC_FAULTS: readonly Fault[] = ['silence', 'html', 'empty'];
@@ -50,34 +50,24 @@ export const startGrpcWorld = async ({ names = ['IP:127.0.0.1'], wantsClients = 
   const behind = await new Promise<number>((resolve, reject) =>
     server.bindAsync('127.0.0.1:0', tls, (error, port) => (error === null ? resolve(port) : reject(error))),
   );
-  const open = new Set<net.Socket>();
-  const news = new EventEmitter();
-  let [fault, silenced]: [Fault | null, number] = [null, 0];
-  const keep = (socket: net.Socket): void => {
-    open.add(socket);
-    socket.on('error', () => undefined);
-    socket.once('close', () => open.delete(socket));
-  };
+  const silence = createSilence();
+  let fault: Fault | null = null;
   const wire = net.createServer((socket) => {
-    keep(socket);
-    if (fault === 'silence') {
-      silenced++;
-      news.emit('silenced');
-    } else if (fault === 'empty') socket.destroy();
+    if (fault === 'silence') silence.meet();
+    else if (fault === 'empty') socket.destroy();
     else if (fault === 'html') socket.end('HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n<html>Welcome</html>');
     else {
       const inner = net.connect(behind, '127.0.0.1');
-      keep(inner);
+      loopback.keep(inner);
       socket.pipe(inner).pipe(socket);
       socket.once('close', () => inner.destroy());
       inner.once('close', () => socket.destroy());
     }
   });
-  wire.listen(0, '127.0.0.1');
-  await once(wire, 'listening');
+  const loopback = await listening(wire);
   const base: GrpcConfig = {
     kind: 'grpc',
-    address: `127.0.0.1:${(wire.address() as AddressInfo).port}`,
+    address: `127.0.0.1:${loopback.port}`,
     service: 'orders',
     tls: { caFile: authority.caFile },
     certificateMinMs: 3_600_000,
@@ -99,13 +89,9 @@ export const startGrpcWorld = async ({ names = ['IP:127.0.0.1'], wantsClients = 
     meets: (next) => {
       fault = next;
     },
-    asked: async () => {
-      while (silenced === 0) await once(news, 'silenced');
-    },
+    asked: silence.met,
     async [Symbol.asyncDispose]() {
-      for (const socket of open) socket.destroy();
-      wire.close();
-      await once(wire, 'close');
+      await loopback[Symbol.asyncDispose]();
       server.forceShutdown();
       rmSync(dir, { recursive: true, force: true });
     },

@@ -1,8 +1,8 @@
 // A named fake of PgBouncer's admin console: the simple protocol of Postgres, SHOW DATABASES, SHOW POOLS and the orders, as PgBouncer 1.18 was seen to answer
 // (test/system/data/pgbouncer.test.ts holds the real one to the same). It fails in every way that the contract of steps names.
-import { EventEmitter, once } from 'node:events';
-import net, { type AddressInfo, type Socket } from 'node:net';
+import net, { type Socket } from 'node:net';
 import type { Fault } from '../../contract/step.contract.ts';
+import { createSilence, listening } from '../loopback.ts';
 
 export const USER = 'tidegate';
 export const PASSWORD = 'pw-pooler-0a1b2c3d4e5f';
@@ -71,11 +71,10 @@ const refusal = (severity: string, code: string, said: string): Buffer =>
   message('E', ...[`S${severity}`, `V${severity}`, `C${code}`, `M${said}`].map(text), Buffer.from([0]));
 
 export const startFakeConsole = async (databases: readonly string[]): Promise<FakeConsole> => {
-  const open = new Set<Socket>();
-  const news = new EventEmitter();
+  const silence = createSilence();
   const told: string[] = [];
   const effects: string[] = [];
-  let [fault, silenced]: [Fault | null, number] = [null, 0];
+  let fault: Fault | null = null;
 
   const show = (what: string): Buffer => {
     const all = [...fake.databases];
@@ -154,9 +153,6 @@ export const startFakeConsole = async (databases: readonly string[]): Promise<Fa
 
   const serve = (socket: Socket): void => {
     let [kept, login, isStarted] = [Buffer.alloc(0), '', false];
-    open.add(socket);
-    socket.on('error', () => undefined);
-    socket.once('close', () => open.delete(socket));
     if (fault === 'html') return void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n<html>Welcome</html>');
     const take = (kind: string, body: Buffer): void => {
       const said = body.toString('utf8').replace(/\0$/, '');
@@ -170,10 +166,7 @@ export const startFakeConsole = async (databases: readonly string[]): Promise<Fa
       else if (kind === 'Q') respond(said, login, socket);
     };
     socket.on('data', (chunk: Buffer) => {
-      if (fault === 'silence') {
-        silenced++;
-        return void news.emit('silenced');
-      }
+      if (fault === 'silence') return silence.meet();
       kept = Buffer.concat([kept, chunk]);
       for (;;) {
         const at = isStarted ? 1 : 0;
@@ -185,11 +178,9 @@ export const startFakeConsole = async (databases: readonly string[]): Promise<Fa
       }
     });
   };
-  const server = net.createServer(serve);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const loopback = await listening(net.createServer(serve));
   const fake: FakeConsole = {
-    port: (server.address() as AddressInfo).port,
+    port: loopback.port,
     databases: new Map(
       databases.map((name) => [name, { isPaused: false, isDisabled: false, busy: 1, clients: 3, waiting: 0 } satisfies FakeDatabase]),
     ),
@@ -198,19 +189,13 @@ export const startFakeConsole = async (databases: readonly string[]): Promise<Fa
     loses: '',
     isPatient: false,
     isDeaf: false,
-    connections: () => open.size,
+    connections: loopback.connections,
     refuses: null,
     meets: (next) => {
       fault = next;
     },
-    asked: async () => {
-      while (silenced === 0) await once(news, 'silenced');
-    },
-    async [Symbol.asyncDispose]() {
-      for (const socket of open) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
+    asked: silence.met,
+    [Symbol.asyncDispose]: () => loopback[Symbol.asyncDispose](),
   };
   return fake;
 };

@@ -1,5 +1,5 @@
 // A fake of Patroni's REST API, by the documents and the source of 3.0 and 4.1: one cluster with its nodes, of which each may be asked. It plays what misleads in it:
-// the role in `/cluster` comes from the lock and the configuration, that in `/patroni` from Postgres.
+// the role in `/cluster` comes from the lock and the configuration, that in `/health` from Postgres.
 import type { Asked, Said } from '../front.ts';
 
 export interface FakeNode {
@@ -125,9 +125,9 @@ export const fakePatroni = (auth: string | null, given: Partial<FakePatroni> = {
     answer(name, { method, path, headers, body }) {
       const node = fake.nodes.find((one) => one.name === name)!;
       if (method !== 'GET' && auth !== null && headers.authorization !== auth) return { status: 401, text: 'no auth header received' };
-      if (fake.blind.has(name) && path !== '/patroni') return { status: 500, text: '' };
+      if (fake.blind.has(name) && path !== '/health') return { status: 500, text: '' };
       if (path === '/leader') return { ...status(node), status: node.name === fake.leader ? 200 : 503 };
-      if (path === '/patroni') return status(node);
+      if (path === '/health') return { ...status(node), status: node.state === 'running' ? 200 : 503 };
       if (path === '/cluster') return cluster();
       if (path === '/switchover') return switchover(body);
       if (path !== '/config') return { status: 404, text: '' };

@@ -1,8 +1,8 @@
 // A fake of one Postgres, at the level of its wire: it takes a password in the clear, answers the few statements that are asked here, and fails in every way that the
 // contract of steps names. What real servers answer is proved in test/system/data/postgres.test.ts.
-import { EventEmitter, once } from 'node:events';
-import net, { type AddressInfo, type Socket } from 'node:net';
+import net, { type Socket } from 'node:net';
 import type { Fault } from '../../contract/step.contract.ts';
+import { createSilence, listening } from '../loopback.ts';
 
 export interface FakePostgresState {
   inRecovery: boolean;
@@ -75,11 +75,9 @@ const READY = message('Z', Buffer.from('I'));
 const HUGE_BYTES = 10 * 1024 * 1024;
 
 export const startFakePostgres = async (password: string, given: Partial<FakePostgresState> = {}): Promise<FakePostgres> => {
-  const open = new Set<Socket>();
-  const news = new EventEmitter();
+  const silence = createSilence();
   const rows = new Map<string, string>();
   let fault: Fault | null = null;
-  let silenced = 0;
   const state: FakePostgresState = {
     inRecovery: false,
     systemId: '7268616322854375442',
@@ -133,8 +131,7 @@ export const startFakePostgres = async (password: string, given: Partial<FakePos
       const whole = replied(found, isSimple);
       switch (fault) {
         case 'silence':
-          silenced++;
-          news.emit('silenced');
+          silence.meet();
           return null;
         case 'empty':
         case 'html':
@@ -206,30 +203,16 @@ export const startFakePostgres = async (password: string, given: Partial<FakePos
       }
     });
   };
-  const server = net.createServer((socket) => {
-    open.add(socket);
-    socket.on('error', () => undefined);
-    socket.once('close', () => open.delete(socket));
-    serve(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const loopback = await listening(net.createServer(serve));
   return {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `127.0.0.1:${loopback.port}`,
     state,
     rows,
     meets: (next) => {
       fault = next;
     },
-    asked: async () => {
-      while (silenced === 0) await once(news, 'silenced');
-    },
-    async [Symbol.asyncDispose]() {
-      for (const socket of open) socket.destroy();
-      if (!server.listening) return;
-      server.close();
-      await once(server, 'close');
-    },
+    asked: silence.met,
+    [Symbol.asyncDispose]: () => loopback[Symbol.asyncDispose](),
   };
 };
 

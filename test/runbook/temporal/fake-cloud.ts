@@ -32,6 +32,8 @@ export interface FakeCloud extends AsyncDisposable {
   begun: string[];
   /** `GET /cloud/…`, in order of arrival. */
   asked: string[];
+  /** Called at each of them, once it is in `asked` and before anything comes of it. */
+  onAsked(): void;
   /** Those that are accepted. */
   tokens: Set<string>;
   /** For the next requests whose `METHOD path` begins so. */
@@ -142,6 +144,7 @@ const serve = async (fake: FakeCloud, request: IncomingMessage, response: Server
   const body = await bodyOf(request);
   const line = `${method} ${url.pathname}`;
   fake.asked.push(line);
+  fake.onAsked();
   const send = ({ status, body: reply }: Answer): void => {
     fake.broken.push(...exchangeErrors({ method, url, body }, { status, body: reply }));
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(reply));
@@ -169,6 +172,7 @@ export const startFakeCloud = async (): Promise<FakeCloud> => {
     operations: new Map(),
     begun: [],
     asked: [],
+    onAsked: () => undefined,
     tokens: new Set(['token-0123456789']),
     mishaps: [],
     fate: () => ({ looks: 1, end: 'STATE_FULFILLED', reason: '', checkDuration: '0.5s' }),

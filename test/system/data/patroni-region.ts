@@ -6,9 +6,12 @@ import { Client } from 'pg';
 import { type EtcdCluster, startEtcd } from '../../etcd-server.ts';
 import { freePort, type RunningServer, runServer, workDir } from '../server.ts';
 import { until } from '../until.ts';
-import { asOwner, family, give, signalAll } from './patroni-user.ts';
+import { asOwner, family, give, signalAll, startedWith } from './patroni-user.ts';
 import type { Member, Wire } from './patroni-wire.ts';
 
+/** Another version's, in an environment of its own: `PATRONI=/srv/patroni-4/bin/patroni`. */
+const PATRONI = process.env.PATRONI ?? '/usr/bin/patroni';
+const REAPER = join(import.meta.dirname, 'reaper.py');
 const BIN = '/usr/lib/postgresql/15/bin';
 /** The keys of Patroni's rule: ttl is at least loop_wait + 2 * retry_timeout. */
 export const [TTL_MS, LOOP_MS, RETRY_MS] = [8_000, 1_000, 3_000];
@@ -190,7 +193,7 @@ class RealRegion implements Region {
   }
 
   async #startMember(member: Member): Promise<void> {
-    const file = join(this.#dir, `${member.name}.yml`);
+    const file = this.#configOf(member);
     const dir = workDir(`patroni-${member.name}`);
     const place = { region: this.name, dir: this.#dir, logDir: dir, etcd: this.etcd.endpoints[0]!.replace('http://', '') };
     // JSON is YAML.
@@ -198,7 +201,7 @@ class RealRegion implements Region {
     give(this.#dir);
     give(dir);
     const server = await runServer({
-      ...asOwner('/usr/bin/python3', ['/usr/bin/patroni', file]),
+      ...asOwner('/usr/bin/python3', [REAPER, PATRONI, file]),
       dir,
       logFile: join(dir, 'patroni.log'),
       answers: async () => ((await this.rest(member, 'GET', '/patroni')) as { state: string }).state === 'running',
@@ -273,13 +276,17 @@ class RealRegion implements Region {
     });
   }
 
+  #configOf(member: Member): string {
+    return join(this.#dir, `${member.name}.yml`);
+  }
+
   #dataOf(member: Member): string {
     return join(this.#dir, member.name);
   }
 
   freeze(members: readonly Member[] = this.members): void {
     for (const member of members) {
-      this.#patronis.get(member.name)?.signal('SIGSTOP');
+      signalAll(startedWith(this.#configOf(member)), 'SIGSTOP');
       // The first stops before it is asked whom it has forked.
       const dir = this.#dataOf(member);
       signalAll(family(dir).slice(0, 1), 'SIGSTOP');
@@ -290,7 +297,7 @@ class RealRegion implements Region {
   thaw(): void {
     for (const member of this.members) {
       signalAll(family(this.#dataOf(member)), 'SIGCONT');
-      this.#patronis.get(member.name)?.signal('SIGCONT');
+      signalAll(startedWith(this.#configOf(member)), 'SIGCONT');
     }
   }
 

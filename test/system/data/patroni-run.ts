@@ -1,6 +1,6 @@
 // Runs of a platform whose one database stands in two real regions: carried out by the executor, with the kinds of steps and the systems of production, on a
-// store in memory. What is known beside them (the last known lag, whether a quorum holds a region down) is what the test says.
-
+// store in memory that answers as late as one across regions. What is known beside them (the last known lag, whether a quorum holds a region down) is what the test says.
+import { setTimeout as delay } from 'node:timers/promises';
 import { runKey } from '../../../src/coordinate/keys.ts';
 import { createHttp } from '../../../src/http.ts';
 import { realPorts } from '../../../src/ports.ts';
@@ -21,6 +21,7 @@ import type {
 import { openSystems, type Systems } from '../../../src/runbook/open.ts';
 import { isEnded, newRun, standingOf } from '../../../src/runbook/run.ts';
 import type { SystemConfig } from '../../../src/runbook/systems.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { createMemoryStore } from '../../memory-store.ts';
 import { recordingLog } from '../../recording-log.ts';
 import { clusterWith, platformOf, stepWith } from '../../runbook/rig.ts';
@@ -170,6 +171,22 @@ export interface Going {
   ended(): Promise<Run>;
 }
 
+/** So long a majority of a store's members takes that stand in other regions. */
+const STORE_MS = Number(process.env.STORE_MS ?? 100);
+const farStore = (store: Store): Store => ({
+  clusterId: store.clusterId,
+  async get(...asked) {
+    await delay(STORE_MS);
+    return store.get(...asked);
+  },
+  async txn(...asked) {
+    await delay(STORE_MS);
+    return store.txn(...asked);
+  },
+  watch: (prefix, onEvent) => store.watch(prefix, onEvent),
+  close: () => store.close(),
+});
+
 export const startRuns = (world: World, more: Readonly<Record<string, SystemConfig>> = {}): Runs => {
   const ports = realPorts();
   const nowMs = ports.clock.wallMs;
@@ -190,7 +207,7 @@ export const startRuns = (world: World, more: Readonly<Record<string, SystemConf
   const cluster = clusterWith(platformOf({ name: PLATFORM, regions: ['a', 'b'] }));
   const executor = createExecutor({
     ports,
-    store,
+    store: farStore(store),
     log,
     region: 'b',
     replica: 'b1',

@@ -47,6 +47,20 @@ const parentOf = (pid: string): number | null => {
   }
 };
 
+/** Process ids of whatever was started with this argument. */
+export const startedWith = (argument: string): readonly number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && argumentsOf(name).includes(argument))
+    .map(Number);
+
+const argumentsOf = (pid: string): readonly string[] => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+};
+
 /** One that has gone meanwhile is no trouble. */
 export const signalAll = (pids: readonly number[], name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void => {
   for (const pid of pids)

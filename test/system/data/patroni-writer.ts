@@ -28,13 +28,24 @@ export interface Writer extends AsyncDisposable {
   stop(patienceMs?: number): Promise<void>;
 }
 
+export interface Gap {
+  startMs: number;
+  endMs: number;
+}
+
 /** The longest time without an acknowledgement from that instant on, up to the last one there is. */
-export const longestGap = (acknowledged: readonly Acknowledged[], fromMs: number): number => {
+export const longestGapOf = (acknowledged: readonly Acknowledged[], fromMs: number): Gap => {
   const times = acknowledged
     .map(({ atMs }) => atMs)
     .filter((atMs) => atMs >= fromMs)
     .toSorted((one, other) => one - other);
-  return Math.max(0, ...times.map((atMs, at) => atMs - (times[at - 1] ?? fromMs)));
+  const gaps = times.map((endMs, at): Gap => ({ startMs: times[at - 1] ?? fromMs, endMs }));
+  return gaps.reduce((one, each) => (each.endMs - each.startMs > one.endMs - one.startMs ? each : one), { startMs: fromMs, endMs: fromMs });
+};
+
+export const longestGap = (acknowledged: readonly Acknowledged[], fromMs: number): number => {
+  const { startMs, endMs } = longestGapOf(acknowledged, fromMs);
+  return endMs - startMs;
 };
 
 export const startWriter = (perSecond: number, pooler: number): Writer => {
