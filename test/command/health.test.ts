@@ -74,8 +74,16 @@ test('a status, a silence, an end, another protocol, nobody: each is said', asyn
   expect(await ask(at(silent), impatient())).toMatch(/^ERR_UNREACHABLE .*no answer within 4000 ms/);
   // It does not hold on to the connection that it gave up.
   await Promise.all(held.map((socket) => (socket.destroyed ? null : once(socket, 'close'))));
-  expect(await ask(at(await open(net.createServer((socket) => void socket.resume().end()))))).toMatch(/^ERR_UNREACHABLE .*ended without an answer/);
-  const chatter = net.createServer((socket) => void socket.on('error', () => undefined).resume().write('x'.repeat(64 * 1024)));
+  expect(await ask(at(await open(net.createServer((socket) => void socket.resume().end()))))).toMatch(
+    /^ERR_UNREACHABLE .*ended without an answer/,
+  );
+  const chatter = net.createServer(
+    (socket) =>
+      void socket
+        .on('error', () => undefined)
+        .resume()
+        .write('x'.repeat(64 * 1024)),
+  );
   expect(await ask(at(await open(chatter)))).toMatch(/^ERR_UNREACHABLE .*does not speak HTTP/);
   const gone = net.createServer();
   const port = await open(gone);

@@ -56,12 +56,12 @@ const filesOf = (folder: string): readonly string[] =>
 
 /** What the build may see of the source tree, copied to where nobody but root writes. */
 const sendContext = (source: string, to: string): void => {
-  // The same list as git has: what a fresh clone would send, and never what a developer left lying about.
-  const paths = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: source, encoding: 'utf8' });
-  const sent = sentToBuild(
-    readFileSync(join(source, '.dockerignore'), 'utf8'),
-    paths.split('\0').filter((path) => path !== ''),
-  );
+  // Whatever lies there is offered, as the client does; only the two folders that are large and that the file must leave out are not walked for nothing.
+  const offered = readdirSync(source, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.name === '.git' || entry.name === 'node_modules') return [join(entry.name, 'x')];
+    return entry.isDirectory() ? filesOf(join(source, entry.name)).map((path) => join(entry.name, path)) : [entry.name];
+  });
+  const sent = sentToBuild(readFileSync(join(source, '.dockerignore'), 'utf8'), offered);
   for (const path of sent) {
     mkdirSync(join(to, dirname(path)), { recursive: true });
     copyFileSync(join(source, path), join(to, path));
@@ -192,6 +192,18 @@ export const buildImage = (source: string, folder: string): Image => {
   };
 };
 
+/** What a service that is not ours is played by: the same program as this machine has it, with a root of its own that has nothing else to read. */
+export const borrowedImage = (root: string, user: Image['user'], env: Image['env']): Image => {
+  for (const folder of ['usr', 'etc', 'proc', 'dev', 'tmp', 'run/secrets', 'var/lib']) mkdirSync(join(root, folder), { recursive: true });
+  for (const name of ['bin', 'lib', 'lib64', 'sbin']) execFileSync('ln', ['-s', `usr/${name}`, join(root, name)]);
+  for (const name of ['passwd', 'group', 'ld.so.cache']) copyFileSync(`/etc/${name}`, join(root, 'etc', name));
+  for (const device of ['null', 'zero', 'urandom', 'random']) writeFileSync(join(root, 'dev', device), '');
+  return {
+    ...{ root, user, env: { PATH: '/usr/sbin:/usr/bin', ...env }, workdir: '/', entrypoint: [], command: [] },
+    ...{ health: { words: [], options: {} }, labels: {}, stopSignal: 'SIGTERM', volumes: [] },
+  };
+};
+
 export const filesIn = (image: Image, folder: string): readonly string[] => filesOf(join(image.root, folder));
 
 export interface Ended {
@@ -217,24 +229,30 @@ export interface RunOptions {
   reads?: Readonly<Record<string, string>>;
   /** Mounted for writing. */
   writes?: Readonly<Record<string, string>>;
+  /** Folders in memory, for anybody. */
+  tmpfs?: readonly string[];
   /** Instead of CMD. */
   command?: readonly string[];
   /** Network namespace to run in; one of its own, with only itself to reach, unless said. */
   network?: string;
 }
 
-const mountScript = ({ root }: Image, { reads = {}, writes = {} }: RunOptions): string => {
+const mountScript = ({ root }: Image, { reads = {}, writes = {}, tmpfs = [] }: RunOptions): string => {
   const at = (inside: string): string => quoted(join(root, inside));
   const bind = (inside: string, outside: string, mode: 'ro' | 'rw'): string =>
     `mount --bind ${quoted(outside)} ${at(inside)}; mount -o remount,bind,${mode},nosuid,nodev ${at(inside)}`;
   for (const [inside, outside] of Object.entries({ ...reads, ...writes }))
     if (statSync(outside).isDirectory()) mkdirSync(join(root, inside), { recursive: true });
-    else if (!existsSync(join(root, inside))) writeFileSync(join(root, inside), '');
+    else if (!existsSync(join(root, inside))) {
+      mkdirSync(join(root, dirname(inside)), { recursive: true });
+      writeFileSync(join(root, inside), '');
+    }
   return [
     `mount --bind ${quoted(root)} ${quoted(root)}`,
     ...['null', 'zero', 'urandom', 'random'].map((device) => `mount --bind /dev/${device} ${at(`dev/${device}`)}`),
     ...Object.entries(reads).map(([inside, outside]) => bind(inside, outside, 'ro')),
     ...Object.entries(writes).map(([inside, outside]) => bind(inside, outside, 'rw')),
+    ...tmpfs.map((inside) => `mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs ${at(inside)}`),
     `mount -t proc -o nosuid,nodev,noexec proc ${at('proc')}`,
     `mount -o remount,bind,ro ${quoted(root)}`,
   ].join('\n');
@@ -277,7 +295,7 @@ export const runContainer = async (image: Image, options: RunOptions = {}): Prom
     ...(network === undefined ? ['unshare', '--net'] : ['nsenter', `--net=/run/netns/${network}`, 'unshare']),
     ...['--mount', '--propagation', 'private', '--pid', '--ipc', '--uts', '--fork', 'sh', '-euc', script],
   ];
-  const child = spawn(file, args, { env: { ...image.env, PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(file, args, { env: { PATH: process.env.PATH, ...image.env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const said = gathered(child);
   const ended = endOf(child);
   let over: Ended | null = null;
@@ -287,7 +305,7 @@ export const runContainer = async (image: Image, options: RunOptions = {}): Prom
   const pid = await until(`${words.join(' ')} to be process 1`, () => {
     if (over !== null) return -1;
     const first = childOf(child.pid ?? 0);
-    return first !== null && readFileSync(`/proc/${first}/cmdline`, 'utf8').split('\0')[0] === words[0] ? first : null;
+    return first !== null && readFileSync(`/proc/${first}/cmdline`, 'utf8').startsWith(words[0] ?? '?') ? first : null;
   });
   const kill = (): Promise<Ended> => {
     if (over === null && pid > 0) process.kill(pid, 'SIGKILL');

@@ -46,10 +46,12 @@ mount -t tmpfs -o mode=755 upper ${folder}/upper; mkdir ${folder}/upper/u ${fold
 mount -t overlay -o lowerdir=/,upperdir=${folder}/upper/u,workdir=${folder}/upper/w root ${folder}/root
 cd ${folder}/root
 mount -t proc proc proc; mount -t tmpfs -o mode=755 run run; mount -t tmpfs tmp tmp; mount --rbind /dev dev
-mount -t sysfs -o ro sysfs sys; mount -t tmpfs cgroup sys/fs/cgroup
-mkdir -p opt/tidegate etc/tidegate out sys/fs/cgroup/systemd sys/fs/cgroup/memory
-mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd
-mount -t cgroup -o memory cgroup sys/fs/cgroup/memory || true
+mount -t sysfs -o ro sysfs sys
+mkdir -p opt/tidegate etc/tidegate out
+if [ "$(stat --file-system --format %T /sys/fs/cgroup)" = cgroup2fs ]; then mount -t cgroup2 cgroup sys/fs/cgroup; else
+  mount -t tmpfs cgroup sys/fs/cgroup; mkdir sys/fs/cgroup/systemd sys/fs/cgroup/memory
+  mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd; mount -t cgroup -o memory cgroup sys/fs/cgroup/memory
+fi
 mount --bind ${ROOT} opt/tidegate; mount -o remount,bind,ro opt/tidegate
 mount --bind ${folder}/etc etc/tidegate
 mount --bind ${folder}/out out
@@ -102,73 +104,88 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 }, PATIENT_MS);
 
-test('systemd understands every line, and finds little that is exposed', () => {
-  // Where the program will lie nothing lies here: verify is told of a copy that names this checkout.
-  const copy = join(folder, 'tidegate.service');
-  writeFileSync(copy, readFileSync(UNIT, 'utf8').replaceAll('/opt/tidegate/', `${ROOT}/`));
-  const verified = execFileSync('sh', ['-c', `systemd-analyze verify --man=no ${copy} 2>&1`], { encoding: 'utf8' });
-  expect(verified.split('\n').filter((line) => line.includes('tidegate'))).toEqual([]);
-  copyFileSync(UNIT, copy);
-  const judged = execFileSync('systemd-analyze', ['security', '--offline=true', '--no-pager', '--threshold=15', copy], {
-    encoding: 'utf8',
-  });
-  process.stderr.write(`${judged.trim().split('\n').at(-1)}\n`);
-  expect(judged).toMatch(/Overall exposure level for tidegate\.service: [01]\.\d OK/);
-}, PATIENT_MS);
+test(
+  'systemd understands every line, and finds little that is exposed',
+  () => {
+    // Where the program will lie nothing lies here: verify is told of a copy that names this checkout.
+    const copy = join(folder, 'tidegate.service');
+    writeFileSync(copy, readFileSync(UNIT, 'utf8').replaceAll('/opt/tidegate/', `${ROOT}/`));
+    const verified = execFileSync('sh', ['-c', `systemd-analyze verify --man=no ${copy} 2>&1`], { encoding: 'utf8' });
+    expect(verified.split('\n').filter((line) => line.includes('tidegate'))).toEqual([]);
+    copyFileSync(UNIT, copy);
+    const judged = execFileSync('systemd-analyze', ['security', '--offline=true', '--no-pager', '--threshold=15', copy], {
+      encoding: 'utf8',
+    });
+    process.stderr.write(`${judged.trim().split('\n').at(-1)}\n`);
+    expect(judged).toMatch(/Overall exposure level for tidegate\.service: [01]\.\d OK/);
+  },
+  PATIENT_MS,
+);
 
-test('starts, as nobody with nothing, with its secrets and nothing else to read', async () => {
-  await inside('systemctl', 'start', 'tidegate');
-  await until('it to answer', well);
-  const pid = await mainPid();
-  const status = await inside('cat', `/proc/${pid}/status`);
-  const uid = await inside('id', '--user', 'tidegate');
-  expect(Number(uid)).toBeGreaterThan(0);
-  expect(status).toMatch(new RegExp(`^Uid:\\s${uid}\\s${uid}\\s${uid}\\s${uid}$`, 'm'));
-  expect(status).toMatch(/^CapEff:\s0+$/m);
-  expect(status).toMatch(/^CapBnd:\s0+$/m);
-  expect(status).toMatch(/^NoNewPrivs:\s1$/m);
-  expect(status).toMatch(/^Seccomp:\s2$/m);
-  // As many files as the unit says, or as many as this machine gives anybody.
-  const most = Number(execFileSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }).trim().replace('unlimited', 'Infinity'));
-  const files = Number(/^Max open files\s+(\d+)/m.exec(await inside('cat', `/proc/${pid}/limits`))?.[1]);
-  expect(files).toBe(Math.min(65_536, most));
-  // As the service sees it: the system cannot be written, not even its own program; homes are not there.
-  const asIt = (script: string): Promise<string> => inside('nsenter', '--target', String(pid), '--mount', '--', 'sh', '-c', script);
-  expect(await asIt('for f in /etc /usr /opt/tidegate /var/lib /home; do touch $f/x 2>/dev/null && echo $f; done; ls /home | wc -l')).toBe(
-    '0',
-  );
-  expect((await asIt('ls /run/credentials/tidegate.service')).split('\n').sort()).toEqual(['secret_operator.token', 'secret_signing.pem']);
-  await until('it to have written its state', async () => (await inside('ls', '/var/lib/tidegate')).includes('store.sqlite'));
-  expect(await inside('stat', '--format', '%U %a', '/var/lib/tidegate')).toBe('tidegate 700');
-  expect(logged()).not.toMatch(/EROFS|EPERM|EACCES|ERR_SECRET/);
-  const peakKib = Number(/^VmHWM:\s+(\d+) kB$/m.exec(await inside('cat', `/proc/${pid}/status`))?.[1]);
-  process.stderr.write(`at most ${Math.round(peakKib / 1024)} MiB resident so far\n`);
-  expect(peakKib).toBeLessThan(384 * 1024);
-}, PATIENT_MS);
+test(
+  'starts, as nobody with nothing, with its secrets and nothing else to read',
+  async () => {
+    await inside('systemctl', 'start', 'tidegate');
+    await until('it to answer', well);
+    const pid = await mainPid();
+    const status = await inside('cat', `/proc/${pid}/status`);
+    const uid = await inside('id', '--user', 'tidegate');
+    expect(Number(uid)).toBeGreaterThan(0);
+    expect(status).toMatch(new RegExp(`^Uid:\\s${uid}\\s${uid}\\s${uid}\\s${uid}$`, 'm'));
+    expect(status).toMatch(/^CapEff:\s0+$/m);
+    expect(status).toMatch(/^CapBnd:\s0+$/m);
+    expect(status).toMatch(/^NoNewPrivs:\s1$/m);
+    expect(status).toMatch(/^Seccomp:\s2$/m);
+    // As many files as the unit says, or as many as this machine gives anybody.
+    const most = Number(execFileSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }).trim().replace('unlimited', 'Infinity'));
+    const files = Number(/^Max open files\s+(\d+)/m.exec(await inside('cat', `/proc/${pid}/limits`))?.[1]);
+    expect(files).toBe(Math.min(65_536, most));
+    // As the service sees it: the system cannot be written, not even its own program; homes are not there.
+    const asIt = (script: string): Promise<string> => inside('nsenter', '--target', String(pid), '--mount', '--', 'sh', '-c', script);
+    expect(
+      await asIt('for f in /etc /usr /opt/tidegate /var/lib /home; do touch $f/x 2>/dev/null && echo $f; done; ls /home | wc -l'),
+    ).toBe('0');
+    expect((await asIt('ls /run/credentials/tidegate.service')).split('\n').sort()).toEqual([
+      'secret_operator.token',
+      'secret_signing.pem',
+    ]);
+    await until('it to have written its state', async () => (await inside('ls', '/var/lib/tidegate')).includes('store.sqlite'));
+    expect(await inside('stat', '--format', '%U %a', '/var/lib/tidegate')).toBe('tidegate 700');
+    expect(logged()).not.toMatch(/EROFS|EPERM|EACCES|ERR_SECRET/);
+    const peakKib = Number(/^VmHWM:\s+(\d+) kB$/m.exec(await inside('cat', `/proc/${pid}/status`))?.[1]);
+    process.stderr.write(`at most ${Math.round(peakKib / 1024)} MiB resident so far\n`);
+    expect(peakKib).toBeLessThan(384 * 1024);
+  },
+  PATIENT_MS,
+);
 
-test('reloads when told, starts again when it is killed, stays down when its file is refused, stops when told', async () => {
-  const before = await mainPid();
-  writeFileSync(etc('replica.yaml'), config('advise'));
-  await inside('systemctl', 'reload', 'tidegate');
-  await until('the reload to be said', () => /"event":"config\.(reloaded|refused)"/.test(logged()));
-  expect(logged()).toContain('"event":"config.reloaded"');
-  expect(await mainPid()).toBe(before);
+test(
+  'reloads when told, starts again when it is killed, stays down when its file is refused, stops when told',
+  async () => {
+    const before = await mainPid();
+    writeFileSync(etc('replica.yaml'), config('advise'));
+    await inside('systemctl', 'reload', 'tidegate');
+    await until('the reload to be said', () => /"event":"config\.(reloaded|refused)"/.test(logged()));
+    expect(logged()).toContain('"event":"config.reloaded"');
+    expect(await mainPid()).toBe(before);
 
-  await inside('kill', '-9', String(before));
-  await until('another one to answer', async () => ![0, before].includes(await mainPid()) && (await well()));
-  expect(await shows('NRestarts')).toBe('1');
+    await inside('kill', '-9', String(before));
+    await until('another one to answer', async () => ![0, before].includes(await mainPid()) && (await well()));
+    expect(await shows('NRestarts')).toBe('1');
 
-  writeFileSync(etc('replica.yaml'), 'region: 7\n');
-  await inside('systemctl', 'restart', 'tidegate');
-  await until('it to have given up', async () => (await shows('ActiveState')) === 'failed');
-  expect(await shows('ExecMainStatus')).toBe('78');
+    writeFileSync(etc('replica.yaml'), 'region: 7\n');
+    await inside('systemctl', 'restart', 'tidegate');
+    await until('it to have given up', async () => (await shows('ActiveState')) === 'failed');
+    expect(await shows('ExecMainStatus')).toBe('78');
 
-  writeFileSync(etc('replica.yaml'), config('observe'));
-  await inside('systemctl', 'start', 'tidegate');
-  await until('it to answer', well);
-  const startedAtMs = performance.now();
-  await inside('systemctl', 'stop', 'tidegate');
-  process.stderr.write(`stopped in ${Math.round(performance.now() - startedAtMs)} ms\n`);
-  expect([await shows('ActiveState'), await shows('Result'), await shows('ExecMainStatus')]).toEqual(['inactive', 'success', '0']);
-  expect(logged().trim().split('\n').at(-1)).toContain('"event":"stopped"');
-}, PATIENT_MS);
+    writeFileSync(etc('replica.yaml'), config('observe'));
+    await inside('systemctl', 'start', 'tidegate');
+    await until('it to answer', well);
+    const startedAtMs = performance.now();
+    await inside('systemctl', 'stop', 'tidegate');
+    process.stderr.write(`stopped in ${Math.round(performance.now() - startedAtMs)} ms\n`);
+    expect([await shows('ActiveState'), await shows('Result'), await shows('ExecMainStatus')]).toEqual(['inactive', 'success', '0']);
+    expect(logged().trim().split('\n').at(-1)).toContain('"event":"stopped"');
+  },
+  PATIENT_MS,
+);
