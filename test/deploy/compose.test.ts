@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { USUAL_PACE } from '../../src/config/arithmetic.ts';
 import { examineConfig } from '../../src/config/files.ts';
 import { loadCluster } from '../../src/config/load.ts';
 
@@ -128,7 +129,7 @@ test('every secret, file and folder is declared, used, and there after the first
 
 test('every configuration is accepted, and fits the addresses that the compose file gives', () => {
   const cluster = readFileSync(join(DEPLOY, 'compose/cluster.yaml'), 'utf8');
-  const loaded = loadCluster(join(DEPLOY, 'compose/cluster.yaml'));
+  const loaded = loadCluster(join(DEPLOY, 'compose/cluster.yaml'), USUAL_PACE);
   expect(loaded.ok || loaded.problems).toBe(true);
   if (!loaded.ok) return;
   expect(loaded.warnings).toEqual([]);

@@ -41,4 +41,4 @@ test('npm run sbom lists each package that is locked for production, with its ha
   expect(locked.length).toBeGreaterThan(100);
   expect(bom.components.map(({ name, version }) => `${name}@${version}`).sort()).toEqual([...new Set(locked)].sort());
   expect(bom.components.filter(({ hashes = [] }) => hashes.length === 0)).toEqual([]);
-});
+}, 120_000);

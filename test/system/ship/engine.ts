@@ -153,10 +153,13 @@ const layBase = (root: string): void => {
   for (const device of ['null', 'zero', 'urandom', 'random']) writeFileSync(join(root, 'dev', device), '');
 };
 
-const only = <K extends Step['kind']>(steps: readonly Step[], kind: K): Extract<Step, { kind: K }> => {
-  const found = steps.filter((step): step is Extract<Step, { kind: K }> => step.kind === kind);
-  if (found.length !== 1 || found[0] === undefined) throw new Error(`${found.length} times ${kind} in the last stage, expected once`);
-  return found[0];
+/** The member of Step that a kind is, where one member stands for several kinds. */
+type StepOf<K extends Step['kind']> = Step extends infer S ? (S extends { kind: infer Q } ? (K extends Q ? S : never) : never) : never;
+
+const only = <K extends Step['kind']>(steps: readonly Step[], kind: K): StepOf<K> => {
+  const found = steps.filter((step) => step.kind === kind);
+  if (found.length !== 1) throw new Error(`${found.length} times ${kind} in the last stage, expected once`);
+  return found[0] as StepOf<K>;
 };
 
 /** Plays the Dockerfile of `source` in `folder`, which has to be empty. */

@@ -45,7 +45,7 @@ export interface Play {
 }
 
 const ip = (...args: readonly string[]): void => void execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-const NAME = `tg${process.pid % 10_000}`;
+const NAME = `tgc${process.pid % 10_000}`;
 
 /** A bridge for each network, and for each service a namespace with a leg on each of its networks. Out: the namespace by service. */
 const lay = ({ services, networks }: Compose): { spaces: ReadonlyMap<string, string>; close(): void } => {
