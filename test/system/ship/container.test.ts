@@ -270,7 +270,7 @@ test('the compose file plays: three regions come up from its own lines, are appl
     await play.up(...all('tidegate'));
     expect(await play.run('apply')).toMatchObject({ code: 0 });
     const upAtMs = performance.now();
-    await until('all three to be served', async () => (await addresses()).join(' ') === '10.88.0.10 10.88.0.20 10.88.0.30');
+    await until('all three to be served', async () => (await addresses()).join(' ') === '10.88.0.10 10.88.0.20 10.88.0.30', PATIENT_MS);
     // Who is on call finds out how it stands, without a token.
     await until(
       'status to find nothing wrong',
@@ -279,7 +279,7 @@ test('the compose file plays: three regions come up from its own lines, are appl
     expect((await play.exec('redis-eu-west', 'redis-cli', 'ping')).said).toContain('NOAUTH');
     const diedAtMs = performance.now();
     await play.kill('app-ap-south', 'etcd-ap-south', 'redis-ap-south', 'tidegate-ap-south');
-    await until('the dead region to have left', async () => (await addresses()).join(' ') === '10.88.0.10 10.88.0.20');
+    await until('the dead region to have left', async () => (await addresses()).join(' ') === '10.88.0.10 10.88.0.20', PATIENT_MS);
     const ms = (from: number, to: number): string => `${Math.round((to - from) / 100) / 10} s`;
     process.stderr.write(`served after ${ms(upAtMs, diedAtMs)}; the dead region left after ${ms(diedAtMs, performance.now())}\n`);
     const peaks = ['tidegate-eu-west', 'etcd-eu-west', 'redis-eu-west', 'app-eu-west', 'dns'].map((name) => {
@@ -303,4 +303,4 @@ test('the compose file plays: three regions come up from its own lines, are appl
   } finally {
     await play.close();
   }
-}, 240_000);
+}, 600_000);

@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { until } from '../until.ts';
 import { borrowedImage, type Container, type Image, runContainer } from './engine.ts';
@@ -45,6 +46,9 @@ export interface Play {
 }
 
 const ip = (...args: readonly string[]): void => void execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+/** An engine's own patience is without end; ours is that of a machine that is busy with other things. */
+const HEALTHY_MS = 180_000;
+const CHECK_EVERY_MS = 2000;
 const NAME = `tgc${process.pid % 10_000}`;
 
 /** A bridge for each network, and for each service a namespace with a leg on each of its networks. Out: the namespace by service. */
@@ -133,7 +137,14 @@ export const playCompose = (source: string, folder: string, image: Image, tidega
     void its.ended.then(({ code, signal }) => {
       over = `${name} ended with ${code ?? signal}: ${its.stdout().slice(-2000)}${its.stderr().slice(-2000)}`;
     });
-    const said = await until(`${name} to be healthy`, async () => over ?? (words.length === 0 || (await its.exec(words)).code === 0));
+    const asked = async (): Promise<string | boolean> => {
+      if (over !== null || words.length === 0) return over ?? true;
+      if ((await its.exec(words)).code === 0) return true;
+      // A check is a process: at the pace of an engine, or the checks themselves keep a small machine busy.
+      await delay(CHECK_EVERY_MS);
+      return false;
+    };
+    const said = await until(`${name} to be healthy`, asked, HEALTHY_MS);
     if (typeof said === 'string') throw new Error(said);
   };
   return {
