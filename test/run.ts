@@ -32,6 +32,7 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/usr/bin/patroni', name: 'patroni' },
   { file: '/usr/lib/python3/dist-packages/etcd', name: 'python3-etcd' },
   { file: '/usr/sbin/pgbouncer', name: 'pgbouncer' },
+  { file: '/lib/systemd/systemd', name: 'systemd' },
 ];
 
 const SYSTEM = join('test', 'system');
@@ -49,6 +50,7 @@ const HEAVY: ReadonlyMap<string, (file: string) => boolean> = new Map([
   ['data', inFolder('data')],
   ['temporal', inFolder('temporal')],
   ['soak', inFolder('soak')],
+  ['ship', inFolder('ship')],
   ['process', (file: string): boolean => file.startsWith(join(SYSTEM, 'process.'))],
 ]);
 

@@ -1,11 +1,12 @@
 // Commands of whoever runs a replica: serve it, judge its file, see the whole of it on one machine.
 import type { Command } from 'commander';
+import type { HealthOptions } from '../command/health.ts';
 import type { Loaded } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { ERRORS, errorText, Fault } from '../errors.ts';
 import { createLog } from '../log.ts';
-import type { Shell } from './shell.ts';
+import { exitWith, type Shell } from './shell.ts';
 
 /** A checked configuration, or the report of everything wrong with it and the end of the process. The loaders are loaded only here: they are slow. */
 const configOrExit = async (
@@ -120,6 +121,13 @@ export const addServing = (program: Command, shell: Shell): void => {
     .description('judge a configuration file: electorates, worst cases, every problem at its place')
     .requiredOption('-c, --config <file>', 'configuration file')
     .action((options) => check(options, shell));
+  program
+    .command('health')
+    .description('does the process of this file answer, on this machine? For the health check of a container; needs no token')
+    .requiredOption('-c, --config <file>', 'configuration file; only api is read')
+    .action(async (options: HealthOptions) =>
+      exitWith((await import('../command/health.ts')).health(options, { ...shell.say, ports: shell.ports() })),
+    );
   program
     .command('demo')
     .description('three regions on this machine: one dies with its coordinator, returns; then a vantage goes blind')

@@ -44,6 +44,9 @@ const PLATFORM = {
       provedAtMs: 1795230000000,
       because: 'a row was written on 10.1.0.4:5432 and read back',
       split: null,
+      settled: null,
+      fenced: [],
+      unproved: null,
       standbys: [
         {
           region: 'us-east',
