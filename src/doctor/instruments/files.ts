@@ -8,6 +8,7 @@ import { showPath } from '../../config/problem.ts';
 import type { ReplicaConfig } from '../../config/schema.ts';
 import { errorText } from '../../errors.ts';
 import { parseTime } from '../../ports.ts';
+import { exposureOf } from '../../secrets.ts';
 import type { Expiring, SecretFile } from '../tools.ts';
 
 const PROBLEMS_MAX = 5;
@@ -65,7 +66,9 @@ export const secretsAmong = (files: readonly NamedFile[]): readonly SecretFile[]
     .map(({ path, file }): SecretFile => {
       const named = { key: showPath(path), path: file };
       try {
-        return { ...named, mode: statSync(file).mode & 0o7777, folderMode: statSync(dirname(file)).mode & 0o7777 };
+        const stat = statSync(file);
+        // What counts as open is decided in one place; the bits that do not are left out.
+        return { ...named, mode: (stat.mode & 0o7700) | exposureOf(stat), folderMode: statSync(dirname(file)).mode & 0o7777 };
       } catch (error) {
         return { ...named, mode: null, folderMode: null, because: errorText(error) };
       }

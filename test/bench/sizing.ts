@@ -1,0 +1,20 @@
+// What one replica takes of a machine, by the number of targets: the figures that deploy/kubernetes asks its cluster for. The replica is alone in its region and
+// coordinates, so it probes everything and decides too; a second one in the region would take over half of the probes.
+import type { Bench, BenchOptions } from './bench.ts';
+import { measureLoad } from './coordination/load.ts';
+
+const REGIONS = 3;
+const TARGETS = [200, 2000] as const;
+const SPAN_MS = 30_000;
+const QUICK_SPAN_MS = 8000;
+/** What the base asks for and allows: see deploy/kubernetes/base/replica.yaml. */
+const LIMIT_MB = 1024;
+
+export const benchSizing = async ({ quick }: BenchOptions): Promise<Bench> => {
+  const rows: Awaited<ReturnType<typeof measureLoad>>['process'][] = [];
+  for (const targets of TARGETS) {
+    process.stderr.write(`sizing: ${targets} targets\n`);
+    rows.push((await measureLoad(REGIONS, quick ? QUICK_SPAN_MS : SPAN_MS, targets)).process);
+  }
+  return { goals: { rssMB: LIMIT_MB }, met: rows.every(({ rssMB, drained }) => rssMB < LIMIT_MB && drained === 'yes'), rows };
+};
