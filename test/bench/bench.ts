@@ -61,7 +61,7 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
     run: benchCoordination,
   },
   sizing: {
-    says: 'What one replica of three regions takes of a machine, by targets, as deploy/kubernetes asks for it; reference: the goal of detection',
+    says: 'What one replica of three regions takes of a machine, by targets, as deploy/kubernetes has to ask for it; reference: the limit there',
     run: benchSizing,
   },
   whatif: {
