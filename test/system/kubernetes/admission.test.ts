@@ -1,5 +1,5 @@
-// deploy/kubernetes on a real API server: every object of every region taken strictly, its pods admitted under the strictest standard, and the example's workers
-// found good by `tidegate verify`. `npm run test:system -- kubernetes`.
+// deploy/kubernetes on a real API server: every object of every region taken strictly, its pods admitted under the strictest standard, the example's workers found
+// good by `tidegate verify`; and a region with real controllers and a real scheduler, drained, struck and upgraded. `npm run test:system -- kubernetes`.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -9,7 +9,9 @@ import { desk } from '../../command/desk/desk.fixture.ts';
 import { kubeconfigText } from '../../providers/kubernetes.fixture.ts';
 import { startFront } from '../../runbook/front.ts';
 import { workDir } from '../server.ts';
+import { until } from '../until.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
+import { type Machines, type Pod, startMachines } from './controllers.ts';
 import {
   collectionOf,
   MANIFESTS,
@@ -175,7 +177,9 @@ describe('the example of a platform', { timeout: TEST_MS }, () => {
         store: { kind: 'embedded', file: './store.sqlite' },
         providers: { dns: { kind: 'builtin', zone: 'example.test', control: '127.0.0.1:7720', tokenFile: './dns.token' } },
         // Two regions have a cluster each; here it is one, by two names.
-        systems: Object.fromEntries(['kube-eu-west', 'kube-us-east'].map((name) => [name, { kind: 'kubernetes', kubeconfigFile: './kubeconfig' }])),
+        systems: Object.fromEntries(
+          ['kube-eu-west', 'kube-us-east'].map((name) => [name, { kind: 'kubernetes', kubeconfigFile: './kubeconfig' }]),
+        ),
       };
       const indented = platformText(front.url).replace(/^/gm, '  ');
       writeFileSync(file, `${stringify(replica)}cluster:\n${indented}`);
@@ -224,4 +228,101 @@ describe('the example of a platform', { timeout: TEST_MS }, () => {
       rmSync(dir, { recursive: true, force: true });
     }
   });
+});
+
+// A region in two zones, each with two machines.
+const ZONES = { n1: 'a', n2: 'a', n3: 'b', n4: 'b' };
+const tainted = (why: string) => ({ taints: [{ key: `node.kubernetes.io/${why}`, effect: 'NoSchedule' }] });
+const WELL = { unschedulable: false, taints: [] };
+
+describe('a region with its controllers and its scheduler', { timeout: TEST_MS }, () => {
+  let all: readonly Manifest[];
+  let machines: Machines;
+  const pod = (name: string): Promise<Pod | undefined> =>
+    machines.pods('tidegate').then((pods) => pods.find((each) => each.metadata.name === name));
+  const evict = (name: string): Promise<number> => machines.evict('tidegate', name);
+  const run = (name: string): Promise<string> => machines.runs('tidegate', name);
+  const end = (name: string): Promise<unknown> => machines.ends('tidegate', name);
+  const zoneOf = (machine: string): string => ZONES[machine as keyof typeof ZONES];
+  const replicas = ['tidegate-0', 'tidegate-1'];
+
+  beforeAll(async () => {
+    all = render(join(MANIFESTS, 'overlays/eu-west'));
+    await apply(all);
+    machines = await startMachines(server, ZONES);
+  }, START_MS);
+
+  afterAll(async () => {
+    await machines?.[Symbol.asyncDispose]();
+  });
+
+  test('its replicas come up side by side in two zones', async () => {
+    const zones = (await Promise.all(replicas.map(run))).map(zoneOf);
+    expect(new Set(zones).size).toBe(2);
+  });
+
+  test('a drain takes one replica, refuses the other until the first is ready elsewhere, and takes it then', async () => {
+    const drained = await Promise.all(replicas.map(run));
+    await until('a budget', async () => (await budgetOf('tidegate')).disruptionsAllowed === 1);
+    for (const machine of drained) await machines.change(machine, { unschedulable: true, ...tainted('unschedulable') });
+    expect(await evict('tidegate-0')).toBe(201);
+    expect(await evict('tidegate-1')).toBe(429);
+    await end('tidegate-0');
+    const first = await run('tidegate-0');
+    await until('the budget again', async () => (await budgetOf('tidegate')).disruptionsAllowed === 1);
+    expect(await evict('tidegate-1')).toBe(201);
+    await end('tidegate-1');
+    const moved = [first, await run('tidegate-1')];
+    expect(moved.filter((machine) => drained.includes(machine))).toEqual([]);
+    expect(moved.map(zoneOf).sort()).toEqual(['a', 'b']);
+    for (const machine of drained) await machines.change(machine, WELL);
+  });
+
+  test('when a zone dies, what ran there starts in the other one, on a machine of its own', async () => {
+    const placed = await Promise.all(replicas.map(run));
+    const struck = placed.findIndex((machine) => zoneOf(machine) === 'b');
+    for (const machine of ['n3', 'n4']) await machines.change(machine, tainted('unreachable'));
+    await end(replicas[struck] ?? '');
+    const moved = await run(replicas[struck] ?? '');
+    expect(zoneOf(moved)).toBe('a');
+    expect(placed).not.toContain(moved);
+    for (const machine of ['n3', 'n4']) await machines.change(machine, WELL);
+  });
+
+  test('a new version replaces the last replica first, and the other only once that one has been ready for a while', async () => {
+    await Promise.all(replicas.map(run));
+    const before = await Promise.all(replicas.map(pod));
+    const { manifest } = workload(all, 'tidegate');
+    const image = [{ op: 'replace', path: '/spec/template/spec/containers/0/image', value: 'registry.example.net/tidegate:0.3.0' }];
+    await server.call('PATCH', pathOf(manifest), image, 'application/json-patch+json');
+    await until('the first to go', async () => (await pod('tidegate-1'))?.metadata.deletionTimestamp, 90_000);
+    await end('tidegate-1');
+    await run('tidegate-1');
+    // Once the controller has seen it ready, it would have gone on in the same turn.
+    await until('the controller to see it', async () => {
+      const { status } = (await server.call('GET', pathOf(manifest))) as { status: { readyReplicas: number; updatedReplicas: number } };
+      return status.readyReplicas === 2 && status.updatedReplicas === 1;
+    });
+    const [first, second] = await Promise.all(replicas.map(pod));
+    expect(second?.metadata.uid).not.toBe(before[1]?.metadata.uid);
+    expect([first?.metadata.uid, first?.metadata.deletionTimestamp]).toEqual([before[0]?.metadata.uid, undefined]);
+  });
+
+  test('the member of the store is let go by nobody but you', async () => {
+    await until('the member', () => pod('etcd-0'));
+    const ready = ['Ready'].map((type) => ({ type, status: 'True' }));
+    await server.call(
+      'PATCH',
+      '/api/v1/namespaces/tidegate/pods/etcd-0/status',
+      { status: { phase: 'Running', conditions: ready } },
+      MERGE,
+    );
+    await until('a budget', async () => (await budgetOf('etcd')).currentHealthy === 1);
+    expect(await evict('etcd-0')).toBe(429);
+  });
+
+  const budgetOf = async (name: string): Promise<{ disruptionsAllowed: number; currentHealthy: number }> => {
+    const budget = await server.call('GET', `/apis/policy/v1/namespaces/tidegate/poddisruptionbudgets/${name}`);
+    return (budget as { status: { disruptionsAllowed: number; currentHealthy: number } }).status;
+  };
 });

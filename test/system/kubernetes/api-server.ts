@@ -15,7 +15,7 @@ const VERSION_PACKAGE = 'k8s.io/component-base/version';
 const built = (): string =>
   goProgram({
     name: 'kube-apiserver',
-    folder: 'api-server-build',
+    folder: 'kubernetes-build',
     module: 'k8s\\.io/kubernetes',
     flags(version) {
       const [, minor] = version.slice(1).split('.');

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 const BUILD_MS_MAX = 30 * 60_000;
 
-/** `folder` has go.mod and main.go; `module` is the one whose version the program has; `flags`: for the linker, by that version. Out: the program's path. */
+/** `folder` has go.mod and NAME.go; `module` is the one whose version the program has; `flags`: for the linker, by that version. Out: the program's path. */
 export const goProgram = ({
   name,
   folder,
@@ -27,7 +27,7 @@ export const goProgram = ({
   process.stderr.write(`building ${name} ${version}, once\n`);
   const dir = mkdtempSync(join(tmpdir(), 'tidegate-go-build-'));
   try {
-    for (const file of ['go.mod', 'main.go']) copyFileSync(join(source, file), join(dir, file));
+    for (const file of ['go.mod', `${name}.go`]) copyFileSync(join(source, file), join(dir, file));
     const go = (...args: string[]): void =>
       void execFileSync('go', args, { cwd: dir, timeout: BUILD_MS_MAX, stdio: ['ignore', 'ignore', 'pipe'] });
     go('mod', 'tidy');
