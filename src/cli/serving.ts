@@ -32,7 +32,10 @@ const check = async (options: { config: string }, { ports }: Shell): Promise<voi
 /** A name for a replica that does not stand in its file. Throws Fault ERR_USAGE. */
 const replicaNamed = async (given: string | undefined): Promise<string | undefined> => {
   if (given === undefined || (await import('../config/fields.ts')).name.safeParse(given).success) return given;
-  throw new Fault('ERR_USAGE', `--replica ${given}: expected a name of a-z, 0-9, ".", "_" and "-", with a letter in it; write one like tidegate-0`);
+  throw new Fault(
+    'ERR_USAGE',
+    `--replica ${given}: expected a name of a-z, 0-9, ".", "_" and "-", with a letter in it; write one like tidegate-0`,
+  );
 };
 
 const serve = async (options: { config: string; replica?: string }, { ports: portsOf, version }: Shell): Promise<void> => {

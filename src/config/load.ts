@@ -158,7 +158,8 @@ export const loadConfig = (path: string): Loaded => {
  */
 export const loadServed = (path: string, calledReplica?: string): Loaded => {
   const read = loadConfig(path);
-  const loaded = read.ok && calledReplica !== undefined ? { ...read, config: { ...read.config, replica: calledReplica, calledReplica } } : read;
+  const loaded =
+    read.ok && calledReplica !== undefined ? { ...read, config: { ...read.config, replica: calledReplica, calledReplica } } : read;
   if (!loaded.ok || loaded.config.shadow === undefined) return loaded;
   const { config, warnings, placed } = loaded;
   const shadow = loadCluster(loaded.config.shadow.file, paceIn(config));
