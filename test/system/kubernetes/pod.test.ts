@@ -22,23 +22,23 @@ let dir: string;
 let port: number;
 let authority: Authority;
 /** Of the store's client and of the API: one will do for both. */
-let own: Certificate;
+let certificate: Certificate;
 let replica: Workload;
 let http: Http;
 let child: ChildProcess | null;
 
 const at = (path: string): string => join(dir, path);
 const log = (): string => readFileSync(at('log'), 'utf8');
-const user = (): number => Number(replica.template.spec.securityContext?.runAsUser);
+const own = (what: 'runAsUser' | 'runAsGroup' | 'fsGroup'): number => Number(replica.template.spec.securityContext?.[what]);
 
 /** Content of what each Secret has, by the key. Anything that is long enough will do for those that are only read. */
 const contentOf = (key: string): string => {
   const known: Readonly<Record<string, () => string>> = {
     'ca.pem': () => authority.caPem,
-    'client.pem': () => own.certPem,
-    'client.key': () => own.keyPem,
-    'api.pem': () => own.certPem,
-    'api.key': () => own.keyPem,
+    'client.pem': () => certificate.certPem,
+    'client.key': () => certificate.keyPem,
+    'api.pem': () => certificate.certPem,
+    'api.key': () => certificate.keyPem,
     'signing.pem': () => {
       makeKey(at('signing.pem'));
       return readFileSync(at('signing.pem'), 'utf8');
@@ -56,7 +56,7 @@ const lay = (mode: number): void => {
     mkdirSync(dirname(at(path)), { recursive: true });
     writeFileSync(at(path), text);
     chmodSync(at(path), fileMode);
-    chownSync(at(path), 0, user());
+    chownSync(at(path), 0, own('fsGroup'));
   };
   for (const { file, key } of secretFilesOf(replica)) put(file, contentOf(key), mode);
   const volume = replica.template.spec.volumes?.find(({ configMap }) => configMap !== undefined);
@@ -64,7 +64,8 @@ const lay = (mode: number): void => {
   const here = config.replaceAll(/\/(etc|var\/lib)\/tidegate/g, (path) => at(path)).replace('0.0.0.0:7700', `127.0.0.1:${port}`);
   put('etc/tidegate/config/replica.yaml', here, 0o644);
   mkdirSync(at('var/lib/tidegate'), { recursive: true });
-  chownSync(at('var/lib/tidegate'), user(), user());
+  chownSync(at('var/lib/tidegate'), 0, own('fsGroup'));
+  chmodSync(at('var/lib/tidegate'), 0o2777);
   chmodSync(dir, 0o755);
 };
 
@@ -72,7 +73,7 @@ const lay = (mode: number): void => {
 const start = (): ChildProcess => {
   const args = (replica.container.args ?? []).map((arg) => (arg.startsWith('/') ? at(arg) : arg.replace('$(POD_NAME)', 'tidegate-1')));
   const node = join(TREE, relative(ROOT, process.execPath));
-  const asUser = `exec setpriv --reuid ${user()} --regid ${user()} --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"`;
+  const asUser = `exec setpriv --reuid ${own('runAsUser')} --regid ${own('runAsGroup')} --groups ${own('fsGroup')} --no-new-privs --bounding-set=-all --inh-caps=-all "$@"`;
   const script = `mount --bind "$0" ${TREE} && mount -o remount,bind,ro ${TREE} && cd ${TREE} && ${asUser}`;
   const out = openSync(at('log'), 'a');
   const started = spawn(
@@ -97,9 +98,13 @@ beforeEach(async () => {
   dir = workDir('pod');
   port = await freePort();
   authority = createAuthority(dir);
-  own = authority.issue('eu-west', ['IP:127.0.0.1']);
+  certificate = authority.issue('eu-west', ['IP:127.0.0.1']);
   child = null;
-  http = createHttp({ ports: realPorts(), resolve: async () => ['127.0.0.1'], caPem: authority.caPem });
+  http = createHttp({
+    ports: realPorts(),
+    resolve: async () => ({ addresses: ['127.0.0.1'], stale: null, ageMs: 0 }),
+    caPem: authority.caPem,
+  });
 });
 
 afterEach(async () => {
