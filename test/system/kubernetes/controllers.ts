@@ -28,10 +28,11 @@ export interface Machines extends AsyncDisposable {
   change(machine: string, spec: { unschedulable?: boolean; taints?: readonly object[] }): Promise<unknown>;
 }
 
-const ready = {
+/** Since now: for how long a pod has been ready counts. */
+const ready = () => ({
   phase: 'Running',
   conditions: ['Ready', 'ContainersReady'].map((type) => ({ type, status: 'True', lastTransitionTime: new Date().toISOString() })),
-};
+});
 
 const startPrograms = async (server: ApiServer): Promise<AsyncDisposable> => {
   const program = goProgram({ name: 'kube-controllers', folder: 'kubernetes-build', module: 'k8s\\.io/kubernetes' });
@@ -78,7 +79,7 @@ export const startMachines = async (server: ApiServer, zones: Readonly<Record<st
         const found = (await server.call('GET', podOf(namespace, pod)).catch(() => null)) as Pod | null;
         return found?.metadata.deletionTimestamp === undefined ? found?.spec.nodeName : undefined;
       });
-      await server.call('PATCH', `${podOf(namespace, pod)}/status`, { status: ready }, MERGE);
+      await server.call('PATCH', `${podOf(namespace, pod)}/status`, { status: ready() }, MERGE);
       return machine;
     },
     ends: (namespace, pod) => server.call('DELETE', `${podOf(namespace, pod)}?gracePeriodSeconds=0`),
