@@ -9,13 +9,20 @@ const SECRET_BYTES_MAX = 8 * 1024;
 const SECRET_CHARS_MIN = 8;
 const TOKEN_BYTES = 24;
 
+/**
+ * The permission bits of a secret's file that count as open, or 0. Where root owns the file and this process is not root, its group may read it: only root can
+ * have given it to that group, and it is how an orchestrator hands a secret to an unprivileged process (Kubernetes by fsGroup).
+ */
+export const exposureOf = ({ mode, uid }: { mode: number; uid: number }, ownUid: number | null = process.getuid?.() ?? null): number =>
+  mode & (uid === 0 && ownUid !== 0 ? 0o037 : 0o077);
+
 /** Content of a secret file, trimmed. Throws Fault ERR_SECRET when it cannot be read, is open to other users, is empty or far too long. */
 export const readSecret = (path: string): string => {
   try {
     const stat = statSync(path);
     if (stat.isDirectory()) throw new Fault('ERR_SECRET', `${path}: is a folder; name the file that holds only the secret`);
     const { mode, size } = stat;
-    if ((mode & 0o077) !== 0)
+    if (exposureOf(stat) !== 0)
       throw new Fault(
         'ERR_SECRET',
         `${path}: other users can read it (mode ${(mode & 0o777).toString(8)}), expected 600; run chmod 600 on it`,

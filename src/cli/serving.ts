@@ -30,8 +30,20 @@ const check = async (options: { config: string }, { ports }: Shell): Promise<voi
   process.stdout.write(report(config, warnings));
 };
 
-const serve = async (options: { config: string }, { ports: portsOf, version }: Shell): Promise<void> => {
-  const { config, warnings } = await configOrExit(options.config, async (path) => (await import('../config/load.ts')).loadServed(path));
+/** A name for a replica that does not stand in its file. Throws Fault ERR_USAGE. */
+const replicaNamed = async (given: string | undefined): Promise<string | undefined> => {
+  if (given === undefined || (await import('../config/fields.ts')).name.safeParse(given).success) return given;
+  throw new Fault(
+    'ERR_USAGE',
+    `--replica ${given}: expected a name of a-z, 0-9, ".", "_" and "-", with a letter in it; write one like tidegate-0`,
+  );
+};
+
+const serve = async (options: { config: string; replica?: string }, { ports: portsOf, version }: Shell): Promise<void> => {
+  const replica = await replicaNamed(options.replica);
+  const { config, warnings } = await configOrExit(options.config, async (path) =>
+    (await import('../config/load.ts')).loadServed(path, replica),
+  );
   const ports = portsOf();
   const log = createLog({ level: config.log.level, clock: ports.clock });
   // Slow to load, and `check` does not need it.
@@ -115,6 +127,7 @@ export const addServing = (program: Command, shell: Shell): void => {
     .command('serve')
     .description('run this replica until SIGTERM; SIGHUP reloads the file')
     .requiredOption('-c, --config <file>', 'configuration file')
+    .option('--replica <name>', "this replica's name instead of the file's, where several share a file")
     .action((options) => serve(options, shell));
   program
     .command('check')

@@ -152,9 +152,14 @@ export const loadConfig = (path: string): Loaded => {
   return typeof text === 'string' ? parseConfig(text, path) : text;
 };
 
-/** As loadConfig, with its shadow's file: for who serves, reloads or checks it. What works without a running replica must not fail for want of that. */
-export const loadServed = (path: string): Loaded => {
-  const loaded = loadConfig(path);
+/**
+ * As loadConfig, with its shadow's file: for who serves, reloads or checks it. What works without a running replica must not fail for want of that. `calledReplica`:
+ * the name to run under instead of the file's.
+ */
+export const loadServed = (path: string, calledReplica?: string): Loaded => {
+  const read = loadConfig(path);
+  const loaded =
+    read.ok && calledReplica !== undefined ? { ...read, config: { ...read.config, replica: calledReplica, calledReplica } } : read;
   if (!loaded.ok || loaded.config.shadow === undefined) return loaded;
   const { config, warnings, placed } = loaded;
   const shadow = loadCluster(loaded.config.shadow.file, paceIn(config));

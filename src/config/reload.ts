@@ -12,7 +12,7 @@ export type Reloaded =
 
 /** Judges the file that `current` came from anew. `routing`: the last committed record, null when there is none yet. Changes nothing; the caller swaps. */
 export const reloadConfig = (current: ReplicaConfig, routing: Routing | null): Reloaded => {
-  const loaded = loadServed(current.file);
+  const loaded = loadServed(current.file, current.calledReplica);
   if (!loaded.ok) return { ok: false, because: loaded.problems.map(renderProblem) };
   const { config, warnings } = loaded;
   const refusals = [

@@ -57,6 +57,8 @@ export interface ReplicaConfig {
   file: string;
   region: string;
   replica: string;
+  /** Its name as the command line gave it, which holds over reloads. Absent: the file's own holds. */
+  calledReplica?: string;
   api: ApiConfig;
   store: StoreConfig;
   /** `host:port` of resolvers for names of targets; none: those of /etc/resolv.conf. */

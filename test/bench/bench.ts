@@ -1,4 +1,4 @@
-// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|api|paging|models] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|sizing|api|paging|models] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
@@ -14,6 +14,7 @@ import { benchPaging } from './paging.ts';
 import { benchProbe } from './probe.ts';
 import { benchProviders } from './providers.ts';
 import { benchPublish } from './publish.ts';
+import { benchSizing } from './sizing.ts';
 import { benchWhatIf } from './whatif.ts';
 
 export interface Bench {
@@ -63,6 +64,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   coordination: {
     says: 'Many regions deciding as one, on a real etcd; references: three strikes, a lock of etcd itself, the same records flat out',
     run: benchCoordination,
+  },
+  sizing: {
+    says: 'What one replica of three regions takes of a machine, by targets, as deploy/kubernetes has to ask for it; reference: the limit there',
+    run: benchSizing,
   },
   whatif: {
     says: 'A forecast in a cluster of 50 services in five regions, on the core itself, and the longest stretch for which it keeps the event loop',

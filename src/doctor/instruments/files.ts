@@ -8,6 +8,7 @@ import { showPath } from '../../config/problem.ts';
 import type { ReplicaConfig } from '../../config/schema.ts';
 import { errorText } from '../../errors.ts';
 import { parseTime } from '../../ports.ts';
+import { exposureOf } from '../../secrets.ts';
 import type { Expiring, SecretFile, TokensLook } from '../tools.ts';
 import { isForeign } from './host.ts';
 
@@ -66,8 +67,10 @@ export const secretsAmong = (files: readonly NamedFile[], owners: ReadonlySet<nu
     .map(({ path, file }): SecretFile => {
       const named = { key: showPath(path), path: file };
       try {
-        const { mode, uid } = statSync(file);
-        return { ...named, mode: mode & 0o7777, folderMode: statSync(dirname(file)).mode & 0o7777, isForeign: isForeign(uid, owners) };
+        const stat = statSync(file);
+        // What counts as open is decided in one place; the bits that do not are left out.
+        const mode = (stat.mode & 0o7700) | exposureOf(stat);
+        return { ...named, mode, folderMode: statSync(dirname(file)).mode & 0o7777, isForeign: isForeign(stat.uid, owners) };
       } catch (error) {
         return { ...named, mode: null, folderMode: null, because: errorText(error) };
       }

@@ -15,6 +15,7 @@ import { serveTargets, startReplicaProcess } from './process.ts';
 import { PREFIX, type Ring, SITES, startRing } from './ring.ts';
 import { type Calls, startVoter, type Voter } from './voter.ts';
 
+/** As many as a region of some size has. */
 const TARGETS = 200;
 const SERVICE = 'web.example.test';
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
@@ -121,9 +122,9 @@ const silenced = async (store: Store): Promise<string> => {
   return `${reasons.length} of ${kvs.length} voters abstain${reasons[0] === undefined ? '' : ` (${reasons[0]})`}`;
 };
 
-const clusterFor = (regions: readonly string[], targetPort: number): ClusterConfig => {
+const clusterFor = (regions: readonly string[], targetPort: number, targetCount: number): ClusterConfig => {
   const pools = regions.map((region, index) => {
-    const pool = poolOf(region, 1, index, Math.floor((TARGETS + index) / regions.length));
+    const pool = poolOf(region, 1, index, Math.floor((targetCount + index) / regions.length));
     const at = (endpoint: string) => ({
       kind: 'http' as const,
       url: `http://127.0.0.1:${targetPort}/${region}/${endpoint}`,
@@ -134,7 +135,7 @@ const clusterFor = (regions: readonly string[], targetPort: number): ClusterConf
   return clusterOf(regions, [{ name: SERVICE, provider: 'local', pools }]);
 };
 
-export const measureLoad = async (regionCount: number, ms: number) => {
+export const measureLoad = async (regionCount: number, ms: number, targetCount = TARGETS) => {
   const regions = Array.from({ length: regionCount }, (_, i) => `region-${String(i + 1).padStart(2, '0')}`);
   const [first = '', ...others] = regions;
   const victim = regions.at(-1) ?? '';
@@ -174,7 +175,7 @@ export const measureLoad = async (regionCount: number, ms: number) => {
     return false;
   };
   try {
-    await store.txn({ if: [], then: [{ put: 'members', value: clusterFor(regions, targets.port) }] });
+    await store.txn({ if: [], then: [{ put: 'members', value: clusterFor(regions, targets.port, targetCount) }] });
     for (const [i, region] of others.entries())
       voters.push(
         startVoter({
@@ -207,7 +208,7 @@ export const measureLoad = async (regionCount: number, ms: number) => {
     const dying = await count(ring, voters, replica.cpuS());
     const perMinute = (before: Counts, after: Counts): number => ((after.cpuS - before.cpuS) * 60_000) / (after.atMs - before.atMs);
     const process = {
-      process: 'coordinator, 200 targets',
+      process: `coordinator, ${targetCount} targets`,
       regions: regionCount,
       quietCpuSPerMin: perMinute(start, quiet),
       regionDiesCpuSPerMin: perMinute(quiet, dying),

@@ -1,41 +1,27 @@
-// A real kube-apiserver with RBAC and admission, on an etcd of its own, built from its released Go modules and kept in the system's folder for temporary files.
+// A real kube-apiserver with RBAC and admission, on an etcd of its own, built from its released Go modules and kept (go-program.ts).
 // No kubelet, no controller, no gateway: objects are kept, judged and guarded as in any cluster, and nothing acts on them.
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Agent, fetch } from 'undici';
 import { createAuthority } from '../../etcd-certificates.ts';
 import { type EtcdCluster, startEtcd } from '../../etcd-server.ts';
 import { freePort, runServer, workDir } from '../server.ts';
+import { goProgram } from './go-program.ts';
 
-const SOURCE = join(import.meta.dirname, 'build');
-const VERSION = /k8s\.io\/kubernetes (v\S+)/.exec(readFileSync(join(SOURCE, 'go.mod'), 'utf8'))?.[1] ?? 'unknown';
-const BUILD_MS_MAX = 30 * 60_000;
+const VERSION_PACKAGE = 'k8s.io/component-base/version';
 
 /** The program; takes some seven minutes of two cores and 3 GB of disk the first time. */
-const built = (): string => {
-  const program = join(tmpdir(), `tidegate-kube-apiserver-${VERSION}`);
-  if (existsSync(program)) return program;
-  process.stderr.write(`building kube-apiserver ${VERSION}, once\n`);
-  const dir = mkdtempSync(join(tmpdir(), 'tidegate-kube-build-'));
-  try {
-    for (const file of ['go.mod', 'main.go']) copyFileSync(join(SOURCE, file), join(dir, file));
-    const go = (...args: string[]): void =>
-      void execFileSync('go', args, { cwd: dir, timeout: BUILD_MS_MAX, stdio: ['ignore', 'ignore', 'pipe'] });
-    go('mod', 'tidy');
-    const [, minor] = VERSION.slice(1).split('.');
-    const version = 'k8s.io/component-base/version';
-    const names = `-X ${version}.gitVersion=${VERSION} -X ${version}.gitMajor=1 -X ${version}.gitMinor=${minor}`;
-    go('build', '-trimpath', '-ldflags', `-s -w ${names}`, '-o', 'kube-apiserver', '.');
-    // At once, so that a build which is broken off leaves nothing that looks like a program.
-    renameSync(join(dir, 'kube-apiserver'), program);
-    return program;
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
-};
+const built = (): string =>
+  goProgram({
+    name: 'kube-apiserver',
+    folder: 'kubernetes-build',
+    module: 'k8s\\.io/kubernetes',
+    flags(version) {
+      const [, minor] = version.slice(1).split('.');
+      return `-X ${VERSION_PACKAGE}.gitVersion=${version} -X ${VERSION_PACKAGE}.gitMajor=1 -X ${VERSION_PACKAGE}.gitMinor=${minor}`;
+    },
+  });
 
 export interface ApiServer extends AsyncDisposable {
   url: string;

@@ -1,4 +1,4 @@
-// The real kube-apiserver as a Go program of our own: its released packages, nothing changed. `go mod tidy` completes this file where it is built, and
+// The real programs of Kubernetes as Go programs of our own: their released packages, nothing changed. `go mod tidy` completes this file where it is built, and
 // the checksum database of Go vouches for what comes.
 module tidegate.dev/kube-apiserver
 
