@@ -23,7 +23,8 @@ export interface StreamLine {
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 };
-const WHOLE = /^sum by \(([a-z_, ]+)\) \(count_over_time\(\{([^{}]+)\} \| json((?: \| [a-z_]+=~?"(?:[^"\\]|\\.)*")+) \[(\d+)([smh])\]\)\) > (\d+)$/;
+const WHOLE =
+  /^sum by \(([a-z_, ]+)\) \(count_over_time\(\{([^{}]+)\} \| json((?: \| [a-z_]+=~?"(?:[^"\\]|\\.)*")+) \[(\d+)([smh])\]\)\) > (\d+)$/;
 const MATCHER = /^([a-z_]+)(=~?)("(?:[^"\\]|\\.)*")$/;
 
 const matcherOf = (text: string): Matcher => {
