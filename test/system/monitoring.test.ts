@@ -13,15 +13,22 @@ const ROOT = join(import.meta.dirname, '../..');
 const run = async (command: string, ...args: string[]): Promise<string> =>
   (await promisify(execFile)(command, args, { cwd: MONITORING })).stdout;
 
+const RULE_TESTS = ['prometheus-rules.test.yaml', 'prometheus-rules.days.test.yaml'];
 const RULES = rulesOf('prometheus-rules.yaml');
 const ALERTS = alertsIn(RULES);
 const LOG_ALERTS = alertsIn(rulesOf('loki-alert-rules.yaml'));
 const namesOf = (alerts: readonly Alert[]): readonly string[] => [...new Set(alerts.map(({ alert }) => alert))];
 
+interface RuleTests {
+  tests: readonly {
+    alert_rule_test: readonly { alertname: string; exp_alerts: readonly { exp_labels: Readonly<Record<string, string>> }[] }[];
+  }[];
+}
+
 describe('the programs that read these files accept them', () => {
-  test('promtool takes the rules, and each fires and stays silent as its tests say', { timeout: 60_000 }, async () => {
+  test('promtool takes the rules, and each fires and stays silent as its tests say', { timeout: 180_000 }, async () => {
     expect(await run('promtool', 'check', 'rules', 'prometheus-rules.yaml')).toContain(`${RULES.length} rules found`);
-    await run('promtool', 'test', 'rules', 'prometheus-rules.test.yaml');
+    await run('promtool', 'test', 'rules', ...RULE_TESTS);
   });
 
   test('promtool takes the configuration of Prometheus, amtool that of Alertmanager', async () => {
@@ -55,12 +62,7 @@ describe('each alert', () => {
   });
 
   test('of Prometheus is tested both when it fires and when it does not', () => {
-    const { tests } = parse(textOf('prometheus-rules.test.yaml')) as {
-      tests: readonly {
-        alert_rule_test: readonly { alertname: string; exp_alerts: readonly { exp_labels: Record<string, string> }[] }[];
-      }[];
-    };
-    const checks = tests.flatMap(({ alert_rule_test }) => alert_rule_test);
+    const checks = RULE_TESTS.flatMap((file) => (parse(textOf(file)) as RuleTests).tests).flatMap(({ alert_rule_test }) => alert_rule_test);
     for (const { alert, labels = {} } of ALERTS) {
       const own = checks.filter(({ alertname }) => alertname === alert);
       const fires = own.some(({ exp_alerts }) =>
