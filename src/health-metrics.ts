@@ -22,7 +22,8 @@ export interface HealthGauges {
   /** null: this replica does not look into the outbox. */
   pages: { waiting: number; oldestAgeMs: number } | null;
   databases: readonly { platform: string; database: string; isSplit: boolean; isProved: boolean }[];
-  expiring: readonly { what: string; file: string; untilMs: number }[];
+  /** `what`: the certificate's subject and the key that names its file. No paths and no names of tokens: `/metrics` is open to anybody. */
+  expiring: readonly { what: string; untilMs: number }[];
 }
 
 type Shown = readonly [labels: readonly string[], value: number];
@@ -98,8 +99,8 @@ const FAMILIES: readonly Family[] = [
   {
     name: 'credential_expires_timestamp_seconds',
     help: 'When a certificate or token ends that a file of this replica holds, wall clock',
-    labelNames: ['what', 'file'],
-    shown: ({ expiring }) => expiring.map(({ what, file, untilMs }) => [[what, file], seconds(untilMs)]),
+    labelNames: ['what'],
+    shown: ({ expiring }) => expiring.map(({ what, untilMs }) => [[what], seconds(untilMs)]),
   },
 ];
 

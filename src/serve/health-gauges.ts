@@ -46,14 +46,20 @@ export const gaugesOf = (facts: HealthFacts): Omit<HealthGauges, 'expiring'> => 
   };
 };
 
+/** A token that has ended lies there and harms nobody; a certificate that has is still shown to others. */
+const shownOf = (what: string, untilMs: number, wallMs: number): HealthGauges['expiring'] => {
+  if (!what.startsWith('token ')) return [{ what, untilMs }];
+  return untilMs <= wallMs ? [] : [{ what: what.replace(/^token .* of /, 'token of '), untilMs }];
+};
+
 /** The files are read at most once a minute; one that cannot be read is the doctor's to tell. */
 const expiringOf = ({ config }: Part, clock: Clock): (() => HealthGauges['expiring']) => {
   let read: { atMs: number; expiring: HealthGauges['expiring'] } | null = null;
   return () => {
     const nowMs = clock.monoMs();
     if (read === null || nowMs - read.atMs >= FILES_EVERY_MS) {
-      const found = endsIn(namedFiles(config)).flatMap(({ what, where, untilMs }) =>
-        untilMs === null ? [] : [{ what, file: where, untilMs }],
+      const found = endsIn(namedFiles(config)).flatMap(({ what, untilMs }) =>
+        untilMs === null ? [] : shownOf(what, untilMs, clock.wallMs()),
       );
       // Of two of one name, the one that ends first is shown.
       read = { atMs: nowMs, expiring: found.sort((a, b) => b.untilMs - a.untilMs) };
