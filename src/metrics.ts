@@ -2,8 +2,9 @@
 // The goals (30 s to detect, 60 s to converge) are exact bucket edges, so that "within the goal" is a division and not an estimate.
 // Gauges about targets, routes and overrides are filled when scraped from the last state handed in: what left the configuration leaves the scrape.
 // Labels are bounded: beyond a stated number of label sets a counter counts into `other`. Ignores the clock: instants are arguments.
-import { Counter, exponentialBuckets, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import { Counter, collectDefaultMetrics, exponentialBuckets, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import { activeOverrides } from './decide/override.ts';
+import { type HealthGauges, healthGauges } from './health-metrics.ts';
 import { type FaultReason, OVERRIDE_KINDS, type Overrides, type PoolTally, type ProbeSpec, type Routing, type Verdict } from './model.ts';
 
 const DETECTION_EDGES_S = [1, 2, 4, 6, 8, 10, 12, 15, 18, 21, 25, 30, 45, 60];
@@ -89,6 +90,8 @@ export interface Metrics {
   detection(tookMs: number): void;
   /** t6 - t3 of one service of an incident. */
   convergence(tookMs: number): void;
+  /** A service of an incident had not landed when its goal passed. */
+  convergenceMissed(): void;
   takeover(): void;
   coordinator(yes: boolean): void;
   /** The coordinator's loop went round at `wallMs`: the dead-man's switch. */
@@ -129,6 +132,10 @@ export interface Metrics {
   dependencies(state: () => readonly DependencyGauge[]): void;
   /** Data tiers as the store has them, asked at each scrape. */
   data(state: () => readonly DataGauge[]): void;
+  /** What this replica knows of itself and its cluster, asked at each scrape. */
+  health(state: () => HealthGauges): void;
+  /** Memory, CPU, descriptors and event loop of the whole process, under the names that every dashboard of processes knows. Once per process. */
+  process(): void;
   /** Text for `GET /metrics`. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -418,6 +425,8 @@ export const createMetrics = (version = 'unknown'): Metrics => {
   dependencyGauges(into, () => dependencies());
   let data: () => readonly DataGauge[] = () => [];
   dataGauges(into, () => data());
+  let health: (() => HealthGauges) | null = null;
+  healthGauges(into, () => health?.() ?? null);
 
   const info = new Gauge({ name: 'tidegate_build_info', help: 'Always 1', labelNames: ['version', 'node'], registers: into });
   info.labels(version, process.version).set(1);
@@ -425,6 +434,11 @@ export const createMetrics = (version = 'unknown'): Metrics => {
   const lastTick = new Gauge({
     name: 'tidegate_coordinator_last_tick_timestamp_seconds',
     help: 'Wall clock of the last round of the coordinator here; 0 if it never was one',
+    registers: into,
+  });
+  const missed = new Counter({
+    name: 'tidegate_convergence_missed_total',
+    help: 'Moves of a service that had not landed when the goal to converge passed',
     registers: into,
   });
   const dropped = new Counter({ name: 'tidegate_record_dropped_total', help: 'Lines that the recording lacks', registers: into });
@@ -449,6 +463,7 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     },
     detection: histogram(into, 'detection_duration', 'First failed probe to the committed decision', DETECTION_EDGES_S),
     convergence: histogram(into, 'convergence_duration', 'Committed decision to users landing on the new route', CONVERGENCE_EDGES_S),
+    convergenceMissed: () => missed.inc(),
     takeover: () => takeovers.inc(),
     coordinator: flag(into, 'coordinator', '1 while this replica coordinates'),
     coordinatorTick: (wallMs) => lastTick.set(wallMs / 1000),
@@ -479,6 +494,10 @@ export const createMetrics = (version = 'unknown'): Metrics => {
     data(state) {
       data = state;
     },
+    health(state) {
+      health = state;
+    },
+    process: () => collectDefaultMetrics({ register: registry }),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };

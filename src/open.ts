@@ -27,6 +27,8 @@ export interface ServeContext {
   version: string;
   /** Called when this process must not go on: for one, another speaks under its name. */
   onFatal?: (fault: Fault) => void;
+  /** This replica is all that its process does: the process is measured with it. */
+  ownsProcess?: true;
 }
 
 export type Resolve = Resolver['resolve'];

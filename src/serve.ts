@@ -22,6 +22,7 @@ import { createReports, openDesk } from './serve/desk.ts';
 import { openForecaster } from './serve/forecasts.ts';
 import { type GatePart, startGate } from './serve/gate.ts';
 import { healthFacts } from './serve/health-facts.ts';
+import { measureHealth } from './serve/health-gauges.ts';
 import { hearing, measureState } from './serve/hearing.ts';
 import type { Part } from './serve/part.ts';
 import { openRecorder, openShadow } from './serve/recording.ts';
@@ -82,6 +83,9 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
     reloadFiles: () => [...api.reload(), ...(signer?.reload() ?? [])],
   });
   const whatIf = openForecaster(part, { providers, current: configuration.current });
+  const health = lately(context.ports.clock, () =>
+    healthFacts(part, { desk, recorder, loopDelayMs, runs: () => api.runs(), systems: runbooks.systems, databases: runbooks.databases }),
+  );
   const api: OpenedApi = await openApi({
     config,
     context,
@@ -100,19 +104,11 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
       ready: () => (stopped === null ? { ok: true, why: 'configured and listening' } : { ok: false, why: 'stopping' }),
       cluster: seen.cluster,
       clusterNowMs: seen.nowMs,
-      health: lately(context.ports.clock, () =>
-        healthFacts(part, {
-          desk,
-          recorder,
-          loopDelayMs,
-          runs: () => api.runs(),
-          systems: runbooks.systems,
-          databases: runbooks.databases,
-        }),
-      ),
+      health,
     },
   });
   measureState(part);
+  measureHealth(part, health);
   await configuration.applyAtStart();
   log.info('serving', {
     region: config.region,
@@ -139,6 +135,7 @@ const openBase = async (config: ReplicaConfig, context: ServeContext, ends: Ends
   const { region, replica } = config;
   const boot = ports.random.hex(8);
   const metrics = createMetrics(version);
+  if (context.ownsProcess === true) metrics.process();
   const looking = lookContext(config, context, ends);
   const store = measuredStore(await openStore(config, context, looking.resolve, ends), metrics, ports.clock);
   return { config, context, boot, metrics, looking, store, seen: createSeen({ ports, region, replica, boot }), ends };
@@ -183,7 +180,12 @@ const startCore = async (
       events,
       selfWatch,
       watcher,
-      duties: createConvergeDuties({ log, detection: metrics.detection, convergence: metrics.convergence }),
+      duties: createConvergeDuties({
+        log,
+        detection: metrics.detection,
+        convergence: metrics.convergence,
+        missed: metrics.convergenceMissed,
+      }),
       auditDuty: createAuditDuty({ store, ports, log }),
       spentDuty: createSpentDuty({ store, ports, log }),
       runbooks,

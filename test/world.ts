@@ -397,7 +397,12 @@ export class World {
     place.store = this.#options.old?.includes(name) === true ? asOld(remote, region, replica) : remote;
     const { ports } = process;
     const carriers = this.#carryOut(place);
-    const duties = createConvergeDuties({ log: silentLog, detection: () => undefined, convergence: () => undefined });
+    const duties = createConvergeDuties({
+      log: silentLog,
+      detection: () => undefined,
+      convergence: () => undefined,
+      missed: () => undefined,
+    });
     const whole = this.#options.whole === true;
     let heardAtMs = Number.NEGATIVE_INFINITY;
     place.replica = createReplica({

@@ -63,7 +63,7 @@ const serve = async (options: { config: string; replica?: string }, { ports: por
     log.error('fatal', { code: fault.code, because: fault.message });
     void end({ fault: fault.code }, ERRORS[fault.code].exit);
   };
-  const starting = service.serve(config, { ports, log, version, onFatal });
+  const starting = service.serve(config, { ports, log, version, onFatal, ownsProcess: true });
   const reload = async (): Promise<void> => {
     const { ok, said } = await (await starting).reload();
     if (ok) log.info('config.reloaded', { said });

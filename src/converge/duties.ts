@@ -19,6 +19,8 @@ export interface ConvergeDutiesOptions {
   detection: (tookMs: number) => void;
   /** t6 - t3 of one service of an incident, ms. */
   convergence: (tookMs: number) => void;
+  /** A service of an incident has not landed within the goal; also of those that land later. */
+  missed: () => void;
 }
 
 export interface ConvergeDuties {
@@ -34,7 +36,7 @@ const PRUNED_PER_TURN = 64;
 const SERVICES_NAMED_MAX = 3;
 const MISSED = 'convergence.missed';
 
-export const createConvergeDuties = ({ log, detection, convergence }: ConvergeDutiesOptions): ConvergeDuties => {
+export const createConvergeDuties = ({ log, detection, convergence, missed }: ConvergeDutiesOptions): ConvergeDuties => {
   /** Open incidents whose detection was counted, or is another coordinator's to count. */
   const counted = new Set<string>();
 
@@ -59,6 +61,11 @@ export const createConvergeDuties = ({ log, detection, convergence }: ConvergeDu
     }
   };
 
+  const countMisses = (before: Incident, after: Incident): void => {
+    for (const [service, { because }] of Object.entries(after.published))
+      if (because !== undefined && before.published[service]?.because === undefined) missed();
+  };
+
   const measureOpen = async (sight: Sight, evidence: Evidence, nowMs: number, term: Term): Promise<boolean> => {
     const nonce = `${term.epoch}-${nowMs}`;
     const changes = sight.incidents
@@ -77,6 +84,7 @@ export const createConvergeDuties = ({ log, detection, convergence }: ConvergeDu
     if (!(await term.commit(conditions, ops))) return true;
     for (const { before, after, pages } of changes) {
       countLandings(before, after);
+      countMisses(before, after);
       for (const { type, summary } of pages) if (type === MISSED) log.warn('converge.missed', { incident: after.id, because: summary });
     }
     return true;

@@ -39,7 +39,7 @@ export const runRegion = async ({ ports, config, appHost, appPort, version }: Re
     log.info('uplink', { broken: heard.data.blind });
   });
   await serveApp({ host: appHost, port: appPort, region: config.region, log });
-  const running = await serve(config, { ports: { ...ports, net: uplink.net }, log, version });
+  const running = await serve(config, { ports: { ...ports, net: uplink.net }, log, version, ownsProcess: true });
   process.send?.({ ready: { apiPort: running.apiPort } } satisfies FromRegion);
 };
 

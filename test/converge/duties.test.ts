@@ -66,7 +66,14 @@ const stage = (names: readonly string[] = [WEB]) => {
   const detections: number[] = [];
   const convergences: number[] = [];
   const log = recordingLog();
-  const create = () => createConvergeDuties({ log, detection: (ms) => detections.push(ms), convergence: (ms) => convergences.push(ms) });
+  const misses = { count: 0 };
+  const create = () =>
+    createConvergeDuties({
+      log,
+      detection: (ms) => detections.push(ms),
+      convergence: (ms) => convergences.push(ms),
+      missed: () => void misses.count++,
+    });
   const duties = create();
   const open = (given: Partial<Incident> = {}): Incident => {
     const incident = incidentOf({ services: names, ...given });
@@ -80,6 +87,7 @@ const stage = (names: readonly string[] = [WEB]) => {
     state,
     detections,
     convergences,
+    misses,
     log,
     create,
     turn: (nowMs: number, by = duties) => by.turn(sight(), nowMs, term),
@@ -171,7 +179,7 @@ describe('an open incident', () => {
 
 describe('a missed goal', () => {
   test('is one critical page for all services, in the commit that remembers it; a late landing is told beside it', async () => {
-    const { open, acknowledge, see, turn, incident, pages, commits, create, log } = stage([API, WEB]);
+    const { open, acknowledge, see, turn, incident, pages, commits, create, log, misses } = stage([API, WEB]);
     open();
     acknowledge(WEB, T3 + 300);
     see(null);
@@ -206,6 +214,8 @@ describe('a missed goal', () => {
       },
     ]);
     expect(log.of('converge.missed')).toHaveLength(1);
+    // Each service counts once, whoever takes over, and though it lands later.
+    expect(misses.count).toBe(2);
   });
 
   test('of a service that became late after the page does not page again', async () => {
@@ -221,11 +231,11 @@ describe('a missed goal', () => {
   });
 
   test('is none while the page that was refused is not committed', async () => {
-    const { open, turn, pages, state, incident } = stage();
+    const { open, turn, pages, state, incident, misses } = stage();
     open();
     state.refuse = true;
     await turn(T3 + 61_000);
-    expect([pages(), incident().published]).toEqual([[], {}]);
+    expect([pages(), incident().published, misses.count]).toEqual([[], {}, 0]);
     state.refuse = false;
     await turn(T3 + 61_500);
     expect(pages()).toHaveLength(1);

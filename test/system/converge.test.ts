@@ -100,7 +100,7 @@ const start = async ({ more = [] as readonly string[] } = {}) => {
   // The coordinator's turns, on the real store: what it reads, and a term that nobody contests.
   const revisions = createRevisionClock();
   const cache: RecordCache = new Map();
-  const duties = createConvergeDuties({ log, detection: () => undefined, convergence: () => undefined });
+  const duties = createConvergeDuties({ log, detection: () => undefined, convergence: () => undefined, missed: () => undefined });
   const term: Term = {
     epoch: 1,
     heldSinceMs: 0,

@@ -1,0 +1,151 @@
+// What alerts are told: whose votes count, ages, checks, and what ends when. What is not known is absent, since a zero would say that all is well.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import type { HealthFacts } from '../../src/api/health-detail.ts';
+import { statusDocument } from '../../src/api/status.ts';
+import { lineOf } from '../../src/auth/token-file.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import type { Vote } from '../../src/model.ts';
+import { gaugesOf, measureHealth } from '../../src/serve/health-gauges.ts';
+import type { Part } from '../../src/serve/part.ts';
+import { healthFacts, statusInput } from '../api/fixture.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'tidegate-gauges-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const vote = (self: Vote['self'] = { state: 'ok' }): Vote => ({
+  boot: 'b',
+  seq: 1,
+  configVersion: 3,
+  self,
+  peers: [],
+  down: [],
+  unready: [],
+  unknown: [],
+});
+const heard = (region: string, ageMs: number, self?: Vote['self'], replica = 'a') => ({ region, replica, vote: vote(self), ageMs });
+const ABSTAINS: Vote['self'] = { state: 'abstain', because: 'its anchors do not answer' };
+const factsWith = (votes: readonly ReturnType<typeof heard>[], given: Partial<HealthFacts> = {}): HealthFacts =>
+  healthFacts({ status: statusDocument(statusInput({ votes })), ...given });
+
+/** What `/metrics` says of one name, by its labels. */
+const shown = async (facts: HealthFacts, name: string, config: object = {}): Promise<Record<string, number>> => {
+  const metrics = createMetrics();
+  let monoMs = 0;
+  const clock = { monoMs: () => monoMs++, wallMs: () => 0 };
+  measureHealth({ metrics, config, context: { ports: { clock } } } as unknown as Part, () => facts);
+  const lines = (await metrics.text())
+    .split('\n')
+    .filter((line) => line.startsWith(`tidegate_${name}{`) || line.startsWith(`tidegate_${name} `));
+  return Object.fromEntries(
+    lines.map((line) => {
+      const at = line.lastIndexOf(' ');
+      return [line.slice(`tidegate_${name}`.length, at), Number(line.slice(at + 1))];
+    }),
+  );
+};
+
+test('a vantage speaks when any of its replicas does, abstains when all do that are heard, and is silent when none is', () => {
+  const { vantages, votesNeeded } = gaugesOf(
+    factsWith([
+      heard('eu-west', 500, ABSTAINS, 'a'),
+      heard('eu-west', 500, undefined, 'b'),
+      heard('us-east', 500, ABSTAINS),
+      heard('ap-south', 60_000),
+    ]),
+  );
+  expect(vantages).toEqual([
+    { vantage: 'eu-west', state: 'speaks' },
+    { vantage: 'us-east', state: 'abstains' },
+    { vantage: 'ap-south', state: 'silent' },
+  ]);
+  expect(votesNeeded).toBe(2);
+});
+
+test('each state is one line of 1 and two of 0', async () => {
+  const states = await shown(factsWith([heard('eu-west', 500)]), 'vantage_state');
+  expect(Object.keys(states)).toHaveLength(9);
+  expect(Object.entries(states).filter(([, value]) => value === 1)).toEqual([
+    ['{vantage="eu-west",state="speaks"}', 1],
+    ['{vantage="us-east",state="silent"}', 1],
+    ['{vantage="ap-south",state="silent"}', 1],
+  ]);
+});
+
+test('the checks of the health document are there by value', async () => {
+  const store = { ...healthFacts().store, answeredAgoMs: 9000 };
+  const checks = await shown(factsWith([heard('eu-west', 500)], { store }), 'health_check');
+  expect(checks[`{check="store:answeredAgo",component="${store.kind}"}`]).toBe(2);
+  expect(checks['{check="eventLoop:delay",component=""}']).toBe(0);
+  expect(await shown(factsWith([], { store }), 'store_answer_age_seconds')).toEqual({ '': 9 });
+});
+
+test('before a configuration is known nothing is said of votes and versions, and a store that never answered is infinitely old', async () => {
+  const store = { ...healthFacts().store, answeredAgoMs: Number.POSITIVE_INFINITY };
+  const blank = healthFacts({ status: null, cluster: null, fleet: null, store });
+  for (const name of ['vantage_state', 'votes_needed', 'config_version', 'clock_skew_seconds', 'pages_waiting'])
+    expect(await shown(blank, name), name).toEqual({});
+  expect(await shown(blank, 'store_answer_age_seconds')).toEqual({ '': Number.NaN });
+  const text = await (async () => {
+    const metrics = createMetrics();
+    measureHealth(
+      { metrics, config: {}, context: { ports: { clock: { monoMs: () => 0, wallMs: () => 0 } } } } as unknown as Part,
+      () => blank,
+    );
+    return metrics.text();
+  })();
+  expect(text).toContain('tidegate_store_answer_age_seconds +Inf');
+  expect(text).toContain('tidegate_health_check{check="configuration:version",component=""} 2');
+});
+
+test('pages that wait are told by who delivers', async () => {
+  const facts = factsWith([]);
+  const { clusterTimeMs } = facts.status ?? { clusterTimeMs: 0 };
+  const paging = { ...facts.paging, pages: 3, oldestAtMs: clusterTimeMs - 90_000 };
+  expect(await shown({ ...facts, paging }, 'pages_waiting')).toEqual({ '': 3 });
+  expect(await shown({ ...facts, paging }, 'pages_oldest_age_seconds')).toEqual({ '': 90 });
+  expect(await shown({ ...facts, paging: { ...paging, pages: null } }, 'pages_waiting')).toEqual({});
+});
+
+test('a database of which two take writes is split, and one that is proved nowhere is not proved', async () => {
+  const each = { platform: 'shop', because: 'b', standbys: [] };
+  const databases = [
+    { ...each, database: 'orders', writer: 'eu-west', split: null },
+    { ...each, database: 'stock', writer: null, split: null },
+    { ...each, database: 'users', writer: 'eu-west', split: ['eu-west', 'us-east'] },
+  ];
+  const facts = factsWith([], { databases });
+  expect(Object.values(await shown(facts, 'data_split'))).toEqual([0, 0, 1]);
+  expect(Object.values(await shown(facts, 'data_proved'))).toEqual([1, 0, 0]);
+});
+
+test('of certificates in one file under one subject the first to end is shown; a file that is missing is none of its business', async () => {
+  const issue = (days: number): string => {
+    const out = join(folder, `${days}.pem`);
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-keyout', join(folder, 'key')];
+    execFileSync('openssl', ['req', '-x509', ...key, '-days', String(days), '-subj', '/CN=store', '-out', out], { stdio: 'ignore' });
+    return out;
+  };
+  const both = join(folder, 'both.pem');
+  execFileSync('sh', ['-c', `cat ${issue(10)} ${issue(400)} > ${both}`]);
+  const ends = await shown(factsWith([]), 'credential_expires_timestamp_seconds', {
+    store: { tls: { caFile: both, certFile: join(folder, 'none') } },
+  });
+  expect(Object.keys(ends)).toEqual([`{what="certificate CN=store of store.tls.caFile"}`]);
+  const days = ((Object.values(ends)[0] ?? 0) - Date.now() / 1000) / 86_400;
+  expect(days).toBeGreaterThan(9.9);
+  expect(days).toBeLessThan(10.1);
+});
+
+test('of tokens the first end to come is told, and nothing but the key of their file: /metrics is open to anybody', async () => {
+  const tokensFile = join(folder, 'tokens');
+  const line = (name: string, hash: string, expiresAtMs: number): string =>
+    lineOf({ name, hash: hash.repeat(64), role: 'admin', services: null, expiresAtMs });
+  // It is 1970 here; one has ended before.
+  writeFileSync(tokensFile, line('ana', 'a', 90_000_000) + line('bob', 'b', 80_000_000) + line('eve', 'c', -1000), { mode: 0o600 });
+  const ends = await shown(factsWith([]), 'credential_expires_timestamp_seconds', { api: { tokensFile } });
+  expect(ends).toEqual({ '{what="token of api.tokensFile"}': 80_000 });
+});
