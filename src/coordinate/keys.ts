@@ -41,6 +41,8 @@ export const llmKey = (platform: string): string => `llm/${platform}`;
 /** The last known lags of a platform's databases; in which region each was proved is `tiers`. */
 export const lagKey = (platform: string): string => `lag/${platform}`;
 export const appliedKey = (provider: string, service: string): string => `applied/${provider}/${service}`;
+/** That a failover by this provider works, as its micro-drills have proved it. */
+export const proofKey = (provider: string): string => `proof/${provider}`;
 export const observedKey = (provider: string, service: string): string => `observed/${provider}/${service}`;
 
 /** `vote/eu-west/a` -> region and replica. Asked of every vote and beat at every read, hence without a list of the parts. */

@@ -47,7 +47,7 @@ export interface Sight {
 
 export const SIGHT_QUERY = {
   keys: [KEYS.members, KEYS.leader, KEYS.routing, KEYS.override, KEYS.adopted, KEYS.reported, KEYS.tiers, KEYS.journal],
-  prefixes: ['vote/', 'beat/', 'incident/', 'seen/', 'applied/', 'lag/'],
+  prefixes: ['vote/', 'beat/', 'incident/', 'seen/', 'applied/', 'lag/', 'proof/'],
 } as const;
 
 /** The records of a read, in order. Which of them are kept from an earlier read, and which count, is the reader's own. */

@@ -4,8 +4,10 @@ import type { SpentDuty } from '../api/spent.ts';
 import type { createAuditDuty } from '../audit/retention.ts';
 import type { createConvergeDuties } from '../converge/duties.ts';
 import type { createConvergeWatcher } from '../converge/watcher.ts';
+import { proofKey } from '../coordinate/keys.ts';
 import type { Shadow } from '../drill/shadow.ts';
 import { Fault } from '../errors.ts';
+import type { Proof } from '../model.ts';
 import type { Desk } from '../paging/desk.ts';
 import type { Recorder } from '../record/recorder.ts';
 import type { ReplicaEvents } from '../replica.ts';
@@ -48,6 +50,7 @@ const counted = ({ metrics }: Part, { recorder }: Hearers): Partial<ReplicaEvent
   settled: (provider, ended, tookMs) => metrics.providerSettled(provider, ended, tookMs),
   canary: (provider, stage, tookMs) => metrics.canary(provider, stage, tookMs),
   canaryFailed: (provider, stage) => metrics.canaryFailed(provider, stage),
+  proven: (provider, phase, tookMs) => metrics.proven(provider, phase, tookMs),
   observed: (provider, service, shares) => recorder?.note({ kind: 'observed', provider, service, shares }),
 });
 
@@ -101,6 +104,10 @@ export const measureState = ({ metrics, seen }: Part): void =>
     },
     get overrides() {
       return seen.sight()?.overrides ?? null;
+    },
+    get proofs() {
+      const prefix = proofKey('');
+      return (seen.sight()?.has(prefix) ?? []).map(({ key, value }) => [key.slice(prefix.length), value as Proof] as const);
     },
     get versions() {
       return seen.fleet()?.versions.length ?? 0;
