@@ -4,7 +4,16 @@
 // Labels are bounded: beyond a stated number of label sets a counter counts into `other`. Ignores the clock: instants are arguments.
 import { Counter, exponentialBuckets, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import { activeOverrides } from './decide/override.ts';
-import { type FaultReason, OVERRIDE_KINDS, type Overrides, type PoolTally, type ProbeSpec, type Proof, type Routing, type Verdict } from './model.ts';
+import {
+  type FaultReason,
+  OVERRIDE_KINDS,
+  type Overrides,
+  type PoolTally,
+  type ProbeSpec,
+  type Proof,
+  type Routing,
+  type Verdict,
+} from './model.ts';
 
 const DETECTION_EDGES_S = [1, 2, 4, 6, 8, 10, 12, 15, 18, 21, 25, 30, 45, 60];
 const CONVERGENCE_EDGES_S = [2, 5, 10, 15, 20, 30, 40, 50, 60, 75, 90, 120, 300];
@@ -31,7 +40,7 @@ export interface MetricsState {
   /** Versions of the program that replicas run; 1 is well, 0 before any is heard. */
   versions?: number;
   /** What micro-drills have proved, by provider. */
-  proofs?: readonly (readonly [string, Pick<Proof, 'provenAtMs'>])[];
+  proofs?: ReadonlyMap<string, Pick<Proof, 'provenAtMs'>>;
   /** Cluster time; expired overrides are not counted as active. */
   nowMs: number;
 }

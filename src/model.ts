@@ -581,6 +581,12 @@ export interface Proof {
   nonce: string;
 }
 
+/** So many intervals without a proof, and it is stale. */
+const STALE_INTERVALS = 3;
+export const staleAfterMs = ({ everyMs }: { everyMs: number }): number => STALE_INTERVALS * everyMs;
+export const isStale = (proof: Pick<Proof, 'provenAtMs' | 'everyMs'>, nowMs: number): boolean =>
+  proof.provenAtMs === null || nowMs - proof.provenAtMs > staleAfterMs(proof);
+
 /** `seen/<region>/<replica>`: what a vantage sees of convergence. Ages, not instants. */
 export interface Seen {
   boot: string;

@@ -21,6 +21,7 @@ import type {
   PoolConfig,
   PoolMemory,
   PoolTally,
+  Proof,
   Routing,
   ServiceConfig,
   ServiceRouting,
@@ -31,6 +32,7 @@ import type {
 } from '../model.ts';
 import { pathsOf, poolKey, targetId } from '../model.ts';
 import { type HeardVote, known, type Matrix, matrixOf, own } from './matrix.ts';
+import { type MicroDrillStatus, microDrillsOf } from './proofs.ts';
 import { type Standing, standingOf } from './standing.ts';
 
 export interface SelfStatus {
@@ -93,6 +95,8 @@ export interface StatusInput {
   /** Of every path, by key. */
   records?: ReadonlyMap<string, AppliedRecord>;
   paths?: PathsView | null;
+  /** What micro-drills have proved, by provider. Absent: nothing. */
+  proofs?: ReadonlyMap<string, Proof>;
   leader: Leader | null;
   self: SelfStatus;
   /** The second policy, if this replica has one. */
@@ -161,6 +165,8 @@ export interface StatusDocument {
   services: readonly ServiceStatus[];
   /** How the providers stand; absent from who does not write. */
   providers?: readonly ProviderStatus[];
+  /** What micro-drills have proved of each path, whoever coordinates. Absent: there are none. */
+  microDrills?: readonly MicroDrillStatus[];
   holds: readonly { service: string; pool: string; hold: HoldName; because: string }[];
   /** What safety rules have to say although nothing changes, such as a drill that is due. */
   reminders: readonly { service: string; rule: string; stage: string; because: string }[];
@@ -332,6 +338,7 @@ export const statusDocument = (input: StatusInput): StatusDocument => {
     decision: routing && { v: routing.v, epoch: routing.epoch, atMs: routing.atMs, because: routing.because },
     services,
     ...(input.paths == null ? {} : { providers: input.paths.providers() }),
+    ...(input.proofs === undefined || input.proofs.size === 0 ? {} : { microDrills: microDrillsOf(input.proofs, nowMs) }),
     holds: holdsOf(services),
     reminders: remindersNow(input),
     votes: {

@@ -2,7 +2,7 @@
 // in it, until none counts. Decides nothing; whether a vote counts is src/health's rule. Pure.
 import { acknowledgements } from '../converge/acknowledged.ts';
 import type { Role } from '../coordinate/coordinator.ts';
-import { type Sight, snapshotOf } from '../coordinate/read.ts';
+import { proofsIn, type Sight, snapshotOf } from '../coordinate/read.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
@@ -105,6 +105,7 @@ export const statusNow = (viewing: Viewing): StatusDocument | null => {
     applied: acknowledgements(cluster, sight.routing, records),
     records,
     paths: viewing.paths ?? null,
+    proofs: proofsIn(sight),
     leader: sight.leader,
     self: selfOf(viewing, cluster, heard),
     shadow: viewing.shadow ?? null,

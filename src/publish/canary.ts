@@ -4,15 +4,15 @@ import type { Provider } from '../../providers/provider.ts';
 import type { CanaryConfig } from '../config/canary.ts';
 import type { Term } from '../coordinate/coordinator.ts';
 import { outboxKey, proofKey } from '../coordinate/keys.ts';
-import type { Sight } from '../coordinate/read.ts';
+import { proofsIn, type Sight } from '../coordinate/read.ts';
 import { query } from '../dns/exchange.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { type Page, type Proof, pathsOf } from '../model.ts';
+import { type Page, type Proof, pathsOf, staleAfterMs } from '../model.ts';
 import { type Ports, sleep } from '../ports.ts';
 import type { Op } from '../store/store.ts';
 import { type FlightContext, type Flown, fly, type Stage, through } from './flight.ts';
-import { afterDrill, failOver, proofPage, STALE_INTERVALS } from './micro-drill.ts';
+import { afterDrill, failOver, proofPage } from './micro-drill.ts';
 import type { Publisher } from './publisher.ts';
 import { whyHeld } from './rehearsal.ts';
 import { type Spread, spreadOf } from './standing.ts';
@@ -162,9 +162,9 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
   const watchProof = async (bird: Bird, right: Term): Promise<void> => {
     const { canary, freeSinceMs, proof } = bird;
     // What fails is told as that: that its proof grows old is no more news.
-    if (freeSinceMs === null || proof === null || proof.stale || bird.failures > 0 || bird.kept >= KEPT_MAX) return;
+    if (freeSinceMs === null || proof === null || proof.stale || bird.failures > 0) return;
     const freeMs = ports.clock.monoMs() - freeSinceMs;
-    const staleMs = STALE_INTERVALS * canary.everyMs;
+    const staleMs = staleAfterMs(canary);
     const ageMs = proof.provenAtMs === null ? freeMs : right.nowMs() - proof.provenAtMs;
     // After a hold, or in a new term, the next one has its time first.
     if (ageMs <= staleMs || freeMs <= Math.min(staleMs, canary.everyMs + FIRST_MS.to)) return;
@@ -207,10 +207,13 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
   const kept = async (bird: Bird, because: string): Promise<number> => {
     const { path, service, everyMs } = bird.canary;
     bird.kept++;
+    // It was read: whatever failed before is over, or fails again.
+    bird.failures = 0;
     bird.because = `not written: ${because}`;
     log.warn('canary.kept', { provider: path, because, times: bird.kept });
     const summary = `nothing is proven of ${path}: its canary ${service} is not written (${because})`;
-    if (bird.kept >= KEPT_MAX && bird.proof?.stale !== true)
+    // Where something was proved, that its proof is stale says it.
+    if (bird.kept >= KEPT_MAX && bird.proof === null)
       await told.say(path, null, { type: 'provider.canary_failing', severity: 'warning', summary }, 'canary');
     return Math.min(AGAIN_MS, everyMs);
   };
@@ -249,8 +252,9 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
       // Others may have seen it come through since: what fails now is news again. Not so where the office goes round because everything fails.
       if (ports.clock.monoMs() - bird.landedAtMs > FORGET_MS) await told.say(bird.canary.path, null, null, 'canary');
       Object.assign(bird, { epoch: right.epoch, failures: 0, kept: 0, atMs: null, ok: null, because: 'not flown yet' });
-      const proof = options.sight()?.has(proofKey(bird.canary.path))[0]?.value as Proof | undefined;
-      Object.assign(bird, { proof: proof ?? null, freeSinceMs: null });
+      const sight = options.sight();
+      const proof = sight === null ? null : (proofsIn(sight).get(bird.canary.path) ?? null);
+      Object.assign(bird, { proof, freeSinceMs: null });
       return FIRST_MS.from + (Math.min(FIRST_MS.to, bird.canary.everyMs) - FIRST_MS.from) * ports.random.unit();
     }
     const { canary, provider } = bird;

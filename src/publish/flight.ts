@@ -131,7 +131,11 @@ export const readBack = async ({ ports, provider, canary, signal }: FlightContex
 
 const FOREIGN_SHOWN = 3;
 
-export const fenceAfter = ({ ports, term, writer, canary }: FlightContext, desired: ProviderService, { fence, foreign }: ReadBack): Fence => {
+export const fenceAfter = (
+  { ports, term, writer, canary }: FlightContext,
+  desired: ProviderService,
+  { fence, foreign }: ReadBack,
+): Fence => {
   if (fence !== null && isManual(fence)) throw new Kept(`${fence.writer} wrote ${canary.service} by hand`);
   // A name that was mistyped may be one that users resolve: what nobody of us wrote is not written over for a trial.
   if (fence === null && foreign.length > 0) {

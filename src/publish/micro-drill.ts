@@ -34,8 +34,6 @@ export interface DrillContext extends FlightContext {
   keep: (proof: Proof) => Promise<boolean>;
 }
 
-/** So many intervals without a proof, and it is stale. */
-export const STALE_INTERVALS = 3;
 /** Drills of which the percentiles are made. */
 const PROVEN_MAX = 50;
 const BECAUSE_MAX = 300;
@@ -166,13 +164,12 @@ export const proofPage = (
   news: { stale: true; because: string } | { stale: false },
 ): Page => {
   const key = `micro-drill-${path}`;
-  const age = proof.provenAtMs === null ? 'was never proven' : `was last proven ${spell(Math.round((about.nowMs - proof.provenAtMs) / 1000) * 1000)} ago`;
+  const age =
+    proof.provenAtMs === null
+      ? 'was never proven'
+      : `was last proven ${spell(Math.round((about.nowMs - proof.provenAtMs) / 1000) * 1000)} ago`;
   const [type, severity, summary] = news.stale
-    ? ([
-        'drill.stale',
-        'warning',
-        `a failover by ${path} ${age}, and should be every ${spell(proof.everyMs)}: ${news.because}`,
-      ] as const)
+    ? (['drill.stale', 'warning', `a failover by ${path} ${age}, and should be every ${spell(proof.everyMs)}: ${news.because}`] as const)
     : (['drill.fresh', 'info', `a failover by ${path} is proven again`] as const);
   const services = about.cluster.services.filter((service) => pathsOf(service).includes(path)).map(({ name }) => name);
   const made = page(about, type, severity, summary, key, { provider: path, services });

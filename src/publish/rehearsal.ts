@@ -8,7 +8,15 @@ import { newUnderstudy, step, type Understudy } from '../decide/understudy.ts';
 import type { Heard } from '../health/chamber.ts';
 import { configHash } from '../health/config-hash.ts';
 import { VOTERS_MIN, votersOf } from '../health/electorate.ts';
-import { type ClusterConfig, type Incident, type Overrides, type PoolConfig, pathsOf, type Routing, type ServiceRouting } from '../model.ts';
+import {
+  type ClusterConfig,
+  type Incident,
+  type Overrides,
+  type PoolConfig,
+  pathsOf,
+  type Routing,
+  type ServiceRouting,
+} from '../model.ts';
 import { imagine } from '../whatif/hypothesis.ts';
 
 export interface Stand {
@@ -34,7 +42,12 @@ const stageOf = (cluster: ClusterConfig, canary: CanaryConfig, from: string, to:
   const regions = cluster.regions.map(({ name }) => name);
   const pools = service.pools
     .filter(({ name }) => name === from || name === to)
-    .map((pool, i) => ({ ...pool, region: regions[i % regions.length] ?? pool.name, weight: pool.name === from ? 1 : 0, targets: [TARGET] }));
+    .map((pool, i) => ({
+      ...pool,
+      region: regions[i % regions.length] ?? pool.name,
+      weight: pool.name === from ? 1 : 0,
+      targets: [TARGET],
+    }));
   return { ...cluster, services: [{ ...service, pools, steering: { kind: 'weighted' } }], policy: { ...cluster.policy, safety: {} } };
 };
 
@@ -77,10 +90,9 @@ export const rehearse = (
     return service !== undefined && service.fence > 0 && service.route[from] === 1000;
   });
   if (begun === null) return { held: 'no quorum of fresh votes would have found the pool well that carries it' };
-  const dead = imagine(
-    { cluster: stage, heard, routing: null, overrides: null, incidents: [], epoch: 0, by: '', nonce: '' },
-    [{ kind: 'pool-down', service: name, pool: from }],
-  ).heard(0);
+  const dead = imagine({ cluster: stage, heard, routing: null, overrides: null, incidents: [], epoch: 0, by: '', nonce: '' }, [
+    { kind: 'pool-down', service: name, pool: from },
+  ]).heard(0);
   const moved = until(begun.understudy, dead, begun.nowMs + LOOK_MS, ({ services }) => services[name]?.route[to] === 1000);
   const decided = moved?.understudy.routing?.services[name];
   return decided === undefined ? { held: 'no quorum of fresh votes would have moved it' } : { decided };

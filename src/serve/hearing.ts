@@ -4,10 +4,9 @@ import type { SpentDuty } from '../api/spent.ts';
 import type { createAuditDuty } from '../audit/retention.ts';
 import type { createConvergeDuties } from '../converge/duties.ts';
 import type { createConvergeWatcher } from '../converge/watcher.ts';
-import { proofKey } from '../coordinate/keys.ts';
+import { proofsIn } from '../coordinate/read.ts';
 import type { Shadow } from '../drill/shadow.ts';
 import { Fault } from '../errors.ts';
-import type { Proof } from '../model.ts';
 import type { Desk } from '../paging/desk.ts';
 import type { Recorder } from '../record/recorder.ts';
 import type { ReplicaEvents } from '../replica.ts';
@@ -106,8 +105,8 @@ export const measureState = ({ metrics, seen }: Part): void =>
       return seen.sight()?.overrides ?? null;
     },
     get proofs() {
-      const prefix = proofKey('');
-      return (seen.sight()?.has(prefix) ?? []).map(({ key, value }) => [key.slice(prefix.length), value as Proof] as const);
+      const sight = seen.sight();
+      return sight === null ? new Map() : proofsIn(sight);
     },
     get versions() {
       return seen.fleet()?.versions.length ?? 0;
