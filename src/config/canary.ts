@@ -35,7 +35,7 @@ const POOLS: CanaryConfig['pools'] = [
   { name: 'b', weight: 1, answers: ['192.0.2.2'] },
 ];
 const APART =
-  'expected at least two pools with a weight, whose answers differ, since a micro-drill fails over from one to another; leave pools out, or give it two';
+  'at least two pools with a weight, whose answers differ, since a micro-drill fails over from one to another; leave pools out, or give it two';
 
 const pool = z.strictObject({ name, weight: whole(0, 10_000).default(1), answers: few(answer).default([]) });
 
