@@ -2,6 +2,7 @@
 // Everything configured appears, also what nobody has looked at yet; what is known of things no longer configured does not.
 // Ballots come from the tallies that decide; the votes themselves add the reason and the age. Ignores freshness rules: whoever tallies owns them.
 
+import type { Arrived } from '../converge/measure.ts';
 import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from '../converge/timings.ts';
 import { appliedKey } from '../coordinate/keys.ts';
 import { whyGray, whyOut } from '../decide/explain.ts';
@@ -97,6 +98,8 @@ export interface StatusInput {
   paths?: PathsView | null;
   /** What micro-drills have proved, by provider. Absent: nothing. */
   proofs?: ReadonlyMap<string, Proof>;
+  /** Of each service, since when the route in force is seen to be served. Absent: nobody reports. */
+  arrived?: (service: ServiceConfig) => Arrived;
   leader: Leader | null;
   self: SelfStatus;
   /** The second policy, if this replica has one. */
@@ -152,6 +155,8 @@ export interface ServiceStatus {
   applied: AppliedRecord | null;
   /** Cluster time at which a drill or an outage last proved that its traffic moves; null: never. */
   provenAtMs: number | null;
+  /** Cluster times from which all servers were seen to answer the route in force (t5), and users to land on it (t6); null: not yet. Absent: not measured. */
+  arrived?: Arrived;
   pools: readonly PoolStatus[];
 }
 
@@ -297,6 +302,7 @@ const serviceStatus = (input: StatusInput, tallies: ReadonlyMap<string, PoolTall
     because: routing?.because ?? 'nothing has been decided yet',
     applied: own(input.applied, service.name) ?? null,
     provenAtMs: routing?.provenAtMs ?? null,
+    ...(input.arrived === undefined ? {} : { arrived: input.arrived(service) }),
     pools: service.pools.map((pool) =>
       poolStatus(service, pool, tallies.get(poolKey(service.name, pool.name)), routing, acceptable, input.nowMs),
     ),

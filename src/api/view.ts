@@ -1,6 +1,8 @@
 // What this replica can say now, from the last read of the store that succeeded. While the store is out of reach that read grows old: so do all votes
 // in it, until none counts. Decides nothing; whether a vote counts is src/health's rule. Pure.
 import { acknowledgements } from '../converge/acknowledged.ts';
+import { evidenceOf } from '../converge/duties.ts';
+import { arrivedOf } from '../converge/measure.ts';
 import type { Role } from '../coordinate/coordinator.ts';
 import { proofsIn, type Sight, snapshotOf } from '../coordinate/read.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
@@ -11,7 +13,7 @@ import { configHash } from '../health/config-hash.ts';
 import { type Fleet, fleetOf } from '../health/fleet.ts';
 import { tally } from '../health/quorum.ts';
 import type { AppliedRecord, ClusterConfig, PoolTally, Vote } from '../model.ts';
-import { type PathsView, type SelfStatus, type StatusDocument, statusDocument } from './status.ts';
+import { type PathsView, type SelfStatus, type StatusDocument, type StatusInput, statusDocument } from './status.ts';
 
 export interface Viewing {
   sight: Sight;
@@ -81,6 +83,15 @@ const selfOf = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard[
   return { region, replica, boot, role: role.role, epoch: role.epoch, canVote: mute === '', canDecide, because };
 };
 
+/** Where users are on their way to the route in force. Ages grow with the read. */
+const arrivedIn = ({ sight, seenAgoMs, nowMs }: Viewing): Pick<StatusInput, 'arrived'> => {
+  const evidence = evidenceOf(sight);
+  if (evidence === null) return {};
+  const spokeAgeMs = Object.fromEntries(Object.entries(evidence.spokeAgeMs).map(([region, ageMs]) => [region, ageMs + seenAgoMs]));
+  const seen = evidence.seen.map((report) => ({ ...report, ageMs: report.ageMs + seenAgoMs }));
+  return { arrived: (service) => arrivedOf({ ...evidence, seen, spokeAgeMs }, service, nowMs) };
+};
+
 /** null: no cluster configuration is known yet. */
 export const statusNow = (viewing: Viewing): StatusDocument | null => {
   const { sight, nowMs } = viewing;
@@ -106,6 +117,7 @@ export const statusNow = (viewing: Viewing): StatusDocument | null => {
     records,
     paths: viewing.paths ?? null,
     proofs: proofsIn(sight),
+    ...arrivedIn(viewing),
     leader: sight.leader,
     self: selfOf(viewing, cluster, heard),
     shadow: viewing.shadow ?? null,

@@ -59,7 +59,9 @@ test('a path that was never proved is stale, and nothing is said of what does no
 
 test('the screen has it from a replica that does not write, and what is wrong is a finding', () => {
   const lines = statusLines(statusOf(proofOf(120_000)), SCREEN).join('\n');
-  expect(lines).toMatch(/MICRO-DRILL +PROVEN +WRITTEN p50\/p95 +SERVED +AT RESOLVERS\nlocal +(?:\S+ )?2m ago +1\.0s \/ 1\.9s +10\.0s \/ 19\.0s +-/);
+  expect(lines).toMatch(
+    /MICRO-DRILL +PROVEN +WRITTEN p50\/p95 +SERVED +AT RESOLVERS\nlocal +(?:\S+ )?2m ago +1\.0s \/ 1\.9s +10\.0s \/ 19\.0s +-/,
+  );
   expect(findingsOf(statusOf(proofOf(120_000)))).toEqual(findingsOf(healthy({ paths: null })));
   const failed = statusOf(proofOf(120_000, { last: drill(1000, {}, false) }));
   expect(findingsOf(failed).map(({ text }) => text)).toContain(

@@ -43,7 +43,11 @@ describe('a micro-drill', () => {
     await p.virtual.advance(31_000);
     expect([p.shares(), p.proof()]).toEqual([{ a: 1000, b: 0 }, undefined]);
     const fences = [p.fenceOf(NAME) ?? 0];
-    for (const to of [{ a: 0, b: 1000 }, { a: 1000, b: 0 }, { a: 0, b: 1000 }]) {
+    for (const to of [
+      { a: 0, b: 1000 },
+      { a: 1000, b: 0 },
+      { a: 0, b: 1000 },
+    ]) {
       const before = p.proof()?.last.v ?? 0;
       await p.virtual.advanceUntil(() => (p.proof()?.last.v ?? 0) > before && p.proof()?.last.ok !== null, 2 * EVERY_MS);
       expect(p.shares()).toEqual(to);
@@ -75,20 +79,46 @@ describe('a micro-drill', () => {
   });
 
   test.each<[string, RegExp, (p: ReturnType<typeof drilling>) => void]>([
-    ['an incident', /incident inc-1 is open/, (p) => void (p.state.incidents = [{ id: 'inc-1', closedAtMs: null } as Incident])],
-    ['a freeze of one service', /freeze x is in force/, (p) => void (p.state.overrides = [override('freeze', { service: 'web' })])],
-    ['a stop of one service', /stop x is in force/, (p) => void (p.state.overrides = [override('stop', { service: 'web' })])],
-    ['a stop of everything', /stop x is in force/, (p) => void (p.state.overrides = [override('stop')])],
+    [
+      'an incident',
+      /incident inc-1 is open/,
+      (p) => {
+        p.state.incidents = [{ id: 'inc-1', closedAtMs: null } as Incident];
+      },
+    ],
+    [
+      'a freeze of one service',
+      /freeze x is in force/,
+      (p) => {
+        p.state.overrides = [override('freeze', { service: 'web' })];
+      },
+    ],
+    [
+      'a stop of one service',
+      /stop x is in force/,
+      (p) => {
+        p.state.overrides = [override('stop', { service: 'web' })];
+      },
+    ],
+    [
+      'a stop of everything',
+      /stop x is in force/,
+      (p) => {
+        p.state.overrides = [override('stop')];
+      },
+    ],
     [
       'nothing in auto',
       /no service of memory is in auto/,
-      (p) => void (p.state.cluster = { ...p.state.cluster, services: p.state.cluster.services.map((s) => ({ ...s, mode: 'advise' })) }),
+      (p) => {
+        p.state.cluster = { ...p.state.cluster, services: p.state.cluster.services.map((s) => ({ ...s, mode: 'advise' })) };
+      },
     ],
     [
       'a freeze window',
       /freeze window always is open/,
-      (p) =>
-        void (p.state.cluster = {
+      (p) => {
+        p.state.cluster = {
           ...p.state.cluster,
           policy: {
             ...p.state.cluster.policy,
@@ -96,17 +126,22 @@ describe('a micro-drill', () => {
               'freeze-windows': { windows: [{ name: 'always', cron: '* * * * *', timezone: 'UTC', durationMs: 120_000, drains: false }] },
             },
           },
-        }),
+        };
+      },
     ],
   ])('waits during %s, and nobody is paged for it', async (_what, because, change) => {
     const p = drilling();
     await p.virtual.advance(31_000 + 2 * EVERY_MS);
     const seen = p.fenceOf(NAME);
+    const { cluster, overrides, incidents } = p.state;
     change(p);
     p.state.overridesMod++;
     await p.virtual.advance(20 * EVERY_MS);
     expect(p.fenceOf(NAME)).toBe(seen);
     expect(p.birds.states()[0]?.because).toMatch(because);
+    Object.assign(p.state, { cluster, overrides, incidents, overridesMod: p.state.overridesMod + 1 });
+    await p.virtual.advance(5000);
+    expect(p.fenceOf(NAME)).toBeGreaterThan(seen ?? Number.NaN);
     expect(p.stales()).toEqual([]);
     await p.publisher.stop();
   });
