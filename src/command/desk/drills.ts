@@ -246,7 +246,10 @@ const act = async (session: Session, options: DrillOptions, plan: Plan): Promise
       `the drill stands until ${clockTime(override.expiresAtMs)}Z, and then ends by itself; end it now: tidegate drill abort ${plan.id}`,
   );
   const measured: Measured = { decided: null, written: null, served: null, users: null, returned: null };
-  const ending = await measure(session, plan, override, measured, patienceMs);
+  // Whatever happens to this command, what it injected is taken back.
+  const ending = await measure(session, plan, override, measured, patienceMs).catch(
+    (error: unknown): Ending => ({ outcome: 'aborted', because: errorText(error) }),
+  );
   if (ending.outcome === 'aborted') session.note(`! aborted: ${safe(ending.because)}\n`);
   measured.returned = await bringBack(session, override).catch((error: unknown) => {
     session.note(`! the order could not be ended (${safe(errorText(error))}); it ends by itself at ${clockTime(override.expiresAtMs)}Z\n`);
