@@ -5,7 +5,16 @@
 import { Counter, collectDefaultMetrics, exponentialBuckets, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import { activeOverrides } from './decide/override.ts';
 import { type HealthGauges, healthGauges } from './health-metrics.ts';
-import { type FaultReason, OVERRIDE_KINDS, type Overrides, type PoolTally, type ProbeSpec, type Routing, type Verdict } from './model.ts';
+import {
+  type FaultReason,
+  OVERRIDE_KINDS,
+  type Overrides,
+  type PoolTally,
+  type ProbeSpec,
+  type Proof,
+  type Routing,
+  type Verdict,
+} from './model.ts';
 
 const DETECTION_EDGES_S = [1, 2, 4, 6, 8, 10, 12, 15, 18, 21, 25, 30, 45, 60];
 const CONVERGENCE_EDGES_S = [2, 5, 10, 15, 20, 30, 40, 50, 60, 75, 90, 120, 300];
@@ -31,6 +40,8 @@ export interface MetricsState {
   overrides: Overrides | null;
   /** Versions of the program that replicas run; 1 is well, 0 before any is heard. */
   versions?: number;
+  /** What micro-drills have proved, by provider. */
+  proofs?: ReadonlyMap<string, Pick<Proof, 'provenAtMs'>>;
   /** Cluster time; expired overrides are not counted as active. */
   nowMs: number;
 }
@@ -104,6 +115,8 @@ export interface Metrics {
   /** A canary reached a stage, `tookMs` after its write began. */
   canary(provider: string, stage: string, tookMs: number): void;
   canaryFailed(provider: string, stage: string): void;
+  /** A micro-drill came through: a phase of it, in ms from the commit of its decision. */
+  proven(provider: string, phase: string, tookMs: number): void;
   page(channel: string, outcome: string): void;
   storeRequest(op: 'get' | 'txn', tookMs: number): void;
   storeError(op: 'get' | 'txn', kind: 'definite' | 'ambiguous' | 'timeout'): void;
@@ -222,6 +235,16 @@ const stateGauges = (registers: Registry[], current: () => MetricsState): void =
     },
   });
   overrideGauges(registers, current);
+  new Gauge({
+    name: 'tidegate_microdrill_last_success_timestamp_seconds',
+    help: 'Decision of the last micro-drill of a provider that came through, in cluster time, as the store has it; 0: none ever did',
+    labelNames: ['provider'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [provider, { provenAtMs }] of current().proofs ?? []) this.labels(provider).set((provenAtMs ?? 0) / 1000);
+    },
+  });
   new Gauge({
     name: 'tidegate_version_skew',
     help: 'Versions of the program beside the first that replicas heard here run; 0 is well',
@@ -358,7 +381,7 @@ const flag = (registers: Registry[], name: string, help: string): ((yes: boolean
 };
 
 /** What is written to providers, and how that goes on. */
-const providerMetrics = (into: Registry[]): Pick<Metrics, 'providerWrite' | 'providerSettled' | 'canary' | 'canaryFailed'> => {
+const providerMetrics = (into: Registry[]): Pick<Metrics, 'providerWrite' | 'providerSettled' | 'canary' | 'canaryFailed' | 'proven'> => {
   const writes = counter(into, 'provider_writes_total', 'Writes sent to providers', ['provider', 'outcome']);
   const seconds = histogram(into, 'provider_write_duration', 'Start of a write to its acknowledgement', WRITE_EDGES_S, ['provider']);
   const receipts = counter(into, 'provider_receipts_total', 'Acknowledged writes by how they ended', ['provider', 'outcome']);
@@ -366,7 +389,15 @@ const providerMetrics = (into: Registry[]): Pick<Metrics, 'providerWrite' | 'pro
     'provider',
   ]);
   const canary = histogram(into, 'canary', 'Start of a canary write to each of its stages', SETTLE_EDGES_S, ['provider', 'stage']);
+  const proven = histogram(
+    into,
+    'microdrill_duration',
+    'Decision of a micro-drill that came through to each of its phases',
+    SETTLE_EDGES_S,
+    ['provider', 'phase'],
+  );
   return {
+    proven: (provider, phase, tookMs) => proven(tookMs, provider, phase),
     providerWrite(provider, outcome, tookMs) {
       writes(provider, outcome);
       if (outcome === 'applied' && tookMs !== undefined) seconds(tookMs, provider);

@@ -543,6 +543,50 @@ export interface Incident {
   nonce: string;
 }
 
+/** A phase of a micro-drill, from the commit of its decision (t3): t4, t5 and t6. */
+export const PROOF_PHASES = ['acknowledged', 'authoritative', 'resolver'] as const;
+export type ProofPhase = (typeof PROOF_PHASES)[number];
+
+/** One failover of a name that nobody resolves. Instants in cluster time. */
+export interface MicroDrill {
+  /** v of its decision, and the fence of its writes. */
+  v: number;
+  from: string;
+  to: string;
+  /** The instant at which the pool that carried it was supposed dead. */
+  t0AtMs: number;
+  t3AtMs: number;
+  /** From t3, in ms. A phase that was not reached, or is not measured here, is missing. */
+  phasesMs: Readonly<Partial<Record<ProofPhase, number>>>;
+  /** Null while it is under way. */
+  ok: boolean | null;
+  because: string;
+  /** `region/replica/boot` of who flew it. */
+  by: string;
+}
+
+/** `proof/<provider>`: that a failover by this path works, as its micro-drills have proved it. Written by the coordinator, so that a takeover forgets nothing. */
+export interface Proof {
+  /** The synthetic name. */
+  service: string;
+  everyMs: number;
+  /** The newest; it may be under way, or its flyer may have died. */
+  last: MicroDrill;
+  /** t3 of the last that came through; null: none ever did. */
+  provenAtMs: number | null;
+  /** Those that came through, newest last. */
+  proven: readonly MicroDrill[];
+  /** Was told to be stale. */
+  stale: boolean;
+  nonce: string;
+}
+
+/** So many intervals without a proof, and it is stale. */
+const STALE_INTERVALS = 3;
+export const staleAfterMs = ({ everyMs }: { everyMs: number }): number => STALE_INTERVALS * everyMs;
+export const isStale = (proof: Pick<Proof, 'provenAtMs' | 'everyMs'>, nowMs: number): boolean =>
+  proof.provenAtMs === null || nowMs - proof.provenAtMs > staleAfterMs(proof);
+
 /** `seen/<region>/<replica>`: what a vantage sees of convergence. Ages, not instants. */
 export interface Seen {
   boot: string;

@@ -5,6 +5,7 @@ import type { Arrival } from './config/arithmetic.ts';
 import type { CanaryConfig } from './config/canary.ts';
 import { candidacyOf, whyHandOver } from './coordinate/candidacy.ts';
 import { type Coordinator, createCoordinator, type Role, type Term } from './coordinate/coordinator.ts';
+import { runKey } from './coordinate/keys.ts';
 import type { Candidacy } from './coordinate/office.ts';
 import type { Sight } from './coordinate/read.ts';
 import { createVerifier, type Signer, type Verifier } from './coordinate/signing.ts';
@@ -20,6 +21,8 @@ import { type CanaryState, createCanaries } from './publish/canary.ts';
 import { createObserver } from './publish/observed.ts';
 import { createPublisher } from './publish/publisher.ts';
 import type { Spread, Standing } from './publish/standing.ts';
+import type { Run } from './runbook/model.ts';
+import { isEnded } from './runbook/run.ts';
 import type { Store } from './store/store.ts';
 
 export interface ReplicaOptions {
@@ -68,6 +71,8 @@ export interface ReplicaEvents {
   /** A canary reached a stage, `tookMs` after its write began. */
   canary(provider: string, stage: string, tookMs: number): void;
   canaryFailed(provider: string, stage: string): void;
+  /** A micro-drill came through: a phase of it, in ms from the commit of its decision. */
+  proven(provider: string, phase: string, tookMs: number): void;
   /** A provider serves something else of a service that is not written; null: nothing, or it does not answer. */
   observed(provider: string, service: string, shares: Route | null): void;
   /** The coordinator's duties after each turn: measuring convergence, housekeeping. */
@@ -185,6 +190,8 @@ export const createReplica = (options: ReplicaOptions): Replica => {
     publisher,
     onStage: (provider, stage, tookMs) => events.canary?.(provider, stage, tookMs),
     onFailure: (provider, stage) => events.canaryFailed?.(provider, stage),
+    onProven: (provider, phase, tookMs) => events.proven?.(provider, phase, tookMs),
+    isRunning: async (signal) => (await store.get({ prefixes: [runKey('')] }, signal)).kvs.some(({ value }) => !isEnded(value as Run)),
     ...(options.dnsQuery === undefined ? {} : { dnsQuery: options.dnsQuery }),
   });
   const paths: Paths = {

@@ -72,6 +72,20 @@ describe('gauges of the state', () => {
     expect(sample(await metrics.text(), 'tidegate_pool_gray_targets{service="web",pool="eu"}')).toBe(2);
   });
 
+  test('show when each path was proven last by a micro-drill, and how long the phases took of those that came through', async () => {
+    const metrics = createMetrics();
+    const proofs = new Map([
+      ['dns', { provenAtMs: 1_800_000_000_500 }],
+      ['new', { provenAtMs: null }],
+    ]);
+    metrics.state({ tallies: [], routing: null, overrides: null, proofs, nowMs: 0 });
+    metrics.proven('dns', 'authoritative', 2400);
+    const text = await metrics.text();
+    expect(sample(text, 'tidegate_microdrill_last_success_timestamp_seconds{provider="dns"}')).toBe(1_800_000_000.5);
+    expect(sample(text, 'tidegate_microdrill_last_success_timestamp_seconds{provider="new"}')).toBe(0);
+    expect(sample(text, 'tidegate_microdrill_duration_seconds_sum{provider="dns",phase="authoritative"}')).toBeCloseTo(2.4);
+  });
+
   test('count overrides in force, not those that have expired', async () => {
     const metrics = createMetrics();
     const item = { kind: 'drain', scope: { region: 'eu' }, reason: 'r', owner: 'o', createdAtMs: 0 } as const;

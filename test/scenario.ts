@@ -4,6 +4,7 @@
 //   cluster regions=a,b,c [services=web,api] [count=50] [weights=100,0,0] [steering=priority] [mode=advise] [targets=4] [alldown=configured] [replicas=2,1] [old=a/a] [key=value of the policy, durations]
 //           [seed=7] [whole=yes] [anchors=2] [signed=yes] [fencing=marker] [delay=5ms..80ms] [lost=0.01] [late=0.01] [provider=20ms..300ms] [rate=0.05] [skew=2s]
 //           [paths=2] [batch=1] [receipts=yes|late] [canary=30s]   a second provider; one service a call; writes that settle later (`late`: and show then); a canary at each provider
+//           [drill=30s]              a micro-drill at each provider, whose servers follow after 1.5 s; its resolver caches for 10 s
 //   run 60s                          time passes
 //   kill a / boot a                  the region's replicas (its targets live on), `a/b`: one of them; `lose a` / `restore a`: targets and replicas together
 //   crash a in=5                     right before the fifth thing it would do from now on; `in=off`: no more
@@ -22,6 +23,7 @@
 //   unaware a/b / aware a/b          the replica sees nothing of its siblings
 //   tamper a / untamper a            a reads other content under the same version of the configuration
 //   provider lost=0.5 twice=0.1      so many calls go wrong in that way (world/zone.ts has the ways); `provider calm`; `provider second lost=1`
+//   servers stuck|follow             what the first provider's servers answer of the micro-drill's name: what they answered last, whatever is written
 //   stranger web fence=gone          somebody edits what is served: `fence=1000000000`, `shares=a:1000`
 //   sink one fail                    a sink of pages: ok, fail, hang, mute (takes them and does not answer)
 //   backup / rewind                  the store is kept; is what was kept
@@ -54,7 +56,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { platformsNow } from '../src/api/platform-status.ts';
 import { tally } from '../src/health/quorum.ts';
-import type { EndpointName, Override, OverrideScope, Route } from '../src/model.ts';
+import type { EndpointName, Override, OverrideScope, Proof, Route } from '../src/model.ts';
 import type { Choice } from '../src/runbook/reader.ts';
 import type { BeginOrder, Person } from '../src/runbook/writer.ts';
 import { clusterFrom, duration, optionsFrom, spanOf, withRules } from './world/line.ts';
@@ -141,6 +143,8 @@ export class Player {
   #world: World | null = null;
   #named: Readonly<Record<string, string>> = {};
   #out: string[] = [];
+  /** What was said last of each path's micro-drills. */
+  readonly #proofs = new Map<string, string>();
   #served: { atMs: number; texts: string[] } = { atMs: -1, texts: [] };
 
   /** `observe`: who else wants to hear of what happens. */
@@ -189,6 +193,7 @@ export class Player {
         this.#served.atMs = atMs;
         this.#served.texts.push(`${service} ${routeText(shares)}${path === 'memory' ? '' : ` by ${path}`}`);
       },
+      proof: (atMs, path, proof) => this.#sayProof(atMs, path, proof),
       role: (atMs, who, epoch) => this.#say(atMs, `${who} coordinates (epoch ${epoch})`),
       nameTaken: (atMs, who, because) => this.#say(atMs, `${who} may not speak: ${because}`),
       configConflict: (atMs, who, because) => this.#say(atMs, `${who} abstains: ${because}`),
@@ -206,6 +211,20 @@ export class Player {
     if (this.#world.landscape !== null) this.#world.landscape.tiers.onWrong = (text) => this.#say(this.world.now(), `WRONG: ${text}`);
     if (this.#world.landscape !== null) tellRuns(this.#world.store, (text) => this.#say(this.world.now(), text));
     await this.#world.start();
+  }
+
+  #sayProof(atMs: number, path: string, { last }: Proof): void {
+    const phases = Object.entries(last.phasesMs).map(([phase, ms]) => `${phase} ${(ms / 1000).toFixed(1)} s`);
+    const outcome =
+      last.ok === null
+        ? `${last.from} -> ${last.to} decided`
+        : last.ok
+          ? `proven, ${phases.join(', ')}`
+          : `${last.because}${phases.length === 0 ? '' : ` (${phases.join(', ')})`}`;
+    const text = `micro-drill ${last.v} by ${path}: ${outcome}`;
+    if (this.#proofs.get(path) === text) return;
+    this.#proofs.set(path, text);
+    this.#say(atMs, `  ${text}`);
   }
 
   async #platform(name: string, named: Readonly<Record<string, string>>): Promise<void> {
@@ -486,6 +505,9 @@ export class Player {
         return this.world.process(region)?.resume();
       case 'weather':
         return this.#weather(named);
+      case 'servers':
+        for (const servers of [...this.world.nameServers.values()].slice(0, 1)) servers.stick(region === 'stuck');
+        return;
       case 'provider':
         return this.#provider(args, named);
       case 'stranger':

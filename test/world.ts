@@ -12,6 +12,8 @@ import { applyMembers } from '../src/coordinate/members.ts';
 import type { Sight } from '../src/coordinate/read.ts';
 import { createSigner, type Signer } from '../src/coordinate/signing.ts';
 import { memoryDisk } from '../src/disk.ts';
+import type { Reply } from '../src/dns/codec.ts';
+import type { QueryOptions } from '../src/dns/exchange.ts';
 import { Fault } from '../src/errors.ts';
 import type { GateFile } from '../src/gate/file.ts';
 import { type Gate, openGate } from '../src/gate/gate.ts';
@@ -28,6 +30,7 @@ import type {
   Overrides,
   Page,
   PoolTally,
+  Proof,
   Reports,
   Route,
   Routing,
@@ -65,6 +68,7 @@ import { type Author, type Client, clientOf } from './world/client.ts';
 import { START_WALL_MS, silentLog } from './world/clusters.ts';
 import { Ground, type Health } from './world/ground.ts';
 import { isFaked, type Landscape } from './world/landscape.ts';
+import { NameServers } from './world/name-servers.ts';
 import { createNotary } from './world/notary.ts';
 import { Thief } from './world/thief.ts';
 import { type Cut, hearsNothing, type Weather, Wire } from './world/wire.ts';
@@ -98,6 +102,8 @@ export interface WorldOptions {
   receipts?: boolean | 'late';
   /** A canary flies so often at each provider. */
   canaryMs?: number;
+  /** It is failed over between two pools each time, and followed to its servers and a resolver. */
+  drills?: boolean;
   /** Processes run all that the service runs beside its core: measuring, paging through two sinks, looks at their anchors. */
   whole?: boolean;
   /** Clocks differ: monotonic ones run up to this much too fast or too slow (0.05: 5 %), wall clocks are up to so many ms wrong. */
@@ -123,6 +129,8 @@ export interface Acked {
 export interface WorldEvents {
   decision(atMs: number, routing: Routing, changes: readonly string[]): void;
   page(atMs: number, page: Page): void;
+  /** What is known of micro-drills of a path has changed. */
+  proof(atMs: number, path: string, proof: Proof): void;
   served(atMs: number, service: string, shares: Readonly<Record<string, number>>, v: number, path: string): void;
   /** Every change of what the first provider serves of the cluster's services, whoever made it. */
   serving(service: string, before: Served | null, after: Served | null, how: 'write' | 'stranger'): void;
@@ -205,12 +213,18 @@ const STOP_STEP_MS = 10;
 const SINKS = ['one', 'two'] as const;
 const FIRST = 'memory';
 const CANARY = 'canary.test';
+const DRILLED = [
+  { name: 'a', weight: 1, answers: ['198.51.100.1'] },
+  { name: 'b', weight: 1, answers: ['198.51.100.2'] },
+];
 
 export class World {
   readonly virtual: Virtual;
   readonly zone: Zone;
   /** By name: `memory`, which is `zone`, and `second`. */
   readonly zones: ReadonlyMap<string, Zone>;
+  /** What answers the synthetic name of each path. */
+  readonly nameServers: ReadonlyMap<string, NameServers>;
   readonly ground: Ground;
   readonly wire: Wire;
   readonly store: MemoryStore;
@@ -265,13 +279,16 @@ export class World {
         ...(options.receipts === undefined ? {} : { receipts: options.receipts }),
         onWriting: (writing) => events.writing?.(writing),
         onServed: (service, before, after, how) => {
-          if (service === CANARY) return;
+          if (service === CANARY) return this.nameServers.get(path)?.wrote();
           if (path === FIRST) events.serving?.(service, before, after, how);
           if (after !== null && how === 'write') events.served?.(virtual.now(), service, after.shares, after.fence.v, path);
         },
       });
     this.zones = new Map([FIRST, ...(options.paths === 2 ? ['second'] : [])].map((path) => [path, zoneOf(path)]));
     this.zone = this.zones.get(FIRST) as Zone;
+    this.nameServers = new Map(
+      [...this.zones].map(([path, zone]) => [path, new NameServers({ virtual, zone, name: CANARY, pools: DRILLED, ttlS: 10 })]),
+    );
     this.landscape = options.landscape?.(virtual.ports) ?? null;
     this.thief = new Thief(this.store, () => this.cluster);
     this.#watchPages();
@@ -296,6 +313,11 @@ export class World {
   }
 
   #watchPages(): void {
+    this.store.watch('proof/', () => {
+      void this.store.get({ prefixes: ['proof/'] }).then(({ kvs }) => {
+        for (const { key, value } of kvs) this.#events.proof?.(this.virtual.now(), key.slice('proof/'.length), value as Proof);
+      });
+    });
     const known = new Set<string>();
     this.store.watch('outbox/', () => {
       void this.store.get({ prefixes: ['outbox/'] }).then(({ kvs }) => {
@@ -419,6 +441,7 @@ export class World {
         ...(this.#options.gates === true ? [['gates', gateProvider.open(GATES, { store: place.store })] as const] : []),
       ]),
       canaries: this.#canaries(),
+      ...(this.#options.drills === true ? { dnsQuery: (options) => this.#ask(options) } : {}),
       look: (spec, cluster, signal) => this.ground.look(region, ports, spec, cluster, signal),
       events: {
         sight: (sight, nowMs) => {
@@ -563,7 +586,21 @@ export class World {
     const { canaryMs } = this.#options;
     const pools = [{ name: 'canary', weight: 1, answers: ['192.0.2.1'] }];
     const canary = { service: CANARY, everyMs: canaryMs ?? 0, ttlS: 10, pools, authoritative: [], resolvers: [] };
-    return canaryMs === undefined ? [] : [...this.zones.keys()].map((provider) => ({ ...canary, provider, path: provider }));
+    if (canaryMs === undefined) return [];
+    return [...this.zones.keys()].map((provider, i) => ({
+      ...canary,
+      provider,
+      path: provider,
+      ...(this.#options.drills !== true
+        ? {}
+        : { microDrill: true, pools: DRILLED, authoritative: [`192.0.2.${10 + i}:53`], resolvers: [`192.0.2.${20 + i}:53`] }),
+    }));
+  }
+
+  /** By the last digit of its address: whose server it is. */
+  #ask(options: QueryOptions): Promise<Reply> {
+    const servers = [...this.nameServers.values()][Number(options.server.host.split('.')[3]) % 10];
+    return servers?.answer(options) ?? Promise.reject(new Error('nobody answers there'));
   }
 
   /** What a process of the service runs beside its core. */

@@ -70,7 +70,7 @@ voter() {
 # Decisions and what follows them. Decisions are numbered: from audit/0 to before audit/: leaves out audit/config-, which belongs to who applies.
 coordinator() {
   voter "$1" "$2"
-  may_write "$1" leader routing incident/ outbox/ applied/ observed/ run/ platform/ readiness/ budgets/ llm/ tiers lag/ gate/ trail/ anchor/ measured/
+  may_write "$1" leader routing incident/ outbox/ applied/ observed/ proof/ run/ platform/ readiness/ budgets/ llm/ tiers lag/ gate/ trail/ anchor/ measured/
   ctl role grant-permission "$1" readwrite "${prefix}audit/0" "${prefix}audit/:"
 }
 

@@ -4,6 +4,7 @@
 // Nothing may be taken out of service because of it: readiness never depends on what a process depends on, so /readyz says nothing of all this.
 import { type Fleet, isSkewed, versionText } from '../health/fleet.ts';
 import type { ClusterConfig } from '../model.ts';
+import type { MicroDrillStatus } from './proofs.ts';
 import type { PathsView, ProviderStatus, StatusDocument } from './status.ts';
 
 export type HealthState = 'pass' | 'warn' | 'fail';
@@ -292,6 +293,10 @@ const providerChecks = ({ status, cluster, paths }: HealthFacts): readonly Group
         ];
   };
   const canary = ({ canary }: ProviderStatus): Told => (canary?.ok === false ? ['warn', canary.because] : ['pass']);
+  const proof = ({ provider, stale, last }: MicroDrillStatus): Told => {
+    if (last.ok === false) return ['warn', `the last micro-drill of ${provider} failed: ${last.because}`];
+    return stale ? ['warn', `a failover by ${provider} was not proven for three intervals`] : ['pass'];
+  };
   const troubled = status.services.flatMap(({ name, paths: ways }) =>
     ways.flatMap(({ provider, applied }) => (applied === null || applied.outcome === 'applied' ? [] : [{ name, provider, applied }])),
   );
@@ -301,6 +306,10 @@ const providerChecks = ({ status, cluster, paths }: HealthFacts): readonly Group
     [
       'provider:canary',
       providers.flatMap((p) => (p.canary === null ? [] : [measured('component', p.canary.ok, undefined, canary(p), p.name)])),
+    ],
+    [
+      'provider:microDrill',
+      (status.microDrills ?? []).map((drill) => measured('component', drill.provenAtMs, 'ms', proof(drill), drill.provider)),
     ],
     [
       'provider:applied',

@@ -2,6 +2,7 @@
 // Everything configured appears, also what nobody has looked at yet; what is known of things no longer configured does not.
 // Ballots come from the tallies that decide; the votes themselves add the reason and the age. Ignores freshness rules: whoever tallies owns them.
 
+import type { Arrived } from '../converge/measure.ts';
 import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from '../converge/timings.ts';
 import { appliedKey } from '../coordinate/keys.ts';
 import { whyGray, whyOut } from '../decide/explain.ts';
@@ -21,6 +22,7 @@ import type {
   PoolConfig,
   PoolMemory,
   PoolTally,
+  Proof,
   Routing,
   ServiceConfig,
   ServiceRouting,
@@ -32,6 +34,7 @@ import type {
 import { pathsOf, poolKey, targetId } from '../model.ts';
 import { type HeardVote, known, type Matrix, matrixOf, own } from './matrix.ts';
 import type { PlatformStatus } from './platform-status.ts';
+import { type MicroDrillStatus, microDrillsOf } from './proofs.ts';
 import { type Standing, standingOf } from './standing.ts';
 
 export interface SelfStatus {
@@ -94,6 +97,10 @@ export interface StatusInput {
   /** Of every path, by key. */
   records?: ReadonlyMap<string, AppliedRecord>;
   paths?: PathsView | null;
+  /** What micro-drills have proved, by provider. Absent: nothing. */
+  proofs?: ReadonlyMap<string, Proof>;
+  /** Of each service, since when the route in force is seen to be served. Absent: nobody reports. */
+  arrived?: (service: ServiceConfig) => Arrived;
   leader: Leader | null;
   self: SelfStatus;
   /** The second policy, if this replica has one. */
@@ -151,6 +158,8 @@ export interface ServiceStatus {
   applied: AppliedRecord | null;
   /** Cluster time at which a drill or an outage last proved that its traffic moves; null: never. */
   provenAtMs: number | null;
+  /** Cluster times from which all servers were seen to answer the route in force (t5), and users to land on it (t6); null: not yet. Absent: not measured. */
+  arrived?: Arrived;
   pools: readonly PoolStatus[];
 }
 
@@ -164,6 +173,8 @@ export interface StatusDocument {
   services: readonly ServiceStatus[];
   /** How the providers stand; absent from who does not write. */
   providers?: readonly ProviderStatus[];
+  /** What micro-drills have proved of each path, whoever coordinates. Absent: there are none. */
+  microDrills?: readonly MicroDrillStatus[];
   holds: readonly { service: string; pool: string; hold: HoldName; because: string }[];
   /** What safety rules have to say although nothing changes, such as a drill that is due. */
   reminders: readonly { service: string; rule: string; stage: string; because: string }[];
@@ -296,6 +307,7 @@ const serviceStatus = (input: StatusInput, tallies: ReadonlyMap<string, PoolTall
     because: routing?.because ?? 'nothing has been decided yet',
     applied: own(input.applied, service.name) ?? null,
     provenAtMs: routing?.provenAtMs ?? null,
+    ...(input.arrived === undefined ? {} : { arrived: input.arrived(service) }),
     pools: service.pools.map((pool) =>
       poolStatus(service, pool, tallies.get(poolKey(service.name, pool.name)), routing, acceptable, input.nowMs),
     ),
@@ -337,6 +349,7 @@ export const statusDocument = (input: StatusInput): StatusDocument => {
     decision: routing && { v: routing.v, epoch: routing.epoch, atMs: routing.atMs, because: routing.because },
     services,
     ...(input.paths == null ? {} : { providers: input.paths.providers() }),
+    ...(input.proofs === undefined || input.proofs.size === 0 ? {} : { microDrills: microDrillsOf(input.proofs, nowMs) }),
     holds: holdsOf(services),
     reminders: remindersNow(input),
     votes: {

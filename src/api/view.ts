@@ -1,8 +1,10 @@
 // What this replica can say now, from the last read of the store that succeeded. While the store is out of reach that read grows old: so do all votes
 // in it, until none counts. Decides nothing; whether a vote counts is src/health's rule. Pure.
 import { acknowledgements } from '../converge/acknowledged.ts';
+import { evidenceOf } from '../converge/duties.ts';
+import { arrivedOf } from '../converge/measure.ts';
 import type { Role } from '../coordinate/coordinator.ts';
-import { type Sight, snapshotOf } from '../coordinate/read.ts';
+import { proofsIn, type Sight, snapshotOf } from '../coordinate/read.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
@@ -12,7 +14,7 @@ import { type Fleet, fleetOf } from '../health/fleet.ts';
 import { tally } from '../health/quorum.ts';
 import type { AppliedRecord, ClusterConfig, PoolTally, Vote } from '../model.ts';
 import { platformsNow } from './platform-status.ts';
-import { type PathsView, type SelfStatus, type StatusDocument, statusDocument } from './status.ts';
+import { type PathsView, type SelfStatus, type StatusDocument, type StatusInput, statusDocument } from './status.ts';
 
 export interface Viewing {
   sight: Sight;
@@ -82,6 +84,15 @@ const selfOf = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard[
   return { region, replica, boot, role: role.role, epoch: role.epoch, canVote: mute === '', canDecide, because };
 };
 
+/** Where users are on their way to the route in force. Ages grow with the read. */
+const arrivedIn = ({ sight, seenAgoMs, nowMs }: Viewing): Pick<StatusInput, 'arrived'> => {
+  const evidence = evidenceOf(sight);
+  if (evidence === null) return {};
+  const spokeAgeMs = Object.fromEntries(Object.entries(evidence.spokeAgeMs).map(([region, ageMs]) => [region, ageMs + seenAgoMs]));
+  const seen = evidence.seen.map((report) => ({ ...report, ageMs: report.ageMs + seenAgoMs }));
+  return { arrived: (service) => arrivedOf({ ...evidence, seen, spokeAgeMs }, service, nowMs) };
+};
+
 /** null: no cluster configuration is known yet. */
 export const statusNow = (viewing: Viewing): StatusDocument | null => {
   const { sight, nowMs } = viewing;
@@ -106,6 +117,8 @@ export const statusNow = (viewing: Viewing): StatusDocument | null => {
     applied: acknowledgements(cluster, sight.routing, records),
     records,
     paths: viewing.paths ?? null,
+    proofs: proofsIn(sight),
+    ...arrivedIn(viewing),
     leader: sight.leader,
     self: selfOf(viewing, cluster, heard),
     shadow: viewing.shadow ?? null,

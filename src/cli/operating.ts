@@ -1,5 +1,6 @@
 // Commands of whoever is on call: they speak to the API of any region, and need neither the store nor a replica's file.
 import { Argument, type Command, Option } from 'commander';
+import type { DrillOptions, HistoryOptions } from '../command/desk/drills.ts';
 import type { EventsOptions, SimulateOptions, StatusOptions, WhyOptions } from '../command/desk/look.ts';
 import type { ObjectivesOptions } from '../command/desk/objectives.ts';
 import type { ConfirmOptions, OrderOptions } from '../command/desk/orders.ts';
@@ -155,6 +156,37 @@ export const addOperating = (program: Command, shell: Shell): void => {
   confirms(connects(override.command('end').description('end an order of any kind')))
     .argument('<order>', 'its id, or what it is about')
     .action(async (named: string, options: ConfirmOptions) => exitWith((await give()).end([], named, options, console())));
+
+  const drills = () => import('../command/desk/drills.ts');
+  const drill = program
+    .command('drill')
+    .description('exercises: those there are, one of them, what goes on, an early end, what was measured');
+  drill
+    .command('list')
+    .description('the drills that there are')
+    .action(async () => exitWith((await drills()).drillList(console())));
+  connects(drill.command('run').description('show a drill and what must hold for it; --yes does it'))
+    .argument('<drill>', 'lose-region')
+    .requiredOption('--region <region>', 'the region that is lost')
+    .requiredOption('--reason <text>', 'why, in at least ten characters; it is recorded')
+    .option('--on-call <name>', 'who watches; without it none begins')
+    .option('--ttl <duration>', 'when it ends by itself, at most 4h', '15m')
+    .option('--timeout <duration>', 'how long to wait for users once the goal has passed', '1m')
+    .option('--scorecards <folder>', 'where they are kept, as JSON and Markdown', 'drills')
+    .option('-y, --yes', 'do it')
+    .action(async (name: string, options: DrillOptions) => exitWith((await drills()).run(name, options, console())));
+  connects(drill.command('status').description('drills that go on')).action(async (options: LookOptions) =>
+    exitWith((await drills()).drillStatus(options, console())),
+  );
+  confirms(connects(drill.command('abort').description('end a drill early: traffic returns by the ramp')))
+    .argument('<id>', 'its id')
+    .action(async (id: string, options: ConfirmOptions) => exitWith((await drills()).drillAbort(id, options, console())));
+  drill
+    .command('history')
+    .description('what drills have measured')
+    .option('--scorecards <folder>', 'where they are kept', 'drills')
+    .option('--json', 'one object on stdout')
+    .action(async (options: HistoryOptions) => exitWith((await drills()).drillHistory(options, console())));
 
   const pages = () => import('../command/desk/pages.ts');
   const paged = program

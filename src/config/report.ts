@@ -39,8 +39,8 @@ const providerText = (entry: ProviderConfig): string => {
   }
 };
 
-const canaryText = ({ provider, path, service, everyMs }: CanaryConfig): string =>
-  `${service} (${provider}${path === provider ? '' : ` for ${path}`}, every ${spell(everyMs)})`;
+const canaryText = ({ provider, path, service, everyMs, microDrill }: CanaryConfig): string =>
+  `${service} (${provider}${path === provider ? '' : ` for ${path}`}, ${microDrill === true ? 'failed over ' : ''}every ${spell(everyMs)})`;
 
 const replicaLines = (config: ReplicaConfig): string[] => {
   const { store, providers, systems = {}, canaries = [], cluster, signing, record, shadow, gate } = config;

@@ -138,6 +138,30 @@ const reachedAtMs = (
   return instants.sort((a, b) => a - b)[needs - 1] ?? null;
 };
 
+/**
+ * Of the route in force, whoever ordered it: since when all its servers answer it (t5), and since when users land on it (t6), as 95 % of the regions that
+ * speak and a majority of all see it. null: not yet. Absent: not measured here.
+ */
+export interface Arrived {
+  t5AtMs?: number | null;
+  t6AtMs?: number | null;
+}
+
+export const arrivedOf = (evidence: Omit<Evidence, 'applied'>, service: ServiceConfig, nowMs: number): Arrived => {
+  const routing = own(evidence.routing.services, service.name);
+  if (routing === undefined || routing.mode !== 'auto') return {};
+  const voters = evidence.cluster.regions.filter(({ vote }) => vote).map(({ name }) => name);
+  const { freshMs } = evidence.cluster.policy;
+  const alive = voters.filter((region) => (own(evidence.spokeAgeMs, region) ?? Number.POSITIVE_INFINITY) <= freshMs);
+  const needs = Math.max(Math.ceil((alive.length * WITNESSES_THOUSANDTHS) / 1000), quorumOf(voters.length));
+  const at = (what: 'authoritativeAgeMs' | 'landedAgeMs'): number | null => {
+    const instants = alive.flatMap((region) => regionAtMs(evidence.seen, region, service.name, routing.fence, what, nowMs) ?? []);
+    return instants.sort((a, b) => a - b)[needs - 1] ?? null;
+  };
+  const { authoritative, landing } = measurable(service);
+  return { ...(authoritative ? { t5AtMs: at('authoritativeAgeMs') } : {}), ...(landing ? { t6AtMs: at('landedAgeMs') } : {}) };
+};
+
 /** A region has seen it when each of its replicas that reports has. */
 const regionAtMs = (
   seen: readonly Report[],

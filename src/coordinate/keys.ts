@@ -43,6 +43,8 @@ export const lagKey = (platform: string): string => `lag/${platform}`;
 /** Which regions were seen to take writes of a platform's databases, and which to follow. */
 export const looksKey = (platform: string): string => `lag/${platform}/looks`;
 export const appliedKey = (provider: string, service: string): string => `applied/${provider}/${service}`;
+/** That a failover by this provider works, as its micro-drills have proved it. */
+export const proofKey = (provider: string): string => `proof/${provider}`;
 export const observedKey = (provider: string, service: string): string => `observed/${provider}/${service}`;
 
 /** `vote/eu-west/a` -> region and replica. Asked of every vote and beat at every read, hence without a list of the parts. */

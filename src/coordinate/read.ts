@@ -11,13 +11,14 @@ import {
   type Incident,
   type Leader,
   type Overrides,
+  type Proof,
   pathsOf,
   type Reports,
   type Routing,
 } from '../model.ts';
 import type { Tiers } from '../runbook/model.ts';
 import type { KeyValue, Read } from '../store/store.ts';
-import { appliedKey, beatKey, KEYS, placeOf, voteKey } from './keys.ts';
+import { appliedKey, beatKey, KEYS, placeOf, proofKey, voteKey } from './keys.ts';
 import type { RevisionClock } from './revision-clock.ts';
 import { createTrust, type Refusal, type Trust } from './trust.ts';
 
@@ -47,7 +48,7 @@ export interface Sight {
 
 export const SIGHT_QUERY = {
   keys: [KEYS.members, KEYS.leader, KEYS.routing, KEYS.override, KEYS.adopted, KEYS.reported, KEYS.tiers, KEYS.journal],
-  prefixes: ['vote/', 'beat/', 'incident/', 'seen/', 'applied/', 'lag/', 'llm/', 'budgets/'],
+  prefixes: ['vote/', 'beat/', 'incident/', 'seen/', 'applied/', 'lag/', 'llm/', 'budgets/', 'proof/'],
 } as const;
 
 /** The records of a read, in order. Which of them are kept from an earlier read, and which count, is the reader's own. */
@@ -134,6 +135,12 @@ const frozenOf = (byKey: ReadonlyMap<string, KeyValue>, cluster: ClusterConfig |
     )
     .map(({ name }) => name)
     .sort();
+
+/** What micro-drills have proved, by provider. */
+export const proofsIn = (sight: Pick<Sight, 'has'>): ReadonlyMap<string, Proof> => {
+  const prefix = proofKey('');
+  return new Map(sight.has(prefix).map(({ key, value }) => [key.slice(prefix.length), value as Proof]));
+};
 
 const headIn = (value: unknown): JournalHead | null => (isHead(value) ? { n: value.n, hash: value.hash } : null);
 

@@ -1,5 +1,5 @@
 // What each type of page is, beside what its page says. Types are made where things happen (decide/incident.ts, decide/announce.ts, converge/duties.ts,
-// publish, runbook/news.ts, objectives/duty.ts, paging/alone.ts and outbox.ts, reports of a replica): whoever makes a new one says here what it is. Pure.
+// publish/told.ts, publish/micro-drill.ts, runbook/news.ts, objectives/duty.ts, paging/alone.ts and outbox.ts, reports of a replica): whoever makes a new one says here what it is. Pure.
 
 interface PageType {
   /** Where it is no more than that (severity `info`) it ends what has the same key. */
@@ -73,6 +73,7 @@ const PAGE_TYPES: Readonly<Record<string, PageType>> = {
   'data.lag': { need: 'have a look: a failover now would lose more than is allowed, or wait for a word' },
   'data.caught_up': { ends: true },
   'drill.': { need: 'run a drill: what was not tried for so long may not work' },
+  'drill.fresh': { ends: true },
   'capacity.': { need: 'add capacity, or give it shares that fit' },
   'store.': { ofReplica: true },
   'store.lost': { need: 'act now: nothing can be decided without the store; a command stands above' },

@@ -3,14 +3,18 @@
 import type { Provider } from '../../providers/provider.ts';
 import type { CanaryConfig } from '../config/canary.ts';
 import type { Term } from '../coordinate/coordinator.ts';
-import type { Sight } from '../coordinate/read.ts';
+import { outboxKey, proofKey } from '../coordinate/keys.ts';
+import { proofsIn, type Sight } from '../coordinate/read.ts';
 import { query } from '../dns/exchange.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { pathsOf } from '../model.ts';
+import { type Page, type Proof, pathsOf, staleAfterMs } from '../model.ts';
 import { type Ports, sleep } from '../ports.ts';
-import { type Flown, fly, type Stage } from './flight.ts';
+import type { Op } from '../store/store.ts';
+import { type FlightContext, type Flown, fly, type Stage, through } from './flight.ts';
+import { afterDrill, failOver, proofPage } from './micro-drill.ts';
 import type { Publisher } from './publisher.ts';
+import { whyHeld } from './rehearsal.ts';
 import { type Spread, spreadOf } from './standing.ts';
 
 export interface CanariesOptions {
@@ -25,6 +29,10 @@ export interface CanariesOptions {
   /** A stage was reached, `tookMs` after the write began. */
   onStage: (provider: string, stage: Stage, tookMs: number) => void;
   onFailure: (provider: string, stage: Stage) => void;
+  /** A micro-drill came through: a phase of it, in ms from the commit of its decision. */
+  onProven?: (provider: string, phase: string, tookMs: number) => void;
+  /** Does a run of a platform go on? Micro-drills wait for it. Absent: there are none. */
+  isRunning?: (signal: AbortSignal) => Promise<boolean>;
   dnsQuery?: typeof query;
 }
 
@@ -59,6 +67,15 @@ const SAMPLES_MAX = 200;
 /** Flights at one pace would meet those of others for ever. */
 const JITTER = 0.1;
 
+/** What befell a canary that reached it. */
+const REACHED: Readonly<Record<Stage, string>> = {
+  read: 'read',
+  acknowledged: 'acknowledged',
+  settled: 'settled',
+  authoritative: "answered by the provider's servers",
+  resolver: 'answered by resolvers',
+};
+
 interface Bird {
   canary: CanaryConfig;
   provider: Provider;
@@ -72,6 +89,9 @@ interface Bird {
   ok: boolean | null;
   because: string;
   samplesMs: Map<Stage, number[]>;
+  /** Of one that is failed over: what this term knows of its proof, and since when, by this process's own clock, nothing keeps it from being proved. */
+  proof: Proof | null;
+  freeSinceMs: number | null;
 }
 
 export const createCanaries = (options: CanariesOptions): Canaries => {
@@ -80,8 +100,9 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
   const stopped = new AbortController();
   const birds = options.canaries.flatMap((canary): Bird[] => {
     const provider = options.providers.get(canary.provider);
-    const fresh = { epoch: 0, failures: 0, kept: 0, atMs: null, landedAtMs: 0, ok: null, because: 'not flown yet', samplesMs: new Map() };
-    return provider === undefined ? [] : [{ canary, provider, ...fresh }];
+    const fresh = { epoch: 0, failures: 0, kept: 0, atMs: null, landedAtMs: 0, ok: null, because: 'not flown yet' };
+    const unproven = { samplesMs: new Map(), proof: null, freeSinceMs: null };
+    return provider === undefined ? [] : [{ canary, provider, ...fresh, ...unproven }];
   });
 
   /** May it fly now? A name that has become a service of the cluster is no canary any more; where writes fail already, they are told of and tried anyway. */
@@ -107,11 +128,76 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
       .filter((service) => service.mode === 'auto' && pathsOf(service).includes(name) && standing.isStuck(service))
       .map((service) => service.name);
 
+  // ---- what is proved ----
+
+  /** Commits what is known of its proof, with the page that says so. False: this process may not, or nobody knows. */
+  const keep = async (bird: Bird, right: Term, proof: Proof, told: Page | null = null): Promise<boolean> => {
+    const value: Proof = { ...proof, nonce: ports.random.hex(8) };
+    const pages: Op[] = told === null ? [] : [{ put: outboxKey(told.id), value: told }];
+    if (!(await right.commit([], [{ put: proofKey(bird.canary.path), value }, ...pages]))) return false;
+    bird.proof = value;
+    return true;
+  };
+
+  const pageOf = (bird: Bird, right: Term, proof: Proof, news: Parameters<typeof proofPage>[3]): Page | null => {
+    const sight = options.sight();
+    if (sight?.cluster == null) return null;
+    const about = { cluster: sight.cluster, v: sight.routing?.v ?? 0, nonce: ports.random.hex(8), nowMs: right.nowMs() };
+    return proofPage(about, bird.canary.path, proof, news);
+  };
+
+  /** How the drill ended goes to the store; a proof that was stale is said to be fresh again. */
+  const ended = async (bird: Bird, right: Term, before: Proof | null, flown: Flown): Promise<void> => {
+    const begun = bird.proof;
+    if (begun === null || begun === before) return;
+    const after = afterDrill(before, begun, flown) ?? { ...begun, last: { ...begun.last, ok: false, because: 'not written' } };
+    const isFresh = flown.outcome === 'through' && after.stale;
+    const told = isFresh ? pageOf(bird, right, after, { stale: false }) : null;
+    await keep(bird, right, { ...after, stale: after.stale && told === null }, told);
+    if (flown.outcome !== 'through') return;
+    for (const [phase, ms] of Object.entries(after.last.phasesMs)) options.onProven?.(bird.canary.path, phase, ms);
+  };
+
+  /** Nothing kept it from being proved for long enough, and it was not: somebody should know, once. */
+  const watchProof = async (bird: Bird, right: Term): Promise<void> => {
+    const { canary, freeSinceMs, proof } = bird;
+    // What fails is told as that: that its proof grows old is no more news.
+    if (freeSinceMs === null || proof === null || proof.stale || bird.failures > 0) return;
+    const freeMs = ports.clock.monoMs() - freeSinceMs;
+    const staleMs = staleAfterMs(canary);
+    const ageMs = proof.provenAtMs === null ? freeMs : right.nowMs() - proof.provenAtMs;
+    // After a hold, or in a new term, the next one has its time first.
+    if (ageMs <= staleMs || freeMs <= Math.min(staleMs, canary.everyMs + FIRST_MS.to)) return;
+    const told = pageOf(bird, right, proof, { stale: true, because: bird.because });
+    if (told !== null) await keep(bird, right, { ...proof, stale: true }, told);
+  };
+
+  /** Why it must not be failed over now, beside what keeps every canary; null: it may. */
+  const holdOn = async (bird: Bird, right: Term): Promise<string | null> => {
+    const sight = options.sight();
+    if (sight?.cluster == null) return 'no configuration is known';
+    const { cluster, incidents, overrides } = sight;
+    const held = whyHeld({ cluster, incidents, overrides }, bird.canary.path, right.nowMs());
+    return held ?? ((await options.isRunning?.(stopped.signal)) === true ? 'a run goes on' : null);
+  };
+
+  const drill = async (bird: Bird, context: FlightContext, right: Term): Promise<Flown> => {
+    const sight = options.sight();
+    if (sight?.cluster == null) return { outcome: 'not-now', because: 'no configuration is known' };
+    const before = bird.proof;
+    const stand = { cluster: sight.cluster, heard: sight.heard };
+    const flown = await fly({ ...context, stand, proof: before, keep: (proof: Proof) => keep(bird, right, proof) }, failOver);
+    if (!stopped.signal.aborted && term()?.epoch === right.epoch) await ended(bird, right, before, flown);
+    return flown;
+  };
+
+  // ---- what is told ----
+
   const tell = async (bird: Bird, flown: Flown & { outcome: 'failed' }): Promise<void> => {
     const { path } = bird.canary;
     standing.canary(path, `its canary: ${flown.because}`);
     const stuck = stuckBy(path);
-    const what = `a failover by ${path} would fail now: its canary ${bird.canary.service} was not ${flown.at === 'read' ? 'read' : flown.at} (${flown.because})`;
+    const what = `a failover by ${path} would fail now: its canary ${bird.canary.service} was not ${REACHED[flown.at]} (${flown.because})`;
     const whom =
       stuck.length === 0 ? 'other paths of its services are not known to fail' : `no path of ${stuck.slice(0, 3).join(', ')} is proven`;
     const severity = stuck.length === 0 ? 'warning' : 'critical';
@@ -121,10 +207,14 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
   const kept = async (bird: Bird, because: string): Promise<number> => {
     const { path, service, everyMs } = bird.canary;
     bird.kept++;
+    // It was read: whatever failed before is over, or fails again.
+    bird.failures = 0;
     bird.because = `not written: ${because}`;
     log.warn('canary.kept', { provider: path, because, times: bird.kept });
     const summary = `nothing is proven of ${path}: its canary ${service} is not written (${because})`;
-    if (bird.kept >= KEPT_MAX) await told.say(path, null, { type: 'provider.canary_failing', severity: 'warning', summary }, 'canary');
+    // Where something was proved, that its proof is stale says it.
+    if (bird.kept >= KEPT_MAX && bird.proof === null)
+      await told.say(path, null, { type: 'provider.canary_failing', severity: 'warning', summary }, 'canary');
     return Math.min(AGAIN_MS, everyMs);
   };
 
@@ -162,12 +252,24 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
       // Others may have seen it come through since: what fails now is news again. Not so where the office goes round because everything fails.
       if (ports.clock.monoMs() - bird.landedAtMs > FORGET_MS) await told.say(bird.canary.path, null, null, 'canary');
       Object.assign(bird, { epoch: right.epoch, failures: 0, kept: 0, atMs: null, ok: null, because: 'not flown yet' });
+      const sight = options.sight();
+      const proof = sight === null ? null : (proofsIn(sight).get(bird.canary.path) ?? null);
+      Object.assign(bird, { proof, freeSinceMs: null });
       return FIRST_MS.from + (Math.min(FIRST_MS.to, bird.canary.everyMs) - FIRST_MS.from) * ports.random.unit();
     }
-    if (!mayFly(bird, right)) return WAIT_MS;
     const { canary, provider } = bird;
+    if (canary.microDrill === true) {
+      const hold = await holdOn(bird, right);
+      if (hold !== null) {
+        Object.assign(bird, { because: `waits: ${hold}`, freeSinceMs: null });
+        return WAIT_MS;
+      }
+      bird.freeSinceMs ??= ports.clock.monoMs();
+      await watchProof(bird, right);
+    }
+    if (!mayFly(bird, right)) return WAIT_MS;
     const { isBusy } = publisher;
-    const flown = await fly({
+    const context: FlightContext = {
       ports,
       writer: options.writer,
       canary,
@@ -177,7 +279,8 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
       isBusy,
       dnsQuery: options.dnsQuery ?? query,
       signal: stopped.signal,
-    });
+    };
+    const flown = canary.microDrill === true ? await drill(bird, context, right) : await fly(context, through);
     // A term that ended meanwhile tells nothing.
     return stopped.signal.aborted || term()?.epoch !== bird.epoch ? WAIT_MS : landed(bird, flown, right);
   };

@@ -60,7 +60,7 @@ export const canaryDesired = (canary: CanaryConfig): ProviderService => {
 };
 
 /** A stage was not reached. */
-class Grounded extends Error {
+export class Grounded extends Error {
   readonly at: Stage;
   readonly isFinal: boolean;
   constructor(at: Stage, because: string, isFinal = false) {
@@ -70,14 +70,18 @@ class Grounded extends Error {
   }
 }
 
-class NotNow extends Error {}
+export class NotNow extends Error {}
 
-class Kept extends Error {}
+export class Kept extends Error {}
 
-export const fly = async (context: FlightContext): Promise<Flown> => {
+/** `journey`: what is done, and which stages it reaches on its way. */
+export const fly = async <C extends FlightContext>(
+  context: C,
+  journey: (context: C, stages: Map<Stage, number>) => Promise<void>,
+): Promise<Flown> => {
   const stages = new Map<Stage, number>();
   try {
-    await through(context, stages);
+    await journey(context, stages);
     return { outcome: 'through', stages };
   } catch (error) {
     if (error instanceof Kept) return { outcome: 'kept', because: error.message };
@@ -88,7 +92,8 @@ export const fly = async (context: FlightContext): Promise<Flown> => {
   }
 };
 
-const through = async (context: FlightContext, stages: Map<Stage, number>): Promise<void> => {
+/** A harmless write, everything as configured. */
+export const through = async (context: FlightContext, stages: Map<Stage, number>): Promise<void> => {
   const { ports, canary, signal } = context;
   const desired = canaryDesired(canary);
   const previous = await readBack(context, desired);
@@ -100,7 +105,7 @@ const through = async (context: FlightContext, stages: Map<Stage, number>): Prom
   if (refusal !== null) throw new NotNow(refusal);
   const begunAtMs = ports.clock.monoMs();
   const reached = (stage: Stage): void => void stages.set(stage, ports.clock.monoMs() - begunAtMs);
-  const receipt = await written(context, desired, fence, previous);
+  const { receipt } = await written(context, desired, fence, previous);
   reached('acknowledged');
   if (receipt !== undefined && (await settled(context, receipt))) reached('settled');
   signal.throwIfAborted();
@@ -113,7 +118,7 @@ const through = async (context: FlightContext, stages: Map<Stage, number>): Prom
   reached('resolver');
 };
 
-const readBack = async ({ ports, provider, canary, signal }: FlightContext, desired: ProviderService): Promise<ReadBack> => {
+export const readBack = async ({ ports, provider, canary, signal }: FlightContext, desired: ProviderService): Promise<ReadBack> => {
   const what = `read from ${canary.provider}`;
   const read = await withDeadline(ports.timers, PROVIDER_TIMEOUT_MS, what, (inner) => provider.read([desired], inner), signal).catch(
     (error: unknown) => {
@@ -126,7 +131,11 @@ const readBack = async ({ ports, provider, canary, signal }: FlightContext, desi
 
 const FOREIGN_SHOWN = 3;
 
-const fenceAfter = ({ ports, term, writer, canary }: FlightContext, desired: ProviderService, { fence, foreign }: ReadBack): Fence => {
+export const fenceAfter = (
+  { ports, term, writer, canary }: FlightContext,
+  desired: ProviderService,
+  { fence, foreign }: ReadBack,
+): Fence => {
   if (fence !== null && isManual(fence)) throw new Kept(`${fence.writer} wrote ${canary.service} by hand`);
   // A name that was mistyped may be one that users resolve: what nobody of us wrote is not written over for a trial.
   if (fence === null && foreign.length > 0) {
@@ -139,8 +148,13 @@ const fenceAfter = ({ ports, term, writer, canary }: FlightContext, desired: Pro
   return { v, epoch: term.epoch, writer, nonce: ports.random.hex(8), hash: stateHash(desired) };
 };
 
-/** Writes it. Out: the receipt, if there is one. */
-const written = async (context: FlightContext, desired: ProviderService, fence: Fence, previous: ReadBack): Promise<string | undefined> => {
+/** Writes it. Out: the receipt, if there is one, and what is read there then. */
+export const written = async (
+  context: FlightContext,
+  desired: ProviderService,
+  fence: Fence,
+  previous: ReadBack,
+): Promise<{ receipt: string | undefined; back: ReadBack }> => {
   const { ports, provider, canary, signal } = context;
   const what = `write to ${canary.provider}`;
   const work = (inner: AbortSignal): Promise<Applied> => provider.apply([{ desired, fence, previous }], inner);
@@ -151,18 +165,19 @@ const written = async (context: FlightContext, desired: ProviderService, fence: 
   if (result.outcome === 'conflict') throw new Kept(result.because);
   if (result.outcome === 'fatal') throw new Grounded('acknowledged', result.because, true);
   // In doubt, or acknowledged: what is there is a fact.
-  const { fence: now } = await readBack(context, desired);
+  const back = await readBack(context, desired);
+  const { fence: now } = back;
   const isThere = provider.can.fencing === 'none' || (now !== null && now.v >= fence.v);
   if (!isThere) {
     const because = result.outcome === 'applied' ? 'it was acknowledged, and is not there' : result.because;
     throw new Grounded('acknowledged', because);
   }
   if (result.outcome === 'undecided') throw new Grounded('acknowledged', `written, but in doubt: ${result.because}`);
-  return result.receipt;
+  return { receipt: result.receipt, back };
 };
 
 /** True once the provider says that all of it is done; false: it does not say. */
-const settled = async ({ ports, provider, canary, signal }: FlightContext, receipt: string): Promise<boolean> => {
+export const settled = async ({ ports, provider, canary, signal }: FlightContext, receipt: string): Promise<boolean> => {
   if (provider.settle === undefined) return false;
   const untilMs = ports.clock.monoMs() + SETTLE_MS;
   let because = 'it is still being worked on';
@@ -196,14 +211,22 @@ const answers = async (context: FlightContext, server: string, fence: Fence, rec
 };
 
 /** Every one of the servers has answered the fence. */
-const everywhere = async (context: FlightContext, servers: readonly string[], fence: Fence, recursive: boolean): Promise<void> => {
-  const { ports, signal } = context;
+const everywhere = (context: FlightContext, servers: readonly string[], fence: Fence, recursive: boolean): Promise<void> =>
+  untilAll(context, servers, recursive, (some) => Promise.all(some.map((server) => answers(context, server, fence, recursive))));
+
+/** Every one of the servers has been found well by `ask`, which says of each in their order what is wrong, or null. */
+export const untilAll = async (
+  { ports, signal }: FlightContext,
+  servers: readonly string[],
+  recursive: boolean,
+  ask: (servers: readonly string[]) => Promise<readonly (string | null)[]>,
+): Promise<void> => {
   const stage = recursive ? 'resolver' : 'authoritative';
   const patienceMs = recursive ? RESOLVER_MS : AUTHORITATIVE_MS;
   const untilMs = ports.clock.monoMs() + patienceMs;
   let waiting = servers;
   for (;;) {
-    const said = await Promise.all(waiting.map((server) => answers(context, server, fence, recursive)));
+    const said = await ask(waiting);
     signal.throwIfAborted();
     waiting = waiting.filter((_, i) => said[i] !== null);
     if (waiting.length === 0) return;

@@ -4,6 +4,7 @@ import type { SpentDuty } from '../api/spent.ts';
 import type { createAuditDuty } from '../audit/retention.ts';
 import type { createConvergeDuties } from '../converge/duties.ts';
 import type { createConvergeWatcher } from '../converge/watcher.ts';
+import { proofsIn } from '../coordinate/read.ts';
 import type { Shadow } from '../drill/shadow.ts';
 import { Fault } from '../errors.ts';
 import type { Desk } from '../paging/desk.ts';
@@ -48,6 +49,7 @@ const counted = ({ metrics }: Part, { recorder }: Hearers): Partial<ReplicaEvent
   settled: (provider, ended, tookMs) => metrics.providerSettled(provider, ended, tookMs),
   canary: (provider, stage, tookMs) => metrics.canary(provider, stage, tookMs),
   canaryFailed: (provider, stage) => metrics.canaryFailed(provider, stage),
+  proven: (provider, phase, tookMs) => metrics.proven(provider, phase, tookMs),
   observed: (provider, service, shares) => recorder?.note({ kind: 'observed', provider, service, shares }),
 });
 
@@ -101,6 +103,10 @@ export const measureState = ({ metrics, seen }: Part): void =>
     },
     get overrides() {
       return seen.sight()?.overrides ?? null;
+    },
+    get proofs() {
+      const sight = seen.sight();
+      return sight === null ? new Map() : proofsIn(sight);
     },
     get versions() {
       return seen.fleet()?.versions.length ?? 0;

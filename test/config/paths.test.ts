@@ -113,6 +113,27 @@ describe('a canary', () => {
     expect(canaryDesired(canary ?? expect.fail('no canary')).pools).toMatchObject([{ pool: 'canary', share: 1000, configuredShare: 1000 }]);
   });
 
+  test('that is a micro-drill has two pools where nobody is, unless it is given others', () => {
+    const [canary] = accepted(canaries('{ provider: dns, service: canary.example.test, microDrill: true }')).config.canaries ?? [];
+    expect(canary).toMatchObject({
+      microDrill: true,
+      pools: [
+        { name: 'a', weight: 1, answers: ['192.0.2.1'] },
+        { name: 'b', weight: 1, answers: ['192.0.2.2'] },
+      ],
+    });
+  });
+
+  test.each([
+    ['[{ name: a, answers: [192.0.2.1] }]'],
+    ['[{ name: a, answers: [192.0.2.1] }, { name: b, answers: [192.0.2.1] }]'],
+    ['[{ name: a, answers: [192.0.2.1] }, { name: b, weight: 0, answers: [192.0.2.2] }]'],
+    ['[{ name: a, answers: [192.0.2.1] }, { name: b }]'],
+  ])('that is a micro-drill cannot fail over between %s', (pools) => {
+    const [message] = messages(canaries(`{ provider: dns, service: canary.example.test, microDrill: true, pools: ${pools} }`));
+    expect(message).toMatch(/^canaries\[0\]\.pools: found a list, expected at least two pools with a weight, whose answers differ/);
+  });
+
   test('is served whole whatever its weights', () => {
     const pools =
       '[{ name: a, weight: 1, answers: [192.0.2.1] }, { name: b, weight: 1, answers: [192.0.2.2] }, { name: c, answers: [192.0.2.3] }]';

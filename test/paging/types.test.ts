@@ -94,6 +94,8 @@ const TYPES: readonly Row[] = [
   ['data.caught_up', 'info', 'tidegate/test/data-lag-shop-orders-b', 'resolve'],
   ['capacity.short', 'critical', 'tidegate/test/capacity-web', 'trigger'],
   ['drill.stale', 'warning', 'tidegate/test/drill-fresh-stale', 'trigger'],
+  ['drill.stale', 'warning', 'tidegate/test/micro-drill-dns', 'trigger'],
+  ['drill.fresh', 'info', 'tidegate/test/micro-drill-dns', 'resolve'],
   ['paging.dead_letter', 'warning', 'tidegate/test/dead-letter-pd', 'trigger'],
   ['paging.channel_failing', 'warning', 'tidegate/test/channel-pd', 'trigger'],
   ['paging.channel_ok', 'info', 'tidegate/test/channel-pd', 'resolve'],

@@ -7,7 +7,8 @@ import type { Term } from '../../src/coordinate/coordinator.ts';
 import { KEYS } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
 import type { query } from '../../src/dns/exchange.ts';
-import type { Adopted, AppliedRecord, ClusterConfig, Override, Page, Routing } from '../../src/model.ts';
+import type { Heard } from '../../src/health/chamber.ts';
+import type { Adopted, AppliedRecord, ClusterConfig, Incident, Override, Page, Routing } from '../../src/model.ts';
 import { createCanaries } from '../../src/publish/canary.ts';
 import { createPublisher } from '../../src/publish/publisher.ts';
 import type { KeyValue, Op, Store } from '../../src/store/store.ts';
@@ -79,6 +80,9 @@ export const publishing = (
     also?: Readonly<Record<string, (provider: Provider) => Provider>>;
     canaries?: readonly Partial<CanaryConfig>[];
     dnsQuery?: typeof query;
+    /** Absent: a and b. */
+    regions?: readonly string[];
+    isRunning?: () => Promise<boolean>;
     /** Where trails go; absent: nowhere. */
     trail?: Pick<Store, 'get' | 'txn'>;
   } = {},
@@ -106,7 +110,7 @@ export const publishing = (
     },
   };
   const cluster: ClusterConfig = clusterOf(
-    ['a', 'b'],
+    at.regions ?? ['a', 'b'],
     (at.services ?? SERVICES).map((name) => ({ name, ...(at.also === undefined ? {} : { also: Object.keys(at.also) }) })),
   );
   const state = {
@@ -117,6 +121,8 @@ export const publishing = (
     overridesMod: 1,
     lastSeen: null as { overrides: Override[]; mod: number } | null,
     adopted: null as Adopted | null,
+    heard: [] as readonly Heard[],
+    incidents: [] as readonly Incident[],
     heldSinceMs: undefined as number | undefined,
     epoch: 1,
     holdsOffice: at.holdsOffice ?? true,
@@ -161,9 +167,9 @@ export const publishing = (
     reported: null,
     tiers: null,
     journal: null,
-    heard: [],
+    heard: state.heard,
     refused: [],
-    incidents: [],
+    incidents: state.incidents,
     frozen: [],
     mod: (key) => (key === KEYS.override ? (state.lastSeen?.mod ?? state.overridesMod) : (records.get(key)?.mod ?? 0)),
     ageMs: () => 0,
@@ -213,6 +219,7 @@ export const publishing = (
     canaries,
     onStage: (provider, stage, tookMs) => flown.push(`${provider} ${stage} ${Math.round(tookMs)}`),
     onFailure: (provider, stage) => flown.push(`${provider} not ${stage}`),
+    ...(at.isRunning === undefined ? {} : { isRunning: at.isRunning }),
     ...(at.dnsQuery === undefined ? {} : { dnsQuery: at.dnsQuery }),
   });
   const served = (service: string): Served => zone.services.get(service) ?? expect.fail(`${service} is not served`);
@@ -247,6 +254,7 @@ export const publishing = (
     abdications,
     outcomes,
     acknowledged,
+    record: (key: string): unknown => records.get(key)?.value,
     pages: (): readonly Page[] => [...records.values()].filter((kv) => kv.key.startsWith('outbox/')).map((kv) => kv.value as Page),
     applied: (service: string, provider = 'memory'): AppliedRecord | undefined =>
       records.get(`applied/${provider}/${service}`)?.value as AppliedRecord | undefined,

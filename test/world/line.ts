@@ -35,6 +35,7 @@ const WORLDLY = [
   'batch',
   'receipts',
   'canary',
+  'drill',
   'rules',
   'runbooks',
   'watched',
@@ -125,6 +126,7 @@ export const optionsFrom = (named: Named): WorldOptions => ({
   ...(named.batch === undefined ? {} : { batchMax: Number(named.batch) }),
   ...(named.receipts === 'yes' ? { receipts: true } : named.receipts === 'late' ? { receipts: 'late' as const } : {}),
   ...(named.canary === undefined ? {} : { canaryMs: duration(named.canary) }),
+  ...(named.drill === undefined ? {} : { canaryMs: duration(named.drill), drills: true }),
   whole: named.whole === 'yes',
   signed: named.signed === 'yes',
 });

@@ -110,7 +110,7 @@ export const servedState = ({
   return applied.fence >= (fence ?? 0) ? { state: 'applied', because: '' } : { state: 'behind', because: `v${applied.fence} of v${fence}` };
 };
 
-const ofProviders = ({ services, providers = [] }: StatusDocument): readonly Finding[] => {
+const ofProviders = ({ services, providers = [], microDrills = [] }: StatusDocument): readonly Finding[] => {
   const wrong = services.filter((service) => servedState(service).state === 'wrong');
   const behind = services.filter((service) => servedState(service).state === 'behind');
   return [
@@ -132,6 +132,15 @@ const ofProviders = ({ services, providers = [] }: StatusDocument): readonly Fin
     ...providers
       .filter(({ canary }) => canary?.ok === false)
       .map(({ name, canary }) => ({ level: 'warn' as const, text: `canary of ${name} failed: ${canary?.because}` })),
+    ...microDrills
+      .filter(
+        ({ provider, last, stale }) =>
+          (last.ok === false || stale) && !providers.some((p) => p.name === provider && p.canary?.ok === false),
+      )
+      .map(({ provider, last }) => ({
+        level: 'warn' as const,
+        text: last.ok === false ? `micro-drill of ${provider} failed: ${last.because}` : `a failover by ${provider} was not proven lately`,
+      })),
   ];
 };
 

@@ -15,6 +15,7 @@ export interface Screen {
 }
 
 type Service = StatusDocument['services'][number];
+type Drill = NonNullable<StatusDocument['microDrills']>[number];
 
 export const clockTime = (atMs: number): string => isoTime(atMs).slice(11, 19);
 /** `2026-11-26 03:12:00`: of something that may be long ago. */
@@ -151,6 +152,29 @@ const pathLines = (status: StatusDocument, screen: Screen, room: number): readon
   return rows.length === 0 ? [] : ['', ...table(['PATH', 'STATE', 'WRITES p50/p99', 'CANARY'], rows, screen)];
 };
 
+/** From the decision on: `0.3s / 0.9s`. */
+const phaseCell = ({ phases }: Drill, phase: keyof Drill['phases']): string => {
+  const spread = phases[phase];
+  return spread === undefined ? '-' : `${took(spread.p50Ms)} / ${took(spread.p95Ms)}`;
+};
+
+const microDrillLines = ({ microDrills = [], clusterTimeMs }: StatusDocument, screen: Screen, room: number): readonly string[] => {
+  const proven = ({ provenAtMs, stale, last }: Drill): CellText => {
+    const age = provenAtMs === null ? 'never' : `${span(clusterTimeMs - provenAtMs)} ago`;
+    return last.ok === false ? bad(`${age}, failed`) : stale ? warn(`${age}, stale`) : good(age);
+  };
+  const rows = microDrills
+    .slice(0, room)
+    .map((drill) => [
+      drill.provider,
+      proven(drill),
+      phaseCell(drill, 'acknowledged'),
+      phaseCell(drill, 'authoritative'),
+      phaseCell(drill, 'resolver'),
+    ]);
+  return rows.length === 0 ? [] : ['', ...table(['MICRO-DRILL', 'PROVEN', 'WRITTEN p50/p95', 'SERVED', 'AT RESOLVERS'], rows, screen)];
+};
+
 const judged = (ms: number | null, goalMs: number, judgement: string): CellText => {
   const text = ms === null ? judgement : `${took(ms)} of ${took(goalMs)}`;
   return judgement === 'met' ? good(text) : judgement === 'missed' ? bad(ms === null ? `over ${took(goalMs)}` : text) : idle(text);
@@ -253,7 +277,7 @@ export const statusLines = (status: StatusDocument, screen: Screen): readonly st
     '',
   ];
   const orders = orderLines(status, screen, 4);
-  const paths = pathLines(status, screen, 4);
+  const paths = [...pathLines(status, screen, 4), ...microDrillLines(status, screen, 3)];
   const incidents = incidentLines(status, screen, 3);
   // The head of the table and the prompt of the shell have their lines too.
   const room = Math.max(3, screen.rows - 2 - head.length - orders.length - paths.length - incidents.length);

@@ -1,0 +1,216 @@
+// Drills at a desk of our own: what is shown, what keeps one from beginning, what ends it, and what is written down. The cluster is a fake that obeys.
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { StatusDocument } from '../../../src/client/types.ts';
+import { type DrillOptions, drillAbort, drillHistory, drillList, drillStatus, run } from '../../../src/command/desk/drills.ts';
+import { expectedOf, type Scorecard } from '../../../src/drill/lose-region.ts';
+import type { Override } from '../../../src/model.ts';
+import { type Endpoint, endpoint, json } from '../../client/servers.ts';
+import { desk } from './desk.fixture.ts';
+import { dying, healthy } from './fixture.ts';
+import { FORECAST, REFUSED } from './forecast.fixture.ts';
+
+const REGION = 'eu-west';
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tidegate-drills-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What the cluster looks like while the order stands, `looks` looks after it was given. */
+type While = (status: StatusDocument, looks: number) => StatusDocument;
+
+const obeyed: While = (status) => ({
+  ...status,
+  decision: { v: 42, epoch: 7, atMs: status.clusterTimeMs + 800, because: 'drained' },
+  services: status.services.map((service) => ({
+    ...service,
+    fence: 42,
+    applied: { fence: 42, atMs: status.clusterTimeMs + 1_100, outcome: 'applied' as const, because: '' },
+    arrived: { t5AtMs: status.clusterTimeMs + 2_000, t6AtMs: status.clusterTimeMs + 12_800 },
+    pools: service.pools.map((pool) => (pool.region === REGION ? { ...pool, share: 0 } : pool)),
+  })),
+});
+
+const cluster = async (given: { status?: StatusDocument; during?: While; refused?: boolean } = {}) => {
+  const { status = healthy(), during = obeyed, refused = false } = given;
+  let order: Override | null = null;
+  let looks = 0;
+  const server: Endpoint = await endpoint(({ method, url, body }, reply) => {
+    if (url === '/v1/status') {
+      if (order === null) return json(reply, 200, status);
+      const standing = { active: true, leftMs: 600_000, obeyed: true, because: 'it gets no traffic', measured: [] };
+      const now = during(status, looks++);
+      return json(reply, 200, { ...now, overrides: { version: 9, items: [...now.overrides.items, { ...order, ...standing }] } });
+    }
+    if (url === '/v1/simulate') return json(reply, 200, FORECAST);
+    if (method === 'POST') return json(reply, 200, { override: body, forecast: refused ? REFUSED : FORECAST });
+    if (url === '/v1/overrides') return json(reply, 200, { version: 9, items: order === null ? [] : [order] });
+    const there: Override | null = order;
+    if (method === 'DELETE') {
+      order = null;
+      return json(reply, 200, { override: there, version: 11 });
+    }
+    order = {
+      ...(body as Override),
+      id: url.split('/').at(-1) ?? '',
+      createdAtMs: status.clusterTimeMs,
+      expiresAtMs: status.clusterTimeMs + 900_000,
+    };
+    return json(reply, 200, { override: order, version: 10 });
+  });
+  const written = (): readonly string[] =>
+    server.asked.filter(({ method }) => ['PUT', 'DELETE'].includes(method)).map(({ method }) => method);
+  return {
+    server,
+    written,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+    },
+  };
+};
+
+const options = (server: Endpoint, given: Partial<DrillOptions> = {}): DrillOptions => ({
+  region: REGION,
+  reason: 'the drill of this quarter',
+  onCall: 'ana',
+  scorecards: folder,
+  endpoint: [server.url],
+  ...given,
+});
+
+const card = (): Scorecard => {
+  const name = readdirSync(folder).find((each) => each.endsWith('.json')) ?? expect.fail('no scorecard');
+  return JSON.parse(readFileSync(join(folder, name), 'utf8')) as Scorecard;
+};
+
+test('without --yes it says what it would do, and touches nothing', async () => {
+  await using at = await cluster();
+  const mine = desk(null);
+  expect(await run('lose-region', options(at.server), mine.console)).toBe(0);
+  expect(at.written()).toEqual([]);
+  expect(readdirSync(folder)).toEqual([]);
+  for (const text of [
+    'quorum full',
+    'somebody watches: ana',
+    'seed:',
+    'ends early when',
+    'tidegate drill abort drill-lose-region-eu-west-',
+    'add --yes',
+  ])
+    expect(mine.out()).toContain(text);
+});
+
+test('with --yes it drains, measures, brings back, and writes the scorecard in both forms', async () => {
+  await using at = await cluster();
+  const mine = desk(null);
+  expect(await run('lose-region', options(at.server, { yes: true }), mine.console)).toBe(0);
+  expect(at.written()).toEqual(['PUT', 'DELETE']);
+  expect(at.server.asked.find(({ method }) => method === 'PUT')?.body).toMatchObject({
+    kind: 'drain',
+    scope: { region: REGION },
+    drill: true,
+    ttlMs: 900_000,
+  });
+  expect(card()).toMatchObject({
+    outcome: 'passed',
+    region: REGION,
+    onCall: 'ana',
+    phases: { decided: { ms: 800 }, written: { ms: 300 }, served: { ms: 1200 }, users: { ms: 12_000, expected: { source: 'seed' } } },
+  });
+  expect(card().phases.returned.ms).not.toBeNull();
+  const markdown = readFileSync(join(folder, `${card().id}.md`), 'utf8');
+  expect(markdown).toMatch(/\| users \| .* \| seed: .* \| 12 s \|/);
+  const past = desk(null);
+  expect(drillHistory({ scorecards: folder }, past.console)).toBe(0);
+  expect(past.out()).toMatch(/lose-region eu-west +passed +12 s/);
+});
+
+test.each<[string, StatusDocument, Partial<DrillOptions>, boolean, RegExp]>([
+  ['nobody watches', healthy(), { onCall: '' }, false, /--on-call/],
+  ['a region is out', dying(), {}, false, /NO +no incident/],
+  ['a rule refuses it', healthy(), {}, true, /NO +rules allow it: capacity/],
+  [
+    'a vantage abstains',
+    (() => {
+      const status = healthy();
+      const [first, ...rest] = status.votes.vantages;
+      if (first === undefined) return expect.fail('no vantage');
+      const self = { state: 'abstain' as const, because: 'its anchors do not answer' };
+      return { ...status, votes: { ...status.votes, vantages: [{ ...first, self: self as typeof first.self }, ...rest] } };
+    })(),
+    {},
+    false,
+    /NO +quorum full/,
+  ],
+])('when %s it does not begin, --yes or not', async (_what, status, given, refused, says) => {
+  await using at = await cluster({ status, refused });
+  const mine = desk(null);
+  const ran = await run('lose-region', options(at.server, { yes: true, ...given }), mine.console).catch((error: Error) => error.message);
+  expect(ran === 6 ? mine.out() : ran).toMatch(says);
+  expect(at.written()).toEqual([]);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test.each<[string, While, RegExp]>([
+  ['an incident begins', (status) => ({ ...obeyed(status, 0), incidents: dying().incidents }), /incident inc-42-eu-west has begun/],
+  [
+    'a pool elsewhere fails',
+    (status) => ({
+      ...obeyed(status, 0),
+      services: status.services.map((s) => ({
+        ...s,
+        pools: s.pools.map((p) => (p.region === REGION ? p : { ...p, verdict: 'out' as const })),
+      })),
+    }),
+    /us-east out, and it carries what was moved/,
+  ],
+])('when %s it is aborted: what it injected is taken back, and the scorecard says so', async (_what, during, because) => {
+  await using at = await cluster({ during });
+  expect(await run('lose-region', options(at.server, { yes: true }), desk(null).console)).toBe(3);
+  expect(at.written()).toEqual(['PUT', 'DELETE']);
+  expect(card()).toMatchObject({ outcome: 'aborted', because: expect.stringMatching(because) });
+});
+
+test('what users take longer than the goal for is missed, with exit code 5', async () => {
+  const slow: While = (status) => {
+    const now = obeyed(status, 0);
+    return {
+      ...now,
+      services: now.services.map((s) => ({ ...s, arrived: { t5AtMs: null, t6AtMs: null } })),
+      clusterTimeMs: status.clusterTimeMs + 600_000,
+    };
+  };
+  await using at = await cluster({ during: slow });
+  expect(await run('lose-region', options(at.server, { yes: true }), desk(null).console)).toBe(5);
+  expect(card()).toMatchObject({ outcome: 'missed', phases: { users: { ms: null } } });
+});
+
+test('three drills of the like speak louder than the forecast; those that were aborted say nothing', async () => {
+  await using at = await cluster();
+  await run('lose-region', options(at.server, { yes: true }), desk(null).console);
+  const one = card();
+  const asked = { past: [one, one], forecast: FORECAST };
+  expect(expectedOf('users', REGION, one.services, asked)?.source).toBe('seed');
+  expect(expectedOf('users', REGION, one.services, { ...asked, past: [one, one, { ...one, outcome: 'aborted' }] })?.source).toBe('seed');
+  expect(expectedOf('users', REGION, one.services, { ...asked, past: [one, one, one] })).toMatchObject({ source: 'measured', ms: 12_000 });
+});
+
+test('an early end is for drills only; what goes on is listed; a foreign file is a mistake that is said', async () => {
+  await using at = await cluster();
+  const drill = { kind: 'drain', scope: { region: REGION }, drill: true, reason: '', owner: 'ana' };
+  await fetch(`${at.server.url}/v1/overrides/drill-1`, { method: 'PUT', body: JSON.stringify(drill) });
+  const mine = desk(null);
+  expect(await drillStatus({ endpoint: [at.server.url] }, mine.console)).toBe(0);
+  expect(mine.out()).toContain('drill-1: drain, obeyed');
+  expect(await drillAbort('drill-1', { endpoint: [at.server.url], yes: true }, mine.console)).toBe(0);
+  expect(at.written()).toEqual(['PUT', 'DELETE']);
+  writeFileSync(join(folder, 'drill-x.json'), '{}');
+  expect(() => drillHistory({ scorecards: folder }, mine.console)).toThrow(/drill-x\.json is no scorecard/);
+  expect(drillHistory({ scorecards: join(folder, 'none') }, mine.console)).toBe(0);
+  expect(existsSync(join(folder, 'none'))).toBe(false);
+  expect(drillList(mine.console)).toBe(0);
+  expect(mine.out()).toContain('lose-region');
+});
