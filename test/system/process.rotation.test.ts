@@ -23,7 +23,7 @@ import { type Receiver, startReceiver } from './webhook-receiver.ts';
 const PREFIX = '/tidegate/rotated/';
 const TWO: Region = 'us-east';
 /** A region that was not heard for longer than this has lost its vote: `fresh` of the cluster's policy. */
-const FRESH_MS = 3000;
+const FRESH_MS = 8000;
 
 const folder = workDir('rotation');
 const file = (name: string): string => join(folder, name);
@@ -73,6 +73,8 @@ const inFiles = (change: (text: string) => string): void => {
 
 /** When a region had no vote, and what was refused, as a replica that nobody touches sees it. */
 const watch = { silent: [] as string[], refused: new Set<string>(), looks: 0 };
+/** Six processes share this machine: that one was too busy is none of a rotation's doing. */
+const speaks = (self: Vote['self']): boolean => self.state === 'ok' || self.because.startsWith('event loop late');
 const look = async (): Promise<void> => {
   const status = await cluster.replica('ap-south').status();
   if (status === null) return;
@@ -80,8 +82,6 @@ const look = async (): Promise<void> => {
   for (const { key, because } of status.votes.refused) watch.refused.add(`${key}: ${because}`);
   for (const region of REGIONS) {
     const its = status.votes.vantages.filter((vantage) => vantage.region === region);
-    // Six processes share this machine: that one was too busy is none of a rotation's doing.
-    const speaks = (self: Vote['self']): boolean => self.state === 'ok' || self.because.startsWith('event loop late');
     if (its.some(({ ageMs, self }) => speaks(self) && (ageMs ?? FRESH_MS) < FRESH_MS)) continue;
     watch.silent.push(`${region} at look ${watch.looks}: ${JSON.stringify(its)}`);
   }
@@ -126,6 +126,8 @@ beforeAll(async () => {
       ],
       dns: bind.port,
     },
+    // Six processes on a busy machine.
+    policy: { fresh: '8s', lease: '5s', renew: '1s' },
     webhookUrl: receiver.url,
     own: (region) => [`signing: { keyFile: ${file(`${region}.pem`)} }`],
   });
@@ -187,7 +189,7 @@ const applyKeys = async (of: Readonly<Record<Region, readonly string[]>>): Promi
   await until('all regions vote under it', async () => {
     await look();
     const { vantages } = (await cluster.replica('ap-south').status())?.votes ?? { vantages: [] };
-    return vantages.length === 4 && vantages.every(({ configVersion, self }) => configVersion >= (version ?? 0) && self.state === 'ok');
+    return vantages.length === 4 && vantages.every(({ configVersion, self }) => configVersion >= (version ?? 0) && speaks(self));
   });
 };
 
@@ -281,7 +283,7 @@ test('votes, doors, pages and DNS: every secret is another afterwards, and nothi
     await cluster.start(TWO);
     await until('its vote again', async () =>
       (await cluster.replica('ap-south').status())?.votes.vantages.some(
-        ({ region, replica, ageMs, self }) => region === TWO && replica === 'a' && (ageMs ?? FRESH_MS) < 1500 && self.state === 'ok',
+        ({ region, replica, ageMs, self }) => region === TWO && replica === 'a' && (ageMs ?? FRESH_MS) < 1500 && speaks(self),
       ),
     );
     expect(await second.end('SIGTERM')).toEqual({ code: 0, signal: null });
