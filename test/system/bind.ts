@@ -2,14 +2,13 @@
 // dig and nsupdate stand for everybody else: they look and change without any code of ours.
 import { execFile } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { query } from '../../src/dns/exchange.ts';
 import type { TsigAlgorithm } from '../../src/dns/tsig.ts';
 import { realPorts } from '../../src/ports.ts';
 import { freePort, type RunningServer, runServer, workDir } from './server.ts';
-import { until } from './until.ts';
 
 export interface BindKey {
   name: string;
@@ -24,10 +23,6 @@ export interface Bind extends RunningServer {
   zone: string;
   key: BindKey;
   operator: BindKey;
-  /** The key called `next`. */
-  nextKey: BindKey;
-  /** Forgets the key `tidegate`, and reloads. */
-  forgetKey(): Promise<void>;
   /** The whole zone by transfer, sorted, the serial included. */
   records(): Promise<string>;
   /** Lines of nsupdate, signed by the operator: `add web.tide.test 60 A 192.0.2.9`. */
@@ -45,8 +40,6 @@ export interface BindOptions {
   algorithm?: TsigAlgorithm;
   /** To come back where another was. */
   port?: number;
-  /** A key beside `tidegate`, with the same rights: one of the two is to be taken away. */
-  next?: string;
 }
 
 const run = promisify(execFile);
@@ -69,11 +62,10 @@ export const startBind = async (options: BindOptions = {}): Promise<Bind> => {
     join(dir, 'zone'),
     ['$TTL 60', `@ SOA ns1 hostmaster 1 ${refreshS} 600 86400 5`, '@ NS ns1', `ns1 A ${host}`, ...records, ''].join('\n'),
   );
-  const nextKey = keyOf(options.next ?? 'unused', algorithm);
-  const configure = (keys: readonly BindKey[], grants: readonly string[]): void =>
-    writeFileSync(
-      join(dir, 'named.conf'),
-      `${keys.map(keyText).join('\n')}
+  writeFileSync(
+    join(dir, 'named.conf'),
+    `${keyText(key)}
+${keyText(operator)}
 options {
   directory "${dir}"; pid-file "${dir}/named.pid"; session-keyfile "${dir}/session.key"; managed-keys-directory "${dir}";
   listen-on port ${port} { ${host}; }; listen-on-v6 { none; };
@@ -83,11 +75,9 @@ options {
 };
 logging { channel here { file "${logFile}"; severity info; }; category default { here; }; };
 controls { };
-zone "${zone}" { type primary; file "zone"; update-policy { ${grants.join(' ')} grant operator zonesub ANY; }; };
+zone "${zone}" { type primary; file "zone"; update-policy { ${policy.join(' ')} grant operator zonesub ANY; }; };
 `,
-    );
-  const nextPolicy = policy.map((line) => line.replace(/^grant tidegate /, `grant ${nextKey.name} `));
-  configure([key, operator, nextKey], options.next === undefined ? policy : [...policy, ...nextPolicy]);
+  );
   const ports = realPorts();
   const server = await runServer({
     command: 'named',
@@ -114,12 +104,6 @@ zone "${zone}" { type primary; file "zone"; update-policy { ${grants.join(' ')} 
     zone,
     key,
     operator,
-    nextKey,
-    async forgetKey() {
-      configure([operator, nextKey], nextPolicy);
-      server.signal('SIGHUP');
-      await until('the key is forgotten', async () => readFileSync(logFile, 'utf8').includes('reloading configuration succeeded'));
-    },
     records: async () => (await dig(zone, 'AXFR', '+noall', '+answer', '+onesoa')).join('\n'),
     change: (...lines) => nsupdate(operator, [`server ${host} ${port}`, `zone ${zone}`, ...lines, 'send']),
     dig: (name, type) => dig(name, type, '+short', '+norecurse'),
