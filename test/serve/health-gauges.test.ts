@@ -111,7 +111,7 @@ test('pages that wait are told by who delivers', async () => {
 });
 
 test('a database of which two take writes is split, and one that is proved nowhere is not proved', async () => {
-  const each = { platform: 'shop', because: 'b', standbys: [] };
+  const each = { platform: 'shop', because: 'b', settled: null, unproved: null, standbys: [] };
   const databases = [
     { ...each, database: 'orders', writer: 'eu-west', split: null },
     { ...each, database: 'stock', writer: null, split: null },
