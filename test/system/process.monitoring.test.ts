@@ -23,6 +23,7 @@ import { until } from './until.ts';
 /** What this cluster has not, by the beginning of the selector; everything else has to be there. */
 const ABSENT: Readonly<Record<string, string>> = {
   tidegate_canary: 'no canary is configured',
+  tidegate_microdrill: 'no canary is a micro-drill',
   tidegate_gate_: 'no gate is configured',
   tidegate_data_: 'no platform has a database',
   tidegate_dependency_: 'no objective is configured',
