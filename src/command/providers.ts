@@ -42,7 +42,7 @@ export const openedProviders = (
         const names = list(Object.keys(config.providers));
         throw new Fault(
           'ERR_CONFIG',
-          `${config.file}: found the providers ${names}, expected ${name} among them; use the file of a region that writes there`,
+          `${config.file}: found the providers ${names}, expected ${name} among them; use the file of a region that writes there, with an operator's certificate in its store`,
         );
       }
       const lent = await storeFor(entry.kind);

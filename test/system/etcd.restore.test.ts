@@ -76,7 +76,7 @@ test.each([
     };
     expect(planned.services[0]?.after).toMatchObject({ 'us-east': 0 });
     expect(await cluster.fence()).toEqual(served);
-    await runBlock('etcd: adopt', { 'desk.yaml': cluster.configFile(FIRST) });
+    await runBlock('etcd: adopt', { 'adopt.yaml': cluster.configFile(FIRST) });
     for (const region of REGIONS)
       await until(`${region} votes and can decide again`, async () => {
         const status = await cluster.replica(region).status();

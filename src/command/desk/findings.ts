@@ -192,12 +192,22 @@ const joined = (...parts: readonly string[]): string => parts.filter((part) => p
 
 /** What of a database needs the eye: in a word, and with its numbers. null: nothing. */
 export const databaseFinding = (database: Database, nowMs: number): (Finding & { word: string }) | null => {
-  const { writer, provedAtMs, because, split, standbys, behind, unmeasured } = database;
+  const { writer, provedAtMs, because, split, settled, unproved, standbys, behind, unmeasured } = database;
   if (split !== null)
     return { level: 'bad', word: 'split', text: `${split.join(' and ')} both take writes, and no route of its services moves` };
   const losses = lossesOf(database, () => true);
   if (writer === null)
-    return { level: provedAtMs === null ? 'warn' : 'bad', word: 'unproved', text: joined(`proved writable nowhere (${because})`, losses) };
+    return {
+      level: provedAtMs === null ? 'warn' : 'bad',
+      word: 'unproved',
+      text: joined(`proved writable nowhere (${unproved?.because ?? because})`, losses),
+    };
+  if (settled !== null)
+    return {
+      level: 'warn',
+      word: 'settled',
+      text: joined(`held for written in ${writer} by the word of ${settled.by} (${settled.reason})`, losses),
+    };
   const written = `written in ${writer}`;
   const far = lossesOf(database, (region) => behind.includes(region));
   if (far !== '') return { level: 'warn', word: 'too far behind', text: `${written}; too far behind: ${far}` };

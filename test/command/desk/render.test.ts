@@ -72,6 +72,18 @@ const STATUSES = {
         llm: on('azure', 'azure', { told: [`degraded ${WEST}`, `degraded ${EAST}`, 'last'] }),
       }),
     }),
+  'data-settled': () =>
+    healthy({
+      platforms: seenOf([shopWith()], {
+        ...CALM,
+        tiers: {
+          'shop/orders': provedIn(WEST, {
+            settled: { by: 'ana', reason: 'us-east burnt down', atMs: NOW_MS, before: null },
+            fenced: [EAST],
+          }),
+        },
+      }),
+    }),
   'data-not-known': () =>
     healthy({
       platforms: seenOf([shopWith()], {
