@@ -95,6 +95,22 @@ describe('pg.promote', () => {
     h.world.old[Symbol.asyncDispose] = async () => undefined;
   });
 
+  test('in peace one member of the old site that is silent is enough: the others do not say that it is in recovery', async () => {
+    await using h = await startHarness('pg.promote', async () => {
+      const world = await startPromoteWorld();
+      world.systems = { ...world.systems, 'pg-us': { ...world.old.sql, addresses: ['127.0.0.1:1', world.old.postgres.address] } };
+      return world;
+    });
+    h.world.mode = 'graceful';
+    const because = expect.stringContaining('the others are silent and may write: force the run');
+    expect(await h.read()).toMatchObject({ is: 'pending', because });
+    expect(await h.apply()).toMatchObject({ took: 'refused', because });
+    expect(h.world.effects()).toBe(0);
+    // By force it is promoted, and what was not heard is told.
+    h.world.mode = 'ungraceful';
+    expect(await h.apply()).toMatchObject({ took: 'accepted', because: expect.stringContaining('the others are silent') });
+  });
+
   test('never while two regions were seen to write, until a human has said which one stays', async () => {
     await using h = await startHarness('pg.promote', startPromoteWorld);
     h.world.tier.split = { regions: ['eu-west', 'us-east'], atMs: 1, because: 'both answered' };
