@@ -242,7 +242,7 @@ const handover = (part: Part, { from, to }: Pick<Move, 'from' | 'to'>, sited: Si
     needs,
     timeoutMs: MOVE_MS,
     retry: TRIED,
-    ifPassed: `${name} may still take writes in ${from}; it is not promoted in ${to} while it says so itself, nor while it says nothing`,
+    ifPassed: `${name} may still take writes in ${from}; it is not promoted in ${to} while it says so itself, nor while a member there says nothing`,
     undo: leadsAgain({ from, to }, sited),
   });
   const caughtUp = stepOf(part, {

@@ -8,12 +8,12 @@ import { errorText } from '../errors.ts';
 import { quoted } from '../exchange.ts';
 import type { Log } from '../log.ts';
 import type { ClusterConfig, Page } from '../model.ts';
-import { impatient } from '../objectives/looks.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import type { HttpCheckSystem } from '../runbook/http/system.ts';
 import type { StepContext } from '../runbook/kind.ts';
 import type { ByRegion, LlmConfig, PlatformConfig } from '../runbook/model.ts';
 import { inParallel } from '../runbook/parallel.ts';
+import { withPatience } from '../runbook/patience.ts';
 import type { Store } from '../store/store.ts';
 import { type LlmKnown, type LlmRecord, llmAfter, NOTHING_KNOWN, type Seen, seenIn } from './chain.ts';
 
@@ -61,8 +61,8 @@ export const createLlmDuty = ({ ports, log, store, system }: LlmDutyOptions): Ll
   /** Never rejects: what cannot be asked is unknown. */
   const ask = async (llm: LlmConfig, name: string): Promise<Seen> => {
     try {
-      const document = await withDeadline(ports.timers, ASK_MS, `asking ${name}`, async (signal) =>
-        (await system<HttpCheckSystem>(name, 'http')).document(impatient(signal)),
+      const document = await withPatience(ports.timers, ASK_MS, `asking ${name}`, async (signal) =>
+        (await system<HttpCheckSystem>(name, 'http')).document(signal),
       );
       return seenIn(document, llm);
     } catch (error) {

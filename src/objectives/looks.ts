@@ -1,10 +1,10 @@
 // One look at one dependency: what it took, or why nobody knows. What a system does not answer is evidence; what this replica cannot ask is none.
 import { errorText, Fault } from '../errors.ts';
 import { quoted } from '../exchange.ts';
-import { DeadlineError, withDeadline } from '../ports.ts';
 import { LeftAlone } from '../runbook/breaker.ts';
 import type { Call, StepContext, System } from '../runbook/kind.ts';
 import type { PlatformConfig } from '../runbook/model.ts';
+import { withPatience } from '../runbook/patience.ts';
 import { promqlGate } from '../runbook/prometheus/gate.ts';
 import type { TemporalCluster } from '../runbook/temporal/cluster.ts';
 import type { Dependency, Objective } from './model.ts';
@@ -69,15 +69,6 @@ const promqlMs = async ({ context, platform, objective, dependency }: Asked, sig
   return { saw: 'ms', ms: high * UNIT_MS[query.unit] };
 };
 
-/** That our time is up, which is less than a run gives: it must not count for the breaker that runs share. */
-export const impatient = (given: AbortSignal): AbortSignal => {
-  const own = new AbortController();
-  given.addEventListener('abort', () => own.abort(given.reason instanceof DeadlineError ? new Error(given.reason.message) : given.reason), {
-    once: true,
-  });
-  return own.signal;
-};
-
 const BY_KIND = { temporal: temporalMs, postgres: postgresMs, promql: promqlMs } as const;
 
 /** Never rejects, and never takes longer than five seconds. */
@@ -85,7 +76,7 @@ export const lookAt = async (asked: Asked, signal: AbortSignal): Promise<Looked>
   const { context, objective, dependency } = asked;
   const what = `a look at ${dependency.system}`;
   try {
-    return await withDeadline(context.ports.timers, LOOK_MS, what, (own) => BY_KIND[objective.kind](asked, impatient(own)), signal);
+    return await withPatience(context.ports.timers, LOOK_MS, what, (own) => BY_KIND[objective.kind](asked, own), signal);
   } catch (error) {
     // A Fault is about this replica: its file, its secrets, its end; and to what is left alone nothing was sent. What measures for us and does not answer says
     // nothing about what it measures.

@@ -358,7 +358,10 @@ export interface StepSpecs {
   'pg.switchover': { system: string; candidate: string | null };
   /** The writer becomes a standby cluster of `follow`. */
   'pg.demote': { system: string; sql: string; follow: PostgresAddress };
-  /** All that the old writer wrote is replayed where it is wanted. `from`, `to`: entries of kind `postgres`; the others: of kind `patroni`. `toSystem`: says who is promoted there. */
+  /**
+   * All that the old writer wrote is replayed where it is wanted. `from`, `to`: entries of kind `postgres`; the others: of kind `patroni`. `toSystem`: says who is
+   * promoted there, and that one has to have it too; absent: who has most counts.
+   */
   'pg.caughtup': { from: string; fromSystem: string; to: string; toSystem?: string };
   /** The standby cluster becomes the writer, unless the old one (null: there is none to ask) still is. */
   'pg.promote': { database: string; region: string; system: string; sql: string; from: { region: string; sql: string } | null };

@@ -5,6 +5,8 @@ import type { Sight } from '../../src/coordinate/read.ts';
 import type { LlmRecord } from '../../src/llm/chain.ts';
 import { createLlmDuty, LLM_EVERY_MS } from '../../src/llm/duty.ts';
 import type { Page } from '../../src/model.ts';
+import { DeadlineError, sleep } from '../../src/ports.ts';
+import type { System } from '../../src/runbook/kind.ts';
 import type { PlatformConfig } from '../../src/runbook/model.ts';
 import { createMemoryStore } from '../memory-store.ts';
 import { NOW_MS, shop } from '../objectives/fixture.ts';
@@ -30,12 +32,23 @@ const stage = () => {
   const store = createMemoryStore(virtual.ports);
   /** null: it never answers. */
   const active: Record<string, string | null> = { 'health-east': 'openrouter', 'health-west': 'openrouter' };
+  /** Of each question, as it was put: whether its time was over, and by whose word. */
+  const asked: { isOver: boolean; reason: unknown }[] = [];
   const fakeOf = (name: string) =>
     ({
       kind: 'http',
-      document: () => (active[name] === null ? new Promise<never>(() => undefined) : Promise.resolve({ llm: { active: active[name] } })),
+      document: (signal: AbortSignal) => {
+        asked.push({ isOver: signal.aborted, reason: signal.reason });
+        return active[name] === null ? new Promise<never>(() => undefined) : Promise.resolve({ llm: { active: active[name] } });
+      },
     }) as never;
-  const { system } = stepContext({ 'health-east': fakeOf('health-east'), 'health-west': fakeOf('health-west') }, virtual.ports);
+  const context = stepContext({ 'health-east': fakeOf('health-east'), 'health-west': fakeOf('health-west') }, virtual.ports);
+  /** How long a system takes to be opened. */
+  const opening = { ms: 0 };
+  const system = async <S extends System>(name: string, kind: S['kind']): Promise<S> => {
+    if (opening.ms > 0) await sleep(virtual.ports.timers, opening.ms);
+    return context.system<S>(name, kind);
+  };
   const open = () => createLlmDuty({ ports: virtual.ports, log: recordingLog(), store, system });
   let duty = open();
   const written = new Set<string>();
@@ -48,6 +61,8 @@ const stage = () => {
   const sight = { cluster: clusterWith(platform), routing: { v: 3 } } as unknown as Sight;
   return {
     active,
+    asked,
+    opening,
     written,
     takeOver: () => {
       duty = open();
@@ -98,6 +113,16 @@ test('a region that does not answer is unknown, holds up no other, and ends noth
   active['health-west'] = null;
   await looks(4);
   expect((await record())?.told).toEqual([`degraded ${WEST}`]);
+});
+
+test('a question whose time was over before it could be put is not left to run, and ends by a word for which no breaker counts', async () => {
+  const { asked, opening, looks } = stage();
+  opening.ms = 6_000;
+  await looks(1);
+  expect(asked.map(({ isOver, reason }) => [isOver, reason instanceof DeadlineError])).toEqual([
+    [true, false],
+    [true, false],
+  ]);
 });
 
 test('how old the looks are stands in the record: written again after a minute, at once when a region falls silent or speaks again', async () => {

@@ -1,5 +1,7 @@
 // pg.caughtup: all that the demoted site has is replayed where it is wanted. What a silent member of the demoted site has nobody knows, so every one of them has to
-// answer; once in recovery it has replayed all of its own WAL, the checkpoint of its shutdown with it, before it answers at all.
+// answer; once in recovery it has replayed all of its own WAL, the checkpoint of its shutdown with it, before it answers at all. Where it is wanted, whoever is to
+// be promoted has to say that it has it: others there may have more.
+import { quoted } from '../../exchange.ts';
 import type { Call, Reading, StepContext, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { readOr, saying } from '../outcome.ts';
@@ -30,16 +32,27 @@ const readCaughtUp = async ({ from, fromSystem, to, toSystem }: Spec, call: Call
   });
 };
 
-/** Whom Patroni promotes there: who has most of it may be another member. null: nobody names one. */
+/** Whom Patroni promotes there; without a node: that nobody knows, and why. null: nobody is to be asked. */
 const heirOf = async (toSystem: string | undefined, context: StepContext, signal: AbortSignal): Promise<NodeLook | null> => {
   if (toSystem === undefined) return null;
   const patroni = await context.system<PatroniSystem>(toSystem, 'patroni');
   try {
-    return (await patroni.nodes(signal)).find(({ node }) => node?.role === 'standby_leader') ?? null;
+    const nodes = await patroni.nodes(signal);
+    const said = quoted(nodes.map(({ because }) => because).join('; '));
+    return (
+      nodes.find(({ node }) => node?.role === 'standby_leader') ?? { at: toSystem, node: null, because: `none that answers leads: ${said}` }
+    );
   } catch (error) {
     if (signal.aborted) throw error;
-    return null;
+    return { at: toSystem, node: null, because: saying(error) };
   }
+};
+
+/** Pure. Why who is promoted is not known to have all up to `end`; null: it is known. What it has received it replays before it takes writes. */
+const missingOf = ({ at, node, because }: NodeLook, end: number): string | null => {
+  if (node === null) return `whom ${at} promotes nobody knows: ${because}`;
+  if (node.endLsn === null) return `what ${at} has, which Patroni promotes, nobody knows: ${because}`;
+  return node.endLsn < end ? `${at}, which Patroni promotes, lacks ${end - node.endLsn} bytes of it` : null;
 };
 
 /** Pure. */
@@ -77,9 +90,7 @@ export const caughtUp = (
   const because = `${of}: it has ${lsnText(has)} of ${lsnText(end)} on timeline ${timeline}`;
   if (end === 0) return { is: 'unknown', because: `${of}: ${from} does not say how far it is` };
   const facts = { endLsn: end, hasLsn: has, timeline };
-  // What it has received it replays before it takes writes.
-  const own = heir?.node?.endLsn ?? null;
-  if (heir !== null && own !== null && own < end)
-    return { is: 'pending', because: `${because}; ${heir.at}, which Patroni promotes, lacks ${end - own} bytes of it`, facts };
+  const missing = heir === null ? null : missingOf(heir, end);
+  if (missing !== null) return { is: 'pending', because: `${because}; ${missing}`, facts };
   return has >= end ? { is: 'reached', because, facts } : { is: 'pending', because: `${because}, ${end - has} bytes are missing`, facts };
 };

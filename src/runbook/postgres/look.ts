@@ -84,10 +84,6 @@ export const lagByItself = ({ inRecovery, receivedLsn, replayedLsn, replayedAtMs
   return { ms: replayedAtMs === null ? null : Math.max(silentMs, Math.round(nowMs - replayedAtMs)), bytes };
 };
 
-/** Whether any member there takes writes. Rejects when no member answers; members that are silent beside one that answers say nothing. */
-export const takesWrites = async (sql: PostgresSystem, signal: AbortSignal): Promise<boolean> =>
-  (await sql.members(signal)).some(({ state }) => state !== null && !state.inRecovery);
-
 /** `partly`: nobody who answers takes writes, and not all of them answer. */
 export type SiteSays = 'writes' | 'reads' | 'partly';
 

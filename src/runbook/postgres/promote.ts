@@ -5,7 +5,7 @@ import { withDeadline } from '../../ports.ts';
 import type { Call, Effect, Reading, StepKind } from '../kind.ts';
 import type { StepSpecs } from '../model.ts';
 import { applyOr, readOr, saying } from '../outcome.ts';
-import { takesWrites } from './look.ts';
+import { siteSays } from './look.ts';
 import { patiently } from './patience.ts';
 import type { PatroniSystem } from './patroni.ts';
 import { type Config, PROMOTE_PATCH } from './patroni-wire.ts';
@@ -35,10 +35,17 @@ interface Bar {
 }
 
 /**
- * A graceful run fences nobody: a writer that is silent there may write yet, whoever passed over its demotion. To lead again, which takes such a run back, needs no
+ * A graceful run fences nobody: a member that is silent there may write yet, whoever passed over its demotion. To lead again, which takes such a run back, needs no
  * word of a side that was never promoted.
  */
 const isInPeace = ({ region }: Spec, { run }: Call): boolean => run.mode === 'graceful' && run.to === region;
+
+/** `said`: that the old site, or a part of it, was not heard. */
+const unheard = (spec: Spec, call: Call, said: string): Bar => ({
+  why: null,
+  yet: isInPeace(spec, call) ? `${said} and may write: force the run, which fences it` : null,
+  said,
+});
 
 const barred = async (spec: Spec, call: Call): Promise<Bar> => {
   const { database, from } = spec;
@@ -55,13 +62,13 @@ const barred = async (spec: Spec, call: Call): Promise<Bar> => {
   if (from === null) return { why: null, yet: null, said: 'there is no old writer to ask' };
   const old = await context.system<PostgresSystem>(from.sql, 'postgres');
   try {
-    const isWriting = await withDeadline(context.ports.timers, OLD_MS, from.sql, (within) => takesWrites(old, within), signal);
-    if (isWriting) return { why: `the old writer in ${from.region} takes writes: both would write`, yet: null, said: '' };
-    return { why: null, yet: null, said: `the old writer in ${from.region} is in recovery, as far as its members answer` };
+    const says = await withDeadline(context.ports.timers, OLD_MS, from.sql, (within) => siteSays(old, within), signal);
+    if (says === 'writes') return { why: `the old writer in ${from.region} takes writes: both would write`, yet: null, said: '' };
+    if (says === 'reads') return { why: null, yet: null, said: `the old writer in ${from.region} is in recovery` };
+    return unheard(spec, call, `the members of the old writer in ${from.region} that answer are in recovery, the others are silent`);
   } catch (error) {
     if (signal.aborted) throw error;
-    const said = `the old writer in ${from.region} is silent (${saying(error)})`;
-    return { why: null, yet: isInPeace(spec, call) ? `${said} and may write: force the run, which fences it` : null, said };
+    return unheard(spec, call, `the old writer in ${from.region} is silent (${saying(error)})`);
   }
 };
 

@@ -7,7 +7,7 @@ import { createHttp } from '../../../src/http.ts';
 import { realPorts } from '../../../src/ports.ts';
 import { openSystems } from '../../../src/runbook/open.ts';
 import { caughtUp } from '../../../src/runbook/postgres/caughtup.ts';
-import { lagBetween, takesWrites } from '../../../src/runbook/postgres/look.ts';
+import { lagBetween, siteSays } from '../../../src/runbook/postgres/look.ts';
 import type { PostgresSystem } from '../../../src/runbook/postgres/sql.ts';
 import type { PostgresConfig } from '../../../src/runbook/systems.ts';
 import { type Authority, createAuthority } from '../../etcd-certificates.ts';
@@ -88,9 +88,10 @@ describe('how members stand', () => {
     const gone = `127.0.0.1:${await freePort()}`;
     const sql = await opening([gone, standby.address, primary.address]);
     expect((await sql.state(NEVER)).at).toBe(primary.address);
-    expect(await takesWrites(sql, NEVER)).toBe(true);
-    expect(await takesWrites(await opening([gone, standby.address]), NEVER)).toBe(false);
-    await expect(takesWrites(await opening([gone]), NEVER)).rejects.toThrow(/ECONNREFUSED/);
+    expect(await siteSays(sql, NEVER)).toBe('writes');
+    expect(await siteSays(await opening([gone, standby.address]), NEVER)).toBe('partly');
+    expect(await siteSays(await opening([standby.address]), NEVER)).toBe('reads');
+    await expect(siteSays(await opening([gone]), NEVER)).rejects.toThrow(/ECONNREFUSED/);
     // Refused is answered: a server that restarts is waited for, not left alone.
     const restarting = await opening([gone]);
     for (let time = 0; time < 8; time++) await expect(restarting.state(NEVER)).rejects.toThrow(/ECONNREFUSED/);
@@ -241,6 +242,6 @@ test('after a promotion it is on a timeline of its own at once, and the lag of o
   await until(async () => (await lagBetween(one, two, NEVER)).bytes === 0);
   second.promote();
   expect(await two.state(NEVER)).toMatchObject({ inRecovery: false, timeline: 2 });
-  expect(await takesWrites(two, NEVER)).toBe(true);
+  expect(await siteSays(two, NEVER)).toBe('writes');
   expect(await lagBetween(one, two, NEVER)).toEqual({ ms: null, bytes: null });
 });
