@@ -186,7 +186,8 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     if (sight?.cluster == null) return { outcome: 'not-now', because: 'no configuration is known' };
     const before = bird.proof;
     const stand = { cluster: sight.cluster, heard: sight.heard };
-    const flown = await fly({ ...context, stand, proof: before, keep: (proof: Proof) => keep(bird, right, proof) }, failOver);
+    const own = { stand, proof: before, keep: (proof: Proof) => keep(bird, right, proof), hold: () => holdOn(bird, right) };
+    const flown = await fly({ ...context, ...own }, failOver);
     if (!stopped.signal.aborted && term()?.epoch === right.epoch) await ended(bird, right, before, flown);
     return flown;
   };

@@ -32,6 +32,8 @@ export interface DrillContext extends FlightContext {
   proof: Proof | null;
   /** Commits it, in office only. False: not committed, and nothing may follow from it. */
   keep: (proof: Proof) => Promise<boolean>;
+  /** Why it must not go on now, asked anew before each step that others see; null: it may. */
+  hold: () => Promise<string | null>;
 }
 
 /** Drills of which the percentiles are made. */
@@ -65,7 +67,11 @@ export const failOver = async (context: DrillContext, stages: Map<Stage, number>
   const move = from === null ? laid(context, after) : await decided(context, after, from);
   const begunAtMs = context.ports.clock.monoMs();
   const reached = (stage: Stage): void => void stages.set(stage, context.ports.clock.monoMs() - begunAtMs);
-  if (move.drill !== null) await commit(context, move.drill);
+  if (move.drill !== null) {
+    await unheld(context);
+    await commit(context, move.drill);
+  }
+  await unheld(context);
   const refusal = await context.rights.group(context.term)([canary.service]);
   if (refusal !== null) throw new NotNow(refusal);
   const { receipt, back } = await written(context, move.desired, move.fence, previous);
@@ -119,6 +125,12 @@ const decided = async (context: DrillContext, after: Fence, from: string): Promi
   const because = rehearsal.decided.because.slice(0, BECAUSE_MAX);
   const drill: MicroDrill = { v: fence, from, to, t0AtMs, t3AtMs: term.nowMs(), phasesMs: {}, ok: null, because, by: context.writer };
   return { route, desired, fence: { ...after, v: fence, hash: stateHash(desired) }, drill };
+};
+
+/** Asking servers takes a while: an incident, a freeze or a run may have begun since the flight did. */
+const unheld = async ({ hold }: DrillContext): Promise<void> => {
+  const held = await hold();
+  if (held !== null) throw new NotNow(held);
 };
 
 const commit = async ({ canary, proof, keep }: DrillContext, last: MicroDrill): Promise<void> => {

@@ -160,6 +160,25 @@ describe('a micro-drill', () => {
     await p.publisher.stop();
   });
 
+  test.each([
+    ['its commit', 2],
+    ['its write', 3],
+  ])('looks again right before %s, and goes no further when a run has begun since', async (_what, at) => {
+    let asked = Number.NaN;
+    const p = drilling(fine, { isRunning: async () => ++asked === at });
+    await p.virtual.advance(31_000 + 2 * EVERY_MS);
+    const [seen, proof, { rev }] = [p.fenceOf(NAME), p.proof(), p.stored()];
+    asked = 0;
+    await p.virtual.advanceUntil(() => asked === at, 2 * EVERY_MS);
+    await p.virtual.advance(500);
+    expect([p.fenceOf(NAME), p.proof()?.last]).toEqual([seen, proof?.last]);
+    if (at === 2) expect(p.stored().rev).toBe(rev);
+    asked = Number.NaN;
+    await p.virtual.advance(5000);
+    expect(p.fenceOf(NAME)).toBeGreaterThan(seen ?? Number.NaN);
+    await p.publisher.stop();
+  });
+
   test('proves nothing where a quorum would not have moved it', async () => {
     const p = drilling();
     await p.virtual.advance(31_000);
