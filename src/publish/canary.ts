@@ -81,8 +81,10 @@ interface Bird {
   provider: Provider;
   epoch: number;
   failures: number;
-  /** Flights in a row that met what is somebody else's. */
+  /** Flights in a row that proved nothing, such as by meeting what is somebody else's. */
   kept: number;
+  /** Flights in a row that ended since it may not be written now. */
+  waits: number;
   atMs: number | null;
   /** By this process's own clock, whatever the term. */
   landedAtMs: number;
@@ -100,7 +102,7 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
   const stopped = new AbortController();
   const birds = options.canaries.flatMap((canary): Bird[] => {
     const provider = options.providers.get(canary.provider);
-    const fresh = { epoch: 0, failures: 0, kept: 0, atMs: null, landedAtMs: 0, ok: null, because: 'not flown yet' };
+    const fresh = { epoch: 0, failures: 0, kept: 0, waits: 0, atMs: null, landedAtMs: 0, ok: null, because: 'not flown yet' };
     const unproven = { samplesMs: new Map(), proof: null, freeSinceMs: null };
     return provider === undefined ? [] : [{ canary, provider, ...fresh, ...unproven }];
   });
@@ -169,7 +171,9 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     // After a hold, or in a new term, the next one has its time first.
     if (ageMs <= staleMs || freeMs <= Math.min(staleMs, canary.everyMs + FIRST_MS.to)) return;
     const told = pageOf(bird, right, proof, { stale: true, because: bird.because });
-    if (told !== null) await keep(bird, right, { ...proof, stale: true }, told);
+    if (told === null || (await keep(bird, right, { ...proof, stale: true }, told))) return;
+    // Where the store does not take proofs, that is what somebody has to hear of.
+    if (await right.commit([], [{ put: outboxKey(told.id), value: told }])) bird.proof = { ...proof, stale: true };
   };
 
   /** Why it must not be failed over now, beside what keeps every canary; null: it may. */
@@ -221,7 +225,12 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
 
   const landed = async (bird: Bird, flown: Flown, right: Term): Promise<number> => {
     const { path, everyMs } = bird.canary;
-    if (flown.outcome === 'not-now') return WAIT_MS;
+    if (flown.outcome === 'not-now') {
+      // Each is a read of the provider, and questions to servers.
+      bird.because = `waits: ${flown.because}`;
+      return Math.min(AGAIN_MS, everyMs, WAIT_MS * 2 ** bird.waits++);
+    }
+    bird.waits = 0;
     bird.landedAtMs = ports.clock.monoMs();
     if (flown.outcome === 'kept') return kept(bird, flown.because);
     bird.kept = 0;
@@ -252,7 +261,7 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     if (bird.epoch !== right.epoch) {
       // Others may have seen it come through since: what fails now is news again. Not so where the office goes round because everything fails.
       if (ports.clock.monoMs() - bird.landedAtMs > FORGET_MS) await told.say(bird.canary.path, null, null, 'canary');
-      Object.assign(bird, { epoch: right.epoch, failures: 0, kept: 0, atMs: null, ok: null, because: 'not flown yet' });
+      Object.assign(bird, { epoch: right.epoch, failures: 0, kept: 0, waits: 0, atMs: null, ok: null, because: 'not flown yet' });
       const sight = options.sight();
       const proof = sight === null ? null : (proofsIn(sight).get(bird.canary.path) ?? null);
       Object.assign(bird, { proof, freeSinceMs: null });

@@ -21,7 +21,7 @@ export type Flown =
   | { outcome: 'failed'; at: Stage; because: string; isFinal: boolean; stages: ReadonlyMap<Stage, number> }
   /** No failure: it may not be written now. */
   | { outcome: 'not-now'; because: string }
-  /** No failure either: what is there is somebody else's, or somebody else wrote it meanwhile. Nothing was proven. */
+  /** No failure of the provider either: what is there is somebody else's, somebody else wrote it meanwhile, or something of ours is amiss. Nothing was proven. */
   | { outcome: 'kept'; because: string };
 
 export interface FlightContext {
@@ -87,8 +87,8 @@ export const fly = async <C extends FlightContext>(
     if (error instanceof Kept) return { outcome: 'kept', because: error.message };
     if (error instanceof NotNow) return { outcome: 'not-now', because: error.message };
     if (error instanceof Grounded) return { outcome: 'failed', at: error.at, because: error.message, isFinal: error.isFinal, stages };
-    // Stopping, or a bug: neither says anything of the provider.
-    return { outcome: 'not-now', because: errorText(error) };
+    // Stopping, which ends all of it; or a bug, which says nothing of the provider and proves nothing.
+    return { outcome: 'kept', because: errorText(error) };
   }
 };
 

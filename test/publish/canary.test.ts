@@ -360,6 +360,44 @@ describe('a canary', () => {
     await p.publisher.stop();
   });
 
+  test('that may not be written again and again asks its provider less and less often, and says why it waits', async () => {
+    const p = publishing(fine, { ...ONE, services: [] });
+    await p.virtual.advance(31_000);
+    const [seen, reads] = [p.fenceOf(NAME), p.calls.reads];
+    p.state.renews = false;
+    await p.virtual.advance(600_000);
+    expect(p.fenceOf(NAME)).toBe(seen);
+    expect(p.calls.reads - reads).toBeGreaterThan(15);
+    expect(p.calls.reads - reads).toBeLessThan(30);
+    expect(p.birds.states()[0]?.because).toMatch(/^waits: the leader record/);
+    p.state.renews = true;
+    await p.virtual.advance(31_000);
+    expect(p.fenceOf(NAME)).toBeGreaterThan(seen ?? Number.NaN);
+    expect(p.pages()).toEqual([]);
+    await p.publisher.stop();
+  });
+
+  test("that ends in an error which is nobody's does not ask every second either, and somebody hears of it", async () => {
+    const p = publishing(
+      (inner) => ({
+        ...inner,
+        read: async (services, signal) => {
+          const read = await inner.read(services, signal);
+          // An adapter with a bug: no list of what is foreign.
+          return services.some(({ service }) => service === NAME)
+            ? (new Map([[NAME, { fence: null, shares: null, token: null }]]) as unknown as typeof read)
+            : read;
+        },
+      }),
+      { ...ONE, services: [] },
+    );
+    await p.virtual.advance(900_000);
+    expect(p.calls.reads).toBeLessThan(40);
+    expect(p.birds.states()[0]?.because).toMatch(/^not written: /);
+    expect(p.pages().map(({ type }) => type)).toEqual(['provider.canary_failing']);
+    await p.publisher.stop();
+  });
+
   test('pages again in a later term when others have seen it come through meanwhile', async () => {
     let isDown = true;
     const p = publishing(

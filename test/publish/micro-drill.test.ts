@@ -78,6 +78,41 @@ describe('a micro-drill', () => {
     await p.publisher.stop();
   });
 
+  test('that the store does not let it keep is tried every half minute at most, says why, and is paged', async () => {
+    const p = drilling();
+    p.state.denied = 'proof/';
+    await p.virtual.advance(31_000 + 2 * EVERY_MS);
+    const tries = (): number => p.logged.filter(({ event }) => event === 'canary.kept').length;
+    const [laid, before] = [p.fenceOf(NAME), tries()];
+    await p.virtual.advance(300_000);
+    expect([p.fenceOf(NAME), p.proof()]).toEqual([laid, undefined]);
+    expect(tries() - before).toBeGreaterThanOrEqual(9);
+    expect(tries() - before).toBeLessThanOrEqual(11);
+    expect(p.birds.states()[0]?.because).toMatch(
+      /^not written: the store took the leader record and did not take proof\/memory: .*grants\.sh/,
+    );
+    expect(p.pages()).toEqual([]);
+    await p.virtual.advance(600_000);
+    expect(p.pages().map(({ type, severity }) => [type, severity])).toEqual([['provider.canary_failing', 'warning']]);
+    expect(p.pages()[0]?.summary).toMatch(
+      /^nothing is proven of memory: its canary canary\.test is not written \(the store took .*grants\.sh/,
+    );
+    await p.publisher.stop();
+  });
+
+  test('whose proof grows old since the store takes none any more is paged all the same, once', async () => {
+    const p = drilling();
+    await p.virtual.advance(31_000 + 3 * EVERY_MS);
+    p.state.denied = 'proof/';
+    await p.virtual.advance(20 * EVERY_MS);
+    expect(p.pages().map(({ type }) => type)).toEqual(['drill.stale']);
+    expect(p.pages()[0]?.summary).toContain('did not take proof/memory');
+    p.state.denied = null;
+    await p.virtual.advance(2 * EVERY_MS);
+    expect(p.stales()).toEqual(['drill.stale', 'drill.fresh']);
+    await p.publisher.stop();
+  });
+
   test.each<[string, RegExp, (p: ReturnType<typeof drilling>) => void]>([
     [
       'an incident',
