@@ -47,8 +47,17 @@ export interface CanaryState {
   stages: Readonly<Record<string, Spread | null>>;
 }
 
+/** A micro-drill as the holder of the office sees it: kept from being flown now; and nothing kept it for so long that its proof is stale. */
+export interface DrillState {
+  provider: string;
+  isHeld: boolean;
+  isStale: boolean;
+}
+
 export interface Canaries {
   states(): readonly CanaryState[];
+  /** Of those that are micro-drills; of a term that has not looked yet there is nothing to say, and it is left out. */
+  drills(): readonly DrillState[];
   stop(): Promise<void>;
 }
 
@@ -94,6 +103,7 @@ interface Bird {
   /** Of one that is failed over: what this term knows of its proof, and since when, by this process's own clock, nothing keeps it from being proved. */
   proof: Proof | null;
   freeSinceMs: number | null;
+  isHeld: boolean;
 }
 
 export const createCanaries = (options: CanariesOptions): Canaries => {
@@ -103,7 +113,7 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
   const birds = options.canaries.flatMap((canary): Bird[] => {
     const provider = options.providers.get(canary.provider);
     const fresh = { epoch: 0, failures: 0, kept: 0, waits: 0, atMs: null, landedAtMs: 0, ok: null, because: 'not flown yet' };
-    const unproven = { samplesMs: new Map(), proof: null, freeSinceMs: null };
+    const unproven = { samplesMs: new Map(), proof: null, freeSinceMs: null, isHeld: false };
     return provider === undefined ? [] : [{ canary, provider, ...fresh, ...unproven }];
   });
 
@@ -160,16 +170,21 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     for (const [phase, ms] of Object.entries(after.last.phasesMs)) options.onProven?.(bird.canary.path, phase, ms);
   };
 
-  /** Nothing kept it from being proved for long enough, and it was not: somebody should know, once. */
-  const watchProof = async (bird: Bird, right: Term): Promise<void> => {
-    const { canary, freeSinceMs, proof } = bird;
-    // What fails is told as that: that its proof grows old is no more news.
-    if (freeSinceMs === null || proof === null || proof.stale || bird.failures > 0) return;
+  /** Nothing kept it from being proved for long enough, and it was not. What fails is told as that: that its proof grows old is no more news. */
+  const isOverdue = ({ canary, freeSinceMs, proof, failures }: Bird, right: Term): boolean => {
+    if (freeSinceMs === null || failures > 0) return false;
     const freeMs = ports.clock.monoMs() - freeSinceMs;
     const staleMs = staleAfterMs(canary);
-    const ageMs = proof.provenAtMs === null ? freeMs : right.nowMs() - proof.provenAtMs;
+    const provenAtMs = proof?.provenAtMs ?? null;
+    const ageMs = provenAtMs === null ? freeMs : right.nowMs() - provenAtMs;
     // After a hold, or in a new term, the next one has its time first.
-    if (ageMs <= staleMs || freeMs <= Math.min(staleMs, canary.everyMs + FIRST_MS.to)) return;
+    return ageMs > staleMs && freeMs > Math.min(staleMs, canary.everyMs + FIRST_MS.to);
+  };
+
+  /** Somebody should know, once. */
+  const watchProof = async (bird: Bird, right: Term): Promise<void> => {
+    const { proof } = bird;
+    if (proof === null || proof.stale || !isOverdue(bird, right)) return;
     const told = pageOf(bird, right, proof, { stale: true, because: bird.because });
     if (told === null || (await keep(bird, right, { ...proof, stale: true }, told))) return;
     // Where the store does not take proofs, that is what somebody has to hear of.
@@ -264,16 +279,17 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
       Object.assign(bird, { epoch: right.epoch, failures: 0, kept: 0, waits: 0, atMs: null, ok: null, because: 'not flown yet' });
       const sight = options.sight();
       const proof = sight === null ? null : (proofsIn(sight).get(bird.canary.path) ?? null);
-      Object.assign(bird, { proof, freeSinceMs: null });
+      Object.assign(bird, { proof, freeSinceMs: null, isHeld: false });
       return FIRST_MS.from + (Math.min(FIRST_MS.to, bird.canary.everyMs) - FIRST_MS.from) * ports.random.unit();
     }
     const { canary, provider } = bird;
     if (canary.microDrill === true) {
       const hold = await holdOn(bird, right);
       if (hold !== null) {
-        Object.assign(bird, { because: `waits: ${hold}`, freeSinceMs: null });
+        Object.assign(bird, { because: `waits: ${hold}`, freeSinceMs: null, isHeld: true });
         return WAIT_MS;
       }
+      bird.isHeld = false;
       bird.freeSinceMs ??= ports.clock.monoMs();
       await watchProof(bird, right);
     }
@@ -316,6 +332,20 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
         because,
         stages: Object.fromEntries([...samplesMs].map(([stage, samples]) => [stage, spreadOf(samples)])),
       })),
+    drills() {
+      const right = term();
+      if (right === null) return [];
+      return birds
+        .filter(
+          ({ canary, epoch, isHeld, freeSinceMs }) =>
+            canary.microDrill === true && epoch === right.epoch && (isHeld || freeSinceMs !== null),
+        )
+        .map((bird) => ({
+          provider: bird.canary.path,
+          isHeld: bird.isHeld,
+          isStale: bird.proof?.stale === true || isOverdue(bird, right),
+        }));
+    },
     async stop() {
       stopped.abort(new Error('stopping'));
       await Promise.all(loops);

@@ -259,6 +259,36 @@ describe('a micro-drill', () => {
     await p.publisher.stop();
   });
 
+  test('says whether it is held and whether its proof is stale, of which held time is no part, also where no page can be committed', async () => {
+    const p = drilling();
+    const drills = (): unknown => p.birds.drills();
+    expect(drills()).toEqual([]);
+    await p.virtual.advance(31_000 + 3 * EVERY_MS);
+    expect(drills()).toEqual([{ provider: 'memory', isHeld: false, isStale: false }]);
+    p.state.incidents = [{ id: 'inc-1', closedAtMs: null } as Incident];
+    await p.virtual.advance(100 * EVERY_MS);
+    expect(drills()).toEqual([{ provider: 'memory', isHeld: true, isStale: false }]);
+    p.state.incidents = [];
+    p.state.heard = [];
+    await p.virtual.advance(0.9 * EVERY_MS);
+    expect(drills()).toEqual([{ provider: 'memory', isHeld: false, isStale: false }]);
+    p.state.commits = false;
+    await p.virtual.advance(4 * EVERY_MS);
+    expect([drills(), p.pages()]).toEqual([[{ provider: 'memory', isHeld: false, isStale: true }], []]);
+    p.state.holdsOffice = false;
+    expect(drills()).toEqual([]);
+    await p.publisher.stop();
+  });
+
+  test('that never was proved at all is stale too, once it had its time', async () => {
+    const p = drilling(fine, { regions: ['a', 'b'] });
+    await p.virtual.advance(31_000 + EVERY_MS);
+    expect(p.birds.drills()).toEqual([{ provider: 'memory', isHeld: false, isStale: false }]);
+    await p.virtual.advance(3 * EVERY_MS);
+    expect(p.birds.drills()).toEqual([{ provider: 'memory', isHeld: false, isStale: true }]);
+    await p.publisher.stop();
+  });
+
   test('of a coordinator that died in the middle goes on from what is served, above its fence, and remembers what was proved', async () => {
     const p = drilling();
     await p.virtual.advance(31_000 + 3 * EVERY_MS);
