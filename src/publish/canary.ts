@@ -191,22 +191,24 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     if (await right.commit([], [{ put: outboxKey(told.id), value: told }])) bird.proof = { ...proof, stale: true };
   };
 
-  /** Why it must not be failed over now, beside what keeps every canary; null: it may. */
-  const holdOn = async (bird: Bird, right: Term): Promise<string | null> => {
+  /** Why it must not be failed over now as it was read last, beside what keeps every canary; null: it may. */
+  const seenHold = (bird: Bird, right: Term): string | null => {
     const sight = options.sight();
     if (sight?.cluster == null) return 'no configuration is known';
     const { cluster, incidents, overrides } = sight;
-    const held = whyHeld({ cluster, incidents, overrides }, bird.canary.path, right.nowMs());
-    return held ?? ((await options.isRunning?.(stopped.signal)) === true ? 'a run goes on' : null);
+    return whyHeld({ cluster, incidents, overrides }, bird.canary.path, right.nowMs());
   };
+
+  const holdOn = async (bird: Bird, right: Term): Promise<string | null> =>
+    seenHold(bird, right) ?? ((await options.isRunning?.(stopped.signal)) === true ? 'a run goes on' : null);
 
   const drill = async (bird: Bird, context: FlightContext, right: Term): Promise<Flown> => {
     const sight = options.sight();
     if (sight?.cluster == null) return { outcome: 'not-now', because: 'no configuration is known' };
     const before = bird.proof;
     const stand = { cluster: sight.cluster, heard: sight.heard };
-    const own = { stand, proof: before, keep: (proof: Proof) => keep(bird, right, proof), hold: () => holdOn(bird, right) };
-    const flown = await fly({ ...context, ...own }, failOver);
+    const holds = { hold: () => holdOn(bird, right), seenHold: () => seenHold(bird, right) };
+    const flown = await fly({ ...context, ...holds, stand, proof: before, keep: (proof: Proof) => keep(bird, right, proof) }, failOver);
     if (!stopped.signal.aborted && term()?.epoch === right.epoch) await ended(bird, right, before, flown);
     return flown;
   };

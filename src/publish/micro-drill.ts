@@ -33,8 +33,10 @@ export interface DrillContext extends FlightContext {
   proof: Proof | null;
   /** Commits it, in office only. False: not committed, and nothing may follow from it. */
   keep: (proof: Proof) => Promise<boolean>;
-  /** Why it must not go on now, asked anew before each step that others see; null: it may. */
+  /** Why it must not go on now, asked anew before anything is committed; null: it may. */
   hold: () => Promise<string | null>;
+  /** The same as far as it is known without asking: right before the write, whose time is measured. */
+  seenHold: () => string | null;
 }
 
 /** Drills of which the percentiles are made. */
@@ -66,15 +68,14 @@ export const failOver = async (context: DrillContext, stages: Map<Stage, number>
   const after = fenceAfter(context, canaryDesired(canary), previous);
   const from = carrierOf(canary, previous);
   const move = from === null ? laid(context, after) : await decided(context, after, from);
+  // Asking servers takes a while: an incident, a freeze or a run may have begun since the flight did.
+  unheld(await context.hold());
   const begunAtMs = context.ports.clock.monoMs();
   const reached = (stage: Stage): void => void stages.set(stage, context.ports.clock.monoMs() - begunAtMs);
-  if (move.drill !== null) {
-    await unheld(context);
-    await commit(context, move.drill);
-  }
-  await unheld(context);
+  if (move.drill !== null) await commit(context, move.drill);
   const refusal = await context.rights.group(context.term)([canary.service]);
   if (refusal !== null) throw new NotNow(refusal);
+  unheld(context.seenHold());
   const { receipt, back } = await written(context, move.desired, move.fence, previous);
   reached('acknowledged');
   const isSettled = receipt !== undefined && (await settled(context, receipt));
@@ -128,9 +129,7 @@ const decided = async (context: DrillContext, after: Fence, from: string): Promi
   return { route, desired, fence: { ...after, v: fence, hash: stateHash(desired) }, drill };
 };
 
-/** Asking servers takes a while: an incident, a freeze or a run may have begun since the flight did. */
-const unheld = async ({ hold }: DrillContext): Promise<void> => {
-  const held = await hold();
+const unheld = (held: string | null): void => {
   if (held !== null) throw new NotNow(held);
 };
 

@@ -131,6 +131,8 @@ export const publishing = (
     commits: true,
     /** Keys that begin like this are refused to this process; null: none are. */
     denied: null as string | null,
+    /** What happens once something has been committed. */
+    committed: (_ops: readonly Op[]): void => undefined,
     renew: async (): Promise<boolean> => state.renews,
   };
   const records = new Map<string, KeyValue>();
@@ -157,6 +159,7 @@ export const publishing = (
       if (denied !== null && ops.some((op) => 'put' in op && op.put.startsWith(denied))) return false;
       rev++;
       for (const op of ops) if ('put' in op) records.set(op.put, { key: op.put, value: op.value, mod: rev });
+      state.committed(ops);
       return true;
     },
     nowMs: () => virtual.now(),
