@@ -33,6 +33,14 @@ export const manualWriter = (owner: string): string => `${MANUAL}${owner.replace
 
 export const isManual = (fence: Fence): boolean => fence.writer.startsWith(MANUAL);
 
+/** What begins the `writer` of a fence on a name that nobody resolves; the rest says which process wrote it. */
+const CANARY = 'canary/';
+
+/** In: `region/replica/boot`. Out: the `writer` of a canary's fence, so that it is never taken for that of a service. */
+export const canaryWriter = (writer: string): string => `${CANARY}${writer}`.slice(0, 100);
+
+export const isCanary = (fence: Fence): boolean => fence.writer.startsWith(CANARY);
+
 /** null: not a fence of ours, character by character. */
 export const parseFence = (text: string): Fence | null => {
   const match = FIELDS.exec(text);

@@ -3,18 +3,10 @@
 // Gauges about targets, routes and overrides are filled when scraped from the last state handed in: what left the configuration leaves the scrape.
 // Labels are bounded: beyond a stated number of label sets a counter counts into `other`. Ignores the clock: instants are arguments.
 import { Counter, collectDefaultMetrics, exponentialBuckets, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import type { MicroDrillGauge } from './api/proofs.ts';
 import { activeOverrides } from './decide/override.ts';
 import { type HealthGauges, healthGauges } from './health-metrics.ts';
-import {
-  type FaultReason,
-  OVERRIDE_KINDS,
-  type Overrides,
-  type PoolTally,
-  type ProbeSpec,
-  type Proof,
-  type Routing,
-  type Verdict,
-} from './model.ts';
+import { type FaultReason, OVERRIDE_KINDS, type Overrides, type PoolTally, type ProbeSpec, type Routing, type Verdict } from './model.ts';
 
 const DETECTION_EDGES_S = [1, 2, 4, 6, 8, 10, 12, 15, 18, 21, 25, 30, 45, 60];
 const CONVERGENCE_EDGES_S = [2, 5, 10, 15, 20, 30, 40, 50, 60, 75, 90, 120, 300];
@@ -40,8 +32,8 @@ export interface MetricsState {
   overrides: Overrides | null;
   /** Versions of the program that replicas run; 1 is well, 0 before any is heard. */
   versions?: number;
-  /** What micro-drills have proved, by provider. */
-  proofs?: ReadonlyMap<string, Pick<Proof, 'provenAtMs'>>;
+  /** Those that this replica is configured with. */
+  microDrills?: readonly MicroDrillGauge[];
   /** Cluster time; expired overrides are not counted as active. */
   nowMs: number;
 }
@@ -235,16 +227,7 @@ const stateGauges = (registers: Registry[], current: () => MetricsState): void =
     },
   });
   overrideGauges(registers, current);
-  new Gauge({
-    name: 'tidegate_microdrill_last_success_timestamp_seconds',
-    help: 'Decision of the last micro-drill of a provider that came through, in cluster time, as the store has it; 0: none ever did',
-    labelNames: ['provider'],
-    registers,
-    collect() {
-      this.reset();
-      for (const [provider, { provenAtMs }] of current().proofs ?? []) this.labels(provider).set((provenAtMs ?? 0) / 1000);
-    },
-  });
+  microDrillGauges(registers, () => current().microDrills ?? []);
   new Gauge({
     name: 'tidegate_version_skew',
     help: 'Versions of the program beside the first that replicas heard here run; 0 is well',
@@ -284,6 +267,37 @@ const overrideGauges = (registers: Registry[], current: () => MetricsState): voi
 };
 
 /** Nothing is exported of a gate that is not there. */
+const microDrillGauges = (registers: Registry[], current: () => readonly MicroDrillGauge[]): void => {
+  const shown = (name: string, help: string, value: (drill: MicroDrillGauge) => number | null): void => {
+    new Gauge({
+      name: `tidegate_microdrill_${name}`,
+      help,
+      labelNames: ['provider'],
+      registers,
+      collect() {
+        this.reset();
+        for (const drill of current()) {
+          const now = value(drill);
+          if (now !== null) this.labels(drill.provider).set(now);
+        }
+      },
+    });
+  };
+  shown(
+    'last_success_timestamp_seconds',
+    'Decision of the last micro-drill of a provider that came through, in cluster time, as the store has it; 0: none ever did',
+    ({ provenAtMs }) => (provenAtMs ?? 0) / 1000,
+  );
+  shown('stale', '1 while a proof is older than three intervals in which nothing kept it from being renewed', ({ isStale }) =>
+    Number(isStale),
+  );
+  shown(
+    'held',
+    'At the coordinator: 1 while something keeps a micro-drill from being flown, such as an incident, an order or a run',
+    ({ isHeld }) => (isHeld === null ? null : Number(isHeld)),
+  );
+};
+
 const gateGauges = (registers: Registry[], current: () => (() => GateGauges) | null): void => {
   const shown = (name: string, help: string, value: (gate: GateGauges) => number): void => {
     new Gauge({

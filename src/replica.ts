@@ -17,7 +17,7 @@ import type { Log } from './log.ts';
 import type { ClusterConfig, EndpointKey, Outcome, ProbeSpec, Route, Vote } from './model.ts';
 import type { Ports } from './ports.ts';
 import { createVantage, type Vantage } from './probe/vantage.ts';
-import { type CanaryState, createCanaries } from './publish/canary.ts';
+import { type CanaryState, createCanaries, type DrillState } from './publish/canary.ts';
 import { createObserver } from './publish/observed.ts';
 import { createPublisher } from './publish/publisher.ts';
 import type { Spread, Standing } from './publish/standing.ts';
@@ -89,6 +89,7 @@ export interface Paths {
     writes: Spread | null;
     canary: CanaryState | null;
   }[];
+  drills(): readonly DrillState[];
 }
 
 export interface Replica {
@@ -196,6 +197,7 @@ export const createReplica = (options: ReplicaOptions): Replica => {
   });
   const paths: Paths = {
     ranked: publisher.standing.ranked,
+    drills: birds.drills,
     providers: () =>
       [...providers.keys()].map((name) => ({
         name,

@@ -74,15 +74,23 @@ describe('gauges of the state', () => {
 
   test('show when each path was proven last by a micro-drill, and how long the phases took of those that came through', async () => {
     const metrics = createMetrics();
-    const proofs = new Map([
-      ['dns', { provenAtMs: 1_800_000_000_500 }],
-      ['new', { provenAtMs: null }],
-    ]);
-    metrics.state({ tallies: [], routing: null, overrides: null, proofs, nowMs: 0 });
+    const microDrills = [
+      { provider: 'dns', provenAtMs: 1_800_000_000_500, isStale: true, isHeld: false },
+      { provider: 'new', provenAtMs: null, isStale: false, isHeld: true },
+      { provider: 'far', provenAtMs: null, isStale: false, isHeld: null },
+    ];
+    metrics.state({ tallies: [], routing: null, overrides: null, microDrills, nowMs: 0 });
     metrics.proven('dns', 'authoritative', 2400);
     const text = await metrics.text();
     expect(sample(text, 'tidegate_microdrill_last_success_timestamp_seconds{provider="dns"}')).toBe(1_800_000_000.5);
     expect(sample(text, 'tidegate_microdrill_last_success_timestamp_seconds{provider="new"}')).toBe(0);
+    expect(text.split('\n').filter((line) => /^tidegate_microdrill_(stale|held)/.test(line))).toEqual([
+      'tidegate_microdrill_stale{provider="dns"} 1',
+      'tidegate_microdrill_stale{provider="new"} 0',
+      'tidegate_microdrill_stale{provider="far"} 0',
+      'tidegate_microdrill_held{provider="dns"} 0',
+      'tidegate_microdrill_held{provider="new"} 1',
+    ]);
     expect(sample(text, 'tidegate_microdrill_duration_seconds_sum{provider="dns",phase="authoritative"}')).toBeCloseTo(2.4);
   });
 

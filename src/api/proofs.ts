@@ -1,5 +1,7 @@
-// What micro-drills have proved, as `/v1/status` says it: of each path when last, how long each phase took, and whether that is too long ago. Pure.
+// What micro-drills have proved, as `/v1/status` and the metrics say it: of each path when last, how long each phase took, and whether that is too long ago. Pure.
+import type { CanaryConfig } from '../config/canary.ts';
 import { isStale, type MicroDrill, PROOF_PHASES, type Proof, type ProofPhase } from '../model.ts';
+import type { DrillState } from '../publish/canary.ts';
 
 /** Percentiles in ms from the commit of the decision, of how many micro-drills that came through. */
 export interface ProofSpread {
@@ -46,3 +48,34 @@ export const microDrillsOf = (proofs: ReadonlyMap<string, Proof>, nowMs: number)
       }),
     ),
   }));
+
+/** As the metrics show it. `isHeld` null: this replica does not fly it, and cannot know. */
+export interface MicroDrillGauge {
+  provider: string;
+  /** Cluster time; null: none ever came through. */
+  provenAtMs: number | null;
+  isStale: boolean;
+  isHeld: boolean | null;
+}
+
+/**
+ * Of those that this replica is configured with: a record of one that is no longer stays in the store, and is nobody's worry. `flown` is what the holder of the office
+ * knows, empty elsewhere; others say of a proof that it is stale once that was told.
+ */
+export const microDrillGauges = (
+  canaries: readonly Pick<CanaryConfig, 'path' | 'microDrill'>[],
+  proofs: ReadonlyMap<string, Pick<Proof, 'provenAtMs' | 'stale'>>,
+  flown: readonly DrillState[],
+): readonly MicroDrillGauge[] =>
+  canaries
+    .filter(({ microDrill }) => microDrill === true)
+    .map(({ path }) => {
+      const proof = proofs.get(path);
+      const own = flown.find(({ provider }) => provider === path);
+      return {
+        provider: path,
+        provenAtMs: proof?.provenAtMs ?? null,
+        isStale: own?.isStale ?? proof?.stale ?? false,
+        isHeld: own?.isHeld ?? null,
+      };
+    });

@@ -47,8 +47,17 @@ export interface CanaryState {
   stages: Readonly<Record<string, Spread | null>>;
 }
 
+/** A micro-drill as the holder of the office sees it: kept from being flown now; and nothing kept it for so long that its proof is stale. */
+export interface DrillState {
+  provider: string;
+  isHeld: boolean;
+  isStale: boolean;
+}
+
 export interface Canaries {
   states(): readonly CanaryState[];
+  /** Of those that are micro-drills; of a term that has not looked yet there is nothing to say, and it is left out. */
+  drills(): readonly DrillState[];
   stop(): Promise<void>;
 }
 
@@ -81,8 +90,10 @@ interface Bird {
   provider: Provider;
   epoch: number;
   failures: number;
-  /** Flights in a row that met what is somebody else's. */
+  /** Flights in a row that proved nothing, such as by meeting what is somebody else's. */
   kept: number;
+  /** Flights in a row that ended since it may not be written now. */
+  waits: number;
   atMs: number | null;
   /** By this process's own clock, whatever the term. */
   landedAtMs: number;
@@ -92,6 +103,7 @@ interface Bird {
   /** Of one that is failed over: what this term knows of its proof, and since when, by this process's own clock, nothing keeps it from being proved. */
   proof: Proof | null;
   freeSinceMs: number | null;
+  isHeld: boolean;
 }
 
 export const createCanaries = (options: CanariesOptions): Canaries => {
@@ -100,8 +112,8 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
   const stopped = new AbortController();
   const birds = options.canaries.flatMap((canary): Bird[] => {
     const provider = options.providers.get(canary.provider);
-    const fresh = { epoch: 0, failures: 0, kept: 0, atMs: null, landedAtMs: 0, ok: null, because: 'not flown yet' };
-    const unproven = { samplesMs: new Map(), proof: null, freeSinceMs: null };
+    const fresh = { epoch: 0, failures: 0, kept: 0, waits: 0, atMs: null, landedAtMs: 0, ok: null, because: 'not flown yet' };
+    const unproven = { samplesMs: new Map(), proof: null, freeSinceMs: null, isHeld: false };
     return provider === undefined ? [] : [{ canary, provider, ...fresh, ...unproven }];
   });
 
@@ -158,35 +170,45 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     for (const [phase, ms] of Object.entries(after.last.phasesMs)) options.onProven?.(bird.canary.path, phase, ms);
   };
 
-  /** Nothing kept it from being proved for long enough, and it was not: somebody should know, once. */
-  const watchProof = async (bird: Bird, right: Term): Promise<void> => {
-    const { canary, freeSinceMs, proof } = bird;
-    // What fails is told as that: that its proof grows old is no more news.
-    if (freeSinceMs === null || proof === null || proof.stale || bird.failures > 0) return;
+  /** Nothing kept it from being proved for long enough, and it was not. What fails is told as that: that its proof grows old is no more news. */
+  const isOverdue = ({ canary, freeSinceMs, proof, failures }: Bird, right: Term): boolean => {
+    if (freeSinceMs === null || failures > 0) return false;
     const freeMs = ports.clock.monoMs() - freeSinceMs;
     const staleMs = staleAfterMs(canary);
-    const ageMs = proof.provenAtMs === null ? freeMs : right.nowMs() - proof.provenAtMs;
+    const provenAtMs = proof?.provenAtMs ?? null;
+    const ageMs = provenAtMs === null ? freeMs : right.nowMs() - provenAtMs;
     // After a hold, or in a new term, the next one has its time first.
-    if (ageMs <= staleMs || freeMs <= Math.min(staleMs, canary.everyMs + FIRST_MS.to)) return;
-    const told = pageOf(bird, right, proof, { stale: true, because: bird.because });
-    if (told !== null) await keep(bird, right, { ...proof, stale: true }, told);
+    return ageMs > staleMs && freeMs > Math.min(staleMs, canary.everyMs + FIRST_MS.to);
   };
 
-  /** Why it must not be failed over now, beside what keeps every canary; null: it may. */
-  const holdOn = async (bird: Bird, right: Term): Promise<string | null> => {
+  /** Somebody should know, once. */
+  const watchProof = async (bird: Bird, right: Term): Promise<void> => {
+    const { proof } = bird;
+    if (proof === null || proof.stale || !isOverdue(bird, right)) return;
+    const told = pageOf(bird, right, proof, { stale: true, because: bird.because });
+    if (told === null || (await keep(bird, right, { ...proof, stale: true }, told))) return;
+    // Where the store does not take proofs, that is what somebody has to hear of.
+    if (await right.commit([], [{ put: outboxKey(told.id), value: told }])) bird.proof = { ...proof, stale: true };
+  };
+
+  /** Why it must not be failed over now as it was read last, beside what keeps every canary; null: it may. */
+  const seenHold = (bird: Bird, right: Term): string | null => {
     const sight = options.sight();
     if (sight?.cluster == null) return 'no configuration is known';
     const { cluster, incidents, overrides } = sight;
-    const held = whyHeld({ cluster, incidents, overrides }, bird.canary.path, right.nowMs());
-    return held ?? ((await options.isRunning?.(stopped.signal)) === true ? 'a run goes on' : null);
+    return whyHeld({ cluster, incidents, overrides }, bird.canary.path, right.nowMs());
   };
+
+  const holdOn = async (bird: Bird, right: Term): Promise<string | null> =>
+    seenHold(bird, right) ?? ((await options.isRunning?.(stopped.signal)) === true ? 'a run goes on' : null);
 
   const drill = async (bird: Bird, context: FlightContext, right: Term): Promise<Flown> => {
     const sight = options.sight();
     if (sight?.cluster == null) return { outcome: 'not-now', because: 'no configuration is known' };
     const before = bird.proof;
     const stand = { cluster: sight.cluster, heard: sight.heard };
-    const flown = await fly({ ...context, stand, proof: before, keep: (proof: Proof) => keep(bird, right, proof) }, failOver);
+    const holds = { hold: () => holdOn(bird, right), seenHold: () => seenHold(bird, right) };
+    const flown = await fly({ ...context, ...holds, stand, proof: before, keep: (proof: Proof) => keep(bird, right, proof) }, failOver);
     if (!stopped.signal.aborted && term()?.epoch === right.epoch) await ended(bird, right, before, flown);
     return flown;
   };
@@ -220,7 +242,12 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
 
   const landed = async (bird: Bird, flown: Flown, right: Term): Promise<number> => {
     const { path, everyMs } = bird.canary;
-    if (flown.outcome === 'not-now') return WAIT_MS;
+    if (flown.outcome === 'not-now') {
+      // Each is a read of the provider, and questions to servers.
+      bird.because = `waits: ${flown.because}`;
+      return Math.min(AGAIN_MS, everyMs, WAIT_MS * 2 ** bird.waits++);
+    }
+    bird.waits = 0;
     bird.landedAtMs = ports.clock.monoMs();
     if (flown.outcome === 'kept') return kept(bird, flown.because);
     bird.kept = 0;
@@ -251,19 +278,20 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
     if (bird.epoch !== right.epoch) {
       // Others may have seen it come through since: what fails now is news again. Not so where the office goes round because everything fails.
       if (ports.clock.monoMs() - bird.landedAtMs > FORGET_MS) await told.say(bird.canary.path, null, null, 'canary');
-      Object.assign(bird, { epoch: right.epoch, failures: 0, kept: 0, atMs: null, ok: null, because: 'not flown yet' });
+      Object.assign(bird, { epoch: right.epoch, failures: 0, kept: 0, waits: 0, atMs: null, ok: null, because: 'not flown yet' });
       const sight = options.sight();
       const proof = sight === null ? null : (proofsIn(sight).get(bird.canary.path) ?? null);
-      Object.assign(bird, { proof, freeSinceMs: null });
+      Object.assign(bird, { proof, freeSinceMs: null, isHeld: false });
       return FIRST_MS.from + (Math.min(FIRST_MS.to, bird.canary.everyMs) - FIRST_MS.from) * ports.random.unit();
     }
     const { canary, provider } = bird;
     if (canary.microDrill === true) {
       const hold = await holdOn(bird, right);
       if (hold !== null) {
-        Object.assign(bird, { because: `waits: ${hold}`, freeSinceMs: null });
+        Object.assign(bird, { because: `waits: ${hold}`, freeSinceMs: null, isHeld: true });
         return WAIT_MS;
       }
+      bird.isHeld = false;
       bird.freeSinceMs ??= ports.clock.monoMs();
       await watchProof(bird, right);
     }
@@ -306,6 +334,20 @@ export const createCanaries = (options: CanariesOptions): Canaries => {
         because,
         stages: Object.fromEntries([...samplesMs].map(([stage, samples]) => [stage, spreadOf(samples)])),
       })),
+    drills() {
+      const right = term();
+      if (right === null) return [];
+      return birds
+        .filter(
+          ({ canary, epoch, isHeld, freeSinceMs }) =>
+            canary.microDrill === true && epoch === right.epoch && (isHeld || freeSinceMs !== null),
+        )
+        .map((bird) => ({
+          provider: bird.canary.path,
+          isHeld: bird.isHeld,
+          isStale: bird.proof?.stale === true || isOverdue(bird, right),
+        }));
+    },
     async stop() {
       stopped.abort(new Error('stopping'));
       await Promise.all(loops);

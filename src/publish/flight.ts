@@ -1,7 +1,7 @@
 // One flight of a canary: a harmless write of a service that no user resolves, through the very calls that a failover makes, timed to the acknowledgement, to
 // the provider's own servers and to resolvers. Its fence counts on from whatever the provider carries: nothing is decided for it, so there is no history to
 // lose, and two holders at once cost one of them a conflict. Throws nothing for what the world does.
-import { canFollow, fenceName, formatFence, isManual, stateHash } from '../../providers/fence.ts';
+import { canaryWriter, canFollow, fenceName, formatFence, isCanary, isManual, stateHash } from '../../providers/fence.ts';
 import type { Applied, Fence, Provider, ProviderService, ReadBack, Settled } from '../../providers/provider.ts';
 import { type CanaryConfig, canaryService } from '../config/canary.ts';
 import { serverOf } from '../converge/ask.ts';
@@ -21,7 +21,7 @@ export type Flown =
   | { outcome: 'failed'; at: Stage; because: string; isFinal: boolean; stages: ReadonlyMap<Stage, number> }
   /** No failure: it may not be written now. */
   | { outcome: 'not-now'; because: string }
-  /** No failure either: what is there is somebody else's, or somebody else wrote it meanwhile. Nothing was proven. */
+  /** No failure of the provider either: what is there is somebody else's, somebody else wrote it meanwhile, or something of ours is amiss. Nothing was proven. */
   | { outcome: 'kept'; because: string };
 
 export interface FlightContext {
@@ -87,8 +87,8 @@ export const fly = async <C extends FlightContext>(
     if (error instanceof Kept) return { outcome: 'kept', because: error.message };
     if (error instanceof NotNow) return { outcome: 'not-now', because: error.message };
     if (error instanceof Grounded) return { outcome: 'failed', at: error.at, because: error.message, isFinal: error.isFinal, stages };
-    // Stopping, or a bug: neither says anything of the provider.
-    return { outcome: 'not-now', because: errorText(error) };
+    // Stopping, which ends all of it; or a bug, which says nothing of the provider and proves nothing.
+    return { outcome: 'kept', because: errorText(error) };
   }
 };
 
@@ -137,15 +137,17 @@ export const fenceAfter = (
   { fence, foreign }: ReadBack,
 ): Fence => {
   if (fence !== null && isManual(fence)) throw new Kept(`${fence.writer} wrote ${canary.service} by hand`);
-  // A name that was mistyped may be one that users resolve: what nobody of us wrote is not written over for a trial.
-  if (fence === null && foreign.length > 0) {
+  // A name that was mistyped may be one that users resolve, also by another cluster of ours or by a service that left this one: what no canary wrote is not
+  // written over for a trial.
+  if (foreign.length > 0 && (fence === null || !isCanary(fence))) {
     const answers = foreign.slice(0, FOREIGN_SHOWN).join(', ');
-    throw new Kept(`${canary.service} answers ${answers}, and carries no fence of ours; give the canary a name of its own`);
+    const whose = fence === null ? 'no fence of ours' : `fence ${fence.v} of ${fence.writer}, which is no canary's`;
+    throw new Kept(`${canary.service} answers ${answers}, and carries ${whose}; give the canary a name of its own`);
   }
   const v = (fence?.v ?? 0) + 1;
   if (!canFollow(v))
     throw new Grounded('read', `${canary.service} carries fence ${v - 1}, and there is hardly a number above it; delete it by hand`);
-  return { v, epoch: term.epoch, writer, nonce: ports.random.hex(8), hash: stateHash(desired) };
+  return { v, epoch: term.epoch, writer: canaryWriter(writer), nonce: ports.random.hex(8), hash: stateHash(desired) };
 };
 
 /** Writes it. Out: the receipt, if there is one, and what is read there then. */

@@ -7,6 +7,7 @@ import { type CanaryConfig, canaryService } from '../config/canary.ts';
 import { spell } from '../config/words.ts';
 import { askAll } from '../converge/ask.ts';
 import { SAMPLES } from '../converge/landing.ts';
+import { proofKey } from '../coordinate/keys.ts';
 import { page } from '../decide/incident.ts';
 import { type ClusterConfig, type MicroDrill, type Page, PROOF_PHASES, type Proof, pathsOf, type Route } from '../model.ts';
 import {
@@ -32,6 +33,10 @@ export interface DrillContext extends FlightContext {
   proof: Proof | null;
   /** Commits it, in office only. False: not committed, and nothing may follow from it. */
   keep: (proof: Proof) => Promise<boolean>;
+  /** Why it must not go on now, asked anew before anything is committed; null: it may. */
+  hold: () => Promise<string | null>;
+  /** The same as far as it is known without asking: right before the write, whose time is measured. */
+  seenHold: () => string | null;
 }
 
 /** Drills of which the percentiles are made. */
@@ -63,11 +68,14 @@ export const failOver = async (context: DrillContext, stages: Map<Stage, number>
   const after = fenceAfter(context, canaryDesired(canary), previous);
   const from = carrierOf(canary, previous);
   const move = from === null ? laid(context, after) : await decided(context, after, from);
+  // Asking servers takes a while: an incident, a freeze or a run may have begun since the flight did.
+  unheld(await context.hold());
   const begunAtMs = context.ports.clock.monoMs();
   const reached = (stage: Stage): void => void stages.set(stage, context.ports.clock.monoMs() - begunAtMs);
   if (move.drill !== null) await commit(context, move.drill);
   const refusal = await context.rights.group(context.term)([canary.service]);
   if (refusal !== null) throw new NotNow(refusal);
+  unheld(context.seenHold());
   const { receipt, back } = await written(context, move.desired, move.fence, previous);
   reached('acknowledged');
   const isSettled = receipt !== undefined && (await settled(context, receipt));
@@ -121,10 +129,19 @@ const decided = async (context: DrillContext, after: Fence, from: string): Promi
   return { route, desired, fence: { ...after, v: fence, hash: stateHash(desired) }, drill };
 };
 
-const commit = async ({ canary, proof, keep }: DrillContext, last: MicroDrill): Promise<void> => {
+const unheld = (held: string | null): void => {
+  if (held !== null) throw new NotNow(held);
+};
+
+const commit = async ({ canary, proof, term, keep }: DrillContext, last: MicroDrill): Promise<void> => {
   const { service, everyMs } = canary;
-  if (!(await keep({ ...(proof ?? blankProof(canary, last)), service, everyMs, last })))
-    throw new NotNow('its decision could not be committed');
+  if (await keep({ ...(proof ?? blankProof(canary, last)), service, everyMs, last })) return;
+  // Who is in office and may not write this has roles from before there were micro-drills: that does not pass by itself.
+  if (await term.renew())
+    throw new Kept(
+      `the store took the leader record and did not take ${proofKey(canary.path)}: store.txn in the log says why; grants are given by deploy/etcd/grants.sh`,
+    );
+  throw new NotNow('its decision could not be committed');
 };
 
 /** Of each server what is wrong with its answers for this route, or null. */

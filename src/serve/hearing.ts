@@ -1,5 +1,6 @@
 // Who hears what the replica tells of itself: the metrics, the recorder, the desk, the stream of events, and the coordinator's duties.
 import type { EventHub } from '../api/events.ts';
+import { microDrillGauges } from '../api/proofs.ts';
 import type { SpentDuty } from '../api/spent.ts';
 import type { createAuditDuty } from '../audit/retention.ts';
 import type { createConvergeDuties } from '../converge/duties.ts';
@@ -93,7 +94,7 @@ export const hearing = (part: Part, hearers: Hearers): Partial<ReplicaEvents> =>
 };
 
 /** Worked out at a scrape, not at every turn: with thousands of targets the full tally is not free. */
-export const measureState = ({ metrics, seen }: Part): void =>
+export const measureState = ({ metrics, seen, config }: Part): void =>
   metrics.state({
     get tallies() {
       return seen.tallies();
@@ -104,9 +105,9 @@ export const measureState = ({ metrics, seen }: Part): void =>
     get overrides() {
       return seen.sight()?.overrides ?? null;
     },
-    get proofs() {
+    get microDrills() {
       const sight = seen.sight();
-      return sight === null ? new Map() : proofsIn(sight);
+      return sight === null ? [] : microDrillGauges(config.canaries ?? [], proofsIn(sight), seen.paths()?.drills() ?? []);
     },
     get versions() {
       return seen.fleet()?.versions.length ?? 0;

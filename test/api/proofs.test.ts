@@ -1,6 +1,6 @@
 // What `/v1/status`, the command and /metrics say of what micro-drills have proved.
 import { expect, test } from 'vitest';
-import { microDrillsOf } from '../../src/api/proofs.ts';
+import { microDrillGauges, microDrillsOf } from '../../src/api/proofs.ts';
 import { statusDocument } from '../../src/api/status.ts';
 import { findingsOf } from '../../src/command/desk/findings.ts';
 import { statusLines } from '../../src/command/desk/status-text.ts';
@@ -68,4 +68,23 @@ test('the screen has it from a replica that does not write, and what is wrong is
     'micro-drill of local failed: not authoritative: 192.0.2.53:53: still answers 192.0.2.1',
   );
   expect(findingsOf(statusOf(proofOf(4 * 300_000))).map(({ text }) => text)).toContain('a failover by local was not proven lately');
+});
+
+test('metrics show micro-drills that are configured now, as the holder of the office sees them, or as the store has them elsewhere', () => {
+  const proofs = new Map([
+    ['dns', proofOf(60_000)],
+    ['lb', proofOf(60_000, { stale: true })],
+    ['removed', proofOf(9_000_000, { stale: true })],
+    ['plain', proofOf(9_000_000, { stale: true })],
+  ]);
+  const canaries = [{ path: 'dns', microDrill: true as const }, { path: 'lb', microDrill: true as const }, { path: 'plain' }];
+  expect(microDrillGauges(canaries, proofs, [])).toEqual([
+    { provider: 'dns', provenAtMs: NOW_MS - 60_000, isStale: false, isHeld: null },
+    { provider: 'lb', provenAtMs: NOW_MS - 60_000, isStale: true, isHeld: null },
+  ]);
+  const flown = [{ provider: 'dns', isHeld: false, isStale: true }];
+  expect(microDrillGauges(canaries, proofs, flown)[0]).toMatchObject({ isStale: true, isHeld: false });
+  expect(microDrillGauges([{ path: 'new', microDrill: true }], proofs, [])).toEqual([
+    { provider: 'new', provenAtMs: null, isStale: false, isHeld: null },
+  ]);
 });

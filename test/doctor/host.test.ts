@@ -1,6 +1,6 @@
 // What the instruments read of a machine: processes as Linux tells of them, places, packages; and that what they ask of etcd is what grants.sh gives.
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -86,6 +86,32 @@ test('places are the file itself and all that a replica keeps', () => {
   ]);
 });
 
+test('the manual of etcd lists what grants.sh gives each role', () => {
+  const etcd = join(import.meta.dirname, '../../deploy/etcd');
+  const roles = ['--coordinator', 'R', '--voter', 'R', '--admin', 'A'];
+  const printed = execFileSync('sh', [join(etcd, 'grants.sh'), '--prefix', '/p/', ...roles], { encoding: 'utf8' });
+  const granted = (role: string): string[] =>
+    [...printed.matchAll(/grant-permission (\S+) readwrite (?:--prefix=true )?\/p\/(\S+)/g)].flatMap(([, to, key = '']) =>
+      to === role ? [key === 'audit/0' ? 'audit/' : key] : [],
+    );
+  const rows = new Map(
+    readFileSync(join(etcd, 'README.md'), 'utf8')
+      .split('\n')
+      .flatMap((line): [string, string[]][] => {
+        const cells = line.split('|').map((cell) => cell.trim());
+        return /^`(voter-R|coordinator-R|admin)`$/.test(cells[1] ?? '')
+          ? [[cells[1]?.slice(1, -1) ?? '', [...(cells[4] ?? '').matchAll(/`([^`]+)`/g)].map(([, key = '']) => key)]]
+          : [];
+      }),
+  );
+  expect([...rows.keys()]).toEqual(['voter-R', 'coordinator-R', 'admin']);
+  const listed = (role: string): string[] => rows.get(role) ?? [];
+  const sorted = (keys: readonly string[]): string[] => [...new Set(keys)].toSorted();
+  expect(sorted(listed('voter-R'))).toEqual(sorted(granted('voter-R')));
+  expect(sorted([...listed('voter-R'), ...listed('coordinator-R')])).toEqual(sorted(granted('coordinator-R')));
+  expect(sorted(listed('admin'))).toEqual(sorted(granted('admin')));
+});
+
 test('packages that nobody can compare are not called well', () => {
   expect(() => lookAtPackages(folder)).toThrow(NotLooked);
   expect(lookAtPackages().strange).toEqual([]);
@@ -97,6 +123,7 @@ test('what a replica writes is what grants.sh gives it, and what it must not wri
   const rights = [...printed.matchAll(/grant-permission (\S+) readwrite (--prefix=true )?\/p\/(\S+?)(?: \/p\/(\S+))?$/gm)].map(
     ([, role, prefix, key = '', end]) => ({
       role,
+      key,
       may: (asked: string) =>
         prefix !== undefined ? asked.startsWith(key) : end !== undefined ? asked >= key && asked < end : asked === key,
     }),
@@ -109,6 +136,9 @@ test('what a replica writes is what grants.sh gives it, and what it must not wri
   ] as const) {
     const own = { ...config, region, replica: 'a', providers: coordinates ? config.providers : {} };
     expect(written(own, coordinates).filter((key) => !mayWrite(role, key))).toEqual([]);
+    // Nor is a grant left untried: one that a cluster lacks, granted by an earlier release, is what an upgrade stumbles over.
+    const untried = rights.filter((right) => right.role === role && !written(own, coordinates).some(right.may));
+    expect(untried.map(({ key }) => key)).toEqual([]);
     expect(others(own, 'us-east', coordinates).filter((key) => mayWrite(role, key))).toEqual([]);
   }
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatFence, isManual, manualWriter, parseFence, stateHash } from '../../providers/fence.ts';
+import { canaryWriter, formatFence, isCanary, isManual, manualWriter, parseFence, stateHash } from '../../providers/fence.ts';
 
 const fences = fc.record({
   v: fc.nat(),
@@ -72,4 +72,11 @@ test('the hash depends on content, not on the order of keys', () => {
   expect(stateHash({ a: [1, 2] })).not.toBe(stateHash({ a: [2, 1] }));
   expect(stateHash({ a: 1 })).not.toBe(stateHash({ a: 2 }));
   expect(stateHash('x')).toMatch(/^[0-9a-f]{32}$/);
+});
+
+test('the fence of a canary is told from that of a service, however long the name of its writer', () => {
+  const fence = { v: 1, epoch: 1, writer: canaryWriter(`${'r'.repeat(90)}/a/0123`), nonce: 'n', hash: 'f' };
+  expect(parseFence(formatFence(fence))).toEqual(fence);
+  expect([isCanary(fence), isManual(fence)]).toEqual([true, false]);
+  expect(isCanary({ ...fence, writer: 'canary-region/a/b' })).toBe(false);
 });

@@ -1,7 +1,7 @@
 // Canaries: flown by the holder of the office through the calls of a failover, timed by stages, never in the way, never past a stop; what fails pages once.
 import { describe, expect, test } from 'vitest';
 import { formatFence } from '../../providers/fence.ts';
-import type { Applied, Provider } from '../../providers/provider.ts';
+import type { Applied, Fence, Provider } from '../../providers/provider.ts';
 import type { Reply } from '../../src/dns/codec.ts';
 import type { QueryOptions } from '../../src/dns/exchange.ts';
 import { sleep } from '../../src/ports.ts';
@@ -311,6 +311,90 @@ describe('a canary', () => {
     await p.virtual.advance(900_000);
     expect(p.calls.writes.some(only)).toBe(false);
     expect(p.pages()[0]?.summary).toContain('canary.test answers 203.0.113.7');
+    await p.publisher.stop();
+  });
+
+  const real = { v: 40, epoch: 7, writer: 'eu/a/0f3c', nonce: 'n', hash: '0' };
+  const carrying =
+    (there: { fence: Fence; foreign: readonly string[] }) =>
+    (inner: Provider): Provider => ({
+      ...inner,
+      read: async (services, signal) => {
+        const read = await inner.read(services, signal);
+        return services.some(({ service }) => service === NAME) ? new Map([[NAME, { shares: null, token: null, ...there }]]) : read;
+      },
+    });
+
+  test.each([false, true])(
+    'never takes over a name of a sibling cluster, or of a service that left this one, though it carries a fence (micro-drill: %s)',
+    async (isDrill) => {
+      const drill = { microDrill: true as const, pools: ['a', 'b'].map((name, i) => ({ name, weight: 1, answers: [`192.0.2.${i + 1}`] })) };
+      const wrote: string[] = [];
+      const p = publishing(
+        (inner) => ({
+          ...carrying({ fence: real, foreign: ['203.0.113.7', '203.0.113.8'] })(inner),
+          apply: async (changes, signal) => {
+            wrote.push(...changes.map(({ desired }) => desired.service));
+            return inner.apply(changes, signal);
+          },
+        }),
+        { canaries: [isDrill ? drill : {}] },
+      );
+      await p.virtual.advance(900_000);
+      expect(wrote).not.toContain(NAME);
+      const because =
+        "canary.test answers 203.0.113.7, 203.0.113.8, and carries fence 40 of eu/a/0f3c, which is no canary's; give the canary a name of its own";
+      expect(p.birds.states()[0]?.because).toBe(`not written: ${because}`);
+      expect(p.pages()[0]?.summary).toContain(because);
+      await p.publisher.stop();
+    },
+  );
+
+  test('puts right what it wrote itself, also after its pools were configured anew', async () => {
+    const p = publishing(carrying({ fence: { ...real, writer: 'canary/eu/a/0f3c' }, foreign: ['192.0.2.9'] }), {
+      ...ONE,
+      fencing: 'marker',
+    });
+    await p.virtual.advance(31_000);
+    expect(p.zone.services.get(NAME)?.fence).toMatchObject({ v: 41, writer: 'canary/a/a/boot' });
+    await p.publisher.stop();
+  });
+
+  test('that may not be written again and again asks its provider less and less often, and says why it waits', async () => {
+    const p = publishing(fine, { ...ONE, services: [] });
+    await p.virtual.advance(31_000);
+    const [seen, reads] = [p.fenceOf(NAME), p.calls.reads];
+    p.state.renews = false;
+    await p.virtual.advance(600_000);
+    expect(p.fenceOf(NAME)).toBe(seen);
+    expect(p.calls.reads - reads).toBeGreaterThan(15);
+    expect(p.calls.reads - reads).toBeLessThan(30);
+    expect(p.birds.states()[0]?.because).toMatch(/^waits: the leader record/);
+    p.state.renews = true;
+    await p.virtual.advance(31_000);
+    expect(p.fenceOf(NAME)).toBeGreaterThan(seen ?? Number.NaN);
+    expect(p.pages()).toEqual([]);
+    await p.publisher.stop();
+  });
+
+  test("that ends in an error which is nobody's does not ask every second either, and somebody hears of it", async () => {
+    const p = publishing(
+      (inner) => ({
+        ...inner,
+        read: async (services, signal) => {
+          const read = await inner.read(services, signal);
+          // An adapter with a bug: no list of what is foreign.
+          return services.some(({ service }) => service === NAME)
+            ? (new Map([[NAME, { fence: null, shares: null, token: null }]]) as unknown as typeof read)
+            : read;
+        },
+      }),
+      { ...ONE, services: [] },
+    );
+    await p.virtual.advance(900_000);
+    expect(p.calls.reads).toBeLessThan(40);
+    expect(p.birds.states()[0]?.because).toMatch(/^not written: /);
+    expect(p.pages().map(({ type }) => type)).toEqual(['provider.canary_failing']);
     await p.publisher.stop();
   });
 

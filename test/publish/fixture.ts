@@ -129,6 +129,10 @@ export const publishing = (
     renews: true,
     /** Whether transactions beside renewals go through. */
     commits: true,
+    /** Keys that begin like this are refused to this process; null: none are. */
+    denied: null as string | null,
+    /** What happens once something has been committed. */
+    committed: (_ops: readonly Op[]): void => undefined,
     renew: async (): Promise<boolean> => state.renews,
   };
   const records = new Map<string, KeyValue>();
@@ -150,9 +154,12 @@ export const publishing = (
     async commit(conditions, ops: readonly Op[]) {
       if (conditions.some(({ key, mod }) => key === KEYS.override && mod !== state.overridesMod)) return false;
       if (ops.length === 0) return state.renew();
+      const { denied } = state;
       if (!state.renews || !state.commits) return false;
+      if (denied !== null && ops.some((op) => 'put' in op && op.put.startsWith(denied))) return false;
       rev++;
       for (const op of ops) if ('put' in op) records.set(op.put, { key: op.put, value: op.value, mod: rev });
+      state.committed(ops);
       return true;
     },
     nowMs: () => virtual.now(),

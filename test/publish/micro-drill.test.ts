@@ -78,6 +78,41 @@ describe('a micro-drill', () => {
     await p.publisher.stop();
   });
 
+  test('that the store does not let it keep is tried every half minute at most, says why, and is paged', async () => {
+    const p = drilling();
+    p.state.denied = 'proof/';
+    await p.virtual.advance(31_000 + 2 * EVERY_MS);
+    const tries = (): number => p.logged.filter(({ event }) => event === 'canary.kept').length;
+    const [laid, before] = [p.fenceOf(NAME), tries()];
+    await p.virtual.advance(300_000);
+    expect([p.fenceOf(NAME), p.proof()]).toEqual([laid, undefined]);
+    expect(tries() - before).toBeGreaterThanOrEqual(9);
+    expect(tries() - before).toBeLessThanOrEqual(11);
+    expect(p.birds.states()[0]?.because).toMatch(
+      /^not written: the store took the leader record and did not take proof\/memory: .*grants\.sh/,
+    );
+    expect(p.pages()).toEqual([]);
+    await p.virtual.advance(600_000);
+    expect(p.pages().map(({ type, severity }) => [type, severity])).toEqual([['provider.canary_failing', 'warning']]);
+    expect(p.pages()[0]?.summary).toMatch(
+      /^nothing is proven of memory: its canary canary\.test is not written \(the store took .*grants\.sh/,
+    );
+    await p.publisher.stop();
+  });
+
+  test('whose proof grows old since the store takes none any more is paged all the same, once', async () => {
+    const p = drilling();
+    await p.virtual.advance(31_000 + 3 * EVERY_MS);
+    p.state.denied = 'proof/';
+    await p.virtual.advance(20 * EVERY_MS);
+    expect(p.pages().map(({ type }) => type)).toEqual(['drill.stale']);
+    expect(p.pages()[0]?.summary).toContain('did not take proof/memory');
+    p.state.denied = null;
+    await p.virtual.advance(2 * EVERY_MS);
+    expect(p.stales()).toEqual(['drill.stale', 'drill.fresh']);
+    await p.publisher.stop();
+  });
+
   test.each<[string, RegExp, (p: ReturnType<typeof drilling>) => void]>([
     [
       'an incident',
@@ -160,6 +195,42 @@ describe('a micro-drill', () => {
     await p.publisher.stop();
   });
 
+  test('looks again right before its commit, and goes no further when a run has begun since', async () => {
+    let asked = Number.NaN;
+    const p = drilling(fine, { isRunning: async () => ++asked === 2 });
+    await p.virtual.advance(31_000 + 2 * EVERY_MS);
+    const [seen, proof, { rev }] = [p.fenceOf(NAME), p.proof(), p.stored()];
+    asked = 0;
+    await p.virtual.advanceUntil(() => asked === 2, 2 * EVERY_MS);
+    await p.virtual.advance(500);
+    expect([p.fenceOf(NAME), p.proof(), p.stored().rev]).toEqual([seen, proof, rev]);
+    asked = Number.NaN;
+    await p.virtual.advance(5000);
+    expect(p.fenceOf(NAME)).toBeGreaterThan(seen ?? Number.NaN);
+    await p.publisher.stop();
+  });
+
+  test('looks again right before its write, and leaves the proof as it was when an incident has opened since', async () => {
+    const p = drilling();
+    await p.virtual.advance(31_000 + 2 * EVERY_MS);
+    const [seen, proof] = [p.fenceOf(NAME), p.proof()];
+    let commits = 0;
+    p.state.committed = (ops) => {
+      if (!ops.some((op) => 'put' in op && op.put === 'proof/memory')) return;
+      commits++;
+      p.state.incidents = [{ id: 'inc-1', closedAtMs: null } as Incident];
+    };
+    await p.virtual.advance(5 * EVERY_MS);
+    // Its decision, and that nothing came of it.
+    expect(commits).toBe(2);
+    expect([p.fenceOf(NAME), p.proof()?.last, p.proof()?.stale]).toEqual([seen, proof?.last, false]);
+    p.state.incidents = [];
+    p.state.committed = () => undefined;
+    await p.virtual.advance(5000);
+    expect(p.fenceOf(NAME)).toBeGreaterThan(seen ?? Number.NaN);
+    await p.publisher.stop();
+  });
+
   test('proves nothing where a quorum would not have moved it', async () => {
     const p = drilling();
     await p.virtual.advance(31_000);
@@ -202,6 +273,36 @@ describe('a micro-drill', () => {
     const [stale, fresh] = p.pages().filter(({ type }) => type.startsWith('drill.'));
     expect(fresh?.dedupKey).toBe(stale?.dedupKey);
     expect(p.proof()?.stale).toBe(false);
+    await p.publisher.stop();
+  });
+
+  test('says whether it is held and whether its proof is stale, of which held time is no part, also where no page can be committed', async () => {
+    const p = drilling();
+    const drills = (): unknown => p.birds.drills();
+    expect(drills()).toEqual([]);
+    await p.virtual.advance(31_000 + 3 * EVERY_MS);
+    expect(drills()).toEqual([{ provider: 'memory', isHeld: false, isStale: false }]);
+    p.state.incidents = [{ id: 'inc-1', closedAtMs: null } as Incident];
+    await p.virtual.advance(100 * EVERY_MS);
+    expect(drills()).toEqual([{ provider: 'memory', isHeld: true, isStale: false }]);
+    p.state.incidents = [];
+    p.state.heard = [];
+    await p.virtual.advance(0.9 * EVERY_MS);
+    expect(drills()).toEqual([{ provider: 'memory', isHeld: false, isStale: false }]);
+    p.state.commits = false;
+    await p.virtual.advance(4 * EVERY_MS);
+    expect([drills(), p.pages()]).toEqual([[{ provider: 'memory', isHeld: false, isStale: true }], []]);
+    p.state.holdsOffice = false;
+    expect(drills()).toEqual([]);
+    await p.publisher.stop();
+  });
+
+  test('that never was proved at all is stale too, once it had its time', async () => {
+    const p = drilling(fine, { regions: ['a', 'b'] });
+    await p.virtual.advance(31_000 + EVERY_MS);
+    expect(p.birds.drills()).toEqual([{ provider: 'memory', isHeld: false, isStale: false }]);
+    await p.virtual.advance(3 * EVERY_MS);
+    expect(p.birds.drills()).toEqual([{ provider: 'memory', isHeld: false, isStale: true }]);
     await p.publisher.stop();
   });
 

@@ -64,6 +64,8 @@ const driller = (bind: Bind, servers: Pick<CanaryConfig, 'authoritative' | 'reso
           proof = next;
           return true;
         },
+        hold: async () => null,
+        seenHold: () => null,
       },
       failOver,
     );

@@ -1,4 +1,5 @@
 // The store as the checks see it: who is heard in it, whether this identity may write, whether the audit holds. Nothing is changed.
+import { gateKey } from '../../../providers/gate/record.ts';
 import { newestLines } from '../../audit/read.ts';
 import { verifyChain } from '../../audit/verify.ts';
 import { usedKey } from '../../auth/once.ts';
@@ -11,13 +12,21 @@ import {
   auditKey,
   beatKey,
   bootKey,
+  budgetsKey,
   configAuditKey,
   incidentKey,
   journalKey,
   KEYS,
+  lagKey,
+  llmKey,
+  measuredKey,
   observedKey,
   outboxKey,
   placeOf,
+  platformKey,
+  proofKey,
+  readinessKey,
+  runKey,
   seenKey,
   trailKey,
   voteKey,
@@ -42,11 +51,34 @@ const AUDITS_MAX = 500;
 /** No record has this revision: a condition that never holds. */
 const NEVER = Number.MAX_SAFE_INTEGER;
 
+/** A key of each kind that only who may coordinate writes. */
+const decided: readonly string[] = [
+  KEYS.leader,
+  KEYS.routing,
+  KEYS.tiers,
+  incidentKey('doctor'),
+  outboxKey('doctor'),
+  auditKey(0),
+  trailKey(0),
+  anchorKey('decisions'),
+  appliedKey('doctor', 'doctor'),
+  observedKey('doctor', 'doctor'),
+  proofKey('doctor'),
+  gateKey('doctor'),
+  runKey('doctor'),
+  platformKey('doctor'),
+  readinessKey('doctor'),
+  budgetsKey('doctor'),
+  llmKey('doctor'),
+  lagKey('doctor'),
+];
+
 /** Keys of each kind that this replica writes; those of a coordinator only where it may be one. */
 export const written = ({ region, replica, providers }: ReplicaConfig, coordinates: boolean): readonly string[] => [
   voteKey(region, replica),
   beatKey(region, replica),
   seenKey(region, replica),
+  measuredKey(region, replica),
   bootKey(region, replica),
   outboxKey(`${region}.doctor`),
   KEYS.override,
@@ -56,19 +88,7 @@ export const written = ({ region, replica, providers }: ReplicaConfig, coordinat
   KEYS.asked,
   askedKey('doctor'),
   usedKey('doctor'),
-  ...(coordinates && Object.keys(providers).length > 0
-    ? [
-        KEYS.leader,
-        KEYS.routing,
-        incidentKey('doctor'),
-        outboxKey('doctor'),
-        auditKey(0),
-        trailKey(0),
-        anchorKey('decisions'),
-        appliedKey('doctor', 'doctor'),
-        observedKey('doctor', 'doctor'),
-      ]
-    : []),
+  ...(coordinates && Object.keys(providers).length > 0 ? decided : []),
 ];
 
 /** A key of each kind that this replica never writes: what others say, what only people change, what only a coordinator decides. */
@@ -80,19 +100,7 @@ export const others = ({ replica }: ReplicaConfig, otherRegion: string, coordina
   KEYS.members,
   KEYS.adopted,
   configAuditKey(0),
-  ...(coordinates
-    ? []
-    : [
-        KEYS.leader,
-        KEYS.routing,
-        incidentKey('doctor'),
-        outboxKey('doctor'),
-        auditKey(0),
-        trailKey(0),
-        anchorKey('decisions'),
-        appliedKey('doctor', 'doctor'),
-        observedKey('doctor', 'doctor'),
-      ]),
+  ...(coordinates ? [] : [measuredKey(otherRegion, replica), ...decided]),
 ];
 
 export const grantsOf = async (store: Store, { timers }: Ports, keys: readonly string[]): Promise<readonly Grant[]> => {
