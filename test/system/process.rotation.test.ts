@@ -5,7 +5,6 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newKeyPair } from '../../src/coordinate/signing.ts';
-import type { Vote } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
 import { openEtcd } from '../../src/store/etcd/index.ts';
 import { type EtcdCluster, startEtcd } from '../etcd-server.ts';
@@ -14,11 +13,14 @@ import { REGIONS, type Region } from './cluster-config.ts';
 import { type ReplicaProcess, startReplica } from './replica-process.ts';
 import { freePort, workDir } from './server.ts';
 import { until } from './until.ts';
+import { type VoteWatch, watchVotes } from './vote-watch.ts';
 
 const PREFIX = '/tidegate/rotated/';
 const TWO: Region = 'us-east';
 /** A region that was not heard for longer than this has lost its vote: `fresh` of the cluster's policy. */
 const FRESH_MS = 8000;
+/** Nothing restarts here. */
+const MUTE_MS_MAX = 1000;
 
 const folder = workDir('rotation');
 const file = (name: string): string => join(folder, name);
@@ -49,28 +51,7 @@ const startSecond = async (): Promise<void> => {
     apiPort: secondPort,
   });
 };
-// ---- what must not stop ----
-
-/** When a region had no vote, and what was refused, as a replica that nobody touches sees it. */
-const watch = { silent: [] as string[], refused: new Set<string>(), looks: 0 };
-/** Six processes share this machine: that one was too busy is none of a rotation's doing. */
-const speaks = (self: Vote['self']): boolean => self.state === 'ok' || self.because.startsWith('event loop late');
-const look = async (): Promise<void> => {
-  const status = await cluster.replica('ap-south').status();
-  if (status === null) return;
-  watch.looks++;
-  for (const { key, because } of status.votes.refused) watch.refused.add(`${key}: ${because}`);
-  for (const region of REGIONS) {
-    const its = status.votes.vantages.filter((vantage) => vantage.region === region);
-    if (its.some(({ ageMs, self }) => speaks(self) && (ageMs ?? FRESH_MS) < FRESH_MS)) continue;
-    watch.silent.push(`${region} at look ${watch.looks}: ${JSON.stringify(its)}`);
-  }
-};
-const expectVotes = (): void => {
-  expect([...watch.refused]).toEqual([]);
-  expect(watch.looks).toBeGreaterThan(3);
-  expect(watch.silent).toEqual([]);
-};
+let watch: VoteWatch;
 
 beforeAll(async () => {
   etcd = await startEtcd({ tls: true, electionMs: 1000 });
@@ -95,6 +76,15 @@ beforeAll(async () => {
     own: (region) => [`signing: { keyFile: ${file(`${region}.pem`)} }`],
   });
   stack.use(cluster);
+  // Six processes share this machine: that one was too busy is none of a rotation's doing.
+  watch = stack.use(
+    watchVotes({
+      status: () => cluster.replica('ap-south').status(),
+      freshMs: FRESH_MS,
+      muteMsMax: MUTE_MS_MAX,
+      excused: ['event loop late'],
+    }),
+  );
   secondPort = await freePort();
   writeFileSync(
     secondFile(),
@@ -124,9 +114,9 @@ const applyKeys = async (of: Readonly<Record<Region, readonly string[]>>): Promi
   await tidegate('apply', '-c', cluster.configFile('eu-west'), '-f', path, '--reason', 'keys of votes');
   const { version } = await until('the version', async () => (await cluster.replica('ap-south').status())?.cluster ?? null);
   await until('all regions vote under it', async () => {
-    await look();
+    await watch.look();
     const { vantages } = (await cluster.replica('ap-south').status())?.votes ?? { vantages: [] };
-    return vantages.length === 4 && vantages.every(({ configVersion, self }) => configVersion >= (version ?? 0) && speaks(self));
+    return vantages.length === 4 && vantages.every(({ configVersion, self }) => configVersion >= (version ?? 0) && watch.speaks(self));
   });
 };
 
@@ -135,46 +125,42 @@ test('two keys are good, the file is another, one is good: no region is silent, 
 }, async () => {
   await startSecond();
   await until('both replicas of the region', async () => (await cluster.replica('ap-south').status())?.votes.vantages.length === 4);
-  const sampler = setInterval(() => void look().catch(() => undefined), 200);
-  try {
-    // ---- the key that signs votes: two are good, the file is another, one is good ----
-    const mine = Object.fromEntries(REGIONS.map((region) => [region, [keys[region].publicKey]])) as unknown as Record<
-      Region,
-      readonly string[]
-    >;
-    await applyKeys(mine);
-    // From here on: a region that signed nothing before is heard anew.
-    Object.assign(watch, { silent: [], refused: new Set(), looks: 0 });
-    const next = newKeyPair();
-    secret(`${TWO}.pem`, next.privatePem);
-    const both = [cluster.replica(TWO), second];
-    for (const replica of both) {
-      replica.signal('SIGHUP');
-      // Before the cluster knows it, it would count for nothing.
-      const [told] = await until('the refusal', () => replica.lines('config.refused').length > 0 && replica.lines('config.refused'));
-      expect(JSON.stringify(told)).toContain('add it with tidegate apply first');
-    }
-    await applyKeys({ ...mine, [TWO]: [...mine[TWO], next.publicKey] });
-    for (const replica of both) {
-      replica.signal('SIGHUP');
-      await until('the new key in use', () => replica.lines('signing.key').length === 1);
-    }
-    await until('both replicas sign with it', async () => {
-      const { kvs } = await cluster.store.get({ prefixes: [`vote/${TWO}/`] });
-      const { createVerifier } = await import('../../src/coordinate/signing.ts');
-      const verifier = createVerifier();
-      return (
-        kvs.length === 2 &&
-        kvs.every(({ key, value }) =>
-          verifier.isGenuine('vote', { cluster: 'local', region: TWO, replica: key.split('/')[2] ?? '' }, value, [next.publicKey]),
-        )
-      );
-    });
-    await applyKeys({ ...mine, [TWO]: [next.publicKey] });
-    expectVotes();
-
-    await cluster.expectSound();
-  } finally {
-    clearInterval(sampler);
+  watch.start();
+  // ---- the key that signs votes: two are good, the file is another, one is good ----
+  const mine = Object.fromEntries(REGIONS.map((region) => [region, [keys[region].publicKey]])) as unknown as Record<
+    Region,
+    readonly string[]
+  >;
+  await applyKeys(mine);
+  // From here on: a region that signed nothing before is heard anew.
+  watch.forget();
+  const next = newKeyPair();
+  secret(`${TWO}.pem`, next.privatePem);
+  const both = [cluster.replica(TWO), second];
+  for (const replica of both) {
+    replica.signal('SIGHUP');
+    // Before the cluster knows it, it would count for nothing.
+    const [told] = await until('the refusal', () => replica.lines('config.refused').length > 0 && replica.lines('config.refused'));
+    expect(JSON.stringify(told)).toContain('add it with tidegate apply first');
   }
+  await applyKeys({ ...mine, [TWO]: [...mine[TWO], next.publicKey] });
+  for (const replica of both) {
+    replica.signal('SIGHUP');
+    await until('the new key in use', () => replica.lines('signing.key').length === 1);
+  }
+  await until('both replicas sign with it', async () => {
+    const { kvs } = await cluster.store.get({ prefixes: [`vote/${TWO}/`] });
+    const { createVerifier } = await import('../../src/coordinate/signing.ts');
+    const verifier = createVerifier();
+    return (
+      kvs.length === 2 &&
+      kvs.every(({ key, value }) =>
+        verifier.isGenuine('vote', { cluster: 'local', region: TWO, replica: key.split('/')[2] ?? '' }, value, [next.publicKey]),
+      )
+    );
+  });
+  await applyKeys({ ...mine, [TWO]: [next.publicKey] });
+  watch.expectVotes();
+
+  await cluster.expectSound();
 });
