@@ -1,5 +1,5 @@
-// The key that signs a region's votes is changed on running processes, with no restart: three regions on a real etcd with TLS, one of them with two replicas.
-// All the while the votes of every region are counted.
+// The key that signs a region's votes, and the certificate that shows replicas to etcd, are changed on running processes, with no restart: three regions on a
+// real etcd with TLS, one of them with two replicas. All the while the votes of every region are counted.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newKeyPair } from '../../src/coordinate/signing.ts';
 import { realPorts } from '../../src/ports.ts';
 import { openEtcd } from '../../src/store/etcd/index.ts';
+import { type ChaosProxy, startChaosProxy } from '../chaos-proxy.ts';
+import { type Certificate, createAuthority } from '../etcd-certificates.ts';
 import { type EtcdCluster, startEtcd } from '../etcd-server.ts';
 import { type Cluster, startCluster, tidegate } from './cluster.ts';
 import { REGIONS, type Region } from './cluster-config.ts';
@@ -38,11 +40,15 @@ let cluster: Cluster;
 let second: ReplicaProcess;
 let secondPort = 0;
 const keys = Object.fromEntries(REGIONS.map((region) => [region, newKeyPair()])) as Record<Region, ReturnType<typeof newKeyPair>>;
-const certify = (): void => {
-  const { certPem, keyPem } = etcd.authority.issue('replica');
-  secret('etcd.pem', certPem);
-  secret('etcd.key', keyPem);
+const certify = (): Certificate => {
+  const certificate = etcd.authority.issue('replica');
+  secret('etcd.pem', certificate.certPem);
+  secret('etcd.key', certificate.keyPem);
+  return certificate;
 };
+let certified: Certificate;
+/** Between the replicas and etcd. */
+let wire: ChaosProxy;
 const secondFile = (): string => join(cluster.folder, 'second.yaml');
 const startSecond = async (): Promise<void> => {
   second = await startReplica({
@@ -54,9 +60,13 @@ const startSecond = async (): Promise<void> => {
 let watch: VoteWatch;
 
 beforeAll(async () => {
-  etcd = await startEtcd({ tls: true, electionMs: 1000 });
+  // Read at every handshake; it names nobody yet.
+  const revoked = secret('revoked.pem', createAuthority(folder, 'nobody').revoke());
+  etcd = await startEtcd({ tls: true, electionMs: 1000, flags: ['--client-crl-file', revoked] });
   stack.defer(() => etcd.close());
-  certify();
+  wire = await startChaosProxy(Number(new URL(etcd.endpoints[0] ?? '').port));
+  stack.defer(() => wire.close());
+  certified = certify();
   for (const region of REGIONS) secret(`${region}.pem`, keys[region].privatePem);
   const { caPem } = etcd.authority;
   const caFile = secret('ca.pem', caPem);
@@ -70,7 +80,7 @@ beforeAll(async () => {
     ports: realPorts(),
   });
   cluster = await startCluster({
-    etcd: { section: `  kind: etcd\n  endpoints: [${etcd.endpoints.join()}]\n  prefix: ${PREFIX}\n  ${tls}`, store },
+    etcd: { section: `  kind: etcd\n  endpoints: [https://127.0.0.1:${wire.port}]\n  prefix: ${PREFIX}\n  ${tls}`, store },
     // Six processes on a busy machine.
     policy: { fresh: '8s', lease: '5s', renew: '1s' },
     own: (region) => [`signing: { keyFile: ${file(`${region}.pem`)} }`],
@@ -162,5 +172,38 @@ test('two keys are good, the file is another, one is good: no region is silent, 
   await applyKeys({ ...mine, [TWO]: [next.publicKey] });
   watch.expectVotes();
 
+  await cluster.expectSound();
+});
+
+test('the certificate for etcd is another at the next connection, and the one before may be revoked: no region is silent', {
+  timeout: 120_000,
+}, async () => {
+  watch.forget();
+  const { caPem } = etcd.authority;
+  const { certPem, keyPem } = certified;
+  const { endpoints } = etcd;
+  /** On a connection of its own. */
+  const readAsBefore = async (): Promise<number> => {
+    const store = openEtcd({ endpoints, prefix: PREFIX, tls: { caPem, certPem, keyPem }, timeoutMs: 5000, ports: realPorts() });
+    try {
+      return (await store.get({ keys: ['members'] })).kvs.length;
+    } finally {
+      await store.close();
+    }
+  };
+  expect(await readAsBefore()).toBe(1);
+  certify();
+  secret('revoked.pem', etcd.authority.revoke(certified));
+  await expect(readAsBefore()).rejects.toThrow();
+  // Every connection of theirs begins anew.
+  wire.reset();
+  const beats = async () => (await cluster.store.get({ prefixes: ['beat/'] })).kvs.map(({ key, mod }) => [key, mod] as const);
+  const then = new Map(await beats());
+  await until('every replica is heard over it', async () => {
+    const now = await beats();
+    return now.length === 4 && now.every(([key, mod]) => mod > (then.get(key) ?? Number.POSITIVE_INFINITY));
+  });
+  for (let looks = 0; looks < 4; looks++) await watch.look();
+  watch.expectVotes();
   await cluster.expectSound();
 });
