@@ -88,7 +88,7 @@ const openDoor = async (): Promise<void> => {
   certify();
   issuer.keys = [await jwkOf(oldKey)];
   tokens.alice = await newToken('alice');
-  tokens.olga = await signJwt({ key: oldKey, issuer: issuer.url });
+  tokens.olga = await signJwt({ key: oldKey, issuer: issuer.url, expiresInS: 3600 });
   const section = `api:
   listen: 127.0.0.1:${cluster.doors.api[DOOR]}
   tokenFile: operator.token
@@ -320,7 +320,7 @@ test('TSIG key, secret of a webhook, token of the first steps: one replica after
   timeout: 240_000,
 }, async () => {
   const guest = askOften(tokens.olga);
-  // ---- both keys are good at the server, and what pages are signed with is both; it dies before the first replica has the new ones ----
+  // ---- two keys are good at the server, and pages will carry two signatures; an application dies before any replica has the new ones ----
   await bind.takeKeys(bind.key, nextTsig);
   copyFileSync(join(cluster.folder, 'webhook.secret'), secret('webhook', ''));
   secret('webhook-2', nextWebhook);
