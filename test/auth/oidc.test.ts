@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ROLES } from '../../src/api/access.ts';
-import { identityOf, type OidcConfig } from '../../src/auth/oidc.ts';
+import { openIssuer } from '../../src/auth/issuer.ts';
+import { identityOf, type OidcConfig, UnknownKey, verifyJwt } from '../../src/auth/oidc.ts';
 import { openAccess } from '../../src/auth/open.ts';
 import { realPorts } from '../../src/ports.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
+import { createVirtual } from '../virtual.ts';
 import { type FakeIssuer, fileIn, handmadeJwt, jwkOf, newSigningKey, oidcConfig, signJwt, startFakeIssuer } from './credentials.ts';
 
 const RSA = newSigningKey('rsa', 'RS256');
@@ -162,6 +164,27 @@ describe('the keys', () => {
     for (let i = 0; i < 20; i += 1)
       await expect(ask(await signJwt({ key: newSigningKey(`invented-${i}`, 'EdDSA'), issuer: issuer.url }))).rejects.toThrow();
     expect(issuer.asked.length - asked).toBe(2);
+  });
+
+  test('that the issuer withdraws are good for ten minutes more at most, although nobody shows another', async () => {
+    const virtual = createVirtual({ startWallMs: Date.now(), seed: 'withdrawn' });
+    const config = oidcConfig(issuer);
+    const documents = (url: string | URL): unknown =>
+      String(url).endsWith('/keys') ? { keys: issuer.keys } : { issuer: issuer.url, jwks_uri: `${issuer.url}/keys` };
+    const known = openIssuer({ config, ports: virtual.ports, log, fetch: async (url) => Response.json(documents(url)) });
+    closing.push(async () => known.close());
+    const token = await signJwt({ key: EC, issuer: issuer.url });
+    const judged = async (): Promise<unknown> => {
+      const keys = await known.keys();
+      return keys === null ? null : (await verifyJwt(token, keys, config, Date.now())).sub;
+    };
+    await virtual.advance(1000);
+    expect(await judged()).toBe('olga');
+    issuer.keys = [await jwkOf(ED)];
+    await virtual.advance(9 * 60_000);
+    expect(await judged()).toBe('olga');
+    await virtual.advance(60_000);
+    await expect(judged()).rejects.toBeInstanceOf(UnknownKey);
   });
 
   test('never come without TLS that is verified, from another issuer, or as secrets', async () => {

@@ -9,6 +9,7 @@ import { query } from '../../src/dns/exchange.ts';
 import type { TsigAlgorithm } from '../../src/dns/tsig.ts';
 import { realPorts } from '../../src/ports.ts';
 import { freePort, type RunningServer, runServer, workDir } from './server.ts';
+import { until } from './until.ts';
 
 export interface BindKey {
   name: string;
@@ -29,6 +30,8 @@ export interface Bind extends RunningServer {
   change(...lines: string[]): Promise<void>;
   /** The short answer of dig, sorted. */
   dig(name: string, type: string): Promise<string[]>;
+  /** From now on these keys may write what `key` may, and no other but the operator's: its file is another, and it is told to read it. */
+  takeKeys(...keys: readonly BindKey[]): Promise<void>;
 }
 
 export interface BindOptions {
@@ -45,7 +48,11 @@ export interface BindOptions {
 const run = promisify(execFile);
 const COMMAND_MS_MAX = 20_000;
 
-const keyOf = (name: string, algorithm: TsigAlgorithm): BindKey => ({ name, algorithm, secret: randomBytes(32).toString('base64') });
+export const newBindKey = (name: string, algorithm: TsigAlgorithm = 'hmac-sha256'): BindKey => ({
+  name,
+  algorithm,
+  secret: randomBytes(32).toString('base64'),
+});
 const keyText = (key: BindKey): string => `key "${key.name}" { algorithm ${key.algorithm}; secret "${key.secret}"; };`;
 
 export const startBind = async (options: BindOptions = {}): Promise<Bind> => {
@@ -53,8 +60,8 @@ export const startBind = async (options: BindOptions = {}): Promise<Bind> => {
   const dir = workDir('bind');
   const host = '127.0.0.1';
   const port = options.port ?? (await freePort());
-  const [key, operator] = [keyOf('tidegate', algorithm), keyOf('operator', 'hmac-sha256')];
-  const policy = options.policy ?? ['grant tidegate zonesub ANY;'];
+  const [key, operator] = [newBindKey('tidegate', algorithm), newBindKey('operator')];
+  const policyOf = (keys: readonly BindKey[]): readonly string[] => options.policy ?? keys.map(({ name }) => `grant ${name} zonesub ANY;`);
   // Tells this server from any other that might have taken the port.
   const refreshS = randomInt(10_000, 2 ** 30);
   const logFile = join(dir, 'named.log');
@@ -62,10 +69,10 @@ export const startBind = async (options: BindOptions = {}): Promise<Bind> => {
     join(dir, 'zone'),
     ['$TTL 60', `@ SOA ns1 hostmaster 1 ${refreshS} 600 86400 5`, '@ NS ns1', `ns1 A ${host}`, ...records, ''].join('\n'),
   );
-  writeFileSync(
-    join(dir, 'named.conf'),
-    `${keyText(key)}
-${keyText(operator)}
+  const configure = (keys: readonly BindKey[]): void =>
+    writeFileSync(
+      join(dir, 'named.conf'),
+      `${[...keys, operator].map(keyText).join('\n')}
 options {
   directory "${dir}"; pid-file "${dir}/named.pid"; session-keyfile "${dir}/session.key"; managed-keys-directory "${dir}";
   listen-on port ${port} { ${host}; }; listen-on-v6 { none; };
@@ -75,9 +82,10 @@ options {
 };
 logging { channel here { file "${logFile}"; severity info; }; category default { here; }; };
 controls { };
-zone "${zone}" { type primary; file "zone"; update-policy { ${policy.join(' ')} grant operator zonesub ANY; }; };
+zone "${zone}" { type primary; file "zone"; update-policy { ${policyOf(keys).join(' ')} grant operator zonesub ANY; }; };
 `,
-  );
+    );
+  configure([key]);
   const ports = realPorts();
   const server = await runServer({
     command: 'named',
@@ -97,6 +105,10 @@ zone "${zone}" { type primary; file "zone"; update-policy { ${policy.join(' ')} 
       .filter((line) => line !== '' && !line.startsWith(';'))
       .sort();
   };
+  /** A server that does not know the key says so. */
+  const isTaken = async ({ name, algorithm: how, secret }: BindKey): Promise<boolean> =>
+    (await dig('-y', `${how}:${name}:${secret}`, zone, 'SOA', '+norecurse', '+short')).some((line) => line.includes(String(refreshS)));
+  const known = new Set([key]);
   return {
     ...server,
     host,
@@ -107,6 +119,15 @@ zone "${zone}" { type primary; file "zone"; update-policy { ${policy.join(' ')} 
     records: async () => (await dig(zone, 'AXFR', '+noall', '+answer', '+onesoa')).join('\n'),
     change: (...lines) => nsupdate(operator, [`server ${host} ${port}`, `zone ${zone}`, ...lines, 'send']),
     dig: (name, type) => dig(name, type, '+short', '+norecurse'),
+    async takeKeys(...keys) {
+      configure(keys);
+      for (const each of keys) known.add(each);
+      server.signal('SIGHUP');
+      await until('the server to take these keys alone', async () => {
+        const taken = await Promise.all([...known].map(isTaken));
+        return [...known].every((each, i) => taken[i] === keys.includes(each));
+      });
+    },
   };
 };
 

@@ -14,8 +14,8 @@ const POLL_MS = 25;
 export interface RunningServer extends AsyncDisposable {
   /** Where its files are; removed at the end. */
   dir: string;
-  /** SIGSTOP, SIGCONT, or a way to die. */
-  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGTERM' | 'SIGKILL'): void;
+  /** SIGSTOP, SIGCONT, SIGHUP to read its files again, or a way to die. */
+  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGHUP' | 'SIGTERM' | 'SIGKILL'): void;
   /** Kills it and waits until it is gone. Its files stay until disposal. */
   kill(): Promise<void>;
 }

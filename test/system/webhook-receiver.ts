@@ -7,6 +7,8 @@ export interface Received {
   id: string;
   type: string;
   summary: string;
+  /** How many it came with: one for each secret that its sender has. */
+  signatures: number;
   body: Readonly<Record<string, unknown>>;
 }
 
@@ -44,7 +46,8 @@ export const startReceiver = async ({ host = '127.0.0.1', port = 0, onReceived }
         const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
         new Webhook(secret).verify(text, headers);
         const body = JSON.parse(text) as { type: string; data: { summary: string } };
-        const page = { id: headers['webhook-id'] ?? '', type: body.type, summary: body.data.summary, body };
+        const signatures = (headers['webhook-signature'] ?? '').split(' ').length;
+        const page = { id: headers['webhook-id'] ?? '', type: body.type, summary: body.data.summary, signatures, body };
         received.push(page);
         onReceived?.(page);
         reply.writeHead(204).end();
