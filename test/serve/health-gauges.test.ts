@@ -11,7 +11,7 @@ import { createMetrics } from '../../src/metrics.ts';
 import type { Vote } from '../../src/model.ts';
 import { gaugesOf, measureHealth } from '../../src/serve/health-gauges.ts';
 import type { Part } from '../../src/serve/part.ts';
-import { healthFacts, statusInput } from '../api/fixture.ts';
+import { cluster, healthFacts, REGIONS, statusInput } from '../api/fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tidegate-gauges-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -49,7 +49,7 @@ const shown = async (facts: HealthFacts, name: string, config: object = {}): Pro
 };
 
 test('a vantage speaks when any of its replicas does, abstains when all do that are heard, and is silent when none is', () => {
-  const { vantages, votesNeeded } = gaugesOf(
+  const { vantages, votesNeeded, votesSpare } = gaugesOf(
     factsWith([
       heard('eu-west', 500, ABSTAINS, 'a'),
       heard('eu-west', 500, undefined, 'b'),
@@ -63,6 +63,19 @@ test('a vantage speaks when any of its replicas does, abstains when all do that 
     { vantage: 'ap-south', state: 'silent' },
   ]);
   expect(votesNeeded).toBe(2);
+  expect(votesSpare).toBe(-1);
+});
+
+test('what may fall silent is told of the electorate that has the fewest to spare', async () => {
+  const regions = ['sa-east', 'af-south'].map((name) => ({ name, vote: true, coordinator: true, anchors: [] }));
+  const [first, ...others] = cluster.services;
+  if (first === undefined) throw new Error('the fixture has changed');
+  const pools = first.pools.map((pool) => ({ ...pool, targets: pool.targets.map((target) => ({ ...target, from: REGIONS })) }));
+  const five = { ...cluster, regions: [...cluster.regions, ...regions] };
+  const votes = ['eu-west', 'us-east', 'sa-east', 'af-south'].map((region) => heard(region, 500));
+  expect(await shown(factsWith(votes, { cluster: five }), 'votes_spare')).toEqual({ '': 1 });
+  const three = { ...five, services: [{ ...first, pools }, ...others] };
+  expect(await shown(factsWith(votes, { cluster: three }), 'votes_spare')).toEqual({ '': 0 });
 });
 
 test('each state is one line of 1 and two of 0', async () => {
@@ -86,7 +99,7 @@ test('the checks of the health document are there by value', async () => {
 test('before a configuration is known nothing is said of votes and versions, and a store that never answered is infinitely old', async () => {
   const store = { ...healthFacts().store, answeredAgoMs: Number.POSITIVE_INFINITY };
   const blank = healthFacts({ status: null, cluster: null, fleet: null, store });
-  for (const name of ['vantage_state', 'votes_needed', 'config_version', 'clock_skew_seconds', 'pages_waiting'])
+  for (const name of ['vantage_state', 'votes_needed', 'votes_spare', 'config_version', 'clock_skew_seconds', 'pages_waiting'])
     expect(await shown(blank, name), name).toEqual({});
   expect(await shown(blank, 'store_answer_age_seconds')).toEqual({ '': Number.NaN });
   const text = await (async () => {
