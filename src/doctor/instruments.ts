@@ -30,7 +30,7 @@ import { askHealth, askStatus, tryDoor } from './instruments/replica.ts';
 import { auditOf, grantsOf, others, worldOf, written } from './instruments/store.ts';
 import { askTtl, lookAtAnchor, lookAtProviders, testPages } from './instruments/ways.ts';
 import { measuredIn, worldTold } from './told.ts';
-import type { ChannelReach, Expiring, ServingProcess, SinkLook, Tools, WebhookSecret, World } from './tools.ts';
+import type { ChannelReach, Expiring, Grant, ServingProcess, SinkLook, Tools, WebhookSecret, World } from './tools.ts';
 
 export interface InstrumentsOptions {
   ports: Ports;
@@ -168,14 +168,13 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     return ownersOf(serving, process.geteuid?.());
   });
   /** What is not Tidegate's in the same etcd: its own prefix must be the only one. */
-  const outside = async (): Promise<readonly string[]> => {
+  const outside = async (): Promise<readonly Grant[]> => {
     const { store: named } = config;
     if (named.kind !== 'etcd') return [];
     const elsewhere = `/tidegate-doctor-${ports.random.hex(4)}/`;
     const opened = await openEtcdStore({ ...named, prefix: elsewhere, timeoutMs: LOOK_MS }, { ports, log }, resolver.resolve);
     try {
-      const [grant] = await grantsOf(opened, ports, ['x']);
-      return grant?.because === null ? [`${elsewhere}x, outside its prefix,`] : [];
+      return (await grantsOf(opened, ports, ['x'])).map((grant) => ({ ...grant, key: `${elsewhere}x, outside its prefix,` }));
     } finally {
       await opened.close();
     }
@@ -294,12 +293,23 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     nodeVersion: process.versions.node,
     packages: async () => lookAtPackages(),
     async excess() {
-      const { cluster } = await seen();
+      const { cluster, heard } = await seen();
       const own = cluster.regions.find(({ name }) => name === config.region);
-      const other = cluster.regions.find(({ name }) => name !== config.region)?.name ?? 'doctor';
+      const regions = cluster.regions.map(({ name }) => name).filter((name) => name !== config.region);
       const coordinates = own?.coordinator === true && Object.keys(config.providers).length > 0;
-      const within = await grantsOf(await store(), ports, others(config, other, coordinates));
-      return [...within.filter(({ because }) => because === null).map(({ key }) => key), ...(await outside())];
+      // A role may name whole keys: those of who speaks there. Of one region alone some other is tried all the same.
+      const places = (regions.length === 0 ? ['doctor'] : regions).map((region) => ({
+        region,
+        replica: heard.find((each) => each.region === region)?.replica ?? config.replica,
+      }));
+      const tried = others(places, coordinates);
+      const grants = [...(await grantsOf(await store(), ports, tried)), ...(await outside())];
+      return {
+        tried,
+        regions,
+        may: grants.filter(({ because }) => because === null).map(({ key }) => key),
+        untold: grants.flatMap(({ key, because, isDenied }) => (because === null || isDenied ? [] : [{ key, because }])),
+      };
     },
     webhookSecrets: async () => [
       ...config.paging.channels.flatMap((channel) =>

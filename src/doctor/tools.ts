@@ -47,6 +47,18 @@ export interface StoreLook {
 export interface Grant {
   key: string;
   because: string | null;
+  /** The store refused the right itself, and not for another reason. */
+  isDenied: boolean;
+}
+
+/** What an identity should not be able to write, and which of it was tried. */
+export interface Excess {
+  /** Keys in the prefix: one of each kind, of `regions` one each. */
+  tried: readonly string[];
+  regions: readonly string[];
+  may: readonly string[];
+  /** Those of which the store did not say whether it may. */
+  untold: readonly { key: string; because: string }[];
 }
 
 export interface ProviderLook {
@@ -185,7 +197,7 @@ export interface Tools {
   secretFiles(): Promise<readonly SecretFile[]>;
   webhookSecrets(): Promise<readonly WebhookSecret[]>;
   /** Keys that this identity may write and should not. */
-  excess(): Promise<readonly string[]>;
+  excess(): Promise<Excess>;
   places(): Promise<readonly PlaceLook[]>;
   processes(): Promise<readonly ServingProcess[]>;
   door(): Promise<DoorLook>;

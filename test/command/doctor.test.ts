@@ -104,7 +104,7 @@ test('where replicas speak and providers can be read it says so, finds versions 
   const { exit, of, findings } = await run(hands, { speaking: ['eu-west', 'us-east', 'ap-south'], aheadMs: { 'ap-south': 20_000 } });
   expect(exit).toBe(3);
   expect(of('store')).toMatchObject([{ state: 'ok' }]);
-  expect(of('grants')).toMatchObject([{ state: 'ok', says: expect.stringMatching(/all of 2\d kinds/) }]);
+  expect(of('grants')).toMatchObject([{ state: 'ok', says: expect.stringMatching(/all of 3\d kinds/) }]);
   expect(of('votes')).toMatchObject([{ state: 'ok', says: 'all 3 voting regions speak' }]);
   expect(of('versions')).toMatchObject([{ state: 'warn', says: '1.0.0 at ap-south/a, eu-west/a; 1.1.0 at us-east/a' }]);
   expect(of('clocks')[0]).toMatchObject({ state: 'warn', says: expect.stringMatching(/differ by (19|20)(\.\d+)? s at least/) });

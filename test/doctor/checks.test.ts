@@ -78,6 +78,10 @@ const place = (given: object): Partial<Tools> => ({
   places: async () => [{ what: 'the store', path: '/s', mode: 0o600, isForeign: false, ...given }],
 });
 
+const excess = (given: object): Partial<Tools> => ({
+  excess: async () => ({ tried: ['vote/us-east/a', 'audit/config-0000000000'], regions: ['us-east'], may: [], untold: [], ...given }),
+});
+
 type Case = readonly [id: string, state: State, spoiled: Partial<Tools>, says: RegExp];
 const TROUBLES: readonly Case[] = [
   ['store', 'fail', { store: failing }, /no leader/],
@@ -86,7 +90,7 @@ const TROUBLES: readonly Case[] = [
   [
     'grants',
     'fail',
-    { grants: async () => [{ key: 'routing', because: 'permission denied' }] },
+    { grants: async () => [{ key: 'routing', because: 'permission denied', isDenied: true }] },
     /may not write routing: permission denied/,
   ],
   ['etcd-members', 'fail', inEtcd(...members.slice(1), member({ because: 'refused' })), /etcd-1.*refused/],
@@ -298,7 +302,19 @@ const TROUBLES: readonly Case[] = [
     { config: { ...config, systems: { pg: { kind: 'pgbouncer', address: 'pooler:6432', user: 'u', passwordFile: '/p' } } } },
     /systems\.pg is spoken to without TLS/,
   ],
-  ['sec-grants', 'fail', { excess: async () => ['members'] }, /may write members, which is for others/],
+  ['sec-grants', 'fail', excess({ may: ['members'] }), /may write members, which is for others/],
+  [
+    'sec-grants',
+    'unknown',
+    excess({ untold: ['vote/us-east/a', 'leader'].map((key) => ({ key, because: 'no answer' })) }),
+    /whether it may write vote\/us-east\/a and 1 more was not told: no answer/,
+  ],
+  [
+    'sec-grants',
+    'ok',
+    excess({}),
+    /none of the 2 keys that were tried: vote\/ audit\/config- \(of other regions: us-east\); nothing outside/,
+  ],
   [
     'sec-grants',
     'warn',

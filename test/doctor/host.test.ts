@@ -7,7 +7,10 @@ import { afterAll, expect, test } from 'vitest';
 import { NotLooked } from '../../src/doctor/check.ts';
 import { isForeign, lookAtPackages, ownersOf, placesOf } from '../../src/doctor/instruments/host.ts';
 import { coreBytesOf, isRootReadOnly, processesOf, servedBy } from '../../src/doctor/instruments/process.ts';
-import { others, written } from '../../src/doctor/instruments/store.ts';
+import { grantsOf, others, written } from '../../src/doctor/instruments/store.ts';
+import { Fault } from '../../src/errors.ts';
+import { realPorts } from '../../src/ports.ts';
+import { type Store, StoreDefiniteError, type Txn, type TxnResult } from '../../src/store/store.ts';
 import { until } from '../system/until.ts';
 import { config, serving } from './fixture.ts';
 
@@ -97,6 +100,7 @@ test('what a replica writes is what grants.sh gives it, and what it must not wri
   const rights = [...printed.matchAll(/grant-permission (\S+) readwrite (--prefix=true )?\/p\/(\S+?)(?: \/p\/(\S+))?$/gm)].map(
     ([, role, prefix, key = '', end]) => ({
       role,
+      key,
       may: (asked: string) =>
         prefix !== undefined ? asked.startsWith(key) : end !== undefined ? asked >= key && asked < end : asked === key,
     }),
@@ -109,6 +113,35 @@ test('what a replica writes is what grants.sh gives it, and what it must not wri
   ] as const) {
     const own = { ...config, region, replica: 'a', providers: coordinates ? config.providers : {} };
     expect(written(own, coordinates).filter((key) => !mayWrite(role, key))).toEqual([]);
-    expect(others(own, 'us-east', coordinates).filter((key) => mayWrite(role, key))).toEqual([]);
+    const tried = others(
+      ['us-east', 'ap-south'].map((name) => ({ region: name, replica: 'b' })),
+      coordinates,
+    );
+    expect(tried.filter((key) => mayWrite(role, key))).toEqual([]);
+    expect(tried).toEqual(expect.arrayContaining(['vote/us-east/b', 'beat/us-east/b', 'vote/ap-south/b', 'beat/ap-south/b']));
+    // Whatever else a coordinator may write is tried with who is none.
+    if (!coordinates)
+      for (const { role: of, key } of rights)
+        if (of === 'coordinator-eu-west' && !mayWrite(role, `${key}0`) && !mayWrite(role, key) && !key.includes('eu-west'))
+          expect(
+            tried.some((each) => each.startsWith(key)),
+            key,
+          ).toBe(true);
   }
+});
+
+test('only what the store refuses for want of a right counts as refused; an error of another kind says nothing of rights', async () => {
+  const answers: Record<string, () => Promise<TxnResult>> = {
+    may: async () => ({ ok: false, rev: 1, kvs: [] }),
+    mayNot: () =>
+      Promise.reject(new StoreDefiniteError('permission denied', { cause: new Fault('ERR_STORE_DENIED', 'permission denied') })),
+    silent: () => Promise.reject(new StoreDefiniteError('no leader')),
+  };
+  const store = { txn: ({ if: [first] }: Txn) => answers[first?.key ?? '']?.() } as unknown as Store;
+  const grants = await grantsOf(store, realPorts(), Object.keys(answers));
+  expect(grants).toEqual([
+    { key: 'may', because: null, isDenied: false },
+    { key: 'mayNot', because: 'permission denied', isDenied: true },
+    { key: 'silent', because: 'no leader', isDenied: false },
+  ]);
 });

@@ -5,7 +5,7 @@ import type { ReplicaConfig } from '../../config/schema.ts';
 import { list, plural } from '../../config/words.ts';
 import type { RegionConfig } from '../../model.ts';
 import { type Finding, fail, NotLooked, type Row, row, unknown, warn } from '../check.ts';
-import type { Tools } from '../tools.ts';
+import type { Excess, Tools } from '../tools.ts';
 import { isLoopback } from './words.ts';
 
 const DAY_MS = 86_400_000;
@@ -63,6 +63,12 @@ const regionsOf = (tools: Tools): Promise<readonly RegionConfig[]> =>
       throw error;
     },
   );
+
+/** Where nobody has rights of his own nothing is tried. */
+const NO_ROLES: Excess = { tried: [], regions: [], may: [], untold: [] };
+
+/** What a key is one of, as deploy/etcd/grants.sh names it. */
+const kindOf = (key: string): string => /^audit\/config-|^[^/]+\/|^.*$/.exec(key)?.[0] ?? key;
 
 export const securityChecks: readonly Row[] = [
   row({
@@ -136,9 +142,17 @@ export const securityChecks: readonly Row[] = [
     question: 'May this identity write more than it has to?',
     security: true,
     todo: 'compare the roles with what deploy/etcd/grants.sh prints',
-    look: async (tools) => (tools.config.store.kind === 'etcd' ? tools.excess() : []),
-    judge: (keys, { config }) => [
-      ...keys.map((key) =>
+    look: async (tools) => (tools.config.store.kind === 'etcd' ? tools.excess() : NO_ROLES),
+    judge: ({ may, untold }, { config }) => [
+      ...untold
+        .slice(0, 1)
+        .map(({ key, because }) =>
+          unknown(
+            `whether it may write ${key}${untold.length > 1 ? ` and ${untold.length - 1} more` : ''} was not told: ${because}`,
+            'see `store`, and ask again',
+          ),
+        ),
+      ...may.map((key) =>
         fail(
           `it may write ${key}, which is for others`,
           `etcdctl role revoke-permission, or a role of its own: deploy/etcd/grants.sh prints the least of ${config.region}`,
@@ -153,8 +167,10 @@ export const securityChecks: readonly Row[] = [
           ]
         : []),
     ],
-    ok: (_, { config: { store } }) =>
-      store.kind === 'etcd' ? 'nothing of other regions, no configuration, nothing outside the prefix' : 'the file has one writer',
+    ok: ({ tried, regions }, { config: { store } }) =>
+      store.kind === 'etcd'
+        ? `none of the ${plural(tried.length, 'key')} that were tried: ${[...new Set(tried.map(kindOf))].join(' ')} (${regions.length === 0 ? 'there are no other regions' : `of other regions: ${list(regions)}`}); nothing outside the prefix, where one key was`
+        : 'the file has one writer',
   }),
   row({
     id: 'sec-votes',
