@@ -268,6 +268,30 @@ const TROUBLES: readonly Case[] = [
     /paging\.channels\.0\.url: http:\/\/pages/,
   ],
   [
+    'sec-tls',
+    'fail',
+    { config: { ...config, store: { kind: 'embedded', file: '/s', serve: { host: '10.0.0.5', port: 7611, tokenFile: '/t' } } } },
+    /store\.serve: 10\.0\.0\.5:7611 takes its token and all else in the clear/,
+  ],
+  [
+    'sec-tls',
+    'ok',
+    { config: { ...config, store: { kind: 'embedded', file: '/s', serve: { host: '127.0.0.1', port: 7611, tokenFile: '/t' } } } },
+    /^\d+ URLs? (and|or) address/,
+  ],
+  [
+    'sec-tls',
+    'fail',
+    {
+      config: {
+        ...config,
+        providers: { dns: { kind: 'builtin', zone: 'example.test', control: { host: '0.0.0.0', port: 5380 }, tokenFile: '/t' } },
+      },
+    },
+    /providers\.dns\.control: 0\.0\.0\.0:5380 takes/,
+  ],
+  ['sec-anonymous', 'ok', withApi({ host: '0.0.0.0' }), /read \/metrics, which names services/],
+  [
     'sec-store',
     'fail',
     { config: { ...config, store: { kind: 'etcd', endpoints: ['https://e:1'], prefix: '/t/', timeoutMs: 1500 } } },

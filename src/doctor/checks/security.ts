@@ -30,6 +30,14 @@ const clearSystems = ({ systems = {} }: ReplicaConfig): readonly string[] =>
     return isClear ? [name] : [];
   });
 
+/** Addresses that speak without TLS by nature and take a token: each is made for one machine. */
+const clearAddresses = ({ store, providers }: ReplicaConfig): readonly { at: string; host: string; port: number }[] => [
+  ...(store.kind === 'embedded' && store.serve !== undefined ? [{ at: 'store.serve', ...store.serve }] : []),
+  ...Object.entries(providers).flatMap(([name, entry]) =>
+    entry.kind === 'builtin' ? [{ at: `providers.${name}.control`, ...entry.control }] : [],
+  ),
+];
+
 /** What can be known of the rights of a provider's credentials, and how to look at the rest: no vendor tells a credential all that it may do. */
 const RIGHTS: Readonly<Record<ReplicaConfig['providers'][string]['kind'], { says: string; todo: string } | null>> = {
   gate: null,
@@ -96,8 +104,19 @@ export const securityChecks: readonly Row[] = [
     question: 'Does anything leave this machine without TLS?',
     security: true,
     todo: 'write https:// there',
-    look: async ({ config: { store, providers, paging, systems = {} } }) => urlsIn({ store, providers, paging, systems }, ''),
-    judge: (urls, { config }) => [
+    look: async ({ config }) => {
+      const { store, providers, paging, systems = {} } = config;
+      return { urls: urlsIn({ store, providers, paging, systems }, ''), addresses: clearAddresses(config) };
+    },
+    judge: ({ urls, addresses }, { config }) => [
+      ...addresses
+        .filter(({ host }) => !isLoopback(host))
+        .map(({ at, host, port }) =>
+          fail(
+            `${at}: ${host}:${port} takes its token and all else in the clear`,
+            'let it listen on 127.0.0.1; replicas on other machines need etcd',
+          ),
+        ),
       ...urls
         .filter(({ url }) => /^(http|redis):/.test(url) && !isNear(url))
         .map(({ at, url }) => {
@@ -107,8 +126,8 @@ export const securityChecks: readonly Row[] = [
         }),
       ...clearSystems(config).map((name) => warn(`systems.${name} is spoken to without TLS`, 'give it tls (an empty map will do)')),
     ],
-    ok: (urls) =>
-      `${plural(urls.length, 'URL')}: all of them with TLS, or on this machine; certificates are always verified, there is no way to say otherwise`,
+    ok: ({ urls, addresses }) =>
+      `${plural(urls.length + addresses.length, 'URL or address', 'URLs and addresses')}: all of them with TLS, or on this machine; certificates are always verified, there is no way to say otherwise`,
   }),
   row({
     id: 'sec-store',
