@@ -1,6 +1,6 @@
 // What alerts are told: whose votes count, ages, checks, and what ends when. What is not known is absent, since a zero would say that all is well.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -135,22 +135,38 @@ test('a database of which two take writes is split, and one that is proved nowhe
   expect(Object.values(await shown(facts, 'data_proved'))).toEqual([1, 0, 0]);
 });
 
+const issue = (days: number, name: string): string => {
+  const out = join(folder, `${name}-${days}.pem`);
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-keyout', join(folder, 'key')];
+  execFileSync('openssl', ['req', '-x509', ...key, '-days', String(days), '-subj', `/CN=${name}`, '-out', out], { stdio: 'ignore' });
+  return out;
+};
+const bundle = (name: string, ...files: readonly string[]): string => {
+  const out = join(folder, name);
+  writeFileSync(out, files.map((file) => readFileSync(file, 'utf8')).join(''));
+  return out;
+};
+const daysLeft = (ends: Record<string, number>): readonly [string, number][] =>
+  Object.entries(ends).map(([what, seconds]) => [what, Math.round((seconds - Date.now() / 1000) / 86_400)]);
+
 test('of certificates in one file under one subject the first to end is shown; a file that is missing is none of its business', async () => {
-  const issue = (days: number): string => {
-    const out = join(folder, `${days}.pem`);
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-keyout', join(folder, 'key')];
-    execFileSync('openssl', ['req', '-x509', ...key, '-days', String(days), '-subj', '/CN=store', '-out', out], { stdio: 'ignore' });
-    return out;
-  };
-  const both = join(folder, 'both.pem');
-  execFileSync('sh', ['-c', `cat ${issue(10)} ${issue(400)} > ${both}`]);
+  const certFile = bundle('both.pem', issue(10, 'store'), issue(400, 'store'));
   const ends = await shown(factsWith([]), 'credential_expires_timestamp_seconds', {
-    store: { tls: { caFile: both, certFile: join(folder, 'none') } },
+    store: { tls: { certFile, caFile: join(folder, 'none') } },
   });
-  expect(Object.keys(ends)).toEqual([`{what="certificate CN=store of store.tls.caFile"}`]);
-  const days = ((Object.values(ends)[0] ?? 0) - Date.now() / 1000) / 86_400;
-  expect(days).toBeGreaterThan(9.9);
-  expect(days).toBeLessThan(10.1);
+  expect(daysLeft(ends)).toEqual([['{what="certificate CN=store of store.tls.certFile"}', 10]]);
+});
+
+test('of the authorities in a bundle the last to end is shown: the old one stays in it while one replaces another', async () => {
+  const caFile = bundle('authorities.pem', issue(10, 'old-ca'), issue(400, 'new-ca'), issue(30, 'other-ca'));
+  const ends = await shown(factsWith([]), 'credential_expires_timestamp_seconds', {
+    store: { tls: { caFile } },
+    api: { tls: { clientCaFile: caFile } },
+  });
+  expect(daysLeft(ends).toSorted()).toEqual([
+    ['{what="certificate CN=new-ca of api.tls.clientCaFile"}', 400],
+    ['{what="certificate CN=new-ca of store.tls.caFile"}', 400],
+  ]);
 });
 
 test('of tokens the first end to come is told, and nothing but the key of their file: /metrics is open to anybody', async () => {

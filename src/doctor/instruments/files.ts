@@ -48,13 +48,21 @@ export const readText = (path: string): string => {
 /** Nobody gets in without them, or nobody is trusted. */
 const IS_NEEDED = /(cert|ca|tokens)File$/i;
 
+/** Authorities that are trusted. */
+const IS_TRUST = /caFile$/i;
+
+/** A bundle trusts until its last authority ends: while one replaces another the old one stays in it, ended or not. */
+const lastOf = (all: readonly Expiring[]): readonly Expiring[] => all.toSorted((a, b) => (b.untilMs ?? 0) - (a.untilMs ?? 0)).slice(0, 1);
+
 /** What ends in these files. One that is not there is a finding where it must be there; any other that is not there yet is another check's subject. */
 export const endsIn = (files: readonly NamedFile[]): readonly Expiring[] =>
   files.flatMap(({ path, key, file }): readonly Expiring[] => {
     const at = showPath(path);
     try {
       const text = readText(file);
-      return key === 'tokensFile' ? tokensOf(text, at, file) : certificatesOf(text, at, file);
+      if (key === 'tokensFile') return tokensOf(text, at, file);
+      const certificates = certificatesOf(text, at, file);
+      return IS_TRUST.test(key) ? lastOf(certificates) : certificates;
     } catch (error) {
       return IS_NEEDED.test(key) ? [{ what: at, where: file, untilMs: null, because: errorText(error) }] : [];
     }
