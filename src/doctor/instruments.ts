@@ -18,12 +18,12 @@ import { noticeOf } from '../paging/message.ts';
 import { allowedBy } from '../paging/post.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import { userAgentOf } from '../probe/kind.ts';
-import { readSecret } from '../secrets.ts';
+import { readSecret, thisProcess } from '../secrets.ts';
 import { connectStore } from '../store/remote.ts';
 import type { Store } from '../store/store.ts';
 import { NotLooked } from './check.ts';
 import { endsIn, namedFiles, readText, secretsAmong, tokensIn } from './instruments/files.ts';
-import { lookAtPackages, ownersOf, placesOf } from './instruments/host.ts';
+import { lookAtPackages, ownersOf, placesOf, readersOf } from './instruments/host.ts';
 import { processesOf } from './instruments/process.ts';
 import { connectTo, LOOK_MS, type Reach, STORE_MS } from './instruments/reach.ts';
 import { askHealth, askStatus, tryDoor } from './instruments/replica.ts';
@@ -158,15 +158,15 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       return places.map((url) => ({ name, url, caPem, allow }));
     });
 
-  const owners = once(async () => {
-    let serving: readonly ServingProcess[] = [];
+  const serving = once(async (): Promise<readonly ServingProcess[]> => {
     try {
-      serving = processesOf(config.file);
+      return processesOf(config.file);
     } catch (error) {
       if (!(error instanceof NotLooked)) throw error;
+      return [];
     }
-    return ownersOf(serving, process.geteuid?.());
   });
+  const owners = async () => ownersOf(await serving(), process.geteuid?.());
   /** What is not Tidegate's in the same etcd: its own prefix must be the only one. */
   const outside = async (): Promise<readonly Grant[]> => {
     const { store: named } = config;
@@ -271,7 +271,7 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       });
       return [...endsIn(files), ...(await Promise.all(remote)).flat()];
     },
-    secretFiles: async () => secretsAmong(files, await owners()),
+    secretFiles: async () => secretsAmong(files, await owners(), readersOf(await serving(), thisProcess())),
     places: async () => placesOf(config, await owners()),
     processes: async () => processesOf(config.file),
     door: () => tryDoor(http, config, ports),

@@ -104,6 +104,10 @@ export interface SecretFile {
   /** Permission bits; null: it is not there, or cannot be looked at. */
   mode: number | null;
   folderMode: number | null;
+  /** Of `mode` what counts as open; without it all that is for a group or everybody. */
+  exposed?: number;
+  /** Root's, for who serves to read by this group; `isSure`: who serves is known, and is in it. */
+  readBy?: { gid: number; isSure: boolean };
   /** It belongs neither to who serves nor to root. */
   isForeign?: boolean;
   because?: string;
@@ -122,6 +126,8 @@ export interface PlaceLook {
 export interface ServingProcess {
   pid: number;
   uid: number;
+  /** The first and all others. */
+  groups: readonly number[];
   /** Any capability at all is in effect. */
   hasCapabilities: boolean;
   command: readonly string[];

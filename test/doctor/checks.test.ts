@@ -78,6 +78,7 @@ const place = (given: object): Partial<Tools> => ({
   places: async () => [{ what: 'the store', path: '/s', mode: 0o600, isForeign: false, ...given }],
 });
 
+const GIVEN = { key: 'k', path: '/p', mode: 0o440, folderMode: 0o755, exposed: 0 } as const;
 const excess = (given: object): Partial<Tools> => ({
   excess: async () => ({ tried: ['vote/us-east/a', 'audit/config-0000000000'], regions: ['us-east'], may: [], untold: [], ...given }),
 });
@@ -250,6 +251,19 @@ const TROUBLES: readonly Case[] = [
   ],
   ['sec-files', 'fail', { secretFiles: async () => [{ key: 'k', path: '/p', mode: 0o644, folderMode: 0o755 }] }, /has mode 644/],
   ['sec-files', 'fail', { secretFiles: async () => [{ key: 'k', path: '/p', mode: 0o600, folderMode: 0o777 }] }, /could replace it/],
+  [
+    'sec-files',
+    'ok',
+    { secretFiles: async () => [{ ...GIVEN, readBy: { gid: 2000, isSure: true } }] },
+    /1 of them root's, for who serves to read by an access list or with all of group 2000/,
+  ],
+  [
+    'sec-files',
+    'unknown',
+    { secretFiles: async () => [{ ...GIVEN, readBy: { gid: 2000, isSure: false } }] },
+    /is root's, for group 2000 to read \(mode 440\): right if who serves is in that group/,
+  ],
+  ['sec-files', 'ok', {}, /^1 file, each for its owner alone$/],
   [
     'sec-files',
     'unknown',

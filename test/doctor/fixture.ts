@@ -114,6 +114,7 @@ export const world = (given: Partial<World> = {}): World => ({
 export const serving = (given: Partial<ServingProcess> = {}): ServingProcess => ({
   pid: 7,
   uid: 990,
+  groups: [990],
   hasCapabilities: false,
   command: ['node', 'src/main.ts', 'serve', '--config', '/etc/tidegate/replica.yaml'],
   environment: {},

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { NotLooked } from '../../src/doctor/check.ts';
-import { isForeign, lookAtPackages, ownersOf, placesOf } from '../../src/doctor/instruments/host.ts';
+import { isForeign, lookAtPackages, ownersOf, placesOf, readersOf } from '../../src/doctor/instruments/host.ts';
 import { coreBytesOf, isRootReadOnly, processesOf, servedBy } from '../../src/doctor/instruments/process.ts';
 import { grantsOf, others, written } from '../../src/doctor/instruments/store.ts';
 import { Fault } from '../../src/errors.ts';
@@ -48,6 +48,7 @@ test('a process that serves the file is found, with what opens it; one of anothe
     expect(found).toMatchObject({
       pid: child.pid,
       uid: process.geteuid?.(),
+      groups: expect.arrayContaining([process.getegid?.()]),
       environment: { NODE_OPTIONS: '--no-warnings', SSLKEYLOGFILE: '/tmp/keys' },
       isRootReadOnly: expect.any(Boolean),
     });
@@ -63,6 +64,12 @@ test('files belong to who serves, to root, or to who looks; when root looks and 
   expect(ownersOf([], 1000)).toEqual(new Set([0, 1000]));
   expect(ownersOf([], 0)).toBeNull();
   expect([isForeign(1000, new Set([0, 990])), isForeign(990, new Set([0, 990])), isForeign(1000, null)]).toEqual([true, false, false]);
+});
+
+test('secrets are read by who serves; while nobody does by who looks, unless that is root', () => {
+  expect(readersOf([serving({ uid: 990, groups: [990, 7] })], { uid: 0, groups: [0] })).toEqual([{ uid: 990, groups: [990, 7] }]);
+  expect(readersOf([], { uid: 1000, groups: [1000] })).toEqual([{ uid: 1000, groups: [1000] }]);
+  expect(readersOf([], { uid: 0, groups: [0] })).toBeNull();
 });
 
 test('places are the file itself and all that a replica keeps', () => {

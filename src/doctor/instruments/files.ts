@@ -8,7 +8,7 @@ import { showPath } from '../../config/problem.ts';
 import type { ReplicaConfig } from '../../config/schema.ts';
 import { errorText } from '../../errors.ts';
 import { parseTime } from '../../ports.ts';
-import { exposureOf } from '../../secrets.ts';
+import { exposureOf, type Ownership, type Reader } from '../../secrets.ts';
 import type { Expiring, SecretFile, TokensLook } from '../tools.ts';
 import { isForeign } from './host.ts';
 
@@ -68,17 +68,39 @@ export const endsIn = (files: readonly NamedFile[]): readonly Expiring[] =>
     }
   });
 
-/** Who may read and who owns those of them that are secret. `owners`: whose they may be; null: anybody's. */
-export const secretsAmong = (files: readonly NamedFile[], owners: ReadonlySet<number> | null = null): readonly SecretFile[] =>
+/** Those of whom nothing is known: any group that root gave a file to may be theirs. */
+const anybodyOf = ({ gid }: Ownership): Reader => ({ uid: null, groups: [gid] });
+
+const lookAtSecret = (
+  file: string,
+  owners: ReadonlySet<number> | null,
+  readers: readonly Reader[] | null,
+): Omit<SecretFile, 'key' | 'path'> => {
+  const stat = statSync(file);
+  // What counts as open is decided in one place.
+  const exposed = (readers ?? [anybodyOf(stat)]).reduce((bits, reader) => bits | exposureOf(stat, reader), 0);
+  const byGroup = (stat.mode & 0o040 & ~exposed) !== 0;
+  return {
+    mode: stat.mode & 0o7777,
+    folderMode: statSync(dirname(file)).mode & 0o7777,
+    isForeign: isForeign(stat.uid, owners),
+    exposed,
+    ...(byGroup ? { readBy: { gid: stat.gid, isSure: readers !== null } } : {}),
+  };
+};
+
+/** Who may read and who owns those of them that are secret. `owners`: whose they may be; null: anybody's. `readers`: who serves; null: nobody knows. */
+export const secretsAmong = (
+  files: readonly NamedFile[],
+  owners: ReadonlySet<number> | null = null,
+  readers: readonly Reader[] | null = null,
+): readonly SecretFile[] =>
   files
     .filter(({ key }) => IS_SECRET.test(key))
     .map(({ path, file }): SecretFile => {
       const named = { key: showPath(path), path: file };
       try {
-        const stat = statSync(file);
-        // What counts as open is decided in one place; the bits that do not are left out.
-        const mode = (stat.mode & 0o7700) | exposureOf(stat);
-        return { ...named, mode, folderMode: statSync(dirname(file)).mode & 0o7777, isForeign: isForeign(stat.uid, owners) };
+        return { ...named, ...lookAtSecret(file, owners, readers) };
       } catch (error) {
         return { ...named, mode: null, folderMode: null, because: errorText(error) };
       }
