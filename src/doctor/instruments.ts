@@ -112,7 +112,21 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     ends.open.push(() => opened.close());
     return opened;
   });
-  const health = once(() => askHealth(http, config, ports));
+  /** To this file's own API: its certificate is known, and its name need not be that of the address it listens on. */
+  const own = once(async () => {
+    const { tls } = config.api;
+    if (tls === undefined) return http;
+    let pin: string;
+    try {
+      pin = readText(tls.certFile);
+    } catch (error) {
+      throw new NotLooked(`the certificate of its API cannot be read: ${errorText(error)}`);
+    }
+    const pinned = createHttp({ ports, resolve: resolver.resolve, pin });
+    ends.open.push(() => pinned.close());
+    return pinned;
+  });
+  const health = once(async () => askHealth(await own(), config, ports));
   const publicKey = once(async () =>
     config.signing === undefined ? null : publicKeyOf(readSecret(config.signing.keyFile), config.signing.keyFile),
   );
@@ -121,7 +135,7 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       return await worldOf(await store(), ports, config, await publicKey().catch(() => null));
     } catch (error) {
       if (!(error instanceof Unlent) || config.cluster === null) throw error;
-      return worldTold(config.cluster, await askStatus(http, config, ports), (await health()).checks);
+      return worldTold(config.cluster, await askStatus(await own(), config, ports), (await health()).checks);
     }
   });
   /** For checks to which a store that does not answer is no news of their own. */
@@ -274,7 +288,7 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     secretFiles: async () => secretsAmong(files, await owners(), readersOf(await serving(), thisProcess())),
     places: async () => placesOf(config, await owners()),
     processes: async () => processesOf(config.file),
-    door: () => tryDoor(http, config, ports),
+    door: async () => tryDoor(await own(), config, ports),
     tokens: async () => tokensIn(config.api),
     async issuer() {
       const { oidc } = config.api.auth ?? {};
