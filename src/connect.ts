@@ -1,7 +1,8 @@
 // How a library's client reaches a host: addresses from our own resolver (never getaddrinfo), sockets from the ports, TLS verified against the URL's name.
 // Tries the addresses in turn until one connects. No retry: one request, one try, under the caller's signal where the client is made for one request.
+import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { SecureContext } from 'node:tls';
+import type { ConnectionOptions, PeerCertificate, SecureContext } from 'node:tls';
 import type { buildConnector } from 'undici';
 import type { Resolver } from './dns/resolver.ts';
 import type { Ports } from './ports.ts';
@@ -11,6 +12,8 @@ export interface Reaching {
   resolve: Resolver['resolve'];
   /** Authorities to trust instead of the system's. */
   trust?: SecureContext;
+  /** PEM text whose first certificate is the only one that is believed, under whatever name: where both ends belong to one. */
+  pin?: string;
   /** Addresses that may be connected to; absent: all. Asked of literals and of what a name resolved to, and again of what the socket says it reached. */
   allow?: (address: string) => boolean;
 }
@@ -33,16 +36,27 @@ export interface Destination {
   alpn?: string;
 }
 
-const open = ({ ports, trust }: Reaching, address: string, { port, tlsName, alpn }: Destination, signal: AbortSignal): Promise<Socket> =>
+/** What TLS is held to. */
+const verified = ({ ports, trust, pin }: Reaching): Pick<ConnectionOptions, 'secureContext' | 'checkServerIdentity'> => {
+  if (pin === undefined) return trust === undefined ? {} : { secureContext: trust };
+  const { raw } = new X509Certificate(pin);
+  return {
+    secureContext: ports.net.pinnedContext(pin),
+    checkServerIdentity: (_: string, shown: PeerCertificate) =>
+      raw.equals(shown.raw) ? undefined : coded('ECERTNOTPINNED', 'another certificate is shown than the one expected'),
+  };
+};
+
+const open = (reaching: Reaching, address: string, { port, tlsName, alpn }: Destination, signal: AbortSignal): Promise<Socket> =>
   new Promise((resolve, reject) => {
     const socket =
       tlsName === null
-        ? ports.net.tcp({ host: address, port })
-        : ports.net.tls({
+        ? reaching.ports.net.tcp({ host: address, port })
+        : reaching.ports.net.tls({
             host: address,
             port,
             ...(isLiteral(tlsName) ? {} : { servername: tlsName }),
-            ...(trust === undefined ? {} : { secureContext: trust }),
+            ...verified(reaching),
             rejectUnauthorized: true,
             ...(alpn === undefined ? {} : { ALPNProtocols: [alpn] }),
           });
@@ -54,7 +68,7 @@ const open = ({ ports, trust }: Reaching, address: string, { port, tlsName, alpn
       reject(error);
     };
     const onAbort = (): void => fail(coded('ECONNABORTED', 'aborted'));
-    const timer = ports.timers.after(CONNECT_MS, () => fail(coded('ETIMEDOUT', `no connection within ${CONNECT_MS} ms`)));
+    const timer = reaching.ports.timers.after(CONNECT_MS, () => fail(coded('ETIMEDOUT', `no connection within ${CONNECT_MS} ms`)));
     const settle = (): void => {
       timer.cancel();
       signal.removeEventListener('abort', onAbort);

@@ -14,6 +14,8 @@ export interface HealthGauges {
   vantages: readonly { vantage: string; state: VantageState }[];
   /** null: no cluster configuration is known yet. */
   votesNeeded: number | null;
+  /** Of the electorate that has the fewest to spare; negative: it can decide nothing. null: not known yet. */
+  votesSpare: number | null;
   configVersion: number | null;
   /** Infinity: it never answered. */
   storeAnswerAgeMs: number;
@@ -54,6 +56,11 @@ const FAMILIES: readonly Family[] = [
       vantages.flatMap(({ vantage, state }) => VANTAGE_STATES.map((one): Shown => [[vantage, one], one === state ? 1 : 0])),
   },
   { name: 'votes_needed', help: 'A majority of the configured voters', shown: ({ votesNeeded }) => ifKnown(votesNeeded) },
+  {
+    name: 'votes_spare',
+    help: 'Vantages that may fall silent before some target is decided on no more: the fewest over the electorates of targets; negative: so many are missing',
+    shown: ({ votesSpare }) => ifKnown(votesSpare),
+  },
   {
     name: 'config_version',
     help: 'Version of the cluster configuration that this replica follows',

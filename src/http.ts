@@ -24,14 +24,21 @@ export interface HttpOptions {
   resolve: Reaching['resolve'];
   /** PEM text of the authorities to trust instead of the system's. */
   caPem?: string;
+  /** PEM text whose first certificate alone is believed, under whatever name. */
+  pin?: string;
   /** What this side shows of itself to servers that ask for a certificate. */
   own?: { certPem: string; keyPem: string };
 }
 
-export const createHttp = ({ ports, resolve, caPem, own }: HttpOptions): Http => {
+export const createHttp = ({ ports, resolve, caPem, pin, own }: HttpOptions): Http => {
   const trusts = caPem !== undefined || own !== undefined;
   const agent = new Agent({
-    connect: connector({ ports, resolve, ...(trusts ? { trust: ports.net.secureContext(caPem, own) } : {}) }),
+    connect: connector({
+      ports,
+      resolve,
+      ...(pin === undefined ? {} : { pin }),
+      ...(trusts ? { trust: ports.net.secureContext(caPem, own) } : {}),
+    }),
     connections: CONNECTIONS_MAX,
     pipelining: 1,
     keepAliveTimeout: KEEP_ALIVE_MS,

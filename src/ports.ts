@@ -37,6 +37,8 @@ export interface Net {
   listenTcp(onConnection: (socket: net.Socket) => void): net.Server;
   /** Authorities to trust: those of a PEM text, or the system's. `own`: what this side shows of itself. */
   secureContext(caPem?: string, own?: { certPem: string; keyPem: string }): tls.SecureContext;
+  /** Trusts what is in a PEM text, whoever signed it: a server's certificate without its authority, too. */
+  pinnedContext(certPem: string): tls.SecureContext;
 }
 
 export interface LoopDelay {
@@ -91,6 +93,7 @@ const realNet: Net = {
       ...(caPem === undefined ? {} : { ca: caPem }),
       ...(own === undefined ? {} : { cert: own.certPem, key: own.keyPem }),
     }),
+  pinnedContext: (certPem) => tls.createSecureContext({ ca: certPem, allowPartialTrustChain: true }),
 };
 
 const loopDelay = (): LoopDelay => {

@@ -10,6 +10,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
 import { createHttp, type Http } from '../src/http.ts';
 import { realPorts } from '../src/ports.ts';
+import { createAuthority } from './etcd-certificates.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -167,4 +168,29 @@ test('TLS is verified against the name, and trusts what it is given only', async
   expect(await (await trusting.fetch(`https://api.vendor.test:${port}/`, { signal: within(5000) })).text()).toBe('ok');
   await expect(trusting.fetch(`https://other.vendor.test:${port}/`, { signal: within(5000) })).rejects.toThrow();
   await expect(client().fetch(`https://api.vendor.test:${port}/`, { signal: within(5000) })).rejects.toThrow();
+});
+
+test('a pinned certificate is believed without its authority and under any name, and no other is, though the same authority signed it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tidegate-http-'));
+  closing.push(() => rmSync(folder, { recursive: true }));
+  const authority = createAuthority(folder);
+  const [own, other] = [authority.issue('api.inside.test', ['DNS:api.inside.test']), authority.issue('other', ['IP:127.0.0.1'])];
+  const serving = ({ keyPem, certPem }: typeof own): Promise<number> =>
+    listening(https.createServer({ key: keyPem, cert: certPem }, (_, reply) => reply.end('ok')));
+  const [port, wrong] = [await serving(own), await serving(other)];
+  const pinned = createHttp({ ports: realPorts(), resolve: () => Promise.reject(new Error('no names')), pin: own.certPem });
+  closing.push(() => pinned.close());
+  expect(await (await pinned.fetch(`https://127.0.0.1:${port}/`, { signal: within(5000) })).text()).toBe('ok');
+  await expect(pinned.fetch(`https://127.0.0.1:${wrong}/`, { signal: within(5000) })).rejects.toThrow();
+  // A chain in the file: its authority signs others, too, and none of them is this one.
+  const chained = createHttp({
+    ports: realPorts(),
+    resolve: () => Promise.reject(new Error('no names')),
+    pin: own.certPem + authority.caPem,
+  });
+  closing.push(() => chained.close());
+  expect(await (await chained.fetch(`https://127.0.0.1:${port}/`, { signal: within(5000) })).text()).toBe('ok');
+  await expect(chained.fetch(`https://127.0.0.1:${wrong}/`, { signal: within(5000) })).rejects.toThrow(
+    /ECERTNOTPINNED|another certificate/,
+  );
 });

@@ -2,6 +2,7 @@
 // expired draft of the IETF (health checks for HTTP APIs), which platforms read all the same; no standard is claimed. Pure; plain data in, JSON out.
 // `fail`: if a region died now, nothing would be moved, as far as is seen from here. `warn`: a human should look, and a failover would still work.
 // Nothing may be taken out of service because of it: readiness never depends on what a process depends on, so /readyz says nothing of all this.
+import { standingText, weakestOf } from '../health/electorate.ts';
 import { type Fleet, isSkewed, versionText } from '../health/fleet.ts';
 import type { ClusterConfig } from '../model.ts';
 import type { MicroDrillStatus } from './proofs.ts';
@@ -186,7 +187,7 @@ const voteChecks = ({ status, cluster, fleet }: HealthFacts): readonly Group[] =
   const silent = voters.filter((voter) => !speaking.includes(voter)).map(({ name }) => name);
   const count = `${speaking.length} of ${voters.length} vantages speak`;
   const electorate: Told = !self.canDecide
-    ? ['fail', `${count}, a majority is needed`]
+    ? ['fail', `${standingText(weakestOf(cluster, new Set(speaking.map(({ name }) => name))))} speak, a majority is needed`]
     : silent.length > 0
       ? ['warn', `${count}; not ${silent.join(', ')}`]
       : ['pass'];

@@ -10,6 +10,7 @@ import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
 import { type Heard, isFresh, speakersOf } from '../health/chamber.ts';
 import { configHash } from '../health/config-hash.ts';
+import { standingText, weakestOf } from '../health/electorate.ts';
 import { type Fleet, fleetOf } from '../health/fleet.ts';
 import { tally } from '../health/quorum.ts';
 import type { AppliedRecord, ClusterConfig, PoolTally, Vote } from '../model.ts';
@@ -76,11 +77,9 @@ const whyMute = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard
 const selfOf = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard[]): SelfStatus => {
   const { region, replica, boot, role } = viewing;
   const mute = whyMute(viewing, cluster, heard);
-  const speaking = speakersOf(heard, cluster);
-  const voters = cluster.regions.filter((r) => r.vote);
-  const speakers = voters.filter(({ name }) => speaking.has(name)).length;
-  const canDecide = speakers * 2 > voters.length;
-  const because = mute !== '' || canDecide ? mute : `${speakers} of ${voters.length} vantages speak, a majority is needed`;
+  const weakest = weakestOf(cluster, speakersOf(heard, cluster));
+  const canDecide = weakest.spare >= 0;
+  const because = mute !== '' || canDecide ? mute : `${standingText(weakest)} speak, a majority is needed`;
   return { region, replica, boot, role: role.role, epoch: role.epoch, canVote: mute === '', canDecide, because };
 };
 

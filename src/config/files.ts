@@ -6,7 +6,7 @@ import { readTokenFile } from '../auth/tokens.ts';
 import { publicKeyOf } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { ClusterConfig, ProbeSpec } from '../model.ts';
-import { exposureOf, readSecret } from '../secrets.ts';
+import { exposureOf, exposureText, readSecret } from '../secrets.ts';
 import { type Loaded, loadServed } from './load.ts';
 import { filesNamed } from './named-files.ts';
 import { type Finding, finding, type Path, sorted } from './problem.ts';
@@ -121,7 +121,8 @@ const troubleOf = ({ file, open, made, late = false }: Named): string | null => 
     if (!stat.isFile()) return `found something that is no file at ${file}, expected a file; check the path`;
     closeSync(openSync(file, 'r'));
     if (open || exposureOf(stat) === 0) return null;
-    return `found ${file} open to other users (mode ${(stat.mode & 0o777).toString(8)}), expected 600; run chmod 600 on it, or ${late ? 'every run that needs it stands still' : 'the replica does not start'}`;
+    const { found, expected } = exposureText(stat);
+    return `found ${file} open: ${found}, expected ${expected}, or ${late ? 'every run that needs it stands still' : 'the replica does not start'}`;
   } catch (error) {
     if (!isMissing(error)) return `found no readable file (${errorText(error)}), expected one; check its owner and the folders above it`;
     if (made) return null;

@@ -18,19 +18,19 @@ import { noticeOf } from '../paging/message.ts';
 import { allowedBy } from '../paging/post.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import { userAgentOf } from '../probe/kind.ts';
-import { readSecret } from '../secrets.ts';
+import { readSecret, thisProcess } from '../secrets.ts';
 import { connectStore } from '../store/remote.ts';
 import type { Store } from '../store/store.ts';
 import { NotLooked } from './check.ts';
 import { endsIn, namedFiles, readText, secretsAmong, tokensIn } from './instruments/files.ts';
-import { lookAtPackages, ownersOf, placesOf } from './instruments/host.ts';
+import { lookAtPackages, ownersOf, placesOf, readersOf } from './instruments/host.ts';
 import { processesOf } from './instruments/process.ts';
 import { connectTo, LOOK_MS, type Reach, STORE_MS } from './instruments/reach.ts';
 import { askHealth, askStatus, tryDoor } from './instruments/replica.ts';
 import { auditOf, grantsOf, others, worldOf, written } from './instruments/store.ts';
 import { askTtl, lookAtAnchor, lookAtProviders, testPages } from './instruments/ways.ts';
 import { measuredIn, worldTold } from './told.ts';
-import type { ChannelReach, Expiring, ServingProcess, SinkLook, Tools, WebhookSecret, World } from './tools.ts';
+import type { ChannelReach, Expiring, Grant, ServingProcess, SinkLook, Tools, WebhookSecret, World } from './tools.ts';
 
 export interface InstrumentsOptions {
   ports: Ports;
@@ -112,7 +112,21 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     ends.open.push(() => opened.close());
     return opened;
   });
-  const health = once(() => askHealth(http, config, ports));
+  /** To this file's own API: its certificate is known, and its name need not be that of the address it listens on. */
+  const own = once(async () => {
+    const { tls } = config.api;
+    if (tls === undefined) return http;
+    let pin: string;
+    try {
+      pin = readText(tls.certFile);
+    } catch (error) {
+      throw new NotLooked(`the certificate of its API cannot be read: ${errorText(error)}`);
+    }
+    const pinned = createHttp({ ports, resolve: resolver.resolve, pin });
+    ends.open.push(() => pinned.close());
+    return pinned;
+  });
+  const health = once(async () => askHealth(await own(), config, ports));
   const publicKey = once(async () =>
     config.signing === undefined ? null : publicKeyOf(readSecret(config.signing.keyFile), config.signing.keyFile),
   );
@@ -121,7 +135,7 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       return await worldOf(await store(), ports, config, await publicKey().catch(() => null));
     } catch (error) {
       if (!(error instanceof Unlent) || config.cluster === null) throw error;
-      return worldTold(config.cluster, await askStatus(http, config, ports), (await health()).checks);
+      return worldTold(config.cluster, await askStatus(await own(), config, ports), (await health()).checks);
     }
   });
   /** For checks to which a store that does not answer is no news of their own. */
@@ -158,24 +172,23 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       return places.map((url) => ({ name, url, caPem, allow }));
     });
 
-  const owners = once(async () => {
-    let serving: readonly ServingProcess[] = [];
+  const serving = once(async (): Promise<readonly ServingProcess[]> => {
     try {
-      serving = processesOf(config.file);
+      return processesOf(config.file);
     } catch (error) {
       if (!(error instanceof NotLooked)) throw error;
+      return [];
     }
-    return ownersOf(serving, process.geteuid?.());
   });
+  const owners = async () => ownersOf(await serving(), process.geteuid?.());
   /** What is not Tidegate's in the same etcd: its own prefix must be the only one. */
-  const outside = async (): Promise<readonly string[]> => {
+  const outside = async (): Promise<readonly Grant[]> => {
     const { store: named } = config;
     if (named.kind !== 'etcd') return [];
     const elsewhere = `/tidegate-doctor-${ports.random.hex(4)}/`;
     const opened = await openEtcdStore({ ...named, prefix: elsewhere, timeoutMs: LOOK_MS }, { ports, log }, resolver.resolve);
     try {
-      const [grant] = await grantsOf(opened, ports, ['x']);
-      return grant?.because === null ? [`${elsewhere}x, outside its prefix,`] : [];
+      return (await grantsOf(opened, ports, ['x'])).map((grant) => ({ ...grant, key: `${elsewhere}x, outside its prefix,` }));
     } finally {
       await opened.close();
     }
@@ -272,10 +285,10 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
       });
       return [...endsIn(files), ...(await Promise.all(remote)).flat()];
     },
-    secretFiles: async () => secretsAmong(files, await owners()),
+    secretFiles: async () => secretsAmong(files, await owners(), readersOf(await serving(), thisProcess())),
     places: async () => placesOf(config, await owners()),
     processes: async () => processesOf(config.file),
-    door: () => tryDoor(http, config, ports),
+    door: async () => tryDoor(await own(), config, ports),
     tokens: async () => tokensIn(config.api),
     async issuer() {
       const { oidc } = config.api.auth ?? {};
@@ -294,12 +307,23 @@ export const createInstruments = (options: InstrumentsOptions): Tools & { close(
     nodeVersion: process.versions.node,
     packages: async () => lookAtPackages(),
     async excess() {
-      const { cluster } = await seen();
+      const { cluster, heard } = await seen();
       const own = cluster.regions.find(({ name }) => name === config.region);
-      const other = cluster.regions.find(({ name }) => name !== config.region)?.name ?? 'doctor';
+      const regions = cluster.regions.map(({ name }) => name).filter((name) => name !== config.region);
       const coordinates = own?.coordinator === true && Object.keys(config.providers).length > 0;
-      const within = await grantsOf(await store(), ports, others(config, other, coordinates));
-      return [...within.filter(({ because }) => because === null).map(({ key }) => key), ...(await outside())];
+      // A role may name whole keys: those of who speaks there. Of one region alone some other is tried all the same.
+      const places = (regions.length === 0 ? ['doctor'] : regions).map((region) => ({
+        region,
+        replica: heard.find((each) => each.region === region)?.replica ?? config.replica,
+      }));
+      const tried = others(places, coordinates);
+      const grants = [...(await grantsOf(await store(), ports, tried)), ...(await outside())];
+      return {
+        tried,
+        regions,
+        may: grants.filter(({ because }) => because === null).map(({ key }) => key),
+        untold: grants.flatMap(({ key, because, isDenied }) => (because === null || isDenied ? [] : [{ key, because }])),
+      };
     },
     webhookSecrets: async () => [
       ...config.paging.channels.flatMap((channel) =>

@@ -47,6 +47,18 @@ export interface StoreLook {
 export interface Grant {
   key: string;
   because: string | null;
+  /** The store refused the right itself, and not for another reason. */
+  isDenied: boolean;
+}
+
+/** What an identity should not be able to write, and which of it was tried. */
+export interface Excess {
+  /** Keys in the prefix: one of each kind, of `regions` one each. */
+  tried: readonly string[];
+  regions: readonly string[];
+  may: readonly string[];
+  /** Those of which the store did not say whether it may. */
+  untold: readonly { key: string; because: string }[];
 }
 
 export interface ProviderLook {
@@ -92,6 +104,10 @@ export interface SecretFile {
   /** Permission bits; null: it is not there, or cannot be looked at. */
   mode: number | null;
   folderMode: number | null;
+  /** Of `mode` what counts as open; without it all that is for a group or everybody. */
+  exposed?: number;
+  /** Root's, for who serves to read by this group; `isSure`: who serves is known, and is in it. */
+  readBy?: { gid: number; isSure: boolean };
   /** It belongs neither to who serves nor to root. */
   isForeign?: boolean;
   because?: string;
@@ -110,6 +126,8 @@ export interface PlaceLook {
 export interface ServingProcess {
   pid: number;
   uid: number;
+  /** The first and all others. */
+  groups: readonly number[];
   /** Any capability at all is in effect. */
   hasCapabilities: boolean;
   command: readonly string[];
@@ -185,7 +203,7 @@ export interface Tools {
   secretFiles(): Promise<readonly SecretFile[]>;
   webhookSecrets(): Promise<readonly WebhookSecret[]>;
   /** Keys that this identity may write and should not. */
-  excess(): Promise<readonly string[]>;
+  excess(): Promise<Excess>;
   places(): Promise<readonly PlaceLook[]>;
   processes(): Promise<readonly ServingProcess[]>;
   door(): Promise<DoorLook>;

@@ -2,6 +2,7 @@
 import { type HealthFacts, healthDetail } from '../api/health-detail.ts';
 import type { StatusDocument } from '../api/status.ts';
 import { endsIn, namedFiles } from '../doctor/instruments/files.ts';
+import { weakestOf } from '../health/electorate.ts';
 import { quorumOf } from '../health/timing.ts';
 import type { HealthGauges, VantageState } from '../health-metrics.ts';
 import type { ClusterConfig } from '../model.ts';
@@ -25,13 +26,16 @@ const pagesOf = ({ paging: { pages, oldestAtMs }, status }: HealthFacts): Health
 export const gaugesOf = (facts: HealthFacts): Omit<HealthGauges, 'expiring'> => {
   const { status, cluster } = facts;
   const voters = cluster?.regions.filter(({ vote }) => vote) ?? [];
+  const vantages =
+    status === null || cluster === null ? [] : voters.map(({ name }) => ({ vantage: name, state: stateOf(name, status, cluster) }));
+  const speakers = new Set(vantages.filter(({ state }) => state === 'speaks').map(({ vantage }) => vantage));
   return {
     checks: Object.entries(healthDetail(facts, isoTime).checks).flatMap(([check, those]) =>
       those.map(({ componentId = '', status }) => ({ check, component: componentId, status })),
     ),
-    vantages:
-      status === null || cluster === null ? [] : voters.map(({ name }) => ({ vantage: name, state: stateOf(name, status, cluster) })),
+    vantages,
     votesNeeded: cluster === null ? null : quorumOf(voters.length),
+    votesSpare: status === null || cluster === null ? null : weakestOf(cluster, speakers).spare,
     configVersion: cluster?.version ?? null,
     storeAnswerAgeMs: facts.store.answeredAgoMs,
     clockSkewMs: facts.fleet?.skewMs ?? null,

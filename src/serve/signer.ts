@@ -21,6 +21,7 @@ export interface SigningOptions {
 export const openSigner = ({ keyFile, log, keys }: SigningOptions): ServingSigner => {
   const read = (): Signer => createSigner(readSecret(keyFile), keyFile);
   let signer = read();
+  log.info('signing.key', { publicKey: signer.publicKey });
   return {
     get publicKey() {
       return signer.publicKey;
@@ -29,8 +30,16 @@ export const openSigner = ({ keyFile, log, keys }: SigningOptions): ServingSigne
     reload() {
       try {
         const next = read();
-        if (next.publicKey === signer.publicKey) return [];
         const known = keys();
+        if (next.publicKey === signer.publicKey) {
+          // Two keys are named while one is changed. Whoever removes the old one then mutes every replica that still signs with it.
+          if (known !== null && known.length > 1)
+            log.warn('signing.same', {
+              publicKey: next.publicKey,
+              because: `${keyFile} holds the key that was in use before, and this region has ${known.length}; a file that was copied at start, as systemd copies credentials, changes with a restart only`,
+            });
+          return [];
+        }
         if (known !== null && known.length > 0 && !known.includes(next.publicKey))
           return [`${keyFile}: found the key ${next.publicKey}, expected one of those of this region; add it with tidegate apply first`];
         signer = next;

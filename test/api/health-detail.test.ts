@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { type HealthFacts, healthDetail } from '../../src/api/health-detail.ts';
 import { type PathsView, type ProviderStatus, type StatusInput, statusDocument } from '../../src/api/status.ts';
 import type { LlmRecord } from '../../src/llm/chain.ts';
-import type { Override, Vote } from '../../src/model.ts';
+import type { ClusterConfig, Override, Vote } from '../../src/model.ts';
 import { isoTime } from '../../src/ports.ts';
 import { AUTHORIZED, cluster, healthFacts, NOW_MS, openApi, REGIONS, statusInput, viewOf } from './fixture.ts';
 import { CALM, on, seenOf, shopWith } from './platforms.fixture.ts';
@@ -44,6 +44,15 @@ test('when all is well every check passes, and each has its instant', () => {
 });
 
 const store = well().store;
+/** Five vote, and three of them on every target. */
+const fewer: ClusterConfig = {
+  ...cluster,
+  regions: [...cluster.regions, ...['sa-east', 'af-south'].map((name) => ({ name, vote: true, coordinator: true, anchors: [] }))],
+  services: cluster.services.map((service) => ({
+    ...service,
+    pools: service.pools.map((pool) => ({ ...pool, targets: pool.targets.map((target) => ({ ...target, from: REGIONS })) })),
+  })),
+};
 const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given: Partial<HealthFacts>, said: RegExp])[] = [
   [
     'store:answeredAgo',
@@ -79,6 +88,12 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
     'fail',
     { status: statusOf({ votes: votes.slice(2), self: { ...self, canDecide: false, canVote: false, because: 'anchors unreachable' } }) },
     /1 of 3 vantages speak, a majority is needed/,
+  ],
+  [
+    'vote:regionsSpeaking',
+    'fail',
+    { cluster: fewer, status: statusOf({ votes: votes.slice(2), self: { ...self, canDecide: false } }) },
+    /1 of 3 vantages of web\.example\.test\/\S+ speak, a majority is needed/,
   ],
   [
     'votes:refused',

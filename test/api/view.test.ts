@@ -1,8 +1,8 @@
 // What a replica says of itself and of the votes when its last read of the store grows old, and when its own vote is not among those that count.
 import { expect, test } from 'vitest';
 import { statusNow, talliesNow, type Viewing } from '../../src/api/view.ts';
-import { sightOf } from '../../src/coordinate/read.ts';
-import type { Beat, Vote } from '../../src/model.ts';
+import { type Sight, sightOf } from '../../src/coordinate/read.ts';
+import type { Beat, ClusterConfig, Vote } from '../../src/model.ts';
 import { cluster, NOW_MS, REGIONS } from './fixture.ts';
 
 const BOOT = 'b1';
@@ -18,18 +18,22 @@ const vote: Vote = {
 };
 const beat: Beat = { boot: BOOT, seq: 1, n: 1, configVersion: cluster.version, suspects: {}, loopDelayMs: 0, wallMs: NOW_MS };
 
-const viewing = (given: Partial<Viewing> & { speaking?: readonly string[]; written?: Partial<Vote> } = {}): Viewing => {
-  const { speaking = REGIONS, written = {}, ...more } = given;
+const sightAt = (members: ClusterConfig, speaking: readonly string[], written: Partial<Vote> = {}): Sight => {
   const kvs = [
-    { key: 'members', value: cluster, mod: 1 },
+    { key: 'members', value: members, mod: 1 },
     ...speaking.flatMap((region) => [
       { key: `vote/${region}/a`, value: { ...vote, ...(region === 'eu-west' ? written : {}) }, mod: 2 },
       { key: `beat/${region}/a`, value: beat, mod: 2 },
     ]),
   ];
   const clock = { sample: () => undefined, ageMs: () => 500, leastAgeMs: () => 0, clear: () => undefined };
+  return sightOf({ rev: 2, kvs }, clock, 0, new Map());
+};
+
+const viewing = (given: Partial<Viewing> & { speaking?: readonly string[]; written?: Partial<Vote> } = {}): Viewing => {
+  const { speaking = REGIONS, written = {}, ...more } = given;
   return {
-    sight: sightOf({ rev: 2, kvs }, clock, 0, new Map()),
+    sight: sightAt(cluster, speaking, written),
     seenAgoMs: 0,
     region: 'eu-west',
     replica: 'a',
@@ -67,6 +71,28 @@ test('a majority counts voters, and the minority says how many are missing', () 
     canVote: true,
     canDecide: false,
     because: '1 of 3 vantages speak, a majority is needed',
+  });
+});
+
+test('a target with voters of its own can be undecided while a majority of all voters speaks', () => {
+  const regions = [...REGIONS, 'sa-east', 'af-south'].map((name) => ({ name, vote: true, coordinator: true, anchors: [] }));
+  const of = (from: 'all' | readonly string[]): ClusterConfig => ({
+    ...cluster,
+    regions,
+    services: cluster.services.map((service, s) => ({
+      ...service,
+      pools: service.pools.map((pool) => ({
+        ...pool,
+        targets: pool.targets.map((target) => ({ ...target, from: s === 0 ? from : 'all' })),
+      })),
+    })),
+  });
+  const speaking = ['eu-west', 'sa-east', 'af-south'];
+  expect(selfOf({ speaking, sight: sightAt(of('all'), speaking) })).toMatchObject({ canDecide: true, because: '' });
+  expect(selfOf({ speaking, sight: sightAt(of(REGIONS), speaking) })).toMatchObject({
+    canVote: true,
+    canDecide: false,
+    because: expect.stringMatching(/^1 of 3 vantages of web\.example\.test.* speak, a majority is needed$/),
   });
 });
 

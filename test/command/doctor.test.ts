@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -15,6 +16,7 @@ import type { ClusterConfig } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
 import { serveStore } from '../../src/store/serve.ts';
 import type { Store } from '../../src/store/store.ts';
+import { createAuthority } from '../etcd-certificates.ts';
 import { listening } from './fixture.ts';
 import { type Hands, openHands, WEB } from './hand.fixture.ts';
 
@@ -104,7 +106,7 @@ test('where replicas speak and providers can be read it says so, finds versions 
   const { exit, of, findings } = await run(hands, { speaking: ['eu-west', 'us-east', 'ap-south'], aheadMs: { 'ap-south': 20_000 } });
   expect(exit).toBe(3);
   expect(of('store')).toMatchObject([{ state: 'ok' }]);
-  expect(of('grants')).toMatchObject([{ state: 'ok', says: expect.stringMatching(/all of 2\d kinds/) }]);
+  expect(of('grants')).toMatchObject([{ state: 'ok', says: expect.stringMatching(/all of 3\d kinds/) }]);
   expect(of('votes')).toMatchObject([{ state: 'ok', says: 'all 3 voting regions speak' }]);
   expect(of('versions')).toMatchObject([{ state: 'warn', says: '1.0.0 at ap-south/a, eu-west/a; 1.1.0 at us-east/a' }]);
   expect(of('clocks')[0]).toMatchObject({ state: 'warn', says: expect.stringMatching(/differ by (19|20)(\.\d+)? s at least/) });
@@ -162,6 +164,47 @@ test('a store that a running replica holds is no failure: that replica is asked,
     expect(exit).toBe(3);
   } finally {
     replica.close();
+  }
+});
+
+test('a replica whose certificate an authority of its own signed, for a name, is asked at the address it listens on; another that answers there is not', async () => {
+  await using hands = await openHands((text) =>
+    text.replace('listen: 127.0.0.1:7700', 'listen: 127.0.0.1:7700\n  tls: { certFile: ./api.pem, keyFile: ./api.key }'),
+  );
+  const authority = createAuthority(hands.folder);
+  const own = authority.issue('tidegate.inside.test', ['DNS:tidegate.inside.test']);
+  writeFileSync(join(hands.folder, 'api.pem'), own.certPem);
+  writeFileSync(join(hands.folder, 'api.key'), own.keyPem, { mode: 0o600 });
+  writeFileSync(join(hands.folder, 'operator.token'), 'the-token-of-an-operator\n', { mode: 0o600 });
+  let tokens = 0;
+  const answering = async (shown: typeof own): Promise<https.Server> => {
+    const server = https.createServer({ key: shown.keyPem, cert: shown.certPem }, (request, reply) => {
+      if (request.headers.authorization !== undefined) tokens++;
+      reply.statusCode = request.headers.authorization === undefined ? 401 : 200;
+      reply.end(JSON.stringify({ status: 'pass', notes: [] }));
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    return server;
+  };
+  for (const [shown, isAsked] of [
+    [own, true],
+    [authority.issue('another', ['IP:127.0.0.1']), false],
+  ] as const) {
+    const server = await answering(shown);
+    tokens = 0;
+    const { port } = server.address() as AddressInfo;
+    const text = readFileSync(hands.config, 'utf8');
+    writeFileSync(hands.config, text.replace(/listen: 127\.0\.0\.1:\d+\n/, `listen: 127.0.0.1:${port}\n`));
+    try {
+      const { of } = await run(hands);
+      expect(of('replica')).toMatchObject([
+        isAsked ? { state: 'ok' } : { state: 'skip', says: expect.stringContaining('no replica of this file answers here') },
+      ]);
+      expect(of('sec-anonymous')[0]?.state).toBe(isAsked ? 'ok' : 'unknown');
+      expect(tokens > 0).toBe(isAsked);
+    } finally {
+      server.close();
+    }
   }
 });
 

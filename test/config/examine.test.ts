@@ -66,7 +66,7 @@ describe('files of a replica on etcd', () => {
       expect(examined(ETCD)).toEqual({
         ok: true,
         said: [
-          `14 store.tls.keyFile: found ./client.key open to other users (mode ${mode.toString(8)}), expected 600; run chmod 600 on it, or the replica does not start`,
+          `14 store.tls.keyFile: found ./client.key open: other users can read it (mode ${mode.toString(8)}), expected 600; run chmod 600 on it, or the replica does not start`,
         ],
       });
     },
@@ -82,7 +82,7 @@ describe('files of a replica on etcd', () => {
     const { ok, said } = examined(`${ETCD}${systems}`);
     expect(ok).toBe(true);
     expect(said.map((line) => line.replace(/^\d+ /, ''))).toEqual([
-      'systems.ledger.secretFile: found ./ledger.secret open to other users (mode 644), expected 600; run chmod 600 on it, or every run that needs it stands still',
+      'systems.ledger.secretFile: found ./ledger.secret open: other users can read it (mode 644), expected 600; run chmod 600 on it, or every run that needs it stands still',
       'systems.metrics.tokenFile: found no file ./metrics.token, expected it before a run needs it; create it with mode 600',
     ]);
   });

@@ -78,6 +78,11 @@ const place = (given: object): Partial<Tools> => ({
   places: async () => [{ what: 'the store', path: '/s', mode: 0o600, isForeign: false, ...given }],
 });
 
+const GIVEN = { key: 'k', path: '/p', mode: 0o440, folderMode: 0o755, exposed: 0 } as const;
+const excess = (given: object): Partial<Tools> => ({
+  excess: async () => ({ tried: ['vote/us-east/a', 'audit/config-0000000000'], regions: ['us-east'], may: [], untold: [], ...given }),
+});
+
 type Case = readonly [id: string, state: State, spoiled: Partial<Tools>, says: RegExp];
 const TROUBLES: readonly Case[] = [
   ['store', 'fail', { store: failing }, /no leader/],
@@ -86,7 +91,7 @@ const TROUBLES: readonly Case[] = [
   [
     'grants',
     'fail',
-    { grants: async () => [{ key: 'routing', because: 'permission denied' }] },
+    { grants: async () => [{ key: 'routing', because: 'permission denied', isDenied: true }] },
     /may not write routing: permission denied/,
   ],
   ['etcd-members', 'fail', inEtcd(...members.slice(1), member({ because: 'refused' })), /etcd-1.*refused/],
@@ -248,6 +253,19 @@ const TROUBLES: readonly Case[] = [
   ['sec-files', 'fail', { secretFiles: async () => [{ key: 'k', path: '/p', mode: 0o600, folderMode: 0o777 }] }, /could replace it/],
   [
     'sec-files',
+    'ok',
+    { secretFiles: async () => [{ ...GIVEN, readBy: { gid: 2000, isSure: true } }] },
+    /1 of them root's, for who serves to read by an access list or with all of group 2000/,
+  ],
+  [
+    'sec-files',
+    'unknown',
+    { secretFiles: async () => [{ ...GIVEN, readBy: { gid: 2000, isSure: false } }] },
+    /is root's, for group 2000 to read \(mode 440\): right if who serves is in that group/,
+  ],
+  ['sec-files', 'ok', {}, /^1 file, each for its owner alone$/],
+  [
+    'sec-files',
     'unknown',
     { secretFiles: async () => [{ key: 'k', path: '/p', mode: null, folderMode: null, because: 'ENOENT' }] },
     /ENOENT/,
@@ -263,6 +281,30 @@ const TROUBLES: readonly Case[] = [
     },
     /paging\.channels\.0\.url: http:\/\/pages/,
   ],
+  [
+    'sec-tls',
+    'fail',
+    { config: { ...config, store: { kind: 'embedded', file: '/s', serve: { host: '10.0.0.5', port: 7611, tokenFile: '/t' } } } },
+    /store\.serve: 10\.0\.0\.5:7611 takes its token and all else in the clear/,
+  ],
+  [
+    'sec-tls',
+    'ok',
+    { config: { ...config, store: { kind: 'embedded', file: '/s', serve: { host: '127.0.0.1', port: 7611, tokenFile: '/t' } } } },
+    /^\d+ URLs? (and|or) address/,
+  ],
+  [
+    'sec-tls',
+    'fail',
+    {
+      config: {
+        ...config,
+        providers: { dns: { kind: 'builtin', zone: 'example.test', control: { host: '0.0.0.0', port: 5380 }, tokenFile: '/t' } },
+      },
+    },
+    /providers\.dns\.control: 0\.0\.0\.0:5380 takes/,
+  ],
+  ['sec-anonymous', 'ok', withApi({ host: '0.0.0.0' }), /read \/metrics, which names services/],
   [
     'sec-store',
     'fail',
@@ -298,7 +340,19 @@ const TROUBLES: readonly Case[] = [
     { config: { ...config, systems: { pg: { kind: 'pgbouncer', address: 'pooler:6432', user: 'u', passwordFile: '/p' } } } },
     /systems\.pg is spoken to without TLS/,
   ],
-  ['sec-grants', 'fail', { excess: async () => ['members'] }, /may write members, which is for others/],
+  ['sec-grants', 'fail', excess({ may: ['members'] }), /may write members, which is for others/],
+  [
+    'sec-grants',
+    'unknown',
+    excess({ untold: ['vote/us-east/a', 'leader'].map((key) => ({ key, because: 'no answer' })) }),
+    /whether it may write vote\/us-east\/a and 1 more was not told: no answer/,
+  ],
+  [
+    'sec-grants',
+    'ok',
+    excess({}),
+    /none of the 2 keys that were tried: vote\/ audit\/config- \(of other regions: us-east\); nothing outside/,
+  ],
   [
     'sec-grants',
     'warn',

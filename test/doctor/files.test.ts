@@ -1,5 +1,5 @@
 // Which files of a configuration the checks of security look at, and what they see of them.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -50,4 +50,19 @@ test('of what is not there only what lets somebody in, or vouches for somebody, 
     ),
   ).map(({ what }) => what);
   expect(missed.filter((what) => what.startsWith('paging'))).toEqual(['paging.channels[0].caFile']);
+});
+
+test('a secret that root gave to a group is open unless who serves is in it; while nobody serves root cannot tell', () => {
+  const token = join(folder, 'given.token');
+  writeFileSync(token, 'x');
+  const GIVEN = 2000;
+  // Only root can give a file away; for anybody else it stays its own, which no group may read.
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) chownSync(token, 0, GIVEN);
+  chmodSync(token, 0o440);
+  const named = [{ path: ['api', 'tokenFile'], key: 'tokenFile', file: token }];
+  const of = (...groups: readonly number[]) => secretsAmong(named, null, [{ uid: 990, groups: [990, ...groups] }])[0];
+  expect(of()).toMatchObject({ mode: 0o440, exposed: 0o040 });
+  expect(of(GIVEN)).toMatchObject(isRoot ? { exposed: 0, readBy: { gid: GIVEN, isSure: true } } : { exposed: 0o040 });
+  expect(secretsAmong(named)[0]).toMatchObject(isRoot ? { exposed: 0, readBy: { gid: GIVEN, isSure: false } } : { exposed: 0o040 });
 });

@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { NotLooked } from '../../src/doctor/check.ts';
-import { isForeign, lookAtPackages, ownersOf, placesOf } from '../../src/doctor/instruments/host.ts';
+import { isForeign, lookAtPackages, ownersOf, placesOf, readersOf } from '../../src/doctor/instruments/host.ts';
 import { coreBytesOf, isRootReadOnly, processesOf, servedBy } from '../../src/doctor/instruments/process.ts';
-import { others, written } from '../../src/doctor/instruments/store.ts';
+import { grantsOf, others, written } from '../../src/doctor/instruments/store.ts';
+import { Fault } from '../../src/errors.ts';
+import { realPorts } from '../../src/ports.ts';
+import { type Store, StoreDefiniteError, type Txn, type TxnResult } from '../../src/store/store.ts';
 import { until } from '../system/until.ts';
 import { config, serving } from './fixture.ts';
 
@@ -45,6 +48,7 @@ test('a process that serves the file is found, with what opens it; one of anothe
     expect(found).toMatchObject({
       pid: child.pid,
       uid: process.geteuid?.(),
+      groups: expect.arrayContaining([process.getegid?.()]),
       environment: { NODE_OPTIONS: '--no-warnings', SSLKEYLOGFILE: '/tmp/keys' },
       isRootReadOnly: expect.any(Boolean),
     });
@@ -60,6 +64,12 @@ test('files belong to who serves, to root, or to who looks; when root looks and 
   expect(ownersOf([], 1000)).toEqual(new Set([0, 1000]));
   expect(ownersOf([], 0)).toBeNull();
   expect([isForeign(1000, new Set([0, 990])), isForeign(990, new Set([0, 990])), isForeign(1000, null)]).toEqual([true, false, false]);
+});
+
+test('secrets are read by who serves; while nobody does by who looks, unless that is root', () => {
+  expect(readersOf([serving({ uid: 990, groups: [990, 7] })], { uid: 0, groups: [0] })).toEqual([{ uid: 990, groups: [990, 7] }]);
+  expect(readersOf([], { uid: 1000, groups: [1000] })).toEqual([{ uid: 1000, groups: [1000] }]);
+  expect(readersOf([], { uid: 0, groups: [0] })).toBeNull();
 });
 
 test('places are the file itself and all that a replica keeps', () => {
@@ -139,6 +149,35 @@ test('what a replica writes is what grants.sh gives it, and what it must not wri
     // Nor is a grant left untried: one that a cluster lacks, granted by an earlier release, is what an upgrade stumbles over.
     const untried = rights.filter((right) => right.role === role && !written(own, coordinates).some(right.may));
     expect(untried.map(({ key }) => key)).toEqual([]);
-    expect(others(own, 'us-east', coordinates).filter((key) => mayWrite(role, key))).toEqual([]);
+    const tried = others(
+      ['us-east', 'ap-south'].map((name) => ({ region: name, replica: 'b' })),
+      coordinates,
+    );
+    expect(tried.filter((key) => mayWrite(role, key))).toEqual([]);
+    expect(tried).toEqual(expect.arrayContaining(['vote/us-east/b', 'beat/us-east/b', 'vote/ap-south/b', 'beat/ap-south/b']));
+    // Whatever else a coordinator may write is tried with who is none.
+    if (!coordinates)
+      for (const { role: of, key } of rights)
+        if (of === 'coordinator-eu-west' && !mayWrite(role, `${key}0`) && !mayWrite(role, key) && !key.includes('eu-west'))
+          expect(
+            tried.some((each) => each.startsWith(key)),
+            key,
+          ).toBe(true);
   }
+});
+
+test('only what the store refuses for want of a right counts as refused; an error of another kind says nothing of rights', async () => {
+  const answers: Record<string, () => Promise<TxnResult>> = {
+    may: async () => ({ ok: false, rev: 1, kvs: [] }),
+    mayNot: () =>
+      Promise.reject(new StoreDefiniteError('permission denied', { cause: new Fault('ERR_STORE_DENIED', 'permission denied') })),
+    silent: () => Promise.reject(new StoreDefiniteError('no leader')),
+  };
+  const store = { txn: ({ if: [first] }: Txn) => answers[first?.key ?? '']?.() } as unknown as Store;
+  const grants = await grantsOf(store, realPorts(), Object.keys(answers));
+  expect(grants).toEqual([
+    { key: 'may', because: null, isDenied: false },
+    { key: 'mayNot', because: 'permission denied', isDenied: true },
+    { key: 'silent', because: 'no leader', isDenied: false },
+  ]);
 });

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { electorateOf, vantagesOf } from '../../src/health/electorate.ts';
+import { electorateOf, standingText, vantagesOf, weakestOf } from '../../src/health/electorate.ts';
 import { confirmEveryMs, faultsFor, quorumOf } from '../../src/health/timing.ts';
+import type { ClusterConfig, TargetConfig } from '../../src/model.ts';
+import { cluster as base } from '../api/fixture.ts';
 import { accepted, fixture } from '../config/files.ts';
 
 describe('electorate', () => {
@@ -32,6 +34,49 @@ describe('electorate', () => {
   test('nobody votes on what is not configured', () => {
     expect(electorateOf(cluster, 'web.example.test', 'blue', 'gone')).toEqual([]);
     expect(electorateOf(cluster, 'constructor', '__proto__', 'front')).toEqual([]);
+  });
+});
+
+describe('the weakest electorate', () => {
+  const regions = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => ({ name, vote: true, coordinator: true, anchors: [] }));
+  /** A cluster of seven voters, with one target for each `from`. */
+  const clusterOf = (...from: readonly TargetConfig['from'][]): ClusterConfig => ({
+    ...base,
+    regions,
+    services: base.services.slice(0, 1).map((service) => ({
+      ...service,
+      pools: service.pools.slice(0, 1).map((pool) => ({
+        ...pool,
+        targets: from.map((each, i) => ({ name: `t${i}`, from: each, healthz: { kind: 'tcp', url: 'tcp://192.0.2.1:1' } })),
+      })),
+    })),
+  });
+
+  test('where all vote on everything it is all of them', () => {
+    const cluster = clusterOf('all', 'all', 'local');
+    for (const [speakers, spare] of [
+      ['abcdefg', 3],
+      ['abcd', 0],
+      ['abc', -1],
+    ] as const)
+      expect(weakestOf(cluster, new Set(speakers)), speakers).toMatchObject({ target: null, speaking: speakers.length, spare });
+  });
+
+  test('voters of a target of its own can be too few while a majority of all speaks', () => {
+    const cluster = clusterOf('all', ['a', 'b', 'c', 'd', 'e']);
+    const weakest = weakestOf(cluster, new Set('abfg'));
+    expect(weakest).toMatchObject({ voters: ['a', 'b', 'c', 'd', 'e'], speaking: 2, spare: -1 });
+    expect(standingText(weakest)).toBe(`2 of 5 vantages of ${weakest.target}`);
+    expect(weakest.target).toMatch(/t1$/);
+    // As near to nothing as all: those who are asked are told of all.
+    expect(weakestOf(cluster, new Set('abcfg'))).toMatchObject({ spare: 0, speaking: 3 });
+    expect(weakestOf(cluster, new Set('abcd'))).toMatchObject({ target: null, spare: 0, speaking: 4 });
+  });
+
+  test('an electorate too small to move anything says nothing of the others; where there are no others all voters count', () => {
+    expect(weakestOf(clusterOf('all', ['a', 'b']), new Set('cdefg'))).toMatchObject({ target: null, spare: 1 });
+    expect(weakestOf(clusterOf(['a', 'b'], 'local'), new Set('cdefg'))).toMatchObject({ target: null, spare: 1 });
+    expect(weakestOf(clusterOf('local'), new Set('abc'))).toMatchObject({ target: null, spare: -1 });
   });
 });
 

@@ -1,6 +1,6 @@
 // What alerts are told: whose votes count, ages, checks, and what ends when. What is not known is absent, since a zero would say that all is well.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { createMetrics } from '../../src/metrics.ts';
 import type { Vote } from '../../src/model.ts';
 import { gaugesOf, measureHealth } from '../../src/serve/health-gauges.ts';
 import type { Part } from '../../src/serve/part.ts';
-import { healthFacts, statusInput } from '../api/fixture.ts';
+import { cluster, healthFacts, REGIONS, statusInput } from '../api/fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tidegate-gauges-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -49,7 +49,7 @@ const shown = async (facts: HealthFacts, name: string, config: object = {}): Pro
 };
 
 test('a vantage speaks when any of its replicas does, abstains when all do that are heard, and is silent when none is', () => {
-  const { vantages, votesNeeded } = gaugesOf(
+  const { vantages, votesNeeded, votesSpare } = gaugesOf(
     factsWith([
       heard('eu-west', 500, ABSTAINS, 'a'),
       heard('eu-west', 500, undefined, 'b'),
@@ -63,6 +63,19 @@ test('a vantage speaks when any of its replicas does, abstains when all do that 
     { vantage: 'ap-south', state: 'silent' },
   ]);
   expect(votesNeeded).toBe(2);
+  expect(votesSpare).toBe(-1);
+});
+
+test('what may fall silent is told of the electorate that has the fewest to spare', async () => {
+  const regions = ['sa-east', 'af-south'].map((name) => ({ name, vote: true, coordinator: true, anchors: [] }));
+  const [first, ...others] = cluster.services;
+  if (first === undefined) throw new Error('the fixture has changed');
+  const pools = first.pools.map((pool) => ({ ...pool, targets: pool.targets.map((target) => ({ ...target, from: REGIONS })) }));
+  const five = { ...cluster, regions: [...cluster.regions, ...regions] };
+  const votes = ['eu-west', 'us-east', 'sa-east', 'af-south'].map((region) => heard(region, 500));
+  expect(await shown(factsWith(votes, { cluster: five }), 'votes_spare')).toEqual({ '': 1 });
+  const three = { ...five, services: [{ ...first, pools }, ...others] };
+  expect(await shown(factsWith(votes, { cluster: three }), 'votes_spare')).toEqual({ '': 0 });
 });
 
 test('each state is one line of 1 and two of 0', async () => {
@@ -86,7 +99,7 @@ test('the checks of the health document are there by value', async () => {
 test('before a configuration is known nothing is said of votes and versions, and a store that never answered is infinitely old', async () => {
   const store = { ...healthFacts().store, answeredAgoMs: Number.POSITIVE_INFINITY };
   const blank = healthFacts({ status: null, cluster: null, fleet: null, store });
-  for (const name of ['vantage_state', 'votes_needed', 'config_version', 'clock_skew_seconds', 'pages_waiting'])
+  for (const name of ['vantage_state', 'votes_needed', 'votes_spare', 'config_version', 'clock_skew_seconds', 'pages_waiting'])
     expect(await shown(blank, name), name).toEqual({});
   expect(await shown(blank, 'store_answer_age_seconds')).toEqual({ '': Number.NaN });
   const text = await (async () => {
@@ -122,22 +135,38 @@ test('a database of which two take writes is split, and one that is proved nowhe
   expect(Object.values(await shown(facts, 'data_proved'))).toEqual([1, 0, 0]);
 });
 
+const issue = (days: number, name: string): string => {
+  const out = join(folder, `${name}-${days}.pem`);
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-keyout', join(folder, 'key')];
+  execFileSync('openssl', ['req', '-x509', ...key, '-days', String(days), '-subj', `/CN=${name}`, '-out', out], { stdio: 'ignore' });
+  return out;
+};
+const bundle = (name: string, ...files: readonly string[]): string => {
+  const out = join(folder, name);
+  writeFileSync(out, files.map((file) => readFileSync(file, 'utf8')).join(''));
+  return out;
+};
+const daysLeft = (ends: Record<string, number>): readonly [string, number][] =>
+  Object.entries(ends).map(([what, seconds]) => [what, Math.round((seconds - Date.now() / 1000) / 86_400)]);
+
 test('of certificates in one file under one subject the first to end is shown; a file that is missing is none of its business', async () => {
-  const issue = (days: number): string => {
-    const out = join(folder, `${days}.pem`);
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-keyout', join(folder, 'key')];
-    execFileSync('openssl', ['req', '-x509', ...key, '-days', String(days), '-subj', '/CN=store', '-out', out], { stdio: 'ignore' });
-    return out;
-  };
-  const both = join(folder, 'both.pem');
-  execFileSync('sh', ['-c', `cat ${issue(10)} ${issue(400)} > ${both}`]);
+  const certFile = bundle('both.pem', issue(10, 'store'), issue(400, 'store'));
   const ends = await shown(factsWith([]), 'credential_expires_timestamp_seconds', {
-    store: { tls: { caFile: both, certFile: join(folder, 'none') } },
+    store: { tls: { certFile, caFile: join(folder, 'none') } },
   });
-  expect(Object.keys(ends)).toEqual([`{what="certificate CN=store of store.tls.caFile"}`]);
-  const days = ((Object.values(ends)[0] ?? 0) - Date.now() / 1000) / 86_400;
-  expect(days).toBeGreaterThan(9.9);
-  expect(days).toBeLessThan(10.1);
+  expect(daysLeft(ends)).toEqual([['{what="certificate CN=store of store.tls.certFile"}', 10]]);
+});
+
+test('of the authorities in a bundle the last to end is shown: the old one stays in it while one replaces another', async () => {
+  const caFile = bundle('authorities.pem', issue(10, 'old-ca'), issue(400, 'new-ca'), issue(30, 'other-ca'));
+  const ends = await shown(factsWith([]), 'credential_expires_timestamp_seconds', {
+    store: { tls: { caFile } },
+    api: { tls: { clientCaFile: caFile } },
+  });
+  expect(daysLeft(ends).toSorted()).toEqual([
+    ['{what="certificate CN=new-ca of api.tls.clientCaFile"}', 400],
+    ['{what="certificate CN=new-ca of store.tls.caFile"}', 400],
+  ]);
 });
 
 test('of tokens the first end to come is told, and nothing but the key of their file: /metrics is open to anybody', async () => {

@@ -86,6 +86,9 @@ test('healthy members, all grants, certificates that hold', async () => {
   expect(of('sec-expiry').filter(({ says }) => /^certificate of the server \(.*ends in \d days?$/.test(says))).toHaveLength(3);
   expect(of('sec-expiry').some(({ says }) => says.includes('CN=eu-west of store.tls.certFile'))).toBe(true);
   expect(of('sec-grants')).toMatchObject([{ state: 'ok', says: expect.stringContaining('nothing outside the prefix') }]);
+  expect(of('sec-grants')[0]?.says).toMatch(
+    /vote\/ beat\/ seen\/ boot\/ members adopted audit\/config- \(of other regions: us-east, ap-south\)/,
+  );
   expect(of('sec-versions').some(({ says }) => says.includes('etcd'))).toBe(true);
   expect(of('etcd-members')[0]?.says).toMatch(/^3 members, one leader/);
   expect(of('votes').map(({ says }) => says)).toEqual(expect.arrayContaining([expect.stringContaining('eu-west: no beat')]));
@@ -114,6 +117,8 @@ test('an identity that may write more than a replica has to is told right by rig
   for (const key of ['members', 'vote/us-east/a', 'audit/config-0000000000', '/tidegate-doctor-'])
     expect(root).toContain(`may write ${key}`);
   expect(root).toContain('outside its prefix');
+  // Of every other region, not of one.
+  expect(root).toContain('may write beat/ap-south/a');
   // Who applies configurations may do that, and nothing in the name of a region.
   const operator = await said('operator');
   expect(operator).toContain('may write members');

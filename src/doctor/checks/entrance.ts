@@ -26,6 +26,9 @@ const told = async <T>(look: () => Promise<T>): Promise<T | string> => {
 
 const anonymousOf = ({ api }: ReplicaConfig): 'viewer' | 'none' => api.auth?.anonymous ?? (isLoopback(api.host) ? 'viewer' : 'none');
 
+/** What asks nobody who he is, whatever api.auth says. */
+const OPEN = 'read /metrics, which names services, pools and regions with their health, /healthz and /readyz, and nothing else';
+
 const wrongAt = (anonymous: 'viewer' | 'none', { read, order }: DoorLook): Finding[] => [
   ...(order === 401 || order === 403
     ? []
@@ -84,7 +87,7 @@ export const entranceChecks: readonly Row[] = [
       ...(anonymous === 'viewer' && !isLoopback(config.api.host)
         ? [
             warn(
-              `whoever reaches ${config.api.host} may look: at names, addresses, orders and their reasons`,
+              `whoever reaches ${config.api.host} may look: at names, addresses, orders and their reasons, not only at /metrics`,
               'api.auth.anonymous: none, and a token with the role viewer for those who look',
             ),
           ]
@@ -93,7 +96,7 @@ export const entranceChecks: readonly Row[] = [
         ? [unknown(`by its file ${anonymous}; the running replica was not tried: ${door}`, 'run this where the replica runs')]
         : wrongAt(anonymous, door)),
     ],
-    ok: ({ anonymous }) => `${anonymous === 'viewer' ? 'look' : 'nothing'}; the running replica refuses an order without credentials`,
+    ok: ({ anonymous }) => `${anonymous === 'viewer' ? 'look' : OPEN}; the running replica refuses an order without credentials`,
   }),
   row({
     id: 'sec-tokens',

@@ -93,11 +93,21 @@ export const hostChecks: readonly Row[] = [
     todo: 'chmod 600 FILE',
     look: (tools) => tools.secretFiles(),
     judge: (files) =>
-      files.flatMap(({ key, path, mode, folderMode, isForeign = false, because }): Finding[] => {
+      files.flatMap(({ key, path, mode, folderMode, exposed = (mode ?? 0) & 0o077, readBy, isForeign = false, because }): Finding[] => {
         if (mode === null)
           return [unknown(`${key} (${path}): ${because ?? 'it is not there'}`, 'run this as the user that serves, where it serves')];
         return [
-          ...((mode & 0o077) === 0 ? [] : [fail(`${key} (${path}) has mode ${octal(mode)}`, `chmod 600 ${path}`)]),
+          ...(exposed === 0
+            ? []
+            : [fail(`${key} (${path}) has mode ${octal(mode)}`, `chmod 600 ${path}, or 440 where root gives it to a group of who serves`)]),
+          ...(readBy === undefined || readBy.isSure || exposed !== 0
+            ? []
+            : [
+                unknown(
+                  `${key} (${path}) is root's, for group ${readBy.gid} to read (mode ${octal(mode)}): right if who serves is in that group, and nobody else`,
+                  `getent group ${readBy.gid}; run this while it serves`,
+                ),
+              ]),
           ...(isForeign ? [fail(`${key} (${path}) belongs to somebody else, who can change it`, `chown it to the user that serves`)] : []),
           // A sticky folder lets nobody replace what is another's.
           ...(folderMode === null || (folderMode & 0o022) === 0 || (folderMode & 0o1000) !== 0
@@ -105,7 +115,15 @@ export const hostChecks: readonly Row[] = [
             : [fail(`the folder of ${key} (${path}) can be written by others: they could replace it`, `chmod go-w on that folder`)]),
         ];
       }),
-    ok: (files) => `${plural(files.length, 'file')}, each for its owner alone`,
+    ok(files) {
+      const groups = [...new Set(files.flatMap(({ readBy }) => (readBy === undefined ? [] : [String(readBy.gid)])))];
+      const given = files.filter(({ readBy }) => readBy !== undefined).length;
+      return `${plural(files.length, 'file')}, ${
+        given === 0
+          ? 'each for its owner alone'
+          : `${given} of them root's, for who serves to read by an access list or with all of group ${list(groups)}; the others each for its owner alone`
+      }`;
+    },
   }),
   row({
     id: 'sec-state',

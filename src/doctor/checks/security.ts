@@ -5,7 +5,7 @@ import type { ReplicaConfig } from '../../config/schema.ts';
 import { list, plural } from '../../config/words.ts';
 import type { RegionConfig } from '../../model.ts';
 import { type Finding, fail, NotLooked, type Row, row, unknown, warn } from '../check.ts';
-import type { Tools } from '../tools.ts';
+import type { Excess, Tools } from '../tools.ts';
 import { isLoopback } from './words.ts';
 
 const DAY_MS = 86_400_000;
@@ -29,6 +29,14 @@ const clearSystems = ({ systems = {} }: ReplicaConfig): readonly string[] =>
     const isClear = addresses.some((address) => !isLoopback(address.slice(0, address.lastIndexOf(':')))) && !('tls' in system);
     return isClear ? [name] : [];
   });
+
+/** Addresses that speak without TLS by nature and take a token: each is made for one machine. */
+const clearAddresses = ({ store, providers }: ReplicaConfig): readonly { at: string; host: string; port: number }[] => [
+  ...(store.kind === 'embedded' && store.serve !== undefined ? [{ at: 'store.serve', ...store.serve }] : []),
+  ...Object.entries(providers).flatMap(([name, entry]) =>
+    entry.kind === 'builtin' ? [{ at: `providers.${name}.control`, ...entry.control }] : [],
+  ),
+];
 
 /** What can be known of the rights of a provider's credentials, and how to look at the rest: no vendor tells a credential all that it may do. */
 const RIGHTS: Readonly<Record<ReplicaConfig['providers'][string]['kind'], { says: string; todo: string } | null>> = {
@@ -64,6 +72,12 @@ const regionsOf = (tools: Tools): Promise<readonly RegionConfig[]> =>
     },
   );
 
+/** Where nobody has rights of his own nothing is tried. */
+const NO_ROLES: Excess = { tried: [], regions: [], may: [], untold: [] };
+
+/** What a key is one of, as deploy/etcd/grants.sh names it. */
+const kindOf = (key: string): string => /^audit\/config-|^[^/]+\/|^.*$/.exec(key)?.[0] ?? key;
+
 export const securityChecks: readonly Row[] = [
   row({
     id: 'sec-expiry',
@@ -90,8 +104,19 @@ export const securityChecks: readonly Row[] = [
     question: 'Does anything leave this machine without TLS?',
     security: true,
     todo: 'write https:// there',
-    look: async ({ config: { store, providers, paging, systems = {} } }) => urlsIn({ store, providers, paging, systems }, ''),
-    judge: (urls, { config }) => [
+    look: async ({ config }) => {
+      const { store, providers, paging, systems = {} } = config;
+      return { urls: urlsIn({ store, providers, paging, systems }, ''), addresses: clearAddresses(config) };
+    },
+    judge: ({ urls, addresses }, { config }) => [
+      ...addresses
+        .filter(({ host }) => !isLoopback(host))
+        .map(({ at, host, port }) =>
+          fail(
+            `${at}: ${host}:${port} takes its token and all else in the clear`,
+            'let it listen on 127.0.0.1; replicas on other machines need etcd',
+          ),
+        ),
       ...urls
         .filter(({ url }) => /^(http|redis):/.test(url) && !isNear(url))
         .map(({ at, url }) => {
@@ -101,8 +126,8 @@ export const securityChecks: readonly Row[] = [
         }),
       ...clearSystems(config).map((name) => warn(`systems.${name} is spoken to without TLS`, 'give it tls (an empty map will do)')),
     ],
-    ok: (urls) =>
-      `${plural(urls.length, 'URL')}: all of them with TLS, or on this machine; certificates are always verified, there is no way to say otherwise`,
+    ok: ({ urls, addresses }) =>
+      `${plural(urls.length + addresses.length, 'URL or address', 'URLs and addresses')}: all of them with TLS, or on this machine; certificates are always verified, there is no way to say otherwise`,
   }),
   row({
     id: 'sec-store',
@@ -136,9 +161,17 @@ export const securityChecks: readonly Row[] = [
     question: 'May this identity write more than it has to?',
     security: true,
     todo: 'compare the roles with what deploy/etcd/grants.sh prints',
-    look: async (tools) => (tools.config.store.kind === 'etcd' ? tools.excess() : []),
-    judge: (keys, { config }) => [
-      ...keys.map((key) =>
+    look: async (tools) => (tools.config.store.kind === 'etcd' ? tools.excess() : NO_ROLES),
+    judge: ({ may, untold }, { config }) => [
+      ...untold
+        .slice(0, 1)
+        .map(({ key, because }) =>
+          unknown(
+            `whether it may write ${key}${untold.length > 1 ? ` and ${untold.length - 1} more` : ''} was not told: ${because}`,
+            'see `store`, and ask again',
+          ),
+        ),
+      ...may.map((key) =>
         fail(
           `it may write ${key}, which is for others`,
           `etcdctl role revoke-permission, or a role of its own: deploy/etcd/grants.sh prints the least of ${config.region}`,
@@ -153,8 +186,10 @@ export const securityChecks: readonly Row[] = [
           ]
         : []),
     ],
-    ok: (_, { config: { store } }) =>
-      store.kind === 'etcd' ? 'nothing of other regions, no configuration, nothing outside the prefix' : 'the file has one writer',
+    ok: ({ tried, regions }, { config: { store } }) =>
+      store.kind === 'etcd'
+        ? `none of the ${plural(tried.length, 'key')} that were tried: ${[...new Set(tried.map(kindOf))].join(' ')} (${regions.length === 0 ? 'there are no other regions' : `of other regions: ${list(regions)}`}); nothing outside the prefix, where one key was`
+        : 'the file has one writer',
   }),
   row({
     id: 'sec-votes',

@@ -8,7 +8,7 @@ import { showPath } from '../../config/problem.ts';
 import type { ReplicaConfig } from '../../config/schema.ts';
 import { errorText } from '../../errors.ts';
 import { parseTime } from '../../ports.ts';
-import { exposureOf } from '../../secrets.ts';
+import { exposureOf, type Ownership, type Reader } from '../../secrets.ts';
 import type { Expiring, SecretFile, TokensLook } from '../tools.ts';
 import { isForeign } from './host.ts';
 
@@ -48,29 +48,59 @@ export const readText = (path: string): string => {
 /** Nobody gets in without them, or nobody is trusted. */
 const IS_NEEDED = /(cert|ca|tokens)File$/i;
 
+/** Authorities that are trusted. */
+const IS_TRUST = /caFile$/i;
+
+/** A bundle trusts until its last authority ends: while one replaces another the old one stays in it, ended or not. */
+const lastOf = (all: readonly Expiring[]): readonly Expiring[] => all.toSorted((a, b) => (b.untilMs ?? 0) - (a.untilMs ?? 0)).slice(0, 1);
+
 /** What ends in these files. One that is not there is a finding where it must be there; any other that is not there yet is another check's subject. */
 export const endsIn = (files: readonly NamedFile[]): readonly Expiring[] =>
   files.flatMap(({ path, key, file }): readonly Expiring[] => {
     const at = showPath(path);
     try {
       const text = readText(file);
-      return key === 'tokensFile' ? tokensOf(text, at, file) : certificatesOf(text, at, file);
+      if (key === 'tokensFile') return tokensOf(text, at, file);
+      const certificates = certificatesOf(text, at, file);
+      return IS_TRUST.test(key) ? lastOf(certificates) : certificates;
     } catch (error) {
       return IS_NEEDED.test(key) ? [{ what: at, where: file, untilMs: null, because: errorText(error) }] : [];
     }
   });
 
-/** Who may read and who owns those of them that are secret. `owners`: whose they may be; null: anybody's. */
-export const secretsAmong = (files: readonly NamedFile[], owners: ReadonlySet<number> | null = null): readonly SecretFile[] =>
+/** Those of whom nothing is known: any group that root gave a file to may be theirs. */
+const anybodyOf = ({ gid }: Ownership): Reader => ({ uid: null, groups: [gid] });
+
+const lookAtSecret = (
+  file: string,
+  owners: ReadonlySet<number> | null,
+  readers: readonly Reader[] | null,
+): Omit<SecretFile, 'key' | 'path'> => {
+  const stat = statSync(file);
+  // What counts as open is decided in one place.
+  const exposed = (readers ?? [anybodyOf(stat)]).reduce((bits, reader) => bits | exposureOf(stat, reader), 0);
+  const byGroup = (stat.mode & 0o040 & ~exposed) !== 0;
+  return {
+    mode: stat.mode & 0o7777,
+    folderMode: statSync(dirname(file)).mode & 0o7777,
+    isForeign: isForeign(stat.uid, owners),
+    exposed,
+    ...(byGroup ? { readBy: { gid: stat.gid, isSure: readers !== null } } : {}),
+  };
+};
+
+/** Who may read and who owns those of them that are secret. `owners`: whose they may be; null: anybody's. `readers`: who serves; null: nobody knows. */
+export const secretsAmong = (
+  files: readonly NamedFile[],
+  owners: ReadonlySet<number> | null = null,
+  readers: readonly Reader[] | null = null,
+): readonly SecretFile[] =>
   files
     .filter(({ key }) => IS_SECRET.test(key))
     .map(({ path, file }): SecretFile => {
       const named = { key: showPath(path), path: file };
       try {
-        const stat = statSync(file);
-        // What counts as open is decided in one place; the bits that do not are left out.
-        const mode = (stat.mode & 0o7700) | exposureOf(stat);
-        return { ...named, mode, folderMode: statSync(dirname(file)).mode & 0o7777, isForeign: isForeign(stat.uid, owners) };
+        return { ...named, ...lookAtSecret(file, owners, readers) };
       } catch (error) {
         return { ...named, mode: null, folderMode: null, because: errorText(error) };
       }

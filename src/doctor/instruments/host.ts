@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ReplicaConfig } from '../../config/schema.ts';
 import { errorText } from '../../errors.ts';
+import type { Reader } from '../../secrets.ts';
 import { NotLooked } from '../check.ts';
 import type { PackagesLook, PlaceLook, ServingProcess } from '../tools.ts';
 
@@ -15,6 +16,10 @@ export const ownersOf = (processes: readonly ServingProcess[], own: number | und
   if (own === undefined || (own === 0 && serving.length === 0)) return null;
   return new Set([0, own, ...serving]);
 };
+
+/** Who reads the secrets of this file: who serves; while nobody does who looks, unless that is root, who may look for anybody. null: it is not known. */
+export const readersOf = (processes: readonly ServingProcess[], own: Reader): readonly Reader[] | null =>
+  processes.length > 0 ? processes.map(({ uid, groups }) => ({ uid, groups })) : own.uid === 0 ? null : [own];
 
 export const isForeign = (owner: number, owners: ReadonlySet<number> | null): boolean => owners !== null && !owners.has(owner);
 

@@ -66,6 +66,7 @@ const processOf = (pid: number, command: readonly string[]): ServingProcess | nu
     pid,
     // Real, effective, saved, of the file system.
     uid: Number(statusOf(status, 'Uid').split(/\s+/)[1]),
+    groups: [statusOf(status, 'Gid').split(/\s+/)[1], ...statusOf(status, 'Groups').split(/\s+/)].filter(Boolean).map(Number),
     hasCapabilities: /[1-9a-f]/.test(statusOf(status, 'CapEff')),
     command,
     environment: quietly(() => variablesOf(partsOf(`${at}/environ`))),

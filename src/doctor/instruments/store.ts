@@ -1,4 +1,5 @@
 // The store as the checks see it: who is heard in it, whether this identity may write, whether the audit holds. Nothing is changed.
+
 import { gateKey } from '../../../providers/gate/record.ts';
 import { newestLines } from '../../audit/read.ts';
 import { verifyChain } from '../../audit/verify.ts';
@@ -34,7 +35,7 @@ import {
 import { type RecordCache, SIGHT_QUERY, type Sight, sightOf } from '../../coordinate/read.ts';
 import { createRevisionClock } from '../../coordinate/revision-clock.ts';
 import { createTrust } from '../../coordinate/trust.ts';
-import { errorText } from '../../errors.ts';
+import { errorText, Fault } from '../../errors.ts';
 import { fleetOf, type Said } from '../../health/fleet.ts';
 import type { AppliedRecord, Page } from '../../model.ts';
 import { pathsOf } from '../../model.ts';
@@ -50,27 +51,29 @@ const LISTEN_EVERY_MS = 250;
 const AUDITS_MAX = 500;
 /** No record has this revision: a condition that never holds. */
 const NEVER = Number.MAX_SAFE_INTEGER;
+/** Rights are asked for key by key: a cluster of many regions has two hundred. */
+const GRANTS_AT_ONCE = 16;
 
-/** A key of each kind that only who may coordinate writes. */
-const decided: readonly string[] = [
+/** What follows from deciding: a key of each kind that coordinators write and nobody else, as deploy/etcd/grants.sh has them. */
+const DECIDED: readonly string[] = [
   KEYS.leader,
   KEYS.routing,
-  KEYS.tiers,
   incidentKey('doctor'),
   outboxKey('doctor'),
-  auditKey(0),
-  trailKey(0),
-  anchorKey('decisions'),
   appliedKey('doctor', 'doctor'),
   observedKey('doctor', 'doctor'),
   proofKey('doctor'),
-  gateKey('doctor'),
   runKey('doctor'),
   platformKey('doctor'),
   readinessKey('doctor'),
   budgetsKey('doctor'),
   llmKey('doctor'),
+  KEYS.tiers,
   lagKey('doctor'),
+  gateKey('doctor'),
+  auditKey(0),
+  trailKey(0),
+  anchorKey('decisions'),
 ];
 
 /** Keys of each kind that this replica writes; those of a coordinator only where it may be one. */
@@ -88,30 +91,43 @@ export const written = ({ region, replica, providers }: ReplicaConfig, coordinat
   KEYS.asked,
   askedKey('doctor'),
   usedKey('doctor'),
-  ...(coordinates && Object.keys(providers).length > 0 ? decided : []),
+  ...(coordinates && Object.keys(providers).length > 0 ? DECIDED : []),
 ];
 
-/** A key of each kind that this replica never writes: what others say, what only people change, what only a coordinator decides. */
-export const others = ({ replica }: ReplicaConfig, otherRegion: string, coordinates: boolean): readonly string[] => [
-  voteKey(otherRegion, replica),
-  beatKey(otherRegion, replica),
-  seenKey(otherRegion, replica),
-  bootKey(otherRegion, replica),
+/** A key of each kind that this replica never writes: what any of the others says, what only people change, what only a coordinator decides. */
+export const others = (regions: readonly { region: string; replica: string }[], coordinates: boolean): readonly string[] => [
+  ...regions.flatMap(({ region, replica }) => [
+    voteKey(region, replica),
+    beatKey(region, replica),
+    seenKey(region, replica),
+    bootKey(region, replica),
+    // A coordinator removes what regions measured, and pages for all of them.
+    ...(coordinates ? [] : [measuredKey(region, replica), outboxKey(`${region}.doctor`)]),
+  ]),
   KEYS.members,
   KEYS.adopted,
   configAuditKey(0),
-  ...(coordinates ? [] : [measuredKey(otherRegion, replica), ...decided]),
+  ...(coordinates ? [] : DECIDED),
 ];
 
-export const grantsOf = async (store: Store, { timers }: Ports, keys: readonly string[]): Promise<readonly Grant[]> => {
+/** What the store says to who has no right; any other error says nothing of rights. */
+const isDenial = (error: unknown): boolean =>
+  error instanceof Error && [error, error.cause].some((each) => each instanceof Fault && each.code === 'ERR_STORE_DENIED');
+
+const grantOf = (store: Store, { timers }: Ports, key: string): Promise<Grant> =>
+  withDeadline(timers, STORE_MS, 'the store', (signal) =>
+    // Whether it may write is judged before the condition, which never holds.
+    store.txn({ if: [{ key, mod: NEVER }], then: [{ put: key, value: null }] }, signal),
+  ).then(
+    ({ ok }) => ({ key, because: ok ? 'a condition that cannot hold held' : null, isDenied: false }),
+    (error: unknown) => ({ key, because: errorText(error), isDenied: isDenial(error) }),
+  );
+
+/** In the order of `keys`, a few at once. */
+export const grantsOf = async (store: Store, ports: Ports, keys: readonly string[]): Promise<readonly Grant[]> => {
   const grants: Grant[] = [];
-  for (const key of keys) {
-    const asked = withDeadline(timers, STORE_MS, 'the store', (signal) =>
-      // Whether it may write is judged before the condition, which never holds.
-      store.txn({ if: [{ key, mod: NEVER }], then: [{ put: key, value: null }] }, signal),
-    );
-    grants.push({ key, because: await asked.then(({ ok }) => (ok ? 'a condition that cannot hold held' : null), errorText) });
-  }
+  for (let from = 0; from < keys.length; from += GRANTS_AT_ONCE)
+    grants.push(...(await Promise.all(keys.slice(from, from + GRANTS_AT_ONCE).map((key) => grantOf(store, ports, key)))));
   return grants;
 };
 

@@ -9,8 +9,7 @@ import { isolate, type World } from './world.ts';
 
 /** Far above what anything takes: a case that needs it has failed, and says so. */
 export const PATIENCE_MS = 60_000;
-const GOAL_DETECTION_MS = 30_000;
-const GOAL_CONVERGENCE_MS = 60_000;
+export const GOALS = { detectionMs: 30_000, convergenceMs: 60_000 } as const;
 /** Beats of every vantage in which a wrong move would have come: longer than a dead region takes to be drained. */
 const QUIET_BEATS = 6;
 
@@ -18,17 +17,30 @@ export const without = (region: Region): readonly Region[] => SERVING.filter((ea
 export const shareOf = ({ routing }: Moment, region: Region): number => routing?.services[SERVICE]?.route[region] ?? -1;
 export const fenceOf = (world: World): number => world.chronicle.latest?.routing?.services[SERVICE]?.fence ?? 0;
 
-/** Waits for the drain, then until users everywhere (but in `unseen`) have left. `sinceMs`: when it broke. */
-export const expectDrain = async (world: World, region: Region, sinceMs: number, unseen: readonly Region[] = []): Promise<Partial<Row>> => {
-  const drained = await world.chronicle.next(`${region} drained`, (moment) => shareOf(moment, region) === 0, PATIENCE_MS);
+export type Drained = Required<Pick<Row, 'detectionMs' | 'convergenceMs'>>;
+
+/** Waits for the drain, then until users everywhere (but in `unseen`) have left. `sinceMs`: when it broke. Rejects when that does not come at all. */
+export const awaitDrain = async (
+  world: World,
+  region: Region,
+  sinceMs: number,
+  unseen: readonly Region[] = [],
+  patience: Drained = { detectionMs: PATIENCE_MS, convergenceMs: PATIENCE_MS },
+): Promise<Drained> => {
+  const drained = await world.chronicle.next(`${region} drained`, (moment) => shareOf(moment, region) === 0, patience.detectionMs);
   await world.served(
     REGIONS.filter((each) => !unseen.includes(each)),
     without(region),
-    PATIENCE_MS,
+    patience.convergenceMs,
   );
-  const found = { detectionMs: drained.atMs - sinceMs, convergenceMs: performance.now() - drained.atMs };
-  expect(found.detectionMs).toBeLessThan(GOAL_DETECTION_MS);
-  expect(found.convergenceMs).toBeLessThan(GOAL_CONVERGENCE_MS);
+  return { detectionMs: drained.atMs - sinceMs, convergenceMs: performance.now() - drained.atMs };
+};
+
+/** As `awaitDrain`, within the goals. */
+export const expectDrain = async (world: World, region: Region, sinceMs: number, unseen: readonly Region[] = []): Promise<Drained> => {
+  const found = await awaitDrain(world, region, sinceMs, unseen);
+  expect(found.detectionMs).toBeLessThan(GOALS.detectionMs);
+  expect(found.convergenceMs).toBeLessThan(GOALS.convergenceMs);
   return found;
 };
 

@@ -7,9 +7,10 @@ import { expect, test } from 'vitest';
 import type { Random } from '../../../src/ports.ts';
 import { quantile } from '../../bench/numbers.ts';
 import { isMoot } from '../../paging/moot.ts';
+import { NEVER_MS, unjudgedOf, wrongWith } from '../../soak/judge.ts';
 import { growth, type Vital, vitalOf, weigh } from '../../soak/vitals.ts';
 import { seededRandom } from '../../virtual.ts';
-import { expectDrain } from '../cluster/deaths.ts';
+import { awaitDrain } from '../cluster/deaths.ts';
 import type { ReplicaName } from '../cluster/files.ts';
 import { keepPace, type Pace } from '../cluster/pace.ts';
 import { whyNoWan } from '../cluster/wan.ts';
@@ -52,16 +53,19 @@ const suffer = async (world: World, pace: Pace, fault: Fault, random: Random, vi
   const felt = await fault.begin(world, random);
   const told = `${fault.name} (${felt.where})`;
   const drained =
-    felt.drains && (await expectDrain(world, felt.drains.region, atMs, felt.drains.unseen).catch((error: unknown) => ({ error })));
+    felt.drains &&
+    (await awaitDrain(world, felt.drains.region, atMs, felt.drains.unseen, NEVER_MS).catch((error: unknown) => ({
+      never: messageOf(error),
+    })));
   if (felt.drains === undefined) await delay(between(random, HELD_MS));
   const slow = pace.tooSlow(felt.asleep);
-  if (drained !== undefined && 'error' in drained && slow === null) violations.push(`${told}: ${messageOf(drained.error)}`);
+  if (drained !== undefined) violations.push(...wrongWith(drained, slow).map((sentence) => `${told}: ${sentence}`));
   await felt.undo?.();
   const mendedAtMs = performance.now();
   await world.whole();
   const audits = await world.audits();
   for (const sentence of world.truth.wrongMoves(audits.filter(({ v }) => v > from))) violations.push(`${told}: ${sentence}`);
-  const times = drained === undefined || 'error' in drained ? {} : drained;
+  const times = drained === undefined || 'never' in drained ? {} : drained;
   return { fault: fault.name, felt, ...times, recoveryMs: performance.now() - mendedAtMs, slow };
 };
 
@@ -158,7 +162,9 @@ test.skipIf(why !== null)(
         if (grown !== null) violations.push(`${name}: ${grown}`);
       }
     }
-    const sum = `${done.length} faults in ${HOURS} h, ${audits.length} decisions, ${world.chronicle.pages.size} pages, ${violations.length} violations (SEED=${SEED})`;
+    const unjudged = unjudgedOf(done);
+    if (unjudged.isTooMany) violations.push(`${unjudged.text}: this soak proves too little; run it where less else runs`);
+    const sum = `${done.length} faults in ${HOURS} h (${unjudged.text}), ${audits.length} decisions, ${world.chronicle.pages.size} pages, ${violations.length} violations (SEED=${SEED})`;
     const text = [sum, table(done), ...(enough ? [vitalsTable(vitals.of)] : [])].join('\n\n');
     process.stdout.write(`\n${text}\n`);
     if (process.env.RECORD === '1' && violations.length === 0) writeFileSync(join(import.meta.dirname, 'RESULT.md'), `${text}\n`);
