@@ -639,7 +639,7 @@ export interface Settled {
   by: string;
   reason: string;
   atMs: number;
-  /** What stood before, to go back to; null: nothing did. */
+  /** What stood before the first word; null: nothing did. Of it an alarm comes back when the word is taken back. */
   before: Omit<TierState, 'settled'> | null;
 }
 

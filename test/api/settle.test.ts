@@ -54,7 +54,7 @@ describe('a word', () => {
     expect([...(await api.all('journal/')), ...(await api.all('outbox/'))]).toEqual([]);
   });
 
-  test('stands with its entry and its pages, and is taken back to what was before, which rings again', async () => {
+  test('stands with its entry and its pages, and is taken back: nothing is proved then, and the alarm that it ended rings again', async () => {
     const { etag = '' } = (await preview()).headers;
     const settled = await does(PATH, GONE, 'a-fresh-key', { 'if-match': String(etag) });
     expect(settled.statusCode, settled.body).toBe(200);
@@ -81,8 +81,24 @@ describe('a word', () => {
     ]);
     const back = await does(BACK, { reason: 'eu-west answers after all' }, 'another-key', { 'if-match': String(settled.headers.etag) });
     expect(back.statusCode, back.body).toBe(200);
-    expect(back.json()).toMatchObject({ settlement: { writer: 'eu-west' }, undo: null });
-    expect(await api.state()).toEqual(SPLIT);
+    expect(back.json()).toMatchObject({
+      settlement: {
+        writer: null,
+        meaning: [
+          expect.stringMatching(/orders is proved writable nowhere, until/),
+          expect.stringMatching(/^eu-west, which was the writer before it, is not held for it again/),
+          expect.stringMatching(/^the alarm about eu-west and us-east rings again/),
+          expect.stringMatching(/^eu-west, said to take no writes, is watched on/),
+        ],
+      },
+      undo: null,
+    });
+    expect(await api.state()).toEqual({
+      ...SPLIT,
+      writer: null,
+      because: expect.stringMatching(/^the word of ana for us-east was taken back/),
+      fenced: ['eu-west'],
+    });
     expect((await api.all<JournalEntry>('journal/')).map(({ kind }) => kind)).toEqual(['data.settled', 'data.unsettled']);
     const after = (await api.all<Page>('outbox/')).map(({ type, severity }) => `${severity} ${type}`);
     expect(after).toEqual(expect.arrayContaining(['critical data.split', 'info data.unsettled']));

@@ -49,7 +49,7 @@ export const splitIn =
     return { ...held, provedAtMs, split: { regions, atMs: nowMs, because: phrase(because) } };
   };
 
-/** A human says where the writer is, and which regions take no writes. `before` of the word stays that of the first, so that there is one way back. */
+/** A human says where the writer is, and which regions take no writes. `before` of the word stays that of the first, so that no alarm is lost. */
 export const settledIn =
   (region: string, { by, reason, atMs }: Omit<Settled, 'before'>, fenced: readonly string[]): TierChange =>
   (before) => {
@@ -63,8 +63,18 @@ export const settledIn =
     };
   };
 
-/** The word is taken back: what stood before it stands again, whatever was proved since excepted. */
-export const unsettled: TierChange = (before) => (before?.settled === undefined ? before : before.settled.before);
+/**
+ * The word is taken back. An alarm that it ended rings again; a proof that it replaced does not come back: users may have written elsewhere since, and whoever
+ * was proved before may have been gone for all that time. Nobody is held for the last writer either, so that a row proves one only where all others are seen to
+ * follow. Who was answered for is watched on.
+ */
+export const unsettled: TierChange = (before) => {
+  if (before?.settled === undefined) return before;
+  const { writer, provedAtMs, fenced, settled } = before;
+  const split = settled.before?.split;
+  const because = phrase(`the word of ${settled.by} for ${writer} was taken back, and no row was written and read back since`);
+  return { writer: null, provedAtMs, because, ...(split === undefined ? {} : { split }), ...(fenced === undefined ? {} : { fenced }) };
+};
 
 /** These were seen to follow, or have no site any more: nobody has to answer for them. */
 export const fenceEnded =

@@ -293,21 +293,29 @@ export const createSettler = (options: SettlerOptions): Settler => {
         const { settled } = state ?? {};
         if (state === null || settled === undefined)
           throw new Fault('ERR_CONFLICT', `nobody's word stands for ${platform}/${database}: there is nothing to take back`);
-        const back = settled.before;
-        const where = back?.writer == null ? 'proved writable nowhere' : `written in ${back.writer}, as it was before`;
+        const { writer, split } = settled.before ?? {};
+        const { fenced = [] } = state;
         return {
           change: unsettled,
           draft: {
             kind: 'data.unsettled',
             because: `the word of ${settled.by} for ${platform}/${database} taken back by ${act.person.name}: ${act.reason}`,
-            detail: { platform, database, settled: state, after: back },
+            detail: { platform, database, settled: state, after: unsettled(state) },
           },
           fenced: [],
           meaning: [
-            `the word of ${settled.by} for ${state.writer} stands no more: ${database} is ${where}`,
-            ...(back?.split === undefined
+            `the word of ${settled.by} for ${state.writer} stands no more: ${database} is proved writable nowhere, until one region is seen to take writes, all others to follow it, and a row is written and read back`,
+            ...(writer == null || writer === state.writer
+              ? []
+              : [
+                  `${writer}, which was the writer before it, is not held for it again: what ${state.writer} took since may be missing there`,
+                ]),
+            ...(split === undefined
               ? ['no route of its services moves to a region in which it is not proved; those that have moved stay where they are']
-              : [`the alarm about ${back.split.regions.join(' and ')} rings again, and no route of its services moves`]),
+              : [`the alarm about ${split.regions.join(' and ')} rings again, and no route of its services moves`]),
+            ...(fenced.length === 0
+              ? []
+              : [`${fenced.join(' and ')}, said to take no writes, ${fenced.length === 1 ? 'is' : 'are'} watched on until seen to follow`]),
           ],
           said: (after) => [saidOfWordOver(platform, database, after), ...saidOfSplitAgain(platform, database, after)],
           isWord: false,

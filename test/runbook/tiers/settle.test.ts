@@ -111,17 +111,33 @@ describe('a word', () => {
   };
   const both = (looks: Looks, state: TierState | null) => after(looks, looks, state);
 
-  test('ends a split, names who said it, and keeps the way back', () => {
+  test('ends a split, names who said it, and keeps the alarm', () => {
     expect(settled).toMatchObject({ writer: 'us', fenced: ['ap', 'eu'], settled: { by: 'ana', before: SPLIT } });
     expect(settled).not.toHaveProperty('split');
     expect(settled?.because).toBe('settled by ana, and no row was written there: eu burnt down');
-    expect(unsettled(settled)).toEqual(SPLIT);
-    expect(unsettled(settledIn('us', WORD, [])(null))).toBeNull();
+    expect(unsettled(settled)).toMatchObject({ writer: null, split: SPLIT.split, fenced: ['ap', 'eu'] });
   });
 
-  test('upon a word goes back to what stood before the first', () => {
+  test('upon a word that ended a split keeps that alarm', () => {
     const again = settledIn('ap', { ...WORD, by: 'ben' }, ['eu', 'us'])(settled);
-    expect(unsettled(again)).toEqual(SPLIT);
+    expect(unsettled(again)).toMatchObject({ writer: null, split: SPLIT.split, fenced: ['eu', 'us'] });
+  });
+
+  test('that is taken back gives no proof back: who was proved before may lack all that was written since', () => {
+    const lost = { ...IN_EU, writer: null, lastWriter: 'eu' };
+    for (const before of [IN_EU, lost, null]) {
+      const back = unsettled(settledIn('us', WORD, ['ap', 'eu'])(before));
+      expect(back).toEqual({
+        writer: null,
+        provedAtMs: before?.provedAtMs ?? 0,
+        because: 'the word of ana for us was taken back, and no row was written and read back since',
+        fenced: ['ap', 'eu'],
+      });
+      // It comes back as it was, a day late, and nobody sees us: that is no reason for a row there.
+      expect(both(of('reads', 'writes', 'silent'), back)).toMatchObject({ state: { writer: null }, prove: null });
+      expect(both(of('reads', 'writes', 'reads'), back).prove).toBe('eu');
+      expect(both(of('reads', 'reads', 'writes'), back).prove).toBe('us');
+    }
   });
 
   test('stands while everybody is silent, and is proved as soon as its writer is seen', () => {
