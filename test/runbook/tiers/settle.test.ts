@@ -1,10 +1,13 @@
 // A human's word for where a database is written: what speaks against it, what it becomes as the watch sees more, and that nothing which is seen is ever passed by.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { LooksRecord, Run, TierState } from '../../../src/runbook/model.ts';
+import type { DatabaseConfig, LooksRecord, PlatformConfig, Run, Step, TierState } from '../../../src/runbook/model.ts';
+import { planOf } from '../../../src/runbook/plan.ts';
+import { newRun } from '../../../src/runbook/run.ts';
 import { proofLost, provedIn, settledIn, splitIn, stateTag, unsettled } from '../../../src/runbook/tiers/record.ts';
 import { againstSettling, meaningOf, SEEN_MAX_MS, type SettleWorld } from '../../../src/runbook/tiers/settle.ts';
 import { type Looks, newsOf } from '../../../src/runbook/tiers/watch.ts';
+import { bothData, coldData, databaseOf, dualData, EAST, hotData, WEST } from '../platforms.ts';
 
 const NOW = 1_800_000_000_000;
 const REGIONS = ['ap', 'eu', 'us'];
@@ -75,6 +78,68 @@ describe('against it speaks', () => {
     const against = againstSettling(order, worldOf(given));
     expect(against, against.join('\n')).toHaveLength(said.length);
     for (const [at, text] of said.entries()) expect(against[at]).toMatch(text);
+  });
+
+  describe('of the plans of the models', () => {
+    const moves = [
+      { from: EAST, to: WEST, purpose: 'failover' },
+      { from: WEST, to: EAST, purpose: 'failback' },
+    ] as const;
+    const users = databaseOf('users', {
+      sites: Object.fromEntries([EAST, WEST].map((region) => [region, { ...site(region), system: `p2-${region}`, sql: `s2-${region}` }])),
+    });
+    const runOf = (plan: readonly Step[], id: string, state: 'acting' | 'undoing'): Run => ({
+      ...newRun(
+        {
+          id: 'shop-1',
+          platform: 'shop',
+          model: 'active-cold',
+          purpose: 'failover',
+          mode: 'graceful',
+          from: EAST,
+          to: WEST,
+          cause: { kind: 'order', by: 'ana', reason: 'a move' },
+          plan,
+          askMs: 1,
+          nonce: 'n',
+          persons: 0,
+          by: [],
+          because: 'a move',
+        },
+        NOW,
+      ),
+      state: state === 'acting' ? 'running' : 'undoing',
+      steps: { [id]: { state, tries: 1, because: '' } },
+    });
+    /** Steps that a word for the database waits for. */
+    const waitedFor = (platform: PlatformConfig, move: (typeof moves)[number], state: 'acting' | 'undoing', database: DatabaseConfig) => {
+      const plan = planOf(platform, move);
+      return plan.filter(({ id }) => {
+        const world = worldOf({ database, state: null, run: runOf(plan, id, state) });
+        return againstSettling({ region: EAST, fenced: [WEST] }, world).some((text) => text.startsWith(`${id} of shop-1 is under way`));
+      });
+    };
+
+    test.each([
+      ['active-cold', coldData],
+      ['active-hot', hotData],
+      ['active-active', bothData],
+      ['dual-active', dualData],
+    ])('%s: every step that moves or proves its writer, and what takes it back, and none of another database', (_, platform) => {
+      for (const move of moves) {
+        const [orders = users] = platform.databases ?? [];
+        const plan = planOf(platform, move);
+        const isMoving = (kind: string): boolean => kind.startsWith('pg.') || kind === 'fence.patroni';
+        for (const state of ['acting', 'undoing'] as const) {
+          // Also what is taken back by a promotion, whatever it is itself.
+          const moving = plan.filter(({ kind, undo }) => isMoving(kind) || (state === 'undoing' && 'kind' in undo && isMoving(undo.kind)));
+          const waited = waitedFor(platform, move, state, orders);
+          expect(waited.map(({ id }) => id)).toEqual(moving.map(({ id }) => id));
+          expect(waited.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['pg.demote', 'pg.caughtup', 'pg.promote', 'pg.canary']));
+          expect(waitedFor(platform, move, state, users)).toEqual([]);
+        }
+      }
+    });
   });
 
   test('whatever is seen of it: no word is taken for a region that was just seen to follow, beside one that was just seen to write, or past anybody', () => {
