@@ -41,12 +41,19 @@ export const splitIn =
   (regions: readonly string[], because: string, nowMs: number): TierChange =>
   (before) => {
     if (before?.split !== undefined && before.split.regions.join() === regions.join()) return before;
-    const { writer = null, provedAtMs = 0, settled } = before ?? {};
+    const { writer = null, provedAtMs = 0, settled, fenced = [] } = before ?? {};
+    // Of a third one a human's answer still stands, and it is watched for.
+    const others = fenced.filter((region) => !regions.includes(region));
     const held =
       settled === undefined || writer === null
         ? { writer, because: before?.because ?? phrase(because) }
         : { writer: null, because: phrase(`the word of ${settled.by} for ${writer} is void: ${because}`), lastWriter: writer };
-    return { ...held, provedAtMs, split: { regions, atMs: nowMs, because: phrase(because) } };
+    return {
+      ...held,
+      provedAtMs,
+      split: { regions, atMs: nowMs, because: phrase(because) },
+      ...(others.length === 0 ? {} : { fenced: others }),
+    };
   };
 
 /** A human says where the writer is, and which regions take no writes. `before` of the word stays that of the first, so that no alarm is lost. */

@@ -228,6 +228,15 @@ describe('a word', () => {
     expect(after(of('silent', 'silent', 'silent'), of('silent', 'writes', 'silent'), settled).state).toEqual(settled);
   });
 
+  test('keeps the answer for a third region through a split, and asks nobody anew for the two of it', () => {
+    const split = both(of('silent', 'writes', 'silent'), settled).state;
+    expect(split).toMatchObject({ split: { regions: ['eu', 'us'] }, fenced: ['ap'] });
+    const whole = both(of('silent', 'reads', 'writes'), split).state;
+    expect(whole).toMatchObject({ fenced: ['ap'] });
+    const proved = provedIn('us', 'a row was written', NOW)(whole);
+    expect(both(of('writes', 'reads', 'silent'), proved).state?.split?.regions).toEqual(['ap', 'us']);
+  });
+
   test('leaves the alarm behind where a row has proved it since: the region that was answered for is a second writer still', () => {
     const proved = provedIn('us', 'a row was written', NOW)(settled);
     expect(both(of('silent', 'writes', 'silent'), proved).state).toMatchObject({ writer: 'us', split: { regions: ['eu', 'us'] } });
