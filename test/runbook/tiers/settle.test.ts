@@ -228,6 +228,17 @@ describe('a word', () => {
     expect(after(of('silent', 'silent', 'silent'), of('silent', 'writes', 'silent'), settled).state).toEqual(settled);
   });
 
+  test('is no split when its writer says itself that it follows whom somebody has promoted since: it is lost, and a row proves the other one', () => {
+    for (const state of [settled, provedIn('us', 'a row was written', NOW)(settled)]) {
+      const moved = both(of('reads', 'writes', 'reads'), state).state;
+      expect(moved).toMatchObject({ writer: null, lastWriter: 'us' });
+      expect(moved).not.toHaveProperty('split');
+      expect(both(of('reads', 'writes', 'reads'), moved).prove).toBe('eu');
+      // At one look it may be between the two.
+      expect(after(of('silent', 'writes', 'silent'), of('silent', 'writes', 'reads'), state).state).toHaveProperty('split');
+    }
+  });
+
   test('keeps the answer for a third region through a split, and asks nobody anew for the two of it', () => {
     const split = both(of('silent', 'writes', 'silent'), settled).state;
     expect(split).toMatchObject({ split: { regions: ['eu', 'us'] }, fenced: ['ap'] });
