@@ -16,6 +16,7 @@ import type {
   LagSample,
   LooksRecord,
   PlatformConfig,
+  TierState,
   Tiers as TiersRecord,
   Unproved,
 } from '../runbook/model.ts';
@@ -86,6 +87,12 @@ interface Found {
   database: DatabaseConfig;
   looks: Looks;
   lags: ByRegion<LagSample>;
+}
+
+/** A row that is due there, and the state by which it is. */
+interface Due {
+  region: string;
+  judged: TierState | null;
 }
 
 /** A region of which only some answer is neither a writer nor a standby. */
@@ -173,38 +180,51 @@ export const createTiers = (options: TiersOptions): Tiers => {
     return { ...made, id: `${made.id}-${nonce}` };
   };
 
-  /** The record and its page in one transaction, so that nobody is told of what is not so, and everybody of what is. */
-  const write = async (turn: Turn, platform: string, database: string, change: TierChange): Promise<void> => {
+  /**
+   * What the looks change, by what stands in the record now and not by what stood there before they were made; the record and its page in one transaction, so
+   * that nobody is told of what is not so, and everybody of what is. null: nothing is to be proved, or others have changed it meanwhile.
+   */
+  const write = async (turn: Turn, platform: string, { database: { name }, looks }: Found, before: Looks | null): Promise<Due | null> => {
     const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading the data tiers', (signal) =>
       store.get({ keys: [KEYS.tiers] }, signal),
     );
-    const before = (kvs[0]?.value as TiersRecord | undefined) ?? NO_TIERS;
-    const after = changed(before, tierName(platform, database), change, ports.random.hex(8));
-    const is = stateIn(after, platform, database);
-    if (after === before || is === null) return;
-    const said = saidOf(platform, database, stateIn(before, platform, database), is);
+    const tiers = (kvs[0]?.value as TiersRecord | undefined) ?? NO_TIERS;
+    const was = stateIn(tiers, platform, name);
+    const { changes, prove: region } = newsOf(name, before, looks, was, Math.round(context.nowMs()));
+    const change: TierChange = (state) => changes.reduce((each, next) => next(each), state);
+    const after = changed(tiers, tierName(platform, name), change, ports.random.hex(8));
+    const is = stateIn(after, platform, name);
+    const due = region === null ? null : { region, judged: is };
+    if (after === tiers || is === null) return due;
+    const said = saidOf(platform, name, was, is);
     const news = said === null ? null : pageOf(turn, said);
     const isWritten = await turn.term.commit(
       [{ key: KEYS.tiers, mod: kvs[0]?.mod ?? 0 }],
       [{ put: KEYS.tiers, value: after }, ...(news === null ? [] : [{ put: outboxKey(news.id), value: news }])],
     );
-    if (isWritten) log.warn('tiers.changed', { platform, database, writer: is.writer, because: is.split?.because ?? is.because });
+    if (!isWritten) return null;
+    log.warn('tiers.changed', { platform, database: name, writer: is.writer, because: is.split?.because ?? is.because });
+    return due;
   };
 
-  /** By the kind that runs prove a region by, so that a first proof is worth as much as any other. Answers with what refused it; null: it was taken. */
+  /**
+   * By the kind that runs prove a region by, so that a first proof is worth as much as any other: about the state that it was judged due by, or not taken.
+   * Answers with what refused it; null: it was taken.
+   */
   const prove = async (
     platform: PlatformConfig,
     { name, sites }: DatabaseConfig,
-    region: string,
+    { region, judged }: Due,
     signal: AbortSignal,
   ): Promise<Why | null> => {
     const kind = await canary();
+    const tiers: StepContext['tiers'] = { ...context.tiers, state: async () => judged };
     const call = {
       key: `watch.${platform.name}.${name}.${region}`,
       run: { id: 'watch', platform: platform.name, from: region, to: region, mode: 'graceful' as const },
       facts: {},
       signal,
-      context,
+      context: { ...context, tiers },
     };
     const { took, because } = (await kind.apply?.({ database: name, region, sql: sites[region]?.sql ?? '' }, call)) ?? {
       took: 'refused',
@@ -280,19 +300,11 @@ export const createTiers = (options: TiersOptions): Tiers => {
 
   const judge = async (turn: Turn, platform: PlatformConfig, found: Found, signal: AbortSignal): Promise<void> => {
     const { database, looks } = found;
-    const { name } = database;
-    const key = tierName(platform.name, name);
+    const key = tierName(platform.name, database.name);
     const memory = memories.get(key) ?? NO_MEMORY;
     memories.set(key, { ...memory, looks });
-    const { changes, prove: where } = newsOf(
-      name,
-      memory.looks,
-      looks,
-      stateIn(turn.tiers, platform.name, name),
-      Math.round(context.nowMs()),
-    );
-    for (const change of changes) await write(turn, platform.name, name, change);
-    const refused = where === null ? null : await prove(platform, database, where, signal);
+    const due = await write(turn, platform.name, found, memory.looks);
+    const refused = due === null ? null : await prove(platform, database, due, signal);
     const { sites } = database;
     const unreached = Object.fromEntries(Object.entries(sites).flatMap(([region, { sql }]) => (reaches(sql) ? [] : [[region, sql]])));
     await note(turn, platform, database, { looks: memory.looks === null ? null : looks, refused, unreached, by });

@@ -45,13 +45,15 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
   let isTerm = true;
   let isDenied = false;
   let refusal: string | null = null;
+  let meanwhile = async (): Promise<unknown> => undefined;
   const slow = { lookMs: 0, lagMs: 0 };
   const breaker = createBreaker('sql', ports.clock);
   const proofs: string[] = [];
   const systems = Object.fromEntries(['eu', 'us'].map((region) => [`sql-${region}`, { kind: 'postgres', region } as unknown as System]));
   const regionOf = (sql: System): string => (sql as unknown as { region: string }).region;
-  const context = stepContext(systems, ports);
-  const desk = createTierDesk({ store, ports, clusterNowMs: context.nowMs, tallies: () => [] });
+  const bare = stepContext(systems, ports);
+  const desk = createTierDesk({ store, ports, clusterNowMs: bare.nowMs, tallies: () => [] });
+  const context = { ...bare, tiers: desk };
   const watch = createTiers({
     ports,
     log,
@@ -63,10 +65,12 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
       kind: 'pg.canary',
       signal: 'target',
       read: async () => ({ is: 'pending', because: 'no row was written' }),
-      async apply({ database, region }, { run }) {
+      async apply({ database, region }, { run, context: { tiers } }) {
         proofs.push(region);
+        await meanwhile();
+        const seen = await tiers.state(run.platform, database);
         if (refusal !== null) return { took: 'refused', because: refusal };
-        await desk.proved(run.platform, database, region, `a row was written in ${region}`, await desk.state(run.platform, database));
+        await desk.proved(run.platform, database, region, `a row was written in ${region}`, seen);
         return { took: 'accepted', because: 'a row' };
       },
     }),
@@ -109,6 +113,10 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
     refuse(because: string | null) {
       refusal = because;
     },
+    /** What others do between the judgement and the row. */
+    whileProving(work: () => Promise<unknown>) {
+      meanwhile = work;
+    },
     denyTiers() {
       isDenied = true;
     },
@@ -139,9 +147,10 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
       return kvs.map(({ value }) => value as Page).toSorted((a, b) => a.atMs - b.atMs);
     },
     /** So many looks of five seconds. */
-    async looks(n: number, platform = PLATFORM, routing: object | null = null) {
+    async looks(n: number, platform = PLATFORM, routing: object | null = null, given: { tiers?: Tiers | null } = {}) {
       for (let at = 0; at < n; at++) {
-        const sight = { cluster: clusterWith(platform), routing, tiers: (await read<Tiers>(KEYS.tiers)) ?? null } as unknown as Sight;
+        const { tiers = (await read<Tiers>(KEYS.tiers)) ?? null } = given;
+        const sight = { cluster: clusterWith(platform), routing, tiers } as unknown as Sight;
         watch.turn(sight, term);
         await virtual.advance(5_000);
       }
@@ -291,6 +300,21 @@ test('a region whose own members elect another leader is proved again, also whil
   expect(proofs).toEqual(['eu', 'eu']);
   expect(await tiers()).toMatchObject({ writer: 'eu' });
   expect(await tiers()).not.toHaveProperty('lastWriter');
+});
+
+test('what is concluded is concluded from what stands by then: a writer that others have proved while a look went on is none to be proved over', async () => {
+  const { looks, roles, proofs, tiers, book } = begun();
+  roles.us = 'silent';
+  await book('shop', 'orders', provedIn('us', 'a run has promoted it', START_MS));
+  await looks(4, PLATFORM, null, { tiers: null });
+  expect([proofs, await tiers()]).toEqual([[], expect.objectContaining({ writer: 'us' })]);
+});
+
+test('a row that was due before somebody else has proved another region proves nothing', async () => {
+  const { looks, proofs, tiers, book, whileProving } = begun();
+  whileProving(() => book('shop', 'orders', provedIn('us', 'a run has promoted it', START_MS)));
+  await looks(2);
+  expect([proofs, await tiers()]).toEqual([['eu'], expect.objectContaining({ writer: 'us' })]);
 });
 
 test('a split ends, and is told to have, when one of its regions is taken out of the configuration', async () => {
