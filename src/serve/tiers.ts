@@ -76,16 +76,24 @@ const LOOK_EVERY_MS = 5_000;
  */
 const LOOK_MS = 4_500;
 const LAG_MS = 7_500;
-/** Both, and a row that is written and read back. Looks never overlap. */
+/** A row that is written and read back. */
+const PROOF_MS = 6_000;
+/** All three, and what is written of them. Looks never overlap. */
 const PLATFORM_MS = 20_000;
 const STORE_MS = 2_000;
 
 const slug = (text: string): string => text.replaceAll(/[^A-Za-z0-9-]+/g, '-');
 
-/** What one look at a database found. */
+/** What one look at a database was answered. */
 interface Found {
   database: DatabaseConfig;
+  said: ReadonlyMap<string, SiteSays | null>;
   looks: Looks;
+}
+
+/** How far its standbys are behind. */
+interface Measured {
+  database: DatabaseConfig;
   lags: ByRegion<LagSample>;
 }
 
@@ -93,6 +101,12 @@ interface Found {
 interface Due {
   region: string;
   judged: TierState | null;
+}
+
+/** What the looks before this one and this one say together. */
+interface Judged extends Found {
+  before: Looks | null;
+  due: Due | null;
 }
 
 /** A region of which only some answer is neither a writer nor a standby. */
@@ -157,7 +171,11 @@ export const createTiers = (options: TiersOptions): Tiers => {
         regions.map(async (region): Promise<[string, SiteSays | null]> => [region, await lookAt(database, region, signal)]),
       ),
     );
-    const looks = Object.fromEntries(regions.map((region) => [region, lookOf(said.get(region) ?? null)]));
+    return { database, said, looks: Object.fromEntries(regions.map((region) => [region, lookOf(said.get(region) ?? null)])) };
+  };
+
+  const measure = async ({ database, said, looks }: Found, signal: AbortSignal): Promise<Measured> => {
+    const regions = Object.keys(looks);
     const writers = regions.filter((region) => looks[region] === 'writes');
     const writer = writers.length === 1 ? (writers[0] ?? null) : null;
     const standbys = regions.filter((region) => !writers.includes(region));
@@ -170,7 +188,7 @@ export const createTiers = (options: TiersOptions): Tiers => {
         ],
       ),
     );
-    return { database, looks, lags: Object.fromEntries(lags) };
+    return { database, lags: Object.fromEntries(lags) };
   };
 
   const pageOf = ({ cluster, v }: Turn, said: Said): Page => {
@@ -232,6 +250,17 @@ export const createTiers = (options: TiersOptions): Tiers => {
     };
     log.info('tiers.proof', { platform: platform.name, database: name, region, took, because });
     return took === 'accepted' ? null : { region, because };
+  };
+
+  /** A row that takes too long is one that cannot be had now. */
+  const proveInTime = (platform: PlatformConfig, database: DatabaseConfig, due: Due, signal: AbortSignal): Promise<Why | null> => {
+    const what = `a row of ${database.name} in ${due.region}`;
+    return withPatience(ports.timers, PROOF_MS, what, (within) => prove(platform, database, due, within), signal).catch(
+      (error: unknown) => ({
+        region: due.region,
+        because: errorText(error),
+      }),
+    );
   };
 
   const putOf = (page: Page) => ({ put: outboxKey(page.id), value: page });
@@ -298,16 +327,23 @@ export const createTiers = (options: TiersOptions): Tiers => {
     if (pages.length > 0) await turn.term.commit([], pages.map(putOf));
   };
 
-  const judge = async (turn: Turn, platform: PlatformConfig, found: Found, signal: AbortSignal): Promise<void> => {
-    const { database, looks } = found;
-    const key = tierName(platform.name, database.name);
+  /** What two looks change is written at once; what takes longer comes later, so that no database waits for another one's row. */
+  const judge = async (turn: Turn, platform: PlatformConfig, found: Found): Promise<Judged> => {
+    const key = tierName(platform.name, found.database.name);
     const memory = memories.get(key) ?? NO_MEMORY;
-    memories.set(key, { ...memory, looks });
-    const due = await write(turn, platform.name, found, memory.looks);
-    const refused = due === null ? null : await prove(platform, database, due, signal);
-    const { sites } = database;
-    const unreached = Object.fromEntries(Object.entries(sites).flatMap(([region, { sql }]) => (reaches(sql) ? [] : [[region, sql]])));
-    await note(turn, platform, database, { looks: memory.looks === null ? null : looks, refused, unreached, by });
+    memories.set(key, { ...memory, looks: found.looks });
+    return { ...found, before: memory.looks, due: await write(turn, platform.name, found, memory.looks) };
+  };
+
+  /** Rows are written side by side; why there is none is noted one after the other, since all of it is one record. */
+  const proveAll = async (turn: Turn, platform: PlatformConfig, all: readonly Judged[], signal: AbortSignal): Promise<void> => {
+    const refused = await Promise.all(all.map(({ database, due }) => (due === null ? null : proveInTime(platform, database, due, signal))));
+    for (const [at, { database, looks, before }] of all.entries()) {
+      const { sites } = database;
+      const unreached = Object.fromEntries(Object.entries(sites).flatMap(([region, { sql }]) => (reaches(sql) ? [] : [[region, sql]])));
+      const seen = { looks: before === null ? null : looks, refused: refused[at] ?? null, unreached, by };
+      await note(turn, platform, database, seen);
+    }
   };
 
   /** What each region said last, for whoever settles what cannot be proved: written when it changes, and before it grows old. */
@@ -327,7 +363,7 @@ export const createTiers = (options: TiersOptions): Tiers => {
   const lagNews = (
     tiers: TiersRecord | null,
     { name: platform, databases = [] }: PlatformConfig,
-    found: readonly Found[],
+    found: readonly Measured[],
     before: LagRecord | null,
   ): { told: readonly string[]; said: readonly Said[] } => {
     const told = new Set(before?.told ?? []);
@@ -353,7 +389,7 @@ export const createTiers = (options: TiersOptions): Tiers => {
     return { told: [...told].toSorted(), said };
   };
 
-  const keep = async (turn: Turn, platform: PlatformConfig, found: readonly Found[]): Promise<void> => {
+  const keep = async (turn: Turn, platform: PlatformConfig, found: readonly Measured[]): Promise<void> => {
     const key = lagKey(platform.name);
     const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading the last known lags', (signal) =>
       store.get({ keys: [key] }, signal),
@@ -379,8 +415,10 @@ export const createTiers = (options: TiersOptions): Tiers => {
       if (turn.began !== watching) return;
       // First: whoever settles something now has to know it.
       await keepLooks(turn, platform, found);
-      for (const each of found) await judge(turn, platform, each, signal);
-      await keep(turn, platform, found);
+      const judged: Judged[] = [];
+      for (const each of found) judged.push(await judge(turn, platform, each));
+      await keep(turn, platform, await Promise.all(found.map((each) => measure(each, signal))));
+      await proveAll(turn, platform, judged, signal);
     });
   };
 

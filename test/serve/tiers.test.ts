@@ -49,7 +49,9 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
   const slow = { lookMs: 0, lagMs: 0 };
   const breaker = createBreaker('sql', ports.clock);
   const proofs: string[] = [];
-  const systems = Object.fromEntries(['eu', 'us'].map((region) => [`sql-${region}`, { kind: 'postgres', region } as unknown as System]));
+  const systems = Object.fromEntries(
+    ['eu', 'us', 'ap', 'sa'].map((region) => [`sql-${region}`, { kind: 'postgres', region } as unknown as System]),
+  );
   const regionOf = (sql: System): string => (sql as unknown as { region: string }).region;
   const bare = stepContext(systems, ports);
   const desk = createTierDesk({ store, ports, clusterNowMs: bare.nowMs, tallies: () => [] });
@@ -120,6 +122,8 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
     denyTiers() {
       isDenied = true;
     },
+    splits: async () =>
+      Object.entries((await read<Tiers>(KEYS.tiers))?.databases ?? {}).flatMap(([name, { split }]) => (split === undefined ? [] : [name])),
     unproved: async () => (await read<Tiers>(KEYS.tiers))?.unproved?.[`${PLATFORM.name}/orders`],
     seen: async () => (await read<LooksRecord>(looksKey(PLATFORM.name)))?.databases.orders,
     async settle(region: string, fenced: readonly string[]) {
@@ -315,6 +319,19 @@ test('a row that was due before somebody else has proved another region proves n
   whileProving(() => book('shop', 'orders', provedIn('us', 'a run has promoted it', START_MS)));
   await looks(2);
   expect([proofs, await tiers()]).toEqual([['eu'], expect.objectContaining({ writer: 'us' })]);
+});
+
+test('a row that does not come keeps no other database waiting: two writers of one are told, lags are kept, and why there is no row is said', async () => {
+  const { looks, roles, lags, splits, unproved, proofs, whileProving } = begun();
+  Object.assign(roles, { ap: 'writes', sa: 'writes' });
+  whileProving(() => new Promise(() => undefined));
+  const sites = { ap: site('ap'), sa: site('sa') };
+  const databases = [ORDERS, { ...ORDERS, name: 'carts' }, { ...ORDERS, name: 'users', sites }];
+  await looks(3, { ...PLATFORM, databases });
+  expect(await splits()).toEqual(['shop/users']);
+  expect(proofs).toEqual(['eu', 'eu']);
+  expect((await lags())?.databases).toMatchObject({ orders: { us: { ms: 200, atMs: START_MS + 5_000 } } });
+  expect(await unproved()).toMatchObject({ region: 'eu', because: expect.stringContaining('a row of orders in eu') });
 });
 
 test('a split ends, and is told to have, when one of its regions is taken out of the configuration', async () => {
