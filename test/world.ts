@@ -549,7 +549,6 @@ export class World {
       ports: place.process.ports,
       region: place.region,
       replica: place.name.slice(place.region.length + 1),
-      cluster: () => place.replica.coordinator.lastSight()?.cluster ?? null,
       clusterNowMs: () => place.replica.coordinator.nowMs(),
     });
   }

@@ -214,7 +214,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     parts: {
       reader,
       writer: createRunWriter({ ...common, cluster: seen.cluster, clusterNowMs: seen.nowMs }),
-      settler: createSettler({ store, ports, region, replica, cluster: seen.cluster, clusterNowMs: seen.nowMs }),
+      settler: createSettler({ store, ports, region, replica, clusterNowMs: seen.nowMs }),
       planOf,
       estimateOf,
       recoveryMsOf: (run) => comparisonOf(run).recoveryMs,

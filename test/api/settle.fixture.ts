@@ -29,6 +29,7 @@ export interface Settleable extends Opened {
   settleTroubles: Trouble[];
   state(): Promise<TierState | undefined>;
   known(state: TierState): Promise<void>;
+  put(key: string, value: unknown): Promise<void>;
   seen(looks: Readonly<Record<string, 'writes' | 'reads'>>): Promise<void>;
   all<T>(prefix: string): Promise<readonly T[]>;
 }
@@ -47,7 +48,7 @@ export const openSettleable = (as?: string): Settleable => {
   const settleTroubles: Trouble[] = [];
   const embedded = openEmbedded({ file: ':memory:', ports });
   const store = troubled(embedded, settleTroubles);
-  const settler = createSettler({ store, ports, region: 'eu-west', replica: 'a', cluster: () => ABOUT, clusterNowMs: () => NOW_MS });
+  const settler = createSettler({ store, ports, region: 'eu-west', replica: 'a', clusterNowMs: () => NOW_MS });
   const api = openApi({
     access: as === undefined ? ACCESS : { identify: async () => principal(as) },
     view: viewOf({ cluster: () => ABOUT }),
@@ -60,7 +61,11 @@ export const openSettleable = (as?: string): Settleable => {
       const { kvs } = await store.get({ keys: [KEYS.tiers] });
       return (kvs[0]?.value as { databases: Record<string, TierState> } | undefined)?.databases['shop/orders'];
     },
-    known: (state) => putRecord(embedded, KEYS.tiers, { version: 7, nonce: 'n', databases: { 'shop/orders': state } }),
+    async known(state) {
+      await putRecord(embedded, KEYS.members, ABOUT);
+      await putRecord(embedded, KEYS.tiers, { version: 7, nonce: 'n', databases: { 'shop/orders': state } });
+    },
+    put: (key, value) => putRecord(embedded, key, value),
     seen: (looks) =>
       putRecord(embedded, looksKey('shop'), {
         atMs: NOW_MS,

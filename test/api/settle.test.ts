@@ -2,10 +2,12 @@
 // key, in one transaction with journal and pages; and taken back.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { JournalEntry } from '../../src/audit/journal.ts';
-import { looksKey } from '../../src/coordinate/keys.ts';
+import { KEYS, looksKey, platformKey, runKey } from '../../src/coordinate/keys.ts';
 import type { Page } from '../../src/model.ts';
+import type { Step } from '../../src/runbook/model.ts';
 import { NOW_MS } from './fixture.ts';
-import { openSettleable, type Settleable, SPLIT } from './settle.fixture.ts';
+import { run, step } from './runs.fixture.ts';
+import { ABOUT, openSettleable, type Settleable, SPLIT } from './settle.fixture.ts';
 
 let api: Settleable;
 beforeEach(async () => {
@@ -161,6 +163,31 @@ describe('a word', () => {
     });
     expect(await api.state()).toEqual(SPLIT);
     expect((await api.all(looksKey('shop'))).length).toBe(1);
+  });
+
+  test('is about the configuration, and the runs, that stand when it is written: what changes them meanwhile is seen', async () => {
+    const [shop] = ABOUT.platforms;
+    const [orders] = shop?.databases ?? [];
+    const ap = { system: 'p-ap', sql: 's-ap', poolers: [], address: 'ap:5432' };
+    const more = { ...ABOUT, platforms: [{ ...shop, databases: [{ ...orders, sites: { ...orders?.sites, 'ap-south': ap } }] }] };
+    api.settleTroubles.push(async (write) => {
+      await api.put(KEYS.members, more);
+      return write();
+    });
+    expect((await does(PATH, GONE)).json().detail).toMatch(/^nobody sees whether ap-south takes writes/);
+    await api.put(KEYS.members, { ...more, platforms: [{ ...shop, databases: [{ ...orders, sites: { 'ap-south': ap } }] }] });
+    expect((await does(PATH, GONE, 'a-second-key')).json().detail).toMatch(/^orders has no site in us-east; it has ap-south/);
+    await api.put(KEYS.members, ABOUT);
+    const promotes = step('promote', { kind: 'pg.promote', spec: { database: 'orders' } } as Partial<Step>);
+    const moving = run('shop-9', { platform: 'shop', plan: [promotes], steps: { promote: { state: 'acting', tries: 1, because: '' } } });
+    // As a run is opened: with its claim on the platform's record.
+    api.settleTroubles.push(async (write) => {
+      await api.put(runKey('shop-9'), moving);
+      await api.put(platformKey('shop'), { active: 'eu-west', sinceAtMs: 0, run: null, because: '', history: [], nonce: 'n' });
+      return write();
+    });
+    expect((await does(PATH, GONE, 'a-third-key')).json().detail).toMatch(/^promote of shop-9 is under way/);
+    expect(await api.state()).toEqual(SPLIT);
   });
 
   test.each<[string, string, number, string]>([

@@ -67,6 +67,7 @@ export const againstSettling = ({ region, fenced }: SettleOrder, world: SettleWo
   const own = seen.find((each) => each.region === region);
   const others = seen.filter((each) => each.region !== region);
   const against: string[] = [];
+  if (own === undefined) against.push(`${name} has no site in ${region}; it has ${list(Object.keys(database.sites), NAMES_MAX)}`);
   if (state?.writer === region && state.split === undefined)
     against.push(
       state.settled === undefined

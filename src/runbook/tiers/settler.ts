@@ -4,7 +4,7 @@ import { askedBefore, askedKeys, askedOps } from '../../api/asked.ts';
 import { createLedger, type Step as Judged, type Records } from '../../api/ledger.ts';
 import { appendOps, type Draft, headOf, JOURNAL_KEYS } from '../../audit/journal.ts';
 import { type Used, usedKey, usedOps } from '../../auth/once.ts';
-import { KEYS, looksKey, outboxKey, runKey } from '../../coordinate/keys.ts';
+import { KEYS, looksKey, outboxKey, platformKey, runKey } from '../../coordinate/keys.ts';
 import { page } from '../../decide/incident.ts';
 import { Fault } from '../../errors.ts';
 import type { ClusterConfig } from '../../model.ts';
@@ -78,12 +78,12 @@ export interface SettlerOptions {
   /** Of this replica: pages that it commits are its own. */
   region: string;
   replica: string;
-  cluster: () => ClusterConfig | null;
   clusterNowMs: () => number;
 }
 
 /** What is judged, at one revision. */
 interface Scene extends SettleWorld {
+  cluster: ClusterConfig;
   platform: PlatformConfig;
   database: DatabaseConfig;
   tiers: Tiers;
@@ -140,19 +140,19 @@ const demandMatch = (ifMatch: string | null, tag: string, name: string): void =>
 };
 
 export const createSettler = (options: SettlerOptions): Settler => {
-  const { store, ports, region: own, replica, cluster, clusterNowMs } = options;
+  const { store, ports, region: own, replica, clusterNowMs } = options;
   const ledger = createLedger({ store, ports });
 
-  const known = (): ClusterConfig => {
-    const found = cluster();
-    if (found === null)
-      throw new Fault('ERR_STORE_UNREACHABLE', 'no configuration of the cluster is known here yet; nothing was written: try again');
-    return found;
-  };
-
-  const sceneOf = (records: Records, platform: PlatformConfig, database: DatabaseConfig): Scene => {
+  /** By the configuration that stands at this revision. Throws ERR_NOT_FOUND, ERR_STORE_UNREACHABLE. */
+  const sceneOf = (records: Records, named: { platform: string; database: string }): Scene => {
+    const cluster = records.value<ClusterConfig>(KEYS.members);
+    if (cluster === undefined)
+      throw new Fault('ERR_STORE_UNREACHABLE', 'no configuration of the cluster is in the store yet; nothing was written: try again');
+    const platform = platformNamed(cluster, named.platform);
+    const database = databaseNamed(platform, named.database);
     const tiers = records.value<Tiers>(KEYS.tiers) ?? NO_TIERS;
     return {
+      cluster,
       platform,
       database,
       tiers,
@@ -172,7 +172,7 @@ export const createSettler = (options: SettlerOptions): Settler => {
 
   /** Everything of one act, for one transaction. */
   const written = (records: Records, scene: Scene, made: Made, settlement: Settlement, act: SettleAct, nonce: string): Judged<Settling> => {
-    const { platform, database, tiers, nowMs, run } = scene;
+    const { cluster, platform, database, tiers, nowMs, run } = scene;
     const { person, asked } = act;
     const name = tierName(platform.name, database.name);
     const changes = changed(tiers, name, made.change, nonce);
@@ -189,8 +189,10 @@ export const createSettler = (options: SettlerOptions): Settler => {
     return {
       on: [
         KEYS.tiers,
-        // Nothing that the watch sees meanwhile, and no step that begins to move it, goes unnoticed.
+        // Nothing that the watch sees meanwhile, no run that is opened, no step that begins to move it and no other configuration goes unnoticed.
         looksKey(platform.name),
+        platformKey(platform.name),
+        KEYS.members,
         ...(run === null ? [] : [runKey(run.id)]),
         KEYS.journal,
         ...(asked === null ? [] : askedKeys(asked.hash)),
@@ -198,7 +200,7 @@ export const createSettler = (options: SettlerOptions): Settler => {
       ],
       ops: [
         { put: KEYS.tiers, value: withUnproved(changes, name, note, nonce) },
-        ...pagesOf(known(), head.v, nonce, nowMs, made.said(after)),
+        ...pagesOf(cluster, head.v, nonce, nowMs, made.said(after)),
         ...entry.ops,
         ...(asked === null ? [] : askedOps(records, asked.hash, { fingerprint: asked.fingerprint, atMs: nowMs, answer: result })),
         ...(used?.ops ?? []),
@@ -215,17 +217,18 @@ export const createSettler = (options: SettlerOptions): Settler => {
       what: 'the data tiers',
       keys: [
         KEYS.tiers,
+        KEYS.members,
         looksKey(named.platform),
+        platformKey(named.platform),
         ...JOURNAL_KEYS,
         ...(asked === null ? [] : askedKeys(asked.hash)),
         ...(person.once === undefined ? [] : [usedKey(person.once.id)]),
       ],
       prefixes: [RUN_PREFIX],
       judge(records) {
-        const platform = platformNamed(known(), named.platform);
-        const database = databaseNamed(platform, named.database);
+        const scene = sceneOf(records, named);
+        const { platform, database } = scene;
         demandScope(person, platform, database);
-        const scene = sceneOf(records, platform, database);
         const before = asked === null ? undefined : askedBefore<Settling>(records, asked.hash, scene.nowMs);
         if (before !== undefined && before.fingerprint !== asked?.fingerprint)
           throw new Fault(
