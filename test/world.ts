@@ -495,7 +495,7 @@ export class World {
       log: silentLog,
       system: () => Promise.reject(new Error('kinds of this world need no systems')),
       routing: orders,
-      tiers: createTierDesk({ store, ports, clusterNowMs: nowMs, tallies }),
+      tiers: createTierDesk({ store, ports, clusterNowMs: nowMs, ageMs: () => null, tallies }),
       nowMs,
     };
     const common = { ports, store, log: silentLog, region, replica, planOf };
@@ -550,6 +550,7 @@ export class World {
       region: place.region,
       replica: place.name.slice(place.region.length + 1),
       clusterNowMs: () => place.replica.coordinator.nowMs(),
+      ageMs: () => null,
     });
   }
 

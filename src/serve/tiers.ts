@@ -24,6 +24,7 @@ import { withPatience } from '../runbook/patience.ts';
 import type { Lag, SiteSays } from '../runbook/postgres/look.ts';
 import type { PostgresSystem } from '../runbook/postgres/sql.ts';
 import {
+  type Answers,
   changed,
   isUntold,
   lagsAfter,
@@ -89,6 +90,8 @@ interface Found {
   database: DatabaseConfig;
   said: ReadonlyMap<string, SiteSays | null>;
   looks: Looks;
+  /** When each region had answered, or was given up. */
+  atMs: ByRegion<number>;
 }
 
 /** How far its standbys are behind. */
@@ -111,6 +114,9 @@ interface Judged extends Found {
 
 /** A region of which only some answer is neither a writer nor a standby. */
 const lookOf = (said: SiteSays | null): SiteLook => (said === 'writes' || said === 'reads' ? said : 'silent');
+
+const answersOf = ({ looks, atMs }: Found): Answers =>
+  Object.fromEntries(Object.entries(looks).map(([region, is]) => [region, { is, atMs: atMs[region] ?? 0 }]));
 
 /** Who said nothing for so long that its last word is written anew, although it is the same: whoever reads it has to know that it is fresh. */
 const LOOKS_EVERY_MS = 12_000;
@@ -166,12 +172,18 @@ export const createTiers = (options: TiersOptions): Tiers => {
 
   const find = async (database: DatabaseConfig, signal: AbortSignal): Promise<Found> => {
     const regions = Object.keys(database.sites);
-    const said = new Map(
-      await Promise.all(
-        regions.map(async (region): Promise<[string, SiteSays | null]> => [region, await lookAt(database, region, signal)]),
-      ),
+    const each = await Promise.all(
+      regions.map(async (region) => {
+        const said = await lookAt(database, region, signal);
+        return { region, said, atMs: Math.round(context.nowMs()) };
+      }),
     );
-    return { database, said, looks: Object.fromEntries(regions.map((region) => [region, lookOf(said.get(region) ?? null)])) };
+    return {
+      database,
+      said: new Map(each.map(({ region, said }) => [region, said])),
+      looks: Object.fromEntries(each.map(({ region, said }) => [region, lookOf(said)])),
+      atMs: Object.fromEntries(each.map(({ region, atMs }) => [region, atMs])),
+    };
   };
 
   const measure = async ({ database, said, looks }: Found, signal: AbortSignal): Promise<Measured> => {
@@ -353,7 +365,7 @@ export const createTiers = (options: TiersOptions): Tiers => {
       store.get({ keys: [key] }, signal),
     );
     const before = (kvs[0]?.value as LooksRecord | undefined) ?? null;
-    const seen = Object.fromEntries(found.map(({ database, looks }) => [database.name, looks]));
+    const seen = Object.fromEntries(found.map((each): [string, Answers] => [each.database.name, answersOf(each)]));
     const about = { atMs: Math.round(context.nowMs()), nonce: ports.random.hex(8) };
     const after = looksAfter(before, seen, about, LOOKS_EVERY_MS);
     if (after !== before && after !== null) await turn.term.commit([{ key, mod: kvs[0]?.mod ?? 0 }], [{ put: key, value: after }]);

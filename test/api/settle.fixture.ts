@@ -27,6 +27,8 @@ export const SPLIT: TierState = {
 export interface Settleable extends Opened {
   /** What happens to the next transactions. */
   settleTroubles: Trouble[];
+  /** Of records, as this replica has measured it. */
+  ages: Map<string, number>;
   state(): Promise<TierState | undefined>;
   known(state: TierState): Promise<void>;
   put(key: string, value: unknown): Promise<void>;
@@ -46,9 +48,17 @@ const ACCESS = accessOf(
 export const openSettleable = (as?: string): Settleable => {
   const ports = realPorts();
   const settleTroubles: Trouble[] = [];
+  const ages = new Map<string, number>();
   const embedded = openEmbedded({ file: ':memory:', ports });
   const store = troubled(embedded, settleTroubles);
-  const settler = createSettler({ store, ports, region: 'eu-west', replica: 'a', clusterNowMs: () => NOW_MS });
+  const settler = createSettler({
+    store,
+    ports,
+    region: 'eu-west',
+    replica: 'a',
+    clusterNowMs: () => NOW_MS,
+    ageMs: (key) => ages.get(key) ?? null,
+  });
   const api = openApi({
     access: as === undefined ? ACCESS : { identify: async () => principal(as) },
     view: viewOf({ cluster: () => ABOUT }),
@@ -57,6 +67,7 @@ export const openSettleable = (as?: string): Settleable => {
   return {
     ...api,
     settleTroubles,
+    ages,
     async state() {
       const { kvs } = await store.get({ keys: [KEYS.tiers] });
       return (kvs[0]?.value as { databases: Record<string, TierState> } | undefined)?.databases['shop/orders'];

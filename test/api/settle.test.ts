@@ -5,6 +5,7 @@ import type { JournalEntry } from '../../src/audit/journal.ts';
 import { KEYS, looksKey, platformKey, runKey } from '../../src/coordinate/keys.ts';
 import type { Page } from '../../src/model.ts';
 import type { Step } from '../../src/runbook/model.ts';
+import { SEEN_MAX_MS } from '../../src/runbook/tiers/settle.ts';
 import { NOW_MS } from './fixture.ts';
 import { run, step } from './runs.fixture.ts';
 import { ABOUT, openSettleable, type Settleable, SPLIT } from './settle.fixture.ts';
@@ -188,6 +189,15 @@ describe('a word', () => {
     });
     expect((await does(PATH, GONE, 'a-third-key')).json().detail).toMatch(/^promote of shop-9 is under way/);
     expect(await api.state()).toEqual(SPLIT);
+  });
+
+  test('is judged by ages that are measured here, not by a clock that is ahead of the one that looked', async () => {
+    await api.seen({ 'eu-west': 'writes' });
+    // By both clocks it would be two seconds old.
+    api.ages.set(looksKey('shop'), SEEN_MAX_MS - 2_000);
+    expect((await does(PATH, GONE)).json().detail).toMatch(/^eu-west was seen to take writes of orders 60 s ago/);
+    api.ages.set(looksKey('shop'), SEEN_MAX_MS - 1_999);
+    expect((await does(PATH, GONE, 'a-second-key')).statusCode).toBe(200);
   });
 
   test.each<[string, string, number, string]>([

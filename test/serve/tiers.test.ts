@@ -11,6 +11,7 @@ import type { DatabaseConfig, DatabaseSiteConfig, LagRecord, LooksRecord, Platfo
 import type { Lag } from '../../src/runbook/postgres/look.ts';
 import { createTierBook, createTierDesk } from '../../src/runbook/tiers/desk.ts';
 import { provedIn } from '../../src/runbook/tiers/record.ts';
+import { SEEN_MAX_MS } from '../../src/runbook/tiers/settle.ts';
 import { createSettler } from '../../src/runbook/tiers/settler.ts';
 import type { SiteLook } from '../../src/runbook/tiers/watch.ts';
 import { createTiers } from '../../src/serve/tiers.ts';
@@ -54,7 +55,7 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
   );
   const regionOf = (sql: System): string => (sql as unknown as { region: string }).region;
   const bare = stepContext(systems, ports);
-  const desk = createTierDesk({ store, ports, clusterNowMs: bare.nowMs, tallies: () => [] });
+  const desk = createTierDesk({ store, ports, clusterNowMs: bare.nowMs, ageMs: () => null, tallies: () => [] });
   const context = { ...bare, tiers: desk };
   const watch = createTiers({
     ports,
@@ -133,12 +134,13 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
         region: 'eu',
         replica: 'a',
         clusterNowMs: context.nowMs,
+        ageMs: () => null,
       });
       const person = { name: 'ana', services: null, how: 'token' as const };
       const asked = { hash: 'h', fingerprint: 'f' };
       await store.txn({ if: [], then: [{ put: KEYS.members, value: clusterWith(PLATFORM) }] });
       // What was answered before is too old to speak against it.
-      await virtual.advance(35_000);
+      await virtual.advance(SEEN_MAX_MS + 5_000);
       await settler.settle('shop', 'orders', { region, fenced }, { person, reason: 'eu burnt down', ifMatch: '*', asked });
     },
     lose() {
@@ -454,6 +456,14 @@ test('what each region said is kept for whoever settles: at once when it changes
   const before = await seen();
   await looks(4);
   expect(await seen()).toEqual(before);
+});
+
+test('an answer is stamped when it came, however long the lags take that are asked for then', async () => {
+  const { looks, slow, seen } = begun();
+  slow.lagMs = 4_000;
+  Object.assign(slow, { lookMs: 500 });
+  await looks(1);
+  expect(await seen()).toMatchObject({ eu: { is: 'writes', atMs: START_MS + 500 } });
 });
 
 test('a word is told to be over once its writer is proved, lost, or a second one writes', async () => {

@@ -137,6 +137,13 @@ export const stateIn = (tiers: Tiers | null, platform: string, database: string)
   return tiers !== null && Object.hasOwn(tiers.databases, name) ? (tiers.databases[name] ?? null) : null;
 };
 
+/**
+ * Age of what was stamped `atMs` in a record, by two differences of one clock each: between both stamps of whoever wrote it, and since the record was written,
+ * as it was measured here (`writtenAgoMs`). Where that could not be (null, Infinity) by the clocks of both, which is as good as these agree.
+ */
+export const ageIn = (record: { atMs: number }, atMs: number, writtenAgoMs: number | null, nowMs: number): number =>
+  Math.max(0, Math.round(writtenAgoMs !== null && Number.isFinite(writtenAgoMs) ? record.atMs - atMs + writtenAgoMs : nowMs - atMs));
+
 /** Nothing of it was measured. */
 export const isUntold = ({ ms, bytes }: LagSample): boolean => ms === null && bytes === null;
 
@@ -163,23 +170,26 @@ export const lagsAfter = (
   },
 });
 
+/** What was answered, and when. */
+export type Answers = ByRegion<{ is: 'writes' | 'reads' | 'silent'; atMs: number }>;
+
 /** With what was answered now. The very record before: nothing to write, since all of it is known and fresh enough. null: nobody has answered yet. */
 export const looksAfter = (
   before: LooksRecord | null,
-  seen: Readonly<Record<string, ByRegion<'writes' | 'reads' | 'silent'>>>,
+  seen: Readonly<Record<string, Answers>>,
   about: { atMs: number; nonce: string },
   freshMs: number,
 ): LooksRecord | null => {
   let isNews = false;
   const databases = Object.fromEntries(
-    Object.entries(seen).map(([database, looks]) => [
+    Object.entries(seen).map(([database, answers]) => [
       database,
       Object.fromEntries(
-        Object.entries(looks).flatMap(([region, is]): [string, LooksRecord['databases'][string][string]][] => {
+        Object.entries(answers).flatMap(([region, { is, atMs }]): [string, LooksRecord['databases'][string][string]][] => {
           const known = before?.databases[database]?.[region];
           if (is === 'silent') return known === undefined ? [] : [[region, known]];
-          isNews ||= known === undefined || known.is !== is || about.atMs - known.atMs >= freshMs;
-          return [[region, { is, atMs: about.atMs }]];
+          isNews ||= known === undefined || known.is !== is || atMs - known.atMs >= freshMs;
+          return [[region, { is, atMs }]];
         }),
       ),
     ]),

@@ -18,11 +18,15 @@ export interface SettleWorld {
   looks: LooksRecord | null;
   /** Of the platform; null: none goes on. */
   run: Run | null;
-  nowMs: number;
+  /** Age of a stamp of `looks`, in ms. */
+  ageMs: (atMs: number) => number;
 }
 
-/** An answer that is older says nothing of now. The watch writes what it hears at least twice as often. */
-export const SEEN_MAX_MS = 30_000;
+/**
+ * An answer that is older says nothing of now. The watch writes anew what stays the same once it is 12 s old, at the look after that, and a look takes up to 20 s
+ * when the systems around are slow: with the time of an answer that is 40 s, and no region that writes all the while may seem unseen between two looks.
+ */
+export const SEEN_MAX_MS = 60_000;
 const NAMES_MAX = 8;
 
 export interface Seen {
@@ -33,10 +37,10 @@ export interface Seen {
   agoMs: number | null;
 }
 
-export const seenOf = ({ database, looks, nowMs }: Pick<SettleWorld, 'database' | 'looks' | 'nowMs'>): readonly Seen[] =>
+export const seenOf = ({ database, looks, ageMs }: Pick<SettleWorld, 'database' | 'looks' | 'ageMs'>): readonly Seen[] =>
   Object.keys(database.sites).map((region): Seen => {
     const last = looks?.databases[database.name]?.[region];
-    const agoMs = last === undefined ? null : Math.max(0, Math.round(nowMs - last.atMs));
+    const agoMs = last === undefined ? null : ageMs(last.atMs);
     return last === undefined || agoMs === null || agoMs > SEEN_MAX_MS
       ? { region, is: 'unseen', agoMs: null }
       : { region, is: last.is, agoMs };

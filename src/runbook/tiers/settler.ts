@@ -14,6 +14,7 @@ import type { DatabaseConfig, LooksRecord, PlatformConfig, TierState, Tiers } fr
 import { openOf, platformNamed, RUN_PREFIX, runsIn } from '../reader.ts';
 import type { Person } from '../writer.ts';
 import {
+  ageIn,
   changed,
   NO_TIERS,
   settledIn,
@@ -79,6 +80,8 @@ export interface SettlerOptions {
   region: string;
   replica: string;
   clusterNowMs: () => number;
+  /** Of the record of that key, at most, as it was measured here; null, Infinity: it could not be. */
+  ageMs: (key: string) => number | null;
 }
 
 /** What is judged, at one revision. */
@@ -87,6 +90,7 @@ interface Scene extends SettleWorld {
   platform: PlatformConfig;
   database: DatabaseConfig;
   tiers: Tiers;
+  nowMs: number;
 }
 
 /** What an act makes of it. */
@@ -140,7 +144,7 @@ const demandMatch = (ifMatch: string | null, tag: string, name: string): void =>
 };
 
 export const createSettler = (options: SettlerOptions): Settler => {
-  const { store, ports, region: own, replica, clusterNowMs } = options;
+  const { store, ports, region: own, replica, clusterNowMs, ageMs } = options;
   const ledger = createLedger({ store, ports });
 
   /** By the configuration that stands at this revision. Throws ERR_NOT_FOUND, ERR_STORE_UNREACHABLE. */
@@ -151,15 +155,18 @@ export const createSettler = (options: SettlerOptions): Settler => {
     const platform = platformNamed(cluster, named.platform);
     const database = databaseNamed(platform, named.database);
     const tiers = records.value<Tiers>(KEYS.tiers) ?? NO_TIERS;
+    const looks = records.value<LooksRecord>(looksKey(platform.name)) ?? null;
+    const nowMs = Math.round(clusterNowMs());
     return {
       cluster,
       platform,
       database,
       tiers,
       state: stateIn(tiers, platform.name, database.name),
-      looks: records.value<LooksRecord>(looksKey(platform.name)) ?? null,
+      looks,
       run: openOf(runsIn(records), platform.name),
-      nowMs: Math.round(clusterNowMs()),
+      nowMs,
+      ageMs: (atMs) => (looks === null ? Number.POSITIVE_INFINITY : ageIn(looks, atMs, ageMs(looksKey(platform.name)), nowMs)),
     };
   };
 

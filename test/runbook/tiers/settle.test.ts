@@ -27,7 +27,7 @@ const worldOf = (given: Partial<SettleWorld> = {}): SettleWorld => ({
   state: SPLIT,
   looks: null,
   run: null,
-  nowMs: NOW,
+  ageMs: (atMs) => NOW - atMs,
   ...given,
 });
 const running = (id: string, kind: string, spec: object, state: string): Run =>
