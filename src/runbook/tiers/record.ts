@@ -63,7 +63,8 @@ export const settledIn =
     const was = before?.settled === undefined ? before : before.settled.before;
     return {
       writer: region,
-      provedAtMs: before?.provedAtMs ?? 0,
+      // Not after the word, whichever clock stamped it: a row that is younger than a word is in place of it.
+      provedAtMs: Math.min(before?.provedAtMs ?? 0, atMs),
       because: phrase(`settled by ${by}, and no row was written there: ${reason}`),
       settled: { by, reason, atMs, before: was },
       ...(fenced.length === 0 ? {} : { fenced }),
@@ -106,12 +107,25 @@ export const wholeAgain: TierChange = (before) => {
   return rest;
 };
 
+/**
+ * As it is read: builds that know no words leave one beside what they write. Without a writer, or with a row that is younger, nobody's word stands; two that
+ * take writes make it void, as ever.
+ */
+const readOf = (state: TierState | null): TierState | null => {
+  if (state?.settled === undefined) return state;
+  const { settled, ...rest } = state;
+  const { writer, split } = rest;
+  if (writer === null || rest.provedAtMs > settled.atMs) return rest;
+  return split === undefined ? state : { ...rest, writer: null, lastWriter: writer };
+};
+
 /** The record after it; the record itself: nothing to write. */
 export const changed = (tiers: Tiers | null, name: string, change: TierChange, nonce: string): Tiers => {
   const known = tiers ?? NO_TIERS;
   const { [name]: before = null, ...others } = known.databases;
-  const after = change(before);
-  if (after === before) return known;
+  const read = readOf(before);
+  const after = change(read);
+  if (after === read) return known;
   return { ...known, version: known.version + 1, nonce, databases: after === null ? others : { ...known.databases, [name]: after } };
 };
 
@@ -134,7 +148,7 @@ export const stateTag = (state: TierState | null): string => `"${sha256(canonica
 
 export const stateIn = (tiers: Tiers | null, platform: string, database: string): TierState | null => {
   const name = tierName(platform, database);
-  return tiers !== null && Object.hasOwn(tiers.databases, name) ? (tiers.databases[name] ?? null) : null;
+  return readOf(tiers !== null && Object.hasOwn(tiers.databases, name) ? (tiers.databases[name] ?? null) : null);
 };
 
 /**

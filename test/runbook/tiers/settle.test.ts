@@ -1,10 +1,10 @@
 // A human's word for where a database is written: what speaks against it, what it becomes as the watch sees more, and that nothing which is seen is ever passed by.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { DatabaseConfig, LooksRecord, PlatformConfig, Run, Step, TierState } from '../../../src/runbook/model.ts';
+import type { DatabaseConfig, LooksRecord, PlatformConfig, Run, Step, TierState, Tiers } from '../../../src/runbook/model.ts';
 import { planOf } from '../../../src/runbook/plan.ts';
 import { newRun } from '../../../src/runbook/run.ts';
-import { proofLost, provedIn, settledIn, splitIn, stateTag, unsettled } from '../../../src/runbook/tiers/record.ts';
+import { changed, proofLost, provedIn, settledIn, splitIn, stateIn, stateTag, unsettled } from '../../../src/runbook/tiers/record.ts';
 import { againstSettling, meaningOf, SEEN_MAX_MS, type SettleWorld } from '../../../src/runbook/tiers/settle.ts';
 import { type Looks, newsOf } from '../../../src/runbook/tiers/watch.ts';
 import { bothData, coldData, databaseOf, dualData, EAST, hotData, WEST } from '../platforms.ts';
@@ -255,6 +255,34 @@ describe('a word', () => {
     const follows = both(of('silent', 'reads', 'writes'), proved).state;
     expect(follows?.fenced).toEqual(['ap']);
     expect(both(of('silent', 'writes', 'silent'), follows).state).not.toHaveProperty('split');
+  });
+
+  test('does not stand where a build that knows no words has written beside it', () => {
+    const tiersOf = (state: TierState | null): Tiers => ({
+      version: 1,
+      nonce: 'n',
+      databases: state === null ? {} : { 'shop/orders': state },
+    });
+    const readOf = (given: Partial<TierState>) => stateIn(tiersOf(settled === null ? null : { ...settled, ...given }), 'shop', 'orders');
+    expect(readOf({})).toEqual(settled);
+    // As its proofs, losses and splits leave it: all of it as before, but for what they say.
+    for (const [given, is] of [
+      [{ writer: 'us', provedAtMs: NOW + 1, because: 'a row' }, { writer: 'us' }],
+      [{ writer: null, lastWriter: 'us' }, { writer: null }],
+      [{ split: SPLIT.split }, { writer: null, lastWriter: 'us', split: SPLIT.split }],
+    ] as const) {
+      expect(readOf(given)).toMatchObject({ ...is, fenced: ['ap', 'eu'] });
+      expect(readOf(given)).not.toHaveProperty('settled');
+    }
+    // What it is changed to is judged by the same, and nothing is written where only that was to be mended.
+    const torn = tiersOf({ ...(settled ?? IN_EU), writer: null });
+    expect(changed(torn, 'shop/orders', unsettled, 'm')).toBe(torn);
+    expect(changed(torn, 'shop/orders', provedIn('us', 'a row', NOW), 'm').databases['shop/orders']).not.toHaveProperty('settled');
+  });
+
+  test('that follows a row is no row, also where the clock of that one is ahead', () => {
+    const word = settledIn('us', WORD, ['ap', 'eu'])({ ...IN_EU, provedAtMs: NOW + 3_000 });
+    expect(stateIn({ version: 1, nonce: 'n', databases: { 'shop/orders': word ?? IN_EU } }, 'shop', 'orders')).toEqual(word);
   });
 
   test('changes the tag, as does all that becomes known', () => {
