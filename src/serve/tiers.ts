@@ -25,11 +25,13 @@ import type { Lag, SiteSays } from '../runbook/postgres/look.ts';
 import type { PostgresSystem } from '../runbook/postgres/sql.ts';
 import {
   type Answers,
+  aboutSites,
   changed,
   isUntold,
   lagsAfter,
   looksAfter,
   NO_TIERS,
+  replacedIn,
   stateIn,
   type TierChange,
   tierName,
@@ -214,14 +216,19 @@ export const createTiers = (options: TiersOptions): Tiers => {
    * What the looks change, by what stands in the record now and not by what stood there before they were made; the record and its page in one transaction, so
    * that nobody is told of what is not so, and everybody of what is. null: nothing is to be proved, or others have changed it meanwhile.
    */
-  const write = async (turn: Turn, platform: string, { database: { name }, looks }: Found, before: Looks | null): Promise<Due | null> => {
+  const write = async (turn: Turn, platform: string, { database, looks }: Found, before: Looks | null): Promise<Due | null> => {
+    const { name } = database;
+    const sites = Object.fromEntries(Object.entries(database.sites).map(([region, { sql }]) => [region, sql]));
     const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading the data tiers', (signal) =>
       store.get({ keys: [KEYS.tiers] }, signal),
     );
     const tiers = (kvs[0]?.value as TiersRecord | undefined) ?? NO_TIERS;
     const was = stateIn(tiers, platform, name);
-    const { changes, prove: region } = newsOf(name, before, looks, was, Math.round(context.nowMs()));
-    const change: TierChange = (state) => changes.reduce((each, next) => next(each), state);
+    const noted = aboutSites(sites);
+    // Of what is new in a region two looks are needed, as of all.
+    const known = replacedIn(was, sites).length > 0 ? null : before;
+    const { changes, prove: region } = newsOf(name, known, looks, noted(was), Math.round(context.nowMs()));
+    const change: TierChange = (state) => [noted, ...changes].reduce((each, next) => next(each), state);
     const after = changed(tiers, tierName(platform, name), change, ports.random.hex(8));
     const is = stateIn(after, platform, name);
     const due = region === null ? null : { region, judged: is };

@@ -458,6 +458,28 @@ test('what each region said is kept for whoever settles: at once when it changes
   expect(await seen()).toEqual(before);
 });
 
+test('a database that comes back on other servers is not proved by what was proved of the ones before', async () => {
+  const { looks, roles, tiers, proofs } = begun();
+  await looks(3);
+  expect(await tiers()).toMatchObject({ writer: 'eu', sites: { eu: 'sql-eu', us: 'sql-us' } });
+  const sites = { eu: { ...site('eu'), sql: 'sql-ap' }, us: site('us') };
+  const moved = { ...PLATFORM, databases: [{ ...ORDERS, sites }] };
+  await looks(2, { ...PLATFORM, databases: [] });
+  // It does not answer yet, and nobody knows whether it takes writes.
+  roles.ap = 'silent';
+  await looks(1, moved);
+  expect(await tiers()).toMatchObject({
+    writer: null,
+    because: 'eu is kept by sql-ap now, of which nothing was proved',
+    sites: { eu: 'sql-ap' },
+  });
+  await looks(4, moved);
+  expect([await tiers(), proofs]).toEqual([expect.objectContaining({ writer: null }), ['eu']]);
+  roles.ap = 'writes';
+  await looks(3, moved);
+  expect([await tiers(), proofs]).toEqual([expect.objectContaining({ writer: 'eu' }), ['eu', 'eu']]);
+});
+
 test('an answer is stamped when it came, however long the lags take that are asked for then', async () => {
   const { looks, slow, seen } = begun();
   slow.lagMs = 4_000;

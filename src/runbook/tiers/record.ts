@@ -18,6 +18,35 @@ const unfenced = (state: TierState, regions: readonly string[]): TierState => {
   return left.length === fenced.length ? state : { ...rest, ...(left.length === 0 ? {} : { fenced: left }) };
 };
 
+const sitesOf = (state: TierState | null): Pick<TierState, 'sites'> => (state?.sites === undefined ? {} : { sites: state.sites });
+
+/** Regions whose site names another `sql` than the one that the state is about. */
+export const replacedIn = (state: TierState | null, sites: ByRegion<string>): readonly string[] =>
+  Object.entries(state?.sites ?? {}).flatMap(([region, sql]) => (Object.hasOwn(sites, region) && sites[region] !== sql ? [region] : []));
+
+/**
+ * Notes what the state is about. What was proved of, or said for, a system that its region has no more is nothing that is known of the one it has now; a region
+ * that is watched since a human answered for it is watched on.
+ */
+export const aboutSites =
+  (sites: ByRegion<string>): TierChange =>
+  (before) => {
+    if (before === null || Object.entries(sites).every(([region, sql]) => before.sites?.[region] === sql)) return before;
+    const replaced = replacedIn(before, sites);
+    const noted = { ...before, sites: { ...before.sites, ...sites } };
+    const { lastWriter, split, ...rest } = noted;
+    const kept = {
+      ...rest,
+      ...(lastWriter === undefined || replaced.includes(lastWriter) ? {} : { lastWriter }),
+      ...(split === undefined ? {} : { split }),
+    };
+    const left = splitAmong(split?.regions.filter((region) => !replaced.includes(region)) ?? [])(kept) ?? kept;
+    const { writer } = left;
+    if (writer === null || !replaced.includes(writer)) return left;
+    const { settled: _, ...unproved } = left;
+    return { ...unproved, writer: null, because: phrase(`${writer} is kept by ${sites[writer]} now, of which nothing was proved`) };
+  };
+
 /** A row was written and read back there. A proof of the region that was proved already changes nothing. */
 export const provedIn =
   (region: string, because: string, nowMs: number): TierChange =>
@@ -53,6 +82,7 @@ export const splitIn =
       provedAtMs,
       split: { regions, atMs: nowMs, because: phrase(because) },
       ...(others.length === 0 ? {} : { fenced: others }),
+      ...sitesOf(before),
     };
   };
 
@@ -68,6 +98,7 @@ export const settledIn =
       because: phrase(`settled by ${by}, and no row was written there: ${reason}`),
       settled: { by, reason, atMs, before: was },
       ...(fenced.length === 0 ? {} : { fenced }),
+      ...sitesOf(before),
     };
   };
 
@@ -81,7 +112,14 @@ export const unsettled: TierChange = (before) => {
   const { writer, provedAtMs, fenced, settled } = before;
   const split = settled.before?.split;
   const because = phrase(`the word of ${settled.by} for ${writer} was taken back, and no row was written and read back since`);
-  return { writer: null, provedAtMs, because, ...(split === undefined ? {} : { split }), ...(fenced === undefined ? {} : { fenced }) };
+  return {
+    writer: null,
+    provedAtMs,
+    because,
+    ...(split === undefined ? {} : { split }),
+    ...(fenced === undefined ? {} : { fenced }),
+    ...sitesOf(before),
+  };
 };
 
 /** These were seen to follow, or have no site any more: nobody has to answer for them. */

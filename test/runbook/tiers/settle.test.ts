@@ -4,7 +4,17 @@ import { describe, expect, test } from 'vitest';
 import type { DatabaseConfig, LooksRecord, PlatformConfig, Run, Step, TierState, Tiers } from '../../../src/runbook/model.ts';
 import { planOf } from '../../../src/runbook/plan.ts';
 import { newRun } from '../../../src/runbook/run.ts';
-import { changed, proofLost, provedIn, settledIn, splitIn, stateIn, stateTag, unsettled } from '../../../src/runbook/tiers/record.ts';
+import {
+  aboutSites,
+  changed,
+  proofLost,
+  provedIn,
+  settledIn,
+  splitIn,
+  stateIn,
+  stateTag,
+  unsettled,
+} from '../../../src/runbook/tiers/record.ts';
 import { againstSettling, meaningOf, SEEN_MAX_MS, type SettleWorld } from '../../../src/runbook/tiers/settle.ts';
 import { type Looks, newsOf } from '../../../src/runbook/tiers/watch.ts';
 import { bothData, coldData, databaseOf, dualData, EAST, hotData, WEST } from '../platforms.ts';
@@ -278,6 +288,33 @@ describe('a word', () => {
     const torn = tiersOf({ ...(settled ?? IN_EU), writer: null });
     expect(changed(torn, 'shop/orders', unsettled, 'm')).toBe(torn);
     expect(changed(torn, 'shop/orders', provedIn('us', 'a row', NOW), 'm').databases['shop/orders']).not.toHaveProperty('settled');
+  });
+
+  test('is about the systems that were there when it was given, through all that becomes of it', () => {
+    const sites = { ap: 's-ap', eu: 's-eu', us: 's-us' };
+    const about = aboutSites(sites)(settled);
+    expect(about).toEqual({ ...settled, sites });
+    expect(aboutSites(sites)(about)).toBe(about);
+    for (const change of [provedIn('us', 'a row', NOW), proofLost('us', 'it follows'), splitIn(['eu', 'us'], 'both', NOW), unsettled])
+      expect(change(about)).toMatchObject({ sites });
+    expect(settledIn('ap', WORD, ['eu', 'us'])(about)).toMatchObject({ sites });
+    // A region that comes and goes says nothing of the others; one that comes back with another system is another one.
+    const { us: _, ...without } = sites;
+    expect(aboutSites({ ...without, sa: 's-sa' })(about)).toEqual({ ...about, sites: { ...sites, sa: 's-sa' } });
+    const other = aboutSites({ ...sites, us: 's-us-2' })(about);
+    expect(other).toEqual({
+      writer: null,
+      provedAtMs: settled?.provedAtMs,
+      because: 'us is kept by s-us-2 now, of which nothing was proved',
+      fenced: ['ap', 'eu'],
+      sites: { ...sites, us: 's-us-2' },
+    });
+    expect(aboutSites({ ...sites, eu: 's-eu-2' })(about)).toMatchObject({ writer: 'us', settled: WORD, fenced: ['ap', 'eu'] });
+    const split = aboutSites(sites)(SPLIT);
+    expect(aboutSites({ ...sites, us: 's-us-2' })(split)).not.toHaveProperty('split');
+    expect(aboutSites({ ...sites, ap: 's-ap-2' })(split)).toMatchObject({ writer: 'eu', split: SPLIT.split });
+    const lost = proofLost('us', 'it follows')(about);
+    expect(aboutSites({ ...sites, us: 's-us-2' })(lost)).not.toHaveProperty('lastWriter');
   });
 
   test('that follows a row is no row, also where the clock of that one is ahead', () => {
