@@ -276,11 +276,13 @@ describe('a word', () => {
     const readOf = (given: Partial<TierState>) => stateIn(tiersOf(settled === null ? null : { ...settled, ...given }), 'shop', 'orders');
     expect(readOf({})).toEqual(settled);
     // As its proofs, losses and splits leave it: all of it as before, but for what they say.
-    for (const [given, is] of [
+    const split = { regions: ['eu', 'us'], atMs: NOW - 1, because: 'both' };
+    const left: readonly (readonly [Partial<TierState>, Partial<TierState>])[] = [
       [{ writer: 'us', provedAtMs: NOW + 1, because: 'a row' }, { writer: 'us' }],
       [{ writer: null, lastWriter: 'us' }, { writer: null }],
-      [{ split: SPLIT.split }, { writer: null, lastWriter: 'us', split: SPLIT.split }],
-    ] as const) {
+      [{ split }, { writer: null, lastWriter: 'us', split }],
+    ];
+    for (const [given, is] of left) {
       expect(readOf(given)).toMatchObject({ ...is, fenced: ['ap', 'eu'] });
       expect(readOf(given)).not.toHaveProperty('settled');
     }
