@@ -495,7 +495,7 @@ export class World {
       log: silentLog,
       system: () => Promise.reject(new Error('kinds of this world need no systems')),
       routing: orders,
-      tiers: createTierDesk({ store, ports, clusterNowMs: nowMs, tallies }),
+      tiers: createTierDesk({ store, ports, clusterNowMs: nowMs, ageMs: () => null, tallies }),
       nowMs,
     };
     const common = { ports, store, log: silentLog, region, replica, planOf };
@@ -549,8 +549,8 @@ export class World {
       ports: place.process.ports,
       region: place.region,
       replica: place.name.slice(place.region.length + 1),
-      cluster: () => place.replica.coordinator.lastSight()?.cluster ?? null,
       clusterNowMs: () => place.replica.coordinator.nowMs(),
+      ageMs: () => null,
     });
   }
 

@@ -19,11 +19,19 @@ export const databasesBehind = ({ platforms = [] }: World['cluster'], service: s
     (platform.databases ?? []).filter(({ services }) => services.includes(service)).map((database) => ({ platform, database })),
   );
 
+/** What was proved of a system that the writer's region has no more is no proof of the one it has now. */
+const aboutNow = (state: TierState | null, { sites }: DatabaseConfig): TierState | null => {
+  const region = state?.writer ?? null;
+  const sql = region === null ? undefined : state?.sites?.[region];
+  if (state === null || region === null || sql === undefined || sql === sites[region]?.sql) return state;
+  return { ...state, writer: null, because: `what was proved in ${region} is about ${sql}, which is not its site any more` };
+};
+
 const tiersOf = ({ cluster, tiers }: World, service: string): readonly Tier[] =>
   databasesBehind(cluster, service).map(({ platform, database }) => {
     const name = `${platform.name}/${database.name}`;
     const named = <T>(known: Readonly<Record<string, T>> = {}): T | null => (Object.hasOwn(known, name) ? (known[name] ?? null) : null);
-    return { platform, database, state: named(tiers?.databases), unproved: named(tiers?.unproved) };
+    return { platform, database, state: aboutNow(named(tiers?.databases), database), unproved: named(tiers?.unproved) };
   });
 
 const share = (route: Route, pool: string): number => route[pool] ?? 0;

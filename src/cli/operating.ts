@@ -300,7 +300,7 @@ const addRuns = (program: Command, { console }: Shell): void => {
       gather,
     )
     .action(async (named: string, options: SettleOptions) => exitWith((await settle()).settle(named, options, console())));
-  words(program.command('unsettle').description('take such a word back: what stood before it stands again')).action(
+  words(program.command('unsettle').description('take such a word back: an alarm that it ended rings again, no proof comes back')).action(
     async (named: string, options: UnsettleOptions) => exitWith((await settle()).unsettle(named, options, console())),
   );
   for (const { deed, name, says: what } of DEEDS)

@@ -2490,7 +2490,7 @@ export interface Operations {
       readonly 200: Settled;
     };
   };
-  /** Take such a word back: what stood before it stands again */
+  /** Take such a word back: an alarm that it ended rings again, no proof comes back */
   readonly unsettleDatabase: {
     readonly path: {
       /** The name of the platform. */

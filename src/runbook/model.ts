@@ -642,7 +642,7 @@ export interface Settled {
   by: string;
   reason: string;
   atMs: number;
-  /** What stood before, to go back to; null: nothing did. */
+  /** What stood before the first word; null: nothing did. Of it an alarm comes back when the word is taken back. */
   before: Omit<TierState, 'settled'> | null;
 }
 
@@ -657,6 +657,8 @@ export interface TierState {
   split?: { regions: readonly string[]; atMs: number; because: string };
   /** The writer stands on a human's word. Absent: on a row. */
   settled?: Settled;
+  /** What all of it is about: the `sql` of each region's site, as it was configured last, also of regions that have none any more. Absent: not noted yet. */
+  sites?: ByRegion<string>;
   /** Regions that a human said take no writes: one that is seen to is a second writer, also while the writer is silent. Absent: none. */
   fenced?: readonly string[];
 }

@@ -117,7 +117,14 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
   metrics.systems(() => systems.standing());
   const orders = createRunOrders({ store, ports, cluster: seen.cluster, clusterNowMs: seen.nowMs, foresee });
   const measured = openMeasured(part);
-  const tiers = createTierDesk({ store, ports, clusterNowMs: seen.nowMs, tallies: seen.tallies, objectives: measured.recovery });
+  const tiers = createTierDesk({
+    store,
+    ports,
+    clusterNowMs: seen.nowMs,
+    ageMs: seen.ageMs,
+    tallies: seen.tallies,
+    objectives: measured.recovery,
+  });
   const context: StepContext = { ports, log, system: systems.system, routing: orders, tiers, nowMs: seen.nowMs };
   const records = (): TierRecords => {
     const sight = seen.sight();
@@ -214,7 +221,7 @@ export const openRunbooks = (part: Part, { desk, foresee }: { desk: Desk; forese
     parts: {
       reader,
       writer: createRunWriter({ ...common, cluster: seen.cluster, clusterNowMs: seen.nowMs }),
-      settler: createSettler({ store, ports, region, replica, cluster: seen.cluster, clusterNowMs: seen.nowMs }),
+      settler: createSettler({ store, ports, region, replica, clusterNowMs: seen.nowMs, ageMs: seen.ageMs }),
       planOf,
       estimateOf,
       recoveryMsOf: (run) => comparisonOf(run).recoveryMs,

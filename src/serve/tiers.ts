@@ -16,6 +16,7 @@ import type {
   LagSample,
   LooksRecord,
   PlatformConfig,
+  TierState,
   Tiers as TiersRecord,
   Unproved,
 } from '../runbook/model.ts';
@@ -23,11 +24,14 @@ import { withPatience } from '../runbook/patience.ts';
 import type { Lag, SiteSays } from '../runbook/postgres/look.ts';
 import type { PostgresSystem } from '../runbook/postgres/sql.ts';
 import {
+  type Answers,
+  aboutSites,
   changed,
   isUntold,
   lagsAfter,
   looksAfter,
   NO_TIERS,
+  replacedIn,
   stateIn,
   type TierChange,
   tierName,
@@ -75,21 +79,46 @@ const LOOK_EVERY_MS = 5_000;
  */
 const LOOK_MS = 4_500;
 const LAG_MS = 7_500;
-/** Both, and a row that is written and read back. Looks never overlap. */
+/** A row that is written and read back. */
+const PROOF_MS = 6_000;
+/** All three, and what is written of them. Looks never overlap. */
 const PLATFORM_MS = 20_000;
 const STORE_MS = 2_000;
 
 const slug = (text: string): string => text.replaceAll(/[^A-Za-z0-9-]+/g, '-');
 
-/** What one look at a database found. */
+/** What one look at a database was answered. */
 interface Found {
   database: DatabaseConfig;
+  said: ReadonlyMap<string, SiteSays | null>;
   looks: Looks;
+  /** When each region had answered, or was given up. */
+  atMs: ByRegion<number>;
+}
+
+/** How far its standbys are behind. */
+interface Measured {
+  database: DatabaseConfig;
   lags: ByRegion<LagSample>;
+}
+
+/** A row that is due there, and the state by which it is. */
+interface Due {
+  region: string;
+  judged: TierState | null;
+}
+
+/** What the looks before this one and this one say together. */
+interface Judged extends Found {
+  before: Looks | null;
+  due: Due | null;
 }
 
 /** A region of which only some answer is neither a writer nor a standby. */
 const lookOf = (said: SiteSays | null): SiteLook => (said === 'writes' || said === 'reads' ? said : 'silent');
+
+const answersOf = ({ looks, atMs }: Found): Answers =>
+  Object.fromEntries(Object.entries(looks).map(([region, is]) => [region, { is, atMs: atMs[region] ?? 0 }]));
 
 /** Who said nothing for so long that its last word is written anew, although it is the same: whoever reads it has to know that it is fresh. */
 const LOOKS_EVERY_MS = 12_000;
@@ -145,12 +174,22 @@ export const createTiers = (options: TiersOptions): Tiers => {
 
   const find = async (database: DatabaseConfig, signal: AbortSignal): Promise<Found> => {
     const regions = Object.keys(database.sites);
-    const said = new Map(
-      await Promise.all(
-        regions.map(async (region): Promise<[string, SiteSays | null]> => [region, await lookAt(database, region, signal)]),
-      ),
+    const each = await Promise.all(
+      regions.map(async (region) => {
+        const said = await lookAt(database, region, signal);
+        return { region, said, atMs: Math.round(context.nowMs()) };
+      }),
     );
-    const looks = Object.fromEntries(regions.map((region) => [region, lookOf(said.get(region) ?? null)]));
+    return {
+      database,
+      said: new Map(each.map(({ region, said }) => [region, said])),
+      looks: Object.fromEntries(each.map(({ region, said }) => [region, lookOf(said)])),
+      atMs: Object.fromEntries(each.map(({ region, atMs }) => [region, atMs])),
+    };
+  };
+
+  const measure = async ({ database, said, looks }: Found, signal: AbortSignal): Promise<Measured> => {
+    const regions = Object.keys(looks);
     const writers = regions.filter((region) => looks[region] === 'writes');
     const writer = writers.length === 1 ? (writers[0] ?? null) : null;
     const standbys = regions.filter((region) => !writers.includes(region));
@@ -163,7 +202,7 @@ export const createTiers = (options: TiersOptions): Tiers => {
         ],
       ),
     );
-    return { database, looks, lags: Object.fromEntries(lags) };
+    return { database, lags: Object.fromEntries(lags) };
   };
 
   const pageOf = ({ cluster, v }: Turn, said: Said): Page => {
@@ -173,38 +212,56 @@ export const createTiers = (options: TiersOptions): Tiers => {
     return { ...made, id: `${made.id}-${nonce}` };
   };
 
-  /** The record and its page in one transaction, so that nobody is told of what is not so, and everybody of what is. */
-  const write = async (turn: Turn, platform: string, database: string, change: TierChange): Promise<void> => {
+  /**
+   * What the looks change, by what stands in the record now and not by what stood there before they were made; the record and its page in one transaction, so
+   * that nobody is told of what is not so, and everybody of what is. null: nothing is to be proved, or others have changed it meanwhile.
+   */
+  const write = async (turn: Turn, platform: string, { database, looks }: Found, before: Looks | null): Promise<Due | null> => {
+    const { name } = database;
+    const sites = Object.fromEntries(Object.entries(database.sites).map(([region, { sql }]) => [region, sql]));
     const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading the data tiers', (signal) =>
       store.get({ keys: [KEYS.tiers] }, signal),
     );
-    const before = (kvs[0]?.value as TiersRecord | undefined) ?? NO_TIERS;
-    const after = changed(before, tierName(platform, database), change, ports.random.hex(8));
-    const is = stateIn(after, platform, database);
-    if (after === before || is === null) return;
-    const said = saidOf(platform, database, stateIn(before, platform, database), is);
+    const tiers = (kvs[0]?.value as TiersRecord | undefined) ?? NO_TIERS;
+    const was = stateIn(tiers, platform, name);
+    const noted = aboutSites(sites);
+    // Of what is new in a region two looks are needed, as of all.
+    const known = replacedIn(was, sites).length > 0 ? null : before;
+    const { changes, prove: region } = newsOf(name, known, looks, noted(was), Math.round(context.nowMs()));
+    const change: TierChange = (state) => [noted, ...changes].reduce((each, next) => next(each), state);
+    const after = changed(tiers, tierName(platform, name), change, ports.random.hex(8));
+    const is = stateIn(after, platform, name);
+    const due = region === null ? null : { region, judged: is };
+    if (after === tiers || is === null) return due;
+    const said = saidOf(platform, name, was, is);
     const news = said === null ? null : pageOf(turn, said);
     const isWritten = await turn.term.commit(
       [{ key: KEYS.tiers, mod: kvs[0]?.mod ?? 0 }],
       [{ put: KEYS.tiers, value: after }, ...(news === null ? [] : [{ put: outboxKey(news.id), value: news }])],
     );
-    if (isWritten) log.warn('tiers.changed', { platform, database, writer: is.writer, because: is.split?.because ?? is.because });
+    if (!isWritten) return null;
+    log.warn('tiers.changed', { platform, database: name, writer: is.writer, because: is.split?.because ?? is.because });
+    return due;
   };
 
-  /** By the kind that runs prove a region by, so that a first proof is worth as much as any other. Answers with what refused it; null: it was taken. */
+  /**
+   * By the kind that runs prove a region by, so that a first proof is worth as much as any other: about the state that it was judged due by, or not taken.
+   * Answers with what refused it; null: it was taken.
+   */
   const prove = async (
     platform: PlatformConfig,
     { name, sites }: DatabaseConfig,
-    region: string,
+    { region, judged }: Due,
     signal: AbortSignal,
   ): Promise<Why | null> => {
     const kind = await canary();
+    const tiers: StepContext['tiers'] = { ...context.tiers, state: async () => judged };
     const call = {
       key: `watch.${platform.name}.${name}.${region}`,
       run: { id: 'watch', platform: platform.name, from: region, to: region, mode: 'graceful' as const },
       facts: {},
       signal,
-      context,
+      context: { ...context, tiers },
     };
     const { took, because } = (await kind.apply?.({ database: name, region, sql: sites[region]?.sql ?? '' }, call)) ?? {
       took: 'refused',
@@ -212,6 +269,17 @@ export const createTiers = (options: TiersOptions): Tiers => {
     };
     log.info('tiers.proof', { platform: platform.name, database: name, region, took, because });
     return took === 'accepted' ? null : { region, because };
+  };
+
+  /** A row that takes too long is one that cannot be had now. */
+  const proveInTime = (platform: PlatformConfig, database: DatabaseConfig, due: Due, signal: AbortSignal): Promise<Why | null> => {
+    const what = `a row of ${database.name} in ${due.region}`;
+    return withPatience(ports.timers, PROOF_MS, what, (within) => prove(platform, database, due, within), signal).catch(
+      (error: unknown) => ({
+        region: due.region,
+        because: errorText(error),
+      }),
+    );
   };
 
   const putOf = (page: Page) => ({ put: outboxKey(page.id), value: page });
@@ -278,24 +346,23 @@ export const createTiers = (options: TiersOptions): Tiers => {
     if (pages.length > 0) await turn.term.commit([], pages.map(putOf));
   };
 
-  const judge = async (turn: Turn, platform: PlatformConfig, found: Found, signal: AbortSignal): Promise<void> => {
-    const { database, looks } = found;
-    const { name } = database;
-    const key = tierName(platform.name, name);
+  /** What two looks change is written at once; what takes longer comes later, so that no database waits for another one's row. */
+  const judge = async (turn: Turn, platform: PlatformConfig, found: Found): Promise<Judged> => {
+    const key = tierName(platform.name, found.database.name);
     const memory = memories.get(key) ?? NO_MEMORY;
-    memories.set(key, { ...memory, looks });
-    const { changes, prove: where } = newsOf(
-      name,
-      memory.looks,
-      looks,
-      stateIn(turn.tiers, platform.name, name),
-      Math.round(context.nowMs()),
-    );
-    for (const change of changes) await write(turn, platform.name, name, change);
-    const refused = where === null ? null : await prove(platform, database, where, signal);
-    const { sites } = database;
-    const unreached = Object.fromEntries(Object.entries(sites).flatMap(([region, { sql }]) => (reaches(sql) ? [] : [[region, sql]])));
-    await note(turn, platform, database, { looks: memory.looks === null ? null : looks, refused, unreached, by });
+    memories.set(key, { ...memory, looks: found.looks });
+    return { ...found, before: memory.looks, due: await write(turn, platform.name, found, memory.looks) };
+  };
+
+  /** Rows are written side by side; why there is none is noted one after the other, since all of it is one record. */
+  const proveAll = async (turn: Turn, platform: PlatformConfig, all: readonly Judged[], signal: AbortSignal): Promise<void> => {
+    const refused = await Promise.all(all.map(({ database, due }) => (due === null ? null : proveInTime(platform, database, due, signal))));
+    for (const [at, { database, looks, before }] of all.entries()) {
+      const { sites } = database;
+      const unreached = Object.fromEntries(Object.entries(sites).flatMap(([region, { sql }]) => (reaches(sql) ? [] : [[region, sql]])));
+      const seen = { looks: before === null ? null : looks, refused: refused[at] ?? null, unreached, by };
+      await note(turn, platform, database, seen);
+    }
   };
 
   /** What each region said last, for whoever settles what cannot be proved: written when it changes, and before it grows old. */
@@ -305,7 +372,7 @@ export const createTiers = (options: TiersOptions): Tiers => {
       store.get({ keys: [key] }, signal),
     );
     const before = (kvs[0]?.value as LooksRecord | undefined) ?? null;
-    const seen = Object.fromEntries(found.map(({ database, looks }) => [database.name, looks]));
+    const seen = Object.fromEntries(found.map((each): [string, Answers] => [each.database.name, answersOf(each)]));
     const about = { atMs: Math.round(context.nowMs()), nonce: ports.random.hex(8) };
     const after = looksAfter(before, seen, about, LOOKS_EVERY_MS);
     if (after !== before && after !== null) await turn.term.commit([{ key, mod: kvs[0]?.mod ?? 0 }], [{ put: key, value: after }]);
@@ -315,7 +382,7 @@ export const createTiers = (options: TiersOptions): Tiers => {
   const lagNews = (
     tiers: TiersRecord | null,
     { name: platform, databases = [] }: PlatformConfig,
-    found: readonly Found[],
+    found: readonly Measured[],
     before: LagRecord | null,
   ): { told: readonly string[]; said: readonly Said[] } => {
     const told = new Set(before?.told ?? []);
@@ -341,7 +408,7 @@ export const createTiers = (options: TiersOptions): Tiers => {
     return { told: [...told].toSorted(), said };
   };
 
-  const keep = async (turn: Turn, platform: PlatformConfig, found: readonly Found[]): Promise<void> => {
+  const keep = async (turn: Turn, platform: PlatformConfig, found: readonly Measured[]): Promise<void> => {
     const key = lagKey(platform.name);
     const { kvs } = await withDeadline(ports.timers, STORE_MS, 'reading the last known lags', (signal) =>
       store.get({ keys: [key] }, signal),
@@ -367,8 +434,10 @@ export const createTiers = (options: TiersOptions): Tiers => {
       if (turn.began !== watching) return;
       // First: whoever settles something now has to know it.
       await keepLooks(turn, platform, found);
-      for (const each of found) await judge(turn, platform, each, signal);
-      await keep(turn, platform, found);
+      const judged: Judged[] = [];
+      for (const each of found) judged.push(await judge(turn, platform, each));
+      await keep(turn, platform, await Promise.all(found.map((each) => measure(each, signal))));
+      await proveAll(turn, platform, judged, signal);
     });
   };
 

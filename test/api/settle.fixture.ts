@@ -27,8 +27,11 @@ export const SPLIT: TierState = {
 export interface Settleable extends Opened {
   /** What happens to the next transactions. */
   settleTroubles: Trouble[];
+  /** Of records, as this replica has measured it. */
+  ages: Map<string, number>;
   state(): Promise<TierState | undefined>;
   known(state: TierState): Promise<void>;
+  put(key: string, value: unknown): Promise<void>;
   seen(looks: Readonly<Record<string, 'writes' | 'reads'>>): Promise<void>;
   all<T>(prefix: string): Promise<readonly T[]>;
 }
@@ -45,9 +48,17 @@ const ACCESS = accessOf(
 export const openSettleable = (as?: string): Settleable => {
   const ports = realPorts();
   const settleTroubles: Trouble[] = [];
+  const ages = new Map<string, number>();
   const embedded = openEmbedded({ file: ':memory:', ports });
   const store = troubled(embedded, settleTroubles);
-  const settler = createSettler({ store, ports, region: 'eu-west', replica: 'a', cluster: () => ABOUT, clusterNowMs: () => NOW_MS });
+  const settler = createSettler({
+    store,
+    ports,
+    region: 'eu-west',
+    replica: 'a',
+    clusterNowMs: () => NOW_MS,
+    ageMs: (key) => ages.get(key) ?? null,
+  });
   const api = openApi({
     access: as === undefined ? ACCESS : { identify: async () => principal(as) },
     view: viewOf({ cluster: () => ABOUT }),
@@ -56,11 +67,16 @@ export const openSettleable = (as?: string): Settleable => {
   return {
     ...api,
     settleTroubles,
+    ages,
     async state() {
       const { kvs } = await store.get({ keys: [KEYS.tiers] });
       return (kvs[0]?.value as { databases: Record<string, TierState> } | undefined)?.databases['shop/orders'];
     },
-    known: (state) => putRecord(embedded, KEYS.tiers, { version: 7, nonce: 'n', databases: { 'shop/orders': state } }),
+    async known(state) {
+      await putRecord(embedded, KEYS.members, ABOUT);
+      await putRecord(embedded, KEYS.tiers, { version: 7, nonce: 'n', databases: { 'shop/orders': state } });
+    },
+    put: (key, value) => putRecord(embedded, key, value),
     seen: (looks) =>
       putRecord(embedded, looksKey('shop'), {
         atMs: NOW_MS,

@@ -2,10 +2,13 @@
 // key, in one transaction with journal and pages; and taken back.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { JournalEntry } from '../../src/audit/journal.ts';
-import { looksKey } from '../../src/coordinate/keys.ts';
+import { KEYS, looksKey, platformKey, runKey } from '../../src/coordinate/keys.ts';
 import type { Page } from '../../src/model.ts';
+import type { Step } from '../../src/runbook/model.ts';
+import { SEEN_MAX_MS } from '../../src/runbook/tiers/settle.ts';
 import { NOW_MS } from './fixture.ts';
-import { openSettleable, type Settleable, SPLIT } from './settle.fixture.ts';
+import { run, step } from './runs.fixture.ts';
+import { ABOUT, openSettleable, type Settleable, SPLIT } from './settle.fixture.ts';
 
 let api: Settleable;
 beforeEach(async () => {
@@ -54,7 +57,7 @@ describe('a word', () => {
     expect([...(await api.all('journal/')), ...(await api.all('outbox/'))]).toEqual([]);
   });
 
-  test('stands with its entry and its pages, and is taken back to what was before, which rings again', async () => {
+  test('stands with its entry and its pages, and is taken back: nothing is proved then, and the alarm that it ended rings again', async () => {
     const { etag = '' } = (await preview()).headers;
     const settled = await does(PATH, GONE, 'a-fresh-key', { 'if-match': String(etag) });
     expect(settled.statusCode, settled.body).toBe(200);
@@ -81,8 +84,24 @@ describe('a word', () => {
     ]);
     const back = await does(BACK, { reason: 'eu-west answers after all' }, 'another-key', { 'if-match': String(settled.headers.etag) });
     expect(back.statusCode, back.body).toBe(200);
-    expect(back.json()).toMatchObject({ settlement: { writer: 'eu-west' }, undo: null });
-    expect(await api.state()).toEqual(SPLIT);
+    expect(back.json()).toMatchObject({
+      settlement: {
+        writer: null,
+        meaning: [
+          expect.stringMatching(/orders is proved writable nowhere, until/),
+          expect.stringMatching(/^eu-west, which was the writer before it, is not held for it again/),
+          expect.stringMatching(/^the alarm about eu-west and us-east rings again/),
+          expect.stringMatching(/^eu-west, said to take no writes, is watched on/),
+        ],
+      },
+      undo: null,
+    });
+    expect(await api.state()).toEqual({
+      ...SPLIT,
+      writer: null,
+      because: expect.stringMatching(/^the word of ana for us-east was taken back/),
+      fenced: ['eu-west'],
+    });
     expect((await api.all<JournalEntry>('journal/')).map(({ kind }) => kind)).toEqual(['data.settled', 'data.unsettled']);
     const after = (await api.all<Page>('outbox/')).map(({ type, severity }) => `${severity} ${type}`);
     expect(after).toEqual(expect.arrayContaining(['critical data.split', 'info data.unsettled']));
@@ -145,6 +164,40 @@ describe('a word', () => {
     });
     expect(await api.state()).toEqual(SPLIT);
     expect((await api.all(looksKey('shop'))).length).toBe(1);
+  });
+
+  test('is about the configuration, and the runs, that stand when it is written: what changes them meanwhile is seen', async () => {
+    const [shop] = ABOUT.platforms;
+    const [orders] = shop?.databases ?? [];
+    const ap = { system: 'p-ap', sql: 's-ap', poolers: [], address: 'ap:5432' };
+    const more = { ...ABOUT, platforms: [{ ...shop, databases: [{ ...orders, sites: { ...orders?.sites, 'ap-south': ap } }] }] };
+    api.settleTroubles.push(async (write) => {
+      await api.put(KEYS.members, more);
+      return write();
+    });
+    expect((await does(PATH, GONE)).json().detail).toMatch(/^nobody sees whether ap-south takes writes/);
+    await api.put(KEYS.members, { ...more, platforms: [{ ...shop, databases: [{ ...orders, sites: { 'ap-south': ap } }] }] });
+    expect((await does(PATH, GONE, 'a-second-key')).json().detail).toMatch(/^orders has no site in us-east; it has ap-south/);
+    await api.put(KEYS.members, ABOUT);
+    const promotes = step('promote', { kind: 'pg.promote', spec: { database: 'orders' } } as Partial<Step>);
+    const moving = run('shop-9', { platform: 'shop', plan: [promotes], steps: { promote: { state: 'acting', tries: 1, because: '' } } });
+    // As a run is opened: with its claim on the platform's record.
+    api.settleTroubles.push(async (write) => {
+      await api.put(runKey('shop-9'), moving);
+      await api.put(platformKey('shop'), { active: 'eu-west', sinceAtMs: 0, run: null, because: '', history: [], nonce: 'n' });
+      return write();
+    });
+    expect((await does(PATH, GONE, 'a-third-key')).json().detail).toMatch(/^promote of shop-9 is under way/);
+    expect(await api.state()).toEqual(SPLIT);
+  });
+
+  test('is judged by ages that are measured here, not by a clock that is ahead of the one that looked', async () => {
+    await api.seen({ 'eu-west': 'writes' });
+    // By both clocks it would be two seconds old.
+    api.ages.set(looksKey('shop'), SEEN_MAX_MS - 2_000);
+    expect((await does(PATH, GONE)).json().detail).toMatch(/^eu-west was seen to take writes of orders 60 s ago/);
+    api.ages.set(looksKey('shop'), SEEN_MAX_MS - 1_999);
+    expect((await does(PATH, GONE, 'a-second-key')).statusCode).toBe(200);
   });
 
   test.each<[string, string, number, string]>([

@@ -64,6 +64,7 @@ describe('a region that falls', () => {
     ['nothing was ever proved', null],
     ['the proof was lost', tiersOf(state(null, { because: 'a says that it is a standby' }))],
     ['two regions take writes', SPLIT],
+    ['it was proved on servers that are not its site any more', tiersOf(state('b', { sites: { b: 'the servers before' } }))],
   ])('keeps them when %s', (_, tiers) => {
     const council = councilOf(inOrder, tiers);
     council.watch({ dead: ['a'] }, 90_000);

@@ -11,6 +11,7 @@ import type { DatabaseConfig, DatabaseSiteConfig, LagRecord, LooksRecord, Platfo
 import type { Lag } from '../../src/runbook/postgres/look.ts';
 import { createTierBook, createTierDesk } from '../../src/runbook/tiers/desk.ts';
 import { provedIn } from '../../src/runbook/tiers/record.ts';
+import { SEEN_MAX_MS } from '../../src/runbook/tiers/settle.ts';
 import { createSettler } from '../../src/runbook/tiers/settler.ts';
 import type { SiteLook } from '../../src/runbook/tiers/watch.ts';
 import { createTiers } from '../../src/serve/tiers.ts';
@@ -45,13 +46,17 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
   let isTerm = true;
   let isDenied = false;
   let refusal: string | null = null;
+  let meanwhile = async (): Promise<unknown> => undefined;
   const slow = { lookMs: 0, lagMs: 0 };
   const breaker = createBreaker('sql', ports.clock);
   const proofs: string[] = [];
-  const systems = Object.fromEntries(['eu', 'us'].map((region) => [`sql-${region}`, { kind: 'postgres', region } as unknown as System]));
+  const systems = Object.fromEntries(
+    ['eu', 'us', 'ap', 'sa'].map((region) => [`sql-${region}`, { kind: 'postgres', region } as unknown as System]),
+  );
   const regionOf = (sql: System): string => (sql as unknown as { region: string }).region;
-  const context = stepContext(systems, ports);
-  const desk = createTierDesk({ store, ports, clusterNowMs: context.nowMs, tallies: () => [] });
+  const bare = stepContext(systems, ports);
+  const desk = createTierDesk({ store, ports, clusterNowMs: bare.nowMs, ageMs: () => null, tallies: () => [] });
+  const context = { ...bare, tiers: desk };
   const watch = createTiers({
     ports,
     log,
@@ -63,10 +68,12 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
       kind: 'pg.canary',
       signal: 'target',
       read: async () => ({ is: 'pending', because: 'no row was written' }),
-      async apply({ database, region }, { run }) {
+      async apply({ database, region }, { run, context: { tiers } }) {
         proofs.push(region);
+        await meanwhile();
+        const seen = await tiers.state(run.platform, database);
         if (refusal !== null) return { took: 'refused', because: refusal };
-        await desk.proved(run.platform, database, region, `a row was written in ${region}`, await desk.state(run.platform, database));
+        await desk.proved(run.platform, database, region, `a row was written in ${region}`, seen);
         return { took: 'accepted', because: 'a row' };
       },
     }),
@@ -109,9 +116,15 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
     refuse(because: string | null) {
       refusal = because;
     },
+    /** What others do between the judgement and the row. */
+    whileProving(work: () => Promise<unknown>) {
+      meanwhile = work;
+    },
     denyTiers() {
       isDenied = true;
     },
+    splits: async () =>
+      Object.entries((await read<Tiers>(KEYS.tiers))?.databases ?? {}).flatMap(([name, { split }]) => (split === undefined ? [] : [name])),
     unproved: async () => (await read<Tiers>(KEYS.tiers))?.unproved?.[`${PLATFORM.name}/orders`],
     seen: async () => (await read<LooksRecord>(looksKey(PLATFORM.name)))?.databases.orders,
     async settle(region: string, fenced: readonly string[]) {
@@ -120,13 +133,14 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
         ports,
         region: 'eu',
         replica: 'a',
-        cluster: () => clusterWith(PLATFORM),
         clusterNowMs: context.nowMs,
+        ageMs: () => null,
       });
       const person = { name: 'ana', services: null, how: 'token' as const };
       const asked = { hash: 'h', fingerprint: 'f' };
+      await store.txn({ if: [], then: [{ put: KEYS.members, value: clusterWith(PLATFORM) }] });
       // What was answered before is too old to speak against it.
-      await virtual.advance(35_000);
+      await virtual.advance(SEEN_MAX_MS + 5_000);
       await settler.settle('shop', 'orders', { region, fenced }, { person, reason: 'eu burnt down', ifMatch: '*', asked });
     },
     lose() {
@@ -139,9 +153,10 @@ const begun = (options: { reaches?: (system: string) => boolean } = {}) => {
       return kvs.map(({ value }) => value as Page).toSorted((a, b) => a.atMs - b.atMs);
     },
     /** So many looks of five seconds. */
-    async looks(n: number, platform = PLATFORM, routing: object | null = null) {
+    async looks(n: number, platform = PLATFORM, routing: object | null = null, given: { tiers?: Tiers | null } = {}) {
       for (let at = 0; at < n; at++) {
-        const sight = { cluster: clusterWith(platform), routing, tiers: (await read<Tiers>(KEYS.tiers)) ?? null } as unknown as Sight;
+        const { tiers = (await read<Tiers>(KEYS.tiers)) ?? null } = given;
+        const sight = { cluster: clusterWith(platform), routing, tiers } as unknown as Sight;
         watch.turn(sight, term);
         await virtual.advance(5_000);
       }
@@ -293,6 +308,34 @@ test('a region whose own members elect another leader is proved again, also whil
   expect(await tiers()).not.toHaveProperty('lastWriter');
 });
 
+test('what is concluded is concluded from what stands by then: a writer that others have proved while a look went on is none to be proved over', async () => {
+  const { looks, roles, proofs, tiers, book } = begun();
+  roles.us = 'silent';
+  await book('shop', 'orders', provedIn('us', 'a run has promoted it', START_MS));
+  await looks(4, PLATFORM, null, { tiers: null });
+  expect([proofs, await tiers()]).toEqual([[], expect.objectContaining({ writer: 'us' })]);
+});
+
+test('a row that was due before somebody else has proved another region proves nothing', async () => {
+  const { looks, proofs, tiers, book, whileProving } = begun();
+  whileProving(() => book('shop', 'orders', provedIn('us', 'a run has promoted it', START_MS)));
+  await looks(2);
+  expect([proofs, await tiers()]).toEqual([['eu'], expect.objectContaining({ writer: 'us' })]);
+});
+
+test('a row that does not come keeps no other database waiting: two writers of one are told, lags are kept, and why there is no row is said', async () => {
+  const { looks, roles, lags, splits, unproved, proofs, whileProving } = begun();
+  Object.assign(roles, { ap: 'writes', sa: 'writes' });
+  whileProving(() => new Promise(() => undefined));
+  const sites = { ap: site('ap'), sa: site('sa') };
+  const databases = [ORDERS, { ...ORDERS, name: 'carts' }, { ...ORDERS, name: 'users', sites }];
+  await looks(3, { ...PLATFORM, databases });
+  expect(await splits()).toEqual(['shop/users']);
+  expect(proofs).toEqual(['eu', 'eu']);
+  expect((await lags())?.databases).toMatchObject({ orders: { us: { ms: 200, atMs: START_MS + 5_000 } } });
+  expect(await unproved()).toMatchObject({ region: 'eu', because: expect.stringContaining('a row of orders in eu') });
+});
+
 test('a split ends, and is told to have, when one of its regions is taken out of the configuration', async () => {
   const { looks, roles, tiers, pages } = begun();
   roles.us = 'writes';
@@ -413,6 +456,36 @@ test('what each region said is kept for whoever settles: at once when it changes
   const before = await seen();
   await looks(4);
   expect(await seen()).toEqual(before);
+});
+
+test('a database that comes back on other servers is not proved by what was proved of the ones before', async () => {
+  const { looks, roles, tiers, proofs } = begun();
+  await looks(3);
+  expect(await tiers()).toMatchObject({ writer: 'eu', sites: { eu: 'sql-eu', us: 'sql-us' } });
+  const sites = { eu: { ...site('eu'), sql: 'sql-ap' }, us: site('us') };
+  const moved = { ...PLATFORM, databases: [{ ...ORDERS, sites }] };
+  await looks(2, { ...PLATFORM, databases: [] });
+  // It does not answer yet, and nobody knows whether it takes writes.
+  roles.ap = 'silent';
+  await looks(1, moved);
+  expect(await tiers()).toMatchObject({
+    writer: null,
+    because: 'eu is kept by sql-ap now, of which nothing was proved',
+    sites: { eu: 'sql-ap' },
+  });
+  await looks(4, moved);
+  expect([await tiers(), proofs]).toEqual([expect.objectContaining({ writer: null }), ['eu']]);
+  roles.ap = 'writes';
+  await looks(3, moved);
+  expect([await tiers(), proofs]).toEqual([expect.objectContaining({ writer: 'eu' }), ['eu', 'eu']]);
+});
+
+test('an answer is stamped when it came, however long the lags take that are asked for then', async () => {
+  const { looks, slow, seen } = begun();
+  slow.lagMs = 4_000;
+  Object.assign(slow, { lookMs: 500 });
+  await looks(1);
+  expect(await seen()).toMatchObject({ eu: { is: 'writes', atMs: START_MS + 500 } });
 });
 
 test('a word is told to be over once its writer is proved, lost, or a second one writes', async () => {

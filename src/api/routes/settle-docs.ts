@@ -28,10 +28,12 @@ const BACK = {
   ...DONE,
   settlement: {
     ...SETTLEMENT,
-    writer: 'eu-west',
+    writer: null,
     fenced: [],
     reason: 'eu-west answers again after all',
-    meaning: ['the word of ana for us-east stands no more: orders is written in eu-west, as it was before'],
+    meaning: [
+      'the word of ana for us-east stands no more: orders is proved writable nowhere, until one region is seen to take writes, all others to follow it, and a row is written and read back',
+    ],
   },
   undo: null,
 };
@@ -88,7 +90,7 @@ export const SETTLE_DOCS = {
   unsettle: {
     ...common,
     operationId: 'unsettleDatabase',
-    summary: 'Take such a word back: what stood before it stands again',
+    summary: 'Take such a word back: an alarm that it ended rings again, no proof comes back',
     description: 'Refused with 409 where no word stands any more, for one since a row has proved it.',
     body: json(ref('UnsettleOrder'), { 'with a reason': { reason: 'eu-west answers again after all' } }),
     response: { 200: json(ref('Settled'), { 'taken back': BACK }, { headers: REPLY }) },

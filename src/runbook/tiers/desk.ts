@@ -9,12 +9,14 @@ import type { Store } from '../../store/store.ts';
 import type { TierDesk } from '../kind.ts';
 import type { LagRecord, TierState, Tiers } from '../model.ts';
 import { seconds } from '../words.ts';
-import { changed, NO_TIERS, provedIn, stateIn, type TierChange, tierName } from './record.ts';
+import { ageIn, changed, NO_TIERS, provedIn, stateIn, type TierChange, tierName } from './record.ts';
 
 export interface TierDeskOptions {
   store: Store;
   ports: Pick<Ports, 'clock' | 'timers' | 'random'>;
   clusterNowMs: () => number;
+  /** Of the record of that key, at most, as it was measured here; null, Infinity: it could not be. */
+  ageMs: (key: string) => number | null;
   /** What the vantages say now, as this replica has heard it. */
   tallies: () => readonly PoolTally[];
   /** Absent: nobody has named any. */
@@ -62,14 +64,15 @@ const unlessChanged =
   };
 
 export const createTierDesk = (options: TierDeskOptions): TierDesk => {
-  const { store, ports, clusterNowMs, tallies, objectives = async () => ({ gaps: [], seen: 0, of: 0 }) } = options;
+  const { store, ports, clusterNowMs, ageMs, tallies, objectives = async () => ({ gaps: [], seen: 0, of: 0 }) } = options;
   const ledger = createLedger({ store, ports });
   const change = createTierBook({ store, ports });
   return {
     async lag(platform, database, region) {
       const record = (await ledger.read('the last known lags', [lagKey(platform)])).value<LagRecord>(lagKey(platform));
       const sample = record?.databases[database]?.[region];
-      return sample === undefined ? null : { ...sample, ageMs: Math.max(0, clusterNowMs() - sample.atMs) };
+      if (record === undefined || sample === undefined) return null;
+      return { ...sample, ageMs: ageIn(record, sample.atMs, ageMs(lagKey(platform)), clusterNowMs()) };
     },
     state: async (platform, database) =>
       stateIn((await ledger.read('the data tiers', [KEYS.tiers])).value<Tiers>(KEYS.tiers) ?? null, platform, database),

@@ -1,7 +1,7 @@
 // A human's word for where a database's writer is, judged: it stands only where everything that is seen agrees with it, and where somebody answers for every region
 // that nobody can see. No rule of it can be passed by: it exists for what cannot be seen, and what can be is not a matter of words. Pure.
 import { list } from '../../config/words.ts';
-import type { DatabaseConfig, LooksRecord, Run, StepSpecs, TierState } from '../model.ts';
+import type { DatabaseConfig, LooksRecord, Run, Step, TierState } from '../model.ts';
 import { isEnded, standingOf } from '../run.ts';
 import { seconds } from '../words.ts';
 
@@ -18,11 +18,15 @@ export interface SettleWorld {
   looks: LooksRecord | null;
   /** Of the platform; null: none goes on. */
   run: Run | null;
-  nowMs: number;
+  /** Age of a stamp of `looks`, in ms. */
+  ageMs: (atMs: number) => number;
 }
 
-/** An answer that is older says nothing of now. The watch writes what it hears at least twice as often. */
-export const SEEN_MAX_MS = 30_000;
+/**
+ * An answer that is older says nothing of now. The watch writes anew what stays the same once it is 12 s old, at the look after that, and a look takes up to 20 s
+ * when the systems around are slow: with the time of an answer that is 40 s, and no region that writes all the while may seem unseen between two looks.
+ */
+export const SEEN_MAX_MS = 60_000;
 const NAMES_MAX = 8;
 
 export interface Seen {
@@ -33,22 +37,29 @@ export interface Seen {
   agoMs: number | null;
 }
 
-export const seenOf = ({ database, looks, nowMs }: Pick<SettleWorld, 'database' | 'looks' | 'nowMs'>): readonly Seen[] =>
+export const seenOf = ({ database, looks, ageMs }: Pick<SettleWorld, 'database' | 'looks' | 'ageMs'>): readonly Seen[] =>
   Object.keys(database.sites).map((region): Seen => {
     const last = looks?.databases[database.name]?.[region];
-    const agoMs = last === undefined ? null : Math.max(0, Math.round(nowMs - last.atMs));
+    const agoMs = last === undefined ? null : ageMs(last.atMs);
     return last === undefined || agoMs === null || agoMs > SEEN_MAX_MS
       ? { region, is: 'unseen', agoMs: null }
       : { region, is: last.is, agoMs };
   });
 
-/** A step that moves the writer, or proves it, while the word is given. */
-const movingStep = (run: Run, database: string): string | undefined =>
-  run.plan.find(({ id, kind, spec }) => {
-    const isAbout =
-      (kind.startsWith('pg.') || kind === 'fence.patroni') && (spec as Partial<StepSpecs['pg.promote']>).database === database;
-    return isAbout && ['acting', 'undoing'].includes(standingOf(run, id).state);
-  })?.id;
+/** Where a step says what it is about: not all name the database, and those that do not name entries of its sites. */
+const ENTRIES = ['system', 'sql', 'from', 'to', 'fromSystem', 'toSystem'] as const;
+
+/** Whether it moves the writer, proves it, or waits for one of both. */
+const isAbout = ({ kind, spec }: Pick<Step, 'kind' | 'spec'>, { name, sites }: SettleWorld['database']): boolean => {
+  if (!kind.startsWith('pg.') && kind !== 'fence.patroni') return false;
+  const said = spec as Readonly<Record<string, unknown>>;
+  const own = Object.values(sites).flatMap(({ system, sql }) => [system, sql]);
+  return said.database === name || ENTRIES.some((each) => own.some((entry) => entry === said[each]));
+};
+
+/** A step that does so, or is being taken back, while the word is given: what takes it back is about the same database as the step. */
+const movingStep = (run: Run, database: SettleWorld['database']): string | undefined =>
+  run.plan.find((step) => isAbout(step, database) && ['acting', 'undoing'].includes(standingOf(run, step.id).state))?.id;
 
 const agoOf = ({ agoMs }: Seen): string => `${seconds(agoMs ?? 0)} ago`;
 
@@ -60,6 +71,7 @@ export const againstSettling = ({ region, fenced }: SettleOrder, world: SettleWo
   const own = seen.find((each) => each.region === region);
   const others = seen.filter((each) => each.region !== region);
   const against: string[] = [];
+  if (own === undefined) against.push(`${name} has no site in ${region}; it has ${list(Object.keys(database.sites), NAMES_MAX)}`);
   if (state?.writer === region && state.split === undefined)
     against.push(
       state.settled === undefined
@@ -79,7 +91,7 @@ export const againstSettling = ({ region, fenced }: SettleOrder, world: SettleWo
     against.push(
       `nobody sees whether ${list(unanswered, NAMES_MAX)} ${unanswered.length === 1 ? 'takes' : 'take'} writes of ${name}: name ${unanswered.length === 1 ? 'it' : 'them'} as fenced when you know that not (gone for good, fenced by hand, or following)`,
     );
-  const step = run === null || isEnded(run) ? undefined : movingStep(run, name);
+  const step = run === null || isEnded(run) ? undefined : movingStep(run, database);
   if (run !== null && step !== undefined)
     against.push(`${step} of ${run.id} is under way and moves the writer itself: wait for it, or abort the run`);
   return against;

@@ -4,7 +4,7 @@ import { askedBefore, askedKeys, askedOps } from '../../api/asked.ts';
 import { createLedger, type Step as Judged, type Records } from '../../api/ledger.ts';
 import { appendOps, type Draft, headOf, JOURNAL_KEYS } from '../../audit/journal.ts';
 import { type Used, usedKey, usedOps } from '../../auth/once.ts';
-import { KEYS, looksKey, outboxKey, runKey } from '../../coordinate/keys.ts';
+import { KEYS, looksKey, outboxKey, platformKey, runKey } from '../../coordinate/keys.ts';
 import { page } from '../../decide/incident.ts';
 import { Fault } from '../../errors.ts';
 import type { ClusterConfig } from '../../model.ts';
@@ -14,6 +14,7 @@ import type { DatabaseConfig, LooksRecord, PlatformConfig, TierState, Tiers } fr
 import { openOf, platformNamed, RUN_PREFIX, runsIn } from '../reader.ts';
 import type { Person } from '../writer.ts';
 import {
+  ageIn,
   changed,
   NO_TIERS,
   settledIn,
@@ -78,15 +79,18 @@ export interface SettlerOptions {
   /** Of this replica: pages that it commits are its own. */
   region: string;
   replica: string;
-  cluster: () => ClusterConfig | null;
   clusterNowMs: () => number;
+  /** Of the record of that key, at most, as it was measured here; null, Infinity: it could not be. */
+  ageMs: (key: string) => number | null;
 }
 
 /** What is judged, at one revision. */
 interface Scene extends SettleWorld {
+  cluster: ClusterConfig;
   platform: PlatformConfig;
   database: DatabaseConfig;
   tiers: Tiers;
+  nowMs: number;
 }
 
 /** What an act makes of it. */
@@ -140,26 +144,29 @@ const demandMatch = (ifMatch: string | null, tag: string, name: string): void =>
 };
 
 export const createSettler = (options: SettlerOptions): Settler => {
-  const { store, ports, region: own, replica, cluster, clusterNowMs } = options;
+  const { store, ports, region: own, replica, clusterNowMs, ageMs } = options;
   const ledger = createLedger({ store, ports });
 
-  const known = (): ClusterConfig => {
-    const found = cluster();
-    if (found === null)
-      throw new Fault('ERR_STORE_UNREACHABLE', 'no configuration of the cluster is known here yet; nothing was written: try again');
-    return found;
-  };
-
-  const sceneOf = (records: Records, platform: PlatformConfig, database: DatabaseConfig): Scene => {
+  /** By the configuration that stands at this revision. Throws ERR_NOT_FOUND, ERR_STORE_UNREACHABLE. */
+  const sceneOf = (records: Records, named: { platform: string; database: string }): Scene => {
+    const cluster = records.value<ClusterConfig>(KEYS.members);
+    if (cluster === undefined)
+      throw new Fault('ERR_STORE_UNREACHABLE', 'no configuration of the cluster is in the store yet; nothing was written: try again');
+    const platform = platformNamed(cluster, named.platform);
+    const database = databaseNamed(platform, named.database);
     const tiers = records.value<Tiers>(KEYS.tiers) ?? NO_TIERS;
+    const looks = records.value<LooksRecord>(looksKey(platform.name)) ?? null;
+    const nowMs = Math.round(clusterNowMs());
     return {
+      cluster,
       platform,
       database,
       tiers,
       state: stateIn(tiers, platform.name, database.name),
-      looks: records.value<LooksRecord>(looksKey(platform.name)) ?? null,
+      looks,
       run: openOf(runsIn(records), platform.name),
-      nowMs: Math.round(clusterNowMs()),
+      nowMs,
+      ageMs: (atMs) => (looks === null ? Number.POSITIVE_INFINITY : ageIn(looks, atMs, ageMs(looksKey(platform.name)), nowMs)),
     };
   };
 
@@ -172,7 +179,7 @@ export const createSettler = (options: SettlerOptions): Settler => {
 
   /** Everything of one act, for one transaction. */
   const written = (records: Records, scene: Scene, made: Made, settlement: Settlement, act: SettleAct, nonce: string): Judged<Settling> => {
-    const { platform, database, tiers, nowMs, run } = scene;
+    const { cluster, platform, database, tiers, nowMs, run } = scene;
     const { person, asked } = act;
     const name = tierName(platform.name, database.name);
     const changes = changed(tiers, name, made.change, nonce);
@@ -189,8 +196,10 @@ export const createSettler = (options: SettlerOptions): Settler => {
     return {
       on: [
         KEYS.tiers,
-        // Nothing that the watch sees meanwhile, and no step that begins to move it, goes unnoticed.
+        // Nothing that the watch sees meanwhile, no run that is opened, no step that begins to move it and no other configuration goes unnoticed.
         looksKey(platform.name),
+        platformKey(platform.name),
+        KEYS.members,
         ...(run === null ? [] : [runKey(run.id)]),
         KEYS.journal,
         ...(asked === null ? [] : askedKeys(asked.hash)),
@@ -198,7 +207,7 @@ export const createSettler = (options: SettlerOptions): Settler => {
       ],
       ops: [
         { put: KEYS.tiers, value: withUnproved(changes, name, note, nonce) },
-        ...pagesOf(known(), head.v, nonce, nowMs, made.said(after)),
+        ...pagesOf(cluster, head.v, nonce, nowMs, made.said(after)),
         ...entry.ops,
         ...(asked === null ? [] : askedOps(records, asked.hash, { fingerprint: asked.fingerprint, atMs: nowMs, answer: result })),
         ...(used?.ops ?? []),
@@ -215,17 +224,18 @@ export const createSettler = (options: SettlerOptions): Settler => {
       what: 'the data tiers',
       keys: [
         KEYS.tiers,
+        KEYS.members,
         looksKey(named.platform),
+        platformKey(named.platform),
         ...JOURNAL_KEYS,
         ...(asked === null ? [] : askedKeys(asked.hash)),
         ...(person.once === undefined ? [] : [usedKey(person.once.id)]),
       ],
       prefixes: [RUN_PREFIX],
       judge(records) {
-        const platform = platformNamed(known(), named.platform);
-        const database = databaseNamed(platform, named.database);
+        const scene = sceneOf(records, named);
+        const { platform, database } = scene;
         demandScope(person, platform, database);
-        const scene = sceneOf(records, platform, database);
         const before = asked === null ? undefined : askedBefore<Settling>(records, asked.hash, scene.nowMs);
         if (before !== undefined && before.fingerprint !== asked?.fingerprint)
           throw new Fault(
@@ -293,21 +303,29 @@ export const createSettler = (options: SettlerOptions): Settler => {
         const { settled } = state ?? {};
         if (state === null || settled === undefined)
           throw new Fault('ERR_CONFLICT', `nobody's word stands for ${platform}/${database}: there is nothing to take back`);
-        const back = settled.before;
-        const where = back?.writer == null ? 'proved writable nowhere' : `written in ${back.writer}, as it was before`;
+        const { writer, split } = settled.before ?? {};
+        const { fenced = [] } = state;
         return {
           change: unsettled,
           draft: {
             kind: 'data.unsettled',
             because: `the word of ${settled.by} for ${platform}/${database} taken back by ${act.person.name}: ${act.reason}`,
-            detail: { platform, database, settled: state, after: back },
+            detail: { platform, database, settled: state, after: unsettled(state) },
           },
           fenced: [],
           meaning: [
-            `the word of ${settled.by} for ${state.writer} stands no more: ${database} is ${where}`,
-            ...(back?.split === undefined
+            `the word of ${settled.by} for ${state.writer} stands no more: ${database} is proved writable nowhere, until one region is seen to take writes, all others to follow it, and a row is written and read back`,
+            ...(writer == null || writer === state.writer
+              ? []
+              : [
+                  `${writer}, which was the writer before it, is not held for it again: what ${state.writer} took since may be missing there`,
+                ]),
+            ...(split === undefined
               ? ['no route of its services moves to a region in which it is not proved; those that have moved stay where they are']
-              : [`the alarm about ${back.split.regions.join(' and ')} rings again, and no route of its services moves`]),
+              : [`the alarm about ${split.regions.join(' and ')} rings again, and no route of its services moves`]),
+            ...(fenced.length === 0
+              ? []
+              : [`${fenced.join(' and ')}, said to take no writes, ${fenced.length === 1 ? 'is' : 'are'} watched on until seen to follow`]),
           ],
           said: (after) => [saidOfWordOver(platform, database, after), ...saidOfSplitAgain(platform, database, after)],
           isWord: false,

@@ -23,6 +23,7 @@ const settleCommand = (platform: string, database: string, region: string, fence
 export const saidOf = (platform: string, database: string, before: TierState | null, after: TierState): Said | null => {
   const subject = splitSubject(platform, database);
   const { split } = after;
+  if (split !== undefined && split.regions.join() === before?.split?.regions.join()) return null;
   if (split !== undefined) {
     const { regions, because } = split;
     const summary = `platform ${platform}: ${because}; nothing of it is promoted and no route of its services moves until only one does`;

@@ -45,9 +45,10 @@ export const newsOf = (database: string, before: Looks | null, now: Looks, state
       prove: null,
     };
   const { split, writer = null, settled, fenced = [] } = state ?? {};
-  // Of what a human answers for: that it writes is believed at once beside a writer that is silent, since nobody was to write there.
+  // Of what a human answers for: that it writes is believed at once beside a writer that is silent, since nobody was to write there. Beside one that says itself
+  // that it follows there is only one writer: somebody has moved it.
   const returned =
-    writer === null || split !== undefined
+    writer === null || split !== undefined || readers.includes(writer)
       ? undefined
       : writers.find((region) => region !== writer && (settled !== undefined || fenced.includes(region)));
   if (returned !== undefined && writer !== null) {

@@ -15,13 +15,13 @@ import { clusterOf, serviceOf } from '../../world.ts';
 
 const NOW = 1_800_000_000_000;
 
-const deskOn = (tallies: readonly PoolTally[] = []) => {
+const deskOn = (tallies: readonly PoolTally[] = [], writtenAgoMs: number | null = null) => {
   const { ports } = createVirtual({ startWallMs: NOW, seed: 5 });
   const store = createMemoryStore(ports);
   return {
     store,
     book: createTierBook({ store, ports }),
-    desk: createTierDesk({ store, ports, clusterNowMs: () => NOW + 4_000, tallies: () => tallies }),
+    desk: createTierDesk({ store, ports, clusterNowMs: () => NOW + 4_000, ageMs: () => writtenAgoMs, tallies: () => tallies }),
     tiers: async () => (await store.get({ keys: [KEYS.tiers] })).kvs[0],
   };
 };
@@ -82,7 +82,7 @@ describe('the desk', () => {
   test('two who prove at once both count', async () => {
     const { store, desk } = deskOn();
     const { ports } = createVirtual({ startWallMs: NOW, seed: 6 });
-    const other = createTierDesk({ store, ports, clusterNowMs: () => NOW, tallies: () => [] });
+    const other = createTierDesk({ store, ports, clusterNowMs: () => NOW, ageMs: () => null, tallies: () => [] });
     await Promise.all([
       desk.proved('shop', 'orders', 'eu', 'row', await desk.state('shop', 'orders')),
       other.proved('shop', 'users', 'us', 'row', await desk.state('shop', 'users')),
@@ -99,6 +99,17 @@ describe('the desk', () => {
     expect(await desk.lag('shop', 'orders', 'eu')).toBeNull();
     expect(await desk.lag('else', 'orders', 'us')).toBeNull();
   });
+});
+
+test.each([
+  ['measured here, whatever the clocks of both say', 7_000, 9_000],
+  ['as the clocks have it, where nothing bounds it', Number.POSITIVE_INFINITY, 6_000],
+  ['as the clocks have it, before anything was seen', null, 6_000],
+])('the age of the last known lag is %s', async (_, writtenAgoMs, ageMs) => {
+  const { store, desk } = deskOn([], writtenAgoMs);
+  const record: LagRecord = { atMs: NOW, nonce: 'n', databases: { orders: { us: { ms: 1, bytes: 1, atMs: NOW - 2_000 } } } };
+  await store.txn({ if: [], then: [{ put: lagKey('shop'), value: record }] });
+  expect(await desk.lag('shop', 'orders', 'us')).toMatchObject({ ageMs });
 });
 
 describe('the witness', () => {
