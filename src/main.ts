@@ -65,6 +65,16 @@ const shell: Shell = {
       process.once('SIGINT', end);
       return () => void process.removeListener('SIGINT', end);
     },
+    onStop(stop) {
+      const ignore = (): void => undefined;
+      const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+      for (const signal of signals) process.on(signal, stop);
+      for (const stream of [process.stdout, process.stderr]) stream.on('error', ignore);
+      return () => {
+        for (const signal of signals) process.removeListener(signal, stop);
+        for (const stream of [process.stdout, process.stderr]) stream.removeListener('error', ignore);
+      };
+    },
   }),
 };
 
