@@ -66,13 +66,12 @@ const shell: Shell = {
       return () => void process.removeListener('SIGINT', end);
     },
     onStop(stop) {
-      const ignore = (): void => undefined;
       const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
       for (const signal of signals) process.on(signal, stop);
-      for (const stream of [process.stdout, process.stderr]) stream.on('error', ignore);
+      // Until the process ends: that the last words found nobody is told after they were said.
+      for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
       return () => {
         for (const signal of signals) process.removeListener(signal, stop);
-        for (const stream of [process.stdout, process.stderr]) stream.removeListener('error', ignore);
       };
     },
   }),

@@ -122,6 +122,9 @@ export const drillAbort = async (id: string, options: LookOptions & AbortOptions
   return end([], id, options, console);
 };
 
+/** `2026-11-22 03:12`: characters of an instant without its seconds. */
+const MINUTES = 16;
+
 const cell = (ms: number | null): string => (ms === null ? '-' : say(ms));
 
 export const drillHistory = ({ scorecards = FOLDER, json }: HistoryOptions, console: Console): number => {
@@ -131,7 +134,7 @@ export const drillHistory = ({ scorecards = FOLDER, json }: HistoryOptions, cons
     return 0;
   }
   const rows = cards.map((card) => [
-    dayTime(card.startedAtMs),
+    dayTime(card.startedAtMs).slice(0, MINUTES),
     `${card.drill} ${card.subject}`.trimEnd(),
     card.outcome,
     cell(tookMs(card)),
@@ -142,7 +145,7 @@ export const drillHistory = ({ scorecards = FOLDER, json }: HistoryOptions, cons
     rows.length === 0
       ? [`no drill is recorded in ${scorecards}`]
       : table(
-          ['ORDERED', 'DRILL', 'OUTCOME', 'USERS LEFT, OR ALL SEEN', 'BACK', 'BECAUSE'],
+          ['ORDERED', 'DRILL', 'OUTCOME', 'TOOK', 'BACK', 'BECAUSE'],
           rows.map((row) => row.map(safe)),
           console.screen(),
         );
