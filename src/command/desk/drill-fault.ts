@@ -359,8 +359,8 @@ const act = async (
   restore: string,
 ): Promise<number> => {
   const { drill, of, id, atMs } = plan;
-  markOpen(folder, { id, drill: drill.name, subject: of.subject, by: userName(), restore, startedAtMs: atMs });
   const stops = heedStops(session);
+  markOpen(folder, { id, drill: drill.name, subject: of.subject, by: userName(), restore, startedAtMs: atMs });
   const standing: Standing = { plan, folder, stops, injectedMs: 0 };
   // Whatever happens to this command, what it injected is taken back.
   const ended = await fault(session, options, standing, inject).catch(

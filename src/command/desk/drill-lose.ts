@@ -175,8 +175,8 @@ const bringBack = async (session: Session, order: Override, stops: Stops): Promi
 
 const act = async (session: Session, options: DrillOptions, plan: Plan, folder: string): Promise<number> => {
   const patienceMs = patienceOf(options);
-  const { override } = await session.api.put(plan.id, plan.body);
   const stops = heedStops(session);
+  const { override } = await session.api.put(plan.id, plan.body);
   const measured: Measured = { decided: null, written: null, served: null, users: null, returned: null };
   // Whatever happens to this command, what it injected is taken back.
   const ending = await measure(session, plan, override, measured, patienceMs, stops).catch(

@@ -59,12 +59,14 @@ export interface Stops {
 export const heedStops = ({ console, note }: Session): Stops => {
   const wanted = new AbortController();
   const heard: string[] = [];
+  // One ^C may come twice: from the terminal as SIGINT, and from a script in between as SIGTERM.
+  const times = (): number => Math.max(0, ...heard.map((signal) => heard.filter((other) => other === signal).length));
   const release = console.onStop((signal) => {
     heard.push(signal);
     if (heard.length === 1) note('\n! stopping: what was injected is taken back; once more to wait for nothing else\n');
     wanted.abort(new Error(signal));
   });
-  return { times: () => heard.length, signal: wanted.signal, because: () => `${heard[0]} ended it`, release };
+  return { times, signal: wanted.signal, because: () => `${heard[0]} ended it`, release };
 };
 
 /** Looks until `judge` has an answer. Nobody who answers for a while is one too. In: `look` gives null when nobody does. */

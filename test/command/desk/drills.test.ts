@@ -175,6 +175,23 @@ test.each<[string, While, RegExp]>([
   expect(card()).toMatchObject({ outcome: 'aborted', because: expect.stringMatching(because) });
 });
 
+test('a signal ends it early: the order is ended, and traffic returns', async () => {
+  const never: While = (status) => status;
+  await using at = await cluster({ during: never });
+  const heard: ((signal: string) => void)[] = [];
+  const mine = desk(null);
+  const onStop = (stop: (signal: string) => void) => {
+    heard.push(stop);
+    return () => undefined;
+  };
+  const ran = run('lose-region', options(at.server, { yes: true }), { ...mine.console, onStop });
+  await expect.poll(() => at.written()).toEqual(['PUT']);
+  heard[0]?.('SIGTERM');
+  expect(await ran).toBe(3);
+  expect(at.written()).toEqual(['PUT', 'DELETE']);
+  expect(card()).toMatchObject({ outcome: 'aborted', because: 'SIGTERM ended it' });
+});
+
 test('what users take longer than the goal for is missed, with exit code 5', async () => {
   const slow: While = (status) => {
     const now = obeyed(status, 0);
