@@ -38,7 +38,7 @@ export interface Expectation {
   withinMs: number;
   /** Where that figure is from. */
   from: string;
-  /** `state`: holds while the fault does, and is over when it is. `page`: is told once. `later`: is told once the fault is over. */
+  /** `state`: holds while the fault does, and is over when it is. `page`: is told once. `later`: is told once the fault is over, which has to stand for so long. */
   kind: 'state' | 'page' | 'later';
   /** Why nobody can ask for it here; null, or absent: somebody can. */
   moot?(of: Case): string | null;
@@ -148,10 +148,11 @@ const mentions = (text: string, word: string): boolean => text.split(/[\s,:;()]+
 
 // ---- the table ----
 
-const LOOK_MS = 1_000;
+/** Every second, and it waits so long for an endpoint that does not answer. */
+const LOOK_MS = 1_000 + 2_000;
 const SILENT = {
   withinMs: SPANS.fresh.defaultMs + SPANS.beat.defaultMs + LOOK_MS,
-  from: `policy.fresh ${say(SPANS.fresh.defaultMs)} and policy.beat ${say(SPANS.beat.defaultMs)} by default, and a look`,
+  from: `policy.fresh ${say(SPANS.fresh.defaultMs)} and policy.beat ${say(SPANS.beat.defaultMs)} by default, and 3 s for a look at endpoints of which one does not answer`,
 };
 /** After a flight at the latest of its jitter a second one has to fail. */
 const CANARY = {

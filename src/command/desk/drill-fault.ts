@@ -2,7 +2,7 @@
 // when something else goes wrong, when nothing is seen, when the command is told to stop. A command that is killed leaves a file by which anybody can take it back.
 import type { Api } from '../../client/api.ts';
 import type { PageItem } from '../../client/types.ts';
-import { say } from '../../config/words.ts';
+import { say, spell } from '../../config/words.ts';
 import type { Guard } from '../../drill/calm.ts';
 import { guard } from '../../drill/calm.ts';
 import {
@@ -82,6 +82,8 @@ interface Plan {
   phases: Record<string, Phase>;
 }
 
+const NOTHING: Phase = { expected: null, ms: null };
+
 const orNull = <T>(error: unknown): T | null => {
   if (!(error instanceof Fault)) throw error;
   return null;
@@ -126,7 +128,7 @@ const phasesOf = (plan: Pick<Plan, 'drill' | 'of' | 'expects'>, past: readonly S
       return [each.name, moot === null ? { expected, ms: null } : { expected: null, ms: null, because: `not asked for: ${moot}` }];
     }),
   ),
-  returned: { expected: null, ms: null },
+  returned: NOTHING,
 });
 
 const planOf = async (
@@ -175,22 +177,24 @@ const planOf = async (
 const expectedText = ({ name, what }: Expectation, { expected, because }: Phase): string =>
   `${name}: ${what}; ${expected === null ? because : `${say(expected.ms)} (${expected.source}: ${expected.because})`}`;
 
+const indented = (text: string): readonly string[] => wrap(text, 98).map((line) => `  ${line}`);
+
 const planLines = ({ drill, of, id, guards, expects, phases, inject, restore, limitMs }: Plan, ttlMs: number): readonly string[] => [
   ...wrap(`${drill.name}${of.subject === '' ? '' : ` ${safe(of.subject)}`}: ${drill.does}`, 100),
   '',
   'must hold before it begins:',
-  ...guards.flatMap(({ name, ok, because }) => wrap(`  ${ok ? 'yes' : 'NO '}  ${name}: ${safe(because)}`, 100)),
+  ...guards.flatMap(({ name, ok, because }) => indented(`${ok ? 'yes' : 'NO '}  ${name}: ${safe(because)}`)),
   '',
   'must be seen:',
-  ...expects.flatMap((each) => wrap(`  ${safe(expectedText(each, phases[each.name] ?? { expected: null, ms: null }))}`, 100)),
+  ...expects.flatMap((each) => indented(safe(expectedText(each, phases[each.name] ?? NOTHING)))),
   '  no route moves, no incident begins, and afterwards all is as it was',
   '',
   'ends early when: a route moves, an incident begins, somebody else falls silent, a pool is not up, another path fails, an order comes into',
-  `force, no endpoint answers for ${say(BLIND_MS)}, it is told to stop, or ${say(ttlMs)} are over`,
+  `force, no endpoint answers for ${say(BLIND_MS)}, it is told to stop, or ${spell(ttlMs)} are over`,
   '',
   `inject:  ${safe(inject ?? '--inject CMD is missing')}`,
   `restore: ${safe(restore ?? '--restore CMD is missing')}`,
-  `each has ${say(limitMs)}; restore is run whatever happens; undo: tidegate drill abort ${id}`,
+  `each has ${spell(limitMs)}; restore is run whatever happens; undo: tidegate drill abort ${id}`,
 ];
 
 // ---- acting ----
@@ -224,7 +228,7 @@ const noteSeen = (
 /** Seen, but later than it may be; or never. */
 const lateIn = ({ expects, phases }: Plan): readonly string[] =>
   expects.flatMap(({ name, withinMs }) => {
-    const { expected, ms } = phases[name] ?? { expected: null, ms: null };
+    const { expected, ms } = phases[name] ?? NOTHING;
     if (expected === null) return [];
     if (ms === null) return [`${name} was not seen`];
     return ms <= withinMs ? [] : [`${name} was seen after ${say(ms)}, and ${say(withinMs)} were expected`];
@@ -237,6 +241,8 @@ const measure = (session: Session, standing: Standing, patienceMs: number, ttlMs
   const { plan, folder, stops, injectedMs } = standing;
   const { clock } = session.console.ports;
   let missing: readonly Expectation[] = plan.expects.filter(({ kind }) => kind !== 'later');
+  // What is told afterwards has to have been there: a store that is back at once is no page.
+  const holdMs = Math.max(0, ...plan.expects.filter(({ kind }) => kind === 'later').map(({ withinMs }) => withinMs));
   let pages: readonly PageItem[] = [];
   const look = async (): Promise<Sight | null> => {
     const looks = await looksOf(session);
@@ -248,15 +254,17 @@ const measure = (session: Session, standing: Standing, patienceMs: number, ttlMs
     if (because !== null) return { outcome: 'aborted', because };
     const nowMs = clock.monoMs();
     missing = noteSeen(standing, sight, WHILE, nowMs);
-    if (missing.length === 0) return { outcome: 'passed', because: '' };
-    const limitMs = Math.min(ttlMs, Math.max(...missing.map(({ withinMs }) => withinMs)) + patienceMs);
+    const isLongEnough = nowMs - injectedMs >= holdMs;
+    if (missing.length === 0 && isLongEnough) return { outcome: 'passed', because: '' };
+    const limitMs = Math.min(ttlMs, Math.max(holdMs, ...missing.map(({ withinMs }) => withinMs)) + patienceMs);
     return nowMs - injectedMs > limitMs ? { outcome: 'missed', because: '' } : null;
   };
   const stopped = (): Ending | null => {
     if (stops.times() > 0) return { outcome: 'aborted', because: stops.because() };
     return isMarked(folder, plan.id) ? null : { outcome: 'aborted', because: 'tidegate drill abort took it back' };
   };
-  const now = (): string => `${plan.id} stands; not seen yet: ${missing.map(({ name }) => name).join(', ')}`;
+  const now = (): string =>
+    `${plan.id} stands; ${missing.length === 0 ? 'long enough to be paged' : `not seen yet: ${missing.map(({ name }) => name).join(', ')}`}`;
   return watch(session, { now, look, judge, stopped, blind: nobodyAnswered, everyMs: LOOK_EVERY_MS });
 };
 

@@ -56,7 +56,7 @@ const readQuietly = (path: string): string => {
 };
 
 /** Longest wait for one endpoint that is asked by itself. */
-const ALONE_MS = 4_000;
+const ALONE_MS = 2_000;
 const LIVE_EVERY_MS = 1_000;
 const LINE_EVERY_MS = 10_000;
 

@@ -167,6 +167,7 @@ const playing = async ({ during = () => ({}), always = () => ({}), pages = [], l
   const urls = [...servers.values()].map(({ url }) => url);
   return {
     urls,
+    asked: () => [...servers.values()].reduce((sum, { asked }) => sum + asked.length, 0),
     /** Nothing that writes was asked for, but for previews. */
     written: () =>
       [...servers.values()].flatMap(({ asked }) => asked).filter(({ method, url }) => method !== 'GET' && !url.includes('dryRun=true')),
@@ -212,7 +213,10 @@ const card = (): Scorecard => JSON.parse(readFileSync(join(folder, files('.json'
 
 const FULL = 'etcd /tidegate: etcdserver: mvcc: database space exceeded; compact and defragment the members';
 const lost = (region: string, because: string): PageItem =>
-  page('store.lost', `${region}/a: the store has failed for 10 s (${because}); nothing can be decided`, { id: `lost-${region}` });
+  page('store.lost', `${region}/a: the store has failed for 10 s (${because}); nothing can be decided`, {
+    id: `lost-${region}`,
+    atMs: NOW_MS + 400,
+  });
 
 interface Played {
   name: string;
@@ -240,7 +244,7 @@ const PLAYED: readonly Played[] = [
   },
   {
     name: 'expire-certificate',
-    options: { region: 'eu-west' },
+    options: { region: 'eu-west', within: '3s' },
     world: {
       during: (region) =>
         region === 'eu-west' ? { complaint: 'certificate has expired', silent: ['us-east', WITNESS] } : { silent: ['eu-west'] },
@@ -259,7 +263,7 @@ const PLAYED: readonly Played[] = [
   },
   {
     name: 'fill-etcd-quota',
-    options: {},
+    options: { within: '3s' },
     world: {
       during: () => ({ complaint: FULL, silent: REGIONS }),
       later: REGIONS.map((region) => lost(region, FULL)),
@@ -367,6 +371,8 @@ test('a fault that does not go away was not taken back: missed, with what is not
   // The command says that it did; the file stays. A second word ends the wait of a quarter of an hour.
   const ran = run('silence-pager', options(at.urls, { channel: 'pager', restore: `echo restored >> ${flag}.restored` }), mine.console);
   await expect.poll(restored).toBe(1);
+  const before = at.asked();
+  await expect.poll(at.asked).toBeGreaterThan(before + 4 * REGIONS.length);
   mine.stop('SIGTERM');
   mine.stop('SIGTERM');
   expect(await ran).toBe(5);
