@@ -3,6 +3,7 @@
 import type { HealthCheck, HealthDetail, PageItem, StatusDocument } from '../client/types.ts';
 import { SPANS } from '../config/defaults.ts';
 import { list, say } from '../config/words.ts';
+import { LOG_CHANNEL } from '../paging/routing.ts';
 import { badPaths, calmGuards, type Guard, guard, isOpen, poolsNotUp, silent, watchedGuard } from './calm.ts';
 import { type Expected, measuredOf, type Scorecard } from './scorecard.ts';
 
@@ -138,11 +139,15 @@ const pageThat = ({ pages }: Sight, fits: (page: PageItem) => boolean): Seen | n
 
 const channelChecks = ({ looks }: Sight): readonly HealthCheck[] => looks.flatMap((look) => checksOf(look, 'paging:channel'));
 
+/** Somebody reads it at 03:12: the log, which every replica has, takes everything and wakes nobody. */
+const isOther =
+  (channel: string) =>
+  (name: string): boolean =>
+    name !== channel && name !== LOG_CHANNEL;
+
 /** Pages that ask for somebody and that no other channel has taken. */
 const onlyBy = ({ pages }: Sight, channel: string): readonly PageItem[] =>
-  pages.filter(
-    ({ severity, action, delivered }) => severity !== 'info' && action === 'trigger' && !delivered.some((name) => name !== channel),
-  );
+  pages.filter(({ severity, action, delivered }) => severity !== 'info' && action === 'trigger' && !delivered.some(isOther(channel)));
 
 const mentions = (text: string, word: string): boolean => text.split(/[\s,:;()]+/).includes(word);
 
@@ -193,16 +198,14 @@ const regionsOf = ({ before }: Case): readonly string[] => [
 
 const channelTold: Expectation = {
   name: 'told',
-  what: 'a page paging.channel_failing or paging.dead_letter names it, taken by another channel',
+  what: 'a page paging.channel_failing or paging.dead_letter names it, taken by another channel than the log',
   ...CHANNEL,
   kind: 'page',
   seen: (sight, { subject }) =>
     pageThat(
       sight,
       ({ type, headline, delivered }) =>
-        ['paging.channel_failing', 'paging.dead_letter'].includes(type) &&
-        mentions(headline, subject) &&
-        delivered.some((name) => name !== subject),
+        ['paging.channel_failing', 'paging.dead_letter'].includes(type) && mentions(headline, subject) && delivered.some(isOther(subject)),
     ),
 };
 
@@ -329,8 +332,8 @@ export const FAULT_DRILLS: readonly FaultDrill[] = [
         ),
         guard(
           'another channel',
-          known.some((name) => name !== of.subject) ? [] : ['there is no other one to be told through'],
-          list(known.filter((name) => name !== of.subject)),
+          known.some(isOther(of.subject)) ? [] : ['there is no other one to be told through; the log wakes nobody'],
+          list(known.filter(isOther(of.subject))),
         ),
         guard('channels work', failing, 'none fails'),
       ];

@@ -98,7 +98,7 @@ const healthOf = (region: string, facts: Facts) => {
   const paging: HealthFacts['paging'] = {
     pages: 0,
     oldestAtMs: null,
-    channels: ['pager', 'chat'].map((name) => ({ name, failing: name === 'pager' ? (facts.pager ?? null) : null })),
+    channels: ['log', 'pager', 'chat'].map((name) => ({ name, failing: name === 'pager' ? (facts.pager ?? null) : null })),
     queue: null,
   };
   return healthDetail(
@@ -136,19 +136,25 @@ interface World {
   during?: (region: string) => Facts;
   always?: (region: string) => Facts;
   pages?: readonly PageItem[];
-  /** These come to be told only once it is over. */
+  /** These come to be told only once it is over, and only of one that stood long enough. */
   later?: readonly PageItem[];
 }
 
+/** A region that is back sooner pages nothing. */
+const PAGED_AFTER_MS = 2_000;
+
 const playing = async ({ during = () => ({}), always = () => ({}), pages = [], later = [] }: World) => {
-  let wasFaulty = false;
+  const { clock } = realPorts();
+  let faultySinceMs: number | null = null;
+  let stoodMs = 0;
   const servers = new Map<string, Endpoint>();
   for (const region of REGIONS)
     servers.set(
       region,
       await endpoint(({ url, method }, reply) => {
         const isFaulty = existsSync(flag);
-        wasFaulty ||= isFaulty;
+        faultySinceMs = isFaulty ? (faultySinceMs ?? clock.monoMs()) : null;
+        if (faultySinceMs !== null) stoodMs = clock.monoMs() - faultySinceMs;
         const facts = isFaulty ? during(region) : always(region);
         if (facts.gone === true) return reply.destroy();
         if (url === '/v1/status') return json(reply, 200, statusOf(region, facts));
@@ -157,7 +163,7 @@ const playing = async ({ during = () => ({}), always = () => ({}), pages = [], l
           return json(reply, detail.status === 'fail' ? 503 : 200, detail);
         }
         if (url.startsWith('/v1/pages')) {
-          const items = [...(isFaulty ? pages : []), ...(wasFaulty && !isFaulty ? [...pages, ...later] : [])];
+          const items = [...(stoodMs > 0 ? pages : []), ...(stoodMs > PAGED_AFTER_MS && !isFaulty ? later : [])];
           return json(reply, 200, { items, total: items.length, clusterTimeMs: NOW_MS });
         }
         if (method === 'POST') return json(reply, 200, { override: {}, forecast: FORECAST });
@@ -517,7 +523,7 @@ test.each<[string, string, Partial<DrillOptions>, World, RegExp]>([
     'silence-pager',
     { channel: 'fax' },
     {},
-    /NO +it is a channel: no channel is called fax; there are: pager, chat/,
+    /NO +it is a channel: no channel is called fax; there are: log, pager, chat/,
   ],
   [
     'a vote is missing already',
@@ -555,6 +561,14 @@ test.each<[string, string, Partial<DrillOptions>, World, RegExp]>([
   expect(existsSync(flag)).toBe(false);
   expect(restored()).toBe(0);
   expect(files('.json')).toEqual([]);
+});
+
+test('that the log took the page wakes nobody: the pager was told of to no one', async () => {
+  const { world } = played('silence-pager');
+  const pages = (world.pages ?? []).map((each) => ({ ...each, delivered: ['log'] }));
+  await using at = await playing({ ...world, pages });
+  expect(await run('silence-pager', options(at.urls, { channel: 'pager', within: '50ms', timeout: '50ms' }), quick().console)).toBe(5);
+  expect(card().because).toMatch(/told was not seen; delivered was not seen/);
 });
 
 test('the store is filled only where every region is asked', async () => {
