@@ -377,7 +377,9 @@ const act = async (
   if (ended.outcome === 'aborted') session.note(`! aborted: ${safe(ended.because)}\n`);
   const restored = await hook(session, 'restore', plan, restore);
   if (restored.ok) unmark(folder, id);
-  const back = await bringBack(session, standing, patienceOf(options)).catch((error: unknown) => ({ ms: null, because: errorText(error) }));
+  // What was cut short need not have been told of.
+  const patienceMs = ended.outcome === 'aborted' ? 0 : patienceOf(options);
+  const back = await bringBack(session, standing, patienceMs).catch((error: unknown) => ({ ms: null, because: errorText(error) }));
   plan.phases.returned = { expected: null, ms: back.ms };
   stops.release();
   return conclude(session, folder, cardOf(plan, options, endingOf(plan, ended, restored, back)));
