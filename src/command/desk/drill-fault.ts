@@ -149,7 +149,10 @@ const planOf = async (
   const atMonoMs = session.console.ports.clock.monoMs();
   const statuses = looks.flatMap(({ status }) => status ?? []);
   const [first] = statuses;
-  if (first === undefined) await session.api.status();
+  if (first === undefined) {
+    await session.api.status();
+    throw new Fault('ERR_UNREACHABLE', `no endpoint answered within 2 s: ${looks.map(({ endpoint }) => endpoint).join(', ')}`);
+  }
   const of: Case = { subject, before: { looks, pages: [] } };
   const hooks = hooksOf(options);
   const refusals = await session.during(
@@ -163,7 +166,7 @@ const planOf = async (
     id: [PREFIX.slice(0, -1), drill.name, subject.replaceAll(/[^A-Za-z0-9_.-]/g, '_'), session.console.ports.random.hex(3)]
       .filter((part) => part !== '')
       .join('-'),
-    cluster: first?.cluster.name ?? '',
+    cluster: first.cluster.name,
     reason,
     atMs: Math.max(...statuses.map(({ clusterTimeMs }) => clusterTimeMs)),
     atMonoMs,
