@@ -65,6 +65,15 @@ const shell: Shell = {
       process.once('SIGINT', end);
       return () => void process.removeListener('SIGINT', end);
     },
+    onStop(stop) {
+      const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+      for (const signal of signals) process.on(signal, stop);
+      // Until the process ends: that the last words found nobody is told after they were said.
+      for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+      return () => {
+        for (const signal of signals) process.removeListener(signal, stop);
+      };
+    },
   }),
 };
 

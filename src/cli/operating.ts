@@ -166,20 +166,28 @@ export const addOperating = (program: Command, shell: Shell): void => {
     .description('the drills that there are')
     .action(async () => exitWith((await drills()).drillList(console())));
   connects(drill.command('run').description('show a drill and what must hold for it; --yes does it'))
-    .argument('<drill>', 'lose-region')
-    .requiredOption('--region <region>', 'the region that is lost')
+    .argument('<drill>', 'one of tidegate drill list')
+    .option('--region <region>', 'the region that is lost, cut off, or whose certificate expires')
+    .option('--provider <name>', 'the provider whose credential is revoked')
+    .option('--channel <name>', 'the channel of pages that is silenced')
+    .option('--inject <command>', 'of a fault that is yours to make: what makes it, by the shell; it is printed, so it names no secret')
+    .option('--restore <command>', 'what takes it back; it is run whatever happens, and may be run twice')
+    .option('--hook-timeout <duration>', 'how long each of the two may take, at most 30m', '2m')
+    .option('--within <duration>', 'in place of the times that are expected by the defaults')
     .requiredOption('--reason <text>', 'why, in at least ten characters; it is recorded')
     .option('--on-call <name>', 'who watches; without it none begins')
     .option('--ttl <duration>', 'when it ends by itself, at most 4h', '15m')
-    .option('--timeout <duration>', 'how long to wait for users once the goal has passed', '1m')
+    .option('--timeout <duration>', 'how long to wait once the goal, or the expected time, has passed', '1m')
     .option('--scorecards <folder>', 'where they are kept, as JSON and Markdown', 'drills')
     .option('-y, --yes', 'do it')
     .action(async (name: string, options: DrillOptions) => exitWith((await drills()).run(name, options, console())));
-  connects(drill.command('status').description('drills that go on')).action(async (options: LookOptions) =>
-    exitWith((await drills()).drillStatus(options, console())),
-  );
-  confirms(connects(drill.command('abort').description('end a drill early: traffic returns by the ramp')))
+  connects(drill.command('status').description('drills that go on, and faults that are not taken back'))
+    .option('--scorecards <folder>', 'where faults that are not taken back are noted', 'drills')
+    .action(async (options: LookOptions) => exitWith((await drills()).drillStatus(options, console())));
+  confirms(connects(drill.command('abort').description('end a drill early: traffic returns by the ramp, a fault is taken back')))
     .argument('<id>', 'its id')
+    .option('--scorecards <folder>', 'where faults that are not taken back are noted', 'drills')
+    .option('--hook-timeout <duration>', 'how long the command that takes it back may take, at most 30m', '2m')
     .action(async (id: string, options: ConfirmOptions) => exitWith((await drills()).drillAbort(id, options, console())));
   drill
     .command('history')

@@ -11,6 +11,7 @@ import type {
   DecisionItem,
   Dossier,
   Forecast,
+  HealthDetail,
   Hypothesis,
   ObjectiveList,
   OrderBody,
@@ -37,6 +38,8 @@ import type {
 
 export interface Api {
   status(): Promise<StatusDocument>;
+  /** Of the replica that answers; one that fails answers too. */
+  health(): Promise<HealthDetail>;
   overrides(): Promise<Orders>;
   /** null: this endpoint is older than previews. Never writes: it is asked in a way that an older server refuses. */
   preview(body: OrderBody): Promise<Ordered | null>;
@@ -173,6 +176,13 @@ export const createApi = (exchange: Exchange): Api => {
       const document = await get<Partial<StatusDocument>>('getStatus');
       if (document.cluster === undefined) throw new Fault('ERR_UNREACHABLE', `${exchange.endpoint()} answers, ${STRANGE}`);
       return document as StatusDocument;
+    },
+    async health() {
+      const { method, path } = request('getHealthDetail');
+      const answer = await exchange.ask({ method, path, accepts: 503 });
+      const detail = answer.body as Partial<HealthDetail>;
+      if (detail.checks === undefined) throw faultOf(answer);
+      return detail as HealthDetail;
     },
     overrides,
     matrix: () => get('matrix'),

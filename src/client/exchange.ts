@@ -16,6 +16,8 @@ export interface Ask {
   path: string;
   body?: unknown;
   headers?: Readonly<Record<string, string>>;
+  /** A status that is an answer although it is 500 or more. */
+  accepts?: number;
 }
 
 export interface Answer {
@@ -186,12 +188,13 @@ export const createExchange = (options: ExchangeOptions): Exchange => {
       for (const [at, endpoint] of order().entries()) {
         try {
           const answer = await one(endpoint, ask, at === endpoints.length - 1 ? lastTryMs : tryMs);
-          if (!isServersOwn(answer.status) && isStranger(answer)) {
+          const isAnswer = !isServersOwn(answer.status) || answer.status === ask.accepts;
+          if (isAnswer && isStranger(answer)) {
             why.push(`${endpoint} answered ${answer.status}, ${STRANGE}`);
             doubt ||= ask.method !== 'GET';
             continue;
           }
-          if (!isServersOwn(answer.status)) {
+          if (isAnswer) {
             settle(endpoint, why);
             return { ...answer, doubt };
           }

@@ -10,6 +10,8 @@ export type { WhatIfMatrix } from '../whatif/matrix.ts';
 export type {
   Acknowledged,
   Forecast,
+  HealthCheck,
+  HealthDetail,
   ObjectiveCell,
   ObjectiveList,
   Ordered,

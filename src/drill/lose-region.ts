@@ -1,78 +1,19 @@
-// The drill that takes a region's traffic away on purpose and brings it back: what must hold before it begins, what ends it early, what was measured, and how
-// that is written down. Judges status documents and nothing else. Pure.
+// The drill that takes a region's traffic away on purpose and brings it back: what must hold before it begins, what ends it early, what was measured. Judges
+// status documents and nothing else. Pure.
 import type { Forecast, Refusal, StatusDocument } from '../client/types.ts';
 import { list, say } from '../config/words.ts';
+import { calmGuards, type Guard, guard, isOpen, poolsNotUp, type Service, silent, watchedGuard } from './calm.ts';
+import { type Expected, measuredOf, type Phase, type Scorecard } from './scorecard.ts';
 
-export interface Guard {
-  name: string;
-  ok: boolean;
-  because: string;
-}
+export const LOSE_REGION = 'lose-region';
 
 /** From the order to t3, from t3 to t4, t5 and t6, and from the end of the order until all is as it was. */
 export const DRILL_PHASES = ['decided', 'written', 'served', 'users', 'returned'] as const;
 export type DrillPhase = (typeof DRILL_PHASES)[number];
 
-export interface Expected {
-  ms: number;
-  /** `seed`: what the cluster forecasts, until three drills of the like were measured. */
-  source: 'seed' | 'measured';
-  because: string;
-}
-
-export interface Scorecard {
-  id: string;
-  drill: 'lose-region';
-  cluster: string;
-  region: string;
-  by: string;
-  onCall: string;
-  reason: string;
-  /** Cluster time at which it was ordered. */
-  startedAtMs: number;
-  outcome: 'passed' | 'missed' | 'aborted';
-  because: string;
-  services: readonly string[];
-  goalMs: number;
-  phases: Readonly<Record<DrillPhase, { expected: Expected | null; ms: number | null }>>;
-  guards: readonly Guard[];
-}
-
-/** Drills of the like before they speak louder than a forecast. */
-const MEASURED_MIN = 3;
-
-type Service = StatusDocument['services'][number];
-
-const isOpen = ({ closedAtMs }: StatusDocument['incidents'][number]): boolean => closedAtMs === null;
-
-const silent = ({ self, votes }: StatusDocument): readonly string[] => [
-  ...votes.vantages.filter((vantage) => vantage.self.state !== 'ok').map(({ region, replica }) => `${region}/${replica}`),
-  ...(self.canDecide ? [] : [self.because]),
-];
-
-const poolsNotUp = ({ services }: StatusDocument, but: string | null): readonly string[] =>
-  services.flatMap((service) =>
-    service.pools
-      .filter((pool) => pool.region !== but && pool.verdict !== 'up')
-      .map((pool) => `${service.name}/${pool.name} ${pool.verdict}`),
-  );
-
-const badPaths = ({ services, providers = [] }: StatusDocument): readonly string[] => [
-  ...providers.filter(({ failing }) => failing).map(({ name }) => `${name} takes no writes`),
-  ...services.flatMap(({ name, mode, applied }) =>
-    mode === 'auto' && applied !== null && applied.outcome !== 'applied' ? [`${name}: ${applied.outcome}`] : [],
-  ),
-];
-
 /** Services whose traffic the drill moves. */
 export const movedBy = ({ services }: StatusDocument, region: string): readonly Service[] =>
   services.filter(({ mode, pools }) => mode === 'auto' && pools.some((pool) => pool.region === region && (pool.share ?? 0) > 0));
-
-const guard = (name: string, wrong: readonly string[], well: string): Guard => ({
-  name,
-  ok: wrong.length === 0,
-  because: wrong.length === 0 ? well : list(wrong, 3),
-});
 
 /** In: `refusals` and `forecast` of the order as the cluster previews it. All must hold. */
 export const guardsOf = (
@@ -81,25 +22,11 @@ export const guardsOf = (
   { refusals, forecast, onCall }: { refusals: readonly Refusal[]; forecast: Forecast | null; onCall: string | null },
 ): readonly Guard[] => {
   const moved = movedBy(status, region).map(({ name }) => name);
-  const orders = status.overrides.items.filter(({ leftMs }) => leftMs > 0).map(({ id, kind }) => `${kind} ${id} stands`);
   const tight = (forecast?.services ?? []).flatMap(({ service, capacity }) =>
     capacity != null && capacity.leftPercent < 0 ? [`${service} would lack ${-capacity.leftPercent} % capacity`] : [],
   );
   return [
-    guard('quorum full', silent(status), `${status.votes.vantages.length} replicas speak and could decide`),
-    guard('nothing degraded', poolsNotUp(status, null), 'every pool is up'),
-    guard(
-      'no incident',
-      status.incidents.filter(isOpen).map(({ id }) => `${id} is open`),
-      'none is open',
-    ),
-    guard('no order', orders, 'no order stands or is to come'),
-    guard(
-      'nothing held',
-      status.holds.map(({ service, pool, hold }) => `${service}/${pool}: ${hold}`),
-      'automation holds nothing',
-    ),
-    guard('paths work', badPaths(status), 'what was decided is written'),
+    ...calmGuards(status),
     guard(
       'rules allow it',
       refusals.map(({ rule, because }) => `${rule}: ${because}`),
@@ -111,7 +38,7 @@ export const guardsOf = (
       'as far as load and capacity are known',
     ),
     guard('something moves', moved.length === 0 ? [`no service in auto sends traffic to ${region}`] : [], list(moved, 3)),
-    guard('somebody watches', onCall === null ? ['say who is on call: --on-call NAME'] : [], onCall ?? ''),
+    watchedGuard(onCall),
   ];
 };
 
@@ -174,12 +101,8 @@ export const expectedOf = (
   services: readonly string[],
   { past, forecast }: { past: readonly Scorecard[]; forecast: Forecast | null },
 ): Expected | null => {
-  const measured = past
-    .filter((card) => card.drill === 'lose-region' && card.region === region && card.outcome !== 'aborted')
-    .flatMap((card) => card.phases[phase].ms ?? [])
-    .toSorted((a, b) => a - b);
-  if (measured.length >= MEASURED_MIN)
-    return { ms: measured[Math.ceil(measured.length * 0.95) - 1] ?? 0, source: 'measured', because: `p95 of ${measured.length} drills` };
+  const measured = measuredOf(past, LOSE_REGION, region, phase);
+  if (measured !== null) return measured;
   if (phase !== 'users') return null;
   const seeds = (forecast?.services ?? []).flatMap(({ service, converge }) =>
     converge !== null && services.includes(service) ? [converge] : [],
@@ -189,32 +112,9 @@ export const expectedOf = (
 };
 
 /** A phase against what was expected of it: users against the goal too. */
-export const lateBy = ({ phases, goalMs }: Pick<Scorecard, 'phases' | 'goalMs'>): string | null => {
+export const lateBy = (phases: Readonly<Record<DrillPhase, Phase>>, goalMs: number): string | null => {
   const { users, written } = phases;
   if (written.ms === null) return 'the provider did not acknowledge it in time';
   if (users.ms === null) return null;
   return users.ms <= goalMs ? null : `users left in ${say(users.ms)}, the goal is ${say(goalMs)}`;
 };
-
-const cell = (ms: number | null): string => (ms === null ? 'not measured' : say(ms));
-
-/** What a cell of a table must not hold: no line of it, and no other cell. */
-const inCell = (text: string): string => text.replaceAll(/[\r\n|]+/g, ' ');
-
-export const markdownOf = (card: Scorecard, isoTime: (atMs: number) => string): string =>
-  [
-    `# ${card.drill} ${card.region}: ${card.outcome}`,
-    '',
-    `${inCell(card.because)}. Drill \`${card.id}\` of ${card.cluster}, ordered ${isoTime(card.startedAtMs)} by ${inCell(card.by)}, on call ${inCell(card.onCall)}: ${inCell(card.reason)}.`,
-    `Services: ${list(card.services, 20)}.`,
-    '',
-    '| phase | expected | source | measured |',
-    '|---|---|---|---|',
-    ...DRILL_PHASES.map((phase) => {
-      const { expected, ms } = card.phases[phase];
-      return `| ${phase} | ${expected === null ? 'not known' : say(expected.ms)} | ${expected === null ? 'three drills are needed' : `${expected.source}: ${inCell(expected.because)}`} | ${cell(ms)} |`;
-    }),
-    '',
-    `Goal of convergence: ${say(card.goalMs)}. \`decided\` counts from the order, the next three from the decision, \`returned\` from the end of the order.`,
-    '',
-  ].join('\n');

@@ -24,6 +24,8 @@ export interface Console {
   live: boolean;
   /** What to say when the human ends it by ^C; the process then ends with 130. Returns how to take that back. */
   onInterrupt(say: () => string): () => void;
+  /** SIGINT, SIGTERM and SIGHUP are told to `stop` instead of ending the process, and a reader that went away ends nothing. Returns how to take that back. */
+  onStop(stop: (signal: string) => void): () => void;
 }
 
 export interface LookOptions extends ConnectOptions {
@@ -33,6 +35,8 @@ export interface LookOptions extends ConnectOptions {
 export interface Session {
   api: Api;
   exchange: Exchange;
+  /** Every endpoint by itself: nobody answers for another one. */
+  each: readonly { endpoint: string; api: Api }[];
   console: Console;
   json: boolean;
   /** One object on stdout, or what it looks like to a human: never a character of somebody else's that moves the cursor. */
@@ -51,6 +55,8 @@ const readQuietly = (path: string): string => {
   }
 };
 
+/** Longest wait for one endpoint that is asked by itself. */
+const ALONE_MS = 2_000;
 const LIVE_EVERY_MS = 1_000;
 const LINE_EVERY_MS = 10_000;
 
@@ -89,10 +95,22 @@ export const withSession = async <T>(options: LookOptions, console: Console, wor
   const note = (lines: readonly string[] | string): void =>
     console.err(typeof lines === 'string' ? safeLines(lines) : lines.map((line) => `${line}\n`).join(''));
   const exchange = createExchange({ settings, http, ports, version: console.version, note: (text) => note(`note: ${text}`) });
+  const alone = (endpoint: string): Api =>
+    createApi(
+      createExchange({
+        settings: { ...settings, endpoints: [endpoint] },
+        http,
+        ports,
+        version: console.version,
+        note: () => undefined,
+        lastTryMs: ALONE_MS,
+      }),
+    );
   const json = options.json === true;
   const session: Session = {
     api: createApi(exchange),
     exchange,
+    each: settings.endpoints.map((endpoint) => ({ endpoint, api: alone(endpoint) })),
     console,
     json,
     show(document, render) {

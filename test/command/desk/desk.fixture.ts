@@ -30,6 +30,7 @@ export const desk = (answers: readonly string[] | null = null): Desk => {
     screen: () => SCREEN,
     live: false,
     onInterrupt: () => () => undefined,
+    onStop: () => () => undefined,
   };
   return { console, out: () => out.join(''), err: () => err.join(''), asked };
 };

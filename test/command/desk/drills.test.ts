@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { StatusDocument } from '../../../src/client/types.ts';
 import { type DrillOptions, drillAbort, drillHistory, drillList, drillStatus, run } from '../../../src/command/desk/drills.ts';
-import { expectedOf, type Scorecard } from '../../../src/drill/lose-region.ts';
+import { expectedOf } from '../../../src/drill/lose-region.ts';
+import type { Scorecard } from '../../../src/drill/scorecard.ts';
 import type { Override } from '../../../src/model.ts';
 import { type Endpoint, endpoint, json } from '../../client/servers.ts';
 import { desk } from './desk.fixture.ts';
@@ -116,11 +117,11 @@ test('with --yes it drains, measures, brings back, and writes the scorecard in b
   });
   expect(card()).toMatchObject({
     outcome: 'passed',
-    region: REGION,
+    subject: REGION,
     onCall: 'ana',
     phases: { decided: { ms: 800 }, written: { ms: 300 }, served: { ms: 1200 }, users: { ms: 12_000, expected: { source: 'seed' } } },
   });
-  expect(card().phases.returned.ms).not.toBeNull();
+  expect(card().phases.returned?.ms).not.toBeNull();
   const markdown = readFileSync(join(folder, `${card().id}.md`), 'utf8');
   expect(markdown).toMatch(/\| users \| .* \| seed: .* \| 12 s \|/);
   const past = desk(null);
@@ -174,6 +175,23 @@ test.each<[string, While, RegExp]>([
   expect(card()).toMatchObject({ outcome: 'aborted', because: expect.stringMatching(because) });
 });
 
+test('a signal ends it early: the order is ended, and traffic returns', async () => {
+  const never: While = (status) => status;
+  await using at = await cluster({ during: never });
+  const heard: ((signal: string) => void)[] = [];
+  const mine = desk(null);
+  const onStop = (stop: (signal: string) => void) => {
+    heard.push(stop);
+    return () => undefined;
+  };
+  const ran = run('lose-region', options(at.server, { yes: true }), { ...mine.console, onStop });
+  await expect.poll(() => at.written()).toEqual(['PUT']);
+  heard[0]?.('SIGTERM');
+  expect(await ran).toBe(3);
+  expect(at.written()).toEqual(['PUT', 'DELETE']);
+  expect(card()).toMatchObject({ outcome: 'aborted', because: 'SIGTERM ended it' });
+});
+
 test('what users take longer than the goal for is missed, with exit code 5', async () => {
   const slow: While = (status) => {
     const now = obeyed(status, 0);
@@ -203,9 +221,9 @@ test('an early end is for drills only; what goes on is listed; a foreign file is
   const drill = { kind: 'drain', scope: { region: REGION }, drill: true, reason: '', owner: 'ana' };
   await fetch(`${at.server.url}/v1/overrides/drill-1`, { method: 'PUT', body: JSON.stringify(drill) });
   const mine = desk(null);
-  expect(await drillStatus({ endpoint: [at.server.url] }, mine.console)).toBe(0);
+  expect(await drillStatus({ endpoint: [at.server.url], scorecards: folder }, mine.console)).toBe(0);
   expect(mine.out()).toContain('drill-1: drain, obeyed');
-  expect(await drillAbort('drill-1', { endpoint: [at.server.url], yes: true }, mine.console)).toBe(0);
+  expect(await drillAbort('drill-1', { endpoint: [at.server.url], scorecards: folder, yes: true }, mine.console)).toBe(0);
   expect(at.written()).toEqual(['PUT', 'DELETE']);
   writeFileSync(join(folder, 'drill-x.json'), '{}');
   expect(() => drillHistory({ scorecards: folder }, mine.console)).toThrow(/drill-x\.json is no scorecard/);

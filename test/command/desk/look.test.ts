@@ -16,6 +16,7 @@ const at = (): Console => ({
   screen: () => SCREEN,
   live: false,
   onInterrupt: () => () => undefined,
+  onStop: () => () => undefined,
 });
 
 test.each<[string, string | undefined, string | undefined]>([
