@@ -116,14 +116,22 @@ const statusOf = ({ api }: Session): Promise<StatusDocument | null> =>
     return null;
   });
 
+const standing = ({ overrides }: StatusDocument, id: string): Override | undefined =>
+  overrides.items.find((item) => item.id === id && item.active);
+
 /** While its traffic is away. */
 const measure = (session: Session, plan: Plan, order: Override, measured: Measured, patienceMs: number, stops: Stops): Promise<Ending> => {
   const { region, services, status } = plan;
   const goalMs = status.cluster.goals.convergenceMs;
   let t3AtMs: number | null = null;
+  let stood = false;
   const judge = (seen: StatusDocument): Ending | null => {
     const because = abortReason(seen, region, order.id);
     if (because !== null) return { outcome: 'aborted', because };
+    const stands = standing(seen, order.id) !== undefined;
+    // An endpoint that is behind may not know it yet.
+    if (stood && !stands) return { outcome: 'aborted', because: 'its order ended meanwhile: somebody else ended it, or its time was over' };
+    stood ||= stands;
     const sinceMs = seen.clusterTimeMs - order.createdAtMs;
     t3AtMs ??= decidedAtMs(seen, services, region, order.createdAtMs);
     if (t3AtMs === null)
@@ -157,7 +165,9 @@ const bringBack = async (session: Session, order: Override, stops: Stops): Promi
   const { console, api } = session;
   const { clock } = console.ports;
   const endedAtMs = clock.monoMs();
-  await api.remove(order);
+  await api.remove(order).catch((error: unknown) => {
+    if (!(error instanceof Fault) || error.code !== 'ERR_NOT_FOUND') throw error;
+  });
   const judge = (status: StatusDocument): boolean | null => {
     if (progressOfEnd(status, order).done) return true;
     return clock.monoMs() - endedAtMs > RETURN_MS ? false : null;
@@ -173,10 +183,29 @@ const bringBack = async (session: Session, order: Override, stops: Stops): Promi
   return isBack ? Math.round(clock.monoMs() - endedAtMs) : null;
 };
 
+/** Nobody knows whether the order stands: it is looked for a while, and ended where it is found. */
+const withdraw = async (session: Session, id: string, stops: Stops): Promise<void> => {
+  const { clock } = session.console.ports;
+  const untilMs = clock.monoMs() + BLIND_MS;
+  const found = await watch<StatusDocument, Override | 'never'>(session, {
+    now: () => `looking whether ${id} stands after all`,
+    look: () => statusOf(session),
+    judge: (seen) => standing(seen, id) ?? (clock.monoMs() > untilMs ? 'never' : null),
+    stopped: () => (stops.times() > 1 ? 'never' : null),
+    blind: 'never',
+    everyMs: LOOK_EVERY_MS,
+  });
+  if (found !== 'never') await session.api.remove(found);
+};
+
 const act = async (session: Session, options: DrillOptions, plan: Plan, folder: string): Promise<number> => {
   const patienceMs = patienceOf(options);
   const stops = heedStops(session);
-  const { override } = await session.api.put(plan.id, plan.body);
+  const { override } = await session.api.put(plan.id, plan.body).catch(async (error: unknown) => {
+    if (error instanceof Fault && error.code === 'ERR_UNDECIDED') await withdraw(session, plan.id, stops);
+    stops.release();
+    throw error;
+  });
   const measured: Measured = { decided: null, written: null, served: null, users: null, returned: null };
   // Whatever happens to this command, what it injected is taken back.
   const ending = await measure(session, plan, override, measured, patienceMs, stops).catch(

@@ -35,20 +35,26 @@ const obeyed: While = (status) => ({
   })),
 });
 
-const cluster = async (given: { status?: StatusDocument; during?: While; refused?: boolean } = {}) => {
-  const { status = healthy(), during = obeyed, refused = false } = given;
+/** `cuts`: it takes the order and breaks the connection, and its list of orders is behind. */
+const cluster = async (given: { status?: StatusDocument; during?: While; refused?: boolean; cuts?: boolean } = {}) => {
+  const { status = healthy(), during = obeyed, refused = false, cuts = false } = given;
   let order: Override | null = null;
   let looks = 0;
+  let lists = 0;
   const server: Endpoint = await endpoint(({ method, url, body }, reply) => {
     if (url === '/v1/status') {
       if (order === null) return json(reply, 200, status);
       const standing = { active: true, leftMs: 600_000, obeyed: true, because: 'it gets no traffic', measured: [] };
       const now = during(status, looks++);
-      return json(reply, 200, { ...now, overrides: { version: 9, items: [...now.overrides.items, { ...order, ...standing }] } });
+      const ours = order === null ? [] : [{ ...(order as Override), ...standing }];
+      return json(reply, 200, { ...now, overrides: { version: 9, items: [...now.overrides.items, ...ours] } });
     }
     if (url === '/v1/simulate') return json(reply, 200, FORECAST);
     if (method === 'POST') return json(reply, 200, { override: body, forecast: refused ? REFUSED : FORECAST });
-    if (url === '/v1/overrides') return json(reply, 200, { version: 9, items: order === null ? [] : [order] });
+    if (url === '/v1/overrides') {
+      const isBehind = cuts && lists++ === 0;
+      return json(reply, 200, { version: 9, items: order === null || isBehind ? [] : [order] });
+    }
     const there: Override | null = order;
     if (method === 'DELETE') {
       order = null;
@@ -60,6 +66,7 @@ const cluster = async (given: { status?: StatusDocument; during?: While; refused
       createdAtMs: status.clusterTimeMs,
       expiresAtMs: status.clusterTimeMs + 900_000,
     };
+    if (cuts) return void reply.destroy();
     return json(reply, 200, { override: order, version: 10 });
   });
   const written = (): readonly string[] =>
@@ -67,6 +74,10 @@ const cluster = async (given: { status?: StatusDocument; during?: While; refused
   return {
     server,
     written,
+    stands: () => order !== null,
+    endOrder: () => {
+      order = null;
+    },
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
     },
@@ -173,6 +184,29 @@ test.each<[string, While, RegExp]>([
   expect(await run('lose-region', options(at.server, { yes: true }), desk(null).console)).toBe(3);
   expect(at.written()).toEqual(['PUT', 'DELETE']);
   expect(card()).toMatchObject({ outcome: 'aborted', because: expect.stringMatching(because) });
+});
+
+test('when somebody else ends its order it is aborted, and what was measured afterwards is no figure of it', async () => {
+  await using at = await cluster({
+    during(status, looks) {
+      if (looks === 3) at.endOrder();
+      return status;
+    },
+  });
+  expect(await run('lose-region', options(at.server, { yes: true }), desk(null).console)).toBe(3);
+  expect(card()).toMatchObject({
+    outcome: 'aborted',
+    because: expect.stringMatching(/^its order ended meanwhile/),
+    phases: { users: { ms: null } },
+  });
+});
+
+test('when nobody knows whether the order stands it is looked for, and ended where it is found', async () => {
+  await using at = await cluster({ cuts: true });
+  const ran = await run('lose-region', options(at.server, { yes: true }), desk(null).console).catch((error: Error) => error);
+  expect(ran).toMatchObject({ code: 'ERR_UNDECIDED' });
+  expect(at.written().at(-1)).toBe('DELETE');
+  expect(at.stands()).toBe(false);
 });
 
 test('a signal ends it early: the order is ended, and traffic returns', async () => {
