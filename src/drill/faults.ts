@@ -20,7 +20,7 @@ export interface Sight {
   pages: readonly PageItem[];
 }
 
-/** `subject`: the region, provider or channel; empty: there is none. `before`: as it stood when it was planned. */
+/** `subject`: the region, provider or channel; empty: there is none. `before`: as it stood when it was planned, with the pages there were. */
 export interface Case {
   subject: string;
   before: Sight;
@@ -217,6 +217,23 @@ const askedOutside = (of: Case): Guard =>
     'an endpoint of another region answers',
   );
 
+/** What a region took back rests before it says it again: a minute, and twice as long each time within an hour. */
+const REST_MS = 60_000;
+const REST_MAX_MS = 3_600_000;
+
+/** A region that paged store.lost a moment ago would not page it now, and that would say nothing of the drill. */
+const mayPage = ({ before }: Case, regions: readonly string[]): Guard => {
+  const nowMs = Math.max(...before.looks.map(({ status }) => status?.clusterTimeMs ?? 0));
+  const resting = regions.flatMap((region): readonly string[] => {
+    const ends = before.pages
+      .filter(({ type, headline, atMs }) => type === 'store.resolved' && headline.startsWith(`${region}/`) && nowMs - atMs < REST_MAX_MS)
+      .map(({ atMs }) => atMs);
+    const leftMs = Math.max(...ends) + Math.min(REST_MAX_MS, REST_MS * 2 ** (ends.length - 1)) - nowMs;
+    return ends.length > 0 && leftMs > 0 ? [`${region} took store.lost back, and does not page it again for ${say(leftMs)}`] : [];
+  });
+  return guard('it may page', resting, 'no region rests from a page store.lost');
+};
+
 const isVoter = (of: Case): Guard =>
   guard('it votes', regionsOf(of).includes(of.subject) ? [] : [`${of.subject} has no vote that could go missing`], `${of.subject} speaks`);
 
@@ -299,7 +316,7 @@ export const FAULT_DRILLS: readonly FaultDrill[] = [
     subject: 'region',
     hook: 'puts an expired certificate for the store in place at each replica of it, and makes them connect anew',
     accountsFor: 'its-region',
-    guards: (of) => [askedOutside(of), isVoter(of)],
+    guards: (of) => [askedOutside(of), isVoter(of), mayPage(of, [of.subject])],
     expects: [
       unheard,
       ownStoreFails,
@@ -383,6 +400,7 @@ export const FAULT_DRILLS: readonly FaultDrill[] = [
           missing.map((region) => `no endpoint of ${region} is asked: --endpoint URL`),
           'an endpoint of every region answers',
         ),
+        mayPage(of, regionsOf(of)),
         guard(
           'it is etcd',
           kinds.every((kind) => kind === 'etcd') && kinds.length > 0 ? [] : [`the store is ${list(kinds)}`],

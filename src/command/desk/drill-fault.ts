@@ -153,7 +153,7 @@ const planOf = async (
     await session.api.status();
     throw new Fault('ERR_UNREACHABLE', `no endpoint answered within 2 s: ${looks.map(({ endpoint }) => endpoint).join(', ')}`);
   }
-  const of: Case = { subject, before: { looks, pages: [] } };
+  const of: Case = { subject, before: { looks, pages: (await pagesSince(session, 0)) ?? [] } };
   const hooks = hooksOf(options);
   const refusals = await session.during(
     () => 'asking what a loss would need',

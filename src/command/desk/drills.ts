@@ -81,8 +81,7 @@ export const drillList = (console: Console): number => {
     [...(subject === null ? [] : [`--${subject} NAME`]), ...(isHooked ? ['--inject CMD --restore CMD'] : [])].join(' ');
   const lines = DRILLS.flatMap((drill) => [
     `${drill.name} ${about(drill)}`.trimEnd(),
-    ...wrap(`  ${drill.does}`, 100),
-    ...wrap(`  needs: ${drill.needs}`, 100),
+    ...[drill.does, `needs: ${drill.needs}`].flatMap((text) => wrap(text, 98)).map((line) => `  ${line}`),
   ]);
   console.out(`${lines.join('\n')}\n`);
   return 0;

@@ -136,6 +136,7 @@ interface World {
   during?: (region: string) => Facts;
   always?: (region: string) => Facts;
   pages?: readonly PageItem[];
+  before?: readonly PageItem[];
   /** These come to be told only once it is over, and only of one that stood long enough. */
   later?: readonly PageItem[];
 }
@@ -143,7 +144,7 @@ interface World {
 /** A region that is back sooner pages nothing. */
 const PAGED_AFTER_MS = 2_000;
 
-const playing = async ({ during = () => ({}), always = () => ({}), pages = [], later = [] }: World) => {
+const playing = async ({ during = () => ({}), always = () => ({}), before = [], pages = [], later = [] }: World) => {
   const { clock } = realPorts();
   let faultySinceMs: number | null = null;
   let stoodMs = 0;
@@ -163,7 +164,7 @@ const playing = async ({ during = () => ({}), always = () => ({}), pages = [], l
           return json(reply, detail.status === 'fail' ? 503 : 200, detail);
         }
         if (url.startsWith('/v1/pages')) {
-          const items = [...(stoodMs > 0 ? pages : []), ...(stoodMs > PAGED_AFTER_MS && !isFaulty ? later : [])];
+          const items = [...before, ...(stoodMs > 0 ? pages : []), ...(stoodMs > PAGED_AFTER_MS && !isFaulty ? later : [])];
           return json(reply, 200, { items, total: items.length, clusterTimeMs: NOW_MS });
         }
         if (method === 'POST') return json(reply, 200, { override: {}, forecast: FORECAST });
@@ -545,6 +546,13 @@ test.each<[string, string, Partial<DrillOptions>, World, RegExp]>([
     {},
     { always: () => ({ status: (s) => ({ ...s, incidents: dying().incidents }) }) },
     /NO +no incident/,
+  ],
+  [
+    'it would not page again yet',
+    'expire-certificate',
+    { region: 'eu-west' },
+    { before: [page('store.resolved', 'eu-west/a: the store answers again after 20 s', { atMs: NOW_MS - 20_000 })] },
+    /NO +it may page: eu-west took store\.lost back, and does not page it again for 40 s/,
   ],
   [
     'it is named by the wrong option',
