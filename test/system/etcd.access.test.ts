@@ -13,12 +13,15 @@ import { usedOps } from '../../src/auth/once.ts';
 import { askedKey, KEYS } from '../../src/coordinate/keys.ts';
 import { Fault } from '../../src/errors.ts';
 import { realPorts } from '../../src/ports.ts';
+import { runAdoption } from '../../src/publish/adoption.ts';
 import { openEtcd } from '../../src/store/etcd/index.ts';
 import { type Op, type Store, StoreDefiniteError, type WatchEvent } from '../../src/store/store.ts';
 import { createAuthority } from '../etcd-certificates.ts';
 import { eventually } from '../etcd-fixture.ts';
 import { type EtcdCluster, startEtcd } from '../etcd-server.ts';
+import { type MemoryZone, memoryProvider } from '../memory-provider.ts';
 import { recordingLog } from '../recording-log.ts';
+import { clusterOf, poolOf } from '../world.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -228,6 +231,30 @@ describe('certificates', () => {
     await duty.idle();
     expect(log.of('spent.unremoved')).toEqual([]);
     expect((await eu.get({ prefixes: ['asked', 'used/'] })).kvs.map(({ key, value }) => [key, value])).toEqual([['asked', { items: [] }]]);
+  });
+
+  test('with the rights of the manual an operator adopts what is served, and a region does not', async () => {
+    const root = open('root');
+    const { kvs } = await root.get({ prefixes: [''] });
+    for (const { key } of kvs) await root.txn({ if: [], then: [{ del: key }] });
+    const pools = ['eu', 'us'].map((region, i) => poolOf(region, 1, i));
+    const cluster = clusterOf(['eu', 'us'], [{ pools }]);
+    expect((await root.txn({ if: [], then: [{ put: KEYS.members, value: cluster }] })).ok).toBe(true);
+    const zone: MemoryZone = { services: new Map(), onServed: () => undefined };
+    const fence = { v: 41, epoch: 9, writer: 'eu/a/lost', nonce: 'lost', hash: 'ab' };
+    zone.services.set('web', { shares: { eu: 0, us: 1000 }, fence });
+    const adopt = (store: Store) =>
+      runAdoption(
+        { ports, store, provider: async () => memoryProvider(zone) },
+        { kind: 'adopt', services: [], owner: 'alice', reason: 'restored', dryRun: false, holdMs: null, journal: [] },
+      );
+    await expect(adopt(open('eu'))).rejects.toThrow(/permission denied/);
+    expect(await adopt(open('operator'))).toMatchObject({
+      written: true,
+      v: 42,
+      services: [{ service: 'web', after: { eu: 0, us: 1000 } }],
+    });
+    for (const { key } of (await root.get({ prefixes: [''] })).kvs) await root.txn({ if: [], then: [{ del: key }] });
   });
 
   test('an admin applies and adopts, and does not vote', async () => {
