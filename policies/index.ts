@@ -1,5 +1,5 @@
 // The tables of policies: what may be named in the configuration, and the only registration there is.
-import type { ModelKind } from '../src/runbook/model.ts';
+import type { ModelKind } from '../src/runbook/platform.ts';
 import { activeActive } from './models/active-active.ts';
 import { activeCold } from './models/active-cold.ts';
 import { activeHot } from './models/active-hot.ts';

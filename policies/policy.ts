@@ -1,6 +1,8 @@
 // Contracts of the three kinds of policy. All are pure and total: no clock, no randomness, an answer for every input.
 import type { ClusterConfig, Refusal, Reports, Route, Routing, ServiceConfig, ServiceRouting } from '../src/model.ts';
-import type { AuditLine, ModelKind, PlatformConfig, Purpose, Steady, Step, Tiers } from '../src/runbook/model.ts';
+import type { AuditLine, Steady, Tiers } from '../src/runbook/facts.ts';
+import type { Purpose, Step } from '../src/runbook/model.ts';
+import type { ModelKind, PlatformConfig } from '../src/runbook/platform.ts';
 
 /** A pool as steering sees it. */
 export interface SteerPool {

@@ -1,20 +1,7 @@
 // What has to be so while nothing happens, judged from facts: of fleets in a region, of namespaces, of a platform. A model says which of it it asks. What could
 // not be told is unknown, with a sentence, and never good. Pure.
-import type {
-  AuditLine,
-  BackupFacts,
-  CacheFacts,
-  DatabaseFacts,
-  FleetConfig,
-  FleetKind,
-  NamespaceFacts,
-  NamespacesConfig,
-  PlatformConfig,
-  SiteConfig,
-  SiteFacts,
-  Steady,
-  Unseen,
-} from '../src/runbook/model.ts';
+import type { AuditLine, BackupFacts, CacheFacts, DatabaseFacts, NamespaceFacts, SiteFacts, Steady, Unseen } from '../src/runbook/facts.ts';
+import type { FleetConfig, FleetKind, NamespacesConfig, PlatformConfig, SiteConfig } from '../src/runbook/platform.ts';
 import { isCold, PROCESSING } from './steps/fleets.ts';
 import { frontendOf } from './steps/namespaces.ts';
 import { coupledOf, type Part, partsOf } from './steps/part.ts';

@@ -2,7 +2,7 @@
 // Flow: schedule -> probe -> observation -> opinion -> vote -> quorum verdict -> desired route -> safety ruling -> decision -> publish -> convergence -> page.
 // Units are in names: ...Ms is a duration, ...AtMs an instant of the clock its docstring names, share is thousandths of a service's traffic.
 
-import type { PlatformConfig } from './runbook/model.ts';
+import type { PlatformConfig } from './runbook/platform.ts';
 
 // ---- configuration of the cluster (what `members` in the store holds) ----
 

@@ -1,6 +1,7 @@
 // Active/Active: both regions run and work. What is lost is a share: users leave first, then the region that is left gets room for them, and only what was
 // active in the lost one is moved.
-import type { ExternalConfig, PlatformConfig, Step } from '../../src/runbook/model.ts';
+import type { Step } from '../../src/runbook/model.ts';
+import type { ExternalConfig, PlatformConfig } from '../../src/runbook/platform.ts';
 import { prearmSteps } from '../passive.ts';
 import type { DeploymentModel, Move } from '../policy.ts';
 import { activeLines, generalLines, inOrder } from '../steady.ts';

@@ -1,6 +1,7 @@
 // Dual Active: namespaces with different homes, each active in its own region, each Active/Passive by itself. Two independent services that share a name: what
 // moves one of them touches nothing of another.
-import type { NamespacesConfig, PlatformConfig, Step } from '../../src/runbook/model.ts';
+import type { Step } from '../../src/runbook/model.ts';
+import type { NamespacesConfig, PlatformConfig } from '../../src/runbook/platform.ts';
 import { coldSteps, hotSteps } from '../passive.ts';
 import type { DeploymentModel, Move } from '../policy.ts';
 import { dualLines, inOrder } from '../steady.ts';

@@ -1,7 +1,8 @@
 // Tier: users who write are sent to no region in which a row was not written and read back. What counts is the proof, never a status: a database that calls
 // itself primary is not yet one that takes writes. Moving writers to one that takes none, or that lacks their last rows, is worse than the outage.
 import type { Route } from '../../src/model.ts';
-import type { DatabaseConfig, PlatformConfig, TierState, Unproved } from '../../src/runbook/model.ts';
+import type { TierState, Unproved } from '../../src/runbook/facts.ts';
+import type { DatabaseConfig, PlatformConfig } from '../../src/runbook/platform.ts';
 import { type RouteChange, type Ruling, ruleOf, type World } from '../policy.ts';
 
 interface Tier {

@@ -1,5 +1,6 @@
 // Steps of what is around a platform: users' own systems, and gates. Pure.
-import type { ExternalWhen, GateConfig, Step } from '../../src/runbook/model.ts';
+import type { Step } from '../../src/runbook/model.ts';
+import type { ExternalWhen, GateConfig } from '../../src/runbook/platform.ts';
 import type { Move } from '../policy.ts';
 import { hasTiers } from './data.ts';
 import type { Part } from './part.ts';

@@ -1,16 +1,14 @@
 // Steps of data tiers: databases of which one region is the writer at a time, and caches. Pure.
 import assert from 'node:assert';
+import type { Act, PostgresAddress, Step } from '../../src/runbook/model.ts';
 import type {
-  Act,
   ByRegion,
   CacheConfig,
   CacheSiteConfig,
   DatabaseConfig,
   DatabaseSiteConfig,
   FENCE_RUNGS,
-  PostgresAddress,
-  Step,
-} from '../../src/runbook/model.ts';
+} from '../../src/runbook/platform.ts';
 import type { Move } from '../policy.ts';
 import { managedMoves } from './managed.ts';
 import { idsOf } from './order.ts';

@@ -1,14 +1,6 @@
 // Steps of fleets: started, waited for, looked at, stopped, fenced. Pure.
-import {
-  FLEET_KINDS,
-  type FleetConfig,
-  type Phase,
-  type SiteConfig,
-  type Span,
-  type Step,
-  type StepOf,
-  type StepSpecs,
-} from '../../src/runbook/model.ts';
+import type { Phase, Span, Step, StepOf, StepSpecs } from '../../src/runbook/model.ts';
+import { FLEET_KINDS, type FleetConfig, type SiteConfig } from '../../src/runbook/platform.ts';
 import { SEEDS } from '../../src/runbook/seeds.ts';
 import { idsOf } from './order.ts';
 import type { Part } from './part.ts';

@@ -1,5 +1,6 @@
 // Steps of databases that a vendor keeps: one call moves the writer, and the vendor sees to it that there is one. Pure.
-import type { ManagedConfig, Step } from '../../src/runbook/model.ts';
+import type { Step } from '../../src/runbook/model.ts';
+import type { ManagedConfig } from '../../src/runbook/platform.ts';
 import type { Move } from '../policy.ts';
 import type { Part } from './part.ts';
 import { CHECK_MS, perMode, stepOf, TRIED } from './step.ts';

@@ -1,6 +1,7 @@
 // Steps of Temporal namespaces: where they are active, and that tasks are dispatched there. Pure.
 import assert from 'node:assert';
-import type { ByRegion, NamespacesConfig, Step } from '../../src/runbook/model.ts';
+import type { Step } from '../../src/runbook/model.ts';
+import type { ByRegion, NamespacesConfig } from '../../src/runbook/platform.ts';
 import type { Move } from '../policy.ts';
 import { placedIn } from './fleets.ts';
 import type { Part } from './part.ts';

@@ -1,5 +1,6 @@
 // The order of steps: by `needs` and nothing else, in each of the two modes by itself. Pure.
-import { isOfMode, type RunMode, type Step } from '../../src/runbook/model.ts';
+import { isOfMode, type Step } from '../../src/runbook/model.ts';
+import type { RunMode } from '../../src/runbook/platform.ts';
 
 export const idsOf = (...groups: readonly (readonly Step[])[]): readonly string[] => groups.flat().map(({ id }) => id);
 

@@ -7,7 +7,7 @@ import type {
   ManagedConfig,
   NamespacesConfig,
   PlatformConfig,
-} from '../../src/runbook/model.ts';
+} from '../../src/runbook/platform.ts';
 
 /** What moves together: all of a platform, or what one of its entries takes with it. */
 export interface Part {

@@ -1,5 +1,6 @@
 // One step: what every model says alike of its kind, deadlines and estimates; and steps that only wait. Pure.
-import type { Persons, Phase, Span, Step, StepKindName, StepOf } from '../../src/runbook/model.ts';
+import type { Phase, Span, Step, StepKindName, StepOf } from '../../src/runbook/model.ts';
+import type { Persons } from '../../src/runbook/platform.ts';
 import { SEEDS } from '../../src/runbook/seeds.ts';
 import type { Part } from './part.ts';
 

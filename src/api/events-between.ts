@@ -6,7 +6,8 @@ import { speakersOf } from '../health/chamber.ts';
 import type { Incident, Override, PoolTally, Verdict } from '../model.ts';
 import { poolKey } from '../model.ts';
 import { isoTime } from '../ports.ts';
-import type { PlatformConfig, Run } from '../runbook/model.ts';
+import type { Run } from '../runbook/model.ts';
+import type { PlatformConfig } from '../runbook/platform.ts';
 import { standingOf } from '../runbook/run.ts';
 import type { ApiEvent, EventOf, EventType } from './event-types.ts';
 

@@ -1,7 +1,7 @@
 // The shapes of objectives and of the matrix, by name, for the OpenAPI document.
 import type { MatrixCell, PlatformMatrix } from '../objectives/model.ts';
 import { VERDICTS } from '../objectives/model.ts';
-import { OBJECTIVE_KINDS, OBJECTIVE_ROLES } from '../runbook/model.ts';
+import { OBJECTIVE_KINDS, OBJECTIVE_ROLES } from '../runbook/platform.ts';
 import { type JsonSchema, ref } from './openapi.ts';
 import { AT_MS, COUNT, FLAG, listOf, oneOfTexts, orNull, shape, shapeOf, TEXT } from './shapes.ts';
 

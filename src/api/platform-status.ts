@@ -6,7 +6,8 @@ import type { LlmRecord } from '../llm/chain.ts';
 import { type LlmView, llmViewOf } from '../llm/view.ts';
 import type { ClusterConfig } from '../model.ts';
 import type { BudgetsRecord } from '../objectives/duty.ts';
-import type { LagRecord, PlatformConfig } from '../runbook/model.ts';
+import type { LagRecord } from '../runbook/facts.ts';
+import type { PlatformConfig } from '../runbook/platform.ts';
 import { type DatabaseView, databasesOf } from '../runbook/tiers/loss.ts';
 
 export interface DatabaseStatus extends DatabaseView {

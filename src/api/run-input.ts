@@ -1,6 +1,6 @@
 // What is asked of platforms and runs, and what is wrong with a request: shape, then names, all problems at once. Pure.
 import { z } from 'zod';
-import type { PlatformConfig } from '../runbook/model.ts';
+import type { PlatformConfig } from '../runbook/platform.ts';
 import { CHOICES } from '../runbook/reader.ts';
 import { type BodyProblem, keptLine, line, type Parsed, parsedBy, pointerOf, schemaOf, unknownName } from './body.ts';
 import { LABEL_CHARS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX, REASON_CHARS_MIN } from './override-input.ts';

@@ -1,5 +1,7 @@
 // The shapes of platforms, plans and runs, by name, for the OpenAPI document.
-import { type AuditLine, MODEL_KINDS, PHASES, STEP_KINDS } from '../runbook/model.ts';
+import type { AuditLine } from '../runbook/facts.ts';
+import { PHASES, STEP_KINDS } from '../runbook/model.ts';
+import { MODEL_KINDS } from '../runbook/platform.ts';
 import { CHOICES, type Waiting } from '../runbook/reader.ts';
 import type { DatabaseView, StandbyView } from '../runbook/tiers/loss.ts';
 import type { Seen, Settlement } from '../runbook/tiers/settler.ts';

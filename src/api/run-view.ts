@@ -3,14 +3,11 @@
 import { canonicalJson, sha256 } from '../audit/canonical.ts';
 import type { LlmView } from '../llm/view.ts';
 import { AS_CONFIGURED } from '../runbook/commit.ts';
+import type { Readiness } from '../runbook/facts.ts';
 import {
   isOfMode,
-  type Persons,
-  type PlatformConfig,
   type Purpose,
-  type Readiness,
   type Run,
-  type RunMode,
   type RunState,
   type Span,
   type Step,
@@ -18,6 +15,7 @@ import {
   type StepRun,
   type StepState,
 } from '../runbook/model.ts';
+import type { Persons, PlatformConfig, RunMode } from '../runbook/platform.ts';
 import { type PlatformView, type Waiting, waitingOf } from '../runbook/reader.ts';
 import { isEnded, standingOf } from '../runbook/run.ts';
 import type { DatabaseView } from '../runbook/tiers/loss.ts';

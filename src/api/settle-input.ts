@@ -1,6 +1,6 @@
 // What a human says of a database's writer, and what is wrong with a request: shape, then names, all problems at once. Pure.
 import { z } from 'zod';
-import type { DatabaseConfig } from '../runbook/model.ts';
+import type { DatabaseConfig } from '../runbook/platform.ts';
 import { type BodyProblem, keptLine, line, type Parsed, parsedBy, pointerOf, schemaOf, unknownName } from './body.ts';
 import { NAME_CHARS_MAX, REASON_CHARS_MAX, REASON_CHARS_MIN } from './override-input.ts';
 

@@ -1,5 +1,5 @@
 // Relations of `objectives`, `verify` and `llm` of a platform: the systems they name and of which kind, and regions that the platform has. Pure, but for the shipped objectives.
-import type { ByRegion, PlatformConfig, VerifyConfig } from '../runbook/model.ts';
+import type { ByRegion, PlatformConfig, VerifyConfig } from '../runbook/platform.ts';
 import { shippedObjectives } from './objectives.ts';
 import { type Finding, finding, type Path } from './problem.ts';
 import { didYouMean, list } from './words.ts';

@@ -4,7 +4,7 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import type { ClusterConfig, PoolConfig, ProbeSpec } from '../model.ts';
-import type { PlatformConfig } from '../runbook/model.ts';
+import type { PlatformConfig } from '../runbook/platform.ts';
 import { goalFindings, type Pace } from './arithmetic.ts';
 import { checkCluster, checkDraft, type Draft } from './check.ts';
 import { clusterSchema, clusterShape } from './cluster.ts';

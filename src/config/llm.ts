@@ -1,6 +1,6 @@
-// The section `llm` of a platform: where its chain of language model providers is read. What the words mean is in src/runbook/model.ts.
+// The section `llm` of a platform: where its chain of language model providers is read. What the words mean is in src/runbook/platform.ts.
 import { z } from 'zod';
-import type { LlmConfig } from '../runbook/model.ts';
+import type { LlmConfig } from '../runbook/platform.ts';
 import { duration, matching, name, regionName } from './fields.ts';
 
 const PROVIDERS_MAX = 8;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { Fault } from '../errors.ts';
-import { OBJECTIVE_KINDS, OBJECTIVE_ROLES, OBJECTIVE_UNITS, type ObjectiveConfig } from '../runbook/model.ts';
+import { OBJECTIVE_KINDS, OBJECTIVE_ROLES, OBJECTIVE_UNITS, type ObjectiveConfig } from '../runbook/platform.ts';
 import { duration, matching, name, present, regionName } from './fields.ts';
 
 const OBJECTIVES_MAX = 32;

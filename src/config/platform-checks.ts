@@ -1,7 +1,7 @@
 // Relations of platforms: regions and services that must exist, systems of the right kind, sites that each model needs, things that belong to one platform
 // only. Pure.
 import type { ClusterConfig } from '../model.ts';
-import type { DatabaseConfig, FleetConfig, NamespacesConfig, PlatformConfig } from '../runbook/model.ts';
+import type { DatabaseConfig, FleetConfig, NamespacesConfig, PlatformConfig } from '../runbook/platform.ts';
 import type { SystemKind } from '../runbook/systems.ts';
 import { budgetFindings, budgetNamings } from './budget-checks.ts';
 import type { Draft } from './check.ts';

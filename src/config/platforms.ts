@@ -1,6 +1,7 @@
 // The section `cluster.platforms`: what moves together with the routes, and what it becomes. Judges each value by itself; relations between values are
-// platform-checks.ts. What the words mean is in src/runbook/model.ts and src/runbook/README.md.
+// platform-checks.ts. What the words mean is in src/runbook/platform.ts and src/runbook/README.md.
 import { z } from 'zod';
+import { STEP_KINDS, type StepKindName } from '../runbook/model.ts';
 import {
   BACKUP_VALUES,
   type BackupConfig,
@@ -20,9 +21,7 @@ import {
   type Persons,
   type PlatformConfig,
   type SiteConfig,
-  STEP_KINDS,
-  type StepKindName,
-} from '../runbook/model.ts';
+} from '../runbook/platform.ts';
 import { SELECTORS_MAX, selectorsOf } from '../runbook/prometheus/selectors.ts';
 import { byteSize, dnsName, duration, kubernetesName, matching, name, namedHostPort, present, regionName, whole } from './fields.ts';
 import { llmSchema } from './llm.ts';

@@ -3,8 +3,9 @@
 import type { ProviderConfig } from '../../providers/index.ts';
 import type { ClusterConfig, RegionConfig } from '../model.ts';
 import { estimateOf } from '../runbook/estimate.ts';
-import type { FailbackConfig, PlatformConfig, Step } from '../runbook/model.ts';
+import type { Step } from '../runbook/model.ts';
 import { planOf, stepsOf } from '../runbook/plan.ts';
+import type { FailbackConfig, PlatformConfig } from '../runbook/platform.ts';
 import { servesEverywhere } from '../runbook/run.ts';
 import { type Pace, type Sum, worstCaseGroups } from './arithmetic.ts';
 import type { CanaryConfig } from './canary.ts';

@@ -1,6 +1,6 @@
-// The section `verify` of a platform: what `tidegate verify` looks at beside fleets, services and namespaces. What the words mean is in src/runbook/model.ts.
+// The section `verify` of a platform: what `tidegate verify` looks at beside fleets, services and namespaces. What the words mean is in src/runbook/platform.ts.
 import { z } from 'zod';
-import type { VerifyConfig } from '../runbook/model.ts';
+import type { VerifyConfig } from '../runbook/platform.ts';
 import { kubernetesName, matching, name, present, regionName } from './fields.ts';
 
 const ENTRIES_MAX = 16;

@@ -16,7 +16,7 @@ import {
   type Reports,
   type Routing,
 } from '../model.ts';
-import type { Tiers } from '../runbook/model.ts';
+import type { Tiers } from '../runbook/facts.ts';
 import type { KeyValue, Read } from '../store/store.ts';
 import { appliedKey, beatKey, KEYS, placeOf, proofKey, voteKey } from './keys.ts';
 import type { RevisionClock } from './revision-clock.ts';

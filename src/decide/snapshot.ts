@@ -1,7 +1,7 @@
 // What the core decides on, and what it answers: plain data on both sides. Pure.
 import type { Heard } from '../health/chamber.ts';
 import type { Audit, ClusterConfig, Incident, Overrides, Page, PoolTally, Refusal, Reports, Routing } from '../model.ts';
-import type { Tiers } from '../runbook/model.ts';
+import type { Tiers } from '../runbook/facts.ts';
 
 export type { Refusal } from '../model.ts';
 

@@ -16,7 +16,7 @@ import {
   targetId,
   type Vote,
 } from '../model.ts';
-import type { Tiers } from '../runbook/model.ts';
+import type { Tiers } from '../runbook/facts.ts';
 import { decide } from './decide.ts';
 import type { Decision } from './snapshot.ts';
 

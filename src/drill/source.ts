@@ -2,7 +2,7 @@
 import type { Heard } from '../health/chamber.ts';
 import type { Beat, ClusterConfig, Overrides, Reports, Vote } from '../model.ts';
 import type { RecordedBeat, RecordLine } from '../record/lines.ts';
-import type { Tiers } from '../runbook/model.ts';
+import type { Tiers } from '../runbook/facts.ts';
 import type { Rerun } from './rerun.ts';
 
 interface Word {

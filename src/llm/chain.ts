@@ -1,6 +1,6 @@
 // On which provider of its chain of language models a region is, and what of that is worth telling: advice, on which no route and no vote rests. Pure.
 import { quoted } from '../exchange.ts';
-import type { ByRegion, LlmConfig } from '../runbook/model.ts';
+import type { ByRegion, LlmConfig } from '../runbook/platform.ts';
 
 /** null: nobody knows, and `because` says why. */
 export interface Seen {

@@ -11,9 +11,9 @@ import type { ClusterConfig, Page } from '../model.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import type { HttpCheckSystem } from '../runbook/http/system.ts';
 import type { StepContext } from '../runbook/kind.ts';
-import type { ByRegion, LlmConfig, PlatformConfig } from '../runbook/model.ts';
 import { inParallel } from '../runbook/parallel.ts';
 import { withPatience } from '../runbook/patience.ts';
+import type { ByRegion, LlmConfig, PlatformConfig } from '../runbook/platform.ts';
 import type { Store } from '../store/store.ts';
 import { type LlmKnown, type LlmRecord, llmAfter, NOTHING_KNOWN, type Seen, seenIn } from './chain.ts';
 

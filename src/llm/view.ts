@@ -1,5 +1,5 @@
 // The chain of language models of a platform, as people and machines are told of it: on which provider each region is, and how old that is. Pure.
-import type { LlmConfig } from '../runbook/model.ts';
+import type { LlmConfig } from '../runbook/platform.ts';
 import { agoText } from '../runbook/tiers/record.ts';
 import type { LlmRecord } from './chain.ts';
 

@@ -9,7 +9,7 @@ import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { ClusterConfig, Page } from '../model.ts';
 import { type Ports, withDeadline } from '../ports.ts';
-import type { ObjectiveConfig } from '../runbook/model.ts';
+import type { ObjectiveConfig } from '../runbook/platform.ts';
 import type { KeyValue, Store } from '../store/store.ts';
 import { matrixOf } from './matrix.ts';
 import type { MatrixCell, Measured, PlatformMatrix } from './model.ts';

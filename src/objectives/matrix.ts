@@ -1,6 +1,6 @@
 // All that the replicas measured, folded into one matrix of region by dependency; and what of it a recovery still waits for. Pure.
 import type { Recovery } from '../runbook/kind.ts';
-import type { ObjectiveConfig, PlatformConfig } from '../runbook/model.ts';
+import type { ObjectiveConfig, PlatformConfig } from '../runbook/platform.ts';
 import {
   type Dependency,
   MATRIX_AGE_MS,

@@ -1,5 +1,5 @@
 // What one replica measured of the systems around, and what becomes of all of it: the words of src/objectives. Types, and the numbers that belong to them.
-import type { ByRegion, ObjectiveKind, ObjectiveQuery, ObjectiveRole } from '../runbook/model.ts';
+import type { ByRegion, ObjectiveKind, ObjectiveQuery, ObjectiveRole } from '../runbook/platform.ts';
 
 /** An objective as a platform has it: the shipped one with what the platform says differently. */
 export interface Objective {

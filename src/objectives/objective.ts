@@ -1,5 +1,5 @@
 // What a platform is held to, and what of it is measured from where. Pure.
-import type { ByRegion, ObjectiveConfig, PlatformConfig } from '../runbook/model.ts';
+import type { ByRegion, ObjectiveConfig, PlatformConfig } from '../runbook/platform.ts';
 import type { Dependency, Objective } from './model.ts';
 
 const QUANTILE = 0.95;

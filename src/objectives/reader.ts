@@ -4,7 +4,7 @@ import { Fault } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
 import { DeadlineError, type Ports, withDeadline } from '../ports.ts';
 import type { Recovery } from '../runbook/kind.ts';
-import type { ObjectiveConfig } from '../runbook/model.ts';
+import type { ObjectiveConfig } from '../runbook/platform.ts';
 import type { KeyValue, Store } from '../store/store.ts';
 import { matrixOf, recoveryIn } from './matrix.ts';
 import type { Measured, MeasuredBy, PlatformMatrix } from './model.ts';

@@ -15,7 +15,7 @@ import {
   type Routing,
   type Vote,
 } from '../model.ts';
-import type { Tiers } from '../runbook/model.ts';
+import type { Tiers } from '../runbook/facts.ts';
 
 /** Counted up when a reader of before would misunderstand a line. Kinds that a reader does not know are passed over. */
 export const FORMAT = 1;

@@ -1,7 +1,7 @@
 // Which deployment model fits: from what must be met and what is so to a recommendation, with reasons and its price. Start with Active/Cold; leave it only for
 // a reason. Pure.
 import { say } from '../config/words.ts';
-import { MODEL_KINDS, type ModelKind } from './model.ts';
+import { MODEL_KINDS, type ModelKind } from './platform.ts';
 
 /** What was answered. Absent: nobody said. */
 export interface Answers {

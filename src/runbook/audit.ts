@@ -1,6 +1,7 @@
 // Is a platform as its model needs it to be, now that nothing happens? A score, and what to do about the rest. Pure.
 import { modelOf } from '../../policies/index.ts';
-import type { AuditLine, PlatformConfig, Readiness, Steady } from './model.ts';
+import type { AuditLine, Readiness, Steady } from './facts.ts';
+import type { PlatformConfig } from './platform.ts';
 
 const WEIGHTS: Readonly<Record<AuditLine['weight'], number>> = { must: 3, should: 1 };
 

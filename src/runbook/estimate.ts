@@ -1,7 +1,8 @@
 // How long a run will take, and how long it took beside that: the longest way through its steps. Pure.
 import { plural, say } from '../config/words.ts';
-import type { Phase, Run, RunMode, Span, Step, StepState } from './model.ts';
+import type { Phase, Run, Span, Step, StepState } from './model.ts';
 import { stepsOf } from './plan.ts';
+import type { RunMode } from './platform.ts';
 
 export interface Way extends Span {
   /** Ids on it at p95, from the first to the last. */

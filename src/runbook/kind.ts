@@ -6,7 +6,9 @@ import type { Fetch } from '../http.ts';
 import type { Log } from '../log.ts';
 import type { Mode } from '../model.ts';
 import type { Ports } from '../ports.ts';
-import type { LagSample, RunMode, StepKindName, StepSpecs, TierState } from './model.ts';
+import type { LagSample, TierState } from './facts.ts';
+import type { StepKindName, StepSpecs } from './model.ts';
+import type { RunMode } from './platform.ts';
 
 /** What is so. `because` is one sentence with what was seen, and never a secret nor more than 300 characters of what others answered. */
 export type Reading =

@@ -3,17 +3,8 @@
 import { modelOf } from '../../policies/index.ts';
 import type { Move } from '../../policies/policy.ts';
 import { say } from '../config/words.ts';
-import {
-  type ByRegion,
-  type GateConfig,
-  isOfMode,
-  type OnFail,
-  type PlatformConfig,
-  type PlatformRecord,
-  type RunMode,
-  type Span,
-  type Step,
-} from './model.ts';
+import { isOfMode, type PlatformRecord, type Span, type Step } from './model.ts';
+import type { ByRegion, GateConfig, OnFail, PlatformConfig, RunMode } from './platform.ts';
 
 /** So many runs of the same mode, and what was measured replaces the seeds. */
 export const RUNS_LEAST = 3;

@@ -5,7 +5,8 @@ import { Fault } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { Store } from '../store/store.ts';
-import type { Persons, PlatformConfig, PlatformRecord, Run } from './model.ts';
+import type { PlatformRecord, Run } from './model.ts';
+import type { Persons, PlatformConfig } from './platform.ts';
 import { CHOICES, type Choice, isEnded, standingOf, wantsPersons } from './run.ts';
 
 export { CHOICES, type Choice } from './run.ts';

@@ -9,7 +9,9 @@ import type { Log } from '../log.ts';
 import type { ClusterConfig, Page } from '../model.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import type { KeyValue, Store } from '../store/store.ts';
-import type { AuditLine, PlatformConfig, PlatformRecord, Readiness, Steady } from './model.ts';
+import type { AuditLine, Readiness, Steady } from './facts.ts';
+import type { PlatformRecord } from './model.ts';
+import type { PlatformConfig } from './platform.ts';
 
 /** `readiness/<platform>`: the last audit. */
 export interface ReadinessRecord extends Readiness {

@@ -3,7 +3,8 @@
 // Rules that everything rests on: a step is read before it acts; that it is going to act stands in the record before it acts; it acts only while its run
 // runs (or is taken back), what it needs has ended and persons have agreed. Runs that have ended change no more, but that one is taken back.
 import type { Effect, Reading } from './kind.ts';
-import { isOfMode, type ModelKind, type Run, type RunState, type Step, type StepKindName, type StepOf, type StepRun } from './model.ts';
+import { isOfMode, type Run, type RunState, type Step, type StepKindName, type StepOf, type StepRun } from './model.ts';
+import type { ModelKind } from './platform.ts';
 import { PHRASE_CHARS_MAX, phrase, whyNot } from './words.ts';
 
 export const CHOICES = ['retry', 'skip', 'stop'] as const;

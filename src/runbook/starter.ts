@@ -3,17 +3,9 @@
 import { sha256 } from '../audit/canonical.ts';
 import { activeOverrides, freezeOn, stopOn } from '../decide/override.ts';
 import type { ClusterConfig, Incident, Mode, Override, Overrides, PoolTally, ServiceConfig } from '../model.ts';
-import {
-  isOfMode,
-  type PlatformConfig,
-  type PlatformRecord,
-  type Purpose,
-  type Run,
-  type RunMode,
-  type Step,
-  type StepKindName,
-} from './model.ts';
+import { isOfMode, type PlatformRecord, type Purpose, type Run, type Step, type StepKindName } from './model.ts';
 import type { chooseTarget, RegionState } from './plan.ts';
+import type { PlatformConfig, RunMode } from './platform.ts';
 import { isEnded, type NewRun, servesEverywhere } from './run.ts';
 import { phrase, runsOwner } from './words.ts';
 

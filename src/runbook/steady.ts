@@ -1,22 +1,11 @@
 // What is so of a platform while nothing happens: asked of the systems around, all at once and a few of each at a time. What does not answer was not seen,
 // and says why; nothing here judges.
 import { errorText } from '../errors.ts';
+import type { BackupFacts, CacheFacts, DatabaseFacts, NamespaceFacts, SiteFacts, Steady, Unseen } from './facts.ts';
 import type { StepContext, StepKind, System } from './kind.ts';
-import type {
-  BackupConfig,
-  BackupFacts,
-  ByRegion,
-  CacheFacts,
-  DatabaseFacts,
-  NamespaceFacts,
-  NamespacesConfig,
-  PlatformConfig,
-  SiteFacts,
-  Steady,
-  StepKindName,
-  Unseen,
-} from './model.ts';
+import type { StepKindName } from './model.ts';
 import { inParallel } from './parallel.ts';
+import type { BackupConfig, ByRegion, NamespacesConfig, PlatformConfig } from './platform.ts';
 import { backupFacts } from './prometheus/backup.ts';
 
 /** What of a cluster is asked for here. */

@@ -1,5 +1,5 @@
 // Short sentences of runs, in one place. Pure.
-import type { RunMode } from './model.ts';
+import type { RunMode } from './platform.ts';
 
 export const PHRASE_CHARS_MAX = 300;
 

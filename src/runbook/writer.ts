@@ -10,7 +10,8 @@ import type { ClusterConfig } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { Op, Store } from '../store/store.ts';
 import { draftOf } from './commit.ts';
-import type { PlatformConfig, PlatformRecord, Purpose, Run, RunMode, Span, Step } from './model.ts';
+import type { PlatformRecord, Purpose, Run, Span, Step } from './model.ts';
+import type { PlatformConfig, RunMode } from './platform.ts';
 import { isRunId, noRun, openOf, PLATFORM_PREFIX, platformNamed, RUN_PREFIX, runsIn } from './reader.ts';
 import {
   advance,

@@ -8,19 +8,10 @@ import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { ClusterConfig, Page, Routing } from '../model.ts';
 import { type Ports, withDeadline } from '../ports.ts';
+import type { LagRecord, LagSample, LooksRecord, TierState, Tiers as TiersRecord, Unproved } from '../runbook/facts.ts';
 import type { StepContext, StepKind } from '../runbook/kind.ts';
-import type {
-  ByRegion,
-  DatabaseConfig,
-  LagRecord,
-  LagSample,
-  LooksRecord,
-  PlatformConfig,
-  TierState,
-  Tiers as TiersRecord,
-  Unproved,
-} from '../runbook/model.ts';
 import { withPatience } from '../runbook/patience.ts';
+import type { ByRegion, DatabaseConfig, PlatformConfig } from '../runbook/platform.ts';
 import type { Lag, SiteSays } from '../runbook/postgres/look.ts';
 import type { PostgresSystem } from '../runbook/postgres/sql.ts';
 import {

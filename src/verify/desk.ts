@@ -4,7 +4,7 @@ import { Fault } from '../errors.ts';
 import type { ClusterConfig } from '../model.ts';
 import type { MatrixCell, PlatformMatrix } from '../objectives/model.ts';
 import type { Ports } from '../ports.ts';
-import type { PlatformConfig } from '../runbook/model.ts';
+import type { PlatformConfig } from '../runbook/platform.ts';
 import type { SystemKind } from '../runbook/systems.ts';
 import { isAllGood, type VerifyLine } from './line.ts';
 import { type LookOptions, lookAtDeployment } from './look.ts';

@@ -1,6 +1,6 @@
 // What there is to look at after a deployment: by step and region, from the platform's configuration. Pure.
 import type { ClusterConfig, ProbeSpec, TargetConfig } from '../model.ts';
-import type { PlatformConfig, VerifyConfig } from '../runbook/model.ts';
+import type { PlatformConfig, VerifyConfig } from '../runbook/platform.ts';
 import { servesEverywhere } from '../runbook/run.ts';
 import type { SystemKind } from '../runbook/systems.ts';
 import type { StepName } from './line.ts';

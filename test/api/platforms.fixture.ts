@@ -2,7 +2,8 @@
 import { type PlatformStatus, platformsNow } from '../../src/api/platform-status.ts';
 import type { LlmRecord } from '../../src/llm/chain.ts';
 import type { BudgetsRecord } from '../../src/objectives/duty.ts';
-import type { LagRecord, LlmConfig, PlatformConfig, TierState, Tiers } from '../../src/runbook/model.ts';
+import type { LagRecord, TierState, Tiers } from '../../src/runbook/facts.ts';
+import type { LlmConfig, PlatformConfig } from '../../src/runbook/platform.ts';
 import type { KeyValue } from '../../src/store/store.ts';
 import { databaseOf, EAST, WEST } from '../runbook/platforms.ts';
 import { NOW_MS } from './fixture.ts';

@@ -2,7 +2,7 @@
 import { createSettleDesk } from '../../src/api/settle-desk.ts';
 import { KEYS, looksKey } from '../../src/coordinate/keys.ts';
 import { realPorts } from '../../src/ports.ts';
-import type { LooksRecord, TierState } from '../../src/runbook/model.ts';
+import type { LooksRecord, TierState } from '../../src/runbook/facts.ts';
 import { createSettler } from '../../src/runbook/tiers/settler.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import { accessOf, cluster, NOW_MS, type Opened, openApi, principal, putRecord, type Trouble, troubled, viewOf } from './fixture.ts';

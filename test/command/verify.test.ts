@@ -11,7 +11,7 @@ import { Fault } from '../../src/errors.ts';
 import { matrixOf } from '../../src/objectives/matrix.ts';
 import type { MeasuredBy } from '../../src/objectives/model.ts';
 import { realPorts } from '../../src/ports.ts';
-import type { PlatformConfig } from '../../src/runbook/model.ts';
+import type { PlatformConfig } from '../../src/runbook/platform.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import type { VerifyReport } from '../../src/verify/desk.ts';
 import { cluster as apiCluster, NOW_MS, type Opened, openApi, viewOf } from '../api/fixture.ts';

@@ -15,7 +15,7 @@ import type {
   Routing,
 } from '../../src/model.ts';
 import { endpointKey, targetId } from '../../src/model.ts';
-import type { Tiers } from '../../src/runbook/model.ts';
+import type { Tiers } from '../../src/runbook/facts.ts';
 import { heardFrom, type Says, suspicion } from '../health/votes.ts';
 
 export const START = 1_800_000_000_000;

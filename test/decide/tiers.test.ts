@@ -3,7 +3,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ClusterConfig, Route, ServiceConfig } from '../../src/model.ts';
-import type { DatabaseConfig, PlatformConfig, TierState, Tiers } from '../../src/runbook/model.ts';
+import type { TierState, Tiers } from '../../src/runbook/facts.ts';
+import type { DatabaseConfig, PlatformConfig } from '../../src/runbook/platform.ts';
 import { platformOf } from '../runbook/rig.ts';
 import { clusterOf, poolOf, serviceOf } from '../world.ts';
 import { type Council, type Scene, START, seated } from './council.ts';

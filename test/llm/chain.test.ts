@@ -1,7 +1,7 @@
 // What a health document says of the chain, and when that is told: whatever is odd is unknown, and unknown begins and ends nothing.
 import { describe, expect, test } from 'vitest';
 import { type LlmKnown, llmAfter, NOTHING_KNOWN, type Seen, seenIn } from '../../src/llm/chain.ts';
-import type { ByRegion, LlmConfig } from '../../src/runbook/model.ts';
+import type { ByRegion, LlmConfig } from '../../src/runbook/platform.ts';
 import { EAST, WEST } from '../runbook/platforms.ts';
 
 const CONFIG: LlmConfig = {

@@ -7,7 +7,7 @@ import { createLlmDuty, LLM_EVERY_MS } from '../../src/llm/duty.ts';
 import type { Page } from '../../src/model.ts';
 import { DeadlineError, sleep } from '../../src/ports.ts';
 import type { System } from '../../src/runbook/kind.ts';
-import type { PlatformConfig } from '../../src/runbook/model.ts';
+import type { PlatformConfig } from '../../src/runbook/platform.ts';
 import { createMemoryStore } from '../memory-store.ts';
 import { NOW_MS, shop } from '../objectives/fixture.ts';
 import { recordingLog } from '../recording-log.ts';

@@ -6,7 +6,7 @@ import type { Page } from '../../src/model.ts';
 import { createBudgetsDuty, GONE_MS, LOOK_EVERY_MS } from '../../src/objectives/duty.ts';
 import type { MeasuredCell } from '../../src/objectives/model.ts';
 import { MEASURED } from '../../src/objectives/reader.ts';
-import type { ObjectiveConfig } from '../../src/runbook/model.ts';
+import type { ObjectiveConfig } from '../../src/runbook/platform.ts';
 import { createMemoryStore } from '../memory-store.ts';
 import { recordingLog } from '../recording-log.ts';
 import { WEST } from '../runbook/platforms.ts';

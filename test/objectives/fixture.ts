@@ -1,7 +1,7 @@
 // Platforms with databases, and records of what replicas measured.
 
 import { type Measured, type MeasuredBy, type MeasuredCell, QUERIES_MIN, SAMPLES_MIN } from '../../src/objectives/model.ts';
-import type { DatabaseConfig, ObjectiveConfig, PlatformConfig } from '../../src/runbook/model.ts';
+import type { DatabaseConfig, ObjectiveConfig, PlatformConfig } from '../../src/runbook/platform.ts';
 import { EAST, hot, WEST } from '../runbook/platforms.ts';
 
 export const NOW_MS = 1_800_000_000_000;

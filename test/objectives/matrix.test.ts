@@ -6,7 +6,7 @@ import { matrixOf, recoveryIn } from '../../src/objectives/matrix.ts';
 import type { MatrixCell, MeasuredBy, MeasuredCell, PlatformMatrix } from '../../src/objectives/model.ts';
 import { dependenciesOf, objectivesOf } from '../../src/objectives/objective.ts';
 import type { Recovery } from '../../src/runbook/kind.ts';
-import type { ObjectiveConfig, PlatformConfig } from '../../src/runbook/model.ts';
+import type { ObjectiveConfig, PlatformConfig } from '../../src/runbook/platform.ts';
 import { cold, EAST, hot, WEST } from '../runbook/platforms.ts';
 import { by, cell, NOW_MS, SHIPPED, shop } from './fixture.ts';
 

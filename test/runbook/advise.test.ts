@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Advice, type Answers, adviseOn, RTT_MAX_MS } from '../../src/runbook/advise.ts';
-import type { ModelKind } from '../../src/runbook/model.ts';
+import type { ModelKind } from '../../src/runbook/platform.ts';
 
 const HOT: Answers = { rtoMs: 60_000, pinned: true, budget: 'two-fleets' };
 const BOTH: Answers = { serveBoth: true, consistency: true, rttMs: 80, budget: 'two-fleets' };

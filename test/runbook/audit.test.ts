@@ -1,17 +1,8 @@
 // What has to be so while nothing happens: a platform as it should be, and each way in which it may not be.
 import { describe, expect, test } from 'vitest';
 import { readinessLines, readinessOf } from '../../src/runbook/audit.ts';
-import type {
-  AuditLine,
-  CacheFacts,
-  DatabaseFacts,
-  NamespaceFacts,
-  PlatformConfig,
-  SiteConfig,
-  SiteFacts,
-  Steady,
-  Unseen,
-} from '../../src/runbook/model.ts';
+import type { AuditLine, CacheFacts, DatabaseFacts, NamespaceFacts, SiteFacts, Steady, Unseen } from '../../src/runbook/facts.ts';
+import type { PlatformConfig, SiteConfig } from '../../src/runbook/platform.ts';
 import { both, cold, coldData, dual, dualData, EAST, hot, WEST } from './platforms.ts';
 
 const facts = (ready: number, over: Partial<SiteFacts> = {}): SiteFacts => ({

@@ -1,8 +1,9 @@
 // Plans with measured times, what makes a plan unsound, and where to go among several regions.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { GateConfig, PlatformRecord, RunMode, Step } from '../../src/runbook/model.ts';
+import type { PlatformRecord, Step } from '../../src/runbook/model.ts';
 import { chooseTarget, planLines, planOf, planProblems, type RegionState, RUNS_LEAST, spanOf, stepsOf } from '../../src/runbook/plan.ts';
+import type { GateConfig, RunMode } from '../../src/runbook/platform.ts';
 import { cold, EAST, hot, WEST } from './platforms.ts';
 
 const MOVE = { from: EAST, to: WEST, purpose: 'failover' } as const;

@@ -1,5 +1,5 @@
 // Platforms as a checked configuration gives them: two regions, four fleets, one Temporal, a database that joins by webhooks, a lag gate.
-import type { CacheConfig, DatabaseConfig, FleetConfig, NamespacesConfig, PlatformConfig, SiteConfig } from '../../src/runbook/model.ts';
+import type { CacheConfig, DatabaseConfig, FleetConfig, NamespacesConfig, PlatformConfig, SiteConfig } from '../../src/runbook/platform.ts';
 
 export const [EAST, WEST] = ['us-east', 'eu-west'];
 

@@ -4,7 +4,8 @@ import type { Term } from '../../src/coordinate/coordinator.ts';
 import { KEYS, platformKey, runKey } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
 import { type Incident, type Override, type PoolTally, type Route, type Routing, type ServiceConfig, targetId } from '../../src/model.ts';
-import type { PlatformConfig, PlatformRecord, Run } from '../../src/runbook/model.ts';
+import type { PlatformRecord, Run } from '../../src/runbook/model.ts';
+import type { PlatformConfig } from '../../src/runbook/platform.ts';
 import { newRun } from '../../src/runbook/run.ts';
 import {
   CALM_MS,

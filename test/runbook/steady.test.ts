@@ -1,16 +1,9 @@
 // What is seen of a platform while nothing happens: everything is asked, what does not answer was not seen, and one that fails hides no other.
 import { describe, expect, test } from 'vitest';
+import type { CacheFacts, DatabaseFacts, NamespaceFacts, SiteFacts } from '../../src/runbook/facts.ts';
 import type { Reading, StepContext, StepKind, System } from '../../src/runbook/kind.ts';
-import type {
-  CacheFacts,
-  DatabaseConfig,
-  DatabaseFacts,
-  NamespaceFacts,
-  NamespacesConfig,
-  PlatformConfig,
-  SiteFacts,
-  StepKindName,
-} from '../../src/runbook/model.ts';
+import type { StepKindName } from '../../src/runbook/model.ts';
+import type { DatabaseConfig, NamespacesConfig, PlatformConfig } from '../../src/runbook/platform.ts';
 import { createSee, type TierLooks } from '../../src/runbook/steady.ts';
 import { platformOf as blank } from './rig.ts';
 

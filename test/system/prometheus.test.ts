@@ -1,7 +1,8 @@
 // gate.promql against a real Prometheus: values, nothing, NaN, samples that are old, series that disagree, refusals; and backups, as audits ask for their age.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DeadlineError } from '../../src/ports.ts';
-import type { BackupConfig, BackupFacts, Unseen } from '../../src/runbook/model.ts';
+import type { BackupFacts, Unseen } from '../../src/runbook/facts.ts';
+import type { BackupConfig } from '../../src/runbook/platform.ts';
 import { backupFacts } from '../../src/runbook/prometheus/backup.ts';
 import { type Harness, type StepWorld, startHarness } from '../contract/step.contract.ts';
 import { type PrometheusServer, startPrometheus } from './prometheus.ts';

@@ -1,7 +1,7 @@
 // A replica verifies a deployment for whoever asks: one round at a time, none without an end, the young one answered again. On virtual time, over fakes.
 import { expect, test } from 'vitest';
 import { Fault } from '../../src/errors.ts';
-import type { PlatformConfig } from '../../src/runbook/model.ts';
+import type { PlatformConfig } from '../../src/runbook/platform.ts';
 import { createVerifyDesk, PAUSE_MS, ROUND_MS, type VerifyReport, YOUNG_MS } from '../../src/verify/desk.ts';
 import { platform } from '../api/runs.fixture.ts';
 import { clusterWith } from '../runbook/rig.ts';

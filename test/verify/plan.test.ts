@@ -1,6 +1,6 @@
 // What there is to look at, and what of it nobody here can: never left out in silence.
 import { describe, expect, test } from 'vitest';
-import type { FleetConfig, PlatformConfig } from '../../src/runbook/model.ts';
+import type { FleetConfig, PlatformConfig } from '../../src/runbook/platform.ts';
 import type { SystemKind } from '../../src/runbook/systems.ts';
 import { verifyPlan } from '../../src/verify/plan.ts';
 import { shop } from '../objectives/fixture.ts';

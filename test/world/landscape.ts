@@ -3,7 +3,8 @@
 // clusters along: they answer nothing. Counts each effect by its key, so that a test can hold executors to one.
 import type { Ports } from '../../src/ports.ts';
 import type { Call, Effect, Reading, StepKind } from '../../src/runbook/kind.ts';
-import type { PlatformConfig, StepKindName, StepSpecs } from '../../src/runbook/model.ts';
+import type { StepKindName, StepSpecs } from '../../src/runbook/model.ts';
+import type { PlatformConfig } from '../../src/runbook/platform.ts';
 import { TIER_KINDS, type TierKind, TiersAround } from './tiers.ts';
 
 /** These are the program's own. */

@@ -7,7 +7,7 @@ import type {
   LlmConfig,
   NamespacesConfig,
   PlatformConfig,
-} from '../../src/runbook/model.ts';
+} from '../../src/runbook/platform.ts';
 import type { VirtualProcess } from '../virtual.ts';
 import { Landscape } from './landscape.ts';
 import { duration, type Named } from './line.ts';

@@ -2,7 +2,8 @@
 // caches that follow. What is lost with its region answers nothing, and writes nothing until it is back: then it is what it was. Two writers at once are told.
 import type { Ports } from '../../src/ports.ts';
 import type { Call, Effect, Reading, StepKind } from '../../src/runbook/kind.ts';
-import type { CacheConfig, DatabaseConfig, StepKindName, StepSpecs } from '../../src/runbook/model.ts';
+import type { StepKindName, StepSpecs } from '../../src/runbook/model.ts';
+import type { CacheConfig, DatabaseConfig } from '../../src/runbook/platform.ts';
 
 const DEMOTE_MS = 2_000;
 const PROMOTE_MS = 300;

@@ -1,6 +1,7 @@
 // What is kept of a cache: by audits, while nothing happens, and in the records of steps.
+
+import type { CacheFacts } from '../facts.ts';
 import type { Facts } from '../kind.ts';
-import type { CacheFacts } from '../model.ts';
 import type { CacheInfo } from './info.ts';
 import { addressText } from './standing.ts';
 import type { CacheLook, RedisSystem } from './system.ts';

@@ -1,7 +1,7 @@
 // What is used of Deployments, autoscalers, pods and nodes, and what it says about a fleet. Pure.
 import { z } from 'zod';
 import { quoted } from '../../exchange.ts';
-import type { SiteFacts } from '../model.ts';
+import type { SiteFacts } from '../facts.ts';
 
 const selectorShape = z.object({
   matchLabels: z.record(z.string(), z.string()).optional(),

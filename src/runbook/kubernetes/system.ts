@@ -1,8 +1,8 @@
 // One cluster as a system around: reads a Deployment, what scales it and where its pods are, and writes nothing but its scale.
 import { Answered, fitting, quoted } from '../../exchange.ts';
 import { type ClusterRequest, openCluster, refusalOf } from '../../kubernetes.ts';
+import type { SiteFacts } from '../facts.ts';
 import type { System } from '../kind.ts';
-import type { SiteFacts } from '../model.ts';
 import type { KubernetesSystemConfig, SystemModule } from '../systems.ts';
 import {
   type Autoscaler,

@@ -1,6 +1,6 @@
 // The fencing ladder: how sure it is that the old writer writes no more, from what is known. Pure. Silence lowers nothing and proves nothing: of the rungs below
 // `lease` only the vantages' word and time are evidence, of those above only somebody's own word.
-import { FENCE_RUNGS, type FenceRung } from '../model.ts';
+import { FENCE_RUNGS, type FenceRung } from '../platform.ts';
 
 /** What a rung stands on, and when that was seen. */
 export interface Footing {

@@ -1,5 +1,5 @@
 // How a database stands in one region, for the coordinator's watch and the audits.
-import type { DatabaseFacts } from '../model.ts';
+import type { DatabaseFacts } from '../facts.ts';
 import type { PatroniSystem } from './patroni.ts';
 import type { Cluster } from './patroni-wire.ts';
 import type { Archiver, PostgresSystem, SqlState } from './sql.ts';

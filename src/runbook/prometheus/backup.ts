@@ -1,6 +1,8 @@
 // How old a backup is, from what its exporter says: an age, or the time at which the last good one was made. Whatever is neither is nothing that is known. Pure.
+
+import type { BackupFacts, Unseen } from '../facts.ts';
 import type { Reading } from '../kind.ts';
-import type { BackupConfig, BackupFacts, Unseen } from '../model.ts';
+import type { BackupConfig } from '../platform.ts';
 
 /** Clocks of exporters that are kept by NTP differ by less. */
 const AHEAD_S_MAX = 60;

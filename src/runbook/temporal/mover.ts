@@ -1,7 +1,7 @@
 // What both kinds of Temporal have in common for whoever moves namespaces: how one is looked at, asked to move, and followed. The cloud does it by named
 // operations, one's own clusters by a change of the active one or by a workflow of the system; batch.ts knows none of that. Pure.
 import { createHash } from 'node:crypto';
-import type { NamespaceFacts } from '../model.ts';
+import type { NamespaceFacts } from '../facts.ts';
 
 export interface Place extends NamespaceFacts {
   /** Why it stays where it is for the moment, whoever asks: something else is changing it. null: nothing is. */

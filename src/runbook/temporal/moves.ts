@@ -1,6 +1,6 @@
 // Namespaces that moved, whoever moved them, and who moves them back. A failover that a human or we order ends Temporal's own failback in the cloud; one that
 // Temporal makes by itself it reverses by itself, unless that was switched off; one's own clusters never move by themselves. Pure.
-import type { ByRegion } from '../model.ts';
+import type { ByRegion } from '../platform.ts';
 
 /** One move that a run of ours asked for. `untilMs` null: it has not ended. Instants of cluster time. */
 export interface OurMove {

@@ -6,8 +6,8 @@ import { Fault } from '../../errors.ts';
 import type { ClusterConfig, PoolTally, Routing } from '../../model.ts';
 import type { Ports } from '../../ports.ts';
 import type { Store } from '../../store/store.ts';
+import type { LagRecord, TierState, Tiers } from '../facts.ts';
 import type { TierDesk } from '../kind.ts';
-import type { LagRecord, TierState, Tiers } from '../model.ts';
 import { seconds } from '../words.ts';
 import { ageIn, changed, NO_TIERS, provedIn, stateIn, type TierChange, tierName } from './record.ts';
 

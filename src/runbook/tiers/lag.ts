@@ -1,7 +1,9 @@
 // gate.lag: what would be lost by promoting a region now, as it was known last, within bounds. The writer is gone when that matters most, so the value has an
 // age, and one that is too old or was never measured is unknown, never good.
+
+import type { LagSample } from '../facts.ts';
 import type { Call, Reading, StepKind } from '../kind.ts';
-import type { LagSample, StepSpecs } from '../model.ts';
+import type { StepSpecs } from '../model.ts';
 import { readOr } from '../outcome.ts';
 import { agoText, lagText, lossText } from './record.ts';
 

@@ -1,5 +1,7 @@
 // What a failover would lose now, and what is proved of each database: the records of the store as people and machines are told of them. Pure.
-import type { LagRecord, PlatformConfig, Run, Tiers, Unproved } from '../model.ts';
+import type { LagRecord, Tiers, Unproved } from '../facts.ts';
+import type { Run } from '../model.ts';
+import type { PlatformConfig } from '../platform.ts';
 import { agoText, lossText, stateIn, tierName, unprovedIn } from './record.ts';
 
 export interface StandbyView {

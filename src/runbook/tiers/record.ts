@@ -1,6 +1,7 @@
 // The records of data tiers: what is proved (`tiers`), and the last known lags (`lag/<platform>`). How they change, and the words for them. Pure.
 import { canonicalJson, sha256 } from '../../audit/canonical.ts';
-import type { ByRegion, LagRecord, LagSample, LooksRecord, Settled, TierState, Tiers, Unproved } from '../model.ts';
+import type { LagRecord, LagSample, LooksRecord, Settled, TierState, Tiers, Unproved } from '../facts.ts';
+import type { ByRegion } from '../platform.ts';
 import { phrase, seconds } from '../words.ts';
 
 /** As `tiers` names it. */

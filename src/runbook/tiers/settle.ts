@@ -1,7 +1,9 @@
 // A human's word for where a database's writer is, judged: it stands only where everything that is seen agrees with it, and where somebody answers for every region
 // that nobody can see. No rule of it can be passed by: it exists for what cannot be seen, and what can be is not a matter of words. Pure.
 import { list } from '../../config/words.ts';
-import type { DatabaseConfig, LooksRecord, Run, Step, TierState } from '../model.ts';
+import type { LooksRecord, TierState } from '../facts.ts';
+import type { Run, Step } from '../model.ts';
+import type { DatabaseConfig } from '../platform.ts';
 import { isEnded, standingOf } from '../run.ts';
 import { seconds } from '../words.ts';
 

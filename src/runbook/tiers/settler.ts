@@ -10,7 +10,8 @@ import { Fault } from '../../errors.ts';
 import type { ClusterConfig } from '../../model.ts';
 import type { Ports } from '../../ports.ts';
 import type { Op, Store } from '../../store/store.ts';
-import type { DatabaseConfig, LooksRecord, PlatformConfig, TierState, Tiers } from '../model.ts';
+import type { LooksRecord, TierState, Tiers } from '../facts.ts';
+import type { DatabaseConfig, PlatformConfig } from '../platform.ts';
 import { openOf, platformNamed, RUN_PREFIX, runsIn } from '../reader.ts';
 import type { Person } from '../writer.ts';
 import {

@@ -1,6 +1,6 @@
 // What people are told of data tiers: two writers, a lag that lasts, a proof that cannot be had, a human's word in place of one. Each subject is one thread. Pure.
 import type { Severity } from '../../model.ts';
-import type { TierState, Unproved } from '../model.ts';
+import type { TierState, Unproved } from '../facts.ts';
 import { seconds } from '../words.ts';
 import type { LagNews } from './watch.ts';
 

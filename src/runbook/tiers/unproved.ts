@@ -1,6 +1,6 @@
 // A proof that is wanted and cannot be had: why, since when, and when people are told of it. What a proof was refused with is said in the refusal's own words; where
 // none was tried, what was seen says why. Pure.
-import type { TierState, Unproved } from '../model.ts';
+import type { TierState, Unproved } from '../facts.ts';
 import { phrase } from '../words.ts';
 import type { Looks } from './watch.ts';
 

@@ -1,6 +1,7 @@
 // What two looks at a database say: whether the writer that is known still is one, whether there are two, whether a first proof is due, which standby is too far
 // behind. A region that does not answer says nothing: it is neither a writer nor a standby. Everything has to be seen twice in a row. Pure.
-import type { ByRegion, DatabaseConfig, LagSample, TierState } from '../model.ts';
+import type { LagSample, TierState } from '../facts.ts';
+import type { ByRegion, DatabaseConfig } from '../platform.ts';
 import { fenceEnded, lagText, proofLost, splitAmong, splitIn, type TierChange, wholeAgain } from './record.ts';
 
 /** By SQL: any member there writes; all of them are in recovery; neither can be said. */

@@ -4,16 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { modelOf, models } from '../../../policies/index.ts';
 import type { Move } from '../../../policies/policy.ts';
 import { tidy } from '../../../policies/steps/order.ts';
-import {
-  isOfMode,
-  MODEL_KINDS,
-  type ModelKind,
-  type NamespacesConfig,
-  type PlatformConfig,
-  type RunMode,
-  type Step,
-} from '../../../src/runbook/model.ts';
+import { isOfMode, type Step } from '../../../src/runbook/model.ts';
 import { planProblems, stepsOf } from '../../../src/runbook/plan.ts';
+import { MODEL_KINDS, type ModelKind, type NamespacesConfig, type PlatformConfig, type RunMode } from '../../../src/runbook/platform.ts';
 import { both, bothData, cold, coldOwn, databaseOf, dual, EAST, fleetOf, hot, hotData, WEST } from '../../runbook/platforms.ts';
 import { moved } from './random.ts';
 

@@ -4,8 +4,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { estimateLines, estimateOf } from '../../../src/runbook/estimate.ts';
-import type { PlatformConfig, Purpose, RunMode } from '../../../src/runbook/model.ts';
+import type { Purpose } from '../../../src/runbook/model.ts';
 import { planLines, planOf, planProblems } from '../../../src/runbook/plan.ts';
+import type { PlatformConfig, RunMode } from '../../../src/runbook/platform.ts';
 import { both, bothData, cold, coldData, coldManaged, coldOwn, dual, dualData, EAST, hot, hotData, WEST } from '../../runbook/platforms.ts';
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures/plans');

@@ -1,6 +1,7 @@
 // Platforms at random, as far as a checked configuration allows them: names that look like parts of ids, fleets that are not in every region, shared resources.
 import fc from 'fast-check';
 import type { Move } from '../../../policies/policy.ts';
+import { STEP_KINDS } from '../../../src/runbook/model.ts';
 import {
   type CacheConfig,
   type DatabaseConfig,
@@ -14,8 +15,7 @@ import {
   type ModelKind,
   type NamespacesConfig,
   type PlatformConfig,
-  STEP_KINDS,
-} from '../../../src/runbook/model.ts';
+} from '../../../src/runbook/platform.ts';
 
 const NAMES = ['workers', 'codec', 'gate', 'call', 'route', 'scale', 'prearm', 'in-flight', 'turn', 'failover', 'a', 'b1', 'x-y'];
 const REGIONS = ['us-east', 'eu-west', 'ap-south', 'sa-east'];

@@ -1,7 +1,7 @@
 // The fencing ladder: which evidence reaches which rung, and that more of it never says less.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FENCE_RUNGS, type FenceRung } from '../../../src/runbook/model.ts';
+import { FENCE_RUNGS, type FenceRung } from '../../../src/runbook/platform.ts';
 import { climb, type Evidence, highest, isHighEnough, missing, type Rungs } from '../../../src/runbook/postgres/ladder.ts';
 
 const GRACE_MS = 60_000;

@@ -1,6 +1,6 @@
 // The worlds of Postgres' steps: fakes of Patroni's REST API and of Postgres' wire, each with every fault of the contract of steps.
 import { Fault as Conflict } from '../../../src/errors.ts';
-import type { TierState } from '../../../src/runbook/model.ts';
+import type { TierState } from '../../../src/runbook/facts.ts';
 import type { Fault, StepWorld } from '../../contract/step.contract.ts';
 import { type Front, startFront } from '../front.ts';
 import { tiersOf } from '../tiers.ts';

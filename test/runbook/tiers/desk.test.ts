@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { KEYS, lagKey } from '../../../src/coordinate/keys.ts';
 import type { PoolTally } from '../../../src/model.ts';
-import type { LagRecord, LagSample, Tiers } from '../../../src/runbook/model.ts';
+import type { LagRecord, LagSample, Tiers } from '../../../src/runbook/facts.ts';
 import { createTierBook, createTierDesk, witnessOf } from '../../../src/runbook/tiers/desk.ts';
 import { judged } from '../../../src/runbook/tiers/lag.ts';
 import { isUntold, lagsAfter, lagText, lossText, proofLost, splitIn, wholeAgain } from '../../../src/runbook/tiers/record.ts';

@@ -1,7 +1,8 @@
 // What people and machines are told of a move's price: from the records of the store, for platforms, plans, pages and gauges.
 import { expect, test } from 'vitest';
-import type { DatabaseConfig, LagRecord, PlatformConfig, Tiers } from '../../../src/runbook/model.ts';
+import type { LagRecord, Tiers } from '../../../src/runbook/facts.ts';
 import { newsOf } from '../../../src/runbook/news.ts';
+import type { DatabaseConfig, PlatformConfig } from '../../../src/runbook/platform.ts';
 import { newRun } from '../../../src/runbook/run.ts';
 import { databasesOf, gaugesOf, lossesTo, lossOf, type TierRecords } from '../../../src/runbook/tiers/loss.ts';
 import { clusterWith, platformOf, START_MS, STORY } from '../rig.ts';

@@ -1,8 +1,10 @@
 // A human's word for where a database is written: what speaks against it, what it becomes as the watch sees more, and that nothing which is seen is ever passed by.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { DatabaseConfig, LooksRecord, PlatformConfig, Run, Step, TierState, Tiers } from '../../../src/runbook/model.ts';
+import type { LooksRecord, TierState, Tiers } from '../../../src/runbook/facts.ts';
+import type { Run, Step } from '../../../src/runbook/model.ts';
 import { planOf } from '../../../src/runbook/plan.ts';
+import type { DatabaseConfig, PlatformConfig } from '../../../src/runbook/platform.ts';
 import { newRun } from '../../../src/runbook/run.ts';
 import {
   aboutSites,

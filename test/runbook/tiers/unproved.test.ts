@@ -1,7 +1,7 @@
 // A proof that cannot be had: why, since when, when people are told, and that nothing is told twice or ends by itself.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { TierState, Unproved } from '../../../src/runbook/model.ts';
+import type { TierState, Unproved } from '../../../src/runbook/facts.ts';
 import { settledIn } from '../../../src/runbook/tiers/record.ts';
 import { type Seen, UNPROVED_TOLD_MS, unprovedAfter, whyUnproved } from '../../../src/runbook/tiers/unproved.ts';
 import type { SiteLook } from '../../../src/runbook/tiers/watch.ts';

@@ -1,7 +1,7 @@
 // What two looks at a database say, without anybody who looks: writers, splits, proofs that are due, lags that last.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { LagSample, TierState } from '../../../src/runbook/model.ts';
+import type { LagSample, TierState } from '../../../src/runbook/facts.ts';
 import { LAG_TOLD_MS, type Looks, lagNewsOf, newsOf, type SiteLook } from '../../../src/runbook/tiers/watch.ts';
 
 const NOW = 1_800_000_000_000;

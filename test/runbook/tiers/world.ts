@@ -1,5 +1,5 @@
 // The world of gate.lag: what is known of a standby, and nothing else.
-import type { LagSample } from '../../../src/runbook/model.ts';
+import type { LagSample } from '../../../src/runbook/facts.ts';
 import type { StepWorld } from '../../contract/step.contract.ts';
 import { tiersOf } from '../tiers.ts';
 

@@ -1,7 +1,7 @@
 // No route is empty, none names what is not configured, and none leaves all traffic on what a majority holds down while another pool is up.
 import { KEYS } from '../../../src/coordinate/keys.ts';
 import type { ClusterConfig, Leader, Overrides, Route } from '../../../src/model.ts';
-import type { Tiers } from '../../../src/runbook/model.ts';
+import type { Tiers } from '../../../src/runbook/facts.ts';
 import { type Checker, type Decided, isForced, isOut, ordersIn, type Scene, votersIn, votesIn } from '../checker.ts';
 
 const SUM = 1000;

@@ -5,20 +5,12 @@ import { runKey } from '../../../src/coordinate/keys.ts';
 import { createHttp } from '../../../src/http.ts';
 import { realPorts } from '../../../src/ports.ts';
 import { createExecutor } from '../../../src/runbook/executor.ts';
+import type { LagSample } from '../../../src/runbook/facts.ts';
 import type { AnyKind, KindOf, Routing, StepContext, TierDesk } from '../../../src/runbook/kind.ts';
 import { kinds } from '../../../src/runbook/kinds.ts';
-import type {
-  FenceRung,
-  LagSample,
-  PostgresAddress,
-  Run,
-  RunMode,
-  Step,
-  StepKindName,
-  StepRun,
-  StepSpecs,
-} from '../../../src/runbook/model.ts';
+import type { PostgresAddress, Run, Step, StepKindName, StepRun, StepSpecs } from '../../../src/runbook/model.ts';
 import { openSystems, type Systems } from '../../../src/runbook/open.ts';
+import type { FenceRung, RunMode } from '../../../src/runbook/platform.ts';
 import { isEnded, newRun, standingOf } from '../../../src/runbook/run.ts';
 import type { SystemConfig } from '../../../src/runbook/systems.ts';
 import type { Store } from '../../../src/store/store.ts';
