@@ -197,7 +197,11 @@ const FORBIDDEN: readonly { from: RegExp; to: RegExp; why: string }[] = [
     to: /^src\/(decide|coordinate|publish|api|paging|probe|health|store|config)\//,
     why: 'an adapter converts and calls, nothing else',
   },
-  { from: /^policies\//, to: /^(providers\/|src\/(?!model\.ts|runbook\/(model|platform|seeds)\.ts))/, why: 'a policy knows the vocabulary only' },
+  {
+    from: /^policies\//,
+    to: /^(providers\/|src\/(?!model\.ts|runbook\/(model|platform|seeds)\.ts))/,
+    why: 'a policy knows the vocabulary only',
+  },
   {
     from: /^src\/(probe|store|dns)\//,
     to: /^src\/(decide|publish|api|paging|converge)\//,

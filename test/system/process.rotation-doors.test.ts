@@ -3,7 +3,7 @@
 // the application of another region dies. All the while the votes of every region are counted and people ask the API; every page has to arrive and every
 // decision to be written.
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
@@ -19,6 +19,7 @@ import { startEtcd } from '../etcd-server.ts';
 import { type Bind, newBindKey, startBind } from './bind.ts';
 import { type Cluster, startCluster, tidegate } from './cluster.ts';
 import { REGIONS, type Region } from './cluster-config.ts';
+import { replacedIn } from './replaced-files.ts';
 import { type End, type ReplicaProcess, startReplica } from './replica-process.ts';
 import { freePort, workDir } from './server.ts';
 import { until } from './until.ts';
@@ -40,12 +41,7 @@ const ISSUER_MS = 30_000;
 
 const folder = workDir('doors');
 const file = (name: string): string => join(folder, name);
-const secret = (name: string, text: string): string => {
-  // As an operator would: a whole file in place of the old one.
-  writeFileSync(`${file(name)}.new`, text, { mode: 0o600 });
-  renameSync(`${file(name)}.new`, file(name));
-  return file(name);
-};
+const secret = replacedIn(folder);
 
 const stack = new AsyncDisposableStack();
 const authority: Authority = createAuthority(folder, 'api-ca');

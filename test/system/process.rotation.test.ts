@@ -1,7 +1,7 @@
 // The key that signs a region's votes, and the certificate that shows replicas to etcd, are changed on running processes, with no restart: three regions on a
 // real etcd with TLS, one of them with two replicas. All the while the votes of every region are counted.
 import { randomBytes } from 'node:crypto';
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newKeyPair } from '../../src/coordinate/signing.ts';
@@ -12,6 +12,7 @@ import { type Certificate, createAuthority } from '../etcd-certificates.ts';
 import { type EtcdCluster, startEtcd } from '../etcd-server.ts';
 import { type Cluster, startCluster, tidegate } from './cluster.ts';
 import { REGIONS, type Region } from './cluster-config.ts';
+import { replacedIn } from './replaced-files.ts';
 import { type ReplicaProcess, startReplica } from './replica-process.ts';
 import { freePort, workDir } from './server.ts';
 import { until } from './until.ts';
@@ -26,12 +27,7 @@ const MUTE_MS_MAX = 1000;
 
 const folder = workDir('rotation');
 const file = (name: string): string => join(folder, name);
-const secret = (name: string, text: string): string => {
-  // As an operator would: a whole file in place of the old one.
-  writeFileSync(`${file(name)}.new`, text, { mode: 0o600 });
-  renameSync(`${file(name)}.new`, file(name));
-  return file(name);
-};
+const secret = replacedIn(folder);
 
 const stack = new AsyncDisposableStack();
 let etcd: EtcdCluster;
