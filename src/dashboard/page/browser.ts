@@ -1,0 +1,85 @@
+// The doors to the browser: time, timers, requests, the address, randomness. Nothing else in this page touches them.
+
+/** Milliseconds that never jump; they may stand still while the machine sleeps. */
+export const monoMs = (): number => performance.now();
+export const wallMs = (): number => Date.now();
+
+/** Calls once after `ms`; the answer takes it back. */
+export const after = (ms: number, act: () => void): (() => void) => {
+  const timer = setTimeout(act, ms);
+  return () => clearTimeout(timer);
+};
+export const every = (ms: number, act: () => void): (() => void) => {
+  const timer = setInterval(act, ms);
+  return () => clearInterval(timer);
+};
+
+/** `ms`: until the answer's head is there; a stream then goes on until it is cancelled. */
+export const request = async (url: string, init: RequestInit, ms: number, cancel?: AbortSignal): Promise<Response> => {
+  const tooLong = new AbortController();
+  const give = after(ms, () => tooLong.abort(new Error(`no answer within ${ms / 1000} s`)));
+  try {
+    const signal = cancel === undefined ? tooLong.signal : AbortSignal.any([tooLong.signal, cancel]);
+    return await fetch(url, { ...init, signal, cache: 'no-store', credentials: 'same-origin', redirect: 'error' });
+  } finally {
+    give();
+  }
+};
+
+/** A key for one act: 32 hexadecimal digits. */
+export const freshKey = (): string =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+
+export const randomBytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
+/** Only where the page came by TLS, or from this machine. */
+export const sha256 = async (text: string): Promise<Uint8Array> =>
+  new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+
+export const origin = (): string => location.origin;
+export const fragment = (): string => location.hash.replace(/^#/, '');
+export const setFragment = (text: string): void => history.replaceState(null, '', `${location.pathname}${text === '' ? '' : `#${text}`}`);
+export const onFragment = (act: () => void): void => addEventListener('hashchange', act);
+export const query = (): URLSearchParams => new URLSearchParams(location.search);
+export const go = (url: string): void => location.assign(url);
+
+/** Of this tab, until it is closed. Holds nothing that lets anybody act: what a sign-in elsewhere needs to come back. */
+export const recall = (name: string): string | null => sessionStorage.getItem(name);
+export const remember = (name: string, value: string | null): void =>
+  value === null ? sessionStorage.removeItem(name) : sessionStorage.setItem(name, value);
+
+export const isVisible = (): boolean => document.visibilityState === 'visible';
+/** The page is looked at again, or the network is back. */
+export const onReturn = (act: () => void): void => {
+  document.addEventListener('visibilitychange', () => {
+    if (isVisible()) act();
+  });
+  addEventListener('online', act);
+  addEventListener('pageshow', act);
+};
+export const setTitle = (title: string): void => {
+  document.title = title;
+};
+
+/** Calls once when the element comes near the window. */
+export const whenSeen = (element: Element, act: () => void): (() => void) => {
+  const observer = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      observer.disconnect();
+      act();
+    },
+    { rootMargin: '300px' },
+  );
+  observer.observe(element);
+  return () => observer.disconnect();
+};
+
+/** Offers the text as a file. */
+export const save = (name: string, type: string, text: string): void => {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(url);
+};

@@ -1,0 +1,61 @@
+// Where each service's traffic goes, beside where it should go; a cell for each region. Hundreds of services stay a table that can be read.
+import { html } from '../html.ts';
+import { asked, want } from '../live/address.ts';
+import { overview } from '../live/live.ts';
+import { At, Chip, Empty, Mark, Panel, still, Table } from '../parts.ts';
+import type { OverviewPool, OverviewService } from '../types.ts';
+import { count, percent } from '../words.ts';
+
+const Cell = still(({ pool }: { pool: OverviewPool | undefined }) =>
+  pool === undefined
+    ? html`<td class="dim">–</td>`
+    : html`<td class="cell ${pool.verdict} ${pool.share !== null && pool.share !== pool.configuredShare ? 'moved' : ''}" title="${pool.name}: ${pool.verdict}, ${pool.up} of ${pool.total} up${pool.hold === null ? '' : `, held: ${pool.hold}`}">
+        <${Mark} state=${pool.verdict} says=${pool.share === null ? '–' : percent(pool.share)} />
+        ${pool.share === null || pool.share === pool.configuredShare ? null : html`<span class="dim"> of ${percent(pool.configuredShare)}</span>`}
+        ${pool.hold === null ? null : html` <${Chip} tone="warn">${pool.hold}<//>`}
+        ${pool.gray > 0 ? html` <${Chip} tone="warn">gray<//>` : null}
+      </td>`,
+);
+
+interface RowProps {
+  service: OverviewService;
+  regions: readonly string[];
+}
+const Row = still(({ service, regions }: RowProps) => {
+  const byRegion = Map.groupBy(service.pools, ({ region }) => region);
+  return html`<tr>
+    <th scope="row"><button type="button" class="link" onClick=${() => want('service', service.name)}>${service.name}</button></th>
+    <td>${service.mode === 'auto' ? 'auto' : html`<${Chip} tone="warn">${service.mode}<//>`}</td>
+    ${regions.map((region) => html`<${Cell} key=${region} pool=${byRegion.get(region)?.[0]} />`)}
+    <td>${service.provider} <span class="dim">${service.applied === null ? 'nothing written' : `fence ${service.applied.fence}`}</span></td>
+    <td>${service.provenAtMs === null ? html`<span class="dim">never</span>` : html`<${At} atMs=${service.provenAtMs} />`}</td>
+  </tr>`;
+});
+
+const isNotable = ({ moved, mode, pools }: OverviewService): boolean =>
+  moved || mode !== 'auto' || pools.some(({ verdict, hold, gray }) => verdict !== 'up' || hold !== null || gray > 0);
+
+/** Beyond this only what is not as configured is shown, until somebody asks for all. */
+const SHOWN_MAX = 30;
+
+export const Services = () => {
+  const seen = overview.value;
+  if (seen === null) return html`<${Panel} id="services" title="Services"><${Empty}>Nothing is known yet.<//><//>`;
+  const filter = asked.value.services ?? '';
+  const all = filter === 'all' || seen.services.length <= SHOWN_MAX;
+  const shown = seen.services.filter((service) => (all ? true : filter === '' ? isNotable(service) : service.name.includes(filter)));
+  const regions = seen.regions.map(({ name }) => name);
+  const aside = html`<form class="inline" role="search" onSubmit=${(event: Event) => event.preventDefault()}>
+    <label>name <input type="search" value=${filter === 'all' ? '' : filter} onInput=${({ currentTarget }: { currentTarget: HTMLInputElement }) => want('services', currentTarget.value === '' ? null : currentTarget.value)} /></label>
+    ${all ? null : html`<button type="button" onClick=${() => want('services', 'all')}>all ${seen.services.length}</button>`}
+  </form>`;
+  return html`<${Panel} id="services" title="Services and their shares" aside=${aside} note=${all ? undefined : `${count(shown.length, 'service')} of ${seen.services.length}: ${filter === '' ? 'what is not as configured' : 'by name'}`}>
+    ${
+      shown.length === 0
+        ? html`<${Empty}>${filter === '' ? 'All services are as configured.' : 'No service has this in its name.'}<//>`
+        : html`<${Table} caption="Services, their share in each region, and what was written" head=${['service', 'mode', ...regions, 'provider', 'proven']}>
+          ${shown.map((service) => html`<${Row} key=${service.name} service=${service} regions=${regions} />`)}
+        <//>`
+    }
+  <//>`;
+};
