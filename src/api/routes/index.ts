@@ -8,6 +8,7 @@ import { healthDetailRoutes } from './health-detail.ts';
 import { objectiveRoutes } from './objectives.ts';
 import { openApiRoutes } from './openapi.ts';
 import { overrideRoutes } from './overrides.ts';
+import { overviewRoutes } from './overview.ts';
 import { pageRoutes } from './pages.ts';
 import { processRoutes } from './process.ts';
 import { reportRoutes } from './reports.ts';
@@ -21,6 +22,7 @@ export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
   const offered = [
     ...processRoutes(options),
     ...statusRoutes(options),
+    ...overviewRoutes(options),
     ...overrideRoutes(options),
     ...pageRoutes(options),
     ...callbackRoutes(options),
