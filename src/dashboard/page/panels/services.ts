@@ -3,14 +3,14 @@ import { html } from '../html.ts';
 import { asked, want } from '../live/address.ts';
 import { overview } from '../live/live.ts';
 import { At, Chip, Empty, Mark, Panel, still, Table } from '../parts.ts';
-import type { OverviewPool, OverviewService } from '../types.ts';
+import type { PoolCard, ServiceCard } from '../types.ts';
 import { count, percent } from '../words.ts';
 
-const Cell = still(({ pool }: { pool: OverviewPool | undefined }) =>
+const Cell = still(({ pool }: { pool: PoolCard | undefined }) =>
   pool === undefined
     ? html`<td class="dim">–</td>`
-    : html`<td class="cell ${pool.verdict} ${pool.share !== null && pool.share !== pool.configuredShare ? 'moved' : ''}" title="${pool.name}: ${pool.verdict}, ${pool.up} of ${pool.total} up${pool.hold === null ? '' : `, held: ${pool.hold}`}">
-        <${Mark} state=${pool.verdict} says=${pool.share === null ? '–' : percent(pool.share)} />
+    : html`<td class="cell ${pool.cause} ${pool.share !== null && pool.share !== pool.configuredShare ? 'moved' : ''}" title="${pool.name}: ${pool.cause}, ${pool.up} of ${pool.total} up${pool.hold === null ? '' : `, held: ${pool.hold}`}">
+        <${Mark} state=${pool.cause} says=${pool.share === null ? '–' : percent(pool.share)} />
         ${pool.share === null || pool.share === pool.configuredShare ? null : html`<span class="dim"> of ${percent(pool.configuredShare)}</span>`}
         ${pool.hold === null ? null : html` <${Chip} tone="warn">${pool.hold}<//>`}
         ${pool.gray > 0 ? html` <${Chip} tone="warn">gray<//>` : null}
@@ -18,7 +18,7 @@ const Cell = still(({ pool }: { pool: OverviewPool | undefined }) =>
 );
 
 interface RowProps {
-  service: OverviewService;
+  service: ServiceCard;
   regions: readonly string[];
 }
 const Row = still(({ service, regions }: RowProps) => {
@@ -32,7 +32,7 @@ const Row = still(({ service, regions }: RowProps) => {
   </tr>`;
 });
 
-const isNotable = ({ moved, mode, pools }: OverviewService): boolean =>
+const isNotable = ({ moved, mode, pools }: ServiceCard): boolean =>
   moved || mode !== 'auto' || pools.some(({ verdict, hold, gray }) => verdict !== 'up' || hold !== null || gray > 0);
 
 /** Beyond this only what is not as configured is shown, until somebody asks for all. */
