@@ -81,7 +81,9 @@ export interface Known {
   pools: Readonly<Record<string, readonly string[]>>;
 }
 
-export type Mistakes = Readonly<Partial<Record<'region' | 'service' | 'pool' | 'weights' | 'ttl' | 'startsAt' | 'reason' | 'ticket', string>>>;
+export type Mistakes = Readonly<
+  Partial<Record<'region' | 'service' | 'pool' | 'weights' | 'ttl' | 'startsAt' | 'reason' | 'ticket', string>>
+>;
 
 const WEEK_MS = 7 * 86_400_000;
 const REASON_CHARS = { min: 10, max: 500 };
