@@ -47,7 +47,7 @@ export const exchange = async (
   return { status: response.status, contentType, retryAfter, text: await bounded(response.body, bytesMax) };
 };
 
-const bounded = async (body: ReadableStream<Uint8Array> | null, bytesMax: number): Promise<string> => {
+const bounded = async (body: AsyncIterable<Uint8Array> | null, bytesMax: number): Promise<string> => {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   // Leaving the loop ends the stream, and the connection with it.

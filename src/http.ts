@@ -1,5 +1,6 @@
 // HTTP towards the outside for libraries that take a `fetch`: names from our own resolver (never getaddrinfo), sockets from the ports, TLS verified.
 // No retry and no redirect: whoever calls decides what a lost reply means. Replies are held to a size; time is the caller's signal.
+import { TransformStream } from 'node:stream/web';
 import { Agent, type RequestInit, Response, fetch as undiciFetch } from 'undici';
 import { connector, type Reaching } from './connect.ts';
 import { errorText } from './errors.ts';

@@ -1,6 +1,307 @@
-// placeholder until the real one is merged
-export const bannerOf = (_seen: unknown): { tone: string; sentence: string; more: readonly string[] } => ({
-  tone: 'ok',
-  sentence: 'All is well',
-  more: [],
-});
+// The one sentence that matters, worst first, for whoever was woken by a page; the others after it. Pure: the page shows it, and so does /status, which has no
+// script. Every figure in it is one of the document's.
+import { count, duration, list, percent, utc } from './words.ts';
+
+export interface Banner {
+  tone: 'ok' | 'warn' | 'bad';
+  sentence: string;
+  /** What else is so, worst first; what there is no room for is counted. */
+  more: readonly string[];
+}
+
+interface PoolFacts {
+  name: string;
+  region: string;
+  verdict: 'up' | 'out' | 'unknown';
+  /** Thousandths; null: nothing is decided yet. */
+  share: number | null;
+  configuredShare: number;
+}
+interface ServiceFacts {
+  name: string;
+  mode: string;
+  because: string;
+  pools: readonly PoolFacts[];
+}
+interface IncidentFacts {
+  kind: string;
+  region: string;
+  services: readonly string[];
+  because: string;
+  t0AtMs: number | null;
+  t3AtMs: number;
+  closedAtMs: number | null;
+  published: Readonly<Record<string, { t4AtMs?: number; t6AtMs?: number; unmeasured?: string }>>;
+  convergence: { judgement: string; goalMs: number; waitingFor: readonly string[] };
+}
+interface OrderFacts {
+  kind: string;
+  scope: { region?: string; service?: string; pool?: string };
+  owner: string;
+  by?: string;
+  reason: string;
+  expiresAtMs: number;
+  approval?: { by: string | null };
+  active: boolean;
+  obeyed: boolean;
+  because: string;
+}
+
+/** What the status document and the overview have alike. */
+export interface BannerFacts {
+  /** Cluster time. */
+  nowMs: number;
+  self: { region: string; replica: string; canVote: boolean; canDecide: boolean; because: string };
+  coordinator: { region: string; replica: string; released: boolean } | null;
+  decision: { atMs: number } | null;
+  services: readonly ServiceFacts[];
+  incidents: readonly IncidentFacts[];
+  holds: readonly { service: string; pool: string; hold: string; because: string }[];
+  overrides: { items: readonly OrderFacts[] };
+  reminders: readonly { service: string; rule: string; stage: string; because: string }[];
+  providers?: readonly { name: string; failing: boolean }[];
+  platforms?: readonly { name: string; databases: readonly { database: string; split: readonly string[] | null }[] }[];
+  /** One of the two says who looks: the status document has votes, the overview has regions. */
+  votes?: { vantages: readonly { region: string; ageMs: number | null; self: { state: string; because?: string } }[] };
+  regions?: readonly { name: string; vantages: readonly { state: string; because: string }[] }[];
+}
+
+/** How much a line matters: users suffer; nothing would be moved if they did; something fell and is dealt with; the rest. */
+type Rank = 0 | 1 | 2 | 3;
+interface Line {
+  rank: Rank;
+  text: string;
+}
+
+const MORE_MAX = 6;
+const NAMED_MAX = 3;
+const suffers = (text: string): Line => ({ rank: 0, text });
+const stuck = (text: string): Line => ({ rank: 1, text });
+const fallen = (text: string): Line => ({ rank: 2, text });
+const warn = (text: string): Line => ({ rank: 3, text });
+
+const regionsOf = ({ services }: BannerFacts): readonly string[] => [
+  ...new Set(services.flatMap(({ pools }) => pools.map(({ region }) => region))),
+];
+const poolsIn = ({ services }: BannerFacts, region: string): readonly PoolFacts[] =>
+  services.flatMap(({ pools }) => pools.filter((pool) => pool.region === region));
+const carries = ({ share }: PoolFacts): boolean => (share ?? 0) > 0;
+const serviceNames = (names: readonly string[]): string =>
+  names.length > NAMED_MAX ? count(names.length, 'service') : list([...names], NAMED_MAX);
+
+const ofDeciding = ({ self, coordinator, decision }: BannerFacts): readonly Line[] => [
+  ...(self.canDecide ? [] : [stuck(`Nothing can be decided: ${self.because}`)]),
+  ...(coordinator === null ? [stuck('Nobody coordinates, so that nothing is decided')] : []),
+  ...(coordinator?.released === true ? [warn(`${coordinator.region} has laid down its office, and nobody has taken it yet`)] : []),
+  ...(self.canDecide && !self.canVote ? [warn(`${self.region}/${self.replica} cannot vote: ${self.because}`)] : []),
+  ...(decision === null ? [warn('Nothing has been decided yet')] : []),
+];
+
+const ofData = ({ platforms = [] }: BannerFacts): readonly Line[] =>
+  platforms.flatMap(({ name, databases }) =>
+    databases.flatMap(({ database, split }) =>
+      split === null ? [] : [suffers(`${split.join(' and ')} both take writes of ${database} (${name}): no route of its services moves`)],
+    ),
+  );
+
+// ---- regions that fell ----
+
+const isOpen = ({ closedAtMs }: IncidentFacts): boolean => closedAtMs === null;
+const isFall = ({ kind }: IncidentFacts): boolean => kind === 'region-down' || kind === 'region-unready';
+
+/** The latest of all; null while one is missing. */
+const lastOf = (stamps: readonly (number | undefined)[]): number | null =>
+  stamps.length === 0 || stamps.includes(undefined) ? null : Math.max(...stamps.map((atMs) => atMs ?? 0));
+
+/** Where the traffic of a region that fell is now. */
+const whereTraffic = (facts: BannerFacts, { region, services, published, convergence }: IncidentFacts, sinceAtMs: number): Line => {
+  const still = facts.services.filter(({ pools }) =>
+    pools.some((pool) => pool.region === region && pool.verdict === 'out' && carries(pool)),
+  );
+  if (still.length > 0)
+    return suffers(`${serviceNames(still.map(({ name }) => name))} still ${still.length === 1 ? 'gets' : 'get'} traffic there`);
+  if (facts.services.every(({ name, mode }) => mode !== 'auto' || !services.includes(name)))
+    return suffers('nothing is written of it, since no service of it is in auto');
+  const stamps = services
+    .map((name) => (Object.hasOwn(published, name) ? published[name] : undefined) ?? {})
+    .filter(({ unmeasured }) => unmeasured === undefined);
+  if (stamps.length === 0) return fallen('its traffic was moved, and nobody can see where it lands');
+  const after = (atMs: number): string => `${duration(atMs - sinceAtMs)} after`;
+  const leftAtMs = lastOf(stamps.map(({ t4AtMs }) => t4AtMs));
+  const landedAtMs = lastOf(stamps.map(({ t6AtMs }) => t6AtMs));
+  const waiting = serviceNames(convergence.waitingFor);
+  if (landedAtMs !== null) return fallen(`its traffic was seen to land elsewhere ${after(landedAtMs)}`);
+  if (convergence.judgement === 'missed')
+    return suffers(`its traffic has not landed elsewhere within ${duration(convergence.goalMs)}: ${waiting} not yet`);
+  if (leftAtMs === null) return suffers('its traffic is being moved');
+  return suffers(`its traffic left ${after(leftAtMs)}, and is not seen to land yet: ${waiting}`);
+};
+
+const returning = (region: string, pools: readonly PoolFacts[]): Line => {
+  const sum = (of: (pool: PoolFacts) => number): number => pools.reduce((all, pool) => all + of(pool), 0);
+  const [now, whole] = [sum(({ share }) => share ?? 0), sum(({ configuredShare }) => configuredShare)];
+  const back = whole === 0 ? '' : `, with ${percent(Math.round((1000 * now) / whole))} of its traffic`;
+  const isUp = pools.length > 0 && pools.every(({ verdict }) => verdict === 'up');
+  return warn(isUp ? `${region} is up again and coming back${back}` : `Nobody can say of ${region} whether it is up again${back}`);
+};
+
+const fallLine = (facts: BannerFacts, incident: IncidentFacts): Line => {
+  const { region, kind, because, t0AtMs, t3AtMs } = incident;
+  const pools = poolsIn(facts, region);
+  if (!pools.some(({ verdict }) => verdict === 'out')) return returning(region, pools);
+  const sinceAtMs = t0AtMs ?? t3AtMs;
+  const votes = /\d+ of \d+ vantages/.exec(because)?.[0];
+  const { rank, text } = whereTraffic(facts, incident, sinceAtMs);
+  const state = `${region} is ${kind === 'region-down' ? 'down' : 'not ready'} since ${utc(sinceAtMs, facts.nowMs)}`;
+  return { rank, text: `${state}${votes === undefined ? '' : ` (${votes})`}; ${text}` };
+};
+
+const ofFalls = (facts: BannerFacts): readonly Line[] =>
+  facts.incidents
+    .filter((incident) => isOpen(incident) && isFall(incident))
+    .toSorted((a, b) => Number(b.kind === 'region-down') - Number(a.kind === 'region-down') || a.t3AtMs - b.t3AtMs)
+    .map((incident) => fallLine(facts, incident));
+
+const ofAllDown = ({ holds, services }: BannerFacts): readonly Line[] => {
+  const held = [...new Set(holds.filter(({ hold }) => hold === 'all-down').map(({ service }) => service))];
+  if (held.length === 0) return [];
+  const which = held.length === services.length ? 'everything' : serviceNames(held);
+  return [suffers(`Every pool of ${which} looks down: the last route stays, since our probes or a shared cause are suspect`)];
+};
+
+/** Pools that are out and of which no incident tells. */
+const ofPools = (facts: BannerFacts): readonly Line[] => {
+  const told = new Set(facts.incidents.filter((incident) => isOpen(incident) && isFall(incident)).map(({ region }) => region));
+  const held = new Set(facts.holds.filter(({ hold }) => hold === 'all-down').map(({ service }) => service));
+  const out = facts.services.flatMap((service) =>
+    service.pools
+      .filter((pool) => pool.verdict === 'out' && !told.has(pool.region) && !held.has(service.name))
+      .map((pool) => ({ service: service.name, pool })),
+  );
+  return [...Map.groupBy(out, ({ pool }) => pool.region)].map(([region, those]) => {
+    const what = serviceNames(those.map(({ service }) => service));
+    const given = those.filter(({ pool }) => carries(pool)).length;
+    const traffic =
+      given === 0
+        ? 'which gets no traffic there'
+        : given === those.length
+          ? 'which still gets traffic there'
+          : `${given} of which still ${given === 1 ? 'gets' : 'get'} traffic there`;
+    return { rank: given === 0 ? 2 : 0, text: `${region} is out for ${what}, ${traffic}` };
+  });
+};
+
+// ---- what keeps routes where they are ----
+
+const ofHolds = ({ holds }: BannerFacts): readonly Line[] =>
+  [
+    ...Map.groupBy(
+      holds.filter(({ hold }) => hold !== 'all-down'),
+      ({ hold }) => hold,
+    ),
+  ].map(([hold, held]) => {
+    const where = list(
+      held.map(({ service, pool }) => `${service}/${pool}`),
+      2,
+    );
+    return { rank: hold === 'freeze' ? 3 : 1, text: `Held (${hold}): ${where}: ${held[0]?.because}` };
+  });
+
+const ofProviders = ({ providers = [] }: BannerFacts): readonly Line[] => {
+  const failing = providers.filter((provider) => provider.failing).map(({ name }) => name);
+  return failing.length === 0 ? [] : [stuck(`${list(failing, NAMED_MAX)} ${failing.length === 1 ? 'takes' : 'take'} no writes`)];
+};
+
+/** A vantage that has not been heard for longer does not speak, whatever it said last. */
+const HEARD_MS = 15_000;
+
+const vantages = ({ votes, regions }: BannerFacts): readonly { region: string; state: string; because: string }[] =>
+  votes !== undefined
+    ? votes.vantages.map(({ region, ageMs, self }) =>
+        ageMs !== null && ageMs <= HEARD_MS
+          ? { region, state: self.state, because: self.because ?? '' }
+          : { region, state: 'silent', because: ageMs === null ? '' : `last heard ${duration(ageMs)} ago` },
+      )
+    : (regions ?? []).flatMap(({ name, vantages: all }) => all.map(({ state, because }) => ({ region: name, state, because })));
+
+/** Of a region with several replicas, one that speaks is enough. */
+const ofVantages = (facts: BannerFacts): readonly Line[] => {
+  const byRegion = Map.groupBy(vantages(facts), ({ region }) => region);
+  const mute = [...byRegion].filter(([, those]) => !those.some(({ state }) => state === 'ok'));
+  if (mute.length === 0) return [];
+  const why = mute.map(([region, those]) => `${region}${those[0]?.because ? `: ${those[0].because}` : ''}`);
+  return [
+    warn(`${mute.length} of ${count(byRegion.size, 'vantage')} ${mute.length === 1 ? 'does' : 'do'} not speak (${list(why, NAMED_MAX)})`),
+  ];
+};
+
+// ---- orders ----
+
+const scopeText = ({ region, service, pool }: OrderFacts['scope']): string =>
+  service === undefined ? (region ?? 'everything') : [service, pool ?? region].filter((part) => part !== undefined).join('/');
+
+const orderText = ({ kind, scope, owner, by, expiresAtMs, reason }: OrderFacts, nowMs: number): string => {
+  const what = scopeText(scope);
+  const whose = `by ${by ?? owner}'s order until ${utc(expiresAtMs, nowMs).replace(/:\d\d$/, '')}: ${reason}`;
+  switch (kind) {
+    case 'stop':
+      return what === 'everything' ? `No route is written anywhere, ${whose}` : `No route of ${what} is written, ${whose}`;
+    case 'freeze':
+      return `${what === 'everything' ? 'Every route' : `The route of ${what}`} stays as it is, ${whose}`;
+    case 'force-in':
+      return `${what} counts as up whatever the votes say, ${whose}`;
+    case 'pin':
+      return `${what} is pinned, ${whose}`;
+    default:
+      return `${what} is ${kind === 'evacuate' ? 'evacuated' : 'drained'}, ${whose}`;
+  }
+};
+
+/** Those that keep Tidegate from moving anything, first. */
+const KINDS = ['stop', 'freeze', 'force-in', 'evacuate', 'drain', 'pin'];
+
+const ofOrders = ({ overrides, nowMs }: BannerFacts): readonly Line[] =>
+  overrides.items
+    .toSorted((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind))
+    .flatMap((order) => {
+      if (order.approval?.by === null)
+        return [warn(`A second person has to agree: ${order.kind} ${scopeText(order.scope)}, by ${order.owner}`)];
+      if (!order.active) return [];
+      return [warn(order.obeyed ? orderText(order, nowMs) : `Not obeyed: ${order.kind} ${scopeText(order.scope)}: ${order.because}`)];
+    });
+
+// ---- calm ----
+
+const calmText = (facts: BannerFacts): string => {
+  const regions = regionsOf(facts);
+  const serving = regions.filter((region) => poolsIn(facts, region).some(carries));
+  const who =
+    serving.length < regions.length
+      ? `${serving.length} of ${count(regions.length, 'region')} serve`
+      : regions.length === 1
+        ? `${regions[0]} serves`
+        : `All ${count(regions.length, 'region')} serve`;
+  return facts.decision === null ? who : `${who}; nothing has moved for ${duration(facts.nowMs - facts.decision.atMs)}`;
+};
+
+/** Worth knowing, and no reason to be woken. */
+const asides = ({ services, reminders }: BannerFacts): readonly string[] => {
+  const silent = services.filter(({ mode }) => mode !== 'auto');
+  const [first] = reminders;
+  return [
+    ...(silent.length === 0 ? [] : [`Nothing is written of ${serviceNames(silent.map(({ name }) => name))}: not in auto`]),
+    ...(first === undefined ? [] : [`${count(reminders.length, 'reminder')}; ${first.service}: ${first.because}`]),
+  ];
+};
+
+/** What a human should read first. Total: a sentence for every document. */
+export const bannerOf = (facts: BannerFacts): Banner => {
+  const lines = [ofAllDown, ofData, ofFalls, ofPools, ofDeciding, ofHolds, ofProviders, ofOrders, ofVantages]
+    .flatMap((each) => each(facts))
+    .toSorted((a, b) => a.rank - b.rank);
+  const [worst, ...others] = lines;
+  const rest = [...others.map(({ text }) => text), ...asides(facts)];
+  const more = rest.length <= MORE_MAX ? rest : [...rest.slice(0, MORE_MAX - 1), `And ${count(rest.length - MORE_MAX + 1, 'thing')} more`];
+  const tone = worst === undefined ? 'ok' : worst.rank === 3 ? 'warn' : 'bad';
+  return { tone, sentence: worst?.text ?? calmText(facts), more };
+};
