@@ -35,6 +35,9 @@ export const randomBytes = (length: number): Uint8Array => crypto.getRandomValue
 export const sha256 = async (text: string): Promise<Uint8Array> =>
   new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
 
+/** Else the browser makes no hash. */
+export const isSecure = (): boolean => isSecureContext;
+
 export const origin = (): string => location.origin;
 export const fragment = (): string => location.hash.replace(/^#/, '');
 export const setFragment = (text: string): void => history.replaceState(null, '', `${location.pathname}${text === '' ? '' : `#${text}`}`);

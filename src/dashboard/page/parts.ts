@@ -175,5 +175,5 @@ let made = 0;
 /** A label, its control, and what it is for. `control` is given the id that the label names. */
 export const Field = ({ label, hint, control }: { label: string; hint?: string; control(id: string): Node }) => {
   const [id] = useState(() => `field-${++made}`);
-  return html`<div class="field"><label for=${id}>${label}</label>${control(id)}${hint === undefined ? null : html`<small>${hint}</small>`}</div>`;
+  return html`<div class="field"><label for=${id}>${label}</label>${control(id)}${hint === undefined ? null : html`<small id="${id}-hint">${hint}</small>`}</div>`;
 };

@@ -35,6 +35,8 @@ export interface Problem {
   detail: string;
   code: string;
   status: number;
+  /** Of answers that say when to come again. */
+  retryAfterS?: number | null;
   errors?: readonly { pointer: string; detail: string }[];
   refusals?: readonly { rule: string; because: string; counterfactual?: string; againAtMs?: number | null }[];
   [more: string]: unknown;

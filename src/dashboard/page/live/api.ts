@@ -38,7 +38,8 @@ export const ask = async (path: string, { method = 'GET', body, headers, signal 
 };
 
 export const problemOf = async (answer: Response): Promise<Problem> => {
-  const plain: Problem = { title: `${answer.status} ${answer.statusText}`, detail: '', code: '', status: answer.status };
+  const retryAfterS = Number(answer.headers.get('retry-after')) || null;
+  const plain: Problem = { title: `${answer.status} ${answer.statusText}`, detail: '', code: '', status: answer.status, retryAfterS };
   try {
     const told = (await answer.json()) as Partial<Problem>;
     return { ...plain, ...told };

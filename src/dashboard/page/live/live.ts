@@ -53,13 +53,20 @@ let hangUp = (): void => undefined;
 
 const words = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** Nothing of what the last reader saw stays. */
+export const forget = (): void =>
+  batch(() => {
+    me.value = null;
+    overview.value = null;
+    happenings.value = [];
+  });
+
 const failed = (error: unknown): void => {
   if (error instanceof Refused && error.problem.status === 401) {
     batch(() => {
       isLocked.value = true;
-      me.value = null;
       token.value = null;
-      overview.value = null;
+      forget();
     });
     hangUp();
     return;
@@ -76,10 +83,12 @@ const refresh = async (): Promise<void> => {
   isAsking = true;
   isDue = false;
   askedAtMs = monoMs();
-  const from = base();
+  const [from, as] = [base(), token.value];
+  // An answer to whoever looked before, or from elsewhere, is not for this page.
+  const isWanted = (): boolean => from === base() && as === token.value && !isLocked.value;
   try {
     const next = await get<Overview>('/v1/overview');
-    if (from !== base()) return;
+    if (!isWanted()) return;
     batch(() => {
       overview.value = sharing(overview.value, next);
       heard.value = clocks();
@@ -89,7 +98,7 @@ const refresh = async (): Promise<void> => {
     failures = 0;
     me.value ??= await get<Me>('/v1/me');
   } catch (error) {
-    if (from === base()) failed(error);
+    if (isWanted()) failed(error);
   } finally {
     isAsking = false;
     plan(

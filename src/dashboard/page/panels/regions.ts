@@ -4,6 +4,7 @@ import { overview } from '../live/live.ts';
 import { Chip, Empty, Mark, Panel, Share, still, type Tone } from '../parts.ts';
 import type { RegionCard, VantageCard } from '../types.ts';
 import { count, duration, list, percent } from '../words.ts';
+import { OrderLink } from './order-parts.ts';
 
 const WORST = ['down', 'suspect', 'unready', 'unknown', 'up'] as const;
 const worstOf = ({ pools }: RegionCard): (typeof WORST)[number] => WORST.find((verdict) => pools[verdict] > 0) ?? 'unknown';
@@ -31,6 +32,7 @@ const Card = still(({ region }: { region: RegionCard }) => {
     ${order === null ? null : html`<p><${Chip} tone="warn">order ${order}<//></p>`}
     ${region.holds.length > 0 ? html`<p><${Chip} tone="warn">held: ${list(region.holds, 3)}<//></p>` : null}
     <ul class="plain">${region.vote ? region.vantages.map((vantage) => html`<${Vantage} key=${vantage.replica} vantage=${vantage} />`) : html`<li class="dim">has no vote</li>`}</ul>
+    <p class="row"><${OrderLink} kind="drain" scope=${{ region: region.name }} /><${OrderLink} kind="evacuate" scope=${{ region: region.name }} /></p>
   </li>`;
 });
 

@@ -1,0 +1,79 @@
+// Signing in elsewhere and coming back: an authorization code with PKCE (RFC 6749, 7636). What goes out, and what of the answer is believed. Pure.
+import type { SignIn } from './types.ts';
+
+/** What is kept in this tab while one is away. */
+export interface Away {
+  state: string;
+  nonce: string;
+  verifier: string;
+  /** What was looked at. */
+  fragment: string;
+}
+
+export const base64url = (bytes: Uint8Array): string =>
+  btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replace(/=+$/, '');
+
+/** `challenge`: SHA-256 of the verifier. */
+export const awayUrl = (oidc: NonNullable<SignIn['oidc']>, { state, nonce }: Away, challenge: Uint8Array, redirectUri: string): string => {
+  const url = new URL(oidc.authorizationUrl);
+  const given = {
+    response_type: 'code',
+    client_id: oidc.clientId,
+    redirect_uri: redirectUri,
+    scope: oidc.scopes.join(' '),
+    state,
+    nonce,
+    code_challenge: base64url(challenge),
+    code_challenge_method: 'S256',
+  };
+  for (const [name, value] of Object.entries(given)) url.searchParams.set(name, value);
+  return url.href;
+};
+
+export type Back = { kind: 'none' } | { kind: 'wrong'; because: string; fragment: string } | { kind: 'code'; code: string; away: Away };
+
+const awayOf = (kept: string | null): Away | null => {
+  try {
+    const away = JSON.parse(kept ?? 'null') as Away | null;
+    return away !== null &&
+      typeof away === 'object' &&
+      [away.state, away.nonce, away.verifier, away.fragment].every((part) => typeof part === 'string')
+      ? away
+      : null;
+  } catch {
+    return null;
+  }
+};
+
+/** `kept`: what this tab remembers. An answer to a question that this tab did not ask is not looked at any further. */
+export const backFrom = (query: URLSearchParams, kept: string | null): Back => {
+  const [code, state, error] = [query.get('code'), query.get('state'), query.get('error')];
+  if (code === null && error === null) return { kind: 'none' };
+  const away = awayOf(kept);
+  const fragment = away?.fragment ?? '';
+  if (away === null || state !== away.state)
+    return { kind: 'wrong', because: 'This answer is not to a sign-in that was begun in this tab. Begin again.', fragment };
+  if (error !== null) {
+    const told = query.get('error_description');
+    return {
+      kind: 'wrong',
+      because: `The provider says: ${error.slice(0, 100)}${told === null ? '' : `: ${told.slice(0, 300)}`}`,
+      fragment,
+    };
+  }
+  return { kind: 'code', code: code ?? '', away };
+};
+
+/** The nonce in a token that has one. Nobody is believed by this: whether the token is good, the API says. */
+export const nonceOf = (token: string): string | null => {
+  try {
+    const [, payload = ''] = token.split('.');
+    const { nonce } = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/'))) as { nonce?: unknown };
+    return typeof nonce === 'string' ? nonce : null;
+  } catch {
+    return null;
+  }
+};
