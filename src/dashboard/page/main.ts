@@ -3,8 +3,11 @@ import { render } from 'preact';
 import { html } from './html.ts';
 import { start } from './live/live.ts';
 import { isLocked } from './live/session.ts';
+import { Dependencies } from './panels/dependencies.ts';
+import { Drills } from './panels/drills.ts';
 import { Head } from './panels/head.ts';
 import { Regions } from './panels/regions.ts';
+import { Runs } from './panels/runs.ts';
 import { Services } from './panels/services.ts';
 import { Votes } from './panels/votes.ts';
 
@@ -13,6 +16,9 @@ const PANELS = [
   { id: 'regions', title: 'Regions', panel: Regions },
   { id: 'services', title: 'Services', panel: Services },
   { id: 'votes', title: 'Votes', panel: Votes },
+  { id: 'runs', title: 'Runbooks', panel: Runs },
+  { id: 'dependencies', title: 'Dependencies', panel: Dependencies },
+  { id: 'drills', title: 'Drills', panel: Drills },
 ] as const;
 
 const Nav = () =>
