@@ -52,8 +52,8 @@ const Speaker = () => {
   const { self, cluster, coordinator, decision } = seen;
   return html`<dl class="speaker">
     <div><dt>cluster</dt><dd>${cluster.name} <span class="dim">v${cluster.version}</span></dd></div>
-    <div><dt>speaks</dt><dd>${self.region}/${self.replica}${self.canDecide && self.role === 'coordinator' ? ', coordinates' : ''}</dd></div>
-    <div><dt>coordinates</dt><dd>${coordinator === null || coordinator.released ? html`<${Chip} tone="bad">nobody<//>` : `${coordinator.region}/${coordinator.replica}, epoch ${coordinator.epoch}`}</dd></div>
+    <div><dt>speaking</dt><dd>${self.region}/${self.replica}</dd></div>
+    <div><dt>coordinator</dt><dd>${coordinator === null || coordinator.released ? html`<${Chip} tone="bad">nobody<//>` : `${coordinator.region}/${coordinator.replica}, epoch ${coordinator.epoch}`}</dd></div>
     <div><dt>decision</dt><dd>${decision === null ? 'none yet' : `${decision.v}`}</dd></div>
     <div><dt>data</dt><dd><${Age} /> ${isStreaming.value ? html`<${Chip} tone="good">live<//>` : html`<${Chip} tone="warn">asking every few seconds<//>`}</dd></div>
     <div><dt>time</dt><dd><${Clock} /></dd></div>
