@@ -7,17 +7,18 @@ import { Empty, Table, Trouble } from '../parts.ts';
 import { count, duration, utc } from '../words.ts';
 import { columnsOf, minutesOf, type Samples } from './samples.ts';
 
-/** Ink of the style, and a dash: colour is not all that tells them apart. */
-const LINES: readonly (readonly [ink: string, dash: number[]])[] = [
-  ['--link', []],
-  ['--bad', [6, 4]],
-  ['--good', [2, 3]],
-  ['--warn', [10, 3, 2, 3]],
-  ['--ink', [4, 2]],
-  ['--dim', [12, 4]],
+/** Ink of the style, a dash, and how that looks in the legend: colour is not all that tells them apart. */
+const LINES: readonly (readonly [ink: string, dash: number[], looks: string])[] = [
+  ['--link', [], '──'],
+  ['--bad', [6, 4], '╌╌'],
+  ['--good', [2, 3], '··'],
+  ['--warn', [10, 3, 2, 3], '─·'],
+  ['--ink', [4, 2], '┄┄'],
+  ['--dim', [12, 4], '━ ━'],
 ];
 export const LINES_MAX = LINES.length;
 const HEIGHT_PX = 220;
+const LEAST_S = 120;
 
 /** What a variable of the style comes to on this element, in the light or in the dark. */
 const colour = (element: Element, name: string): string => {
@@ -35,7 +36,11 @@ const optionsOf = (element: Element, names: readonly string[], Plot: typeof uPlo
     width: Math.max(200, element.clientWidth),
     height: HEIGHT_PX,
     tzDate: (at) => Plot.tzDate(new Date(at * 1000), 'Etc/UTC'),
-    scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, (most ?? 0) * 1.1)] } },
+    // At first a few seconds are all there is: they are not drawn out over the whole width.
+    scales: {
+      x: { range: (_plot, from, to) => [Math.min(from, to - LEAST_S), to] },
+      y: { range: (_plot, _least, most) => [0, Math.max(1, (most ?? 0) * 1.1)] },
+    },
     axes: [
       { ...axis, values: (_plot, at) => at.map((each) => utc(each * 1000, each * 1000).slice(0, 8)) },
       { ...axis, size: 70, values: (_plot, all) => all.map(duration) },
@@ -43,9 +48,9 @@ const optionsOf = (element: Element, names: readonly string[], Plot: typeof uPlo
     series: [
       { label: 'UTC', value: (_plot, at) => (at === null ? '–' : utc(at * 1000, at * 1000)) },
       ...names.map((label, at) => {
-        const [name, dash] = LINES[at % LINES.length] ?? ['--ink', []];
+        const [name, dash, looks] = LINES[at % LINES.length] ?? ['--ink', [], ''];
         return {
-          label,
+          label: `${looks} ${label}`,
           dash,
           stroke: colour(element, name),
           width: 2,

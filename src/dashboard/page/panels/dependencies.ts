@@ -93,7 +93,7 @@ const Breach = ({
   cell,
 }: {
   cell: ObjectiveCell;
-}) => html`<li class="note"><${Mark} state="missed" says=${cellName(cell)} /> ${cell.because}
+}) => html`<li class="note"><${Mark} state="missed" says="over" /> <b>${cellName(cell)}</b>: ${cell.because}
   ${cell.remedies.length === 0 ? null : html`<p>What helps:</p><ul>${cell.remedies.map((remedy) => html`<li>${remedy}</li>`)}</ul>`}</li>`;
 
 const Budgets = still(({ of }: { of: PlatformObjectives }) => {

@@ -2,11 +2,27 @@
 import { html } from '../html.ts';
 import { overview } from '../live/live.ts';
 import { At, Chip, Empty, Mark, Panel, still, Table } from '../parts.ts';
-import type { Overview, OverviewService } from '../types.ts';
+import type { ServiceCard } from '../types.ts';
 import { count, duration } from '../words.ts';
 
-type MicroDrill = NonNullable<Overview['microDrills']>[number];
-type Provider = NonNullable<Overview['providers']>[number];
+/** The document leaves these two open; src/api/proofs.ts and src/api/status.ts say what they are. */
+interface MicroDrill {
+  provider: string;
+  service: string;
+  everyMs: number;
+  provenAtMs: number | null;
+  stale: boolean;
+  last: { from: string; to: string; t3AtMs: number; ok: boolean | null; because: string };
+  phases: Readonly<Partial<Record<keyof typeof PHASES, { p50Ms: number; p95Ms: number; count: number }>>>;
+}
+type Spread = { p50Ms: number; p99Ms: number; count: number } | null;
+interface Provider {
+  name: string;
+  failing: boolean;
+  provenAgoMs: number | null;
+  writes: Spread;
+  canary: { service: string; atMs: number | null; ok: boolean | null; because: string; stages: Readonly<Record<string, Spread>> } | null;
+}
 
 const Proved = ({ atMs }: { atMs: number | null }) => (atMs === null ? html`<span class="dim">never</span>` : html`<${At} atMs=${atMs} />`);
 
@@ -18,8 +34,7 @@ const DrillRow = still(({ drill }: { drill: MicroDrill }) => {
     <th scope="row">${provider}<br /><code class="dim">${service}</code></th>
     <td><${Proved} atMs=${provenAtMs} /> ${stale ? html`<${Chip} tone="warn">stale<//>` : null}</td>
     <td>each ${duration(everyMs)}</td>
-    <td>${last.ok === null ? html`<${Mark} state="pending" says="under way, or whoever flew it died" />` : html`<${Mark} state=${last.ok ? 'pass' : 'fail'} says=${last.ok ? 'came through' : 'failed'} />`}
-      <span class="dim">${last.from} to ${last.to}, <${At} atMs=${last.t3AtMs} /></span>${last.because === '' ? null : html`<p class="dim">${last.because}</p>`}</td>
+    <td>${last.ok === null ? html`<${Mark} state="pending" says="under way, or whoever flew it died" />` : html`<${Mark} state=${last.ok ? 'pass' : 'fail'} says=${last.ok ? 'came through' : 'failed'} />`} <span class="dim">${last.from} to ${last.to}, <${At} atMs=${last.t3AtMs} /></span>${last.because === '' ? null : html`<p class="dim">${last.because}</p>`}</td>
     ${(Object.keys(PHASES) as (keyof typeof PHASES)[]).map((phase) => {
       const spread = phases[phase];
       return html`<td>${spread === undefined ? html`<span class="dim">not measured</span>` : html`${duration(spread.p50Ms)} <span class="dim">p95 ${duration(spread.p95Ms)}, of ${spread.count}</span>`}</td>`;
@@ -46,7 +61,7 @@ const ProviderRow = still(({ provider: { name, failing, provenAgoMs, writes, can
   </tr>`;
 });
 
-const Services = still(({ services }: { services: readonly OverviewService[] }) => {
+const Services = still(({ services }: { services: readonly ServiceCard[] }) => {
   const never = services.filter(({ provenAtMs }) => provenAtMs === null).length;
   const oldest = services.toSorted((a, b) => (a.provenAtMs ?? 0) - (b.provenAtMs ?? 0));
   return html`<details><summary>When each service was last proved to move: ${never === 0 ? 'all were once' : `${count(never, 'service')} of ${services.length} never`}</summary>
@@ -58,13 +73,16 @@ const Services = still(({ services }: { services: readonly OverviewService[] }) 
 export const Drills = () => {
   const seen = overview.value;
   if (seen === null) return html`<${Panel} id="drills" title="Drills"><${Empty}>Nothing is known yet.<//><//>`;
-  const { microDrills = [], providers, reminders, services } = seen;
+  const { reminders, remindersOmitted, services } = seen;
+  const microDrills = (seen.microDrills ?? []) as readonly unknown[] as readonly MicroDrill[];
+  const providers = (seen.providers ?? []) as readonly unknown[] as readonly Provider[];
   return html`<${Panel} id="drills" title="Drills">
     ${
       reminders.length === 0
         ? null
         : html`<ul class="plain">${reminders.map(({ service, rule, stage, because }) => html`<li class="note"><${Mark} state="warn" says=${service} /> <code>${rule}</code> <span class="dim">${stage}</span> ${because}</li>`)}</ul>`
     }
+    ${remindersOmitted > 0 ? html`<p class="dim">and ${count(remindersOmitted, 'reminder')} more</p>` : null}
     <h3>Micro-drills</h3>
     ${
       microDrills.length === 0
@@ -75,7 +93,7 @@ export const Drills = () => {
     }
     <h3>Providers and canaries</h3>
     ${
-      providers === undefined || providers.length === 0
+      providers.length === 0
         ? html`<${Empty}>This replica writes to no provider now, so it has measured none; whoever coordinates has.<//>`
         : html`<${Table} caption="Providers as this replica writes to them, and their canaries" head=${['provider', 'is', 'proved', 'writes, median', 'canary']}>
           ${providers.map((provider) => html`<${ProviderRow} key=${provider.name} provider=${provider} />`)}

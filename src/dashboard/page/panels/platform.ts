@@ -5,24 +5,30 @@ import { html } from '../html.ts';
 import { want } from '../live/address.ts';
 import { get } from '../live/api.ts';
 import { may } from '../live/session.ts';
-import { At, Chip, Dialog, Empty, still, Table, Trouble, useDeed } from '../parts.ts';
+import { At, Chip, Dialog, Empty, Table, Trouble, useDeed } from '../parts.ts';
 import { count, duration } from '../words.ts';
 import { Move } from './move.ts';
 import { State } from './run.ts';
 
 const ORDER = ['bad', 'unknown', 'good'];
 
-const Readiness = ({ name, readiness }: Pick<Platform, 'name' | 'readiness'>) => {
+const brokenIn = (readiness: Platform['readiness']): number =>
+  readiness?.lines.filter(({ is, weight }) => is === 'bad' && weight === 'must').length ?? 0;
+
+const Score = ({ readiness }: Pick<Platform, 'readiness'>) => {
   if (readiness === null) return html`<span class="dim">not audited yet</span>`;
-  const { atMs, score, lines } = readiness;
-  const broken = lines.filter(({ is, weight }) => is === 'bad' && weight === 'must').length;
-  const sorted = lines.toSorted((a, b) => ORDER.indexOf(a.is) - ORDER.indexOf(b.is));
-  return html`${broken > 0 ? html`<${Chip} tone="bad">${broken} must be mended<//> ` : null}<b>${score} of 100</b>, <${At} atMs=${atMs} />
-    <details open=${broken > 0}><summary>${count(lines.length, 'check')}</summary>
-      <${Table} caption="Readiness of ${name}" head=${['is', 'check', 'of', 'because', 'what to do']}>
-        ${sorted.map(({ is, check, of, weight, because, fix }) => html`<tr><td><${State} state=${is} /></td><th scope="row">${check} <span class="dim">${weight}</span></th><td>${of}</td><td>${because}</td><td>${fix}</td></tr>`)}
-      <//>
-    </details>`;
+  const broken = brokenIn(readiness);
+  return html`${broken > 0 ? html`<${Chip} tone="bad">${broken} must be mended<//> ` : null}<b>${readiness.score} of 100</b>, <${At} atMs=${readiness.atMs} />`;
+};
+
+const Readiness = ({ name, readiness }: Pick<Platform, 'name' | 'readiness'>) => {
+  const lines = readiness?.lines.toSorted((a, b) => ORDER.indexOf(a.is) - ORDER.indexOf(b.is)) ?? [];
+  if (lines.length === 0) return null;
+  return html`<details open=${brokenIn(readiness) > 0}><summary>Readiness: ${count(lines.length, 'check')}</summary>
+    <${Table} caption="Readiness of ${name}" head=${['is', 'check', 'of', 'because', 'what to do']}>
+      ${lines.map(({ is, check, of, weight, because, fix }) => html`<tr><td><${State} state=${is} /></td><th scope="row">${check} <span class="dim">${weight}</span></th><td>${of}</td><td>${because}</td><td>${fix}</td></tr>`)}
+    <//>
+  </details>`;
 };
 
 const LastRuns = ({ lastRuns }: Pick<Platform, 'lastRuns'>) =>
@@ -67,7 +73,7 @@ const Verify = ({ name, regions }: Pick<Platform, 'name' | 'regions'>) => {
     }`;
 };
 
-export const PlatformCard = still(({ platform, onChange }: { platform: Platform; onChange(): void }) => {
+export const PlatformCard = ({ platform, onChange }: { platform: Platform; onChange(): void }) => {
   const { name, model, regions, services, trigger, failback, active, sinceAtMs, because, openRun } = platform;
   const [moving, setMoving] = useState(false);
   const opener = useRef<HTMLButtonElement>(null);
@@ -83,9 +89,10 @@ export const PlatformCard = still(({ platform, onChange }: { platform: Platform;
       <dt>services</dt><dd>${services.join(', ')}</dd>
       <dt>begins</dt><dd>${{ off: 'by humans only', propose: 'when somebody agrees', auto: 'by itself' }[trigger]}; back home: ${failback}</dd>
       <dt>moves now</dt><dd>${openRun === null ? 'nothing' : html`<button type="button" class="link" onClick=${() => want('run', openRun.id)}>${openRun.purpose} to ${openRun.to}</button> <${State} state=${openRun.state} />`}</dd>
-      <dt>readiness</dt><dd><${Readiness} name=${name} readiness=${platform.readiness} /></dd>
+      <dt>readiness</dt><dd><${Score} readiness=${platform.readiness} /></dd>
       <dt>moves took</dt><dd><${LastRuns} lastRuns=${platform.lastRuns} /></dd>
     </dl>
+    <${Readiness} name=${name} readiness=${platform.readiness} />
     <p><button type="button" ref=${opener} class=${may('operator') ? 'primary' : ''} onClick=${() => setMoving(true)}>${may('operator') ? `Move ${name} …` : `Plan a move of ${name} …`}</button></p>
     <${Verify} name=${name} regions=${regions} />
     <${Dialog} title="Move ${name}" open=${moving} onClose=${close}>${
@@ -97,4 +104,4 @@ export const PlatformCard = still(({ platform, onChange }: { platform: Platform;
         : null
     }<//>
   </article>`;
-});
+};

@@ -60,7 +60,7 @@ const StepRow = still(({ step, bar, isOnWay }: { step: RunStep; bar: Bar | undef
 });
 
 const Facts = ({ read: { run } }: { read: Read }) => html`<dl class="facts">
-  <dt>why</dt><dd>${causeText(run.cause)}${run.because === '' ? null : html`<br /><span class="dim">${run.because}</span>`}</dd>
+  <dt>why</dt><dd>${causeText(run.cause)}${causeText(run.cause).startsWith(run.because) ? null : html`<br /><span class="dim">${run.because}</span>`}</dd>
   <dt>recovered</dt><dd>${run.recoveryMs === null ? 'not yet' : `after ${duration(run.recoveryMs)}`} <span class="dim">estimated ${spanText(run.estimate.recovery)}</span></dd>
   <dt>whole</dt><dd>${run.tookMs === null ? 'not begun' : duration(run.tookMs)} <span class="dim">estimated ${spanText(run.estimate.whole)}; waits for persons are in no estimate</span></dd>
   ${run.startedAtMs === null ? null : html`<dt>began</dt><dd><${At} atMs=${run.startedAtMs} /></dd>`}
