@@ -77,6 +77,13 @@ export const whenSeen = (element: Element, act: () => void): (() => void) => {
   return () => observer.disconnect();
 };
 
+/** Calls with the width of the element whenever that changes. */
+export const onResize = (element: Element, act: (widthPx: number) => void): (() => void) => {
+  const observer = new ResizeObserver(([entry]) => act(entry?.contentRect.width ?? 0));
+  observer.observe(element);
+  return () => observer.disconnect();
+};
+
 /** Offers the text as a file. */
 export const save = (name: string, type: string, text: string): void => {
   const url = URL.createObjectURL(new Blob([text], { type }));

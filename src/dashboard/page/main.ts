@@ -4,10 +4,13 @@ import { html } from './html.ts';
 import { isStale, start } from './live/live.ts';
 import { isLocked } from './live/session.ts';
 import { comeBack } from './live/sign-in.ts';
+import { Dependencies } from './panels/dependencies.ts';
+import { Drills } from './panels/drills.ts';
 import { Head } from './panels/head.ts';
 import { Orders } from './panels/orders.ts';
 import { Regions } from './panels/regions.ts';
 import { ServiceDialog } from './panels/service.ts';
+import { Runs } from './panels/runs.ts';
 import { Services } from './panels/services.ts';
 import { Locked, Session } from './panels/sign-in.ts';
 import { Votes } from './panels/votes.ts';
@@ -18,6 +21,9 @@ const PANELS = [
   { id: 'services', title: 'Services', panel: Services },
   { id: 'orders', title: 'Orders', panel: Orders },
   { id: 'votes', title: 'Votes', panel: Votes },
+  { id: 'runs', title: 'Runbooks', panel: Runs },
+  { id: 'dependencies', title: 'Dependencies', panel: Dependencies },
+  { id: 'drills', title: 'Drills', panel: Drills },
 ] as const;
 
 const Nav = () =>
