@@ -241,7 +241,11 @@ const SOCKET_MODULES = new Set([
   'node:timers/promises',
   'node:perf_hooks',
 ]);
-const DOORS = ['src/ports.ts', 'src/main.ts'];
+/** The page in a browser has a door of its own, and a composition root. */
+const PAGE = 'src/dashboard/page/';
+const PAGE_DOOR = `${PAGE}browser.ts`;
+const PAGE_ROOT = `${PAGE}main.ts`;
+const DOORS = ['src/ports.ts', 'src/main.ts', PAGE_DOOR];
 
 test('time, randomness and sockets come in through the ports only', () => {
   const found = PRODUCTION.filter((file) => !DOORS.includes(file)).flatMap((file) =>
@@ -272,6 +276,39 @@ test('the ban sees what it bans', () => {
   expect(AMBIENT.some(({ pattern }) => pattern.test('new Date(wallMs).toISOString(); timers.after(5)'))).toBe(false);
 });
 
+// ---- the page ----
+
+const PAGE_PACKAGES = ['preact', 'preact/hooks', '@preact/signals', 'htm', 'uplot'];
+const isOfPage = (file: string): boolean => file.startsWith(PAGE);
+
+test('modules of the page import one another, what is served beside them, and types; the server imports none but pure ones', () => {
+  const wrong = GRAPH.filter(
+    ({ from, to, typeOnly }) =>
+      isOfPage(from) &&
+      !isOfPage(to) &&
+      !PAGE_PACKAGES.includes(to) &&
+      !(typeOnly && /^src\/(client\/schema|model|api\/[\w-]+)\.ts$/.test(to)),
+  );
+  expect(show(wrong)).toEqual([]);
+  expect(show(GRAPH.filter(({ from, to }) => !isOfPage(from) && isOfPage(to) && !isPure(to)))).toEqual([]);
+});
+
+/** What a browser has beside the document, through the door only; and what turns text into markup or code, never. */
+const OF_BROWSER =
+  /\b(window|localStorage|sessionStorage|indexedDB|EventSource|WebSocket|XMLHttpRequest|requestAnimationFrame|requestIdleCallback|matchMedia)\b|(^|[^.\w'])(location|history|navigator|crypto)\s*\.|\bdocument\.cookie\b/m;
+const MARKUP = /\b(innerHTML|outerHTML|dangerouslySetInnerHTML|insertAdjacentHTML|document\.write|eval|Function)\b\s*[(=:]/;
+
+test('only the door of the page touches what a browser has, and nothing of it turns text into markup', () => {
+  const modules = PRODUCTION.filter(isOfPage);
+  expect(modules.length).toBeGreaterThan(0);
+  expect(modules.filter((file) => file !== PAGE_DOOR && OF_BROWSER.test(codeOf(file)))).toEqual([]);
+  expect(modules.filter((file) => MARKUP.test(codeOf(file)))).toEqual([]);
+  for (const sample of ['window.open()', 'x = location.hash', 'new EventSource(url)', 'localStorage.a', 'document.cookie = 1'])
+    expect(OF_BROWSER.test(sample), sample).toBe(true);
+  for (const sample of ['a.innerHTML = b', '{ dangerouslySetInnerHTML: x }', 'eval(x)', 'new Function(x)'])
+    expect(MARKUP.test(sample), sample).toBe(true);
+});
+
 // ---- nothing dead, nothing stray ----
 
 const reachable = (starts: readonly string[], graph: readonly Import[]): ReadonlySet<string> => {
@@ -286,8 +323,8 @@ const reachable = (starts: readonly string[], graph: readonly Import[]): Readonl
   return seen;
 };
 
-test('every production file is reached from the command line', () => {
-  const alive = reachable(['src/main.ts'], GRAPH);
+test('every production file is reached from the command line, or from the root of the page', () => {
+  const alive = reachable(['src/main.ts', PAGE_ROOT], GRAPH);
   expect(PRODUCTION.filter((file) => !alive.has(file))).toEqual([]);
 });
 

@@ -69,8 +69,8 @@ const parameters = (where: 'path' | 'query' | 'header', given: unknown): readonl
   }));
 };
 
-/** `/v1/overrides/:id` -> `/v1/overrides/{id}` */
-const pathOf = (url: string): string => url.replaceAll(/:(\w+)/g, '{$1}');
+/** `/v1/overrides/:id` -> `/v1/overrides/{id}`, `/assets/*` -> `/assets/{path}` */
+const pathOf = (url: string): string => url.replaceAll(/:(\w+)/g, '{$1}').replace('*', '{path}');
 const namesIn = (url: string): readonly string[] => [...url.matchAll(/:(\w+)/g)].map(([, name = '']) => name);
 
 const pathParameters = (url: string, given: unknown): readonly JsonSchema[] => {

@@ -2103,6 +2103,29 @@ export interface Operations {
       readonly 200: string;
     };
   };
+  /** The operator's page, for browsers */
+  readonly page: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: string;
+    };
+  };
+  /** A file of the page */
+  readonly asset: {
+    readonly path: {
+      /** As the page names it. */
+      readonly path: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: string;
+    };
+  };
   /** What this replica knows now: health, routes, orders, holds, votes, incidents, platforms */
   readonly getStatus: {
     readonly path: Readonly<Record<string, never>>;
@@ -2682,6 +2705,8 @@ export const OPERATIONS = {
   alive: { method: 'GET', path: '/healthz' },
   ready: { method: 'GET', path: '/readyz' },
   metrics: { method: 'GET', path: '/metrics' },
+  page: { method: 'GET', path: '/' },
+  asset: { method: 'GET', path: '/assets/{path}' },
   getStatus: { method: 'GET', path: '/v1/status' },
   listOverrides: { method: 'GET', path: '/v1/overrides' },
   createOverride: { method: 'POST', path: '/v1/overrides' },

@@ -2,6 +2,7 @@
 import type { ApiRoute, RouteOptions } from '../route.ts';
 import { auditRoutes } from './audit.ts';
 import { callbackRoutes } from './callbacks.ts';
+import { dashboardRoutes } from './dashboard.ts';
 import { decisionRoutes } from './decisions.ts';
 import { eventRoutes } from './events.ts';
 import { healthDetailRoutes } from './health-detail.ts';
@@ -20,6 +21,7 @@ import { verifyRoutes } from './verify.ts';
 export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
   const offered = [
     ...processRoutes(options),
+    ...dashboardRoutes(options),
     ...statusRoutes(options),
     ...overrideRoutes(options),
     ...pageRoutes(options),

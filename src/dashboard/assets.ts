@@ -1,0 +1,153 @@
+// What the operator's page is made of, read into memory once: an upgrade that changes the files under a running process never mixes two versions. Modules are
+// served as they are: types stripped (in a packed release there are none), comments left out, bare names resolved by the import map in the page. A fixed
+// table: what is not in it cannot be asked for. Stripping and zipping happen when a file is first asked for, one file at a time, so that a start costs
+// nothing and no request holds up the probes that share this thread.
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { findPackageJSON, stripTypeScriptTypes } from 'node:module';
+import { dirname, extname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+
+export interface Asset {
+  /** Its content type. */
+  type: string;
+  made(): Promise<MadeAsset>;
+}
+
+export interface MadeAsset {
+  plain: Buffer;
+  zipped: Buffer;
+  /** In quotes, of the plain bytes. */
+  etag: string;
+}
+
+export interface PageAssets {
+  page: Asset;
+  /** By path under /assets/. */
+  files: ReadonlyMap<string, Asset>;
+  /** Of the import map that stands in the page, as `script-src` names it. */
+  importMapHash: string;
+}
+
+/** Modules of others. uPlot's own module is twice as large as its minified script, which one line turns into a module. */
+const VENDOR: readonly { specifier: string; of?: string; within?: string; file: string; name: string; ending?: string }[] = [
+  { specifier: 'preact', file: 'dist/preact.mjs', name: 'preact.js' },
+  { specifier: 'preact/hooks', of: 'preact', file: 'hooks/dist/hooks.mjs', name: 'preact-hooks.js' },
+  { specifier: '@preact/signals', file: 'dist/signals.mjs', name: 'signals.js' },
+  { specifier: '@preact/signals-core', within: '@preact/signals', file: 'dist/signals-core.mjs', name: 'signals-core.js' },
+  { specifier: 'htm', file: 'dist/htm.module.js', name: 'htm.js' },
+  { specifier: 'uplot', file: 'dist/uPlot.iife.min.js', name: 'uplot.js', ending: '\nexport default uPlot;\n' },
+];
+const UPLOT_STYLE = 'dist/uPlot.min.css';
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.ts': 'text/javascript; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.html': 'text/html; charset=utf-8',
+};
+
+/** Where a package lies, seen from another one or from here. Throws where it is not installed. */
+const packageFolder = (name: string, from: string = import.meta.filename): string => {
+  const manifest = findPackageJSON(name, from);
+  if (manifest === undefined) throw new Error(`the package ${name} is not installed`);
+  return dirname(manifest);
+};
+
+/** Node calls this function experimental and says so on stderr; what it does to our files is held by tests. */
+const stripped = (source: string): string => {
+  const { emitWarning } = process;
+  process.emitWarning = () => undefined;
+  try {
+    return stripTypeScriptTypes(source);
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+};
+
+/** Without comments that begin a line, and without blank lines. A text in backticks must not hold a line that looks like one. */
+const bare = (code: string): string =>
+  code
+    .replace(/^[ \t]*\/\*[\s\S]*?\*\/[ \t]*$/gm, '')
+    .replace(/^[ \t]*\/\/.*$/gm, '')
+    .replace(/[ \t]+$/gm, '')
+    .replace(/\n{2,}/g, '\n')
+    .trimStart();
+
+const CONVERT: Readonly<Record<string, (source: string) => string>> = {
+  '.ts': (source) => bare(stripped(source)),
+  '.js': bare,
+  '.css': (source) => bare(source.replace(/\/\*[\s\S]*?\*\//g, '')),
+  '.svg': (source) => source.replace(/<!--[\s\S]*?-->/g, ''),
+};
+
+const zip = promisify(gzip);
+
+const assetOf = (type: string, text: () => string): Asset => {
+  const make = async (): Promise<MadeAsset> => {
+    const plain = Buffer.from(text());
+    const hash = createHash('sha256').update(plain).digest('base64url').slice(0, 22);
+    return { plain, zipped: await zip(plain, { level: 9 }), etag: `"${hash}"` };
+  };
+  let made: Promise<MadeAsset> | null = null;
+  return { type, made: () => (made ??= make()) };
+};
+
+const fileAsset = (name: string, source: string): Asset => {
+  const kind = extname(name);
+  return assetOf(TYPES[kind] ?? '', () => CONVERT[kind]?.(source) ?? source);
+};
+
+const read = (file: string): string => readFileSync(file, 'utf8');
+
+/** `[path under /assets/, asset]` */
+const vendorAssets = (): readonly [string, Asset][] => {
+  const modules = VENDOR.map(({ specifier, of = specifier, within, file, name, ending = '' }): [string, Asset] => {
+    const folder = within === undefined ? packageFolder(of) : packageFolder(of, join(packageFolder(within), 'package.json'));
+    const source = read(join(folder, file)).replace(/\/\/# sourceMappingURL=\S+\s*$/, '');
+    return [`vendor/${name}`, assetOf('text/javascript; charset=utf-8', () => source + ending)];
+  });
+  const style = read(join(packageFolder('uplot'), UPLOT_STYLE));
+  return [...modules, ['vendor/uplot.css', assetOf('text/css; charset=utf-8', () => style)]];
+};
+
+const pageNames = (folder: string): readonly string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => extname(name) in TYPES && !name.endsWith('.html'))
+    .map((name) => name.replaceAll('\\', '/'))
+    .sort();
+
+const IMPORT_MAP = JSON.stringify({
+  imports: Object.fromEntries(VENDOR.map(({ specifier, name }) => [specifier, `/assets/vendor/${name}`])),
+});
+
+/**
+ * The page with what the browser has to know before its first module: the import map, and every module by name, since a browser that learns of each from the
+ * one before would cross an ocean as often as they are deep. Names of modules end as the files do, `.ts` here and `.js` in a packed release.
+ */
+const pageOf = (html: string, names: readonly string[]): string => {
+  const modules = names.filter((name) => TYPES[extname(name)] === TYPES['.js']);
+  const head = [
+    `<script type="importmap">${IMPORT_MAP}</script>`,
+    ...modules.map((name) => `<link rel="modulepreload" href="/assets/${name}">`),
+  ].join('\n');
+  const named = html.replace(/<!--[\s\S]*?-->/g, '').replace(/\/assets\/([\w/-]+)\.[jt]s"/g, (all, stem: string) => {
+    const name = names.find((each) => each === `${stem}.ts` || each === `${stem}.js`);
+    return name === undefined ? all : `/assets/${name}"`;
+  });
+  return named.replace(/<script|<\/head>/, (found) => `${head}\n${found}`);
+};
+
+/** Reads everything that the page is made of. Throws where a file of it is missing. */
+export const openAssets = (folder: string = join(import.meta.dirname, 'page')): PageAssets => {
+  const own = pageNames(folder).map((name): [string, Asset] => [name, fileAsset(name, read(join(folder, name)))]);
+  const files = new Map([...own, ...vendorAssets()]);
+  const html = pageOf(read(join(folder, 'index.html')), [...files.keys()]);
+  return {
+    page: assetOf(TYPES['.html'] ?? '', () => html),
+    files,
+    importMapHash: `sha256-${createHash('sha256').update(IMPORT_MAP).digest('base64')}`,
+  };
+};

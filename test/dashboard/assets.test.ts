@@ -1,0 +1,145 @@
+// What the page is made of: the table of its files, how each is answered, what the browser is allowed, and how many bytes all of it may be.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openAssets } from '../../src/dashboard/assets.ts';
+import { type Opened, openApi } from '../api/fixture.ts';
+
+const PAGE = join(import.meta.dirname, '../../src/dashboard/page');
+const BUDGET_BYTES = 100_000;
+
+let api: Opened;
+beforeAll(() => {
+  api = openApi();
+});
+afterAll(() => api.close());
+
+const get = (url: string, headers: Record<string, string> = {}) => api.app.inject({ url, headers });
+const page = async () => (await get('/')).body;
+
+describe('the table of files', () => {
+  test('has every module, style and image of the page, and what they import of others; nothing else', () => {
+    const own = readdirSync(PAGE, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(ts|css|svg)$/.test(name));
+    const vendor = ['preact.js', 'preact-hooks.js', 'signals.js', 'signals-core.js', 'htm.js', 'uplot.js', 'uplot.css'];
+    expect([...openAssets().files.keys()].toSorted()).toEqual([...own, ...vendor.map((name) => `vendor/${name}`)].toSorted());
+  });
+
+  test('is all that can be asked for: no way of writing a path leads out of it', async () => {
+    const outside = [
+      '../assets.ts',
+      '..%2fassets.ts',
+      '%2e%2e/assets.ts',
+      '/etc/passwd',
+      'index.html',
+      'tsconfig.json',
+      'vendor%2f..%2fmain.ts',
+      'main.ts%00',
+      '__proto__',
+      'constructor',
+      '',
+    ];
+    for (const path of outside) {
+      const reply = await get(`/assets/${path}`);
+      expect(reply.statusCode, path).toBe(404);
+      expect(reply.json().code, path).toBe('ERR_NOT_FOUND');
+    }
+  });
+
+  test('modules are JavaScript without types, comments and names that only Node knows', async () => {
+    for (const [name, asset] of openAssets().files) {
+      const text = (await asset.made()).plain.toString();
+      if (name.endsWith('.ts')) expect(text, name).not.toMatch(/^\s*(\/\/|\/\*|import type)/m);
+      expect(text, name).not.toContain('sourceMappingURL');
+      if (!/\.(ts|js)$/.test(name)) continue;
+      const { imports } = JSON.parse(/importmap">(.*?)<\/script>/.exec(await page())?.[1] ?? '') as { imports: Record<string, string> };
+      for (const [, specifier = ''] of text.matchAll(/(?:^|[;}\n])(?:import|export)[^'"();]*?from\s*["']([^"']+)["']/g))
+        if (specifier.startsWith('.'))
+          expect((await get(new URL(specifier, `http://x/assets/${name}`).pathname)).statusCode, specifier).toBe(200);
+        else expect(imports[specifier], `${name} imports ${specifier}`).toBeDefined();
+    }
+  });
+
+  test('a process that strips types says nothing of it on stderr', () => {
+    const assets = JSON.stringify(join(import.meta.dirname, '../../src/dashboard/assets.ts'));
+    const program = `for (const file of (await import(${assets})).openAssets().files.values()) await file.made(); console.log('made')`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+    expect([stdout, stderr]).toEqual(['made\n', '']);
+  });
+});
+
+describe('a file', () => {
+  test('is sent zipped to those who take it, with a strong tag, and not again to who has it', async () => {
+    const plain = await get('/assets/style.css');
+    const zipped = await get('/assets/style.css', { 'accept-encoding': 'gzip, br' });
+    expect(plain.headers).toMatchObject({
+      'content-type': 'text/css; charset=utf-8',
+      'cache-control': 'no-cache',
+      'x-content-type-options': 'nosniff',
+      vary: 'accept-encoding',
+    });
+    expect(zipped.headers['content-encoding']).toBe('gzip');
+    expect(gunzipSync(zipped.rawPayload).toString()).toBe(plain.body);
+    for (const { headers } of [plain, zipped]) expect(headers.etag).toMatch(/^"[\w-]+"$/);
+    expect(plain.headers.etag).not.toBe(zipped.headers.etag);
+    for (const tag of [plain.headers.etag, zipped.headers.etag, `"other", ${plain.headers.etag}`, `W/${plain.headers.etag}`, '*']) {
+      const again = await get('/assets/style.css', { 'if-none-match': String(tag) });
+      expect([again.statusCode, again.body], String(tag)).toEqual([304, '']);
+    }
+    expect((await get('/assets/style.css', { 'if-none-match': '"other"' })).statusCode).toBe(200);
+  });
+
+  test('answers HEAD as GET, without the body, and takes nothing else', async () => {
+    for (const url of ['/', '/assets/style.css']) {
+      const [head, whole] = [await api.app.inject({ method: 'HEAD', url }), await get(url)];
+      expect([head.statusCode, head.body]).toEqual([200, '']);
+      expect(head.headers['content-length']).toBe(whole.headers['content-length']);
+      const post = await api.app.inject({ method: 'POST', url });
+      expect([post.statusCode, post.headers.allow]).toEqual([405, 'GET, HEAD']);
+    }
+  });
+});
+
+describe('the page', () => {
+  test('lets the browser run what we serve, and nothing else', async () => {
+    const { headers, body } = await get('/', { accept: 'text/html' });
+    expect(headers['content-type']).toBe('text/html; charset=utf-8');
+    const policy = String(headers['content-security-policy']);
+    const [, map = ''] = /<script type="importmap">(.*?)<\/script>/s.exec(body) ?? [];
+    expect(policy).toContain(`script-src 'self' 'sha256-${createHash('sha256').update(map).digest('base64')}'`);
+    for (const directive of [
+      "default-src 'none'",
+      "style-src 'self'",
+      "base-uri 'none'",
+      "frame-ancestors 'none'",
+      "require-trusted-types-for 'script'",
+    ])
+      expect(policy).toContain(directive);
+    expect(policy).not.toMatch(/unsafe|\*|https?:/);
+    expect(headers['cross-origin-opener-policy']).toBe('same-origin');
+    expect(headers['permissions-policy']).toContain('camera=()');
+    // Nothing but the import map is written into it.
+    expect([...body.matchAll(/<script(?![^>]*\bsrc=)/g)].length).toBe(1);
+    expect(body).not.toMatch(/<style|\sstyle=|\son\w+=|https?:\/\//);
+    const others = await get('/healthz');
+    expect(others.headers['content-security-policy']).toBe("default-src 'none'; frame-ancestors 'none'");
+  });
+
+  test('names every module before the first runs, and only files that are there', async () => {
+    const body = await page();
+    const preloaded = [...body.matchAll(/rel="modulepreload" href="\/assets\/([^"]+)"/g)].map(([, name]) => name);
+    expect(preloaded).toEqual([...openAssets().files.keys()].filter((name) => /\.(ts|js)$/.test(name)));
+    expect(body.indexOf('importmap')).toBeLessThan(body.indexOf('modulepreload'));
+    for (const [, url = ''] of body.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)) expect((await get(url)).statusCode, url).toBe(200);
+  });
+
+  test(`is less than ${BUDGET_BYTES / 1000} kB with everything that it loads, zipped`, async () => {
+    const { page: html, files } = openAssets();
+    const sizes = await Promise.all([html, ...files.values()].map(async (asset) => (await asset.made()).zipped.length));
+    const sum = sizes.reduce((a, b) => a + b, 0);
+    console.log(`the page: ${sizes.length} files, ${(sum / 1000).toFixed(1)} kB zipped`);
+    expect(sum).toBeLessThan(BUDGET_BYTES);
+  });
+});
