@@ -101,6 +101,8 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
     ends,
     view: {
       status: seen.status,
+      overview: seen.overview,
+      service: seen.service,
       ready: () => (stopped === null ? { ok: true, why: 'configured and listening' } : { ok: false, why: 'stopping' }),
       cluster: seen.cluster,
       clusterNowMs: seen.nowMs,

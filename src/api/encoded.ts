@@ -17,6 +17,15 @@ const zip = promisify(gzip);
 
 export const encoded = (document: unknown): Encoded => ({ plain: Buffer.from(JSON.stringify(document)), zipped: null });
 
+const made = new WeakMap<object, Encoded>();
+
+/** The same for the same object, which is not changed after. */
+export const encodedOnce = (document: object): Encoded => {
+  const known = made.get(document) ?? encoded(document);
+  made.set(document, known);
+  return known;
+};
+
 /** RFC 9110 12.5.3, as far as gzip goes: named, or everything is, and not at a weight of 0. */
 export const takesGzip = (accepts: string | undefined): boolean => {
   const weights = new Map(

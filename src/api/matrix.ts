@@ -8,6 +8,7 @@ import type {
   EndpointKey,
   PoolConfig,
   PoolTally,
+  ServiceConfig,
   TargetConfig,
   TargetId,
   TargetTally,
@@ -35,7 +36,7 @@ export interface Cell {
 }
 
 /** Target, then region. */
-export type Matrix = Readonly<Record<string, Readonly<Record<string, Cell>>>>;
+export type Matrix = Readonly<Record<string, Row>>;
 
 /** A name from the configuration may be that of a member every object inherits. */
 export const own = <T>(record: Readonly<Record<string, T>>, key: string): T | undefined =>
@@ -100,10 +101,17 @@ const cellBecause = (state: CellState, votes: readonly HeardVote[], target: Targ
   }
 };
 
-/** Every configured target by every region that looks at it. `tallies` by `service/pool`. */
-export const matrixOf = (cluster: ClusterConfig, heard: readonly HeardVote[], tallies: ReadonlyMap<string, PoolTally>): Matrix => {
+/** What each region that looks at it says of one target. */
+export type Row = Readonly<Record<string, Cell>>;
+
+/** Makes rows. `tallies` by `service/pool`. */
+export const rowsFrom = (
+  cluster: ClusterConfig,
+  heard: readonly HeardVote[],
+  tallies: ReadonlyMap<string, PoolTally>,
+): ((service: string, pool: PoolConfig, target: TargetConfig) => Row) => {
   const byRegion = Map.groupBy(heard, (each) => each.region);
-  const rowOf = (service: string, pool: PoolConfig, target: TargetConfig): Readonly<Record<string, Cell>> => {
+  return (service, pool, target) => {
     const id = targetId(service, pool.name, target.name);
     const tally = tallies.get(poolKey(service, pool.name))?.targets.find((each) => each.target === id);
     const cellOf = (region: string): Cell => {
@@ -115,8 +123,18 @@ export const matrixOf = (cluster: ClusterConfig, heard: readonly HeardVote[], ta
     };
     return Object.fromEntries(vantagesOf(cluster, pool, target).map((region) => [region, cellOf(region)]));
   };
+};
+
+/** Every target of these services, by default of all, by every region that looks at it. */
+export const matrixOf = (
+  cluster: ClusterConfig,
+  heard: readonly HeardVote[],
+  tallies: ReadonlyMap<string, PoolTally>,
+  services: readonly ServiceConfig[] = cluster.services,
+): Matrix => {
+  const rowOf = rowsFrom(cluster, heard, tallies);
   return Object.fromEntries(
-    cluster.services.flatMap((service) =>
+    services.flatMap((service) =>
       service.pools.flatMap((pool) =>
         pool.targets.map((target) => [targetId(service.name, pool.name, target.name), rowOf(service.name, pool, target)] as const),
       ),

@@ -17,6 +17,7 @@ import type { Forecaster } from './forecaster.ts';
 import type { HealthFacts } from './health-detail.ts';
 import type { RouteSchema } from './openapi.ts';
 import type { OverrideWriter } from './overrides.ts';
+import type { OverviewDocument, ServiceDocument } from './overview.ts';
 import type { PageWriter } from './pages.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { ReportWriter } from './reports.ts';
@@ -29,6 +30,10 @@ import type { StatusDocument } from './status.ts';
 export interface ApiView {
   /** null: no cluster configuration is known yet. */
   status(): StatusDocument | null;
+  /** As `status`: what an eye needs first, however large the cluster. */
+  overview(): OverviewDocument | null;
+  /** As `status`; null too: no service of this name is configured. */
+  service(name: string): ServiceDocument | null;
   /** Configured and listening; never the store, peers or a quorum. */
   ready(): { ok: boolean; why: string };
   cluster(): ClusterConfig | null;

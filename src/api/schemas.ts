@@ -7,6 +7,7 @@ import type { Convergence } from '../whatif/history.ts';
 import { OBJECTIVE_SCHEMAS } from './objective-schemas.ts';
 import { type JsonSchema, ref } from './openapi.ts';
 import { ORDER_SCHEMA } from './override-input.ts';
+import { overviewSchemas } from './overview-schemas.ts';
 import { ACKNOWLEDGE_SCHEMA, CALLBACK_SCHEMA, REPLAY_SCHEMA } from './page-input.ts';
 import type { PageItem } from './page-list.ts';
 import type { Acknowledged } from './pages.ts';
@@ -297,5 +298,6 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   ...RUN_SCHEMAS,
   ...PLATFORM_SCHEMAS,
   ...OBJECTIVE_SCHEMAS,
+  ...overviewSchemas(ORDER),
   ...RECORD_SCHEMAS,
 };

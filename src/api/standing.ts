@@ -5,13 +5,13 @@ import { list } from '../config/words.ts';
 import { isInForce } from '../decide/override.ts';
 import { REFUSED, SET_ASIDE } from '../decide/pool.ts';
 import type { Override } from '../model.ts';
-import type { PoolStatus, ServiceStatus } from './status.ts';
+import type { PoolFacts, ServiceFacts } from './status.ts';
 
 export interface Measured {
   service: string;
   pool: string;
   region: string;
-  verdict: PoolStatus['verdict'];
+  verdict: PoolFacts['verdict'];
   /** The count behind the verdict, as a sentence. */
   count: string;
   /** Thousandths now; null before the first decision. */
@@ -26,12 +26,17 @@ export interface Standing {
   measured: readonly Measured[];
 }
 
-interface Covered {
-  service: ServiceStatus;
-  pool: PoolStatus;
+export interface StandingInShort extends Omit<Standing, 'measured'> {
+  /** Pools, by verdict. */
+  covers: Readonly<Record<PoolFacts['verdict'], number>>;
 }
 
-const coveredBy = ({ scope }: Override, services: readonly ServiceStatus[]): readonly Covered[] =>
+interface Covered {
+  service: ServiceFacts;
+  pool: PoolFacts;
+}
+
+const coveredBy = ({ scope }: Override, services: readonly ServiceFacts[]): readonly Covered[] =>
   services
     .filter(({ name }) => scope.service === undefined || scope.service === name)
     .flatMap((service) =>
@@ -109,13 +114,25 @@ const inMode = (judged: Judged, covered: readonly Covered[]): Judged => {
     : judged;
 };
 
+const standing = (order: Override, covered: readonly Covered[], nowMs: number): Omit<Standing, 'measured'> => ({
+  active: isInForce(order, nowMs),
+  leftMs: Math.max(0, order.expiresAtMs - nowMs),
+  ...inMode(judge(order, covered, nowMs), covered),
+});
+
+/** The same with the verdicts of the pools that it covers counted, not listed: an order may cover all there are. */
+export const standingInShort = (order: Override, services: readonly ServiceFacts[], nowMs: number): StandingInShort => {
+  const covered = coveredBy(order, services);
+  const covers = { up: 0, out: 0, unknown: 0 };
+  for (const { pool } of covered) covers[pool.verdict] += 1;
+  return { ...standing(order, covered, nowMs), covers };
+};
+
 /** `services`: of the status document. */
-export const standingOf = (order: Override, services: readonly ServiceStatus[], nowMs: number): Standing => {
+export const standingOf = (order: Override, services: readonly ServiceFacts[], nowMs: number): Standing => {
   const covered = coveredBy(order, services);
   return {
-    active: isInForce(order, nowMs),
-    leftMs: Math.max(0, order.expiresAtMs - nowMs),
-    ...inMode(judge(order, covered, nowMs), covered),
+    ...standing(order, covered, nowMs),
     measured: covered.map(({ service, pool }) => ({
       service: service.name,
       pool: pool.name,

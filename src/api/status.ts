@@ -122,7 +122,8 @@ export interface TargetStatus {
   endpoints: Readonly<Record<string, Pick<EndpointTally, 'verdict' | 'down' | 'up' | 'electorate' | 'needs' | 'ballots'>>>;
 }
 
-export interface PoolStatus {
+/** A pool without its targets. */
+export interface PoolFacts {
   name: string;
   region: string;
   /** Thousandths now and when all is well; null before the first decision. */
@@ -140,10 +141,13 @@ export interface PoolStatus {
   gate: PoolTally['gate'];
   memory: PoolMemory | null;
   because: string;
+}
+
+export interface PoolStatus extends PoolFacts {
   targets: readonly TargetStatus[];
 }
 
-export interface ServiceStatus {
+export interface ServiceFacts<P extends PoolFacts = PoolFacts> {
   name: string;
   mode: ServiceConfig['mode'];
   provider: string;
@@ -160,21 +164,37 @@ export interface ServiceStatus {
   provenAtMs: number | null;
   /** Cluster times from which all servers were seen to answer the route in force (t5), and users to land on it (t6); null: not yet. Absent: not measured. */
   arrived?: Arrived;
-  pools: readonly PoolStatus[];
+  pools: readonly P[];
 }
 
-export interface StatusDocument {
+export type ServiceStatus = ServiceFacts<PoolStatus>;
+
+/** What a document begins with: whose it is, of when, and who decides. */
+export interface StatusHead {
   cluster: { name: string; version: number; goals: ClusterConfig['goals'] };
   clusterTimeMs: number;
   self: SelfStatus;
   /** Who coordinates, as far as this replica has seen. */
   coordinator: { region: string; replica: string; epoch: number; released: boolean } | null;
   decision: { v: number; epoch: number; atMs: number; because: string } | null;
-  services: readonly ServiceStatus[];
+}
+
+/** What is there on some replicas, or in some clusters. */
+export interface StatusParts {
   /** How the providers stand; absent from who does not write. */
   providers?: readonly ProviderStatus[];
   /** What micro-drills have proved of each path, whoever coordinates. Absent: there are none. */
   microDrills?: readonly MicroDrillStatus[];
+  /** Absent: this replica has none. */
+  shadow?: ShadowStatus;
+  /** Absent: this replica serves no gate. */
+  gate?: GateStatus;
+  /** What moves with the routes, as far as it is known without asking anybody: data, language models, budgets. Absent: no platform is configured. */
+  platforms?: readonly PlatformStatus[];
+}
+
+export interface StatusDocument extends StatusHead, StatusParts {
+  services: readonly ServiceStatus[];
   holds: readonly { service: string; pool: string; hold: HoldName; because: string }[];
   /** What safety rules have to say although nothing changes, such as a drill that is due. */
   reminders: readonly { service: string; rule: string; stage: string; because: string }[];
@@ -192,12 +212,6 @@ export interface StatusDocument {
     matrix: Matrix;
     refused: readonly { key: string; because: string }[];
   };
-  /** Absent: this replica has none. */
-  shadow?: ShadowStatus;
-  /** Absent: this replica serves no gate. */
-  gate?: GateStatus;
-  /** What moves with the routes, as far as it is known without asking anybody: data, language models, budgets. Absent: no platform is configured. */
-  platforms?: readonly PlatformStatus[];
   overrides: { version: number; items: readonly (Override & Standing)[] };
   /** Newest first, at most 50. */
   incidents: readonly (Incident & { detection: DetectionTiming; convergence: ConvergenceTiming })[];
@@ -253,14 +267,14 @@ const poolBecause = (tally: PoolTally | undefined, hold: HoldName | null, accept
   return `${tally.cause === 'up' ? count : whyOut(tally.region, tally.cause, tally, nowMs)}${gray}${gate}${held}`;
 };
 
-const poolStatus = (
+const poolFacts = (
   service: ServiceConfig,
   pool: PoolConfig,
   tally: PoolTally | undefined,
   routing: ServiceRouting | undefined,
   acceptable: number,
   nowMs: number,
-): PoolStatus => {
+): PoolFacts => {
   const weights = service.pools.reduce((sum, each) => sum + each.weight, 0);
   const memory = (routing && own(routing.pools, pool.name)) ?? null;
   return {
@@ -278,18 +292,26 @@ const poolStatus = (
     gate: tally?.gate ?? 'open',
     memory,
     because: poolBecause(tally, memory?.hold ?? null, acceptable, nowMs),
-    targets: pool.targets.map((target) =>
-      targetStatus(
-        service.name,
-        pool.name,
-        target,
-        tally?.targets.find((each) => each.target === targetId(service.name, pool.name, target.name)),
-      ),
-    ),
   };
 };
 
-const serviceStatus = (input: StatusInput, tallies: ReadonlyMap<string, PoolTally>, service: ServiceConfig): ServiceStatus => {
+const targetsOf = (service: string, pool: PoolConfig, tally: PoolTally | undefined): readonly TargetStatus[] =>
+  pool.targets.map((target) =>
+    targetStatus(
+      service,
+      pool.name,
+      target,
+      tally?.targets.find((each) => each.target === targetId(service, pool.name, target.name)),
+    ),
+  );
+
+/** By `service/pool`. */
+export type Tallies = ReadonlyMap<string, PoolTally>;
+export const talliesIn = ({ tallies }: Pick<StatusInput, 'tallies'>): Tallies =>
+  new Map(tallies.map((tally) => [poolKey(tally.service, tally.pool), tally]));
+
+/** A service with its pools, but not their targets. */
+export const serviceFacts = (input: StatusInput, tallies: Tallies, service: ServiceConfig): ServiceFacts => {
   const routing = input.routing === null ? undefined : own(input.routing.services, service.name);
   const acceptable = input.cluster.policy.gray?.acceptable ?? 0;
   return {
@@ -309,12 +331,23 @@ const serviceStatus = (input: StatusInput, tallies: ReadonlyMap<string, PoolTall
     provenAtMs: routing?.provenAtMs ?? null,
     ...(input.arrived === undefined ? {} : { arrived: input.arrived(service) }),
     pools: service.pools.map((pool) =>
-      poolStatus(service, pool, tallies.get(poolKey(service.name, pool.name)), routing, acceptable, input.nowMs),
+      poolFacts(service, pool, tallies.get(poolKey(service.name, pool.name)), routing, acceptable, input.nowMs),
     ),
   };
 };
 
-const holdsOf = (services: readonly ServiceStatus[]): StatusDocument['holds'] =>
+export const serviceStatus = (input: StatusInput, tallies: Tallies, service: ServiceConfig): ServiceStatus => {
+  const facts = serviceFacts(input, tallies, service);
+  const pools = facts.pools.flatMap((pool, at): PoolStatus[] => {
+    const config = service.pools[at];
+    return config === undefined
+      ? []
+      : [{ ...pool, targets: targetsOf(service.name, config, tallies.get(poolKey(service.name, pool.name))) }];
+  });
+  return { ...facts, pools };
+};
+
+export const holdsOf = (services: readonly ServiceFacts[]): StatusDocument['holds'] =>
   services.flatMap((service) =>
     service.pools.flatMap(({ name, memory }) =>
       memory === null || memory.hold === null
@@ -323,8 +356,12 @@ const holdsOf = (services: readonly ServiceStatus[]): StatusDocument['holds'] =>
     ),
   );
 
-const remindersNow = ({ cluster, routing, nowMs }: StatusInput): StatusDocument['reminders'] =>
-  cluster.services.flatMap((service) => {
+/** `services`: of the cluster; all, or those that are asked about. */
+export const remindersNow = (
+  { cluster, routing, nowMs }: StatusInput,
+  services: readonly ServiceConfig[] = cluster.services,
+): StatusDocument['reminders'] =>
+  services.flatMap((service) => {
     const memory = routing === null ? undefined : own(routing.services, service.name);
     return memory === undefined
       ? []
@@ -336,20 +373,35 @@ const remindersNow = ({ cluster, routing, nowMs }: StatusInput): StatusDocument[
         }));
   });
 
+export const headOf = ({ cluster, routing, leader, self, nowMs }: StatusInput): StatusHead => ({
+  cluster: { name: cluster.name, version: cluster.version, goals: cluster.goals },
+  clusterTimeMs: nowMs,
+  self,
+  coordinator: leader && { region: leader.region, replica: leader.replica, epoch: leader.epoch, released: leader.released },
+  decision: routing && { v: routing.v, epoch: routing.epoch, atMs: routing.atMs, because: routing.because },
+});
+
+export const partsOf = ({ paths, proofs, shadow, gate, platforms, nowMs }: StatusInput): StatusParts => ({
+  ...(paths == null ? {} : { providers: paths.providers() }),
+  ...(proofs === undefined || proofs.size === 0 ? {} : { microDrills: microDrillsOf(proofs, nowMs) }),
+  ...(shadow == null ? {} : { shadow }),
+  ...(gate == null ? {} : { gate }),
+  ...(platforms === undefined || platforms.length === 0 ? {} : { platforms }),
+});
+
+/** Newest first. */
+export const newest = (incidents: readonly Incident[], most: number): readonly Incident[] =>
+  incidents.toSorted((a, b) => b.t3AtMs - a.t3AtMs).slice(0, most);
+
 /** Total: an answer for every input, of JSON types only. */
 export const statusDocument = (input: StatusInput): StatusDocument => {
-  const { cluster, routing, overrides, leader, nowMs } = input;
-  const tallies = new Map(input.tallies.map((tally) => [poolKey(tally.service, tally.pool), tally]));
+  const { cluster, overrides, nowMs } = input;
+  const tallies = talliesIn(input);
   const services = cluster.services.map((service) => serviceStatus(input, tallies, service));
   return {
-    cluster: { name: cluster.name, version: cluster.version, goals: cluster.goals },
-    clusterTimeMs: nowMs,
-    self: input.self,
-    coordinator: leader && { region: leader.region, replica: leader.replica, epoch: leader.epoch, released: leader.released },
-    decision: routing && { v: routing.v, epoch: routing.epoch, atMs: routing.atMs, because: routing.because },
+    ...headOf(input),
     services,
-    ...(input.paths == null ? {} : { providers: input.paths.providers() }),
-    ...(input.proofs === undefined || input.proofs.size === 0 ? {} : { microDrills: microDrillsOf(input.proofs, nowMs) }),
+    ...partsOf(input),
     holds: holdsOf(services),
     reminders: remindersNow(input),
     votes: {
@@ -365,20 +417,14 @@ export const statusDocument = (input: StatusInput): StatusDocument => {
       matrix: matrixOf(cluster, input.votes, tallies),
       refused: input.refused ?? [],
     },
-    ...(input.shadow == null ? {} : { shadow: input.shadow }),
-    ...(input.gate == null ? {} : { gate: input.gate }),
-    ...(input.platforms === undefined || input.platforms.length === 0 ? {} : { platforms: input.platforms }),
     overrides: {
       version: overrides?.version ?? 0,
       items: (overrides?.items ?? []).map((item) => ({ ...item, ...standingOf(item, services, nowMs) })),
     },
-    incidents: input.incidents
-      .toSorted((a, b) => b.t3AtMs - a.t3AtMs)
-      .slice(0, INCIDENTS_MAX)
-      .map((incident) => ({
-        ...incident,
-        detection: detectionOf(incident, cluster.goals),
-        convergence: convergenceOf(incident, cluster.goals, nowMs),
-      })),
+    incidents: newest(input.incidents, INCIDENTS_MAX).map((incident) => ({
+      ...incident,
+      detection: detectionOf(incident, cluster.goals),
+      convergence: convergenceOf(incident, cluster.goals, nowMs),
+    })),
   };
 };

@@ -92,14 +92,14 @@ const arrivedIn = ({ sight, seenAgoMs, nowMs }: Viewing): Pick<StatusInput, 'arr
   return { arrived: (service) => arrivedOf({ ...evidence, seen, spokeAgeMs }, service, nowMs) };
 };
 
-/** null: no cluster configuration is known yet. */
-export const statusNow = (viewing: Viewing): StatusDocument | null => {
+/** What the documents are made of. null: no cluster configuration is known yet. */
+export const inputNow = (viewing: Viewing): StatusInput | null => {
   const { sight, nowMs } = viewing;
   const { cluster } = sight;
   if (cluster === null) return null;
   const heard = aged(viewing);
   const records = new Map(sight.has('applied/').map((kv) => [kv.key, kv.value as AppliedRecord]));
-  return statusDocument({
+  return {
     cluster,
     routing: sight.routing,
     overrides: sight.overrides,
@@ -124,5 +124,11 @@ export const statusNow = (viewing: Viewing): StatusDocument | null => {
     gate: viewing.gate ?? null,
     platforms: platformsNow(cluster, sight, nowMs),
     nowMs,
-  });
+  };
+};
+
+/** null: no cluster configuration is known yet. */
+export const statusNow = (viewing: Viewing): StatusDocument | null => {
+  const input = inputNow(viewing);
+  return input && statusDocument(input);
 };

@@ -1299,6 +1299,374 @@ export interface ObjectiveList {
   readonly clusterTimeMs: number;
 }
 
+export interface MatrixCell {
+  readonly state: 'up' | 'unready' | 'down' | 'unknown' | 'abstain' | 'silent';
+  readonly because: string;
+  /** Of the region’s freshest vote; null: there is none. */
+  readonly ageMs: number | null;
+}
+
+export interface VantageCard {
+  readonly replica: string;
+  /** `silent`: it has no word that counts. */
+  readonly state: 'ok' | 'abstain' | 'silent';
+  /** Why it does not speak, or of how much it cannot speak yet; empty when all is well. */
+  readonly because: string;
+  /** Since it was last heard; null: nobody can say. */
+  readonly ageMs: number | null;
+  readonly version: string | null;
+  readonly configVersion: number;
+}
+
+export interface RegionCard {
+  readonly name: string;
+  readonly vote: boolean;
+  /** Of the region as one voter: the best of its replicas. */
+  readonly state: 'ok' | 'abstain' | 'silent';
+  readonly vantages: readonly VantageCard[];
+  /** Pools there. One that is up with some targets out is up. */
+  readonly pools: {
+    readonly up: number;
+    readonly unready: number;
+    readonly suspect: number;
+    readonly down: number;
+    readonly unknown: number;
+  };
+  /** Services configured to have traffic there, by how much of that it carries. `unknown`: nothing has been decided yet. */
+  readonly share: {
+    readonly fully: number;
+    readonly partly: number;
+    readonly not: number;
+    readonly unknown: number;
+  };
+  /** Thousandths, over all services. */
+  readonly sharesSum: {
+    readonly actual: number;
+    readonly configured: number;
+  };
+  readonly coordinates: boolean;
+  /** The order in force. */
+  readonly evacuated: string | null;
+  /** The order in force. */
+  readonly drained: string | null;
+  /** What keeps moves of its pools back, each name once. */
+  readonly holds: readonly string[];
+  /** Its targets that somebody doubts, listed or not. */
+  readonly doubts: number;
+}
+
+export interface AppliedCard {
+  readonly fence: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly atMs: number;
+  readonly ok: boolean;
+  readonly outcome: 'applied' | 'frozen' | 'manual' | 'failing' | 'drift';
+  readonly because: string;
+}
+
+export interface PoolCard {
+  readonly name: string;
+  readonly region: string;
+  readonly verdict: 'up' | 'out' | 'unknown';
+  readonly cause: 'up' | 'unready' | 'down' | 'suspect' | 'unknown';
+  /** Thousandths now; null before the first decision. */
+  readonly share: number | null;
+  readonly configuredShare: number;
+  readonly up: number;
+  readonly total: number;
+  readonly gray: number;
+  readonly hold: string | null;
+}
+
+export interface ServiceCard {
+  readonly name: string;
+  readonly mode: 'observe' | 'advise' | 'auto';
+  readonly provider: string;
+  readonly ttlS: number;
+  readonly fence: number | null;
+  readonly because: string;
+  /** The route in force is not the configured one. */
+  readonly moved: boolean;
+  readonly applied: AppliedCard | null;
+  readonly provenAtMs: number | null;
+  readonly pools: readonly PoolCard[];
+  /** Every path, in configured order. Absent: there is one. */
+  readonly paths?: readonly {
+    readonly provider: string;
+    readonly applied: AppliedCard | null;
+  }[];
+  /** Since when all servers answer the route in force, and users land on it; null: not yet. Absent: not measured. */
+  readonly arrived?: {
+    readonly t5AtMs?: number | null;
+    readonly t6AtMs?: number | null;
+  };
+}
+
+export interface DoubtCard {
+  readonly target: string;
+  readonly service: string;
+  readonly pool: string;
+  readonly region: string;
+  readonly verdict: 'up' | 'unready' | 'down' | 'suspect' | 'unknown';
+  /** Regions that see more errors than are acceptable. */
+  readonly gray: readonly string[];
+  /** `3 of 4 down, needs 3`, of the endpoint that most speak against. */
+  readonly tally: string;
+  /** By region: every vantage that looks at it. */
+  readonly cells: Readonly<Record<string, MatrixCell>>;
+}
+
+export interface IncidentCard {
+  readonly id: string;
+  readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
+  readonly region: string;
+  readonly because: string;
+  /** The decision that opened it. */
+  readonly v: number;
+  readonly epoch: number;
+  /** Start of the first failed probe. */
+  readonly t0AtMs: number | null;
+  /** First suspicion. */
+  readonly t1AtMs: number | null;
+  /** Quorum. */
+  readonly t2AtMs: number | null;
+  /** Milliseconds of cluster time since 1970. */
+  readonly t3AtMs: number;
+  readonly closedAtMs: number | null;
+  /** At most ten. */
+  readonly services: readonly string[];
+  /** So many more than are listed. */
+  readonly servicesOmitted: number;
+  readonly detection: {
+    readonly ms: number | null;
+    readonly atMostMs: number | null;
+    readonly goalMs: number;
+    readonly judgement: 'met' | 'missed' | 'pending' | 'unmeasured';
+  };
+  readonly convergence: {
+    readonly ms: number | null;
+    readonly goalMs: number;
+    readonly judgement: 'met' | 'missed' | 'pending' | 'unmeasured';
+    /** At most ten. */
+    readonly waitingFor: readonly string[];
+    /** So many more than are listed. */
+    readonly waitingOmitted: number;
+  };
+}
+
+export interface Overview {
+  readonly cluster: {
+    readonly name: string;
+    readonly version: number;
+    readonly goals: {
+      readonly detectionMs: number;
+      readonly convergenceMs: number;
+    };
+    readonly [more: string]: unknown;
+  };
+  /** Milliseconds of cluster time since 1970. */
+  readonly clusterTimeMs: number;
+  readonly decision: {
+    readonly v: number;
+    readonly epoch: number;
+    /** Milliseconds of cluster time since 1970. */
+    readonly atMs: number;
+    readonly because: string;
+    readonly [more: string]: unknown;
+  } | null;
+  readonly self: Self;
+  readonly coordinator: {
+    readonly region: string;
+    readonly replica: string;
+    readonly epoch: number;
+    readonly released: boolean;
+    readonly [more: string]: unknown;
+  } | null;
+  /** In configured order. */
+  readonly regions: readonly RegionCard[];
+  /** In configured order. */
+  readonly services: readonly ServiceCard[];
+  /** Targets of which a vantage that speaks says anything but `up`. Worst first, at most 100. */
+  readonly doubts: readonly DoubtCard[];
+  /** So many more than are listed. */
+  readonly doubtsOmitted: number;
+  /** At most 100; every pool has its own. */
+  readonly holds: readonly Hold[];
+  /** So many more than are listed. */
+  readonly holdsOmitted: number;
+  /** At most 100. */
+  readonly reminders: readonly {
+    readonly service: string;
+    readonly rule: string;
+    readonly stage: string;
+    readonly because: string;
+  }[];
+  /** So many more than are listed. */
+  readonly remindersOmitted: number;
+  readonly overrides: {
+    readonly version: number;
+    readonly items: readonly OverrideInShort[];
+  };
+  /** Newest first, at most 20. */
+  readonly incidents: readonly IncidentCard[];
+  /** Absent: this replica does not write. */
+  readonly providers?: readonly {
+    readonly name: string;
+    readonly failing: boolean;
+    readonly [more: string]: unknown;
+  }[];
+  /** Absent: there are none. */
+  readonly microDrills?: readonly {
+    readonly provider: string;
+    readonly stale: boolean;
+    readonly [more: string]: unknown;
+  }[];
+  /** Absent: there is no second policy. */
+  readonly shadow?: {
+    readonly file: string;
+    readonly state: 'asked' | 'idle' | 'broken';
+    readonly because: string;
+    readonly moves: number;
+    /** So many more than are listed. */
+    readonly divergingOmitted: number;
+    readonly [more: string]: unknown;
+  };
+  /** Absent: this replica serves none. */
+  readonly gate?: {
+    readonly seesStore: boolean;
+    readonly services: number;
+    /** So many more than are listed. */
+    readonly drainedOmitted: number;
+    readonly [more: string]: unknown;
+  };
+  /** Absent: no platform is configured. */
+  readonly platforms?: readonly PlatformStatus[];
+}
+
+export interface OverrideInShort {
+  readonly id: string;
+  readonly kind: 'drain' | 'force-in' | 'pin' | 'freeze' | 'evacuate' | 'stop';
+  readonly scope: Scope;
+  readonly reason: string;
+  readonly owner: string;
+  /** Milliseconds of cluster time since 1970. */
+  readonly createdAtMs: number;
+  /** Milliseconds of cluster time since 1970. */
+  readonly expiresAtMs: number;
+  /** Begun, not over, and agreed to where that is needed. */
+  readonly active: boolean;
+  /** Until it ends. */
+  readonly leftMs: number;
+  /** What it asks for is so now. */
+  readonly obeyed: boolean;
+  /** Why it is obeyed, or not. */
+  readonly because: string;
+  /** Pools that it is about, by verdict. */
+  readonly covers: {
+    readonly up: number;
+    readonly out: number;
+    readonly unknown: number;
+  };
+  /** Thousandths per pool; together 1000. */
+  readonly weights?: Readonly<Record<string, number>>;
+  /** Who was authenticated when it was ordered. */
+  readonly by?: string;
+  readonly ticket?: string;
+  /** Milliseconds of cluster time since 1970. */
+  readonly startsAtMs?: number;
+  readonly breakGlass?: boolean;
+  readonly approval?: {
+    readonly by: string | null;
+    readonly atMs: number | null;
+  };
+  readonly drill?: boolean;
+  /** News of it that were told. */
+  readonly told?: readonly string[];
+}
+
+export interface ServiceOne {
+  readonly cluster: {
+    readonly name: string;
+    readonly version: number;
+    readonly goals: {
+      readonly detectionMs: number;
+      readonly convergenceMs: number;
+    };
+    readonly [more: string]: unknown;
+  };
+  /** Milliseconds of cluster time since 1970. */
+  readonly clusterTimeMs: number;
+  readonly decision: {
+    readonly v: number;
+    readonly epoch: number;
+    /** Milliseconds of cluster time since 1970. */
+    readonly atMs: number;
+    readonly because: string;
+    readonly [more: string]: unknown;
+  } | null;
+  readonly service: ServiceStatus;
+  /** What each region says of each of its targets: target, then region. */
+  readonly matrix: Readonly<Record<string, Readonly<Record<string, MatrixCell>>>>;
+  readonly holds: readonly Hold[];
+  readonly reminders: readonly {
+    readonly service: string;
+    readonly rule: string;
+    readonly stage: string;
+    readonly because: string;
+  }[];
+  /** Those that touch it; whether each is obeyed here, and what is measured here. */
+  readonly overrides: OverrideList;
+  /** Those that touch it, newest first, at most 20; `timing`: how this service followed. */
+  readonly incidents: readonly {
+    readonly id: string;
+    readonly kind: 'region-down' | 'region-unready' | 'all-down' | 'held';
+    readonly region: string;
+    readonly because: string;
+    /** The decision that opened it. */
+    readonly v: number;
+    readonly epoch: number;
+    /** Start of the first failed probe. */
+    readonly t0AtMs: number | null;
+    /** First suspicion. */
+    readonly t1AtMs: number | null;
+    /** Quorum. */
+    readonly t2AtMs: number | null;
+    /** Milliseconds of cluster time since 1970. */
+    readonly t3AtMs: number;
+    readonly closedAtMs: number | null;
+    /** At most ten. */
+    readonly services: readonly string[];
+    /** So many more than are listed. */
+    readonly servicesOmitted: number;
+    readonly detection: {
+      readonly ms: number | null;
+      readonly atMostMs: number | null;
+      readonly goalMs: number;
+      readonly judgement: 'met' | 'missed' | 'pending' | 'unmeasured';
+    };
+    readonly convergence: {
+      readonly ms: number | null;
+      readonly goalMs: number;
+      readonly judgement: 'met' | 'missed' | 'pending' | 'unmeasured';
+      /** At most ten. */
+      readonly waitingFor: readonly string[];
+      /** So many more than are listed. */
+      readonly waitingOmitted: number;
+    };
+    readonly timing: {
+      readonly service: string;
+      readonly acknowledgedMs: number | null;
+      readonly authoritativeMs: number | null;
+      readonly convergedMs: number | null;
+      readonly landed: readonly {
+        readonly region: string;
+        readonly ms: number;
+      }[];
+      readonly because: string | null;
+    };
+  }[];
+}
+
 export interface DecidedChange {
   readonly service: string;
   readonly before: Route;
@@ -2136,6 +2504,28 @@ export interface Operations {
       readonly 200: Status;
     };
   };
+  /** What an eye needs first of what this replica knows now, however large the cluster */
+  readonly getOverview: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: Overview;
+    };
+  };
+  /** One service whole: its targets, votes, holds, orders and incidents */
+  readonly getService: {
+    readonly path: {
+      readonly name: string;
+    };
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: ServiceOne;
+    };
+  };
   /** All orders, and whether each is obeyed */
   readonly listOverrides: {
     readonly path: Readonly<Record<string, never>>;
@@ -2708,6 +3098,8 @@ export const OPERATIONS = {
   page: { method: 'GET', path: '/' },
   asset: { method: 'GET', path: '/assets/{path}' },
   getStatus: { method: 'GET', path: '/v1/status' },
+  getOverview: { method: 'GET', path: '/v1/overview' },
+  getService: { method: 'GET', path: '/v1/services/{name}' },
   listOverrides: { method: 'GET', path: '/v1/overrides' },
   createOverride: { method: 'POST', path: '/v1/overrides' },
   getOverride: { method: 'GET', path: '/v1/overrides/{id}' },

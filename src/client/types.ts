@@ -15,6 +15,7 @@ export type {
   ObjectiveCell,
   ObjectiveList,
   Ordered,
+  Overview,
   PageItem,
   PageList,
   Platform,
@@ -27,6 +28,7 @@ export type {
   RunList,
   RunPlan,
   RunStep,
+  ServiceOne,
   Settled,
   VerifyReport,
 } from './schema.ts';

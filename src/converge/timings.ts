@@ -51,7 +51,8 @@ const stampsOf = (incident: Incident, service: string): Published =>
 /** Cluster time of the decision that drained this service: one that failed later than its region's first has its own. */
 export const decidedAtMs = (incident: Incident, service: string): number => stampsOf(incident, service).t3AtMs ?? incident.t3AtMs;
 
-const serviceTiming = (incident: Incident, service: string): ServiceTiming => {
+/** How one service of an incident followed. */
+export const serviceTiming = (incident: Incident, service: string): ServiceTiming => {
   const stamps = stampsOf(incident, service);
   const t3AtMs = decidedAtMs(incident, service);
   return {
@@ -69,27 +70,35 @@ const serviceTiming = (incident: Incident, service: string): ServiceTiming => {
 /** Only a drained region's traffic has somewhere to go; a hold moves nothing. */
 export const moves = (incident: Incident): boolean => incident.kind === 'region-down' || incident.kind === 'region-unready';
 
-/** `nowMs` is cluster time: a goal that has passed is missed before the last stamp is in. */
-export const convergenceOf = (incident: Incident, goals: ClusterConfig['goals'], nowMs: number): ConvergenceTiming => {
-  const goalMs = goals.convergenceMs;
-  const services = incident.services.map((service) => serviceTiming(incident, service));
-  const measured = moves(incident) ? services.filter(({ service }) => stampsOf(incident, service).unmeasured === undefined) : [];
-  const waiting = measured.filter((timing) => timing.convergedMs === null);
-  const ms = measured.length > 0 && waiting.length === 0 ? Math.max(...measured.map((timing) => timing.convergedMs ?? 0)) : null;
+/** The same without the services' own times, which are many. `nowMs` is cluster time: a goal that has passed is missed before the last stamp is in. */
+export const convergenceInShort = (
+  incident: Incident,
+  { convergenceMs: goalMs }: ClusterConfig['goals'],
+  nowMs: number,
+): Omit<ConvergenceTiming, 'services'> => {
+  const all = incident.services.map((service) => ({ service, ...stampsOf(incident, service) }));
+  const measured = moves(incident) ? all.filter(({ unmeasured }) => unmeasured === undefined) : [];
+  const waiting = measured.filter(({ t6AtMs }) => t6AtMs === undefined);
+  const tookMs = measured.map(({ service, t6AtMs }) => since(decidedAtMs(incident, service), t6AtMs) ?? 0);
+  const ms = measured.length > 0 && waiting.length === 0 ? Math.max(...tookMs) : null;
   const unfinished = (): Judgement => {
     // An incident of which nothing can be seen to move, or that ended before users were seen on the new route, has no convergence.
     if (measured.length === 0 || incident.closedAtMs !== null) return 'unmeasured';
     const late = waiting.some(({ service }) => nowMs - decidedAtMs(incident, service) > goalMs);
-    return late || measured.some((timing) => (timing.convergedMs ?? 0) > goalMs) ? 'missed' : 'pending';
+    return late || tookMs.some((took) => took > goalMs) ? 'missed' : 'pending';
   };
   return {
     ms,
     goalMs,
     judgement: ms === null ? unfinished() : ms <= goalMs ? 'met' : 'missed',
-    waitingFor: waiting.map((timing) => timing.service),
-    services,
+    waitingFor: waiting.map(({ service }) => service),
   };
 };
+
+export const convergenceOf = (incident: Incident, goals: ClusterConfig['goals'], nowMs: number): ConvergenceTiming => ({
+  ...convergenceInShort(incident, goals, nowMs),
+  services: incident.services.map((service) => serviceTiming(incident, service)),
+});
 
 /** The latest of all of its services that can be seen to move; null while one is missing. */
 export const slowest = (incident: Incident, stamp: 't4AtMs' | 't5AtMs' | 't6AtMs'): number | null => {

@@ -20,7 +20,7 @@ export interface Heard {
 }
 
 /** Fresh: its beat is young enough and names the same boot, sequence and configuration. Replicas of 0.1 name neither boot number nor hash. */
-export const isFresh = (heard: Heard, cluster: ClusterConfig): boolean =>
+export const isFresh = (heard: Pick<Heard, 'vote' | 'beat' | 'ageMs'>, cluster: ClusterConfig): boolean =>
   heard.ageMs <= cluster.policy.freshMs &&
   heard.beat !== null &&
   heard.beat.boot === heard.vote.boot &&

@@ -19,7 +19,7 @@ import { endpointKey, targetId } from '../model.ts';
 import { assemble, type Chamber, count, earliest, type Heard, isFresh, latest, type Says } from './chamber.ts';
 import { electorateOf } from './electorate.ts';
 import { quorumOf } from './timing.ts';
-import { counts, poolVerdict, targetVerdict } from './verdict.ts';
+import { counts, poolVerdict, targetVerdict, WORST } from './verdict.ts';
 
 const ENDPOINTS: readonly EndpointName[] = ['healthz', 'readyz'];
 
@@ -112,8 +112,6 @@ const isNearGray = ({ gray }: TargetTally): boolean => gray !== undefined && gra
 /** A target nobody mentions: up if enough of its voters speak at all. */
 const quietVerdict = (chamber: Chamber, voters: readonly string[]): 'up' | 'unknown' =>
   voters.reduce((n, region) => n + (chamber.regions.has(region) ? 1 : 0), 0) >= quorumOf(voters.length) ? 'up' : 'unknown';
-
-const WORST: readonly Verdict[] = ['down', 'unready', 'unknown', 'suspect', 'up'];
 
 const tallyPool = (chamber: Chamber, place: Place, full: boolean): PoolTally => {
   const targets: TargetTally[] = [];

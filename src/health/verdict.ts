@@ -2,6 +2,9 @@
 // /readyz alone drains (the process says it cannot serve); /healthz alone is suspect and moves nothing; both are down.
 import type { PoolTally, Verdict } from '../model.ts';
 
+/** Worst first. */
+export const WORST: readonly Verdict[] = ['down', 'unready', 'unknown', 'suspect', 'up'];
+
 type EndpointVerdict = 'up' | 'down' | 'unknown';
 
 /** Verdict of a target. An endpoint that is not configured is undefined; with one endpoint the target is judged by it. */

@@ -1,7 +1,8 @@
 // What this replica saw of the store last, how old that is, and what can be said from it. Answers from memory; before the replica exists, that nothing is known.
 // Everything that has to ask the replica asks here, so that what is opened before it needs no wires of its own.
-import type { StatusDocument } from '../api/status.ts';
-import { fleetNow, snapshotNow, statusNow, talliesNow, type Viewing } from '../api/view.ts';
+import { type OverviewDocument, overviewDocument, type ServiceDocument, serviceDocument } from '../api/overview.ts';
+import { type StatusDocument, type StatusInput, statusDocument } from '../api/status.ts';
+import { fleetNow, inputNow, snapshotNow, talliesNow, type Viewing } from '../api/view.ts';
 import { beatKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
@@ -48,6 +49,10 @@ export interface Seen {
   paths(): Paths | null;
   /** At most 100 ms old. null: no cluster configuration is known yet. */
   status(): StatusDocument | null;
+  /** As `status`. */
+  overview(): OverviewDocument | null;
+  /** As `status`; null too: no such service is configured. */
+  service(name: string): ServiceDocument | null;
   tallies(): readonly PoolTally[];
   fleet(): Fleet | null;
   /** What the core would decide on now. */
@@ -93,6 +98,12 @@ export const createSeen = ({ ports: { clock }, region, replica: name, boot }: Se
     });
   };
 
+  const input = lately(clock, () => viewed(inputNow));
+  const document = <T>(make: (given: StatusInput) => T): T | null => {
+    const given = input();
+    return given === null ? null : make(given);
+  };
+
   return {
     attach(given) {
       sources = given;
@@ -117,7 +128,9 @@ export const createSeen = ({ ports: { clock }, region, replica: name, boot }: Se
     firstFaultAgeMs: (key) => sources?.replica.vantage.firstFaultAgeMs(key) ?? null,
     isCoordinator: () => sources?.replica.coordinator.role().role === 'coordinator',
     paths: () => sources?.replica.paths() ?? null,
-    status: lately(clock, () => viewed(statusNow)),
+    status: lately(clock, () => document(statusDocument)),
+    overview: lately(clock, () => document(overviewDocument)),
+    service: (name) => document((input) => serviceDocument(input, name)),
     tallies: () => viewed(talliesNow) ?? [],
     fleet: () => viewed(fleetNow),
     snapshot: () => viewed(snapshotNow),

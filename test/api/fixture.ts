@@ -5,6 +5,7 @@ import { createEventHub } from '../../src/api/events.ts';
 import { createForecaster } from '../../src/api/forecaster.ts';
 import type { HealthFacts } from '../../src/api/health-detail.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
+import { overviewDocument, serviceDocument } from '../../src/api/overview.ts';
 import { createPageWriter } from '../../src/api/pages.ts';
 import { createRecordReader } from '../../src/api/record-reader.ts';
 import { createReportWriter } from '../../src/api/reports.ts';
@@ -107,6 +108,8 @@ export const healthFacts = (given: Partial<HealthFacts> = {}): HealthFacts => ({
 
 export const viewOf = (given: Partial<ApiView> = {}): ApiView => ({
   status: () => statusDocument(statusInput()),
+  overview: () => overviewDocument(statusInput()),
+  service: (name) => serviceDocument(statusInput(), name),
   ready: () => ({ ok: true, why: 'configured and listening' }),
   cluster: () => cluster,
   clusterNowMs: () => NOW_MS,

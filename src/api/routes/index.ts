@@ -9,6 +9,7 @@ import { healthDetailRoutes } from './health-detail.ts';
 import { objectiveRoutes } from './objectives.ts';
 import { openApiRoutes } from './openapi.ts';
 import { overrideRoutes } from './overrides.ts';
+import { overviewRoutes } from './overview.ts';
 import { pageRoutes } from './pages.ts';
 import { processRoutes } from './process.ts';
 import { reportRoutes } from './reports.ts';
@@ -23,6 +24,7 @@ export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
     ...processRoutes(options),
     ...dashboardRoutes(options),
     ...statusRoutes(options),
+    ...overviewRoutes(options),
     ...overrideRoutes(options),
     ...pageRoutes(options),
     ...callbackRoutes(options),

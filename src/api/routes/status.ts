@@ -1,16 +1,7 @@
 // What this replica knows now.
-import { type Encoded, encoded, sendEncoded } from '../encoded.ts';
+import { encodedOnce, sendEncoded } from '../encoded.ts';
 import { json, ref } from '../openapi.ts';
 import { type ApiRoute, configured, type RouteOptions } from '../route.ts';
-import type { StatusDocument } from '../status.ts';
-
-const texts = new WeakMap<StatusDocument, Encoded>();
-
-const textOf = (document: StatusDocument): Encoded => {
-  const text = texts.get(document) ?? encoded(document);
-  texts.set(document, text);
-  return text;
-};
 
 const STATUS = {
   cluster: { name: 'production', version: 12, goals: { detectionMs: 30_000, convergenceMs: 60_000 } },
@@ -75,6 +66,6 @@ export const statusRoutes = ({ view }: RouteOptions): readonly ApiRoute[] => [
       tags: ['status'],
       response: { 200: json(ref('Status'), { quiet: STATUS, platforms: { ...STATUS, platforms: [PLATFORM] } }) },
     },
-    handler: (request, reply) => sendEncoded(request, reply, textOf(configured(view.status()))),
+    handler: (request, reply) => sendEncoded(request, reply, encodedOnce(configured(view.status()))),
   },
 ];
