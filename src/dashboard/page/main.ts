@@ -3,16 +3,25 @@ import { render } from 'preact';
 import { html } from './html.ts';
 import { start } from './live/live.ts';
 import { isLocked } from './live/session.ts';
+import { DecisionDialog } from './panels/dossier.ts';
 import { Head } from './panels/head.ts';
+import { Incidents } from './panels/incidents.ts';
+import { Journal } from './panels/journal.ts';
+import { Pages } from './panels/pages.ts';
 import { Regions } from './panels/regions.ts';
 import { Services } from './panels/services.ts';
 import { Votes } from './panels/votes.ts';
+import { WhatIf } from './panels/what-if.ts';
 
 /** In order of the questions. */
 const PANELS = [
   { id: 'regions', title: 'Regions', panel: Regions },
   { id: 'services', title: 'Services', panel: Services },
   { id: 'votes', title: 'Votes', panel: Votes },
+  { id: 'incidents', title: 'Incidents', panel: Incidents },
+  { id: 'pages', title: 'Pages', panel: Pages },
+  { id: 'what-if', title: 'What if', panel: WhatIf },
+  { id: 'journal', title: 'Journal', panel: Journal },
 ] as const;
 
 const Nav = () =>
@@ -29,7 +38,8 @@ const jump = (event: Event, id: string): void => {
 const App = () => html`
   <a class="skip" href="#regions" onClick=${(event: Event) => jump(event, 'regions')}>Skip to the regions</a>
   <header class="top"><h1>Tidegate</h1><${Nav} /></header>
-  <main><${Head} />${isLocked.value ? null : PANELS.map(({ id, panel }) => html`<${panel} key=${id} />`)}</main>`;
+  <main><${Head} />${isLocked.value ? null : PANELS.map(({ id, panel }) => html`<${panel} key=${id} />`)}</main>
+  <${DecisionDialog} />`;
 
 const root = document.getElementById('app');
 if (root !== null) {
