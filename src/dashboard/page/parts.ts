@@ -52,6 +52,7 @@ const MARKS: Readonly<Record<string, readonly [string, Tone]>> = {
   abstain: ['–', 'warn'],
   pending: ['…', 'idle'],
   down: ['✕', 'bad'],
+  out: ['✕', 'bad'],
   fail: ['✕', 'bad'],
   failed: ['✕', 'bad'],
   missed: ['✕', 'bad'],

@@ -1,74 +1,10 @@
 // What the API answers, by the names that the page uses. Types only.
-import type { StatusDocument } from '../../api/status.ts';
+import type { Overview } from '../../client/schema.ts';
 
-type Service = StatusDocument['services'][number];
-type Pool = Service['pools'][number];
+export type { DoubtCard, Overview, RegionCard, ServiceCard } from '../../client/schema.ts';
 
-export type Verdict = Pool['verdict'];
-export type Incident = StatusDocument['incidents'][number];
-export type Order = StatusDocument['overrides']['items'][number];
-export type Vantage = StatusDocument['votes']['vantages'][number];
-
-export interface OverviewPool
-  extends Pick<Pool, 'name' | 'region' | 'verdict' | 'cause' | 'share' | 'configuredShare' | 'up' | 'total' | 'gray'> {
-  hold: string | null;
-}
-export interface OverviewService
-  extends Pick<Service, 'name' | 'mode' | 'provider' | 'ttlS' | 'fence' | 'because' | 'applied' | 'provenAtMs'> {
-  moved: boolean;
-  pools: readonly OverviewPool[];
-}
-export interface OverviewVantage {
-  replica: string;
-  state: 'ok' | 'abstain' | 'silent';
-  because: string;
-  ageMs: number | null;
-  version: string | null;
-  configVersion: number;
-}
-export interface OverviewRegion {
-  name: string;
-  vote: boolean;
-  coordinates: boolean;
-  vantages: readonly OverviewVantage[];
-  pools: Readonly<Record<'up' | 'unready' | 'suspect' | 'down' | 'unknown', number>>;
-  share: { actual: number; configured: number; full: number; part: number; none: number };
-  orders: readonly string[];
-  holds: readonly string[];
-}
-export interface Doubt {
-  target: string;
-  service: string;
-  pool: string;
-  region: string;
-  verdict: Verdict;
-  tally: string;
-  cells: Readonly<Record<string, { state: string; because: string; ageMs: number | null }>>;
-}
-
-export interface Overview
-  extends Pick<
-    StatusDocument,
-    | 'cluster'
-    | 'clusterTimeMs'
-    | 'self'
-    | 'coordinator'
-    | 'decision'
-    | 'reminders'
-    | 'holds'
-    | 'gate'
-    | 'shadow'
-    | 'providers'
-    | 'microDrills'
-    | 'platforms'
-    | 'overrides'
-    | 'incidents'
-  > {
-  regions: readonly OverviewRegion[];
-  services: readonly OverviewService[];
-  doubts: readonly Doubt[];
-  doubtsOmitted: number;
-}
+export type VantageCard = Overview['regions'][number]['vantages'][number];
+export type PoolCard = Overview['services'][number]['pools'][number];
 
 /** `GET /v1/me`. */
 export interface Me {

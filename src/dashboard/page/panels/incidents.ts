@@ -1,6 +1,6 @@
 // What went wrong, newest first; one of them with its measured times against the goals, and as a report to be finished by people.
 import { useEffect, useState } from 'preact/hooks';
-import type { DecisionList, Dossier, IncidentItem, IncidentList, IncidentOne } from '../../../client/schema.ts';
+import type { DecisionList, Dossier, IncidentList, IncidentOne } from '../../../client/schema.ts';
 import { copy, origin, save } from '../browser.ts';
 import { html } from '../html.ts';
 import { asked, want } from '../live/address.ts';
@@ -9,15 +9,15 @@ import { nowMs, overview } from '../live/live.ts';
 import { At, Chip, Dialog, Empty, Mark, Panel, still, Trouble, useDeed } from '../parts.ts';
 import { postMortem } from '../post-mortem.ts';
 import { type Course, courseOf, detectionText } from '../timeline.ts';
-import type { Incident } from '../types.ts';
+import type { Overview } from '../types.ts';
 import { count, duration, list } from '../words.ts';
 import { Times } from './course.ts';
 
 /** As the overview tells of it, or the list. */
-type Short = Pick<Incident, 'id' | 'kind' | 'region' | 'because' | 'v' | 't0AtMs' | 't3AtMs' | 'closedAtMs'> &
-  Pick<IncidentItem, 'detection'> & {
-    convergence: Pick<IncidentItem['convergence'], 'ms' | 'judgement'>;
-  };
+type Card = Overview['incidents'][number];
+type Short = Pick<Card, 'id' | 'kind' | 'region' | 'because' | 'v' | 't0AtMs' | 't3AtMs' | 'closedAtMs' | 'detection'> & {
+  convergence: Pick<Card['convergence'], 'ms' | 'judgement'>;
+};
 
 const OLDER_MAX = 100;
 const DECISIONS_MAX = 100;

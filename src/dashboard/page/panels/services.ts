@@ -3,22 +3,25 @@ import { html } from '../html.ts';
 import { asked, want } from '../live/address.ts';
 import { overview } from '../live/live.ts';
 import { At, Chip, Empty, Mark, Panel, still, Table } from '../parts.ts';
-import type { OverviewPool, OverviewService } from '../types.ts';
+import type { PoolCard, ServiceCard } from '../types.ts';
 import { count, percent } from '../words.ts';
 
-const Cell = still(({ pool }: { pool: OverviewPool | undefined }) =>
+/** A route's thousandths are whole: thirds of it differ by one from what is configured. */
+const isMoved = ({ share, configuredShare }: PoolCard): boolean => share !== null && Math.abs(share - configuredShare) > 1;
+
+const Cell = still(({ pool }: { pool: PoolCard | undefined }) =>
   pool === undefined
     ? html`<td class="dim">–</td>`
-    : html`<td class="cell ${pool.verdict} ${pool.share !== null && pool.share !== pool.configuredShare ? 'moved' : ''}" title="${pool.name}: ${pool.verdict}, ${pool.up} of ${pool.total} up${pool.hold === null ? '' : `, held: ${pool.hold}`}">
-        <${Mark} state=${pool.verdict} says=${pool.share === null ? '–' : percent(pool.share)} />
-        ${pool.share === null || pool.share === pool.configuredShare ? null : html`<span class="dim"> of ${percent(pool.configuredShare)}</span>`}
+    : html`<td class="cell ${pool.cause} ${isMoved(pool) ? 'moved' : ''}" title="${pool.name}: ${pool.cause}, ${pool.up} of ${pool.total} up${pool.hold === null ? '' : `, held: ${pool.hold}`}">
+        <${Mark} state=${pool.cause} says=${pool.share === null ? '–' : percent(pool.share)} />
+        ${isMoved(pool) ? html`<span class="dim"> of ${percent(pool.configuredShare)}</span>` : null}
         ${pool.hold === null ? null : html` <${Chip} tone="warn">${pool.hold}<//>`}
         ${pool.gray > 0 ? html` <${Chip} tone="warn">gray<//>` : null}
       </td>`,
 );
 
 interface RowProps {
-  service: OverviewService;
+  service: ServiceCard;
   regions: readonly string[];
 }
 const Row = still(({ service, regions }: RowProps) => {
@@ -32,7 +35,7 @@ const Row = still(({ service, regions }: RowProps) => {
   </tr>`;
 });
 
-const isNotable = ({ moved, mode, pools }: OverviewService): boolean =>
+const isNotable = ({ moved, mode, pools }: ServiceCard): boolean =>
   moved || mode !== 'auto' || pools.some(({ verdict, hold, gray }) => verdict !== 'up' || hold !== null || gray > 0);
 
 /** Beyond this only what is not as configured is shown, until somebody asks for all. */

@@ -4,10 +4,10 @@ import { html } from '../html.ts';
 import { want } from '../live/address.ts';
 import { overview } from '../live/live.ts';
 import { Empty, Mark, Panel, still, Table } from '../parts.ts';
-import type { Doubt } from '../types.ts';
+import type { DoubtCard } from '../types.ts';
 import { count, duration } from '../words.ts';
 
-const Row = still(({ doubt, vantages }: { doubt: Doubt; vantages: readonly string[] }) => {
+const Row = still(({ doubt, vantages }: { doubt: DoubtCard; vantages: readonly string[] }) => {
   const [open, setOpen] = useState(false);
   const reasons = vantages.flatMap((region) => {
     const cell = doubt.cells[region];
