@@ -93,3 +93,16 @@ export const save = (name: string, type: string, text: string): void => {
   link.click();
   URL.revokeObjectURL(url);
 };
+
+/** Where the browser lets it: only where the page came by TLS, or from this machine. */
+export const copy = async (text: string): Promise<void> => {
+  if (!isSecureContext) throw new Error('this browser lets a page copy only when it came by TLS: select the text and copy it by hand');
+  await navigator.clipboard.writeText(text);
+};
+
+/** Calls with the width of the element, now and when it changes. */
+export const onWidth = (element: Element, act: (px: number) => void): (() => void) => {
+  const observer = new ResizeObserver(([entry]) => entry !== undefined && act(Math.round(entry.contentRect.width)));
+  observer.observe(element);
+  return () => observer.disconnect();
+};

@@ -18,6 +18,8 @@ export interface Ask {
   body?: unknown;
   headers?: Readonly<Record<string, string>>;
   signal?: AbortSignal;
+  /** What takes longer than most. */
+  ms?: number;
 }
 
 export const headersOf = (given: Readonly<Record<string, string>> = {}): Record<string, string> => ({
@@ -26,13 +28,13 @@ export const headersOf = (given: Readonly<Record<string, string>> = {}): Record<
 });
 
 /** The answer as it is. Throws Refused for what the API refuses, Error for a replica that does not answer. */
-export const ask = async (path: string, { method = 'GET', body, headers, signal }: Ask = {}): Promise<Response> => {
+export const ask = async (path: string, { method = 'GET', body, headers, signal, ms = ANSWER_MS }: Ask = {}): Promise<Response> => {
   const sent: RequestInit = {
     method,
     headers: headersOf({ accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers }),
   };
   if (body !== undefined) sent.body = JSON.stringify(body);
-  const answer = await request(`${base()}${path}`, sent, ANSWER_MS, signal);
+  const answer = await request(`${base()}${path}`, sent, ms, signal);
   if (answer.ok || answer.status === 304) return answer;
   throw new Refused(await problemOf(answer));
 };

@@ -14,6 +14,8 @@ export const happenings = signal<readonly (Happening & { id: string | null })[]>
 /** What went wrong with the last try; null: it went well. */
 export const trouble = signal<string | null>(null);
 export const isStreaming = signal(false);
+/** Of the last event, as the stream and the audit count: `v41.j7`. */
+export const lastId = signal<string | null>(null);
 
 /** Both clocks: one may stand still while the machine sleeps, the other may be set back. */
 const clocks = () => ({ mono: monoMs(), wall: wallMs() });
@@ -43,7 +45,6 @@ const SILENCE_MS = 40_000;
 const SLEPT_MS = 10_000;
 const RETRY_MS = [500, 1_000, 2_000, 5_000];
 
-let lastId: string | null = null;
 let askedAtMs = Number.NEGATIVE_INFINITY;
 let isAsking = false;
 let isDue = false;
@@ -119,7 +120,7 @@ export const lookSoon = (): void => {
 };
 
 const hear = ({ id, type, data }: StreamEvent): void => {
-  if (id !== null && id !== '') lastId = id;
+  if (id !== null && id !== '') lastId.value = id;
   if (!type.startsWith('stream.'))
     happenings.value = [{ ...(JSON.parse(data) as Happening), id }, ...happenings.value].slice(0, HAPPENINGS_MAX);
   if (type !== 'stream.closed') lookSoon();
@@ -127,7 +128,7 @@ const hear = ({ id, type, data }: StreamEvent): void => {
 
 /** Reads one stream to its end. */
 const listen = async (cancel: AbortController): Promise<void> => {
-  const headers = headersOf({ accept: 'text/event-stream', ...(lastId === null ? {} : { 'last-event-id': lastId }) });
+  const headers = headersOf({ accept: 'text/event-stream', ...(lastId.value === null ? {} : { 'last-event-id': lastId.value }) });
   const answer = await request(`${base()}/v1/events`, { headers }, 8_000, cancel.signal);
   if (!answer.ok) throw new Refused(await problemOf(answer));
   const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
