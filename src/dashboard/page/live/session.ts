@@ -8,6 +8,8 @@ export const token = signal<string | null>(null);
 export const me = signal<Me | null>(null);
 /** What this replica lets one sign in with; null: not asked yet. */
 export const ways = signal<SignIn | null>(null);
+/** What is forgotten, too, when somebody signs out. */
+export const forgetting = new Set<() => void>();
 /** It wants credentials before it shows anything. */
 export const isLocked = signal(false);
 

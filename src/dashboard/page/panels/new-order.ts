@@ -8,6 +8,7 @@ import { html, type Node } from '../html.ts';
 import { asked, want } from '../live/address.ts';
 import { act, Refused } from '../live/api.ts';
 import { lookSoon, nowMs, overview } from '../live/live.ts';
+import { forgetting } from '../live/session.ts';
 import {
   BLANK,
   type Draft,
@@ -68,6 +69,7 @@ export const drop = (): void => {
   renew(BLANK);
   want('order', null);
 };
+forgetting.add(drop);
 
 /** The same object as long as it says the same. */
 const known = computed<Known>((): Known => {

@@ -3,11 +3,10 @@ import { signal, useComputed } from '@preact/signals';
 import { html, type Node } from '../html.ts';
 import { Refused } from '../live/api.ts';
 import { begin, nowMs } from '../live/live.ts';
-import { isLocked, me, token, ways } from '../live/session.ts';
+import { forgetting, isLocked, me, token, ways } from '../live/session.ts';
 import { canLeave, endsAtMs, leave, returnTrouble, signIn, signOut } from '../live/sign-in.ts';
 import { Chip, Dialog, Field, Trouble, useDeed } from '../parts.ts';
 import { duration } from '../words.ts';
-import { drop } from './new-order.ts';
 
 const isOpen = signal(false);
 
@@ -94,7 +93,7 @@ const Ends = () => {
 };
 
 const out = (): void => {
-  drop();
+  for (const forget of forgetting) forget();
   void signOut();
 };
 
