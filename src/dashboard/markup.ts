@@ -1,7 +1,9 @@
-// HTML as a value: whatever is put into a template is text and is escaped, unless it is markup itself. Pure.
+// HTML as a value: whatever is put into a template is text and is escaped, unless it is markup itself; what would turn the direction of a line is shown as
+// what it is. Pure.
+import { safe } from '../command/desk/text.ts';
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
+const escaped = (text: string): string => safe(text).replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
 
 /** Made by `html` alone: no document from outside can be one. */
 export class Markup {

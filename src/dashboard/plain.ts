@@ -2,7 +2,6 @@
 // then what needs the eye, in detail; what is well is counted. Everything that it says is in the status document. Pure.
 import type { StatusDocument } from '../api/status.ts';
 import { findingsOf, scopeText, servedState, voters } from '../command/desk/findings.ts';
-import { clean } from '../command/desk/text.ts';
 import { type Course, courseOf } from '../converge/timings.ts';
 import { type Content, html, type Markup } from './markup.ts';
 import { bannerOf } from './page/banner.ts';
@@ -362,13 +361,12 @@ ${body}</main>
 }`;
 
 /** One HTML document; null: this replica knows no configuration yet. Total: whatever texts the document holds, none of them is markup. */
-export const plainPage = (given: StatusDocument | null): string => {
-  if (given === null)
+export const plainPage = (status: StatusDocument | null): string => {
+  if (status === null)
     return document(
       'Tidegate',
       html`<section class="banner warn"><p class="sentence">No cluster configuration is known here yet: it is read from the store.</p></section>\n`,
     );
-  const status = clean(given);
   const { tone, sentence } = bannerOf({ ...status, nowMs: status.clusterTimeMs });
   return document(
     `${GLYPHS[tone === 'ok' ? 'good' : tone]} ${status.cluster.name}: ${sentence}`,
