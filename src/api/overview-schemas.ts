@@ -56,6 +56,12 @@ const INCIDENT = membersOf<IncidentCard>(
     t1AtMs: { ...orNull(AT_MS), description: 'First suspicion.' },
     t2AtMs: { ...orNull(AT_MS), description: 'Quorum.' },
     t3AtMs: AT_MS,
+    t4AtMs: {
+      ...orNull(AT_MS),
+      description: 'Acknowledged, authoritative, landed: of the slowest service. null: not yet, or not to be seen.',
+    },
+    t5AtMs: orNull(AT_MS),
+    t6AtMs: orNull(AT_MS),
     closedAtMs: orNull(AT_MS),
     services: { ...listOf(TEXT), description: 'At most ten.' },
     servicesOmitted: OMITTED,

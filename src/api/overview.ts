@@ -7,6 +7,7 @@ import {
   detectionOf,
   type ServiceTiming,
   serviceTiming,
+  slowest,
 } from '../converge/timings.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
@@ -62,6 +63,10 @@ export interface IncidentCard
   /** At most ten. */
   services: readonly string[];
   servicesOmitted: number;
+  /** Of the slowest service; null: not yet, or not to be seen. */
+  t4AtMs: number | null;
+  t5AtMs: number | null;
+  t6AtMs: number | null;
   detection: DetectionTiming;
   /** `waitingFor`: at most ten. */
   convergence: Omit<ConvergenceTiming, 'services'> & { waitingOmitted: number };
@@ -168,6 +173,9 @@ const incidentCard = (incident: Incident, { goals }: ClusterConfig, nowMs: numbe
     t1AtMs,
     t2AtMs,
     t3AtMs,
+    t4AtMs: slowest(incident, 't4AtMs'),
+    t5AtMs: slowest(incident, 't5AtMs'),
+    t6AtMs: slowest(incident, 't6AtMs'),
     closedAtMs,
     services: services.some,
     servicesOmitted: services.omitted,

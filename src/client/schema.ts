@@ -1471,6 +1471,10 @@ export interface IncidentCard {
   readonly t2AtMs: number | null;
   /** Milliseconds of cluster time since 1970. */
   readonly t3AtMs: number;
+  /** Acknowledged, authoritative, landed: of the slowest service. null: not yet, or not to be seen. */
+  readonly t4AtMs: number | null;
+  readonly t5AtMs: number | null;
+  readonly t6AtMs: number | null;
   readonly closedAtMs: number | null;
   /** At most ten. */
   readonly services: readonly string[];
@@ -1672,6 +1676,10 @@ export interface ServiceOne {
     readonly t2AtMs: number | null;
     /** Milliseconds of cluster time since 1970. */
     readonly t3AtMs: number;
+    /** Acknowledged, authoritative, landed: of the slowest service. null: not yet, or not to be seen. */
+    readonly t4AtMs: number | null;
+    readonly t5AtMs: number | null;
+    readonly t6AtMs: number | null;
     readonly closedAtMs: number | null;
     /** At most ten. */
     readonly services: readonly string[];

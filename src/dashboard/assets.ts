@@ -5,13 +5,15 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { findPackageJSON, stripTypeScriptTypes } from 'node:module';
-import { dirname, extname, join } from 'node:path';
+import { dirname, extname, join, posix } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 
 export interface Asset {
   /** Its content type. */
   type: string;
+  /** Of a module: what it imports before it runs, as it is written there. */
+  imports: readonly string[];
   made(): Promise<MadeAsset>;
 }
 
@@ -85,19 +87,27 @@ const CONVERT: Readonly<Record<string, (source: string) => string>> = {
 
 const zip = promisify(gzip);
 
-const assetOf = (type: string, text: () => string): Asset => {
+/** `import … from '…'`, also where nothing stands between the words; `import type` is nothing at run time, and `import()` comes later. */
+const importsIn = (source: string): readonly string[] =>
+  [...source.matchAll(/(?:^|[;}\n])\s*(?:import|export)\b(?!\s*type\b)[^;'"`()]*?['"]([^'"]+)['"]/g)].map(
+    ([, specifier = '']) => specifier,
+  );
+
+const assetOf = (type: string, text: () => string, imports: readonly string[] = []): Asset => {
   const make = async (): Promise<MadeAsset> => {
     const plain = Buffer.from(text());
     const hash = createHash('sha256').update(plain).digest('base64url').slice(0, 22);
     return { plain, zipped: await zip(plain, { level: 9 }), etag: `"${hash}"` };
   };
   let made: Promise<MadeAsset> | null = null;
-  return { type, made: () => (made ??= make()) };
+  return { type, imports, made: () => (made ??= make()) };
 };
+
+const isModule = (name: string): boolean => TYPES[extname(name)] === TYPES['.js'];
 
 const fileAsset = (name: string, source: string): Asset => {
   const kind = extname(name);
-  return assetOf(TYPES[kind] ?? '', () => CONVERT[kind]?.(source) ?? source);
+  return assetOf(TYPES[kind] ?? '', () => CONVERT[kind]?.(source) ?? source, isModule(name) ? importsIn(source) : []);
 };
 
 const read = (file: string): string => readFileSync(file, 'utf8');
@@ -107,7 +117,7 @@ const vendorAssets = (): readonly [string, Asset][] => {
   const modules = VENDOR.map(({ specifier, of = specifier, within, file, name, ending = '' }): [string, Asset] => {
     const folder = within === undefined ? packageFolder(of) : packageFolder(of, join(packageFolder(within), 'package.json'));
     const source = read(join(folder, file)).replace(/\/\/# sourceMappingURL=\S+\s*$/, '');
-    return [`vendor/${name}`, assetOf('text/javascript; charset=utf-8', () => source + ending)];
+    return [`vendor/${name}`, assetOf('text/javascript; charset=utf-8', () => source + ending, importsIn(source))];
   });
   const style = read(join(packageFolder('uplot'), UPLOT_STYLE));
   return [...modules, ['uplot.css', assetOf('text/css; charset=utf-8', () => style)]];
@@ -126,24 +136,39 @@ const IMPORT_MAP = JSON.stringify({
 /** Where the page waits for its import map. */
 const PLACE = '<script type="importmap">{}</script>';
 
+/** The module and all that has to be here before it runs, by name. */
+const neededBy = (entry: string, files: ReadonlyMap<string, Asset>): readonly string[] => {
+  const needed = new Set<string>();
+  const follow = (name: string): void => {
+    const asset = files.get(name);
+    if (asset === undefined || needed.has(name)) return;
+    needed.add(name);
+    for (const specifier of asset.imports) {
+      const vendor = VENDOR.find((each) => each.specifier === specifier)?.name;
+      follow(vendor === undefined ? posix.join(posix.dirname(name), specifier) : `vendor/${vendor}`);
+    }
+  };
+  follow(entry);
+  return [...needed].sort();
+};
+
 /**
- * The page with what the browser has to know before its first module: the import map, and every module by name, since a browser that learns of each from the
- * one before would cross an ocean as often as they are deep. Names of modules end as the files do, `.ts` here and `.js` in a packed release.
+ * The page with what the browser has to know before its first module: the import map, and every module that this one needs by name, since a browser that learns
+ * of each from the one before would cross an ocean as often as they are deep. Names of modules end as the files do, `.ts` here and `.js` in a packed release.
  */
-const pageOf = (html: string, names: readonly string[]): string => {
+const pageOf = (html: string, files: ReadonlyMap<string, Asset>): string => {
   if (!html.includes(PLACE)) throw new Error(`the page has no place for its import map: ${PLACE}`);
-  const modules = names.filter((name) => TYPES[extname(name)] === TYPES['.js']);
-  const preloads = modules.map((name) => `\n<link rel="modulepreload" href="/assets/${name}">`).join('');
-  return html
-    .replace(/\/assets\/([\w/-]+)\.ts"/g, (as, stem: string) => (names.includes(`${stem}.js`) ? `/assets/${stem}.js"` : as))
-    .replace(PLACE, `<script type="importmap">${IMPORT_MAP}</script>${preloads}`);
+  const named = html.replace(/\/assets\/([\w/-]+)\.ts"/g, (as, stem: string) => (files.has(`${stem}.js`) ? `/assets/${stem}.js"` : as));
+  const [, entry = ''] = /<script type="module" src="\/assets\/([^"]+)"/.exec(named) ?? [];
+  const preloads = neededBy(entry, files).map((name) => `\n<link rel="modulepreload" href="/assets/${name}">`);
+  return named.replace(PLACE, `<script type="importmap">${IMPORT_MAP}</script>${preloads.join('')}`);
 };
 
 /** Reads everything that the page is made of. Throws where a file of it is missing. */
 export const openAssets = (folder: string = join(import.meta.dirname, 'page')): PageAssets => {
   const own = pageNames(folder).map((name): [string, Asset] => [name, fileAsset(name, read(join(folder, name)))]);
   const files = new Map([...own, ...vendorAssets()]);
-  const html = pageOf(read(join(folder, 'index.html')), [...files.keys()]);
+  const html = pageOf(read(join(folder, 'index.html')), files);
   return {
     page: assetOf(TYPES['.html'] ?? '', () => html),
     files,

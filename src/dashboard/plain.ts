@@ -2,9 +2,9 @@
 // then what needs the eye, in detail; what is well is counted. Everything that it says is in the status document. Pure.
 import type { StatusDocument } from '../api/status.ts';
 import { findingsOf, scopeText, servedState, voters } from '../command/desk/findings.ts';
-import { type Course, courseOf } from '../converge/timings.ts';
+import { type Course, courseOf, slowest } from '../converge/timings.ts';
 import { type Content, html, type Markup } from './markup.ts';
-import { bannerOf } from './page/banner.ts';
+import { type Banner, bannerOf } from './page/banner.ts';
 import { ago, count, duration, list, percent, utc } from './page/words.ts';
 
 type Service = StatusDocument['services'][number];
@@ -42,8 +42,13 @@ const details = (summary: string, content: Markup): Markup =>
 
 // ---- head ----
 
+const bannerIn = (status: StatusDocument): Banner => {
+  const incidents = status.incidents.map((each) => ({ ...each, t4AtMs: slowest(each, 't4AtMs'), t6AtMs: slowest(each, 't6AtMs') }));
+  return bannerOf({ ...status, incidents, nowMs: status.clusterTimeMs });
+};
+
 const banner = (status: StatusDocument): Markup => {
-  const { tone, sentence, more } = bannerOf({ ...status, nowMs: status.clusterTimeMs });
+  const { tone, sentence, more } = bannerIn(status);
   return html`<section class="banner ${tone}"><p class="sentence">${GLYPHS[tone === 'ok' ? 'good' : tone]} ${sentence}</p>${more.map((line) => html`<p>${line}</p>`)}</section>\n`;
 };
 
@@ -367,7 +372,7 @@ export const plainPage = (status: StatusDocument | null): string => {
       'Tidegate',
       html`<section class="banner warn"><p class="sentence">No cluster configuration is known here yet: it is read from the store.</p></section>\n`,
     );
-  const { tone, sentence } = bannerOf({ ...status, nowMs: status.clusterTimeMs });
+  const { tone, sentence } = bannerIn(status);
   return document(
     `${GLYPHS[tone === 'ok' ? 'good' : tone]} ${status.cluster.name}: ${sentence}`,
     PARTS.map((part) => part(status)),

@@ -1,6 +1,6 @@
 // The sentence that is read first, of clusters in every state there is: the worst thing first, its figures those of the document.
 import { describe, expect, test } from 'vitest';
-import { statusDocument } from '../../src/api/status.ts';
+import { overviewDocument } from '../../src/api/overview.ts';
 import { type BannerFacts, bannerOf } from '../../src/dashboard/page/banner.ts';
 import { NOW_MS, statusInput } from '../api/fixture.ts';
 
@@ -45,7 +45,8 @@ const fell = (given: Partial<Incident> = {}): Incident => ({
   t0AtMs: T0_MS,
   t3AtMs: T0_MS + 6_000,
   closedAtMs: null,
-  published: {},
+  t4AtMs: null,
+  t6AtMs: null,
   convergence: { judgement: 'pending', goalMs: 60_000, waitingFor: ['web', 'api'] },
   ...given,
 });
@@ -61,7 +62,6 @@ const order = (given: Partial<Order> = {}): Order => ({
   ...given,
 });
 const out = [service('web', ['eu-west']), service('api', ['eu-west'])];
-const stamps = (given: object) => ({ web: given, api: given });
 
 const CASES: readonly [string, BannerFacts, string, string][] = [
   ['calm', facts(), 'ok', 'All 3 regions serve; nothing has moved for 4 h'],
@@ -84,13 +84,13 @@ const CASES: readonly [string, BannerFacts, string, string][] = [
   ],
   [
     'fallen, written',
-    facts({ incidents: [fell({ published: stamps({ t4AtMs: T0_MS + 6_400 }) })], services: out }),
+    facts({ incidents: [fell({ t4AtMs: T0_MS + 6_400 })], services: out }),
     'bad',
     'eu-west is down since 03:11:48 (3 of 4 vantages); its traffic left 6.4 s after, and is not seen to land yet: web, api',
   ],
   [
     'fallen, landed',
-    facts({ incidents: [fell({ published: stamps({ t4AtMs: T0_MS + 6_400, t6AtMs: T0_MS + 11_000 }) })], services: out }),
+    facts({ incidents: [fell({ t4AtMs: T0_MS + 6_400, t6AtMs: T0_MS + 11_000 })], services: out }),
     'bad',
     'eu-west is down since 03:11:48 (3 of 4 vantages); its traffic was seen to land elsewhere 11 s after',
   ],
@@ -108,7 +108,7 @@ const CASES: readonly [string, BannerFacts, string, string][] = [
   ],
   [
     'fallen, nobody can see where it lands',
-    facts({ incidents: [fell({ published: stamps({ unmeasured: 'no resolver' }) })], services: out }),
+    facts({ incidents: [fell({ convergence: { judgement: 'unmeasured', goalMs: 60_000, waitingFor: [] } })], services: out }),
     'bad',
     'eu-west is down since 03:11:48 (3 of 4 vantages); its traffic was moved, and nobody can see where it lands',
   ],
@@ -202,7 +202,7 @@ describe('the sentence', () => {
 });
 
 test('the worst comes first: users who suffer, then what keeps anything from being moved, then what is dealt with, then orders', () => {
-  const landed = fell({ published: stamps({ t4AtMs: T0_MS + 6_400, t6AtMs: T0_MS + 11_000 }) });
+  const landed = fell({ t4AtMs: T0_MS + 6_400, t6AtMs: T0_MS + 11_000 });
   const self = { ...facts().self, canDecide: false, because: 'no majority of the store answers' };
   const handled = bannerOf(facts({ self, incidents: [landed], services: out, overrides: { items: [order()] } }));
   expect(handled.sentence).toBe('Nothing can be decided: no majority of the store answers');
@@ -229,9 +229,9 @@ test('calm with reminders and services in observe stays calm, and says so beside
   expect([tone, more]).toEqual(['ok', ['Nothing is written of api: not in auto', '1 reminder; web: a drill is due in 3 d']]);
 });
 
-test('takes a status document as it is', () => {
-  const status = statusDocument(statusInput());
-  expect(bannerOf({ ...status, nowMs: status.clusterTimeMs })).toMatchObject({
+test('takes an overview as it is', () => {
+  const overview = overviewDocument(statusInput());
+  expect(bannerOf({ ...overview, nowMs: overview.clusterTimeMs })).toMatchObject({
     tone: 'bad',
     sentence: 'Nothing can be decided: another region coordinates',
   });

@@ -31,7 +31,9 @@ interface IncidentFacts {
   t0AtMs: number | null;
   t3AtMs: number;
   closedAtMs: number | null;
-  published: Readonly<Record<string, { t4AtMs?: number; t6AtMs?: number; unmeasured?: string }>>;
+  /** Of the slowest service: its provider acknowledged, its users were seen elsewhere. null: not yet, or not to be seen. */
+  t4AtMs: number | null;
+  t6AtMs: number | null;
   convergence: { judgement: string; goalMs: number; waitingFor: readonly string[] };
 }
 interface OrderFacts {
@@ -109,12 +111,8 @@ const ofData = ({ platforms = [] }: BannerFacts): readonly Line[] =>
 const isOpen = ({ closedAtMs }: IncidentFacts): boolean => closedAtMs === null;
 const isFall = ({ kind }: IncidentFacts): boolean => kind === 'region-down' || kind === 'region-unready';
 
-/** The latest of all; null while one is missing. */
-const lastOf = (stamps: readonly (number | undefined)[]): number | null =>
-  stamps.length === 0 || stamps.includes(undefined) ? null : Math.max(...stamps.map((atMs) => atMs ?? 0));
-
 /** Where the traffic of a region that fell is now. */
-const whereTraffic = (facts: BannerFacts, { region, services, published, convergence }: IncidentFacts, sinceAtMs: number): Line => {
+const whereTraffic = (facts: BannerFacts, { region, services, t4AtMs, t6AtMs, convergence }: IncidentFacts, sinceAtMs: number): Line => {
   const still = facts.services.filter(({ pools }) =>
     pools.some((pool) => pool.region === region && pool.verdict === 'out' && carries(pool)),
   );
@@ -122,19 +120,14 @@ const whereTraffic = (facts: BannerFacts, { region, services, published, converg
     return suffers(`${serviceNames(still.map(({ name }) => name))} still ${still.length === 1 ? 'gets' : 'get'} traffic there`);
   if (facts.services.every(({ name, mode }) => mode !== 'auto' || !services.includes(name)))
     return suffers('nothing is written of it, since no service of it is in auto');
-  const stamps = services
-    .map((name) => (Object.hasOwn(published, name) ? published[name] : undefined) ?? {})
-    .filter(({ unmeasured }) => unmeasured === undefined);
-  if (stamps.length === 0) return fallen('its traffic was moved, and nobody can see where it lands');
+  if (convergence.judgement === 'unmeasured') return fallen('its traffic was moved, and nobody can see where it lands');
   const after = (atMs: number): string => `${duration(atMs - sinceAtMs)} after`;
-  const leftAtMs = lastOf(stamps.map(({ t4AtMs }) => t4AtMs));
-  const landedAtMs = lastOf(stamps.map(({ t6AtMs }) => t6AtMs));
   const waiting = serviceNames(convergence.waitingFor);
-  if (landedAtMs !== null) return fallen(`its traffic was seen to land elsewhere ${after(landedAtMs)}`);
+  if (t6AtMs !== null) return fallen(`its traffic was seen to land elsewhere ${after(t6AtMs)}`);
   if (convergence.judgement === 'missed')
     return suffers(`its traffic has not landed elsewhere within ${duration(convergence.goalMs)}: ${waiting} not yet`);
-  if (leftAtMs === null) return suffers('its traffic is being moved');
-  return suffers(`its traffic left ${after(leftAtMs)}, and is not seen to land yet: ${waiting}`);
+  if (t4AtMs === null) return suffers('its traffic is being moved');
+  return suffers(`its traffic left ${after(t4AtMs)}, and is not seen to land yet: ${waiting}`);
 };
 
 const returning = (region: string, pools: readonly PoolFacts[]): Line => {
