@@ -133,7 +133,9 @@ describe('the page', () => {
   test('names every module that its first one needs before that one runs, and only files that are there', async () => {
     const body = await page();
     const names = await preloaded();
-    expect(names).toEqual(expect.arrayContaining(['main.ts', 'live/live.ts', 'panels/head.ts', 'vendor/preact.js', 'vendor/signals-core.js']));
+    expect(names).toEqual(
+      expect.arrayContaining(['main.ts', 'live/live.ts', 'panels/head.ts', 'vendor/preact.js', 'vendor/signals-core.js']),
+    );
     expect(names.filter((name) => /uplot|what-if|journal/.test(name))).toEqual([]);
     expect(body.indexOf('importmap')).toBeLessThan(body.indexOf('modulepreload'));
     for (const [, url = ''] of body.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)) expect((await get(url)).statusCode, url).toBe(200);
@@ -145,8 +147,9 @@ describe('the page', () => {
       (await Promise.all(assets.map(async (asset) => (await asset?.made())?.zipped.length ?? 0))).reduce((a, b) => a + b, 0);
     const first = ['style.css', 'uplot.css', 'icon.svg', ...(await preloaded())];
     const [sum, all] = [await sizeOf([html, ...first.map((name) => files.get(name))]), await sizeOf([html, ...files.values()])];
-    console.log(`the page: ${first.length + 1} files, ${(sum / 1000).toFixed(1)} kB zipped until it stands; ${files.size + 1}, ${(all / 1000).toFixed(1)} kB with all that follows`);
+    console.log(
+      `the page: ${first.length + 1} files, ${(sum / 1000).toFixed(1)} kB zipped until it stands; ${files.size + 1}, ${(all / 1000).toFixed(1)} kB with all that follows`,
+    );
     expect(sum).toBeLessThan(BUDGET_BYTES);
   });
-});
 });
