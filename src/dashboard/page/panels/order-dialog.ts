@@ -4,13 +4,13 @@ import type { Ordered, OverrideOne } from '../../../client/schema.ts';
 import { html, type Node } from '../html.ts';
 import { asked, want } from '../live/address.ts';
 import { act, ask, Refused } from '../live/api.ts';
-import { lookSoon, nowMs, overview } from '../live/live.ts';
+import { nowMs, overview } from '../live/live.ts';
 import { isApprover, isOperator, me } from '../live/session.ts';
 import { nameOf, spanMs, withEnd } from '../order-form.ts';
 import { At, Chip, Dialog, Field, Mark, Table, Trouble, useAsked, useDeed } from '../parts.ts';
 import { percent } from '../words.ts';
 import { Foretold, type Question, usePreview } from './foretold.ts';
-import { Doubt, Left, StageChip, UndoLines } from './order-parts.ts';
+import { Doubt, Left, lookAtIt, StageChip, UndoLines } from './order-parts.ts';
 
 interface Read {
   one: OverrideOne;
@@ -80,7 +80,7 @@ const Act = ({ deed, of, again, onDone, onLeave }: ActProps) => {
         if (!(why instanceof Refused) || why.problem.status === 412) again();
         throw why;
       } finally {
-        lookSoon();
+        lookAtIt();
       }
     });
   };
