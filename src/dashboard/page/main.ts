@@ -32,8 +32,8 @@ const jump = (event: Event, id: string): void => {
 };
 
 const App = () => html`
-  <a class="skip" href="#regions" onClick=${(event: Event) => jump(event, 'regions')}>Skip to the regions</a>
-  <header class="top"><h1>Tidegate</h1><${Nav} /><${Session} /></header>
+  ${isLocked.value ? null : html`<a class="skip" href="#regions" onClick=${(event: Event) => jump(event, 'regions')}>Skip to the regions</a>`}
+  <header class="top"><h1>Tidegate</h1>${isLocked.value ? null : html`<${Nav} />`}<${Session} /></header>
   <main>${isLocked.value ? html`<${Locked} />` : html`<${Head} />${PANELS.map(({ id, panel }) => html`<${panel} key=${id} />`)}<${ServiceDialog} />`}</main>`;
 
 const root = document.getElementById('app');

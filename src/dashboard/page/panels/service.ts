@@ -53,14 +53,14 @@ const stateOf = ({ memory }: Pool): Node => {
 };
 
 const Pools = ({ service }: { service: Service }) => html`
-  <${Table} caption="Pools: share now, of what is configured, and why" head=${['pool', 'share', 'targets', 'state', '']}>
+  <${Table} caption="Pools: share now, of what is configured, and why" head=${['pool', 'share', 'targets', 'state', html`<span class="hidden">acts</span>`]}>
     ${service.pools.map(
       (pool) => html`<tr key=${pool.name}>
         <th scope="row">${pool.name}${pool.region === pool.name ? null : html` <span class="dim">${pool.region}</span>`}</th>
         <td><${Share} value=${pool.share} configured=${pool.configuredShare} /></td>
         <td><${Mark} state=${pool.cause} says="${pool.up} of ${pool.total} up, needs ${pool.minUp}" /></td>
         <td>${stateOf(pool as Pool)} ${pool.gate === 'closed' ? html`<${Chip} tone="warn">gate closed<//>` : null}<p class="because">${pool.because}</p></td>
-        <td class="row"><${OrderLink} kind="drain" scope=${{ service: service.name, pool: pool.name }} /><${OrderLink} kind="force-in" scope=${{ service: service.name, pool: pool.name }} /></td>
+        <td><div class="row"><${OrderLink} kind="drain" scope=${{ service: service.name, pool: pool.name }} /><${OrderLink} kind="force-in" scope=${{ service: service.name, pool: pool.name }} /></div></td>
       </tr>`,
     )}
   <//>`;
