@@ -27,6 +27,7 @@ import {
   sumOf,
   TTLS,
   wayPast,
+  weightsOf,
 } from '../order-form.ts';
 import { Field, Trouble, useDeed } from '../parts.ts';
 import { sharing } from '../same.ts';
@@ -143,7 +144,7 @@ const Weights = ({ known, mistakes }: { known: Known; mistakes: Mistakes }) => {
   const shares = new Map(overview.value?.services.find(({ name }) => name === service)?.pools.map((pool) => [pool.name, pool]));
   const sum = sumOf(draft.value, pools);
   const from = (share: 'share' | 'configuredShare') => () =>
-    move({ weights: Object.fromEntries(pools.map((pool) => [pool, String(shares.get(pool)?.[share] ?? 0)])) });
+    move({ weights: weightsOf(pools.map((pool) => [pool, shares.get(pool)?.[share] ?? 0])) });
   if (pools.length === 0) return null;
   return html`<fieldset><legend>Shares, in thousandths</legend>
     ${pools.map(
