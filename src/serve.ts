@@ -1,6 +1,7 @@
 // The service of one replica, from a checked configuration to something that runs: opens its parts in order, and closes them in reverse.
 // Knows no policy and no protocol; src/replica.ts wires the core, the files of src/serve give it real adapters.
 import type { Provider } from '../providers/provider.ts';
+import { lately } from './api/documents.ts';
 import { createEventHub } from './api/events.ts';
 import { type OpenedApi, openApi } from './api/open.ts';
 import type { Foresee } from './api/ruling.ts';
@@ -27,7 +28,7 @@ import { hearing, measureState } from './serve/hearing.ts';
 import type { Part } from './serve/part.ts';
 import { openRecorder, openShadow } from './serve/recording.ts';
 import { openRunbooks } from './serve/runbooks.ts';
-import { createSeen, lately } from './serve/seen.ts';
+import { createSeen } from './serve/seen.ts';
 import { createSelfWatch } from './serve/selfcheck.ts';
 import { openSigner } from './serve/signer.ts';
 import { measuredStore } from './store/measured.ts';

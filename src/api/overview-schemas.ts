@@ -1,18 +1,10 @@
 // The shapes of the overview and of one service, by name, for the OpenAPI document.
 import type { ServiceTiming } from '../converge/timings.ts';
+import type { DoubtCard } from './doubts.ts';
 import type { Cell } from './matrix.ts';
 import { type JsonSchema, ref } from './openapi.ts';
-import type {
-  AppliedCard,
-  DoubtCard,
-  IncidentCard,
-  OverviewDocument,
-  PoolCard,
-  RegionCard,
-  ServiceCard,
-  ServiceDocument,
-  VantageCard,
-} from './overview.ts';
+import type { AppliedCard, IncidentCard, OverviewDocument, PoolCard, ServiceCard, ServiceDocument } from './overview.ts';
+import type { RegionCard } from './region-card.ts';
 import {
   AT_MS,
   COUNT,
@@ -29,6 +21,7 @@ import {
   shapeOf,
   TEXT,
 } from './shapes.ts';
+import type { VantageCard } from './vantage-card.ts';
 
 const OMITTED = { ...COUNT, description: 'So many more than are listed.' } as const;
 const SHARE = { type: 'integer', minimum: 0, maximum: 1000 } as const;

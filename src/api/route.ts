@@ -12,28 +12,21 @@ import type { ClusterConfig } from '../model.ts';
 import type { MeasuredReader } from '../objectives/reader.ts';
 import type { VerifyDesk } from '../verify/desk.ts';
 import { type Access, type Caller, demand, type Principal, type Role } from './access.ts';
+import type { Documents } from './documents.ts';
 import type { EventHub } from './events.ts';
 import type { Forecaster } from './forecaster.ts';
 import type { HealthFacts } from './health-detail.ts';
 import type { RouteSchema } from './openapi.ts';
 import type { OverrideWriter } from './overrides.ts';
-import type { OverviewDocument, ServiceDocument } from './overview.ts';
 import type { PageWriter } from './pages.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { ReportWriter } from './reports.ts';
 import type { Foresee } from './ruling.ts';
 import type { RunDesk } from './run-desk.ts';
 import type { SettleDesk } from './settle-desk.ts';
-import type { StatusDocument } from './status.ts';
 
 /** What the API may look at. Answers from memory: no call waits for a store, a peer or a provider. */
-export interface ApiView {
-  /** null: no cluster configuration is known yet. */
-  status(): StatusDocument | null;
-  /** As `status`: what an eye needs first, however large the cluster. */
-  overview(): OverviewDocument | null;
-  /** As `status`; null too: no service of this name is configured. */
-  service(name: string): ServiceDocument | null;
+export interface ApiView extends Documents {
   /** Configured and listening; never the store, peers or a quorum. */
   ready(): { ok: boolean; why: string };
   cluster(): ClusterConfig | null;

@@ -1,7 +1,6 @@
 // What this replica saw of the store last, how old that is, and what can be said from it. Answers from memory; before the replica exists, that nothing is known.
 // Everything that has to ask the replica asks here, so that what is opened before it needs no wires of its own.
-import { type OverviewDocument, overviewDocument, type ServiceDocument, serviceDocument } from '../api/overview.ts';
-import { type StatusDocument, type StatusInput, statusDocument } from '../api/status.ts';
+import { createDocuments, type Documents } from '../api/documents.ts';
 import { fleetNow, inputNow, snapshotNow, talliesNow, type Viewing } from '../api/view.ts';
 import { beatKey } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
@@ -14,7 +13,7 @@ import type { Ports } from '../ports.ts';
 import type { Paths, Replica } from '../replica.ts';
 
 export interface SeenOptions {
-  ports: Pick<Ports, 'clock'>;
+  ports: Pick<Ports, 'clock' | 'timers'>;
   region: string;
   replica: string;
   boot: string;
@@ -27,7 +26,7 @@ export interface Sources {
   gate: Gate | null;
 }
 
-export interface Seen {
+export interface Seen extends Documents {
   /** From now on there is somebody to ask. */
   attach(sources: Sources): void;
   /** The store answered just now. */
@@ -47,32 +46,14 @@ export interface Seen {
   firstFaultAgeMs(key: EndpointKey): number | null;
   isCoordinator(): boolean;
   paths(): Paths | null;
-  /** At most 100 ms old. null: no cluster configuration is known yet. */
-  status(): StatusDocument | null;
-  /** As `status`. */
-  overview(): OverviewDocument | null;
-  /** As `status`; null too: no such service is configured. */
-  service(name: string): ServiceDocument | null;
   tallies(): readonly PoolTally[];
   fleet(): Fleet | null;
   /** What the core would decide on now. */
   snapshot(): Snapshot | null;
 }
 
-/** Two hundred askers a second cost as much as ten: a cluster of thousands of targets makes a large document. */
-const LATELY_MS = 100;
-
-/** What `make` made, at most 100 ms ago. */
-export const lately = <T>(clock: Ports['clock'], make: () => T): (() => T) => {
-  let made: { atMs: number; value: T } | null = null;
-  return () => {
-    const nowMs = clock.monoMs();
-    if (made === null || nowMs - made.atMs >= LATELY_MS) made = { atMs: nowMs, value: make() };
-    return made.value;
-  };
-};
-
-export const createSeen = ({ ports: { clock }, region, replica: name, boot }: SeenOptions): Seen => {
+export const createSeen = ({ ports, region, replica: name, boot }: SeenOptions): Seen => {
+  const { clock } = ports;
   let sources: Sources | null = null;
   let answeredAtMs = Number.NEGATIVE_INFINITY;
 
@@ -96,12 +77,6 @@ export const createSeen = ({ ports: { clock }, region, replica: name, boot }: Se
       nowMs: replica.coordinator.nowMs(),
       wallMs: clock.wallMs(),
     });
-  };
-
-  const input = lately(clock, () => viewed(inputNow));
-  const document = <T>(make: (given: StatusInput) => T): T | null => {
-    const given = input();
-    return given === null ? null : make(given);
   };
 
   return {
@@ -128,9 +103,7 @@ export const createSeen = ({ ports: { clock }, region, replica: name, boot }: Se
     firstFaultAgeMs: (key) => sources?.replica.vantage.firstFaultAgeMs(key) ?? null,
     isCoordinator: () => sources?.replica.coordinator.role().role === 'coordinator',
     paths: () => sources?.replica.paths() ?? null,
-    status: lately(clock, () => document(statusDocument)),
-    overview: lately(clock, () => document(overviewDocument)),
-    service: (name) => document((input) => serviceDocument(input, name)),
+    ...createDocuments(ports, () => viewed(inputNow)),
     tallies: () => viewed(talliesNow) ?? [],
     fleet: () => viewed(fleetNow),
     snapshot: () => viewed(snapshotNow),

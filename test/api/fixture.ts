@@ -108,7 +108,7 @@ export const healthFacts = (given: Partial<HealthFacts> = {}): HealthFacts => ({
 
 export const viewOf = (given: Partial<ApiView> = {}): ApiView => ({
   status: () => statusDocument(statusInput()),
-  overview: () => overviewDocument(statusInput()),
+  overview: async () => overviewDocument(statusInput()),
   service: (name) => serviceDocument(statusInput(), name),
   ready: () => ({ ok: true, why: 'configured and listening' }),
   cluster: () => cluster,

@@ -10,7 +10,7 @@ export const overviewRoutes = ({ view }: RouteOptions): readonly ApiRoute[] => [
     url: '/v1/overview',
     needs: 'viewer',
     schema: OVERVIEW_DOCS.overview,
-    handler: (request, reply) => sendEncoded(request, reply, encodedOnce(configured(view.overview()))),
+    handler: async (request, reply) => sendEncoded(request, reply, encodedOnce(configured(await view.overview()))),
   },
   {
     method: 'GET',

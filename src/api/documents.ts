@@ -1,0 +1,59 @@
+// The documents of what is known now, made for all who ask. A cluster of thousands of targets makes them large, and the loop that makes them also probes: so
+// each is made a few times a second at most, however many look.
+import { type Ports, sleep } from '../ports.ts';
+import { type OverviewDocument, overviewDocument, type ServiceDocument, serviceDocument } from './overview.ts';
+import { type StatusDocument, type StatusInput, statusDocument } from './status.ts';
+
+export interface Documents {
+  /** At most 100 ms old. null: no cluster configuration is known yet. */
+  status(): StatusDocument | null;
+  /** Never older than the question: who asks too soon after the last one waits for the next, for half a second at most. null: as `status`. */
+  overview(): Promise<OverviewDocument | null>;
+  /** At most 100 ms old. null: as `status`, or no service of this name is configured. */
+  service(name: string): ServiceDocument | null;
+}
+
+const LATELY_MS = 100;
+const SHARED_MS = 500;
+
+/** What `make` made, at most 100 ms ago: two hundred askers a second cost as much as ten. */
+export const lately = <T>(clock: Ports['clock'], make: () => T): (() => T) => {
+  let made: { atMs: number; value: T } | null = null;
+  return () => {
+    const nowMs = clock.monoMs();
+    if (made === null || nowMs - made.atMs >= LATELY_MS) made = { atMs: nowMs, value: make() };
+    return made.value;
+  };
+};
+
+/**
+ * What `make` makes, at most twice a second, for all who ask meanwhile. It is made after each of them asked: who comes because of an event must see what
+ * the event told of, and may hear of nothing more.
+ */
+export const shared = <T>({ clock, timers }: Pick<Ports, 'clock' | 'timers'>, make: () => T): (() => Promise<T>) => {
+  let madeAtMs = Number.NEGATIVE_INFINITY;
+  let next: Promise<T> | null = null;
+  const makeNext = async (): Promise<T> => {
+    const waitMs = madeAtMs + SHARED_MS - clock.monoMs();
+    // Also without a wait it goes on later: by then it is what the next to ask waits for.
+    await (waitMs > 0 ? sleep(timers, waitMs) : undefined);
+    next = null;
+    madeAtMs = clock.monoMs();
+    return make();
+  };
+  return () => {
+    next ??= makeNext();
+    return next;
+  };
+};
+
+/** `input`: what is known now; null before a cluster is. */
+export const createDocuments = (ports: Pick<Ports, 'clock' | 'timers'>, input: () => StatusInput | null): Documents => {
+  const known = lately(ports.clock, input);
+  const from = <T>(make: (given: StatusInput) => T, given: StatusInput | null): T | null => (given === null ? null : make(given));
+  return {
+    status: lately(ports.clock, () => from(statusDocument, input())),
+    overview: shared(ports, () => from(overviewDocument, input())),
+    service: (name) => from((given) => serviceDocument(given, name), known()),
+  };
+};
