@@ -4,6 +4,7 @@
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { varyBy } from './cross-origin.ts';
 
 export interface Encoded {
   plain: Buffer;
@@ -15,7 +16,8 @@ export interface Encoded {
 const ZIPPED_FROM_BYTES = 1_400;
 const zip = promisify(gzip);
 
-export const encoded = (document: unknown): Encoded => ({ plain: Buffer.from(JSON.stringify(document)), zipped: null });
+export const encodedText = (text: string): Encoded => ({ plain: Buffer.from(text), zipped: null });
+export const encoded = (document: unknown): Encoded => encodedText(JSON.stringify(document));
 
 const made = new WeakMap<object, Encoded>();
 
@@ -38,9 +40,17 @@ export const takesGzip = (accepts: string | undefined): boolean => {
   return weight !== undefined && Number(weight) > 0;
 };
 
-/** As JSON, zipped for those who take it. */
-export const sendEncoded = async (request: FastifyRequest, reply: FastifyReply, document: Encoded): Promise<FastifyReply> => {
-  void reply.type('application/json; charset=utf-8').header('vary', 'accept-encoding');
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** Zipped for those who take it. */
+export const sendEncoded = async (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  document: Encoded,
+  type: string = JSON_TYPE,
+): Promise<FastifyReply> => {
+  varyBy(reply, 'accept-encoding');
+  void reply.type(type);
   if (document.plain.length < ZIPPED_FROM_BYTES || !takesGzip(request.headers['accept-encoding'])) return reply.send(document.plain);
   document.zipped ??= zip(document.plain, { level: constants.Z_BEST_SPEED });
   const bytes = await document.zipped;

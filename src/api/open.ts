@@ -2,6 +2,7 @@
 import { createAuditReader } from '../audit/reader.ts';
 import { createRefusalJournal } from '../audit/refusals.ts';
 import { openAccess } from '../auth/open.ts';
+import { anonymousOf } from '../config/api.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Ends, Looking, ServeContext } from '../open.ts';
@@ -23,7 +24,7 @@ import { createApi } from './server.ts';
 import { createSettleDesk } from './settle-desk.ts';
 
 export interface OpenApiOptions {
-  config: Pick<ReplicaConfig, 'api' | 'region' | 'replica' | 'paging'>;
+  config: Pick<ReplicaConfig, 'api' | 'dashboard' | 'region' | 'replica' | 'paging'>;
   context: ServeContext;
   metrics: Metrics;
   store: Store;
@@ -90,6 +91,7 @@ export const openApi = async (options: OpenApiOptions): Promise<OpenedApi> => {
     ...(api.tls === undefined ? {} : { tls: api.tls }),
     ...(api.limits === undefined ? {} : { limits: api.limits }),
     access,
+    dashboard: { peers: config.dashboard?.peers ?? {}, anonymous: anonymousOf(api), signIn: access.signIn },
     version,
     view,
     snapshot: options.snapshot,

@@ -138,7 +138,15 @@ const operation = (route: ApiRoute): JsonSchema => {
     ...(tags === undefined ? {} : { tags }),
     'x-needs': route.needs,
     // Viewers may be let in without credentials; then an empty requirement says so.
-    security: route.needs === null ? [] : [{ bearer: [] }, { certificate: [] }, ...(route.needs === 'viewer' ? [{}] : [])],
+    security:
+      route.needs === null
+        ? []
+        : [
+            { bearer: [] },
+            { certificate: [] },
+            ...(route.byPassword === true ? [{ basic: [] }] : []),
+            ...(route.needs === 'viewer' ? [{}] : []),
+          ],
     ...(all.length === 0 ? {} : { parameters: all }),
     ...(body === undefined ? {} : { requestBody: { required: true, ...payload(body, 'The order.') } }),
     responses: repliesOf(route),
@@ -147,6 +155,7 @@ const operation = (route: ApiRoute): JsonSchema => {
 
 const SECURITY_SCHEMES: JsonSchema = {
   bearer: { type: 'http', scheme: 'bearer', description: 'A token of the tokens file, an OIDC access token, or a break-glass token.' },
+  basic: { type: 'http', scheme: 'basic', description: 'On the page without a script alone: any name, and a token as the password.' },
   certificate: { type: 'mutualTLS', description: 'A client certificate, where the replica is configured to ask for one.' },
 };
 

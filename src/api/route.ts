@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, preHandlerAsyncHookHandler } from 'fastify';
 import type { AuditReader } from '../audit/reader.ts';
 import { addressOf } from '../auth/brakes.ts';
+import type { SignIn } from '../auth/sign-in.ts';
 import type { Snapshot } from '../decide/snapshot.ts';
 import { Fault } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -35,6 +36,16 @@ export interface ApiView extends Documents {
   health(): HealthFacts;
 }
 
+/** What the page is told before anybody has signed in. */
+export interface DashboardOptions {
+  /** By region, the origin of its API. */
+  peers: Readonly<Record<string, string>>;
+  /** What who shows nothing may do. */
+  anonymous: 'viewer' | 'none';
+  /** null: people bring a token. */
+  signIn: SignIn | null;
+}
+
 export interface RouteOptions {
   view: ApiView;
   submit: OverrideWriter;
@@ -59,6 +70,8 @@ export interface RouteOptions {
   metrics: Pick<Metrics, 'text' | 'contentType'>;
   log: Log;
   access: Access;
+  /** Absent: no peers, and a token only. */
+  dashboard?: DashboardOptions;
   /** Of this program. */
   version: string;
   /** True from the first moment of stopping. */
@@ -72,6 +85,7 @@ export interface RouteOptions {
 /** What the server is told of a route, beside its methods. */
 export interface RouteMarks {
   asText: boolean;
+  byPassword: boolean;
 }
 
 export type ApiRequest = FastifyRequest<{ Params: Record<string, string>; Querystring: Record<string, string | undefined> }>;
@@ -91,6 +105,11 @@ export interface ApiRoute {
   once?: 'spends' | 'keeps';
   /** Its body stays the text that came: a signature is over that. */
   asText?: true;
+  /**
+   * A token is taken as the password of HTTP Basic too, for browsers that run no script. A browser sends it again by itself, wherever it is led: so never where
+   * anything is written, and not where others could read the answer.
+   */
+  byPassword?: true;
   /** For the OpenAPI document. It documents and judges nothing: bodies are judged by the parsers of their routes, all problems at once. */
   schema?: RouteSchema;
   handler(request: ApiRequest, reply: FastifyReply, principal: Principal): Promise<unknown>;
@@ -98,11 +117,19 @@ export interface ApiRoute {
 
 const NOBODY: Principal = { name: 'anonymous', role: 'viewer', services: [], how: 'anonymous' };
 
-const callerOf = (request: FastifyRequest): Caller => {
+/** `Basic …` as the bearer token that its password is; the name is anybody's. */
+const passwordAsToken = (authorization: string | undefined): string | undefined => {
+  const [, encoded] = /^Basic +([A-Za-z0-9+/=]+) *$/i.exec(authorization ?? '') ?? [];
+  if (encoded === undefined) return authorization;
+  const [, password = ''] = /^[^:]*:(.*)$/s.exec(Buffer.from(encoded, 'base64').toString('utf8')) ?? [];
+  return `Bearer ${password}`;
+};
+
+const callerOf = (request: FastifyRequest, byPassword: boolean): Caller => {
   const socket = request.socket as Partial<TLSSocket>;
   const shown = socket.authorized === true ? socket.getPeerCertificate?.() : undefined;
   return {
-    authorization: request.headers.authorization,
+    authorization: byPassword ? passwordAsToken(request.headers.authorization) : request.headers.authorization,
     remoteAddress: request.socket.remoteAddress ?? '',
     certificate:
       shown?.subject === undefined
@@ -126,14 +153,17 @@ export const callerKey = (request: FastifyRequest): string => {
 
 const principals = new WeakMap<FastifyRequest, Principal>();
 
-const marks = ({ asText }: ApiRoute): RouteMarks & FastifyContextConfig => ({ asText: asText === true });
+const marks = ({ asText, byPassword }: ApiRoute): RouteMarks & FastifyContextConfig => ({
+  asText: asText === true,
+  byPassword: byPassword === true,
+});
 
 /** Registers every path with every method: those it offers, and a 405 with `Allow` for the others, before any body is read. */
 export const addRoutes = (app: FastifyInstance, options: RouteOptions, routes: readonly ApiRoute[], limiters: Limiters): void => {
   const admit =
-    ({ needs, method, once }: ApiRoute) =>
+    ({ needs, method, once, byPassword }: ApiRoute) =>
     async (request: FastifyRequest): Promise<void> => {
-      const principal = needs === null ? NOBODY : await options.access.identify(callerOf(request));
+      const principal = needs === null ? NOBODY : await options.access.identify(callerOf(request, byPassword === true));
       if (needs !== null) demand(principal, needs);
       if (principal.once !== undefined && method !== 'GET' && once === undefined)
         throw new Fault('ERR_FORBIDDEN', 'this takes no break-glass token: it could not be recorded as used here');

@@ -4,6 +4,7 @@ import { type DeadLetter, OVERRIDE_KINDS, type Override, type Refusal } from '..
 import type { CapacityLeft } from '../whatif/capacity.ts';
 import type { Forecast, ForecastHold, ForecastService, ForecastStep } from '../whatif/forecast.ts';
 import type { Convergence } from '../whatif/history.ts';
+import { ROLES } from './access.ts';
 import { OBJECTIVE_SCHEMAS } from './objective-schemas.ts';
 import { type JsonSchema, ref } from './openapi.ts';
 import { ORDER_SCHEMA } from './override-input.ts';
@@ -14,8 +15,10 @@ import type { Acknowledged } from './pages.ts';
 import { PLATFORM_SCHEMAS } from './platform-schemas.ts';
 import { RECORD_SCHEMAS } from './record-schemas.ts';
 import { REPORT_SCHEMA } from './report-input.ts';
+import type { Me, SignInWays } from './routes/sign-in.ts';
 import { RUN_SCHEMAS, RUN_STATE } from './run-schemas.ts';
 import { AT_MS, COUNT, FLAG, listOf, mapOf, membersOf, NUMBER, oneOfTexts, openShape, orNull, shape, shapeOf, TEXT } from './shapes.ts';
+import { REDEEM_SCHEMA } from './sign-in-input.ts';
 import { SUPPOSED_SCHEMA } from './simulate-input.ts';
 
 const SCOPE = shape({}, { region: TEXT, service: TEXT, pool: TEXT });
@@ -294,6 +297,30 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     },
     { platforms: { ...listOf(ref('PlatformStatus')), description: 'Absent: no platform is configured.' } },
   ),
+  Me: shapeOf<Me>(
+    {
+      name: TEXT,
+      role: oneOfTexts(...ROLES),
+      services: { ...orNull(listOf(TEXT)), description: 'null: all of them.' },
+      how: oneOfTexts('anonymous', 'token', 'oidc', 'certificate', 'break-glass', 'callback'),
+      cluster: { ...orNull(TEXT), description: 'null: no configuration is known yet.' },
+    },
+    {},
+  ),
+  SignInWays: shapeOf<SignInWays>(
+    {
+      token: { const: true },
+      oidc: {
+        ...orNull(shape({ authorizationUrl: TEXT, clientId: TEXT, scopes: listOf(TEXT) })),
+        description: 'Authorization code with proof key (S256); null: not configured, or the issuer has not said where.',
+      },
+      anonymous: { ...oneOfTexts('viewer', 'none'), description: 'What who shows nothing may do.' },
+      peers: { ...mapOf(TEXT), description: 'By region, the origin of its API: where the page can go on.' },
+    },
+    {},
+  ),
+  Redeem: REDEEM_SCHEMA,
+  Redeemed: shape({ token: TEXT, expiresAtMs: { ...NUMBER, description: 'Milliseconds since 1970, by the issuer’s clock.' } }),
   Alive: openShape({ status: oneOfTexts('pass', 'fail') }, { because: TEXT }),
   ...RUN_SCHEMAS,
   ...PLATFORM_SCHEMAS,

@@ -10,6 +10,7 @@ import { type ApiLimits, LIMITS } from '../config/api.ts';
 import { errorText, Fault } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Ports, Timer } from '../ports.ts';
+import { crossOrigin } from './cross-origin.ts';
 import { PROBLEM_TYPE, problemOf, refusal } from './problem.ts';
 import { addRoutes, callerKey, type RouteMarks, type RouteOptions } from './route.ts';
 import { routesOf } from './routes/index.ts';
@@ -34,6 +35,7 @@ export interface ApiOptions
     | 'forecast'
     | 'audit'
     | 'events'
+    | 'dashboard'
   > {
   metrics: RouteOptions['metrics'] & Pick<Metrics, 'apiRequest'>;
   ports: Ports;
@@ -127,7 +129,10 @@ const sendProblem = (reply: FastifyReply, error: unknown, requestId: string): Fa
   const told = problemOf(error, requestId);
   if (error instanceof Fault && error.busyMs !== undefined && told.status === 429)
     void reply.header('retry-after', String(Math.ceil(error.busyMs / 1000)));
-  if (told.status === 401) void reply.header('www-authenticate', 'Bearer realm="tidegate"');
+  // Whoever never became a route's has no marks.
+  const { byPassword } = (reply.request?.routeOptions?.config ?? {}) as Partial<RouteMarks>;
+  const challenges = [...(byPassword === true ? ['Basic realm="tidegate", charset="UTF-8"'] : []), 'Bearer realm="tidegate"'];
+  if (told.status === 401) void reply.header('www-authenticate', challenges.join(', '));
   return reply.code(told.status).headers(SECURITY_HEADERS).type(PROBLEM_TYPE).send(told);
 };
 
@@ -168,6 +173,7 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
   });
+  app.addHook('onRequest', crossOrigin(new Set(Object.values(options.dashboard?.peers ?? {}))));
   // A stream of events lasts as long as its client likes: that is no answer's time.
   app.addHook('onResponse', async ({ method, is404, routeOptions }, { statusCode: code, elapsedTime: tookMs }) => {
     const route = is404 ? null : (routeOptions.url ?? null);

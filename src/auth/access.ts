@@ -7,8 +7,8 @@ import type { Ports, Timer } from '../ports.ts';
 import { addressOf, createBrakes, createTally } from './brakes.ts';
 import { PREFIX as BREAK_GLASS, breakGlassKey, verifyBreakGlass } from './break-glass.ts';
 import { type Callbacks, principalOf } from './callback.ts';
-import type { Issuer } from './issuer.ts';
-import { identityOf, looksLikeJwt, type OidcConfig, UnknownKey, verifyJwt } from './oidc.ts';
+import { claimsOf, type Issuer } from './issuer.ts';
+import { identityOf, looksLikeJwt, type OidcConfig } from './oidc.ts';
 import type { Once } from './once.ts';
 import { type HowRefused, Refused, type RefusedCalls } from './refusal.ts';
 import { looksLikeToken } from './token-file.ts';
@@ -99,17 +99,8 @@ export const createAccess = (options: AccessOptions): ClosableAccess => {
   };
   const byOidc = async (token: string): Promise<Principal> => {
     if (oidc === undefined) throw new Refused('no issuer is configured');
-    const { config, issuer } = oidc;
-    const verified = async () => {
-      const keys = await issuer.keys();
-      if (keys === null) throw new Refused('no keys of the issuer are known');
-      return verifyJwt(token, keys, config, ports.clock.wallMs());
-    };
-    const claims = await verified().catch(async (error: unknown) => {
-      if (error instanceof UnknownKey && (await issuer.lookAgain())) return verified();
-      throw error;
-    });
-    return { ...identityOf(claims, config), how: 'oidc' };
+    const claims = await claimsOf(token, oidc.config, oidc.issuer, ports.clock.wallMs());
+    return { ...identityOf(claims, oidc.config), how: 'oidc' };
   };
   const isBootstrap = (token: string): boolean => bootstrap !== null && timingSafeEqual(digest(token), bootstrap);
   const byBearer = async (authorization: string, isWaiting: boolean, seen: (how: HowRefused) => void): Promise<Principal> => {

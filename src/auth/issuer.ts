@@ -1,6 +1,6 @@
 // The issuer's public keys: fetched in the background, kept in memory and in a file, so that people get in while the issuer is down, also after a restart.
 // A request waits for a fetch only while there are no keys, or for a key that is not among them; at most FETCH_MS, and one fetch per COOLDOWN_MS serves all.
-import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { createLocalJWKSet, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import { isLocalEndpoint } from '../config/fields.ts';
 import { fileDisk } from '../disk.ts';
 import { errorText } from '../errors.ts';
@@ -8,7 +8,8 @@ import type { Fetch } from '../http.ts';
 import type { Log } from '../log.ts';
 import { type Ports, withDeadline } from '../ports.ts';
 import { readGuarded } from './file.ts';
-import { type OidcConfig, usableKeys } from './oidc.ts';
+import { type OidcConfig, UnknownKey, usableKeys, verifyJwt } from './oidc.ts';
+import { Refused } from './refusal.ts';
 
 const FETCH_MS = 3_000;
 const REFRESH_MS = 10 * 60_000;
@@ -63,18 +64,52 @@ const isSafeUrl = (text: string): boolean => {
   return protocol === 'https:' || (protocol === 'http:' && isLocalEndpoint(text));
 };
 
-/** Where the issuer publishes its keys, by its own word. */
-const discover = async (ask: Fetch, issuer: string, signal: AbortSignal): Promise<string> => {
+/** Addresses that the issuer has for something, by its own word: `named`, as its discovery document calls them. */
+const discover = async (ask: Fetch, issuer: string, named: readonly string[], signal: AbortSignal): Promise<readonly string[]> => {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-  const document = (await readJson(ask, url, signal)) as { issuer?: unknown; jwks_uri?: unknown } | null;
+  const document = (await readJson(ask, url, signal)) as Readonly<Record<string, unknown>> | null;
   if (document?.issuer !== issuer) throw new Error(`${url} speaks for another issuer; api.auth.oidc.issuer has to be spelt as there`);
-  if (typeof document.jwks_uri !== 'string' || !isSafeUrl(document.jwks_uri)) throw new Error(`${url} names no https:// address of keys`);
-  return document.jwks_uri;
+  return named.map((name) => {
+    const found = document[name];
+    if (typeof found !== 'string' || !isSafeUrl(found)) throw new Error(`${url} names no https:// address as ${name}`);
+    return found;
+  });
 };
+
+/** Where people sign in, and where what they bring from there is redeemed. Rejects when it cannot be asked, or speaks for another. */
+export const signInOfIssuer = async (
+  issuer: string,
+  ask: Fetch,
+  signal: AbortSignal,
+): Promise<{ authorizationUrl: string; tokenUrl: string }> => {
+  const [authorizationUrl = '', tokenUrl = ''] = await discover(ask, issuer, ['authorization_endpoint', 'token_endpoint'], signal);
+  return { authorizationUrl, tokenUrl };
+};
+
+const keysUrl = async (ask: Fetch, issuer: string, signal: AbortSignal): Promise<string> =>
+  (await discover(ask, issuer, ['jwks_uri'], signal))[0] ?? '';
 
 /** The keys that it publishes now. Rejects when it cannot be asked, or speaks for another. */
 export const keysOfIssuer = async ({ issuer, jwksUrl }: OidcConfig, ask: Fetch, signal: AbortSignal): Promise<JSONWebKeySet> =>
-  usableKeys(await readJson(ask, jwksUrl ?? (await discover(ask, issuer, signal)), signal));
+  usableKeys(await readJson(ask, jwksUrl ?? (await keysUrl(ask, issuer, signal)), signal));
+
+/** What a token says, once its signature and its claims have been judged; a key that is not known is looked for once. Throws Refused. */
+export const claimsOf = async (
+  token: string,
+  config: OidcConfig,
+  issuer: Pick<Issuer, 'keys' | 'lookAgain'>,
+  nowMs: number,
+): Promise<JWTPayload> => {
+  const verified = async (): Promise<JWTPayload> => {
+    const keys = await issuer.keys();
+    if (keys === null) throw new Refused('no keys of the issuer are known');
+    return verifyJwt(token, keys, config, nowMs);
+  };
+  return verified().catch(async (error: unknown) => {
+    if (error instanceof UnknownKey && (await issuer.lookAgain())) return verified();
+    throw error;
+  });
+};
 
 export const openIssuer = ({ config, ports, log, fetch }: IssuerOptions): Issuer => {
   let kept: Kept | null = null;

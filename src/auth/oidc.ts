@@ -30,6 +30,18 @@ export interface OidcConfig {
   clockToleranceMs: number;
   /** Absent: keys are forgotten when the process ends. */
   cacheFile?: string;
+  /** How people sign in with a browser. Absent: they bring a token. */
+  signIn?: SignInConfig;
+}
+
+export interface SignInConfig {
+  clientId: string;
+  /** Absent: a public client, of which the proof key alone is asked. */
+  clientSecretFile?: string;
+  scopes: readonly string[];
+  /** Absent: as the issuer's discovery document says; both are then. */
+  authorizationUrl?: string;
+  tokenUrl?: string;
 }
 
 const JWT_CHARS_MAX = 8 * 1024;

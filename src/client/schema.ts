@@ -612,6 +612,45 @@ export interface Status {
   readonly [more: string]: unknown;
 }
 
+export interface Me {
+  readonly name: string;
+  readonly role: 'viewer' | 'operator' | 'approver' | 'admin';
+  /** null: all of them. */
+  readonly services: readonly string[] | null;
+  readonly how: 'anonymous' | 'token' | 'oidc' | 'certificate' | 'break-glass' | 'callback';
+  /** null: no configuration is known yet. */
+  readonly cluster: string | null;
+}
+
+export interface SignInWays {
+  readonly token: true;
+  /** Authorization code with proof key (S256); null: not configured, or the issuer has not said where. */
+  readonly oidc: {
+    readonly authorizationUrl: string;
+    readonly clientId: string;
+    readonly scopes: readonly string[];
+  } | null;
+  /** What who shows nothing may do. */
+  readonly anonymous: 'viewer' | 'none';
+  /** By region, the origin of its API: where the page can go on. */
+  readonly peers: Readonly<Record<string, string>>;
+}
+
+export interface Redeem {
+  /** As the issuer sent it. */
+  readonly code: string;
+  /** What the challenge (S256) was made of. */
+  readonly verifier: string;
+  /** As it was sent to the issuer: `/` of this API, or of a peer of the dashboard. */
+  readonly redirectUri: string;
+}
+
+export interface Redeemed {
+  readonly token: string;
+  /** Milliseconds since 1970, by the issuer’s clock. */
+  readonly expiresAtMs: number;
+}
+
 export interface Alive {
   readonly status: 'pass' | 'fail';
   readonly because?: string;
@@ -2494,6 +2533,46 @@ export interface Operations {
       readonly 200: string;
     };
   };
+  /** The whole state as a page without a script */
+  readonly plainStatus: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: string;
+    };
+  };
+  /** Who asks, and what they may do */
+  readonly whoAmI: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: Me;
+    };
+  };
+  /** How one signs in here, and where the page can go on */
+  readonly signInWays: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: undefined;
+    readonly replies: {
+      readonly 200: SignInWays;
+    };
+  };
+  /** Redeems the code that the issuer sent the browser back with */
+  readonly redeemSignIn: {
+    readonly path: Readonly<Record<string, never>>;
+    readonly query: Readonly<Record<string, never>>;
+    readonly headers: Readonly<Record<string, never>>;
+    readonly body: Redeem;
+    readonly replies: {
+      readonly 200: Redeemed;
+    };
+  };
   /** What this replica knows now: health, routes, orders, holds, votes, incidents, platforms */
   readonly getStatus: {
     readonly path: Readonly<Record<string, never>>;
@@ -3097,6 +3176,10 @@ export const OPERATIONS = {
   metrics: { method: 'GET', path: '/metrics' },
   page: { method: 'GET', path: '/' },
   asset: { method: 'GET', path: '/assets/{path}' },
+  plainStatus: { method: 'GET', path: '/status' },
+  whoAmI: { method: 'GET', path: '/v1/me' },
+  signInWays: { method: 'GET', path: '/v1/sign-in' },
+  redeemSignIn: { method: 'POST', path: '/v1/sign-in/oidc' },
   getStatus: { method: 'GET', path: '/v1/status' },
   getOverview: { method: 'GET', path: '/v1/overview' },
   getService: { method: 'GET', path: '/v1/services/{name}' },

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ROLES } from '../api/access.ts';
 import type { CertificateRule } from '../auth/access.ts';
-import { ALGORITHMS, type Algorithm, type OidcConfig } from '../auth/oidc.ts';
+import { ALGORITHMS, type Algorithm, type OidcConfig, type SignInConfig } from '../auth/oidc.ts';
 import { isServiceName, isTokenName, NAME_WANTED, SERVICES_MAX } from '../auth/token-file.ts';
 import { duration, filePath, type HostPort, isLocalEndpoint, listen, matching, present, publicKey, serviceUrl, whole } from './fields.ts';
 
@@ -35,6 +35,7 @@ export type ApiConfig = HostPort & { tokenFile: string; tls?: ApiTlsConfig; auth
 export const LIMITS: ApiLimits = { readsPerMinute: 30_000, writesPerMinute: 600 };
 const CERTIFICATES_MAX = 64;
 const WORDS_MAX = 64;
+const SCOPES_MAX = 32;
 const BREAK_GLASS_KEYS_MAX = 2;
 
 const role = z.enum(ROLES);
@@ -53,6 +54,24 @@ const altName = matching(
   (value) => /^(DNS|URI|email|IP Address):[\x21-\x7e]{1,256}$/.test(value),
 );
 
+const scope = matching('a scope as the issuer names it; write it like openid', (value) => /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/.test(value));
+
+const signIn = z
+  .strictObject({
+    clientId: matching('the id that the issuer gave the dashboard; copy it from there', (value) => /^[\x21-\x7e]{1,256}$/.test(value)),
+    clientSecretFile: filePath.optional(),
+    scopes: z.array(scope).min(1).max(SCOPES_MAX).default(['openid']),
+    authorizationUrl: serviceUrl.optional(),
+    tokenUrl: serviceUrl.optional(),
+  })
+  .transform((given, context): SignInConfig => {
+    if ((given.authorizationUrl === undefined) !== (given.tokenUrl === undefined)) {
+      const message = 'authorizationUrl and tokenUrl together, or neither, when the issuer names both; add the other, or remove this';
+      context.addIssue({ code: 'custom', path: [], message });
+    }
+    return present(given) as SignInConfig;
+  });
+
 const oidc = z
   .strictObject({
     issuer: matching('the https:// address of the issuer, spelt as in its tokens; write it like https://id.example.net', (value) =>
@@ -68,6 +87,7 @@ const oidc = z
     nameClaim: claim.default('sub'),
     clockTolerance: duration({ minMs: 0, maxMs: 5 * 60_000 }).default(30_000),
     cacheFile: filePath.optional(),
+    signIn: signIn.optional(),
   })
   .transform(({ clockTolerance, roles, algorithms, ...given }, context): OidcConfig => {
     const mapped = present(roles);

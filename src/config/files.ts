@@ -77,6 +77,9 @@ const apiFiles = ({ api }: ReplicaConfig): Named[] => {
     ...(tls?.clientCaFile === undefined ? [] : [readable(at('tls', 'clientCaFile'), tls.clientCaFile)]),
     ...(auth?.tokensFile === undefined ? [] : [readable(at('auth', 'tokensFile'), auth.tokensFile)]),
     ...(auth?.oidc?.caFile === undefined ? [] : [readable(at('auth', 'oidc', 'caFile'), auth.oidc.caFile)]),
+    ...(auth?.oidc?.signIn?.clientSecretFile === undefined
+      ? []
+      : [secret(at('auth', 'oidc', 'signIn', 'clientSecretFile'), auth.oidc.signIn.clientSecretFile)]),
   ];
 };
 

@@ -45,9 +45,11 @@ const canaryText = ({ provider, path, service, everyMs, microDrill }: CanaryConf
 
 const replicaLines = (config: ReplicaConfig): string[] => {
   const { store, providers, systems = {}, canaries = [], cluster, signing, record, shadow, gate } = config;
+  const peers = Object.keys(config.dashboard?.peers ?? {});
   const names = Object.entries(providers).map(([name, entry]) => `${name} (${providerText(entry)})`);
   return [
     `replica    ${config.region}/${config.replica}, api at ${config.api.tls === undefined ? '' : 'https://'}${showHostPort(config.api)}`,
+    ...(peers.length === 0 ? [] : [`dashboard  goes on in ${list(peers)}`]),
     `store      ${storeLine(store)}`,
     ...(signing === undefined ? [] : [`signing    votes, with the key in ${signing.keyFile}`]),
     `providers  ${list(names)}`,

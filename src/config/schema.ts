@@ -8,6 +8,7 @@ import { type ApiConfig, apiSchema } from './api.ts';
 import { type CanaryConfig, canarySchema } from './canary.ts';
 import { clusterSchema, few } from './cluster.ts';
 import {
+  apiUrl,
   duration,
   etcdEndpoint,
   filePath,
@@ -41,6 +42,11 @@ export type StoreConfig =
       timeoutMs: number;
     };
 
+export interface DashboardConfig {
+  /** By region, the origin of its API: `https://…`, without a path. */
+  peers: Readonly<Record<string, string>>;
+}
+
 export interface RecordConfig {
   folder: string;
   /** All files together. */
@@ -66,6 +72,8 @@ export interface ReplicaConfig {
   providers: Readonly<Record<string, ProviderConfig>>;
   /** What runbooks act on, by the names that platforms use. Absent: this replica executes none that need one. */
   systems?: Systems;
+  /** Where the page can go on when this region is lost. Absent: nowhere. */
+  dashboard?: DashboardConfig;
   /** Serves the gates: what decisions say of pools, to the vendors' checkers. Absent: this replica serves none. */
   gate?: HostPort & { file: string };
   /** What is written now and then to know that each provider can be. Absent: nothing is. */
@@ -156,6 +164,7 @@ export const replicaShape = {
   dns: z.strictObject({ resolvers: few(hostPortText).default([]) }).default({ resolvers: [] }),
   providers: z.record(name, providerEntry).default({}),
   systems: systemsSchema.optional(),
+  dashboard: z.strictObject({ peers: z.record(regionName, apiUrl).default({}) }).optional(),
   gate: z
     .strictObject({ listen, file: filePath })
     .transform(({ listen, file }): NonNullable<ReplicaConfig['gate']> => ({ ...listen, file }))

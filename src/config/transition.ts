@@ -121,6 +121,7 @@ const FIXED = [
   'region',
   'replica',
   'api',
+  'dashboard',
   'store',
   'dns',
   'providers',

@@ -216,7 +216,7 @@ describe('the keys', () => {
     const because = log.of('auth.oidc.unreachable').map(({ fields }) => String(fields.because));
     expect(because).toEqual([
       expect.stringContaining('speaks for another issuer'),
-      expect.stringContaining('names no https:// address of keys'),
+      expect.stringContaining('names no https:// address as jwks_uri'),
       'a set without a public key to verify with',
       expect.stringContaining('answered 302, expected 200'),
       expect.stringContaining('answered more than 262144 bytes'),

@@ -1,9 +1,11 @@
 // The operator's page and its files: static and without secrets, so open to anybody. What it shows it asks from the API, with the reader's own credentials.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Asset, openAssets, type PageAssets } from '../../dashboard/assets.ts';
+import { plainPage } from '../../dashboard/plain.ts';
 import { Fault } from '../../errors.ts';
-import { takesGzip } from '../encoded.ts';
+import { type Encoded, encodedText, sendEncoded, takesGzip } from '../encoded.ts';
 import type { ApiRoute, RouteOptions } from '../route.ts';
+import type { StatusDocument } from '../status.ts';
 
 const CLOSED = [
   'accelerometer',
@@ -59,8 +61,20 @@ const text = (type: string, description: string) => ({
 });
 const UNCHANGED = { description: 'It is still as If-None-Match says.', content: {} };
 
-export const dashboardRoutes = (_options: RouteOptions): readonly ApiRoute[] => {
+const HTML = 'text/html; charset=utf-8';
+const pages = new WeakMap<StatusDocument, Encoded>();
+
+/** Of one document one page, however many ask. */
+const plainOf = (status: StatusDocument | null): Encoded => {
+  if (status === null) return encodedText(plainPage(null));
+  const page = pages.get(status) ?? encodedText(plainPage(status));
+  pages.set(status, page);
+  return page;
+};
+
+export const dashboardRoutes = ({ view, dashboard }: RouteOptions): readonly ApiRoute[] => {
   const assets = openAssets();
+  const peers = Object.values(dashboard?.peers ?? {});
   return [
     {
       method: 'GET',
@@ -73,7 +87,7 @@ export const dashboardRoutes = (_options: RouteOptions): readonly ApiRoute[] => 
         response: { 200: text('text/html', 'The page.'), 304: UNCHANGED },
       },
       handler(request, reply) {
-        void reply.headers(documentHeaders(request, pagePolicy(assets, [])));
+        void reply.headers(documentHeaders(request, pagePolicy(assets, peers)));
         return sendAsset(request, reply, assets.page);
       },
     },
@@ -93,6 +107,23 @@ export const dashboardRoutes = (_options: RouteOptions): readonly ApiRoute[] => 
         const asset = assets.files.get(request.params['*'] ?? '');
         if (asset === undefined) throw new Fault('ERR_NOT_FOUND', 'the page has no such file; GET / names those that it has');
         return sendAsset(request, reply, asset);
+      },
+    },
+    {
+      method: 'GET',
+      url: '/status',
+      needs: 'viewer',
+      byPassword: true,
+      schema: {
+        operationId: 'plainStatus',
+        summary: 'The whole state as a page without a script',
+        description: 'Asks for HTTP Basic where a token is needed: any name, and the token as the password.',
+        tags: ['dashboard'],
+        response: { 200: text('text/html', 'The state.') },
+      },
+      handler(request, reply) {
+        void reply.headers({ ...documentHeaders(request, ["style-src 'self'"]), 'cache-control': 'no-store' });
+        return sendEncoded(request, reply, plainOf(view.status()), HTML);
       },
     },
   ];

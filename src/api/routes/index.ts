@@ -15,6 +15,7 @@ import { processRoutes } from './process.ts';
 import { reportRoutes } from './reports.ts';
 import { runRoutes } from './runs.ts';
 import { settleRoutes } from './settle.ts';
+import { signInRoutes } from './sign-in.ts';
 import { simulateRoutes } from './simulate.ts';
 import { statusRoutes } from './status.ts';
 import { verifyRoutes } from './verify.ts';
@@ -23,6 +24,7 @@ export const routesOf = (options: RouteOptions): readonly ApiRoute[] => {
   const offered = [
     ...processRoutes(options),
     ...dashboardRoutes(options),
+    ...signInRoutes(options),
     ...statusRoutes(options),
     ...overviewRoutes(options),
     ...overrideRoutes(options),
