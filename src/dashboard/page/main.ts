@@ -1,7 +1,7 @@
 // The page: its parts in the order of the questions that are asked in an outage.
 import { render } from 'preact';
 import { html } from './html.ts';
-import { start } from './live/live.ts';
+import { isStale, start } from './live/live.ts';
 import { isLocked } from './live/session.ts';
 import { comeBack } from './live/sign-in.ts';
 import { Head } from './panels/head.ts';
@@ -34,7 +34,7 @@ const jump = (event: Event, id: string): void => {
 const App = () => html`
   ${isLocked.value ? null : html`<a class="skip" href="#regions" onClick=${(event: Event) => jump(event, 'regions')}>Skip to the regions</a>`}
   <header class="top"><h1>Tidegate</h1>${isLocked.value ? null : html`<${Nav} />`}<${Session} /></header>
-  <main>${isLocked.value ? html`<${Locked} />` : html`<${Head} />${PANELS.map(({ id, panel }) => html`<${panel} key=${id} />`)}<${ServiceDialog} />`}</main>`;
+  <main class=${isStale.value ? 'old' : ''}>${isLocked.value ? html`<${Locked} />` : html`<${Head} />${PANELS.map(({ id, panel }) => html`<${panel} key=${id} />`)}<${ServiceDialog} />`}</main>`;
 
 const root = document.getElementById('app');
 if (root !== null) {

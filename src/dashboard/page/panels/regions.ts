@@ -23,7 +23,7 @@ const Card = still(({ region }: { region: RegionCard }) => {
   const { not } = region.share;
   const { actual, configured } = region.sharesSum;
   const order = region.evacuated ?? region.drained;
-  const served = configured === 0 ? 0 : Math.round((1000 * actual) / configured);
+  const served = configured === 0 ? 0 : Math.round((100 * actual) / configured) * 10;
   return html`<li class="card ${TONES[worst]}">
     <h3>${region.name} ${region.coordinates ? html`<${Chip} title="decides for all regions">coordinates<//>` : null}</h3>
     <p><${Mark} state=${worst} says=${counts.length === 0 ? 'no pool here' : counts.join(', ')} /></p>

@@ -6,12 +6,15 @@ import { At, Chip, Empty, Mark, Panel, still, Table } from '../parts.ts';
 import type { PoolCard, ServiceCard } from '../types.ts';
 import { count, percent } from '../words.ts';
 
+/** A route's thousandths are whole: thirds of it differ by one from what is configured. */
+const isMoved = ({ share, configuredShare }: PoolCard): boolean => share !== null && Math.abs(share - configuredShare) > 1;
+
 const Cell = still(({ pool }: { pool: PoolCard | undefined }) =>
   pool === undefined
     ? html`<td class="dim">–</td>`
-    : html`<td class="cell ${pool.cause} ${pool.share !== null && pool.share !== pool.configuredShare ? 'moved' : ''}" title="${pool.name}: ${pool.cause}, ${pool.up} of ${pool.total} up${pool.hold === null ? '' : `, held: ${pool.hold}`}">
+    : html`<td class="cell ${pool.cause} ${isMoved(pool) ? 'moved' : ''}" title="${pool.name}: ${pool.cause}, ${pool.up} of ${pool.total} up${pool.hold === null ? '' : `, held: ${pool.hold}`}">
         <${Mark} state=${pool.cause} says=${pool.share === null ? '–' : percent(pool.share)} />
-        ${pool.share === null || pool.share === pool.configuredShare ? null : html`<span class="dim"> of ${percent(pool.configuredShare)}</span>`}
+        ${isMoved(pool) ? html`<span class="dim"> of ${percent(pool.configuredShare)}</span>` : null}
         ${pool.hold === null ? null : html` <${Chip} tone="warn">${pool.hold}<//>`}
         ${pool.gray > 0 ? html` <${Chip} tone="warn">gray<//>` : null}
       </td>`,
