@@ -20,6 +20,7 @@ import {
   stageOf,
   sumOf,
   wayPast,
+  weightsOf,
   withEnd,
 } from '../../src/dashboard/page/order-form.ts';
 import { cluster, NOW_MS, REGIONS } from '../api/fixture.ts';
@@ -86,6 +87,23 @@ describe('what is missing', () => {
     expect(sumOf(pin, REGIONS)).toBe(sum);
     expect(mistakesIn(pin, known, NOW_MS)).toEqual(told);
   });
+});
+
+test.each([
+  [
+    { a: 333, b: 333, c: 333 },
+    { a: '334', b: '333', c: '333' },
+  ],
+  [
+    { a: 0, b: 1000 },
+    { a: '0', b: '1000' },
+  ],
+  [
+    { a: 167, b: 667, c: 167 },
+    { a: '167', b: '666', c: '167' },
+  ],
+])('a pin of a third each was refused, since configured shares are rounded one by one: %o becomes %o', (shares, weights) => {
+  expect(weightsOf(Object.entries(shares))).toEqual(weights);
 });
 
 test('whatever a form without mistakes makes, of every kind and reach, the API takes', () => {

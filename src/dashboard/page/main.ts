@@ -43,8 +43,8 @@ const jump = (event: Event, id: string): void => {
 };
 
 const App = () => html`
-  <a class="skip" href="#regions" onClick=${(event: Event) => jump(event, 'regions')}>Skip to the regions</a>
-  <header class="top"><h1>Tidegate</h1><${Nav} /><${Session} /></header>
+  ${isLocked.value ? null : html`<a class="skip" href="#regions" onClick=${(event: Event) => jump(event, 'regions')}>Skip to the regions</a>`}
+  <header class="top"><h1>Tidegate</h1>${isLocked.value ? null : html`<${Nav} />`}<${Session} /></header>
   <main class=${isStale.value ? 'old' : ''}>${isLocked.value ? html`<${Locked} />` : html`<${Head} />${PANELS.map(({ id, title, panel, load }) => (panel === undefined ? html`<${Later} key=${id} id=${id} title=${title} load=${load} />` : html`<${panel} key=${id} />`))}${DIALOGS.map((load) => html`<${Later} load=${load} />`)}`}</main>`;
 
 const root = document.getElementById('app');

@@ -95,6 +95,13 @@ export const sumOf = ({ weights }: Draft, pools: readonly string[]): number | nu
   return given.every((text) => /^\d{0,4}$/.test(text)) ? given.reduce((sum, text) => sum + Number(text), 0) : null;
 };
 
+/** Shares that were rounded one by one, as weights that come to 1000: the largest bears what is left over. */
+export const weightsOf = (shares: readonly (readonly [string, number])[]): Readonly<Record<string, string>> => {
+  const over = 1000 - shares.reduce((sum, [, share]) => sum + share, 0);
+  const largest = shares.toSorted(([, a], [, b]) => b - a)[0]?.[0];
+  return Object.fromEntries(shares.map(([pool, share]) => [pool, String(pool === largest ? Math.max(0, share + over) : share)]));
+};
+
 const weightMistake = (draft: Draft, pools: readonly string[]): string | null => {
   const sum = sumOf(draft, pools);
   if (sum === null) return 'whole thousandths, from 0 to 1000';

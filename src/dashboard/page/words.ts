@@ -21,7 +21,8 @@ export const duration = (ms: number): string => {
 /** In whole seconds while it is short: a figure that changes every second and not more often. */
 export const age = (ms: number): string => (ms < 1000 ? '0 s' : ms < 120_000 ? `${Math.floor(ms / 1000)} s` : duration(ms));
 
-export const ago = (ms: number): string => (ms < 1000 ? 'now' : `${age(ms)} ago`);
+/** Of what is to come: `in 48 s`. Clocks that differ a little are no news. */
+export const ago = (ms: number): string => (ms <= -5000 ? `in ${age(-ms)}` : ms < 1000 ? 'now' : `${age(ms)} ago`);
 
 /** Thousandths as per cent. */
 export const percent = (thousandths: number): string => `${Number((thousandths / 10).toFixed(1))} %`;

@@ -78,7 +78,7 @@ const Moves = ({ before, after }: { before: Route; after: Route }) => {
   const all = moved(before, after);
   return all.length === 0
     ? html`<span class="dim">as now</span>`
-    : html`<ul class="plain">${all.map(([pool, from, to]) => html`<li>${pool} <span class="number">${percent(from)} → <b>${percent(to)}</b></span></li>`)}</ul>`;
+    : html`<ul class="plain moves">${all.map(([pool, from, to]) => html`<li>${pool} <span class="number">${percent(from)} → <b>${percent(to)}</b></span></li>`)}</ul>`;
 };
 
 type Foreseen = Forecast['services'][number];
@@ -137,12 +137,12 @@ const Followed = ({ forecast }: { forecast: Forecast }) => {
     ${
       changed.length === 0
         ? null
-        : html`<${Table} caption="Services whose route or write would change" head=${['service', 'share', 'providers write', 'capacity', 'users are there in']}>
+        : html`<${Table} caption="Services whose route or write would change" head=${['service', 'share', 'providers write', 'capacity', 'users there in']}>
           ${changed.slice(0, SHOWN_MAX).map(
             (
               each,
             ) => html`<tr key=${each.service}><th scope="row">${each.service}</th><td><${Moves} ...${each} /></td><td><${Writes} service=${each} /></td>
-              <td><${Capacity} capacity=${each.capacity} /></td><td>${arrives(each)}</td></tr>`,
+              <td class="moves"><${Capacity} capacity=${each.capacity} /></td><td>${arrives(each)}</td></tr>`,
           )}
         <//>`
     }
@@ -171,7 +171,13 @@ export const Foretold = ({ preview, idle, passes = false }: { preview: Preview; 
       ${told === null && error === null ? null : html`<span class="dim">${busy ? 'asking …' : html`foretold <${Ago} atMs=${atMs} />`}</span> <button type="button" class="quiet" onClick=${again}>look again</button>`}</p>
     <${Trouble} error=${error} />
     <${Refusals} refusals=${refusals} />
-    ${told?.forecast == null ? null : html`<${Followed} forecast=${told.forecast} />`}
+    ${
+      told?.forecast == null
+        ? null
+        : refusals.length === 0 || passes
+          ? html`<${Followed} forecast=${told.forecast} />`
+          : html`<details><summary>If it stood all the same</summary><${Followed} forecast=${told.forecast} /></details>`
+    }
     <${List} title="Notes" what="note" items=${[...new Set([...(told?.notes ?? []), ...(told?.forecast?.notes ?? [])])]} />
   </section>`;
 };

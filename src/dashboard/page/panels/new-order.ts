@@ -7,7 +7,7 @@ import { after, freshKey } from '../browser.ts';
 import { html, type Node } from '../html.ts';
 import { asked, want } from '../live/address.ts';
 import { act, Refused } from '../live/api.ts';
-import { lookSoon, nowMs, overview } from '../live/live.ts';
+import { nowMs, overview } from '../live/live.ts';
 import { forgetting } from '../live/session.ts';
 import {
   BLANK,
@@ -28,12 +28,13 @@ import {
   sumOf,
   TTLS,
   wayPast,
+  weightsOf,
 } from '../order-form.ts';
 import { Field, Trouble, useDeed } from '../parts.ts';
 import { sharing } from '../same.ts';
 import { duration, percent, utc, utcMinute } from '../words.ts';
 import { Foretold, type Preview, usePreview } from './foretold.ts';
-import { Doubt, isDoubt, UndoLines } from './order-parts.ts';
+import { Doubt, isDoubt, lookAtIt, UndoLines } from './order-parts.ts';
 
 const draft = signal<Draft>(BLANK);
 /** Of this order, also when it is sent again. */
@@ -70,6 +71,12 @@ export const drop = (): void => {
   want('order', null);
 };
 forgetting.add(drop);
+
+/** Leaves the form for what it stands in, so that the keyboard goes on from there. */
+const leave = (): void => {
+  drop();
+  document.getElementById('orders')?.focus();
+};
 
 /** The same object as long as it says the same. */
 const known = computed<Known>((): Known => {
@@ -139,7 +146,7 @@ const Weights = ({ known, mistakes }: { known: Known; mistakes: Mistakes }) => {
   const shares = new Map(overview.value?.services.find(({ name }) => name === service)?.pools.map((pool) => [pool.name, pool]));
   const sum = sumOf(draft.value, pools);
   const from = (share: 'share' | 'configuredShare') => () =>
-    move({ weights: Object.fromEntries(pools.map((pool) => [pool, String(shares.get(pool)?.[share] ?? 0)])) });
+    move({ weights: weightsOf(pools.map((pool) => [pool, shares.get(pool)?.[share] ?? 0])) });
   if (pools.length === 0) return null;
   return html`<fieldset><legend>Shares, in thousandths</legend>
     ${pools.map(
@@ -191,6 +198,8 @@ const BreakGlass = ({ preview, error }: { preview: Preview; error: unknown }) =>
 };
 
 const Placed = ({ ordered }: { ordered: Ordered }) => {
+  const said = useRef<HTMLDivElement>(null);
+  useEffect(() => said.current?.focus(), []);
   const { override, approval, undo, notes } = ordered;
   const starts = override.startsAtMs;
   const says =
@@ -199,11 +208,11 @@ const Placed = ({ ordered }: { ordered: Ordered }) => {
       : starts !== undefined && starts > nowMs.peek()
         ? `It begins at ${utc(starts, nowMs.peek())} UTC.`
         : 'It is in force from the next decision on.';
-  return html`<div class="note" role="status">
+  return html`<div ref=${said} tabindex="-1" class="note" role="status">
     <p><strong>${nameOf(override)} is ordered</strong> as <button type="button" class="link" onClick=${() => want('override', override.id)}>${override.id}</button>. ${says} It ends at ${utc(override.expiresAtMs, nowMs.peek())} UTC.</p>
     ${notes.map((note) => html`<p class="dim">${note}</p>`)}
     <${UndoLines} undo=${undo} title="To take it back:" />
-    <p><button type="button" class="primary" onClick=${drop}>Done</button></p>
+    <p><button type="button" class="primary" onClick=${leave}>Done</button></p>
   </div>`;
 };
 
@@ -230,7 +239,7 @@ const Form = () => {
     }
     run(async () => {
       placed.value = await act<Ordered>('POST', '/v1/overrides', orderOf(now, poolsOf(now, names)), { key: key.value });
-      lookSoon();
+      lookAtIt();
     });
   };
   return html`<form ref=${form} class="split" noValidate onSubmit=${place}>
@@ -249,7 +258,7 @@ const Form = () => {
       <${Doubt} error=${error} then="Send it again as it is: it has the same key, and is never ordered twice. The list shows it once it stands." />
       <p class="row">
         <button type="submit" class=${now.breakGlass ? 'danger' : 'primary'} disabled=${busy || isRefused}>${now.breakGlass ? 'Place order by break-glass' : isDoubt(error) ? 'Send again' : 'Place order'}</button>
-        <button type="button" onClick=${drop}>Drop it</button>
+        <button type="button" onClick=${leave}>Drop it</button>
         <span role="status">${busy ? 'sending …' : isRefused ? 'A safety rule refuses it.' : `It would stand for ${duration(orderOf(now, []).ttlMs ?? 0)}.`}</span>
       </p>
     </div>

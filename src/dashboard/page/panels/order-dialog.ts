@@ -4,13 +4,14 @@ import type { Ordered, OverrideOne } from '../../../client/schema.ts';
 import { html, type Node } from '../html.ts';
 import { asked, want } from '../live/address.ts';
 import { act, ask, Refused } from '../live/api.ts';
-import { lookSoon, nowMs, overview } from '../live/live.ts';
+import { nowMs, overview } from '../live/live.ts';
 import { isApprover, isOperator, me } from '../live/session.ts';
 import { nameOf, spanMs, withEnd } from '../order-form.ts';
 import { At, Chip, Dialog, Field, Mark, Table, Trouble, useAsked, useDeed } from '../parts.ts';
 import { percent } from '../words.ts';
 import { Foretold, type Question, usePreview } from './foretold.ts';
-import { Doubt, Left, StageChip, UndoLines } from './order-parts.ts';
+import { Doubt, Left, lookAtIt, StageChip, UndoLines } from './order-parts.ts';
+import { SignInButton } from './sign-in.ts';
 
 interface Read {
   one: OverrideOne;
@@ -80,7 +81,7 @@ const Act = ({ deed, of, again, onDone, onLeave }: ActProps) => {
         if (!(why instanceof Refused) || why.problem.status === 412) again();
         throw why;
       } finally {
-        lookSoon();
+        lookAtIt();
       }
     });
   };
@@ -146,15 +147,15 @@ const deedsOf = ({ override }: OverrideOne): readonly Deed[] => [
 ];
 
 const One = ({ id }: { id: string }) => {
+  const [done, setDone] = useState<{ deed: Deed; ordered: Ordered } | null>(null);
+  const isGone = done?.deed === 'end';
   const listed = overview.value?.overrides.items.find((item) => item.id === id);
   // Ages are not news.
   const { value, error, again, ref } = useAsked(
-    (signal) => read(id, signal),
+    (signal) => (isGone ? Promise.reject(new Error('it has ended')) : read(id, signal)),
     [id, listed?.because, listed?.expiresAtMs, listed?.approval?.by, overview.value?.overrides.version],
   );
   const [deed, choose] = useState<Deed | null>(null);
-  const [done, setDone] = useState<{ deed: Deed; ordered: Ordered } | null>(null);
-  const isGone = done?.deed === 'end';
   const isOwn = value !== null && value.one.override.approval?.by === null && value.one.override.by === me.value?.name;
   return html`<div ref=${ref}>
     ${
@@ -165,6 +166,7 @@ const One = ({ id }: { id: string }) => {
     ${isGone ? null : html`<${Trouble} error=${error} />`}
     ${value === null ? (error === null ? html`<p>Asking …</p>` : null) : isGone ? null : html`<${Facts} one=${value.one} />`}
     ${isOwn ? html`<p class="note">Somebody else has to agree to it: whoever ordered it can't.</p>` : null}
+    ${isOperator.value || isGone ? null : html`<p><${SignInButton} says="Sign in to act on it" /></p>`}
     ${
       value === null || isGone
         ? null

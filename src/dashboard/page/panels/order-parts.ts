@@ -1,12 +1,13 @@
 // What the list, the form and the dialog of orders have in common.
 import { useComputed } from '@preact/signals';
 import type { Overview, Undo } from '../../../client/schema.ts';
+import { after } from '../browser.ts';
 import { html } from '../html.ts';
 import { asked, want } from '../live/address.ts';
 import { Refused } from '../live/api.ts';
-import { nowMs } from '../live/live.ts';
+import { lookSoon, nowMs } from '../live/live.ts';
 import { isOperator } from '../live/session.ts';
-import { type Kind, prefill, type Stage, stageOf } from '../order-form.ts';
+import { type Kind, nameOf, prefill, type Stage, stageOf } from '../order-form.ts';
 import { Chip, type Tone } from '../parts.ts';
 import { countdown } from '../words.ts';
 
@@ -50,14 +51,25 @@ export const UndoLines = ({ undo, title }: { undo: Undo | null | undefined; titl
     ? null
     : html`<p>${title}</p><pre tabindex="0">${undo.cli}</pre><details><summary>with curl</summary><pre tabindex="0">${undo.curl}</pre></details>`;
 
-/** Leads to the form, filled with this much. Whoever may not order sees none. */
-export const OrderLink = ({ kind, scope, children }: { kind: Kind; scope: Parameters<typeof prefill>[1]; children?: unknown }) =>
-  isOperator.value
-    ? html`<button type="button" onClick=${() => order(kind, scope)}>${children ?? `${kind[0]?.toUpperCase()}${kind.slice(1)} …`}</button>`
-    : null;
+/** An act shows at once, and what is decided of it a moment later. */
+export const lookAtIt = (): void => {
+  lookSoon();
+  after(2_500, lookSoon);
+};
+
+interface LinkProps {
+  kind: Kind;
+  scope: Parameters<typeof prefill>[1];
+}
 
 /** What was open over the page is left: the form is in it. */
-const order = (kind: Kind, scope: Parameters<typeof prefill>[1]): void => {
+const order = ({ kind, scope }: LinkProps): void => {
   for (const name of ['service', 'override']) if (asked.value[name] !== undefined) want(name, null);
   want('order', prefill(kind, scope));
 };
+
+/** Leads to the form, filled with this much. Whoever may not order sees none. */
+export const OrderLink = (link: LinkProps) =>
+  isOperator.value
+    ? html`<button type="button" onClick=${() => order(link)}>${link.kind[0]?.toUpperCase()}${link.kind.slice(1)} …<span class="hidden"> ${nameOf(link)}</span></button>`
+    : null;

@@ -6,7 +6,7 @@ import { get } from '../live/api.ts';
 import { overview } from '../live/live.ts';
 import { nameOf } from '../order-form.ts';
 import { Ago, At, Chip, Dialog, Mark, Share, Table, type Tone, Trouble, useAsked } from '../parts.ts';
-import { count, duration, list } from '../words.ts';
+import { count, duration, list, percent } from '../words.ts';
 import { Left, OrderLink, StageChip } from './order-parts.ts';
 
 // Members that the document of the API leaves open.
@@ -52,18 +52,19 @@ const stateOf = ({ memory }: Pool): Node => {
   return html`${says} ${hold === null ? null : html`<${Chip} tone="warn">held: ${hold}<//>`} ${latched ? html`<${Chip} tone="bad">latched<//>` : null}`;
 };
 
+const toneOf = ({ verdict, cause }: Pool): Tone => (verdict === 'out' ? 'bad' : cause !== 'up' ? 'warn' : 'good');
+
 const Pools = ({ service }: { service: Service }) => html`
-  <${Table} caption="Pools: share now, of what is configured, and why" head=${['pool', 'share', 'targets', 'state', '']}>
-    ${service.pools.map(
-      (pool) => html`<tr key=${pool.name}>
-        <th scope="row">${pool.name}${pool.region === pool.name ? null : html` <span class="dim">${pool.region}</span>`}</th>
-        <td><${Share} value=${pool.share} configured=${pool.configuredShare} /></td>
-        <td><${Mark} state=${pool.cause} says="${pool.up} of ${pool.total} up, needs ${pool.minUp}" /></td>
-        <td>${stateOf(pool as Pool)} ${pool.gate === 'closed' ? html`<${Chip} tone="warn">gate closed<//>` : null}<p class="because">${pool.because}</p></td>
-        <td class="row"><${OrderLink} kind="drain" scope=${{ service: service.name, pool: pool.name }} /><${OrderLink} kind="force-in" scope=${{ service: service.name, pool: pool.name }} /></td>
-      </tr>`,
-    )}
-  <//>`;
+  <ul class="cards">${service.pools.map(
+    (pool) => html`<li key=${pool.name} class="card ${toneOf(pool)}">
+      <h4>${pool.name}${pool.region === pool.name ? null : html` <span class="dim">in ${pool.region}</span>`}</h4>
+      <p><${Share} value=${pool.share} configured=${pool.configuredShare} /> <span class="dim">of ${percent(pool.configuredShare)}</span></p>
+      <p><${Mark} state=${pool.cause} says="${pool.up} of ${pool.total} up, needs ${pool.minUp}" /> ${pool.gate === 'closed' ? html`<${Chip} tone="warn">gate closed<//>` : null}</p>
+      <p>${stateOf(pool)}</p>
+      <p class="dim">${pool.because}</p>
+      <p class="row"><${OrderLink} kind="drain" scope=${{ service: service.name, pool: pool.name }} /><${OrderLink} kind="force-in" scope=${{ service: service.name, pool: pool.name }} /></p>
+    </li>`,
+  )}</ul>`;
 
 const counted = ({ down, up, electorate, needs, verdict }: Count): string =>
   `${verdict}: ${down} of ${electorate} down, ${up} up, needs ${needs}`;
@@ -76,8 +77,8 @@ const Vantage = ({ region, cell, target }: { region: string; cell: MatrixCell; t
     ${cell.because} <span class="dim">${cell.ageMs === null ? 'no vote' : `vote ${duration(cell.ageMs)} old`}</span></li>`;
 };
 
-const isDoubted = ({ id, verdict }: Target, matrix: ServiceOne['matrix']): boolean =>
-  verdict !== 'up' || Object.values(matrix[id] ?? {}).some(({ state }) => state !== 'up');
+const isDoubted = ({ id, verdict, gray }: Target, matrix: ServiceOne['matrix']): boolean =>
+  verdict !== 'up' || gray != null || Object.values(matrix[id] ?? {}).some(({ state }) => state !== 'up');
 
 const TargetOf = ({ target, matrix }: { target: Target; matrix: ServiceOne['matrix'] }) => {
   const row = Object.entries(matrix[target.id] ?? {});

@@ -32,7 +32,7 @@ const TokenForm = ({ onDone }: { onDone(): void }) => {
   };
   return html`<form class="form" onSubmit=${submit}>
     <${Field} label="Name" hint="Only for your password manager, to tell tokens apart." control=${(id: string) => html`<input id=${id} name="username" autocomplete="username" autocapitalize="off" spellcheck=${false} />`} />
-    <${Field} label="Token" hint="It stays in the memory of this page, and nowhere else." control=${(id: string) => html`<input id=${id} name="password" type="password" autocomplete="current-password" required aria-describedby="${id}-hint" />`} />
+    <${Field} label="Token" hint="It stays in the memory of this page, and nowhere else." control=${(id: string) => html`<input id=${id} name="password" type="password" autocomplete="current-password" required autofocus=${ways.value?.oidc == null} aria-describedby="${id}-hint" />`} />
     <${Trouble} error=${error} /><${Wait} error=${error} />
     <p class="row"><button class="primary" type="submit" disabled=${busy}>Sign in</button><span role="status">${busy ? 'asking …' : ''}</span></p>
   </form>`;
