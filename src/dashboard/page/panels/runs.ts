@@ -2,8 +2,8 @@
 import type { PlatformList, RunItem, RunList } from '../../../client/schema.ts';
 import { html } from '../html.ts';
 import { asked, want } from '../live/address.ts';
-import { get, Refused } from '../live/api.ts';
-import { useWatched } from '../live/watch.ts';
+import { get } from '../live/api.ts';
+import { isNotOffered, useWatched } from '../live/watch.ts';
 import { At, Empty, Panel, still, Table, Trouble } from '../parts.ts';
 import { count, duration } from '../words.ts';
 import { PlatformCard } from './platform.ts';
@@ -29,8 +29,6 @@ const Past = still(
     <td>${causeText(item.cause)}</td>
   </tr>`,
 );
-
-const isNotOffered = (error: unknown): boolean => error instanceof Refused && error.problem.status === 404;
 
 export const Runs = () => {
   const { value, error, again, ref } = useWatched(look, LOOK_MS, ['run.changed', 'config.applied']);
