@@ -100,14 +100,14 @@ describe('data', () => {
 
   test('a writer that is proved is no trouble; a split, a lost proof, no proof yet and a human’s word are', () => {
     expect(databaseTrouble(seen(CALM))).toBeNull();
-    const split = { sinceMs: NOW_MS, regions: [WEST, EAST], because: 'both take writes' };
+    const split = { atMs: NOW_MS, regions: [WEST, EAST], because: 'both take writes' };
     expect(databaseTrouble(seen({ tiers: { 'shop/orders': provedIn(WEST, { split }) } }))).toEqual({
       state: 'fail',
       says: 'eu-west and us-east both take writes: no route of its services moves',
     });
     expect(databaseTrouble(seen({ tiers: { 'shop/orders': provedIn(null) } }))?.state).toBe('fail');
     expect(databaseTrouble(seen({}))).toEqual({ state: 'warn', says: 'proved writable nowhere: no row was written and read back yet' });
-    const settled = { by: 'ana', reason: 'eu-west burnt down', atMs: NOW_MS };
+    const settled = { by: 'ana', reason: 'eu-west burnt down', atMs: NOW_MS, before: null };
     expect(databaseTrouble(seen({ tiers: { 'shop/orders': provedIn(EAST, { settled }) } }))).toEqual({
       state: 'warn',
       says: 'by the word of ana: eu-west burnt down',

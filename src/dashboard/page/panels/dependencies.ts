@@ -1,17 +1,16 @@
 // What the cluster leans on, against what it may take: round trips between regions, data and what a move would lose now, language models, and what this very replica needs.
 import { useState } from 'preact/hooks';
-import type { ObjectiveCell, ObjectiveList, PlatformObjectives } from '../../../client/schema.ts';
+import type { HealthDetail, LanguageModels, ObjectiveCell, ObjectiveList, PlatformObjectives } from '../../../client/schema.ts';
 import { html } from '../html.ts';
-import { get } from '../live/api.ts';
+import { get, Refused } from '../live/api.ts';
 import { overview } from '../live/live.ts';
 import { isNotOffered, useWatched } from '../live/watch.ts';
-import { Chip, Empty, Mark, Panel, still, Table, Trouble } from '../parts.ts';
-import { age, duration } from '../words.ts';
-import { type BudgetRow, budgetRows, cellName, cellText, regionsOf } from './budgets.ts';
+import { Ago, At, Chip, Empty, Mark, Panel, still, Table, Trouble } from '../parts.ts';
+import { age, count, duration } from '../words.ts';
+import { type BudgetRow, budgetRows, cellName, cellText, type HealthRow, healthRows, regionsOf } from './budgets.ts';
 import { Chart } from './chart.ts';
 import { Data } from './databases.ts';
-import { Health } from './health.ts';
-import { Llm } from './models.ts';
+import { State } from './run.ts';
 import { samplesKept } from './samples.ts';
 
 /** While the page is open. */
@@ -93,7 +92,77 @@ const Trips = ({ items }: { items: readonly PlatformObjectives[] }) => {
     <${Chart} title=${shown.title} samples=${trips} lines=${shown.lines} />`;
 };
 
+// ---- language models ----
+
+const Model = ({
+  region: { region, provider, position, sinceAtMs, switches, known, lookedAtMs, because },
+  of,
+}: {
+  region: LanguageModels['regions'][number];
+  of: LanguageModels['chain'];
+}) => html`<tr>
+  <th scope="row">${region}</th>
+  <td>${provider === null ? html`<span class="dim">none was ever seen</span>` : html`<${Mark} state=${!known ? 'unknown' : position === 1 ? 'ok' : 'warn'} says=${provider} />`} ${position === null ? '' : html`<span class="dim">${position} of ${of.length}</span>`}</td>
+  <td>${sinceAtMs === null ? '–' : html`<${At} atMs=${sinceAtMs} />`}</td>
+  <td>${switches}</td>
+  <td>${lookedAtMs === null ? html`<span class="dim">never looked at</span>` : html`<${Ago} atMs=${lookedAtMs} />`}</td>
+  <td>${because}</td>
+</tr>`;
+
+const Llm = still(
+  ({
+    name,
+    llm,
+  }: {
+    name: string;
+    llm: LanguageModels;
+  }) => html`<h3>Language models of ${name} <${Chip} title="no route, no vote and no run rests on it">advice<//></h3>
+  <p class="dim">${llm.chain.join(' → ')}; more than ${count(llm.churn.switches, 'switch', 'switches')} in ${duration(llm.churn.windowMs)} are told</p>
+  ${llm.alarms.map(({ is, region }) => html`<p><${Mark} state="warn" says=${is} /> ${region ?? 'all regions are on the last of the chain'}</p>`)}
+  <${Table} caption="Language models of ${name}, by region" head=${['region', 'on', 'since', 'switches', 'looked at', 'because']}>
+    ${llm.regions.map((region) => html`<${Model} key=${region.region} region=${region} of=${llm.chain} />`)}
+  <//>`,
+);
+
+// ---- what this very replica needs ----
+
 const LOOK_MS = 10_000;
+
+/** It says `fail` with a 503 and the same document. */
+const healthNow = async (): Promise<HealthDetail> => {
+  try {
+    return await get<HealthDetail>('/api/health/detail');
+  } catch (error) {
+    if (error instanceof Refused && 'checks' in error.problem) return error.problem as unknown as HealthDetail;
+    throw error;
+  }
+};
+
+const Checks = still(
+  ({
+    caption,
+    rows,
+  }: {
+    caption: string;
+    rows: readonly HealthRow[];
+  }) => html`<${Table} caption=${caption} head=${['is', 'check', 'of', 'value', 'because']}>
+  ${rows.map(({ name, id, state, value, because }) => html`<tr key="${name} ${id}"><td><${State} state=${state} /></td><th scope="row">${name}</th><td>${id}</td><td>${value}</td><td>${because}</td></tr>`)}
+<//>`,
+);
+
+const Health = () => {
+  const { value, error, ref } = useWatched(healthNow, LOOK_MS);
+  const rows = value === null ? [] : healthRows(value);
+  const bad = rows.filter(({ state }) => state !== 'pass');
+  const good = rows.filter(({ state }) => state === 'pass');
+  return html`<div ref=${ref}><h3>What this replica depends on</h3><${Trouble} error=${error} />
+    ${value === null ? null : html`<p role="status"><${State} state=${value.status} /> <span class="dim">${value.description}, ${value.releaseId}</span></p>`}
+    ${bad.length === 0 ? null : html`<${Checks} caption="What is not well of this replica, worst first" rows=${bad} />`}
+    ${good.length === 0 ? null : html`<details><summary>${count(good.length, 'check')} passed</summary><${Checks} caption="What is well of this replica" rows=${good} /></details>`}
+  </div>`;
+};
+
+// ---- the panel ----
 
 export const Dependencies = () => {
   const platforms = overview.value?.platforms ?? [];
