@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { after, isVisible, monoMs, whenSeen } from '../browser.ts';
 import type { Asked } from '../parts.ts';
 import { sharing } from '../same.ts';
+import { Refused } from './api.ts';
 import { happenings } from './live.ts';
 import { base } from './session.ts';
 
@@ -78,3 +79,6 @@ export const useWatched = <T>(look: () => Promise<T>, ms: number, types: readonl
   }, [seen, key, from]);
   return { ...state, again: () => soon.current(), ref };
 };
+
+/** This replica does not have it, and will not. */
+export const isNotOffered = (error: unknown): boolean => error instanceof Refused && error.problem.status === 404;

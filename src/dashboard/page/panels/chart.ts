@@ -16,9 +16,7 @@ const LINES: readonly (readonly [ink: string, dash: number[], looks: string])[] 
   ['--ink', [4, 2], '┄┄'],
   ['--dim', [12, 4], '━ ━'],
 ];
-export const LINES_MAX = LINES.length;
 const HEIGHT_PX = 220;
-const LEAST_S = 120;
 
 /** What a variable of the style comes to on this element, in the light or in the dark. */
 const colour = (element: Element, name: string): string => {
@@ -29,25 +27,21 @@ const colour = (element: Element, name: string): string => {
   return found;
 };
 
-const optionsOf = (element: Element, names: readonly string[], Plot: typeof uPlot): uPlot.Options => {
+const optionsOf = (element: Element, lines: readonly Line[], Plot: typeof uPlot): uPlot.Options => {
   const [stroke, line] = [colour(element, '--ink'), { stroke: colour(element, '--line'), width: 1 }];
   const axis = { stroke, grid: line, ticks: line };
   return {
     width: Math.max(200, element.clientWidth),
     height: HEIGHT_PX,
     tzDate: (at) => Plot.tzDate(new Date(at * 1000), 'Etc/UTC'),
-    // At first a few seconds are all there is: they are not drawn out over the whole width.
-    scales: {
-      x: { range: (_plot, from, to) => [Math.min(from, to - LEAST_S), to] },
-      y: { range: (_plot, _least, most) => [0, Math.max(1, (most ?? 0) * 1.1)] },
-    },
+    scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, (most ?? 0) * 1.1)] } },
     axes: [
-      { ...axis, values: (_plot, at) => at.map((each) => utc(each * 1000, each * 1000).slice(0, 8)) },
+      { ...axis, space: 80, values: (_plot, at) => at.map((each) => utc(each * 1000, each * 1000).slice(0, 8)) },
       { ...axis, size: 70, values: (_plot, all) => all.map(duration) },
     ],
     series: [
       { label: 'UTC', value: (_plot, at) => (at === null ? '–' : utc(at * 1000, at * 1000)) },
-      ...names.map((label, at) => {
+      ...lines.map(({ label }, at) => {
         const [name, dash, looks] = LINES[at % LINES.length] ?? ['--ink', [], ''];
         return {
           label: `${looks} ${label}`,
@@ -62,13 +56,19 @@ const optionsOf = (element: Element, names: readonly string[], Plot: typeof uPlo
   };
 };
 
+/** A series of the samples, and what it is called here. */
+export interface Line {
+  name: string;
+  label: string;
+}
+
 interface ChartProps {
   title: string;
   samples: Samples;
-  names: readonly string[];
+  lines: readonly Line[];
 }
 
-const Canvas = ({ title, samples, names }: ChartProps) => {
+const Canvas = ({ title, samples, lines }: ChartProps) => {
   const ref = useRef<HTMLDivElement>(null);
   const plot = useRef<{ made: uPlot; as: string } | null>(null);
   const [Plot, set] = useState<typeof uPlot | null>(null);
@@ -92,11 +92,14 @@ const Canvas = ({ title, samples, names }: ChartProps) => {
     const element = ref.current;
     if (element === null || Plot === null) return;
     // Drawn anew when its lines are others, or the page turned dark.
-    const as = `${colour(element, '--ink')} ${names.join('\n')}`;
-    const data = columnsOf(samples.all(), names) as uPlot.AlignedData;
+    const as = `${colour(element, '--ink')} ${lines.map(({ name }) => name).join('\n')}`;
+    const data = columnsOf(
+      samples.all(),
+      lines.map(({ name }) => name),
+    ) as uPlot.AlignedData;
     if (plot.current?.as === as) return plot.current.made.setData(data);
     plot.current?.made.destroy();
-    plot.current = { made: new Plot(optionsOf(element, names, Plot), data, element), as };
+    plot.current = { made: new Plot(optionsOf(element, lines, Plot), data, element), as };
   });
   return html`<div class="chart" ref=${ref} role="img" aria-label="${title}; the same is in the table below"></div><${Trouble} error=${error} />`;
 };
@@ -104,16 +107,17 @@ const Canvas = ({ title, samples, names }: ChartProps) => {
 const valueText = (value: number | null | undefined): string =>
   value === undefined ? '–' : value === null ? 'no figure' : duration(value);
 
-/** `names`: of the series, in order; the first few are drawn, all are in the table. */
-export const Chart = ({ title, samples, names }: ChartProps) => {
-  const measured = names.filter((name) => samples.all().has(name));
+/** The first few lines are drawn, all are in the table. */
+export const Chart = ({ title, samples, lines }: ChartProps) => {
+  const measured = lines.filter(({ name }) => samples.all().has(name));
   if (measured.length === 0) return html`<${Empty}>Nothing of it was measured since this page was opened.<//>`;
-  const drawn = measured.slice(0, LINES_MAX);
-  return html`<${Canvas} title=${title} samples=${samples} names=${drawn} />
+  const drawn = measured.slice(0, LINES.length);
+  const names = measured.map(({ name }) => name);
+  return html`<${Canvas} title=${title} samples=${samples} lines=${drawn} />
     ${measured.length > drawn.length ? html`<p class="dim">${count(measured.length - drawn.length, 'line')} more in the table</p>` : null}
     <details><summary>${title}, as a table</summary>
-      <${Table} caption="${title}: the last look of each minute, the newest first" head=${['UTC', ...measured]}>
-        ${minutesOf(samples.all(), measured).map(({ atMs, values }) => html`<tr key=${atMs}><th scope="row">${utc(atMs, atMs).slice(0, 5)}</th>${values.map((value) => html`<td class="number">${valueText(value)}</td>`)}</tr>`)}
+      <${Table} caption="${title}: the last look of each minute, the newest first" head=${['UTC', ...measured.map(({ label }) => label)]}>
+        ${minutesOf(samples.all(), names).map(({ atMs, values }) => html`<tr key=${atMs}><th scope="row">${utc(atMs, atMs).slice(0, 5)}</th>${values.map((value) => html`<td class="number">${valueText(value)}</td>`)}</tr>`)}
       <//>
     </details>`;
 };

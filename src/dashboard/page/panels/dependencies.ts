@@ -1,42 +1,20 @@
 // What the cluster leans on, against what it may take: round trips between regions, data and what a move would lose now, language models, and what this very replica needs.
-import { effect } from '@preact/signals';
 import { useState } from 'preact/hooks';
-import type { HealthDetail, ObjectiveCell, ObjectiveList, PlatformObjectives, Status } from '../../../client/schema.ts';
+import type { HealthDetail, LanguageModels, ObjectiveCell, ObjectiveList, PlatformObjectives } from '../../../client/schema.ts';
 import { html } from '../html.ts';
 import { get, Refused } from '../live/api.ts';
-import { nowMs, overview } from '../live/live.ts';
-import { useWatched } from '../live/watch.ts';
+import { overview } from '../live/live.ts';
+import { isNotOffered, useWatched } from '../live/watch.ts';
 import { Ago, At, Chip, Empty, Mark, Panel, still, Table, Trouble } from '../parts.ts';
 import { age, count, duration } from '../words.ts';
-import {
-  type BudgetRow,
-  budgetRows,
-  cellName,
-  cellText,
-  databaseTrouble,
-  type HealthRow,
-  healthRows,
-  LAG_OLD_MS,
-  lossText,
-  regionsOf,
-} from './budgets.ts';
+import { type BudgetRow, budgetRows, cellName, cellText, type HealthRow, healthRows, regionsOf } from './budgets.ts';
 import { Chart } from './chart.ts';
+import { Data } from './databases.ts';
 import { State } from './run.ts';
 import { samplesKept } from './samples.ts';
 
-type PlatformStatus = NonNullable<Status['platforms']>[number];
-type Database = PlatformStatus['databases'][number];
-
-// ---- what is kept while the page is open ----
-
-const lags = samplesKept();
+/** While the page is open. */
 const trips = samplesKept();
-
-effect(() => {
-  for (const { name, databases } of overview.value?.platforms ?? [])
-    for (const { database, standbys } of databases)
-      for (const { region, measuredAtMs, lagMs } of standbys) lags.add(`${name}/${database} in ${region}`, measuredAtMs, lagMs);
-});
 
 const objectivesNow = async (): Promise<ObjectiveList> => {
   const found = await get<ObjectiveList>('/v1/objectives');
@@ -46,42 +24,11 @@ const objectivesNow = async (): Promise<ObjectiveList> => {
   return found;
 };
 
-// ---- data ----
-
-const Standby = ({ standby, isBehind }: { standby: Database['standbys'][number]; isBehind: boolean }) => {
-  const isOld = nowMs.value - standby.measuredAtMs > LAG_OLD_MS;
-  return html`<li><b>${standby.region}</b> ${isBehind ? html`<${Mark} state="warn" says="too far behind" /> ` : null}${isOld ? html`<${Mark} state="unknown" says="not known now; last" /> ` : null}
-    <span class="number">${lossText(standby)}</span> <span class="dim">measured <${Ago} atMs=${standby.measuredAtMs} /></span></li>`;
-};
-
-const DatabaseRow = ({ platform, database }: { platform: string; database: Database }) => {
-  const trouble = databaseTrouble(database);
-  return html`<tr>
-    <th scope="row">${platform}/${database.database}</th>
-    <td>${database.writer === null ? html`<span class="dim">nowhere</span>` : html`<b>${database.writer}</b>`}
-      ${trouble === null ? html` <${Mark} state="ok" says="proved" />` : html`<p><${Mark} state=${trouble.state} /> ${trouble.says}</p>`}
-      ${database.provedAtMs === null ? null : html` <${At} atMs=${database.provedAtMs} />`}
-      ${database.fenced.length === 0 ? null : html`<p class="dim">said to take no writes: ${database.fenced.join(', ')}</p>`}</td>
-    <td><ul class="plain">${database.standbys.map((standby) => html`<${Standby} key=${standby.region} standby=${standby} isBehind=${database.behind.includes(standby.region)} />`)}
-      ${database.unmeasured.map((region) => html`<li><b>${region}</b> <${Mark} state="unknown" says="never measured" /></li>`)}</ul></td>
-  </tr>`;
-};
-
-const Data = ({ platforms }: { platforms: readonly PlatformStatus[] }) => {
-  const rows = platforms.flatMap(({ name, databases }) => databases.map((database) => ({ name, database })));
-  if (rows.length === 0) return html`<${Empty}>No platform has a database that is watched.<//>`;
-  return html`<${Table} caption="Databases: where they are written, and what a move would lose now" head=${['database', 'written in', 'expected loss now, by standby']}>
-    ${rows.map(({ name, database }) => html`<${DatabaseRow} key="${name}/${database.database}" platform=${name} database=${database} />`)}
-  <//>`;
-};
-
-// ---- budgets ----
-
 const Cell = ({ cell }: { cell: ObjectiveCell | undefined }) =>
   cell === undefined
     ? html`<td class="dim">not asked</td>`
     : html`<td class=${cell.verdict === 'breach' ? 'moved' : ''} title=${cell.because}><${Mark} state=${{ good: 'met', breach: 'missed', unknown: 'unknown' }[cell.verdict]} says=${cellText(cell)} />
-        ${cell.ageMs === null ? null : html` <span class="dim">${age(cell.ageMs)} old</span>`}</td>`;
+        ${cell.ageMs === null ? null : html` <span class="dim">${age(cell.ageMs)} old</span>`}${cell.verdict === 'unknown' ? html`<p class="dim">${cell.because}</p>` : null}</td>`;
 
 const MEANS: Readonly<Record<BudgetRow['role'], string>> = {
   advice: 'nothing waits for it',
@@ -124,8 +71,13 @@ const Trips = ({ items }: { items: readonly PlatformObjectives[] }) => {
   const [wanted, want] = useState(0);
   const all = items.flatMap(({ platform, objectives, cells }) =>
     objectives.flatMap(({ name, maxMs }) => {
-      const names = cells.filter(({ objective }) => objective === name).map((cell) => `${platform}: ${cellName(cell)}`);
-      return names.length === 0 ? [] : [{ title: `${platform}: ${name}, below ${duration(maxMs)} is wanted`, names }];
+      const lines = cells
+        .filter(({ objective }) => objective === name)
+        .map((cell) => ({
+          name: `${platform}: ${cellName(cell)}`,
+          label: `${cell.of === name ? '' : `${cell.of}: `}${cell.from}${cell.to === cell.from ? '' : ` to ${cell.to}`}`,
+        }));
+      return lines.length === 0 ? [] : [{ title: `${platform}: ${name}, below ${duration(maxMs)} is wanted`, lines }];
     }),
   );
   const shown = all[wanted] ?? all[0];
@@ -137,19 +89,17 @@ const Trips = ({ items }: { items: readonly PlatformObjectives[] }) => {
         : html`<p><label>of <select value=${all.indexOf(shown)} onChange=${({ currentTarget }: { currentTarget: HTMLSelectElement }) => want(Number(currentTarget.value))}>
           ${all.map(({ title }, at) => html`<option value=${at}>${title}</option>`)}</select></label></p>`
     }
-    <${Chart} title=${shown.title} samples=${trips} names=${shown.names} />`;
+    <${Chart} title=${shown.title} samples=${trips} lines=${shown.lines} />`;
 };
 
 // ---- language models ----
-
-type Models = NonNullable<PlatformStatus['llm']>;
 
 const Model = ({
   region: { region, provider, position, sinceAtMs, switches, known, lookedAtMs, because },
   of,
 }: {
-  region: Models['regions'][number];
-  of: Models['chain'];
+  region: LanguageModels['regions'][number];
+  of: LanguageModels['chain'];
 }) => html`<tr>
   <th scope="row">${region}</th>
   <td>${provider === null ? html`<span class="dim">none was ever seen</span>` : html`<${Mark} state=${!known ? 'unknown' : position === 1 ? 'ok' : 'warn'} says=${provider} />`} ${position === null ? '' : html`<span class="dim">${position} of ${of.length}</span>`}</td>
@@ -165,7 +115,7 @@ const Llm = still(
     llm,
   }: {
     name: string;
-    llm: Models;
+    llm: LanguageModels;
   }) => html`<h3>Language models of ${name} <${Chip} title="no route, no vote and no run rests on it">advice<//></h3>
   <p class="dim">${llm.chain.join(' → ')}; more than ${count(llm.churn.switches, 'switch', 'switches')} in ${duration(llm.churn.windowMs)} are told</p>
   ${llm.alarms.map(({ is, region }) => html`<p><${Mark} state="warn" says=${is} /> ${region ?? 'all regions are on the last of the chain'}</p>`)}
@@ -174,7 +124,9 @@ const Llm = still(
   <//>`,
 );
 
-// ---- this replica ----
+// ---- what this very replica needs ----
+
+const LOOK_MS = 10_000;
 
 /** It says `fail` with a 503 and the same document. */
 const healthNow = async (): Promise<HealthDetail> => {
@@ -198,8 +150,6 @@ const Checks = still(
 <//>`,
 );
 
-const LOOK_MS = 10_000;
-
 const Health = () => {
   const { value, error, ref } = useWatched(healthNow, LOOK_MS);
   const rows = value === null ? [] : healthRows(value);
@@ -212,21 +162,18 @@ const Health = () => {
   </div>`;
 };
 
-const isNotOffered = (error: unknown): boolean => error instanceof Refused && error.problem.status === 404;
+// ---- the panel ----
 
 export const Dependencies = () => {
   const platforms = overview.value?.platforms ?? [];
   const { value, error, ref } = useWatched(objectivesNow, LOOK_MS);
-  const lines = platforms.flatMap(({ name, databases }) =>
-    databases.flatMap(({ database, standbys }) => standbys.map(({ region }) => `${name}/${database} in ${region}`)),
-  );
   const over = platforms.flatMap(({ name, over: all }) => all.map((each) => ({ ...each, name: `${name}: ${each.name}` })));
   return html`<${Panel} id="dependencies" title="Dependencies and budgets" watch=${ref}>
     ${over.map(({ name, advice }) => html`<p><${Mark} state="warn" says="told to be over its bound" /> ${name}${advice ? html` <${Chip}>advice<//>` : ''}</p>`)}
     ${
       platforms.length === 0
         ? html`<${Empty}>No platform is configured: nothing but this replica’s own dependencies is measured.<//>`
-        : html`<h3>Data</h3><${Data} platforms=${platforms} />${lines.length === 0 ? null : html`<${Chart} title="Replication lag" samples=${lags} names=${lines} />`}`
+        : html`<${Data} platforms=${platforms} />`
     }
     ${error === null || isNotOffered(error) ? null : html`<${Trouble} error=${error} />`}
     ${isNotOffered(error) && platforms.length > 0 ? html`<${Empty}>This replica reads no measurements.<//>` : null}

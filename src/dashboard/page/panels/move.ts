@@ -10,7 +10,7 @@ import { Chip, Field, Mark, Table, Trouble, useDeed } from '../parts.ts';
 import { count, duration } from '../words.ts';
 import { Doubt, Reason } from './deeds.ts';
 import { Bars } from './run.ts';
-import { personsText, planBars, sourceText, spanText } from './steps.ts';
+import { numbersOf, personsText, planBars, sourceText, spanText } from './steps.ts';
 
 const ON_FAIL: Readonly<Record<PlannedStep['onFail'], string>> = {
   stop: 'then it stops',
@@ -21,31 +21,38 @@ const ON_FAIL: Readonly<Record<PlannedStep['onFail'], string>> = {
 const Way = ({ says, way }: { says: string; way: RunPlan['estimate']['whole'] }) => html`
   <dt>${says}</dt><dd><b>${spanText(way)}</b> <details><summary>by the longest way: ${count(way.path.length, 'step')}</summary><ol>${way.path.map((id) => html`<li><code>${id}</code></li>`)}</ol></details></dd>`;
 
-/** Steps in their order, on one axis of time. */
-export const Plan = ({ plan }: { plan: RunPlan }) => {
-  const bars = planBars(plan.steps);
-  const seeds = plan.steps.filter(({ estimate }) => estimate.source === 'seed').length;
-  return html`
-    <dl class="facts">
-      <dt>move</dt><dd>${plan.platform} (${plan.model}) from ${plan.from} to <b>${plan.to}</b>, ${plan.mode}</dd>
-      <${Way} says="until ${plan.to} serves" way=${plan.estimate.recovery} />
-      <${Way} says="until all has ended" way=${plan.estimate.whole} />
-      <dt>from</dt><dd>${count(plan.steps.length - seeds, 'step')} measured here, ${seeds} assumed; waits for persons are in no estimate</dd>
-      <dt>has to agree</dt><dd>${plan.approvals.length === 0 ? 'nobody else' : html`<ul class="plain">${plan.approvals.map(({ step, persons }) => html`<li>${personsText(persons)} ${step === null ? 'more, to begin' : html`to <code>${step}</code>`}</li>`)}</ul>`}</dd>
-      <dt>would be lost now</dt><dd>${plan.losses.length === 0 ? 'nothing that is known of' : html`<ul class="plain">${plan.losses.map((line) => html`<li>${line}</li>`)}</ul>`}</dd>
-      <dt>can’t be taken back</dt><dd>${plan.cannotUndo.length === 0 ? 'nothing' : html`<ul class="plain">${plan.cannotUndo.map(({ step, because }) => html`<li><code>${step}</code> ${because}</li>`)}</ul>`}</dd>
-    </dl>
-    <${Table} caption="Steps of the plan, in order" head=${['step', 'after', 'when, and for how long', 'asks', 'undo']}>
-      ${plan.steps.map(
-        ({ id, target, phase, needs, estimate, timeoutMs, onFail, persons, undo }) => html`<tr key=${id}>
-          <th scope="row">${target}<br /><code class="dim">${id}</code> <${Chip}>${phase}<//></th>
-          <td>${needs.length === 0 ? 'at once' : needs.map((need) => html`<code>${need}</code> `)}</td>
-          <td class="times"><${Bars} bar=${bars.get(id)} /> ${spanText(estimate)} <span class="dim">${sourceText(estimate)}; at most ${duration(timeoutMs)}, ${ON_FAIL[onFail]}</span></td>
-          <td>${persons === 0 ? '' : personsText(persons)}</td>
-          <td>${undo.can ? 'can be undone' : html`<span class="dim">no: ${undo.because}</span>`}</td>
-        </tr>`,
-      )}
-    <//>`;
+/** What there is to know before it is ordered. */
+const Summary = ({ plan }: { plan: RunPlan }) => {
+  const { platform, model, from, to, mode, steps, estimate, approvals, losses, cannotUndo } = plan;
+  const seeds = steps.filter((step) => step.estimate.source === 'seed').length;
+  return html`<dl class="facts">
+    <dt>move</dt><dd>${platform} (${model}) from ${from} to <b>${to}</b>, ${mode}</dd>
+    <${Way} says="until ${to} serves" way=${estimate.recovery} />
+    <${Way} says="until all has ended" way=${estimate.whole} />
+    <dt>from</dt><dd>${count(steps.length - seeds, 'step')} measured here, ${seeds} assumed; waits for persons are in no estimate</dd>
+    <dt>has to agree</dt><dd><${Lines} none="nobody else" all=${approvals.map(({ step, persons }) => html`${personsText(persons)} ${step === null ? 'more, to begin' : html`to <code>${step}</code>`}`)} /></dd>
+    <dt>would be lost now${mode === 'graceful' ? ' if forced' : ''}</dt><dd><${Lines} none="nothing that is known of" all=${losses} /></dd>
+    <dt>can’t be taken back</dt><dd><${Lines} none="nothing" all=${cannotUndo.map(({ step, because }) => html`<code>${step}</code> ${because}`)} /></dd>
+  </dl>`;
+};
+
+const Lines = ({ all, none }: { all: readonly Node[]; none: string }) =>
+  all.length === 0 ? none : html`<ul class="plain">${all.map((line) => html`<li>${line}</li>`)}</ul>`;
+
+/** In their order, on one axis of time; what a step waits for is named by its number. */
+const Steps = ({ plan: { steps } }: { plan: RunPlan }) => {
+  const bars = planBars(steps);
+  return html`<${Table} caption="Steps of the plan, in order" head=${['no.', 'step', 'after', 'when, and for how long', 'undo']}>
+    ${steps.map(
+      ({ id, target, phase, needs, estimate, timeoutMs, onFail, persons, undo }, at) => html`<tr key=${id}>
+        <td class="number">${at + 1}</td>
+        <th scope="row">${target}<br /><code class="dim">${id}</code> <${Chip}>${phase}<//>${persons === 0 ? '' : html` <${Chip} tone="warn">${personsText(persons)} to agree<//>`}</th>
+        <td>${numbersOf(steps, needs)}</td>
+        <td class="times"><${Bars} bar=${bars.get(id)} /> ${spanText(estimate)} <span class="dim">${sourceText(estimate)}; at most ${duration(timeoutMs)}, ${ON_FAIL[onFail]}</span></td>
+        <td>${undo.can ? 'can be undone' : html`<span class="dim">no: ${undo.because}</span>`}</td>
+      </tr>`,
+    )}
+  <//>`;
 };
 
 interface Wish {
@@ -135,10 +142,12 @@ export const Move = ({ platform, onOrdered }: { platform: Platform; onOrdered():
     });
   };
   const isOperator = may('operator');
+  const shown = tried?.plan ?? plan;
   return html`<form class="form" onSubmit=${submit}>
     <${Select} label="Purpose" value=${wish.purpose} set=${set('purpose')} options=${[['failover', 'failover'], ['failback', 'failback: home again'], ['drill', 'drill']]} />
     <${Select} label="To" value=${wish.to} set=${set('to')} options=${[['', 'by the priorities'], ...platform.regions.filter((region) => region !== platform.active).map((region) => [region, region] as const)]} />
     <${Select} label="Mode" value=${wish.mode} set=${set('mode')} options=${[['graceful', 'graceful: nothing is lost'], ['ungraceful', 'ungraceful: the region that is left is gone, or counts as gone']]} />
+    ${shown === null ? html`<p class="dim">${noPlan === null ? 'Asking for the plan …' : 'There is no plan.'}</p>` : html`<${Summary} plan=${shown} />`}
     ${
       isOperator
         ? html`${wish.mode === 'graceful' ? html`<${Input} label="Force after, in minutes" hint="It goes on ungracefully by itself when it has not ended by then. Empty: only when a human says so." type="number" min="1" max="1440" step="1" value=${wish.forceAfter} set=${set('forceAfter')} />` : null}
@@ -154,5 +163,5 @@ export const Move = ({ platform, onOrdered }: { platform: Platform; onOrdered():
         : null
     }
   </form>
-  ${plan === null && tried === null ? html`<p class="dim">${noPlan === null ? 'Asking for the plan …' : 'There is no plan.'}</p>` : html`<${Plan} plan=${tried?.plan ?? plan} />`}`;
+  ${shown === null ? null : html`<${Steps} plan=${shown} />`}`;
 };

@@ -55,7 +55,10 @@ const columnOf = (own: readonly Sample[], atMs: readonly number[]): (number | nu
   });
 };
 
-/** `names`: in that order. In the middle of a gap an instant is put in, so that nothing joins it. */
+/** So wide a chart is at least, however short the page has been open. */
+const LEAST_MS = 120_000;
+
+/** `names`: in that order. In the middle of a gap an instant is put in, so that nothing joins it; so is one in front while there is little. */
 export const columnsOf = (all: ReadonlyMap<string, readonly Sample[]>, names: readonly string[]): Columns => {
   const own = names.map((name) => all.get(name) ?? []);
   const between = own.flatMap((each) =>
@@ -64,7 +67,9 @@ export const columnsOf = (all: ReadonlyMap<string, readonly Sample[]>, names: re
       return next !== undefined && next.atMs - sample.atMs > JOIN_MS ? [(sample.atMs + next.atMs) / 2] : [];
     }),
   );
-  const atMs = [...new Set([...own.flatMap((each) => each.map((sample) => sample.atMs)), ...between])].sort((a, b) => a - b);
+  const looks = own.flatMap((each) => each.map((sample) => sample.atMs));
+  const firstMs = looks.length === 0 ? [] : [Math.min(...looks, Math.max(...looks) - LEAST_MS)];
+  const atMs = [...new Set([...firstMs, ...looks, ...between])].sort((a, b) => a - b);
   return [atMs.map((each) => each / 1000), ...own.map((each) => columnOf(each, atMs))];
 };
 

@@ -27,6 +27,19 @@ export interface Bar {
 
 const share = (ms: number, scaleMs: number): number => (scaleMs <= 0 ? 0 : Number(((100 * Math.max(0, ms)) / scaleMs).toFixed(2)));
 
+/** `at once`, or what a step waits for, by number: `1 to 4, 7`. What is not in the plan holds nothing back. */
+export const numbersOf = (steps: readonly { id: string }[], needs: readonly string[]): string => {
+  const numbers = steps.flatMap(({ id }, at) => (needs.includes(id) ? [at + 1] : []));
+  const spans: [number, number][] = [];
+  for (const number of numbers) {
+    const last = spans.at(-1);
+    if (last !== undefined && last[1] === number - 1) last[1] = number;
+    else spans.push([number, number]);
+  }
+  if (spans.length === 0) return 'at once';
+  return spans.map(([from, to]) => (from === to ? `${from}` : to === from + 1 ? `${from}, ${to}` : `${from} to ${to}`)).join(', ');
+};
+
 /** When each step of a plan begins and ends at the earliest, by what it needs: all steps at their usual time, and all at their slowest. */
 const scheduled = (steps: readonly PlannedStep[]): ReadonlyMap<string, { fromMs: number; usualMs: number; slowMs: number }> => {
   const found = new Map<string, { fromMs: number; usualMs: number; slowMs: number }>();
