@@ -78,7 +78,7 @@ const Row = still(({ line }: { line: Line }) => {
       <td><${At} atMs=${atMs} /></td>
       <td>${v === null ? html`<${Chip}>${kind}<//>` : html`<button type="button" class="link" onClick=${() => want('decision', `${v}`)}>decision ${v}</button>`}</td>
       <td>${by}</td>
-      <td>${because}${v !== null && services.length > 0 ? html` <span class="dim">moves ${count(services.length, 'service')}</span>` : null}</td>
+      <td class="says">${because}${v !== null && services.length > 0 ? html` <span class="dim">moves ${count(services.length, 'service')}</span>` : null}</td>
       <td><button type="button" class="quiet" aria-expanded=${open} onClick=${() => setOpen(!open)}>JSON</button></td>
     </tr>
     ${open ? html`<tr class="more"><td colspan="5"><pre>${JSON.stringify(data, null, 2)}</pre></td></tr>` : null}`;
