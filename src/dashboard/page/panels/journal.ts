@@ -1,5 +1,5 @@
 // Every decision, every act and what was seen happen, newest first; decisions open their dossier.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { AuditPage, DecisionList } from '../../../client/schema.ts';
 import { save } from '../browser.ts';
 import { html } from '../html.ts';
@@ -120,11 +120,17 @@ export const Journal = () => {
   const first = useAsked(newest, [isReady]);
   useEffect(() => (first.value === null ? undefined : setPages(first.value)), [first.value]);
 
-  const live = happenings.value.map(lineOfHappening);
-  const { decisions = [], acts = [], nextDecision = null, nextAct = null } = pages ?? {};
-  const whole = reaching(joined(decisions, acts, live), [endOf(decisions, nextDecision), endOf(acts, nextAct)]);
-  const poolRegions = new Map(
-    (overview.value?.services ?? []).flatMap(({ name, pools }) => pools.map((pool) => [`${name}/${pool.name}`, pool.region])),
+  // Lines and their list keep their identity: an overview that changes draws none of them again.
+  const live = useMemo(() => happenings.value.map(lineOfHappening), [happenings.value]);
+  const { nextDecision = null, nextAct = null } = pages ?? {};
+  const whole = useMemo(() => {
+    const { decisions = [], acts = [] } = pages ?? {};
+    return reaching(joined(decisions, acts, live), [endOf(decisions, nextDecision), endOf(acts, nextAct)]);
+  }, [pages, live]);
+  const services = overview.value?.services;
+  const poolRegions = useMemo(
+    () => new Map((services ?? []).flatMap(({ name, pools }) => pools.map((pool) => [`${name}/${pool.name}`, pool.region]))),
+    [services],
   );
   const shown = whole.filter((line) => matches(line, filter, (pool) => poolRegions.get(pool)));
   const kinds = [...new Set(whole.map(({ kind }) => kind))].sort();
