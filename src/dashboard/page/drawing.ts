@@ -70,7 +70,20 @@ export interface Drawing {
 const GOALS_MAX = 4;
 const DAY_MS = 86_400_000;
 const STEPS_MS = [100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 108e5, 432e5, DAY_MS];
-const TICK_PX_MIN = 70;
+const TICK_PX_MIN = 80;
+
+/** Exact, unlike a duration: ticks are even, and so are their names. */
+const tickText = (ms: number): string => {
+  const [unitMs, unit] = (
+    [
+      [DAY_MS, 'd'],
+      [36e5, 'h'],
+      [6e4, 'min'],
+      [1e3, 's'],
+    ] as const
+  ).find(([each]) => ms !== 0 && ms % each === 0) ?? [1, 'ms'];
+  return ms === 0 ? '0' : `${ms < 0 ? '−' : '+'}${Math.abs(ms / unitMs)} ${unit}`;
+};
 
 const between = (value: number, least: number, most: number): number => Math.min(most, Math.max(least, value));
 /** A goal that is none would leave nothing to draw by. */
@@ -101,6 +114,7 @@ const curveOf = (
   const seen = landed
     .map(({ ms }) => ms)
     .filter(isNumber)
+    .map((ms) => Math.max(0, ms))
     .toSorted((a, b) => a - b);
   const all = Math.max(population, seen.length);
   if (all === 0) return [];
@@ -136,7 +150,7 @@ export const drawingOf = (course: Course, shown: readonly ServiceTimes[], nowMs:
   const fromMs = between(isNumber(earliest) ? earliest * 1.04 : 0, -GOALS_MAX * seeGoal, -moveGoal / 50);
   const latest = Math.max(moveGoal + Math.max(0, ...rows.map(({ late }) => late)), untilMs, ...rows.map(({ endMs }) => endMs));
   const toMs = between(latest * 1.04, moveGoal, GOALS_MAX * moveGoal);
-  const at = (ms: number): number => (width * (between(ms, fromMs, toMs) - fromMs)) / (toMs - fromMs);
+  const at = (ms: number): number => width * ((between(ms, fromMs, toMs) - fromMs) / (toMs - fromMs));
   const inside = (ms: number): number | null => (ms >= fromMs && ms <= toMs ? at(ms) : null);
 
   const begun = isNumber(detection.ms) ? -detection.ms : null;
@@ -148,7 +162,7 @@ export const drawingOf = (course: Course, shown: readonly ServiceTimes[], nowMs:
   const marks = placed(labels, width);
   return {
     width,
-    ticks: ticksOf(fromMs, toMs, width).map((ms) => ({ x: at(ms), text: signed(ms) })),
+    ticks: ticksOf(fromMs, toMs, width).map((ms) => ({ x: at(ms), text: tickText(ms) })),
     zeroX: at(0),
     labels: marks,
     levels: Math.max(0, ...marks.map(({ level }) => level + 1)),

@@ -30,21 +30,31 @@ const whyUnmeasured = ({ convergence, closedAtMs }: Course): string => {
   return said ?? (closedAtMs === null ? 'nothing that could be seen moves' : 'it ended before');
 };
 
+const lastLook = ({ t0AtMs, t0LastAtMs }: Course): string => {
+  if (!isNumber(t0LastAtMs)) return 'nobody had a good look before';
+  return isNumber(t0AtMs) && t0AtMs > t0LastAtMs ? `the last good look was ${duration(t0AtMs - t0LastAtMs)} before` : '';
+};
+
 /** All seven, whether there or not; t4 to t6 are those of the slowest service. */
 export const stampsOf = (course: Course): readonly Stamp[] => {
-  const { t0LastAtMs, t3AtMs, convergence } = course;
+  const { t3AtMs, convergence } = course;
   const waits = isPending(course);
+  const measured = convergence.services.filter(({ service }) => isMeasured(course, service));
   const stamp = (id: Stamp['id'], name: string, atMs: number | null, missing: string, because = ''): Stamp =>
     isNumber(atMs) ? { id, name, atMs, state: 'seen', because } : { id, name, atMs: null, state: 'missing', because: missing };
   const later = (id: 't4' | 't5' | 't6', name: string): Stamp => {
-    const found = stamp(id, name, course[`${id}AtMs`], whyUnmeasured(course));
-    const unseen =
-      id === 't5' && convergence.services.every(({ authoritativeMs, convergedMs }) => authoritativeMs === null && convergedMs !== null);
-    if (found.atMs !== null || !waits) return unseen && found.atMs === null ? { ...found, because: 'its servers are not asked' } : found;
+    const isUnasked = id === 't5' && measured.every(({ authoritativeMs, convergedMs }) => authoritativeMs === null && convergedMs !== null);
+    const found = stamp(
+      id,
+      name,
+      course[`${id}AtMs`],
+      isUnasked && measured.length > 0 ? 'its servers are not asked' : whyUnmeasured(course),
+    );
+    if (found.atMs !== null || !waits) return found;
     return { ...found, state: 'pending', because: id === 't6' ? `waits for ${list(convergence.waitingFor)}` : 'not of all services yet' };
   };
   return [
-    stamp('t0', 'first failed probe', course.t0AtMs, 'no probe failed', isNumber(t0LastAtMs) ? '' : 'nobody had a good look before'),
+    stamp('t0', 'first failed probe', course.t0AtMs, 'no probe failed', lastLook(course)),
     stamp('t1', 'suspicion', course.t1AtMs, course.t0AtMs === null ? 'nothing was suspected' : 'not recorded'),
     stamp('t2', 'quorum', course.t2AtMs, course.t0AtMs === null ? 'nothing was counted' : 'not recorded'),
     stamp('t3', 'decision', t3AtMs, 'not recorded'),

@@ -55,10 +55,8 @@ const Picture = ({ drawing, says, goal }: { drawing: Drawing; says: string; goal
   return html`<svg class="timeline" viewBox="0 0 ${width} ${bottom + 22}" width=${width} height=${bottom + 22} role="img" aria-label=${says}>
     ${ticks.map(({ x, text }) => html`<line class="grid" x1=${x} x2=${x} y1=${top} y2=${bottom} /><text class="tick" x=${x} y=${bottom + 15} text-anchor=${x < 24 ? 'start' : x > width - 24 ? 'end' : 'middle'}>${text}</text>`)}
     <line class="zero" x1=${zeroX} x2=${zeroX} y1=${top} y2=${bottom} />
-    ${labels.map(({ id, text, x, left, level }) => {
-      const y = top - level * LABEL_PX - 6;
-      return html`<g key=${id}><line class="lead" x1=${x} x2=${x} y1=${y + 2} y2=${top + 18 + BAR_PX} /><text x=${left} y=${y}>${text}</text></g>`;
-    })}
+    ${labels.map(({ x, level }) => html`<line class="lead" x1=${x} x2=${x} y1=${top - level * LABEL_PX - 4} y2=${top + 18 + BAR_PX} />`)}
+    ${labels.map(({ text, left, level }) => html`<text x=${left} y=${top - level * LABEL_PX - 6}>${text}</text>`)}
     <text x="0" y=${top + 12}>detection</text>
     <text class="judged ${detection.judgement}" x=${width} y=${top + 12} text-anchor="end">${GLYPHS[detection.judgement]} ${goal}${detection.isCut ? ' →' : ''}</text>
     <${Parts} bar=${detection} y=${top + 18} />
@@ -73,7 +71,7 @@ const ServiceRow = ({ course, times, now }: { course: Course; times: ServiceTime
     <td class="number">${signed(decidedAtMs(course, times.service) - course.t3AtMs)}</td>
     <td class="number">${ms(times.acknowledgedMs)}</td><td class="number">${ms(times.authoritativeMs)}</td><td class="number">${ms(times.convergedMs)}</td>
     <td><${Mark} state=${judged(course, times, now)} /></td>
-    <td>${times.landed.map(({ region, ms: after }) => `${region} ${duration(after)}`).join(', ')}${times.because === null ? null : html` <span class="dim">${times.because}</span>`}</td>
+    <td class="says">${times.landed.map(({ region, ms: after }) => `${region} ${duration(after)}`).join(', ')}${times.because === null ? null : html` <span class="dim">${times.because}</span>`}</td>
   </tr>`;
 };
 

@@ -59,7 +59,7 @@ const lookAt = (incident: string): void => {
 const Incidents = ({ incidents }: Pick<Dossier, 'incidents'>) =>
   html`<ul>${incidents.map(
     ({ id, region, kind, relation, detection, convergence }) => html`<li>
-  ${relation} <button type="button" class="link" onClick=${() => lookAt(id)}>${region}: ${kind}</button>
+  ${relation} <button type="button" class="link" onClick=${() => lookAt(id)}>${region}: ${kind}</button>${' '}
   <${Mark} state=${detection.judgement} says="detection ${detection.ms === null ? detection.judgement : duration(detection.ms)}" /> <${Mark} state=${convergence.judgement} says="convergence ${convergence.ms === null ? convergence.judgement : duration(convergence.ms)}" />
 </li>`,
   )}</ul>`;

@@ -112,8 +112,9 @@ const Entry = still(({ short, isOpen }: { short: Short; isOpen: boolean }) => {
   return html`<li class="entry ${closedAtMs === null ? 'bad' : ''}">
     <h3><button type="button" class="link" aria-expanded=${isOpen} onClick=${() => want('incident', isOpen ? 'none' : id)}>${region}: ${kind}</button>
       ${closedAtMs === null ? html` <${Chip} tone="bad">goes on<//>` : html` <${Chip}>lasted ${duration(closedAtMs - (t0AtMs ?? t3AtMs))}<//>`}</h3>
-    <p><${At} atMs=${t3AtMs} /> · <${Mark} state=${detection.judgement} says="detected ${detection.ms === null ? 'without a measured time' : `in ${detectionText(detection)}`}" />
-      · <${Mark} state=${convergence.judgement} says=${convergence.ms === null ? `convergence ${convergence.judgement}` : `users landed in ${duration(convergence.ms)}`} /></p>
+    <p class="row"><span><${At} atMs=${t3AtMs} /></span>
+      <${Mark} state=${detection.judgement} says=${detection.ms === null ? 'detection not measured' : `detected in ${detectionText(detection)}`} />
+      <${Mark} state=${convergence.judgement} says=${convergence.ms === null ? `convergence ${convergence.judgement}` : `users landed in ${duration(convergence.ms)}`} /></p>
     ${isOpen ? html`<${Opened} key=${id} id=${id} short=${short} />` : html`<p class="dim">${because}</p>`}
   </li>`;
 });

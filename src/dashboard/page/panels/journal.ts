@@ -1,5 +1,5 @@
 // Every decision, every act and what was seen happen, newest first; decisions open their dossier.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { AuditPage, DecisionList } from '../../../client/schema.ts';
 import { save } from '../browser.ts';
 import { html } from '../html.ts';
@@ -78,7 +78,7 @@ const Row = still(({ line }: { line: Line }) => {
       <td><${At} atMs=${atMs} /></td>
       <td>${v === null ? html`<${Chip}>${kind}<//>` : html`<button type="button" class="link" onClick=${() => want('decision', `${v}`)}>decision ${v}</button>`}</td>
       <td>${by}</td>
-      <td>${because}${v !== null && services.length > 0 ? html` <span class="dim">moves ${count(services.length, 'service')}</span>` : null}</td>
+      <td class="says">${because}${v !== null && services.length > 0 ? html` <span class="dim">moves ${count(services.length, 'service')}</span>` : null}</td>
       <td><button type="button" class="quiet" aria-expanded=${open} onClick=${() => setOpen(!open)}>JSON</button></td>
     </tr>
     ${open ? html`<tr class="more"><td colspan="5"><pre>${JSON.stringify(data, null, 2)}</pre></td></tr>` : null}`;
@@ -120,11 +120,17 @@ export const Journal = () => {
   const first = useAsked(newest, [isReady]);
   useEffect(() => (first.value === null ? undefined : setPages(first.value)), [first.value]);
 
-  const live = happenings.value.map(lineOfHappening);
-  const { decisions = [], acts = [], nextDecision = null, nextAct = null } = pages ?? {};
-  const whole = reaching(joined(decisions, acts, live), [endOf(decisions, nextDecision), endOf(acts, nextAct)]);
-  const poolRegions = new Map(
-    (overview.value?.services ?? []).flatMap(({ name, pools }) => pools.map((pool) => [`${name}/${pool.name}`, pool.region])),
+  // Lines and their list keep their identity: an overview that changes draws none of them again.
+  const live = useMemo(() => happenings.value.map(lineOfHappening), [happenings.value]);
+  const { nextDecision = null, nextAct = null } = pages ?? {};
+  const whole = useMemo(() => {
+    const { decisions = [], acts = [] } = pages ?? {};
+    return reaching(joined(decisions, acts, live), [endOf(decisions, nextDecision), endOf(acts, nextAct)]);
+  }, [pages, live]);
+  const services = overview.value?.services;
+  const poolRegions = useMemo(
+    () => new Map((services ?? []).flatMap(({ name, pools }) => pools.map((pool) => [`${name}/${pool.name}`, pool.region]))),
+    [services],
   );
   const shown = whole.filter((line) => matches(line, filter, (pool) => poolRegions.get(pool)));
   const kinds = [...new Set(whole.map(({ kind }) => kind))].sort();

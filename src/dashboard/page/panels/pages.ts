@@ -73,7 +73,7 @@ const Row = still(({ page, may, ask }: { page: PageItem; may: boolean; ask(deed:
   return html`<tr>
     <td><${At} atMs=${atMs} /></td>
     <td><${Chip} tone=${TONES[severity]}>${severity}<//> ${v === 0 ? type : html`<button type="button" class="link" onClick=${() => want('decision', `${v}`)}>${type}</button>`}</td>
-    <td>${headline}</td>
+    <td class="says">${headline}</td>
     <td><${Mark} state=${STATES[state]} says=${state} /> <span class="dim">${thread}</span></td>
     <td><${Who} page=${page} /></td>
     <td>${may && action === 'trigger' && thread === 'firing' && acknowledged === null ? html`<button type="button" onClick=${() => ask('acknowledge', page)}>I have it</button> ` : null}

@@ -42,7 +42,7 @@ const Rows = ({ change, trail }: { change: Change; trail: readonly Step[] }) => 
     const [from, to] = [change.before[pool] ?? 0, change.after[pool] ?? 0];
     return html`<tr>
       ${n === 0 ? html`<th scope="rowgroup" rowspan=${names.length}>${change.service}</th>` : null}
-      <td>${pool}</td><td><${Share} value=${from} /></td><td><${Share} value=${to} /></td>
+      <td class="tight">${pool}</td><td><${Share} value=${from} /></td><td><${Share} value=${to} /></td>
       <td class="number">${from === to ? '' : `${to > from ? '+' : '−'}${percent(Math.abs(to - from))}`}</td>
       ${n === 0 ? html`<td rowspan=${names.length}>${trail.length === 0 ? html`<span class="dim">no write is on record</span>` : trail.map((step) => html`<p key=${step.provider}><${Write} step=${step} /></p>`)}<${Proof} service=${change.service} /></td>` : null}
     </tr>`;

@@ -2,7 +2,7 @@
 import type { Forecast } from '../../../client/schema.ts';
 import { alike, moves, movesText, namesText } from '../forecast.ts';
 import { html } from '../html.ts';
-import { At, Chip, Mark, Share, Table, type Tone } from '../parts.ts';
+import { At, Chip, Mark, Share, still, Table, type Tone } from '../parts.ts';
 import { duration } from '../words.ts';
 
 const SHOWN_MAX = 30;
@@ -15,7 +15,7 @@ const Steps = ({ steps }: Pick<Forecast, 'steps'>) =>
     ? html`<p>Nothing would be decided.</p>`
     : html`<ol class="story">${steps.map(
         ({ afterMs, v, because, changes, holds }) => html`<li>
-        <p><b class="number">+${duration(afterMs)}</b> decision ${v}: ${because}</p>
+        <p><b class="number">${afterMs === 0 ? 'at once' : `+${duration(afterMs)}`}</b> decision ${v}: ${because}</p>
         <ul>${alike(changes).map((change) => html`<li>${namesText(change.services)}: ${movesText(change) || 'stays as it is'}</li>`)}
           ${holds.slice(0, 5).map(({ service, pool, hold, because: why }) => html`<li><${Chip} tone="warn">held: ${hold}<//> ${service}/${pool}: ${why}</li>`)}
           ${holds.length > 5 ? html`<li class="dim">and ${holds.length - 5} holds more</li>` : null}</ul>
@@ -40,7 +40,7 @@ const Services = ({ services }: Pick<Forecast, 'services'>) => {
           { length: rows },
           (_, n) => html`<tr>
           ${n === 0 ? html`<th scope="rowgroup" rowspan=${rows}>${service.service} ${service.mode === 'auto' ? null : html`<${Chip} tone="warn">${service.mode}: nothing is written<//>`}</th>` : null}
-          <td>${moved[n]?.pool ?? 'as it is'}</td><td>${moved[n] === undefined ? null : html`<${Share} value=${moved[n].from} />`}</td><td>${moved[n] === undefined ? null : html`<${Share} value=${moved[n].to} />`}</td>
+          <td class="tight">${moved[n]?.pool ?? 'as it is'}</td><td>${moved[n] === undefined ? null : html`<${Share} value=${moved[n].from} />`}</td><td>${moved[n] === undefined ? null : html`<${Share} value=${moved[n].to} />`}</td>
           ${
             n === 0
               ? html`<td rowspan=${rows}>${service.writes.length === 0 ? html`<span class="dim">nothing</span>` : service.writes.map((write) => html`<p>${write.provider}: ${movesText(write) || 'the same again'}</p>`)}</td>
@@ -74,11 +74,13 @@ const Holds = ({ holds }: Pick<Forecast, 'holds'>) =>
     ? null
     : html`<h4>Still held at the end</h4><ul>${holds.slice(0, SHOWN_MAX).map(({ service, pool, hold, because }) => html`<li><${Chip} tone="warn">${hold}<//> ${service}/${pool}: ${because}</li>`)}</ul><${Rest} all=${holds.length} />`;
 
-export const Story = ({ forecast }: { forecast: Forecast }) => html`<div>
+export const Story = still(
+  ({ forecast }: { forecast: Forecast }) => html`<div>
   <${Steps} steps=${forecast.steps} />
   <${Services} services=${forecast.services} />
   <${Refusals} refusals=${forecast.refusals} />
   <${Holds} holds=${forecast.holds} />
   ${forecast.pages.length === 0 ? null : html`<h4>Who would be told</h4><ul>${forecast.pages.slice(0, SHOWN_MAX).map(({ severity, type, summary }) => html`<li><${Chip} tone=${TONES[severity] ?? 'idle'}>${severity}<//> ${type}: ${summary}</li>`)}</ul>`}
   ${forecast.notes.length === 0 ? null : html`<h4>What it could not know</h4><ul>${forecast.notes.map((note) => html`<li>${note}</li>`)}</ul>`}
-</div>`;
+</div>`,
+);

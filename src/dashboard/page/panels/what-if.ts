@@ -41,23 +41,29 @@ const Left = ({ gist }: { gist: Gist }) =>
     ? html`<span class="dim">not known</span>`
     : html`<${Mark} state=${gist.tightest.leftPercent < 0 ? 'down' : 'ok'} says="${Math.round(gist.tightest.leftPercent)} % left" /> <span class="dim">${gist.tightest.service}${gist.overloaded > 1 ? ` and ${gist.overloaded - 1} more below 0` : ''}</span>`;
 
-const Region = still(({ region, forecast }: { region: string; forecast: Forecast }) => {
-  const [open, setOpen] = useState(false);
+interface RegionProps {
+  region: string;
+  forecast: Forecast;
+  isPicked: boolean;
+  pick(region: string): void;
+}
+const Region = still(({ region, forecast, isPicked, pick }: RegionProps) => {
   const gist = gistOf(forecast, regionOf());
   return html`<tr>
-      <th scope="row">${region}</th>
-      <td>${gist.moved === 0 ? html`<span class="dim">nothing moves</span>` : shareText(gist)}</td>
-      <td class="number">${gist.moved}</td>
-      <td><${Left} gist=${gist} /></td>
-      <td>${gist.refused === 0 ? html`<span class="dim">nothing</span>` : html`<${Mark} state="fail" says=${count(gist.refused, 'refusal')} />`}${gist.held === 0 ? null : html` <${Chip} tone="warn">${gist.held} held<//>`}</td>
-      <td>${gist.followMs === null ? html`<span class="dim">not known</span>` : duration(gist.followMs)}</td>
-      <td><button type="button" class="quiet" aria-expanded=${open} aria-label="the story of ${region}" onClick=${() => setOpen(!open)}>story</button></td>
-    </tr>
-    ${open ? html`<tr class="more"><td colspan="7"><${Story} forecast=${forecast} /></td></tr>` : null}`;
+    <th scope="row" class="tight">${region}</th>
+    <td class="says">${gist.moved === 0 ? html`<span class="dim">nothing moves${forecast.notes[0] === undefined ? '' : `: ${forecast.notes[0]}`}</span>` : shareText(gist)}</td>
+    <td class="number">${gist.moved}</td>
+    <td><${Left} gist=${gist} /></td>
+    <td>${gist.refused === 0 ? html`<span class="dim">nothing</span>` : html`<${Mark} state="fail" says=${count(gist.refused, 'refusal')} />`}${gist.held === 0 ? null : html` <${Chip} tone="warn">${gist.held} held<//>`}</td>
+    <td>${gist.followMs === null ? html`<span class="dim">not known</span>` : duration(gist.followMs)}</td>
+    <td><button type="button" class="quiet" aria-pressed=${isPicked} aria-label="the story of ${region}" onClick=${() => pick(region)}>story</button></td>
+  </tr>`;
 });
 
 const Deaths = () => {
   const [found, setFound] = useState<{ matrix: WhatIfMatrix; atMs: number } | null>(null);
+  const [picked, pick] = useState('');
+  const story = found?.matrix.regions.find(({ region }) => region === picked)?.forecast;
   const deed = useDeed();
   const look = () =>
     deed.run(async () => {
@@ -72,9 +78,10 @@ const Deaths = () => {
       found === null
         ? null
         : html`<${Table} caption="What if each region died" head=${['region', 'its traffic goes to', 'services', 'tightest', 'refused', 'users follow within', '']}>
-      ${found.matrix.regions.map(({ region, forecast }) => html`<${Region} key=${region} region=${region} forecast=${forecast} />`)}
+      ${found.matrix.regions.map(({ region, forecast }) => html`<${Region} key=${region} region=${region} forecast=${forecast} isPicked=${region === picked} pick=${pick} />`)}
     <//>`
-    }`;
+    }
+    ${story === undefined ? null : html`<div class="note"><h4>If ${picked} dies</h4><${Story} forecast=${story} /></div>`}`;
 };
 
 // ---- whatever one supposes ----
