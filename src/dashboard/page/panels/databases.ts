@@ -52,5 +52,5 @@ export const Data = ({ platforms }: { platforms: readonly PlatformStatus[] }) =>
       databases.flatMap(({ database, standbys }) => standbys.map(({ region }) => `${name}/${database} in ${region}`)),
     )
     .map((name) => ({ name, label: name }));
-  return html`<h3>Data</h3><${Databases} platforms=${platforms} />${lines.length === 0 ? null : html`<${Chart} title="Replication lag" samples=${lags} lines=${lines} />`}`;
+  return html`<h3>Data</h3><${Databases} platforms=${platforms} />${lines.length === 0 ? null : html`<p class="dim">Replication lag while this page is open</p><${Chart} title="Replication lag" samples=${lags} lines=${lines} />`}`;
 };
