@@ -1,7 +1,7 @@
 // The page: its parts in the order of the questions that are asked in an outage.
 import { render } from 'preact';
 import { html } from './html.ts';
-import { start } from './live/live.ts';
+import { isStale, start } from './live/live.ts';
 import { isLocked } from './live/session.ts';
 import { Dependencies } from './panels/dependencies.ts';
 import { Drills } from './panels/drills.ts';
@@ -35,7 +35,7 @@ const jump = (event: Event, id: string): void => {
 const App = () => html`
   <a class="skip" href="#regions" onClick=${(event: Event) => jump(event, 'regions')}>Skip to the regions</a>
   <header class="top"><h1>Tidegate</h1><${Nav} /></header>
-  <main><${Head} />${isLocked.value ? null : PANELS.map(({ id, panel }) => html`<${panel} key=${id} />`)}</main>`;
+  <main class=${isStale.value ? 'old' : ''}><${Head} />${isLocked.value ? null : PANELS.map(({ id, panel }) => html`<${panel} key=${id} />`)}</main>`;
 
 const root = document.getElementById('app');
 if (root !== null) {

@@ -11,8 +11,9 @@ const Banner = () => {
   const seen = overview.value;
   if (seen === null) return html`<div class="banner idle" role="status"><p class="sentence">Asking what is so …</p></div>`;
   const { tone, sentence, more } = bannerOf({ ...seen, nowMs: seen.clusterTimeMs });
-  return html`<div class="banner ${tone}" role=${tone === 'bad' ? 'alert' : 'status'}>
-    <p class="sentence">${sentence}</p>
+  const then = isStale.value ? `At ${utc(seen.clusterTimeMs, nowMs.value)}: ` : '';
+  return html`<div class="banner ${then === '' ? tone : 'idle'}" role=${tone === 'bad' ? 'alert' : 'status'}>
+    <p class="sentence">${then}${sentence}</p>
     ${more.map((line) => html`<p>${line}</p>`)}
   </div>`;
 };
@@ -55,7 +56,7 @@ const Speaker = () => {
     <div><dt>speaking</dt><dd>${self.region}/${self.replica}</dd></div>
     <div><dt>coordinator</dt><dd>${coordinator === null || coordinator.released ? html`<${Chip} tone="bad">nobody<//>` : `${coordinator.region}/${coordinator.replica}, epoch ${coordinator.epoch}`}</dd></div>
     <div><dt>decision</dt><dd>${decision === null ? 'none yet' : `${decision.v}`}</dd></div>
-    <div><dt>data</dt><dd><${Age} /> ${isStreaming.value ? html`<${Chip} tone="good">live<//>` : html`<${Chip} tone="warn">asking every few seconds<//>`}</dd></div>
+    <div><dt>data</dt><dd><${Age} /> ${isStreaming.value ? html`<${Chip} tone="good">live<//>` : html`<${Chip} tone="warn">${trouble.value === null ? 'asking every few seconds' : 'no answer'}<//>`}</dd></div>
     <div><dt>time</dt><dd><${Clock} /></dd></div>
     <div><dt>you</dt><dd>${me.value === null ? '–' : `${me.value.name} (${me.value.role})`}</dd></div>
   </dl>`;
