@@ -1,12 +1,12 @@
 // Data of the platforms: where each database is written, how that is known, and what a move would lose now.
 import { effect } from '@preact/signals';
 import type { Status } from '../../../client/schema.ts';
+import { databaseTrouble, LAG_OLD_MS, lossText } from '../budgets.ts';
 import { html } from '../html.ts';
 import { nowMs, overview } from '../live/live.ts';
 import { Ago, At, Empty, Mark, Table } from '../parts.ts';
-import { databaseTrouble, LAG_OLD_MS, lossText } from './budgets.ts';
+import { samplesKept } from '../samples.ts';
 import { Chart } from './chart.ts';
-import { samplesKept } from './samples.ts';
 
 export type PlatformStatus = NonNullable<Status['platforms']>[number];
 type Database = PlatformStatus['databases'][number];

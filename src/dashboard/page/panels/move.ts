@@ -7,10 +7,10 @@ import { want } from '../live/address.ts';
 import { act, ask, get } from '../live/api.ts';
 import { may } from '../live/session.ts';
 import { Chip, Field, Mark, Table, Trouble, useDeed } from '../parts.ts';
+import { numbersOf, personsText, planBars, sourceText, spanText } from '../steps.ts';
 import { count, duration } from '../words.ts';
 import { Doubt, Reason } from './deeds.ts';
 import { Bars } from './run.ts';
-import { numbersOf, personsText, planBars, sourceText, spanText } from './steps.ts';
 
 const ON_FAIL: Readonly<Record<PlannedStep['onFail'], string>> = {
   stop: 'then it stops',
