@@ -136,7 +136,8 @@ export const Move = ({ platform, onOrdered }: { platform: Platform; onOrdered():
     run(async () => {
       if (tried === null)
         return setTried((await (await ask(`${url}?dryRun=true`, { method: 'POST', body: orderOf(wish) })).json()) as RunBegun);
-      const begun = await act<RunBegun>('POST', url, orderOf(wish), { key });
+      // To the region that was shown, whatever has become the first of the priorities meanwhile.
+      const begun = await act<RunBegun>('POST', url, { ...orderOf(wish), to: tried.plan.to }, { key });
       want('run', begun.run.id);
       onOrdered();
     });
