@@ -6,42 +6,8 @@ import type { Asked } from '../parts.ts';
 import { sharing } from '../same.ts';
 import { Refused } from './api.ts';
 import { happenings } from './live.ts';
+import { paced } from './pace.ts';
 import { base } from './session.ts';
-
-const GAP_MS = 1_000;
-
-/** Calls at once, then every `ms`; never twice at the same time, and not more often than once a second. */
-const paced = (look: () => Promise<void>, ms: number): { soon(): void; stop(): void } => {
-  let [isBusy, isDue, isOver] = [false, false, false];
-  let lastMs = Number.NEGATIVE_INFINITY;
-  let unschedule = (): void => undefined;
-  const plan = (waitMs: number): void => {
-    unschedule();
-    unschedule = after(waitMs, go);
-  };
-  const go = (): void => {
-    if (!isVisible()) {
-      plan(ms);
-      return;
-    }
-    [isBusy, isDue, lastMs] = [true, false, monoMs()];
-    void look().finally(() => {
-      isBusy = false;
-      if (!isOver) plan(isDue ? GAP_MS : ms);
-    });
-  };
-  go();
-  return {
-    soon() {
-      if (isBusy) isDue = true;
-      else if (!isOver) plan(Math.max(0, lastMs + GAP_MS - monoMs()));
-    },
-    stop() {
-      isOver = true;
-      unschedule();
-    },
-  };
-};
 
 /** `types`: of the events that make it ask again. `key`: another one begins anew. What is alike stays the same object. */
 export const useWatched = <T>(look: () => Promise<T>, ms: number, types: readonly string[] = [], key = ''): Asked<T> => {
@@ -62,6 +28,7 @@ export const useWatched = <T>(look: () => Promise<T>, ms: number, types: readonl
           (error: unknown) => isOver || set((last) => ({ value: last.value, error })),
         ) as Promise<void>,
       ms,
+      { after, isVisible, monoMs },
     );
     soon.current = pace.soon;
     const newest = () => happenings.value.find(({ type }) => types.includes(type));

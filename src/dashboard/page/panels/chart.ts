@@ -4,8 +4,8 @@ import type uPlot from 'uplot';
 import { onResize, whenSeen } from '../browser.ts';
 import { html } from '../html.ts';
 import { Empty, Table, Trouble } from '../parts.ts';
+import { columnsOf, minutesOf, type Samples } from '../samples.ts';
 import { count, duration, utc } from '../words.ts';
-import { columnsOf, minutesOf, type Samples } from './samples.ts';
 
 /** Ink of the style, a dash, and how that looks in the legend: colour is not all that tells them apart. */
 const LINES: readonly (readonly [ink: string, dash: number[], looks: string])[] = [

@@ -1,12 +1,12 @@
 // Data of the platforms: where each database is written, how that is known, and what a move would lose now.
 import { effect } from '@preact/signals';
 import type { Status } from '../../../client/schema.ts';
+import { databaseTrouble, LAG_OLD_MS, lossText } from '../budgets.ts';
 import { html } from '../html.ts';
 import { nowMs, overview } from '../live/live.ts';
 import { Ago, At, Empty, Mark, Table } from '../parts.ts';
-import { databaseTrouble, LAG_OLD_MS, lossText } from './budgets.ts';
+import { samplesKept } from '../samples.ts';
 import { Chart } from './chart.ts';
-import { samplesKept } from './samples.ts';
 
 export type PlatformStatus = NonNullable<Status['platforms']>[number];
 type Database = PlatformStatus['databases'][number];
@@ -52,5 +52,5 @@ export const Data = ({ platforms }: { platforms: readonly PlatformStatus[] }) =>
       databases.flatMap(({ database, standbys }) => standbys.map(({ region }) => `${name}/${database} in ${region}`)),
     )
     .map((name) => ({ name, label: name }));
-  return html`<h3>Data</h3><${Databases} platforms=${platforms} />${lines.length === 0 ? null : html`<${Chart} title="Replication lag" samples=${lags} lines=${lines} />`}`;
+  return html`<h3>Data</h3><${Databases} platforms=${platforms} />${lines.length === 0 ? null : html`<p class="dim">Replication lag while this page is open</p><${Chart} title="Replication lag" samples=${lags} lines=${lines} />`}`;
 };

@@ -6,7 +6,7 @@ import { html, type Node } from '../html.ts';
 import { act, ask, Refused } from '../live/api.ts';
 import { may } from '../live/session.ts';
 import { Dialog, Field, Trouble, useDeed } from '../parts.ts';
-import { type Deed, deedsOf } from './steps.ts';
+import { type Deed, deedsOf } from '../steps.ts';
 
 /** A run as it was read, with the tag of what a human decides about. */
 export interface Read {

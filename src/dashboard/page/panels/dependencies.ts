@@ -1,17 +1,17 @@
 // What the cluster leans on, against what it may take: round trips between regions, data and what a move would lose now, language models, and what this very replica needs.
 import { useState } from 'preact/hooks';
 import type { HealthDetail, LanguageModels, ObjectiveCell, ObjectiveList, PlatformObjectives } from '../../../client/schema.ts';
+import { type BudgetRow, budgetRows, cellName, cellText, type HealthRow, healthRows, regionsOf } from '../budgets.ts';
 import { html } from '../html.ts';
 import { get, Refused } from '../live/api.ts';
 import { overview } from '../live/live.ts';
 import { isNotOffered, useWatched } from '../live/watch.ts';
 import { Ago, At, Chip, Empty, Mark, Panel, still, Table, Trouble } from '../parts.ts';
+import { samplesKept } from '../samples.ts';
 import { age, count, duration } from '../words.ts';
-import { type BudgetRow, budgetRows, cellName, cellText, type HealthRow, healthRows, regionsOf } from './budgets.ts';
 import { Chart } from './chart.ts';
 import { Data } from './databases.ts';
 import { State } from './run.ts';
-import { samplesKept } from './samples.ts';
 
 /** While the page is open. */
 const trips = samplesKept();

@@ -7,10 +7,10 @@ import { want } from '../live/address.ts';
 import { act, ask, get } from '../live/api.ts';
 import { may } from '../live/session.ts';
 import { Chip, Field, Mark, Table, Trouble, useDeed } from '../parts.ts';
+import { numbersOf, personsText, planBars, sourceText, spanText } from '../steps.ts';
 import { count, duration } from '../words.ts';
 import { Doubt, Reason } from './deeds.ts';
 import { Bars } from './run.ts';
-import { numbersOf, personsText, planBars, sourceText, spanText } from './steps.ts';
 
 const ON_FAIL: Readonly<Record<PlannedStep['onFail'], string>> = {
   stop: 'then it stops',
@@ -136,7 +136,8 @@ export const Move = ({ platform, onOrdered }: { platform: Platform; onOrdered():
     run(async () => {
       if (tried === null)
         return setTried((await (await ask(`${url}?dryRun=true`, { method: 'POST', body: orderOf(wish) })).json()) as RunBegun);
-      const begun = await act<RunBegun>('POST', url, orderOf(wish), { key });
+      // To the region that was shown, whatever has become the first of the priorities meanwhile.
+      const begun = await act<RunBegun>('POST', url, { ...orderOf(wish), to: tried.plan.to }, { key });
       want('run', begun.run.id);
       onOrdered();
     });

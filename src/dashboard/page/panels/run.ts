@@ -5,9 +5,9 @@ import { html } from '../html.ts';
 import { nowMs } from '../live/live.ts';
 import { useWatched } from '../live/watch.ts';
 import { At, Mark, still, Table, Trouble } from '../parts.ts';
+import { type Bar, causeText, isOpen, personsText, runBars, sourceText, spanText, stepsShown } from '../steps.ts';
 import { duration } from '../words.ts';
 import { Controls, type Read, readRun } from './deeds.ts';
-import { type Bar, causeText, isOpen, personsText, runBars, sourceText, spanText, stepsShown } from './steps.ts';
 
 /** By the marks that there are. */
 const MARKED: Readonly<Record<string, string>> = {

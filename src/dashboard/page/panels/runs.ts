@@ -7,10 +7,10 @@ import { get } from '../live/api.ts';
 import { may } from '../live/session.ts';
 import { isNotOffered, useWatched } from '../live/watch.ts';
 import { At, Chip, Dialog, Empty, Panel, still, Table, Trouble, useDeed } from '../parts.ts';
+import { causeText, isOpen, spanText } from '../steps.ts';
 import { count, duration } from '../words.ts';
 import { Move } from './move.ts';
 import { RunCard, State } from './run.ts';
-import { causeText, isOpen, spanText } from './steps.ts';
 
 // ---- a platform ----
 

@@ -1,6 +1,6 @@
 // Plans and runs as rows: what each step takes, asks and cannot take back, bars of its time, and what a human can do with a run. Pure.
-import type { PlannedStep, Run, RunStep } from '../../../client/schema.ts';
-import { duration } from '../words.ts';
+import type { PlannedStep, Run, RunStep } from '../../client/schema.ts';
+import { duration } from './words.ts';
 
 export interface Span {
   p50Ms: number;

@@ -1,6 +1,6 @@
 // What dependencies take against what they may, as rows; and what a replica says of its own health, worst first. Pure.
-import type { HealthCheck, HealthDetail, ObjectiveCell, PlatformObjectives, Status } from '../../../client/schema.ts';
-import { duration } from '../words.ts';
+import type { HealthCheck, HealthDetail, ObjectiveCell, PlatformObjectives, Status } from '../../client/schema.ts';
+import { duration } from './words.ts';
 
 /** One dependency, as each region measures it. */
 export interface BudgetRow {
