@@ -33,6 +33,8 @@ const SERVERS: readonly { file: string; name: string }[] = [
   { file: '/usr/lib/python3/dist-packages/etcd', name: 'python3-etcd' },
   { file: '/usr/sbin/pgbouncer', name: 'pgbouncer' },
   { file: '/lib/systemd/systemd', name: 'systemd' },
+  { file: '/usr/bin/chromium', name: 'chromium' },
+  { file: '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf', name: 'fonts-dejavu-core' },
 ];
 
 const SYSTEM = join('test', 'system');
@@ -44,6 +46,7 @@ const inFolder =
 /** Suites that run by name only, so that `npm test` stays within a quarter of an hour: `npm run test:system -- cluster`. */
 const HEAVY: ReadonlyMap<string, (file: string) => boolean> = new Map([
   ['cluster', inFolder('cluster')],
+  ['dashboard', inFolder('dashboard')],
   ['kubernetes', inFolder('kubernetes')],
   ['operators', inFolder('operators')],
   ['paging', inFolder('paging')],

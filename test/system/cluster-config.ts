@@ -33,7 +33,7 @@ export interface ClusterOptions {
   /** Another provider than the built-in server: lines of its entry `local`, and where it answers. */
   provider?: { entry: readonly string[]; dns: number };
   /** More sections of a replica's file. */
-  own?: (region: Region) => readonly string[];
+  own?: (region: Region, doors: Places) => readonly string[];
   /** Command that the first replica runs in. */
   wrapFirst?: readonly string[];
 }
@@ -96,7 +96,7 @@ ${wire === undefined ? `    serve: { dns: 127.0.0.1:${doors.dns} }\n` : ''}`
 ${systems.length === 0 ? '' : `systems:\n${systems.map((line) => `  ${line}\n`).join('')}`}\
 paging:
   channels: [${webhookUrl === undefined ? '' : ` { kind: webhook, name: oncall, url: ${webhookUrl}, secretFile: webhook.secret, networks: [127.0.0.0/8] } `}]
-${paging.map((line) => `  ${line}\n`).join('')}${(own?.(region) ?? []).map((line) => `${line}\n`).join('')}`;
+${paging.map((line) => `  ${line}\n`).join('')}${(own?.(region, doors) ?? []).map((line) => `${line}\n`).join('')}`;
 
 /** The part that all replicas share. */
 export const clusterText = (

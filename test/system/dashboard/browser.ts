@@ -17,7 +17,12 @@ export interface Watched extends AsyncDisposable {
 }
 
 /** `hosts`: whom it may ask. */
-export const openPage = async (browser: Browser, url: string, options: BrowserContextOptions = {}, hosts: readonly string[] = []): Promise<Watched> => {
+export const openPage = async (
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+  hosts: readonly string[] = [],
+): Promise<Watched> => {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
   const page = await context.newPage();
   const allowed = new Set([new URL(url).host, ...hosts]);
@@ -58,7 +63,13 @@ export const expectAccessible = async (page: Page): Promise<void> => {
   const violations = (await page.evaluate(
     `axe.run(document, { runOnly: { type: 'tag', values: ${JSON.stringify(RULES)} } }).then(({ violations }) => violations)`,
   )) as readonly Violation[];
-  const told = violations.map(({ id, help, nodes }) => `${id}: ${help}\n${nodes.slice(0, 3).map(({ html, failureSummary }) => `  ${html}\n  ${failureSummary}`).join('\n')}`);
+  const told = violations.map(
+    ({ id, help, nodes }) =>
+      `${id}: ${help}\n${nodes
+        .slice(0, 3)
+        .map(({ html, failureSummary }) => `  ${html}\n  ${failureSummary}`)
+        .join('\n')}`,
+  );
   expect(told).toEqual([]);
 };
 
