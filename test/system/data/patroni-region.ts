@@ -38,7 +38,10 @@ export interface Region extends AsyncDisposable {
   rest(member: Member, method: 'GET' | 'PATCH' | 'POST', path: string, body?: unknown): Promise<unknown>;
   /** The member that leads, whatever it is the leader of. */
   leader(): Promise<Member>;
-  /** When Patroni of its first member, which leads, has just ended a turn: it asks its etcd nothing until the next, a second later. */
+  /**
+   * When Patroni of the writer has just ended a turn: it asks its etcd nothing until the next, a second later. Stopped amid one, it demotes itself when it wakes and
+   * promotes itself again. Was another promoted meanwhile, then both are on timelines of one number: Patroni takes them for the same, rewinds nothing, and it never follows.
+   */
   turned(): Promise<void>;
   /** SIGSTOP for Patroni and Postgres of these members; all unless said. */
   freeze(members?: readonly Member[]): void;
@@ -293,7 +296,7 @@ class RealRegion implements Region {
   }
 
   async turned(): Promise<void> {
-    const { name } = this.members[0]!;
+    const { name } = await this.leader();
     const file = join(this.#patronis.get(name)!.dir, 'patroni.log');
     const turns = (): number => readFileSync(file, 'utf8').split(TURN_ENDED).length;
     const before = turns();

@@ -243,6 +243,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
   test('a frozen primary acknowledges nothing, so nothing is promoted; it wakes, is told, acknowledges, and there never are two', async () => {
     await using writer = startWriter(PER_SECOND, world.a.poolerPort);
     await writing(writer);
+    await world.a.turned();
     const fromMs = Date.now();
     world.a.freeze();
     runs.known.down = { side: 'a', sinceMs: fromMs };
@@ -346,8 +347,6 @@ describe('one member each', { timeout: TEST_MS }, () => {
   test('all of a is frozen and nobody there can be told: with the rung grace it writes when it wakes until it is told, and no client reaches it', async () => {
     await using writer = startWriter(PER_SECOND, world.a.poolerPort);
     await writing(writer);
-    // Stopped while it asks its etcd, it demotes itself when it wakes and then promotes itself again, to a timeline of the number that b's has by then: Patroni
-    // takes that for the same one, rewinds nothing, and a never follows.
     await world.a.turned();
     const fromMs = Date.now();
     world.a.freeze();
