@@ -58,13 +58,13 @@ export const lagBetween = async (primary: PostgresSystem | null, standby: Postgr
   // In this order: what travels while they are asked is behind by nothing.
   const ahead = await primary.state(signal);
   const behind = await standby.state(signal);
-  if (hasAllOf(ahead, behind)) return lagOf(ahead, behind);
-  // What it has more was written meanwhile, or by another that was promoted to a timeline of the same number: then its primary never catches up with it.
-  return hasAllOf(await primary.state(signal), behind) ? lagOf(ahead, behind) : UNTOLD;
+  if (covers(ahead.currentLsn, behind) || covers(behind.upstream?.endLsn, behind)) return lagOf(ahead, behind);
+  // What it has more was written meanwhile, or by another that was promoted to a timeline of the same number: then its primary never had it.
+  return covers((await primary.state(signal)).currentLsn, behind) ? lagOf(ahead, behind) : UNTOLD;
 };
 
-/** Whether the primary has all that the standby has. */
-const hasAllOf = ({ currentLsn }: SqlState, { replayedLsn }: SqlState): boolean => (currentLsn ?? 0) >= (replayedLsn ?? 0);
+/** Whether a source that ends there has all that the standby has. */
+const covers = (endLsn: number | null | undefined, { replayedLsn }: SqlState): boolean => (endLsn ?? 0) >= (replayedLsn ?? 0);
 
 /** Of a standby that was asked after its primary. */
 export const lagOf = (primary: SqlState, standby: SqlState): Lag => {

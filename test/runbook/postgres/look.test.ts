@@ -36,13 +36,21 @@ const system = (...states: readonly Partial<SqlState>[]): PostgresSystem => {
   } as unknown as PostgresSystem;
 };
 const primaryAt = (currentLsn: number) => ({ inRecovery: false, currentLsn });
-const standbyAt = (replayedLsn: number) => ({ inRecovery: true, replayedLsn, replayedAtMs: 9_000 });
+const standbyAt = (replayedLsn: number, upstreamLsn?: number) => ({
+  inRecovery: true,
+  replayedLsn,
+  replayedAtMs: 9_000,
+  upstream: upstreamLsn === undefined ? null : { endLsn: upstreamLsn, heardAtMs: 9_900 },
+});
 
 test('what a standby has more than its primary was written while both were asked, and it is behind by nothing', async () => {
   expect(await lagBetween(system(primaryAt(900), primaryAt(1000)), system(standbyAt(1000)), NEVER)).toEqual({ ms: 0, bytes: 0 });
+  // Its source has it: nobody is asked once more.
+  expect(await lagBetween(system(primaryAt(900)), system(standbyAt(1000, 1000)), NEVER)).toEqual({ ms: 0, bytes: 0 });
   expect(await lagBetween(system(primaryAt(1000)), system(standbyAt(900)), NEVER)).toEqual({ ms: 1000, bytes: 100 });
 });
 
 test('a writer that woke, promoted itself and then was told to follow is on a timeline of the same number and has what nobody else has: it was taken for one that is behind by nothing', async () => {
-  expect(await lagBetween(system(primaryAt(900), primaryAt(950)), system(standbyAt(1000)), NEVER)).toEqual({ ms: null, bytes: null });
+  for (const standby of [standbyAt(1000), standbyAt(1000, 950)])
+    expect(await lagBetween(system(primaryAt(900), primaryAt(950)), system(standby), NEVER)).toEqual({ ms: null, bytes: null });
 });
