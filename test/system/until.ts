@@ -4,9 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 export const PATIENCE_MS = 60_000;
 const POLL_MS = 50;
 
-/** What `look` answers once it answers something: null, undefined and false mean "not yet", and so does a rejection. Rejects at the deadline. */
+/**
+ * What `look` answers once it answers something: null, undefined and false mean "not yet", and so does a rejection. Rejects at the deadline; `what` is then said,
+ * as it is by then.
+ */
 export const until = async <T>(
-  what: string,
+  what: string | (() => string),
   look: () => Promise<T | null | undefined | false> | T | null | undefined | false,
   withinMs = PATIENCE_MS,
 ): Promise<T> => {
@@ -20,7 +23,8 @@ export const until = async <T>(
     } catch (error) {
       last = error;
     }
-    if (performance.now() > giveUpAtMs) throw new Error(`waited ${withinMs} ms for: ${what}; last: ${String(last)}`);
+    if (performance.now() > giveUpAtMs)
+      throw new Error(`waited ${withinMs} ms for: ${typeof what === 'string' ? what : what()}; last: ${String(last)}`);
     await delay(POLL_MS);
   }
 };

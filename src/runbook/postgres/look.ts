@@ -57,8 +57,14 @@ export const lagBetween = async (primary: PostgresSystem | null, standby: Postgr
   if (primary === null) return lagByItself(await standby.state(signal));
   // In this order: what travels while they are asked is behind by nothing.
   const ahead = await primary.state(signal);
-  return lagOf(ahead, await standby.state(signal));
+  const behind = await standby.state(signal);
+  if (covers(ahead.currentLsn, behind) || covers(behind.upstream?.endLsn, behind)) return lagOf(ahead, behind);
+  // What it has more was written meanwhile, or by another that was promoted to a timeline of the same number: then its primary never had it.
+  return covers((await primary.state(signal)).currentLsn, behind) ? lagOf(ahead, behind) : UNTOLD;
 };
+
+/** Whether a source that ends there has all that the standby has. */
+const covers = (endLsn: number | null | undefined, { replayedLsn }: SqlState): boolean => (endLsn ?? 0) >= (replayedLsn ?? 0);
 
 /** Of a standby that was asked after its primary. */
 export const lagOf = (primary: SqlState, standby: SqlState): Lag => {

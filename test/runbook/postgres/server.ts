@@ -108,7 +108,7 @@ export const startPostgres = async (options: { from?: number; settings?: readonl
 };
 
 const killing = (data: string): [string, string[]] => {
-  const [command, args] = asPostgres(join(BIN, 'pg_ctl'), ['-D', data, '-m', 'immediate', '-W', 'stop']);
+  const [command, args] = asPostgres(join(BIN, 'pg_ctl'), ['-D', data, '-m', 'immediate', '-t', '5', 'stop']);
   return [command, [...args]];
 };
 

@@ -38,6 +38,11 @@ export interface Region extends AsyncDisposable {
   rest(member: Member, method: 'GET' | 'PATCH' | 'POST', path: string, body?: unknown): Promise<unknown>;
   /** The member that leads, whatever it is the leader of. */
   leader(): Promise<Member>;
+  /**
+   * When Patroni of the writer has just ended a turn: it asks its etcd nothing until the next, a second later. Stopped amid one, it demotes itself when it wakes and
+   * promotes itself again. Was another promoted meanwhile, then both are on timelines of one number: Patroni takes them for the same, rewinds nothing, and it never follows.
+   */
+  turned(): Promise<void>;
   /** SIGSTOP for Patroni and Postgres of these members; all unless said. */
   freeze(members?: readonly Member[]): void;
   thaw(): void;
@@ -45,6 +50,7 @@ export interface Region extends AsyncDisposable {
   killDatabase(): Promise<void>;
   /** SIGKILL for etcd and PgBouncer too. */
   killAll(): Promise<void>;
+  /** The end of what its Patronis and Postgreses have logged. */
   said(): string;
 }
 
@@ -164,7 +170,9 @@ const poolerText = (dir: string, port: number, entry: Wire): string =>
     '',
   ].join('\n');
 
-const SAID_CHARS = 6_000;
+/** Of a writer that goes on as it is. */
+const TURN_ENDED = 'the leader with the lock';
+const SAID_CHARS = 12_000;
 const tail = (file: string): string => {
   try {
     return readFileSync(file, 'utf8').slice(-SAID_CHARS);
@@ -266,14 +274,17 @@ class RealRegion implements Region {
   }
 
   leader(): Promise<Member> {
-    return until(`a leader in ${this.name}:\n${this.said()}`, async () => {
-      for (const member of this.members) {
-        const reply = await fetch(`${member.restUrl}/leader`, { signal: AbortSignal.timeout(CONNECT_MS) }).catch(() => null);
-        await reply?.arrayBuffer();
-        if (reply?.status === 200) return member;
-      }
-      return null;
-    });
+    return until(
+      () => `a leader in ${this.name}:\n${this.said()}`,
+      async () => {
+        for (const member of this.members) {
+          const reply = await fetch(`${member.restUrl}/leader`, { signal: AbortSignal.timeout(CONNECT_MS) }).catch(() => null);
+          await reply?.arrayBuffer();
+          if (reply?.status === 200) return member;
+        }
+        return null;
+      },
+    );
   }
 
   #configOf(member: Member): string {
@@ -282,6 +293,14 @@ class RealRegion implements Region {
 
   #dataOf(member: Member): string {
     return join(this.#dir, member.name);
+  }
+
+  async turned(): Promise<void> {
+    const { name } = await this.leader();
+    const file = join(this.#patronis.get(name)!.dir, 'patroni.log');
+    const turns = (): number => readFileSync(file, 'utf8').split(TURN_ENDED).length;
+    const before = turns();
+    await until(`a turn of Patroni of ${name}`, () => turns() > before);
   }
 
   freeze(members: readonly Member[] = this.members): void {
@@ -314,7 +333,12 @@ class RealRegion implements Region {
   }
 
   said(): string {
-    return [...this.#patronis].map(([name, { dir }]) => `${name}:\n${tail(join(dir, 'patroni.log'))}`).join('\n');
+    return [...this.#patronis]
+      .flatMap(([name, { dir }]) => [
+        `Patroni of ${name}:\n${tail(join(dir, 'patroni.log'))}`,
+        `Postgres of ${name}:\n${tail(join(this.#dir, `${name}.log`))}`,
+      ])
+      .join('\n');
   }
 
   readonly #killWithUs = (): void =>

@@ -242,7 +242,12 @@ export const startRuns = (world: World, more: Readonly<Record<string, SystemConf
       return {
         now,
         at: (name) => standingOf(now(), name),
-        ended: () => until(`the end of ${id}: ${saying(now())}`, () => (isEnded(now()) ? now() : null), 90_000),
+        ended: () =>
+          until(
+            () => `the end of ${id}: ${saying(now())}`,
+            () => (isEnded(now()) ? now() : null),
+            90_000,
+          ),
       };
     },
     async [Symbol.asyncDispose]() {

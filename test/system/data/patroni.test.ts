@@ -1,13 +1,13 @@
 // A database in two regions, for real: PostgreSQL under Patroni in each, one a standby cluster of the other, poolers before them, a writer at 200 transactions a
 // second, and a watcher that every 50 ms takes a real write on whatever Postgres takes one. It is moved by runs of the executor, with the kinds of steps of production.
-import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Run } from '../../../src/runbook/model.ts';
 import { lagBetween } from '../../../src/runbook/postgres/look.ts';
 import type { PostgresSystem } from '../../../src/runbook/postgres/sql.ts';
 import { standingOf } from '../../../src/runbook/run.ts';
 import { PATIENCE_MS, until } from '../until.ts';
+import { startIdle } from './idle.ts';
 import { breakdownOf, breakdownText } from './patroni-breakdown.ts';
 import { connected, PASSWORDS, type Region, TTL_MS } from './patroni-region.ts';
 import {
@@ -34,11 +34,10 @@ const TEST_MS = 120_000;
 const MOVE_MS = 60_000;
 /** Planned moves, each there and back: `MOVES=5 npm run test:system -- patroni` shows ten. */
 const MOVES = Number(process.env.MOVES ?? 1);
-/** What a planned move may interrupt; on a machine that others keep busy everything takes longer. */
+/** What a planned move may interrupt; on a machine whose cores have no time left just then everything takes longer. */
 const INTERRUPTION_MS_MAX = 5_000;
 const INTERRUPTION_BUSY_MS_MAX = 15_000;
-const LOAD_BUSY = 1.5;
-const loadOfACore = (): number => loadavg()[0]! / availableParallelism();
+const IDLE_SHARE_MIN = 0.15;
 const GRACE_MS = 3_000;
 /** Of a woken primary whose neighbour leads by then: one turn of Patroni, that it was stopped in, and what stopping takes. No promise of Patroni, but what holds. */
 const SEEN_MS_MAX = 5_000;
@@ -54,6 +53,15 @@ const told = (row: Row): void => {
 afterAll(() => {
   if (rows.length > 0) process.stdout.write(`\n${HEAD}\n${rows.map(line).join('\n')}\n`);
 });
+
+/** Why a move failed stands in the logs of those that were moved. */
+const tellingOnFailure = (world: () => World | undefined): void =>
+  beforeEach(({ onTestFailed }) =>
+    onTestFailed(() => {
+      const { a, b } = world() ?? {};
+      for (const region of [a, b]) if (region !== undefined) process.stdout.write(`${region.said()}\n`);
+    }),
+  );
 
 const idsIn = async (region: Region): Promise<ReadonlySet<number>> => {
   const client = await connected((await region.leader()).pgPort, 'postgres', PASSWORDS.postgres, 'app');
@@ -85,7 +93,7 @@ const writing = (writer: Writer, since = 0): Promise<boolean> =>
 /** The other region streams from it, on its timeline. */
 const following = async (world: World, side: Side): Promise<void> => {
   const [from, to] = [world[side], world[other(side)]];
-  await until(`${to.name} follows ${from.name}:\n${to.said()}`, async () => {
+  await until(`${to.name} follows ${from.name}`, async () => {
     const writer = await from.leader();
     const rows = await from.sql(
       writer,
@@ -117,8 +125,11 @@ const tookText = (run: Run): string =>
     .map(({ id, at }) => `${id} ${(((at.endedAtMs ?? Number.NaN) - (at.dueAtMs ?? Number.NaN)) / 1000).toFixed(1)}`)
     .join(', ');
 
-/** When the new primary's Patroni first answered 200 to GET /primary, and when its Postgres first was out of recovery, looked at without a pause. */
-const promotionOf = async (region: Region): Promise<{ answeredAtMs: number; writableAtMs: number }> => {
+/**
+ * When the new primary's Patroni first answered 200 to GET /primary, and when its Postgres first was out of recovery, looked at without a pause. `readOnlyAtMs`:
+ * when it was asked for the last time of those that it said that it was in recovery, so it was then, however late the answer was heard.
+ */
+const promotionOf = async (region: Region): Promise<{ answeredAtMs: number; readOnlyAtMs: number; writableAtMs: number }> => {
   const leader = await region.leader();
   const first = async (look: () => Promise<boolean>): Promise<number> => {
     const giveUpAtMs = performance.now() + PATIENCE_MS;
@@ -129,6 +140,13 @@ const promotionOf = async (region: Region): Promise<{ answeredAtMs: number; writ
     throw new Error(`${leader.name} was not promoted`);
   };
   const client = await connected(leader.pgPort, 'app', PASSWORDS.app, 'app');
+  let readOnlyAtMs = Number.NaN;
+  const isWritable = async (): Promise<boolean> => {
+    const atMs = Date.now();
+    const isIn: boolean = (await client.query('select pg_is_in_recovery() as "isIn"')).rows[0].isIn;
+    if (isIn) readOnlyAtMs = atMs;
+    return !isIn;
+  };
   try {
     const [answeredAtMs, writableAtMs] = await Promise.all([
       first(async () => {
@@ -136,9 +154,9 @@ const promotionOf = async (region: Region): Promise<{ answeredAtMs: number; writ
         await reply.arrayBuffer();
         return reply.status === 200;
       }),
-      first(async () => (await client.query('select pg_is_in_recovery() as "isIn"')).rows[0].isIn === false),
+      first(isWritable),
     ]);
-    return { answeredAtMs, writableAtMs };
+    return { answeredAtMs, readOnlyAtMs, writableAtMs };
   } finally {
     await client.end();
   }
@@ -171,6 +189,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
   let runs: Runs;
   let watch: Watch;
   afterAll(() => closing.disposeAsync(), WORLD_MS);
+  tellingOnFailure(() => world);
 
   test(
     'b follows a, over a wire of 20 ms each way',
@@ -187,10 +206,10 @@ describe('two members and one', { timeout: TEST_MS }, () => {
     timeout: TEST_MS + MOVES * MOVE_MS,
   }, async () => {
     await using writer = startWriter(PER_SECOND, world.a.poolerPort);
-    const gaps: number[] = [];
     const ways = Array.from({ length: MOVES }, (): readonly Side[] => ['b', 'a']).flat();
     for (const to of ways) {
       await using lags = measuring(runs, other(to));
+      using idle = startIdle();
       await writing(writer, Date.now());
       const fromMs = Date.now();
       const run = await endedWell(runs.begin(gracefulPlan(world, to), to, 'graceful'));
@@ -199,6 +218,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
       expect(writer.errors.filter(({ atMs }) => atMs >= fromMs)).toEqual([]);
       const gap = longestGapOf(writer.acknowledged, fromMs);
       const gapMs = gap.endMs - gap.startMs;
+      const idleShare = idle.share(gap);
       const lost = (await lostIn(world[to], writer)).length;
       const { late } = lateWrites(watch.taken(), to, fromMs);
       told({
@@ -207,23 +227,23 @@ describe('two members and one', { timeout: TEST_MS }, () => {
         lost,
         gapMs,
         late: late.length,
-        note: `load ${loadOfACore().toFixed(1)} a core; ms: ${breakdownText(breakdownOf(run, { looks: watch.looks(), from: other(to), to }, gap))}`,
+        note: `cores idle for ${Math.round(idleShare * 100)} %; ms: ${breakdownText(breakdownOf(run, { looks: watch.looks(), from: other(to), to }, gap))}`,
       });
       expect(lost).toBe(0);
       expect(late).toEqual([]);
-      gaps.push(gapMs);
+      expect(gapMs).toBeLessThan(idleShare < IDLE_SHARE_MIN ? INTERRUPTION_BUSY_MS_MAX : INTERRUPTION_MS_MAX);
       await lags.stop();
       await following(world, to);
       // Users follow the route.
       writer.through(world[to].poolerPort);
     }
     expect(runs.known.proved.map(({ side }) => side)).toEqual(ways);
-    expect(Math.max(...gaps)).toBeLessThan(loadOfACore() > LOAD_BUSY ? INTERRUPTION_BUSY_MS_MAX : INTERRUPTION_MS_MAX);
   });
 
   test('a frozen primary acknowledges nothing, so nothing is promoted; it wakes, is told, acknowledges, and there never are two', async () => {
     await using writer = startWriter(PER_SECOND, world.a.poolerPort);
     await writing(writer);
+    await world.a.turned();
     const fromMs = Date.now();
     world.a.freeze();
     runs.known.down = { side: 'a', sinceMs: fromMs };
@@ -255,7 +275,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
 
   test('Patroni says primary before Postgres takes writes, and a promotion is not reached before it does', async () => {
     const fromMs = Date.now();
-    const [run, { answeredAtMs, writableAtMs }] = await Promise.all([
+    const [run, { answeredAtMs, readOnlyAtMs, writableAtMs }] = await Promise.all([
       endedWell(runs.begin(gracefulPlan(world, 'a'), 'a', 'graceful')),
       promotionOf(world.a),
     ]);
@@ -269,7 +289,7 @@ describe('two members and one', { timeout: TEST_MS }, () => {
       note: `200 came ${writableAtMs - answeredAtMs} ms before a write could; pg.promote was reached ${endedAtMs! - writableAtMs} ms after`,
     });
     expect(answeredAtMs).toBeLessThan(writableAtMs);
-    expect(endedAtMs).toBeGreaterThanOrEqual(writableAtMs - 10);
+    expect(endedAtMs).toBeGreaterThanOrEqual(readOnlyAtMs);
     await following(world, 'a');
   });
 
@@ -310,6 +330,7 @@ describe('one member each', { timeout: TEST_MS }, () => {
   let watch: Watch;
   let power: Stonith;
   afterAll(() => closing.disposeAsync(), WORLD_MS);
+  tellingOnFailure(() => world);
 
   test(
     'b follows a, over a wire of 20 ms each way',
@@ -326,6 +347,7 @@ describe('one member each', { timeout: TEST_MS }, () => {
   test('all of a is frozen and nobody there can be told: with the rung grace it writes when it wakes until it is told, and no client reaches it', async () => {
     await using writer = startWriter(PER_SECOND, world.a.poolerPort);
     await writing(writer);
+    await world.a.turned();
     const fromMs = Date.now();
     world.a.freeze();
     runs.known.down = { side: 'a', sinceMs: fromMs };
@@ -356,6 +378,7 @@ describe('one member each', { timeout: TEST_MS }, () => {
   });
 
   test('with the rung stonith nothing is promoted before the power is cut, and there never are two', async () => {
+    await following(world, 'b');
     await using writer = startWriter(PER_SECOND, world.b.poolerPort);
     await writing(writer);
     const fromMs = Date.now();

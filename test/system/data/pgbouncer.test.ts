@@ -172,18 +172,23 @@ describe('a pooler on a real PgBouncer', { timeout: TEST_MS }, () => {
     await using at = await start();
     const { client, steps } = at;
     await postgres.sql('CREATE TABLE late (id int)');
-    const late = client.query('INSERT INTO late SELECT 1 FROM pg_sleep(2)');
+    await postgres.sql('CREATE TABLE go ()');
+    // It ends when it is told to, however long what comes before that takes.
+    const late = client.query(
+      'DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM go) LOOP PERFORM pg_sleep(0.02); END LOOP; INSERT INTO late VALUES (1); END $$',
+    );
     const isOver = endedOf(late);
     await until(
       'it runs on the server',
-      async () =>
-        (await postgres.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'INSERT INTO late%' AND state = 'active'")).length > 0,
+      async () => (await postgres.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'DO %late%' AND state = 'active'")).length > 0,
     );
     await steps.reach('fence.pgbouncer', SPEC);
     await until('its client was dropped', isOver);
     await expect(late).rejects.toThrow();
+    expect(await postgres.sql('SELECT id FROM late')).toEqual([]);
+    await postgres.sql('INSERT INTO go DEFAULT VALUES');
     expect(await until('the row is there', async () => (await postgres.sql('SELECT id FROM late'))[0])).toEqual({ id: 1 });
-    await postgres.sql('DROP TABLE late');
+    await postgres.sql('DROP TABLE late, go');
   });
 
   test('disabled alone is no fence: who was in goes on', async () => {

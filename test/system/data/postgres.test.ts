@@ -16,7 +16,9 @@ import { PASSWORD, type RunningPostgres, startPostgres } from '../../runbook/pos
 import { freePort, workDir } from '../server.ts';
 
 const NEVER = new AbortController().signal;
-const UNTIL_MS = 10_000;
+const UNTIL_MS = 25_000;
+/** Of one member; a signal has to end a question before that does. */
+const MEMBER_MS = 3_000;
 
 const until = async (what: () => Promise<boolean>): Promise<void> => {
   const endAtMs = performance.now() + UNTIL_MS;
@@ -114,7 +116,10 @@ describe('how far the standby is behind', () => {
     primary.sql('CREATE TABLE filler (text text);');
     await until(async () => (await lagBetween(one, two, NEVER)).bytes === 0);
     await delay(300);
-    expect(await lagBetween(one, two, NEVER)).toEqual({ ms: 0, bytes: 0 });
+    await until(async () => {
+      const { ms, bytes } = await lagBetween(one, two, NEVER);
+      return ms === 0 && bytes === 0;
+    });
     standby.sql('SELECT pg_wal_replay_pause();');
     await until(async () => standby.sql("SELECT pg_get_wal_replay_pause_state() = 'paused';") === 't');
     primary.sql("INSERT INTO filler SELECT repeat('x', 1000) FROM generate_series(1, 100);");
@@ -174,8 +179,8 @@ describe('waits and secrets', () => {
     await delay(100);
     const stoppedAtMs = performance.now();
     stop.abort(new Error('stopping'));
-    expect(Number(await endedAtMs) - stoppedAtMs).toBeLessThan(500);
-    await expect(sql.state(NEVER)).rejects.toThrow(/no answer within 3000 ms/);
+    expect(Number(await endedAtMs) - stoppedAtMs).toBeLessThan(MEMBER_MS / 2);
+    await expect(sql.state(NEVER)).rejects.toThrow(`no answer within ${MEMBER_MS} ms`);
     still.signal('SIGCONT');
     expect(await sql.state(NEVER)).toMatchObject({ inRecovery: false });
   });
@@ -217,9 +222,12 @@ describe('waits and secrets', () => {
 test('a round trip is timed, of a writer and of a standby', async () => {
   await using second = await startPostgres({ from: primary.port });
   for (const { address } of [primary, second]) {
-    const tookMs = await (await opening([address])).roundTripMs(NEVER);
+    const sql = await opening([address]);
+    const startMs = performance.now();
+    const tookMs = await sql.roundTripMs(NEVER);
     expect(tookMs).toBeGreaterThan(0);
-    expect(tookMs).toBeLessThan(2000);
+    // With what comes before it it took longer than it alone.
+    expect(tookMs).toBeLessThan(performance.now() - startMs);
   }
 });
 
@@ -245,3 +253,19 @@ test('after a promotion it is on a timeline of its own at once, and the lag of o
   expect(await siteSays(two, NEVER)).toBe('writes');
   expect(await lagBetween(one, two, NEVER)).toEqual({ ms: null, bytes: null });
 });
+
+test('two that were promoted apart are on timelines of one number: who has what only one of them wrote is no standby of the other, and has no lag', async () => {
+  await using one = await startPostgres({ from: primary.port });
+  await using other = await startPostgres({ from: primary.port });
+  for (const each of [one, other]) each.promote();
+  other.sql('CREATE TABLE apart (i int);');
+  await using standby = await startPostgres({ from: other.port });
+  const [ours, theirs, its] = [await opening([one.address]), await opening([other.address]), await opening([standby.address])];
+  await until(async () => (await lagBetween(theirs, its, NEVER)).bytes === 0);
+  await other.kill();
+  await until(async () => (await its.state(NEVER)).upstream === null);
+  const [state, behind] = [await ours.state(NEVER), await its.state(NEVER)];
+  expect(behind).toMatchObject({ timeline: state.timeline, systemId: state.systemId });
+  expect(behind.replayedLsn).toBeGreaterThan(state.currentLsn!);
+  expect(await lagBetween(ours, its, NEVER)).toEqual({ ms: null, bytes: null });
+}, 60_000);
