@@ -79,8 +79,7 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       notes,
     };
   };
-  const standing = (override: Override): ReturnType<typeof standingOf> =>
-    standingOf(override, view.status()?.services ?? [], view.clusterNowMs());
+  const standing = (override: Override): ReturnType<typeof standingOf> => standingOf(override, view.services(), view.clusterNowMs());
 
   return [
     {
