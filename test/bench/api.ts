@@ -8,6 +8,10 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { constants, gzipSync } from 'node:zlib';
+import { overviewDocument } from '../../src/api/overview.ts';
+import { statusDocument } from '../../src/api/status.ts';
+import { openBigWorld } from '../dashboard/big-world.ts';
 import { freePort } from '../system/server.ts';
 import type { Bench, BenchOptions } from './bench.ts';
 import { type ReplicaProcess, serveTargets, startReplicaProcess } from './coordination/process.ts';
@@ -385,6 +389,43 @@ const measureEvents = async (
   };
 };
 
+// ---- the documents ----
+
+const SIZES = [
+  { services: 3, regions: 2 },
+  { services: 20, regions: 5 },
+  { services: 200, regions: 20 },
+] as const;
+
+/** What the loop that also probes is held up by, of the whole and of what an eye needs first: making the document, and its text. */
+const measureDocuments = async (times: number): Promise<object[]> => {
+  const rows: object[] = [];
+  for (const size of SIZES) {
+    await using world = await openBigWorld({ size, frozen: true });
+    for (const [path, make] of [
+      ['/v1/status', statusDocument],
+      ['/v1/overview', overviewDocument],
+    ] as const) {
+      const spans = Array.from({ length: times }, () => {
+        const startedAtMs = performance.now();
+        const document = make(world.input());
+        const madeAtMs = performance.now();
+        const text = JSON.stringify(document);
+        return { text, makeMs: madeAtMs - startedAtMs, textMs: performance.now() - madeAtMs };
+      });
+      const text = spans[0]?.text ?? '';
+      rows.push({
+        what: `${path}, ${size.services} services in ${size.regions} regions`,
+        bytes: Buffer.byteLength(text),
+        zipped: gzipSync(text, { level: constants.Z_BEST_SPEED }).length,
+        makeP50Ms: median(spans.map(({ makeMs }) => makeMs)),
+        textP50Ms: median(spans.map(({ textMs }) => textMs)),
+      });
+    }
+  }
+  return rows;
+};
+
 export const benchApi = async ({ quick, trials }: BenchOptions): Promise<Bench> => {
   const folder = mkdtempSync(join(tmpdir(), 'tidegate-bench-'));
   const targets = await serveTargets();
@@ -399,11 +440,12 @@ export const benchApi = async ({ quick, trials }: BenchOptions): Promise<Bench> 
     const cpu = (100_000 * (replica.cpuS() - cpuBefore)) / (performance.now() - startedAtMs);
     const orders = await measureOrders(port, trials ?? (quick ? 10 : 50));
     const events = await measureEvents(port, replica, CLIENTS);
+    const documents = await measureDocuments(quick ? 10 : 30);
     return {
       goals: { answerP99Ms: GOAL_P99_MS, decisionP99Ms: GOAL_DECISION_P99_MS, clients: CLIENTS },
       met: answers.met && orders.met && events.met,
       rows: answers.rows,
-      tables: [orders.rows, ...(events.rows.length === 0 ? [] : [events.rows])],
+      tables: [orders.rows, ...(events.rows.length === 0 ? [] : [events.rows]), documents],
       notes: [
         `${PER_S} requests/s to one replica of three that probe ${SERVICES * REGIONS.length} targets at two endpoints each; it used ${cpu.toFixed(0)} % of a CPU meanwhile`,
         ...answers.notes,

@@ -175,7 +175,7 @@ export const OVERVIEW_DOCS = {
     operationId: 'getOverview',
     summary: 'What an eye needs first of what this replica knows now, however large the cluster',
     description:
-      'Regions and services without their targets; of the targets those that somebody doubts. Lists that an outage makes long are cut, and `…Omitted` says by how much. Made anew at most once per look at the store, so ask again when an event comes, at most once a second.',
+      'Regions and services without their targets; of the targets those that somebody doubts. Lists that an outage makes long are cut, and `…Omitted` says by how much. It is made after the question, at most twice a second for all who ask: ask again when an event comes, at most once a second.',
     tags: ['status'],
     response: { 200: json(ref('Overview'), { 'a region died': OVERVIEW }) },
   },
