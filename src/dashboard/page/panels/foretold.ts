@@ -13,7 +13,7 @@ type Told = Pick<Ordered, 'forecast' | 'refusals' | 'notes'> & Partial<Pick<Orde
 export interface Preview {
   told: Told | null;
   error: unknown;
-  /** What is shown is not the answer to what is asked now. */
+  /** Not answered yet. */
   busy: boolean;
   atMs: number;
   again(): void;
@@ -56,14 +56,10 @@ export const usePreview = (question: Question | null, on: readonly unknown[] = [
       cancel.abort();
     };
   }, [key, round, ...on]);
+  // What was foretold of another order is not shown beside this one.
   const isCurrent = key !== null && state.of === key;
-  return {
-    told: state.told,
-    error: state.error,
-    atMs: state.atMs,
-    busy: key !== null && !isCurrent,
-    again: () => again((each) => each + 1),
-  };
+  const { told, error, atMs } = isCurrent ? state : { told: null, error: null, atMs: 0 };
+  return { told, error, atMs, busy: key !== null && !isCurrent, again: () => again((each) => each + 1) };
 };
 
 type Route = Readonly<Record<string, number>>;
@@ -168,7 +164,7 @@ export const Foretold = ({ preview, idle, passes = false }: { preview: Preview; 
   return html`<section class="note" aria-label="What would follow" aria-busy=${busy}>
     <p class="row"><b>What would follow</b>
       <span role="status">${told === null ? (busy ? 'asking …' : error === null ? idle : '') : passes && refusals.length > 0 ? `It passes ${count(refusals.length, 'refusal')} by break-glass.` : sentence(told)}</span>
-      ${told === null && error === null ? null : html`<span class="dim">${busy ? 'asking …' : html`foretold <${Ago} atMs=${atMs} />`}</span> <button type="button" class="quiet" onClick=${again}>look again</button>`}</p>
+      ${told === null && error === null ? null : html`<span class="dim">foretold <${Ago} atMs=${atMs} /></span> <button type="button" class="quiet" onClick=${again}>look again</button>`}</p>
     <${Trouble} error=${error} />
     <${Refusals} refusals=${refusals} />
     ${
