@@ -171,7 +171,13 @@ const One = ({ id }: { id: string }) => {
       value === null || isGone
         ? null
         : deed === null
-          ? html`<p class="row">${deedsOf(value.one).map((each) => html`<button key=${each} type="button" onClick=${() => choose(each)}>${SAYS[each].button} …</button>`)}</p>`
+          ? html`<p class="row">${deedsOf(value.one).map(
+              (each) =>
+                html`<button key=${each} type="button" onClick=${() => {
+                  setDone(null);
+                  choose(each);
+                }}>${SAYS[each].button} …</button>`,
+            )}</p>`
           : html`<${Act} key=${deed} deed=${deed} of=${value} again=${again} onLeave=${() => choose(null)} onDone=${(ordered: Ordered) => {
               choose(null);
               setDone({ deed, ordered });
