@@ -10,6 +10,8 @@ import { parseArgs } from 'node:util';
 
 const ROOT = join(import.meta.dirname, '..');
 const ROOMS = ['src', 'providers', 'policies'];
+/** What browsers run has a library of its own. */
+const PAGE = 'src/dashboard/page';
 
 interface Manifest {
   name: string;
@@ -20,8 +22,8 @@ interface Manifest {
   dependencies: Record<string, string>;
 }
 
-/** Emits every file of the rooms; the compiler also turns `./x.ts` in imports into `./x.js`. */
-const emit = (stage: string, out: string): void => {
+/** Emits every file of these folders, as their tsconfig has it; the compiler also turns `./x.ts` in imports into `./x.js`. */
+const emit = (stage: string, out: string, tsconfig: string, folders: readonly string[]): void => {
   const config = join(stage, 'tsconfig.json');
   const compilerOptions = {
     noEmit: false,
@@ -32,7 +34,7 @@ const emit = (stage: string, out: string): void => {
   };
   writeFileSync(
     config,
-    JSON.stringify({ extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: ROOMS.map((room) => join(ROOT, room)) }),
+    JSON.stringify({ extends: join(ROOT, tsconfig), compilerOptions, include: folders.map((folder) => join(ROOT, folder)) }),
   );
   execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', config], {
     stdio: ['ignore', 'inherit', 'inherit'],
@@ -43,7 +45,7 @@ const emit = (stage: string, out: string): void => {
 const copyAssets = (out: string): void => {
   for (const room of ROOMS)
     for (const file of readdirSync(join(ROOT, room), { recursive: true, encoding: 'utf8' })) {
-      if (file.endsWith('.ts') || file.endsWith('.md') || !statSync(join(ROOT, room, file)).isFile()) continue;
+      if (/\.(ts|md)$|(^|\/)tsconfig\.json$/.test(file) || !statSync(join(ROOT, room, file)).isFile()) continue;
       mkdirSync(dirname(join(out, room, file)), { recursive: true });
       cpSync(join(ROOT, room, file), join(out, room, file));
     }
@@ -70,7 +72,8 @@ const pack = (to: string): string => {
   try {
     const out = join(stage, 'package');
     mkdirSync(out);
-    emit(stage, out);
+    emit(stage, out, 'tsconfig.json', ROOMS);
+    emit(stage, out, `${PAGE}/tsconfig.json`, [PAGE]);
     copyAssets(out);
     const manifest = manifestOf(read('package.json') as Manifest);
     write(join(out, 'package.json'), manifest);

@@ -124,7 +124,11 @@ const services = (status: StatusDocument): Markup => {
     service.route !== null && service.pools.every(isWell) && ['applied', 'unwritten'].includes(servedState(service).state);
   const ill = status.services.filter((service) => !isGood(service));
   const well = status.services.length - ill.length;
-  const rows = ill.map((service): readonly Content[] => [service.name, routeOf(service), written(service), service.because]);
+  const rows = ill.map((service): readonly Content[] => [
+    service.name,
+    html`${routeOf(service)}<br><span class="dim">${service.because}</span>`,
+    written(service),
+  ]);
   const all = status.services.map((service): readonly Content[] => [
     service.name,
     service.mode,
@@ -133,7 +137,7 @@ const services = (status: StatusDocument): Markup => {
   ]);
   return panel(
     'Services',
-    table('Services that are not as configured', ['Service', 'Route', 'Written', 'Because'], rows),
+    table('Services that are not as configured', ['Service', 'Route, and why', 'Written'], rows),
     html`<p>${well} of ${count(status.services.length, 'service')} as configured and served.</p>`,
     details('All services', table('All services', ['Service', 'Mode', 'Pools up', 'Written'], all, 1_000)),
   );

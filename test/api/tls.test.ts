@@ -1,5 +1,6 @@
 // The API behind its own certificate, and callers known by theirs: real handshakes with certificates that openssl made.
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -57,6 +58,7 @@ interface Answer {
   status: number;
   body: string;
   by: string;
+  headers: IncomingHttpHeaders;
 }
 
 const ask = (path: string, given: { as?: Certificate; token?: string; method?: string } = {}): Promise<Answer> =>
@@ -79,12 +81,22 @@ const ask = (path: string, given: { as?: Certificate; token?: string; method?: s
       reply.on('data', (chunk) => {
         body += chunk;
       });
-      reply.on('end', () => resolve({ status: reply.statusCode ?? 0, body, by }));
+      reply.on('end', () => resolve({ status: reply.statusCode ?? 0, body, by, headers: reply.headers }));
     });
     sent.end();
   });
 
 describe('a caller', () => {
+  test('that is a browser is told to ask by TLS from then on', async () => {
+    await listen();
+    for (const path of ['/', '/status']) {
+      const { status, headers } = await ask(path, { token: TOKEN });
+      expect([status, headers['strict-transport-security']], path).toEqual([200, 'max-age=31536000']);
+    }
+    expect((await ask('/healthz')).headers['strict-transport-security']).toBeUndefined();
+    expect((await opened.app.inject('/')).headers['strict-transport-security']).toBeUndefined();
+  });
+
   test('without a certificate is asked for a token; probers are not', async () => {
     await listen();
     expect((await ask('/healthz')).status).toBe(200);

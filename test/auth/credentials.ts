@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { exportJWK, type JWK, SignJWT } from 'jose';
 import type { Role } from '../../src/api/access.ts';
 import { type BreakGlassClaims, signBreakGlass } from '../../src/auth/break-glass.ts';
@@ -125,9 +126,11 @@ export interface FakeIssuer {
   readonly caFile: string;
   /** Paths asked for so far. */
   readonly asked: string[];
+  /** What was sent to it. */
+  readonly posted: { path: string; authorization: string | undefined; form: Readonly<Record<string, string>> }[];
   keys: readonly unknown[];
   /** Instead of the answer. */
-  answer: ((path: string) => { status: number; body: string } | null) | null;
+  answer: ((path: string) => { status: number; body: string } | null | Promise<{ status: number; body: string }>) | null;
   stop(): Promise<void>;
 }
 
@@ -140,6 +143,7 @@ export const startFakeIssuer = async (folder: string, port = 0): Promise<FakeIss
     url: '',
     caFile: authority.caFile,
     asked,
+    posted: [],
     keys: [],
     answer: null,
     stop: () =>
@@ -148,12 +152,21 @@ export const startFakeIssuer = async (folder: string, port = 0): Promise<FakeIss
         server.closeAllConnections();
       }),
   };
-  const server: Server = createServer({ cert: certPem, key: keyPem }, (request, reply) => {
+  const server: Server = createServer({ cert: certPem, key: keyPem }, async (request, reply) => {
     const path = request.url ?? '';
     asked.push(path);
-    const own = issuer.answer?.(path) ?? null;
+    if (request.method === 'POST') {
+      const form = Object.fromEntries(new URLSearchParams(await text(request)));
+      issuer.posted.push({ path, authorization: request.headers.authorization, form });
+    }
+    const own = (await issuer.answer?.(path)) ?? null;
     const documents: Record<string, unknown> = {
-      '/.well-known/openid-configuration': { issuer: issuer.url, jwks_uri: `${issuer.url}/keys` },
+      '/.well-known/openid-configuration': {
+        issuer: issuer.url,
+        jwks_uri: `${issuer.url}/keys`,
+        authorization_endpoint: `${issuer.url}/auth`,
+        token_endpoint: `${issuer.url}/token`,
+      },
       '/keys': { keys: issuer.keys },
     };
     const { status, body } = own ?? { status: path in documents ? 200 : 404, body: JSON.stringify(documents[path] ?? {}) };

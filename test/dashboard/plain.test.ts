@@ -19,7 +19,7 @@ const elementsOf = (page: string): readonly { name: string; attributes: string }
     if (close === '/') expect(open.pop(), `</${name}>`).toBe(name);
     else {
       elements.push({ name, attributes });
-      if (!['meta', 'link'].includes(name)) open.push(name);
+      if (!['meta', 'link', 'br'].includes(name)) open.push(name);
     }
     return '';
   });
@@ -28,7 +28,7 @@ const elementsOf = (page: string): readonly { name: string; attributes: string }
   return elements;
 };
 const NAMES =
-  'html head meta title link body header main section h1 h2 h3 p a ul li div table caption thead tbody tr th td span details summary'.split(
+  'html head meta title link body header main section h1 h2 h3 p a ul li div table caption thead tbody tr th td span details summary br'.split(
     ' ',
   );
 const textOf = (page: string): string => page.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ');

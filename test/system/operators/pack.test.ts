@@ -53,6 +53,11 @@ test('npm run pack, npm install, tidegate', { timeout: 600_000 }, async () => {
     const replica = await startReplica({ configFile: join(folder, 'local.yaml'), logFile: join(folder, 'log'), apiPort: api });
     try {
       const asked = tidegate('status', '--check', '--endpoint', `http://127.0.0.1:${api}`);
+      // The page's modules are JavaScript here, and are named so.
+      const page = await (await fetch(`http://127.0.0.1:${api}/`)).text();
+      const named = [...page.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path = '']) => path);
+      expect(named).toContain('/assets/main.js');
+      for (const path of named) expect((await fetch(`http://127.0.0.1:${api}${path}`)).status, path).toBe(200);
       // One region of three: nothing can be decided, and that is what it says.
       expect(asked).toMatchObject({ status: 3, stdout: expect.stringContaining('1 of 3 vantages speak') });
     } finally {
