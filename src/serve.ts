@@ -103,6 +103,7 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
     view: {
       status: seen.status,
       overview: seen.overview,
+      services: seen.services,
       service: seen.service,
       ready: () => (stopped === null ? { ok: true, why: 'configured and listening' } : { ok: false, why: 'stopping' }),
       cluster: seen.cluster,

@@ -2,13 +2,15 @@
 // each is made a few times a second at most, however many look.
 import { type Ports, sleep } from '../ports.ts';
 import { type OverviewDocument, overviewDocument, type ServiceDocument, serviceDocument } from './overview.ts';
-import { type StatusDocument, type StatusInput, statusDocument } from './status.ts';
+import { type ServiceFacts, type StatusDocument, type StatusInput, servicesIn, statusDocument } from './status.ts';
 
 export interface Documents {
   /** At most 100 ms old. null: no cluster configuration is known yet. */
   status(): StatusDocument | null;
   /** Never older than the question: who asks too soon after the last one waits for the next, for half a second at most. null: as `status`. */
   overview(): Promise<OverviewDocument | null>;
+  /** At most 100 ms old. Empty: as `status`. */
+  services(): readonly ServiceFacts[];
   /** At most 100 ms old. null: as `status`, or no service of this name is configured. */
   service(name: string): ServiceDocument | null;
 }
@@ -16,13 +18,14 @@ export interface Documents {
 const LATELY_MS = 100;
 const SHARED_MS = 500;
 
-/** What `make` made, at most 100 ms ago: two hundred askers a second cost as much as ten. */
+/** What `make` made, at most 100 ms ago: two hundred askers a second cost as much as ten. What takes long to make counts from when it is there. */
 export const lately = <T>(clock: Ports['clock'], make: () => T): (() => T) => {
   let made: { atMs: number; value: T } | null = null;
   return () => {
-    const nowMs = clock.monoMs();
-    if (made === null || nowMs - made.atMs >= LATELY_MS) made = { atMs: nowMs, value: make() };
-    return made.value;
+    if (made !== null && clock.monoMs() - made.atMs < LATELY_MS) return made.value;
+    const value = make();
+    made = { atMs: clock.monoMs(), value };
+    return value;
   };
 };
 
@@ -38,8 +41,11 @@ export const shared = <T>({ clock, timers }: Pick<Ports, 'clock' | 'timers'>, ma
     // Also without a wait it goes on later: by then it is what the next to ask waits for.
     await (waitMs > 0 ? sleep(timers, waitMs) : undefined);
     next = null;
-    madeAtMs = clock.monoMs();
-    return make();
+    try {
+      return make();
+    } finally {
+      madeAtMs = clock.monoMs();
+    }
   };
   return () => {
     next ??= makeNext();
@@ -54,6 +60,7 @@ export const createDocuments = (ports: Pick<Ports, 'clock' | 'timers'>, input: (
   return {
     status: lately(ports.clock, () => from(statusDocument, input())),
     overview: shared(ports, () => from(overviewDocument, input())),
+    services: lately(ports.clock, () => from(servicesIn, known()) ?? []),
     service: (name) => from((given) => serviceDocument(given, name), known()),
   };
 };

@@ -28,8 +28,8 @@ import {
   type StatusHead,
   type StatusInput,
   type StatusParts,
-  serviceFacts,
   serviceStatus,
+  servicesIn,
   talliesIn,
 } from './status.ts';
 
@@ -192,7 +192,7 @@ const shortParts = ({ shadow, gate, ...parts }: StatusParts): Pick<OverviewDocum
 export const overviewDocument = (input: StatusInput): OverviewDocument => {
   const { cluster, overrides, votes, nowMs } = input;
   const tallies = talliesIn(input);
-  const services = cluster.services.map((service) => serviceFacts(input, tallies, service));
+  const services = servicesIn(input, tallies);
   const doubted = doubtsIn(input, tallies);
   const doubts = first(doubted.toSorted(worse), LISTED_MAX);
   const holds = first(holdsOf(services), LISTED_MAX);

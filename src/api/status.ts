@@ -336,6 +336,10 @@ export const serviceFacts = (input: StatusInput, tallies: Tallies, service: Serv
   };
 };
 
+/** In configured order. */
+export const servicesIn = (input: StatusInput, tallies: Tallies = talliesIn(input)): readonly ServiceFacts[] =>
+  input.cluster.services.map((service) => serviceFacts(input, tallies, service));
+
 export const serviceStatus = (input: StatusInput, tallies: Tallies, service: ServiceConfig): ServiceStatus => {
   const facts = serviceFacts(input, tallies, service);
   const pools = facts.pools.flatMap((pool, at): PoolStatus[] => {

@@ -3,17 +3,20 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openApiOf } from '../../src/api/openapi.ts';
+import { overviewDocument, serviceDocument } from '../../src/api/overview.ts';
 import { routesOf } from '../../src/api/routes/index.ts';
 import { SCHEMAS } from '../../src/api/schemas.ts';
+import type { StatusInput } from '../../src/api/status.ts';
 import { append } from '../../src/audit/append.ts';
 import { decisionHash } from '../../src/audit/lines.ts';
 import { auditKey, incidentKey, KEYS, outboxKey, trailKey } from '../../src/coordinate/keys.ts';
+import { tally } from '../../src/health/quorum.ts';
 import type { Audit, Page, Trail } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
 import { honest } from '../audit/chains.ts';
 import { type Council, seated } from '../decide/council.ts';
 import { listen, openSites } from './events.fixture.ts';
-import { AUTHORIZED, cluster, DRAIN, healthFacts, type Opened, openApi, putRecord, viewOf } from './fixture.ts';
+import { AUTHORIZED, cluster, DRAIN, healthFacts, type Opened, openApi, putRecord, statusInput, viewOf } from './fixture.ts';
 import { FLIP, READY, run as runOf, stepped } from './runs.fixture.ts';
 
 const ports = realPorts();
@@ -25,6 +28,23 @@ let drained: Audit;
 let document: ReturnType<typeof openApiOf>;
 let ajv: Ajv2020;
 let isKnown = true;
+
+/** Of the same cluster, for eyes. */
+const input = (): StatusInput => {
+  const heard = council.heard({ dead: ['ap-south'], silent: ['ap-south'], by: ['eu-west', 'us-east'] });
+  return statusInput({
+    routing: council.routing,
+    incidents: [...council.incidents.values()],
+    tallies: tally(cluster, heard, council.nowMs, true),
+    votes: heard.map(({ beat, ...each }) => ({ ...each, ...(beat === null ? {} : { beat }) })),
+    overrides: {
+      version: 1,
+      nonce: 'o',
+      items: [{ id: 'o', kind: 'freeze', scope: {}, reason: 'r', owner: 'o', createdAtMs: 0, expiresAtMs: council.nowMs + 1 }],
+    },
+    nowMs: council.nowMs,
+  });
+};
 
 const trail = (v: number, atMs: number): Trail => ({
   v,
@@ -81,6 +101,8 @@ beforeAll(async () => {
       }),
     },
     view: viewOf({
+      overview: async () => overviewDocument(input()),
+      service: (name) => serviceDocument(input(), name),
       cluster: () => ({ ...cluster, platforms: api.runs.platforms }),
       clusterNowMs: () => council.nowMs,
       health: () => healthFacts(isKnown ? {} : { status: null, cluster: null, fleet: null }),
@@ -301,6 +323,11 @@ test('each event of a stream', async () => {
     reader.close();
     await opened.close();
   }
+});
+
+test('the overview, and each service', async () => {
+  await ask('getOverview', '/v1/overview');
+  for (const { name } of cluster.services) await ask('getService', `/v1/services/${name}`);
 });
 
 test('every path that reads was asked', () => {

@@ -11,7 +11,7 @@ import { createRecordReader } from '../../src/api/record-reader.ts';
 import { createReportWriter } from '../../src/api/reports.ts';
 import type { ApiView } from '../../src/api/route.ts';
 import { type ApiOptions, buildApp } from '../../src/api/server.ts';
-import { type StatusInput, statusDocument } from '../../src/api/status.ts';
+import { type StatusInput, servicesIn, statusDocument } from '../../src/api/status.ts';
 import { createAuditReader } from '../../src/audit/reader.ts';
 import { createAccess } from '../../src/auth/access.ts';
 import { policyOf } from '../../src/config/defaults.ts';
@@ -109,6 +109,7 @@ export const healthFacts = (given: Partial<HealthFacts> = {}): HealthFacts => ({
 export const viewOf = (given: Partial<ApiView> = {}): ApiView => ({
   status: () => statusDocument(statusInput()),
   overview: async () => overviewDocument(statusInput()),
+  services: () => servicesIn(statusInput()),
   service: (name) => serviceDocument(statusInput(), name),
   ready: () => ({ ok: true, why: 'configured and listening' }),
   cluster: () => cluster,

@@ -125,7 +125,7 @@ test('the list, one order and the status say the same of it', async () => {
   const routing = routingOf(AWAY);
   const overrides = { version: 4, nonce: 'n', items: [order({})] };
   const document = statusDocument(statusInput({ routing, overrides }));
-  const api = openApi({ view: viewOf({ status: () => document }) });
+  const api = openApi({ view: viewOf({ status: () => document, services: () => document.services }) });
   await putRecord(api.store, 'override', overrides);
   const expected = {
     active: true,

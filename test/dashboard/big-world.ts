@@ -10,11 +10,13 @@ import { inputNow, snapshotNow, talliesNow, type Viewing } from '../../src/api/v
 import { append } from '../../src/audit/append.ts';
 import { decisionHash } from '../../src/audit/lines.ts';
 import { GRAY, policyOf } from '../../src/config/defaults.ts';
-import { appliedKey, auditKey, beatKey, incidentKey, KEYS, seenKey, voteKey } from '../../src/coordinate/keys.ts';
-import { type Sight, sightOf } from '../../src/coordinate/read.ts';
+import { appliedKey, auditKey, incidentKey, KEYS, seenKey, voteKey } from '../../src/coordinate/keys.ts';
+import type { Sight } from '../../src/coordinate/read.ts';
 import { newMemory } from '../../src/decide/pool.ts';
+import type { Heard } from '../../src/health/chamber.ts';
 import type {
   Audit,
+  Beat,
   ClusterConfig,
   EndpointKey,
   HoldName,
@@ -23,6 +25,7 @@ import type {
   Overrides,
   Route,
   Routing,
+  Seen,
   ServiceConfig,
   ServiceRouting,
   Suspicion,
@@ -46,7 +49,7 @@ const INCIDENTS = 50;
 const ORDERS = 30;
 const ENTRIES = 40;
 /** A region dies with the first of so many steps, and comes back with the middle one. */
-const CYCLE = 20;
+const CYCLE = 100;
 
 // ---- the cluster ----
 
@@ -163,9 +166,9 @@ const publishedAfter = (incident: Incident, steps: number): Incident => ({
   ...incident,
   published: Object.fromEntries(
     incident.services.map((service, n) => {
-      const late = n % 30 === 29 ? 8 : 0;
+      const late = n % 30 === 29 ? 20 : 0;
       const reached = (stage: number, ms: number) => (steps >= stage + late ? incident.t3AtMs + ms + n : undefined);
-      const [t4AtMs, t5AtMs, t6AtMs] = [reached(1, 800), reached(2, 3_000), reached(4, 24_000)];
+      const [t4AtMs, t5AtMs, t6AtMs] = [reached(2, 800), reached(10, 3_000), reached(25, 24_000)];
       const landedAtMs = Object.fromEntries(incident.witnesses.map((region, at) => [region, incident.t3AtMs + 9_000 + 700 * at + n]));
       return [
         service,
@@ -210,7 +213,7 @@ const pastIncidents = (cluster: ClusterConfig, dead: ReadonlySet<string>): reado
     const made = incidentOf(cluster, n, names[n % names.length] ?? '', n + 1, NOW_MS - (INCIDENTS - n) * 6 * HOUR_MS);
     return { ...publishedAfter(made, CYCLE), closedAtMs: made.t3AtMs + HOUR_MS };
   });
-  const open = [...dead].map((region, n) => publishedAfter(incidentOf(cluster, n, region, INCIDENTS + n, NOW_MS - 90_000), 4));
+  const open = [...dead].map((region, n) => publishedAfter(incidentOf(cluster, n, region, INCIDENTS + n, NOW_MS - 90_000), 25));
   return [...past, ...open];
 };
 
@@ -249,7 +252,10 @@ const beginning = (size: BigWorldSize): Facts => {
   };
 };
 
-// ---- as a store shows it ----
+// ---- as a replica sees it ----
+
+const HEARD_MS = 400;
+const SILENT_MS = 95_000;
 
 const suspects = (targets: readonly string[], reason: Suspicion['reason']): Record<EndpointKey, Suspicion> =>
   Object.fromEntries(
@@ -261,8 +267,8 @@ const suspects = (targets: readonly string[], reason: Suspicion['reason']): Reco
     ),
   );
 
-/** What the vantage of one region writes. */
-const spoken = (facts: Facts, region: string, at: number): readonly KeyValue[] => {
+/** What the vantages say, who look at the same and mostly agree. */
+const heardNow = (facts: Facts): readonly Heard[] => {
   const { cluster, dead, unready, abstaining, doubted, steps } = facts;
   const targetsIn = (regions: ReadonlySet<string>, every: number): readonly string[] =>
     cluster.services
@@ -270,24 +276,24 @@ const spoken = (facts: Facts, region: string, at: number): readonly KeyValue[] =
       .flatMap(({ name, pools }) => pools.filter((pool) => regions.has(pool.region)).map((pool) => targetId(name, pool.name, 'app')));
   const down = targetsIn(dead, 1);
   const notReady = targetsIn(unready, 5);
-  const doubts =
-    doubted !== null && at === steps % cluster.regions.length ? cluster.regions.map(({ name }) => targetId(doubted, name, 'app')) : [];
-  const { vote, beat } = heardFrom(cluster, region, {
+  const all = heardFrom(cluster, '', {
     bootN: 1,
-    ...(abstaining.has(region)
-      ? { self: { state: 'abstain', because: 'anchors unreachable: 2 of 2' } }
-      : { down, unready: [...down, ...notReady] }),
-    suspects: { ...suspects(down, 'timeout'), ...suspects(notReady, 'status'), ...suspects(doubts, 'pending') },
+    down,
+    unready: [...down, ...notReady],
+    suspects: { ...suspects(down, 'timeout'), ...suspects(notReady, 'status') },
   });
-  const mod = facts.silent.has(region) || dead.has(region) ? SILENT_MOD : HEARD_MOD + at;
-  return [
-    { key: voteKey(region, 'a'), value: vote, mod },
-    { key: beatKey(region, 'a'), value: { ...beat, version: '1.4.0' }, mod },
-    { key: seenKey(region, 'a'), value: seenOf(facts), mod },
-  ];
+  const alone = doubted === null ? [] : cluster.regions.map(({ name }) => targetId(doubted, name, 'app'));
+  return cluster.regions.map(({ name: region }, at): Heard => {
+    const beat = { ...(all.beat as Beat), version: '1.4.0' };
+    const doubts = at === steps % cluster.regions.length ? { suspects: { ...beat.suspects, ...suspects(alone, 'pending') } } : {};
+    const self = abstaining.has(region) ? ({ state: 'abstain', because: 'anchors unreachable: 2 of 2' } as const) : all.vote.self;
+    const isMute = facts.silent.has(region) || dead.has(region);
+    const ageMs = isMute ? SILENT_MS : 100 + ((at * 137) % 900);
+    return { ...all, region, key: voteKey(region, 'a'), vote: { ...all.vote, self }, beat: { ...beat, ...doubts }, ageMs };
+  });
 };
 
-const seenOf = ({ cluster, routing }: Facts) => ({
+const seenOf = ({ cluster, routing }: Facts): Seen => ({
   boot: 'boot',
   configVersion: cluster.version,
   services: Object.fromEntries(
@@ -298,37 +304,41 @@ const seenOf = ({ cluster, routing }: Facts) => ({
   ),
 });
 
-/** Revisions; ages are made of them. */
-const SILENT_MOD = 1;
-const HEARD_MOD = 100;
-const CLOCK = {
-  sample: () => undefined,
-  ageMs: (mod: number) => (mod === SILENT_MOD ? 95_000 : 100 + ((mod * 37) % 900)),
-  leastAgeMs: () => 0,
-  clear: () => undefined,
-};
-
-const recordsOf = (facts: Facts, overrides: Overrides | null, journal: KeyValue | undefined): readonly KeyValue[] => {
+const recordsOf = (facts: Facts): readonly KeyValue[] => {
   const { cluster, routing } = facts;
-  const leader = { region: cluster.regions[0]?.name ?? '', replica: 'a', boot: 'boot', epoch: 4, n: 9, nonce: 'l', released: false };
+  const seen = seenOf(facts);
   const applied = cluster.services.map(({ name, provider }, n): KeyValue => {
     const fence = routing.services[name]?.fence ?? 0;
     const value =
       n % 50 === 49
         ? { fence: fence - 1, outcome: 'failing', because: 'answered 503 for 40 s' }
         : { fence, outcome: 'applied', because: '' };
-    return { key: appliedKey(provider, name), value: { ...value, atMs: routing.atMs + 800 }, mod: HEARD_MOD };
+    return { key: appliedKey(provider, name), value: { ...value, atMs: routing.atMs + 800 }, mod: 1 };
   });
-  return [
-    { key: KEYS.members, value: cluster, mod: HEARD_MOD },
-    { key: KEYS.leader, value: leader, mod: HEARD_MOD },
-    { key: KEYS.routing, value: routing, mod: HEARD_MOD },
-    ...(overrides === null ? [] : [{ key: KEYS.override, value: overrides, mod: HEARD_MOD }]),
-    ...(journal === undefined ? [] : [journal]),
-    ...cluster.regions.flatMap(({ name }, at) => spoken(facts, name, at)),
-    ...applied,
-    ...facts.incidents.map((value): KeyValue => ({ key: incidentKey(value.id), value, mod: HEARD_MOD })),
-  ];
+  return [...cluster.regions.map(({ name }) => ({ key: seenKey(name, 'a'), value: seen, mod: 1 })), ...applied];
+};
+
+const sightFrom = (facts: Facts, overrides: Overrides | null, journal: Sight['journal']): Sight => {
+  const { cluster, routing, incidents } = facts;
+  const records = recordsOf(facts);
+  return {
+    rev: routing.v,
+    cluster,
+    leader: { region: cluster.regions[0]?.name ?? '', replica: 'a', boot: 'boot', epoch: 4, n: 9, nonce: 'l', released: false },
+    routing,
+    overrides,
+    adopted: null,
+    reported: null,
+    tiers: null,
+    journal,
+    heard: heardNow(facts),
+    refused: [],
+    incidents,
+    frozen: [],
+    mod: () => 1,
+    ageMs: () => HEARD_MS,
+    has: (prefix) => records.filter(({ key }) => key.startsWith(prefix)),
+  };
 };
 
 // ---- how it changes ----
@@ -406,7 +416,7 @@ export interface BigWorld extends AsyncDisposable {
   steps(): number;
   /** The newest decision. */
   v(): number;
-  /** One change, told to all who listen: every twentieth time a region dies, and comes back ten steps later; else a decision. */
+  /** One change, told to all who listen: every hundredth time a region dies, and comes back fifty steps later; else a decision. */
   step(): Promise<void>;
   die(region: string): Promise<void>;
   comeBack(region: string): Promise<void>;
@@ -462,8 +472,8 @@ export const openBigWorld = async ({ size = BIG, frozen = false }: { size?: BigW
   const look = async (): Promise<void> => {
     const { kvs } = await store.get({ keys: [KEYS.override, KEYS.journal] });
     const overrides = kvs.find(({ key }) => key === KEYS.override)?.value as Overrides | undefined;
-    const journal = kvs.find(({ key }) => key === KEYS.journal);
-    sight = sightOf({ rev: facts.routing.v, kvs: recordsOf(facts, overrides ?? null, journal) }, CLOCK, 0, new Map());
+    const journal = kvs.find(({ key }) => key === KEYS.journal)?.value as Sight['journal'] | undefined;
+    sight = sightFrom(facts, overrides ?? null, journal ?? null);
     hub.look(sight, () => talliesNow(viewing()), nowMs());
   };
   const commit = async ({ facts: next, audit }: Changed): Promise<void> => {

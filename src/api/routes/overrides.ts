@@ -79,8 +79,11 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       notes,
     };
   };
-  const standing = (override: Override): ReturnType<typeof standingOf> =>
-    standingOf(override, view.status()?.services ?? [], view.clusterNowMs());
+  /** The services are looked at once for all of a list: of a large cluster that is not little. */
+  const standings = (items: readonly Override[]): readonly ReturnType<typeof standingOf>[] => {
+    const services = view.services();
+    return items.map((item) => standingOf(item, services, view.clusterNowMs()));
+  };
 
   return [
     {
@@ -90,7 +93,8 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       schema: OVERRIDE_DOCS.list,
       async handler(_request, reply) {
         const { version, items } = await submit.listOverrides();
-        return reply.header('etag', etagOf(version)).send({ version, items: items.map((item) => ({ ...item, ...standing(item) })) });
+        const stand = standings(items);
+        return reply.header('etag', etagOf(version)).send({ version, items: items.map((item, at) => ({ ...item, ...stand[at] })) });
       },
     },
     {
@@ -101,7 +105,7 @@ export const overrideRoutes = ({ view, submit, log, baseUrl, forecast }: RouteOp
       async handler(request, reply) {
         const { version, items } = await submit.listOverrides();
         const override = overrideNamed(items, request.params.id ?? '');
-        return reply.header('etag', tagOf(override)).send({ override, version, ...standing(override) });
+        return reply.header('etag', tagOf(override)).send({ override, version, ...standings([override])[0] });
       },
     },
     {
