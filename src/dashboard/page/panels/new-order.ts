@@ -87,7 +87,6 @@ const known = computed<Known>((): Known => {
   return lastKnown;
 });
 let lastKnown: Known = { regions: [], pools: {} };
-const decided = computed(() => overview.value?.decision?.v);
 
 type Typed = { currentTarget: HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement };
 type Name = keyof Mistakes;
@@ -225,7 +224,7 @@ const Form = () => {
   const mistakes = mistakesIn(now, names, nowMs.peek());
   const body = foretold(now, names, nowMs.peek());
   const question = body === null ? null : ({ method: 'POST', path: '/v1/overrides?dryRun=true', body } as const);
-  const preview = usePreview(question, [decided.value]);
+  const preview = usePreview(question);
   const isRefused = !now.breakGlass && (preview.told?.refusals.length ?? 0) > 0;
   useEffect(() => {
     // What was refused is not what is written here now.
