@@ -102,6 +102,8 @@ const PURE_FILES = [
   'src/config/words.ts',
   'src/dns/address.ts',
   'src/dashboard/page/banner.ts',
+  'src/dashboard/page/oidc.ts',
+  'src/dashboard/page/order-form.ts',
   'src/dashboard/page/words.ts',
   'src/dashboard/markup.ts',
   'src/dashboard/plain.ts',

@@ -166,7 +166,7 @@ describe('an address that proposes an order', () => {
     ['evacuate:region=eu-west', { kind: 'evacuate', reach: 'region', region: 'eu-west' }],
     [`drain:service=${WEB},pool=eu-west`, { kind: 'drain', reach: 'pool', service: WEB, pool: 'eu-west' }],
     [`pin:service=${WEB}`, { kind: 'pin', reach: 'service', service: WEB }],
-    ['stop', { kind: 'stop', reach: 'region' }],
+    ['stop', { kind: 'stop', reach: 'all' }],
     ['pin:region=eu-west', { kind: 'pin', reach: 'service', region: 'eu-west' }],
     ['new', {}],
     ['delete:region=eu-west', {}],
@@ -196,6 +196,8 @@ test('another kind keeps what it can cover too, and never a break-glass', () => 
   expect(ofKind(pool, 'pin').reach).toBe('service');
   expect(ofKind(pool, 'evacuate').reach).toBe('region');
   expect(ofKind(draft({ kind: 'stop', reach: 'all' }), 'drain').reach).toBe('region');
+  expect(ofKind(BLANK, 'stop').reach).toBe('all');
+  expect(ofKind(draft({ region: 'eu-west' }), 'stop').reach).toBe('region');
 });
 
 test.each([

@@ -30,7 +30,7 @@ export const request = async (url: string, init: RequestInit, ms: number, cancel
 export const freshKey = (): string =>
   [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 
-export const randomBytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
+export const freshBytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
 /** Only where the page came by TLS, or from this machine. */
 export const sha256 = async (text: string): Promise<Uint8Array> =>
   new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));

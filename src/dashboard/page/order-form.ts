@@ -52,10 +52,12 @@ export const BLANK: Draft = {
 };
 export const TTLS = ['15m', '1h', '4h'] as const;
 
-/** Another kind keeps what it can cover too. */
+/** Another kind keeps what was named and what it can cover too. */
 export const ofKind = (draft: Draft, kind: Kind): Draft => {
   const { reaches } = KINDS[kind];
-  return { ...draft, kind, reach: reaches.includes(draft.reach) ? draft.reach : (reaches[0] ?? 'all'), breakGlass: false };
+  const isNamed = { region: draft.region !== '', pool: draft.service !== '', service: draft.service !== '', all: true }[draft.reach];
+  const reach = isNamed && reaches.includes(draft.reach) ? draft.reach : (reaches[0] ?? 'all');
+  return { ...draft, kind, reach, breakGlass: false };
 };
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -1,6 +1,6 @@
 // Signing in and out. The token is in memory alone; of a sign-in elsewhere this tab keeps until it is back what it needs to believe the answer.
 import { batch, signal } from '@preact/signals';
-import { fragment, go, isSecure, origin, query, randomBytes, recall, remember, setFragment, sha256 } from '../browser.ts';
+import { fragment, freshBytes, go, isSecure, origin, query, recall, remember, setFragment, sha256 } from '../browser.ts';
 import { type Away, awayUrl, backFrom, base64url, nonceOf } from '../oidc.ts';
 import type { Me } from '../types.ts';
 import { asked } from './address.ts';
@@ -50,7 +50,7 @@ export const canLeave = isSecure;
 export const leave = async (): Promise<void> => {
   const oidc = ways.value?.oidc;
   if (oidc == null) throw new Error('This replica knows no provider to sign in with.');
-  const [state = '', nonce = '', verifier = ''] = [32, 32, 48].map((length) => base64url(randomBytes(length)));
+  const [state = '', nonce = '', verifier = ''] = [32, 32, 48].map((length) => base64url(freshBytes(length)));
   const away: Away = { state, nonce, verifier, fragment: fragment() };
   remember(KEPT, JSON.stringify(away));
   go(awayUrl(oidc, away, await sha256(verifier), redirectUri()));

@@ -1,10 +1,11 @@
 // What would follow of an act: asked of the dry run while the form is filled, shown with the rules that refuse it and when they would not.
+import { computed } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import type { Forecast, Ordered, Refusal } from '../../../client/schema.ts';
 import { after } from '../browser.ts';
 import { html, type Node } from '../html.ts';
 import { ask } from '../live/api.ts';
-import { nowMs } from '../live/live.ts';
+import { nowMs, overview } from '../live/live.ts';
 import { Ago, Chip, Table, type Tone, Trouble } from '../parts.ts';
 import { count, duration, percent, utc } from '../words.ts';
 
@@ -13,9 +14,11 @@ type Told = Pick<Ordered, 'forecast' | 'refusals' | 'notes'> & Partial<Pick<Orde
 export interface Preview {
   told: Told | null;
   error: unknown;
-  /** What is shown is not the answer to what is asked now. */
+  /** Not answered yet. */
   busy: boolean;
   atMs: number;
+  /** The decision that it was foretold on. */
+  v: number | undefined;
   again(): void;
 }
 
@@ -26,11 +29,13 @@ export interface Question {
 }
 
 const PAUSE_MS = 400;
+const decided = computed(() => overview.value?.decision?.v);
+const now = () => ({ atMs: nowMs.peek(), v: decided.peek() });
 
 /** Asks when the question has been the same for a moment, and again whenever one of `on` changes. null: there is nothing to ask yet. */
 export const usePreview = (question: Question | null, on: readonly unknown[] = []): Preview => {
   const key = question === null ? null : JSON.stringify(question);
-  const [state, set] = useState<{ told: Told | null; error: unknown; atMs: number; of: string | null }>({
+  const [state, set] = useState<{ told: Told | null; error: unknown; atMs: number; v?: number | undefined; of: string | null }>({
     told: null,
     error: null,
     atMs: 0,
@@ -46,24 +51,20 @@ export const usePreview = (question: Question | null, on: readonly unknown[] = [
       const said = (await answer.json()) as Told | Forecast;
       // A simulation answers with the forecast itself.
       const told = 'forecast' in said ? said : { forecast: said, refusals: said.refusals, notes: [] };
-      set({ told, error: null, atMs: nowMs.value, of: key });
+      set({ told, error: null, ...now(), of: key });
     };
     const give = after(PAUSE_MS, () =>
-      look().catch((error: unknown) => (cancel.signal.aborted ? undefined : set({ told: null, error, atMs: nowMs.value, of: key }))),
+      look().catch((error: unknown) => (cancel.signal.aborted ? undefined : set({ told: null, error, ...now(), of: key }))),
     );
     return () => {
       give();
       cancel.abort();
     };
   }, [key, round, ...on]);
+  // What was foretold of another order is not shown beside this one.
   const isCurrent = key !== null && state.of === key;
-  return {
-    told: state.told,
-    error: state.error,
-    atMs: state.atMs,
-    busy: key !== null && !isCurrent,
-    again: () => again((each) => each + 1),
-  };
+  const { told, error, atMs, v } = isCurrent ? state : { told: null, error: null, atMs: 0 };
+  return { told, error, atMs, v, busy: key !== null && !isCurrent, again: () => again((each) => each + 1) };
 };
 
 type Route = Readonly<Record<string, number>>;
@@ -163,12 +164,12 @@ const sentence = ({ forecast, refusals }: Told): string => {
 
 /** `idle`: what stands there while nothing can be asked. `passes`: the refusals are what break-glass would pass. */
 export const Foretold = ({ preview, idle, passes = false }: { preview: Preview; idle: string; passes?: boolean }) => {
-  const { told, error, busy, atMs, again } = preview;
+  const { told, error, busy, atMs, v, again } = preview;
   const refusals = told?.refusals ?? [];
   return html`<section class="note" aria-label="What would follow" aria-busy=${busy}>
     <p class="row"><b>What would follow</b>
       <span role="status">${told === null ? (busy ? 'asking …' : error === null ? idle : '') : passes && refusals.length > 0 ? `It passes ${count(refusals.length, 'refusal')} by break-glass.` : sentence(told)}</span>
-      ${told === null && error === null ? null : html`<span class="dim">${busy ? 'asking …' : html`foretold <${Ago} atMs=${atMs} />`}</span> <button type="button" class="quiet" onClick=${again}>look again</button>`}</p>
+      ${told === null && error === null ? null : html`<span class="dim">foretold <${Ago} atMs=${atMs} /></span> ${v === decided.value ? null : html`<${Chip} tone="warn">a decision came since<//>`} <button type="button" class="quiet" onClick=${again}>look again</button>`}</p>
     <${Trouble} error=${error} />
     <${Refusals} refusals=${refusals} />
     ${

@@ -89,7 +89,6 @@ const known = computed<Known>((): Known => {
   return lastKnown;
 });
 let lastKnown: Known = { regions: [], pools: {} };
-const decided = computed(() => overview.value?.decision?.v);
 
 type Typed = { currentTarget: HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement };
 type Name = keyof Mistakes;
@@ -186,8 +185,11 @@ const Why = ({ mistakes }: { mistakes: Mistakes }) => {
 /** Only once a rule refused. */
 const BreakGlass = ({ preview, error }: { preview: Preview; error: unknown }) => {
   const { breakGlass } = draft.value;
-  const refusals = preview.told?.refusals ?? (error instanceof Refused ? ((error.problem.refusals ?? []) as readonly Refusal[]) : []);
-  const way = wayPast(refusals);
+  const last = useRef<readonly Refusal[]>([]);
+  // While it is asked anew the box stays under the finger.
+  if (!preview.busy)
+    last.current = preview.told?.refusals ?? (error instanceof Refused ? ((error.problem.refusals ?? []) as readonly Refusal[]) : []);
+  const way = wayPast(last.current);
   if (way === 'free' && !breakGlass) return null;
   if (way === 'none')
     return html`<p class="trouble">Nothing passes this: users would be left with nowhere to go. Order less, or bring something else up first.</p>`;
@@ -224,8 +226,8 @@ const Form = () => {
   const mistakes = mistakesIn(now, names, nowMs.peek());
   const body = foretold(now, names, nowMs.peek());
   const question = body === null ? null : ({ method: 'POST', path: '/v1/overrides?dryRun=true', body } as const);
-  const preview = usePreview(question, [decided.value]);
-  const isRefused = !now.breakGlass && (preview.told?.refusals.length ?? 0) > 0 && !preview.busy;
+  const preview = usePreview(question);
+  const isRefused = !now.breakGlass && (preview.told?.refusals.length ?? 0) > 0;
   useEffect(() => {
     // What was refused is not what is written here now.
     if (error instanceof Refused) clear();
@@ -257,7 +259,7 @@ const Form = () => {
       <${Trouble} error=${error} />
       <${Doubt} error=${error} then="Send it again as it is: it has the same key, and is never ordered twice. The list shows it once it stands." />
       <p class="row">
-        <button type="submit" class=${now.breakGlass ? 'danger' : 'primary'} disabled=${busy || isRefused}>${now.breakGlass ? 'Place order by break-glass' : isDoubt(error) ? 'Send again' : 'Place order'}</button>
+        <button type="submit" class=${now.breakGlass ? 'danger' : 'primary'} disabled=${busy || preview.busy || isRefused}>${now.breakGlass ? 'Place order by break-glass' : isDoubt(error) ? 'Send again' : 'Place order'}</button>
         <button type="button" onClick=${leave}>Drop it</button>
         <span role="status">${busy ? 'sending …' : isRefused ? 'A safety rule refuses it.' : `It would stand for ${duration(orderOf(now, []).ttlMs ?? 0)}.`}</span>
       </p>

@@ -96,7 +96,7 @@ const Act = ({ deed, of, again, onDone, onLeave }: ActProps) => {
     <${Foretold} preview=${preview} passes=${deed === 'agree' || of.one.override.breakGlass === true} idle="Say for how long." />
     <${Trouble} error=${error} />
     <${Doubt} error=${error} then="What stands now is read again: look, then do it again if it is not so. It is done once at most, since it is for the order as it was read." />
-    <p class="row"><button type="submit" class=${SAYS[deed].class} disabled=${busy || !isFit}>${SAYS[deed].button}</button>
+    <p class="row"><button type="submit" class=${SAYS[deed].class} disabled=${busy || preview.busy || !isFit}>${SAYS[deed].button}</button>
       <button type="button" onClick=${onLeave}>Leave it</button><span role="status">${busy ? 'sending …' : ''}</span></p>
   </form>`;
 };
@@ -171,7 +171,13 @@ const One = ({ id }: { id: string }) => {
       value === null || isGone
         ? null
         : deed === null
-          ? html`<p class="row">${deedsOf(value.one).map((each) => html`<button key=${each} type="button" onClick=${() => choose(each)}>${SAYS[each].button} …</button>`)}</p>`
+          ? html`<p class="row">${deedsOf(value.one).map(
+              (each) =>
+                html`<button key=${each} type="button" onClick=${() => {
+                  setDone(null);
+                  choose(each);
+                }}>${SAYS[each].button} …</button>`,
+            )}</p>`
           : html`<${Act} key=${deed} deed=${deed} of=${value} again=${again} onLeave=${() => choose(null)} onDone=${(ordered: Ordered) => {
               choose(null);
               setDone({ deed, ordered });
