@@ -4,6 +4,7 @@ import type { AuditPage, DecisionList } from '../../../client/schema.ts';
 import { save } from '../browser.ts';
 import { html } from '../html.ts';
 import {
+  endOf,
   type Filter,
   joined,
   type Line,
@@ -68,8 +69,6 @@ const withOlder = (pages: Pages, older: Pages): Pages => ({
   nextDecision: older.nextDecision,
   nextAct: older.nextAct,
 });
-
-const endOf = (lines: readonly Line[], next: number | null): number | null => (next === null ? null : (lines.at(-1)?.atMs ?? null));
 
 const Row = still(({ line }: { line: Line }) => {
   const [open, setOpen] = useState(false);
@@ -153,7 +152,7 @@ export const Journal = () => {
       )}>Save as JSON</button>`}>
     <${Filters} filter=${filter} set=${set} kinds=${kinds} />
     <${Trouble} error=${first.error} />
-    ${shown.length === 0 ? html`<${Empty}>${whole.length === 0 ? 'Nothing is on record yet.' : 'No record that was read is like this.'}<//>` : html`<${Table} caption="Decisions, acts and events, newest first" head=${['when', 'what', 'who', 'because', '']}>${shown.map((line) => html`<${Row} key=${line.id} line=${line} />`)}<//>`}
+    ${shown.length === 0 ? html`<${Empty}>${whole.length === 0 ? 'Nothing is on record yet.' : 'No record that was read is like this.'}<//>` : html`<div class="stack"><${Table} caption="Decisions, acts and events, newest first" head=${['when', 'what', 'who', 'because', '']}>${shown.map((line) => html`<${Row} key=${line.id} line=${line} />`)}<//></div>`}
     ${nextDecision === null && nextAct === null ? null : html`<button type="button" disabled=${older.busy} onClick=${more}>older</button>`}
     <${Trouble} error=${older.error} />
   <//>`;

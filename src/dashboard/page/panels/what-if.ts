@@ -51,7 +51,7 @@ const Region = still(({ region, forecast, isPicked, pick }: RegionProps) => {
   const gist = gistOf(forecast, regionOf());
   return html`<tr>
     <th scope="row" class="tight">${region}</th>
-    <td class="says">${gist.moved === 0 ? html`<span class="dim">nothing moves${forecast.notes[0] === undefined ? '' : `: ${forecast.notes[0]}`}</span>` : shareText(gist)}</td>
+    <td class="says">${gist.moved === 0 ? html`<span class="dim">nothing moves; its story says why</span>` : shareText(gist)}</td>
     <td class="number">${gist.moved}</td>
     <td><${Left} gist=${gist} /></td>
     <td>${gist.refused === 0 ? html`<span class="dim">nothing</span>` : html`<${Mark} state="fail" says=${count(gist.refused, 'refusal')} />`}${gist.held === 0 ? null : html` <${Chip} tone="warn">${gist.held} held<//>`}</td>
