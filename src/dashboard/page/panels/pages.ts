@@ -108,7 +108,7 @@ export const Pages = () => {
     ${
       items.length === 0
         ? html`<${Empty}>${asked.value === null ? 'Nothing is known yet.' : 'No page is like this.'}<//>`
-        : html`<div class="stack"><${Table} caption="Pages, newest first" head=${['when', 'what', 'it says', 'state', 'who', '']}>
+        : html`<div class="stack"><${Table} caption="Pages, newest first" head=${['when', 'what', 'it says', 'state', 'who', 'act']}>
           ${items.map((page) => html`<${Row} key=${page.id} page=${page} may=${isOperator.value} ask=${ask} />`)}
         <//></div>`
     }
