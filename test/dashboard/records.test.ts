@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { AuditItem, DecisionItem, Dossier, Forecast } from '../../src/client/schema.ts';
 import { alike, gistOf, movesText, shareText } from '../../src/dashboard/page/forecast.ts';
 import {
+  endOf,
   type Filter,
   joined,
   type Line,
@@ -69,6 +70,14 @@ describe('the journal', () => {
     );
     expect(reaching(lines, [T3_MS + 8, null]).map(({ id }) => id)).toEqual(['v10', 'v9', 'j9', 'v8']);
     expect(reaching(lines, [null, null])).toHaveLength(5);
+  });
+
+  test('the audit tells oldest first: the end of what was read of it is its oldest all the same, or the journal shows nothing but the last act', () => {
+    const acts = [lineOfAct(act(4)), lineOfAct(act(5)), lineOfAct(act(6))];
+    expect(endOf(acts, 3)).toBe(T3_MS + 4);
+    expect(endOf(acts.toReversed(), 3)).toBe(T3_MS + 4);
+    expect(endOf(acts, null)).toBeNull();
+    expect(endOf([], 3)).toBeNull();
   });
 
   test.each([

@@ -117,6 +117,10 @@ export const joined = (...lists: readonly (readonly Line[])[]): readonly Line[] 
   return [...byId.values()].sort((a, b) => b.atMs - a.atMs || (a.id < b.id ? 1 : -1));
 };
 
+/** How far back it reaches while there is more of it, in whichever order it was read; null: to its beginning. */
+export const endOf = (lines: readonly Line[], next: number | null): number | null =>
+  next === null || lines.length === 0 ? null : Math.min(...lines.map(({ atMs }) => atMs));
+
 /** Only as far back as all of the lists reach: beyond the end of one, the others would look as if it had been quiet. */
 export const reaching = (lines: readonly Line[], ends: readonly (number | null)[]): readonly Line[] => {
   const fromMs = Math.max(...ends.map((atMs) => atMs ?? Number.NEGATIVE_INFINITY), Number.NEGATIVE_INFINITY);

@@ -98,7 +98,7 @@ export const Times = ({ course }: { course: Course }) => {
     ${width === 0 ? null : html`<${Picture} drawing=${drawingOf(course, shown, now, Math.max(240, width))} goal=${`${detectionText(detection)} of ${duration(detection.goalMs)}`} says="Detected in ${detectionText(detection)}; users landed: ${landed}. The tables below have the numbers." />`}
     <p class="legend dim"><span class="key unsure"></span> it may have begun <span class="key detect"></span> until the decision <span class="key t4"></span> acknowledged <span class="key t5"></span> all servers <span class="key t6"></span> users
       <span class="key pending"></span> still waiting <span class="key goal-key"></span> goal; the line over a bar: how many of ${count(witnesses.length, 'vantage')} saw users land</p>
-    <${Table} caption="The incident's times" head=${['', 'what', 'UTC', 'from the decision', '']}>
+    <${Table} caption="The incident's times" head=${['stamp', 'what', 'UTC', 'from the decision', 'note']}>
       ${stampsOf(course).map(
         ({ id, name, atMs, state, because }) => html`<tr>
         <th scope="row">${id}</th><td>${name}</td>

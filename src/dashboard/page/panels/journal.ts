@@ -4,6 +4,7 @@ import type { AuditPage, DecisionList } from '../../../client/schema.ts';
 import { save } from '../browser.ts';
 import { html } from '../html.ts';
 import {
+  endOf,
   type Filter,
   joined,
   type Line,
@@ -69,8 +70,6 @@ const withOlder = (pages: Pages, older: Pages): Pages => ({
   nextAct: older.nextAct,
 });
 
-const endOf = (lines: readonly Line[], next: number | null): number | null => (next === null ? null : (lines.at(-1)?.atMs ?? null));
-
 const Row = still(({ line }: { line: Line }) => {
   const [open, setOpen] = useState(false);
   const { v, kind, atMs, by, because, data, services } = line;
@@ -100,7 +99,7 @@ const Filters = ({ filter, set, kinds }: { filter: Filter; set(next: Filter): vo
   const choice = (name: keyof Filter, label: string, options: readonly (readonly [string, string])[]) =>
     html`<label>${label} <select value=${filter[name]} onChange=${change(name)}>${options.map(([value, says]) => html`<option value=${value}>${says}</option>`)}</select></label>`;
   const any = (names: readonly string[]) => [['', 'any'] as const, ...names.map((name) => [name, name] as const)];
-  return html`<form class="inline" role="search" onSubmit=${(event: Event) => event.preventDefault()}>
+  return html`<form class="inline" role="search" aria-label="Records" onSubmit=${(event: Event) => event.preventDefault()}>
     ${text('words', 'words')} ${choice('sort', 'what', SORTS)} ${choice('kind', 'kind', any(kinds))} ${text('service', 'service')} ${choice('region', 'region', any(regions))} ${text('by', 'who')}
     <button type="button" onClick=${() => set(NO_FILTER)}>clear</button>
   </form>`;
@@ -153,7 +152,7 @@ export const Journal = () => {
       )}>Save as JSON</button>`}>
     <${Filters} filter=${filter} set=${set} kinds=${kinds} />
     <${Trouble} error=${first.error} />
-    ${shown.length === 0 ? html`<${Empty}>${whole.length === 0 ? 'Nothing is on record yet.' : 'No record that was read is like this.'}<//>` : html`<${Table} caption="Decisions, acts and events, newest first" head=${['when', 'what', 'who', 'because', '']}>${shown.map((line) => html`<${Row} key=${line.id} line=${line} />`)}<//>`}
+    ${shown.length === 0 ? html`<${Empty}>${whole.length === 0 ? 'Nothing is on record yet.' : 'No record that was read is like this.'}<//>` : html`<div class="stack"><${Table} caption="Decisions, acts and events, newest first" head=${['when', 'what', 'who', 'because', 'record']}>${shown.map((line) => html`<${Row} key=${line.id} line=${line} />`)}<//></div>`}
     ${nextDecision === null && nextAct === null ? null : html`<button type="button" disabled=${older.busy} onClick=${more}>older</button>`}
     <${Trouble} error=${older.error} />
   <//>`;

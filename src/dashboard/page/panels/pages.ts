@@ -108,9 +108,9 @@ export const Pages = () => {
     ${
       items.length === 0
         ? html`<${Empty}>${asked.value === null ? 'Nothing is known yet.' : 'No page is like this.'}<//>`
-        : html`<${Table} caption="Pages, newest first" head=${['when', 'what', 'it says', 'state', 'who', '']}>
+        : html`<div class="stack"><${Table} caption="Pages, newest first" head=${['when', 'what', 'it says', 'state', 'who', 'act']}>
           ${items.map((page) => html`<${Row} key=${page.id} page=${page} may=${isOperator.value} ask=${ask} />`)}
-        <//>`
+        <//></div>`
     }
     ${total > items.length ? html`<p class="dim">and ${total - items.length} more</p>` : null}
     <${Dialog} title=${wanted?.deed === 'replay' ? 'Send this page again' : 'Say that you have it'} open=${wanted !== null} onClose=${() => setWanted(null)}>

@@ -56,7 +56,7 @@ export const Shares = ({ changes, trail }: { changes: readonly Change[]; trail: 
   if (changes.length === 0) return html`<p class="dim">It moved no traffic.</p>`;
   const shown = isAll ? changes : changes.slice(0, SHOWN_MAX);
   const steps = Map.groupBy(trail, ({ service }) => service);
-  return html`<${Table} caption="Shares before and after, and what was written" head=${['service', 'pool', 'before', 'after', '', 'provider']}>
+  return html`<${Table} caption="Shares before and after, and what was written" head=${['service', 'pool', 'before', 'after', 'change', 'provider']}>
       ${shown.map((change) => html`<${Rows} key=${change.service} change=${change} trail=${steps.get(change.service) ?? []} />`)}
     <//>
     ${changes.length > SHOWN_MAX ? html`<button type="button" onClick=${() => setAll(!isAll)}>${isAll ? `the first ${SHOWN_MAX}` : `all ${changes.length} services`}</button>` : null}`;

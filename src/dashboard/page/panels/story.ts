@@ -27,11 +27,11 @@ const Capacity = ({ capacity }: Pick<Forecast['services'][number], 'capacity'>) 
     ? html`<span class="dim">not known</span>`
     : html`<${Mark} state=${capacity.leftPercent < 0 ? 'down' : capacity.leftPercent < 10 ? 'warn' : 'ok'} says="${Math.round(capacity.leftPercent)} % left" /> <span class="dim">${capacity.because} (${capacity.source})</span>`;
 
-const Services = ({ services }: Pick<Forecast, 'services'>) => {
+const Services = ({ services, of }: Pick<Forecast, 'services'> & { of: string }) => {
   const told = services.filter((service) => moves(service).length > 0 || service.writes.length > 0);
   if (told.length === 0) return null;
   return html`<h4>Routes before and after</h4>
-    <${Table} caption="Routes before and after" head=${['service', 'pool', 'before', 'after', 'written', 'capacity', 'users follow within']}>
+    <${Table} caption="Routes before and after, ${of}" head=${['service', 'pool', 'before', 'after', 'written', 'capacity', 'users follow within']}>
       ${told.slice(0, SHOWN_MAX).map((service) => {
         const moved = moves(service);
         const rows = Math.max(1, moved.length);
@@ -75,9 +75,9 @@ const Holds = ({ holds }: Pick<Forecast, 'holds'>) =>
     : html`<h4>Still held at the end</h4><ul>${holds.slice(0, SHOWN_MAX).map(({ service, pool, hold, because }) => html`<li><${Chip} tone="warn">${hold}<//> ${service}/${pool}: ${because}</li>`)}</ul><${Rest} all=${holds.length} />`;
 
 export const Story = still(
-  ({ forecast }: { forecast: Forecast }) => html`<div>
+  ({ forecast, of }: { forecast: Forecast; of: string }) => html`<div>
   <${Steps} steps=${forecast.steps} />
-  <${Services} services=${forecast.services} />
+  <${Services} services=${forecast.services} of=${of} />
   <${Refusals} refusals=${forecast.refusals} />
   <${Holds} holds=${forecast.holds} />
   ${forecast.pages.length === 0 ? null : html`<h4>Who would be told</h4><ul>${forecast.pages.slice(0, SHOWN_MAX).map(({ severity, type, summary }) => html`<li><${Chip} tone=${TONES[severity] ?? 'idle'}>${severity}<//> ${type}: ${summary}</li>`)}</ul>`}

@@ -51,7 +51,7 @@ const Region = still(({ region, forecast, isPicked, pick }: RegionProps) => {
   const gist = gistOf(forecast, regionOf());
   return html`<tr>
     <th scope="row" class="tight">${region}</th>
-    <td class="says">${gist.moved === 0 ? html`<span class="dim">nothing moves${forecast.notes[0] === undefined ? '' : `: ${forecast.notes[0]}`}</span>` : shareText(gist)}</td>
+    <td class="says">${gist.moved === 0 ? html`<span class="dim">nothing moves; its story says why</span>` : shareText(gist)}</td>
     <td class="number">${gist.moved}</td>
     <td><${Left} gist=${gist} /></td>
     <td>${gist.refused === 0 ? html`<span class="dim">nothing</span>` : html`<${Mark} state="fail" says=${count(gist.refused, 'refusal')} />`}${gist.held === 0 ? null : html` <${Chip} tone="warn">${gist.held} held<//>`}</td>
@@ -77,11 +77,11 @@ const Deaths = () => {
     ${
       found === null
         ? null
-        : html`<${Table} caption="What if each region died" head=${['region', 'its traffic goes to', 'services', 'tightest', 'refused', 'users follow within', '']}>
+        : html`<${Table} caption="What if each region died" head=${['region', 'its traffic goes to', 'services', 'tightest', 'refused', 'users follow within', 'more']}>
       ${found.matrix.regions.map(({ region, forecast }) => html`<${Region} key=${region} region=${region} forecast=${forecast} isPicked=${region === picked} pick=${pick} />`)}
     <//>`
     }
-    ${story === undefined ? null : html`<div class="note"><h4>If ${picked} dies</h4><${Story} forecast=${story} /></div>`}`;
+    ${story === undefined ? null : html`<div class="note"><h4>If ${picked} dies</h4><${Story} of="if ${picked} dies" forecast=${story} /></div>`}`;
 };
 
 // ---- whatever one supposes ----
@@ -202,7 +202,7 @@ const Suppose = () => {
     </form>
     <${Trouble} error=${deed.error} />
     <div role="status">${told === null ? null : html`<p><strong>${told.hypotheses.length === 0 ? 'As things are' : `If ${told.hypotheses.map(sentenceOf).join(', and ')}`}:</strong> <span class="dim">${duration(told.horizonMs)} ahead</span></p>`}</div>
-    ${told === null ? null : html`<${Story} forecast=${told.forecast} />`}`;
+    ${told === null ? null : html`<${Story} of="as supposed" forecast=${told.forecast} />`}`;
 };
 
 export const WhatIf = () => html`<${Panel} id="what-if" title="What if"><${Deaths} /><${Suppose} /><//>`;
