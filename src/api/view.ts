@@ -79,7 +79,10 @@ const selfOf = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard[
   const mute = whyMute(viewing, cluster, heard);
   const weakest = weakestOf(cluster, speakersOf(heard, cluster));
   const canDecide = weakest.spare >= 0;
-  const because = mute !== '' || canDecide ? mute : `${standingText(weakest)} speak, a majority is needed`;
+  // Who sees no store knows nothing of the others.
+  const isBlind = viewing.seenAgoMs > cluster.policy.freshMs;
+  const lacking = canDecide || isBlind ? [] : [`${standingText(weakest)} speak, a majority is needed`];
+  const because = [...lacking, ...(mute === '' ? [] : [lacking.length > 0 ? `this replica is silent too: ${mute}` : mute])].join('; ');
   return { region, replica, boot, role: role.role, epoch: role.epoch, canVote: mute === '', canDecide, because };
 };
 

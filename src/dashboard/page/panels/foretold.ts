@@ -122,6 +122,8 @@ export const Refusals = ({ refusals }: { refusals: readonly Refusal[] }) =>
       )}<${More} of=${refusals.length} what="refusal" /></ul>`;
 
 const SHOWN_MAX = 12;
+/** Of one decision. */
+const STEP_MAX = 3;
 const More = ({ of, what }: { of: number; what: string }) =>
   of > SHOWN_MAX ? html`<li class="dim">and ${count(of - SHOWN_MAX, what)} more</li>` : null;
 
@@ -150,16 +152,17 @@ const Followed = ({ forecast }: { forecast: Forecast }) => {
     ${changed.length > SHOWN_MAX ? html`<p class="dim">and ${count(changed.length - SHOWN_MAX, 'service')} more that change</p>` : null}
     ${rest > 0 ? html`<p class="dim">${count(rest, 'service')} ${rest === 1 ? 'stays' : 'stay'} as now</p>` : null}
     <${List} title="Held" what="hold" items=${holds.map(({ service, pool, hold, because }) => html`<${Chip} tone="warn">${hold}<//> ${service}/${pool}: ${because}`)} />
-    <${List} title="Decisions" what="decision" items=${steps.map(({ afterMs, v, because }) => html`<span class="number">+${duration(afterMs)} v${v}</span> ${because}`)} />
+    <${List} title="Decisions" what="decision" items=${steps.map(({ afterMs, v, because, changes }) => html`<span class="number">+${duration(afterMs)} v${v}</span> ${because}${changes.slice(0, STEP_MAX).map((change) => html`<div class="because">${change.service} <${Moves} before=${change.before} after=${change.after} /></div>`)}`)} />
     <${List} title="Who is told" what="page" none="Nobody is paged." items=${pages.map(({ severity, type, summary }) => html`<${Chip} tone=${severity === 'critical' ? 'bad' : severity === 'warning' ? 'warn' : 'idle'}>${severity}<//> <code>${type}</code> ${summary}`)} />`;
 };
 
 const sentence = ({ forecast, refusals }: Told): string => {
   if (refusals.length > 0) return `${count(refusals.length, 'refusal')} by safety rules: nothing would be written.`;
   if (forecast === null) return 'What follows could not be foretold.';
-  const changes = forecast.services.filter(({ before, after }) => moved(before, after).length > 0).length;
+  const changes = new Set(forecast.steps.flatMap((step) => step.changes.map(({ service }) => service))).size;
+  const isBack = changes > 0 && forecast.services.every(({ before, after }) => moved(before, after).length === 0);
   const critical = forecast.pages.filter(({ severity }) => severity === 'critical').length;
-  return `${changes === 0 ? 'No route changes' : `${count(changes, 'service')} ${changes === 1 ? 'changes' : 'change'}`}; ${critical === 0 ? 'nobody is woken' : `${count(critical, 'critical page')}`}.`;
+  return `${changes === 0 ? 'No route changes' : `${count(changes, 'service')} ${changes === 1 ? 'changes' : 'change'}${isBack ? ', and at the end all is as now' : ''}`}; ${critical === 0 ? 'nobody is woken' : `${count(critical, 'critical page')}`}.`;
 };
 
 /** `idle`: what stands there while nothing can be asked. `passes`: the refusals are what break-glass would pass. */
