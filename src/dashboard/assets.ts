@@ -110,7 +110,7 @@ const vendorAssets = (): readonly [string, Asset][] => {
     return [`vendor/${name}`, assetOf('text/javascript; charset=utf-8', () => source + ending)];
   });
   const style = read(join(packageFolder('uplot'), UPLOT_STYLE));
-  return [...modules, ['uplot.css', assetOf('text/css; charset=utf-8', () => style)]];
+  return [...modules, ['vendor/uplot.css', assetOf('text/css; charset=utf-8', () => style)]];
 };
 
 const pageNames = (folder: string): readonly string[] =>
@@ -123,20 +123,16 @@ const IMPORT_MAP = JSON.stringify({
   imports: Object.fromEntries(VENDOR.map(({ specifier, name }) => [specifier, `/assets/vendor/${name}`])),
 });
 
-/** Where the page waits for its import map. */
-const PLACE = '<script type="importmap">{}</script>';
-
 /**
  * The page with what the browser has to know before its first module: the import map, and every module by name, since a browser that learns of each from the
  * one before would cross an ocean as often as they are deep. Names of modules end as the files do, `.ts` here and `.js` in a packed release.
  */
 const pageOf = (html: string, names: readonly string[]): string => {
-  if (!html.includes(PLACE)) throw new Error(`the page has no place for its import map: ${PLACE}`);
   const modules = names.filter((name) => TYPES[extname(name)] === TYPES['.js']);
-  const preloads = modules.map((name) => `\n<link rel="modulepreload" href="/assets/${name}">`).join('');
+  const preloads = modules.map((name) => `<link rel="modulepreload" href="/assets/${name}">\n`).join('');
   return html
     .replace(/\/assets\/([\w/-]+)\.ts"/g, (as, stem: string) => (names.includes(`${stem}.js`) ? `/assets/${stem}.js"` : as))
-    .replace(PLACE, `<script type="importmap">${IMPORT_MAP}</script>${preloads}`);
+    .replace('<script', `<script type="importmap">${IMPORT_MAP}</script>\n${preloads}<script`);
 };
 
 /** Reads everything that the page is made of. Throws where a file of it is missing. */

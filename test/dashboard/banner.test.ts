@@ -40,13 +40,12 @@ const T0_MS = NOW_MS - 12_000;
 const fell = (given: Partial<Incident> = {}): Incident => ({
   kind: 'region-down',
   region: 'eu-west',
-  services: ['web', 'api'],
   because: 'eu-west down: 3 of 4 vantages (needs 3), first fault 6.1 s ago',
   t0AtMs: T0_MS,
   t3AtMs: T0_MS + 6_000,
   closedAtMs: null,
   published: {},
-  convergence: { judgement: 'pending', goalMs: 60_000, waitingFor: ['web', 'api'] },
+  convergence: { ms: null, judgement: 'pending', goalMs: 60_000, waitingFor: ['web', 'api'] },
   ...given,
 });
 const order = (given: Partial<Order> = {}): Order => ({
@@ -80,7 +79,7 @@ const CASES: readonly [string, BannerFacts, string, string][] = [
     'fallen, being moved',
     facts({ incidents: [fell()], services: out }),
     'bad',
-    'eu-west is down since 03:11:48 (3 of 4 vantages); its traffic is being moved',
+    'eu-west is down since 03:11:48 (3 of 4 vantages); its traffic is being moved, and is not seen to land yet: web, api',
   ],
   [
     'fallen, written',
@@ -90,13 +89,13 @@ const CASES: readonly [string, BannerFacts, string, string][] = [
   ],
   [
     'fallen, landed',
-    facts({ incidents: [fell({ published: stamps({ t4AtMs: T0_MS + 6_400, t6AtMs: T0_MS + 11_000 }) })], services: out }),
+    facts({ incidents: [fell({ convergence: { ms: 5_000, judgement: 'met', goalMs: 60_000, waitingFor: [] } })], services: out }),
     'bad',
     'eu-west is down since 03:11:48 (3 of 4 vantages); its traffic was seen to land elsewhere 11 s after',
   ],
   [
     'fallen, goal missed',
-    facts({ incidents: [fell({ convergence: { judgement: 'missed', goalMs: 60_000, waitingFor: ['web'] } })], services: out }),
+    facts({ incidents: [fell({ convergence: { ms: null, judgement: 'missed', goalMs: 60_000, waitingFor: ['web'] } })], services: out }),
     'bad',
     'eu-west is down since 03:11:48 (3 of 4 vantages); its traffic has not landed elsewhere within 60 s: web not yet',
   ],
@@ -108,7 +107,7 @@ const CASES: readonly [string, BannerFacts, string, string][] = [
   ],
   [
     'fallen, nobody can see where it lands',
-    facts({ incidents: [fell({ published: stamps({ unmeasured: 'no resolver' }) })], services: out }),
+    facts({ incidents: [fell({ convergence: { ms: null, judgement: 'unmeasured', goalMs: 60_000, waitingFor: [] } })], services: out }),
     'bad',
     'eu-west is down since 03:11:48 (3 of 4 vantages); its traffic was moved, and nobody can see where it lands',
   ],
@@ -202,7 +201,7 @@ describe('the sentence', () => {
 });
 
 test('the worst comes first: users who suffer, then what keeps anything from being moved, then what is dealt with, then orders', () => {
-  const landed = fell({ published: stamps({ t4AtMs: T0_MS + 6_400, t6AtMs: T0_MS + 11_000 }) });
+  const landed = fell({ convergence: { ms: 5_000, judgement: 'met', goalMs: 60_000, waitingFor: [] } });
   const self = { ...facts().self, canDecide: false, because: 'no majority of the store answers' };
   const handled = bannerOf(facts({ self, incidents: [landed], services: out, overrides: { items: [order()] } }));
   expect(handled.sentence).toBe('Nothing can be decided: no majority of the store answers');

@@ -26,13 +26,13 @@ interface ServiceFacts {
 interface IncidentFacts {
   kind: string;
   region: string;
-  services: readonly string[];
   because: string;
   t0AtMs: number | null;
   t3AtMs: number;
   closedAtMs: number | null;
-  published: Readonly<Record<string, { t4AtMs?: number; t6AtMs?: number; unmeasured?: string }>>;
-  convergence: { judgement: string; goalMs: number; waitingFor: readonly string[] };
+  /** Absent from the overview, which then cannot say when the provider acknowledged. */
+  published?: Readonly<Record<string, { t4AtMs?: number; unmeasured?: string }>>;
+  convergence: { ms: number | null; judgement: string; goalMs: number; waitingFor: readonly string[]; waitingOmitted?: number };
 }
 interface OrderFacts {
   kind: string;
@@ -109,32 +109,28 @@ const ofData = ({ platforms = [] }: BannerFacts): readonly Line[] =>
 const isOpen = ({ closedAtMs }: IncidentFacts): boolean => closedAtMs === null;
 const isFall = ({ kind }: IncidentFacts): boolean => kind === 'region-down' || kind === 'region-unready';
 
-/** The latest of all; null while one is missing. */
-const lastOf = (stamps: readonly (number | undefined)[]): number | null =>
-  stamps.length === 0 || stamps.includes(undefined) ? null : Math.max(...stamps.map((atMs) => atMs ?? 0));
+/** When the slowest provider acknowledged; null while one has not, or where that is not told. */
+const leftAtMs = ({ published = {} }: IncidentFacts): number | null => {
+  const stamps = Object.values(published).filter(({ unmeasured }) => unmeasured === undefined);
+  const acknowledged = stamps.flatMap(({ t4AtMs }) => t4AtMs ?? []);
+  return acknowledged.length > 0 && acknowledged.length === stamps.length ? Math.max(...acknowledged) : null;
+};
 
 /** Where the traffic of a region that fell is now. */
-const whereTraffic = (facts: BannerFacts, { region, services, published, convergence }: IncidentFacts, sinceAtMs: number): Line => {
-  const still = facts.services.filter(({ pools }) =>
-    pools.some((pool) => pool.region === region && pool.verdict === 'out' && carries(pool)),
-  );
-  if (still.length > 0)
-    return suffers(`${serviceNames(still.map(({ name }) => name))} still ${still.length === 1 ? 'gets' : 'get'} traffic there`);
-  if (facts.services.every(({ name, mode }) => mode !== 'auto' || !services.includes(name)))
-    return suffers('nothing is written of it, since no service of it is in auto');
-  const stamps = services
-    .map((name) => (Object.hasOwn(published, name) ? published[name] : undefined) ?? {})
-    .filter(({ unmeasured }) => unmeasured === undefined);
-  if (stamps.length === 0) return fallen('its traffic was moved, and nobody can see where it lands');
+const whereTraffic = (facts: BannerFacts, incident: IncidentFacts, sinceAtMs: number): Line => {
+  const { region, t3AtMs, convergence } = incident;
+  const there = facts.services.filter(({ pools }) => pools.some((pool) => pool.region === region && pool.verdict === 'out'));
+  const still = there.filter(({ pools }) => pools.some((pool) => pool.region === region && carries(pool))).map(({ name }) => name);
+  if (still.length > 0) return suffers(`${serviceNames(still)} still ${still.length === 1 ? 'gets' : 'get'} traffic there`);
+  if (there.every(({ mode }) => mode !== 'auto')) return suffers('nothing is written of it, since no service of it is in auto');
+  const { ms, judgement, goalMs, waitingFor, waitingOmitted = 0 } = convergence;
   const after = (atMs: number): string => `${duration(atMs - sinceAtMs)} after`;
-  const leftAtMs = lastOf(stamps.map(({ t4AtMs }) => t4AtMs));
-  const landedAtMs = lastOf(stamps.map(({ t6AtMs }) => t6AtMs));
-  const waiting = serviceNames(convergence.waitingFor);
-  if (landedAtMs !== null) return fallen(`its traffic was seen to land elsewhere ${after(landedAtMs)}`);
-  if (convergence.judgement === 'missed')
-    return suffers(`its traffic has not landed elsewhere within ${duration(convergence.goalMs)}: ${waiting} not yet`);
-  if (leftAtMs === null) return suffers('its traffic is being moved');
-  return suffers(`its traffic left ${after(leftAtMs)}, and is not seen to land yet: ${waiting}`);
+  const waiting = waitingOmitted > 0 ? count(waitingFor.length + waitingOmitted, 'service') : serviceNames(waitingFor);
+  if (ms !== null) return fallen(`its traffic was seen to land elsewhere ${after(t3AtMs + ms)}`);
+  if (judgement === 'missed') return suffers(`its traffic has not landed elsewhere within ${duration(goalMs)}: ${waiting} not yet`);
+  if (judgement === 'unmeasured') return fallen('its traffic was moved, and nobody can see where it lands');
+  const leftMs = leftAtMs(incident);
+  return suffers(`its traffic ${leftMs === null ? 'is being moved' : `left ${after(leftMs)}`}, and is not seen to land yet: ${waiting}`);
 };
 
 const returning = (region: string, pools: readonly PoolFacts[]): Line => {
