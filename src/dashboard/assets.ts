@@ -120,7 +120,7 @@ const vendorAssets = (): readonly [string, Asset][] => {
     return [`vendor/${name}`, assetOf('text/javascript; charset=utf-8', () => source + ending, importsIn(source))];
   });
   const style = read(join(packageFolder('uplot'), UPLOT_STYLE));
-  return [...modules, ['uplot.css', assetOf('text/css; charset=utf-8', () => style)]];
+  return [...modules, ['vendor/uplot.css', assetOf('text/css; charset=utf-8', () => style)]];
 };
 
 const pageNames = (folder: string): readonly string[] =>
@@ -132,9 +132,6 @@ const pageNames = (folder: string): readonly string[] =>
 const IMPORT_MAP = JSON.stringify({
   imports: Object.fromEntries(VENDOR.map(({ specifier, name }) => [specifier, `/assets/vendor/${name}`])),
 });
-
-/** Where the page waits for its import map. */
-const PLACE = '<script type="importmap">{}</script>';
 
 /** The module and all that has to be here before it runs, by name. */
 const neededBy = (entry: string, files: ReadonlyMap<string, Asset>): readonly string[] => {
@@ -157,11 +154,10 @@ const neededBy = (entry: string, files: ReadonlyMap<string, Asset>): readonly st
  * of each from the one before would cross an ocean as often as they are deep. Names of modules end as the files do, `.ts` here and `.js` in a packed release.
  */
 const pageOf = (html: string, files: ReadonlyMap<string, Asset>): string => {
-  if (!html.includes(PLACE)) throw new Error(`the page has no place for its import map: ${PLACE}`);
   const named = html.replace(/\/assets\/([\w/-]+)\.ts"/g, (as, stem: string) => (files.has(`${stem}.js`) ? `/assets/${stem}.js"` : as));
   const [, entry = ''] = /<script type="module" src="\/assets\/([^"]+)"/.exec(named) ?? [];
-  const preloads = neededBy(entry, files).map((name) => `\n<link rel="modulepreload" href="/assets/${name}">`);
-  return named.replace(PLACE, `<script type="importmap">${IMPORT_MAP}</script>${preloads.join('')}`);
+  const preloads = neededBy(entry, files).map((name) => `<link rel="modulepreload" href="/assets/${name}">\n`);
+  return named.replace('<script', `<script type="importmap">${IMPORT_MAP}</script>\n${preloads.join('')}<script`);
 };
 
 /** Reads everything that the page is made of. Throws where a file of it is missing. */

@@ -40,7 +40,6 @@ const T0_MS = NOW_MS - 12_000;
 const fell = (given: Partial<Incident> = {}): Incident => ({
   kind: 'region-down',
   region: 'eu-west',
-  services: ['web', 'api'],
   because: 'eu-west down: 3 of 4 vantages (needs 3), first fault 6.1 s ago',
   t0AtMs: T0_MS,
   t3AtMs: T0_MS + 6_000,
@@ -80,7 +79,7 @@ const CASES: readonly [string, BannerFacts, string, string][] = [
     'fallen, being moved',
     facts({ incidents: [fell()], services: out }),
     'bad',
-    'eu-west is down since 03:11:48 (3 of 4 vantages); its traffic is being moved',
+    'eu-west is down since 03:11:48 (3 of 4 vantages); its traffic is being moved, and is not seen to land yet: web, api',
   ],
   [
     'fallen, written',

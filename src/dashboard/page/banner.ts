@@ -26,7 +26,6 @@ interface ServiceFacts {
 interface IncidentFacts {
   kind: string;
   region: string;
-  services: readonly string[];
   because: string;
   t0AtMs: number | null;
   t3AtMs: number;
@@ -34,7 +33,7 @@ interface IncidentFacts {
   /** Of the slowest service: its provider acknowledged, its users were seen elsewhere. null: not yet, or not to be seen. */
   t4AtMs: number | null;
   t6AtMs: number | null;
-  convergence: { judgement: string; goalMs: number; waitingFor: readonly string[] };
+  convergence: { judgement: string; goalMs: number; waitingFor: readonly string[]; waitingOmitted?: number };
 }
 interface OrderFacts {
   kind: string;
@@ -112,22 +111,19 @@ const isOpen = ({ closedAtMs }: IncidentFacts): boolean => closedAtMs === null;
 const isFall = ({ kind }: IncidentFacts): boolean => kind === 'region-down' || kind === 'region-unready';
 
 /** Where the traffic of a region that fell is now. */
-const whereTraffic = (facts: BannerFacts, { region, services, t4AtMs, t6AtMs, convergence }: IncidentFacts, sinceAtMs: number): Line => {
-  const still = facts.services.filter(({ pools }) =>
-    pools.some((pool) => pool.region === region && pool.verdict === 'out' && carries(pool)),
-  );
-  if (still.length > 0)
-    return suffers(`${serviceNames(still.map(({ name }) => name))} still ${still.length === 1 ? 'gets' : 'get'} traffic there`);
-  if (facts.services.every(({ name, mode }) => mode !== 'auto' || !services.includes(name)))
-    return suffers('nothing is written of it, since no service of it is in auto');
-  if (convergence.judgement === 'unmeasured') return fallen('its traffic was moved, and nobody can see where it lands');
+const whereTraffic = (facts: BannerFacts, incident: IncidentFacts, sinceAtMs: number): Line => {
+  const { region, t4AtMs, t6AtMs, convergence } = incident;
+  const there = facts.services.filter(({ pools }) => pools.some((pool) => pool.region === region && pool.verdict === 'out'));
+  const still = there.filter(({ pools }) => pools.some((pool) => pool.region === region && carries(pool))).map(({ name }) => name);
+  if (still.length > 0) return suffers(`${serviceNames(still)} still ${still.length === 1 ? 'gets' : 'get'} traffic there`);
+  if (there.every(({ mode }) => mode !== 'auto')) return suffers('nothing is written of it, since no service of it is in auto');
+  const { judgement, goalMs, waitingFor, waitingOmitted = 0 } = convergence;
   const after = (atMs: number): string => `${duration(atMs - sinceAtMs)} after`;
-  const waiting = serviceNames(convergence.waitingFor);
+  const waiting = waitingOmitted > 0 ? count(waitingFor.length + waitingOmitted, 'service') : serviceNames(waitingFor);
   if (t6AtMs !== null) return fallen(`its traffic was seen to land elsewhere ${after(t6AtMs)}`);
-  if (convergence.judgement === 'missed')
-    return suffers(`its traffic has not landed elsewhere within ${duration(convergence.goalMs)}: ${waiting} not yet`);
-  if (t4AtMs === null) return suffers('its traffic is being moved');
-  return suffers(`its traffic left ${after(t4AtMs)}, and is not seen to land yet: ${waiting}`);
+  if (judgement === 'missed') return suffers(`its traffic has not landed elsewhere within ${duration(goalMs)}: ${waiting} not yet`);
+  if (judgement === 'unmeasured') return fallen('its traffic was moved, and nobody can see where it lands');
+  return suffers(`its traffic ${t4AtMs === null ? 'is being moved' : `left ${after(t4AtMs)}`}, and is not seen to land yet: ${waiting}`);
 };
 
 const returning = (region: string, pools: readonly PoolFacts[]): Line => {

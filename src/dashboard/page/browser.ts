@@ -14,13 +14,15 @@ export const every = (ms: number, act: () => void): (() => void) => {
   return () => clearInterval(timer);
 };
 
-/** `ms`: until the answer's head is there; a stream then goes on until it is cancelled. */
+/**
+ * Without credentials of the browser's own: a password given to /status would go to every path. `ms`: until the answer's head is there; a stream then goes on until it is cancelled.
+ */
 export const request = async (url: string, init: RequestInit, ms: number, cancel?: AbortSignal): Promise<Response> => {
   const tooLong = new AbortController();
   const give = after(ms, () => tooLong.abort(new Error(`no answer within ${ms / 1000} s`)));
   try {
     const signal = cancel === undefined ? tooLong.signal : AbortSignal.any([tooLong.signal, cancel]);
-    return await fetch(url, { ...init, signal, cache: 'no-store', credentials: 'same-origin', redirect: 'error' });
+    return await fetch(url, { ...init, signal, cache: 'no-store', credentials: 'omit', redirect: 'error' });
   } finally {
     give();
   }
