@@ -24,13 +24,16 @@ const enter = (text: string, untilMs: number | null): void =>
     returnTrouble.value = null;
   });
 
+/** Throws Refused where nobody here is known by it: a provider may know whom nothing maps to a role. */
+const whoIs = async (text: string): Promise<Me> =>
+  (await (await ask('/v1/me', { headers: { authorization: `Bearer ${text}` } })).json()) as Me;
+
 /** Throws Refused for a token that is not good; what was good before goes on. */
 export const signIn = async (given: string): Promise<void> => {
   const text = given.trim();
   if (!/^[\x21-\x7e]+$/.test(text)) throw new Error('A token has neither spaces nor letters with accents: copy it again.');
-  const found = (await (await ask('/v1/me', { headers: { authorization: `Bearer ${text}` } })).json()) as Me;
+  me.value = await whoIs(text);
   enter(text, null);
-  me.value = found;
   await begin();
 };
 
@@ -74,6 +77,7 @@ export const comeBack = async (): Promise<void> => {
     const got = await act<{ token: string; expiresAtMs: number | null }>('POST', '/v1/sign-in/oidc', body);
     const nonce = nonceOf(got.token);
     if (nonce !== null && nonce !== away.nonce) throw new Error('The token that came back is not for this sign-in. Begin again.');
+    me.value = await whoIs(got.token);
     enter(got.token, got.expiresAtMs);
   } catch (error) {
     returnTrouble.value = error;
