@@ -317,13 +317,10 @@ const speak = (heard: Own, probes: readonly EndpointKey[], nowMs: number): Vanta
     changed || nowMs - own.beatAtMs >= own.rules.beatMs || (own.beatDue && nowMs - own.beatAtMs >= BEAT_GAP_MS) || own.beatN === 0;
   const told: Own = own.news || changed ? { ...own, vote, news: false } : own;
   const spoken: Own = due ? { ...told, beatN: own.beatN + 1, beatAtMs: nowMs, beatDue: false } : told;
-  return {
-    own: spoken,
-    probes,
-    ...(changed ? { vote } : {}),
-    ...(due ? { beat: (loopDelayMs: number, wallMs: number) => beatOf(spoken, vote.seq, spoken.beatN, nowMs, loopDelayMs, wallMs) } : {}),
-    wakeAtMs: nextWake(spoken),
-  };
+  // Most inputs change nothing that is said.
+  if (!due) return { own: spoken, probes, wakeAtMs: nextWake(spoken) };
+  const beat = (loopDelayMs: number, wallMs: number): Beat => beatOf(spoken, vote.seq, spoken.beatN, nowMs, loopDelayMs, wallMs);
+  return { own: spoken, probes, beat, wakeAtMs: nextWake(spoken), ...(changed ? { vote } : {}) };
 };
 
 const nextWake = (own: Own): number => {
