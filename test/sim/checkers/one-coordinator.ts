@@ -1,6 +1,6 @@
 // Who decides holds the office: every decision is committed by the process that the leader record names, each epoch has one holder, and nobody writes
 // under a name that another process has taken. A region that a human evacuates leaves the office to another one, if any could have taken it.
-import { KEYS, placeOf } from '../../../src/coordinate/keys.ts';
+import { KEYS } from '../../../src/coordinate/keys.ts';
 import type { Leader, Vote } from '../../../src/model.ts';
 import { type Checker, ordersIn, type Scene } from '../checker.ts';
 
@@ -27,12 +27,10 @@ const watchEvacuated = (scene: Scene, blame: (sentence: string) => void): ((lead
     // Nobody could be heard while nobody wrote.
     if (nowMs - lastMs > BEAT_GAP_MS) steadySinceMs.clear();
     lastMs = nowMs;
-    const beating = new Set<string>();
-    for (const [key, { atMs }] of scene.records)
-      if (key.startsWith('beat/') && nowMs - atMs <= BEAT_GAP_MS) beating.add(placeOf(key).region);
+    const beats = (place: string): boolean => nowMs - (scene.records.get(`beat/${place}`)?.atMs ?? Number.NEGATIVE_INFINITY) <= BEAT_GAP_MS;
     for (const { name } of regions) {
       const isEvacuated = orders.some((o) => o.scope.region === name);
-      keep(steadySinceMs, name, beating.has(name) && scene.world.reaches(name) && !isEvacuated);
+      keep(steadySinceMs, name, scene.world.placesOf(name).some(beats) && scene.world.reaches(name) && !isEvacuated);
       keep(evacuatedSinceMs, name, isEvacuated);
     }
     if (isTakeover) heldSinceMs = nowMs;
