@@ -287,10 +287,14 @@ const joined = (own: Own, nowMs: number): Own => {
 
 // ---- bursts ----
 
-const fire = (own: Own, nowMs: number): EndpointKey[] => {
+const NO_PROBES: readonly EndpointKey[] = [];
+
+const fire = (own: Own, nowMs: number): readonly EndpointKey[] => {
+  if (own.bursts.size === 0) return NO_PROBES;
   const probes: EndpointKey[] = [];
+  const targets = targetsOf(own.rules);
   for (const [target, burst] of own.bursts) {
-    const endpoints = targetsOf(own.rules).get(target) ?? [];
+    const endpoints = targets.get(target) ?? [];
     if (nowMs >= burst.untilMs || endpoints.every((w) => quiet(opinionOf(own, w.key), burst))) own.bursts.delete(target);
     else if (nowMs >= burst.nextAtMs) {
       for (const w of endpoints) probes.push(w.key);
