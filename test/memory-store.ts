@@ -65,6 +65,20 @@ interface Bucket {
   rev: number;
 }
 
+/** What a query asks of one bucket: all of it, or what has these prefixes or keys. */
+interface Part {
+  readonly bucket: Bucket;
+  readonly isWhole: boolean;
+  readonly prefixes: readonly string[];
+  readonly keys: readonly string[];
+}
+
+/** Where the answer to a query is, as long as no bucket is added. */
+interface Plan {
+  readonly buckets: ReadonlyMap<string, Bucket>;
+  readonly parts: readonly Part[];
+}
+
 const bucketName = (key: string): string => key.slice(0, key.indexOf('/') + 1 || key.length);
 
 const byKey = (a: StoredRecord, b: StoredRecord): number => (a.kv.key < b.kv.key ? -1 : 1);
@@ -83,6 +97,7 @@ class InMemory implements MemoryStore {
   #buckets: ReadonlyMap<string, Bucket> = new Map();
   /** The last read of each query object. */
   #reads = new WeakMap<Query, Read>();
+  readonly #plans = new WeakMap<Query, Plan>();
   readonly #watchers = new Set<Watcher>();
   readonly #listeners: ((commit: Commit) => void)[] = [];
   #open = true;
@@ -100,7 +115,8 @@ class InMemory implements MemoryStore {
     this.#checkUsable(signal);
     const known = this.#reads.get(query);
     if (known?.rev === this.#rev) return known;
-    const kvs = known !== undefined && this.#isUntouched(query, known.rev) ? known.kvs : this.#read(checkedQuery(query));
+    const parts = this.#partsOf(query);
+    const kvs = known !== undefined && parts.every(({ bucket }) => bucket.rev <= known.rev) ? known.kvs : this.#read(parts);
     const read = Object.freeze({ rev: this.#rev, kvs });
     this.#reads.set(query, read);
     return read;
@@ -110,7 +126,7 @@ class InMemory implements MemoryStore {
     this.#checkUsable(signal);
     const ops = encodeTxn(txn);
     if (!txn.if.every(({ key, mod }) => (this.#find(key)?.kv.mod ?? 0) === mod))
-      return { ok: false, rev: this.#rev, kvs: this.#read({ keys: txn.else ?? [], prefixes: [] }) };
+      return { ok: false, rev: this.#rev, kvs: this.#read(this.#partsOf({ keys: txn.else ?? [] })) };
     // Deleting a missing key changes nothing, and a transaction of only such does not raise the revision.
     const changes = ops.filter(({ key, json }) => json !== null || this.#find(key) !== undefined);
     if (changes.length > 0) this.#commit(txn, changes);
@@ -139,7 +155,7 @@ class InMemory implements MemoryStore {
     this.#reads = new WeakMap();
     this.#buckets = new Map();
     for (const [key, record] of records) this.#bucketOf(key).records.set(key, record);
-    for (const watcher of this.#watchers) this.#tell(watcher, { kind: 'resync' });
+    this.#tell([...this.#watchers].map((watcher) => [watcher, { kind: 'resync' }]));
   }
 
   onCommit(listener: (commit: Commit) => void): void {
@@ -166,32 +182,31 @@ class InMemory implements MemoryStore {
     return this.#buckets.get(bucketName(key))?.records.get(key);
   }
 
-  /** The buckets that may hold keys with this prefix. */
-  #bucketsUnder(prefix: string): readonly Bucket[] {
-    if (!prefix.includes('/')) return [...this.#buckets.values()].filter(({ name }) => name.startsWith(prefix));
-    const bucket = this.#buckets.get(bucketName(prefix));
-    return bucket === undefined ? [] : [bucket];
+  #partsOf(query: Query): readonly Part[] {
+    let plan = this.#plans.get(query);
+    if (plan?.buckets !== this.#buckets) {
+      const { keys, prefixes } = checkedQuery(query);
+      const parts = [...this.#buckets.values()].map((bucket) => ({
+        bucket,
+        isWhole: prefixes.some((prefix) => bucket.name.startsWith(prefix)),
+        prefixes: prefixes.filter((prefix) => prefix.startsWith(bucket.name)),
+        keys: keys.filter((key) => bucketName(key) === bucket.name),
+      }));
+      plan = { buckets: this.#buckets, parts: parts.filter((part) => part.isWhole || part.prefixes.length + part.keys.length > 0) };
+      this.#plans.set(query, plan);
+    }
+    return plan.parts;
   }
 
-  /** Nothing that the query may match was written after `rev`. */
-  #isUntouched({ keys = [], prefixes = [] }: Query, rev: number): boolean {
-    const isOld = (bucket: Bucket | undefined): boolean => (bucket?.rev ?? 0) <= rev;
-    return keys.every((key) => isOld(this.#buckets.get(bucketName(key)))) && prefixes.every((p) => this.#bucketsUnder(p).every(isOld));
-  }
-
-  #read({ keys, prefixes }: Required<Query>): readonly KeyValue[] {
+  #read(parts: readonly Part[]): readonly KeyValue[] {
     const found: KeyValue[] = [];
     let bytes = 0;
     // Whatever is in a bucket sorts before whatever is in the next.
-    for (const bucket of this.#buckets.values()) {
-      const isWhole = prefixes.some((prefix) => bucket.name.startsWith(prefix));
-      const inner = isWhole ? [] : prefixes.filter((prefix) => prefix.startsWith(bucket.name));
-      const single = isWhole ? [] : keys.filter((key) => bucket.records.has(key));
-      if (!isWhole && inner.length === 0 && single.length === 0) continue;
+    for (const { bucket, isWhole, prefixes, keys } of parts) {
       bucket.sorted ??= [...bucket.records.values()].sort(byKey);
       for (const record of bucket.sorted) {
         const { key } = record.kv;
-        if (!isWhole && !single.includes(key) && !inner.some((prefix) => key.startsWith(prefix))) continue;
+        if (!isWhole && !keys.includes(key) && !prefixes.some((prefix) => key.startsWith(prefix))) continue;
         found.push(record.kv);
         bytes += record.bytes;
       }
@@ -221,16 +236,22 @@ class InMemory implements MemoryStore {
   }
 
   #notify(changed: readonly string[]): void {
+    const all: WatchEvent = { kind: 'changed', rev: this.#rev, keys: changed };
+    const told: [Watcher, WatchEvent][] = [];
     for (const watcher of this.#watchers) {
-      const keys = watcher.prefix === '' ? changed : changed.filter((key) => key.startsWith(watcher.prefix));
-      if (keys.length > 0) this.#tell(watcher, { kind: 'changed', rev: this.#rev, keys });
+      if (watcher.prefix === '') told.push([watcher, all]);
+      else {
+        const keys = changed.filter((key) => key.startsWith(watcher.prefix));
+        if (keys.length > 0) told.push([watcher, { ...all, keys }]);
+      }
     }
+    this.#tell(told);
   }
 
   /** Later, so that nobody runs inside the writer's call; a watcher closed meanwhile hears nothing. */
-  #tell(watcher: Watcher, event: WatchEvent): void {
+  #tell(told: readonly (readonly [Watcher, WatchEvent])[]): void {
     queueMicrotask(() => {
-      if (this.#watchers.has(watcher)) watcher.tell(event);
+      for (const [watcher, event] of told) if (this.#watchers.has(watcher)) watcher.tell(event);
     });
   }
 }

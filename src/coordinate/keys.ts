@@ -47,15 +47,23 @@ export const appliedKey = (provider: string, service: string): string => `applie
 export const proofKey = (provider: string): string => `proof/${provider}`;
 export const observedKey = (provider: string, service: string): string => `observed/${provider}/${service}`;
 
-/** `vote/eu-west/a` -> region and replica. Asked of every vote and beat at every read, hence without a list of the parts. */
-export const placeOf = (key: string): { region: string; replica: string } => {
-  const [region, afterRegion] = partFrom(key, key.indexOf('/'));
-  return { region, replica: partFrom(key, afterRegion)[0] };
-};
+export interface Place {
+  readonly region: string;
+  readonly replica: string;
+}
 
-/** The part of a key behind the slash at `at`, and where the next slash is; -1: none. */
-const partFrom = (key: string, at: number): [string, number] => {
-  if (at < 0) return ['', -1];
-  const next = key.indexOf('/', at + 1);
-  return [key.slice(at + 1, next < 0 ? key.length : next), next];
+/** Keys taken apart: a cluster has few, and each is asked at every read. Far more than the replicas of a cluster write. */
+const PLACES_MAX = 4096;
+const places = new Map<string, Place>();
+
+/** `vote/eu-west/a` -> region and replica. */
+export const placeOf = (key: string): Place => {
+  let place = places.get(key);
+  if (place === undefined) {
+    const [, region = '', replica = ''] = key.split('/', 3);
+    place = { region, replica };
+    if (places.size >= PLACES_MAX) places.clear();
+    places.set(key, place);
+  }
+  return place;
 };

@@ -2,10 +2,11 @@
 // A store that was restored gives the same revisions to other records, so then all of that is forgotten at once. Decides nothing.
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { Adopted } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import { KEYS } from './keys.ts';
-import { type RecordCache, SIGHT_QUERY, type Sight, sightOf } from './read.ts';
+import { type RecordCache, SIGHT_QUERY, type Sight, sightOf, valueIn } from './read.ts';
 import { createRevisionClock, type Instant } from './revision-clock.ts';
 import { createVerifier, type Verifier } from './signing.ts';
 import { createTrust } from './trust.ts';
@@ -81,7 +82,7 @@ export const createLooker = ({ ports, store, log, verifier = createVerifier() }:
         const arrived = now();
         if (trouble !== null) log.info('store.answers', {});
         trouble = null;
-        const nonce = (read.kvs.find((kv) => kv.key === KEYS.adopted)?.value as Sight['adopted'])?.nonce ?? null;
+        const nonce = valueIn<Adopted>(read, KEYS.adopted)?.nonce ?? null;
         const restored = isAnother(read.rev, leastRev, nonce);
         if (restored) {
           log.error('store.restored', { rev: read.rev, was: leastRev, adopted: nonce });

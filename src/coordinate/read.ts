@@ -20,6 +20,7 @@ import type { Tiers } from '../runbook/facts.ts';
 import type { KeyValue, Read } from '../store/store.ts';
 import { appliedKey, beatKey, KEYS, placeOf, proofKey, voteKey } from './keys.ts';
 import type { RevisionClock } from './revision-clock.ts';
+import { keysOf, UNSIGNED } from './signing.ts';
 import { createTrust, type Refusal, type Trust } from './trust.ts';
 
 /** What a coordinator sees at one revision. `mods` has every key read; a missing key has mod 0. */
@@ -59,20 +60,22 @@ interface Contents {
 }
 
 const contentsOf = (kvs: readonly KeyValue[]): Contents => {
-  const byKey = new Map(kvs.map((kv) => [kv.key, kv]));
-  const votes = kvs
-    .filter(({ key }) => key.startsWith('vote/'))
-    .map((kv) => {
-      const { region, replica } = placeOf(kv.key);
-      return { kv, region, replica, beat: byKey.get(beatKey(region, replica)), hasPlace: kv.key === voteKey(region, replica) };
-    });
-  return { byKey, votes, incidents: kvs.filter(({ key }) => key.startsWith('incident/')).map(({ value }) => value as Incident) };
+  const byKey = new Map<string, KeyValue>();
+  for (const kv of kvs) byKey.set(kv.key, kv);
+  const [votes, incidents]: [Contents['votes'][number][], Incident[]] = [[], []];
+  for (const kv of kvs) {
+    if (kv.key.startsWith('incident/')) incidents.push(kv.value as Incident);
+    if (!kv.key.startsWith('vote/')) continue;
+    const { region, replica } = placeOf(kv.key);
+    votes.push({ kv, region, replica, beat: byKey.get(beatKey(region, replica)), hasPlace: kv.key === voteKey(region, replica) });
+  }
+  return { byKey, votes, incidents };
 };
 
 /** A store may hand out the same list as long as nothing in it has changed: then it is put in order once. */
 const known = new WeakMap<readonly KeyValue[], Contents>();
 
-const contents = (kvs: readonly KeyValue[]): Contents => {
+const contents = ({ kvs }: Read): Contents => {
   let found = known.get(kvs);
   if (found === undefined) {
     found = contentsOf(kvs);
@@ -80,6 +83,9 @@ const contents = (kvs: readonly KeyValue[]): Contents => {
   }
   return found;
 };
+
+/** One record of a read of `SIGHT_QUERY`; null: there is none. */
+export const valueIn = <T>(read: Read, key: string): T | null => (contents(read).byKey.get(key)?.value as T | undefined) ?? null;
 
 /** The same object for the same revision of `members` and of each vote, so that what is worked out per configuration or vote is worked out once. */
 export type RecordCache = Map<string, KeyValue>;
@@ -92,8 +98,6 @@ const kept = (kv: KeyValue, cache: RecordCache): KeyValue => {
   return kv;
 };
 
-const UNSIGNED: readonly string[] = [];
-
 /** What the replicas say, as far as it counts. */
 const hear = (
   votes: Contents['votes'],
@@ -103,7 +107,6 @@ const hear = (
   nowMonoMs: number,
   trust: Trust,
 ): Pick<Sight, 'heard' | 'refused'> => {
-  const keysOf = new Map(cluster?.regions.map((r) => [r.name, r.keys ?? UNSIGNED]));
   const { freshMs = 0, beatMs = 0 } = cluster?.policy ?? {};
   const heard: Heard[] = [];
   const refused: Refusal[] = [];
@@ -114,9 +117,9 @@ const hear = (
     }
     const vote = kept(kv, cache);
     const place = { cluster: cluster?.name ?? '', region, replica };
-    const keys = keysOf.get(region) ?? UNSIGNED;
+    const keys = cluster === null ? UNSIGNED : keysOf(cluster, region);
     const credible = trust.weigh({ place, keys, vote, beat, knowledgeMaxMs: freshMs + beatMs }, clock, nowMonoMs);
-    refused.push(...credible.refused);
+    if (credible.refused.length > 0) refused.push(...credible.refused);
     if (credible.vote === null) continue;
     const ageMs = credible.beat === null || beat === undefined ? Number.POSITIVE_INFINITY : clock.ageMs(beat.mod, nowMonoMs);
     heard.push({ region, replica, key: kv.key, vote: credible.vote, beat: credible.beat, ageMs });
@@ -146,11 +149,12 @@ const headIn = (value: unknown): JournalHead | null => (isHead(value) ? { n: val
 
 /** `cache` and `trust` belong to one reader of one store; both may be new at each call, which only costs time and the memory of what was heard before. */
 export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cache: RecordCache, trust: Trust = createTrust()): Sight => {
-  const { byKey, votes, incidents } = contents(read.kvs);
+  const { byKey, votes, incidents } = contents(read);
   for (const key of cache.keys()) if (!byKey.has(key)) cache.delete(key);
   const value = <T>(key: string): T | null => (byKey.get(key)?.value as T | undefined) ?? null;
   const members = byKey.get(KEYS.members);
   const cluster = members === undefined ? null : (kept(members, cache).value as ClusterConfig);
+  const { heard, refused } = hear(votes, cache, cluster, clock, nowMonoMs, trust);
   return {
     rev: read.rev,
     cluster,
@@ -161,7 +165,8 @@ export const sightOf = (read: Read, clock: RevisionClock, nowMonoMs: number, cac
     reported: value<Reports>(KEYS.reported),
     tiers: value<Tiers>(KEYS.tiers),
     journal: headIn(byKey.get(KEYS.journal)?.value),
-    ...hear(votes, cache, cluster, clock, nowMonoMs, trust),
+    heard,
+    refused,
     incidents,
     frozen: frozenOf(byKey, cluster),
     mod: (key) => byKey.get(key)?.mod ?? 0,

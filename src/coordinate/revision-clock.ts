@@ -56,9 +56,14 @@ export const createRevisionClock = (): RevisionClock => {
   /** A stepped wall clock looks the same as a suspend; both only cost a few seconds of silence. */
   const forgetBefore = (leadMs: number): void => {
     if (leadMs - leads.leastMs <= SUSPEND_MS && leads.mostMs - leadMs <= SUSPEND_MS) return;
-    samples = samples.filter((s) => Math.abs(s.leadMs - leadMs) <= SUSPEND_MS);
+    const kept: Sample[] = [];
     leads = NO_LEADS;
-    for (const s of samples) reckon(s.leadMs);
+    for (const s of samples) {
+      if (Math.abs(s.leadMs - leadMs) > SUSPEND_MS) continue;
+      kept.push(s);
+      reckon(s.leadMs);
+    }
+    samples = kept;
   };
 
   const push = (sample: Sample): void => {

@@ -3,6 +3,7 @@
 // Knows nothing of freshness: whether a genuine record is an old one that somebody wrote again is trust.ts.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto';
 import { Fault } from '../errors.ts';
+import type { ClusterConfig } from '../model.ts';
 
 export type SignedKind = 'vote' | 'beat';
 
@@ -25,6 +26,22 @@ export interface Verifier {
   /** Is `record.signature` one of `keys`' over this kind, place and content? Never throws: whatever is malformed is not genuine. */
   isGenuine(kind: SignedKind, place: SignedPlace, record: unknown, keys: readonly string[]): boolean;
 }
+
+/** Of a region without keys: nothing needs to be signed. */
+export const UNSIGNED: readonly string[] = [];
+
+/** A configuration never changes once it is read: its keys are put in order once, however many records are read. */
+const keysByRegion = new WeakMap<ClusterConfig, ReadonlyMap<string, readonly string[]>>();
+
+/** The keys that a region's records are signed with, as configured. */
+export const keysOf = (cluster: ClusterConfig, region: string): readonly string[] => {
+  let known = keysByRegion.get(cluster);
+  if (known === undefined) {
+    known = new Map(cluster.regions.map((r) => [r.name, r.keys ?? UNSIGNED]));
+    keysByRegion.set(cluster, known);
+  }
+  return known.get(region) ?? UNSIGNED;
+};
 
 const KEY_TEXT = /^[A-Za-z0-9_-]{43}$/;
 const SIGNATURE_TEXT = /^[A-Za-z0-9_-]{86}$/;

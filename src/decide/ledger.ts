@@ -13,12 +13,19 @@ export interface Marks {
 
 export const ledgerOf = (prior: ServiceRouting | null): Ledger => {
   if (prior === null) return {};
-  const { pin, pinHeld, moves, provenAtMs, drills, reminded } = prior;
-  return present({ pin, pinHeld, moves, provenAtMs, drills, reminded });
+  return present(prior);
 };
 
-const present = (given: { [name in keyof Ledger]: Ledger[name] | undefined }): Ledger =>
-  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Ledger;
+type Given = { readonly [name in keyof Ledger]?: Ledger[name] | undefined };
+
+const PARTS = ['pin', 'pinHeld', 'moves', 'provenAtMs', 'drills', 'reminded'] as const;
+
+/** Always in the same order: two ledgers are compared as text. */
+const present = (given: Given): Ledger => {
+  const ledger: Record<string, unknown> = {};
+  for (const name of PARTS) if (given[name] !== undefined) ledger[name] = given[name];
+  return ledger as Ledger;
+};
 
 // ---- the pin ----
 
@@ -113,5 +120,6 @@ export const booked = (bench: Bench, prior: Ledger, booking: Booking): Ledger =>
     ...proofsAfter(bench, prior, booking),
     reminded: booking.reminded,
   });
-  return JSON.stringify(next) === JSON.stringify(prior) ? prior : next;
+  const isSame = PARTS.every((name) => next[name] === prior[name]) || JSON.stringify(next) === JSON.stringify(prior);
+  return isSame ? prior : next;
 };

@@ -42,8 +42,8 @@ export const withOrders = (bench: Bench, ordering: Ordering): Bench => {
 };
 
 const without = (memory: PoolMemory, ...tags: readonly string[]): PoolMemory => {
-  const told = memory.told.filter((tag) => !tags.includes(tag));
-  return told.length === memory.told.length ? memory : patch(memory, { told });
+  if (!memory.told.some((tag) => tags.includes(tag))) return memory;
+  return patch(memory, { told: memory.told.filter((tag) => !tags.includes(tag)) });
 };
 
 const withTag = (memory: PoolMemory, tag: string): PoolMemory =>

@@ -34,6 +34,8 @@ const ofKind = (
   service: ServiceConfig,
   pool: PoolConfig,
 ): Override | undefined => {
+  // Asked of every pool several times in every decision, and mostly nothing is ordered.
+  if (active.length === 0) return undefined;
   const found = active.filter((o) => kinds.includes(o.kind) && covers(o, service, pool));
   // The one that passes most rules speaks for all that ask the same.
   return found.find((o) => passOf(o) === 'all') ?? found.find((o) => passOf(o) === 'low') ?? found[0];

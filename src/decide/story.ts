@@ -83,8 +83,8 @@ export const happeningsOf = (
   nowMs: number,
 ): readonly Happening[] => {
   const { memory: after, measured: tally, config } = seat;
-  const subject: Subject = { service: bench.service.name, mode: bench.mode, pool: config.name, region: config.region, tally };
   if (before === undefined || before === after) return [];
+  const subject: Subject = { service: bench.service.name, mode: bench.mode, pool: config.name, region: config.region, tally };
   const list: Happening[] = [];
   const cut = cutOf(bench, seat, nowMs);
   const [isForced, wasForced] = [after, before].map(({ told }) => told.includes(FORCED));

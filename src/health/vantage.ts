@@ -287,10 +287,14 @@ const joined = (own: Own, nowMs: number): Own => {
 
 // ---- bursts ----
 
-const fire = (own: Own, nowMs: number): EndpointKey[] => {
+const NO_PROBES: readonly EndpointKey[] = [];
+
+const fire = (own: Own, nowMs: number): readonly EndpointKey[] => {
+  if (own.bursts.size === 0) return NO_PROBES;
   const probes: EndpointKey[] = [];
+  const targets = targetsOf(own.rules);
   for (const [target, burst] of own.bursts) {
-    const endpoints = targetsOf(own.rules).get(target) ?? [];
+    const endpoints = targets.get(target) ?? [];
     if (nowMs >= burst.untilMs || endpoints.every((w) => quiet(opinionOf(own, w.key), burst))) own.bursts.delete(target);
     else if (nowMs >= burst.nextAtMs) {
       for (const w of endpoints) probes.push(w.key);
@@ -317,13 +321,10 @@ const speak = (heard: Own, probes: readonly EndpointKey[], nowMs: number): Vanta
     changed || nowMs - own.beatAtMs >= own.rules.beatMs || (own.beatDue && nowMs - own.beatAtMs >= BEAT_GAP_MS) || own.beatN === 0;
   const told: Own = own.news || changed ? { ...own, vote, news: false } : own;
   const spoken: Own = due ? { ...told, beatN: own.beatN + 1, beatAtMs: nowMs, beatDue: false } : told;
-  return {
-    own: spoken,
-    probes,
-    ...(changed ? { vote } : {}),
-    ...(due ? { beat: (loopDelayMs: number, wallMs: number) => beatOf(spoken, vote.seq, spoken.beatN, nowMs, loopDelayMs, wallMs) } : {}),
-    wakeAtMs: nextWake(spoken),
-  };
+  // Most inputs change nothing that is said.
+  if (!due) return { own: spoken, probes, wakeAtMs: nextWake(spoken) };
+  const beat = (loopDelayMs: number, wallMs: number): Beat => beatOf(spoken, vote.seq, spoken.beatN, nowMs, loopDelayMs, wallMs);
+  return { own: spoken, probes, beat, wakeAtMs: nextWake(spoken), ...(changed ? { vote } : {}) };
 };
 
 const nextWake = (own: Own): number => {

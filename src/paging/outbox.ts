@@ -227,6 +227,8 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
 
   const look = async (): Promise<void> => {
     waiting = null;
+    // A rung that is due has waited for this look. If it fails, or another is in office now, the sweep is soon enough.
+    if (againAtMs !== null && againAtMs <= nowMs()) againAtMs = null;
     if (!isLeader()) {
       // What was to be sent in office is another's now.
       if (hasLooked) ready = new Map();

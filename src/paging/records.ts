@@ -8,6 +8,7 @@ import { type KeyValue, type Store, StoreDefiniteError } from '../store/store.ts
 import { byAge, isPage } from './retention.ts';
 
 export const OUTBOX_PREFIX = outboxKey('');
+const ALL_PAGES = { prefixes: [OUTBOX_PREFIX] } as const;
 const STORE_MS = 5_000;
 const TRIES_MAX = 5;
 
@@ -56,7 +57,7 @@ export const createPageRecords = ({ store, ports, log, signal }: PageRecordsOpti
   return {
     get,
     async read() {
-      const { kvs } = await inStore('reading the outbox', (inner) => store.get({ prefixes: [OUTBOX_PREFIX] }, inner));
+      const { kvs } = await inStore('reading the outbox', (inner) => store.get(ALL_PAGES, inner));
       for (const kv of kvs) {
         if (entryOf(kv) !== null || unreadable.has(kv.key)) continue;
         unreadable.add(kv.key);

@@ -1,7 +1,7 @@
 // What this replica hears of the others: the cluster's configuration, other regions' suspicions as hints for bursts, and their votes to compare its own
 // with. Everything here is a hint or a copy; nothing is counted.
 import { KEYS, placeOf } from '../coordinate/keys.ts';
-import { createVerifier, type Verifier } from '../coordinate/signing.ts';
+import { createVerifier, keysOf, type Verifier } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Adopted, Beat, ClusterConfig, EndpointKey, Vote } from '../model.ts';
@@ -40,14 +40,27 @@ const QUERY = { keys: [KEYS.members, KEYS.adopted], prefixes: ['beat/', 'vote/']
 /** Records whose signature is known to be right or wrong: more than the replicas of a cluster write. */
 const JUDGED_MAX = 4096;
 
-/** `beat/eu-west/a` -> `vote/eu-west/a`. */
-const voteOfBeat = (key: string): string => `vote/${key.slice('beat/'.length)}`;
-
 /** Whatever another region has written: only what has the right shape is heard, and nothing makes this one deaf to the rest. */
 const suspectsIn = (beat: unknown): readonly EndpointKey[] => Object.keys((beat as Partial<Beat> | null)?.suspects ?? {});
 const isVote = (vote: unknown): boolean => {
   const { down, unready } = (vote ?? {}) as Partial<Vote>;
   return Array.isArray(down) && Array.isArray(unready);
+};
+
+/** `beat/eu-west/a` -> `vote/eu-west/a`. */
+const voteOfBeat = (key: string): string => `vote/${key.slice('beat/'.length)}`;
+
+/** A replica's beat: since when it has been the last one. */
+interface HeardBeat {
+  mod: number;
+  atMs: number;
+  from: string;
+  voteAt: string;
+}
+
+const heardBeat = ({ key, mod }: KeyValue, atMs: number, known: HeardBeat | undefined): HeardBeat => {
+  if (known !== undefined) return { ...known, mod, atMs };
+  return { mod, atMs, from: placeOf(key).region, voteAt: voteOfBeat(key) };
 };
 
 export const createEars = (options: EarsOptions): Ears => {
@@ -58,7 +71,7 @@ export const createEars = (options: EarsOptions): Ears => {
   /** The same object for the same revision: what is worked out per configuration is worked out once. */
   let members: KeyValue | null = null;
   let adoptedNonce: string | null | undefined;
-  let heardAt: ReadonlyMap<string, { mod: number; atMs: number }> = new Map();
+  let heardAt: ReadonlyMap<string, HeardBeat> = new Map();
 
   const judged = new Map<string, { mod: number; keys: readonly string[]; genuine: boolean }>();
 
@@ -90,7 +103,7 @@ export const createEars = (options: EarsOptions): Ears => {
     const cluster = options.cluster();
     if (cluster === null) return true;
     const { region: from, replica } = placeOf(key);
-    const keys = cluster.regions.find((r) => r.name === from)?.keys ?? [];
+    const keys = keysOf(cluster, from);
     if (keys.length === 0) return true;
     const known = judged.get(key);
     if (known?.mod === mod && known.keys === keys) return known.genuine;
@@ -100,50 +113,56 @@ export const createEars = (options: EarsOptions): Ears => {
     return genuine;
   };
 
-  const hear = ({ rev, kvs }: Read): void => {
-    const adopted = kvs.find((kv) => kv.key === KEYS.adopted)?.value as Adopted | undefined;
-    const nonce = adopted?.nonce ?? null;
+  const learn = (adopted: KeyValue | undefined, found: KeyValue | undefined, rev: number): void => {
+    const nonce = (adopted?.value as Adopted | undefined)?.nonce ?? null;
     if (adoptedNonce !== undefined && nonce !== adoptedNonce) {
       members = null;
       options.onAdopted();
       options.saw(rev);
     }
     adoptedNonce = nonce;
-    const found = kvs.find((kv) => kv.key === KEYS.members);
-    if (found !== undefined) {
-      if (members?.mod !== found.mod) members = found;
-      options.onMembers(members.value as ClusterConfig, rev);
+    if (found === undefined) return;
+    if (members?.mod !== found.mod) members = found;
+    options.onMembers(members.value as ClusterConfig, rev);
+  };
+
+  const hear = ({ rev, kvs }: Read): void => {
+    const [beats, votes]: [KeyValue[], KeyValue[]] = [[], []];
+    let [adopted, found]: (KeyValue | undefined)[] = [];
+    for (const kv of kvs) {
+      if (kv.key.startsWith('beat/')) beats.push(kv);
+      else if (kv.key.startsWith('vote/')) votes.push(kv);
+      else if (kv.key === KEYS.adopted) adopted = kv;
+      else if (kv.key === KEYS.members) found = kv;
     }
+    learn(adopted, found, rev);
     const nowMs = mono();
     const freshMs = options.cluster()?.policy.freshMs ?? 0;
-    const heardNow = new Map<string, { mod: number; atMs: number }>();
-    const changed: KeyValue[] = [];
-    const speaking = new Set<string>();
+    const heardNow = new Map<string, HeardBeat>();
+    const changed: [string, KeyValue][] = [];
+    const speaking = new Map<string, string>();
     let elders = false;
-    for (const kv of kvs) {
-      if (!kv.key.startsWith('beat/') || !isGenuine('beat', kv)) continue;
+    for (const kv of beats) {
+      if (!isGenuine('beat', kv)) continue;
       const known = heardAt.get(kv.key);
-      const heard = known?.mod === kv.mod ? known : { mod: kv.mod, atMs: nowMs };
+      const heard = known?.mod === kv.mod ? known : heardBeat(kv, nowMs, known);
       heardNow.set(kv.key, heard);
       // The first sight of a beat may be old; only one that changed while we watched is a hint.
-      if (known !== undefined && known !== heard) changed.push(kv);
+      if (known !== undefined && known !== heard) changed.push([heard.from, kv]);
       if (nowMs - heard.atMs > freshMs) continue;
-      speaking.add(voteOfBeat(kv.key));
+      speaking.set(heard.voteAt, heard.from);
       elders ||= (kv.value as Partial<Beat> | null)?.bootN === undefined;
     }
     heardAt = heardNow;
     options.onElders(elders);
-    for (const { key, value } of changed) {
-      const from = placeOf(key).region;
-      if (from !== region) options.onHints(from, suspectsIn(value));
+    for (const [from, { value }] of changed) if (from !== region) options.onHints(from, suspectsIn(value));
+    const others: { region: string; vote: Vote }[] = [];
+    for (const kv of votes) {
+      const from = speaking.get(kv.key);
+      if (from === undefined || from === region || !isVote(kv.value) || !isGenuine('vote', kv)) continue;
+      others.push({ region: from, vote: kv.value as Vote });
     }
-    const votes: { region: string; vote: Vote }[] = [];
-    for (const kv of kvs) {
-      if (!speaking.has(kv.key)) continue;
-      const from = placeOf(kv.key).region;
-      if (from !== region && isVote(kv.value) && isGenuine('vote', kv)) votes.push({ region: from, vote: kv.value as Vote });
-    }
-    options.onOthers(votes);
+    options.onOthers(others);
   };
 
   // The watch is a hint: a slow look makes sure that silence of the watch is not taken for silence of the others.

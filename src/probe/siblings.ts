@@ -2,7 +2,7 @@
 // stopped does), and covers the configuration held here. It is gone after a beat and a fifth of silence, counted only while the store answers
 // (silence.ts), or at once when it says so. Reads its own region's records only; what follows from company is the vantage machine's.
 import { beatKey, placeOf, voteKey } from '../coordinate/keys.ts';
-import type { Verifier } from '../coordinate/signing.ts';
+import { keysOf, type Verifier } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import { configHash } from '../health/config-hash.ts';
 import { goneAfterMs } from '../health/timing.ts';
@@ -133,7 +133,7 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
 
   /** In a region with keys, only what is signed by one of them is its own. */
   const isGenuine = (name: string, beat: Beat, vote: Vote | undefined, cluster: ClusterConfig): boolean => {
-    const keys = cluster.regions.find((r) => r.name === region)?.keys ?? [];
+    const keys = keysOf(cluster, region);
     if (keys.length === 0) return true;
     const place = { cluster: cluster.name, region, replica: name };
     return verifier.isGenuine('beat', place, beat, keys) && verifier.isGenuine('vote', place, vote, keys);

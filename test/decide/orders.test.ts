@@ -412,6 +412,21 @@ describe('safety rules', () => {
     expect(council.told()).toContain('capacity.short');
   });
 
+  test('a second drill is one decision when it begins and one when it ends: while it went on, each look made another', () => {
+    const council = three();
+    for (const id of ['first', 'second']) {
+      const [beginV, before] = [council.routing?.v ?? 0, council.audits.length];
+      council.order(id, 'drain', { region: 'b' }, 10 * MIN, { drill: true });
+      council.watch({}, 5 * MIN);
+      expect(council.audits.length - before).toBeLessThanOrEqual(2);
+      expect(council.routing?.services.web?.drills).toEqual([id]);
+      council.revoke(id);
+      council.watch({}, 15 * MIN);
+      expect(council.routing?.services.web?.provenAtMs).toBeDefined();
+      expect(council.routing?.v).toBeGreaterThan(beginV);
+    }
+  });
+
   test('drill-fresh reminds twice, and an exercise proves', () => {
     const council = ruled({ 'drill-fresh': { maxAgeDays: 30 } });
     const day = 24 * 60 * MIN;

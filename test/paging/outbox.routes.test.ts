@@ -74,6 +74,37 @@ describe('the ladder', () => {
     expect((await pages.page('a'))?.delivered).toEqual(expect.arrayContaining(['pd', 'mail', 'chat', 'log', '*']));
   });
 
+  test('a rung that comes due after the office was lost is not looked for: a former coordinator looked a thousand times a second', async () => {
+    let leads = true;
+    let looks = 0;
+    const isLeader = (): boolean => {
+      looks += 1;
+      return leads;
+    };
+    always(pd, failing());
+    await pages.put(down('a'));
+    start({ isLeader });
+    await virtual.advance(20_000);
+    leads = false;
+    await virtual.advance(20_000);
+    looks = 0;
+    await virtual.advance(60_000);
+    expect(looks).toBeLessThanOrEqual(12);
+  });
+
+  test('a rung that comes due while the store cannot be read does not make it be asked in a loop', async () => {
+    always(pd, failing());
+    await pages.put(down('a'));
+    start();
+    await virtual.advance(20_000);
+    pages.deaf.now = true;
+    await virtual.advance(60_000);
+    expect(log.of('outbox.failed').length).toBeLessThanOrEqual(60);
+    pages.deaf.now = false;
+    await virtual.advance(5_001);
+    expect(ids(mail)).toEqual(['a']);
+  });
+
   test('a first rung that accepts leaves the second alone', async () => {
     await pages.put(down('a'));
     start();

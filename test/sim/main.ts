@@ -90,6 +90,8 @@ interface SeedsSummary {
   detectionP99S: number;
   regionHoursPerCpuS: number;
   regionHoursPerCpuSAt5: number;
+  /** By the number of regions: what a world costs grows faster than they do. */
+  regionHoursPerCpuSBySize: Readonly<Record<number, number>>;
 }
 
 const playSeeds = async (from: number, count: number): Promise<SeedsSummary> => {
@@ -106,7 +108,13 @@ const playSeeds = async (from: number, count: number): Promise<SeedsSummary> => 
   );
   const sum = (pick: (p: (typeof played)[number]) => number, some = played): number => some.reduce((total, p) => total + pick(p), 0);
   const detections = played.flatMap((p) => p.detectionMs ?? []);
-  const five = played.filter((p) => p.regions === 5);
+  const speedOf = (some: typeof played): number =>
+    sum((p) => p.regionHours, some) /
+    Math.max(
+      1e-9,
+      sum((p) => p.cpuS, some),
+    );
+  const bySize = Map.groupBy(played, (p) => p.regions);
   const bad = lines.filter(isBad).sort((a, b) => a.seed - b.seed);
   const summary: SeedsSummary = {
     seeds: lines.length,
@@ -119,18 +127,9 @@ const playSeeds = async (from: number, count: number): Promise<SeedsSummary> => 
     deaths: detections.length,
     detectionP50S: detections.length === 0 ? 0 : quantile(detections, 0.5) / 1000,
     detectionP99S: detections.length === 0 ? 0 : quantile(detections, 0.99) / 1000,
-    regionHoursPerCpuS:
-      sum((p) => p.regionHours) /
-      Math.max(
-        1e-9,
-        sum((p) => p.cpuS),
-      ),
-    regionHoursPerCpuSAt5:
-      sum((p) => p.regionHours, five) /
-      Math.max(
-        1e-9,
-        sum((p) => p.cpuS, five),
-      ),
+    regionHoursPerCpuS: speedOf(played),
+    regionHoursPerCpuSAt5: speedOf(bySize.get(5) ?? []),
+    regionHoursPerCpuSBySize: Object.fromEntries([...bySize].map(([regions, some]) => [regions, speedOf(some)])),
   };
   await tell(bad);
   return summary;
@@ -235,8 +234,10 @@ const main = async (): Promise<boolean> => {
       `${seeds} seeds, ${simulatedHours.toFixed(1)} h of ${regionHours.toFixed(1)} region-hours, ${faults} faults, ${decisions} decisions, ${takeovers} takeovers: ${violations} violations`,
     );
     out(
-      `${summary.deaths} clean deaths at the end: detection p50 ${summary.detectionP50S.toFixed(1)} s, p99 ${summary.detectionP99S.toFixed(1)} s; ${summary.regionHoursPerCpuS.toFixed(2)} region-hours per CPU second (5 regions: ${summary.regionHoursPerCpuSAt5.toFixed(2)})`,
+      `${summary.deaths} clean deaths at the end: detection p50 ${summary.detectionP50S.toFixed(1)} s, p99 ${summary.detectionP99S.toFixed(1)} s; ${summary.regionHoursPerCpuS.toFixed(2)} region-hours per CPU second`,
     );
+    const sizes = Object.entries(summary.regionHoursPerCpuSBySize).map(([regions, speed]) => `${regions}: ${speed.toFixed(2)}`);
+    out(`region-hours per CPU second by number of regions: ${sizes.join(', ')}`);
   }
   const skips = values['no-mutations'] === true || values.seed !== undefined;
   const mutants = onlyMutations ? await playMutations([mutation]) : skips ? [] : await playMutations(Object.keys(MUTATIONS));

@@ -80,6 +80,7 @@ export class Watching {
 
   events(): Partial<WorldEvents> {
     const each = (tell: (watch: Watch) => void): void => this.watches.forEach(tell);
+    const ofCommits = this.watches.filter((w) => w.commit !== undefined);
     return {
       commit: (commit, author) => {
         const atMs = this.#world().now();
@@ -91,7 +92,7 @@ export class Watching {
           if (now === undefined) this.records.delete(key);
           else this.records.set(key, { value: now.value, mod: now.mod, atMs });
         }
-        each((w) => w.commit?.(commit, author));
+        for (const w of ofCommits) w.commit?.(commit, author);
         const decided = decidedIn(commit, author);
         if (decided === null) return;
         this.counts.decisions++;

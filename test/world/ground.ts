@@ -49,9 +49,16 @@ const passed = ({ timers }: Ports, ms: number, signal: AbortSignal): Promise<voi
     ends.add(end);
   });
 
+/** What a spec looks at, in the names that `health` is kept under. */
+interface Address {
+  region: string;
+  ofTarget: string;
+  ofRegion: string;
+}
+
 export class Ground {
   readonly #options: GroundOptions;
-  readonly #addresses = new WeakMap<ProbeSpec, { host: string; endpoint: string }>();
+  readonly #addresses = new WeakMap<ProbeSpec, Address>();
   /** `a healthz` of all of a region's targets, `a-1 healthz` of one -> how it answers. */
   readonly #health = new Map<string, Health>();
   /** `from to`: the way of looks between two regions; `from` alone: its uplink. */
@@ -115,22 +122,23 @@ export class Ground {
   }
 
   #isBroken(from: string, to: string | null): boolean {
+    if (this.#ways.size === 0) return false;
     return this.#ways.get(from)?.broken === true || (to !== null && this.#ways.get(`${from} ${to}`)?.broken === true);
   }
 
-  #healthOf(from: string, host: string, endpoint: string): Exclude<Health, number> {
-    const region = host.slice(0, host.lastIndexOf('-'));
+  #healthOf(from: string, { region, ofTarget, ofRegion }: Address): Exclude<Health, number> {
     if (region !== from && this.#isBroken(from, region)) return 'hang';
-    const health = this.#health.get(`${host} ${endpoint}`) ?? this.#health.get(`${region} ${endpoint}`) ?? 'ok';
+    const health = this.#health.get(ofTarget) ?? this.#health.get(ofRegion) ?? 'ok';
     if (typeof health !== 'number') return health;
     return this.#options.random.unit() < health ? 'error' : 'ok';
   }
 
-  #addressOf(spec: ProbeSpec): { host: string; endpoint: string } {
+  #addressOf(spec: ProbeSpec): Address {
     let address = this.#addresses.get(spec);
     if (address === undefined) {
       const { hostname, pathname } = new URL(spec.url);
-      address = { host: hostname, endpoint: pathname.slice(1) };
+      const [region, endpoint] = [hostname.slice(0, hostname.lastIndexOf('-')), pathname.slice(1)];
+      address = { region, ofTarget: `${hostname} ${endpoint}`, ofRegion: `${region} ${endpoint}` };
       this.#addresses.set(spec, address);
     }
     return address;
@@ -138,8 +146,7 @@ export class Ground {
 
   /** One look from a region, on the clock of the process that looks. */
   async look(from: string, ports: Ports, spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal): Promise<Outcome> {
-    const { host, endpoint } = this.#addressOf(spec);
-    const health = this.#healthOf(from, host, endpoint);
+    const health = this.#healthOf(from, this.#addressOf(spec));
     const { timeoutMs, suspectAfterMs } = cluster.policy;
     const tookMs = health === 'hang' ? timeoutMs : health === 'slow' ? (suspectAfterMs + timeoutMs) / 2 : this.#options.lookMs;
     await passed(ports, tookMs, signal);

@@ -27,10 +27,10 @@ const watchEvacuated = (scene: Scene, blame: (sentence: string) => void): ((lead
     // Nobody could be heard while nobody wrote.
     if (nowMs - lastMs > BEAT_GAP_MS) steadySinceMs.clear();
     lastMs = nowMs;
+    const beats = (place: string): boolean => nowMs - (scene.records.get(`beat/${place}`)?.atMs ?? Number.NEGATIVE_INFINITY) <= BEAT_GAP_MS;
     for (const { name } of regions) {
-      const beats = [...scene.records].some(([key, { atMs }]) => key.startsWith(`beat/${name}/`) && nowMs - atMs <= BEAT_GAP_MS);
       const isEvacuated = orders.some((o) => o.scope.region === name);
-      keep(steadySinceMs, name, beats && scene.world.reaches(name) && !isEvacuated);
+      keep(steadySinceMs, name, scene.world.placesOf(name).some(beats) && scene.world.reaches(name) && !isEvacuated);
       keep(evacuatedSinceMs, name, isEvacuated);
     }
     if (isTakeover) heldSinceMs = nowMs;
