@@ -1,4 +1,4 @@
-// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|sizing|api|paging|models|race] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|sizing|api|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run; `race` also takes `--interval 5` (in s) and `--soak 10m`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
@@ -11,6 +11,7 @@ import { benchGate } from './gate.ts';
 import { benchGray } from './gray.ts';
 import { benchModels } from './models.ts';
 import { benchPaging } from './paging.ts';
+import { benchPareto } from './pareto.ts';
 import { benchProbe } from './probe.ts';
 import { benchProviders } from './providers.ts';
 import { benchPublish } from './publish.ts';
@@ -101,6 +102,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   race: {
     says: 'From a fault until no answer names the dead target, or with --soak false drains: Tidegate beside gdnsd, PowerDNS and HAProxy, all at once',
     run: benchRace,
+  },
+  pareto: {
+    says: 'How soon the dead are found against how often the well are drained, by rule: the published ones of the field beside Tidegate at several settings',
+    run: benchPareto,
   },
   decide: { says: 'One decision over many targets and five vantages; reference: JSON.parse of the same votes', run: benchDecide },
 };
