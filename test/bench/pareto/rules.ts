@@ -84,6 +84,8 @@ export const falseRate = (rule: CheckRule, weather: PathWeather): number =>
   (rule.votes ?? NO_VOTE).reduce((downs, [needed, of]) => voteDowns(downs, needed, of), checkerDowns(rule, weather)).perMs;
 
 const S = 1000;
+/** What such a rule says of itself. */
+export const HOME_MADE = 'anybody can set this up; nobody sells it';
 const plain = (everyS: number, strikes: number, votes?: CheckRule['votes']): CheckRule => ({
   name: `${votes === undefined ? 'one checker' : `${votes[0]?.[0]} of ${votes[0]?.[1]} checkers`}, ${strikes} every ${everyS} s`,
   intervalMs: everyS * S,
@@ -91,7 +93,7 @@ const plain = (everyS: number, strikes: number, votes?: CheckRule['votes']): Che
   rise: 1,
   timeoutMs: Math.min(2, everyS) * S,
   ...(votes === undefined ? {} : { votes }),
-  says: 'anybody can set this up; nobody sells it',
+  says: HOME_MADE,
 });
 
 // Route 53 says that a checker is one of many and that a target is healthy when more than 18 % say so; how many there are it does not say.

@@ -138,6 +138,7 @@ ${addresses.map((address, i) => `  server p${i} ${address}:${port}`).join('\n')}
       join(dir, 'haproxy.cfg'),
       `global
   stats socket ${socketFile} mode 600 level operator
+  stats maxconn 500
   nbthread 1
 defaults
   mode http
