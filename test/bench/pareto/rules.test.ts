@@ -55,6 +55,8 @@ const CASES: readonly (readonly [string, CheckRule, PathWeather, number])[] = [
   ['one failure, spells', { ...RULE, strikes: 1, rise: 1 }, { p: 0.01, spellMs: 2000 }, 1_000_000],
   ['two of three, spells', { ...RULE, votes: [[2, 3]] }, { p: 0.1, spellMs: 8000 }, 400_000],
   ['retries at once, spells', { ...RULE, strikes: 1, retries: 2, timeoutMs: 1000 }, { p: 0.05, spellMs: 2000 }, 1_000_000],
+  ['retries that take most of the interval, spells', { ...RULE, strikes: 2, retries: 2 }, { p: 0.05, spellMs: 3000 }, 1_000_000],
+  ['two of three that are often down', { ...RULE, strikes: 1, rise: 1, votes: [[2, 3]] }, { p: 0.4, spellMs: 30_000 }, 200_000],
   ['failures that are forgotten slowly', { ...RULE, forgets: 3, rise: 3 }, { p: 0.1, spellMs: null }, 400_000],
 ];
 
