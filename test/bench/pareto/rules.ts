@@ -65,7 +65,7 @@ export const checkerDowns = (rule: CheckRule, { p, spellMs }: PathWeather): Down
   const more = 1 - (1 - failsNext) * (1 - failsAfterOk) ** (forgets - 1);
   const perMs = (fails * (1 - more) * more ** (strikes - 1)) / intervalMs;
   const downMs = intervalMs * (1 / (1 - failsNext) + rise - 1);
-  return { perMs, share: (perMs * downMs) / (1 + perMs * downMs) };
+  return { perMs, share: Math.min(1, perMs * downMs) };
 };
 
 const choose = (n: number, k: number): number => (k === 0 ? 1 : (choose(n - 1, k - 1) * n) / k);
