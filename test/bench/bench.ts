@@ -1,5 +1,5 @@
-// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|sizing|api|paging|models] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
-// run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|sizing|api|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// run; `race` also takes `--interval 5` (in s) and `--soak 10m`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
 import { benchCapacity } from './capacity.ts';
@@ -11,9 +11,11 @@ import { benchGate } from './gate.ts';
 import { benchGray } from './gray.ts';
 import { benchModels } from './models.ts';
 import { benchPaging } from './paging.ts';
+import { benchPareto } from './pareto.ts';
 import { benchProbe } from './probe.ts';
 import { benchProviders } from './providers.ts';
 import { benchPublish } from './publish.ts';
+import { benchRace } from './race.ts';
 import { benchSizing } from './sizing.ts';
 import { benchWhatIf } from './whatif.ts';
 
@@ -34,6 +36,10 @@ export interface BenchOptions {
   quick: boolean;
   /** Instead of the bench's own number. */
   trials: number | null;
+  /** Of `race`: between two looks. */
+  intervalMs: number | null;
+  /** Of `race`: how long random failures last, instead of faults. */
+  soakMs: number | null;
 }
 
 const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptions) => Promise<Bench> }>> = {
@@ -93,6 +99,14 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
     says: 'A platform from the loss of its region to the first task in another one, by model; reference: what its plan estimated',
     run: benchModels,
   },
+  race: {
+    says: 'From a fault until no answer names the dead target, or with --soak false drains: Tidegate beside gdnsd, PowerDNS and HAProxy, all at once',
+    run: benchRace,
+  },
+  pareto: {
+    says: 'How soon the dead are found against how often the well are drained, by rule: the published ones of the field beside Tidegate at several settings',
+    run: benchPareto,
+  },
   decide: { says: 'One decision over many targets and five vantages; reference: JSON.parse of the same votes', run: benchDecide },
 };
 
@@ -111,13 +125,31 @@ const table = (rows: readonly object[]): string => {
     .join('\n');
 };
 
+/** `90s`, `10m`, `1h`. */
+const spanMs = (text: string): number => {
+  const unit = { s: 1000, m: 60_000, h: 3_600_000 }[text.slice(-1)];
+  if (unit === undefined || !(Number(text.slice(0, -1)) > 0)) throw new Error(`--soak ${text}: write it like 10m`);
+  return unit * Number(text.slice(0, -1));
+};
+
 const main = async (): Promise<void> => {
   const { values, positionals: names } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'boolean' }, quick: { type: 'boolean' }, trials: { type: 'string' } },
+    options: {
+      json: { type: 'boolean' },
+      quick: { type: 'boolean' },
+      trials: { type: 'string' },
+      interval: { type: 'string' },
+      soak: { type: 'string' },
+    },
   });
   const json = values.json === true;
-  const options: BenchOptions = { quick: values.quick === true, trials: values.trials === undefined ? null : Number(values.trials) };
+  const options: BenchOptions = {
+    quick: values.quick === true,
+    trials: values.trials === undefined ? null : Number(values.trials),
+    intervalMs: values.interval === undefined ? null : 1000 * Number(values.interval),
+    soakMs: values.soak === undefined ? null : spanMs(values.soak),
+  };
   const unknown = names.filter((name) => BENCHES[name] === undefined);
   if (unknown.length > 0) {
     process.stderr.write(`no bench named ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}\n`);

@@ -12,7 +12,7 @@ import { independent, weather } from './false-drains/loss.ts';
 import { rareDrains } from './false-drains/rare.ts';
 import { Vigil } from './false-drains/vigil.ts';
 
-const YEAR_MS = 365.25 * 24 * 3600 * 1000;
+export const YEAR_MS = 365.25 * 24 * 3600 * 1000;
 const WARM_MS = 25_000;
 /** At independent loss of 1 %, per target: less than once in ten years. */
 const GOAL_PER_YEAR = 0.1;
@@ -79,6 +79,8 @@ const percent = (share: number): string => `${Number((100 * share).toFixed(3))} 
 
 interface Bursty {
   n: number;
+  /** Instead of one of so many regions at default settings. */
+  cluster?: ClusterConfig;
   faults?: number;
   badShare: number;
   badMeanMs: number;
@@ -90,11 +92,10 @@ interface Bursty {
 
 /** Drains of one target over years of bursty loss, each path's of its own. */
 export const burstyDrains = (
-  { n, faults, badShare, badMeanMs, failMs, years, gridMs }: Bursty,
+  { n, faults, cluster = oneTarget(n, faults ?? null), badShare, badMeanMs, failMs, years, gridMs }: Bursty,
   seed = 1,
   how: { leap: boolean; screen: boolean } = { leap: true, screen: true },
 ): Vigil => {
-  const cluster = oneTarget(n, faults ?? null);
   const untilMs = WARM_MS + years * YEAR_MS;
   const paths = weather({
     paths: n,
