@@ -1,4 +1,4 @@
-// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|sizing|api|paging|models] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|sizing|api|paging|models] [--json] [--quick] [--trials N] [--targets N] [--every SECONDS] [--profile]`: prints tables beside a reference measured in the same
 // run. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
@@ -34,6 +34,11 @@ export interface BenchOptions {
   quick: boolean;
   /** Instead of the bench's own number. */
   trials: number | null;
+  /** Of `probe`: how many, and how often each is looked at. */
+  targets: number | null;
+  everyS: number | null;
+  /** Of `probe`: where the time goes, instead of how much there is. */
+  profile: boolean;
 }
 
 const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptions) => Promise<Bench> }>> = {
@@ -50,8 +55,8 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
     run: benchPublish,
   },
   probe: {
-    says: 'The probe engine at 1,000 probes/s; reference: bare sockets',
-    run: async () => ({ ...(await benchProbe()) }) as unknown as Bench,
+    says: 'Looks at 1,000 a second and while a region dies; references: bare sockets in Node and in C, haproxy, gdnsd, Prometheus',
+    run: benchProbe,
   },
   gate: {
     says: 'An answer of a gate at 1,600 polls/s, and flat out; reference: a bare node http server',
@@ -114,10 +119,24 @@ const table = (rows: readonly object[]): string => {
 const main = async (): Promise<void> => {
   const { values, positionals: names } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'boolean' }, quick: { type: 'boolean' }, trials: { type: 'string' } },
+    options: {
+      json: { type: 'boolean' },
+      quick: { type: 'boolean' },
+      trials: { type: 'string' },
+      targets: { type: 'string' },
+      every: { type: 'string' },
+      profile: { type: 'boolean' },
+    },
   });
   const json = values.json === true;
-  const options: BenchOptions = { quick: values.quick === true, trials: values.trials === undefined ? null : Number(values.trials) };
+  const numberOf = (text: string | undefined): number | null => (text === undefined ? null : Number(text));
+  const options: BenchOptions = {
+    quick: values.quick === true,
+    trials: numberOf(values.trials),
+    targets: numberOf(values.targets),
+    everyS: numberOf(values.every),
+    profile: values.profile === true,
+  };
   const unknown = names.filter((name) => BENCHES[name] === undefined);
   if (unknown.length > 0) {
     process.stderr.write(`no bench named ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}\n`);
