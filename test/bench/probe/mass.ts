@@ -10,6 +10,8 @@ import { type Behaviour, startTargets } from './targets.ts';
 /** Longer than a detection takes, and long enough for bursts to overlap. */
 const DYING_MS = 10_000;
 const QUIET_MS = 5000;
+/** Six rounds of looks. A vantage is warm after four. */
+const WARM_MAX_MS = 30_000;
 /** The product's own interval, whatever the other tables were measured at. */
 const INTERVAL_MS = 5000;
 
@@ -30,7 +32,8 @@ export const massFailure = async (program: string | null, targets: number, quick
   const child = fork(join(import.meta.dirname, 'mass-vantage.ts'), [JSON.stringify(job)]);
   await using _ = { [Symbol.asyncDispose]: () => end(child) };
   process.stderr.write(`probe: a region dies, ${targets} targets\n`);
-  await once(child, 'message');
+  const isWarm = await Promise.race([once(child, 'message').then(() => true), sleep(WARM_MAX_MS).then(() => false)]);
+  if (!isWarm) return [{ region: `not warm within ${WARM_MAX_MS / 1000} s` }];
 
   const during = async (region: string, ms: number): Promise<MassRow> => {
     child.send('report');
