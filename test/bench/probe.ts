@@ -17,8 +17,10 @@ import { type Certificate, compileSockets, makeCertificate, type Seen, startTarg
 
 const TARGETS = 2000;
 const INTERVAL_MS = 2000;
-/** TLS costs ten times as much, at the targets too. */
-const TLS_SHARE = 1 / 5;
+/** A handshake costs ten times as much, at the targets too. */
+const TLS_PER_S = 200;
+/** What one replica should look at; its targets have two endpoints each. */
+const MASS_TARGETS_MAX = 5000;
 const ROUNDS = 3;
 const START_MS = 20_000;
 const GOALS = { timesParser: 3, lateP99Ms: 50, leaked: 0 };
@@ -236,8 +238,16 @@ const filesMax = (): number => Number(/Max open files\s+(\d+)/.exec(readFileSync
 
 const loadOf = ({ quick, targets, everyS }: BenchOptions): Load => {
   const intervalMs = everyS === null ? INTERVAL_MS : 1000 * everyS;
-  return { targets: targets ?? TARGETS, intervalMs, rounds: quick ? 1 : ROUNDS, spanMs: quick ? 1000 : Math.max(3000, intervalMs) };
+  return {
+    targets: targets ?? TARGETS,
+    intervalMs,
+    rounds: quick ? 1 : ROUNDS,
+    spanMs: quick ? Math.max(1000, intervalMs / 2) : Math.max(3000, intervalMs),
+  };
 };
+
+const sizeOf = (scheme: Scheme, { targets, intervalMs }: Load): number =>
+  scheme === 'https' ? Math.min(targets, (TLS_PER_S * intervalMs) / 1000) : targets;
 
 /** CPU seconds per 1,000 looks of the http kind, for others who count in looks. */
 export const cpuSPer1000Looks = (): Promise<number> =>
@@ -252,15 +262,15 @@ const profiles = async (load: Load, place: Place): Promise<Bench> => {
   for (const look of ['engine http', 'engine https', 'engine tcp', 'parser'] as const) {
     const secure = look === 'engine https' ? place.certificate : undefined;
     await using targets = await startTargets(place.program, load.intervalMs, secure);
-    const job = { look, port: targets.ports[0], targets: load.targets, intervalMs: load.intervalMs };
+    const job: Job = {
+      look,
+      port: targets.ports[0],
+      targets: sizeOf(secure === undefined ? 'http' : 'https', load),
+      intervalMs: load.intervalMs,
+      ...(secure === undefined ? {} : { caFile: secure.caFile }),
+    };
     process.stderr.write(`probe: profile of ${look}\n`);
-    tables.push(
-      ...(await profileOf(
-        secure === undefined ? job : { ...job, targets: load.targets * TLS_SHARE, caFile: secure.caFile },
-        targets,
-        place.folder,
-      )),
-    );
+    tables.push(...(await profileOf(job, targets, place.folder)));
   }
   return { goals: {}, met: true, rows: tables[0] ?? [], tables: tables.slice(1) };
 };
@@ -272,10 +282,9 @@ export const benchProbe = (options: BenchOptions): Promise<Bench> =>
     const epoll = epollPeer(place.program);
     const tables: ProbeRow[][] = [];
     for (const plan of plansOf(epoll)) {
-      const share = plan.scheme === 'https' ? TLS_SHARE : 1;
-      tables.push([...(await compare(plan, { ...load, targets: Math.round(load.targets * share) }, place))]);
+      tables.push([...(await compare(plan, { ...load, targets: sizeOf(plan.scheme, load) }, place))]);
     }
-    const mass = await massFailure(place.program, load.targets, options.quick);
+    const mass = await massFailure(place.program, Math.min(load.targets, MASS_TARGETS_MAX), options.quick);
     const engines = tables.flatMap(([engine]) => engine ?? []);
     const [http] = engines;
     return {
@@ -286,7 +295,7 @@ export const benchProbe = (options: BenchOptions): Promise<Bench> =>
       rows: tables[0] ?? [],
       tables: [...tables.slice(1), mass],
       notes: [
-        `${load.targets} targets every ${load.intervalMs / 1000} s, https a fifth of them; medians of ${load.rounds} rounds, worst of max; timesFloor is CPU beside the second line`,
+        `${load.targets} targets every ${load.intervalMs / 1000} s, https ${sizeOf('https', load)} of them; medians of ${load.rounds} rounds, worst of max; timesFloor is CPU beside the second line`,
         'gap: how far two looks at one target were off the interval, as the target saw it',
         `at most ${filesMax()} open files here; gRPC is no kind of look that the engine has`,
       ],

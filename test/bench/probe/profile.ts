@@ -23,6 +23,8 @@ export interface ProfileRow {
 /** Functions shown beside the parts. */
 const TOP = 12;
 const SPAN_MS = 10_000;
+/** Loading and compiling, which happens once, is left out. */
+const WARM_MS = 4000;
 
 /** Whose work it is. Node's own JavaScript goes by its modules; what has no file is the machine's: system calls, collecting, compiling. */
 const partOf = ({ functionName, url }: CpuProfile['nodes'][number]['callFrame']): string => {
@@ -39,7 +41,10 @@ const nameOf = (frame: CpuProfile['nodes'][number]['callFrame']): string =>
 const selfUs = (profile: CpuProfile, by: (frame: CpuProfile['nodes'][number]['callFrame']) => string): ReadonlyMap<string, number> => {
   const names = new Map(profile.nodes.map(({ id, callFrame }) => [id, by(callFrame)]));
   const sums = new Map<string, number>();
+  let atUs = 0;
   for (const [i, id] of profile.samples.entries()) {
+    atUs += profile.timeDeltas[i] ?? 0;
+    if (atUs < 1000 * WARM_MS) continue;
     const name = names.get(id) ?? '';
     sums.set(name, (sums.get(name) ?? 0) + (profile.timeDeltas[i] ?? 0));
   }
@@ -48,7 +53,7 @@ const selfUs = (profile: CpuProfile, by: (frame: CpuProfile['nodes'][number]['ca
   return sums;
 };
 
-/** Runs a contender with the profiler on, its start included; `folder` takes the profile and keeps it until the caller removes it. */
+/** Runs a contender with the profiler on; `folder` takes the profile and keeps it until the caller removes it. */
 export const profileOf = async (job: Job, targets: Targets, folder: string): Promise<readonly ProfileRow[][]> => {
   await targets.forget();
   const flags = ['--cpu-prof', `--cpu-prof-dir=${folder}`];
@@ -58,6 +63,8 @@ export const profileOf = async (job: Job, targets: Targets, folder: string): Pro
     await once(child, 'message');
   };
   await say('run');
+  await sleep(WARM_MS);
+  await targets.seen();
   await sleep(SPAN_MS);
   await say('pause');
   const { looks } = await targets.seen();
