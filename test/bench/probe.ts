@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Bench, BenchOptions } from './bench.ts';
 import { quantile } from './numbers.ts';
 import type { Job, NodeLook, Report, Word } from './probe/contender.ts';
+import { measureMachine } from './probe/machine.ts';
 import { massFailure } from './probe/mass.ts';
 import { type Assignment, epollPeer, missing, PEERS, type Peer, type Scheme } from './probe/peers.ts';
 import { cpuS, end, pidOf, rssMB } from './probe/process.ts';
@@ -293,9 +294,10 @@ export const benchProbe = (options: BenchOptions): Promise<Bench> =>
         (http?.timesFloor ?? Number.NaN) <= GOALS.timesParser &&
         engines.every(({ lateP99Ms, notOk, leaked }) => (lateP99Ms ?? Number.NaN) <= GOALS.lateP99Ms && notOk === 0 && leaked === 0),
       rows: tables[0] ?? [],
-      tables: [...tables.slice(1), mass],
+      tables: [...tables.slice(1), measureMachine(1e6 * ((http?.cpuSPer1000 ?? Number.NaN) / 1000)), mass],
       notes: [
         `${load.targets} targets every ${load.intervalMs / 1000} s, https ${sizeOf('https', load)} of them; medians of ${load.rounds} rounds, worst of max; timesFloor is CPU beside the second line`,
+        'the vantage machine: CPU that it adds to each look, all well and while a third of the targets dies; given up after 5 s, and then holds nothing down',
         'gap: how far two looks at one target were off the interval, as the target saw it',
         `at most ${filesMax()} open files here; gRPC is no kind of look that the engine has`,
       ],
