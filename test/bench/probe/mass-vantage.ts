@@ -127,8 +127,9 @@ const report = (): MassReport => {
   return told;
 };
 
-// Warm: every endpoint has had its looks, and the vote says so.
-while (vantage.vote()?.unknown.length !== 0) await sleep(100);
+// Warm: every endpoint has had its looks, and the vote says so. A process that starts is late, and abstains for a while.
+const isWarm = (): boolean => vantage.vote()?.unknown.length === 0 && vantage.vote()?.self.state === 'ok';
+while (!isWarm()) await sleep(100);
 report();
 process.on('message', () => process.send?.(report()));
 process.on('disconnect', () => process.exit(0));

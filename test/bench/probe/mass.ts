@@ -8,7 +8,7 @@ import { cpuS, end, pidOf, rssMB } from './process.ts';
 import { type Behaviour, startTargets } from './targets.ts';
 
 /** Longer than a detection takes, and long enough for bursts to overlap. */
-const DYING_MS = 10_000;
+const DYING_MS = 8000;
 const QUIET_MS = 5000;
 /** Six rounds of looks. A vantage is warm after four. */
 const WARM_MAX_MS = 30_000;
