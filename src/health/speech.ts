@@ -2,8 +2,8 @@
 // newest revision seen and signature are added by who writes them down (src/probe/voice.ts). Pure.
 import type { Beat, EndpointKey, Self, Suspicion, TargetId, Vote } from '../model.ts';
 import type { Gray } from './gray.ts';
-import { isSuspect, type Opinion } from './opinion.ts';
-import { targetsOf, type VantageRules } from './watched.ts';
+import { freshOpinion, type Opinion } from './opinion.ts';
+import { targetsOf, type VantageRules, type Watched } from './watched.ts';
 
 /** Who speaks, and of what. */
 export interface Speaking {
@@ -15,21 +15,34 @@ export interface Speaking {
   all: VantageRules;
   opinions: ReadonlyMap<EndpointKey, Opinion>;
   gray: ReadonlyMap<EndpointKey, Gray>;
+  /** Endpoints under suspicion, in the order in which it fell on them. */
+  suspects: ReadonlySet<EndpointKey>;
+  lists: Lists;
   /** Name what it does not own as unknown: who counts may be of 0.1, and take what a vote does not mention for up. */
   spellOut: boolean;
 }
 
-/** A beat names at most this many suspects, the oldest first: it must stay small when a region of thousands dies. */
+/** A beat names at most this many suspects, those first suspected: it must stay small, and cheap, when a region of thousands dies. */
 const SUSPECTS_MAX = 256;
 
-export const voteOf = (own: Speaking, seq: number, self: Self): Vote => {
+/** What a vote names, sorted. */
+export interface Lists {
+  readonly down: readonly TargetId[];
+  readonly unready: readonly TargetId[];
+  readonly unknown: readonly TargetId[];
+  readonly gray: readonly EndpointKey[];
+}
+
+const stateOf = ({ opinions }: Pick<Speaking, 'opinions'>, { key }: Watched): Opinion['state'] => opinions.get(key)?.state ?? 'unknown';
+
+/** Counted anew, over everything: when what is looked at has changed. */
+export const listsOf = (own: Omit<Speaking, 'lists'>): Lists => {
   const { rules, all } = own;
   const down = new Set<TargetId>();
   const unready = new Set<TargetId>();
   const unknown = new Set<TargetId>();
-  const gray = rules.watched.map((w) => w.key).filter((key) => own.gray.get(key)?.gray === true);
   for (const w of rules.watched) {
-    const state = own.opinions.get(w.key)?.state ?? 'unknown';
+    const state = stateOf(own, w);
     if (state === 'unknown') unknown.add(w.target);
     else if (state === 'down') (w.endpoint === 'healthz' ? down : unready).add(w.target);
   }
@@ -37,6 +50,39 @@ export const voteOf = (own: Speaking, seq: number, self: Self): Vote => {
     const mine = targetsOf(rules);
     for (const target of targetsOf(all).keys()) if (!mine.has(target)) unknown.add(target);
   }
+  const gray = rules.watched.map((w) => w.key).filter((key) => own.gray.get(key)?.gray === true);
+  return { down: [...down].sort(), unready: [...unready].sort(), unknown: [...unknown].sort(), gray: gray.sort() };
+};
+
+/** After the state of one endpoint has changed. Thousands do so at once when a region dies, and each must not be a count of everything. */
+export const relisted = (own: Speaking, watched: Watched): Lists => {
+  const { target, endpoint } = watched;
+  const isDown = stateOf(own, watched) === 'down';
+  const isUnknown = (targetsOf(own.rules).get(target) ?? []).some((w) => stateOf(own, w) === 'unknown');
+  const { down, unready, unknown } = own.lists;
+  return {
+    ...own.lists,
+    down: endpoint === 'healthz' ? placed(down, target, isDown) : down,
+    unready: endpoint === 'readyz' ? placed(unready, target, isDown) : unready,
+    unknown: placed(unknown, target, isUnknown),
+  };
+};
+
+/** A sorted list with this item, or without it. */
+export const placed = (list: readonly string[], item: string, wanted: boolean): readonly string[] => {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle]! < item) low = middle + 1;
+    else high = middle;
+  }
+  if ((list[low] === item) === wanted) return list;
+  return wanted ? list.toSpliced(low, 0, item) : list.toSpliced(low, 1);
+};
+
+export const voteOf = (own: Speaking, seq: number, self: Self): Vote => {
+  const { rules } = own;
+  const { gray, ...lists } = own.lists;
   return {
     boot: own.boot,
     seq,
@@ -44,10 +90,8 @@ export const voteOf = (own: Speaking, seq: number, self: Self): Vote => {
     ...(rules.configHash === undefined ? {} : { configHash: rules.configHash }),
     self,
     peers: own.peers,
-    down: [...down].sort(),
-    unready: [...unready].sort(),
-    unknown: [...unknown].sort(),
-    ...(gray.length === 0 ? {} : { gray: gray.sort() }),
+    ...lists,
+    ...(gray.length === 0 ? {} : { gray }),
   };
 };
 
@@ -63,7 +107,7 @@ export const sameContent = (a: Vote, b: Vote): boolean =>
   sameList(a.gray ?? [], b.gray ?? []);
 
 export const sameList = (a: readonly string[], b: readonly string[]): boolean =>
-  a.length === b.length && a.every((item, i) => item === b[i]);
+  a === b || (a.length === b.length && a.every((item, i) => item === b[i]));
 
 /** The same state for the same kind of reason: figures inside the sentence change with every look and are no news. */
 export const sameSelf = (a: Self, b: Self): boolean =>
@@ -71,19 +115,20 @@ export const sameSelf = (a: Self, b: Self): boolean =>
 
 export const beatOf = (own: Speaking, seq: number, n: number, nowMs: number, loopDelayMs: number, wallMs: number): Beat => {
   const { rules } = own;
-  const suspects = [...own.opinions]
-    .filter(([, o]) => isSuspect(o))
-    .map(([key, o]): [EndpointKey, Suspicion] => [
-      key,
-      {
-        firstFaultAgeMs: Math.round(nowMs - Math.min(o.firstFaultAtMs ?? nowMs, o.pendingAtMs ?? nowMs)),
-        lastOkAgeMs: o.lastOkAtMs === null ? null : Math.round(nowMs - o.lastOkAtMs),
-        faults: o.faults,
-        reason: o.reason ?? 'pending',
-      },
-    ])
-    .sort(([, a], [, b]) => b.firstFaultAgeMs - a.firstFaultAgeMs)
-    .slice(0, SUSPECTS_MAX);
+  const suspects = [...own.suspects.values().take(SUSPECTS_MAX)]
+    .map((key): [EndpointKey, Suspicion] => {
+      const o = own.opinions.get(key) ?? freshOpinion;
+      return [
+        key,
+        {
+          firstFaultAgeMs: Math.round(nowMs - Math.min(o.firstFaultAtMs ?? nowMs, o.pendingAtMs ?? nowMs)),
+          lastOkAgeMs: o.lastOkAtMs === null ? null : Math.round(nowMs - o.lastOkAtMs),
+          faults: o.faults,
+          reason: o.reason ?? 'pending',
+        },
+      ];
+    })
+    .sort(([, a], [, b]) => b.firstFaultAgeMs - a.firstFaultAgeMs);
   return {
     boot: own.boot,
     seq,

@@ -4,20 +4,12 @@
 // Who is a peer is the shell's finding (src/probe/siblings.ts).
 import type { Beat, EndpointKey, Observation, TargetId, Vote } from '../model.ts';
 import { isCutOff, judgeSelf, type Loneliness, type SelfFacts } from './abstain.ts';
+import { type Burst, type Bursts, burstOf, endBurst, nextTurnMs, noBursts, putBurst, sift, takeDue } from './bursts.ts';
 import { afterLookAmid, type Gray, NOT_GRAY } from './gray.ts';
 import { afterLook, afterPending, freshOpinion, isSuspect, type Opinion } from './opinion.ts';
 import { type Restraint, restrained, UNRESTRAINED } from './restraint.ts';
-import { beatOf, sameContent, sameList, sameSelf, voteOf } from './speech.ts';
+import { beatOf, type Lists, listsOf, placed, relisted, sameContent, sameList, sameSelf, voteOf } from './speech.ts';
 import { endpointsOf, othersOf, shareOf, targetsOf, type VantageRules, type Watched } from './watched.ts';
-
-interface Burst {
-  startedAtMs: number;
-  nextAtMs: number;
-  untilMs: number;
-  everyMs: number;
-  /** A warm-up burst ends with enough looks, a confirmation burst with a success of each endpoint. */
-  warm: boolean;
-}
 
 /**
  * Everything a vantage remembers; `rules` is what it owns of the configuration it was made for. `observe` consumes the value it is given: its maps are
@@ -35,10 +27,13 @@ export interface Own {
   acquainted: boolean;
   restraint: Restraint;
   spellOut: boolean;
+  /** What follows from the opinions and from `gray`: kept up, not counted, since a region may die with thousands of targets at once. */
+  suspects: Set<EndpointKey>;
+  lists: Lists;
   opinions: Map<EndpointKey, Opinion>;
   /** Only what something is held against. */
   gray: Map<EndpointKey, Gray>;
-  bursts: Map<TargetId, Burst>;
+  bursts: Bursts;
   /** Last burst a peer's hint has caused: amplification guard. Key `region target`. */
   hintedAtMs: Map<string, number>;
   /** An opinion has changed sides since the vote was made. */
@@ -101,13 +96,14 @@ const GAINED_EVERY_MS = 100;
 
 export const newOwn = (boot: string, replica: string, rules: VantageRules, nowMs: number): Own => {
   const [opinions, gray] = [new Map<EndpointKey, Opinion>(), new Map<EndpointKey, Gray>()];
-  const speaking = { boot, peers: [replica], rules, all: rules, opinions, gray, spellOut: false };
+  const silent = { boot, peers: [replica], rules, all: rules, opinions, gray, suspects: new Set<EndpointKey>(), spellOut: false };
+  const speaking = { ...silent, lists: listsOf(silent) };
   return {
     ...speaking,
     replica,
     acquainted: false,
     restraint: UNRESTRAINED,
-    bursts: new Map(),
+    bursts: noBursts(),
     hintedAtMs: new Map(),
     news: true,
     facts: null,
@@ -123,7 +119,7 @@ export const newOwn = (boot: string, replica: string, rules: VantageRules, nowMs
 /** One step of the vantage. Total: every input has an answer; unknown keys are ignored (a configuration may just have changed). */
 export const observe = (own: Own, input: VantageInput, nowMs: number): VantageStep => {
   const heard = listen(own, input, nowMs);
-  return speak(heard, fire(heard, nowMs), nowMs);
+  return speak(heard, fire(heard, input, nowMs), nowMs);
 };
 
 // ---- hearing ----
@@ -185,22 +181,25 @@ const rated = (own: Own, { key, startedAtMs, outcome }: Observation, before: Opi
   const next = afterLookAmid(held, before, startedAtMs, outcome.saw, rule);
   if (next.evidence > 0) own.gray.set(key, next);
   else own.gray.delete(key);
-  return next.gray === held.gray ? own : { ...own, news: true };
+  return next.gray === held.gray ? own : { ...own, news: true, lists: { ...own.lists, gray: placed(own.lists.gray, key, next.gray) } };
 };
 
 const believe = (own: Own, watched: Watched, next: Opinion, nowMs: number): Own => {
   const before = opinionOf(own, watched.key);
   if (next === before) return own;
   own.opinions.set(watched.key, next);
-  const state = next.state === before.state ? own : { ...own, news: true };
+  if (!isSuspect(next)) own.suspects.delete(watched.key);
+  else own.suspects.add(watched.key);
+  const state = next.state === before.state ? own : { ...own, news: true, lists: relisted(own, watched) };
   if (isSuspect(next) && !isSuspect(before)) return { ...startBurst(state, watched.target, false, nowMs), beatDue: true };
-  if (next.state === 'unknown' && !state.bursts.has(watched.target)) return startBurst(state, watched.target, true, nowMs);
+  if (next.state === 'unknown' && burstOf(state.bursts, watched.target) === undefined)
+    return startBurst(state, watched.target, true, nowMs);
   return state;
 };
 
 const hinted = (own: Own, from: string, key: EndpointKey, nowMs: number): Own => {
   const watched = find(own, key);
-  if (watched === undefined || own.bursts.get(watched.target)?.warm === false || isDoubted(own, watched.target)) return own;
+  if (watched === undefined || burstOf(own.bursts, watched.target)?.warm === false || isDoubted(own, watched.target)) return own;
   const guard = `${from} ${watched.target}`;
   const last = own.hintedAtMs.get(guard);
   if (last !== undefined && nowMs - last < HINT_EVERY_MS) return own;
@@ -213,10 +212,16 @@ const isDoubted = (own: Own, target: TargetId): boolean =>
   (targetsOf(own.rules).get(target) ?? []).some((w) => isSuspect(opinionOf(own, w.key)));
 
 const startBurst = (own: Own, target: TargetId, warm: boolean, nowMs: number): Own => {
-  if (own.bursts.get(target)?.warm === false) return own;
+  if (burstOf(own.bursts, target)?.warm === false) return own;
   // A confirmation burst looks at once; a warm-up burst has just looked.
   const nextAtMs = warm ? nowMs + own.rules.confirmEveryMs : nowMs;
-  own.bursts.set(target, { startedAtMs: nowMs, nextAtMs, untilMs: nowMs + own.rules.burstMs, everyMs: own.rules.confirmEveryMs, warm });
+  putBurst(own.bursts, target, {
+    startedAtMs: nowMs,
+    nextAtMs,
+    untilMs: nowMs + own.rules.burstMs,
+    everyMs: own.rules.confirmEveryMs,
+    warm,
+  });
   return own;
 };
 
@@ -234,16 +239,18 @@ const loneliness = (own: Own, votes: readonly { vote: Vote }[]): Loneliness => {
 /** New rules, or another share of them: what is no longer owned is forgotten at once. */
 const adopt = (own: Own, rules: VantageRules): Own => {
   const kept = endpointsOf(rules);
-  return {
+  const next: Own = {
     ...own,
     rules,
     opinions: new Map([...own.opinions].filter(([key]) => kept.has(key))),
+    suspects: new Set([...own.suspects].filter((key) => kept.has(key))),
     gray: new Map(rules.gray === undefined ? [] : [...own.gray].filter(([key]) => kept.has(key))),
-    bursts: new Map([...own.bursts].filter(([target]) => targetsOf(rules).has(target))),
     hintedAtMs: new Map(),
     news: true,
     beatDue: true,
   };
+  sift(next.bursts, (target, burst) => isQuiet(next, target, burst));
+  return { ...next, lists: listsOf(next) };
 };
 
 // ---- company ----
@@ -259,7 +266,7 @@ const acquaint = (own: Own, { peers, elder, spellOut }: Company, nowMs: number):
     news: own.news || spellOut !== own.spellOut,
     restraint: { ...restraint, elder, joiningUntilMs },
   };
-  if (sameList(peers, own.peers)) return next;
+  if (sameList(peers, own.peers)) return spellOut === own.spellOut ? next : { ...next, lists: listsOf(next) };
   const sharing = adopt({ ...next, peers }, shareOf(own.all, peers, own.replica));
   const before = targetsOf(own.rules);
   const gained = [...targetsOf(sharing.rules).keys()].filter((target) => isNew || !before.has(target));
@@ -271,7 +278,9 @@ const warmUp = (own: Own, gained: readonly TargetId[], nowMs: number): Own => {
   for (const [i, target] of gained.entries()) {
     const startedAtMs = nowMs + Math.floor(i / GAINED_AT_ONCE) * GAINED_EVERY_MS;
     const everyMs = Math.round(GAINED_PACE * own.rules.confirmEveryMs);
-    own.bursts.set(target, { startedAtMs, nextAtMs: startedAtMs, untilMs: startedAtMs + own.rules.burstMs, everyMs, warm: true });
+    const burst = { startedAtMs, nextAtMs: startedAtMs, untilMs: startedAtMs + own.rules.burstMs, everyMs, warm: true };
+    putBurst(own.bursts, target, burst);
+    if (isQuiet(own, target, burst)) endBurst(own.bursts, target);
   }
   return own;
 };
@@ -287,23 +296,31 @@ const joined = (own: Own, nowMs: number): Own => {
 
 // ---- bursts ----
 
-const NO_PROBES: readonly EndpointKey[] = [];
-
-const fire = (own: Own, nowMs: number): readonly EndpointKey[] => {
-  if (own.bursts.size === 0) return NO_PROBES;
+const fire = (own: Own, input: VantageInput, nowMs: number): EndpointKey[] => {
+  const seen = seenBy(own, input);
+  const burst = seen === undefined ? undefined : burstOf(own.bursts, seen.target);
+  if (seen !== undefined && burst !== undefined && isQuiet(own, seen.target, burst)) endBurst(own.bursts, seen.target);
   const probes: EndpointKey[] = [];
-  const targets = targetsOf(own.rules);
-  for (const [target, burst] of own.bursts) {
-    const endpoints = targets.get(target) ?? [];
-    if (nowMs >= burst.untilMs || endpoints.every((w) => quiet(opinionOf(own, w.key), burst))) own.bursts.delete(target);
-    else if (nowMs >= burst.nextAtMs) {
-      for (const w of endpoints) probes.push(w.key);
-      // From now, not from when it was due: after a late wake-up two looks at one instant would count as two faults.
-      own.bursts.set(target, { ...burst, nextAtMs: nowMs + burst.everyMs });
+  for (const due of takeDue(own.bursts, nowMs)) {
+    if (nowMs >= due.burst.untilMs) {
+      endBurst(own.bursts, due.target);
+      continue;
     }
+    for (const w of targetsOf(own.rules).get(due.target) ?? []) probes.push(w.key);
+    // From now, not from when it was due: after a late wake-up two looks at one instant would count as two faults.
+    putBurst(own.bursts, due.target, { ...due.burst, nextAtMs: nowMs + due.burst.everyMs });
   }
   return probes;
 };
+
+/** The endpoint of which an input may have changed the opinion. */
+const seenBy = (own: Own, input: VantageInput): Watched | undefined => {
+  if (input.kind === 'look') return find(own, input.observation.key);
+  return input.kind === 'pending' ? find(own, input.key) : undefined;
+};
+
+const isQuiet = (own: Own, target: TargetId, burst: Burst): boolean =>
+  (targetsOf(own.rules).get(target) ?? []).every((w) => quiet(opinionOf(own, w.key), burst));
 
 /** Nothing more to confirm at this endpoint. */
 const quiet = (o: Opinion, burst: Burst): boolean =>
@@ -332,6 +349,5 @@ const nextWake = (own: Own): number => {
   const { healingUntilMs } = own.restraint;
   if (healingUntilMs !== null && healingUntilMs > own.beatAtMs) atMs = Math.min(atMs, healingUntilMs);
   if (own.restraint.joiningUntilMs !== null) atMs = Math.min(atMs, own.restraint.joiningUntilMs);
-  for (const burst of own.bursts.values()) atMs = Math.min(atMs, burst.nextAtMs, burst.untilMs);
-  return atMs;
+  return Math.min(atMs, nextTurnMs(own.bursts));
 };

@@ -30,14 +30,17 @@ export interface RunnerOptions {
    */
   onObservation(observation: Observation, lateByMs: number, scheduled: boolean): void;
   onPending(key: EndpointKey, startedAtMs: number): void;
-  /** Most looks in flight, over all keys. One that is due beyond it is not made and reported as `nothing`, a round late. */
+  /**
+   * Most looks in flight, over all keys. One that is due beyond it is not made and reported as `nothing`, a round late. Looks beside the schedule are made
+   * up to half of it: however many are confirmed, what is due has room.
+   */
   concurrencyMax: number;
 }
 
 export interface Runner {
   /** Replaces the schedule. Looks in flight go on, but what is seen of a key no longer scheduled is not reported. */
   setEntries(entries: readonly Entry[]): void;
-  /** One look beside the schedule. Ignored for a key that is not scheduled, or that has `IN_FLIGHT_MAX` looks in flight. */
+  /** One look beside the schedule. Ignored for a key that is not scheduled, that has `IN_FLIGHT_MAX` looks in flight, or without room. */
   probeNow(key: EndpointKey): void;
   inFlight(): number;
   /** Aborts what is in flight and resolves when it has ended. Nothing is reported after the call. */
@@ -97,17 +100,18 @@ interface Wanted {
 export const createRunner = (options: RunnerOptions): Runner => {
   const { ports, intervalMs, timeoutMs, lateMs, probe } = options;
   const pulse = createPulse(ports, lateMs);
-  const stopped = new AbortController();
+  let stopped = false;
+  /** Of each look in flight one of its own: a signal that thousands share is slow to listen to, and slower to leave. */
+  const stops = new Set<AbortController>();
   const flights = new Map<EndpointKey, number>();
   const landings = new Set<() => void>();
-  let inFlight = 0;
   let keys: ReadonlySet<EndpointKey> = new Set();
   let ring: Ring<Entry> = createRing([], intervalMs, options.originMonoMs);
   let lookedAtMs = ports.clock.monoMs();
   let timer: Timer | null = null;
 
   const report = ({ key, scheduled }: Wanted, startedAtMs: number, outcome: Outcome, lateByMs: number): void => {
-    if (!stopped.signal.aborted && keys.has(key)) options.onObservation({ key, startedAtMs, outcome }, lateByMs, scheduled);
+    if (!stopped && keys.has(key)) options.onObservation({ key, startedAtMs, outcome }, lateByMs, scheduled);
   };
   const reportNothing = (wanted: Wanted, startedAtMs: number, detail: string, lateByMs: number): void =>
     report(wanted, startedAtMs, { saw: 'nothing', detail }, lateByMs);
@@ -132,20 +136,21 @@ export const createRunner = (options: RunnerOptions): Runner => {
     pulse.start();
     const suspicion = ports.timers.after(options.suspectAfterMs, () => {
       const trusted = startLateMs <= lateMs && pulse.stalledMs(startedAtMs) === 0;
-      if (trusted && !stopped.signal.aborted && keys.has(key)) options.onPending(key, startedAtMs);
+      if (trusted && !stopped && keys.has(key)) options.onPending(key, startedAtMs);
     });
-    inFlight += 1;
+    const stop = new AbortController();
+    stops.add(stop);
     flights.set(key, (flights.get(key) ?? 0) + 1);
     let outcome: Outcome;
     try {
-      outcome = await probe(key, startedAtMs, stopped.signal);
+      outcome = await probe(key, startedAtMs, stop.signal);
     } finally {
       suspicion.cancel();
-      inFlight -= 1;
+      stops.delete(stop);
       const left = (flights.get(key) ?? 1) - 1;
       if (left > 0) flights.set(key, left);
       else flights.delete(key);
-      if (inFlight === 0) {
+      if (stops.size === 0) {
         pulse.stop();
         for (const landed of landings) landed();
       }
@@ -155,8 +160,9 @@ export const createRunner = (options: RunnerOptions): Runner => {
 
   const start = (wanted: Wanted): void => {
     if ((flights.get(wanted.key) ?? 0) >= IN_FLIGHT_MAX) return;
-    if (inFlight < options.concurrencyMax) void fly(wanted);
-    else reportNothing(wanted, wanted.dueAtMs, `${inFlight} looks in flight, the limit here`, intervalMs);
+    const room = wanted.scheduled ? options.concurrencyMax : options.concurrencyMax / 2;
+    if (stops.size < room) void fly(wanted);
+    else if (wanted.scheduled) reportNothing(wanted, wanted.dueAtMs, `${stops.size} looks in flight, the limit here`, intervalMs);
   };
 
   const startDue = ({ entry, dueAtMs }: Due<Entry>): void => {
@@ -175,7 +181,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
 
   const arm = (): void => {
     timer?.cancel();
-    const nextMs = stopped.signal.aborted ? null : ring.nextDueMs(lookedAtMs);
+    const nextMs = stopped ? null : ring.nextDueMs(lookedAtMs);
     if (nextMs === null) return;
     timer = ports.timers.after(Math.ceil(nextMs - ports.clock.monoMs()), () => {
       startAllDue();
@@ -191,13 +197,14 @@ export const createRunner = (options: RunnerOptions): Runner => {
       arm();
     },
     probeNow(key) {
-      if (keys.has(key) && !stopped.signal.aborted) start({ key, dueAtMs: ports.clock.monoMs(), scheduled: false });
+      if (keys.has(key) && !stopped) start({ key, dueAtMs: ports.clock.monoMs(), scheduled: false });
     },
-    inFlight: () => inFlight,
+    inFlight: () => stops.size,
     stop() {
-      stopped.abort();
+      stopped = true;
       timer?.cancel();
-      return inFlight === 0 ? Promise.resolve() : new Promise((resolve) => landings.add(resolve));
+      for (const flight of stops) flight.abort();
+      return stops.size === 0 ? Promise.resolve() : new Promise((resolve) => landings.add(resolve));
     },
   };
 };

@@ -59,8 +59,8 @@ export interface Vantage {
   stop(): Promise<void>;
 }
 
-/** Probes in flight over all targets; far above what a schedule needs, far below the descriptor limit. */
-const IN_FLIGHT_MAX = 4000;
+/** Looks in flight: 5,000 targets that all hang at default settings have 4,000 that were due, and there is room for as many confirmations. */
+const IN_FLIGHT_MAX = 8000;
 /** A start later than this makes the look invalid. */
 const LATE_MS = 250;
 

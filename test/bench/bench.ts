@@ -1,5 +1,5 @@
 // `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|sizing|api|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
-// run; `race` also takes `--interval 5` (in s) and `--soak 10m`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
+// run; `race` also takes `--interval 5` (in s) and `--soak 10m`, `probe` takes `--targets N`, `--every SECONDS` and `--profile`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
 import { benchCapacity } from './capacity.ts';
@@ -40,6 +40,11 @@ export interface BenchOptions {
   intervalMs: number | null;
   /** Of `race`: how long random failures last, instead of faults. */
   soakMs: number | null;
+  /** Of `probe`: how many, and how often each is looked at. */
+  targets: number | null;
+  everyS: number | null;
+  /** Of `probe`: where the time goes, instead of how much there is. */
+  profile: boolean;
 }
 
 const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptions) => Promise<Bench> }>> = {
@@ -56,8 +61,8 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
     run: benchPublish,
   },
   probe: {
-    says: 'The probe engine at 1,000 probes/s; reference: bare sockets',
-    run: async () => ({ ...(await benchProbe()) }) as unknown as Bench,
+    says: 'Looks at 1,000 a second and while a region dies; references: bare sockets in Node and in C, haproxy, gdnsd, Prometheus',
+    run: benchProbe,
   },
   gate: {
     says: 'An answer of a gate at 1,600 polls/s, and flat out; reference: a bare node http server',
@@ -141,14 +146,21 @@ const main = async (): Promise<void> => {
       trials: { type: 'string' },
       interval: { type: 'string' },
       soak: { type: 'string' },
+      targets: { type: 'string' },
+      every: { type: 'string' },
+      profile: { type: 'boolean' },
     },
   });
   const json = values.json === true;
+  const numberOf = (text: string | undefined): number | null => (text === undefined ? null : Number(text));
   const options: BenchOptions = {
     quick: values.quick === true,
-    trials: values.trials === undefined ? null : Number(values.trials),
+    trials: numberOf(values.trials),
     intervalMs: values.interval === undefined ? null : 1000 * Number(values.interval),
     soakMs: values.soak === undefined ? null : spanMs(values.soak),
+    targets: numberOf(values.targets),
+    everyS: numberOf(values.every),
+    profile: values.profile === true,
   };
   const unknown = names.filter((name) => BENCHES[name] === undefined);
   if (unknown.length > 0) {

@@ -8,7 +8,7 @@ import { type ClusterConfig, targetId } from '../../src/model.ts';
 import { clusterOf, poolOf, serviceOf } from '../world.ts';
 import type { Bench, BenchOptions } from './bench.ts';
 import { quantile } from './numbers.ts';
-import { benchProbe } from './probe.ts';
+import { cpuSPer1000Looks } from './probe.ts';
 
 const SIZES: readonly (readonly [targets: number, regions: number])[] = [
   [200, 3],
@@ -96,8 +96,7 @@ const measure = (targets: number, regions: number, cpuSPer1000: number) => {
 };
 
 export const benchCapacity = async (_: BenchOptions): Promise<Bench> => {
-  const probing = (await benchProbe()).rows.find(({ what }) => what === 'http kind');
-  const cpuSPer1000 = probing?.cpuSPer1000 ?? Number.NaN;
+  const cpuSPer1000 = await cpuSPer1000Looks();
   const rows = SIZES.map(([targets, regions]) => measure(targets, regions, cpuSPer1000));
   const fits = rows.filter(({ membersMB }) => membersMB < RECORD_MB_MAX).at(-1);
   return {
@@ -105,7 +104,7 @@ export const benchCapacity = async (_: BenchOptions): Promise<Bench> => {
     met: rows.every(({ decideP50Ms }) => Number.isFinite(decideP50Ms)),
     rows,
     notes: [
-      `a look takes ${cpuSPer1000} ms of CPU on this machine; every ${INTERVAL_S} s, ${ENDPOINTS} endpoints`,
+      `a look takes ${cpuSPer1000.toFixed(2)} ms of CPU on this machine; every ${INTERVAL_S} s, ${ENDPOINTS} endpoints`,
       `one record of etcd takes ${RECORD_MB_MAX} MB at most: the configuration of ${fits?.targets} targets in ${fits?.regions} regions fits, the next does not`,
     ],
   };

@@ -176,6 +176,20 @@ test('beyond the limit of looks in flight a look is not made, and says so as a r
   expect(seen).toEqual([{ key: 'b', atMs: 1100, saw: 'nothing', detail: '1 looks in flight, the limit here', lateByMs: 5000 }]);
 });
 
+test('a region that hangs: confirmations of its looks, however many, leave room for looks that are due elsewhere, and nobody takes itself for late', async () => {
+  const hanging = Array.from({ length: 8 }, (_, i) => ({ key: `hangs-${i}`, phaseMs: 100 }));
+  const { world, runner, seen, started } = start([...hanging, { key: 'well', phaseMs: 2500 }], { takesMs: 2000, concurrencyMax: 20 });
+  await world.advance(500);
+  expect(runner.inFlight()).toBe(8);
+  for (let round = 0; round < 3; round += 1) for (const { key } of hanging) runner.probeNow(key);
+  expect(runner.inFlight()).toBe(10);
+  await world.advance(1900);
+  for (const { key } of hanging) runner.probeNow(key);
+  await world.advance(2200);
+  expect(started).toContain('well@2500');
+  expect(seen.filter(({ lateByMs }) => lateByMs > 0)).toEqual([]);
+});
+
 test('a new schedule keeps looks in flight, forgets what is gone and misses nothing that stays', async () => {
   const { world, runner, seen, started } = start(
     [

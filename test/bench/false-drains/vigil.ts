@@ -84,7 +84,7 @@ const noise = (seed: number, index: number, atMs: number): number => {
 };
 
 const isAtEase = ({ own }: Seat): boolean => {
-  if (own.bursts.size > 0 || own.beatDue || own.vote.self.state !== 'ok') return false;
+  if (own.bursts.under.size > 0 || own.beatDue || own.vote.self.state !== 'ok') return false;
   if (own.vote.down.length + own.vote.unready.length + own.vote.unknown.length > 0) return false;
   for (const opinion of own.opinions.values()) if (isSuspect(opinion) || opinion.state !== 'up') return false;
   return true;
