@@ -11,7 +11,7 @@ export interface Documents {
   overview(): Promise<OverviewDocument | null>;
   /** At most 100 ms old. Empty: as `status`. */
   services(): readonly ServiceFacts[];
-  /** At most 100 ms old. null: as `status`, or no service of this name is configured. */
+  /** At most 100 ms old, and one for all who ask meanwhile. null: as `status`, or no service of this name is configured. */
   service(name: string): ServiceDocument | null;
 }
 
@@ -53,14 +53,27 @@ export const shared = <T>({ clock, timers }: Pick<Ports, 'clock' | 'timers'>, ma
   };
 };
 
+/** Of one service one document, as long as what it is made of is the same. */
+const onceByName = <T extends object>(make: (given: StatusInput, name: string) => T | null) => {
+  const made = new WeakMap<StatusInput, Map<string, T>>();
+  return (given: StatusInput, name: string): T | null => {
+    const known = made.get(given) ?? new Map<string, T>();
+    made.set(given, known);
+    const document = known.get(name) ?? make(given, name);
+    if (document !== null) known.set(name, document);
+    return document;
+  };
+};
+
 /** `input`: what is known now; null before a cluster is. */
 export const createDocuments = (ports: Pick<Ports, 'clock' | 'timers'>, input: () => StatusInput | null): Documents => {
   const known = lately(ports.clock, input);
+  const serviceOf = onceByName(serviceDocument);
   const from = <T>(make: (given: StatusInput) => T, given: StatusInput | null): T | null => (given === null ? null : make(given));
   return {
     status: lately(ports.clock, () => from(statusDocument, input())),
     overview: shared(ports, () => from(overviewDocument, input())),
     services: lately(ports.clock, () => from(servicesIn, known()) ?? []),
-    service: (name) => from((given) => serviceDocument(given, name), known()),
+    service: (name) => from((given) => serviceOf(given, name), known()),
   };
 };

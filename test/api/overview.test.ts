@@ -472,4 +472,12 @@ describe('what all who look share', () => {
     await virtual.advance(100);
     expect(documents.service(SERVICE)?.clusterTimeMs).toBe(2);
   });
+
+  test('one service is one document for all who look at it, or a crowd of viewers would keep the loop that probes from probing', () => {
+    const { documents } = world();
+    const first = documents.service(SERVICE);
+    expect(documents.service(SERVICE)).toBe(first);
+    expect(documents.service('api.example.test')).not.toBe(first);
+    expect(documents.service('no.example.test')).toBeNull();
+  });
 });
