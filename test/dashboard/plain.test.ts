@@ -225,6 +225,15 @@ describe('GET /status', () => {
       expect((await ask({ url: '/status', headers: { authorization } })).statusCode, authorization).toBe(401);
   });
 
+  test('gives a password that a browser then sends to other paths too, where it is refused and is no guess: the next token still gets in', async () => {
+    const remoteAddress = elsewhere();
+    for (let n = 0; n < 15; n += 1)
+      expect((await closed.app.inject({ remoteAddress, url: '/v1/status', headers: basic(TOKEN) })).statusCode).toBe(401);
+    expect((await closed.app.inject({ remoteAddress, url: '/v1/status', headers: AUTHORIZED })).statusCode).toBe(200);
+    for (let n = 0; n < 15; n += 1) await closed.app.inject({ remoteAddress, url: '/status', headers: basic('guess') });
+    expect((await closed.app.inject({ remoteAddress, url: '/status', headers: basic(TOKEN) })).statusCode).toBe(429);
+  });
+
   test('is the only path that does: what a browser sends by itself opens no other, and none asks it to', async () => {
     for (const [method, url] of [
       ['GET', '/v1/status'],
