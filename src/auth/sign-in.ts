@@ -99,6 +99,26 @@ const tokensIn = (text: string): readonly string[] => {
   }
 };
 
+/** RFC 6749 5.2. Words of the standard, so a log may hold them. */
+const KNOWN_ERRORS = [
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+];
+
+/** Why a code was refused; null: not in a word that is known. */
+const errorIn = (text: string): string | null => {
+  try {
+    const { error } = JSON.parse(text) as { error?: unknown };
+    return KNOWN_ERRORS.find((known) => known === error) ?? null;
+  } catch {
+    return null;
+  }
+};
+
 /** Warns, but not more than TOLD_MAX times a minute. */
 const sparingly = ({ log, ports }: Pick<SignInOptions, 'log' | 'ports'>): Log['warn'] => {
   let sinceMs = Number.NEGATIVE_INFINITY;
@@ -136,7 +156,13 @@ export const createSignIn = (options: SignInOptions): SignIn => {
       throw new Fault('ERR_SYSTEM', 'the issuer does not answer: try again, or sign in with a token; the log of this replica says why');
     });
     if (status === 200) return tokensIn(text);
-    warn('auth.sign-in.refused', { issuer: config.issuer, status });
+    const error = errorIn(text);
+    warn('auth.sign-in.refused', { issuer: config.issuer, status, ...(error === null ? {} : { error }) });
+    if (error === 'invalid_client' || error === 'unauthorized_client')
+      throw new Fault(
+        'ERR_SYSTEM',
+        'the issuer does not take this replica for its client: clientId or clientSecretFile is another there; sign in with a token',
+      );
     if (status >= 500 || status === 429) throw new Fault('ERR_SYSTEM', `the issuer answered ${status}: try again, or sign in with a token`);
     throw new Fault(
       'ERR_UNAUTHORIZED',

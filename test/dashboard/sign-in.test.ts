@@ -263,6 +263,18 @@ describe('a code', () => {
     for (const secret of [CODE, VERIFIER, token, SECRET]) expect(lines).not.toContain(secret);
   });
 
+  test.each(['invalid_client', 'unauthorized_client'])(
+    'at an issuer that knows another secret (%s) is not said to be old: nobody would get in by trying again',
+    async (error) => {
+      await answersWith({ error, error_description: 'mallory' }, 401);
+      const reply = await redeem(open());
+      expect([reply.statusCode, reply.json().code]).toEqual([502, 'ERR_SYSTEM']);
+      expect(reply.json().detail).toContain('clientSecretFile');
+      expect(log.of('auth.sign-in.refused')).toMatchObject([{ fields: { status: 401, error } }]);
+      expect(reply.body + JSON.stringify(log.lines)).not.toContain('mallory');
+    },
+  );
+
   test('many of them at an issuer that is slow keep nobody out: the rest are told to wait, and keys of tokens still come', async () => {
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     const redeemable = await signJwt({ key: EC, issuer: issuer.url });
