@@ -204,6 +204,12 @@ describe('GET /status', () => {
     expect((await api.app.inject({ method: 'HEAD', url: '/status' })).body).toBe('');
   });
 
+  test('is asked for by many at once, and is then made of a state that they share', async () => {
+    const shared = openApi({ view: { ...viewOf(), status: () => expect.unreachable('made anew'), glance: () => null } });
+    expect((await shared.app.inject('/status')).statusCode).toBe(200);
+    await shared.close();
+  });
+
   test('is a page also before any configuration is known', async () => {
     const empty = openApi({ view: viewOf({ status: () => null }) });
     const { statusCode, body } = await empty.app.inject('/status');
