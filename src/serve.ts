@@ -102,6 +102,7 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
     ends,
     view: {
       status: seen.status,
+      glance: seen.glance,
       overview: seen.overview,
       services: seen.services,
       service: seen.service,

@@ -7,22 +7,25 @@ import { type ServiceFacts, type StatusDocument, type StatusInput, servicesIn, s
 export interface Documents {
   /** At most 100 ms old. null: no cluster configuration is known yet. */
   status(): StatusDocument | null;
+  /** The same for eyes, at most a second old: of a large cluster it takes long to make, and everybody's page asks for it by itself. */
+  glance(): StatusDocument | null;
   /** Never older than the question: who asks too soon after the last one waits for the next, for half a second at most. null: as `status`. */
   overview(): Promise<OverviewDocument | null>;
   /** At most 100 ms old. Empty: as `status`. */
   services(): readonly ServiceFacts[];
-  /** At most 100 ms old. null: as `status`, or no service of this name is configured. */
+  /** At most 100 ms old, and one for all who ask meanwhile. null: as `status`, or no service of this name is configured. */
   service(name: string): ServiceDocument | null;
 }
 
 const LATELY_MS = 100;
+const GLANCE_MS = 1_000;
 const SHARED_MS = 500;
 
-/** What `make` made, at most 100 ms ago: two hundred askers a second cost as much as ten. What takes long to make counts from when it is there. */
-export const lately = <T>(clock: Ports['clock'], make: () => T): (() => T) => {
+/** What `make` made, at most `forMs` ago, 100 unless it says more: two hundred askers a second cost as much as ten. What takes long to make counts from when it is there. */
+export const lately = <T>(clock: Ports['clock'], make: () => T, forMs: number = LATELY_MS): (() => T) => {
   let made: { atMs: number; value: T } | null = null;
   return () => {
-    if (made !== null && clock.monoMs() - made.atMs < LATELY_MS) return made.value;
+    if (made !== null && clock.monoMs() - made.atMs < forMs) return made.value;
     const value = make();
     made = { atMs: clock.monoMs(), value };
     return value;
@@ -53,14 +56,29 @@ export const shared = <T>({ clock, timers }: Pick<Ports, 'clock' | 'timers'>, ma
   };
 };
 
+/** Of one service one document, as long as what it is made of is the same. */
+const onceByName = <T extends object>(make: (given: StatusInput, name: string) => T | null) => {
+  const made = new WeakMap<StatusInput, Map<string, T>>();
+  return (given: StatusInput, name: string): T | null => {
+    const known = made.get(given) ?? new Map<string, T>();
+    made.set(given, known);
+    const document = known.get(name) ?? make(given, name);
+    if (document !== null) known.set(name, document);
+    return document;
+  };
+};
+
 /** `input`: what is known now; null before a cluster is. */
 export const createDocuments = (ports: Pick<Ports, 'clock' | 'timers'>, input: () => StatusInput | null): Documents => {
   const known = lately(ports.clock, input);
+  const serviceOf = onceByName(serviceDocument);
   const from = <T>(make: (given: StatusInput) => T, given: StatusInput | null): T | null => (given === null ? null : make(given));
+  const status = lately(ports.clock, () => from(statusDocument, input()));
   return {
-    status: lately(ports.clock, () => from(statusDocument, input())),
+    status,
+    glance: lately(ports.clock, status, GLANCE_MS),
     overview: shared(ports, () => from(overviewDocument, input())),
     services: lately(ports.clock, () => from(servicesIn, known()) ?? []),
-    service: (name) => from((given) => serviceDocument(given, name), known()),
+    service: (name) => from((given) => serviceOf(given, name), known()),
   };
 };

@@ -55,6 +55,9 @@ const BOOTSTRAP: Principal = { name: 'operator', role: 'admin', services: null, 
 const NOT_ACCEPTED = 'these credentials are not accepted; the log and the audit of this replica say why within a minute';
 const NOTHING_SHOWN = 'this takes credentials: send Authorization: Bearer <token>';
 
+/** Nothing that could be compared, so no guess: it costs its address nothing. A browser sends the password of /status to other paths too, led there by anybody. */
+class NoToken extends Refused {}
+
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /** What a bearer token is by its looks; nothing of it is trusted yet. */
@@ -105,7 +108,7 @@ export const createAccess = (options: AccessOptions): ClosableAccess => {
   const isBootstrap = (token: string): boolean => bootstrap !== null && timingSafeEqual(digest(token), bootstrap);
   const byBearer = async (authorization: string, isWaiting: boolean, seen: (how: HowRefused) => void): Promise<Principal> => {
     const [, token] = /^Bearer +(\S+) *$/i.exec(authorization) ?? [];
-    if (token === undefined) throw new Refused('no bearer token');
+    if (token === undefined) throw new NoToken('no bearer token');
     const kind = kindOf(token);
     seen(kind);
     // The only kind that a human may have chosen, and so the only one that can be guessed: it is not even looked at while the address has to wait.
@@ -125,10 +128,11 @@ export const createAccess = (options: AccessOptions): ClosableAccess => {
     return { name, role: rule.role, services: rule.services ?? null, how: 'certificate' };
   };
 
-  const refuse = (address: string, how: HowRefused, because: string): Fault => {
+  const refuse = (address: string, how: HowRefused, error: unknown): Fault => {
     options.onRefusedOnce?.(how);
-    tally.add(address, how, because);
+    tally.add(address, how, error instanceof Refused ? error.message : `could not be judged: ${errorText(error)}`);
     telling ??= ports.timers.after(TELL_EVERY_MS, tell, { background: true });
+    if (error instanceof NoToken) return new Fault('ERR_UNAUTHORIZED', NOT_ACCEPTED);
     const nowMs = ports.clock.monoMs();
     brakes.failed(address, nowMs);
     const waitMs = brakes.waitMs(address, nowMs);
@@ -143,11 +147,7 @@ export const createAccess = (options: AccessOptions): ClosableAccess => {
     try {
       return principalOf(by.verified(message), ports.clock.wallMs());
     } catch (error) {
-      throw refuse(
-        addressOf(remoteAddress),
-        'callback',
-        error instanceof Refused ? error.message : `could not be judged: ${errorText(error)}`,
-      );
+      throw refuse(addressOf(remoteAddress), 'callback', error);
     }
   };
 
@@ -171,7 +171,7 @@ export const createAccess = (options: AccessOptions): ClosableAccess => {
           how = seen;
         });
       } catch (error) {
-        throw refuse(address, how, error instanceof Refused ? error.message : `could not be judged: ${errorText(error)}`);
+        throw refuse(address, how, error);
       }
     },
     close: tell,

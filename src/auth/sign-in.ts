@@ -13,6 +13,11 @@ const ASK_MS = 3_000;
 const REDEEM_MS = 5_000;
 const COOLDOWN_MS = 30_000;
 const REPLY_BYTES_MAX = 64 * 1024;
+/** Codes on their way to the issuer at once. Anybody may send one, and the keys that verify everybody's tokens come by the same connections. */
+const REDEEMING_MAX = 8;
+/** Lines of a minute: whoever sends codes must not fill the log. */
+const TOLD_MAX = 64;
+const MINUTE_MS = 60_000;
 
 export interface SignInWay {
   authorizationUrl: string;
@@ -30,7 +35,10 @@ export interface Redeemable {
 export interface SignIn {
   /** Where the browser goes; null while the issuer has not said where that is. Never waits longer than ASK_MS. */
   way(): Promise<SignInWay | null>;
-  /** Throws Fault: ERR_SYSTEM when the issuer does not answer, ERR_UNAUTHORIZED when it takes no such code or gives no token that is good here. */
+  /**
+   * Throws Fault: ERR_TOO_MANY while many wait for the issuer, ERR_SYSTEM when that does not answer, ERR_UNAUTHORIZED when it takes no such code or gives no
+   * token that is good here.
+   */
   redeem(given: Redeemable): Promise<{ token: string; expiresAtMs: number }>;
 }
 
@@ -91,10 +99,44 @@ const tokensIn = (text: string): readonly string[] => {
   }
 };
 
+/** RFC 6749 5.2. Words of the standard, so a log may hold them. */
+const KNOWN_ERRORS = [
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+];
+
+/** Why a code was refused; null: not in a word that is known. */
+const errorIn = (text: string): string | null => {
+  try {
+    const { error } = JSON.parse(text) as { error?: unknown };
+    return KNOWN_ERRORS.find((known) => known === error) ?? null;
+  } catch {
+    return null;
+  }
+};
+
+/** Warns, but not more than TOLD_MAX times a minute. */
+const sparingly = ({ log, ports }: Pick<SignInOptions, 'log' | 'ports'>): Log['warn'] => {
+  let sinceMs = Number.NEGATIVE_INFINITY;
+  let told = 0;
+  return (event, fields) => {
+    const nowMs = ports.clock.monoMs();
+    if (nowMs - sinceMs >= MINUTE_MS) [sinceMs, told] = [nowMs, 0];
+    told += 1;
+    if (told <= TOLD_MAX) log.warn(event, fields);
+  };
+};
+
 export const createSignIn = (options: SignInOptions): SignIn => {
-  const { config, signIn, secret, issuer, fetch, ports, log } = options;
+  const { config, signIn, secret, issuer, fetch, ports } = options;
   const { clientId, scopes } = signIn;
   const endpoints = endpointsOf(options);
+  const warn = sparingly(options);
+  let redeeming = 0;
 
   const answerFor = async (tokenUrl: string, { code, verifier, redirectUri }: Redeemable): Promise<readonly string[]> => {
     const form = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, client_id: clientId, code_verifier: verifier };
@@ -110,15 +152,43 @@ export const createSignIn = (options: SignInOptions): SignIn => {
         signal,
       ),
     ).catch((error: unknown) => {
-      log.warn('auth.sign-in.unreachable', { issuer: config.issuer, because: errorText(error) });
+      warn('auth.sign-in.unreachable', { issuer: config.issuer, because: errorText(error) });
       throw new Fault('ERR_SYSTEM', 'the issuer does not answer: try again, or sign in with a token; the log of this replica says why');
     });
     if (status === 200) return tokensIn(text);
-    log.warn('auth.sign-in.refused', { issuer: config.issuer, status });
+    const error = errorIn(text);
+    warn('auth.sign-in.refused', { issuer: config.issuer, status, ...(error === null ? {} : { error }) });
+    if (error === 'invalid_client' || error === 'unauthorized_client')
+      throw new Fault(
+        'ERR_SYSTEM',
+        'the issuer does not take this replica for its client: clientId or clientSecretFile is another there; sign in with a token',
+      );
     if (status >= 500 || status === 429) throw new Fault('ERR_SYSTEM', `the issuer answered ${status}: try again, or sign in with a token`);
     throw new Fault(
       'ERR_UNAUTHORIZED',
       `the issuer answered ${status} to that code: it is good once and for a minute or so; sign in again`,
+    );
+  };
+
+  const redeemed = async (given: Redeemable): Promise<{ token: string; expiresAtMs: number }> => {
+    const found = await endpoints();
+    if (found === null)
+      throw new Fault('ERR_SYSTEM', 'the issuer has not said where codes are redeemed: try again, or sign in with a token');
+    const reasons: string[] = [];
+    for (const token of await answerFor(found.tokenUrl, given)) {
+      try {
+        const claims = await claimsOf(token, config, issuer, ports.clock.wallMs());
+        identityOf(claims, config);
+        return { token, expiresAtMs: (claims.exp ?? 0) * 1000 };
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        reasons.push(error.message);
+      }
+    }
+    warn('auth.sign-in.refused', { issuer: config.issuer, because: reasons.join('; ') || 'no token in its answer' });
+    throw new Fault(
+      'ERR_UNAUTHORIZED',
+      'you are known to the issuer, and nothing that it gave is accepted here; the log of this replica says why',
     );
   };
 
@@ -128,25 +198,14 @@ export const createSignIn = (options: SignInOptions): SignIn => {
       return found === null ? null : { authorizationUrl: found.authorizationUrl, clientId, scopes };
     },
     async redeem(given) {
-      const found = await endpoints();
-      if (found === null)
-        throw new Fault('ERR_SYSTEM', 'the issuer has not said where codes are redeemed: try again, or sign in with a token');
-      const reasons: string[] = [];
-      for (const token of await answerFor(found.tokenUrl, given)) {
-        try {
-          const claims = await claimsOf(token, config, issuer, ports.clock.wallMs());
-          identityOf(claims, config);
-          return { token, expiresAtMs: (claims.exp ?? 0) * 1000 };
-        } catch (error) {
-          if (!(error instanceof Refused)) throw error;
-          reasons.push(error.message);
-        }
+      if (redeeming >= REDEEMING_MAX)
+        throw new Fault('ERR_TOO_MANY', `${redeeming} people are being signed in here already; try again in a second`, { busyMs: 1000 });
+      redeeming += 1;
+      try {
+        return await redeemed(given);
+      } finally {
+        redeeming -= 1;
       }
-      log.warn('auth.sign-in.refused', { issuer: config.issuer, because: reasons.join('; ') || 'no token in its answer' });
-      throw new Fault(
-        'ERR_UNAUTHORIZED',
-        'you are known to the issuer, and nothing that it gave is accepted here; the log of this replica says why',
-      );
     },
   };
 };

@@ -233,12 +233,15 @@ export const storePrefix = matching(
   (value) => value.length <= 128 && /^\/(?:[!-~]*\/)?$/.test(value) && !value.includes('//'),
 );
 
-/** An API that takes a secret with each request: https, or plain http on this machine, where nobody listens in between. */
+/**
+ * An API that takes a secret with each request: https, or plain http on this machine, where nobody listens in between. Of one host: what stands in a policy for
+ * browsers must be no pattern there (`*.example.net`), and end no directive (`;`).
+ */
 export const apiUrl = text(
   'an https:// address without path, or http:// for this machine only; write it like http://127.0.0.1:8081',
   (value) => {
     const url = parseUrl(value, ['http', 'https']);
-    if (url === null || url.pathname !== '/' || url.search !== '') return null;
+    if (url === null || url.pathname !== '/' || url.search !== '' || !/^[\w.:[\]-]+$/.test(url.host)) return null;
     return url.protocol === 'https:' || isLoopbackHost(url.hostname) ? url.origin : null;
   },
 );

@@ -108,6 +108,7 @@ export const healthFacts = (given: Partial<HealthFacts> = {}): HealthFacts => ({
 
 export const viewOf = (given: Partial<ApiView> = {}): ApiView => ({
   status: () => statusDocument(statusInput()),
+  glance: given.status ?? (() => statusDocument(statusInput())),
   overview: async () => overviewDocument(statusInput()),
   services: () => servicesIn(statusInput()),
   service: (name) => serviceDocument(statusInput(), name),

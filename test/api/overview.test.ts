@@ -472,4 +472,21 @@ describe('what all who look share', () => {
     await virtual.advance(100);
     expect(documents.service(SERVICE)?.clusterTimeMs).toBe(2);
   });
+
+  test('the page without a script is made once a second, or the browsers of an outage, which ask by themselves, would keep the loop from probing', async () => {
+    const { virtual, documents, made } = world();
+    const first = documents.glance();
+    await virtual.advance(999);
+    expect([documents.glance() === first, made()]).toEqual([true, 1]);
+    await virtual.advance(1);
+    expect(documents.glance()?.clusterTimeMs).toBe(2);
+  });
+
+  test('one service is one document for all who look at it, or a crowd of viewers would keep the loop that probes from probing', () => {
+    const { documents } = world();
+    const first = documents.service(SERVICE);
+    expect(documents.service(SERVICE)).toBe(first);
+    expect(documents.service('api.example.test')).not.toBe(first);
+    expect(documents.service('no.example.test')).toBeNull();
+  });
 });

@@ -26,6 +26,18 @@ describe('dashboard.peers', () => {
       expect(problemsOf(peersAs(url)), url).toMatchObject([{ path: 'dashboard.peers.us-east' }]);
   });
 
+  test('name one host each: no pattern, by which the page could speak with many, and no end of its policy', () => {
+    for (const url of ['https://*.example.net', 'https://*', 'https://a;sandbox', "https://'self'", 'https://a,b'])
+      expect(problemsOf(peersAs(url.replaceAll("'", "''"))), url).toMatchObject([{ path: 'dashboard.peers.us-east' }]);
+    for (const url of [
+      'https://eu_west.example.net:7700',
+      'https://192.0.2.1',
+      'https://[2001:db8::1]:7700',
+      'https://xn--bcher-kva.example',
+    ])
+      expect(peersAs(url), url).toMatchObject({ ok: true, config: { dashboard: { peers: { 'us-east': url } } } });
+  });
+
   test('may be absent, and a change of them needs a restart', () => {
     const without = accepted(fullWith(`${PEERS}\n`, '')).config;
     expect(without.dashboard).toBeUndefined();

@@ -204,6 +204,12 @@ describe('GET /status', () => {
     expect((await api.app.inject({ method: 'HEAD', url: '/status' })).body).toBe('');
   });
 
+  test('is asked for by many at once, and is then made of a state that they share', async () => {
+    const shared = openApi({ view: { ...viewOf(), status: () => expect.unreachable('made anew'), glance: () => null } });
+    expect((await shared.app.inject('/status')).statusCode).toBe(200);
+    await shared.close();
+  });
+
   test('is a page also before any configuration is known', async () => {
     const empty = openApi({ view: viewOf({ status: () => null }) });
     const { statusCode, body } = await empty.app.inject('/status');
@@ -223,6 +229,15 @@ describe('GET /status', () => {
       expect((await ask({ url: '/status', headers: basic(password) })).statusCode, password).toBe(401);
     for (const authorization of ['Basic', 'Basic !!!', `Basic ${TOKEN}`, `Basic ${Buffer.from(TOKEN).toString('base64')}`])
       expect((await ask({ url: '/status', headers: { authorization } })).statusCode, authorization).toBe(401);
+  });
+
+  test('gives a password that a browser then sends to other paths too, where it is refused and is no guess: the next token still gets in', async () => {
+    const remoteAddress = elsewhere();
+    for (let n = 0; n < 15; n += 1)
+      expect((await closed.app.inject({ remoteAddress, url: '/v1/status', headers: basic(TOKEN) })).statusCode).toBe(401);
+    expect((await closed.app.inject({ remoteAddress, url: '/v1/status', headers: AUTHORIZED })).statusCode).toBe(200);
+    for (let n = 0; n < 15; n += 1) await closed.app.inject({ remoteAddress, url: '/status', headers: basic('guess') });
+    expect((await closed.app.inject({ remoteAddress, url: '/status', headers: basic(TOKEN) })).statusCode).toBe(429);
   });
 
   test('is the only path that does: what a browser sends by itself opens no other, and none asks it to', async () => {

@@ -263,6 +263,65 @@ describe('a code', () => {
     for (const secret of [CODE, VERIFIER, token, SECRET]) expect(lines).not.toContain(secret);
   });
 
+  test.each(['invalid_client', 'unauthorized_client'])(
+    'at an issuer that knows another secret (%s) is not said to be old: nobody would get in by trying again',
+    async (error) => {
+      await answersWith({ error, error_description: 'mallory' }, 401);
+      const reply = await redeem(open());
+      expect([reply.statusCode, reply.json().code]).toEqual([502, 'ERR_SYSTEM']);
+      expect(reply.json().detail).toContain('clientSecretFile');
+      expect(log.of('auth.sign-in.refused')).toMatchObject([{ fields: { status: 401, error } }]);
+      expect(reply.body + JSON.stringify(log.lines)).not.toContain('mallory');
+    },
+  );
+
+  test('many of them at an issuer that is slow keep nobody out: the rest are told to wait, and keys of tokens still come', async () => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const redeemable = await signJwt({ key: EC, issuer: issuer.url });
+    const clock = { skipMs: 0 };
+    const api = open({}, clock);
+    const me = (token: string) => api.app.inject({ url: '/v1/me', headers: { authorization: `Bearer ${token}` } });
+    expect((await me(redeemable)).statusCode).toBe(200);
+    issuer.answer = async (path) => {
+      if (path !== '/token') return { status: 200, body: JSON.stringify(path === '/keys' ? { keys: issuer.keys } : discovered) };
+      await released;
+      return { status: 200, body: JSON.stringify({ id_token: redeemable }) };
+    };
+    const discovered = {
+      issuer: issuer.url,
+      jwks_uri: `${issuer.url}/keys`,
+      authorization_endpoint: `${issuer.url}/a`,
+      token_endpoint: `${issuer.url}/token`,
+    };
+    const replies = Promise.all(Array.from({ length: 40 }, () => redeem(api)));
+    await expect.poll(() => issuer.posted.length).toBeGreaterThanOrEqual(8);
+
+    const rotated = newSigningKey('rotated', 'ES256');
+    issuer.keys = [await jwkOf(rotated)];
+    clock.skipMs += 31_000;
+    expect((await me(await signJwt({ key: rotated, issuer: issuer.url }))).statusCode).toBe(200);
+
+    issuer.keys = [await jwkOf(EC)];
+    clock.skipMs += 31_000;
+    release();
+    const all = await replies;
+    expect(Map.groupBy(all, ({ statusCode }) => statusCode).get(200)?.length).toBe(8);
+    const told = all.filter(({ statusCode }) => statusCode !== 200);
+    for (const { statusCode, headers } of told) expect([statusCode, headers['retry-after']]).toEqual([429, '1']);
+    expect((await redeem(api)).statusCode).toBe(200);
+  });
+
+  test('that is wrong, sent again and again by anybody, does not fill the log; a minute later it is told again', async () => {
+    await answersWith({ error: 'invalid_grant' }, 400);
+    const clock = { skipMs: 0 };
+    const api = open({}, clock);
+    for (let n = 0; n < 100; n += 1) expect((await redeem(api)).statusCode).toBe(401);
+    expect(log.of('auth.sign-in.refused').length).toBe(64);
+    clock.skipMs += 61_000;
+    await redeem(api);
+    expect(log.of('auth.sign-in.refused').length).toBe(65);
+  });
+
   test('is not taken where no sign-in is configured', async () => {
     expect((await redeem(open(null))).json().code).toBe('ERR_NOT_FOUND');
   });

@@ -123,7 +123,7 @@ export const dashboardRoutes = ({ view, dashboard }: RouteOptions): readonly Api
       },
       handler(request, reply) {
         void reply.headers({ ...documentHeaders(request, ["style-src 'self'"]), 'cache-control': 'no-store' });
-        return sendEncoded(request, reply, plainOf(view.status()), HTML);
+        return sendEncoded(request, reply, plainOf(view.glance()), HTML);
       },
     },
   ];

@@ -27,7 +27,8 @@ const told = async <T>(look: () => Promise<T>): Promise<T | string> => {
 const anonymousOf = ({ api }: ReplicaConfig): 'viewer' | 'none' => api.auth?.anonymous ?? (isLoopback(api.host) ? 'viewer' : 'none');
 
 /** What asks nobody who he is, whatever api.auth says. */
-const OPEN = 'read /metrics, which names services, pools and regions with their health, /healthz and /readyz, and nothing else';
+const OPEN =
+  'read /metrics, which names services, pools and regions with their health, /v1/sign-in, which names the issuer and dashboard.peers, /healthz, /readyz and the files of the page, and nothing else';
 
 const wrongAt = (anonymous: 'viewer' | 'none', { read, order }: DoorLook): Finding[] => [
   ...(order === 401 || order === 403
