@@ -8,7 +8,7 @@ import { costOf } from './cost.ts';
 
 const TEST_MS = 180_000;
 const CHANGES_PER_S = 10;
-const UPDATES = 18;
+const UPDATES = 12;
 const CPU_MS_MAX = 100;
 const HEAP_BYTES_MAX = 150e6;
 
