@@ -27,17 +27,18 @@ describe('a page that looks at 200 services in 20 regions', { timeout: TEST_MS }
   test.each([
     ['what is not as configured', ''],
     ['all 4,000 cells', '#services=all'],
-  ])('%s: under 100 ms of its main thread by update, under 150 MB of heap', async (name, fragment) => {
+  ])('%s: no task of its main thread takes 100 ms, and its heap stays under 150 MB', async (name, fragment) => {
     await using watched = await openPage(browser, `${world.url}/${fragment}`);
     const { page } = watched;
     await page.locator('#services tbody tr').first().waitFor();
     const stop = world.drive(CHANGES_PER_S);
     try {
-      const { updates, cpuMs, heapBytes } = await costOf(page, UPDATES);
+      const { updates, cpuMs, heapBytes } = await costOf(browser, page, UPDATES);
       console.log(
-        `${name}: ${updates} updates, ${cpuMs.median.toFixed(1)} ms of CPU each, at most ${cpuMs.most.toFixed(1)}; heap ${(heapBytes.settled / 1e6).toFixed(1)} MB, at most ${(heapBytes.peak / 1e6).toFixed(1)}`,
+        `${name}: ${updates} updates, ${cpuMs.update.toFixed(1)} ms of CPU each, the longest task ${cpuMs.longest.toFixed(1)} ms; heap ${(heapBytes.settled / 1e6).toFixed(1)} MB, at most ${(heapBytes.peak / 1e6).toFixed(1)}`,
       );
-      expect(cpuMs.median).toBeLessThan(CPU_MS_MAX);
+      expect(cpuMs.longest).toBeGreaterThan(0);
+      expect(cpuMs.longest).toBeLessThan(CPU_MS_MAX);
       expect(heapBytes.peak).toBeLessThan(HEAP_BYTES_MAX);
       watched.expectClean();
     } finally {
