@@ -347,7 +347,9 @@ test('every production file is reached from the command line, or from the root o
 
 test('every file of the tests is a test, or used by one', () => {
   const graph = [...GRAPH, ...TESTS.flatMap(importsOf)];
-  const starts = [...TESTS.filter((file) => file.endsWith('.test.ts')), 'test/run.ts', 'test/vitest.config.ts', 'test/bench/bench.ts'];
+  // What `npm run` starts.
+  const scripts = TESTS.filter((file) => textOf('package.json').includes(` ${file}`));
+  const starts = [...TESTS.filter((file) => file.endsWith('.test.ts')), ...scripts, 'test/vitest.config.ts'];
   // A test may start a file as a process of its own instead of importing it.
   const names = new Set(TESTS.flatMap((file) => [...textOf(file).matchAll(/([\w.-]+\.ts)'/g)].map((match) => `${file} ${match[1]}`)));
   const namedBy = new Map<string, string[]>();

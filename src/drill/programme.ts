@@ -31,9 +31,14 @@ export const introduction = ({ version, pace, fast, cluster, provider }: Bill, p
 /** Commands that show what the demo does not, until Ctrl-C: for another terminal in the same folder. */
 export const whatToTry = (rooms: Rooms, children: readonly Child[], paper: Paper): string => {
   const region = PLACES[0]?.region ?? '';
-  const endpoints = children.map(({ apiPort }) => `http://127.0.0.1:${apiPort}`).join(' ');
+  const urls = children.map(({ apiPort }) => `http://127.0.0.1:${apiPort}`);
+  const endpoints = urls.join(' ');
   const tidegate = 'npm run --silent tidegate --';
   const lines = [
+    '# the page: any region will do; kill the one that you look at, and it offers the others',
+    ...children.map(({ region: name }, at) => `${urls[at]}/   # ${name}`),
+    '# to give orders there: paste what this prints at "Sign in"',
+    `cat ${rooms.folder}/operator.token`,
     '# for the commands below: every region in turn, and what lets you give orders',
     `export TIDEGATE_ENDPOINTS="${endpoints}"`,
     `export TIDEGATE_TOKEN_FILE=${rooms.folder}/operator.token`,

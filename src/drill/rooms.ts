@@ -9,8 +9,11 @@ import type { Ports } from '../ports.ts';
 import { ensureSecret } from '../secrets.ts';
 import { freePort } from './port.ts';
 import { type ProviderRoom, providerRooms, type RoomName } from './provider-room.ts';
-import { clusterOf, type Pace, PLACES, regionFile } from './scene.ts';
+import { clusterOf, type Doors, type Pace, PLACES, regionFile } from './scene.ts';
 import { openEmbeddedRoom, type StoreRoom } from './store-room.ts';
+
+/** Of every region's API, which is why their ports differ. */
+const API_ADDRESS = '127.0.0.1';
 
 export interface Rooms extends Pick<StoreRoom, 'store' | 'where' | 'members'> {
   folder: string;
@@ -47,6 +50,7 @@ export const openRooms = async (
 ): Promise<Rooms> => {
   const { addresses, open } = providerRooms[kind];
   const app = await freePort(ports, [...PLACES.map(({ address }) => address), ...addresses]);
+  const doors = await apiDoors(ports, app);
   const folder = mkdtempSync(join(tmpdir(), 'tidegate-demo-'));
   const closing: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
   folders.add(folder);
@@ -62,7 +66,7 @@ export const openRooms = async (
     const configFile = (region: string): string => join(folder, `${region}.yaml`);
     ensureSecret(join(folder, 'operator.token'), ports.random);
     for (const { region } of PLACES)
-      writeFileSync(configFile(region), regionFile(region, provider.entry(region), entry(region), provider.sections?.(region)), {
+      writeFileSync(configFile(region), regionFile(region, doors, provider.entry(region), entry(region), provider.sections?.(region)), {
         mode: 0o600,
       });
     const cluster = clusterOf(pace, app, provider);
@@ -85,6 +89,18 @@ export const openRooms = async (
     await close();
     throw error;
   }
+};
+
+/** Known before the regions start, so that each can name the others; all differ. */
+const apiDoors = async (ports: Ports, taken: number): Promise<Doors> => {
+  const doors: Record<string, number> = {};
+  for (const { region } of PLACES) {
+    const used = [taken, ...Object.values(doors)];
+    let port = taken;
+    while (used.includes(port)) port = await freePort(ports, [API_ADDRESS]);
+    doors[region] = port;
+  }
+  return doors;
 };
 
 const folders = new Set<string>();

@@ -91,12 +91,16 @@ export const clusterOf = (pace: Pace, app: number, { anchors, converge, byAddres
     ],
   });
 
+/** By region, where its API listens: the page of one goes on with the others. */
+export type Doors = Readonly<Record<string, number>>;
+
 /** One region's configuration file. Token files are named relative to it; `store` and `provider` are what stands there, `more` further sections. */
-export const regionFile = (region: string, provider: object, store: object, more: object = {}): string =>
+export const regionFile = (region: string, doors: Doors, provider: object, store: object, more: object = {}): string =>
   `# Made by the demo for ${region}; gone when it ends.\n${stringify({
     region,
     replica: REPLICA,
-    api: { listen: '127.0.0.1:0', tokenFile: 'operator.token' },
+    api: { listen: `127.0.0.1:${doors[region] ?? 0}`, tokenFile: 'operator.token' },
+    dashboard: { peers: Object.fromEntries(Object.entries(doors).map(([name, port]) => [name, `http://127.0.0.1:${port}`])) },
     store,
     providers: { [PROVIDER]: provider },
     ...more,

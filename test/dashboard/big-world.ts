@@ -4,7 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createDocuments } from '../../src/api/documents.ts';
 import { createEventHub } from '../../src/api/events.ts';
-import { type Api, createApi } from '../../src/api/server.ts';
+import { type Api, type ApiOptions, createApi } from '../../src/api/server.ts';
 import type { StatusInput } from '../../src/api/status.ts';
 import { inputNow, snapshotNow, talliesNow, type Viewing } from '../../src/api/view.ts';
 import { append } from '../../src/audit/append.ts';
@@ -32,8 +32,10 @@ import type {
 } from '../../src/model.ts';
 import { endpointKey, targetId } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
-import type { KeyValue } from '../../src/store/store.ts';
+import type { PlatformConfig } from '../../src/runbook/platform.ts';
+import type { KeyValue, Store } from '../../src/store/store.ts';
 import { healthFacts, NOW_MS, openApi, viewOf } from '../api/fixture.ts';
+import type { FakeRuns } from '../api/runs.fixture.ts';
 import { heardFrom, suspicion } from '../health/votes.ts';
 
 export interface BigWorldSize {
@@ -409,6 +411,9 @@ const changed = (facts: Facts, nowMs: number): Changed => {
 export interface BigWorld extends AsyncDisposable {
   readonly port: number;
   readonly url: string;
+  readonly store: Store;
+  /** What carries out runs, a fake. */
+  readonly runs: FakeRuns;
   /** What the documents are made of now. */
   input(): StatusInput;
   sight(): Sight;
@@ -427,12 +432,22 @@ export interface BigWorld extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** `frozen`: its clock stands still, so that it says the same each time. */
-export const openBigWorld = async ({ size = BIG, frozen = false }: { size?: BigWorldSize; frozen?: boolean } = {}): Promise<BigWorld> => {
+export interface BigWorldOptions {
+  size?: BigWorldSize;
+  /** Its clock stands still, so that it says the same each time. */
+  frozen?: boolean;
+  /** What moves together with the routes. */
+  platforms?: readonly PlatformConfig[];
+  /** What else its API offers. */
+  more?: Partial<ApiOptions>;
+}
+
+export const openBigWorld = async ({ size = BIG, frozen = false, platforms, more = {} }: BigWorldOptions = {}): Promise<BigWorld> => {
   const ports = realPorts();
   const startedAtMs = ports.clock.monoMs();
   const nowMs = (): number => (frozen ? NOW_MS : Math.round(NOW_MS + ports.clock.monoMs() - startedAtMs));
   let facts = beginning(size);
+  if (platforms !== undefined) facts = { ...facts, cluster: { ...facts.cluster, platforms } };
   let sight: Sight | null = null;
   const seen = (): Sight => {
     if (sight === null) throw new Error('the world was not looked at yet');
@@ -456,6 +471,7 @@ export const openBigWorld = async ({ size = BIG, frozen = false }: { size?: BigW
   };
   const documents = createDocuments(ports, input);
   const base = openApi({
+    ...more,
     snapshot: () => snapshotNow(viewing()),
     view: viewOf({
       ...documents,
@@ -509,6 +525,8 @@ export const openBigWorld = async ({ size = BIG, frozen = false }: { size?: BigW
   return {
     port: api.port,
     url: `http://127.0.0.1:${api.port}`,
+    store,
+    runs: base.runs,
     input,
     sight: seen,
     steps: () => facts.steps,

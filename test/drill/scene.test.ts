@@ -12,6 +12,7 @@ const SERVED: Served = {
   byAddress: true,
 };
 const PROVIDER = { kind: 'builtin', zone: 'example.test', control: '127.0.0.1:7720', tokenFile: 'dns.token' };
+const DOORS = { 'eu-west': 21_001, 'us-east': 21_002, 'ap-south': 21_003 };
 const REMOTE = { kind: 'remote', url: 'http://127.0.0.1:7710', tokenFile: 'store.token' };
 const ETCD = {
   kind: 'etcd',
@@ -32,7 +33,7 @@ test('both paces are configurations that check would accept, goals included, wit
     expect(goalFindings(cluster)).toEqual([]);
     for (const entry of [REMOTE, ETCD])
       for (const { region } of PLACES) {
-        const loaded = parseConfig(regionFile(region, PROVIDER, entry), `/demo/${region}.yaml`);
+        const loaded = parseConfig(regionFile(region, DOORS, PROVIDER, entry), `/demo/${region}.yaml`);
         if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
         const { store, providers, paging } = loaded.config;
         expect(checkDraft({ region, cluster, store, signs: false, providers, paging, broken: () => false })).toEqual([]);
@@ -41,14 +42,18 @@ test('both paces are configurations that check would accept, goals included, wit
 });
 
 test('a region joins by its own file: secrets by name, nothing of the cluster in it', () => {
-  const loaded = parseConfig(regionFile('eu-west', PROVIDER, REMOTE), '/demo/eu-west.yaml');
+  const loaded = parseConfig(regionFile('eu-west', DOORS, PROVIDER, REMOTE), '/demo/eu-west.yaml');
   expect(loaded).toMatchObject({
     ok: true,
     config: {
       region: 'eu-west',
       cluster: null,
-      api: { host: '127.0.0.1', port: 0, tokenFile: '/demo/operator.token' },
+      api: { host: '127.0.0.1', port: 21_001, tokenFile: '/demo/operator.token' },
       store: { kind: 'remote', url: 'http://127.0.0.1:7710', tokenFile: '/demo/store.token' },
+      // So that the page goes on when the region that one looks at is killed.
+      dashboard: {
+        peers: { 'eu-west': 'http://127.0.0.1:21001', 'us-east': 'http://127.0.0.1:21002', 'ap-south': 'http://127.0.0.1:21003' },
+      },
     },
   });
 });

@@ -16,9 +16,16 @@ export const base64url = (bytes: Uint8Array): string =>
     .replaceAll('/', '_')
     .replace(/=+$/, '');
 
-/** `challenge`: SHA-256 of the verifier. */
+/** null: nothing that one may be sent to, whoever said so. */
+export const providerUrl = (text: string): URL | null => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  return url !== null && ['https:', 'http:'].includes(url.protocol) ? url : null;
+};
+
+/** `challenge`: SHA-256 of the verifier. Throws for an address that is none of a provider's. */
 export const awayUrl = (oidc: NonNullable<SignIn['oidc']>, { state, nonce }: Away, challenge: Uint8Array, redirectUri: string): string => {
-  const url = new URL(oidc.authorizationUrl);
+  const url = providerUrl(oidc.authorizationUrl);
+  if (url === null) throw new Error('What this replica gave as the address of the provider is none.');
   const given = {
     response_type: 'code',
     client_id: oidc.clientId,

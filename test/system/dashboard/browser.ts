@@ -16,12 +16,13 @@ export interface Watched extends AsyncDisposable {
   expectClean(): void;
 }
 
-/** `hosts`: whom it may ask. */
+/** `hosts`: whom it may ask. `prepare`: before the page is loaded. */
 export const openPage = async (
   browser: Browser,
   url: string,
   options: BrowserContextOptions = {},
   hosts: readonly string[] = [],
+  prepare: (page: Page) => Promise<void> = async () => undefined,
 ): Promise<Watched> => {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
   const page = await context.newPage();
@@ -39,6 +40,7 @@ export const openPage = async (
     faults.push(`a dialog: ${dialog.message()}`);
     void dialog.dismiss();
   });
+  await prepare(page);
   await page.goto(url);
   return {
     page,

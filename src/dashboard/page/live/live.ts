@@ -39,6 +39,7 @@ const GAP_MS = 1_000;
 const POLL_MS = 5_000;
 const POLL_HIDDEN_MS = 30_000;
 const HAPPENINGS_MAX = 200;
+const TELL_MS = 500;
 /** Two heartbeats and a bit. */
 const SILENCE_MS = 40_000;
 /** A second that took so long was a sleep. */
@@ -60,6 +61,7 @@ export const forget = (): void =>
     me.value = null;
     overview.value = null;
     happenings.value = [];
+    untold = [];
   });
 
 const failed = (error: unknown): void => {
@@ -119,10 +121,19 @@ export const lookSoon = (): void => {
   else plan(Math.max(0, askedAtMs + GAP_MS - monoMs()));
 };
 
+let untold: readonly (Happening & { id: string | null })[] = [];
+/** In an outage there are many a second: they are shown together. */
+const tell = (): void => {
+  happenings.value = [...untold, ...happenings.value].slice(0, HAPPENINGS_MAX);
+  untold = [];
+};
+
 const hear = ({ id, type, data }: StreamEvent): void => {
   if (id !== null && id !== '') lastId.value = id;
-  if (!type.startsWith('stream.'))
-    happenings.value = [{ ...(JSON.parse(data) as Happening), id }, ...happenings.value].slice(0, HAPPENINGS_MAX);
+  if (!type.startsWith('stream.')) {
+    if (untold.length === 0) after(TELL_MS, tell);
+    untold = [{ ...(JSON.parse(data) as Happening), id }, ...untold];
+  }
   if (type !== 'stream.closed') lookSoon();
 };
 

@@ -38,21 +38,25 @@ const Row = still(({ service, regions }: RowProps) => {
 const isNotable = ({ moved, mode, pools }: ServiceCard): boolean =>
   moved || mode !== 'auto' || pools.some(({ verdict, hold, gray }) => verdict !== 'up' || hold !== null || gray > 0);
 
-/** Beyond this only what is not as configured is shown, until somebody asks for all. */
+/** Beyond this only what is not as configured is shown, and of that so many, until somebody asks for all. */
 const SHOWN_MAX = 30;
+
+const noteOf = (shown: number, found: number, of: number, filter: string): string =>
+  `${shown < found ? `the first ${shown} of ` : ''}${count(found, 'service')} of ${of}: ${filter === '' ? 'what is not as configured' : 'by name'}`;
 
 export const Services = () => {
   const seen = overview.value;
   if (seen === null) return html`<${Panel} id="services" title="Services"><${Empty}>Nothing is known yet.<//><//>`;
   const filter = asked.value.services ?? '';
   const all = filter === 'all' || seen.services.length <= SHOWN_MAX;
-  const shown = seen.services.filter((service) => (all ? true : filter === '' ? isNotable(service) : service.name.includes(filter)));
+  const found = seen.services.filter((service) => (all ? true : filter === '' ? isNotable(service) : service.name.includes(filter)));
+  const shown = all ? found : found.slice(0, SHOWN_MAX);
   const regions = seen.regions.map(({ name }) => name);
   const aside = html`<form class="inline" role="search" onSubmit=${(event: Event) => event.preventDefault()}>
     <label>name <input type="search" value=${filter === 'all' ? '' : filter} onInput=${({ currentTarget }: { currentTarget: HTMLInputElement }) => want('services', currentTarget.value === '' ? null : currentTarget.value)} /></label>
     ${all ? null : html`<button type="button" onClick=${() => want('services', 'all')}>all ${seen.services.length}</button>`}
   </form>`;
-  return html`<${Panel} id="services" title="Services and their shares" aside=${aside} note=${all ? undefined : `${count(shown.length, 'service')} of ${seen.services.length}: ${filter === '' ? 'what is not as configured' : 'by name'}`}>
+  return html`<${Panel} id="services" title="Services and their shares" aside=${aside} note=${all ? undefined : noteOf(shown.length, found.length, seen.services.length, filter)}>
     ${
       shown.length === 0
         ? html`<${Empty}>${filter === '' ? 'All services are as configured.' : 'No service has this in its name.'}<//>`

@@ -5,6 +5,7 @@ import { Refused } from '../live/api.ts';
 import { begin, nowMs } from '../live/live.ts';
 import { forgetting, isLocked, me, token, ways } from '../live/session.ts';
 import { canLeave, endsAtMs, leave, returnTrouble, signIn, signOut } from '../live/sign-in.ts';
+import { providerUrl } from '../oidc.ts';
 import { Chip, Dialog, Field, Trouble, useDeed } from '../parts.ts';
 import { duration } from '../words.ts';
 
@@ -45,7 +46,7 @@ const Elsewhere = () => {
   return html`<div>
     ${
       canLeave()
-        ? html`<p><button type="button" class="primary" disabled=${busy} onClick=${() => run(leave)}>Sign in with OIDC</button> <span class="dim">at ${new URL(oidc.authorizationUrl).host}</span></p>`
+        ? html`<p><button type="button" class="primary" disabled=${busy} onClick=${() => run(leave)}>Sign in with OIDC</button> <span class="dim">at ${providerUrl(oidc.authorizationUrl)?.host ?? 'an address that is none'}</span></p>`
         : html`<p class="note">OIDC needs this page to come by HTTPS (or from this machine): the browser makes no challenge otherwise. A token works.</p>`
     }
     <${Trouble} error=${error} />
