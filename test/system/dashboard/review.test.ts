@@ -188,4 +188,21 @@ describe('the page', { timeout: 60_000 }, () => {
     await until('the journal is read again', () => countOf(stand, 'GET /v1/decisions') > before);
     watched.expectClean();
   });
+
+  test('what a panel holds of its reader is gone with him, also when nothing new can be had', async () => {
+    await using stand = await standIn();
+    await using watched = await open(stand);
+    const { page } = watched;
+    await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
+    await page.getByLabel('Token').fill(TOKEN);
+    await page.getByRole('dialog').getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    const words = page.locator('#journal').getByLabel('words');
+    await words.fill('what ana did');
+    for (const path of ['/v1/audit', '/v1/decisions', '/v1/overview']) stand.answers.set(path, silence);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.locator('.session').getByRole('button', { name: 'Sign in' }).waitFor();
+    expect(await words.inputValue()).toBe('');
+    watched.expectClean();
+  });
 });

@@ -7,7 +7,7 @@ import { sharing } from '../same.ts';
 import type { Happening, Me, Overview, SignIn } from '../types.ts';
 import { get, headersOf, problemOf, Refused } from './api.ts';
 import { eventParser, type StreamEvent } from './events.ts';
-import { base, elsewhere, isLocked, me, token, ways } from './session.ts';
+import { base, elsewhere, isLocked, me, reader, token, ways } from './session.ts';
 
 export const overview = signal<Overview | null>(null);
 /** The newest first. */
@@ -88,6 +88,7 @@ export const forget = (): void =>
     me.value = null;
     overview.value = null;
     happenings.value = [];
+    reader.value += 1;
   });
 
 const newRound = (): AbortSignal => {
