@@ -1,7 +1,7 @@
 // The sentence that is read first, of clusters in every state there is: the worst thing first, its figures those of the document.
 import { describe, expect, test } from 'vitest';
 import { overviewDocument } from '../../src/api/overview.ts';
-import { type BannerFacts, bannerOf } from '../../src/dashboard/page/banner.ts';
+import { type BannerFacts, bannerOf, cutOffMs, isAlike } from '../../src/dashboard/page/banner.ts';
 import { NOW_MS, statusInput } from '../api/fixture.ts';
 
 const REGIONS = ['eu-west', 'us-east', 'ap-south'];
@@ -226,6 +226,84 @@ test('calm with reminders and services in observe stays calm, and says so beside
     }),
   );
   expect([tone, more]).toEqual(['ok', ['Nothing is written of api: not in auto', '1 reminder; web: a drill is due in 3 d']]);
+});
+
+describe('a replica that has lost the store', () => {
+  const because = 'the store has not answered for 31.2 s: from here nothing can be voted or decided';
+  const self = { region: 'us-east', replica: 'a', canVote: false, canDecide: false, because };
+  const { votes: _, ...rest } = facts();
+  const regions = (ages: readonly (number | null)[]) =>
+    ages.map((ageMs, at) => ({ name: `r${at}`, vantages: [{ state: 'silent', because: '', ageMs }] }));
+  const given = { ...rest, self, coordinator: null, regions: regions([31_900, 31_200, 33_000]) };
+
+  test('does not tell who reads it that nothing can be decided: the others go on without it, and what it knows of the outage is old', () => {
+    for (const incidents of [[], [fell()]]) {
+      const { tone, sentence, more } = bannerOf({ ...given, incidents, services: out });
+      expect([tone, sentence]).toEqual(['bad', `us-east/a is cut off: ${because}. Others may well go on; all that it shows is as old`]);
+      expect(more.join()).not.toMatch(/Nobody coordinates|Nothing can be decided|do not speak/);
+    }
+    expect(cutOffMs(given)).toBe(31_200);
+  });
+
+  test('is one thing, and a replica that hears somebody, votes, or has just begun is another', () => {
+    expect(cutOffMs({ ...given, regions: regions([31_000, 900]) })).toBeNull();
+    expect(cutOffMs({ ...given, self: { ...self, canVote: true } })).toBeNull();
+    expect(cutOffMs({ ...given, regions: regions([null, null]) })).toBeNull();
+    expect(cutOffMs({ ...given, regions: [] })).toBeNull();
+  });
+});
+
+test('a region falls while a stop is ordered: nobody is told that its traffic is on its way', () => {
+  for (const scope of [{}, { region: 'eu-west' }]) {
+    const { sentence } = bannerOf(facts({ incidents: [fell()], services: out, overrides: { items: [order({ scope })] } }));
+    expect(sentence).toContain('its traffic stays there, since nothing may be written, by order');
+  }
+  for (const given of [{ scope: { service: 'web' } }, { obeyed: false }, { active: false }]) {
+    const { sentence } = bannerOf(facts({ incidents: [fell()], services: out, overrides: { items: [order(given)] } }));
+    expect(sentence).toContain('is being moved');
+  }
+});
+
+test('a pool that is out in a service that is only observed still has its users, whatever the decided route says', () => {
+  const { tone, sentence } = bannerOf(facts({ services: [service('web', ['eu-west'], { mode: 'observe' }), service('api')] }));
+  expect([tone, sentence]).toEqual(['bad', 'eu-west is out for web, and nothing is written of web: not in auto']);
+});
+
+test('all is not well as long as nobody can say whether it is', () => {
+  const unknown = (name: string, regions: readonly string[]) => {
+    const { pools, ...rest } = service(name);
+    return { ...rest, pools: pools.map((pool) => (regions.includes(pool.region) ? { ...pool, verdict: 'unknown' as const } : pool)) };
+  };
+  expect(bannerOf(facts({ services: [unknown('web', ['eu-west']), service('api')] }))).toMatchObject({
+    tone: 'warn',
+    sentence: 'Nobody can say whether eu-west is up for web',
+  });
+  expect(bannerOf(facts({ services: [unknown('web', ['eu-west', 'us-east']), service('api')] })).sentence).toBe(
+    'Nobody can say whether eu-west, us-east are up',
+  );
+});
+
+test('more holds than the overview lists: of hundreds of services that all look down, none is left out or told as an outage of its own', () => {
+  const services = Array.from({ length: 200 }, (_, n) => {
+    const { pools, ...rest } = service(`s${n}`, REGIONS);
+    return { ...rest, pools: pools.map((pool) => ({ ...pool, hold: 'all-down' })) };
+  });
+  const holds = services.slice(0, 5).map(({ name }) => ({ service: name, pool: 'eu-west', hold: 'all-down', because: '' }));
+  const { sentence, more } = bannerOf(facts({ services, holds }));
+  expect(sentence).toMatch(/^Every pool of everything looks down/);
+  expect(more).toEqual([]);
+});
+
+test('a cluster without a service does not serve', () => {
+  expect(bannerOf(facts({ services: [] })).sentence).toBe('No service is configured');
+});
+
+test('a sentence whose spans of time alone differ is no news for who listens', () => {
+  expect(isAlike('last heard 9.8 s ago', 'last heard 2 min ago')).toBe(true);
+  expect(isAlike('nothing has moved for 59 min', 'nothing has moved for 1 h 2 min')).toBe(true);
+  expect(isAlike('All 3 regions serve', '2 of 3 regions serve')).toBe(false);
+  expect(isAlike('2 of 3 regions serve', '1 of 3 regions serve')).toBe(false);
+  expect(isAlike('eu-west is down', 'us-east is down')).toBe(false);
 });
 
 test('takes an overview as it is', () => {

@@ -16,6 +16,8 @@ interface PoolFacts {
   /** Thousandths; null: nothing is decided yet. */
   share: number | null;
   configuredShare: number;
+  /** Where the document's list of holds is cut, its pools have their own. */
+  hold?: string | null;
 }
 interface ServiceFacts {
   name: string;
@@ -64,7 +66,7 @@ export interface BannerFacts {
   platforms?: readonly { name: string; databases: readonly { database: string; split: readonly string[] | null }[] }[];
   /** One of the two says who looks: the status document has votes, the overview has regions. */
   votes?: { vantages: readonly { region: string; ageMs: number | null; self: { state: string; because?: string } }[] };
-  regions?: readonly { name: string; vantages: readonly { state: string; because: string }[] }[];
+  regions?: readonly { name: string; vantages: readonly { state: string; because: string; ageMs?: number | null }[] }[];
 }
 
 /** How much a line matters: users suffer; nothing would be moved if they did; something fell and is dealt with; the rest. */
@@ -90,13 +92,18 @@ const carries = ({ share }: PoolFacts): boolean => (share ?? 0) > 0;
 const serviceNames = (names: readonly string[]): string =>
   names.length > NAMED_MAX ? count(names.length, 'service') : list([...names], NAMED_MAX);
 
-const ofDeciding = ({ self, coordinator, decision }: BannerFacts): readonly Line[] => [
-  ...(self.canDecide ? [] : [stuck(`Nothing can be decided: ${self.because}`)]),
-  ...(coordinator === null ? [stuck('Nobody coordinates, so that nothing is decided')] : []),
-  ...(coordinator?.released === true ? [warn(`${coordinator.region} has laid down its office, and nobody has taken it yet`)] : []),
-  ...(self.canDecide && !self.canVote ? [warn(`${self.region}/${self.replica} cannot vote: ${self.because}`)] : []),
-  ...(decision === null ? [warn('Nothing has been decided yet')] : []),
-];
+const ofDeciding = (facts: BannerFacts): readonly Line[] => {
+  const { self, coordinator, decision } = facts;
+  const who = `${self.region}/${self.replica}`;
+  if (cutOffMs(facts) !== null) return [suffers(`${who} is cut off: ${self.because}. Others may well go on; all that it shows is as old`)];
+  return [
+    ...(self.canDecide ? [] : [stuck(`Nothing can be decided: ${self.because}`)]),
+    ...(coordinator === null ? [stuck('Nobody coordinates, so that nothing is decided')] : []),
+    ...(coordinator?.released === true ? [warn(`${coordinator.region} has laid down its office, and nobody has taken it yet`)] : []),
+    ...(self.canDecide && !self.canVote ? [warn(`${who} cannot vote: ${self.because}`)] : []),
+    ...(decision === null ? [warn('Nothing has been decided yet')] : []),
+  ];
+};
 
 const ofData = ({ platforms = [] }: BannerFacts): readonly Line[] =>
   platforms.flatMap(({ name, databases }) =>
@@ -110,6 +117,18 @@ const ofData = ({ platforms = [] }: BannerFacts): readonly Line[] =>
 const isOpen = ({ closedAtMs }: IncidentFacts): boolean => closedAtMs === null;
 const isFall = ({ kind }: IncidentFacts): boolean => kind === 'region-down' || kind === 'region-unready';
 
+/** A human has ordered that nothing is written of this service's pools there. */
+const isStopped = ({ overrides }: BannerFacts, { name, pools }: ServiceFacts, region: string): boolean =>
+  overrides.items.some(
+    ({ kind, active, obeyed, scope }) =>
+      kind === 'stop' &&
+      active &&
+      obeyed &&
+      (scope.service ?? name) === name &&
+      (scope.region ?? region) === region &&
+      (scope.pool === undefined || pools.some((pool) => pool.region === region && pool.name === scope.pool)),
+  );
+
 /** Where the traffic of a region that fell is now. */
 const whereTraffic = (facts: BannerFacts, incident: IncidentFacts, sinceAtMs: number): Line => {
   const { region, t4AtMs, t6AtMs, convergence } = incident;
@@ -117,6 +136,8 @@ const whereTraffic = (facts: BannerFacts, incident: IncidentFacts, sinceAtMs: nu
   const still = there.filter(({ pools }) => pools.some((pool) => pool.region === region && carries(pool))).map(({ name }) => name);
   if (still.length > 0) return suffers(`${serviceNames(still)} still ${still.length === 1 ? 'gets' : 'get'} traffic there`);
   if (there.every(({ mode }) => mode !== 'auto')) return suffers('nothing is written of it, since no service of it is in auto');
+  if (t4AtMs === null && there.every((service) => isStopped(facts, service, region)))
+    return suffers('its traffic stays there, since nothing may be written, by order');
   const { judgement, goalMs, waitingFor, waitingOmitted = 0 } = convergence;
   const after = (atMs: number): string => `${duration(atMs - sinceAtMs)} after`;
   const waiting = waitingOmitted > 0 ? count(waitingFor.length + waitingOmitted, 'service') : serviceNames(waitingFor);
@@ -151,48 +172,81 @@ const ofFalls = (facts: BannerFacts): readonly Line[] =>
     .toSorted((a, b) => Number(b.kind === 'region-down') - Number(a.kind === 'region-down') || a.t3AtMs - b.t3AtMs)
     .map((incident) => fallLine(facts, incident));
 
-const ofAllDown = ({ holds, services }: BannerFacts): readonly Line[] => {
-  const held = [...new Set(holds.filter(({ hold }) => hold === 'all-down').map(({ service }) => service))];
+const allDownIn = ({ holds, services }: BannerFacts): ReadonlySet<string> =>
+  new Set([
+    ...holds.filter(({ hold }) => hold === 'all-down').map(({ service }) => service),
+    ...services.filter(({ pools }) => pools.some(({ hold }) => hold === 'all-down')).map(({ name }) => name),
+  ]);
+
+const ofAllDown = (facts: BannerFacts): readonly Line[] => {
+  const { services } = facts;
+  const held = [...allDownIn(facts)];
   if (held.length === 0) return [];
   const which = held.length === services.length ? 'everything' : serviceNames(held);
   return [suffers(`Every pool of ${which} looks down: the last route stays, since our probes or a shared cause are suspect`)];
 };
 
-/** Pools that are out and of which no incident tells. */
-const ofPools = (facts: BannerFacts): readonly Line[] => {
-  const told = new Set(facts.incidents.filter((incident) => isOpen(incident) && isFall(incident)).map(({ region }) => region));
-  const held = new Set(facts.holds.filter(({ hold }) => hold === 'all-down').map(({ service }) => service));
-  const out = facts.services.flatMap((service) =>
+const toldOf = ({ incidents }: BannerFacts): ReadonlySet<string> =>
+  new Set(incidents.filter((incident) => isOpen(incident) && isFall(incident)).map(({ region }) => region));
+
+/** Pools of this verdict of which nothing else tells, by region. */
+const otherPools = (facts: BannerFacts, verdict: PoolFacts['verdict']) => {
+  const [told, held] = [toldOf(facts), allDownIn(facts)];
+  const those = facts.services.flatMap((service) =>
     service.pools
-      .filter((pool) => pool.verdict === 'out' && !told.has(pool.region) && !held.has(service.name))
-      .map((pool) => ({ service: service.name, pool })),
+      .filter((pool) => pool.verdict === verdict && !told.has(pool.region) && !held.has(service.name))
+      .map((pool) => ({ service, pool })),
   );
-  return [...Map.groupBy(out, ({ pool }) => pool.region)].map(([region, those]) => {
-    const what = serviceNames(those.map(({ service }) => service));
+  return [...Map.groupBy(those, ({ pool }) => pool.region)];
+};
+const namesOf = (those: readonly { service: ServiceFacts }[]): string =>
+  serviceNames([...new Set(those.map(({ service }) => service.name))]);
+
+/** Pools that are out and of which no incident tells. */
+const ofPools = (facts: BannerFacts): readonly Line[] =>
+  otherPools(facts, 'out').map(([region, those]) => {
     const given = those.filter(({ pool }) => carries(pool)).length;
+    const unwritten = those.filter(({ service, pool }) => service.mode !== 'auto' && !carries(pool));
     const traffic =
       given === 0
-        ? 'which gets no traffic there'
+        ? unwritten.length === 0
+          ? 'which gets no traffic there'
+          : `and nothing is written of ${namesOf(unwritten)}: not in auto`
         : given === those.length
           ? 'which still gets traffic there'
           : `${given} of which still ${given === 1 ? 'gets' : 'get'} traffic there`;
-    return { rank: given === 0 ? 2 : 0, text: `${region} is out for ${what}, ${traffic}` };
+    return { rank: given === 0 && unwritten.length === 0 ? 2 : 0, text: `${region} is out for ${namesOf(those)}, ${traffic}` };
   });
+
+/** Traffic goes there all the same; that all is well would be too much said. */
+const ofUnknown = (facts: BannerFacts): readonly Line[] => {
+  const unknown = otherPools(facts, 'unknown');
+  const [first] = unknown;
+  if (first === undefined || facts.decision === null || cutOffMs(facts) !== null) return [];
+  const [region, those] = first;
+  const where =
+    unknown.length === 1
+      ? `${region} is up for ${namesOf(those)}`
+      : `${list(
+          unknown.map(([name]) => name),
+          NAMED_MAX,
+        )} are up`;
+  return [warn(`Nobody can say whether ${where}`)];
 };
 
 // ---- what keeps routes where they are ----
 
-const ofHolds = ({ holds }: BannerFacts): readonly Line[] =>
+const ofHolds = ({ holds, services }: BannerFacts): readonly Line[] =>
   [
     ...Map.groupBy(
       holds.filter(({ hold }) => hold !== 'all-down'),
       ({ hold }) => hold,
     ),
   ].map(([hold, held]) => {
-    const where = list(
-      held.map(({ service, pool }) => `${service}/${pool}`),
-      2,
-    );
+    const all = services.flatMap(({ pools }) => pools).filter((pool) => pool.hold === hold).length;
+    const names = held.slice(0, 2).map(({ service, pool }) => `${service}/${pool}`);
+    const more = Math.max(all, held.length) - names.length;
+    const where = `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
     return { rank: hold === 'freeze' ? 3 : 1, text: `Held (${hold}): ${where}: ${held[0]?.because}` };
   });
 
@@ -204,17 +258,38 @@ const ofProviders = ({ providers = [] }: BannerFacts): readonly Line[] => {
 /** A vantage that has not been heard for longer does not speak, whatever it said last. */
 const HEARD_MS = 15_000;
 
-const vantages = ({ votes, regions }: BannerFacts): readonly { region: string; state: string; because: string }[] =>
+interface Vantage {
+  region: string;
+  state: string;
+  because: string;
+  ageMs: number | null;
+}
+type Seen = Pick<BannerFacts, 'self' | 'votes' | 'regions'>;
+
+const vantages = ({ votes, regions }: Seen): readonly Vantage[] =>
   votes !== undefined
     ? votes.vantages.map(({ region, ageMs, self }) =>
         ageMs !== null && ageMs <= HEARD_MS
-          ? { region, state: self.state, because: self.because ?? '' }
-          : { region, state: 'silent', because: ageMs === null ? '' : `last heard ${duration(ageMs)} ago` },
+          ? { region, state: self.state, because: self.because ?? '', ageMs }
+          : { region, state: 'silent', because: ageMs === null ? '' : `last heard ${duration(ageMs)} ago`, ageMs },
       )
-    : (regions ?? []).flatMap(({ name, vantages: all }) => all.map(({ state, because }) => ({ region: name, state, because })));
+    : (regions ?? []).flatMap(({ name, vantages: all }) =>
+        all.map(({ state, because, ageMs = null }) => ({ region: name, state, because, ageMs })),
+      );
+
+/** Twice as long as a vote usually is the newest one. */
+const CUT_OFF_MS = 5_000;
+
+/** How old all that is shown is at least, when who shows it hears neither himself nor anybody else: he has lost the store. null: he has not. */
+export const cutOffMs = (facts: Seen): number | null => {
+  const ages = vantages(facts).flatMap(({ ageMs }) => ageMs ?? []);
+  const newestMs = Math.min(...ages);
+  return !facts.self.canVote && !facts.self.canDecide && ages.length > 0 && newestMs > CUT_OFF_MS ? newestMs : null;
+};
 
 /** Of a region with several replicas, one that speaks is enough. */
 const ofVantages = (facts: BannerFacts): readonly Line[] => {
+  if (cutOffMs(facts) !== null) return [];
   const byRegion = Map.groupBy(vantages(facts), ({ region }) => region);
   const mute = [...byRegion].filter(([, those]) => !those.some(({ state }) => state === 'ok'));
   if (mute.length === 0) return [];
@@ -263,6 +338,7 @@ const ofOrders = ({ overrides, nowMs }: BannerFacts): readonly Line[] =>
 
 const calmText = (facts: BannerFacts): string => {
   const regions = regionsOf(facts);
+  if (regions.length === 0) return 'No service is configured';
   const serving = regions.filter((region) => poolsIn(facts, region).some(carries));
   const who =
     serving.length < regions.length
@@ -285,7 +361,7 @@ const asides = ({ services, reminders }: BannerFacts): readonly string[] => {
 
 /** What a human should read first. Total: a sentence for every document. */
 export const bannerOf = (facts: BannerFacts): Banner => {
-  const lines = [ofAllDown, ofData, ofFalls, ofPools, ofDeciding, ofHolds, ofProviders, ofOrders, ofVantages]
+  const lines = [ofDeciding, ofAllDown, ofData, ofFalls, ofPools, ofHolds, ofProviders, ofUnknown, ofOrders, ofVantages]
     .flatMap((each) => each(facts))
     .toSorted((a, b) => a.rank - b.rank);
   const [worst, ...others] = lines;
@@ -293,4 +369,10 @@ export const bannerOf = (facts: BannerFacts): Banner => {
   const more = rest.length <= MORE_MAX ? rest : [...rest.slice(0, MORE_MAX - 1), `And ${count(rest.length - MORE_MAX + 1, 'thing')} more`];
   const tone = worst === undefined ? 'ok' : worst.rank === 3 ? 'warn' : 'bad';
   return { tone, sentence: worst?.text ?? calmText(facts), more };
+};
+
+/** They say the same, and only their spans of time differ: no news for who listens. */
+export const isAlike = (a: string, b: string): boolean => {
+  const bare = (text: string): string => text.replace(/\b\d[\d.]* (ms|s|min|h|d)\b( \d+ min\b)?/g, '#');
+  return bare(a) === bare(b);
 };

@@ -14,19 +14,43 @@ export const every = (ms: number, act: () => void): (() => void) => {
   return () => clearInterval(timer);
 };
 
-/**
- * Without credentials of the browser's own: a password given to /status would go to every path. `ms`: until the answer's head is there; a stream then goes on until it is cancelled.
- */
-export const request = async (url: string, init: RequestInit, ms: number, cancel?: AbortSignal): Promise<Response> => {
+/** On a line on which the head has come and the rest does not. */
+const BODY_MS = 20_000;
+
+/** `take`: what of the answer has to be here in time. */
+const inTime = async (
+  url: string,
+  init: RequestInit,
+  ms: number,
+  cancel: AbortSignal | undefined,
+  take: (answer: Response) => Promise<Response>,
+): Promise<Response> => {
   const tooLong = new AbortController();
-  const give = after(ms, () => tooLong.abort(new Error(`no answer within ${ms / 1000} s`)));
+  const within = (spanMs: number) => after(spanMs, () => tooLong.abort(new Error(`no answer within ${spanMs / 1000} s`)));
+  let give = within(ms);
   try {
     const signal = cancel === undefined ? tooLong.signal : AbortSignal.any([tooLong.signal, cancel]);
-    return await fetch(url, { ...init, signal, cache: 'no-store', credentials: 'omit', redirect: 'error' });
+    // Without credentials of the browser's own: a password given to /status would go to every path.
+    const answer = await fetch(url, { ...init, signal, cache: 'no-store', credentials: 'omit', redirect: 'error' });
+    give();
+    give = within(BODY_MS);
+    return await take(answer);
   } finally {
     give();
   }
 };
+
+/** `ms`: until the answer's head is there; it then goes on until it is cancelled. */
+export const requestStream = (url: string, init: RequestInit, ms: number, cancel?: AbortSignal): Promise<Response> =>
+  inTime(url, init, ms, cancel, (answer) => Promise.resolve(answer));
+
+/** The whole answer. `ms`: until its head is there. */
+export const request = (url: string, init: RequestInit, ms: number, cancel?: AbortSignal): Promise<Response> =>
+  inTime(url, init, ms, cancel, async (answer) => {
+    const body = await answer.arrayBuffer();
+    const { status, statusText, headers } = answer;
+    return new Response(body.byteLength === 0 ? null : body, { status, statusText, headers });
+  });
 
 /** A key for one act: 32 hexadecimal digits. */
 export const freshKey = (): string =>
@@ -59,7 +83,9 @@ export const onReturn = (act: () => void): void => {
     if (isVisible()) act();
   });
   addEventListener('online', act);
-  addEventListener('pageshow', act);
+  addEventListener('pageshow', ({ persisted }) => {
+    if (persisted) act();
+  });
 };
 export const setTitle = (title: string): void => {
   document.title = title;

@@ -18,18 +18,17 @@ const slotOf = (load: Load): Signal<Part | null> => {
   return slot;
 };
 
-/** One after the other, in this order, until all are here. */
+/** One after the other, in this order, until all are here; one that does not come keeps none of the others back. */
 export const fetchAll = async (loads: readonly Load[]): Promise<void> => {
+  const missing: Load[] = [];
   for (const load of loads) {
-    const slot = slotOf(load);
-    if (slot.value !== null) continue;
     try {
-      slot.value = await load();
+      slotOf(load).value = await load();
     } catch {
-      after(AGAIN_MS, () => void fetchAll(loads));
-      return;
+      missing.push(load);
     }
   }
+  if (missing.length > 0) after(AGAIN_MS, () => void fetchAll(missing));
 };
 
 /** The part, or until it is here its place; without a title nothing. */

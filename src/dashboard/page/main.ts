@@ -3,7 +3,7 @@ import { render } from 'preact';
 import { html } from './html.ts';
 import { fetchAll, Later } from './later.ts';
 import { isStale, start } from './live/live.ts';
-import { isLocked } from './live/session.ts';
+import { isLocked, reader } from './live/session.ts';
 import { comeBack } from './live/sign-in.ts';
 import { Head } from './panels/head.ts';
 import { Incidents } from './panels/incidents.ts';
@@ -45,7 +45,7 @@ const jump = (event: Event, id: string): void => {
 const App = () => html`
   ${isLocked.value ? null : html`<a class="skip" href="#regions" onClick=${(event: Event) => jump(event, 'regions')}>Skip to the regions</a>`}
   <header class="top"><h1>Tidegate</h1>${isLocked.value ? null : html`<${Nav} />`}<${Session} /></header>
-  <main class=${isStale.value ? 'old' : ''}>${isLocked.value ? html`<${Locked} />` : html`<${Head} />${PANELS.map(({ id, title, panel, load }) => (panel === undefined ? html`<${Later} key=${id} id=${id} title=${title} load=${load} />` : html`<${panel} key=${id} />`))}${DIALOGS.map((load) => html`<${Later} load=${load} />`)}`}</main>`;
+  <main key=${reader.value} class=${isStale.value ? 'old' : ''}>${isLocked.value ? html`<${Locked} />` : html`<${Head} />${PANELS.map(({ id, title, panel, load }) => (panel === undefined ? html`<${Later} key=${id} id=${id} title=${title} load=${load} />` : html`<${panel} key=${id} />`))}${DIALOGS.map((load) => html`<${Later} load=${load} />`)}`}</main>`;
 
 const root = document.getElementById('app');
 if (root !== null) {

@@ -10,6 +10,8 @@ export const me = signal<Me | null>(null);
 export const ways = signal<SignIn | null>(null);
 /** What is forgotten, too, when somebody signs out. */
 export const forgetting = new Set<() => void>();
+/** The how many-th reader looks: what panels hold for themselves goes with the last one. */
+export const reader = signal(1);
 /** It wants credentials before it shows anything. */
 export const isLocked = signal(false);
 

@@ -18,7 +18,7 @@ import {
 } from '../journal.ts';
 import { want } from '../live/address.ts';
 import { get } from '../live/api.ts';
-import { happenings, lastId, overview } from '../live/live.ts';
+import { happenings, lastId, overview, resets } from '../live/live.ts';
 import { isOperator } from '../live/session.ts';
 import { At, Chip, Empty, Panel, still, Table, Trouble, useAsked, useDeed } from '../parts.ts';
 import { count } from '../words.ts';
@@ -116,7 +116,8 @@ export const Journal = () => {
   const [pages, setPages] = useState<Pages | null>(null);
   const older = useDeed();
   const isReady = isOperator.value && lastId.value !== null;
-  const first = useAsked(newest, [isReady]);
+  // A stream that began anew has left something out.
+  const first = useAsked(newest, [isReady, resets.value]);
   useEffect(() => (first.value === null ? undefined : setPages(first.value)), [first.value]);
 
   // Lines and their list keep their identity: an overview that changes draws none of them again.

@@ -1,0 +1,208 @@
+// The page on a bad night: answers that stop halfway, regions that say nothing any more, replicas that are cut off, somebody who signs in meanwhile. One real
+// browser; the replicas are stand-ins whose answers each test spoils.
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAccess } from '../../../src/auth/access.ts';
+import { realPorts } from '../../../src/ports.ts';
+import { TOKEN } from '../../api/fixture.ts';
+import { recordingLog } from '../../recording-log.ts';
+import { until } from '../until.ts';
+import { openBrowser, openPage, type Watched } from './browser.ts';
+import { calm, json, type StandIn, silence, standIn } from './stand-in.ts';
+
+describe('the page', { timeout: 60_000 }, () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await openBrowser();
+  });
+  afterAll(() => browser.close());
+
+  const open = (stand: StandIn, others: readonly StandIn[] = []): Promise<Watched> =>
+    openPage(
+      browser,
+      stand.url,
+      {},
+      others.map(({ url }) => new URL(url).host),
+    );
+  const says = (page: Page, text: string | RegExp) => page.locator('.banner:not(.stale) .sentence').getByText(text).waitFor();
+  const stale = (page: Page) => page.locator('.banner.stale');
+  const countOf = ({ asked }: StandIn, what: string): number => asked.filter((each) => each === what).length;
+
+  test('a head that comes without its body does not stop the page: it says that nothing is heard, and hears again', async () => {
+    await using stand = await standIn();
+    await using watched = await open(stand);
+    const { page } = watched;
+    await says(page, /^All 3 regions serve/);
+    stand.answers.set('/v1/overview', (_, reply) => {
+      reply.writeHead(200, { 'content-type': 'application/json', 'content-length': '100000' }).write('{');
+      return true;
+    });
+    await stale(page).getByText('eu-west/a does not answer').waitFor();
+    expect(await page.locator('.speaker').getByText('live').count()).toBe(0);
+    stand.answers.clear();
+    await stale(page).waitFor({ state: 'detached', timeout: 40_000 });
+    watched.expectClean();
+  });
+
+  test('a region that swallows every question is left at once: the next one is not kept waiting by what the first still owes', async () => {
+    await using second = await standIn({}, 'us-east');
+    await using first = await standIn({ dashboard: { peers: { 'us-east': second.url }, anonymous: 'viewer', signIn: null } });
+    await using watched = await open(first, [second]);
+    const { page } = watched;
+    await says(page, /^All 3 regions serve/);
+    for (const path of ['/v1/overview', '/v1/me']) first.answers.set(path, silence);
+    const before = countOf(first, 'GET /v1/overview');
+    await stale(page).getByRole('button', { name: 'us-east' }).waitFor();
+    // The last of its questions has just gone out, and would be waited for for eight seconds.
+    await until('another question', () => countOf(first, 'GET /v1/overview') > before + 1);
+    await stale(page).getByRole('button', { name: 'us-east' }).click();
+    await page.locator('.speaker').getByText('us-east/a').first().waitFor({ timeout: 3_000 });
+    // It dies too: who was asked is named, and the way back is offered, though no configuration names it.
+    second.answers.set('/v1/overview', silence);
+    first.answers.clear();
+    await stale(page).getByText('us-east/a does not answer').waitFor();
+    await stale(page).getByRole('button', { name: 'eu-west' }).click();
+    await page.locator('.speaker').getByText('eu-west/a').first().waitFor({ timeout: 3_000 });
+    watched.expectClean();
+  });
+
+  test('a replica that answers and is itself cut off from the store shows nothing as fresh, and does not say that nobody decides', async () => {
+    await using stand = await standIn();
+    await using watched = await open(stand);
+    const { page } = watched;
+    await says(page, /^All 3 regions serve/);
+    const because = 'the store has not answered for 31.2 s: from here nothing can be voted or decided';
+    const old = calm('eu-west', 31_200);
+    stand.overview = { ...old, self: { ...old.self, canVote: false, canDecide: false, because } };
+    await says(page, /^eu-west\/a is cut off: the store has not answered/);
+    await stale(page).getByText('eu-west/a is cut off from the store').waitFor();
+    expect(await page.locator('.speaker').innerText()).toMatch(/3\d s old/);
+    expect(await page.locator('main').getAttribute('class')).toBe('old');
+    // The figures go on, and nobody is told them again each second.
+    const spoken = page.locator('[role=alert]');
+    const before = await spoken.allTextContents();
+    stand.overview = { ...stand.overview, self: { ...stand.overview.self, because: because.replace('31.2', '36.4') } };
+    await says(page, /36.4 s/);
+    expect(await spoken.allTextContents()).toEqual(before);
+    watched.expectClean();
+  });
+
+  test('a replica that refuses is not called one that does not answer', async () => {
+    await using stand = await standIn();
+    stand.answers.set('/v1/overview', (_, reply) =>
+      json(reply, 503, { title: 'Unavailable', detail: 'no configuration is known yet', code: 'ERR_STORE_UNREACHABLE', status: 503 }),
+    );
+    await using watched = await open(stand);
+    await stale(watched.page).getByText('answers, and can say nothing').waitFor();
+    await stale(watched.page).getByText('no configuration is known yet').waitFor();
+    watched.expectClean();
+  });
+
+  test('a replica that asks for a pause has one', async () => {
+    await using stand = await standIn();
+    await using watched = await open(stand);
+    await says(watched.page, /^All 3 regions serve/);
+    let refused = 0;
+    stand.answers.set('/v1/overview', (_, reply) => {
+      refused += 1;
+      return json(reply, 429, { title: 'Too many', detail: 'come later', code: 'ERR_TOO_MANY', status: 429 }, { 'retry-after': '20' });
+    });
+    await stale(watched.page).waitFor();
+    expect(refused).toBe(1);
+  });
+
+  test('where nobody may look without signing in, nothing more is asked once that is known; a token that is being typed stays through sleep and return', async () => {
+    await using stand = await standIn({
+      dashboard: { peers: {}, anonymous: 'none', signIn: null },
+      access: createAccess({ ports: realPorts(), log: recordingLog(), bootstrap: TOKEN, anonymous: 'none' }),
+    });
+    await using watched = await open(stand);
+    const { page } = watched;
+    const field = page.getByLabel('Token');
+    await field.fill(TOKEN);
+    expect(stand.asked.filter((each) => each.includes('/v1/'))).toEqual(['GET /v1/sign-in', 'GET /v1/me']);
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange')); window.dispatchEvent(new Event('online'))");
+    // A clock that jumps is how a sleep looks.
+    await page.evaluate('{ const now = Date.now; Date.now = () => now.call(Date) + 60000; }');
+    await page.waitForTimeout(2_500);
+    expect(await field.inputValue()).toBe(TOKEN);
+    expect(stand.asked.filter((each) => each.includes('/v1/'))).toEqual(['GET /v1/sign-in', 'GET /v1/me']);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    await page.getByRole('button', { name: 'New order' }).waitFor();
+    watched.expectClean();
+  });
+
+  test('who signs in while the answer to nobody is still on its way is who signed in', async () => {
+    await using stand = await standIn();
+    let late: (() => void) | null = null;
+    await using watched = await open(stand);
+    const { page } = watched;
+    await says(page, /^All 3 regions serve/);
+    stand.answers.set('/v1/me', (request, reply) => {
+      if (request.headers.authorization !== undefined || late !== null) return false;
+      late = () => void json(reply, 200, { name: 'anonymous', role: 'viewer', services: null, how: 'anonymous', cluster: 'test' });
+      return true;
+    });
+    // As after a sleep.
+    await page.evaluate('{ const now = Date.now; Date.now = () => now.call(Date) + 60000; }');
+    await until('a question of nobody', () => late !== null);
+    await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
+    await page.getByLabel('Token').fill(TOKEN);
+    await page.getByRole('dialog').getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('button', { name: 'New order' }).waitFor();
+    (late as (() => void) | null)?.();
+    await page.waitForTimeout(500);
+    expect(await page.locator('.session').innerText()).not.toContain('anonymous');
+    expect(await page.getByRole('button', { name: 'New order' }).count()).toBe(1);
+    watched.expectClean();
+  });
+
+  test('a panel whose module does not come keeps no other back, and comes when it can', async () => {
+    await using stand = await standIn();
+    stand.answers.set('/assets/panels/orders.ts', (_, reply) => json(reply, 503, {}));
+    await using watched = await open(stand);
+    const { page } = watched;
+    await page.locator('#journal').getByRole('button', { name: 'Save as JSON' }).waitFor();
+    await page.locator('#orders').getByText('Coming …').waitFor();
+    stand.answers.clear();
+    await page.locator('#orders').getByText('Nobody has ordered anything').waitFor();
+    watched.expectClean();
+  });
+
+  test('a stream that begins anew has left something out: the journal is read again', async () => {
+    await using stand = await standIn();
+    stand.answers.set('/v1/events', (_, reply) => {
+      reply.writeHead(200, { 'content-type': 'text/event-stream' });
+      if (countOf(stand, 'GET /v1/events') === 1) return reply.write('id: v7.j1\nevent: stream.opened\ndata: {}\n\n');
+      return reply.write('id: v9.j1\nevent: stream.reset\ndata: {}\n\n');
+    });
+    await using watched = await open(stand);
+    const { page } = watched;
+    await page.locator('#journal').getByRole('button', { name: 'Save as JSON' }).waitFor();
+    await page.locator('#journal').scrollIntoViewIfNeeded();
+    await until('the journal is read', () => countOf(stand, 'GET /v1/decisions') > 0);
+    const before = countOf(stand, 'GET /v1/decisions');
+    // As after a sleep.
+    await page.evaluate('{ const now = Date.now; Date.now = () => now.call(Date) + 60000; }');
+    await until('the journal is read again', () => countOf(stand, 'GET /v1/decisions') > before);
+    watched.expectClean();
+  });
+
+  test('what a panel holds of its reader is gone with him, also when nothing new can be had', async () => {
+    await using stand = await standIn();
+    await using watched = await open(stand);
+    const { page } = watched;
+    await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
+    await page.getByLabel('Token').fill(TOKEN);
+    await page.getByRole('dialog').getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    const words = page.locator('#journal').getByLabel('words');
+    await words.fill('what ana did');
+    for (const path of ['/v1/audit', '/v1/decisions', '/v1/overview']) stand.answers.set(path, silence);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.locator('.session').getByRole('button', { name: 'Sign in' }).waitFor();
+    expect(await words.inputValue()).toBe('');
+    watched.expectClean();
+  });
+});
