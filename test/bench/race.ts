@@ -2,6 +2,7 @@
 // users would be told: from the fault's instant until the contender's own answer no longer has the dead target. With `--soak 10m` nothing dies: each look
 // is answered 503 with a probability of 20 %, and every target that goes missing from an answer is a false drain; only then one dies.
 import { rmSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort, workDir } from '../system/server.ts';
 import { until } from '../system/until.ts';
@@ -10,7 +11,7 @@ import { quantile } from './numbers.ts';
 import { type Contender, type Course, isInstalled, type Lane } from './race/contender.ts';
 import { PEERS } from './race/peers.ts';
 import { FAULTS, type FaultKind, openTargets, type Targets } from './race/targets.ts';
-import { startTidegate } from './race/tidegate.ts';
+import { type Doubts, startTidegate } from './race/tidegate.ts';
 
 const TRIALS = 3;
 const INTERVAL_MS = 2000;
@@ -35,6 +36,7 @@ interface Field {
   targets: Targets;
   /** Looks at a target per interval while all is well, by contender's path. */
   looks: ReadonlyMap<string, number>;
+  doubts: Doubts;
 }
 
 const note = (text: string): void => void process.stderr.write(`race: ${text}\n`);
@@ -68,7 +70,8 @@ const takeField = async (course: Course, stack: AsyncDisposableStack): Promise<F
   if (!isInstalled('named')) absent.push('named: not installed (Debian: bind9), so Tidegate publishes to its builtin server only');
   const contenders: Contender[] = [];
   for (const entry of here) contenders.push(...(await entry.start(course, stack)));
-  contenders.unshift(...(await startTidegate(course, folder, stack)));
+  const { ways, doubts } = await startTidegate(course, folder, stack);
+  contenders.unshift(...ways);
   for (const contender of contenders)
     for (const lane of course.lanes) await until(`${contender.name} to serve all of ${lane.name}`, () => servesAll(contender, lane));
   note(`${contenders.length} contenders serve ${course.lanes.length} names; warming up`);
@@ -79,7 +82,8 @@ const takeField = async (course: Course, stack: AsyncDisposableStack): Promise<F
   const after = await targets.looks();
   const rounds = (spanMs / 2 / course.intervalMs) * course.lanes.length * 3;
   const looks = new Map(Object.keys(after).map((path) => [path, ((after[path] ?? 0) - (before[path] ?? 0)) / rounds]));
-  return { course, contenders, absent, targets, looks };
+  doubts.reset();
+  return { course, contenders, absent, targets, looks, doubts };
 };
 
 // ---- a target dies ----
@@ -205,9 +209,10 @@ const SOAK_SAYS = [
   'falseDrains: a target that is well goes missing from an answer; awayPercent: of all answers; thenDeadS: amid the same failures one target really dies.',
 ];
 
-const notesOf = ({ course: { intervalMs, timeoutMs }, contenders, absent }: Field): readonly string[] => [
+const notesOf = ({ course: { intervalMs, timeoutMs }, contenders, absent, doubts }: Field): readonly string[] => [
   `interval ${intervalMs / 1000} s, timeout ${timeoutMs / 1000} s for all; looksPerInterval: at one target, while all is well. Times end at the server's own answer: what resolvers cache comes on top of the DNS ones.`,
   ...contenders.map(({ name, says }) => `${name}: ${says}`),
+  `${doubts.say()}; load of the machine now ${(loadavg()[0] ?? 0).toFixed(1)}`,
   ...absent,
 ];
 

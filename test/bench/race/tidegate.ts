@@ -2,9 +2,14 @@
 // and by signed updates to a BIND 9. Numbers are the defaults at the interval of the race, but those of the way back, of pacing and of the latch: many
 // names fail here within a minute, again and again.
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
+import type { Vote } from '../../../src/model.ts';
+import { realPorts } from '../../../src/ports.ts';
+import { connectStore } from '../../../src/store/remote.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { startBind } from '../../system/bind.ts';
 import { startReplica } from '../../system/replica-process.ts';
 import { freePort } from '../../system/server.ts';
@@ -49,12 +54,56 @@ const clusterOf = ({ lanes, port, intervalMs, timeoutMs }: Course, paths: readon
   services: lanes.map((lane) => serviceOf(lane, port, paths)),
 });
 
+export interface Doubts {
+  /** Forgets what was seen. */
+  reset(): void;
+  /** How often vantages had no vote since then, and what they said most often. */
+  say(): string;
+}
+
+const DOUBTS_EVERY_MS = 500;
+
+/** On a machine that is busy with other things vantages doubt themselves, all at once: what was measured then is the machine's. */
+const watchDoubts = (store: Store, stack: AsyncDisposableStack): Doubts => {
+  let seen: Vote['self'][] = [];
+  const end = new AbortController();
+  const look = async (): Promise<void> => {
+    while (!end.signal.aborted) {
+      const { kvs } = await store.get({ prefixes: ['vote/'] }).catch(() => ({ kvs: [] }));
+      seen.push(...kvs.map(({ value }) => (value as Vote).self));
+      await delay(DOUBTS_EVERY_MS, undefined, { signal: end.signal }).catch(() => undefined);
+    }
+  };
+  const looking = look();
+  stack.defer(() => {
+    end.abort();
+    return looking;
+  });
+  return {
+    reset: () => {
+      seen = [];
+    },
+    say() {
+      const why = seen.flatMap((self) => (self.state === 'abstain' ? [self.because.replace(/by \d+ ms/, 'by more than that')] : []));
+      const share = `Tidegate's vantages abstained in ${((100 * why.length) / seen.length).toFixed(1)} % of ${seen.length} looks at their votes`;
+      const most = [...Map.groupBy(why, (each) => each)].toSorted(([, a], [, b]) => b.length - a.length)[0];
+      return most === undefined ? share : `${share}, most often: ${most[0]}`;
+    },
+  };
+};
+
 /** Files go to `folder`. Out: a contender per way of publishing. */
-export const startTidegate = async (course: Course, folder: string, stack: AsyncDisposableStack): Promise<readonly Contender[]> => {
+export const startTidegate = async (
+  course: Course,
+  folder: string,
+  stack: AsyncDisposableStack,
+): Promise<{ ways: readonly Contender[]; doubts: Doubts }> => {
   const [store, control, dns] = [await freePort(), await freePort(), await freePort()];
   const secret = (name: string, text = randomBytes(20).toString('hex')): void =>
     writeFileSync(join(folder, name), `${text}\n`, { mode: 0o600 });
-  for (const name of ['operator.token', 'store.token', 'dns.token']) secret(name);
+  const storeToken = randomBytes(20).toString('hex');
+  for (const name of ['operator.token', 'dns.token']) secret(name);
+  secret('store.token', storeToken);
   const bind = isInstalled('named') ? stack.use(await startBind({ zone: course.zone })) : null;
   if (bind !== null) secret('bind.key', bind.key.secret);
   const at = (port: number): string => `${HOST}:${port}`;
@@ -81,7 +130,6 @@ export const startTidegate = async (course: Course, folder: string, stack: Async
   for (const [i, region] of REGIONS.entries()) {
     const apiPort = await freePort();
     const first = i === 0;
-    mkdirSync(folder, { recursive: true });
     const configFile = join(folder, `${region}.yaml`);
     const text = stringify({
       region,
@@ -103,5 +151,7 @@ export const startTidegate = async (course: Course, folder: string, stack: Async
     { name: 'Tidegate, builtin', path: 'tidegate', says, serves: createAsker(dns, ROUND, stack) },
     ...(bind === null ? [] : [{ name: 'Tidegate, BIND', path: 'tidegate', says, serves: createAsker(bind.port, 1, stack) }]),
   ];
-  return ways;
+  const reader = connectStore({ url: `http://${at(store)}`, token: storeToken, ports: realPorts(), timeoutMs: 5000 });
+  stack.defer(() => reader.close());
+  return { ways, doubts: watchDoubts(reader, stack) };
 };
