@@ -298,6 +298,7 @@ export const benchProbe = (options: BenchOptions): Promise<Bench> =>
       notes: [
         `${load.targets} targets every ${load.intervalMs / 1000} s, https ${sizeOf('https', load)} of them; medians of ${load.rounds} rounds, worst of max; timesFloor is CPU beside the second line`,
         'the vantage machine: CPU that it adds to each look, all well and while a third of the targets dies; given up after 5 s, and then holds nothing down',
+        'waited: share of the time in which the process was ready and the machine busy with others, who then are the cause of what is late',
         'gap: how far two looks at one target were off the interval, as the target saw it',
         `at most ${filesMax()} open files here; gRPC is no kind of look that the engine has`,
       ],

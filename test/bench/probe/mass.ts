@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MassJob, MassReport } from './mass-vantage.ts';
-import { cpuS, end, pidOf, rssMB } from './process.ts';
+import { cpuS, end, pidOf, rssMB, waitedS } from './process.ts';
 import { type Behaviour, startTargets } from './targets.ts';
 
 /** Longer than a detection takes, and long enough for bursts to overlap. */
@@ -22,6 +22,8 @@ export interface MassRow extends Partial<MassReport> {
   region: string;
   perS?: number;
   cpuPercent?: number;
+  /** Of the time: it was ready to run, and the machine busy with others. */
+  waitedPercent?: number;
   rssMB?: number;
 }
 
@@ -38,15 +40,18 @@ export const massFailure = async (program: string | null, targets: number, quick
   const during = async (region: string, ms: number): Promise<MassRow> => {
     child.send('report');
     await once(child, 'message');
-    const beforeS = cpuS([pidOf(child)]);
+    const pid = pidOf(child);
+    const [cpuBeforeS, waitedBeforeS] = [cpuS([pid]), waitedS(pid)];
     await sleep(ms);
-    const usedS = cpuS([pidOf(child)]) - beforeS;
+    const percentOf = (seconds: number): number => (100_000 * seconds) / ms;
+    const [cpuPercent, waitedPercent] = [percentOf(cpuS([pid]) - cpuBeforeS), percentOf(waitedS(pid) - waitedBeforeS)];
     child.send('report');
     const [report] = (await once(child, 'message')) as [MassReport];
     const perS = Math.round((1000 * report.looksAtHealthy) / ms);
-    return { region, perS, ...report, cpuPercent: (100 * usedS) / (ms / 1000), rssMB: Math.round(rssMB([pidOf(child)])) };
+    return { region, perS, ...report, cpuPercent, waitedPercent, rssMB: Math.round(rssMB([pid])) };
   };
 
+  await sleep(QUIET_MS + 1000); // it starts with many looks at once, until it knows every endpoint
   const rows: MassRow[] = [await during('all are well', QUIET_MS)];
   for (const how of quick ? (['refuse'] as const) : WAYS) {
     if (how === 'silent' && program === null) {

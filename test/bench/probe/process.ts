@@ -16,6 +16,9 @@ export const cpuS = (pids: readonly number[]): number =>
     return sum + (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
   }, 0);
 
+/** Time for which the main thread could have run and was not let: others had the processors. What is late meanwhile is the machine's doing. */
+export const waitedS = (pid: number): number => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e9;
+
 export const rssMB = (pids: readonly number[]): number =>
   pids.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024, 0);
 

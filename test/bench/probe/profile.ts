@@ -21,7 +21,7 @@ export interface ProfileRow {
 }
 
 /** Functions shown beside the parts. */
-const TOP = 12;
+const TOP = 10;
 const SPAN_MS = 10_000;
 /** Loading and compiling, which happens once, is left out. */
 const WARM_MS = 4000;
@@ -56,7 +56,7 @@ const selfUs = (profile: CpuProfile, by: (frame: CpuProfile['nodes'][number]['ca
 /** Runs a contender with the profiler on; `folder` takes the profile and keeps it until the caller removes it. */
 export const profileOf = async (job: Job, targets: Targets, folder: string): Promise<readonly ProfileRow[][]> => {
   await targets.forget();
-  const flags = ['--cpu-prof', `--cpu-prof-dir=${folder}`];
+  const flags = ['--cpu-prof', '--cpu-prof-interval=200', `--cpu-prof-dir=${folder}`];
   const child = fork(join(import.meta.dirname, 'contender.ts'), [JSON.stringify(job)], { execArgv: flags });
   const say = async (word: Word): Promise<void> => {
     child.send(word);
