@@ -244,13 +244,14 @@ describe('a cluster of three regions', { timeout: TEST_MS }, () => {
       throw new Error(said);
     });
     expect(await page.getByRole('table').count()).toBeGreaterThan(0);
-    // It loads itself anew every few seconds, which the checker does not bear.
-    await page.route('**/status', async (route) => {
+    watched.expectClean();
+    // The checker is a script, and does not bear that the page loads itself anew every few seconds.
+    await using scripted = await openPage(browser, urlOf(home), { viewport: { width: 360, height: 740 } });
+    await scripted.page.route('**/status', async (route) => {
       const answer = await route.fetch();
       await route.fulfill({ response: answer, body: (await answer.text()).replace(/<meta http-equiv="refresh"[^>]*>/, '') });
     });
-    await page.reload();
-    await expectAccessible(page);
-    watched.expectClean();
+    await scripted.page.goto(`${urlOf(home)}status`);
+    await expectAccessible(scripted.page);
   });
 });
