@@ -216,8 +216,11 @@ const notesOf = ({ course: { intervalMs, timeoutMs }, contenders, absent, doubts
   ...absent,
 ];
 
-/** Trials per fault, each a name and targets of its own, at once and spread in time; or a soak. */
+/** Trials per fault, each a name and targets of its own, at once and spread in time; or a soak of so many names. */
 export const benchRace = async ({ quick, trials, intervalMs, soakMs }: BenchOptions): Promise<Bench> => {
+  // gdnsd knows whole seconds, and a timeout that is shorter than its interval.
+  if (intervalMs !== null && !(Number.isInteger(intervalMs / 1000) && intervalMs >= INTERVAL_MS))
+    throw new Error('--interval: a whole number of seconds from 2');
   const lanes = soakMs === null ? FAULTS.length * (trials ?? (quick ? 1 : TRIALS)) : (trials ?? SOAK_LANES);
   await using stack = new AsyncDisposableStack();
   const field = await takeField(await courseOf(lanes, intervalMs ?? INTERVAL_MS), stack);
