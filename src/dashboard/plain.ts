@@ -29,7 +29,7 @@ const table = (caption: string, head: readonly string[], rows: readonly (readonl
   const line = ([first = '', ...rest]: readonly Content[]): Markup =>
     html`<tr><th scope="row">${first}</th>${rest.map((cell) => html`<td>${cell}</td>`)}</tr>\n`;
   const more = rows.length > most ? html`<p class="dim">And ${count(rows.length - most, 'more')}.</p>` : none;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table><caption>${caption}</caption>
+  return html`<div class="scroll" tabindex="0"><table><caption>${caption}</caption>
 <thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${rows.slice(0, most).map(line)}</tbody></table></div>${more}`;
 };
