@@ -166,7 +166,8 @@ export const Dialog = ({ title, open, onClose, children }: { title: string; open
     if (open && ref.current?.open === false) ref.current.showModal();
     if (!open && ref.current?.open === true) ref.current.close();
   }, [open]);
-  return html`<dialog ref=${ref} onClose=${onClose} aria-label=${title}>
+  // Only what the human closes is told: who closed it from outside knows.
+  return html`<dialog ref=${ref} onClose=${open ? onClose : undefined} aria-label=${title}>
     ${open ? html`<header><h2>${title}</h2><button type="button" class="quiet" onClick=${onClose} aria-label="Close">✕</button></header>${children}` : null}
   </dialog>`;
 };

@@ -86,13 +86,25 @@ test('a locked page shows nothing; signed in elsewhere it shows all, remembers w
   watched.expectClean();
 });
 
-test('an answer that this tab did not ask for is not believed', { timeout: TEST_MS }, async () => {
+test('an answer that this tab did not ask for is not believed, and the reason outlives the dialog that first shows it', {
+  timeout: TEST_MS,
+}, async () => {
   await using watched = await openPage(browser, url, {}, [new URL(issuer.url).host]);
   const { page } = watched;
-  await playHuman(page, (asked) => ({ ...agree(asked), state: 'forged' }));
+  let isBack = false;
+  await playHuman(page, (asked) => {
+    isBack = true;
+    return { ...agree(asked), state: 'forged' };
+  });
+  // The page learns that it is locked only once its dialog stands.
+  await page.route('**/v1/me', async (route) => {
+    if (isBack) await page.getByRole('dialog').getByRole('alert').waitFor();
+    await route.continue();
+  });
   await page.getByRole('button', { name: 'Sign in with OIDC' }).click();
+  await page.getByText('shows itself only to those whom it knows').waitFor();
   await page.locator('#regions').waitFor({ state: 'detached' });
-  await page.getByRole('alert').first().waitFor();
+  await page.locator('main').getByRole('alert').first().waitFor();
   expect(issuer.posted).toEqual([]);
   watched.expectClean();
 });
