@@ -211,9 +211,14 @@ const compare = async (plan: Plan, load: Load, place: Place): Promise<readonly P
   for (let round = 0; round < load.rounds; round++) {
     for (let i = 0; i < contenders.length; i++) {
       const contender = contenders[(i + round) % contenders.length];
-      if (contender === undefined) continue;
+      if (contender === undefined || !samples.has(contender)) continue;
       process.stderr.write(`probe: ${scheme}, round ${round + 1} of ${load.rounds}, ${contender.name}\n`);
-      samples.get(contender)?.push(await contender.round());
+      try {
+        samples.get(contender)?.push(await contender.round());
+      } catch (error) {
+        absent.push({ scheme, who: contender.name, why: String(error) });
+        samples.delete(contender);
+      }
     }
   }
   const floor = [...samples.values()][1] ?? [];
