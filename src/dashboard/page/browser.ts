@@ -9,6 +9,11 @@ export const after = (ms: number, act: () => void): (() => void) => {
   const timer = setTimeout(act, ms);
   return () => clearTimeout(timer);
 };
+/** Before the next picture; the answer takes it back. A page that nobody sees paints none. */
+export const nextFrame = (act: () => void): (() => void) => {
+  const frame = requestAnimationFrame(act);
+  return () => cancelAnimationFrame(frame);
+};
 export const every = (ms: number, act: () => void): (() => void) => {
   const timer = setInterval(act, ms);
   return () => clearInterval(timer);

@@ -2,10 +2,11 @@
 import { useComputed } from '@preact/signals';
 import { Component, type ComponentType } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { whenSeen } from './browser.ts';
+import { nextFrame, whenSeen } from './browser.ts';
 import { html, type Node } from './html.ts';
 import { Refused } from './live/api.ts';
 import { nowMs } from './live/live.ts';
+import { turned } from './same.ts';
 import { ago, percent, utc } from './words.ts';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'idle';
@@ -112,6 +113,13 @@ export const Trouble = ({ error }: { error: unknown }) => {
     ${(problem?.errors ?? []).map(({ pointer, detail }) => html`<p><code>${pointer}</code> ${detail}</p>`)}
     ${(problem?.refusals ?? []).map(({ rule, because, counterfactual }) => html`<p><code>${rule}</code> ${because}${counterfactual === undefined ? null : html` <span class="dim">${counterfactual}</span>`}</p>`)}
   </div>`;
+};
+
+/** A long list that changes as a whole: a few of its rows in each picture, so that no key has to wait for all of them. */
+export const useInTurns = <T>(next: readonly T[], most: number, nameOf: (row: T) => string): readonly T[] => {
+  const [shown, show] = useState<readonly T[]>(() => next.slice(0, most));
+  useEffect(() => (shown === next ? undefined : nextFrame(() => show((last) => turned(last, next, most, nameOf)))), [shown, next]);
+  return shown;
 };
 
 /** What is asked for when the panel comes into view, and again whenever one of `on` changes. */

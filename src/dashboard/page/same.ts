@@ -22,3 +22,20 @@ export const sharing = <T>(last: unknown, next: T): T => {
   }
   return (isSame ? last : parts) as T;
 };
+
+/**
+ * `shown` on its way to `next`: at most so many of its rows are others, and at most so many more are there. Where other rows are asked for it begins anew; it is `next`
+ * itself once nothing is missing.
+ */
+export const turned = <T>(shown: readonly T[], next: readonly T[], most: number, nameOf: (row: T) => string): readonly T[] => {
+  const isOther = shown.length > next.length || shown.some((row, at) => nameOf(row) !== nameOf(next[at] as T));
+  if (isOther) return next.length <= most ? next : next.slice(0, most);
+  let left = most;
+  const rows = next.flatMap((row, at) => {
+    const old = shown[at];
+    if (row === old) return [row];
+    left -= 1;
+    return left >= 0 ? [row] : old === undefined ? [] : [old];
+  });
+  return left >= 0 ? next : rows;
+};

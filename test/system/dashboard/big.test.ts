@@ -9,6 +9,8 @@ import { costOf } from './cost.ts';
 const TEST_MS = 180_000;
 const CHANGES_PER_S = 10;
 const UPDATES = 12;
+/** Of the thread's own time: a busy machine changes little. */
+const TASK_MS_MAX = 100;
 const HEAP_BYTES_MAX = 150e6;
 
 describe('a page that looks at 200 services in 20 regions', { timeout: TEST_MS }, () => {
@@ -24,10 +26,9 @@ describe('a page that looks at 200 services in 20 regions', { timeout: TEST_MS }
   afterAll(() => closing.disposeAsync());
 
   test.each([
-    ['what is not as configured', '', 100],
-    // A region dies at once: each of them is drawn anew.
-    ['all 4,000 cells', '#services=all', 300],
-  ])('%s: no task of its main thread takes longer than it may, and its heap stays under 150 MB', async (name, fragment, cpuMsMax) => {
+    ['what is not as configured', ''],
+    ['all 4,000 cells', '#services=all'],
+  ])('%s: no task of its main thread takes 100 ms, and its heap stays under 150 MB', async (name, fragment) => {
     await using watched = await openPage(browser, `${world.url}/${fragment}`);
     const { page } = watched;
     await page.locator('#services tbody tr').first().waitFor();
@@ -38,7 +39,7 @@ describe('a page that looks at 200 services in 20 regions', { timeout: TEST_MS }
         `${name}: ${updates} updates, ${cpuMs.update.toFixed(1)} ms of CPU each, the longest task ${cpuMs.longest.toFixed(1)} ms; heap ${(heapBytes.settled / 1e6).toFixed(1)} MB, at most ${(heapBytes.peak / 1e6).toFixed(1)}`,
       );
       expect(cpuMs.longest).toBeGreaterThan(0);
-      expect(cpuMs.longest).toBeLessThan(cpuMsMax);
+      expect(cpuMs.longest).toBeLessThan(TASK_MS_MAX);
       expect(heapBytes.peak).toBeLessThan(HEAP_BYTES_MAX);
       watched.expectClean();
     } finally {

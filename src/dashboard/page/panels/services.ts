@@ -2,7 +2,7 @@
 import { html } from '../html.ts';
 import { asked, want } from '../live/address.ts';
 import { overview } from '../live/live.ts';
-import { At, Chip, Empty, Mark, Panel, still, Table } from '../parts.ts';
+import { At, Chip, Empty, Mark, Panel, still, Table, useInTurns } from '../parts.ts';
 import type { PoolCard, ServiceCard } from '../types.ts';
 import { count, percent } from '../words.ts';
 
@@ -41,6 +41,13 @@ const isNotable = ({ moved, mode, pools }: ServiceCard): boolean =>
 /** Beyond this only what is not as configured is shown, and of that so many, until somebody asks for all. */
 const SHOWN_MAX = 30;
 
+/** Rows that are drawn anew in one picture. */
+const TURN = 25;
+const nameOf = ({ name }: ServiceCard): string => name;
+
+const Rows = ({ services, regions }: { services: readonly ServiceCard[]; regions: readonly string[] }) =>
+  useInTurns(services, TURN, nameOf).map((service) => html`<${Row} key=${service.name} service=${service} regions=${regions} />`);
+
 const noteOf = (shown: number, found: number, of: number, filter: string): string =>
   `${shown < found ? `the first ${shown} of ` : ''}${count(found, 'service')} of ${of}: ${filter === '' ? 'what is not as configured' : 'by name'}`;
 
@@ -61,7 +68,7 @@ export const Services = () => {
       shown.length === 0
         ? html`<${Empty}>${filter === '' ? 'All services are as configured.' : 'No service has this in its name.'}<//>`
         : html`<${Table} caption="Services, their share in each region, and what was written" head=${['service', 'mode', ...regions, 'provider', 'proven']}>
-          ${shown.map((service) => html`<${Row} key=${service.name} service=${service} regions=${regions} />`)}
+          <${Rows} services=${shown} regions=${regions} />
         <//>`
     }
   <//>`;
