@@ -79,10 +79,10 @@ const selfOf = (viewing: Viewing, cluster: ClusterConfig, heard: readonly Heard[
   const mute = whyMute(viewing, cluster, heard);
   const weakest = weakestOf(cluster, speakersOf(heard, cluster));
   const canDecide = weakest.spare >= 0;
-  // Who sees no store knows nothing of the others.
-  const isBlind = viewing.seenAgoMs > cluster.policy.freshMs;
-  const lacking = canDecide || isBlind ? [] : [`${standingText(weakest)} speak, a majority is needed`];
-  const because = [...lacking, ...(mute === '' ? [] : [lacking.length > 0 ? `this replica is silent too: ${mute}` : mute])].join('; ');
+  const lacking = canDecide ? '' : `${standingText(weakest)} speak, a majority is needed`;
+  // That this one doubts itself is no reason why the others decide nothing.
+  const isDoubtful = viewing.vote?.self.state === 'abstain' && viewing.seenAgoMs <= cluster.policy.freshMs;
+  const because = mute === '' ? lacking : lacking !== '' && isDoubtful ? `${lacking}; this replica is silent too: ${mute}` : mute;
   return { region, replica, boot, role: role.role, epoch: role.epoch, canVote: mute === '', canDecide, because };
 };
 
