@@ -98,10 +98,10 @@ test('a target with voters of its own can be undecided while a majority of all v
 
 test('that this replica doubts itself is not told as the reason why nothing can be decided; that the store is silent is', () => {
   const doubtful = { ...vote, self: { state: 'abstain' as const, because: 'late' } };
-  expect(selfOf({ speaking: ['us-east'], vote: doubtful }).because).toBe(
+  expect(selfOf({ speaking: ['us-east'], vote: doubtful })?.because).toBe(
     '1 of 3 vantages speak, a majority is needed; this replica is silent too: late',
   );
-  expect(selfOf({ speaking: ['us-east'], boot: 'b2' }).because).toMatch(/^the store has no vote/);
+  expect(selfOf({ speaking: ['us-east'], boot: 'b2' })?.because).toMatch(/^the store has no vote/);
 });
 
 test('why the own vote does not count', () => {

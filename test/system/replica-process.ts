@@ -39,6 +39,8 @@ export interface StartOptions {
   apiPort: number;
   /** 127.0.0.1 unless said. */
   apiHost?: string;
+  /** The program; the one of this tree unless said. */
+  main?: string;
   /** Runs it inside something else: command and arguments that go before node's. */
   wrap?: readonly string[];
 }
@@ -59,9 +61,16 @@ process.once('exit', () => {
 });
 
 /** Starts it and returns at once. */
-export const spawnReplica = ({ configFile, logFile, apiPort, apiHost = '127.0.0.1', wrap = [] }: StartOptions): ReplicaProcess => {
+export const spawnReplica = ({
+  configFile,
+  logFile,
+  apiPort,
+  apiHost = '127.0.0.1',
+  main = MAIN,
+  wrap = [],
+}: StartOptions): ReplicaProcess => {
   const [out, err] = [openSync(logFile, 'w'), openSync(`${logFile}.err`, 'w')];
-  const [command = '', ...args] = [...wrap, process.execPath, MAIN, 'serve', '--config', configFile];
+  const [command = '', ...args] = [...wrap, process.execPath, main, 'serve', '--config', configFile];
   const child = spawn(command, args, { stdio: ['ignore', out, err] });
   closeSync(out);
   closeSync(err);

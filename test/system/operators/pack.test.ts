@@ -50,7 +50,8 @@ test('npm run pack, npm install, tidegate', { timeout: 600_000 }, async () => {
       .replaceAll(':7753', `:${dns}`);
     writeFileSync(join(folder, 'local.yaml'), text);
     expect(tidegate('check', '-c', join(folder, 'local.yaml'))).toMatchObject({ status: 0 });
-    const replica = await startReplica({ configFile: join(folder, 'local.yaml'), logFile: join(folder, 'log'), apiPort: api });
+    const main = join(inside, 'src/main.js');
+    const replica = await startReplica({ configFile: join(folder, 'local.yaml'), logFile: join(folder, 'log'), apiPort: api, main });
     try {
       const asked = tidegate('status', '--check', '--endpoint', `http://127.0.0.1:${api}`);
       // The page's modules are JavaScript here, and are named so.
