@@ -142,13 +142,18 @@ test(
 );
 
 test(
-  'every dependency and every module loads there',
+  'every dependency and every module loads there, and every file of the page is made there',
   async () => {
     const names = Object.keys(manifest.dependencies);
-    const modules = filesIn(image, '/app').filter((path) => /^(src|providers|policies)\/.*\.ts$/.test(path) && path !== 'src/main.ts');
+    const isForBrowsers = (path: string): boolean => path.startsWith('src/dashboard/page/');
+    const modules = filesIn(image, '/app').filter(
+      (path) => /^(src|providers|policies)\/.*\.ts$/.test(path) && path !== 'src/main.ts' && !isForBrowsers(path),
+    );
     const script = `process.chdir('/app');
     for (const name of ${JSON.stringify(names)}) await import(import.meta.resolve(name, 'file:///app/src/main.ts'));
     for (const path of ${JSON.stringify(modules)}) await import('file:///app/' + path);
+    const { files } = (await import('file:///app/src/dashboard/assets.ts')).openAssets();
+    for (const file of files.values()) await file.made();
     process.stdout.write('all ' + process.version); process.exit(0);`;
     const other = { ...image, entrypoint: ['/nodejs/bin/node', '--experimental-import-meta-resolve', '--input-type=module', '--eval'] };
     const container = await runContainer(other, { command: [script] });
