@@ -212,6 +212,13 @@ test('the worst comes first: users who suffer, then what keeps anything from bei
   expect(suffering.more).toEqual(['Nothing can be decided: no majority of the store answers']);
 });
 
+test('a freeze that keeps a region from coming back: who ordered it and why comes before what it holds', () => {
+  const holds = [{ service: 'web', pool: 'eu-west', hold: 'freeze', because: 'an operator froze the route' }];
+  const { tone, sentence, more } = bannerOf(facts({ holds, overrides: { items: [order({ kind: 'freeze' })] } }));
+  expect([tone, sentence]).toEqual(['warn', "Every route stays as it is, by ana's order until 04:00: vendor works on the zone"]);
+  expect(more).toEqual(['Held (freeze): web/eu-west: an operator froze the route']);
+});
+
 test('what there is no room for is counted', () => {
   const holds = Array.from({ length: 20 }, (_, i) => ({ service: `s${i}`, pool: 'eu-west', hold: `rule:r${i}`, because: 'x' }));
   const { more } = bannerOf(facts({ holds }));

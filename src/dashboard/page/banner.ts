@@ -359,9 +359,9 @@ const asides = ({ services, reminders }: BannerFacts): readonly string[] => {
   ];
 };
 
-/** What a human should read first. Total: a sentence for every document. */
+/** What a human should read first. Total: a sentence for every document. Of lines that matter alike the cause comes first: an order before what it holds. */
 export const bannerOf = (facts: BannerFacts): Banner => {
-  const lines = [ofDeciding, ofAllDown, ofData, ofFalls, ofPools, ofHolds, ofProviders, ofUnknown, ofOrders, ofVantages]
+  const lines = [ofDeciding, ofAllDown, ofData, ofFalls, ofPools, ofProviders, ofUnknown, ofOrders, ofHolds, ofVantages]
     .flatMap((each) => each(facts))
     .toSorted((a, b) => a.rank - b.rank);
   const [worst, ...others] = lines;
