@@ -205,7 +205,7 @@ describe('a cluster of three regions', { timeout: TEST_MS }, () => {
     expect(await page.locator('main').getAttribute('class')).toContain('old');
     await expectAccessible(page);
     await page.locator('.banner.stale').getByRole('button', { name: other }).click();
-    await page.locator('.speaker').getByText(`${other}/a`).first().waitFor();
+    await page.locator('.speaker').getByText(`${other}/a`, { exact: true }).waitFor();
     await page.locator('.banner.stale').waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Sign out' }).waitFor();
     // It acts there, too: across origins, with what was fetched before the loss.

@@ -25,6 +25,8 @@ describe('the page', { timeout: 60_000 }, () => {
       others.map(({ url }) => new URL(url).host),
     );
   const says = (page: Page, text: string | RegExp) => page.locator('.banner:not(.stale) .sentence').getByText(text).waitFor();
+  /** Who speaks, soon; who coordinates stands beside it with his epoch. */
+  const speaks = (page: Page, who: string) => page.locator('.speaker').getByText(who, { exact: true }).waitFor({ timeout: 3_000 });
   const stale = (page: Page) => page.locator('.banner.stale');
   const countOf = ({ asked }: StandIn, what: string): number => asked.filter((each) => each === what).length;
 
@@ -56,13 +58,13 @@ describe('the page', { timeout: 60_000 }, () => {
     // The last of its questions has just gone out, and would be waited for for eight seconds.
     await until('another question', () => countOf(first, 'GET /v1/overview') > before + 1);
     await stale(page).getByRole('button', { name: 'us-east' }).click();
-    await page.locator('.speaker').getByText('us-east/a').first().waitFor({ timeout: 3_000 });
+    await speaks(page, 'us-east/a');
     // It dies too: who was asked is named, and the way back is offered, though no configuration names it.
     second.answers.set('/v1/overview', silence);
     first.answers.clear();
     await stale(page).getByText('us-east/a does not answer').waitFor();
     await stale(page).getByRole('button', { name: 'eu-west' }).click();
-    await page.locator('.speaker').getByText('eu-west/a').first().waitFor({ timeout: 3_000 });
+    await speaks(page, 'eu-west/a');
     watched.expectClean();
   });
 
