@@ -45,8 +45,26 @@ const SHOWN_MAX = 30;
 const TURN = 25;
 const nameOf = ({ name }: ServiceCard): string => name;
 
-const Rows = ({ services, regions }: { services: readonly ServiceCard[]; regions: readonly string[] }) =>
-  useInTurns(services, TURN, nameOf).map((service) => html`<${Row} key=${service.name} service=${service} regions=${regions} />`);
+/** Rows of one table: of several tables those out of sight are neither laid out nor painted, which a row of a table cannot be spared. */
+const LEAF = 25;
+
+const captionOf = (services: readonly ServiceCard[], all: number): string => {
+  const which = services.length === all ? '' : ` (${services[0]?.name} to ${services.at(-1)?.name})`;
+  return `Services${which}, their share in each region, and what was written`;
+};
+
+const Tables = ({ services, regions }: { services: readonly ServiceCard[]; regions: readonly string[] }) => {
+  const shown = useInTurns(services, TURN, nameOf);
+  const leaves = Array.from({ length: Math.ceil(shown.length / LEAF) }, (_, at) => shown.slice(at * LEAF, (at + 1) * LEAF));
+  return leaves.map(
+    (
+      leaf,
+      at,
+    ) => html`<div class="leaf" key=${at}><${Table} caption=${captionOf(leaf, shown.length)} head=${['service', 'mode', ...regions, 'provider', 'proven']}>
+      ${leaf.map((service) => html`<${Row} key=${service.name} service=${service} regions=${regions} />`)}
+    <//></div>`,
+  );
+};
 
 const noteOf = (shown: number, found: number, of: number, filter: string): string =>
   `${shown < found ? `the first ${shown} of ` : ''}${count(found, 'service')} of ${of}: ${filter === '' ? 'what is not as configured' : 'by name'}`;
@@ -67,9 +85,7 @@ export const Services = () => {
     ${
       shown.length === 0
         ? html`<${Empty}>${filter === '' ? 'All services are as configured.' : 'No service has this in its name.'}<//>`
-        : html`<${Table} caption="Services, their share in each region, and what was written" head=${['service', 'mode', ...regions, 'provider', 'proven']}>
-          <${Rows} services=${shown} regions=${regions} />
-        <//>`
+        : html`<${Tables} services=${shown} regions=${regions} />`
     }
   <//>`;
 };
