@@ -8,7 +8,7 @@ import type { PlatformConfig } from './runbook/platform.ts';
 
 export type EndpointName = 'healthz' | 'readyz';
 
-/** How one endpoint is looked at. `url` is `http://`, `https://` or `tcp://`; host names are resolved by the prober's own resolver, never by getaddrinfo. */
+/** How one endpoint is looked at. `url` is `http://`, `https://`, `tcp://`, `grpc://` or `grpcs://`; host names are resolved by the prober's own resolver, never by getaddrinfo. */
 export type ProbeSpec =
   | {
       kind: 'http';
@@ -22,7 +22,15 @@ export type ProbeSpec =
       /** PEM file with the certificate authorities to trust instead of the system's. */
       caFile?: string;
     }
-  | { kind: 'tcp'; url: string };
+  | { kind: 'tcp'; url: string }
+  | {
+      kind: 'grpc';
+      url: string;
+      /** Whose health is asked for by grpc.health.v1; absent: the server's own. */
+      service?: string;
+      serverName?: string;
+      caFile?: string;
+    };
 
 /** `all`: every voting region probes it. `local`: only its pool's own region; gates and advises, never votes. A list: those regions. */
 export type From = 'all' | 'local' | readonly string[];

@@ -2,6 +2,7 @@
 // Nothing else in src (main.ts apart), providers or policies may touch Date, performance, timers, crypto randomness, AbortSignal.timeout or node's socket modules.
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
+import http2 from 'node:http2';
 import net from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import tls from 'node:tls';
@@ -35,6 +36,8 @@ export interface Net {
   tls(options: tls.ConnectionOptions): tls.TLSSocket;
   udp(family: 'udp4' | 'udp6'): dgram.Socket;
   listenTcp(onConnection: (socket: net.Socket) => void): net.Server;
+  /** Speaks HTTP/2 on a connected socket, within narrow limits of what the peer may send. */
+  http2(socket: net.Socket, origin: string): http2.ClientHttp2Session;
   /** Authorities to trust: those of a PEM text, or the system's. `own`: what this side shows of itself. */
   secureContext(caPem?: string, own?: { certPem: string; keyPem: string }): tls.SecureContext;
   /** Trusts what is in a PEM text, whoever signed it: a server's certificate without its authority, too. */
@@ -83,11 +86,20 @@ const random: Random = {
   hex: (n) => randomBytes(n).toString('hex'),
 };
 
+/** One small exchange needs no more; nghttp2 ends a session that sends more frames than are good. Memory is in MB. */
+const HTTP2_LIMITS = {
+  maxSessionMemory: 1,
+  maxHeaderListPairs: 64,
+  maxReservedRemoteStreams: 0,
+  settings: { enablePush: false, initialWindowSize: 16 * 1024, maxHeaderListSize: 16 * 1024 },
+};
+
 const realNet: Net = {
   tcp: (options) => net.connect(options),
   tls: (options) => tls.connect(options),
   udp: (family) => dgram.createSocket({ type: family }),
   listenTcp: (onConnection) => net.createServer(onConnection),
+  http2: (socket, origin) => http2.connect(origin, { createConnection: () => socket, ...HTTP2_LIMITS }),
   secureContext: (caPem, own) =>
     tls.createSecureContext({
       ...(caPem === undefined ? {} : { ca: caPem }),

@@ -6,11 +6,13 @@ import { REGIONS_MAX } from '../health/chamber.ts';
 import type { ClusterConfig, PoolConfig, ProbeSpec, RegionConfig, ServiceConfig, TargetConfig } from '../model.ts';
 import { FAULTS, GOALS, GRAY_LIMITS, grayOf, LATCH_AFTER, policyOf, SPANS, type Span, TTL_S } from './defaults.ts';
 import {
+  anchorUrl,
   answer,
   dnsName,
   duration,
   filePath,
   hostPortText,
+  matching,
   name,
   percent,
   percentOf,
@@ -38,7 +40,17 @@ const some = <T extends z.ZodType>(item: T, max = LIST_MAX) => few(item, max).mi
 // ---- cluster ----
 
 const ENDPOINT = 'an address, or a map with url and what to expect there; write it like http://192.0.2.10:8080/healthz';
+const SERVICE = 'the name of a service as grpc.health.v1 knows it, of 1 to 100 characters; write it like orders.v1.Orders';
 const BODY = 'a text of 1 to 1024 characters that a good reply contains; write it in quotes';
+
+/** What may be said of an endpoint, by the schemes that it means something with. */
+const SCHEMES_OF: Readonly<Record<string, readonly string[]>> = {
+  status: ['http', 'https'],
+  bodyIncludes: ['http', 'https'],
+  serverName: ['https', 'grpcs'],
+  caFile: ['https', 'grpcs'],
+  service: ['grpc', 'grpcs'],
+};
 
 const endpointObject = z
   .strictObject(
@@ -48,19 +60,20 @@ const endpointObject = z
       bodyIncludes: z.string({ error: BODY }).min(1, { error: BODY }).max(1024, { error: BODY }).optional(),
       serverName: dnsName.optional(),
       caFile: filePath.optional(),
+      service: matching(SERVICE, (value) => /^[\x21-\x7e]{1,100}$/.test(value)).optional(),
     },
     { error: (issue) => (issue.code === 'invalid_type' ? ENDPOINT : undefined) },
   )
   .transform((given, context): ProbeSpec => {
-    const { url, status, bodyIncludes, serverName, caFile } = given;
-    const only = (key: string, scheme: string): void =>
-      context.addIssue({ code: 'custom', path: [key], message: `nothing here with this url; remove it, or use an ${scheme} url` });
-    const tcp = url.startsWith('tcp:');
-    if (tcp && status) only('status', 'http:// or https://');
-    if (tcp && bodyIncludes !== undefined) only('bodyIncludes', 'http:// or https://');
-    if (!url.startsWith('https:') && serverName !== undefined) only('serverName', 'https://');
-    if (!url.startsWith('https:') && caFile !== undefined) only('caFile', 'https://');
-    if (tcp) return { kind: 'tcp', url };
+    const { url, status, bodyIncludes, serverName, caFile, service } = given;
+    const scheme = url.slice(0, url.indexOf(':'));
+    for (const [key, schemes] of Object.entries(SCHEMES_OF)) {
+      if (given[key as keyof typeof given] === undefined || schemes.includes(scheme)) continue;
+      const wanted = schemes.map((each) => `${each}://`).join(' or ');
+      context.addIssue({ code: 'custom', path: [key], message: `nothing here with this url; remove it, or use an ${wanted} url` });
+    }
+    if (scheme === 'tcp') return { kind: 'tcp', url };
+    if (scheme.startsWith('grpc')) return { kind: 'grpc', url, ...present({ service, serverName, caFile }) };
     return { kind: 'http', url, status: status ?? [[200, 299]], ...present({ bodyIncludes, serverName, caFile }) };
   });
 
@@ -140,7 +153,7 @@ const region = z
     name: regionName,
     vote: z.boolean().default(true),
     coordinator: z.boolean().default(true),
-    anchors: few(probeUrl).default([]),
+    anchors: few(anchorUrl).default([]),
     keys: few(publicKey, KEYS_MAX).optional(),
   })
   .transform((given): RegionConfig => present(given));

@@ -185,20 +185,27 @@ export const hostPortText = text(ADDRESS, (value) => {
 });
 
 const parseUrl = (value: string, schemes: readonly string[]): URL | null => {
-  // `tcp:` is parsed by the rules of `http:`, which validate the host.
+  // Others are parsed by the rules of `http:`, which validate the host.
   const scheme = schemes.find((candidate) => value.startsWith(`${candidate}://`));
   if (scheme === undefined || value.length > 2048 || /[\s\\]/.test(value)) return null;
-  const webText = scheme === 'tcp' ? `http${value.slice(3)}` : value;
+  const isWeb = scheme.startsWith('http');
+  const webText = isWeb ? value : value.replace(scheme, scheme.endsWith('s') ? 'https' : 'http');
   if (!URL.canParse(webText)) return null;
   const url = new URL(webText);
   if (url.username !== '' || url.password !== '' || url.hash !== '') return null;
   const bare = url.pathname === '/' && url.search === '';
-  if (scheme === 'tcp' && (!bare || !/:\d+\/?$/.test(value))) return null;
+  if (!isWeb && (!bare || !/:\d+\/?$/.test(value))) return null;
   return url;
 };
 
-/** What a probe or an anchor looks at, as written. */
+/** What a probe looks at, as written. */
 export const probeUrl = matching(
+  'an http://, https://, tcp://host:port, grpc://host:port or grpcs://host:port address without user, password or fragment; write it like http://192.0.2.10:8080/healthz',
+  (value) => parseUrl(value, ['http', 'https', 'tcp', 'grpc', 'grpcs']) !== null,
+);
+
+/** What shows that the region's own uplink works, as written. */
+export const anchorUrl = matching(
   'an http://, https:// or tcp://host:port address without user, password or fragment; write it like http://192.0.2.10:8080/healthz',
   (value) => parseUrl(value, ['http', 'https', 'tcp']) !== null,
 );

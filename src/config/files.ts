@@ -42,7 +42,7 @@ const storeFiles = ({ store }: ReplicaConfig): Named[] => {
 
 const probeFiles = ({ services }: ClusterConfig): Named[] => {
   const of = (path: Path, spec: ProbeSpec | undefined): Named[] =>
-    spec?.kind === 'http' && spec.caFile !== undefined ? [readable([...path, 'caFile'], spec.caFile)] : [];
+    spec !== undefined && 'caFile' in spec && spec.caFile !== undefined ? [readable([...path, 'caFile'], spec.caFile)] : [];
   return services.flatMap(({ pools }, s) =>
     pools.flatMap(({ targets }, p) =>
       targets.flatMap(({ healthz, readyz }, t) => {

@@ -112,7 +112,7 @@ const isReplicaFile = (value: unknown): boolean =>
 /** Paths that every replica reads on its own machine, so that they cannot start from the folder of this file. */
 const pathFindings = (cluster: ClusterConfig): Finding[] => {
   const relative = (at: Path, spec: ProbeSpec | undefined): Finding[] => {
-    if (spec?.kind !== 'http' || spec.caFile === undefined || isAbsolute(spec.caFile)) return [];
+    if (spec === undefined || !('caFile' in spec) || spec.caFile === undefined || isAbsolute(spec.caFile)) return [];
     const message = `found ${JSON.stringify(spec.caFile)}, expected an absolute path, since every replica reads it on its own machine; write it like /etc/tidegate/ca.pem`;
     return [{ path: [...at, 'caFile'], at: 'value', message }];
   };

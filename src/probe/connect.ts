@@ -12,7 +12,8 @@ export interface Destination {
   /** Host of a URL: a name, an IPv4 address, or an IPv6 address in brackets. */
   host: string;
   port: number;
-  secure?: { caFile?: string; serverName?: string };
+  /** `alpn`: what is spoken within; HTTP/1.1 unless said. */
+  secure?: { caFile?: string; serverName?: string; alpn?: 'h2' };
 }
 
 /** A target is one address; a name with more is tried this far. */
@@ -80,14 +81,14 @@ const addressesOf = async (look: Look, context: ProbeContext, host: string): Pro
   return resolved.addresses.slice(0, ADDRESSES_MAX);
 };
 
-type Secured = { context: SecureContext; serverName: string | undefined };
+type Secured = { context: SecureContext; serverName: string | undefined; alpn: 'h2' | 'http/1.1' };
 
 const securedBy = (context: ProbeContext, to: Destination): Secured | null => {
   if (to.secure === undefined) return null;
   // SNI carries names only, without the final dot (RFC 6066 3); without one Node verifies the certificate against the address.
   const name = to.secure.serverName ?? to.host;
   const serverName = literalOf(name) === null ? name.replace(/\.$/, '') : undefined;
-  return { context: context.tlsContext(to.secure.caFile), serverName };
+  return { context: context.tlsContext(to.secure.caFile), serverName, alpn: to.secure.alpn ?? 'http/1.1' };
 };
 
 type Attempt = { socket: Socket } | { error: unknown; connected: boolean };
@@ -105,7 +106,7 @@ const attempt = (look: Look, context: ProbeContext, address: string, port: numbe
             ...(secured.serverName === undefined ? {} : { servername: secured.serverName }),
             secureContext: secured.context,
             rejectUnauthorized: true,
-            ALPNProtocols: ['http/1.1'],
+            ALPNProtocols: [secured.alpn],
           });
     look.own(socket);
     socket.once('error', (error) => resolve({ error, connected }));
