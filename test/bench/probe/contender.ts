@@ -2,6 +2,7 @@
 // Floors have a schedule of ten lines, no deadline, no limits and no judgement beyond a status of 200: nobody could do with less.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import nodeHttp from 'node:http';
+import http2 from 'node:http2';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { EndpointKey, Outcome, ProbeSpec } from '../../../src/model.ts';
@@ -16,11 +17,13 @@ export type NodeLook =
   | 'engine http'
   | 'engine https'
   | 'engine tcp'
+  | 'engine grpc'
   | 'parser'
   | 'sockets'
   | 'sockets tls'
   | 'sockets tls, resumed'
-  | 'sockets connect';
+  | 'sockets connect'
+  | 'http2';
 
 export interface Job {
   look: NodeLook;
@@ -122,8 +125,36 @@ const bareTls =
     socket.once('error', () => done(false));
   };
 
+const CALL = {
+  ':method': 'POST',
+  ':path': '/grpc.health.v1.Health/Check',
+  'content-type': 'application/grpc',
+  te: 'trailers',
+};
+const EMPTY_CHECK = Buffer.alloc(5);
+
+/** Node's own client and its nghttp2 on a socket of ours; what the answer says is not read. */
+const bareHttp2: Bare = (i, done) => {
+  const socket = net.connect({ host: addressOf(i), port });
+  const session = http2.connect('http://127.0.0.1', { createConnection: () => socket });
+  const stream = session.request(CALL);
+  let ok = false;
+  stream.once('trailers', (trailers) => {
+    ok = trailers['grpc-status'] === '0';
+  });
+  stream.resume();
+  stream.once('end', () => {
+    session.destroy();
+    done(ok);
+  });
+  session.once('error', () => done(false));
+  stream.once('error', () => {});
+  stream.end(EMPTY_CHECK);
+};
+
 const FLOORS: Readonly<Partial<Record<NodeLook, Bare>>> = {
   parser,
+  http2: bareHttp2,
   sockets: bareSockets,
   'sockets connect': bareConnect,
   'sockets tls': bareTls(false),
@@ -171,6 +202,7 @@ const SPECS: Readonly<Partial<Record<NodeLook, (address: string) => ProbeSpec>>>
     ...(caFile === undefined ? {} : { caFile }),
   }),
   'engine tcp': (address) => ({ kind: 'tcp', url: `tcp://${address}:${port}` }),
+  'engine grpc': (address) => ({ kind: 'grpc', url: `grpc://${address}:${port}` }),
 };
 
 const context: ProbeContext = {

@@ -1,6 +1,7 @@
 // The targets on Node: `sockets serve` of sockets.c word for word, but for dropping connections, which Node cannot.
-//   node-targets.ts INTERVAL_MS CERTIFICATE     the second as JSON; null: plain
+//   node-targets.ts INTERVAL_MS CERTIFICATE SPEAKS     the second as JSON; null: plain. The third: http or grpc
 import { once } from 'node:events';
+import http2 from 'node:http2';
 import net, { type AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import tls from 'node:tls';
@@ -9,12 +10,14 @@ import { type Certificate, readPair } from './targets.ts';
 
 const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\nok\n';
 const [intervalMs, certificate] = [Number(process.argv[2]), JSON.parse(process.argv[3] ?? 'null') as Certificate | null];
+const speaksGrpc = process.argv[4] === 'grpc';
+const SERVING = Buffer.from('00000000020801', 'hex');
 const lastMs = new Map<string, number>();
 let [looks, open] = [0, 0];
 let gapsMs: number[] = [];
 let hangs = false;
 
-const serve = (second: boolean) => (socket: net.Socket) => {
+const meet = (socket: net.Socket, second: boolean): void => {
   const at = performance.now();
   const to = `${second} ${socket.localAddress}`;
   const last = lastMs.get(to);
@@ -22,16 +25,40 @@ const serve = (second: boolean) => (socket: net.Socket) => {
   lastMs.set(to, at);
   looks += 1;
   open += 1;
-  const answers = !(second && hangs);
   socket.on('error', () => {});
-  socket.on('data', () => answers && socket.write(ANSWER));
   socket.once('close', () => {
     open -= 1;
   });
 };
 
+const serve = (second: boolean) => (socket: net.Socket) => {
+  meet(socket, second);
+  const answers = !(second && hangs);
+  socket.on('data', () => answers && socket.write(ANSWER));
+};
+
+const grpcServer = (second: boolean): net.Server => {
+  const server = http2.createServer();
+  server.on('connection', (socket: net.Socket) => meet(socket, second));
+  server.on('session', (session) => session.on('error', () => {}));
+  server.on('sessionError', () => {});
+  server.on('stream', (stream: http2.ServerHttp2Stream) => {
+    stream.on('error', () => {});
+    if (second && hangs) return;
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(SERVING);
+  });
+  return server;
+};
+
+const serverOf = (second: boolean): net.Server => {
+  if (speaksGrpc) return grpcServer(second);
+  return certificate === null ? net.createServer(serve(second)) : tls.createServer(readPair(certificate), serve(second));
+};
+
 const listen = async (second: boolean, port = 0): Promise<net.Server> => {
-  const server = certificate === null ? net.createServer(serve(second)) : tls.createServer(readPair(certificate), serve(second));
+  const server = serverOf(second);
   server.on('tlsClientError', () => {});
   server.listen({ port, host: '0.0.0.0', backlog: 4096 });
   await once(server, 'listening');

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import { end, pidOf } from './process.ts';
 import { addressOf, SERVER_NAME } from './targets.ts';
 
-export type Scheme = 'http' | 'https' | 'tcp';
+export type Scheme = 'http' | 'https' | 'tcp' | 'grpc';
 
 export interface Assignment {
   folder: string;
@@ -124,12 +124,14 @@ const blackbox: Peer = {
     const [own, exporter] = [await freePort(), await freePort()];
     const secure = scheme === 'https' ? { tls_config: { ca_file: caFile, server_name: SERVER_NAME } } : {};
     const module =
-      scheme === 'tcp'
-        ? { prober: 'tcp', timeout: '2s' }
+      scheme === 'tcp' || scheme === 'grpc'
+        ? { prober: scheme, timeout: '2s', ...(scheme === 'grpc' ? { grpc: { preferred_ip_protocol: 'ip4' } } : {}) }
         : { prober: 'http', timeout: '2s', http: { preferred_ip_protocol: 'ip4', ...secure } };
     // Both files are YAML, and JSON is YAML.
     writeFileSync(join(data, 'blackbox.json'), JSON.stringify({ modules: { look: module } }));
-    const urls = addresses(targets).map((a) => (scheme === 'tcp' ? `${a}:${port}` : `${scheme}://${a}:${port}/healthz`));
+    const urls = addresses(targets).map((a) =>
+      scheme === 'tcp' || scheme === 'grpc' ? `${a}:${port}` : `${scheme}://${a}:${port}/healthz`,
+    );
     const job = {
       job_name: 'look',
       metrics_path: '/probe',

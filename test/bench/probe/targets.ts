@@ -75,11 +75,16 @@ export const makeCertificate = (folder: string): Certificate => {
   return { caFile: join(folder, 'ca.pem'), keyFile: join(folder, 'leaf.key'), certFile: join(folder, 'leaf.pem') };
 };
 
-/** `program`: what `compileSockets` has made. */
-export const startTargets = async (program: string | null, intervalMs: number, certificate?: Certificate): Promise<Targets> => {
+/** `program`: what `compileSockets` has made, for those that speak plain HTTP. */
+export const startTargets = async (
+  program: string | null,
+  intervalMs: number,
+  certificate?: Certificate,
+  speaks: 'http' | 'grpc' = 'http',
+): Promise<Targets> => {
   const child =
-    program === null || certificate !== undefined
-      ? fork(join(import.meta.dirname, 'node-targets.ts'), [String(intervalMs), JSON.stringify(certificate ?? null)], {
+    program === null || certificate !== undefined || speaks === 'grpc'
+      ? fork(join(import.meta.dirname, 'node-targets.ts'), [String(intervalMs), JSON.stringify(certificate ?? null), speaks], {
           stdio: ['pipe', 'pipe', 'inherit', 'ipc'],
         })
       : spawn(program, ['serve', String(intervalMs)], { stdio: ['pipe', 'pipe', 'inherit'] });
