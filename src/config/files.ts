@@ -144,6 +144,31 @@ const ownKey = ({ signing }: ReplicaConfig, named: readonly Finding[]): string |
   }
 };
 
+/** Secrets that are looked at again while the replica runs. */
+const isReadAgain = ({ path }: Named): boolean => {
+  const at = path.join('.');
+  return at === 'signing.keyFile' || at === 'api.tls.keyFile' || at === 'store.tls.keyFile';
+};
+
+/**
+ * What the secrets of a configuration that are read only once held when this was called. Out: the files that hold another text by the time of asking, which nobody
+ * uses before a restart.
+ */
+export const rememberSecrets = (config: ReplicaConfig): (() => readonly string[]) => {
+  const files = filesOf(config).filter((named) => !named.open && !isReadAgain(named));
+  const texts = new Map(files.map(({ file }) => [file, textOf(file)]));
+  return () => [...texts].filter(([file, text]) => text !== null && ![null, text].includes(textOf(file))).map(([file]) => file);
+};
+
+/** null: there is none that could be used; whoever needs it says so. */
+const textOf = (file: string): string | null => {
+  try {
+    return readSecret(file);
+  } catch {
+    return null;
+  }
+};
+
 /** Looks at every file that an accepted configuration names. */
 export const fileFindings = (config: ReplicaConfig): { problems: readonly Finding[]; warnings: readonly Finding[] } => {
   const warnings = filesOf(config).flatMap((named) => {

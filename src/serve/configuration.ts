@@ -1,4 +1,6 @@
 // The file of a running replica: what is in force of it, how it gets into the store, and how it is taken anew.
+
+import { rememberSecrets } from '../config/files.ts';
 import { type Problem, renderProblem } from '../config/problem.ts';
 import { reloadConfig } from '../config/reload.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
@@ -44,6 +46,7 @@ export const createConfiguration = (
   { shadow, wake, reloadFiles }: ConfigurationOptions,
 ): Configuration => {
   let config = initial;
+  const secretsOutdated = rememberSecrets(initial);
   const { region, replica } = initial;
 
   const apply = async (cluster: ClusterConfig): Promise<Said> => {
@@ -73,7 +76,11 @@ export const createConfiguration = (
       config = judged.config;
       shadow.use(shadowOf(config));
     }
-    return unread.length === 0 ? result : { ok: false, said: [...unread, ...result.said] };
+    const outdated = secretsOutdated().map(
+      (file) => `${file} holds another secret than at the start; it is used once this replica is restarted`,
+    );
+    for (const because of outdated) log.warn('secret.outdated', { because });
+    return unread.length === 0 ? { ...result, said: [...result.said, ...outdated] } : { ok: false, said: [...unread, ...result.said] };
   };
 
   let reloading: Promise<unknown> = Promise.resolve();

@@ -1,5 +1,6 @@
 // SIGHUP: the file is judged anew as a whole, and either all of it is taken up by everybody or nothing changes.
-import { renameSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Cluster, startCluster } from './cluster.ts';
 import { REGIONS, type Region } from './cluster-config.ts';
@@ -71,7 +72,15 @@ test('a file that cannot be taken up changes nothing and is refused with its rea
     return vantages.length === REGIONS.length && vantages.every(({ configVersion, self }) => configVersion === 2 && self.state === 'ok');
   });
   expect(await reload(cluster, 'eu-west')).toMatchObject({ event: 'config.reloaded', said: ['configuration 2 unchanged'] });
-  expect(await reload(cluster, 'ap-south')).toMatchObject({ event: 'config.reloaded' });
+  expect(await reload(cluster, 'ap-south')).toMatchObject({ event: 'config.reloaded', said: ['accepted'] });
+  // A secret in whose file another text stands now: it is not used, and that is said, by the file and never by the text.
+  const token = join(dirname(first), 'dns.token');
+  const [old, next] = [readFileSync(token, 'utf8'), 'another-token-0123456789'];
+  writeFileSync(token, next);
+  const outdated = `${token} holds another secret than at the start; it is used once this replica is restarted`;
+  expect(await reload(cluster, 'ap-south')).toMatchObject({ event: 'config.reloaded', said: ['accepted', outdated] });
+  expect(cluster.replica('ap-south').lines('secret.outdated')).toMatchObject([{ level: 'warn', because: outdated }]);
+  writeFileSync(token, old);
 
   await cluster.killApp('eu-west');
   await cluster.untilServed('the failover under the new configuration', (route) => route['eu-west'] === 0);
