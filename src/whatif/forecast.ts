@@ -5,8 +5,9 @@ import { type Pace, worstCaseGroups } from '../config/arithmetic.ts';
 import { decide } from '../decide/decide.ts';
 import { blankRouting, type Decision, type Snapshot } from '../decide/snapshot.ts';
 import { speakersOf } from '../health/chamber.ts';
-import { VOTERS_MIN } from '../health/electorate.ts';
+import { standingText, VOTERS_MIN, weakestOf } from '../health/electorate.ts';
 import { leastElectorate } from '../health/quorum.ts';
+import { quorumOf } from '../health/timing.ts';
 import {
   type ClusterConfig,
   type HoldName,
@@ -284,13 +285,12 @@ const modeNotes = (cluster: ClusterConfig, touched: ReadonlySet<string>): readon
   return [`nothing is written of ${who}: not in auto`];
 };
 
+/** By the electorate that is nearest to deciding nothing: others may still decide. */
 const quorumNotes = (cluster: ClusterConfig, speaking: ReadonlySet<string>): readonly string[] => {
-  const voters = cluster.regions.filter(({ vote }) => vote);
-  const left = voters.filter(({ name }) => speaking.has(name)).length;
-  const needs = Math.floor(voters.length / 2) + 1;
-  return left >= needs
-    ? []
-    : [`${left} of ${voters.length} vantages speak, a majority is ${needs}: no quorum says anything, so nothing moves by health`];
+  const weakest = weakestOf(cluster, speaking);
+  if (weakest.spare >= 0) return [];
+  const what = weakest.target === null ? 'no quorum says anything, so nothing moves by health' : 'nothing there moves by health';
+  return [`${standingText(weakest)} speak, a majority is ${quorumOf(weakest.voters.length)}: ${what}`];
 };
 
 /** How long what is supposed to have happened takes to be seen at all. */

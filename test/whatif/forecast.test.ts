@@ -91,6 +91,24 @@ describe('a quiet cluster', () => {
     expect(two.notes.join()).toMatch(/1 of 3 vantages speak, a majority is 2/);
   });
 
+  test('a target whose voters are cut is told by its own majority: all vantages may have one while it has none', () => {
+    const five = ['a', 'b', 'c', 'd', 'e'];
+    const cluster = clusterOf(five, [{ name: 'web' }]);
+    const from = (pool: (typeof cluster.services)[number]['pools'][number]) => ({
+      ...pool,
+      targets: pool.targets.map((target) => ({ ...target, from: ['a', 'b', 'c'] })),
+    });
+    const narrow = seated({ ...cluster, services: cluster.services.map((each) => ({ ...each, pools: each.pools.map(from) })) });
+    const cut = (...regions: readonly string[]): string =>
+      forecast(
+        snapshotOf(narrow),
+        regions.map((region): Hypothesis => ({ kind: 'vantage-cut', region })),
+        { nowMs: narrow.nowMs },
+      ).notes.join();
+    expect(cut('a', 'b')).toMatch(/1 of 3 vantages of web\/\S+ speak, a majority is 2: nothing there moves by health/);
+    expect(cut('c', 'd', 'e')).not.toMatch(/a majority is/);
+  });
+
   test('a pool that dies concerns its service alone', () => {
     const told = forecast(snapshotOf(council), [{ kind: 'pool-down', service: 'api', pool: 'a' }], { nowMs });
     expect(changesOf(told)).toEqual([{ service: 'api', before: { a: 334, b: 333, c: 333 }, after: { a: 0, b: 500, c: 500 } }]);
