@@ -8,6 +8,7 @@ import { temporalFailover } from '../../../src/runbook/temporal/failover.ts';
 import { temporalHandover } from '../../../src/runbook/temporal/handover.ts';
 import { watchedInClusters } from '../../../src/runbook/temporal/sources.ts';
 import { temporalWait } from '../../../src/runbook/temporal/wait.ts';
+import { lookAt } from '../../probe/origin.ts';
 import { callOf, stepContext, systemContext } from '../../runbook/temporal/fixture.ts';
 import { until } from '../until.ts';
 import { type Cluster, type Clusters, startClusters } from './clusters.ts';
@@ -120,6 +121,17 @@ const worker = (identity: string): { stop(): Promise<void> } => {
 test('a frontend says that it serves, and how far away it is', async () => {
   expect(await a.serves(never)).toBe(true);
   expect(await a.roundTripMs(never)).toBeLessThan(2000);
+});
+
+test('a frontend as a target: a look of gRPC health sees the service that it offers, and that it does not offer another', async () => {
+  const look = async (service: string) =>
+    (await lookAt({ kind: 'grpc', url: `grpc://${clusters.a.address}`, service }, { timeoutMs: 5000 })).outcome;
+  expect(await look('temporal.api.workflowservice.v1.WorkflowService')).toMatchObject({ saw: 'ok' });
+  expect(await look('orders.v1.Orders')).toMatchObject({
+    saw: 'fault',
+    reason: 'status',
+    detail: expect.stringMatching(/NOT_FOUND|SERVICE_UNKNOWN/),
+  });
 });
 
 test('a canary through a frontend: a namespace that is there is described, one that is not is told', async () => {
