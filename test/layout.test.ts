@@ -107,7 +107,7 @@ const PURE_FILES = [
   'src/dashboard/page/suppose.ts',
   'src/dashboard/page/timeline.ts',
   'src/dns/address.ts',
-  'src/dashboard/page/banner.ts',
+  'src/dashboard/banner.ts',
   'src/dashboard/page/oidc.ts',
   'src/dashboard/page/order-form.ts',
   'src/dashboard/page/same.ts',

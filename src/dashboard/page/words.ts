@@ -57,3 +57,9 @@ export const countdown = (ms: number): string => {
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
   return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 };
+
+/** They say the same, and only their spans of time differ: no news for who listens. */
+export const isAlike = (a: string, b: string): boolean => {
+  const bare = (text: string): string => text.replace(/\b\d[\d.]* (ms|s|min|h|d)\b( \d+ min\b)?/g, '#');
+  return bare(a) === bare(b);
+};

@@ -1,7 +1,6 @@
 // What the page knows, and how fresh that is. The stream of events says that something happened; the overview is then asked for again, at most once a second.
 // The stream is resumed from the last event, at whatever replica the page speaks with: ids hold everywhere.
 import { batch, computed, signal } from '@preact/signals';
-import { cutOffMs } from '../banner.ts';
 import { after, every, isVisible, monoMs, onReturn, requestStream, wallMs } from '../browser.ts';
 import { sharing } from '../same.ts';
 import type { Happening, Me, Overview, SignIn } from '../types.ts';
@@ -33,10 +32,7 @@ const tick = signal(clocks());
 
 const heardAgoMs = computed(() => (heard.value === null ? null : between(heard.value, tick.value)));
 /** It answers, and has itself lost the store: so old was all that it knew. null: it has not. */
-export const isCutOffMs = computed(() => {
-  const seen = overview.value;
-  return seen === null ? null : cutOffMs({ self: seen.self, regions: seen.regions });
-});
+export const isCutOffMs = computed(() => overview.value?.banner.cutOffMs ?? null);
 /** How old what is shown is. */
 export const dataAgeMs = computed(() => (heardAgoMs.value === null ? null : heardAgoMs.value + (isCutOffMs.value ?? 0)));
 const STALE_MS = 12_000;

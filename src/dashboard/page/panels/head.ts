@@ -1,13 +1,12 @@
 // The top of the page: the sentence that matters, who says so, and how old it is.
 import { useComputed } from '@preact/signals';
 import { useRef } from 'preact/hooks';
-import { bannerOf, isAlike } from '../banner.ts';
 import { origin } from '../browser.ts';
 import { html } from '../html.ts';
 import { dataAgeMs, goTo, isCutOffMs, isFailing, isStale, isStreaming, isUnheard, nowMs, overview, trouble } from '../live/live.ts';
 import { elsewhere, me, ways } from '../live/session.ts';
 import { Chip } from '../parts.ts';
-import { age, utc } from '../words.ts';
+import { age, isAlike, utc } from '../words.ts';
 
 /** For who listens: a sentence of which only a span of time changes is not said again. Two places, since a place that changes how loud it is is not heard. */
 const Spoken = ({ text, loud }: { text: string; loud: boolean }) => {
@@ -20,7 +19,7 @@ const Banner = () => {
   const seen = overview.value;
   if (seen === null)
     return html`<${Spoken} text="" loud=${false} /><div class="banner idle"><p class="sentence">Asking what is so …</p></div>`;
-  const { tone, sentence, more } = bannerOf({ ...seen, nowMs: seen.clusterTimeMs });
+  const { tone, sentence, more } = seen.banner;
   const then = isUnheard.value ? `At ${utc(seen.clusterTimeMs, nowMs.value)}: ` : '';
   return html`<${Spoken} text=${sentence} loud=${tone === 'bad'} /><div class="banner ${then === '' ? tone : 'idle'}">
     <p class="sentence">${then}${sentence}</p>
