@@ -1,13 +1,13 @@
-// What the operator's page is made of, read into memory once: an upgrade that changes the files under a running process never mixes two versions. Modules are
-// served as they are: types stripped (in a packed release there are none), comments left out, bare names resolved by the import map in the page. A fixed
-// table: what is not in it cannot be asked for. Stripping and zipping happen when a file is first asked for, one file at a time, so that a start costs
-// nothing and no request holds up the probes that share this thread.
+// What the operator's page is made of, read into memory once: an upgrade that changes the files under a running process never mixes two versions. A file is
+// served as a file: modules small (shrink.ts) and each by itself, bare names resolved by the import map in the page. A fixed table: what is not in it cannot be
+// asked for. Shrinking and zipping happen when a file is first asked for, so that a start costs nothing, and in other threads than the probes'.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { findPackageJSON, stripTypeScriptTypes } from 'node:module';
+import { findPackageJSON } from 'node:module';
 import { dirname, extname, join, posix } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { type Small, shrinker, stripped } from './shrink.ts';
 
 export interface Asset {
   /** Its content type. */
@@ -22,6 +22,8 @@ export interface MadeAsset {
   zipped: Buffer;
   /** In quotes, of the plain bytes. */
   etag: string;
+  /** Of a module: its source map, zipped. */
+  map: Buffer | null;
 }
 
 export interface PageAssets {
@@ -58,34 +60,17 @@ const packageFolder = (name: string, from: string = import.meta.filename): strin
   return dirname(manifest);
 };
 
-/** Node calls this function experimental and says so on stderr; what it does to our files is held by tests. */
-const stripped = (source: string): string => {
-  const { emitWarning } = process;
-  process.emitWarning = () => undefined;
-  try {
-    return stripTypeScriptTypes(source);
-  } finally {
-    process.emitWarning = emitWarning;
-  }
-};
-
-/** Without comments that begin a line, and without blank lines. A text in backticks must not hold a line that looks like one. */
-const bare = (code: string): string =>
-  code
-    .replace(/^[ \t]*\/\*[\s\S]*?\*\/[ \t]*$/gm, '')
-    .replace(/^[ \t]*\/\/.*$/gm, '')
-    .replace(/[ \t]+$/gm, '')
-    .replace(/\n{2,}/g, '\n')
-    .trimStart();
-
-const CONVERT: Readonly<Record<string, (source: string) => string>> = {
-  '.ts': (source) => bare(stripped(source)),
-  '.js': bare,
-  '.css': (source) => bare(source.replace(/\/\*[\s\S]*?\*\//g, '')),
-  '.svg': (source) => source.replace(/<!--[\s\S]*?-->/g, ''),
-};
+/** Without comments, and without blanks that only readers need. */
+const smallStyle = (source: string): string =>
+  source
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/\s+/g, ' ')
+    .replace(/ ?([{};,]) ?/g, '$1')
+    .replace(/: /g, ':')
+    .trim();
 
 const zip = promisify(gzip);
+const ZIP = { level: 9, memLevel: 9 };
 
 /** `import … from '…'`, also where nothing stands between the words; `import type` is nothing at run time, and `import()` comes later. */
 const importsIn = (source: string): readonly string[] =>
@@ -93,21 +78,39 @@ const importsIn = (source: string): readonly string[] =>
     ([, specifier = '']) => specifier,
   );
 
-const assetOf = (type: string, text: () => string, imports: readonly string[] = []): Asset => {
+/** Made once; what could not be made is tried again when it is next asked for. */
+const assetOf = (type: string, text: () => string | Promise<Small>, imports: readonly string[] = []): Asset => {
   const make = async (): Promise<MadeAsset> => {
-    const plain = Buffer.from(text());
+    const found = await text();
+    const { code, map } = typeof found === 'string' ? { code: found, map: null } : found;
+    const plain = Buffer.from(code);
     const hash = createHash('sha256').update(plain).digest('base64url').slice(0, 22);
-    return { plain, zipped: await zip(plain, { level: 9 }), etag: `"${hash}"` };
+    return { plain, zipped: await zip(plain, ZIP), etag: `"${hash}"`, map: map === null ? null : await zip(map) };
   };
   let made: Promise<MadeAsset> | null = null;
-  return { type, imports, made: () => (made ??= make()) };
+  return {
+    type,
+    imports,
+    made: () =>
+      (made ??= make().catch((error: unknown) => {
+        made = null;
+        throw error;
+      })),
+  };
 };
 
 const isModule = (name: string): boolean => TYPES[extname(name)] === TYPES['.js'];
 
-const fileAsset = (name: string, source: string): Asset => {
-  const kind = extname(name);
-  return assetOf(TYPES[kind] ?? '', () => CONVERT[kind]?.(source) ?? source, isModule(name) ? importsIn(source) : []);
+type Shrink = ReturnType<typeof shrinker>;
+
+/** Where no thread can be had a module that weighs more is better than none. */
+const moduleText = (name: string, source: string, shrink: Shrink): Promise<Small> =>
+  shrink(name, source).catch(() => ({ code: name.endsWith('.ts') ? stripped(source) : source, map: null }));
+
+const fileAsset = (name: string, source: string, shrink: Shrink): Asset => {
+  const type = TYPES[extname(name)] ?? '';
+  if (isModule(name)) return assetOf(type, () => moduleText(name, source, shrink), importsIn(source));
+  return assetOf(type, () => (extname(name) === '.css' ? smallStyle(source) : source.replace(/<!--[\s\S]*?-->/g, '')));
 };
 
 const read = (file: string): string => readFileSync(file, 'utf8');
@@ -162,7 +165,8 @@ const pageOf = (html: string, files: ReadonlyMap<string, Asset>): string => {
 
 /** Reads everything that the page is made of. Throws where a file of it is missing. */
 export const openAssets = (folder: string = join(import.meta.dirname, 'page')): PageAssets => {
-  const own = pageNames(folder).map((name): [string, Asset] => [name, fileAsset(name, read(join(folder, name)))]);
+  const shrink = shrinker();
+  const own = pageNames(folder).map((name): [string, Asset] => [name, fileAsset(name, read(join(folder, name)), shrink)]);
   const files = new Map([...own, ...vendorAssets()]);
   const html = pageOf(read(join(folder, 'index.html')), files);
   return {

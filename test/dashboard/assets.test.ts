@@ -134,7 +134,7 @@ describe('the page', () => {
     const body = await page();
     const names = await preloaded();
     expect(names).toEqual(
-      expect.arrayContaining(['main.ts', 'live/live.ts', 'panels/head.ts', 'vendor/preact.js', 'vendor/signals-core.js']),
+      expect.arrayContaining(['main.ts', 'live.ts', 'panels/head.ts', 'vendor/preact.js', 'vendor/signals-core.js']),
     );
     expect(names.filter((name) => /uplot|what-if|journal/.test(name))).toEqual([]);
     expect(body.indexOf('importmap')).toBeLessThan(body.indexOf('modulepreload'));

@@ -1,16 +1,9 @@
 // The page: its parts in the order of the questions that are asked in an outage.
 import { render } from 'preact';
-import { html } from './html.ts';
-import { fetchAll, Later } from './later.ts';
-import { isStale, start } from './live/live.ts';
-import { isLocked, reader } from './live/session.ts';
-import { comeBack } from './live/sign-in.ts';
-import { Head } from './panels/head.ts';
-import { Incidents } from './panels/incidents.ts';
-import { Regions } from './panels/regions.ts';
-import { Services } from './panels/services.ts';
-import { Locked, Session } from './panels/sign-in.ts';
-import { Votes } from './panels/votes.ts';
+import { comeBack, isLocked, isStale, reader, start } from './live.ts';
+import { Head, Locked, Session } from './panels/head.ts';
+import { Incidents, Regions, Services, Votes } from './panels/state.ts';
+import { fetchAll, html, Later } from './parts.ts';
 
 /** In order of the questions. What answers the first ones is here at once; the rest follows. */
 const PANELS = [
@@ -20,15 +13,15 @@ const PANELS = [
   { id: 'votes', title: 'Votes', panel: Votes },
   { id: 'orders', title: 'Orders', load: async () => (await import('./panels/orders.ts')).Orders },
   { id: 'runs', title: 'Runbooks', load: async () => (await import('./panels/runs.ts')).Runs },
-  { id: 'pages', title: 'Pages', load: async () => (await import('./panels/pages.ts')).Pages },
-  { id: 'dependencies', title: 'Dependencies', load: async () => (await import('./panels/dependencies.ts')).Dependencies },
+  { id: 'pages', title: 'Pages', load: async () => (await import('./panels/records.ts')).Pages },
+  { id: 'dependencies', title: 'Dependencies', load: async () => (await import('./panels/readiness.ts')).Dependencies },
   { id: 'what-if', title: 'What if', load: async () => (await import('./panels/what-if.ts')).WhatIf },
-  { id: 'drills', title: 'Drills', load: async () => (await import('./panels/drills.ts')).Drills },
-  { id: 'journal', title: 'Journal', load: async () => (await import('./panels/journal.ts')).Journal },
+  { id: 'drills', title: 'Drills', load: async () => (await import('./panels/readiness.ts')).Drills },
+  { id: 'journal', title: 'Journal', load: async () => (await import('./panels/records.ts')).Journal },
 ];
 const DIALOGS = [
-  async () => (await import('./panels/service.ts')).ServiceDialog,
-  async () => (await import('./panels/dossier.ts')).DecisionDialog,
+  async () => (await import('./panels/records.ts')).ServiceDialog,
+  async () => (await import('./panels/records.ts')).DecisionDialog,
 ];
 
 const Nav = () =>

@@ -1,12 +1,140 @@
+// Who looks, with which replica the page speaks, and what he may do. The token lives in the memory of this page and nowhere else: closing or loading it again
+// forgets it.
+import { batch, computed, effect, signal } from '@preact/signals';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import {
+  after,
+  every,
+  fragment,
+  freshBytes,
+  freshKey,
+  go,
+  isSecure,
+  isVisible,
+  monoMs,
+  onFragment,
+  onReturn,
+  origin,
+  query,
+  recall,
+  remember,
+  request,
+  requestStream,
+  setFragment,
+  sha256,
+  wallMs,
+  whenSeen,
+} from './browser.ts';
+import type { Asked } from './parts.ts';
+import { type Away, awayUrl, backFrom, base64url, eventParser, nonceOf, paced, type StreamEvent } from './protocol.ts';
+import type { Happening, Me, Overview, Problem, SignIn } from './types.ts';
+import { sharing } from './words.ts';
+
+export const token = signal<string | null>(null);
+export const me = signal<Me | null>(null);
+/** What this replica lets one sign in with; null: not asked yet. */
+export const ways = signal<SignIn | null>(null);
+/** What is forgotten, too, when somebody signs out. */
+export const forgetting = new Set<() => void>();
+/** The how many-th reader looks: what panels hold for themselves goes with the last one. */
+export const reader = signal(1);
+/** It wants credentials before it shows anything. */
+export const isLocked = signal(false);
+
+/** Where the page goes on after its own region was lost: a region and its address; null: where it came from. */
+export const elsewhere = signal<{ region: string; url: string } | null>(null);
+export const base = (): string => elsewhere.value?.url ?? origin();
+
+const RANK = ['viewer', 'operator', 'approver', 'admin'];
+export const may = (role: Me['role']): boolean => me.value !== null && RANK.indexOf(me.value.role) >= RANK.indexOf(role);
+export const isOperator = computed(() => may('operator'));
+export const isApprover = computed(() => may('approver'));
+
+// What the address asks for, behind the `#`: `incident=…&service=…`. So a link leads a colleague to the same place.
+
+const read = (): Readonly<Record<string, string>> => Object.fromEntries(new URLSearchParams(fragment()));
+
+export const asked = signal(read());
+onFragment(() => {
+  asked.value = read();
+});
+
+/** null takes it out. */
+export const want = (name: string, value: string | null): void => {
+  const next = new URLSearchParams(asked.value);
+  if (value === null) next.delete(name);
+  else next.set(name, value);
+  setFragment(next.toString());
+  asked.value = Object.fromEntries(next);
+};
+
+// Requests to the replica that this page speaks with, and what it says when it refuses.
+
+export class Refused extends Error {
+  readonly problem: Problem;
+  constructor(problem: Problem) {
+    super(problem.detail === '' ? problem.title : problem.detail);
+    this.problem = problem;
+  }
+}
+
+const ANSWER_MS = 8_000;
+
+export interface Ask {
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  body?: unknown;
+  headers?: Readonly<Record<string, string>>;
+  signal?: AbortSignal;
+  /** What takes longer than most. */
+  ms?: number;
+}
+
+export const headersOf = (given: Readonly<Record<string, string>> = {}): Record<string, string> => ({
+  ...(token.value === null ? {} : { authorization: `Bearer ${token.value}` }),
+  ...given,
+});
+
+/** The answer as it is. Throws Refused for what the API refuses, Error for a replica that does not answer. */
+export const ask = async (path: string, { method = 'GET', body, headers, signal, ms = ANSWER_MS }: Ask = {}): Promise<Response> => {
+  const sent: RequestInit = {
+    method,
+    headers: headersOf({ accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers }),
+  };
+  if (body !== undefined) sent.body = JSON.stringify(body);
+  const answer = await request(`${base()}${path}`, sent, ms, signal);
+  if (answer.ok || answer.status === 304) return answer;
+  throw new Refused(await problemOf(answer));
+};
+
+export const problemOf = async (answer: Response): Promise<Problem> => {
+  const retryAfterS = Number(answer.headers.get('retry-after')) || null;
+  const plain: Problem = { title: `${answer.status} ${answer.statusText}`, detail: '', code: '', status: answer.status, retryAfterS };
+  try {
+    const told = (await answer.json()) as Partial<Problem>;
+    return { ...plain, ...told };
+  } catch {
+    return plain;
+  }
+};
+
+/** The body of the answer. `/api/health/detail` says `fail` with a 503 and its document. */
+export const get = async <T>(path: string, signal?: AbortSignal): Promise<T> =>
+  (await ask(path, signal === undefined ? {} : { signal })).json() as Promise<T>;
+
+/** An act under a key of its own: make the key once, and a retry after a doubt is safe. */
+export const act = async <T>(
+  method: 'POST' | 'PUT' | 'DELETE',
+  path: string,
+  body: unknown,
+  { key = freshKey(), ifMatch }: { key?: string; ifMatch?: string } = {},
+): Promise<T> => {
+  const headers = { 'idempotency-key': key, ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }) };
+  const answer = await ask(path, { method, headers, ...(body === undefined ? {} : { body }) });
+  return (answer.status === 204 ? {} : await answer.json()) as T;
+};
+
 // What the page knows, and how fresh that is. The stream of events says that something happened; the overview is then asked for again, at most once a second.
 // The stream is resumed from the last event, at whatever replica the page speaks with: ids hold everywhere.
-import { batch, computed, signal } from '@preact/signals';
-import { after, every, isVisible, monoMs, onReturn, requestStream, wallMs } from '../browser.ts';
-import { sharing } from '../same.ts';
-import type { Happening, Me, Overview, SignIn } from '../types.ts';
-import { get, headersOf, problemOf, Refused } from './api.ts';
-import { eventParser, type StreamEvent } from './events.ts';
-import { base, elsewhere, isLocked, me, reader, token, ways } from './session.ts';
 
 export const overview = signal<Overview | null>(null);
 /** The newest first. */
@@ -303,3 +431,124 @@ export const start = (): void => {
   });
   void begin();
 };
+
+// Signing in and out. The token is in memory alone; of a sign-in elsewhere this tab keeps until it is back what it needs to believe the answer.
+
+const KEPT = 'tidegate-sign-in';
+
+/** What went wrong on the way back. */
+export const returnTrouble = signal<unknown>(null);
+/** When the token ends, ms since 1970; null: nobody said. */
+export const endsAtMs = signal<number | null>(null);
+
+const redirectUri = (): string => `${origin()}/`;
+
+const enter = (text: string, untilMs: number | null): void =>
+  batch(() => {
+    token.value = text;
+    endsAtMs.value = untilMs;
+    returnTrouble.value = null;
+  });
+
+/** Throws Refused where nobody here is known by it: a provider may know whom nothing maps to a role. */
+const whoIs = async (text: string): Promise<Me> =>
+  (await (await ask('/v1/me', { headers: { authorization: `Bearer ${text}` } })).json()) as Me;
+
+/** Throws Refused for a token that is not good; what was good before goes on. */
+export const signIn = async (given: string): Promise<void> => {
+  const text = given.trim();
+  if (!/^[\x21-\x7e]+$/.test(text)) throw new Error('A token has neither spaces nor letters with accents: copy it again.');
+  me.value = await whoIs(text);
+  enter(text, null);
+  await begin();
+};
+
+export const signOut = async (): Promise<void> => {
+  batch(() => {
+    token.value = null;
+    endsAtMs.value = null;
+  });
+  forget();
+  await begin();
+};
+
+/** A page that came without TLS can't make the challenge. */
+export const canLeave = isSecure;
+
+/** Leaves this page. */
+export const leave = async (): Promise<void> => {
+  const oidc = ways.value?.oidc;
+  if (oidc == null) throw new Error('This replica knows no provider to sign in with.');
+  const [state = '', nonce = '', verifier = ''] = [32, 32, 48].map((length) => base64url(freshBytes(length)));
+  const away: Away = { state, nonce, verifier, fragment: fragment() };
+  remember(KEPT, JSON.stringify(away));
+  go(awayUrl(oidc, away, await sha256(verifier), redirectUri()));
+};
+
+/** At the start of the page: takes what a sign-in elsewhere brought, and cleans the address of it. */
+export const comeBack = async (): Promise<void> => {
+  const back = backFrom(query(), recall(KEPT));
+  if (back.kind === 'none') return;
+  remember(KEPT, null);
+  const looked = back.kind === 'code' ? back.away.fragment : back.fragment;
+  setFragment(looked);
+  asked.value = Object.fromEntries(new URLSearchParams(looked));
+  if (back.kind === 'wrong') {
+    returnTrouble.value = new Error(back.because);
+    return;
+  }
+  const { code, away } = back;
+  try {
+    const body = { code, verifier: away.verifier, redirectUri: redirectUri() };
+    const got = await act<{ token: string; expiresAtMs: number | null }>('POST', '/v1/sign-in/oidc', body);
+    const nonce = nonceOf(got.token);
+    if (nonce !== null && nonce !== away.nonce) throw new Error('The token that came back is not for this sign-in. Begin again.');
+    me.value = await whoIs(got.token);
+    enter(got.token, got.expiresAtMs);
+  } catch (error) {
+    returnTrouble.value = error;
+  }
+};
+
+// What a panel asks for beside the overview: as long as somebody looks, every so often, and soon after it was told that something changed.
+
+/** `types`: of the events that make it ask again. `key`: another one begins anew. What is alike stays the same object. */
+export const useWatched = <T>(look: () => Promise<T>, ms: number, types: readonly string[] = [], key = ''): Asked<T> => {
+  const [state, set] = useState<{ value: T | null; error: unknown }>({ value: null, error: null });
+  const [seen, see] = useState(false);
+  const ref = useRef<Element | null>(null);
+  const soon = useRef((): void => undefined);
+  useEffect(() => (ref.current === null || seen ? undefined : whenSeen(ref.current, () => see(true))), [seen]);
+  const from = base();
+  useEffect(() => {
+    if (!seen) return;
+    let isOver = false;
+    set({ value: null, error: null });
+    const pace = paced(
+      () =>
+        look().then(
+          (value) => isOver || set((last) => ({ value: sharing(last.value, value), error: null })),
+          (error: unknown) => isOver || set((last) => ({ value: last.value, error })),
+        ) as Promise<void>,
+      ms,
+      { after, isVisible, monoMs },
+    );
+    soon.current = pace.soon;
+    const newest = () => happenings.value.find(({ type }) => types.includes(type));
+    let told = newest();
+    const deaf = effect(() => {
+      const last = newest();
+      if (last !== told) pace.soon();
+      told = last;
+    });
+    return () => {
+      isOver = true;
+      deaf();
+      pace.stop();
+    };
+  }, [seen, key, from]);
+  return { ...state, again: () => soon.current(), ref };
+};
+
+/** This replica does not have it, and will not. */
+export const isNotOffered = (error: unknown): boolean => error instanceof Refused && error.problem.status === 404;
