@@ -43,7 +43,6 @@ const VENDOR: readonly { specifier: string; of?: string; within?: string; file: 
   { specifier: 'htm', file: 'dist/htm.module.js', name: 'htm.js' },
   { specifier: 'uplot', file: 'dist/uPlot.iife.min.js', name: 'uplot.js', ending: '\nexport default uPlot;\n' },
 ];
-const UPLOT_STYLE = 'dist/uPlot.min.css';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.ts': 'text/javascript; charset=utf-8',
@@ -116,15 +115,12 @@ const fileAsset = (name: string, source: string, shrink: Shrink): Asset => {
 const read = (file: string): string => readFileSync(file, 'utf8');
 
 /** `[path under /assets/, asset]` */
-const vendorAssets = (): readonly [string, Asset][] => {
-  const modules = VENDOR.map(({ specifier, of = specifier, within, file, name, ending = '' }): [string, Asset] => {
+const vendorAssets = (): readonly [string, Asset][] =>
+  VENDOR.map(({ specifier, of = specifier, within, file, name, ending = '' }): [string, Asset] => {
     const folder = within === undefined ? packageFolder(of) : packageFolder(of, join(packageFolder(within), 'package.json'));
     const source = read(join(folder, file)).replace(/\/\/# sourceMappingURL=\S+\s*$/, '');
-    return [`vendor/${name}`, assetOf('text/javascript; charset=utf-8', () => source + ending, importsIn(source))];
+    return [`vendor/${name}`, assetOf(TYPES['.js'] ?? '', () => source + ending, importsIn(source))];
   });
-  const style = read(join(packageFolder('uplot'), UPLOT_STYLE));
-  return [...modules, ['vendor/uplot.css', assetOf('text/css; charset=utf-8', () => style)]];
-};
 
 const pageNames = (folder: string): readonly string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })

@@ -1,6 +1,9 @@
-// A new order before it is sent: what each kind covers, how long it stands, what is missing, what break-glass would pass. Pure.
+// What a human can order, suppose and run, as forms hold it and as the API takes it, and what is foretold of it. Pure.
 import type { Forecast, Operations, Override, OverrideOrder, PlannedStep, Refusal, Route, Run, RunStep } from '../../client/schema.ts';
 import { count, duration, list, percent } from './words.ts';
+
+// ---- a new order ----
+// A new order before it is sent: what each kind covers, how long it stands, what is missing, what break-glass would pass.
 
 export type Kind = OverrideOrder['kind'];
 /** What an order is about: a region, one pool of a service, a whole service, everything. */
@@ -258,7 +261,8 @@ export const nameOf = ({ kind, scope: { region, service, pool } }: Pick<Override
   return `${kind} of ${about === '' && where === '' ? 'everything' : `${about}${where}`}`;
 };
 
-// Plans and runs as rows: what each step takes, asks and cannot take back, bars of its time, and what a human can do with a run. Pure.
+// ---- plans and runs ----
+// Plans and runs as rows: what each step takes, asks and cannot take back, bars of its time, and what a human can do with a run.
 
 export interface Span {
   p50Ms: number;
@@ -361,9 +365,10 @@ export const causeText = (cause: Run['cause']): string => {
   return `ordered by ${cause.by}: ${cause.reason}${cause.ticket === undefined ? '' : ` (${cause.ticket})`}`;
 };
 
-// A forecast as a story, and as one line of a table. Hundreds of services that move alike are told together. Pure.
+// ---- forecasts ----
+// A forecast as a story, and as one line of a table. Hundreds of services that move alike are told together.
 
-export interface Alike {
+interface Alike {
   services: readonly string[];
   before: Route;
   after: Route;
@@ -438,7 +443,8 @@ export const shareText = ({ to }: Gist): string => {
 export const namesText = (services: readonly string[]): string =>
   services.length <= 3 ? services.join(', ') : `${count(services.length, 'service')} (${list(services, 2)})`;
 
-// What may be supposed, as a form holds it and as the API takes it. Pure.
+// ---- what is supposed ----
+// What may be supposed, as a form holds it and as the API takes it.
 
 export type Hypothesis = Operations['simulate']['body']['hypotheses'][number];
 type Order = Extract<Hypothesis, { kind: 'override' }>['override'];

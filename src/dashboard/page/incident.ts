@@ -1,15 +1,18 @@
-// An incident's times: which there are, which are still to come, which never will be; and how they stand against the goals. Pure.
+// An incident in figures, as a drawing and as a report. Pure.
 import type { DecisionItem, Dossier, IncidentOne } from '../../client/schema.ts';
 import { count, duration, list, percent } from './words.ts';
+
+// ---- its times ----
+// An incident's times: which there are, which are still to come, which never will be; and how they stand against the goals.
 
 /** An incident with its times, however it was asked for. */
 export type Course = IncidentOne['incident'] & Pick<IncidentOne, 't4AtMs' | 't5AtMs' | 't6AtMs' | 'detection' | 'convergence'>;
 export type ServiceTimes = Course['convergence']['services'][number];
-export type Judgement = Course['detection']['judgement'];
+type Judgement = Course['detection']['judgement'];
 
 export const courseOf = ({ incident, decision: _, ...times }: IncidentOne): Course => ({ ...incident, ...times });
 
-export interface Stamp {
+interface Stamp {
   id: 't0' | 't1' | 't2' | 't3' | 't4' | 't5' | 't6';
   name: string;
   /** Cluster time; null: there is none. */
@@ -19,7 +22,7 @@ export interface Stamp {
   because: string;
 }
 
-export const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 
 /** It goes on, and something that can be measured is not there yet. */
 export const isPending = ({ closedAtMs, convergence }: Pick<Course, 'closedAtMs' | 'convergence'>): boolean =>
@@ -86,7 +89,7 @@ export const decidedAtMs = ({ published, t3AtMs }: Course, service: string): num
   return isNumber(own) ? own : t3AtMs;
 };
 
-export const isMeasured = ({ published }: Course, service: string): boolean =>
+const isMeasured = ({ published }: Course, service: string): boolean =>
   !Object.hasOwn(published, service) || published[service]?.unmeasured === undefined;
 
 /** How one service stands against the goal; as the API judges all of them together. */
@@ -104,10 +107,11 @@ export const slowestFirst = (course: Course): readonly ServiceTimes[] => {
   return course.convergence.services.toSorted((a, b) => weight(b) - weight(a) || (a.service < b.service ? -1 : 1));
 };
 
+// ---- where all of its drawing stands ----
 // An incident's times as a drawing: where each bar, mark and label stands. Zero is the decision (t3); what lies far beyond the goals is cut at the edge and
 // says so. What was not measured has no place in it. Pure.
 
-export interface Label {
+interface Label {
   id: string;
   text: string;
   /** What it points at. */
@@ -304,7 +308,8 @@ export const drawingOf = (course: Course, shown: readonly ServiceTimes[], nowMs:
   };
 };
 
-// An incident as Markdown, for whoever writes down the morning after what happened: all that was recorded is filled in, what only people know is asked. Pure.
+// ---- as Markdown ----
+// An incident as Markdown, for whoever writes down the morning after what happened: all that was recorded is filled in, what only people know is asked.
 
 export interface Recorded {
   course: Course;

@@ -1,5 +1,4 @@
-// Who looks, with which replica the page speaks, and what he may do. The token lives in the memory of this page and nowhere else: closing or loading it again
-// forgets it.
+// What the page is in touch with: who looks, what the address asks for, the replica that answers, how fresh its answers are.
 import { batch, computed, effect, signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import {
@@ -30,6 +29,10 @@ import { type Away, awayUrl, backFrom, base64url, eventParser, nonceOf, paced, t
 import type { Happening, Me, Overview, Problem, SignIn } from './types.ts';
 import { sharing } from './words.ts';
 
+// ---- who looks ----
+// Who looks, with which replica the page speaks, and what he may do. The token lives in the memory of this page and nowhere else: closing or loading it again
+// forgets it.
+
 export const token = signal<string | null>(null);
 export const me = signal<Me | null>(null);
 /** What this replica lets one sign in with; null: not asked yet. */
@@ -43,13 +46,14 @@ export const isLocked = signal(false);
 
 /** Where the page goes on after its own region was lost: a region and its address; null: where it came from. */
 export const elsewhere = signal<{ region: string; url: string } | null>(null);
-export const base = (): string => elsewhere.value?.url ?? origin();
+const base = (): string => elsewhere.value?.url ?? origin();
 
 const RANK = ['viewer', 'operator', 'approver', 'admin'];
 export const may = (role: Me['role']): boolean => me.value !== null && RANK.indexOf(me.value.role) >= RANK.indexOf(role);
 export const isOperator = computed(() => may('operator'));
 export const isApprover = computed(() => may('approver'));
 
+// ---- the address ----
 // What the address asks for, behind the `#`: `incident=…&service=…`. So a link leads a colleague to the same place.
 
 const read = (): Readonly<Record<string, string>> => Object.fromEntries(new URLSearchParams(fragment()));
@@ -68,6 +72,7 @@ export const want = (name: string, value: string | null): void => {
   asked.value = Object.fromEntries(next);
 };
 
+// ---- requests ----
 // Requests to the replica that this page speaks with, and what it says when it refuses.
 
 export class Refused extends Error {
@@ -80,7 +85,7 @@ export class Refused extends Error {
 
 const ANSWER_MS = 8_000;
 
-export interface Ask {
+interface Ask {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   body?: unknown;
   headers?: Readonly<Record<string, string>>;
@@ -89,7 +94,7 @@ export interface Ask {
   ms?: number;
 }
 
-export const headersOf = (given: Readonly<Record<string, string>> = {}): Record<string, string> => ({
+const headersOf = (given: Readonly<Record<string, string>> = {}): Record<string, string> => ({
   ...(token.value === null ? {} : { authorization: `Bearer ${token.value}` }),
   ...given,
 });
@@ -106,7 +111,7 @@ export const ask = async (path: string, { method = 'GET', body, headers, signal,
   throw new Refused(await problemOf(answer));
 };
 
-export const problemOf = async (answer: Response): Promise<Problem> => {
+const problemOf = async (answer: Response): Promise<Problem> => {
   const retryAfterS = Number(answer.headers.get('retry-after')) || null;
   const plain: Problem = { title: `${answer.status} ${answer.statusText}`, detail: '', code: '', status: answer.status, retryAfterS };
   try {
@@ -133,6 +138,7 @@ export const act = async <T>(
   return (answer.status === 204 ? {} : await answer.json()) as T;
 };
 
+// ---- what is known ----
 // What the page knows, and how fresh that is. The stream of events says that something happened; the overview is then asked for again, at most once a second.
 // The stream is resumed from the last event, at whatever replica the page speaks with: ids hold everywhere.
 
@@ -432,6 +438,7 @@ export const start = (): void => {
   void begin();
 };
 
+// ---- signing in and out ----
 // Signing in and out. The token is in memory alone; of a sign-in elsewhere this tab keeps until it is back what it needs to believe the answer.
 
 const KEPT = 'tidegate-sign-in';
@@ -510,6 +517,7 @@ export const comeBack = async (): Promise<void> => {
   }
 };
 
+// ---- what panels ask ----
 // What a panel asks for beside the overview: as long as somebody looks, every so often, and soon after it was told that something changed.
 
 /** `types`: of the events that make it ask again. `key`: another one begins anew. What is alike stays the same object. */

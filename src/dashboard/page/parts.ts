@@ -1,5 +1,4 @@
-// Markup: HTML in template literals, made into nodes. What is put in as text stays text; nothing in this page writes HTML from a string.
-
+// What panels are made of.
 import { type Signal, signal, useComputed } from '@preact/signals';
 import htm from 'htm';
 import { Component, type ComponentChildren, type ComponentType, h, type VNode } from 'preact';
@@ -10,11 +9,15 @@ import { after, nextFrame, whenSeen } from './browser.ts';
 import { asked, isOperator, lookSoon, nowMs, Refused, want } from './live.ts';
 import { ago, countdown, percent, turned, utc } from './words.ts';
 
+// ---- markup ----
+// Markup: HTML in template literals, made into nodes. What is put in as text stays text; nothing in this page writes HTML from a string.
+
 export type Node = ComponentChildren;
 type Markup = (strings: TemplateStringsArray, ...values: unknown[]) => VNode;
 /** One root, or several. */
 export const html: Markup = (htm as unknown as { bind(make: typeof h): Markup }).bind(h);
 
+// ---- parts ----
 // The parts that all panels are made of. A state is a mark, a word and a colour, never a colour alone.
 
 export type Tone = 'good' | 'warn' | 'bad' | 'idle';
@@ -195,6 +198,7 @@ export const Field = ({ label, hint, control }: { label: string; hint?: string; 
   return html`<div class="field"><label for=${id}>${label}</label>${control(id)}${hint === undefined ? null : html`<small id="${id}-hint">${hint}</small>`}</div>`;
 };
 
+// ---- what comes later ----
 // What comes after the first panels stand: the rest of the page. It is fetched at once and not when somebody looks at it, since a region that is lost takes
 // with it where its modules come from.
 
@@ -230,6 +234,7 @@ export const Later = ({ load, id, title }: { load: Load; id?: string; title?: st
   return id === undefined ? null : html`<${Panel} id=${id} title=${title}><${Empty}>Coming …<//><//>`;
 };
 
+// ---- orders ----
 // What the list, the form and the dialog of orders have in common.
 
 export type Listed = Overview['overrides']['items'][number];
@@ -239,8 +244,8 @@ export const isDoubt = (error: unknown): boolean =>
   error !== null &&
   (!(error instanceof Refused) || error.problem.code === 'ERR_UNDECIDED' || (error.problem.code === '' && error.problem.status >= 500));
 
-export const Doubt = ({ error, then }: { error: unknown; then: string }) =>
-  isDoubt(error) ? html`<p class="note" role="status">Nobody knows whether it was written. ${then}</p>` : null;
+export const Doubt = ({ error, then = 'Sending it again is safe: it has the same key.' }: { error: unknown; then?: string }) =>
+  isDoubt(error) ? html`<p class="note" role="status">Nobody knows whether it was done. ${then}</p>` : null;
 
 const STAGES: Readonly<Record<Stage, readonly [string, Tone]>> = {
   waits: ['waits for a second person', 'warn'],
@@ -294,3 +299,11 @@ export const OrderLink = (link: LinkProps) =>
   isOperator.value
     ? html`<button type="button" onClick=${() => order(link)}>${link.kind[0]?.toUpperCase()}${link.kind.slice(1)} …<span class="hidden"> ${nameOf(link)}</span></button>`
     : null;
+
+/** The dialog that asks who looks is open. */
+export const isSigningIn = signal(false);
+
+export const SignInButton = ({ says = 'Sign in' }: { says?: Node }) =>
+  html`<button type="button" onClick=${() => {
+    isSigningIn.value = true;
+  }}>${says}</button>`;

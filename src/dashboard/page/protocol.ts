@@ -1,5 +1,8 @@
-// The stream of events as text comes in, after the WHATWG's grammar of event streams. Pure.
+// How a replica and a provider are spoken with: the stream, the pace of questions, signing in elsewhere. Pure.
 import type { SignIn } from './types.ts';
+
+// ---- the stream ----
+// The stream of events as text comes in, after the WHATWG's grammar of event streams.
 
 export interface StreamEvent {
   id: string | null;
@@ -9,7 +12,7 @@ export interface StreamEvent {
 
 const LINE_CHARS_MAX = 1024 * 1024;
 
-export interface EventParser {
+interface EventParser {
   /** The events that this piece completes. Throws on a line that is longer than any of ours. */
   push(text: string): readonly StreamEvent[];
 }
@@ -39,10 +42,11 @@ export const eventParser = (): EventParser => {
   };
 };
 
-// When something is asked again: every so often while somebody looks, and soon after it changed, whatever happens at once. Pure.
+// ---- the pace ----
+// When something is asked again: every so often while somebody looks, and soon after it changed, whatever happens at once.
 const GAP_MS = 1_000;
 
-export interface Door {
+interface Door {
   after(ms: number, act: () => void): () => void;
   isVisible(): boolean;
   monoMs(): number;
@@ -82,7 +86,8 @@ export const paced = (look: () => Promise<void>, ms: number, { after, isVisible,
   };
 };
 
-// Signing in elsewhere and coming back: an authorization code with PKCE (RFC 6749, 7636). What goes out, and what of the answer is believed. Pure.
+// ---- signing in elsewhere ----
+// Signing in elsewhere and coming back: an authorization code with PKCE (RFC 6749, 7636). What goes out, and what of the answer is believed.
 
 /** What is kept in this tab while one is away. */
 export interface Away {
@@ -123,7 +128,7 @@ export const awayUrl = (oidc: NonNullable<SignIn['oidc']>, { state, nonce }: Awa
   return url.href;
 };
 
-export type Back = { kind: 'none' } | { kind: 'wrong'; because: string; fragment: string } | { kind: 'code'; code: string; away: Away };
+type Back = { kind: 'none' } | { kind: 'wrong'; because: string; fragment: string } | { kind: 'code'; code: string; away: Away };
 
 const awayOf = (kept: string | null): Away | null => {
   try {

@@ -1,7 +1,10 @@
-// Decisions, acts and what was seen happen as one list, newest first: joined, told apart, filtered. Pure.
+// What was written down and what was measured, as rows, judgements and series. Pure.
 import type { AuditItem, DecisionItem, HealthCheck, HealthDetail, ObjectiveCell, PlatformObjectives, Status } from '../../client/schema.ts';
 import type { Happening } from './types.ts';
 import { duration } from './words.ts';
+
+// ---- the journal ----
+// Decisions, acts and what was seen happen as one list, newest first: joined, told apart, filtered.
 
 export interface Line {
   /** `v41`, `j7`, or of what was only seen: all of it. */
@@ -165,7 +168,8 @@ export const newestAct = (cursor: string | null): number | null => {
   return found === null ? null : Number(found[1]);
 };
 
-// What dependencies take against what they may, as rows; and what a replica says of its own health, worst first. Pure.
+// ---- dependencies and health ----
+// What dependencies take against what they may, as rows; and what a replica says of its own health, worst first.
 
 /** One dependency, as each region measures it. */
 export interface BudgetRow {
@@ -264,7 +268,8 @@ export const databaseTrouble = ({
 /** Older than that is not known now. */
 export const LAG_OLD_MS = 60_000;
 
-// What was measured while this page is open: a few minutes of it, by series, for a chart and for the table beside it. Nothing is made up between two looks. Pure.
+// ---- series ----
+// What was measured while this page is open: a few minutes of it, by series, for a chart and for the table beside it. Nothing is made up between two looks.
 
 export interface Sample {
   atMs: number;
@@ -306,7 +311,7 @@ export const samplesKept = (keptMs: number = KEPT_MS): Samples => {
 };
 
 /** Columns as a chart takes them: the instants in seconds, then a column for each series. undefined: not looked at then, join; null: a gap. */
-export type Columns = [number[], ...(number | null | undefined)[][]];
+type Columns = [number[], ...(number | null | undefined)[][]];
 
 const columnOf = (own: readonly Sample[], atMs: readonly number[]): (number | null | undefined)[] => {
   const values = new Map(own.map((sample) => [sample.atMs, sample.value]));
@@ -339,7 +344,7 @@ export const columnsOf = (all: ReadonlyMap<string, readonly Sample[]>, names: re
   return [atMs.map((each) => each / 1000), ...own.map((each) => columnOf(each, atMs))];
 };
 
-export interface MinuteRow {
+interface MinuteRow {
   atMs: number;
   /** The last look of that minute, by series; undefined: there was none. */
   values: readonly (number | null | undefined)[];

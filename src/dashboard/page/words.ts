@@ -1,4 +1,7 @@
-// Figures as words. Pure.
+// Figures as words, and documents as they change. Pure.
+
+// ---- figures ----
+// Figures as words.
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -64,7 +67,8 @@ export const isAlike = (a: string, b: string): boolean => {
   return bare(a) === bare(b);
 };
 
-// The next document, made of the parts of the last one wherever they are alike: what is the same object is not drawn again. Pure.
+// ---- what stays the same ----
+// The next document, made of the parts of the last one wherever they are alike: what is the same object is not drawn again.
 
 const isPlain = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 

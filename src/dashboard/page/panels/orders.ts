@@ -1,5 +1,4 @@
-// One order: what is measured beside it, and what can be done with it: end it, agree to it, change its end. What would follow is shown before each.
-
+// What humans have ordered, one order with all of it, and the form of a new one.
 import { computed, signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Ordered, OverrideOne, Refusal } from '../../../client/schema.ts';
@@ -46,6 +45,7 @@ import {
   Mark,
   type Node,
   Panel,
+  SignInButton,
   StageChip,
   still,
   Table,
@@ -55,8 +55,10 @@ import {
   useDeed,
 } from '../parts.ts';
 import { count, duration, percent, sharing, utc, utcMinute } from '../words.ts';
-import { SignInButton } from './head.ts';
 import { Foretold, type Preview, type Question, usePreview } from './what-if.ts';
+
+// ---- one order ----
+// One order: what is measured beside it, and what can be done with it: end it, agree to it, change its end. What would follow is shown before each.
 
 interface Read {
   one: OverrideOne;
@@ -233,7 +235,7 @@ const One = ({ id }: { id: string }) => {
 };
 
 /** Open while the address asks for an order that stands. */
-export const OrderDialog = () => {
+const OrderDialog = () => {
   const id = asked.value.override;
   const listed = overview.value?.overrides.items.find((item) => item.id === id);
   return html`<${Dialog} title=${listed === undefined ? 'Order' : nameOf(listed)} open=${id !== undefined} onClose=${() => want('override', null)}>
@@ -241,6 +243,7 @@ export const OrderDialog = () => {
   <//>`;
 };
 
+// ---- a new order ----
 // A new order: what, where, why, for how long; what would follow is shown while it is filled. What is written here stays through refusals, doubts and a new
 // sign-in, until it is placed or dropped.
 
@@ -273,7 +276,7 @@ const beginFrom = (text: string): void => {
 };
 
 /** Forgets what is written. */
-export const drop = (): void => {
+const drop = (): void => {
   begunFrom = null;
   renew(BLANK);
   want('order', null);
@@ -476,7 +479,7 @@ const Form = () => {
 };
 
 /** Open while the address asks for an order. */
-export const NewOrder = () => {
+const NewOrder = () => {
   const text = asked.value.order ?? '';
   const head = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -492,6 +495,7 @@ export const NewOrder = () => {
   </section>`;
 };
 
+// ---- all orders ----
 // What humans have ordered: whether it is so, why not, for how long, and what health says of the same pools. Whoever may, orders here.
 
 /** What needs somebody comes first. */

@@ -1,10 +1,9 @@
-// A chart of what was measured while this page is open, with the same as a table. The code that draws it is fetched when it is first seen.
-
+// What the cluster leans on, and what of it is proved to work: dependencies, data, drills; with charts of what was measured.
 import { effect } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type uPlot from 'uplot';
 import type { HealthDetail, LanguageModels, ObjectiveCell, ObjectiveList, PlatformObjectives, Status } from '../../../client/schema.ts';
-import { onResize, whenSeen } from '../browser.ts';
+import { onWidth, whenSeen } from '../browser.ts';
 import { get, isNotOffered, nowMs, overview, Refused, useWatched } from '../live.ts';
 import { Ago, At, Chip, Empty, html, Mark, Panel, still, Table, Trouble } from '../parts.ts';
 import {
@@ -26,6 +25,9 @@ import {
 import type { ServiceCard } from '../types.ts';
 import { age, count, duration, utc } from '../words.ts';
 import { State } from './runs.ts';
+
+// ---- charts ----
+// A chart of what was measured while this page is open, with the same as a table. The code that draws it is fetched when it is first seen.
 
 /** Ink of the style, a dash, and how that looks in the legend: colour is not all that tells them apart. */
 const LINES: readonly (readonly [ink: string, dash: number[], looks: string])[] = [
@@ -104,7 +106,7 @@ const Canvas = ({ title, samples, lines }: ChartProps) => {
     () =>
       ref.current === null
         ? undefined
-        : onResize(ref.current, (width) => plot.current?.made.setSize({ width: Math.max(200, width), height: HEIGHT_PX })),
+        : onWidth(ref.current, (width) => plot.current?.made.setSize({ width: Math.max(200, width), height: HEIGHT_PX })),
     [],
   );
   useEffect(() => () => plot.current?.made.destroy(), []);
@@ -128,7 +130,7 @@ const valueText = (value: number | null | undefined): string =>
   value === undefined ? '–' : value === null ? 'no figure' : duration(value);
 
 /** The first few lines are drawn, all are in the table. */
-export const Chart = ({ title, samples, lines }: ChartProps) => {
+const Chart = ({ title, samples, lines }: ChartProps) => {
   const measured = lines.filter(({ name }) => samples.all().has(name));
   if (measured.length === 0) return html`<${Empty}>Nothing of it was measured since this page was opened.<//>`;
   const drawn = measured.slice(0, LINES.length);
@@ -142,9 +144,10 @@ export const Chart = ({ title, samples, lines }: ChartProps) => {
     </details>`;
 };
 
+// ---- data ----
 // Data of the platforms: where each database is written, how that is known, and what a move would lose now.
 
-export type PlatformStatus = NonNullable<Status['platforms']>[number];
+type PlatformStatus = NonNullable<Status['platforms']>[number];
 type Database = PlatformStatus['databases'][number];
 
 const lags = samplesKept();
@@ -182,7 +185,7 @@ const Databases = ({ platforms }: { platforms: readonly PlatformStatus[] }) => {
 };
 
 /** With its lag while this page is open. */
-export const Data = ({ platforms }: { platforms: readonly PlatformStatus[] }) => {
+const Data = ({ platforms }: { platforms: readonly PlatformStatus[] }) => {
   const lines = platforms
     .flatMap(({ name, databases }) =>
       databases.flatMap(({ database, standbys }) => standbys.map(({ region }) => `${name}/${database} in ${region}`)),
@@ -191,6 +194,7 @@ export const Data = ({ platforms }: { platforms: readonly PlatformStatus[] }) =>
   return html`<h3>Data</h3><${Databases} platforms=${platforms} />${lines.length === 0 ? null : html`<p class="dim">Replication lag while this page is open</p><${Chart} title="Replication lag" samples=${lags} lines=${lines} />`}`;
 };
 
+// ---- dependencies ----
 // What the cluster leans on, against what it may take: round trips between regions, data and what a move would lose now, language models, and what this very replica needs.
 
 /** While the page is open. */
@@ -364,6 +368,7 @@ export const Dependencies = () => {
   <//>`;
 };
 
+// ---- drills ----
 // What is proved to work, and when that was: failovers of names that nobody resolves, canaries of the providers, moves of each service; and what is due.
 
 /** The document leaves these two open; src/api/proofs.ts and src/api/status.ts say what they are. */

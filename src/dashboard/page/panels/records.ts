@@ -1,5 +1,4 @@
-// One service, whole: its pools and why they are as they are, every vantage's word on every target, what was written where, and what would have changed it.
-
+// What is on record: of one service, of one decision, all of it as a journal; and who was paged.
 import { useComputed } from '@preact/signals';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type {
@@ -15,12 +14,13 @@ import type {
 } from '../../../client/schema.ts';
 import { nameOf } from '../acts.ts';
 import { after, freshKey, save } from '../browser.ts';
-import { act, asked, get, happenings, isOperator, lastId, nowMs, overview, Refused, resets, want } from '../live.ts';
+import { act, asked, get, happenings, isOperator, lastId, nowMs, overview, resets, want } from '../live.ts';
 import {
   Ago,
   At,
   Chip,
   Dialog,
+  Doubt,
   Empty,
   Field,
   html,
@@ -53,6 +53,9 @@ import {
 } from '../records.ts';
 import { count, duration, list, percent } from '../words.ts';
 import { Shares, Write } from './state.ts';
+
+// ---- one service ----
+// One service, whole: its pools and why they are as they are, every vantage's word on every target, what was written where, and what would have changed it.
 
 // Members that the document of the API leaves open.
 interface Memory {
@@ -234,6 +237,7 @@ export const ServiceDialog = () => {
   <//>`;
 };
 
+// ---- one decision ----
 // Everything that is known of one decision, over whatever one looks at: `#decision=41`.
 
 type Evidence = Dossier['evidence'][number];
@@ -347,6 +351,7 @@ export const DecisionDialog = () => {
   return html`<${Dialog} title="Decision ${v ?? ''}" open=${v !== null} onClose=${() => want('decision', null)}>${v === null ? null : html`<${Asked} key=${v} v=${v} />`}<//>`;
 };
 
+// ---- the journal ----
 // Every decision, every act and what was seen happen, newest first; decisions open their dossier.
 
 const AT_ONCE = 50;
@@ -485,6 +490,7 @@ export const Journal = () => {
   <//>`;
 };
 
+// ---- pages ----
 // Who was paged, who has it, and whom nothing reached.
 
 const FILTERS = [
@@ -526,14 +532,13 @@ const Form = ({ wanted: { deed, page, key }, done }: { wanted: Wanted; done(said
       done(pages.length === 0 ? `${by} had it already.` : `${by} has it.`);
     });
   };
-  const isDoubt = doing.error !== null && !(doing.error instanceof Refused && doing.error.problem.code !== 'ERR_UNDECIDED');
   return html`<form class="form" onSubmit=${submit}>
     <p>${page.headline}</p>
     <p class="dim">${deed === 'acknowledge' ? 'Nobody else is woken for this alert, and whoever heard of it hears that you have it.' : 'It is sent again, through these channels.'}</p>
     ${deed === 'replay' ? html`<fieldset><legend>channels</legend>${names.map((name) => html`<label><input type="checkbox" checked=${channels.includes(name)} onChange=${() => toggle(name)} /> ${name}${page.dead[name] === undefined ? '' : `: ${page.dead[name].because}`}</label>`)}</fieldset>` : null}
     <${Field} label="reason" hint="what the next morning's reader should know" control=${(id: string) => html`<textarea id=${id} required minlength=${REASON_CHARS_MIN} maxlength=${REASON_CHARS_MAX} value=${reason} onInput=${({ currentTarget }: { currentTarget: HTMLTextAreaElement }) => setReason(currentTarget.value)} />`} />
     <${Trouble} error=${doing.error} />
-    ${isDoubt ? html`<p class="note" role="status">Nobody knows whether it was done. Sending it again does no harm.</p>` : null}
+    <${Doubt} error=${doing.error} />
     <p class="row"><button class="primary" disabled=${doing.busy || (deed === 'replay' && channels.length === 0)}>${doing.busy ? 'Sending …' : deed === 'acknowledge' ? 'I have it' : 'Send again'}</button></p>
   </form>`;
 };

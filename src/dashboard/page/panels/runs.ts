@@ -1,5 +1,4 @@
-// What a human says to a run: agree, answer, stop, take back, force. Each with a reason, to the state that was read, under a key that is kept for retries.
-
+// Runbooks: moves before they are ordered, runs while they go on, and what humans say to them.
 import { useComputed } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type {
@@ -33,27 +32,24 @@ import {
 } from '../acts.ts';
 import { freshKey } from '../browser.ts';
 import { act, ask, asked, get, isNotOffered, may, nowMs, Refused, useWatched, want } from '../live.ts';
-import { At, Chip, Dialog, Empty, Field, html, Mark, type Node, Panel, still, Table, Trouble, useDeed } from '../parts.ts';
+import { At, Chip, Dialog, Doubt, Empty, Field, html, Mark, type Node, Panel, still, Table, Trouble, useDeed } from '../parts.ts';
 import { count, duration } from '../words.ts';
 
+// ---- what a human says to a run ----
+// What a human says to a run: agree, answer, stop, take back, force. Each with a reason, to the state that was read, under a key that is kept for retries.
+
 /** A run as it was read, with the tag of what a human decides about. */
-export interface Read {
+interface Read {
   run: Run;
   tag: string | null;
 }
 
-export const readRun = async (id: string): Promise<Read> => {
+const readRun = async (id: string): Promise<Read> => {
   const answer = await ask(`/v1/runs/${encodeURIComponent(id)}`);
   return { run: ((await answer.json()) as RunOne).run, tag: answer.headers.get('etag') };
 };
 
-/** Nobody knows whether an act that was not answered was done. */
-export const Doubt = ({ error }: { error: unknown }) =>
-  error === null || (error instanceof Refused && error.problem.code !== 'ERR_UNDECIDED')
-    ? null
-    : html`<p class="note" role="status">There was no answer, so nobody knows whether it was done. Sending it again is safe: it has the same key.</p>`;
-
-export const Reason = ({
+const Reason = ({
   value,
   set,
   most = 500,
@@ -132,7 +128,7 @@ const Form = ({ wanted, onDone }: { wanted: Wanted; onDone(): void }) => {
 };
 
 /** Who may not act sees what it waits for, and no buttons. */
-export const Controls = ({ read, onDone }: { read: Read; onDone(): void }) => {
+const Controls = ({ read, onDone }: { read: Read; onDone(): void }) => {
   const [wanted, want] = useState<Wanted | null>(null);
   const button = (deed: Deed, waiting: RunWaiting | null, says: Node = SAYS[deed][0]): Node =>
     may(deed === 'approve' ? 'approver' : 'operator')
@@ -164,6 +160,7 @@ export const Controls = ({ read, onDone }: { read: Read; onDone(): void }) => {
     <//>`;
 };
 
+// ---- one run ----
 // One run: what it waits for, what can be said to it, and each step with what it took beside what it was to take.
 
 /** By the marks that there are. */
@@ -185,7 +182,7 @@ export const State = ({ state, title }: { state: string; title?: string }) =>
   html`<${Mark} state=${MARKED[state] ?? state} says=${state} title=${title} />`;
 
 /** Estimated above, usual and slow; measured below. Its figures stand beside it. */
-export const Bars = ({ bar }: { bar: Bar | undefined }) =>
+const Bars = ({ bar }: { bar: Bar | undefined }) =>
   bar === undefined
     ? null
     : html`<svg class="bars" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true" focusable="false">
@@ -230,7 +227,7 @@ const OPEN_MS = 5_000;
 const ENDED_MS = 60_000;
 
 /** `item`: as the list has it. */
-export const RunCard = ({ item, onChange }: { item: RunItem; onChange(): void }) => {
+const RunCard = ({ item, onChange }: { item: RunItem; onChange(): void }) => {
   const open = isOpen(item);
   const { value, error, again, ref } = useWatched(() => readRun(item.id), open ? OPEN_MS : ENDED_MS, ['run.changed'], `${item.id} ${open}`);
   const steps = value === null ? [] : stepsShown(value.run);
@@ -255,6 +252,7 @@ export const RunCard = ({ item, onChange }: { item: RunItem; onChange(): void })
   </article>`;
 };
 
+// ---- a move ----
 // A move before it is ordered: the plan with its times, who has to agree, what would be lost, what can't be taken back. Then tried without writing, then ordered.
 
 const ON_FAIL: Readonly<Record<PlannedStep['onFail'], string>> = {
@@ -364,7 +362,7 @@ const Tried = ({ begun: { run } }: { begun: RunBegun }): Node =>
   }</p>`;
 
 /** `onOrdered`: it stands. */
-export const Move = ({ platform, onOrdered }: { platform: Platform; onOrdered(): void }) => {
+const Move = ({ platform, onOrdered }: { platform: Platform; onOrdered(): void }) => {
   const [key] = useState(freshKey);
   const [wish, setWish] = useState<Wish>({ to: '', mode: 'graceful', purpose: 'failover', reason: '', ticket: '', forceAfter: '' });
   const [tried, setTried] = useState<RunBegun | null>(null);
@@ -412,6 +410,7 @@ export const Move = ({ platform, onOrdered }: { platform: Platform; onOrdered():
   ${shown === null ? null : html`<${Steps} plan=${shown} />`}`;
 };
 
+// ---- runbooks ----
 // Runbooks: what moves together, how ready it is, what moves it now and what moved it before. The runs that go on stand open; others open by their name.
 
 // ---- a platform ----

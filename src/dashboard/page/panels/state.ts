@@ -1,5 +1,4 @@
-// A card for each region: does it serve, does it see, who holds it back.
-
+// What is so: regions, services, votes, incidents. The panels that are there first.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { DecisionList, Dossier, IncidentList, IncidentOne, Route } from '../../../client/schema.ts';
 import { copy, onWidth, origin, save } from '../browser.ts';
@@ -43,6 +42,9 @@ import {
 import type { DoubtCard, Overview, PoolCard, RegionCard, ServiceCard, VantageCard } from '../types.ts';
 import { count, duration, list, percent, utc } from '../words.ts';
 
+// ---- regions ----
+// A card for each region: does it serve, does it see, who holds it back.
+
 const WORST = ['down', 'suspect', 'unready', 'unknown', 'up'] as const;
 const worstOf = ({ pools }: RegionCard): (typeof WORST)[number] => WORST.find((verdict) => pools[verdict] > 0) ?? 'unknown';
 
@@ -80,6 +82,7 @@ export const Regions = () => {
   <//>`;
 };
 
+// ---- shares ----
 // What a decision moved: shares before and after, by service; what each provider was asked to serve, how that went, and when it last proved that it works.
 
 type Change = Dossier['changes'][number];
@@ -138,6 +141,7 @@ export const Shares = ({ changes, trail }: { changes: readonly Change[]; trail: 
     ${changes.length > CHANGES_MAX ? html`<button type="button" onClick=${() => setAll(!isAll)}>${isAll ? `the first ${CHANGES_MAX}` : `all ${changes.length} services`}</button>` : null}`;
 };
 
+// ---- services ----
 // Where each service's traffic goes, beside where it should go; a cell for each region. Hundreds of services stay a table that can be read.
 
 /** A route's thousandths are whole: thirds of it differ by one from what is configured. */
@@ -208,6 +212,7 @@ export const Services = () => {
   <//>`;
 };
 
+// ---- votes ----
 // Who says what of whom: the targets that anybody doubts, with every vantage's word, its reason and the count that decides.
 
 const DoubtRow = still(({ doubt, vantages }: { doubt: DoubtCard; vantages: readonly string[] }) => {
@@ -248,6 +253,7 @@ export const Votes = () => {
   <//>`;
 };
 
+// ---- one incident ----
 // One incident's times as a drawing and as tables with the same numbers. What is not there yet grows while one looks.
 
 const LABEL_PX = 16;
@@ -349,6 +355,7 @@ export const Times = ({ course }: { course: Course }) => {
   </div>`;
 };
 
+// ---- incidents ----
 // What went wrong, newest first; one of them with its measured times against the goals, and as a report to be finished by people.
 
 /** As the overview tells of it, or the list. */

@@ -1,4 +1,4 @@
-// What would follow of an act: asked of the dry run while the form is filled, shown with the rules that refuse it and when they would not.
+// What would follow: of an act that is being written, of the death of a region, of whatever one supposes.
 import { computed } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import type { Forecast, Ordered, Refusal, WhatIfMatrix } from '../../../client/schema.ts';
@@ -25,6 +25,9 @@ import { after } from '../browser.ts';
 import { ask, nowMs, overview } from '../live.ts';
 import { Ago, At, Chip, Field, html, Mark, type Node, Panel, Share, still, Table, type Tone, Trouble, useDeed } from '../parts.ts';
 import { count, duration, percent, utc } from '../words.ts';
+
+// ---- of an act ----
+// What would follow of an act: asked of the dry run while the form is filled, shown with the rules that refuse it and when they would not.
 
 type Told = Pick<Ordered, 'forecast' | 'refusals' | 'notes'> & Partial<Pick<Ordered, 'approval' | 'undo' | 'expiresAt'>>;
 
@@ -84,51 +87,45 @@ export const usePreview = (question: Question | null, on: readonly unknown[] = [
   return { told, error, atMs, v, busy: key !== null && !isCurrent, again: () => again((each) => each + 1) };
 };
 
-type Route = Readonly<Record<string, number>>;
-
-/** What differs: pool, before, after. */
-const moved = (before: Route, after: Route): readonly (readonly [string, number, number])[] =>
-  [...new Set([...Object.keys(before), ...Object.keys(after)])]
-    .map((pool) => [pool, before[pool] ?? 0, after[pool] ?? 0] as const)
-    .filter(([, from, to]) => from !== to);
-
-const Moves = ({ before, after }: { before: Route; after: Route }) => {
-  const all = moved(before, after);
+/** A bar of what a pool gets after, with a line where it was. */
+const Moves = (change: Parameters<typeof moves>[0]) => {
+  const all = moves(change);
   return all.length === 0
     ? html`<span class="dim">as now</span>`
-    : html`<ul class="plain moves">${all.map(([pool, from, to]) => html`<li>${pool} <span class="number">${percent(from)} → <b>${percent(to)}</b></span></li>`)}</ul>`;
+    : html`<ul class="plain moves">${all.map(({ pool, from, to }) => html`<li>${pool} <span class="number">${percent(from)} →</span> <${Share} value=${to} configured=${from} /></li>`)}</ul>`;
 };
 
 type Foreseen = Forecast['services'][number];
 
 const Capacity = ({ capacity }: Pick<Foreseen, 'capacity'>) => {
   if (capacity === null) return html`<span class="dim">not known</span>`;
-  const { leftPercent, because } = capacity;
+  const { leftPercent, because, source } = capacity;
   const tone: Tone = leftPercent < 0 ? 'bad' : leftPercent < 10 ? 'warn' : 'good';
-  return html`<${Chip} tone=${tone} title=${because}>${leftPercent < 0 ? `${Math.round(-leftPercent)} % too little` : `${Math.round(leftPercent)} % left`}<//>`;
+  return html`<${Chip} tone=${tone}>${leftPercent < 0 ? `${Math.round(-leftPercent)} % too little` : `${Math.round(leftPercent)} % left`}<//> <span class="dim">${because} (${source})</span>`;
 };
 
-const arrives = ({ mode, converge }: Foreseen): string => {
-  if (mode !== 'auto') return `not written: ${mode}`;
-  if (converge === null) return 'not written';
-  return converge.source === 'history'
-    ? `${duration(converge.p50Ms)}, p99 ${duration(converge.p99Ms)}`
-    : `${duration(converge.p99Ms)} at worst`;
-};
+const isChanged = (service: Foreseen): boolean => moves(service).length > 0 || service.writes.length > 0;
+
+const Arrival = ({ service: { mode, converge } }: { service: Foreseen }) =>
+  mode !== 'auto'
+    ? `not written: ${mode}`
+    : converge === null
+      ? 'not written'
+      : html`${converge.source === 'history' ? `${duration(converge.p50Ms)}, p99 ` : 'at worst '}${duration(converge.p99Ms)} <span class="dim">${converge.because}</span>`;
 
 /** Providers that would be asked for just what is decided are only named. */
-const Writes = ({ service: { before, after, writes } }: { service: Foreseen }) =>
-  writes.length === 0
+const Writes = ({ service }: { service: Foreseen }) =>
+  service.writes.length === 0
     ? html`<span class="dim">nothing</span>`
-    : html`<ul class="plain">${writes.map((write) => {
-        const alike = JSON.stringify(moved(write.before, write.after)) === JSON.stringify(moved(before, after));
+    : html`<ul class="plain">${service.writes.map((write) => {
+        const alike = movesText(write) === movesText(service);
         return html`<li>${write.provider}${alike ? html` <span class="dim">the same</span>` : html`<${Moves} before=${write.before} after=${write.after} />`}</li>`;
       })}</ul>`;
 
 /** `When` of a rule that time alone lets pass. */
 const When = ({ atMs }: { atMs: number }) => html` It would pass at ${utc(atMs, nowMs.value)} UTC, in ${duration(atMs - nowMs.value)}.`;
 
-export const Refusals = ({ refusals }: { refusals: readonly Refusal[] }) =>
+const Refusals = ({ refusals }: { refusals: readonly Refusal[] }) =>
   refusals.length === 0
     ? null
     : html`<ul class="plain trouble">${refusals.slice(0, SHOWN_MAX).map(
@@ -138,46 +135,63 @@ export const Refusals = ({ refusals }: { refusals: readonly Refusal[] }) =>
         </li>`,
       )}<${More} of=${refusals.length} what="refusal" /></ul>`;
 
-const SHOWN_MAX = 12;
-/** Of one decision. */
-const STEP_MAX = 3;
+const SHOWN_MAX = 20;
+const STEP_HOLDS_MAX = 5;
 const More = ({ of, what }: { of: number; what: string }) =>
   of > SHOWN_MAX ? html`<li class="dim">and ${count(of - SHOWN_MAX, what)} more</li>` : null;
 
 const List = ({ title, items, what, none }: { title: string; items: readonly Node[]; what: string; none?: string }) =>
   items.length === 0 && none === undefined
     ? null
-    : html`<h4>${title}</h4>${items.length === 0 ? html`<p class="dim">${none}</p>` : html`<ul class="plain">${items.slice(0, SHOWN_MAX).map((item) => html`<li>${item}</li>`)}<${More} of=${items.length} what=${what} /></ul>`}`;
+    : html`<h4>${title}</h4>${items.length === 0 ? html`<p class="dim">${none}</p>` : html`<ul class="plain">${items.slice(0, SHOWN_MAX)}<${More} of=${items.length} what=${what} /></ul>`}`;
 
-const Followed = ({ forecast }: { forecast: Forecast }) => {
+const TONES: Readonly<Record<string, Tone>> = { critical: 'bad', warning: 'warn', info: 'idle' };
+const heldItems = (holds: Forecast['holds']): readonly Node[] =>
+  holds.map(({ service, pool, hold, because }) => html`<li><${Chip} tone="warn">held: ${hold}<//> ${service}/${pool}: ${because}</li>`);
+
+const Steps = ({ steps }: Pick<Forecast, 'steps'>) =>
+  steps.length === 0
+    ? html`<p>Nothing would be decided.</p>`
+    : html`<ol class="plain">${steps.map(
+        ({ afterMs, v, because, changes, holds }) => html`<li>
+        <p><b class="number">${afterMs === 0 ? 'at once' : `+${duration(afterMs)}`}</b> decision ${v}: ${because}</p>
+        <ul>${alike(changes).map((change) => html`<li>${namesText(change.services)}: ${movesText(change) || 'stays as it is'}</li>`)}
+          ${heldItems(holds).slice(0, STEP_HOLDS_MAX)}
+          ${holds.length > STEP_HOLDS_MAX ? html`<li class="dim">and ${count(holds.length - STEP_HOLDS_MAX, 'hold')} more</li>` : null}</ul>
+      </li>`,
+      )}</ol>`;
+
+/** `of`: what it follows from, where several stand side by side. */
+const Followed = still(({ forecast, of = '' }: { forecast: Forecast; of?: string }) => {
   const { services, steps, holds, pages } = forecast;
-  const changed = services.filter(({ before, after, writes }) => moved(before, after).length > 0 || writes.length > 0);
+  const changed = services.filter(isChanged);
   const rest = services.length - changed.length;
-  return html`
+  return html`<div><${Steps} steps=${steps} />
     ${
       changed.length === 0
         ? null
-        : html`<${Table} caption="Services whose route or write would change" head=${['service', 'share', 'providers write', 'capacity', 'users there in']}>
+        : html`<${Table} caption="Services whose route or write would change ${of}" head=${['service', 'share', 'providers write', 'capacity', 'users there in']}>
           ${changed.slice(0, SHOWN_MAX).map(
             (
               each,
             ) => html`<tr key=${each.service}><th scope="row">${each.service}</th><td><${Moves} ...${each} /></td><td><${Writes} service=${each} /></td>
-              <td class="moves"><${Capacity} capacity=${each.capacity} /></td><td>${arrives(each)}</td></tr>`,
+              <td><${Capacity} capacity=${each.capacity} /></td><td><${Arrival} service=${each} /></td></tr>`,
           )}
         <//>`
     }
     ${changed.length > SHOWN_MAX ? html`<p class="dim">and ${count(changed.length - SHOWN_MAX, 'service')} more that change</p>` : null}
     ${rest > 0 ? html`<p class="dim">${count(rest, 'service')} ${rest === 1 ? 'stays' : 'stay'} as now</p>` : null}
-    <${List} title="Held" what="hold" items=${holds.map(({ service, pool, hold, because }) => html`<${Chip} tone="warn">${hold}<//> ${service}/${pool}: ${because}`)} />
-    <${List} title="Decisions" what="decision" items=${steps.map(({ afterMs, v, because, changes }) => html`<span class="number">+${duration(afterMs)} v${v}</span> ${because}${changes.slice(0, STEP_MAX).map((change) => html`<div class="because">${change.service} <${Moves} before=${change.before} after=${change.after} /></div>`)}`)} />
-    <${List} title="Who is told" what="page" none="Nobody is paged." items=${pages.map(({ severity, type, summary }) => html`<${Chip} tone=${severity === 'critical' ? 'bad' : severity === 'warning' ? 'warn' : 'idle'}>${severity}<//> <code>${type}</code> ${summary}`)} />`;
-};
+    <${List} title="Held at the end" what="hold" items=${heldItems(holds)} />
+    <${List} title="Who is told" what="page" none="Nobody is paged." items=${pages.map(({ severity, type, summary }) => html`<li><${Chip} tone=${TONES[severity] ?? 'idle'}>${severity}<//> <code>${type}</code> ${summary}</li>`)} /></div>`;
+});
+
+const noteItems = (notes: readonly string[]): readonly Node[] => [...new Set(notes)].map((note) => html`<li>${note}</li>`);
 
 const sentence = ({ forecast, refusals }: Told): string => {
   if (refusals.length > 0) return `${count(refusals.length, 'refusal')} by safety rules: nothing would be written.`;
   if (forecast === null) return 'What follows could not be foretold.';
   const changes = new Set(forecast.steps.flatMap((step) => step.changes.map(({ service }) => service))).size;
-  const isBack = changes > 0 && forecast.services.every(({ before, after }) => moved(before, after).length === 0);
+  const isBack = changes > 0 && forecast.services.every((service) => moves(service).length === 0);
   const critical = forecast.pages.filter(({ severity }) => severity === 'critical').length;
   return `${changes === 0 ? 'No route changes' : `${count(changes, 'service')} ${changes === 1 ? 'changes' : 'change'}${isBack ? ', and at the end all is as now' : ''}`}; ${critical === 0 ? 'nobody is woken' : `${count(critical, 'critical page')}`}.`;
 };
@@ -199,92 +213,18 @@ export const Foretold = ({ preview, idle, passes = false }: { preview: Preview; 
           ? html`<${Followed} forecast=${told.forecast} />`
           : html`<details><summary>If it stood all the same</summary><${Followed} forecast=${told.forecast} /></details>`
     }
-    <${List} title="Notes" what="note" items=${[...new Set([...(told?.notes ?? []), ...(told?.forecast?.notes ?? [])])]} />
+    <${List} title="Notes" what="note" items=${noteItems([...(told?.notes ?? []), ...(told?.forecast?.notes ?? [])])} />
   </section>`;
 };
 
-// A forecast told as a story: what would be decided and when, where traffic goes, what would be written, what is left, what stands in the way.
+// ---- as a story ----
 
-const TOLD_MAX = 30;
-const TONES: Readonly<Record<string, Tone>> = { critical: 'bad', warning: 'warn', info: 'idle' };
+const Story = ({ forecast, of }: { forecast: Forecast; of: string }) => html`
+  <${Refusals} refusals=${forecast.refusals} />
+  <${Followed} forecast=${forecast} of=${of} />
+  <${List} title="What it could not know" what="note" items=${noteItems(forecast.notes)} />`;
 
-const Rest = ({ all }: { all: number }) => (all > TOLD_MAX ? html`<p class="dim">and ${all - TOLD_MAX} more</p>` : null);
-
-const Steps = ({ steps }: Pick<Forecast, 'steps'>) =>
-  steps.length === 0
-    ? html`<p>Nothing would be decided.</p>`
-    : html`<ol class="story">${steps.map(
-        ({ afterMs, v, because, changes, holds }) => html`<li>
-        <p><b class="number">${afterMs === 0 ? 'at once' : `+${duration(afterMs)}`}</b> decision ${v}: ${because}</p>
-        <ul>${alike(changes).map((change) => html`<li>${namesText(change.services)}: ${movesText(change) || 'stays as it is'}</li>`)}
-          ${holds.slice(0, 5).map(({ service, pool, hold, because: why }) => html`<li><${Chip} tone="warn">held: ${hold}<//> ${service}/${pool}: ${why}</li>`)}
-          ${holds.length > 5 ? html`<li class="dim">and ${holds.length - 5} holds more</li>` : null}</ul>
-      </li>`,
-      )}</ol>`;
-
-const Room = ({ capacity }: Pick<Forecast['services'][number], 'capacity'>) =>
-  capacity === null
-    ? html`<span class="dim">not known</span>`
-    : html`<${Mark} state=${capacity.leftPercent < 0 ? 'down' : capacity.leftPercent < 10 ? 'warn' : 'ok'} says="${Math.round(capacity.leftPercent)} % left" /> <span class="dim">${capacity.because} (${capacity.source})</span>`;
-
-const Services = ({ services, of }: Pick<Forecast, 'services'> & { of: string }) => {
-  const told = services.filter((service) => moves(service).length > 0 || service.writes.length > 0);
-  if (told.length === 0) return null;
-  return html`<h4>Routes before and after</h4>
-    <${Table} caption="Routes before and after, ${of}" head=${['service', 'pool', 'before', 'after', 'written', 'capacity', 'users follow within']}>
-      ${told.slice(0, TOLD_MAX).map((service) => {
-        const moved = moves(service);
-        const rows = Math.max(1, moved.length);
-        const { converge } = service;
-        return Array.from(
-          { length: rows },
-          (_, n) => html`<tr>
-          ${n === 0 ? html`<th scope="rowgroup" rowspan=${rows}>${service.service} ${service.mode === 'auto' ? null : html`<${Chip} tone="warn">${service.mode}: nothing is written<//>`}</th>` : null}
-          <td class="tight">${moved[n]?.pool ?? 'as it is'}</td><td>${moved[n] === undefined ? null : html`<${Share} value=${moved[n].from} />`}</td><td>${moved[n] === undefined ? null : html`<${Share} value=${moved[n].to} />`}</td>
-          ${
-            n === 0
-              ? html`<td rowspan=${rows}>${service.writes.length === 0 ? html`<span class="dim">nothing</span>` : service.writes.map((write) => html`<p>${write.provider}: ${movesText(write) || 'the same again'}</p>`)}</td>
-            <td rowspan=${rows}><${Room} capacity=${service.capacity} /></td>
-            <td rowspan=${rows}>${converge === null ? html`<span class="dim">not known</span>` : html`${duration(converge.p50Ms)}, at worst ${duration(converge.p99Ms)} <span class="dim">${converge.because}</span>`}</td>`
-              : null
-          }
-        </tr>`,
-        );
-      })}
-    <//><${Rest} all=${told.length} />`;
-};
-
-const Refused = ({ refusals }: Pick<Forecast, 'refusals'>) =>
-  refusals.length === 0
-    ? null
-    : html`<h4>Refused</h4><ul>${refusals.slice(0, TOLD_MAX).map(
-        ({
-          service,
-          pool,
-          rule,
-          because,
-          counterfactual,
-          againAtMs,
-        }) => html`<li><${Mark} state="fail" says=${rule} /> ${service}/${pool}: ${because}.
-        <span class="dim">${counterfactual}</span>${againAtMs === null ? null : html` It would pass by itself at <${At} atMs=${againAtMs} />.`}</li>`,
-      )}</ul><${Rest} all=${refusals.length} />`;
-
-const Holds = ({ holds }: Pick<Forecast, 'holds'>) =>
-  holds.length === 0
-    ? null
-    : html`<h4>Still held at the end</h4><ul>${holds.slice(0, TOLD_MAX).map(({ service, pool, hold, because }) => html`<li><${Chip} tone="warn">${hold}<//> ${service}/${pool}: ${because}</li>`)}</ul><${Rest} all=${holds.length} />`;
-
-export const Story = still(
-  ({ forecast, of }: { forecast: Forecast; of: string }) => html`<div>
-  <${Steps} steps=${forecast.steps} />
-  <${Services} services=${forecast.services} of=${of} />
-  <${Refused} refusals=${forecast.refusals} />
-  <${Holds} holds=${forecast.holds} />
-  ${forecast.pages.length === 0 ? null : html`<h4>Who would be told</h4><ul>${forecast.pages.slice(0, TOLD_MAX).map(({ severity, type, summary }) => html`<li><${Chip} tone=${TONES[severity] ?? 'idle'}>${severity}<//> ${type}: ${summary}</li>`)}</ul>`}
-  ${forecast.notes.length === 0 ? null : html`<h4>What it could not know</h4><ul>${forecast.notes.map((note) => html`<li>${note}</li>`)}</ul>`}
-</div>`,
-);
-
+// ---- of what is supposed ----
 // What would happen if: each region's death in a table, and whatever one wants to suppose. It writes nothing, so whoever may look may ask.
 
 /** A replica works at it beside its probes: it takes its time. */
