@@ -242,7 +242,7 @@ const connections = (app: FastifyInstance): { cut(): void } => {
   };
 };
 
-/** Listens, or throws ERR_LISTEN; ERR_SECRET when its certificate cannot be used. */
+/** Listens, or throws ERR_LISTEN; ERR_SECRET when its certificate cannot be used, ERR_INSTALL when a file of the page is missing. */
 export const createApi = async (options: ApiOptions): Promise<Api> => {
   const { ports, host, port } = options;
   let closing: Promise<void> | null = null;
@@ -252,6 +252,7 @@ export const createApi = async (options: ApiOptions): Promise<Api> => {
     await app.listen({ host, port });
   } catch (error) {
     await app.close();
+    if (error instanceof Fault) throw error;
     throw new Fault('ERR_LISTEN', `the API cannot listen on ${host}:${port}: ${errorText(error)}; free it or change api.listen`, {
       cause: error,
     });

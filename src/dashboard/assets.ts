@@ -7,6 +7,7 @@ import { findPackageJSON } from 'node:module';
 import { dirname, extname, join, posix } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { errorText, Fault } from '../errors.ts';
 import { type Small, shrinker, stripped } from './shrink.ts';
 
 export interface Asset {
@@ -52,10 +53,13 @@ const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
 };
 
-/** Where a package lies, seen from another one or from here. Throws where it is not installed. */
+const notWhole = (what: string, cause?: unknown): Fault =>
+  new Fault('ERR_INSTALL', `the operator's page is not whole: ${what}; install the same release again`, { cause });
+
+/** Where a package lies, seen from another one or from here. Throws Fault ERR_INSTALL where it is not installed. */
 const packageFolder = (name: string, from: string = import.meta.filename): string => {
   const manifest = findPackageJSON(name, from);
-  if (manifest === undefined) throw new Error(`the package ${name} is not installed`);
+  if (manifest === undefined) throw notWhole(`the package ${name} is not installed`);
   return dirname(manifest);
 };
 
@@ -78,7 +82,7 @@ const importsIn = (source: string): readonly string[] =>
   );
 
 /** Made once; what could not be made is tried again when it is next asked for. */
-const assetOf = (type: string, text: () => string | Promise<Small>, imports: readonly string[] = []): Asset => {
+export const assetOf = (type: string, text: () => string | Promise<Small>, imports: readonly string[] = []): Asset => {
   const make = async (): Promise<MadeAsset> => {
     const found = await text();
     const { code, map } = typeof found === 'string' ? { code: found, map: null } : found;
@@ -112,7 +116,13 @@ const fileAsset = (name: string, source: string, shrink: Shrink): Asset => {
   return assetOf(type, () => (extname(name) === '.css' ? smallStyle(source) : source.replace(/<!--[\s\S]*?-->/g, '')));
 };
 
-const read = (file: string): string => readFileSync(file, 'utf8');
+const read = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw notWhole(errorText(error), error);
+  }
+};
 
 /** `[path under /assets/, asset]` */
 const vendorAssets = (): readonly [string, Asset][] =>
@@ -132,6 +142,18 @@ const IMPORT_MAP = JSON.stringify({
   imports: Object.fromEntries(VENDOR.map(({ specifier, name }) => [specifier, `/assets/vendor/${name}`])),
 });
 
+/** What a module calls so is called so under /assets/. */
+const neighbour = (name: string, specifier: string): string => posix.join(posix.dirname(name), specifier);
+
+/** Throws Fault ERR_INSTALL for the first file that a module imports, now or later, and that is not there. */
+const assertWhole = (sources: readonly (readonly [string, string])[], files: ReadonlyMap<string, Asset>): void => {
+  for (const [name, source] of sources.filter(([each]) => isModule(each)))
+    for (const specifier of [...importsIn(source), ...[...source.matchAll(/\bimport\('([^']+)'\)/g)].map(([, later = '']) => later)]) {
+      const file = neighbour(name, specifier);
+      if (specifier.startsWith('.') && !files.has(file)) throw notWhole(`${file}, which ${name} imports, is missing`);
+    }
+};
+
 /** The module and all that has to be here before it runs, by name. */
 const neededBy = (entry: string, files: ReadonlyMap<string, Asset>): readonly string[] => {
   const needed = new Set<string>();
@@ -141,7 +163,7 @@ const neededBy = (entry: string, files: ReadonlyMap<string, Asset>): readonly st
     needed.add(name);
     for (const specifier of asset.imports) {
       const vendor = VENDOR.find((each) => each.specifier === specifier)?.name;
-      follow(vendor === undefined ? posix.join(posix.dirname(name), specifier) : `vendor/${vendor}`);
+      follow(vendor === undefined ? neighbour(name, specifier) : `vendor/${vendor}`);
     }
   };
   follow(entry);
@@ -159,11 +181,13 @@ const pageOf = (html: string, files: ReadonlyMap<string, Asset>): string => {
   return named.replace('<script', `<script type="importmap">${IMPORT_MAP}</script>\n${preloads.join('')}<script`);
 };
 
-/** Reads everything that the page is made of. Throws where a file of it is missing. */
+/** Reads everything that the page is made of. Throws Fault ERR_INSTALL where a file of it is missing. */
 export const openAssets = (folder: string = join(import.meta.dirname, 'page')): PageAssets => {
   const shrink = shrinker();
-  const own = pageNames(folder).map((name): [string, Asset] => [name, fileAsset(name, read(join(folder, name)), shrink)]);
+  const sources = pageNames(folder).map((name) => [name, read(join(folder, name))] as const);
+  const own = sources.map(([name, source]): [string, Asset] => [name, fileAsset(name, source, shrink)]);
   const files = new Map([...own, ...vendorAssets()]);
+  assertWhole(sources, files);
   const html = pageOf(read(join(folder, 'index.html')), files);
   return {
     page: assetOf(TYPES['.html'] ?? '', () => html),

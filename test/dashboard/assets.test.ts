@@ -1,11 +1,12 @@
 // What the page is made of: the table of its files, how each is answered, what the browser is allowed, and how many bytes all of it may be.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Asset, openAssets } from '../../src/dashboard/assets.ts';
+import { type Asset, assetOf, openAssets } from '../../src/dashboard/assets.ts';
 import { type Opened, openApi } from '../api/fixture.ts';
 
 const PAGE = join(import.meta.dirname, '../../src/dashboard/page');
@@ -72,6 +73,42 @@ describe('the table of files', () => {
     const program = `for (const file of (await import(${assets})).openAssets().files.values()) await file.made(); console.log('made')`;
     const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
     expect([stdout, stderr]).toEqual(['made\n', '']);
+  });
+});
+
+describe('a release that is not whole', () => {
+  test.each([
+    ['index.html', 'index.html'],
+    ['live.ts', 'live.ts, which main.ts imports, is missing'],
+    ['panels/runs.ts', 'panels/runs.ts, which main.ts imports, is missing'],
+  ])('without %s is told as such, and not as an address that is taken', (file, says) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tidegate-page-'));
+    try {
+      cpSync(PAGE, folder, { recursive: true });
+      rmSync(join(folder, file));
+      let fault: unknown;
+      try {
+        openAssets(folder);
+      } catch (error) {
+        fault = error;
+      }
+      expect(fault).toMatchObject({ code: 'ERR_INSTALL', message: expect.stringContaining(says) });
+      expect((fault as Error).message).toContain('install the same release again');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test('a file that could not be made once is made when it is next asked for', async () => {
+    let tries = 0;
+    const asset = assetOf('text/css', () => {
+      tries += 1;
+      if (tries === 1) throw new Error('out of memory');
+      return 'a{}';
+    });
+    await expect(asset.made()).rejects.toThrow('out of memory');
+    expect((await asset.made()).plain.toString()).toBe('a{}');
+    expect([await asset.made(), tries]).toEqual([await asset.made(), 2]);
   });
 });
 
