@@ -192,7 +192,9 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
 
   const routing: RouteOptions = { ...options, stopping, baseUrl: () => baseUrl(options, portOf(app) ?? options.port) };
   void app.register(fastifyRateLimit, { global: false, cache: CALLERS_MAX, enableDraftSpec: true });
-  app.after(() => addRoutes(app, routing, routesOf(routing), limitersOf(app, options.limits ?? LIMITS)));
+  // Before it is loaded: what cannot be made is told as what it is, at once.
+  const routes = routesOf(routing);
+  app.after(() => addRoutes(app, routing, routes, limitersOf(app, options.limits ?? LIMITS)));
   return app;
 };
 
@@ -252,7 +254,6 @@ export const createApi = async (options: ApiOptions): Promise<Api> => {
     await app.listen({ host, port });
   } catch (error) {
     await app.close();
-    if (error instanceof Fault) throw error;
     throw new Fault('ERR_LISTEN', `the API cannot listen on ${host}:${port}: ${errorText(error)}; free it or change api.listen`, {
       cause: error,
     });
