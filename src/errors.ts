@@ -21,6 +21,7 @@ export const ERRORS = {
   ERR_STORE_DENIED: { exit: 77, http: 503, title: 'The store refuses these credentials' },
   ERR_NAME_TAKEN: { exit: 1, http: 409, title: 'Another process runs under this region and replica name' },
   ERR_LISTEN: { exit: 1, http: 500, title: 'An address cannot be listened on' },
+  ERR_INSTALL: { exit: 1, http: 500, title: 'What was installed is not whole' },
   ERR_DNS: { exit: 1, http: 502, title: 'A DNS exchange failed' },
   ERR_TSIG: { exit: 1, http: 502, title: 'A signed DNS reply cannot be trusted' },
   ERR_SYSTEM: { exit: 1, http: 502, title: 'A system around is not configured here, or refuses' },

@@ -178,6 +178,18 @@ export const overviewSchemas = (order: Members): Readonly<Record<string, JsonSch
   Overview: shapeOf<OverviewDocument>(
     {
       ...(HEAD as Record<'cluster' | 'clusterTimeMs' | 'decision', unknown>),
+      banner: {
+        ...shapeOf<OverviewDocument['banner']>(
+          {
+            tone: { ...oneOfTexts('ok', 'warn', 'bad'), description: '`bad`: users suffer, or nothing would be moved if they did.' },
+            sentence: { ...TEXT, description: 'What is so, the worst of it.' },
+            more: { ...listOf(TEXT), description: 'What else is so, worst first, at most 6.' },
+            cutOffMs: { ...MS, description: 'How old all of this is at least, since this replica has lost the store; null: it has not.' },
+          },
+          {},
+        ),
+        description: 'What a human should read first.',
+      },
       self: ref('Self'),
       coordinator: orNull(openShape({ region: TEXT, replica: TEXT, epoch: COUNT, released: FLAG })),
       regions: { ...listOf(ref('RegionCard')), description: 'In configured order.' },

@@ -9,6 +9,7 @@ import {
   serviceTiming,
   slowest,
 } from '../converge/timings.ts';
+import { type Banner, bannerOf } from '../dashboard/banner.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
 import type { AppliedRecord, ClusterConfig, HoldName, Incident, Override } from '../model.ts';
@@ -73,6 +74,8 @@ export interface IncidentCard
 }
 
 export interface OverviewDocument extends StatusHead, Omit<StatusParts, 'shadow' | 'gate'> {
+  /** What a human should read first. */
+  banner: Banner;
   /** `diverging`: at most a hundred. */
   shadow?: ShadowStatus & { divergingOmitted: number };
   /** `drained`: at most a hundred. */
@@ -206,7 +209,7 @@ export const overviewDocument = (input: StatusInput): OverviewDocument => {
   const holds = first(holdsOf(services), LISTED_MAX);
   const reminders = first(remindersNow(input), LISTED_MAX);
   const rowOf = rowsFrom(cluster, votes, tallies);
-  return {
+  const facts: Omit<OverviewDocument, 'banner'> = {
     ...headOf(input),
     ...shortParts(partsOf(input)),
     regions: regionCards(input, services, doubted),
@@ -223,6 +226,7 @@ export const overviewDocument = (input: StatusInput): OverviewDocument => {
     },
     incidents: newest(input.incidents, INCIDENTS_MAX).map((incident) => incidentCard(incident, cluster, nowMs)),
   };
+  return { ...facts, banner: bannerOf({ ...facts, nowMs: facts.clusterTimeMs }) };
 };
 
 /** null: no service of this name is configured. */

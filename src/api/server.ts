@@ -192,7 +192,9 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
 
   const routing: RouteOptions = { ...options, stopping, baseUrl: () => baseUrl(options, portOf(app) ?? options.port) };
   void app.register(fastifyRateLimit, { global: false, cache: CALLERS_MAX, enableDraftSpec: true });
-  app.after(() => addRoutes(app, routing, routesOf(routing), limitersOf(app, options.limits ?? LIMITS)));
+  // Before it is loaded: what cannot be made is told as what it is, at once.
+  const routes = routesOf(routing);
+  app.after(() => addRoutes(app, routing, routes, limitersOf(app, options.limits ?? LIMITS)));
   return app;
 };
 
@@ -242,7 +244,7 @@ const connections = (app: FastifyInstance): { cut(): void } => {
   };
 };
 
-/** Listens, or throws ERR_LISTEN; ERR_SECRET when its certificate cannot be used. */
+/** Listens, or throws ERR_LISTEN; ERR_SECRET when its certificate cannot be used, ERR_INSTALL when a file of the page is missing. */
 export const createApi = async (options: ApiOptions): Promise<Api> => {
   const { ports, host, port } = options;
   let closing: Promise<void> | null = null;

@@ -1517,6 +1517,17 @@ export interface Overview {
     readonly because: string;
     readonly [more: string]: unknown;
   } | null;
+  /** What a human should read first. */
+  readonly banner: {
+    /** `bad`: users suffer, or nothing would be moved if they did. */
+    readonly tone: 'ok' | 'warn' | 'bad';
+    /** What is so, the worst of it. */
+    readonly sentence: string;
+    /** What else is so, worst first, at most 6. */
+    readonly more: readonly string[];
+    /** How old all of this is at least, since this replica has lost the store; null: it has not. */
+    readonly cutOffMs: number | null;
+  };
   readonly self: Self;
   readonly coordinator: {
     readonly region: string;

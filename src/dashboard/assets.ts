@@ -1,13 +1,14 @@
-// What the operator's page is made of, read into memory once: an upgrade that changes the files under a running process never mixes two versions. Modules are
-// served as they are: types stripped (in a packed release there are none), comments left out, bare names resolved by the import map in the page. A fixed
-// table: what is not in it cannot be asked for. Stripping and zipping happen when a file is first asked for, one file at a time, so that a start costs
-// nothing and no request holds up the probes that share this thread.
+// What the operator's page is made of, read into memory once: an upgrade that changes the files under a running process never mixes two versions. A file is
+// served as a file: modules small (shrink.ts) and each by itself, bare names resolved by the import map in the page. A fixed table: what is not in it cannot be
+// asked for. Shrinking and zipping happen when a file is first asked for, so that a start costs nothing, and in other threads than the probes'.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { findPackageJSON, stripTypeScriptTypes } from 'node:module';
+import { findPackageJSON } from 'node:module';
 import { dirname, extname, join, posix } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { errorText, Fault } from '../errors.ts';
+import { type Small, shrinker, stripped } from './shrink.ts';
 
 export interface Asset {
   /** Its content type. */
@@ -22,6 +23,8 @@ export interface MadeAsset {
   zipped: Buffer;
   /** In quotes, of the plain bytes. */
   etag: string;
+  /** Of a module: its source map, zipped. */
+  map: Buffer | null;
 }
 
 export interface PageAssets {
@@ -41,7 +44,6 @@ const VENDOR: readonly { specifier: string; of?: string; within?: string; file: 
   { specifier: 'htm', file: 'dist/htm.module.js', name: 'htm.js' },
   { specifier: 'uplot', file: 'dist/uPlot.iife.min.js', name: 'uplot.js', ending: '\nexport default uPlot;\n' },
 ];
-const UPLOT_STYLE = 'dist/uPlot.min.css';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.ts': 'text/javascript; charset=utf-8',
@@ -51,41 +53,27 @@ const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
 };
 
-/** Where a package lies, seen from another one or from here. Throws where it is not installed. */
+const notWhole = (what: string, cause?: unknown): Fault =>
+  new Fault('ERR_INSTALL', `the operator's page is not whole: ${what}; install the same release again`, { cause });
+
+/** Where a package lies, seen from another one or from here. Throws Fault ERR_INSTALL where it is not installed. */
 const packageFolder = (name: string, from: string = import.meta.filename): string => {
   const manifest = findPackageJSON(name, from);
-  if (manifest === undefined) throw new Error(`the package ${name} is not installed`);
+  if (manifest === undefined) throw notWhole(`the package ${name} is not installed`);
   return dirname(manifest);
 };
 
-/** Node calls this function experimental and says so on stderr; what it does to our files is held by tests. */
-const stripped = (source: string): string => {
-  const { emitWarning } = process;
-  process.emitWarning = () => undefined;
-  try {
-    return stripTypeScriptTypes(source);
-  } finally {
-    process.emitWarning = emitWarning;
-  }
-};
-
-/** Without comments that begin a line, and without blank lines. A text in backticks must not hold a line that looks like one. */
-const bare = (code: string): string =>
-  code
-    .replace(/^[ \t]*\/\*[\s\S]*?\*\/[ \t]*$/gm, '')
-    .replace(/^[ \t]*\/\/.*$/gm, '')
-    .replace(/[ \t]+$/gm, '')
-    .replace(/\n{2,}/g, '\n')
-    .trimStart();
-
-const CONVERT: Readonly<Record<string, (source: string) => string>> = {
-  '.ts': (source) => bare(stripped(source)),
-  '.js': bare,
-  '.css': (source) => bare(source.replace(/\/\*[\s\S]*?\*\//g, '')),
-  '.svg': (source) => source.replace(/<!--[\s\S]*?-->/g, ''),
-};
+/** Without comments, and without blanks that only readers need. */
+const smallStyle = (source: string): string =>
+  source
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/\s+/g, ' ')
+    .replace(/ ?([{};,]) ?/g, '$1')
+    .replace(/: /g, ':')
+    .trim();
 
 const zip = promisify(gzip);
+const ZIP = { level: 9, memLevel: 9 };
 
 /** `import … from '…'`, also where nothing stands between the words; `import type` is nothing at run time, and `import()` comes later. */
 const importsIn = (source: string): readonly string[] =>
@@ -93,35 +81,56 @@ const importsIn = (source: string): readonly string[] =>
     ([, specifier = '']) => specifier,
   );
 
-const assetOf = (type: string, text: () => string, imports: readonly string[] = []): Asset => {
+/** Made once; what could not be made is tried again when it is next asked for. */
+export const assetOf = (type: string, text: () => string | Promise<Small>, imports: readonly string[] = []): Asset => {
   const make = async (): Promise<MadeAsset> => {
-    const plain = Buffer.from(text());
+    const found = await text();
+    const { code, map } = typeof found === 'string' ? { code: found, map: null } : found;
+    const plain = Buffer.from(code);
     const hash = createHash('sha256').update(plain).digest('base64url').slice(0, 22);
-    return { plain, zipped: await zip(plain, { level: 9 }), etag: `"${hash}"` };
+    return { plain, zipped: await zip(plain, ZIP), etag: `"${hash}"`, map: map === null ? null : await zip(map) };
   };
   let made: Promise<MadeAsset> | null = null;
-  return { type, imports, made: () => (made ??= make()) };
+  return {
+    type,
+    imports,
+    made: () =>
+      (made ??= make().catch((error: unknown) => {
+        made = null;
+        throw error;
+      })),
+  };
 };
 
 const isModule = (name: string): boolean => TYPES[extname(name)] === TYPES['.js'];
 
-const fileAsset = (name: string, source: string): Asset => {
-  const kind = extname(name);
-  return assetOf(TYPES[kind] ?? '', () => CONVERT[kind]?.(source) ?? source, isModule(name) ? importsIn(source) : []);
+type Shrink = ReturnType<typeof shrinker>;
+
+/** Where no thread can be had a module that weighs more is better than none. */
+const moduleText = (name: string, source: string, shrink: Shrink): Promise<Small> =>
+  shrink(name, source).catch(() => ({ code: name.endsWith('.ts') ? stripped(source) : source, map: null }));
+
+const fileAsset = (name: string, source: string, shrink: Shrink): Asset => {
+  const type = TYPES[extname(name)] ?? '';
+  if (isModule(name)) return assetOf(type, () => moduleText(name, source, shrink), importsIn(source));
+  return assetOf(type, () => (extname(name) === '.css' ? smallStyle(source) : source.replace(/<!--[\s\S]*?-->/g, '')));
 };
 
-const read = (file: string): string => readFileSync(file, 'utf8');
+const read = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw notWhole(errorText(error), error);
+  }
+};
 
 /** `[path under /assets/, asset]` */
-const vendorAssets = (): readonly [string, Asset][] => {
-  const modules = VENDOR.map(({ specifier, of = specifier, within, file, name, ending = '' }): [string, Asset] => {
+const vendorAssets = (): readonly [string, Asset][] =>
+  VENDOR.map(({ specifier, of = specifier, within, file, name, ending = '' }): [string, Asset] => {
     const folder = within === undefined ? packageFolder(of) : packageFolder(of, join(packageFolder(within), 'package.json'));
     const source = read(join(folder, file)).replace(/\/\/# sourceMappingURL=\S+\s*$/, '');
-    return [`vendor/${name}`, assetOf('text/javascript; charset=utf-8', () => source + ending, importsIn(source))];
+    return [`vendor/${name}`, assetOf(TYPES['.js'] ?? '', () => source + ending, importsIn(source))];
   });
-  const style = read(join(packageFolder('uplot'), UPLOT_STYLE));
-  return [...modules, ['vendor/uplot.css', assetOf('text/css; charset=utf-8', () => style)]];
-};
 
 const pageNames = (folder: string): readonly string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -133,6 +142,18 @@ const IMPORT_MAP = JSON.stringify({
   imports: Object.fromEntries(VENDOR.map(({ specifier, name }) => [specifier, `/assets/vendor/${name}`])),
 });
 
+/** What a module calls so is called so under /assets/. */
+const neighbour = (name: string, specifier: string): string => posix.join(posix.dirname(name), specifier);
+
+/** Throws Fault ERR_INSTALL for the first file that a module imports, now or later, and that is not there. */
+const assertWhole = (sources: readonly (readonly [string, string])[], files: ReadonlyMap<string, Asset>): void => {
+  for (const [name, source] of sources.filter(([each]) => isModule(each)))
+    for (const specifier of [...importsIn(source), ...[...source.matchAll(/\bimport\('([^']+)'\)/g)].map(([, later = '']) => later)]) {
+      const file = neighbour(name, specifier);
+      if (specifier.startsWith('.') && !files.has(file)) throw notWhole(`${file}, which ${name} imports, is missing`);
+    }
+};
+
 /** The module and all that has to be here before it runs, by name. */
 const neededBy = (entry: string, files: ReadonlyMap<string, Asset>): readonly string[] => {
   const needed = new Set<string>();
@@ -142,7 +163,7 @@ const neededBy = (entry: string, files: ReadonlyMap<string, Asset>): readonly st
     needed.add(name);
     for (const specifier of asset.imports) {
       const vendor = VENDOR.find((each) => each.specifier === specifier)?.name;
-      follow(vendor === undefined ? posix.join(posix.dirname(name), specifier) : `vendor/${vendor}`);
+      follow(vendor === undefined ? neighbour(name, specifier) : `vendor/${vendor}`);
     }
   };
   follow(entry);
@@ -160,10 +181,13 @@ const pageOf = (html: string, files: ReadonlyMap<string, Asset>): string => {
   return named.replace('<script', `<script type="importmap">${IMPORT_MAP}</script>\n${preloads.join('')}<script`);
 };
 
-/** Reads everything that the page is made of. Throws where a file of it is missing. */
+/** Reads everything that the page is made of. Throws Fault ERR_INSTALL where a file of it is missing. */
 export const openAssets = (folder: string = join(import.meta.dirname, 'page')): PageAssets => {
-  const own = pageNames(folder).map((name): [string, Asset] => [name, fileAsset(name, read(join(folder, name)))]);
+  const shrink = shrinker();
+  const sources = pageNames(folder).map((name) => [name, read(join(folder, name))] as const);
+  const own = sources.map(([name, source]): [string, Asset] => [name, fileAsset(name, source, shrink)]);
   const files = new Map([...own, ...vendorAssets()]);
+  assertWhole(sources, files);
   const html = pageOf(read(join(folder, 'index.html')), files);
   return {
     page: assetOf(TYPES['.html'] ?? '', () => html),

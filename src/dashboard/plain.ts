@@ -3,8 +3,8 @@
 import type { StatusDocument } from '../api/status.ts';
 import { findingsOf, scopeText, servedState, voters } from '../command/desk/findings.ts';
 import { type Course, courseOf, slowest } from '../converge/timings.ts';
+import { type Banner, bannerOf } from './banner.ts';
 import { type Content, html, type Markup } from './markup.ts';
-import { type Banner, bannerOf } from './page/banner.ts';
 import { ago, count, duration, list, percent, utc } from './page/words.ts';
 
 type Service = StatusDocument['services'][number];

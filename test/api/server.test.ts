@@ -342,6 +342,23 @@ describe('on a bare socket', () => {
     await close();
   });
 
+  test('a file of the page that is missing is not told as an address that is taken', async () => {
+    let reads = 0;
+    const dashboard = {
+      // Where routes are made, after the files were read.
+      get peers(): object {
+        reads += 1;
+        if (reads > 1) throw new Fault('ERR_INSTALL', 'the page is not whole');
+        return {};
+      },
+    };
+    await expect(createApi({ ...api.options, dashboard: dashboard as never })).rejects.toMatchObject({
+      code: 'ERR_INSTALL',
+      message: 'the page is not whole',
+    });
+    expect(reads).toBe(2);
+  });
+
   test('an address that is taken is ERR_LISTEN with the address', async () => {
     const { port, close } = await createApi(api.options);
     await expect(createApi({ ...api.options, port })).rejects.toMatchObject({

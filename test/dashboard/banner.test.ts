@@ -1,7 +1,8 @@
 // The sentence that is read first, of clusters in every state there is: the worst thing first, its figures those of the document.
 import { describe, expect, test } from 'vitest';
 import { overviewDocument } from '../../src/api/overview.ts';
-import { type BannerFacts, bannerOf, cutOffMs, isAlike } from '../../src/dashboard/page/banner.ts';
+import { type BannerFacts, bannerOf, cutOffMs } from '../../src/dashboard/banner.ts';
+import { isAlike } from '../../src/dashboard/page/words.ts';
 import { NOW_MS, statusInput } from '../api/fixture.ts';
 
 const REGIONS = ['eu-west', 'us-east', 'ap-south'];
@@ -313,10 +314,8 @@ test('a sentence whose spans of time alone differ is no news for who listens', (
   expect(isAlike('eu-west is down', 'us-east is down')).toBe(false);
 });
 
-test('takes an overview as it is', () => {
-  const overview = overviewDocument(statusInput());
-  expect(bannerOf({ ...overview, nowMs: overview.clusterTimeMs })).toMatchObject({
-    tone: 'bad',
-    sentence: 'Nothing can be decided: another region coordinates',
-  });
+test('the overview carries it: the page and whoever else asks read the same', () => {
+  const { banner, ...overview } = overviewDocument(statusInput());
+  expect(banner).toMatchObject({ tone: 'bad', sentence: 'Nothing can be decided: another region coordinates', cutOffMs: null });
+  expect(banner).toEqual(bannerOf({ ...overview, nowMs: overview.clusterTimeMs }));
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { healthDetail } from '../../src/api/health-detail.ts';
 import type { ObjectiveCell, PlatformObjectives } from '../../src/client/schema.ts';
-import { budgetRows, cellName, cellText, databaseTrouble, healthRows, lossText, regionsOf } from '../../src/dashboard/page/budgets.ts';
+import { budgetRows, cellName, cellText, databaseTrouble, healthRows, lossText, regionsOf } from '../../src/dashboard/page/records.ts';
 import { matrixOf } from '../../src/objectives/matrix.ts';
 import { healthFacts } from '../api/fixture.ts';
 import { CALM, provedIn, type Records, seenOf, shopWith } from '../api/platforms.fixture.ts';

@@ -1,5 +1,5 @@
 // An incident as the API tells of it, for what the page draws and writes of it.
-import type { Course, ServiceTimes } from '../../src/dashboard/page/timeline.ts';
+import type { Course, ServiceTimes } from '../../src/dashboard/page/incident.ts';
 
 export const T3_MS = Date.UTC(2026, 10, 22, 3, 12);
 

@@ -1,7 +1,7 @@
 // Signing in elsewhere: what goes out with the browser, and which answers are believed.
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { type Away, awayUrl, backFrom, base64url, nonceOf } from '../../src/dashboard/page/oidc.ts';
+import { type Away, awayUrl, backFrom, base64url, nonceOf } from '../../src/dashboard/page/protocol.ts';
 
 const AWAY: Away = { state: 'a-state', nonce: 'a-nonce', verifier: 'a-verifier', fragment: 'service=web.example.com' };
 const KEPT = JSON.stringify(AWAY);

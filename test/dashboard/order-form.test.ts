@@ -22,7 +22,7 @@ import {
   wayPast,
   weightsOf,
   withEnd,
-} from '../../src/dashboard/page/order-form.ts';
+} from '../../src/dashboard/page/acts.ts';
 import { cluster, NOW_MS, REGIONS } from '../api/fixture.ts';
 
 const WEB = 'web.example.test';

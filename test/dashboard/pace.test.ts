@@ -1,6 +1,6 @@
 // How often a panel asks: never twice at once, at most once a second however many events come in, and not at all while nobody looks.
 import { expect, test } from 'vitest';
-import { paced } from '../../src/dashboard/page/live/pace.ts';
+import { paced } from '../../src/dashboard/page/protocol.ts';
 
 /** A clock that is set by hand, and answers that come when they are told to. */
 const world = () => {

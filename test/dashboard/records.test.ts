@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { AuditItem, DecisionItem, Dossier, Forecast } from '../../src/client/schema.ts';
-import { alike, gistOf, movesText, shareText } from '../../src/dashboard/page/forecast.ts';
+import { alike, freshDraft, gistOf, hypothesisOf, movesText, sentenceOf, shareText, withOrder } from '../../src/dashboard/page/acts.ts';
+import { plain, postMortem, type Recorded } from '../../src/dashboard/page/incident.ts';
 import {
   endOf,
   type Filter,
@@ -15,9 +16,7 @@ import {
   NO_FILTER,
   newestAct,
   reaching,
-} from '../../src/dashboard/page/journal.ts';
-import { plain, postMortem, type Recorded } from '../../src/dashboard/page/post-mortem.ts';
-import { freshDraft, hypothesisOf, sentenceOf, withOrder } from '../../src/dashboard/page/suppose.ts';
+} from '../../src/dashboard/page/records.ts';
 import { courseWith, pendingCourse, T3_MS } from './course.fixture.ts';
 
 const decision = (v: number, given: Partial<DecisionItem> = {}): DecisionItem => ({

@@ -1,7 +1,7 @@
 // What is the same stays the same object, and long lists are brought up to date in turns.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { sharing, turned } from '../../src/dashboard/page/same.ts';
+import { sharing, turned } from '../../src/dashboard/page/words.ts';
 
 describe('the next document', () => {
   test('is equal to what came, whatever was there before', () => {

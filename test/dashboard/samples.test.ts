@@ -1,6 +1,6 @@
 // What was measured while the page is open: kept for a quarter of an hour, and nothing made up between two looks.
 import { describe, expect, test } from 'vitest';
-import { columnsOf, JOIN_MS, KEPT_MS, minutesOf, samplesKept } from '../../src/dashboard/page/samples.ts';
+import { columnsOf, JOIN_MS, KEPT_MS, minutesOf, samplesKept } from '../../src/dashboard/page/records.ts';
 
 const T0_MS = 1_800_000_000_000;
 const at = (seconds: number): number => T0_MS + seconds * 1000;

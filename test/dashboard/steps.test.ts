@@ -1,7 +1,7 @@
 // Plans and runs as the page draws them: when each step comes, how long its bars are, and what can be said to a run in each of its states.
 import { describe, expect, test } from 'vitest';
 import type { PlannedStep, Run, RunStep } from '../../src/client/schema.ts';
-import { causeText, deedsOf, isOpen, numbersOf, planBars, runBars, spanText, stepsShown } from '../../src/dashboard/page/steps.ts';
+import { causeText, deedsOf, isOpen, numbersOf, planBars, runBars, spanText, stepsShown } from '../../src/dashboard/page/acts.ts';
 
 const planned = (id: string, p50Ms: number, p95Ms: number, needs: readonly string[] = []): PlannedStep => ({
   id,

@@ -1,17 +1,19 @@
 // The times of an incident: what is there, what is still to come, what never will be; and where each of them stands in the drawing.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { drawingOf, labelPx, placed } from '../../src/dashboard/page/drawing.ts';
 import {
   type Course,
   convergenceText,
   detectionText,
+  drawingOf,
   judged,
+  labelPx,
+  placed,
   type ServiceTimes,
   signed,
   slowestFirst,
   stampsOf,
-} from '../../src/dashboard/page/timeline.ts';
+} from '../../src/dashboard/page/incident.ts';
 import { courseWith, pendingCourse, T3_MS, timesOf } from './course.fixture.ts';
 
 const stampStates = (course: Course): string =>

@@ -37,14 +37,22 @@ export const documentHeaders = (request: FastifyRequest, policy: readonly string
 const isKnown = (shown: string | undefined, etags: readonly string[]): boolean =>
   (shown ?? '').split(',').some((part) => part.trim() === '*' || etags.includes(part.trim().replace(/^W\//, '')));
 
+const MAP = '.map';
+
 const sendAsset = async (request: FastifyRequest, reply: FastifyReply, asset: Asset): Promise<FastifyReply> => {
-  const { plain, zipped, etag } = await asset.made();
+  const { plain, zipped, etag, map } = await asset.made();
   const zippedEtag = etag.replace(/"$/, '-gzip"');
   const isZipped = takesGzip(request.headers['accept-encoding']);
   void reply.type(asset.type).headers({ 'cache-control': 'no-cache', vary: 'accept-encoding', etag: isZipped ? zippedEtag : etag });
+  // A browser asks for it when somebody opens its tools.
+  if (map !== null) void reply.header('sourcemap', `${request.url}${MAP}`);
   if (isKnown(request.headers['if-none-match'], [etag, zippedEtag])) return reply.code(304).send();
   return isZipped ? reply.header('content-encoding', 'gzip').send(zipped) : reply.send(plain);
 };
+
+/** Zipped whoever asks: a browser's tools do. */
+const sendMap = (reply: FastifyReply, map: Buffer): FastifyReply =>
+  reply.type('application/json').headers({ 'cache-control': 'no-cache', 'content-encoding': 'gzip' }).send(map);
 
 const pagePolicy = ({ importMapHash }: PageAssets, peers: readonly string[]): readonly string[] => [
   `script-src 'self' '${importMapHash}'`,
@@ -104,9 +112,13 @@ export const dashboardRoutes = ({ view, dashboard }: RouteOptions): readonly Api
         refusals: ['ERR_NOT_FOUND'],
       },
       async handler(request, reply) {
-        const asset = assets.files.get(request.params['*'] ?? '');
-        if (asset === undefined) throw new Fault('ERR_NOT_FOUND', 'the page has no such file; GET / names those that it has');
-        return sendAsset(request, reply, asset);
+        const path = request.params['*'] ?? '';
+        const isMap = path.endsWith(MAP);
+        const asset = assets.files.get(isMap ? path.slice(0, -MAP.length) : path);
+        const map = isMap ? ((await asset?.made())?.map ?? null) : null;
+        if (asset === undefined || (isMap && map === null))
+          throw new Fault('ERR_NOT_FOUND', 'the page has no such file; GET / names those that it has');
+        return map === null ? sendAsset(request, reply, asset) : sendMap(reply, map);
       },
     },
     {

@@ -1,4 +1,5 @@
 // What the document says of the paths for eyes.
+import { bannerOf } from '../../dashboard/banner.ts';
 import { json, type RouteSchema, ref } from '../openapi.ts';
 import type { OverviewDocument, ServiceDocument } from '../overview.ts';
 
@@ -55,7 +56,7 @@ const INCIDENT = {
   convergence: { ms: null, goalMs: 60_000, judgement: 'pending', waitingFor: [SERVICE], waitingOmitted: 0 },
 } as const;
 
-const OVERVIEW: OverviewDocument = {
+const SEEN: Omit<OverviewDocument, 'banner'> = {
   ...HEAD,
   self: { region: 'us-east', replica: 'a', boot: 'd1f0c2', role: 'coordinator', epoch: 4, canVote: true, canDecide: true, because: '' },
   coordinator: { region: 'us-east', replica: 'a', epoch: 4, released: false },
@@ -135,6 +136,7 @@ const OVERVIEW: OverviewDocument = {
   overrides: { version: 7, items: [] },
   incidents: [INCIDENT],
 };
+const OVERVIEW: OverviewDocument = { ...SEEN, banner: bannerOf({ ...SEEN, nowMs: AT_MS }) };
 
 const ONE: ServiceDocument = {
   ...HEAD,

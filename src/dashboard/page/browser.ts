@@ -92,9 +92,6 @@ export const onReturn = (act: () => void): void => {
     if (persisted) act();
   });
 };
-export const setTitle = (title: string): void => {
-  document.title = title;
-};
 
 /** Calls once when the element comes near the window. */
 export const whenSeen = (element: Element, act: () => void): (() => void) => {
@@ -106,13 +103,6 @@ export const whenSeen = (element: Element, act: () => void): (() => void) => {
     },
     { rootMargin: '300px' },
   );
-  observer.observe(element);
-  return () => observer.disconnect();
-};
-
-/** Calls with the width of the element whenever that changes. */
-export const onResize = (element: Element, act: (widthPx: number) => void): (() => void) => {
-  const observer = new ResizeObserver(([entry]) => act(entry?.contentRect.width ?? 0));
   observer.observe(element);
   return () => observer.disconnect();
 };

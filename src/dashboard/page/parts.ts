@@ -1,13 +1,24 @@
-// The parts that all panels are made of. A state is a mark, a word and a colour, never a colour alone.
-import { useComputed } from '@preact/signals';
-import { Component, type ComponentType } from 'preact';
+// What panels are made of.
+import { type Signal, signal, useComputed } from '@preact/signals';
+import htm from 'htm';
+import { Component, type ComponentChildren, type ComponentType, h, type VNode } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { nextFrame, whenSeen } from './browser.ts';
-import { html, type Node } from './html.ts';
-import { Refused } from './live/api.ts';
-import { nowMs } from './live/live.ts';
-import { turned } from './same.ts';
-import { ago, percent, utc } from './words.ts';
+import type { Overview, Undo } from '../../client/schema.ts';
+import { type Kind, nameOf, prefill, type Stage, stageOf } from './acts.ts';
+import { after, nextFrame, whenSeen } from './browser.ts';
+import { asked, isOperator, lookSoon, nowMs, Refused, want } from './live.ts';
+import { ago, countdown, percent, turned, utc } from './words.ts';
+
+// ---- markup ----
+// Markup: HTML in template literals, made into nodes. What is put in as text stays text; nothing in this page writes HTML from a string.
+
+export type Node = ComponentChildren;
+type Markup = (strings: TemplateStringsArray, ...values: unknown[]) => VNode;
+/** One root, or several. */
+export const html: Markup = (htm as unknown as { bind(make: typeof h): Markup }).bind(h);
+
+// ---- parts ----
+// The parts that all panels are made of. A state is a mark, a word and a colour, never a colour alone.
 
 export type Tone = 'good' | 'warn' | 'bad' | 'idle';
 
@@ -186,3 +197,113 @@ export const Field = ({ label, hint, control }: { label: string; hint?: string; 
   const [id] = useState(() => `field-${++made}`);
   return html`<div class="field"><label for=${id}>${label}</label>${control(id)}${hint === undefined ? null : html`<small id="${id}-hint">${hint}</small>`}</div>`;
 };
+
+// ---- what comes later ----
+// What comes after the first panels stand: the rest of the page. It is fetched at once and not when somebody looks at it, since a region that is lost takes
+// with it where its modules come from.
+
+type Part = ComponentType<object>;
+type Load = () => Promise<Part>;
+
+const AGAIN_MS = 3_000;
+const parts = new Map<Load, Signal<Part | null>>();
+
+const slotOf = (load: Load): Signal<Part | null> => {
+  const slot = parts.get(load) ?? signal<Part | null>(null);
+  parts.set(load, slot);
+  return slot;
+};
+
+/** One after the other, in this order, until all are here; one that does not come keeps none of the others back. */
+export const fetchAll = async (loads: readonly Load[]): Promise<void> => {
+  const missing: Load[] = [];
+  for (const load of loads) {
+    try {
+      slotOf(load).value = await load();
+    } catch {
+      missing.push(load);
+    }
+  }
+  if (missing.length > 0) after(AGAIN_MS, () => void fetchAll(missing));
+};
+
+/** The part, or until it is here its place; without a title nothing. */
+export const Later = ({ load, id, title }: { load: Load; id?: string; title?: string }) => {
+  const part = slotOf(load).value;
+  if (part !== null) return html`<${part} />`;
+  return id === undefined ? null : html`<${Panel} id=${id} title=${title}><${Empty}>Coming …<//><//>`;
+};
+
+// ---- orders ----
+// What the list, the form and the dialog of orders have in common.
+
+export type Listed = Overview['overrides']['items'][number];
+
+/** Nobody knows whether an act that had no answer was done. */
+export const isDoubt = (error: unknown): boolean =>
+  error !== null &&
+  (!(error instanceof Refused) || error.problem.code === 'ERR_UNDECIDED' || (error.problem.code === '' && error.problem.status >= 500));
+
+export const Doubt = ({ error, then = 'Sending it again is safe: it has the same key.' }: { error: unknown; then?: string }) =>
+  isDoubt(error) ? html`<p class="note" role="status">Nobody knows whether it was done. ${then}</p>` : null;
+
+const STAGES: Readonly<Record<Stage, readonly [string, Tone]>> = {
+  waits: ['waits for a second person', 'warn'],
+  coming: ['has not begun', 'idle'],
+  over: ['over', 'idle'],
+  obeyed: ['obeyed', 'good'],
+  ignored: ['not obeyed', 'bad'],
+};
+
+type Standing = Pick<Listed, 'approval' | 'startsAtMs' | 'expiresAtMs' | 'obeyed'>;
+
+export const StageChip = ({ order }: { order: Standing }) => {
+  const stage = useComputed(() => stageOf(order, nowMs.value));
+  const [says, tone] = STAGES[stage.value];
+  return html`<${Chip} tone=${tone}>${says}<//>`;
+};
+
+/** Until it begins, else until it ends. */
+export const Left = ({ order }: { order: Standing }) => {
+  const text = useComputed(() => {
+    const startsMs = (order.startsAtMs ?? 0) - nowMs.value;
+    return startsMs > 0 ? `begins in ${countdown(startsMs)}` : `ends in ${countdown(order.expiresAtMs - nowMs.value)}`;
+  });
+  return html`<time class="number" datetime=${new Date(order.expiresAtMs).toISOString()}>${text}</time>`;
+};
+
+export const UndoLines = ({ undo, title }: { undo: Undo | null | undefined; title: string }) =>
+  undo == null
+    ? null
+    : html`<p>${title}</p><pre tabindex="0">${undo.cli}</pre><details><summary>with curl</summary><pre tabindex="0">${undo.curl}</pre></details>`;
+
+/** An act shows at once, and what is decided of it a moment later. */
+export const lookAtIt = (): void => {
+  lookSoon();
+  after(2_500, lookSoon);
+};
+
+interface LinkProps {
+  kind: Kind;
+  scope: Parameters<typeof prefill>[1];
+}
+
+/** What was open over the page is left: the form is in it. */
+const order = ({ kind, scope }: LinkProps): void => {
+  for (const name of ['service', 'override']) if (asked.value[name] !== undefined) want(name, null);
+  want('order', prefill(kind, scope));
+};
+
+/** Leads to the form, filled with this much. Whoever may not order sees none. */
+export const OrderLink = (link: LinkProps) =>
+  isOperator.value
+    ? html`<button type="button" onClick=${() => order(link)}>${link.kind[0]?.toUpperCase()}${link.kind.slice(1)} …<span class="hidden"> ${nameOf(link)}</span></button>`
+    : null;
+
+/** The dialog that asks who looks is open. */
+export const isSigningIn = signal(false);
+
+export const SignInButton = ({ says = 'Sign in' }: { says?: Node }) =>
+  html`<button type="button" onClick=${() => {
+    isSigningIn.value = true;
+  }}>${says}</button>`;

@@ -1,25 +1,231 @@
-// What would happen if: each region's death in a table, and whatever one wants to suppose. It writes nothing, so whoever may look may ask.
-import { useState } from 'preact/hooks';
-import type { Forecast, WhatIfMatrix } from '../../../client/schema.ts';
-import { type Gist, gistOf, shareText } from '../forecast.ts';
-import { html } from '../html.ts';
-import { ask } from '../live/api.ts';
-import { overview } from '../live/live.ts';
-import { At, Chip, Field, Mark, Panel, still, Table, Trouble, useDeed } from '../parts.ts';
+// What would follow: of an act that is being written, of the death of a region, of whatever one supposes.
+import { computed } from '@preact/signals';
+import { useEffect, useState } from 'preact/hooks';
+import type { Forecast, Ordered, Refusal, WhatIfMatrix } from '../../../client/schema.ts';
 import {
+  alike,
   COVERS,
-  type Draft,
   freshDraft,
+  type Gist,
+  gistOf,
   type Hypothesis,
   hypothesisOf,
-  KINDS,
+  moves,
+  movesText,
+  namesText,
   type OrderKind,
+  SUPPOSABLE,
+  type Supposed,
   sentenceOf,
-  weightsOf,
+  sharesOf,
+  shareText,
   withOrder,
-} from '../suppose.ts';
-import { count, duration, percent } from '../words.ts';
-import { Story } from './story.ts';
+} from '../acts.ts';
+import { after } from '../browser.ts';
+import { ask, nowMs, overview } from '../live.ts';
+import { Ago, At, Chip, Field, html, Mark, type Node, Panel, Share, still, Table, type Tone, Trouble, useDeed } from '../parts.ts';
+import { count, duration, percent, utc } from '../words.ts';
+
+// ---- of an act ----
+// What would follow of an act: asked of the dry run while the form is filled, shown with the rules that refuse it and when they would not.
+
+type Told = Pick<Ordered, 'forecast' | 'refusals' | 'notes'> & Partial<Pick<Ordered, 'approval' | 'undo' | 'expiresAt'>>;
+
+export interface Preview {
+  told: Told | null;
+  error: unknown;
+  /** Not answered yet. */
+  busy: boolean;
+  atMs: number;
+  /** The decision that it was foretold on. */
+  v: number | undefined;
+  again(): void;
+}
+
+export interface Question {
+  method: 'POST' | 'PUT' | 'DELETE';
+  path: string;
+  body?: unknown;
+}
+
+const PAUSE_MS = 400;
+const decided = computed(() => overview.value?.decision?.v);
+const now = () => ({ atMs: nowMs.peek(), v: decided.peek() });
+
+/** Asks when the question has been the same for a moment, and again whenever one of `on` changes. null: there is nothing to ask yet. */
+export const usePreview = (question: Question | null, on: readonly unknown[] = []): Preview => {
+  const key = question === null ? null : JSON.stringify(question);
+  const [state, set] = useState<{ told: Told | null; error: unknown; atMs: number; v?: number | undefined; of: string | null }>({
+    told: null,
+    error: null,
+    atMs: 0,
+    of: null,
+  });
+  const [round, again] = useState(0);
+  useEffect(() => {
+    if (question === null) return;
+    const cancel = new AbortController();
+    const look = async (): Promise<void> => {
+      const { method, path, body } = question;
+      const answer = await ask(path, { method, ...(body === undefined ? {} : { body }), signal: cancel.signal });
+      const said = (await answer.json()) as Told | Forecast;
+      // A simulation answers with the forecast itself.
+      const told = 'forecast' in said ? said : { forecast: said, refusals: said.refusals, notes: [] };
+      set({ told, error: null, ...now(), of: key });
+    };
+    const give = after(PAUSE_MS, () =>
+      look().catch((error: unknown) => (cancel.signal.aborted ? undefined : set({ told: null, error, ...now(), of: key }))),
+    );
+    return () => {
+      give();
+      cancel.abort();
+    };
+  }, [key, round, ...on]);
+  // What was foretold of another order is not shown beside this one.
+  const isCurrent = key !== null && state.of === key;
+  const { told, error, atMs, v } = isCurrent ? state : { told: null, error: null, atMs: 0 };
+  return { told, error, atMs, v, busy: key !== null && !isCurrent, again: () => again((each) => each + 1) };
+};
+
+/** A bar of what a pool gets after, with a line where it was. */
+const Moves = (change: Parameters<typeof moves>[0]) => {
+  const all = moves(change);
+  return all.length === 0
+    ? html`<span class="dim">as now</span>`
+    : html`<ul class="plain moves">${all.map(({ pool, from, to }) => html`<li>${pool} <span class="number">${percent(from)} →</span> <${Share} value=${to} configured=${from} /></li>`)}</ul>`;
+};
+
+type Foreseen = Forecast['services'][number];
+
+const Capacity = ({ capacity }: Pick<Foreseen, 'capacity'>) => {
+  if (capacity === null) return html`<span class="dim">not known</span>`;
+  const { leftPercent, because, source } = capacity;
+  const tone: Tone = leftPercent < 0 ? 'bad' : leftPercent < 10 ? 'warn' : 'good';
+  return html`<${Chip} tone=${tone}>${leftPercent < 0 ? `${Math.round(-leftPercent)} % too little` : `${Math.round(leftPercent)} % left`}<//> <span class="dim">${because} (${source})</span>`;
+};
+
+const isChanged = (service: Foreseen): boolean => moves(service).length > 0 || service.writes.length > 0;
+
+const Arrival = ({ service: { mode, converge } }: { service: Foreseen }) =>
+  mode !== 'auto'
+    ? `not written: ${mode}`
+    : converge === null
+      ? 'not written'
+      : html`${converge.source === 'history' ? `${duration(converge.p50Ms)}, p99 ` : 'at worst '}${duration(converge.p99Ms)} <span class="dim">${converge.because}</span>`;
+
+/** Providers that would be asked for just what is decided are only named. */
+const Writes = ({ service }: { service: Foreseen }) =>
+  service.writes.length === 0
+    ? html`<span class="dim">nothing</span>`
+    : html`<ul class="plain">${service.writes.map((write) => {
+        const alike = movesText(write) === movesText(service);
+        return html`<li>${write.provider}${alike ? html` <span class="dim">the same</span>` : html`<${Moves} before=${write.before} after=${write.after} />`}</li>`;
+      })}</ul>`;
+
+/** `When` of a rule that time alone lets pass. */
+const When = ({ atMs }: { atMs: number }) => html` It would pass at ${utc(atMs, nowMs.value)} UTC, in ${duration(atMs - nowMs.value)}.`;
+
+const Refusals = ({ refusals }: { refusals: readonly Refusal[] }) =>
+  refusals.length === 0
+    ? null
+    : html`<ul class="plain trouble">${refusals.slice(0, SHOWN_MAX).map(
+        ({ service, pool, rule, risk, because, againAtMs, counterfactual }) => html`<li>
+          <p><${Chip} tone="bad">${rule}<//> refuses ${service}/${pool}: ${because} <span class="dim">(${risk} risk)</span></p>
+          <p class="because">${counterfactual}${againAtMs === null ? '' : html`.<${When} atMs=${againAtMs} />`}</p>
+        </li>`,
+      )}<${More} of=${refusals.length} what="refusal" /></ul>`;
+
+const SHOWN_MAX = 20;
+const STEP_HOLDS_MAX = 5;
+const More = ({ of, what }: { of: number; what: string }) =>
+  of > SHOWN_MAX ? html`<li class="dim">and ${count(of - SHOWN_MAX, what)} more</li>` : null;
+
+const List = ({ title, items, what, none }: { title: string; items: readonly Node[]; what: string; none?: string }) =>
+  items.length === 0 && none === undefined
+    ? null
+    : html`<h4>${title}</h4>${items.length === 0 ? html`<p class="dim">${none}</p>` : html`<ul class="plain">${items.slice(0, SHOWN_MAX)}<${More} of=${items.length} what=${what} /></ul>`}`;
+
+const TONES: Readonly<Record<string, Tone>> = { critical: 'bad', warning: 'warn', info: 'idle' };
+const heldItems = (holds: Forecast['holds']): readonly Node[] =>
+  holds.map(({ service, pool, hold, because }) => html`<li><${Chip} tone="warn">held: ${hold}<//> ${service}/${pool}: ${because}</li>`);
+
+const Steps = ({ steps }: Pick<Forecast, 'steps'>) =>
+  steps.length === 0
+    ? html`<p>Nothing would be decided.</p>`
+    : html`<ol class="plain">${steps.map(
+        ({ afterMs, v, because, changes, holds }) => html`<li>
+        <p><b class="number">${afterMs === 0 ? 'at once' : `+${duration(afterMs)}`}</b> decision ${v}: ${because}</p>
+        <ul>${alike(changes).map((change) => html`<li>${namesText(change.services)}: ${movesText(change) || 'stays as it is'}</li>`)}
+          ${heldItems(holds).slice(0, STEP_HOLDS_MAX)}
+          ${holds.length > STEP_HOLDS_MAX ? html`<li class="dim">and ${count(holds.length - STEP_HOLDS_MAX, 'hold')} more</li>` : null}</ul>
+      </li>`,
+      )}</ol>`;
+
+/** `of`: what it follows from, where several stand side by side. */
+const Followed = still(({ forecast, of = '' }: { forecast: Forecast; of?: string }) => {
+  const { services, steps, holds, pages } = forecast;
+  const changed = services.filter(isChanged);
+  const rest = services.length - changed.length;
+  return html`<div><${Steps} steps=${steps} />
+    ${
+      changed.length === 0
+        ? null
+        : html`<${Table} caption="Services whose route or write would change ${of}" head=${['service', 'share', 'providers write', 'capacity', 'users there in']}>
+          ${changed.slice(0, SHOWN_MAX).map(
+            (
+              each,
+            ) => html`<tr key=${each.service}><th scope="row">${each.service}</th><td><${Moves} ...${each} /></td><td><${Writes} service=${each} /></td>
+              <td><${Capacity} capacity=${each.capacity} /></td><td><${Arrival} service=${each} /></td></tr>`,
+          )}
+        <//>`
+    }
+    ${changed.length > SHOWN_MAX ? html`<p class="dim">and ${count(changed.length - SHOWN_MAX, 'service')} more that change</p>` : null}
+    ${rest > 0 ? html`<p class="dim">${count(rest, 'service')} ${rest === 1 ? 'stays' : 'stay'} as now</p>` : null}
+    <${List} title="Held at the end" what="hold" items=${heldItems(holds)} />
+    <${List} title="Who is told" what="page" none="Nobody is paged." items=${pages.map(({ severity, type, summary }) => html`<li><${Chip} tone=${TONES[severity] ?? 'idle'}>${severity}<//> <code>${type}</code> ${summary}</li>`)} /></div>`;
+});
+
+const noteItems = (notes: readonly string[]): readonly Node[] => [...new Set(notes)].map((note) => html`<li>${note}</li>`);
+
+const sentence = ({ forecast, refusals }: Told): string => {
+  if (refusals.length > 0) return `${count(refusals.length, 'refusal')} by safety rules: nothing would be written.`;
+  if (forecast === null) return 'What follows could not be foretold.';
+  const changes = new Set(forecast.steps.flatMap((step) => step.changes.map(({ service }) => service))).size;
+  const isBack = changes > 0 && forecast.services.every((service) => moves(service).length === 0);
+  const critical = forecast.pages.filter(({ severity }) => severity === 'critical').length;
+  return `${changes === 0 ? 'No route changes' : `${count(changes, 'service')} ${changes === 1 ? 'changes' : 'change'}${isBack ? ', and at the end all is as now' : ''}`}; ${critical === 0 ? 'nobody is woken' : `${count(critical, 'critical page')}`}.`;
+};
+
+/** `idle`: what stands there while nothing can be asked. `passes`: the refusals are what break-glass would pass. */
+export const Foretold = ({ preview, idle, passes = false }: { preview: Preview; idle: string; passes?: boolean }) => {
+  const { told, error, busy, atMs, v, again } = preview;
+  const refusals = told?.refusals ?? [];
+  return html`<section class="note" aria-label="What would follow" aria-busy=${busy}>
+    <p class="row"><b>What would follow</b>
+      <span role="status">${told === null ? (busy ? 'asking …' : error === null ? idle : '') : passes && refusals.length > 0 ? `It passes ${count(refusals.length, 'refusal')} by break-glass.` : sentence(told)}</span>
+      ${told === null && error === null ? null : html`<span class="dim">foretold <${Ago} atMs=${atMs} /></span> ${v === decided.value ? null : html`<${Chip} tone="warn">a decision came since<//>`} <button type="button" class="quiet" onClick=${again}>look again</button>`}</p>
+    <${Trouble} error=${error} />
+    <${Refusals} refusals=${refusals} />
+    ${
+      told?.forecast == null
+        ? null
+        : refusals.length === 0 || passes
+          ? html`<${Followed} forecast=${told.forecast} />`
+          : html`<details><summary>If it stood all the same</summary><${Followed} forecast=${told.forecast} /></details>`
+    }
+    <${List} title="Notes" what="note" items=${noteItems([...(told?.notes ?? []), ...(told?.forecast?.notes ?? [])])} />
+  </section>`;
+};
+
+// ---- as a story ----
+
+const Story = ({ forecast, of }: { forecast: Forecast; of: string }) => html`
+  <${Refusals} refusals=${forecast.refusals} />
+  <${Followed} forecast=${forecast} of=${of} />
+  <${List} title="What it could not know" what="note" items=${noteItems(forecast.notes)} />`;
+
+// ---- of what is supposed ----
+// What would happen if: each region's death in a table, and whatever one wants to suppose. It writes nothing, so whoever may look may ask.
 
 /** A replica works at it beside its probes: it takes its time. */
 const FORECAST_MS = 20_000;
@@ -123,7 +329,15 @@ const Text = ({
   ) => html`<input id=${id} value=${value} list=${options === undefined ? undefined : `${id}-names`} autocomplete="off" onInput=${({ currentTarget }: Input) => set(currentTarget.value)} />
     ${options === undefined ? null : html`<datalist id="${id}-names">${options.map((name) => html`<option value=${name} />`)}</datalist>`}`} />`;
 
-const Place = ({ draft, set, parts }: { draft: Draft; set(next: Draft): void; parts: readonly ('region' | 'service' | 'pool')[] }) => {
+const Place = ({
+  draft,
+  set,
+  parts,
+}: {
+  draft: Supposed;
+  set(next: Supposed): void;
+  parts: readonly ('region' | 'service' | 'pool')[];
+}) => {
   const seen = overview.value;
   const services = seen?.services ?? [];
   const pools = services.find(({ name }) => name === draft.service)?.pools.map(({ name }) => name) ?? [];
@@ -133,23 +347,23 @@ const Place = ({ draft, set, parts }: { draft: Draft; set(next: Draft): void; pa
     ${parts.includes('pool') ? html`<${Choice} label="pool" value=${draft.pool} options=${named(pools)} set=${(pool: string) => set({ ...draft, pool })} />` : null}`;
 };
 
-const Weights = ({ draft, set }: { draft: Draft; set(next: Draft): void }) => {
+const Weights = ({ draft, set }: { draft: Supposed; set(next: Supposed): void }) => {
   const pools = overview.value?.services.find(({ name }) => name === draft.service)?.pools ?? [];
-  const sum = Object.values(weightsOf(draft)).reduce((all, share) => all + share, 0);
+  const sum = Object.values(sharesOf(draft)).reduce((all, share) => all + share, 0);
   return html`<fieldset><legend>shares in per cent, together 100 (now ${percent(sum)})</legend>
     ${pools.map(({ name }) => html`<${Text} key=${name} label=${name} value=${draft.weights[name] ?? ''} set=${(share: string) => set({ ...draft, weights: { ...draft.weights, [name]: share } })} />`)}</fieldset>`;
 };
 
 const PLACES = { region: ['region'], service: ['service'], pool: ['service', 'pool'], everything: [] } as const;
 
-const Order = ({ draft, set }: { draft: Draft; set(next: Draft): void }) => html`
+const Order = ({ draft, set }: { draft: Supposed; set(next: Supposed): void }) => html`
   <${Choice} label="order" value=${draft.order} options=${named(Object.keys(COVERS))} set=${(order: string) => set(withOrder(draft, order as OrderKind))} />
-  <${Choice} label="covers" value=${draft.covers} options=${named(COVERS[draft.order])} set=${(covers: string) => set({ ...draft, covers: covers as Draft['covers'] })} />
+  <${Choice} label="covers" value=${draft.covers} options=${named(COVERS[draft.order])} set=${(covers: string) => set({ ...draft, covers: covers as Supposed['covers'] })} />
   <${Place} draft=${draft} set=${set} parts=${PLACES[draft.covers]} />
   ${draft.order === 'pin' ? html`<${Weights} draft=${draft} set=${set} />` : null}
   <${Text} label="for" value=${draft.ttl} set=${(ttl: string) => set({ ...draft, ttl })} hint="such as 90m or 4h" />`;
 
-const Fields = ({ draft, set }: { draft: Draft; set(next: Draft): void }) => {
+const Fields = ({ draft, set }: { draft: Supposed; set(next: Supposed): void }) => {
   switch (draft.kind) {
     case 'pool-down':
       return html`<${Place} draft=${draft} set=${set} parts=${['service', 'pool']} />`;
@@ -162,20 +376,20 @@ const Fields = ({ draft, set }: { draft: Draft; set(next: Draft): void }) => {
   }
 };
 
-interface Told {
+interface Answer {
   hypotheses: readonly Hypothesis[];
   horizonMs: number;
   forecast: Forecast;
 }
 
 const Suppose = () => {
-  const [drafts, setDrafts] = useState<readonly Draft[]>([]);
+  const [drafts, setDrafts] = useState<readonly Supposed[]>([]);
   const [horizonMs, setHorizon] = useState(HORIZONS_MS[2] ?? 300_000);
-  const [told, setTold] = useState<Told | null>(null);
+  const [told, setTold] = useState<Answer | null>(null);
   const deed = useDeed();
   const seen = overview.value;
-  const fresh = (): Draft => freshDraft(seen?.regions[0]?.name ?? '', seen?.services[0]?.name ?? '');
-  const put = (n: number, draft: Draft) => setDrafts(drafts.map((each, at) => (at === n ? draft : each)));
+  const fresh = (): Supposed => freshDraft(seen?.regions[0]?.name ?? '', seen?.services[0]?.name ?? '');
+  const put = (n: number, draft: Supposed) => setDrafts(drafts.map((each, at) => (at === n ? draft : each)));
   const submit = (event: Event): void => {
     event.preventDefault();
     const hypotheses = drafts.map(hypothesisOf);
@@ -191,8 +405,8 @@ const Suppose = () => {
       ${drafts.length === 0 ? html`<p class="dim">Nothing else happens: what is under way goes on.</p>` : null}
       ${drafts.map(
         (draft, n) => html`<fieldset key=${n}><legend>${n === 0 ? 'first' : 'and'}</legend>
-        <${Choice} label="what" value=${draft.kind} options=${KINDS} set=${(kind: string) => put(n, { ...draft, kind: kind as Draft['kind'] })} />
-        <${Fields} draft=${draft} set=${(next: Draft) => put(n, next)} />
+        <${Choice} label="what" value=${draft.kind} options=${SUPPOSABLE} set=${(kind: string) => put(n, { ...draft, kind: kind as Supposed['kind'] })} />
+        <${Fields} draft=${draft} set=${(next: Supposed) => put(n, next)} />
         <button type="button" class="quiet" onClick=${() => setDrafts(drafts.filter((_, at) => at !== n))}>leave it out</button>
       </fieldset>`,
       )}

@@ -1,12 +1,14 @@
-// The one sentence that matters, worst first, for whoever was woken by a page; the others after it. Pure: the page shows it, and so does /status, which has no
-// script. Every figure in it is one of the document's.
-import { count, duration, list, percent, utc } from './words.ts';
+// The one sentence that matters, worst first, for whoever was woken by a page; the others after it. Pure: the overview carries it, and /status, which has no
+// script, shows it. Every figure in it is one of the document's.
+import { count, duration, list, percent, utc } from './page/words.ts';
 
 export interface Banner {
   tone: 'ok' | 'warn' | 'bad';
   sentence: string;
   /** What else is so, worst first; what there is no room for is counted. */
   more: readonly string[];
+  /** How old all that is told is at least, when who tells it has lost the store; null: he has not. */
+  cutOffMs: number | null;
 }
 
 interface PoolFacts {
@@ -368,11 +370,5 @@ export const bannerOf = (facts: BannerFacts): Banner => {
   const rest = [...others.map(({ text }) => text), ...asides(facts)];
   const more = rest.length <= MORE_MAX ? rest : [...rest.slice(0, MORE_MAX - 1), `And ${count(rest.length - MORE_MAX + 1, 'thing')} more`];
   const tone = worst === undefined ? 'ok' : worst.rank === 3 ? 'warn' : 'bad';
-  return { tone, sentence: worst?.text ?? calmText(facts), more };
-};
-
-/** They say the same, and only their spans of time differ: no news for who listens. */
-export const isAlike = (a: string, b: string): boolean => {
-  const bare = (text: string): string => text.replace(/\b\d[\d.]* (ms|s|min|h|d)\b( \d+ min\b)?/g, '#');
-  return bare(a) === bare(b);
+  return { tone, sentence: worst?.text ?? calmText(facts), more, cutOffMs: cutOffMs(facts) };
 };

@@ -1,5 +1,93 @@
-// Signing in elsewhere and coming back: an authorization code with PKCE (RFC 6749, 7636). What goes out, and what of the answer is believed. Pure.
+// How a replica and a provider are spoken with: the stream, the pace of questions, signing in elsewhere. Pure.
 import type { SignIn } from './types.ts';
+
+// ---- the stream ----
+// The stream of events as text comes in, after the WHATWG's grammar of event streams.
+
+export interface StreamEvent {
+  id: string | null;
+  type: string;
+  data: string;
+}
+
+const LINE_CHARS_MAX = 1024 * 1024;
+
+interface EventParser {
+  /** The events that this piece completes. Throws on a line that is longer than any of ours. */
+  push(text: string): readonly StreamEvent[];
+}
+
+export const eventParser = (): EventParser => {
+  let rest = '';
+  let event: StreamEvent = { id: null, type: 'message', data: '' };
+  const take = (line: string): StreamEvent | null => {
+    if (line === '') {
+      const done = event;
+      event = { id: done.id, type: 'message', data: '' };
+      return done.data === '' ? null : { ...done, data: done.data.slice(0, -1) };
+    }
+    const [, field = '', value = ''] = /^([^:]*)(?:: ?(.*))?$/.exec(line) ?? [];
+    if (field === 'id') event.id = value;
+    if (field === 'event') event.type = value;
+    if (field === 'data') event.data += `${value}\n`;
+    return null;
+  };
+  return {
+    push(text) {
+      const lines = (rest + text).split(/\r\n|\n/);
+      rest = lines.pop() ?? '';
+      if (rest.length > LINE_CHARS_MAX) throw new Error(`a line of the stream is longer than ${LINE_CHARS_MAX} characters`);
+      return lines.map(take).filter((done) => done !== null);
+    },
+  };
+};
+
+// ---- the pace ----
+// When something is asked again: every so often while somebody looks, and soon after it changed, whatever happens at once.
+const GAP_MS = 1_000;
+
+interface Door {
+  after(ms: number, act: () => void): () => void;
+  isVisible(): boolean;
+  monoMs(): number;
+}
+
+/** Calls at once, then every `ms`; never twice at the same time, and not more often than once a second. */
+export const paced = (look: () => Promise<void>, ms: number, { after, isVisible, monoMs }: Door): { soon(): void; stop(): void } => {
+  let [isBusy, isDue, isOver] = [false, false, false];
+  let lastMs = Number.NEGATIVE_INFINITY;
+  let unschedule = (): void => undefined;
+  const plan = (waitMs: number): void => {
+    unschedule();
+    unschedule = after(waitMs, go);
+  };
+  const go = (): void => {
+    // Whoever comes back does not wait for the span to end.
+    if (!isVisible()) {
+      plan(GAP_MS);
+      return;
+    }
+    [isBusy, isDue, lastMs] = [true, false, monoMs()];
+    void look().finally(() => {
+      isBusy = false;
+      if (!isOver) plan(isDue ? GAP_MS : ms);
+    });
+  };
+  go();
+  return {
+    soon() {
+      if (isBusy) isDue = true;
+      else if (!isOver) plan(Math.max(0, lastMs + GAP_MS - monoMs()));
+    },
+    stop() {
+      isOver = true;
+      unschedule();
+    },
+  };
+};
+
+// ---- signing in elsewhere ----
+// Signing in elsewhere and coming back: an authorization code with PKCE (RFC 6749, 7636). What goes out, and what of the answer is believed.
 
 /** What is kept in this tab while one is away. */
 export interface Away {
@@ -40,7 +128,7 @@ export const awayUrl = (oidc: NonNullable<SignIn['oidc']>, { state, nonce }: Awa
   return url.href;
 };
 
-export type Back = { kind: 'none' } | { kind: 'wrong'; because: string; fragment: string } | { kind: 'code'; code: string; away: Away };
+type Back = { kind: 'none' } | { kind: 'wrong'; because: string; fragment: string } | { kind: 'code'; code: string; away: Away };
 
 const awayOf = (kept: string | null): Away | null => {
   try {
