@@ -199,7 +199,7 @@ const Tables = ({ services, regions }: { services: readonly ServiceCard[]; regio
       leaf,
       at,
     ) => html`<div class="leaf" key=${at}><${Table} caption=${captionOf(leaf, shown.length)} head=${['service', 'mode', ...regions, 'provider', 'proven']}>
-      ${leaf.map((service) => html`<${Row} key=${service.name} service=${service} regions=${regions} />`)}
+      ${leaf.map((service) => html`<${ServiceLine} key=${service.name} service=${service} regions=${regions} />`)}
     <//></div>`,
   );
 };
