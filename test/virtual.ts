@@ -234,7 +234,15 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
         clock: { monoMs: () => monoAt(nowMs), wallMs: () => Math.floor(wallOffsetMs + nowMs) },
         timers: { after },
         random: seededRandom(`${options.seed}/${name}`),
-        net: { tcp: noSockets, tls: noSockets, udp: noSockets, listenTcp: noSockets, http2: noSockets, secureContext: noSockets, pinnedContext: noSockets },
+        net: {
+          tcp: noSockets,
+          tls: noSockets,
+          udp: noSockets,
+          listenTcp: noSockets,
+          http2: noSockets,
+          secureContext: noSockets,
+          pinnedContext: noSockets,
+        },
         loopDelay: () => loopDelay(owner),
       },
       stepWall(ms) {
