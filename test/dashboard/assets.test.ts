@@ -1,12 +1,13 @@
 // What the page is made of: the table of its files, how each is answered, what the browser is allowed, and how many bytes all of it may be.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Asset, assetOf, openAssets } from '../../src/dashboard/assets.ts';
+import { type Asset, assetOf, moduleText, openAssets } from '../../src/dashboard/assets.ts';
+import { shrinker } from '../../src/dashboard/shrink.ts';
 import { type Opened, openApi } from '../api/fixture.ts';
 
 const PAGE = join(import.meta.dirname, '../../src/dashboard/page');
@@ -141,6 +142,51 @@ describe('a file', () => {
       const post = await api.app.inject({ method: 'POST', url });
       expect([post.statusCode, post.headers.allow]).toEqual([405, 'GET, HEAD']);
     }
+  });
+});
+
+describe('modules are made small', () => {
+  test('in another thread: who probes on this one is not kept from it', async () => {
+    const { files } = openAssets();
+    const before = process.threadCpuUsage();
+    await Promise.all([...files.values()].map((file) => file.made()));
+    const { user, system } = process.threadCpuUsage(before);
+    console.log(`made in this thread: ${Math.round((user + system) / 1000)} ms of CPU for ${files.size} files`);
+    // All of it takes about a second.
+    expect((user + system) / 1000).toBeLessThan(300);
+  });
+
+  test('and what they were stands in the source map, which only who looks for it fetches', async () => {
+    const module = await get('/assets/words.ts');
+    const source = readFileSync(join(PAGE, 'words.ts'), 'utf8');
+    expect(module.body.length).toBeLessThan(source.length / 2);
+    expect(module.headers.sourcemap).toBe('/assets/words.ts.map');
+    expect(module.body).not.toContain('sourceMappingURL');
+    const reply = await get(String(module.headers.sourcemap));
+    const map = JSON.parse(gunzipSync(reply.rawPayload).toString()) as { sources: string[]; sourcesContent: string[]; mappings: string };
+    expect([reply.headers['content-encoding'], map.sources, map.sourcesContent]).toEqual(['gzip', ['words.ts'], [source]]);
+    expect(map.mappings.split(';').length).toBeGreaterThan(10);
+    for (const none of ['/assets/style.css.map', '/assets/none.ts.map', '/assets/.map'])
+      expect((await get(none)).statusCode, none).toBe(404);
+  });
+
+  test('where no thread can be had they are served all the same, without their types', async () => {
+    const none = () => Promise.reject(new Error('no thread can be had'));
+    expect(await moduleText('words.ts', 'export const one: number = 1;', none)).toEqual({
+      code: 'export const one         = 1;',
+      map: null,
+    });
+    expect(await moduleText('words.js', 'export const one = 1;', none)).toEqual({ code: 'export const one = 1;', map: null });
+  });
+
+  test('a module that is none is told as such, and the next one is made', async () => {
+    const shrink = shrinker();
+    const [bad, good] = await Promise.allSettled([
+      shrink('bad.ts', 'export const = 1;'),
+      shrink('good.ts', 'export const long = (number: number) => number;'),
+    ]);
+    expect(bad).toMatchObject({ status: 'rejected' });
+    expect(good).toMatchObject({ status: 'fulfilled', value: { code: expect.stringMatching(/^export const long=(\w)=>\1\n?$/) } });
   });
 });
 

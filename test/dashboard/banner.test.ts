@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { overviewDocument } from '../../src/api/overview.ts';
 import { type BannerFacts, bannerOf, cutOffMs } from '../../src/dashboard/banner.ts';
-import { isAlike } from '../../src/dashboard/page/words.ts';
+import { isAlike, shown } from '../../src/dashboard/page/words.ts';
 import { NOW_MS, statusInput } from '../api/fixture.ts';
 
 const REGIONS = ['eu-west', 'us-east', 'ap-south'];
@@ -304,6 +304,11 @@ test('more holds than the overview lists: of hundreds of services that all look 
 
 test('a cluster without a service does not serve', () => {
   expect(bannerOf(facts({ services: [] })).sentence).toBe('No service is configured');
+});
+
+test('what turns the direction of a line, or is not to be seen, is shown as what it is; words of any script stay', () => {
+  expect(shown('a\u202egpj.exe\u2066\u200f\u0000\u001b[1m')).toBe('a\\u202egpj.exe\\u2066\\u200f\\u0000\\u001b[1m');
+  for (const text of ['eu-west', 'two\n\tlines', 'שלום', '🦠👩‍👩‍👧‍👦', 'a ^ b'] as const) expect(shown(text)).toBe(text);
 });
 
 test('a sentence whose spans of time alone differ is no news for who listens', () => {

@@ -83,6 +83,9 @@ export class Refused extends Error {
   }
 }
 
+/** Of this page itself, before anybody is asked. */
+const refusal = (detail: string): Refused => new Refused({ title: 'It did not work', detail, code: '', status: 0 });
+
 const ANSWER_MS = 8_000;
 
 interface Ask {
@@ -464,7 +467,7 @@ const whoIs = async (text: string): Promise<Me> =>
 /** Throws Refused for a token that is not good; what was good before goes on. */
 export const signIn = async (given: string): Promise<void> => {
   const text = given.trim();
-  if (!/^[\x21-\x7e]+$/.test(text)) throw new Error('A token has neither spaces nor letters with accents: copy it again.');
+  if (!/^[\x21-\x7e]+$/.test(text)) throw refusal('A token has neither spaces nor letters with accents: copy it again.');
   me.value = await whoIs(text);
   enter(text, null);
   await begin();

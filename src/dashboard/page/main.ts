@@ -62,7 +62,7 @@ const TokenForm = ({ onDone }: { onDone(): void }) => {
   return html`<form class="form" onSubmit=${submit}>
     <${Field} label="Name" hint="Only for your password manager, to tell tokens apart." control=${(id: string) => html`<input id=${id} name="username" autocomplete="username" autocapitalize="off" spellcheck=${false} />`} />
     <${Field} label="Token" hint="It stays in the memory of this page, and nowhere else." control=${(id: string) => html`<input id=${id} name="password" type="password" autocomplete="current-password" required autofocus=${ways.value?.oidc == null} aria-describedby="${id}-hint" />`} />
-    <${Trouble} error=${error} /><${Wait} error=${error} />
+    <${Trouble} error=${error} /><${Wait} error=${error} />${error === null || error instanceof Refused ? null : html`<${Elsewhere} />`}
     <p class="row"><button class="primary" type="submit" disabled=${busy}>Sign in</button><span role="status">${busy ? 'asking …' : ''}</span></p>
   </form>`;
 };
@@ -93,6 +93,7 @@ const Locked = () => {
   return html`<section class="panel" aria-labelledby="sign-in-title">
     <header><h2 id="sign-in-title">Sign in</h2></header>
     <p>${look ? 'Your sign-in has ended, or is not accepted any more.' : 'This cluster shows itself only to those whom it knows.'}</p>
+    ${elsewhere.value === null ? null : html`<p>You speak with <b>${elsewhere.value.region}</b> now.</p>`}
     <${Ways} onDone=${() => undefined} />
     ${look ? html`<p><button type="button" disabled=${busy} onClick=${() => run(begin)}>Look without signing in</button></p>` : null}
     <${Trouble} error=${error} />

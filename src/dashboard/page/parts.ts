@@ -6,16 +6,19 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Overview, Undo } from '../../client/schema.ts';
 import { type Kind, nameOf, prefill, type Stage, stageOf } from './acts.ts';
 import { after, nextFrame, whenSeen } from './browser.ts';
-import { asked, isOperator, lookSoon, nowMs, Refused, want } from './live.ts';
-import { ago, countdown, percent, turned, utc } from './words.ts';
+import { asked, forgetting, isOperator, lookSoon, nowMs, Refused, want } from './live.ts';
+import { ago, countdown, percent, shown, turned, utc } from './words.ts';
 
 // ---- markup ----
 // Markup: HTML in template literals, made into nodes. What is put in as text stays text; nothing in this page writes HTML from a string.
 
 export type Node = ComponentChildren;
 type Markup = (strings: TemplateStringsArray, ...values: unknown[]) => VNode;
-/** One root, or several. */
-export const html: Markup = (htm as unknown as { bind(make: typeof h): Markup }).bind(h);
+type Make = (type: Parameters<typeof h>[0], props: object | null, ...children: ComponentChildren[]) => VNode;
+const make: Make = (type, props, ...children) =>
+  h(type, props, ...children.map((each) => (typeof each === 'string' ? shown(each) : each))) as VNode;
+/** One root, or several. No text turns the direction of what stands around it. */
+export const html: Markup = (htm as unknown as { bind(make: Make): Markup }).bind(make);
 
 // ---- parts ----
 // The parts that all panels are made of. A state is a mark, a word and a colour, never a colour alone.
@@ -189,6 +192,25 @@ export const Dialog = ({ title, open, onClose, children }: { title: string; open
   return html`<dialog ref=${ref} onClose=${open ? onClose : undefined} aria-label=${title}>
     ${open ? html`<header><h2>${title}</h2><button type="button" class="quiet" onClick=${onClose} aria-label="Close">✕</button></header>${children}` : null}
   </dialog>`;
+};
+
+const kept = new Map<string, unknown>();
+forgetting.add(() => kept.clear());
+
+/** Is done with what is kept under `name`. */
+export const letGo = (name: string): void => {
+  for (const each of [...kept.keys()]) if (each.startsWith(`${name} `)) kept.delete(each);
+};
+
+/** As useState, and kept for the form `name` through a new sign-in, until it is let go of or somebody signs out. */
+export const useKept = <T>(name: string, part: string, fresh: () => T): readonly [T, (next: T) => void] => {
+  const as = `${name} ${part}`;
+  const put = (next: T): T => {
+    kept.set(as, next);
+    return next;
+  };
+  const [value, set] = useState<T>(() => (kept.has(as) ? (kept.get(as) as T) : put(fresh())));
+  return [value, (next) => set(put(next))];
 };
 
 let made = 0;

@@ -67,6 +67,13 @@ export const isAlike = (a: string, b: string): boolean => {
   return bare(a) === bare(b);
 };
 
+/** A text of somebody else's: what is not to be seen, or turns the direction of what follows, is shown as `\u202e`. */
+export const shown = (text: string): string =>
+  text.replace(
+    /[^\P{Cc}\t\n\r]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
 // ---- what stays the same ----
 // The next document, made of the parts of the last one wherever they are alike: what is the same object is not drawn again.
 

@@ -208,9 +208,10 @@ describe('a page whose every text is hostile', { timeout: TEST_MS }, () => {
           .slice(0, 5).map((each) => each.outerHTML.slice(0, 200))).concat(wide.length > 0 ? ['a dialog is wider than itself'] : []),
         outside: outside.slice(0, 8).map((each) => each.outerHTML.slice(0, 200)),
         sideways: root.scrollWidth - root.clientWidth,
+        turned: document.body.textContent.match(/.{0,40}[\\u202a-\\u202e\\u2066-\\u2069]/g),
       };
     })()`)) as object;
-    expect(found).toEqual({ strange: [], wide: [], outside: [], sideways: 0 });
+    expect(found).toEqual({ strange: [], wide: [], outside: [], sideways: 0, turned: null });
   };
 
   /** Every panel with everything that it unfolds. */

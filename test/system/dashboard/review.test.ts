@@ -5,9 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAccess } from '../../../src/auth/access.ts';
 import { realPorts } from '../../../src/ports.ts';
 import { TOKEN } from '../../api/fixture.ts';
+import { openBigWorld } from '../../dashboard/big-world.ts';
 import { recordingLog } from '../../recording-log.ts';
 import { until } from '../until.ts';
-import { openBrowser, openPage, type Watched } from './browser.ts';
+import { expectAccessible, openBrowser, openPage, type Watched } from './browser.ts';
 import { calm, json, type StandIn, silence, standIn } from './stand-in.ts';
 
 describe('the page', { timeout: 60_000 }, () => {
@@ -188,6 +189,133 @@ describe('the page', { timeout: 60_000 }, () => {
     // As after a sleep.
     await page.evaluate('{ const now = Date.now; Date.now = () => now.call(Date) + 60000; }');
     await until('the journal is read again', () => countOf(stand, 'GET /v1/decisions') > before);
+    watched.expectClean();
+  });
+
+  test('a locked page whose region does not answer any more offers the others, and one signs in there', async () => {
+    const locked = (peers: Record<string, string>) => ({
+      dashboard: { peers, anonymous: 'none' as const, signIn: null },
+      access: createAccess({ ports: realPorts(), log: recordingLog(), bootstrap: TOKEN, anonymous: 'none' }),
+    });
+    await using second = await standIn(locked({}), 'us-east');
+    await using first = await standIn(locked({ 'us-east': second.url }));
+    await using watched = await open(first, [second]);
+    const { page } = watched;
+    await page.getByLabel('Token').fill('two words');
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    // A token that is none is no fault of the region's.
+    await page.locator('.trouble').getByText('copy it again').waitFor();
+    expect(await page.getByRole('button', { name: 'us-east' }).count()).toBe(0);
+    first.answers.set('/v1/me', silence);
+    await page.getByLabel('Token').fill(TOKEN);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('button', { name: 'us-east' }).click({ timeout: 20_000 });
+    await page.getByText('You speak with us-east now.').waitFor();
+    await page.getByLabel('Token').fill(TOKEN);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    await page.locator('.speaker').getByText('us-east/a').first().waitFor();
+    watched.expectClean();
+  });
+
+  test('a sign-in that ends while a move is written down takes none of it away, and signing out does', async () => {
+    await using world = await openBigWorld({ size: { services: 4, regions: 4 } });
+    await using watched = await openPage(browser, `${world.url}/`);
+    const { page } = watched;
+    const signIn = async (): Promise<void> => {
+      await page.getByLabel('Token').fill(TOKEN);
+      await page.getByRole('button', { name: 'Sign in', exact: true }).last().click();
+      await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    };
+    const plan = async (): Promise<void> => {
+      await page.locator('#runs').scrollIntoViewIfNeeded();
+      await page.getByRole('button', { name: 'Plan a move of shop' }).click();
+    };
+    const reason = page.getByLabel('Reason', { exact: true });
+    await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
+    await signIn();
+    await plan();
+    await reason.fill('the disks of it are full');
+    await page.route('**/v1/overview', (route) => route.fulfill({ status: 401, json: { title: 'Unauthorized', status: 401 } }), {
+      times: 1,
+    });
+    await page.getByText('Your sign-in has ended, or is not accepted any more.').waitFor();
+    await signIn();
+    await plan();
+    expect(await reason.inputValue()).toBe('the disks of it are full');
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
+    await signIn();
+    await plan();
+    expect(await reason.inputValue()).toBe('');
+    watched.expectClean();
+  });
+
+  test('on paper every name is there, and nothing that can only be pressed or filled in', async () => {
+    await using stand = await standIn();
+    await using watched = await open(stand);
+    const { page } = watched;
+    await says(page, /^All 3 regions serve/);
+    await page.locator('#journal').getByRole('button', { name: 'Save as JSON' }).waitFor();
+    await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+    const { services } = stand.overview;
+    for (const { name } of services)
+      expect(await page.locator('#services').getByText(name, { exact: true }).first().isVisible(), name).toBe(true);
+    const controls = page.locator('button:not(.link), input, select, textarea, nav');
+    expect(await controls.count()).toBeGreaterThan(5);
+    expect(
+      await controls.evaluateAll(
+        (all) => all.filter((each) => (each as unknown as { checkVisibility(): boolean }).checkVisibility()).length,
+      ),
+    ).toBe(0);
+    // Ink on white, whatever the screen is; and what was not in sight is laid out too.
+    expect(
+      await page.evaluate("getComputedStyle(document.body).color + getComputedStyle(document.querySelector('#journal')).contentVisibility"),
+    ).toBe('rgb(27, 34, 42)visible');
+    watched.expectClean();
+  });
+
+  test('in forced colours what is drawn has them too', async () => {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await using stand = await standIn();
+      await using watched = await openPage(browser, stand.url, { forcedColors: 'active', colorScheme });
+      const { page } = watched;
+      await says(page, /^All 3 regions serve/);
+      const found = await page.evaluate(`(() => {
+        const probe = document.body.appendChild(document.createElement('i'));
+        const system = (name) => { probe.style.color = name; return getComputedStyle(probe).color; };
+        const of = (selector, property) => getComputedStyle(document.querySelector(selector))[property];
+        const found = [[of('.fill', 'fill'), system('LinkText')], [of('.track', 'fill'), system('GrayText')], [of('.goal, .fill', 'fill') === of('.panel', 'backgroundColor'), false]];
+        probe.remove();
+        return found;
+      })()`);
+      for (const [is, should] of found as [unknown, unknown][]) expect(is, colorScheme).toBe(should);
+      await expectAccessible(page);
+      watched.expectClean();
+    }
+  });
+
+  test('at 200 % nothing lies beside the window, and the head of the page hides nothing that has the focus', async () => {
+    await using stand = await standIn();
+    await using watched = await openPage(browser, stand.url, { viewport: { width: 640, height: 400 }, deviceScaleFactor: 2 });
+    const { page } = watched;
+    await says(page, /^All 3 regions serve/);
+    await page.locator('#journal').getByRole('button', { name: 'Save as JSON' }).waitFor();
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(640);
+    await page.locator('#journal').getByRole('button', { name: 'Save as JSON' }).focus();
+    const hidden: string[] = [];
+    for (let n = 0; n < 40; n += 1) {
+      await page.keyboard.press('Shift+Tab');
+      const over = await page.evaluate(`(() => {
+        const own = document.activeElement;
+        const { left, top, width } = own.getBoundingClientRect();
+        const there = document.elementFromPoint(left + width / 2, Math.max(0, top) + 2);
+        return there?.closest('.top') != null && !own.closest('.top') ? own.outerHTML.slice(0, 80) : '';
+      })()`);
+      if (over !== '') hidden.push(String(over));
+    }
+    expect(hidden).toEqual([]);
     watched.expectClean();
   });
 

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { type OverviewDocument, overviewDocument } from '../../../src/api/overview.ts';
 import type { ApiOptions } from '../../../src/api/server.ts';
+import { bannerOf } from '../../../src/dashboard/banner.ts';
 import { NOW_MS, openApi, REGIONS, statusInput, viewOf } from '../../api/fixture.ts';
 
 /** Takes the request over; false: it goes its usual way. */
@@ -44,13 +45,19 @@ export const calm = (region = 'eu-west', ageMs = 500): OverviewDocument => {
   return { ...document, regions, services, doubts: [], decision: { v: 7, epoch: 1, atMs: NOW_MS - 3_600_000, because: 'as configured' } };
 };
 
+/** With the sentence of what it says now. */
+const told = (overview: OverviewDocument): OverviewDocument => ({
+  ...overview,
+  banner: bannerOf({ ...overview, nowMs: overview.clusterTimeMs }),
+});
+
 export const standIn = async (options: Partial<ApiOptions> = {}, region = 'eu-west'): Promise<StandIn> => {
   const answers = new Map<string, Answer>();
   const asked: string[] = [];
   const stand = { asked, answers, overview: calm(region), url: '' };
   const api = openApi({
     dashboard: { peers: {}, anonymous: 'viewer', signIn: null },
-    view: viewOf({ overview: async () => stand.overview }),
+    view: viewOf({ overview: async () => told(stand.overview) }),
     ...options,
   });
   const server = createServer(async (request, reply) => {

@@ -23,7 +23,7 @@ import {
   samplesKept,
 } from '../records.ts';
 import type { ServiceCard } from '../types.ts';
-import { age, count, duration, utc } from '../words.ts';
+import { age, count, duration, shown, utc } from '../words.ts';
 import { State } from './runs.ts';
 
 // ---- charts ----
@@ -66,7 +66,7 @@ const optionsOf = (element: Element, lines: readonly Line[], Plot: typeof uPlot)
       ...lines.map(({ label }, at) => {
         const [name, dash, looks] = LINES[at % LINES.length] ?? ['--ink', [], ''];
         return {
-          label: `${looks} ${label}`,
+          label: `${looks} ${shown(label)}`,
           dash,
           stroke: colour(element, name),
           width: 2,

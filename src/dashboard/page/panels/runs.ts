@@ -32,7 +32,24 @@ import {
 } from '../acts.ts';
 import { freshKey } from '../browser.ts';
 import { act, ask, asked, get, isNotOffered, may, nowMs, Refused, useWatched, want } from '../live.ts';
-import { At, Chip, Dialog, Doubt, Empty, Field, html, Mark, type Node, Panel, still, Table, Trouble, useDeed } from '../parts.ts';
+import {
+  At,
+  Chip,
+  Dialog,
+  Doubt,
+  Empty,
+  Field,
+  html,
+  letGo,
+  Mark,
+  type Node,
+  Panel,
+  still,
+  Table,
+  Trouble,
+  useDeed,
+  useKept,
+} from '../parts.ts';
 import { count, duration } from '../words.ts';
 
 // ---- what a human says to a run ----
@@ -93,10 +110,11 @@ const bodyOf = ({ deed, waiting }: Wanted, choice: Choice, reason: string): obje
 
 const Form = ({ wanted, onDone }: { wanted: Wanted; onDone(): void }) => {
   const { deed, waiting } = wanted;
-  const [key] = useState(freshKey);
+  const form = `${deed} ${wanted.run.id} ${waiting?.step ?? ''}`;
+  const [key] = useKept(form, 'key', freshKey);
   const [{ run, tag }, setRead] = useState<Read>(wanted);
-  const [reason, setReason] = useState('');
-  const [choice, setChoice] = useState<Choice>(waiting?.choices[0] ?? 'retry');
+  const [reason, setReason] = useKept(form, 'reason', () => '');
+  const [choice, setChoice] = useKept<Choice>(form, 'choice', () => waiting?.choices[0] ?? 'retry');
   const { busy, error, run: doIt } = useDeed();
   const submit = (event: Event): void => {
     event.preventDefault();
@@ -105,6 +123,7 @@ const Form = ({ wanted, onDone }: { wanted: Wanted; onDone(): void }) => {
         key,
         ...(tag === null ? {} : { ifMatch: tag }),
       });
+      letGo(form);
       onDone();
     });
   };
@@ -361,17 +380,20 @@ const Tried = ({ begun: { run } }: { begun: RunBegun }): Node =>
       : 'It would begin at once.'
   }</p>`;
 
+const BLANK: Wish = { to: '', mode: 'graceful', purpose: 'failover', reason: '', ticket: '', forceAfter: '' };
+
 /** `onOrdered`: it stands. */
 const Move = ({ platform, onOrdered }: { platform: Platform; onOrdered(): void }) => {
-  const [key] = useState(freshKey);
-  const [wish, setWish] = useState<Wish>({ to: '', mode: 'graceful', purpose: 'failover', reason: '', ticket: '', forceAfter: '' });
+  const form = `move ${platform.name}`;
+  const [key] = useKept(form, 'key', freshKey);
+  const [wish, setWish] = useKept<Wish>(form, 'wish', () => BLANK);
   const [tried, setTried] = useState<RunBegun | null>(null);
   const { plan, error: noPlan } = usePlan(platform.name, wish);
   const { busy, error, run, clear } = useDeed();
   const set = (name: keyof Wish) => (value: string) => {
     setTried(null);
     clear();
-    setWish((last) => ({ ...last, [name]: value }));
+    setWish({ ...wish, [name]: value });
   };
   const url = `/v1/platforms/${encodeURIComponent(platform.name)}/runs`;
   const submit = (event: Event): void => {
@@ -381,6 +403,7 @@ const Move = ({ platform, onOrdered }: { platform: Platform; onOrdered(): void }
         return setTried((await (await ask(`${url}?dryRun=true`, { method: 'POST', body: orderOf(wish) })).json()) as RunBegun);
       // To the region that was shown, whatever has become the first of the priorities meanwhile.
       const begun = await act<RunBegun>('POST', url, { ...orderOf(wish), to: tried.plan.to }, { key });
+      letGo(form);
       want('run', begun.run.id);
       onOrdered();
     });
