@@ -228,6 +228,9 @@ describe('the page', { timeout: 60_000 }, () => {
       await page.getByRole('button', { name: 'Sign out' }).waitFor();
     };
     const plan = async (): Promise<void> => {
+      // What stands above it has come too, and does not push it away.
+      await page.locator('#journal').getByRole('button', { name: 'Save as JSON' }).waitFor();
+      await page.locator('#orders').getByText('obeyed').first().waitFor();
       await page.locator('#runs').scrollIntoViewIfNeeded();
       await page.getByRole('button', { name: 'Plan a move of shop' }).click();
     };
@@ -311,7 +314,7 @@ describe('the page', { timeout: 60_000 }, () => {
         const own = document.activeElement;
         const { left, top, width } = own.getBoundingClientRect();
         const there = document.elementFromPoint(left + width / 2, Math.max(0, top) + 2);
-        return there?.closest('.top') != null && !own.closest('.top') ? own.outerHTML.slice(0, 80) : '';
+        return there?.closest('.top') != null && own !== document.body && !own.closest('.top') ? own.outerHTML.slice(0, 80) : '';
       })()`);
       if (over !== '') hidden.push(String(over));
     }

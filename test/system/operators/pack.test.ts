@@ -59,6 +59,8 @@ test('npm run pack, npm install, tidegate', { timeout: 600_000 }, async () => {
       const named = [...page.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path = '']) => path);
       expect(named).toContain('/assets/main.js');
       for (const path of named) expect((await fetch(`http://127.0.0.1:${api}${path}`)).status, path).toBe(200);
+      // Made small by a thread that begins in the release's own file.
+      expect((await fetch(`http://127.0.0.1:${api}/assets/main.js`)).headers.get('sourcemap')).toBe('/assets/main.js.map');
       // One region of three: nothing can be decided, and that is what it says.
       expect(asked).toMatchObject({ status: 3, stdout: expect.stringContaining('1 of 3 vantages speak') });
     } finally {
