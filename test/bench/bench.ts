@@ -1,5 +1,5 @@
-// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|traffic|sizing|api|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
-// run; `race` also takes `--interval 5` (in s) and `--soak 10m`, `probe` takes `--targets N`, `--every SECONDS` and `--profile`, `traffic` `--regions`, `--replicas`, `--targets` and `--profile`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|traffic|scale|sizing|api|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// run; `race` also takes `--interval 5` (in s) and `--soak 10m`, `probe` takes `--targets N`, `--every SECONDS` and `--profile`, `traffic` and `scale` `--regions`, `--replicas`, `--targets` and `--profile`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
 import { benchCapacity } from './capacity.ts';
@@ -16,6 +16,7 @@ import { benchProbe } from './probe.ts';
 import { benchProviders } from './providers.ts';
 import { benchPublish } from './publish.ts';
 import { benchRace } from './race.ts';
+import { benchScale } from './scale.ts';
 import { benchSizing } from './sizing.ts';
 import { benchTraffic } from './traffic.ts';
 import { benchWhatIf } from './whatif.ts';
@@ -41,10 +42,10 @@ export interface BenchOptions {
   intervalMs: number | null;
   /** Of `race`: how long random failures last, instead of faults. */
   soakMs: number | null;
-  /** Of `traffic`: the shape of the only cluster to measure. */
+  /** Of `traffic` and `scale`: the shape of the only cluster to measure. */
   regions: number | null;
   replicas: number | null;
-  /** Of `probe`: how many, and how often each is looked at. Of `traffic` with the two before. */
+  /** Of `probe`: how many, and how often each is looked at. Of `traffic` and `scale` with the two before. */
   targets: number | null;
   everyS: number | null;
   /** Of `probe`: where the time goes, instead of how much there is. Of `traffic`: beside it. */
@@ -83,6 +84,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   traffic: {
     says: 'What a cluster asks of a real etcd, idle, flapping and with a region dying; reference: heartbeats that all hear, in the same run',
     run: benchTraffic,
+  },
+  scale: {
+    says: 'What breaks first at 10 and 100 times the design size: each record, transaction, read and document beside its limit',
+    run: benchScale,
   },
   sizing: {
     says: 'What one replica of three regions takes of a machine, by targets, as deploy/kubernetes has to ask for it; reference: the limit there',
