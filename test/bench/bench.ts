@@ -42,9 +42,11 @@ export interface BenchOptions {
   intervalMs: number | null;
   /** Of `race`: how long random failures last, instead of faults. */
   soakMs: number | null;
-  /** Of `traffic` and `scale`: the shape of the only cluster to measure. */
+  /** Of `traffic` and `scale`: the shape of the only cluster to measure. Of `coordination`: load alone, of so many regions. */
   regions: number | null;
   replicas: number | null;
+  /** Of `traffic`: of etcd. */
+  members: number | null;
   /** Of `probe`: how many, and how often each is looked at. Of `traffic` and `scale` with the two before. */
   targets: number | null;
   everyS: number | null;
@@ -161,6 +163,7 @@ const main = async (): Promise<void> => {
       soak: { type: 'string' },
       regions: { type: 'string' },
       replicas: { type: 'string' },
+      members: { type: 'string' },
       targets: { type: 'string' },
       every: { type: 'string' },
       profile: { type: 'boolean' },
@@ -175,6 +178,7 @@ const main = async (): Promise<void> => {
     soakMs: values.soak === undefined ? null : spanMs(values.soak),
     regions: numberOf(values.regions),
     replicas: numberOf(values.replicas),
+    members: numberOf(values.members),
     targets: numberOf(values.targets),
     everyS: numberOf(values.every),
     profile: values.profile === true,

@@ -16,9 +16,9 @@ const FULL: readonly Shape[] = [
 const QUICK: readonly Shape[] = [{ regions: 3, replicas: 1, targets: 200, members: 3 }];
 const [SPAN_MS, QUICK_SPAN_MS] = [12_000, 6000];
 
-export const benchTraffic = async ({ quick, targets, regions, replicas, profile }: BenchOptions): Promise<Bench> => {
-  const own: Shape = { regions: regions ?? 3, replicas: replicas ?? 1, targets: targets ?? 200, members: 3 };
-  const shapes = targets !== null || regions !== null || replicas !== null ? [own] : quick ? QUICK : FULL;
+export const benchTraffic = async ({ quick, targets, regions, replicas, members, profile }: BenchOptions): Promise<Bench> => {
+  const own: Shape = { regions: regions ?? 3, replicas: replicas ?? 1, targets: targets ?? 200, members: members === 1 ? 1 : 3 };
+  const shapes = [targets, regions, replicas, members].some((given) => given !== null) ? [own] : quick ? QUICK : FULL;
   const rows: TrafficRow[] = [];
   const databases: object[] = [];
   const tables: (readonly object[])[] = [];
