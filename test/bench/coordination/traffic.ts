@@ -183,18 +183,20 @@ const profiled = async (work: () => Promise<void>): Promise<readonly (readonly o
   return [tableBy(partOf), tableBy(nameOf)];
 };
 
-/** Takes all old revisions away. Out: how long that took, and what is in use before and after. */
+/** Takes all old revisions away. Out: how long the member took that was asked, and what it has in use before and after. */
 const compact = async (ring: Ring) => {
-  const before = await count(ring, []);
-  const [first] = ring.members();
+  const port = ring.members()[0]?.clientPort ?? 0;
+  const inUseMB = async (): Promise<number> => ((await metricsOf(port)).get('etcd_mvcc_db_total_size_in_use_in_bytes') ?? 0) / 1e6;
+  const { rev } = await count(ring, []);
+  const beforeMB = await inUseMB();
   const beganMs = monoMs();
-  await fetch(`http://127.0.0.1:${first?.clientPort}/v3/kv/compaction`, {
+  await fetch(`http://127.0.0.1:${port}/v3/kv/compaction`, {
     method: 'POST',
-    body: JSON.stringify({ revision: String(before.rev), physical: true }),
+    body: JSON.stringify({ revision: String(rev), physical: true }),
   });
-  const tookMs = monoMs() - beganMs;
-  await pause(500);
-  return { compactionMs: tookMs, inUseMB: before.dbInUse / 1e6, inUseAfterMB: (await count(ring, [])).dbInUse / 1e6 };
+  const compactionMs = monoMs() - beganMs;
+  await pause(1000);
+  return { revisions: rev, compactionMs, inUseMB: beforeMB, inUseAfterMB: await inUseMB() };
 };
 
 /** Rows of one shape, `ms` each; and what became of the database. `profile`: where the time of the quiet one goes. */
