@@ -173,7 +173,8 @@ const profiled = async (work: () => Promise<void>): Promise<readonly (readonly o
   const { profile } = await session.post('Profiler.stop');
   session.disconnect();
   const tableBy = (by: typeof partOf): readonly object[] => {
-    const sums = selfUs(profile as unknown as CpuProfile, by, 0);
+    const withProfiler = selfUs(profile as unknown as CpuProfile, by, 0);
+    const sums = new Map([...withProfiler].filter(([part]) => !part.includes('node:inspector')));
     const all = [...sums.values()].reduce((sum, us) => sum + us, 0);
     return [...sums]
       .toSorted(([, a], [, b]) => b - a)
