@@ -277,7 +277,7 @@ export const benchScale = async ({ quick, targets, regions, replicas }: BenchOpt
     rows,
     tables: [measured.map(({ file }) => file), standing(rows)],
     notes: [
-      'a decision: the drain of a whole region; its items with the votes of all, as a return rests on all; the whole status is what `/v1/status` has, which no page of ours asks for',
+      'a decision: the drain of a whole region; its items with the votes of all, as a return rests on all; the whole status is `/v1/status`, which the command line asks for and the page does not; it is no part of the goal',
       ...broken.map(({ row }) => `accepted by check, and over a limit: ${row.size}`),
     ],
   };
