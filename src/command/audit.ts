@@ -63,8 +63,8 @@ const withStore = async (
 };
 
 const CHUNK_BYTES = 256 * 1024;
-/** A record may have 1 MiB; a line has little more than its record. */
-const LINE_CHARS_MAX = 4 * 1024 * 1024;
+/** A record may have 4 MiB; a line has little more than its record. */
+const LINE_CHARS_MAX = 8 * 1024 * 1024;
 
 const opened = (path: string): number => {
   try {

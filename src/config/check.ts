@@ -344,7 +344,12 @@ const clusterFindings = (draft: Draft, cluster: ClusterConfig): Finding[] => {
     ...(draft.broken([...AT, 'policy', 'safety']) || draft.broken([...AT, 'services']) ? [] : safetyFindings(cluster)),
     ...(bytes <= VALUE_BYTES_MAX
       ? []
-      : [finding(AT, `found ${bytes} bytes once written out, expected at most ${VALUE_BYTES_MAX}; split the cluster in two`)]),
+      : [
+          finding(
+            AT,
+            `found ${bytes} bytes once written out, expected at most ${VALUE_BYTES_MAX}, the largest record of a store; split the cluster in two, by service`,
+          ),
+        ]),
   ];
 };
 

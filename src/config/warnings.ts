@@ -232,6 +232,17 @@ const fenceWarnings = ({ platforms = [] }: ClusterConfig): Finding[] =>
     }),
   );
 
+/** What etcd takes of one request unless it is told otherwise, with room for what goes with a configuration. */
+const ETCD_DEFAULT_BYTES = 1_400_000;
+
+/** A configuration that etcd takes only as deploy/etcd starts it: better told now than when it is applied. */
+const largeWarnings = (cluster: ClusterConfig): Finding[] => {
+  const bytes = Buffer.byteLength(JSON.stringify(cluster));
+  if (bytes <= ETCD_DEFAULT_BYTES) return [];
+  const message = `found ${bytes} bytes once written out, expected at most ${ETCD_DEFAULT_BYTES} where etcd runs with its defaults; start every member with --max-request-bytes=8388608, or it refuses this configuration when it is applied`;
+  return [warning(['cluster'], message)];
+};
+
 /** Every warning about the part that all replicas share, in no particular order. */
 export const clusterWarnings = (cluster: ClusterConfig): Finding[] => [
   ...electorateWarnings(cluster),
@@ -241,6 +252,7 @@ export const clusterWarnings = (cluster: ClusterConfig): Finding[] => [
   ...mutes(cluster),
   ...unmeasuredWarnings(cluster),
   ...fenceWarnings(cluster),
+  ...largeWarnings(cluster),
 ];
 
 /** Every warning about a replica's file, in no particular order. */

@@ -15,15 +15,20 @@ export interface Speaking {
   all: VantageRules;
   opinions: ReadonlyMap<EndpointKey, Opinion>;
   gray: ReadonlyMap<EndpointKey, Gray>;
-  /** Endpoints under suspicion, in the order in which it fell on them. */
+  /** Endpoints under suspicion and not held down, in the order in which it fell on them. */
   suspects: ReadonlySet<EndpointKey>;
+  /** Endpoints held down, in the order in which they were. The vote says so; a beat adds since when. */
+  fallen: ReadonlySet<EndpointKey>;
   lists: Lists;
   /** Name what it does not own as unknown: who counts may be of 0.1, and take what a vote does not mention for up. */
   spellOut: boolean;
 }
 
-/** A beat names at most this many suspects, those first suspected: it must stay small, and cheap, when a region of thousands dies. */
+/** A beat names at most this many endpoints, those first suspected: it must stay small, and cheap, when a region of thousands dies. */
 const SUSPECTS_MAX = 256;
+/** Of those that have been failing for long, only so many: all that is to be decided of them has been, and a region may stay dead for days. */
+const LONG_DOWN_MAX = 32;
+const LONG_MS = 120_000;
 
 /** What a vote names, sorted. */
 export interface Lists {
@@ -113,9 +118,22 @@ export const sameList = (a: readonly string[], b: readonly string[]): boolean =>
 export const sameSelf = (a: Self, b: Self): boolean =>
   a.state === b.state && (a.state === 'ok' || b.state === 'ok' || a.because.replace(/\d+/g, '') === b.because.replace(/\d+/g, ''));
 
+/** What is only suspected comes first: no vote tells that, and who has a dead region must still hear of doubts about the next one. */
+const namedIn = (own: Speaking, nowMs: number): readonly EndpointKey[] => {
+  const named = [...own.suspects.values().take(SUSPECTS_MAX)];
+  let long = 0;
+  for (const key of own.fallen) {
+    if (named.length >= SUSPECTS_MAX) break;
+    const isLong = nowMs - (own.opinions.get(key)?.firstFaultAtMs ?? nowMs) > LONG_MS;
+    if (isLong && ++long > LONG_DOWN_MAX) continue;
+    named.push(key);
+  }
+  return named;
+};
+
 export const beatOf = (own: Speaking, seq: number, n: number, nowMs: number, loopDelayMs: number, wallMs: number): Beat => {
   const { rules } = own;
-  const suspects = [...own.suspects.values().take(SUSPECTS_MAX)]
+  const suspects = namedIn(own, nowMs)
     .map((key): [EndpointKey, Suspicion] => {
       const o = own.opinions.get(key) ?? freshOpinion;
       return [

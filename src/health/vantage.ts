@@ -29,6 +29,7 @@ export interface Own {
   spellOut: boolean;
   /** What follows from the opinions and from `gray`: kept up, not counted, since a region may die with thousands of targets at once. */
   suspects: Set<EndpointKey>;
+  fallen: Set<EndpointKey>;
   lists: Lists;
   opinions: Map<EndpointKey, Opinion>;
   /** Only what something is held against. */
@@ -96,7 +97,8 @@ const GAINED_EVERY_MS = 100;
 
 export const newOwn = (boot: string, replica: string, rules: VantageRules, nowMs: number): Own => {
   const [opinions, gray] = [new Map<EndpointKey, Opinion>(), new Map<EndpointKey, Gray>()];
-  const silent = { boot, peers: [replica], rules, all: rules, opinions, gray, suspects: new Set<EndpointKey>(), spellOut: false };
+  const doubts = { suspects: new Set<EndpointKey>(), fallen: new Set<EndpointKey>() };
+  const silent = { boot, peers: [replica], rules, all: rules, opinions, gray, ...doubts, spellOut: false };
   const speaking = { ...silent, lists: listsOf(silent) };
   return {
     ...speaking,
@@ -188,8 +190,10 @@ const believe = (own: Own, watched: Watched, next: Opinion, nowMs: number): Own 
   const before = opinionOf(own, watched.key);
   if (next === before) return own;
   own.opinions.set(watched.key, next);
-  if (!isSuspect(next)) own.suspects.delete(watched.key);
-  else own.suspects.add(watched.key);
+  const [into, outOf] = next.state === 'down' ? [own.fallen, own.suspects] : [own.suspects, own.fallen];
+  outOf.delete(watched.key);
+  if (isSuspect(next)) into.add(watched.key);
+  else into.delete(watched.key);
   const state = next.state === before.state ? own : { ...own, news: true, lists: relisted(own, watched) };
   if (isSuspect(next) && !isSuspect(before)) return { ...startBurst(state, watched.target, false, nowMs), beatDue: true };
   if (next.state === 'unknown' && burstOf(state.bursts, watched.target) === undefined)
@@ -243,7 +247,8 @@ const adopt = (own: Own, rules: VantageRules): Own => {
     ...own,
     rules,
     opinions: new Map([...own.opinions].filter(([key]) => kept.has(key))),
-    suspects: new Set([...own.suspects].filter((key) => kept.has(key))),
+    suspects: own.suspects.intersection(kept),
+    fallen: own.fallen.intersection(kept),
     gray: new Map(rules.gray === undefined ? [] : [...own.gray].filter(([key]) => kept.has(key))),
     hintedAtMs: new Map(),
     news: true,

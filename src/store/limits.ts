@@ -4,8 +4,8 @@ import type { Query, Txn } from './store.ts';
 import { StoreDefiniteError, TXN_ITEMS_MAX, VALUE_BYTES_MAX } from './store.ts';
 
 export const KEY_BYTES_MAX = 512;
-/** Most bytes of all values of a transaction together: a decision with its pages is some tens of KiB. */
-export const TXN_BYTES_MAX = 4 * 1024 * 1024;
+/** Most bytes of all values of a transaction together: a decision with its pages is some hundreds of KiB, a configuration beside its record a little more than it. */
+export const TXN_BYTES_MAX = 6 * 1024 * 1024;
 /** Most bytes of values that one read returns; a reader of more must ask in parts. */
 export const READ_BYTES_MAX = 32 * 1024 * 1024;
 /** Sorts after every character a key may hold, so `prefix + KEY_AFTER` ends the prefix's range. */

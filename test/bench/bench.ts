@@ -1,5 +1,5 @@
-// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|sizing|api|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
-// run; `race` also takes `--interval 5` (in s) and `--soak 10m`, `probe` takes `--targets N`, `--every SECONDS` and `--profile`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|traffic|scale|sizing|api|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// run; `race` also takes `--interval 5` (in s) and `--soak 10m`, `probe` takes `--targets N`, `--every SECONDS` and `--profile`, `traffic` and `scale` `--regions`, `--replicas`, `--targets` and `--profile`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
 import { benchCapacity } from './capacity.ts';
@@ -16,7 +16,9 @@ import { benchProbe } from './probe.ts';
 import { benchProviders } from './providers.ts';
 import { benchPublish } from './publish.ts';
 import { benchRace } from './race.ts';
+import { benchScale } from './scale.ts';
 import { benchSizing } from './sizing.ts';
+import { benchTraffic } from './traffic.ts';
 import { benchWhatIf } from './whatif.ts';
 
 export interface Bench {
@@ -40,10 +42,15 @@ export interface BenchOptions {
   intervalMs: number | null;
   /** Of `race`: how long random failures last, instead of faults. */
   soakMs: number | null;
-  /** Of `probe`: how many, and how often each is looked at. */
+  /** Of `traffic` and `scale`: the shape of the only cluster to measure. Of `coordination`: load alone, of so many regions. */
+  regions: number | null;
+  replicas: number | null;
+  /** Of `traffic`: of etcd. */
+  members: number | null;
+  /** Of `probe`: how many, and how often each is looked at. Of `traffic` and `scale` with the two before. */
   targets: number | null;
   everyS: number | null;
-  /** Of `probe`: where the time goes, instead of how much there is. */
+  /** Of `probe`: where the time goes, instead of how much there is. Of `traffic`: beside it. */
   profile: boolean;
 }
 
@@ -75,6 +82,14 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   coordination: {
     says: 'Many regions deciding as one, on a real etcd; references: three strikes, a lock of etcd itself, the same records flat out',
     run: benchCoordination,
+  },
+  traffic: {
+    says: 'What a cluster asks of a real etcd, idle, flapping and with a region dying; reference: heartbeats that all hear, in the same run',
+    run: benchTraffic,
+  },
+  scale: {
+    says: 'What breaks first at 10 and 100 times the design size: each record, transaction, read and document beside its limit',
+    run: benchScale,
   },
   sizing: {
     says: 'What one replica of three regions takes of a machine, by targets, as deploy/kubernetes has to ask for it; reference: the limit there',
@@ -146,6 +161,9 @@ const main = async (): Promise<void> => {
       trials: { type: 'string' },
       interval: { type: 'string' },
       soak: { type: 'string' },
+      regions: { type: 'string' },
+      replicas: { type: 'string' },
+      members: { type: 'string' },
       targets: { type: 'string' },
       every: { type: 'string' },
       profile: { type: 'boolean' },
@@ -158,6 +176,9 @@ const main = async (): Promise<void> => {
     trials: numberOf(values.trials),
     intervalMs: values.interval === undefined ? null : 1000 * Number(values.interval),
     soakMs: values.soak === undefined ? null : spanMs(values.soak),
+    regions: numberOf(values.regions),
+    replicas: numberOf(values.replicas),
+    members: numberOf(values.members),
     targets: numberOf(values.targets),
     everyS: numberOf(values.every),
     profile: values.profile === true,

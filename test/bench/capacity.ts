@@ -5,6 +5,7 @@ import { decide } from '../../src/decide/decide.ts';
 import type { Snapshot } from '../../src/decide/snapshot.ts';
 import type { Heard } from '../../src/health/chamber.ts';
 import { type ClusterConfig, targetId } from '../../src/model.ts';
+import { VALUE_BYTES_MAX } from '../../src/store/store.ts';
 import { clusterOf, poolOf, serviceOf } from '../world.ts';
 import type { Bench, BenchOptions } from './bench.ts';
 import { quantile } from './numbers.ts';
@@ -15,6 +16,7 @@ const SIZES: readonly (readonly [targets: number, regions: number])[] = [
   [2000, 5],
   [10_000, 5],
   [10_000, 20],
+  [20_000, 20],
   [40_000, 20],
   [100_000, 20],
 ];
@@ -23,8 +25,7 @@ const INTERVAL_S = 5;
 const ENDPOINTS = 2;
 const LOOKERS = 5;
 const ROUNDS = 20;
-/** etcd with the flag that deploy/etcd asks for. */
-const RECORD_MB_MAX = 8.39;
+const RECORD_MB_MAX = VALUE_BYTES_MAX / 1e6;
 
 const namesOf = (count: number): readonly string[] => Array.from({ length: count }, (_, i) => `region-${String(i + 1).padStart(2, '0')}`);
 
@@ -105,7 +106,7 @@ export const benchCapacity = async (_: BenchOptions): Promise<Bench> => {
     rows,
     notes: [
       `a look takes ${cpuSPer1000.toFixed(2)} ms of CPU on this machine; every ${INTERVAL_S} s, ${ENDPOINTS} endpoints`,
-      `one record of etcd takes ${RECORD_MB_MAX} MB at most: the configuration of ${fits?.targets} targets in ${fits?.regions} regions fits, the next does not`,
+      `one record of a store takes ${RECORD_MB_MAX.toFixed(2)} MB at most: the configuration of ${fits?.targets} targets in ${fits?.regions} regions fits, the next does not`,
     ],
   };
 };

@@ -14,16 +14,16 @@ const QUICK = { detection: { 3: 10, 9: 2 }, takeovers: 1, locks: 0, loadMs: 8000
 
 const note = (text: string): void => void process.stderr.write(`coordination: ${text}\n`);
 
-export const benchCoordination = async ({ quick, trials }: BenchOptions): Promise<Bench> => {
+export const benchCoordination = async ({ quick, trials, regions: only }: BenchOptions): Promise<Bench> => {
   const { detection: sizes, takeovers, locks, loadMs, sizes: clusters } = quick ? QUICK : FULL;
-  note('detection on virtual time');
-  const detection = await measureDetection(sizes);
-  note('takeovers on three rings of etcd, 100 ms between regions');
-  const takeover = await measureTakeover(trials ?? takeovers, Math.min(locks, trials ?? locks));
+  if (only === null) note('detection on virtual time');
+  const detection = only === null ? await measureDetection(sizes) : [];
+  if (only === null) note('takeovers on three rings of etcd, 100 ms between regions');
+  const takeover = only === null ? await measureTakeover(trials ?? takeovers, Math.min(locks, trials ?? locks)) : [];
   const load: object[] = [];
   const processes: object[] = [];
   let drained = true;
-  for (const regions of clusters) {
+  for (const regions of only === null ? clusters : [only]) {
     note(`load of ${regions} regions`);
     const measured = await measureLoad(regions, loadMs);
     load.push(...measured.load);
@@ -36,7 +36,7 @@ export const benchCoordination = async ({ quick, trials }: BenchOptions): Promis
       drained &&
       detection.every((row) => row.p99S * 1000 <= GOAL_DETECTION_P99_MS) &&
       takeover.every((row) => row.p99S * 1000 <= GOAL_TAKEOVER_P99_MS),
-    rows: detection,
-    tables: [takeover, load, processes],
+    rows: only === null ? detection : load,
+    tables: only === null ? [takeover, load, processes] : [processes],
   };
 };

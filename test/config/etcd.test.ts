@@ -326,3 +326,42 @@ describe('joining a store', () => {
     expect(joinProblems({ region, providers, publicKey: OTHER }, having({ keys: [KEY, OTHER] }))).toEqual([]);
   });
 });
+
+describe('large clusters', () => {
+  const text = (targets: number): string => {
+    const lines = Array.from(
+      { length: targets },
+      (_, i) => `            - { name: app-${i % 250}, healthz: http://host-${i}/healthz, readyz: http://host-${i}/readyz }`,
+    );
+    const pools = Array.from(
+      { length: 4 },
+      (_, p) => `        - name: region-${p}\n          answers: [192.0.2.${p + 1}]\n          targets:\n`,
+    );
+    const services = Array.from({ length: targets / 1000 }, (_, s) => {
+      const of = pools.map((pool, p) => pool + lines.slice(1000 * s + 250 * p, 1000 * s + 250 * (p + 1)).join('\n'));
+      return `    - name: s${s}.example.test\n      mode: observe\n      provider: dns\n      pools:\n${of.join('\n')}`;
+    });
+    const regions = pools.map((_, p) => `    - { name: region-${p}, anchors: [tcp://192.0.2.9:53] }`);
+    return ['cluster:', '  name: large', '  regions:', ...regions, '  services:', ...services].join('\n');
+  };
+
+  test('the 10,000 targets that the manual promises are accepted, with a word on what etcd has to be told for them', () => {
+    const loaded = parseCluster(text(10_000), 'cluster.yaml');
+    expect(
+      loaded.ok ? loaded.cluster.services.flatMap(({ pools }) => pools.flatMap(({ targets }) => targets)) : loaded.problems,
+    ).toHaveLength(10_000);
+    expect(loaded.ok && loaded.warnings.map(({ message }) => message)).toContainEqual(
+      expect.stringContaining('start every member with --max-request-bytes=8388608'),
+    );
+    const small = parseCluster(text(2000), 'cluster.yaml');
+    expect(small.ok && small.warnings.filter(({ message }) => message.includes('max-request-bytes'))).toEqual([]);
+  });
+
+  test('one that no store would take as one record is refused by check, with what to do', () => {
+    const [problem, ...more] = problemsOf(parseCluster(text(25_000), 'cluster.yaml') as never);
+    expect(more).toEqual([]);
+    expect(problem?.message).toMatch(
+      /^found \d+ bytes once written out, expected at most 4194304, the largest record of a store; split the cluster in two, by service$/,
+    );
+  });
+});

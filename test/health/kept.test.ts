@@ -35,7 +35,7 @@ const inputIn = fc.oneof(
   { weight: 2, arbitrary: fc.constant({}) },
 );
 
-test('the lists of a vote, and the suspects, are those that a count of everything finds, after any input', () => {
+test('the lists of a vote, the suspects and what is held down are those that a count of everything finds, after any input', () => {
   let said = 0;
   fc.assert(
     fc.property(fc.array(fc.tuple(inputIn, fc.nat(800)), { minLength: 30, maxLength: 150 }), (inputs) => {
@@ -46,12 +46,10 @@ test('the lists of a vote, and the suspects, are those that a count of everythin
         const step = observe(own, inputOf(drawn, nowMs), nowMs);
         own = step.own;
         expect(own.lists).toEqual(listsOf(own));
-        expect([...own.suspects].sort()).toEqual(
-          [...own.opinions]
-            .filter(([, o]) => isSuspect(o))
-            .map(([k]) => k)
-            .sort(),
-        );
+        const suspected = [...own.opinions].filter(([, o]) => isSuspect(o));
+        const those = (down: boolean) => suspected.filter(([, { state }]) => (state === 'down') === down).map(([k]) => k);
+        expect([...own.suspects].sort()).toEqual(those(false).sort());
+        expect([...own.fallen].sort()).toEqual(those(true).sort());
         expect(own.vote).toMatchObject({ down: own.lists.down, unready: own.lists.unready, unknown: own.lists.unknown });
         said += own.vote.down.length + (own.vote.gray?.length ?? 0);
       }

@@ -185,6 +185,43 @@ describe('beats', () => {
     expect(beat.suspects[key('t1')]).toEqual({ firstFaultAgeMs: 2500, lastOkAgeMs: 8500, faults: 1, reason: 'refused' });
   });
 
+  test('a doubt about the next region is told however many endpoints of a dead one are held down', () => {
+    const names = Array.from({ length: 300 }, (_, i) => `t${i}`);
+    const m = warm(rulesOf(watching([...names, 'next'])));
+    for (let round = 0; round < 5; round++) {
+      for (const name of names) m.look(key(name), fault);
+      m.runTo(m.nowMs + 1000);
+    }
+    m.runTo(m.nowMs + 2500);
+    expect(m.vote.down).toHaveLength(300);
+    const before = Object.keys(m.beats.at(-1)?.beat.suspects ?? {});
+    expect(before).toHaveLength(256);
+    m.look(key('next'), fault);
+    m.runTo(m.nowMs + 2500);
+    const suspects = Object.keys(m.beats.at(-1)?.beat.suspects ?? {});
+    expect(suspects).toHaveLength(256);
+    expect(suspects).toContain(key('next'));
+    expect(suspects).toContain(key('t0'));
+  });
+
+  test('a region that stays dead does not make every beat as long as it was when it died; once well it is in none', () => {
+    const names = Array.from({ length: 300 }, (_, i) => `t${i}`);
+    const m = warm(rulesOf(watching(names)));
+    const all = (outcome: typeof fault | typeof ok): number => {
+      for (const name of names) m.look(key(name), outcome);
+      m.runTo(m.nowMs + 5000);
+      return Object.keys(m.beats.at(-1)?.beat.suspects ?? {}).length;
+    };
+    const told = Array.from({ length: 30 }, () => all(fault));
+    expect(told[5]).toBe(256);
+    expect(told.at(-1)).toBe(32);
+    expect(m.vote.down).toHaveLength(300);
+    expect(Object.keys(m.beats.at(-1)?.beat.suspects ?? {})).toContain(key('t0'));
+    all(ok);
+    expect(all(ok)).toBe(0);
+    expect(m.vote.down).toEqual([]);
+  });
+
   test('a beat stays small when a region of thousands dies: the oldest suspects first', () => {
     const names = Array.from({ length: 600 }, (_, i) => `t${i}`);
     const m = warm(rulesOf(watching(names)));

@@ -35,12 +35,66 @@ const twoClients = async () => {
 storeContract('etcd, two clients', twoClients);
 restartContract('etcd, two clients', twoClients);
 
+const metric = async (name: string): Promise<number> => {
+  const metrics = await (await fetch(`${etcd.endpoints[0]}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(metrics)?.[1]);
+};
+
+test('of many records, a read is sent those that changed since the last one', async () => {
+  const { store, store2, close } = await twoClients();
+  const sentBytes = () => metric('etcd_network_client_grpc_sent_bytes_total');
+  try {
+    const text = 'x'.repeat(10_000);
+    const votes = (n: number) => Array.from({ length: 20 }, (_, i) => ({ put: `vote/${i + 10}`, value: { n: i === 0 ? n : 0, text } }));
+    const read = async () => (await store.get({ prefixes: ['vote/', 'beat/'] })).kvs;
+    await store2.txn({ if: [], then: votes(0) });
+    await read();
+    const before = await sentBytes();
+    for (let n = 1; n <= 5; n++) {
+      await store2.txn({ if: [], then: votes(n).slice(0, 1) });
+      expect((await read()).map(({ value }) => (value as { n: number }).n)).toEqual([n, ...Array.from({ length: 19 }, () => 0)]);
+    }
+    expect((await sentBytes()) - before).toBeLessThan(10 * text.length);
+    // A deletion leaves nothing behind, and neither does one beside which something new came.
+    await store2.txn({ if: [], then: [{ del: 'vote/11' }] });
+    expect(await read()).toHaveLength(19);
+    await store2.txn({ if: [], then: [{ del: 'vote/12' }, { put: 'beat/a', value: 1 }] });
+    expect((await read()).map(({ key }) => key)).toEqual(['beat/a', 'vote/10', ...Array.from({ length: 17 }, (_, i) => `vote/${i + 13}`)]);
+  } finally {
+    await close();
+  }
+});
+
+test('who watches the same shares one stream: each is told to look first, all hear all, and one goes on when the others leave', async () => {
+  const { store, store2, close } = await twoClients();
+  const streams = () => metric('etcd_debugging_mvcc_watch_stream_total');
+  try {
+    const before = await streams();
+    const told: WatchEvent[][] = [[], [], []];
+    const watches = told.map((events) => store.watch('vote/', (event) => events.push(event)));
+    await eventually('everybody is told to look', () => told.every((events) => events.some(({ kind }) => kind === 'resync')));
+    expect((await streams()) - before).toBe(1);
+    const late: WatchEvent[] = [];
+    const fourth = store.watch('vote/', (event) => late.push(event));
+    await eventually('the late one is told to look', () => late.some(({ kind }) => kind === 'resync'));
+    const hears = async (events: readonly WatchEvent[], key: string) => {
+      await store2.txn({ if: [], then: [{ put: key, value: 1 }] });
+      await eventually(`${key} is heard`, () => events.some((event) => event.kind === 'changed' && event.keys.includes(key)));
+    };
+    for (const events of [...told, late]) await hears(events, 'vote/a');
+    for (const watch of watches) watch.close();
+    await hears(late, 'vote/b');
+    expect(told.flat().some((event) => event.kind === 'changed' && event.keys.includes('vote/b'))).toBe(false);
+    fourth.close();
+    await eventually('the stream ends with the last of them', async () => (await streams()) === before);
+  } finally {
+    await close();
+  }
+});
+
 test('a large record that a read names crosses the wire once per revision, and every read has it as it is', async () => {
   const { store, store2, close } = await twoClients();
-  const sentBytes = async (): Promise<number> => {
-    const metrics = await (await fetch(`${etcd.endpoints[0]}/metrics`)).text();
-    return Number(/^etcd_network_client_grpc_sent_bytes_total (\S+)$/m.exec(metrics)?.[1]);
-  };
+  const sentBytes = () => metric('etcd_network_client_grpc_sent_bytes_total');
   try {
     const text = 'x'.repeat(200_000);
     const read = async () => (await store.get({ keys: ['members', 'small'], prefixes: ['vote/'] })).kvs;

@@ -8,24 +8,16 @@ import { CallError, type Link } from '../../grpc-link.ts';
 import type { Log } from '../../log.ts';
 import type { Adopted } from '../../model.ts';
 import { DeadlineError, type Ports, withDeadline } from '../../ports.ts';
-import { type Before, createIdentity } from '../identity.ts';
+import { type Before, createIdentity, type Judgement } from '../identity.ts';
 import { checkedQuery, encodeTxn, READ_BYTES_MAX } from '../limits.ts';
 import type { KeyValue, Query, Read, Store, Txn, TxnResult, Watch, WatchEvent } from '../store.ts';
 import { StoreAmbiguousError, StoreDefiniteError } from '../store.ts';
 import { type Endpoint, parseEndpoints, type ResolveName, type TlsTexts } from './endpoint.ts';
 import { follow } from './feed.ts';
 import { firstAnswer } from './hedge.ts';
+import { type Answer, createMirror, type Mirror, plainAnswer } from './mirror.ts';
 import { createPassport, isTokenRefused, lacks, type Passport, type User, type Wanted } from './passport.ts';
-import {
-  loadProtocol,
-  parsedRecords,
-  positionOf,
-  readRequest,
-  recordsOf,
-  type TxnReply,
-  type TxnRequest,
-  writeRequest,
-} from './protocol.ts';
+import { loadProtocol, positionOf, readRequest, type TxnReply, type TxnRequest, writeRequest } from './protocol.ts';
 import { meaningOf } from './refusal.ts';
 import { createRoster, type Member, type Roster } from './roster.ts';
 
@@ -50,10 +42,13 @@ export interface EtcdOptions {
 const isAnswer = (error: unknown): boolean =>
   error instanceof Fault || (error instanceof CallError && !['member', 'unknown'].includes(meaningOf(error.code, error.message).cause));
 
-/** A record of this size that a read names is fetched once per revision, not once per read: `members` of a large cluster above all. */
-const LARGE_BYTES = 4096;
-
 const STRANGE_MAX = 1000;
+
+/** One stream of changes, and who hears it. */
+interface Feed {
+  listeners: Set<(event: WatchEvent) => void>;
+  stop: AbortController;
+}
 
 class EtcdStore implements Store {
   readonly #ports: Ports;
@@ -62,14 +57,15 @@ class EtcdStore implements Store {
   readonly #timeoutMs: number;
   readonly #protocol = loadProtocol();
   readonly #identity = createIdentity();
-  /** Large records as last read. A read that finds one unchanged is spared its bytes. */
-  readonly #large = new Map<string, KeyValue>();
+  /** What was read over each connection: later reads are spared what has not changed. */
+  #mirrors = new WeakMap<Link, Mirror>();
   /** Revisions of records that are not ours, so that each is said once and not at every read. */
   readonly #strange = new Map<string, number>();
   readonly #passport: Passport;
   readonly #roster: Roster;
   readonly #closed = new AbortController();
-  readonly #watchers = new Set<(event: WatchEvent) => void>();
+  /** By prefix: those who watch the same share one stream. */
+  readonly #feeds = new Map<string, Feed>();
   readonly #where: string;
 
   constructor({ prefix, timeoutMs, ports, log, user, tls }: EtcdOptions, endpoints: readonly Endpoint[]) {
@@ -125,7 +121,7 @@ class EtcdStore implements Store {
       const reply = await this.#send(member, link, request, within);
       this.#learn(reply, before, undefined);
       const { rev } = positionOf(reply.header);
-      return { ok: reply.succeeded === true, rev, kvs: reply.succeeded === true ? [] : this.#records(reply) };
+      return { ok: reply.succeeded === true, rev, kvs: reply.succeeded === true ? [] : this.#instead(reply) };
     };
     try {
       return await withDeadline(this.#ports.timers, this.#timeoutMs, 'a transaction', work, signal);
@@ -157,34 +153,47 @@ class EtcdStore implements Store {
         }
       });
     };
-    this.#watchers.add(tell);
+    const running = this.#feeds.get(prefix);
+    const feed = running ?? this.#follow(prefix);
+    feed.listeners.add(tell);
+    // What changed before it began to listen was not seen.
+    if (running !== undefined) tell({ kind: 'resync' });
+    return {
+      close: () => {
+        stop.abort();
+        if (!feed.listeners.delete(tell) || feed.listeners.size > 0) return;
+        feed.stop.abort();
+        if (this.#feeds.get(prefix) === feed) this.#feeds.delete(prefix);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#feeds.clear();
+    this.#closed.abort();
+    this.#roster.close();
+  }
+
+  #follow(prefix: string): Feed {
+    const feed: Feed = { listeners: new Set(), stop: new AbortController() };
+    this.#feeds.set(prefix, feed);
     void follow({
       ports: this.#ports,
       log: this.#log,
       roster: this.#roster,
       base: this.#prefix,
       prefix,
-      signal,
+      signal: AbortSignal.any([feed.stop.signal, this.#closed.signal]),
       begin: (member, onReply, onEnd) => {
         const link = member.link();
         if (link === null) throw new Error(`${member.name}: the connection was lost`);
-        const metadata = this.#passport.metadata();
-        return link.stream(this.#protocol.watch, metadata, onReply, onEnd);
+        return link.stream(this.#protocol.watch, this.#passport.metadata(), onReply, onEnd);
       },
-      tell,
+      tell: (event) => {
+        for (const tell of feed.listeners) tell(event);
+      },
     });
-    return {
-      close: () => {
-        this.#watchers.delete(tell);
-        stop.abort();
-      },
-    };
-  }
-
-  async close(): Promise<void> {
-    this.#watchers.clear();
-    this.#closed.abort();
-    this.#roster.close();
+    return feed;
   }
 
   #checkOpen(signal: AbortSignal | undefined): void {
@@ -234,53 +243,84 @@ class EtcdStore implements Store {
 
   async #readOver(member: Member | null, link: Link, wanted: Required<Query>, signal: AbortSignal): Promise<Read> {
     const before = this.#identity.before();
-    const known = wanted.keys.flatMap((key) => this.#large.get(key) ?? []);
-    const request = readRequest(this.#prefix, wanted, KEYS.adopted, known);
+    const mirror = this.#mirrorOf(link);
+    const parts = [
+      ...wanted.prefixes.map((name) => ({ kind: 'prefix', name }) as const),
+      // Read each time: it tells an adoption, and there is always something to read.
+      ...new Set([...wanted.keys, KEYS.adopted]).values().map((name) => ({ kind: 'key', name }) as const),
+    ];
+    const asked = mirror.ask(parts);
+    const request = readRequest(this.#prefix, asked.parts);
     const send = () => this.#send(member, link, request, signal);
     const reply = await send().catch((error: unknown) => {
       if (!isTokenRefused(error)) throw error;
       return send();
     });
-    const fresh = this.#records(reply, new Set(wanted.keys));
-    const records = reply.succeeded === true && known.length > 0 ? [...fresh, ...known].sort((a, b) => (a.key < b.key ? -1 : 1)) : fresh;
-    const adopted = records.find(({ key }) => key === KEYS.adopted);
-    this.#learn(reply, before, (adopted?.value as Adopted | undefined) ?? null);
-    const asked = wanted.keys.includes(KEYS.adopted) || wanted.prefixes.some((p) => KEYS.adopted.startsWith(p));
-    return { rev: positionOf(reply.header).rev, kvs: asked ? records : records.filter((record) => record !== adopted) };
+    const { rev } = positionOf(reply.header);
+    const answer = asked.read(
+      this.#prefix,
+      parts.map((_, i) => reply.responses[i]?.response_range),
+      rev,
+    );
+    // Something that was kept is gone.
+    if (answer === null) {
+      this.#mirrors.delete(link);
+      return this.#readOver(member, link, wanted, signal);
+    }
+    const adopted = answer.kvs.find(({ key }) => key === KEYS.adopted);
+    const judged = this.#learn(reply, before, (adopted?.value as Adopted | undefined) ?? null);
+    // Another history: what was read of the one before says nothing of it.
+    if (judged === 'adopted' && asked.parts.some(({ fromRev }) => fromRev > 0)) return this.#readOver(member, link, wanted, signal);
+    this.#complain(answer);
+    answer.keep();
+    const isAsked = wanted.keys.includes(KEYS.adopted) || wanted.prefixes.some((p) => KEYS.adopted.startsWith(p));
+    return { rev, kvs: isAsked ? answer.kvs : answer.kvs.filter((record) => record !== adopted) };
   }
 
-  #records(reply: TxnReply, named: ReadonlySet<string> = new Set()): readonly KeyValue[] {
-    const raw = recordsOf(this.#prefix, reply);
-    const bytes = raw.reduce((sum, { json }) => sum + json.length, 0);
+  /** What a transaction whose conditions failed returns. */
+  #instead(reply: TxnReply): readonly KeyValue[] {
+    const answer = plainAnswer(
+      this.#prefix,
+      reply.responses.map(({ response_range }) => response_range),
+    );
+    this.#complain(answer);
+    return answer.kvs;
+  }
+
+  #mirrorOf(link: Link): Mirror {
+    const mirror = this.#mirrors.get(link) ?? createMirror();
+    this.#mirrors.set(link, mirror);
+    return mirror;
+  }
+
+  /** Throws when it is too much. */
+  #complain({ bytes, strange }: Answer): void {
     if (bytes > READ_BYTES_MAX)
       throw new StoreDefiniteError(`${this.#where}: more than ${READ_BYTES_MAX} bytes match; ask for fewer keys at a time`);
-    const parsed = parsedRecords(raw, ({ key, mod }) => {
-      if (this.#strange.get(key) === mod) return;
+    for (const { key, mod } of strange) {
+      if (this.#strange.get(key) === mod) continue;
       if (this.#strange.size >= STRANGE_MAX) this.#strange.clear();
       this.#strange.set(key, mod);
       const because =
         'its value is not JSON: another program wrote it; it is treated as missing. Remove it, and find out who may write here';
       this.#log?.error('etcd.record', { record: this.#prefix + key, mod, because });
-    });
-    const large = new Set(raw.filter(({ json }) => json.length >= LARGE_BYTES).map(({ key }) => key));
-    for (const record of parsed) if (named.has(record.key) && large.has(record.key)) this.#large.set(record.key, record);
-    return parsed;
+    }
   }
 
   /** Throws when the reply shows another store, or an earlier point of this one. */
-  #learn(reply: TxnReply, before: Before, adopted: Adopted | null | undefined): void {
+  #learn(reply: TxnReply, before: Before, adopted: Adopted | null | undefined): Judgement {
     const wasFrozen = this.#identity.frozen() !== null;
     const judged = this.#identity.learn(positionOf(reply.header), before, adopted);
-    // Another history: the same revision may stand for another record there.
-    if (judged === 'frozen' || judged === 'adopted') this.#large.clear();
     if (judged === 'late') throw new Error('answered before the store was adopted');
     if (judged === 'frozen') {
       if (!wasFrozen) this.#log?.error('etcd.replaced', { prefix: this.#prefix, because: this.#identity.frozen() });
       this.#checkFrozen();
     }
-    if (judged !== 'adopted') return;
+    if (judged !== 'adopted') return judged;
+    this.#mirrors = new WeakMap();
     this.#log?.warn('etcd.adopted', { by: adopted?.by, reason: adopted?.reason, clusterId: this.clusterId });
-    for (const tell of this.#watchers) tell({ kind: 'resync' });
+    for (const { listeners } of this.#feeds.values()) for (const tell of listeners) tell({ kind: 'resync' });
+    return judged;
   }
 
   /** What a failed call rejects with. `certain`: nothing was sent, or nothing could be changed by it. */

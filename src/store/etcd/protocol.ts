@@ -5,10 +5,10 @@ import type { MethodDefinition } from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 import type { Position } from '../identity.ts';
 import { type EncodedOp, KEY_AFTER } from '../limits.ts';
-import type { KeyValue, Query, Txn } from '../store.ts';
+import type { Txn } from '../store.ts';
 
 interface RequestOp {
-  request_range?: { key: Buffer; range_end?: Buffer };
+  request_range?: { key: Buffer; range_end?: Buffer; min_mod_revision?: number };
   request_put?: { key: Buffer; value: Buffer };
   request_delete_range?: { key: Buffer };
 }
@@ -25,10 +25,16 @@ export interface Header {
   revision?: string;
 }
 
+export interface RangeReply {
+  kvs: readonly { key?: Buffer; mod_revision?: string; value?: Buffer }[];
+  /** All that lie in the range, also those that were not asked for. */
+  count?: string;
+}
+
 export interface TxnReply {
   header?: Header;
   succeeded?: boolean;
-  responses: readonly { response_range?: { kvs: readonly { key?: Buffer; mod_revision?: string; value?: Buffer }[] } }[];
+  responses: readonly { response_range?: RangeReply }[];
 }
 
 export interface WatchRequest {
@@ -95,27 +101,26 @@ export const rangeOf = (prefix: string): { key: Buffer; range_end: Buffer } => (
 
 const rangeOp = (key: string): RequestOp => ({ request_range: { key: bytes(key) } });
 
-/**
- * A read of all keys and prefixes at one revision. etcd answers a transaction of no operations from one member's memory, without asking the others;
- * `always` is a key that is read each time, so that there is none. Records in `known` are left out when none of them has changed: then it succeeds.
- */
-export const readRequest = (
-  prefix: string,
-  { keys, prefixes }: Required<Query>,
-  always: string,
-  known: readonly KeyValue[] = [],
-): TxnRequest => {
-  const spared = new Set(known.map(({ key }) => key));
-  const ranges = prefixes.map((p) => ({ request_range: rangeOf(prefix + p) }));
-  const all = [...keys, always];
-  return {
-    compare: known.map(({ key, mod }) => ({ result: 'EQUAL', target: 'MOD', key: bytes(prefix + key), mod_revision: mod })),
-    success: [...ranges, ...all.filter((key) => !spared.has(key)).map((key) => rangeOp(prefix + key))],
-    failure: known.length === 0 ? [] : [...ranges, ...all.map((key) => rangeOp(prefix + key))],
-  };
-};
+/** A key, or all keys with a prefix, of which only what was written at `fromRev` or later is wanted. */
+export interface Part {
+  kind: 'key' | 'prefix';
+  name: string;
+  fromRev: number;
+}
 
-/** `always` as for a read: a transaction that writes nothing must ask a majority all the same. */
+/** A read of all parts at one revision. etcd answers a transaction of no operations from one member's memory, without asking the others: name at least one. */
+export const readRequest = (prefix: string, parts: readonly Part[]): TxnRequest => ({
+  compare: [],
+  success: parts.map(({ kind, name, fromRev }) => ({
+    request_range: {
+      ...(kind === 'key' ? { key: bytes(prefix + name) } : rangeOf(prefix + name)),
+      ...(fromRev === 0 ? {} : { min_mod_revision: fromRev }),
+    },
+  })),
+  failure: [],
+});
+
+/** `always` is a key that is read when nothing is written: a transaction of no operations would not ask a majority. */
 export const writeRequest = (prefix: string, txn: Txn, ops: readonly EncodedOp[], always: string): TxnRequest => ({
   compare: txn.if.map(({ key, mod }) => ({ result: 'EQUAL', target: 'MOD', key: bytes(prefix + key), mod_revision: mod })),
   success: [
@@ -136,27 +141,22 @@ export interface RawRecord {
   mod: number;
 }
 
-/** The records of a reply, each once, in the order of keys, without the prefix. */
-export const recordsOf = (prefix: string, reply: TxnReply): readonly RawRecord[] => {
-  const found = new Map<string, RawRecord>();
-  for (const { response_range } of reply.responses)
-    for (const { key, value, mod_revision } of response_range?.kvs ?? []) {
-      const name = (key?.toString('latin1') ?? '').slice(prefix.length);
-      if (!found.has(name)) found.set(name, { key: name, json: value ?? Buffer.alloc(0), mod: Number(mod_revision) });
-    }
-  return [...found.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
-};
+/** The records of one range, in the order of keys, without the prefix. */
+export const recordsOf = (prefix: string, reply: RangeReply | undefined): readonly RawRecord[] =>
+  (reply?.kvs ?? []).map(({ key, value, mod_revision }) => ({
+    key: (key?.toString('latin1') ?? '').slice(prefix.length),
+    json: value ?? Buffer.alloc(0),
+    mod: Number(mod_revision),
+  }));
 
-/** Parsed records; `onBad` hears of each that is not JSON, which is left out. */
-export const parsedRecords = (raw: readonly RawRecord[], onBad: (record: RawRecord) => void): readonly KeyValue[] =>
-  raw.flatMap((record) => {
-    try {
-      return [{ key: record.key, value: JSON.parse(record.json.toString('utf8')) as unknown, mod: record.mod }];
-    } catch {
-      onBad(record);
-      return [];
-    }
-  });
+/** What it says; undefined when it is not JSON. */
+export const jsonOf = ({ json }: RawRecord): unknown => {
+  try {
+    return JSON.parse(json.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+};
 
 /** The keys that changed, by revision, in order. */
 export const changesOf = (prefix: string, reply: WatchReply): readonly { rev: number; keys: readonly string[] }[] => {

@@ -34,6 +34,15 @@ export const serveTargets = async (): Promise<Targets> => {
   return { port, silence: (name) => worker.postMessage(name), close: () => worker.terminate() };
 };
 
+/** CPU time that a process has used since its start. */
+export const cpuSOf = (pid: number): number => {
+  // After the name, which may hold anything, in brackets: fields 14 and 15 of the line are user and system time.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
+};
+
 export interface ReplicaProcess {
   /** CPU time used since its start. */
   cpuS(): number;
@@ -56,11 +65,8 @@ export const startReplicaProcess = (folder: string, config: object): ReplicaProc
   };
   return {
     cpuS() {
-      // After the name, which may hold anything, in brackets: fields 14 and 15 of the line are user and system time.
-      const fields = read('stat')
-        .replace(/^.*\) /s, '')
-        .split(' ');
-      return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
+      read('stat');
+      return cpuSOf(child.pid ?? 0);
     },
     rssMB: () => Number(/VmRSS:\s+(\d+)/.exec(read('status'))?.[1]) / 1024,
     async kill() {

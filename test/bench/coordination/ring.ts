@@ -24,6 +24,7 @@ export interface Ring {
   open(site: Site): Store;
   endpoints(site: Site): readonly string[];
   member(site: Site): Member;
+  members(): readonly Member[];
   leader(): Promise<Site | null>;
   /** Makes this site's member the leader. */
   lead(site: Site): Promise<void>;
@@ -32,8 +33,11 @@ export interface Ring {
   close(): Promise<void>;
 }
 
+/** As deploy/etcd asks for. */
+const FLAGS = ['--max-txn-ops=1024', '--max-request-bytes=8388608', '--quota-backend-bytes=536870912'];
+
 /** `rttMs` between sites; within one there is none. */
-export const startRing = async (rttMs: number): Promise<Ring> => {
+export const startRing = async (rttMs: number, sites: readonly Site[] = SITES): Promise<Ring> => {
   const ports = realPorts();
   const program = await ensureEtcd((text) => process.stderr.write(`${text}\n`));
   const folder = mkdtempSync(join(tmpdir(), 'tidegate-bench-'));
@@ -45,7 +49,7 @@ export const startRing = async (rttMs: number): Promise<Ring> => {
     return wire.port;
   };
   const doors = new Map<Site, { client: number; peer: number; peerWire: number; far: number }>();
-  for (const site of SITES) {
+  for (const site of sites) {
     const [client, peer] = [await freePort(ports, [LOOPBACK]), await freePort(ports, [LOOPBACK])];
     doors.set(site, { client, peer, peerWire: await wireTo(peer), far: await wireTo(client) });
   }
@@ -64,6 +68,7 @@ export const startRing = async (rttMs: number): Promise<Ring> => {
       ring,
       heartbeatMs: HEARTBEAT_MS,
       electionMs: ELECTION_MS,
+      flags: FLAGS,
       onEnd: () => undefined,
     });
     members.set(site, member);
@@ -84,7 +89,7 @@ export const startRing = async (rttMs: number): Promise<Ring> => {
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await Promise.all(SITES.map((site) => memberReady(ports, launch(site))));
+    await Promise.all(sites.map((site) => memberReady(ports, launch(site))));
   } catch (error) {
     await close();
     throw error;
@@ -93,6 +98,7 @@ export const startRing = async (rttMs: number): Promise<Ring> => {
     open: (site) => openEtcd({ endpoints: endpoints(site), prefix: PREFIX, timeoutMs: TIMEOUT_MS, ports }),
     endpoints,
     member,
+    members: () => [...members.values()],
     leader: async () => ((await leaderOf(ports, [...members.values()]))?.name as Site | undefined) ?? null,
     lead: (site) => handOver(ports, [...members.values()], member(site)),
     restart: (site) => memberReady(ports, launch(site)),

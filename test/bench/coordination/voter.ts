@@ -23,6 +23,7 @@ export interface Voter {
 
 export interface VoterOptions extends Partial<Pick<ReplicaOptions, 'look' | 'events' | 'providers'>> {
   region: string;
+  replica?: string;
   store: Store;
 }
 
@@ -69,7 +70,7 @@ const mortal = (store: Store, calls: Calls): { store: Store; die(): void; bury()
   };
 };
 
-export const startVoter = ({ region, store, look, events, providers }: VoterOptions): Voter => {
+export const startVoter = ({ region, replica: name = 'a', store, look, events, providers }: VoterOptions): Voter => {
   const ports = realPorts();
   const calls: Calls = { gets: 0, txns: 0, events: 0 };
   const seen = mortal(store, calls);
@@ -78,7 +79,7 @@ export const startVoter = ({ region, store, look, events, providers }: VoterOpti
     store: seen.store,
     log: silentLog,
     region,
-    replica: 'a',
+    replica: name,
     boot: ports.random.hex(4),
     providers: providers ?? new Map([['memory', memoryProvider({ services: new Map(), onServed: () => undefined })]]),
     look: look ?? (async () => ({ saw: 'ok', tookMs: 1 })),

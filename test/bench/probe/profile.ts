@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, Word } from './contender.ts';
 import type { Targets } from './targets.ts';
 
-interface CpuProfile {
+export interface CpuProfile {
   nodes: readonly { id: number; callFrame: { functionName: string; url: string; lineNumber: number } }[];
   samples: readonly number[];
   timeDeltas: readonly number[];
@@ -27,7 +27,7 @@ const SPAN_MS = 10_000;
 const WARM_MS = 4000;
 
 /** Whose work it is. Node's own JavaScript goes by its modules; what has no file is the machine's: system calls, collecting, compiling. */
-const partOf = ({ functionName, url }: CpuProfile['nodes'][number]['callFrame']): string => {
+export const partOf = ({ functionName, url }: CpuProfile['nodes'][number]['callFrame']): string => {
   if (url === '') return functionName.startsWith('(') ? functionName : 'native calls';
   if (url.includes('/node_modules/')) return /node_modules\/([^/]+)/.exec(url)?.[1] ?? url;
   if (url.startsWith('node:')) return /^node:(internal\/streams|internal\/process|internal\/[^/]+|[^/]+)/.exec(url)?.[0] ?? url;
@@ -35,16 +35,20 @@ const partOf = ({ functionName, url }: CpuProfile['nodes'][number]['callFrame'])
   return /\/(src|test)\/.*$/.exec(url)?.[0].slice(1) ?? url;
 };
 
-const nameOf = (frame: CpuProfile['nodes'][number]['callFrame']): string =>
+export const nameOf = (frame: CpuProfile['nodes'][number]['callFrame']): string =>
   `${frame.functionName || '(anonymous)'} ${partOf(frame)}${frame.url === '' ? '' : `:${frame.lineNumber + 1}`}`;
 
-const selfUs = (profile: CpuProfile, by: (frame: CpuProfile['nodes'][number]['callFrame']) => string): ReadonlyMap<string, number> => {
+export const selfUs = (
+  profile: CpuProfile,
+  by: (frame: CpuProfile['nodes'][number]['callFrame']) => string,
+  warmMs = WARM_MS,
+): ReadonlyMap<string, number> => {
   const names = new Map(profile.nodes.map(({ id, callFrame }) => [id, by(callFrame)]));
   const sums = new Map<string, number>();
   let atUs = 0;
   for (const [i, id] of profile.samples.entries()) {
     atUs += profile.timeDeltas[i] ?? 0;
-    if (atUs < 1000 * WARM_MS) continue;
+    if (atUs < 1000 * warmMs) continue;
     const name = names.get(id) ?? '';
     sums.set(name, (sums.get(name) ?? 0) + (profile.timeDeltas[i] ?? 0));
   }
