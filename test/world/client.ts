@@ -71,7 +71,7 @@ const watch = (client: Client, { store, wire }: ClientOptions, prefix: string, o
 export const clientOf = (client: Client, options: ClientOptions): Store => {
   const { store, wire } = options;
   const identity = createIdentity();
-  const call = <T>(work: () => Promise<T>, lost: () => Error): Promise<T> => wire.call(client, PATIENCE_MS, work, lost);
+  const call = <T>(work: () => T | Promise<T>, lost: () => Error): Promise<T> => wire.call(client, PATIENCE_MS, work, lost);
   const checkFrozen = (): void => {
     const because = identity.frozen();
     if (because !== null) throw new Fault('ERR_STORE_REPLACED', because);
@@ -92,7 +92,7 @@ export const clientOf = (client: Client, options: ClientOptions): Store => {
       const answered = call(
         () => {
           adopted = options.adopted();
-          return store.get(query).then((read) => options.seen(query, read));
+          return options.seen(query, store.read(query));
         },
         () => new StoreDefiniteError('cut off'),
       );

@@ -62,40 +62,61 @@ export class Wire {
     if (!hearsNothing(caller)) caller.process.ports.timers.after(this.#delayMs(), deliver);
   }
 
-  /** `work` there and its answer back, within `patienceMs` by the caller's clock; `lost` says what the caller believes when no answer came. */
-  call<T>(caller: Caller, patienceMs: number, work: () => Promise<T>, lost: () => Error): Promise<T> {
+  /**
+   * `work` there and its answer back, within `patienceMs` by the caller's clock; `lost` says what the caller believes when no answer came. Patience is set as
+   * soon as it may be needed, and then runs out as if it had been set at once: nearly every call is answered long before.
+   */
+  call<T>(caller: Caller, patienceMs: number, work: () => T | Promise<T>, lost: () => Error): Promise<T> {
     const { virtual } = this.#options;
     const { timers } = caller.process.ports;
     return new Promise((resolve, reject) => {
       let waits = true;
-      const patience = timers.after(patienceMs, () => {
+      const patience = caller.process.reserve(patienceMs, () => {
         waits = false;
         reject(lost());
       });
+      /** By any clock of a world. */
+      const mayOutlast = (delayMs: number): void => {
+        if (virtual.now() + 2 * delayMs >= patience.dueMs) patience.set();
+      };
       const answer = (settle: () => void): void => {
-        if (hearsNothing(caller) || this.#chance(this.weather.lost)) return;
-        timers.after(this.#delayMs(), () => {
-          if (!waits || hearsNothing(caller)) return;
+        if (hearsNothing(caller) || this.#chance(this.weather.lost)) return patience.set();
+        const delayMs = this.#delayMs();
+        mayOutlast(delayMs);
+        timers.after(delayMs, () => {
+          if (!waits) return;
+          if (hearsNothing(caller)) return patience.set();
           waits = false;
           patience.cancel();
           settle();
         });
       };
+      const succeed = (value: T): void => answer(() => resolve(value));
+      const fail = (error: unknown): void => answer(() => reject(error));
       const arrive = (): void => {
         const waitMs = this.#stalledUntilMs - virtual.now();
         if (waitMs > 0) {
+          patience.set();
           // Whether what nobody waits for any more is done in the end is chance.
           if (waitMs < patienceMs || this.#chance(this.weather.late * 10)) virtual.ports.timers.after(waitMs, arrive);
           return;
         }
-        work().then(
-          (value) => answer(() => resolve(value)),
-          (error: unknown) => answer(() => reject(error)),
-        );
+        let done: T | Promise<T>;
+        try {
+          done = work();
+        } catch (error) {
+          fail(error);
+          return;
+        }
+        if (!(done instanceof Promise)) return succeed(done);
+        patience.set();
+        done.then(succeed, fail);
       };
-      if (sendsNothing(caller) || this.#chance(this.weather.lost)) return;
+      if (sendsNothing(caller) || this.#chance(this.weather.lost)) return patience.set();
       const lateMs = this.#chance(this.weather.late) ? this.#options.random.unit() * LATE_MS : 0;
-      virtual.ports.timers.after(this.#delayMs() + lateMs, arrive);
+      const delayMs = this.#delayMs() + lateMs;
+      mayOutlast(delayMs);
+      virtual.ports.timers.after(delayMs, arrive);
     });
   }
 }
