@@ -35,6 +35,8 @@ export interface Snapshot {
 }
 
 export interface MemoryStore extends Store {
+  /** What `get` answers, at once. Throws what it rejects with. */
+  read(query: Query): Read;
   snapshot(): Snapshot;
   /**
    * Older data under its older revision: what follows is given revisions anew. `clusterId`: `same` as the snapshot's, as a file that was put back has, or
@@ -113,6 +115,11 @@ class InMemory implements MemoryStore {
 
   async get(query: Query, signal?: AbortSignal): Promise<Read> {
     this.#checkUsable(signal);
+    return this.read(query);
+  }
+
+  read(query: Query): Read {
+    this.#checkUsable(undefined);
     const known = this.#reads.get(query);
     if (known?.rev === this.#rev) return known;
     const parts = this.#partsOf(query);

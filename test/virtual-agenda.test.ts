@@ -38,3 +38,24 @@ test('a timer cancelled while its process is paused does not run after it', asyn
   expect(ran).toEqual(['kept']);
   expect(virtual.pendingTimers()).toBe(0);
 });
+
+test('a timer that is reserved runs in the order in which it was reserved, if it is set in time; late by as much as it was set late; else never', async () => {
+  const virtual = createVirtual({ startWallMs: 0, seed: 1 });
+  const { ports, reserve } = virtual.spawn('one', { rate: 0.5 });
+  const ran: string[] = [];
+  const note = (what: string) => () => ran.push(`${what}@${virtual.now()}`);
+  const [kept, late, dropped] = [reserve(10, note('kept')), reserve(10, note('late')), reserve(10, note('dropped'))];
+  ports.timers.after(10, note('after'));
+  expect(virtual.pendingTimers()).toBe(1);
+  expect(kept.dueMs).toBe(20);
+  await virtual.advance(15);
+  kept.set();
+  dropped.set();
+  dropped.cancel();
+  await virtual.advance(10);
+  late.set();
+  kept.set();
+  await virtual.advance(0);
+  expect(ran).toEqual(['kept@20', 'after@20', 'late@25']);
+  expect(virtual.pendingTimers()).toBe(0);
+});

@@ -25,6 +25,15 @@ export interface VirtualProcess {
    * ones do not. A new call takes the place of an earlier one.
    */
   crashAfter(n: number, onCrash?: () => void): void;
+  /** A timer that is mostly not needed: it runs, if it is `set` before it is due, when and in the order in which it would have if it had been set now. */
+  reserve(ms: number, fn: () => void): Reserved;
+}
+
+export interface Reserved extends Timer {
+  /** Virtual time at which it would run. */
+  readonly dueMs: number;
+  /** Nothing happens the second time, or after `cancel`. */
+  set(): void;
 }
 
 export interface Virtual extends VirtualProcess {
@@ -53,7 +62,7 @@ interface Owner {
 }
 
 /** A timer; it is also what its setter holds to cancel it. A cancelled one leaves the agenda at once: most timers are patience that is not needed. */
-class Entry implements Timer {
+class Entry implements Reserved {
   readonly dueMs: number;
   readonly order: number;
   readonly owner: Owner;
@@ -61,7 +70,7 @@ class Entry implements Timer {
   readonly #agenda: Agenda;
   /** Its place on the agenda; -1: not there. */
   at = -1;
-  #isWaiting = true;
+  #state: 'reserved' | 'waiting' | 'over' = 'reserved';
 
   constructor(dueMs: number, order: number, owner: Owner, fn: () => void, agenda: Agenda) {
     this.dueMs = dueMs;
@@ -69,18 +78,26 @@ class Entry implements Timer {
     this.owner = owner;
     this.#fn = fn;
     this.#agenda = agenda;
-    agenda.waiting++;
   }
 
   get isWaiting(): boolean {
-    return this.#isWaiting;
+    return this.#state === 'waiting';
+  }
+
+  set(): void {
+    if (this.#state !== 'reserved') return;
+    this.#state = this.owner.state === 'dead' ? 'over' : 'waiting';
+    if (this.#state === 'over') return;
+    this.#agenda.waiting++;
+    this.#agenda.push(this);
   }
 
   cancel(): void {
-    if (!this.#isWaiting) return;
-    this.#isWaiting = false;
-    this.#agenda.waiting--;
-    if (this.at >= 0) this.#agenda.remove(this);
+    if (this.#state === 'waiting') {
+      this.#agenda.waiting--;
+      if (this.at >= 0) this.#agenda.remove(this);
+    }
+    this.#state = 'over';
   }
 
   run(): void {
@@ -215,7 +232,7 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
     let wallOffsetMs = options.startWallMs + wallSkewMs;
     const monoAt = (atMs: number): number => monoStartMs + atMs * rate;
 
-    const after = (ms: number, fn: () => void): Timer => {
+    const reserve = (ms: number, fn: () => void): Entry => {
       if (!Number.isFinite(ms)) throw new Error(`a timer was set for ${ms} ms`);
       const waitMs = Math.max(1, ms);
       const wantedMonoMs = monoAt(nowMs) + waitMs;
@@ -223,9 +240,11 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
       // Sums of fractions are rounded: a hair later, until the clock shows the whole wait.
       for (let hairMs = 2 ** -24; monoAt(dueMs) < wantedMonoMs; hairMs *= 2) dueMs += hairMs;
       order += 1;
-      const entry = new Entry(dueMs, order, owner, fn, agenda);
-      if (owner.state === 'dead') entry.cancel();
-      else agenda.push(entry);
+      return new Entry(dueMs, order, owner, fn, agenda);
+    };
+    const after = (ms: number, fn: () => void): Timer => {
+      const entry = reserve(ms, fn);
+      entry.set();
       return entry;
     };
 
@@ -261,6 +280,7 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
         for (const entry of owner.overdue.splice(0)) if (entry.isWaiting) agenda.push(entry);
       },
       kill: () => kill(owner),
+      reserve,
       crashAfter(n, onCrash = () => undefined) {
         if (!Number.isInteger(n) || n < 1) throw new Error(`a crash after ${n} timers: a whole number from 1 is needed`);
         owner.crash = { timersLeft: n, onCrash };

@@ -26,7 +26,10 @@ export interface ProbeContext {
 
 export interface ProbeKind<S extends ProbeSpec = ProbeSpec> {
   readonly kind: S['kind'];
-  /** One look, ended within `context.timeoutMs` or when `signal` aborts. Whatever it opened is closed when it answers. */
+  /**
+   * One look, ended within `context.timeoutMs` or when `signal` aborts. Whatever it opened is closed when it answers, and nobody listens to the signal any
+   * more, which a later look may be given.
+   */
   probe(spec: S, context: ProbeContext, signal: AbortSignal): Promise<Outcome>;
 }
 

@@ -103,6 +103,8 @@ export const createRunner = (options: RunnerOptions): Runner => {
   let stopped = false;
   /** Of each look in flight one of its own: a signal that thousands share is slow to listen to, and slower to leave. */
   const stops = new Set<AbortController>();
+  /** Of looks that have ended, which nobody listens to any more: taken again, since to make one costs more than all else about a look's start. */
+  const spare: AbortController[] = [];
   const flights = new Map<EndpointKey, number>();
   const landings = new Set<() => void>();
   let keys: ReadonlySet<EndpointKey> = new Set();
@@ -138,7 +140,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
       const trusted = startLateMs <= lateMs && pulse.stalledMs(startedAtMs) === 0;
       if (trusted && !stopped && keys.has(key)) options.onPending(key, startedAtMs);
     });
-    const stop = new AbortController();
+    const stop = spare.pop() ?? new AbortController();
     stops.add(stop);
     flights.set(key, (flights.get(key) ?? 0) + 1);
     let outcome: Outcome;
@@ -147,6 +149,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
     } finally {
       suspicion.cancel();
       stops.delete(stop);
+      spare.push(stop);
       const left = (flights.get(key) ?? 1) - 1;
       if (left > 0) flights.set(key, left);
       else flights.delete(key);

@@ -50,7 +50,8 @@ const LISTEN_GAP_MS = 100;
 export const createSiblings = (options: SiblingsOptions): Siblings => {
   const { ports, store, log, region, replica, verifier } = options;
   const stopped = new AbortController();
-  const query = { prefixes: [beatKey(region, ''), voteKey(region, '')] };
+  const beats = beatKey(region, '');
+  const query = { prefixes: [beats, voteKey(region, '')] };
   const own = new Set([beatKey(region, replica), voteKey(region, replica)]);
   let known: ReadonlyMap<string, Sibling> = new Map();
   /** Of the last look that succeeded, and of the last one begun. */
@@ -99,7 +100,7 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
 
   const meet = (kvs: readonly KeyValue[], cluster: ClusterConfig, provedMs: number | null): void => {
     const records = new Map(kvs.map((kv) => [kv.key, kv]));
-    const others = kvs.filter((kv) => kv.key.startsWith(beatKey(region, '')) && !own.has(kv.key));
+    const others = kvs.filter((kv) => kv.key.startsWith(beats) && !own.has(kv.key));
     known = new Map(others.map((kv) => [placeOf(kv.key).replica, heard(kv, records, cluster, provedMs)]));
     const goneMs = goneAfterMs(cluster.policy);
     const present = [...known].filter(([, s]) => s.silentMs <= goneMs && s.speaks);

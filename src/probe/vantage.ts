@@ -263,9 +263,11 @@ export const createVantage = (options: VantageOptions): Vantage => {
       // Phases are offsets into the interval of the wall clock, read once: so vantages on different machines stagger.
       originMonoMs: originOf(mono(), ports.clock.wallMs(), intervalMs),
       concurrencyMax: IN_FLIGHT_MAX,
-      probe: async (key, _startedAtMs, signal) => {
+      probe(key, _startedAtMs, signal) {
         const spec = watched.get(key)?.spec;
-        return spec === undefined ? { saw: 'nothing', detail: 'no longer configured' } : options.look(spec, config, signal);
+        return spec === undefined
+          ? Promise.resolve({ saw: 'nothing', detail: 'no longer configured' })
+          : options.look(spec, config, signal);
       },
       onObservation: (observation, lateByMs, scheduled) => {
         const spec = watched.get(observation.key)?.spec;

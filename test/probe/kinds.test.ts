@@ -1,4 +1,5 @@
 // What holds for every kind of probe in the table. A new kind adds its scheme here and passes, or the test says so.
+import { getEventListeners } from 'node:events';
 import net from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { ProbeSpec } from '../../src/model.ts';
@@ -49,6 +50,13 @@ describe.each(Object.entries(PROBE_KINDS))('%s', (name, kind) => {
     const { outcome, sockets } = await lookAt(spec('127.0.0.1', 80), { signal: AbortSignal.abort() });
     expect(outcome.saw).toBe('nothing');
     expect(sockets).toEqual([]);
+  });
+
+  test('leaves nobody listening to its signal, which a later look may be given', async () => {
+    await using origin = await startOrigin(GOOD);
+    const { signal } = new AbortController();
+    for (const port of [origin.port, await deadPort()]) await lookAt(spec('127.0.0.1', port), { signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   test('reads the default port and odd spellings of a host as the configuration does', async () => {

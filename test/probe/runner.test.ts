@@ -209,6 +209,29 @@ test('a new schedule keeps looks in flight, forgets what is gone and misses noth
   expect(seen.map(({ key, atMs }) => `${key}@${atMs}`)).toEqual(['a@1000', 'a@6000', 'c@6100']);
 });
 
+test('looks in flight have signals of their own; one that has ended gives its signal to the next; stopping aborts those in flight', async () => {
+  const world = createVirtual({ startWallMs: 0, seed: 1 });
+  const signals: AbortSignal[] = [];
+  const { runner } = start([{ key: 'a', phaseMs: 1000 }], {
+    probe: async (_key, _startedAtMs, signal) => {
+      signals.push(signal);
+      await sleep(world.ports.timers, 100, signal).catch(() => undefined);
+      return OK;
+    },
+  });
+  runner.probeNow('a');
+  runner.probeNow('a');
+  const [one, two] = signals;
+  expect(one).not.toBe(two);
+  await world.advance(100);
+  expect(runner.inFlight()).toBe(0);
+  runner.probeNow('a');
+  expect([one, two]).toContain(signals[2]);
+  const stopped = runner.stop();
+  expect(signals.map(({ aborted }) => aborted)).toEqual(signals.map((signal) => signal === signals[2]));
+  await stopped;
+});
+
 test('stopping aborts what is in flight, reports nothing more and leaves no timer', async () => {
   const world = createVirtual({ startWallMs: 0, seed: 1 });
   const { ports }: { ports: Ports } = world;

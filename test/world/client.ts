@@ -71,7 +71,6 @@ const watch = (client: Client, { store, wire }: ClientOptions, prefix: string, o
 export const clientOf = (client: Client, options: ClientOptions): Store => {
   const { store, wire } = options;
   const identity = createIdentity();
-  const call = <T>(work: () => Promise<T>, lost: () => Error): Promise<T> => wire.call(client, PATIENCE_MS, work, lost);
   const checkFrozen = (): void => {
     const because = identity.frozen();
     if (because !== null) throw new Fault('ERR_STORE_REPLACED', because);
@@ -89,23 +88,27 @@ export const clientOf = (client: Client, options: ClientOptions): Store => {
     get: (query) => {
       const before = identity.before();
       let adopted: Adopted | null = null;
-      const answered = call(
+      return wire.call(
+        client,
+        PATIENCE_MS,
         () => {
           adopted = options.adopted();
-          return store.get(query).then((read) => options.seen(query, read));
+          return options.seen(query, store.read(query));
         },
         () => new StoreDefiniteError('cut off'),
+        (read) => {
+          learn(read.rev, before, adopted);
+          return read;
+        },
       );
-      return answered.then((read) => {
-        learn(read.rev, before, adopted);
-        return read;
-      });
     },
     txn: async (txn) => {
       checkFrozen();
       const before = identity.before();
       const author = { place: client.name, region: client.region, boot: client.boot, sentAtMs: options.nowMs() };
-      const result = await call(
+      const result = await wire.call(
+        client,
+        PATIENCE_MS,
         () => {
           options.writing(author);
           const done = store.txn(txn);

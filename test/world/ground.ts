@@ -36,14 +36,14 @@ const waitingFor = (signal: AbortSignal): Set<() => void> => {
   return ends;
 };
 
-/** After `ms`, or at once when nobody waits for it any more. Most looks end long before anybody asks. */
-const passed = ({ timers }: Ports, ms: number, signal: AbortSignal): Promise<void> =>
+/** `outcome` after `ms`, or at once when nobody waits for it any more. Most looks end long before anybody asks. */
+const after = ({ timers }: Ports, ms: number, signal: AbortSignal, outcome: Outcome): Promise<Outcome> =>
   new Promise((resolve) => {
     const ends = waitingFor(signal);
     const end = (): void => {
       timer.cancel();
       ends.delete(end);
-      resolve();
+      resolve(outcome);
     };
     const timer = timers.after(ms, end);
     ends.add(end);
@@ -55,6 +55,20 @@ interface Address {
   ofTarget: string;
   ofRegion: string;
 }
+
+const seen = (health: Exclude<Health, number>, tookMs: number): Outcome => {
+  switch (health) {
+    case 'ok':
+    case 'slow':
+      return { saw: 'ok', tookMs };
+    case 'refuse':
+      return { saw: 'fault', reason: 'refused', tookMs, detail: 'refused' };
+    case 'hang':
+      return { saw: 'fault', reason: 'timeout', tookMs, detail: 'no answer' };
+    case 'error':
+      return { saw: 'fault', reason: 'status', tookMs, detail: '503' };
+  }
+};
 
 export class Ground {
   readonly #options: GroundOptions;
@@ -145,29 +159,17 @@ export class Ground {
   }
 
   /** One look from a region, on the clock of the process that looks. */
-  async look(from: string, ports: Ports, spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal): Promise<Outcome> {
+  look(from: string, ports: Ports, spec: ProbeSpec, cluster: ClusterConfig, signal: AbortSignal): Promise<Outcome> {
     const health = this.#healthOf(from, this.#addressOf(spec));
     const { timeoutMs, suspectAfterMs } = cluster.policy;
     const tookMs = health === 'hang' ? timeoutMs : health === 'slow' ? (suspectAfterMs + timeoutMs) / 2 : this.#options.lookMs;
-    await passed(ports, tookMs, signal);
-    switch (health) {
-      case 'ok':
-      case 'slow':
-        return { saw: 'ok', tookMs };
-      case 'refuse':
-        return { saw: 'fault', reason: 'refused', tookMs, detail: 'refused' };
-      case 'hang':
-        return { saw: 'fault', reason: 'timeout', tookMs, detail: 'no answer' };
-      case 'error':
-        return { saw: 'fault', reason: 'status', tookMs, detail: '503' };
-    }
+    return after(ports, tookMs, signal, seen(health, tookMs));
   }
 
   /** One look at an anchor: it answers while the region's uplink works. */
-  async anchor(from: string, ports: Ports, timeoutMs: number, signal: AbortSignal): Promise<Outcome> {
-    const broken = this.#isBroken(from, null);
-    const tookMs = broken ? timeoutMs : this.#options.lookMs;
-    await passed(ports, tookMs, signal);
-    return broken ? { saw: 'fault', reason: 'timeout', tookMs, detail: 'no answer' } : { saw: 'ok', tookMs };
+  anchor(from: string, ports: Ports, timeoutMs: number, signal: AbortSignal): Promise<Outcome> {
+    const health = this.#isBroken(from, null) ? 'hang' : 'ok';
+    const tookMs = health === 'hang' ? timeoutMs : this.#options.lookMs;
+    return after(ports, tookMs, signal, seen(health, tookMs));
   }
 }

@@ -27,6 +27,16 @@ const LATE_MS = 9000;
 export const sendsNothing = ({ cut }: Caller): boolean => cut === 'both' || cut === 'out';
 export const hearsNothing = ({ cut }: Caller): boolean => cut === 'both' || cut === 'in';
 
+/** A caller's. */
+interface Patience {
+  waits: boolean;
+  readonly ms: number;
+  set(): void;
+  /** Something is under way for so long: set, unless it surely outlasts that. */
+  outlasts(delayMs: number): void;
+  end(): void;
+}
+
 export interface WireOptions {
   virtual: Virtual;
   random: Random;
@@ -62,40 +72,102 @@ export class Wire {
     if (!hearsNothing(caller)) caller.process.ports.timers.after(this.#delayMs(), deliver);
   }
 
-  /** `work` there and its answer back, within `patienceMs` by the caller's clock; `lost` says what the caller believes when no answer came. */
-  call<T>(caller: Caller, patienceMs: number, work: () => Promise<T>, lost: () => Error): Promise<T> {
-    const { virtual } = this.#options;
-    const { timers } = caller.process.ports;
+  /**
+   * `work` there and its answer back, within `patienceMs` by the caller's clock; `lost` says what the caller believes when no answer came, `hear` what it makes
+   * of one as it comes.
+   */
+  call<T, H = T>(
+    caller: Caller,
+    patienceMs: number,
+    work: () => T | Promise<T>,
+    lost: () => Error,
+    hear = (answer: T): H => answer as unknown as H,
+  ): Promise<H> {
     return new Promise((resolve, reject) => {
-      let waits = true;
-      const patience = timers.after(patienceMs, () => {
-        waits = false;
-        reject(lost());
-      });
-      const answer = (settle: () => void): void => {
-        if (hearsNothing(caller) || this.#chance(this.weather.lost)) return;
-        timers.after(this.#delayMs(), () => {
-          if (!waits || hearsNothing(caller)) return;
-          waits = false;
-          patience.cancel();
-          settle();
+      const patience = this.#patience(caller, patienceMs, () => reject(lost()));
+      const succeed = (value: T): void =>
+        this.#answer(caller, patience, () => {
+          try {
+            resolve(hear(value));
+          } catch (error) {
+            reject(error);
+          }
         });
-      };
-      const arrive = (): void => {
-        const waitMs = this.#stalledUntilMs - virtual.now();
-        if (waitMs > 0) {
-          // Whether what nobody waits for any more is done in the end is chance.
-          if (waitMs < patienceMs || this.#chance(this.weather.late * 10)) virtual.ports.timers.after(waitMs, arrive);
-          return;
+      const fail = (error: unknown): void => this.#answer(caller, patience, () => reject(error));
+      this.#request(caller, patience, () => {
+        try {
+          const done = work();
+          if (!(done instanceof Promise)) succeed(done);
+          else {
+            patience.set();
+            done.then(succeed, fail);
+          }
+        } catch (error) {
+          fail(error);
         }
-        work().then(
-          (value) => answer(() => resolve(value)),
-          (error: unknown) => answer(() => reject(error)),
-        );
-      };
-      if (sendsNothing(caller) || this.#chance(this.weather.lost)) return;
-      const lateMs = this.#chance(this.weather.late) ? this.#options.random.unit() * LATE_MS : 0;
-      virtual.ports.timers.after(this.#delayMs() + lateMs, arrive);
+      });
+    });
+  }
+
+  /** Nearly every call is answered long before: it is set as soon as it may be needed, and then runs out as if it had been set at once. */
+  #patience(caller: Caller, ms: number, end: () => void): Patience {
+    const { virtual } = this.#options;
+    const reserved = caller.process.reserve(ms, () => {
+      patience.waits = false;
+      end();
+    });
+    const patience: Patience = {
+      waits: true,
+      ms,
+      set: () => reserved.set(),
+      outlasts(delayMs) {
+        // By any clock of a world.
+        if (virtual.now() + 2 * delayMs >= reserved.dueMs) reserved.set();
+      },
+      end() {
+        patience.waits = false;
+        reserved.cancel();
+      },
+    };
+    return patience;
+  }
+
+  #request(caller: Caller, patience: Patience, arrived: () => void): void {
+    const { virtual, random } = this.#options;
+    const arrive = (): void => {
+      const waitMs = this.#stalledUntilMs - virtual.now();
+      if (waitMs <= 0) {
+        arrived();
+        return;
+      }
+      patience.set();
+      // Whether what nobody waits for any more is done in the end is chance.
+      if (waitMs < patience.ms || this.#chance(this.weather.late * 10)) virtual.ports.timers.after(waitMs, arrive);
+    };
+    if (sendsNothing(caller) || this.#chance(this.weather.lost)) {
+      patience.set();
+      return;
+    }
+    const lateMs = this.#chance(this.weather.late) ? random.unit() * LATE_MS : 0;
+    const delayMs = this.#delayMs() + lateMs;
+    patience.outlasts(delayMs);
+    virtual.ports.timers.after(delayMs, arrive);
+  }
+
+  #answer(caller: Caller, patience: Patience, settle: () => void): void {
+    if (hearsNothing(caller) || this.#chance(this.weather.lost)) {
+      patience.set();
+      return;
+    }
+    const delayMs = this.#delayMs();
+    patience.outlasts(delayMs);
+    caller.process.ports.timers.after(delayMs, () => {
+      if (!patience.waits) return;
+      if (hearsNothing(caller)) patience.set();
+      else {
+        patience.end();
+        settle();
+      }
     });
   }
 }
