@@ -112,7 +112,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
     says: 'How soon the dead are found against how often the well are drained, by rule: the published ones of the field beside Tidegate at several settings',
     run: benchPareto,
   },
-  decide: { says: 'One decision over many targets and five vantages; reference: JSON.parse of the same votes', run: benchDecide },
+  decide: {
+    says: 'One decision over 100 to 100,000 targets and 3 to 20 vantages, and the whole path on a real etcd; references: JSON.parse of the same votes, a bare transaction and request',
+    run: benchDecide,
+  },
 };
 
 const cell = (value: unknown): string => {
