@@ -24,7 +24,8 @@ const ROUNDS = 100;
 const WARM_UP = 10;
 const SUSPECTS_MAX = 256;
 
-export const namesOf = (count: number): readonly string[] => Array.from({ length: count }, (_, n) => `region-${String(n + 1).padStart(2, '0')}`);
+export const namesOf = (count: number): readonly string[] =>
+  Array.from({ length: count }, (_, n) => `region-${String(n + 1).padStart(2, '0')}`);
 
 /** Up to 50 services with a pool in each region; the targets are spread evenly over the pools. */
 export const clusterWith = (targets: number, regions: readonly string[]): ClusterConfig => {
