@@ -54,6 +54,7 @@ const ask = (port: number, path: string, method = 'GET', body?: object, headers:
       (reply) => {
         const chunks: Buffer[] = [];
         reply.on('data', (chunk: Buffer) => chunks.push(chunk));
+        reply.on('error', reject);
         reply.on('end', () => resolve({ status: reply.statusCode ?? 0, body: Buffer.concat(chunks).toString(), etag: reply.headers.etag }));
       },
     );
@@ -499,6 +500,8 @@ export const benchApi = async ({ quick, trials }: BenchOptions): Promise<Bench> 
     const cpu = (100_000 * (replica.cpuS() - cpuBefore)) / (performance.now() - startedAtMs);
     const orders = await measureOrders(port, trials ?? (quick ? 10 : 50));
     const events = await measureEvents(port, replica, CLIENTS);
+    // Its connections would be reset.
+    agent.destroy();
     await ring[Symbol.asyncDispose]();
     const full = await measureFull(folder, targets.port, quick);
     const documents = await measureDocuments(quick ? 10 : 30);

@@ -30,6 +30,7 @@ const BEAT_MS = 1000;
 const CLUSTER = clusterOf(['a', 'b', 'c'], [{ name: SERVICE, provider: 'dns' }], {
   pacingMs: 0,
   recoveryHoldMs: 50,
+  flapWindowMs: 1,
   ramp: [1000],
   rampStepMs: 50,
   latchAfter: 0,
