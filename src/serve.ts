@@ -102,6 +102,7 @@ const start = async (config: ReplicaConfig, context: ServeContext, ends: Ends, e
     ends,
     view: {
       status: seen.status,
+      short: seen.short,
       glance: seen.glance,
       overview: seen.overview,
       services: seen.services,

@@ -1,14 +1,26 @@
 // The documents of what is known now, made for all who ask. A cluster of thousands of targets makes them large, and the loop that makes them also probes: so
 // each is made a few times a second at most, however many look.
 import { type Ports, sleep } from '../ports.ts';
+import { type Encoded, encoding } from './encoded.ts';
 import { type OverviewDocument, overviewDocument, type ServiceDocument, serviceDocument } from './overview.ts';
-import { type ServiceFacts, type StatusDocument, type StatusInput, servicesIn, statusDocument } from './status.ts';
+import { madeInSlices, type Steps } from './slices.ts';
+import {
+  makingStatus,
+  type ServiceFacts,
+  type StatusDocument,
+  type StatusInput,
+  type StatusInShort,
+  servicesIn,
+  statusInShort,
+} from './status.ts';
 
 export interface Documents {
-  /** At most 100 ms old. null: no cluster configuration is known yet. */
-  status(): StatusDocument | null;
-  /** The same for eyes, at most a second old: of a large cluster it takes long to make, and everybody's page asks for it by itself. */
-  glance(): StatusDocument | null;
+  /** The whole as text, at most 100 ms old and as long as it took to make, in slices. null: no cluster configuration is known yet. */
+  status(): Promise<Encoded | null>;
+  /** What checks of this replica's health ask about it, at most 100 ms old. null: as `status`. */
+  short(): StatusInShort | null;
+  /** The whole for eyes, at most a second old: everybody's page asks for it by itself. null: as `status`. */
+  glance(): Promise<StatusDocument | null>;
   /** Never older than the question: who asks too soon after the last one waits for the next, for half a second at most. null: as `status`. */
   overview(): Promise<OverviewDocument | null>;
   /** At most 100 ms old. Empty: as `status`. */
@@ -21,11 +33,11 @@ const LATELY_MS = 100;
 const GLANCE_MS = 1_000;
 const SHARED_MS = 500;
 
-/** What `make` made, at most `forMs` ago, 100 unless it says more: two hundred askers a second cost as much as ten. What takes long to make counts from when it is there. */
-export const lately = <T>(clock: Ports['clock'], make: () => T, forMs: number = LATELY_MS): (() => T) => {
+/** What `make` made, at most 100 ms ago: two hundred askers a second cost as much as ten. What takes long to make counts from when it is there. */
+export const lately = <T>(clock: Ports['clock'], make: () => T): (() => T) => {
   let made: { atMs: number; value: T } | null = null;
   return () => {
-    if (made !== null && clock.monoMs() - made.atMs < forMs) return made.value;
+    if (made !== null && clock.monoMs() - made.atMs < LATELY_MS) return made.value;
     const value = make();
     made = { atMs: clock.monoMs(), value };
     return value;
@@ -73,10 +85,18 @@ export const createDocuments = (ports: Pick<Ports, 'clock' | 'timers'>, input: (
   const known = lately(ports.clock, input);
   const serviceOf = onceByName(serviceDocument);
   const from = <T>(make: (given: StatusInput) => T, given: StatusInput | null): T | null => (given === null ? null : make(given));
-  const status = lately(ports.clock, () => from(statusDocument, input()));
+  function* whole(): Steps<StatusDocument | null> {
+    const given = input();
+    return given === null ? null : yield* makingStatus(given);
+  }
+  function* text(): Steps<Encoded | null> {
+    const document = yield* whole();
+    return document === null ? null : yield* encoding(document);
+  }
   return {
-    status,
-    glance: lately(ports.clock, status, GLANCE_MS),
+    status: madeInSlices(ports, text, LATELY_MS),
+    short: lately(ports.clock, () => from(statusInShort, known())),
+    glance: madeInSlices(ports, whole, GLANCE_MS),
     overview: shared(ports, () => from(overviewDocument, input())),
     services: lately(ports.clock, () => from(servicesIn, known()) ?? []),
     service: (name) => from((given) => serviceOf(given, name), known()),

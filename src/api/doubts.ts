@@ -2,7 +2,7 @@
 import { WORST } from '../health/verdict.ts';
 import type { EndpointTally, PoolConfig, TargetConfig, TargetTally, Verdict } from '../model.ts';
 import { poolKey, targetId } from '../model.ts';
-import { type Row, rowsFrom } from './matrix.ts';
+import { countedIn, type Row, rowsFrom } from './matrix.ts';
 import type { StatusInput, Tallies } from './status.ts';
 import { startingIn, voiceOf } from './vantage-card.ts';
 
@@ -74,10 +74,10 @@ export const doubtsIn = (input: StatusInput, tallies: Tallies): readonly Doubted
   };
   return input.cluster.services.flatMap(({ name: service, pools }) =>
     pools.flatMap((pool) => {
-      const counted = tallies.get(poolKey(service, pool.name))?.targets ?? [];
+      const counted = tallies.get(poolKey(service, pool.name));
       return pool.targets.flatMap((target): Doubted[] => {
         const id = targetId(service, pool.name, target.name);
-        const tally = counted.find((each) => each.target === id);
+        const tally = countedIn(counted, id);
         const is = tally === undefined ? isDoubtedInVotes(id, service, pool, target) : isDoubtedBy(tally);
         return is ? [{ service, pool, target, tally, most: loudest(tally) }] : [];
       });

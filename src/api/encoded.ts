@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { varyBy } from './cross-origin.ts';
+import type { Steps } from './slices.ts';
 
 export interface Encoded {
   plain: Buffer;
@@ -18,6 +19,45 @@ const zip = promisify(gzip);
 
 export const encodedText = (text: string): Encoded => ({ plain: Buffer.from(text), zipped: null });
 export const encoded = (document: unknown): Encoded => encodedText(JSON.stringify(document));
+
+/** Members of a document, of its members, and of theirs are put into text one by one; what is below them is small. */
+const DEPTH = 3;
+/** Turned into bytes together. */
+const PART_CHARS = 64 * 1024;
+
+/** The text of `value` in pieces, the same as JSON.stringify makes of plain data. */
+function* piecesOf(value: unknown, depth: number): Generator<string, void, undefined> {
+  if (depth === 0 || typeof value !== 'object' || value === null) {
+    yield JSON.stringify(value);
+    return;
+  }
+  const isList = Array.isArray(value);
+  const members = isList ? value.entries() : Object.entries(value);
+  let mark = isList ? '[' : '{';
+  for (const [key, member] of members) {
+    if (member === undefined && !isList) continue;
+    yield isList ? mark : `${mark}${JSON.stringify(key)}:`;
+    yield* piecesOf(member ?? null, depth - 1);
+    mark = ',';
+  }
+  yield mark === ',' ? '' : mark;
+  yield isList ? ']' : '}';
+}
+
+/** The same as `encoded`, step by step: of a large cluster the text alone takes a fifth of a second. */
+export function* encoding(document: unknown): Steps<Encoded> {
+  const parts: Buffer[] = [];
+  let text = '';
+  for (const piece of piecesOf(document, DEPTH)) {
+    text += piece;
+    if (text.length < PART_CHARS) continue;
+    parts.push(Buffer.from(text));
+    text = '';
+    yield;
+  }
+  parts.push(Buffer.from(text));
+  return { plain: Buffer.concat(parts), zipped: null };
+}
 
 const made = new WeakMap<object, Encoded>();
 

@@ -6,7 +6,7 @@ import { standingText, weakestOf } from '../health/electorate.ts';
 import { type Fleet, isSkewed, versionText } from '../health/fleet.ts';
 import type { ClusterConfig } from '../model.ts';
 import type { MicroDrillStatus } from './proofs.ts';
-import type { PathsView, ProviderStatus, StatusDocument } from './status.ts';
+import type { PathsView, ProviderStatus, StatusInShort } from './status.ts';
 
 export type HealthState = 'pass' | 'warn' | 'fail';
 
@@ -14,7 +14,7 @@ export type HealthState = 'pass' | 'warn' | 'fail';
 export interface HealthFacts {
   version: string;
   /** null: no cluster configuration is known yet. */
-  status: StatusDocument | null;
+  status: StatusInShort | null;
   cluster: ClusterConfig | null;
   fleet: Fleet | null;
   /** This machine's clock: what `time` is. */

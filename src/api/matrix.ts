@@ -6,6 +6,7 @@ import type {
   Beat,
   ClusterConfig,
   EndpointKey,
+  EndpointTally,
   PoolConfig,
   PoolTally,
   ServiceConfig,
@@ -46,6 +47,16 @@ export const known = (ms: number): number | null => (Number.isFinite(ms) ? Math.
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
+const counts = new WeakMap<PoolTally, ReadonlyMap<TargetId, TargetTally>>();
+
+/** What the count of a pool says of one of its targets, however many there are. */
+export const countedIn = (pool: PoolTally | undefined, id: TargetId): TargetTally | undefined => {
+  if (pool === undefined) return undefined;
+  const known = counts.get(pool) ?? new Map(pool.targets.map((tally) => [tally.target, tally]));
+  counts.set(pool, known);
+  return known.get(id);
+};
+
 /** What the region's own fresh votes say of a target that no tally counts: local targets, and everything before the first count. */
 const stateByVotes = (votes: readonly HeardVote[], target: string): CellState => {
   const speaking = votes.filter(({ vote }) => vote.self.state === 'ok').map(({ vote }) => vote);
@@ -68,6 +79,23 @@ const stateByBallots = (tally: TargetTally, region: string): CellState | null =>
   return health === 'unknown' || ready === 'unknown' ? 'unknown' : 'up';
 };
 
+/** A region's votes, and what of them is the same for every target. */
+interface Voice {
+  votes: readonly HeardVote[];
+  /** Those that count. */
+  fresh: readonly HeardVote[];
+  ageMs: number | null;
+  /** By state, the cell of a target that nobody has doubts about: of thousands of targets nearly all have one of these. */
+  plain: Map<CellState, Cell>;
+}
+
+const voiceOf = (votes: readonly HeardVote[], freshMs: number): Voice => ({
+  votes,
+  fresh: votes.filter((each) => each.ageMs <= freshMs),
+  ageMs: known(Math.min(...votes.map((heard) => heard.ageMs))),
+  plain: new Map(),
+});
+
 /** What the region's heartbeats say against one endpoint: `refused, 4 faults, first 6.1 s ago`; null when nothing. */
 const doubtOf = (votes: readonly HeardVote[], key: EndpointKey): string | null => {
   for (const { beat, ageMs } of votes) {
@@ -80,11 +108,7 @@ const doubtOf = (votes: readonly HeardVote[], key: EndpointKey): string | null =
   return null;
 };
 
-const cellBecause = (state: CellState, votes: readonly HeardVote[], target: TargetId, ageMs: number | null): string => {
-  const doubts = (['healthz', 'readyz'] as const).flatMap((endpoint) => {
-    const doubt = doubtOf(votes, endpointKey(target, endpoint));
-    return doubt === null ? [] : [`/${endpoint} ${doubt}`];
-  });
+const cellBecause = (state: CellState, { votes, ageMs }: Voice, doubts: readonly string[]): string => {
   switch (state) {
     case 'up':
       return doubts.length === 0 ? 'answers' : `answers, but ${doubts.join('; ')}`;
@@ -101,43 +125,88 @@ const cellBecause = (state: CellState, votes: readonly HeardVote[], target: Targ
   }
 };
 
+/** One object for all that are alike. */
+const plainCell = (state: CellState, voice: Voice): Cell => {
+  const cell = voice.plain.get(state) ?? { state, because: cellBecause(state, voice, []), ageMs: voice.ageMs };
+  voice.plain.set(state, cell);
+  return cell;
+};
+
 /** What each region that looks at it says of one target. */
 export type Row = Readonly<Record<string, Cell>>;
 
-/** Makes rows. `tallies` by `service/pool`. */
+const ENDPOINTS = ['healthz', 'readyz'] as const;
+
+/** What is worked out once for all rows. */
+interface Hall {
+  cluster: ClusterConfig;
+  voices: ReadonlyMap<string, Voice>;
+  silent: Voice;
+  /** Endpoints that any heartbeat has something against. */
+  doubted: ReadonlySet<EndpointKey>;
+}
+
+const hallOf = (cluster: ClusterConfig, heard: readonly HeardVote[]): Hall => ({
+  cluster,
+  voices: new Map(
+    [...Map.groupBy(heard, ({ region }) => region)].map(([region, votes]) => [region, voiceOf(votes, cluster.policy.freshMs)]),
+  ),
+  silent: voiceOf([], cluster.policy.freshMs),
+  doubted: new Set(heard.flatMap(({ beat }) => (beat === undefined ? [] : Object.keys(beat.suspects)))),
+});
+
+const rowOf = (
+  { cluster, voices, silent, doubted }: Hall,
+  pool: PoolConfig,
+  target: TargetConfig,
+  id: TargetId,
+  tally?: TargetTally,
+): Row => {
+  const keys = ENDPOINTS.map((endpoint) => ({ endpoint, key: endpointKey(id, endpoint) })).filter(({ key }) => doubted.has(key));
+  const cellOf = (region: string): Cell => {
+    const voice = voices.get(region) ?? silent;
+    const state = (tally && stateByBallots(tally, region)) ?? stateByVotes(voice.fresh, id);
+    const doubts = keys.flatMap(({ endpoint, key }) => {
+      const doubt = doubtOf(voice.votes, key);
+      return doubt === null ? [] : [`/${endpoint} ${doubt}`];
+    });
+    return doubts.length === 0 ? plainCell(state, voice) : { state, because: cellBecause(state, voice, doubts), ageMs: voice.ageMs };
+  };
+  return Object.fromEntries(vantagesOf(cluster, pool, target).map((region) => [region, cellOf(region)]));
+};
+
+type Ballots = EndpointTally['ballots'] | undefined;
+
+/** Makes rows, one for all targets that are alike. `tallies` by `service/pool`. */
 export const rowsFrom = (
   cluster: ClusterConfig,
   heard: readonly HeardVote[],
   tallies: ReadonlyMap<string, PoolTally>,
 ): ((service: string, pool: PoolConfig, target: TargetConfig) => Row) => {
-  const byRegion = Map.groupBy(heard, (each) => each.region);
+  const hall = hallOf(cluster, heard);
+  // Like ballots are one object. Of targets that everybody looks at and nobody doubts, they are all that a row says.
+  const alike = new Map<Ballots, Map<Ballots, Row>>();
   return (service, pool, target) => {
     const id = targetId(service, pool.name, target.name);
-    const tally = tallies.get(poolKey(service, pool.name))?.targets.find((each) => each.target === id);
-    const cellOf = (region: string): Cell => {
-      const votes = byRegion.get(region) ?? [];
-      const ageMs = votes.length === 0 ? null : known(Math.min(...votes.map((heard) => heard.ageMs)));
-      const fresh = votes.filter((each) => each.ageMs <= cluster.policy.freshMs);
-      const state = (tally && stateByBallots(tally, region)) ?? stateByVotes(fresh, id);
-      return { state, because: cellBecause(state, votes, id, ageMs), ageMs };
-    };
-    return Object.fromEntries(vantagesOf(cluster, pool, target).map((region) => [region, cellOf(region)]));
+    const tally = countedIn(tallies.get(poolKey(service, pool.name)), id);
+    const row = (): Row => rowOf(hall, pool, target, id, tally);
+    if (tally === undefined || target.from !== 'all' || ENDPOINTS.some((each) => hall.doubted.has(endpointKey(id, each)))) return row();
+    const { healthz, readyz } = tally.endpoints;
+    const same = alike.get(healthz?.ballots) ?? new Map<Ballots, Row>();
+    alike.set(healthz?.ballots, same);
+    const known = same.get(readyz?.ballots) ?? row();
+    same.set(readyz?.ballots, known);
+    return known;
   };
 };
 
-/** Every target of these services, by default of all, by every region that looks at it. */
-export const matrixOf = (
+/** Makes the rows of a service, by target. */
+export const matrixFrom = (
   cluster: ClusterConfig,
   heard: readonly HeardVote[],
   tallies: ReadonlyMap<string, PoolTally>,
-  services: readonly ServiceConfig[] = cluster.services,
-): Matrix => {
-  const rowOf = rowsFrom(cluster, heard, tallies);
-  return Object.fromEntries(
-    services.flatMap((service) =>
-      service.pools.flatMap((pool) =>
-        pool.targets.map((target) => [targetId(service.name, pool.name, target.name), rowOf(service.name, pool, target)] as const),
-      ),
-    ),
-  );
+): ((service: ServiceConfig) => readonly (readonly [TargetId, Row])[]) => {
+  const row = rowsFrom(cluster, heard, tallies);
+  return ({ name, pools }) =>
+    pools.flatMap((pool) => pool.targets.map((target) => [targetId(name, pool.name, target.name), row(name, pool, target)] as const));
 };

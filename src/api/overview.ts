@@ -14,7 +14,7 @@ import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
 import type { AppliedRecord, ClusterConfig, HoldName, Incident, Override } from '../model.ts';
 import { type DoubtCard, doubtCard, doubtsIn, worse } from './doubts.ts';
-import { type Matrix, matrixOf, rowsFrom } from './matrix.ts';
+import { type Matrix, matrixFrom, rowsFrom } from './matrix.ts';
 import { type RegionCard, regionCards } from './region-card.ts';
 import { type Standing, type StandingInShort, standingInShort, standingOf } from './standing.ts';
 import {
@@ -246,7 +246,7 @@ export const serviceDocument = (input: StatusInput, name: string): ServiceDocume
     clusterTimeMs,
     decision,
     service: status,
-    matrix: matrixOf(cluster, input.votes, tallies, [service]),
+    matrix: Object.fromEntries(matrixFrom(cluster, input.votes, tallies)(service)),
     holds: holdsOf([status]),
     reminders: remindersNow(input, [service]),
     overrides: {

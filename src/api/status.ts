@@ -6,6 +6,7 @@ import type { Arrived } from '../converge/measure.ts';
 import { type ConvergenceTiming, convergenceOf, type DetectionTiming, detectionOf } from '../converge/timings.ts';
 import { appliedKey } from '../coordinate/keys.ts';
 import { whyGray, whyOut } from '../decide/explain.ts';
+import { isInForce } from '../decide/override.ts';
 import { remindersOf } from '../decide/safety.ts';
 import type { ShadowStatus } from '../drill/shadow.ts';
 import type { GateStatus } from '../gate/gate.ts';
@@ -32,9 +33,10 @@ import type {
   Vote,
 } from '../model.ts';
 import { pathsOf, poolKey, targetId } from '../model.ts';
-import { type HeardVote, known, type Matrix, matrixOf, own } from './matrix.ts';
+import { countedIn, type HeardVote, known, type Matrix, matrixFrom, own } from './matrix.ts';
 import type { PlatformStatus } from './platform-status.ts';
 import { type MicroDrillStatus, microDrillsOf } from './proofs.ts';
+import { atOnce, type Steps } from './slices.ts';
 import { type Standing, standingOf } from './standing.ts';
 
 export interface SelfStatus {
@@ -193,25 +195,26 @@ export interface StatusParts {
   platforms?: readonly PlatformStatus[];
 }
 
+export interface VotesHeard {
+  vantages: readonly {
+    region: string;
+    replica: string;
+    boot: string;
+    ageMs: number | null;
+    configVersion: number;
+    /** The program that it runs; null: it does not say, or is not heard. */
+    version: string | null;
+    self: Vote['self'];
+  }[];
+  refused: readonly { key: string; because: string }[];
+}
+
 export interface StatusDocument extends StatusHead, StatusParts {
   services: readonly ServiceStatus[];
   holds: readonly { service: string; pool: string; hold: HoldName; because: string }[];
   /** What safety rules have to say although nothing changes, such as a drill that is due. */
   reminders: readonly { service: string; rule: string; stage: string; because: string }[];
-  votes: {
-    vantages: readonly {
-      region: string;
-      replica: string;
-      boot: string;
-      ageMs: number | null;
-      configVersion: number;
-      /** The program that it runs; null: it does not say, or is not heard. */
-      version: string | null;
-      self: Vote['self'];
-    }[];
-    matrix: Matrix;
-    refused: readonly { key: string; because: string }[];
-  };
+  votes: VotesHeard & { matrix: Matrix };
   overrides: { version: number; items: readonly (Override & Standing)[] };
   /** Newest first, at most 50. */
   incidents: readonly (Incident & { detection: DetectionTiming; convergence: ConvergenceTiming })[];
@@ -296,19 +299,15 @@ const poolFacts = (
 };
 
 const targetsOf = (service: string, pool: PoolConfig, tally: PoolTally | undefined): readonly TargetStatus[] =>
-  pool.targets.map((target) =>
-    targetStatus(
-      service,
-      pool.name,
-      target,
-      tally?.targets.find((each) => each.target === targetId(service, pool.name, target.name)),
-    ),
-  );
+  pool.targets.map((target) => targetStatus(service, pool.name, target, countedIn(tally, targetId(service, pool.name, target.name))));
 
 /** By `service/pool`. */
 export type Tallies = ReadonlyMap<string, PoolTally>;
 export const talliesIn = ({ tallies }: Pick<StatusInput, 'tallies'>): Tallies =>
   new Map(tallies.map((tally) => [poolKey(tally.service, tally.pool), tally]));
+
+const pathStatuses = ({ records }: StatusInput, service: ServiceConfig): readonly PathStatus[] =>
+  pathsOf(service).map((provider) => ({ provider, applied: records?.get(appliedKey(provider, service.name)) ?? null }));
 
 /** A service with its pools, but not their targets. */
 export const serviceFacts = (input: StatusInput, tallies: Tallies, service: ServiceConfig): ServiceFacts => {
@@ -318,10 +317,7 @@ export const serviceFacts = (input: StatusInput, tallies: Tallies, service: Serv
     name: service.name,
     mode: service.mode,
     provider: service.provider,
-    paths: pathsOf(service).map((provider) => ({
-      provider,
-      applied: input.records?.get(appliedKey(provider, service.name)) ?? null,
-    })),
+    paths: pathStatuses(input, service),
     ...(input.paths == null || service.also === undefined ? {} : { through: input.paths.ranked(service) }),
     ttlS: service.ttlS,
     route: routing?.route ?? null,
@@ -397,38 +393,79 @@ export const partsOf = ({ paths, proofs, shadow, gate, platforms, nowMs }: Statu
 export const newest = (incidents: readonly Incident[], most: number): readonly Incident[] =>
   incidents.toSorted((a, b) => b.t3AtMs - a.t3AtMs).slice(0, most);
 
-/** Total: an answer for every input, of JSON types only. */
-export const statusDocument = (input: StatusInput): StatusDocument => {
+const votesOf = ({ votes, refused = [] }: StatusInput): VotesHeard => ({
+  vantages: votes.map(({ region, replica, vote, beat, ageMs }) => ({
+    region,
+    replica,
+    boot: vote.boot,
+    ageMs: known(ageMs),
+    configVersion: vote.configVersion,
+    version: beat?.version ?? null,
+    self: vote.self,
+  })),
+  refused,
+});
+
+/** What is asked about this replica's health, without anything that grows with the number of targets. */
+export interface StatusInShort extends StatusHead, StatusParts {
+  services: readonly Pick<ServiceFacts, 'name' | 'mode' | 'paths'>[];
+  votes: VotesHeard;
+  overrides: { items: readonly Pick<Override & Standing, 'id' | 'kind' | 'reason' | 'active'>[] };
+}
+
+/** The same facts as in `statusDocument`. */
+export const statusInShort = (input: StatusInput): StatusInShort => ({
+  ...headOf(input),
+  services: input.cluster.services.map((service) => ({ name: service.name, mode: service.mode, paths: pathStatuses(input, service) })),
+  ...partsOf(input),
+  votes: votesOf(input),
+  overrides: {
+    items: (input.overrides?.items ?? []).map((order) => ({
+      id: order.id,
+      kind: order.kind,
+      reason: order.reason,
+      active: isInForce(order, input.nowMs),
+    })),
+  },
+});
+
+/** As many services or rows of the matrix as take a millisecond or so. */
+const AT_ONCE = 8;
+
+/** What `make` makes of each, step by step. */
+function* each<In, Out>(items: readonly In[], make: (item: In) => Out): Steps<Out[]> {
+  const made: Out[] = [];
+  for (const item of items) {
+    made.push(make(item));
+    if (made.length % AT_ONCE === 0) yield;
+  }
+  return made;
+}
+
+/** The whole, step by step: of a large cluster it takes a tenth of a second, and the loop that makes it probes as well. */
+export function* makingStatus(input: StatusInput): Steps<StatusDocument> {
   const { cluster, overrides, nowMs } = input;
   const tallies = talliesIn(input);
-  const services = cluster.services.map((service) => serviceStatus(input, tallies, service));
+  const services = yield* each(cluster.services, (service) => serviceStatus(input, tallies, service));
+  const rowsOf = matrixFrom(cluster, input.votes, tallies);
+  const rows = yield* each(cluster.services, rowsOf);
+  const orders = yield* each(overrides?.items ?? [], (item) => ({ ...item, ...standingOf(item, services, nowMs) }));
+  const incidents = yield* each(newest(input.incidents, INCIDENTS_MAX), (incident) => ({
+    ...incident,
+    detection: detectionOf(incident, cluster.goals),
+    convergence: convergenceOf(incident, cluster.goals, nowMs),
+  }));
   return {
     ...headOf(input),
     services,
     ...partsOf(input),
     holds: holdsOf(services),
     reminders: remindersNow(input),
-    votes: {
-      vantages: input.votes.map(({ region, replica, vote, beat, ageMs }) => ({
-        region,
-        replica,
-        boot: vote.boot,
-        ageMs: known(ageMs),
-        configVersion: vote.configVersion,
-        version: beat?.version ?? null,
-        self: vote.self,
-      })),
-      matrix: matrixOf(cluster, input.votes, tallies),
-      refused: input.refused ?? [],
-    },
-    overrides: {
-      version: overrides?.version ?? 0,
-      items: (overrides?.items ?? []).map((item) => ({ ...item, ...standingOf(item, services, nowMs) })),
-    },
-    incidents: newest(input.incidents, INCIDENTS_MAX).map((incident) => ({
-      ...incident,
-      detection: detectionOf(incident, cluster.goals),
-      convergence: convergenceOf(incident, cluster.goals, nowMs),
-    })),
+    votes: { ...votesOf(input), matrix: Object.fromEntries(rows.flat()) },
+    overrides: { version: overrides?.version ?? 0, items: orders },
+    incidents,
   };
-};
+}
+
+/** Total: an answer for every input, of JSON types only. */
+export const statusDocument = (input: StatusInput): StatusDocument => atOnce(makingStatus(input));

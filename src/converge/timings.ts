@@ -76,10 +76,10 @@ export const convergenceInShort = (
   { convergenceMs: goalMs }: ClusterConfig['goals'],
   nowMs: number,
 ): Omit<ConvergenceTiming, 'services'> => {
-  const all = incident.services.map((service) => ({ service, ...stampsOf(incident, service) }));
-  const measured = moves(incident) ? all.filter(({ unmeasured }) => unmeasured === undefined) : [];
-  const waiting = measured.filter(({ t6AtMs }) => t6AtMs === undefined);
-  const tookMs = measured.map(({ service, t6AtMs }) => since(decidedAtMs(incident, service), t6AtMs) ?? 0);
+  const all = incident.services.map((service) => ({ service, stamps: stampsOf(incident, service) }));
+  const measured = moves(incident) ? all.filter(({ stamps }) => stamps.unmeasured === undefined) : [];
+  const waiting = measured.filter(({ stamps }) => stamps.t6AtMs === undefined);
+  const tookMs = measured.map(({ service, stamps }) => since(decidedAtMs(incident, service), stamps.t6AtMs) ?? 0);
   const ms = measured.length > 0 && waiting.length === 0 ? Math.max(...tookMs) : null;
   const unfinished = (): Judgement => {
     // An incident of which nothing can be seen to move, or that ended before users were seen on the new route, has no convergence.
@@ -95,9 +95,18 @@ export const convergenceInShort = (
   };
 };
 
+/** A record that was read does not change: how its services followed is worked out once, however often the documents of now are made. */
+const followed = new WeakMap<Incident, readonly ServiceTiming[]>();
+
+const timingsOf = (incident: Incident): readonly ServiceTiming[] => {
+  const timings = followed.get(incident) ?? incident.services.map((service) => serviceTiming(incident, service));
+  followed.set(incident, timings);
+  return timings;
+};
+
 export const convergenceOf = (incident: Incident, goals: ClusterConfig['goals'], nowMs: number): ConvergenceTiming => ({
   ...convergenceInShort(incident, goals, nowMs),
-  services: incident.services.map((service) => serviceTiming(incident, service)),
+  services: timingsOf(incident),
 });
 
 /** The latest of all of its services that can be seen to move; null while one is missing. */

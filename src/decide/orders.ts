@@ -23,11 +23,16 @@ interface Ordering {
   nowMs: number;
 }
 
+/** By pool. Mostly nothing is ordered of anybody. */
+const ordersOf = ({ seats, service }: Bench, { active }: Ordering, orderOn: typeof drainOn): ReadonlyMap<string, Override | undefined> =>
+  active.length === 0 ? NO_ORDERS : new Map(seats.map(({ config }) => [config.name, orderOn(active, service, config)]));
+
+const NO_ORDERS: ReadonlyMap<string, Override | undefined> = new Map();
+
 /** What is ordered of one service, done as far as it may be. The last pool that can serve stays, whoever orders otherwise. */
 export const withOrders = (bench: Bench, ordering: Ordering): Bench => {
-  const { active } = ordering;
-  const drains = new Map(bench.seats.map((s) => [s.config.name, drainOn(active, bench.service, s.config)]));
-  const forces = new Map(bench.seats.map((s) => [s.config.name, forceOn(active, bench.service, s.config)]));
+  const drains = ordersOf(bench, ordering, drainOn);
+  const forces = ordersOf(bench, ordering, forceOn);
   let next = bench;
   // Those set free first: one of them may be what lets another order be obeyed.
   for (const seat of bench.seats)
@@ -42,7 +47,7 @@ export const withOrders = (bench: Bench, ordering: Ordering): Bench => {
 };
 
 const without = (memory: PoolMemory, ...tags: readonly string[]): PoolMemory => {
-  if (!memory.told.some((tag) => tags.includes(tag))) return memory;
+  if (memory.told.length === 0 || !memory.told.some((tag) => tags.includes(tag))) return memory;
   return patch(memory, { told: memory.told.filter((tag) => !tags.includes(tag)) });
 };
 
@@ -60,6 +65,7 @@ const refused = (bench: Bench, seat: Seat, order: Override, why: Unmet['why']): 
 const released = (bench: Bench, seat: Seat, isForced: boolean, { ask, nowMs }: Ordering): Bench => {
   const { memory, config } = seat;
   if (memory.by !== 'override') {
+    if (memory.told.length === 0) return bench;
     const clean = without(memory, SET_ASIDE, ...(isForced ? [] : [REFUSED]));
     // The hold was the order's.
     const isOver = clean !== memory && memory.told.includes(REFUSED) && memory.hold?.startsWith('rule:') === true;

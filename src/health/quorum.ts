@@ -31,23 +31,32 @@ interface Seen {
 }
 
 interface Place {
-  service: ServiceConfig;
+  names: Pick<PoolTally, 'service' | 'pool' | 'region'>;
   pool: PoolConfig;
   voting: readonly Seen[];
   /** `local` targets: they gate and advise, never vote. */
   gates: readonly Seen[];
+  /** How many targets have the same voters. */
+  electorates: ReadonlyMap<readonly string[], number>;
 }
 
-const places = new WeakMap<ClusterConfig, readonly Place[]>();
+interface Places {
+  list: readonly Place[];
+  /** Where a target votes. */
+  of: ReadonlyMap<TargetId, Place>;
+}
+
+const places = new WeakMap<ClusterConfig, Places>();
 
 /** Pools with their electorates, worked out once per configuration. */
-const placesOf = (cluster: ClusterConfig): readonly Place[] => {
-  let list = places.get(cluster);
-  if (list === undefined) {
-    list = cluster.services.flatMap((service) => service.pools.map((pool) => placeOf(cluster, service, pool)));
-    places.set(cluster, list);
+const placesOf = (cluster: ClusterConfig): Places => {
+  let known = places.get(cluster);
+  if (known === undefined) {
+    const list = cluster.services.flatMap((service) => service.pools.map((pool) => placeOf(cluster, service, pool)));
+    known = { list, of: new Map(list.flatMap((place) => place.voting.map(({ id }) => [id, place]))) };
+    places.set(cluster, known);
   }
-  return list;
+  return known;
 };
 
 const placeOf = (cluster: ClusterConfig, service: ServiceConfig, pool: PoolConfig): Place => {
@@ -56,12 +65,10 @@ const placeOf = (cluster: ClusterConfig, service: ServiceConfig, pool: PoolConfi
     const keys = Object.fromEntries(ENDPOINTS.filter((e) => target[e] !== undefined).map((e) => [e, endpointKey(id, e)]));
     return { id, keys, voters: target.from === 'local' ? [pool.region] : electorateOf(cluster, service.name, pool.name, target.name) };
   };
-  return {
-    service,
-    pool,
-    voting: pool.targets.filter((t) => t.from !== 'local').map(seen),
-    gates: pool.targets.filter((t) => t.from === 'local').map(seen),
-  };
+  const voting = pool.targets.filter((t) => t.from !== 'local').map(seen);
+  const gates = pool.targets.filter((t) => t.from === 'local').map(seen);
+  const electorates = new Map([...Map.groupBy(voting, ({ voters }) => voters)].map(([voters, those]) => [voters, those.length]));
+  return { names: { service: service.name, pool: pool.name, region: pool.region }, pool, voting, gates, electorates };
 };
 
 const tallyEndpoint = (chamber: Chamber, key: EndpointKey, code: number, voters: readonly string[]): EndpointTally => {
@@ -113,6 +120,32 @@ const isNearGray = ({ gray }: TargetTally): boolean => gray !== undefined && gra
 const quietVerdict = (chamber: Chamber, voters: readonly string[]): 'up' | 'unknown' =>
   voters.reduce((n, region) => n + (chamber.regions.has(region) ? 1 : 0), 0) >= quorumOf(voters.length) ? 'up' : 'unknown';
 
+/** A pool none of whose targets is mentioned: counted by electorate, however many targets it has. */
+const tallyQuiet = (chamber: Chamber, place: Place): PoolTally => {
+  let up = 0;
+  for (const [voters, targets] of place.electorates) if (quietVerdict(chamber, voters) === 'up') up += targets;
+  const { minUp } = place.pool;
+  const total = place.voting.length;
+  const unknown = total - up;
+  return {
+    ...place.names,
+    verdict: poolVerdict(up, unknown, minUp),
+    cause: unknown > 0 ? 'unknown' : 'up',
+    up,
+    unknown,
+    total,
+    minUp,
+    gray: 0,
+    nearGray: 0,
+    suspectAtQuorum: total < minUp,
+    anyDownVote: false,
+    gate: gateOf(chamber, place),
+    firstFaultAtMs: null,
+    lastOkAtMs: null,
+    targets: [],
+  };
+};
+
 const tallyPool = (chamber: Chamber, place: Place, full: boolean): PoolTally => {
   const targets: TargetTally[] = [];
   const verdicts = new Set<Verdict>();
@@ -148,23 +181,20 @@ const tallyPool = (chamber: Chamber, place: Place, full: boolean): PoolTally => 
     }
     if (suspect) n.suspects++;
   }
-  const total = place.voting.length;
   return {
-    service: place.service.name,
-    pool: place.pool.name,
-    region: place.pool.region,
+    ...place.names,
     verdict: poolVerdict(n.up, n.unknown, place.pool.minUp),
     cause: WORST.find((v) => verdicts.has(v)) ?? 'up',
     up: n.up,
     unknown: n.unknown,
-    total,
+    total: place.voting.length,
     minUp: place.pool.minUp,
     gray: n.gray,
     nearGray: n.nearGray,
     // The pool is suspect when it would be out if what is suspect at a quorum turned out to be down.
-    suspectAtQuorum: total - n.suspects < place.pool.minUp,
+    suspectAtQuorum: place.voting.length - n.suspects < place.pool.minUp,
     anyDownVote,
-    gate: place.gates.some((seen) => gateClosed(chamber, seen)) ? 'closed' : 'open',
+    gate: gateOf(chamber, place),
     firstFaultAtMs,
     lastOkAtMs,
     targets,
@@ -175,13 +205,28 @@ const tallyPool = (chamber: Chamber, place: Place, full: boolean): PoolTally => 
 const gateClosed = (chamber: Chamber, seen: Seen): boolean =>
   chamber.says.has(seen.id) && Object.values(tallyTarget(chamber, seen).endpoints).some((e) => e.down > 0);
 
+const gateOf = (chamber: Chamber, { gates }: Place): PoolTally['gate'] =>
+  gates.some((seen) => gateClosed(chamber, seen)) ? 'closed' : 'open';
+
+/** Pools with a target that any vote or beat mentions. */
+const mentionedIn = ({ says }: Chamber, { of }: Places): ReadonlySet<Place> => {
+  const mentioned = new Set<Place>();
+  for (const id of says.keys()) {
+    const place = of.get(id);
+    if (place !== undefined) mentioned.add(place);
+  }
+  return mentioned;
+};
+
 /**
  * Tallies of every pool, in configured order. In: the votes of one read with bounds of their ages, cluster time in ms.
  * `full` also lists the targets nobody mentions (for people); without it they are only counted, and cost almost nothing.
  */
 export const tally = (cluster: ClusterConfig, heard: readonly Heard[], nowMs: number, full = false): readonly PoolTally[] => {
   const chamber = assemble(cluster, heard, nowMs);
-  return placesOf(cluster).map((place) => tallyPool(chamber, place, full));
+  const all = placesOf(cluster);
+  const mentioned = mentionedIn(chamber, all);
+  return all.list.map((place) => (full || mentioned.has(place) ? tallyPool(chamber, place, full) : tallyQuiet(chamber, place)));
 };
 
 const least = new WeakMap<ClusterConfig, ReadonlyMap<string, number>>();
@@ -190,7 +235,7 @@ const least = new WeakMap<ClusterConfig, ReadonlyMap<string, number>>();
 export const leastElectorate = (cluster: ClusterConfig, service: string): number => {
   let known = least.get(cluster);
   if (known === undefined) {
-    const byService = Map.groupBy(placesOf(cluster), (p) => p.service.name);
+    const byService = Map.groupBy(placesOf(cluster).list, (p) => p.names.service);
     known = new Map(
       [...byService].map(([name, list]) => [name, Math.min(...list.map((p) => Math.min(...p.voting.map((v) => v.voters.length))))]),
     );

@@ -25,7 +25,7 @@ export const healthFacts = (
   },
 ): HealthFacts => ({
   version,
-  status: seen.status(),
+  status: seen.short(),
   cluster: seen.cluster(),
   fleet: seen.fleet(),
   wallMs: ports.clock.wallMs(),

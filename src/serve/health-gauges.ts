@@ -1,6 +1,6 @@
 // What alerts are told of this replica and its cluster: the facts of GET /api/health/detail as gauges, and when its credentials end.
 import { type HealthFacts, healthDetail } from '../api/health-detail.ts';
-import type { StatusDocument } from '../api/status.ts';
+import type { StatusInShort } from '../api/status.ts';
 import { endsIn, namedFiles } from '../doctor/instruments/files.ts';
 import { weakestOf } from '../health/electorate.ts';
 import { quorumOf } from '../health/timing.ts';
@@ -12,7 +12,7 @@ import type { Part } from './part.ts';
 /** Certificates live for weeks; a scrape comes every few seconds. */
 const FILES_EVERY_MS = 60_000;
 
-const stateOf = (region: string, { votes }: StatusDocument, { policy }: ClusterConfig): VantageState => {
+const stateOf = (region: string, { votes }: StatusInShort, { policy }: ClusterConfig): VantageState => {
   const heard = votes.vantages.filter((each) => each.region === region && each.ageMs !== null && each.ageMs <= policy.freshMs);
   if (heard.some(({ self }) => self.state === 'ok')) return 'speaks';
   return heard.length > 0 ? 'abstains' : 'silent';

@@ -1,4 +1,5 @@
 // Who hears what the replica tells of itself: the metrics, the recorder, the desk, the stream of events, and the coordinator's duties.
+import { lately } from '../api/documents.ts';
 import type { EventHub } from '../api/events.ts';
 import { microDrillGauges } from '../api/proofs.ts';
 import type { SpentDuty } from '../api/spent.ts';
@@ -94,10 +95,12 @@ export const hearing = (part: Part, hearers: Hearers): Partial<ReplicaEvents> =>
 };
 
 /** Worked out at a scrape, not at every turn: with thousands of targets the full tally is not free. */
-export const measureState = ({ metrics, seen, config }: Part): void =>
+export const measureState = ({ metrics, seen, config, context }: Part): void => {
+  // Several families of one scrape ask for them.
+  const tallies = lately(context.ports.clock, seen.tallies);
   metrics.state({
     get tallies() {
-      return seen.tallies();
+      return tallies();
     },
     get routing() {
       return seen.sight()?.routing ?? null;
@@ -116,3 +119,4 @@ export const measureState = ({ metrics, seen, config }: Part): void =>
       return seen.nowMs();
     },
   });
+};

@@ -37,7 +37,7 @@ beforeEach(async () => {
   council.watch({}, 10 * 60_000);
   opened = openApi({
     snapshot: () => council.snapshot(council.heard({})),
-    view: viewOf({ status: () => null, cluster: () => cluster, clusterNowMs: () => council.nowMs }),
+    view: viewOf({ status: async () => null, cluster: () => cluster, clusterNowMs: () => council.nowMs }),
   });
   for (const audit of council.audits) await putRecord(opened.store, auditKey(audit.v), audit);
   for (const incident of council.incidents.values()) await putRecord(opened.store, incidentKey(incident.id), incident);

@@ -7,7 +7,7 @@ import { decisionHash } from '../../src/audit/lines.ts';
 import { auditKey, KEYS } from '../../src/coordinate/keys.ts';
 import { SIGHT_QUERY, type Sight, sightOf } from '../../src/coordinate/read.ts';
 import { createRevisionClock } from '../../src/coordinate/revision-clock.ts';
-import type { Audit } from '../../src/model.ts';
+import type { Audit, PoolTally } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
 import type { Store } from '../../src/store/store.ts';
 import { decisionsOf } from '../audit/chains.ts';
@@ -102,8 +102,8 @@ export const listen = (port: number, given: { path?: string; headers?: Record<st
 export interface Site {
   hub: EventHub;
   api: Api;
-  /** Lets this replica look at the store. */
-  look(): Promise<void>;
+  /** Lets this replica look at the store, a second after it last did. */
+  look(tallies?: readonly PoolTally[]): Promise<void>;
 }
 
 /** Replicas over one store. */
@@ -111,10 +111,16 @@ export const openSites = async (names: readonly string[], limits: Partial<EventL
   const base: Opened = openApi();
   const { store } = base;
   const hubs: Site[] = [];
+  let laterMs = 0;
+  const clock = { ...ports.clock, monoMs: () => ports.clock.monoMs() + laterMs };
   for (const name of names) {
-    const hub = createEventHub({ ports, log: base.log, store, region: name, replica: 'a', limits });
+    const hub = createEventHub({ ports: { ...ports, clock }, log: base.log, store, region: name, replica: 'a', limits });
     const api = await createApi({ ...base.options, events: hub, port: 0 });
-    hubs.push({ hub, api, look: async () => hub.look(await sightNow(store), () => [], NOW_MS) });
+    const look = async (tallies: readonly PoolTally[] = []): Promise<void> => {
+      laterMs += 1_000;
+      hub.look(await sightNow(store), () => tallies, NOW_MS);
+    };
+    hubs.push({ hub, api, look });
   }
   let last: Audit | null = null;
   return {
@@ -135,7 +141,7 @@ export const openSites = async (names: readonly string[], limits: Partial<EventL
     },
     enter: (because: string, kind: 'override.put' | 'auth.refused' = 'override.put') =>
       append(store, ports, { kind, by: 'ana', how: 'token', because, detail: { service: 'web' }, atMs: NOW_MS, nonce: because }),
-    look: () => Promise.all(hubs.map(({ look }) => look())),
+    look: (tallies?: readonly PoolTally[]) => Promise.all(hubs.map(({ look }) => look(tallies))),
     async close() {
       for (const { api } of hubs) await api.close(100);
       await base.close();

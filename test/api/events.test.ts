@@ -2,9 +2,15 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { KEYS } from '../../src/coordinate/keys.ts';
+import { tally } from '../../src/health/quorum.ts';
+import { targetId } from '../../src/model.ts';
+import { bigCluster } from '../dashboard/big-world.ts';
+import { heardFrom } from '../health/votes.ts';
 import { AUTHORIZED, type Frame, listen, openSites, type Reader } from './events.fixture.ts';
 import { cluster, putRecord } from './fixture.ts';
 import { FLIP, platform, run, stepped } from './runs.fixture.ts';
+
+const BIG_CLUSTER = bigCluster();
 
 type Sites = Awaited<ReturnType<typeof openSites>>;
 let opened: Sites[] = [];
@@ -237,6 +243,63 @@ describe('readers', () => {
     slow.resume();
     await slow.until(() => slow.ended);
   }, 60_000);
+
+  const lost = (names: readonly string[]) => {
+    const down = BIG_CLUSTER.services.flatMap(({ name, pools }) =>
+      pools.filter(({ region }) => names.includes(region)).map((pool) => targetId(name, pool.name, 'app')),
+    );
+    const heard = BIG_CLUSTER.regions.map(({ name }) => heardFrom(BIG_CLUSTER, name, { down, unready: down }));
+    return tally(BIG_CLUSTER, heard, 1_000, true);
+  };
+  const verdicts = (reader: Reader): number => reader.frames.filter(({ event }) => event.endsWith('.verdict.changed')).length;
+
+  test('three regions of 200 services that die in one look are told to the last verdict, also to who reads it late; it dropped everybody who listened', async () => {
+    const all = await open(['eu']);
+    await putRecord(all.store, KEYS.members, { ...BIG_CLUSTER, services: [] });
+    const { hub, api } = all.sites[0];
+    await all.look();
+    const readers = await Promise.all([from(api.port), from(api.port)]);
+    const [quick, late] = readers;
+    await all.look(lost([]));
+    late.pause();
+    await all.look(lost(['region-03', 'region-07', 'region-11']));
+    // A target and a pool for each of the services.
+    await quick.until(() => verdicts(quick) === 3 * 200 * 2);
+    await all.decide();
+    late.resume();
+    await all.look(lost(['region-03', 'region-07', 'region-11']));
+    for (const reader of readers) await reader.until(reached('v1.j0'));
+    expect([verdicts(late), hub.clients()]).toEqual([3 * 200 * 2, 2]);
+    expect(late.frames.at(-1)?.event).toBe('decision.made');
+  }, 30_000);
+
+  test('all of it at once fits what may wait for a client, three times over', async () => {
+    const all = await open(['eu']);
+    await putRecord(all.store, KEYS.members, { ...BIG_CLUSTER, services: [] });
+    await all.look();
+    const slow = await from(all.sites[0].api.port);
+    slow.pause();
+    await all.look(lost([]));
+    const regions = BIG_CLUSTER.regions.map(({ name }) => name);
+    for (const names of [regions, [], regions]) await all.look(lost(names));
+    expect(all.sites[0].hub.clients()).toBe(1);
+    slow.resume();
+    await slow.until(() => verdicts(slow) === 3 * 20 * 200 * 2);
+  }, 60_000);
+
+  test('who has more waiting than that is dropped, and told why', async () => {
+    const all = await open(['eu'], { waitingBytes: 50_000 });
+    await putRecord(all.store, KEYS.members, { ...BIG_CLUSTER, services: [] });
+    await all.look();
+    const reader = await from(all.sites[0].api.port);
+    await all.look(lost([]));
+    await all.look(lost(['region-03']));
+    await reader.until(() => reader.ended);
+    expect(reader.frames.at(-1)).toMatchObject({
+      event: 'stream.closed',
+      data: { data: { because: 'it was not read fast enough: come back with Last-Event-ID' } },
+    });
+  }, 30_000);
 
   test('who leaves is forgotten', async () => {
     const all = await open(['eu']);

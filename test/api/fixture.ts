@@ -1,6 +1,7 @@
 // A small cluster, what the API looks at, and a store whose transactions can be made to go wrong.
 
 import type { Access, Principal } from '../../src/api/access.ts';
+import { encoded } from '../../src/api/encoded.ts';
 import { createEventHub } from '../../src/api/events.ts';
 import { createForecaster } from '../../src/api/forecaster.ts';
 import type { HealthFacts } from '../../src/api/health-detail.ts';
@@ -11,7 +12,7 @@ import { createRecordReader } from '../../src/api/record-reader.ts';
 import { createReportWriter } from '../../src/api/reports.ts';
 import type { ApiView } from '../../src/api/route.ts';
 import { type ApiOptions, buildApp } from '../../src/api/server.ts';
-import { type StatusInput, servicesIn, statusDocument } from '../../src/api/status.ts';
+import { type StatusInput, servicesIn, statusDocument, statusInShort } from '../../src/api/status.ts';
 import { createAuditReader } from '../../src/audit/reader.ts';
 import { createAccess } from '../../src/auth/access.ts';
 import { policyOf } from '../../src/config/defaults.ts';
@@ -107,8 +108,9 @@ export const healthFacts = (given: Partial<HealthFacts> = {}): HealthFacts => ({
 });
 
 export const viewOf = (given: Partial<ApiView> = {}): ApiView => ({
-  status: () => statusDocument(statusInput()),
-  glance: given.status ?? (() => statusDocument(statusInput())),
+  status: async () => encoded(statusDocument(statusInput())),
+  short: () => statusInShort(statusInput()),
+  glance: async () => statusDocument(statusInput()),
   overview: async () => overviewDocument(statusInput()),
   services: () => servicesIn(statusInput()),
   service: (name) => serviceDocument(statusInput(), name),

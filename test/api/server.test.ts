@@ -174,7 +174,7 @@ describe('reads', () => {
   });
 
   test('without a cluster configuration there is no status and no order, only the reason', async () => {
-    const blank = openApi({ view: viewOf({ status: () => null, cluster: () => null }) });
+    const blank = openApi({ view: viewOf({ status: async () => null, cluster: () => null }) });
     for (const request of [
       { url: '/v1/status' },
       { method: 'PUT', url: '/v1/overrides/a', headers: AUTHORIZED, payload: DRAIN },

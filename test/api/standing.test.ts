@@ -1,5 +1,7 @@
 // What is said beside an order: whether what it asks for is so, and what health says of the same pools.
+
 import { describe, expect, test } from 'vitest';
+import { encoded } from '../../src/api/encoded.ts';
 import { standingOf } from '../../src/api/standing.ts';
 import { type StatusInput, statusDocument } from '../../src/api/status.ts';
 import { newMemory, REFUSED, SET_ASIDE } from '../../src/decide/pool.ts';
@@ -125,7 +127,7 @@ test('the list, one order and the status say the same of it', async () => {
   const routing = routingOf(AWAY);
   const overrides = { version: 4, nonce: 'n', items: [order({})] };
   const document = statusDocument(statusInput({ routing, overrides }));
-  const api = openApi({ view: viewOf({ status: () => document, services: () => document.services }) });
+  const api = openApi({ view: viewOf({ status: async () => encoded(document), services: () => document.services }) });
   await putRecord(api.store, 'override', overrides);
   const expected = {
     active: true,

@@ -1,4 +1,4 @@
-// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|traffic|scale|sizing|api|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|traffic|scale|sizing|api|life|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run; `race` also takes `--interval 5` (in s) and `--soak 10m`, `probe` takes `--targets N`, `--every SECONDS` and `--profile`, `traffic` and `scale` `--regions`, `--replicas`, `--targets` and `--profile`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
@@ -9,6 +9,7 @@ import { benchDetection } from './detection.ts';
 import { benchFalseDrains } from './false-drains.ts';
 import { benchGate } from './gate.ts';
 import { benchGray } from './gray.ts';
+import { benchLife } from './life.ts';
 import { benchModels } from './models.ts';
 import { benchPaging } from './paging.ts';
 import { benchPareto } from './pareto.ts';
@@ -103,6 +104,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
     says: 'The API at 200 requests/s beside full probing, an order to its decision, and 500 listeners; reference: bare node http and Fastify, same bytes',
     run: benchApi,
   },
+  life: {
+    says: 'A replica from its start to its first vote, from SIGTERM to its end, and a day of it on virtual time; reference: a bare Fastify, to its listening',
+    run: benchLife,
+  },
   gray: {
     says: 'Errors now and then: how soon they are noticed against false alarms; references: research, and three faults in a row',
     run: benchGray,
@@ -127,7 +132,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
     says: 'How soon the dead are found against how often the well are drained, by rule: the published ones of the field beside Tidegate at several settings',
     run: benchPareto,
   },
-  decide: { says: 'One decision over many targets and five vantages; reference: JSON.parse of the same votes', run: benchDecide },
+  decide: {
+    says: 'One decision over 100 to 100,000 targets and 3 to 20 vantages, and the whole path on a real etcd; references: JSON.parse of the same votes, a bare transaction and request',
+    run: benchDecide,
+  },
 };
 
 const cell = (value: unknown): string => {

@@ -22,10 +22,10 @@ const GOAL_P99_MS = 50;
 const TOKEN = 'bench-token-of-no-value';
 
 /** Passes bytes on and notes when each request's first bytes arrived. */
-const tap = async (toPort: number, onRequest: (head: string, atMs: number) => void) => {
+export const tap = async (toPort: number, onRequest: (head: string, atMs: number, bytes: number) => void) => {
   const server = net.createServer((from) => {
     const to = net.connect({ host: '127.0.0.1', port: toPort });
-    from.on('data', (chunk) => onRequest(chunk.toString('latin1', 0, 64), performance.now()));
+    from.on('data', (chunk) => onRequest(chunk.toString('latin1', 0, 64), performance.now(), chunk.length));
     from.pipe(to).pipe(from);
     for (const socket of [from, to]) socket.on('error', () => socket.destroy());
   });

@@ -477,7 +477,7 @@ export const openBigWorld = async ({ size = BIG, frozen = false, platforms, more
       ...documents,
       cluster: () => facts.cluster,
       clusterNowMs: nowMs,
-      health: () => healthFacts({ status: documents.status(), cluster: facts.cluster }),
+      health: () => healthFacts({ status: documents.short(), cluster: facts.cluster }),
     }),
   });
   const { store } = base;

@@ -205,13 +205,13 @@ describe('GET /status', () => {
   });
 
   test('is asked for by many at once, and is then made of a state that they share', async () => {
-    const shared = openApi({ view: { ...viewOf(), status: () => expect.unreachable('made anew'), glance: () => null } });
+    const shared = openApi({ view: { ...viewOf(), status: () => expect.unreachable('made anew'), glance: async () => null } });
     expect((await shared.app.inject('/status')).statusCode).toBe(200);
     await shared.close();
   });
 
   test('is a page also before any configuration is known', async () => {
-    const empty = openApi({ view: viewOf({ status: () => null }) });
+    const empty = openApi({ view: viewOf({ glance: async () => null }) });
     const { statusCode, body } = await empty.app.inject('/status');
     expect([statusCode, body.includes('No cluster configuration')]).toEqual([200, true]);
     await empty.close();

@@ -133,9 +133,9 @@ export const dashboardRoutes = ({ view, dashboard }: RouteOptions): readonly Api
         tags: ['dashboard'],
         response: { 200: text('text/html', 'The state.') },
       },
-      handler(request, reply) {
+      async handler(request, reply) {
         void reply.headers({ ...documentHeaders(request, ["style-src 'self'"]), 'cache-control': 'no-store' });
-        return sendEncoded(request, reply, plainOf(view.glance()), HTML);
+        return sendEncoded(request, reply, plainOf(await view.glance()), HTML);
       },
     },
   ];

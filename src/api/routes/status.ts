@@ -1,5 +1,5 @@
 // What this replica knows now.
-import { encodedOnce, sendEncoded } from '../encoded.ts';
+import { sendEncoded } from '../encoded.ts';
 import { json, ref } from '../openapi.ts';
 import { type ApiRoute, configured, type RouteOptions } from '../route.ts';
 
@@ -66,6 +66,6 @@ export const statusRoutes = ({ view }: RouteOptions): readonly ApiRoute[] => [
       tags: ['status'],
       response: { 200: json(ref('Status'), { quiet: STATUS, platforms: { ...STATUS, platforms: [PLATFORM] } }) },
     },
-    handler: (request, reply) => sendEncoded(request, reply, encodedOnce(configured(view.status()))),
+    handler: async (request, reply) => sendEncoded(request, reply, configured(await view.status())),
   },
 ];

@@ -1,7 +1,7 @@
 // One conversation with a cache: a connection, some commands, their replies. The library retries nothing, queues nothing and opens no socket by itself; what
 // the server refuses is told without what was sent.
 import type { Socket } from 'node:net';
-import { AbstractConnector, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { Answered, quoted } from '../../exchange.ts';
 import { type Dial, limit } from '../dial.ts';
 
@@ -34,12 +34,14 @@ export const converse = async <T>(
   signal: AbortSignal,
   commandMs = COMMAND_MS,
 ): Promise<T> => {
+  // Slow to load, and most replicas move no cache.
+  const library = await import('ioredis');
   const socket = await dial.open(signal);
   let failure: Error | null = null;
   socket.once('error', (error) => {
     failure = error;
   });
-  const client = openClient(socket, commandMs);
+  const client = openClient(library, socket, commandMs);
   const onAbort = (): void => void socket.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
   const ask: Ask = (word, ...rest) => client.call(word, ...rest);
@@ -57,8 +59,8 @@ export const converse = async <T>(
   }
 };
 
-const openClient = (socket: Socket, commandMs: number): Redis => {
-  class Given extends AbstractConnector {
+const openClient = (library: Pick<typeof import('ioredis'), 'AbstractConnector' | 'Redis'>, socket: Socket, commandMs: number): Redis => {
+  class Given extends library.AbstractConnector {
     constructor() {
       super(0);
     }
@@ -67,7 +69,7 @@ const openClient = (socket: Socket, commandMs: number): Redis => {
       return socket;
     }
   }
-  const client = new Redis({
+  const client = new library.Redis({
     Connector: Given,
     lazyConnect: true,
     protocol: 2,
