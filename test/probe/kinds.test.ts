@@ -53,7 +53,7 @@ describe.each(Object.entries(PROBE_KINDS))('%s', (name, kind) => {
   });
 
   test('leaves nobody listening to its signal, which a later look may be given', async () => {
-    await using origin = await startOrigin(GOOD);
+    await using origin = await good();
     const { signal } = new AbortController();
     for (const port of [origin.port, await deadPort()]) await lookAt(spec('127.0.0.1', port), { signal });
     expect(getEventListeners(signal, 'abort')).toEqual([]);
