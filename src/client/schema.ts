@@ -18,6 +18,7 @@ export interface Problem {
     | 'ERR_STORE_DENIED'
     | 'ERR_NAME_TAKEN'
     | 'ERR_LISTEN'
+    | 'ERR_INSTALL'
     | 'ERR_DNS'
     | 'ERR_TSIG'
     | 'ERR_SYSTEM'
