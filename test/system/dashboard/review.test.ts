@@ -232,7 +232,7 @@ describe('the page', { timeout: 60_000 }, () => {
       await page.locator('#journal').getByRole('button', { name: 'Save as JSON' }).waitFor();
       await page.locator('#orders').getByText('obeyed').first().waitFor();
       await page.locator('#runs').scrollIntoViewIfNeeded();
-      await page.getByRole('button', { name: 'Plan a move of shop' }).click();
+      await page.getByRole('button', { name: 'Move shop' }).click();
     };
     const reason = page.getByLabel('Reason', { exact: true });
     await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
@@ -242,7 +242,7 @@ describe('the page', { timeout: 60_000 }, () => {
     await page.route('**/v1/overview', (route) => route.fulfill({ status: 401, json: { title: 'Unauthorized', status: 401 } }), {
       times: 1,
     });
-    await page.getByText('Your sign-in has ended, or is not accepted any more.').waitFor();
+    await page.getByText('This cluster shows itself only to those whom it knows.').waitFor();
     await signIn();
     await plan();
     expect(await reason.inputValue()).toBe('the disks of it are full');
