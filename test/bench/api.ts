@@ -457,7 +457,7 @@ function* inOne<T>(make: () => T): Steps<T> {
 }
 
 /** What the loop that also probes is held up by: making each document, and its text. `hold`: the longest step, since the whole status is left after each. */
-const measureDocuments = async (times: number): Promise<object[]> => {
+export const measureDocuments = async (times: number): Promise<object[]> => {
   const rows: object[] = [];
   for (const size of SIZES) {
     await using world = await openBigWorld({ size, frozen: true });
