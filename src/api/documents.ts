@@ -89,9 +89,14 @@ export const createDocuments = (ports: Pick<Ports, 'clock' | 'timers'>, input: (
     const given = input();
     return given === null ? null : yield* makingStatus(given);
   }
+  /** Bytes: about as many as last time. */
+  let expected = 0;
   function* text(): Steps<Encoded | null> {
     const document = yield* whole();
-    return document === null ? null : yield* encoding(document);
+    if (document === null) return null;
+    const encoded = yield* encoding(document, expected);
+    expected = Math.ceil(1.1 * encoded.plain.length);
+    return encoded;
   }
   return {
     status: madeInSlices(ports, text, LATELY_MS),

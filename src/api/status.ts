@@ -33,7 +33,7 @@ import type {
   Vote,
 } from '../model.ts';
 import { pathsOf, poolKey, targetId } from '../model.ts';
-import { countedIn, type HeardVote, known, type Matrix, matrixFrom, own } from './matrix.ts';
+import { countedIn, type HeardVote, known, type Matrix, matrixFrom, own, type Row } from './matrix.ts';
 import type { PlatformStatus } from './platform-status.ts';
 import { type MicroDrillStatus, microDrillsOf } from './proofs.ts';
 import { atOnce, type Steps } from './slices.ts';
@@ -448,7 +448,10 @@ export function* makingStatus(input: StatusInput): Steps<StatusDocument> {
   const tallies = talliesIn(input);
   const services = yield* each(cluster.services, (service) => serviceStatus(input, tallies, service));
   const rowsOf = matrixFrom(cluster, input.votes, tallies);
-  const rows = yield* each(cluster.services, rowsOf);
+  const matrix: Record<string, Row> = {};
+  yield* each(cluster.services, (service) => {
+    for (const [target, row] of rowsOf(service)) matrix[target] = row;
+  });
   const orders = yield* each(overrides?.items ?? [], (item) => ({ ...item, ...standingOf(item, services, nowMs) }));
   const incidents = yield* each(newest(input.incidents, INCIDENTS_MAX), (incident) => ({
     ...incident,
@@ -461,7 +464,7 @@ export function* makingStatus(input: StatusInput): Steps<StatusDocument> {
     ...partsOf(input),
     holds: holdsOf(services),
     reminders: remindersNow(input),
-    votes: { ...votesOf(input), matrix: Object.fromEntries(rows.flat()) },
+    votes: { ...votesOf(input), matrix },
     overrides: { version: overrides?.version ?? 0, items: orders },
     incidents,
   };
