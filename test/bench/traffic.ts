@@ -10,7 +10,7 @@ const FULL: readonly Shape[] = [
   { regions: 3, replicas: 1, targets: 200, members: 1 },
   { regions: 3, replicas: 1, targets: 200, members: 3 },
   { regions: 3, replicas: 3, targets: 200, members: 3 },
-  { regions: 5, replicas: 2, targets: 2000, members: 3 },
+  { regions: 5, replicas: 2, targets: 200, members: 3 },
   { regions: 20, replicas: 1, targets: 200, members: 3 },
 ];
 const QUICK: readonly Shape[] = [{ regions: 3, replicas: 1, targets: 200, members: 3 }];
