@@ -3,7 +3,7 @@ import type { Bench, BenchOptions } from './bench.ts';
 import { measureTraffic, type Shape, type TrafficRow } from './coordination/traffic.ts';
 
 /** Bytes that etcd sends while all is quiet, beside heartbeats that everybody hears. */
-const GOAL_QUIET_TIMES_FLOOR = 20;
+const GOAL_QUIET_TIMES_FLOOR = 10;
 const GOAL_DECIDED_S = 15;
 
 const FULL: readonly Shape[] = [
