@@ -6,7 +6,7 @@ import { quantile } from './numbers.ts';
 /** Edges of the histogram of lateness, s, and how many looks started no later. */
 type Counts = readonly (readonly [edgeS: number, count: number])[];
 
-const LATENESS = /^tidegate_probe_lateness_seconds_bucket\{le="([^"]+)"\} (\d+)/gm;
+const LATENESS = /^tidegate_probe_start_lateness_seconds_bucket\{le="([^"]+)"\} (\d+)/gm;
 const countsIn = (metrics: string): Counts =>
   [...metrics.matchAll(LATENESS)].map(([, edge = '', count]) => [edge === '+Inf' ? Number.POSITIVE_INFINITY : Number(edge), Number(count)]);
 
