@@ -6,7 +6,7 @@ import { quantile } from './numbers.ts';
 /** Edges of the histogram of lateness, s, and how many looks started no later. */
 type Counts = readonly (readonly [edgeS: number, count: number])[];
 
-const LATENESS = /^tidegate_probe_lateness_seconds_bucket\{le="([^"]+)"\} (\d+)/gm;
+const LATENESS = /^tidegate_probe_start_lateness_seconds_bucket\{le="([^"]+)"\} (\d+)/gm;
 const countsIn = (metrics: string): Counts =>
   [...metrics.matchAll(LATENESS)].map(([, edge = '', count]) => [edge === '+Inf' ? Number.POSITIVE_INFINITY : Number(edge), Number(count)]);
 
@@ -44,6 +44,19 @@ const ASKED = [
 ] as const;
 const LISTENERS = 200;
 
+const SETTLE_MS = 5000;
+const SETTLES_MAX = 12;
+
+/** The first looks come all at once, and what they find slow is confirmed by as many more: until two spans in a row have about as many. */
+const settled = async (looks: () => Promise<number>): Promise<void> => {
+  let last = await looks();
+  for (let n = 0; n < SETTLES_MAX; n++) {
+    const now = await looks();
+    if (Math.abs(now - last) <= last / 10) return;
+    last = now;
+  }
+};
+
 export const measureLoad = async ({ metrics, ask, listen, rest, turns, turnMs }: LoadOptions) => {
   const sides = { calm: [] as Counts, asked: [] as Counts };
   const answers = new Map<string, Paced[]>(ASKED.map(({ path }) => [path, []]));
@@ -55,6 +68,11 @@ export const measureLoad = async ({ metrics, ask, listen, rest, turns, turnMs }:
     sides[side] = plus(sides[side], made);
     looks[side] += made.at(-1)?.[1] ?? 0;
   };
+  await settled(async () => {
+    const before = countsIn(await metrics());
+    await rest(SETTLE_MS);
+    return between(before, countsIn(await metrics())).at(-1)?.[1] ?? 0;
+  });
   for (let turn = 0; turn < turns; turn++) {
     await span('calm', () => rest(turnMs));
     const hangUp = await listen(LISTENERS);

@@ -12,8 +12,8 @@ import type { Bench, BenchOptions } from './bench.ts';
 import { measurePath } from './decide/path.ts';
 import { exponent, quantile, watchWaiting } from './numbers.ts';
 
-export const VANTAGES = [3, 5, 10, 20];
-export const SIZES = [100, 1000, 10_000, 100_000];
+const VANTAGES = [3, 5, 10, 20];
+const SIZES = [100, 1000, 10_000, 100_000];
 const SERVICES = 50;
 /** Where the goal of time is measured. */
 const GOAL_AT = { targets: 10_000, vantages: 5 };
@@ -24,11 +24,10 @@ const ROUNDS = 100;
 const WARM_UP = 10;
 const SUSPECTS_MAX = 256;
 
-export const namesOf = (count: number): readonly string[] =>
-  Array.from({ length: count }, (_, n) => `region-${String(n + 1).padStart(2, '0')}`);
+const namesOf = (count: number): readonly string[] => Array.from({ length: count }, (_, n) => `region-${String(n + 1).padStart(2, '0')}`);
 
 /** Up to 50 services with a pool in each region; the targets are spread evenly over the pools. */
-export const clusterWith = (targets: number, regions: readonly string[]): ClusterConfig => {
+const clusterWith = (targets: number, regions: readonly string[]): ClusterConfig => {
   const services = Math.min(SERVICES, Math.max(1, Math.round(targets / regions.length)));
   const perPool = Math.max(1, Math.round(targets / (services * regions.length)));
   return {
@@ -39,7 +38,7 @@ export const clusterWith = (targets: number, regions: readonly string[]): Cluste
   };
 };
 
-export const heardOf = (cluster: ClusterConfig, down: boolean): readonly Heard[] => {
+const heardOf = (cluster: ClusterConfig, down: boolean): readonly Heard[] => {
   const regions = cluster.regions.map(({ name }) => name);
   const ids = cluster.services
     .flatMap((s) => s.pools.filter((p) => p.region === regions[0]).flatMap((p) => p.targets.map((t) => targetId(s.name, p.name, t.name))))
@@ -69,7 +68,7 @@ export const heardOf = (cluster: ClusterConfig, down: boolean): readonly Heard[]
   }));
 };
 
-export const snapshotOf = (cluster: ClusterConfig, heard: readonly Heard[], routing: Routing | null): Snapshot => ({
+const snapshotOf = (cluster: ClusterConfig, heard: readonly Heard[], routing: Routing | null): Snapshot => ({
   cluster,
   routing,
   overrides: null,
@@ -114,7 +113,7 @@ const timed = (work: () => unknown, rounds: number): Cost => {
   return { wallMs, undisturbedMs, cpuMeanMs: (cpuNowMs() - cpuAtMs) / wallMs.length, kilobytes };
 };
 
-export const measure = (targets: number, vantages: number, rounds: number) => {
+const measure = (targets: number, vantages: number, rounds: number) => {
   const cluster = clusterWith(targets, namesOf(vantages));
   const quietVotes = heardOf(cluster, false);
   const dyingVotes = heardOf(cluster, true);
@@ -144,7 +143,7 @@ type Row = ReturnType<typeof measure>;
 
 /** How time grows: with the targets of each number of vantages, and with the two multiplied over all rows. The two largest sizes by themselves, since what is
  * the same for every size hides growth in a fit over all. */
-export const growthOf = (rows: readonly Row[]): readonly { over: string; quiet: number; regionDies: number }[] => {
+const growthOf = (rows: readonly Row[]): readonly { over: string; quiet: number; regionDies: number }[] => {
   const fit = (over: string, some: readonly Row[], x: (row: Row) => number) => ({
     over,
     quiet: exponent(some.map((row) => [x(row), row.quietP50Ms])),

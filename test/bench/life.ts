@@ -308,7 +308,7 @@ const measureStop = async (place: Place, times: number) => {
   };
 };
 
-export const measureProcesses = async (times: number) => {
+const measureProcesses = async (times: number) => {
   await using place = await openPlace();
   return { start: await measureStart(place, times), stop: await measureStop(place, times) };
 };
