@@ -55,7 +55,7 @@ const serveTargets = async () => {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { port: (server.address() as AddressInfo).port, counts, close: () => server.closeAllConnections() };
+  return { port: (server.address() as AddressInfo).port, counts, close: () => void server.close().closeAllConnections() };
 };
 
 const clusterAt = (port: number): ClusterConfig => {
