@@ -9,7 +9,7 @@ import { type DraftRequest, draftOf } from '../../src/command/draft.ts';
 import { type ImportOptions, importFrom } from '../../src/command/import.ts';
 import { type Given, type Importer, importers } from '../../src/command/importers.ts';
 import { examineConfig } from '../../src/config/files.ts';
-import { parseConfig } from '../../src/config/load.ts';
+import { FILE_BYTES_MAX, parseConfig } from '../../src/config/load.ts';
 import { Fault } from '../../src/errors.ts';
 import { realPorts } from '../../src/ports.ts';
 import { listening } from './fixture.ts';
@@ -230,7 +230,7 @@ test('more services than one cluster holds, or one file, are refused with the wa
   const named = (count: number, pad = ''): Importer =>
     fake(zone(...Array.from({ length: count }, (_, i) => found(`h${i}.example.com`, { notes: [pad] }))));
   await expect(run(named(1001))).rejects.toMatchObject({ code: 'ERR_USAGE', message: expect.stringMatching(/^1001 names .*--service$/) });
-  const { exit, stderr } = await run(named(4, 'x'.repeat(300_000)));
+  const { exit, stderr } = await run(named(4, 'x'.repeat(FILE_BYTES_MAX / 4)));
   expect(exit).toBe(78);
   expect(stderr).toContain('with 4 services written out, expected at most that; name some of them with --service');
 });
