@@ -15,8 +15,10 @@ import { ago, countdown, percent, shown, turned, utc } from './words.ts';
 export type Node = ComponentChildren;
 type Markup = (strings: TemplateStringsArray, ...values: unknown[]) => VNode;
 type Make = (type: Parameters<typeof h>[0], props: object | null, ...children: ComponentChildren[]) => VNode;
+const hasText = (child: ComponentChildren): boolean => typeof child === 'string' || (Array.isArray(child) && child.some(hasText));
+/** Lists of nodes stay the lists that they are: of thousands of cells no copy is made. */
 const told = (child: ComponentChildren): ComponentChildren =>
-  typeof child === 'string' ? shown(child) : Array.isArray(child) ? child.map(told) : child;
+  typeof child === 'string' ? shown(child) : Array.isArray(child) && hasText(child) ? child.map(told) : child;
 const make: Make = (type, props, ...children) => h(type, props, ...children.map(told)) as VNode;
 /** One root, or several. No text turns the direction of what stands around it. */
 export const html: Markup = (htm as unknown as { bind(make: Make): Markup }).bind(make);
