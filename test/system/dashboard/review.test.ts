@@ -218,6 +218,25 @@ describe('the page', { timeout: 60_000 }, () => {
     watched.expectClean();
   });
 
+  test('an order that the address asks for stands in its form from the first moment on, so that the quickest press places that one', async () => {
+    await using world = await openBigWorld({ size: { services: 4, regions: 4 } });
+    const [{ name: region = '' } = {}] = ((await (await fetch(`${world.url}/v1/overview`)).json()) as { regions: { name: string }[] })
+      .regions;
+    await using watched = await openPage(browser, `${world.url}/#order=${encodeURIComponent(`drain:region=${region}`)}`);
+    const { page } = watched;
+    // What the form holds when it comes, seen before anything else can run.
+    await page.evaluate(`new MutationObserver(() => {
+const field = [...document.querySelectorAll('#orders form label')].find((each) => each.textContent.startsWith('Region'))?.control;
+      if (field) window.first ??= field.value;
+    }).observe(document.body, { childList: true, subtree: true })`);
+    await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
+    await page.getByLabel('Token').fill(TOKEN);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).last().click();
+    await page.locator('#orders').getByLabel('Reason').waitFor();
+    expect(await page.evaluate('window.first')).toBe(region);
+    watched.expectClean();
+  });
+
   test('a sign-in that ends while a move is written down takes none of it away, and signing out does', async () => {
     await using world = await openBigWorld({ size: { services: 4, regions: 4 } });
     await using watched = await openPage(browser, `${world.url}/`);
@@ -245,6 +264,8 @@ describe('the page', { timeout: 60_000 }, () => {
     await page.getByText('This cluster shows itself only to those whom it knows.').waitFor();
     await signIn();
     await plan();
+    // It is filled before it is shown, and only what is shown can be left.
+    await reason.waitFor();
     expect(await reason.inputValue()).toBe('the disks of it are full');
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'Sign out' }).click();

@@ -1,5 +1,5 @@
 // What humans have ordered, one order with all of it, and the form of a new one.
-import { computed, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Ordered, OverrideOne, Refusal } from '../../../client/schema.ts';
 import {
@@ -270,10 +270,12 @@ const renew = (next: Draft): void => {
 
 /** What was filled in of another order is kept as far as it fits: the reason is often the same. */
 const beginFrom = (text: string): void => {
-  if (text === begunFrom) return;
+  if (text === '' || text === begunFrom) return;
   begunFrom = text;
-  renew(draftFrom(text, { ...draft.value, breakGlass: false }));
+  renew(draftFrom(text, { ...draft.peek(), breakGlass: false }));
 };
+// Before anything is drawn of it: a form that is shown blank first takes a quick hand's press for an order with nothing in it.
+effect(() => beginFrom(asked.value.order ?? ''));
 
 /** Forgets what is written. */
 const drop = (): void => {
@@ -484,7 +486,6 @@ const NewOrder = () => {
   const head = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     if (text === '') return;
-    beginFrom(text);
     head.current?.scrollIntoView({ block: 'start' });
     head.current?.focus({ preventScroll: true });
   }, [text]);
