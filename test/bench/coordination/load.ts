@@ -45,7 +45,8 @@ interface Counts {
   cpuS: number;
 }
 
-const metricsOf = async (port: number): Promise<ReadonlyMap<string, number>> => {
+/** Of one member of etcd, by name; those with labels are left out. */
+export const metricsOf = async (port: number): Promise<ReadonlyMap<string, number>> => {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   return new Map([...text.matchAll(/^(\w+) (\S+)$/gm)].map((m) => [m[1] ?? '', Number(m[2])]));
 };

@@ -1,13 +1,14 @@
 // What a cluster of a shape asks of etcd: quiet, while a tenth of a region's targets flap, and while the coordinator's region dies; one to three replicas a
 // region, all in this process with looks that are simulated, but all that they say and hear is the production code's, each with a client of its own. The
 // floor is the least by which all can hear all: as many clients, each of which puts a record as large as a beat as often as a beat, and watches all others.
-import { readFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
 import type { ClusterConfig, Outcome, ProbeSpec, Routing } from '../../../src/model.ts';
 import { realPorts, sleep } from '../../../src/ports.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { clusterOf, poolOf } from '../../world.ts';
+import { waitedS } from '../probe/process.ts';
 import { type CpuProfile, nameOf, partOf, selfUs } from '../probe/profile.ts';
+import { metricsOf } from './load.ts';
 import { cpuSOf } from './process.ts';
 import { type Ring, SITES, startRing } from './ring.ts';
 import { type Calls, startVoter, type Voter } from './voter.ts';
@@ -46,14 +47,6 @@ interface Counts {
   calls: Calls;
 }
 
-const metricsOf = async (port: number): Promise<ReadonlyMap<string, number>> => {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  return new Map([...text.matchAll(/^(\w+) (\S+)$/gm)].map((m) => [m[1] ?? '', Number(m[2])]));
-};
-
-/** How long this process was ready to run and the machine busy with others. */
-const waitedS = (): number => Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[1]) / 1e9;
-
 const count = async (ring: Ring, all: readonly Pick<Voter, 'calls'>[]): Promise<Counts> => {
   const atMs = monoMs();
   const { user, system } = process.cpuUsage();
@@ -68,7 +61,7 @@ const count = async (ring: Ring, all: readonly Pick<Voter, 'calls'>[]): Promise<
     dbInUse: Math.max(...each('etcd_mvcc_db_total_size_in_use_in_bytes')),
     etcdCpuS: sum(ring.members().map(({ pid }) => cpuSOf(pid))),
     ownCpuS: (user + system) / 1e6,
-    waitedS: waitedS(),
+    waitedS: waitedS(process.pid),
     calls: {
       gets: sum(all.map(({ calls }) => calls.gets)),
       txns: sum(all.map(({ calls }) => calls.txns)),
