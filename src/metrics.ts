@@ -4,9 +4,12 @@
 // Labels are bounded: beyond a stated number of label sets a counter counts into `other`. Ignores the clock: instants are arguments.
 import { Counter, collectDefaultMetrics, exponentialBuckets, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import type { MicroDrillGauge } from './api/proofs.ts';
+import { atOnce, inSlices } from './api/slices.ts';
 import { activeOverrides } from './decide/override.ts';
+import { exposed, type Family } from './exposition.ts';
 import { type HealthGauges, healthGauges } from './health-metrics.ts';
 import { type FaultReason, OVERRIDE_KINDS, type Overrides, type PoolTally, type ProbeSpec, type Routing, type Verdict } from './model.ts';
+import type { Ports } from './ports.ts';
 
 const DETECTION_EDGES_S = [1, 2, 4, 6, 8, 10, 12, 15, 18, 21, 25, 30, 45, 60];
 const CONVERGENCE_EDGES_S = [2, 5, 10, 15, 20, 30, 40, 50, 60, 75, 90, 120, 300];
@@ -141,8 +144,8 @@ export interface Metrics {
   health(state: () => HealthGauges): void;
   /** Memory, CPU, descriptors and event loop of the whole process, under the names that every dashboard of processes knows. Once per process. */
   process(): void;
-  /** Text for `GET /metrics`. */
-  text(): Promise<string>;
+  /** Text for `GET /metrics`; what is long of it in slices of time on the clock given, so that looks go on beside it, or at once. */
+  text(pace?: Pick<Ports, 'clock' | 'timers'>): Promise<string>;
   readonly contentType: string;
 }
 
@@ -178,43 +181,41 @@ const histogram = (
   };
 };
 
-/** The gauges that describe the cluster as this replica last saw it. */
-const stateGauges = (registers: Registry[], current: () => MetricsState): void => {
-  new Gauge({
-    name: 'tidegate_target_verdict',
+/** What has a line per target or pool, of all regions. */
+const stateFamilies = ({ tallies, routing }: MetricsState): readonly Family[] => [
+  {
+    name: 'target_verdict',
     help: '1 for the verdict that the quorum holds of a target, 0 for the others',
     labelNames: ['service', 'pool', 'target', 'verdict'],
-    registers,
-    collect() {
-      this.reset();
-      for (const { service, pool, targets } of current().tallies)
+    *rows() {
+      for (const { service, pool, targets } of tallies)
         for (const { target, verdict } of targets) {
           const name = target.slice(`${service}/${pool}/`.length);
-          for (const one of VERDICTS) this.labels(service, pool, name, one).set(one === verdict ? 1 : 0);
+          for (const one of VERDICTS) yield [[service, pool, name, one], one === verdict ? 1 : 0];
         }
     },
-  });
-  new Gauge({
-    name: 'tidegate_pool_gray_targets',
+  },
+  {
+    name: 'pool_gray_targets',
     help: 'Targets of a pool that answer, but fail more often than is acceptable, by quorum',
     labelNames: ['service', 'pool'],
-    registers,
-    collect() {
-      this.reset();
-      for (const { service, pool, gray } of current().tallies) this.labels(service, pool).set(gray);
+    *rows() {
+      for (const { service, pool, gray } of tallies) yield [[service, pool], gray];
     },
-  });
-  new Gauge({
-    name: 'tidegate_route_share',
+  },
+  {
+    name: 'route_share',
     help: 'Decided share of a pool in its service, 0 to 1',
     labelNames: ['service', 'pool'],
-    registers,
-    collect() {
-      this.reset();
-      for (const [service, { route }] of Object.entries(current().routing?.services ?? {}))
-        for (const [pool, share] of Object.entries(route)) this.labels(service, pool).set(share / 1000);
+    *rows() {
+      for (const [service, { route }] of Object.entries(routing?.services ?? {}))
+        for (const [pool, share] of Object.entries(route)) yield [[service, pool], share / 1000];
     },
-  });
+  },
+];
+
+/** The gauges that describe the cluster as this replica last saw it. */
+const stateGauges = (registers: Registry[], current: () => MetricsState): void => {
   new Gauge({
     name: 'tidegate_override_active',
     help: 'Overrides of operators in force, by kind',
@@ -543,7 +544,11 @@ export const createMetrics = (version = 'unknown'): Metrics => {
       health = state;
     },
     process: () => collectDefaultMetrics({ register: registry }),
-    text: () => registry.metrics(),
+    async text(pace) {
+      const steps = exposed(stateFamilies(state));
+      const own = pace === undefined ? atOnce(steps) : await inSlices(pace, steps);
+      return own + (await registry.metrics());
+    },
     contentType: registry.contentType,
   };
 };

@@ -66,6 +66,14 @@ describe('gauges of the state', () => {
     expect(sample(after, 'tidegate_target_verdict{service="web",pool="eu",target="b",verdict="up"}')).toBe(1);
   });
 
+  test('keep names that a reader of the text would take for its own signs', async () => {
+    const metrics = createMetrics();
+    const tallies = [{ ...tally('a"b\\c/eu/x\ny', 'up'), service: 'a"b\\c' }];
+    metrics.state({ tallies, routing: null, overrides: null, nowMs: 0 });
+    const text = await metrics.text();
+    expect(sample(text, String.raw`tidegate_target_verdict{service="a\"b\\c",pool="eu",target="x\ny",verdict="up"}`)).toBe(1);
+  });
+
   test('count the gray targets of each pool', async () => {
     const metrics = createMetrics();
     metrics.state({ tallies: [{ ...tally('web/eu/a', 'up'), gray: 2 }], routing: null, overrides: null, nowMs: 0 });

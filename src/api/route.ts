@@ -67,7 +67,8 @@ export interface RouteOptions {
   verify?: VerifyDesk;
   audit: AuditReader;
   events: EventHub;
-  metrics: Pick<Metrics, 'text' | 'contentType'>;
+  /** Text for a scrape, made beside everything else. */
+  metrics: Pick<Metrics, 'contentType'> & { text(): Promise<string> };
   log: Log;
   access: Access;
   /** Absent: no peers, and a token only. */

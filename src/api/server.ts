@@ -37,7 +37,7 @@ export interface ApiOptions
     | 'events'
     | 'dashboard'
   > {
-  metrics: RouteOptions['metrics'] & Pick<Metrics, 'apiRequest'>;
+  metrics: Pick<Metrics, 'text' | 'contentType' | 'apiRequest'>;
   ports: Ports;
   /** Address to listen on. */
   host: string;
@@ -190,7 +190,12 @@ export const buildApp = (options: ApiOptions, stopping: () => boolean = () => fa
     return sendProblem(reply, error, request.id);
   });
 
-  const routing: RouteOptions = { ...options, stopping, baseUrl: () => baseUrl(options, portOf(app) ?? options.port) };
+  const routing: RouteOptions = {
+    ...options,
+    metrics: { text: () => options.metrics.text(ports), contentType: options.metrics.contentType },
+    stopping,
+    baseUrl: () => baseUrl(options, portOf(app) ?? options.port),
+  };
   void app.register(fastifyRateLimit, { global: false, cache: CALLERS_MAX, enableDraftSpec: true });
   // Before it is loaded: what cannot be made is told as what it is, at once.
   const routes = routesOf(routing);
