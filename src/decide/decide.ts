@@ -41,7 +41,7 @@ import { hasOverdueNews } from './incident.ts';
 import { type Booking, booked, ledgerOf } from './ledger.ts';
 import { withOrders } from './orders.ts';
 import { activeOverrides, drainOn, forceOn, freezeOn, passOf, pinsOn, stopOn } from './override.ts';
-import { factorOf, GRAY, isSame, newMemory, OUT_IN_DRILL, patch, SET_ASIDE } from './pool.ts';
+import { factorOf, GRAY, isSame, newMemory, OUT_IN_DRILL, patch, SET_ASIDE, unreadyMs } from './pool.ts';
 import { compose } from './record.ts';
 import { type Ask, askOf, judged, remindedOf, rulesOn, worldOf } from './safety.ts';
 import { blankRouting, type Decision, type Snapshot } from './snapshot.ts';
@@ -132,7 +132,7 @@ const withUnmetHolds = (bench: Bench): Bench =>
     return why === undefined || typeof why === 'string' || memory.hold !== null ? memory : patch(memory, { hold: `rule:${why.rule}` });
   });
 
-/** Causes that are told once: /healthz failing alone, errors now and then, unready for too long, and out during an exercise. */
+/** Causes that are told once: /healthz failing alone, errors now and then, unready for too long (once while it is out), and out during an exercise. */
 const withTold = (bench: Bench, active: readonly Override[], nowMs: number): Bench => {
   let next = bench;
   for (const seat of bench.seats) {
@@ -142,8 +142,8 @@ const withTold = (bench: Bench, active: readonly Override[], nowMs: number): Ben
     const alone = t.targets.some((x) => x.verdict === 'suspect' && x.endpoints.readyz?.down === 0 && !x.endpoints.readyz.suspectAtQuorum);
     if (t.cause === 'suspect' && (alone || memory.told.includes('suspect'))) told.push('suspect');
     if (isStillGray(seat)) told.push(GRAY);
-    const unreadyMs = memory.outAtMs === null ? 0 : nowMs - memory.outAtMs;
-    if (memory.state === 'out' && t.cause === 'unready' && unreadyMs >= bench.policy.unreadyPageMs) told.push('unready-long');
+    const isLong = t.cause === 'unready' && unreadyMs(memory, t, nowMs) >= bench.policy.unreadyPageMs;
+    if (memory.state === 'out' && (isLong || memory.told.includes('unready-long'))) told.push('unready-long');
     if (memory.by === 'override' && t.verdict !== 'up' && (t.verdict === 'out' || memory.told.includes(OUT_IN_DRILL)))
       if (drainOn(active, bench.service, config)?.drill === true) told.push(OUT_IN_DRILL);
     if (told.join() !== memory.told.join()) next = setMemory(next, config.name, patch(memory, { told }));

@@ -137,7 +137,8 @@ export const tell = (telling: Telling): Told => {
     const closed: Incident = { ...incident, closedAtMs: telling.nowMs, nonce: telling.nonce };
     write(closed);
     const notBeforeMs = telling.nowMs + RESOLVE_HOLD_MS;
-    ended[subject] = { thread: threadOf(incident), untilMs: notBeforeMs };
+    // What nobody was told of begins anew as if it had never been.
+    if (incident.told === true) ended[subject] = { thread: threadOf(incident), untilMs: notBeforeMs };
     if (incident.told === true || loudService(telling, incident))
       pages.push({ ...notice(telling, closed, 'incident.resolved', 'info', resolution(closed, isAdvice(telling, closed))), notBeforeMs });
   }
@@ -289,13 +290,18 @@ const resolution = (incident: Incident, isAdvice: boolean): string => {
     : `${incident.kind === 'all-down' ? 'hold-all-down' : 'hold'} ended after ${lastedS} s`;
 };
 
+/** It was held a moment ago, and nobody was told that this had ended: what warned of it goes on. What is critical is said each time. */
+const isOldNews = (h: Happening, incident: Incident | null): boolean =>
+  h.kind === 'held' && severityOf(h) === 'warning' && incident?.kind === 'held' && incident.thread !== undefined;
+
 const pageOf = (t: Telling, group: readonly Happening[], h: Happening, sentence: string, incident: Incident | null): Page => {
   const advice = group.every((g) => g.mode === 'advise') && (h.kind === 'drained' || h.kind === 'returned');
   const moved = t.stories.filter((s) => s.moved && group.some((g) => g.service === s.service.name)).map(shift);
   const shown = moved.length > 3 ? [...moved.slice(0, 2), `and ${moved.length - 2} more`] : moved;
   const summary = [advice ? `advice, nothing was written: ${sentence}` : sentence, ...shown].join('; ');
   const type = h.kind === 'gray-over' && isGrayStill(t, h.region) ? 'target.gray_less' : typeOf(h);
-  return page(t, advice ? `advice.${h.kind}` : type, severityOf(h), summary, incident === null ? keyOf(h) : threadOf(incident), {
+  const severity = isOldNews(h, incident) ? 'info' : severityOf(h);
+  return page(t, advice ? `advice.${h.kind}` : type, severity, summary, incident === null ? keyOf(h) : threadOf(incident), {
     services: servicesOf(group),
     region: h.region,
     changes: moved,

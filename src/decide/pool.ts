@@ -167,6 +167,10 @@ export const withOutage = (seat: Seat, nowMs: number): PoolMemory => {
   return memory;
 };
 
+/** For how long it has failed without a pause: what was up in between began anew, though its outage goes on. ms. */
+export const unreadyMs = ({ outAtMs }: PoolMemory, { firstFaultAtMs }: PoolTally, nowMs: number): number =>
+  outAtMs === null ? 0 : nowMs - Math.max(outAtMs, firstFaultAtMs ?? outAtMs);
+
 /** Return of a drained pool and its climb up the ramp. `held`: automation is frozen, so nothing moves up. */
 export const withRecovery = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: number): PoolMemory => {
   const { memory } = seat;
@@ -182,7 +186,8 @@ export const withRecovery = (seat: Seat, policy: Policy, held: HoldName | null, 
 
 const awaitReturn = (seat: Seat, policy: Policy, held: HoldName | null, nowMs: number): PoolMemory => {
   const { memory } = seat;
-  if (!isSound(seat)) return patch(memory, { upAtMs: null, hold: null });
+  // A latch holds it whether it is up or not: what flaps on would otherwise be held anew, and told, each time it is up.
+  if (!isSound(seat)) return patch(memory, { upAtMs: null, hold: memory.latched ? memory.hold : null });
   const upAtMs = memory.upAtMs ?? nowMs;
   if (memory.latched) return patch(memory, { upAtMs, hold: 'latched' });
   if (nowMs - upAtMs < recoveryHoldMs(policy, memory.drainsAtMs.length)) return patch(memory, { upAtMs });

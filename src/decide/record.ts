@@ -141,9 +141,10 @@ const quietBecause = (c: Composing): string => {
       const was = c.before.services[s.service.name]?.pools[pool];
       if (was === undefined || was === memory) continue;
       const region = s.service.pools.find((p) => p.name === pool)?.region ?? pool;
-      if (was.upAtMs === null && memory.upAtMs !== null) return `${region} up again; traffic returns after the recovery hold`;
+      if (was.upAtMs === null && memory.upAtMs !== null)
+        return `${region} up again; ${memory.latched ? 'latched out until a human acts' : 'traffic returns after the recovery hold'}`;
       if (was.upAtMs !== null && memory.upAtMs === null && memory.state === 'out')
-        return `${region} in doubt again before its recovery hold ended`;
+        return `${region} in doubt again${memory.latched ? '' : ' before its recovery hold ended'}`;
       if (was.outAtMs !== null && memory.outAtMs === null) return `${region} no longer held out by a quorum`;
       const ended = was.told.find((tag) => !memory.told.includes(tag));
       if (ended !== undefined) return `${region} no longer ${ended}`;

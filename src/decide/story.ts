@@ -6,7 +6,7 @@ import { type Bench, FAIL_OPEN, type RuleRefusal, SERVICE, type Unmet } from './
 import { cutOf } from './gray.ts';
 import type { Ledger } from './ledger.ts';
 import { drainOn, forceOn, pinsOn } from './override.ts';
-import { FORCED, GRAY, OUT_IN_DRILL, REFUSED, type Seat } from './pool.ts';
+import { FORCED, GRAY, OUT_IN_DRILL, REFUSED, type Seat, unreadyMs } from './pool.ts';
 
 interface Subject {
   service: string;
@@ -119,7 +119,7 @@ export const happeningsOf = (
   if (before.told.includes(GRAY) && !after.told.includes(GRAY))
     list.push({ ...subject, kind: 'gray-over', acceptable: bench.policy.gray?.acceptable ?? null });
   if (after.told.includes('unready-long') && !before.told.includes('unready-long'))
-    list.push({ ...subject, kind: 'unready-long', forMs: nowMs - (after.outAtMs ?? nowMs) });
+    list.push({ ...subject, kind: 'unready-long', forMs: unreadyMs(after, tally, nowMs) });
   if (after.told.includes(OUT_IN_DRILL) && !before.told.includes(OUT_IN_DRILL) && order !== undefined)
     list.push({ ...subject, kind: 'out-in-drill', override: order });
   return list;

@@ -472,6 +472,37 @@ describe('pages', () => {
     expect(council.routing?.ended).toBeUndefined();
   });
 
+  /** A region that was drained is up, down and up again while a human has frozen the route. */
+  const heldTwice = (council: Council): readonly (readonly [string, string, string | undefined])[] => {
+    council.see(DEAD_B, 500);
+    council.order('ice', 'freeze', {});
+    for (const scene of [{}, DEAD_B, {}]) council.watch(scene, 2 * MIN);
+    return council.pages.filter(({ type }) => type === 'service.hold_freeze').map((page) => [page.severity, page.type, page.dedupKey]);
+  };
+
+  test('a return that is held, in doubt and held again under one thread warns once; the second time is for the record', () => {
+    const told = heldTwice(seated(clusterWith([1, 1, 1])));
+    expect(told.map(([severity]) => severity)).toEqual(['warning', 'info']);
+    expect(new Set(told.map(([, , key]) => key)).size).toBe(1);
+  });
+
+  test('what nobody was told of, since the service only observed, warns when it is held again', () => {
+    const council = seated(clusterWith([1, 1, 1], { mode: 'observe' }));
+    expect(heldTwice(council)).toEqual([]);
+    council.cluster = { ...council.cluster, version: 2, services: council.cluster.services.map((s) => ({ ...s, mode: 'auto' })) };
+    for (const scene of [DEAD_B, {}]) council.watch(scene, 2 * MIN);
+    expect(council.pages.filter(({ type }) => type === 'service.hold_freeze').map(({ severity }) => severity)).toEqual(['warning']);
+  });
+
+  test('that a region is unready for long is told once while it is out, whatever else fails of it meanwhile', () => {
+    const council = seated(clusterWith([1, 1, 1]));
+    for (const scene of [{ unready: ['b'] }, DEAD_B, { unready: ['b'] }]) council.watch(scene, 12 * MIN);
+    expect(council.pages.filter(({ type }) => type === 'region.unready_long')).toHaveLength(1);
+    council.watch({}, 10 * MIN);
+    council.watch({ unready: ['b'] }, 12 * MIN);
+    expect(council.pages.filter(({ type }) => type === 'region.unready_long')).toHaveLength(2);
+  });
+
   test('the same news of two causes in one decision have ids of their own', () => {
     const council = seated(clusterOf(FIVE, [{}, { name: 'api' }]));
     const says = { down: [targetId('web', 'b', 'app')], unready: [targetId('web', 'b', 'app'), targetId('api', 'b', 'app')] };
