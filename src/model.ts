@@ -364,6 +364,8 @@ export interface PoolMemory {
   hold: HoldName | null;
   /** Cause told in a page already, so that each is told once. */
   told: readonly string[];
+  /** Cluster time at which /healthz last ended to fail alone. Absent: it has not since the last change of state. */
+  suspectAtMs?: number;
 }
 
 export interface ServiceRouting {

@@ -140,13 +140,16 @@ const withTold = (bench: Bench, active: readonly Override[], nowMs: number): Ben
     const told = memory.told.filter((tag) => tag !== 'suspect' && tag !== GRAY && tag !== 'unready-long' && tag !== OUT_IN_DRILL);
     // During a real outage /readyz is only a moment behind: doubt about it is no proof that /healthz fails alone.
     const alone = t.targets.some((x) => x.verdict === 'suspect' && x.endpoints.readyz?.down === 0 && !x.endpoints.readyz.suspectAtQuorum);
-    if (t.cause === 'suspect' && (alone || memory.told.includes('suspect'))) told.push('suspect');
+    const wasSuspect = memory.told.includes('suspect');
+    const isSuspect = t.cause === 'suspect' && (alone || wasSuspect);
+    if (isSuspect) told.push('suspect');
     if (isStillGray(seat)) told.push(GRAY);
     const isLong = t.cause === 'unready' && unreadyMs(memory, t, nowMs) >= bench.policy.unreadyPageMs;
     if (memory.state === 'out' && (isLong || memory.told.includes('unready-long'))) told.push('unready-long');
     if (memory.by === 'override' && t.verdict !== 'up' && (t.verdict === 'out' || memory.told.includes(OUT_IN_DRILL)))
       if (drainOn(active, bench.service, config)?.drill === true) told.push(OUT_IN_DRILL);
-    if (told.join() !== memory.told.join()) next = setMemory(next, config.name, patch(memory, { told }));
+    const ended = wasSuspect && !isSuspect ? { suspectAtMs: nowMs } : {};
+    if (told.join() !== memory.told.join()) next = setMemory(next, config.name, patch(memory, { told, ...ended }));
   }
   return next;
 };

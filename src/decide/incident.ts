@@ -86,6 +86,7 @@ const isTold = (h: Happening): boolean =>
   h.kind !== 'scaled' &&
   h.kind !== 'returning' &&
   !(h.kind === 'returned' && !h.early) &&
+  !(h.kind === 'suspect' && h.again) &&
   !(h.kind === 'held' && (h.passing || QUIET_HOLDS.has(h.hold)));
 
 /** Incidents opened, grown, upgraded and closed by these stories, and the pages that go with them. `observe` services page nobody. */

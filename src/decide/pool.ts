@@ -55,9 +55,10 @@ export const patch = (memory: PoolMemory, fields: Partial<PoolMemory>): PoolMemo
   return memory;
 };
 
-/** The same content, whatever the objects. Both come from this file, so they have the same fields. */
+/** The same content, whatever the objects. Both come from this file, so they have the same fields, but for one that may be absent. */
 export const isSame = (a: PoolMemory, b: PoolMemory): boolean => {
   if (a === b) return true;
+  if (a.suspectAtMs !== b.suspectAtMs) return false;
   const other: Readonly<Record<string, unknown>> = { ...b };
   return Object.entries(a).every(([key, value]) => {
     const there = other[key];

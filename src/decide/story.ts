@@ -41,7 +41,8 @@ export type Happening = Subject &
     /** A drain that a rule let pass at a price. */
     | { kind: 'warned'; rule: string; because: string }
     | { kind: 'failed-open'; afterMs: number }
-    | { kind: 'suspect' }
+    /** `again`: it was a moment ago, so that everybody knows. */
+    | { kind: 'suspect'; again: boolean }
     /** `acceptable`: errors in thousandths that would not have been told. */
     | { kind: 'gray'; acceptable: number; cut: boolean }
     | { kind: 'gray-over'; acceptable: number | null }
@@ -72,6 +73,9 @@ export interface ServiceStory {
 
 /** A return that a rule holds for no longer than this is told in the audit only. */
 const PASSING_MS = 10 * 60_000;
+
+/** An endpoint that fails alone again within so long of the last time goes on failing now and then: that was told. */
+const SUSPECT_AGAIN_MS = 5 * 60_000;
 
 /** Facts about one pool. `refusal`: of the safety rule that holds its drain, if any. */
 export const happeningsOf = (
@@ -113,7 +117,8 @@ export const happeningsOf = (
     list.push({ ...subject, kind: 'refused', override: unmet.order, why: unmet.why });
   if (after.told.includes(FAIL_OPEN) && !before.told.includes(FAIL_OPEN))
     list.push({ ...subject, kind: 'failed-open', afterMs: bench.policy.pacingMs });
-  if (after.told.includes('suspect') && !before.told.includes('suspect')) list.push({ ...subject, kind: 'suspect' });
+  if (after.told.includes('suspect') && !before.told.includes('suspect'))
+    list.push({ ...subject, kind: 'suspect', again: nowMs - (before.suspectAtMs ?? Number.NEGATIVE_INFINITY) < SUSPECT_AGAIN_MS });
   if (after.told.includes(GRAY) && !before.told.includes(GRAY))
     list.push({ ...subject, kind: 'gray', acceptable: bench.policy.gray?.acceptable ?? 0, cut: after.scale < before.scale && cut.now > 0 });
   if (before.told.includes(GRAY) && !after.told.includes(GRAY))

@@ -494,6 +494,16 @@ describe('pages', () => {
     expect(council.pages.filter(({ type }) => type === 'service.hold_freeze').map(({ severity }) => severity)).toEqual(['warning']);
   });
 
+  test('/healthz that fails alone now and then is told once, and again after five quiet minutes', () => {
+    const council = seated(clusterWith([1, 1, 1]));
+    const told = (): number => council.pages.filter(({ type }) => type === 'region.suspect').length;
+    for (let n = 0; n < 10; n++) for (const scene of [{ suspect: ['b'] }, {}]) council.watch(scene, MIN);
+    expect(told()).toBe(1);
+    council.watch({}, 4.5 * MIN);
+    council.watch({ suspect: ['b'] }, MIN);
+    expect(told()).toBe(2);
+  });
+
   test('that a region is unready for long is told once while it is out, whatever else fails of it meanwhile', () => {
     const council = seated(clusterWith([1, 1, 1]));
     for (const scene of [{ unready: ['b'] }, DEAD_B, { unready: ['b'] }]) council.watch(scene, 12 * MIN);
