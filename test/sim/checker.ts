@@ -76,23 +76,32 @@ export const votesIn = ({ records, cluster }: Scene): readonly { region: string;
   return list;
 };
 
-/** Voting regions of which some replica says that the target's /readyz fails: without a majority of them nothing takes it out. */
-export const against = (scene: Scene, service: string, pool: string, target: string): readonly string[] => {
+/**
+ * Voting regions of which some replica says that the target's /readyz fails: without a majority of them nothing takes it out. `sinceMs`: only the word of those
+ * who have beaten since then; all by default, however old.
+ */
+export const against = (
+  scene: Scene,
+  service: string,
+  pool: string,
+  target: string,
+  sinceMs = Number.NEGATIVE_INFINITY,
+): readonly string[] => {
   const id = `${service}/${pool}/${target}`;
   const voters = new Set(votersIn(scene.cluster()));
   return [
     ...new Set(
       votesIn(scene)
-        .filter(({ region, vote }) => voters.has(region) && vote.unready.includes(id))
+        .filter(({ region, vote, beatAtMs }) => beatAtMs >= sinceMs && voters.has(region) && vote.unready.includes(id))
         .map(({ region }) => region),
     ),
   ];
 };
 
-/** A majority of the configured voters holds out so many of the pool's targets that too few are left. */
-export const isOut = (scene: Scene, service: ServiceConfig, pool: PoolConfig): boolean => {
+/** A majority of the configured voters holds out so many of the pool's targets that too few are left. `sinceMs`: see `against`. */
+export const isOut = (scene: Scene, service: ServiceConfig, pool: PoolConfig, sinceMs?: number): boolean => {
   const needs = majorityOf(votersIn(scene.cluster()).length);
-  const out = pool.targets.filter((t) => against(scene, service.name, pool.name, t.name).length >= needs);
+  const out = pool.targets.filter((t) => against(scene, service.name, pool.name, t.name, sinceMs).length >= needs);
   return pool.targets.length - out.length < pool.minUp;
 };
 

@@ -19,8 +19,10 @@ export const boundedBlast: Checker = {
         const moves = drainsOf(scene, decided).filter(({ service }) => after.services[service.name]?.mode === 'auto');
         // Who counts as up by an order can receive.
         const orders = ordersIn(scene, after.atMs);
+        // By words that are fresh to everybody, whatever their clocks: who has been silent for longer counts no more.
+        const sinceMs = (decided.author?.sentAtMs ?? scene.nowMs()) - cluster.policy.freshMs / 2;
         for (const { service, pool } of moves)
-          if (service.pools.every((p) => isOut(scene, service, p) && !isForced(orders, service, p)))
+          if (service.pools.every((p) => isOut(scene, service, p, sinceMs) && !isForced(orders, service, p)))
             blame(`decision ${after.v} drains ${service.name}/${pool.name} while every pool of ${service.name} is out`);
         // A service that a human puts back into auto brings along what it was advised: that is the human's order, and no new drain.
         const wasOut = (region: string): boolean =>

@@ -83,15 +83,21 @@ export const overrideDurable: Checker = {
   watch(scene, blame) {
     const promised = new Map<string, Override>();
     const mayBeGone = new Set<string>();
+    /** Orders that the present store has held, and those that only a store held which was replaced: the word of such a one may still be on its way. */
+    let held = new Set<string>();
+    const wentWithTheirStore = new Set<string>();
     const itemsNow = (): readonly Override[] => (scene.records.get(KEYS.override)?.value as Overrides | undefined)?.items ?? [];
     const lost = (atMs: number): readonly Override[] => {
       const items = itemsNow();
       return [...promised.values()].filter((o) => !mayBeGone.has(o.id) && o.expiresAtMs > atMs && !items.some((i) => i.id === o.id));
     };
     return {
+      commit({ txn }) {
+        if (txn.then.some((op) => 'put' in op && op.put === KEYS.override)) for (const { id } of itemsNow()) held.add(id);
+      },
       acked({ id, override }) {
         if (override === null) promised.delete(id);
-        else promised.set(id, override);
+        else if (held.has(id) || !wentWithTheirStore.has(id)) promised.set(id, override);
       },
       revoking: (id) => void mayBeGone.add(id),
       decided(decided) {
@@ -108,6 +114,8 @@ export const overrideDurable: Checker = {
       },
       rewound() {
         promised.clear();
+        for (const id of held) wentWithTheirStore.add(id);
+        held = new Set(itemsNow().map(({ id }) => id));
       },
       end() {
         const atMs = scene.world.clusterNowMs();
