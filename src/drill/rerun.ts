@@ -47,7 +47,7 @@ export const createRerun = (cluster: ClusterConfig, region: string, replica: str
     own = step.own;
     if (step.vote !== undefined) votes = [...votes.slice(1 - VOTES_KEPT), contentOf(step.vote)];
     if (step.beat !== undefined) {
-      beat = step.beat(0, nowMs);
+      beat = step.beat(nowMs, 0, nowMs);
       beatAtMs = nowMs;
     }
     warm ||= own.vote.unknown.length === 0;

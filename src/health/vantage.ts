@@ -79,8 +79,11 @@ export interface VantageStep {
   probes: readonly EndpointKey[];
   /** Present when the vote's content changed: write it together with `beat`. */
   vote?: Vote;
-  /** Present when a beat is due. */
-  beat?: (loopDelayMs: number, wallMs: number) => Beat;
+  /**
+   * Present when a beat is due. Made when it is written, of what is believed by then: a region that dies makes thousands of them due while one is on its
+   * way, and each costs more than the look that it tells of.
+   */
+  beat?: (nowMs: number, loopDelayMs: number, wallMs: number) => Beat;
   /** Monotonic instant at which a `tick` is wanted. */
   wakeAtMs: number;
 }
@@ -89,6 +92,11 @@ export interface VantageStep {
 const HINT_EVERY_MS = 30_000;
 /** Beats on new suspicions are at least this far apart. */
 const BEAT_GAP_MS = 200;
+/**
+ * With more endpoints than this in doubt at once there is not room for a look at each whenever one is wanted: then those that are held down already are
+ * left to the schedule, so that there is room for those that are not.
+ */
+const CROWD = 500;
 /** Looks at a target that has just been gained come this much faster than confirmations: it may be spoken for within a second. */
 const GAINED_PACE = 0.35;
 /** Gained targets start to warm up so many at a time: a share of a thousand must not be looked at in one instant. */
@@ -305,13 +313,14 @@ const fire = (own: Own, input: VantageInput, nowMs: number): EndpointKey[] => {
   const seen = seenBy(own, input);
   const burst = seen === undefined ? undefined : burstOf(own.bursts, seen.target);
   if (seen !== undefined && burst !== undefined && isQuiet(own, seen.target, burst)) endBurst(own.bursts, seen.target);
+  const isCrowded = own.suspects.size + own.fallen.size > CROWD;
   const probes: EndpointKey[] = [];
   for (const due of takeDue(own.bursts, nowMs)) {
     if (nowMs >= due.burst.untilMs) {
       endBurst(own.bursts, due.target);
       continue;
     }
-    for (const w of targetsOf(own.rules).get(due.target) ?? []) probes.push(w.key);
+    for (const { key } of targetsOf(own.rules).get(due.target) ?? []) if (!isCrowded || !own.fallen.has(key)) probes.push(key);
     // From now, not from when it was due: after a late wake-up two looks at one instant would count as two faults.
     putBurst(own.bursts, due.target, { ...due.burst, nextAtMs: nowMs + due.burst.everyMs });
   }
@@ -345,7 +354,7 @@ const speak = (heard: Own, probes: readonly EndpointKey[], nowMs: number): Vanta
   const spoken: Own = due ? { ...told, beatN: own.beatN + 1, beatAtMs: nowMs, beatDue: false } : told;
   // Most inputs change nothing that is said.
   if (!due) return { own: spoken, probes, wakeAtMs: nextWake(spoken) };
-  const beat = (loopDelayMs: number, wallMs: number): Beat => beatOf(spoken, vote.seq, spoken.beatN, nowMs, loopDelayMs, wallMs);
+  const beat: VantageStep['beat'] = (atMs, loopDelayMs, wallMs) => beatOf(spoken, vote.seq, spoken.beatN, atMs, loopDelayMs, wallMs);
   return { own: spoken, probes, beat, wakeAtMs: nextWake(spoken), ...(changed ? { vote } : {}) };
 };
 

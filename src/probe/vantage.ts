@@ -90,10 +90,14 @@ export const createVantage = (options: VantageOptions): Vantage => {
     seenRev = Math.max(seenRev, rev);
   };
 
+  /** Whatever wakes a process that stood still comes before its timers: it must not repeat, as if it were fresh, what it believed before. */
+  const awake = (): void => {
+    if (own !== null && !stopping && mono() - wakeAtMs > LATE_MS) take(own, { kind: 'late' });
+  };
+
   const feed = (input: VantageInput): void => {
     if (own === null || stopping) return;
-    // Whatever wakes a process that stood still comes before its timers: it must not repeat, as if it were fresh, what it believed before.
-    if (mono() - wakeAtMs > LATE_MS) take(own, { kind: 'late' });
+    awake();
     take(own, input);
   };
 
@@ -104,7 +108,8 @@ export const createVantage = (options: VantageOptions): Vantage => {
     schedule(own.rules);
     for (const key of step.probes) runner?.probeNow(key);
     if (step.vote !== undefined) options.onVote(step.vote);
-    if (step.beat !== undefined) voice.say(step.vote ?? null, step.beat(loopDelayMs, ports.clock.wallMs()));
+    const { beat } = step;
+    if (beat !== undefined) voice.say(step.vote ?? null, () => beat(mono(), loopDelayMs, ports.clock.wallMs()));
     arm(step.wakeAtMs);
   };
 
@@ -139,6 +144,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
     ...(options.version === undefined ? {} : { version: options.version }),
     saw,
     seenRev: () => seenRev,
+    onWriting: awake,
     onNameTaken: (because) => options.onNameTaken?.(because),
   });
 

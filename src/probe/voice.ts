@@ -5,7 +5,7 @@ import { beatKey, bootKey, voteKey } from '../coordinate/keys.ts';
 import type { Signer } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { Beat, Boot, Vote } from '../model.ts';
-import { type Timer, withDeadline } from '../ports.ts';
+import { sleep, type Timer, withDeadline } from '../ports.ts';
 import type { Op, Read } from '../store/store.ts';
 import { type NameOptions, takeName } from './name.ts';
 
@@ -17,13 +17,15 @@ export interface VoiceOptions extends NameOptions {
   version?: string;
   /** Newest revision of the store that this process has seen. */
   seenRev: () => number;
+  /** Called right before anything is written: who stood still since it was said may say something else first. */
+  onWriting: () => void;
   /** The name is another's, from the start or since a while: nothing is written any more. */
   onNameTaken: (because: string) => void;
 }
 
 export interface Voice {
-  /** Keeps the content to be written; `vote` is null when it has not changed. Writes it as soon as this replica may speak. */
-  say(vote: Vote | null, beat: Beat): void;
+  /** Keeps what is to be written; `vote` is null when it has not changed, `beat` is made when it is written. Writes as soon as this replica may speak. */
+  say(vote: Vote | null, beat: () => Beat): void;
   /** From now on it may speak: takes the name first. */
   open(): void;
   /** Takes its word back and frees the name, within STOP_MS. */
@@ -31,15 +33,22 @@ export interface Voice {
 }
 
 const WRITE_RETRY_MS = 500;
+/**
+ * A vote that names more targets than this is written at most so often. A region of thousands that dies changes it with nearly every look, and each time
+ * all others read all of it.
+ */
+const [LONG_NAMES, LONG_EVERY_MS] = [256, 250];
 /** Telling the others that this replica stops takes this long at most: a store out of reach must not keep the process. */
 const STOP_MS = 1000;
+
+const namedIn = ({ down, unready, unknown }: Vote): number => down.length + unready.length + unknown.length;
 
 export const createVoice = (options: VoiceOptions): Voice => {
   const { ports, store, log, region, replica, boot, signer } = options;
   const [bootAt, voteAt, beatAt] = [bootKey(region, replica), voteKey(region, replica), beatKey(region, replica)];
   const stopped = new AbortController();
   let vote: Vote | null = null;
-  let beat: Beat | null = null;
+  let beat: (() => Beat) | null = null;
   let unsent = { vote: false, beat: false };
   let name: { n: number; mod: number } | null = null;
   /** The highest number this process has had: a store that lost records must not make it speak under an older one. */
@@ -115,6 +124,7 @@ export const createVoice = (options: VoiceOptions): Voice => {
     unsent = { vote: false, beat: false };
     try {
       const ready = await prepared();
+      if (ready !== null) options.onWriting();
       // Whatever was said while the name was being taken is newer.
       if (ready === null || vote === null || beat === null) return;
       const key = signer?.publicKey ?? null;
@@ -122,7 +132,7 @@ export const createVoice = (options: VoiceOptions): Voice => {
       unsent = { vote: false, beat: false };
       const then: Op[] = [
         ...(withVote ? [{ put: voteAt, value: signed('vote', { ...vote, bootN: ready.n }) }] : []),
-        { put: beatAt, value: signed('beat', beatOf(beat, ready.n)) },
+        { put: beatAt, value: signed('beat', beatOf(beat(), ready.n)) },
       ];
       const conditions = [
         { key: bootAt, mod: ready.boot },
@@ -133,6 +143,7 @@ export const createVoice = (options: VoiceOptions): Voice => {
       if (!result.ok) throw new Error('our own records changed since we wrote them');
       mods = { vote: withVote ? result.rev : ready.vote, beat: result.rev };
       votedWith = key;
+      if (withVote && namedIn(vote) > LONG_NAMES) await sleep(ports.timers, LONG_EVERY_MS, stopped.signal).catch(() => undefined);
     } catch (error) {
       // In doubt or refused: learn the revisions again and write the newest content. Until then this vantage goes stale, which is safe.
       mods = null;
@@ -161,8 +172,9 @@ export const createVoice = (options: VoiceOptions): Voice => {
   const farewell = async (mine: { n: number; mod: number }, signal: AbortSignal): Promise<void> => {
     const record: Boot = { n: mine.n, boot, nonce: `${boot}.${mine.n}.stopped`, stopped: true };
     const seq = (vote?.seq ?? 0) + 1;
+    const lastBeat = beat?.();
     const last: Op[] =
-      vote === null || beat === null
+      vote === null || lastBeat === undefined
         ? []
         : [
             {
@@ -179,7 +191,7 @@ export const createVoice = (options: VoiceOptions): Voice => {
             },
             {
               put: beatAt,
-              value: signed('beat', beatOf({ ...beat, seq, n: beat.n + 1, suspects: {} }, mine.n)),
+              value: signed('beat', beatOf({ ...lastBeat, seq, n: lastBeat.n + 1, suspects: {} }, mine.n)),
             },
           ];
     await store.txn({ if: [{ key: bootAt, mod: mine.mod }], then: [{ put: bootAt, value: record }, ...last] }, signal);

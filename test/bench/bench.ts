@@ -1,9 +1,8 @@
-// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|coordination|traffic|scale|sizing|api|life|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|traffic|scale|sizing|api|life|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run; `race` also takes `--interval 5` (in s) and `--soak 10m`, `probe` takes `--targets N`, `--every SECONDS` and `--profile`, `traffic` and `scale` `--regions`, `--replicas`, `--targets` and `--profile`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
 import { benchCapacity } from './capacity.ts';
-import { benchCoordination } from './coordination.ts';
 import { benchDecide } from './decide.ts';
 import { benchDetection } from './detection.ts';
 import { benchFalseDrains } from './false-drains.ts';
@@ -43,7 +42,7 @@ export interface BenchOptions {
   intervalMs: number | null;
   /** Of `race`: how long random failures last, instead of faults. */
   soakMs: number | null;
-  /** Of `traffic` and `scale`: the shape of the only cluster to measure. Of `coordination`: load alone, of so many regions. */
+  /** Of `traffic` and `scale`: the shape of the only cluster to measure. */
   regions: number | null;
   replicas: number | null;
   /** Of `traffic`: of etcd. */
@@ -80,12 +79,8 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
     says: 'What a cluster of a size takes: looks, records that pass through the store, a decision; the limit is the record that a store takes',
     run: benchCapacity,
   },
-  coordination: {
-    says: 'Many regions deciding as one, on a real etcd; references: three strikes, a lock of etcd itself, the same records flat out',
-    run: benchCoordination,
-  },
   traffic: {
-    says: 'What a cluster asks of a real etcd, idle, flapping and with a region dying; reference: heartbeats that all hear, in the same run',
+    says: 'Many regions deciding as one, and what they ask of a real etcd; references: three strikes, a lock of etcd, heartbeats that all hear',
     run: benchTraffic,
   },
   scale: {
@@ -93,7 +88,7 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
     run: benchScale,
   },
   sizing: {
-    says: 'What one replica of three regions takes of a machine, by targets, as deploy/kubernetes has to ask for it; reference: the limit there',
+    says: 'What one replica takes of a machine, as deploy/kubernetes has to ask for it; reference: the limit there',
     run: benchSizing,
   },
   whatif: {

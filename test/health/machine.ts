@@ -54,7 +54,7 @@ export class Machine {
     this.#own = step.own;
     this.#wakeAtMs = step.wakeAtMs;
     if (step.vote !== undefined) this.votes.push({ atMs: this.nowMs, vote: step.vote });
-    if (step.beat !== undefined) this.beats.push({ atMs: this.nowMs, beat: step.beat(7, 1_000_000 + this.nowMs) });
+    if (step.beat !== undefined) this.beats.push({ atMs: this.nowMs, beat: step.beat(this.nowMs, 7, 1_000_000 + this.nowMs) });
     for (const probed of step.probes) {
       this.probes.push({ atMs: this.nowMs, key: probed });
       const outcome = this.answer(probed);

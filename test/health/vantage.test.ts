@@ -63,6 +63,24 @@ describe('bursts of confirmation', () => {
     expect(m.probed(key('t1')).at(-1)).toBe(20_000 + 29_000);
   });
 
+  test('while hundreds are in doubt, those that are held down are left to the schedule: there is no room to look at all, and the rest came last', () => {
+    const many = Array.from({ length: 300 }, (_, i) => `t${i}`);
+    const m = warm(rulesOf(watching(many)));
+    m.answer = () => fault;
+    for (const target of many.slice(0, 200)) m.look(key(target), fault);
+    m.runTo(23_000);
+    expect(m.vote.down).toHaveLength(200);
+    // Fewer than there is room for are looked at on: they may be well again at any moment.
+    m.probes.length = 0;
+    m.runTo(24_000);
+    expect(m.probed(key('t0'))).toEqual([24_000]);
+    for (const target of many.slice(200)) m.look(key(target), fault);
+    m.probes.length = 0;
+    m.runTo(26_500);
+    expect(m.probed(key('t0'))).toEqual([]);
+    expect(m.probed(key('t299'))).toEqual([25_000, 26_000]);
+  });
+
   test('only the target in doubt is probed', () => {
     const m = warm(rulesOf(watching(['t1', 't2'])));
     m.look(key('t1'), fault);

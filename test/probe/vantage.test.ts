@@ -1,12 +1,13 @@
 // A vantage as it runs, on virtual time: what it writes to the store when its process stood still.
 import { expect, test } from 'vitest';
-import type { Beat, Outcome, Vote } from '../../src/model.ts';
+import type { Beat, Outcome, ProbeSpec, Vote } from '../../src/model.ts';
 import { createVantage } from '../../src/probe/vantage.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import type { Store } from '../../src/store/store.ts';
 import { cluster } from '../api/fixture.ts';
 import { recordingLog } from '../recording-log.ts';
 import { createVirtual } from '../virtual.ts';
+import { clusterOf, poolOf, serviceOf } from '../world/clusters.ts';
 
 /** A beat that was written, with the vote it keeps fresh. */
 interface Word {
@@ -126,4 +127,111 @@ test('every beat says which version of the program wrote it, also the last; with
   expect(words.at(-1)?.vote.self).toMatchObject({ because: 'stopped in good order' });
   await using silent = await start();
   expect(silent.words.every(({ beat }) => !('version' in beat))).toBe(true);
+});
+
+test('a process that stood still while a write was under way abstains in the next one, whatever was to be written before', async () => {
+  const virtual = createVirtual({ startWallMs: Date.UTC(2026, 10, 22), seed: 7 });
+  const process = virtual.spawn('eu-west');
+  const { store, words } = overheard(openEmbedded({ file: ':memory:', ports: virtual.ports }));
+  const slow: Store = {
+    clusterId: store.clusterId,
+    get: (query) => store.get(query),
+    async txn(txn) {
+      const result = await store.txn(txn);
+      await new Promise<void>((resolve) => process.ports.timers.after(900, resolve));
+      return result;
+    },
+    watch: () => ({ close: () => undefined }),
+    close: () => store.close(),
+  };
+  const vantage = createVantage({
+    ports: process.ports,
+    store: slow,
+    log: recordingLog(),
+    region: 'eu-west',
+    replica: 'a',
+    boot: 'b1',
+    look: () => new Promise((resolve) => process.ports.timers.after(5, () => resolve({ saw: 'ok', tookMs: 5 }))),
+    onLook: () => undefined,
+    onVote: () => undefined,
+  });
+  vantage.configure({ ...cluster, policy: { ...cluster.policy, beatMs: 500 } });
+  await virtual.advanceUntil(() => words.at(-1)?.vote.unknown.length === 0, 30_000);
+  await virtual.advance(20_000);
+  for (let offsetMs = 0; offsetMs < 10; offsetMs++) {
+    await virtual.advanceUntil(() => words.at(-1)?.vote.self.state === 'ok', 20_000);
+    await virtual.advance(10_000 + 97 * offsetMs);
+    const heard = words.length;
+    process.pause();
+    await virtual.advance(30_000);
+    process.resume();
+    await virtual.advance(cluster.policy.intervalMs - 1000);
+    const first = words.slice(heard);
+    expect(first.length).toBeGreaterThan(2);
+    expect(first.filter(({ vote }) => vote.self.state === 'ok')).toEqual([]);
+  }
+  const stopped = vantage.stop();
+  await virtual.advance(2000);
+  await stopped;
+  await store.close();
+});
+
+test('a region of a thousand targets hangs: all are held down within two intervals, in few long words that say how old each fault is when they are written', async () => {
+  const virtual = createVirtual({ startWallMs: Date.UTC(2026, 10, 22), seed: 7 });
+  const { ports } = virtual.spawn('here');
+  const { store, words } = overheard(openEmbedded({ file: ':memory:', ports: virtual.ports }));
+  const delayed = async <T>(value: T): Promise<T> => new Promise((resolve) => ports.timers.after(50, () => resolve(value)));
+  const regions = ['here', 'there', 'dying'];
+  const pools = regions.map((region, i) => poolOf(region, 1, i, 1000));
+  let diedAtMs = Number.POSITIVE_INFINITY;
+  const firstFaultAtMs = new Map<string, number>();
+  const wrong: string[] = [];
+  const vantage = createVantage({
+    ports,
+    store: {
+      clusterId: store.clusterId,
+      get: async (query) => delayed(await store.get(query)),
+      async txn(txn) {
+        for (const op of txn.then) {
+          if (!('put' in op) || !op.put.startsWith('beat/')) continue;
+          for (const [key, { firstFaultAgeMs }] of Object.entries((op.value as Beat).suspects)) {
+            const saidAtMs = virtual.now() - firstFaultAgeMs;
+            if (Math.abs(saidAtMs - (firstFaultAtMs.get(key) ?? 0)) > 1) wrong.push(`${key}: ${saidAtMs}, not ${firstFaultAtMs.get(key)}`);
+          }
+        }
+        return delayed(await store.txn(txn));
+      },
+      watch: () => ({ close: () => undefined }),
+      close: () => store.close(),
+    },
+    log: recordingLog(),
+    region: 'here',
+    replica: 'a',
+    boot: 'b1',
+    look: (spec: ProbeSpec) => {
+      const outcome: Outcome =
+        virtual.now() >= diedAtMs && spec.url.includes('dying')
+          ? { saw: 'fault', reason: 'timeout', tookMs: 2000, detail: '' }
+          : { saw: 'ok', tookMs: 20 };
+      const key = spec.url.replace(/^http:\/\/(\w+)-(\d+)\//, 'web/$1/app-$2#');
+      if (outcome.saw === 'fault' && !firstFaultAtMs.has(key)) firstFaultAtMs.set(key, virtual.now());
+      return new Promise((resolve) => ports.timers.after(outcome.tookMs, () => resolve(outcome)));
+    },
+    onLook: () => undefined,
+    onVote: () => undefined,
+  });
+  vantage.configure({ ...clusterOf(regions, []), services: [serviceOf(regions, { pools })] });
+  await virtual.advance(20_000);
+  expect(words.at(-1)?.vote).toMatchObject({ unknown: [], down: [] });
+  diedAtMs = virtual.now();
+  const before = words.length;
+  await virtual.advance(10_000);
+  expect(words.at(-1)?.vote).toMatchObject({ self: { state: 'ok' }, down: { length: 1000 }, unready: { length: 1000 } });
+  // Each change by itself would be two thousand.
+  expect(words.length - before).toBeLessThan(60);
+  expect(wrong).toEqual([]);
+  const stopped = vantage.stop();
+  await virtual.advance(3000);
+  await stopped;
+  await store.close();
 });

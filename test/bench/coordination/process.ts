@@ -6,10 +6,9 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { stringify } from 'yaml';
+import { cpuS, pidOf, rssMB } from '../probe/process.ts';
 
 const MAIN = join(import.meta.dirname, '../../../src/main.ts');
-/** The kernel's ticks of a CPU's time per second; Linux has told user space 100 on every machine for decades. */
-const TICKS_PER_S = 100;
 
 export interface Targets {
   port: number;
@@ -34,15 +33,6 @@ export const serveTargets = async (): Promise<Targets> => {
   return { port, silence: (name) => worker.postMessage(name), close: () => worker.terminate() };
 };
 
-/** CPU time that a process has used since its start. */
-export const cpuSOf = (pid: number): number => {
-  // After the name, which may hold anything, in brackets: fields 14 and 15 of the line are user and system time.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /s, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
-};
-
 export interface ReplicaProcess {
   /** CPU time used since its start. */
   cpuS(): number;
@@ -59,16 +49,13 @@ export const startReplicaProcess = (folder: string, config: object): ReplicaProc
   closeSync(log);
   const gone = once(child, 'exit');
   process.once('exit', () => child.kill('SIGKILL'));
-  const read = (name: string): string => {
+  const pids = (): readonly number[] => {
     if (child.exitCode !== null) throw new Error(`the replica ended: ${readFileSync(join(folder, 'replica.log'), 'utf8').slice(-500)}`);
-    return readFileSync(`/proc/${child.pid}/${name}`, 'utf8');
+    return [pidOf(child)];
   };
   return {
-    cpuS() {
-      read('stat');
-      return cpuSOf(child.pid ?? 0);
-    },
-    rssMB: () => Number(/VmRSS:\s+(\d+)/.exec(read('status'))?.[1]) / 1024,
+    cpuS: () => cpuS(pids()),
+    rssMB: () => rssMB(pids()),
     async kill() {
       child.kill('SIGKILL');
       await gone;

@@ -16,7 +16,7 @@ export type Site = (typeof SITES)[number];
 /** As recommended for round trips of up to 150 ms. */
 const HEARTBEAT_MS = 150;
 export const ELECTION_MS = 1500;
-const TIMEOUT_MS = 1500;
+export const TIMEOUT_MS = 1500;
 export const PREFIX = '/tidegate/bench/';
 
 export interface Ring {

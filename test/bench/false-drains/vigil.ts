@@ -236,7 +236,7 @@ export class Vigil {
     seat.own = step.own;
     seat.wakeAtMs = Math.max(step.wakeAtMs, this.nowMs + 1);
     for (const key of step.probes) this.#look(seat, key);
-    if (step.beat !== undefined) this.#say(seat, step.own.vote, step.beat(0, this.nowMs));
+    if (step.beat !== undefined) this.#say(seat, step.own.vote, step.beat(this.nowMs, 0, this.nowMs));
   }
 
   #look(seat: Seat, key: EndpointKey): void {

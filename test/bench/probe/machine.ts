@@ -38,7 +38,7 @@ const measure = (targets: number, lookUs: number): MachineRow => {
     const observation: Observation = { key, startedAtMs: nowMs, outcome };
     const step = observe(own, { kind: 'look', observation, late: false, scheduled }, nowMs);
     own = step.own;
-    step.beat?.(0, 0);
+    step.beat?.(nowMs, 0, 0);
     asked.push(...step.probes);
   };
   const span = (ms: number, sees: (key: EndpointKey) => Outcome): { usPerLook: number; maxMs: number } => {
