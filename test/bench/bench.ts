@@ -1,4 +1,4 @@
-// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|traffic|scale|sizing|api|life|paging|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|traffic|scale|sizing|api|life|paging|fatigue|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run; `race` also takes `--interval 5` (in s) and `--soak 10m`, `probe` takes `--targets N`, `--every SECONDS` and `--profile`, `traffic` and `scale` `--regions`, `--replicas`, `--targets` and `--profile`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
@@ -6,6 +6,7 @@ import { benchCapacity } from './capacity.ts';
 import { benchDecide } from './decide.ts';
 import { benchDetection } from './detection.ts';
 import { benchFalseDrains } from './false-drains.ts';
+import { benchFatigue } from './fatigue.ts';
 import { benchGate } from './gate.ts';
 import { benchGray } from './gray.ts';
 import { benchLife } from './life.ts';
@@ -62,6 +63,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   'false-drains': {
     says: 'Drains of a target that is well, per year, on lossy paths: the production machines beside a formula and beside the design arithmetic',
     run: benchFalseDrains,
+  },
+  fatigue: {
+    says: 'What a person is paged in an hour of something that goes wrong now and then; reference: a pager that tells every change',
+    run: benchFatigue,
   },
   publish: {
     says: 'From the acknowledged commit to the first byte at the provider; reference: connecting and writing one byte, nothing else',
