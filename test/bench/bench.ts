@@ -1,4 +1,4 @@
-// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|traffic|scale|sizing|api|life|paging|fatigue|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|traffic|scale|journal|sizing|api|life|paging|fatigue|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run; `race` also takes `--interval 5` (in s) and `--soak 10m`, `probe` takes `--targets N`, `--every SECONDS` and `--profile`, `traffic` and `scale` `--regions`, `--replicas`, `--targets` and `--profile`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
@@ -9,6 +9,7 @@ import { benchFalseDrains } from './false-drains.ts';
 import { benchFatigue } from './fatigue.ts';
 import { benchGate } from './gate.ts';
 import { benchGray } from './gray.ts';
+import { benchJournal } from './journal.ts';
 import { benchLife } from './life.ts';
 import { benchModels } from './models.ts';
 import { benchPaging } from './paging.ts';
@@ -91,6 +92,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   scale: {
     says: 'What breaks first at 10 and 100 times the design size: each record, transaction, read and document beside its limit',
     run: benchScale,
+  },
+  journal: {
+    says: 'An entry more, a page and a whole verification of the journal, by its length, on a real etcd; reference: a bare transaction of the same bytes',
+    run: benchJournal,
   },
   sizing: {
     says: 'What one replica takes of a machine, as deploy/kubernetes has to ask for it; reference: the limit there',

@@ -2,7 +2,7 @@
 // region, each a process of its own with looks that are simulated: all that they say and hear is the production code's. The floor is the least by which all
 // can hear all: as many clients, each of which puts a record as large as a beat as often as a beat, and watches all others. The reference puts one beat
 // and gets all as fast as this etcd takes it.
-import type { ClusterConfig, Routing } from '../../../src/model.ts';
+import type { ClusterConfig, Routing, Vote } from '../../../src/model.ts';
 import { realPorts, sleep } from '../../../src/ports.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { clusterOf, poolOf } from '../../world.ts';
@@ -230,6 +230,11 @@ export const measureTraffic = async (shape: Shape, ms: number, profile: boolean)
     for (const endAtMs = monoMs() + limitMs; monoMs() < endAtMs; await pause(50)) if (await holds()) return true;
     return false;
   };
+  /** A large share is looked at for the first time little by little, and told little by little. */
+  const knowAll = async (): Promise<boolean> => {
+    const read = await store.get({ prefixes: ['vote/'] }).catch(() => null);
+    return read?.kvs.length === voters.length && read.kvs.every(({ value }) => (value as Vote).unknown.length === 0);
+  };
   const see = (ills: Ills) => Promise.all(voters.filter((voter) => voter.isAlive()).map((voter) => voter.see(ills)));
   const holder = (): VoterProcess | undefined => voters.find((voter) => voter.coordinates());
   const measured = async (
@@ -284,6 +289,7 @@ export const measureTraffic = async (shape: Shape, ms: number, profile: boolean)
     const lastName = names.at(-1) ?? '';
     if (!(await until(ROUTE_MS, async () => ((await share(lastName)) ?? 0) > 0)))
       throw new Error(`no route was decided within ${ROUTE_MS} ms: ${abstaining(voters)}`);
+    if (!(await until(ROUTE_MS, knowAll))) throw new Error(`not all that is looked at was known within ${ROUTE_MS} ms`);
     await pause(CALM_MS);
     await measured('quiet', voters, holder(), async () => NOTHING_DIED);
     const quietBeat = (await store.get({ prefixes: ['beat/'] })).kvs[0]?.value;

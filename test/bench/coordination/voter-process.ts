@@ -68,7 +68,6 @@ export const startVoterProcess = (job: Job): VoterProcess => {
   child.once('exit', () => {
     for (const { reject } of waiting.values()) reject(new Error(`${job.region}/${job.replica} has ended`));
   });
-  process.once('exit', () => child.kill('SIGKILL'));
   const ask = async (what: Ask['ask'], ills?: Ills): Promise<Reply['reply']> => {
     const reply = Promise.withResolvers<Reply['reply']>();
     waiting.set(++n, reply);
