@@ -83,6 +83,7 @@ const PURE_FILES = [
   'src/audit/lines.ts',
   'src/audit/verify.ts',
   'src/coordinate/keys.ts',
+  'src/exposition.ts',
   'src/publish/batches.ts',
   'src/publish/paths.ts',
   'src/publish/plan.ts',
