@@ -46,7 +46,7 @@ export const createMarks = ({ records, sight, complaints, maySettle, nowMs }: Ma
       if (last !== undefined && page !== last.page) sight.renew({ ...last, page });
       return marked(page, outcomeOf(page));
     };
-    const entry = await records.change(id, change, sight.entry(id));
+    const entry = await records.change(id, change, sight.entry(id), sight.overtakerOf);
     if (entry === null) return;
     sight.renew(entry);
     for (const [channel, letter] of Object.entries(entry.page.dead ?? {}))

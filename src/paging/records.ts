@@ -25,9 +25,15 @@ export interface PageRecords {
   get(id: string): Promise<Entry | null>;
   /**
    * Writes what `change` makes of the page as it is; null: there is nothing to write. `known`: as it was read last, which saves a read when nobody wrote
-   * since. Answers the page as it is afterwards; null: it is gone. Throws when it changed under each of five tries, or the store refuses.
+   * since. `restsOn`: another page, as it was read, without which the change would not be right; when it is gone nothing is written. Answers the page as it is
+   * afterwards; null: it is gone. Throws when it changed under each of five tries, or the store refuses.
    */
-  change(id: string, change: (page: Page) => Page | null, known?: Entry): Promise<Entry | null>;
+  change(
+    id: string,
+    change: (page: Page) => Page | null,
+    known?: Entry,
+    restsOn?: (page: Page) => Entry | undefined,
+  ): Promise<Entry | null>;
   /** All or none, as they were read; false: one of them changed. */
   remove(entries: readonly Entry[]): Promise<boolean>;
 }
@@ -65,22 +71,29 @@ export const createPageRecords = ({ store, ports, log, signal }: PageRecordsOpti
       }
       return kvs.flatMap((kv) => entryOf(kv) ?? []).sort((a, b) => byAge(a.page, b.page));
     },
-    async change(id, change, known) {
+    async change(id, change, known, restsOn = () => undefined) {
       let entry = known ?? (await get(id));
+      let reread: Entry | null = null;
       for (let tries = 0; tries < TRIES_MAX; tries += 1) {
         if (entry === null) return null;
         const { key, mod, page } = entry;
         const next = change(page);
         if (next === null) return entry;
         const value: Page = { ...next, nonce: ports.random.hex(12) };
+        const found = restsOn(page);
+        const other = found?.key === reread?.key ? reread : found;
+        const conditions = [{ key, mod }, ...(other == null ? [] : [{ key: other.key, mod: other.mod }])];
         const written = await inStore('changing a page', (inner) =>
-          store.txn({ if: [{ key, mod }], then: [{ put: key, value }] }, inner),
+          store.txn({ if: conditions, then: [{ put: key, value }] }, inner),
         ).catch((error: unknown) => {
           if (error instanceof StoreDefiniteError || signal.aborted) throw error;
           return { ok: false, rev: 0 };
         });
         if (written.ok) return { key, mod: written.rev, page: value };
         entry = await get(id);
+        if (other == null) continue;
+        reread = await get(other.page.id);
+        if (reread === null) return entry;
       }
       throw new Error(`the record changed in each of ${TRIES_MAX} tries`);
     },

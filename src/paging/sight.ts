@@ -19,6 +19,8 @@ export interface Sight {
   /** Names of channels that should have the page by now and neither have it nor never will. */
   openFor(page: Page, plan?: Plan): readonly string[];
   isOvertaken(page: Page): boolean;
+  /** The page that has overtaken this one: in a store that lost it, as a restored one may, this one is not told in vain. */
+  overtakerOf(page: Page): Entry | undefined;
   /** Nobody is left to tell, now or later: true only when all of the outbox was read. */
   isDone(page: Page): boolean;
 }
@@ -93,6 +95,10 @@ export const createSight = ({ routes, names, courier, nowMs }: SightOptions): Si
     planFor,
     openFor: (page, plan = planFor(page)) => openIn(page, plan),
     isOvertaken: overtaken,
+    overtakerOf(page) {
+      const begun = overtaken(page) ? threads.get(page.dedupKey)?.begun : null;
+      return begun == null ? undefined : known.get(begun.id);
+    },
     isDone(page) {
       if (overtaken(page)) return true;
       const plan = planFor(page);

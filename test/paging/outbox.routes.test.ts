@@ -1,12 +1,14 @@
 // Stories of who is told when, on virtual time: ladders, threads in order, ends that are overtaken, dead letters, the relief by another region, and a
 // region's queue that moves or does not.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { outboxKey } from '../../src/coordinate/keys.ts';
 import { createMetrics } from '../../src/metrics.ts';
+import type { Page } from '../../src/model.ts';
 import type { Delivery } from '../../src/paging/channel.ts';
 import { createOutbox, type Outbox, type OutboxOptions } from '../../src/paging/outbox.ts';
 import type { Errand, Queue } from '../../src/paging/queue.ts';
 import type { Report } from '../../src/paging/report.ts';
-import { StoreDefiniteError } from '../../src/store/store.ts';
+import { type Store, StoreDefiniteError } from '../../src/store/store.ts';
 import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { createVirtual, type Virtual, type VirtualProcess } from '../virtual.ts';
 import { failing, noticed, openPages, type PageStore, pageOf, refusing, type ScriptedChannel, scripted } from './fixture.ts';
@@ -190,6 +192,31 @@ describe('a thread', () => {
     expect(told()).toEqual({ pd: ['a', 'b'], mail: [], chat: ['a', 'b'] });
     expect((await pages.page('z'))?.delivered).toContain('*');
     expect(log.of('page.overtaken')).toHaveLength(1);
+  });
+
+  test('an end is told after all when the store is restored, without what had overtaken it, while that is written down (simulator, seed 4202)', async () => {
+    let restores = 0;
+    const { store } = pages;
+    const restored: Store = {
+      clusterId: store.clusterId,
+      get: (query, signal) => store.get(query, signal),
+      watch: (prefix, onEvent) => store.watch(prefix, onEvent),
+      close: () => store.close(),
+      async txn(txn, signal) {
+        const isMark = txn.then.some((op) => 'put' in op && op.put === outboxKey('z') && (op.value as Page).delivered.includes('*'));
+        if (isMark && restores++ === 0) await store.txn({ if: [], then: [{ del: outboxKey('b') }] });
+        return store.txn(txn, signal);
+      },
+    };
+    start({ store: restored });
+    await pages.put(down('a'));
+    await virtual.advance(1_000);
+    await pages.put(end('z', { notBeforeMs: virtual.now() + 300_000 }));
+    await virtual.advance(60_000);
+    await pages.put(down('b'));
+    await virtual.advance(600_000);
+    expect(restores).toBeGreaterThan(0);
+    expect(told()).toEqual({ pd: ['a', 'b', 'z'], mail: [], chat: ['a', 'b', 'z'] });
   });
 });
 
