@@ -54,6 +54,7 @@ const HEAVY: ReadonlyMap<string, (file: string) => boolean> = new Map([
   ['temporal', inFolder('temporal')],
   ['soak', inFolder('soak')],
   ['ship', inFolder('ship')],
+  ['demo', (file: string): boolean => file.startsWith(join(SYSTEM, 'demo'))],
   ['process', (file: string): boolean => file.startsWith(join(SYSTEM, 'process.'))],
 ]);
 
