@@ -68,7 +68,9 @@ const stuck = (
         !isUnproved(scene, cluster, service.name, p.region) &&
         !(isHumans && now.pools[p.name]?.by === 'override'),
     );
-    if (others.length === 0 || !carrying.every((p) => isOut(scene, service, p))) return [];
+    // By words that are fresh to everybody: who has been silent for longer holds nothing out.
+    const sinceMs = scene.nowMs() - cluster.policy.freshMs / 2;
+    if (others.length === 0 || !carrying.every((p) => isOut(scene, service, p, sinceMs))) return [];
     const names = (pools: typeof carrying): string => pools.map((p) => p.name).join(', ');
     const because = `decision ${after.v} leaves all of ${service.name} on ${names(carrying)}, which are out; ${names(others)} is up`;
     const passing = carrying.some((p) => isPassing(now.pools[p.name]?.hold));
