@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createMetrics } from '../src/metrics.ts';
 import type { PoolTally } from '../src/model.ts';
+import { tallyOf } from './health/votes.ts';
 
 /** Value of a sample by its full name with labels; NaN when it is not there. */
 const sample = (text: string, name: string): number =>
@@ -11,25 +12,7 @@ const sample = (text: string, name: string): number =>
       ?.slice(name.length + 1) ?? Number.NaN,
   );
 
-const tally = (target: string, verdict: 'up' | 'down'): PoolTally => ({
-  service: 'web',
-  pool: 'eu',
-  region: 'eu',
-  verdict: 'up',
-  cause: 'up',
-  up: 1,
-  unknown: 0,
-  total: 1,
-  minUp: 1,
-  gray: 0,
-  nearGray: 0,
-  suspectAtQuorum: false,
-  anyDownVote: false,
-  gate: 'open',
-  firstFaultAtMs: null,
-  lastOkAtMs: null,
-  targets: [{ target, verdict, endpoints: {} }],
-});
+const tally = (target: string, verdict: 'up' | 'down'): PoolTally => tallyOf('eu', { targets: [{ target, verdict, endpoints: {} }] });
 
 describe('histograms', () => {
   test('count exactly at the goals: 30 s of detection and 60 s of convergence are bucket edges', async () => {

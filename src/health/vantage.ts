@@ -149,7 +149,7 @@ const listen = (own: Own, input: VantageInput, nowMs: number): Own => {
     case 'self':
       return checked(own, input.facts, nowMs);
     case 'rules':
-      return adopt({ ...own, all: input.rules }, shareOf(input.rules, own.peers, own.replica));
+      return rescheduled(adopt({ ...own, all: input.rules }, shareOf(input.rules, own.peers, own.replica)), nowMs);
     case 'company':
       return acquaint(own, input.company, nowMs);
     case 'conflict':
@@ -264,6 +264,15 @@ const adopt = (own: Own, rules: VantageRules): Own => {
   };
   sift(next.bursts, (target, burst) => isQuiet(next, target, burst));
   return { ...next, lists: listsOf(next) };
+};
+
+/** Whoever keeps silent until everything was looked at once more begins that anew: under another schedule what is left comes at another moment of the interval. */
+const rescheduled = (own: Own, nowMs: number): Own => {
+  const wholeMs = nowMs + own.rules.intervalMs;
+  const until = (ms: number): number => (ms > nowMs ? Math.max(ms, wholeMs) : ms);
+  const { restraint, catchingUpUntilMs } = own;
+  const healingUntilMs = restraint.healingUntilMs === null ? null : until(restraint.healingUntilMs);
+  return { ...own, catchingUpUntilMs: until(catchingUpUntilMs), restraint: { ...restraint, healingUntilMs } };
 };
 
 // ---- company ----

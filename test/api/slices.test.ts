@@ -11,6 +11,7 @@ import type { PoolTally } from '../../src/model.ts';
 import { isoTime } from '../../src/ports.ts';
 import { gaugesOf } from '../../src/serve/health-gauges.ts';
 import { openBigWorld } from '../dashboard/big-world.ts';
+import { tallyOf } from '../health/votes.ts';
 import { healthFacts, NOW_MS, statusInput } from './fixture.ts';
 
 /** Time that passes only when somebody works or sleeps. */
@@ -101,30 +102,9 @@ describe('slices', () => {
 });
 
 /** One pool of so many targets, all up. */
-const talliesOf = (count: number): readonly PoolTally[] => {
-  const targets = Array.from({ length: count }, (_, n) => ({ target: `web/eu/t${n}`, verdict: 'up' as const, endpoints: {} }));
-  const tally = {
-    service: 'web',
-    pool: 'eu',
-    region: 'eu',
-    verdict: 'up',
-    cause: 'up',
-    up: count,
-    unknown: 0,
-    total: count,
-    minUp: 1,
-  } as const;
-  const quiet = {
-    gray: 0,
-    nearGray: 0,
-    suspectAtQuorum: false,
-    anyDownVote: false,
-    gate: 'open',
-    firstFaultAtMs: null,
-    lastOkAtMs: null,
-  } as const;
-  return [{ ...tally, ...quiet, targets }];
-};
+const talliesOf = (count: number): readonly PoolTally[] => [
+  tallyOf('eu', { targets: Array.from({ length: count }, (_, n) => ({ target: `web/eu/t${n}`, verdict: 'up' as const, endpoints: {} })) }),
+];
 
 describe('the text of a document', () => {
   test.each([

@@ -9,6 +9,7 @@ import { Fault } from '../../src/errors.ts';
 import type { ClusterConfig, PoolTally } from '../../src/model.ts';
 import { AUTHORIZED, cluster, type Opened, openApi, statusInput, TOKEN, tokenAccess, viewOf } from '../api/fixture.ts';
 import { dying, healthy, overridden } from '../command/desk/fixture.ts';
+import { tallyOf } from '../health/votes.ts';
 
 /** Elements and their attributes; throws where something is not closed, or stands where no markup of ours is. */
 const elementsOf = (page: string): readonly { name: string; attributes: string }[] => {
@@ -129,25 +130,8 @@ test('two hundred services in twenty regions are one page that a telephone loads
   const big: ClusterConfig = { ...cluster, services, regions: names.map((name) => ({ ...cluster.regions[0]!, name })) };
   const tallies = services.flatMap(({ name, pools }) =>
     pools.map(
-      (pool, at): PoolTally => ({
-        service: name,
-        pool: pool.name,
-        region: pool.region,
-        verdict: at === 0 ? 'out' : 'up',
-        cause: at === 0 ? 'down' : 'up',
-        up: at === 0 ? 0 : 1,
-        unknown: 0,
-        total: 1,
-        minUp: 1,
-        gray: 0,
-        nearGray: 0,
-        suspectAtQuorum: false,
-        anyDownVote: false,
-        gate: 'open',
-        firstFaultAtMs: null,
-        lastOkAtMs: null,
-        targets: [],
-      }),
+      (pool, at): PoolTally =>
+        tallyOf(pool.region, { service: name, pool: pool.name, ...(at === 0 ? { verdict: 'out', cause: 'down', up: 0 } : {}) }),
     ),
   );
   const status = statusDocument(statusInput({ cluster: big, tallies }));

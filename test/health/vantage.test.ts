@@ -19,6 +19,40 @@ const voteOf = (fields: Partial<Vote> = {}): Vote => ({
   ...fields,
 });
 
+describe('a new schedule', () => {
+  const cutOff = { anchorsConfigured: 2, anchorsUnreachable: ['x', 'y'], loopDelayP99Ms: 0 };
+  const begun: readonly [string, (m: Machine) => void][] = [
+    ['stood still', (m) => m.feed({ kind: 'late' })],
+    [
+      'was cut off',
+      (m) => {
+        m.feed({ kind: 'self', facts: cutOff });
+        m.feed({ kind: 'self', facts: { ...cutOff, anchorsUnreachable: [] } });
+      },
+    ],
+  ];
+
+  test.each(begun)(
+    'whoever %s keeps silent for a whole interval of it: what was to be looked at next comes later (simulator, seed 8420)',
+    (_, begin) => {
+      const m = warm(one);
+      begin(m);
+      m.runTo(m.nowMs + 3000);
+      m.feed({ kind: 'rules', rules: { ...one, configVersion: 2 } });
+      m.runTo(m.nowMs + 4900);
+      expect(m.vote.self.state).toBe('abstain');
+      m.runTo(m.nowMs + 200);
+      expect(m.vote.self.state).toBe('ok');
+    },
+  );
+
+  test('silences nobody who speaks', () => {
+    const m = warm(one);
+    m.feed({ kind: 'rules', rules: { ...one, configVersion: 2 } });
+    expect(m.vote.self.state).toBe('ok');
+  });
+});
+
 describe('bursts of confirmation', () => {
   test('a fault at one endpoint probes both, at once and then every confirmEveryMs', () => {
     const m = warm(one);

@@ -1,6 +1,6 @@
 // Votes as one read of the store shows them, made by hand: fresh and sound unless said otherwise.
 import type { Heard } from '../../src/health/chamber.ts';
-import type { Beat, ClusterConfig, EndpointKey, Suspicion, Vote } from '../../src/model.ts';
+import type { Beat, ClusterConfig, EndpointKey, PoolTally, Suspicion, Vote } from '../../src/model.ts';
 
 export interface Says {
   replica?: string;
@@ -64,3 +64,25 @@ export const heardFrom = (cluster: Pick<ClusterConfig, 'version'>, region: strin
     ageMs,
   };
 };
+
+/** What such votes come to for a pool: one target, and that is up. */
+export const tallyOf = (region: string, given: Partial<PoolTally> = {}): PoolTally => ({
+  service: 'web',
+  pool: region,
+  region,
+  verdict: 'up',
+  cause: 'up',
+  up: 1,
+  unknown: 0,
+  total: 1,
+  minUp: 1,
+  gray: 0,
+  nearGray: 0,
+  suspectAtQuorum: false,
+  anyDownVote: false,
+  gate: 'open',
+  firstFaultAtMs: null,
+  lastOkAtMs: null,
+  targets: [],
+  ...given,
+});

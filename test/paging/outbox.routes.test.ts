@@ -61,6 +61,16 @@ const always = (channel: ScriptedChannel | undefined, step: () => Promise<Delive
   channel!.next.push(...Array.from({ length: 5_000 }, () => step));
 };
 
+/** a, its end z, which is held for five minutes, and b under the same key a minute later; then ten minutes. */
+const beganEndedAndBeganAnew = async (): Promise<void> => {
+  await pages.put(down('a'));
+  await virtual.advance(1_000);
+  await pages.put(end('z', { notBeforeMs: virtual.now() + 300_000 }));
+  await virtual.advance(60_000);
+  await pages.put(down('b'));
+  await virtual.advance(600_000);
+};
+
 describe('the ladder', () => {
   test('the second rung is told 30 s after the page when the first has not accepted, and the first is tried on', async () => {
     always(pd, failing());
@@ -183,12 +193,7 @@ describe('a thread', () => {
 
   test('an end that a new beginning overtakes is told to nobody', async () => {
     start();
-    await pages.put(down('a'));
-    await virtual.advance(1_000);
-    await pages.put(end('z', { notBeforeMs: virtual.now() + 300_000 }));
-    await virtual.advance(60_000);
-    await pages.put(down('b'));
-    await virtual.advance(600_000);
+    await beganEndedAndBeganAnew();
     expect(told()).toEqual({ pd: ['a', 'b'], mail: [], chat: ['a', 'b'] });
     expect((await pages.page('z'))?.delivered).toContain('*');
     expect(log.of('page.overtaken')).toHaveLength(1);
@@ -209,12 +214,7 @@ describe('a thread', () => {
       },
     };
     start({ store: restored });
-    await pages.put(down('a'));
-    await virtual.advance(1_000);
-    await pages.put(end('z', { notBeforeMs: virtual.now() + 300_000 }));
-    await virtual.advance(60_000);
-    await pages.put(down('b'));
-    await virtual.advance(600_000);
+    await beganEndedAndBeganAnew();
     expect(restores).toBeGreaterThan(0);
     expect(told()).toEqual({ pd: ['a', 'b', 'z'], mail: [], chat: ['a', 'b', 'z'] });
   });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Term } from '../../src/coordinate/coordinator.ts';
 import { KEYS, platformKey, runKey } from '../../src/coordinate/keys.ts';
 import type { Sight } from '../../src/coordinate/read.ts';
-import { type Incident, type Override, type PoolTally, type Route, type Routing, type ServiceConfig, targetId } from '../../src/model.ts';
+import { type Incident, type Override, type Route, type Routing, type ServiceConfig, targetId } from '../../src/model.ts';
 import type { PlatformRecord, Run } from '../../src/runbook/model.ts';
 import type { PlatformConfig } from '../../src/runbook/platform.ts';
 import { newRun } from '../../src/runbook/run.ts';
@@ -18,7 +18,7 @@ import {
   watched,
 } from '../../src/runbook/starter.ts';
 import { createStarter } from '../../src/runbook/starter-duty.ts';
-import { heardFrom } from '../health/votes.ts';
+import { heardFrom, tallyOf } from '../health/votes.ts';
 import { recordingLog } from '../recording-log.ts';
 import { clusterOf } from '../world.ts';
 import { clusterWith, createRig, EAST, platformOf, SOUTH, START_MS, STORY, WEST } from './rig.ts';
@@ -30,29 +30,9 @@ const choose: ChooseTarget = ({ regions }, from, states) => ({
   because: 'the first that is up',
 });
 
-const pool = (region: string, given: Partial<PoolTally> = {}): PoolTally => ({
-  service: 'web',
-  pool: region,
-  region,
-  verdict: 'up',
-  cause: 'up',
-  up: 1,
-  unknown: 0,
-  total: 1,
-  minUp: 1,
-  gray: 0,
-  nearGray: 0,
-  suspectAtQuorum: false,
-  anyDownVote: false,
-  gate: 'open',
-  firstFaultAtMs: null,
-  lastOkAtMs: null,
-  targets: [],
-  ...given,
-});
-const WELL = [pool(EAST), pool(WEST), pool(SOUTH)];
-const EAST_OUT = [pool(EAST, { verdict: 'out', cause: 'down' }), pool(WEST), pool(SOUTH)];
-const EAST_SUSPECT = [pool(EAST, { suspectAtQuorum: true }), pool(WEST), pool(SOUTH)];
+const WELL = [tallyOf(EAST), tallyOf(WEST), tallyOf(SOUTH)];
+const EAST_OUT = [tallyOf(EAST, { verdict: 'out', cause: 'down' }), tallyOf(WEST), tallyOf(SOUTH)];
+const EAST_SUSPECT = [tallyOf(EAST, { suspectAtQuorum: true }), tallyOf(WEST), tallyOf(SOUTH)];
 
 const incident = (given: Partial<Incident> = {}): Incident => ({
   id: '7-us-east',
@@ -160,7 +140,7 @@ test.each<[string, Partial<Parameters<typeof sceneOf>[1]>, Partial<PlatformConfi
   ['none of its services is in it', { incidents: [incident({ services: ['mail'] })] }],
   ['it is active elsewhere', { records: new Map([['shop', record(WEST)]]) }],
   ['it is up again, and its traffic only returns', { tallies: WELL }],
-  ['it is down no more, only unready', { tallies: [pool(EAST, { verdict: 'out', cause: 'unready' }), pool(WEST), pool(SOUTH)] }],
+  ['it is down no more, only unready', { tallies: [tallyOf(EAST, { verdict: 'out', cause: 'unready' }), tallyOf(WEST), tallyOf(SOUTH)] }],
   ['a run of it is open', { runs: [run({ state: 'running' })] }],
   ['everything is stopped', { orders: [override({})] }],
   ['its service is frozen', { orders: [override({ kind: 'freeze', scope: { service: 'web' } })] }],
@@ -270,7 +250,7 @@ test('suspicion at a quorum of all its pools gets ready; of some of them, or twi
   const quiet = { incidents: [], tallies: EAST_SUSPECT };
   expect(begun(sceneOf(prearm, quiet))).toMatchObject({ purpose: 'prearm', from: EAST, to: WEST, persons: 0 });
   expect(begun(sceneOf(shop(), quiet))).toBeNull();
-  const half = [...EAST_SUSPECT, pool(EAST, { pool: 'east-2' })];
+  const half = [...EAST_SUSPECT, tallyOf(EAST, { pool: 'east-2' })];
   expect(begun(sceneOf(prearm, { ...quiet, tallies: half }))).toBeNull();
   expect(begun(sceneOf(prearm, { ...quiet, runs: [stood()] }))).toBeNull();
   expect(begun(sceneOf(prearm, { ...quiet, runs: [stood({ state: 'undone' })] }))).toBeNull();
@@ -343,13 +323,13 @@ test('home is well only while all of it is, without a break', () => {
 
 test('what serves everywhere is concerned by the fall of any of its regions, once', () => {
   const west = incident({ id: '8-eu-west', region: WEST });
-  const tallies = [pool(EAST), pool(WEST, { verdict: 'out', cause: 'down' }), pool(SOUTH)];
+  const tallies = [tallyOf(EAST), tallyOf(WEST, { verdict: 'out', cause: 'down' }), tallyOf(SOUTH)];
   expect(begun(sceneOf(shop(), { incidents: [west], tallies }))).toBeNull();
   const spread = shop({ model: 'active-active' });
   const first = begun(sceneOf(spread, { incidents: [west], tallies }));
   expect(first).toMatchObject({ from: WEST, to: EAST });
   const done = run({ id: first?.id ?? '', state: 'done', from: WEST, to: EAST, model: 'active-active' });
-  const both = [pool(EAST, { verdict: 'out', cause: 'down' }), pool(WEST, { verdict: 'out', cause: 'down' }), pool(SOUTH)];
+  const both = [tallyOf(EAST, { verdict: 'out', cause: 'down' }), tallyOf(WEST, { verdict: 'out', cause: 'down' }), tallyOf(SOUTH)];
   const next = begun(sceneOf(spread, { incidents: [west, incident()], tallies: both, runs: [done] }));
   expect(next).toMatchObject({ from: EAST, to: SOUTH });
 });
@@ -399,7 +379,7 @@ test.each<[string, Partial<Scene> & { orders?: readonly Override[] }, Partial<Pl
   ['they were not seen together', { followed: new Map() }],
   ['they are where the record says', { records: new Map([['shop', record(SOUTH)]]) }],
   ['they are where the platform has no region', { followed: new Map([['shop', 'mars']]) }],
-  ['what they went to is out', { tallies: [pool(EAST), pool(WEST), pool(SOUTH, { verdict: 'out', cause: 'down' })] }],
+  ['what they went to is out', { tallies: [tallyOf(EAST), tallyOf(WEST), tallyOf(SOUTH, { verdict: 'out', cause: 'down' })] }],
   ['a run of it is open', { runs: [run({ state: 'running' })] }],
   ['automation is held still', { orders: [override({})] }],
   [
