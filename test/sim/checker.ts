@@ -76,32 +76,39 @@ export const votesIn = ({ records, cluster }: Scene): readonly { region: string;
   return list;
 };
 
-/**
- * Voting regions of which some replica says that the target's /readyz fails: without a majority of them nothing takes it out. `sinceMs`: only the word of those
- * who have beaten since then; all by default, however old.
- */
+type Word = ReturnType<typeof votesIn>[number];
+
+/** Whose word still stands: not that of a replica silent for longer than words are fresh, or that a sibling which has spoken since has counted out. */
+export const standing = (scene: Scene, atMs: number): ((word: Word) => boolean) => {
+  const all = votesIn(scene);
+  const isReplaced = (word: Word): boolean =>
+    all.some((o) => o.region === word.region && o.beatAtMs > word.beatAtMs && o.vote.peers?.includes(word.replica) === false);
+  return (word) => atMs - word.beatAtMs <= scene.cluster().policy.freshMs && !isReplaced(word);
+};
+
+/** Voting regions of which some replica says that the target's /readyz fails: without a majority of them nothing takes it out. `counts`: all words by default. */
 export const against = (
   scene: Scene,
   service: string,
   pool: string,
   target: string,
-  sinceMs = Number.NEGATIVE_INFINITY,
+  counts: (word: Word) => boolean = () => true,
 ): readonly string[] => {
   const id = `${service}/${pool}/${target}`;
   const voters = new Set(votersIn(scene.cluster()));
   return [
     ...new Set(
       votesIn(scene)
-        .filter(({ region, vote, beatAtMs }) => beatAtMs >= sinceMs && voters.has(region) && vote.unready.includes(id))
+        .filter((word) => voters.has(word.region) && word.vote.unready.includes(id) && counts(word))
         .map(({ region }) => region),
     ),
   ];
 };
 
-/** A majority of the configured voters holds out so many of the pool's targets that too few are left. `sinceMs`: see `against`. */
-export const isOut = (scene: Scene, service: ServiceConfig, pool: PoolConfig, sinceMs?: number): boolean => {
+/** A majority of the configured voters holds out so many of the pool's targets that too few are left. `counts`: see `against`. */
+export const isOut = (scene: Scene, service: ServiceConfig, pool: PoolConfig, counts?: (word: Word) => boolean): boolean => {
   const needs = majorityOf(votersIn(scene.cluster()).length);
-  const out = pool.targets.filter((t) => against(scene, service.name, pool.name, t.name, sinceMs).length >= needs);
+  const out = pool.targets.filter((t) => against(scene, service.name, pool.name, t.name, counts).length >= needs);
   return pool.targets.length - out.length < pool.minUp;
 };
 

@@ -1,5 +1,5 @@
 // No more regions are drained in the window than configured, and when everything looks down nothing is.
-import { type Checker, drainsOf, isForced, isOut, ordersIn } from '../checker.ts';
+import { type Checker, drainsOf, isForced, isOut, ordersIn, standing } from '../checker.ts';
 
 export const boundedBlast: Checker = {
   name: 'bounded-blast',
@@ -19,10 +19,9 @@ export const boundedBlast: Checker = {
         const moves = drainsOf(scene, decided).filter(({ service }) => after.services[service.name]?.mode === 'auto');
         // Who counts as up by an order can receive.
         const orders = ordersIn(scene, after.atMs);
-        // By words that are fresh to everybody, whatever their clocks: who has been silent for longer counts no more.
-        const sinceMs = (decided.author?.sentAtMs ?? scene.nowMs()) - cluster.policy.freshMs / 2;
+        const counts = standing(scene, decided.author?.sentAtMs ?? scene.nowMs());
         for (const { service, pool } of moves)
-          if (service.pools.every((p) => isOut(scene, service, p, sinceMs) && !isForced(orders, service, p)))
+          if (service.pools.every((p) => isOut(scene, service, p, counts) && !isForced(orders, service, p)))
             blame(`decision ${after.v} drains ${service.name}/${pool.name} while every pool of ${service.name} is out`);
         // A service that a human puts back into auto brings along what it was advised: that is the human's order, and no new drain.
         const wasOut = (region: string): boolean =>

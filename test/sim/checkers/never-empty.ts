@@ -2,7 +2,7 @@
 import { KEYS } from '../../../src/coordinate/keys.ts';
 import type { ClusterConfig, Leader, Overrides, Route } from '../../../src/model.ts';
 import type { Tiers } from '../../../src/runbook/facts.ts';
-import { type Checker, type Decided, isForced, isOut, ordersIn, type Scene, votersIn, votesIn } from '../checker.ts';
+import { type Checker, type Decided, isForced, isOut, ordersIn, type Scene, standing, votersIn, votesIn } from '../checker.ts';
 
 const SUM = 1000;
 /** Votes younger than this speak. */
@@ -68,9 +68,7 @@ const stuck = (
         !isUnproved(scene, cluster, service.name, p.region) &&
         !(isHumans && now.pools[p.name]?.by === 'override'),
     );
-    // By words that are fresh to everybody: who has been silent for longer holds nothing out.
-    const sinceMs = scene.nowMs() - cluster.policy.freshMs / 2;
-    if (others.length === 0 || !carrying.every((p) => isOut(scene, service, p, sinceMs))) return [];
+    if (others.length === 0 || !carrying.every((p) => isOut(scene, service, p, standing(scene, scene.nowMs())))) return [];
     const names = (pools: typeof carrying): string => pools.map((p) => p.name).join(', ');
     const because = `decision ${after.v} leaves all of ${service.name} on ${names(carrying)}, which are out; ${names(others)} is up`;
     const passing = carrying.some((p) => isPassing(now.pools[p.name]?.hold));
