@@ -55,15 +55,21 @@ export interface Coordinator {
   stop(): Promise<void>;
 }
 
+/** Who coordinates looks at least this often: time alone changes what is to be decided. */
 const TICK_MS = 500;
+/** Whoever waits for the office needs no more than to know the route and that the office is held; when it may be vacant, it looks at that very moment. */
+const STANDBY_TICK_MS = 1000;
 /** A decision on a look that arrived longer ago is not sent: the store is looked at again, and it is decided afresh. */
 const SIGHT_MAX_MS = 500;
 /** The last turn and giving the record up take this long at most: a store out of reach must not keep the process. */
 const STOP_MS = 1000;
 /** Watch events closer than this are one. */
 const COALESCE_MS = 10;
-/** Prefixes whose changes are evidence; others (our own bookkeeping) do not wake the loop. */
-const WAKING = ['vote/', 'beat/', KEYS.override, KEYS.members, KEYS.adopted, KEYS.tiers];
+/**
+ * Keys whose changes are looked at at once. Others are our own bookkeeping, or, as most beats, say that nothing has changed: a beat makes what its region
+ * has said count for longer, and that is soon enough with the next tick.
+ */
+const WAKING: readonly string[] = [KEYS.override, KEYS.members, KEYS.adopted, KEYS.tiers];
 
 /** A decision with the transaction that makes it true. */
 interface Drafted extends Draft {
@@ -104,17 +110,24 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     woken = true;
     wakeUp?.();
   };
-  /** The leader record concerns those who wait for it: its holder writes it all the time. */
-  const wakes = (key: string): boolean => (key === KEYS.leader ? office.term() === null : WAKING.some((prefix) => key.startsWith(prefix)));
+  /** Votes concern who decides on them; the leader record those who wait for it: its holder writes it all the time. */
+  const wakes = (key: string): boolean => WAKING.includes(key) || (office.term() === null ? key === KEYS.leader : key.startsWith('vote/'));
   const watch = store.watch('', (event) => {
     if (event.kind === 'resync' || event.keys.some(wakes)) wake();
   });
+
+  const tickMs = (): number => {
+    if (office.term() !== null) return TICK_MS;
+    const { renewMs = STANDBY_TICK_MS } = sight?.cluster?.policy ?? {};
+    // More often than the record is renewed: in a longer time without a look its holder may have died and nobody would know when.
+    return Math.min(STANDBY_TICK_MS, (renewMs * 2) / 3, office.standsInMs());
+  };
 
   /** Resolves at the next tick or wake-up, whichever is first. */
   const pause = async (): Promise<void> => {
     if (!woken) {
       await new Promise<void>((resolve) => {
-        const tick = ports.timers.after(TICK_MS, resolve);
+        const tick = ports.timers.after(tickMs(), resolve);
         wakeUp = () => {
           tick.cancel();
           resolve();

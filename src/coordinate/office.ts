@@ -62,6 +62,8 @@ export interface Office {
   see(looked: Looked): void;
   /** Campaigns if this process may and the record has stood for long enough. True: the office is won. */
   stand(sight: Sight): Promise<boolean>;
+  /** Until the record has stood for so long that this process would campaign, ms from 0; Infinity: it does not mean to. As of the last `stand`. */
+  standsInMs(): number;
   /** A guarded transaction that goes before all that wait, drafted when its turn has come; null: there is nothing to write after all. It renews. */
   act(draft: () => Promise<Draft | null>, what: string): Promise<Guarded>;
   /** Since the record was last written by this term, ms. */
@@ -114,6 +116,7 @@ export const createOffice = (options: OfficeOptions): Office => {
   let lastSentAtMs: number | null = null;
   let abdicatedAtMs = Number.NEGATIVE_INFINITY;
   let others = false;
+  let standsAtMs = Number.POSITIVE_INFINITY;
 
   const mono = (): number => ports.clock.monoMs();
 
@@ -261,7 +264,8 @@ export const createOffice = (options: OfficeOptions): Office => {
 
   const stand = async (sight: Sight): Promise<boolean> => {
     const candidacy = held !== null || watched === null || sight.cluster === null ? 'no' : options.candidate();
-    if (watched === null || candidacy === 'no' || mono() - watched.sinceMs < patienceMs(sight, watched.blindMs, candidacy)) return false;
+    standsAtMs = watched === null || candidacy === 'no' ? Number.POSITIVE_INFINITY : watched.sinceMs + patienceMs(sight, watched.blindMs, candidacy);
+    if (mono() < standsAtMs) return false;
     await sleep(ports.timers, ports.random.unit() * CAMPAIGN_SPREAD_MS, stopped.signal).catch(() => undefined);
     if (stopped.signal.aborted) return false;
     const leader: Leader = {
@@ -295,6 +299,7 @@ export const createOffice = (options: OfficeOptions): Office => {
     term: () => (held === null ? null : term),
     see,
     stand,
+    standsInMs: () => Math.max(0, standsAtMs - mono()),
     act: (draft, what) =>
       serially(async () => {
         const drafted = await draft();

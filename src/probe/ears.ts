@@ -73,6 +73,9 @@ export const createEars = (options: EarsOptions): Ears => {
   let adoptedNonce: string | null | undefined;
   let heardAt: ReadonlyMap<string, HeardBeat> = new Map();
 
+  /** When the store last answered. */
+  let heardAtMs = Number.NEGATIVE_INFINITY;
+
   const judged = new Map<string, { mod: number; keys: readonly string[]; genuine: boolean }>();
 
   const mono = (): number => ports.clock.monoMs();
@@ -85,6 +88,7 @@ export const createEars = (options: EarsOptions): Ears => {
     listening = true;
     try {
       const read = await store.get(QUERY, stopped.signal);
+      heardAtMs = mono();
       options.saw(read.rev);
       if (!stopped.signal.aborted) hear(read);
     } catch (error) {
@@ -165,11 +169,13 @@ export const createEars = (options: EarsOptions): Ears => {
     options.onOthers(others);
   };
 
-  // The watch is a hint: a slow look makes sure that silence of the watch is not taken for silence of the others.
+  // The watch is a hint: a look when it has been silent for long makes sure that its silence is not taken for silence of the others.
   let slow: Timer | null = null;
+  const beatMs = (): number => options.cluster()?.policy.beatMs ?? 2500;
   const lookAgain = (): void => {
-    void listen();
-    slow = ports.timers.after(options.cluster()?.policy.beatMs ?? 2500, lookAgain);
+    const dueInMs = heardAtMs + beatMs() - mono();
+    if (dueInMs <= 0) void listen();
+    slow = ports.timers.after(dueInMs <= 0 ? beatMs() : dueInMs, lookAgain);
   };
   lookAgain();
 

@@ -49,21 +49,33 @@ export interface ClientOptions {
 /** A client of the store gives up after so long. */
 const PATIENCE_MS = 1500;
 
-const watch = (client: Client, { store, wire }: ClientOptions, prefix: string, onEvent: (event: WatchEvent) => void): Watch => {
-  let open = true;
+/** What a process watches comes to it on one wire, as from any server: one message for each change that one of its watches wants, in which each finds its own. */
+const createWatches = (client: Client, { store, wire }: ClientOptions) => {
+  const watches = new Set<{ prefix: string; onEvent: (event: WatchEvent) => void }>();
   const tell = (event: WatchEvent): void => {
-    if (open && !hearsNothing(client)) onEvent(event);
+    for (const { prefix, onEvent } of [...watches]) {
+      if (event.kind === 'resync' || prefix === '') onEvent(event);
+      else {
+        const keys = event.keys.filter((key) => key.startsWith(prefix));
+        if (keys.length > 0) onEvent({ ...event, keys });
+      }
+    }
   };
-  const watching = store.watch(prefix, (event) => {
-    if (hearsNothing(client)) client.missed = true;
-    else wire.toCaller(client, () => tell(event));
-  });
+  const wanted = (event: WatchEvent): boolean => event.kind === 'resync' || [...watches].some(({ prefix }) => event.keys.some((key) => key.startsWith(prefix)));
   client.watches.add(tell);
+  store.watch('', (event) => {
+    if (!wanted(event)) return;
+    if (hearsNothing(client)) client.missed = true;
+    else
+      wire.toCaller(client, () => {
+        if (!hearsNothing(client)) tell(event);
+      });
+  });
   return {
-    close() {
-      open = false;
-      client.watches.delete(tell);
-      watching.close();
+    watch(prefix: string, onEvent: (event: WatchEvent) => void): Watch {
+      const watch = { prefix, onEvent };
+      watches.add(watch);
+      return { close: () => void watches.delete(watch) };
     },
   };
 };
@@ -71,6 +83,7 @@ const watch = (client: Client, { store, wire }: ClientOptions, prefix: string, o
 export const clientOf = (client: Client, options: ClientOptions): Store => {
   const { store, wire } = options;
   const identity = createIdentity();
+  const watches = createWatches(client, options);
   const checkFrozen = (): void => {
     const because = identity.frozen();
     if (because !== null) throw new Fault('ERR_STORE_REPLACED', because);
@@ -120,7 +133,7 @@ export const clientOf = (client: Client, options: ClientOptions): Store => {
       learn(result.rev, before, undefined);
       return result;
     },
-    watch: (prefix, onEvent) => watch(client, options, prefix, onEvent),
+    watch: watches.watch,
     close: async () => undefined,
   };
 };
