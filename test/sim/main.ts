@@ -32,10 +32,10 @@ const out = (text: string): void => void process.stdout.write(`${text}\n`);
 const workers = availableParallelism();
 
 /**
- * A worker lives for a minute or two beside as many others as there are cores: helpers for its garbage only take time from them, it pays to learn from the
- * first call of each function on, and the most thorough compiler costs more than it gives back to code as flat as this.
+ * A worker lives for minutes beside as many others as there are cores: helpers for its garbage only take time from them. Nearly all that a world makes is soon
+ * garbage, and what a collection costs is what is left of it: the rarer, the cheaper.
  */
-const WORKER_FLAGS = ['--single-threaded-gc', '--max-semi-space-size=32', '--no-lazy-feedback-allocation', '--maglev-as-top-tier'];
+const WORKER_FLAGS = ['--single-threaded-gc', '--min-semi-space-size=128', '--max-semi-space-size=128', '--initial-old-space-size=400'];
 
 /** What a worker plays: worlds in which a guard is needed, with or without it. */
 interface Setting {
