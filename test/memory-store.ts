@@ -87,7 +87,7 @@ const byKey = (a: StoredRecord, b: StoredRecord): number => (a.kv.key < b.kv.key
 
 const deepFreeze = <T>(value: T): T => {
   if (typeof value !== 'object' || value === null) return value;
-  for (const part of Object.values(value)) if (typeof part === 'object') deepFreeze(part);
+  for (const name in value) deepFreeze(value[name]);
   return Object.freeze(value);
 };
 
@@ -226,14 +226,14 @@ class InMemory implements MemoryStore {
   #commit(txn: Txn, changes: readonly EncodedOp[]): void {
     const replaced = new Map(changes.map(({ key }) => [key, this.#find(key)?.kv]));
     this.#rev++;
-    for (const { key, json } of changes) {
+    for (const { key, json, bytes } of changes) {
       const bucket = this.#bucketOf(key);
       bucket.sorted = null;
       bucket.rev = this.#rev;
       if (json === null) bucket.records.delete(key);
       else {
         const kv = Object.freeze({ key, value: deepFreeze(JSON.parse(json) as unknown), mod: this.#rev });
-        bucket.records.set(key, { kv, bytes: Buffer.byteLength(json) });
+        bucket.records.set(key, { kv, bytes });
       }
     }
     const after = (key: string): KeyValue | undefined => this.#find(key)?.kv;

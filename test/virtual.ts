@@ -61,15 +61,13 @@ interface Owner {
   crash: { timersLeft: number; onCrash: () => void } | null;
 }
 
-/** A timer; it is also what its setter holds to cancel it. A cancelled one leaves the agenda at once: most timers are patience that is not needed. */
+/** A timer; it is also what its setter holds to cancel it. */
 class Entry implements Reserved {
   readonly dueMs: number;
   readonly order: number;
   readonly owner: Owner;
-  readonly #fn: () => void;
   readonly #agenda: Agenda;
-  /** Its place on the agenda; -1: not there. */
-  at = -1;
+  #fn: (() => void) | null;
   #state: 'reserved' | 'waiting' | 'over' = 'reserved';
 
   constructor(dueMs: number, order: number, owner: Owner, fn: () => void, agenda: Agenda) {
@@ -93,75 +91,98 @@ class Entry implements Reserved {
   }
 
   cancel(): void {
-    if (this.#state === 'waiting') {
-      this.#agenda.waiting--;
-      if (this.at >= 0) this.#agenda.remove(this);
-    }
+    if (this.#state === 'waiting') this.#agenda.waiting--;
     this.#state = 'over';
+    this.#fn = null;
   }
 
   run(): void {
+    const fn = this.#fn;
     this.cancel();
-    this.#fn();
+    fn?.();
   }
 }
 
-const before = (a: Entry, b: Entry): boolean => a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order);
+/** Fewer dead entries than this are not worth sweeping. */
+const DEAD_MIN = 1024;
 
-/** Binary heap by due time, then order of setting. */
+/**
+ * Binary heap by due time, then order of setting; both lie beside the entries, so that a comparison follows no reference. What was cancelled stays until its
+ * time comes, or until it is the greater part.
+ */
 class Agenda {
-  readonly #heap: Entry[] = [];
+  readonly #entries: Entry[] = [];
+  readonly #dueMs: number[] = [];
+  readonly #orders: number[] = [];
   /** Timers still to run, those of paused processes included. */
   waiting = 0;
 
+  /** The next one, which is left there; undefined: there is none. */
   peek(): Entry | undefined {
-    return this.#heap[0];
+    for (;;) {
+      const first = this.#entries[0];
+      if (first === undefined || first.isWaiting) return first;
+      this.shift();
+    }
   }
 
   push(entry: Entry): void {
-    this.#rise(entry, this.#heap.push(entry) - 1);
+    if (this.#entries.length > DEAD_MIN && this.#entries.length > 4 * this.waiting) this.#sweep();
+    this.#rise(entry);
   }
 
-  remove(entry: Entry): void {
-    const { at } = entry;
-    entry.at = -1;
-    const last = this.#heap.pop()!;
-    if (last === entry) return;
-    const up = this.#heap[(at - 1) >> 1];
-    if (up !== undefined && before(last, up)) this.#rise(last, at);
-    else this.#sink(last, at);
+  /** Takes the first one off. */
+  shift(): void {
+    const last = this.#entries.pop()!;
+    const dueMs = this.#dueMs.pop()!;
+    const order = this.#orders.pop()!;
+    if (this.#entries.length > 0) this.#sink(last, dueMs, order);
   }
 
-  /** Puts `entry` at `from`, or above. */
-  #rise(entry: Entry, from: number): void {
-    const heap = this.#heap;
-    let at = from;
+  #sweep(): void {
+    const left = this.#entries.filter((entry) => entry.isWaiting);
+    for (const list of [this.#entries, this.#dueMs, this.#orders]) list.length = 0;
+    for (const entry of left) this.#rise(entry);
+  }
+
+  /** From the end to its place. */
+  #rise(entry: Entry): void {
+    const [entries, dues, orders] = [this.#entries, this.#dueMs, this.#orders];
+    const { dueMs, order } = entry;
+    let at = entries.length;
     while (at > 0) {
       const up = (at - 1) >> 1;
-      const above = heap[up]!;
-      if (before(above, entry)) break;
-      heap[at] = above;
-      above.at = at;
+      const above = dues[up]!;
+      if (above < dueMs || (above === dueMs && orders[up]! < order)) break;
+      entries[at] = entries[up]!;
+      dues[at] = above;
+      orders[at] = orders[up]!;
       at = up;
     }
-    heap[at] = entry;
-    entry.at = at;
+    entries[at] = entry;
+    dues[at] = dueMs;
+    orders[at] = order;
   }
 
-  /** Puts `entry` at `from`, or below. */
-  #sink(entry: Entry, from: number): void {
-    const heap = this.#heap;
-    let at = from;
-    for (let child = 2 * at + 1; child < heap.length; child = 2 * at + 1) {
-      if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child += 1;
-      const below = heap[child]!;
-      if (before(entry, below)) break;
-      heap[at] = below;
-      below.at = at;
+  /** From the top to its place. */
+  #sink(entry: Entry, dueMs: number, order: number): void {
+    const [entries, dues, orders] = [this.#entries, this.#dueMs, this.#orders];
+    const { length } = entries;
+    let at = 0;
+    for (let child = 1; child < length; child = 2 * at + 1) {
+      const right = child + 1;
+      if (right < length && (dues[right]! < dues[child]! || (dues[right] === dues[child] && orders[right]! < orders[child]!)))
+        child = right;
+      const below = dues[child]!;
+      if (dueMs < below || (dueMs === below && order < orders[child]!)) break;
+      entries[at] = entries[child]!;
+      dues[at] = below;
+      orders[at] = orders[child]!;
       at = child;
     }
-    heap[at] = entry;
-    entry.at = at;
+    entries[at] = entry;
+    dues[at] = dueMs;
+    orders[at] = order;
   }
 }
 
@@ -307,7 +328,7 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
 
   /** The next timer runs, or leaves the agenda for another reason. */
   const take = (entry: Entry): void => {
-    agenda.remove(entry);
+    agenda.shift();
     const { owner } = entry;
     if (owner.state === 'paused') owner.overdue.push(entry);
     else if (owner.state === 'dead') entry.cancel();

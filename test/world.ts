@@ -234,6 +234,8 @@ export class World {
   readonly #options: WorldOptions;
   readonly #events: Partial<WorldEvents>;
   readonly #places = new Set<Place>();
+  /** Names of replicas by region, as long as the configuration stands. */
+  #placed: { of: ClusterConfig | null; names: Map<string, readonly string[]> } = { of: null, names: new Map() };
   /** Replicas that do not see their siblings' records. */
   readonly #unaware = new Set<string>();
   /** What a region reads as the cluster's configuration, when that is not what the store holds. */
@@ -359,10 +361,16 @@ export class World {
 
   /** Names of a region's replicas as `region/replica`. */
   placesOf(region: string): readonly string[] {
+    if (this.#placed.of !== this.cluster) this.#placed = { of: this.cluster, names: new Map() };
+    const { names } = this.#placed;
+    const known = names.get(region);
+    if (known !== undefined) return known;
     const { replicas = [1] } = this.#options;
     const index = this.cluster.regions.findIndex((r) => r.name === region);
     const count = replicas[Math.min(index, replicas.length - 1)] ?? 1;
-    return Array.from({ length: count }, (_, i) => `${region}/${String.fromCharCode(97 + i)}`);
+    const made = Array.from({ length: count }, (_, i) => `${region}/${String.fromCharCode(97 + i)}`);
+    names.set(region, made);
+    return made;
   }
 
   /** The places that `where` names: one replica, or all of a region. */

@@ -264,7 +264,8 @@ export const createOffice = (options: OfficeOptions): Office => {
 
   const stand = async (sight: Sight): Promise<boolean> => {
     const candidacy = held !== null || watched === null || sight.cluster === null ? 'no' : options.candidate();
-    standsAtMs = watched === null || candidacy === 'no' ? Number.POSITIVE_INFINITY : watched.sinceMs + patienceMs(sight, watched.blindMs, candidacy);
+    standsAtMs =
+      watched === null || candidacy === 'no' ? Number.POSITIVE_INFINITY : watched.sinceMs + patienceMs(sight, watched.blindMs, candidacy);
     if (mono() < standsAtMs) return false;
     await sleep(ports.timers, ports.random.unit() * CAMPAIGN_SPREAD_MS, stopped.signal).catch(() => undefined);
     if (stopped.signal.aborted) return false;

@@ -1,6 +1,6 @@
 // What this replica hears of the others: the cluster's configuration, other regions' suspicions as hints for bursts, and their votes to compare its own
 // with. Everything here is a hint or a copy; nothing is counted.
-import { KEYS, placeOf } from '../coordinate/keys.ts';
+import { beatKey, KEYS, placeOf, voteKey } from '../coordinate/keys.ts';
 import { createVerifier, keysOf, type Verifier } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -103,16 +103,15 @@ export const createEars = (options: EarsOptions): Ears => {
   };
 
   /** In a region with keys only what is signed by one of them is heard: a forgery could make others burst, or doubt themselves. Asked once per record. */
-  const isGenuine = (kind: 'beat' | 'vote', { key, mod, value }: KeyValue): boolean => {
+  const isGenuine = (kind: 'beat' | 'vote', from: string, { key, mod, value }: KeyValue): boolean => {
     const cluster = options.cluster();
     if (cluster === null) return true;
-    const { region: from, replica } = placeOf(key);
     const keys = keysOf(cluster, from);
     if (keys.length === 0) return true;
     const known = judged.get(key);
     if (known?.mod === mod && known.keys === keys) return known.genuine;
     if (judged.size >= JUDGED_MAX) judged.clear();
-    const genuine = verifier.isGenuine(kind, { cluster: cluster.name, region: from, replica }, value, keys);
+    const genuine = verifier.isGenuine(kind, { cluster: cluster.name, region: from, replica: placeOf(key).replica }, value, keys);
     judged.set(key, { mod, keys, genuine });
     return genuine;
   };
@@ -147,9 +146,9 @@ export const createEars = (options: EarsOptions): Ears => {
     const speaking = new Map<string, string>();
     let elders = false;
     for (const kv of beats) {
-      if (!isGenuine('beat', kv)) continue;
       const known = heardAt.get(kv.key);
       const heard = known?.mod === kv.mod ? known : heardBeat(kv, nowMs, known);
+      if (!isGenuine('beat', heard.from, kv)) continue;
       heardNow.set(kv.key, heard);
       // The first sight of a beat may be old; only one that changed while we watched is a hint.
       if (known !== undefined && known !== heard) changed.push([heard.from, kv]);
@@ -163,7 +162,7 @@ export const createEars = (options: EarsOptions): Ears => {
     const others: { region: string; vote: Vote }[] = [];
     for (const kv of votes) {
       const from = speaking.get(kv.key);
-      if (from === undefined || from === region || !isVote(kv.value) || !isGenuine('vote', kv)) continue;
+      if (from === undefined || from === region || !isVote(kv.value) || !isGenuine('vote', from, kv)) continue;
       others.push({ region: from, vote: kv.value as Vote });
     }
     options.onOthers(others);
@@ -184,7 +183,8 @@ export const createEars = (options: EarsOptions): Ears => {
     concerns: (key) =>
       key === KEYS.members ||
       key === KEYS.adopted ||
-      ((key.startsWith('beat/') || key.startsWith('vote/')) && placeOf(key).region !== region),
+      (key.startsWith('beat/') && !key.startsWith(beatKey(region, ''))) ||
+      (key.startsWith('vote/') && !key.startsWith(voteKey(region, ''))),
     stop() {
       stopped.abort(new Error('stopping'));
       slow?.cancel();

@@ -170,7 +170,8 @@ export const createLane = (options: LaneOptions): Lane => {
     const now = options.now();
     if (term === null || now === null) {
       isBehind = false;
-      return RETRY_MS;
+      // Whoever takes the office publishes what it finds decided, which is a turn.
+      return term === null ? REASSERT_MS : RETRY_MS;
     }
     standing.begin(term.epoch);
     const wanted = wantedOf(now, term);

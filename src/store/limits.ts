@@ -15,6 +15,8 @@ export const KEY_AFTER = '\x7f';
 export interface EncodedOp {
   key: string;
   json: string | null;
+  /** Of `json`. */
+  bytes: number;
 }
 
 const KEY = /^[!-~]*$/;
@@ -33,7 +35,7 @@ const checkWholeKey = (key: string): void => {
   checkKey(key, 'a key');
 };
 
-const encodeValue = (key: string, value: unknown): string => {
+const encodeValue = (key: string, value: unknown): Omit<EncodedOp, 'key'> => {
   let json: string | undefined;
   try {
     json = JSON.stringify(value);
@@ -43,7 +45,7 @@ const encodeValue = (key: string, value: unknown): string => {
   if (json === undefined) return refuse(`the value of ${key} is not JSON: found ${typeof value}`);
   const bytes = Buffer.byteLength(json);
   if (bytes > VALUE_BYTES_MAX) refuse(`the value of ${key} has ${bytes} bytes: at most ${VALUE_BYTES_MAX} are allowed`);
-  return json;
+  return { json, bytes };
 };
 
 /** The keys and prefixes of a query. Throws StoreDefiniteError when there are too many or one is malformed. */
@@ -72,9 +74,9 @@ export const encodeTxn = (txn: Txn): readonly EncodedOp[] => {
     checkWholeKey(key);
     if (written.has(key)) refuse(`${key} is written twice in one transaction`);
     written.add(key);
-    const json = 'put' in op ? encodeValue(key, op.value) : null;
-    bytes += json === null ? 0 : Buffer.byteLength(json);
+    const encoded = 'put' in op ? encodeValue(key, op.value) : { json: null, bytes: 0 };
+    bytes += encoded.bytes;
     if (bytes > TXN_BYTES_MAX) refuse(`a transaction with more than ${TXN_BYTES_MAX} bytes of values`);
-    return { key, json };
+    return { key, ...encoded };
   });
 };

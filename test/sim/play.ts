@@ -74,8 +74,8 @@ export class Watching {
     return createHash('sha256').update(this.#notes.join('')).digest('hex').slice(0, 16);
   }
 
-  #note(...parts: readonly unknown[]): void {
-    this.#notes.push(`${this.#world().now()} ${parts.join(' ')}\n`);
+  #note(what: string): void {
+    this.#notes.push(`${this.#world().now()} ${what}\n`);
   }
 
   events(): Partial<WorldEvents> {
@@ -85,7 +85,7 @@ export class Watching {
       commit: (commit, author) => {
         const atMs = this.#world().now();
         this.counts.commits++;
-        this.#note(commit.rev, author?.place, author?.sentAtMs, commit.txn.then.length);
+        this.#note(`${commit.rev} ${author?.place} ${author?.sentAtMs} ${commit.txn.then.length}`);
         for (const op of commit.txn.then) {
           const key = 'put' in op ? op.put : op.del;
           const now = commit.after(key);
@@ -96,11 +96,11 @@ export class Watching {
         const decided = decidedIn(commit, author);
         if (decided === null) return;
         this.counts.decisions++;
-        this.#note('decided', decided.after.v, decided.after.auditHash);
+        this.#note(`decided ${decided.after.v} ${decided.after.auditHash}`);
         each((w) => w.decided?.(decided));
       },
       serving: (service, before, after, how) => {
-        this.#note('serving', service, after?.fence.v, JSON.stringify(after?.shares));
+        this.#note(`serving ${service} ${after?.fence.v} ${JSON.stringify(after?.shares)}`);
         each((w) => w.serving?.(service, before, after, how));
       },
       writing: (writing) => each((w) => w.writing?.(writing)),

@@ -61,7 +61,8 @@ const createWatches = (client: Client, { store, wire }: ClientOptions) => {
       }
     }
   };
-  const wanted = (event: WatchEvent): boolean => event.kind === 'resync' || [...watches].some(({ prefix }) => event.keys.some((key) => key.startsWith(prefix)));
+  const wanted = (event: WatchEvent): boolean =>
+    event.kind === 'resync' || [...watches].some(({ prefix }) => event.keys.some((key) => key.startsWith(prefix)));
   client.watches.add(tell);
   store.watch('', (event) => {
     if (!wanted(event)) return;
