@@ -110,8 +110,9 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     woken = true;
     wakeUp?.();
   };
-  /** Votes concern who decides on them; the leader record those who wait for it: its holder writes it all the time. */
-  const wakes = (key: string): boolean => WAKING.includes(key) || (office.term() === null ? key === KEYS.leader : key.startsWith('vote/'));
+  /** The leader record concerns those who wait for it: its holder writes it all the time. */
+  const wakes = (key: string): boolean =>
+    WAKING.includes(key) || key.startsWith('vote/') || (key === KEYS.leader && office.term() === null);
   const watch = store.watch('', (event) => {
     if (event.kind === 'resync' || event.keys.some(wakes)) wake();
   });

@@ -133,7 +133,9 @@ export const createChecker = (run: Run) => {
       }
       const next = advance(run, run.translate(heard), source, nowMs);
       if (next !== null) predicted.push(next);
-      if (pending !== null) judge(pending);
+      // Between two looks of a standby there are steps from before whoever coordinated looked.
+      if (pending === null || nowMs < pending.routing.atMs) return;
+      judge(pending);
       pending = null;
     },
   };

@@ -88,6 +88,12 @@ describe('while a write is being carried out', () => {
 });
 
 describe('after a takeover', () => {
+  /** As a replica does: it publishes what it finds decided. */
+  const takeOffice = (): void => {
+    p.state.holdsOffice = true;
+    p.publisher.publish(p.state.routing);
+  };
+
   /** A provider that shows fence 1 of `web` while the store has 5 acknowledged by another process `ageMs` ago. */
   const takenOver = async (ageMs: number, settles = true) => {
     sent = [];
@@ -98,7 +104,7 @@ describe('after a takeover', () => {
     p.state.routing = routingOf(5, { web: 5 });
     await p.virtual.advance(1_000_000);
     p.put('applied/memory/web', { fence: 5, nonce: 'x', hash: 'h', atMs: p.virtual.now() - ageMs, outcome: 'applied', because: '' });
-    p.state.holdsOffice = true;
+    takeOffice();
     await p.virtual.advance(5000);
   };
 
@@ -137,7 +143,7 @@ describe('after a takeover', () => {
     );
     const about = { fence: 5, nonce: 'x', hash: stateHash(desired), outcome: 'applied', because: '' };
     p.put('applied/memory/web', { ...about, atMs: p.virtual.now() - 1000 });
-    p.state.holdsOffice = true;
+    takeOffice();
     await p.virtual.advance(60_000);
     expect(sent.length).toBeGreaterThan(50);
     expect([p.abdications, types()]).toEqual([[], []]);
