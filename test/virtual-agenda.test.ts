@@ -24,6 +24,22 @@ test('timers run in order of due time and setting, whichever others are cancelle
   expect(virtual.pendingTimers()).toBe(0);
 });
 
+test('a crowd of cancelled timers is swept away, and the order of the others stays', async () => {
+  const random = seededRandom('crowd');
+  const virtual = createVirtual({ startWallMs: 0, seed: 1 });
+  const expected: { dueMs: number; order: number }[] = [];
+  const ran: number[] = [];
+  for (let order = 0; order < 20_000; order++) {
+    const dueMs = 1 + Math.floor(random.unit() * 100_000);
+    const timer = virtual.ports.timers.after(dueMs, () => ran.push(order));
+    if (random.unit() < 0.95) timer.cancel();
+    else expected.push({ dueMs, order });
+  }
+  expect(virtual.pendingTimers()).toBe(expected.length);
+  await virtual.advance(100_000);
+  expect(ran).toEqual(expected.sort((a, b) => a.dueMs - b.dueMs || a.order - b.order).map(({ order }) => order));
+});
+
 test('a timer cancelled while its process is paused does not run after it', async () => {
   const virtual = createVirtual({ startWallMs: 0, seed: 1 });
   const process = virtual.spawn('one');

@@ -41,6 +41,7 @@ interface Office {
   noise: Noise;
   /** When its last look arrived, by the world's clock. */
   lookedAtMs: number;
+  looks: number;
   log: RecordingLog;
 }
 
@@ -190,6 +191,7 @@ export class Offices {
       cut: false,
       noise,
       lookedAtMs: 0,
+      looks: 0,
       log: recordingLog(),
       coordinator: undefined as unknown as Coordinator,
     };
@@ -287,6 +289,7 @@ export class Offices {
         await delay();
         await sleep(own, 1);
         office.lookedAtMs = virtual.now();
+        office.looks++;
         return read;
       },
       txn: async (txn): Promise<TxnResult> => {

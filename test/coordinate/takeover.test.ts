@@ -97,6 +97,56 @@ describe('an election of the store', () => {
   });
 });
 
+describe('how often they look', () => {
+  test('heartbeats make nobody look: twice a second who holds the office, once a second and at each renewal who waits for it', async () => {
+    const offices = await running({ rttMs: 100 });
+    const holder = holderOf(offices);
+    const names = ['a', 'b', 'c'];
+    const before = names.map((name) => offices.of(name).looks);
+    await offices.virtual.advance(60_000);
+    const looks = names.map((name, i) => offices.of(name).looks - (before[i] ?? 0));
+    // A tick of 500 ms and the look itself; a renewal every 1.5 to 2 s and a tick of a second between.
+    for (const [i, name] of names.entries()) {
+      const [least, most] = name === holder ? [85, 110] : [55, 85];
+      expect(looks[i]).toBeGreaterThanOrEqual(least);
+      expect(looks[i]).toBeLessThanOrEqual(most);
+    }
+    await end(offices);
+  });
+
+  test('a vote that changes is looked at at once, by all', async () => {
+    const offices = await running({ rttMs: 100 });
+    await offices.virtual.advance(3000);
+    offices.dead.add('b');
+    const isLooked = (): boolean => ['a', 'b', 'c'].every((name) => offices.of(name).lookedAtMs > changedAtMs);
+    let changedAtMs = Number.POSITIVE_INFINITY;
+    const watch = offices.store.watch('vote/', () => {
+      changedAtMs = Math.min(changedAtMs, offices.virtual.now());
+    });
+    await offices.virtual.advanceUntil(() => changedAtMs < Number.POSITIVE_INFINITY, 2000);
+    // News, what comes close behind it, a round trip; or two, when a look was under way.
+    expect(await offices.virtual.advanceUntil(isLooked, 2000)).toBeLessThan(250);
+    watch.close();
+    await end(offices);
+  });
+
+  test('whoever waits campaigns at the moment at which the record has stood for a lease', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const offices = await running({ rttMs: 100, seed });
+      const { leaseMs } = offices.cluster.policy;
+      await offices.virtual.advance(offices.random.unit() * 3000);
+      offices.kill(holderOf(offices));
+      const renewedAtMs = offices.commits.at(-1)?.atMs ?? expect.fail('never renewed');
+      await offices.virtual.advanceUntil(() => offices.holder() !== null, 30_000);
+      const stoodMs = offices.virtual.now() - renewedAtMs;
+      expect(stoodMs).toBeGreaterThan(leaseMs);
+      // The look that saw it, the one that finds it unchanged, the spread of those who reach for it, the campaign.
+      expect(stoodMs).toBeLessThan(leaseMs + 150 + 105 + 300 + 105);
+      await end(offices);
+    }
+  });
+});
+
 describe('several candidates at once', () => {
   test('however many reach for the office, one has it, in the next epoch', async () => {
     for (let seed = 1; seed <= 8; seed++) {

@@ -24,12 +24,18 @@ let ears: Ears;
 let hints: string[];
 let others: string[][];
 let elders: boolean[];
+let reads: number;
 
 beforeEach(async () => {
   virtual = createVirtual({ startWallMs: Date.UTC(2026, 10, 22), seed: 1 });
   store = openEmbedded({ file: ':memory:', ports: virtual.ports });
   await store.txn({ if: [], then: [{ put: KEYS.members, value: cluster }] });
-  [hints, others, elders] = [[], [], []];
+  [hints, others, elders, reads] = [[], [], [], 0];
+  const { get } = store;
+  store.get = (...asked) => {
+    reads++;
+    return get.apply(store, asked);
+  };
   ears = createEars({
     ports: virtual.ports,
     store,
@@ -112,4 +118,29 @@ test('a region without keys is heard as it is', async () => {
   await speak('ap', null, 1);
   expect(hints).toEqual(['ap']);
   expect(others.at(-1)).toEqual(['ap']);
+});
+
+test('the store is asked without a reason only when it has not been heard for the span of a heartbeat', async () => {
+  const { beatMs } = cluster.policy;
+  const before = reads;
+  for (let n = 0; n < 10; n++) {
+    await virtual.advance(beatMs - 100);
+    ears.listen();
+  }
+  await virtual.advance(50);
+  expect(reads - before).toBe(10);
+  await virtual.advance(10 * beatMs);
+  expect(reads - before).toBe(20);
+});
+
+test('a store that does not answer is asked again after that span, as often as it takes', async () => {
+  const { get } = store;
+  let asked = 0;
+  store.get = () => {
+    asked++;
+    return Promise.reject(new Error('out of reach'));
+  };
+  await virtual.advance(10 * cluster.policy.beatMs);
+  expect(asked).toBe(10);
+  store.get = get;
 });
