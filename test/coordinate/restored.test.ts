@@ -171,7 +171,8 @@ describe('a coordinator', () => {
     await offices.virtual.advance(200);
     const { nonce, epoch } = await leader(offices);
     await backup.backUp();
-    await offices.store.txn({ if: [], then: Array.from({ length: 3 }, (_, i) => ({ put: `lost/${i}`, value: i })) });
+    // More than what is written between the restore and the next look.
+    for (let i = 0; i < 8; i++) await offices.store.txn({ if: [], then: [{ put: `lost/${i}`, value: i }] });
     await offices.virtual.advance(100);
     await offices.store.txn({ if: [], then: [{ put: 'vote/zz/a', value: {} }] });
     await offices.virtual.advance(300);
