@@ -94,7 +94,7 @@ export interface Counted {
   ballots: Readonly<Record<string, Ballot>>;
 }
 
-/** Votes change rarely and are looked at twice a second: their lists are indexed once per vote. */
+/** Votes change rarely and are looked at once a second and more: their lists are indexed once per vote. */
 const lists = new WeakMap<Vote, Pick<Speaker, EndpointName | 'unknown'>>();
 
 const listsOf = (vote: Vote): Pick<Speaker, EndpointName | 'unknown'> => {
