@@ -1,11 +1,12 @@
 // The coordinator's loop: one linearizable read, one pure decision, one guarded transaction; then what follows the commit. Whether this process may
 // decide at all is office.ts; what counts as evidence is read.ts. An ambiguous transaction is never repeated; a later look shows whether it happened.
 import { decisionHash } from '../audit/lines.ts';
+import { convergenceInShort } from '../converge/timings.ts';
 import { decide } from '../decide/decide.ts';
 import type { Decision } from '../decide/snapshot.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Routing } from '../model.ts';
+import type { Incident, Routing } from '../model.ts';
 import { type Ports, sleep } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import { createTimekeeper } from './cluster-time.ts';
@@ -57,6 +58,8 @@ export interface Coordinator {
 
 /** Who coordinates looks at least this often: time alone changes what is to be decided. */
 const TICK_MS = 500;
+/** While a drain is on its way to its users: when they have left is known as exactly as the store is looked at often. */
+const MEASURING_TICK_MS = 200;
 /** Whoever waits for the office needs no more than to know the route and that the office is held; when it may be vacant, it looks at that very moment. */
 const STANDBY_TICK_MS = 1000;
 /** A decision on a look that arrived longer ago is not sent: the store is looked at again, and it is decided afresh. */
@@ -117,8 +120,15 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     if (event.kind === 'resync' || event.keys.some(wakes)) wake();
   });
 
+  const isMeasuring = (): boolean => {
+    const { incidents = [], cluster = null } = sight ?? {};
+    const isPending = (i: Incident): boolean =>
+      i.closedAtMs === null && convergenceInShort(i, cluster!.goals, time.nowMs()).judgement === 'pending';
+    return cluster !== null && incidents.some(isPending);
+  };
+
   const tickMs = (): number => {
-    if (office.term() !== null) return TICK_MS;
+    if (office.term() !== null) return isMeasuring() ? MEASURING_TICK_MS : TICK_MS;
     const { renewMs = STANDBY_TICK_MS } = sight?.cluster?.policy ?? {};
     // More often than the record is renewed: in a longer time without a look its holder may have died and nobody would know when.
     return Math.min(STANDBY_TICK_MS, (renewMs * 2) / 3, office.standsInMs());
