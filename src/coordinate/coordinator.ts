@@ -6,7 +6,7 @@ import { decide } from '../decide/decide.ts';
 import type { Decision } from '../decide/snapshot.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Incident, Routing } from '../model.ts';
+import type { Routing } from '../model.ts';
 import { type Ports, sleep } from '../ports.ts';
 import type { Store } from '../store/store.ts';
 import { createTimekeeper } from './cluster-time.ts';
@@ -121,17 +121,19 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
   });
 
   const isMeasuring = (): boolean => {
-    const { incidents = [], cluster = null } = sight ?? {};
-    const isPending = (i: Incident): boolean =>
-      i.closedAtMs === null && convergenceInShort(i, cluster!.goals, time.nowMs()).judgement === 'pending';
-    return cluster !== null && incidents.some(isPending);
+    const goals = sight?.cluster?.goals;
+    if (sight === null || goals === undefined) return false;
+    return sight.incidents.some((i) => i.closedAtMs === null && convergenceInShort(i, goals, time.nowMs()).judgement === 'pending');
   };
 
   const tickMs = (): number => {
     if (office.term() !== null) return isMeasuring() ? MEASURING_TICK_MS : TICK_MS;
     const { renewMs = STANDBY_TICK_MS } = sight?.cluster?.policy ?? {};
+    const standsInMs = office.standsInMs();
+    // It should stand by now, and could not: the store is out of reach, or took no campaign. It is asked no more often for that.
+    if (standsInMs === 0) return TICK_MS;
     // More often than the record is renewed: in a longer time without a look its holder may have died and nobody would know when.
-    return Math.min(STANDBY_TICK_MS, (renewMs * 2) / 3, office.standsInMs());
+    return Math.min(STANDBY_TICK_MS, (renewMs * 2) / 3, standsInMs);
   };
 
   /** Resolves at the next tick or wake-up, whichever is first. */

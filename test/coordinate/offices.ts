@@ -108,8 +108,12 @@ export class Offices {
   /** Runs right before a transaction reaches the store. */
   onArrival: (region: string, txn: Txn) => Promise<void> = async () => undefined;
   transactions = 0;
+  /** Looks sent, answered or not. */
+  asked = 0;
   /** The store elects a leader: what arrives is never answered. */
   electing = false;
+  /** Nobody listens at the store's address: every call fails at once. */
+  refusing = false;
   readonly #offices = new Map<string, Office>();
   readonly #replicas: readonly string[];
   readonly #rttMs: number | undefined;
@@ -279,6 +283,8 @@ export class Offices {
       },
       get: async (query): Promise<Read> => {
         const sentAtMs = virtual.now();
+        this.asked++;
+        if (this.refusing) throw new StoreDefiniteError('refused');
         const mishap = office.cut ? 'lostRequest' : pick();
         await delay();
         if (mishap === 'lostRequest' || mishap === 'definite' || this.electing) {
@@ -295,6 +301,7 @@ export class Offices {
       txn: async (txn): Promise<TxnResult> => {
         const sentAtMs = virtual.now();
         this.transactions++;
+        if (this.refusing) throw new StoreDefiniteError('refused');
         const isDecision = txn.then.some((op) => 'put' in op && op.put === KEYS.routing);
         if (isDecision && sentAtMs - office.lookedAtMs > SIGHT_MAX_MS)
           this.violations.push(`${office.region} decides on what it saw ${sentAtMs - office.lookedAtMs} ms ago`);

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Term } from '../../src/coordinate/coordinator.ts';
 import { KEYS } from '../../src/coordinate/keys.ts';
 import type { Leader, Routing } from '../../src/model.ts';
+import { StoreDefiniteError } from '../../src/store/store.ts';
 import { Offices, type OfficesOptions, QUIET } from './offices.ts';
 
 /** How long the store has no leader when its own dies. */
@@ -144,6 +145,30 @@ describe('how often they look', () => {
       expect(stoodMs).toBeLessThan(leaseMs + 150 + 105 + 300 + 105);
       await end(offices);
     }
+  });
+
+  test('a store that refuses at once is asked twice a second by each, however long the office has been vacant; so is one that takes no campaign', async () => {
+    const offices = await running({ rttMs: 100 });
+    offices.kill(holderOf(offices));
+    offices.refusing = true;
+    await offices.virtual.advance(20_000);
+    const before = offices.asked;
+    await offices.virtual.advance(60_000);
+    expect(offices.asked - before).toBeGreaterThan(2 * 55);
+    expect(offices.asked - before).toBeLessThan(2 * 125);
+    offices.refusing = false;
+    offices.onArrival = async () => {
+      throw new StoreDefiniteError('the disk is full');
+    };
+    await offices.virtual.advance(5000);
+    const campaigned = offices.transactions;
+    await offices.virtual.advance(60_000);
+    expect(offices.transactions - campaigned).toBeGreaterThan(2 * 30);
+    expect(offices.transactions - campaigned).toBeLessThan(2 * 110);
+    offices.onArrival = async () => undefined;
+    await offices.virtual.advance(10_000);
+    expect(offices.holder()).not.toBeNull();
+    await end(offices);
   });
 });
 

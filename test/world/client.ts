@@ -53,7 +53,11 @@ const PATIENCE_MS = 1500;
 const createWatches = (client: Client, { store, wire }: ClientOptions) => {
   const watches = new Set<{ prefix: string; onEvent: (event: WatchEvent) => void }>();
   const tell = (event: WatchEvent): void => {
-    for (const { prefix, onEvent } of [...watches]) {
+    if (hearsNothing(client)) return;
+    for (const watch of [...watches]) {
+      const { prefix, onEvent } = watch;
+      // Closed by one before it.
+      if (!watches.has(watch)) continue;
       if (event.kind === 'resync' || prefix === '') onEvent(event);
       else {
         const keys = event.keys.filter((key) => key.startsWith(prefix));
@@ -67,10 +71,7 @@ const createWatches = (client: Client, { store, wire }: ClientOptions) => {
   store.watch('', (event) => {
     if (!wanted(event)) return;
     if (hearsNothing(client)) client.missed = true;
-    else
-      wire.toCaller(client, () => {
-        if (!hearsNothing(client)) tell(event);
-      });
+    else wire.toCaller(client, () => tell(event));
   });
   return {
     watch(prefix: string, onEvent: (event: WatchEvent) => void): Watch {
