@@ -29,7 +29,10 @@ const SHRUNK_MAX = 3;
 
 const out = (text: string): void => void process.stdout.write(`${text}\n`);
 
-const workers = availableParallelism();
+/** What a worker takes with the flags below, at most. */
+const WORKER_BYTES = 700 * 2 ** 20;
+
+const workers = Math.max(1, Math.min(availableParallelism(), Math.floor(process.availableMemory() / WORKER_BYTES)));
 
 /**
  * A worker lives for minutes beside as many others as there are cores: helpers for its garbage only take time from them. Nearly all that a world makes is soon
