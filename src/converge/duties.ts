@@ -7,7 +7,7 @@ import { incidentKey, outboxKey, placeOf } from '../coordinate/keys.ts';
 import type { Sight } from '../coordinate/read.ts';
 import { page, threadOf } from '../decide/incident.ts';
 import type { Log } from '../log.ts';
-import type { AppliedRecord, Incident, Page, Seen } from '../model.ts';
+import type { AppliedRecord, Incident, Page, Routing, Seen } from '../model.ts';
 import type { Op } from '../store/store.ts';
 import { acknowledgements } from './acknowledged.ts';
 import { type Evidence, goalsOf, lateServices, measure, whyWaiting } from './measure.ts';
@@ -51,13 +51,13 @@ export const createConvergeDuties = ({ log, detection, convergence, missed }: Co
     }
   };
 
-  const countLandings = (before: Incident, after: Incident): void => {
+  const countLandings = (before: Incident, after: Incident, { services }: Routing): void => {
     for (const [service, stamps] of Object.entries(after.published)) {
       if (stamps.t6AtMs === undefined || before.published[service]?.t6AtMs !== undefined) continue;
       const tookMs = stamps.t6AtMs - (stamps.t3AtMs ?? after.t3AtMs);
       log.info('converge.measured', { incident: after.id, service, ...stamps, tookMs });
-      // Nothing had to move: a zero would only flatter the histogram.
-      if (tookMs > 0) convergence(tookMs);
+      // Where nothing had to move, its route is older than the incident, and a zero would only flatter the histogram. Else it is less than looks can tell.
+      if (tookMs > 0 || (services[service]?.fence ?? 0) >= after.v) convergence(tookMs);
     }
   };
 
@@ -83,7 +83,7 @@ export const createConvergeDuties = ({ log, detection, convergence, missed }: Co
     ]);
     if (!(await term.commit(conditions, ops))) return true;
     for (const { before, after, pages } of changes) {
-      countLandings(before, after);
+      countLandings(before, after, evidence.routing);
       countMisses(before, after);
       for (const { type, summary } of pages) if (type === MISSED) log.warn('converge.missed', { incident: after.id, because: summary });
     }

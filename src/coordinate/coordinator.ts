@@ -195,7 +195,11 @@ export const createCoordinator = (options: CoordinatorOptions): Coordinator => {
     }, 'decide');
     // Refused means thrown away: the world has moved on, and the next read decides afresh. In doubt, the next reads tell.
     inDoubt = done === 'unknown' ? drafted : null;
-    if (done === 'done' && drafted !== null) options.onDecision(drafted.next, drafted.decision);
+    if (done === 'done' && drafted !== null) {
+      options.onDecision(drafted.next, drafted.decision);
+      // When what it moves has arrived is known from looks that show it.
+      woken = true;
+    }
     // A store that could not take it is not asked again at once: it may be full, or gone.
     if (done === 'refused') woken = true;
   };

@@ -12,10 +12,10 @@ const WEB = 'web.example.test';
 const API = 'api.example.test';
 const T3 = incidentOf().t3AtMs;
 
-/** A store of plain records with a term that writes to it, or is refused. */
-const stage = (names: readonly string[] = [WEB]) => {
+/** A store of plain records with a term that writes to it, or is refused. `fence`: of the routes served; incidents are of decision 7. */
+const stage = (names: readonly string[] = [WEB], fence = 7) => {
   const cluster = clusterOf(names.map((name) => serviceOf({ name })));
-  const routing: Routing = routingOf(Object.fromEntries(names.map((name) => [name, { fence: 7, route: NO_EU }])));
+  const routing: Routing = routingOf(Object.fromEntries(names.map((name) => [name, { fence, route: NO_EU }])));
   const records = new Map<string, KeyValue>();
   let rev = 0;
   const put = (key: string, value: unknown): void => {
@@ -97,15 +97,13 @@ const stage = (names: readonly string[] = [WEB]) => {
     pages: () => has('outbox/').map(({ value }) => value as Page),
     keys: (prefix: string) => has(prefix).map(({ key }) => key),
     acknowledge: (service: string, atMs: number) =>
-      put(appliedKey('local', service), { fence: 7, atMs, outcome: 'applied', because: '' } satisfies AppliedRecord),
+      put(appliedKey('local', service), { fence, atMs, outcome: 'applied', because: '' } satisfies AppliedRecord),
     see: (landedAgeMs: number | null, services = names) => {
       for (const region of REGIONS)
         put(seenKey(region, 'a'), {
           boot: 'b',
           configVersion: 1,
-          services: Object.fromEntries(
-            services.map((name) => [name, { fence: 7, authoritativeAgeMs: 100, landedAgeMs, because: 'as seen' }]),
-          ),
+          services: Object.fromEntries(services.map((name) => [name, { fence, authoritativeAgeMs: 100, landedAgeMs, because: 'as seen' }])),
         } satisfies Seen);
     },
   };
@@ -140,12 +138,21 @@ describe('an open incident', () => {
   });
 
   test('a service that carried nothing there adds no zero to the histogram', async () => {
-    const { open, see, turn, incident, convergences } = stage();
+    const { open, see, turn, incident, convergences } = stage([WEB], 6);
     open();
     see(90_000);
     await turn(T3 + 1_000);
     expect(incident().published[WEB]?.t6AtMs).toBe(T3);
     expect(convergences).toEqual([]);
+  });
+
+  test('a route that lands sooner than looks can tell is counted all the same', async () => {
+    const { open, see, turn, incident, convergences } = stage();
+    open();
+    see(50);
+    await turn(T3 + 300);
+    expect(incident().published[WEB]?.t6AtMs).toBe(T3);
+    expect(convergences).toEqual([0]);
   });
 
   test('a refused commit counts nothing and is made up for at the next turn', async () => {
