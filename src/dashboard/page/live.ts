@@ -464,13 +464,13 @@ const enter = (text: string, untilMs: number | null): void =>
 const whoIs = async (text: string): Promise<Me> =>
   (await (await ask('/v1/me', { headers: { authorization: `Bearer ${text}` } })).json()) as Me;
 
-/** Throws Refused for a token that is not good; what was good before goes on. */
+/** Throws Refused for a token that is not good; what was good before goes on. Done as soon as the token is known to be good, so that its form goes then. */
 export const signIn = async (given: string): Promise<void> => {
   const text = given.trim();
   if (!/^[\x21-\x7e]+$/.test(text)) throw refusal('A token has neither spaces nor letters with accents: copy it again.');
   me.value = await whoIs(text);
   enter(text, null);
-  await begin();
+  void begin();
 };
 
 export const signOut = async (): Promise<void> => {

@@ -75,5 +75,11 @@ export const expectAccessible = async (page: Page): Promise<void> => {
   expect(told).toEqual([]);
 };
 
+/** The page knows who looks, and its dialog stands in nobody's way: until then nothing behind it takes the keyboard. */
+export const untilSignedIn = async (page: Page): Promise<void> => {
+  await page.getByRole('button', { name: 'Sign out' }).waitFor();
+  await page.locator('dialog[open]').waitFor({ state: 'detached' });
+};
+
 /** The text of an element once it is there. */
 export const textOf = (page: Page, selector: string): Promise<string> => page.locator(selector).first().innerText();

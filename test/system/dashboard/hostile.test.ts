@@ -15,7 +15,7 @@ import { type BigWorld, openBigWorld } from '../../dashboard/big-world.ts';
 import { cell, database, SHIPPED, shop } from '../../objectives/fixture.ts';
 import { EAST, WEST } from '../../runbook/platforms.ts';
 import { until } from '../until.ts';
-import { openBrowser, openPage, type Watched } from './browser.ts';
+import { openBrowser, openPage, untilSignedIn, type Watched } from './browser.ts';
 import { createPoison, POISONS, type Poison, poisonPage } from './hostile.ts';
 
 const TEST_MS = 120_000;
@@ -181,7 +181,7 @@ describe('a page whose every text is hostile', { timeout: TEST_MS }, () => {
     await expectHarmless(page);
     await dialog.getByLabel('Token').fill(TOKEN);
     await dialog.getByRole('button', { name: 'Sign in', exact: true }).click();
-    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    await untilSignedIn(page);
   };
 
   const textOf = (page: Page, selector: string): Promise<string> =>

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cluster, startCluster } from '../cluster.ts';
 import { REGIONS, type Region, WEB } from '../cluster-config.ts';
 import { until } from '../until.ts';
-import { expectAccessible, openBrowser, openPage, type Watched } from './browser.ts';
+import { expectAccessible, openBrowser, openPage, untilSignedIn, type Watched } from './browser.ts';
 
 const TEST_MS = 180_000;
 const START_MS = 120_000;
@@ -48,7 +48,7 @@ describe('a cluster of three regions', { timeout: TEST_MS }, () => {
     await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
     await page.getByLabel('Token').fill(cluster.operatorToken);
     await page.getByRole('dialog').getByRole('button', { name: 'Sign in', exact: true }).click();
-    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    await untilSignedIn(page);
   };
 
   test('is there with one sentence, for light and dark, for wide and narrow, and nothing in it is out of reach', async () => {
@@ -207,7 +207,7 @@ describe('a cluster of three regions', { timeout: TEST_MS }, () => {
     await page.locator('.banner.stale').getByRole('button', { name: other }).click();
     await page.locator('.speaker').getByText(`${other}/a`, { exact: true }).waitFor();
     await page.locator('.banner.stale').waitFor({ state: 'detached' });
-    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    await untilSignedIn(page);
     // It acts there, too: across origins, with what was fetched before the loss.
     await page.getByRole('button', { name: 'New order' }).click();
     await panel(page, 'orders').getByLabel('Reason').fill('acting by another region');

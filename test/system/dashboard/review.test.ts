@@ -8,7 +8,7 @@ import { TOKEN } from '../../api/fixture.ts';
 import { openBigWorld } from '../../dashboard/big-world.ts';
 import { recordingLog } from '../../recording-log.ts';
 import { until } from '../until.ts';
-import { expectAccessible, openBrowser, openPage, type Watched } from './browser.ts';
+import { expectAccessible, openBrowser, openPage, untilSignedIn, type Watched } from './browser.ts';
 import { calm, json, type StandIn, silence, standIn } from './stand-in.ts';
 
 describe('the page', { timeout: 60_000 }, () => {
@@ -131,7 +131,7 @@ describe('the page', { timeout: 60_000 }, () => {
     expect(await field.inputValue()).toBe(TOKEN);
     expect(stand.asked.filter((each) => each.includes('/v1/'))).toEqual(['GET /v1/sign-in', 'GET /v1/me']);
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
-    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    await untilSignedIn(page);
     await page.getByRole('button', { name: 'New order' }).waitFor();
     watched.expectClean();
   });
@@ -213,7 +213,7 @@ describe('the page', { timeout: 60_000 }, () => {
     await page.getByText('You speak with us-east now.').waitFor();
     await page.getByLabel('Token').fill(TOKEN);
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
-    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    await untilSignedIn(page);
     await page.locator('.speaker').getByText('us-east/a').first().waitFor();
     watched.expectClean();
   });
@@ -244,7 +244,7 @@ const field = [...document.querySelectorAll('#orders form label')].find((each) =
     const signIn = async (): Promise<void> => {
       await page.getByLabel('Token').fill(TOKEN);
       await page.getByRole('button', { name: 'Sign in', exact: true }).last().click();
-      await page.getByRole('button', { name: 'Sign out' }).waitFor();
+      await untilSignedIn(page);
     };
     const plan = async (): Promise<void> => {
       // What stands above it has come too, and does not push it away.
@@ -343,6 +343,27 @@ const field = [...document.querySelectorAll('#orders form label')].find((each) =
     watched.expectClean();
   });
 
+  test('whoever is signed in acts at once, also while a later answer is waited for: the dialog is gone, and the keyboard reaches what was behind it', async () => {
+    await using stand = await standIn();
+    await using watched = await open(stand);
+    const { page } = watched;
+    await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
+    await page.getByLabel('Token').fill(TOKEN);
+    let [asked, isGivenUp] = [0, false];
+    stand.answers.set('/v1/me', (_request, reply) => {
+      if (++asked === 1) return false;
+      reply.on('close', () => (isGivenUp = true));
+      return true;
+    });
+    await page.getByRole('dialog').getByRole('button', { name: 'Sign in', exact: true }).click();
+    await untilSignedIn(page);
+    await page.getByRole('button', { name: 'New order' }).focus();
+    await page.keyboard.press('Enter');
+    await page.locator('#orders').getByRole('radio', { name: 'drain' }).waitFor();
+    expect({ asked, isGivenUp }).toEqual({ asked: 2, isGivenUp: false });
+    watched.expectClean();
+  });
+
   test('what a panel holds of its reader is gone with him, also when nothing new can be had', async () => {
     await using stand = await standIn();
     await using watched = await open(stand);
@@ -350,7 +371,7 @@ const field = [...document.querySelectorAll('#orders form label')].find((each) =
     await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
     await page.getByLabel('Token').fill(TOKEN);
     await page.getByRole('dialog').getByRole('button', { name: 'Sign in', exact: true }).click();
-    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    await untilSignedIn(page);
     const words = page.locator('#journal').getByLabel('words');
     await words.fill('what ana did');
     for (const path of ['/v1/audit', '/v1/decisions', '/v1/overview']) stand.answers.set(path, silence);
