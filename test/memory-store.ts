@@ -224,6 +224,7 @@ class InMemory implements MemoryStore {
   }
 
   #commit(txn: Txn, changes: readonly EncodedOp[]): void {
+    const written: KeyValue[] = [];
     const replaced = new Map(changes.map(({ key }) => [key, this.#find(key)?.kv]));
     this.#rev++;
     for (const { key, json, bytes } of changes) {
@@ -234,16 +235,18 @@ class InMemory implements MemoryStore {
       else {
         const kv = Object.freeze({ key, value: deepFreeze(JSON.parse(json) as unknown), mod: this.#rev });
         bucket.records.set(key, { kv, bytes });
+        written.push(kv);
       }
     }
     const after = (key: string): KeyValue | undefined => this.#find(key)?.kv;
     const before = (key: string): KeyValue | undefined => (replaced.has(key) ? replaced.get(key) : after(key));
     for (const listener of this.#listeners) listener({ rev: this.#rev, txn, before, after });
-    this.#notify([...replaced.keys()]);
+    this.#notify([...replaced.keys()], written);
   }
 
-  #notify(changed: readonly string[]): void {
-    const all: WatchEvent = { kind: 'changed', rev: this.#rev, keys: changed };
+  #notify(changed: readonly string[], written: readonly KeyValue[]): void {
+    const value = (key: string): unknown => written.find((kv) => kv.key === key)?.value;
+    const all: WatchEvent = { kind: 'changed', rev: this.#rev, keys: changed, value };
     const told: [Watcher, WatchEvent][] = [];
     for (const watcher of this.#watchers) {
       if (watcher.prefix === '') told.push([watcher, all]);

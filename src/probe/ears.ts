@@ -1,12 +1,13 @@
 // What this replica hears of the others: the cluster's configuration, other regions' suspicions as hints for bursts, and their votes to compare its own
-// with. Everything here is a hint or a copy; nothing is counted.
+// with. Everything here is a hint or a copy; nothing is counted. So beats and votes are taken as they come with the news of them, and read only where the
+// news says too little, or has been all there was for a while.
 import { beatKey, KEYS, placeOf, voteKey } from '../coordinate/keys.ts';
 import { createVerifier, keysOf, type Verifier } from '../coordinate/signing.ts';
 import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Adopted, Beat, ClusterConfig, EndpointKey, Vote } from '../model.ts';
 import type { Ports, Timer } from '../ports.ts';
-import type { KeyValue, Read, Store } from '../store/store.ts';
+import type { KeyValue, Read, Store, WatchEvent } from '../store/store.ts';
 
 export interface EarsOptions {
   ports: Ports;
@@ -28,14 +29,15 @@ export interface EarsOptions {
 }
 
 export interface Ears {
-  /** Something changed: reads now. */
-  listen(): void;
-  /** Is this a key whose change is worth a look? */
-  concerns(key: string): boolean;
+  /** Something changed in the store. */
+  notice(event: WatchEvent): void;
   stop(): void;
 }
 
 const QUERY = { keys: [KEYS.members, KEYS.adopted], prefixes: ['beat/', 'vote/'] } as const;
+
+/** What is known by news alone is compared with the store this often. */
+const COMPARE_MS = 10_000;
 
 /** Records whose signature is known to be right or wrong: more than the replicas of a cluster write. */
 const JUDGED_MAX = 4096;
@@ -73,12 +75,24 @@ export const createEars = (options: EarsOptions): Ears => {
   let adoptedNonce: string | null | undefined;
   let heardAt: ReadonlyMap<string, HeardBeat> = new Map();
 
-  /** When the store last answered. */
+  /** When the store last answered, or told any news. */
   let heardAtMs = Number.NEGATIVE_INFINITY;
+  /** The beats and votes as last read at `rev`, and as they were told to have changed since. */
+  let known: { rev: number; atMs: number; records: Map<string, KeyValue> } | null = null;
+
+  /** Why it does not answer, told once while it lasts. */
+  let trouble: string | null = null;
 
   const judged = new Map<string, { mod: number; keys: readonly string[]; genuine: boolean }>();
 
   const mono = (): number => ports.clock.monoMs();
+
+  const isSpoken = (key: string): boolean => key.startsWith('beat/') || key.startsWith('vote/');
+  /** Is this a key whose change is worth a look? */
+  const concerns = (key: string): boolean =>
+    key === KEYS.members ||
+    key === KEYS.adopted ||
+    (isSpoken(key) && !key.startsWith(beatKey(region, '')) && !key.startsWith(voteKey(region, '')));
 
   const listen = async (): Promise<void> => {
     if (listening) {
@@ -89,10 +103,13 @@ export const createEars = (options: EarsOptions): Ears => {
     try {
       const read = await store.get(QUERY, stopped.signal);
       heardAtMs = mono();
+      trouble = null;
       options.saw(read.rev);
-      if (!stopped.signal.aborted) hear(read);
+      if (!stopped.signal.aborted) take(read);
     } catch (error) {
-      if (!stopped.signal.aborted) log.warn('vantage.listen', { because: errorText(error) });
+      const because = errorText(error);
+      if (!stopped.signal.aborted && trouble !== because) log.warn('vantage.listen', { because });
+      trouble = because;
     } finally {
       listening = false;
       if (listenAgain && !stopped.signal.aborted) {
@@ -129,16 +146,46 @@ export const createEars = (options: EarsOptions): Ears => {
     options.onMembers(members.value as ClusterConfig, rev);
   };
 
-  const hear = ({ rev, kvs }: Read): void => {
-    const [beats, votes]: [KeyValue[], KeyValue[]] = [[], []];
-    let [adopted, found]: (KeyValue | undefined)[] = [];
-    for (const kv of kvs) {
-      if (kv.key.startsWith('beat/')) beats.push(kv);
-      else if (kv.key.startsWith('vote/')) votes.push(kv);
-      else if (kv.key === KEYS.adopted) adopted = kv;
-      else if (kv.key === KEYS.members) found = kv;
+  const take = ({ rev, kvs }: Read): void => {
+    const records = new Map(kvs.map((kv) => [kv.key, kv]));
+    learn(records.get(KEYS.adopted), records.get(KEYS.members), rev);
+    records.delete(KEYS.adopted);
+    records.delete(KEYS.members);
+    known = { rev, atMs: mono(), records };
+    hear(records);
+  };
+
+  /** The news of these keys as records; null: it says too little, or something is gone. */
+  const recordsOf = ({ rev, value }: Extract<WatchEvent, { kind: 'changed' }>, keys: readonly string[]): readonly KeyValue[] | null => {
+    const found: KeyValue[] = [];
+    for (const key of keys) {
+      const told = isSpoken(key) ? value?.(key) : undefined;
+      if (told === undefined) return null;
+      found.push({ key, value: told, mod: rev });
     }
-    learn(adopted, found, rev);
+    return found;
+  };
+
+  const notice = (event: WatchEvent): void => {
+    const keys = event.kind === 'resync' ? [] : event.keys.filter(concerns);
+    if (event.kind === 'changed' && keys.length === 0) return;
+    const isCompared = known !== null && mono() - known.atMs < COMPARE_MS;
+    const news = event.kind === 'changed' && isCompared && !listening ? recordsOf(event, keys) : null;
+    if (known === null || news === null) {
+      void listen();
+      return;
+    }
+    heardAtMs = mono();
+    const { rev, records } = known;
+    // News overtake each other, and the read.
+    const newer = news.filter(({ key, mod }) => mod > Math.max(rev, records.get(key)?.mod ?? 0));
+    for (const kv of newer) records.set(kv.key, kv);
+    if (newer.length > 0) hear(records);
+  };
+
+  const hear = (records: ReadonlyMap<string, KeyValue>): void => {
+    const [beats, votes]: [KeyValue[], KeyValue[]] = [[], []];
+    for (const kv of records.values()) (kv.key.startsWith('beat/') ? beats : votes).push(kv);
     const nowMs = mono();
     const freshMs = options.cluster()?.policy.freshMs ?? 0;
     const heardNow = new Map<string, HeardBeat>();
@@ -179,12 +226,7 @@ export const createEars = (options: EarsOptions): Ears => {
   lookAgain();
 
   return {
-    listen: () => void listen(),
-    concerns: (key) =>
-      key === KEYS.members ||
-      key === KEYS.adopted ||
-      (key.startsWith('beat/') && !key.startsWith(beatKey(region, ''))) ||
-      (key.startsWith('vote/') && !key.startsWith(voteKey(region, ''))),
+    notice,
     stop() {
       stopped.abort(new Error('stopping'));
       slow?.cancel();

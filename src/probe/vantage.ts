@@ -195,7 +195,7 @@ export const createVantage = (options: VantageOptions): Vantage => {
 
   const watch = store.watch('', (event) => {
     if (event.kind === 'resync') unsure = true;
-    if (event.kind === 'resync' || event.keys.some(ears.concerns)) ears.listen();
+    ears.notice(event);
     if (event.kind === 'resync' || event.keys.some(siblings.isSibling)) siblings.look();
   });
 

@@ -164,7 +164,7 @@ class EmbeddedStore implements Store, Copying {
     this.#checkUsable(signal);
     const ops = encodeTxn(txn);
     let result: TxnResult;
-    let changed: readonly string[] = [];
+    let changed: readonly EncodedOp[] = [];
     try {
       this.#sql.begin.run();
       const rev = this.#rev();
@@ -255,12 +255,12 @@ class EmbeddedStore implements Store, Copying {
       .map(({ key, value, mod }) => ({ key, value: JSON.parse(value) as unknown, mod }));
   }
 
-  /** The keys that changed. Deleting a missing key changes nothing, and a transaction of only such does not raise the revision (as in etcd). */
-  #write(ops: readonly EncodedOp[], rev: number): readonly string[] {
+  /** What changed. Deleting a missing key changes nothing, and a transaction of only such does not raise the revision (as in etcd). */
+  #write(ops: readonly EncodedOp[], rev: number): readonly EncodedOp[] {
     const run = ({ key, json }: EncodedOp) => (json === null ? this.#sql.del.run(key) : this.#sql.put.run(key, json, rev));
     const changed = ops.filter((op) => run(op).changes !== 0);
     if (changed.length > 0) this.#sql.setRev.run(rev);
-    return changed.map(({ key }) => key);
+    return changed;
   }
 
   #commit(): void {
@@ -283,13 +283,17 @@ class EmbeddedStore implements Store, Copying {
     }
   }
 
-  #notify(rev: number, changed: readonly string[]): void {
+  #notify(rev: number, changed: readonly EncodedOp[]): void {
+    const value = (key: string): unknown => {
+      const json = changed.find((op) => op.key === key)?.json ?? null;
+      return json === null ? undefined : JSON.parse(json);
+    };
     for (const watcher of this.#watchers) {
-      const keys = changed.filter((key) => key.startsWith(watcher.prefix));
+      const keys = changed.map(({ key }) => key).filter((key) => key.startsWith(watcher.prefix));
       if (keys.length === 0) continue;
       // Later, so that nobody runs inside the writer's call; a watcher closed meanwhile hears nothing.
       queueMicrotask(() => {
-        if (this.#watchers.has(watcher)) watcher.tell({ kind: 'changed', rev, keys });
+        if (this.#watchers.has(watcher)) watcher.tell({ kind: 'changed', rev, keys, value });
       });
     }
   }

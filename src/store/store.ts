@@ -35,7 +35,11 @@ export interface TxnResult {
   kvs: readonly KeyValue[];
 }
 
-export type WatchEvent = { kind: 'changed'; rev: number; keys: readonly string[] } | { kind: 'resync' };
+/**
+ * `changed`: these keys were written or deleted at this revision. `value`: what was written to one of them, where the store sends that along; undefined for
+ * a key that is gone, and for one that has to be read. `resync`: events may have been missed.
+ */
+export type WatchEvent = { kind: 'changed'; rev: number; keys: readonly string[]; value?: (key: string) => unknown } | { kind: 'resync' };
 
 export interface Watch {
   close(): void;
@@ -48,7 +52,7 @@ export interface Store {
   get(query: Query, signal?: AbortSignal): Promise<Read>;
   /** Rejects with StoreDefiniteError (did not happen) or StoreAmbiguousError (may have happened, may happen later). */
   txn(txn: Txn, signal?: AbortSignal): Promise<TxnResult>;
-  /** A hint to look again, never evidence. `resync`: events may have been missed. */
+  /** A hint to look again, never evidence: events come late, and in any order. */
   watch(prefix: string, onEvent: (event: WatchEvent) => void): Watch;
   close(): Promise<void>;
 }

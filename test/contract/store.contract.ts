@@ -377,6 +377,9 @@ export const storeContract = (name: string, open: () => Promise<OpenedStore>): v
         const event = listener.seen.find((seen) => seen.kind === 'changed' && seen.rev === rev);
         expect(event).toMatchObject({ kind: 'changed' });
         expect([...(event?.kind === 'changed' ? event.keys : [])].sort()).toEqual(['w/a', 'w/first']);
+        // What was written comes along or has to be read; what is gone is never told as something.
+        if (event?.kind === 'changed' && event.value !== undefined)
+          expect([event.value('w/a'), event.value('w/first')]).toEqual([1, undefined]);
         listener.close();
       });
 

@@ -1,12 +1,12 @@
 // What a vantage hears of the others when a region signs: forgeries make nobody look, doubt or wait.
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { beatKey, KEYS, voteKey } from '../../src/coordinate/keys.ts';
 import { createSigner, newKeyPair } from '../../src/coordinate/signing.ts';
 import type { Beat, ClusterConfig, Vote } from '../../src/model.ts';
 import { createEars, type Ears } from '../../src/probe/ears.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
-import type { Store } from '../../src/store/store.ts';
-import { recordingLog } from '../recording-log.ts';
+import type { Op, Store, Watch, WatchEvent } from '../../src/store/store.ts';
+import { type RecordingLog, recordingLog } from '../recording-log.ts';
 import { createVirtual, type Virtual } from '../virtual.ts';
 import { clusterOf } from '../world.ts';
 
@@ -25,12 +25,18 @@ let hints: string[];
 let others: string[][];
 let elders: boolean[];
 let reads: number;
+let log: RecordingLog;
+let watch: Watch;
+/** Of the news: what gets through. */
+let passes: (event: WatchEvent) => boolean;
 
 beforeEach(async () => {
   virtual = createVirtual({ startWallMs: Date.UTC(2026, 10, 22), seed: 1 });
   store = openEmbedded({ file: ':memory:', ports: virtual.ports });
   await store.txn({ if: [], then: [{ put: KEYS.members, value: cluster }] });
+  log = recordingLog();
   [hints, others, elders, reads] = [[], [], [], 0];
+  passes = () => true;
   const { get } = store;
   store.get = (...asked) => {
     reads++;
@@ -39,7 +45,7 @@ beforeEach(async () => {
   ears = createEars({
     ports: virtual.ports,
     store,
-    log: recordingLog(),
+    log,
     region: 'eu',
     cluster: () => cluster,
     saw: () => undefined,
@@ -49,9 +55,11 @@ beforeEach(async () => {
     onOthers: (votes) => others.push(votes.map(({ region }) => region)),
     onElders: (some) => elders.push(some),
   });
+  watch = store.watch('', (event) => passes(event) && ears.notice(event));
   await virtual.advance(10);
 });
 afterEach(async () => {
+  watch.close();
   ears.stop();
   await store.close();
 });
@@ -89,7 +97,6 @@ const speak = async (region: string, privatePem: string | null, bootN?: number):
       { put: beatKey(region, 'a'), value: signed('beat', beatOf(n, bootN)) },
     ];
     await store.txn({ if: [], then });
-    ears.listen();
     await virtual.advance(10);
   }
 };
@@ -125,7 +132,7 @@ test('the store is asked without a reason only when it has not been heard for th
   const before = reads;
   for (let n = 0; n < 10; n++) {
     await virtual.advance(beatMs - 100);
-    ears.listen();
+    ears.notice({ kind: 'resync' });
   }
   await virtual.advance(50);
   expect(reads - before).toBe(10);
@@ -133,14 +140,98 @@ test('the store is asked without a reason only when it has not been heard for th
   expect(reads - before).toBe(20);
 });
 
-test('a store that does not answer is asked again after that span, as often as it takes', async () => {
+test('a store that does not answer is asked again after that span, as often as it takes, and why is told once', async () => {
   const { get } = store;
   let asked = 0;
-  store.get = () => {
+  const out = (because: string) => () => {
     asked++;
-    return Promise.reject(new Error('out of reach'));
+    return Promise.reject(new Error(because));
   };
+  const told = () => log.of('vantage.listen').map(({ fields }) => fields.because);
+  store.get = out('out of reach');
   await virtual.advance(10 * cluster.policy.beatMs);
   expect(asked).toBe(10);
+  expect(told()).toEqual(['out of reach']);
+  store.get = out('no leader');
+  await virtual.advance(2 * cluster.policy.beatMs);
   store.get = get;
+  await virtual.advance(2 * cluster.policy.beatMs);
+  store.get = out('no leader');
+  await virtual.advance(2 * cluster.policy.beatMs);
+  expect(told()).toEqual(['out of reach', 'no leader', 'no leader']);
+  store.get = get;
+});
+
+describe('news', () => {
+  const beatAt = beatKey('ap', 'a');
+  const put = (then: readonly Op[]) => store.txn({ if: [], then });
+  /** As a store tells it that says only which keys changed. */
+  const bare = ({ rev, keys }: Extract<WatchEvent, { kind: 'changed' }>): WatchEvent => ({ kind: 'changed', rev, keys });
+
+  beforeEach(async () => {
+    await speak('ap', null, 1);
+    [hints, others] = [[], []];
+    reads = 0;
+  });
+
+  test('what it says is heard, and nothing is read for it', async () => {
+    await put([{ put: beatAt, value: beatOf(3, 1) }]);
+    await put([{ put: voteKey('us', 'a'), value: vote }]);
+    await virtual.advance(10);
+    expect({ hints, reads }).toEqual({ hints: ['ap'], reads: 0 });
+    expect(others.at(-1)).toEqual(['ap']);
+  });
+
+  test('alone it is believed for ten seconds, then it is compared with the store', async () => {
+    for (let n = 3; n < 28; n++) {
+      await put([{ put: beatAt, value: beatOf(n, 1) }]);
+      await virtual.advance(1000);
+    }
+    expect(reads).toBe(2);
+    expect(hints).toHaveLength(25);
+  });
+
+  test('of a key that is gone, of the configuration, and of a store that says only which keys changed is looked at in the store', async () => {
+    await put([{ put: KEYS.members, value: cluster }]);
+    await virtual.advance(10);
+    expect(reads).toBe(1);
+    await put([{ del: beatAt }]);
+    await virtual.advance(10);
+    expect(reads).toBe(2);
+    expect(others.at(-1)).toEqual([]);
+    passes = (event) => {
+      if (event.kind === 'changed') ears.notice(bare(event));
+      return false;
+    };
+    await put([{ put: beatAt, value: beatOf(9, 1) }]);
+    await virtual.advance(10);
+    expect({ reads, last: others.at(-1) }).toEqual({ reads: 3, last: ['ap'] });
+  });
+
+  test('that was overtaken, by later news or by a read, changes nothing', async () => {
+    const held: WatchEvent[] = [];
+    passes = (event) => {
+      held.push(event);
+      return false;
+    };
+    await put([{ put: beatAt, value: beatOf(3, 1) }]);
+    await put([{ put: beatAt, value: { ...beatOf(4, 1), suspects: {} } }]);
+    await virtual.advance(10);
+    const [older, later] = held as [WatchEvent, WatchEvent];
+    ears.notice(later);
+    ears.notice(older);
+    expect(hints).toEqual(['ap']);
+    await put([{ del: beatAt }]);
+    ears.notice({ kind: 'resync' });
+    await virtual.advance(10);
+    ears.notice(later);
+    expect({ hints, last: others.at(-1) }).toEqual({ hints: ['ap'], last: [] });
+  });
+
+  test('is not heard twice while it is read', async () => {
+    ears.notice({ kind: 'resync' });
+    await put([{ put: beatAt, value: beatOf(3, 1) }]);
+    await virtual.advance(10);
+    expect(hints).toEqual(['ap']);
+  });
 });

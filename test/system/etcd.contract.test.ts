@@ -92,6 +92,41 @@ test('who watches the same shares one stream: each is told to look first, all he
   }
 });
 
+test('news bring what was written along, as soon as it is known whose they are', async () => {
+  const { store, store2, close } = await twoClients();
+  try {
+    const told: Extract<WatchEvent, { kind: 'changed' }>[] = [];
+    let isBegun = false;
+    const watch = store.watch('', (event) => {
+      if (event.kind === 'resync') isBegun = true;
+      else told.push(event);
+    });
+    const hears = async (rev: number) => {
+      await eventually(`revision ${rev} is heard`, () => told.some((event) => event.rev === rev));
+      return told.find((event) => event.rev === rev);
+    };
+    await eventually('the stream has begun', () => isBegun);
+    await store.get({});
+    const first = await store2.txn({
+      if: [],
+      then: [
+        { put: 'vote/a', value: { down: ['é'] } },
+        { put: 'beat/a', value: null },
+      ],
+    });
+    const news = await hears(first.rev);
+    expect([news?.value?.('vote/a'), news?.value?.('beat/a'), news?.value?.('vote/b')]).toEqual([{ down: ['é'] }, null, undefined]);
+    const second = await store2.txn({ if: [], then: [{ del: 'vote/a' }] });
+    expect((await hears(second.rev))?.value?.('vote/a')).toBeUndefined();
+    await etcd.ctl('put', `/contract/${opened - 1}/vote/c`, 'garbage{');
+    const strange = await hears(second.rev + 1);
+    expect([strange?.keys, strange?.value?.('vote/c')]).toEqual([['vote/c'], undefined]);
+    watch.close();
+  } finally {
+    await close();
+  }
+});
+
 test('a large record that a read names crosses the wire once per revision, and every read has it as it is', async () => {
   const { store, store2, close } = await twoClients();
   const sentBytes = () => metric('etcd_network_client_grpc_sent_bytes_total');

@@ -53,7 +53,10 @@ const PATIENCE_MS = 1500;
 const createWatches = (client: Client, { store, wire }: ClientOptions) => {
   const watches = new Set<{ prefix: string; onEvent: (event: WatchEvent) => void }>();
   const tell = (event: WatchEvent): void => {
-    if (hearsNothing(client)) return;
+    if (hearsNothing(client)) {
+      client.missed = true;
+      return;
+    }
     for (const watch of [...watches]) {
       const { prefix, onEvent } = watch;
       // Closed by one before it.

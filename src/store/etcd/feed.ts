@@ -24,6 +24,8 @@ export interface FeedOptions {
   prefix: string;
   signal: AbortSignal;
   begin(member: Member, onReply: (reply: WatchReply) => void, onEnd: (error: Error) => void): Stream<WatchRequest>;
+  /** Is what a member says of the cluster it knows, and believed? If not, it is told that something changed, and not what. */
+  believes(reply: WatchReply): boolean;
   tell(event: WatchEvent): void;
 }
 
@@ -47,7 +49,11 @@ export const follow = async (options: FeedOptions): Promise<void> => {
 };
 
 /** Resolves with the reason of its end. */
-const stream = ({ ports, roster, base, prefix, signal, begin, tell }: FeedOptions, member: Member, onBegun: () => void): Promise<string> =>
+const stream = (
+  { ports, roster, base, prefix, signal, begin, believes, tell }: FeedOptions,
+  member: Member,
+  onBegun: () => void,
+): Promise<string> =>
   new Promise((resolve) => {
     const { timers } = ports;
     const end = (because: string): void => {
@@ -77,7 +83,8 @@ const stream = ({ ports, roster, base, prefix, signal, begin, tell }: FeedOption
         onBegun();
         tell({ kind: 'resync' });
       }
-      for (const { rev, keys } of changesOf(base, reply)) tell({ kind: 'changed', rev, keys });
+      const isBelieved = believes(reply);
+      for (const { value, ...change } of changesOf(base, reply)) tell({ kind: 'changed', ...change, ...(isBelieved ? { value } : {}) });
     };
     const open = begin(member, onReply, (error) => end(errorText(error)));
     let silence = listen();

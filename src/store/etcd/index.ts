@@ -189,6 +189,7 @@ class EtcdStore implements Store {
         if (link === null) throw new Error(`${member.name}: the connection was lost`);
         return link.stream(this.#protocol.watch, this.#passport.metadata(), onReply, onEnd);
       },
+      believes: ({ header }) => this.#identity.frozen() === null && positionOf(header).clusterId === this.clusterId,
       tell: (event) => {
         for (const tell of feed.listeners) tell(event);
       },

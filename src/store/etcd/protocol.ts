@@ -5,7 +5,7 @@ import type { MethodDefinition } from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 import type { Position } from '../identity.ts';
 import { type EncodedOp, KEY_AFTER } from '../limits.ts';
-import type { Txn } from '../store.ts';
+import type { Txn, WatchEvent } from '../store.ts';
 
 interface RequestOp {
   request_range?: { key: Buffer; range_end?: Buffer; min_mod_revision?: number };
@@ -48,7 +48,7 @@ export interface WatchReply {
   canceled?: boolean;
   compact_revision?: string;
   cancel_reason?: string;
-  events: readonly { kv?: { key?: Buffer; mod_revision?: string } }[];
+  events: readonly { kv?: { key?: Buffer; mod_revision?: string; value?: Buffer } }[];
 }
 
 export interface StatusReply {
@@ -158,13 +158,24 @@ export const jsonOf = ({ json }: RawRecord): unknown => {
   }
 };
 
-/** The keys that changed, by revision, in order. */
-export const changesOf = (prefix: string, reply: WatchReply): readonly { rev: number; keys: readonly string[] }[] => {
-  const byRev = new Map<number, Set<string>>();
+type Change = Pick<Extract<WatchEvent, { kind: 'changed' }>, 'rev' | 'keys' | 'value'>;
+
+/** The keys that changed, by revision, in order. A key that is gone comes without a value. */
+export const changesOf = (prefix: string, reply: WatchReply): readonly Change[] => {
+  const byRev = new Map<number, Map<string, RawRecord>>();
   for (const { kv } of reply.events) {
-    const rev = Number(kv?.mod_revision ?? 0);
-    const keys = byRev.get(rev) ?? new Set();
-    byRev.set(rev, keys.add((kv?.key?.toString('latin1') ?? '').slice(prefix.length)));
+    const [mod, key] = [Number(kv?.mod_revision ?? 0), (kv?.key?.toString('latin1') ?? '').slice(prefix.length)];
+    const records = byRev.get(mod) ?? new Map<string, RawRecord>();
+    byRev.set(mod, records.set(key, { key, json: kv?.value ?? Buffer.alloc(0), mod }));
   }
-  return [...byRev].sort(([a], [b]) => a - b).map(([rev, keys]) => ({ rev, keys: [...keys] }));
+  return [...byRev]
+    .sort(([a], [b]) => a - b)
+    .map(([rev, records]) => ({
+      rev,
+      keys: [...records.keys()],
+      value: (key) => {
+        const record = records.get(key);
+        return record === undefined ? undefined : jsonOf(record);
+      },
+    }));
 };
