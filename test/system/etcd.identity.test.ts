@@ -61,6 +61,15 @@ test('a restored snapshot freezes the store at its first answer; nothing is writ
   const human = open(etcd);
   expect((await human.get({ prefixes: ['written/', 'lost'] })).kvs).toEqual([]);
   expect(await isFrozen(store.get({ keys: ['adopted'] }))).toBe(true);
+  // What changes in it is told, and not what it says.
+  const told = () => seen.findLast((event) => event.kind === 'changed' && event.keys.includes('vote/a'));
+  const hears = (what: string, wanted: () => boolean) =>
+    eventually(what, async () => {
+      await put(human, 'vote/a', 1);
+      return wanted();
+    });
+  await hears('a change of the restored store', () => told() !== undefined);
+  expect(told()).not.toHaveProperty('value');
   const resyncs = seen.filter(({ kind }) => kind === 'resync').length;
   await put(human, 'adopted', { nonce: 'second', atMs: 1001, by: 'test', reason: 'restored' });
   await eventually('the store goes on', () =>
@@ -71,6 +80,7 @@ test('a restored snapshot freezes the store at its first answer; nothing is writ
   );
   await eventually('watchers are told to look again', () => seen.filter(({ kind }) => kind === 'resync').length > resyncs);
   expect((await put(store, 'a', 1)).ok).toBe(true);
+  await hears('news with what it says', () => Object.hasOwn(told() ?? {}, 'value'));
 });
 
 test('another cluster at the same address freezes the store', async () => {
