@@ -125,6 +125,12 @@ const lane = async (cut: Cut, trials: number, references: number): Promise<Resul
 
   try {
     const setUp = ring.open('a');
+    await until('the ring answers', () =>
+      setUp.get({ keys: ['members'] }).then(
+        () => true,
+        () => false,
+      ),
+    );
     await setUp.txn({ if: [], then: [{ put: 'members', value: clusterOf(SITES, [{}]) }] });
     await setUp.close();
     for (const site of SITES) start(site);
