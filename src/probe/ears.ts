@@ -88,11 +88,9 @@ export const createEars = (options: EarsOptions): Ears => {
   const mono = (): number => ports.clock.monoMs();
 
   const isSpoken = (key: string): boolean => key.startsWith('beat/') || key.startsWith('vote/');
+  const isOwn = (key: string): boolean => key.startsWith(beatKey(region, '')) || key.startsWith(voteKey(region, ''));
   /** Is this a key whose change is worth a look? */
-  const concerns = (key: string): boolean =>
-    key === KEYS.members ||
-    key === KEYS.adopted ||
-    (isSpoken(key) && !key.startsWith(beatKey(region, '')) && !key.startsWith(voteKey(region, '')));
+  const concerns = (key: string): boolean => key === KEYS.members || key === KEYS.adopted || (isSpoken(key) && !isOwn(key));
 
   const listen = async (): Promise<void> => {
     if (listening) {
@@ -110,6 +108,8 @@ export const createEars = (options: EarsOptions): Ears => {
       const because = errorText(error);
       if (!stopped.signal.aborted && trouble !== because) log.warn('vantage.listen', { because });
       trouble = because;
+      // What it was to show is missed: no news fills that gap.
+      known = null;
     } finally {
       listening = false;
       if (listenAgain && !stopped.signal.aborted) {
@@ -166,7 +166,18 @@ export const createEars = (options: EarsOptions): Ears => {
     return found;
   };
 
+  /** News overtake each other, and the read: those of these that are newer than what is known, which they take the place of. */
+  const enter = (news: readonly KeyValue[]): readonly KeyValue[] => {
+    if (known === null) return [];
+    const { rev, records } = known;
+    const newer = news.filter(({ key, mod }) => mod > Math.max(rev, records.get(key)?.mod ?? 0));
+    for (const kv of newer) records.set(kv.key, kv);
+    return newer;
+  };
+
   const notice = (event: WatchEvent): void => {
+    // What is said in the own region is worth no look, and must not look old at the next one.
+    if (event.kind === 'changed') enter(recordsOf(event, event.keys.filter(isOwn)) ?? []);
     const keys = event.kind === 'resync' ? [] : event.keys.filter(concerns);
     if (event.kind === 'changed' && keys.length === 0) return;
     const isCompared = known !== null && mono() - known.atMs < COMPARE_MS;
@@ -176,11 +187,9 @@ export const createEars = (options: EarsOptions): Ears => {
       return;
     }
     heardAtMs = mono();
-    const { rev, records } = known;
-    // News overtake each other, and the read.
-    const newer = news.filter(({ key, mod }) => mod > Math.max(rev, records.get(key)?.mod ?? 0));
-    for (const kv of newer) records.set(kv.key, kv);
-    if (newer.length > 0) hear(records);
+    const newer = enter(news);
+    for (const { mod } of newer) options.saw(mod);
+    if (newer.length > 0) hear(known.records);
   };
 
   const hear = (records: ReadonlyMap<string, KeyValue>): void => {

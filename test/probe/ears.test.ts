@@ -25,6 +25,7 @@ let hints: string[];
 let others: string[][];
 let elders: boolean[];
 let reads: number;
+let saw: number[];
 let log: RecordingLog;
 let watch: Watch;
 /** Of the news: what gets through. */
@@ -35,6 +36,7 @@ beforeEach(async () => {
   store = openEmbedded({ file: ':memory:', ports: virtual.ports });
   await store.txn({ if: [], then: [{ put: KEYS.members, value: cluster }] });
   log = recordingLog();
+  saw = [];
   [hints, others, elders, reads] = [[], [], [], 0];
   passes = () => true;
   const { get } = store;
@@ -48,7 +50,7 @@ beforeEach(async () => {
     log,
     region: 'eu',
     cluster: () => cluster,
-    saw: () => undefined,
+    saw: (rev) => saw.push(rev),
     onMembers: () => undefined,
     onAdopted: () => undefined,
     onHints: (from) => hints.push(from),
@@ -229,9 +231,63 @@ describe('news', () => {
   });
 
   test('is not heard twice while it is read', async () => {
-    ears.notice({ kind: 'resync' });
+    const { get } = store;
+    const answer = Promise.withResolvers<void>();
+    store.get = async (...asked) => {
+      const read = await get.apply(store, asked);
+      await answer.promise;
+      return read;
+    };
     await put([{ put: beatAt, value: beatOf(3, 1) }]);
+    ears.notice({ kind: 'resync' });
+    await put([{ put: beatAt, value: beatOf(4, 1) }]);
     await virtual.advance(10);
+    // The first of them by its news, before the read.
     expect(hints).toEqual(['ap']);
+    answer.resolve();
+    await virtual.advance(10);
+    expect(hints).toEqual(['ap', 'ap']);
+    store.get = get;
+  });
+
+  test('after a read that failed does not stand for what that was to show', async () => {
+    const { get } = store;
+    passes = () => false;
+    await put([{ put: voteKey('us', 'a'), value: vote }]);
+    await speak('us', good.privatePem, 1);
+    store.get = () => Promise.reject(new Error('no leader'));
+    ears.notice({ kind: 'resync' });
+    await virtual.advance(10);
+    store.get = get;
+    passes = () => true;
+    await put([{ put: beatAt, value: beatOf(5, 1) }]);
+    await virtual.advance(10);
+    expect(others.at(-1)).toEqual(['ap', 'us']);
+  });
+
+  test('of the own region keeps what is known of it fresh, and nothing is read for it', async () => {
+    const { beatMs, freshMs } = cluster.policy;
+    const elder = beatKey('eu', 'old');
+    expect(freshMs).toBeLessThan(10_000);
+    await put([{ put: elder, value: beatOf(1) }]);
+    ears.notice({ kind: 'resync' });
+    await virtual.advance(10);
+    elders = [];
+    reads = 0;
+    for (let n = 2; n < 22; n++) {
+      if (n % 2 === 0) await put([{ put: elder, value: beatOf(n) }]);
+      await put([{ put: beatAt, value: beatOf(n + 10, 1) }]);
+      await virtual.advance(beatMs / 2);
+    }
+    expect({ hears: elders.length, reads }).toEqual({ hears: 20, reads: 2 });
+    expect(elders.every((some) => some)).toBe(true);
+  });
+
+  test('raises what this replica has seen of the store', async () => {
+    const before = Math.max(...saw);
+    const { rev } = await put([{ put: beatAt, value: beatOf(3, 1) }]);
+    await virtual.advance(10);
+    expect(before).toBeLessThan(rev);
+    expect(saw.at(-1)).toBe(rev);
   });
 });

@@ -2,7 +2,7 @@
 // them, and frozen once it proves to be another or an older one, until a human adopts it.
 import { Fault } from '../../src/errors.ts';
 import type { Adopted } from '../../src/model.ts';
-import { type Before, createIdentity } from '../../src/store/identity.ts';
+import { type Before, createIdentity, type Identity } from '../../src/store/identity.ts';
 import {
   type Query,
   type Read,
@@ -50,8 +50,10 @@ export interface ClientOptions {
 const PATIENCE_MS = 1500;
 
 /** What a process watches comes to it on one wire, as from any server: one message for each change that one of its watches wants, in which each finds its own. */
-const createWatches = (client: Client, { store, wire }: ClientOptions) => {
+const createWatches = (client: Client, identity: Identity, { store, wire }: ClientOptions) => {
   const watches = new Set<{ prefix: string; onEvent: (event: WatchEvent) => void }>();
+  /** A store that is replaced ends the stream: what was under way in it does not arrive. */
+  let stream = 0;
   const tell = (event: WatchEvent): void => {
     if (hearsNothing(client)) {
       client.missed = true;
@@ -72,9 +74,18 @@ const createWatches = (client: Client, { store, wire }: ClientOptions) => {
     event.kind === 'resync' || [...watches].some(({ prefix }) => event.keys.some((key) => key.startsWith(prefix)));
   client.watches.add(tell);
   store.watch('', (event) => {
+    if (event.kind === 'resync') stream++;
     if (!wanted(event)) return;
-    if (hearsNothing(client)) client.missed = true;
-    else wire.toCaller(client, () => tell(event));
+    if (hearsNothing(client)) {
+      client.missed = true;
+      return;
+    }
+    const [from, clusterId] = [stream, store.clusterId];
+    wire.toCaller(client, () => {
+      if (from !== stream) return;
+      const isBelieved = event.kind === 'resync' || (identity.frozen() === null && identity.clusterId() === clusterId);
+      tell(isBelieved ? event : { kind: event.kind, rev: event.rev, keys: event.keys });
+    });
   });
   return {
     watch(prefix: string, onEvent: (event: WatchEvent) => void): Watch {
@@ -88,7 +99,7 @@ const createWatches = (client: Client, { store, wire }: ClientOptions) => {
 export const clientOf = (client: Client, options: ClientOptions): Store => {
   const { store, wire } = options;
   const identity = createIdentity();
-  const watches = createWatches(client, options);
+  const watches = createWatches(client, identity, options);
   const checkFrozen = (): void => {
     const because = identity.frozen();
     if (because !== null) throw new Fault('ERR_STORE_REPLACED', because);
