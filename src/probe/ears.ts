@@ -8,6 +8,7 @@ import type { Log } from '../log.ts';
 import type { Adopted, Beat, ClusterConfig, EndpointKey, Vote } from '../model.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { KeyValue, Read, Store, WatchEvent } from '../store/store.ts';
+import { createCopy } from './copy.ts';
 
 export interface EarsOptions {
   ports: Ports;
@@ -77,9 +78,8 @@ export const createEars = (options: EarsOptions): Ears => {
 
   /** When the store last answered, or told any news. */
   let heardAtMs = Number.NEGATIVE_INFINITY;
-  /** The beats and votes as last read at `rev`, and as they were told to have changed since. */
-  let known: { rev: number; atMs: number; records: Map<string, KeyValue> } | null = null;
-
+  /** Beats and votes. */
+  const spoken = createCopy();
   /** Why it does not answer, told once while it lasts. */
   let trouble: string | null = null;
 
@@ -109,7 +109,7 @@ export const createEars = (options: EarsOptions): Ears => {
       if (!stopped.signal.aborted && trouble !== because) log.warn('vantage.listen', { because });
       trouble = because;
       // What it was to show is missed: no news fills that gap.
-      known = null;
+      spoken.spoil();
     } finally {
       listening = false;
       if (listenAgain && !stopped.signal.aborted) {
@@ -147,49 +147,35 @@ export const createEars = (options: EarsOptions): Ears => {
   };
 
   const take = ({ rev, kvs }: Read): void => {
-    const records = new Map(kvs.map((kv) => [kv.key, kv]));
-    learn(records.get(KEYS.adopted), records.get(KEYS.members), rev);
-    records.delete(KEYS.adopted);
-    records.delete(KEYS.members);
-    known = { rev, atMs: mono(), records };
-    hear(records);
-  };
-
-  /** The news of these keys as records; null: it says too little, or something is gone. */
-  const recordsOf = ({ rev, value }: Extract<WatchEvent, { kind: 'changed' }>, keys: readonly string[]): readonly KeyValue[] | null => {
-    const found: KeyValue[] = [];
-    for (const key of keys) {
-      const told = isSpoken(key) ? value?.(key) : undefined;
-      if (told === undefined) return null;
-      found.push({ key, value: told, mod: rev });
-    }
-    return found;
-  };
-
-  /** News overtake each other, and the read: those of these that are newer than what is known, which they take the place of. */
-  const enter = (news: readonly KeyValue[]): readonly KeyValue[] => {
-    if (known === null) return [];
-    const { rev, records } = known;
-    const newer = news.filter(({ key, mod }) => mod > Math.max(rev, records.get(key)?.mod ?? 0));
-    for (const kv of newer) records.set(kv.key, kv);
-    return newer;
+    const found = (wanted: string): KeyValue | undefined => kvs.find(({ key }) => key === wanted);
+    learn(found(KEYS.adopted), found(KEYS.members), rev);
+    spoken.read(
+      rev,
+      kvs.filter(({ key }) => isSpoken(key)),
+      mono(),
+    );
+    hear(spoken.records);
   };
 
   const notice = (event: WatchEvent): void => {
+    if (event.kind === 'resync') {
+      void listen();
+      return;
+    }
     // What is said in the own region is worth no look, and must not look old at the next one.
-    if (event.kind === 'changed') enter(recordsOf(event, event.keys.filter(isOwn)) ?? []);
-    const keys = event.kind === 'resync' ? [] : event.keys.filter(concerns);
-    if (event.kind === 'changed' && keys.length === 0) return;
-    const isCompared = known !== null && mono() - known.atMs < COMPARE_MS;
-    const news = event.kind === 'changed' && isCompared && !listening ? recordsOf(event, keys) : null;
-    if (known === null || news === null) {
+    spoken.enter(event, event.keys.filter(isOwn));
+    const keys = event.keys.filter(concerns);
+    if (keys.length === 0) return;
+    const isEnough = !listening && keys.every(isSpoken) && spoken.isYounger(COMPARE_MS, mono());
+    const newer = isEnough ? spoken.enter(event, keys) : null;
+    if (newer === null) {
       void listen();
       return;
     }
     heardAtMs = mono();
-    const newer = enter(news);
-    for (const { mod } of newer) options.saw(mod);
-    if (newer.length > 0) hear(known.records);
+    if (newer.length === 0) return;
+    options.saw(event.rev);
+    hear(spoken.records);
   };
 
   const hear = (records: ReadonlyMap<string, KeyValue>): void => {
