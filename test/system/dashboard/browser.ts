@@ -81,5 +81,13 @@ export const untilSignedIn = async (page: Page): Promise<void> => {
   await page.locator('dialog[open]').waitFor({ state: 'detached' });
 };
 
+/** By the dialog, from the head of the page. */
+export const signIn = async (page: Page, token: string): Promise<void> => {
+  await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
+  await page.getByLabel('Token').fill(token);
+  await page.getByRole('dialog').getByRole('button', { name: 'Sign in', exact: true }).click();
+  await untilSignedIn(page);
+};
+
 /** The text of an element once it is there. */
 export const textOf = (page: Page, selector: string): Promise<string> => page.locator(selector).first().innerText();

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cluster, startCluster } from '../cluster.ts';
 import { REGIONS, type Region, WEB } from '../cluster-config.ts';
 import { until } from '../until.ts';
-import { expectAccessible, openBrowser, openPage, untilSignedIn, type Watched } from './browser.ts';
+import { expectAccessible, openBrowser, openPage, signIn, untilSignedIn, type Watched } from './browser.ts';
 
 const TEST_MS = 180_000;
 const START_MS = 120_000;
@@ -44,13 +44,6 @@ describe('a cluster of three regions', { timeout: TEST_MS }, () => {
     });
   /** All panels are here: the later ones too. */
   const whole = (page: Page): Promise<unknown> => until('every panel', async () => (await page.getByText('Coming …').count()) === 0);
-  const signIn = async (page: Page): Promise<void> => {
-    await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
-    await page.getByLabel('Token').fill(cluster.operatorToken);
-    await page.getByRole('dialog').getByRole('button', { name: 'Sign in', exact: true }).click();
-    await untilSignedIn(page);
-  };
-
   test('is there with one sentence, for light and dark, for wide and narrow, and nothing in it is out of reach', async () => {
     for (const options of [{}, { colorScheme: 'dark' }, { viewport: { width: 360, height: 740 }, reducedMotion: 'reduce' }] as const) {
       await using watched = await open(options);
@@ -82,7 +75,7 @@ describe('a cluster of three regions', { timeout: TEST_MS }, () => {
       .first()
       .waitFor();
     await page.keyboard.press('Escape');
-    await signIn(page);
+    await signIn(page, cluster.operatorToken);
     await page.getByRole('button', { name: 'New order' }).waitFor();
     const kept = await page.evaluate('JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href])');
     expect(kept).not.toContain(cluster.operatorToken);
@@ -122,7 +115,7 @@ describe('a cluster of three regions', { timeout: TEST_MS }, () => {
   test('an order is foreseen, placed by keyboard alone, obeyed, and expires', async () => {
     await using watched = await open();
     const { page } = watched;
-    await signIn(page);
+    await signIn(page, cluster.operatorToken);
     await page.getByRole('button', { name: 'New order' }).focus();
     await page.keyboard.press('Enter');
     const orders = panel(page, 'orders');
@@ -155,7 +148,7 @@ describe('a cluster of three regions', { timeout: TEST_MS }, () => {
     const { page } = watched;
     await page.goto(`${urlOf(home)}#order=${encodeURIComponent(`drain:region=${other}`)}`);
     await page.reload();
-    await signIn(page);
+    await signIn(page, cluster.operatorToken);
     const orders = panel(page, 'orders');
     await orders.getByLabel('Reason').fill('trying the other button');
     await orders.getByRole('button', { name: 'Place order' }).click();
@@ -198,7 +191,7 @@ describe('a cluster of three regions', { timeout: TEST_MS }, () => {
   test('its region is lost: it says so and how old it is, offers the others, goes on with one, and keeps who signed in', async () => {
     await using watched = await open();
     const { page } = watched;
-    await signIn(page);
+    await signIn(page, cluster.operatorToken);
     await whole(page);
     await cluster.replica(home).end('SIGKILL');
     await page.locator('.banner.stale').getByText(`${home}/a does not answer`).waitFor();

@@ -8,7 +8,7 @@ import { TOKEN } from '../../api/fixture.ts';
 import { openBigWorld } from '../../dashboard/big-world.ts';
 import { recordingLog } from '../../recording-log.ts';
 import { until } from '../until.ts';
-import { expectAccessible, openBrowser, openPage, untilSignedIn, type Watched } from './browser.ts';
+import { expectAccessible, openBrowser, openPage, signIn, untilSignedIn, type Watched } from './browser.ts';
 import { calm, json, type StandIn, silence, standIn } from './stand-in.ts';
 
 describe('the page', { timeout: 60_000 }, () => {
@@ -241,7 +241,7 @@ const field = [...document.querySelectorAll('#orders form label')].find((each) =
     await using world = await openBigWorld({ size: { services: 4, regions: 4 } });
     await using watched = await openPage(browser, `${world.url}/`);
     const { page } = watched;
-    const signIn = async (): Promise<void> => {
+    const signInThere = async (): Promise<void> => {
       await page.getByLabel('Token').fill(TOKEN);
       await page.getByRole('button', { name: 'Sign in', exact: true }).last().click();
       await untilSignedIn(page);
@@ -255,14 +255,14 @@ const field = [...document.querySelectorAll('#orders form label')].find((each) =
     };
     const reason = page.getByLabel('Reason', { exact: true });
     await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
-    await signIn();
+    await signInThere();
     await plan();
     await reason.fill('the disks of it are full');
     await page.route('**/v1/overview', (route) => route.fulfill({ status: 401, json: { title: 'Unauthorized', status: 401 } }), {
       times: 1,
     });
     await page.getByText('This cluster shows itself only to those whom it knows.').waitFor();
-    await signIn();
+    await signInThere();
     await plan();
     // It is filled before it is shown, and only what is shown can be left.
     await reason.waitFor();
@@ -270,7 +270,7 @@ const field = [...document.querySelectorAll('#orders form label')].find((each) =
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
-    await signIn();
+    await signInThere();
     await plan();
     expect(await reason.inputValue()).toBe('');
     watched.expectClean();
@@ -347,16 +347,15 @@ const field = [...document.querySelectorAll('#orders form label')].find((each) =
     await using stand = await standIn();
     await using watched = await open(stand);
     const { page } = watched;
-    await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
-    await page.getByLabel('Token').fill(TOKEN);
+    // It is known that nobody has signed in: what is asked from here on is asked for the sign-in.
+    await page.locator('.speaker').getByText('anonymous (viewer)').waitFor();
     let [asked, isGivenUp] = [0, false];
     stand.answers.set('/v1/me', (_request, reply) => {
       if (++asked === 1) return false;
       reply.on('close', () => (isGivenUp = true));
       return true;
     });
-    await page.getByRole('dialog').getByRole('button', { name: 'Sign in', exact: true }).click();
-    await untilSignedIn(page);
+    await signIn(page, TOKEN);
     await page.getByRole('button', { name: 'New order' }).focus();
     await page.keyboard.press('Enter');
     await page.locator('#orders').getByRole('radio', { name: 'drain' }).waitFor();
@@ -368,10 +367,7 @@ const field = [...document.querySelectorAll('#orders form label')].find((each) =
     await using stand = await standIn();
     await using watched = await open(stand);
     const { page } = watched;
-    await page.locator('.session').getByRole('button', { name: 'Sign in' }).click();
-    await page.getByLabel('Token').fill(TOKEN);
-    await page.getByRole('dialog').getByRole('button', { name: 'Sign in', exact: true }).click();
-    await untilSignedIn(page);
+    await signIn(page, TOKEN);
     const words = page.locator('#journal').getByLabel('words');
     await words.fill('what ana did');
     for (const path of ['/v1/audit', '/v1/decisions', '/v1/overview']) stand.answers.set(path, silence);
