@@ -131,6 +131,10 @@ describe('one member behind a bad wire', () => {
     const { proxy, prefix } = await behindProxy();
     const log = keptLog();
     const store = closing(openEtcd({ endpoints: [local(proxy), etcd.endpoints[0]!], prefix, timeoutMs: TIMEOUT_MS, ports, log }));
+    // Or the watch begins at the other one, which answered sooner, and nothing falls silent.
+    await eventually('the way to its first endpoint', () =>
+      log.lines.some(({ event, fields }) => event === 'etcd.member.good' && fields.member === local(proxy)),
+    );
     const seen: WatchEvent[] = [];
     store.watch('', (event) => seen.push(event));
     await eventually('the first resync', () => seen.length === 1);
