@@ -50,6 +50,9 @@ const silent = (key: string): Thread => ({
   heard: [],
 });
 
+/** Incidents that are no news to it: the one that woke somebody, the one by which it goes on, the one that is over. */
+const namesOf = ({ last, begun, ended }: Thread): readonly unknown[] => [last, begun, ended].map((page) => page?.detail.incident);
+
 const grown = (thread: Thread, page: Page, nowMs: number): Thread => {
   const heard = [...new Set([...thread.heard, ...page.delivered])];
   switch (actionOf(page)) {
@@ -66,8 +69,7 @@ const grown = (thread: Thread, page: Page, nowMs: number): Thread => {
         : { ...thread, state: 'resolved', firing: null, begun: null, ended: page, heard };
     default: {
       // The next incident of the same thread, which by itself would wake nobody: what was told as over is not.
-      const { incident } = page.detail;
-      const isNext = thread.last !== null && typeof incident === 'string' && incident !== thread.last.detail.incident;
+      const isNext = thread.last !== null && page.detail.incident !== undefined && !namesOf(thread).includes(page.detail.incident);
       return isNext ? { ...thread, state: 'firing', firing: thread.last, begun: page, ended: null, heard } : { ...thread, heard };
     }
   }
@@ -81,6 +83,13 @@ export const threadsOf = (pages: readonly Page[], nowMs: number): ReadonlyMap<st
   return threads;
 };
 
+/** It asks for somebody, or it is another incident than the one that ends: what else is said of that one, beside its end, begins nothing. */
+const beginsAnew = (begun: Page, end: Page): boolean => actionOf(begun) === 'trigger' || begun.detail.incident !== end.detail.incident;
+
 /** An end that nobody has heard of and that something newer under its key has overtaken: nobody is told that it is over. */
 export const isOvertaken = (page: Page, thread: Thread | undefined): boolean =>
-  actionOf(page) === 'resolve' && thread?.state === 'firing' && thread.begun !== null && byAge(page, thread.begun) < 0;
+  actionOf(page) === 'resolve' &&
+  thread?.state === 'firing' &&
+  thread.begun !== null &&
+  beginsAnew(thread.begun, page) &&
+  byAge(page, thread.begun) < 0;

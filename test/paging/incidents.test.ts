@@ -77,6 +77,33 @@ describe('a thread', () => {
     expect(isOvertaken(end, undefined)).toBe(false);
   });
 
+  // The night of it: b is drained and pages; it comes back, and before that was told it is unready for a moment and takes its traffic back at once.
+  const relapse = () => {
+    const of = (incident: string) => ({ detail: { incident } });
+    const opened = at(1, 'region.drained', 'critical', of('1-b'));
+    const drained = at(3, 'region.drained', 'info', of('3-b'));
+    const end = at(4, 'incident.resolved', 'info', { ...of('3-b'), notBeforeMs: 5_000 });
+    const returned = at(4, 'region.returned', 'info', of('3-b'));
+    return { opened, drained, end, returned };
+  };
+
+  test('ends with what began last, whatever else is said beside its end (simulator, seed 233 with --minutes 60)', () => {
+    const { opened, drained, end, returned } = relapse();
+    const before = threadsOf([opened, drained, end, returned], 4_999).get('k');
+    expect(before).toMatchObject({ state: 'firing', begun: drained });
+    expect(isOvertaken(end, before)).toBe(false);
+    const converged = at(6, 'convergence.reached', 'info', { detail: { incident: '3-b' } });
+    expect(threadsOf([opened, drained, end, returned, converged], 6_000).get('k')).toMatchObject({ state: 'resolved', ended: end });
+  });
+
+  test('its end is not overtaken by what is said beside it when the store has lost how it began', () => {
+    const { opened, end, returned } = relapse();
+    expect(isOvertaken(end, threadsOf([opened, end, returned], 4_999).get('k'))).toBe(false);
+    expect(threadsOf([opened, end, returned], 5_000).get('k')).toMatchObject({ state: 'resolved', ended: end });
+    const next = at(7, 'region.drained', 'info', { detail: { incident: '7-b' } });
+    expect(isOvertaken(end, threadsOf([opened, end, returned, next], 4_999).get('k'))).toBe(true);
+  });
+
   test('is the same in whatever order its pages are read', () => {
     const types = fc.constantFrom<[string, Page['severity']]>(
       ['region.down', 'critical'],

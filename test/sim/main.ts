@@ -4,6 +4,7 @@
 //   npm run sim                       300 seeds, then every mutation
 //   npm run sim -- --seeds 10000      so many seeds   [--from N]   [--no-mutations]
 //   npm run sim -- --seed 7 --trace   one seed, told as a story
+//   npm run sim -- --minutes 60       faults for so many minutes in each world, not three to six; for seeds and --seed
 //   npm run sim -- --mutation leader  one mutation    [--seed N --trace to see a seed of it]
 //   --json                            the last line is one object
 //
@@ -17,7 +18,7 @@ import { quantile } from '../bench/numbers.ts';
 import { CHECKERS } from './checkers.ts';
 import { FAULTS, UNDER_RULES } from './faults.ts';
 import { MUTATIONS } from './mutations.ts';
-import { EXISTS, planOf, RULED, SIGNED } from './plan.ts';
+import { EXISTS, planOf, RULED, SIGNED, type Wishes } from './plan.ts';
 import { play, type Violation } from './play.ts';
 import { asStory, shrink } from './shrink.ts';
 import { isBad, type Line, wishesLike } from './worker.ts';
@@ -68,14 +69,15 @@ const run = async (args: readonly number[], setting: Setting | null, onLine: (li
 const violationsOf = (line: Line): readonly Violation[] =>
   'thrown' in line ? [{ invariant: 'thrown', atMs: 0, because: line.thrown }] : line.played.violations;
 
-const tell = async (bad: readonly Line[]): Promise<void> => {
+const tell = async (bad: readonly Line[], wishes: Wishes): Promise<void> => {
   for (const line of bad.slice(0, SHRUNK_MAX)) {
     const [first] = violationsOf(line);
     if (first === undefined) continue;
     out(`\nseed ${line.seed} breaks ${first.invariant} at ${(first.atMs / 1000).toFixed(1)} s: ${first.because}`);
     if (first.invariant === 'thrown') continue;
-    const small = await shrink(planOf(line.seed), first.invariant);
-    out(`The smallest story found, for test/scenarios (${small.items.length} of ${planOf(line.seed).items.length} occurrences):\n`);
+    const whole = planOf(line.seed, wishes);
+    const small = await shrink(whole, first.invariant);
+    out(`The smallest story found, for test/scenarios (${small.items.length} of ${whole.items.length} occurrences):\n`);
     out(await asStory(small, `${first.invariant}: ${first.because}`));
   }
 };
@@ -97,7 +99,7 @@ interface SeedsSummary {
   regionHoursPerCpuSBySize: Readonly<Record<number, number>>;
 }
 
-const playSeeds = async (from: number, count: number): Promise<SeedsSummary> => {
+const playSeeds = async (from: number, count: number, wishes: Wishes): Promise<SeedsSummary> => {
   const lines: Line[] = [];
   const step = Math.min(workers, count);
   const onLine = (line: Line): void => {
@@ -105,7 +107,11 @@ const playSeeds = async (from: number, count: number): Promise<SeedsSummary> => 
     if (isBad(line)) out(`seed ${line.seed}: ${violationsOf(line).length} violations, first ${violationsOf(line)[0]?.invariant}`);
     else if (lines.length % 100 === 0) process.stderr.write(`${lines.length} of ${count} seeds\n`);
   };
-  await Promise.all(Array.from({ length: step }, (_, i) => run([from + i, from + count - 1, step], null, onLine)));
+  await Promise.all(
+    Array.from({ length: step }, (_, i) =>
+      run([from + i, from + count - 1, step, ...(wishes.minutes === undefined ? [] : [wishes.minutes])], null, onLine),
+    ),
+  );
   const played = lines.flatMap((line) =>
     'played' in line ? [{ ...line.played, cpuS: line.cpuS, regions: planOf(line.seed).site.regions.length }] : [],
   );
@@ -134,7 +140,7 @@ const playSeeds = async (from: number, count: number): Promise<SeedsSummary> => 
     regionHoursPerCpuSAt5: speedOf(bySize.get(5) ?? []),
     regionHoursPerCpuSBySize: Object.fromEntries([...bySize].map(([regions, some]) => [regions, speedOf(some)])),
   };
-  await tell(bad);
+  await tell(bad, wishes);
   return summary;
 };
 
@@ -192,12 +198,12 @@ const preface = (from: number, count: number): void => {
 };
 
 /** One seed as a story, without or with a guard. */
-const trace = async (seed: number, mutation: string | undefined): Promise<boolean> => {
+const trace = async (seed: number, mutation: string | undefined, wishes: Wishes): Promise<boolean> => {
   if (mutation !== undefined) {
     process.env.SIM_MUTATION = mutation;
     await import('./mutate.ts');
   }
-  const { told, violations } = await play(planOf(seed, wishesLike(mutation)), { untilFirst: mutation !== undefined });
+  const { told, violations } = await play(planOf(seed, { ...wishesLike(mutation), ...wishes }), { untilFirst: mutation !== undefined });
   out(told.join('\n'));
   for (const v of violations) out(`VIOLATION at ${(v.atMs / 1000).toFixed(1)} s: ${v.invariant}: ${v.because}`);
   return violations.length === 0;
@@ -210,6 +216,7 @@ const main = async (): Promise<boolean> => {
       from: { type: 'string' },
       seed: { type: 'string' },
       trace: { type: 'boolean' },
+      minutes: { type: 'string' },
       mutation: { type: 'string' },
       'no-mutations': { type: 'boolean' },
       json: { type: 'boolean' },
@@ -225,12 +232,17 @@ const main = async (): Promise<boolean> => {
     process.stderr.write('seeds are whole numbers from 1\n');
     process.exit(2);
   }
+  if (values.minutes !== undefined && !/^[1-9]\d{0,3}$/.test(values.minutes)) {
+    process.stderr.write('minutes are a whole number from 1\n');
+    process.exit(2);
+  }
+  const wishes: Wishes = values.minutes === undefined ? {} : { minutes: Number(values.minutes) };
   const from = Number(values.seed ?? values.from ?? process.env.SEED ?? 1);
-  if (values.trace === true) return trace(from, mutation);
+  if (values.trace === true) return trace(from, mutation, wishes);
   const onlyMutations = mutation !== undefined;
   const count = values.seed !== undefined ? 1 : Number(values.seeds ?? SEEDS);
   if (!onlyMutations) preface(from, count);
-  const summary = onlyMutations ? null : await playSeeds(from, count);
+  const summary = onlyMutations ? null : await playSeeds(from, count, wishes);
   if (summary !== null) {
     const { seeds, simulatedHours, regionHours, faults, decisions, takeovers, violations } = summary;
     out(

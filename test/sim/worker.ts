@@ -1,6 +1,6 @@
 // One process of the simulator: plays seeds and prints a line of JSON for each, with the CPU seconds it took. SIM_LIKE names the mutation for whose worlds
 // they are; with SIM_MUTATION set (see mutate.ts) its guard is missing, and it stops at the first seed that notices.
-//   node test/sim/worker.ts FROM TO STEP
+//   node test/sim/worker.ts FROM TO STEP [MINUTES]      minutes of faults in each world
 import { MUTATIONS } from './mutations.ts';
 import { planOf, type Wishes } from './plan.ts';
 import { type Played, play } from './play.ts';
@@ -12,14 +12,14 @@ export type Line = { seed: number; cpuS: number } & ({ played: Omit<Played, 'tol
 export const wishesLike = (mutation: string | undefined): Wishes =>
   mutation === undefined ? {} : { minutes: 2, ...MUTATIONS[mutation]?.wishes };
 
-const line = async (seed: number, like: string | undefined, untilFirst: boolean): Promise<Line> => {
+const line = async (seed: number, wishes: Wishes, untilFirst: boolean): Promise<Line> => {
   const begun = process.cpuUsage();
   const cpuS = (): number => {
     const { user, system } = process.cpuUsage(begun);
     return (user + system) / 1e6;
   };
   try {
-    const { told: _, ...played } = await play(planOf(seed, wishesLike(like)), { untilFirst });
+    const { told: _, ...played } = await play(planOf(seed, wishes), { untilFirst });
     return { seed, cpuS: cpuS(), played };
   } catch (error) {
     return { seed, cpuS: cpuS(), thrown: error instanceof Error ? (error.stack ?? error.message) : String(error) };
@@ -29,10 +29,11 @@ const line = async (seed: number, like: string | undefined, untilFirst: boolean)
 export const isBad = (result: Line): boolean => 'thrown' in result || result.played.violations.length > 0;
 
 if (import.meta.main) {
-  const [from = 1, to = 1, step = 1] = process.argv.slice(2).map(Number);
+  const [from = 1, to = 1, step = 1, minutes] = process.argv.slice(2).map(Number);
+  const wishes = { ...wishesLike(process.env.SIM_LIKE), ...(minutes === undefined ? {} : { minutes }) };
   const isMutant = process.env.SIM_MUTATION !== undefined;
   for (let seed = from; seed <= to; seed += step) {
-    const result = await line(seed, process.env.SIM_LIKE, isMutant);
+    const result = await line(seed, wishes, isMutant);
     process.stdout.write(`${JSON.stringify(result)}\n`);
     if (isMutant && isBad(result)) break;
   }
