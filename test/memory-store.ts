@@ -91,6 +91,13 @@ const deepFreeze = <T>(value: T): T => {
   return Object.freeze(value);
 };
 
+export interface MemoryStoreOptions {
+  /** Makes the name of its data. */
+  random: Pick<Random, 'hex'>;
+  /** Absent: yes. `false` for who plays many worlds: a record that a reader changed would be changed for all, and nobody would notice. */
+  frozen?: boolean;
+}
+
 class InMemory implements MemoryStore {
   #clusterId: string;
   readonly #random: Pick<Random, 'hex'>;
@@ -102,10 +109,12 @@ class InMemory implements MemoryStore {
   readonly #plans = new WeakMap<Query, Plan>();
   readonly #watchers = new Set<Watcher>();
   readonly #listeners: ((commit: Commit) => void)[] = [];
+  readonly #seal: <T>(value: T) => T;
   #open = true;
 
-  constructor(random: Pick<Random, 'hex'>) {
+  constructor({ random, frozen }: MemoryStoreOptions) {
     this.#random = random;
+    this.#seal = frozen === false ? (value) => value : deepFreeze;
     this.#clusterId = random.hex(16);
   }
 
@@ -233,7 +242,7 @@ class InMemory implements MemoryStore {
       bucket.rev = this.#rev;
       if (json === null) bucket.records.delete(key);
       else {
-        const kv = Object.freeze({ key, value: deepFreeze(JSON.parse(json) as unknown), mod: this.#rev });
+        const kv = Object.freeze({ key, value: this.#seal(JSON.parse(json) as unknown), mod: this.#rev });
         bucket.records.set(key, { kv, bytes });
         written.push(kv);
       }
@@ -266,5 +275,5 @@ class InMemory implements MemoryStore {
   }
 }
 
-/** An empty store. `random` makes the name of its data. */
-export const createMemoryStore = (options: { random: Pick<Random, 'hex'> }): MemoryStore => new InMemory(options.random);
+/** An empty store. */
+export const createMemoryStore = (options: MemoryStoreOptions): MemoryStore => new InMemory(options);

@@ -64,7 +64,7 @@ import { healthOf, landscapeOf, platformFrom, populate } from './world/platform-
 import { tellRuns } from './world/run-lines.ts';
 import type { Cut } from './world/wire.ts';
 import { TROUBLES } from './world/zone.ts';
-import { type Health, type OrderExtras, type SinkMode, START_WALL_MS, World, type WorldEvents } from './world.ts';
+import { type Health, type OrderExtras, type SinkMode, START_WALL_MS, World, type WorldEvents, type WorldOptions } from './world.ts';
 
 interface Block {
   commands: readonly string[];
@@ -129,17 +129,26 @@ const many = (texts: readonly string[]): string => (texts.length <= 2 ? texts.jo
 const both = (a: Partial<WorldEvents>, b: Partial<WorldEvents>): Partial<WorldEvents> => {
   const events: Record<string, unknown> = { ...a };
   for (const [name, second] of Object.entries(b)) {
-    const first = events[name] as ((...args: unknown[]) => void) | undefined;
-    events[name] = (...args: unknown[]): void => {
-      first?.(...args);
-      (second as (...args: unknown[]) => void)(...args);
-    };
+    const [one, two] = [events[name], second] as (((...args: unknown[]) => void) | undefined)[];
+    if (one === undefined) events[name] = two;
+    else
+      events[name] = (...args: unknown[]): void => {
+        one(...args);
+        two?.(...args);
+      };
   }
   return events;
 };
 
+export interface PlayerOptions extends Pick<WorldOptions, 'frozen'> {
+  /** Nothing of what happens is told: for who only observes. Absent: no. */
+  mute?: boolean;
+}
+
 export class Player {
   readonly #observe: Observe | null;
+  readonly #frozen: boolean;
+  readonly #mute: boolean;
   #world: World | null = null;
   #named: Readonly<Record<string, string>> = {};
   #out: string[] = [];
@@ -148,8 +157,10 @@ export class Player {
   #served: { atMs: number; texts: string[] } = { atMs: -1, texts: [] };
 
   /** `observe`: who else wants to hear of what happens. */
-  constructor(observe: Observe | null = null) {
+  constructor(observe: Observe | null = null, { frozen = true, mute = false }: PlayerOptions = {}) {
     this.#observe = observe;
+    this.#frozen = frozen;
+    this.#mute = mute;
   }
 
   get world(): World {
@@ -185,7 +196,17 @@ export class Player {
     const watched = named.watched === 'yes' ? { watched: true } : {};
     const options =
       named.runbooks === 'yes' ? { ...watched, ...plain, landscape: landscapeOf(plain.cluster.regions.map(({ name }) => name)) } : plain;
-    const told: Partial<WorldEvents> = {
+    const told = this.#mute ? {} : this.#tellings();
+    const observed = this.#observe?.(() => this.world) ?? {};
+    this.#world = new World({ ...options, frozen: this.#frozen }, both(told, observed));
+    if (this.#world.landscape !== null) this.#world.landscape.tiers.onWrong = (text) => this.#say(this.world.now(), `WRONG: ${text}`);
+    if (this.#world.landscape !== null) tellRuns(this.#world.store, (text) => this.#say(this.world.now(), text));
+    await this.#world.start();
+  }
+
+  /** What happens, in lines. */
+  #tellings(): Partial<WorldEvents> {
+    return {
       decision: (atMs, routing) => this.#say(atMs, `decision ${routing.v}: ${routing.because}`),
       page: (atMs, p) => this.#say(atMs, `  page ${p.severity} ${p.type}: ${p.summary}`),
       served: (atMs, service, shares, _v, path) => {
@@ -199,18 +220,6 @@ export class Player {
       configConflict: (atMs, who, because) => this.#say(atMs, `${who} abstains: ${because}`),
       denied: (atMs, what, because) => this.#say(atMs, `  ${what}: ${because}`),
     };
-    this.#world = new World(
-      options,
-      this.#observe === null
-        ? told
-        : both(
-            told,
-            this.#observe(() => this.world),
-          ),
-    );
-    if (this.#world.landscape !== null) this.#world.landscape.tiers.onWrong = (text) => this.#say(this.world.now(), `WRONG: ${text}`);
-    if (this.#world.landscape !== null) tellRuns(this.#world.store, (text) => this.#say(this.world.now(), text));
-    await this.#world.start();
   }
 
   #sayProof(atMs: number, path: string, { last }: Proof): void {

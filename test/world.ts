@@ -80,6 +80,8 @@ export type { Health } from './world/ground.ts';
 
 export interface WorldOptions {
   cluster: ClusterConfig;
+  /** Whoever changes a record that was read fails loudly. Absent: yes. It costs a twelfth of a world's time. */
+  frozen?: boolean;
   seed?: string | number;
   /** One way to the store and back, ms. */
   storeDelayMs?: number;
@@ -260,7 +262,7 @@ export class World {
     this.virtual = createVirtual({ startWallMs: START_WALL_MS, seed });
     const { virtual } = this;
     const random = (what: string) => seededRandom(`${what} ${seed}`);
-    this.store = createMemoryStore({ random: random('store') });
+    this.store = createMemoryStore({ random: random('store'), frozen: options.frozen ?? true });
     this.store.onCommit((commit) => {
       this.#adopted = (commit.after(KEYS.adopted)?.value as Adopted | undefined) ?? null;
       this.#events.commit?.(commit, this.#author);

@@ -203,7 +203,10 @@ const trace = async (seed: number, mutation: string | undefined, wishes: Wishes)
     process.env.SIM_MUTATION = mutation;
     await import('./mutate.ts');
   }
-  const { told, violations } = await play(planOf(seed, { ...wishesLike(mutation), ...wishes }), { untilFirst: mutation !== undefined });
+  const { told, violations } = await play(planOf(seed, { ...wishesLike(mutation), ...wishes }), {
+    untilFirst: mutation !== undefined,
+    tells: true,
+  });
   out(told.join('\n'));
   for (const v of violations) out(`VIOLATION at ${(v.atMs / 1000).toFixed(1)} s: ${v.invariant}: ${v.because}`);
   return violations.length === 0;

@@ -27,7 +27,7 @@ export interface Played {
   commits: number;
   /** From the last death to the decision that drains it, ms; null: there was none. */
   detectionMs: number | null;
-  /** Everything that happened, as a story tells it; with the lines that made it happen. */
+  /** The lines that made it happen and, if wished, everything that happened, as a story tells it. */
   told: readonly string[];
 }
 
@@ -133,14 +133,18 @@ export interface PlayOptions {
   checkers?: readonly Checker[];
   /** What follows the first violation is of no interest. */
   untilFirst?: boolean;
+  /** What happens is told; absent: only what was ordered is. */
+  tells?: boolean;
 }
 
-export const play = async (plan: Plan, { checkers = CHECKERS, untilFirst = false }: PlayOptions = {}): Promise<Played> => {
+export const play = async (plan: Plan, { checkers = CHECKERS, untilFirst = false, tells = false }: PlayOptions = {}): Promise<Played> => {
   let watching: Watching | null = null;
-  const player = new Player((world) => {
+  const observe = (world: () => World): Partial<WorldEvents> => {
     watching = new Watching(world, checkers);
     return watching.events();
-  });
+  };
+  // Signatures are real ones, and records frozen, in one world of twenty.
+  const player = new Player(observe, { frozen: plan.signed, mute: !tells });
   const told: string[] = [];
   const eyes = (): Watching => watching as unknown as Watching;
   const say = async (line: string): Promise<void> => {
