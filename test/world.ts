@@ -281,7 +281,7 @@ export class World {
         delayMs: options.providerDelayMs ?? null,
         ...(options.batchMax === undefined ? {} : { batchMax: options.batchMax }),
         ...(options.receipts === undefined ? {} : { receipts: options.receipts }),
-        onWriting: (writing) => events.writing?.(writing),
+        onWriting: (writing) => events.writing?.({ ...writing, path }),
         onServed: (service, before, after, how) => {
           if (service === CANARY) return this.nameServers.get(path)?.wrote();
           if (path === FIRST) events.serving?.(service, before, after, how);

@@ -3,8 +3,9 @@
 // read, shrunk and kept as one.
 import { seededRandom } from '../virtual.ts';
 import { duration } from '../world/line.ts';
+import { asItWas, CHANGES } from './changes.ts';
 import { createDraw, type Draw } from './draw.ts';
-import { FAULTS, type Occurrence, rulesOf, type Site, UNDER_RULES } from './faults.ts';
+import { FAULTS, type Fault, type Occurrence, rulesOf, type Site, UNDER_RULES } from './faults.ts';
 
 /** One occurrence. Leaving it out leaves out its end too. */
 export interface Item {
@@ -19,7 +20,7 @@ export interface Plan {
   seed: number;
   /** The story's first line. */
   cluster: string;
-  site: Pick<Site, 'regions' | 'places' | 'services'>;
+  site: Omit<Site, 'count'>;
   items: readonly Item[];
   /** Every fault has ended by then. */
   calmAtMs: number;
@@ -41,6 +42,8 @@ export interface Wishes {
   ways?: string;
   /** Safety rules, as a `cluster` line says them; `drawn`: some in every world. */
   rules?: string;
+  /** People change the configuration. */
+  changes?: boolean;
   /** Mean span between two occurrences. */
   everyMs?: number;
 }
@@ -52,6 +55,9 @@ export const EXISTS = 0.3;
 export const SIGNED = 0.05;
 /** Worlds with safety rules beside the usual ones, and with people who order under them. */
 export const RULED = 0.35;
+
+/** Worlds in which people change the configuration. */
+export const CHANGED = 0.25;
 
 const REGIONS = 'abcdefghijklmnopqrst';
 
@@ -98,10 +104,17 @@ const secondTroubles = (draw: Draw, calmAtMs: number): readonly Item[] =>
     return itemOf('second-path-troubled', START_MS + Math.round(draw.unit() * (calmAtMs - START_MS - 2000)), occurrence, calmAtMs);
   });
 
-/** People who order, agree and report where there are rules. Of their own stream, like the rules. */
-const underRules = (draw: Draw, site: Site, { faults }: Wishes, isRuled: boolean, calmAtMs: number): readonly Item[] => {
-  const names = Object.keys(UNDER_RULES).filter((name) => faults?.includes(name) ?? isRuled);
-  const rows = names.flatMap((name) => Array.from({ length: UNDER_RULES[name]?.weight ?? 0 }, () => name));
+/** What people do beside the faults: order, agree and report where there are rules, change the configuration. Each family of its own stream. */
+const byPeople = (
+  draw: Draw,
+  site: Site,
+  family: Readonly<Record<string, Fault>>,
+  { faults }: Wishes,
+  exists: boolean,
+  calmAtMs: number,
+): readonly Item[] => {
+  const names = Object.keys(family).filter((name) => faults?.includes(name) ?? exists);
+  const rows = names.flatMap((name) => Array.from({ length: family[name]?.weight ?? 0 }, () => name));
   if (rows.length === 0) return [];
   const everyMs = draw.span(8000, 25_000);
   const items: Item[] = [];
@@ -109,7 +122,7 @@ const underRules = (draw: Draw, site: Site, { faults }: Wishes, isRuled: boolean
     atMs += Math.round(-Math.log(1 - draw.unit()) * everyMs);
     if (atMs >= calmAtMs - 1000) return items;
     const name = draw.pick(rows);
-    const occurrence = UNDER_RULES[name]?.draw(draw, site);
+    const occurrence = family[name]?.draw(draw, site);
     if (occurrence !== undefined) items.push(itemOf(name, atMs, occurrence, calmAtMs));
   }
 };
@@ -147,17 +160,20 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   const calmAtMs = START_MS + minutes * 60_000;
   const peopleDraw = createDraw(seededRandom(`people ${seed}`));
   const isRuled = wishes.rules !== undefined || (wishes.faults === undefined && peopleDraw.chance(RULED));
+  const changesDraw = createDraw(seededRandom(`changes ${seed}`));
+  const isChanged = wishes.changes ?? (wishes.faults === undefined && changesDraw.chance(CHANGED));
   const drawn = isRuled ? rulesOf(peopleDraw, site) : '';
   const rules = wishes.rules === undefined || wishes.rules === 'drawn' ? drawn : wishes.rules;
   const cluster = rules === '' ? line : `${line} rules=${rules}`;
   return {
     seed,
     cluster,
-    site: { regions, places, services },
+    site: { regions, places, services, targets, weights },
     items: [
       ...itemsOf(draw, site, signed, wishes, calmAtMs),
       ...(ways.includes('paths=2') && wishes.faults === undefined ? secondTroubles(waysDraw, calmAtMs) : []),
-      ...underRules(peopleDraw, site, wishes, isRuled, calmAtMs),
+      ...byPeople(peopleDraw, site, UNDER_RULES, wishes, isRuled, calmAtMs),
+      ...byPeople(changesDraw, site, CHANGES, wishes, isChanged, calmAtMs),
     ],
     calmAtMs,
     // With fewer than three voters nothing moves by itself.
@@ -207,6 +223,7 @@ export const mended = ({ site, items }: Pick<Plan, 'site' | 'items'>): readonly 
   const said = items.flatMap((item) => [...item.begin, ...item.end]);
   const has = (...verbs: readonly string[]): boolean => said.some((line) => verbs.includes(line.split(' ')[0] ?? ''));
   const adopts = said.find((line) => line.startsWith('adopt '));
+  const changes = said.some((line) => /^apply .*\b(mode|vote|weights=\S*-1|regions|services|targets)/.test(line));
   const orders = said.flatMap((line) => (line.startsWith('order ') ? [line.split(' ')[1] ?? ''] : []));
   return [
     ...site.places.flatMap((p) => [...(has('freeze') ? [`thaw ${p}`] : []), ...(has('cut') ? [`heal ${p}`] : [])]),
@@ -225,6 +242,8 @@ export const mended = ({ site, items }: Pick<Plan, 'site' | 'items'>): readonly 
     ...(has('crash') ? site.places.map((p) => `crash ${p} in=off`) : []),
     ...(has('kill', 'crash', 'lose', 'stop', 'twin') ? site.regions.map((r) => `boot ${r}`) : []),
     ...(adopts === undefined ? [] : site.regions.flatMap((r) => ['run 10s', `adopt via=${r}`])),
+    // Twice: the first of them may be lost.
+    ...(changes ? ['run 10s', ...site.regions.slice(0, 2).flatMap((r) => [`${asItWas(site)} via=${r}`, 'run 5s'])] : []),
     ...(orders.length === 0 ? [] : ['run 15s', ...orders.map((id) => `revoke ${id}`)]),
   ];
 };

@@ -12,6 +12,8 @@ export type Trouble = (typeof TROUBLES)[number];
 
 /** One write as it leaves a process. */
 export interface Writing {
+  /** Name of the provider. */
+  path: string;
   place: string;
   startedAtMs: number;
   changes: readonly Change[];
@@ -28,7 +30,7 @@ export interface ZoneOptions {
   /** One way, ms: from, to. null: everything happens at once. */
   delayMs: readonly [number, number] | null;
   onServed: (service: string, before: Served | null, after: Served | null, how: 'write' | 'stranger') => void;
-  onWriting: (writing: Writing) => void;
+  onWriting: (writing: Omit<Writing, 'path'>) => void;
 }
 
 const LATE_MS = 20_000;

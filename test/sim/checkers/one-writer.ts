@@ -1,7 +1,8 @@
 // The provider's fence only grows where the provider compares it; who writes has proved its right a moment ago; and where nothing compares, no two regions
 // write within the time that a late call of the first may take. What is frozen is not decided until a human has looked.
-import { KEYS } from '../../../src/coordinate/keys.ts';
-import type { AppliedRecord, Overrides } from '../../../src/model.ts';
+import { appliedKey, KEYS } from '../../../src/coordinate/keys.ts';
+import type { AppliedRecord, Overrides, ServiceRouting } from '../../../src/model.ts';
+import { carriedBy } from '../../memory-provider.ts';
 import type { Checker } from '../checker.ts';
 
 /** A renewal is worth a second by a clock that runs 5 % slow. */
@@ -11,6 +12,14 @@ const APART_MS = 3500;
 
 /** A freeze of so long ago has been seen by whoever decides. */
 const SEEN_MS = 2500;
+
+/** Not ours to write, until a human has looked. */
+const isClosed = (record: unknown): boolean => ['frozen', 'manual'].includes((record as AppliedRecord).outcome);
+
+const poolsIn = (service: ServiceRouting | undefined): string =>
+  Object.keys(service?.route ?? {})
+    .sort()
+    .join();
 
 const decisionOf = (nonce: string): string => nonce.slice(0, Math.max(0, nonce.lastIndexOf('-')));
 
@@ -22,6 +31,9 @@ export const oneWriter: Checker = {
     /** When each stop order came into the store, by id. */
     const stops = new Map<string, { atMs: number; covers: (service: string) => boolean }>();
     const lastWrites = new Map<string, { place: string; atMs: number }>();
+    /** And it carries what it was closed for: what a stranger has taken away again closes nothing. */
+    const isStillClosed = (path: string, service: string, record: unknown): boolean =>
+      isClosed(record) && carriedBy(scene.world.zones.get(path)?.services.get(service))?.v === (record as AppliedRecord).fence;
     return {
       commit(commit, author) {
         if (author !== null && commit.after(KEYS.leader)?.mod === commit.rev) provedAtMs.set(`${author.place}`, author.sentAtMs);
@@ -33,7 +45,7 @@ export const oneWriter: Checker = {
           if (!stops.has(id))
             stops.set(id, { atMs: scene.nowMs(), covers: (service) => scope.service === undefined || scope.service === service });
       },
-      writing({ place, startedAtMs, changes }) {
+      writing({ path, place, startedAtMs, changes }) {
         const proved = provedAtMs.get(place) ?? Number.NEGATIVE_INFINITY;
         if (startedAtMs - proved > PROOF_MS + 1)
           blame(`${place} writes ${Math.round(startedAtMs - proved)} ms after it last proved its right`);
@@ -41,6 +53,9 @@ export const oneWriter: Checker = {
           for (const [id, stop] of stops)
             if (stop.covers(desired.service) && startedAtMs - stop.atMs > PROOF_MS + 1)
               blame(`${place} writes ${desired.service} ${Math.round(startedAtMs - stop.atMs)} ms after order ${id} stopped it`);
+          const closed = scene.records.get(appliedKey(path, desired.service));
+          if (closed !== undefined && startedAtMs - closed.atMs > SEEN_MS && isStillClosed(path, desired.service, closed.value))
+            blame(`${place} writes ${desired.service} ${Math.round(startedAtMs - closed.atMs)} ms after it was found not to be ours`);
           const last = lastWrites.get(desired.service);
           if (
             scene.world.zone.fencing !== 'conditional' &&
@@ -56,12 +71,13 @@ export const oneWriter: Checker = {
       },
       decided({ before, after, adopted }) {
         for (const [key, { value, atMs }] of adopted ? [] : scene.records) {
-          const { outcome } = value as Partial<AppliedRecord>;
-          if (!key.startsWith('applied/') || (outcome !== 'frozen' && outcome !== 'manual') || scene.nowMs() - atMs < SEEN_MS) continue;
+          if (!key.startsWith('applied/') || !isClosed(value) || scene.nowMs() - atMs < SEEN_MS) continue;
           const service = key.slice(key.lastIndexOf('/') + 1);
           const [was, is] = [before?.services[service], after.services[service]];
-          if (was?.mode === 'auto' && is?.mode === 'auto' && was.fence > 0 && is.fence !== was.fence)
-            blame(`decision ${after.v} moves ${service}, which is ${outcome}`);
+          // A pool that is configured no more cannot keep its share; what is served stays as it is.
+          const hasItsPools = poolsIn(was) === poolsIn(is);
+          if (was?.mode === 'auto' && is?.mode === 'auto' && hasItsPools && was.fence > 0 && is.fence !== was.fence)
+            blame(`decision ${after.v} moves ${service}, which is ${(value as AppliedRecord).outcome}`);
         }
       },
       serving(service, before, after, how) {
