@@ -15,7 +15,7 @@ export interface AdoptOptions {
   config: string;
   reason: string;
   owner: string;
-  /** Only these; without any, every service in auto whose provider is not as the store says. */
+  /** Only these; without any, every service in auto, or frozen before it was taken out of auto, whose provider is not as the store says. */
   service?: readonly string[];
   dryRun?: boolean;
   /** One object on stdout instead of text. */

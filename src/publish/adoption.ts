@@ -20,13 +20,14 @@ import {
 import { DeadlineError, type Ports, withDeadline } from '../ports.ts';
 import { type KeyValue, type Op, type Store, StoreAmbiguousError, type Txn } from '../store/store.ts';
 import { type AdoptedRouting, type AdoptedService, adoptRouting, isAstray, type Served } from './adopt.ts';
+import { isClosed } from './applied.ts';
 import { endless } from './break-glass.ts';
 import { desiredOf } from './plan.ts';
 
 export interface AdoptionRequest {
   /** `adopt`: whatever the store does not know. `ack`: routes that a human set by hand. */
   kind: 'adopt' | 'ack';
-  /** Empty: every service in auto whose provider is not as the store says. */
+  /** Empty: every service in auto, or frozen before it was taken out of auto, whose provider is not as the store says. */
   services: readonly string[];
   owner: string;
   reason: string;
@@ -98,7 +99,16 @@ const look = async ({ ports, store }: AdoptionContext): Promise<Known> => {
   };
 };
 
-const chosen = ({ cluster }: Known, { services }: AdoptionRequest): readonly ServiceConfig[] => {
+/** Nothing is written for it there until a human has looked. */
+const isClosedAt = ({ applied }: Pick<Known, 'applied'>, path: string, service: string): boolean =>
+  isClosed(applied.get(appliedKey(path, service)));
+
+/** Out of auto nothing is published; but who goes back to auto with a frozen record is frozen, however often a human has adopted. */
+const isConcerned = (known: Known, service: ServiceConfig): boolean =>
+  service.mode === 'auto' || pathsOf(service).some((path) => isClosedAt(known, path, service.name));
+
+const chosen = (known: Known, { services }: AdoptionRequest): readonly ServiceConfig[] => {
+  const { cluster } = known;
   const missing = services.find((name) => !cluster.services.some((s) => s.name === name));
   if (missing !== undefined) {
     const names = cluster.services.map((s) => s.name).slice(0, 10);
@@ -106,7 +116,7 @@ const chosen = ({ cluster }: Known, { services }: AdoptionRequest): readonly Ser
   }
   return services.length > 0
     ? cluster.services.filter((s) => services.includes(s.name))
-    : cluster.services.filter((s) => s.mode === 'auto');
+    : cluster.services.filter((s) => isConcerned(known, s));
 };
 
 /** Only names and answers matter for reading. */
@@ -228,12 +238,8 @@ const pagesOf = (known: Known, request: AdoptionRequest, taken: AdoptedRouting, 
   if (told.length === 0 || told.length > PAGES_MAX)
     return [page(about, type, 'info', summary, 'provider', { services: told.map((s) => s.service) })];
   // Under the key of the alarm that each of them ends.
-  const isClosed = (provider: string, service: string): boolean => {
-    const outcome = known.applied.get(appliedKey(provider, service))?.outcome;
-    return outcome === 'frozen' || outcome === 'manual';
-  };
   return told.flatMap((s) =>
-    [s.provider, ...s.others.flatMap(({ provider }) => (isClosed(provider, s.service) ? [provider] : []))].map((provider) =>
+    [s.provider, ...s.others.flatMap(({ provider }) => (isClosedAt(known, provider, s.service) ? [provider] : []))].map((provider) =>
       page(about, type, 'info', summary, `provider-${provider}-${s.service}`, { provider, services: [s.service] }),
     ),
   );

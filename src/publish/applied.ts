@@ -35,7 +35,7 @@ export interface AppliedBookOptions {
 /** A store takes so many operations in a transaction, conditions beside them. */
 const RECORDS_EACH = 60;
 
-const isClosed = (record: AppliedRecord | null): boolean => record?.outcome === 'frozen' || record?.outcome === 'manual';
+export const isClosed = (record: AppliedRecord | null | undefined): boolean => record?.outcome === 'frozen' || record?.outcome === 'manual';
 
 const unchanged = (seen: Sight, key: string): Condition => ({ key, mod: seen.mod(key) });
 

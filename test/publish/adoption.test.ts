@@ -139,6 +139,28 @@ describe('a store that lost history', () => {
     expect(await recordOf<Adopted>(world.store, KEYS.adopted)).toMatchObject({ by: 'alice', reason: 'restored from last night' });
   });
 
+  test('is adopted also for a service that was taken out of auto meanwhile: back in auto it is ours (simulator, seed 407)', {
+    timeout: 60_000,
+  }, async () => {
+    const world = await town();
+    world.zone.services.set('web', { fence: { ...world.served('web').fence, v: 700, nonce: 'lost700-1' }, shares: { a: 0, b: 1000 } });
+    await world.virtual.advance(35_000);
+    expect(await recordOf<AppliedRecord>(world.store, appliedKey('memory', 'web'))).toMatchObject({ outcome: 'frozen' });
+    const turn = async (mode: 'advise' | 'auto'): Promise<void> => {
+      const { version, services } = world.cluster;
+      await world.apply({ ...world.cluster, version: version + 1, services: services.map((s) => (s.name === 'web' ? { ...s, mode } : s)) });
+      await world.virtual.advance(10_000);
+    };
+    await turn('advise');
+    expect((await world.adopt()).services.map((s) => s.service)).toEqual(['web']);
+    // What was never frozen and is not ours to write is left alone.
+    expect((await world.adopt()).services).toEqual([]);
+    await turn('auto');
+    await world.virtual.advance(100_000);
+    expect(world.served('web').fence.v).toBeGreaterThan(701);
+    expect(await recordOf<AppliedRecord>(world.store, appliedKey('memory', 'web'))).toMatchObject({ outcome: 'applied' });
+  });
+
   test('and is empty takes over what is served, without moving anybody', { timeout: 60_000 }, async () => {
     const old = await town();
     for (const name of ['web', 'api']) {

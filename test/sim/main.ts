@@ -15,10 +15,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { quantile } from '../bench/numbers.ts';
+import { CHANGES } from './changes.ts';
 import { CHECKERS } from './checkers.ts';
 import { FAULTS, UNDER_RULES } from './faults.ts';
 import { MUTATIONS } from './mutations.ts';
-import { EXISTS, planOf, RULED, SIGNED, type Wishes } from './plan.ts';
+import { CHANGED, EXISTS, planOf, RULED, SIGNED, type Wishes } from './plan.ts';
 import { play, type Violation } from './play.ts';
 import { asStory, shrink } from './shrink.ts';
 import { isBad, type Line, wishesLike } from './worker.ts';
@@ -194,6 +195,7 @@ const preface = (from: number, count: number): void => {
   const rows = Object.entries(FAULTS).map(([name, { weight }]) => `${name} ${((weight / sum) * 100).toFixed(1)} %`);
   out(`  ${rows.join(', ')}`);
   out(`safety rules beside the usual ones in ${RULED * 100} % of the worlds, and there also ${Object.keys(UNDER_RULES).join(', ')}`);
+  out(`people change the configuration in ${CHANGED * 100} % of the worlds: ${Object.keys(CHANGES).join(', ')}`);
   out(`watched by ${CHECKERS.map(({ name }) => name).join(', ')}, live`);
 };
 

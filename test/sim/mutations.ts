@@ -196,6 +196,28 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
       policy: FAST,
     },
   },
+  carried: {
+    says: 'the only pool that carries does not leave the configuration',
+    edits: [
+      [
+        'src/config/transition.ts',
+        'if (carrying.length === 0 || left.length > 0) return [];',
+        'if (carrying.length >= 0 || left.length > 0) return [];',
+      ],
+    ],
+    wishes: { faults: ['pool-leaves', 'targets-die'], regions: 1, policy: FAST },
+  },
+  'still-frozen': {
+    says: 'what is not ours to write stays so, however the number of our own decisions grows',
+    edits: [
+      [
+        'src/publish/plan.ts',
+        "if (isAbout(applied, carried) && (applied.outcome === 'frozen' || applied.outcome === 'manual'))",
+        "if (isAbout(applied, carried) && applied.outcome === 'manual')",
+      ],
+    ],
+    wishes: { faults: ['store-rewound-cold', 'pool-leaves', 'targets-die'], everyMs: 3000, minutes: 6, policy: FAST },
+  },
   frozen: {
     says: 'nothing is decided for a service whose provider serves what the store does not know',
     edits: [

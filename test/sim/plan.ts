@@ -241,9 +241,9 @@ export const mended = ({ site, items }: Pick<Plan, 'site' | 'items'>): readonly 
     ...(has('sink') ? ['sink one ok', 'sink two ok'] : []),
     ...(has('crash') ? site.places.map((p) => `crash ${p} in=off`) : []),
     ...(has('kill', 'crash', 'lose', 'stop', 'twin') ? site.regions.map((r) => `boot ${r}`) : []),
-    ...(adopts === undefined ? [] : site.regions.flatMap((r) => ['run 10s', `adopt via=${r}`])),
-    // Twice: the first of them may be lost.
+    // Twice: the first of them may be lost. Before adoptions, which are of services in auto.
     ...(changes ? ['run 10s', ...site.regions.slice(0, 2).flatMap((r) => [`${asItWas(site)} via=${r}`, 'run 5s'])] : []),
+    ...(adopts === undefined ? [] : site.regions.flatMap((r) => ['run 10s', `adopt via=${r}`])),
     ...(orders.length === 0 ? [] : ['run 15s', ...orders.map((id) => `revoke ${id}`)]),
   ];
 };

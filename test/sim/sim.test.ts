@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { Player } from '../scenario.ts';
 import { seededRandom } from '../virtual.ts';
+import { CHANGES } from './changes.ts';
 import { createDraw } from './draw.ts';
 import { FAULTS, type Site, UNDER_RULES } from './faults.ts';
 import { mutated } from './mutate.ts';
@@ -55,22 +56,20 @@ describe('a seed', () => {
   });
 });
 
+const ALL = { ...FAULTS, ...UNDER_RULES, ...CHANGES };
+
 describe('a fault', () => {
-  test.each(Object.keys({ ...FAULTS, ...UNDER_RULES }))(
-    '%s is lines that a story understands, and is over in the end',
-    { timeout: 60_000 },
-    async (name) => {
-      const draw = createDraw(seededRandom(`fault ${name}`));
-      const player = new Player();
-      await player.command('cluster regions=a,b,c targets=2 whole=yes anchors=2 provider=5ms..50ms signed=yes');
-      await player.command('run 10s');
-      for (let n = 0; n < 3; n++) {
-        const { begin, end = [] } = { ...FAULTS, ...UNDER_RULES }[name]!.draw(draw, SITE);
-        for (const line of [...begin, 'run 2s', ...end, 'run 2s']) await player.command(line);
-      }
-      await player.close();
-    },
-  );
+  test.each(Object.keys(ALL))('%s is lines that a story understands, and is over in the end', { timeout: 60_000 }, async (name) => {
+    const draw = createDraw(seededRandom(`fault ${name}`));
+    const player = new Player();
+    await player.command('cluster regions=a,b,c targets=2 whole=yes anchors=2 provider=5ms..50ms signed=yes');
+    await player.command('run 10s');
+    for (let n = 0; n < 3; n++) {
+      const { begin, end = [] } = ALL[name]!.draw(draw, SITE);
+      for (const line of [...begin, 'run 2s', ...end, 'run 2s']) await player.command(line);
+    }
+    await player.close();
+  });
 });
 
 describe('a missing guard', () => {

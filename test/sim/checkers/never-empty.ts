@@ -95,16 +95,17 @@ export const neverEmpty: Checker = {
   name: 'never-empty',
   says: 'no route is empty, or all on what is down while another is up; routes fit the configuration in force',
   watch(scene, blame) {
-    /** Since when each service has been stuck behind holds that pass. */
-    const sinceMs = new Map<string, number>();
+    /** Since when each service has been stuck, and since when by no hold that passes: what a hold held is decided anew when it has passed. */
+    const sinceMs = new Map<string, { all: number; plain: number | null }>();
     let last: Decided | null = null;
     const judgeRelief = (decided: Decided): void => {
       const found = stuck(scene, decided);
       for (const service of sinceMs.keys()) if (!found.some((f) => f.service === service)) sinceMs.delete(service);
       for (const { service, passing, pools, because } of found) {
-        const since = sinceMs.get(service) ?? scene.nowMs();
-        sinceMs.set(service, since);
-        const forMs = scene.nowMs() - since;
+        const was = sinceMs.get(service) ?? { all: scene.nowMs(), plain: null };
+        const plain = passing ? null : (was.plain ?? scene.nowMs());
+        sinceMs.set(service, { ...was, plain });
+        const forMs = scene.nowMs() - (plain ?? was.all);
         const { pacingMs, safety } = scene.cluster().policy;
         const spanMs = Math.max(pacingMs, Number(safety['blast-radius']?.windowMs ?? 0));
         const limitMs = passing ? pools * spanMs + GRACE_MS : HEARD_MS;
