@@ -1,7 +1,7 @@
 // Scenario files: stories that a human reviews in a minute. A block is commands, a line `----`, and everything that happened: decisions with their
 // sentence, what the provider then served, pages. `UPDATE=1` rewrites the outputs; commit a rewrite only if you understand each changed line.
 //
-//   cluster regions=a,b,c [services=web,api] [count=50] [weights=100,0,0] [steering=priority] [mode=advise] [targets=4] [alldown=configured] [replicas=2,1] [old=a/a] [key=value of the policy, durations]
+//   cluster regions=a,b,c [services=web,api] [count=50] [weights=100,0,0] [steering=priority] [mode=advise] [targets=4] [alldown=configured] [cut=500] [replicas=2,1] [old=a/a] [key=value of the policy, durations]
 //           [seed=7] [whole=yes] [anchors=2] [signed=yes] [fencing=marker] [delay=5ms..80ms] [lost=0.01] [late=0.01] [provider=20ms..300ms] [rate=0.05] [skew=2s]
 //           [paths=2] [batch=1] [receipts=yes|late] [canary=30s]   a second provider; one service a call; writes that settle later (`late`: and show then); a canary at each provider
 //           [drill=30s]              a micro-drill at each provider, whose servers follow after 1.5 s; its resolver caches for 10 s

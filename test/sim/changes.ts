@@ -69,6 +69,11 @@ export const CHANGES: Readonly<Record<string, Fault>> = {
       return { begin: [via(draw, site, `${hold} pacing=${draw.pick([10, 20, 60])}s flapWindow=${draw.pick([2, 10])}m`)] };
     },
   },
+  // What is gray loses so many thousandths of its share.
+  'gray-cut-changed': {
+    weight: 2,
+    draw: (draw, site) => ({ begin: [via(draw, site, `cut=${draw.pick([0, 300, 500, 900])}`)] }),
+  },
   'all-down-changed': {
     weight: 1,
     draw: (draw, site) => ({ begin: [via(draw, site, `alldown=${draw.pick(['hold', 'configured'])}`)] }),

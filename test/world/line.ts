@@ -55,6 +55,7 @@ export const clusterFrom = (named: Named, version: number): ClusterConfig => {
     alldown = 'hold',
     vote,
     anchors = '0',
+    cut,
     ...rest
   } = named;
   const policy = Object.fromEntries(Object.entries(rest).filter(([key]) => !(WORLDLY as readonly string[]).includes(key)));
@@ -80,9 +81,12 @@ export const clusterFrom = (named: Named, version: number): ClusterConfig => {
   ]);
   const cluster = clusterOf(names, [], Object.fromEntries(overrides));
   const voters = vote?.split(',') ?? names;
+  const { gray } = cluster.policy;
+  const policyWith = cut === undefined || gray == null ? cluster.policy : { ...cluster.policy, gray: { ...gray, cut: Number(cut) } };
   const whole = {
     ...cluster,
     version,
+    policy: policyWith,
     regions: cluster.regions.map((r) => ({ ...r, vote: voters.includes(r.name), anchors: anchorsOf(Number(anchors)) })),
     services: wanted.map(service),
   };
