@@ -20,9 +20,8 @@ import {
 import { DeadlineError, type Ports, withDeadline } from '../ports.ts';
 import { type KeyValue, type Op, type Store, StoreAmbiguousError, type Txn } from '../store/store.ts';
 import { type AdoptedRouting, type AdoptedService, adoptRouting, isAstray, type Served } from './adopt.ts';
-import { isClosed } from './applied.ts';
 import { endless } from './break-glass.ts';
-import { desiredOf } from './plan.ts';
+import { desiredOf, isClosed } from './plan.ts';
 
 export interface AdoptionRequest {
   /** `adopt`: whatever the store does not know. `ack`: routes that a human set by hand. */

@@ -8,7 +8,7 @@ import type { Condition } from '../coordinate/office.ts';
 import type { Sight } from '../coordinate/read.ts';
 import type { AppliedRecord } from '../model.ts';
 import type { Op } from '../store/store.ts';
-import type { Step } from './plan.ts';
+import { isClosed, type Step } from './plan.ts';
 
 /** What the store showed as a turn of the publisher began: all it writes down rests on that. */
 export interface AppliedBook {
@@ -34,8 +34,6 @@ export interface AppliedBookOptions {
 
 /** A store takes so many operations in a transaction, conditions beside them. */
 const RECORDS_EACH = 60;
-
-export const isClosed = (record: AppliedRecord | null | undefined): boolean => record?.outcome === 'frozen' || record?.outcome === 'manual';
 
 const unchanged = (seen: Sight, key: string): Condition => ({ key, mod: seen.mod(key) });
 

@@ -82,6 +82,10 @@ const isAbout = (applied: AppliedRecord | null, fence: Fence): applied is Applie
 const isSettled = (applied: AppliedRecord | null, fence: Fence): boolean =>
   isAbout(applied, fence) && applied.nonce !== undefined && applied.outcome === 'applied';
 
+/** Nothing is written there until a human has looked. */
+export const isClosed = (applied: AppliedRecord | null | undefined): boolean =>
+  applied?.outcome === 'frozen' || applied?.outcome === 'manual';
+
 /** Why the fence that the provider carries must not be written over; null: it may. */
 export const barrier = ({ desired: { service }, fence, applied }: Wanted, carried: Fence): (Step & { kind: 'ahead' | 'manual' }) | null => {
   if (isManual(carried) && !isSettled(applied, carried)) {
@@ -93,7 +97,7 @@ export const barrier = ({ desired: { service }, fence, applied }: Wanted, carrie
   if (carried.v === fence.v && isOtherDecision(carried, fence))
     return ahead(`the provider carries fence ${carried.v} of ${service}, but of another decision than the store's: the store lost history`);
   // Once frozen it stays so, even if a decision that was under way has passed its number since.
-  if (isAbout(applied, carried) && (applied.outcome === 'frozen' || applied.outcome === 'manual'))
+  if (isAbout(applied, carried) && isClosed(applied))
     return ahead(`the provider still carries fence ${carried.v} of ${service}, which the store did not make`);
   return null;
 };

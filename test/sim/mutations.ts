@@ -212,7 +212,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     edits: [
       [
         'src/publish/plan.ts',
-        "if (isAbout(applied, carried) && (applied.outcome === 'frozen' || applied.outcome === 'manual'))",
+        'if (isAbout(applied, carried) && isClosed(applied))',
         "if (isAbout(applied, carried) && applied.outcome === 'manual')",
       ],
     ],
