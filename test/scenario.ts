@@ -37,7 +37,7 @@
 //   revoke ID [via=a]
 //   rules JSON                       settings of safety rules, by kind, as the configuration has them; `load` and `capacities` (by pool) of every service beside them
 //   report web load=900 capacity=a:500,b:800 ttl=10m
-//   apply key=value ... [via=a]      a new configuration version (same keys as cluster)
+//   apply key=value ... [via=a]      a new configuration version (same keys as cluster); `platforms=none` takes those out
 //   adopt via=a                      what the provider serves becomes the route
 //   platform NAME model=active-cold regions=a,b fleets=codec:5s,workers:45s namespaces=orders [services=web] [trigger=auto|propose|off] [hold=10s] [prearm=yes prearmed=hooks]
 //         [persons=1] [expire=30m] [gate=lag:30] [externals=ledger:fence+promote] [failback=manual|fail-forward|10m]
@@ -140,6 +140,9 @@ const both = (a: Partial<WorldEvents>, b: Partial<WorldEvents>): Partial<WorldEv
   return events;
 };
 
+/** A human's patience with an API. */
+const ANSWER_MS = 10_000;
+
 export interface PlayerOptions extends Pick<WorldOptions, 'frozen'> {
   /** Nothing of what happens is told: for who only observes. Absent: no. */
   mute?: boolean;
@@ -199,7 +202,11 @@ export class Player {
     const told = this.#mute ? {} : this.#tellings();
     const observed = this.#observe?.(() => this.world) ?? {};
     this.#world = new World({ ...options, frozen: this.#frozen }, both(told, observed));
-    if (this.#world.landscape !== null) this.#world.landscape.tiers.onWrong = (text) => this.#say(this.world.now(), `WRONG: ${text}`);
+    if (this.#world.landscape !== null)
+      this.#world.landscape.tiers.onWrong = (text) => {
+        this.#say(this.world.now(), `WRONG: ${text}`);
+        observed.torn?.(text);
+      };
     if (this.#world.landscape !== null) tellRuns(this.#world.store, (text) => this.#say(this.world.now(), text));
     await this.#world.start();
   }
@@ -252,7 +259,8 @@ export class Player {
   /** What a human is answered: nothing more than that, or why not. */
   async #asked(what: string, act: () => Promise<unknown>): Promise<void> {
     let refused: string | null | undefined;
-    void act().then(
+    // Where nothing runs, nobody answers, and a replica that dies meanwhile does not either.
+    void (async () => act())().then(
       () => {
         refused = null;
       },
@@ -260,7 +268,11 @@ export class Player {
         refused = error instanceof Error ? error.message : String(error);
       },
     );
-    await this.world.virtual.advanceUntil(() => refused !== undefined, 10_000);
+    await this.world.virtual
+      .advanceUntil(() => refused !== undefined, ANSWER_MS)
+      .catch(() => {
+        refused = `no answer within ${ANSWER_MS / 1000} s`;
+      });
     if (typeof refused === 'string') this.#say(this.world.now(), `  ${what}: ${refused}`);
   }
 
@@ -270,10 +282,10 @@ export class Player {
     const key = `${does}-${this.world.now()}`;
     const act = { person, reason: named.because ?? 'no reason', ifMatch: null, asked: { hash: key, fingerprint: key } };
     const fenced = (named.fenced ?? '').split(',').filter((each) => each !== '');
-    const settler = this.world.settler(named.via ?? 'c');
-    return this.#asked(`${does} ${name}`, () =>
-      does === 'settle' ? settler.settle(platform, database, { region, fenced }, act) : settler.unsettle(platform, database, act),
-    );
+    return this.#asked(`${does} ${name}`, () => {
+      const settler = this.world.settler(named.via ?? 'c');
+      return does === 'settle' ? settler.settle(platform, database, { region, fenced }, act) : settler.unsettle(platform, database, act);
+    });
   }
 
   #begins(platform: string, named: Readonly<Record<string, string>>, flags: readonly string[]): Promise<void> {
@@ -292,10 +304,10 @@ export class Player {
 
   #onRun(verb: string, args: readonly string[], named: Readonly<Record<string, string>>): Promise<void> {
     const [run = '', step = '', choice = ''] = args;
-    const writer = this.world.runs(named.via ?? 'b');
     const person = personOf({ by: 'bob', ...named });
     const act = { person, reason: named.because ?? 'no reason' };
     return this.#asked(verb, () => {
+      const writer = this.world.runs(named.via ?? 'b');
       if (verb === 'agree') return writer.approve(run, named.step ?? null, person);
       if (verb === 'answer') return writer.answer(run, step, choice as Choice, person);
       return writer[verb as 'abort' | 'undo' | 'force'](run, act);
@@ -549,9 +561,10 @@ export class Player {
       case 'revoke':
         return named.via === undefined ? this.world.revoke(region) : this.world.revokeVia(named.via, region);
       case 'apply': {
-        const { via, ...changes } = named;
+        const { via, platforms: kept = 'all', ...changes } = named;
         this.#named = { ...this.#named, ...changes };
-        const next = clusterFrom(this.#named, this.world.cluster.version + 1);
+        const { version, platforms } = this.world.cluster;
+        const next = { ...clusterFrom(this.#named, version + 1), ...(platforms === undefined || kept === 'none' ? {} : { platforms }) };
         return via === undefined ? this.world.apply(next) : this.world.applyVia(via, next);
       }
       case 'platform':

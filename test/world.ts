@@ -138,6 +138,8 @@ export interface WorldEvents {
   serving(service: string, before: Served | null, after: Served | null, how: 'write' | 'stranger'): void;
   /** A write leaves a process for the provider. */
   writing(writing: Writing): void;
+  /** Two regions take writes of one database, and nobody's hand in the story made it so. */
+  torn(because: string): void;
   /** Every transaction that changed the store, at its instant. */
   commit(commit: Commit, author: Author | null): void;
   /** The store is another, older one from now on. */

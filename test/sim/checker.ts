@@ -43,6 +43,8 @@ export interface Watch {
   /** A human has asked for this to be taken back; whatever the answer is, it may be gone. */
   revoking?(id: string): void;
   delivered?(pageId: string): void;
+  /** A database of a platform has two writers, by the databases themselves. */
+  torn?(because: string): void;
   /** The store is an older one from now on: what was acknowledged since its backup is lost, and nobody promised otherwise. */
   rewound?(): void;
   /** Everything was mended, and time to recover has passed. */

@@ -7,6 +7,7 @@ import { neverEmpty } from './checkers/never-empty.ts';
 import { noFlap } from './checkers/no-flap.ts';
 import { noMinorityAction } from './checkers/no-minority-action.ts';
 import { oneCoordinator } from './checkers/one-coordinator.ts';
+import { oneDatabaseWriter } from './checkers/one-database-writer.ts';
 import { oneWriter } from './checkers/one-writer.ts';
 import { overrideDurable } from './checkers/override-durable.ts';
 import { pageDurable } from './checkers/page-durable.ts';
@@ -24,4 +25,5 @@ export const CHECKERS: readonly Checker[] = [
   explained,
   oneCoordinator,
   honestVotes,
+  oneDatabaseWriter,
 ];

@@ -19,7 +19,8 @@ import { CHANGES } from './changes.ts';
 import { CHECKERS } from './checkers.ts';
 import { FAULTS, UNDER_RULES } from './faults.ts';
 import { MUTATIONS } from './mutations.ts';
-import { CHANGED, EXISTS, planOf, RULED, SIGNED, type Wishes } from './plan.ts';
+import { CHANGED, EXISTS, PLATFORMED, planOf, RULED, SIGNED, type Wishes } from './plan.ts';
+import { RUNS } from './platforms.ts';
 import { play, type Violation } from './play.ts';
 import { asStory, shrink } from './shrink.ts';
 import { isBad, type Line, wishesLike } from './worker.ts';
@@ -196,19 +197,24 @@ const preface = (from: number, count: number): void => {
   out(`  ${rows.join(', ')}`);
   out(`safety rules beside the usual ones in ${RULED * 100} % of the worlds, and there also ${Object.keys(UNDER_RULES).join(', ')}`);
   out(`people change the configuration in ${CHANGED * 100} % of the worlds: ${Object.keys(CHANGES).join(', ')}`);
+  out(
+    `a platform that moves with the routes in ${PLATFORMED * 100} % of the worlds with three regions or more: ${Object.keys(RUNS).join(', ')}`,
+  );
   out(`watched by ${CHECKERS.map(({ name }) => name).join(', ')}, live`);
 };
 
-/** One seed as a story, without or with a guard. */
+/** The same command in a process that loads the code without the guard. */
+const withoutGuard = async (mutation: string): Promise<boolean> => {
+  const args = ['--import', join(import.meta.dirname, 'mutate.ts'), import.meta.filename, ...process.argv.slice(2)];
+  const child = spawn(process.execPath, args, { stdio: 'inherit', env: { ...process.env, SIM_MUTATION: mutation } });
+  return (await new Promise<number | null>((resolve) => child.on('exit', resolve))) === 0;
+};
+
+/** One seed as a story, with its guards or, in a process of its own, without one. */
 const trace = async (seed: number, mutation: string | undefined, wishes: Wishes): Promise<boolean> => {
-  if (mutation !== undefined) {
-    process.env.SIM_MUTATION = mutation;
-    await import('./mutate.ts');
-  }
-  const { told, violations } = await play(planOf(seed, { ...wishesLike(mutation), ...wishes }), {
-    untilFirst: mutation !== undefined,
-    tells: true,
-  });
+  if (mutation !== undefined && process.env.SIM_MUTATION !== mutation) return withoutGuard(mutation);
+  const plan = planOf(seed, { ...wishesLike(mutation), ...wishes });
+  const { told, violations } = await play(plan, { untilFirst: mutation !== undefined, tells: true });
   out(told.join('\n'));
   for (const v of violations) out(`VIOLATION at ${(v.atMs / 1000).toFixed(1)} s: ${v.invariant}: ${v.because}`);
   return violations.length === 0;

@@ -6,6 +6,7 @@ import { duration } from '../world/line.ts';
 import { asItWas, CHANGES } from './changes.ts';
 import { createDraw, type Draw } from './draw.ts';
 import { FAULTS, type Fault, type Occurrence, rulesOf, type Site, UNDER_RULES } from './faults.ts';
+import { platformOf, RUNS } from './platforms.ts';
 
 /** One occurrence. Leaving it out leaves out its end too. */
 export interface Item {
@@ -36,6 +37,8 @@ export interface Wishes {
   signed?: boolean;
   policy?: string;
   regions?: number;
+  /** With a platform, where there are three regions. */
+  platform?: boolean;
   /** Of faults, per world. */
   minutes?: number;
   /** How routes reach their users: `paths=2 receipts=yes batch=1 canary=20s`, as far as wanted. */
@@ -50,12 +53,16 @@ export interface Wishes {
 
 /** Before the first fault: names taken, first looks, first route. */
 const START_MS = 25_000;
+/** A platform is configured before anything else happens. */
+const PLATFORM_MS = 600;
 /** One kind of fault in so many exists in a world. */
 export const EXISTS = 0.3;
 export const SIGNED = 0.05;
 /** Worlds with safety rules beside the usual ones, and with people who order under them. */
 export const RULED = 0.35;
 
+/** Worlds with a platform that moves with the routes. */
+export const PLATFORMED = 0.1;
 /** Worlds in which people change the configuration. */
 export const CHANGED = 0.25;
 
@@ -133,7 +140,12 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   const replicas = draw.chance(0.75) ? [1] : regions.map(() => draw.whole(1, 2));
   const services = draw.chance(0.7) ? ['web'] : ['web', 'api'];
   const targets = draw.pick([1, 1, 1, 2]);
-  const weights = weightsOf(draw, regions);
+  const drawnWeights = weightsOf(draw, regions);
+  const platformDraw = createDraw(seededRandom(`platform ${seed}`));
+  // A witness beside the two regions between which it moves.
+  const isPlatformed = regions.length >= 3 && (wishes.platform ?? (wishes.faults === undefined && platformDraw.chance(PLATFORMED)));
+  const platform = isPlatformed ? platformOf(platformDraw, regions) : null;
+  const weights = platform?.weights ?? drawnWeights;
   const signed = wishes.signed ?? draw.chance(SIGNED);
   const fencing = wishes.fencing ?? draw.pick(['conditional', 'conditional', 'conditional', 'marker', 'none']);
   const delays = draw.pick(['1ms..10ms', '20ms..60ms', '5ms..150ms', '80ms..180ms']);
@@ -149,6 +161,7 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
     draw.chance(0.1) ? 'alldown=configured' : '',
     signed ? 'signed=yes' : '',
     ways,
+    platform?.cluster ?? '',
   ]
     .filter((part) => part !== '')
     .join(' ');
@@ -173,6 +186,8 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
       ...itemsOf(draw, site, signed, wishes, calmAtMs),
       ...(ways.includes('paths=2') && wishes.faults === undefined ? secondTroubles(waysDraw, calmAtMs) : []),
       ...byPeople(peopleDraw, site, UNDER_RULES, wishes, isRuled, calmAtMs),
+      ...(platform === null ? [] : [{ fault: 'platform', atMs: PLATFORM_MS, begin: [platform.line], endAtMs: null, end: [] }]),
+      ...byPeople(platformDraw, site, RUNS, wishes, platform !== null, calmAtMs),
       ...byPeople(changesDraw, site, CHANGES, wishes, isChanged, calmAtMs),
     ],
     calmAtMs,
@@ -222,6 +237,7 @@ const itemOf = (fault: string, atMs: number, { begin, lastsMs = 0, end = [] }: O
 export const mended = ({ site, items }: Pick<Plan, 'site' | 'items'>): readonly string[] => {
   const said = items.flatMap((item) => [...item.begin, ...item.end]);
   const has = (...verbs: readonly string[]): boolean => said.some((line) => verbs.includes(line.split(' ')[0] ?? ''));
+  const systems = new Set(said.flatMap((line) => (line.startsWith('system ') ? [line.split(' ')[1] ?? ''] : [])));
   const adopts = said.find((line) => line.startsWith('adopt '));
   const changes = said.some((line) => /^apply .*\b(mode|vote|weights=\S*-1|regions|services|targets)/.test(line));
   const orders = said.flatMap((line) => (line.startsWith('order ') ? [line.split(' ')[1] ?? ''] : []));
@@ -238,6 +254,8 @@ export const mended = ({ site, items }: Pick<Plan, 'site' | 'items'>): readonly 
     ...(has('provider')
       ? ['provider calm', ...(said.some((line) => line.startsWith('provider second')) ? ['provider second calm'] : [])]
       : []),
+    ...[...systems].map((system) => `system ${system} well`),
+    ...(has('gauge') ? ['gauge orders.lag 0'] : []),
     ...(has('sink') ? ['sink one ok', 'sink two ok'] : []),
     ...(has('crash') ? site.places.map((p) => `crash ${p} in=off`) : []),
     ...(has('kill', 'crash', 'lose', 'stop', 'twin') ? site.regions.map((r) => `boot ${r}`) : []),

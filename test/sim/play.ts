@@ -105,6 +105,7 @@ export class Watching {
       },
       writing: (writing) => each((w) => w.writing?.(writing)),
       acked: (acked) => each((w) => w.acked?.(acked)),
+      torn: (because) => each((w) => w.torn?.(because)),
       delivered: (_sink, page) => each((w) => w.delivered?.(page.id)),
       role: () => this.counts.takeovers++,
       rewound: () => {

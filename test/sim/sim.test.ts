@@ -1,15 +1,21 @@
 // The simulator itself: the same seed plays the same way, every fault can be played, every missing guard has its text, what is found is made small. A few
 // seeds run here with every change; three hundred, and each missing guard, in CI (`npm run sim`).
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { Player } from '../scenario.ts';
 import { seededRandom } from '../virtual.ts';
 import { CHANGES } from './changes.ts';
+import { CHECKERS } from './checkers.ts';
 import { createDraw } from './draw.ts';
 import { FAULTS, type Site, UNDER_RULES } from './faults.ts';
 import { mutated } from './mutate.ts';
 import { MUTATIONS } from './mutations.ts';
 import { linesOf, planOf } from './plan.ts';
-import { play } from './play.ts';
+import { platformOf, RUNS } from './platforms.ts';
+import { play, Watching } from './play.ts';
 import { asStory, shrink } from './shrink.ts';
 
 const SITE: Site = {
@@ -56,13 +62,14 @@ describe('a seed', () => {
   });
 });
 
-const ALL = { ...FAULTS, ...UNDER_RULES, ...CHANGES };
+const ALL = { ...FAULTS, ...UNDER_RULES, ...CHANGES, ...RUNS };
 
 describe('a fault', () => {
   test.each(Object.keys(ALL))('%s is lines that a story understands, and is over in the end', { timeout: 60_000 }, async (name) => {
     const draw = createDraw(seededRandom(`fault ${name}`));
     const player = new Player();
-    await player.command('cluster regions=a,b,c targets=2 whole=yes anchors=2 provider=5ms..50ms signed=yes');
+    await player.command('cluster regions=a,b,c targets=2 whole=yes anchors=2 provider=5ms..50ms signed=yes runbooks=yes');
+    await player.command(platformOf(draw, SITE.regions).line);
     await player.command('run 10s');
     for (let n = 0; n < 3; n++) {
       const { begin, end = [] } = ALL[name]!.draw(draw, SITE);
@@ -72,10 +79,37 @@ describe('a fault', () => {
   });
 });
 
+test('two writers of a database are noticed, as when a region wakes whose silence was taken for a fence', { timeout: 60_000 }, async () => {
+  let watching: Watching | null = null;
+  const player = new Player((world) => {
+    watching = new Watching(world, CHECKERS);
+    return watching.events();
+  });
+  const platform =
+    'platform orders model=active-hot regions=a,b fleets=codec:5s namespaces=orders databases=orders rung=witness asks=pg.promote:0';
+  for (const line of ['cluster regions=a,b,c weights=100,0,-1 steering=priority runbooks=yes', platform, 'run 20s', 'lose a', 'run 60s'])
+    await player.command(line);
+  const found = () => (watching as Watching | null)?.violations.map(({ invariant, because }) => `${invariant}: ${because}`);
+  expect(found()).toEqual([]);
+  await player.command('restore a');
+  await player.command('run 5s');
+  await player.close();
+  expect(found()).toEqual(['one-database-writer: two writers of orders: a, b']);
+});
+
 describe('a missing guard', () => {
   test.each(Object.keys(MUTATIONS))('%s is the text of the code that has it, changed', (name) => {
     const sources = mutated(name);
     expect(sources.size).toBeGreaterThan(0);
+  });
+
+  // The code without it is loaded in a process of its own: this one has the guard.
+  test('can be looked at in one seed, told as a story', { timeout: 60_000 }, async () => {
+    const args = ['--mutation', 'carried', '--seed', '1', '--trace'];
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [said, code] = await Promise.all([text(child.stdout), once(child, 'exit').then(([code]) => code as number)]);
+    expect(said).toMatch(/VIOLATION at [0-9.]+ s: never-empty: /);
+    expect(code).toBe(1);
   });
 
   test('whose text is gone, or is there twice, is no mutation', () => {
