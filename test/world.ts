@@ -644,7 +644,9 @@ export class World {
       routing: () => coordinator.lastSight()?.routing ?? null,
       nowMs,
     });
-    const anchors = this.cluster.regions.find((r) => r.name === region)?.anchors ?? [];
+    // Of the beginning, too: a replica that begins while its region is left out of the configuration has them when the region is back.
+    const ofRegion = [...this.cluster.regions, ...this.#options.cluster.regions].find((r) => r.name === region);
+    const anchors = ofRegion?.anchors ?? [];
     const check = startSelfCheck({
       ports,
       anchors,

@@ -12,6 +12,8 @@ const APART_MS = 3500;
 
 /** A freeze of so long ago has been seen by whoever decides. */
 const SEEN_MS = 2500;
+/** A provider that reads stale shows what it carried before for so long. */
+const SHOWN_MS = 20_000 + SEEN_MS;
 
 /** Not ours to write, until a human has looked. */
 const isClosed = (record: unknown): boolean => ['frozen', 'manual'].includes((record as AppliedRecord).outcome);
@@ -54,7 +56,7 @@ export const oneWriter: Checker = {
             if (stop.covers(desired.service) && startedAtMs - stop.atMs > PROOF_MS + 1)
               blame(`${place} writes ${desired.service} ${Math.round(startedAtMs - stop.atMs)} ms after order ${id} stopped it`);
           const closed = scene.records.get(appliedKey(path, desired.service));
-          if (closed !== undefined && startedAtMs - closed.atMs > SEEN_MS && isStillClosed(path, desired.service, closed.value))
+          if (closed !== undefined && startedAtMs - closed.atMs > SHOWN_MS && isStillClosed(path, desired.service, closed.value))
             blame(`${place} writes ${desired.service} ${Math.round(startedAtMs - closed.atMs)} ms after it was found not to be ours`);
           const last = lastWrites.get(desired.service);
           if (
