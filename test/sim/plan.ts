@@ -6,7 +6,7 @@ import { duration } from '../world/line.ts';
 import { asItWas, CHANGES } from './changes.ts';
 import { createDraw, type Draw } from './draw.ts';
 import { FAULTS, type Fault, type Occurrence, rulesOf, type Site, UNDER_RULES } from './faults.ts';
-import { platformOf, RUNS } from './platforms.ts';
+import { type DrawnPlatform, platformOf, RUNS } from './platforms.ts';
 
 /** One occurrence. Leaving it out leaves out its end too. */
 export interface Item {
@@ -134,6 +134,42 @@ const byPeople = (
   }
 };
 
+interface Moving {
+  platform: DrawnPlatform;
+  draw: Draw;
+}
+
+/** The platform of a world that has one: with a witness beside the two regions between which it moves. */
+const platformIn = (seed: number, regions: readonly string[], wishes: Wishes): Moving | null => {
+  const draw = createDraw(seededRandom(`platform ${seed}`));
+  const exists = regions.length >= 3 && (wishes.platform ?? (wishes.faults === undefined && draw.chance(PLATFORMED)));
+  return exists ? { platform: platformOf(draw, regions), draw } : null;
+};
+
+const configured = ({ line }: DrawnPlatform): Item => ({ fault: 'platform', atMs: PLATFORM_MS, begin: [line], endAtMs: null, end: [] });
+
+/** All that people do, and the rules that they do it under. */
+const peopleIn = (
+  seed: number,
+  site: Site,
+  wishes: Wishes,
+  moving: Moving | null,
+  calmAtMs: number,
+): { rules: string; items: readonly Item[] } => {
+  const draw = createDraw(seededRandom(`people ${seed}`));
+  const isRuled = wishes.rules !== undefined || (wishes.faults === undefined && draw.chance(RULED));
+  const changesDraw = createDraw(seededRandom(`changes ${seed}`));
+  const isChanged = wishes.changes ?? (wishes.faults === undefined && changesDraw.chance(CHANGED));
+  const drawn = isRuled ? rulesOf(draw, site) : '';
+  const underRules = byPeople(draw, site, UNDER_RULES, wishes, isRuled, calmAtMs);
+  const runs = moving === null ? [] : [configured(moving.platform), ...byPeople(moving.draw, site, RUNS, wishes, true, calmAtMs)];
+  const changes = byPeople(changesDraw, site, CHANGES, wishes, isChanged, calmAtMs);
+  return {
+    rules: wishes.rules === undefined || wishes.rules === 'drawn' ? drawn : wishes.rules,
+    items: [...underRules, ...runs, ...changes],
+  };
+};
+
 export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   const draw = createDraw(seededRandom(`plan ${seed}`));
   const regions = [...REGIONS].slice(0, wishes.regions ?? sizeOf(draw));
@@ -141,11 +177,8 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   const services = draw.chance(0.7) ? ['web'] : ['web', 'api'];
   const targets = draw.pick([1, 1, 1, 2]);
   const drawnWeights = weightsOf(draw, regions);
-  const platformDraw = createDraw(seededRandom(`platform ${seed}`));
-  // A witness beside the two regions between which it moves.
-  const isPlatformed = regions.length >= 3 && (wishes.platform ?? (wishes.faults === undefined && platformDraw.chance(PLATFORMED)));
-  const platform = isPlatformed ? platformOf(platformDraw, regions) : null;
-  const weights = platform?.weights ?? drawnWeights;
+  const moving = platformIn(seed, regions, wishes);
+  const weights = moving?.platform.weights ?? drawnWeights;
   const signed = wishes.signed ?? draw.chance(SIGNED);
   const fencing = wishes.fencing ?? draw.pick(['conditional', 'conditional', 'conditional', 'marker', 'none']);
   const delays = draw.pick(['1ms..10ms', '20ms..60ms', '5ms..150ms', '80ms..180ms']);
@@ -161,7 +194,7 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
     draw.chance(0.1) ? 'alldown=configured' : '',
     signed ? 'signed=yes' : '',
     ways,
-    platform?.cluster ?? '',
+    moving?.platform.cluster ?? '',
   ]
     .filter((part) => part !== '')
     .join(' ');
@@ -171,25 +204,14 @@ export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   );
   const site: Site = { regions, places, services, targets, weights, count: () => ++orders };
   const calmAtMs = START_MS + minutes * 60_000;
-  const peopleDraw = createDraw(seededRandom(`people ${seed}`));
-  const isRuled = wishes.rules !== undefined || (wishes.faults === undefined && peopleDraw.chance(RULED));
-  const changesDraw = createDraw(seededRandom(`changes ${seed}`));
-  const isChanged = wishes.changes ?? (wishes.faults === undefined && changesDraw.chance(CHANGED));
-  const drawn = isRuled ? rulesOf(peopleDraw, site) : '';
-  const rules = wishes.rules === undefined || wishes.rules === 'drawn' ? drawn : wishes.rules;
-  const cluster = rules === '' ? line : `${line} rules=${rules}`;
+  const faults = itemsOf(draw, site, signed, wishes, calmAtMs);
+  const ofSecondPath = ways.includes('paths=2') && wishes.faults === undefined ? secondTroubles(waysDraw, calmAtMs) : [];
+  const people = peopleIn(seed, site, wishes, moving, calmAtMs);
   return {
     seed,
-    cluster,
+    cluster: people.rules === '' ? line : `${line} rules=${people.rules}`,
     site: { regions, places, services, targets, weights },
-    items: [
-      ...itemsOf(draw, site, signed, wishes, calmAtMs),
-      ...(ways.includes('paths=2') && wishes.faults === undefined ? secondTroubles(waysDraw, calmAtMs) : []),
-      ...byPeople(peopleDraw, site, UNDER_RULES, wishes, isRuled, calmAtMs),
-      ...(platform === null ? [] : [{ fault: 'platform', atMs: PLATFORM_MS, begin: [platform.line], endAtMs: null, end: [] }]),
-      ...byPeople(platformDraw, site, RUNS, wishes, platform !== null, calmAtMs),
-      ...byPeople(changesDraw, site, CHANGES, wishes, isChanged, calmAtMs),
-    ],
+    items: [...faults, ...ofSecondPath, ...people.items],
     calmAtMs,
     // With fewer than three voters nothing moves by itself.
     lastDeath: regions.length >= 3 && draw.chance(0.7) ? draw.pick(regions) : null,
