@@ -38,6 +38,9 @@ export interface Copying {
   copy(): Promise<Copied>;
 }
 
+/** Of a copy that falls into writes. One in two does while there is no pause between them. */
+const COPY_TRIES_MAX = 50;
+
 interface Row {
   key: string;
   value: string;
@@ -202,15 +205,27 @@ class EmbeddedStore implements Store, Copying {
     try {
       this.#checkUsable(undefined);
       if (this.#file === MEMORY) throw new Error('a store in memory has no copy');
-      rmSync(part, { force: true });
-      closeSync(openSync(part, 'wx', 0o600));
-      await backup(this.#db, part);
+      await this.#copyTo(part);
       const rev = wholeCopy(part, this.clusterId);
       renameSync(part, file);
       return { file, rev };
     } catch (error) {
       rmSync(part, { force: true });
       throw new Fault('ERR_STORE_FILE', `${file}: no copy was made (${errorText(error)})`, { cause: error });
+    }
+  }
+
+  /** Where its first step falls into a write of ours, SQLite refuses it, and Node calls that "not an error": it is made again. */
+  async #copyTo(part: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      rmSync(part, { force: true });
+      closeSync(openSync(part, 'wx', 0o600));
+      try {
+        return void (await backup(this.#db, part));
+      } catch (error) {
+        if ((error as { errcode?: unknown }).errcode !== 0) throw error;
+        if (attempt === COPY_TRIES_MAX) throw new Error(`it was being written at each of ${attempt} tries; try again`, { cause: error });
+      }
     }
   }
 

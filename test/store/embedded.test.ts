@@ -72,6 +72,31 @@ const step = fc.record({
 // JSON has no -0: what is written as such is read as 0, so the model compares texts.
 const text = (value: unknown): string => JSON.stringify(value);
 
+test('a copy is made while the store is written without a pause (it failed now and then: "not an error")', async () => {
+  const store = openEmbedded({ file, ports });
+  const keys = Array.from({ length: 120 }, (_, i) => `k/${i}`);
+  let writing = true;
+  let n = 0;
+  const busy = (async () => {
+    while (writing) {
+      n++;
+      await store.txn({ if: [], then: keys.map((key) => ({ put: key, value: 'x'.repeat(1000) + n })) });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  })();
+  try {
+    for (let copies = 0, before = -1; copies < 100; copies++) {
+      const { rev } = await store.copy();
+      expect(rev).toBeGreaterThanOrEqual(before);
+      before = rev;
+    }
+  } finally {
+    writing = false;
+    await busy;
+    await store.close();
+  }
+});
+
 describe('against a dumb model', () => {
   const sameAsModel = (open: () => Store, runs: number) =>
     fc.assert(
