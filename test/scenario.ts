@@ -207,7 +207,7 @@ export class Player {
         this.#say(this.world.now(), `WRONG: ${text}`);
         observed.torn?.(text);
       };
-    if (this.#world.landscape !== null) tellRuns(this.#world.store, (text) => this.#say(this.world.now(), text));
+    if (this.#world.landscape !== null && !this.#mute) tellRuns(this.#world.store, (text) => this.#say(this.world.now(), text));
     await this.#world.start();
   }
 
@@ -268,11 +268,9 @@ export class Player {
         refused = error instanceof Error ? error.message : String(error);
       },
     );
-    await this.world.virtual
-      .advanceUntil(() => refused !== undefined, ANSWER_MS)
-      .catch(() => {
-        refused = `no answer within ${ANSWER_MS / 1000} s`;
-      });
+    const patientUntilMs = this.world.now() + ANSWER_MS;
+    await this.world.virtual.advanceUntil(() => refused !== undefined || this.world.now() >= patientUntilMs, ANSWER_MS + 1000);
+    if (refused === undefined) refused = `no answer within ${ANSWER_MS / 1000} s`;
     if (typeof refused === 'string') this.#say(this.world.now(), `  ${what}: ${refused}`);
   }
 

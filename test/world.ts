@@ -40,7 +40,7 @@ import { createDirectPages } from '../src/paging/direct.ts';
 import { createOutbox } from '../src/paging/outbox.ts';
 import { openSpool, type Spool } from '../src/paging/spool.ts';
 import type { Random } from '../src/ports.ts';
-import { startSelfCheck } from '../src/probe/selfcheck.ts';
+import { type AnchorWatch, startSelfCheck, watchAnchors } from '../src/probe/selfcheck.ts';
 import { runAdoption } from '../src/publish/adoption.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
 import { createExecutor } from '../src/runbook/executor.ts';
@@ -80,7 +80,7 @@ export type { Health } from './world/ground.ts';
 
 export interface WorldOptions {
   cluster: ClusterConfig;
-  /** Whoever changes a record that was read fails loudly. Absent: yes. It costs a twelfth of a world's time. */
+  /** Whoever changes a record that was read fails loudly. Absent: yes. It costs some percent of a world's time. */
   frozen?: boolean;
   seed?: string | number;
   /** One way to the store and back, ms. */
@@ -175,6 +175,7 @@ interface Place extends Client {
   store: Store;
   egress: boolean;
   gate: Gate | null;
+  anchors: AnchorWatch | null;
   ends: (() => Promise<unknown>)[];
 }
 
@@ -423,6 +424,7 @@ export class World {
       missed: false,
       watches: new Set(),
       gate: null,
+      anchors: null,
       ends: [],
     } as unknown as Place;
     this.#places.add(place);
@@ -458,6 +460,7 @@ export class World {
       events: {
         sight: (sight, nowMs) => {
           heardAtMs = ports.clock.monoMs();
+          if (sight.cluster !== null) place.anchors?.follow(sight.cluster);
           this.#events.sight?.(name, sight, nowMs, place.replica?.coordinator.role().role === 'coordinator');
         },
         input: (input) => this.#events.input?.(name, input),
@@ -644,20 +647,22 @@ export class World {
       routing: () => coordinator.lastSight()?.routing ?? null,
       nowMs,
     });
-    // Of the beginning, too: a replica that begins while its region is left out of the configuration has them when the region is back.
-    const ofRegion = [...this.cluster.regions, ...this.#options.cluster.regions].find((r) => r.name === region);
-    const anchors = ofRegion?.anchors ?? [];
-    const check = startSelfCheck({
-      ports,
-      anchors,
-      context: { timeoutMs: ANCHOR_TIMEOUT_MS } as Parameters<typeof startSelfCheck>[0]['context'],
-      onFacts: (facts) => replica.facts(facts),
-      look: (_spec, context, signal) => this.ground.anchor(region, ports, context.timeoutMs, signal),
-    });
+    const anchors = watchAnchors(region, (urls) =>
+      startSelfCheck({
+        ports,
+        anchors: urls,
+        context: { timeoutMs: ANCHOR_TIMEOUT_MS } as Parameters<typeof startSelfCheck>[0]['context'],
+        onFacts: (facts) => replica.facts(facts),
+        look: (_spec, context, signal) => this.ground.anchor(region, ports, context.timeoutMs, signal),
+      }),
+    );
+    place.anchors = anchors;
+    const known = coordinator.lastSight()?.cluster ?? null;
+    if (known !== null) anchors.follow(known);
     place.ends.push(
       () => outbox.close(0),
       () => direct.close(0),
-      () => check.stop(),
+      () => anchors.stop(),
     );
   }
 

@@ -51,7 +51,7 @@ const silent = (key: string): Thread => ({
 });
 
 /** Incidents that are no news to it: the one that woke somebody, the one by which it goes on, the one that is over. */
-const namesOf = ({ last, begun, ended }: Thread): readonly unknown[] => [last, begun, ended].map((page) => page?.detail.incident);
+const knownIncidents = ({ last, begun, ended }: Thread): readonly unknown[] => [last, begun, ended].map((page) => page?.detail.incident);
 
 const grown = (thread: Thread, page: Page, nowMs: number): Thread => {
   const heard = [...new Set([...thread.heard, ...page.delivered])];
@@ -69,7 +69,7 @@ const grown = (thread: Thread, page: Page, nowMs: number): Thread => {
         : { ...thread, state: 'resolved', firing: null, begun: null, ended: page, heard };
     default: {
       // The next incident of the same thread, which by itself would wake nobody: what was told as over is not.
-      const isNext = thread.last !== null && page.detail.incident !== undefined && !namesOf(thread).includes(page.detail.incident);
+      const isNext = thread.last !== null && page.detail.incident !== undefined && !knownIncidents(thread).includes(page.detail.incident);
       return isNext ? { ...thread, state: 'firing', firing: thread.last, begun: page, ended: null, heard } : { ...thread, heard };
     }
   }

@@ -1,7 +1,7 @@
 // What a vantage knows of itself: whether its anchors answer (places that should, while its own uplink works) and how late its event loop runs.
 // Facts only; whether they make it abstain is src/health's judgement. An anchor counts as reachable when it completes an exchange, whatever it says:
 // a 500 has crossed the network as well as a 200 has. One failed look is enough to doubt ourselves, since a false doubt costs one vote for seconds.
-import type { ProbeSpec } from '../model.ts';
+import type { ClusterConfig, ProbeSpec } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import { probe } from './index.ts';
 import type { ProbeContext } from './kind.ts';
@@ -31,6 +31,29 @@ export interface SelfCheckOptions {
 export interface SelfCheck {
   stop(): Promise<void>;
 }
+
+export interface AnchorWatch extends SelfCheck {
+  /** Looks at what this configuration names from now on; nothing happens while that is the same. */
+  follow(cluster: Pick<ClusterConfig, 'regions'>): void;
+}
+
+/** The self-check of a region whose anchors come with the cluster's configuration, and change with it. `start` begins one of these anchors. */
+export const watchAnchors = (region: string, start: (anchors: readonly string[]) => SelfCheck): AnchorWatch => {
+  let isOver = false;
+  let checking: { anchors: string; check: SelfCheck } | null = null;
+  return {
+    follow({ regions }) {
+      const anchors = regions.find(({ name }) => name === region)?.anchors ?? [];
+      if (isOver || checking?.anchors === anchors.join(' ')) return;
+      void checking?.check.stop();
+      checking = { anchors: anchors.join(' '), check: start(anchors) };
+    },
+    async stop() {
+      isOver = true;
+      await checking?.check.stop();
+    },
+  };
+};
 
 /** Three-digit statuses are all answers. */
 const ANY_STATUS = [[100, 999]] as const;

@@ -139,7 +139,7 @@ describe('a store that lost history', () => {
     expect(await recordOf<Adopted>(world.store, KEYS.adopted)).toMatchObject({ by: 'alice', reason: 'restored from last night' });
   });
 
-  test('is adopted also for a service that was taken out of auto meanwhile: back in auto it is ours (simulator, seed 407)', {
+  test('is adopted also for a service that was taken out of auto meanwhile: back in auto it is ours (found by the simulator)', {
     timeout: 60_000,
   }, async () => {
     const world = await town();

@@ -38,14 +38,13 @@ export const CHANGES: Readonly<Record<string, Fault>> = {
   // With its pools and its vote. Its processes run on, and belong to nothing.
   'region-leaves': {
     weight: 2,
+    betweenRegions: true,
     draw(draw, site) {
       const { regions, weights } = site;
       const gone = draw.whole(0, regions.length - 1);
       const without = <T>(list: readonly T[]): string => list.filter((_, i) => i !== gone).join();
       const left = `regions=${without(regions)} vote=${without(regions)} weights=${without(weights)}`;
-      return regions.length === 1
-        ? forAWhile(draw, site, 'mode=advise', 'mode=auto')
-        : forAWhile(draw, site, left, `regions=${regions.join()} vote=${regions.join()} weights=${weights.join()}`);
+      return forAWhile(draw, site, left, `regions=${regions.join()} vote=${regions.join()} weights=${weights.join()}`);
     },
   },
   'targets-come-and-go': {

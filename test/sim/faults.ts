@@ -27,6 +27,8 @@ export interface Fault {
   weight: number;
   /** Nothing but signatures holds it off, so unsigned worlds do not have it. */
   onlySigned?: true;
+  /** Not where there is only one region. */
+  betweenRegions?: true;
   draw(draw: Draw, site: Site): Occurrence;
 }
 
@@ -150,6 +152,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   },
   'several-die-at-once': {
     weight: 2,
+    betweenRegions: true,
     draw(draw, { regions }) {
       const some = draw.some(regions, draw.whole(2, regions.length));
       const how = draw.pick(['hang', 'refuse']);
@@ -172,6 +175,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   },
   'uplinks-broken-alike': {
     weight: 1,
+    betweenRegions: true,
     draw(draw, site) {
       const some = draw.chance(0.7) ? minority(draw, site) : draw.some(site.regions, site.regions.length - 1);
       return lasting(
@@ -185,6 +189,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   },
   'way-broken': {
     weight: 3,
+    betweenRegions: true,
     draw(draw, { regions }) {
       const [from = '', to = ''] = draw.some(regions, 2);
       return lasting(draw, 2000, 90_000, [`way ${from} ${to} cut`], [`way ${from} ${to} open`]);
@@ -200,6 +205,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   },
   partition: {
     weight: 3,
+    betweenRegions: true,
     draw(draw, site) {
       const cut = minority(draw, site);
       const rest = site.regions.filter((r) => !cut.includes(r));

@@ -4,7 +4,9 @@
 //   npm run sim                       300 seeds, then every mutation
 //   npm run sim -- --seeds 10000      so many seeds   [--from N]   [--no-mutations]
 //   npm run sim -- --seed 7 --trace   one seed, told as a story
-//   npm run sim -- --minutes 60       faults for so many minutes in each world, not three to six; for seeds and --seed
+//   npm run sim -- --minutes 60       faults for so many minutes in each world, not three to six; for seeds and --seed, as the next two
+//   npm run sim -- --changes          people change the configuration of every world
+//   npm run sim -- --platforms        every world with three regions or more has a platform
 //   npm run sim -- --mutation leader  one mutation    [--seed N --trace to see a seed of it]
 //   --json                            the last line is one object
 //
@@ -50,7 +52,7 @@ interface Setting {
 }
 
 /** Runs a worker; each line as it comes. */
-const run = async (args: readonly number[], setting: Setting | null, onLine: (line: Line) => void): Promise<void> => {
+const run = async (args: readonly (number | string)[], setting: Setting | null, onLine: (line: Line) => void): Promise<void> => {
   const imports = setting?.mutated === true ? ['--import', join(import.meta.dirname, 'mutate.ts')] : [];
   const child = spawn(process.execPath, [...WORKER_FLAGS, ...imports, join(import.meta.dirname, 'worker.ts'), ...args.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -109,13 +111,10 @@ const playSeeds = async (from: number, count: number, wishes: Wishes): Promise<S
     if (isBad(line)) out(`seed ${line.seed}: ${violationsOf(line).length} violations, first ${violationsOf(line)[0]?.invariant}`);
     else if (lines.length % 100 === 0) process.stderr.write(`${lines.length} of ${count} seeds\n`);
   };
-  await Promise.all(
-    Array.from({ length: step }, (_, i) =>
-      run([from + i, from + count - 1, step, ...(wishes.minutes === undefined ? [] : [wishes.minutes])], null, onLine),
-    ),
-  );
+  const range = (i: number): readonly (number | string)[] => [from + i, from + count - 1, step, JSON.stringify(wishes)];
+  await Promise.all(Array.from({ length: step }, (_, i) => run(range(i), null, onLine)));
   const played = lines.flatMap((line) =>
-    'played' in line ? [{ ...line.played, cpuS: line.cpuS, regions: planOf(line.seed).site.regions.length }] : [],
+    'played' in line ? [{ ...line.played, cpuS: line.cpuS, regions: planOf(line.seed, wishes).site.regions.length }] : [],
   );
   const sum = (pick: (p: (typeof played)[number]) => number, some = played): number => some.reduce((total, p) => total + pick(p), 0);
   const detections = played.flatMap((p) => p.detectionMs ?? []);
@@ -228,6 +227,8 @@ const main = async (): Promise<boolean> => {
       seed: { type: 'string' },
       trace: { type: 'boolean' },
       minutes: { type: 'string' },
+      changes: { type: 'boolean' },
+      platforms: { type: 'boolean' },
       mutation: { type: 'string' },
       'no-mutations': { type: 'boolean' },
       json: { type: 'boolean' },
@@ -247,7 +248,11 @@ const main = async (): Promise<boolean> => {
     process.stderr.write('minutes are a whole number from 1\n');
     process.exit(2);
   }
-  const wishes: Wishes = values.minutes === undefined ? {} : { minutes: Number(values.minutes) };
+  const wishes: Wishes = {
+    ...(values.minutes === undefined ? {} : { minutes: Number(values.minutes) }),
+    ...(values.changes === true ? { changes: true } : {}),
+    ...(values.platforms === true ? { platform: true } : {}),
+  };
   const from = Number(values.seed ?? values.from ?? process.env.SEED ?? 1);
   if (values.trace === true) return trace(from, mutation, wishes);
   const onlyMutations = mutation !== undefined;

@@ -111,6 +111,9 @@ const secondTroubles = (draw: Draw, calmAtMs: number): readonly Item[] =>
     return itemOf('second-path-troubled', START_MS + Math.round(draw.unit() * (calmAtMs - START_MS - 2000)), occurrence, calmAtMs);
   });
 
+const isPossible = ({ onlySigned, betweenRegions }: Fault, { regions }: Site, signed = false): boolean =>
+  (signed || onlySigned !== true) && (regions.length > 1 || betweenRegions !== true);
+
 /** What people do beside the faults: order, agree and report where there are rules, change the configuration. Each family of its own stream. */
 const byPeople = (
   draw: Draw,
@@ -120,17 +123,17 @@ const byPeople = (
   exists: boolean,
   calmAtMs: number,
 ): readonly Item[] => {
-  const names = Object.keys(family).filter((name) => faults?.includes(name) ?? exists);
-  const rows = names.flatMap((name) => Array.from({ length: family[name]?.weight ?? 0 }, () => name));
+  const rows = Object.entries(family).flatMap(([name, fault]) =>
+    (faults?.includes(name) ?? exists) && isPossible(fault, site) ? Array.from({ length: fault.weight }, () => ({ name, fault })) : [],
+  );
   if (rows.length === 0) return [];
   const everyMs = draw.span(8000, 25_000);
   const items: Item[] = [];
   for (let atMs = START_MS; ; ) {
     atMs += Math.round(-Math.log(1 - draw.unit()) * everyMs);
     if (atMs >= calmAtMs - 1000) return items;
-    const name = draw.pick(rows);
-    const occurrence = family[name]?.draw(draw, site);
-    if (occurrence !== undefined) items.push(itemOf(name, atMs, occurrence, calmAtMs));
+    const { name, fault } = draw.pick(rows);
+    items.push(itemOf(name, atMs, fault.draw(draw, site), calmAtMs));
   }
 };
 
@@ -224,9 +227,7 @@ const itemsOf = (draw: Draw, site: Site, signed: boolean, wishes: Wishes, calmAt
   const exists = wishes.faults ?? names.filter(() => draw.chance(EXISTS));
   const rows = (exists.length === 0 ? ['targets-die'] : exists).flatMap((name) => {
     const fault = FAULTS[name];
-    const isPossible =
-      fault !== undefined && (signed || !fault.onlySigned) && (site.regions.length > 1 || !/way|alike|several|partition/.test(name));
-    return isPossible ? [{ name, fault }] : [];
+    return fault !== undefined && isPossible(fault, site, signed) ? [{ name, fault }] : [];
   });
   const sum = rows.reduce((total, { fault }) => total + fault.weight, 0);
   const next = (): (typeof rows)[number] | undefined => {
@@ -261,7 +262,7 @@ export const mended = ({ site, items }: Pick<Plan, 'site' | 'items'>): readonly 
   const has = (...verbs: readonly string[]): boolean => said.some((line) => verbs.includes(line.split(' ')[0] ?? ''));
   const systems = new Set(said.flatMap((line) => (line.startsWith('system ') ? [line.split(' ')[1] ?? ''] : [])));
   const adopts = said.find((line) => line.startsWith('adopt '));
-  const changes = said.some((line) => /^apply .*\b(mode|vote|weights=\S*-1|regions|services|targets)/.test(line));
+  const changes = items.some(({ fault }) => Object.hasOwn(CHANGES, fault));
   const orders = said.flatMap((line) => (line.startsWith('order ') ? [line.split(' ')[1] ?? ''] : []));
   return [
     ...site.places.flatMap((p) => [...(has('freeze') ? [`thaw ${p}`] : []), ...(has('cut') ? [`heal ${p}`] : [])]),

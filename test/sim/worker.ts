@@ -1,6 +1,6 @@
 // One process of the simulator: plays seeds and prints a line of JSON for each, with the CPU seconds it took. SIM_LIKE names the mutation for whose worlds
 // they are; with SIM_MUTATION set (see mutate.ts) its guard is missing, and it stops at the first seed that notices.
-//   node test/sim/worker.ts FROM TO STEP [MINUTES]      minutes of faults in each world
+//   node test/sim/worker.ts FROM TO STEP [WISHES]       WISHES: JSON, what every world has
 import { MUTATIONS } from './mutations.ts';
 import { planOf, type Wishes } from './plan.ts';
 import { type Played, play } from './play.ts';
@@ -29,8 +29,8 @@ const line = async (seed: number, wishes: Wishes, untilFirst: boolean): Promise<
 export const isBad = (result: Line): boolean => 'thrown' in result || result.played.violations.length > 0;
 
 if (import.meta.main) {
-  const [from = 1, to = 1, step = 1, minutes] = process.argv.slice(2).map(Number);
-  const wishes = { ...wishesLike(process.env.SIM_LIKE), ...(minutes === undefined ? {} : { minutes }) };
+  const [from = 1, to = 1, step = 1] = process.argv.slice(2, 5).map(Number);
+  const wishes = { ...wishesLike(process.env.SIM_LIKE), ...(JSON.parse(process.argv[5] ?? '{}') as Wishes) };
   const isMutant = process.env.SIM_MUTATION !== undefined;
   for (let seed = from; seed <= to; seed += step) {
     const result = await line(seed, wishes, isMutant);

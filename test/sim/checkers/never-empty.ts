@@ -105,11 +105,10 @@ export const neverEmpty: Checker = {
         const was = sinceMs.get(service) ?? { all: scene.nowMs(), plain: null };
         const plain = passing ? null : (was.plain ?? scene.nowMs());
         sinceMs.set(service, { ...was, plain });
-        const forMs = scene.nowMs() - (plain ?? was.all);
+        const [forMs, plainMs] = [scene.nowMs() - was.all, plain === null ? 0 : scene.nowMs() - plain];
         const { pacingMs, safety } = scene.cluster().policy;
         const spanMs = Math.max(pacingMs, Number(safety['blast-radius']?.windowMs ?? 0));
-        const limitMs = passing ? pools * spanMs + GRACE_MS : HEARD_MS;
-        if (forMs > limitMs) blame(`${because}, for ${Math.round(forMs)} ms`);
+        if (forMs > pools * spanMs + GRACE_MS || plainMs > HEARD_MS) blame(`${because}, for ${Math.round(forMs)} ms`);
       }
     };
     return {

@@ -18,10 +18,12 @@ const SHOWN_MS = 20_000 + SEEN_MS;
 /** Not ours to write, until a human has looked. */
 const isClosed = (record: unknown): boolean => ['frozen', 'manual'].includes((record as AppliedRecord).outcome);
 
-const poolsIn = (service: ServiceRouting | undefined): string =>
-  Object.keys(service?.route ?? {})
-    .sort()
-    .join();
+/** The configuration alone made the route another: pools came or went, and who stays carries what it did, unless somebody who carried is gone. */
+const isForced = ({ route: was }: ServiceRouting, { route: is }: ServiceRouting): boolean => {
+  const gone = Object.keys(was).filter((pool) => !Object.hasOwn(is, pool));
+  const isAnother = gone.length > 0 || Object.keys(is).length !== Object.keys(was).length;
+  return isAnother && (gone.some((pool) => (was[pool] ?? 0) > 0) || Object.keys(is).every((pool) => is[pool] === (was[pool] ?? 0)));
+};
 
 const decisionOf = (nonce: string): string => nonce.slice(0, Math.max(0, nonce.lastIndexOf('-')));
 
@@ -76,9 +78,8 @@ export const oneWriter: Checker = {
           if (!key.startsWith('applied/') || !isClosed(value) || scene.nowMs() - atMs < SEEN_MS) continue;
           const service = key.slice(key.lastIndexOf('/') + 1);
           const [was, is] = [before?.services[service], after.services[service]];
-          // A pool that is configured no more cannot keep its share; what is served stays as it is.
-          const hasItsPools = poolsIn(was) === poolsIn(is);
-          if (was?.mode === 'auto' && is?.mode === 'auto' && hasItsPools && was.fence > 0 && is.fence !== was.fence)
+          // What is served stays as it is, whatever is configured.
+          if (was?.mode === 'auto' && is?.mode === 'auto' && was.fence > 0 && is.fence !== was.fence && !isForced(was, is))
             blame(`decision ${after.v} moves ${service}, which is ${(value as AppliedRecord).outcome}`);
         }
       },
