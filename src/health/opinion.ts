@@ -48,7 +48,7 @@ const settle = (o: Opinion, rule: OpinionRule): Opinion => {
   const down = o.faults > 0 && (o.state === 'down' || (o.faults >= rule.k && spanMs >= rule.spanMs));
   // Nobody is called up who has never been seen well, however many looks there were.
   const state = down ? 'down' : o.looks >= rule.k && o.lastOkAtMs !== null ? 'up' : 'unknown';
-  return { ...o, state };
+  return state === o.state ? o : { ...o, state };
 };
 
 /** The opinion after one look that started at `startedAtMs` (this vantage's monotonic clock). `nothing` leaves it as it was. */
@@ -61,18 +61,18 @@ export const afterLook = (o: Opinion, startedAtMs: number, outcome: Outcome, rul
       const later = o.faultsAtMs.filter((at) => at > startedAtMs);
       const looks = Math.min(o.looks + 1, rule.k);
       const lastOkAtMs = Math.max(o.lastOkAtMs ?? startedAtMs, startedAtMs);
-      const next = {
-        ...o,
-        pendingAtMs,
-        looks,
-        lastOkAtMs,
+      const next: Opinion = {
         faultsAtMs: later,
         faults: later.length,
         firstFaultAtMs: later[0] ?? null,
         reason: later.length > 0 ? o.reason : null,
+        lastOkAtMs,
+        pendingAtMs,
+        looks,
+        // A success clears: what was down is up again unless enough later faults stand on their own.
+        state: o.state === 'down' ? 'up' : o.state,
       };
-      // A success clears: what was down is up again unless enough later faults stand on their own.
-      return settle({ ...next, state: o.state === 'down' ? 'up' : o.state }, rule);
+      return settle(next, rule);
     }
     case 'fault': {
       const looks = Math.min(o.looks + 1, rule.k);

@@ -238,14 +238,11 @@ const startBurst = (own: Own, target: TargetId, warm: boolean, nowMs: number): O
 };
 
 const loneliness = (own: Own, votes: readonly { vote: Vote }[]): Loneliness => {
-  const heldDown = new Set(votes.flatMap(({ vote }) => [...vote.down, ...vote.unready]));
   const others = othersOf(own.rules);
-  const here = new Set([...own.vote.down, ...own.vote.unready]);
-  return {
-    others: others.size,
-    downOnlyHere: [...here].filter((target) => others.has(target) && !heldDown.has(target)).length,
-    peers: votes.length,
-  };
+  const here = new Set([...own.vote.down, ...own.vote.unready]).intersection(others);
+  // Mostly nothing is held down, whatever the others say.
+  const heldDown = here.size === 0 ? here : new Set(votes.flatMap(({ vote }) => [...vote.down, ...vote.unready]));
+  return { others: others.size, downOnlyHere: here.difference(heldDown).size, peers: votes.length };
 };
 
 /** New rules, or another share of them: what is no longer owned is forgotten at once. */

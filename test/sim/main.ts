@@ -21,7 +21,7 @@ import { CHANGES } from './changes.ts';
 import { CHECKERS } from './checkers.ts';
 import { FAULTS, UNDER_RULES } from './faults.ts';
 import { MUTATIONS } from './mutations.ts';
-import { CHANGED, EXISTS, PLATFORMED, planOf, RULED, SIGNED, type Wishes } from './plan.ts';
+import { CHANGED, EXISTS, PLATFORMED, type Plan, planOf, RULED, SIGNED, type Wishes } from './plan.ts';
 import { RUNS } from './platforms.ts';
 import { play, type Violation } from './play.ts';
 import { asStory, shrink } from './shrink.ts';
@@ -99,13 +99,17 @@ interface SeedsSummary {
   detectionP99S: number;
   regionHoursPerCpuS: number;
   regionHoursPerCpuSAt5: number;
+  /** Of those the ones with one replica a region, one service, one target of it a region, and without signatures. */
+  regionHoursPerCpuSAt5Plain: number;
   /** By the number of regions: what a world costs grows faster than they do. */
   regionHoursPerCpuSBySize: Readonly<Record<number, number>>;
 }
 
-const playSeeds = async (from: number, count: number, wishes: Wishes): Promise<SeedsSummary> => {
+const isPlain = ({ site, signed }: Plan): boolean =>
+  !signed && site.places.length === site.regions.length && site.services.length * site.targets === 1;
+
+const playSeeds = async (from: number, count: number, wishes: Wishes, step: number): Promise<SeedsSummary> => {
   const lines: Line[] = [];
-  const step = Math.min(workers, count);
   const onLine = (line: Line): void => {
     lines.push(line);
     if (isBad(line)) out(`seed ${line.seed}: ${violationsOf(line).length} violations, first ${violationsOf(line)[0]?.invariant}`);
@@ -113,9 +117,7 @@ const playSeeds = async (from: number, count: number, wishes: Wishes): Promise<S
   };
   const range = (i: number): readonly (number | string)[] => [from + i, from + count - 1, step, JSON.stringify(wishes)];
   await Promise.all(Array.from({ length: step }, (_, i) => run(range(i), null, onLine)));
-  const played = lines.flatMap((line) =>
-    'played' in line ? [{ ...line.played, cpuS: line.cpuS, regions: planOf(line.seed, wishes).site.regions.length }] : [],
-  );
+  const played = lines.flatMap((line) => ('played' in line ? [{ ...line.played, cpuS: line.cpuS, plan: planOf(line.seed, wishes) }] : []));
   const sum = (pick: (p: (typeof played)[number]) => number, some = played): number => some.reduce((total, p) => total + pick(p), 0);
   const detections = played.flatMap((p) => p.detectionMs ?? []);
   const speedOf = (some: typeof played): number =>
@@ -124,7 +126,8 @@ const playSeeds = async (from: number, count: number, wishes: Wishes): Promise<S
       1e-9,
       sum((p) => p.cpuS, some),
     );
-  const bySize = Map.groupBy(played, (p) => p.regions);
+  const bySize = Map.groupBy(played, (p) => p.plan.site.regions.length);
+  const ofFive = bySize.get(5) ?? [];
   const bad = lines.filter(isBad).sort((a, b) => a.seed - b.seed);
   const summary: SeedsSummary = {
     seeds: lines.length,
@@ -138,10 +141,27 @@ const playSeeds = async (from: number, count: number, wishes: Wishes): Promise<S
     detectionP50S: detections.length === 0 ? 0 : quantile(detections, 0.5) / 1000,
     detectionP99S: detections.length === 0 ? 0 : quantile(detections, 0.99) / 1000,
     regionHoursPerCpuS: speedOf(played),
-    regionHoursPerCpuSAt5: speedOf(bySize.get(5) ?? []),
+    regionHoursPerCpuSAt5: speedOf(ofFive),
+    regionHoursPerCpuSAt5Plain: speedOf(ofFive.filter(({ plan }) => isPlain(plan))),
     regionHoursPerCpuSBySize: Object.fromEntries([...bySize].map(([regions, some]) => [regions, speedOf(some)])),
   };
   await tell(bad, wishes);
+  return summary;
+};
+
+const playAndTell = async (from: number, count: number, wishes: Wishes, step: number): Promise<SeedsSummary> => {
+  preface(from, count);
+  const summary = await playSeeds(from, count, wishes, step);
+  const { seeds, simulatedHours, regionHours, faults, decisions, takeovers, violations } = summary;
+  out(
+    `${seeds} seeds, ${simulatedHours.toFixed(1)} h of ${regionHours.toFixed(1)} region-hours, ${faults} faults, ${decisions} decisions, ${takeovers} takeovers: ${violations} violations`,
+  );
+  out(
+    `${summary.deaths} clean deaths at the end: detection p50 ${summary.detectionP50S.toFixed(1)} s, p99 ${summary.detectionP99S.toFixed(1)} s; ${summary.regionHoursPerCpuS.toFixed(2)} region-hours per CPU second`,
+  );
+  const sizes = Object.entries(summary.regionHoursPerCpuSBySize).map(([regions, speed]) => `${regions}: ${speed.toFixed(2)}`);
+  const plain = summary.regionHoursPerCpuSAt5Plain.toFixed(2);
+  out(`by number of regions ${sizes.join(', ')}; five regions with one replica, service and target each, unsigned: ${plain}`);
   return summary;
 };
 
@@ -170,20 +190,23 @@ const playMutation = async (mutation: string): Promise<Mutant> => {
     : { mutation, caughtAtSeed: caught.seed, by };
 };
 
-const playMutations = async (names: readonly string[]): Promise<readonly Mutant[]> => {
+/** On the workers that the seeds leave free at once, on the others when `seeds` are over; not a word before that. */
+const playMutations = async (names: readonly string[], seeds: Promise<unknown>, busy: number): Promise<readonly Mutant[]> => {
   const waiting = [...names];
-  const done: Mutant[] = [];
-  const lane = async (): Promise<void> => {
-    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-      const mutant = await playMutation(name);
-      done.push(mutant);
-      out(
-        `  without ${name.padEnd(16)} ${mutant.caughtAtSeed === null ? mutant.by : `noticed by ${mutant.by} at seed ${mutant.caughtAtSeed}`}   (${MUTATIONS[name]?.says})`,
-      );
-    }
+  const told: Promise<Mutant>[] = [];
+  const tellOf = async (mutant: Mutant): Promise<Mutant> => {
+    await seeds;
+    const { mutation, caughtAtSeed, by } = mutant;
+    const found = caughtAtSeed === null ? by : `noticed by ${by} at seed ${caughtAtSeed}`;
+    out(`  without ${mutation.padEnd(16)} ${found}   (${MUTATIONS[mutation]?.says})`);
+    return mutant;
   };
-  await Promise.all(Array.from({ length: workers }, lane));
-  return done;
+  const lane = async (isFree: Promise<unknown>): Promise<void> => {
+    await isFree;
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) told.push(tellOf(await playMutation(name)));
+  };
+  await Promise.all(Array.from({ length: workers }, (_, i) => lane(i < busy ? seeds : Promise.resolve())));
+  return Promise.all(told);
 };
 
 // ---- the command ----
@@ -255,23 +278,13 @@ const main = async (): Promise<boolean> => {
   };
   const from = Number(values.seed ?? values.from ?? process.env.SEED ?? 1);
   if (values.trace === true) return trace(from, mutation, wishes);
-  const onlyMutations = mutation !== undefined;
   const count = values.seed !== undefined ? 1 : Number(values.seeds ?? SEEDS);
-  if (!onlyMutations) preface(from, count);
-  const summary = onlyMutations ? null : await playSeeds(from, count, wishes);
-  if (summary !== null) {
-    const { seeds, simulatedHours, regionHours, faults, decisions, takeovers, violations } = summary;
-    out(
-      `${seeds} seeds, ${simulatedHours.toFixed(1)} h of ${regionHours.toFixed(1)} region-hours, ${faults} faults, ${decisions} decisions, ${takeovers} takeovers: ${violations} violations`,
-    );
-    out(
-      `${summary.deaths} clean deaths at the end: detection p50 ${summary.detectionP50S.toFixed(1)} s, p99 ${summary.detectionP99S.toFixed(1)} s; ${summary.regionHoursPerCpuS.toFixed(2)} region-hours per CPU second`,
-    );
-    const sizes = Object.entries(summary.regionHoursPerCpuSBySize).map(([regions, speed]) => `${regions}: ${speed.toFixed(2)}`);
-    out(`region-hours per CPU second by number of regions: ${sizes.join(', ')}`);
-  }
   const skips = values['no-mutations'] === true || values.seed !== undefined;
-  const mutants = onlyMutations ? await playMutations([mutation]) : skips ? [] : await playMutations(Object.keys(MUTATIONS));
+  const names = mutation !== undefined ? [mutation] : skips ? [] : Object.keys(MUTATIONS);
+  // Who has played for a while does in a CPU second twice what a fresh worker does: beside mutants seeds are not shared out for less than so many to each.
+  const seedWorkers = mutation !== undefined ? 0 : Math.min(workers, names.length > 0 ? Math.ceil(count / SEEDS) : count);
+  const seedsToPlay = seedWorkers === 0 ? Promise.resolve(null) : playAndTell(from, count, wishes, seedWorkers);
+  const [summary, mutants] = await Promise.all([seedsToPlay, playMutations(names, seedsToPlay, seedWorkers)]);
   const caught = mutants.filter((m) => m.caughtAtSeed !== null).length;
   if (mutants.length > 0) out(`${caught} of ${mutants.length} missing guards noticed within ${MUTANT_SEEDS} seeds`);
   if (values.json === true) {
