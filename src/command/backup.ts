@@ -41,7 +41,9 @@ const askReplica = async ({ file, serve }: Embedded, ports: Ports): Promise<Copi
     const copied = copyReply.safeParse(body).data;
     if (copied !== undefined) return copied;
     const problem = problemReply.safeParse(body).data;
-    throw new Fault('ERR_STORE_FILE', problem?.detail ?? `${url}: what answers there makes no copies: it is older`);
+    if (problem?.code === 'ERR_UNAUTHORIZED')
+      throw new Fault('ERR_UNAUTHORIZED', `${url}: the token in ${serve.tokenFile} is not the one that the replica there was started with`);
+    throw new Fault('ERR_STORE_FILE', `${url}: ${problem?.detail ?? 'what answers there makes no copies: it is older'}`);
   } catch (error) {
     if (error instanceof Fault) throw error;
     throw new Fault('ERR_STORE_UNREACHABLE', `${url}: ${errorText(error)}; does the replica that holds ${file} run here?`, {
@@ -68,14 +70,23 @@ const copyOf = async (store: Embedded, ports: Ports): Promise<Copied> => {
   }
 };
 
-/** On the disk, for its owner alone, or not there at all. */
+/** What to do when a copy cannot be put in its place, by the system's code. */
+const CURES: Readonly<Record<string, string>> = {
+  EEXIST: 'this file is there already, and a backup goes over none; name another file',
+  ENOENT: 'there is no such folder; make it first',
+  ENOSPC: 'there is no room for it; name a file on another disk',
+  EACCES: 'this user may not write there',
+  EROFS: 'this disk can only be read',
+};
+
+/** On the disk, for its owner alone, or not there at all; what it was made as is gone in any case. */
 const place = (from: string, out: string): void => {
   try {
     copyFileSync(from, out, constants.COPYFILE_EXCL);
   } catch (error) {
-    const isThere = error instanceof Error && 'code' in error && error.code === 'EEXIST';
-    const what = isThere ? 'this file is there already, and a backup goes over none; name another file' : errorText(error);
-    throw new Fault('ERR_STORE_FILE', `${out}: ${what}`, { cause: error });
+    rmSync(from, { force: true });
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    throw new Fault('ERR_STORE_FILE', `${out}: ${CURES[code] ?? errorText(error)}`, { cause: error });
   }
   chmodSync(out, 0o600);
   const fd = openSync(out, 'r');
