@@ -345,7 +345,7 @@ const todaysRecords = async (): Promise<readonly KeyValue[]> => {
     if (routing !== null) watcher.update({ cluster, routing });
     await keep();
   }
-  await world.order('drain-us', 'drain', { region: 'us-east', service: 'web.example.test' }, 3_600_000, 'ops', 'maintenance');
+  await world.hand.order('drain-us', 'drain', { region: 'us-east', service: 'web.example.test' }, 3_600_000, 'ops', 'maintenance');
   await world.run(5_000);
   await keep();
   await Promise.all([watcher.stop(), world.run(10)]);

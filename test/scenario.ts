@@ -252,7 +252,7 @@ export class Player {
     for (const database of platform.databases ?? []) {
       const [writer] = landscape.tiers.writersOf(database.name);
       if (database.services.length > 0 && writer !== undefined && this.#named.watched !== 'yes')
-        await this.world.prove(name, database.name, writer);
+        await this.world.hand.prove(name, database.name, writer);
     }
   }
 
@@ -281,7 +281,7 @@ export class Player {
     const act = { person, reason: named.because ?? 'no reason', ifMatch: null, asked: { hash: key, fingerprint: key } };
     const fenced = (named.fenced ?? '').split(',').filter((each) => each !== '');
     return this.#asked(`${does} ${name}`, () => {
-      const settler = this.world.settler(named.via ?? 'c');
+      const settler = this.world.people.settler(named.via ?? 'c');
       return does === 'settle' ? settler.settle(platform, database, { region, fenced }, act) : settler.unsettle(platform, database, act);
     });
   }
@@ -297,7 +297,7 @@ export class Player {
       id: named.id ?? `${platform}-${purpose}`,
       ...(named.force === undefined ? {} : { forceAfterMs: duration(named.force) }),
     };
-    return this.#asked('begin', () => this.world.runs(named.via ?? named.to ?? 'b').begin(order, personOf(named)));
+    return this.#asked('begin', () => this.world.people.runs(named.via ?? named.to ?? 'b').begin(order, personOf(named)));
   }
 
   #onRun(verb: string, args: readonly string[], named: Readonly<Record<string, string>>): Promise<void> {
@@ -305,7 +305,7 @@ export class Player {
     const person = personOf({ by: 'bob', ...named });
     const act = { person, reason: named.because ?? 'no reason' };
     return this.#asked(verb, () => {
-      const writer = this.world.runs(named.via ?? 'b');
+      const writer = this.world.people.runs(named.via ?? 'b');
       if (verb === 'agree') return writer.approve(run, named.step ?? null, person);
       if (verb === 'answer') return writer.answer(run, step, choice as Choice, person);
       return writer[verb as 'abort' | 'undo' | 'force'](run, act);
@@ -436,8 +436,8 @@ export class Player {
       ...(flags.includes('drill') ? { drill: true as const } : {}),
       ...(flags.includes('approval') ? { approval: { by: null, atMs: null } } : {}),
     };
-    if (named.via === undefined) return this.world.order(id, kind, scope, ttlMs, 'alice', reason, more);
-    this.world.orderVia(named.via, { id, kind, scope, ttlMs, owner: 'alice', reason }, more);
+    if (named.via === undefined) return this.world.hand.order(id, kind, scope, ttlMs, 'alice', reason, more);
+    this.world.people.order(named.via, { id, kind, scope, ttlMs, owner: 'alice', reason }, more);
   }
 
   /** The configuration with other safety rules, and with what its services have to bear. */
@@ -538,7 +538,7 @@ export class Player {
       case 'rewind':
         return this.world.rewind();
       case 'adopt':
-        return this.world.adoptVia(named.via ?? 'a');
+        return this.world.people.adopt(named.via ?? 'a');
       case 'pause': {
         this.world.process(region)?.pause();
         await this.world.run(duration(args[1] ?? '1s'));
@@ -551,19 +551,19 @@ export class Player {
       case 'order':
         return this.#order(region, args[1] as Override['kind'], named, args.slice(2));
       case 'approve':
-        return named.via === undefined ? this.world.approve(region, 'bob') : this.world.approveVia(named.via, region);
+        return named.via === undefined ? this.world.hand.approve(region, 'bob') : this.world.people.approve(named.via, region);
       case 'report':
-        return this.world.report(region, Number(named.load), sharesIn(named.capacity ?? ''), duration(named.ttl ?? '10m'));
+        return this.world.hand.report(region, Number(named.load), sharesIn(named.capacity ?? ''), duration(named.ttl ?? '10m'));
       case 'rules':
         return this.#rules(line.slice('rules '.length));
       case 'revoke':
-        return named.via === undefined ? this.world.revoke(region) : this.world.revokeVia(named.via, region);
+        return named.via === undefined ? this.world.hand.revoke(region) : this.world.people.revoke(named.via, region);
       case 'apply': {
         const { via, platforms: kept = 'all', ...changes } = named;
         this.#named = { ...this.#named, ...changes };
         const { version, platforms } = this.world.cluster;
         const next = { ...clusterFrom(this.#named, version + 1), ...(platforms === undefined || kept === 'none' ? {} : { platforms }) };
-        return via === undefined ? this.world.apply(next) : this.world.applyVia(via, next);
+        return via === undefined ? this.world.apply(next) : this.world.people.apply(via, next);
       }
       case 'platform':
         return this.#platform(region, named);

@@ -1,82 +1,46 @@
 // A world on virtual time: regions with replicas of the production code, targets that can be made ill, one store with wires to it, one provider, and the
 // people who give orders. Scenario files, the simulator and virtual-time benches stand on it. Deterministic for a seed. What goes wrong below the replicas
-// is world/ground.ts (targets and ways), world/wire.ts (calls) and world/zone.ts (the provider).
+// is world/ground.ts (targets and ways), world/wire.ts (calls) and world/zone.ts (the provider); who acts is world/people.ts, what a process runs beside
+// its core world/beside.ts.
 
 import { createPrivateKey } from 'node:crypto';
 import { gate as gateProvider } from '../providers/gate/index.ts';
-import { createOverrideWriter } from '../src/api/overrides.ts';
 import type { CanaryConfig } from '../src/config/canary.ts';
 import { createConvergeDuties } from '../src/converge/duties.ts';
 import { KEYS, placeOf } from '../src/coordinate/keys.ts';
-import { applyMembers } from '../src/coordinate/members.ts';
 import type { Sight } from '../src/coordinate/read.ts';
 import { createSigner, type Signer } from '../src/coordinate/signing.ts';
-import { memoryDisk } from '../src/disk.ts';
 import type { Reply } from '../src/dns/codec.ts';
 import type { QueryOptions } from '../src/dns/exchange.ts';
-import { Fault } from '../src/errors.ts';
 import type { GateFile } from '../src/gate/file.ts';
 import { type Gate, openGate } from '../src/gate/gate.ts';
-import { tally } from '../src/health/quorum.ts';
 import type { VantageInput } from '../src/health/vantage.ts';
-import { createLlmDuty } from '../src/llm/duty.ts';
-import type {
-  Adopted,
-  ClusterConfig,
-  EndpointKey,
-  EndpointName,
-  Override,
-  OverrideScope,
-  Overrides,
-  Page,
-  PoolTally,
-  Proof,
-  Reports,
-  Route,
-  Routing,
-} from '../src/model.ts';
-import type { Channel, Delivery } from '../src/paging/channel.ts';
-import { createDirectPages } from '../src/paging/direct.ts';
-import { createOutbox } from '../src/paging/outbox.ts';
-import { openSpool, type Spool } from '../src/paging/spool.ts';
+import type { Adopted, ClusterConfig, EndpointKey, EndpointName, Page, Proof, Routing } from '../src/model.ts';
 import type { Random } from '../src/ports.ts';
-import { type AnchorWatch, startSelfCheck, watchAnchors } from '../src/probe/selfcheck.ts';
-import { runAdoption } from '../src/publish/adoption.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
-import { createExecutor } from '../src/runbook/executor.ts';
-import type { Tiers } from '../src/runbook/facts.ts';
-import { approval } from '../src/runbook/human/approval.ts';
-import { sleep } from '../src/runbook/human/sleep.ts';
-import type { KindOf, StepContext } from '../src/runbook/kind.ts';
-import { chooseTarget, planOf } from '../src/runbook/plan.ts';
-import { createRunOrders } from '../src/runbook/routing/orders.ts';
-import { routeShift } from '../src/runbook/routing/shift.ts';
-import { routeWait } from '../src/runbook/routing/wait.ts';
-import { createStarter, type Starter } from '../src/runbook/starter-duty.ts';
-import { createTierDesk } from '../src/runbook/tiers/desk.ts';
-import { changed, provedIn, tierName } from '../src/runbook/tiers/record.ts';
-import { createSettler, type Settler } from '../src/runbook/tiers/settler.ts';
-import { createRunWriter, type RunWriter } from '../src/runbook/writer.ts';
-import { createTiers, type Tiers as Watch } from '../src/serve/tiers.ts';
 import type { Query, Read, Store } from '../src/store/store.ts';
 import type { Served } from './memory-provider.ts';
 import { type Commit, createMemoryStore, type MemoryStore, type Snapshot } from './memory-store.ts';
 import { asOld, isForSiblings } from './old-replica.ts';
-import { noticed } from './paging/fixture.ts';
 import { createVirtual, seededRandom, type Virtual, type VirtualProcess } from './virtual.ts';
-import { type Author, type Client, clientOf } from './world/client.ts';
+import { type Around, carryOut, equip, SINKS, type SinkMode } from './world/beside.ts';
+import { type Author, clientOf } from './world/client.ts';
 import { START_WALL_MS, silentLog } from './world/clusters.ts';
 import { Ground, type Health } from './world/ground.ts';
-import { isFaked, type Landscape } from './world/landscape.ts';
+import type { Landscape } from './world/landscape.ts';
 import { NameServers } from './world/name-servers.ts';
 import { createNotary } from './world/notary.ts';
+import { type Acked, Hand, People } from './world/people.ts';
+import type { Place } from './world/place.ts';
 import { Thief } from './world/thief.ts';
 import { type Cut, hearsNothing, type Weather, Wire } from './world/wire.ts';
 import { type Writing, Zone } from './world/zone.ts';
 
+export type { SinkMode } from './world/beside.ts';
 export type { Author } from './world/client.ts';
 export { clusterOf, poolOf, START_WALL_MS, serviceOf, silentLog } from './world/clusters.ts';
 export type { Health } from './world/ground.ts';
+export type { Acked, OrderExtras } from './world/people.ts';
 
 export interface WorldOptions {
   cluster: ClusterConfig;
@@ -120,14 +84,6 @@ export interface WorldOptions {
   gates?: boolean;
 }
 
-/** A human's order that was answered with yes. */
-export interface Acked {
-  id: string;
-  /** null: it was taken back. */
-  override: Override | null;
-  version: number;
-}
-
 export interface WorldEvents {
   decision(atMs: number, routing: Routing, changes: readonly string[]): void;
   page(atMs: number, page: Page): void;
@@ -160,25 +116,6 @@ export interface WorldEvents {
   denied(atMs: number, what: string, because: string): void;
 }
 
-/** What an order may say beside who, what and how long. */
-export interface OrderExtras extends Pick<Override, 'weights' | 'ticket' | 'breakGlass' | 'drill' | 'approval'> {
-  startsInMs?: number;
-}
-
-/** What every order says at a region's API. */
-type Ordered = Pick<Override, 'id' | 'kind' | 'scope' | 'owner' | 'reason'> & { ttlMs: number };
-
-export type SinkMode = 'ok' | 'fail' | 'hang' | 'mute';
-
-interface Place extends Client {
-  replica: Replica;
-  store: Store;
-  egress: boolean;
-  gate: Gate | null;
-  anchors: AnchorWatch | null;
-  ends: (() => Promise<unknown>)[];
-}
-
 /** What comes before the 32 bytes of an Ed25519 private key in DER (RFC 8410). */
 const ED25519_DER = Buffer.from('302e020100300506032b657004220420', 'hex');
 
@@ -208,14 +145,9 @@ const memoryGateFile = (): GateFile => {
   };
 };
 
-/** Imported beforehand: virtual time waits for no file. */
-const OWN_KINDS = { 'route.shift': routeShift, 'route.wait': routeWait, approval, sleep } as const;
-
-const ANCHOR_TIMEOUT_MS = 1500;
 /** What stops takes this long at most. */
 const STOP_MS = 5000;
 const STOP_STEP_MS = 10;
-const SINKS = ['one', 'two'] as const;
 const FIRST = 'memory';
 const CANARY = 'canary.test';
 const DRILLED = [
@@ -234,6 +166,8 @@ export class World {
   readonly wire: Wire;
   readonly store: MemoryStore;
   readonly thief: Thief;
+  readonly people: People;
+  readonly hand: Hand;
   readonly landscape: Landscape | null;
   cluster: ClusterConfig;
   readonly #options: WorldOptions;
@@ -246,7 +180,7 @@ export class World {
   /** What a region reads as the cluster's configuration, when that is not what the store holds. */
   readonly #tampered = new Map<string, ClusterConfig>();
   readonly #sinks = new Map<string, SinkMode>(SINKS.map((name) => [name, 'ok']));
-  readonly #spools = new Map<string, Spool>();
+  readonly #around: Around;
   readonly #gateFiles = new Map<string, GateFile>();
   readonly #signers = new Map<string, Signer>();
   readonly #notary = createNotary();
@@ -297,6 +231,25 @@ export class World {
       [...this.zones].map(([path, zone]) => [path, new NameServers({ virtual, zone, name: CANARY, pools: DRILLED, ttlS: 10 })]),
     );
     this.landscape = options.landscape?.(virtual.ports) ?? null;
+    this.#around = {
+      ground: this.ground,
+      spools: new Map(),
+      modeOf: (sink) => this.#sinks.get(sink) ?? 'ok',
+      delivered: (sink, page) => events.delivered?.(sink, page),
+    };
+    this.hand = new Hand(this.store, virtual);
+    this.people = new People({
+      placeAt: (where) => this.#placesAt(where)[0],
+      cluster: () => this.cluster,
+      completed: (wanted) => this.#withKeys(wanted),
+      applied: (cluster) => {
+        this.cluster = cluster;
+      },
+      storeFrom: (place) => this.#client(place),
+      zone: (path) => this.zones.get(path) ?? this.zone,
+      acked: (acked) => events.acked?.(acked),
+      denied: (what, because) => events.denied?.(virtual.now(), what, because),
+    });
     this.thief = new Thief(this.store, () => this.cluster);
     this.#watchPages();
   }
@@ -343,19 +296,6 @@ export class World {
     this.cluster = cluster;
     const { kvs } = await this.store.get({ keys: [KEYS.members] });
     await this.store.txn({ if: [{ key: KEYS.members, mod: kvs[0]?.mod ?? 0 }], then: [{ put: KEYS.members, value: cluster }] });
-  }
-
-  /** As the coordinator's watch does at first, which asks real databases. */
-  async prove(platform: string, database: string, region: string): Promise<void> {
-    const { kvs } = await this.store.get({ keys: [KEYS.tiers] });
-    const because = 'a row was written and read back';
-    const value = changed(
-      (kvs[0]?.value as Tiers | undefined) ?? null,
-      tierName(platform, database),
-      provedIn(region, because, this.virtual.ports.clock.wallMs()),
-      `proved-${region}`,
-    );
-    await this.store.txn({ if: [{ key: KEYS.tiers, mod: kvs[0]?.mod ?? 0 }], then: [{ put: KEYS.tiers, value }] });
   }
 
   /** Configures the cluster and starts the replicas of every region. */
@@ -432,7 +372,7 @@ export class World {
     place.boot = process.ports.random.hex(4);
     place.store = this.#options.old?.includes(name) === true ? asOld(remote, region, replica) : remote;
     const { ports } = process;
-    const carriers = this.#carryOut(place);
+    const carriers = this.landscape === null ? null : carryOut(place, this.landscape, this.#options.watched === true);
     const duties = createConvergeDuties({
       log: silentLog,
       detection: () => undefined,
@@ -488,100 +428,7 @@ export class World {
       },
     });
     if (this.#options.gates === true) void this.#openGate(place);
-    if (this.#options.whole === true) void this.#equip(place, () => ports.clock.monoMs() - heardAtMs);
-  }
-
-  /** What carries runs of platforms out in a process; what begins them while it coordinates, watches databases, and reads the chains of language models. */
-  #carryOut(place: Place): (Pick<Starter, 'turn'> & { rest(): void }) | null {
-    const { landscape } = this;
-    if (landscape === null) return null;
-    const { region, name, store, boot } = place;
-    const { ports } = place.process;
-    const replica = name.slice(region.length + 1);
-    const cluster = (): ClusterConfig | null => place.replica?.coordinator.lastSight()?.cluster ?? null;
-    const nowMs = (): number => place.replica?.coordinator.nowMs() ?? 0;
-    const tallies = (): readonly PoolTally[] => {
-      const sight = place.replica?.coordinator.lastSight() ?? null;
-      return sight?.cluster == null ? [] : tally(sight.cluster, sight.heard, nowMs());
-    };
-    const orders = createRunOrders({ store, ports, cluster, clusterNowMs: nowMs, foresee: () => null });
-    const context: StepContext = {
-      ports,
-      log: silentLog,
-      system: () => Promise.reject(new Error('kinds of this world need no systems')),
-      routing: orders,
-      tiers: createTierDesk({ store, ports, clusterNowMs: nowMs, ageMs: () => null, tallies }),
-      nowMs,
-    };
-    const common = { ports, store, log: silentLog, region, replica, planOf };
-    const executor = createExecutor({
-      ...common,
-      boot,
-      kindOf: async (kind) => (isFaked(kind) ? landscape.kindOf(kind) : OWN_KINDS[kind]) as ReturnType<KindOf>,
-      context,
-      cluster,
-      nowMs,
-      metrics: { runbookStep: () => undefined, runbookEnded: () => undefined, runbookWaiting: () => undefined },
-    });
-    place.ends.push(() => executor.stop());
-    const followed = (): ReadonlyMap<string, string> => landscape.followed(cluster()?.platforms ?? []);
-    const starter = createStarter({ ...common, choose: chooseTarget, orders, followed });
-    const system = async (system: string) => ({ kind: 'http', document: () => landscape.document(system) }) as never;
-    const llm = createLlmDuty({ ports, log: silentLog, store, system });
-    const watch = this.#options.watched === true ? this.#watch(place, landscape, context) : null;
-    return {
-      turn(sight, now, term) {
-        starter.turn(sight, now, term);
-        watch?.turn(sight, term);
-        llm.turn(sight, now, term);
-      },
-      rest: () => llm.rest(),
-    };
-  }
-
-  /** Production's watch over databases of the landscape. A system is its name. */
-  #watch({ process: { ports }, name: by, store }: Place, landscape: Landscape, context: StepContext): Watch {
-    const system: StepContext['system'] = async (name, kind) => ({ kind, name, close: async () => undefined }) as never;
-    return createTiers({
-      ports,
-      log: silentLog,
-      store,
-      context: { ...context, system },
-      by,
-      reaches: () => true,
-      canary: () => landscape.kindOf('pg.canary'),
-      siteSays: (sql) => landscape.tiers.says((sql as unknown as { name: string }).name),
-      lagBetween: async () => ({ ms: 0, bytes: 0 }),
-    });
-  }
-
-  /** A human's word about databases, at the API of a region. */
-  settler(where: string): Settler {
-    const [place] = this.#placesAt(where);
-    if (place === undefined) throw new Error(`nobody answers in ${where}`);
-    return createSettler({
-      store: place.store,
-      ports: place.process.ports,
-      region: place.region,
-      replica: place.name.slice(place.region.length + 1),
-      clusterNowMs: () => place.replica.coordinator.nowMs(),
-      ageMs: () => null,
-    });
-  }
-
-  /** A human's act on runs, at the API of a region. */
-  runs(where: string): RunWriter {
-    const [place] = this.#placesAt(where);
-    if (place === undefined) throw new Error(`nobody answers in ${where}`);
-    return createRunWriter({
-      store: place.store,
-      ports: place.process.ports,
-      region: place.region,
-      replica: place.name.slice(place.region.length + 1),
-      cluster: () => place.replica.coordinator.lastSight()?.cluster ?? null,
-      clusterNowMs: () => place.replica.coordinator.nowMs(),
-      planOf,
-    });
+    if (this.#options.whole === true) void equip(place, this.#around, () => ports.clock.monoMs() - heardAtMs);
   }
 
   async #openGate(place: Place): Promise<void> {
@@ -616,69 +463,6 @@ export class World {
   #ask(options: QueryOptions): Promise<Reply> {
     const servers = [...this.nameServers.values()][Number(options.server.host.split('.')[3]) % 10];
     return servers?.answer(options) ?? Promise.reject(new Error('nobody answers there'));
-  }
-
-  /** What a process of the service runs beside its core. */
-  async #equip(place: Place, storeAgeMs: () => number): Promise<void> {
-    const { replica, region, name, store } = place;
-    const { ports } = place.process;
-    const { coordinator, vantage } = replica;
-    const common = { ports, log: silentLog, store, channels: SINKS.map((sink) => this.#channel(place, sink)), noticeOf: noticed };
-    const nowMs = (): number => coordinator.nowMs();
-    const outbox = createOutbox({
-      ...common,
-      // One is asked first; two when it has not taken a page for 30 s.
-      routes: [{ to: SINKS, also: [] }],
-      metrics: { page: () => undefined },
-      isLeader: () => coordinator.role().role === 'coordinator',
-      nowMs,
-    });
-    // Its file outlives the process.
-    const spool = this.#spools.get(name) ?? (await openSpool({ disk: memoryDisk(), ports, log: silentLog }));
-    this.#spools.set(name, spool);
-    const direct = createDirectPages({
-      ...common,
-      spool,
-      region,
-      replica: name.slice(region.length + 1),
-      storeAgeMs,
-      belief: () => vantage.vote(),
-      cluster: () => coordinator.lastSight()?.cluster ?? null,
-      routing: () => coordinator.lastSight()?.routing ?? null,
-      nowMs,
-    });
-    const anchors = watchAnchors(region, (urls) =>
-      startSelfCheck({
-        ports,
-        anchors: urls,
-        context: { timeoutMs: ANCHOR_TIMEOUT_MS } as Parameters<typeof startSelfCheck>[0]['context'],
-        onFacts: (facts) => replica.facts(facts),
-        look: (_spec, context, signal) => this.ground.anchor(region, ports, context.timeoutMs, signal),
-      }),
-    );
-    place.anchors = anchors;
-    const known = coordinator.lastSight()?.cluster ?? null;
-    if (known !== null) anchors.follow(known);
-    place.ends.push(
-      () => outbox.close(0),
-      () => direct.close(0),
-      () => anchors.stop(),
-    );
-  }
-
-  #channel(place: Place, sink: (typeof SINKS)[number]): Channel {
-    return {
-      name: sink,
-      places: [],
-      deliver: async ({ page }): Promise<Delivery> => {
-        const mode = this.#sinks.get(sink) ?? 'ok';
-        if (mode === 'hang' || !place.egress) return new Promise(() => undefined);
-        if (mode === 'fail') return { sent: false, retry: true, because: '500' };
-        this.#events.delivered?.(sink, page);
-        if (mode === 'mute') return new Promise(() => undefined);
-        return { sent: true, receipt: 'ok' };
-      },
-    };
   }
 
   /** Accepts pages; refuses them for now; does not answer; or takes them and does not answer. */
@@ -834,127 +618,6 @@ export class World {
       ...read,
       kvs: kvs.map((kv) => (kv.key === KEYS.members && other !== undefined ? { ...kv, value: other, mod: kv.mod + 1 } : kv)),
     };
-  }
-
-  // ---- people ----
-
-  /** Places an override as the API would: guarded, with cluster time. */
-  async order(
-    id: string,
-    kind: Override['kind'],
-    scope: OverrideScope,
-    ttlMs: number,
-    owner: string,
-    reason: string,
-    { startsInMs, ...more }: OrderExtras = {},
-  ): Promise<void> {
-    await this.#edit((items, nowMs) => {
-      const beginsAtMs = nowMs + (startsInMs ?? 0);
-      const start = startsInMs === undefined ? {} : { startsAtMs: beginsAtMs };
-      return [
-        ...items.filter((o) => o.id !== id),
-        { id, kind, scope, reason, owner, createdAtMs: nowMs, expiresAtMs: beginsAtMs + ttlMs, ...start, ...more },
-      ];
-    });
-  }
-
-  async approve(id: string, by: string): Promise<void> {
-    await this.#edit((items, nowMs) => items.map((o) => (o.id === id ? { ...o, approval: { by, atMs: nowMs } } : o)));
-  }
-
-  /** What somebody measured of a service. */
-  async report(service: string, load: number, capacity: Route, ttlMs: number): Promise<void> {
-    const { kvs } = await this.store.get({ keys: [KEYS.reported] });
-    const current = kvs[0]?.value as Reports | undefined;
-    const atMs = START_WALL_MS + this.virtual.now();
-    const reported = { load, capacity, atMs, expiresAtMs: atMs + ttlMs, by: 'alice' };
-    const next: Reports = {
-      version: (current?.version ?? 0) + 1,
-      nonce: this.virtual.ports.random.hex(4),
-      services: { ...current?.services, [service]: reported },
-    };
-    await this.store.txn({ if: [{ key: KEYS.reported, mod: kvs[0]?.mod ?? 0 }], then: [{ put: KEYS.reported, value: next }] });
-  }
-
-  async revoke(id: string): Promise<void> {
-    await this.#edit((items) => items.filter((o) => o.id !== id));
-  }
-
-  async #edit(change: (items: readonly Override[], nowMs: number) => readonly Override[]): Promise<void> {
-    const { kvs } = await this.store.get({ keys: [KEYS.override, KEYS.routing] });
-    const current = kvs.find((kv) => kv.key === KEYS.override);
-    const doc = (current?.value as Overrides | undefined) ?? { version: 0, nonce: '', items: [] };
-    const nowMs = START_WALL_MS + this.virtual.now();
-    const next: Overrides = { version: doc.version + 1, nonce: this.virtual.ports.random.hex(4), items: change(doc.items, nowMs) };
-    await this.store.txn({ if: [{ key: KEYS.override, mod: current?.mod ?? 0 }], then: [{ put: KEYS.override, value: next }] });
-  }
-
-  /** What a human tries at a region's API: whatever comes of it is told by the events, and nobody waits for it. */
-  #human(via: string, what: string, work: (place: Place) => Promise<void>): void {
-    const place = this.#placesAt(via)[0];
-    const denied = (because: string): void => this.#events.denied?.(this.virtual.now(), what, because);
-    if (place === undefined) denied(`nothing runs in ${via}`);
-    else work(place).catch((error: unknown) => denied(error instanceof Fault ? `${error.code}: ${error.message}` : String(error)));
-  }
-
-  #writer({ store, process, replica }: Place): ReturnType<typeof createOverrideWriter> {
-    return createOverrideWriter({ store, ports: process.ports, clusterNowMs: () => replica.coordinator.nowMs() });
-  }
-
-  #act(ifMatch: string | null): Parameters<ReturnType<typeof createOverrideWriter>['deleteOverride']>[1] {
-    const principal = { name: 'alice', role: 'operator', services: null, how: 'token' } as const;
-    return { principal, cluster: this.cluster, foresee: () => null, dryRun: false, ifMatch, ifNoneMatch: null };
-  }
-
-  /** An order at the API of a region. */
-  orderVia(via: string, input: Ordered, { startsInMs, ...more }: OrderExtras = {}): void {
-    this.#human(via, `order ${input.id}`, async (place) => {
-      const startsAtMs = startsInMs === undefined ? {} : { startsAtMs: Math.round(place.replica.coordinator.nowMs()) + startsInMs };
-      const order = { ...input, ...more, ...startsAtMs } as Parameters<ReturnType<typeof createOverrideWriter>['putOverride']>[0];
-      const { override, version } = await this.#writer(place).putOverride(order, this.#act(null));
-      this.#events.acked?.({ id: input.id, override, version });
-    });
-  }
-
-  revokeVia(via: string, id: string): void {
-    this.#human(via, `revoke ${id}`, async (place) => {
-      const { version } = await this.#writer(place).deleteOverride(id, this.#act('*'));
-      this.#events.acked?.({ id, override: null, version });
-    });
-  }
-
-  /** A second person's word, at the API of a region. */
-  approveVia(via: string, id: string): void {
-    this.#human(via, `approve ${id}`, async (place) => {
-      const act = this.#act('*');
-      const { override, version } = await this.#writer(place).approveOverride(id, { ...act, principal: { ...act.principal, name: 'bob' } });
-      this.#events.acked?.({ id, override, version });
-    });
-  }
-
-  /** `tidegate apply` from a region's network. */
-  applyVia(via: string, wanted: ClusterConfig): void {
-    const cluster = this.#withKeys(wanted);
-    this.#human(via, 'apply', async ({ store, process }) => {
-      const applied = await applyMembers(store, cluster, { ports: process.ports, by: via, reason: 'simulated' });
-      if (applied.outcome === 'refused') throw new Error(applied.because.join('; '));
-      this.cluster = { ...cluster, version: applied.version };
-    });
-  }
-
-  /** `tidegate adopt` from a region's network: what the provider serves becomes the route. */
-  adoptVia(via: string): void {
-    this.#human(via, 'adopt', async (place) => {
-      await runAdoption(
-        // A process of its own, which knew no other store.
-        {
-          ports: place.process.ports,
-          store: this.#client(place),
-          provider: async (name) => (this.zones.get(name) ?? this.zone).seenFrom(place),
-        },
-        { kind: 'adopt', services: [], owner: 'alice', reason: 'simulated', dryRun: false, holdMs: null, journal: [] },
-      );
-    });
   }
 
   async routing(): Promise<Routing | null> {

@@ -112,9 +112,9 @@ describe('the recorded configuration', () => {
       case 'heal':
         return world.cut(region, what === 'cut');
       case 'drain':
-        return world.order('works', 'drain', { region }, 30_000, 'alice', 'works');
+        return world.hand.order('works', 'drain', { region }, 30_000, 'alice', 'works');
       case 'revoke':
-        return world.revoke('works');
+        return world.hand.revoke('works');
       case 'apply': {
         const pools = REGIONS.map((name, i) => poolOf(name, name === region ? 2 : 1, i));
         const services = world.cluster.services.map((s) => ({ ...s, pools }));

@@ -137,14 +137,14 @@ test('a region in a minority keeps what it said last, and cannot drain anybody a
 test('a stop of a human ends every change of the gates, while detection goes on', async () => {
   const { world, checker, drains, users } = await begin();
   await world.run(60_000);
-  await world.order('quiet', 'stop', {}, 600_000, 'alice', 'not now');
+  await world.hand.order('quiet', 'stop', {}, 600_000, 'alice', 'not now');
   await world.run(2000);
   world.health('b', ['healthz', 'readyz'], 'hang');
   await world.run(120_000);
   expect((await world.routing())?.services[WEB]?.route.b).toBe(0);
   expect(drains('b')).toEqual([]);
   expect(users()).toBe('a,b,c');
-  await world.revoke('quiet');
+  await world.hand.revoke('quiet');
   await world.virtual.advanceUntil(() => users() === 'a,c', 120_000);
   checker.close();
   await world.close();

@@ -158,7 +158,7 @@ const orderCases: readonly Ordered[] = [
     name: 'capacity, by a report',
     named: rules({ load: 300, capacities: { a: 400, b: 400, c: 400 }, capacity: { headroomPercent: 90 } }),
     prepare: async (world) => {
-      await world.report('web', 900, { a: 400, b: 400, c: 400 }, 60_000);
+      await world.hand.report('web', 900, { a: 400, b: 400, c: 400 }, 60_000);
       await world.run(5_000);
     },
     kind: 'drain',
@@ -171,7 +171,7 @@ const orderCases: readonly Ordered[] = [
     name: 'velocity, until the window has passed',
     named: rules({ velocity: { percent: 50, windowMs: 60_000 } }),
     prepare: async (world) => {
-      await world.order('first', 'pin', { service: 'web' }, 600_000, 'ana', 'works', { weights: { a: 600, b: 400 } });
+      await world.hand.order('first', 'pin', { service: 'web' }, 600_000, 'ana', 'works', { weights: { a: 600, b: 400 } });
       await world.run(5_000);
     },
     kind: 'drain',
@@ -240,7 +240,7 @@ for (const { name, named = {}, prepare, kind, scope, ttlMs, startsInMs, more = {
       { regions: 'a,b,c', ...named },
       suppose,
       async (world) => {
-        await world.order('o', kind, scope, ttlMs, 'ana', 'works', extras);
+        await world.hand.order('o', kind, scope, ttlMs, 'ana', 'works', extras);
         await world.run(120_000);
       },
       prepare,
