@@ -95,6 +95,7 @@ const PURE_FILES = [
   'src/converge/landing.ts',
   'src/converge/measure.ts',
   'src/converge/timings.ts',
+  'src/client/voice.ts',
   'src/command/desk/findings.ts',
   'src/command/desk/text.ts',
   'src/config/defaults.ts',

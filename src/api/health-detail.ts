@@ -181,9 +181,7 @@ const voteChecks = ({ status, cluster, fleet }: HealthFacts): readonly Group[] =
   const { self, votes } = status;
   const voters = cluster.regions.filter(({ vote }) => vote);
   const isVoter = voters.some(({ name }) => name === self.region);
-  const speaking = voters.filter(({ name }) =>
-    votes.vantages.some((v) => v.region === name && v.self.state === 'ok' && v.ageMs !== null && v.ageMs <= cluster.policy.freshMs),
-  );
+  const speaking = voters.filter(({ name }) => votes.vantages.some((v) => v.region === name && v.state === 'ok'));
   const silent = voters.filter((voter) => !speaking.includes(voter)).map(({ name }) => name);
   const count = `${speaking.length} of ${voters.length} vantages speak`;
   const electorate: Told = !self.canDecide

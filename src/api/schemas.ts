@@ -291,7 +291,17 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
       decision: orNull(openShape({ v: COUNT, epoch: COUNT, atMs: AT_MS, because: TEXT })),
       services: listOf(ref('ServiceStatus')),
       holds: listOf(ref('Hold')),
-      votes: openShape({ vantages: listOf(openShape({ region: TEXT, replica: TEXT, ageMs: orNull(NUMBER) })) }),
+      votes: openShape({
+        vantages: listOf(
+          openShape(
+            { region: TEXT, replica: TEXT, ageMs: orNull(NUMBER) },
+            {
+              state: { ...oneOfTexts('ok', 'abstain', 'silent'), description: 'Whether its word counts now. Absent: of a replica of 0.1.' },
+              because: { ...TEXT, description: 'Why it does not, or of how much it cannot speak yet; empty when all is well.' },
+            },
+          ),
+        ),
+      }),
       overrides: ref('OverrideList'),
       incidents: listOf(openShape({ id: TEXT, kind: TEXT, region: TEXT, because: TEXT, closedAtMs: orNull(AT_MS) })),
     },

@@ -33,11 +33,12 @@ import type {
   Vote,
 } from '../model.ts';
 import { pathsOf, poolKey, targetId } from '../model.ts';
-import { countedIn, type HeardVote, known, type Matrix, matrixFrom, own, type Row } from './matrix.ts';
+import { countedIn, type HeardVote, type Matrix, matrixFrom, own, type Row } from './matrix.ts';
 import type { PlatformStatus } from './platform-status.ts';
 import { type MicroDrillStatus, microDrillsOf } from './proofs.ts';
 import { atOnce, type Steps } from './slices.ts';
 import { type Standing, standingOf } from './standing.ts';
+import { type Voice, vantageCard } from './vantage-card.ts';
 
 export interface SelfStatus {
   region: string;
@@ -204,6 +205,10 @@ export interface VotesHeard {
     configVersion: number;
     /** The program that it runs; null: it does not say, or is not heard. */
     version: string | null;
+    /** Whether its word counts now, and why not. Absent: of a replica of 0.1. */
+    state?: Voice;
+    because?: string;
+    /** What it said last, however long ago. */
     self: Vote['self'];
   }[];
   refused: readonly { key: string; because: string }[];
@@ -393,16 +398,11 @@ export const partsOf = ({ paths, proofs, shadow, gate, platforms, nowMs }: Statu
 export const newest = (incidents: readonly Incident[], most: number): readonly Incident[] =>
   incidents.toSorted((a, b) => b.t3AtMs - a.t3AtMs).slice(0, most);
 
-const votesOf = ({ votes, refused = [] }: StatusInput): VotesHeard => ({
-  vantages: votes.map(({ region, replica, vote, beat, ageMs }) => ({
-    region,
-    replica,
-    boot: vote.boot,
-    ageMs: known(ageMs),
-    configVersion: vote.configVersion,
-    version: beat?.version ?? null,
-    self: vote.self,
-  })),
+const votesOf = ({ cluster, votes, refused = [] }: StatusInput): VotesHeard => ({
+  vantages: votes.map((heard) => {
+    const { boot, self } = heard.vote;
+    return { region: heard.region, boot, ...vantageCard(heard, cluster), self };
+  }),
   refused,
 });
 

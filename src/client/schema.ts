@@ -595,6 +595,10 @@ export interface Status {
       readonly region: string;
       readonly replica: string;
       readonly ageMs: number | null;
+      /** Whether its word counts now. Absent: of a replica of 0.1. */
+      readonly state?: 'ok' | 'abstain' | 'silent';
+      /** Why it does not, or of how much it cannot speak yet; empty when all is well. */
+      readonly because?: string;
       readonly [more: string]: unknown;
     }[];
     readonly [more: string]: unknown;

@@ -41,14 +41,22 @@ const serviceLines = (s: AdoptionResult['services'][number]): readonly string[] 
     : `  ${s.served === null ? 'kept   ' : 'adopted'}  ${routeText(s.after)}; fence ${s.fence}`,
 ];
 
+/** What follows, and what is left to do: whoever joins a store that another process serves does not find back to it by himself. */
+const sequel = ({ services }: AdoptionResult, kind: AdoptionRequest['kind'], isJoined: boolean): string => {
+  const written = services.length === 0 ? [] : ['its coordinator now writes it, and automation goes on from there'];
+  if (kind === 'adopt' && isJoined)
+    return [...written, 'now start every replica again that joins this store: those that stopped trusting it stand still'].join('; ');
+  return written[0] ?? 'replicas that stopped trusting the store go on';
+};
+
 /** What came of it, as text (each line ended) and as one object. */
-const tell = (result: AdoptionResult, { kind, dryRun }: AdoptionRequest): { text: string; data: string } => {
+const tell = (result: AdoptionResult, { kind, dryRun }: AdoptionRequest, isJoined: boolean): { text: string; data: string } => {
   const nothing =
     kind === 'adopt' ? 'no provider carries anything that the store does not know; the store is taken as it is' : 'nothing to acknowledge';
   const done = kind === 'adopt' ? 'adopted' : 'acknowledged';
   const closing = dryRun
     ? `nothing was written: this would be decision ${result.v} of ${result.cluster}`
-    : `${done}: decision ${result.v} of ${result.cluster}; ${result.services.length === 0 ? 'replicas that stopped trusting the store go on' : 'its coordinator now writes it, and automation goes on from there'}`;
+    : `${done}: decision ${result.v} of ${result.cluster}; ${sequel(result, kind, isJoined)}`;
   const lines = [
     ...(result.services.length === 0 ? [nothing] : result.services.flatMap(serviceLines)),
     ...result.holds.map((o) => `freeze ${o.id} holds ${o.scope.service} until it expires or is deleted`),
@@ -85,7 +93,7 @@ export const adoptWith = async (
     const providers = openedProviders(loaded.config, ports, store);
     try {
       const result = await runAdoption({ ports, store, provider: (name) => providers.provider(name) }, request);
-      const { text, data } = tell(result, request);
+      const { text, data } = tell(result, request, loaded.config.store.kind === 'remote');
       context.out(options.json === true ? data : text);
       return 0;
     } finally {

@@ -1,4 +1,5 @@
 // The store that a replica's file names, opened for a command that runs beside the service or without it. Starts nothing that serves.
+import { showHostPort } from '../config/fields.ts';
 import type { ReplicaConfig } from '../config/schema.ts';
 import { Fault } from '../errors.ts';
 import { createLog } from '../log.ts';
@@ -16,13 +17,16 @@ export interface Saying {
 }
 
 /** Only one process can have the file: a serving one is asked by its own means. */
-const openOwnFile = (file: string, ports: Ports): Store => {
+const openOwnFile = ({ file, serve }: Extract<ReplicaConfig['store'], { kind: 'embedded' }>, ports: Ports): Store => {
   try {
     return openEmbedded({ file, ports });
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'ERR_STORE_LOCKED') throw error;
-    const todo =
-      'to change the cluster section, change it in its own file and send it SIGHUP; for all else give it store.serve, and name here a file with a store of kind remote';
+    const joining =
+      serve === undefined
+        ? 'give it store.serve, and name here a file with a store of kind remote'
+        : `name here a file that joins it: store: { kind: remote, url: http://${showHostPort(serve)}, tokenFile: ${serve.tokenFile} }`;
+    const todo = `to change the cluster section, change it in its own file and send it SIGHUP; for all else ${joining}`;
     throw new Fault('ERR_STORE_LOCKED', `${file}: a running replica serves this store file; ${todo}`, { cause: error });
   }
 };
@@ -32,7 +36,7 @@ const PATIENCE_MS = 5000;
 
 /** Opens the store; whoever asked closes it. Throws Fault when the file or a secret cannot be used; a store out of reach shows at the first call. */
 export const openCommandStore = async ({ store, ...config }: ReplicaConfig, ports: Ports): Promise<Store> => {
-  if (store.kind === 'embedded') return openOwnFile(store.file, ports);
+  if (store.kind === 'embedded') return openOwnFile(store, ports);
   if (store.kind === 'remote') return connectStore({ url: store.url, token: readSecret(store.tokenFile), ports });
   const ends: Ends = { working: [], open: [] };
   const log = createLog({ level: 'silent', clock: ports.clock });

@@ -1,5 +1,6 @@
 // The one sentence that matters, worst first, for whoever was woken by a page; the others after it. Pure: the overview carries it, and /status, which has no
 // script, shows it. Every figure in it is one of the document's.
+import { type Said, voiceIn } from '../client/voice.ts';
 import { count, duration, list, percent, utc } from './page/words.ts';
 
 export interface Banner {
@@ -67,7 +68,7 @@ export interface BannerFacts {
   providers?: readonly { name: string; failing: boolean }[];
   platforms?: readonly { name: string; databases: readonly { database: string; split: readonly string[] | null }[] }[];
   /** One of the two says who looks: the status document has votes, the overview has regions. */
-  votes?: { vantages: readonly { region: string; ageMs: number | null; self: { state: string; because?: string } }[] };
+  votes?: { vantages: readonly (Said & { region: string })[] };
   regions?: readonly { name: string; vantages: readonly { state: string; because: string; ageMs?: number | null }[] }[];
 }
 
@@ -257,9 +258,6 @@ const ofProviders = ({ providers = [] }: BannerFacts): readonly Line[] => {
   return failing.length === 0 ? [] : [stuck(`${list(failing, NAMED_MAX)} ${failing.length === 1 ? 'takes' : 'take'} no writes`)];
 };
 
-/** A vantage that has not been heard for longer does not speak, whatever it said last. */
-const HEARD_MS = 15_000;
-
 interface Vantage {
   region: string;
   state: string;
@@ -270,11 +268,7 @@ type Seen = Pick<BannerFacts, 'self' | 'votes' | 'regions'>;
 
 const vantages = ({ votes, regions }: Seen): readonly Vantage[] =>
   votes !== undefined
-    ? votes.vantages.map(({ region, ageMs, self }) =>
-        ageMs !== null && ageMs <= HEARD_MS
-          ? { region, state: self.state, because: self.because ?? '', ageMs }
-          : { region, state: 'silent', because: ageMs === null ? '' : `last heard ${duration(ageMs)} ago`, ageMs },
-      )
+    ? votes.vantages.map((said) => ({ region: said.region, ...voiceIn(said), ageMs: said.ageMs }))
     : (regions ?? []).flatMap(({ name, vantages: all }) =>
         all.map(({ state, because, ageMs = null }) => ({ region: name, state, because, ageMs })),
       );

@@ -83,15 +83,21 @@ const regions = ({ services, votes, coordinator }: StatusDocument): Markup => {
     const up = pools.filter(({ verdict }) => verdict === 'up').length;
     const [now, should] = [shareSum(pools, ({ share }) => share ?? 0), shareSum(pools, ({ configuredShare }) => configuredShare)];
     const those = votes.vantages.filter((vantage) => vantage.region === region);
-    const speaks = those.some(({ self }) => self.state === 'ok');
+    const voice = (['ok', 'abstain', 'silent'] as const).find((state) => those.some((each) => each.state === state));
     return [
       coordinator?.region === region ? `${region} (coordinates)` : region,
       pools.length === 0 ? mark('idle', 'no pools') : mark(up === pools.length ? 'good' : 'bad', `${up} of ${pools.length} up`),
       `${percent(Math.round((1000 * now) / whole))} of ${percent(Math.round((1000 * should) / whole))}`,
-      those.length === 0 ? mark('idle', 'no vote') : speaks ? mark('good', 'speaks') : mark('warn', 'abstains'),
+      voiceMark(voice),
     ];
   });
   return panel('Regions', table('Regions', ['Region', 'Pools', 'Traffic, of configured', 'Vantage'], rows));
+};
+
+/** Of a region's replicas, the best. */
+const voiceMark = (voice: 'ok' | 'abstain' | 'silent' | undefined): Markup => {
+  if (voice === undefined) return mark('idle', 'no vote');
+  return voice === 'ok' ? mark('good', 'speaks') : mark('warn', voice === 'abstain' ? 'abstains' : 'silent');
 };
 
 const isWell = (pool: Pool): boolean => pool.verdict === 'up' && (pool.share ?? 0) >= pool.configuredShare - 1 && pool.memory?.hold == null;

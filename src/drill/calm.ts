@@ -1,5 +1,6 @@
 // What must hold before any drill begins, and what it is measured against while it goes on: is everything calm? Judges status documents and nothing else. Pure.
 import type { StatusDocument } from '../client/types.ts';
+import { speaks } from '../client/voice.ts';
 import { list } from '../config/words.ts';
 
 export interface Guard {
@@ -20,9 +21,7 @@ export const isOpen = ({ closedAtMs }: StatusDocument['incidents'][number]): boo
 
 /** Who does not speak. `but`: a region whose silence is looked for. */
 export const silent = ({ self, votes }: StatusDocument, but: string | null = null): readonly string[] => [
-  ...votes.vantages
-    .filter((vantage) => vantage.self.state !== 'ok' && vantage.region !== but)
-    .map(({ region, replica }) => `${region}/${replica}`),
+  ...votes.vantages.filter((vantage) => !speaks(vantage) && vantage.region !== but).map(({ region, replica }) => `${region}/${replica}`),
   ...(self.canDecide || self.region === but ? [] : [self.because]),
 ];
 

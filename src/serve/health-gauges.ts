@@ -5,17 +5,15 @@ import { endsIn, namedFiles } from '../doctor/instruments/files.ts';
 import { weakestOf } from '../health/electorate.ts';
 import { quorumOf } from '../health/timing.ts';
 import type { HealthGauges, VantageState } from '../health-metrics.ts';
-import type { ClusterConfig } from '../model.ts';
 import { type Clock, isoTime } from '../ports.ts';
 import type { Part } from './part.ts';
 
 /** Certificates live for weeks; a scrape comes every few seconds. */
 const FILES_EVERY_MS = 60_000;
 
-const stateOf = (region: string, { votes }: StatusInShort, { policy }: ClusterConfig): VantageState => {
-  const heard = votes.vantages.filter((each) => each.region === region && each.ageMs !== null && each.ageMs <= policy.freshMs);
-  if (heard.some(({ self }) => self.state === 'ok')) return 'speaks';
-  return heard.length > 0 ? 'abstains' : 'silent';
+const stateOf = (region: string, { votes }: StatusInShort): VantageState => {
+  const states = votes.vantages.filter((each) => each.region === region).map(({ state }) => state);
+  return states.includes('ok') ? 'speaks' : states.includes('abstain') ? 'abstains' : 'silent';
 };
 
 const pagesOf = ({ paging: { pages, oldestAtMs }, status }: HealthFacts): HealthGauges['pages'] =>
@@ -26,8 +24,7 @@ const pagesOf = ({ paging: { pages, oldestAtMs }, status }: HealthFacts): Health
 export const gaugesOf = (facts: HealthFacts): Omit<HealthGauges, 'expiring'> => {
   const { status, cluster } = facts;
   const voters = cluster?.regions.filter(({ vote }) => vote) ?? [];
-  const vantages =
-    status === null || cluster === null ? [] : voters.map(({ name }) => ({ vantage: name, state: stateOf(name, status, cluster) }));
+  const vantages = status === null || cluster === null ? [] : voters.map(({ name }) => ({ vantage: name, state: stateOf(name, status) }));
   const speakers = new Set(vantages.filter(({ state }) => state === 'speaks').map(({ vantage }) => vantage));
   return {
     checks: Object.entries(healthDetail(facts, isoTime).checks).flatMap(([check, those]) =>

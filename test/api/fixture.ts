@@ -5,6 +5,7 @@ import { encoded } from '../../src/api/encoded.ts';
 import { createEventHub } from '../../src/api/events.ts';
 import { createForecaster } from '../../src/api/forecaster.ts';
 import type { HealthFacts } from '../../src/api/health-detail.ts';
+import type { HeardVote } from '../../src/api/matrix.ts';
 import { createOverrideWriter, type OverrideWriter } from '../../src/api/overrides.ts';
 import { overviewDocument, serviceDocument } from '../../src/api/overview.ts';
 import { createPageWriter } from '../../src/api/pages.ts';
@@ -20,7 +21,7 @@ import type { Snapshot } from '../../src/decide/snapshot.ts';
 import { Fault } from '../../src/errors.ts';
 import { registerSecret } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
-import type { ClusterConfig, Refusal, ServiceConfig } from '../../src/model.ts';
+import type { ClusterConfig, Refusal, ServiceConfig, Vote } from '../../src/model.ts';
 import { realPorts } from '../../src/ports.ts';
 import { openEmbedded } from '../../src/store/embedded.ts';
 import type { Store, TxnResult } from '../../src/store/store.ts';
@@ -84,11 +85,19 @@ export const statusInput = (given: Partial<StatusInput> = {}): StatusInput => ({
   ...given,
 });
 
+/** What is heard of a region's replica that holds nothing down. */
+export const heardOf = (region: string, ageMs = 500, said: Partial<Vote> = {}): HeardVote => ({
+  region,
+  replica: 'a',
+  vote: { boot: 'b', seq: 1, configVersion: 3, self: { state: 'ok' }, peers: [], down: [], unready: [], unknown: [], ...said },
+  beat: { boot: 'b', seq: 1, n: 1, configVersion: 3, suspects: {}, loopDelayMs: 0, wallMs: NOW_MS },
+  ageMs,
+});
+
 /** Of a replica that votes and decides, in a cluster where all vantages speak. */
 const wellStatus = () => {
-  const vote = { boot: 'b', seq: 1, configVersion: 3, self: { state: 'ok' as const }, peers: [], down: [], unready: [], unknown: [] };
   const leader = { region: 'eu-west', replica: 'a', boot: 'b', epoch: 1, n: 1, nonce: 'n', released: false };
-  const votes = REGIONS.map((region) => ({ region, replica: 'a', vote, ageMs: 500 }));
+  const votes = REGIONS.map((region) => heardOf(region));
   return statusDocument(statusInput({ votes, leader, self: { ...statusInput().self, canDecide: true, because: '' } }));
 };
 

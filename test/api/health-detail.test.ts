@@ -4,13 +4,12 @@ import { expect, test } from 'vitest';
 import { type HealthFacts, healthDetail } from '../../src/api/health-detail.ts';
 import { type PathsView, type ProviderStatus, type StatusInput, statusDocument } from '../../src/api/status.ts';
 import type { LlmRecord } from '../../src/llm/chain.ts';
-import type { ClusterConfig, Override, Vote } from '../../src/model.ts';
+import type { ClusterConfig, Override } from '../../src/model.ts';
 import { isoTime } from '../../src/ports.ts';
-import { AUTHORIZED, cluster, healthFacts, NOW_MS, openApi, REGIONS, statusInput, viewOf } from './fixture.ts';
+import { AUTHORIZED, cluster, healthFacts, heardOf, NOW_MS, openApi, REGIONS, statusInput, viewOf } from './fixture.ts';
 import { CALM, on, seenOf, shopWith } from './platforms.fixture.ts';
 
-const vote: Vote = { boot: 'b', seq: 1, configVersion: 3, self: { state: 'ok' }, peers: [], down: [], unready: [], unknown: [] };
-const votes = REGIONS.map((region) => ({ region, replica: 'a', vote, ageMs: 500 }));
+const votes = REGIONS.map((region) => heardOf(region));
 const self = { ...statusInput().self, canDecide: true, because: '' };
 const leader = { region: 'eu-west', replica: 'a', boot: 'b', epoch: 1, n: 1, nonce: 'n', released: false };
 
@@ -73,7 +72,7 @@ const TROUBLES: readonly (readonly [name: string, state: 'warn' | 'fail', given:
   [
     'configuration:version',
     'warn',
-    { status: statusOf({ votes: votes.map((v, at) => (at === 1 ? { ...v, vote: { ...vote, configVersion: 2 } } : v)) }) },
+    { status: statusOf({ votes: votes.map((v, at) => (at === 1 ? { ...v, vote: { ...v.vote, configVersion: 2 } } : v)) }) },
     /us-east\/a \(at 2\)/,
   ],
   [

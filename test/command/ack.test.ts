@@ -1,5 +1,5 @@
 // Adopting and acknowledging from the command line, on the wire of the builtin server and a store in memory.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { auditKey, KEYS } from '../../src/coordinate/keys.ts';
@@ -70,6 +70,15 @@ test('a journal keeps to the services asked for; lines of others and torn ones a
   const audit = await record<Audit>(hands, auditKey(2));
   expect(audit?.votes.journal).toEqual(lines.slice(-20).map((l) => JSON.parse(l)));
   await expect(hands.ack({ journal: join(hands.folder, 'gone') })).rejects.toEqual(fault('ERR_USAGE', '--journal'));
+});
+
+test('through a file that joins the store of another process, adopt says who is to be started again', async () => {
+  await using hands = await openHands();
+  const joins = 'store: { kind: remote, url: http://127.0.0.1:7710, tokenFile: ./dns.token }\n';
+  const text = readFileSync(hands.config, 'utf8');
+  writeFileSync(hands.config, text.replace(/^store:\n(?: .*\n)+/m, joins).replace(/^cluster:\n(?: .*\n)+/m, ''));
+  const { stdout } = await hands.adopt();
+  expect(stdout).toMatch(/^adopted: decision \d+ of fixture; now start every replica again that joins this store: .* stand still$/m);
 });
 
 test('adopt looks first, then takes what the store does not know', async () => {

@@ -44,6 +44,10 @@ test('a file that a replica serves is left to it, with both ways round', async (
     const opening = openCommandStore(configOf({ kind: 'embedded', file }), ports);
     await expect(opening).rejects.toSatisfy((error) => error instanceof Fault && error.code === 'ERR_STORE_LOCKED');
     await expect(opening).rejects.toThrow(/SIGHUP.*store\.serve.*kind remote/);
+    const serve = { host: '::1', port: 7710, tokenFile: '/etc/store.token' };
+    await expect(openCommandStore(configOf({ kind: 'embedded', file, serve }), ports)).rejects.toThrow(
+      'store: { kind: remote, url: http://[::1]:7710, tokenFile: /etc/store.token }',
+    );
   } finally {
     await serving.close();
   }

@@ -34,7 +34,7 @@ const facts = (given: Partial<BannerFacts> = {}): BannerFacts => ({
   holds: [],
   overrides: { items: [] },
   reminders: [],
-  votes: { vantages: REGIONS.map((region) => ({ region, ageMs: 400, self: { state: 'ok' } })) },
+  votes: { vantages: REGIONS.map((region) => ({ region, ageMs: 400, self: { state: 'ok' as const } })) },
   ...given,
 });
 const T0_MS = NOW_MS - 12_000;
@@ -174,10 +174,15 @@ const CASES: readonly [string, BannerFacts, string, string][] = [
   [
     'one vantage is mute',
     facts({
-      votes: { vantages: [{ region: 'eu-west', ageMs: 90_000, self: { state: 'ok' } }, ...(facts().votes?.vantages.slice(1) ?? [])] },
+      votes: {
+        vantages: [
+          { region: 'eu-west', ageMs: 90_000, state: 'silent', because: 'last heard 90.0 s ago', self: { state: 'ok' } },
+          ...(facts().votes?.vantages.slice(1) ?? []),
+        ],
+      },
     }),
     'warn',
-    '1 of 3 vantages does not speak (eu-west: last heard 90 s ago)',
+    '1 of 3 vantages does not speak (eu-west: last heard 90.0 s ago)',
   ],
   [
     'one vantage is mute, as the overview has it',

@@ -11,22 +11,15 @@ import { createMetrics } from '../../src/metrics.ts';
 import type { Vote } from '../../src/model.ts';
 import { gaugesOf, measureHealth } from '../../src/serve/health-gauges.ts';
 import type { Part } from '../../src/serve/part.ts';
-import { cluster, healthFacts, REGIONS, statusInput } from '../api/fixture.ts';
+import { cluster, healthFacts, heardOf, REGIONS, statusInput } from '../api/fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tidegate-gauges-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const vote = (self: Vote['self'] = { state: 'ok' }): Vote => ({
-  boot: 'b',
-  seq: 1,
-  configVersion: 3,
-  self,
-  peers: [],
-  down: [],
-  unready: [],
-  unknown: [],
+const heard = (region: string, ageMs: number, self: Vote['self'] = { state: 'ok' }, replica = 'a') => ({
+  ...heardOf(region, ageMs, { self }),
+  replica,
 });
-const heard = (region: string, ageMs: number, self?: Vote['self'], replica = 'a') => ({ region, replica, vote: vote(self), ageMs });
 const ABSTAINS: Vote['self'] = { state: 'abstain', because: 'its anchors do not answer' };
 const factsWith = (votes: readonly ReturnType<typeof heard>[], given: Partial<HealthFacts> = {}): HealthFacts =>
   healthFacts({ status: statusDocument(statusInput({ votes })), ...given });

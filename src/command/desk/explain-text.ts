@@ -1,5 +1,6 @@
 // `tidegate explain`: why a service, a pool or a region stands as it does: who votes what, how that is counted, what is held, and what would change it. Pure.
 import type { StatusDocument } from '../../client/types.ts';
+import { voiceIn } from '../../client/voice.ts';
 import { plural } from '../../config/words.ts';
 import { isInForce } from '../../decide/override.ts';
 import { scopeText, servedState } from './findings.ts';
@@ -118,6 +119,13 @@ const orderLines = ({ overrides, clusterTimeMs }: StatusDocument, subject: Subje
       return `${o.id}: ${o.kind} ${scopeText(o.scope)}, ${until}, by ${o.by ?? o.owner}: ${o.reason}`;
     });
 
+const vantageLine = (vantage: StatusDocument['votes']['vantages'][number]): string => {
+  const { state, because } = voiceIn(vantage);
+  const says = state === 'ok' ? 'speaks' : `${state === 'silent' ? 'is silent' : 'abstains'}: ${because}`;
+  const heard = vantage.ageMs === null ? 'never' : `${span(vantage.ageMs)} ago`;
+  return `vantage ${vantage.region}/${vantage.replica}: ${says}${state === 'silent' ? '' : `, heard ${heard}`}`;
+};
+
 /** Give it a document whose texts are clean. */
 export const explainLines = (status: StatusDocument, subject: Subject, screen: Screen): readonly string[] => {
   const { columns, paint } = screen;
@@ -128,10 +136,7 @@ export const explainLines = (status: StatusDocument, subject: Subject, screen: S
   return [
     paint('bold', `${subject.kind} ${subject.name}`),
     ...serviceHead(subject).flatMap((line) => wrap(line, columns)),
-    ...vantage.map(
-      ({ replica, self, ageMs }) =>
-        `vantage ${subject.name}/${replica}: ${self.state === 'ok' ? 'speaks' : `abstains: ${self.because}`}, heard ${ageMs === null ? 'never' : `${span(ageMs)} ago`}`,
-    ),
+    ...vantage.map(vantageLine),
     '',
     ...table(['POOL', 'VERDICT', 'UP', 'SHARE', 'STATE', 'HOLD'], poolRows(subject, status.clusterTimeMs), { ...screen, gives: 0 }),
     ...matrixLines(status, subject, screen),

@@ -2,6 +2,7 @@
 // `bad`: users suffer, or nothing could be decided if they did. `warn`: it works, with less to spare. `note`: worth knowing by day. An order of somebody's is
 // none of them, unless it holds automation back or is not obeyed.
 import type { StatusDocument } from '../../client/types.ts';
+import { HEARD_MS, speaks, voiceIn } from '../../client/voice.ts';
 import { list, plural } from '../../config/words.ts';
 import { isInForce } from '../../decide/override.ts';
 import { versionText } from '../../health/fleet.ts';
@@ -25,10 +26,13 @@ const ofDeciding = (status: StatusDocument): readonly Finding[] => {
   else if (coordinator.released)
     findings.push({ level: 'warn', text: `${coordinator.region} has laid down its office, nobody has taken it yet` });
   if (decision === null) findings.push({ level: 'warn', text: 'nothing has been decided yet' });
-  const speaking = new Set(votes.vantages.filter(({ self: own }) => own.state === 'ok').map(({ region }) => region));
+  const speaking = new Set(votes.vantages.filter(speaks).map(({ region }) => region));
   const mute = votes.vantages.filter(({ region }) => !speaking.has(region));
-  for (const { region, self: own } of mute.slice(0, 3))
-    findings.push({ level: 'warn', text: `vantage ${region} abstains: ${own.state === 'abstain' ? own.because : 'no reason given'}` });
+  for (const vantage of mute.slice(0, 3)) {
+    const { state, because } = voiceIn(vantage);
+    const how = state === 'silent' ? 'is silent' : 'abstains';
+    findings.push({ level: 'warn', text: `vantage ${vantage.region} ${how}: ${because === '' ? 'no reason given' : because}` });
+  }
   const heard = new Set(votes.vantages.map(({ region }) => region));
   const silent = [...voters(status)].filter((region) => !heard.has(region));
   if (silent.length > 0) findings.push({ level: 'warn', text: `no vote from ${list(silent, NAMED_MAX)}` });
@@ -39,9 +43,6 @@ const ofDeciding = (status: StatusDocument): readonly Finding[] => {
     });
   return findings;
 };
-
-/** A replica that has not been heard for longer runs nothing that is known. */
-const HEARD_MS = 15_000;
 
 /** Programs and configurations that differ between replicas that are heard. */
 const ofVersions = ({ cluster, votes }: StatusDocument): readonly Finding[] => {

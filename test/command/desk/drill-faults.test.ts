@@ -14,7 +14,7 @@ import { FAULT_DRILLS } from '../../../src/drill/faults.ts';
 import type { Scorecard } from '../../../src/drill/scorecard.ts';
 import type { ClusterConfig } from '../../../src/model.ts';
 import { isoTime, realPorts } from '../../../src/ports.ts';
-import { healthFacts, NOW_MS, REGIONS, cluster as small } from '../../api/fixture.ts';
+import { healthFacts, heardOf, NOW_MS, REGIONS, cluster as small } from '../../api/fixture.ts';
 import { type Endpoint, endpoint, json } from '../../client/servers.ts';
 import { type Desk, desk } from './desk.fixture.ts';
 import { dying, healthy, paths, SCREEN, tallyOf } from './fixture.ts';
@@ -43,12 +43,7 @@ const cluster: ClusterConfig = {
 };
 
 const votesBut = (silent: readonly string[]): NonNullable<Parameters<typeof healthy>[0]>['votes'] & object =>
-  REGIONS.map((region) => ({
-    region,
-    replica: 'a',
-    ageMs: silent.includes(region) ? 60_000 : 800,
-    vote: { boot: 'b', seq: 1, configVersion: 3, self: { state: 'ok' }, peers: [], down: [], unready: [], unknown: [] },
-  }));
+  REGIONS.map((region) => heardOf(region, silent.includes(region) ? 60_000 : 800));
 
 const waysOf = (failing: boolean): PathsView => ({
   ranked: () => ({ order: failing ? ['spare', 'local'] : ['local', 'spare'], because: '' }),

@@ -16,7 +16,7 @@ import type {
   ServiceRouting,
 } from '../../../src/model.ts';
 import { endpointKey, targetId } from '../../../src/model.ts';
-import { NOW_MS, REGIONS, cluster as small, statusInput } from '../../api/fixture.ts';
+import { heardOf, NOW_MS, REGIONS, cluster as small, statusInput } from '../../api/fixture.ts';
 
 export const SCREEN = { columns: 80, rows: 24, paint: plain };
 export const ago = (ms: number): number => NOW_MS - ms;
@@ -94,12 +94,7 @@ export const routingOf = (cluster: ClusterConfig, given: Partial<Routing>, of: (
   ...given,
 });
 
-const votes: StatusInput['votes'] = REGIONS.map((region) => ({
-  region,
-  replica: 'a',
-  ageMs: 800,
-  vote: { boot: 'b', seq: 1, configVersion: 3, self: { state: 'ok' }, peers: [], down: [], unready: [], unknown: [] },
-}));
+const votes: StatusInput['votes'] = REGIONS.map((region) => heardOf(region, 800));
 
 export const paths = (failing = false): NonNullable<StatusInput['paths']> => ({
   ranked: () => ({ order: ['local'], because: '' }),

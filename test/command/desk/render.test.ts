@@ -10,7 +10,7 @@ import { forecastLines, matrixLines } from '../../../src/command/desk/forecast-t
 import { statusLines } from '../../../src/command/desk/status-text.ts';
 import { subjectNamed } from '../../../src/command/desk/subject.ts';
 import { clean, colour, width } from '../../../src/command/desk/text.ts';
-import { NOW_MS } from '../../api/fixture.ts';
+import { heardOf, NOW_MS, REGIONS } from '../../api/fixture.ts';
 import { behind, CALM, on, provedIn, seenOf, shopWith } from '../../api/platforms.fixture.ts';
 import { databaseOf, EAST, WEST } from '../../runbook/platforms.ts';
 import { death, refused } from './dossier.fixture.ts';
@@ -42,6 +42,21 @@ const STATUSES = {
         because: 'the store has not answered for 41.0 s: from here nothing can be voted or decided',
       },
       leader: null,
+    }),
+  /** As after a restore, when the others stand still: what they said last was that all is well. */
+  'two-silent': () =>
+    healthy({
+      votes: REGIONS.map((region, at) => heardOf(region, at === 0 ? 500 : 41_000)),
+      self: {
+        region: 'eu-west',
+        replica: 'a',
+        boot: 'b',
+        role: 'coordinator',
+        epoch: 7,
+        canVote: true,
+        canDecide: false,
+        because: '1 of 3 vantages speak, a majority is needed',
+      },
     }),
   'data-calm': () => healthy({ platforms: seenOf([shopWith()], CALM) }),
   'data-many-calm': () =>
