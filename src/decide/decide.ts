@@ -310,16 +310,19 @@ const neverEmpty = (service: ServiceConfig): Omit<Refusal, 'service' | 'pool'> =
 
 /**
  * Held still, what is served stays to the last thousandth while no share of it was ordered elsewhere: a human may have adopted a route that no memory of
- * pools would lead to. null: the route follows from the memory.
+ * pools would lead to. A pool that is configured meanwhile waits without a share; one that is configured no more is missed only if it carried something.
+ * null: the route follows from the memory.
  */
 const keptRoute = ({ before, still, seats, policy, pin }: Bench): ServiceRouting['route'] | null => {
   if (still === null || before === null || before.fence === 0) return null;
   if (pin !== null && JSON.stringify([pin.id, pin.weights]) !== JSON.stringify([before.pin?.id, before.pin?.weights])) return null;
   const isKept = ({ config, memory }: Bench['seats'][number]): boolean => {
     const known = before.pools[config.name];
-    return known !== undefined && factorOf(known, policy) === factorOf(memory, policy);
+    return factorOf(memory, policy) === (known === undefined ? 0 : factorOf(known, policy));
   };
-  return seats.length === Object.keys(before.route).length && seats.every(isKept) ? before.route : null;
+  const route = Object.fromEntries(seats.map(({ config: { name } }) => [name, before.route[name] ?? 0]));
+  const isMissed = Object.entries(before.route).some(([pool, share]) => share > 0 && route[pool] === undefined);
+  return !isMissed && seats.every(isKept) ? route : null;
 };
 
 /** The route with every pool in, except those a human drained, as long as that leaves any. */

@@ -136,6 +136,37 @@ describe('a route that no memory of pools would lead to, as an adoption leaves i
     }
   });
 
+  test.each(['freeze', 'frozen'])(
+    'stays under %s when a pool is configured, and when one that carries nothing is configured no more',
+    (still) => {
+      const made = council();
+      if (still === 'freeze') made.order('hold', 'freeze', { service: 'web' });
+      else made.frozen = ['web'];
+      made.see({}, 500);
+      const three = made.cluster;
+      const four = { name: 'web', pools: ['a', 'b', 'c', 'd'].map((r, i) => poolOf(r, 1, i)) };
+      made.cluster = { ...three, version: 2, services: clusterOf(FIVE, [four, { name: 'api', pools: four.pools.slice(0, 3) }]).services };
+      made.watch({}, MIN);
+      expect(made.route('web')).toEqual({ ...adopted, d: 0 });
+      made.cluster = { ...three, version: 3 };
+      made.watch({}, MIN);
+      expect(made.route('web')).toEqual(adopted);
+    },
+  );
+
+  test('cannot stay when a pool that carries is configured no more', () => {
+    const made = council();
+    made.frozen = ['web'];
+    made.see({}, 500);
+    const without = clusterOf(FIVE, [
+      { name: 'web', pools: ['b', 'c'].map((r, i) => poolOf(r, 1, i)) },
+      { name: 'api', pools: made.cluster.services[1]?.pools ?? [] },
+    ]);
+    made.cluster = { ...made.cluster, version: 2, services: without.services };
+    made.see({}, 500);
+    expect(made.route('web')).toEqual({ b: 500, c: 500 });
+  });
+
   test('is left, in words, when nothing holds it', () => {
     const made = council();
     made.see({}, 500);
@@ -166,7 +197,15 @@ describe('the fence says which decision it is', () => {
 
 const MORE = Number(process.env.TIDEGATE_MORE_RUNS ?? 1);
 
-test('whatever happens, route and fence of a frozen service change only with the configuration', { timeout: 120_000 * MORE }, () => {
+/** The shares of who stays, when nobody who carried anything is gone; null: somebody is. */
+const staying = (was: Route, is: Route): Route | null => {
+  const isMissed = Object.entries(was).some(([pool, share]) => share > 0 && is[pool] === undefined);
+  return isMissed ? null : Object.fromEntries(Object.keys(is).map((pool) => [pool, was[pool] ?? 0]));
+};
+
+test('whatever happens, the fence of a frozen service changes only with the configuration, and its shares only where one that carried is gone', {
+  timeout: 120_000 * MORE,
+}, () => {
   let held = 0;
   fc.assert(
     fc.property(clusters, frozen, (cluster, moments) => {
@@ -176,8 +215,12 @@ test('whatever happens, route and fence of a frozen service change only with the
           const was = before?.services[s.name];
           const is = after.services[s.name];
           if (was === undefined || was.fence === 0 || is?.mode !== 'auto' || !council.frozen.includes(s.name)) continue;
-          if (before?.membersVersion !== after.membersVersion) continue;
           held++;
+          if (before?.membersVersion !== after.membersVersion) {
+            const kept = staying(was.route, is.route);
+            if (kept !== null) expect(is.route).toEqual(kept);
+            continue;
+          }
           expect([is.fence, is.route]).toEqual([was.fence, was.route]);
         }
         // Nothing but an order or another service asks for a second decision at the same instant.
