@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { auditKey, KEYS, voteKey } from '../src/coordinate/keys.ts';
 import type { Audit, Leader, Route, Vote } from '../src/model.ts';
+import { recordingLog } from './recording-log.ts';
 import { seededRandom } from './virtual.ts';
 import { clusterOf, World } from './world.ts';
 
@@ -36,6 +37,22 @@ describe('a replica', () => {
     const write = served.find((s) => s.v === drain.v) ?? expect.fail('nothing was served');
     expect(write.shares.b).toBe(0);
     expect(write.atMs - drain.atMs).toBeLessThanOrEqual(100);
+    await world.close();
+  });
+
+  test('that is cut off from its store says so once, not at every try', async () => {
+    const log = recordingLog();
+    const { world } = watched({ cluster: clusterOf(['a', 'b', 'c'], [{}]), whole: true, log });
+    await world.start();
+    await world.run(20_000);
+    world.cut('b', true);
+    await world.run(10 * 60_000);
+    const told = Map.groupBy(
+      log.lines.filter(({ level }) => level === 'warn' || level === 'error'),
+      ({ event, fields }) => `${event}: ${fields.because ?? ''}`,
+    );
+    expect([...told.keys()]).toEqual(expect.arrayContaining(['store.get: cut off', 'vantage.write: cut off']));
+    expect([...told].map(([name, lines]) => [name, lines.length]).filter(([, n]) => Number(n) > 1)).toEqual([]);
     await world.close();
   });
 

@@ -15,6 +15,7 @@ import type { QueryOptions } from '../src/dns/exchange.ts';
 import type { GateFile } from '../src/gate/file.ts';
 import { type Gate, openGate } from '../src/gate/gate.ts';
 import type { VantageInput } from '../src/health/vantage.ts';
+import type { Log } from '../src/log.ts';
 import type { Adopted, ClusterConfig, EndpointKey, EndpointName, Page, Proof, Routing } from '../src/model.ts';
 import type { Random } from '../src/ports.ts';
 import { createReplica, type Replica } from '../src/replica.ts';
@@ -47,6 +48,8 @@ export interface WorldOptions {
   /** Whoever changes a record that was read fails loudly. Absent: yes. It costs some percent of a world's time. */
   frozen?: boolean;
   seed?: string | number;
+  /** What all processes log; absent: nowhere. */
+  log?: Log;
   /** One way to the store and back, ms. */
   storeDelayMs?: number;
   /** A look at a healthy target takes this long. */
@@ -172,6 +175,7 @@ export class World {
   cluster: ClusterConfig;
   readonly #options: WorldOptions;
   readonly #events: Partial<WorldEvents>;
+  readonly #log: Log;
   readonly #places = new Set<Place>();
   /** Names of replicas by region, as long as the configuration stands. */
   #placed: { of: ClusterConfig | null; names: Map<string, readonly string[]> } = { of: null, names: new Map() };
@@ -194,6 +198,7 @@ export class World {
     const seed = options.seed ?? 1;
     const delayMs = options.storeDelayMs ?? 20;
     this.#options = options;
+    this.#log = options.log ?? silentLog;
     this.#events = events;
     this.cluster = this.#withKeys(options.cluster);
     this.virtual = createVirtual({ startWallMs: START_WALL_MS, seed });
@@ -232,6 +237,7 @@ export class World {
     );
     this.landscape = options.landscape?.(virtual.ports) ?? null;
     this.#around = {
+      log: this.#log,
       ground: this.ground,
       spools: new Map(),
       modeOf: (sink) => this.#sinks.get(sink) ?? 'ok',
@@ -372,9 +378,9 @@ export class World {
     place.boot = process.ports.random.hex(4);
     place.store = this.#options.old?.includes(name) === true ? asOld(remote, region, replica) : remote;
     const { ports } = process;
-    const carriers = this.landscape === null ? null : carryOut(place, this.landscape, this.#options.watched === true);
+    const carriers = this.landscape === null ? null : carryOut(place, this.landscape, this.#options.watched === true, this.#log);
     const duties = createConvergeDuties({
-      log: silentLog,
+      log: this.#log,
       detection: () => undefined,
       convergence: () => undefined,
       missed: () => undefined,
@@ -384,7 +390,7 @@ export class World {
     place.replica = createReplica({
       ports: { ...ports },
       store: place.store,
-      log: silentLog,
+      log: this.#log,
       region,
       replica,
       boot: place.boot,
@@ -435,7 +441,7 @@ export class World {
     const file = this.#gateFiles.get(place.name) ?? memoryGateFile();
     this.#gateFiles.set(place.name, file);
     const cluster = (): ClusterConfig | null => place.replica.coordinator.lastSight()?.cluster ?? null;
-    place.gate = await openGate({ ports: place.process.ports, store: place.store, log: silentLog, file, who: place.name, cluster });
+    place.gate = await openGate({ ports: place.process.ports, store: place.store, log: this.#log, file, who: place.name, cluster });
     place.ends.push(() => place.gate?.close() ?? Promise.resolve());
   }
 

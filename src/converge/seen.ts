@@ -1,10 +1,10 @@
 // Writes this replica's own `seen/` record: one transaction at a time, always the newest content, guarded on its own revision so that a late write of
 // ours cannot undo a newer one. Says nothing about content. In doubt it learns the revision again and writes what is true by then.
-import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Seen } from '../model.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { Store } from '../store/store.ts';
+import { createTrouble } from '../trouble.ts';
 
 export interface SeenWriterOptions {
   ports: Pick<Ports, 'timers'>;
@@ -33,6 +33,7 @@ export const createSeenWriter = ({ ports, store, log, key, content, againMs }: S
   let writing: Promise<void> | null = null;
   let stopped = false;
   let mod: number | null = null;
+  const trouble = createTrouble(log, 'converge.write');
 
   const arm = (ms: number): void => {
     timer?.cancel();
@@ -47,10 +48,13 @@ export const createSeenWriter = ({ ports, store, log, key, content, againMs }: S
     }
     writing = write()
       .then(
-        () => againMs(),
+        () => {
+          trouble.over();
+          return againMs();
+        },
         (error) => {
           mod = null;
-          log.warn('converge.write', { because: errorText(error) });
+          trouble.tell(error);
           return RETRY_MS;
         },
       )

@@ -1,10 +1,10 @@
 // One process's reading of the store, and all it remembers from one read to the next by revision: how old records are, which were verified, who spoke last.
 // A store that was restored gives the same revisions to other records, so then all of that is forgotten at once. Decides nothing.
-import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Adopted } from '../model.ts';
 import type { Ports } from '../ports.ts';
 import type { Store } from '../store/store.ts';
+import { createTrouble } from '../trouble.ts';
 import { KEYS } from './keys.ts';
 import { type RecordCache, SIGHT_QUERY, type Sight, sightOf, valueIn } from './read.ts';
 import { createRevisionClock, type Instant } from './revision-clock.ts';
@@ -45,7 +45,7 @@ export const createLooker = ({ ports, store, log, verifier = createVerifier() }:
   let highestRev = 0;
   /** Nonce of the adoption known; undefined before the first look. */
   let adoption: string | null | undefined;
-  let trouble: string | null = null;
+  const trouble = createTrouble(log, 'store.get');
   /** Refusals told, by record and reason: each is told once while it lasts. */
   let told: ReadonlySet<string> = new Set();
 
@@ -80,8 +80,7 @@ export const createLooker = ({ ports, store, log, verifier = createVerifier() }:
       try {
         const read = await store.get(SIGHT_QUERY, signal);
         const arrived = now();
-        if (trouble !== null) log.info('store.answers', {});
-        trouble = null;
+        if (trouble.over()) log.info('store.answers', {});
         const nonce = valueIn<Adopted>(read, KEYS.adopted)?.nonce ?? null;
         const restored = isAnother(read.rev, leastRev, nonce);
         if (restored) {
@@ -95,9 +94,7 @@ export const createLooker = ({ ports, store, log, verifier = createVerifier() }:
         tell(sight);
         return { sight, sentAtMs: sent.monoMs, arrivedAtMs: arrived.monoMs, restored };
       } catch (error) {
-        const because = errorText(error);
-        if (!signal.aborted && trouble !== because) log.warn('store.get', { because });
-        trouble = because;
+        if (!signal.aborted) trouble.tell(error);
         return null;
       }
     },

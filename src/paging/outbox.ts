@@ -10,6 +10,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Page } from '../model.ts';
 import { type Ports, sleep, type Timer } from '../ports.ts';
 import type { Store } from '../store/store.ts';
+import { createTrouble } from '../trouble.ts';
 import type { Channel, Notice } from './channel.ts';
 import { createComplaints } from './complaints.ts';
 import { createCourier } from './courier.ts';
@@ -92,6 +93,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   const marking = new Set<string>();
   const underWay = new Set<Promise<void>>();
   const stopping = new AbortController();
+  const trouble = createTrouble(log, 'outbox.failed');
   const records = createPageRecords({ store, ports, log, signal: stopping.signal });
   const sender = createSender({ ports, channels, log, metrics, noticeOf });
   const courier = createCourier({ ports, channels, sender, signal: stopping.signal });
@@ -225,7 +227,8 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     settle(givenUp);
   };
 
-  const look = async (): Promise<void> => {
+  /** False: there was nothing to ask the store yet. */
+  const look = async (): Promise<boolean> => {
     waiting = null;
     // A rung that is due has waited for this look. If it fails, or another is in office now, the sweep is soon enough.
     if (againAtMs !== null && againAtMs <= nowMs()) againAtMs = null;
@@ -245,11 +248,12 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     await send(unsettled);
     settle(unsettled);
     await tidy(entries);
+    return true;
   };
 
   /** Pages that ask for somebody and that only a log has taken for long: the coordinator may have no way out. */
-  const relieve = async (): Promise<void> => {
-    if (ports.clock.monoMs() < reliefAtMs) return;
+  const relieve = async (): Promise<boolean> => {
+    if (ports.clock.monoMs() < reliefAtMs) return false;
     reliefAtMs = ports.clock.monoMs() + RELIEF_EVERY_MS;
     const entries = await records.read();
     sight.take(entries);
@@ -268,6 +272,7 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     for (const page of late)
       for (const name of sight.openFor(page)) if (name !== LOG_CHANNEL) ready.set(name, [...(ready.get(name) ?? []), page]);
     pump();
+    return true;
   };
 
   /** Until the next retry or the next rung is due, at most until the sweep. What is due already waits for a free place or for the store, and those wake or are swept. */
@@ -279,9 +284,9 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
   const round = async (): Promise<void> => {
     const startedAtMs = ports.clock.monoMs();
     try {
-      await look();
+      if (await look()) trouble.over();
     } catch (error) {
-      if (state !== 'closed') log.warn('outbox.failed', { because: errorText(error) });
+      if (state !== 'closed') trouble.tell(error);
     }
     complaints.look(sender.standing());
     const endedAtMs = ports.clock.monoMs();

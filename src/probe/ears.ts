@@ -3,11 +3,11 @@
 // news says too little, or has been all there was for a while.
 import { beatKey, KEYS, placeOf, voteKey } from '../coordinate/keys.ts';
 import { createVerifier, keysOf, type Verifier } from '../coordinate/signing.ts';
-import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Adopted, Beat, ClusterConfig, EndpointKey, Vote } from '../model.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { KeyValue, Read, Store, WatchEvent } from '../store/store.ts';
+import { createTrouble } from '../trouble.ts';
 import { createCopy } from './copy.ts';
 
 export interface EarsOptions {
@@ -80,8 +80,7 @@ export const createEars = (options: EarsOptions): Ears => {
   let heardAtMs = Number.NEGATIVE_INFINITY;
   /** Beats and votes. */
   const spoken = createCopy();
-  /** Why it does not answer, told once while it lasts. */
-  let trouble: string | null = null;
+  const trouble = createTrouble(log, 'vantage.listen');
 
   const judged = new Map<string, { mod: number; keys: readonly string[]; genuine: boolean }>();
 
@@ -101,13 +100,11 @@ export const createEars = (options: EarsOptions): Ears => {
     try {
       const read = await store.get(QUERY, stopped.signal);
       heardAtMs = mono();
-      trouble = null;
+      trouble.over();
       options.saw(read.rev);
       if (!stopped.signal.aborted) take(read);
     } catch (error) {
-      const because = errorText(error);
-      if (!stopped.signal.aborted && trouble !== because) log.warn('vantage.listen', { because });
-      trouble = because;
+      if (!stopped.signal.aborted) trouble.tell(error);
       // What it was to show is missed: no news fills that gap.
       spoken.spoil();
     } finally {

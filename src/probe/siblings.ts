@@ -3,7 +3,6 @@
 // (silence.ts), or at once when it says so. Reads its own region's records only; what follows from company is the vantage machine's.
 import { beatKey, placeOf, voteKey } from '../coordinate/keys.ts';
 import { keysOf, type Verifier } from '../coordinate/signing.ts';
-import { errorText } from '../errors.ts';
 import { configHash } from '../health/config-hash.ts';
 import { goneAfterMs } from '../health/timing.ts';
 import type { Company } from '../health/vantage.ts';
@@ -11,6 +10,7 @@ import type { Log } from '../log.ts';
 import type { Beat, ClusterConfig, Vote } from '../model.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { KeyValue, Store } from '../store/store.ts';
+import { createTrouble } from '../trouble.ts';
 import { LISTEN_EVERY_MS, silenceProved } from './silence.ts';
 
 export interface SiblingsOptions {
@@ -58,6 +58,7 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
   let lastSentAtMs: number | null = null;
   let begunAtMs = 0;
   let timer: Timer | null = null;
+  const trouble = createTrouble(log, 'vantage.siblings');
   let looking = false;
   let lookAgain = false;
 
@@ -77,8 +78,9 @@ export const createSiblings = (options: SiblingsOptions): Siblings => {
       options.saw(rev);
       if (!stopped.signal.aborted) meet(kvs, options.cluster() ?? cluster, silenceProved(lastSentAtMs, sentAtMs));
       lastSentAtMs = sentAtMs;
+      trouble.over();
     } catch (error) {
-      if (!stopped.signal.aborted) log.warn('vantage.siblings', { because: errorText(error) });
+      if (!stopped.signal.aborted) trouble.tell(error);
     } finally {
       looking = false;
       if (!stopped.signal.aborted) next(cluster);

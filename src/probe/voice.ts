@@ -7,6 +7,7 @@ import { errorText } from '../errors.ts';
 import type { Beat, Boot, Vote } from '../model.ts';
 import { sleep, type Timer, withDeadline } from '../ports.ts';
 import type { Op, Read } from '../store/store.ts';
+import { createTrouble } from '../trouble.ts';
 import { type NameOptions, takeName } from './name.ts';
 
 export interface VoiceOptions extends NameOptions {
@@ -58,6 +59,7 @@ export const createVoice = (options: VoiceOptions): Voice => {
   let votedWith: string | null = null;
   let state: 'closed' | 'open' | 'silenced' = 'closed';
   let writing: Promise<void> | null = null;
+  const trouble = createTrouble(log, 'vantage.write');
   /** One for all writes that failed: each with a row of retries of its own would be a storm upon a store that is ill. */
   let again: Timer | null = null;
 
@@ -143,13 +145,14 @@ export const createVoice = (options: VoiceOptions): Voice => {
       if (!result.ok) throw new Error('our own records changed since we wrote them');
       mods = { vote: withVote ? result.rev : ready.vote, beat: result.rev };
       votedWith = key;
+      trouble.over();
       if (withVote && namedIn(vote) > LONG_NAMES) await sleep(ports.timers, LONG_EVERY_MS, stopped.signal).catch(() => undefined);
     } catch (error) {
       // In doubt or refused: learn the revisions again and write the newest content. Until then this vantage goes stale, which is safe.
       mods = null;
       if (stopped.signal.aborted) return;
       unsent = { ...unsent, vote: true };
-      log.warn('vantage.write', { because: errorText(error) });
+      trouble.tell(error);
       again ??= ports.timers.after(WRITE_RETRY_MS, retry);
     }
   };

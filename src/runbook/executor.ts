@@ -11,6 +11,7 @@ import { errorText } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import { type Ports, sleep } from '../ports.ts';
 import type { KeyValue } from '../store/store.ts';
+import { createTrouble } from '../trouble.ts';
 import type { Run } from './model.ts';
 import { RUN_PREFIX, waitingOf } from './reader.ts';
 import { createRunRecords, heldOf, type Known, Lost, type RecordOptions } from './record.ts';
@@ -212,13 +213,15 @@ export const createExecutor = (options: ExecutorOptions): Executor => {
     woken = false;
   };
 
+  const trouble = createTrouble(log, 'runbook.look');
   const loop = (async () => {
     while (!stopped.signal.aborted) {
       try {
         await look();
+        trouble.over();
       } catch (error) {
         isStale = true;
-        log.warn('runbook.look', { because: errorText(error) });
+        trouble.tell(error);
       }
       for (const each of seen.values()) consider(each);
       for (const hand of hands.values()) carryOn(hand);

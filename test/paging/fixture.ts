@@ -63,8 +63,8 @@ export interface PageStore {
   store: Store;
   /** What happens to the next transactions that write pages. */
   troubles: Trouble[];
-  /** While true every read fails. */
-  deaf: { now: boolean };
+  /** While `now` nothing is read; `asked`: how often somebody has tried. */
+  deaf: { now: boolean; asked: number };
   put(...pages: Page[]): Promise<void>;
   pages(): Promise<Page[]>;
   page(id: string): Promise<Page | undefined>;
@@ -73,10 +73,14 @@ export interface PageStore {
 export const openPages = (ports: Ports): PageStore => {
   const embedded = openEmbedded({ file: ':memory:', ports });
   const troubles: Trouble[] = [];
-  const deaf = { now: false };
+  const deaf = { now: false, asked: 0 };
+  const unheard = (): Promise<never> => {
+    deaf.asked++;
+    return Promise.reject(new Error('no answer'));
+  };
   const store: Store = {
     clusterId: embedded.clusterId,
-    get: (query, signal) => (deaf.now ? Promise.reject(new Error('no answer')) : embedded.get(query, signal)),
+    get: (query, signal) => (deaf.now ? unheard() : embedded.get(query, signal)),
     txn: (txn, signal) => (troubles.shift() ?? ((run) => run()))(() => embedded.txn(txn, signal)),
     watch: (prefix, onEvent) => embedded.watch(prefix, onEvent),
     close: () => embedded.close(),

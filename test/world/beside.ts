@@ -4,6 +4,7 @@
 import { memoryDisk } from '../../src/disk.ts';
 import { tally } from '../../src/health/quorum.ts';
 import { createLlmDuty } from '../../src/llm/duty.ts';
+import type { Log } from '../../src/log.ts';
 import type { ClusterConfig, Page, PoolTally } from '../../src/model.ts';
 import type { Channel, Delivery } from '../../src/paging/channel.ts';
 import { createDirectPages } from '../../src/paging/direct.ts';
@@ -22,7 +23,6 @@ import { createStarter, type Starter } from '../../src/runbook/starter-duty.ts';
 import { createTierDesk } from '../../src/runbook/tiers/desk.ts';
 import { createTiers, type Tiers as Watch } from '../../src/serve/tiers.ts';
 import { noticed } from '../paging/fixture.ts';
-import { silentLog } from './clusters.ts';
 import type { Ground } from './ground.ts';
 import { isFaked, type Landscape } from './landscape.ts';
 import type { Place } from './place.ts';
@@ -36,6 +36,7 @@ export const SINKS = ['one', 'two'] as const;
 export type SinkMode = 'ok' | 'fail' | 'hang' | 'mute';
 
 export interface Around {
+  log: Log;
   ground: Ground;
   /** Files of pages by place, which outlive their processes. */
   spools: Map<string, Spool>;
@@ -53,7 +54,7 @@ const watchDatabases = ({ process: { ports }, name: by, store }: Place, landscap
   const system: StepContext['system'] = async (name, kind) => ({ kind, name, close: async () => undefined }) as never;
   return createTiers({
     ports,
-    log: silentLog,
+    log: context.log,
     store,
     context: { ...context, system },
     by,
@@ -65,7 +66,7 @@ const watchDatabases = ({ process: { ports }, name: by, store }: Place, landscap
 };
 
 /** What carries runs of platforms out in a process; what begins them while it coordinates, watches databases, and reads the chains of language models. */
-export const carryOut = (place: Place, landscape: Landscape, watched: boolean): Carriers => {
+export const carryOut = (place: Place, landscape: Landscape, watched: boolean, log: Log): Carriers => {
   const { region, name, store, boot } = place;
   const { ports } = place.process;
   const replica = name.slice(region.length + 1);
@@ -78,13 +79,13 @@ export const carryOut = (place: Place, landscape: Landscape, watched: boolean): 
   const orders = createRunOrders({ store, ports, cluster, clusterNowMs: nowMs, foresee: () => null });
   const context: StepContext = {
     ports,
-    log: silentLog,
+    log,
     system: () => Promise.reject(new Error('kinds of this world need no systems')),
     routing: orders,
     tiers: createTierDesk({ store, ports, clusterNowMs: nowMs, ageMs: () => null, tallies }),
     nowMs,
   };
-  const common = { ports, store, log: silentLog, region, replica, planOf };
+  const common = { ports, store, log, region, replica, planOf };
   const executor = createExecutor({
     ...common,
     boot,
@@ -98,7 +99,7 @@ export const carryOut = (place: Place, landscape: Landscape, watched: boolean): 
   const followed = (): ReadonlyMap<string, string> => landscape.followed(cluster()?.platforms ?? []);
   const starter = createStarter({ ...common, choose: chooseTarget, orders, followed });
   const system = async (system: string) => ({ kind: 'http', document: () => landscape.document(system) }) as never;
-  const llm = createLlmDuty({ ports, log: silentLog, store, system });
+  const llm = createLlmDuty({ ports, log, store, system });
   const watch = watched ? watchDatabases(place, landscape, context) : null;
   return {
     turn(sight, now, term) {
@@ -128,7 +129,7 @@ export const equip = async (place: Place, around: Around, storeAgeMs: () => numb
   const { replica, region, name, store } = place;
   const { ports } = place.process;
   const { coordinator, vantage } = replica;
-  const common = { ports, log: silentLog, store, channels: SINKS.map((sink) => channelOf(place, sink, around)), noticeOf: noticed };
+  const common = { ports, log: around.log, store, channels: SINKS.map((sink) => channelOf(place, sink, around)), noticeOf: noticed };
   const nowMs = (): number => coordinator.nowMs();
   const outbox = createOutbox({
     ...common,
@@ -139,7 +140,7 @@ export const equip = async (place: Place, around: Around, storeAgeMs: () => numb
     nowMs,
   });
   // Its file outlives the process.
-  const spool = around.spools.get(name) ?? (await openSpool({ disk: memoryDisk(), ports, log: silentLog }));
+  const spool = around.spools.get(name) ?? (await openSpool({ disk: memoryDisk(), ports, log: around.log }));
   around.spools.set(name, spool);
   const direct = createDirectPages({
     ...common,
