@@ -1,5 +1,5 @@
-// What goes on failing is told once: when it begins, and when its reason is another. A replica that stands still for hours must not bury everything else in
-// its log. Tells nothing of the end; whoever wants that asks `over`.
+// What goes on failing is told once for each reason while it lasts. A replica that stands still for hours must not bury everything else in its log, nor one
+// whose store fails at two addresses in turn. Tells nothing of the end; whoever wants that asks `over`.
 import { errorText } from './errors.ts';
 import type { Log } from './log.ts';
 
@@ -10,18 +10,22 @@ export interface Trouble {
   over(): boolean;
 }
 
+/** More reasons than this for one trouble are one reason with a number in it. */
+const REASONS_MAX = 16;
+
 /** Warnings of this name, with `because`. */
 export const createTrouble = (log: Log, event: string): Trouble => {
-  let told: string | null = null;
+  const told = new Set<string>();
   return {
     tell(error) {
       const because = errorText(error);
-      if (because !== told) log.warn(event, { because });
-      told = because;
+      if (told.has(because) || told.size >= REASONS_MAX) return;
+      told.add(because);
+      log.warn(event, { because });
     },
     over() {
-      const was = told !== null;
-      told = null;
+      const was = told.size > 0;
+      told.clear();
       return was;
     },
   };
