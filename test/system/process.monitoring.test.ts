@@ -1,7 +1,7 @@
 // deploy/monitoring/ on the real program: three replicas as processes, a real Prometheus that scrapes them with the rules loaded, and an outage. What the dashboard
 // and the rules ask has to be there; what can be absent in such a cluster is listed, with the reason. The alerts on the log see lines that were really written.
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -143,13 +143,18 @@ const breakCode = async (log: Log): Promise<void> => {
   expect((await api.app.inject({ url: '/v1/status', headers: { authorization: 'Bearer x' } })).statusCode).toBeGreaterThanOrEqual(400);
   await api.app.inject({ url: '/v1/status' });
   await api.close();
+  await using folder = new AsyncDisposableStack();
   const dir = workDir('broken');
+  folder.defer(() => rmSync(dir, { recursive: true, force: true }));
   const files = { certFile: join(dir, 'cert.pem'), keyFile: join(dir, 'key.pem') };
   const watching = watchCertificate(files, realPorts(), log, () => undefined);
   writeFileSync(files.certFile, 'no certificate', { mode: 0o600 });
   watching.look();
   watching.close();
-  await openSpool({ disk: fileDisk(dir), ports: realPorts(), log });
+  // A folder where a file is to be.
+  const spool = join(dir, 'spool');
+  mkdirSync(spool);
+  await openSpool({ disk: fileDisk(spool), ports: realPorts(), log });
 };
 
 beforeAll(async () => {
