@@ -21,10 +21,12 @@ export interface BackupOptions {
 
 /** A store of the largest size on a slow disk. */
 const COPY_MS = 120_000;
+/** A human who hears nothing for longer takes it for stuck. */
+const QUIET_MS = 3_000;
 
 type Embedded = Extract<ReplicaConfig['store'], { kind: 'embedded' }>;
 
-const askReplica = async ({ file, serve }: Embedded, ports: Ports): Promise<Copied> => {
+const askReplica = async ({ file, serve }: Embedded, ports: Ports, err: Saying['err']): Promise<Copied> => {
   if (serve === undefined)
     throw new Fault(
       'ERR_STORE_LOCKED',
@@ -33,6 +35,7 @@ const askReplica = async ({ file, serve }: Embedded, ports: Ports): Promise<Copi
   const http = createHttp({ ports, resolve: () => Promise.reject(new Error('only addresses')) });
   const host = serve.host.includes(':') ? `[${serve.host}]` : serve.host;
   const url = `http://${host}:${serve.port}${COPY_PATH}`;
+  const waiting = ports.timers.after(QUIET_MS, () => err(`${url}: waiting for the copy, for ${COPY_MS / 1000} s at most\n`));
   try {
     const headers = { authorization: `Bearer ${readSecret(serve.tokenFile)}` };
     const body = await withDeadline(ports.timers, COPY_MS, url, async (signal) =>
@@ -50,11 +53,12 @@ const askReplica = async ({ file, serve }: Embedded, ports: Ports): Promise<Copi
       cause: error,
     });
   } finally {
+    waiting.cancel();
     await http.close();
   }
 };
 
-const copyOf = async (store: Embedded, ports: Ports): Promise<Copied> => {
+const copyOf = async (store: Embedded, ports: Ports, err: Saying['err']): Promise<Copied> => {
   if (statSync(store.file, { throwIfNoEntry: false }) === undefined)
     throw new Fault('ERR_STORE_FILE', `${store.file}: there is no store to copy; does -c name the replica that holds it?`);
   try {
@@ -66,7 +70,7 @@ const copyOf = async (store: Embedded, ports: Ports): Promise<Copied> => {
     }
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'ERR_STORE_LOCKED') throw error;
-    return askReplica(store, ports);
+    return askReplica(store, ports, err);
   }
 };
 
@@ -107,7 +111,7 @@ export const backup = async ({ config: path, out, json }: BackupOptions, { ports
     );
   if (statSync(out, { throwIfNoEntry: false }) !== undefined)
     throw new Fault('ERR_STORE_FILE', `${out}: this file is there already, and a backup goes over none; name another file`);
-  const { file, rev } = await copyOf(store, ports);
+  const { file, rev } = await copyOf(store, ports, say.err);
   place(file, out);
   const { size } = statSync(out);
   if (json === true) say.out(`${JSON.stringify({ outcome: 'ok', file: out, revision: rev, bytes: size })}\n`);

@@ -1,5 +1,9 @@
 // `tidegate backup` on a store of this machine: served, at rest, damaged, missing; and what it leaves behind.
+
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -103,6 +107,32 @@ test('a store that is served is copied of one moment while it is written; whoeve
   const value = (key: string): unknown => kvs.find((kv) => kv.key === key)?.value;
   expect(value('k/one')).toBeTypeOf('number');
   expect(value('k/one')).toBe(value('k/two'));
+});
+
+test('while a replica takes its time the command says that it waits', async () => {
+  const store = await fill();
+  const { promise: heard, resolve: hear } = Promise.withResolvers<void>();
+  const said: string[] = [];
+  const slow = createServer((_request, response) => {
+    void heard.then(() => response.writeHead(503).end(JSON.stringify({ code: 'ERR_STORE_FILE', detail: 'not now', happened: 'no' })));
+  });
+  try {
+    slow.listen(0, '127.0.0.1');
+    await once(slow, 'listening');
+    const { port } = slow.address() as AddressInfo;
+    const lent = `{ kind: embedded, file: ./store.sqlite, serve: { listen: '127.0.0.1:${port}', tokenFile: ./store.token } }`;
+    const err = (text: string): void => {
+      said.push(text);
+      hear();
+    };
+    await expect(backup({ config: configure(lent), out: at('copy.sqlite') }, { ports, out: () => undefined, err })).rejects.toMatchObject({
+      message: expect.stringContaining('not now'),
+    });
+  } finally {
+    slow.close();
+    await store.close();
+  }
+  expect(said).toEqual([expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/store\/v1\/copy: waiting for the copy, for 120 s at most\n$/)]);
 });
 
 test('it goes over no file, makes no store where there is none, and says what a damaged one is', async () => {
