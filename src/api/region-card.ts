@@ -3,7 +3,7 @@ import { activeOverrides, evacuationOf } from '../decide/override.ts';
 import type { HoldName, Override, Verdict } from '../model.ts';
 import type { Doubted } from './doubts.ts';
 import type { PoolFacts, ServiceFacts, StatusInput } from './status.ts';
-import { type VantageCard, type Voice, vantageCard } from './vantage-card.ts';
+import { type VantageCard, type Voice, vantageCard, voiceOfRegion } from './vantage-card.ts';
 
 export interface RegionCard {
   name: string;
@@ -55,11 +55,6 @@ const poolsOf = (pools: readonly PoolFacts[]): RegionCard['pools'] => {
 };
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
-
-const VOICES: readonly Voice[] = ['ok', 'abstain', 'silent'];
-
-const voiceOfRegion = (vantages: readonly VantageCard[]): Voice =>
-  VOICES.find((voice) => vantages.some(({ state }) => state === voice)) ?? 'silent';
 
 const drainOf = (active: readonly Override[], region: string): Override | undefined =>
   active.find(({ kind, scope }) => kind === 'drain' && scope.region === region && scope.service === undefined && scope.pool === undefined);

@@ -4,7 +4,7 @@ import { isFresh } from '../health/chamber.ts';
 import { vantagesOf } from '../health/electorate.ts';
 import type { ClusterConfig } from '../model.ts';
 import { type HeardVote, known } from './matrix.ts';
-import type { StatusInput } from './status.ts';
+import type { StatusInput, VotesHeard } from './status.ts';
 
 /** What a vantage says of itself, as far as its word counts. */
 export type Voice = 'ok' | 'abstain' | 'silent';
@@ -54,6 +54,12 @@ export const vantageCard = (heard: HeardVote, cluster: ClusterConfig): VantageCa
   const because = vantageBecause(heard, state, cluster, targetsOf(cluster).get(region) ?? 0);
   return { replica, state, because, ageMs: known(ageMs), version: beat?.version ?? null, configVersion: vote.configVersion };
 };
+
+const VOICES: readonly Voice[] = ['ok', 'abstain', 'silent'];
+
+/** Of a region as one voter: the best of its replicas. */
+export const voiceOfRegion = (vantages: readonly Pick<VotesHeard['vantages'][number], 'state'>[]): Voice =>
+  VOICES.find((voice) => vantages.some(({ state }) => state === voice)) ?? 'silent';
 
 /** Regions that speak, but cannot say anything yet of at least half of what they look at. */
 export const startingIn = ({ cluster, votes }: StatusInput): ReadonlySet<string> => {

@@ -7,6 +7,7 @@ import { errorText } from '../errors.ts';
 import type { Fetch } from '../http.ts';
 import type { Log } from '../log.ts';
 import { type Ports, withDeadline } from '../ports.ts';
+import { createTrouble } from '../trouble.ts';
 import { readGuarded } from './file.ts';
 import { type OidcConfig, UnknownKey, usableKeys, verifyJwt } from './oidc.ts';
 import { Refused } from './refusal.ts';
@@ -116,7 +117,7 @@ export const openIssuer = ({ config, ports, log, fetch }: IssuerOptions): Issuer
   let resolver: JWTVerifyGetKey | null = null;
   let triedAtMs = Number.NEGATIVE_INFINITY;
   let trying: Promise<boolean> | null = null;
-  let trouble: string | null = null;
+  const trouble = createTrouble(log, 'auth.oidc.unreachable');
   let closed = false;
   const disk = config.cacheFile === undefined ? null : fileDisk(config.cacheFile);
 
@@ -133,16 +134,12 @@ export const openIssuer = ({ config, ports, log, fetch }: IssuerOptions): Issuer
       const set = await withDeadline(ports.timers, FETCH_MS, config.issuer, (signal) => keysOfIssuer(config, fetch, signal));
       const next: Kept = { issuer: config.issuer, fetchedAtMs: ports.clock.wallMs(), set };
       const isOther = use(next);
-      if (trouble !== null || isOther) log.info('auth.oidc.keys', { issuer: config.issuer, count: set.keys.length });
-      trouble = null;
+      if (trouble.over() || isOther) log.info('auth.oidc.keys', { issuer: config.issuer, count: set.keys.length });
       // Not waited for: a slow disk keeps nobody out.
       void disk?.replace(JSON.stringify(next)).catch((error: unknown) => log.warn('auth.oidc.cache', { because: errorText(error) }));
       return isOther;
     } catch (error) {
-      const because = errorText(error);
-      if (because !== trouble)
-        log.warn('auth.oidc.unreachable', { issuer: config.issuer, because, keys: isFresh() ? 'as before' : 'none' });
-      trouble = because;
+      trouble.tell(error, { issuer: config.issuer, keys: isFresh() ? 'as before' : 'none' });
       return false;
     }
   };

@@ -14,3 +14,7 @@ export const voiceIn = ({ ageMs, state, because = '', self }: Said): { state: 'o
 };
 
 export const speaks = (said: Said): boolean => voiceIn(said).state === 'ok';
+
+/** Regions of which a replica speaks. */
+export const speakersIn = ({ vantages }: StatusDocument['votes']): ReadonlySet<string> =>
+  new Set(vantages.filter(speaks).map(({ region }) => region));

@@ -1,6 +1,7 @@
 // The whole state as one page without a script: for lynx, for a narrow telephone, for who lets no script run. The same sentence comes first as on the other page,
 // then what needs the eye, in detail; what is well is counted. Everything that it says is in the status document. Pure.
 import type { StatusDocument } from '../api/status.ts';
+import { voiceOfRegion } from '../api/vantage-card.ts';
 import { findingsOf, scopeText, servedState, voters } from '../command/desk/findings.ts';
 import { type Course, courseOf, slowest } from '../converge/timings.ts';
 import { type Banner, bannerOf } from './banner.ts';
@@ -71,6 +72,8 @@ const findings = (status: StatusDocument): Markup => {
 
 const shareSum = (pools: readonly Pool[], of: (pool: Pool) => number): number => pools.reduce((sum, pool) => sum + of(pool), 0);
 
+const VOICES = { ok: mark('good', 'speaks'), abstain: mark('warn', 'abstains'), silent: mark('warn', 'silent') } as const;
+
 const regions = ({ services, votes, coordinator }: StatusDocument): Markup => {
   const byRegion = Map.groupBy(
     services.flatMap(({ pools }) => pools),
@@ -83,21 +86,14 @@ const regions = ({ services, votes, coordinator }: StatusDocument): Markup => {
     const up = pools.filter(({ verdict }) => verdict === 'up').length;
     const [now, should] = [shareSum(pools, ({ share }) => share ?? 0), shareSum(pools, ({ configuredShare }) => configuredShare)];
     const those = votes.vantages.filter((vantage) => vantage.region === region);
-    const voice = (['ok', 'abstain', 'silent'] as const).find((state) => those.some((each) => each.state === state));
     return [
       coordinator?.region === region ? `${region} (coordinates)` : region,
       pools.length === 0 ? mark('idle', 'no pools') : mark(up === pools.length ? 'good' : 'bad', `${up} of ${pools.length} up`),
       `${percent(Math.round((1000 * now) / whole))} of ${percent(Math.round((1000 * should) / whole))}`,
-      voiceMark(voice),
+      those.length === 0 ? mark('idle', 'no vote') : VOICES[voiceOfRegion(those)],
     ];
   });
   return panel('Regions', table('Regions', ['Region', 'Pools', 'Traffic, of configured', 'Vantage'], rows));
-};
-
-/** Of a region's replicas, the best. */
-const voiceMark = (voice: 'ok' | 'abstain' | 'silent' | undefined): Markup => {
-  if (voice === undefined) return mark('idle', 'no vote');
-  return voice === 'ok' ? mark('good', 'speaks') : mark('warn', voice === 'abstain' ? 'abstains' : 'silent');
 };
 
 const isWell = (pool: Pool): boolean => pool.verdict === 'up' && (pool.share ?? 0) >= pool.configuredShare - 1 && pool.memory?.hold == null;

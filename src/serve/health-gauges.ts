@@ -1,6 +1,7 @@
 // What alerts are told of this replica and its cluster: the facts of GET /api/health/detail as gauges, and when its credentials end.
 import { type HealthFacts, healthDetail } from '../api/health-detail.ts';
 import type { StatusInShort } from '../api/status.ts';
+import { voiceOfRegion } from '../api/vantage-card.ts';
 import { endsIn, namedFiles } from '../doctor/instruments/files.ts';
 import { weakestOf } from '../health/electorate.ts';
 import { quorumOf } from '../health/timing.ts';
@@ -11,10 +12,10 @@ import type { Part } from './part.ts';
 /** Certificates live for weeks; a scrape comes every few seconds. */
 const FILES_EVERY_MS = 60_000;
 
-const stateOf = (region: string, { votes }: StatusInShort): VantageState => {
-  const states = votes.vantages.filter((each) => each.region === region).map(({ state }) => state);
-  return states.includes('ok') ? 'speaks' : states.includes('abstain') ? 'abstains' : 'silent';
-};
+const STATES = { ok: 'speaks', abstain: 'abstains', silent: 'silent' } as const;
+
+const stateOf = (region: string, { votes }: StatusInShort): VantageState =>
+  STATES[voiceOfRegion(votes.vantages.filter((each) => each.region === region))];
 
 const pagesOf = ({ paging: { pages, oldestAtMs }, status }: HealthFacts): HealthGauges['pages'] =>
   pages === null || status === null

@@ -2,7 +2,7 @@
 // `bad`: users suffer, or nothing could be decided if they did. `warn`: it works, with less to spare. `note`: worth knowing by day. An order of somebody's is
 // none of them, unless it holds automation back or is not obeyed.
 import type { StatusDocument } from '../../client/types.ts';
-import { HEARD_MS, speaks, voiceIn } from '../../client/voice.ts';
+import { HEARD_MS, speakersIn, voiceIn } from '../../client/voice.ts';
 import { list, plural } from '../../config/words.ts';
 import { isInForce } from '../../decide/override.ts';
 import { versionText } from '../../health/fleet.ts';
@@ -26,7 +26,7 @@ const ofDeciding = (status: StatusDocument): readonly Finding[] => {
   else if (coordinator.released)
     findings.push({ level: 'warn', text: `${coordinator.region} has laid down its office, nobody has taken it yet` });
   if (decision === null) findings.push({ level: 'warn', text: 'nothing has been decided yet' });
-  const speaking = new Set(votes.vantages.filter(speaks).map(({ region }) => region));
+  const speaking = speakersIn(votes);
   const mute = votes.vantages.filter(({ region }) => !speaking.has(region));
   for (const vantage of mute.slice(0, 3)) {
     const { state, because } = voiceIn(vantage);

@@ -1,7 +1,7 @@
 // `tidegate status` as one screen: is anything wrong, what was decided and why, what is overridden and until when, when each path was last proven,
 // how open incidents converge. Pure. Lines are shared out so that a normal cluster fits 80 by 24; whatever had to be left out is counted.
 import type { StatusDocument } from '../../client/types.ts';
-import { speaks } from '../../client/voice.ts';
+import { speakersIn } from '../../client/voice.ts';
 import { plural } from '../../config/words.ts';
 import { isInForce } from '../../decide/override.ts';
 import { isoTime } from '../../ports.ts';
@@ -215,7 +215,7 @@ const decidedLines = ({ decision, clusterTimeMs }: StatusDocument, { columns }: 
 
 const whoLines = (status: StatusDocument, { columns }: Screen): readonly string[] => {
   const { coordinator, votes } = status;
-  const speaking = new Set(votes.vantages.filter(speaks).map(({ region }) => region)).size;
+  const speaking = speakersIn(votes).size;
   const regions = new Set([
     ...votes.vantages.map(({ region }) => region),
     ...Object.values(votes.matrix).flatMap((row) => Object.keys(row)),
