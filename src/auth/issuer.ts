@@ -24,7 +24,8 @@ export interface Issuer {
   keys(): Promise<JWTVerifyGetKey | null>;
   /** After a key that is not among them: fetches, unless that was tried just now. True: there is another set. */
   lookAgain(): Promise<boolean>;
-  close(): void;
+  /** What is being kept is on the disk then. */
+  close(): Promise<void>;
 }
 
 interface Kept {
@@ -119,6 +120,7 @@ export const openIssuer = ({ config, ports, log, fetch }: IssuerOptions): Issuer
   let trying: Promise<boolean> | null = null;
   const trouble = createTrouble(log, 'auth.oidc.unreachable');
   let closed = false;
+  let writing: Promise<void> = Promise.resolve();
   const disk = config.cacheFile === undefined ? null : fileDisk(config.cacheFile);
 
   const use = (next: Kept): boolean => {
@@ -135,8 +137,11 @@ export const openIssuer = ({ config, ports, log, fetch }: IssuerOptions): Issuer
       const next: Kept = { issuer: config.issuer, fetchedAtMs: ports.clock.wallMs(), set };
       const isOther = use(next);
       if (trouble.over() || isOther) log.info('auth.oidc.keys', { issuer: config.issuer, count: set.keys.length });
-      // Not waited for: a slow disk keeps nobody out.
-      void disk?.replace(JSON.stringify(next)).catch((error: unknown) => log.warn('auth.oidc.cache', { because: errorText(error) }));
+      // Waited for at the end only: a slow disk keeps nobody out.
+      if (disk !== null && !closed)
+        writing = writing
+          .then(() => disk.replace(JSON.stringify(next)))
+          .catch((error: unknown) => log.warn('auth.oidc.cache', { because: errorText(error) }));
       return isOther;
     } catch (error) {
       trouble.tell(error, { issuer: config.issuer, keys: isFresh() ? 'as before' : 'none' });
@@ -180,6 +185,7 @@ export const openIssuer = ({ config, ports, log, fetch }: IssuerOptions): Issuer
     close() {
       closed = true;
       timer.cancel();
+      return writing;
     },
   };
 };

@@ -81,7 +81,7 @@ export const openAccess = ({ api, ports, log, resolve, callbackFiles, ...told }:
     reload: () => tokens?.reload() ?? [],
     async close() {
       access.close();
-      issuer?.close();
+      await issuer?.close();
       await http?.close();
     },
   };

@@ -121,6 +121,12 @@ describe('a token of the issuer', () => {
 });
 
 describe('the keys', () => {
+  test('that have just come are kept before it is closed (a folder that was removed right after could not be)', async () => {
+    await open()(await signJwt({ key: EC, issuer: issuer.url }));
+    for (const close of closing.splice(0)) await close();
+    expect(readFileSync(join(folder, 'keys.json'), 'utf8')).toContain('"kid":"ec"');
+  });
+
   test('are kept: people get in while the issuer is down, and after a restart meanwhile; not for ever', async () => {
     const token = await signJwt({ key: EC, issuer: issuer.url, expiresInS: 30 * 24 * 3600 });
     await open()(token);
