@@ -87,7 +87,7 @@ const byKey = (a: StoredRecord, b: StoredRecord): number => (a.kv.key < b.kv.key
 
 const deepFreeze = <T>(value: T): T => {
   if (typeof value !== 'object' || value === null) return value;
-  for (const name in value) deepFreeze(value[name]);
+  for (const each of Object.values(value)) deepFreeze(each);
   return Object.freeze(value);
 };
 

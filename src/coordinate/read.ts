@@ -72,16 +72,12 @@ const contentsOf = (kvs: readonly KeyValue[]): Contents => {
   return { byKey, votes, incidents };
 };
 
-/** A store may hand out the same list as long as nothing in it has changed: then it is put in order once. */
-const known = new WeakMap<readonly KeyValue[], Contents>();
+/** Asked twice of each read, and a store may hand out the same list as long as nothing in it has changed: the last one stays in order. */
+let last: { kvs: readonly KeyValue[]; contents: Contents } | null = null;
 
 const contents = ({ kvs }: Read): Contents => {
-  let found = known.get(kvs);
-  if (found === undefined) {
-    found = contentsOf(kvs);
-    known.set(kvs, found);
-  }
-  return found;
+  if (last?.kvs !== kvs) last = { kvs, contents: contentsOf(kvs) };
+  return last.contents;
 };
 
 /** One record of a read of `SIGHT_QUERY`; null: there is none. */

@@ -145,7 +145,7 @@ export const play = async (plan: Plan, { checkers = CHECKERS, untilFirst = false
     return watching.events();
   };
   // Signatures are real ones, and records frozen, in one world of twenty.
-  const player = new Player(observe, { frozen: plan.signed, mute: !tells });
+  const player = new Player(observe, { frozen: false, mute: !tells });
   const told: string[] = [];
   const eyes = (): Watching => watching as unknown as Watching;
   const say = async (line: string): Promise<void> => {
