@@ -21,6 +21,18 @@ test('a reader that changes a record fails, at any depth', async () => {
   expect(() => (kvs as unknown[]).pop()).toThrow(TypeError);
 });
 
+test('a reader that changes a record is found out where none are frozen, as long as the record stands', async () => {
+  store = createMemoryStore({ random: seededRandom('a store'), frozen: false });
+  await put('a', { list: [{ n: 1 }], 2: 'b', 10: 'c' });
+  await put('b', null);
+  const found = (await storedAt('a')) as { list: { n: number }[] };
+  expect(store.changed()).toEqual([]);
+  found.list.push({ n: 2 });
+  expect(store.changed()).toEqual(['a']);
+  await put('a', 1);
+  expect(store.changed()).toEqual([]);
+});
+
 test('one query object gets the same answer until something it matches is written', async () => {
   const query = { keys: ['leader'], prefixes: ['vote/', 'beat/a'] };
   await store.txn({ if: [], then: ['leader', 'vote/a', 'beat/a', 'beat/b', 'other'].map((key) => ({ put: key, value: 1 })) });

@@ -1,7 +1,7 @@
 // The store in memory: a hand-written fake behind the `Store` port for virtual time, made to pass the whole store contract. What the real engines do on
 // disks and wires is proved on them, not here. Differs from src/store/embedded.ts in nothing that the port can tell, but for what costs:
-// - A record is JSON once, as it is written, and parsed once: writers and readers share nothing. What a read returns is frozen to its depth, so that a
-//   reader that changes a record fails loudly, and is the same object for everybody.
+// - A record is JSON once, as it is written, and parsed once: writers and readers share nothing. What a read returns is the same object for everybody, and
+//   frozen to its depth, so that a reader that changes a record fails loudly. Who plays many worlds asks for `changed` at the end instead.
 // - The same query OBJECT at the same revision gives the same Read; at another revision the same `kvs`, as long as nothing that it matches was written.
 // For simulators: `snapshot` and `restore`, the store of a backup, and `onCommit`, which tells invariant checkers of every write at its instant.
 import type { Random } from '../src/ports.ts';
@@ -38,6 +38,8 @@ export interface MemoryStore extends Store {
   /** What `get` answers, at once. Throws what it rejects with. */
   read(query: Query): Read;
   snapshot(): Snapshot;
+  /** Keys of records that are not what was written: somebody whom they were handed to has changed them. None, where they are frozen. */
+  changed(): readonly string[];
   /**
    * Older data under its older revision: what follows is given revisions anew. `clusterId`: `same` as the snapshot's, as a file that was put back has, or
    * `new`, as a store has that was created from a backup. Watchers hear `resync`.
@@ -54,6 +56,7 @@ interface Watcher {
 
 interface StoredRecord {
   readonly kv: KeyValue;
+  readonly json: string;
   readonly bytes: number;
 }
 
@@ -86,7 +89,7 @@ const bucketName = (key: string): string => key.slice(0, key.indexOf('/') + 1 ||
 const byKey = (a: StoredRecord, b: StoredRecord): number => (a.kv.key < b.kv.key ? -1 : 1);
 
 const deepFreeze = <T>(value: T): T => {
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   for (const each of Object.values(value)) deepFreeze(each);
   return Object.freeze(value);
 };
@@ -94,7 +97,7 @@ const deepFreeze = <T>(value: T): T => {
 export interface MemoryStoreOptions {
   /** Makes the name of its data. */
   random: Pick<Random, 'hex'>;
-  /** Absent: yes. `false` for who plays many worlds: a record that a reader changed would be changed for all, and nobody would notice. */
+  /** Absent: yes. `false` for who plays many worlds: what is frozen has another shape, and all code that meets both is slower for it. */
   frozen?: boolean;
 }
 
@@ -133,7 +136,7 @@ class InMemory implements MemoryStore {
     if (known?.rev === this.#rev) return known;
     const parts = this.#partsOf(query);
     const kvs = known !== undefined && parts.every(({ bucket }) => bucket.rev <= known.rev) ? known.kvs : this.#read(parts);
-    const read = Object.freeze({ rev: this.#rev, kvs });
+    const read = this.#seal({ rev: this.#rev, kvs });
     this.#reads.set(query, read);
     return read;
   }
@@ -163,6 +166,11 @@ class InMemory implements MemoryStore {
   snapshot(): Snapshot {
     const records = [...this.#buckets.values()].flatMap((bucket) => [...bucket.records]);
     return { clusterId: this.#clusterId, rev: this.#rev, records: new Map(records) };
+  }
+
+  changed(): readonly string[] {
+    const records = [...this.#buckets.values()].flatMap((bucket) => [...bucket.records.values()]);
+    return records.filter(({ kv, json }) => JSON.stringify(kv.value) !== json).map(({ kv }) => kv.key);
   }
 
   restore({ clusterId, rev, records }: Snapshot, as: 'same' | 'new'): void {
@@ -229,7 +237,7 @@ class InMemory implements MemoryStore {
     }
     if (bytes > READ_BYTES_MAX)
       throw new StoreDefiniteError(`the store in memory: more than ${READ_BYTES_MAX} bytes match; ask for fewer keys at a time`);
-    return Object.freeze(found);
+    return this.#seal(found);
   }
 
   #commit(txn: Txn, changes: readonly EncodedOp[]): void {
@@ -242,8 +250,8 @@ class InMemory implements MemoryStore {
       bucket.rev = this.#rev;
       if (json === null) bucket.records.delete(key);
       else {
-        const kv = Object.freeze({ key, value: this.#seal(JSON.parse(json) as unknown), mod: this.#rev });
-        bucket.records.set(key, { kv, bytes });
+        const kv = this.#seal({ key, value: JSON.parse(json) as unknown, mod: this.#rev });
+        bucket.records.set(key, { kv, json, bytes });
         written.push(kv);
       }
     }

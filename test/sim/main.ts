@@ -221,7 +221,7 @@ const preface = (from: number, count: number): void => {
   out(
     `a platform that moves with the routes in ${PLATFORMED * 100} % of the worlds with three regions or more: ${Object.keys(RUNS).join(', ')}`,
   );
-  out(`watched by ${CHECKERS.map(({ name }) => name).join(', ')}, live`);
+  out(`watched by ${CHECKERS.map(({ name }) => name).join(', ')}, live, untouched`);
 };
 
 /** The same command in a process that loads the code without the guard. */

@@ -144,7 +144,6 @@ export const play = async (plan: Plan, { checkers = CHECKERS, untilFirst = false
     watching = new Watching(world, checkers);
     return watching.events();
   };
-  // Signatures are real ones, and records frozen, in one world of twenty.
   const player = new Player(observe, { frozen: false, mute: !tells });
   const told: string[] = [];
   const eyes = (): Watching => watching as unknown as Watching;
@@ -159,6 +158,7 @@ export const play = async (plan: Plan, { checkers = CHECKERS, untilFirst = false
     for (const line of linesOf(plan)) if (watching === null || !isOver()) await say(line);
     const detectionMs = isOver() ? null : await recover(plan, player.world, eyes(), say);
     told.push(...player.told());
+    for (const key of player.world.store.changed()) eyes().blame('untouched', `${key} is not what was written: a reader has changed it`);
     const { violations, counts } = eyes();
     const simulatedMs = player.world.now();
     return {

@@ -5,9 +5,11 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
+import { KEYS } from '../../src/coordinate/keys.ts';
 import { Player } from '../scenario.ts';
 import { seededRandom } from '../virtual.ts';
 import { CHANGES } from './changes.ts';
+import type { Checker } from './checker.ts';
 import { CHECKERS } from './checkers.ts';
 import { createDraw } from './draw.ts';
 import { FAULTS, type Site, UNDER_RULES } from './faults.ts';
@@ -95,6 +97,23 @@ test('two writers of a database are noticed, as when a region wakes whose silenc
   await player.command('run 5s');
   await player.close();
   expect(found()).toEqual(['one-database-writer: two writers of orders: a, b']);
+});
+
+test('a reader that changes what the store has handed out is noticed', { timeout: 60_000 }, async () => {
+  const careless: Checker = {
+    name: 'careless',
+    says: 'nothing',
+    watch: ({ records }) => ({
+      decided({ after }) {
+        Object.assign(after, { because: 'none' });
+        expect(records.get(KEYS.routing)?.value).toBe(after);
+      },
+    }),
+  };
+  const { violations } = await play(planOf(1001), { checkers: [careless] });
+  expect(violations).toEqual([
+    { invariant: 'untouched', atMs: expect.any(Number), because: 'routing is not what was written: a reader has changed it' },
+  ]);
 });
 
 describe('a missing guard', () => {

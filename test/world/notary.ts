@@ -1,5 +1,5 @@
 // Signatures of a world, which are real ones, made and verified with as little work as the answers allow. In life each process verifies each record once.
-// Here all are handed the same frozen record by the store in memory, and the same question about it has the same answer whoever asks; and what a signer of
+// Here all are handed the same record by the store in memory, which nobody may change, and the same question about it has the same answer whoever asks; and what a signer of
 // this world has just signed with a key is signed by that key. Whatever is not word for word the same (forged, changed, at another place, with another
 // key) is left to the production code.
 import { createVerifier, type SignedKind, type SignedPlace, type Signer, type Verifier } from '../../src/coordinate/signing.ts';
@@ -40,7 +40,6 @@ export const createNotary = (): Notary => {
     }),
     verifier: {
       isGenuine(kind, place, record, keys) {
-        // Only what can no longer change may be remembered.
         if (typeof record !== 'object' || record === null) return verifier.isGenuine(kind, place, record, keys);
         const question = [kind, place.cluster, place.region, place.replica, ...keys].join(' ');
         const known = answers.get(record) ?? new Map<string, boolean>();
