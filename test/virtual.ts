@@ -50,6 +50,8 @@ export interface Virtual extends VirtualProcess {
   spawn(name: string, options?: { wallSkewMs?: number; rate?: number }): VirtualProcess;
   /** Timers still to run, of all processes: a test of stopping asserts 0. */
   pendingTimers(): number;
+  /** Timers that have run, of all processes: what a world has to do at the least. */
+  timersRun(): number;
 }
 
 interface Owner {
@@ -234,6 +236,7 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
   let nowMs = 0;
   let order = 0;
   let advancing = false;
+  let timersRun = 0;
 
   const loopDelay = (owner: Owner): LoopDelay => {
     const delay = { worstMs: 0 };
@@ -336,6 +339,7 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
       nowMs = Math.max(nowMs, entry.dueMs);
       if (crashed(owner)) entry.cancel();
       else entry.run();
+      timersRun += 1;
       settle();
     }
   };
@@ -377,5 +381,6 @@ export const createVirtual = (options: { startWallMs: number; seed: number | str
       return createProcess(name, monoStartMs, spawned?.wallSkewMs ?? 0, spawned?.rate ?? 1);
     },
     pendingTimers: () => agenda.waiting,
+    timersRun: () => timersRun,
   };
 };

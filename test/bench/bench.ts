@@ -1,4 +1,4 @@
-// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|traffic|scale|journal|sizing|api|life|paging|fatigue|models|race|pareto] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
+// `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|traffic|scale|journal|sizing|api|life|paging|fatigue|models|race|pareto|sim] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run; `race` also takes `--interval 5` (in s) and `--soak 10m`, `probe` takes `--targets N`, `--every SECONDS` and `--profile`, `traffic` and `scale` `--regions`, `--replicas`, `--targets` and `--profile`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
 import { parseArgs } from 'node:util';
 import { benchApi } from './api.ts';
@@ -19,6 +19,7 @@ import { benchProviders } from './providers.ts';
 import { benchPublish } from './publish.ts';
 import { benchRace } from './race.ts';
 import { benchScale } from './scale.ts';
+import { benchSim } from './sim.ts';
 import { benchSizing } from './sizing.ts';
 import { benchTraffic } from './traffic.ts';
 import { benchWhatIf } from './whatif.ts';
@@ -136,6 +137,10 @@ const BENCHES: Readonly<Record<string, { says: string; run: (options: BenchOptio
   pareto: {
     says: 'How soon the dead are found against how often the well are drained, by rule: the published ones of the field beside Tidegate at several settings',
     run: benchPareto,
+  },
+  sim: {
+    says: 'Worlds of five regions that the simulator plays, in region-hours per CPU second; reference: as many bare timers on the same virtual time',
+    run: benchSim,
   },
   decide: {
     says: 'One decision over 100 to 100,000 targets and 3 to 20 vantages, and the whole path on a real etcd; references: JSON.parse of the same votes, a bare transaction and request',

@@ -12,20 +12,19 @@
 //
 // Exit 1 when an invariant was broken or a mutation was not noticed.
 import { spawn } from 'node:child_process';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { quantile } from '../bench/numbers.ts';
 import { CHANGES } from './changes.ts';
 import { CHECKERS } from './checkers.ts';
 import { FAULTS, UNDER_RULES } from './faults.ts';
 import { MUTATIONS } from './mutations.ts';
-import { CHANGED, EXISTS, PLATFORMED, type Plan, planOf, RULED, SIGNED, type Wishes } from './plan.ts';
+import { CHANGED, EXISTS, isPlain, PLATFORMED, planOf, RULED, SIGNED, type Wishes } from './plan.ts';
 import { RUNS } from './platforms.ts';
 import { play, type Violation } from './play.ts';
 import { asStory, shrink } from './shrink.ts';
 import { isBad, type Line, wishesLike } from './worker.ts';
+import { run, workers } from './workers.ts';
 
 /** A mutation must be noticed within so many seeds. */
 const MUTANT_SEEDS = 60;
@@ -33,40 +32,6 @@ const SEEDS = 300;
 const SHRUNK_MAX = 3;
 
 const out = (text: string): void => void process.stdout.write(`${text}\n`);
-
-/** What a worker takes with the flags below, at most. */
-const WORKER_BYTES = 700 * 2 ** 20;
-
-const workers = Math.max(1, Math.min(availableParallelism(), Math.floor(process.availableMemory() / WORKER_BYTES)));
-
-/**
- * A worker lives for minutes beside as many others as there are cores: helpers for its garbage only take time from them. Nearly all that a world makes is soon
- * garbage, and what a collection costs is what is left of it: the rarer, the cheaper.
- */
-const WORKER_FLAGS = ['--single-threaded-gc', '--min-semi-space-size=128', '--max-semi-space-size=128', '--initial-old-space-size=400'];
-
-/** What a worker plays: worlds in which a guard is needed, with or without it. */
-interface Setting {
-  like: string;
-  mutated: boolean;
-}
-
-/** Runs a worker; each line as it comes. */
-const run = async (args: readonly (number | string)[], setting: Setting | null, onLine: (line: Line) => void): Promise<void> => {
-  const imports = setting?.mutated === true ? ['--import', join(import.meta.dirname, 'mutate.ts')] : [];
-  const child = spawn(process.execPath, [...WORKER_FLAGS, ...imports, join(import.meta.dirname, 'worker.ts'), ...args.map(String)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      ...process.env,
-      ...(setting === null ? {} : { SIM_LIKE: setting.like }),
-      ...(setting?.mutated === true ? { SIM_MUTATION: setting.like } : {}),
-    },
-  });
-  const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
-  for await (const text of createInterface({ input: child.stdout })) onLine(JSON.parse(text) as Line);
-  const code = await ended;
-  if (code !== 0) throw new Error(`a worker ended with ${code}`);
-};
 
 // ---- seeds ----
 
@@ -104,8 +69,6 @@ interface SeedsSummary {
   /** By the number of regions: what a world costs grows faster than they do. */
   regionHoursPerCpuSBySize: Readonly<Record<number, number>>;
 }
-
-const isPlain = ({ site }: Plan): boolean => site.places.length === site.regions.length && site.services.length * site.targets === 1;
 
 const playSeeds = async (from: number, count: number, wishes: Wishes, step: number): Promise<SeedsSummary> => {
   const lines: Line[] = [];

@@ -173,6 +173,9 @@ const peopleIn = (
   };
 };
 
+/** One replica a region, one service, and one target of it a region. */
+export const isPlain = ({ site }: Plan): boolean => site.places.length === site.regions.length && site.services.length * site.targets === 1;
+
 export const planOf = (seed: number, wishes: Wishes = {}): Plan => {
   const draw = createDraw(seededRandom(`plan ${seed}`));
   const regions = [...REGIONS].slice(0, wishes.regions ?? sizeOf(draw));

@@ -25,6 +25,8 @@ export interface Played {
   decisions: number;
   takeovers: number;
   commits: number;
+  /** Of the world, that have run. */
+  timers: number;
   /** From the last death to the decision that drains it, ms; null: there was none. */
   detectionMs: number | null;
   /** The lines that made it happen and, if wished, everything that happened, as a story tells it. */
@@ -168,6 +170,7 @@ export const play = async (plan: Plan, { checkers = CHECKERS, untilFirst = false
       regionHours: (simulatedMs * plan.site.regions.length) / 3_600_000,
       faults: plan.items.length,
       ...counts,
+      timers: player.world.virtual.timersRun(),
       detectionMs,
       told,
     };
