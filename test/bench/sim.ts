@@ -9,7 +9,7 @@ import type { Bench, BenchOptions } from './bench.ts';
 
 const REGIONS = 5;
 const WISHES: Wishes = { regions: REGIONS };
-const [SEEDS, QUICK_SEEDS] = [400, 40];
+const [SEEDS, QUICK_SEEDS] = [1000, 40];
 /** So many worlds are played by a worker whose code is being compiled, much of it again and again. */
 const [NEW_WORLDS, QUICK_NEW_WORLDS] = [100, 10];
 /** Region-hours per CPU second: of plain worlds, once the worker has warmed up. */
