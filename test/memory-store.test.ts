@@ -33,6 +33,14 @@ test('a reader that changes a record is found out where none are frozen, as long
   expect(store.changed()).toEqual([]);
 });
 
+test('what it hands out for a key is told from what is only like it, and from what it handed out before', async () => {
+  await put('a', { n: 1 });
+  const first = await storedAt('a');
+  expect([store.holds('a', first), store.holds('a', { n: 1 }), store.holds('b', first)]).toEqual([true, false, false]);
+  await put('a', { n: 1 });
+  expect([store.holds('a', first), store.holds('a', await storedAt('a'))]).toEqual([false, true]);
+});
+
 test('one query object gets the same answer until something it matches is written', async () => {
   const query = { keys: ['leader'], prefixes: ['vote/', 'beat/a'] };
   await store.txn({ if: [], then: ['leader', 'vote/a', 'beat/a', 'beat/b', 'other'].map((key) => ({ put: key, value: 1 })) });

@@ -38,6 +38,8 @@ export interface MemoryStore extends Store {
   /** What `get` answers, at once. Throws what it rejects with. */
   read(query: Query): Read;
   snapshot(): Snapshot;
+  /** This very object is what is handed out for the key: nobody may change it. */
+  holds(key: string, value: unknown): boolean;
   /** Keys of records that are not what was written: somebody whom they were handed to has changed them. None, where they are frozen. */
   changed(): readonly string[];
   /**
@@ -166,6 +168,10 @@ class InMemory implements MemoryStore {
   snapshot(): Snapshot {
     const records = [...this.#buckets.values()].flatMap((bucket) => [...bucket.records]);
     return { clusterId: this.#clusterId, rev: this.#rev, records: new Map(records) };
+  }
+
+  holds(key: string, value: unknown): boolean {
+    return this.#find(key)?.kv.value === value;
   }
 
   changed(): readonly string[] {

@@ -187,7 +187,7 @@ export class World {
   readonly #around: Around;
   readonly #gateFiles = new Map<string, GateFile>();
   readonly #signers = new Map<string, Signer>();
-  readonly #notary = createNotary();
+  readonly #notary = createNotary((key, record) => this.store.holds(key, record));
   #author: Author | null = null;
   #backup: Snapshot | null = null;
   /** The record as the store holds it. */

@@ -2,7 +2,10 @@
 // Here all are handed the same record by the store in memory, which nobody may change, and the same question about it has the same answer whoever asks; and what a signer of
 // this world has just signed with a key is signed by that key. Whatever is not word for word the same (forged, changed, at another place, with another
 // key) is left to the production code.
+import { beatKey, voteKey } from '../../src/coordinate/keys.ts';
 import { createVerifier, type SignedKind, type SignedPlace, type Signer, type Verifier } from '../../src/coordinate/signing.ts';
+
+const KEY_OF = { vote: voteKey, beat: beatKey };
 
 export interface Notary {
   /** Signs as `signer` does, and remembers what. */
@@ -16,7 +19,8 @@ const wordsOf = (kind: SignedKind, { cluster, region, replica }: SignedPlace, re
   return JSON.stringify([kind, cluster, region, replica, content]);
 };
 
-export const createNotary = (): Notary => {
+/** `isHeld`: this very object is what the store hands out for the key, so that nobody may change it. */
+export const createNotary = (isHeld: (key: string, record: object) => boolean): Notary => {
   const verifier = createVerifier();
   /** By signature: what was signed, and with which key. */
   const witnessed = new Map<unknown, { words: string; publicKey: string }>();
@@ -41,6 +45,8 @@ export const createNotary = (): Notary => {
     verifier: {
       isGenuine(kind, place, record, keys) {
         if (typeof record !== 'object' || record === null) return verifier.isGenuine(kind, place, record, keys);
+        // Only what can no longer change may be remembered.
+        if (!isHeld(KEY_OF[kind](place.region, place.replica), record)) return isGenuine(kind, place, record, keys);
         const question = [kind, place.cluster, place.region, place.replica, ...keys].join(' ');
         const known = answers.get(record) ?? new Map<string, boolean>();
         answers.set(record, known);
