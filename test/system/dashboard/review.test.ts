@@ -237,6 +237,24 @@ const field = [...document.querySelectorAll('#orders form label')].find((each) =
     watched.expectClean();
   });
 
+  test('an order that is pressed before anything is known of the cluster waits for that, and is placed', async () => {
+    await using stand = await standIn();
+    const late: (() => void)[] = [];
+    stand.answers.set('/v1/overview', (_, reply) => late.push(() => json(reply, 200, stand.overview)) > 0);
+    await using watched = await openPage(browser, `${stand.url}/#order=${encodeURIComponent('drain:region=us-east')}`);
+    const { page } = watched;
+    await signIn(page, TOKEN);
+    const orders = page.locator('#orders');
+    await orders.getByLabel('Reason').fill('trying it before all is there');
+    expect(await page.locator('.banner .sentence').innerText()).toBe('Asking what is so …');
+    expect(await orders.getByRole('button', { name: 'Place order' }).isDisabled()).toBe(true);
+    stand.answers.clear();
+    for (const answer of late) answer();
+    await orders.getByRole('button', { name: 'Place order' }).click();
+    await orders.getByText('is ordered').waitFor();
+    watched.expectClean();
+  });
+
   test('a sign-in that ends while a move is written down takes none of it away, and signing out does', async () => {
     await using world = await openBigWorld({ size: { services: 4, regions: 4 } });
     await using watched = await openPage(browser, `${world.url}/`);

@@ -441,6 +441,8 @@ const Form = () => {
   const question = body === null ? null : ({ method: 'POST', path: '/v1/overrides?dryRun=true', body } as const);
   const preview = usePreview(question);
   const isRefused = !now.breakGlass && (preview.told?.refusals.length ?? 0) > 0;
+  // Before the first answer no region is known: what is pressed then would be taken for an order without one.
+  const isEarly = names.regions.length === 0;
   useEffect(() => {
     // What was refused is not what is written here now.
     if (error instanceof Refused) clear();
@@ -472,7 +474,7 @@ const Form = () => {
       <${Trouble} error=${error} />
       <${Doubt} error=${error} then="Send it again as it is: it has the same key, and is never ordered twice. The list shows it once it stands." />
       <p class="row">
-        <button type="submit" class=${now.breakGlass ? 'danger' : 'primary'} disabled=${busy || preview.busy || isRefused}>${now.breakGlass ? 'Place order by break-glass' : isDoubt(error) ? 'Send again' : 'Place order'}</button>
+        <button type="submit" class=${now.breakGlass ? 'danger' : 'primary'} disabled=${busy || preview.busy || isRefused || isEarly}>${now.breakGlass ? 'Place order by break-glass' : isDoubt(error) ? 'Send again' : 'Place order'}</button>
         <button type="button" onClick=${leave}>Drop it</button>
         <span role="status">${busy ? 'sending …' : isRefused ? 'A safety rule refuses it.' : `It would stand for ${duration(orderOf(now, []).ttlMs ?? 0)}.`}</span>
       </p>
