@@ -1,6 +1,6 @@
 // `npm run bench -- [capacity|detection|false-drains|gray|publish|providers|probe|gate|decide|whatif|traffic|scale|journal|sizing|api|life|paging|fatigue|models|race|pareto|sim] [--json] [--quick] [--trials N]`: prints tables beside a reference measured in the same
 // run; `race` also takes `--interval 5` (in s) and `--soak 10m`, `probe` takes `--targets N`, `--every SECONDS` and `--profile`, `traffic` and `scale` `--regions`, `--replicas`, `--targets` and `--profile`. Machines differ: read the ratios and the medians. Exit 1 when a stated goal is missed.
-import { parseArgs } from 'node:util';
+import { argumentsOf, numberIn, refuse } from '../arguments.ts';
 import { benchApi } from './api.ts';
 import { benchCapacity } from './capacity.ts';
 import { benchDecide } from './decide.ts';
@@ -166,12 +166,12 @@ const table = (rows: readonly object[]): string => {
 /** `90s`, `10m`, `1h`. */
 const spanMs = (text: string): number => {
   const unit = { s: 1000, m: 60_000, h: 3_600_000 }[text.slice(-1)];
-  if (unit === undefined || !(Number(text.slice(0, -1)) > 0)) throw new Error(`--soak ${text}: write it like 10m`);
+  if (unit === undefined || !(Number(text.slice(0, -1)) > 0)) return refuse(`--soak ${text}: write it like 10m`);
   return unit * Number(text.slice(0, -1));
 };
 
 const main = async (): Promise<void> => {
-  const { values, positionals: names } = parseArgs({
+  const { values, positionals: names } = argumentsOf({
     allowPositionals: true,
     options: {
       json: { type: 'boolean' },
@@ -188,24 +188,21 @@ const main = async (): Promise<void> => {
     },
   });
   const json = values.json === true;
-  const numberOf = (text: string | undefined): number | null => (text === undefined ? null : Number(text));
+  const intervalS = numberIn('interval', values.interval);
   const options: BenchOptions = {
     quick: values.quick === true,
-    trials: numberOf(values.trials),
-    intervalMs: values.interval === undefined ? null : 1000 * Number(values.interval),
+    trials: numberIn('trials', values.trials),
+    intervalMs: intervalS === null ? null : 1000 * intervalS,
     soakMs: values.soak === undefined ? null : spanMs(values.soak),
-    regions: numberOf(values.regions),
-    replicas: numberOf(values.replicas),
-    members: numberOf(values.members),
-    targets: numberOf(values.targets),
-    everyS: numberOf(values.every),
+    regions: numberIn('regions', values.regions),
+    replicas: numberIn('replicas', values.replicas),
+    members: numberIn('members', values.members),
+    targets: numberIn('targets', values.targets),
+    everyS: numberIn('every', values.every),
     profile: values.profile === true,
   };
   const unknown = names.filter((name) => BENCHES[name] === undefined);
-  if (unknown.length > 0) {
-    process.stderr.write(`no bench named ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}\n`);
-    process.exit(2);
-  }
+  if (unknown.length > 0) refuse(`no bench named ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}`);
   const results: Record<string, Bench> = {};
   for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
     const bench = BENCHES[name];

@@ -13,7 +13,7 @@
 // Exit 1 when an invariant was broken or a mutation was not noticed.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { argumentsOf, refuse } from '../arguments.ts';
 import { quantile } from '../bench/numbers.ts';
 import { CHANGES } from './changes.ts';
 import { CHECKERS } from './checkers.ts';
@@ -205,7 +205,7 @@ const trace = async (seed: number, mutation: string | undefined, wishes: Wishes)
 };
 
 const main = async (): Promise<boolean> => {
-  const { values } = parseArgs({
+  const { values } = argumentsOf({
     options: {
       seeds: { type: 'string' },
       from: { type: 'string' },
@@ -220,19 +220,11 @@ const main = async (): Promise<boolean> => {
     },
   });
   const { mutation } = values;
-  if (mutation !== undefined && MUTATIONS[mutation] === undefined) {
-    process.stderr.write(`no mutation named ${mutation}; there are ${Object.keys(MUTATIONS).join(', ')}\n`);
-    process.exit(2);
-  }
+  if (mutation !== undefined && MUTATIONS[mutation] === undefined)
+    refuse(`no mutation named ${mutation}; there are ${Object.keys(MUTATIONS).join(', ')}`);
   const numbers = [values.seeds, values.from, values.seed].filter((text) => text !== undefined);
-  if (numbers.some((text) => !/^[1-9]\d{0,8}$/.test(text))) {
-    process.stderr.write('seeds are whole numbers from 1\n');
-    process.exit(2);
-  }
-  if (values.minutes !== undefined && !/^[1-9]\d{0,3}$/.test(values.minutes)) {
-    process.stderr.write('minutes are a whole number from 1\n');
-    process.exit(2);
-  }
+  if (numbers.some((text) => !/^[1-9]\d{0,8}$/.test(text))) refuse('seeds are whole numbers from 1');
+  if (values.minutes !== undefined && !/^[1-9]\d{0,3}$/.test(values.minutes)) refuse('minutes are a whole number from 1');
   const wishes: Wishes = {
     ...(values.minutes === undefined ? {} : { minutes: Number(values.minutes) }),
     ...(values.changes === true ? { changes: true } : {}),

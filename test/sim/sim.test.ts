@@ -136,6 +136,22 @@ describe('a missing guard', () => {
   });
 });
 
+test.each([
+  [['--nonsense'], /^Unknown option '--nonsense'/],
+  [['--seeds', '0'], /^seeds are whole numbers from 1$/],
+  [['--mutation', 'nothing'], /^no mutation named nothing; there are leader, /],
+])('%j is refused in one line, before anything is played', async (args, says) => {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [out, err, code] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit').then(([code]) => code as number),
+  ]);
+  expect([out, code]).toEqual(['', 2]);
+  expect(err.trimEnd()).toMatch(says);
+  expect(err.trimEnd().split('\n')).toHaveLength(1);
+});
+
 describe('what is found', () => {
   test('is made as small as still breaks the invariant', async () => {
     const plan = planOf(3);

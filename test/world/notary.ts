@@ -1,7 +1,7 @@
 // Signatures of a world, which are real ones, made and verified with as little work as the answers allow. In life each process verifies each record once.
-// Here all are handed the same record by the store in memory, which nobody may change, and the same question about it has the same answer whoever asks; and what a signer of
-// this world has just signed with a key is signed by that key. Whatever is not word for word the same (forged, changed, at another place, with another
-// key) is left to the production code.
+// Here all are handed the same record by the store in memory, which nobody may change, and the same question about it has the same answer whoever asks;
+// and what a signer of this world has just signed with a key is signed by that key. Whatever is not word for word the same (forged, changed, at another
+// place, with another key) is left to the production code.
 import { beatKey, voteKey } from '../../src/coordinate/keys.ts';
 import { createVerifier, type SignedKind, type SignedPlace, type Signer, type Verifier } from '../../src/coordinate/signing.ts';
 
