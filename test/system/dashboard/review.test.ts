@@ -248,6 +248,7 @@ const field = [...document.querySelectorAll('#orders form label')].find((each) =
     await orders.getByLabel('Reason').fill('trying it before all is there');
     expect(await page.locator('.banner .sentence').innerText()).toBe('Asking what is so …');
     expect(await orders.getByRole('button', { name: 'Place order' }).isDisabled()).toBe(true);
+    await orders.getByText('Asking what is so …').waitFor();
     stand.answers.clear();
     for (const answer of late) answer();
     await orders.getByRole('button', { name: 'Place order' }).click();

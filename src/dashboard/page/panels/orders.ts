@@ -476,7 +476,7 @@ const Form = () => {
       <p class="row">
         <button type="submit" class=${now.breakGlass ? 'danger' : 'primary'} disabled=${busy || preview.busy || isRefused || isEarly}>${now.breakGlass ? 'Place order by break-glass' : isDoubt(error) ? 'Send again' : 'Place order'}</button>
         <button type="button" onClick=${leave}>Drop it</button>
-        <span role="status">${busy ? 'sending …' : isRefused ? 'A safety rule refuses it.' : `It would stand for ${duration(orderOf(now, []).ttlMs ?? 0)}.`}</span>
+        <span role="status">${busy ? 'sending …' : isEarly ? 'Asking what is so …' : isRefused ? 'A safety rule refuses it.' : `It would stand for ${duration(orderOf(now, []).ttlMs ?? 0)}.`}</span>
       </p>
     </div>
   </form>`;
